@@ -1,0 +1,49 @@
+//! The only file that makes random numbers.
+//!
+//! Everything else gets `luck` as an argument, so that a seed replays a whole run.
+
+use std::sync::Mutex;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+/// A source of luck: the thread's generator, or a seeded one that replays.
+#[derive(Debug, Default)]
+pub enum Dice {
+    /// Different on every run.
+    #[default]
+    Thread,
+    /// The same sequence for the same seed.
+    Seeded(Mutex<StdRng>),
+}
+
+impl Dice {
+    /// Dice that throw the same sequence for the same seed.
+    pub fn seeded(seed: u64) -> Self {
+        Self::Seeded(Mutex::new(StdRng::seed_from_u64(seed)))
+    }
+
+    /// A number from 0 (included) to 1 (excluded).
+    pub fn luck(&self) -> f64 {
+        self.throw()
+    }
+
+    /// Random bytes for an identifier.
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        self.throw()
+    }
+
+    #[allow(clippy::disallowed_methods)]
+    fn throw<T>(&self) -> T
+    where
+        rand::distr::StandardUniform: rand::distr::Distribution<T>,
+    {
+        match self {
+            Self::Thread => rand::rng().random(),
+            Self::Seeded(generator) => {
+                let mut generator = generator.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                generator.random()
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! A channel: a named way to a person, with its providers, its strategy and its policies.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::retry::Retry;
+use super::route::Strategy;
+
+/// A short name for a channel or a provider: 1 to 64 letters, digits, `-`, `_` or `.`. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(Arc<str>);
+
+impl Name {
+    /// The longest name, in bytes.
+    pub const LENGTH_MAX: usize = 64;
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl FromStr for Name {
+    type Err = NotAName;
+
+    fn from_str(text: &str) -> Result<Self, NotAName> {
+        let fits = (1..=Self::LENGTH_MAX).contains(&text.len());
+        let clean = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        if fits && clean { Ok(Self(text.into())) } else { Err(NotAName) }
+    }
+}
+
+/// The text is empty, too long, or has a character a name cannot have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAName;
+
+/// What a channel is made of. Built from the configuration, then never changed.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    /// Its name: `sms`, `email`, or any other.
+    pub name: Name,
+    /// Its providers in the configured order.
+    pub providers: Vec<Name>,
+    /// How the first provider of a round is chosen.
+    pub strategy: Strategy,
+    /// When and how often it is tried again.
+    pub retry: Retry,
+    /// What follows when a provider went silent after our request had left.
+    pub unknown: UnknownPolicy,
+    /// What follows when a provider reports that an accepted message was not delivered.
+    pub bounce: BouncePolicy,
+}
+
+/// What follows an `unknown` outcome, the one case that can send twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum UnknownPolicy {
+    /// Send again later: better twice than never.
+    #[default]
+    Resend,
+    /// Stop and show it as failed: better never than twice.
+    Hold,
+}
+
+/// What follows a receipt that says an accepted message was not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum BouncePolicy {
+    /// The delivery has failed.
+    #[default]
+    Fail,
+    /// Once, send it again through another provider.
+    ResendElsewhere,
+}

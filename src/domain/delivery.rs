@@ -1,0 +1,346 @@
+//! The state machine of a delivery: one message over one channel to one recipient.
+//!
+//! States change in this file only: after a round of calls ([`State::after`]), after a receipt
+//! ([`State::receive`]), and by an operator ([`State::cancel`], [`State::revive`]). No wildcard arms.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::attempt::Outcome;
+use super::channel::{BouncePolicy, Name, UnknownPolicy};
+use super::receipt::Verdict;
+use super::retry::Retry;
+
+/// Where a delivery stands, with the facts of that standing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not sent yet, or to be sent again.
+    Waiting {
+        /// From when on a worker may claim it.
+        due_at: DateTime<Utc>,
+        /// Why it still waits, in words for the operator; none before the first round.
+        reason: Option<String>,
+    },
+    /// A provider has taken it.
+    Sent {
+        /// Which one.
+        provider: Name,
+        /// The provider's id, if it gave one.
+        reference: Option<String>,
+        /// When it was taken.
+        at: DateTime<Utc>,
+    },
+    /// A receipt says that it reached the person.
+    Delivered {
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// It will not be sent (again) unless an operator asks.
+    Failed {
+        /// Of which kind.
+        failure: Failure,
+        /// In words for the operator.
+        reason: String,
+        /// When.
+        at: DateTime<Utc>,
+    },
+}
+
+/// Why a delivery failed for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// A provider refuses this message.
+    Rejected,
+    /// The address is dead.
+    InvalidRecipient,
+    /// The recipient was inactive or had opted out when the message came.
+    Suppressed,
+    /// Every allowed try was used up.
+    Exhausted,
+    /// It grew too old.
+    Expired,
+    /// A provider took it and reported later that it did not arrive.
+    Bounced,
+    /// A client or an operator called it off.
+    Cancelled,
+    /// A provider went silent and the channel's policy is to hold.
+    Unknown,
+}
+
+impl Failure {
+    /// Every failure, in the order of the enum.
+    pub const ALL: [Self; 8] = [
+        Self::Rejected,
+        Self::InvalidRecipient,
+        Self::Suppressed,
+        Self::Exhausted,
+        Self::Expired,
+        Self::Bounced,
+        Self::Cancelled,
+        Self::Unknown,
+    ];
+
+    /// The word that stores and faces use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::InvalidRecipient => "invalid_recipient",
+            Self::Suppressed => "suppressed",
+            Self::Exhausted => "exhausted",
+            Self::Expired => "expired",
+            Self::Bounced => "bounced",
+            Self::Cancelled => "cancelled",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Back from the word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|failure| failure.word() == word)
+    }
+}
+
+/// The four states without their facts: what totals count and searches ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// See [`State::Waiting`].
+    Waiting,
+    /// See [`State::Sent`].
+    Sent,
+    /// See [`State::Delivered`].
+    Delivered,
+    /// See [`State::Failed`].
+    Failed,
+}
+
+impl Standing {
+    /// Every standing, in the order of a delivery's life.
+    pub const ALL: [Self; 4] = [Self::Waiting, Self::Sent, Self::Delivered, Self::Failed];
+
+    /// The word that stores and faces use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Back from the word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|standing| standing.word() == word)
+    }
+}
+
+/// What one round over a channel's providers came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoundEnd {
+    /// A provider said something that ends the round.
+    Decided {
+        /// Which provider.
+        provider: Name,
+        /// What it said; never an outcome that asks for the next provider.
+        outcome: Outcome,
+    },
+    /// Every provider was asked or skipped, and at least one of those asked failed.
+    AllFailed {
+        /// The last failure, in words.
+        reason: String,
+    },
+    /// No provider could be asked now (resting, paused, at its limit): nothing failed, no try is used up.
+    NobodyFree {
+        /// When one is expected to be free.
+        retry_after: Duration,
+        /// Why nobody was, in words.
+        reason: String,
+    },
+    /// An earlier round was claimed and never recorded: its worker died, perhaps in mid-call.
+    Lost,
+}
+
+/// What the state machine needs to know of a delivery and its channel.
+#[derive(Clone, Debug)]
+pub struct Rules<'a> {
+    /// Rounds that used up a try so far.
+    pub tries: u32,
+    /// After this moment the delivery is not tried again.
+    pub expires_at: DateTime<Utc>,
+    /// The channel's retry numbers.
+    pub retry: &'a Retry,
+    /// The channel's policy for silence.
+    pub unknown: UnknownPolicy,
+}
+
+/// The new state and how many tries are used up with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// The new state.
+    pub state: State,
+    /// Rounds that used up a try, this one included.
+    pub tries: u32,
+}
+
+impl State {
+    /// The state without its facts.
+    pub fn standing(&self) -> Standing {
+        match self {
+            Self::Waiting { .. } => Standing::Waiting,
+            Self::Sent { .. } => Standing::Sent,
+            Self::Delivered { .. } => Standing::Delivered,
+            Self::Failed { .. } => Standing::Failed,
+        }
+    }
+
+    /// A failed state.
+    pub fn failed(failure: Failure, reason: impl Into<String>, at: DateTime<Utc>) -> Self {
+        Self::Failed { failure, reason: reason.into(), at }
+    }
+
+    /// The state that follows a round: the only change after a send.
+    pub fn after(end: RoundEnd, rules: &Rules<'_>, now: DateTime<Utc>, luck: f64) -> Next {
+        let again = |reason: String, retry_after| Self::again(reason, retry_after, rules, now, luck);
+        let done = |state| Next { state, tries: rules.tries + 1 };
+        match end {
+            RoundEnd::AllFailed { reason } => again(reason, None),
+            RoundEnd::NobodyFree { retry_after, reason } => Self::postponed(retry_after, reason, rules, now),
+            RoundEnd::Lost => match rules.unknown {
+                UnknownPolicy::Resend => again("a worker died while sending".to_owned(), None),
+                UnknownPolicy::Hold => done(Self::failed(Failure::Unknown, "a worker died while sending", now)),
+            },
+            RoundEnd::Decided { provider, outcome } => match outcome {
+                Outcome::Accepted { reference } => done(Self::Sent { provider, reference, at: now }),
+                Outcome::Rejected { reason } => done(Self::failed(Failure::Rejected, reason, now)),
+                Outcome::InvalidRecipient { reason } => {
+                    done(Self::failed(Failure::InvalidRecipient, reason, now))
+                }
+                Outcome::Deferred { reason, retry_after } => again(reason, retry_after),
+                Outcome::Unavailable { reason } | Outcome::Misconfigured { reason } => again(reason, None),
+                Outcome::Throttled { retry_after } => Self::postponed(
+                    retry_after.unwrap_or(rules.retry.base),
+                    "too fast for the provider".to_owned(),
+                    rules,
+                    now,
+                ),
+                Outcome::Unknown { reason } => match rules.unknown {
+                    UnknownPolicy::Resend => again(reason, None),
+                    UnknownPolicy::Hold => done(Self::failed(Failure::Unknown, reason, now)),
+                },
+            },
+        }
+    }
+
+    /// Later again after a failed round, unless the tries or the time are used up.
+    fn again(
+        reason: String,
+        retry_after: Option<Duration>,
+        rules: &Rules<'_>,
+        now: DateTime<Utc>,
+        luck: f64,
+    ) -> Next {
+        let tries = rules.tries + 1;
+        let due_at = now + rules.retry.wait(tries, retry_after, luck);
+        let state = if rules.retry.exhausted(tries) {
+            Self::failed(Failure::Exhausted, format!("gave up after {tries} tries: {reason}"), now)
+        } else if due_at >= rules.expires_at {
+            Self::failed(Failure::Expired, format!("would be too late at the next try: {reason}"), now)
+        } else {
+            Self::Waiting { due_at, reason: Some(reason) }
+        };
+        Next { state, tries }
+    }
+
+    /// Later again although nothing failed; no try is used up.
+    fn postponed(retry_after: Duration, reason: String, rules: &Rules<'_>, now: DateTime<Utc>) -> Next {
+        let due_at = now + retry_after;
+        let state = if due_at >= rules.expires_at {
+            Self::failed(Failure::Expired, format!("would be too late at the next try: {reason}"), now)
+        } else {
+            Self::Waiting { due_at, reason: Some(reason) }
+        };
+        Next { state, tries: rules.tries }
+    }
+
+    /// The state that follows a receipt for what `Sent` describes, or none when the receipt changes nothing.
+    ///
+    /// A receipt never moves a state backwards: what has ended stays as it ended. `bounces` counts the
+    /// receipts of this delivery that already sent it elsewhere.
+    pub fn receive(
+        &self,
+        verdict: &Verdict,
+        at: DateTime<Utc>,
+        policy: BouncePolicy,
+        bounces: u32,
+    ) -> Option<Self> {
+        match self {
+            Self::Waiting { .. } | Self::Delivered { .. } | Self::Failed { .. } => None,
+            Self::Sent { .. } => Some(match verdict {
+                Verdict::Delivered | Verdict::Opened => Self::Delivered { at },
+                Verdict::Invalid { reason } => Self::failed(Failure::InvalidRecipient, reason, at),
+                Verdict::Bounced { reason } => match policy {
+                    BouncePolicy::ResendElsewhere if bounces == 0 => {
+                        Self::Waiting { due_at: at, reason: Some(format!("sent again elsewhere: {reason}")) }
+                    }
+                    BouncePolicy::ResendElsewhere | BouncePolicy::Fail => {
+                        Self::failed(Failure::Bounced, reason, at)
+                    }
+                },
+            }),
+        }
+    }
+
+    /// The state after a client calls the delivery off, or none when it is too late for that.
+    pub fn cancel(&self, now: DateTime<Utc>) -> Option<Self> {
+        match self {
+            Self::Waiting { .. } => Some(Self::failed(Failure::Cancelled, "called off before it was sent", now)),
+            Self::Sent { .. } | Self::Delivered { .. } | Self::Failed { .. } => None,
+        }
+    }
+
+    /// The state after an operator asks to send a failed delivery again, or none when it has not failed.
+    pub fn revive(&self, now: DateTime<Utc>) -> Option<Self> {
+        match self {
+            Self::Failed { .. } => {
+                Some(Self::Waiting { due_at: now, reason: Some("sent again by an operator".to_owned()) })
+            }
+            Self::Waiting { .. } | Self::Sent { .. } | Self::Delivered { .. } => None,
+        }
+    }
+
+    /// What happens next, in words for a person.
+    pub fn next_step(&self, now: DateTime<Utc>) -> String {
+        match self {
+            Self::Waiting { due_at, reason } => {
+                let when = if *due_at <= now {
+                    "it is due now and goes out as soon as a worker is free".to_owned()
+                } else {
+                    format!("it is tried again at {}", due_at.format("%Y-%m-%d %H:%M:%S UTC"))
+                };
+                match reason {
+                    Some(reason) => format!("{when}; it waits because: {reason}"),
+                    None => when,
+                }
+            }
+            Self::Sent { provider, .. } => format!("{provider} has it; its receipt is awaited"),
+            Self::Delivered { .. } => "nothing more: it has arrived".to_owned(),
+            Self::Failed { failure, reason, .. } => format!("nothing more: {} ({reason})", failure.words()),
+        }
+    }
+}
+
+impl Failure {
+    /// The failure in words for a person.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Rejected => "the provider refuses this message",
+            Self::InvalidRecipient => "the address does not exist",
+            Self::Suppressed => "the recipient is not to be written to",
+            Self::Exhausted => "every try was used up",
+            Self::Expired => "it grew too old",
+            Self::Bounced => "the provider could not deliver it",
+            Self::Cancelled => "it was called off",
+            Self::Unknown => "nobody knows whether it was sent, and this channel does not risk a second one",
+        }
+    }
+}

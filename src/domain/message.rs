@@ -1,0 +1,210 @@
+//! A message as it is accepted, and as it is read back with all that happened to it.
+
+use chrono::{DateTime, Utc};
+
+use super::attempt::Attempt;
+use super::channel::Name;
+use super::delivery::State;
+use super::id::{DeliveryId, MessageId};
+
+/// A checked message, ready to be stored. Only `flow/accept` makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMessage {
+    /// Its public name.
+    pub id: MessageId,
+    /// What it says.
+    pub body: String,
+    /// The client's own name for the person, if it gave one.
+    pub user: Option<String>,
+    /// One for each channel it goes over; at least one, at most [`DeliveryId::PER_MESSAGE`].
+    pub deliveries: Vec<NewDelivery>,
+    /// The client's promise that a repetition is the same request.
+    pub idempotency: Option<Idempotency>,
+    /// When it was accepted.
+    pub created_at: DateTime<Utc>,
+}
+
+/// One message over one channel to one address, before it has a state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewDelivery {
+    /// Over which channel.
+    pub channel: Name,
+    /// To which address, normalised (E.164 for a phone number).
+    pub address: String,
+    /// The address as the client wrote it.
+    pub spelling: String,
+    /// How many text parts a provider will count.
+    pub parts: u32,
+    /// Whether it goes before others.
+    pub priority: Priority,
+    /// From when on it may be sent.
+    pub due_at: DateTime<Utc>,
+    /// After this moment it is not sent any more.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Which of two due deliveries goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
+pub enum Priority {
+    /// Before all that is normal: one-time codes.
+    High,
+    /// Everything else.
+    #[default]
+    Normal,
+}
+
+/// A client's key for a request and a digest of that request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// SHA-256 over the client's scope and its key.
+    pub key: [u8; 32],
+    /// SHA-256 over what was asked.
+    pub request: [u8; 32],
+    /// Until when the key is remembered.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// What a store made of a message that was handed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It is on disk.
+    Stored {
+        /// Its running number.
+        number: i64,
+    },
+    /// The same key brought the same request before; nothing new was stored.
+    Replayed {
+        /// The message stored then.
+        id: MessageId,
+        /// Its running number.
+        number: i64,
+    },
+    /// The same key brought another request before; nothing was stored.
+    KeyReused,
+    /// Every recipient is inactive or has opted out; nothing was stored.
+    Suppressed,
+}
+
+/// A message with everything that is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its public name.
+    pub id: MessageId,
+    /// Its running number.
+    pub number: i64,
+    /// What it says.
+    pub body: String,
+    /// The client's own name for the person.
+    pub user: Option<String>,
+    /// When it was accepted.
+    pub created_at: DateTime<Utc>,
+    /// One for each channel.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// A delivery with everything that is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its number.
+    pub id: DeliveryId,
+    /// Over which channel.
+    pub channel: Name,
+    /// To which normalised address.
+    pub address: String,
+    /// The address as the client wrote it.
+    pub spelling: String,
+    /// How many text parts it has.
+    pub parts: u32,
+    /// Where it stands.
+    pub state: State,
+    /// How often it was claimed.
+    pub round: u32,
+    /// How many rounds used up a try.
+    pub tries: u32,
+    /// The provider that last took it.
+    pub provider: Option<Name>,
+    /// That provider's id for it.
+    pub reference: Option<String>,
+    /// After this moment it is not sent any more.
+    pub expires_at: DateTime<Utc>,
+    /// When the person opened it.
+    pub opened_at: Option<DateTime<Utc>>,
+    /// Every call made for it, oldest first; empty where only a list was asked for.
+    pub attempts: Vec<RecordedAttempt>,
+}
+
+/// An attempt as a store gives it back: the outcome's word and reason, no longer its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedAttempt {
+    /// The round it belongs to.
+    pub round: u32,
+    /// Who was asked.
+    pub provider: Option<Name>,
+    /// The outcome's word.
+    pub outcome: String,
+    /// The provider's own code.
+    pub code: Option<String>,
+    /// The reason, in words for the operator.
+    pub reason: Option<String>,
+    /// When the call began.
+    pub at: DateTime<Utc>,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// A delivery a worker has won, with all it needs to send it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// The message it carries.
+    pub message: MessageId,
+    /// Over which channel.
+    pub channel: Name,
+    /// To which normalised address.
+    pub address: String,
+    /// The address as the client wrote it.
+    pub spelling: String,
+    /// What the message says.
+    pub body: String,
+    /// How many text parts it has.
+    pub parts: u32,
+    /// The fencing token of this claim.
+    pub round: u32,
+    /// Rounds that used up a try so far.
+    pub tries: u32,
+    /// Whether an earlier claim was never recorded, so that nobody knows whether it was sent.
+    pub lost: bool,
+    /// A provider to leave out, because it reported that it could not deliver this.
+    pub avoid: Option<Name>,
+    /// Whether it goes before others.
+    pub priority: Priority,
+    /// After this moment it is not sent any more.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// What a round came to, ready to be stored. Kept only while the delivery's round is still this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// The fencing token of the claim.
+    pub round: u32,
+    /// The calls that were made, in order.
+    pub attempts: Vec<Attempt>,
+    /// The state they lead to.
+    pub state: State,
+    /// Rounds that used up a try, this one included.
+    pub tries: u32,
+    /// When the round ended.
+    pub at: DateTime<Utc>,
+}
+
+/// What a store made of a recorded round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is on disk.
+    Stored,
+    /// Another worker has claimed the delivery since; nothing was changed.
+    Superseded,
+}

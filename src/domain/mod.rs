@@ -1,0 +1,17 @@
+//! What Postrider knows about messages, without any I/O, clock or dice.
+//!
+//! Everything here is plain data and pure functions: `now` and `luck` come in as arguments.
+
+pub mod attempt;
+pub mod channel;
+pub mod delivery;
+pub mod health;
+pub mod id;
+pub mod message;
+pub mod receipt;
+pub mod recipient;
+pub mod report;
+pub mod retry;
+pub mod route;
+pub mod text;
+pub mod throttle;
