@@ -39,14 +39,19 @@ impl Clock {
     /// Moves a manual clock forward; the system's clock is not ours to move.
     pub fn advance(&self, by: Duration) {
         if let Self::Manual(millis) = self {
-            millis.fetch_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX), Ordering::SeqCst);
+            millis.fetch_add(
+                i64::try_from(by.as_millis()).unwrap_or(i64::MAX),
+                Ordering::SeqCst,
+            );
         }
     }
 }
 
 /// The moment that lies `millis` milliseconds after 1970; the end of time when that is out of range.
 pub fn from_millis(millis: i64) -> Timestamp {
-    Utc.timestamp_millis_opt(millis).single().unwrap_or(DateTime::<Utc>::MAX_UTC)
+    Utc.timestamp_millis_opt(millis)
+        .single()
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 /// Waits in real time. For loops that have nothing to do, never for correctness.

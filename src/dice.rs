@@ -14,13 +14,13 @@ pub enum Dice {
     #[default]
     Thread,
     /// The same sequence for the same seed.
-    Seeded(Mutex<StdRng>),
+    Seeded(Box<Mutex<StdRng>>),
 }
 
 impl Dice {
     /// Dice that throw the same sequence for the same seed.
     pub fn seeded(seed: u64) -> Self {
-        Self::Seeded(Mutex::new(StdRng::seed_from_u64(seed)))
+        Self::Seeded(Box::new(Mutex::new(StdRng::seed_from_u64(seed))))
     }
 
     /// A number from 0 (included) to 1 (excluded).
@@ -41,7 +41,9 @@ impl Dice {
         match self {
             Self::Thread => rand::rng().random(),
             Self::Seeded(generator) => {
-                let mut generator = generator.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut generator = generator
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
                 generator.random()
             }
         }

@@ -34,7 +34,11 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A failure without anything beneath it.
     pub fn new(kind: Kind, act: impl Into<String>) -> Self {
-        Self { kind, act: act.into(), source: None }
+        Self {
+            kind,
+            act: act.into(),
+            source: None,
+        }
     }
 
     /// A failure caused by another one, which only the log will show.
@@ -43,7 +47,11 @@ impl Error {
         act: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { kind, act: act.into(), source: Some(source.into()) }
+        Self {
+            kind,
+            act: act.into(),
+            source: Some(source.into()),
+        }
     }
 
     /// A wrong configuration or command line.
@@ -77,6 +85,8 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|cause| cause as &(dyn std::error::Error + 'static))
+        self.source
+            .as_deref()
+            .map(|cause| cause as &(dyn std::error::Error + 'static))
     }
 }

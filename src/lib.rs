@@ -1,1 +1,11 @@
+//! Postrider, a message gateway: accepts a message over HTTP, keeps it safe, and gets it to a person through
+//! whichever provider works right now. ARCHITECTURE.md is the guided tour.
 
+pub mod cache;
+pub mod clock;
+pub mod dice;
+pub mod domain;
+pub mod error;
+pub mod provider;
+pub mod queue;
+pub mod store;

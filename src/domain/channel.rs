@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::message::Priority;
+use super::recipient::AddressKind;
 use super::retry::Retry;
 use super::route::Strategy;
 
@@ -32,8 +34,14 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, NotAName> {
         let fits = (1..=Self::LENGTH_MAX).contains(&text.len());
-        let clean = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-        if fits && clean { Ok(Self(text.into())) } else { Err(NotAName) }
+        let clean = text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        if fits && clean {
+            Ok(Self(text.into()))
+        } else {
+            Err(NotAName)
+        }
     }
 }
 
@@ -54,8 +62,12 @@ pub struct Channel {
     pub retry: Retry,
     /// What follows when a provider went silent after our request had left.
     pub unknown: UnknownPolicy,
-    /// What follows when a provider reports that an accepted message was not delivered.
-    pub bounce: BouncePolicy,
+    /// How often a receipt that says "not delivered" sends it once more, through another provider.
+    pub bounce_resends: u32,
+    /// Whether it goes before other channels' deliveries.
+    pub priority: Priority,
+    /// What an address on this channel looks like.
+    pub address: AddressKind,
 }
 
 /// What follows an `unknown` outcome, the one case that can send twice.
@@ -66,14 +78,4 @@ pub enum UnknownPolicy {
     Resend,
     /// Stop and show it as failed: better never than twice.
     Hold,
-}
-
-/// What follows a receipt that says an accepted message was not delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum BouncePolicy {
-    /// The delivery has failed.
-    #[default]
-    Fail,
-    /// Once, send it again through another provider.
-    ResendElsewhere,
 }

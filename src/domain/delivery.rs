@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::attempt::Outcome;
-use super::channel::{BouncePolicy, Name, UnknownPolicy};
+use super::channel::{Name, UnknownPolicy};
 use super::receipt::Verdict;
 use super::retry::Retry;
 
@@ -158,6 +158,8 @@ pub enum RoundEnd {
     },
     /// An earlier round was claimed and never recorded: its worker died, perhaps in mid-call.
     Lost,
+    /// It was claimed after the moment at which it expires; nobody was asked.
+    TooLate,
 }
 
 /// What the state machine needs to know of a delivery and its channel.
@@ -195,22 +197,39 @@ impl State {
 
     /// A failed state.
     pub fn failed(failure: Failure, reason: impl Into<String>, at: DateTime<Utc>) -> Self {
-        Self::Failed { failure, reason: reason.into(), at }
+        Self::Failed {
+            failure,
+            reason: reason.into(),
+            at,
+        }
     }
 
     /// The state that follows a round: the only change after a send.
     pub fn after(end: RoundEnd, rules: &Rules<'_>, now: DateTime<Utc>, luck: f64) -> Next {
         let again = |reason: String, retry_after| Self::again(reason, retry_after, rules, now, luck);
-        let done = |state| Next { state, tries: rules.tries + 1 };
+        let done = |state| Next {
+            state,
+            tries: rules.tries + 1,
+        };
         match end {
             RoundEnd::AllFailed { reason } => again(reason, None),
             RoundEnd::NobodyFree { retry_after, reason } => Self::postponed(retry_after, reason, rules, now),
+            RoundEnd::TooLate => Next {
+                state: Self::failed(Failure::Expired, "too old before it could be sent", now),
+                tries: rules.tries,
+            },
             RoundEnd::Lost => match rules.unknown {
                 UnknownPolicy::Resend => again("a worker died while sending".to_owned(), None),
-                UnknownPolicy::Hold => done(Self::failed(Failure::Unknown, "a worker died while sending", now)),
+                UnknownPolicy::Hold => {
+                    done(Self::failed(Failure::Unknown, "a worker died while sending", now))
+                }
             },
             RoundEnd::Decided { provider, outcome } => match outcome {
-                Outcome::Accepted { reference } => done(Self::Sent { provider, reference, at: now }),
+                Outcome::Accepted { reference } => done(Self::Sent {
+                    provider,
+                    reference,
+                    at: now,
+                }),
                 Outcome::Rejected { reason } => done(Self::failed(Failure::Rejected, reason, now)),
                 Outcome::InvalidRecipient { reason } => {
                     done(Self::failed(Failure::InvalidRecipient, reason, now))
@@ -242,11 +261,22 @@ impl State {
         let tries = rules.tries + 1;
         let due_at = now + rules.retry.wait(tries, retry_after, luck);
         let state = if rules.retry.exhausted(tries) {
-            Self::failed(Failure::Exhausted, format!("gave up after {tries} tries: {reason}"), now)
+            Self::failed(
+                Failure::Exhausted,
+                format!("gave up after {tries} tries: {reason}"),
+                now,
+            )
         } else if due_at >= rules.expires_at {
-            Self::failed(Failure::Expired, format!("would be too late at the next try: {reason}"), now)
+            Self::failed(
+                Failure::Expired,
+                format!("would be too late at the next try: {reason}"),
+                now,
+            )
         } else {
-            Self::Waiting { due_at, reason: Some(reason) }
+            Self::Waiting {
+                due_at,
+                reason: Some(reason),
+            }
         };
         Next { state, tries }
     }
@@ -255,37 +285,38 @@ impl State {
     fn postponed(retry_after: Duration, reason: String, rules: &Rules<'_>, now: DateTime<Utc>) -> Next {
         let due_at = now + retry_after;
         let state = if due_at >= rules.expires_at {
-            Self::failed(Failure::Expired, format!("would be too late at the next try: {reason}"), now)
+            Self::failed(
+                Failure::Expired,
+                format!("would be too late at the next try: {reason}"),
+                now,
+            )
         } else {
-            Self::Waiting { due_at, reason: Some(reason) }
+            Self::Waiting {
+                due_at,
+                reason: Some(reason),
+            }
         };
-        Next { state, tries: rules.tries }
+        Next {
+            state,
+            tries: rules.tries,
+        }
     }
 
     /// The state that follows a receipt for what `Sent` describes, or none when the receipt changes nothing.
     ///
-    /// A receipt never moves a state backwards: what has ended stays as it ended. `bounces` counts the
-    /// receipts of this delivery that already sent it elsewhere.
-    pub fn receive(
-        &self,
-        verdict: &Verdict,
-        at: DateTime<Utc>,
-        policy: BouncePolicy,
-        bounces: u32,
-    ) -> Option<Self> {
+    /// A receipt never moves a state backwards: what has ended stays as it ended. `resends_left` says how
+    /// often a bounce may still send this delivery through another provider.
+    pub fn receive(&self, verdict: &Verdict, at: DateTime<Utc>, resends_left: u32) -> Option<Self> {
         match self {
             Self::Waiting { .. } | Self::Delivered { .. } | Self::Failed { .. } => None,
             Self::Sent { .. } => Some(match verdict {
                 Verdict::Delivered | Verdict::Opened => Self::Delivered { at },
                 Verdict::Invalid { reason } => Self::failed(Failure::InvalidRecipient, reason, at),
-                Verdict::Bounced { reason } => match policy {
-                    BouncePolicy::ResendElsewhere if bounces == 0 => {
-                        Self::Waiting { due_at: at, reason: Some(format!("sent again elsewhere: {reason}")) }
-                    }
-                    BouncePolicy::ResendElsewhere | BouncePolicy::Fail => {
-                        Self::failed(Failure::Bounced, reason, at)
-                    }
+                Verdict::Bounced { reason } if resends_left > 0 => Self::Waiting {
+                    due_at: at,
+                    reason: Some(format!("sent again elsewhere: {reason}")),
                 },
+                Verdict::Bounced { reason } => Self::failed(Failure::Bounced, reason, at),
             }),
         }
     }
@@ -293,7 +324,11 @@ impl State {
     /// The state after a client calls the delivery off, or none when it is too late for that.
     pub fn cancel(&self, now: DateTime<Utc>) -> Option<Self> {
         match self {
-            Self::Waiting { .. } => Some(Self::failed(Failure::Cancelled, "called off before it was sent", now)),
+            Self::Waiting { .. } => Some(Self::failed(
+                Failure::Cancelled,
+                "called off before it was sent",
+                now,
+            )),
             Self::Sent { .. } | Self::Delivered { .. } | Self::Failed { .. } => None,
         }
     }
@@ -301,9 +336,10 @@ impl State {
     /// The state after an operator asks to send a failed delivery again, or none when it has not failed.
     pub fn revive(&self, now: DateTime<Utc>) -> Option<Self> {
         match self {
-            Self::Failed { .. } => {
-                Some(Self::Waiting { due_at: now, reason: Some("sent again by an operator".to_owned()) })
-            }
+            Self::Failed { .. } => Some(Self::Waiting {
+                due_at: now,
+                reason: Some("sent again by an operator".to_owned()),
+            }),
             Self::Waiting { .. } | Self::Sent { .. } | Self::Delivered { .. } => None,
         }
     }

@@ -37,6 +37,8 @@ pub struct NewDelivery {
     pub parts: u32,
     /// Whether it goes before others.
     pub priority: Priority,
+    /// How often a bounce may send it once more, through another provider.
+    pub resends_left: u32,
     /// From when on it may be sent.
     pub due_at: DateTime<Utc>,
     /// After this moment it is not sent any more.
@@ -207,4 +209,15 @@ pub enum Recorded {
     Stored,
     /// Another worker has claimed the delivery since; nothing was changed.
     Superseded,
+}
+
+/// A hint that a delivery is due: what a queue holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Nudge {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// From when on it can be claimed.
+    pub due_at: DateTime<Utc>,
+    /// Whether it goes before others.
+    pub priority: Priority,
 }

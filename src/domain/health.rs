@@ -1,0 +1,1 @@
+//! Whether a provider is fit to be asked.

@@ -1,0 +1,1 @@
+//! How many text parts a body takes.

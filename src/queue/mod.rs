@@ -1,0 +1,30 @@
+//! The nudge: ids of deliveries that are due, so that workers need not ask the store all the time.
+//!
+//! Never the truth: whatever is lost here is found again by the store's `due`. So nothing here returns an
+//! error; a loss is logged inside and costs time only.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::domain::id::DeliveryId;
+use crate::domain::message::Nudge;
+
+/// What every queue can do. `contract.rs` decides what a queue is.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Puts nudges in. Returns at once: a network is reached later, in batches, by a task of the queue's own.
+    /// An id that stands in the queue already is not put in twice; the earlier due time wins.
+    fn push(&self, nudges: &[Nudge]);
+
+    /// Waits until what was pushed has reached the queue, at most `wait`; whether it did.
+    async fn flush(&self, wait: Duration) -> bool;
+
+    /// Takes at most `limit` ids that are due at `now`, high priority first, then by due time. When there is
+    /// none it waits up to `wait` for one. Empty when there was none, or when the queue cannot be reached.
+    async fn pop(&self, limit: usize, now: Timestamp, wait: Duration) -> Vec<DeliveryId>;
+
+    /// How many ids stand in it; none when it cannot be reached.
+    async fn depth(&self) -> Option<u64>;
+}

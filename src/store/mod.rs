@@ -1,0 +1,232 @@
+//! The truth: messages, deliveries, attempts, receipts, recipients, the report's roll-ups.
+//!
+//! A verb that returns `Ok` has happened and is on disk; one that returns an error has not happened at all.
+//! All verbs take batches. No connection, row or SQL crosses this boundary.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::domain::channel::Name;
+use crate::domain::delivery::{Standing, State};
+use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Priority, Recorded, Round};
+use crate::domain::receipt::Receipt;
+use crate::domain::recipient::Recipient;
+use crate::domain::report::Report;
+use crate::error::Result;
+
+/// What every store can do. `contract.rs` decides what a store is.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Stores messages with their deliveries and idempotency keys, in one transaction, on disk before it
+    /// returns. A delivery to an inactive recipient is stored as suppressed; a message with no other
+    /// delivery is not stored at all.
+    async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>>;
+
+    /// What is due at `now`, the highest priority and longest waiting first, at most `limit`.
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Nudge>>;
+
+    /// Moves `due_at` to the end of the lease, so that a crashed worker needs no rescuer, and counts a round.
+    /// An id that is not due, finished, or taken by a faster worker is left out of the answer.
+    async fn claim(&self, ids: Vec<DeliveryId>, now: Timestamp, lease: Duration) -> Result<Vec<Claimed>>;
+
+    /// Stores attempts and new states. A round that another claim has overtaken changes no state; its
+    /// attempts are kept all the same. A round that ends in `InvalidRecipient` makes the recipient inactive.
+    /// Receipts that came before the record are applied.
+    async fn record(&self, rounds: Vec<Round>) -> Result<Vec<Recorded>>;
+
+    /// Applies receipts. A receipt whose reference is not known (yet) is kept and applied by `record`.
+    async fn settle(&self, receipts: Vec<Heard>) -> Result<Vec<Settled>>;
+
+    /// Calls off what still waits of a message and is not in a worker's hands.
+    async fn cancel(&self, id: MessageId, now: Timestamp) -> Result<Cancelled>;
+
+    /// A message with its deliveries and every attempt.
+    async fn find(&self, id: MessageId) -> Result<Option<Message>>;
+
+    /// Messages, newest first, without their attempts.
+    async fn search(&self, query: Query) -> Result<Page>;
+
+    /// The deliveries an operator speaks of, oldest first.
+    async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>>;
+
+    /// Makes failed deliveries wait again with fresh tries (and an expiry no earlier than `expires_at`), and
+    /// waiting ones that are in no worker's hands due at once. Returns those that were changed.
+    async fn revive(&self, ids: Vec<DeliveryId>, now: Timestamp, expires_at: Timestamp)
+    -> Result<Vec<Nudge>>;
+
+    /// What is known of a recipient; none when nothing was ever said of it, which means active.
+    async fn recipient(&self, channel: &Name, address: &str) -> Result<Option<Recipient>>;
+
+    /// Sets what is known of a recipient.
+    async fn set_recipient(&self, recipient: Recipient) -> Result<()>;
+
+    /// Brings at most `limit` changed deliveries into the roll-ups; returns how many it took. Zero: up to date.
+    async fn fold(&self, limit: usize) -> Result<usize>;
+
+    /// Forgets the roll-ups of what still exists, so that `fold` builds them again from nothing.
+    async fn unfold(&self) -> Result<()>;
+
+    /// The report as the roll-ups have it, with `as_of` as its time.
+    async fn report(&self, as_of: Timestamp) -> Result<Report>;
+
+    /// Keeps a rendered snapshot of the report and makes it the newest.
+    async fn keep_snapshot(&self, snapshot: Snapshot) -> Result<()>;
+
+    /// The newest snapshot.
+    async fn snapshot(&self) -> Result<Option<Snapshot>>;
+
+    /// What waits now, counted live.
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog>;
+
+    /// Deletes at most `limit` messages that were accepted before `before` and have ended, and outdated keys
+    /// and receipts; what the report counts of them stays counted. Returns the number of messages deleted.
+    async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
+
+    /// Tells the store where providers are, so that people's own queries can show it.
+    async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()>;
+
+    /// A secret that is made once and lives as long as the store: what it seals, only processes on the same
+    /// store can open.
+    async fn seal(&self) -> Result<[u8; 32]>;
+
+    /// Copies the whole store to a file while it is in use. Calls `progress` with pages done and pages in all.
+    async fn backup(&self, file: std::path::PathBuf, progress: Progress) -> Result<()>;
+
+    /// Whether the truth can be read and written now.
+    async fn ping(&self) -> Result<()>;
+}
+
+/// Told how far a long piece of work is: done, and in all.
+pub type Progress = Box<dyn Fn(u64, u64) + Send + Sync>;
+
+/// A receipt as it came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Who says so; none when the door it came through belongs to no single provider.
+    pub provider: Option<Name>,
+    /// What it says.
+    pub receipt: Receipt,
+    /// When we heard it.
+    pub heard_at: Timestamp,
+}
+
+/// What a store made of a receipt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It changed the delivery.
+    Applied(Settlement),
+    /// The delivery had ended, or knew this already.
+    Unchanged(Settlement),
+    /// Nothing with this reference is known; the receipt is kept until it is.
+    Kept,
+}
+
+/// The delivery a receipt speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// Who carried it.
+    pub provider: Name,
+    /// The address as the client wrote it.
+    pub spelling: String,
+    /// What the message says.
+    pub body: String,
+    /// Whether it goes before others.
+    pub priority: Priority,
+    /// The state it is in now.
+    pub state: State,
+}
+
+/// What became of a cancellation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// So many deliveries were called off.
+    Done(usize),
+    /// Nothing of it waits any more, or a worker has it in hand.
+    TooLate,
+    /// There is no such message.
+    Missing,
+}
+
+/// Which messages a search is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// With a delivery to this normalised address.
+    pub to: Option<String>,
+    /// With a delivery in this state.
+    pub state: Option<Standing>,
+    /// Accepted at or after this moment.
+    pub since: Option<Timestamp>,
+    /// Older than the message with this running number.
+    pub before: Option<i64>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A page of messages, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The messages, without attempts.
+    pub messages: Vec<Message>,
+    /// What `before` must be for the next page; none on the last one.
+    pub next: Option<i64>,
+}
+
+/// Which deliveries an operator speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    /// In which state.
+    pub pick: Pick,
+    /// Only those this provider was the last to be asked for.
+    pub provider: Option<Name>,
+    /// Only those accepted at or after this moment.
+    pub since: Option<Timestamp>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// The states an operator can send again from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// Waiting, whether due or not.
+    Waiting,
+    /// Failed, of whatever kind but cancelled or suppressed.
+    Failed,
+}
+
+/// A rendered report with its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Which rendering it is; each new one is greater.
+    pub generation: i64,
+    /// The moment it speaks of.
+    pub as_of: Timestamp,
+    /// The report as `flow/sync_report` writes it.
+    pub content: Vec<u8>,
+}
+
+/// What waits now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Deliveries that wait, due or not.
+    pub waiting: u64,
+    /// Of these, due now.
+    pub due: u64,
+    /// Since when the longest waiting due delivery has been due.
+    pub oldest_due_at: Option<Timestamp>,
+}
+
+/// Where a provider is, as the `notifications` view shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderPlace {
+    /// Its name.
+    pub name: Name,
+    /// Its host, or its kind where it has none.
+    pub host: String,
+    /// Its port; 0 where it has none.
+    pub port: u16,
+}
