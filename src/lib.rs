@@ -6,6 +6,7 @@ pub mod clock;
 pub mod dice;
 pub mod domain;
 pub mod error;
+pub mod metrics;
 pub mod provider;
 pub mod queue;
 pub mod store;
