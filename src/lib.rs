@@ -3,6 +3,7 @@
 
 pub mod cache;
 pub mod clock;
+pub mod config;
 pub mod dice;
 pub mod domain;
 pub mod error;

@@ -3,6 +3,7 @@
 //! Phone numbers are kept in E.164 beside the spelling the client used.
 
 use chrono::{DateTime, Utc};
+use phonenumber::country;
 
 use super::channel::Name;
 
@@ -26,6 +27,24 @@ pub enum Strictness {
     Possible,
     /// A number its region has given out.
     Valid,
+}
+
+/// How phone numbers are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhoneRules {
+    /// The region of a number without a country code.
+    pub region: country::Id,
+    /// How strictly it is judged.
+    pub strictness: Strictness,
+}
+
+impl Default for PhoneRules {
+    fn default() -> Self {
+        Self {
+            region: country::IR,
+            strictness: Strictness::default(),
+        }
+    }
 }
 
 /// Whether an address may be written to.

@@ -1,0 +1,298 @@
+//! What the program needs to know before it starts: file, then environment, then command line, checked as a whole.
+//!
+//! A wrong key, value or relation stops the start with an error that names the place and the remedy. The only
+//! module that reads the environment. Never prints a secret, never opens a store, queue, cache or provider.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::domain::channel::{Channel, Name};
+use crate::domain::recipient::PhoneRules;
+use crate::domain::retry::Retry;
+
+mod secret;
+mod tables;
+
+pub use secret::masked_url;
+
+/// All that is configured. Built once, then never changed.
+#[derive(Clone)]
+pub struct Config {
+    /// Where `serve` listens.
+    pub listen: SocketAddr,
+    /// How the outside reaches us, without a slash at the end: providers are told to send receipts there.
+    pub public_url: String,
+    /// Whether an address other than loopback may be served without keys.
+    pub insecure: bool,
+    /// How phone numbers are read.
+    pub phone: PhoneRules,
+    /// Whether pages show `+98912***2222` instead of the whole number.
+    pub mask_numbers: bool,
+    /// `sqlite:PATH`.
+    pub store_url: String,
+    /// `memory:` or `redis://HOST:PORT/DB`.
+    pub queue_url: String,
+    /// How many ids a memory queue holds at most; the store holds the rest.
+    pub queue_window: usize,
+    /// `memory:` or `memcache://HOST:PORT`.
+    pub cache_url: String,
+    /// How deliveries are worked off.
+    pub work: Work,
+    /// What `serve` does by itself from time to time.
+    pub schedule: Schedule,
+    /// What a client may ask of us.
+    pub limits: Limits,
+    /// The channels, in the order of their names.
+    pub channels: Vec<Channel>,
+    /// The providers, in the order of their names. Disabled ones are left out.
+    pub providers: Vec<ProviderConfig>,
+    /// Who may call us. Empty: anybody who can reach us.
+    pub keys: Vec<Key>,
+    /// Whether no provider was configured, so that two mocks stand in and nothing really leaves.
+    pub sandbox: bool,
+}
+
+/// How deliveries are worked off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// The most calls to providers in flight at once.
+    pub workers_concurrency: usize,
+    /// How long a claim lasts. Longer than the slowest possible round of any channel.
+    pub lease: Duration,
+    /// How long calls in flight may take to end after SIGTERM.
+    pub grace: Duration,
+}
+
+/// What `serve` does by itself. None: never, cron does it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// How often what is due is put into the queue again.
+    pub resend: Option<Duration>,
+    /// How often the report is brought up to date.
+    pub report: Option<Duration>,
+}
+
+/// What a client may ask of us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest request body.
+    pub body_bytes_max: usize,
+    /// The longest request head: request line and headers.
+    pub header_bytes_max: usize,
+    /// The most open connections.
+    pub connections_max: usize,
+    /// How long a client may take to send a request's head.
+    pub header_timeout: Duration,
+    /// How long a client may take to send a request's body.
+    pub body_timeout: Duration,
+    /// How long a connection may lie idle between two requests.
+    pub idle_timeout: Duration,
+    /// The longest message body, in characters. The default is what the large carriers of text messages take
+    /// in one call: ten parts of plain text and a little more.
+    pub message_chars_max: usize,
+    /// The most lines on one page of a list.
+    pub page_limit_max: usize,
+    /// How long the answer to a request with an idempotency key is kept.
+    pub idempotency_keep: Duration,
+}
+
+/// A configured account at someone who carries messages.
+#[derive(Clone, PartialEq)]
+pub struct ProviderConfig {
+    /// Its name.
+    pub name: Name,
+    /// The most message parts per second; none: as many as it takes.
+    pub rate: Option<f64>,
+    /// The most calls in flight.
+    pub concurrency: usize,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+    /// How long the rest of a call may take.
+    pub timeout: Duration,
+    /// After so many consecutive failures it rests.
+    pub rest_after: u32,
+    /// How long its first rest is.
+    pub rest_for: Duration,
+    /// Which adapter speaks to it: `mock`, `http`, …
+    pub kind: String,
+    /// The kind's own keys, secrets resolved. Never print it; print the [`ProviderConfig`].
+    pub settings: toml::Table,
+    /// The kind's own keys as they may be shown.
+    shown: toml::Table,
+}
+
+impl ProviderConfig {
+    /// An account with the default limits.
+    pub fn new(name: Name, kind: &str, settings: toml::Table) -> Self {
+        let shown = secret::masked(&settings);
+        Self {
+            name,
+            rate: None,
+            concurrency: 256,
+            connect_timeout: Duration::from_secs(3),
+            timeout: Duration::from_secs(10),
+            rest_after: 5,
+            rest_for: Duration::from_secs(30),
+            kind: kind.to_owned(),
+            settings,
+            shown,
+        }
+    }
+}
+
+/// One who may call us.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Who, for the log.
+    pub name: String,
+    /// SHA-256 of the key itself, which is kept nowhere.
+    pub sha256: [u8; 32],
+    /// What they may do.
+    pub scopes: Vec<Scope>,
+}
+
+impl Key {
+    /// Whether this key opens that door. `admin` opens every door.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
+    }
+}
+
+/// What a key may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Sending messages.
+    Send,
+    /// Reading messages, the report and the pages.
+    Read,
+    /// Everything.
+    Admin,
+}
+
+impl Scope {
+    /// Every scope, in the order of the enum.
+    pub const ALL: [Self; 3] = [Self::Send, Self::Read, Self::Admin];
+
+    /// The word in the configuration.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Read => "read",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            workers_concurrency: 256,
+            lease: Duration::from_secs(60),
+            grace: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            resend: Some(Duration::from_secs(60)),
+            report: Some(Duration::from_secs(20 * 60)),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 64 * 1024,
+            header_bytes_max: 16 * 1024,
+            connections_max: 10_000,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            message_chars_max: 1_600,
+            page_limit_max: 100,
+            idempotency_keep: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+impl Config {
+    /// What a start without file and environment gets: loopback, SQLite in the working directory, and two mock
+    /// providers that take turns on the channel `sms`, so that failover can be seen and nothing really leaves.
+    pub fn sandbox() -> Self {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let providers = tables::mocks();
+        let channels = tables::default_channel(&providers, &Retry::default())
+            .into_iter()
+            .collect();
+        Self {
+            listen,
+            public_url: format!("http://{listen}"),
+            insecure: false,
+            phone: PhoneRules::default(),
+            mask_numbers: true,
+            store_url: "sqlite:postrider.db".to_owned(),
+            queue_url: "memory:".to_owned(),
+            queue_window: 50_000,
+            cache_url: "memory:".to_owned(),
+            work: Work::default(),
+            schedule: Schedule::default(),
+            limits: Limits::default(),
+            channels,
+            providers,
+            keys: Vec::new(),
+            sandbox: true,
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("public_url", &self.public_url)
+            .field("insecure", &self.insecure)
+            .field("phone", &self.phone)
+            .field("mask_numbers", &self.mask_numbers)
+            .field("store_url", &masked_url(&self.store_url))
+            .field("queue_url", &masked_url(&self.queue_url))
+            .field("queue_window", &self.queue_window)
+            .field("cache_url", &masked_url(&self.cache_url))
+            .field("work", &self.work)
+            .field("schedule", &self.schedule)
+            .field("limits", &self.limits)
+            .field("channels", &self.channels)
+            .field("providers", &self.providers)
+            .field("keys", &self.keys)
+            .field("sandbox", &self.sandbox)
+            .finish()
+    }
+}
+
+impl fmt::Debug for ProviderConfig {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("ProviderConfig")
+            .field("name", &self.name)
+            .field("rate", &self.rate)
+            .field("concurrency", &self.concurrency)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("timeout", &self.timeout)
+            .field("rest_after", &self.rest_after)
+            .field("rest_for", &self.rest_for)
+            .field("kind", &self.kind)
+            .field("settings", &self.shown)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Key")
+            .field("name", &self.name)
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
+    }
+}
