@@ -7,6 +7,8 @@ pub mod config;
 pub mod dice;
 pub mod domain;
 pub mod error;
+pub mod flow;
+pub mod gateway;
 pub mod metrics;
 pub mod provider;
 pub mod queue;

@@ -14,8 +14,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 /// Seconds, from a fast local peer to the longest time limit of a call.
-const DURATION_BOUNDS_SECONDS: [f64; 12] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+const DURATION_BOUNDS_SECONDS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
+];
 
 /// A provider.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -97,14 +98,42 @@ impl Metrics {
         let mut registry = lock(&self.registry);
         registry.register("accepted", "Messages stored", self.accepted.clone());
         registry.register("attempts", "Calls to providers by outcome", self.attempts.clone());
-        registry.register("state_changes", "Deliveries that moved to a state", self.states.clone());
-        registry.register("refused", "Messages turned away at the door", self.refused.clone());
-        registry.register("receipts", "Receipts by what became of them", self.receipts.clone());
-        registry.register("store_errors", "Verbs of the store that failed", self.store_errors.clone());
-        registry.register("waiting", "Deliveries that wait, due or not", self.waiting.clone());
-        registry.register("provider_open", "1 when a provider can be asked", self.provider_open.clone());
+        registry.register(
+            "state_changes",
+            "Deliveries that moved to a state",
+            self.states.clone(),
+        );
+        registry.register(
+            "refused",
+            "Messages turned away at the door",
+            self.refused.clone(),
+        );
+        registry.register(
+            "receipts",
+            "Receipts by what became of them",
+            self.receipts.clone(),
+        );
+        registry.register(
+            "store_errors",
+            "Verbs of the store that failed",
+            self.store_errors.clone(),
+        );
+        registry.register(
+            "waiting",
+            "Deliveries that wait, due or not",
+            self.waiting.clone(),
+        );
+        registry.register(
+            "provider_open",
+            "1 when a provider can be asked",
+            self.provider_open.clone(),
+        );
         let seconds = [
-            ("oldest_waiting", "Age of the longest waiting due delivery", &self.oldest_waiting_seconds),
+            (
+                "oldest_waiting",
+                "Age of the longest waiting due delivery",
+                &self.oldest_waiting_seconds,
+            ),
             ("report_age", "Age of the newest report", &self.report_age_seconds),
         ];
         for (name, help, gauge) in seconds {
@@ -116,18 +145,30 @@ impl Metrics {
 
     /// The counter for one provider and one outcome, to be kept by whoever counts.
     pub fn attempts(&self, provider: &str, outcome: &'static str) -> Counter {
-        let labels = OutcomeLabels { provider: provider.to_owned(), outcome };
+        let labels = OutcomeLabels {
+            provider: provider.to_owned(),
+            outcome,
+        };
         self.attempts.get_or_create(&labels).clone()
     }
 
     /// The histogram of one provider's call times in seconds.
     pub fn durations(&self, provider: &str) -> Histogram {
-        self.durations.get_or_create(&ProviderLabel { provider: provider.to_owned() }).clone()
+        self.durations
+            .get_or_create(&ProviderLabel {
+                provider: provider.to_owned(),
+            })
+            .clone()
     }
 
     /// The counter for deliveries of one channel that move to one state.
     pub fn states(&self, channel: &str, state: &'static str) -> Counter {
-        self.states.get_or_create(&StateLabels { channel: channel.to_owned(), state }).clone()
+        self.states
+            .get_or_create(&StateLabels {
+                channel: channel.to_owned(),
+                state,
+            })
+            .clone()
     }
 
     /// Counts a message turned away.
@@ -142,7 +183,9 @@ impl Metrics {
 
     /// Says whether a provider can be asked.
     pub fn provider_open(&self, provider: &str, open: bool) {
-        let label = ProviderLabel { provider: provider.to_owned() };
+        let label = ProviderLabel {
+            provider: provider.to_owned(),
+        };
         self.provider_open.get_or_create(&label).set(i64::from(open));
     }
 

@@ -1,0 +1,264 @@
+//! Takes a message in: checks it, stores it, and nudges the workers.
+//!
+//! When [`accept`] returns `Ok` the message is on disk. The nudge comes after and may be lost.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::clock::Timestamp;
+use crate::domain::channel::{Channel, Name};
+use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::message::{Acceptance, Idempotency, NewDelivery, NewMessage, Nudge, Priority};
+use crate::domain::recipient::{self, BadAddress};
+use crate::domain::text;
+use crate::error::Error;
+use crate::gateway::Gateway;
+
+/// What a client asks for, as its face has read it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// What to say.
+    pub body: String,
+    /// To whom, over which channels: a channel's name and the address as the client wrote it.
+    pub to: Vec<(String, String)>,
+    /// The client's own name for the person.
+    pub user: Option<String>,
+    /// Before others; none leaves it to the channel.
+    pub priority: Option<Priority>,
+    /// Not before this moment.
+    pub send_at: Option<Timestamp>,
+    /// Not after this moment; the channel's own age limit holds as well.
+    pub expires_at: Option<Timestamp>,
+    /// The client's promise that a repetition is the same request.
+    pub key: Option<RequestKey>,
+}
+
+/// An idempotency key as a face has read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestKey {
+    /// Whose key it is: the same key of two clients is two keys.
+    pub scope: String,
+    /// The client's key.
+    pub key: String,
+    /// Everything that makes two requests the same request, in the face's own writing.
+    pub request: String,
+}
+
+/// A message that is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Its public name.
+    pub id: MessageId,
+    /// Its running number.
+    pub number: i64,
+    /// Text parts of the body.
+    pub parts: u32,
+    /// Whether the same request had been accepted before under the same key.
+    pub replayed: bool,
+}
+
+/// Why a message was not taken. Nothing was stored.
+#[derive(Debug)]
+pub enum Refused {
+    /// There is nothing to say.
+    EmptyBody,
+    /// The body has a character no provider can carry (NUL).
+    UnsendableBody,
+    /// The body is longer than this many characters.
+    LongBody(usize),
+    /// There is nobody to say it to, or there are more addresses than a message can have.
+    NoRecipient,
+    /// No such channel.
+    UnknownChannel(String),
+    /// The address on this channel is not one.
+    BadAddress {
+        /// The channel.
+        channel: Name,
+        /// What is wrong with it.
+        why: BadAddress,
+    },
+    /// It would expire before it may be sent, or has already.
+    ExpiresTooEarly,
+    /// Every recipient is inactive or has opted out.
+    Suppressed,
+    /// The key was used for another request.
+    KeyReused,
+    /// The truth cannot be written now.
+    Store(Error),
+}
+
+impl Refused {
+    /// A bounded word for the metrics.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::EmptyBody | Self::UnsendableBody | Self::LongBody(_) => "body",
+            Self::NoRecipient | Self::BadAddress { .. } => "address",
+            Self::UnknownChannel(_) => "channel",
+            Self::ExpiresTooEarly => "time",
+            Self::Suppressed => "suppressed",
+            Self::KeyReused => "key_reused",
+            Self::Store(_) => "store",
+        }
+    }
+}
+
+/// Takes a message in. Safe to repeat with a key; without one a repetition is another message.
+pub async fn accept(gateway: &Gateway, request: Request) -> Result<Accepted, Refused> {
+    let accepted = checked_and_stored(gateway, request).await;
+    match &accepted {
+        Ok(accepted) if !accepted.replayed => {
+            gateway.metrics.accepted.inc();
+        }
+        Ok(_) => {}
+        Err(refused) => {
+            if let Refused::Store(error) = refused {
+                gateway.metrics.store_errors.inc();
+                log::error!("cannot accept: {}", error.chain());
+            }
+            gateway.metrics.refuse(refused.word());
+        }
+    }
+    accepted
+}
+
+async fn checked_and_stored(gateway: &Gateway, request: Request) -> Result<Accepted, Refused> {
+    let now = gateway.clock.now();
+    let parts = check_body(gateway, &request.body)?;
+    let message = NewMessage {
+        id: MessageId::new(now, gateway.dice.bytes()),
+        deliveries: deliveries(gateway, &request, parts, now)?,
+        idempotency: request.key.as_ref().map(|key| idempotency(gateway, key, now)),
+        body: request.body,
+        user: request.user,
+        created_at: now,
+    };
+    let id = message.id;
+    let nudges = nudges(&message);
+    let stored = gateway
+        .store
+        .accept(vec![message])
+        .await
+        .map_err(Refused::Store)?;
+    match stored.into_iter().next() {
+        Some(Acceptance::Stored { number }) => {
+            gateway.queue.push(&numbered(nudges, number));
+            Ok(Accepted {
+                id,
+                number,
+                parts,
+                replayed: false,
+            })
+        }
+        Some(Acceptance::Replayed { id, number }) => Ok(Accepted {
+            id,
+            number,
+            parts,
+            replayed: true,
+        }),
+        Some(Acceptance::KeyReused) => Err(Refused::KeyReused),
+        Some(Acceptance::Suppressed) => Err(Refused::Suppressed),
+        None => Err(Refused::Store(Error::new(
+            crate::error::Kind::Internal,
+            "the store gave no answer",
+        ))),
+    }
+}
+
+fn check_body(gateway: &Gateway, body: &str) -> Result<u32, Refused> {
+    if body.is_empty() {
+        return Err(Refused::EmptyBody);
+    }
+    let longest = gateway.config.limits.message_chars_max;
+    if body.len() > longest && body.chars().count() > longest {
+        return Err(Refused::LongBody(longest));
+    }
+    if body.contains('\0') {
+        return Err(Refused::UnsendableBody);
+    }
+    Ok(text::parts(body).count)
+}
+
+fn deliveries(
+    gateway: &Gateway,
+    request: &Request,
+    parts: u32,
+    now: Timestamp,
+) -> Result<Vec<NewDelivery>, Refused> {
+    let fits = 1..=usize::try_from(DeliveryId::PER_MESSAGE).unwrap_or(1);
+    if !fits.contains(&request.to.len()) {
+        return Err(Refused::NoRecipient);
+    }
+    let mut deliveries = Vec::with_capacity(request.to.len());
+    for (channel, typed) in &request.to {
+        let route = gateway
+            .route(channel)
+            .ok_or_else(|| Refused::UnknownChannel(channel.clone()))?;
+        deliveries.push(delivery(gateway, &route.channel, typed, request, parts, now)?);
+    }
+    Ok(deliveries)
+}
+
+fn delivery(
+    gateway: &Gateway,
+    channel: &Channel,
+    typed: &str,
+    request: &Request,
+    parts: u32,
+    now: Timestamp,
+) -> Result<NewDelivery, Refused> {
+    let address = recipient::read(channel.address, typed, &gateway.config.phone).map_err(|why| {
+        Refused::BadAddress {
+            channel: channel.name.clone(),
+            why,
+        }
+    })?;
+    let due_at = request.send_at.map_or(now, |send_at| send_at.max(now));
+    let oldest = due_at + channel.retry.age_max;
+    let expires_at = request
+        .expires_at
+        .map_or(oldest, |expires_at| expires_at.min(oldest));
+    if expires_at <= due_at {
+        return Err(Refused::ExpiresTooEarly);
+    }
+    Ok(NewDelivery {
+        channel: channel.name.clone(),
+        address,
+        spelling: typed.to_owned(),
+        parts,
+        priority: request.priority.unwrap_or(channel.priority),
+        resends_left: channel.bounce_resends,
+        due_at,
+        expires_at,
+    })
+}
+
+fn idempotency(gateway: &Gateway, key: &RequestKey, now: Timestamp) -> Idempotency {
+    let mut hash = Sha256::new();
+    hash.update(key.scope.len().to_le_bytes());
+    hash.update(&key.scope);
+    hash.update(&key.key);
+    let keep: Duration = gateway.config.limits.idempotency_keep;
+    Idempotency {
+        key: hash.finalize().into(),
+        request: Sha256::digest(&key.request).into(),
+        expires_at: now + keep,
+    }
+}
+
+/// Nudges whose ids hold only the delivery's place, until the message has its number.
+fn nudges(message: &NewMessage) -> Vec<Nudge> {
+    let place = |(place, delivery): (usize, &NewDelivery)| Nudge {
+        id: DeliveryId::of(0, place),
+        due_at: delivery.due_at,
+        priority: delivery.priority,
+    };
+    message.deliveries.iter().enumerate().map(place).collect()
+}
+
+fn numbered(mut nudges: Vec<Nudge>, number: i64) -> Vec<Nudge> {
+    for (place, nudge) in nudges.iter_mut().enumerate() {
+        nudge.id = DeliveryId::of(number, place);
+    }
+    nudges
+}

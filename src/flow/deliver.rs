@@ -1,0 +1,260 @@
+//! Gets messages to people: claims what is due, asks the channel's providers one by one, records the round.
+//!
+//! A step says what it did; running it twice is harmless, because only one claim of a delivery wins and only
+//! the newest claim can record.
+
+use std::time::Duration;
+
+use crate::clock::{self, Timestamp};
+use crate::domain::attempt::{Attempt, Outcome};
+use crate::domain::delivery::{Next, RoundEnd, Rules, State};
+use crate::domain::id::DeliveryId;
+use crate::domain::message::{Claimed, Nudge, Recorded, Round};
+use crate::gateway::{Busy, Gateway, Lane, Route};
+use crate::provider::Parcel;
+
+/// How many due deliveries a silent queue is filled with from the store at a time.
+const SWEPT_AT_ONCE: usize = 1_000;
+
+/// How long a worker leaves a store alone that has just failed.
+const STORE_PAUSE: Duration = Duration::from_millis(500);
+
+/// Shortest wait before a delivery that nobody could take is looked at again.
+const NOBODY_FREE_RETRY: Duration = Duration::from_millis(250);
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It took so many deliveries through a round.
+    Delivered(usize),
+    /// There was nothing to do.
+    Idle,
+}
+
+/// Claims at most `limit` deliveries, waiting up to `wait` for some, and takes each through its round.
+pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> Step {
+    let ids = next(gateway, limit, wait).await;
+    let claimed = claim(gateway, ids).await;
+    let count = claimed.len();
+    for one in claimed {
+        round(gateway, one).await;
+    }
+    if count == 0 {
+        Step::Idle
+    } else {
+        Step::Delivered(count)
+    }
+}
+
+/// At most `limit` ids worth claiming: those the queue names, or, when it is silent for `wait`, those the
+/// store knows to be due. Dropping it half-way loses nudges at most, never a delivery.
+pub async fn next(gateway: &Gateway, limit: usize, wait: Duration) -> Vec<DeliveryId> {
+    let ids = gateway.queue.pop(limit, gateway.clock.now(), wait).await;
+    if ids.is_empty() {
+        sweep(gateway, limit).await
+    } else {
+        ids
+    }
+}
+
+/// Wins what can be won of these ids. Once begun it has to be seen through, or the rounds show as unknown.
+pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<Claimed> {
+    if ids.is_empty() {
+        return Vec::new();
+    }
+    match gateway
+        .store
+        .claim(ids, gateway.clock.now(), gateway.config.work.lease)
+        .await
+    {
+        Ok(claimed) => claimed,
+        Err(error) => {
+            store_failed(gateway, "cannot claim", &error).await;
+            Vec::new()
+        }
+    }
+}
+
+/// Fills a silent queue from the truth and takes from it again. A queue that is away is done without.
+async fn sweep(gateway: &Gateway, limit: usize) -> Vec<DeliveryId> {
+    let now = gateway.clock.now();
+    let due = match gateway.store.due(now, SWEPT_AT_ONCE.max(limit)).await {
+        Ok(due) => due,
+        Err(error) => {
+            store_failed(gateway, "cannot look for what is due", &error).await;
+            return Vec::new();
+        }
+    };
+    if due.len() <= limit {
+        return due.into_iter().map(|nudge| nudge.id).collect();
+    }
+    gateway.queue.push(&due[limit..]);
+    due[..limit].iter().map(|nudge| nudge.id).collect()
+}
+
+/// Takes a claimed delivery once over its channel's providers and records what came of it.
+pub async fn round(gateway: &Gateway, claimed: Claimed) {
+    let id = claimed.id;
+    let (channel, priority) = (claimed.channel.clone(), claimed.priority);
+    let (attempts, next) = pass(gateway, &claimed).await;
+    let state = next.state.clone();
+    let round = Round {
+        id,
+        round: claimed.round,
+        attempts,
+        state: next.state,
+        tries: next.tries,
+        at: gateway.clock.now(),
+    };
+    match gateway.store.record(vec![round]).await {
+        Ok(recorded) if recorded.first() == Some(&Recorded::Stored) => {
+            gateway.moved(&channel, state.standing());
+            if let State::Waiting { due_at, .. } = state {
+                gateway.queue.push(&[Nudge { id, due_at, priority }]);
+            }
+        }
+        Ok(_) => log::warn!("delivery {id} was claimed by another worker before its round was recorded"),
+        Err(error) => store_failed(gateway, "cannot record a round; it will show as unknown", &error).await,
+    }
+}
+
+/// Asks the providers and decides the new state; the only calls to the outside world.
+async fn pass(gateway: &Gateway, claimed: &Claimed) -> (Vec<Attempt>, Next) {
+    let now = gateway.clock.now();
+    let Some(route) = gateway.route(claimed.channel.as_str()) else {
+        let reason = format!("the configuration has no channel {}", claimed.channel);
+        let end = RoundEnd::NobodyFree {
+            retry_after: Duration::from_secs(60),
+            reason,
+        };
+        return (
+            Vec::new(),
+            State::after(end, &rules_without_channel(claimed), now, 1.0),
+        );
+    };
+    let mut rules = Rules {
+        tries: claimed.tries,
+        expires_at: claimed.expires_at,
+        retry: &route.channel.retry,
+        unknown: route.channel.unknown,
+    };
+    let mut attempts = Vec::new();
+    if claimed.lost {
+        attempts.push(lost(now));
+        let next = State::after(RoundEnd::Lost, &rules, now, gateway.dice.luck());
+        if matches!(next.state, State::Failed { .. }) {
+            return (attempts, next);
+        }
+        rules.tries = next.tries;
+    }
+    let end = if now >= claimed.expires_at {
+        RoundEnd::TooLate
+    } else {
+        ask_in_turn(gateway, route, claimed, &mut attempts).await
+    };
+    (
+        attempts,
+        State::after(end, &rules, gateway.clock.now(), gateway.dice.luck()),
+    )
+}
+
+/// Asks one provider after the other until one says something that is not about the provider itself.
+async fn ask_in_turn(
+    gateway: &Gateway,
+    route: &Route,
+    claimed: &Claimed,
+    attempts: &mut Vec<Attempt>,
+) -> RoundEnd {
+    let now = gateway.clock.now();
+    let parcel = parcel(claimed);
+    let mut soonest: Option<Busy> = None;
+    let mut failure = None;
+    for lane in route.order(claimed.avoid.as_ref(), now) {
+        let place = match lane.enter(claimed.parts, gateway.clock.now()) {
+            Ok(place) => place,
+            Err(busy) => {
+                keep_soonest(&mut soonest, busy);
+                continue;
+            }
+        };
+        let attempt = lane.call(place, &parcel, gateway.clock.now()).await;
+        let outcome = attempt.outcome.clone();
+        attempts.push(attempt);
+        if !outcome.asks_next_provider() {
+            return RoundEnd::Decided {
+                provider: lane.name.clone(),
+                outcome,
+            };
+        }
+        match outcome {
+            Outcome::Throttled { .. } => keep_soonest(&mut soonest, lane.unfit(gateway.clock.now())),
+            other => failure = Some(words(lane, &other)),
+        }
+    }
+    match failure {
+        Some(reason) => RoundEnd::AllFailed { reason },
+        None => nobody_free(soonest.unwrap_or_else(|| route.soonest(now))),
+    }
+}
+
+fn nobody_free(busy: Busy) -> RoundEnd {
+    RoundEnd::NobodyFree {
+        retry_after: busy.retry_after.max(NOBODY_FREE_RETRY),
+        reason: busy.reason,
+    }
+}
+
+fn keep_soonest(soonest: &mut Option<Busy>, busy: Busy) {
+    if soonest
+        .as_ref()
+        .is_none_or(|other| busy.retry_after < other.retry_after)
+    {
+        *soonest = Some(busy);
+    }
+}
+
+fn words(lane: &Lane, outcome: &Outcome) -> String {
+    format!("{}: {}", lane.name, outcome.reason().unwrap_or(outcome.word()))
+}
+
+fn lost(now: Timestamp) -> Attempt {
+    Attempt {
+        provider: None,
+        outcome: Outcome::Unknown {
+            reason: "a worker died while sending".to_owned(),
+        },
+        code: None,
+        at: now,
+        duration: Duration::ZERO,
+    }
+}
+
+fn parcel(claimed: &Claimed) -> Parcel {
+    Parcel {
+        delivery: claimed.id,
+        message: claimed.message,
+        round: claimed.round,
+        to: claimed.address.clone(),
+        spelling: claimed.spelling.clone(),
+        body: claimed.body.clone(),
+        parts: claimed.parts,
+    }
+}
+
+/// For a delivery whose channel has left the configuration: it waits, in case the channel comes back.
+fn rules_without_channel(claimed: &Claimed) -> Rules<'static> {
+    static RETRY: std::sync::LazyLock<crate::domain::retry::Retry> =
+        std::sync::LazyLock::new(Default::default);
+    Rules {
+        tries: claimed.tries,
+        expires_at: claimed.expires_at,
+        retry: &RETRY,
+        unknown: crate::domain::channel::UnknownPolicy::Resend,
+    }
+}
+
+async fn store_failed(gateway: &Gateway, act: &str, error: &crate::error::Error) {
+    gateway.metrics.store_errors.inc();
+    log::error!("{act}: {}", error.chain());
+    clock::pause(STORE_PAUSE).await;
+}

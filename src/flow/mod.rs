@@ -1,0 +1,11 @@
+//! What Postrider does, as functions over the wired program: accept, deliver, settle, resend, report, prune.
+//!
+//! Faces and commands end here; here nothing knows about HTTP, rows or a provider's wire.
+
+pub mod accept;
+pub mod deliver;
+pub mod prune;
+pub mod resend;
+pub mod settle;
+pub mod sync_report;
+pub mod work;

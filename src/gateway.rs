@@ -1,0 +1,152 @@
+//! The wired program: configuration, clock, dice, store, queue, cache, lanes and routes in one place.
+//!
+//! The only place that names backends: everything to the left gets a `&Gateway` and speaks to traits.
+
+mod lane;
+mod route;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::cache::{self, Sealed};
+use crate::clock::Clock;
+use crate::config::{Config, ProviderConfig};
+use crate::dice::Dice;
+use crate::domain::channel::Name;
+use crate::domain::delivery::Standing;
+use crate::error::Result;
+use crate::metrics::Metrics;
+use crate::provider::{self, CallLimits, Outbound};
+use crate::queue::{self, Queue};
+use crate::store::{self, ProviderPlace, Store};
+
+pub use lane::{Busy, Lane, LaneView};
+pub use route::Route;
+
+/// The longest answer of a provider that is read, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Everything that runs, wired.
+pub struct Gateway {
+    /// What was configured.
+    pub config: Config,
+    /// Where `now` comes from.
+    pub clock: Clock,
+    /// Where luck comes from.
+    pub dice: Dice,
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// The nudge.
+    pub queue: Arc<dyn Queue>,
+    /// The memory that may be lost.
+    pub cache: Sealed,
+    /// What is counted.
+    pub metrics: Metrics,
+    lanes: Vec<Arc<Lane>>,
+    routes: HashMap<String, Route>,
+}
+
+impl Gateway {
+    /// Opens every edge the configuration names. A queue or cache that is away is waited for later; a store
+    /// that cannot be opened is an error.
+    pub async fn open(config: Config) -> Result<Self> {
+        let store = store::open(&config.store_url)?;
+        let queue = queue::open(&config.queue_url, config.queue_window).await?;
+        let cache = Sealed::new(cache::open(&config.cache_url)?, store.seal().await?);
+        let gateway = Self::wire(config, Clock::System, Dice::default(), store, queue, cache)?;
+        gateway.store.name_providers(gateway.places()).await?;
+        Ok(gateway)
+    }
+
+    /// Wires edges that are open already; simulations bring their own clock and dice.
+    pub fn wire(
+        config: Config,
+        clock: Clock,
+        dice: Dice,
+        store: Arc<dyn Store>,
+        queue: Arc<dyn Queue>,
+        cache: Sealed,
+    ) -> Result<Self> {
+        let metrics = Metrics::default();
+        let outbound = Outbound::new()?;
+        let mut lanes = Vec::with_capacity(config.providers.len());
+        for provider in &config.providers {
+            let adapter = build(provider, &config.public_url, &outbound)?;
+            lanes.push(Arc::new(Lane::new(provider, adapter, &metrics)));
+        }
+        let routes = config
+            .channels
+            .iter()
+            .map(|channel| {
+                (
+                    channel.name.to_string(),
+                    Route::new(channel.clone(), &lanes, &metrics),
+                )
+            })
+            .collect();
+        Ok(Self {
+            config,
+            clock,
+            dice,
+            store,
+            queue,
+            cache,
+            metrics,
+            lanes,
+            routes,
+        })
+    }
+
+    /// The channel of that name with its lanes.
+    pub fn route(&self, channel: &str) -> Option<&Route> {
+        self.routes.get(channel)
+    }
+
+    /// The lane of that provider.
+    pub fn lane(&self, provider: &Name) -> Option<&Arc<Lane>> {
+        self.lanes.iter().find(|lane| lane.name == *provider)
+    }
+
+    /// Every lane, in the order of the configuration.
+    pub fn lanes(&self) -> &[Arc<Lane>] {
+        &self.lanes
+    }
+
+    /// Whether nothing really leaves, because every provider only plays one.
+    pub fn is_sandbox(&self) -> bool {
+        self.lanes.iter().all(|lane| lane.provider.is_sandbox())
+    }
+
+    /// Counts a delivery that moved to another state.
+    pub fn moved(&self, channel: &Name, standing: Standing) {
+        if let Some(route) = self.route(channel.as_str()) {
+            route.moved(standing);
+        }
+    }
+
+    fn places(&self) -> Vec<ProviderPlace> {
+        let place = |lane: &Arc<Lane>| {
+            let (host, port) = lane.provider.place();
+            ProviderPlace {
+                name: lane.name.clone(),
+                host,
+                port,
+            }
+        };
+        self.lanes.iter().map(place).collect()
+    }
+}
+
+fn build(
+    config: &ProviderConfig,
+    public_url: &str,
+    outbound: &Outbound,
+) -> Result<Arc<dyn provider::Provider>> {
+    let settings = provider::Settings::read(&config.kind, config.settings.clone())?;
+    let limits = CallLimits {
+        connect: config.connect_timeout,
+        call: config.timeout,
+        answer_bytes_max: ANSWER_BYTES_MAX,
+    };
+    provider::build(&config.name, &settings, &limits, public_url, outbound)
+}
