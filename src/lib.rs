@@ -9,3 +9,7 @@ pub mod error;
 pub mod provider;
 pub mod queue;
 pub mod store;
+
+#[cfg(test)]
+#[path = "../tests/e2e/peers.rs"]
+mod peers;
