@@ -80,9 +80,14 @@ impl Peer {
         );
     }
 
-    /// SIGSTOP: it keeps its connections and answers nothing.
+    /// SIGSTOP: it keeps its connections and answers nothing. Returns when its last thread stands still.
     pub fn stop(&self) {
         self.signal("-STOP");
+        let deadline = Instant::now() + READY_LIMIT;
+        while !self.stands_still() {
+            assert!(Instant::now() < deadline, "{} does not stop", self.program);
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
     }
 
     /// SIGCONT: it goes on where it was stopped.
@@ -166,6 +171,19 @@ impl Peer {
         let mut answer = String::new();
         BufReader::new(stream.take(64 * 1024)).read_line(&mut answer)?;
         Ok(answer.trim_end().to_owned())
+    }
+
+    fn stands_still(&self) -> bool {
+        let tasks = format!("/proc/{}/task", self.child.as_ref().expect("the peer runs").id());
+        let mut threads = std::fs::read_dir(tasks).expect("a proc file system");
+        threads.all(|thread| {
+            let state = thread.map(|thread| thread.path().join("stat"));
+            let state = state.and_then(std::fs::read_to_string).unwrap_or_default();
+            // The state follows the program's name, which stands in parentheses.
+            state
+                .rsplit_once(") ")
+                .is_some_and(|(_, rest)| rest.starts_with('T'))
+        })
     }
 
     fn signal(&self, signal: &str) {
