@@ -223,6 +223,10 @@ fn what_is_wrong_is_named_with_place_and_remedy() {
             "line 2: work.lease must be a duration such as \"500ms\", \"30s\", \"20m\" or \"24h\", but is 60",
         ),
         (
+            "[retry]\nmax_age = \"99y\"".to_owned(),
+            "line 2: retry.max_age must be at most 3650d",
+        ),
+        (
             "[work]\nlease = \"0s\"".to_owned(),
             "line 2: work.lease must be longer than nothing",
         ),

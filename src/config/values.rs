@@ -12,6 +12,9 @@ use super::keys::{Kind, Row, names_below, row};
 use super::source::{Source, did_you_mean, wanted};
 use crate::error::{Error, Kind as ErrorKind, Result};
 
+/// The longest duration that makes sense anywhere: ten years.
+const DURATION_MAX: Duration = Duration::from_secs(3_650 * 24 * 3_600);
+
 /// A table and where it stands.
 pub(super) struct Values<'a> {
     source: &'a Source,
@@ -169,6 +172,7 @@ impl<'a> Values<'a> {
         let read = |_, value: &Value| value.as_str().and_then(|text| read_duration(text).ok());
         match self.read(name, read)? {
             Some(Duration::ZERO) => Err(self.fault(name, "must be longer than nothing")),
+            Some(duration) if duration > DURATION_MAX => Err(self.fault(name, "must be at most 3650d")),
             duration => Ok(duration),
         }
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::retry::later;
+
 /// A rest grows with each failed probe, up to so many times the first one.
 const REST_GROWTH_MAX: u32 = 8;
 /// A probe that was never answered counts as lost after the first rest, but not sooner than this.
@@ -78,7 +80,7 @@ impl Health {
         match &self.state {
             State::Well { .. } => true,
             State::Resting { until, .. } => *until <= now,
-            State::Probing { since, .. } => *since + self.probe_patience() <= now,
+            State::Probing { since, .. } => later(*since, self.probe_patience()) <= now,
             State::Out { .. } => false,
         }
     }
@@ -89,7 +91,7 @@ impl Health {
             State::Well { .. } => return Admission::Open,
             State::Out { .. } => return Admission::Out,
             State::Resting { until, times } => (*times, *until),
-            State::Probing { since, times } => (*times, *since + self.probe_patience()),
+            State::Probing { since, times } => (*times, later(*since, self.probe_patience())),
         };
         if until > now {
             return Admission::Resting { until };
@@ -144,7 +146,7 @@ impl Health {
 
     fn rest(&mut self, times: u32, now: DateTime<Utc>) {
         self.state = State::Resting {
-            until: now + self.rest_for * times,
+            until: later(now, self.rest_for.saturating_mul(times)),
             times,
         };
     }
