@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tower::Service;
 
-use super::listen::Guarded;
+use super::listen::{AnswerBody, Guarded};
 use crate::clock;
 use crate::config::Limits;
 use crate::flow::work::Stop;
@@ -96,7 +96,7 @@ async fn answer(
     mut router: Guarded,
     pace: &Pace,
     request: Request<Incoming>,
-) -> Result<Response<super::AnswerBody>, Infallible> {
+) -> Result<Response<AnswerBody>, Infallible> {
     pace.set(Doing::Answering);
     let asked = log::log_enabled!(log::Level::Debug)
         .then(|| (request.method().clone(), request.uri().path().to_owned(), Instant::now()));

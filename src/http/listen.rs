@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::Response;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tower_http::BoxError;
+use tower_http::body::UnsyncBoxBody;
 use tower_http::catch_panic::CatchPanic;
 
 use super::connection::{self, Door};
@@ -35,6 +37,7 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: Stop)
         router: guarded(routes(&gateway)),
         limits: gateway.config.limits.clone(),
     });
+    let told = stop.clone();
     let mut connections = JoinSet::new();
     let mut failures = Failures::default();
     loop {
@@ -43,9 +46,7 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: Stop)
             _ = stop.wait_for(|stop| *stop) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < connections_max => match accepted {
-                Ok((stream, _)) => {
-                    open(&mut connections, &door, stream, &stop);
-                }
+                Ok((stream, _)) => open(&mut connections, &door, stream, &told),
                 Err(error) => {
                     failures.log(&error);
                     clock::pause(ACCEPT_PAUSE).await;
@@ -63,6 +64,9 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: Stop)
 
 /// The faces behind the one layer they share: a panic costs its request only.
 pub(super) type Guarded = CatchPanic<Router, fn(Box<dyn std::any::Any + Send>) -> Response<Body>>;
+
+/// The body of an answer behind that layer.
+pub(super) type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// Puts the layer around the faces.
 pub(super) fn guarded(router: Router) -> Guarded {
