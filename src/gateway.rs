@@ -71,7 +71,7 @@ impl Gateway {
         let outbound = Outbound::new()?;
         let mut lanes = Vec::with_capacity(config.providers.len());
         for provider in &config.providers {
-            let adapter = build(provider, &config.public_url, &outbound)?;
+            let adapter = adapter(provider, &config.public_url, &outbound)?;
             lanes.push(Arc::new(Lane::new(provider, adapter, &metrics)));
         }
         let routes = config
@@ -137,7 +137,8 @@ impl Gateway {
     }
 }
 
-fn build(
+/// Builds the adapter that a provider's configuration names; its settings are read here. Connects nowhere.
+pub fn adapter(
     config: &ProviderConfig,
     public_url: &str,
     outbound: &Outbound,
