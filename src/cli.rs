@@ -16,6 +16,9 @@ use crate::config::read_duration;
 use crate::domain::channel::Name;
 use crate::domain::id::MessageId;
 
+/// Where the help shows what every command takes.
+const EVERYWHERE: &str = "Options of every command";
+
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -31,21 +34,16 @@ use crate::domain::id::MessageId;
 )]
 pub struct Cli {
     /// Configuration file; console.toml in the working directory when there is one
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "POSTRIDER_CONFIG",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
+    #[arg(env = "POSTRIDER_CONFIG", hide_env_values = true)]
     config: Option<OsString>,
 
     /// Say more: why something failed, then what is done (-vv)
-    #[arg(short, long, global = true, action = ArgAction::Count)]
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = EVERYWHERE)]
     pub verbose: u8,
 
     /// Log failures only
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = EVERYWHERE)]
     pub quiet: bool,
 
     /// What to do
@@ -102,7 +100,7 @@ pub enum Command {
     /// Hand in one message, as a client would over HTTP
     #[command(after_help = "Examples:\n  \
         console send 09122222222 'your code is 1234'\n  \
-        console send 09122222222 hello --wait 30s\n  \
+        console send 09122222222 hello --wait=30s\n  \
         console send user@example.org hello --channel email")]
     Send(Send),
 
@@ -215,7 +213,7 @@ pub struct Send {
     pub channel: String,
 
     /// Wait until it has left, at most so long
-    #[arg(long, value_name = "DURATION", value_parser = read_duration, num_args = 0..=1, default_missing_value = "30s")]
+    #[arg(long, value_name = "DURATION", value_parser = read_duration, num_args = 0..=1, require_equals = true, default_missing_value = "30s")]
     pub wait: Option<Duration>,
 }
 

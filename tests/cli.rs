@@ -141,12 +141,20 @@ fn the_manual_has_a_page_for_every_command() {
     assert!(pages > command_names().len(), "{pages} pages");
 }
 
-/// The words after `console` in a line, up to anything that is for the shell.
+/// The words after `console` in a line, as a shell splits them, up to anything that is for the shell.
 fn words_of_console(line: &str) -> Option<Vec<String>> {
     let (_, rest) = line.split_once("console ")?;
-    let for_shell = |word: &&str| matches!(*word, "&&" | "||" | ">>" | ">" | "|" | "2>&1");
-    let words = rest.split_whitespace().take_while(|word| !for_shell(word));
-    Some(words.map(|word| word.trim_matches('"').to_owned()).collect())
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for letter in rest.chars() {
+        match letter {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            _ => words.last_mut().unwrap().push(letter),
+        }
+    }
+    let for_shell = |word: &String| matches!(word.as_str(), "&&" | "||" | ">>" | ">" | "|" | "2>&1");
+    Some(words.into_iter().take_while(|word| !for_shell(word)).collect())
 }
 
 fn parses(words: &[String]) -> bool {

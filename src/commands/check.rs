@@ -97,7 +97,7 @@ async fn in_time(checking: impl Future<Output = Finding>) -> Finding {
 }
 
 async fn check_store(url: &str) -> Finding {
-    let store = store::open(url).map_err(|error| error.chain())?;
+    let store = store::open(url, store::LOCK_WAIT).map_err(|error| error.chain())?;
     match store.ping().await {
         Ok(()) => Ok("readable and writable".to_owned()),
         Err(error) => Err(format!(

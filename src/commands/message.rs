@@ -8,7 +8,7 @@ use super::{counted, gateway, moment, print};
 use crate::cli::{Cli, Message as Arguments};
 use crate::clock::Timestamp;
 use crate::domain::message::{Delivery, Message, RecordedAttempt};
-use crate::domain::recipient::masked;
+use crate::domain::recipient::mask;
 use crate::error::{Error, Kind, Result};
 
 /// Prints the timeline.
@@ -29,7 +29,7 @@ pub async fn run(cli: &Cli, arguments: &Arguments) -> Result<()> {
 }
 
 /// Writing into a string cannot fail, so results of `write!` are dropped here.
-fn timeline(message: &Message, mask: bool, now: Timestamp) -> String {
+fn timeline(message: &Message, masked: bool, now: Timestamp) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "message  {}", message.id);
     let _ = writeln!(text, "accepted {}", moment(message.created_at));
@@ -38,8 +38,8 @@ fn timeline(message: &Message, mask: bool, now: Timestamp) -> String {
     }
     let _ = writeln!(text, "body     {}", plain(&message.body));
     for delivery in &message.deliveries {
-        let to = if mask {
-            masked(&delivery.address)
+        let to = if masked {
+            mask(&delivery.address)
         } else {
             delivery.address.clone()
         };

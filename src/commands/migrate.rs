@@ -11,7 +11,7 @@ use crate::store;
 /// Applies what is missing and names it.
 pub async fn run(cli: &Cli) -> Result<()> {
     let config = configuration(cli, &[])?;
-    let applied = store::migrate(&config.store_url)?;
+    let applied = store::migrate(&config.store_url, store::LOCK_WAIT)?;
     for migration in &applied {
         say(format_args!("applied {migration}"))?;
     }

@@ -16,7 +16,7 @@ use super::signals::Signals;
 use super::{Override, configuration, say};
 use crate::cli::{Cli, Serve};
 use crate::config::{Config, door_is_safe, masked_url};
-use crate::domain::recipient::{self, AddressKind, PhoneRules};
+use crate::domain::recipient;
 use crate::error::{Error, Kind, Result};
 use crate::gateway::Gateway;
 use crate::http;
@@ -32,7 +32,7 @@ pub async fn run(cli: &Cli, arguments: &Serve) -> Result<()> {
     let mut signals = Signals::new()?;
     let mut config = configuration(cli, &overrides(arguments))?;
     door_is_safe(&config)?;
-    warm_numbers(config.phone);
+    warm_numbers();
     let listener = bind(config.listen)?;
     settle_address(&mut config, &listener)?;
     let gateway = Arc::new(Gateway::open(config).await?);
@@ -71,8 +71,8 @@ fn overrides(arguments: &Serve) -> Vec<Override> {
 }
 
 /// The phone number library reads its tables at the first number; nobody's message should wait for that.
-fn warm_numbers(rules: PhoneRules) {
-    std::thread::spawn(move || recipient::read(AddressKind::Phone, "+989122222222", &rules).is_ok());
+fn warm_numbers() {
+    std::thread::spawn(recipient::warm);
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener> {
