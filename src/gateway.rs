@@ -71,7 +71,7 @@ impl Gateway {
         let outbound = Outbound::new()?;
         let mut lanes = Vec::with_capacity(config.providers.len());
         for provider in &config.providers {
-            let adapter = adapter(provider, &config.public_url, &outbound)?;
+            let adapter = build(provider, &config.public_url, &outbound)?;
             lanes.push(Arc::new(Lane::new(provider, adapter, &metrics)));
         }
         let routes = config
@@ -137,8 +137,7 @@ impl Gateway {
     }
 }
 
-/// Builds the adapter that a provider's configuration names; its settings are read here. Connects nowhere.
-pub fn adapter(
+fn build(
     config: &ProviderConfig,
     public_url: &str,
     outbound: &Outbound,
