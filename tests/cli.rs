@@ -3,6 +3,15 @@
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test cli` rewrites the golden files.
 
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+// Tests may stop at the first surprise.
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -3,6 +3,15 @@
 //!
 //! Each rule is a function from a path and a text to faults, and is itself tested on a bad sample.
 
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+// Tests may stop at the first surprise.
+
 use std::path::{Path, PathBuf};
 
 /// A rule: what is wrong with the text of a file, in words.

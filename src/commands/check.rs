@@ -11,7 +11,7 @@ use super::{configuration, configuration_file, counted, say};
 use crate::cli::Cli;
 use crate::config::{Config, ProviderConfig, door_is_safe, masked_url};
 use crate::error::{Error, Kind, Result};
-use crate::gateway::adapter;
+use crate::gateway;
 use crate::provider::Outbound;
 use crate::{cache, queue, store};
 
@@ -146,7 +146,7 @@ async fn check_providers(config: &Config, faults: &mut u64) -> Result<()> {
 
 /// Reads the settings and connects, which shows a wrong host and a closed port; nothing is sent.
 async fn check_provider(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> Finding {
-    let provider = adapter(config, public_url, outbound).map_err(|error| error.chain())?;
+    let provider = gateway::build(config, public_url, outbound).map_err(|error| error.chain())?;
     let (host, port) = provider.place();
     if provider.is_sandbox() || port == 0 {
         return Ok("only plays; nothing really leaves".to_owned());

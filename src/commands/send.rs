@@ -28,7 +28,7 @@ pub async fn run(cli: &Cli, arguments: &Send) -> Result<()> {
         .await
         .map_err(|refused| explained(refused, &gateway))?;
     say(format_args!(
-        "accepted {}; follow it with: console message {0}",
+        "accepted {}\nfollow it with: console message {0}",
         accepted.id
     ))?;
     flush(&gateway).await?;
