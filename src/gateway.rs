@@ -169,7 +169,8 @@ fn build_all(config: &Config) -> Result<Vec<Arc<dyn Provider>>> {
         .collect()
 }
 
-fn build(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> Result<Arc<dyn Provider>> {
+/// Builds the adapter a provider's configuration names; its settings are read here. Connects nowhere.
+pub fn build(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> Result<Arc<dyn Provider>> {
     let settings = provider::Settings::read(&config.kind, config.settings.clone())?;
     let limits = CallLimits {
         connect: config.connect_timeout,
