@@ -106,10 +106,18 @@ fn events(delivery: &Delivery, accepted: Timestamp) -> Vec<Event> {
     let calls = delivery.attempts.iter().map(Event::call);
     let ending = ending(&delivery.state);
     let opened = delivery.opened_at.map(|at| Event {
-        provider: delivery.provider.as_ref().map(ToString::to_string).unwrap_or_default(),
+        provider: delivery
+            .provider
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
         ..Event::plain(at, "receipt: opened", "delivered")
     });
-    std::iter::once(first).chain(calls).chain(ending).chain(opened).collect()
+    std::iter::once(first)
+        .chain(calls)
+        .chain(ending)
+        .chain(opened)
+        .collect()
 }
 
 /// The state's own moment, where no call has told it already.
@@ -119,7 +127,11 @@ fn ending(state: &State) -> Option<Event> {
         State::Delivered { at } => Some(Event::plain(*at, "receipt: delivered", "delivered")),
         State::Failed { failure, reason, at } => Some(Event {
             reason: reason.clone(),
-            ..Event::plain(*at, format!("failed: {}", words::spoken(failure.word())), "failed")
+            ..Event::plain(
+                *at,
+                format!("failed: {}", words::spoken(failure.word())),
+                "failed",
+            )
         }),
     }
 }
@@ -127,7 +139,7 @@ fn ending(state: &State) -> Option<Event> {
 impl Event {
     fn plain(at: Timestamp, what: impl Into<String>, mark: &'static str) -> Self {
         Self {
-            at: words::moment(at),
+            at: words::instant(at),
             what: what.into(),
             mark,
             provider: String::new(),

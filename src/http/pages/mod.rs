@@ -44,10 +44,12 @@ pub fn routes() -> Router<Arc<Gateway>> {
         )
         .route(
             "/messages/{id}",
-            get(move |State(gateway): State<Arc<Gateway>>, id: std::result::Result<Path<String>, PathRejection>| {
-                let newest = Arc::clone(&newest);
-                async move { shown(timeline(&gateway, &newest, id.ok()).await) }
-            }),
+            get(
+                move |State(gateway): State<Arc<Gateway>>, id: Result<Path<String>, PathRejection>| {
+                    let newest = Arc::clone(&newest);
+                    async move { shown(timeline(&gateway, &newest, id.ok()).await) }
+                },
+            ),
         )
         .route("/style.css", get(async || frame::style()))
 }
@@ -76,7 +78,10 @@ async fn front(gateway: &Gateway, newest: &Newest, uri: &Uri) -> Result<Response
 async fn report_page(gateway: &Gateway, newest: &Newest) -> Result<Response<Body>> {
     match newest.report(gateway).await? {
         Some(kept) => Ok(frame::page(StatusCode::OK, newest.page(gateway, &kept).await?)),
-        None => frame::rendered(StatusCode::OK, &ReportPage::new(None, None, &Setting::of(gateway))),
+        None => frame::rendered(
+            StatusCode::OK,
+            &ReportPage::new(None, None, &Setting::of(gateway)),
+        ),
     }
 }
 

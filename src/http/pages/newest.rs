@@ -205,9 +205,18 @@ mod tests {
     fn whatever_shapes_the_page_shapes_its_key() {
         let shapes = [
             setting(),
-            Setting { mask: false, ..setting() },
-            Setting { sandbox: false, ..setting() },
-            Setting { interval: None, ..setting() },
+            Setting {
+                mask: false,
+                ..setting()
+            },
+            Setting {
+                sandbox: false,
+                ..setting()
+            },
+            Setting {
+                interval: None,
+                ..setting()
+            },
         ]
         .map(|setting| shape(&setting));
         for (place, one) in shapes.iter().enumerate() {

@@ -116,7 +116,11 @@ impl Hours {
     }
 
     fn draw_into(&self, svg: &mut String, size: &Size) -> Result<(), Box<dyn std::error::Error + '_>> {
-        let most = self.lines.iter().map(|line| line.accepted.max(line.sent + line.failed)).max();
+        let most = self
+            .lines
+            .iter()
+            .map(|line| line.accepted.max(line.sent + line.failed))
+            .max();
 
         let ticks = ticks(most.unwrap_or(0));
         let top = ticks.last().copied().unwrap_or(1);

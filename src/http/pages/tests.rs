@@ -141,7 +141,14 @@ pub(super) fn results_page(report: &Report) -> ReportPage {
     let found = Found {
         address: "+98912***2222".to_owned(),
         typed: NASTY.to_owned(),
-        rows: vec![row(), Row { state: "waiting", body: "سلام".to_owned(), ..row() }],
+        rows: vec![
+            row(),
+            Row {
+                state: "waiting",
+                body: "سلام".to_owned(),
+                ..row()
+            },
+        ],
         later: true,
         next: Some(41),
     };
@@ -152,7 +159,7 @@ pub(super) fn results_page(report: &Report) -> ReportPage {
     )
 }
 
-fn text(page: Bytes) -> String {
+fn text(page: &Bytes) -> String {
     String::from_utf8(page.to_vec()).unwrap()
 }
 
@@ -164,7 +171,7 @@ fn expect(page: &str, words: &[&str]) {
 
 #[test]
 fn a_full_report_shows_every_number_with_its_name() {
-    let page = text(report::render(&full_report(), false, &setting()).unwrap());
+    let page = text(&report::render(&full_report(), false, &setting()).unwrap());
     expect(
         &page,
         &[
@@ -187,8 +194,11 @@ fn a_full_report_shows_every_number_with_its_name() {
 
 #[test]
 fn an_empty_report_divides_by_nothing() {
-    let page = text(report::render(&Report::default(), false, &setting()).unwrap());
-    expect(&page, &["No provider has been asked yet", "What to try first", "–"]);
+    let page = text(&report::render(&Report::default(), false, &setting()).unwrap());
+    expect(
+        &page,
+        &["No provider has been asked yet", "What to try first", "–"],
+    );
     assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
 }
 
@@ -201,14 +211,14 @@ fn a_provider_nobody_asked_has_dashes() {
         }],
         ..Report::default()
     };
-    let page = text(report::render(&report, false, &setting()).unwrap());
+    let page = text(&report::render(&report, false, &setting()).unwrap());
     expect(&page, &["data-label=\"Fault % ¹\" class=\"number\">–<"]);
     assert!(!page.contains("NaN"), "{page}");
 }
 
 #[test]
 fn before_the_first_report_the_page_says_how_to_make_one() {
-    let page = text(frame::html(&ReportPage::new(None, None, &setting())).unwrap());
+    let page = text(&frame::html(&ReportPage::new(None, None, &setting())).unwrap());
     expect(
         &page,
         &[
@@ -226,20 +236,20 @@ fn outside_the_sandbox_no_link_sends_anything() {
         sandbox: false,
         ..setting()
     };
-    let page = text(frame::html(&ReportPage::new(None, None, &setting)).unwrap());
+    let page = text(&frame::html(&ReportPage::new(None, None, &setting)).unwrap());
     assert!(!page.contains("href=\"/sms/send"), "{page}");
     assert!(!page.contains("Sandbox"), "{page}");
 }
 
 #[test]
 fn a_report_that_is_late_or_left_to_cron_says_so() {
-    let late = text(report::render(&full_report(), true, &setting()).unwrap());
+    let late = text(&report::render(&full_report(), true, &setting()).unwrap());
     expect(&late, &["has not happened"]);
     let cron = Setting {
         interval: None,
         ..setting()
     };
-    let page = text(report::render(&full_report(), false, &cron).unwrap());
+    let page = text(&report::render(&full_report(), false, &cron).unwrap());
     expect(&page, &["Rebuilt by cron"]);
 }
 
@@ -249,7 +259,7 @@ fn whole_numbers_show_only_where_they_are_configured() {
         mask: false,
         ..setting()
     };
-    let page = text(report::render(&full_report(), false, &open).unwrap());
+    let page = text(&report::render(&full_report(), false, &open).unwrap());
     expect(&page, &["+989122220003"]);
 }
 
@@ -260,8 +270,8 @@ fn nothing_a_client_wrote_becomes_markup() {
     report.providers[0].name = NASTY.to_owned();
     let message = nasty_message();
     let pages = [
-        text(frame::html(&results_page(&report)).unwrap()),
-        text(frame::html(&MessagePage::new(&message, Some(&report), true, false, at(9, 30))).unwrap()),
+        text(&frame::html(&results_page(&report)).unwrap()),
+        text(&frame::html(&MessagePage::new(&message, Some(&report), true, false, at(9, 30))).unwrap()),
     ];
     for page in pages {
         assert!(!page.contains("<script"), "{page}");
@@ -273,7 +283,7 @@ fn nothing_a_client_wrote_becomes_markup() {
 
 #[test]
 fn a_timeline_has_every_call_in_order() {
-    let page = text(frame::html(&MessagePage::new(&nasty_message(), None, true, true, at(9, 30))).unwrap());
+    let page = text(&frame::html(&MessagePage::new(&nasty_message(), None, true, true, at(9, 30))).unwrap());
     let places: Vec<_> = [
         "accepted, and safe on disk",
         "round 1: unavailable",
@@ -282,10 +292,16 @@ fn a_timeline_has_every_call_in_order() {
         "failed: exhausted</span></td>",
     ]
     .iter()
-    .map(|what| page.find(what).unwrap_or_else(|| panic!("«{what}» is not in {page}")))
+    .map(|what| {
+        page.find(what)
+            .unwrap_or_else(|| panic!("«{what}» is not in {page}"))
+    })
     .collect();
     assert!(places.is_sorted(), "{places:?}");
-    expect(&page, &["nobody knows", "+98912***2222", "37 ms", "every try was used up"]);
+    expect(
+        &page,
+        &["nobody knows", "+98912***2222", "37 ms", "every try was used up"],
+    );
 }
 
 #[test]

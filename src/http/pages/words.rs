@@ -36,6 +36,11 @@ pub(super) fn moment(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// The moment to the millisecond, for what happens side by side.
+pub(super) fn instant(at: Timestamp) -> String {
+    at.format("%Y-%m-%d %H:%M:%S%.3f").to_string()
+}
+
 /// A span of time with its unit, whole where it can be.
 pub(super) fn duration(millis: u64) -> String {
     match millis {
@@ -103,23 +108,12 @@ mod tests {
     #[test]
     fn thousands_are_kept_apart() {
         let read = [0, 7, 999, 1_000, 12_345, 123_456, 1_234_567].map(count);
-        assert_eq!(
-            read,
-            ["0", "7", "999", "1,000", "12,345", "123,456", "1,234,567"]
-        );
+        assert_eq!(read, ["0", "7", "999", "1,000", "12,345", "123,456", "1,234,567"]);
     }
 
     #[test]
     fn a_small_trouble_never_reads_as_none() {
-        let read = [
-            None,
-            Some(0.0),
-            Some(0.01),
-            Some(12.34),
-            Some(99.97),
-            Some(100.0),
-        ]
-        .map(percent);
+        let read = [None, Some(0.0), Some(0.01), Some(12.34), Some(99.97), Some(100.0)].map(percent);
         assert_eq!(read, ["–", "0.0 %", "< 0.1 %", "12.3 %", "> 99.9 %", "100.0 %"]);
     }
 
@@ -128,7 +122,16 @@ mod tests {
         let read = [0, 120, 1_000, 1_250, 30_000, 60_000, 1_200_000, 90_000].map(duration);
         assert_eq!(
             read,
-            ["0 ms", "120 ms", "1 s", "1.2 s", "30 s", "1 min", "20 min", "1 min 30 s"]
+            [
+                "0 ms",
+                "120 ms",
+                "1 s",
+                "1.2 s",
+                "30 s",
+                "1 min",
+                "20 min",
+                "1 min 30 s"
+            ]
         );
     }
 
@@ -141,7 +144,10 @@ mod tests {
     #[test]
     fn an_address_is_masked_whatever_it_is() {
         let read = ["+989122222222", "ann@example.org", "12345", "é", ""].map(|typed| address(typed, true));
-        assert_eq!(read, ["+98912***2222", "a***@example.org", "123***", "é***", "***"]);
+        assert_eq!(
+            read,
+            ["+98912***2222", "a***@example.org", "123***", "é***", "***"]
+        );
         assert_eq!(address("+989122222222", false), "+989122222222");
     }
 
