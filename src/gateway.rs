@@ -16,7 +16,7 @@ use crate::domain::channel::Name;
 use crate::domain::delivery::Standing;
 use crate::error::Result;
 use crate::metrics::Metrics;
-use crate::provider::{self, CallLimits, Outbound};
+use crate::provider::{self, CallLimits, Outbound, Provider};
 use crate::queue::{self, Queue};
 use crate::store::{self, ProviderPlace, Store};
 
@@ -46,6 +46,20 @@ pub struct Gateway {
     routes: HashMap<String, Route>,
 }
 
+/// What a gateway is wired to, opened already.
+pub struct Edges {
+    /// Where `now` comes from.
+    pub clock: Clock,
+    /// Where luck comes from.
+    pub dice: Dice,
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// The nudge.
+    pub queue: Arc<dyn Queue>,
+    /// The memory that may be lost.
+    pub cache: Sealed,
+}
+
 impl Gateway {
     /// Opens every edge the configuration names. A queue or cache that is away is waited for later; a store
     /// that cannot be opened is an error.
@@ -53,48 +67,30 @@ impl Gateway {
         let store = store::open(&config.store_url)?;
         let queue = queue::open(&config.queue_url, config.queue_window).await?;
         let cache = Sealed::new(cache::open(&config.cache_url)?, store.seal().await?);
-        let gateway = Self::wire(config, Clock::System, Dice::default(), store, queue, cache)?;
+        let adapters = build_all(&config)?;
+        let edges = Edges { clock: Clock::System, dice: Dice::default(), store, queue, cache };
+        let gateway = Self::wire(config, edges, adapters);
         gateway.store.name_providers(gateway.places()).await?;
         Ok(gateway)
     }
 
-    /// Wires edges that are open already; simulations bring their own clock and dice.
-    pub fn wire(
-        config: Config,
-        clock: Clock,
-        dice: Dice,
-        store: Arc<dyn Store>,
-        queue: Arc<dyn Queue>,
-        cache: Sealed,
-    ) -> Result<Self> {
+    /// Wires edges that are open already, with one adapter for each configured provider, in the same order.
+    /// Simulations bring their own clock, dice and adapters.
+    pub fn wire(config: Config, edges: Edges, adapters: Vec<Arc<dyn Provider>>) -> Self {
+        let Edges { clock, dice, store, queue, cache } = edges;
         let metrics = Metrics::default();
-        let outbound = Outbound::new()?;
-        let mut lanes = Vec::with_capacity(config.providers.len());
-        for provider in &config.providers {
-            let adapter = build(provider, &config.public_url, &outbound)?;
-            lanes.push(Arc::new(Lane::new(provider, adapter, &metrics)));
-        }
+        let lanes: Vec<Arc<Lane>> = config
+            .providers
+            .iter()
+            .zip(adapters)
+            .map(|(provider, adapter)| Arc::new(Lane::new(provider, adapter, &metrics)))
+            .collect();
         let routes = config
             .channels
             .iter()
-            .map(|channel| {
-                (
-                    channel.name.to_string(),
-                    Route::new(channel.clone(), &lanes, &metrics),
-                )
-            })
+            .map(|channel| (channel.name.to_string(), Route::new(channel.clone(), &lanes, &metrics)))
             .collect();
-        Ok(Self {
-            config,
-            clock,
-            dice,
-            store,
-            queue,
-            cache,
-            metrics,
-            lanes,
-            routes,
-        })
+        Self { config, clock, dice, store, queue, cache, metrics, lanes, routes }
     }
 
     /// The channel of that name with its lanes.
@@ -137,11 +133,12 @@ impl Gateway {
     }
 }
 
-fn build(
-    config: &ProviderConfig,
-    public_url: &str,
-    outbound: &Outbound,
-) -> Result<Arc<dyn provider::Provider>> {
+fn build_all(config: &Config) -> Result<Vec<Arc<dyn Provider>>> {
+    let outbound = Outbound::new()?;
+    config.providers.iter().map(|provider| build(provider, &config.public_url, &outbound)).collect()
+}
+
+fn build(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> Result<Arc<dyn Provider>> {
     let settings = provider::Settings::read(&config.kind, config.settings.clone())?;
     let limits = CallLimits {
         connect: config.connect_timeout,

@@ -13,3 +13,7 @@ pub mod metrics;
 pub mod provider;
 pub mod queue;
 pub mod store;
+
+#[cfg(test)]
+#[path = "../tests/e2e/peers.rs"]
+mod peers;

@@ -3,9 +3,23 @@
 //! A miss, an outage, or garbage in it never changes what is shown, only how fast. So nothing here returns an
 //! error, and everything is sealed before it goes in: what does not open with the store's own secret is a miss.
 
+#[cfg(test)]
+mod contract;
+mod memcached;
+mod memory;
+mod sealed;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+
+use crate::error::{Error, Result};
+
+pub use sealed::Sealed;
+
+/// How much memory the cache inside the process may take, in bytes.
+const MEMORY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What every cache can do. `contract.rs` decides what a cache is.
 #[async_trait]
@@ -18,4 +32,32 @@ pub trait Cache: Send + Sync {
 
     /// Whether it can be reached now.
     async fn ping(&self) -> bool;
+}
+
+/// The cache an URL names: `memory:` or `memcache://HOST:PORT`. A memcached that is away is no error: it is
+/// logged when it is asked, and used as soon as it is there. Goes into a [`Sealed`] before it is used.
+pub fn open(url: &str) -> Result<Arc<dyn Cache>> {
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    match scheme {
+        "memory" => Ok(Arc::new(memory::Memory::new(MEMORY_BYTES_MAX))),
+        "memcache" => Ok(Arc::new(memcached::Memcached::open(url)?)),
+        _ => Err(Error::usage(
+            "the cache url must be `memory:` or `memcache://HOST:PORT`",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_url_is_refused_with_the_remedy() {
+        for url in ["", "memory", "redis://host", "memcache:", "secret@host"] {
+            let refusal = open(url).err().expect(url);
+            assert!(refusal.chain().contains("memcache://"), "{url}");
+            assert!(!refusal.chain().contains("secret"));
+        }
+        assert!(open("memory:").is_ok());
+    }
 }

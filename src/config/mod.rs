@@ -11,13 +11,23 @@ use crate::domain::channel::{Channel, Name};
 use crate::domain::recipient::PhoneRules;
 use crate::domain::retry::Retry;
 
+mod check;
+mod duration;
+mod environment;
+pub mod keys;
+mod load;
 mod secret;
+mod source;
 mod tables;
+mod values;
 
+pub use check::{MARGIN, door_is_safe};
+pub use duration::{duration_text, read_duration};
+pub use environment::Environment;
 pub use secret::masked_url;
 
 /// All that is configured. Built once, then never changed.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Config {
     /// Where `serve` listens.
     pub listen: SocketAddr,
@@ -296,3 +306,6 @@ impl fmt::Debug for Key {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,13 @@
 //! Secrets: where they come from (`${env:NAME}`, `${file:PATH}`) and how they stay out of what is printed.
+//!
+//! A place may stand anywhere in a text, also more than once. A relative file starts from the configuration
+//! file's folder; one line end at its end is cut off.
+
+use toml::Value;
+
+use super::environment::Environment;
+use super::values::Values;
+use crate::error::Result;
 
 /// What is printed in place of a secret.
 const MASK: &str = "***";
@@ -15,24 +24,106 @@ const SECRET_WORDS: [&str; 8] = [
     "key",
 ];
 
+/// The table with every place in its texts replaced by what stands there.
+pub(super) fn resolved(
+    table: &toml::Table,
+    at: &Values<'_>,
+    environment: &Environment,
+) -> Result<toml::Table> {
+    table
+        .iter()
+        .map(|(key, value)| Ok((key.clone(), resolved_value(key, value, at, environment)?)))
+        .collect()
+}
+
+fn resolved_value(key: &str, value: &Value, at: &Values<'_>, environment: &Environment) -> Result<Value> {
+    let inner = |(name, value): (&String, &Value)| {
+        let value = resolved_value(&format!("{key}.{name}"), value, at, environment)?;
+        Ok((name.clone(), value))
+    };
+    Ok(match value {
+        Value::Table(table) => Value::Table(table.iter().map(inner).collect::<Result<_>>()?),
+        Value::Array(values) => {
+            let values = values.iter().enumerate();
+            let values = values
+                .map(|(index, value)| resolved_value(&format!("{key}[{index}]"), value, at, environment));
+            Value::Array(values.collect::<Result<_>>()?)
+        }
+        Value::String(text) => Value::String(resolved_text(text, key, at, environment)?),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => value.clone(),
+    })
+}
+
+/// The text with every place replaced by what stands there.
+pub(super) fn resolved_text(
+    text: &str,
+    key: &str,
+    at: &Values<'_>,
+    environment: &Environment,
+) -> Result<String> {
+    let mut whole = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = next_place(rest) {
+        whole.push_str(&rest[..start]);
+        let Some(length) = rest[start..].find('}') else {
+            return Err(at.fault(key, "has a ${ without its }; write ${env:NAME} or ${file:PATH}"));
+        };
+        let place = &rest[start + 2..start + length];
+        whole.push_str(&content(place, key, at, environment)?);
+        rest = &rest[start + length + 1..];
+    }
+    whole.push_str(rest);
+    Ok(whole)
+}
+
+fn next_place(text: &str) -> Option<usize> {
+    let starts = ["${env:", "${file:"].map(|start| text.find(start));
+    starts.into_iter().flatten().min()
+}
+
+fn content(place: &str, key: &str, at: &Values<'_>, environment: &Environment) -> Result<String> {
+    if let Some(name) = place.strip_prefix("env:") {
+        let remedy = || format!("needs the variable {name}, which is not set; set it before the start");
+        return environment
+            .get(name)
+            .map(str::to_owned)
+            .ok_or_else(|| at.fault(key, &remedy()));
+    }
+    let name = place.strip_prefix("file:").unwrap_or(place);
+    let content = std::fs::read_to_string(at.folder().join(name)).map_err(|cause| {
+        at.fault(
+            key,
+            &format!("needs the file {name}, which cannot be read: {cause}"),
+        )
+    })?;
+    let content = content.strip_suffix('\n').unwrap_or(&content);
+    Ok(content.strip_suffix('\r').unwrap_or(content).to_owned())
+}
+
 /// The table as it may be shown: values under keys that sound like a secret are masked, and so are
 /// passwords inside URLs. A place such as `${env:NAME}` is no secret and stays.
 pub(super) fn masked(table: &toml::Table) -> toml::Table {
     table
         .iter()
-        .map(|(key, value)| (key.clone(), masked_value(key, value)))
+        .map(|(key, value)| (key.clone(), masked_value(sounds_secret(key), value)))
         .collect()
 }
 
-fn masked_value(key: &str, value: &toml::Value) -> toml::Value {
+fn masked_value(secret: bool, value: &Value) -> Value {
     match value {
-        toml::Value::Table(table) => toml::Value::Table(masked(table)),
-        toml::Value::Array(values) => {
-            toml::Value::Array(values.iter().map(|value| masked_value(key, value)).collect())
+        Value::Table(table) => {
+            let inner = |(key, value): (&String, &Value)| {
+                (key.clone(), masked_value(secret || sounds_secret(key), value))
+            };
+            Value::Table(table.iter().map(inner).collect())
         }
-        toml::Value::String(text) if sounds_secret(key) && !is_place(text) => toml::Value::from(MASK),
-        toml::Value::String(text) => toml::Value::from(masked_url(text)),
-        other => other.clone(),
+        Value::Array(values) => {
+            Value::Array(values.iter().map(|value| masked_value(secret, value)).collect())
+        }
+        Value::String(text) if secret && !is_place(text) => Value::from(MASK),
+        Value::Integer(_) | Value::Float(_) if secret => Value::from(MASK),
+        Value::String(text) => Value::String(masked_url(text)),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => value.clone(),
     }
 }
 
@@ -42,19 +133,73 @@ fn sounds_secret(key: &str) -> bool {
 }
 
 fn is_place(text: &str) -> bool {
-    text.starts_with("${") && text.ends_with('}')
+    next_place(text) == Some(0) && text.find('}') == Some(text.len() - 1)
 }
 
-/// The URL without its password: `redis://:hunter2@host/0` becomes `redis://:***@host/0`.
+/// The URL without its password and without query values that sound like a secret:
+/// `redis://:hunter2@host/0` becomes `redis://:***@host/0`.
 pub fn masked_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(authority_end);
-    let Some((user_and_password, host)) = authority.rsplit_once('@') else {
-        return url.to_owned();
+    let authority = match authority.rsplit_once('@') {
+        Some((whole, host)) => {
+            let user = whole.split_once(':').map_or("", |(user, _)| user);
+            format!("{user}:{MASK}@{host}")
+        }
+        None => authority.to_owned(),
     };
-    let user = user_and_password.split_once(':').map_or("", |(user, _)| user);
-    format!("{scheme}://{user}:{MASK}@{host}{path}")
+    let path = match path.split_once('?') {
+        Some((path, query)) => format!("{path}?{}", masked_query(query)),
+        None => path.to_owned(),
+    };
+    format!("{scheme}://{authority}{path}")
+}
+
+fn masked_query(query: &str) -> String {
+    let pair = |pair: &str| match pair.split_once('=') {
+        Some((name, value)) if sounds_secret(name) && !is_place(value) => format!("{name}={MASK}"),
+        _ => pair.to_owned(),
+    };
+    query.split('&').map(pair).collect::<Vec<_>>().join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_inside_urls_are_masked() {
+        for (url, shown) in [
+            ("memory:", "memory:"),
+            ("sqlite:/var/lib/a@b.db", "sqlite:/var/lib/a@b.db"),
+            ("redis://localhost:6379/0", "redis://localhost:6379/0"),
+            ("redis://:hunter2@localhost/0", "redis://:***@localhost/0"),
+            ("redis://anna:hunter2@localhost/0", "redis://anna:***@localhost/0"),
+            ("https://hunter2@host/x", "https://:***@host/x"),
+            ("https://a:hun@ter2@host/x?a=b", "https://a:***@host/x?a=b"),
+            (
+                "http://host/send?api_key=hunter2&to={to}",
+                "http://host/send?api_key=***&to={to}",
+            ),
+            (
+                "http://host/send?api_key=${env:RED}",
+                "http://host/send?api_key=${env:RED}",
+            ),
+        ] {
+            assert_eq!(masked_url(url), shown);
+        }
+    }
+
+    #[test]
+    fn values_under_secret_names_are_masked_however_deep() {
+        let table = "token = \"hunter2\"\npassword = 1234\nurl = \"http://host\"\n\
+                     [headers]\nAuthorization = \"Bearer hunter2\"\nAccept = \"*/*\"\n[auth]\nuser = \"hunter2\"\n\
+                     [place]\ntoken = \"${env:T}\"\nmixed_token = \"hunter2${env:T}\"";
+        let shown = masked(&table.parse().unwrap()).to_string();
+        assert!(!shown.contains("hunter2") && !shown.contains("1234"), "{shown}");
+        assert!(shown.contains("http://host") && shown.contains("*/*") && shown.contains("\"${env:T}\""));
+    }
 }

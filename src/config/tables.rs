@@ -1,25 +1,39 @@
 //! The tables with names: `[channels.NAME]`, `[providers.NAME]` and `[[keys]]`, and what stands in for them.
 
-use super::ProviderConfig;
+use sha2::{Digest, Sha256};
+use toml::Value;
+
+use super::environment::Environment;
+use super::secret::{masked, resolved, resolved_text};
+use super::source::did_you_mean;
+use super::values::Values;
+use super::{Key, ProviderConfig, Scope};
 use crate::domain::channel::{Channel, Name, UnknownPolicy};
 use crate::domain::message::Priority;
 use crate::domain::recipient::AddressKind;
 use crate::domain::retry::Retry;
 use crate::domain::route::Strategy;
+use crate::error::Result;
 
 /// Two mock providers with a failure rate that makes failover visible.
 pub(super) fn mocks() -> Vec<ProviderConfig> {
-    let settings = |seconds: &str| {
-        let mut table = toml::Table::new();
-        table.insert("mean_time".to_owned(), toml::Value::from(seconds));
-        table.insert("failure_rate".to_owned(), toml::Value::from(0.1));
-        table.insert("receipts".to_owned(), toml::Value::from("delivered"));
-        table.insert("receipt_delay".to_owned(), toml::Value::from("2s"));
-        table
+    let settings = |mean_time: &str| {
+        toml::Table::from_iter([
+            ("mean_time".to_owned(), Value::from(mean_time)),
+            ("failure_rate".to_owned(), Value::from(0.1)),
+            ("receipts".to_owned(), Value::from("delivered")),
+            ("receipt_delay".to_owned(), Value::from("2s")),
+        ])
     };
     [("mock-blue", "30ms"), ("mock-red", "50ms")]
         .into_iter()
-        .filter_map(|(name, mean)| Some(ProviderConfig::new(name.parse().ok()?, "mock", settings(mean))))
+        .filter_map(|(name, mean_time)| {
+            Some(ProviderConfig::new(
+                name.parse().ok()?,
+                "mock",
+                settings(mean_time),
+            ))
+        })
         .collect()
 }
 
@@ -27,10 +41,7 @@ pub(super) fn mocks() -> Vec<ProviderConfig> {
 pub(super) fn default_channel(providers: &[ProviderConfig], retry: &Retry) -> Option<Channel> {
     Some(Channel {
         name: "sms".parse().ok()?,
-        providers: providers
-            .iter()
-            .map(|provider| provider.name.clone())
-            .collect::<Vec<Name>>(),
+        providers: providers.iter().map(|provider| provider.name.clone()).collect(),
         strategy: Strategy::RoundRobin,
         retry: retry.clone(),
         unknown: UnknownPolicy::default(),
@@ -38,4 +49,264 @@ pub(super) fn default_channel(providers: &[ProviderConfig], retry: &Retry) -> Op
         priority: Priority::default(),
         address: AddressKind::Phone,
     })
+}
+
+/// The providers that were configured, and the names of those that are switched off.
+pub(super) struct Providers {
+    pub enabled: Vec<ProviderConfig>,
+    pub disabled: Vec<Name>,
+}
+
+/// Reads `[providers.NAME]`.
+pub(super) fn providers(top: &Values<'_>, environment: &Environment) -> Result<Providers> {
+    let mut read = Providers {
+        enabled: Vec::new(),
+        disabled: Vec::new(),
+    };
+    for (name, values) in top.section("providers")?.named()? {
+        let name = name_of(name, &values)?;
+        if values.flag("enabled")?.unwrap_or(true) {
+            read.enabled.push(provider(name, &values, environment)?);
+        } else {
+            read.disabled.push(name);
+        }
+    }
+    Ok(read)
+}
+
+fn provider(name: Name, values: &Values<'_>, environment: &Environment) -> Result<ProviderConfig> {
+    let Some(kind) = values.text("kind")? else {
+        return Err(values.fault(
+            "kind",
+            "is missing; say which adapter speaks to it, such as \"http\"",
+        ));
+    };
+    let written = values
+        .others()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect::<toml::Table>();
+    let settings = resolved(&written, values, environment)?;
+    let rate = values.number("rate")?;
+    if rate.is_some_and(|rate| rate <= 0.0) {
+        return Err(values.fault(
+            "rate",
+            "must be more than 0 parts per second; leave it out for no limit, or say enabled = false",
+        ));
+    }
+    let usual = ProviderConfig::new(name, kind, settings);
+    Ok(ProviderConfig {
+        rate,
+        concurrency: values.count("concurrency")?.unwrap_or(usual.concurrency),
+        connect_timeout: values
+            .duration("connect_timeout")?
+            .unwrap_or(usual.connect_timeout),
+        timeout: values.duration("timeout")?.unwrap_or(usual.timeout),
+        rest_after: values.count("rest_after")?.unwrap_or(usual.rest_after),
+        rest_for: values.duration("rest_for")?.unwrap_or(usual.rest_for),
+        shown: masked(&written),
+        ..usual
+    })
+}
+
+/// Reads `[channels.NAME]`; without any, the channel `sms` over all providers.
+pub(super) fn channels(top: &Values<'_>, providers: &Providers, retry: &Retry) -> Result<Vec<Channel>> {
+    let tables = top.section("channels")?.named()?;
+    if tables.is_empty() {
+        return Ok(default_channel(&providers.enabled, retry).into_iter().collect());
+    }
+    tables
+        .into_iter()
+        .map(|(name, values)| channel(name_of(name, &values)?, &values, providers, retry))
+        .collect()
+}
+
+fn channel(name: Name, values: &Values<'_>, providers: &Providers, retry: &Retry) -> Result<Channel> {
+    values.refuse_unknown()?;
+    let listed = listed_providers(values, providers)?;
+    let strategy = strategy(values, &listed, providers)?;
+    let address = match values.choice("address")? {
+        Some("email") => AddressKind::Email,
+        Some("opaque") => AddressKind::Opaque,
+        Some(_) => AddressKind::Phone,
+        None => usual_address(&name),
+    };
+    Ok(Channel {
+        name,
+        providers: listed,
+        strategy,
+        retry: super::load::retry(&values.section("retry")?, retry)?,
+        unknown: match values.choice("unknown")? {
+            Some("hold") => UnknownPolicy::Hold,
+            _ => UnknownPolicy::Resend,
+        },
+        bounce_resends: u32::from(values.choice("bounce")? == Some("resend")),
+        priority: match values.choice("priority")? {
+            Some("high") => Priority::High,
+            _ => Priority::Normal,
+        },
+        address,
+    })
+}
+
+/// The channel's providers in order, without those that are switched off.
+fn listed_providers(values: &Values<'_>, providers: &Providers) -> Result<Vec<Name>> {
+    let mut listed: Vec<Name> = Vec::new();
+    let known = || providers.enabled.iter().map(|provider| &provider.name);
+    for word in values.list("providers")? {
+        let disabled = providers.disabled.iter().any(|name| name.as_str() == word);
+        match known().find(|name| name.as_str() == word) {
+            Some(name) if listed.contains(name) => {
+                return Err(values.fault("providers", &format!("lists {word} twice; list it once")));
+            }
+            Some(name) => listed.push(name.clone()),
+            None if disabled => {}
+            None => {
+                let near = did_you_mean(word, known().map(Name::as_str));
+                let remedy = format!(
+                    "names {word}, but there is no [providers.{word}]; add it or correct the name{near}"
+                );
+                return Err(values.fault("providers", &remedy));
+            }
+        }
+    }
+    if listed.is_empty() {
+        let remedy = "has no provider that is enabled; list at least one, such as providers = [\"red\"]";
+        return Err(values.fault("providers", remedy));
+    }
+    Ok(listed)
+}
+
+fn strategy(values: &Values<'_>, listed: &[Name], providers: &Providers) -> Result<Strategy> {
+    let weights = values.weights("weights")?;
+    let word = values.choice("strategy")?;
+    if word != Some("weighted") && weights.is_some() {
+        return Err(values.fault(
+            "weights",
+            "is for strategy = \"weighted\" only; set that or remove the weights",
+        ));
+    }
+    match word {
+        Some("failover") => Ok(Strategy::Failover),
+        Some("least_busy") => Ok(Strategy::LeastBusy),
+        Some("weighted") => {
+            let weights = exact_weights(values, &weights.unwrap_or_default(), listed, providers)?;
+            Ok(Strategy::Weighted(weights))
+        }
+        _ => Ok(Strategy::RoundRobin),
+    }
+}
+
+/// One weight for each listed provider, in their order.
+fn exact_weights(
+    values: &Values<'_>,
+    weights: &[(&str, u32)],
+    listed: &[Name],
+    providers: &Providers,
+) -> Result<Vec<u32>> {
+    let is_listed = |word: &str| {
+        listed
+            .iter()
+            .chain(&providers.disabled)
+            .any(|name| name.as_str() == word)
+    };
+    if let Some((stranger, _)) = weights.iter().find(|(word, _)| !is_listed(word)) {
+        let near = did_you_mean(stranger, listed.iter().map(Name::as_str));
+        let remedy = format!("has one for {stranger}, which is not in the channel's providers{near}");
+        return Err(values.fault("weights", &remedy));
+    }
+    let weight_of = |name: &Name| {
+        let found = weights.iter().find(|(word, _)| *word == name.as_str());
+        found.map(|(_, weight)| *weight).ok_or_else(|| {
+            let remedy = format!("has none for {name}; give it one, 0 makes it a last resort");
+            values.fault("weights", &remedy)
+        })
+    };
+    let exact = listed.iter().map(weight_of).collect::<Result<Vec<_>>>()?;
+    if exact.iter().all(|weight| *weight == 0) {
+        return Err(values.fault("weights", "are all 0; give at least one provider a share"));
+    }
+    Ok(exact)
+}
+
+fn usual_address(name: &Name) -> AddressKind {
+    match name.as_str() {
+        "email" => AddressKind::Email,
+        "push" | "messenger" | "webhook" => AddressKind::Opaque,
+        _ => AddressKind::Phone,
+    }
+}
+
+fn name_of(text: &str, values: &Values<'_>) -> Result<Name> {
+    text.parse().map_err(|_| {
+        let most = Name::LENGTH_MAX;
+        let problem = format!("is not a name; use 1 to {most} letters, digits, -, _ or .");
+        values.table_fault(&problem)
+    })
+}
+
+/// Reads `[[keys]]`.
+pub(super) fn keys(top: &Values<'_>, environment: &Environment) -> Result<Vec<Key>> {
+    let mut keys: Vec<Key> = Vec::new();
+    for values in top.listed("keys")? {
+        values.refuse_unknown()?;
+        let name = values.text("name")?.unwrap_or_default().to_owned();
+        if name.is_empty() {
+            return Err(values.fault("name", "is missing; say who uses this key"));
+        }
+        let sha256 = key_digest(&values, environment)?;
+        if keys.iter().any(|key| key.name == name || key.sha256 == sha256) {
+            return Err(values.fault(
+                "name",
+                "or its key is there twice; give each user a name and a key",
+            ));
+        }
+        let scopes = scopes(&values)?;
+        keys.push(Key { name, sha256, scopes });
+    }
+    Ok(keys)
+}
+
+fn scopes(values: &Values<'_>) -> Result<Vec<Scope>> {
+    let wrong = "must list some of \"send\", \"read\", \"admin\"";
+    let scope_of = |word: &str| Scope::ALL.into_iter().find(|scope| scope.word() == word);
+    let scopes = values.list("scopes")?.into_iter().map(scope_of);
+    match scopes.collect::<Option<Vec<_>>>() {
+        Some(scopes) if !scopes.is_empty() => Ok(scopes),
+        _ => Err(values.fault("scopes", wrong)),
+    }
+}
+
+/// The digest of the key, from its own text or from `sha256`.
+fn key_digest(values: &Values<'_>, environment: &Environment) -> Result<[u8; 32]> {
+    match (values.text("sha256")?, values.text("key")?) {
+        (Some(hex), None) => digest_of_hex(hex).ok_or_else(|| {
+            values.fault(
+                "sha256",
+                "must be 64 hexadecimal digits; make them with: printf %s KEY | sha256sum",
+            )
+        }),
+        (None, Some(written)) => {
+            let key = resolved_text(written, "key", values, environment)?;
+            if key.len() < 16 {
+                return Err(values.fault(
+                    "key",
+                    "is shorter than 16 characters; make one with: openssl rand -hex 32",
+                ));
+            }
+            Ok(Sha256::digest(key.as_bytes()).into())
+        }
+        (Some(_), Some(_)) => Err(values.fault("key", "stands beside sha256; keep one of them")),
+        (None, None) => Err(values.fault("sha256", "is missing; give sha256, or key = \"${env:NAME}\"")),
+    }
+}
+
+fn digest_of_hex(hex: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (place, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(place * 2..place * 2 + 2)?, 16).ok()?;
+    }
+    Some(digest)
 }

@@ -50,7 +50,7 @@ impl FromStr for Name {
 pub struct NotAName;
 
 /// What a channel is made of. Built from the configuration, then never changed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Channel {
     /// Its name: `sms`, `email`, or any other.
     pub name: Name,

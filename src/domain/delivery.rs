@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use super::attempt::Outcome;
 use super::channel::{Name, UnknownPolicy};
 use super::receipt::Verdict;
-use super::retry::Retry;
+use super::retry::{Retry, later};
 
 /// Where a delivery stands, with the facts of that standing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -259,7 +259,7 @@ impl State {
         luck: f64,
     ) -> Next {
         let tries = rules.tries + 1;
-        let due_at = now + rules.retry.wait(tries, retry_after, luck);
+        let due_at = later(now, rules.retry.wait(tries, retry_after, luck));
         let state = if rules.retry.exhausted(tries) {
             Self::failed(
                 Failure::Exhausted,
@@ -283,7 +283,7 @@ impl State {
 
     /// Later again although nothing failed; no try is used up.
     fn postponed(retry_after: Duration, reason: String, rules: &Rules<'_>, now: DateTime<Utc>) -> Next {
-        let due_at = now + retry_after;
+        let due_at = later(now, retry_after);
         let state = if due_at >= rules.expires_at {
             Self::failed(
                 Failure::Expired,
@@ -380,3 +380,6 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,14 @@
 //! Who a message is for: an address on a channel, checked and normalised.
 //!
-//! Phone numbers are kept in E.164 beside the spelling the client used.
+//! Phone numbers are kept in E.164 beside the spelling the client used; the phone-number library knows the
+//! regions. Nothing here knows whether an address exists: that is a provider's word.
+
+use std::borrow::Cow;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
-use phonenumber::country;
+use phonenumber::metadata::DATABASE;
+use phonenumber::{Metadata, Type, country};
 
 use super::channel::Name;
 
@@ -94,3 +99,270 @@ pub struct Recipient {
     /// When.
     pub changed_at: DateTime<Utc>,
 }
+
+/// The longest spelling of a phone number, in characters.
+const PHONE_CHARS_MAX: usize = 50;
+/// The kinds of numbers that can have a handset: not short codes, nor numbers that only ring inside a country.
+const MESSAGE_KINDS: [Type; 8] = [
+    Type::Mobile,
+    Type::FixedLine,
+    Type::Voip,
+    Type::PersonalNumber,
+    Type::TollFree,
+    Type::SharedCost,
+    Type::PremiumRate,
+    Type::Pager,
+];
+/// The longest e-mail address, in bytes, and the longest part before its `@` (RFC 5321).
+const EMAIL_BYTES_MAX: usize = 254;
+const EMAIL_LOCAL_BYTES_MAX: usize = 64;
+/// The longest opaque address, in bytes: the longest URL that is safe everywhere.
+const OPAQUE_BYTES_MAX: usize = 2_048;
+
+/// Why a text is no address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadAddress {
+    /// There is nothing.
+    Empty,
+    /// It is longer than any such address.
+    TooLong,
+    /// It has a character that no such address has.
+    Character,
+    /// It has not the shape, or not the length, of such an address.
+    Shape,
+    /// It has the right length, but its region has given out no such number.
+    NotGivenOut,
+}
+
+impl fmt::Display for BadAddress {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Empty => "there is no address",
+            Self::TooLong => "the address is too long",
+            Self::Character => "the address has a character that does not belong there",
+            Self::Shape => "the address has not the form of one on this channel",
+            Self::NotGivenOut => "no such number has been given out",
+        })
+    }
+}
+
+/// Reads an address as its channel needs it and gives it back in the one form it is kept in.
+pub fn read(kind: AddressKind, typed: &str, rules: &PhoneRules) -> Result<String, BadAddress> {
+    match kind {
+        AddressKind::Phone => rules.phone(typed),
+        AddressKind::Email => email(typed),
+        AddressKind::Opaque => opaque(typed),
+    }
+}
+
+/// Loads the phone-number library's tables, which takes some 60 ms. To be called from a thread in the
+/// background at the start, so that the first message need not wait for it.
+pub fn warm() {
+    let rules = PhoneRules {
+        strictness: Strictness::Valid,
+        ..PhoneRules::default()
+    };
+    // Whether it is a number does not matter; every table has been used once.
+    let _ = rules.phone("09122222222");
+}
+
+impl PhoneRules {
+    /// Reads a phone number in any usual spelling (`0912…`, `+98912…`, `0098912…`, with blanks, dashes and
+    /// brackets, in Latin, Persian or Arabic digits) and gives it back in E.164.
+    pub fn phone(&self, typed: &str) -> Result<String, BadAddress> {
+        let digits = plain_digits(typed)?;
+        if digits.starts_with('+') {
+            return self.judge(None, &digits);
+        }
+        let abroad = self
+            .after_international_prefix(&digits)
+            .map(|rest| format!("+{rest}"));
+        let read_abroad = abroad.map(|number| self.judge(None, &number));
+        if let Some(Ok(number)) = read_abroad {
+            return Ok(number);
+        }
+        let at_home = self.at_home(&digits);
+        match self.strictness {
+            Strictness::Possible => at_home.or_else(|why| self.as_it_stands(&digits).ok_or(why)),
+            Strictness::Valid => at_home,
+        }
+    }
+
+    /// Reads a number without any mark of another country. The library takes the country's own code off every
+    /// number that begins with it, so a number that is valid with these digits is looked for first.
+    fn at_home(&self, digits: &str) -> Result<String, BadAddress> {
+        let code = DATABASE.by_id(self.region.as_ref()).map(Metadata::country_code);
+        let code = code.ok_or(BadAddress::Shape)?.to_string();
+        if digits.starts_with(&code) {
+            let strictly = Self {
+                strictness: Strictness::Valid,
+                ..*self
+            };
+            if let Ok(number) = strictly.judge(None, &format!("+{code}{digits}")) {
+                return Ok(number);
+            }
+        }
+        self.judge(Some(self.region), digits)
+    }
+
+    /// Reads the digits with the library and judges what it read.
+    fn judge(&self, region: Option<country::Id>, digits: &str) -> Result<String, BadAddress> {
+        let number = phonenumber::parse(region, digits).map_err(|_| BadAddress::Shape)?;
+        let code = number.code().value();
+        let national = number.national().to_string();
+        if !plausible(code, national.len()) {
+            return Err(BadAddress::Shape);
+        }
+        if self.strictness == Strictness::Valid && !number.is_valid() {
+            return Err(BadAddress::NotGivenOut);
+        }
+        Ok(format!("+{code}{national}"))
+    }
+
+    /// What follows the prefix that is dialled in this region for calls abroad (`00`).
+    fn after_international_prefix<'a>(&self, digits: &'a str) -> Option<&'a str> {
+        let region = DATABASE.by_id(self.region.as_ref())?;
+        let found = region.international_prefix()?.find(digits)?;
+        (found.start() == 0).then(|| &digits[found.end()..])
+    }
+
+    /// The digits as a number of this region, zeros at the beginning included: a plausible length is enough.
+    fn as_it_stands(&self, digits: &str) -> Option<String> {
+        let code = DATABASE.by_id(self.region.as_ref())?.country_code();
+        plausible(code, digits.len()).then(|| format!("+{code}{digits}"))
+    }
+}
+
+/// Whether some region with that country code has numbers of that many digits.
+fn plausible(code: u16, digits: usize) -> bool {
+    let Ok(digits) = u16::try_from(digits) else {
+        return false;
+    };
+    let regions = DATABASE.by_code(&code).unwrap_or_default();
+    let takes = |region: &Metadata| {
+        let kinds = MESSAGE_KINDS
+            .iter()
+            .filter_map(|kind| region.descriptors().get(*kind));
+        kinds
+            .into_iter()
+            .any(|kind| kind.possible_length().contains(&digits))
+    };
+    regions.into_iter().any(takes)
+}
+
+/// The number without separators, in Latin digits, with at most one `+` in front.
+fn plain_digits(typed: &str) -> Result<Cow<'_, str>, BadAddress> {
+    if typed.len() <= PHONE_CHARS_MAX && !typed.is_empty() && typed.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        return Ok(Cow::Borrowed(typed));
+    }
+    if typed.chars().nth(PHONE_CHARS_MAX).is_some() {
+        return Err(BadAddress::TooLong);
+    }
+    let mut plain = String::with_capacity(typed.len());
+    for letter in typed.trim().chars() {
+        match letter {
+            '0'..='9' => plain.push(letter),
+            '+' | '\u{FF0B}' if plain.is_empty() => plain.push('+'),
+            _ if is_separator(letter) => {}
+            _ => plain.push(latin_digit(letter).ok_or(BadAddress::Character)?),
+        }
+    }
+    if plain.is_empty() {
+        return Err(BadAddress::Empty);
+    }
+    Ok(Cow::Owned(plain))
+}
+
+/// Blanks, dashes, brackets, dots and slashes, and the invisible marks that come along when text that runs
+/// from right to left is copied.
+fn is_separator(letter: char) -> bool {
+    matches!(
+        letter,
+        ' ' | '-' | '.' | '(' | ')' | '[' | ']' | '/' | '\u{A0}' | '\u{2212}'
+            | '\u{200B}'..='\u{200F}' | '\u{2010}'..='\u{2015}' | '\u{202A}'..='\u{202F}' | '\u{2060}'..='\u{2069}'
+    )
+}
+
+/// The Latin digit for a Persian, Arabic or full-width one.
+fn latin_digit(letter: char) -> Option<char> {
+    let zero = match letter {
+        '\u{6F0}'..='\u{6F9}' => 0x6F0,
+        '\u{660}'..='\u{669}' => 0x660,
+        '\u{FF10}'..='\u{FF19}' => 0xFF10,
+        _ => return None,
+    };
+    char::from_digit(u32::from(letter) - zero, 10)
+}
+
+/// Reads an e-mail address: one `@`, lengths, no blanks. The domain is kept in small letters.
+fn email(typed: &str) -> Result<String, BadAddress> {
+    let typed = typed.trim();
+    if typed.is_empty() {
+        return Err(BadAddress::Empty);
+    }
+    if typed.len() > EMAIL_BYTES_MAX {
+        return Err(BadAddress::TooLong);
+    }
+    let odd =
+        |letter: char| letter.is_whitespace() || letter.is_control() || "<>()[]\\,;:\"".contains(letter);
+    if typed.contains(odd) {
+        return Err(BadAddress::Character);
+    }
+    let (local, domain) = typed.split_once('@').ok_or(BadAddress::Shape)?;
+    let is_label = |label: &str| {
+        let clean = label
+            .chars()
+            .all(|letter| letter.is_alphanumeric() || letter == '-');
+        clean && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+    };
+    if local.is_empty() || local.len() > EMAIL_LOCAL_BYTES_MAX || !domain.split('.').all(is_label) {
+        return Err(BadAddress::Shape);
+    }
+    Ok(format!("{local}@{}", domain.to_lowercase()))
+}
+
+/// Reads any text that only the provider understands: not empty, not endless, no control characters.
+fn opaque(typed: &str) -> Result<String, BadAddress> {
+    let typed = typed.trim();
+    if typed.is_empty() {
+        Err(BadAddress::Empty)
+    } else if typed.len() > OPAQUE_BYTES_MAX {
+        Err(BadAddress::TooLong)
+    } else if typed.contains(char::is_control) {
+        Err(BadAddress::Character)
+    } else {
+        Ok(typed.to_owned())
+    }
+}
+
+/// The address as logs and pages may show it: `+98912***2222`, `a***@example.org`. Of what is too short to
+/// hide anything, or of a shape of its own (a push token, a URL with a secret), only the beginning remains.
+pub fn mask(address: &str) -> String {
+    if let Some((local, domain)) = address.split_once('@')
+        && !address.contains('/')
+    {
+        return format!("{}***@{domain}", first(local, 1));
+    }
+    let digits = address.strip_prefix('+').unwrap_or(address);
+    let is_phone = digits.bytes().all(|byte| byte.is_ascii_digit());
+    match address.len() {
+        11.. if is_phone => format!(
+            "{}***{}",
+            &address[..address.len() - 7],
+            &address[address.len() - 4..]
+        ),
+        7.. if is_phone => format!("{}***{}", &address[..3], &address[address.len() - 2..]),
+        12.. => format!("{}***", first(address, 4)),
+        _ => "***".to_owned(),
+    }
+}
+
+fn first(text: &str, letters: usize) -> &str {
+    text.char_indices()
+        .nth(letters)
+        .map_or(text, |(end, _)| &text[..end])
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 /// `base × factor^tries`, at most `cap`, spread by full jitter. Ends at `tries_max` or `age_max`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retry {
@@ -42,5 +44,96 @@ impl Retry {
     /// Whether try number `tries` was the last one.
     pub fn exhausted(&self, tries: u32) -> bool {
         tries >= self.tries_max
+    }
+}
+
+/// The moment that lies so much later; the end of time when that is out of range, because some waits are a
+/// provider's word.
+pub fn later(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
+    chrono::TimeDelta::from_std(wait)
+        .ok()
+        .and_then(|wait| now.checked_add_signed(wait))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_cap() {
+        let retry = Retry::default();
+        for (tries, seconds) in [
+            (0, 30),
+            (1, 30),
+            (2, 60),
+            (3, 120),
+            (7, 1_920),
+            (8, 3_600),
+            (30, 3_600),
+            (u32::MAX, 3_600),
+        ] {
+            assert_eq!(
+                retry.wait(tries, None, 1.0),
+                Duration::from_secs(seconds),
+                "{tries}"
+            );
+            assert_eq!(
+                retry.wait(tries, None, 0.5),
+                Duration::from_secs(seconds) / 2,
+                "{tries}"
+            );
+            assert_eq!(retry.wait(tries, None, 0.0), Duration::ZERO, "{tries}");
+        }
+    }
+
+    #[test]
+    fn a_provider_that_asks_for_more_time_gets_it() {
+        let retry = Retry::default();
+        let asked = |seconds| retry.wait(1, Some(Duration::from_secs(seconds)), 1.0);
+        assert_eq!(asked(10), Duration::from_secs(30));
+        assert_eq!(asked(90), Duration::from_secs(90));
+        assert_eq!(asked(100_000), Duration::from_secs(100_000));
+    }
+
+    #[test]
+    fn the_last_try_is_the_last() {
+        let retry = Retry {
+            tries_max: 3,
+            ..Retry::default()
+        };
+        assert_eq!(
+            [1, 2, 3, 4].map(|tries| retry.exhausted(tries)),
+            [false, false, true, true]
+        );
+    }
+
+    #[test]
+    fn no_wait_leads_beyond_the_end_of_time() {
+        let now = DateTime::UNIX_EPOCH;
+        assert_eq!(later(now, Duration::from_millis(5)).timestamp_millis(), 5);
+        assert_eq!(later(now, Duration::MAX), DateTime::<Utc>::MAX_UTC);
+        assert_eq!(later(now, Duration::from_secs(1 << 50)), DateTime::<Utc>::MAX_UTC);
+    }
+
+    proptest! {
+        #[test]
+        fn every_wait_lies_between_nothing_and_the_cap(
+            base_ms in 0_u64..10_000_000,
+            factor in 1.0_f64..100.0,
+            cap_ms in 0_u64..10_000_000,
+            tries in any::<u32>(),
+            luck in -1.0_f64..2.0,
+        ) {
+            let retry = Retry {
+                base: Duration::from_millis(base_ms),
+                factor,
+                cap: Duration::from_millis(cap_ms),
+                ..Retry::default()
+            };
+            prop_assert!(retry.wait(tries, None, luck) <= retry.cap);
+        }
     }
 }

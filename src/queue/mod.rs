@@ -3,6 +3,13 @@
 //! Never the truth: whatever is lost here is found again by the store's `due`. So nothing here returns an
 //! error; a loss is logged inside and costs time only.
 
+#[cfg(test)]
+mod contract;
+mod lanes;
+mod memory;
+mod redis;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,6 +17,7 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::Nudge;
+use crate::error::{Error, Result};
 
 /// What every queue can do. `contract.rs` decides what a queue is.
 #[async_trait]
@@ -27,4 +35,40 @@ pub trait Queue: Send + Sync {
 
     /// How many ids stand in it; none when it cannot be reached.
     async fn depth(&self) -> Option<u64>;
+}
+
+/// The queue an URL names, `memory:` or `redis://…`, holding at most `window` ids. A Redis that is away is
+/// no error: it is logged, and used as soon as it is there.
+pub async fn open(url: &str, window: usize) -> Result<Arc<dyn Queue>> {
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    match scheme {
+        "memory" => Ok(Arc::new(memory::Memory::new(window))),
+        "redis" | "rediss" | "valkey" | "unix" | "redis+unix" => {
+            Ok(Arc::new(redis::Redis::open(url, window).await?))
+        }
+        _ => Err(Error::usage(
+            "the queue url must be `memory:` or `redis://HOST:PORT/DB`",
+        )),
+    }
+}
+
+/// The moment `passed` after `now`, in milliseconds: the caller's clock goes on while a pop waits.
+fn later(now: Timestamp, passed: Duration) -> i64 {
+    now.timestamp_millis()
+        .saturating_add(i64::try_from(passed.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn another_url_is_refused_with_the_remedy() {
+        for url in ["", "memory", "http://host", "redis:", "secret@host"] {
+            let refusal = open(url, 10).await.err().expect(url);
+            assert!(refusal.chain().contains("redis://"), "{url}");
+            assert!(!refusal.chain().contains("secret"));
+        }
+        assert!(open("memory:", 10).await.is_ok());
+    }
 }

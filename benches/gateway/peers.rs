@@ -1,0 +1,120 @@
+//! The processes of a run: the bare server and the provider stub (this binary again), the gateway, memcached.
+//!
+//! Each ends when it is dropped; each listens on a free port of 127.0.0.1.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A process that is killed when dropped.
+pub struct Peer {
+    child: Child,
+    /// Where it listens.
+    pub at: SocketAddr,
+    /// From its start until it was ready.
+    pub ready_after: Duration,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        for traced in self.children() {
+            let _ = Command::new("kill").args(["-9", &traced]).status();
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port of 127.0.0.1 that nobody listens on now.
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bind a free port");
+    listener.local_addr().expect("know the port")
+}
+
+/// This binary again, as a server: `bare` or `stub`.
+pub fn this_as(role: &str) -> Peer {
+    let at = free_address();
+    let this = std::env::current_exe().expect("know this binary");
+    let mut command = Command::new(this);
+    command.env("POSTRIDER_BENCH_ROLE", role).env("POSTRIDER_BENCH_AT", at.to_string());
+    start(command, at)
+}
+
+/// The release binary `serve` in `folder`, with a configuration file's text.
+pub fn gateway(folder: &Path, configuration: &str, arguments: &[&str], slow_flush: bool) -> Peer {
+    let at = free_address();
+    let file = folder.join("console.toml");
+    std::fs::write(&file, configuration).expect("write the configuration");
+    let console = env!("CARGO_BIN_EXE_console");
+    let mut command = if slow_flush {
+        let mut strace = Command::new("strace");
+        let inject = "inject=fdatasync,fsync:delay_exit=5000";
+        strace.args(["--seccomp-bpf", "-f", "-o", "/dev/null", "-e", inject, console]);
+        strace
+    } else {
+        Command::new(console)
+    };
+    command.current_dir(folder).args(["serve", "--config"]).arg(&file);
+    command.args(["--listen", &at.to_string()]).args(arguments);
+    command.env("RUST_LOG", "error");
+    start(command, at)
+}
+
+/// A memcached of its own.
+pub fn memcached() -> Peer {
+    let at = free_address();
+    let mut command = Command::new("memcached");
+    command.args(["-l", "127.0.0.1", "-u", "root", "-p", &at.port().to_string()]);
+    start(command, at)
+}
+
+fn start(mut command: Command, at: SocketAddr) -> Peer {
+    let started = Instant::now();
+    let program = command.get_program().to_string_lossy().into_owned();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+    let child = child.unwrap_or_else(|error| panic!("start {program}: {error}; ./start.sh test installs it"));
+    let mut peer = Peer { child, at, ready_after: Duration::ZERO };
+    while std::net::TcpStream::connect(at).is_err() {
+        assert!(started.elapsed() < Duration::from_secs(30), "{program} was not ready within 30 s");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    peer.ready_after = started.elapsed();
+    peer
+}
+
+impl Peer {
+    /// Resident memory in MiB, read from the kernel.
+    pub fn resident_mib(&self) -> f64 {
+        let status = std::fs::File::open(format!("/proc/{}/status", self.child.id())).expect("see the process");
+        let line = BufReader::new(status).lines().map_while(Result::ok).find(|line| line.starts_with("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
+        kib.expect("resident memory in kB") / 1024.0
+    }
+
+    /// What it started itself: the gateway, when this is strace.
+    fn children(&self) -> Vec<String> {
+        let id = self.child.id();
+        let list = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        list.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// Asks for a page; the body of the answer.
+    pub fn get(&self, path: &str) -> String {
+        use std::io::{Read, Write};
+        let mut stream = std::net::TcpStream::connect(self.at).expect("connect");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("ask");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("read");
+        answer
+    }
+
+    /// The sum of all series whose name and labels begin so, from `/metrics`.
+    pub fn metric(&self, series: &str) -> f64 {
+        let text = self.get("/metrics");
+        let lines = text.lines().filter(|line| line.starts_with(series));
+        lines.filter_map(|line| line.rsplit(' ').next()?.trim().parse::<f64>().ok()).sum()
+    }
+}

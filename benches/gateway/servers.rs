@@ -1,0 +1,24 @@
+//! The servers this binary becomes for a run: the bare one that answers a constant, and a provider stub.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::routing::{get, post};
+
+/// Serves the role until killed.
+pub async fn serve(role: &str) {
+    let at = std::env::var("POSTRIDER_BENCH_AT").expect("an address");
+    let router = match role {
+        "bare" => Router::new().route("/", get(|| async { "{\"Data\":[],\"Message\":\"\"}" })),
+        _ => Router::new().route("/messages", post(accept)),
+    };
+    let listener = tokio::net::TcpListener::bind(at).await.expect("bind");
+    axum::serve(listener, router).await.expect("serve");
+}
+
+/// Takes a message as the providers of system C do.
+async fn accept(_body: axum::body::Bytes) -> ([(&'static str, &'static str); 1], String) {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    ([("content-type", "application/json")], format!("{{\"message_id\":\"stub-{number}\"}}"))
+}

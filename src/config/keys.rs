@@ -1,0 +1,462 @@
+//! Every key of the configuration, once: what the reader accepts, what the environment may override, what the
+//! README's table and `console.example.toml` must show.
+//!
+//! A path with `NAME` in it stands for each channel or provider; such keys have no environment variable.
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Where it stands in the file: `work.lease`, `channels.NAME.strategy`.
+    pub path: &'static str,
+    /// What its value looks like.
+    pub kind: Kind,
+    /// What is taken when it is not given; empty where there is nothing or where it follows from other keys.
+    pub default: &'static str,
+    /// What it is for, in one line.
+    pub meaning: &'static str,
+}
+
+/// What a key's value looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// `true` or `false`.
+    Flag,
+    /// A whole number between these two, both included.
+    Count(i64, i64),
+    /// A number of bytes between these two, both included.
+    Bytes(i64, i64),
+    /// A number, perhaps with a fraction.
+    Number,
+    /// `30s`, `20m`.
+    Duration,
+    /// `20m`, or `never`.
+    DurationOrNever,
+    /// A list of words.
+    List,
+    /// A table of numbers by provider.
+    Weights,
+}
+
+impl Kind {
+    /// The unit or the choices, in words.
+    pub fn unit(self) -> String {
+        match self {
+            Self::Text => "text".to_owned(),
+            Self::Choice(words) => words.join(", "),
+            Self::Flag => "true, false".to_owned(),
+            Self::Count(..) => "count".to_owned(),
+            Self::Bytes(..) => "bytes".to_owned(),
+            Self::Number => "number".to_owned(),
+            Self::Duration => "duration".to_owned(),
+            Self::DurationOrNever => "duration, never".to_owned(),
+            Self::List => "list".to_owned(),
+            Self::Weights => "table".to_owned(),
+        }
+    }
+}
+
+impl Row {
+    /// The environment variable that overrides it; none for the keys of named tables.
+    pub fn environment_name(&self) -> Option<String> {
+        let named = self.path.contains("NAME") || self.path.starts_with("keys.");
+        (!named).then(|| format!("POSTRIDER_{}", self.path.to_uppercase().replace('.', "_")))
+    }
+}
+
+/// Variables that belong to the program without being keys: the file's own path, and what is logged.
+pub const OTHER_VARIABLES: [&str; 2] = ["POSTRIDER_CONFIG", "POSTRIDER_LOG"];
+
+/// The row at that path.
+pub fn row(path: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.path == path)
+}
+
+/// The last parts of all paths that begin with `prefix` (`work.`, or nothing for the top level).
+pub fn names_below(prefix: &str) -> impl Iterator<Item = &'static str> {
+    let mut seen = "";
+    ROWS.iter()
+        .filter_map(move |row| row.path.strip_prefix(prefix))
+        .map(|rest| rest.split('.').next().unwrap_or(rest))
+        .filter(move |name| std::mem::replace(&mut seen, name) != *name)
+}
+
+/// The table for the README.
+pub fn markdown_table() -> String {
+    let mut text = String::from("| key | environment | default | unit | meaning |\n|---|---|---|---|---|\n");
+    for row in ROWS {
+        let code = |word: &str| {
+            if word.is_empty() {
+                String::new()
+            } else {
+                format!("`{word}`")
+            }
+        };
+        let environment = row.environment_name().unwrap_or_default();
+        text.push_str(&format!(
+            "| {} | {} | {} | {} | {} |\n",
+            code(row.path),
+            code(&environment),
+            code(row.default),
+            row.kind.unit(),
+            row.meaning
+        ));
+    }
+    text
+}
+
+const fn key(path: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Row {
+    Row {
+        path,
+        kind,
+        default,
+        meaning,
+    }
+}
+
+const MANY: Kind = Kind::Count(1, 1_000_000);
+
+/// Every key, in the order of `console.example.toml`.
+pub const ROWS: &[Row] = &[
+    key(
+        "listen",
+        Kind::Text,
+        "127.0.0.1:8080",
+        "address and port that `serve` listens on",
+    ),
+    key(
+        "public_url",
+        Kind::Text,
+        "",
+        "how the outside reaches this gateway, for receipts; `http://` and `listen` when not given",
+    ),
+    key(
+        "insecure",
+        Kind::Flag,
+        "false",
+        "serve addresses other than loopback without keys",
+    ),
+    key(
+        "region",
+        Kind::Text,
+        "IR",
+        "region of phone numbers without a country code",
+    ),
+    key(
+        "numbers",
+        Kind::Choice(&["possible", "valid"]),
+        "possible",
+        "how strictly a phone number is judged: a plausible length, or one its region has given out",
+    ),
+    key(
+        "mask_numbers",
+        Kind::Flag,
+        "true",
+        "show `+98912***2222` on pages instead of whole numbers",
+    ),
+    key(
+        "store.url",
+        Kind::Text,
+        "sqlite:postrider.db",
+        "where messages are kept: `sqlite:PATH`",
+    ),
+    key(
+        "queue.url",
+        Kind::Text,
+        "memory:",
+        "where ids wait for a worker: `memory:` or `redis://HOST:PORT/DB`",
+    ),
+    key(
+        "queue.window",
+        Kind::Count(1, 10_000_000),
+        "50000",
+        "most ids a memory queue holds; the store holds the rest",
+    ),
+    key(
+        "cache.url",
+        Kind::Text,
+        "memory:",
+        "where the report is remembered: `memory:` or `memcache://HOST:PORT`",
+    ),
+    key(
+        "work.concurrency",
+        Kind::Count(1, 100_000),
+        "256",
+        "most calls to providers in flight at once",
+    ),
+    key(
+        "work.lease",
+        Kind::Duration,
+        "60s",
+        "how long a worker owns a delivery; longer than the slowest round of any channel",
+    ),
+    key(
+        "work.grace",
+        Kind::Duration,
+        "20s",
+        "how long calls in flight may take to end after SIGTERM",
+    ),
+    key(
+        "schedule.resend",
+        Kind::DurationOrNever,
+        "1m",
+        "how often `serve` queues what is due; `never` leaves it to cron",
+    ),
+    key(
+        "schedule.report",
+        Kind::DurationOrNever,
+        "20m",
+        "how often `serve` brings the report up to date; `never` leaves it to cron",
+    ),
+    key(
+        "limits.body_bytes_max",
+        Kind::Bytes(1_024, 67_108_864),
+        "65536",
+        "longest request body",
+    ),
+    key(
+        "limits.header_bytes_max",
+        Kind::Bytes(8_192, 1_048_576),
+        "16384",
+        "longest request line and headers together",
+    ),
+    key("limits.connections_max", MANY, "10000", "most open connections"),
+    key(
+        "limits.header_timeout",
+        Kind::Duration,
+        "10s",
+        "how long a client may take to send line and headers",
+    ),
+    key(
+        "limits.body_timeout",
+        Kind::Duration,
+        "10s",
+        "how long a client may take to send a body",
+    ),
+    key(
+        "limits.idle_timeout",
+        Kind::Duration,
+        "60s",
+        "how long a connection may lie idle between requests",
+    ),
+    key(
+        "limits.message_chars_max",
+        MANY,
+        "1600",
+        "longest message, in characters; ten text parts and a little more",
+    ),
+    key(
+        "limits.page_limit_max",
+        Kind::Count(1, 1_000),
+        "100",
+        "most lines on one page of a list",
+    ),
+    key(
+        "limits.idempotency_keep",
+        Kind::Duration,
+        "24h",
+        "how long the answer for an idempotency key is kept",
+    ),
+    key(
+        "retry.base",
+        Kind::Duration,
+        "30s",
+        "wait after the first failed round",
+    ),
+    key(
+        "retry.factor",
+        Kind::Number,
+        "2",
+        "by how much each wait is longer than the one before",
+    ),
+    key("retry.cap", Kind::Duration, "1h", "longest wait"),
+    key(
+        "retry.max_tries",
+        MANY,
+        "30",
+        "failed rounds after which a delivery is given up",
+    ),
+    key(
+        "retry.max_age",
+        Kind::Duration,
+        "24h",
+        "age at which a delivery is given up",
+    ),
+    key(
+        "channels.NAME.providers",
+        Kind::List,
+        "",
+        "its providers, in order",
+    ),
+    key(
+        "channels.NAME.strategy",
+        Kind::Choice(&["failover", "round_robin", "weighted", "least_busy"]),
+        "round_robin",
+        "which provider is asked first; all fail over to the rest",
+    ),
+    key(
+        "channels.NAME.weights",
+        Kind::Weights,
+        "",
+        "shares for `weighted`, one for each provider; 0 is a last resort",
+    ),
+    key(
+        "channels.NAME.unknown",
+        Kind::Choice(&["resend", "hold"]),
+        "resend",
+        "after a provider's silence: send again (better twice than never), or hold",
+    ),
+    key(
+        "channels.NAME.bounce",
+        Kind::Choice(&["fail", "resend"]),
+        "fail",
+        "after a receipt \"not delivered\": fail, or send once more through another provider",
+    ),
+    key(
+        "channels.NAME.priority",
+        Kind::Choice(&["high", "normal"]),
+        "normal",
+        "`high` goes before other channels",
+    ),
+    key(
+        "channels.NAME.address",
+        Kind::Choice(&["phone", "email", "opaque"]),
+        "",
+        "what an address looks like; by default `email` for a channel of that name, `opaque` for `push`, `messenger` and `webhook`, else `phone`",
+    ),
+    key(
+        "channels.NAME.retry.base",
+        Kind::Duration,
+        "",
+        "as in `[retry]`, for this channel",
+    ),
+    key(
+        "channels.NAME.retry.factor",
+        Kind::Number,
+        "",
+        "as in `[retry]`, for this channel",
+    ),
+    key(
+        "channels.NAME.retry.cap",
+        Kind::Duration,
+        "",
+        "as in `[retry]`, for this channel",
+    ),
+    key(
+        "channels.NAME.retry.max_tries",
+        MANY,
+        "",
+        "as in `[retry]`, for this channel",
+    ),
+    key(
+        "channels.NAME.retry.max_age",
+        Kind::Duration,
+        "",
+        "as in `[retry]`, for this channel",
+    ),
+    key(
+        "providers.NAME.kind",
+        Kind::Text,
+        "",
+        "which adapter speaks to it, such as `mock` or `http`; each kind has keys of its own",
+    ),
+    key(
+        "providers.NAME.enabled",
+        Kind::Flag,
+        "true",
+        "`false` leaves it out everywhere",
+    ),
+    key(
+        "providers.NAME.rate",
+        Kind::Number,
+        "",
+        "most message parts per second; no limit when not given",
+    ),
+    key(
+        "providers.NAME.concurrency",
+        Kind::Count(1, 100_000),
+        "256",
+        "most calls in flight",
+    ),
+    key(
+        "providers.NAME.connect_timeout",
+        Kind::Duration,
+        "3s",
+        "how long connecting may take",
+    ),
+    key(
+        "providers.NAME.timeout",
+        Kind::Duration,
+        "10s",
+        "how long the rest of a call may take",
+    ),
+    key(
+        "providers.NAME.rest_after",
+        MANY,
+        "5",
+        "consecutive failures after which it rests",
+    ),
+    key(
+        "providers.NAME.rest_for",
+        Kind::Duration,
+        "30s",
+        "how long its first rest is",
+    ),
+    key("keys.name", Kind::Text, "", "who, for the log"),
+    key(
+        "keys.sha256",
+        Kind::Text,
+        "",
+        "SHA-256 of the key in hexadecimal (`printf %s KEY | sha256sum`)",
+    ),
+    key(
+        "keys.key",
+        Kind::Text,
+        "",
+        "instead of `sha256`: where the key is, `${env:NAME}` or `${file:PATH}`",
+    ),
+    key(
+        "keys.scopes",
+        Kind::List,
+        "",
+        "what it may be used for: `send`, `read`, `admin`",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn environment_names_follow_one_rule() {
+        let name = |path| row(path).unwrap().environment_name();
+        assert_eq!(name("listen").as_deref(), Some("POSTRIDER_LISTEN"));
+        assert_eq!(name("store.url").as_deref(), Some("POSTRIDER_STORE_URL"));
+        assert_eq!(
+            name("limits.body_bytes_max").as_deref(),
+            Some("POSTRIDER_LIMITS_BODY_BYTES_MAX")
+        );
+        assert_eq!(name("channels.NAME.strategy"), None);
+        assert_eq!(name("keys.name"), None);
+    }
+
+    #[test]
+    fn no_path_and_no_variable_occurs_twice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for row in ROWS {
+            assert!(seen.insert(row.path.to_owned()), "{}", row.path);
+            if let Some(name) = row.environment_name() {
+                assert!(seen.insert(name.clone()), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_readme_table_has_a_line_for_each_key() {
+        assert_eq!(markdown_table().lines().count(), ROWS.len() + 2);
+        assert!(markdown_table().contains("| `work.lease` | `POSTRIDER_WORK_LEASE` | `60s` | duration |"));
+    }
+}

@@ -1,0 +1,314 @@
+//! Every end of a round under every policy, and every receipt in every state.
+
+use chrono::TimeDelta;
+
+use super::*;
+
+const LUCK: f64 = 1.0;
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+}
+
+fn red() -> Name {
+    "red".parse().unwrap()
+}
+
+/// The state that follows, after 1 of at most 3 tries, at second 100 of a life of 1,000, with waits of 30 s.
+struct Case {
+    unknown: UnknownPolicy,
+    tries: u32,
+    expires_at: i64,
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        Self {
+            unknown: UnknownPolicy::Resend,
+            tries: 1,
+            expires_at: 1_000,
+        }
+    }
+}
+
+impl Case {
+    fn after(&self, end: RoundEnd) -> (String, u32) {
+        let retry = Retry {
+            base: Duration::from_secs(30),
+            factor: 1.0,
+            tries_max: 3,
+            ..Retry::default()
+        };
+        let rules = Rules {
+            tries: self.tries,
+            expires_at: at(self.expires_at),
+            retry: &retry,
+            unknown: self.unknown,
+        };
+        let next = State::after(end, &rules, at(100), LUCK);
+        (picture(&next.state), next.tries)
+    }
+}
+
+/// The state in one line.
+fn picture(state: &State) -> String {
+    match state {
+        State::Waiting { due_at, .. } => format!("waiting {}", due_at.timestamp()),
+        State::Sent {
+            provider, reference, ..
+        } => {
+            format!("sent {provider} {}", reference.as_deref().unwrap_or("-"))
+        }
+        State::Delivered { .. } => "delivered".to_owned(),
+        State::Failed { failure, .. } => format!("failed {}", failure.word()),
+    }
+}
+
+fn decided(outcome: Outcome) -> RoundEnd {
+    RoundEnd::Decided {
+        provider: red(),
+        outcome,
+    }
+}
+
+fn reason() -> String {
+    "down".to_owned()
+}
+
+fn seconds(count: u64) -> Option<Duration> {
+    Some(Duration::from_secs(count))
+}
+
+/// A state in one line, and the tries used up with it.
+type Next = (&'static str, u32);
+
+/// Every end of a round, and what follows under `resend` and under `hold`.
+fn ends() -> Vec<(RoundEnd, Next, Next)> {
+    let alike = |end, next| (end, next, next);
+    let reference = Some("r-1".to_owned());
+    vec![
+        alike(decided(Outcome::Accepted { reference }), ("sent red r-1", 2)),
+        alike(decided(Outcome::Accepted { reference: None }), ("sent red -", 2)),
+        alike(
+            decided(Outcome::Deferred {
+                reason: reason(),
+                retry_after: None,
+            }),
+            ("waiting 130", 2),
+        ),
+        alike(
+            decided(Outcome::Deferred {
+                reason: reason(),
+                retry_after: seconds(5),
+            }),
+            ("waiting 130", 2),
+        ),
+        alike(
+            decided(Outcome::Deferred {
+                reason: reason(),
+                retry_after: seconds(90),
+            }),
+            ("waiting 190", 2),
+        ),
+        alike(
+            decided(Outcome::Unavailable { reason: reason() }),
+            ("waiting 130", 2),
+        ),
+        alike(
+            decided(Outcome::Misconfigured { reason: reason() }),
+            ("waiting 130", 2),
+        ),
+        alike(
+            decided(Outcome::Throttled { retry_after: None }),
+            ("waiting 130", 1),
+        ),
+        alike(
+            decided(Outcome::Throttled {
+                retry_after: seconds(7),
+            }),
+            ("waiting 107", 1),
+        ),
+        alike(
+            decided(Outcome::Rejected { reason: reason() }),
+            ("failed rejected", 2),
+        ),
+        alike(
+            decided(Outcome::InvalidRecipient { reason: reason() }),
+            ("failed invalid_recipient", 2),
+        ),
+        (
+            decided(Outcome::Unknown { reason: reason() }),
+            ("waiting 130", 2),
+            ("failed unknown", 2),
+        ),
+        (RoundEnd::Lost, ("waiting 130", 2), ("failed unknown", 2)),
+        alike(RoundEnd::AllFailed { reason: reason() }, ("waiting 130", 2)),
+        alike(
+            RoundEnd::NobodyFree {
+                retry_after: Duration::from_secs(9),
+                reason: reason(),
+            },
+            ("waiting 109", 1),
+        ),
+        alike(RoundEnd::TooLate, ("failed expired", 1)),
+    ]
+}
+
+#[test]
+fn every_end_of_a_round_leads_to_its_state() {
+    for (end, resend, hold) in ends() {
+        for (unknown, (state, tries)) in [(UnknownPolicy::Resend, resend), (UnknownPolicy::Hold, hold)] {
+            let case = Case {
+                unknown,
+                ..Case::default()
+            };
+            assert_eq!(
+                case.after(end.clone()),
+                (state.to_owned(), tries),
+                "{end:?} {unknown:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn whatever_would_wait_is_given_up_after_the_last_try() {
+    for (end, (state, tries), _) in ends() {
+        let last = Case {
+            tries: 2,
+            ..Case::default()
+        }
+        .after(end.clone());
+        let wanted = match (state.starts_with("waiting"), tries) {
+            (true, 2) => "failed exhausted",
+            _ => state,
+        };
+        assert_eq!(last, (wanted.to_owned(), tries + 1), "{end:?}");
+    }
+}
+
+#[test]
+fn whatever_would_wait_until_it_is_too_old_is_given_up_now() {
+    for (end, (state, tries), _) in ends() {
+        let old = Case {
+            expires_at: 107,
+            ..Case::default()
+        }
+        .after(end.clone());
+        let wanted = if state.starts_with("waiting") {
+            "failed expired"
+        } else {
+            state
+        };
+        assert_eq!(old, (wanted.to_owned(), tries), "{end:?}");
+    }
+}
+
+#[test]
+fn a_provider_that_wants_to_be_left_alone_for_ever_upsets_nothing() {
+    let retry_after = Some(Duration::MAX);
+    for outcome in [
+        Outcome::Deferred {
+            reason: reason(),
+            retry_after,
+        },
+        Outcome::Throttled { retry_after },
+    ] {
+        assert_eq!(Case::default().after(decided(outcome)).0, "failed expired");
+    }
+}
+
+fn states() -> [State; 4] {
+    [
+        State::Waiting {
+            due_at: at(0),
+            reason: None,
+        },
+        State::Sent {
+            provider: red(),
+            reference: None,
+            at: at(0),
+        },
+        State::Delivered { at: at(0) },
+        State::failed(Failure::Rejected, "no", at(0)),
+    ]
+}
+
+fn verdicts() -> [Verdict; 4] {
+    [
+        Verdict::Delivered,
+        Verdict::Opened,
+        Verdict::Bounced { reason: reason() },
+        Verdict::Invalid { reason: reason() },
+    ]
+}
+
+#[test]
+fn a_receipt_ends_what_was_sent() {
+    let sent = &states()[1];
+    for (resends_left, wanted) in [
+        (
+            0,
+            [
+                "delivered",
+                "delivered",
+                "failed bounced",
+                "failed invalid_recipient",
+            ],
+        ),
+        (
+            1,
+            ["delivered", "delivered", "waiting 50", "failed invalid_recipient"],
+        ),
+    ] {
+        let next = verdicts().map(|verdict| picture(&sent.receive(&verdict, at(50), resends_left).unwrap()));
+        assert_eq!(next, wanted, "{resends_left}");
+    }
+}
+
+#[test]
+fn a_receipt_never_moves_a_state_backwards() {
+    for state in states().iter().filter(|state| state.standing() != Standing::Sent) {
+        for verdict in verdicts() {
+            assert_eq!(state.receive(&verdict, at(50), 1), None, "{state:?} {verdict:?}");
+        }
+    }
+}
+
+#[test]
+fn only_what_waits_can_be_called_off_and_only_what_failed_revived() {
+    let after = |change: fn(&State, DateTime<Utc>) -> Option<State>| {
+        states().map(|state| change(&state, at(9)).map_or("-".to_owned(), |next| picture(&next)))
+    };
+    assert_eq!(after(State::cancel), ["failed cancelled", "-", "-", "-"]);
+    assert_eq!(after(State::revive), ["-", "-", "-", "waiting 9"]);
+}
+
+#[test]
+fn the_next_step_is_said_in_words() {
+    let waiting = State::Waiting {
+        due_at: at(60),
+        reason: Some(reason()),
+    };
+    assert_eq!(
+        waiting.next_step(at(0)),
+        "it is tried again at 1970-01-01 00:01:00 UTC; it waits because: down"
+    );
+    assert!(waiting.next_step(at(60)).starts_with("it is due now"));
+    let [_, sent, delivered, failed] = states().map(|state| state.next_step(at(0)));
+    assert_eq!(sent, "red has it; its receipt is awaited");
+    assert_eq!(delivered, "nothing more: it has arrived");
+    assert_eq!(failed, "nothing more: the provider refuses this message (no)");
+}
+
+#[test]
+fn words_lead_back_to_what_they_stand_for() {
+    for failure in Failure::ALL {
+        assert_eq!(Failure::from_word(failure.word()), Some(failure));
+    }
+    for standing in Standing::ALL {
+        assert_eq!(Standing::from_word(standing.word()), Some(standing));
+    }
+    assert_eq!(Failure::from_word("lost"), None);
+    assert_eq!(Standing::from_word("lost"), None);
+}

@@ -1,0 +1,207 @@
+//! Spellings of addresses that people and programs really use, and some that nobody should.
+
+use phonenumber::country;
+use proptest::prelude::*;
+
+use super::*;
+
+fn rules(region: country::Id, strictness: Strictness) -> PhoneRules {
+    PhoneRules { region, strictness }
+}
+
+#[test]
+fn one_number_in_all_its_spellings_is_one_address() {
+    for typed in [
+        "09122222222",
+        "9122222222",
+        "+989122222222",
+        "00989122222222",
+        "989122222222",
+        " 0912 222 2222 ",
+        "0912-222-2222",
+        "(0912) 222.2222",
+        "[0912]/2222222",
+        "+98 (0) 912 222 2222",
+        "۰۹۱۲۲۲۲۲۲۲۲",
+        "+٩٨٩١٢٢٢٢٢٢٢٢",
+        "\u{202A}+98\u{A0}912\u{2011}222\u{2013}2222\u{202C}",
+        "\u{FF0B}９８９１２２２２２２２２",
+    ] {
+        for strictness in [Strictness::Possible, Strictness::Valid] {
+            let read = rules(country::IR, strictness).phone(typed);
+            assert_eq!(read.as_deref(), Ok("+989122222222"), "{typed} {strictness:?}");
+        }
+    }
+}
+
+#[test]
+fn numbers_abroad_keep_what_their_own_region_needs() {
+    for (region, typed, read) in [
+        (country::IR, "+39 06 6982", "+39066982"),
+        (country::IR, "0039066982", "+39066982"),
+        (country::IR, "+48-123-456-789", "+48123456789"),
+        (country::IR, "+49 (0)30 123456", "+4930123456"),
+        (country::IR, "+1 650 253 0000", "+16502530000"),
+        (country::US, "011 44 20 7031 3000", "+442070313000"),
+        (country::US, "(650) 253-0000", "+16502530000"),
+        (country::DE, "030/123456", "+4930123456"),
+        (country::PL, "481234567", "+48481234567"),
+        (country::PL, "48481234567", "+48481234567"),
+        (country::RU, "8 916 123-45-67", "+79161234567"),
+        (country::GB, "020 7031 3000", "+442070313000"),
+        (country::IR, "9812345678", "+989812345678"),
+        (country::DE, "00989122222222", "+989122222222"),
+    ] {
+        assert_eq!(
+            rules(region, Strictness::Possible).phone(typed).as_deref(),
+            Ok(read),
+            "{typed}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_number_is_refused() {
+    let too_long = "1".repeat(51);
+    for (typed, why) in [
+        ("", BadAddress::Empty),
+        ("   ", BadAddress::Empty),
+        ("()", BadAddress::Empty),
+        ("123", BadAddress::Shape),
+        ("0", BadAddress::Shape),
+        ("+", BadAddress::Shape),
+        ("+9", BadAddress::Shape),
+        ("+98912222222", BadAddress::Shape),
+        ("091222222222222", BadAddress::Shape),
+        ("+000000000000", BadAddress::Shape),
+        ("+999123456789", BadAddress::Shape),
+        ("hello", BadAddress::Character),
+        ("0912222222x", BadAddress::Character),
+        ("0912*222222", BadAddress::Character),
+        ("0912+2222222", BadAddress::Character),
+        ("0912\u{0}2222222", BadAddress::Character),
+        ("0912\n2222222", BadAddress::Character),
+        ("tel:+989122222222;ext=5", BadAddress::Character),
+        (&too_long, BadAddress::TooLong),
+    ] {
+        for strictness in [Strictness::Possible, Strictness::Valid] {
+            let read = rules(country::IR, strictness).phone(typed);
+            assert!(read.is_err(), "{typed:?} {strictness:?}: {read:?}");
+        }
+        assert_eq!(PhoneRules::default().phone(typed), Err(why), "{typed:?}");
+    }
+}
+
+#[test]
+fn an_invented_number_is_possible_and_not_valid() {
+    for (typed, read) in [
+        ("1231233211", "+981231233211"),
+        ("0123456789", "+980123456789"),
+        ("0012345678", "+980012345678"),
+        ("0000000000", "+980000000000"),
+    ] {
+        assert_eq!(PhoneRules::default().phone(typed).as_deref(), Ok(read));
+        assert!(
+            rules(country::IR, Strictness::Valid).phone(typed).is_err(),
+            "{typed}"
+        );
+    }
+    assert_eq!(
+        rules(country::IR, Strictness::Valid).phone("+985000000000"),
+        Err(BadAddress::NotGivenOut)
+    );
+}
+
+#[test]
+fn an_email_is_kept_as_written_but_for_the_domain() {
+    for (typed, read) in [
+        ("Anna@Example.ORG", Ok("Anna@example.org")),
+        (" a.b+c@mail.example.org ", Ok("a.b+c@mail.example.org")),
+        ("root@localhost", Ok("root@localhost")),
+        ("", Err(BadAddress::Empty)),
+        ("anna", Err(BadAddress::Shape)),
+        ("@example.org", Err(BadAddress::Shape)),
+        ("anna@", Err(BadAddress::Shape)),
+        ("anna@@example.org", Err(BadAddress::Shape)),
+        ("anna@exa@mple.org", Err(BadAddress::Shape)),
+        ("anna@example..org", Err(BadAddress::Shape)),
+        ("anna@-example.org", Err(BadAddress::Shape)),
+        ("an na@example.org", Err(BadAddress::Character)),
+        (
+            "anna@example.org\r\nBcc: b@example.org",
+            Err(BadAddress::Character),
+        ),
+        ("<anna@example.org>", Err(BadAddress::Character)),
+    ] {
+        assert_eq!(email(typed).as_deref(), read.as_deref(), "{typed}");
+    }
+    assert_eq!(
+        email(&format!("{}@x.org", "a".repeat(65))),
+        Err(BadAddress::Shape)
+    );
+    assert_eq!(
+        email(&format!("a@{}org", "x.".repeat(130))),
+        Err(BadAddress::TooLong)
+    );
+}
+
+#[test]
+fn an_opaque_address_is_any_text_without_control_characters() {
+    assert_eq!(opaque(" chat:42 ").as_deref(), Ok("chat:42"));
+    assert_eq!(opaque(" "), Err(BadAddress::Empty));
+    assert_eq!(opaque("a\u{0}b"), Err(BadAddress::Character));
+    assert_eq!(opaque(&"x".repeat(2_049)), Err(BadAddress::TooLong));
+    assert_eq!(
+        read(AddressKind::Opaque, "x", &PhoneRules::default()).as_deref(),
+        Ok("x")
+    );
+}
+
+#[test]
+fn a_mask_hides_the_middle() {
+    for (address, shown) in [
+        ("+989122222222", "+98912***2222"),
+        ("+16502530000", "+1650***0000"),
+        ("+4930123456", "+493***3456"),
+        ("1234567", "123***67"),
+        ("+12345", "***"),
+        ("anna@example.org", "a***@example.org"),
+        ("@example.org", "***@example.org"),
+        ("ünal@example.org", "ü***@example.org"),
+        ("dJ3kPq81lmNo", "dJ3k***"),
+        ("https://a:b@host/x", "http***"),
+        ("", "***"),
+    ] {
+        assert_eq!(mask(address), shown, "{address}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_whatever_upsets_the_reader(typed in "\\PC{0,60}", region in 0..4_usize) {
+        let region = [country::IR, country::US, country::DE, country::BR][region];
+        for strictness in [Strictness::Possible, Strictness::Valid] {
+            for kind in [AddressKind::Phone, AddressKind::Email, AddressKind::Opaque] {
+                if let Ok(address) = read(kind, &typed, &rules(region, strictness)) {
+                    prop_assert!(!mask(&address).is_empty());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_digits_and_signs_are_read_or_refused(typed in "[+0-9 ()\\-]{0,24}", region in 0..4_usize) {
+        let region = [country::IR, country::US, country::DE, country::BR][region];
+        let possible = rules(region, Strictness::Possible).phone(&typed);
+        if let Ok(number) = rules(region, Strictness::Valid).phone(&typed) {
+            prop_assert!(possible.is_ok());
+            prop_assert_eq!(rules(region, Strictness::Valid).phone(&number), Ok(number));
+        }
+    }
+
+    #[test]
+    fn every_invented_number_of_ten_digits_passes(digits in "[0-9]{10}") {
+        let read = PhoneRules::default().phone(&digits);
+        prop_assert!(read.is_ok(), "{} {:?}", digits, read);
+    }
+}

@@ -1,0 +1,256 @@
+//! The queue in Redis, for several processes: two sorted sets by due time, and a channel as the bell.
+//!
+//! A push goes into a bounded buffer here and reaches Redis in batches by a task of the queue's own; a pop
+//! is one round trip. Redis killed, emptied, stopped or slow costs time only: an answer that gets lost on
+//! its way takes its ids along, and the store finds them again. Needs Redis 6.2 or later.
+
+mod link;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::{Client, ProtocolVersion, Script};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+use self::link::{COMMAND_LIMIT, Link};
+use super::Queue;
+use crate::clock::Timestamp;
+use crate::domain::id::DeliveryId;
+use crate::domain::message::{Nudge, Priority};
+use crate::error::{Error, Result};
+
+/// How many nudges travel in one round trip.
+const BATCH: usize = 1_000;
+
+/// What stands before every name in Redis unless `?prefix=` says otherwise.
+const PREFIX: &str = "postrider:";
+
+/// A buffer, a task that empties it into Redis, and a link that mends itself.
+pub(super) struct Redis {
+    shared: Arc<Shared>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+struct Shared {
+    link: Arc<Link>,
+    names: Names,
+    scripts: Scripts,
+    window: usize,
+    buffer: Mutex<Buffer>,
+    pushed: Notify,
+    /// The number of the last load of the buffer that has reached Redis.
+    written: watch::Sender<u64>,
+}
+
+struct Names {
+    high: String,
+    normal: String,
+    bell: String,
+}
+
+struct Scripts {
+    push: Script,
+    pop: Script,
+}
+
+/// What was pushed and is not on its way yet. Each time it is emptied its load gets the next number.
+struct Buffer {
+    nudges: Vec<Nudge>,
+    load: u64,
+    overflowing: bool,
+}
+
+impl Redis {
+    /// Starts the queue's tasks and waits for the first attempt to connect, however it ends.
+    pub async fn open(url: &str, window: usize) -> Result<Self> {
+        let (client, prefix) = read(url)?;
+        let names = Names {
+            high: format!("{prefix}high"),
+            normal: format!("{prefix}normal"),
+            bell: format!("{prefix}bell"),
+        };
+        let shared = Arc::new(Shared {
+            link: Arc::new(Link::new(client, names.bell.clone())),
+            names,
+            scripts: Scripts {
+                push: Script::new(include_str!("push.lua")),
+                pop: Script::new(include_str!("pop.lua")),
+            },
+            window: window.max(1),
+            buffer: Mutex::new(Buffer {
+                nudges: Vec::new(),
+                load: 1,
+                overflowing: false,
+            }),
+            pushed: Notify::new(),
+            written: watch::Sender::new(0),
+        });
+        let tasks = [
+            tokio::spawn(Arc::clone(&shared.link).keep()),
+            tokio::spawn(Arc::clone(&shared).drain()),
+        ];
+        let queue = Self { shared, tasks };
+        let _tried = timeout(COMMAND_LIMIT, queue.shared.link.tried()).await;
+        Ok(queue)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl Shared {
+    fn buffer(&self) -> MutexGuard<'_, Buffer> {
+        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Carries what is pushed to Redis for as long as the task lives; what did not arrive goes again.
+    async fn drain(self: Arc<Self>) {
+        loop {
+            let (nudges, load) = self.next_load().await;
+            for batch in nudges.chunks(BATCH) {
+                while !self.write(batch).await {
+                    self.link.up().await;
+                }
+            }
+            self.written.send_replace(load);
+        }
+    }
+
+    async fn next_load(&self) -> (Vec<Nudge>, u64) {
+        loop {
+            {
+                let mut buffer = self.buffer();
+                if !buffer.nudges.is_empty() {
+                    let load = buffer.load;
+                    buffer.load += 1;
+                    buffer.overflowing = false;
+                    return (std::mem::take(&mut buffer.nudges), load);
+                }
+            }
+            self.pushed.notified().await;
+        }
+    }
+
+    async fn write(&self, batch: &[Nudge]) -> bool {
+        let (high, normal): (Vec<&Nudge>, Vec<&Nudge>) =
+            batch.iter().partition(|nudge| nudge.priority == Priority::High);
+        let mut call = self.scripts.push.key(&self.names.high);
+        call.key(&self.names.normal)
+            .arg(&self.names.bell)
+            .arg(self.window)
+            .arg(high.len());
+        for nudge in high.into_iter().chain(normal) {
+            call.arg(nudge.due_at.timestamp_millis()).arg(nudge.id.0);
+        }
+        let ask = |mut connection| async move { call.invoke_async::<i64>(&mut connection).await };
+        self.link.ask(ask).await.is_some()
+    }
+
+    /// What is due, and how long until the next one is; nothing when Redis is away. Rings on for another
+    /// worker of this process when more is due.
+    async fn take(&self, limit: usize, now: i64) -> Option<(Vec<DeliveryId>, Option<Duration>)> {
+        let mut call = self.scripts.pop.key(&self.names.high);
+        call.key(&self.names.normal).arg(now).arg(limit);
+        let ask =
+            |mut connection| async move { call.invoke_async::<(i64, Vec<String>)>(&mut connection).await };
+        let (until_next, ids) = self.link.ask(ask).await?;
+        if !ids.is_empty() && until_next == 0 {
+            self.link.ring_on();
+        }
+        let ids = ids
+            .iter()
+            .filter_map(|id| id.parse().ok().map(DeliveryId))
+            .collect();
+        Some((ids, u64::try_from(until_next).ok().map(Duration::from_millis)))
+    }
+}
+
+#[async_trait]
+impl Queue for Redis {
+    fn push(&self, nudges: &[Nudge]) {
+        let mut buffer = self.shared.buffer();
+        let room = self.shared.window.saturating_sub(buffer.nudges.len());
+        let kept = nudges.len().min(room);
+        buffer.nudges.extend_from_slice(&nudges[..kept]);
+        let overflows =
+            kept < nudges.len() && !std::mem::replace(&mut buffer.overflowing, kept < nudges.len());
+        drop(buffer);
+        self.shared.pushed.notify_one();
+        if overflows {
+            log::info!("the buffer before redis is full: the store holds the rest");
+        }
+    }
+
+    async fn flush(&self, wait: Duration) -> bool {
+        let load = {
+            let buffer = self.shared.buffer();
+            buffer.load - u64::from(buffer.nudges.is_empty())
+        };
+        let mut written = self.shared.written.subscribe();
+        let arrived = written.wait_for(|written| *written >= load);
+        timeout(wait, arrived).await.is_ok()
+    }
+
+    async fn pop(&self, limit: usize, now: Timestamp, wait: Duration) -> Vec<DeliveryId> {
+        let link = &self.shared.link;
+        let began = Instant::now();
+        loop {
+            let passed = began.elapsed();
+            let answer = self.shared.take(limit, super::later(now, passed)).await;
+            let left = wait.saturating_sub(began.elapsed());
+            let (taken, next) = match answer {
+                Some(answer) => answer,
+                None if !left.is_zero() && timeout(left, link.up()).await.is_ok() => continue,
+                None => return Vec::new(),
+            };
+            if !taken.is_empty() || limit == 0 || left.is_zero() {
+                return taken;
+            }
+            let _rung = timeout(next.map_or(left, |until| until.min(left)), link.rung()).await;
+        }
+    }
+
+    async fn depth(&self) -> Option<u64> {
+        let names = &self.shared.names;
+        let mut both = redis::pipe();
+        both.cmd("ZCARD").arg(&names.high).cmd("ZCARD").arg(&names.normal);
+        let ask = |mut connection| async move { both.query_async::<(u64, u64)>(&mut connection).await };
+        let (high, normal) = self.shared.link.ask(ask).await?;
+        Some(high + normal)
+    }
+}
+
+/// The client and the prefix an URL names. The URL itself, which may carry a password, is never repeated.
+fn read(url: &str) -> Result<(Client, String)> {
+    let remedy = |what: String| {
+        Error::usage(format!(
+            "the queue url cannot be used: {what}; it reads redis://[[USER]:PASSWORD@]HOST[:PORT][/DB][?prefix=NAME:]"
+        ))
+    };
+    let parsed = redis::parse_redis_url(url).ok_or_else(|| remedy("it is not an url".into()))?;
+    let prefix = parsed
+        .query_pairs()
+        .find(|(name, _)| name == "prefix")
+        .map_or_else(|| PREFIX.to_owned(), |(_, value)| value.into_owned());
+    let client = Client::open(parsed).map_err(|refusal| remedy(refusal.to_string()))?;
+    // The third version of the protocol carries the bell over the same connection as everything else.
+    let connection = client.get_connection_info().clone();
+    let settings = connection
+        .redis_settings()
+        .clone()
+        .set_protocol(ProtocolVersion::RESP3);
+    let client = Client::open(connection.set_redis_settings(settings))
+        .map_err(|refusal| remedy(refusal.to_string()))?;
+    Ok((client, prefix))
+}
+
+#[cfg(test)]
+mod tests;

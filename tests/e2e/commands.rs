@@ -1,0 +1,85 @@
+//! The command line, beside a running gateway and without one: one line a person understands, and exit codes that
+//! cron understands.
+
+use super::stub::{Mood, Stub};
+use super::world::World;
+
+fn world(stub: &Stub) -> World {
+    World::new(&format!(
+        "{}[channels.sms]\nproviders = [\"red\"]\n[retry]\nbase = \"1h\"\ncap = \"2h\"\n",
+        stub.texting("red")
+    ))
+}
+
+#[test]
+fn cron_lines_do_their_duty_even_when_there_is_nothing_to_do() {
+    let world = world(&Stub::new(Mood::Accept));
+    for command in [["resend:msg"], ["resend"], ["sync:report"], ["sync-report"]] {
+        let line = world.say(&command);
+        assert_eq!(line.trim().lines().count(), 1, "{command:?}: {line}");
+    }
+}
+
+#[test]
+fn what_waits_is_sent_when_the_operator_says_now() {
+    let stub = Stub::new(Mood::Status(500));
+    let world = world(&stub);
+    let _console = world.serve(&[]);
+    let id = world.send("09122222222", "wait for it");
+    super::world::until("it has been tried", || !world.attempts(&id).is_empty());
+    stub.turn(Mood::Accept);
+    let dry = world.say(&["resend:msg", "--now", "--dry-run"]);
+    assert!(dry.contains('1'), "{dry}");
+    assert_eq!(world.state(&id), "waiting");
+    world.say(&["resend:msg", "--now"]);
+    world.until_state(&id, &["sent"]);
+}
+
+#[test]
+fn a_message_sent_from_the_command_line_is_delivered_by_the_running_gateway() {
+    let stub = Stub::new(Mood::Accept);
+    let world = world(&stub);
+    let _console = world.serve(&[]);
+    let said = world.say(&["send", "09122222222", "from the command line"]);
+    let id = said.split_whitespace().find(|word| word.len() == 36).expect("an id in what it said").to_owned();
+    world.until_state(&id, &["sent"]);
+    assert!(world.say(&["message", &id]).contains("red"));
+    assert!(world.say(&["sync:report"]).contains('1'));
+    assert!(world.say(&["status"]).contains("waiting"));
+}
+
+#[test]
+fn wrong_usage_exits_with_2_and_failure_with_1() {
+    let world = world(&Stub::new(Mood::Accept));
+    assert_eq!(world.run(&["no-such-command"]).status.code(), Some(2));
+    assert_eq!(world.run(&["send", "123", "hi"]).status.code(), Some(2));
+    assert_eq!(world.run(&["message", "00000000-0000-0000-0000-000000000000"]).status.code(), Some(1));
+    std::fs::write(world.folder.path().join("wrong.toml"), "lisen = \"127.0.0.1:1\"\n").unwrap();
+    let output = world.run(&["--config", "wrong.toml", "check"]);
+    let words = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    assert!(words.contains("lisen") && words.contains("wrong.toml"), "{words}");
+}
+
+#[test]
+fn a_backup_made_while_serving_is_a_whole_store() {
+    let world = world(&Stub::new(Mood::Accept));
+    let _console = world.serve(&[]);
+    let id = world.send("09122222222", "keep me");
+    world.until_state(&id, &["sent"]);
+    world.say(&["backup", "copy.db"]);
+    let copy = rusqlite::Connection::open(world.folder.path().join("copy.db")).unwrap();
+    let count = |sql: &str| copy.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(count("SELECT count(*) FROM notifications WHERE status = 1 AND mobile LIKE '%9122222222'"), 1);
+}
+
+#[test]
+fn check_says_what_is_wrong_and_what_to_do() {
+    let stub = Stub::new(Mood::Accept);
+    let good = world(&stub);
+    good.say(&["check"]);
+    let nobody = super::world::free_address();
+    let bad = World::new(&format!("[queue]\nurl = \"redis://{nobody}\"\n{}", stub.texting("red")));
+    let output = bad.run(&["check"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("queue"), "{output:?}");
+}

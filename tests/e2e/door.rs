@@ -1,0 +1,122 @@
+//! What comes to the door: nonsense gets a clear 4xx, nothing is stored, and a well-behaved client beside it is
+//! served as if nothing had happened.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use super::wire::{self, Answer};
+use super::world::{DEADLINE, World, until};
+
+const QUIET: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\nproviders = [\"mock\"]\n";
+
+/// Writes as much as the server takes, then reads what it says; none when it hung up without a word.
+fn push(world: &World, head: &str, filler: &[u8], bytes: usize) -> (Option<Answer>, usize) {
+    let mut stream = TcpStream::connect(world.at).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.set_write_timeout(Some(DEADLINE)).unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut written = 0;
+    while written < bytes && stream.write_all(filler).is_ok() {
+        written += filler.len();
+    }
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let text = String::from_utf8_lossy(&answer);
+    let status = text.get(9..12).and_then(|status| status.parse().ok());
+    (status.map(|status| Answer { status, head: text.to_string(), body: String::new() }), written)
+}
+
+#[test]
+fn a_header_of_a_gigabyte_is_cut_off_early() {
+    let world = World::new(QUIET);
+    let _console = world.serve(&["--workers", "0"]);
+    let filler = vec![b'a'; 64 * 1024];
+    let (answer, written) = push(&world, "GET / HTTP/1.1\r\nX-Long: ", &filler, 1 << 30);
+    assert!(written < 64 << 20, "it read {written} bytes of a header");
+    assert!(answer.is_none_or(|answer| answer.status == 431 || answer.status == 400));
+    world.send("09122222222", "still there");
+}
+
+#[test]
+fn nonsense_gets_a_clear_answer_and_stores_nothing() {
+    let world = World::new(QUIET);
+    let mut console = world.serve(&["--workers", "0"]);
+    let long = "x".repeat(100_000);
+    let json = "Content-Type: application/json";
+    let get = |path: &str| wire::get(world.at, path);
+    let post = |path: &str, header: &str, body: &str| wire::request(world.at, "POST", path, &[header], body);
+    let nonsense = [
+        ("broken percent", get("/sms/send?number=%zz&body=%"), 400),
+        ("invalid UTF-8", get("/sms/send?number=09122222222&body=%ff%fe"), 400),
+        ("NUL", get("/sms/send?number=09122222222&body=a%00b"), 400),
+        ("letters", get("/sms/send?number=0912abc2222&body=hi"), 400),
+        ("no path", get("/no/such/path"), 404),
+        ("method", wire::request(world.at, "DELETE", "/sms/send", &[], ""), 405),
+        ("broken JSON", post("/v1/messages", json, "{\"to\":"), 400),
+        ("content type", post("/v1/messages", "Content-Type: text/csv", "a,b"), 415),
+        ("unknown field", post("/v1/messages", json, "{\"to\":\"09122222222\",\"body\":\"hi\",\"colour\":1}"), 422),
+        ("no id", get("/v1/messages/not-an-id"), 404),
+        ("bad cursor", get("/v1/messages?cursor=%21%21"), 400),
+    ];
+    for (what, answer, status) in nonsense {
+        let answer = answer.unwrap_or_else(|| panic!("no answer to {what}"));
+        assert!((400..500).contains(&answer.status), "{what}: {answer:?}");
+        assert_eq!(answer.status, status, "{what}: {answer:?}");
+        assert!(!answer.body.is_empty(), "{what} is not explained");
+    }
+    let body = format!("{{\"to\":\"09122222222\",\"body\":\"{long}\"}}");
+    let too_long = post("/v1/messages", json, &body).unwrap();
+    assert!([413, 422].contains(&too_long.status), "{too_long:?}");
+    assert_eq!(world.count("SELECT count(*) FROM messages"), 0);
+    assert!(!world.log().contains("panicked"), "{}", world.log());
+    assert!(console.is_alive());
+}
+
+#[test]
+fn two_thousand_idle_connections_and_slow_clients_hold_nobody_up() {
+    let world = World::new(&format!("[limits]\nheader_timeout = \"2s\"\nidle_timeout = \"2s\"\n{QUIET}"));
+    let _console = world.serve(&["--workers", "0"]);
+    let idle: Vec<TcpStream> = (0..2_000).map(|_| TcpStream::connect(world.at).unwrap()).collect();
+    let mut slow: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(world.at).unwrap()).collect();
+    for stream in &mut slow {
+        stream.write_all(b"GET /sms/send?number=0912").unwrap();
+    }
+    for n in 0..20 {
+        world.send("09122222222", &format!("beside them {n}"));
+    }
+    let mut first = &slow[0];
+    first.set_read_timeout(Some(DEADLINE)).unwrap();
+    let mut answer = Vec::new();
+    let _ = first.read_to_end(&mut answer);
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
+    drop(idle);
+    until("the door is free again", || world.get("/healthz").is_some_and(|answer| answer.status == 200));
+}
+
+#[test]
+fn a_door_to_the_world_needs_keys() {
+    let world = World::new(QUIET);
+    let refused = world.run(&["serve", "--listen", "0.0.0.0:0"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(words.contains("keys") && words.contains("insecure"), "{words}");
+}
+
+#[test]
+fn a_key_opens_the_doors_of_its_scope_only() {
+    let key = "a-long-and-secret-word";
+    let text = format!("{QUIET}[[keys]]\nname = \"shop\"\nkey = \"${{env:SHOP_KEY}}\"\nscopes = [\"send\"]\n");
+    let world = World::new(&text);
+    let log = std::fs::File::create(world.folder.path().join("console.log")).unwrap();
+    let mut command = world.command(&["serve"]);
+    command.env("SHOP_KEY", key).stdout(log.try_clone().unwrap()).stderr(log);
+    let _console = super::world::Console::of(command.spawn().unwrap());
+    until("the gateway is ready", || world.get("/healthz").is_some());
+    let path = "/sms/send?number=09122222222&body=hi";
+    let with = |header: &str, path: &str| wire::request(world.at, "GET", path, &[header], "").unwrap().status;
+    assert_eq!(world.get(path).unwrap().status, 401);
+    assert_eq!(with("Authorization: Bearer wrong", path), 401);
+    assert_eq!(with(&format!("Authorization: Bearer {key}"), path), 200);
+    assert_eq!(with(&format!("X-Api-Key: {key}"), "/v1/messages"), 403);
+    assert!(!world.log().contains(key));
+}

@@ -1,0 +1,19 @@
+//! The real program over real sockets: each file is one behaviour, each test its own processes and folder.
+//!
+//! Nothing here sleeps and hopes: what is waited for is polled until a deadline that is far beyond what any
+//! machine needs. A missing peer fails the test with the command that installs it.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+// Tests may stop at the first surprise, and need the real clock and the environment.
+
+mod commands;
+mod crash;
+mod disk;
+mod door;
+mod edges;
+mod peers;
+mod providers;
+mod stop;
+mod stub;
+mod wire;
+mod world;

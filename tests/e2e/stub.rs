@@ -1,0 +1,124 @@
+//! A provider that does as it is told: answers, fails, hangs or hangs up, and remembers every call.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What the stub does with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    /// 200 with an id of its own.
+    Accept,
+    /// This status and no sense.
+    Status(u16),
+    /// 200 after so many milliseconds.
+    Slow(u64),
+    /// No answer, and the connection closed in the middle.
+    HangUp,
+}
+
+/// A running stub; stops when dropped.
+pub struct Stub {
+    pub at: SocketAddr,
+    mood: Arc<Mutex<Mood>>,
+    calls: Arc<Mutex<Vec<String>>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Stub {
+    /// A stub in this mood, on a free port.
+    pub fn new(mood: Mood) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let stub = Self { at, mood: Arc::new(Mutex::new(mood)), calls: Arc::default(), stop: Arc::default() };
+        let (mood, calls, stop) = (Arc::clone(&stub.mood), Arc::clone(&stub.calls), Arc::clone(&stub.stop));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (mood, calls) = (Arc::clone(&mood), Arc::clone(&calls));
+                std::thread::spawn(move || converse(stream, &mood, &calls));
+            }
+        });
+        stub
+    }
+
+    /// From now on it does this.
+    pub fn turn(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    /// The bodies (or, without one, the request lines) of every call so far.
+    pub fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// A provider of the texting wire (system C) with this name, as configuration.
+    pub fn texting(&self, name: &str) -> String {
+        format!(
+            "[providers.{name}]\nkind = \"http\"\nurl = \"http://{}/messages\"\nmethod = \"POST\"\n\
+             json = {{ to_number = \"{{spelling}}\", message = \"{{body}}\", callback_url = \
+             \"{{delivery_status_url}}\" }}\nreference = \"json:message_id\"\ntimeout = \"2s\"\n",
+            self.at
+        )
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(self.at);
+    }
+}
+
+fn converse(stream: TcpStream, mood: &Mutex<Mood>, calls: &Mutex<Vec<String>>) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut writer = stream;
+    while let Some(call) = read_call(&mut reader) {
+        calls.lock().unwrap().push(call);
+        let now = *mood.lock().unwrap();
+        let (status, wait) = match now {
+            Mood::Accept => (200, 0),
+            Mood::Status(status) => (status, 0),
+            Mood::Slow(millis) => (200, millis),
+            Mood::HangUp => return,
+        };
+        std::thread::sleep(Duration::from_millis(wait));
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let body = match status {
+            200 => format!("{{\"message_id\":\"stub-{}\"}}", NUMBER.fetch_add(1, Ordering::SeqCst)),
+            _ => "no".to_owned(),
+        };
+        let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: ");
+        if writer.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+fn read_call(reader: &mut BufReader<TcpStream>) -> Option<String> {
+    let mut first = String::new();
+    if reader.read_line(&mut first).ok()? == 0 {
+        return None;
+    }
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        if line.trim().is_empty() {
+            break;
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let body = String::from_utf8_lossy(&body).into_owned();
+    Some(if body.is_empty() { first.trim().to_owned() } else { body })
+}
