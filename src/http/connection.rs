@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tower::Service;
 
-use super::listen::{AnswerBody, Guarded};
+use super::listen::{AnswerBody, Guarded, stopped};
 use crate::clock;
 use crate::config::Limits;
 use crate::flow::work::Stop;
@@ -67,7 +67,7 @@ pub(super) async fn serve(door: Arc<Door>, stream: TcpStream, mut stop: Stop) {
                 Some(left) => watch.set(clock::pause(left)),
                 None => break Ended::TooSlow(pace.is_reading()),
             },
-            _ = stop.wait_for(|stop| *stop), if !stopping => {
+            () = stopped(&mut stop), if !stopping => {
                 stopping = true;
                 Pin::new(&mut connection).graceful_shutdown();
             }

@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::problem::{self, RETRY_SECONDS};
 use super::auth;
+use crate::cache::Cache;
 use crate::config::Scope;
 use crate::error::{Error, Kind, Result};
 use crate::gateway::Gateway;

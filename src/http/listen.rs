@@ -43,7 +43,7 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: Stop)
     loop {
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < connections_max => match accepted {
                 Ok((stream, _)) => open(&mut connections, &door, stream, &told),
@@ -60,6 +60,11 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: Stop)
         log::warn!("{} connections had to be cut off", connections.len());
     }
     Ok(())
+}
+
+/// Waits until it is time to stop, which it also is when nobody is left to say so.
+pub(super) async fn stopped(stop: &mut Stop) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// The faces behind the one layer they share: a panic costs its request only.
