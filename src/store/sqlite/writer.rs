@@ -41,9 +41,8 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                serve(connection, waiting, &counted, || {
-                    connect::writing(&file, lock_wait)
-                })
+                let reopen = || connect::writing(&file, lock_wait);
+                serve(connection, waiting, &counted, reopen);
             })
             .map_err(|error| Error::because(Kind::Unavailable, "cannot start the store's writer", error))?;
         Ok(Self {
