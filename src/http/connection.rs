@@ -33,8 +33,7 @@ const BUFFER_BYTES_MIN: usize = 8 * 1024;
 const LINGER: Duration = Duration::from_secs(2);
 
 /// What a client hears whose head takes too long.
-const TOO_SLOW: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// What every connection needs.
 pub(super) struct Door {
@@ -98,8 +97,13 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     pace.set(Doing::Answering);
-    let asked = log::log_enabled!(log::Level::Debug)
-        .then(|| (request.method().clone(), request.uri().path().to_owned(), Instant::now()));
+    let asked = log::log_enabled!(log::Level::Debug).then(|| {
+        (
+            request.method().clone(),
+            request.uri().path().to_owned(),
+            Instant::now(),
+        )
+    });
     let answer = router.call(request.map(Body::new)).await;
     if let (Some((method, path, began)), Ok(response)) = (asked, &answer) {
         let (status, millis) = (response.status().as_u16(), began.elapsed().as_millis());
@@ -147,7 +151,8 @@ impl Pace {
     }
 
     fn set(&self, doing: Doing) {
-        self.doing.store(self.elapsed_ms() * 4 + doing as u64, Ordering::Relaxed);
+        self.doing
+            .store(self.elapsed_ms() * 4 + doing as u64, Ordering::Relaxed);
     }
 
     fn is_reading(&self) -> bool {

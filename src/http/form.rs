@@ -68,7 +68,9 @@ pub(super) fn pairs(encoded: &[u8]) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>,
 pub(super) fn decoded(encoded: &[u8]) -> Result<Cow<'_, str>, Garbled> {
     let is_plain = !encoded.iter().any(|byte| matches!(byte, b'%' | b'+' | 0));
     if is_plain {
-        return std::str::from_utf8(encoded).map(Cow::Borrowed).map_err(|_| Garbled::Utf8);
+        return std::str::from_utf8(encoded)
+            .map(Cow::Borrowed)
+            .map_err(|_| Garbled::Utf8);
     }
     let mut bytes = Vec::with_capacity(encoded.len());
     let mut rest = encoded.iter();
@@ -82,7 +84,9 @@ pub(super) fn decoded(encoded: &[u8]) -> Result<Cow<'_, str>, Garbled> {
     if bytes.contains(&0) {
         return Err(Garbled::Nul);
     }
-    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| Garbled::Utf8)
+    String::from_utf8(bytes)
+        .map(Cow::Owned)
+        .map_err(|_| Garbled::Utf8)
 }
 
 fn digit(byte: Option<&u8>) -> Result<u8, Garbled> {
@@ -136,8 +140,11 @@ mod tests {
     #[test]
     fn pairs_come_in_order() {
         let pairs = pairs(b"a=1&&b=2&c").unwrap();
-        let expected: Vec<(Cow<str>, Cow<str>)> =
-            vec![("a".into(), "1".into()), ("b".into(), "2".into()), ("c".into(), "".into())];
+        let expected: Vec<(Cow<str>, Cow<str>)> = vec![
+            ("a".into(), "1".into()),
+            ("b".into(), "2".into()),
+            ("c".into(), "".into()),
+        ];
         assert_eq!(pairs, expected);
     }
 }

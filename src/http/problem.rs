@@ -74,8 +74,13 @@ impl Problem {
             .map(|violation| format!("{}: {}", violation.field, violation.detail))
             .collect();
         let listed = serde_json::to_value(violations).unwrap_or_default();
-        Self::new(status, "invalid", "The request is not valid", sentences.join("; "))
-            .with("violations", listed)
+        Self::new(
+            status,
+            "invalid",
+            "The request is not valid",
+            sentences.join("; "),
+        )
+        .with("violations", listed)
     }
 
     /// A failure below: logged here with its whole chain, told with its act only.

@@ -36,7 +36,10 @@ pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
     Router::new()
         .route("/v1/messages", post(messages::submit).get(list::list))
         .route("/v1/messages/{id}", get(messages::show).delete(messages::cancel))
-        .route("/v1/receipts/{provider}", post(receipts::take).get(receipts::take))
+        .route(
+            "/v1/receipts/{provider}",
+            post(receipts::take).get(receipts::take),
+        )
         .route("/v1/providers", get(providers::list))
         .route("/v1/report", get(report::show))
         .route("/v1/{*rest}", any(problem::unknown_path))
