@@ -51,8 +51,11 @@ pub(super) fn number<'a>(encoded: &'a [u8], name: &str) -> Result<Cow<'a, str>, 
     }
 }
 
+/// A field's name and value.
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// Every field with its value, in order.
-pub(super) fn pairs(encoded: &[u8]) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, Garbled> {
+pub(super) fn pairs(encoded: &[u8]) -> Result<Vec<Pair<'_>>, Garbled> {
     encoded
         .split(|byte| *byte == b'&')
         .filter(|pair| !pair.is_empty())
