@@ -50,7 +50,8 @@ impl Denied {
     pub(super) fn sentence(self) -> String {
         match self {
             Self::Missing => {
-                "an API key is needed: send it as \"Authorization: Bearer KEY\" or \"X-Api-Key: KEY\"".to_owned()
+                "an API key is needed: send it as \"Authorization: Bearer KEY\" or \"X-Api-Key: KEY\""
+                    .to_owned()
             }
             Self::Unknown => "this API key is not known".to_owned(),
             Self::Scope(scope) => format!("this API key has not the scope \"{}\"", scope.word()),
@@ -77,11 +78,7 @@ impl IntoResponse for Denied {
 }
 
 /// The name of the key a request came with; empty when no keys are configured.
-pub(super) fn caller<'a>(
-    gateway: &'a Gateway,
-    headers: &HeaderMap,
-    scope: Scope,
-) -> Result<&'a str, Denied> {
+pub(super) fn caller<'a>(gateway: &'a Gateway, headers: &HeaderMap, scope: Scope) -> Result<&'a str, Denied> {
     let keys = &gateway.config.keys;
     if keys.is_empty() {
         return Ok("");
@@ -156,7 +153,10 @@ mod tests {
             sha256: Sha256::digest(secret).into(),
             scopes: scopes.to_vec(),
         };
-        vec![key("shop", "sesame", &[Scope::Send]), key("boss", "open:all", &[Scope::Admin])]
+        vec![
+            key("shop", "sesame", &[Scope::Send]),
+            key("boss", "open:all", &[Scope::Admin]),
+        ]
     }
 
     fn name_behind(header: &'static str, value: &str) -> Option<String> {

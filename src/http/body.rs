@@ -80,6 +80,11 @@ impl BodyTrouble {
             Self::TooSlow(_) => "body-too-slow",
             Self::Broken => "body-broken",
         };
-        Problem::new(self.status(), slug, "The request body could not be read", self.sentence())
+        Problem::new(
+            self.status(),
+            slug,
+            "The request body could not be read",
+            self.sentence(),
+        )
     }
 }

@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tower::Service;
 
+use super::REQUEST_ID;
 use super::listen::{AnswerBody, Guarded, stopped};
 use crate::clock;
 use crate::config::Limits;
@@ -32,9 +33,11 @@ const BUFFER_BYTES_MIN: usize = 8 * 1024;
 /// How long a client that is still sending may take to notice our answer and our end of the connection.
 const LINGER: Duration = Duration::from_secs(2);
 
+/// How much of that is read at once.
+const LINGER_BYTES: usize = 16 * 1024;
+
 /// What a client hears whose head takes too long.
-const TOO_SLOW: &[u8] =
-    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// What every connection needs.
 pub(super) struct Door {
@@ -98,12 +101,18 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     pace.set(Doing::Answering);
-    let asked = log::log_enabled!(log::Level::Debug)
-        .then(|| (request.method().clone(), request.uri().path().to_owned(), Instant::now()));
+    let asked = log::log_enabled!(log::Level::Debug).then(|| {
+        (
+            request.method().clone(),
+            request.uri().path().to_owned(),
+            Instant::now(),
+        )
+    });
     let answer = router.call(request.map(Body::new)).await;
     if let (Some((method, path, began)), Ok(response)) = (asked, &answer) {
         let (status, millis) = (response.status().as_u16(), began.elapsed().as_millis());
-        log::debug!("{method} {path} {status} {millis} ms");
+        let id = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+        log::debug!("{method} {path} {status} {millis} ms {}", id.unwrap_or_default());
     }
     pace.set(Doing::Resting);
     answer
@@ -112,7 +121,7 @@ async fn answer(
 /// Reads what the client still sends after our last word, so that the answer is not lost in a reset.
 async fn linger(stream: &mut TcpStream) {
     let _ = stream.shutdown().await;
-    let mut rest = [0_u8; 8 * 1024];
+    let mut rest = vec![0; LINGER_BYTES];
     let drained = async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} };
     let _ = tokio::time::timeout(LINGER, drained).await;
 }
@@ -147,7 +156,8 @@ impl Pace {
     }
 
     fn set(&self, doing: Doing) {
-        self.doing.store(self.elapsed_ms() * 4 + doing as u64, Ordering::Relaxed);
+        self.doing
+            .store(self.elapsed_ms() * 4 + doing as u64, Ordering::Relaxed);
     }
 
     fn is_reading(&self) -> bool {

@@ -51,8 +51,11 @@ pub(super) fn number<'a>(encoded: &'a [u8], name: &str) -> Result<Cow<'a, str>, 
     }
 }
 
+/// A field's name and value.
+type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
+
 /// Every field with its value, in order.
-pub(super) fn pairs(encoded: &[u8]) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>, Garbled> {
+pub(super) fn pairs(encoded: &[u8]) -> Result<Vec<Pair<'_>>, Garbled> {
     encoded
         .split(|byte| *byte == b'&')
         .filter(|pair| !pair.is_empty())
@@ -68,7 +71,9 @@ pub(super) fn pairs(encoded: &[u8]) -> Result<Vec<(Cow<'_, str>, Cow<'_, str>)>,
 pub(super) fn decoded(encoded: &[u8]) -> Result<Cow<'_, str>, Garbled> {
     let is_plain = !encoded.iter().any(|byte| matches!(byte, b'%' | b'+' | 0));
     if is_plain {
-        return std::str::from_utf8(encoded).map(Cow::Borrowed).map_err(|_| Garbled::Utf8);
+        return std::str::from_utf8(encoded)
+            .map(Cow::Borrowed)
+            .map_err(|_| Garbled::Utf8);
     }
     let mut bytes = Vec::with_capacity(encoded.len());
     let mut rest = encoded.iter();
@@ -82,7 +87,9 @@ pub(super) fn decoded(encoded: &[u8]) -> Result<Cow<'_, str>, Garbled> {
     if bytes.contains(&0) {
         return Err(Garbled::Nul);
     }
-    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| Garbled::Utf8)
+    String::from_utf8(bytes)
+        .map(Cow::Owned)
+        .map_err(|_| Garbled::Utf8)
 }
 
 fn digit(byte: Option<&u8>) -> Result<u8, Garbled> {
@@ -136,8 +143,11 @@ mod tests {
     #[test]
     fn pairs_come_in_order() {
         let pairs = pairs(b"a=1&&b=2&c").unwrap();
-        let expected: Vec<(Cow<str>, Cow<str>)> =
-            vec![("a".into(), "1".into()), ("b".into(), "2".into()), ("c".into(), "".into())];
+        let expected: Vec<(Cow<str>, Cow<str>)> = vec![
+            ("a".into(), "1".into()),
+            ("b".into(), "2".into()),
+            ("c".into(), "".into()),
+        ];
         assert_eq!(pairs, expected);
     }
 }

@@ -17,8 +17,8 @@ use axum::{Json, Router};
 use chrono::TimeDelta;
 use serde::Serialize;
 
-use super::problem::{self, RETRY_SECONDS};
 use super::auth;
+use super::problem::{self, RETRY_SECONDS};
 use crate::cache::Cache;
 use crate::config::Scope;
 use crate::error::{Error, Kind, Result};
@@ -95,21 +95,31 @@ async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response<Body> {
     let now = gateway.clock.now();
     let seconds = |age: TimeDelta| age.num_seconds().max(0);
     for lane in gateway.lanes() {
-        gateway.metrics.provider_open(lane.name.as_str(), lane.view(now).open);
+        gateway
+            .metrics
+            .provider_open(lane.name.as_str(), lane.view(now).open);
     }
-    let (backlog, snapshot) =
-        tokio::join!(within(gateway.store.backlog(now)), within(gateway.store.snapshot()));
+    let (backlog, snapshot) = tokio::join!(
+        within(gateway.store.backlog(now)),
+        within(gateway.store.snapshot())
+    );
     match backlog {
         Ok(backlog) => {
             let oldest = backlog.oldest_due_at.map_or(0, |due_at| seconds(now - due_at));
-            gateway.metrics.waiting.set(i64::try_from(backlog.waiting).unwrap_or(i64::MAX));
+            gateway
+                .metrics
+                .waiting
+                .set(i64::try_from(backlog.waiting).unwrap_or(i64::MAX));
             gateway.metrics.oldest_waiting_seconds.set(oldest);
         }
         Err(error) => not_looked_at(&gateway, &error),
     }
     match snapshot {
         Ok(Some(snapshot)) => {
-            gateway.metrics.report_age_seconds.set(seconds(now - snapshot.as_of));
+            gateway
+                .metrics
+                .report_age_seconds
+                .set(seconds(now - snapshot.as_of));
         }
         Ok(None) => {}
         Err(error) => not_looked_at(&gateway, &error),
@@ -131,6 +141,8 @@ async fn within<T>(verb: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 fn uncached(mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

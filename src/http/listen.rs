@@ -56,7 +56,10 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: Stop)
     }
     drop(listener);
     let ended = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(gateway.config.work.grace, ended).await.is_err() {
+    if tokio::time::timeout(gateway.config.work.grace, ended)
+        .await
+        .is_err()
+    {
         log::warn!("{} connections had to be cut off", connections.len());
     }
     Ok(())
@@ -87,7 +90,9 @@ fn open(connections: &mut JoinSet<()>, door: &Arc<Door>, stream: TcpStream, stop
 
 /// Asks for as many file handles as connections may need; the usual limit of 1,024 is soft.
 fn allow_open_files(connections_max: usize) {
-    let wanted = u64::try_from(connections_max).unwrap_or(u64::MAX).saturating_add(1_024);
+    let wanted = u64::try_from(connections_max)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1_024);
     match rlimit::increase_nofile_limit(wanted) {
         Ok(allowed) if allowed < wanted => log::warn!(
             "only {allowed} files may be open, too few for {connections_max} connections; raise \"ulimit -n\""
@@ -108,7 +113,10 @@ impl Failures {
     fn log(&mut self, error: &std::io::Error) {
         self.count += 1;
         if self.logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
-            log::warn!("{} connections could not be accepted, lastly: {error}", self.count);
+            log::warn!(
+                "{} connections could not be accepted, lastly: {error}",
+                self.count
+            );
             self.count = 0;
             self.logged_at = Some(Instant::now());
         }

@@ -22,6 +22,7 @@ mod tests;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::http::HeaderName;
 use axum::middleware::from_fn_with_state;
 use tower_http::compression::CompressionLayer;
 
@@ -29,6 +30,9 @@ use crate::config::Scope;
 use crate::gateway::Gateway;
 
 pub use listen::serve;
+
+/// The header that ties an answer to its line in the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Every path and who answers it. Pages are compressed and need a key to read; all other faces see to their
 /// keys themselves.

@@ -74,8 +74,13 @@ impl Problem {
             .map(|violation| format!("{}: {}", violation.field, violation.detail))
             .collect();
         let listed = serde_json::to_value(violations).unwrap_or_default();
-        Self::new(status, "invalid", "The request is not valid", sentences.join("; "))
-            .with("violations", listed)
+        Self::new(
+            status,
+            "invalid",
+            "The request is not valid",
+            sentences.join("; "),
+        )
+        .with("violations", listed)
     }
 
     /// A failure below: logged here with its whole chain, told with its act only.
@@ -173,11 +178,12 @@ pub(super) async fn wrong_method(request: Request<Body>) -> Problem {
 
 /// The answer when a face of ours panics: that request is lost, its connection is not.
 pub(super) fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
-    let words = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no words");
+    let words = match panic.downcast::<String>() {
+        Ok(words) => *words,
+        Err(other) => other
+            .downcast::<&str>()
+            .map_or_else(|_| "no words".to_owned(), |words| (*words).to_owned()),
+    };
     log::error!("a request ended in a panic: {words}");
     Problem::of_kind(Kind::Internal, "answer this request").into_response()
 }

@@ -18,7 +18,8 @@ pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-rep
 const KEY_CHARS_MAX: usize = 255;
 
 /// What is wrong with an idempotency key.
-pub(super) const BAD_KEY: &str = "the Idempotency-Key must be one header of 1 to 255 visible ASCII characters";
+pub(super) const BAD_KEY: &str =
+    "the Idempotency-Key must be one header of 1 to 255 visible ASCII characters";
 
 /// What is wrong when nothing can be stored now.
 pub(super) const AWAY: &str = "the message cannot be stored now; nothing was sent, try again in a moment";
@@ -75,6 +76,10 @@ pub(super) fn default_channel(gateway: &Gateway) -> &str {
         return "sms";
     }
     let channels = &gateway.config.channels;
-    let takes_numbers = channels.iter().find(|channel| channel.address == AddressKind::Phone);
-    takes_numbers.or(channels.first()).map_or("sms", |channel| channel.name.as_str())
+    let takes_numbers = channels
+        .iter()
+        .find(|channel| channel.address == AddressKind::Phone);
+    takes_numbers
+        .or(channels.first())
+        .map_or("sms", |channel| channel.name.as_str())
 }

@@ -52,7 +52,10 @@ async fn taken(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Bo
         None
     };
     let query = head.uri.query().unwrap_or_default().as_bytes();
-    let fields = content.as_deref().filter(|form| !form.is_empty()).unwrap_or(query);
+    let fields = content
+        .as_deref()
+        .filter(|form| !form.is_empty())
+        .unwrap_or(query);
     let number = form::number(fields, "number").map_err(|garbled| bad("number", garbled))?;
     let text = form::field(fields, "body").map_err(|garbled| bad("body", garbled))?;
     if number.trim().is_empty() {
@@ -69,7 +72,9 @@ async fn taken(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Bo
         key,
         ..accept::Request::default()
     };
-    accept::accept(gateway, request).await.map_err(|refused| Box::new(refused_envelope(&refused)))
+    accept::accept(gateway, request)
+        .await
+        .map_err(|refused| Box::new(refused_envelope(&refused)))
 }
 
 /// A form. One without content leaves the word to the query.
@@ -85,7 +90,10 @@ async fn read_form(
     if content.is_empty() || kind == body::FORM {
         return Ok(content);
     }
-    let sentence = format!("send the fields number and body as {}, or in the query of a GET", body::FORM);
+    let sentence = format!(
+        "send the fields number and body as {}, or in the query of a GET",
+        body::FORM
+    );
     Err(Box::new(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &sentence)))
 }
 
@@ -98,12 +106,17 @@ fn wrong(sentence: &str) -> Box<Response<Body>> {
 }
 
 async fn unknown_path() -> Response<Body> {
-    refuse(StatusCode::NOT_FOUND, "there is nothing here; the way in is /sms/send")
+    refuse(
+        StatusCode::NOT_FOUND,
+        "there is nothing here; the way in is /sms/send",
+    )
 }
 
 async fn wrong_method() -> Response<Body> {
     let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, "use GET or POST");
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET,POST"));
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static("GET,POST"));
     response
 }
 
@@ -123,15 +136,18 @@ fn refused_envelope(refused: &Refused) -> Response<Body> {
         Refused::NoRecipient => (StatusCode::BAD_REQUEST, "wrong number".into()),
         Refused::BadAddress { .. } => (StatusCode::BAD_REQUEST, "number should be 11".into()),
         Refused::Suppressed => (StatusCode::BAD_REQUEST, "number is inactive".into()),
-        Refused::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, refusal::sentence(refused).into()),
-        Refused::UnknownChannel(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "no channel for messages is configured".into())
-        }
+        Refused::KeyReused => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            refusal::sentence(refused).into(),
+        ),
+        Refused::UnknownChannel(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "no channel for messages is configured".into(),
+        ),
         Refused::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, refusal::AWAY.into()),
-        Refused::EmptyBody
-        | Refused::UnsendableBody
-        | Refused::LongBody(_)
-        | Refused::ExpiresTooEarly => (StatusCode::BAD_REQUEST, refusal::sentence(refused).into()),
+        Refused::EmptyBody | Refused::UnsendableBody | Refused::LongBody(_) | Refused::ExpiresTooEarly => {
+            (StatusCode::BAD_REQUEST, refusal::sentence(refused).into())
+        }
     };
     refuse(status, &sentence)
 }

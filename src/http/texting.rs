@@ -82,12 +82,16 @@ async fn taken(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Re
         key,
         ..accept::Request::default()
     };
-    accept::accept(gateway, request).await.map_err(|refused| refused_envelope(&refused))
+    accept::accept(gateway, request)
+        .await
+        .map_err(|refused| refused_envelope(&refused))
 }
 
 /// Takes a provider's later word in.
 async fn delivery_status(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
-    settled(&gateway, request).await.unwrap_or_else(|response| *response)
+    settled(&gateway, request)
+        .await
+        .unwrap_or_else(|response| *response)
 }
 
 async fn settled(gateway: &Gateway, request: Request<Body>) -> Result<Response<Body>, Refusal> {
@@ -104,14 +108,16 @@ async fn settled(gateway: &Gateway, request: Request<Body>) -> Result<Response<B
         verdict,
         at: gateway.clock.now(),
     };
-    let settled = settle::settle(gateway, None, vec![receipt]).await.map_err(|error| {
-        gateway.metrics.store_errors.inc();
-        log::error!("cannot settle: {}", error.chain());
-        Box::new(refuse(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "The status cannot be stored now; send it again in a moment",
-        ))
-    })?;
+    let settled = settle::settle(gateway, None, vec![receipt])
+        .await
+        .map_err(|error| {
+            gateway.metrics.store_errors.inc();
+            log::error!("cannot settle: {}", error.chain());
+            Box::new(refuse(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The status cannot be stored now; send it again in a moment",
+            ))
+        })?;
     match settled.into_iter().next() {
         Some(Settled::Applied(settlement)) => {
             let envelope = Heard {
@@ -124,9 +130,9 @@ async fn settled(gateway: &Gateway, request: Request<Body>) -> Result<Response<B
             Ok(answer(StatusCode::OK, &envelope))
         }
         Some(Settled::Unchanged(_)) => Err(sorry("This message is finished already; nothing was changed")),
-        Some(Settled::Kept) | None => {
-            Err(sorry("This message is not known yet; its status is kept until it is"))
-        }
+        Some(Settled::Kept) | None => Err(sorry(
+            "This message is not known yet; its status is kept until it is",
+        )),
     }
 }
 
@@ -152,16 +158,20 @@ enum Fields {
 impl Fields {
     async fn read(gateway: &Gateway, head: &Parts, content: Body) -> Result<Self, Refusal> {
         let kind = body::content_type(&head.headers);
-        let content = body::read(&head.headers, content, &gateway.config.limits).await.map_err(|trouble| {
-            let status = match trouble {
-                body::BodyTrouble::Broken => StatusCode::OK,
-                body::BodyTrouble::TooLong(_) | body::BodyTrouble::TooSlow(_) => trouble.status(),
-            };
-            Box::new(refuse(status, &capitalised(&trouble.sentence())))
-        })?;
+        let content = body::read(&head.headers, content, &gateway.config.limits)
+            .await
+            .map_err(|trouble| {
+                let status = match trouble {
+                    body::BodyTrouble::Broken => StatusCode::OK,
+                    body::BodyTrouble::TooLong(_) | body::BodyTrouble::TooSlow(_) => trouble.status(),
+                };
+                Box::new(refuse(status, &capitalised(&trouble.sentence())))
+            })?;
         let looks_like_json = content.trim_ascii_start().starts_with(b"{");
         if content.is_empty() {
-            Ok(Self::Form(head.uri.query().unwrap_or_default().as_bytes().to_vec()))
+            Ok(Self::Form(
+                head.uri.query().unwrap_or_default().as_bytes().to_vec(),
+            ))
         } else if body::is_json(&kind) || (kind.is_empty() && looks_like_json) {
             serde_json::from_slice(&content)
                 .map(Self::Json)
@@ -211,9 +221,10 @@ fn unreadable(name: &str, garbled: form::Garbled) -> Refusal {
 fn refused_envelope(refused: &Refused) -> Refusal {
     match refused {
         Refused::Suppressed => sorry("Phone number is inactive"),
-        Refused::NoRecipient | Refused::BadAddress { .. } => {
-            sorry(&format!("Phone number is not valid: {}", refusal::sentence(refused)))
-        }
+        Refused::NoRecipient | Refused::BadAddress { .. } => sorry(&format!(
+            "Phone number is not valid: {}",
+            refusal::sentence(refused)
+        )),
         Refused::Store(_) | Refused::UnknownChannel(_) => Box::new(refuse(
             StatusCode::SERVICE_UNAVAILABLE,
             &capitalised(&refusal::sentence(refused)),

@@ -43,12 +43,14 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Json<PageView>, Response<Body>> {
     auth::caller(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
-    page(&gateway, &query.unwrap_or_default()).await.map_err(IntoResponse::into_response)
+    page(&gateway, &query.unwrap_or_default())
+        .await
+        .map_err(IntoResponse::into_response)
 }
 
 async fn page(gateway: &Gateway, query: &str) -> Answer<PageView> {
-    let wanted = read(gateway, query)
-        .map_err(|violations| Problem::invalid(StatusCode::BAD_REQUEST, &violations))?;
+    let wanted =
+        read(gateway, query).map_err(|violations| Problem::invalid(StatusCode::BAD_REQUEST, &violations))?;
     let found = gateway
         .store
         .search(wanted)
@@ -115,7 +117,9 @@ fn set(gateway: &Gateway, wanted: &mut Query, name: &str, value: &str) -> Result
 /// The address in the form it is kept in: as a telephone number where a channel takes those and it is one.
 fn normalised(gateway: &Gateway, typed: &str) -> Option<String> {
     // In a query `+98…` arrives with a blank where the plus was; no address begins with one.
-    let typed = typed.strip_prefix(' ').map_or(Cow::Borrowed(typed), |rest| Cow::Owned(format!("+{rest}")));
+    let typed = typed
+        .strip_prefix(' ')
+        .map_or(Cow::Borrowed(typed), |rest| Cow::Owned(format!("+{rest}")));
     let kinds = [AddressKind::Phone, AddressKind::Email, AddressKind::Opaque];
     let channels = &gateway.config.channels;
     kinds

@@ -50,14 +50,12 @@ pub(super) async fn submit(
     request: Request<Body>,
 ) -> Result<Response<Body>, Response<Body>> {
     let (head, content) = request.into_parts();
-    let caller =
-        auth::caller(&gateway, &head.headers, Scope::Send).map_err(IntoResponse::into_response)?;
+    let caller = auth::caller(&gateway, &head.headers, Scope::Send).map_err(IntoResponse::into_response)?;
     let object = read_object(&gateway, &head.headers, content).await?;
-    let mut wanted = submission::read(&gateway, &object)
-        .map_err(|violations| invalid(&violations).into_response())?;
+    let mut wanted =
+        submission::read(&gateway, &object).map_err(|violations| invalid(&violations).into_response())?;
     let written = || Value::Object(object).to_string();
-    wanted.key =
-        refusal::request_key(&head.headers, "native", caller, written).map_err(bad_key)?;
+    wanted.key = refusal::request_key(&head.headers, "native", caller, written).map_err(bad_key)?;
     let channels = wanted.to.iter().map(|(channel, _)| channel.clone()).collect();
     match accept::accept(&gateway, wanted).await {
         Ok(accepted) => Ok(created(&accepted, channels)),
@@ -141,7 +139,13 @@ async fn read_object(
     serde_json::from_slice(&content).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         let detail = format!("the body is not a JSON object in UTF-8; look at line {line}, column {column}");
-        Problem::new(StatusCode::BAD_REQUEST, "broken-json", "The JSON is broken", detail).into_response()
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "broken-json",
+            "The JSON is broken",
+            detail,
+        )
+        .into_response()
     })
 }
 
@@ -194,5 +198,10 @@ fn refusal_problem(refused: &Refused) -> Problem {
 }
 
 fn unprocessable(slug: &'static str, title: &'static str, refused: &Refused) -> Problem {
-    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, slug, title, refusal::sentence(refused))
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        slug,
+        title,
+        refusal::sentence(refused),
+    )
 }

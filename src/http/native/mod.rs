@@ -16,17 +16,14 @@ use axum::Json;
 use axum::Router;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Request};
+use axum::http::{HeaderValue, Request};
 use axum::routing::{any, get, post};
 use tower::ServiceBuilder;
 use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
 
-use super::problem;
+use super::{REQUEST_ID, problem};
 use crate::domain::id::MessageId;
 use crate::gateway::Gateway;
-
-/// The header that ties an answer to a line in the log.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Where everything of this face is.
 pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
@@ -36,7 +33,10 @@ pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
     Router::new()
         .route("/v1/messages", post(messages::submit).get(list::list))
         .route("/v1/messages/{id}", get(messages::show).delete(messages::cancel))
-        .route("/v1/receipts/{provider}", post(receipts::take).get(receipts::take))
+        .route(
+            "/v1/receipts/{provider}",
+            post(receipts::take).get(receipts::take),
+        )
         .route("/v1/providers", get(providers::list))
         .route("/v1/report", get(report::show))
         .route("/v1/{*rest}", any(problem::unknown_path))

@@ -61,7 +61,11 @@ pub(super) async fn list(
     auth::caller(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
     let report = newest(&gateway).await;
     let now = gateway.clock.now();
-    let providers = gateway.lanes().iter().map(|lane| view(&gateway, lane, report.as_ref(), now)).collect();
+    let providers = gateway
+        .lanes()
+        .iter()
+        .map(|lane| view(&gateway, lane, report.as_ref(), now))
+        .collect();
     Ok(Json(ProvidersView {
         providers,
         report_as_of: report.map(|report| rfc3339(report.as_of)),
@@ -81,11 +85,20 @@ async fn newest(gateway: &Gateway) -> Option<Report> {
 
 fn view(gateway: &Gateway, lane: &Lane, report: Option<&Report>, now: Timestamp) -> ProviderView {
     let standing = lane.view(now);
-    let config = gateway.config.providers.iter().find(|provider| provider.name == lane.name);
+    let config = gateway
+        .config
+        .providers
+        .iter()
+        .find(|provider| provider.name == lane.name);
     let line = report.and_then(|report| {
-        report.providers.iter().find(|line| line.name == lane.name.as_str())
+        report
+            .providers
+            .iter()
+            .find(|line| line.name == lane.name.as_str())
     });
-    let all: u64 = report.map_or(0, |report| report.providers.iter().map(ProviderLine::attempts).sum());
+    let all: u64 = report.map_or(0, |report| {
+        report.providers.iter().map(ProviderLine::attempts).sum()
+    });
     let channels = gateway.config.channels.iter();
     ProviderView {
         name: lane.name.to_string(),

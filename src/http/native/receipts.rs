@@ -40,7 +40,10 @@ pub(super) async fn take(
         .await
         .map_err(BodyTrouble::problem)?;
     let call = call(&gateway, &head, content.to_vec());
-    let receipts = lane.provider.receipts(&call).map_err(|refusal| turned_away(&name, refusal))?;
+    let receipts = lane
+        .provider
+        .receipts(&call)
+        .map_err(|refusal| turned_away(&name, refusal))?;
     let received = receipts.len();
     if received > 0 {
         settle::settle(&gateway, Some(&name), receipts)

@@ -80,9 +80,8 @@ async fn newest(gateway: &Gateway) -> Answer<ReportView> {
     let newest = sync_report::newest(gateway)
         .await
         .map_err(|error| Problem::failed(gateway, "read the report", &error))?;
-    let (_, report) = newest.ok_or_else(|| {
-        Problem::missing("there is no report yet; \"console sync:report\" builds one")
-    })?;
+    let (_, report) = newest
+        .ok_or_else(|| Problem::missing("there is no report yet; \"console sync:report\" builds one"))?;
     Ok(Json(view(gateway, report)))
 }
 
@@ -95,7 +94,11 @@ fn view(gateway: &Gateway, report: Report) -> ReportView {
         messages: report.messages,
         deliveries: report.totals.sum(),
         totals: totals(&report.totals),
-        providers: report.providers.iter().map(|line| provider(line, attempts)).collect(),
+        providers: report
+            .providers
+            .iter()
+            .map(|line| provider(line, attempts))
+            .collect(),
         hours: report.hours.iter().map(hour).collect(),
         top: report.top,
     }
@@ -107,7 +110,11 @@ fn totals(totals: &Totals) -> TotalsView {
         sent: totals.sent,
         delivered: totals.delivered,
         failed: totals.failed_sum(),
-        failures: totals.failed.iter().map(|(word, count)| (word.clone(), (*count).into())).collect(),
+        failures: totals
+            .failed
+            .iter()
+            .map(|(word, count)| (word.clone(), (*count).into()))
+            .collect(),
         unknown_attempts: totals.unknown,
         opened: totals.opened,
     }

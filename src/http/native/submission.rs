@@ -12,13 +12,21 @@ use crate::clock::Timestamp;
 use crate::config::read_duration;
 use crate::domain::message::Priority;
 use crate::flow::accept::Request;
+use crate::gateway::Gateway;
 use crate::http::problem::Violation;
 use crate::http::refusal;
-use crate::gateway::Gateway;
 
 /// What the object may hold.
-const FIELDS: [&str; 8] =
-    ["to", "channels", "body", "user_id", "send_at", "expires_at", "ttl", "priority"];
+const FIELDS: [&str; 8] = [
+    "to",
+    "channels",
+    "body",
+    "user_id",
+    "send_at",
+    "expires_at",
+    "ttl",
+    "priority",
+];
 
 /// The longest name of a person, in characters.
 const USER_CHARS_MAX: usize = 255;
@@ -66,7 +74,10 @@ impl<'a> Reader<'a> {
         let unknown = self.object.keys().filter(|name| !FIELDS.contains(&name.as_str()));
         for name in unknown {
             let known = FIELDS.join(", ");
-            self.violations.push(Violation::new(name, format!("there is no such field; known are {known}")));
+            self.violations.push(Violation::new(
+                name,
+                format!("there is no such field; known are {known}"),
+            ));
         }
     }
 
@@ -140,14 +151,20 @@ impl<'a> Reader<'a> {
         match self.get("to") {
             Some(Value::String(address)) => {
                 let channels = channels.unwrap_or_else(|| vec![refusal::default_channel(gateway).to_owned()]);
-                channels.into_iter().map(|channel| (channel, address.clone())).collect()
+                channels
+                    .into_iter()
+                    .map(|channel| (channel, address.clone()))
+                    .collect()
             }
             Some(Value::Object(contacts)) if !contacts.is_empty() => {
                 let channels = channels.unwrap_or_else(|| contacts.keys().cloned().collect());
                 self.contacts(gateway, contacts, channels)
             }
             Some(_) => {
-                self.wrong("to", "must be an address or an object such as {\"sms\": \"+98…\"}");
+                self.wrong(
+                    "to",
+                    "must be an address or an object such as {\"sms\": \"+98…\"}",
+                );
                 Vec::new()
             }
             None => {
@@ -179,7 +196,11 @@ impl<'a> Reader<'a> {
 
     /// The channels named, each once; none when the field is not there.
     fn channels(&mut self, gateway: &Gateway) -> Option<Vec<String>> {
-        let Some(listed) = self.get("channels")?.as_array().filter(|listed| !listed.is_empty()) else {
+        let Some(listed) = self
+            .get("channels")?
+            .as_array()
+            .filter(|listed| !listed.is_empty())
+        else {
             self.wrong("channels", no_channel(gateway));
             return None;
         };
@@ -190,7 +211,10 @@ impl<'a> Reader<'a> {
                     self.wrong(format!("channels.{place}"), no_channel(gateway));
                 }
                 Some(name) if channels.iter().any(|other| other == name) => {
-                    self.wrong(format!("channels.{place}"), "names a channel that stands before it already");
+                    self.wrong(
+                        format!("channels.{place}"),
+                        "names a channel that stands before it already",
+                    );
                 }
                 Some(name) => channels.push(name.to_owned()),
                 None => self.wrong(format!("channels.{place}"), "must be a text"),
@@ -210,7 +234,11 @@ fn time_to_live(ttl: &Value) -> Option<Duration> {
 }
 
 fn no_channel(gateway: &Gateway) -> String {
-    let names: Vec<&str> =
-        gateway.config.channels.iter().map(|channel| channel.name.as_str()).collect();
+    let names: Vec<&str> = gateway
+        .config
+        .channels
+        .iter()
+        .map(|channel| channel.name.as_str())
+        .collect();
     format!("must name channels that are configured: {}", names.join(", "))
 }

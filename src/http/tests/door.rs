@@ -1,0 +1,140 @@
+//! Keys, unknown paths and wrong methods, on every face.
+
+use axum::body::Body;
+use axum::http::Request;
+use sha2::{Digest, Sha256};
+
+use super::{Reply, World};
+use crate::config::{Key, Scope};
+
+async fn locked() -> World {
+    let key = |name: &str, secret: &str, scope| Key {
+        name: name.to_owned(),
+        sha256: Sha256::digest(secret).into(),
+        scopes: vec![scope],
+    };
+    World::with(|config| {
+        config.keys = vec![
+            key("shop", "s3nd", Scope::Send),
+            key("eyes", "r3ad", Scope::Read),
+            key("boss", "all", Scope::Admin),
+        ];
+    })
+    .await
+}
+
+async fn ask(world: &World, method: &str, path: &str, key: Option<&str>) -> Reply {
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(key) = key {
+        request = request.header("authorization", format!("Bearer {key}"));
+    }
+    world.ask(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn every_door_opens_for_its_scope_only() {
+    let world = locked().await;
+    for (method, path, scope) in [
+        ("GET", "/sms/send", "s3nd"),
+        ("POST", "/messages", "s3nd"),
+        ("POST", "/v1/messages", "s3nd"),
+        ("DELETE", "/v1/messages/x", "s3nd"),
+        ("GET", "/v1/messages", "r3ad"),
+        ("GET", "/v1/messages/x", "r3ad"),
+        ("GET", "/v1/providers", "r3ad"),
+        ("GET", "/v1/report", "r3ad"),
+        ("GET", "/readyz", "r3ad"),
+        ("GET", "/metrics", "r3ad"),
+        ("GET", "/", "r3ad"),
+        ("GET", "/messages/x", "r3ad"),
+    ] {
+        let other = if scope == "s3nd" { "r3ad" } else { "s3nd" };
+        let reply = ask(&world, method, path, None).await;
+        assert_eq!(reply.status, 401, "{method} {path}");
+        assert!(reply.header("www-authenticate").is_some(), "{method} {path}");
+        assert_eq!(
+            ask(&world, method, path, Some("wrong")).await.status,
+            401,
+            "{method} {path}"
+        );
+        assert_eq!(
+            ask(&world, method, path, Some(other)).await.status,
+            403,
+            "{method} {path}"
+        );
+        for key in [scope, "all"] {
+            let status = ask(&world, method, path, Some(key)).await.status.as_u16();
+            assert!(![401, 403].contains(&status), "{method} {path}: {status}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_face_refuses_in_its_own_envelope_and_pages_ask_the_browser() {
+    let world = locked().await;
+    let simple = ask(&world, "GET", "/sms/send?number=1&body=x", None).await;
+    assert!(
+        simple.json()["Message"][0]
+            .as_str()
+            .unwrap()
+            .contains("X-Api-Key")
+    );
+    let texting = ask(&world, "POST", "/messages", None).await;
+    assert_eq!(texting.json()["status"], "error");
+    let native = ask(&world, "GET", "/v1/report", None).await;
+    assert_eq!(native.header("content-type"), Some("application/problem+json"));
+    assert!(native.header("www-authenticate").unwrap().starts_with("Bearer"));
+    let page = ask(&world, "GET", "/", None).await;
+    assert!(page.header("www-authenticate").unwrap().starts_with("Basic"));
+}
+
+#[tokio::test]
+async fn health_and_receipts_need_no_key() {
+    let world = locked().await;
+    assert_eq!(ask(&world, "GET", "/healthz", None).await.status, 200);
+    assert_eq!(
+        ask(&world, "POST", "/messages/delivery_status", None)
+            .await
+            .status,
+        200
+    );
+    let forged = ask(&world, "POST", "/v1/receipts/mock-red", None).await;
+    assert_eq!(forged.json()["type"], "/problems/forged-receipt");
+}
+
+#[tokio::test]
+async fn the_same_idempotency_key_of_two_clients_is_two_keys() {
+    let world = locked().await;
+    for key in ["s3nd", "all"] {
+        let request = Request::get("/sms/send?number=09122222222&body=hi")
+            .header("x-api-key", key)
+            .header("idempotency-key", "same");
+        let reply = world.ask(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.header("idempotency-replayed")),
+            (200, None)
+        );
+    }
+    assert_eq!(world.messages().await, 2);
+}
+
+#[tokio::test]
+async fn unknown_paths_and_wrong_methods_are_problems() {
+    let world = World::new().await;
+    for path in ["/nowhere", "/v1/nowhere", "/v1/messages/x/y"] {
+        let reply = world.get(path).await;
+        assert_eq!(reply.status, 404, "{path}");
+        assert_eq!(reply.json()["type"], "/problems/not-found", "{path}");
+    }
+    for (path, allow) in [
+        ("/v1/messages", "POST"),
+        ("/v1/report", "GET"),
+        ("/healthz", "GET"),
+        ("/", "GET"),
+    ] {
+        let reply = ask(&world, "PATCH", path, None).await;
+        assert_eq!(reply.status, 405, "{path}");
+        assert!(reply.header("allow").unwrap().contains(allow), "{path}");
+        assert_eq!(reply.json()["type"], "/problems/wrong-method", "{path}");
+    }
+}

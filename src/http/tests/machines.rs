@@ -1,0 +1,61 @@
+//! What machines ask.
+
+use serde_json::json;
+
+use super::World;
+use crate::flow::sync_report;
+
+#[tokio::test]
+async fn it_is_alive_and_ready() {
+    let world = World::new().await;
+    world.get("/healthz").await.expect(200, "ok");
+    world
+        .get("/readyz")
+        .await
+        .expect(200, r#"{"ready":true,"degraded":[]}"#);
+}
+
+#[tokio::test]
+async fn without_its_store_it_is_alive_but_not_ready() {
+    let world = World::new().await;
+    let _lock = world.lock_store();
+    world.get("/healthz").await.expect(200, "ok");
+    let reply = world.get("/readyz").await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.header("retry-after")),
+        (503, Some("2"))
+    );
+    assert_eq!(reply.json()["ready"], json!(false));
+}
+
+#[tokio::test]
+async fn a_resting_provider_is_degraded_not_unready() {
+    let world = World::new().await;
+    let lane = &world.gateway.lanes()[0];
+    let rest_after = world.gateway.config.providers[0].rest_after;
+    (0..rest_after).for_each(|_| lane.bounced(world.gateway.clock.now()));
+    let reply = world.get("/readyz").await;
+    assert_eq!(
+        reply.json(),
+        json!({"ready": true, "degraded": ["provider mock-blue"]})
+    );
+    let metrics = world.get("/metrics").await.text();
+    assert!(
+        metrics.contains("postrider_provider_open{provider=\"mock-blue\"} 0"),
+        "{metrics}"
+    );
+}
+
+#[tokio::test]
+async fn metrics_are_open_metrics_with_fresh_gauges() {
+    let world = World::new().await;
+    world.get("/sms/send?number=09122222222&body=hi").await;
+    sync_report::sync(&world.gateway, |_| {}).await.unwrap();
+    let reply = world.get("/metrics").await;
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(reply.header("content-type"), Some(content_type));
+    let text = reply.text();
+    for line in ["postrider_accepted_total 1", "postrider_waiting 1", "# EOF"] {
+        assert!(text.lines().any(|other| other == line), "{line} in {text}");
+    }
+}
