@@ -1,0 +1,186 @@
+//! What every page has around its content: title, counters, the sandbox's banner, security headers.
+//!
+//! Pages are never kept by browsers or proxies, load nothing from elsewhere and run no script.
+
+use askama::Template;
+use axum::body::{Body, Bytes};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderValue, Response, StatusCode};
+
+use super::words;
+use crate::domain::report::Report;
+use crate::error::{Error, Kind};
+
+/// What a page may load: our stylesheet and the empty favicon; forms lead back to us only.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
+                      base-uri 'none'; frame-ancestors 'none'";
+
+/// After how many seconds a browser may ask again when the store is away.
+const RETRY_SECONDS: &str = "5";
+
+/// The stylesheet, the only thing a page loads.
+const STYLE: &str = include_str!("../../../templates/style.css");
+
+/// How long a browser may keep the stylesheet.
+const STYLE_KEEP: &str = "public, max-age=300";
+
+/// What surrounds the content of a page.
+#[derive(Clone, Default)]
+pub(super) struct Frame {
+    /// What the tab says.
+    pub title: String,
+    /// Whether nothing really leaves.
+    pub sandbox: bool,
+    /// The program's version.
+    pub version: &'static str,
+    /// The counters in the header, once there is a report.
+    pub strip: Option<Strip>,
+}
+
+/// The counters in the header, as of one time.
+#[derive(Clone)]
+pub(super) struct Strip {
+    /// The report's time.
+    pub as_of: String,
+    /// Name, number and meaning.
+    pub counters: [Counter; 6],
+}
+
+/// A number with its name and what it counts.
+#[derive(Clone)]
+pub(super) struct Counter {
+    /// Its name, also a class.
+    pub name: &'static str,
+    /// The number.
+    pub count: String,
+    /// What is counted, in a sentence.
+    pub meaning: &'static str,
+}
+
+impl Frame {
+    /// The frame of a page with that title.
+    pub(super) fn new(title: impl Into<String>, sandbox: bool, report: Option<&Report>) -> Self {
+        Self {
+            title: title.into(),
+            sandbox,
+            version: env!("CARGO_PKG_VERSION"),
+            strip: report.map(Strip::of),
+        }
+    }
+}
+
+impl Strip {
+    fn of(report: &Report) -> Self {
+        let totals = &report.totals;
+        let counter = |name, number, meaning| Counter {
+            name,
+            count: words::count(number),
+            meaning,
+        };
+        Self {
+            as_of: words::moment(report.as_of),
+            counters: [
+                counter("accepted", report.messages, "messages accepted"),
+                counter("waiting", totals.waiting, "deliveries that are not sent yet"),
+                counter("sent", totals.sent, "deliveries that a provider has taken"),
+                counter("delivered", totals.delivered, "deliveries that have arrived"),
+                counter("failed", totals.failed_sum(), "deliveries that have failed"),
+                counter(
+                    "unknown",
+                    totals.unknown,
+                    "attempts whose end nobody knows: each may have been sent twice",
+                ),
+            ],
+        }
+    }
+}
+
+/// A page that says in plain words why there is no other.
+#[derive(Template)]
+#[template(path = "problem.html", whitespace = "minimize")]
+struct ProblemPage<'a> {
+    frame: Frame,
+    heading: &'a str,
+    sentence: &'a str,
+}
+
+/// A page with its headers.
+pub(super) fn page(status: StatusCode, html: Bytes) -> Response<Body> {
+    let mut response = Response::new(Body::from(html));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.reserve(6);
+    let lines: [(HeaderName, &'static str); 5] = [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    for (name, line) in lines {
+        headers.insert(name, HeaderValue::from_static(line));
+    }
+    response
+}
+
+/// A template as a page.
+pub(super) fn rendered(status: StatusCode, template: &impl Template) -> Result<Response<Body>, Error> {
+    Ok(page(status, html(template)?))
+}
+
+/// A template's text.
+pub(super) fn html(template: &impl Template) -> Result<Bytes, Error> {
+    template
+        .render()
+        .map(Bytes::from)
+        .map_err(|error| Error::because(Kind::Internal, "render a page", error))
+}
+
+/// A page for what does not exist or cannot be understood.
+pub(super) fn missing(status: StatusCode, heading: &str, sentence: &str) -> Response<Body> {
+    let page = ProblemPage {
+        frame: Frame::new(heading, false, None),
+        heading,
+        sentence,
+    };
+    rendered(status, &page).unwrap_or_else(|error| {
+        log::error!("a page has no words: {}", error.chain());
+        Response::new(Body::from(sentence.to_owned()))
+    })
+}
+
+/// A page for a failure of ours; the log gets the whole chain.
+pub(super) fn sorry(error: &Error) -> Response<Body> {
+    log::error!("a page cannot be shown: {}", error.chain());
+    match error.kind() {
+        Kind::Unavailable => {
+            let mut response = missing(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The store cannot be reached right now",
+                "So this page cannot be shown. Messages that were accepted are safe. Try again in a moment; \
+                 `console check` says what is wrong and what to do.",
+            );
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+            response
+        }
+        Kind::Usage | Kind::Missing | Kind::Conflict | Kind::Internal => missing(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "Something is wrong on our side",
+            "This page cannot be shown. Messages that were accepted are safe. The log of the server says more.",
+        ),
+    }
+}
+
+/// The stylesheet with its headers.
+pub(super) fn style() -> Response<Body> {
+    let mut response = Response::new(Body::from(STYLE));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(STYLE_KEEP));
+    response
+}

@@ -1,0 +1,125 @@
+//! The people's face: the report, a number's messages, the timeline of one message.
+//!
+//! Rendered here, no script, nothing loaded from elsewhere. The report comes from the cache first and the
+//! store second; searches and timelines are live. Never changes anything: every route is a GET.
+
+mod frame;
+mod message;
+mod newest;
+mod plot;
+mod report;
+mod search;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{Response, StatusCode, Uri};
+use axum::routing::get;
+
+use self::message::MessagePage;
+use self::newest::{Known, Newest};
+use self::report::{ReportPage, Setting};
+use self::search::Asked;
+use crate::domain::id::MessageId;
+use crate::error::Result;
+use crate::gateway::Gateway;
+
+/// `/`, `/messages/{id}` and their stylesheet. Whoever mounts them decides who may read.
+pub fn routes() -> Router<Arc<Gateway>> {
+    let newest = Arc::new(Newest::default());
+    let for_front = Arc::clone(&newest);
+    Router::new()
+        .route(
+            "/",
+            get(move |State(gateway): State<Arc<Gateway>>, uri: Uri| {
+                let newest = Arc::clone(&for_front);
+                async move { shown(front(&gateway, &newest, &uri).await) }
+            }),
+        )
+        .route(
+            "/messages/{id}",
+            get(
+                move |State(gateway): State<Arc<Gateway>>, id: Result<Path<String>, PathRejection>| {
+                    let newest = Arc::clone(&newest);
+                    async move { shown(timeline(&gateway, &newest, id.ok()).await) }
+                },
+            ),
+        )
+        .route("/style.css", get(async || frame::style()))
+}
+
+fn shown(page: Result<Response<Body>>) -> Response<Body> {
+    page.unwrap_or_else(|error| frame::sorry(&error))
+}
+
+async fn front(gateway: &Gateway, newest: &Newest, uri: &Uri) -> Result<Response<Body>> {
+    if uri.query().is_none() {
+        return report_page(gateway, newest).await;
+    }
+    let Ok(Query(asked)) = Query::<Asked>::try_from_uri(uri) else {
+        return Ok(frame::missing(
+            StatusCode::BAD_REQUEST,
+            "This address cannot be read",
+            "Something in it is not text. Search for a number from the report page.",
+        ));
+    };
+    match asked.typed() {
+        None => report_page(gateway, newest).await,
+        Some(typed) => results_page(gateway, newest, typed, &asked).await,
+    }
+}
+
+async fn report_page(gateway: &Gateway, newest: &Newest) -> Result<Response<Body>> {
+    match newest.report(gateway).await? {
+        Some(kept) => Ok(frame::page(StatusCode::OK, newest.page(gateway, &kept).await?)),
+        None => frame::rendered(
+            StatusCode::OK,
+            &ReportPage::new(None, None, &Setting::of(gateway)),
+        ),
+    }
+}
+
+async fn results_page(
+    gateway: &Gateway,
+    newest: &Newest,
+    typed: &str,
+    asked: &Asked,
+) -> Result<Response<Body>> {
+    let results = search::run(gateway, typed, asked).await?;
+    let kept = newest.report(gateway).await?;
+    let report = kept.as_deref().map(|kept| (&kept.report, kept.overdue));
+    let page = ReportPage::new(report, Some((typed.to_owned(), results)), &Setting::of(gateway));
+    frame::rendered(StatusCode::OK, &page)
+}
+
+async fn timeline(gateway: &Gateway, newest: &Newest, id: Option<Path<String>>) -> Result<Response<Body>> {
+    let found = match id.and_then(|Path(id)| id.parse::<MessageId>().ok()) {
+        Some(id) => gateway.store.find(id).await?,
+        None => None,
+    };
+    let Some(message) = found else {
+        return Ok(frame::missing(
+            StatusCode::NOT_FOUND,
+            "There is no such message",
+            "It may have been pruned, or a character of its id is missing. Search for the number it went to.",
+        ));
+    };
+    let kept = match newest.look(gateway).await {
+        Known::Report(kept) => Some(kept),
+        Known::Nothing | Known::Away => None,
+    };
+    let page = MessagePage::new(
+        &message,
+        kept.as_deref().map(|kept| &kept.report),
+        gateway.is_sandbox(),
+        gateway.config.mask_numbers,
+        gateway.clock.now(),
+    );
+    frame::rendered(StatusCode::OK, &page)
+}
