@@ -40,6 +40,8 @@ pub async fn health(config: &Config) -> Result<Health, String> {
 
 async fn ask(at: SocketAddr) -> Result<Answer, String> {
     let nobody = |_| format!("no `console serve` answers at http://{at}");
+    // A client must have one even for plain http; it fails only when another is installed, which will do.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
         .timeout(ANSWER_TIME_LIMIT)
         .no_proxy()
