@@ -97,12 +97,12 @@ async fn in_time(checking: impl Future<Output = Finding>) -> Finding {
 }
 
 async fn check_store(url: &str) -> Finding {
-    let store = store::open(url, store::LOCK_WAIT).map_err(|error| error.chain())?;
+    let store = store::open(url, store::LOCK_WAIT)
+        .map_err(|error| format!("{error}; is its folder there, and may this user write to it?"))?;
     match store.ping().await {
         Ok(()) => Ok("readable and writable".to_owned()),
         Err(error) => Err(format!(
-            "{}; make room, or give this user the right to write there",
-            error.chain()
+            "{error}; make room, or give this user the right to write there"
         )),
     }
 }
