@@ -1,4 +1,6 @@
 //! What providers say later: applied to the delivery they speak of, or kept until it is known.
+//!
+//! Runs inside the writer's transaction; a receipt never moves a state backwards.
 
 use rusqlite::{OptionalExtension, params};
 

@@ -1,4 +1,6 @@
 //! The way of a delivery through the workers' hands: what is due, who wins it, what came of it.
+//!
+//! A claim is only a postponement, and a round that another claim has overtaken changes no state.
 
 use std::time::Duration;
 
