@@ -1,5 +1,8 @@
 //! What people see: pages rendered from made-up numbers, without a store.
 
+mod desk;
+mod serving;
+
 use std::time::Duration;
 
 use axum::body::Bytes;
