@@ -68,7 +68,13 @@ impl Gateway {
         let queue = queue::open(&config.queue_url, config.queue_window).await?;
         let cache = Sealed::new(cache::open(&config.cache_url)?, store.seal().await?);
         let adapters = build_all(&config)?;
-        let edges = Edges { clock: Clock::System, dice: Dice::default(), store, queue, cache };
+        let edges = Edges {
+            clock: Clock::System,
+            dice: Dice::default(),
+            store,
+            queue,
+            cache,
+        };
         let gateway = Self::wire(config, edges, adapters);
         gateway.store.name_providers(gateway.places()).await?;
         Ok(gateway)
@@ -77,7 +83,13 @@ impl Gateway {
     /// Wires edges that are open already, with one adapter for each configured provider, in the same order.
     /// Simulations bring their own clock, dice and adapters.
     pub fn wire(config: Config, edges: Edges, adapters: Vec<Arc<dyn Provider>>) -> Self {
-        let Edges { clock, dice, store, queue, cache } = edges;
+        let Edges {
+            clock,
+            dice,
+            store,
+            queue,
+            cache,
+        } = edges;
         let metrics = Metrics::default();
         let lanes: Vec<Arc<Lane>> = config
             .providers
@@ -88,9 +100,24 @@ impl Gateway {
         let routes = config
             .channels
             .iter()
-            .map(|channel| (channel.name.to_string(), Route::new(channel.clone(), &lanes, &metrics)))
+            .map(|channel| {
+                (
+                    channel.name.to_string(),
+                    Route::new(channel.clone(), &lanes, &metrics),
+                )
+            })
             .collect();
-        Self { config, clock, dice, store, queue, cache, metrics, lanes, routes }
+        Self {
+            config,
+            clock,
+            dice,
+            store,
+            queue,
+            cache,
+            metrics,
+            lanes,
+            routes,
+        }
     }
 
     /// The channel of that name with its lanes.
@@ -135,10 +162,15 @@ impl Gateway {
 
 fn build_all(config: &Config) -> Result<Vec<Arc<dyn Provider>>> {
     let outbound = Outbound::new()?;
-    config.providers.iter().map(|provider| build(provider, &config.public_url, &outbound)).collect()
+    config
+        .providers
+        .iter()
+        .map(|provider| build(provider, &config.public_url, &outbound))
+        .collect()
 }
 
-fn build(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> Result<Arc<dyn Provider>> {
+/// Builds the adapter a provider's configuration names; its settings are read here. Connects nowhere.
+pub fn build(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> Result<Arc<dyn Provider>> {
     let settings = provider::Settings::read(&config.kind, config.settings.clone())?;
     let limits = CallLimits {
         connect: config.connect_timeout,

@@ -2,7 +2,9 @@
 //! whichever provider works right now. ARCHITECTURE.md is the guided tour.
 
 pub mod cache;
+pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod dice;
 pub mod domain;

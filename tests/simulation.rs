@@ -4,7 +4,13 @@
 //! `POSTRIDER_TEST_SEEDS` says how many seeds (default 20); a failing one is named and replays with
 //! `POSTRIDER_TEST_SEED`.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 // A test may stop at the first surprise, and asks the environment how long it should be.
 
 use std::collections::HashMap;
@@ -50,12 +56,19 @@ impl Provider for Liar {
         Answer::from(match luck {
             luck if luck < 0.45 => {
                 self.references.lock().unwrap().push(reference.clone());
-                Outcome::Accepted { reference: Some(reference) }
+                Outcome::Accepted {
+                    reference: Some(reference),
+                }
             }
             luck if luck < 0.60 => Outcome::Unknown { reason },
             luck if luck < 0.75 => Outcome::Unavailable { reason },
-            luck if luck < 0.85 => Outcome::Deferred { reason, retry_after: None },
-            luck if luck < 0.97 => Outcome::Throttled { retry_after: Some(Duration::from_secs(2)) },
+            luck if luck < 0.85 => Outcome::Deferred {
+                reason,
+                retry_after: None,
+            },
+            luck if luck < 0.97 => Outcome::Throttled {
+                retry_after: Some(Duration::from_secs(2)),
+            },
             _ => Outcome::Rejected { reason },
         })
     }
@@ -78,7 +91,11 @@ struct Leaky {
 #[async_trait]
 impl Queue for Leaky {
     fn push(&self, nudges: &[Nudge]) {
-        let kept: Vec<Nudge> = nudges.iter().filter(|_| self.dice.luck() > 0.25).copied().collect();
+        let kept: Vec<Nudge> = nudges
+            .iter()
+            .filter(|_| self.dice.luck() > 0.25)
+            .copied()
+            .collect();
         self.queue.push(&kept);
     }
 
@@ -119,18 +136,33 @@ impl Storm {
         let (carried, references) = (Arc::default(), Arc::default());
         let config = Config::sandbox();
         let liar = |name| -> Arc<dyn Provider> {
-            let (dice, carried, references) = (Arc::clone(&dice), Arc::clone(&carried), Arc::clone(&references));
-            Arc::new(Liar { name, dice, carried, references })
+            let (dice, carried, references) =
+                (Arc::clone(&dice), Arc::clone(&carried), Arc::clone(&references));
+            Arc::new(Liar {
+                name,
+                dice,
+                carried,
+                references,
+            })
         };
         let adapters = vec![liar("red"), liar("blue")];
         let edges = Edges {
             clock: Clock::manual(from_millis(1_800_000_000_000)),
             dice: Dice::seeded(seed ^ 1),
             store,
-            queue: Arc::new(Leaky { queue, dice: Arc::clone(&dice) }),
+            queue: Arc::new(Leaky {
+                queue,
+                dice: Arc::clone(&dice),
+            }),
             cache,
         };
-        Self { gateway: Gateway::wire(config, edges, adapters), dice, carried, references, _folder: folder }
+        Self {
+            gateway: Gateway::wire(config, edges, adapters),
+            dice,
+            carried,
+            references,
+            _folder: folder,
+        }
     }
 
     async fn accept(&self, number: usize) -> MessageId {
@@ -160,7 +192,11 @@ impl Storm {
     async fn receipt(&self) {
         let known = self.references.lock().unwrap().clone();
         let luck = self.dice.luck();
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss
+        )]
         let reference = known.get((luck * 1.1 * known.len() as f64) as usize).cloned();
         let reference = reference.unwrap_or_else(|| format!("stray-{luck}"));
         let reason = "a storm".to_owned();
@@ -169,12 +205,21 @@ impl Storm {
             luck if luck < 0.8 => Verdict::Bounced { reason },
             _ => Verdict::Opened,
         };
-        let receipt = Receipt { reference, verdict, at: self.gateway.clock.now() };
+        let receipt = Receipt {
+            reference,
+            verdict,
+            at: self.gateway.clock.now(),
+        };
         settle::settle(&self.gateway, None, vec![receipt]).await.unwrap();
     }
 
     async fn message(&self, id: MessageId) -> Message {
-        self.gateway.store.find(id).await.unwrap().expect("an accepted message is never lost")
+        self.gateway
+            .store
+            .find(id)
+            .await
+            .unwrap()
+            .expect("an accepted message is never lost")
     }
 }
 
@@ -188,7 +233,15 @@ async fn storm(seed: u64) {
         storm.gateway.clock.advance(Duration::from_millis(700));
     }
     for _ in 0..4_000 {
-        if storm.gateway.store.backlog(storm.gateway.clock.now()).await.unwrap().waiting == 0 {
+        if storm
+            .gateway
+            .store
+            .backlog(storm.gateway.clock.now())
+            .await
+            .unwrap()
+            .waiting
+            == 0
+        {
             break;
         }
         storm.work().await;
@@ -207,7 +260,13 @@ async fn check_message(storm: &Storm, id: MessageId, seed: u64) {
     let delivery = &message.deliveries[0];
     let standing = delivery.state.standing().word();
     assert_ne!(standing, "waiting", "seed {seed}: {id} never ended: {delivery:?}");
-    let count = |word: &str| delivery.attempts.iter().filter(|attempt| attempt.outcome == word).count();
+    let count = |word: &str| {
+        delivery
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.outcome == word)
+            .count()
+    };
     let carried = usize::try_from(storm.carried.lock().unwrap().get(&id).copied().unwrap_or(0)).unwrap();
     let (accepted, unknown) = (count("accepted"), count("unknown"));
     assert!(accepted <= 1, "seed {seed}: {id} was accepted {accepted} times");
@@ -220,9 +279,20 @@ async fn check_message(storm: &Storm, id: MessageId, seed: u64) {
 /// The report agrees with the store, and building it from nothing comes to the same.
 async fn check_report(storm: &Storm, seed: u64) {
     let changed = sync_report::sync(&storm.gateway, |_| {}).await.unwrap().report;
-    let whole = sync_report::sync_from_nothing(&storm.gateway, |_| {}).await.unwrap().report;
-    assert_eq!(changed, whole, "seed {seed}: the report from changes and the one from nothing differ");
-    assert_eq!(whole.totals.sum(), MESSAGES as u64, "seed {seed}: {:?}", whole.totals);
+    let whole = sync_report::sync_from_nothing(&storm.gateway, |_| {})
+        .await
+        .unwrap()
+        .report;
+    assert_eq!(
+        changed, whole,
+        "seed {seed}: the report from changes and the one from nothing differ"
+    );
+    assert_eq!(
+        whole.totals.sum(),
+        MESSAGES as u64,
+        "seed {seed}: {:?}",
+        whole.totals
+    );
     assert_eq!(whole.messages, MESSAGES as u64, "seed {seed}");
 }
 

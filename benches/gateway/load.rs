@@ -65,13 +65,17 @@ pub async fn run(load: Load) -> Measured {
     measured.seconds = started.elapsed().as_secs_f64();
     latencies.sort_unstable();
     let index = latencies.len() * 99 / 100;
-    measured.p99_ms = latencies.get(index).map_or(0.0, |micros| f64::from(*micros) / 1_000.0);
+    measured.p99_ms = latencies
+        .get(index)
+        .map_or(0.0, |micros| f64::from(*micros) / 1_000.0);
     measured
 }
 
 async fn connection(load: Load, number: Arc<AtomicU64>, started: Instant) -> (u64, u64, Vec<u32>) {
     let (mut good, mut bad, mut times) = (0, 0, Vec::new());
-    let Ok(mut stream) = TcpStream::connect(load.to).await else { return (0, 1, times) };
+    let Ok(mut stream) = TcpStream::connect(load.to).await else {
+        return (0, 1, times);
+    };
     let _ = stream.set_nodelay(true);
     let mut buffer = Vec::with_capacity(64 * 1024);
     while started.elapsed() < load.duration {
@@ -106,7 +110,9 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<u16> {
         if stream.read_buf(buffer).await.ok()? == 0 {
             return None;
         }
-        let Some(head_end) = find(buffer, b"\r\n\r\n") else { continue };
+        let Some(head_end) = find(buffer, b"\r\n\r\n") else {
+            continue;
+        };
         let length = content_length(&buffer[..head_end]);
         let whole = head_end + 4 + length;
         while buffer.len() < whole {

@@ -4,7 +4,13 @@
 //! The figures that count are the ratios: machines are shared and noisy, and the load generator runs on the same
 //! cores. Every 2xx counted here came after the message's own flush to disk.
 
-#![allow(missing_docs, clippy::expect_used, clippy::panic, clippy::disallowed_methods, clippy::cast_precision_loss)]
+#![allow(
+    missing_docs,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss
+)]
 // A bench may stop at the first surprise, needs the real clock and the environment, and prints rounded figures.
 
 mod load;
@@ -17,11 +23,18 @@ use rows::Row;
 fn main() {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(threads).enable_all().build().expect("start the runtime");
+    let runtime = runtime
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .expect("start the runtime");
     if let Ok(role) = std::env::var("POSTRIDER_BENCH_ROLE") {
         return runtime.block_on(servers::serve(&role));
     }
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with('-'))
+        .collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
     let mut table: Vec<Row> = Vec::new();
     for (name, measure) in rows::ALL {
@@ -31,13 +44,24 @@ fn main() {
         }
     }
     print(&table);
-    assert!(!table.is_empty(), "no such row; the rows are {:?}", rows::ALL.map(|(name, _)| name));
+    assert!(
+        !table.is_empty(),
+        "no such row; the rows are {:?}",
+        rows::ALL.map(|(name, _)| name)
+    );
 }
 
 fn print(table: &[Row]) {
     println!("| what | measured | ratio to bare | floor | |");
     println!("|---|---|---|---|---|");
     for row in table {
-        println!("| {} | {} | {} | {} | {} |", row.what, row.measured, row.ratio, row.floor, row.verdict());
+        println!(
+            "| {} | {} | {} | {} | {} |",
+            row.what,
+            row.measured,
+            row.ratio,
+            row.floor,
+            row.verdict()
+        );
     }
 }

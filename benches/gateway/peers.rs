@@ -38,7 +38,9 @@ pub fn this_as(role: &str) -> Peer {
     let at = free_address();
     let this = std::env::current_exe().expect("know this binary");
     let mut command = Command::new(this);
-    command.env("POSTRIDER_BENCH_ROLE", role).env("POSTRIDER_BENCH_AT", at.to_string());
+    command
+        .env("POSTRIDER_BENCH_ROLE", role)
+        .env("POSTRIDER_BENCH_AT", at.to_string());
     start(command, at)
 }
 
@@ -75,9 +77,16 @@ fn start(mut command: Command, at: SocketAddr) -> Peer {
     let program = command.get_program().to_string_lossy().into_owned();
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
     let child = child.unwrap_or_else(|error| panic!("start {program}: {error}; ./start.sh test installs it"));
-    let mut peer = Peer { child, at, ready_after: Duration::ZERO };
+    let mut peer = Peer {
+        child,
+        at,
+        ready_after: Duration::ZERO,
+    };
     while std::net::TcpStream::connect(at).is_err() {
-        assert!(started.elapsed() < Duration::from_secs(30), "{program} was not ready within 30 s");
+        assert!(
+            started.elapsed() < Duration::from_secs(30),
+            "{program} was not ready within 30 s"
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
     peer.ready_after = started.elapsed();
@@ -87,8 +96,12 @@ fn start(mut command: Command, at: SocketAddr) -> Peer {
 impl Peer {
     /// Resident memory in MiB, read from the kernel.
     pub fn resident_mib(&self) -> f64 {
-        let status = std::fs::File::open(format!("/proc/{}/status", self.child.id())).expect("see the process");
-        let line = BufReader::new(status).lines().map_while(Result::ok).find(|line| line.starts_with("VmRSS:"));
+        let status =
+            std::fs::File::open(format!("/proc/{}/status", self.child.id())).expect("see the process");
+        let line = BufReader::new(status)
+            .lines()
+            .map_while(Result::ok)
+            .find(|line| line.starts_with("VmRSS:"));
         let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
         kib.expect("resident memory in kB") / 1024.0
     }
@@ -115,6 +128,8 @@ impl Peer {
     pub fn metric(&self, series: &str) -> f64 {
         let text = self.get("/metrics");
         let lines = text.lines().filter(|line| line.starts_with(series));
-        lines.filter_map(|line| line.rsplit(' ').next()?.trim().parse::<f64>().ok()).sum()
+        lines
+            .filter_map(|line| line.rsplit(' ').next()?.trim().parse::<f64>().ok())
+            .sum()
     }
 }

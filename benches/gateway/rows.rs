@@ -54,7 +54,13 @@ fn root(_: u64) -> String {
 
 fn load(to: &Peer, connections: usize, seconds: u64, request: fn(u64) -> String) -> Load {
     let duration = Duration::from_secs(seconds);
-    Load { to: to.at, connections, duration, requests_max: u64::MAX, request }
+    Load {
+        to: to.at,
+        connections,
+        duration,
+        requests_max: u64::MAX,
+        request,
+    }
 }
 
 /// The bare server under the same number of connections, in the same run.
@@ -66,7 +72,12 @@ async fn bare(connections: usize) -> Measured {
 
 fn ratio_row(what: &str, measured: &Measured, bare: &Measured, floor: f64) -> Row {
     let ratio = measured.rate() / bare.rate();
-    let unit = format!("{:.0}/s, p99 {:.1} ms, {} refused", measured.rate(), measured.p99_ms, measured.bad);
+    let unit = format!(
+        "{:.0}/s, p99 {:.1} ms, {} refused",
+        measured.rate(),
+        measured.p99_ms,
+        measured.bad
+    );
     Row {
         what: format!("{what} (bare {:.0}/s)", bare.rate()),
         measured: unit,
@@ -129,7 +140,12 @@ async fn slow_flush() -> Vec<Row> {
     let gateway = peers::gateway(folder.path(), MOCK, &["--workers", "0"], true);
     load::run(load(&gateway, 256, 2, send)).await;
     let measured = load::run(load(&gateway, 256, 10, send)).await;
-    vec![ratio_row("intake, every flush 5 ms slower, 256 connections", &measured, &bare, 0.10)]
+    vec![ratio_row(
+        "intake, every flush 5 ms slower, 256 connections",
+        &measured,
+        &bare,
+        0.10,
+    )]
 }
 
 async fn page() -> Vec<Row> {
@@ -150,9 +166,16 @@ fn sync(folder: &std::path::Path, arguments: &[&str]) -> Duration {
     let started = Instant::now();
     let console = env!("CARGO_BIN_EXE_console");
     let mut command = std::process::Command::new(console);
-    command.current_dir(folder).args(["--config", "console.toml", "sync:report"]).args(arguments);
+    command
+        .current_dir(folder)
+        .args(["--config", "console.toml", "sync:report"])
+        .args(arguments);
     let output = command.output().expect("run sync:report");
-    assert!(output.status.success(), "sync:report: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "sync:report: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     started.elapsed()
 }
 
@@ -160,7 +183,10 @@ fn sync(folder: &std::path::Path, arguments: &[&str]) -> Duration {
 async fn million() -> Vec<Row> {
     let folder = tempfile::tempdir().expect("a folder");
     let gateway = peers::gateway(folder.path(), MOCK, &["--workers", "0"], false);
-    let fill = |requests_max| Load { requests_max, ..load(&gateway, 64, 300, send) };
+    let fill = |requests_max| Load {
+        requests_max,
+        ..load(&gateway, 64, 300, send)
+    };
     let filled = load::run(fill(1_000_000)).await;
     let memory = gateway.resident_mib();
     sync(folder.path(), &[]);
@@ -179,14 +205,28 @@ async fn million() -> Vec<Row> {
     };
     let waiting = format!("resident memory, {} messages waiting", filled.good);
     vec![
-        plain(&waiting, format!("{memory:.0} MiB"), "≤ 100 MiB", memory <= 100.0 && filled.bad == 0),
+        plain(
+            &waiting,
+            format!("{memory:.0} MiB"),
+            "≤ 100 MiB",
+            memory <= 100.0 && filled.bad == 0,
+        ),
         plain(
             "sync:report, 1,000 changes among 1,000,000",
-            format!("{:.0} ms, full {:.0} ms, {share:.2} %", changed.as_secs_f64() * 1e3, full.as_secs_f64() * 1e3),
+            format!(
+                "{:.0} ms, full {:.0} ms, {share:.2} %",
+                changed.as_secs_f64() * 1e3,
+                full.as_secs_f64() * 1e3
+            ),
             "≤ 2 %",
             share <= 2.0,
         ),
-        plain("report page among 1,000,000", format!("{:.0}/s", page.rate()), "as above", page.bad == 0),
+        plain(
+            "report page among 1,000,000",
+            format!("{:.0}/s", page.rate()),
+            "as above",
+            page.bad == 0,
+        ),
     ]
 }
 
@@ -204,7 +244,17 @@ async fn start() -> Vec<Row> {
         good,
     };
     vec![
-        row("ready to serve, new store", format!("{ready:.0} ms"), "≤ 100 ms", ready <= 100.0),
-        row("resident memory, idle", format!("{memory:.0} MiB"), "≤ 25 MiB", memory <= 25.0),
+        row(
+            "ready to serve, new store",
+            format!("{ready:.0} ms"),
+            "≤ 100 ms",
+            ready <= 100.0,
+        ),
+        row(
+            "resident memory, idle",
+            format!("{memory:.0} MiB"),
+            "≤ 25 MiB",
+            memory <= 25.0,
+        ),
     ]
 }

@@ -20,5 +20,8 @@ pub async fn serve(role: &str) {
 async fn accept(_body: axum::body::Bytes) -> ([(&'static str, &'static str); 1], String) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    ([("content-type", "application/json")], format!("{{\"message_id\":\"stub-{number}\"}}"))
+    (
+        [("content-type", "application/json")],
+        format!("{{\"message_id\":\"stub-{number}\"}}"),
+    )
 }

@@ -24,7 +24,7 @@ pub type Stop = watch::Receiver<bool>;
 /// Delivers until told to stop, then waits for what is in flight, at most the configured grace.
 /// Returns the number of calls it had to leave behind.
 pub async fn run(gateway: Arc<Gateway>, mut stop: Stop) -> u32 {
-    let concurrency = gateway.config.work.concurrency;
+    let concurrency = gateway.config.work.workers_concurrency;
     let places = Arc::new(Semaphore::new(concurrency));
     while let Some(ids) = next(&gateway, &places, &mut stop).await {
         for one in deliver::claim(&gateway, ids).await {

@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::config::ProviderConfig;
 use crate::domain::attempt::{Answer, Attempt, Outcome};
 use crate::domain::channel::Name;
-use crate::domain::health::{Admission, Health};
+use crate::domain::health::{Admission, Health, Standing};
 use crate::domain::throttle::Pace;
 use crate::metrics::Metrics;
 use crate::provider::{Parcel, Provider};
@@ -24,6 +24,9 @@ const FULL_RETRY: Duration = Duration::from_millis(250);
 
 /// How soon to look again when a provider is out of the rotation until the next start.
 const OUT_RETRY: Duration = Duration::from_secs(60);
+
+/// Why a provider is not asked at all.
+const OUT: &str = "is out of the rotation: its settings are wrong";
 
 /// How long a provider that said "too fast" without a time is left alone.
 const THROTTLED_RETRY: Duration = Duration::from_secs(1);
@@ -106,7 +109,7 @@ impl Lane {
 
     /// Whether it may be worth asking at `now`; [`Lane::enter`] has the last word.
     pub fn is_fit(&self, now: Timestamp) -> bool {
-        self.health().is_fit(now) && !self.pace().is_paused(now)
+        self.health().is_fit(now) && self.pace().paused_until(now).is_none()
     }
 
     /// Takes a place for a call with so many parts, or says why there is none.
@@ -122,7 +125,7 @@ impl Lane {
         match self.health().admit(now) {
             Admission::Open | Admission::Probe => Ok(place),
             Admission::Resting { until } => Err(self.resting(until, now)),
-            Admission::Out => Err(self.busy(OUT_RETRY, "is out of the rotation: its settings are wrong")),
+            Admission::Out => Err(self.busy(OUT_RETRY, OUT)),
         }
     }
 
@@ -132,9 +135,10 @@ impl Lane {
             let wait = (until - now).to_std().unwrap_or_default();
             return self.busy(wait, "asked us to slow down");
         }
-        match self.health().resting_until(now) {
-            Some(until) => self.resting(until, now),
-            None => self.busy(OUT_RETRY, "is out of the rotation: its settings are wrong"),
+        match self.health().standing() {
+            Standing::Resting { until } => self.resting(until, now),
+            Standing::Well | Standing::Probing => self.busy(FULL_RETRY, "is finding out whether it is back"),
+            Standing::Out { .. } => self.busy(OUT_RETRY, OUT),
         }
     }
 
@@ -182,33 +186,35 @@ impl Lane {
             Outcome::Accepted { .. }
             | Outcome::Deferred { .. }
             | Outcome::Rejected { .. }
-            | Outcome::InvalidRecipient { .. } => self.health().success(),
-            Outcome::Unavailable { .. } | Outcome::Unknown { .. } => self.health().failure(now),
+            | Outcome::InvalidRecipient { .. } => self.health().succeeded(),
+            Outcome::Unavailable { .. } | Outcome::Unknown { .. } => self.health().failed(now),
             Outcome::Throttled { retry_after } => {
                 self.pace().pause(now + retry_after.unwrap_or(THROTTLED_RETRY));
             }
             Outcome::Misconfigured { reason } => {
-                if self.health().misconfigured() {
+                let mut health = self.health();
+                if health.admit(now) != Admission::Out {
                     log::error!(
                         "{} is out of the rotation until the next start: {reason}",
                         self.name
                     );
                 }
+                health.misconfigured(reason.as_str());
             }
         }
     }
 
     /// Counts a receipt that said "not delivered" against the provider.
     pub fn bounced(&self, now: Timestamp) {
-        self.health().failure(now);
+        self.health().failed(now);
     }
 
     /// How it stands at `now`.
     pub fn view(&self, now: Timestamp) -> LaneView {
-        let (health, detail) = self.health().standing(now);
+        let standing = self.health().standing();
         LaneView {
-            health,
-            detail,
+            health: standing.word(),
+            detail: standing.words(),
             open: self.is_fit(now),
             in_flight: self.in_flight(),
         }

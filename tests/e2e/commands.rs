@@ -41,7 +41,11 @@ fn a_message_sent_from_the_command_line_is_delivered_by_the_running_gateway() {
     let world = world(&stub);
     let _console = world.serve(&[]);
     let said = world.say(&["send", "09122222222", "from the command line"]);
-    let id = said.split_whitespace().find(|word| word.len() == 36).expect("an id in what it said").to_owned();
+    let id = said
+        .split_whitespace()
+        .find(|word| word.len() == 36)
+        .expect("an id in what it said")
+        .to_owned();
     world.until_state(&id, &["sent"]);
     assert!(world.say(&["message", &id]).contains("red"));
     assert!(world.say(&["sync:report"]).contains('1'));
@@ -53,10 +57,21 @@ fn wrong_usage_exits_with_2_and_failure_with_1() {
     let world = world(&Stub::new(Mood::Accept));
     assert_eq!(world.run(&["no-such-command"]).status.code(), Some(2));
     assert_eq!(world.run(&["send", "123", "hi"]).status.code(), Some(2));
-    assert_eq!(world.run(&["message", "00000000-0000-0000-0000-000000000000"]).status.code(), Some(1));
-    std::fs::write(world.folder.path().join("wrong.toml"), "lisen = \"127.0.0.1:1\"\n").unwrap();
+    assert_eq!(
+        world
+            .run(&["message", "00000000-0000-0000-0000-000000000000"])
+            .status
+            .code(),
+        Some(1)
+    );
+    std::fs::write(
+        world.folder.path().join("wrong.toml"),
+        "lisen = \"127.0.0.1:1\"\n",
+    )
+    .unwrap();
     let output = world.run(&["--config", "wrong.toml", "check"]);
-    let words = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    let words =
+        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert!(words.contains("lisen") && words.contains("wrong.toml"), "{words}");
 }
 
@@ -69,7 +84,10 @@ fn a_backup_made_while_serving_is_a_whole_store() {
     world.say(&["backup", "copy.db"]);
     let copy = rusqlite::Connection::open(world.folder.path().join("copy.db")).unwrap();
     let count = |sql: &str| copy.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!(count("SELECT count(*) FROM notifications WHERE status = 1 AND mobile LIKE '%9122222222'"), 1);
+    assert_eq!(
+        count("SELECT count(*) FROM notifications WHERE status = 1 AND mobile LIKE '%9122222222'"),
+        1
+    );
 }
 
 #[test]
@@ -78,8 +96,14 @@ fn check_says_what_is_wrong_and_what_to_do() {
     let good = world(&stub);
     good.say(&["check"]);
     let nobody = super::world::free_address();
-    let bad = World::new(&format!("[queue]\nurl = \"redis://{nobody}\"\n{}", stub.texting("red")));
+    let bad = World::new(&format!(
+        "[queue]\nurl = \"redis://{nobody}\"\n{}",
+        stub.texting("red")
+    ));
     let output = bad.run(&["check"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stdout).contains("queue"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("queue"),
+        "{output:?}"
+    );
 }

@@ -15,7 +15,10 @@ const IN_FLIGHT: usize = 8;
 
 /// How often the program is killed: `POSTRIDER_TEST_KILLS`, 20 when it is not set.
 fn kills() -> u64 {
-    std::env::var("POSTRIDER_TEST_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(20)
+    std::env::var("POSTRIDER_TEST_KILLS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(20)
 }
 
 #[test]
@@ -29,18 +32,39 @@ fn nothing_accepted_is_lost_and_every_second_send_is_shown() {
     let world = World::new(&configuration);
     let accepted = storm(&world, kills());
     let console = world.serve(&[]);
-    until("nothing waits any more", || world.count("SELECT count(*) FROM deliveries WHERE state = 'waiting'") == 0);
+    until("nothing waits any more", || {
+        world.count("SELECT count(*) FROM deliveries WHERE state = 'waiting'") == 0
+    });
     console.stop();
     let ids: HashSet<String> = stored_ids(&world);
     let lost: Vec<&String> = accepted.keys().filter(|id| !ids.contains(*id)).collect();
-    assert!(lost.is_empty(), "{} of {} accepted messages are lost: {lost:?}", lost.len(), accepted.len());
-    assert_eq!(world.count("SELECT count(*) FROM deliveries WHERE state <> 'sent'"), 0);
+    assert!(
+        lost.is_empty(),
+        "{} of {} accepted messages are lost: {lost:?}",
+        lost.len(),
+        accepted.len()
+    );
+    assert_eq!(
+        world.count("SELECT count(*) FROM deliveries WHERE state <> 'sent'"),
+        0
+    );
     let unknown = world.count("SELECT count(*) FROM attempts WHERE outcome = 'unknown'");
     let seconds = second_sends(&stub, &accepted);
     let most = i64::try_from(kills() * IN_FLIGHT as u64).unwrap();
-    assert!(seconds <= unknown, "{seconds} second sends, but only {unknown} are shown as unknown");
-    assert!(unknown <= most, "{unknown} rounds in doubt after {} kills of {IN_FLIGHT} calls", kills());
-    println!("{} accepted, {} kills, {unknown} unknown, {seconds} sent twice", accepted.len(), kills());
+    assert!(
+        seconds <= unknown,
+        "{seconds} second sends, but only {unknown} are shown as unknown"
+    );
+    assert!(
+        unknown <= most,
+        "{unknown} rounds in doubt after {} kills of {IN_FLIGHT} calls",
+        kills()
+    );
+    println!(
+        "{} accepted, {} kills, {unknown} unknown, {seconds} sent twice",
+        accepted.len(),
+        kills()
+    );
 }
 
 /// Kills the program again and again while clients send; the ids answered with 200, and their bodies.
@@ -88,7 +112,8 @@ fn stored_ids(world: &World) -> HashSet<String> {
     let store = world.store();
     let mut statement = store.prepare("SELECT lower(hex(id)) FROM messages").unwrap();
     let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
-    rows.map(|hex| uuid::Uuid::parse_str(&hex.unwrap()).unwrap().to_string()).collect()
+    rows.map(|hex| uuid::Uuid::parse_str(&hex.unwrap()).unwrap().to_string())
+        .collect()
 }
 
 /// How many more calls the provider got than there are different messages.
@@ -96,10 +121,15 @@ fn second_sends(stub: &Stub, accepted: &HashMap<String, String>) -> i64 {
     let mut calls: HashMap<String, i64> = HashMap::new();
     for call in stub.calls() {
         let call: serde_json::Value = serde_json::from_str(&call).unwrap();
-        *calls.entry(call["message"].as_str().unwrap().to_owned()).or_default() += 1;
+        *calls
+            .entry(call["message"].as_str().unwrap().to_owned())
+            .or_default() += 1;
     }
     for body in accepted.values() {
-        assert!(calls.contains_key(body), "{body} was accepted and never reached the provider");
+        assert!(
+            calls.contains_key(body),
+            "{body} was accepted and never reached the provider"
+        );
     }
     calls.values().map(|count| count - 1).sum()
 }

@@ -17,11 +17,19 @@ fn serve_on_a_small_disk(world: &World) -> Console {
     let script = "mount -t tmpfs -o size=4m small \"$0\" && exec \"$@\"";
     let log = std::fs::File::create(world.folder.path().join("console.log")).unwrap();
     let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(&small);
+    command
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
+        .arg(&small);
     command.args([env!("CARGO_BIN_EXE_console"), "serve", "--workers", "0"]);
-    command.current_dir(world.folder.path()).env("POSTRIDER_STORE_URL", "sqlite:small/postrider.db");
+    command
+        .current_dir(world.folder.path())
+        .env("POSTRIDER_STORE_URL", "sqlite:small/postrider.db");
     command.stdout(log.try_clone().unwrap()).stderr(log);
-    let console = Console::of(command.spawn().expect("unshare: install util-linux, or run ./start.sh test"));
+    let console = Console::of(
+        command
+            .spawn()
+            .expect("unshare: install util-linux, or run ./start.sh test"),
+    );
     until("the gateway is ready", || world.get("/healthz").is_some());
     console
 }
@@ -41,7 +49,9 @@ fn a_full_disk_is_answered_with_503_and_works_again_when_there_is_room() {
     let _ = std::fs::write(&filler, vec![0_u8; 8 << 20]);
     let mut accepted = 1;
     let refused = loop {
-        let answer = world.get("/sms/send?number=09122222222&body=more").expect("an answer");
+        let answer = world
+            .get("/sms/send?number=09122222222&body=more")
+            .expect("an answer");
         match answer.status {
             200 => accepted += 1,
             _ => break answer,
@@ -53,15 +63,29 @@ fn a_full_disk_is_answered_with_503_and_works_again_when_there_is_room() {
     assert!(!refused.body.to_lowercase().contains("sql"), "{refused:?}");
     assert_eq!(world.get("/readyz").unwrap().status, 503);
     std::fs::remove_file(&filler).unwrap();
-    until("there is room again", || world.get("/sms/send?number=09122222222&body=after").unwrap().status == 200);
+    until("there is room again", || {
+        world
+            .get("/sms/send?number=09122222222&body=after")
+            .unwrap()
+            .status
+            == 200
+    });
     let listed = world.get("/v1/messages?to=09122222222&limit=100").unwrap().json();
     assert_eq!(listed["messages"][0]["body"], "after");
     let stored = rusqlite::Connection::open(seen_by(&console, &world, "postrider.db")).unwrap();
     let count = |sql: &str| stored.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    assert_eq!(count("SELECT count(*) FROM messages WHERE body <> 'after'"), accepted);
+    assert_eq!(
+        count("SELECT count(*) FROM messages WHERE body <> 'after'"),
+        accepted
+    );
     let halves = "SELECT count(*) FROM messages WHERE number NOT IN (SELECT id / 64 FROM deliveries)";
     assert_eq!(count(halves), 0);
-    assert_eq!(stored.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0)).unwrap(), "ok");
+    assert_eq!(
+        stored
+            .query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))
+            .unwrap(),
+        "ok"
+    );
 }
 
 #[test]
@@ -73,7 +97,10 @@ fn a_store_that_cannot_be_written_is_answered_with_503() {
     blocked.execute_batch("PRAGMA query_only = 0; CREATE TRIGGER no BEFORE INSERT ON messages BEGIN SELECT raise(FAIL, 'attempt to write a readonly database'); END;").unwrap();
     let refused = world.get("/sms/send?number=09122222222&body=during").unwrap();
     assert_eq!(refused.status, 503, "{refused:?}");
-    assert!(!refused.body.contains("readonly"), "internals reached the client: {refused:?}");
+    assert!(
+        !refused.body.contains("readonly"),
+        "internals reached the client: {refused:?}"
+    );
     blocked.execute_batch("DROP TRIGGER no").unwrap();
     world.send("09122222222", "after");
     assert_eq!(world.count("SELECT count(*) FROM messages"), 2);

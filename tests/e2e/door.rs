@@ -23,7 +23,14 @@ fn push(world: &World, head: &str, filler: &[u8], bytes: usize) -> (Option<Answe
     let _ = stream.read_to_end(&mut answer);
     let text = String::from_utf8_lossy(&answer);
     let status = text.get(9..12).and_then(|status| status.parse().ok());
-    (status.map(|status| Answer { status, head: text.to_string(), body: String::new() }), written)
+    (
+        status.map(|status| Answer {
+            status,
+            head: text.to_string(),
+            body: String::new(),
+        }),
+        written,
+    )
 }
 
 #[test]
@@ -47,14 +54,34 @@ fn nonsense_gets_a_clear_answer_and_stores_nothing() {
     let post = |path: &str, header: &str, body: &str| wire::request(world.at, "POST", path, &[header], body);
     let nonsense = [
         ("broken percent", get("/sms/send?number=%zz&body=%"), 400),
-        ("invalid UTF-8", get("/sms/send?number=09122222222&body=%ff%fe"), 400),
+        (
+            "invalid UTF-8",
+            get("/sms/send?number=09122222222&body=%ff%fe"),
+            400,
+        ),
         ("NUL", get("/sms/send?number=09122222222&body=a%00b"), 400),
         ("letters", get("/sms/send?number=0912abc2222&body=hi"), 400),
         ("no path", get("/no/such/path"), 404),
-        ("method", wire::request(world.at, "DELETE", "/sms/send", &[], ""), 405),
+        (
+            "method",
+            wire::request(world.at, "DELETE", "/sms/send", &[], ""),
+            405,
+        ),
         ("broken JSON", post("/v1/messages", json, "{\"to\":"), 400),
-        ("content type", post("/v1/messages", "Content-Type: text/csv", "a,b"), 415),
-        ("unknown field", post("/v1/messages", json, "{\"to\":\"09122222222\",\"body\":\"hi\",\"colour\":1}"), 422),
+        (
+            "content type",
+            post("/v1/messages", "Content-Type: text/csv", "a,b"),
+            415,
+        ),
+        (
+            "unknown field",
+            post(
+                "/v1/messages",
+                json,
+                "{\"to\":\"09122222222\",\"body\":\"hi\",\"colour\":1}",
+            ),
+            422,
+        ),
         ("no id", get("/v1/messages/not-an-id"), 404),
         ("bad cursor", get("/v1/messages?cursor=%21%21"), 400),
     ];
@@ -74,9 +101,13 @@ fn nonsense_gets_a_clear_answer_and_stores_nothing() {
 
 #[test]
 fn two_thousand_idle_connections_and_slow_clients_hold_nobody_up() {
-    let world = World::new(&format!("[limits]\nheader_timeout = \"2s\"\nidle_timeout = \"2s\"\n{QUIET}"));
+    let world = World::new(&format!(
+        "[limits]\nheader_timeout = \"2s\"\nidle_timeout = \"2s\"\n{QUIET}"
+    ));
     let _console = world.serve(&["--workers", "0"]);
-    let idle: Vec<TcpStream> = (0..2_000).map(|_| TcpStream::connect(world.at).unwrap()).collect();
+    let idle: Vec<TcpStream> = (0..2_000)
+        .map(|_| TcpStream::connect(world.at).unwrap())
+        .collect();
     let mut slow: Vec<TcpStream> = (0..50).map(|_| TcpStream::connect(world.at).unwrap()).collect();
     for stream in &mut slow {
         stream.write_all(b"GET /sms/send?number=0912").unwrap();
@@ -88,9 +119,15 @@ fn two_thousand_idle_connections_and_slow_clients_hold_nobody_up() {
     first.set_read_timeout(Some(DEADLINE)).unwrap();
     let mut answer = Vec::new();
     let _ = first.read_to_end(&mut answer);
-    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
+    assert!(
+        answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
     drop(idle);
-    until("the door is free again", || world.get("/healthz").is_some_and(|answer| answer.status == 200));
+    until("the door is free again", || {
+        world.get("/healthz").is_some_and(|answer| answer.status == 200)
+    });
 }
 
 #[test]
@@ -105,15 +142,23 @@ fn a_door_to_the_world_needs_keys() {
 #[test]
 fn a_key_opens_the_doors_of_its_scope_only() {
     let key = "a-long-and-secret-word";
-    let text = format!("{QUIET}[[keys]]\nname = \"shop\"\nkey = \"${{env:SHOP_KEY}}\"\nscopes = [\"send\"]\n");
+    let text =
+        format!("{QUIET}[[keys]]\nname = \"shop\"\nkey = \"${{env:SHOP_KEY}}\"\nscopes = [\"send\"]\n");
     let world = World::new(&text);
     let log = std::fs::File::create(world.folder.path().join("console.log")).unwrap();
     let mut command = world.command(&["serve"]);
-    command.env("SHOP_KEY", key).stdout(log.try_clone().unwrap()).stderr(log);
+    command
+        .env("SHOP_KEY", key)
+        .stdout(log.try_clone().unwrap())
+        .stderr(log);
     let _console = super::world::Console::of(command.spawn().unwrap());
     until("the gateway is ready", || world.get("/healthz").is_some());
     let path = "/sms/send?number=09122222222&body=hi";
-    let with = |header: &str, path: &str| wire::request(world.at, "GET", path, &[header], "").unwrap().status;
+    let with = |header: &str, path: &str| {
+        wire::request(world.at, "GET", path, &[header], "")
+            .unwrap()
+            .status
+    };
     assert_eq!(world.get(path).unwrap().status, 401);
     assert_eq!(with("Authorization: Bearer wrong", path), 401);
     assert_eq!(with(&format!("Authorization: Bearer {key}"), path), 200);

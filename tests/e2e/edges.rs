@@ -12,7 +12,9 @@ fn redis_may_die_at_any_moment() {
     let mut redis = Redis::start();
     let world = World::new(&format!("[queue]\nurl = \"redis://{}\"\n{MOCK}", redis.at()));
     let intake = world.serve(&["--workers", "0"]);
-    let mut ids: Vec<String> = (0..20).map(|n| world.send("09122222222", &format!("first {n}"))).collect();
+    let mut ids: Vec<String> = (0..20)
+        .map(|n| world.send("09122222222", &format!("first {n}")))
+        .collect();
     redis.kill();
     ids.extend((0..20).map(|n| world.send("09122222222", &format!("while away {n}"))));
     let mut worker = world.start(&["work"]);
@@ -30,7 +32,10 @@ fn redis_may_die_at_any_moment() {
         assert_eq!(world.attempts(id), ["mock: accepted"], "{id}");
     }
     assert!(worker.is_alive());
-    assert_eq!(world.count("SELECT count(*) FROM messages"), i64::try_from(ids.len()).unwrap());
+    assert_eq!(
+        world.count("SELECT count(*) FROM messages"),
+        i64::try_from(ids.len()).unwrap()
+    );
     assert_eq!(intake.stop().code(), Some(0));
     assert_eq!(worker.stop().code(), Some(0));
 }
@@ -42,13 +47,19 @@ fn a_redis_that_is_away_at_the_start_stops_nobody() {
     let _console = world.serve(&[]);
     let id = world.send("09122222222", "no redis at all");
     world.until_state(&id, &["sent"]);
-    assert!(world.get("/readyz").unwrap().body.contains("queue"), "degraded parts are named");
+    assert!(
+        world.get("/readyz").unwrap().body.contains("queue"),
+        "degraded parts are named"
+    );
 }
 
 #[test]
 fn the_page_is_right_whatever_happens_to_memcached() {
     let mut memcached = Memcached::start();
-    let world = World::new(&format!("[cache]\nurl = \"memcache://{}\"\n{MOCK}", memcached.at()));
+    let world = World::new(&format!(
+        "[cache]\nurl = \"memcache://{}\"\n{MOCK}",
+        memcached.at()
+    ));
     let _console = world.serve(&[]);
     for n in 0..7 {
         let id = world.send("09122222222", &format!("message {n}"));
@@ -56,7 +67,9 @@ fn the_page_is_right_whatever_happens_to_memcached() {
     }
     world.say(&["sync:report"]);
     let page = || world.get("/").map(|answer| answer.body).unwrap_or_default();
-    until("the new report is shown", || page().contains('7') && !page().contains("No report yet"));
+    until("the new report is shown", || {
+        page().contains('7') && !page().contains("No report yet")
+    });
     let right = page();
     memcached.fill_with_garbage();
     assert_eq!(page(), right, "garbage under our keys");

@@ -3,7 +3,13 @@
 //! Nothing here sleeps and hopes: what is waited for is polled until a deadline that is far beyond what any
 //! machine needs. A missing peer fails the test with the command that installs it.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 // Tests may stop at the first surprise, and need the real clock and the environment.
 
 mod commands;

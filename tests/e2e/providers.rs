@@ -8,7 +8,11 @@ const FAILOVER: &str = "[channels.sms]\nproviders = [\"red\", \"blue\"]\nstrateg
                         [retry]\nbase = \"100ms\"\ncap = \"200ms\"\n[work]\nlease = \"60s\"\n";
 
 fn two(red: &Stub, blue: &Stub) -> World {
-    World::new(&format!("{}{}{FAILOVER}", red.texting("red"), blue.texting("blue")))
+    World::new(&format!(
+        "{}{}{FAILOVER}",
+        red.texting("red"),
+        blue.texting("blue")
+    ))
 }
 
 #[test]
@@ -32,7 +36,8 @@ fn the_second_provider_carries_what_the_first_cannot() {
 fn a_provider_that_refuses_connections_is_passed_over() {
     let blue = Stub::new(Mood::Accept);
     let nobody = free_address();
-    let red = format!("[providers.red]\nkind = \"http\"\nurl = \"http://{nobody}/sms/send/?number={{to}}\"\n");
+    let red =
+        format!("[providers.red]\nkind = \"http\"\nurl = \"http://{nobody}/sms/send/?number={{to}}\"\n");
     let world = World::new(&format!("{red}{}{FAILOVER}", blue.texting("blue")));
     let _console = world.serve(&[]);
     let id = world.send("09122222222", "hello");
@@ -45,7 +50,11 @@ fn silence_is_unknown_and_never_a_blind_second_send_elsewhere() {
     for silence in [Mood::HangUp, Mood::Slow(4_000)] {
         let (red, blue) = (Stub::new(silence), Stub::new(Mood::Accept));
         let channel = FAILOVER.replace("strategy", "unknown = \"hold\"\nstrategy");
-        let world = World::new(&format!("{}{}{channel}", red.texting("red"), blue.texting("blue")));
+        let world = World::new(&format!(
+            "{}{}{channel}",
+            red.texting("red"),
+            blue.texting("blue")
+        ));
         let _console = world.serve(&[]);
         let id = world.send("09122222222", "once");
         world.until_state(&id, &["failed"]);
@@ -72,28 +81,55 @@ fn when_all_fail_the_message_waits_and_is_sent_later() {
 #[test]
 fn a_receipt_moves_a_message_on_and_an_invalid_number_is_not_written_to_again() {
     let red = Stub::new(Mood::Accept);
-    let world = World::new(&format!("{}[channels.sms]\nproviders = [\"red\"]\n", red.texting("red")));
+    let world = World::new(&format!(
+        "{}[channels.sms]\nproviders = [\"red\"]\n",
+        red.texting("red")
+    ));
     let _console = world.serve(&[]);
-    let answer = world.post("/messages", "{\"phone_number\":\"1231233211\",\"message_body\":\"Hello World\"}");
+    let answer = world.post(
+        "/messages",
+        "{\"phone_number\":\"1231233211\",\"message_body\":\"Hello World\"}",
+    );
     let answer = answer.unwrap().json();
     assert_eq!(answer["status"], "ok", "{answer}");
     let id = answer["message_id"].as_str().unwrap().to_owned();
     world.until_state(&id, &["sent"]);
     let call: serde_json::Value = serde_json::from_str(&red.calls()[0]).unwrap();
     assert_eq!(call["to_number"], "1231233211");
-    assert!(call["callback_url"].as_str().unwrap().ends_with("/messages/delivery_status"), "{call}");
-    let reference = world.message(&id)["deliveries"][0]["reference"].as_str().unwrap().to_owned();
+    assert!(
+        call["callback_url"]
+            .as_str()
+            .unwrap()
+            .ends_with("/messages/delivery_status"),
+        "{call}"
+    );
+    let reference = world.message(&id)["deliveries"][0]["reference"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let callback = |status: &str| {
         let body = format!("{{\"status\":\"{status}\",\"message_id\":\"{reference}\"}}");
         world.post("/messages/delivery_status", &body).unwrap().json()
     };
-    assert_eq!(callback("lost").to_string(), "{\"message\":\"Invalid status\",\"status\":\"error\"}");
+    assert_eq!(
+        callback("lost").to_string(),
+        "{\"message\":\"Invalid status\",\"status\":\"error\"}"
+    );
     let settled = callback("invalid");
     assert_eq!(settled["message"]["phone_number"], "1231233211", "{settled}");
     assert_eq!(settled["message"]["body"], "Hello World");
-    assert_eq!(callback("delivered")["status"], "error", "a finished message stays as it ended");
+    assert_eq!(
+        callback("delivered")["status"],
+        "error",
+        "a finished message stays as it ended"
+    );
     assert_eq!(world.state(&id), "failed");
-    let again = world.post("/messages", "{\"phone_number\":\"1231233211\",\"message_body\":\"Hello\"}").unwrap();
+    let again = world
+        .post(
+            "/messages",
+            "{\"phone_number\":\"1231233211\",\"message_body\":\"Hello\"}",
+        )
+        .unwrap();
     assert_eq!(again.json()["message"], "Phone number is inactive");
     assert_eq!(world.count("SELECT count(*) FROM messages"), 1);
 }

@@ -6,9 +6,14 @@ use super::world::{World, until};
 #[test]
 fn a_stop_finishes_what_is_in_flight_and_sends_nothing_twice() {
     let stub = Stub::new(Mood::Slow(700));
-    let world = World::new(&format!("{}\n[channels.sms]\nproviders = [\"red\"]\n", stub.texting("red")));
+    let world = World::new(&format!(
+        "{}\n[channels.sms]\nproviders = [\"red\"]\n",
+        stub.texting("red")
+    ));
     let console = world.serve(&["--workers", "4"]);
-    let ids: Vec<String> = (0..10).map(|n| world.send("09122222222", &format!("message {n}"))).collect();
+    let ids: Vec<String> = (0..10)
+        .map(|n| world.send("09122222222", &format!("message {n}")))
+        .collect();
     until("calls are in flight", || !stub.calls().is_empty());
     let status = console.stop();
     assert_eq!(status.code(), Some(0), "{}", world.log());

@@ -62,7 +62,11 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
     } else {
         body.to_owned()
     };
-    Some(Answer { status, head: head.to_owned(), body })
+    Some(Answer {
+        status,
+        head: head.to_owned(),
+        body,
+    })
 }
 
 fn unchunked(mut rest: &str) -> String {

@@ -34,7 +34,10 @@ impl World {
     /// `console ARGUMENTS` in the world's folder, not started yet.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
-        command.current_dir(self.folder.path()).args(arguments).stdin(Stdio::null());
+        command
+            .current_dir(self.folder.path())
+            .args(arguments)
+            .stdin(Stdio::null());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("POSTRIDER_")) {
             command.env_remove(name);
         }
@@ -49,8 +52,15 @@ impl World {
     /// Runs a command that must succeed; what it printed.
     pub fn say(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "console {arguments:?}: {} {out} {err}", output.status);
+        let (out, err) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert!(
+            output.status.success(),
+            "console {arguments:?}: {} {out} {err}",
+            output.status
+        );
         out.into_owned()
     }
 
@@ -68,10 +78,16 @@ impl World {
 
     /// Starts any command that runs until it is stopped. Its log goes to a file.
     pub fn start(&self, arguments: &[&str]) -> Console {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log_file()).unwrap();
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_file())
+            .unwrap();
         let mut command = self.command(arguments);
         command.stdout(log.try_clone().unwrap()).stderr(log);
-        Console { child: command.spawn().unwrap() }
+        Console {
+            child: command.spawn().unwrap(),
+        }
     }
 
     /// All that `serve` and `work` have logged so far.
@@ -108,20 +124,31 @@ impl World {
 
     /// The state of a message's first delivery.
     pub fn state(&self, id: &str) -> String {
-        self.message(id)["deliveries"][0]["state"].as_str().unwrap_or_default().to_owned()
+        self.message(id)["deliveries"][0]["state"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Waits until a message's first delivery is in one of these states.
     pub fn until_state(&self, id: &str, states: &[&str]) {
-        until(&format!("{id} is {states:?}"), || states.contains(&self.state(id).as_str()));
+        until(&format!("{id} is {states:?}"), || {
+            states.contains(&self.state(id).as_str())
+        });
     }
 
     /// `provider: outcome` for each attempt of a message's first delivery.
     pub fn attempts(&self, id: &str) -> Vec<String> {
         let message = self.message(id);
-        let attempts = message["deliveries"][0]["attempts"].as_array().cloned().unwrap_or_default();
+        let attempts = message["deliveries"][0]["attempts"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         let word = |value: &serde_json::Value| value.as_str().unwrap_or("nobody").to_owned();
-        attempts.iter().map(|one| format!("{}: {}", word(&one["provider"]), word(&one["outcome"]))).collect()
+        attempts
+            .iter()
+            .map(|one| format!("{}: {}", word(&one["provider"]), word(&one["outcome"])))
+            .collect()
     }
 
     /// A read-only look at the store from outside the program.
@@ -165,7 +192,10 @@ impl Console {
 
     /// Sends a signal by name (`TERM`, `STOP`, `CONT`).
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status().unwrap();
+        let status = Command::new("kill")
+            .args([&format!("-{name}"), &self.id().to_string()])
+            .status()
+            .unwrap();
         assert!(status.success());
     }
 
@@ -206,5 +236,8 @@ pub fn breathe() {
 
 /// A port of 127.0.0.1 that nobody listens on now.
 pub fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }

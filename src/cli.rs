@@ -1,0 +1,356 @@
+//! What was typed: every command, every option, and the words of `--help`.
+//!
+//! Reads text into checked values and nothing more; what a command does stands in `commands/`. The help of each
+//! command is a golden file in `tests/golden/help`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use clap::{ArgAction, Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::clock::Timestamp;
+use crate::config::read_duration;
+use crate::domain::channel::Name;
+use crate::domain::id::MessageId;
+
+/// Where the help shows what every command takes.
+const EVERYWHERE: &str = "Options of every command";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "console",
+    version,
+    max_term_width = 100,
+    about = "A message gateway: accepts a message, keeps it safe, and gets it to a person",
+    after_help = "Examples:\n  \
+        console serve                         a sandbox at http://127.0.0.1:8080\n  \
+        console send 09122222222 'hello'      hand in a message\n  \
+        console status                        how it goes\n\n\
+        Exit status: 0 the duty is done, 1 a failure, 2 wrong usage or configuration."
+)]
+pub struct Cli {
+    /// Configuration file; console.toml in the working directory when there is one
+    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
+    #[arg(env = "POSTRIDER_CONFIG", hide_env_values = true)]
+    config: Option<OsString>,
+
+    /// Say more: why something failed, then what is done (-vv)
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = EVERYWHERE)]
+    pub verbose: u8,
+
+    /// Log failures only
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = EVERYWHERE)]
+    pub quiet: bool,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Cli {
+    /// The configuration file that was named; an empty name counts as none.
+    pub fn config(&self) -> Option<PathBuf> {
+        let config = self.config.as_ref()?;
+        (!config.is_empty()).then(|| PathBuf::from(config))
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Accept messages over HTTP, deliver them, and show the report
+    #[command(after_help = "Examples:\n  \
+        console serve\n  \
+        console serve --listen 127.0.0.1:9000\n  \
+        console serve --workers 0             intake and page only; `console work` delivers")]
+    Serve(Serve),
+
+    /// Deliver messages that another process accepts
+    #[command(after_help = "Examples:\n  \
+        console work\n  \
+        console work --workers 64")]
+    Work(Work),
+
+    /// Queue unsent messages again (for cron)
+    #[command(
+        name = "resend:msg",
+        alias = "resend",
+        after_help = "Examples:\n  \
+        console resend:msg                                 what is due\n  \
+        console resend:msg --now                           also what waits for its time\n  \
+        console resend:msg --failed --since 2h --dry-run   what would be sent again\n  \
+        console resend:msg --failed --provider twilio-eu"
+    )]
+    Resend(Resend),
+
+    /// Bring the report up to date (for cron)
+    #[command(
+        name = "sync:report",
+        alias = "sync-report",
+        after_help = "Examples:\n  \
+        console sync:report\n  \
+        console sync:report --full"
+    )]
+    SyncReport(SyncReport),
+
+    /// Hand in one message, as a client would over HTTP
+    #[command(after_help = "Examples:\n  \
+        console send 09122222222 'your code is 1234'\n  \
+        console send 09122222222 hello --wait=30s\n  \
+        console send user@example.org hello --channel email")]
+    Send(Send),
+
+    /// Show how it goes: counters, what waits, the providers
+    #[command(after_help = "Example:\n  console status")]
+    Status,
+
+    /// Show all that happened to one message
+    #[command(after_help = "Example:\n  console message 019aa5f2-5c1e-7b5e-8f0a-3f1d2c4b5a69")]
+    Message(Message),
+
+    /// Delete old messages that have ended; the report keeps counting them
+    #[command(after_help = "Example:\n  console prune --older-than 90d")]
+    Prune(Prune),
+
+    /// Copy the whole store to a new file while it is in use
+    #[command(after_help = "Example:\n  console backup postrider-monday.db")]
+    Backup(Backup),
+
+    /// Read the configuration, try every connection, and say what is wrong and what to do
+    #[command(after_help = "Example:\n  console check --config console.toml && console serve")]
+    Check,
+
+    /// Bring the store's tables up to this version; every other command does so by itself
+    #[command(after_help = "Example:\n  console migrate")]
+    Migrate,
+
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Example:\n  console completions bash > ~/.local/share/bash-completion/completions/console"
+    )]
+    Completions(Completions),
+
+    /// Print the manual page, or write all of them to a folder
+    #[command(after_help = "Examples:\n  \
+        console man | man -l -\n  \
+        console man /usr/local/share/man/man1")]
+    Man(Man),
+}
+
+/// `console serve`
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Address and port to listen on, instead of the configured one
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+
+    /// Most calls to providers in flight; 0: none, other processes deliver
+    #[arg(long, value_name = "N")]
+    pub workers: Option<u32>,
+}
+
+/// `console work`
+#[derive(Args, Debug)]
+pub struct Work {
+    /// Most calls to providers in flight
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub workers: Option<u32>,
+}
+
+/// `console resend:msg`
+#[derive(Args, Debug)]
+pub struct Resend {
+    /// Also those that still wait for their time
+    #[arg(long)]
+    pub now: bool,
+
+    /// The failed ones, with fresh tries
+    #[arg(long)]
+    pub failed: bool,
+
+    /// Only those that this provider was the last to be asked for
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub provider: Option<Name>,
+
+    /// Only those accepted since then: 2h, 2026-05-01, 2026-05-01T12:00:00Z
+    #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
+    pub since: Option<Since>,
+
+    /// At most so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: Option<u32>,
+
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// `console sync:report`
+#[derive(Args, Debug)]
+pub struct SyncReport {
+    /// Count everything again from nothing; it comes to the same numbers
+    #[arg(long)]
+    pub full: bool,
+}
+
+/// `console send`
+#[derive(Args, Debug)]
+pub struct Send {
+    /// To whom: a phone number, or whatever the channel takes
+    #[arg(value_name = "NUMBER", allow_hyphen_values = true)]
+    pub to: String,
+
+    /// What to say
+    #[arg(allow_hyphen_values = true)]
+    pub body: String,
+
+    /// Over which channel
+    #[arg(long, value_name = "NAME", default_value = "sms")]
+    pub channel: String,
+
+    /// Wait until it has left, at most so long
+    #[arg(long, value_name = "DURATION", value_parser = read_duration, num_args = 0..=1, require_equals = true, default_missing_value = "30s")]
+    pub wait: Option<Duration>,
+}
+
+/// `console message`
+#[derive(Args, Debug)]
+pub struct Message {
+    /// The id that the message was accepted under
+    #[arg(value_parser = message_id)]
+    pub id: MessageId,
+}
+
+/// `console prune`
+#[derive(Args, Debug)]
+pub struct Prune {
+    /// Only messages accepted longer ago than this: 90d
+    #[arg(long, value_name = "DURATION", value_parser = read_duration)]
+    pub older_than: Duration,
+}
+
+/// `console backup`
+#[derive(Args, Debug)]
+pub struct Backup {
+    /// The file to write; there must be none of that name
+    pub file: PathBuf,
+}
+
+/// `console completions`
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// For which shell
+    pub shell: Shell,
+}
+
+/// `console man`
+#[derive(Args, Debug)]
+pub struct Man {
+    /// Write a page for every command into this folder
+    pub folder: Option<PathBuf>,
+}
+
+/// A moment, as an operator names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// At this moment.
+    At(Timestamp),
+    /// So long ago.
+    Ago(Duration),
+}
+
+impl Since {
+    /// The moment, seen from `now`; the beginning of time when it lies before that.
+    pub fn moment(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(moment) => moment,
+            Self::Ago(duration) => chrono::TimeDelta::from_std(duration)
+                .ok()
+                .and_then(|duration| now.checked_sub_signed(duration))
+                .unwrap_or(DateTime::UNIX_EPOCH),
+        }
+    }
+}
+
+fn since(text: &str) -> Result<Since, String> {
+    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
+        return Ok(Since::At(moment.with_timezone(&Utc)));
+    }
+    if let Ok(day) = text.parse::<NaiveDate>() {
+        return Ok(Since::At(day.and_time(NaiveTime::MIN).and_utc()));
+    }
+    read_duration(text).map(Since::Ago).map_err(|_| {
+        "write a duration (90m, 2h, 7d), a day (2026-05-01) or a moment (2026-05-01T12:00:00Z)".to_owned()
+    })
+}
+
+fn name(text: &str) -> Result<Name, String> {
+    text.parse()
+        .map_err(|_| "a name has 1 to 64 letters, digits, '-', '_' or '.'".to_owned())
+}
+
+fn message_id(text: &str) -> Result<MessageId, String> {
+    text.parse()
+        .map_err(|_| "an id looks like 019aa5f2-5c1e-7b5e-8f0a-3f1d2c4b5a69".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_names_with_a_colon_have_aliases_without() {
+        for (colon, alias) in [("resend:msg", "resend"), ("sync:report", "sync-report")] {
+            for name in [colon, alias] {
+                assert!(Cli::try_parse_from(["console", name]).is_ok(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_moment_can_be_named_in_three_ways() {
+        let now: Timestamp = "2026-05-02T00:00:00Z".parse().unwrap();
+        for text in [
+            "24h",
+            "2026-05-01",
+            "2026-05-01T00:00:00Z",
+            "2026-05-01T02:00:00+02:00",
+        ] {
+            let moment = since(text).unwrap().moment(now);
+            assert_eq!(moment.to_rfc3339(), "2026-05-01T00:00:00+00:00", "{text}");
+        }
+        assert!(since("yesterday").unwrap_err().contains("2026-05-01"));
+    }
+
+    #[test]
+    fn a_duration_longer_than_history_begins_with_it() {
+        let now: Timestamp = "2026-05-02T00:00:00Z".parse().unwrap();
+        let ages = Since::Ago(Duration::from_secs(u64::MAX));
+        assert_eq!(ages.moment(now), DateTime::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn an_empty_configuration_name_counts_as_none() {
+        let cli = Cli::try_parse_from(["console", "--config", "", "status"]).unwrap();
+        assert_eq!(cli.config(), None);
+        let cli = Cli::try_parse_from(["console", "status", "--config", "a.toml"]).unwrap();
+        assert_eq!(cli.config(), Some(PathBuf::from("a.toml")));
+    }
+
+    #[test]
+    fn a_body_may_begin_with_a_hyphen() {
+        let cli = Cli::try_parse_from(["console", "send", "+989122222222", "- hello"]).unwrap();
+        assert!(matches!(cli.command, Command::Send(Send { body, .. }) if body == "- hello"));
+    }
+}

@@ -1,0 +1,16 @@
+//! `console completions SHELL`: a script that teaches a shell every command and option.
+//!
+//! Made from the command line's own description, so it cannot fall behind it. Reads no configuration.
+
+use clap::CommandFactory;
+
+use super::print;
+use crate::cli::{Cli, Completions};
+use crate::error::Result;
+
+/// Prints the script.
+pub fn run(arguments: &Completions) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Cli::command(), "console", &mut script);
+    print(String::from_utf8_lossy(&script))
+}

@@ -1,0 +1,159 @@
+//! Those who work in the background of a process: workers, listeners for receipts, the built-in schedule.
+//!
+//! Started together and stopped together, so that `serve` and `work` do the same. Their loops live in `flow/`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::clock::{self, Timestamp};
+use crate::error::{Error, Kind, Result};
+use crate::flow::work::{self, Stop};
+use crate::flow::{resend, sync_report};
+use crate::gateway::Gateway;
+
+/// How long listeners may take to put away the receipts they have in hand.
+const LISTENERS_GRACE: Duration = Duration::from_secs(2);
+
+/// Shortest time between two runs of the same duty, also when it failed.
+const DUTY_PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// The tasks, and the word that stops them.
+pub struct Crew {
+    stop: watch::Sender<bool>,
+    workers: Option<JoinHandle<u32>>,
+    others: JoinSet<()>,
+}
+
+impl Crew {
+    /// Nobody yet.
+    pub fn new() -> Self {
+        Self {
+            stop: watch::Sender::new(false),
+            workers: None,
+            others: JoinSet::new(),
+        }
+    }
+
+    /// Starts the workers, and with them the listeners: receipts come to the process that sent.
+    pub fn deliver(&mut self, gateway: &Arc<Gateway>) {
+        self.workers = Some(tokio::spawn(work::run(Arc::clone(gateway), self.told())));
+        for lane in gateway.lanes() {
+            self.others
+                .spawn(work::listen(Arc::clone(gateway), Arc::clone(lane), self.told()));
+        }
+    }
+
+    /// Starts what the configuration does not leave to cron.
+    pub fn keep_schedule(&mut self, gateway: &Arc<Gateway>) {
+        if let Some(every) = gateway.config.schedule.resend {
+            let duty = resend_every(Arc::clone(gateway), every);
+            self.others.spawn(until_told(duty, self.told()));
+        }
+        if let Some(every) = gateway.config.schedule.report {
+            let duty = report_every(Arc::clone(gateway), every);
+            self.others.spawn(until_told(duty, self.told()));
+        }
+    }
+
+    /// Waits until the workers end without having been told, which they never should.
+    pub async fn fallen(&mut self) -> Error {
+        match &mut self.workers {
+            None => std::future::pending().await,
+            Some(workers) => {
+                let ended = workers.await;
+                self.workers = None;
+                let why = ended.map_or_else(|panic| panic.to_string(), |_| "without a reason".to_owned());
+                Error::because(Kind::Internal, "the workers ended by themselves", why)
+            }
+        }
+    }
+
+    /// Tells everybody to stop and waits for what is in flight, as long as the configuration allows.
+    pub async fn stop(mut self) -> Result<()> {
+        self.stop.send_replace(true);
+        if let Some(workers) = self.workers.take() {
+            let left = workers
+                .await
+                .map_err(|panic| Error::because(Kind::Internal, "the workers could not finish", panic))?;
+            if left > 0 {
+                log::warn!("{left} calls took longer than work.grace; they will show as unknown");
+            }
+        }
+        let all = async { while self.others.join_next().await.is_some() {} };
+        if tokio::time::timeout(LISTENERS_GRACE, all).await.is_err() {
+            self.others.shutdown().await;
+        }
+        Ok(())
+    }
+
+    fn told(&self) -> Stop {
+        self.stop.subscribe()
+    }
+}
+
+/// Drops the duty when told; every step of it is one transaction, so nothing is left half-done.
+async fn until_told(duty: impl Future<Output = ()>, mut stop: Stop) {
+    tokio::select! {
+        () = duty => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
+}
+
+async fn resend_every(gateway: Arc<Gateway>, every: Duration) {
+    loop {
+        clock::pause(every).await;
+        match resend::due(&gateway).await {
+            Ok(resent) => log::debug!("queued {} due deliveries again", resent.queued),
+            Err(error) => log::error!("cannot queue what is due: {}", error.chain()),
+        }
+    }
+}
+
+/// Brings the report up to date whenever the newest one is that old, whoever made it.
+async fn report_every(gateway: Arc<Gateway>, every: Duration) {
+    let mut wait = report_due_in(&gateway, every).await;
+    loop {
+        clock::pause(wait).await;
+        wait = match sync_report::sync(&gateway, |_| ()).await {
+            Ok(synced) => {
+                log::debug!("report brought up to date: {} changes", synced.folded);
+                report_due_in(&gateway, every).await.max(DUTY_PAUSE_MIN)
+            }
+            Err(error) => {
+                log::error!("cannot bring the report up to date: {}", error.chain());
+                every.min(Duration::from_secs(60)).max(DUTY_PAUSE_MIN)
+            }
+        };
+    }
+}
+
+async fn report_due_in(gateway: &Gateway, every: Duration) -> Duration {
+    match sync_report::newest(gateway).await {
+        Ok(Some((_, report))) => due_in(report.as_of, every, gateway.clock.now()),
+        Ok(None) | Err(_) => Duration::ZERO,
+    }
+}
+
+/// How long until something made at `made` is `every` old. A clock set back makes nobody wait longer than that.
+fn due_in(made: Timestamp, every: Duration, now: Timestamp) -> Duration {
+    let age = (now - made).to_std().unwrap_or_default();
+    every.saturating_sub(age)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_due_when_it_is_old_enough_and_never_later_than_one_interval() {
+        let now: Timestamp = "2026-05-01T12:00:00Z".parse().unwrap();
+        let every = Duration::from_secs(1_200);
+        for (age, wait) in [(0, 1_200), (200, 1_000), (1_200, 0), (9_999, 0), (-500, 1_200)] {
+            let made = now - chrono::TimeDelta::seconds(age);
+            assert_eq!(due_in(made, every, now), Duration::from_secs(wait), "{age} s old");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! `console message ID`: all that happened to one message, oldest first, and what happens next.
+//!
+//! Numbers are masked unless the configuration shows them.
+
+use std::fmt::Write;
+
+use super::{counted, gateway, moment, print};
+use crate::cli::{Cli, Message as Arguments};
+use crate::clock::Timestamp;
+use crate::domain::message::{Delivery, Message, RecordedAttempt};
+use crate::domain::recipient::mask;
+use crate::error::{Error, Kind, Result};
+
+/// Prints the timeline.
+pub async fn run(cli: &Cli, arguments: &Arguments) -> Result<()> {
+    let gateway = gateway(cli).await?;
+    let Some(message) = gateway.store.find(arguments.id).await? else {
+        let id = arguments.id;
+        return Err(Error::new(
+            Kind::Missing,
+            format!("there is no message {id} in this store; is --config the one it was sent with?"),
+        ));
+    };
+    print(timeline(
+        &message,
+        gateway.config.mask_numbers,
+        gateway.clock.now(),
+    ))
+}
+
+/// Writing into a string cannot fail, so results of `write!` are dropped here.
+fn timeline(message: &Message, masked: bool, now: Timestamp) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "message  {}", message.id);
+    let _ = writeln!(text, "accepted {}", moment(message.created_at));
+    if let Some(user) = &message.user {
+        let _ = writeln!(text, "user     {}", plain(user));
+    }
+    let _ = writeln!(text, "body     {}", plain(&message.body));
+    for delivery in &message.deliveries {
+        let to = if masked {
+            mask(&delivery.address)
+        } else {
+            delivery.address.clone()
+        };
+        let parts = counted(u64::from(delivery.parts), "part");
+        let _ = writeln!(text, "\n{} to {}, {parts}", delivery.channel, plain(&to));
+        for attempt in &delivery.attempts {
+            let _ = writeln!(text, "  {}", attempt_line(attempt));
+        }
+        let _ = writeln!(text, "  {}", standing_line(delivery));
+        if let Some(opened_at) = delivery.opened_at {
+            let _ = writeln!(text, "  {}  opened", moment(opened_at));
+        }
+        let _ = writeln!(text, "  next: {}", delivery.state.next_step(now));
+    }
+    text
+}
+
+fn attempt_line(attempt: &RecordedAttempt) -> String {
+    let provider = attempt
+        .provider
+        .as_ref()
+        .map_or("nobody knows who", |name| name.as_str());
+    let mut line = format!(
+        "{}  round {}: {provider}: {} in {} ms",
+        moment(attempt.at),
+        attempt.round,
+        attempt.outcome,
+        attempt.duration_ms
+    );
+    let details = [&attempt.code, &attempt.reason];
+    let details: Vec<String> = details
+        .into_iter()
+        .flatten()
+        .map(|detail| plain(detail))
+        .collect();
+    if !details.is_empty() {
+        let _ = write!(line, " ({})", details.join(": "));
+    }
+    line
+}
+
+fn standing_line(delivery: &Delivery) -> String {
+    use crate::domain::delivery::State;
+    let (at, words) = match &delivery.state {
+        State::Waiting { due_at, .. } => (due_at, "waiting, due then".to_owned()),
+        State::Sent {
+            provider,
+            reference,
+            at,
+        } => match reference {
+            Some(reference) => (
+                at,
+                format!("sent through {provider}, reference {}", plain(reference)),
+            ),
+            None => (at, format!("sent through {provider}")),
+        },
+        State::Delivered { at } => (at, "delivered".to_owned()),
+        State::Failed { failure, reason, at } => {
+            (at, format!("failed, {}: {}", failure.word(), plain(reason)))
+        }
+    };
+    format!("{}  {words}", moment(*at))
+}
+
+/// Other people's text without anything a terminal would obey.
+fn plain(text: &str) -> String {
+    let visible = |character: char| if character.is_control() { ' ' } else { character };
+    text.chars().map(visible).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use super::*;
+    use crate::domain::delivery::State;
+    use crate::domain::id::{DeliveryId, MessageId};
+
+    fn at(second: i64) -> Timestamp {
+        crate::clock::from_millis(1_777_000_000_000 + second * 1_000)
+    }
+
+    fn message(body: &str) -> Message {
+        Message {
+            id: MessageId::from_str("019aa5f2-5c1e-7b5e-8f0a-3f1d2c4b5a69").unwrap(),
+            number: 1,
+            body: body.to_owned(),
+            user: None,
+            created_at: at(0),
+            deliveries: vec![Delivery {
+                id: DeliveryId::of(1, 0),
+                channel: "sms".parse().unwrap(),
+                address: "+989122222222".to_owned(),
+                spelling: "09122222222".to_owned(),
+                parts: 1,
+                state: State::Delivered { at: at(3) },
+                round: 1,
+                tries: 1,
+                provider: Some("blue".parse().unwrap()),
+                reference: Some("b-1".to_owned()),
+                expires_at: at(9_999),
+                opened_at: None,
+                attempts: vec![RecordedAttempt {
+                    round: 1,
+                    provider: Some("red".parse().unwrap()),
+                    outcome: "unavailable".to_owned(),
+                    code: Some("HTTP 503".to_owned()),
+                    reason: Some("down".to_owned()),
+                    at: at(1),
+                    duration_ms: 12,
+                }],
+            }],
+        }
+    }
+
+    #[test]
+    fn the_timeline_tells_attempts_state_and_next_step_in_order() {
+        let text = timeline(&message("hello"), true, at(10));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[2], "body     hello");
+        assert!(
+            lines[5].ends_with("round 1: red: unavailable in 12 ms (HTTP 503: down)"),
+            "{text}"
+        );
+        assert!(lines[6].ends_with("delivered"), "{text}");
+        assert!(lines[7].starts_with("  next: nothing more"), "{text}");
+    }
+
+    #[test]
+    fn numbers_are_masked_unless_the_configuration_shows_them() {
+        assert!(!timeline(&message("hello"), true, at(10)).contains("+989122222222"));
+        assert!(timeline(&message("hello"), false, at(10)).contains("+989122222222"));
+    }
+
+    #[test]
+    fn a_body_cannot_give_orders_to_the_terminal() {
+        assert!(!timeline(&message("\x1b[2Jgone\nnext: ok"), true, at(10)).contains('\x1b'));
+        assert!(timeline(&message("a\nb"), true, at(10)).contains("body     a b\n"));
+    }
+}

@@ -1,0 +1,155 @@
+//! One file for each command, and what they share: the configuration, the wired program, lines on stdout.
+//!
+//! A command reads its arguments, calls `flow/`, and says in a line or a table what was done. Nothing here
+//! decides what becomes of a message.
+
+pub mod backup;
+pub mod check;
+pub mod completions;
+mod crew;
+pub mod man;
+pub mod message;
+pub mod migrate;
+pub mod prune;
+pub mod resend;
+pub mod send;
+pub mod serve;
+mod signals;
+pub mod status;
+pub mod sync_report;
+pub mod work;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::Cli;
+use crate::clock::Timestamp;
+use crate::config::{Config, Environment};
+use crate::error::{Error, Kind, Result};
+use crate::gateway::Gateway;
+
+/// Read when no configuration file is named, if it is there.
+const USUAL_FILE: &str = "console.toml";
+
+/// How long a command waits for a queue over the network to take what it pushed.
+const FLUSH_WAIT: Duration = Duration::from_secs(5);
+
+/// A value from the command line laid over a key of the configuration.
+type Override = (&'static str, String);
+
+/// The configuration file that is read; none when there is none.
+fn configuration_file(cli: &Cli) -> Option<PathBuf> {
+    cli.config()
+        .or_else(|| Path::new(USUAL_FILE).exists().then(|| PathBuf::from(USUAL_FILE)))
+}
+
+/// File, environment and command line as one checked configuration; what is odd about it is logged.
+fn configuration(cli: &Cli, overrides: &[Override]) -> Result<Config> {
+    let file = configuration_file(cli);
+    let (config, oddities) = Config::load(file.as_deref(), &Environment::of_process(), overrides)?;
+    for oddity in oddities {
+        log::warn!("{oddity}");
+    }
+    Ok(config)
+}
+
+/// The wired program as configured.
+async fn gateway(cli: &Cli) -> Result<Gateway> {
+    Gateway::open(configuration(cli, &[])?).await
+}
+
+/// Prints a line on stdout. A reader who has gone away (`console status | head -1`) is no failure.
+fn say(line: impl std::fmt::Display) -> Result<()> {
+    print(format_args!("{line}\n"))
+}
+
+/// Prints on stdout as it is.
+fn print(text: impl std::fmt::Display) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    let written = write!(out, "{text}").and_then(|()| out.flush());
+    match written {
+        Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::because(Kind::Unavailable, "cannot write to stdout", cause))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Waits until the queue has what was pushed; says what follows when it does not get it.
+async fn flush(gateway: &Gateway) -> Result<()> {
+    if gateway.queue.flush(FLUSH_WAIT).await {
+        return Ok(());
+    }
+    say(
+        "the queue cannot be reached; nothing is lost: workers find these messages in the store by themselves",
+    )
+}
+
+/// A bar on stderr, drawn on a terminal only. Without a length it counts.
+fn bar(length: Option<u64>, what: &'static str) -> ProgressBar {
+    let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
+    let template = match length {
+        Some(_) => "{msg} {wide_bar} {human_pos}/{human_len}",
+        None => "{spinner} {msg} {human_pos}",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.with_message(what)
+}
+
+/// A moment as people read it.
+fn moment(at: Timestamp) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// How long ago a moment was, in the two largest units; nothing when it lies ahead.
+fn age(at: Timestamp, now: Timestamp) -> String {
+    let seconds = u64::try_from((now - at).num_seconds()).unwrap_or(0);
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min"),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        _ => format!("{days} d {hours} h"),
+    }
+}
+
+/// `1 message`, `2 messages`.
+fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// A count for printing; no machine counts further.
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_has_the_two_largest_units() {
+        let now: Timestamp = "2026-05-03T12:00:00Z".parse().unwrap();
+        for (seconds, words) in [
+            (-5, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (3_660, "1 h 1 min"),
+            (90_000, "1 d 1 h"),
+        ] {
+            assert_eq!(age(now - chrono::TimeDelta::seconds(seconds), now), words);
+        }
+    }
+
+    #[test]
+    fn one_is_not_plural() {
+        assert_eq!(counted(1, "message"), "1 message");
+        assert_eq!(counted(0, "message"), "0 messages");
+    }
+}

@@ -1,0 +1,43 @@
+//! SIGTERM and SIGINT: the first asks to finish, the second to end at once.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::error::{Error, Kind, Result};
+
+/// The signals that end a process, taken from the moment it is made.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// From here on the signals do not kill the process any more; somebody has to wait for them.
+    pub fn new() -> Result<Self> {
+        let take = |kind| {
+            signal(kind).map_err(|cause| Error::because(Kind::Internal, "cannot listen for signals", cause))
+        };
+        Ok(Self {
+            terminate: take(SignalKind::terminate())?,
+            interrupt: take(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Lets `ending` finish unless another signal says that nobody wants to wait for it.
+    pub async fn unless_again(&mut self, ending: impl Future<Output = Result<()>>) -> Result<()> {
+        tokio::select! {
+            ended = ending => ended,
+            () = self.next() => Err(Error::new(
+                Kind::Unavailable,
+                "ended at once at the second signal; calls that were in flight will show as unknown",
+            )),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `console status`: how it goes, on one screen: what was accepted, what waits, how the providers do.
+//!
+//! Counters come from the newest report and say how old it is; what waits is counted live.
+
+use std::fmt::Write;
+
+use super::{age, gateway, moment, print};
+use crate::cli::Cli;
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::domain::report::{ProviderLine, Report};
+use crate::error::Result;
+use crate::flow::sync_report::newest;
+use crate::store::Backlog;
+
+/// Prints the counters.
+pub async fn run(cli: &Cli) -> Result<()> {
+    let gateway = gateway(cli).await?;
+    let now = gateway.clock.now();
+    let backlog = gateway.store.backlog(now).await?;
+    let report = newest(&gateway).await?.map(|(_, report)| report);
+    let mut text = String::new();
+    write_backlog(&mut text, backlog, now);
+    match &report {
+        Some(report) => write_report(&mut text, report, now),
+        None => text.push_str("\nno report yet: console sync:report makes one\n"),
+    }
+    write_providers(&mut text, &gateway.config, report.as_ref());
+    print(text)
+}
+
+/// Writing into a string cannot fail, so results of `write!` are dropped here and below.
+fn write_backlog(text: &mut String, backlog: Backlog, now: Timestamp) {
+    let _ = writeln!(
+        text,
+        "waiting    {:>10}  now; {} due",
+        backlog.waiting, backlog.due
+    );
+    let oldest = match backlog.oldest_due_at {
+        Some(due_at) if due_at <= now => format!("due for {}", age(due_at, now)),
+        _ => "nothing is late".to_owned(),
+    };
+    let _ = writeln!(text, "oldest     {:>10}  {oldest}", "");
+}
+
+fn write_report(text: &mut String, report: &Report, now: Timestamp) {
+    let totals = &report.totals;
+    let _ = writeln!(
+        text,
+        "\nreport as of {}, {} ago",
+        moment(report.as_of),
+        age(report.as_of, now)
+    );
+    let rows = [
+        ("accepted", report.messages, String::new()),
+        ("sent", totals.sent, "with a provider, receipt awaited".to_owned()),
+        ("delivered", totals.delivered, String::new()),
+        ("failed", totals.failed_sum(), failures(&totals.failed)),
+        (
+            "unknown",
+            totals.unknown,
+            "attempts that may have been sent twice".to_owned(),
+        ),
+    ];
+    for (word, count, remark) in rows {
+        let line = format!("{word:<10} {count:>10}  {remark}");
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+fn failures(failed: &[(String, u64)]) -> String {
+    let words = failed.iter().map(|(word, count)| format!("{count} {word}"));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn write_providers(text: &mut String, config: &Config, report: Option<&Report>) {
+    let _ = writeln!(
+        text,
+        "\n{:<20} {:<10} {:>10} {:>8} {:>10}",
+        "provider", "kind", "calls", "faults", "delivered"
+    );
+    let nothing = ProviderLine::default();
+    for provider in &config.providers {
+        let name = provider.name.as_str();
+        let lines = report.map_or(&[][..], |report| &report.providers);
+        let line = lines.iter().find(|line| line.name == name).unwrap_or(&nothing);
+        let _ = writeln!(
+            text,
+            "{name:<20} {:<10} {:>10} {:>8} {:>10}",
+            provider.kind,
+            line.attempts(),
+            percent(line.fault_percent()),
+            percent(line.delivered_percent())
+        );
+    }
+    if config.sandbox {
+        text.push_str("\nthis is a sandbox: mock providers only play, and nothing really leaves\n");
+    }
+}
+
+fn percent(part: Option<f64>) -> String {
+    part.map_or_else(|| "-".to_owned(), |part| format!("{part:.1} %"))
+}

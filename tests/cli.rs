@@ -1,0 +1,227 @@
+//! The command line from the outside: every `--help` is a golden file, wrong usage exits with 2 and says what to
+//! do, and the crontab and compose examples are commands that exist.
+//!
+//! `UPDATE_GOLDEN=1 cargo test --test cli` rewrites the golden files.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+// Tests may stop at the first surprise.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use clap::{CommandFactory, Parser};
+use postrider::cli::Cli;
+
+/// The program with nothing of this machine's environment that it would listen to, in a folder of its own.
+fn console(arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    Command::new(env!("CARGO_BIN_EXE_console"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .env_clear()
+        .env("COLUMNS", "100")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn golden(name: &str) -> PathBuf {
+    root().join(format!("tests/golden/help/{}.txt", name.replace(':', "-")))
+}
+
+fn command_names() -> Vec<String> {
+    let command = Cli::command();
+    command
+        .get_subcommands()
+        .map(|one| one.get_name().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_help_reads_as_its_golden_file() {
+    let mut differing = Vec::new();
+    let named = command_names();
+    let all = std::iter::once(("console", vec!["--help"])).chain(
+        named
+            .iter()
+            .map(|name| (name.as_str(), vec![name.as_str(), "--help"])),
+    );
+    for (name, arguments) in all {
+        let output = console(&arguments);
+        assert!(output.status.success(), "{name}");
+        let help = text(&output.stdout);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(golden(name), &help).unwrap();
+        }
+        if std::fs::read_to_string(golden(name)).unwrap_or_default() != help {
+            differing.push(format!("{name} reads now:\n{help}"));
+        }
+    }
+    assert!(
+        differing.is_empty(),
+        "if this is meant, run UPDATE_GOLDEN=1 cargo test --test cli\n{}",
+        differing.join("\n")
+    );
+}
+
+#[test]
+fn no_golden_help_is_left_of_a_command_that_is_gone() {
+    let known: BTreeSet<PathBuf> = command_names()
+        .iter()
+        .map(|name| golden(name))
+        .chain([golden("console")])
+        .collect();
+    let folder = std::fs::read_dir(root().join("tests/golden/help")).unwrap();
+    let found: BTreeSet<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(found, known);
+}
+
+#[test]
+fn wrong_usage_exits_with_two() {
+    for arguments in [
+        vec![],
+        vec!["sing"],
+        vec!["serve", "--workers", "many"],
+        vec!["work", "--workers", "0"],
+        vec!["resend:msg", "--since", "yesterday"],
+        vec!["message", "12"],
+        vec!["prune"],
+        vec!["status", "--config", "missing.toml"],
+    ] {
+        let output = console(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {output:?}");
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_told_in_one_line_with_the_file_in_it() {
+    let output = console(&["status", "--config", "missing.toml"]);
+    let told = text(&output.stderr);
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(
+        told.starts_with("console: ") && told.contains("missing.toml"),
+        "{told}"
+    );
+}
+
+#[test]
+fn check_shows_a_wrong_configuration_and_exits_with_one() {
+    let output = console(&["check", "--config", "missing.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).starts_with("wrong: configuration missing.toml"));
+}
+
+#[test]
+fn version_and_completions_and_manual_need_no_configuration() {
+    assert!(text(&console(&["--version"]).stdout).starts_with("console "));
+    for shell in ["bash", "zsh", "fish"] {
+        let script = text(&console(&["completions", shell, "--config", "missing.toml"]).stdout);
+        assert!(
+            script.contains("resend:msg") || script.contains("resend\\:msg"),
+            "{shell}"
+        );
+    }
+    assert!(text(&console(&["man"]).stdout).contains(".TH console"));
+}
+
+#[test]
+fn the_manual_has_a_page_for_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = console(&["man", folder.path().to_str().unwrap()]);
+    assert!(output.status.success(), "{output:?}");
+    let pages = std::fs::read_dir(folder.path()).unwrap().count();
+    assert!(pages > command_names().len(), "{pages} pages");
+}
+
+/// The words after `console` in a line, as a shell splits them, up to anything that is for the shell.
+fn words_of_console(line: &str) -> Option<Vec<String>> {
+    let (_, rest) = line.split_once("console ")?;
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for letter in rest.chars() {
+        match letter {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            _ => words.last_mut().unwrap().push(letter),
+        }
+    }
+    let for_shell = |word: &String| matches!(word.as_str(), "&&" | "||" | ">>" | ">" | "|" | "2>&1");
+    Some(words.into_iter().take_while(|word| !for_shell(word)).collect())
+}
+
+fn parses(words: &[String]) -> bool {
+    Cli::try_parse_from(std::iter::once("console").chain(words.iter().map(String::as_str))).is_ok()
+}
+
+#[test]
+fn every_line_of_the_crontab_is_a_command_that_exists() {
+    let crontab = std::fs::read_to_string(root().join("crontab.example")).unwrap();
+    let lines = crontab
+        .lines()
+        .filter(|line| line.starts_with(|first: char| first.is_ascii_digit() || first == '*'));
+    let commands: Vec<Vec<String>> = lines.filter_map(words_of_console).collect();
+    assert!(commands.len() >= 4, "{commands:?}");
+    for command in commands {
+        assert!(parses(&command), "{command:?}");
+    }
+}
+
+#[test]
+fn every_command_of_the_compose_file_exists() {
+    let compose = std::fs::read_to_string(root().join("docker-compose.yml")).unwrap();
+    let lists = compose
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("command: ["));
+    let commands: Vec<Vec<String>> = lists
+        .map(|list| {
+            let words = list.trim_end_matches(']').split(',');
+            words
+                .map(|word| word.trim().trim_matches('"').to_owned())
+                .collect()
+        })
+        .collect();
+    let ours: Vec<_> = commands
+        .iter()
+        .filter(|command| !matches!(command[0].as_str(), "redis-server" | "memcached"))
+        .collect();
+    assert!(ours.len() >= 2, "{commands:?}");
+    for command in ours {
+        assert!(parses(command), "{command:?}");
+    }
+    let script = compose
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("console "));
+    let duties: Vec<Vec<String>> = script.filter_map(words_of_console).collect();
+    assert!(duties.len() >= 2, "{duties:?}");
+    for duty in duties {
+        assert!(parses(&duty), "{duty:?}");
+    }
+}
+
+#[test]
+fn a_line_with_a_command_that_is_gone_would_be_seen() {
+    assert!(parses(
+        &words_of_console("* * * * * cd /x && console sync:report >> log 2>&1").unwrap()
+    ));
+    assert!(!parses(
+        &words_of_console("* * * * * cd /x && console sync:all").unwrap()
+    ));
+}

@@ -1,0 +1,283 @@
+//! The house rules as tests: arrows between modules, sizes, opening comments, names, where SQL may stand, what no
+//! file may mention.
+//!
+//! Each rule is a function from a path and a text to faults, and is itself tested on a bad sample.
+
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+// Tests may stop at the first surprise.
+
+#[path = "tidy/arrows.rs"]
+mod arrows;
+#[path = "tidy/sources.rs"]
+mod sources;
+
+use std::path::Path;
+
+use sources::{code, expect_no_fault, indent, is_rust, is_source, root, texts, word};
+
+const FILE_LINES_MAX: usize = 500;
+const FUNCTION_LINES_MAX: usize = 70;
+
+fn too_long(_path: &str, text: &str) -> Vec<String> {
+    let lines = text.lines().count();
+    if lines > FILE_LINES_MAX {
+        vec![format!("{lines} lines; past {FILE_LINES_MAX} it is two things")]
+    } else {
+        Vec::new()
+    }
+}
+
+#[test]
+fn no_file_is_two_things() {
+    expect_no_fault(is_rust, too_long);
+    assert_eq!(too_long("src/a.rs", &"line\n".repeat(501)).len(), 1);
+}
+
+fn is_function(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let qualifiers = ["pub", "pub(super)", "pub(crate)", "async", "const"];
+    words.find(|word| !qualifiers.contains(word)) == Some("fn")
+}
+
+fn long_functions(path: &str, text: &str) -> Vec<String> {
+    let code = code(path, text);
+    let mut faults = Vec::new();
+    for (start, line) in code.iter().filter(|(_, line)| is_function(line)) {
+        let end = format!("{}}}", indent(line));
+        let last = code.iter().find(|(at, line)| at > start && *line == end);
+        let lines = last.map_or(1, |(last, _)| last - start + 1);
+        if lines > FUNCTION_LINES_MAX && !line.ends_with(';') {
+            faults.push(format!("line {start}: a function of {lines} lines"));
+        }
+    }
+    faults
+}
+
+#[test]
+fn no_function_is_two_things() {
+    expect_no_fault(is_source, long_functions);
+    let long = format!(
+        "impl A {{\n    pub async fn b() {{\n{}    }}\n}}\n",
+        "        c();\n".repeat(70)
+    );
+    assert_eq!(long_functions("src/a.rs", &long).len(), 1);
+    assert_eq!(
+        long_functions("src/a.rs", "fn a() {\n    b();\n}\n"),
+        Vec::<String>::new()
+    );
+}
+
+fn no_opening(_path: &str, text: &str) -> Vec<String> {
+    let opening = text.lines().take_while(|line| line.starts_with("//!")).count();
+    if opening < 2 {
+        vec!["must open with two or more lines of //! that say what it is and what it never does".to_owned()]
+    } else {
+        Vec::new()
+    }
+}
+
+#[test]
+fn every_file_says_first_what_it_is() {
+    expect_no_fault(is_source, no_opening);
+    assert_eq!(no_opening("src/a.rs", "//! A thing.\n\nuse b;\n").len(), 1);
+    assert_eq!(
+        no_opening("src/a.rs", "use b;\n//! Late.\n//! Too late.\n").len(),
+        1
+    );
+}
+
+fn ways_to_crash(path: &str, text: &str) -> Vec<String> {
+    let ways = [
+        ".unwrap()",
+        ".expect(",
+        "panic!(",
+        "unreachable!(",
+        "process::exit(",
+    ];
+    let lines = code(path, text).into_iter();
+    let crashing = lines.filter(|(_, line)| ways.iter().any(|way| line.contains(way)));
+    crashing
+        .map(|(at, line)| format!("line {at}: {}", line.trim()))
+        .collect()
+}
+
+#[test]
+fn nothing_crashes_on_purpose() {
+    expect_no_fault(is_source, ways_to_crash);
+    assert_eq!(ways_to_crash("src/a.rs", "let a = b.unwrap();\n").len(), 1);
+    let tested = "#[cfg(test)]\nmod tests {\n    fn a() {\n        b.unwrap();\n    }\n}\n";
+    assert_eq!(ways_to_crash("src/a.rs", tested), Vec::<String>::new());
+    assert_eq!(
+        ways_to_crash("src/a.rs", &format!("{tested}\nc.expect(\"d\");\n")).len(),
+        1
+    );
+}
+
+/// Names that say nothing about what is inside, wherever they stand in a name.
+const EMPTY_NOUNS: [&str; 6] = ["util", "utils", "helper", "helpers", "manager", "common"];
+
+/// Names that say nothing when a name begins with them.
+const EMPTY_STARTS: [&str; 4] = ["data", "info", "process", "handle"];
+
+fn is_empty_name(name: &str) -> bool {
+    let mut words = name.split('_');
+    let first = words.clone().next().unwrap_or_default();
+    EMPTY_STARTS.contains(&first) || words.any(|word| EMPTY_NOUNS.contains(&word))
+}
+
+fn empty_names(path: &str, text: &str) -> Vec<String> {
+    let stem = Path::new(path).file_stem().unwrap().to_string_lossy();
+    let mut faults = Vec::new();
+    if is_empty_name(&stem) {
+        faults.push("the file's name says nothing".to_owned());
+    }
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| is_function(line)) {
+        let name = line.split("fn ").nth(1).map(word).unwrap_or_default();
+        if is_empty_name(&name) {
+            faults.push(format!("line {}: the name {name} says nothing", index + 1));
+        }
+    }
+    faults
+}
+
+#[test]
+fn names_say_something() {
+    expect_no_fault(is_rust, empty_names);
+    assert_eq!(empty_names("src/utils.rs", "").len(), 1);
+    assert_eq!(
+        empty_names("src/a.rs", "    pub async fn handle_request(b: C) {").len(),
+        1
+    );
+    assert_eq!(empty_names("src/a.rs", "fn of_process() {"), Vec::<String>::new());
+}
+
+fn stray_sql(path: &str, text: &str) -> Vec<String> {
+    let verbs = [
+        "SELECT ",
+        "INSERT INTO ",
+        "\"UPDATE ",
+        "DELETE FROM ",
+        "CREATE TABLE ",
+    ];
+    let lines = code(path, text).into_iter();
+    let stray = lines.filter(|(_, line)| verbs.iter().any(|verb| line.contains(verb)));
+    stray
+        .map(|(at, line)| format!("line {at}: {}", line.trim()))
+        .collect()
+}
+
+#[test]
+fn sql_stands_in_sql_files() {
+    expect_no_fault(is_source, stray_sql);
+    assert_eq!(
+        stray_sql("src/store/a.rs", "run(\"SELECT id FROM message\")").len(),
+        1
+    );
+}
+
+/// Whether any of the sources takes that SQL file in.
+fn is_used(sql: &str, sources: &[(String, String)]) -> bool {
+    let from_root = format!("{sql}\"");
+    let name = Path::new(sql).file_name().unwrap().to_string_lossy().into_owned();
+    sources
+        .iter()
+        .any(|(_, text)| text.contains(&from_root) || text.contains(&format!("/{name}\"")))
+}
+
+#[test]
+fn every_sql_file_is_used() {
+    let sources = texts(is_source);
+    let unused: Vec<String> = texts(|path| path.starts_with("sql/") && path.ends_with(".sql"))
+        .into_iter()
+        .map(|(path, _)| path)
+        .filter(|path| !is_used(path, &sources))
+        .collect();
+    assert_eq!(unused, Vec::<String>::new());
+    assert!(!is_used(
+        "sql/sqlite/forgotten.sql",
+        &[("src/a.rs".to_owned(), "include_str!(\"b.sql\")".to_owned())]
+    ));
+}
+
+/// Parts of machine paths and registries' hosts, each in two pieces so that this file does not hold them.
+const UNWELCOME: [(&str, &str); 10] = [
+    ("/wo", "rk/"),
+    ("/fa", "rm/"),
+    ("/ro", "ot/"),
+    ("static.crates", ".io"),
+    ("index.crates", ".io"),
+    ("registry.npm", "js"),
+    ("pypi", ".org"),
+    ("python", "hosted"),
+    ("deb.debian", ".org"),
+    ("arti", "factory"),
+];
+
+fn unwelcome(_path: &str, text: &str) -> Vec<String> {
+    let found = UNWELCOME.iter().map(|(start, end)| format!("{start}{end}"));
+    found
+        .filter(|part| mentions(text, part))
+        .map(|part| format!("mentions {part}"))
+        .collect()
+}
+
+/// A path counts only where it begins: `/a/b/` is not in `x/a/b/`.
+fn mentions(text: &str, part: &str) -> bool {
+    text.match_indices(part).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        !part.starts_with('/')
+            || !before.is_some_and(|before| before.is_alphanumeric() || "._-".contains(before))
+    })
+}
+
+#[test]
+fn no_file_names_a_machine_path_or_a_registry() {
+    expect_no_fault(|path| path != "Cargo.lock", unwelcome);
+    let path = ["cd /wo", "rk/main"].concat();
+    assert_eq!(unwelcome("start.sh", &path).len(), 1);
+    assert_eq!(
+        unwelcome("a.md", "https://example.org/network/a"),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn the_pages_a_newcomer_looks_for_are_there() {
+    let missing: Vec<&str> = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+        "start.sh",
+        "crontab.example",
+        "docker-compose.yml",
+        "Dockerfile",
+        "console.example.toml",
+        ".ci/run",
+    ]
+    .into_iter()
+    .filter(|name| !root().join(name).exists())
+    .collect();
+    assert_eq!(missing, Vec::<&str>::new());
+}
+
+#[test]
+fn scripts_can_be_run() {
+    use std::os::unix::fs::PermissionsExt;
+    for script in ["start.sh", ".ci/run"] {
+        let mode = std::fs::metadata(root().join(script))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o111, 0o111, "{script} is not executable");
+    }
+}

@@ -1,0 +1,130 @@
+//! Which module may use which: the arrows of ARCHITECTURE.md, checked over every `crate::` path.
+
+use super::sources::{code, expect_no_fault, is_source, word};
+
+/// Modules that everybody may use.
+const FOR_ALL: [&str; 4] = ["error", "clock", "dice", "metrics"];
+
+/// What a module may use beside [`FOR_ALL`] and itself.
+fn may_use(module: &str) -> Option<&'static [&'static str]> {
+    Some(match module {
+        "main" | "lib" => &["cli", "commands", "config", "http", "flow", "gateway", "domain"],
+        "commands" => &[
+            "cli", "config", "http", "flow", "gateway", "store", "queue", "cache", "provider", "domain",
+        ],
+        "cli" => &["config", "domain"],
+        "http" => &[
+            "config", "flow", "gateway", "store", "queue", "cache", "provider", "domain",
+        ],
+        "flow" => &[
+            "config", "gateway", "store", "queue", "cache", "provider", "domain",
+        ],
+        "gateway" => &["config", "store", "queue", "cache", "provider", "domain"],
+        "config" => &["provider", "domain"],
+        "store" | "queue" | "cache" | "provider" => &["domain"],
+        "domain" | "error" | "clock" | "dice" | "metrics" => &[],
+        _ => return None,
+    })
+}
+
+/// The top-level module a source file belongs to.
+fn module(path: &str) -> &str {
+    let inside = path.strip_prefix("src/").unwrap_or(path);
+    inside.split(['/', '.']).next().unwrap_or(inside)
+}
+
+/// The top-level modules a piece of code names, as `crate::a::b` or `crate::{a, b::c}`.
+fn modules_named(code: &str) -> Vec<String> {
+    let mut named = Vec::new();
+    for root in ["crate::", "postrider::"] {
+        for (at, _) in code.match_indices(root) {
+            let before = code[..at].chars().next_back();
+            if before.is_some_and(|before| before.is_alphanumeric() || before == '_' || before == '$') {
+                continue;
+            }
+            let rest = &code[at + root.len()..];
+            match rest.strip_prefix('{') {
+                Some(group) => named.extend(heads_of_group(group)),
+                None => named.push(word(rest)),
+            }
+        }
+    }
+    named
+}
+
+/// The first words inside `{a, b::{c, d}, e}`, with the opening brace gone.
+fn heads_of_group(group: &str) -> Vec<String> {
+    let mut depth = 0;
+    let mut heads = vec![String::new()];
+    for letter in group.chars() {
+        match letter {
+            '}' if depth == 0 => break,
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => heads.push(String::new()),
+            _ => {}
+        }
+        if let Some(head) = heads.last_mut() {
+            head.push(letter);
+        }
+    }
+    let words = heads
+        .iter()
+        .map(|head| word(head.trim_start_matches([',', ' ', '\n'])));
+    words.filter(|word| !word.is_empty()).collect()
+}
+
+fn wrong_arrows(path: &str, text: &str) -> Vec<String> {
+    let from = module(path);
+    let Some(allowed) = may_use(from) else {
+        return vec![format!(
+            "the module {from} has no place among the arrows; give it one in tests/tidy.rs"
+        )];
+    };
+    let code: Vec<&str> = code(path, text).into_iter().map(|(_, line)| line).collect();
+    let wrong = modules_named(&code.join("\n"))
+        .into_iter()
+        .filter(|to| to != from && may_use(to).is_some())
+        .filter(|to| !allowed.contains(&to.as_str()))
+        .filter(|to| from == "domain" || !FOR_ALL.contains(&to.as_str()));
+    wrong.map(|to| format!("{from} must not use {to}")).collect()
+}
+
+#[test]
+fn arrows_point_one_way() {
+    expect_no_fault(is_source, wrong_arrows);
+}
+
+#[test]
+fn a_wrong_arrow_would_be_seen() {
+    for (path, text) in [
+        ("src/domain/message.rs", "use crate::store::Store;"),
+        ("src/domain/message.rs", "use crate::clock;"),
+        (
+            "src/store/sqlite.rs",
+            "use crate::{error::Result, queue::{self, Queue}};",
+        ),
+        ("src/queue/redis.rs", "let now = crate::cache::open();"),
+        ("src/flow/accept.rs", "use crate::http::problem;"),
+        (
+            "src/config/load.rs",
+            "use crate::{\n    error::Result,\n    gateway::Gateway,\n};",
+        ),
+        ("src/novelty.rs", ""),
+    ] {
+        assert_eq!(wrong_arrows(path, text).len(), 1, "{path}: {text}");
+    }
+    for (path, text) in [
+        (
+            "src/flow/accept.rs",
+            "use crate::{clock, gateway::Gateway};\nuse crate::domain::id::MessageId;",
+        ),
+        (
+            "src/domain/message.rs",
+            "// use crate::store;\n#[cfg(test)]\nmod tests {\n    use crate::clock;\n}",
+        ),
+        ("src/main.rs", "use postrider::commands;"),
+    ] {
+        assert_eq!(wrong_arrows(path, text), Vec::<String>::new(), "{path}");
+    }
+}
