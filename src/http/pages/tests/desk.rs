@@ -61,7 +61,14 @@ impl Store for Desk {
         self.there()?;
         let to = query.to.unwrap_or_default();
         let has = |message: &&Message| message.deliveries.iter().any(|delivery| delivery.address == to);
-        let messages: Vec<Message> = self.messages.lock().unwrap().iter().filter(has).cloned().collect();
+        let messages: Vec<Message> = self
+            .messages
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(has)
+            .cloned()
+            .collect();
         let next = messages.last().map(|message| message.number);
         Ok(Page { messages, next })
     }

@@ -70,7 +70,12 @@ impl World {
         };
         let gateway = Arc::new(Gateway::wire(config, edges, Vec::new()));
         let pages = routes().with_state(Arc::clone(&gateway));
-        Self { desk, shelf, gateway, pages }
+        Self {
+            desk,
+            shelf,
+            gateway,
+            pages,
+        }
     }
 
     async fn reporting() -> Self {
@@ -162,7 +167,11 @@ async fn without_the_store_the_last_known_report_is_shown() {
 async fn without_the_store_a_process_that_knows_nothing_says_so_in_words() {
     let world = World::reporting().await;
     world.store_goes_away();
-    for path in ["/", "/?search=09122222222", "/messages/07070707-0707-0707-0707-070707070707"] {
+    for path in [
+        "/",
+        "/?search=09122222222",
+        "/messages/07070707-0707-0707-0707-070707070707",
+    ] {
         let (status, page) = world.get(path).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
         assert!(page.contains("The store cannot be reached right now"), "{page}");
@@ -185,8 +194,14 @@ async fn a_number_is_found_in_any_spelling() {
     for typed in ["09122222222", "%2B98+912+222+2222", "00989122222222"] {
         let (status, page) = world.get(&format!("/?search={typed}")).await;
         assert_eq!(status, StatusCode::OK);
-        assert!(page.contains("/messages/07070707-0707-0707-0707-070707070707"), "{typed}: {page}");
-        assert!(page.contains("&#38;before=1\"") || page.contains("&amp;before=1\""), "{page}");
+        assert!(
+            page.contains("/messages/07070707-0707-0707-0707-070707070707"),
+            "{typed}: {page}"
+        );
+        assert!(
+            page.contains("&#38;before=1\"") || page.contains("&amp;before=1\""),
+            "{page}"
+        );
         assert!(page.contains("84,213"), "the report is there as well: {page}");
     }
 }
@@ -195,11 +210,28 @@ async fn a_number_is_found_in_any_spelling() {
 async fn a_search_for_anything_else_gets_a_sentence() {
     let world = World::reporting().await;
     let wrong = [
-        ("/?search=%3Cscript%3E", StatusCode::OK, "not a number we can read"),
+        (
+            "/?search=%3Cscript%3E",
+            StatusCode::OK,
+            "not a number we can read",
+        ),
         ("/?search=12", StatusCode::OK, "not a number we can read"),
-        ("/?search=09350000000", StatusCode::OK, "No message to this number is known"),
-        ("/?search=09350000000&before=x", StatusCode::OK, "No message to this number is known"),
-        ("/?search=%FF", StatusCode::BAD_REQUEST, "This address cannot be read"),
+        (
+            "/?search=09350000000",
+            StatusCode::OK,
+            "No message to this number is known",
+        ),
+        (
+            "/?search=09350000000&before=x",
+            StatusCode::OK,
+            "No message to this number is known",
+        ),
+        ("/?search=%FF", StatusCode::OK, "not a number we can read"),
+        (
+            "/?search=1&search=2",
+            StatusCode::BAD_REQUEST,
+            "This address cannot be read",
+        ),
         ("/messages/7", StatusCode::NOT_FOUND, "There is no such message"),
         ("/messages/%FF", StatusCode::NOT_FOUND, "There is no such message"),
         (
