@@ -64,7 +64,7 @@ impl Gateway {
     /// Opens every edge the configuration names. A queue or cache that is away is waited for later; a store
     /// that cannot be opened is an error.
     pub async fn open(config: Config) -> Result<Self> {
-        let store = store::open(&config.store_url)?;
+        let store = store::open(&config.store_url, store::LOCK_WAIT)?;
         let queue = queue::open(&config.queue_url, config.queue_window).await?;
         let cache = Sealed::new(cache::open(&config.cache_url)?, store.seal().await?);
         let adapters = build_all(&config)?;

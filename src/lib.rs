@@ -11,6 +11,7 @@ pub mod domain;
 pub mod error;
 pub mod flow;
 pub mod gateway;
+pub mod http;
 pub mod metrics;
 pub mod provider;
 pub mod queue;

@@ -3,6 +3,15 @@
 //! A verb that returns `Ok` has happened and is on disk; one that returns an error has not happened at all.
 //! All verbs take batches. No connection, row or SQL crosses this boundary.
 
+mod commits;
+mod migrate;
+mod sqlite;
+
+#[cfg(test)]
+mod contract;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,7 +24,55 @@ use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Pr
 use crate::domain::receipt::Receipt;
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
-use crate::error::Result;
+use crate::error::{Error, Result};
+
+pub use self::commits::CommitStats;
+
+/// How long a store waits for another process that holds its lock, unless the configuration says otherwise.
+pub const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// Opens the store a URL names and brings its schema up to date. Blocks while it does.
+pub fn open(url: &str, lock_wait: Duration) -> Result<Arc<dyn Store>> {
+    let store = sqlite::SqliteStore::open(file_of(url)?, lock_wait)?;
+    Ok(Arc::new(store))
+}
+
+/// Brings the schema of the store a URL names up to date; returns the names of what was applied.
+pub fn migrate(url: &str, lock_wait: Duration) -> Result<Vec<String>> {
+    sqlite::migrate(file_of(url)?, lock_wait)
+}
+
+/// The file a store's URL names.
+fn file_of(url: &str) -> Result<&Path> {
+    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        return Err(Error::usage(
+            "this version keeps its store in SQLite only: use sqlite:PATH as the store's URL",
+        ));
+    }
+    let path = url.strip_prefix("sqlite:").ok_or_else(|| {
+        Error::usage("the store's URL must begin with \"sqlite:\", for example sqlite:postrider.db")
+    })?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() || path.ends_with('/') || path.contains('\0') {
+        return Err(Error::usage(
+            "the store's URL names no file: write it as sqlite:PATH, for example sqlite:postrider.db",
+        ));
+    }
+    if path.starts_with(':') {
+        return Err(Error::usage(
+            "a store in memory would lose messages: name a file, for example sqlite:postrider.db",
+        ));
+    }
+    let path = Path::new(path);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => Err(Error::usage(format!(
+            "the store's folder {} does not exist: create it, or name another in the store's URL",
+            folder.display()
+        ))),
+        _ => Ok(path),
+    }
+}
 
 /// What every store can do. `contract.rs` decides what a store is.
 #[async_trait]
@@ -93,10 +150,15 @@ pub trait Store: Send + Sync {
     async fn seal(&self) -> Result<[u8; 32]>;
 
     /// Copies the whole store to a file while it is in use. Calls `progress` with pages done and pages in all.
-    async fn backup(&self, file: std::path::PathBuf, progress: Progress) -> Result<()>;
+    async fn backup(&self, file: PathBuf, progress: Progress) -> Result<()>;
 
     /// Whether the truth can be read and written now.
     async fn ping(&self) -> Result<()>;
+
+    /// What was committed so far, where the store groups commits itself.
+    fn commit_stats(&self) -> Option<&CommitStats> {
+        None
+    }
 }
 
 /// Told how far a long piece of work is: done, and in all.

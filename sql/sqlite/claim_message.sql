@@ -1,0 +1,1 @@
+SELECT id, body FROM messages WHERE number = ?1

@@ -1,0 +1,1 @@
+DELETE FROM attempts WHERE delivery BETWEEN ?1 AND ?2

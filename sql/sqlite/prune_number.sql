@@ -1,0 +1,1 @@
+UPDATE meta SET value = max(value, ?1) WHERE name = 'number_pruned'

@@ -1,0 +1,1 @@
+DELETE FROM receipts WHERE reference = ?1 AND provider IN ('', ?2)

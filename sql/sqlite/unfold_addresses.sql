@@ -1,0 +1,2 @@
+-- Without a condition SQLite drops the pages unread.
+DELETE FROM addresses

@@ -1,0 +1,85 @@
+//! Reads a request's body within its limits of length and time.
+//!
+//! Faces turn the trouble into their own envelope; the content is theirs to understand.
+
+use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+use super::problem::Problem;
+use crate::config::Limits;
+
+/// Why a body could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyTrouble {
+    /// It is longer than this many bytes.
+    TooLong(usize),
+    /// It took longer than this many seconds.
+    TooSlow(u64),
+    /// It ended before its end, or its chunks are broken.
+    Broken,
+}
+
+/// The whole body.
+pub(super) async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Result<Bytes, BodyTrouble> {
+    let longest = limits.body_bytes_max;
+    let announced = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|announced| announced > longest) {
+        return Err(BodyTrouble::TooLong(longest));
+    }
+    let whole = Limited::new(body, longest).collect();
+    match tokio::time::timeout(limits.body_timeout, whole).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyTrouble::TooLong(longest)),
+        Ok(Err(_)) => Err(BodyTrouble::Broken),
+        Err(_) => Err(BodyTrouble::TooSlow(limits.body_timeout.as_secs())),
+    }
+}
+
+/// What the client says its body is, in lower case without parameters; empty when it says nothing.
+pub(super) fn content_type(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.unwrap_or_default().split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}
+
+/// Whether that type is JSON, with or without a more special name before it.
+pub(super) fn is_json(content_type: &str) -> bool {
+    content_type == "application/json" || content_type.ends_with("+json")
+}
+
+/// The type of a form as browsers send it.
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+
+impl BodyTrouble {
+    /// The status on every face.
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// What is wrong, for a person.
+    pub(super) fn sentence(self) -> String {
+        match self {
+            Self::TooLong(longest) => format!("the request body is longer than {longest} bytes"),
+            Self::TooSlow(seconds) => format!("the request body did not arrive within {seconds} s"),
+            Self::Broken => "the request body ended too early or is broken".to_owned(),
+        }
+    }
+
+    /// As a problem document.
+    pub(super) fn problem(self) -> Problem {
+        let slug = match self {
+            Self::TooLong(_) => "body-too-long",
+            Self::TooSlow(_) => "body-too-slow",
+            Self::Broken => "body-broken",
+        };
+        Problem::new(self.status(), slug, "The request body could not be read", self.sentence())
+    }
+}

@@ -1,0 +1,227 @@
+//! One connection: its requests one after the other, and a watch over how long it takes its time.
+//!
+//! hyper's own time limit does not tell a slow head from a rest between two requests, so the watch stands here:
+//! a slow head is answered 408, a rest ends without a word. Requests in the faces' hands are not watched.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tower::Service;
+
+use super::listen::{AnswerBody, Guarded, stopped};
+use crate::clock;
+use crate::config::Limits;
+use crate::flow::work::Stop;
+
+/// The smallest buffer hyper works with, in bytes.
+const BUFFER_BYTES_MIN: usize = 8 * 1024;
+
+/// How long a client that is still sending may take to notice our answer and our end of the connection.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What a client hears whose head takes too long.
+const TOO_SLOW: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// What every connection needs.
+pub(super) struct Door {
+    /// The faces.
+    pub(super) router: Guarded,
+    /// What a client may ask of us.
+    pub(super) limits: Limits,
+}
+
+/// Serves a connection until it ends, grows too slow, or is told to stop.
+pub(super) async fn serve(door: Arc<Door>, stream: TcpStream, mut stop: Stop) {
+    let pace = Arc::new(Pace::new());
+    let watched = TokioIo::new(Watched {
+        stream,
+        pace: Arc::clone(&pace),
+    });
+    let service = service_fn(|request| answer(door.router.clone(), &pace, request));
+    let mut connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .max_header_size(door.limits.header_bytes_max)
+        .max_buf_size(door.limits.header_bytes_max.max(BUFFER_BYTES_MIN))
+        .serve_connection(watched, service);
+    let mut watch = std::pin::pin!(clock::pause(pace.left(&door.limits).unwrap_or_default()));
+    let mut stopping = false;
+    let ended = loop {
+        tokio::select! {
+            biased;
+            ended = &mut connection => break Ended::ByItself(ended.is_ok()),
+            () = &mut watch => match pace.left(&door.limits) {
+                Some(left) => watch.set(clock::pause(left)),
+                None => break Ended::TooSlow(pace.is_reading()),
+            },
+            () = stopped(&mut stop), if !stopping => {
+                stopping = true;
+                Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+    };
+    let mut stream = connection.into_parts().io.into_inner().stream;
+    if ended == Ended::TooSlow(true) {
+        // A client that does not read either gets nothing; what matters is that the connection ends.
+        let _ = stream.try_write(TOO_SLOW);
+    }
+    if !stopping {
+        linger(&mut stream).await;
+    }
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// By either side, well or with an error.
+    ByItself(bool),
+    /// By the watch, in the middle of a head or not.
+    TooSlow(bool),
+}
+
+async fn answer(
+    mut router: Guarded,
+    pace: &Pace,
+    request: Request<Incoming>,
+) -> Result<Response<AnswerBody>, Infallible> {
+    pace.set(Doing::Answering);
+    let asked = log::log_enabled!(log::Level::Debug)
+        .then(|| (request.method().clone(), request.uri().path().to_owned(), Instant::now()));
+    let answer = router.call(request.map(Body::new)).await;
+    if let (Some((method, path, began)), Ok(response)) = (asked, &answer) {
+        let (status, millis) = (response.status().as_u16(), began.elapsed().as_millis());
+        log::debug!("{method} {path} {status} {millis} ms");
+    }
+    pace.set(Doing::Resting);
+    answer
+}
+
+/// Reads what the client still sends after our last word, so that the answer is not lost in a reset.
+async fn linger(stream: &mut TcpStream) {
+    let _ = stream.shutdown().await;
+    let mut rest = [0_u8; 8 * 1024];
+    let drained = async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} };
+    let _ = tokio::time::timeout(LINGER, drained).await;
+}
+
+/// What a connection is doing, and since when.
+struct Pace {
+    began: Instant,
+    /// Milliseconds since `began`, times four, plus what it is doing.
+    doing: AtomicU64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    /// Nothing, between two requests.
+    Resting = 0,
+    /// A request's head comes in.
+    Reading = 1,
+    /// A face has the request.
+    Answering = 2,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            doing: AtomicU64::new(Doing::Resting as u64),
+        }
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX / 8)
+    }
+
+    fn set(&self, doing: Doing) {
+        self.doing.store(self.elapsed_ms() * 4 + doing as u64, Ordering::Relaxed);
+    }
+
+    fn is_reading(&self) -> bool {
+        self.doing.load(Ordering::Relaxed) % 4 == Doing::Reading as u64
+    }
+
+    /// The first bytes after a rest begin a head.
+    fn heard(&self) {
+        if self.doing.load(Ordering::Relaxed) % 4 == Doing::Resting as u64 {
+            self.set(Doing::Reading);
+        }
+    }
+
+    /// When to look again, at the latest; none when the time for what it is doing is used up.
+    fn left(&self, limits: &Limits) -> Option<Duration> {
+        let doing = self.doing.load(Ordering::Relaxed);
+        let spent = Duration::from_millis(self.elapsed_ms().saturating_sub(doing / 4));
+        let allowed = match doing % 4 {
+            0 => limits.idle_timeout,
+            1 => limits.header_timeout,
+            _ => return Some(limits.idle_timeout.min(limits.header_timeout)),
+        };
+        let left = allowed.checked_sub(spent).filter(|left| !left.is_zero())?;
+        Some(left.min(limits.header_timeout))
+    }
+}
+
+/// A stream that tells the pace when something was heard.
+struct Watched {
+    stream: TcpStream,
+    pace: Arc<Pace>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let filled = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > filled {
+            self.pace.heard();
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

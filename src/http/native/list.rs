@@ -1,0 +1,149 @@
+//! `GET /v1/messages?to=&state=&since=&cursor=&limit=`: messages, newest first, a page at a time.
+//!
+//! `to` is normalised as at the door. A cursor is opaque to clients and stays good while messages come in.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, Response, StatusCode};
+use axum::response::IntoResponse;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::DateTime;
+use serde::Serialize;
+
+use super::Answer;
+use super::wire::MessageView;
+use crate::config::Scope;
+use crate::domain::delivery::Standing;
+use crate::domain::recipient::{self, AddressKind};
+use crate::gateway::Gateway;
+use crate::http::auth;
+use crate::http::form;
+use crate::http::problem::{Problem, Violation};
+use crate::store::Query;
+
+/// How many messages a page has when the client does not say.
+const LIMIT_DEFAULT: usize = 50;
+
+/// A page and the way to the next one.
+#[derive(Serialize)]
+pub(super) struct PageView {
+    messages: Vec<MessageView>,
+    next: Option<String>,
+}
+
+/// Lists messages.
+pub(super) async fn list(
+    State(gateway): State<Arc<Gateway>>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Json<PageView>, Response<Body>> {
+    auth::caller(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
+    page(&gateway, &query.unwrap_or_default()).await.map_err(IntoResponse::into_response)
+}
+
+async fn page(gateway: &Gateway, query: &str) -> Answer<PageView> {
+    let wanted = read(gateway, query)
+        .map_err(|violations| Problem::invalid(StatusCode::BAD_REQUEST, &violations))?;
+    let found = gateway
+        .store
+        .search(wanted)
+        .await
+        .map_err(|error| Problem::failed(gateway, "list messages", &error))?;
+    let now = gateway.clock.now();
+    let listed = |message| MessageView::listed(message, now);
+    Ok(Json(PageView {
+        messages: found.messages.into_iter().map(listed).collect(),
+        next: found.next.map(cursor),
+    }))
+}
+
+/// The query in the store's words, or everything that is wrong with it.
+fn read(gateway: &Gateway, query: &str) -> Result<Query, Vec<Violation>> {
+    let pairs = form::pairs(query.as_bytes())
+        .map_err(|garbled| vec![Violation::new("query", garbled.to_string())])?;
+    let mut wanted = Query {
+        limit: LIMIT_DEFAULT.min(gateway.config.limits.page_limit_max),
+        ..Query::default()
+    };
+    let mut violations = Vec::new();
+    for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
+        if let Err(wrong) = set(gateway, &mut wanted, &name, &value) {
+            violations.push(Violation::new(name, wrong));
+        }
+    }
+    if violations.is_empty() {
+        Ok(wanted)
+    } else {
+        Err(violations)
+    }
+}
+
+fn set(gateway: &Gateway, wanted: &mut Query, name: &str, value: &str) -> Result<(), Cow<'static, str>> {
+    let longest = gateway.config.limits.page_limit_max;
+    match name {
+        "to" => {
+            let address = normalised(gateway, value);
+            wanted.to = Some(address.ok_or("must be an address on a configured channel")?);
+        }
+        "state" => {
+            let state = Standing::from_word(value);
+            wanted.state = Some(state.ok_or("must be waiting, sent, delivered or failed")?);
+        }
+        "since" => {
+            let since = DateTime::parse_from_rfc3339(value);
+            let since = since.map_err(|_| "must be a time such as \"2030-01-31T08:30:00Z\"")?;
+            wanted.since = Some(since.to_utc());
+        }
+        "cursor" => {
+            let before = number(value).ok_or("must be the \"next\" of the page before, unchanged")?;
+            wanted.before = Some(before);
+        }
+        "limit" => {
+            let limit = value.parse().ok().filter(|limit| (1..=longest).contains(limit));
+            wanted.limit = limit.ok_or_else(|| format!("must be a number from 1 to {longest}"))?;
+        }
+        _ => return Err("there is no such parameter; known are to, state, since, cursor, limit".into()),
+    }
+    Ok(())
+}
+
+/// The address in the form it is kept in: as a telephone number where a channel takes those and it is one.
+fn normalised(gateway: &Gateway, typed: &str) -> Option<String> {
+    // In a query `+98…` arrives with a blank where the plus was; no address begins with one.
+    let typed = typed.strip_prefix(' ').map_or(Cow::Borrowed(typed), |rest| Cow::Owned(format!("+{rest}")));
+    let kinds = [AddressKind::Phone, AddressKind::Email, AddressKind::Opaque];
+    let channels = &gateway.config.channels;
+    kinds
+        .into_iter()
+        .filter(|kind| channels.iter().any(|channel| channel.address == *kind))
+        .find_map(|kind| recipient::read(kind, &typed, &gateway.config.phone).ok())
+}
+
+fn cursor(before: i64) -> String {
+    URL_SAFE_NO_PAD.encode(before.to_be_bytes())
+}
+
+fn number(cursor: &str) -> Option<i64> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    bytes.try_into().ok().map(i64::from_be_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_back() {
+        for before in [1, 77, i64::MAX] {
+            assert_eq!(number(&cursor(before)), Some(before));
+        }
+        for garbage in ["", "x", "AAAA", "!!!!!!!!!!!"] {
+            assert_eq!(number(garbage), None, "{garbage}");
+        }
+    }
+}

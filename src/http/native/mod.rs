@@ -1,0 +1,73 @@
+//! The native face, `/v1/…`: JSON in and out, problem documents for errors, idempotency keys, cursors.
+//!
+//! One file per thing a client can ask for. Answers are built from domain types here, never stored or cached.
+
+mod list;
+mod messages;
+mod providers;
+mod receipts;
+mod report;
+mod submission;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, Request};
+use axum::routing::{any, get, post};
+use tower::ServiceBuilder;
+use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+
+use super::problem;
+use crate::domain::id::MessageId;
+use crate::gateway::Gateway;
+
+/// The header that ties an answer to a line in the log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Where everything of this face is.
+pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
+    let ids = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::new(REQUEST_ID, Ids(Arc::clone(gateway))))
+        .layer(PropagateRequestIdLayer::new(REQUEST_ID));
+    Router::new()
+        .route("/v1/messages", post(messages::submit).get(list::list))
+        .route("/v1/messages/{id}", get(messages::show).delete(messages::cancel))
+        .route("/v1/receipts/{provider}", post(receipts::take).get(receipts::take))
+        .route("/v1/providers", get(providers::list))
+        .route("/v1/report", get(report::show))
+        .route("/v1/{*rest}", any(problem::unknown_path))
+        .method_not_allowed_fallback(problem::wrong_method)
+        .layer(ids)
+}
+
+/// Makes request ids in the same way as message ids: they sort by time.
+#[derive(Clone)]
+struct Ids(Arc<Gateway>);
+
+impl MakeRequestId for Ids {
+    fn make_request_id<B>(&mut self, _request: &Request<B>) -> Option<RequestId> {
+        let id = MessageId::new(self.0.clock.now(), self.0.dice.bytes());
+        HeaderValue::from_str(&id.to_string()).ok().map(RequestId::new)
+    }
+}
+
+/// An answer in JSON.
+type Answer<T> = Result<Json<T>, problem::Problem>;
+
+/// One part of a path, decoded.
+struct Segment(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = problem::Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        let Path(segment) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| problem::Problem::missing("this path is not UTF-8, so it leads nowhere"))?;
+        Ok(Self(segment))
+    }
+}

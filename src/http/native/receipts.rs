@@ -1,0 +1,93 @@
+//! `POST /v1/receipts/{provider}`: a provider's later word, in the provider's own format.
+//!
+//! Needs no API key: the adapter checks that it is its provider who calls. Some providers call with GET.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Request, StatusCode};
+use serde::Serialize;
+
+use super::{Answer, Segment};
+use crate::domain::channel::Name;
+use crate::flow::settle;
+use crate::gateway::Gateway;
+use crate::http::body::{self, BodyTrouble};
+use crate::http::problem::Problem;
+use crate::provider::{Call, Refusal};
+
+/// How many receipts were taken.
+#[derive(Serialize)]
+pub(super) struct Received {
+    received: usize,
+}
+
+/// Takes the receipts of one call.
+pub(super) async fn take(
+    State(gateway): State<Arc<Gateway>>,
+    Segment(provider): Segment,
+    request: Request<Body>,
+) -> Answer<Received> {
+    let unknown = || Problem::missing(format!("there is no provider \"{provider}\""));
+    let name: Name = provider.parse().map_err(|_| unknown())?;
+    let lane = gateway.lane(&name).ok_or_else(unknown)?;
+    let (head, content) = request.into_parts();
+    let content = body::read(&head.headers, content, &gateway.config.limits)
+        .await
+        .map_err(BodyTrouble::problem)?;
+    let call = call(&gateway, &head, content.to_vec());
+    let receipts = lane.provider.receipts(&call).map_err(|refusal| turned_away(&name, refusal))?;
+    let received = receipts.len();
+    if received > 0 {
+        settle::settle(&gateway, Some(&name), receipts)
+            .await
+            .map_err(|error| Problem::failed(&gateway, "keep the receipts", &error))?;
+    }
+    Ok(Json(Received { received }))
+}
+
+fn call(gateway: &Gateway, head: &Parts, content: Vec<u8>) -> Call {
+    let path_and_query = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    Call {
+        method: head.method.to_string(),
+        url: format!("{}{path_and_query}", gateway.config.public_url),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: readable(&head.headers),
+        body: content,
+        heard_at: gateway.clock.now(),
+    }
+}
+
+/// The headers that are text; of several with one name the first.
+fn readable(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let text = |name: &axum::http::HeaderName| headers.get(name)?.to_str().ok();
+    headers
+        .keys()
+        .filter_map(|name| Some((name.as_str().to_owned(), text(name)?.to_owned())))
+        .collect()
+}
+
+fn turned_away(provider: &Name, refusal: Refusal) -> Problem {
+    match refusal {
+        Refusal::Forged => {
+            log::warn!("a receipt that claims to be from {provider} has no valid signature");
+            Problem::new(
+                StatusCode::FORBIDDEN,
+                "forged-receipt",
+                "The receipt is not signed as it should be",
+                "the signature or secret is missing or wrong; compare it with the provider's configuration",
+            )
+        }
+        Refusal::Unreadable(detail) => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "unreadable-receipt",
+            "The receipt cannot be read",
+            detail,
+        ),
+        Refusal::NotExpected => Problem::missing(format!("{provider} is not expected to send receipts")),
+    }
+}

@@ -1,0 +1,216 @@
+//! Reads `POST /v1/messages`: a JSON object becomes a request, or a list of everything that is wrong with it.
+//!
+//! Each field is looked at even when another one is wrong, so that a client's developer fixes all at once.
+//! Addresses are judged by `flow/accept`.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta};
+use serde_json::{Map, Value};
+
+use crate::clock::Timestamp;
+use crate::config::read_duration;
+use crate::domain::message::Priority;
+use crate::flow::accept::Request;
+use crate::http::problem::Violation;
+use crate::http::refusal;
+use crate::gateway::Gateway;
+
+/// What the object may hold.
+const FIELDS: [&str; 8] =
+    ["to", "channels", "body", "user_id", "send_at", "expires_at", "ttl", "priority"];
+
+/// The longest name of a person, in characters.
+const USER_CHARS_MAX: usize = 255;
+
+/// The request the object asks for, without its idempotency key.
+pub(super) fn read(gateway: &Gateway, object: &Map<String, Value>) -> Result<Request, Vec<Violation>> {
+    let mut fields = Reader {
+        object,
+        violations: Vec::new(),
+    };
+    fields.refuse_unknown();
+    let send_at = fields.moment("send_at");
+    let request = Request {
+        to: fields.addresses(gateway),
+        body: fields.body(gateway),
+        user: fields.user(),
+        priority: fields.priority(),
+        expires_at: fields.expiry(send_at.unwrap_or_else(|| gateway.clock.now())),
+        send_at,
+        key: None,
+    };
+    if fields.violations.is_empty() {
+        Ok(request)
+    } else {
+        Err(fields.violations)
+    }
+}
+
+struct Reader<'a> {
+    object: &'a Map<String, Value>,
+    violations: Vec<Violation>,
+}
+
+impl<'a> Reader<'a> {
+    /// A field that is there and not null.
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        self.object.get(name).filter(|value| !value.is_null())
+    }
+
+    fn wrong(&mut self, field: impl Into<String>, detail: impl Into<String>) {
+        self.violations.push(Violation::new(field, detail));
+    }
+
+    fn refuse_unknown(&mut self) {
+        let unknown = self.object.keys().filter(|name| !FIELDS.contains(&name.as_str()));
+        for name in unknown {
+            let known = FIELDS.join(", ");
+            self.violations.push(Violation::new(name, format!("there is no such field; known are {known}")));
+        }
+    }
+
+    fn body(&mut self, gateway: &Gateway) -> String {
+        let longest = gateway.config.limits.message_chars_max;
+        match self.get("body") {
+            Some(Value::String(text)) if text.is_empty() => self.wrong("body", "must not be empty"),
+            Some(Value::String(text)) if text.chars().count() > longest => {
+                self.wrong("body", format!("must not be longer than {longest} characters"));
+            }
+            Some(Value::String(text)) if text.contains('\0') => {
+                self.wrong("body", "must not contain the character NUL");
+            }
+            Some(Value::String(text)) => return text.clone(),
+            Some(_) => self.wrong("body", "must be a text"),
+            None => self.wrong("body", "is missing"),
+        }
+        String::new()
+    }
+
+    fn user(&mut self) -> Option<String> {
+        match self.get("user_id")? {
+            Value::String(user) if (1..=USER_CHARS_MAX).contains(&user.chars().count()) => {
+                return Some(user.clone());
+            }
+            _ => self.wrong("user_id", "must be a text of 1 to 255 characters"),
+        }
+        None
+    }
+
+    fn priority(&mut self) -> Option<Priority> {
+        match self.get("priority")?.as_str() {
+            Some("high") => return Some(Priority::High),
+            Some("normal") => return Some(Priority::Normal),
+            _ => self.wrong("priority", "must be \"high\" or \"normal\""),
+        }
+        None
+    }
+
+    fn moment(&mut self, name: &str) -> Option<Timestamp> {
+        let text = self.get(name)?.as_str().unwrap_or_default();
+        match DateTime::parse_from_rfc3339(text) {
+            Ok(moment) => Some(moment.to_utc()),
+            Err(_) => {
+                self.wrong(name, "must be a time such as \"2030-01-31T08:30:00Z\"");
+                None
+            }
+        }
+    }
+
+    /// `expires_at`, or `ttl` counted from when it may be sent.
+    fn expiry(&mut self, start: Timestamp) -> Option<Timestamp> {
+        let expires_at = self.moment("expires_at");
+        let Some(ttl) = self.get("ttl") else {
+            return expires_at;
+        };
+        if self.get("expires_at").is_some() {
+            self.wrong("ttl", "must not stand beside expires_at; use one of them");
+            return None;
+        }
+        let end = time_to_live(ttl).and_then(|ttl| start.checked_add_signed(TimeDelta::from_std(ttl).ok()?));
+        if end.is_none() {
+            self.wrong("ttl", "must be a number of seconds or a duration such as \"10m\"");
+        }
+        end
+    }
+
+    /// Channel and address for each delivery.
+    fn addresses(&mut self, gateway: &Gateway) -> Vec<(String, String)> {
+        let channels = self.channels(gateway);
+        match self.get("to") {
+            Some(Value::String(address)) => {
+                let channels = channels.unwrap_or_else(|| vec![refusal::default_channel(gateway).to_owned()]);
+                channels.into_iter().map(|channel| (channel, address.clone())).collect()
+            }
+            Some(Value::Object(contacts)) if !contacts.is_empty() => {
+                let channels = channels.unwrap_or_else(|| contacts.keys().cloned().collect());
+                self.contacts(gateway, contacts, channels)
+            }
+            Some(_) => {
+                self.wrong("to", "must be an address or an object such as {\"sms\": \"+98…\"}");
+                Vec::new()
+            }
+            None => {
+                self.wrong("to", "is missing");
+                Vec::new()
+            }
+        }
+    }
+
+    fn contacts(
+        &mut self,
+        gateway: &Gateway,
+        contacts: &Map<String, Value>,
+        channels: Vec<String>,
+    ) -> Vec<(String, String)> {
+        let mut addresses = Vec::with_capacity(channels.len());
+        for channel in channels {
+            match contacts.get(&channel) {
+                Some(Value::String(address)) if gateway.route(&channel).is_some() => {
+                    addresses.push((channel, address.clone()));
+                }
+                Some(Value::String(_)) => self.wrong(format!("to.{channel}"), no_channel(gateway)),
+                Some(_) => self.wrong(format!("to.{channel}"), "must be a text"),
+                None => self.wrong(format!("to.{channel}"), "is missing, but channels names it"),
+            }
+        }
+        addresses
+    }
+
+    /// The channels named, each once; none when the field is not there.
+    fn channels(&mut self, gateway: &Gateway) -> Option<Vec<String>> {
+        let Some(listed) = self.get("channels")?.as_array().filter(|listed| !listed.is_empty()) else {
+            self.wrong("channels", no_channel(gateway));
+            return None;
+        };
+        let mut channels = Vec::with_capacity(listed.len());
+        for (place, channel) in listed.iter().enumerate() {
+            match channel.as_str() {
+                Some(name) if gateway.route(name).is_none() => {
+                    self.wrong(format!("channels.{place}"), no_channel(gateway));
+                }
+                Some(name) if channels.iter().any(|other| other == name) => {
+                    self.wrong(format!("channels.{place}"), "names a channel that stands before it already");
+                }
+                Some(name) => channels.push(name.to_owned()),
+                None => self.wrong(format!("channels.{place}"), "must be a text"),
+            }
+        }
+        Some(channels)
+    }
+}
+
+fn time_to_live(ttl: &Value) -> Option<Duration> {
+    let duration = match ttl {
+        Value::Number(seconds) => Duration::from_secs(seconds.as_u64()?),
+        Value::String(text) => read_duration(text).ok()?,
+        _ => return None,
+    };
+    (!duration.is_zero()).then_some(duration)
+}
+
+fn no_channel(gateway: &Gateway) -> String {
+    let names: Vec<&str> =
+        gateway.config.channels.iter().map(|channel| channel.name.as_str()).collect();
+    format!("must name channels that are configured: {}", names.join(", "))
+}

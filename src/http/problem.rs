@@ -1,0 +1,183 @@
+//! Errors as problem documents (RFC 9457): what is wrong, where, and what to do about it.
+//!
+//! `type` is a relative reference that names the kind of problem. Never shows SQL, a provider's words or
+//! anything else from inside: of an [`Error`] it says only which act failed.
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, Request, Response, StatusCode};
+use axum::response::IntoResponse;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Kind};
+use crate::gateway::Gateway;
+
+/// After how many seconds a client may ask again when the truth is away.
+pub(super) const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("2");
+
+/// A problem document on its way out.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    slug: &'static str,
+    title: &'static str,
+    detail: String,
+    extensions: Map<String, Value>,
+}
+
+/// One thing that is wrong with a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// Where: a field or parameter, with dots between levels.
+    pub field: String,
+    /// What is wrong there and what would be right.
+    pub detail: String,
+}
+
+impl Violation {
+    /// What is wrong at that place.
+    pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            field: field.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
+impl Problem {
+    /// A problem of the kind `/problems/{slug}`.
+    pub fn new(
+        status: StatusCode,
+        slug: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            status,
+            slug,
+            title,
+            detail: detail.into(),
+            extensions: Map::new(),
+        }
+    }
+
+    /// What was asked for does not exist.
+    pub fn missing(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
+    /// Everything that is wrong with a request's fields, all at once.
+    pub fn invalid(status: StatusCode, violations: &[Violation]) -> Self {
+        let sentences: Vec<String> = violations
+            .iter()
+            .map(|violation| format!("{}: {}", violation.field, violation.detail))
+            .collect();
+        let listed = serde_json::to_value(violations).unwrap_or_default();
+        Self::new(status, "invalid", "The request is not valid", sentences.join("; "))
+            .with("violations", listed)
+    }
+
+    /// A failure below: logged here with its whole chain, told with its act only.
+    pub fn failed(gateway: &Gateway, act: &str, error: &Error) -> Self {
+        gateway.metrics.store_errors.inc();
+        log::error!("cannot {act}: {}", error.chain());
+        Self::of_kind(error.kind(), act)
+    }
+
+    /// The problem of a failure that was logged already.
+    pub fn of_kind(kind: Kind, act: &str) -> Self {
+        match kind {
+            Kind::Missing => Self::missing(format!("cannot {act}: it does not exist")),
+            Kind::Conflict => Self::new(
+                StatusCode::CONFLICT,
+                "conflict",
+                "It is in a state that forbids this",
+                format!("cannot {act} in the state it is in"),
+            ),
+            Kind::Unavailable => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The store is out of reach",
+                format!("cannot {act} now; nothing was changed, try again in a moment"),
+            ),
+            Kind::Usage | Kind::Internal => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Something broke inside",
+                format!("cannot {act}; the operator finds the reason in the log"),
+            ),
+        }
+    }
+
+    /// Adds a member beside the standard ones.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.extensions.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(flatten)]
+    extensions: &'a Map<String, Value>,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        let document = Document {
+            r#type: format!("/problems/{}", self.slug),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            extensions: &self.extensions,
+        };
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, RETRY_SECONDS);
+        }
+        response
+    }
+}
+
+/// The answer for a path that leads nowhere.
+pub(super) async fn unknown_path(request: Request<Body>) -> Problem {
+    Problem::missing(format!(
+        "there is nothing at {}; the ways in are /sms/send, /messages, /v1/messages and the report at /",
+        request.uri().path()
+    ))
+}
+
+/// The answer for a method a path does not take; axum adds which it does.
+pub(super) async fn wrong_method(request: Request<Body>) -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "wrong-method",
+        "This path does not take that method",
+        format!(
+            "{} does not take {}; the Allow header says what it takes",
+            request.uri().path(),
+            request.method()
+        ),
+    )
+}
+
+/// The answer when a face of ours panics: that request is lost, its connection is not.
+pub(super) fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
+    let words = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no words");
+    log::error!("a request ended in a panic: {words}");
+    Problem::of_kind(Kind::Internal, "answer this request").into_response()
+}

@@ -1,0 +1,282 @@
+//! The texting face: `POST /messages`, and `POST /messages/delivery_status` for its providers.
+//!
+//! The HTTP status is 200 and the outcome is in `status`, except where the request cannot be taken at all (401,
+//! 403, 405, 408, 413, 503). Errors are sentences for people; nothing from inside is ever in them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Request, Response, StatusCode};
+use axum::routing::post;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::problem::RETRY_SECONDS;
+use super::{auth, body, form, refusal};
+use crate::config::Scope;
+use crate::domain::receipt::{Receipt, Verdict};
+use crate::flow::accept::{self, Accepted, Refused};
+use crate::flow::settle;
+use crate::gateway::Gateway;
+use crate::store::Settled;
+
+/// The longest reference a provider may give a message, in characters.
+const REFERENCE_CHARS_MAX: usize = 255;
+
+/// An answer that is not a success.
+type Refusal = Box<Response<Body>>;
+
+/// Where the face is.
+pub(super) fn routes() -> Router<Arc<Gateway>> {
+    Router::new()
+        .route("/messages", post(send))
+        .route("/messages/delivery_status", post(delivery_status))
+        .method_not_allowed_fallback(wrong_method)
+}
+
+/// The answer for a method the face does not take; axum adds which it does.
+async fn wrong_method() -> Response<Body> {
+    refuse(StatusCode::METHOD_NOT_ALLOWED, "Use POST here")
+}
+
+/// Takes one message in.
+async fn send(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
+    match taken(&gateway, request).await {
+        Ok(accepted) => {
+            let envelope = Taken {
+                status: "ok",
+                message_id: accepted.id.to_string(),
+            };
+            let mut response = answer(StatusCode::OK, &envelope);
+            refusal::mark_replayed(response.headers_mut(), accepted.replayed);
+            response
+        }
+        Err(response) => *response,
+    }
+}
+
+async fn taken(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Refusal> {
+    let (head, content) = request.into_parts();
+    let caller = auth::caller(gateway, &head.headers, Scope::Send).map_err(|denied| {
+        let sentence = capitalised(&denied.sentence());
+        Box::new(denied.challenge(refuse(denied.status(), &sentence)))
+    })?;
+    let fields = Fields::read(gateway, &head, content).await?;
+    let number = fields.number("phone_number")?;
+    let text = fields.text("message_body")?;
+    if number.trim().is_empty() {
+        return Err(sorry("There must be a phone_number"));
+    }
+    if text.is_empty() {
+        return Err(sorry("There must be a message_body"));
+    }
+    let key = refusal::request_key(&head.headers, "texting", caller, || format!("{number}\0{text}"))
+        .map_err(|sentence| sorry(&capitalised(sentence)))?;
+    let request = accept::Request {
+        to: vec![(refusal::default_channel(gateway).to_owned(), number)],
+        body: text,
+        key,
+        ..accept::Request::default()
+    };
+    accept::accept(gateway, request).await.map_err(|refused| refused_envelope(&refused))
+}
+
+/// Takes a provider's later word in.
+async fn delivery_status(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
+    settled(&gateway, request).await.unwrap_or_else(|response| *response)
+}
+
+async fn settled(gateway: &Gateway, request: Request<Body>) -> Result<Response<Body>, Refusal> {
+    let (head, content) = request.into_parts();
+    let fields = Fields::read(gateway, &head, content).await?;
+    let verdict = verdict(&fields.text("status")?).ok_or_else(|| sorry("Invalid status"))?;
+    let reference = fields.text("message_id")?;
+    let fits = (1..=REFERENCE_CHARS_MAX).contains(&reference.chars().count());
+    if !fits || reference.contains('\0') {
+        return Err(sorry("There must be a message_id of at most 255 characters"));
+    }
+    let receipt = Receipt {
+        reference,
+        verdict,
+        at: gateway.clock.now(),
+    };
+    let settled = settle::settle(gateway, None, vec![receipt]).await.map_err(|error| {
+        gateway.metrics.store_errors.inc();
+        log::error!("cannot settle: {}", error.chain());
+        Box::new(refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The status cannot be stored now; send it again in a moment",
+        ))
+    })?;
+    match settled.into_iter().next() {
+        Some(Settled::Applied(settlement)) => {
+            let envelope = Heard {
+                status: "ok",
+                message: Said {
+                    phone_number: &settlement.spelling,
+                    body: &settlement.body,
+                },
+            };
+            Ok(answer(StatusCode::OK, &envelope))
+        }
+        Some(Settled::Unchanged(_)) => Err(sorry("This message is finished already; nothing was changed")),
+        Some(Settled::Kept) | None => {
+            Err(sorry("This message is not known yet; its status is kept until it is"))
+        }
+    }
+}
+
+/// The three words of the callback.
+fn verdict(status: &str) -> Option<Verdict> {
+    let reason = || format!("the provider reports \"{status}\"");
+    match status {
+        "delivered" => Some(Verdict::Delivered),
+        "failed" => Some(Verdict::Bounced { reason: reason() }),
+        "invalid" => Some(Verdict::Invalid { reason: reason() }),
+        _ => None,
+    }
+}
+
+/// The fields of a request, however they came.
+enum Fields {
+    /// As a JSON object.
+    Json(serde_json::Map<String, Value>),
+    /// As a form or a query.
+    Form(Vec<u8>),
+}
+
+impl Fields {
+    async fn read(gateway: &Gateway, head: &Parts, content: Body) -> Result<Self, Refusal> {
+        let kind = body::content_type(&head.headers);
+        let content = body::read(&head.headers, content, &gateway.config.limits).await.map_err(|trouble| {
+            let status = match trouble {
+                body::BodyTrouble::Broken => StatusCode::OK,
+                body::BodyTrouble::TooLong(_) | body::BodyTrouble::TooSlow(_) => trouble.status(),
+            };
+            Box::new(refuse(status, &capitalised(&trouble.sentence())))
+        })?;
+        let looks_like_json = content.trim_ascii_start().starts_with(b"{");
+        if content.is_empty() {
+            Ok(Self::Form(head.uri.query().unwrap_or_default().as_bytes().to_vec()))
+        } else if body::is_json(&kind) || (kind.is_empty() && looks_like_json) {
+            serde_json::from_slice(&content)
+                .map(Self::Json)
+                .map_err(|_| sorry("The body is not a JSON object in UTF-8"))
+        } else if kind.is_empty() || kind == body::FORM {
+            Ok(Self::Form(content.to_vec()))
+        } else {
+            Err(sorry(&format!(
+                "This content type cannot be read; send application/json or {}",
+                body::FORM
+            )))
+        }
+    }
+
+    /// A field's text, or an empty one when there is no such field.
+    fn text(&self, name: &str) -> Result<String, Refusal> {
+        match self {
+            Self::Json(object) => match object.get(name) {
+                None | Some(Value::Null) => Ok(String::new()),
+                Some(Value::String(text)) => Ok(text.clone()),
+                Some(_) => Err(sorry(&format!("The field {name} must be a text"))),
+            },
+            Self::Form(encoded) => form::field(encoded, name)
+                .map(std::borrow::Cow::into_owned)
+                .map_err(|garbled| unreadable(name, garbled)),
+        }
+    }
+
+    /// A telephone number's digits, also where they were written as a number.
+    fn number(&self, name: &str) -> Result<String, Refusal> {
+        match self {
+            Self::Json(object) => match object.get(name) {
+                Some(Value::Number(number)) if number.is_u64() => Ok(number.to_string()),
+                _ => self.text(name),
+            },
+            Self::Form(encoded) => form::number(encoded, name)
+                .map(std::borrow::Cow::into_owned)
+                .map_err(|garbled| unreadable(name, garbled)),
+        }
+    }
+}
+
+fn unreadable(name: &str, garbled: form::Garbled) -> Refusal {
+    sorry(&format!("The field {name} cannot be read: {garbled}"))
+}
+
+fn refused_envelope(refused: &Refused) -> Refusal {
+    match refused {
+        Refused::Suppressed => sorry("Phone number is inactive"),
+        Refused::NoRecipient | Refused::BadAddress { .. } => {
+            sorry(&format!("Phone number is not valid: {}", refusal::sentence(refused)))
+        }
+        Refused::Store(_) | Refused::UnknownChannel(_) => Box::new(refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &capitalised(&refusal::sentence(refused)),
+        )),
+        Refused::EmptyBody
+        | Refused::UnsendableBody
+        | Refused::LongBody(_)
+        | Refused::ExpiresTooEarly
+        | Refused::KeyReused => sorry(&capitalised(&refusal::sentence(refused))),
+    }
+}
+
+fn capitalised(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}
+
+fn sorry(sentence: &str) -> Refusal {
+    Box::new(refuse(StatusCode::OK, sentence))
+}
+
+fn refuse(status: StatusCode, sentence: &str) -> Response<Body> {
+    let envelope = Sorry {
+        status: "error",
+        message: sentence,
+    };
+    answer(status, &envelope)
+}
+
+#[derive(Serialize)]
+struct Taken {
+    status: &'static str,
+    message_id: String,
+}
+
+#[derive(Serialize)]
+struct Heard<'a> {
+    status: &'static str,
+    message: Said<'a>,
+}
+
+#[derive(Serialize)]
+struct Said<'a> {
+    phone_number: &'a str,
+    body: &'a str,
+}
+
+#[derive(Serialize)]
+struct Sorry<'a> {
+    status: &'static str,
+    message: &'a str,
+}
+
+fn answer(status: StatusCode, envelope: &impl Serialize) -> Response<Body> {
+    let mut response = Response::new(Body::from(serde_json::to_vec(envelope).unwrap_or_default()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(RETRY_AFTER, RETRY_SECONDS);
+    }
+    response
+}

@@ -1,0 +1,215 @@
+//! Promises about taking messages in.
+
+use std::sync::Arc;
+
+use super::world::*;
+use crate::domain::delivery::{Failure, State};
+use crate::domain::id::DeliveryId;
+use crate::domain::message::{Acceptance, Delivery, Message};
+use crate::domain::recipient::{Recipient, Standing};
+use crate::store::{Query, Store};
+
+type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
+
+pub async fn a_message_is_found_as_it_was_accepted(open: Open<'_>) {
+    let store = open();
+    let mut new = text(1);
+    new.user = Some("5689c3cf".to_owned());
+    new.body = "nul \0 and \u{202E}".to_owned();
+    new.deliveries.push(leg("email", "a@example.org"));
+    let first = accepted(&*store, new.clone()).await;
+    let expected = |place: usize| Delivery {
+        id: DeliveryId::of(first.message_number(), place),
+        channel: new.deliveries[place].channel.clone(),
+        address: new.deliveries[place].address.clone(),
+        spelling: new.deliveries[place].spelling.clone(),
+        parts: 2,
+        state: State::Waiting {
+            due_at: at(0),
+            reason: None,
+        },
+        round: 0,
+        tries: 0,
+        provider: None,
+        reference: None,
+        expires_at: at(86_400),
+        opened_at: None,
+        attempts: vec![],
+    };
+    let found = message(&*store, 1).await;
+    let whole = Message {
+        id: id(1),
+        number: first.message_number(),
+        body: new.body.clone(),
+        user: new.user.clone(),
+        created_at: at(0),
+        deliveries: vec![expected(0), expected(1)],
+    };
+    assert_eq!(found, whole);
+    assert_eq!(store.find(id(2)).await.unwrap(), None);
+}
+
+pub async fn numbers_grow_with_every_message(open: Open<'_>) {
+    let store = open();
+    let made = store.accept((1..=5).map(text).collect()).await.unwrap();
+    let numbers: Vec<i64> = made
+        .iter()
+        .map(|made| match made {
+            Acceptance::Stored { number } => *number,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+}
+
+pub async fn a_repeated_request_is_answered_as_before(open: Open<'_>) {
+    let store = open();
+    let mut first = text(1);
+    first.idempotency = promise(1, 1);
+    let number = accepted(&*store, first.clone()).await.message_number();
+    let mut again = text(2);
+    again.idempotency = promise(1, 1);
+    let replayed = Acceptance::Replayed { id: id(1), number };
+    let answers = store.accept(vec![again.clone()]).await.unwrap();
+    assert_eq!(answers, [replayed.clone()]);
+    assert_eq!(store.find(id(2)).await.unwrap(), None);
+    // Also within one batch, and after the first one has been sent.
+    send(&*store, DeliveryId::of(number, 0), "blue", "b-1", at(1)).await;
+    let answers = store.accept(vec![again.clone(), again]).await.unwrap();
+    assert_eq!(answers, [replayed.clone(), replayed]);
+}
+
+pub async fn a_key_with_another_request_is_refused(open: Open<'_>) {
+    let store = open();
+    let (mut first, mut other) = (text(1), text(2));
+    first.idempotency = promise(1, 1);
+    other.idempotency = promise(1, 2);
+    let answers = store.accept(vec![first, other]).await.unwrap();
+    assert!(matches!(answers[0], Acceptance::Stored { .. }));
+    assert_eq!(answers[1], Acceptance::KeyReused);
+    assert_eq!(store.find(id(2)).await.unwrap(), None);
+}
+
+pub async fn an_outdated_key_is_forgotten(open: Open<'_>) {
+    let store = open();
+    let mut first = text(1);
+    first.idempotency = promise(1, 1);
+    accepted(&*store, first).await;
+    let mut later = text(2);
+    later.created_at = at(1000);
+    later.idempotency = promise(1, 2);
+    accepted(&*store, later).await;
+}
+
+pub async fn a_suppressed_recipient_is_not_written_to(open: Open<'_>) {
+    let store = open();
+    suppress(&*store, "sms", "+989121111111").await;
+    let mut new = text(1);
+    new.deliveries.push(leg("email", "+989121111111"));
+    accepted(&*store, new).await;
+    let found = message(&*store, 1).await;
+    let State::Failed {
+        failure, at: when, ..
+    } = &found.deliveries[0].state
+    else {
+        panic!("{found:?}");
+    };
+    assert_eq!((*failure, *when), (Failure::Suppressed, at(0)));
+    assert!(matches!(found.deliveries[1].state, State::Waiting { .. }));
+    let due = store.due(at(1), 9).await.unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].id, found.deliveries[1].id);
+}
+
+pub async fn a_message_for_nobody_is_not_stored(open: Open<'_>) {
+    let store = open();
+    suppress(&*store, "sms", "+989121111111").await;
+    let mut new = text(1);
+    new.idempotency = promise(1, 1);
+    let answers = store.accept(vec![new.clone()]).await.unwrap();
+    assert_eq!(answers, [Acceptance::Suppressed]);
+    assert_eq!(store.find(id(1)).await.unwrap(), None);
+    // Nor is its key: the same request goes through once the recipient is active again.
+    store
+        .set_recipient(recipient("sms", "+989121111111", Standing::Active))
+        .await
+        .unwrap();
+    accepted(&*store, new).await;
+}
+
+pub async fn the_same_name_twice_fails_alone(open: Open<'_>) {
+    let store = open();
+    accepted(&*store, text(1)).await;
+    let mut callers = tokio::task::JoinSet::new();
+    for which in 1..=200 {
+        let store = Arc::clone(&store);
+        callers.spawn(async move { (which, store.accept(vec![text(which)]).await.is_ok()) });
+    }
+    let outcomes = callers.join_all().await;
+    assert!(
+        outcomes.iter().all(|(which, stored)| *stored == (*which != 1)),
+        "{outcomes:?}"
+    );
+    assert_eq!(message(&*store, 1).await.deliveries.len(), 1);
+}
+
+pub async fn many_callers_at_once_lose_nothing(open: Open<'_>) {
+    let store = open();
+    let mut callers = tokio::task::JoinSet::new();
+    for which in 0..300 {
+        let store = Arc::clone(&store);
+        callers.spawn(async move { accepted(&*store, text(which)).await });
+    }
+    let mut ids = callers.join_all().await;
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 300);
+    let page = store
+        .search(Query {
+            limit: 1000,
+            ..Query::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(page.messages.len(), 300);
+}
+
+pub async fn two_stores_share_one_truth(open: Open<'_>) {
+    let (one, other) = (open(), open());
+    let mut callers = tokio::task::JoinSet::new();
+    for which in 0..200 {
+        let store = Arc::clone(if which % 2 == 0 { &one } else { &other });
+        callers.spawn(async move { accepted(&*store, text(which)).await });
+    }
+    let ids = callers.join_all().await;
+    let mut claims = tokio::task::JoinSet::new();
+    for store in [&one, &other, &one, &other] {
+        let (store, ids) = (Arc::clone(store), ids.clone());
+        claims.spawn(async move { store.claim(ids, at(1), LEASE).await.unwrap() });
+    }
+    let won = claims.join_all().await;
+    let mut won: Vec<_> = won.iter().flatten().map(|claim| claim.id).collect();
+    won.sort_unstable();
+    assert_eq!(won.len(), 200, "each delivery has one winner");
+    won.dedup();
+    assert_eq!(won.len(), 200);
+    assert_eq!(message(&*other, 0).await, message(&*one, 0).await);
+}
+
+async fn suppress(store: &dyn Store, channel: &str, address: &str) {
+    store
+        .set_recipient(recipient(channel, address, Standing::OptedOut))
+        .await
+        .unwrap();
+}
+
+fn recipient(channel: &str, address: &str, standing: Standing) -> Recipient {
+    Recipient {
+        channel: name(channel),
+        address: address.to_owned(),
+        standing,
+        reason: "asked for it".to_owned(),
+        changed_by: "operator".to_owned(),
+        changed_at: at(0),
+    }
+}

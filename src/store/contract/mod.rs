@@ -1,0 +1,101 @@
+//! What a store is: one suite of promises that every backend has to keep.
+//!
+//! A backend's tests call [`contract!`] with the path of a function that makes a fresh database and returns a
+//! way to open it; each opening is another store on the same truth, as another process would have it.
+
+pub mod accepting;
+pub mod operating;
+pub mod pruning;
+pub mod receiving;
+pub mod reporting;
+pub mod working;
+pub mod world;
+
+/// Writes one test for each promise. `$fresh` is a function that returns a [`world::Opener`].
+macro_rules! contract {
+    ($fresh:path) => {
+        contract!(@tests $fresh, accepting:
+            a_message_is_found_as_it_was_accepted
+            numbers_grow_with_every_message
+            a_repeated_request_is_answered_as_before
+            a_key_with_another_request_is_refused
+            an_outdated_key_is_forgotten
+            a_suppressed_recipient_is_not_written_to
+            a_message_for_nobody_is_not_stored
+            the_same_name_twice_fails_alone
+            many_callers_at_once_lose_nothing
+            two_stores_share_one_truth
+        );
+        contract!(@tests $fresh, working:
+            the_urgent_and_the_longest_waiting_come_first
+            a_claim_brings_all_that_is_needed_to_send
+            of_many_claims_one_wins
+            a_lease_that_ends_makes_the_delivery_due_again
+            a_round_that_was_never_recorded_is_lost
+            a_recorded_round_is_not_lost
+            an_overtaken_round_changes_nothing_but_keeps_its_attempts
+            a_round_is_recorded_once
+            an_old_delivery_is_still_claimed
+            a_retry_waits_with_its_reason
+            a_dead_address_becomes_inactive
+            rounds_of_unknown_deliveries_are_ignored
+        );
+        contract!(@tests $fresh, receiving:
+            a_receipt_delivers_what_was_sent
+            a_receipt_twice_changes_nothing
+            a_receipt_of_another_provider_is_kept
+            a_receipt_without_provider_fits_any
+            an_early_receipt_is_applied_by_the_record
+            an_early_receipt_without_provider_fits_any
+            a_bounce_fails_when_no_resend_is_left
+            a_bounce_with_a_resend_left_waits_for_another_provider
+            a_dead_address_in_a_receipt_becomes_inactive
+            opened_counts_once_and_also_after_delivery
+            the_newest_delivery_takes_a_reference_used_twice
+        );
+        contract!(@tests $fresh, operating:
+            what_waits_can_be_called_off
+            what_a_worker_holds_cannot_be_called_off
+            what_is_unknown_cannot_be_called_off
+            search_pages_go_back_in_time
+            search_finds_by_address_state_and_time
+            a_search_counts_a_message_once
+            operators_pick_failed_and_waiting
+            failed_deliveries_wait_again_with_fresh_tries
+            waiting_deliveries_become_due_at_once
+            what_was_called_off_stays_so
+            recipients_are_remembered
+            the_seal_is_the_same_for_all
+            the_backlog_counts_what_waits
+            snapshots_show_the_newest
+            ping_answers
+        );
+        contract!(@tests $fresh, reporting:
+            an_empty_store_reports_nothing
+            the_report_counts_everything
+            fold_is_done_when_it_returns_zero
+            folding_changes_comes_to_the_same_as_folding_from_nothing
+            late_attempts_are_counted_once
+            the_top_ten_are_the_ten_with_most
+        );
+        contract!(@tests $fresh, pruning:
+            prune_deletes_what_is_old_and_has_ended
+            prune_keeps_the_totals
+            prune_counts_what_was_never_folded
+            prune_never_gives_a_number_out_again
+            prune_forgets_outdated_keys
+        );
+    };
+    (@tests $fresh:path, $part:ident: $($promise:ident)*) => {
+        mod $part {
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    crate::store::contract::$part::$promise(&*$fresh()).await;
+                }
+            )*
+        }
+    };
+}
+
+pub(crate) use contract;

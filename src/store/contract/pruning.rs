@@ -1,0 +1,82 @@
+//! Promises about deleting what is old.
+
+use std::sync::Arc;
+
+use super::reporting::{a_busy_day, a_busy_night, rebuilt};
+use super::world::*;
+use crate::domain::message::Acceptance;
+use crate::store::Store;
+
+type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
+
+pub async fn prune_deletes_what_is_old_and_has_ended(open: Open<'_>) {
+    let store = open();
+    let ids = a_busy_day(&*store).await;
+    a_busy_night(&*store, &ids).await;
+    // Up to message 12 all but 5, 9 and 10 have ended: 5 and 10 have a second leg, 9 is sent once more.
+    let before = at(13 * 500);
+    assert_eq!(store.prune(before, before, 4).await.unwrap(), 4);
+    assert_eq!(store.prune(before, before, 100).await.unwrap(), 5);
+    assert_eq!(store.prune(before, before, 100).await.unwrap(), 0);
+    for which in 1..=20 {
+        let kept = store.find(id(which)).await.unwrap().is_some();
+        assert_eq!(kept, which > 12 || [5, 9, 10].contains(&which), "message {which}");
+    }
+    assert_eq!(store.prune(at(-9_999), before, 100).await.unwrap(), 0);
+}
+
+pub async fn prune_keeps_the_totals(open: Open<'_>) {
+    let store = open();
+    let ids = a_busy_day(&*store).await;
+    fold(&*store).await;
+    a_busy_night(&*store, &ids).await;
+    fold(&*store).await;
+    let whole = store.report(at(20_000)).await.unwrap();
+    store.prune(at(13 * 500), at(0), 100).await.unwrap();
+    assert_eq!(store.report(at(20_000)).await.unwrap(), whole);
+    fold(&*store).await;
+    assert_eq!(store.report(at(20_000)).await.unwrap(), whole);
+    assert_eq!(rebuilt(&*store).await, whole);
+    store.prune(at(99_999), at(0), 3).await.unwrap();
+    assert_eq!(rebuilt(&*store).await, whole);
+}
+
+pub async fn prune_counts_what_was_never_folded(open: Open<'_>) {
+    let (pruned, whole) = (open(), open());
+    let ids = a_busy_day(&*pruned).await;
+    store_half_folded(&*pruned, &ids).await;
+    pruned.prune(at(13 * 500), at(0), 100).await.unwrap();
+    fold(&*pruned).await;
+    let report = pruned.report(at(20_000)).await.unwrap();
+    assert_eq!((report.messages, report.totals.sum()), (20, 24));
+    assert_eq!(report.top.iter().map(|line| line.count).sum::<u64>(), 24);
+    assert_eq!(rebuilt(&*whole).await, report);
+}
+
+/// Some deliveries counted, some counted and changed since, some never counted.
+async fn store_half_folded(store: &dyn Store, ids: &[crate::domain::id::DeliveryId]) {
+    store.fold(8).await.unwrap();
+    a_busy_night(store, ids).await;
+}
+
+pub async fn prune_never_gives_a_number_out_again(open: Open<'_>) {
+    let store = open();
+    let last = accepted(&*store, text(1)).await;
+    send(&*store, last, "blue", "b-1", at(1)).await;
+    assert_eq!(store.prune(at(9), at(9), 10).await.unwrap(), 1);
+    let next = accepted(&*open(), text(2)).await;
+    assert!(next > last, "{next} after {last}");
+}
+
+pub async fn prune_forgets_outdated_keys(open: Open<'_>) {
+    let store = open();
+    let (mut first, mut again) = (text(1), text(2));
+    first.idempotency = promise(1, 1);
+    again.idempotency = promise(1, 1);
+    accepted(&*store, first).await;
+    store.prune(at(0), at(999), 10).await.unwrap();
+    let answers = store.accept(vec![again.clone()]).await.unwrap();
+    assert!(matches!(answers[0], Acceptance::Replayed { .. }));
+    store.prune(at(0), at(1000), 10).await.unwrap();
+    accepted(&*store, again).await;
+}

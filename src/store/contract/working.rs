@@ -1,0 +1,229 @@
+//! Promises about the way of a delivery through workers' hands.
+
+use std::sync::Arc;
+
+use super::world::*;
+use crate::domain::delivery::{Failure, State};
+use crate::domain::id::DeliveryId;
+use crate::domain::message::{Nudge, Priority, Recorded, RecordedAttempt, Round};
+use crate::domain::recipient::Standing;
+use crate::store::Store;
+
+type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
+
+pub async fn the_urgent_and_the_longest_waiting_come_first(open: Open<'_>) {
+    let store = open();
+    let mut ids = Vec::new();
+    for (which, due, priority) in [
+        (1, 50, Priority::Normal),
+        (2, 20, Priority::Normal),
+        (3, 40, Priority::High),
+        (4, 30, Priority::High),
+        (5, 99, Priority::High),
+        (6, 60, Priority::Normal),
+    ] {
+        let mut new = text(which);
+        new.deliveries[0].due_at = at(due);
+        new.deliveries[0].priority = priority;
+        ids.push(accepted(&*store, new).await);
+    }
+    let nudge = |index: usize, due, priority| Nudge {
+        id: ids[index],
+        due_at: at(due),
+        priority,
+    };
+    let expected = [
+        nudge(3, 30, Priority::High),
+        nudge(2, 40, Priority::High),
+        nudge(1, 20, Priority::Normal),
+        nudge(0, 50, Priority::Normal),
+    ];
+    assert_eq!(store.due(at(50), 9).await.unwrap(), expected);
+    assert_eq!(store.due(at(50), 3).await.unwrap(), expected[..3]);
+    assert_eq!(store.due(at(50), 1).await.unwrap(), expected[..1]);
+    assert!(store.due(at(19), 9).await.unwrap().is_empty());
+}
+
+pub async fn a_claim_brings_all_that_is_needed_to_send(open: Open<'_>) {
+    let store = open();
+    let mut new = text(1);
+    new.deliveries[0].priority = Priority::High;
+    let delivery = accepted(&*store, new.clone()).await;
+    let claim = claimed(&*store, delivery, at(1)).await;
+    assert_eq!(claim.id, delivery);
+    assert_eq!(claim.message, id(1));
+    assert_eq!(claim.body, new.body);
+    assert_eq!(claim.channel, name("sms"));
+    assert_eq!(claim.address, "+989121111111");
+    assert_eq!(claim.spelling, "as written +989121111111");
+    assert_eq!(
+        (claim.parts, claim.round, claim.tries, claim.lost),
+        (2, 1, 0, false)
+    );
+    assert_eq!(
+        (claim.avoid, claim.priority, claim.expires_at),
+        (None, Priority::High, at(86_400))
+    );
+}
+
+pub async fn of_many_claims_one_wins(open: Open<'_>) {
+    let store = open();
+    let delivery = accepted(&*store, text(1)).await;
+    let mut claims = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let store = Arc::clone(&store);
+        claims.spawn(async move { store.claim(vec![delivery, delivery], at(1), LEASE).await.unwrap() });
+    }
+    let won: usize = claims.join_all().await.iter().map(Vec::len).sum();
+    assert_eq!(won, 1);
+    assert!(
+        store
+            .claim(vec![DeliveryId(999)], at(1), LEASE)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+pub async fn a_lease_that_ends_makes_the_delivery_due_again(open: Open<'_>) {
+    let store = open();
+    let delivery = accepted(&*store, text(1)).await;
+    claimed(&*store, delivery, at(1)).await;
+    assert!(store.due(at(60), 9).await.unwrap().is_empty());
+    assert!(is_refused(&*store, delivery, at(60)).await);
+    assert_eq!(store.due(at(61), 9).await.unwrap()[0].due_at, at(61));
+    assert_eq!(claimed(&*store, delivery, at(61)).await.round, 2);
+}
+
+pub async fn a_round_that_was_never_recorded_is_lost(open: Open<'_>) {
+    let store = open();
+    let delivery = accepted(&*store, text(1)).await;
+    assert!(!claimed(&*store, delivery, at(1)).await.lost);
+    assert!(claimed(&*store, delivery, at(100)).await.lost);
+    assert!(claimed(&*store, delivery, at(200)).await.lost);
+}
+
+pub async fn a_recorded_round_is_not_lost(open: Open<'_>) {
+    let store = open();
+    let delivery = accepted(&*store, text(1)).await;
+    let first = claimed(&*store, delivery, at(1)).await;
+    let again = round(
+        &first,
+        vec![call("red", down(), at(1))],
+        waits(at(50), "down"),
+        at(2),
+    );
+    assert_eq!(recorded(&*store, again).await, Recorded::Stored);
+    let second = claimed(&*store, delivery, at(50)).await;
+    assert_eq!((second.round, second.tries, second.lost), (2, 1, false));
+}
+
+pub async fn an_overtaken_round_changes_nothing_but_keeps_its_attempts(open: Open<'_>) {
+    let store = open();
+    let id = accepted(&*store, text(1)).await;
+    let slow = claimed(&*store, id, at(1)).await;
+    let fast = claimed(&*store, id, at(100)).await;
+    let calls = vec![call("red", down(), at(101)), call("blue", yes("b-2"), at(102))];
+    let good = round(&fast, calls, sent("blue", "b-2", at(103)), at(103));
+    assert_eq!(recorded(&*store, good).await, Recorded::Stored);
+    let calls = vec![call("red", yes("r-1"), at(2)), call("red", down(), at(3))];
+    let late = round(&slow, calls, sent("red", "r-1", at(104)), at(104));
+    assert_eq!(recorded(&*store, late.clone()).await, Recorded::Superseded);
+    let found = delivery(&*store, 1).await;
+    assert_eq!(found.state, sent("blue", "b-2", at(103)));
+    let calls: Vec<_> = found
+        .attempts
+        .iter()
+        .map(|call| {
+            (
+                call.round,
+                call.provider.as_ref().unwrap().as_str(),
+                call.outcome.as_str(),
+            )
+        })
+        .collect();
+    let expected = [
+        (1, "red", "accepted"),
+        (1, "red", "unavailable"),
+        (2, "red", "unavailable"),
+        (2, "blue", "accepted"),
+    ];
+    assert_eq!(calls, expected);
+}
+
+pub async fn a_round_is_recorded_once(open: Open<'_>) {
+    let store = open();
+    let id = accepted(&*store, text(1)).await;
+    let claim = claimed(&*store, id, at(1)).await;
+    let first = round(&claim, vec![], waits(at(50), "down"), at(2));
+    let second = round(&claim, vec![], sent("blue", "b-1", at(3)), at(3));
+    let outcomes = store.record(vec![first, second]).await.unwrap();
+    assert_eq!(outcomes, [Recorded::Stored, Recorded::Superseded]);
+    assert_eq!(delivery(&*store, 1).await.state, waits(at(50), "down"));
+}
+
+pub async fn an_old_delivery_is_still_claimed(open: Open<'_>) {
+    let store = open();
+    let id = accepted(&*store, text(1)).await;
+    let claim = claimed(&*store, id, at(200_000)).await;
+    assert!(claim.expires_at < at(200_000));
+}
+
+pub async fn a_retry_waits_with_its_reason(open: Open<'_>) {
+    let store = open();
+    let id = accepted(&*store, text(1)).await;
+    let claim = claimed(&*store, id, at(1)).await;
+    let mut calls = vec![call("red", down(), at(1))];
+    calls[0].provider = None;
+    recorded(
+        &*store,
+        round(&claim, calls, waits(at(50), "all are down"), at(2)),
+    )
+    .await;
+    let found = delivery(&*store, 1).await;
+    assert_eq!(found.state, waits(at(50), "all are down"));
+    assert_eq!((found.round, found.tries, found.provider), (1, 1, None));
+    let expected = RecordedAttempt {
+        round: 1,
+        provider: None,
+        outcome: "unavailable".to_owned(),
+        code: Some("HTTP 418".to_owned()),
+        reason: Some("down".to_owned()),
+        at: at(1),
+        duration_ms: 40,
+    };
+    assert_eq!(found.attempts, [expected]);
+    assert!(is_refused(&*store, id, at(49)).await);
+}
+
+pub async fn a_dead_address_becomes_inactive(open: Open<'_>) {
+    let store = open();
+    let id = accepted(&*store, text(1)).await;
+    fail(&*store, id, Failure::InvalidRecipient, at(5)).await;
+    let known = store
+        .recipient(&name("sms"), "+989121111111")
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(known.standing, Standing::Inactive);
+    assert_eq!((known.changed_by.as_str(), known.changed_at), ("red", at(5)));
+    let State::Failed { failure, .. } = delivery(&*store, 1).await.state else {
+        panic!("not failed");
+    };
+    assert_eq!(failure, Failure::InvalidRecipient);
+}
+
+pub async fn rounds_of_unknown_deliveries_are_ignored(open: Open<'_>) {
+    let store = open();
+    let stray = Round {
+        id: DeliveryId(640),
+        round: 1,
+        attempts: vec![call("red", down(), at(1))],
+        state: waits(at(9), "down"),
+        tries: 1,
+        at: at(1),
+    };
+    assert_eq!(recorded(&*store, stray).await, Recorded::Superseded);
+    fold(&*store).await;
+    assert!(store.report(at(10)).await.unwrap().providers.is_empty());
+}

@@ -1,0 +1,217 @@
+//! What the promises are told with: short ways to make messages, rounds and receipts, and to read a state.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Timestamp, from_millis};
+use crate::domain::attempt::{Attempt, Outcome};
+use crate::domain::channel::Name;
+use crate::domain::delivery::{Failure, State};
+use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::message::{
+    Acceptance, Claimed, Delivery, Idempotency, Message, NewDelivery, NewMessage, Priority, Recorded, Round,
+};
+use crate::domain::receipt::{Receipt, Verdict};
+use crate::store::{Heard, Settled, Store};
+
+/// Opens one more store on the same database.
+pub type Opener = Box<dyn Fn() -> Arc<dyn Store>>;
+
+/// How long a claim lasts here.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// A moment so many seconds after an arbitrary beginning, which is the beginning of an hour.
+pub fn at(seconds: i64) -> Timestamp {
+    from_millis((1_700_000_000 / 3600 * 3600 + seconds) * 1000)
+}
+
+/// A name.
+pub fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+/// A message's public name that no other of the same test has.
+pub fn id(which: u64) -> MessageId {
+    let mut bytes = [7; 16];
+    bytes[8..].copy_from_slice(&which.to_be_bytes());
+    MessageId::from_bytes(bytes)
+}
+
+/// A text message accepted and due at the beginning of time.
+pub fn text(which: u64) -> NewMessage {
+    text_to(which, "+989121111111")
+}
+
+/// The same to another address.
+pub fn text_to(which: u64, address: &str) -> NewMessage {
+    NewMessage {
+        id: id(which),
+        body: format!("body {which} \u{1F600} <&>"),
+        user: None,
+        deliveries: vec![leg("sms", address)],
+        idempotency: None,
+        created_at: at(0),
+    }
+}
+
+/// One leg of a message.
+pub fn leg(channel: &str, address: &str) -> NewDelivery {
+    NewDelivery {
+        channel: name(channel),
+        address: address.to_owned(),
+        spelling: format!("as written {address}"),
+        parts: 2,
+        priority: Priority::Normal,
+        resends_left: 0,
+        due_at: at(0),
+        expires_at: at(86_400),
+    }
+}
+
+/// A client's promise, with a key and a request that are made of one byte each.
+pub fn promise(key: u8, request: u8) -> Option<Idempotency> {
+    Some(Idempotency {
+        key: [key; 32],
+        request: [request; 32],
+        expires_at: at(1000),
+    })
+}
+
+/// Stores one message and returns the number of its first delivery.
+pub async fn accepted(store: &dyn Store, message: NewMessage) -> DeliveryId {
+    match store.accept(vec![message]).await.unwrap().as_slice() {
+        [Acceptance::Stored { number }] => DeliveryId::of(*number, 0),
+        other => panic!("not stored: {other:?}"),
+    }
+}
+
+/// Claims one delivery that can be claimed.
+pub async fn claimed(store: &dyn Store, id: DeliveryId, now: Timestamp) -> Claimed {
+    let mut won = store.claim(vec![id], now, LEASE).await.unwrap();
+    assert_eq!(won.len(), 1, "{id} cannot be claimed");
+    won.remove(0)
+}
+
+/// Whether a delivery cannot be claimed.
+pub async fn is_refused(store: &dyn Store, id: DeliveryId, now: Timestamp) -> bool {
+    store.claim(vec![id], now, LEASE).await.unwrap().is_empty()
+}
+
+/// A call to a provider that took some milliseconds.
+pub fn call(provider: &str, outcome: Outcome, now: Timestamp) -> Attempt {
+    Attempt {
+        provider: Some(name(provider)),
+        outcome,
+        code: Some("HTTP 418".to_owned()),
+        at: now,
+        duration: Duration::from_millis(40),
+    }
+}
+
+/// An outcome that says yes.
+pub fn yes(reference: &str) -> Outcome {
+    Outcome::Accepted {
+        reference: Some(reference.to_owned()),
+    }
+}
+
+/// An outcome that says not here.
+pub fn down() -> Outcome {
+    Outcome::Unavailable {
+        reason: "down".to_owned(),
+    }
+}
+
+/// The state in which a provider has it.
+pub fn sent(provider: &str, reference: &str, now: Timestamp) -> State {
+    State::Sent {
+        provider: name(provider),
+        reference: Some(reference.to_owned()),
+        at: now,
+    }
+}
+
+/// The state in which it waits again.
+pub fn waits(due_at: Timestamp, reason: &str) -> State {
+    State::Waiting {
+        due_at,
+        reason: Some(reason.to_owned()),
+    }
+}
+
+/// What a round came to.
+pub fn round(of: &Claimed, attempts: Vec<Attempt>, state: State, now: Timestamp) -> Round {
+    Round {
+        id: of.id,
+        round: of.round,
+        attempts,
+        state,
+        tries: of.tries + 1,
+        at: now,
+    }
+}
+
+/// Records a round and says what the store made of it.
+pub async fn recorded(store: &dyn Store, round: Round) -> Recorded {
+    store.record(vec![round]).await.unwrap()[0]
+}
+
+/// Claims a delivery and lets a provider take it.
+pub async fn send(store: &dyn Store, id: DeliveryId, provider: &str, reference: &str, now: Timestamp) {
+    let claim = claimed(store, id, now).await;
+    let attempts = vec![call(provider, yes(reference), now)];
+    let round = round(&claim, attempts, sent(provider, reference, now), now);
+    assert_eq!(recorded(store, round).await, Recorded::Stored);
+}
+
+/// Claims a delivery and lets it fail for good.
+pub async fn fail(store: &dyn Store, id: DeliveryId, failure: Failure, now: Timestamp) {
+    let claim = claimed(store, id, now).await;
+    let attempts = vec![call("red", down(), now)];
+    let round = round(&claim, attempts, State::failed(failure, "no", now), now);
+    assert_eq!(recorded(store, round).await, Recorded::Stored);
+}
+
+/// A receipt from a provider, or from a door that belongs to none.
+pub fn heard(provider: Option<&str>, reference: &str, verdict: Verdict, now: Timestamp) -> Heard {
+    Heard {
+        provider: provider.map(name),
+        receipt: Receipt {
+            reference: reference.to_owned(),
+            verdict,
+            at: now,
+        },
+        heard_at: now + Duration::from_secs(1),
+    }
+}
+
+/// A receipt that says it did not arrive.
+pub fn bounced() -> Verdict {
+    Verdict::Bounced {
+        reason: "handset gone".to_owned(),
+    }
+}
+
+/// Hands one receipt in.
+pub async fn settled(store: &dyn Store, heard: Heard) -> Settled {
+    store.settle(vec![heard]).await.unwrap().remove(0)
+}
+
+/// The message with that public name.
+pub async fn message(store: &dyn Store, which: u64) -> Message {
+    store
+        .find(id(which))
+        .await
+        .unwrap()
+        .expect("the message is there")
+}
+
+/// The first delivery of that message.
+pub async fn delivery(store: &dyn Store, which: u64) -> Delivery {
+    message(store, which).await.deliveries.remove(0)
+}
+
+/// Folds in small steps until nothing is left.
+pub async fn fold(store: &dyn Store) {
+    while store.fold(3).await.unwrap() > 0 {}
+}

@@ -1,0 +1,142 @@
+//! Storing new messages: message, deliveries and idempotency key, or nothing of it.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::desk::Desk;
+use super::rows::{self, Facts};
+use crate::clock::Timestamp;
+use crate::domain::delivery::{Failure, State};
+use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::message::{Acceptance, Idempotency, NewDelivery, NewMessage};
+
+static KEY: &str = include_str!("../../../sql/sqlite/accept_key.sql");
+static KEY_INSERT: &str = include_str!("../../../sql/sqlite/accept_key_insert.sql");
+static STANDING: &str = include_str!("../../../sql/sqlite/accept_standing.sql");
+static MESSAGE: &str = include_str!("../../../sql/sqlite/accept_message.sql");
+static DELIVERY: &str = include_str!("../../../sql/sqlite/accept_delivery.sql");
+
+/// See [`crate::store::Store::accept`].
+pub fn accept(desk: &mut Desk<'_>, messages: &[NewMessage]) -> rusqlite::Result<Vec<Acceptance>> {
+    messages.iter().map(|message| accept_one(desk, message)).collect()
+}
+
+fn accept_one(desk: &mut Desk<'_>, message: &NewMessage) -> rusqlite::Result<Acceptance> {
+    if let Some(promise) = &message.idempotency
+        && let Some(earlier) = earlier(desk, promise, message.created_at)?
+    {
+        return Ok(earlier);
+    }
+    let mut suppressed = 0_u64;
+    for (place, delivery) in message.deliveries.iter().enumerate() {
+        if is_suppressed(desk, delivery)? {
+            suppressed |= 1 << place;
+        }
+    }
+    if suppressed.count_ones() as usize == message.deliveries.len() {
+        return Ok(Acceptance::Suppressed);
+    }
+    let created_at = message.created_at.timestamp_millis();
+    let number = desk.number(created_at)?;
+    desk.statement(MESSAGE)?.execute(params![
+        number,
+        message.id.bytes(),
+        message.body,
+        message.user,
+        created_at
+    ])?;
+    for (place, delivery) in message.deliveries.iter().enumerate() {
+        let id = DeliveryId::of(number, place);
+        insert(
+            desk,
+            id,
+            delivery,
+            suppressed & (1 << place) != 0,
+            message.created_at,
+        )?;
+    }
+    if let Some(promise) = &message.idempotency {
+        remember(desk, promise, number, message.id)?;
+    }
+    Ok(Acceptance::Stored { number })
+}
+
+/// What the same key brought before.
+fn earlier(
+    desk: &mut Desk<'_>,
+    promise: &Idempotency,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Acceptance>> {
+    desk.statement(KEY)?
+        .query_row(params![promise.key, now.timestamp_millis()], |row| {
+            if row.get::<_, [u8; 32]>(0)? != promise.request {
+                return Ok(Acceptance::KeyReused);
+            }
+            Ok(Acceptance::Replayed {
+                id: rows::message_id(row, 2)?,
+                number: row.get(1)?,
+            })
+        })
+        .optional()
+}
+
+fn remember(
+    desk: &mut Desk<'_>,
+    promise: &Idempotency,
+    number: i64,
+    message: MessageId,
+) -> rusqlite::Result<()> {
+    desk.statement(KEY_INSERT)?.execute(params![
+        promise.key,
+        promise.request,
+        number,
+        message.bytes(),
+        promise.expires_at.timestamp_millis()
+    ])?;
+    Ok(())
+}
+
+fn is_suppressed(desk: &mut Desk<'_>, delivery: &NewDelivery) -> rusqlite::Result<bool> {
+    let said = desk
+        .statement(STANDING)?
+        .query_row([delivery.channel.as_str(), &delivery.address], |row| row.get(0))
+        .optional()?;
+    Ok(said.unwrap_or(false))
+}
+
+fn insert(
+    desk: &mut Desk<'_>,
+    id: DeliveryId,
+    delivery: &NewDelivery,
+    suppressed: bool,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let state = if suppressed {
+        State::failed(
+            Failure::Suppressed,
+            "the recipient is inactive or has opted out",
+            now,
+        )
+    } else {
+        State::Waiting {
+            due_at: delivery.due_at,
+            reason: None,
+        }
+    };
+    let facts = Facts::of(&state);
+    desk.statement(DELIVERY)?.execute(params![
+        id.0,
+        delivery.channel.as_str(),
+        delivery.address,
+        delivery.spelling,
+        delivery.parts,
+        rows::rank(delivery.priority),
+        facts.state,
+        facts.failure,
+        facts.reason,
+        delivery.resends_left,
+        facts.due_at,
+        delivery.expires_at.timestamp_millis(),
+        facts.ended_at,
+    ])?;
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! Turns SQLite's errors into ours, and decides which of them are the disk's fault and not the work's.
+
+use rusqlite::ErrorCode;
+
+use crate::error::{Error, Kind};
+
+/// What kind of failure an error of SQLite is. Full, read-only, locked, away: try again later.
+pub fn kind(error: &rusqlite::Error) -> Kind {
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::PermissionDenied
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::OutOfMemory
+            | ErrorCode::ReadOnly
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::DiskFull
+            | ErrorCode::CannotOpen
+            | ErrorCode::FileLockingProtocolFailed,
+        ) => Kind::Unavailable,
+        Some(ErrorCode::NotADatabase) => Kind::Usage,
+        _ => Kind::Internal,
+    }
+}
+
+/// What a client may know of an error: what is the matter with the disk, never SQL.
+pub fn words(error: &rusqlite::Error) -> &'static str {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "the disk is full",
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "the database cannot be written",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another program has been holding the database for too long"
+        }
+        Some(ErrorCode::CannotOpen) => "the database file cannot be opened",
+        Some(ErrorCode::NotADatabase) => "the file is not a database",
+        Some(ErrorCode::DatabaseCorrupt) => "the database is damaged",
+        Some(ErrorCode::SystemIoFailure) => "the disk reports an error",
+        Some(ErrorCode::OutOfMemory) => "there is no memory left",
+        _ => "the database refuses it",
+    }
+}
+
+/// Our error for one of SQLite's.
+pub fn fault(act: &str, error: rusqlite::Error) -> Error {
+    Error::because(kind(&error), format!("{act}: {}", words(&error)), error)
+}

@@ -1,0 +1,265 @@
+//! The embedded store: SQLite, one thread that writes, a few connections that read.
+//!
+//! This file is the verbs; each passes its work to the writer, which commits it together with whatever else is
+//! waiting, or to a reader. Several processes may share the file; none of them keeps anything in memory that
+//! another could change.
+
+mod accept;
+mod connect;
+mod copy;
+mod desk;
+pub(super) mod fault;
+mod look;
+mod operate;
+mod prune;
+mod readers;
+mod receipts;
+mod report;
+mod rounds;
+mod rows;
+mod tally;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::fault::fault;
+use self::readers::Readers;
+use self::writer::Writer;
+use super::{
+    Backlog, Cancelled, CommitStats, Heard, Page, Progress, ProviderPlace, Query, Selection, Settled,
+    Snapshot, Store,
+};
+use crate::clock::Timestamp;
+use crate::domain::channel::Name;
+use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
+use crate::domain::recipient::Recipient;
+use crate::domain::report::Report;
+use crate::error::{Error, Kind, Result};
+
+static SEAL: &str = include_str!("../../../sql/sqlite/seal.sql");
+
+/// A store in a file.
+pub struct SqliteStore {
+    file: PathBuf,
+    lock_wait: Duration,
+    readers: Readers,
+    writer: Writer,
+}
+
+impl SqliteStore {
+    /// Opens the file, makes it if it is not there, and brings its schema up to date.
+    pub fn open(file: &Path, lock_wait: Duration) -> Result<Self> {
+        let (connection, _) = prepare(file, lock_wait)?;
+        let file = absolute(file)?;
+        Ok(Self {
+            readers: Readers::new(file.clone(), lock_wait),
+            writer: Writer::start(connection, file.clone(), lock_wait)?,
+            file,
+            lock_wait,
+        })
+    }
+}
+
+/// Brings the file's schema up to date and returns the names of what was applied.
+pub fn migrate(file: &Path, lock_wait: Duration) -> Result<Vec<String>> {
+    prepare(file, lock_wait).map(|(_, applied)| applied)
+}
+
+fn prepare(file: &Path, lock_wait: Duration) -> Result<(rusqlite::Connection, Vec<String>)> {
+    let act = format!("cannot open the database {}", file.display());
+    let mut connection = connect::writing(file, lock_wait).map_err(|error| fault(&act, error))?;
+    let applied = super::migrate::apply(&mut connection)?;
+    Ok((connection, applied))
+}
+
+/// The path as it is now, so that a later change of the working directory changes nothing.
+fn absolute(file: &Path) -> Result<PathBuf> {
+    std::path::absolute(file)
+        .map_err(|error| Error::because(Kind::Usage, "cannot find the working directory", error))
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.readers.close();
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>> {
+        let fits = |message: &NewMessage| {
+            i64::try_from(message.deliveries.len()).is_ok_and(|count| count <= DeliveryId::PER_MESSAGE)
+        };
+        if !messages.iter().all(fits) {
+            let act = "cannot store a message with more deliveries than 64";
+            return Err(Error::new(Kind::Internal, act));
+        }
+        let act = "cannot store messages";
+        self.writer
+            .run(act, move |desk| accept::accept(desk, &messages))
+            .await
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Nudge>> {
+        let act = "cannot look for what is due";
+        self.readers
+            .read(act, move |connection| rounds::due(connection, now, limit))
+            .await
+    }
+
+    async fn claim(&self, ids: Vec<DeliveryId>, now: Timestamp, lease: Duration) -> Result<Vec<Claimed>> {
+        let act = "cannot claim deliveries";
+        self.writer
+            .run(act, move |desk| rounds::claim(desk, &ids, now, lease))
+            .await
+    }
+
+    async fn record(&self, rounds: Vec<Round>) -> Result<Vec<Recorded>> {
+        let act = "cannot record what was sent";
+        self.writer
+            .run(act, move |desk| rounds::record(desk, &rounds))
+            .await
+    }
+
+    async fn settle(&self, receipts: Vec<Heard>) -> Result<Vec<Settled>> {
+        let act = "cannot store receipts";
+        self.writer
+            .run(act, move |desk| receipts::settle(desk, &receipts))
+            .await
+    }
+
+    async fn cancel(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
+        let act = "cannot call a message off";
+        self.writer
+            .run(act, move |desk| operate::cancel(desk, id, now))
+            .await
+    }
+
+    async fn find(&self, id: MessageId) -> Result<Option<Message>> {
+        let act = "cannot look a message up";
+        self.readers
+            .read(act, move |connection| look::find(connection, id))
+            .await
+    }
+
+    async fn search(&self, query: Query) -> Result<Page> {
+        let act = "cannot search for messages";
+        self.readers
+            .read(act, move |connection| look::search(connection, &query))
+            .await
+    }
+
+    async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
+        let act = "cannot look for deliveries";
+        self.readers
+            .read(act, move |connection| look::select(connection, &selection))
+            .await
+    }
+
+    async fn revive(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Vec<Nudge>> {
+        let act = "cannot send deliveries again";
+        self.writer
+            .run(act, move |desk| operate::revive(desk, &ids, now, expires_at))
+            .await
+    }
+
+    async fn recipient(&self, channel: &Name, address: &str) -> Result<Option<Recipient>> {
+        let (channel, address) = (channel.clone(), address.to_owned());
+        let act = "cannot look a recipient up";
+        self.readers
+            .read(act, move |connection| {
+                operate::recipient(connection, &channel, &address)
+            })
+            .await
+    }
+
+    async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
+        let act = "cannot change a recipient";
+        self.writer
+            .run(act, move |desk| operate::set_recipient(desk, &recipient))
+            .await
+    }
+
+    async fn fold(&self, limit: usize) -> Result<usize> {
+        let act = "cannot bring the report up to date";
+        self.writer.run(act, move |desk| report::fold(desk, limit)).await
+    }
+
+    async fn unfold(&self) -> Result<()> {
+        self.writer.run("cannot reset the report", report::unfold).await
+    }
+
+    async fn report(&self, as_of: Timestamp) -> Result<Report> {
+        let act = "cannot read the report";
+        self.readers
+            .read(act, move |connection| report::report(connection, as_of))
+            .await
+    }
+
+    async fn keep_snapshot(&self, snapshot: Snapshot) -> Result<()> {
+        let act = "cannot keep the report";
+        self.writer
+            .run(act, move |desk| report::keep_snapshot(desk, &snapshot))
+            .await
+    }
+
+    async fn snapshot(&self) -> Result<Option<Snapshot>> {
+        let act = "cannot read the kept report";
+        self.readers.read(act, report::snapshot).await
+    }
+
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog> {
+        let act = "cannot count what waits";
+        self.readers
+            .read(act, move |connection| look::backlog(connection, now))
+            .await
+    }
+
+    async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        let act = "cannot delete old messages";
+        self.writer
+            .run(act, move |desk| prune::prune(desk, before, now, limit))
+            .await
+    }
+
+    async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {
+        let act = "cannot note where providers are";
+        self.writer
+            .run(act, move |desk| operate::name_providers(desk, &providers))
+            .await
+    }
+
+    async fn seal(&self) -> Result<[u8; 32]> {
+        let act = "cannot read the store's seal";
+        self.readers
+            .read(act, |connection| connection.query_row(SEAL, [], |row| row.get(0)))
+            .await
+    }
+
+    async fn backup(&self, file: PathBuf, progress: Progress) -> Result<()> {
+        let (from, lock_wait) = (self.file.clone(), self.lock_wait);
+        tokio::task::spawn_blocking(move || copy::copy(&from, &file, lock_wait, &progress))
+            .await
+            .map_err(|error| Error::because(Kind::Internal, "the copy broke off", error))?
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.writer.run("cannot write to the store", operate::ping).await
+    }
+
+    fn commit_stats(&self) -> Option<&CommitStats> {
+        Some(self.writer.stats())
+    }
+}

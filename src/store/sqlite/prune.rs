@@ -1,0 +1,98 @@
+//! Deleting what is old and has ended. What the report counts of it moves from the live roll-ups to the kept
+//! ones, so that neither `fold` nor a rebuild from nothing comes to other numbers afterwards.
+
+use std::collections::HashMap;
+
+use rusqlite::params;
+
+use super::desk::{Desk, HOUR_MS};
+use super::rows;
+use super::tally::{Line, Sums};
+use crate::clock::Timestamp;
+
+static HOUR_LAST: &str = include_str!("../../../sql/sqlite/hour_last.sql");
+static MESSAGES: &str = include_str!("../../../sql/sqlite/prune_messages.sql");
+static LINES: &str = include_str!("../../../sql/sqlite/prune_lines.sql");
+static ADDRESS: &str = include_str!("../../../sql/sqlite/prune_address.sql");
+static ADDRESS_KEPT: &str = include_str!("../../../sql/sqlite/prune_address_kept.sql");
+static ATTEMPTS_DELETE: &str = include_str!("../../../sql/sqlite/prune_attempts_delete.sql");
+static DELIVERIES_DELETE: &str = include_str!("../../../sql/sqlite/prune_deliveries_delete.sql");
+static MESSAGE_DELETE: &str = include_str!("../../../sql/sqlite/prune_message_delete.sql");
+static NUMBER: &str = include_str!("../../../sql/sqlite/prune_number.sql");
+static KEYS: &str = include_str!("../../../sql/sqlite/prune_keys.sql");
+static RECEIPTS: &str = include_str!("../../../sql/sqlite/prune_receipts.sql");
+
+/// What the report counts of an address, by whether it has been counted.
+#[derive(Default)]
+struct Share {
+    all: i64,
+    not_counted: i64,
+}
+
+/// See [`crate::store::Store::prune`].
+pub fn prune(
+    desk: &mut Desk<'_>,
+    before: Timestamp,
+    now: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<usize> {
+    let numbers = ended(desk, before, limit)?;
+    let (mut live, mut kept) = (Sums::default(), Sums::default());
+    let mut addresses = HashMap::<String, Share>::new();
+    for number in &numbers {
+        for line in lines(desk, *number)? {
+            line.move_over(desk, &mut live, &mut kept)?;
+            let not_counted = i64::from(!line.is_counted());
+            let share = addresses.entry(line.address).or_default();
+            share.all += 1;
+            share.not_counted += not_counted;
+        }
+        delete(desk, *number)?;
+    }
+    live.write(desk, "live")?;
+    kept.write(desk, "kept")?;
+    for (address, share) in addresses {
+        desk.statement(ADDRESS_KEPT)?
+            .execute(params![address, share.all])?;
+        desk.statement(ADDRESS)?
+            .execute(params![address, share.not_counted])?;
+    }
+    if let Some(number) = numbers.last() {
+        desk.statement(NUMBER)?.execute([number])?;
+    }
+    let rows_max = rows::limit(limit);
+    desk.statement(KEYS)?
+        .execute([now.timestamp_millis(), rows_max])?;
+    desk.statement(RECEIPTS)?
+        .execute([before.timestamp_millis(), rows_max])?;
+    Ok(numbers.len())
+}
+
+/// Messages that were accepted before then and of which nothing waits any more, oldest first.
+fn ended(desk: &mut Desk<'_>, before: Timestamp, limit: usize) -> rusqlite::Result<Vec<i64>> {
+    let before = before.timestamp_millis();
+    let last = desk
+        .statement(HOUR_LAST)?
+        .query_row([before.div_euclid(HOUR_MS)], |row| row.get::<_, Option<i64>>(0))?;
+    let Some(last) = last else {
+        return Ok(Vec::new());
+    };
+    desk.statement(MESSAGES)?
+        .query_map([last, before, rows::limit(limit)], |row| row.get(0))?
+        .collect()
+}
+
+fn lines(desk: &mut Desk<'_>, number: i64) -> rusqlite::Result<Vec<Line>> {
+    let folded = desk.folded()?;
+    desk.statement(LINES)?
+        .query_map(rows::range(number), |row| Line::read(row, folded))?
+        .collect()
+}
+
+fn delete(desk: &mut Desk<'_>, number: i64) -> rusqlite::Result<()> {
+    let range = rows::range(number);
+    desk.statement(ATTEMPTS_DELETE)?.execute(range)?;
+    desk.statement(DELIVERIES_DELETE)?.execute(range)?;
+    desk.statement(MESSAGE_DELETE)?.execute([number])?;
+    Ok(())
+}

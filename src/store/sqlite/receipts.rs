@@ -1,0 +1,175 @@
+//! What providers say later: applied to the delivery they speak of, or kept until it is known.
+
+use rusqlite::{OptionalExtension, params};
+
+use super::desk::Desk;
+use super::rounds::deactivate;
+use super::rows::{self, Facts};
+use crate::clock::Timestamp;
+use crate::domain::channel::Name;
+use crate::domain::delivery::State;
+use crate::domain::id::DeliveryId;
+use crate::domain::message::Priority;
+use crate::domain::receipt::Verdict;
+use crate::store::{Heard, Settled, Settlement};
+
+static FIND: &str = include_str!("../../../sql/sqlite/settle_find.sql");
+static LOAD: &str = include_str!("../../../sql/sqlite/settle_load.sql");
+static APPLY: &str = include_str!("../../../sql/sqlite/settle_apply.sql");
+static KEEP: &str = include_str!("../../../sql/sqlite/settle_keep.sql");
+static EARLY: &str = include_str!("../../../sql/sqlite/record_receipts.sql");
+static EARLY_DELETE: &str = include_str!("../../../sql/sqlite/record_receipts_delete.sql");
+
+/// A delivery that was sent once, with what a receipt can change.
+struct Spoken {
+    id: DeliveryId,
+    provider: Name,
+    spelling: String,
+    body: String,
+    priority: Priority,
+    resends_left: u32,
+    opened_at: Option<i64>,
+    state: State,
+}
+
+/// See [`crate::store::Store::settle`].
+pub fn settle(desk: &mut Desk<'_>, receipts: &[Heard]) -> rusqlite::Result<Vec<Settled>> {
+    receipts.iter().map(|heard| settle_one(desk, heard)).collect()
+}
+
+fn settle_one(desk: &mut Desk<'_>, heard: &Heard) -> rusqlite::Result<Settled> {
+    let provider = heard.provider.as_ref().map(Name::as_str);
+    let found = desk
+        .statement(FIND)?
+        .query_row(params![heard.receipt.reference, provider], |row| {
+            rows::delivery_id(row, 0)
+        })
+        .optional()?;
+    let Some(id) = found else {
+        keep(desk, heard)?;
+        return Ok(Settled::Kept);
+    };
+    let mut spoken = load(desk, id)?;
+    let receipt = &heard.receipt;
+    let applied = apply(desk, &mut spoken, &receipt.verdict, receipt.at, heard.heard_at)?;
+    let settlement = Settlement {
+        id,
+        provider: spoken.provider,
+        spelling: spoken.spelling,
+        body: spoken.body,
+        priority: spoken.priority,
+        state: spoken.state,
+    };
+    Ok(if applied {
+        Settled::Applied(settlement)
+    } else {
+        Settled::Unchanged(settlement)
+    })
+}
+
+fn load(desk: &mut Desk<'_>, id: DeliveryId) -> rusqlite::Result<Spoken> {
+    desk.statement(LOAD)?.query_row([id.0], |row| {
+        Ok(Spoken {
+            id,
+            state: rows::state(row)?,
+            provider: rows::name(row, 5)?,
+            spelling: row.get(7)?,
+            priority: rows::priority(row, 8)?,
+            resends_left: row.get(9)?,
+            opened_at: row.get(10)?,
+            body: row.get(11)?,
+        })
+    })
+}
+
+/// Changes the delivery as the receipt wants, in memory and on disk; whether there was anything to change.
+fn apply(
+    desk: &mut Desk<'_>,
+    spoken: &mut Spoken,
+    verdict: &Verdict,
+    at: Timestamp,
+    heard_at: Timestamp,
+) -> rusqlite::Result<bool> {
+    let next = spoken.state.receive(verdict, at, spoken.resends_left);
+    let moved = next.is_some();
+    let mut avoid = None;
+    match next {
+        Some(State::Waiting { reason, .. }) => {
+            spoken.resends_left = spoken.resends_left.saturating_sub(1);
+            avoid = Some(spoken.provider.as_str());
+            spoken.state = State::Waiting {
+                due_at: heard_at,
+                reason,
+            };
+        }
+        Some(state) => spoken.state = state,
+        None => {}
+    }
+    let first_opened = matches!(verdict, Verdict::Opened)
+        && matches!(spoken.state, State::Delivered { .. })
+        && spoken.opened_at.is_none();
+    if first_opened {
+        spoken.opened_at = Some(at.timestamp_millis());
+    }
+    if !moved && !first_opened {
+        return Ok(false);
+    }
+    let folded = desk.folded()?;
+    let facts = Facts::of(&spoken.state);
+    desk.statement(APPLY)?.execute(params![
+        spoken.id.0,
+        facts.state,
+        facts.failure,
+        facts.reason,
+        facts.due_at,
+        facts.ended_at,
+        spoken.resends_left,
+        avoid,
+        spoken.opened_at,
+        folded,
+    ])?;
+    if let Verdict::Invalid { reason } = verdict {
+        deactivate(desk, spoken.id, reason, spoken.provider.as_str(), heard_at)?;
+    }
+    Ok(true)
+}
+
+fn keep(desk: &mut Desk<'_>, heard: &Heard) -> rusqlite::Result<()> {
+    let receipt = &heard.receipt;
+    desk.statement(KEEP)?.execute(params![
+        receipt.reference,
+        heard.provider.as_ref().map_or("", Name::as_str),
+        receipt.verdict.word(),
+        receipt.verdict.reason(),
+        receipt.at.timestamp_millis(),
+        heard.heard_at.timestamp_millis(),
+    ])?;
+    Ok(())
+}
+
+/// Applies the receipts that came before the send they speak of was recorded.
+pub fn apply_early(
+    desk: &mut Desk<'_>,
+    id: DeliveryId,
+    provider: &Name,
+    reference: &str,
+) -> rusqlite::Result<()> {
+    let early = desk
+        .statement(EARLY)?
+        .query_map([reference, provider.as_str()], |row| {
+            let reason = row.get::<_, Option<String>>(1)?.unwrap_or_default();
+            let verdict = rows::word(row, 0, |word| Verdict::from_word(word, reason))?;
+            Ok((verdict, rows::time(row, 2)?, rows::time(row, 3)?))
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    if early.is_empty() {
+        return Ok(());
+    }
+    let mut spoken = load(desk, id)?;
+    for (verdict, at, heard_at) in early {
+        apply(desk, &mut spoken, &verdict, at, heard_at)?;
+    }
+    desk.statement(EARLY_DELETE)?
+        .execute([reference, provider.as_str()])?;
+    Ok(())
+}

@@ -1,0 +1,180 @@
+//! The way of a delivery through the workers' hands: what is due, who wins it, what came of it.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::desk::Desk;
+use super::receipts;
+use super::rows::{self, Facts};
+use crate::clock::Timestamp;
+use crate::domain::delivery::{Failure, State};
+use crate::domain::id::DeliveryId;
+use crate::domain::message::{Claimed, Nudge, Priority, Recorded, Round};
+
+static DUE: &str = include_str!("../../../sql/sqlite/due.sql");
+static CLAIM: &str = include_str!("../../../sql/sqlite/claim.sql");
+static CLAIM_MESSAGE: &str = include_str!("../../../sql/sqlite/claim_message.sql");
+static RECORD: &str = include_str!("../../../sql/sqlite/record.sql");
+static SUPERSEDED: &str = include_str!("../../../sql/sqlite/record_superseded.sql");
+static ATTEMPT: &str = include_str!("../../../sql/sqlite/record_attempt.sql");
+static DEACTIVATE: &str = include_str!("../../../sql/sqlite/recipient_deactivate.sql");
+
+/// Who is said to have made a recipient inactive when no provider's name is known.
+const NOBODY: &str = "unknown";
+
+/// See [`crate::store::Store::due`].
+pub fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Nudge>> {
+    let mut nudges = Vec::new();
+    let mut statement = connection.prepare_cached(DUE)?;
+    for priority in [Priority::High, Priority::Normal] {
+        let left = rows::limit(limit - nudges.len());
+        let found = statement.query_map(
+            params![rows::rank(priority), now.timestamp_millis(), left],
+            |row| {
+                Ok(Nudge {
+                    id: rows::delivery_id(row, 0)?,
+                    due_at: rows::time(row, 1)?,
+                    priority,
+                })
+            },
+        )?;
+        for nudge in found {
+            nudges.push(nudge?);
+        }
+    }
+    Ok(nudges)
+}
+
+/// See [`crate::store::Store::claim`].
+pub fn claim(
+    desk: &mut Desk<'_>,
+    ids: &[DeliveryId],
+    now: Timestamp,
+    lease: Duration,
+) -> rusqlite::Result<Vec<Claimed>> {
+    let mut claimed = Vec::with_capacity(ids.len());
+    for id in ids {
+        claimed.extend(claim_one(desk, *id, now, now + lease)?);
+    }
+    Ok(claimed)
+}
+
+fn claim_one(
+    desk: &mut Desk<'_>,
+    id: DeliveryId,
+    now: Timestamp,
+    until: Timestamp,
+) -> rusqlite::Result<Option<Claimed>> {
+    let times = params![id.0, now.timestamp_millis(), until.timestamp_millis()];
+    let won = desk
+        .statement(CLAIM)?
+        .query_row(times, |row| {
+            Ok(Claimed {
+                id,
+                message: crate::domain::id::MessageId::from_bytes([0; 16]),
+                channel: rows::name(row, 0)?,
+                address: row.get(1)?,
+                spelling: row.get(2)?,
+                body: String::new(),
+                parts: row.get(3)?,
+                round: row.get(4)?,
+                tries: row.get(5)?,
+                lost: row.get(6)?,
+                avoid: rows::name_if_any(row, 7)?,
+                priority: rows::priority(row, 8)?,
+                expires_at: rows::time(row, 9)?,
+            })
+        })
+        .optional()?;
+    let Some(mut claimed) = won else {
+        return Ok(None);
+    };
+    (claimed.message, claimed.body) = desk
+        .statement(CLAIM_MESSAGE)?
+        .query_row([id.message_number()], |row| {
+            Ok((rows::message_id(row, 0)?, row.get(1)?))
+        })?;
+    Ok(Some(claimed))
+}
+
+/// See [`crate::store::Store::record`].
+pub fn record(desk: &mut Desk<'_>, rounds: &[Round]) -> rusqlite::Result<Vec<Recorded>> {
+    rounds.iter().map(|round| record_one(desk, round)).collect()
+}
+
+fn record_one(desk: &mut Desk<'_>, round: &Round) -> rusqlite::Result<Recorded> {
+    let folded = desk.folded()?;
+    let facts = Facts::of(&round.state);
+    let changed = desk.statement(RECORD)?.execute(params![
+        round.id.0,
+        round.round,
+        facts.state,
+        facts.failure,
+        facts.reason,
+        facts.due_at,
+        facts.ended_at,
+        facts.provider,
+        facts.reference,
+        round.tries,
+        folded,
+    ])?;
+    if changed == 0 {
+        let exists = desk.statement(SUPERSEDED)?.execute([round.id.0, folded])? > 0;
+        if exists {
+            keep_attempts(desk, round)?;
+        }
+        return Ok(Recorded::Superseded);
+    }
+    keep_attempts(desk, round)?;
+    match &round.state {
+        State::Sent {
+            provider,
+            reference: Some(reference),
+            ..
+        } => receipts::apply_early(desk, round.id, provider, reference)?,
+        State::Failed {
+            failure: Failure::InvalidRecipient,
+            reason,
+            at,
+        } => {
+            let last = round
+                .attempts
+                .last()
+                .and_then(|attempt| attempt.provider.as_ref());
+            let by = last.map_or(NOBODY, |name| name.as_str());
+            deactivate(desk, round.id, reason, by, *at)?;
+        }
+        State::Waiting { .. } | State::Sent { .. } | State::Delivered { .. } | State::Failed { .. } => {}
+    }
+    Ok(Recorded::Stored)
+}
+
+fn keep_attempts(desk: &mut Desk<'_>, round: &Round) -> rusqlite::Result<()> {
+    for attempt in &round.attempts {
+        desk.statement(ATTEMPT)?.execute(params![
+            round.id.0,
+            round.round,
+            attempt.provider.as_ref().map(|name| name.as_str()),
+            attempt.outcome.word(),
+            attempt.code,
+            attempt.outcome.reason(),
+            attempt.at.timestamp_millis(),
+            i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
+        ])?;
+    }
+    Ok(())
+}
+
+/// Makes the recipient of a delivery inactive.
+pub fn deactivate(
+    desk: &mut Desk<'_>,
+    id: DeliveryId,
+    reason: &str,
+    by: &str,
+    at: Timestamp,
+) -> rusqlite::Result<()> {
+    desk.statement(DEACTIVATE)?
+        .execute(params![id.0, reason, by, at.timestamp_millis()])?;
+    Ok(())
+}
