@@ -1,4 +1,7 @@
-//! A store that knows one report and one message, and can go away: what pages read, and nothing else.
+//! A store that knows one report and some messages, and can go away.
+//!
+//! Stands in where a test has to take the store away in the middle. Whatever no page asks for is an error here,
+//! so a page that asks for more than it should fails its test.
 
 use std::path::PathBuf;
 use std::sync::Mutex;

@@ -1,4 +1,7 @@
 //! The routes over a store that can go away and a cache that can lose or spoil everything.
+//!
+//! What is shown must not depend on the cache, and the last known report outlives the store. Nothing here waits
+//! for a fixed time.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
