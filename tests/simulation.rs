@@ -130,7 +130,11 @@ impl Storm {
     async fn new(seed: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let dice = Arc::new(Dice::seeded(seed));
-        let store = store::open(&format!("sqlite:{}", folder.path().join("storm.db").display()), store::LOCK_WAIT).unwrap();
+        let store = store::open(
+            &format!("sqlite:{}", folder.path().join("storm.db").display()),
+            store::LOCK_WAIT,
+        )
+        .unwrap();
         let queue = queue::open("memory:", 1_000).await.unwrap();
         let cache = Sealed::new(cache::open("memory:").unwrap(), store.seal().await.unwrap());
         let (carried, references) = (Arc::default(), Arc::default());

@@ -197,7 +197,8 @@ mod tests {
         let mut config = Config::sandbox();
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.public_url = "http://127.0.0.1:0".to_owned();
-        settle_address(&mut config, &bind(config.listen).unwrap()).unwrap();
+        let listener = bind(config.listen).unwrap();
+        settle_address(&mut config, &listener).unwrap();
         assert_ne!(config.listen.port(), 0);
         assert_eq!(config.public_url, format!("http://{}", config.listen));
     }
@@ -207,7 +208,8 @@ mod tests {
         let mut config = Config::sandbox();
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.public_url = "https://sms.example.org".to_owned();
-        settle_address(&mut config, &bind(config.listen).unwrap()).unwrap();
+        let listener = bind(config.listen).unwrap();
+        settle_address(&mut config, &listener).unwrap();
         assert_eq!(config.public_url, "https://sms.example.org");
     }
 

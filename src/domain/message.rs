@@ -175,8 +175,8 @@ pub struct Claimed {
     pub round: u32,
     /// Rounds that used up a try so far.
     pub tries: u32,
-    /// Whether an earlier claim was never recorded, so that nobody knows whether it was sent.
-    pub lost: bool,
+    /// How many of the latest claims were never recorded, so that nobody knows whether it was sent.
+    pub lost: u32,
     /// A provider to leave out, because it reported that it could not deliver this.
     pub avoid: Option<Name>,
     /// Whether it goes before others.

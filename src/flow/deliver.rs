@@ -139,13 +139,13 @@ async fn pass(gateway: &Gateway, claimed: &Claimed) -> (Vec<Attempt>, Next) {
         unknown: route.channel.unknown,
     };
     let mut attempts = Vec::new();
-    if claimed.lost {
+    for _ in 0..claimed.lost {
         attempts.push(lost(now));
         let next = State::after(RoundEnd::Lost, &rules, now, gateway.dice.luck());
+        rules.tries = next.tries;
         if matches!(next.state, State::Failed { .. }) {
             return (attempts, next);
         }
-        rules.tries = next.tries;
     }
     let end = if now >= claimed.expires_at {
         RoundEnd::TooLate

@@ -88,31 +88,53 @@ pub enum Refusal {
 pub struct Outbound;
 impl Outbound {
     /// New.
-    pub fn new() -> crate::error::Result<Self> { Ok(Self) }
+    pub fn new() -> crate::error::Result<Self> {
+        Ok(Self)
+    }
 }
 /// Limits.
-pub struct CallLimits { /// c
-    pub connect: std::time::Duration, /// c
-    pub call: std::time::Duration, /// a
-    pub answer_bytes_max: usize }
+pub struct CallLimits {
+    /// c
+    pub connect: std::time::Duration,
+    /// c
+    pub call: std::time::Duration,
+    /// a
+    pub answer_bytes_max: usize,
+}
 /// Settings.
 pub struct Settings;
 impl Settings {
     /// Read.
-    pub fn read(_: &str, _: toml::Table) -> crate::error::Result<Self> { Ok(Self) }
+    pub fn read(_: &str, _: toml::Table) -> crate::error::Result<Self> {
+        Ok(Self)
+    }
 }
 struct Quick(std::sync::atomic::AtomicU64);
 #[async_trait]
 impl Provider for Quick {
     async fn send(&self, _: &Parcel) -> Answer {
         let n = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Answer::from(crate::domain::attempt::Outcome::Accepted { reference: Some(format!("m-{n}")) })
+        Answer::from(crate::domain::attempt::Outcome::Accepted {
+            reference: Some(format!("m-{n}")),
+        })
     }
-    fn receipts(&self, _: &Call) -> Result<Vec<Receipt>, Refusal> { Err(Refusal::NotExpected) }
-    fn place(&self) -> (String, u16) { ("mock".into(), 0) }
-    fn is_sandbox(&self) -> bool { true }
+    fn receipts(&self, _: &Call) -> Result<Vec<Receipt>, Refusal> {
+        Err(Refusal::NotExpected)
+    }
+    fn place(&self) -> (String, u16) {
+        ("mock".into(), 0)
+    }
+    fn is_sandbox(&self) -> bool {
+        true
+    }
 }
 /// Build.
-pub fn build(_: &crate::domain::channel::Name, _: &Settings, _: &CallLimits, _: &str, _: &Outbound) -> crate::error::Result<std::sync::Arc<dyn Provider>> {
+pub fn build(
+    _: &crate::domain::channel::Name,
+    _: &Settings,
+    _: &CallLimits,
+    _: &str,
+    _: &Outbound,
+) -> crate::error::Result<std::sync::Arc<dyn Provider>> {
     Ok(std::sync::Arc::new(Quick(Default::default())))
 }

@@ -1,7 +1,11 @@
 //! Redis and memcached are killed, restarted empty, flushed, slow, full of garbage: nothing is lost, intake keeps
 //! answering 2xx, the page stays right, everything is delivered afterwards.
 
-use super::peers::{Memcached, Redis};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use super::peers::Peer;
 use super::world::{World, until};
 
 const MOCK: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\nproviders = [\"mock\"]\n\
@@ -9,8 +13,8 @@ const MOCK: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\nproviders
 
 #[test]
 fn redis_may_die_at_any_moment() {
-    let mut redis = Redis::start();
-    let world = World::new(&format!("[queue]\nurl = \"redis://{}\"\n{MOCK}", redis.at()));
+    let mut redis = Peer::redis();
+    let world = World::new(&format!("[queue]\nurl = \"{}\"\n{MOCK}", redis.url()));
     let intake = world.serve(&["--workers", "0"]);
     let mut ids: Vec<String> = (0..20)
         .map(|n| world.send("09122222222", &format!("first {n}")))
@@ -23,8 +27,8 @@ fn redis_may_die_at_any_moment() {
     }
     redis.restart();
     ids.extend((0..20).map(|n| world.send("09122222222", &format!("restarted empty {n}"))));
-    redis.flush_all();
-    redis.pause();
+    redis.say("FLUSHALL\r\n");
+    redis.stop();
     ids.extend((0..20).map(|n| world.send("09122222222", &format!("slow {n}"))));
     redis.resume();
     for id in &ids {
@@ -55,11 +59,8 @@ fn a_redis_that_is_away_at_the_start_stops_nobody() {
 
 #[test]
 fn the_page_is_right_whatever_happens_to_memcached() {
-    let mut memcached = Memcached::start();
-    let world = World::new(&format!(
-        "[cache]\nurl = \"memcache://{}\"\n{MOCK}",
-        memcached.at()
-    ));
+    let mut memcached = Peer::memcached();
+    let world = World::new(&format!("[cache]\nurl = \"{}\"\n{MOCK}", memcached.url()));
     let _console = world.serve(&[]);
     for n in 0..7 {
         let id = world.send("09122222222", &format!("message {n}"));
@@ -71,13 +72,45 @@ fn the_page_is_right_whatever_happens_to_memcached() {
         page().contains('7') && !page().contains("No report yet")
     });
     let right = page();
-    memcached.fill_with_garbage();
+    fill_with_garbage(&memcached);
     assert_eq!(page(), right, "garbage under our keys");
-    memcached.flush_all();
+    memcached.say("flush_all\r\n");
     assert_eq!(page(), right, "an empty cache");
     memcached.kill();
     assert_eq!(page(), right, "no cache at all");
     world.send("09122222222", "and intake goes on");
     memcached.restart();
     assert_eq!(page(), right, "a new, empty cache");
+}
+
+/// Writes nonsense under every key memcached holds.
+fn fill_with_garbage(memcached: &Peer) {
+    let mut stream = TcpStream::connect(("127.0.0.1", memcached.port())).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    stream.write_all(b"lru_crawler metadump all\r\n").unwrap();
+    let mut listed = String::new();
+    let mut buffer = [0; 4096];
+    while let Ok(count) = stream.read(&mut buffer) {
+        listed.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        if count == 0 || listed.contains("END") {
+            break;
+        }
+    }
+    let keys: Vec<&str> = listed
+        .lines()
+        .filter_map(|line| line.strip_prefix("key=")?.split(' ').next())
+        .collect();
+    assert!(!keys.is_empty(), "the page is kept in memcached: {listed}");
+    for key in keys {
+        let key = percent_decoded(key);
+        assert_eq!(
+            memcached.say(&format!("set {key} 0 0 7\r\ngarbage\r\n")).trim(),
+            "STORED"
+        );
+    }
+}
+
+/// Keys are listed percent-encoded.
+fn percent_decoded(text: &str) -> String {
+    text.replace("%3A", ":").replace("%3a", ":").replace("%2F", "/")
 }

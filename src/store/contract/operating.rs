@@ -203,7 +203,7 @@ pub async fn failed_deliveries_wait_again_with_fresh_tries(open: Open<'_>) {
     };
     assert_eq!(nudges, [nudge]);
     let claim = claimed(&*store, failed, at(5)).await;
-    assert_eq!((claim.round, claim.tries, claim.lost), (2, 0, false));
+    assert_eq!((claim.round, claim.tries, claim.lost), (2, 0, 0));
     assert_eq!(claim.expires_at, at(99_999));
     assert_eq!(delivery(&*store, 2).await.state, sent("blue", "b-1", at(1)));
 }

@@ -111,7 +111,7 @@ pub async fn a_bounce_with_a_resend_left_waits_for_another_provider(open: Open<'
     let claim = claimed(&*store, due[0].id, at(10)).await;
     assert_eq!(
         (claim.avoid.clone(), claim.round, claim.lost),
-        (Some(name("blue")), 2, false)
+        (Some(name("blue")), 2, 0)
     );
     let again = round(&claim, vec![], sent("red", "r-1", at(11)), at(11));
     assert_eq!(recorded(&*store, again).await, Recorded::Stored);
