@@ -16,6 +16,9 @@ use crate::config::read_duration;
 use crate::domain::channel::Name;
 use crate::domain::id::MessageId;
 
+/// A hundred years: beyond every message, and within what a calendar can count.
+const AGE_MAX: Duration = Duration::from_secs(36_500 * 24 * 3_600);
+
 /// Where the help shows what every command takes.
 const EVERYWHERE: &str = "Options of every command";
 
@@ -229,7 +232,7 @@ pub struct Message {
 #[derive(Args, Debug)]
 pub struct Prune {
     /// Only messages accepted longer ago than this: 90d
-    #[arg(long, value_name = "DURATION", value_parser = read_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = age)]
     pub older_than: Duration,
 }
 
@@ -288,6 +291,14 @@ fn since(text: &str) -> Result<Since, String> {
     })
 }
 
+fn age(text: &str) -> Result<Duration, String> {
+    let age = read_duration(text)?;
+    if age > AGE_MAX {
+        return Err("no message is that old; 36500d is the most".to_owned());
+    }
+    Ok(age)
+}
+
 fn name(text: &str) -> Result<Name, String> {
     text.parse()
         .map_err(|_| "a name has 1 to 64 letters, digits, '-', '_' or '.'".to_owned())
@@ -338,6 +349,18 @@ mod tests {
         let now: Timestamp = "2026-05-02T00:00:00Z".parse().unwrap();
         let ages = Since::Ago(Duration::from_secs(u64::MAX));
         assert_eq!(ages.moment(now), DateTime::UNIX_EPOCH);
+    }
+
+    #[test]
+    fn an_age_beyond_the_calendar_is_refused() {
+        for (text, fits) in [
+            ("90d", true),
+            ("36500d", true),
+            ("36501d", false),
+            ("9999999999d", false),
+        ] {
+            assert_eq!(age(text).is_ok(), fits, "{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,9 @@
--- The transaction is the only one that writes, so one statement is both the race and its end.
--- It answers how many of the rounds before this one were never recorded.
-UPDATE deliveries SET due_at = ?3, round = round + 1
-WHERE id = ?1 AND state = 'waiting' AND due_at <= ?2
-RETURNING channel, address, spelling, parts, round, tries, round - 1 - recorded, avoid, priority, expires_at
+-- Whoever sees the row here has won it: the transaction is the only one that writes, and claim_mark follows in it.
+-- It answers how many of the rounds so far were never recorded.
+-- Not UPDATE … RETURNING, for which SQLite builds a table in memory each time; that cost more than all the rest.
+SELECT
+    d.channel, d.address, d.spelling, d.parts, d.round + 1, d.tries, d.round - d.recorded, d.avoid, d.priority,
+    d.expires_at, m.id, m.body
+FROM deliveries AS d NOT INDEXED
+CROSS JOIN messages AS m ON m.number = d.id >> 6
+WHERE d.id = ?1 AND d.state = 'waiting' AND d.due_at <= ?2

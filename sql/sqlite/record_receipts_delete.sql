@@ -1,1 +1,1 @@
-DELETE FROM receipts WHERE reference = ?1 AND provider IN ('', ?2)
+DELETE FROM receipts WHERE reference = ?1 AND coalesce(nullif(provider, ''), ?2) = ?2

@@ -31,7 +31,7 @@ pub async fn run(cli: &Cli) -> Result<()> {
     let file = configuration_file(cli);
     let title = match &file {
         Some(file) => format!("configuration {}", file.display()),
-        None => "configuration (no file)".to_owned(),
+        None => "configuration without a file".to_owned(),
     };
     match configuration(cli, &[]) {
         Err(error) => tell(&mut faults, &title, Err(error.to_string()))?,
@@ -55,7 +55,7 @@ pub async fn run(cli: &Cli) -> Result<()> {
 fn tell(faults: &mut u64, title: &str, finding: Finding) -> Result<()> {
     match finding {
         Ok(remark) if remark.is_empty() => say(format_args!("ok: {title}")),
-        Ok(remark) => say(format_args!("ok: {title}: {remark}")),
+        Ok(remark) => say(format_args!("ok: {title} ({remark})")),
         Err(fault) => {
             *faults += 1;
             say(format_args!("wrong: {title}: {fault}"))
@@ -97,12 +97,12 @@ async fn in_time(checking: impl Future<Output = Finding>) -> Finding {
 }
 
 async fn check_store(url: &str) -> Finding {
-    let store = store::open(url, store::LOCK_WAIT).map_err(|error| error.chain())?;
+    let store = store::open(url, store::LOCK_WAIT)
+        .map_err(|error| format!("{error}; is its folder there, and may this user write to it?"))?;
     match store.ping().await {
         Ok(()) => Ok("readable and writable".to_owned()),
         Err(error) => Err(format!(
-            "{}; make room, or give this user the right to write there",
-            error.chain()
+            "{error}; make room, or give this user the right to write there"
         )),
     }
 }
@@ -137,7 +137,7 @@ async fn check_providers(config: &Config, faults: &mut u64) -> Result<()> {
         let finding = check_provider(provider, &config.public_url, &outbound).await;
         tell(
             faults,
-            &format!("provider {} ({})", provider.name, provider.kind),
+            &format!("provider {} of kind {}", provider.name, provider.kind),
             finding,
         )?;
     }

@@ -77,7 +77,7 @@ async fn revive(gateway: &Gateway, options: &Resend) -> Result<()> {
     }
     let bar = bar(Some(number(ids.len())), "queueing");
     let revived = resend::revive(gateway, &ids, now + longest_age(gateway), |some| {
-        bar.inc(number(some))
+        bar.inc(number(some));
     })
     .await?;
     bar.finish_and_clear();

@@ -213,6 +213,24 @@ mod tests {
         assert_eq!(config.public_url, "https://sms.example.org");
     }
 
+    fn door(task: impl Future<Output = Result<()>> + Send + 'static) -> Door {
+        Door {
+            close: watch::Sender::new(false),
+            task: Some(tokio::spawn(task)),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_door_that_ends_by_itself_is_a_failure_however_it_ends() {
+        let quiet = door(async { Ok(()) }).fallen().await;
+        assert_eq!(quiet.to_string(), "the door closed by itself");
+        let mut failed = door(async { Err(Error::new(Kind::Unavailable, "no file handles left")) });
+        assert_eq!(failed.fallen().await.to_string(), "no file handles left");
+        let mut crashed = door(async { panic!("a defect") });
+        assert_eq!(crashed.fallen().await.kind(), Kind::Internal);
+        crashed.close().await;
+    }
+
     #[test]
     fn no_workers_is_not_a_number_of_workers() {
         let with = |workers| {

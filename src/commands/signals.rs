@@ -1,4 +1,6 @@
 //! SIGTERM and SIGINT: the first asks to finish, the second to end at once.
+//!
+//! Says that they came, and never what is to be done about it.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

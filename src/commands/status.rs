@@ -1,9 +1,11 @@
 //! `console status`: how it goes, on one screen: what was accepted, what waits, how the providers do.
 //!
-//! Counters come from the newest report and say how old it is; what waits is counted live.
+//! Counters come from the newest report and say how old it is; what waits is counted live, and health is asked of
+//! the `serve` that runs.
 
 use std::fmt::Write;
 
+use super::live::{self, Health};
 use super::{age, gateway, moment, print};
 use crate::cli::Cli;
 use crate::clock::Timestamp;
@@ -25,7 +27,15 @@ pub async fn run(cli: &Cli) -> Result<()> {
         Some(report) => write_report(&mut text, report, now),
         None => text.push_str("\nno report yet: console sync:report makes one\n"),
     }
-    write_providers(&mut text, &gateway.config, report.as_ref());
+    let health = live::health(&gateway.config).await;
+    let known = health.as_ref().ok();
+    write_providers(&mut text, &gateway.config, report.as_ref(), known);
+    if let Err(remark) = &health {
+        let _ = writeln!(text, "{remark}");
+    }
+    if gateway.is_sandbox() {
+        text.push_str("this is a sandbox: mock providers only play, and nothing really leaves\n");
+    }
     print(text)
 }
 
@@ -73,10 +83,10 @@ fn failures(failed: &[(String, u64)]) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn write_providers(text: &mut String, config: &Config, report: Option<&Report>) {
+fn write_providers(text: &mut String, config: &Config, report: Option<&Report>, health: Option<&Health>) {
     let _ = writeln!(
         text,
-        "\n{:<20} {:<10} {:>10} {:>8} {:>10}",
+        "\n{:<20} {:<10} {:>10} {:>8} {:>10}  now",
         "provider", "kind", "calls", "faults", "delivered"
     );
     let nothing = ProviderLine::default();
@@ -84,20 +94,70 @@ fn write_providers(text: &mut String, config: &Config, report: Option<&Report>) 
         let name = provider.name.as_str();
         let lines = report.map_or(&[][..], |report| &report.providers);
         let line = lines.iter().find(|line| line.name == name).unwrap_or(&nothing);
+        let now = health
+            .and_then(|health| health.get(name))
+            .map_or("?", String::as_str);
         let _ = writeln!(
             text,
-            "{name:<20} {:<10} {:>10} {:>8} {:>10}",
+            "{name:<20} {:<10} {:>10} {:>8} {:>10}  {now}",
             provider.kind,
             line.attempts(),
             percent(line.fault_percent()),
             percent(line.delivered_percent())
         );
     }
-    if config.sandbox {
-        text.push_str("\nthis is a sandbox: mock providers only play, and nothing really leaves\n");
-    }
+    text.push('\n');
 }
 
 fn percent(part: Option<f64>) -> String {
     part.map_or_else(|| "-".to_owned(), |part| format!("{part:.1} %"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+    use crate::domain::report::Totals;
+
+    #[test]
+    fn what_is_late_is_named_with_its_age() {
+        let now = from_millis(1_777_000_000_000);
+        let backlog = Backlog {
+            waiting: 12,
+            due: 3,
+            oldest_due_at: Some(now - chrono::TimeDelta::seconds(125)),
+        };
+        let mut text = String::new();
+        write_backlog(&mut text, backlog, now);
+        assert!(
+            text.contains("12  now; 3 due") && text.contains("due for 2 min"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn failures_are_told_apart() {
+        let report = Report {
+            totals: Totals {
+                failed: vec![("rejected".to_owned(), 2), ("expired".to_owned(), 1)],
+                ..Totals::default()
+            },
+            ..Report::default()
+        };
+        let mut text = String::new();
+        write_report(&mut text, &report, from_millis(0));
+        assert!(
+            text.contains("failed              3  2 rejected, 1 expired"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_provider_that_was_never_asked_has_a_line_too() {
+        let mut text = String::new();
+        let health = Health::from([("mock-red".to_owned(), "well".to_owned())]);
+        write_providers(&mut text, &Config::sandbox(), None, Some(&health));
+        let red = text.lines().find(|line| line.starts_with("mock-red")).unwrap();
+        assert!(red.ends_with("well") && red.contains('-'), "{red}");
+    }
 }

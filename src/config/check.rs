@@ -1,4 +1,6 @@
 //! Relations between keys that each look right alone.
+//!
+//! Looks at values that have been read already; never at the file or the environment.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! Durations as people write them: `500ms`, `30s`, `20m`, `24h`, `90d`.
+//!
+//! A number without a unit is refused: nobody should have to guess whether it means seconds.
 
 use std::time::Duration;
 

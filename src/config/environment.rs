@@ -1,4 +1,6 @@
 //! The environment as it was at the start, read once. No other file of the program reads it.
+//!
+//! Tests bring their own, so no test changes the environment of another.
 
 use std::collections::BTreeMap;
 

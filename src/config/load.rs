@@ -1,4 +1,7 @@
 //! From file, environment and command line to one checked [`Config`].
+//!
+//! Reads and checks only; opens nothing, so a wrong configuration stops a start before it has touched
+//! anything.
 
 use std::net::SocketAddr;
 use std::path::Path;

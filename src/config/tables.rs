@@ -1,4 +1,6 @@
 //! The tables with names: `[channels.NAME]`, `[providers.NAME]` and `[[keys]]`, and what stands in for them.
+//!
+//! Names are checked here against each other; what a provider's own keys mean is for its adapter to say.
 
 use sha2::{Digest, Sha256};
 use toml::Value;

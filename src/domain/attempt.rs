@@ -1,4 +1,6 @@
 //! One call to one provider, and what it came to.
+//!
+//! Only an adapter makes an outcome; everything else reads it.
 
 use std::time::Duration;
 

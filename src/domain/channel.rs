@@ -1,4 +1,6 @@
 //! A channel: a named way to a person, with its providers, its strategy and its policies.
+//!
+//! Says what is wanted; how the providers do at the moment is kept elsewhere.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,6 @@
 //! Names of things: messages are known to clients by UUID, deliveries inside by number.
+//!
+//! Nothing here knows where names are stored.
 
 use std::fmt;
 use std::str::FromStr;

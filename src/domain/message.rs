@@ -1,4 +1,6 @@
 //! A message as it is accepted, and as it is read back with all that happened to it.
+//!
+//! Facts only: states change in `delivery`, and who is asked is decided in `route`.
 
 use chrono::{DateTime, Utc};
 

@@ -1,4 +1,6 @@
 //! A provider's later word about something it accepted.
+//!
+//! Only an adapter makes one; what follows from it is decided in `delivery`.
 
 use chrono::{DateTime, Utc};
 

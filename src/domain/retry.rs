@@ -1,4 +1,6 @@
 //! When a delivery that could not be sent is tried again, and when it is given up.
+//!
+//! Numbers and luck come in as arguments; it never looks at a clock.
 
 use std::time::Duration;
 

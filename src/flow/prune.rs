@@ -1,4 +1,6 @@
 //! Forgets old messages that have ended, a few at a time, so that no writer waits long for it.
+//!
+//! What waits is never forgotten, and what the report counted stays counted.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! Fills the queue again from the truth: what is due, and what an operator wants sent again.
+//!
+//! Only nudges: it never calls a provider, and running it twice sends nothing twice.
 
 use crate::clock::Timestamp;
 use crate::domain::id::DeliveryId;

@@ -1,4 +1,6 @@
 //! Takes receipts in: a provider's later word moves a delivery on, or is kept until the delivery is known.
+//!
+//! Hearing the same receipt again changes nothing.
 
 use crate::domain::channel::Name;
 use crate::domain::delivery::{Failure, State};

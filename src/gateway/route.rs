@@ -1,4 +1,6 @@
 //! A route: a channel with the lanes of its providers and the balance between them.
+//!
+//! Gives an order in which to ask; it calls nobody itself.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -4,13 +4,29 @@
 //! else: it never sees a retry, a state or the store.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::domain::attempt::Answer;
+use crate::domain::channel::Name;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::receipt::Receipt;
+use crate::error::{Error, Result};
+
+#[cfg(test)]
+mod contract;
+mod fate;
+pub mod http;
+pub mod mock;
+mod outbound;
+mod reading;
+#[cfg(test)]
+mod stub;
+
+pub use outbound::Outbound;
 
 /// What every provider can do. `contract.rs` decides what a provider is.
 #[async_trait]
@@ -84,57 +100,57 @@ pub enum Refusal {
     NotExpected,
 }
 
-/// Stand-in until the adapters are merged.
-pub struct Outbound;
-impl Outbound {
-    /// New.
-    pub fn new() -> crate::error::Result<Self> {
-        Ok(Self)
+/// The settings of one kind of provider, read and checked.
+#[derive(Clone, Debug)]
+pub enum Settings {
+    /// Plays a provider.
+    Mock(mock::Settings),
+    /// Speaks to any provider with an HTTP interface, by templates.
+    Http(Box<http::Settings>),
+}
+
+impl Settings {
+    /// Every kind there is, as the configuration writes it.
+    pub const KINDS: [&str; 2] = ["mock", "http"];
+
+    /// Reads a kind's own keys, secrets resolved and the keys of every kind taken out. The error names the key
+    /// and the remedy, never a value; whoever knows the provider's name puts it in front.
+    pub fn read(kind: &str, table: toml::Table) -> Result<Self> {
+        match kind {
+            "mock" => Ok(Self::Mock(mock::Settings::read(table)?)),
+            "http" => Ok(Self::Http(Box::new(http::Settings::read(table)?))),
+            other => Err(Error::usage(format!(
+                "kind \"{other}\" is unknown; write one of: {}",
+                Self::KINDS.join(", ")
+            ))),
+        }
     }
 }
-/// Limits.
+
+/// How far a call may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallLimits {
-    /// c
-    pub connect: std::time::Duration,
-    /// c
-    pub call: std::time::Duration,
-    /// a
+    /// How long connecting may take, name look-up and TLS included.
+    pub connect: Duration,
+    /// How long the rest of the call may take.
+    pub call: Duration,
+    /// The longest answer that is read, in bytes.
     pub answer_bytes_max: usize,
 }
-/// Settings.
-pub struct Settings;
-impl Settings {
-    /// Read.
-    pub fn read(_: &str, _: toml::Table) -> crate::error::Result<Self> {
-        Ok(Self)
-    }
-}
-struct Quick(std::sync::atomic::AtomicU64);
-#[async_trait]
-impl Provider for Quick {
-    async fn send(&self, _: &Parcel) -> Answer {
-        let n = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Answer::from(crate::domain::attempt::Outcome::Accepted {
-            reference: Some(format!("m-{n}")),
-        })
-    }
-    fn receipts(&self, _: &Call) -> Result<Vec<Receipt>, Refusal> {
-        Err(Refusal::NotExpected)
-    }
-    fn place(&self) -> (String, u16) {
-        ("mock".into(), 0)
-    }
-    fn is_sandbox(&self) -> bool {
-        true
-    }
-}
-/// Build.
+
+/// Makes a provider ready. `public_url`, without a slash at its end, is where it can send its receipts.
 pub fn build(
-    _: &crate::domain::channel::Name,
-    _: &Settings,
-    _: &CallLimits,
-    _: &str,
-    _: &Outbound,
-) -> crate::error::Result<std::sync::Arc<dyn Provider>> {
-    Ok(std::sync::Arc::new(Quick(Default::default())))
+    name: &Name,
+    settings: &Settings,
+    limits: &CallLimits,
+    public_url: &str,
+    outbound: &Outbound,
+) -> Result<Arc<dyn Provider>> {
+    match settings {
+        Settings::Mock(settings) => Ok(Arc::new(mock::Mock::new(name, settings, limits))),
+        Settings::Http(settings) => {
+            let line = outbound.line(limits, settings.is_secure())?;
+            Ok(Arc::new(http::Http::new(name, settings, public_url, line)?))
+        }
+    }
 }

@@ -1,5 +1,6 @@
 -- Everything the gateway knows. Times are milliseconds since 1970 in UTC; names and states are words, so that
--- people's own queries read well. The CHECKs refuse rows that the state machine cannot make.
+-- people's own queries read well. The CHECKs refuse rows that the state machine cannot make. Those of deliveries are
+-- written with OR: for a longer IN, SQLite would build a table in memory with every row that is written.
 
 PRAGMA application_id = 0x506F7374;
 
@@ -41,9 +42,12 @@ CREATE TABLE deliveries (
     spelling     TEXT NOT NULL,
     parts        INTEGER NOT NULL,
     priority     INTEGER NOT NULL CHECK (priority IN (0, 1)),
-    state        TEXT NOT NULL CHECK (state IN ('waiting', 'sent', 'delivered', 'failed')),
-    failure      TEXT CHECK (failure IN ('rejected', 'invalid_recipient', 'suppressed', 'exhausted',
-                                         'expired', 'bounced', 'cancelled', 'unknown')),
+    state        TEXT NOT NULL CHECK (state = 'waiting' OR state = 'sent' OR state = 'delivered' OR state = 'failed'),
+    failure      TEXT CHECK (
+        failure IS NULL OR failure = 'rejected' OR failure = 'invalid_recipient' OR failure = 'suppressed'
+        OR failure = 'exhausted' OR failure = 'expired' OR failure = 'bounced' OR failure = 'cancelled'
+        OR failure = 'unknown'
+    ),
     reason       TEXT,
     round        INTEGER NOT NULL DEFAULT 0,
     -- The last round whose end was recorded. While it is behind, a worker has the delivery in hand.
@@ -70,7 +74,7 @@ CREATE TABLE deliveries (
     CHECK ((state = 'waiting') = (ended_at IS NULL)),
     CHECK ((state = 'failed') = (failure IS NOT NULL)),
     CHECK (state <> 'failed' OR reason IS NOT NULL),
-    CHECK (state NOT IN ('sent', 'delivered') OR provider IS NOT NULL),
+    CHECK (state = 'waiting' OR state = 'failed' OR provider IS NOT NULL),
     CHECK (reference IS NULL OR provider IS NOT NULL),
     CHECK (opened_at IS NULL OR state = 'delivered'),
     CHECK (recorded BETWEEN 0 AND round)

@@ -66,7 +66,7 @@ async fn front(gateway: &Gateway, newest: &Newest, uri: &Uri) -> Result<Response
         return Ok(frame::missing(
             StatusCode::BAD_REQUEST,
             "This address cannot be read",
-            "Something in it is not text. Search for a number from the report page.",
+            "It asks for more than one thing. Search for one number from the report page.",
         ));
     };
     match asked.typed() {

@@ -71,7 +71,7 @@ pub async fn a_repeated_request_is_answered_as_before(open: Open<'_>) {
     again.idempotency = promise(1, 1);
     let replayed = Acceptance::Replayed { id: id(1), number };
     let answers = store.accept(vec![again.clone()]).await.unwrap();
-    assert_eq!(answers, [replayed.clone()]);
+    assert_eq!(answers.first(), Some(&replayed));
     assert_eq!(store.find(id(2)).await.unwrap(), None);
     // Also within one batch, and after the first one has been sent.
     send(&*store, DeliveryId::of(number, 0), "blue", "b-1", at(1)).await;

@@ -1,4 +1,6 @@
 //! Storing new messages: message, deliveries and idempotency key, or nothing of it.
+//!
+//! Runs inside the writer's transaction and never begins or ends one.
 
 use rusqlite::{OptionalExtension, params};
 

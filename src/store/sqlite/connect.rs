@@ -1,4 +1,6 @@
 //! Opens connections: what each kind of connection may do, how long it waits, how much it keeps in memory.
+//!
+//! Only the writer gets one that writes.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,4 +1,6 @@
 //! Turns SQLite's errors into ours, and decides which of them are the disk's fault and not the work's.
+//!
+//! The words name what to do; SQL and file contents stay out of them.
 
 use rusqlite::ErrorCode;
 

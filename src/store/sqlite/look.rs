@@ -1,4 +1,6 @@
 //! Reading messages: one with all that happened to it, or a page of many.
+//!
+//! Runs on a reader's connection and never writes.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 

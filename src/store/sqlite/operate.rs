@@ -1,4 +1,6 @@
 //! What operators and clients change by hand: calling off, sending again, recipients, places of providers.
+//!
+//! Runs inside the writer's transaction and never begins or ends one.
 
 use rusqlite::{Connection, OptionalExtension, params};
 

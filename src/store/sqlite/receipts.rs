@@ -1,4 +1,6 @@
 //! What providers say later: applied to the delivery they speak of, or kept until it is known.
+//!
+//! Runs inside the writer's transaction; a receipt never moves a state backwards.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -154,7 +156,7 @@ pub fn apply_early(
     provider: &Name,
     reference: &str,
 ) -> rusqlite::Result<()> {
-    let early = desk
+    let mut early = desk
         .statement(EARLY)?
         .query_map([reference, provider.as_str()], |row| {
             let reason = row.get::<_, Option<String>>(1)?.unwrap_or_default();
@@ -165,6 +167,7 @@ pub fn apply_early(
     if early.is_empty() {
         return Ok(());
     }
+    early.sort_by_key(|(_, at, heard_at)| (*at, *heard_at));
     let mut spoken = load(desk, id)?;
     for (verdict, at, heard_at) in early {
         apply(desk, &mut spoken, &verdict, at, heard_at)?;

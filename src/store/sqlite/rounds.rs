@@ -1,4 +1,6 @@
 //! The way of a delivery through the workers' hands: what is due, who wins it, what came of it.
+//!
+//! A claim is only a postponement, and a round that another claim has overtaken changes no state.
 
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use crate::domain::message::{Claimed, Nudge, Priority, Recorded, Round};
 
 static DUE: &str = include_str!("../../../sql/sqlite/due.sql");
 static CLAIM: &str = include_str!("../../../sql/sqlite/claim.sql");
-static CLAIM_MESSAGE: &str = include_str!("../../../sql/sqlite/claim_message.sql");
+static CLAIM_MARK: &str = include_str!("../../../sql/sqlite/claim_mark.sql");
 static RECORD: &str = include_str!("../../../sql/sqlite/record.sql");
 static SUPERSEDED: &str = include_str!("../../../sql/sqlite/record_superseded.sql");
 static ATTEMPT: &str = include_str!("../../../sql/sqlite/record_attempt.sql");
@@ -66,17 +68,16 @@ fn claim_one(
     now: Timestamp,
     until: Timestamp,
 ) -> rusqlite::Result<Option<Claimed>> {
-    let times = params![id.0, now.timestamp_millis(), until.timestamp_millis()];
     let won = desk
         .statement(CLAIM)?
-        .query_row(times, |row| {
+        .query_row([id.0, now.timestamp_millis()], |row| {
             Ok(Claimed {
                 id,
-                message: crate::domain::id::MessageId::from_bytes([0; 16]),
+                message: rows::message_id(row, 10)?,
                 channel: rows::name(row, 0)?,
                 address: row.get(1)?,
                 spelling: row.get(2)?,
-                body: String::new(),
+                body: row.get(11)?,
                 parts: row.get(3)?,
                 round: row.get(4)?,
                 tries: row.get(5)?,
@@ -87,15 +88,11 @@ fn claim_one(
             })
         })
         .optional()?;
-    let Some(mut claimed) = won else {
-        return Ok(None);
-    };
-    (claimed.message, claimed.body) = desk
-        .statement(CLAIM_MESSAGE)?
-        .query_row([id.message_number()], |row| {
-            Ok((rows::message_id(row, 0)?, row.get(1)?))
-        })?;
-    Ok(Some(claimed))
+    if won.is_some() {
+        desk.statement(CLAIM_MARK)?
+            .execute([id.0, until.timestamp_millis()])?;
+    }
+    Ok(won)
 }
 
 /// See [`crate::store::Store::record`].

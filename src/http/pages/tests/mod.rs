@@ -1,4 +1,10 @@
 //! What people see: pages rendered from made-up numbers, without a store.
+//!
+//! Full, empty, late and hostile reports; nothing a client wrote becomes markup. How pages are served, cached
+//! and found is in `serving`.
+
+mod desk;
+mod serving;
 
 use std::time::Duration;
 

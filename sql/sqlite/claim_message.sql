@@ -1,1 +1,0 @@
-SELECT id, body FROM messages WHERE number = ?1

@@ -1,0 +1,143 @@
+//! A store that knows one report and some messages, and can go away.
+//!
+//! Stands in where a test has to take the store away in the middle. Whatever no page asks for is an error here,
+//! so a page that asks for more than it should fails its test.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::clock::Timestamp;
+use crate::domain::channel::Name;
+use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
+use crate::domain::recipient::Recipient;
+use crate::domain::report::Report;
+use crate::error::{Error, Kind, Result};
+use crate::store::{
+    Backlog, Cancelled, Heard, Page, Progress, ProviderPlace, Query, Selection, Settled, Snapshot, Store,
+};
+
+/// What pages can read.
+#[derive(Default)]
+pub(super) struct Desk {
+    pub(super) away: AtomicBool,
+    pub(super) looks: AtomicUsize,
+    pub(super) snapshot: Mutex<Option<Snapshot>>,
+    pub(super) messages: Mutex<Vec<Message>>,
+}
+
+impl Desk {
+    /// Makes this the newest report.
+    pub(super) fn publish(&self, report: &Report) {
+        *self.snapshot.lock().unwrap() = Some(Snapshot {
+            generation: report.as_of.timestamp_millis(),
+            as_of: report.as_of,
+            content: serde_json::to_vec(report).unwrap(),
+        });
+    }
+
+    fn there(&self) -> Result<()> {
+        if self.away.load(Ordering::SeqCst) {
+            Err(Error::new(Kind::Unavailable, "read the store"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn unasked<T>() -> Result<T> {
+    Err(Error::new(Kind::Internal, "do what no page asks for"))
+}
+
+#[async_trait]
+impl Store for Desk {
+    async fn find(&self, id: MessageId) -> Result<Option<Message>> {
+        self.there()?;
+        let messages = self.messages.lock().unwrap();
+        Ok(messages.iter().find(|message| message.id == id).cloned())
+    }
+    async fn search(&self, query: Query) -> Result<Page> {
+        self.there()?;
+        let to = query.to.unwrap_or_default();
+        let has = |message: &&Message| message.deliveries.iter().any(|delivery| delivery.address == to);
+        let messages: Vec<Message> = self
+            .messages
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(has)
+            .cloned()
+            .collect();
+        let next = messages.last().map(|message| message.number);
+        Ok(Page { messages, next })
+    }
+    async fn snapshot(&self) -> Result<Option<Snapshot>> {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        self.there()?;
+        Ok(self.snapshot.lock().unwrap().clone())
+    }
+    async fn accept(&self, _: Vec<NewMessage>) -> Result<Vec<Acceptance>> {
+        unasked()
+    }
+    async fn due(&self, _: Timestamp, _: usize) -> Result<Vec<Nudge>> {
+        unasked()
+    }
+    async fn claim(&self, _: Vec<DeliveryId>, _: Timestamp, _: Duration) -> Result<Vec<Claimed>> {
+        unasked()
+    }
+    async fn record(&self, _: Vec<Round>) -> Result<Vec<Recorded>> {
+        unasked()
+    }
+    async fn settle(&self, _: Vec<Heard>) -> Result<Vec<Settled>> {
+        unasked()
+    }
+    async fn cancel(&self, _: MessageId, _: Timestamp) -> Result<Cancelled> {
+        unasked()
+    }
+    async fn select(&self, _: Selection) -> Result<Vec<DeliveryId>> {
+        unasked()
+    }
+    async fn revive(&self, _: Vec<DeliveryId>, _: Timestamp, _: Timestamp) -> Result<Vec<Nudge>> {
+        unasked()
+    }
+    async fn recipient(&self, _: &Name, _: &str) -> Result<Option<Recipient>> {
+        unasked()
+    }
+    async fn set_recipient(&self, _: Recipient) -> Result<()> {
+        unasked()
+    }
+    async fn fold(&self, _: usize) -> Result<usize> {
+        unasked()
+    }
+    async fn unfold(&self) -> Result<()> {
+        unasked()
+    }
+    async fn report(&self, _: Timestamp) -> Result<Report> {
+        unasked()
+    }
+    async fn keep_snapshot(&self, _: Snapshot) -> Result<()> {
+        unasked()
+    }
+    async fn backlog(&self, _: Timestamp) -> Result<Backlog> {
+        unasked()
+    }
+    async fn prune(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<usize> {
+        unasked()
+    }
+    async fn name_providers(&self, _: Vec<ProviderPlace>) -> Result<()> {
+        unasked()
+    }
+    async fn seal(&self) -> Result<[u8; 32]> {
+        unasked()
+    }
+    async fn backup(&self, _: PathBuf, _: Progress) -> Result<()> {
+        unasked()
+    }
+    async fn ping(&self) -> Result<()> {
+        self.there()
+    }
+}

@@ -1,0 +1,77 @@
+//! Speaks to any provider with an HTTP interface, by configuration alone.
+//!
+//! `template.rs` and `request.rs` make the request, `rules.rs` reads the answer, `receipts.rs` reads what the
+//! provider says later. Knows no provider by name, and repeats nothing.
+
+mod json;
+mod receipts;
+mod request;
+mod rules;
+mod settings;
+mod template;
+
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+
+use super::outbound::{Line, Reply};
+use super::{Call, Parcel, Provider, Refusal};
+use crate::domain::attempt::{Answer, Outcome};
+use crate::domain::channel::Name;
+use crate::domain::receipt::Receipt;
+use crate::error::Result;
+
+use receipts::Reader;
+use request::Form;
+use rules::Rules;
+pub use settings::Settings;
+use template::Constants;
+
+/// A provider that is reached over HTTP.
+pub struct Http {
+    form: Form,
+    rules: Rules,
+    receipts: Option<Reader>,
+    line: Line,
+}
+
+impl Http {
+    /// A provider as the settings describe it.
+    pub(super) fn new(name: &Name, settings: &Settings, public_url: &str, line: Line) -> Result<Self> {
+        let constants = Constants {
+            provider: name.to_string(),
+            public_url: public_url.trim_end_matches('/').to_owned(),
+        };
+        Ok(Self {
+            form: Form::read(settings, &constants)?,
+            rules: Rules::read(settings)?,
+            receipts: settings.receipts.as_ref().map(Reader::read).transpose()?,
+            line,
+        })
+    }
+}
+
+#[async_trait]
+impl Provider for Http {
+    async fn send(&self, parcel: &Parcel) -> Answer {
+        let request = match self.form.fill(parcel) {
+            Ok(request) => request,
+            Err(reason) => return Outcome::Rejected { reason }.into(),
+        };
+        match self.line.call(request).await {
+            Reply::Answered(answered) => self.rules.answer(&answered),
+            Reply::NeverLeft(reason) => Outcome::Unavailable { reason }.into(),
+            Reply::Silence(reason) => Outcome::Unknown { reason }.into(),
+            Reply::Unsendable(reason) => Outcome::Rejected { reason }.into(),
+        }
+    }
+
+    fn receipts(&self, call: &Call) -> Result<Vec<Receipt>, Refusal> {
+        self.receipts.as_ref().ok_or(Refusal::NotExpected)?.receipts(call)
+    }
+
+    fn place(&self) -> (String, u16) {
+        self.form.place()
+    }
+}

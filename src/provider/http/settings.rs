@@ -1,0 +1,178 @@
+//! The keys of `kind = "http"` as they are written; `request.rs`, `rules.rs` and `receipts.rs` say what they mean.
+//!
+//! Headers, URLs and bodies may hold secrets, so what is printed of them is the host and the names only.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::receipts::Reader;
+use super::request::Form;
+use super::rules::Rules;
+use super::template::Constants;
+use crate::error::Result;
+use crate::provider::fate::Fate;
+use crate::provider::reading::{duration_if_any, read_table};
+
+/// How a provider with an HTTP interface is spoken to.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where it is; a template. A name and password before the host become an `Authorization` header.
+    pub(super) url: String,
+    /// `GET` without a body and `POST` with one, unless written here.
+    pub(super) method: Option<String>,
+    /// Header templates by name.
+    #[serde(default)]
+    pub(super) headers: BTreeMap<String, String>,
+    /// Query templates by name, put behind the URL.
+    #[serde(default)]
+    pub(super) query: BTreeMap<String, String>,
+    /// The body as a form; a template for each field.
+    pub(super) form: Option<BTreeMap<String, String>>,
+    /// The body as JSON; every text in it is a template.
+    pub(super) json: Option<toml::Table>,
+    /// The body as one template; needs `content_type`.
+    pub(super) body: Option<String>,
+    /// What `body` is, which also says how places in it are escaped.
+    pub(super) content_type: Option<String>,
+    /// Where an answer holds the provider's id: `json:PATH`, `header:NAME`, `regex:…(…)…` or `body`.
+    pub(super) reference: Option<String>,
+    /// Where an answer holds the provider's own code; else the code is `HTTP 503`.
+    pub(super) code: Option<String>,
+    /// Where an answer holds the provider's own words; else the whole answer is quoted.
+    pub(super) reason: Option<String>,
+    /// What answers mean, first match first; the usual meanings come after them.
+    #[serde(default)]
+    pub(super) rules: Vec<RuleSettings>,
+    /// How its receipts are read; without, it sends none.
+    pub(super) receipts: Option<ReceiptSettings>,
+}
+
+/// One rule from an answer to an outcome.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RuleSettings {
+    /// `"2xx"`, `"429"`, `"400-499"`, or several with commas; any, when left out.
+    pub status: Option<String>,
+    /// A part of the body, or `json:PATH=VALUE`, or `json:PATH!=VALUE`.
+    pub body: Option<String>,
+    /// What it means.
+    pub outcome: Fate,
+    /// In the operator's words instead of the provider's.
+    pub reason: Option<String>,
+    /// When to come back, where the outcome has such a time and the answer says none.
+    #[serde(default, deserialize_with = "duration_if_any")]
+    pub retry_after: Option<Duration>,
+}
+
+/// How a provider's receipts are read.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReceiptSettings {
+    /// Where the provider's id stands: `json:PATH`, `form:NAME`, `query:NAME`, `header:NAME`, or `any:NAME` for
+    /// whichever of JSON, form and query has it.
+    pub reference: String,
+    /// Where the status word stands, likewise.
+    pub status: String,
+    /// Where its reason stands, likewise.
+    pub reason: Option<String>,
+    /// Where its time stands, likewise: RFC 3339, or seconds or milliseconds since 1970.
+    pub at: Option<String>,
+    /// Where the list of receipts stands, when a call brings several; `json:` when it is the document itself.
+    pub list: Option<String>,
+    /// The status words that mean it has arrived. Words are compared without regard to case.
+    #[serde(default)]
+    pub delivered: Vec<String>,
+    /// The words that mean it has not.
+    #[serde(default)]
+    pub bounced: Vec<String>,
+    /// The words that mean that the address is dead.
+    #[serde(default)]
+    pub invalid: Vec<String>,
+    /// The words that mean the person opened it.
+    #[serde(default)]
+    pub opened: Vec<String>,
+    /// The words that change nothing, such as `queued`.
+    #[serde(default)]
+    pub ignored: Vec<String>,
+    /// What the caller must know: as query parameter `token`, as bearer token, or in `token_header`.
+    pub token: Option<String>,
+    /// The only header the token may come in.
+    pub token_header: Option<String>,
+    /// How the raw body is signed.
+    pub hmac: Option<HmacSettings>,
+}
+
+/// How a provider signs the raw body of its calls.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HmacSettings {
+    /// The header with the signature.
+    pub header: String,
+    /// The key of the signature.
+    pub secret: String,
+    /// The digest under it.
+    #[serde(default)]
+    pub algorithm: Algorithm,
+    /// How it is written.
+    #[serde(default)]
+    pub encoding: Encoding,
+    /// What stands before it, such as `sha256=`.
+    #[serde(default)]
+    pub prefix: String,
+}
+
+/// The digest under a signature.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Algorithm {
+    #[default]
+    Sha256,
+    Sha1,
+}
+
+/// How a signature is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Encoding {
+    #[default]
+    Hex,
+    Base64,
+}
+
+impl Settings {
+    /// Reads and checks everything, so that a start with wrong settings never comes to a send.
+    pub(in crate::provider) fn read(table: toml::Table) -> Result<Self> {
+        let settings: Self = read_table(table)?;
+        let constants = Constants {
+            provider: "provider".to_owned(),
+            public_url: "https://localhost".to_owned(),
+        };
+        Form::read(&settings, &constants)?;
+        Rules::read(&settings)?;
+        settings.receipts.as_ref().map(Reader::read).transpose()?;
+        Ok(settings)
+    }
+
+    /// Whether it is reached over TLS.
+    pub(in crate::provider) fn is_secure(&self) -> bool {
+        self.url.trim_start().get(..6).is_some_and(|start| start.eq_ignore_ascii_case("https:"))
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = reqwest::Url::parse(&self.url).ok();
+        out.debug_struct("Settings")
+            .field("host", &place.as_ref().and_then(reqwest::Url::host_str))
+            .field("method", &self.method)
+            .field("headers", &self.headers.keys())
+            .field("query", &self.query.keys())
+            .field("rules", &self.rules.len())
+            .field("receipts", &self.receipts.is_some())
+            .finish_non_exhaustive()
+    }
+}

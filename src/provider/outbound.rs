@@ -1,0 +1,195 @@
+//! The one HTTP client: pooled connections, time limits, an answer limit, and an honest word about what happened.
+//!
+//! What matters is whether the request can have left: a provider that was never reached may be passed over at
+//! once, one that went silent may have sent the message. So nothing is repeated here. (The pool itself takes
+//! another connection only when a kept one turned out closed before a byte of the request was written.)
+
+use std::error::Error as _;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::redirect::{Attempt, Policy};
+use reqwest::{Client, Request, Response};
+
+use super::CallLimits;
+use crate::error::{Error, Kind, Result};
+
+/// How long an idle connection is kept. Many servers close theirs after 5 s; a request that meets the closing
+/// half-way is an unknown outcome, so we close first.
+const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(4);
+
+/// The most redirects that are followed, all on the same host.
+const REDIRECTS_MAX: usize = 3;
+
+/// The way out. Providers with the same limits share a client, and so its connections.
+#[derive(Default)]
+pub struct Outbound {
+    clients: Mutex<Vec<(Way, Client)>>,
+}
+
+/// What a client is made for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Way {
+    connect: Duration,
+    /// Plain connections need no certificates, so a machine without any can still use them.
+    secure: bool,
+}
+
+impl Outbound {
+    /// A way out without any client yet: each is made when the first provider asks for it.
+    pub fn new() -> Result<Self> {
+        // It fails only when a provider of cryptography is installed already, which will then do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Ok(Self::default())
+    }
+
+    /// A client with a provider's limits.
+    pub(super) fn line(&self, limits: &CallLimits, secure: bool) -> Result<Line> {
+        let way = Way {
+            connect: limits.connect,
+            secure,
+        };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = clients.iter().find(|(known, _)| *known == way);
+        let client = match known {
+            Some((_, client)) => client.clone(),
+            None => {
+                let client = client(way)?;
+                clients.push((way, client.clone()));
+                client
+            }
+        };
+        Ok(Line {
+            client,
+            limits: limits.clone(),
+        })
+    }
+}
+
+fn client(way: Way) -> Result<Client> {
+    let mut builder = Client::builder()
+        .connect_timeout(way.connect)
+        .pool_idle_timeout(IDLE_CONNECTION_MAX)
+        .tcp_nodelay(true)
+        .no_proxy()
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .redirect(Policy::custom(redirect))
+        .user_agent(concat!("postrider/", env!("CARGO_PKG_VERSION")));
+    if !way.secure {
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build().map_err(|cause| {
+        Error::because(
+            Kind::Usage,
+            "cannot prepare https; install this machine's CA certificates (package ca-certificates)",
+            cause,
+        )
+    })
+}
+
+/// Only redirects that repeat the request as it was (307 and 308), and only to the same scheme, host and port.
+/// Another host must not get our message, and 301 to 303 may turn a POST into a GET that says nothing.
+fn redirect(attempt: Attempt) -> reqwest::redirect::Action {
+    let repeats = matches!(attempt.status().as_u16(), 307 | 308);
+    let first = attempt.previous().first();
+    let stays = first.is_some_and(|first| first.origin() == attempt.url().origin());
+    if repeats && stays && attempt.previous().len() <= REDIRECTS_MAX {
+        attempt.follow()
+    } else {
+        attempt.stop()
+    }
+}
+
+/// One provider's use of the client.
+pub(super) struct Line {
+    client: Client,
+    limits: CallLimits,
+}
+
+/// What a call came to.
+#[derive(Debug)]
+pub(super) enum Reply {
+    /// There was a status line.
+    Answered(Answered),
+    /// Nobody was reached, so nothing was sent.
+    NeverLeft(String),
+    /// The request may have left, and no status line came back: a time-out, a closed connection, or something
+    /// that is not HTTP.
+    Silence(String),
+    /// It cannot be put into a request, for example because a URL cannot be that long. Nothing was sent.
+    Unsendable(String),
+}
+
+/// A status line and what followed it.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub status: u16,
+    pub headers: HeaderMap,
+    /// As much as was read.
+    pub body: Vec<u8>,
+    pub end: End,
+}
+
+/// How an answer ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// The body is whole.
+    Whole,
+    /// The body is longer than the limit; the rest was not read.
+    TooLong,
+    /// The connection broke or the time was up in mid-body.
+    Lost,
+}
+
+impl Line {
+    /// Makes one call. Never repeats it.
+    pub async fn call(&self, mut request: Request) -> Reply {
+        *request.timeout_mut() = Some(self.limits.connect + self.limits.call);
+        match self.client.execute(request).await {
+            Ok(response) => Reply::Answered(self.read(response).await),
+            Err(fault) if fault.is_builder() => Reply::Unsendable(deepest(&fault)),
+            Err(fault) if fault.is_connect() && fault.is_timeout() => {
+                Reply::NeverLeft(format!("no connection within {:?}", self.limits.connect))
+            }
+            Err(fault) if fault.is_connect() => Reply::NeverLeft(deepest(&fault)),
+            Err(fault) if fault.is_timeout() => {
+                Reply::Silence(format!("no answer within {:?}", self.limits.call))
+            }
+            Err(fault) => Reply::Silence(format!("no answer: {}", deepest(&fault))),
+        }
+    }
+
+    async fn read(&self, mut response: Response) -> Answered {
+        let mut body = Vec::new();
+        let end = loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => {
+                    let room = self.limits.answer_bytes_max - body.len();
+                    body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                    if chunk.len() > room {
+                        break End::TooLong;
+                    }
+                }
+                Ok(None) => break End::Whole,
+                Err(_) => break End::Lost,
+            }
+        };
+        Answered {
+            status: response.status().as_u16(),
+            headers: std::mem::take(response.headers_mut()),
+            body,
+            end,
+        }
+    }
+}
+
+/// The cause at the bottom, which speaks of the fault alone; those above it repeat the URL and its secrets.
+fn deepest(fault: &reqwest::Error) -> String {
+    let mut cause = fault.source();
+    while let Some(next) = cause.and_then(std::error::Error::source) {
+        cause = Some(next);
+    }
+    cause.map_or_else(|| "the request cannot be built".to_owned(), ToString::to_string)
+}

@@ -1,0 +1,125 @@
+//! What may go wrong around the writer: locks, full and read-only disks, panics, the end.
+
+use std::time::Duration;
+
+use super::Bench;
+use crate::clock::pause_thread;
+use crate::error::Kind;
+use crate::store::contract::world::{accepted, text};
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Query, Store};
+
+#[tokio::test]
+async fn a_lock_held_by_another_program_is_waited_for() {
+    let bench = Bench::new();
+    let stranger = bench.stranger();
+    stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let holder = std::thread::spawn(move || {
+        pause_thread(Duration::from_secs(2));
+        stranger.execute_batch("COMMIT").unwrap();
+    });
+    accepted(&bench.store, text(1)).await;
+    holder.join().unwrap();
+    assert_eq!(bench.count().await, 1);
+}
+
+#[tokio::test]
+async fn a_lock_held_too_long_fails_whole_and_for_a_while() {
+    let bench = Bench::waiting_for_locks(Duration::from_millis(50));
+    let stranger = bench.stranger();
+    stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let error = bench.store.accept(vec![text(1)]).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable);
+    assert_eq!(bench.store.ping().await.unwrap_err().kind(), Kind::Unavailable);
+    assert_eq!(bench.count().await, 0, "reading goes on");
+    stranger.execute_batch("COMMIT").unwrap();
+    accepted(&bench.store, text(1)).await;
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_whole_and_for_a_while() {
+    let bench = Bench::new();
+    bench.pragma("PRAGMA max_page_count = 1").await;
+    let mut refused = 0;
+    for which in 0..500 {
+        let mut new = text(which);
+        new.body = "x".repeat(10_000);
+        match bench.store.accept(vec![new]).await {
+            Ok(_) => {}
+            Err(error) => {
+                assert_eq!(error.kind(), Kind::Unavailable, "{}", error.chain());
+                assert!(error.to_string().contains("the disk is full"), "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0);
+    assert_eq!(bench.count().await, 500 - refused, "all or nothing");
+    // After the trouble the connection was made anew, which is as good as a new disk.
+    accepted(&bench.store, text(1_000)).await;
+}
+
+#[tokio::test]
+async fn a_read_only_database_fails_whole_and_for_a_while() {
+    let bench = Bench::new();
+    bench.pragma("PRAGMA query_only = 1").await;
+    let error = bench.store.ping().await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unavailable, "{}", error.chain());
+    accepted(&bench.store, text(1)).await;
+}
+
+#[tokio::test]
+async fn a_panic_in_one_piece_harms_no_other() {
+    let bench = Bench::new();
+    let stranger = bench.stranger();
+    stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let release = async {
+        // While the lock is held all of them gather in one batch or two.
+        tokio::task::yield_now().await;
+        stranger.execute_batch("COMMIT").unwrap();
+    };
+    let broken = bench.store.writer.run("do harm", |desk| -> rusqlite::Result<()> {
+        crate::store::sqlite::accept::accept(desk, &[text(99)])?;
+        panic!("a defect");
+    });
+    let (one, broken, two, ()) = tokio::join!(
+        bench.store.accept(vec![text(1)]),
+        broken,
+        bench.store.accept(vec![text(2)]),
+        release
+    );
+    assert_eq!(broken.unwrap_err().kind(), Kind::Internal);
+    assert!(one.is_ok() && two.is_ok());
+    assert_eq!(bench.count().await, 2);
+}
+
+#[tokio::test]
+async fn closing_finishes_what_waits() {
+    let Bench { folder, store } = Bench::new();
+    let file = folder.path().join("postrider.db");
+    for which in 0..50 {
+        let mut call = Box::pin(store.accept(vec![text(which)]));
+        // Polled once, the piece is with the writer; nobody waits for the answer.
+        assert!(futures_poll_once(&mut call).await);
+    }
+    drop(store);
+    assert!(
+        !folder.path().join("postrider.db-wal").exists(),
+        "the log is tidied away"
+    );
+    let store = SqliteStore::open(&file, Duration::from_secs(30)).unwrap();
+    let query = Query {
+        limit: 100,
+        ..Query::default()
+    };
+    assert_eq!(store.search(query).await.unwrap().messages.len(), 50);
+}
+
+/// Polls a future once; whether it is still pending or has just succeeded, which is all one to the caller.
+async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> bool {
+    std::future::poll_fn(|context| {
+        let _ = std::pin::Pin::new(&mut *future).poll(context);
+        std::task::Poll::Ready(true)
+    })
+    .await
+}
