@@ -118,9 +118,7 @@ install_test_peers() {
     check_c_compiler
     need redis-server redis-server
     need memcached memcached
-    need curl curl
     want strace strace
-    has chromium-browser || has google-chrome || want chromium chromium
 }
 
 # has_component NAME: rustfmt or clippy, added when rustup can.

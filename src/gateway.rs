@@ -26,6 +26,10 @@ pub use route::Route;
 /// The longest answer of a provider that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
+/// The part of a call's time that connecting may take at most, so that a host that is away is never mistaken for
+/// one that went silent.
+const CONNECT_SHARE_MAX: f64 = 0.9;
+
 /// Everything that runs, wired.
 pub struct Gateway {
     /// What was configured.
@@ -173,7 +177,7 @@ fn build_all(config: &Config) -> Result<Vec<Arc<dyn Provider>>> {
 pub fn build(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> Result<Arc<dyn Provider>> {
     let settings = provider::Settings::read(&config.kind, config.settings.clone())?;
     let limits = CallLimits {
-        connect: config.connect_timeout,
+        connect: config.connect_timeout.min(config.timeout.mul_f64(CONNECT_SHARE_MAX)),
         call: config.timeout,
         answer_bytes_max: ANSWER_BYTES_MAX,
     };

@@ -391,7 +391,7 @@ pub const ROWS: &[Row] = &[
         "providers.NAME.timeout",
         Kind::Duration,
         "10s",
-        "how long the rest of a call may take",
+        "how long a whole call may take, connecting included",
     ),
     key(
         "providers.NAME.rest_after",

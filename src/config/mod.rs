@@ -118,7 +118,7 @@ pub struct ProviderConfig {
     pub concurrency: usize,
     /// How long connecting may take.
     pub connect_timeout: Duration,
-    /// How long the rest of a call may take.
+    /// How long a whole call may take, connecting included.
     pub timeout: Duration,
     /// After so many consecutive failures it rests.
     pub rest_after: u32,

@@ -93,7 +93,7 @@ impl Lane {
             provider,
             concurrency: config.concurrency,
             rate: config.rate,
-            time_limit: config.connect_timeout + config.timeout + TIME_LIMIT_MARGIN,
+            time_limit: config.timeout + TIME_LIMIT_MARGIN,
             health: Mutex::new(Health::new(config.rest_after, config.rest_for)),
             pace: Mutex::new(Pace::new(config.rate)),
             in_flight: AtomicUsize::new(0),

@@ -36,6 +36,9 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How much of that is read at once.
 const LINGER_BYTES: usize = 16 * 1024;
 
+/// How much of it is read altogether; who sends more is cut off.
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+
 /// What a client hears whose head takes too long.
 const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
@@ -122,7 +125,14 @@ async fn answer(
 async fn linger(stream: &mut TcpStream) {
     let _ = stream.shutdown().await;
     let mut rest = vec![0; LINGER_BYTES];
-    let drained = async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} };
+    let drained = async {
+        let mut left = LINGER_BYTES_MAX;
+        while let Ok(count @ 1..) = stream.read(&mut rest).await
+            && left > 0
+        {
+            left = left.saturating_sub(count);
+        }
+    };
     let _ = tokio::time::timeout(LINGER, drained).await;
 }
 

@@ -53,11 +53,20 @@ async fn every_body_comes_to_an_outcome(provider: &dyn Provider) {
     let control = (0..0x20_u8).map(char::from).collect::<String>();
     let odd = "{to} {{body}} ${env:HOME} %00 <&\"'> \\ \u{202e}\u{feff}\u{ffff} \r\n.\r\n";
     for body in ["", ".", "..", "../..", odd, &control, &huge] {
-        let answer = provider.send(&Parcel { body: body.to_owned(), ..parcel() }).await;
+        let answer = provider
+            .send(&Parcel {
+                body: body.to_owned(),
+                ..parcel()
+            })
+            .await;
         assert!(!answer.outcome.word().is_empty());
     }
     for to in ["", "..", "\r\nX: y", "anna@example.org", "+98 912 \"'"] {
-        let parcel = Parcel { to: to.to_owned(), spelling: to.to_owned(), ..parcel() };
+        let parcel = Parcel {
+            to: to.to_owned(),
+            spelling: to.to_owned(),
+            ..parcel()
+        };
         let answer = provider.send(&parcel).await;
         assert!(!answer.outcome.word().is_empty());
     }
@@ -65,11 +74,39 @@ async fn every_body_comes_to_an_outcome(provider: &dyn Provider) {
 
 fn garbage_is_never_a_receipt(provider: &dyn Provider) {
     let deep = "[".repeat(100_000);
-    for body in ["", "null", "{}", "[]", "{\"status\":", "\u{0}\u{0}", "%zz=%", "a=b&c", &deep] {
-        refuses(provider, &Call { body: body.into(), ..call() });
-        refuses(provider, &Call { query: body.into(), ..call() });
+    for body in [
+        "",
+        "null",
+        "{}",
+        "[]",
+        "{\"status\":",
+        "\u{0}\u{0}",
+        "%zz=%",
+        "a=b&c",
+        &deep,
+    ] {
+        refuses(
+            provider,
+            &Call {
+                body: body.into(),
+                ..call()
+            },
+        );
+        refuses(
+            provider,
+            &Call {
+                query: body.into(),
+                ..call()
+            },
+        );
     }
-    refuses(provider, &Call { body: vec![0xff, 0xfe, 0x80], ..call() });
+    refuses(
+        provider,
+        &Call {
+            body: vec![0xff, 0xfe, 0x80],
+            ..call()
+        },
+    );
 }
 
 fn refuses(provider: &dyn Provider, call: &Call) {

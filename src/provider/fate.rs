@@ -32,10 +32,7 @@ impl Fate {
     ) -> Outcome {
         match self {
             Self::Accepted => Outcome::Accepted { reference },
-            Self::Deferred => Outcome::Deferred {
-                reason,
-                retry_after,
-            },
+            Self::Deferred => Outcome::Deferred { reason, retry_after },
             Self::Unavailable => Outcome::Unavailable { reason },
             Self::Throttled => Outcome::Throttled { retry_after },
             Self::Rejected => Outcome::Rejected { reason },

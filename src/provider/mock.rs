@@ -22,8 +22,8 @@ use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::channel::Name;
 use crate::domain::receipt::{Receipt, Verdict};
 
-use settings::{Aim, Verdicts};
 pub use settings::Settings;
+use settings::{Aim, Verdicts};
 
 /// The most receipts that wait to be fetched; more are lost, as happens with real providers.
 const RECEIPTS_WAITING_MAX: usize = 100_000;
@@ -88,7 +88,10 @@ impl Mock {
     }
 
     fn aim(&self, parcel: &Parcel) -> Aim {
-        let wanted = self.fates.get(&parcel.to).or_else(|| self.fates.get(&parcel.spelling));
+        let wanted = self
+            .fates
+            .get(&parcel.to)
+            .or_else(|| self.fates.get(&parcel.spelling));
         if let Some(aim) = wanted {
             return *aim;
         }
@@ -132,7 +135,10 @@ impl Mock {
             && self.verdicts.opened > 0.0
             && self.dice.luck() < self.verdicts.opened;
         let at = Instant::now() + self.receipt_delay;
-        for verdict in [Some(verdict), opened.then_some(Verdict::Opened)].into_iter().flatten() {
+        for verdict in [Some(verdict), opened.then_some(Verdict::Opened)]
+            .into_iter()
+            .flatten()
+        {
             let due = Due {
                 at,
                 reference: reference.to_owned(),

@@ -146,7 +146,7 @@ pub(super) enum End {
 impl Line {
     /// Makes one call. Never repeats it.
     pub async fn call(&self, mut request: Request) -> Reply {
-        *request.timeout_mut() = Some(self.limits.connect + self.limits.call);
+        *request.timeout_mut() = Some(self.limits.call);
         match self.client.execute(request).await {
             Ok(response) => Reply::Answered(self.read(response).await),
             Err(fault) if fault.is_builder() => Reply::Unsendable(deepest(&fault)),

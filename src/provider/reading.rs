@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use serde::de::{DeserializeOwned, Deserializer, Error as _};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _};
 
 use crate::error::{Error, Result};
 
@@ -33,7 +33,9 @@ pub(super) fn read_table<T: DeserializeOwned>(table: toml::Table) -> Result<T> {
 pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(from)?;
     humantime::parse_duration(text.trim()).map_err(|_| {
-        D::Error::custom("is not a duration; write a number and a unit, such as \"500ms\", \"30s\" or \"20m\"")
+        D::Error::custom(
+            "is not a duration; write a number and a unit, such as \"500ms\", \"30s\" or \"20m\"",
+        )
     })
 }
 
@@ -45,7 +47,10 @@ pub(super) fn duration_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Opti
 /// A provider's words as they may be kept: on one line, at most 200 characters, without control characters.
 pub(super) fn words(text: &str) -> String {
     // Enough of the text to fill the reason with characters of four bytes; the rest is not looked at.
-    let seen = text.char_indices().nth(REASON_CHARS_MAX * 4).map_or(text, |(end, _)| &text[..end]);
+    let seen = text
+        .char_indices()
+        .nth(REASON_CHARS_MAX * 4)
+        .map_or(text, |(end, _)| &text[..end]);
     let mut kept = String::new();
     for word in seen.split(|letter: char| letter.is_whitespace() || letter.is_control()) {
         if !word.is_empty() {

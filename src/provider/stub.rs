@@ -1,0 +1,118 @@
+//! A provider's server that a test holds by the strings: it answers, hangs or hangs up exactly as told.
+//!
+//! Raw bytes over a real socket, because the interesting answers are those that no HTTP server would give.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// What the stub does when it has read a request.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Writes these bytes and waits for the next request.
+    Answer(Vec<u8>),
+    /// Writes these bytes and closes the connection.
+    Break(Vec<u8>),
+    /// Writes these bytes and then nothing more, ever.
+    Hang(Vec<u8>),
+}
+
+/// A listening stub; it ends with the test.
+pub struct Stub {
+    pub address: SocketAddr,
+    heard: Arc<Mutex<Vec<String>>>,
+    listening: JoinHandle<()>,
+}
+
+impl Stub {
+    /// A stub that follows its acts request by request and repeats the last one.
+    pub async fn start(acts: Vec<Act>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let (noted, acts) = (heard.clone(), Arc::new(acts));
+        let listening = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(converse(stream, acts.clone(), noted.clone()));
+            }
+        });
+        Self {
+            address,
+            heard,
+            listening,
+        }
+    }
+
+    /// The requests so far, head and body as they came.
+    pub fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Stub {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+async fn converse(mut stream: TcpStream, acts: Arc<Vec<Act>>, noted: Arc<Mutex<Vec<String>>>) {
+    let mut unread = Vec::new();
+    while let Some(request) = next_request(&mut stream, &mut unread).await {
+        let count = {
+            let mut heard = noted.lock().unwrap();
+            heard.push(request);
+            heard.len()
+        };
+        let (bytes, goes_on) = match acts.get(count - 1).or(acts.last()).unwrap() {
+            Act::Answer(bytes) => (bytes, true),
+            Act::Break(bytes) => (bytes, false),
+            Act::Hang(bytes) => {
+                let _ = stream.write_all(bytes).await;
+                std::future::pending::<()>().await;
+                return;
+            }
+        };
+        // The caller may have heard enough and gone.
+        if stream.write_all(bytes).await.is_err() || !goes_on {
+            return;
+        }
+    }
+}
+
+/// One request with its body; none at the end of the connection.
+async fn next_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<String> {
+    loop {
+        let text = String::from_utf8_lossy(unread).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case("content-length")
+                    .then(|| value.trim().parse::<usize>().unwrap())
+            });
+            if body.len() >= length.unwrap_or(0) {
+                unread.clear();
+                return Some(text);
+            }
+        }
+        let mut part = vec![0; 16 * 1024];
+        let count = stream.read(&mut part).await.ok().filter(|count| *count > 0)?;
+        unread.extend_from_slice(&part[..count]);
+    }
+}
+
+/// An answer with a status, more header lines (each with its line end) and a body.
+pub fn answer(status: u16, headers: &str, body: &str) -> Act {
+    Act::Answer(bytes(status, headers, body))
+}
+
+/// The bytes of such an answer.
+pub fn bytes(status: u16, headers: &str, body: &str) -> Vec<u8> {
+    format!(
+        "HTTP/1.1 {status} Stub\r\n{headers}content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}

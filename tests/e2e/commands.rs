@@ -77,7 +77,8 @@ fn wrong_usage_exits_with_2_and_failure_with_1() {
 
 #[test]
 fn a_backup_made_while_serving_is_a_whole_store() {
-    let world = world(&Stub::new(Mood::Accept));
+    let stub = Stub::new(Mood::Accept);
+    let world = world(&stub);
     let _console = world.serve(&[]);
     let id = world.send("09122222222", "keep me");
     world.until_state(&id, &["sent"]);

@@ -40,6 +40,16 @@ fn seen_by(console: &Console, world: &World, name: &str) -> std::path::PathBuf {
     std::path::PathBuf::from(format!("/proc/{}/root{}", console.id(), inside.display()))
 }
 
+/// The store as it is on the small disk, copied to where this test can open it.
+fn copied_out(console: &Console, world: &World) -> rusqlite::Connection {
+    let copy = world.folder.path().join("copy.db");
+    for tail in ["", "-wal"] {
+        let from = seen_by(console, world, &format!("postrider.db{tail}"));
+        std::fs::copy(from, format!("{}{tail}", copy.display())).unwrap();
+    }
+    rusqlite::Connection::open(copy).unwrap()
+}
+
 #[test]
 fn a_full_disk_is_answered_with_503_and_works_again_when_there_is_room() {
     let world = World::new(QUIET);
@@ -72,7 +82,7 @@ fn a_full_disk_is_answered_with_503_and_works_again_when_there_is_room() {
     });
     let listed = world.get("/v1/messages?to=09122222222&limit=100").unwrap().json();
     assert_eq!(listed["messages"][0]["body"], "after");
-    let stored = rusqlite::Connection::open(seen_by(&console, &world, "postrider.db")).unwrap();
+    let stored = copied_out(&console, &world);
     let count = |sql: &str| stored.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(
         count("SELECT count(*) FROM messages WHERE body <> 'after'"),

@@ -13,7 +13,12 @@ pub(super) struct Path(Vec<String>);
 impl Path {
     /// A path as it is configured; empty is the document itself.
     pub fn read(text: &str) -> Self {
-        Self(text.split('.').filter(|step| !step.is_empty()).map(str::to_owned).collect())
+        Self(
+            text.split('.')
+                .filter(|step| !step.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        )
     }
 
     /// What stands there, if anything does.

@@ -1,12 +1,15 @@
 //! Speaks to any provider with an HTTP interface, by configuration alone.
 //!
-//! `template.rs` and `request.rs` make the request, `rules.rs` reads the answer, `receipts.rs` reads what the
+//! `template.rs`, `body.rs` and `request.rs` make the request, `rules.rs` reads the answer, `receipts.rs` reads what the
 //! provider says later. Knows no provider by name, and repeats nothing.
 
+mod answer;
+mod body;
 mod json;
 mod receipts;
 mod request;
 mod rules;
+mod secrets;
 mod settings;
 mod template;
 

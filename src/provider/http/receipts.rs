@@ -3,20 +3,14 @@
 //! A call comes from anybody: the secret is compared in constant time and before anything else is looked at,
 //! and a status word nobody configured is refused by name, so that the provider tries again after it is.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use chrono::DateTime;
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
-use sha1::Sha1;
-use sha2::Sha256;
-use subtle::ConstantTimeEq;
 
 use super::json::Path;
-use super::settings::{Algorithm, Encoding, HmacSettings, ReceiptSettings};
+use super::secrets::Secrets;
+use super::settings::ReceiptSettings;
 use crate::clock::{Timestamp, from_millis};
 use crate::domain::receipt::{Receipt, Verdict};
 use crate::error::{Error, Result};
@@ -31,8 +25,7 @@ pub(super) struct Reader {
     at: Option<Place>,
     list: Option<Path>,
     meanings: BTreeMap<String, Meaning>,
-    token: Option<Token>,
-    hmac: Option<HmacSettings>,
+    secrets: Secrets,
 }
 
 /// What a status word means.
@@ -54,11 +47,6 @@ enum Place {
     Any(String, Path),
 }
 
-struct Token {
-    secret: String,
-    header: Option<String>,
-}
-
 /// A call, or one of the receipts in it.
 struct Reading<'a> {
     call: &'a Call,
@@ -73,39 +61,54 @@ impl Reader {
 
     /// The receipts in a call, none when all of them say what changes nothing.
     pub fn receipts(&self, call: &Call) -> Result<Vec<Receipt>, Refusal> {
-        if !self.is_genuine(call) {
+        if !self.secrets.are_known_to(call) {
             return Err(Refusal::Forged);
         }
         let json: Option<Value> = serde_json::from_slice(&call.body).ok();
         let Some(list) = &self.list else {
-            let reading = Reading { call, json: json.as_ref() };
+            let reading = Reading {
+                call,
+                json: json.as_ref(),
+            };
             return Ok(self.receipt(&reading)?.into_iter().collect());
         };
-        let list = json.as_ref().and_then(|json| list.find(json)).and_then(Value::as_array);
+        let list = json
+            .as_ref()
+            .and_then(|json| list.find(json))
+            .and_then(Value::as_array);
         let list = list.ok_or_else(|| unreadable("there is no list of receipts where one should be"))?;
         if list.is_empty() {
             return Err(unreadable("the list of receipts is empty"));
         }
-        let receipts = list.iter().map(|json| self.receipt(&Reading { call, json: Some(json) }));
-        Ok(receipts.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
-    }
-
-    /// Every secret that is configured must be right.
-    fn is_genuine(&self, call: &Call) -> bool {
-        let token = self.token.as_ref().is_none_or(|token| token.is_known_to(call));
-        let signed = self.hmac.as_ref().is_none_or(|hmac| is_signed(hmac, call));
-        token && signed
+        let receipts = list.iter().map(|json| {
+            self.receipt(&Reading {
+                call,
+                json: Some(json),
+            })
+        });
+        Ok(receipts
+            .collect::<Result<Vec<_>, _>>()?
+            .into_iter()
+            .flatten()
+            .collect())
     }
 
     fn receipt(&self, reading: &Reading) -> Result<Option<Receipt>, Refusal> {
         let status = reading.find(&self.status);
-        let status = status.ok_or_else(|| unreadable(&format!("there is no status at {}", self.status.text())))?;
+        let status =
+            status.ok_or_else(|| unreadable(&format!("there is no status at {}", self.status.text())))?;
         let Some(meaning) = self.meanings.get(&status.trim().to_lowercase()) else {
-            return Err(unreadable(&format!("the status \"{}\" is unknown", words(&status))));
+            return Err(unreadable(&format!(
+                "the status \"{}\" is unknown",
+                words(&status)
+            )));
         };
         let reason = || {
             let found = self.reason.as_ref().and_then(|place| reading.find(place));
-            found.map(|reason| words(&reason)).filter(|reason| !reason.is_empty()).unwrap_or_else(|| words(&status))
+            found
+                .map(|reason| words(&reason))
+                .filter(|reason| !reason.is_empty())
+                .unwrap_or_else(|| words(&status))
         };
         let verdict = match meaning {
             Meaning::Ignored => return Ok(None),
@@ -115,12 +118,16 @@ impl Reader {
             Meaning::Invalid => Verdict::Invalid { reason: reason() },
         };
         let found = reading.find(&self.reference).and_then(|text| reference(&text));
-        let reference =
-            found.ok_or_else(|| unreadable(&format!("there is no message id at {}", self.reference.text())))?;
+        let reference = found
+            .ok_or_else(|| unreadable(&format!("there is no message id at {}", self.reference.text())))?;
         let at = self.at.as_ref().and_then(|place| moment(&reading.find(place)?));
         let heard_at = reading.call.heard_at;
         // A clock that runs ahead must not put a receipt into our future.
-        Ok(Some(Receipt { reference, verdict, at: at.unwrap_or(heard_at).min(heard_at) }))
+        Ok(Some(Receipt {
+            reference,
+            verdict,
+            at: at.unwrap_or(heard_at).min(heard_at),
+        }))
     }
 }
 
@@ -130,7 +137,8 @@ fn unreadable(what: &str) -> Refusal {
 
 fn read(settings: &ReceiptSettings) -> Result<Reader, String> {
     let place = |key: &str, text: &str| Place::read(text).map_err(|cause| format!("{key}: {cause}"));
-    let place_if_any = |key: &str, text: &Option<String>| text.as_deref().map(|text| place(key, text)).transpose();
+    let place_if_any =
+        |key: &str, text: &Option<String>| text.as_deref().map(|text| place(key, text)).transpose();
     let list = match settings.list.as_deref().map(|text| text.strip_prefix("json:")) {
         Some(Some(path)) => Some(Path::read(path)),
         Some(None) => return Err("list: is not a place in JSON; write json:PATH".to_owned()),
@@ -143,8 +151,7 @@ fn read(settings: &ReceiptSettings) -> Result<Reader, String> {
         at: place_if_any("at", &settings.at)?,
         list,
         meanings: meanings(settings)?,
-        token: token(settings)?,
-        hmac: settings.hmac.as_ref().map(checked_hmac).transpose()?,
+        secrets: Secrets::read(settings)?,
     })
 }
 
@@ -161,77 +168,25 @@ fn meanings(settings: &ReceiptSettings) -> Result<BTreeMap<String, Meaning>, Str
         for word in list {
             let other = meanings.insert(word.trim().to_lowercase(), meaning);
             if other.is_some_and(|other| other != meaning) {
-                return Err(format!("delivered to ignored: \"{word}\" stands in two lists; leave it in one"));
+                return Err(format!(
+                    "delivered to ignored: \"{word}\" stands in two lists; leave it in one"
+                ));
             }
         }
     }
     if meanings.values().all(|meaning| *meaning == Meaning::Ignored) {
-        return Err("delivered: is missing; say which status words mean delivered, bounced or invalid".to_owned());
+        return Err(
+            "delivered: is missing; say which status words mean delivered, bounced or invalid".to_owned(),
+        );
     }
     Ok(meanings)
 }
 
-fn token(settings: &ReceiptSettings) -> Result<Option<Token>, String> {
-    let header = settings.token_header.as_deref().map(str::to_ascii_lowercase);
-    match &settings.token {
-        None if header.is_some() => Err("token: is missing, but token_header says where to look".to_owned()),
-        None => Ok(None),
-        Some(secret) if secret.is_empty() => Err("token: is empty; anybody would know it".to_owned()),
-        Some(secret) => Ok(Some(Token { secret: secret.clone(), header })),
-    }
-}
-
-fn checked_hmac(settings: &HmacSettings) -> Result<HmacSettings, String> {
-    if settings.secret.is_empty() {
-        return Err("hmac.secret: is empty; anybody would know it".to_owned());
-    }
-    Ok(HmacSettings { header: settings.header.to_ascii_lowercase(), ..settings.clone() })
-}
-
-impl Token {
-    fn is_known_to(&self, call: &Call) -> bool {
-        let shown = |text: &str| bool::from(text.as_bytes().ct_eq(self.secret.as_bytes()));
-        if let Some(header) = &self.header {
-            return call.headers.get(header).is_some_and(|value| shown(value));
-        }
-        let bearer = call.headers.get("authorization").and_then(|value| value.strip_prefix("Bearer "));
-        bearer.is_some_and(shown) || field(call.query.as_bytes(), "token").is_some_and(|value| shown(&value))
-    }
-}
-
-fn is_signed(settings: &HmacSettings, call: &Call) -> bool {
-    let Some(shown) = call.headers.get(&settings.header) else {
-        return false;
-    };
-    let Some(shown) = shown.trim().strip_prefix(&settings.prefix) else {
-        return false;
-    };
-    let secret = settings.secret.as_bytes();
-    let digest = match settings.algorithm {
-        Algorithm::Sha256 => digest::<Hmac<Sha256>>(secret, &call.body),
-        Algorithm::Sha1 => digest::<Hmac<Sha1>>(secret, &call.body),
-    };
-    let (shown, right) = match settings.encoding {
-        Encoding::Hex => (Cow::from(shown.to_ascii_lowercase()), digest.map(|digest| hex(&digest))),
-        Encoding::Base64 => (Cow::from(shown), digest.map(|digest| BASE64.encode(digest))),
-    };
-    right.is_some_and(|right| bool::from(shown.as_bytes().ct_eq(right.as_bytes())))
-}
-
-/// The signature; none when the secret cannot be a key, which HMAC never says.
-fn digest<M: Mac + KeyInit>(secret: &[u8], body: &[u8]) -> Option<Vec<u8>> {
-    let mut mac = <M as KeyInit>::new_from_slice(secret).ok()?;
-    mac.update(body);
-    Some(mac.finalize().into_bytes().to_vec())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The first field of that name in a form or query.
-fn field(form: &[u8], name: &str) -> Option<String> {
-    form_urlencoded::parse(form).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+pub(super) fn field(form: &[u8], name: &str) -> Option<String> {
+    form_urlencoded::parse(form)
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
 }
 
 impl Place {
@@ -290,7 +245,9 @@ fn moment(text: &str) -> Option<Timestamp> {
         Ok(number) if number < 0 => None,
         Ok(seconds) if seconds < SECONDS_MAX => Some(from_millis(seconds * 1000)),
         Ok(millis) => Some(from_millis(millis)),
-        Err(_) => DateTime::parse_from_rfc3339(text).ok().map(|moment| moment.to_utc()),
+        Err(_) => DateTime::parse_from_rfc3339(text)
+            .ok()
+            .map(|moment| moment.to_utc()),
     }
 }
 

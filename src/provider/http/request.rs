@@ -10,9 +10,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
 
+use super::body::{body, encoded, sample};
 use super::settings::Settings;
 use super::template::{Constants, Escape, Template};
-use crate::domain::id::{DeliveryId, MessageId};
 use crate::error::{Error, Result};
 use crate::provider::Parcel;
 
@@ -71,7 +71,10 @@ impl Form {
             if header == CONTENT_TYPE && self.body.is_some() {
                 return Err(fault("is set by json, form or content_type; leave it out here"));
             }
-            if matches!(header.as_str(), "content-length" | "transfer-encoding" | "host" | "connection") {
+            if matches!(
+                header.as_str(),
+                "content-length" | "transfer-encoding" | "host" | "connection"
+            ) {
                 return Err(fault("is set by the connection itself; leave it out"));
             }
             let template = Template::document(text, Escape::None, constants)
@@ -112,20 +115,6 @@ impl Form {
     }
 }
 
-/// A message that shows whether a template makes sense: no text of it is valid JSON without quotes.
-fn sample() -> Parcel {
-    let text = || "sample".to_owned();
-    Parcel {
-        delivery: DeliveryId(1),
-        message: MessageId::from_bytes([0; 16]),
-        round: 1,
-        to: text(),
-        spelling: text(),
-        body: text(),
-        parts: 1,
-    }
-}
-
 fn method(settings: &Settings, has_body: bool) -> Result<Method> {
     let usual = if has_body { "POST" } else { "GET" };
     let word = settings.method.as_deref().unwrap_or(usual).to_ascii_uppercase();
@@ -139,7 +128,9 @@ fn method(settings: &Settings, has_body: bool) -> Result<Method> {
 fn split_login(url: &str) -> Result<(String, Option<HeaderValue>)> {
     let url = url.trim();
     let Some((scheme, rest)) = url.split_once("://") else {
-        return Err(Error::usage("url: is not a URL; write http://HOST/PATH or https://HOST/PATH"));
+        return Err(Error::usage(
+            "url: is not a URL; write http://HOST/PATH or https://HOST/PATH",
+        ));
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if path.contains('#') {
@@ -163,7 +154,9 @@ fn target(url: &str, query: &BTreeMap<String, String>, constants: &Constants) ->
     let start = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = &start[..start.find(['/', '?']).unwrap_or(start.len())];
     if authority.contains(['{', '}']) {
-        return Err(Error::usage("url: the host is the same for every message; places may stand behind it"));
+        return Err(Error::usage(
+            "url: the host is the same for every message; places may stand behind it",
+        ));
     }
     let mut glue = if url.contains('?') { "&" } else { "?" };
     for (name, text) in query {
@@ -175,19 +168,21 @@ fn target(url: &str, query: &BTreeMap<String, String>, constants: &Constants) ->
         glue = "&";
     }
     let sample = parsed(&template.fill(&sample())).map_err(|cause| Error::usage(format!("url: {cause}")))?;
-    Ok(if template.is_fixed() { Target::Fixed(sample) } else { Target::Varying(template) })
-}
-
-fn encoded(text: &str) -> String {
-    let mut out = String::new();
-    Escape::Percent.write(text, &mut out);
-    out
+    Ok(if template.is_fixed() {
+        Target::Fixed(sample)
+    } else {
+        Target::Varying(template)
+    })
 }
 
 /// The URL, unless it is none or a message would change the shape of its path by a segment of dots.
 fn parsed(text: &str) -> Result<Url, String> {
     let path = &text[..text.find('?').unwrap_or(text.len())];
-    if path.split('/').skip(3).any(|segment| segment == "." || segment == "..") {
+    if path
+        .split('/')
+        .skip(3)
+        .any(|segment| segment == "." || segment == "..")
+    {
         return Err("a part of the URL's path would consist of dots only".to_owned());
     }
     let url = Url::parse(text).map_err(|cause| format!("is not a URL ({cause})"))?;
@@ -201,108 +196,6 @@ fn header_value(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_bytes(text.as_bytes()).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-fn body(settings: &Settings, constants: &Constants) -> Result<Option<(HeaderValue, Template)>> {
-    let ways = [settings.form.is_some(), settings.json.is_some(), settings.body.is_some()];
-    if ways.iter().filter(|way| **way).count() > 1 {
-        return Err(Error::usage("form, json, body: write only one of them"));
-    }
-    if settings.content_type.is_some() && settings.body.is_none() {
-        return Err(Error::usage("content_type: belongs to body; json and form set their own, leave it out"));
-    }
-    if let Some(fields) = &settings.form {
-        let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
-        return Ok(Some((content_type, form_body(fields, constants)?)));
-    }
-    if let Some(table) = &settings.json {
-        let mut template = Template::value("", Escape::Json, constants)?;
-        json_body("json", &toml::Value::Table(table.clone()), &mut template, constants)?;
-        return Ok(Some((HeaderValue::from_static("application/json"), template)));
-    }
-    settings.body.as_deref().map(|text| written_body(settings, text, constants)).transpose()
-}
-
-fn form_body(fields: &BTreeMap<String, String>, constants: &Constants) -> Result<Template> {
-    let mut template = Template::value("", Escape::Percent, constants)?;
-    for (index, (name, text)) in fields.iter().enumerate() {
-        if index > 0 {
-            template.append_text("&");
-        }
-        template.append_text(&encoded(name));
-        template.append_text("=");
-        let value = Template::value(text, Escape::Percent, constants);
-        template.append(value.map_err(|cause| Error::usage(format!("form.{name}: {cause}")))?);
-    }
-    Ok(template)
-}
-
-/// Puts a value behind the template as JSON; texts are templates themselves.
-fn json_body(key: &str, value: &toml::Value, out: &mut Template, constants: &Constants) -> Result<()> {
-    match value {
-        toml::Value::String(text) => {
-            let template = Template::value(text, Escape::Json, constants);
-            out.append_text("\"");
-            out.append(template.map_err(|cause| Error::usage(format!("{key}: {cause}")))?);
-            out.append_text("\"");
-        }
-        toml::Value::Array(values) => {
-            out.append_text("[");
-            for (index, value) in values.iter().enumerate() {
-                out.append_text(if index > 0 { "," } else { "" });
-                json_body(&format!("{key}[{index}]"), value, out, constants)?;
-            }
-            out.append_text("]");
-        }
-        toml::Value::Table(table) => {
-            out.append_text("{");
-            for (index, (name, value)) in table.iter().enumerate() {
-                out.append_text(if index > 0 { "," } else { "" });
-                out.append_text(&serde_json::Value::from(name.as_str()).to_string());
-                out.append_text(":");
-                json_body(&format!("{key}.{name}"), value, out, constants)?;
-            }
-            out.append_text("}");
-        }
-        toml::Value::Datetime(moment) => out.append_text(&format!("\"{moment}\"")),
-        toml::Value::Float(number) if !number.is_finite() => {
-            return Err(Error::usage(format!("{key}: JSON has no such number; write a text")));
-        }
-        toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
-            out.append_text(&value.to_string());
-        }
-    }
-    Ok(())
-}
-
-fn written_body(settings: &Settings, text: &str, constants: &Constants) -> Result<(HeaderValue, Template)> {
-    let Some(content_type) = &settings.content_type else {
-        return Err(Error::usage(
-            "content_type: is missing; it says how body is escaped, such as \"application/json\"",
-        ));
-    };
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let escape = match kind.as_str() {
-        "application/x-www-form-urlencoded" => Escape::Percent,
-        kind if kind.ends_with("/json") || kind.ends_with("+json") => Escape::Json,
-        kind if kind.ends_with("/xml") || kind.ends_with("+xml") => Escape::Xml,
-        "text/plain" => Escape::None,
-        _ => {
-            return Err(Error::usage(
-                "content_type: cannot be escaped; write a JSON, XML, text/plain or \
-                 application/x-www-form-urlencoded type",
-            ));
-        }
-    };
-    let value = HeaderValue::from_str(content_type).map_err(|_| Error::usage("content_type: is not a header"))?;
-    let template = Template::document(text, escape, constants)
-        .map_err(|cause| Error::usage(format!("body: {cause}")))?;
-    if escape == Escape::Json {
-        serde_json::from_str::<serde_json::Value>(&template.fill(&sample())).map_err(|cause| {
-            Error::usage(format!("body: is not JSON once filled in ({cause}); texts need quotes: \"{{body}}\""))
-        })?;
-    }
-    Ok((value, template))
 }
 
 #[cfg(test)]

@@ -7,25 +7,16 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use chrono::DateTime;
-use regex::bytes::Regex;
-use reqwest::header::{DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER};
-use serde_json::Value;
+use reqwest::header::LOCATION;
 
+use super::answer::{Place, Reading, retry_after};
 use super::json::Path;
 use super::settings::{RuleSettings, Settings};
-use crate::clock::Clock;
 use crate::domain::attempt::Answer;
 use crate::error::{Error, Result};
 use crate::provider::fate::Fate;
 use crate::provider::outbound::{Answered, End};
 use crate::provider::reading::{reference, words};
-
-/// The longest pause a provider's own Retry-After can ask for; after it, it is asked again.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60 * 60);
-
-/// The longest body a regular expression is tried on, and the largest one may become, in bytes.
-const REGEX_BYTES_MAX: usize = 256 * 1024;
 
 /// All that is known about reading a provider's answers.
 pub(super) struct Rules {
@@ -37,6 +28,8 @@ pub(super) struct Rules {
     reads_json: bool,
     /// Whether a success without a readable body means nothing.
     needs_body: bool,
+    /// Whether a success must be JSON, because its reference stands there.
+    promises_json: bool,
 }
 
 struct Rule {
@@ -52,20 +45,6 @@ enum BodyTest {
     Equals(Path, String),
     /// Present, but something else.
     Differs(Path, String),
-}
-
-/// Where in an answer something is found.
-enum Place {
-    Json(Path),
-    Header(HeaderName),
-    Regex(Regex),
-    Body,
-}
-
-/// An answer, read as far as it can be.
-struct Reading<'a> {
-    answered: &'a Answered,
-    json: Option<Value>,
 }
 
 impl Rules {
@@ -85,21 +64,29 @@ impl Rules {
             reason: place("reason", &settings.reason)?,
             reads_json: false,
             needs_body: false,
+            promises_json: false,
         };
-        let tests = || read.rules.iter().filter_map(|rule| rule.body.as_ref());
         let in_json = |place: &Option<Place>| matches!(place, Some(Place::Json(_)));
-        let needs_json = in_json(&read.reference)
-            || tests().any(|test| matches!(test, BodyTest::Equals(..) | BodyTest::Differs(..)));
-        let needs_body = tests().next().is_some()
-            || read.reference.as_ref().is_some_and(|place| !matches!(place, Place::Header(_)));
-        read.reads_json = needs_json || in_json(&read.code) || in_json(&read.reason);
-        read.needs_body = needs_body;
+        let tests: Vec<_> = read.rules.iter().filter_map(|rule| rule.body.as_ref()).collect();
+        let tests_json = tests
+            .iter()
+            .any(|test| matches!(test, BodyTest::Equals(..) | BodyTest::Differs(..)));
+        let in_body = read
+            .reference
+            .as_ref()
+            .is_some_and(|place| !matches!(place, Place::Header(_)));
+        read.needs_body = in_body || !tests.is_empty();
+        read.promises_json = in_json(&read.reference);
+        read.reads_json = read.promises_json || tests_json || in_json(&read.code) || in_json(&read.reason);
         Ok(read)
     }
 
     /// What the answer means.
     pub fn answer(&self, answered: &Answered) -> Answer {
-        let json = self.reads_json.then(|| serde_json::from_slice(&answered.body).ok()).flatten();
+        let json = self
+            .reads_json
+            .then(|| serde_json::from_slice(&answered.body).ok())
+            .flatten();
         let reading = Reading { answered, json };
         let code = self.code.as_ref().and_then(|place| reading.find(place));
         let code = code.map(|code| words(&code)).filter(|code| !code.is_empty());
@@ -113,15 +100,17 @@ impl Rules {
     fn outcome(&self, reading: &Reading) -> crate::domain::attempt::Outcome {
         let status = reading.answered.status;
         let asked = retry_after(&reading.answered.headers);
+        let rule = self.rules.iter().find(|rule| rule.fits(reading));
         if (200..300).contains(&status)
-            && let Some(doubt) = self.doubt(reading)
+            && let Some(doubt) = self.doubt(reading, rule.is_some())
         {
             return Fate::Unknown.outcome(None, doubt, None);
         }
-        let rule = self.rules.iter().find(|rule| rule.fits(reading));
         let fate = rule.map_or_else(|| usual(status, asked.is_some()), |rule| rule.fate);
         let found = self.reference.as_ref().filter(|_| fate == Fate::Accepted);
-        let found = found.and_then(|place| reading.find(place)).and_then(|text| reference(&text));
+        let found = found
+            .and_then(|place| reading.find(place))
+            .and_then(|text| reference(&text));
         let reason = rule.and_then(|rule| rule.reason.clone());
         let reason = match fate {
             Fate::Accepted | Fate::Throttled => String::new(),
@@ -135,36 +124,43 @@ impl Rules {
         fate.outcome(found, reason, asked.or(rule.and_then(|rule| rule.retry_after)))
     }
 
-    /// Why a success may be none, if so.
-    fn doubt(&self, reading: &Reading) -> Option<String> {
+    /// Why a success may be none, if so. `ruled`: the operator has said what this answer means.
+    fn doubt(&self, reading: &Reading, ruled: bool) -> Option<String> {
         let status = reading.answered.status;
         match reading.answered.end {
             End::Lost => Some(format!("HTTP {status}, but the connection broke in mid-answer")),
-            End::TooLong if self.needs_body => Some(format!("HTTP {status}, but the answer is too long to read")),
-            End::Whole if self.promises_json() && reading.json.is_none() => {
+            End::TooLong if self.needs_body => {
+                Some(format!("HTTP {status}, but the answer is too long to read"))
+            }
+            // 204 says itself that there is nothing to read.
+            End::Whole if self.promises_json && reading.json.is_none() && !ruled && status != 204 => {
                 Some(format!("HTTP {status}, but the answer is not JSON"))
             }
             End::TooLong | End::Whole => None,
         }
     }
 
-    /// Whether a success must be JSON, because its reference or a rule is looked up there.
-    fn promises_json(&self) -> bool {
-        matches!(self.reference, Some(Place::Json(_)))
-    }
-
     /// In the provider's words, else by its status.
     fn reason(&self, reading: &Reading) -> String {
         let answered = reading.answered;
         if (300..400).contains(&answered.status) {
-            let target = answered.headers.get(LOCATION).map(|value| String::from_utf8_lossy(value.as_bytes()));
+            let target = answered
+                .headers
+                .get(LOCATION)
+                .map(|value| String::from_utf8_lossy(value.as_bytes()));
             let target = words(target.as_deref().unwrap_or("nowhere"));
-            return words(&format!("redirects to {target}; if that is right, make it the url"));
+            return words(&format!(
+                "redirects to {target}; if that is right, make it the url"
+            ));
         }
         let found = self.reason.as_ref().and_then(|place| reading.find(place));
         let text = found.unwrap_or_else(|| String::from_utf8_lossy(&answered.body).into_owned());
         let text = words(&text);
-        if text.is_empty() { format!("HTTP {}", answered.status) } else { text }
+        if text.is_empty() {
+            format!("HTTP {}", answered.status)
+        } else {
+            text
+        }
     }
 }
 
@@ -180,46 +176,6 @@ fn usual(status: u16, says_when: bool) -> Fate {
         400..500 => Fate::Rejected,
         500..600 => Fate::Unavailable,
         _ => Fate::Unknown,
-    }
-}
-
-impl Reading<'_> {
-    fn find(&self, place: &Place) -> Option<String> {
-        let body = &self.answered.body;
-        match place {
-            Place::Json(path) => path.text(self.json.as_ref()?),
-            Place::Header(name) => {
-                let value = self.answered.headers.get(name)?;
-                Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
-            }
-            Place::Regex(regex) => {
-                let found = regex.captures(&body[..body.len().min(REGEX_BYTES_MAX)])?;
-                let part = found.get(1).or_else(|| found.get(0))?;
-                Some(String::from_utf8_lossy(part.as_bytes()).into_owned())
-            }
-            Place::Body => Some(String::from_utf8_lossy(body).into_owned()),
-        }
-    }
-}
-
-impl Place {
-    fn read(text: &str) -> Result<Self, String> {
-        if text == "body" {
-            return Ok(Self::Body);
-        }
-        let remedy = "write json:PATH, header:NAME, regex:PATTERN or body";
-        match text.split_once(':') {
-            Some(("json", path)) => Ok(Self::Json(Path::read(path))),
-            Some(("header", name)) => HeaderName::from_bytes(name.trim().as_bytes())
-                .map(Self::Header)
-                .map_err(|_| "is not a header's name; write letters, digits and -".to_owned()),
-            Some(("regex", pattern)) => regex::bytes::RegexBuilder::new(pattern)
-                .size_limit(REGEX_BYTES_MAX)
-                .build()
-                .map(Self::Regex)
-                .map_err(|cause| words(&format!("is not a regular expression: {cause}"))),
-            _ => Err(format!("is not a place in an answer; {remedy}")),
-        }
     }
 }
 
@@ -246,15 +202,26 @@ impl Rule {
 
 /// Reads `2xx`, `429`, `400-499`, or several with commas.
 fn statuses(text: &str) -> Result<Vec<RangeInclusive<u16>>, String> {
-    text.split(',').map(|part| range(part.trim())).collect::<Option<_>>().ok_or_else(|| {
-        "status: is not a status; write \"2xx\", \"429\", \"400-499\" or several with commas".to_owned()
-    })
+    text.split(',')
+        .map(|part| range(part.trim()))
+        .collect::<Option<_>>()
+        .ok_or_else(|| {
+            "status: is not a status; write \"2xx\", \"429\", \"400-499\" or several with commas".to_owned()
+        })
 }
 
 fn range(text: &str) -> Option<RangeInclusive<u16>> {
-    let status = |text: &str| text.trim().parse().ok().filter(|status| (100..1000).contains(status));
+    let status = |text: &str| {
+        text.trim()
+            .parse()
+            .ok()
+            .filter(|status| (100..1000).contains(status))
+    };
     if let Some(class) = text.strip_suffix("xx") {
-        let class = class.parse::<u16>().ok().filter(|class| (1..10).contains(class))?;
+        let class = class
+            .parse::<u16>()
+            .ok()
+            .filter(|class| (1..10).contains(class))?;
         return Some(class * 100..=class * 100 + 99);
     }
     let (first, last) = text.split_once('-').unwrap_or((text, text));
@@ -291,21 +258,6 @@ impl BodyTest {
             Self::Differs(path, value) => found(path).is_some_and(|found| found != *value),
         }
     }
-}
-
-/// How long the provider wants to be left alone: seconds, or a date that is compared with its own clock where
-/// it tells the time.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = if let Ok(seconds) = text.parse::<u64>() {
-        Duration::from_secs(seconds)
-    } else {
-        let then = DateTime::parse_from_rfc2822(text).ok()?;
-        let its_clock = headers.get(DATE).and_then(|date| DateTime::parse_from_rfc2822(date.to_str().ok()?).ok());
-        let now = its_clock.map_or_else(|| Clock::System.now(), |date| date.to_utc());
-        (then.to_utc() - now).to_std().unwrap_or_default()
-    };
-    Some(wait.min(RETRY_AFTER_MAX))
 }
 
 #[cfg(test)]

@@ -159,7 +159,10 @@ impl Settings {
 
     /// Whether it is reached over TLS.
     pub(in crate::provider) fn is_secure(&self) -> bool {
-        self.url.trim_start().get(..6).is_some_and(|start| start.eq_ignore_ascii_case("https:"))
+        self.url
+            .trim_start()
+            .get(..6)
+            .is_some_and(|start| start.eq_ignore_ascii_case("https:"))
     }
 }
 

@@ -1,0 +1,462 @@
+//! The adapter over real sockets: two systems' wires by configuration alone, and every kind of bad provider.
+
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use super::*;
+use crate::provider::outbound::Outbound;
+use crate::provider::stub::{Act, Stub, answer, bytes};
+use crate::provider::{CallLimits, contract};
+
+fn provider(settings: &str, limits: &CallLimits) -> Http {
+    let settings = Settings::read(settings.parse().unwrap()).unwrap();
+    let outbound = Outbound::new().unwrap();
+    let line = outbound.line(limits, settings.is_secure()).unwrap();
+    Http::new(
+        &"blue".parse().unwrap(),
+        &settings,
+        "https://postrider.example",
+        line,
+    )
+    .unwrap()
+}
+
+/// What a provider that acts so comes to, for a plain configuration.
+async fn outcome(act: Act) -> Outcome {
+    outcome_with("", act, &contract::limits()).await
+}
+
+async fn outcome_with(more: &str, act: Act, limits: &CallLimits) -> Outcome {
+    let stub = Stub::start(vec![act]).await;
+    let settings = format!(
+        "url = \"http://{}/send\"\nform = {{ text = \"{{body}}\" }}\n{more}",
+        stub.address
+    );
+    let outcome = provider(&settings, limits)
+        .send(&contract::parcel())
+        .await
+        .outcome;
+    assert_eq!(stub.heard().len(), 1, "nothing is ever repeated");
+    outcome
+}
+
+fn hasty() -> CallLimits {
+    CallLimits {
+        connect: Duration::from_millis(300),
+        call: Duration::from_millis(300),
+        ..contract::limits()
+    }
+}
+
+#[tokio::test]
+async fn system_a_is_spoken_by_configuration_alone() {
+    let stub = Stub::start(vec![answer(202, "", "done"), answer(500, "", "no")]).await;
+    let blue = provider(
+        &format!(
+            "url = \"http://{}/sms/send/?number={{spelling}}&body={{body}}\"",
+            stub.address
+        ),
+        &contract::limits(),
+    );
+    let first = blue.send(&contract::parcel()).await;
+    let second = blue.send(&contract::parcel()).await;
+    assert_eq!(first.outcome, Outcome::Accepted { reference: None });
+    assert_eq!(
+        second.outcome,
+        Outcome::Unavailable {
+            reason: "no".to_owned()
+        }
+    );
+    assert_eq!(second.code.as_deref(), Some("HTTP 500"));
+    assert_eq!(blue.place(), ("127.0.0.1".to_owned(), stub.address.port()));
+    let heard = &stub.heard()[0];
+    let target =
+        "GET /sms/send/?number=0912%20222%202222&body=Hello%2C%20w%C3%B6rld%20%26%20100%25%20%22%D8%B3";
+    assert!(heard.starts_with(target), "{heard}");
+}
+
+const SYSTEM_C: &str = r#"
+    reference = "json:message_id"
+    [json]
+    to_number = "{spelling}"
+    message = "{body}"
+    callback_url = "{delivery_status_url}"
+    [receipts]
+    reference = "any:message_id"
+    status = "any:status"
+    delivered = ["delivered"]
+    bounced = ["failed"]
+    invalid = ["invalid"]
+"#;
+
+#[tokio::test]
+async fn system_c_is_spoken_by_configuration_alone() {
+    let taken = answer(200, "", r#"{"message_id":"a09acfb6"}"#);
+    let stub = Stub::start(vec![taken, answer(500, "", "anything")]).await;
+    let blue = provider(
+        &format!("url = \"http://{}/texts\"\n{SYSTEM_C}", stub.address),
+        &contract::limits(),
+    );
+    let parcel = contract::parcel();
+    let first = blue.send(&parcel).await.outcome;
+    let second = blue.send(&parcel).await.outcome;
+    assert_eq!(
+        first,
+        Outcome::Accepted {
+            reference: Some("a09acfb6".to_owned())
+        }
+    );
+    assert!(second.asks_next_provider());
+    let (head, body) = stub.heard()[0]
+        .split_once("\r\n\r\n")
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
+    assert!(
+        head.starts_with("POST /texts HTTP/1.1") && head.contains("content-type: application/json"),
+        "{head}"
+    );
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let wanted = serde_json::json!({
+        "to_number": parcel.spelling, "message": parcel.body,
+        "callback_url": "https://postrider.example/messages/delivery_status",
+    });
+    assert_eq!(body, wanted);
+}
+
+#[test]
+fn system_c_reports_back_in_json_and_in_a_form() {
+    let blue = provider(
+        &format!("url = \"http://127.0.0.1:9/texts\"\n{SYSTEM_C}"),
+        &contract::limits(),
+    );
+    for body in [
+        r#"{"status":"delivered","message_id":"a09"}"#,
+        "status=delivered&message_id=a09",
+    ] {
+        let receipts = blue
+            .receipts(&Call {
+                body: body.into(),
+                ..contract::call()
+            })
+            .unwrap();
+        assert_eq!(
+            (receipts[0].reference.as_str(), receipts[0].verdict.word()),
+            ("a09", "delivered")
+        );
+    }
+}
+
+#[tokio::test]
+async fn keeps_the_contract() {
+    let stub = Stub::start(vec![answer(200, "", r#"{"message_id":"a"}"#)]).await;
+    let url = format!("http://{}", stub.address);
+    for settings in [
+        format!("url = \"{url}/?to={{to}}&text={{body}}\""),
+        format!("url = \"{url}/{{to}}/{{body}}\""),
+        format!("url = \"{url}\"\nheaders = {{ X-Text = \"{{body}}\" }}"),
+        format!("url = \"{url}\"\nform = {{ text = \"{{body}}\" }}"),
+        format!("url = \"{url}\"\n{SYSTEM_C}"),
+        "url = \"http://127.0.0.1:1/\"".to_owned(),
+    ] {
+        contract::holds(&provider(&settings, &contract::limits())).await;
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_cannot_be_reached_is_unavailable() {
+    let free = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    for place in [free.to_string(), "nobody.invalid".to_owned()] {
+        let blue = provider(&format!("url = \"http://{place}/\""), &hasty());
+        assert_eq!(
+            blue.send(&contract::parcel()).await.outcome.word(),
+            "unavailable",
+            "{place}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_takes_no_connection_is_unavailable() {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let full = socket.listen(0).unwrap();
+    let address = full.local_addr().unwrap();
+    let _waiting: Vec<_> = (0..4)
+        .map(|_| tokio::spawn(TcpStream::connect(address)))
+        .collect();
+    crate::clock::pause(Duration::from_millis(50)).await;
+    let blue = provider(&format!("url = \"http://{address}/\""), &hasty());
+    assert_eq!(blue.send(&contract::parcel()).await.outcome.word(), "unavailable");
+}
+
+#[tokio::test]
+async fn silence_after_the_request_had_left_is_unknown() {
+    let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"mess".to_vec();
+    for act in [
+        Act::Hang(Vec::new()),
+        Act::Hang(b"HTTP/1.1 200".to_vec()),
+        Act::Hang(cut.clone()),
+        Act::Break(Vec::new()),
+        Act::Break(b"HTTP/1.1 200".to_vec()),
+        Act::Break(cut),
+        Act::Break(b"220 mail.example ESMTP\r\n".to_vec()),
+        Act::Break(vec![0xff; 1_000]),
+    ] {
+        let outcome = outcome_with("", act.clone(), &hasty()).await;
+        assert_eq!(outcome.word(), "unknown", "{act:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_that_is_cut_off_is_still_a_failure() {
+    let cut = b"HTTP/1.1 500 Oh\r\ncontent-length: 100\r\n\r\nno".to_vec();
+    assert_eq!(outcome(Act::Break(cut)).await.word(), "unavailable");
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_not_read_to_its_end() {
+    let huge = "x".repeat(10_000_000);
+    assert_eq!(outcome(answer(500, "", &huge)).await.word(), "unavailable");
+    assert_eq!(outcome(answer(200, "", &huge)).await.word(), "accepted");
+    let reads = "reference = \"json:id\"";
+    assert_eq!(
+        outcome_with(reads, answer(200, "", &huge), &contract::limits())
+            .await
+            .word(),
+        "unknown"
+    );
+}
+
+#[tokio::test]
+async fn every_status_has_its_usual_meaning() {
+    for (status, word) in [
+        (200, "accepted"),
+        (204, "accepted"),
+        (301, "misconfigured"),
+        (400, "rejected"),
+        (401, "misconfigured"),
+        (403, "misconfigured"),
+        (404, "misconfigured"),
+        (405, "misconfigured"),
+        (408, "unavailable"),
+        (410, "misconfigured"),
+        (422, "rejected"),
+        (425, "unavailable"),
+        (429, "throttled"),
+        (500, "unavailable"),
+        (501, "misconfigured"),
+        (503, "unavailable"),
+    ] {
+        assert_eq!(outcome(answer(status, "", "")).await.word(), word, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_says_how_long_it_wants_to_be_left_alone() {
+    let date = "date: Sun, 06 Nov 1994 08:49:37 GMT\r\nretry-after: Sun, 06 Nov 1994 08:50:37 GMT\r\n";
+    for (status, headers, seconds) in [
+        (429, "retry-after: 7\r\n", Some(7)),
+        (503, "retry-after: 7\r\n", Some(7)),
+        (429, date, Some(60)),
+        (429, "retry-after: 999999999\r\n", Some(3_600)),
+        (429, "retry-after: Sun, 06 Nov 1994 08:49:37 GMT\r\n", Some(0)),
+        (429, "retry-after: soon\r\n", None),
+        (429, "", None),
+    ] {
+        let retry_after = seconds.map(Duration::from_secs);
+        let outcome = outcome(answer(status, headers, "")).await;
+        assert_eq!(outcome, Outcome::Throttled { retry_after }, "{headers}");
+    }
+}
+
+#[tokio::test]
+async fn another_host_never_gets_the_message() {
+    let other = Stub::start(vec![answer(200, "", "")]).await;
+    for status in [301, 302, 303, 307, 308] {
+        let location = format!("location: http://{}/x\r\n", other.address);
+        let Outcome::Misconfigured { reason } = outcome(answer(status, &location, "")).await else {
+            panic!("a redirect elsewhere needs the operator");
+        };
+        assert!(reason.contains(&other.address.to_string()), "{reason}");
+    }
+    assert_eq!(other.heard().len(), 0);
+}
+
+#[tokio::test]
+async fn a_redirect_on_the_same_host_repeats_the_whole_request() {
+    let stub = Stub::start(vec![answer(307, "location: /there\r\n", ""), answer(200, "", "")]).await;
+    let settings = format!(
+        "url = \"http://{}/here\"\nform = {{ text = \"hello\" }}",
+        stub.address
+    );
+    let blue = provider(&settings, &contract::limits());
+    assert_eq!(blue.send(&contract::parcel()).await.outcome.word(), "accepted");
+    let heard = stub.heard();
+    assert!(
+        heard[1].starts_with("POST /there") && heard[1].ends_with("text=hello"),
+        "{heard:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_circle_of_redirects_ends() {
+    let stub = Stub::start(vec![answer(308, "location: /again\r\n", "")]).await;
+    let blue = provider(
+        &format!("url = \"http://{}/\"", stub.address),
+        &contract::limits(),
+    );
+    assert_eq!(
+        blue.send(&contract::parcel()).await.outcome.word(),
+        "misconfigured"
+    );
+    assert_eq!(stub.heard().len(), 4);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_breaks_under_a_request_is_unknown_and_not_repeated() {
+    let stub = Stub::start(vec![answer(200, "", ""), Act::Break(Vec::new())]).await;
+    let settings = format!(
+        "url = \"http://{}/\"\nform = {{ text = \"{{body}}\" }}",
+        stub.address
+    );
+    let blue = provider(&settings, &contract::limits());
+    assert_eq!(blue.send(&contract::parcel()).await.outcome.word(), "accepted");
+    assert_eq!(blue.send(&contract::parcel()).await.outcome.word(), "unknown");
+    assert_eq!(stub.heard().len(), 2);
+}
+
+#[tokio::test]
+async fn a_provider_that_came_too_late_does_not_answer_the_next_message() {
+    let stub = Stub::start(vec![Act::Hang(Vec::new()), answer(200, "", "second")]).await;
+    let settings = format!("url = \"http://{}/\"\nreference = \"body\"", stub.address);
+    let blue = provider(&settings, &hasty());
+    assert_eq!(blue.send(&contract::parcel()).await.outcome.word(), "unknown");
+    let second = blue.send(&contract::parcel()).await.outcome;
+    assert_eq!(
+        second,
+        Outcome::Accepted {
+            reference: Some("second".to_owned())
+        }
+    );
+}
+
+#[tokio::test]
+async fn what_fits_no_url_or_header_is_rejected_and_nothing_leaves() {
+    let stub = Stub::start(vec![answer(200, "", "")]).await;
+    let body = |body: &str| Parcel {
+        body: body.to_owned(),
+        ..contract::parcel()
+    };
+    for (settings, body) in [
+        ("url = \"http://{}/?b={body}\"", body(&"x".repeat(100_000))),
+        ("url = \"http://{}/{body}/x\"", body("..")),
+        (
+            "url = \"http://{}/\"\nheaders = { X-Text = \"{body}\" }",
+            body("a\r\nX-Other: b"),
+        ),
+    ] {
+        let blue = provider(
+            &settings.replace("{}", &stub.address.to_string()),
+            &contract::limits(),
+        );
+        assert_eq!(blue.send(&body).await.outcome.word(), "rejected", "{settings}");
+    }
+    assert_eq!(stub.heard().len(), 0);
+}
+
+#[tokio::test]
+async fn a_rule_says_what_a_providers_answer_means() {
+    let rules = r#"
+        reference = "json:messages.0.id"
+        code = "json:messages.0.status"
+        reason = "json:messages.0.text"
+        [[rules]]
+        body = "json:messages.0.status=6"
+        outcome = "invalid_recipient"
+        [[rules]]
+        status = "2xx"
+        body = "json:messages.0.status!=0"
+        outcome = "rejected"
+        [[rules]]
+        status = "404, 500-502"
+        outcome = "deferred"
+        retry_after = "5m"
+        reason = "handset off"
+        [[rules]]
+        status = "403"
+        body = "slow down"
+        outcome = "throttled"
+    "#;
+    let limits = contract::limits();
+    let message = |status: &str| {
+        let body = serde_json::json!({"messages": [{"id": "m-1", "status": status, "text": "so it is"}]});
+        bytes(200, "", &body.to_string())
+    };
+    let reason = || "so it is".to_owned();
+    let deferred = Outcome::Deferred {
+        reason: "handset off".to_owned(),
+        retry_after: Some(Duration::from_secs(300)),
+    };
+    for (bytes, outcome) in [
+        (
+            message("0"),
+            Outcome::Accepted {
+                reference: Some("m-1".to_owned()),
+            },
+        ),
+        (message("6"), Outcome::InvalidRecipient { reason: reason() }),
+        (message("9"), Outcome::Rejected { reason: reason() }),
+        (bytes(404, "", ""), deferred),
+        (
+            bytes(403, "", "please slow down!"),
+            Outcome::Throttled { retry_after: None },
+        ),
+    ] {
+        assert_eq!(outcome_with(rules, Act::Answer(bytes), &limits).await, outcome);
+    }
+    let garbage = outcome_with(rules, answer(200, "", "<html>"), &limits).await;
+    assert_eq!(
+        garbage.word(),
+        "unknown",
+        "a success that should be JSON and is not may be none"
+    );
+}
+
+#[tokio::test]
+async fn a_success_without_a_word_is_one_where_it_may_be() {
+    let reads = "reference = \"json:id\"";
+    let ruled = "reference = \"json:id\"\n[[rules]]\nstatus = \"202\"\noutcome = \"accepted\"";
+    for (settings, status, word) in [
+        (reads, 204, "accepted"),
+        (reads, 202, "unknown"),
+        (ruled, 202, "accepted"),
+    ] {
+        let outcome = outcome_with(settings, answer(status, "", ""), &contract::limits()).await;
+        assert_eq!(outcome.word(), word, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_reference_is_found_wherever_it_stands() {
+    for (place, headers, body) in [
+        ("header:X-Id", "x-id: m-1\r\n", ""),
+        ("body", "", " m-1\n"),
+        ("regex:id=([a-z0-9-]+)", "", "ok id=m-1;"),
+        ("json:id", "", r#"{"id":"m-1"}"#),
+    ] {
+        let settings = format!("reference = \"{place}\"");
+        let outcome = outcome_with(&settings, answer(200, headers, body), &contract::limits()).await;
+        assert_eq!(
+            outcome,
+            Outcome::Accepted {
+                reference: Some("m-1".to_owned())
+            },
+            "{place}"
+        );
+    }
+}

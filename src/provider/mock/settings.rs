@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::de::{
+    Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor, value::MapAccessDeserializer,
+};
 
 use crate::domain::receipt::Verdict;
 use crate::error::{Error, Result};
@@ -142,10 +144,13 @@ impl Verdicts {
     pub(super) fn drawn(&self, luck: f64) -> Option<ReceiptWord> {
         let words = [ReceiptWord::Delivered, ReceiptWord::Bounced, ReceiptWord::Invalid];
         let mut sum = 0.0;
-        words.into_iter().zip(self.named_shares()).find_map(|(word, (_, share))| {
-            sum += share;
-            (luck < sum).then_some(word)
-        })
+        words
+            .into_iter()
+            .zip(self.named_shares())
+            .find_map(|(word, (_, share))| {
+                sum += share;
+                (luck < sum).then_some(word)
+            })
     }
 
     fn named_shares(&self) -> [(&'static str, f64); 3] {
@@ -169,7 +174,9 @@ impl<'de> Visitor<'de> for VerdictsVisitor {
     type Value = Verdicts;
 
     fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("\"none\", \"delivered\", or a table of shares such as { delivered = 0.9, bounced = 0.1 }")
+        out.write_str(
+            "\"none\", \"delivered\", or a table of shares such as { delivered = 0.9, bounced = 0.1 }",
+        )
     }
 
     fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Verdicts, E> {

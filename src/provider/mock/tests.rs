@@ -22,7 +22,12 @@ async fn words(mock: &Mock, count: usize) -> Vec<&'static str> {
 
 #[tokio::test]
 async fn keeps_the_contract() {
-    for settings in ["", "failure_rate = 1", "receipts = \"delivered\"", "unknown = 0.5"] {
+    for settings in [
+        "",
+        "failure_rate = 1",
+        "receipts = \"delivered\"",
+        "unknown = 0.5",
+    ] {
         contract::holds(&mock(settings)).await;
     }
 }
@@ -31,7 +36,12 @@ async fn keeps_the_contract() {
 async fn shares_come_out_as_told() {
     let mock = mock("seed = 7\nfailure_rate = 0.2\nthrottled = 0.1\nunknown = 0.05");
     let words = words(&mock, 10_000).await;
-    for (word, share) in [("unavailable", 2_000), ("throttled", 1_000), ("unknown", 500), ("accepted", 6_500)] {
+    for (word, share) in [
+        ("unavailable", 2_000),
+        ("throttled", 1_000),
+        ("unknown", 500),
+        ("accepted", 6_500),
+    ] {
         let count = words.iter().filter(|found| **found == word).count();
         assert!(count.abs_diff(share) < 200, "{word}: {count}");
     }
@@ -40,7 +50,10 @@ async fn shares_come_out_as_told() {
 #[tokio::test]
 async fn the_same_seed_replays_the_same_luck() {
     let settings = "seed = 42\nfailure_rate = 0.5";
-    assert_eq!(words(&mock(settings), 100).await, words(&mock(settings), 100).await);
+    assert_eq!(
+        words(&mock(settings), 100).await,
+        words(&mock(settings), 100).await
+    );
 }
 
 #[tokio::test]
@@ -83,7 +96,11 @@ async fn receipts_follow_what_was_accepted() {
     };
     let verdicts: Vec<_> = receipts.iter().map(|receipt| receipt.verdict.word()).collect();
     assert_eq!(verdicts, ["delivered", "opened"]);
-    assert!(receipts.iter().all(|receipt| Some(&receipt.reference) == reference.as_ref()));
+    assert!(
+        receipts
+            .iter()
+            .all(|receipt| Some(&receipt.reference) == reference.as_ref())
+    );
 }
 
 #[tokio::test]
@@ -120,15 +137,24 @@ fn wrong_settings_name_the_key_and_the_remedy() {
         ("failure_rate = 1.5", ["failure_rate", "from 0 to 1"]),
         ("failure_rate = \"much\"", ["failure_rate", "expected"]),
         ("unknown = nan", ["unknown", "from 0 to 1"]),
-        ("failure_rate = 0.6\nrejected = 0.6", ["failure_rate, rejected", "lower them"]),
+        (
+            "failure_rate = 0.6\nrejected = 0.6",
+            ["failure_rate, rejected", "lower them"],
+        ),
         ("mean_time = \"20\"", ["mean_time", "\"500ms\""]),
         ("receipts = \"some\"", ["receipts", "\"delivered\""]),
-        ("receipts = { delivered = 2 }", ["receipts.delivered", "from 0 to 1"]),
+        (
+            "receipts = { delivered = 2 }",
+            ["receipts.delivered", "from 0 to 1"],
+        ),
         ("receipts = { deliverd = 1 }", ["receipts", "deliverd"]),
         ("fates = { \"1\" = \"lost\" }", ["fates.1", "invalid_recipient"]),
     ] {
         let error = refused(settings);
-        assert!(parts.iter().all(|part| error.contains(part)), "{settings}: {error}");
+        assert!(
+            parts.iter().all(|part| error.contains(part)),
+            "{settings}: {error}"
+        );
     }
 }
 

@@ -20,6 +20,7 @@ static HOUR_FIRST: &str = include_str!("../../../sql/sqlite/hour_first.sql");
 static SEARCH: &str = include_str!("../../../sql/sqlite/search.sql");
 static SEARCH_ADDRESS: &str = include_str!("../../../sql/sqlite/search_address.sql");
 static SEARCH_WAITING: &str = include_str!("../../../sql/sqlite/search_waiting.sql");
+static SEARCH_WAITING_NEAR: &str = include_str!("../../../sql/sqlite/search_waiting_near.sql");
 static SEARCH_ENDED: &str = include_str!("../../../sql/sqlite/search_ended.sql");
 static SELECT_WAITING: &str = include_str!("../../../sql/sqlite/select_waiting.sql");
 static SELECT_FAILED: &str = include_str!("../../../sql/sqlite/select_failed.sql");
@@ -27,6 +28,9 @@ static BACKLOG: &str = include_str!("../../../sql/sqlite/backlog.sql");
 
 /// The greatest message number whose deliveries still have numbers.
 const NUMBER_MAX: i64 = i64::MAX / DeliveryId::PER_MESSAGE;
+
+/// How many of the newest deliveries are looked through for what waits before all that waits is sorted.
+const NEAR: i64 = 20_000;
 
 /// See [`crate::store::Store::find`].
 pub fn find(connection: &Connection, id: MessageId) -> rusqlite::Result<Option<Message>> {
@@ -129,6 +133,12 @@ fn numbers(connection: &Connection, query: &Query, first: i64) -> rusqlite::Resu
             statement.query(params![first, before, since, rows_max, to, state])?
         }
         (None, Some(Standing::Waiting)) => {
+            statement = connection.prepare_cached(SEARCH_WAITING_NEAR)?;
+            let near = statement.query(params![first, before, since, rows_max, NEAR])?;
+            let near = distinct(near, wanted)?;
+            if near.len() == wanted {
+                return Ok(near);
+            }
             statement = connection.prepare_cached(SEARCH_WAITING)?;
             statement.query(params![first, before, since, rows_max])?
         }

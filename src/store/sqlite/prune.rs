@@ -1,7 +1,7 @@
 //! Deleting what is old and has ended. What the report counts of it moves from the live roll-ups to the kept
 //! ones, so that neither `fold` nor a rebuild from nothing comes to other numbers afterwards.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use rusqlite::params;
 
@@ -38,7 +38,7 @@ pub fn prune(
 ) -> rusqlite::Result<usize> {
     let numbers = ended(desk, before, limit)?;
     let (mut live, mut kept) = (Sums::default(), Sums::default());
-    let mut addresses = HashMap::<String, Share>::new();
+    let mut addresses = BTreeMap::<String, Share>::new();
     for number in &numbers {
         for line in lines(desk, *number)? {
             line.move_over(desk, &mut live, &mut kept)?;

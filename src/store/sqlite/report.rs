@@ -3,7 +3,7 @@
 //! Deliveries up to the mark `folded` have been counted; those that changed since bear the mark `recount`;
 //! whatever lies beyond `folded` was never counted. So a new delivery costs the report nothing until `fold`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -40,7 +40,8 @@ pub fn fold(desk: &mut Desk<'_>, limit: usize) -> rusqlite::Result<usize> {
         lines.extend(self::lines(desk, NEW, left)?);
     }
     let mut sums = Sums::default();
-    let mut addresses = HashMap::<&str, i64>::new();
+    // In the order of the table, so that neighbours share a page.
+    let mut addresses = BTreeMap::<&str, i64>::new();
     for line in &lines {
         let attempts = line.recount(desk, &mut sums)?;
         desk.statement(COUNTED)?.execute([line.id.0, attempts])?;

@@ -1,0 +1,115 @@
+//! Whether a call comes from the provider: a token it knows, a signature it made, or both.
+//!
+//! Compared in constant time. Without either configured anybody is heard, as some providers offer neither; what
+//! then protects is that nobody can guess a message's id.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use super::receipts::field;
+use super::settings::{Algorithm, Encoding, HmacSettings, ReceiptSettings};
+use crate::provider::Call;
+
+/// What the provider must know.
+pub(super) struct Secrets {
+    token: Option<Token>,
+    hmac: Option<HmacSettings>,
+}
+
+struct Token {
+    secret: String,
+    header: Option<String>,
+}
+
+impl Secrets {
+    /// Reads the settings.
+    pub fn read(settings: &ReceiptSettings) -> Result<Self, String> {
+        Ok(Self {
+            token: token(settings)?,
+            hmac: settings.hmac.as_ref().map(checked_hmac).transpose()?,
+        })
+    }
+
+    /// Every secret that is configured must be right.
+    pub fn are_known_to(&self, call: &Call) -> bool {
+        let token = self.token.as_ref().is_none_or(|token| token.is_known_to(call));
+        let signed = self.hmac.as_ref().is_none_or(|hmac| is_signed(hmac, call));
+        token && signed
+    }
+}
+
+fn token(settings: &ReceiptSettings) -> Result<Option<Token>, String> {
+    let header = settings.token_header.as_deref().map(str::to_ascii_lowercase);
+    match &settings.token {
+        None if header.is_some() => Err("token: is missing, but token_header says where to look".to_owned()),
+        None => Ok(None),
+        Some(secret) if secret.is_empty() => Err("token: is empty; anybody would know it".to_owned()),
+        Some(secret) => Ok(Some(Token {
+            secret: secret.clone(),
+            header,
+        })),
+    }
+}
+
+fn checked_hmac(settings: &HmacSettings) -> Result<HmacSettings, String> {
+    if settings.secret.is_empty() {
+        return Err("hmac.secret: is empty; anybody would know it".to_owned());
+    }
+    Ok(HmacSettings {
+        header: settings.header.to_ascii_lowercase(),
+        ..settings.clone()
+    })
+}
+
+impl Token {
+    fn is_known_to(&self, call: &Call) -> bool {
+        let shown = |text: &str| bool::from(text.as_bytes().ct_eq(self.secret.as_bytes()));
+        if let Some(header) = &self.header {
+            return call.headers.get(header).is_some_and(|value| shown(value));
+        }
+        let bearer = call
+            .headers
+            .get("authorization")
+            .and_then(|value| value.strip_prefix("Bearer "));
+        bearer.is_some_and(shown) || field(call.query.as_bytes(), "token").is_some_and(|value| shown(&value))
+    }
+}
+
+fn is_signed(settings: &HmacSettings, call: &Call) -> bool {
+    let Some(shown) = call.headers.get(&settings.header) else {
+        return false;
+    };
+    let Some(shown) = shown.trim().strip_prefix(&settings.prefix) else {
+        return false;
+    };
+    let secret = settings.secret.as_bytes();
+    let digest = match settings.algorithm {
+        Algorithm::Sha256 => digest::<Hmac<Sha256>>(secret, &call.body),
+        Algorithm::Sha1 => digest::<Hmac<Sha1>>(secret, &call.body),
+    };
+    let (shown, right) = match settings.encoding {
+        Encoding::Hex => (
+            Cow::from(shown.to_ascii_lowercase()),
+            digest.map(|digest| hex(&digest)),
+        ),
+        Encoding::Base64 => (Cow::from(shown), digest.map(|digest| BASE64.encode(digest))),
+    };
+    right.is_some_and(|right| bool::from(shown.as_bytes().ct_eq(right.as_bytes())))
+}
+
+/// The signature; none when the secret cannot be a key, which HMAC never says.
+fn digest<M: Mac + KeyInit>(secret: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+    let mut mac = <M as KeyInit>::new_from_slice(secret).ok()?;
+    mac.update(body);
+    Some(mac.finalize().into_bytes().to_vec())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
