@@ -177,7 +177,9 @@ fn build_all(config: &Config) -> Result<Vec<Arc<dyn Provider>>> {
 pub fn build(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> Result<Arc<dyn Provider>> {
     let settings = provider::Settings::read(&config.kind, config.settings.clone())?;
     let limits = CallLimits {
-        connect: config.connect_timeout.min(config.timeout.mul_f64(CONNECT_SHARE_MAX)),
+        connect: config
+            .connect_timeout
+            .min(config.timeout.mul_f64(CONNECT_SHARE_MAX)),
         call: config.timeout,
         answer_bytes_max: ANSWER_BYTES_MAX,
     };

@@ -96,7 +96,7 @@ async fn connection(load: Load, number: Arc<AtomicU64>, started: Instant) -> (u6
                 break;
             }
         }
-        if n % 16 == 0 {
+        if n.is_multiple_of(16) {
             times.push(u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX));
         }
     }

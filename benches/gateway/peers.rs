@@ -125,11 +125,11 @@ impl Peer {
     }
 
     /// The sum of all series whose name and labels begin so, from `/metrics`.
-    pub fn metric(&self, series: &str) -> f64 {
+    pub fn metric(&self, series: &str) -> u64 {
         let text = self.get("/metrics");
         let lines = text.lines().filter(|line| line.starts_with(series));
         lines
-            .filter_map(|line| line.rsplit(' ').next()?.trim().parse::<f64>().ok())
+            .filter_map(|line| line.rsplit(' ').next()?.trim().parse::<u64>().ok())
             .sum()
     }
 }

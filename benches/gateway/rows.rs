@@ -96,14 +96,14 @@ async fn intake() -> Vec<Row> {
     vec![ratio_row("intake, on disk", &measured, &bare, 0.40)]
 }
 
-/// Accepted and sent in the same 20 seconds; what still waits at the end is taken off.
-async fn sent_while_loaded(gateway: &Peer) -> (Measured, f64) {
+/// Accepted and sent in the same 20 seconds; what still waits at the end does not count.
+async fn sent_while_loaded(gateway: &Peer) -> (Measured, i64) {
     load::run(load(gateway, 64, 2, send)).await;
     let before = gateway.metric(SENT);
     let mut measured = load::run(load(gateway, 64, 20, send)).await;
     let sent = gateway.metric(SENT) - before;
-    let backlog = measured.good as f64 - sent;
-    measured.good = sent as u64;
+    let backlog = i64::try_from(measured.good).unwrap_or(i64::MAX) - i64::try_from(sent).unwrap_or(0);
+    measured.good = sent;
     (measured, backlog)
 }
 
@@ -114,7 +114,7 @@ async fn through() -> Vec<Row> {
     let bare = bare(64).await;
     let gateway = peers::gateway(folder.path(), MOCK, &[], false);
     let (measured, backlog) = sent_while_loaded(&gateway).await;
-    let what = format!("end to end, mock, 20 s, {backlog:.0} left waiting");
+    let what = format!("end to end, mock, 20 s, {backlog} left waiting");
     vec![ratio_row(&what, &measured, &bare, 0.20)]
 }
 
@@ -130,7 +130,7 @@ async fn http() -> Vec<Row> {
     );
     let gateway = peers::gateway(folder.path(), &configuration, &[], false);
     let (measured, backlog) = sent_while_loaded(&gateway).await;
-    let what = format!("end to end, http stub, 20 s, {backlog:.0} left waiting");
+    let what = format!("end to end, http stub, 20 s, {backlog} left waiting");
     vec![ratio_row(&what, &measured, &bare, 0.13)]
 }
 

@@ -11,7 +11,7 @@ use crate::gateway::Gateway;
 use crate::store::Snapshot;
 
 /// How many changed deliveries one transaction folds, so that no other writer waits long for it.
-const FOLDED_AT_ONCE: usize = 2_000;
+const FOLDED_AT_ONCE: usize = 1_000;
 
 /// What a run did.
 #[derive(Clone, Debug, PartialEq)]
