@@ -53,7 +53,19 @@ pub fn gateway(folder: &Path, configuration: &str, arguments: &[&str], slow_flus
     let mut command = if slow_flush {
         let mut strace = Command::new("strace");
         let inject = "inject=fdatasync,fsync:delay_exit=5000";
-        strace.args(["--seccomp-bpf", "-f", "-o", "/dev/null", "-e", inject, console]);
+        // Without `trace=` every system call would stop for the tracer, and that is what would be measured.
+        let flushes = "trace=fdatasync,fsync";
+        strace.args([
+            "--seccomp-bpf",
+            "-f",
+            "-o",
+            "/dev/null",
+            "-e",
+            flushes,
+            "-e",
+            inject,
+            console,
+        ]);
         strace
     } else {
         Command::new(console)
