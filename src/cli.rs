@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::config::read_duration;
 use crate::domain::channel::Name;
 use crate::domain::id::MessageId;
+use crate::domain::recipient::Standing;
 
 /// A hundred years: beyond every message, and within what a calendar can count.
 const AGE_MAX: Duration = Duration::from_secs(36_500 * 24 * 3_600);
@@ -115,6 +116,12 @@ pub enum Command {
     #[command(after_help = "Example:\n  console message 019aa5f2-5c1e-7b5e-8f0a-3f1d2c4b5a69")]
     Message(Message),
 
+    /// Show whether an address may be written to, and change it
+    #[command(after_help = "Examples:\n  \
+        console recipient 09122222222\n  \
+        console recipient 09122222222 --set active")]
+    Recipient(Recipient),
+
     /// Delete old messages that have ended; the report keeps counting them
     #[command(after_help = "Example:\n  console prune --older-than 90d")]
     Prune(Prune),
@@ -212,7 +219,7 @@ pub struct Send {
     pub body: String,
 
     /// Over which channel
-    #[arg(long, value_name = "NAME", default_value = "sms")]
+    #[arg(long, value_name = "NAME", value_parser = name, default_value = "sms")]
     pub channel: String,
 
     /// Wait until it has left, at most so long
@@ -226,6 +233,21 @@ pub struct Message {
     /// The id that the message was accepted under
     #[arg(value_parser = message_id)]
     pub id: MessageId,
+}
+
+/// `console recipient`
+#[derive(Args, Debug)]
+pub struct Recipient {
+    /// The number or address
+    pub address: String,
+
+    /// On which channel
+    #[arg(long, value_name = "NAME", value_parser = name, default_value = "sms")]
+    pub channel: Name,
+
+    /// Whether it may be written to from now on: active, inactive or opted_out
+    #[arg(long, value_name = "STANDING", value_parser = standing)]
+    pub set: Option<Standing>,
 }
 
 /// `console prune`
@@ -297,6 +319,10 @@ fn age(text: &str) -> Result<Duration, String> {
         return Err("no message is that old; 36500d is the most".to_owned());
     }
     Ok(age)
+}
+
+fn standing(text: &str) -> Result<Standing, String> {
+    Standing::from_word(text).ok_or_else(|| "write active, inactive or opted_out".to_owned())
 }
 
 fn name(text: &str) -> Result<Name, String> {

@@ -12,6 +12,7 @@ pub mod man;
 pub mod message;
 pub mod migrate;
 pub mod prune;
+pub mod recipient;
 pub mod resend;
 pub mod send;
 pub mod serve;

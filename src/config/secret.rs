@@ -15,8 +15,8 @@ const MASK: &str = "***";
 /// Parts of key names whose values are never printed.
 const SECRET_WORDS: [&str; 8] = [
     "secret",
-    "password",
-    "passwd",
+    "pass",
+    "pwd",
     "token",
     "credential",
     "auth",
@@ -140,7 +140,10 @@ fn is_place(text: &str) -> bool {
 /// `redis://:hunter2@host/0` becomes `redis://:***@host/0`.
 pub fn masked_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
+        return match url.split_once('?') {
+            Some((path, query)) => format!("{path}?{}", masked_query(query)),
+            None => url.to_owned(),
+        };
     };
     let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(authority_end);
@@ -188,6 +191,11 @@ mod tests {
                 "http://host/send?api_key=${env:RED}",
                 "http://host/send?api_key=${env:RED}",
             ),
+            (
+                "redis+unix:///r.sock?pass=hunter2",
+                "redis+unix:///r.sock?pass=***",
+            ),
+            ("unix:/r.sock?db=1&pass=hunter2", "unix:/r.sock?db=1&pass=***"),
         ] {
             assert_eq!(masked_url(url), shown);
         }

@@ -3,13 +3,14 @@
 //! A step says what it did; running it twice is harmless, because only one claim of a delivery wins and only
 //! the newest claim can record.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock::{self, Timestamp};
 use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::delivery::{Next, RoundEnd, Rules, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Claimed, Nudge, Recorded, Round};
+use crate::error::{Error, Kind};
 use crate::gateway::{Busy, Gateway, Lane, Route};
 use crate::provider::Parcel;
 
@@ -106,8 +107,8 @@ pub async fn round(gateway: &Gateway, claimed: Claimed) {
         tries: next.tries,
         at: gateway.clock.now(),
     };
-    match gateway.store.record(vec![round]).await {
-        Ok(recorded) if recorded.first() == Some(&Recorded::Stored) => {
+    match record(gateway, round).await {
+        Ok(Some(Recorded::Stored)) => {
             gateway.moved(&channel, state.standing());
             if let State::Waiting { due_at, .. } = state {
                 gateway.queue.push(&[Nudge { id, due_at, priority }]);
@@ -115,6 +116,29 @@ pub async fn round(gateway: &Gateway, claimed: Claimed) {
         }
         Ok(_) => log::warn!("delivery {id} was claimed by another worker before its round was recorded"),
         Err(error) => store_failed(gateway, "cannot record a round; it will show as unknown", &error).await,
+    }
+}
+
+/// Records a round, and while the store is out of reach tries again for as long as the claim can last: what was
+/// sent and never recorded is sent again.
+async fn record(gateway: &Gateway, round: Round) -> Result<Option<Recorded>, Error> {
+    let began = Instant::now();
+    let mut said = false;
+    loop {
+        let error = match gateway.store.record(vec![round.clone()]).await {
+            Ok(recorded) => return Ok(recorded.into_iter().next()),
+            Err(error) => error,
+        };
+        let in_vain = began.elapsed() + STORE_PAUSE >= gateway.config.work.lease;
+        if in_vain || error.kind() != Kind::Unavailable {
+            return Err(error);
+        }
+        if said {
+            clock::pause(STORE_PAUSE).await;
+        } else {
+            said = true;
+            store_failed(gateway, "cannot record a round yet", &error).await;
+        }
     }
 }
 
@@ -193,7 +217,7 @@ async fn ask_in_turn(
     }
     match failure {
         Some(reason) => RoundEnd::AllFailed { reason },
-        None => nobody_free(soonest.unwrap_or_else(|| route.soonest(now))),
+        None => nobody_free(soonest.unwrap_or_else(|| route.soonest(claimed.avoid.as_ref(), now))),
     }
 }
 
@@ -253,8 +277,11 @@ fn rules_without_channel(claimed: &Claimed) -> Rules<'static> {
     }
 }
 
-async fn store_failed(gateway: &Gateway, act: &str, error: &crate::error::Error) {
+async fn store_failed(gateway: &Gateway, act: &str, error: &Error) {
     gateway.metrics.store_errors.inc();
     log::error!("{act}: {}", error.chain());
     clock::pause(STORE_PAUSE).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,12 +2,14 @@
 //!
 //! Hearing the same receipt again changes nothing.
 
+use std::sync::Arc;
+
 use crate::domain::channel::Name;
 use crate::domain::delivery::{Failure, State};
 use crate::domain::message::Nudge;
 use crate::domain::receipt::Receipt;
 use crate::error::Result;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Lane};
 use crate::store::{Heard, Settled, Settlement};
 
 /// Applies receipts heard from `provider`, or through a door that belongs to no single one.
@@ -35,6 +37,27 @@ pub async fn settle(
         }
     }
     Ok(settled)
+}
+
+/// Applies a receipt that came without any proof of its origin. It cannot speak for a provider that signs its
+/// receipts, or anybody could get around the signature; none when every provider does.
+pub async fn settle_unsigned(gateway: &Gateway, receipt: Receipt) -> Result<Option<Settled>> {
+    let unsigned = |lane: &&Arc<Lane>| !lane.provider.signs_receipts();
+    let speakers: Vec<&Arc<Lane>> = gateway.lanes().iter().filter(unsigned).collect();
+    if speakers.len() == gateway.lanes().len() {
+        return Ok(settle(gateway, None, vec![receipt]).await?.into_iter().next());
+    }
+    let mut heard = None;
+    for lane in speakers {
+        heard = settle(gateway, Some(&lane.name), vec![receipt.clone()])
+            .await?
+            .into_iter()
+            .next();
+        if matches!(heard, Some(Settled::Applied(_) | Settled::Unchanged(_))) {
+            break;
+        }
+    }
+    Ok(heard)
 }
 
 /// A delivery that is to go elsewhere is nudged; a bounce counts against the provider that had taken it.

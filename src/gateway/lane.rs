@@ -15,6 +15,7 @@ use crate::config::ProviderConfig;
 use crate::domain::attempt::{Answer, Attempt, Outcome};
 use crate::domain::channel::Name;
 use crate::domain::health::{Admission, Health, Standing};
+use crate::domain::retry::later;
 use crate::domain::throttle::Pace;
 use crate::metrics::Metrics;
 use crate::provider::{Parcel, Provider};
@@ -167,7 +168,7 @@ impl Lane {
             }),
         };
         let duration = started.elapsed();
-        self.remember(&answer.outcome, at + duration);
+        self.remember(&answer, at + duration);
         self.durations.observe(duration.as_secs_f64());
         Attempt {
             provider: Some(self.name.clone()),
@@ -178,7 +179,9 @@ impl Lane {
         }
     }
 
-    fn remember(&self, outcome: &Outcome, now: Timestamp) {
+    /// A provider's own words stay out of the log: many repeat the request, and with it the number and the body.
+    pub(super) fn remember(&self, answer: &Answer, now: Timestamp) {
+        let outcome = &answer.outcome;
         if let Some(counter) = Outcome::WORDS.iter().position(|word| *word == outcome.word()) {
             self.counters[counter].inc();
         }
@@ -189,14 +192,17 @@ impl Lane {
             | Outcome::InvalidRecipient { .. } => self.health().succeeded(),
             Outcome::Unavailable { .. } | Outcome::Unknown { .. } => self.health().failed(now),
             Outcome::Throttled { retry_after } => {
-                self.pace().pause(now + retry_after.unwrap_or(THROTTLED_RETRY));
+                self.pace()
+                    .pause(later(now, retry_after.unwrap_or(THROTTLED_RETRY)));
             }
             Outcome::Misconfigured { reason } => {
                 let mut health = self.health();
                 if health.admit(now) != Admission::Out {
                     log::error!(
-                        "{} is out of the rotation until the next start: {reason}",
-                        self.name
+                        "{} is out of the rotation until the next start: it refuses our account or settings ({}); \
+                         `console status` has its words",
+                        self.name,
+                        answer.code.as_deref().unwrap_or("no code")
                     );
                 }
                 health.misconfigured(reason.as_str());

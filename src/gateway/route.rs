@@ -39,13 +39,12 @@ impl Route {
     /// The lanes to ask in one round, in order. Those that rest or are paused are left out, and so is `avoid`
     /// unless it is the only one.
     pub fn order(&self, avoid: Option<&Name>, now: Timestamp) -> Vec<&Lane> {
-        let avoided = |lane: &Lane| self.lanes.len() > 1 && avoid == Some(&lane.name);
         let candidates: Vec<Candidate> = self
             .lanes
             .iter()
             .map(|lane| Candidate {
                 in_flight: lane.in_flight(),
-                fit: lane.is_fit(now) && !avoided(lane),
+                fit: lane.is_fit(now) && !self.is_avoided(lane, avoid),
             })
             .collect();
         let mut balance = self.balance.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,11 +55,16 @@ impl Route {
             .collect()
     }
 
-    /// Which lane will be the first to be worth asking again, when none is now.
-    pub fn soonest(&self, now: Timestamp) -> Busy {
+    fn is_avoided(&self, lane: &Lane, avoid: Option<&Name>) -> bool {
+        self.lanes.len() > 1 && avoid == Some(&lane.name)
+    }
+
+    /// Which lane will be the first to be worth asking again, when none is now; `avoid` as in [`Route::order`].
+    pub fn soonest(&self, avoid: Option<&Name>, now: Timestamp) -> Busy {
         let busy = self
             .lanes
             .iter()
+            .filter(|lane| !self.is_avoided(lane, avoid))
             .map(|lane| lane.unfit(now))
             .min_by_key(|busy| busy.retry_after);
         busy.unwrap_or_else(|| Busy {
@@ -79,5 +83,35 @@ impl Route {
         if let Some(index) = Standing::ALL.iter().position(|other| *other == standing) {
             self.moved[index].inc();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::domain::attempt::Outcome;
+    use crate::gateway::build_all;
+
+    #[tokio::test]
+    async fn who_avoids_the_only_provider_that_works_waits_for_the_other() {
+        let config = Config::sandbox();
+        let metrics = Metrics::default();
+        let adapters = build_all(&config).unwrap();
+        let lanes: Vec<Arc<Lane>> = config
+            .providers
+            .iter()
+            .zip(adapters)
+            .map(|(provider, adapter)| Arc::new(Lane::new(provider, adapter, &metrics)))
+            .collect();
+        let now = crate::clock::from_millis(0);
+        let reason = "no account".to_owned();
+        lanes[1].remember(&Outcome::Misconfigured { reason }.into(), now);
+        let route = Route::new(config.channels[0].clone(), &lanes, &metrics);
+        let avoid = &lanes[0].name;
+        assert!(route.order(Some(avoid), now).is_empty());
+        let busy = route.soonest(Some(avoid), now);
+        assert!(busy.reason.contains(lanes[1].name.as_str()), "{busy:?}");
+        assert!(busy.retry_after.as_secs() >= 1, "{busy:?}");
     }
 }

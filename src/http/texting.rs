@@ -108,17 +108,15 @@ async fn settled(gateway: &Gateway, request: Request<Body>) -> Result<Response<B
         verdict,
         at: gateway.clock.now(),
     };
-    let settled = settle::settle(gateway, None, vec![receipt])
-        .await
-        .map_err(|error| {
-            gateway.metrics.store_errors.inc();
-            log::error!("cannot settle: {}", error.chain());
-            Box::new(refuse(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The status cannot be stored now; send it again in a moment",
-            ))
-        })?;
-    match settled.into_iter().next() {
+    let settled = settle::settle_unsigned(gateway, receipt).await.map_err(|error| {
+        gateway.metrics.store_errors.inc();
+        log::error!("cannot settle: {}", error.chain());
+        Box::new(refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The status cannot be stored now; send it again in a moment",
+        ))
+    })?;
+    match settled {
         Some(Settled::Applied(settlement)) => {
             let envelope = Heard {
                 status: "ok",
@@ -130,8 +128,11 @@ async fn settled(gateway: &Gateway, request: Request<Body>) -> Result<Response<B
             Ok(answer(StatusCode::OK, &envelope))
         }
         Some(Settled::Unchanged(_)) => Err(sorry("This message is finished already; nothing was changed")),
-        Some(Settled::Kept) | None => Err(sorry(
+        Some(Settled::Kept) => Err(sorry(
             "This message is not known yet; its status is kept until it is",
+        )),
+        None => Err(sorry(
+            "Every provider here signs its statuses, so none is taken without a signature",
         )),
     }
 }

@@ -38,6 +38,11 @@ pub trait Provider: Send + Sync {
     /// Reads the receipts in a provider's call to us, after checking that it is the provider who calls.
     fn receipts(&self, call: &Call) -> Result<Vec<Receipt>, Refusal>;
 
+    /// Whether its receipts prove where they come from, so that one without a proof is never its own.
+    fn signs_receipts(&self) -> bool {
+        false
+    }
+
     /// Receipts that come over the provider's own connection or out of its own head. Waits until there are
     /// some; a provider that has none waits for ever.
     async fn incoming(&self) -> Vec<Receipt> {
@@ -132,7 +137,8 @@ impl Settings {
 pub struct CallLimits {
     /// How long connecting may take, name look-up and TLS included.
     pub connect: Duration,
-    /// How long the rest of the call may take.
+    /// How long the whole call may take, connecting included. Longer than `connect`, or a host that is away
+    /// passes for one that went silent.
     pub call: Duration,
     /// The longest answer that is read, in bytes.
     pub answer_bytes_max: usize,

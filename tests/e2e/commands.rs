@@ -48,7 +48,7 @@ fn a_message_sent_from_the_command_line_is_delivered_by_the_running_gateway() {
         .to_owned();
     world.until_state(&id, &["sent"]);
     assert!(world.say(&["message", &id]).contains("red"));
-    assert!(world.say(&["sync:report"]).contains('1'));
+    assert!(world.say(&["sync:report"]).contains(", 1 message"));
     assert!(world.say(&["status"]).contains("waiting"));
 }
 

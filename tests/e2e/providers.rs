@@ -132,4 +132,11 @@ fn a_receipt_moves_a_message_on_and_an_invalid_number_is_not_written_to_again() 
         .unwrap();
     assert_eq!(again.json()["message"], "Phone number is inactive");
     assert_eq!(world.count("SELECT count(*) FROM messages"), 1);
+    assert!(world.say(&["recipient", "1231233211"]).contains("is inactive"));
+    world.say(&["recipient", "1231233211", "--set", "active"]);
+    let active = world.post(
+        "/messages",
+        "{\"phone_number\":\"1231233211\",\"message_body\":\"Hello\"}",
+    );
+    assert_eq!(active.unwrap().json()["status"], "ok");
 }

@@ -32,7 +32,9 @@ use crate::provider::{Call, Parcel, Provider, Refusal};
 use crate::{queue, store};
 
 /// A provider that takes everything under the reference `ref-` and the delivery's number.
-struct Willing;
+struct Willing {
+    signs: bool,
+}
 
 #[async_trait]
 impl Provider for Willing {
@@ -57,6 +59,10 @@ impl Provider for Willing {
         }])
     }
 
+    fn signs_receipts(&self) -> bool {
+        self.signs
+    }
+
     fn place(&self) -> (String, u16) {
         ("played".to_owned(), 0)
     }
@@ -75,6 +81,15 @@ impl World {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::of(false, change).await
+    }
+
+    /// One whose providers sign their receipts.
+    pub(super) async fn signing() -> Self {
+        Self::of(true, |_| {}).await
+    }
+
+    async fn of(signs: bool, change: impl FnOnce(&mut Config)) -> Self {
         let place = tempfile::tempdir().unwrap();
         let mut config = Config::sandbox();
         config.store_url = format!("sqlite:{}", place.path().join("postrider.db").display());
@@ -93,7 +108,7 @@ impl World {
         let adapters = config
             .providers
             .iter()
-            .map(|_| Arc::new(Willing) as Arc<dyn Provider>)
+            .map(|_| Arc::new(Willing { signs }) as Arc<dyn Provider>)
             .collect();
         let gateway = Arc::new(Gateway::wire(config, edges, adapters));
         let router = super::routes(&gateway);

@@ -152,6 +152,21 @@ async fn an_invalid_number_is_inactive_from_then_on() {
 }
 
 #[tokio::test]
+async fn nobody_gets_around_a_providers_signature() {
+    let world = World::signing().await;
+    let reference = sent(&world).await;
+    let body = json!({"status": "invalid", "message_id": reference});
+    let reply = world.post_json("/messages/delivery_status", &body).await;
+    expect_sorry(
+        &reply,
+        "Every provider here signs its statuses, so none is taken without a signature",
+    );
+    let body = json!({"phone_number": "1231233211", "message_body": "once more"});
+    let reply = world.post_json("/messages", &body).await;
+    assert_eq!(reply.json()["status"], "ok", "the number stays active");
+}
+
+#[tokio::test]
 async fn another_method_is_405_in_the_same_envelope() {
     let world = World::new().await;
     let reply = world.get("/messages").await;

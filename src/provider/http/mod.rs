@@ -74,6 +74,10 @@ impl Provider for Http {
         self.receipts.as_ref().ok_or(Refusal::NotExpected)?.receipts(call)
     }
 
+    fn signs_receipts(&self) -> bool {
+        self.receipts.as_ref().is_some_and(Reader::asks_for_secrets)
+    }
+
     fn place(&self) -> (String, u16) {
         self.form.place()
     }

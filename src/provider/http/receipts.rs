@@ -59,6 +59,11 @@ impl Reader {
         read(settings).map_err(|cause| Error::usage(format!("receipts.{cause}")))
     }
 
+    /// Whether a call without a secret is turned away.
+    pub fn asks_for_secrets(&self) -> bool {
+        self.secrets.are_any()
+    }
+
     /// The receipts in a call, none when all of them say what changes nothing.
     pub fn receipts(&self, call: &Call) -> Result<Vec<Receipt>, Refusal> {
         if !self.secrets.are_known_to(call) {

@@ -36,6 +36,11 @@ impl Secrets {
         })
     }
 
+    /// Whether any is configured.
+    pub fn are_any(&self) -> bool {
+        self.token.is_some() || self.hmac.is_some()
+    }
+
     /// Every secret that is configured must be right.
     pub fn are_known_to(&self, call: &Call) -> bool {
         let token = self.token.as_ref().is_none_or(|token| token.is_known_to(call));

@@ -43,7 +43,7 @@ async fn outcome_with(more: &str, act: Act, limits: &CallLimits) -> Outcome {
 
 fn hasty() -> CallLimits {
     CallLimits {
-        connect: Duration::from_millis(300),
+        connect: Duration::from_millis(200),
         call: Duration::from_millis(300),
         ..contract::limits()
     }

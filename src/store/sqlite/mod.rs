@@ -24,7 +24,7 @@ mod writer;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -116,8 +116,13 @@ impl Store for SqliteStore {
 
     async fn claim(&self, ids: Vec<DeliveryId>, now: Timestamp, lease: Duration) -> Result<Vec<Claimed>> {
         let act = "cannot claim deliveries";
+        let asked = Instant::now();
+        // A lease begins when the claim is written: behind another process's lock that can be much later.
         self.writer
-            .run(act, move |desk| rounds::claim(desk, &ids, now, lease))
+            .run(act, move |desk| {
+                let waited = Duration::from_secs(asked.elapsed().as_secs());
+                rounds::claim(desk, &ids, now, lease + waited)
+            })
             .await
     }
 

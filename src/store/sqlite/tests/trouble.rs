@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::Bench;
 use crate::clock::pause_thread;
+use crate::domain::delivery::State;
 use crate::error::Kind;
-use crate::store::contract::world::{accepted, text};
+use crate::store::contract::world::{accepted, at, delivery, text};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Query, Store};
 
@@ -21,6 +22,26 @@ async fn a_lock_held_by_another_program_is_waited_for() {
     accepted(&bench.store, text(1)).await;
     holder.join().unwrap();
     assert_eq!(bench.count().await, 1);
+}
+
+#[tokio::test]
+async fn a_lease_begins_when_the_lock_is_free() {
+    let bench = Bench::new();
+    let id = accepted(&bench.store, text(1)).await;
+    let stranger = bench.stranger();
+    stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let holder = std::thread::spawn(move || {
+        pause_thread(Duration::from_secs(2));
+        stranger.execute_batch("COMMIT").unwrap();
+    });
+    let lease = Duration::from_secs(10);
+    let claimed = bench.store.claim(vec![id], at(100), lease).await.unwrap();
+    holder.join().unwrap();
+    assert_eq!(claimed.len(), 1);
+    let State::Waiting { due_at, .. } = delivery(&bench.store, 1).await.state else {
+        panic!("it waits for its worker")
+    };
+    assert!(due_at > at(100) + lease, "{due_at}");
 }
 
 #[tokio::test]

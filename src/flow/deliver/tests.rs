@@ -1,0 +1,73 @@
+//! What a round does when the truth is out of reach at the wrong moment.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::cache::{self, Sealed};
+use crate::clock::{Clock, pause_thread};
+use crate::config::Config;
+use crate::dice::Dice;
+use crate::domain::attempt::Answer;
+use crate::domain::receipt::Receipt;
+use crate::flow::accept::{self, Request};
+use crate::gateway::Edges;
+use crate::provider::{Call, Provider, Refusal};
+use crate::{queue, store};
+
+/// Takes every message, and as soon as it has one another program takes the store's lock for a while.
+struct Locksmith {
+    store: PathBuf,
+}
+
+#[async_trait]
+impl Provider for Locksmith {
+    async fn send(&self, _: &Parcel) -> Answer {
+        let other = rusqlite::Connection::open(&self.store).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        std::thread::spawn(move || {
+            pause_thread(Duration::from_millis(1_200));
+            other.execute_batch("COMMIT").unwrap();
+        });
+        let reference = Some("taken".to_owned());
+        Outcome::Accepted { reference }.into()
+    }
+
+    fn receipts(&self, _: &Call) -> Result<Vec<Receipt>, Refusal> {
+        Err(Refusal::NotExpected)
+    }
+
+    fn place(&self) -> (String, u16) {
+        ("locksmith".to_owned(), 0)
+    }
+}
+
+#[tokio::test]
+async fn what_was_sent_while_the_store_was_away_is_recorded_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("postrider.db");
+    let store = store::open(&format!("sqlite:{}", file.display()), Duration::from_millis(50)).unwrap();
+    let edges = Edges {
+        clock: Clock::System,
+        dice: Dice::seeded(1),
+        cache: Sealed::new(cache::open("memory:").unwrap(), store.seal().await.unwrap()),
+        queue: queue::open("memory:", 10).await.unwrap(),
+        store,
+    };
+    let locksmith = || -> Arc<dyn Provider> { Arc::new(Locksmith { store: file.clone() }) };
+    let gateway = Gateway::wire(Config::sandbox(), edges, vec![locksmith(), locksmith()]);
+    let request = Request {
+        body: "hello".to_owned(),
+        to: vec![("sms".to_owned(), "09122222222".to_owned())],
+        ..Request::default()
+    };
+    let id = accept::accept(&gateway, request).await.unwrap().id;
+    assert_eq!(step(&gateway, 1, Duration::ZERO).await, Step::Delivered(1));
+    let message = gateway.store.find(id).await.unwrap().unwrap();
+    let delivery = &message.deliveries[0];
+    assert_eq!(delivery.state.standing().word(), "sent", "{delivery:?}");
+    assert_eq!(delivery.attempts.len(), 1, "{delivery:?}");
+}
