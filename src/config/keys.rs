@@ -410,7 +410,7 @@ pub const ROWS: &[Row] = &[
         "keys.sha256",
         Kind::Text,
         "",
-        "SHA-256 of the key in hexadecimal (`printf %s KEY | sha256sum`)",
+        "SHA-256 of the key in hexadecimal (`printf %s KEY \\| sha256sum`)",
     ),
     key(
         "keys.key",

@@ -1,0 +1,70 @@
+//! The README is true: its table of settings is the code's, its example configuration loads and every provider in
+//! it can be built, and its commands exist.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// A test may stop at the first surprise.
+
+use clap::CommandFactory;
+use postrider::cli::Cli;
+use postrider::config::{Config, Environment, keys};
+use postrider::provider::Settings;
+
+fn readme() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
+}
+
+/// The fenced blocks of one language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    let block = |part: &str| part.split("```").next().unwrap_or_default().to_owned();
+    text.split(&fence).skip(1).map(block).collect()
+}
+
+#[test]
+fn its_table_of_settings_is_the_codes() {
+    let table = keys::markdown_table();
+    assert!(
+        readme().contains(table.trim()),
+        "put this into README.md:\n{table}"
+    );
+}
+
+#[test]
+fn its_configuration_loads_and_its_providers_can_be_built() {
+    let folder = tempfile::tempdir().unwrap();
+    let blocks = blocks(&readme(), "toml");
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let file = folder.path().join("console.toml");
+        std::fs::write(&file, &block).unwrap();
+        let environment = Environment::from([("BLUE_TOKEN", "secret")]);
+        let (config, warnings) = Config::load(Some(&file), &environment, &[]).unwrap();
+        assert!(warnings.is_empty(), "{warnings:?}");
+        assert!(!config.sandbox);
+        for provider in &config.providers {
+            Settings::read(&provider.kind, provider.settings.clone()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn its_commands_exist() {
+    let known = Cli::command();
+    let text = readme();
+    let mut seen = 0;
+    for part in text.split("`console ").skip(1) {
+        let word = part
+            .split(|letter: char| letter.is_whitespace() || letter == '`')
+            .next()
+            .unwrap();
+        assert!(
+            known.find_subcommand(word).is_some(),
+            "there is no `console {word}`"
+        );
+        seen += 1;
+    }
+    assert!(
+        seen >= 10,
+        "only {seen} commands found: has the README's form changed?"
+    );
+}
