@@ -5,6 +5,7 @@
 
 mod commits;
 mod migrate;
+mod postgres;
 mod sqlite;
 
 #[cfg(test)]
@@ -33,24 +34,29 @@ pub const LOCK_WAIT: Duration = Duration::from_secs(30);
 
 /// Opens the store a URL names and brings its schema up to date. Blocks while it does.
 pub fn open(url: &str, lock_wait: Duration) -> Result<Arc<dyn Store>> {
+    if is_postgres(url) {
+        return Ok(Arc::new(postgres::PostgresStore::open(url, lock_wait)?));
+    }
     let store = sqlite::SqliteStore::open(file_of(url)?, lock_wait)?;
     Ok(Arc::new(store))
 }
 
 /// Brings the schema of the store a URL names up to date; returns the names of what was applied.
 pub fn migrate(url: &str, lock_wait: Duration) -> Result<Vec<String>> {
+    if is_postgres(url) {
+        return postgres::migrate(url, lock_wait);
+    }
     sqlite::migrate(file_of(url)?, lock_wait)
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
 /// The file a store's URL names.
 fn file_of(url: &str) -> Result<&Path> {
-    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        return Err(Error::usage(
-            "this version keeps its store in SQLite only: use sqlite:PATH as the store's URL",
-        ));
-    }
     let path = url.strip_prefix("sqlite:").ok_or_else(|| {
-        Error::usage("the store's URL must begin with \"sqlite:\", for example sqlite:postrider.db")
+        Error::usage("the store's URL must begin with \"sqlite:\" or \"postgres://\", for example sqlite:postrider.db")
     })?;
     let path = path.strip_prefix("//").unwrap_or(path);
     if path.is_empty() || path.ends_with('/') || path.contains('\0') {

@@ -1,0 +1,5 @@
+CREATE TABLE IF NOT EXISTS migrations (
+    number     BIGINT PRIMARY KEY,
+    name       TEXT NOT NULL,
+    applied_at TIMESTAMPTZ NOT NULL DEFAULT now()
+)

@@ -1,0 +1,1 @@
+SELECT number FROM messages WHERE id = $1

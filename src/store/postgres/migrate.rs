@@ -1,0 +1,88 @@
+//! Brings a database's schema up to what this program knows: numbered, forward only, each step once.
+//!
+//! Ten hosts may start at once: the first one takes a lock, the others wait for it and then find nothing left to
+//! do. A database that knows more than this program, or belongs to another, is refused, never touched.
+
+use super::fault::Trouble;
+use super::link::{Desk, Link, bind};
+use super::rows;
+use crate::error::{Error, Result};
+
+/// One step of the schema.
+struct Migration {
+    number: i64,
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// All steps, in order.
+const STEPS: &[Migration] = &[Migration {
+    number: 1,
+    name: "0001_begin",
+    sql: include_str!("../../../sql/postgres/migrations/0001_begin.sql"),
+}];
+
+static LOCK: &str = include_str!("../../../sql/postgres/migrate_lock.sql");
+static TABLE: &str = include_str!("../../../sql/postgres/migrate_table.sql");
+static APPLIED: &str = include_str!("../../../sql/postgres/migrate_applied.sql");
+static NOTE: &str = include_str!("../../../sql/postgres/migrate_note.sql");
+static FOREIGN: &str = include_str!("../../../sql/postgres/migrate_foreign.sql");
+
+/// The lock whoever changes the schema holds.
+const SCHEMA_LOCK: i64 = 0x506F_7374_0001;
+
+/// What was found, and what came of it.
+enum Found {
+    Applied(Vec<String>),
+    Newer(i64),
+    Foreign,
+}
+
+/// Applies what is missing and returns the names of what was applied. All of it happens, or nothing.
+pub async fn apply(link: &Link) -> Result<Vec<String>> {
+    let act = "cannot bring the database up to date";
+    match run(link).await.map_err(|trouble| trouble.fault(act))? {
+        Found::Applied(names) => Ok(names),
+        Found::Foreign => Err(Error::usage(
+            "the database has tables of another program in it: name a database of its own in the store's URL",
+        )),
+        Found::Newer(applied) => Err(Error::usage(format!(
+            "the database was written by a newer version (its schema is number {applied}, this program knows \
+             {}): use that version, or go back to a backup",
+            newest()
+        ))),
+    }
+}
+
+fn newest() -> i64 {
+    STEPS.last().map_or(0, |step| step.number)
+}
+
+async fn run(link: &Link) -> Result<Found, Trouble> {
+    let desk = link.write().await?;
+    let outcome = steps(&desk).await;
+    desk.end(outcome).await
+}
+
+async fn steps(desk: &Desk) -> Result<Found, Trouble> {
+    desk.rows(LOCK, bind![SCHEMA_LOCK]).await?;
+    let row = desk.one(FOREIGN, &[]).await?;
+    let (tables, ours) = (rows::get::<i64>(&row, 0)?, rows::get::<i64>(&row, 1)?);
+    if ours == 0 && tables > 0 {
+        return Ok(Found::Foreign);
+    }
+    if ours == 0 {
+        desk.script(TABLE).await?;
+    }
+    let applied = rows::get(&desk.one(APPLIED, &[]).await?, 0)?;
+    if applied > newest() {
+        return Ok(Found::Newer(applied));
+    }
+    let mut names = Vec::new();
+    for step in STEPS.iter().filter(|step| step.number > applied) {
+        desk.script(step.sql).await?;
+        desk.run(NOTE, bind![step.number, step.name]).await?;
+        names.push(step.name.to_owned());
+    }
+    Ok(Found::Applied(names))
+}

@@ -1,0 +1,261 @@
+//! The store for more than one host: PostgreSQL, or what speaks its protocol.
+//!
+//! This file is the verbs. Accepts, claims and records go into group commits; everything else is a transaction
+//! of its own. Nothing is kept in memory that another host could change, and nothing in a server's session.
+
+mod accept;
+mod fault;
+mod gather;
+mod link;
+mod look;
+mod migrate;
+mod operate;
+mod prune;
+mod receipts;
+mod report;
+mod rounds;
+mod rows;
+mod tally;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use self::accept::Accept;
+use self::gather::{COLLISIONS_MAX, Lane};
+use self::link::Link;
+use self::rounds::{Claim, Record};
+use super::{
+    Backlog, Cancelled, CommitStats, Heard, Page, Progress, ProviderPlace, Query, Selection, Settled,
+    Snapshot, Store,
+};
+use crate::clock::Timestamp;
+use crate::domain::channel::Name;
+use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
+use crate::domain::recipient::Recipient;
+use crate::domain::report::Report;
+use crate::error::{Error, Kind, Result};
+
+/// A store on a server.
+pub struct PostgresStore {
+    link: Link,
+    stats: Arc<CommitStats>,
+    accepts: Lane<Accept>,
+    claims: Lane<Claim>,
+    records: Lane<Record>,
+}
+
+impl PostgresStore {
+    /// Brings the schema of the database up to date and makes ready to use it. Blocks while it does.
+    pub fn open(url: &str, patience: Duration) -> Result<Self> {
+        migrate(url, patience)?;
+        // Connections belong to whoever runs them: none of those that served the migration can stay.
+        let link = Link::new(url)?;
+        let stats = Arc::new(CommitStats::default());
+        Ok(Self {
+            accepts: Lane::new(link.clone(), Arc::clone(&stats)),
+            claims: Lane::new(link.clone(), Arc::clone(&stats)),
+            records: Lane::new(link.clone(), Arc::clone(&stats)),
+            link,
+            stats,
+        })
+    }
+}
+
+/// Brings the schema of a database up to date; returns the names of what was applied. Works on a thread of its
+/// own, so that it may be called from wherever.
+pub fn migrate(url: &str, patience: Duration) -> Result<Vec<String>> {
+    let link = Link::new(url)?;
+    let act = "cannot bring the database up to date";
+    let work = move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build();
+        let runtime = runtime.map_err(|error| Error::because(Kind::Unavailable, act, error))?;
+        let applied = async { tokio::time::timeout(patience, migrate::apply(&link)).await };
+        runtime.block_on(applied).unwrap_or_else(|_| {
+            let why = "the database server, or another host that is doing the same, takes too long";
+            Err(Error::new(Kind::Unavailable, format!("{act}: {why}")))
+        })
+    };
+    let thread = std::thread::Builder::new().name("store-migrate".to_owned()).spawn(work);
+    let thread = thread.map_err(|error| Error::because(Kind::Unavailable, act, error))?;
+    let broken = |_| Error::new(Kind::Internal, format!("{act}: it broke off"));
+    thread.join().map_err(broken)?
+}
+
+/// Runs a verb in a transaction of its own, once more when it collides with another.
+macro_rules! transact {
+    ($self:ident.$begin:ident, $act:expr, |$desk:ident| $work:expr) => {{
+        let mut collisions = 0;
+        loop {
+            let outcome = match $self.link.$begin().await {
+                Ok($desk) => {
+                    let outcome = $work.await;
+                    $desk.end(outcome).await
+                }
+                Err(trouble) => Err(trouble),
+            };
+            match outcome {
+                Err(trouble) if trouble.is_collision() && collisions < COLLISIONS_MAX => collisions += 1,
+                outcome => break outcome.map_err(|trouble| trouble.fault($act)),
+            }
+        }
+    }};
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>> {
+        let fits = |message: &NewMessage| {
+            i64::try_from(message.deliveries.len()).is_ok_and(|count| count <= DeliveryId::PER_MESSAGE)
+        };
+        if !messages.iter().all(fits) {
+            let act = "cannot store a message with more deliveries than 64";
+            return Err(Error::new(Kind::Internal, act));
+        }
+        self.accepts.run(Accept(messages)).await
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Nudge>> {
+        let act = "cannot look for what is due";
+        transact!(self.read, act, |desk| rounds::due(&desk, now, limit))
+    }
+
+    async fn claim(&self, ids: Vec<DeliveryId>, now: Timestamp, lease: Duration) -> Result<Vec<Claimed>> {
+        let claim = Claim {
+            ids,
+            now,
+            lease,
+            asked: Instant::now(),
+        };
+        self.claims.run(claim).await
+    }
+
+    async fn record(&self, rounds: Vec<Round>) -> Result<Vec<Recorded>> {
+        self.records.run(Record(rounds)).await
+    }
+
+    async fn settle(&self, receipts: Vec<Heard>) -> Result<Vec<Settled>> {
+        let act = "cannot store receipts";
+        transact!(self.write, act, |desk| receipts::settle(&desk, &receipts))
+    }
+
+    async fn cancel(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
+        let act = "cannot call a message off";
+        transact!(self.write, act, |desk| operate::cancel(&desk, id, now))
+    }
+
+    async fn find(&self, id: MessageId) -> Result<Option<Message>> {
+        let act = "cannot look a message up";
+        transact!(self.read, act, |desk| look::find(&desk, id))
+    }
+
+    async fn search(&self, query: Query) -> Result<Page> {
+        let act = "cannot search for messages";
+        transact!(self.read, act, |desk| look::search(&desk, &query))
+    }
+
+    async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
+        let act = "cannot look for deliveries";
+        transact!(self.read, act, |desk| look::select(&desk, &selection))
+    }
+
+    async fn revive(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Vec<Nudge>> {
+        let act = "cannot send deliveries again";
+        transact!(self.write, act, |desk| operate::revive(
+            &desk, &ids, now, expires_at
+        ))
+    }
+
+    async fn recipient(&self, channel: &Name, address: &str) -> Result<Option<Recipient>> {
+        let act = "cannot look a recipient up";
+        transact!(self.read, act, |desk| operate::recipient(
+            &desk, channel, address
+        ))
+    }
+
+    async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
+        let act = "cannot change a recipient";
+        transact!(self.write, act, |desk| operate::set_recipient(
+            &desk, &recipient
+        ))
+    }
+
+    async fn fold(&self, limit: usize) -> Result<usize> {
+        let act = "cannot bring the report up to date";
+        let horizon = report::horizon(&self.link).await;
+        let horizon = horizon.map_err(|trouble| trouble.fault(act))?;
+        transact!(self.write, act, |desk| report::fold(&desk, horizon, limit))
+    }
+
+    async fn unfold(&self) -> Result<()> {
+        let act = "cannot reset the report";
+        transact!(self.write, act, |desk| report::unfold(&desk))
+    }
+
+    async fn report(&self, as_of: Timestamp) -> Result<Report> {
+        let act = "cannot read the report";
+        transact!(self.read, act, |desk| report::report(&desk, as_of))
+    }
+
+    async fn keep_snapshot(&self, snapshot: Snapshot) -> Result<()> {
+        let act = "cannot keep the report";
+        transact!(self.write, act, |desk| report::keep_snapshot(
+            &desk, &snapshot
+        ))
+    }
+
+    async fn snapshot(&self) -> Result<Option<Snapshot>> {
+        let act = "cannot read the kept report";
+        transact!(self.read, act, |desk| report::snapshot(&desk))
+    }
+
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog> {
+        let act = "cannot count what waits";
+        transact!(self.read, act, |desk| look::backlog(&desk, now))
+    }
+
+    async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        let act = "cannot delete old messages";
+        transact!(self.write, act, |desk| prune::prune(&desk, before, now, limit))
+    }
+
+    async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {
+        let act = "cannot note where providers are";
+        transact!(self.write, act, |desk| operate::name_providers(
+            &desk, &providers
+        ))
+    }
+
+    async fn seal(&self) -> Result<[u8; 32]> {
+        let act = "cannot read the store's seal";
+        transact!(self.read, act, |desk| operate::seal(&desk))
+    }
+
+    async fn backup(&self, _file: PathBuf, _progress: Progress) -> Result<()> {
+        Err(Error::usage(
+            "a store on PostgreSQL is copied with PostgreSQL's own programs: pg_dump --format=custom --file=FILE URL, \
+             and pg_restore to bring it back",
+        ))
+    }
+
+    async fn ping(&self) -> Result<()> {
+        let act = "cannot write to the store";
+        transact!(self.write, act, |desk| operate::ping(&desk))
+    }
+
+    fn commit_stats(&self) -> Option<&CommitStats> {
+        Some(&self.stats)
+    }
+}

@@ -1,0 +1,80 @@
+//! Deleting what is old and has ended. What the report counts of it moves from the live roll-ups to the kept
+//! ones, so that neither `fold` nor a rebuild from nothing comes to other numbers afterwards.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::accept::HOUR_MS;
+use super::fault::Trouble;
+use super::link::{Desk, bind};
+use super::look;
+use super::report;
+use super::rows;
+use super::tally::{Attempts, Line, Sums};
+use crate::clock::Timestamp;
+
+static MESSAGES: &str = include_str!("../../../sql/postgres/prune_messages.sql");
+static LINES: &str = include_str!("../../../sql/postgres/prune_lines.sql");
+static ADDRESS: &str = include_str!("../../../sql/postgres/prune_address.sql");
+static ADDRESS_KEPT: &str = include_str!("../../../sql/postgres/prune_address_kept.sql");
+static ATTEMPTS_DELETE: &str = include_str!("../../../sql/postgres/prune_attempts_delete.sql");
+static DELIVERIES_DELETE: &str = include_str!("../../../sql/postgres/prune_deliveries_delete.sql");
+static MESSAGE_DELETE: &str = include_str!("../../../sql/postgres/prune_message_delete.sql");
+static KEYS: &str = include_str!("../../../sql/postgres/prune_keys.sql");
+static RECEIPTS: &str = include_str!("../../../sql/postgres/prune_receipts.sql");
+
+/// What the report counts of an address, by whether it has been counted.
+#[derive(Default)]
+struct Share {
+    all: i64,
+    not_counted: i64,
+}
+
+/// See [`crate::store::Store::prune`].
+pub async fn prune(desk: &Desk, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize, Trouble> {
+    let folded = report::folded(desk).await?;
+    let mut numbers = ended(desk, before, limit).await?;
+    let lines = desk.rows(LINES, bind![numbers]).await?;
+    let lines = lines.iter().map(|row| Line::read(row, folded));
+    let mut lines = lines.collect::<Result<Vec<_>, _>>()?;
+    // Somebody may have sent it again between the two looks.
+    let revived = lines.iter().filter(|line| line.waits());
+    let revived = revived.map(|line| line.id.message_number()).collect::<HashSet<_>>();
+    numbers.retain(|number| !revived.contains(number));
+    lines.retain(|line| !revived.contains(&line.id.message_number()));
+    let attempts = Attempts::of(desk, &lines).await?;
+    let (mut live, mut kept) = (Sums::default(), Sums::default());
+    let mut addresses = BTreeMap::<&str, Share>::new();
+    for line in &lines {
+        line.move_over(&attempts, &mut live, &mut kept);
+        let share = addresses.entry(&line.address).or_default();
+        share.all += 1;
+        share.not_counted += i64::from(!line.is_counted());
+    }
+    live.write(desk, "live").await?;
+    kept.write(desk, "kept").await?;
+    let names = addresses.keys().copied().collect::<Vec<_>>();
+    let all = addresses.values().map(|share| share.all).collect::<Vec<_>>();
+    let not_counted = addresses.values().map(|share| share.not_counted);
+    let not_counted = not_counted.collect::<Vec<_>>();
+    desk.run(ADDRESS_KEPT, bind![names, all]).await?;
+    desk.run(ADDRESS, bind![names, not_counted]).await?;
+    let ids = lines.iter().map(|line| line.id.0).collect::<Vec<_>>();
+    desk.run(ATTEMPTS_DELETE, bind![ids]).await?;
+    desk.run(DELIVERIES_DELETE, bind![ids]).await?;
+    desk.run(MESSAGE_DELETE, bind![numbers]).await?;
+    let rows_max = rows::limit(limit);
+    desk.run(KEYS, bind![now.timestamp_millis(), rows_max]).await?;
+    desk.run(RECEIPTS, bind![before.timestamp_millis(), rows_max])
+        .await?;
+    Ok(numbers.len())
+}
+
+/// Messages that were accepted before then and of which nothing waits any more, oldest first.
+async fn ended(desk: &Desk, before: Timestamp, limit: usize) -> Result<Vec<i64>, Trouble> {
+    let before = before.timestamp_millis();
+    // Numbers and times of hosts may differ a little in their order: what is late goes with the next hour.
+    let later = look::first_of_hour(desk, before.div_euclid(HOUR_MS) + 2).await?;
+    let bound = later.unwrap_or(i64::MAX);
+    let found = desk.rows(MESSAGES, bind![bound, before, rows::limit(limit)]).await?;
+    found.iter().map(|row| rows::get(row, 0)).collect()
+}

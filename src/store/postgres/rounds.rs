@@ -1,0 +1,259 @@
+//! The way of a delivery through the workers' hands: what is due, who wins it, what came of it.
+//!
+//! A claim is only a postponement, and a round that another claim has overtaken changes no state.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use tokio_postgres::Row;
+
+use super::fault::Trouble;
+use super::gather::Gathered;
+use super::link::{Desk, bind};
+use super::receipts;
+use super::rows::{self, Facts, kept};
+use crate::clock::Timestamp;
+use crate::domain::attempt::Attempt;
+use crate::domain::delivery::{Failure, State};
+use crate::domain::id::DeliveryId;
+use crate::domain::message::{Claimed, Nudge, Priority, Recorded, Round};
+
+static DUE: &str = include_str!("../../../sql/postgres/due.sql");
+static CLAIM: &str = include_str!("../../../sql/postgres/claim.sql");
+static RECORD: &str = include_str!("../../../sql/postgres/record.sql");
+static SUPERSEDED: &str = include_str!("../../../sql/postgres/record_superseded.sql");
+static ATTEMPT: &str = include_str!("../../../sql/postgres/record_attempt.sql");
+static DEACTIVATE: &str = include_str!("../../../sql/postgres/recipient_deactivate.sql");
+
+/// Who is said to have made a recipient inactive when no provider's name is known.
+const NOBODY: &str = "unknown";
+
+/// See [`crate::store::Store::due`].
+pub async fn due(desk: &Desk, now: Timestamp, limit: usize) -> Result<Vec<Nudge>, Trouble> {
+    let mut nudges = Vec::new();
+    for priority in [Priority::High, Priority::Normal] {
+        let left = rows::limit(limit - nudges.len());
+        let found = desk
+            .rows(DUE, bind![rows::rank(priority), now.timestamp_millis(), left])
+            .await?;
+        for row in &found {
+            nudges.push(Nudge {
+                id: rows::delivery_id(row, 0)?,
+                due_at: rows::time(row, 1)?,
+                priority,
+            });
+        }
+    }
+    Ok(nudges)
+}
+
+/// What one worker asks for.
+pub struct Claim {
+    /// Which deliveries.
+    pub ids: Vec<DeliveryId>,
+    /// The moment at which they must be due.
+    pub now: Timestamp,
+    /// For how long.
+    pub lease: Duration,
+    /// When it asked: a lease begins when the claim is written, which can be later.
+    pub asked: Instant,
+}
+
+impl Gathered for Claim {
+    type Answer = Vec<Claimed>;
+    type Memory = ();
+    const ACT: &'static str = "cannot claim deliveries";
+
+    async fn run(desk: &Desk, (): &mut (), pieces: &[Self]) -> Result<Vec<Vec<Claimed>>, Trouble> {
+        let mut asked = BTreeMap::new();
+        for piece in pieces {
+            let waited = Duration::from_secs(piece.asked.elapsed().as_secs());
+            let until = piece.now + piece.lease + waited;
+            for id in &piece.ids {
+                asked
+                    .entry(id.0)
+                    .or_insert((piece.now.timestamp_millis(), until.timestamp_millis()));
+            }
+        }
+        let ids = asked.keys().copied().collect::<Vec<_>>();
+        let (now, until): (Vec<i64>, Vec<i64>) = asked.into_values().unzip();
+        let found = desk.rows(CLAIM, bind![ids, now, until]).await?;
+        let claims = found.iter().map(|row| Ok((rows::delivery_id(row, 12)?, claimed(row)?)));
+        let mut won = claims.collect::<Result<HashMap<_, _>, Trouble>>()?;
+        let of_piece = |piece: &Self| piece.ids.iter().filter_map(|id| won.remove(id)).collect();
+        Ok(pieces.iter().map(of_piece).collect())
+    }
+}
+
+fn claimed(row: &Row) -> Result<Claimed, Trouble> {
+    Ok(Claimed {
+        id: rows::delivery_id(row, 12)?,
+        message: rows::message_id(row, 10)?,
+        channel: rows::name(row, 0)?,
+        address: rows::get(row, 1)?,
+        spelling: rows::text(row, 2)?,
+        body: rows::text(row, 11)?,
+        parts: rows::count(row, 3)?,
+        round: rows::count(row, 4)?,
+        tries: rows::count(row, 5)?,
+        lost: rows::count(row, 6)?,
+        avoid: rows::name_if_any(row, 7)?,
+        priority: rows::priority(row, 8)?,
+        expires_at: rows::time(row, 9)?,
+    })
+}
+
+/// Rounds that one worker has finished.
+pub struct Record(pub Vec<Round>);
+
+impl Gathered for Record {
+    type Answer = Vec<Recorded>;
+    type Memory = ();
+    const ACT: &'static str = "cannot record what was sent";
+
+    async fn run(desk: &Desk, (): &mut (), pieces: &[Self]) -> Result<Vec<Vec<Recorded>>, Trouble> {
+        let rounds = pieces.iter().flat_map(|piece| &piece.0).collect::<Vec<_>>();
+        let mut answers = vec![Recorded::Superseded; rounds.len()];
+        for wave in waves(&rounds) {
+            let stored = record(desk, &wave.iter().map(|place| rounds[*place]).collect::<Vec<_>>()).await?;
+            for place in wave {
+                if stored.contains(&rounds[place].id) {
+                    answers[place] = Recorded::Stored;
+                }
+            }
+        }
+        let mut answers = answers.into_iter();
+        let of_piece = |piece: &Self| answers.by_ref().take(piece.0.len()).collect();
+        Ok(pieces.iter().map(of_piece).collect())
+    }
+}
+
+/// The rounds by place, so that none of a wave speak of the same delivery and the earlier comes first.
+fn waves(rounds: &[&Round]) -> Vec<Vec<usize>> {
+    let mut seen = HashMap::new();
+    let mut waves = Vec::<Vec<usize>>::new();
+    for (place, round) in rounds.iter().enumerate() {
+        let wave = seen.entry(round.id).or_insert(0_usize);
+        if *wave == waves.len() {
+            waves.push(Vec::new());
+        }
+        waves[*wave].push(place);
+        *wave += 1;
+    }
+    for wave in &mut waves {
+        wave.sort_by_key(|place| rounds[*place].id);
+    }
+    waves
+}
+
+/// Records rounds of different deliveries; returns those that were stored.
+async fn record(desk: &Desk, rounds: &[&Round]) -> Result<HashSet<DeliveryId>, Trouble> {
+    let facts = rounds.iter().map(|round| Facts::of(&round.state)).collect::<Vec<_>>();
+    let found = desk
+        .rows(
+            RECORD,
+            bind![
+                rounds.iter().map(|round| round.id.0).collect::<Vec<_>>(),
+                rounds.iter().map(|round| i64::from(round.round)).collect::<Vec<_>>(),
+                facts.iter().map(|facts| facts.state).collect::<Vec<_>>(),
+                facts.iter().map(|facts| facts.failure).collect::<Vec<_>>(),
+                facts.iter().map(|facts| facts.reason.clone()).collect::<Vec<_>>(),
+                facts.iter().map(|facts| facts.due_at).collect::<Vec<_>>(),
+                facts.iter().map(|facts| facts.ended_at).collect::<Vec<_>>(),
+                facts.iter().map(|facts| facts.provider).collect::<Vec<_>>(),
+                facts.iter().map(|facts| facts.reference.clone()).collect::<Vec<_>>(),
+                rounds.iter().map(|round| i64::from(round.tries)).collect::<Vec<_>>(),
+            ],
+        )
+        .await?;
+    let stored = ids(&found)?;
+    let overtaken = rounds.iter().filter(|round| !stored.contains(&round.id));
+    let overtaken = overtaken.map(|round| round.id.0).collect::<Vec<_>>();
+    let mut existing = stored.clone();
+    if !overtaken.is_empty() {
+        existing.extend(ids(&desk.rows(SUPERSEDED, bind![overtaken]).await?)?);
+    }
+    let lasting = rounds.iter().copied().filter(|round| existing.contains(&round.id));
+    keep_attempts(desk, lasting).await?;
+    let ended = rounds.iter().copied().filter(|round| stored.contains(&round.id));
+    follow_up(desk, ended.collect()).await?;
+    Ok(stored)
+}
+
+fn ids(found: &[Row]) -> Result<HashSet<DeliveryId>, Trouble> {
+    found.iter().map(|row| rows::delivery_id(row, 0)).collect()
+}
+
+/// What a new state brings with it: receipts that came early, an address that is dead.
+async fn follow_up(desk: &Desk, rounds: Vec<&Round>) -> Result<(), Trouble> {
+    let mut sent = Vec::new();
+    for round in rounds {
+        match &round.state {
+            State::Sent {
+                provider,
+                reference: Some(reference),
+                ..
+            } => sent.push((round.id, provider.as_str(), reference.as_str())),
+            State::Failed {
+                failure: Failure::InvalidRecipient,
+                reason,
+                at,
+            } => {
+                let last = round.attempts.last();
+                let by = last.and_then(|attempt| attempt.provider.as_ref());
+                deactivate(desk, round.id, reason, by.map_or(NOBODY, |name| name.as_str()), *at).await?;
+            }
+            State::Waiting { .. }
+            | State::Sent { .. }
+            | State::Delivered { .. }
+            | State::Failed { .. } => {}
+        }
+    }
+    receipts::apply_early(desk, &sent).await
+}
+
+async fn keep_attempts(desk: &Desk, rounds: impl Iterator<Item = &Round>) -> Result<(), Trouble> {
+    let lines = rounds.flat_map(|round| {
+        let attempts = round.attempts.iter().zip(0_i64..);
+        attempts.map(move |(attempt, place)| (round, place, attempt))
+    });
+    let lines = lines.collect::<Vec<_>>();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let attempts = lines.iter().map(|(.., attempt)| *attempt);
+    let provider = |attempt: &'_ Attempt| attempt.provider.as_ref().map(|name| name.as_str().to_owned());
+    let providers = attempts.clone().map(provider).collect::<Vec<_>>();
+    let durations = attempts
+        .clone()
+        .map(|attempt| i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX));
+    desk.run(
+        ATTEMPT,
+        bind![
+            lines.iter().map(|(round, ..)| round.id.0).collect::<Vec<_>>(),
+            lines.iter().map(|(_, place, _)| *place).collect::<Vec<_>>(),
+            lines.iter().map(|(round, ..)| i64::from(round.round)).collect::<Vec<_>>(),
+            providers.iter().map(Option::as_deref).collect::<Vec<_>>(),
+            attempts.clone().map(|attempt| attempt.outcome.word()).collect::<Vec<_>>(),
+            attempts.clone().map(|attempt| attempt.code.as_deref().map(kept)).collect::<Vec<_>>(),
+            attempts.clone().map(|attempt| attempt.outcome.reason().map(kept)).collect::<Vec<_>>(),
+            attempts.map(|attempt| attempt.at.timestamp_millis()).collect::<Vec<_>>(),
+            durations.collect::<Vec<_>>(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Makes the recipient of a delivery inactive.
+pub async fn deactivate(
+    desk: &Desk,
+    id: DeliveryId,
+    reason: &str,
+    by: &str,
+    at: Timestamp,
+) -> Result<(), Trouble> {
+    desk.run(DEACTIVATE, bind![id.0, kept(reason), by, at.timestamp_millis()])
+        .await?;
+    Ok(())
+}
