@@ -18,5 +18,8 @@ pub mod queue;
 pub mod store;
 
 #[cfg(test)]
+#[path = "../tests/e2e/databases.rs"]
+mod databases;
+#[cfg(test)]
 #[path = "../tests/e2e/peers.rs"]
 mod peers;

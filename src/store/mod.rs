@@ -56,7 +56,9 @@ fn is_postgres(url: &str) -> bool {
 /// The file a store's URL names.
 fn file_of(url: &str) -> Result<&Path> {
     let path = url.strip_prefix("sqlite:").ok_or_else(|| {
-        Error::usage("the store's URL must begin with \"sqlite:\" or \"postgres://\", for example sqlite:postrider.db")
+        Error::usage(
+            "the store's URL must begin with \"sqlite:\" or \"postgres://\", for example sqlite:postrider.db",
+        )
     })?;
     let path = path.strip_prefix("//").unwrap_or(path);
     if path.is_empty() || path.ends_with('/') || path.contains('\0') {

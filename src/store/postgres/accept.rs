@@ -69,7 +69,9 @@ async fn accept(
     hours: &mut HashSet<i64>,
     messages: &[&NewMessage],
 ) -> Result<Vec<Acceptance>, Trouble> {
-    let now = messages.iter().map(|message| message.created_at.timestamp_millis());
+    let now = messages
+        .iter()
+        .map(|message| message.created_at.timestamp_millis());
     let now = now.min().unwrap_or_default();
     let keys = messages.iter().filter_map(|message| message.idempotency.as_ref());
     let mut promises = promises(desk, keys.map(|promise| promise.key.to_vec()).collect(), now).await?;
@@ -184,13 +186,22 @@ async fn remember(
     }
     let keys = wanted.keys().map(|key| key.to_vec()).collect::<Vec<_>>();
     let asked = wanted.values();
-    let requests = asked.clone().map(|(asked, ..)| asked.request.to_vec()).collect::<Vec<_>>();
+    let requests = asked
+        .clone()
+        .map(|(asked, ..)| asked.request.to_vec())
+        .collect::<Vec<_>>();
     let numbers = asked.clone().map(|(_, number, _)| *number).collect::<Vec<_>>();
-    let messages = asked.clone().map(|(.., id)| id.bytes().to_vec()).collect::<Vec<_>>();
+    let messages = asked
+        .clone()
+        .map(|(.., id)| id.bytes().to_vec())
+        .collect::<Vec<_>>();
     let expires_at = asked.map(|(asked, ..)| asked.expires_at.timestamp_millis());
     let expires_at = expires_at.collect::<Vec<_>>();
     let won = desk
-        .rows(KEY_INSERT, bind![keys, requests, numbers, messages, expires_at, now])
+        .rows(
+            KEY_INSERT,
+            bind![keys, requests, numbers, messages, expires_at, now],
+        )
         .await?;
     for row in &won {
         let key = rows::bytes(row, 0)?;
@@ -225,8 +236,14 @@ async fn store(
     note_hours(desk, hours, entering).await?;
     let numbers = entering.iter().map(|one| one.number).collect::<Vec<_>>();
     let messages = entering.iter().map(|one| one.message);
-    let ids = messages.clone().map(|message| message.id.bytes().to_vec()).collect::<Vec<_>>();
-    let bodies = messages.clone().map(|message| kept(&message.body)).collect::<Vec<_>>();
+    let ids = messages
+        .clone()
+        .map(|message| message.id.bytes().to_vec())
+        .collect::<Vec<_>>();
+    let bodies = messages
+        .clone()
+        .map(|message| kept(&message.body))
+        .collect::<Vec<_>>();
     let users = messages.clone().map(|message| message.user.as_deref().map(kept));
     let users = users.collect::<Vec<_>>();
     let created_at = messages.map(|message| message.created_at.timestamp_millis());
@@ -274,15 +291,32 @@ async fn store_deliveries(
         DELIVERY,
         bind![
             ids,
-            deliveries.clone().map(|one| one.channel.as_str()).collect::<Vec<_>>(),
-            deliveries.clone().map(|one| one.address.as_str()).collect::<Vec<_>>(),
-            deliveries.clone().map(|one| kept(&one.spelling)).collect::<Vec<_>>(),
-            deliveries.clone().map(|one| i64::from(one.parts)).collect::<Vec<_>>(),
-            deliveries.clone().map(|one| rows::rank(one.priority)).collect::<Vec<_>>(),
+            deliveries
+                .clone()
+                .map(|one| one.channel.as_str())
+                .collect::<Vec<_>>(),
+            deliveries
+                .clone()
+                .map(|one| one.address.as_str())
+                .collect::<Vec<_>>(),
+            deliveries
+                .clone()
+                .map(|one| kept(&one.spelling))
+                .collect::<Vec<_>>(),
+            deliveries
+                .clone()
+                .map(|one| i64::from(one.parts))
+                .collect::<Vec<_>>(),
+            deliveries
+                .clone()
+                .map(|one| rows::rank(one.priority))
+                .collect::<Vec<_>>(),
             facts.iter().map(|facts| facts.state).collect::<Vec<_>>(),
             facts.iter().map(|facts| facts.failure).collect::<Vec<_>>(),
             facts.iter().map(|facts| facts.reason.clone()).collect::<Vec<_>>(),
-            deliveries.map(|one| i64::from(one.resends_left)).collect::<Vec<_>>(),
+            deliveries
+                .map(|one| i64::from(one.resends_left))
+                .collect::<Vec<_>>(),
             facts.iter().map(|facts| facts.due_at).collect::<Vec<_>>(),
             expires_at.collect::<Vec<_>>(),
             facts.iter().map(|facts| facts.ended_at).collect::<Vec<_>>(),

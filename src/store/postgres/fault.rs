@@ -43,7 +43,10 @@ impl Trouble {
 
     /// Whether two pieces of work stood in each other's way, so that a second go may well succeed.
     pub fn is_collision(&self) -> bool {
-        let collisions = [SqlState::T_R_DEADLOCK_DETECTED, SqlState::T_R_SERIALIZATION_FAILURE];
+        let collisions = [
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::T_R_SERIALIZATION_FAILURE,
+        ];
         self.code().is_some_and(|code| collisions.contains(code))
     }
 
@@ -89,11 +92,7 @@ impl Trouble {
 
     /// Our error for it.
     pub fn fault(&self, act: &str) -> Error {
-        Error::because(
-            self.kind(),
-            format!("{act}: {}", self.words()),
-            self.to_string(),
-        )
+        Error::because(self.kind(), format!("{act}: {}", self.words()), self.to_string())
     }
 }
 

@@ -101,12 +101,14 @@ impl Link {
 
     /// Begins a transaction that may write.
     pub async fn write(&self) -> Result<Desk, Trouble> {
-        self.begin("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await
+        self.begin("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+            .await
     }
 
     /// Begins a transaction that reads one moment's truth.
     pub async fn read(&self) -> Result<Desk, Trouble> {
-        self.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+        self.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .await
     }
 
     async fn begin(&self, words: &str) -> Result<Desk, Trouble> {
@@ -119,8 +121,13 @@ impl Link {
 }
 
 fn read_url(url: &str) -> Result<Config> {
-    let mut config = Config::from_str(url)
-        .map_err(|error| Error::because(Kind::Usage, "the store's URL cannot be read as PostgreSQL's", error))?;
+    let mut config = Config::from_str(url).map_err(|error| {
+        Error::because(
+            Kind::Usage,
+            "the store's URL cannot be read as PostgreSQL's",
+            error,
+        )
+    })?;
     if config.get_ssl_mode() == SslMode::Require {
         return Err(Error::usage(
             "this version speaks to PostgreSQL without TLS only: leave sslmode=require out of the store's URL and \

@@ -83,7 +83,9 @@ pub fn migrate(url: &str, patience: Duration) -> Result<Vec<String>> {
             Err(Error::new(Kind::Unavailable, format!("{act}: {why}")))
         })
     };
-    let thread = std::thread::Builder::new().name("store-migrate".to_owned()).spawn(work);
+    let thread = std::thread::Builder::new()
+        .name("store-migrate".to_owned())
+        .spawn(work);
     let thread = thread.map_err(|error| Error::because(Kind::Unavailable, act, error))?;
     let broken = |_| Error::new(Kind::Internal, format!("{act}: it broke off"));
     thread.join().map_err(broken)?
@@ -180,16 +182,12 @@ impl Store for PostgresStore {
 
     async fn recipient(&self, channel: &Name, address: &str) -> Result<Option<Recipient>> {
         let act = "cannot look a recipient up";
-        transact!(self.read, act, |desk| operate::recipient(
-            &desk, channel, address
-        ))
+        transact!(self.read, act, |desk| operate::recipient(&desk, channel, address))
     }
 
     async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
         let act = "cannot change a recipient";
-        transact!(self.write, act, |desk| operate::set_recipient(
-            &desk, &recipient
-        ))
+        transact!(self.write, act, |desk| operate::set_recipient(&desk, &recipient))
     }
 
     async fn fold(&self, limit: usize) -> Result<usize> {
@@ -211,9 +209,7 @@ impl Store for PostgresStore {
 
     async fn keep_snapshot(&self, snapshot: Snapshot) -> Result<()> {
         let act = "cannot keep the report";
-        transact!(self.write, act, |desk| report::keep_snapshot(
-            &desk, &snapshot
-        ))
+        transact!(self.write, act, |desk| report::keep_snapshot(&desk, &snapshot))
     }
 
     async fn snapshot(&self) -> Result<Option<Snapshot>> {
@@ -233,9 +229,7 @@ impl Store for PostgresStore {
 
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {
         let act = "cannot note where providers are";
-        transact!(self.write, act, |desk| operate::name_providers(
-            &desk, &providers
-        ))
+        transact!(self.write, act, |desk| operate::name_providers(&desk, &providers))
     }
 
     async fn seal(&self) -> Result<[u8; 32]> {

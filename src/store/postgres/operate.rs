@@ -125,7 +125,10 @@ pub async fn name_providers(desk: &Desk, providers: &[ProviderPlace]) -> Result<
     places.dedup_by_key(|place| place.name.as_str());
     let names = places.iter().map(|place| place.name.as_str()).collect::<Vec<_>>();
     let hosts = places.iter().map(|place| place.host.as_str()).collect::<Vec<_>>();
-    let ports = places.iter().map(|place| i64::from(place.port)).collect::<Vec<_>>();
+    let ports = places
+        .iter()
+        .map(|place| i64::from(place.port))
+        .collect::<Vec<_>>();
     desk.run(PROVIDER, bind![names, hosts, ports]).await?;
     Ok(())
 }

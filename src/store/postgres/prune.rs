@@ -38,7 +38,9 @@ pub async fn prune(desk: &Desk, before: Timestamp, now: Timestamp, limit: usize)
     let mut lines = lines.collect::<Result<Vec<_>, _>>()?;
     // Somebody may have sent it again between the two looks.
     let revived = lines.iter().filter(|line| line.waits());
-    let revived = revived.map(|line| line.id.message_number()).collect::<HashSet<_>>();
+    let revived = revived
+        .map(|line| line.id.message_number())
+        .collect::<HashSet<_>>();
     numbers.retain(|number| !revived.contains(number));
     lines.retain(|line| !revived.contains(&line.id.message_number()));
     let attempts = Attempts::of(desk, &lines).await?;
@@ -75,6 +77,8 @@ async fn ended(desk: &Desk, before: Timestamp, limit: usize) -> Result<Vec<i64>,
     // Numbers and times of hosts may differ a little in their order: what is late goes with the next hour.
     let later = look::first_of_hour(desk, before.div_euclid(HOUR_MS) + 2).await?;
     let bound = later.unwrap_or(i64::MAX);
-    let found = desk.rows(MESSAGES, bind![bound, before, rows::limit(limit)]).await?;
+    let found = desk
+        .rows(MESSAGES, bind![bound, before, rows::limit(limit)])
+        .await?;
     found.iter().map(|row| rows::get(row, 0)).collect()
 }

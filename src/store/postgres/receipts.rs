@@ -182,7 +182,10 @@ pub async fn apply_early(desk: &Desk, sent: &[(DeliveryId, &str, &str)]) -> Resu
     desk.rows(LOCK_SHARED, bind![REFERENCES_LOCK]).await?;
     let ids = sent.iter().map(|(id, ..)| id.0).collect::<Vec<_>>();
     let providers = sent.iter().map(|(_, provider, _)| *provider).collect::<Vec<_>>();
-    let references = sent.iter().map(|(.., reference)| kept(reference)).collect::<Vec<_>>();
+    let references = sent
+        .iter()
+        .map(|(.., reference)| kept(reference))
+        .collect::<Vec<_>>();
     let found = desk.rows(EARLY, bind![ids, references, providers]).await?;
     if found.is_empty() {
         return Ok(());
@@ -196,7 +199,14 @@ pub async fn apply_early(desk: &Desk, sent: &[(DeliveryId, &str, &str)]) -> Resu
             Some(spoken) => spoken,
             None => load(desk, id).await?,
         };
-        apply(desk, &mut spoken, &verdict, rows::time(row, 2)?, rows::time(row, 3)?).await?;
+        apply(
+            desk,
+            &mut spoken,
+            &verdict,
+            rows::time(row, 2)?,
+            rows::time(row, 3)?,
+        )
+        .await?;
         known.insert(id, spoken);
     }
     desk.run(EARLY_DELETE, bind![references, providers]).await?;

@@ -9,7 +9,9 @@ use super::accept::{HOUR_MS, NUMBERS_LOCK};
 use super::fault::Trouble;
 use super::link::{Desk, Link, bind};
 use super::rows;
-use super::tally::{Attempts, CARRIED, DURATIONS, HOURS, Line, MESSAGES, OPENED, OUTCOMES, STATES, Sums, hour_line};
+use super::tally::{
+    Attempts, CARRIED, DURATIONS, HOURS, Line, MESSAGES, OPENED, OUTCOMES, STATES, Sums, hour_line,
+};
 use crate::clock::{Timestamp, from_millis};
 use crate::domain::attempt::Outcome;
 use crate::domain::delivery::{Failure, Standing};
@@ -150,7 +152,8 @@ async fn totals(desk: &Desk) -> Result<Totals, Trouble> {
         delivered: sum(Standing::Delivered),
         failed: Failure::ALL.into_iter().filter_map(failed).collect(),
         unknown: unknown.map(|entry| entry.count).sum(),
-        opened: ledger(desk, OPENED, "").await?
+        opened: ledger(desk, OPENED, "")
+            .await?
             .first()
             .map_or(0, |entry| entry.count),
     })
@@ -220,11 +223,8 @@ async fn top(desk: &Desk) -> Result<Vec<TopLine>, Trouble> {
 /// See [`crate::store::Store::keep_snapshot`].
 pub async fn keep_snapshot(desk: &Desk, snapshot: &Snapshot) -> Result<(), Trouble> {
     let as_of = snapshot.as_of.timestamp_millis();
-    desk.run(
-        SNAPSHOT_KEEP,
-        bind![snapshot.generation, as_of, snapshot.content],
-    )
-    .await?;
+    desk.run(SNAPSHOT_KEEP, bind![snapshot.generation, as_of, snapshot.content])
+        .await?;
     desk.run(SNAPSHOT_DROP, &[]).await?;
     Ok(())
 }

@@ -78,7 +78,9 @@ impl Gathered for Claim {
         let ids = asked.keys().copied().collect::<Vec<_>>();
         let (now, until): (Vec<i64>, Vec<i64>) = asked.into_values().unzip();
         let found = desk.rows(CLAIM, bind![ids, now, until]).await?;
-        let claims = found.iter().map(|row| Ok((rows::delivery_id(row, 12)?, claimed(row)?)));
+        let claims = found
+            .iter()
+            .map(|row| Ok((rows::delivery_id(row, 12)?, claimed(row)?)));
         let mut won = claims.collect::<Result<HashMap<_, _>, Trouble>>()?;
         let of_piece = |piece: &Self| piece.ids.iter().filter_map(|id| won.remove(id)).collect();
         Ok(pieces.iter().map(of_piece).collect())
@@ -148,21 +150,33 @@ fn waves(rounds: &[&Round]) -> Vec<Vec<usize>> {
 
 /// Records rounds of different deliveries; returns those that were stored.
 async fn record(desk: &Desk, rounds: &[&Round]) -> Result<HashSet<DeliveryId>, Trouble> {
-    let facts = rounds.iter().map(|round| Facts::of(&round.state)).collect::<Vec<_>>();
+    let facts = rounds
+        .iter()
+        .map(|round| Facts::of(&round.state))
+        .collect::<Vec<_>>();
     let found = desk
         .rows(
             RECORD,
             bind![
                 rounds.iter().map(|round| round.id.0).collect::<Vec<_>>(),
-                rounds.iter().map(|round| i64::from(round.round)).collect::<Vec<_>>(),
+                rounds
+                    .iter()
+                    .map(|round| i64::from(round.round))
+                    .collect::<Vec<_>>(),
                 facts.iter().map(|facts| facts.state).collect::<Vec<_>>(),
                 facts.iter().map(|facts| facts.failure).collect::<Vec<_>>(),
                 facts.iter().map(|facts| facts.reason.clone()).collect::<Vec<_>>(),
                 facts.iter().map(|facts| facts.due_at).collect::<Vec<_>>(),
                 facts.iter().map(|facts| facts.ended_at).collect::<Vec<_>>(),
                 facts.iter().map(|facts| facts.provider).collect::<Vec<_>>(),
-                facts.iter().map(|facts| facts.reference.clone()).collect::<Vec<_>>(),
-                rounds.iter().map(|round| i64::from(round.tries)).collect::<Vec<_>>(),
+                facts
+                    .iter()
+                    .map(|facts| facts.reference.clone())
+                    .collect::<Vec<_>>(),
+                rounds
+                    .iter()
+                    .map(|round| i64::from(round.tries))
+                    .collect::<Vec<_>>(),
             ],
         )
         .await?;
@@ -173,7 +187,10 @@ async fn record(desk: &Desk, rounds: &[&Round]) -> Result<HashSet<DeliveryId>, T
     if !overtaken.is_empty() {
         existing.extend(ids(&desk.rows(SUPERSEDED, bind![overtaken]).await?)?);
     }
-    let lasting = rounds.iter().copied().filter(|round| existing.contains(&round.id));
+    let lasting = rounds
+        .iter()
+        .copied()
+        .filter(|round| existing.contains(&round.id));
     keep_attempts(desk, lasting).await?;
     let ended = rounds.iter().copied().filter(|round| stored.contains(&round.id));
     follow_up(desk, ended.collect()).await?;
@@ -201,12 +218,16 @@ async fn follow_up(desk: &Desk, rounds: Vec<&Round>) -> Result<(), Trouble> {
             } => {
                 let last = round.attempts.last();
                 let by = last.and_then(|attempt| attempt.provider.as_ref());
-                deactivate(desk, round.id, reason, by.map_or(NOBODY, |name| name.as_str()), *at).await?;
+                deactivate(
+                    desk,
+                    round.id,
+                    reason,
+                    by.map_or(NOBODY, |name| name.as_str()),
+                    *at,
+                )
+                .await?;
             }
-            State::Waiting { .. }
-            | State::Sent { .. }
-            | State::Delivered { .. }
-            | State::Failed { .. } => {}
+            State::Waiting { .. } | State::Sent { .. } | State::Delivered { .. } | State::Failed { .. } => {}
         }
     }
     receipts::apply_early(desk, &sent).await
@@ -232,12 +253,26 @@ async fn keep_attempts(desk: &Desk, rounds: impl Iterator<Item = &Round>) -> Res
         bind![
             lines.iter().map(|(round, ..)| round.id.0).collect::<Vec<_>>(),
             lines.iter().map(|(_, place, _)| *place).collect::<Vec<_>>(),
-            lines.iter().map(|(round, ..)| i64::from(round.round)).collect::<Vec<_>>(),
+            lines
+                .iter()
+                .map(|(round, ..)| i64::from(round.round))
+                .collect::<Vec<_>>(),
             providers.iter().map(Option::as_deref).collect::<Vec<_>>(),
-            attempts.clone().map(|attempt| attempt.outcome.word()).collect::<Vec<_>>(),
-            attempts.clone().map(|attempt| attempt.code.as_deref().map(kept)).collect::<Vec<_>>(),
-            attempts.clone().map(|attempt| attempt.outcome.reason().map(kept)).collect::<Vec<_>>(),
-            attempts.map(|attempt| attempt.at.timestamp_millis()).collect::<Vec<_>>(),
+            attempts
+                .clone()
+                .map(|attempt| attempt.outcome.word())
+                .collect::<Vec<_>>(),
+            attempts
+                .clone()
+                .map(|attempt| attempt.code.as_deref().map(kept))
+                .collect::<Vec<_>>(),
+            attempts
+                .clone()
+                .map(|attempt| attempt.outcome.reason().map(kept))
+                .collect::<Vec<_>>(),
+            attempts
+                .map(|attempt| attempt.at.timestamp_millis())
+                .collect::<Vec<_>>(),
             durations.collect::<Vec<_>>(),
         ],
     )

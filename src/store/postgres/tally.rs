@@ -113,7 +113,10 @@ impl Line {
         self.take_back(sums);
         self.add(sums);
         let attempts = attempts.of_delivery(self.id);
-        for attempt in attempts.iter().filter(|attempt| attempt.place >= self.attempts_counted) {
+        for attempt in attempts
+            .iter()
+            .filter(|attempt| attempt.place >= self.attempts_counted)
+        {
             sums.attempt(attempt, Sign::Plus);
         }
         rows::limit(attempts.len())
