@@ -110,6 +110,21 @@ want() {
     say "Note: $1 is not installed; what needs it is left out."
 }
 
+has_postgres() { has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
+
+# need_postgres: its programs lie outside the search path, and no cluster of the system's own is made or started.
+need_postgres() {
+    has_postgres && return
+    has apt-get || fail "postgres is missing and there is no apt-get here: install it (package postgresql) and run this again"
+    say "Installing postgresql: the tests run a real postgres ..."
+    if ! [ -e /etc/postgresql-common/createcluster.conf ]; then
+        as_root mkdir -p /etc/postgresql-common
+        printf 'create_main_cluster = false\n' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+    fi
+    apt_install postgresql || fail "postgresql could not be installed: install it by hand and run this again"
+    has_postgres || fail "postgresql was installed, but there is still no initdb"
+}
+
 install_test_peers() {
     if ! has_c_compiler && has apt-get; then
         say "Installing gcc: SQLite is built from source ..."
@@ -117,6 +132,7 @@ install_test_peers() {
     fi
     check_c_compiler
     need redis-server redis-server
+    need_postgres
     need memcached memcached
     want strace strace
 }

@@ -161,7 +161,7 @@ pub const ROWS: &[Row] = &[
         "store.url",
         Kind::Text,
         "sqlite:postrider.db",
-        "where messages are kept: `sqlite:PATH`",
+        "where messages are kept: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`",
     ),
     key(
         "queue.url",

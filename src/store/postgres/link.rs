@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Config, NoTls, Row};
 
@@ -111,13 +112,25 @@ impl Link {
             .await
     }
 
+    /// Connections that broke unnoticed, as all of them do when the server starts again, are thrown away.
     async fn begin(&self, words: &str) -> Result<Desk, Trouble> {
-        let desk = Desk {
-            client: Some(self.pool.get().await?),
-        };
-        desk.client()?.batch_execute(words).await?;
-        Ok(desk)
+        let mut broken = 0;
+        loop {
+            let desk = Desk {
+                client: Some(self.pool.get().await?),
+            };
+            match desk.client()?.batch_execute(words).await {
+                Ok(()) => return Ok(desk),
+                Err(error) if broken < CONNECTIONS_MAX && has_broken(&error) => broken += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
+}
+
+/// Whether it is the connection that ended: the server closed it, said that it would, or is not there.
+fn has_broken(error: &tokio_postgres::Error) -> bool {
+    error.code().is_none_or(|code| *code == SqlState::ADMIN_SHUTDOWN)
 }
 
 fn read_url(url: &str) -> Result<Config> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::PostgresStore;
 use crate::databases::database;
+use crate::error::Kind;
 use crate::store::Store;
 use crate::store::contract::contract;
 use crate::store::contract::world::*;
@@ -18,3 +19,114 @@ fn fresh() -> Opener {
 }
 
 contract!(super::fresh);
+
+#[tokio::test]
+async fn ten_hosts_may_start_at_once() {
+    let url = database();
+    let starts = (0..10).map(|_| {
+        let url = url.clone();
+        std::thread::spawn(move || super::migrate(&url, PATIENCE).unwrap())
+    });
+    let starts = starts.collect::<Vec<_>>();
+    let applied = starts.into_iter().flat_map(|start| start.join().unwrap());
+    assert_eq!(applied.collect::<Vec<_>>(), ["0001_begin"]);
+}
+
+#[tokio::test]
+async fn connections_that_the_server_closed_are_replaced() {
+    let store = PostgresStore::open(&database(), PATIENCE).unwrap();
+    accepted(&store, text(1)).await;
+    close_all_others(&store).await;
+    accepted(&store, text(2)).await;
+    close_all_others(&store).await;
+    assert_eq!(message(&store, 1).await.id, id(1));
+}
+
+async fn close_all_others(store: &PostgresStore) {
+    let desk = store.link.write().await.unwrap();
+    let all = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+               WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let closed = desk.rows(all, &[]).await.map(drop);
+    desk.end(closed).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_verb_that_is_given_up_half_way_leaves_nothing_behind() {
+    let store = PostgresStore::open(&database(), PATIENCE).unwrap();
+    let desk = store.link.write().await.unwrap();
+    super::operate::ping(&desk).await.unwrap();
+    drop(desk);
+    tokio::time::timeout(PATIENCE, store.ping())
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn messages_that_come_together_are_committed_together() {
+    let store = Arc::new(PostgresStore::open(&database(), PATIENCE).unwrap());
+    let mut callers = tokio::task::JoinSet::new();
+    for which in 0..200 {
+        let store = Arc::clone(&store);
+        callers.spawn(async move { accepted(&*store, text(which)).await });
+    }
+    callers.join_all().await;
+    let stats = store.commit_stats().unwrap();
+    assert_eq!(stats.pieces(), 200);
+    assert!(stats.commits() < 50, "{} commits", stats.commits());
+}
+
+#[tokio::test]
+async fn no_statement_stays_in_a_session() {
+    let store = PostgresStore::open(&database(), PATIENCE).unwrap();
+    accepted(&store, text(1)).await;
+    let desk = store.link.read().await.unwrap();
+    let left = "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE name <> '') + \
+                (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = \
+                (SELECT oid FROM pg_database WHERE datname = current_database()))";
+    let left = desk.one(left, &[]).await.unwrap().get::<_, i64>(0);
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_database_of_another_program_is_refused() {
+    let url = database();
+    let link = super::link::Link::new(&url).unwrap();
+    let desk = link.write().await.unwrap();
+    let made = desk.script("CREATE TABLE theirs (id INTEGER)").await;
+    desk.end(made).await.unwrap();
+    let refused = super::migrate(&url, PATIENCE).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Usage);
+    assert!(refused.to_string().contains("another program"), "{refused}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_refused_with_the_reason() {
+    let url = database();
+    let nowhere = format!("postgres://127.0.0.1:{}/none", crate::peers::free_port());
+    for (url, kind, words) in [
+        (format!("{url}?sslmode=require"), Kind::Usage, "without TLS"),
+        (
+            "postgres://host:port/none".to_owned(),
+            Kind::Usage,
+            "cannot be read",
+        ),
+        (format!("{url}_not"), Kind::Usage, "no such database"),
+        (nowhere, Kind::Unavailable, "cannot be reached"),
+    ] {
+        let refused = super::migrate(&url, PATIENCE).unwrap_err();
+        assert_eq!(refused.kind(), kind, "{}", refused.chain());
+        assert!(refused.to_string().contains(words), "{}", refused.chain());
+    }
+}
+
+#[tokio::test]
+async fn copies_are_left_to_the_servers_own_programs() {
+    let store = PostgresStore::open(&database(), PATIENCE).unwrap();
+    let refused = store
+        .backup("copy".into(), Box::new(|_, _| {}))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.kind(), Kind::Usage);
+    assert!(refused.to_string().contains("pg_dump"), "{refused}");
+}

@@ -162,7 +162,7 @@ async fn commits_are_counted() {
 #[test]
 fn urls_that_name_no_file_say_what_to_write() {
     for url in [
-        "postgres://db/postrider",
+        "mysql://db/postrider",
         "mysql:x",
         "sqlite:",
         "sqlite::memory:",
