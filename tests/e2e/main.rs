@@ -14,9 +14,11 @@
 
 mod commands;
 mod crash;
+mod databases;
 mod disk;
 mod door;
 mod edges;
+mod hosts;
 mod peers;
 mod providers;
 mod stop;
