@@ -62,7 +62,10 @@ pub fn expect_no_fault(wanted: impl Fn(&str) -> bool, rule: Rule) {
 /// Whether a file holds nothing but tests.
 pub fn is_test_file(path: &str, text: &str) -> bool {
     let parts = path.trim_end_matches(".rs").split('/');
-    parts.into_iter().any(|part| matches!(part, "tests" | "contract" | "stub")) || text.contains("#![cfg(test)]")
+    parts
+        .into_iter()
+        .any(|part| matches!(part, "tests" | "contract" | "stub"))
+        || text.contains("#![cfg(test)]")
 }
 
 /// Numbered lines (from 1) outside comments and outside what is compiled for tests only.
