@@ -28,6 +28,9 @@ fn accept_one(desk: &mut Desk<'_>, message: &NewMessage) -> rusqlite::Result<Acc
     {
         return Ok(earlier);
     }
+    if message.replay_only {
+        return Ok(Acceptance::NoEarlier);
+    }
     let mut suppressed = 0_u64;
     for (place, delivery) in message.deliveries.iter().enumerate() {
         if is_suppressed(desk, delivery)? {

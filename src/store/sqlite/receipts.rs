@@ -26,6 +26,7 @@ static EARLY_DELETE: &str = include_str!("../../../sql/sqlite/record_receipts_de
 /// A delivery that was sent once, with what a receipt can change.
 struct Spoken {
     id: DeliveryId,
+    channel: Name,
     provider: Name,
     spelling: String,
     body: String,
@@ -60,14 +61,17 @@ fn settle_one(desk: &mut Desk<'_>, heard: &Heard) -> rusqlite::Result<Settled> {
         return Ok(Settled::Kept);
     };
     let mut spoken = load(desk, id)?;
+    let from = spoken.state.standing();
     let receipt = &heard.receipt;
     let applied = apply(desk, &mut spoken, &receipt.verdict, receipt.at, heard.heard_at)?;
     let settlement = Settlement {
         id,
+        channel: spoken.channel,
         provider: spoken.provider,
         spelling: spoken.spelling,
         body: spoken.body,
         priority: spoken.priority,
+        from,
         state: spoken.state,
     };
     Ok(if applied {
@@ -88,6 +92,7 @@ fn load(desk: &mut Desk<'_>, id: DeliveryId) -> rusqlite::Result<Spoken> {
             resends_left: row.get(9)?,
             opened_at: row.get(10)?,
             body: row.get(11)?,
+            channel: rows::name(row, 12)?,
         })
     })
 }
