@@ -100,14 +100,14 @@ need() {
     has "$1" || fail "$2 was installed, but there is still no $1"
 }
 
-# want PROGRAM PACKAGE: tests that use it are left out without it.
+# want PROGRAM PACKAGE: no test needs it, but `cargo bench` does.
 want() {
     has "$1" && return
     if has apt-get; then
         say "Installing $2 ..."
         apt_install "$2" && has "$1" && return
     fi
-    say "Note: $1 is not installed; what needs it is left out."
+    say "Note: $1 is not installed; cargo bench will ask for it."
 }
 
 has_postgres() { has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }

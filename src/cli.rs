@@ -219,7 +219,7 @@ pub struct Send {
     pub body: String,
 
     /// Over which channel
-    #[arg(long, value_name = "NAME", value_parser = name, default_value = "sms")]
+    #[arg(long, value_name = "NAME", default_value = "sms")]
     pub channel: String,
 
     /// Wait until it has left, at most so long

@@ -80,7 +80,10 @@ impl Gateway {
             cache,
         };
         let gateway = Self::wire(config, edges, adapters);
-        gateway.store.name_providers(gateway.places()).await?;
+        // Only people's own queries miss it, and a store that cannot be written now may be written later.
+        if let Err(error) = gateway.store.name_providers(gateway.places()).await {
+            log::error!("{}", error.chain());
+        }
         Ok(gateway)
     }
 

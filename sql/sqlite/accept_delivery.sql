@@ -1,5 +1,4 @@
--- A delivery starts waiting, or failed when its recipient is suppressed.
+-- What starts waiting, as almost every delivery does.
 INSERT INTO deliveries (
-    id, channel, address, spelling, parts, priority, state, failure, reason, resends_left,
-    due_at, expires_at, ended_at
-) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+    id, channel, address, spelling, parts, priority, state, resends_left, due_at, expires_at
+) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'waiting', ?7, ?8, ?9)

@@ -97,8 +97,12 @@ async fn in_time(checking: impl Future<Output = Finding>) -> Finding {
 }
 
 async fn check_store(url: &str) -> Finding {
-    let store = store::open(url, store::LOCK_WAIT)
-        .map_err(|error| format!("{error}; is its folder there, and may this user write to it?"))?;
+    let question = if url.starts_with("postgres") {
+        "is the server running, and are its address, the user and the database right?"
+    } else {
+        "is its folder there, and may this user write to it?"
+    };
+    let store = store::open(url, store::LOCK_WAIT).map_err(|error| format!("{error}; {question}"))?;
     match store.ping().await {
         Ok(()) => Ok("readable and writable".to_owned()),
         Err(error) => Err(format!(

@@ -22,6 +22,8 @@ pub struct NewMessage {
     pub deliveries: Vec<NewDelivery>,
     /// The client's promise that a repetition is the same request.
     pub idempotency: Option<Idempotency>,
+    /// Whether it could not be sent any more, so that only what the same key brought before is asked for.
+    pub replay_only: bool,
     /// When it was accepted.
     pub created_at: DateTime<Utc>,
 }
@@ -85,6 +87,8 @@ pub enum Acceptance {
     },
     /// The same key brought another request before; nothing was stored.
     KeyReused,
+    /// Only a replay was asked for, and the key brought nothing before; nothing was stored.
+    NoEarlier,
     /// Every recipient is inactive or has opted out; nothing was stored.
     Suppressed,
 }

@@ -125,9 +125,17 @@ pub async fn accept(gateway: &Gateway, request: Request) -> Result<Accepted, Ref
 async fn checked_and_stored(gateway: &Gateway, request: Request) -> Result<Accepted, Refused> {
     let now = gateway.clock.now();
     let parts = check_body(gateway, &request.body)?;
+    let deliveries = deliveries(gateway, &request, parts, now)?;
+    let too_late = deliveries
+        .iter()
+        .any(|delivery| delivery.expires_at <= delivery.due_at);
+    if too_late && request.key.is_none() {
+        return Err(Refused::ExpiresTooEarly);
+    }
     let message = NewMessage {
         id: MessageId::new(now, gateway.dice.bytes()),
-        deliveries: deliveries(gateway, &request, parts, now)?,
+        replay_only: too_late,
+        deliveries,
         idempotency: request.key.as_ref().map(|key| idempotency(gateway, key, now)),
         body: request.body,
         user: request.user,
@@ -157,6 +165,7 @@ async fn checked_and_stored(gateway: &Gateway, request: Request) -> Result<Accep
             replayed: true,
         }),
         Some(Acceptance::KeyReused) => Err(Refused::KeyReused),
+        Some(Acceptance::NoEarlier) => Err(Refused::ExpiresTooEarly),
         Some(Acceptance::Suppressed) => Err(Refused::Suppressed),
         None => Err(Refused::Store(Error::new(
             crate::error::Kind::Internal,
@@ -218,9 +227,6 @@ fn delivery(
     let expires_at = request
         .expires_at
         .map_or(oldest, |expires_at| expires_at.min(oldest));
-    if expires_at <= due_at {
-        return Err(Refused::ExpiresTooEarly);
-    }
     Ok(NewDelivery {
         channel: channel.name.clone(),
         address,

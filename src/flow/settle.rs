@@ -63,6 +63,10 @@ pub async fn settle_unsigned(gateway: &Gateway, receipt: Receipt) -> Result<Opti
 /// A delivery that is to go elsewhere is nudged; a bounce counts against the provider that had taken it.
 fn follow_up(gateway: &Gateway, settlement: &Settlement) {
     gateway.metrics.receipt("applied");
+    let now = settlement.state.standing();
+    if now != settlement.from {
+        gateway.moved(&settlement.channel, now);
+    }
     let bounced = match &settlement.state {
         State::Waiting { due_at, .. } => {
             let nudge = Nudge {

@@ -120,6 +120,9 @@ impl Lane {
             return Err(self.busy(FULL_RETRY, "has all its calls in flight"));
         }
         let place = Place(&self.in_flight);
+        if !self.health().is_fit(now) {
+            return Err(self.unfit(now));
+        }
         self.pace()
             .take(parts, now)
             .map_err(|wait| self.busy(wait, "is at its rate limit"))?;

@@ -199,6 +199,8 @@ pub enum Settled {
 pub struct Settlement {
     /// Which delivery.
     pub id: DeliveryId,
+    /// Over which channel.
+    pub channel: Name,
     /// Who carried it.
     pub provider: Name,
     /// The address as the client wrote it.
@@ -207,6 +209,8 @@ pub struct Settlement {
     pub body: String,
     /// Whether it goes before others.
     pub priority: Priority,
+    /// Where it stood before.
+    pub from: Standing,
     /// The state it is in now.
     pub state: State,
 }

@@ -61,7 +61,7 @@ fn a_redis_that_is_away_at_the_start_stops_nobody() {
 fn the_page_is_right_whatever_happens_to_memcached() {
     let mut memcached = Peer::memcached();
     let world = World::new(&format!("[cache]\nurl = \"{}\"\n{MOCK}", memcached.url()));
-    let _console = world.serve(&[]);
+    let console = world.serve(&[]);
     for n in 0..7 {
         let id = world.send("09122222222", &format!("message {n}"));
         world.until_state(&id, &["sent"]);
@@ -78,6 +78,13 @@ fn the_page_is_right_whatever_happens_to_memcached() {
     assert_eq!(page(), right, "an empty cache");
     memcached.kill();
     assert_eq!(page(), right, "no cache at all");
+    console.kill();
+    let _console = world.serve(&[]);
+    assert_eq!(
+        page(),
+        right,
+        "no cache at all, and a process that remembers nothing"
+    );
     world.send("09122222222", "and intake goes on");
     memcached.restart();
     assert_eq!(page(), right, "a new, empty cache");

@@ -123,6 +123,11 @@ fn a_receipt_moves_a_message_on_and_an_invalid_number_is_not_written_to_again() 
         "error",
         "a finished message stays as it ended"
     );
+    let counted = world.get("/metrics").unwrap().body;
+    assert!(
+        counted.contains("postrider_state_changes_total{channel=\"sms\",state=\"failed\"} 1"),
+        "{counted}"
+    );
     assert_eq!(world.state(&id), "failed");
     let again = world
         .post(

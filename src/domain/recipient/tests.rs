@@ -204,4 +204,43 @@ proptest! {
         let read = PhoneRules::default().phone(&digits);
         prop_assert!(read.is_ok(), "{} {:?}", digits, read);
     }
+
+    #[test]
+    fn what_is_dialled_inside_a_region_is_read_as_the_library_reads_it(digits in "0[0-9]{1,16}") {
+        let mut short_ways = 0;
+        for region in DATABASE.iter().filter_map(|region| region.id().parse().ok()) {
+            for strictness in [Strictness::Possible, Strictness::Valid] {
+                let rules = rules(region, strictness);
+                if let Some(number) = rules.dialled_inside(&digits) {
+                    short_ways += 1;
+                    prop_assert_eq!(Ok(number), rules.read_slowly(&digits), "{:?} {}", region, digits);
+                }
+            }
+        }
+        prop_assert!(short_ways > 0 || digits.starts_with("00") || digits.len() != 11);
+    }
+}
+
+#[test]
+fn the_short_way_reads_the_usual_spelling_only() {
+    let short_way = |region, typed| rules(region, Strictness::Possible).dialled_inside(typed);
+    assert_eq!(
+        short_way(country::IR, "09122222222").as_deref(),
+        Some("+989122222222")
+    );
+    for (region, typed) in [
+        (country::IR, "9122222222"),
+        (country::IR, "00989122222222"),
+        (country::IR, "0912222222"),
+        (country::IR, "0"),
+        (country::US, "06502530000"),
+        (country::IT, "03381234567"),
+        (country::BR, "01123456789"),
+    ] {
+        assert_eq!(short_way(region, typed), None, "{typed}");
+    }
+    assert_eq!(
+        rules(country::IR, Strictness::Valid).dialled_inside("09122222222"),
+        None
+    );
 }

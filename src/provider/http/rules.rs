@@ -148,7 +148,9 @@ impl Rules {
                 .headers
                 .get(LOCATION)
                 .map(|value| String::from_utf8_lossy(value.as_bytes()));
-            let target = words(target.as_deref().unwrap_or("nowhere"));
+            let target = target.as_deref().unwrap_or("nowhere");
+            // What stands behind the question mark may be a secret, and this is shown.
+            let target = words(target.split(['?', '#']).next().unwrap_or(target));
             return words(&format!(
                 "redirects to {target}; if that is right, make it the url"
             ));

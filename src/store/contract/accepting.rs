@@ -90,6 +90,21 @@ pub async fn a_key_with_another_request_is_refused(open: Open<'_>) {
     assert_eq!(store.find(id(2)).await.unwrap(), None);
 }
 
+pub async fn what_can_only_be_replayed_is_never_stored(open: Open<'_>) {
+    let store = open();
+    let mut first = text(1);
+    first.idempotency = promise(1, 1);
+    let mut late = text(2);
+    late.idempotency = promise(1, 1);
+    late.replay_only = true;
+    let answers = store.accept(vec![late.clone()]).await.unwrap();
+    assert_eq!(answers, [Acceptance::NoEarlier]);
+    assert_eq!(store.find(id(2)).await.unwrap(), None);
+    let number = accepted(&*store, first).await.message_number();
+    let answers = store.accept(vec![late]).await.unwrap();
+    assert_eq!(answers, [Acceptance::Replayed { id: id(1), number }]);
+}
+
 pub async fn an_outdated_key_is_forgotten(open: Open<'_>) {
     let store = open();
     let mut first = text(1);

@@ -19,6 +19,7 @@ macro_rules! contract {
             numbers_grow_with_every_message
             a_repeated_request_is_answered_as_before
             a_key_with_another_request_is_refused
+            what_can_only_be_replayed_is_never_stored
             an_outdated_key_is_forgotten
             a_suppressed_recipient_is_not_written_to
             a_message_for_nobody_is_not_stored

@@ -89,6 +89,10 @@ async fn accept(
         if key.is_some_and(|key| promises.contains_key(&key) || claimed.contains(&key)) {
             continue;
         }
+        if message.replay_only {
+            answers[place] = Some(Acceptance::NoEarlier);
+            continue;
+        }
         if is_suppressed(message) {
             answers[place] = Some(Acceptance::Suppressed);
             continue;

@@ -2,7 +2,7 @@
 //!
 //! The words name what to do; SQL, rows and passwords stay out of them.
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::error::SqlState;
 
 use crate::error::{Error, Kind};
@@ -74,8 +74,10 @@ impl Trouble {
         let Some(code) = self.code() else {
             return match self {
                 Self::Row(_) => "the database holds what it cannot hold",
-                Self::Pool(_) => "all connections to the database server are taken",
-                Self::Server(_) => "the database server cannot be reached",
+                Self::Pool(PoolError::Timeout(TimeoutType::Wait)) => {
+                    "all connections to the database server are taken"
+                }
+                Self::Pool(_) | Self::Server(_) => "the database server cannot be reached",
             };
         };
         match code.code() {

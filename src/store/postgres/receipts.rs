@@ -23,15 +23,24 @@ static KEEP: &str = include_str!("../../../sql/postgres/settle_keep.sql");
 static LOCK: &str = include_str!("../../../sql/postgres/settle_lock.sql");
 static LOCK_SHARED: &str = include_str!("../../../sql/postgres/record_lock.sql");
 static EARLY: &str = include_str!("../../../sql/postgres/record_receipts.sql");
+static OUTDATED: &str = include_str!("../../../sql/postgres/prune_receipts.sql");
 static EARLY_DELETE: &str = include_str!("../../../sql/postgres/record_receipts_delete.sql");
 
 /// The lock that keeps a record and an early receipt from missing each other.
 const REFERENCES_LOCK: i64 = 0x506F_7374_0003;
 
+/// How long a receipt waits for the send it speaks of. A record follows its call by seconds, by minutes when the
+/// store is in trouble.
+const EARLY_KEPT_MS: i64 = 60 * 60 * 1_000;
+
+/// How many outdated receipts go at most when a new one is kept.
+const OUTDATED_AT_ONCE: i64 = 100;
+
 /// A delivery that was sent once, with what a receipt can change.
 struct Spoken {
     id: DeliveryId,
     provider: Name,
+    channel: Name,
     spelling: String,
     body: String,
     priority: Priority,
@@ -73,10 +82,13 @@ async fn settle_known(desk: &Desk, heard: &Heard) -> Result<Option<Settled>, Tro
         return Ok(None);
     };
     let mut spoken = load(desk, rows::delivery_id(&found, 0)?).await?;
+    let from = spoken.state.standing();
     let applied = apply(desk, &mut spoken, &receipt.verdict, receipt.at, heard.heard_at).await?;
     let settlement = Settlement {
         id: spoken.id,
         provider: spoken.provider,
+        channel: spoken.channel,
+        from,
         spelling: spoken.spelling,
         body: spoken.body,
         priority: spoken.priority,
@@ -95,6 +107,7 @@ async fn load(desk: &Desk, id: DeliveryId) -> Result<Spoken, Trouble> {
         id,
         state: rows::state(&row)?,
         provider: rows::name(&row, 5)?,
+        channel: rows::name(&row, 12)?,
         spelling: rows::text(&row, 7)?,
         priority: rows::priority(&row, 8)?,
         resends_left: rows::count(&row, 9)?,
@@ -157,8 +170,11 @@ async fn apply(
     Ok(true)
 }
 
+/// Those that nobody claimed in time go first: anybody can bring receipts for what never was.
 async fn keep(desk: &Desk, heard: &Heard) -> Result<Settled, Trouble> {
     let receipt = &heard.receipt;
+    let outdated = heard.heard_at.timestamp_millis() - EARLY_KEPT_MS;
+    desk.run(OUTDATED, bind![outdated, OUTDATED_AT_ONCE]).await?;
     desk.run(
         KEEP,
         bind![

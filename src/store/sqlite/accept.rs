@@ -5,9 +5,9 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::desk::Desk;
-use super::rows::{self, Facts};
+use super::rows;
 use crate::clock::Timestamp;
-use crate::domain::delivery::{Failure, State};
+use crate::domain::delivery::Failure;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Idempotency, NewDelivery, NewMessage};
 
@@ -16,6 +16,7 @@ static KEY_INSERT: &str = include_str!("../../../sql/sqlite/accept_key_insert.sq
 static STANDING: &str = include_str!("../../../sql/sqlite/accept_standing.sql");
 static MESSAGE: &str = include_str!("../../../sql/sqlite/accept_message.sql");
 static DELIVERY: &str = include_str!("../../../sql/sqlite/accept_delivery.sql");
+static SUPPRESSED: &str = include_str!("../../../sql/sqlite/accept_suppressed.sql");
 
 /// See [`crate::store::Store::accept`].
 pub fn accept(desk: &mut Desk<'_>, messages: &[NewMessage]) -> rusqlite::Result<Vec<Acceptance>> {
@@ -27,6 +28,9 @@ fn accept_one(desk: &mut Desk<'_>, message: &NewMessage) -> rusqlite::Result<Acc
         && let Some(earlier) = earlier(desk, promise, message.created_at)?
     {
         return Ok(earlier);
+    }
+    if message.replay_only {
+        return Ok(Acceptance::NoEarlier);
     }
     let mut suppressed = 0_u64;
     for (place, delivery) in message.deliveries.iter().enumerate() {
@@ -98,6 +102,9 @@ fn remember(
 }
 
 fn is_suppressed(desk: &mut Desk<'_>, delivery: &NewDelivery) -> rusqlite::Result<bool> {
+    if !desk.knows_recipients()? {
+        return Ok(false);
+    }
     let said = desk
         .statement(STANDING)?
         .query_row([delivery.channel.as_str(), &delivery.address], |row| row.get(0))
@@ -112,33 +119,33 @@ fn insert(
     suppressed: bool,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let state = if suppressed {
-        State::failed(
-            Failure::Suppressed,
-            "the recipient is inactive or has opted out",
-            now,
-        )
+    let (channel, priority) = (delivery.channel.as_str(), rows::rank(delivery.priority));
+    let expires_at = delivery.expires_at.timestamp_millis();
+    if suppressed {
+        desk.statement(SUPPRESSED)?.execute(params![
+            id.0,
+            channel,
+            delivery.address,
+            delivery.spelling,
+            delivery.parts,
+            priority,
+            Failure::Suppressed.word(),
+            delivery.resends_left,
+            expires_at,
+            now.timestamp_millis(),
+        ])?;
     } else {
-        State::Waiting {
-            due_at: delivery.due_at,
-            reason: None,
-        }
-    };
-    let facts = Facts::of(&state);
-    desk.statement(DELIVERY)?.execute(params![
-        id.0,
-        delivery.channel.as_str(),
-        delivery.address,
-        delivery.spelling,
-        delivery.parts,
-        rows::rank(delivery.priority),
-        facts.state,
-        facts.failure,
-        facts.reason,
-        delivery.resends_left,
-        facts.due_at,
-        delivery.expires_at.timestamp_millis(),
-        facts.ended_at,
-    ])?;
+        desk.statement(DELIVERY)?.execute(params![
+            id.0,
+            channel,
+            delivery.address,
+            delivery.spelling,
+            delivery.parts,
+            priority,
+            delivery.resends_left,
+            delivery.due_at.timestamp_millis(),
+            expires_at,
+        ])?;
+    }
     Ok(())
 }

@@ -6,9 +6,11 @@
 
 use rusqlite::{Connection, Statement};
 
-const BEGIN: &str = "BEGIN IMMEDIATE";
+static BEGIN: &str = "BEGIN IMMEDIATE";
+static COMMIT: &str = "COMMIT";
 static NUMBER: &str = include_str!("../../../sql/sqlite/accept_number.sql");
 static HOUR: &str = include_str!("../../../sql/sqlite/accept_hour.sql");
+static ANYONE: &str = include_str!("../../../sql/sqlite/accept_anyone.sql");
 static FOLDED: &str = include_str!("../../../sql/sqlite/fold_mark.sql");
 
 /// Milliseconds in an hour.
@@ -26,6 +28,7 @@ pub struct Desk<'c> {
 struct Known {
     number_next: Option<i64>,
     folded: Option<i64>,
+    recipients: Option<bool>,
     hours: Vec<Hour>,
 }
 
@@ -64,7 +67,7 @@ impl<'c> Desk<'c> {
     /// Takes the write lock, waiting for other processes as long as the busy time-out allows.
     pub fn begin(&mut self) -> rusqlite::Result<()> {
         self.known = Known::default();
-        self.connection.execute_batch(BEGIN)
+        self.statement(BEGIN)?.execute([]).map(drop)
     }
 
     /// Makes everything since `begin` durable.
@@ -73,7 +76,7 @@ impl<'c> Desk<'c> {
             self.statement(HOUR)?
                 .execute([hour.hour, hour.first_number, hour.last_number])?;
         }
-        self.connection.execute_batch("COMMIT")
+        self.statement(COMMIT)?.execute([]).map(drop)
     }
 
     /// Undoes everything since `begin`. SQLite has done so itself after some failures.
@@ -101,6 +104,21 @@ impl<'c> Desk<'c> {
             }),
         }
         Ok(number)
+    }
+
+    /// Whether anything was ever said of any recipient: while nothing was, nobody needs to be looked up.
+    pub fn knows_recipients(&mut self) -> rusqlite::Result<bool> {
+        if let Some(recipients) = self.known.recipients {
+            return Ok(recipients);
+        }
+        let recipients = self.statement(ANYONE)?.query_row([], |row| row.get(0))?;
+        self.known.recipients = Some(recipients);
+        Ok(recipients)
+    }
+
+    /// Says that this transaction has said something of a recipient.
+    pub fn set_knows_recipients(&mut self) {
+        self.known.recipients = Some(true);
     }
 
     /// Up to which delivery the report has counted.

@@ -124,6 +124,7 @@ pub fn set_recipient(desk: &mut Desk<'_>, recipient: &Recipient) -> rusqlite::Re
         recipient.changed_by,
         recipient.changed_at.timestamp_millis(),
     ])?;
+    desk.set_knows_recipients();
     Ok(())
 }
 

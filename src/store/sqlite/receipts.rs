@@ -18,6 +18,7 @@ use crate::store::{Heard, Settled, Settlement};
 static FIND: &str = include_str!("../../../sql/sqlite/settle_find.sql");
 static LOAD: &str = include_str!("../../../sql/sqlite/settle_load.sql");
 static APPLY: &str = include_str!("../../../sql/sqlite/settle_apply.sql");
+static OUTDATED: &str = include_str!("../../../sql/sqlite/prune_receipts.sql");
 static KEEP: &str = include_str!("../../../sql/sqlite/settle_keep.sql");
 static EARLY: &str = include_str!("../../../sql/sqlite/record_receipts.sql");
 static EARLY_DELETE: &str = include_str!("../../../sql/sqlite/record_receipts_delete.sql");
@@ -25,6 +26,7 @@ static EARLY_DELETE: &str = include_str!("../../../sql/sqlite/record_receipts_de
 /// A delivery that was sent once, with what a receipt can change.
 struct Spoken {
     id: DeliveryId,
+    channel: Name,
     provider: Name,
     spelling: String,
     body: String,
@@ -33,6 +35,13 @@ struct Spoken {
     opened_at: Option<i64>,
     state: State,
 }
+
+/// How long a receipt waits for the send it speaks of. A record follows its call by seconds, by minutes when the store
+/// is in trouble.
+const EARLY_KEPT_MS: i64 = 60 * 60 * 1_000;
+
+/// How many outdated receipts go at most when a new one is kept.
+const OUTDATED_AT_ONCE: i64 = 100;
 
 /// See [`crate::store::Store::settle`].
 pub fn settle(desk: &mut Desk<'_>, receipts: &[Heard]) -> rusqlite::Result<Vec<Settled>> {
@@ -52,14 +61,17 @@ fn settle_one(desk: &mut Desk<'_>, heard: &Heard) -> rusqlite::Result<Settled> {
         return Ok(Settled::Kept);
     };
     let mut spoken = load(desk, id)?;
+    let from = spoken.state.standing();
     let receipt = &heard.receipt;
     let applied = apply(desk, &mut spoken, &receipt.verdict, receipt.at, heard.heard_at)?;
     let settlement = Settlement {
         id,
+        channel: spoken.channel,
         provider: spoken.provider,
         spelling: spoken.spelling,
         body: spoken.body,
         priority: spoken.priority,
+        from,
         state: spoken.state,
     };
     Ok(if applied {
@@ -80,6 +92,7 @@ fn load(desk: &mut Desk<'_>, id: DeliveryId) -> rusqlite::Result<Spoken> {
             resends_left: row.get(9)?,
             opened_at: row.get(10)?,
             body: row.get(11)?,
+            channel: rows::name(row, 12)?,
         })
     })
 }
@@ -136,8 +149,11 @@ fn apply(
     Ok(true)
 }
 
+/// Those that nobody claimed in time go first: anybody can bring receipts for what never was.
 fn keep(desk: &mut Desk<'_>, heard: &Heard) -> rusqlite::Result<()> {
     let receipt = &heard.receipt;
+    let outdated = heard.heard_at.timestamp_millis() - EARLY_KEPT_MS;
+    desk.statement(OUTDATED)?.execute([outdated, OUTDATED_AT_ONCE])?;
     desk.statement(KEEP)?.execute(params![
         receipt.reference,
         heard.provider.as_ref().map_or("", Name::as_str),

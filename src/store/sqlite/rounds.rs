@@ -173,5 +173,6 @@ pub fn deactivate(
 ) -> rusqlite::Result<()> {
     desk.statement(DEACTIVATE)?
         .execute(params![id.0, reason, by, at.timestamp_millis()])?;
+    desk.set_knows_recipients();
     Ok(())
 }

@@ -5,9 +5,12 @@ use std::time::Duration;
 use super::Bench;
 use crate::clock::pause_thread;
 use crate::domain::delivery::State;
+use crate::domain::message::Acceptance;
+use crate::domain::recipient::{Recipient, Standing};
 use crate::error::Kind;
 use crate::store::contract::world::{accepted, at, delivery, text};
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::desk::Desk;
+use crate::store::sqlite::{SqliteStore, accept, operate};
 use crate::store::{Query, Store};
 
 #[tokio::test]
@@ -143,4 +146,29 @@ async fn futures_poll_once<F: Future + Unpin>(future: &mut F) -> bool {
         std::task::Poll::Ready(true)
     })
     .await
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_recipient_holds_for_the_rest_of_the_transaction() {
+    let bench = Bench::new();
+    let (before, after) = ([text(1)], [text(2)]);
+    let silenced = Recipient {
+        channel: before[0].deliveries[0].channel.clone(),
+        address: before[0].deliveries[0].address.clone(),
+        standing: Standing::OptedOut,
+        reason: String::new(),
+        changed_by: "operator".to_owned(),
+        changed_at: at(0),
+    };
+    let work = move |desk: &mut Desk<'_>| {
+        let mut answers = accept::accept(desk, &before)?;
+        operate::set_recipient(desk, &silenced)?;
+        answers.extend(accept::accept(desk, &after)?);
+        Ok(answers)
+    };
+    let answers = bench.store.writer.run("accept around an opt-out", work).await;
+    assert!(matches!(
+        answers.unwrap()[..],
+        [Acceptance::Stored { .. }, Acceptance::Suppressed]
+    ));
 }

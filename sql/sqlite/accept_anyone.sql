@@ -1,0 +1,2 @@
+-- Whether anything was ever said of anybody.
+SELECT EXISTS (SELECT 1 FROM recipients)
