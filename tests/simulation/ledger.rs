@@ -43,6 +43,8 @@ pub struct Story {
     pub taken: u32,
     /// How often it was rightly sent once more: bounces and operators.
     pub again: u32,
+    /// Whether every try was used up at some time.
+    pub gave_up: bool,
     /// The attempts of each round that was written down, by outcome.
     pub attempts: BTreeMap<u32, Vec<&'static str>>,
 }
@@ -76,6 +78,7 @@ impl Ledger {
                 rounds_ended: 0,
                 taken: 0,
                 again: 0,
+                gave_up: false,
                 attempts: BTreeMap::new(),
             };
             assert!(
@@ -155,6 +158,13 @@ impl Ledger {
         if waits_again && had_ended {
             story.again += 1;
         }
+        story.gave_up |= matches!(
+            delivery.state,
+            State::Failed {
+                failure: Failure::Exhausted,
+                ..
+            }
+        );
         story.state = delivery.state.clone();
         assert_eq!(delivery.round, story.round, "the round of {id} after {verb:?}");
     }
