@@ -3,6 +3,8 @@
 //! `type` is a relative reference that names the kind of problem. Never shows SQL, a provider's words or
 //! anything else from inside: of an [`Error`] it says only which act failed.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Request, Response, StatusCode};
@@ -10,6 +12,7 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::refusal;
 use crate::error::{Error, Kind};
 use crate::gateway::Gateway;
 
@@ -24,6 +27,7 @@ pub struct Problem {
     title: &'static str,
     detail: String,
     extensions: Map<String, Value>,
+    retry_after: Option<HeaderValue>,
 }
 
 /// One thing that is wrong with a request.
@@ -59,6 +63,7 @@ impl Problem {
             title,
             detail: detail.into(),
             extensions: Map::new(),
+            retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_SECONDS),
         }
     }
 
@@ -115,6 +120,13 @@ impl Problem {
         }
     }
 
+    /// Says when to come back.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(refusal::retry_after(wait));
+        self
+    }
+
     /// Adds a member beside the standard ones.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
@@ -147,8 +159,8 @@ impl IntoResponse for Problem {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, RETRY_SECONDS);
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, wait);
         }
         response
     }

@@ -50,6 +50,7 @@ pub fn text_to(which: u64, address: &str) -> NewMessage {
         user: None,
         deliveries: vec![leg("sms", address)],
         idempotency: None,
+        throttles: vec![],
         replay_only: false,
         created_at: at(0),
     }
