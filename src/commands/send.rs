@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{flush, gateway, say};
 use crate::cli::{Cli, Send};
 use crate::clock;
-use crate::config::duration_text;
+use crate::config::{duration_text, whole_seconds};
 use crate::domain::delivery::Standing;
 use crate::domain::id::MessageId;
 use crate::error::{Error, Kind, Result};
@@ -104,12 +104,11 @@ fn explained(refused: Refused, gateway: &Gateway) -> Error {
         ),
         Refused::Throttled { retry_after } => {
             let back_at = gateway.clock.now() + retry_after;
-            let wait = Duration::from_secs(retry_after.as_secs() + 1);
             Error::new(
                 Kind::Conflict,
                 format!(
                     "the user has had as many messages as an hour allows; nothing was stored, send it again in {} (at {})",
-                    duration_text(wait),
+                    duration_text(whole_seconds(retry_after)),
                     back_at.format("%H:%M:%S UTC"),
                 ),
             )

@@ -22,7 +22,7 @@ mod tables;
 mod values;
 
 pub use check::{MARGIN, door_is_safe};
-pub use duration::{duration_text, read_duration};
+pub use duration::{duration_text, read_duration, whole_seconds};
 pub use environment::Environment;
 pub use secret::masked_url;
 

@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::refusal;
+use crate::config::whole_seconds;
 use crate::error::{Error, Kind};
 use crate::gateway::Gateway;
 
@@ -27,7 +27,7 @@ pub struct Problem {
     title: &'static str,
     detail: String,
     extensions: Map<String, Value>,
-    retry_after: Option<HeaderValue>,
+    retry_after_seconds: Option<u32>,
 }
 
 /// One thing that is wrong with a request.
@@ -63,7 +63,7 @@ impl Problem {
             title,
             detail: detail.into(),
             extensions: Map::new(),
-            retry_after: (status == StatusCode::SERVICE_UNAVAILABLE).then_some(RETRY_SECONDS),
+            retry_after_seconds: None,
         }
     }
 
@@ -123,7 +123,8 @@ impl Problem {
     /// Says when to come back.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(refusal::retry_after(wait));
+        let seconds = whole_seconds(wait).as_secs();
+        self.retry_after_seconds = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
         self
     }
 
@@ -159,8 +160,11 @@ impl IntoResponse for Problem {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some(wait) = self.retry_after {
-            headers.insert(RETRY_AFTER, wait);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, RETRY_SECONDS);
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

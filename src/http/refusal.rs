@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::config::duration_text;
+use crate::config::{duration_text, whole_seconds};
 use crate::domain::recipient::AddressKind;
 use crate::flow::accept::{Refused, RequestKey};
 use crate::gateway::Gateway;
@@ -40,7 +40,7 @@ pub(super) fn sentence(refused: &Refused) -> String {
         Refused::Suppressed => "the recipient is inactive".to_owned(),
         Refused::Throttled { retry_after } => format!(
             "this user has had as many messages as an hour allows; try again in {}",
-            duration_text(Duration::from_secs(whole_seconds(*retry_after)))
+            duration_text(whole_seconds(*retry_after))
         ),
         Refused::KeyReused => "this Idempotency-Key was used for another request".to_owned(),
         Refused::Store(_) => AWAY.to_owned(),
@@ -49,13 +49,7 @@ pub(super) fn sentence(refused: &Refused) -> String {
 
 /// When to come back, for the header `Retry-After`: in whole seconds, never too early.
 pub(super) fn retry_after(wait: Duration) -> HeaderValue {
-    HeaderValue::from(whole_seconds(wait))
-}
-
-/// Rounded up, at least one.
-pub(super) fn whole_seconds(wait: Duration) -> u64 {
-    let over = u64::from(wait.subsec_nanos() > 0);
-    (wait.as_secs() + over).max(1)
+    HeaderValue::from(whole_seconds(wait).as_secs())
 }
 
 /// Reads the idempotency key. `request` writes down what makes two requests of this face the same.

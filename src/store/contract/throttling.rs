@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::world::*;
 use crate::clock::Timestamp;
 use crate::domain::message::{Acceptance, NewMessage};
-use crate::domain::user_throttle::UserThrottle;
 use crate::store::{Query, Store};
 
 type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
@@ -18,16 +17,8 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 fn to_user(which: u64, user: u8, limit: u32, now: Timestamp) -> NewMessage {
     let mut message = text(which);
     message.created_at = now;
-    message.throttles = vec![throttle(user, limit)];
+    message.throttles = vec![hourly(user, limit)];
     message
-}
-
-fn throttle(user: u8, limit: u32) -> UserThrottle {
-    UserThrottle {
-        subject: [user; 32],
-        limit,
-        window: HOUR,
-    }
 }
 
 fn wait(retry_after: Duration) -> Acceptance {
@@ -159,7 +150,7 @@ pub async fn a_message_counts_under_all_its_throttles_or_under_none(open: Open<'
     let store = open();
     let both = |which| {
         let mut both = to_user(which, 1, 2, at(0));
-        both.throttles.push(throttle(2, 1));
+        both.throttles.push(hourly(2, 1));
         both
     };
     accepted(&*store, both(1)).await;
@@ -179,7 +170,7 @@ pub async fn of_many_who_write_at_once_exactly_the_limit_gets_through(open: Open
                 let which = client * 1000 + n;
                 // Two users, met in both orders, so that two hosts could wait for each other.
                 let mut message = to_user(which, 1, 300, at(n.cast_signed()));
-                message.throttles.push(throttle(2, 1000));
+                message.throttles.push(hourly(2, 1000));
                 if which % 2 == 0 {
                     message.throttles.reverse();
                 }
