@@ -24,5 +24,6 @@ mod providers;
 mod stop;
 mod stub;
 mod throttle;
+mod walk;
 mod wire;
 mod world;
