@@ -43,8 +43,7 @@ async fn storm(seed: u64, journal: &Arc<Journal>) -> usize {
     }
     assert!(storm.calm().await, "something waits for ever");
     checks::at_the_end(&storm).await;
-    let repeats = storm.world.ledger().repeats;
-    repeats
+    storm.world.ledger().repeats
 }
 
 /// Runs a storm to its end, or to the words and the steps it failed with.
