@@ -100,7 +100,7 @@ async fn serve<P: Gathered>(
                         drop(asker.send(Ok(answer)));
                     }
                 }
-                Err(trouble) if pieces.len() == 1 || trouble.kind() == Kind::Unavailable => {
+                Err(trouble) if pieces.len() == 1 || trouble.kind() != Kind::Internal => {
                     for asker in askers {
                         drop(asker.send(Err(trouble.fault(P::ACT))));
                     }
