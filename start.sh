@@ -133,6 +133,8 @@ install_test_peers() {
     check_c_compiler
     need redis-server redis-server
     need_postgres
+    need_pgbouncer
+    need openssl openssl
     need memcached memcached
     need curl curl
     want strace strace

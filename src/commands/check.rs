@@ -102,7 +102,8 @@ async fn check_store(config: &Config) -> Finding {
     } else {
         "is its folder there, and may this user write to it?"
     };
-    let store = store::open_at(&gateway::store_place(config)).map_err(|error| format!("{error}; {question}"))?;
+    let store =
+        store::open_at(&gateway::store_place(config)).map_err(|error| format!("{error}; {question}"))?;
     match store.ping().await {
         Ok(()) => Ok("readable and writable".to_owned()),
         Err(error) => Err(format!(

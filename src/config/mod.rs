@@ -274,7 +274,10 @@ impl fmt::Debug for Config {
             .field("phone", &self.phone)
             .field("mask_numbers", &self.mask_numbers)
             .field("store_url", &masked_url(&self.store_url))
-            .field("store_replica_url", &self.store_replica_url.as_deref().map(masked_url))
+            .field(
+                "store_replica_url",
+                &self.store_replica_url.as_deref().map(masked_url),
+            )
             .field("store_connections", &self.store_connections)
             .field("queue_url", &masked_url(&self.queue_url))
             .field("queue_window", &self.queue_window)

@@ -1,5 +1,11 @@
 //! The contract, and what is PostgreSQL's alone: several hosts at once, a server that goes away.
 
+mod answers;
+mod cluster;
+mod encryption;
+mod failover;
+mod pooler;
+
 use std::sync::Arc;
 use std::time::Duration;
 
