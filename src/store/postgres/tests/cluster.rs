@@ -129,6 +129,14 @@ impl Server {
         run(&mut client).trim().to_owned()
     }
 
+    /// How many statements it has run, when it was told to log them (`log_statement=all`).
+    pub fn statements(&self) -> usize {
+        let log = fs::read_to_string(self.place.path().join("log")).unwrap();
+        log.lines()
+            .filter(|line| line.contains("execute ") || line.contains("statement: "))
+            .count()
+    }
+
     /// Makes a replica a server of its own.
     pub fn promote(&self) {
         let files = self.files();

@@ -27,7 +27,10 @@ fn pooler_before(url: &str) -> u16 {
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(place.path(), readable).unwrap();
     std::thread::spawn(move || {
-        let mut command = as_owner(Path::new("pgbouncer"), Path::new("/"));
+        // Debian keeps it out of the search path of ordinary users.
+        let programs = [Path::new("/usr/sbin/pgbouncer"), Path::new("pgbouncer")];
+        let program = programs.into_iter().find(|program| program.is_file());
+        let mut command = as_owner(program.unwrap_or(programs[1]), Path::new("/"));
         command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
         let ended = command.status();
         panic!("pgbouncer ended, {ended:?}: `apt-get install pgbouncer`, or `./start.sh test`");
