@@ -21,6 +21,7 @@ mod report;
 mod rounds;
 mod rows;
 mod tally;
+mod throttle;
 mod tls;
 
 #[cfg(test)]
