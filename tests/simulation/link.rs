@@ -58,7 +58,7 @@ impl Link {
     }
 
     /// Does what was asked, unless the way there is cut; tells of it, unless the way back is.
-    async fn pass<T>(&self, verb: &str, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    async fn through<T>(&self, verb: &str, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
         self.world.stage.gate().await;
         self.cross(verb, "there")?;
         let answer = work.await;
@@ -173,11 +173,11 @@ impl Store for Link {
             }
             Ok(accepted)
         };
-        self.pass("accept", work).await
+        self.through("accept", work).await
     }
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Nudge>> {
-        self.pass("due", self.store.due(now, limit)).await
+        self.through("due", self.store.due(now, limit)).await
     }
 
     async fn claim(&self, ids: Vec<DeliveryId>, now: Timestamp, lease: Duration) -> Result<Vec<Claimed>> {
@@ -191,7 +191,7 @@ impl Store for Link {
             }
             Ok(claimed)
         };
-        self.pass("claim", work).await
+        self.through("claim", work).await
     }
 
     async fn record(&self, rounds: Vec<Round>) -> Result<Vec<Recorded>> {
@@ -202,7 +202,7 @@ impl Store for Link {
             }
             Ok(recorded)
         };
-        self.pass("record", work).await
+        self.through("record", work).await
     }
 
     async fn settle(&self, receipts: Vec<Heard>) -> Result<Vec<Settled>> {
@@ -220,7 +220,7 @@ impl Store for Link {
             }
             Ok(settled)
         };
-        self.pass("settle", work).await
+        self.through("settle", work).await
     }
 
     async fn cancel(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
@@ -233,19 +233,19 @@ impl Store for Link {
             }
             Ok(cancelled)
         };
-        self.pass("cancel", work).await
+        self.through("cancel", work).await
     }
 
     async fn find(&self, id: MessageId) -> Result<Option<Message>> {
-        self.pass("find", self.store.find(id)).await
+        self.through("find", self.store.find(id)).await
     }
 
     async fn search(&self, query: Query) -> Result<Page> {
-        self.pass("search", self.store.search(query)).await
+        self.through("search", self.store.search(query)).await
     }
 
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
-        self.pass("select", self.store.select(selection)).await
+        self.through("select", self.store.select(selection)).await
     }
 
     async fn revive(
@@ -261,42 +261,42 @@ impl Store for Link {
             }
             Ok(revived)
         };
-        self.pass("revive", work).await
+        self.through("revive", work).await
     }
 
     async fn recipient(&self, channel: &Name, address: &str) -> Result<Option<Recipient>> {
-        self.pass("recipient", self.store.recipient(channel, address))
+        self.through("recipient", self.store.recipient(channel, address))
             .await
     }
 
     async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
-        self.pass("set_recipient", self.store.set_recipient(recipient))
+        self.through("set_recipient", self.store.set_recipient(recipient))
             .await
     }
 
     async fn fold(&self, limit: usize) -> Result<usize> {
-        self.pass("fold", self.store.fold(limit)).await
+        self.through("fold", self.store.fold(limit)).await
     }
 
     async fn unfold(&self) -> Result<()> {
-        self.pass("unfold", self.store.unfold()).await
+        self.through("unfold", self.store.unfold()).await
     }
 
     async fn report(&self, as_of: Timestamp) -> Result<Report> {
-        self.pass("report", self.store.report(as_of)).await
+        self.through("report", self.store.report(as_of)).await
     }
 
     async fn keep_snapshot(&self, snapshot: Snapshot) -> Result<()> {
-        self.pass("keep_snapshot", self.store.keep_snapshot(snapshot))
+        self.through("keep_snapshot", self.store.keep_snapshot(snapshot))
             .await
     }
 
     async fn snapshot(&self) -> Result<Option<Snapshot>> {
-        self.pass("snapshot", self.store.snapshot()).await
+        self.through("snapshot", self.store.snapshot()).await
     }
 
     async fn backlog(&self, now: Timestamp) -> Result<Backlog> {
-        self.pass("backlog", self.store.backlog(now)).await
+        self.through("backlog", self.store.backlog(now)).await
     }
 
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
@@ -313,11 +313,11 @@ impl Store for Link {
             assert_eq!(pruned, gone, "the number of messages that were deleted");
             Ok(pruned)
         };
-        self.pass("prune", work).await
+        self.through("prune", work).await
     }
 
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {
-        self.pass("name_providers", self.store.name_providers(providers))
+        self.through("name_providers", self.store.name_providers(providers))
             .await
     }
 
@@ -330,6 +330,6 @@ impl Store for Link {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.pass("ping", self.store.ping()).await
+        self.through("ping", self.store.ping()).await
     }
 }

@@ -13,7 +13,7 @@ use postrider::flow::{deliver, prune, resend, settle, sync_report};
 use postrider::gateway::Gateway;
 use postrider::store::{self, Pick, Selection, Store};
 
-use super::host::{CARRIERS, HOLDS, Host, RESENDS, SKEW_MS};
+use super::host::{CARRIERS, HOLDS, Host, RESENDS};
 use super::link::Weather;
 use super::rumours::Rumours;
 use super::world::{Journal, Task, World};
@@ -154,7 +154,7 @@ impl Storm {
             }
             (1 | 2, _) if self.hosts.len() < HOSTS_MAX => self.start_host().await,
             (3, Some(any)) => {
-                self.hosts[any].skew_ms = self.world.between(-SKEW_MS, SKEW_MS);
+                self.hosts[any].skew_ms = self.world.skew();
                 self.hosts[any].set_clock(&self.world);
             }
             (4, Some(any)) => self.hosts[any].link.set(Weather::Cut),
