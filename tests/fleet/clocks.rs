@@ -1,0 +1,18 @@
+//! Clocks of hosts half a minute apart: the store's clock decides.
+
+use super::crowd::{Crowd, Plan};
+use super::stub::Mood;
+
+#[test]
+fn clocks_may_be_half_a_minute_apart() {
+    let (crowd, load) = Crowd::at_work(Plan {
+        mood: Mood::Slow(1_000),
+        clocks: &[("intake-b", "-30s"), ("worker-b", "+30s")],
+        ..Plan::default()
+    });
+    load.accept(200);
+    let calls = crowd.calls();
+    let twice: Vec<_> = calls.iter().filter(|(_, times)| **times > 1).collect();
+    assert!(twice.is_empty(), "leases were broken: {twice:?}");
+    crowd.judge(load);
+}
