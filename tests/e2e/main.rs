@@ -23,5 +23,6 @@ mod peers;
 mod providers;
 mod stop;
 mod stub;
+mod walk;
 mod wire;
 mod world;
