@@ -45,7 +45,7 @@ pub struct Plan {
     pub provider: &'static str,
     /// PostgreSQL has a replica, and every URL names both.
     pub replica: bool,
-    /// The host whose way to PostgreSQL is a relay.
+    /// The host whose way to PostgreSQL is a relay that can be slowed and stalled.
     pub relayed: Option<&'static str>,
     /// Hosts whose clocks are wrong, and by how much.
     pub clocks: &'static [(&'static str, &'static str)],
@@ -73,7 +73,7 @@ pub struct Crowd {
     pub redis_way: Arc<Relay>,
     pub postgres: Postgres,
     pub replica: Option<Postgres>,
-    /// The relay of the plan.
+    /// That relay.
     pub slow_way: Option<Arc<Relay>>,
     plan: Plan,
     faults: usize,
@@ -212,14 +212,32 @@ impl Crowd {
         );
     }
 
+    /// The other doors take messages although this fault goes on.
+    pub fn goes_on(&mut self, load: &Load, without: &str, fault: &str) {
+        let doors = INTAKES
+            .iter()
+            .zip(&self.doors)
+            .filter(|(name, _)| **name != without);
+        let began = Instant::now();
+        for (_, door) in doors {
+            load.recovery_of(*door, began);
+        }
+        let took = began.elapsed();
+        println!(
+            "{fault}: the others answer {} ms after its beginning",
+            took.as_millis()
+        );
+        self.recoveries.push((fault.to_owned(), took));
+        assert!(
+            took <= RECOVERY_MAX,
+            "{fault}: the others answer only {took:?} after its beginning"
+        );
+    }
+
     /// Ends the load, waits until nothing waits any more, and judges what came of every message.
-    pub fn judge(mut self, load: Load) {
+    pub fn judge(&self, load: Load) {
         let accepted = load.stop();
-        let leader = self
-            .replica
-            .take()
-            .filter(|_| self.plan.replica && !self.postgres.runs());
-        let store = leader.as_ref().unwrap_or(&self.postgres);
+        let store = self.store();
         until("nothing waits any more", || {
             store.say("SELECT count(*) FROM deliveries WHERE state = 'waiting'") == "0"
         });
@@ -266,6 +284,12 @@ impl Crowd {
         );
     }
 
+    /// The server that is written to.
+    pub fn store(&self) -> &Postgres {
+        let replica = self.replica.as_ref().filter(|_| !self.postgres.runs());
+        replica.unwrap_or(&self.postgres)
+    }
+
     /// How often the provider was called with each text.
     pub fn calls(&self) -> HashMap<String, usize> {
         let mut calls = HashMap::new();
@@ -295,13 +319,14 @@ impl Crowd {
         std::fs::create_dir(self.place(name)).unwrap();
         let text = format!(
             "listen = \"{}:{DOOR}\"\ninsecure = true\n[store]\nurl = \"{}\"\n[queue]\nurl = \"redis://{}\"\n\
-             [work]\nlease = \"{}s\"\n[schedule]\nresend = \"1s\"\nreport = \"never\"\n\
+             [work]\nlease = \"{}s\"\n[schedule]\nresend = \"1s\"\nreport = \"{}\"\n\
              [retry]\nbase = \"100ms\"\ncap = \"1s\"\n{}connect_timeout = \"1s\"\n{}\n\
              [channels.sms]\nproviders = [\"red\"]\n",
             self.lan.host(name).at,
             self.store_url(name),
             self.redis_way.at,
             LEASE.as_secs(),
+            if name == INTAKES[0] { "1s" } else { "never" },
             self.stub.texting("red"),
             self.plan.provider,
         );

@@ -21,6 +21,9 @@ const REST: Duration = Duration::from_millis(120);
 /// How long a client waits for a connection, and for an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// No two texts of a test binary are the same.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
 /// A running load.
 pub struct Load {
     shared: Arc<Shared>,
@@ -30,7 +33,6 @@ pub struct Load {
 struct Shared {
     doors: Vec<SocketAddr>,
     stop: AtomicBool,
-    number: AtomicU64,
     tries: Mutex<Vec<Try>>,
     accepted: Mutex<Vec<String>>,
 }
@@ -39,7 +41,6 @@ struct Shared {
 #[derive(Clone, Debug)]
 pub struct Try {
     pub door: SocketAddr,
-    pub began: Instant,
     pub ended: Instant,
     /// The status; none when there was no answer in time.
     pub status: Option<u16>,
@@ -58,7 +59,6 @@ impl Load {
         let shared = Arc::new(Shared {
             doors: doors.to_vec(),
             stop: AtomicBool::new(false),
-            number: AtomicU64::new(0),
             tries: Mutex::default(),
             accepted: Mutex::default(),
         });
@@ -93,6 +93,11 @@ impl Load {
         })
     }
 
+    /// How long it took one door from that moment.
+    pub fn recovery_of(&self, door: SocketAddr, since: Instant) -> Duration {
+        self.shared.recovery(door, since)
+    }
+
     /// The tries that ended since that moment.
     pub fn tries(&self, since: Instant) -> Vec<Try> {
         let tries = self.shared.tries.lock().unwrap();
@@ -113,7 +118,7 @@ impl Shared {
     fn send_on(&self, nth: usize) {
         let mut connections: Vec<Option<TcpStream>> = self.doors.iter().map(|_| None).collect();
         while !self.stop.load(Ordering::SeqCst) {
-            let text = self.text("load");
+            let text = Self::text("load");
             let mut door = nth % self.doors.len();
             let began = Instant::now();
             while !self.send(&text, door, &mut connections[door]) {
@@ -127,20 +132,19 @@ impl Shared {
 
     fn recovery(&self, door: SocketAddr, since: Instant) -> Duration {
         let nth = self.doors.iter().position(|other| *other == door).unwrap();
-        while !self.send(&self.text("probe"), nth, &mut None) {
+        while !self.send(&Self::text("probe"), nth, &mut None) {
             assert!(since.elapsed() < DEADLINE, "{door} does not come back");
             std::thread::sleep(Duration::from_millis(20));
         }
         since.elapsed()
     }
 
-    fn text(&self, what: &str) -> String {
-        format!("{what}-{}", self.number.fetch_add(1, Ordering::SeqCst))
+    fn text(what: &str) -> String {
+        format!("{what}-{}", NUMBER.fetch_add(1, Ordering::SeqCst))
     }
 
     /// Whether it was accepted.
     fn send(&self, text: &str, door: usize, connection: &mut Option<TcpStream>) -> bool {
-        let began = Instant::now();
         let door = self.doors[door];
         let status = post(door, text, connection);
         if status.is_none() {
@@ -148,7 +152,6 @@ impl Shared {
         }
         let one = Try {
             door,
-            began,
             ended: Instant::now(),
             status,
         };

@@ -126,6 +126,8 @@ impl Postgres {
             "fsync=off",
             "full_page_writes=off",
             "shared_buffers=32MB",
+            // A follower looks again for a leader that was away after this time.
+            "wal_retrieve_retry_interval=200ms",
         ];
         let files = self.files();
         let mut command = self.owner("postgres");
