@@ -26,7 +26,7 @@ enum Kind {
     /// The number of the network, and whoever removes it when its pipe is closed.
     Namespaces(u8, Child),
     /// The number, and what keeps it from others.
-    Loopback(u8, TcpListener),
+    Loopback(u8, #[allow(dead_code)] TcpListener),
 }
 
 /// A host: where it is, and how programs are started there.

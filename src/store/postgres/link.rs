@@ -25,6 +25,10 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// How long the server may leave what we sent unacknowledged before the connection counts as broken.
 const SILENCE_LIMIT: Duration = Duration::from_secs(30);
 
+/// The server gives up a transaction whose host says nothing for so long, cut off or frozen: what it holds, the
+/// others wait for. Ends with the transaction.
+const FROZEN: &str = "SET LOCAL idle_in_transaction_session_timeout = '5s'";
+
 /// Values with their types, for one statement: `bind![id, name]`.
 macro_rules! bind {
     ($($value:expr),* $(,)?) => {
@@ -102,14 +106,18 @@ impl Link {
 
     /// Begins a transaction that may write.
     pub async fn write(&self) -> Result<Desk, Trouble> {
-        self.begin("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-            .await
+        self.begin(&format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {FROZEN}"
+        ))
+        .await
     }
 
     /// Begins a transaction that reads one moment's truth.
     pub async fn read(&self) -> Result<Desk, Trouble> {
-        self.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .await
+        self.begin(&format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {FROZEN}"
+        ))
+        .await
     }
 
     /// Connections that broke unnoticed, as all of them do when the server starts again, are thrown away.
