@@ -148,7 +148,7 @@ fn waves(rounds: &[&Round]) -> Vec<Vec<usize>> {
     waves
 }
 
-/// Records rounds of different deliveries; returns those that were stored.
+/// Records rounds of different deliveries; returns those that are stored now.
 async fn record(desk: &Desk, rounds: &[&Round]) -> Result<HashSet<DeliveryId>, Trouble> {
     let facts = rounds
         .iter()
@@ -180,21 +180,47 @@ async fn record(desk: &Desk, rounds: &[&Round]) -> Result<HashSet<DeliveryId>, T
             ],
         )
         .await?;
-    let stored = ids(&found)?;
-    let overtaken = rounds.iter().filter(|round| !stored.contains(&round.id));
-    let overtaken = overtaken.map(|round| round.id.0).collect::<Vec<_>>();
-    let mut existing = stored.clone();
-    if !overtaken.is_empty() {
-        existing.extend(ids(&desk.rows(SUPERSEDED, bind![overtaken]).await?)?);
+    let new = ids(&found)?;
+    let mut stored = new.clone();
+    let mut existing = new.clone();
+    let others = rounds
+        .iter()
+        .zip(&facts)
+        .filter(|(round, _)| !new.contains(&round.id));
+    let others = others
+        .map(|(round, facts)| (round.id, (*round, facts)))
+        .collect::<HashMap<_, _>>();
+    if !others.is_empty() {
+        let asked = others.keys().map(|id| id.0).collect::<Vec<_>>();
+        for row in &desk.rows(SUPERSEDED, bind![asked]).await? {
+            let id = rows::delivery_id(row, 0)?;
+            if let Some((round, facts)) = others.get(&id)
+                && is_recorded(row, round, facts)?
+            {
+                stored.insert(id);
+            }
+            existing.insert(id);
+        }
     }
     let lasting = rounds
         .iter()
         .copied()
         .filter(|round| existing.contains(&round.id));
     keep_attempts(desk, lasting).await?;
-    let ended = rounds.iter().copied().filter(|round| stored.contains(&round.id));
+    let ended = rounds.iter().copied().filter(|round| new.contains(&round.id));
     follow_up(desk, ended.collect()).await?;
     Ok(stored)
+}
+
+/// Whether this very round is what was recorded last: whoever never heard of it brings it again.
+fn is_recorded(row: &Row, round: &Round, facts: &Facts<'_>) -> Result<bool, Trouble> {
+    let counts = (rows::get::<i64>(row, 1)?, rows::get::<i64>(row, 2)?);
+    let carried = (
+        rows::get::<Option<&str>>(row, 3)?,
+        rows::get::<Option<&str>>(row, 4)?,
+    );
+    let is_carried = facts.provider.is_none() || carried == (facts.provider, facts.reference.as_deref());
+    Ok(counts == (i64::from(round.round), i64::from(round.tries)) && is_carried)
 }
 
 fn ids(found: &[Row]) -> Result<HashSet<DeliveryId>, Trouble> {
@@ -204,6 +230,7 @@ fn ids(found: &[Row]) -> Result<HashSet<DeliveryId>, Trouble> {
 /// What a new state brings with it: receipts that came early, an address that is dead.
 async fn follow_up(desk: &Desk, rounds: Vec<&Round>) -> Result<(), Trouble> {
     let mut sent = Vec::new();
+    let mut dead = Vec::new();
     for round in rounds {
         match &round.state {
             State::Sent {
@@ -218,18 +245,17 @@ async fn follow_up(desk: &Desk, rounds: Vec<&Round>) -> Result<(), Trouble> {
             } => {
                 let last = round.attempts.last();
                 let by = last.and_then(|attempt| attempt.provider.as_ref());
-                deactivate(
-                    desk,
-                    round.id,
+                dead.push(Dead {
+                    id: round.id,
                     reason,
-                    by.map_or(NOBODY, |name| name.as_str()),
-                    *at,
-                )
-                .await?;
+                    by: by.map_or(NOBODY, |name| name.as_str()),
+                    at: *at,
+                });
             }
             State::Waiting { .. } | State::Sent { .. } | State::Delivered { .. } | State::Failed { .. } => {}
         }
     }
+    deactivate(desk, &dead).await?;
     receipts::apply_early(desk, &sent).await
 }
 
@@ -280,15 +306,34 @@ async fn keep_attempts(desk: &Desk, rounds: impl Iterator<Item = &Round>) -> Res
     Ok(())
 }
 
-/// Makes the recipient of a delivery inactive.
-pub async fn deactivate(
-    desk: &Desk,
-    id: DeliveryId,
-    reason: &str,
-    by: &str,
-    at: Timestamp,
-) -> Result<(), Trouble> {
-    desk.run(DEACTIVATE, bind![id.0, kept(reason), by, at.timestamp_millis()])
-        .await?;
+/// A delivery to an address that is no more.
+pub struct Dead<'a> {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// What was said of the address.
+    pub reason: &'a str,
+    /// Who said so.
+    pub by: &'a str,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Makes the recipients of deliveries inactive.
+pub async fn deactivate(desk: &Desk, dead: &[Dead<'_>]) -> Result<(), Trouble> {
+    if dead.is_empty() {
+        return Ok(());
+    }
+    desk.run(
+        DEACTIVATE,
+        bind![
+            dead.iter().map(|dead| dead.id.0).collect::<Vec<_>>(),
+            dead.iter().map(|dead| kept(dead.reason)).collect::<Vec<_>>(),
+            dead.iter().map(|dead| dead.by).collect::<Vec<_>>(),
+            dead.iter()
+                .map(|dead| dead.at.timestamp_millis())
+                .collect::<Vec<_>>(),
+        ],
+    )
+    .await?;
     Ok(())
 }
