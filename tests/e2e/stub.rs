@@ -75,6 +75,8 @@ impl Stub {
     }
 
     /// When each of them came.
+    #[allow(dead_code)]
+    // The tests of many hosts ask.
     pub fn moments(&self) -> Vec<Instant> {
         self.calls.lock().unwrap().iter().map(|(at, _)| *at).collect()
     }

@@ -33,6 +33,7 @@ pub struct Load {
 struct Shared {
     doors: Vec<SocketAddr>,
     stop: AtomicBool,
+    abandoned: AtomicBool,
     tries: Mutex<Vec<Try>>,
     accepted: Mutex<Vec<String>>,
 }
@@ -59,6 +60,7 @@ impl Load {
         let shared = Arc::new(Shared {
             doors: doors.to_vec(),
             stop: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
             tries: Mutex::default(),
             accepted: Mutex::default(),
         });
@@ -105,12 +107,23 @@ impl Load {
     }
 
     /// Ends the load; the texts of all messages that were answered 2xx.
-    pub fn stop(self) -> Vec<String> {
+    pub fn stop(mut self) -> Vec<String> {
         self.shared.stop.store(true, Ordering::SeqCst);
-        for client in self.clients {
+        for client in self.clients.drain(..) {
             client.join().unwrap();
         }
         std::mem::take(&mut *self.shared.accepted.lock().unwrap())
+    }
+}
+
+impl Drop for Load {
+    /// A load that was not stopped belongs to a test that failed: the next one may have its addresses.
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.shared.abandoned.store(true, Ordering::SeqCst);
+        for client in self.clients.drain(..) {
+            let _ = client.join();
+        }
     }
 }
 
@@ -122,6 +135,9 @@ impl Shared {
             let mut door = nth % self.doors.len();
             let began = Instant::now();
             while !self.send(&text, door, &mut connections[door]) {
+                if self.abandoned.load(Ordering::SeqCst) {
+                    return;
+                }
                 assert!(began.elapsed() < DEADLINE * 4, "{text} is accepted nowhere");
                 door = (door + 1) % self.doors.len();
                 std::thread::sleep(Duration::from_millis(20));

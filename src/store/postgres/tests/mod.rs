@@ -142,7 +142,7 @@ async fn copies_are_left_to_the_servers_own_programs() {
 
 #[tokio::test]
 async fn throttles_that_count_nothing_any_more_are_pruned() {
-    let store = PostgresStore::open(&database(), PATIENCE).unwrap();
+    let store = open(&database()).unwrap();
     let mut question = text(1);
     question.throttles = vec![hourly(1, 300)];
     accepted(&store, question).await;
