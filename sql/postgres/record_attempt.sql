@@ -1,4 +1,3 @@
--- A round's attempts are kept once: whoever never heard that they were, brings them again.
 INSERT INTO attempts (delivery, place, round, provider, outcome, code, reason, at, duration_ms)
 SELECT
     a.delivery, a.place + (SELECT coalesce(max(b.place), -1) + 1 FROM attempts AS b WHERE b.delivery = a.delivery),
@@ -7,4 +6,3 @@ FROM unnest(
     $1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::TEXT[], $8::BIGINT[],
     $9::BIGINT[]
 ) AS a (delivery, place, round, provider, outcome, code, reason, at, duration_ms)
-WHERE NOT EXISTS (SELECT FROM attempts AS b WHERE b.delivery = a.delivery AND b.round = a.round)

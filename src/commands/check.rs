@@ -102,8 +102,12 @@ async fn check_store(config: &Config) -> Finding {
     } else {
         "is its folder there, and may this user write to it?"
     };
-    let store =
-        store::open_at(&gateway::store_place(config)).map_err(|error| format!("{error}; {question}"))?;
+    // Opening blocks, and would hold up the time limit together with everything else.
+    let config = config.clone();
+    let opened = tokio::task::spawn_blocking(move || store::open_at(&gateway::store_place(&config))).await;
+    let store = opened
+        .map_err(|_| "opening it broke off, which is a defect".to_owned())?
+        .map_err(|error| format!("{error}; {question}"))?;
     match store.ping().await {
         Ok(()) => Ok("readable and writable".to_owned()),
         Err(error) => Err(format!(

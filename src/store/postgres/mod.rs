@@ -140,9 +140,23 @@ macro_rules! from_replica {
     };
 }
 
+/// How long a verb may take before its connection counts as hung. Those that go through much have no limit.
+const VERB_LIMIT: Duration = Duration::from_secs(60);
+
 /// Runs a verb in a transaction of its own, once more when it collides with another.
 macro_rules! transact {
     ($self:ident.$begin:ident, $act:expr, |$desk:ident| $work:expr) => {{
+        let outcome = tokio::time::timeout(VERB_LIMIT, async {
+            transact!(unlimited $self.$begin, |$desk| $work)
+        });
+        let outcome = outcome.await.unwrap_or(Err(Trouble::Silent));
+        outcome.map_err(|trouble| trouble.fault($act))
+    }};
+    (unlimited $self:ident.$begin:ident, $act:expr, |$desk:ident| $work:expr) => {{
+        let outcome = transact!(unlimited $self.$begin, |$desk| $work);
+        outcome.map_err(|trouble| trouble.fault($act))
+    }};
+    (unlimited $self:ident.$begin:ident, |$desk:ident| $work:expr) => {{
         let mut collisions = 0;
         loop {
             let outcome = match $self.link.$begin().await {
@@ -154,7 +168,7 @@ macro_rules! transact {
             };
             match outcome {
                 Err(trouble) if trouble.is_collision() && collisions < COLLISIONS_MAX => collisions += 1,
-                outcome => break outcome.map_err(|trouble| trouble.fault($act)),
+                outcome => break outcome,
             }
         }
     }};
@@ -214,7 +228,7 @@ impl Store for PostgresStore {
 
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
         let act = "cannot look for deliveries";
-        transact!(self.read, act, |desk| look::select(&desk, &selection))
+        transact!(unlimited self.read, act, |desk| look::select(&desk, &selection))
     }
 
     async fn revive(
@@ -243,12 +257,12 @@ impl Store for PostgresStore {
         let act = "cannot bring the report up to date";
         let horizon = report::horizon(&self.link).await;
         let horizon = horizon.map_err(|trouble| trouble.fault(act))?;
-        transact!(self.write, act, |desk| report::fold(&desk, horizon, limit))
+        transact!(unlimited self.write, act, |desk| report::fold(&desk, horizon, limit))
     }
 
     async fn unfold(&self) -> Result<()> {
         let act = "cannot reset the report";
-        transact!(self.write, act, |desk| report::unfold(&desk))
+        transact!(unlimited self.write, act, |desk| report::unfold(&desk))
     }
 
     async fn report(&self, as_of: Timestamp) -> Result<Report> {
@@ -275,7 +289,7 @@ impl Store for PostgresStore {
 
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
         let act = "cannot delete old messages";
-        transact!(self.write, act, |desk| prune::prune(&desk, before, now, limit))
+        transact!(unlimited self.write, act, |desk| prune::prune(&desk, before, now, limit))
     }
 
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {

@@ -1,11 +1,20 @@
 //! The contract, and what is PostgreSQL's alone: several hosts at once, a server that goes away.
 
+mod answers;
+mod cluster;
+mod encryption;
+mod failover;
+mod pooler;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::PostgresStore;
 use super::address::Use;
 use crate::databases::database;
+use crate::domain::id::DeliveryId;
+use crate::domain::message::Acceptance;
+use crate::domain::receipt::Verdict;
 use crate::error::Kind;
 use crate::store::contract::contract;
 use crate::store::contract::world::*;
@@ -138,6 +147,45 @@ async fn copies_are_left_to_the_servers_own_programs() {
         .unwrap_err();
     assert_eq!(refused.kind(), Kind::Usage);
     assert!(refused.to_string().contains("pg_dump"), "{refused}");
+}
+
+/// How many statements it takes to record so many sends, of which half have a receipt already, and to settle two
+/// receipts for each: one that is known and one that is not.
+async fn statements(server: &cluster::Server, store: &PostgresStore, first: u64, count: u64) -> usize {
+    let ids = (first..first + count).map(text).collect();
+    let ids = store.accept(ids).await.unwrap();
+    let ids = ids.iter().map(|answer| match answer {
+        Acceptance::Stored { number } => DeliveryId::of(*number, 0),
+        other => panic!("not stored: {other:?}"),
+    });
+    let claims = store.claim(ids.collect(), at(1), LEASE).await.unwrap();
+    let word = |which: usize, verdict| heard(Some("blue"), &format!("b-{first}-{which}"), verdict, at(3));
+    let places = 0..claims.len();
+    let early = places
+        .clone()
+        .step_by(2)
+        .map(|which| word(which, Verdict::Delivered));
+    store.settle(early.collect()).await.unwrap();
+    let before = server.statements();
+    let sends = claims.iter().zip(places.clone()).map(|(claim, which)| {
+        let reference = format!("b-{first}-{which}");
+        let calls = vec![call("blue", yes(&reference), at(2))];
+        round(claim, calls, sent("blue", &reference, at(2)), at(2))
+    });
+    store.record(sends.collect()).await.unwrap();
+    let receipts = places.flat_map(|which| [word(which, Verdict::Opened), word(which + 1_000, bounced())]);
+    store.settle(receipts.collect()).await.unwrap();
+    server.statements() - before
+}
+
+#[tokio::test]
+async fn a_batch_takes_no_more_statements_than_one() {
+    let server = cluster::Server::new(&["log_statement=all"]);
+    let store = open(&server.url()).unwrap();
+    let few = statements(&server, &store, 1, 2).await;
+    let many = statements(&server, &store, 100, 300).await;
+    assert!(few > 5, "{few} are in the log");
+    assert_eq!(few, many);
 }
 
 #[tokio::test]
