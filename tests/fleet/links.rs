@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::crowd::{Crowd, Plan, is_long};
+use super::crowd::{Crowd, Plan, is_long, outage};
 
 #[test]
 fn a_worker_may_be_far_from_postgres_or_lose_packets_on_the_way() {
@@ -16,6 +16,10 @@ fn a_worker_may_be_far_from_postgres_or_lose_packets_on_the_way() {
     load.run_for(time);
     way.slow(Duration::ZERO);
     crowd.recovers(&load, "200 ms between a worker and postgres");
+    way.stall(true);
+    load.run_for(outage());
+    way.stall(false);
+    crowd.recovers(&load, "a worker cut off from postgres and not from the provider");
     crowd.lan.lose_packets("worker-b");
     load.run_for(time);
     crowd.lan.keep_packets("worker-b");

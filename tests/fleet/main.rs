@@ -49,3 +49,4 @@ mod leases;
 mod limits;
 mod links;
 mod queue;
+mod storm;
