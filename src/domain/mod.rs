@@ -5,6 +5,7 @@
 pub mod attempt;
 pub mod channel;
 pub mod delivery;
+pub mod fleet;
 pub mod health;
 pub mod id;
 pub mod message;
@@ -15,3 +16,4 @@ pub mod retry;
 pub mod route;
 pub mod text;
 pub mod throttle;
+pub mod turn;
