@@ -16,8 +16,8 @@ use super::retry::later;
 pub struct News {
     /// Of which provider.
     pub provider: Name,
-    /// How it does, as far as this process knows.
-    pub told: Told,
+    /// How it does, when this process has found out something new.
+    pub told: Option<Told>,
     /// The provider asked to be left alone until then.
     pub paused_until: Option<DateTime<Utc>>,
     /// When this process read its configuration. Wrong settings that were found before then may have been mended.
@@ -45,16 +45,16 @@ impl Known {
         let Some(known) = known else {
             return Self {
                 provider: news.provider,
-                told: news.told,
+                told: news.told.unwrap_or(Told::Well),
                 paused_until: news.paused_until,
                 since: now,
                 version: 1,
             };
         };
-        let told = if known.counts_for(news.loaded_at) {
-            stronger(&known.told, news.told)
-        } else {
-            news.told
+        let told = match news.told {
+            None => known.told.clone(),
+            Some(told) if known.counts_for(news.loaded_at) => stronger(&known.told, told),
+            Some(told) => told,
         };
         let since = if told == known.told { known.since } else { now };
         let after = Self {
@@ -126,7 +126,7 @@ mod tests {
     fn news(told: Told) -> News {
         News {
             provider: "red".parse().unwrap(),
-            told,
+            told: Some(told),
             paused_until: None,
             loaded_at: at(0),
         }
@@ -192,6 +192,9 @@ mod tests {
         let first = Known::after(None, paused(50), at(1));
         let after = Known::after(Some(first.clone()), paused(40), at(2));
         assert_eq!(after, first);
-        assert_eq!(Known::after(Some(first), paused(70), at(2)).paused_until, Some(at(70)));
+        assert_eq!(
+            Known::after(Some(first), paused(70), at(2)).paused_until,
+            Some(at(70))
+        );
     }
 }

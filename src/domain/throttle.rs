@@ -105,7 +105,9 @@ impl Pace {
         if idle > seconds((burst(rate) + PARTS_FORGOTTEN) / rate) + FORGOTTEN_AFTER {
             pace.next_slot = None;
         }
-        let held = kept.paused_until.is_some_and(|until| Some(until) >= kept.counted_at);
+        let held = kept
+            .paused_until
+            .is_some_and(|until| Some(until) >= kept.counted_at);
         if !held && kept.counted_at.is_some_and(|at| span(now, at) > AHEAD_MAX) {
             pace.counted_at = Some(now);
             pace.next_slot = None;

@@ -17,11 +17,18 @@ struct Migration {
 }
 
 /// All steps, in order.
-const SQLITE: &[Migration] = &[Migration {
-    number: 1,
-    name: "0001_begin",
-    sql: include_str!("../../sql/sqlite/migrations/0001_begin.sql"),
-}];
+const SQLITE: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "0001_begin",
+        sql: include_str!("../../sql/sqlite/migrations/0001_begin.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "0002_fleet",
+        sql: include_str!("../../sql/sqlite/migrations/0002_fleet.sql"),
+    },
+];
 
 const TABLE: &str = include_str!("../../sql/sqlite/migrate_table.sql");
 const APPLIED: &str = include_str!("../../sql/sqlite/migrate_applied.sql");

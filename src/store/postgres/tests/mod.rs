@@ -29,7 +29,7 @@ async fn ten_hosts_may_start_at_once() {
     });
     let starts = starts.collect::<Vec<_>>();
     let applied = starts.into_iter().flat_map(|start| start.join().unwrap());
-    assert_eq!(applied.collect::<Vec<_>>(), ["0001_begin"]);
+    assert_eq!(applied.collect::<Vec<_>>(), ["0001_begin", "0002_fleet"]);
 }
 
 #[tokio::test]
