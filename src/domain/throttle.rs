@@ -36,7 +36,7 @@ pub struct Wish {
     pub rate: f64,
     /// How many parts each message has, in the order they came.
     pub parts: Vec<u32>,
-    /// The provider wants to be left alone until then, as far as this process knows.
+    /// The provider wants to be left alone until then, as far as this process knows, and asked slowly afterwards.
     pub paused_until: Option<DateTime<Utc>>,
 }
 
@@ -56,7 +56,7 @@ pub struct Kept {
 /// Lets each message of a wish go, or says how long it has to wait. `kept` is none before the first wish.
 pub fn pass(kept: Option<Kept>, wish: &Wish, now: DateTime<Utc>) -> (Kept, Vec<Result<(), Duration>>) {
     let mut pace = Pace::resume(wish.rate, kept, now);
-    if let Some(until) = wish.paused_until.filter(|until| *until > now) {
+    if let Some(until) = wish.paused_until {
         pace.pause(until);
     }
     let passages = wish.parts.iter().map(|parts| pace.take(*parts, now)).collect();
@@ -145,7 +145,6 @@ impl Pace {
         if let Some(until) = paused_until {
             return Err(self.reserve(parts, rate, until, now));
         }
-        self.paused_until = None;
         let missing = self.missing(parts, rate, now);
         if missing > 0.0 {
             let earliest = now + seconds(missing / rate);
@@ -162,7 +161,7 @@ impl Pace {
         if later {
             self.paused_until = Some(until);
             self.tokens = self.tokens.min(1.0);
-            self.counted_at = Some(until);
+            self.counted_at = self.counted_at.max(Some(until));
         }
     }
 
