@@ -68,7 +68,7 @@ impl Judged {
     }
 
     /// The news were told, and this is known together since. What was found out meanwhile still has to be told.
-    pub fn acknowledge(&mut self, news: &News, known: Known) {
+    pub fn acknowledge(&mut self, news: &News, known: &Known) {
         if self.paused_until == news.paused_until {
             self.pause_untold = false;
         }
@@ -79,7 +79,7 @@ impl Judged {
     }
 
     /// Takes over what others found out, unless it is old, was mended since, or we know better.
-    pub fn learn(&mut self, known: Known, loaded_at: Timestamp) {
+    pub fn learn(&mut self, known: &Known, loaded_at: Timestamp) {
         self.paused_until = self.paused_until.max(known.paused_until);
         if known.version > self.version && self.untold.is_none() {
             self.version = known.version;

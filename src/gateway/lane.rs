@@ -172,11 +172,11 @@ impl Lane {
             return Err(self.busy(STORE_RETRY, PROBING));
         };
         match probe {
-            Probe::Yours(known) => self.learn(known),
+            Probe::Yours(known) => self.learn(&known),
             // Nobody else has ever heard of its rest.
             Probe::NotYours(None) => {}
             Probe::NotYours(Some(known)) => {
-                self.learn(known);
+                self.learn(&known);
                 if self.judged().health.standing() != Standing::Well {
                     return Err(self.busy(FULL_RETRY, PROBING));
                 }
@@ -190,7 +190,7 @@ impl Lane {
         // The others have to know of the rest before one of them can end it.
         if let Some(news) = self.news() {
             for known in store.tell(vec![news.clone()], now).await? {
-                self.acknowledge(&news, known);
+                self.acknowledge(&news, &known);
             }
         }
         let patience = self.judged().health.probe_patience();
@@ -203,12 +203,12 @@ impl Lane {
     }
 
     /// What came of telling it.
-    pub fn acknowledge(&self, news: &News, known: Known) {
+    pub fn acknowledge(&self, news: &News, known: &Known) {
         self.judged().acknowledge(news, known);
     }
 
     /// Takes over what other processes found out.
-    pub fn learn(&self, known: Known) {
+    pub fn learn(&self, known: &Known) {
         self.judged().learn(known, self.ties.loaded_at);
     }
 
