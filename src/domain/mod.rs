@@ -17,3 +17,4 @@ pub mod route;
 pub mod text;
 pub mod throttle;
 pub mod turn;
+pub mod user_throttle;

@@ -8,5 +8,6 @@ pub mod prune;
 pub mod resend;
 pub mod settle;
 pub mod sync_report;
+mod throttle;
 pub mod turn;
 pub mod work;

@@ -12,7 +12,6 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::Notify;
 
-use super::gate::Gate;
 use super::judged::Judged;
 use crate::clock::{Clock, Timestamp};
 use crate::config::ProviderConfig;
@@ -21,6 +20,7 @@ use crate::domain::channel::Name;
 use crate::domain::fleet::{Known, News};
 use crate::domain::health::{Admission, Health, Standing};
 use crate::domain::retry::later;
+use crate::domain::throttle::Wish;
 use crate::metrics::Metrics;
 use crate::provider::{Parcel, Provider};
 use crate::store::{Probe, Store};
@@ -31,7 +31,7 @@ const FULL_RETRY: Duration = Duration::from_millis(250);
 /// How soon to look again when a provider is out of the rotation until the next start.
 const OUT_RETRY: Duration = Duration::from_secs(60);
 
-/// How soon to look again when the store could not be asked whose the probe is.
+/// How soon to look again when the store could not be asked.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
 /// Why a provider is not asked for a moment.
@@ -58,9 +58,9 @@ pub struct Lane {
     pub rate: Option<f64>,
     time_limit: Duration,
     judged: Mutex<Judged>,
-    gate: Option<Gate>,
     ties: Ties,
     in_flight: AtomicUsize,
+    held_back: Counter,
     counters: [Counter; Outcome::WORDS.len()],
     durations: Histogram,
 }
@@ -112,10 +112,6 @@ impl Lane {
     pub fn new(config: &ProviderConfig, provider: Arc<dyn Provider>, metrics: &Metrics, ties: Ties) -> Self {
         let name = config.name.as_str();
         metrics.provider_open(name, true);
-        let gate = |rate| {
-            let held_back = metrics.held_back(name);
-            Gate::new(config.name.clone(), rate, Arc::clone(&ties.store), held_back)
-        };
         Self {
             name: config.name.clone(),
             provider,
@@ -123,7 +119,7 @@ impl Lane {
             rate: config.rate,
             time_limit: config.timeout + TIME_LIMIT_MARGIN,
             judged: Mutex::new(Judged::new(Health::new(config.rest_after, config.rest_for))),
-            gate: config.rate.map(gate),
+            held_back: metrics.held_back(name),
             ties,
             in_flight: AtomicUsize::new(0),
             counters: Outcome::WORDS.map(|word| metrics.attempts(name, word)),
@@ -151,10 +147,8 @@ impl Lane {
         if !self.is_fit(now) {
             return Err(self.unfit(now));
         }
-        if let Some(gate) = &self.gate {
-            let paused_until = self.judged().paused_until;
-            let passage = gate.pass(parts, paused_until, now).await;
-            passage.map_err(|wait| self.busy(wait, "is at its rate limit"))?;
+        if let Some(rate) = self.rate {
+            self.keep_pace(rate, parts, now).await?;
         }
         let admission = self.judged().health.admit(now);
         match admission {
@@ -163,6 +157,28 @@ impl Lane {
             Admission::Resting { until } => Err(self.resting(until, now)),
             Admission::Out => Err(self.busy(OUT_RETRY, OUT)),
         }
+    }
+
+    /// The store counts for all processes, so that together they never exceed the rate. There is no supply of
+    /// permits here that could be hoarded or outlive a failure: while the store is away, nobody passes.
+    async fn keep_pace(&self, rate: f64, parts: u32, now: Timestamp) -> Result<(), Busy> {
+        let wish = Wish {
+            provider: self.name.clone(),
+            rate,
+            parts: vec![parts],
+            paused_until: self.judged().paused_until,
+        };
+        let passage = match self.ties.store.pass(wish, now).await {
+            Ok(passages) => passages.into_iter().next(),
+            Err(error) => {
+                log::error!("nothing goes to {}: {}", self.name, error.chain());
+                None
+            }
+        };
+        passage.unwrap_or(Err(STORE_RETRY)).map_err(|wait| {
+            self.held_back.inc();
+            self.busy(wait, "is at its rate limit")
+        })
     }
 
     /// Of all processes, one makes the call that finds out whether the provider is back.

@@ -17,6 +17,7 @@ mod rounds;
 mod rows;
 mod sharing;
 mod tally;
+mod throttle;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use self::accept::Accept;
 use self::gather::{COLLISIONS_MAX, Lane};
 use self::link::Link;
 use self::rounds::{Claim, Record};
+use self::sharing::Pass;
 use super::{
     Backlog, Cancelled, CommitStats, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection,
     Settled, Snapshot, Store,
@@ -53,6 +55,7 @@ pub struct PostgresStore {
     accepts: Lane<Accept>,
     claims: Lane<Claim>,
     records: Lane<Record>,
+    passes: Lane<Pass>,
 }
 
 impl PostgresStore {
@@ -66,6 +69,7 @@ impl PostgresStore {
             accepts: Lane::new(link.clone(), Arc::clone(&stats)),
             claims: Lane::new(link.clone(), Arc::clone(&stats)),
             records: Lane::new(link.clone(), Arc::clone(&stats)),
+            passes: Lane::new(link.clone(), Arc::clone(&stats)),
             link,
             stats,
         })
@@ -246,8 +250,7 @@ impl Store for PostgresStore {
     }
 
     async fn pass(&self, wish: Wish, now: Timestamp) -> Result<Vec<Passage>> {
-        let act = "cannot count what goes to a provider";
-        transact!(self.write, act, |desk| sharing::pass(&desk, &wish, now))
+        self.passes.run(Pass { wish, now }).await
     }
 
     async fn standings(&self) -> Result<Vec<Known>> {

@@ -7,14 +7,15 @@ use std::time::Duration;
 use tokio_postgres::Row;
 
 use super::fault::Trouble;
+use super::gather::Gathered;
 use super::link::{Desk, bind};
 use super::rows::{self, kept as written};
 use crate::clock::Timestamp;
 use crate::domain::fleet::{Known, News};
 use crate::domain::throttle::{self, Kept, Wish};
 use crate::domain::turn::{Owner, Task, Turn};
-use crate::store::Probe;
 use crate::store::sharing::{self, Columns};
+use crate::store::{Passage, Probe};
 
 static TIME: &str = include_str!("../../../sql/postgres/time.sql");
 static LOCK: &str = include_str!("../../../sql/postgres/fleet_lock.sql");
@@ -36,28 +37,58 @@ pub async fn time(desk: &Desk) -> Result<Timestamp, Trouble> {
     rows::time(&desk.one(TIME, &[]).await?, 0)
 }
 
-/// See [`crate::store::Store::pass`].
-pub async fn pass(desk: &Desk, wish: &Wish, now: Timestamp) -> Result<Vec<Result<(), Duration>>, Trouble> {
-    let provider = wish.provider.as_str();
+/// See [`crate::store::Store::pass`]. Whoever asks for the same provider at the same time is counted together, in the
+/// order they came.
+pub struct Pass {
+    pub wish: Wish,
+    pub now: Timestamp,
+}
+
+impl Gathered for Pass {
+    type Answer = Vec<Passage>;
+    type Memory = ();
+
+    const ACT: &'static str = "cannot count what goes to a provider";
+
+    async fn run(desk: &Desk, _: &mut (), pieces: &[Self]) -> Result<Vec<Self::Answer>, Trouble> {
+        let mut answers = vec![Vec::new(); pieces.len()];
+        let mut order = (0..pieces.len()).collect::<Vec<_>>();
+        // In one order of providers on all hosts, so that none waits for another in a circle.
+        order.sort_by_key(|index| pieces[*index].wish.provider.as_str());
+        for same in order.chunk_by(|one, other| pieces[*one].wish.provider == pieces[*other].wish.provider) {
+            let mut kept = pace(desk, pieces[same[0]].wish.provider.as_str()).await?;
+            for index in same {
+                let Self { wish, now } = &pieces[*index];
+                let (after, passages) = throttle::pass(kept, wish, *now);
+                kept = Some(after);
+                answers[*index] = passages;
+            }
+            if let Some(kept) = kept {
+                keep_pace(desk, &pieces[same[0]], kept).await?;
+            }
+        }
+        Ok(answers)
+    }
+}
+
+/// What is kept of a provider's pace, locked until the transaction ends.
+async fn pace(desk: &Desk, provider: &str) -> Result<Option<Kept>, Trouble> {
     let mut found = desk.row(PACE, bind![provider]).await?;
     if found.is_none() {
         desk.rows(LOCK, bind![FLEET_LOCK]).await?;
         found = desk.row(PACE, bind![provider]).await?;
     }
-    let before = found.map(|row| kept(&row)).transpose()?;
-    let (after, passages) = throttle::pass(before, wish, now);
-    desk.run(
-        PACE_KEEP,
-        bind![
-            provider,
-            after.tokens_micros,
-            after.counted_at.unwrap_or(now).timestamp_millis(),
-            after.next_slot.map(|slot| slot.timestamp_micros()),
-            after.paused_until.map(|until| until.timestamp_millis()),
-        ],
-    )
-    .await?;
-    Ok(passages)
+    found.map(|row| kept(&row)).transpose()
+}
+
+async fn keep_pace(desk: &Desk, of: &Pass, kept: Kept) -> Result<(), Trouble> {
+    let provider = of.wish.provider.as_str();
+    let counted_at = kept.counted_at.unwrap_or(of.now).timestamp_millis();
+    let next_slot = kept.next_slot.map(|slot| slot.timestamp_micros());
+    let paused_until = kept.paused_until.map(|until| until.timestamp_millis());
+    let values = bind![provider, kept.tokens_micros, counted_at, next_slot, paused_until];
+    desk.run(PACE_KEEP, values).await?;
+    Ok(())
 }
 
 fn kept(row: &Row) -> Result<Kept, Trouble> {

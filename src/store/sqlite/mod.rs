@@ -19,6 +19,7 @@ mod rounds;
 mod rows;
 mod sharing;
 mod tally;
+mod throttle;
 mod writer;
 
 #[cfg(test)]
