@@ -112,3 +112,6 @@ async fn end(gateway: &Gateway, task: Task, ends_at: clock::Timestamp) {
         log::error!("{}", error.chain());
     }
 }
+
+#[cfg(test)]
+mod tests;

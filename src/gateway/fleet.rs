@@ -94,3 +94,6 @@ pub async fn follow(gateway: Arc<Gateway>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

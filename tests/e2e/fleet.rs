@@ -8,7 +8,8 @@ use super::stub::{Mood, Stub};
 use super::wire;
 use super::world::{World, breathe, free_address, until};
 
-const QUIET: &str = "[channels.sms]\nproviders = [\"red\"]\n[schedule]\nresend = \"never\"\nreport = \"never\"\n";
+const QUIET: &str =
+    "[channels.sms]\nproviders = [\"red\"]\n[schedule]\nresend = \"never\"\nreport = \"never\"\n";
 
 fn on_postgres(configuration: &str) -> World {
     World::new(&format!("[store]\nurl = \"{}\"\n{configuration}", database()))
@@ -55,7 +56,9 @@ fn a_provider_put_to_rest_on_one_host_rests_on_all() {
         let answer = wire::get(there, "/v1/providers")?;
         Some(answer.json()["providers"][0]["health"].as_str()?.to_owned())
     };
-    until("the other host knows nothing bad", || health().as_deref() == Some("well"));
+    until("the other host knows nothing bad", || {
+        health().as_deref() == Some("well")
+    });
     let _console = world.serve(&[]);
     for _ in 0..4 {
         world.send("09122222222", "hello");
@@ -83,7 +86,11 @@ fn are_done_once(world: &World) {
     for (arguments, did, did_not) in [
         (&["sync:report"][..], "brought up to date", "is up to date"),
         (&["resend:msg"], "queued 1 message again", "nothing to do here"),
-        (&["prune", "--older-than", "1h"], "deleted 0 messages", "nothing to do here"),
+        (
+            &["prune", "--older-than", "1h"],
+            "deleted 0 messages",
+            "nothing to do here",
+        ),
     ] {
         let printed = six_times(world, arguments);
         let count = |words| printed.iter().filter(|line| line.contains(words)).count();
