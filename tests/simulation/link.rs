@@ -330,35 +330,67 @@ impl Store for Link {
     }
 
     async fn pass(&self, wish: Wish, now: Timestamp) -> Result<Vec<Passage>> {
-        self.pass("pass", self.store.pass(wish, now)).await
+        let work = async {
+            let passages = self.store.pass(wish.clone(), now).await?;
+            let (time, skew) = (self.world.time_ms(), self.world.skew_max_ms);
+            self.world.ledger().shared.passed(&wish, &passages, time, skew);
+            Ok(passages)
+        };
+        self.through("pass", work).await
     }
 
     async fn standings(&self) -> Result<Vec<Known>> {
-        self.pass("standings", self.store.standings()).await
+        self.through("standings", self.store.standings()).await
     }
 
     async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
-        self.pass("tell", self.store.tell(news, now)).await
+        let work = async {
+            let known = self.store.tell(news, now).await?;
+            self.world.ledger().shared.told(&known);
+            Ok(known)
+        };
+        self.through("tell", work).await
     }
 
     async fn probe(&self, provider: &Name, patience: Duration, now: Timestamp) -> Result<Probe> {
-        self.pass("probe", self.store.probe(provider, patience, now))
-            .await
+        let work = async {
+            let probe = self.store.probe(provider, patience, now).await?;
+            let name = provider.as_str();
+            self.world.ledger().shared.probed(name, &probe, patience, now);
+            Ok(probe)
+        };
+        self.through("probe", work).await
     }
 
     async fn take_turn(&self, task: Task, holder: &str, now: Timestamp, hold: Duration) -> Result<Turn> {
-        self.pass("take_turn", self.store.take_turn(task, holder, now, hold))
-            .await
+        let work = async {
+            let turn = self.store.take_turn(task, holder, now, hold).await?;
+            let mut ledger = self.world.ledger();
+            ledger.shared.taken(task.word(), holder, &turn, now, hold);
+            Ok(turn)
+        };
+        self.through("take_turn", work).await
     }
 
     async fn renew_turn(&self, task: Task, holder: &str, ends_at: Timestamp) -> Result<bool> {
-        self.pass("renew_turn", self.store.renew_turn(task, holder, ends_at))
-            .await
+        let work = async {
+            let renewed = self.store.renew_turn(task, holder, ends_at).await?;
+            self.world
+                .ledger()
+                .shared
+                .renewed(task.word(), holder, ends_at, renewed);
+            Ok(renewed)
+        };
+        self.through("renew_turn", work).await
     }
 
     async fn end_turn(&self, task: Task, holder: &str, ends_at: Timestamp) -> Result<()> {
-        self.pass("end_turn", self.store.end_turn(task, holder, ends_at))
-            .await
+        let work = async {
+            self.store.end_turn(task, holder, ends_at).await?;
+            self.world.ledger().shared.ended(task.word(), holder, ends_at);
+            Ok(())
+        };
+        self.through("end_turn", work).await
     }
 
     async fn seal(&self) -> Result<[u8; 32]> {
