@@ -82,6 +82,8 @@ fn config() -> Config {
         provider.name = name.parse().unwrap();
         provider.concurrency = 3;
         provider.rate = Some(2.0);
+        provider.rest_after = 2;
+        provider.rest_for = Duration::from_secs(5);
         // In real time, which has no part in a storm.
         provider.timeout = Duration::from_secs(3_600);
     }

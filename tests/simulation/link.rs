@@ -332,8 +332,7 @@ impl Store for Link {
     async fn pass(&self, wish: Wish, now: Timestamp) -> Result<Vec<Passage>> {
         let work = async {
             let passages = self.store.pass(wish.clone(), now).await?;
-            let (time, skew) = (self.world.time_ms(), self.world.skew_max_ms);
-            self.world.ledger().shared.passed(&wish, &passages, time, skew);
+            self.world.ledger().shared.passed(&wish, &passages, now);
             Ok(passages)
         };
         self.through("pass", work).await

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use postrider::clock::Timestamp;
 use postrider::domain::fleet::Known;
 use postrider::domain::health::Told;
@@ -12,11 +13,14 @@ use postrider::domain::throttle::Wish;
 use postrider::domain::turn::Turn;
 use postrider::store::{Passage, Probe};
 
+/// A question so much older than the latest one makes the store forget what it has counted: that clock was wrong.
+const WRONG_CLOCK: Duration = Duration::from_secs(60);
+
 /// What was told so far.
 #[derive(Default)]
 pub struct Shared {
-    /// When parts were let go to a provider, in true milliseconds.
-    passed: BTreeMap<String, Vec<(i64, u32)>>,
+    /// When parts were let go to a provider, by the latest time that was heard of.
+    passed: BTreeMap<String, Vec<(Timestamp, u32)>>,
     /// Since when somebody probes a provider.
     probed: BTreeMap<String, Timestamp>,
     /// Who has the turn of a piece of work, until when, and whether it is done.
@@ -24,27 +28,28 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// No stretch of time saw more parts than the rate allows for it, whatever the hosts' clocks said: they are at most
-    /// `skew_ms` from the true time.
-    pub fn passed(&mut self, wish: &Wish, passages: &[Passage], now_ms: i64, skew_ms: i64) {
+    /// No stretch of the time that the store has heard of saw more parts than the rate allows for it, however far the
+    /// clocks of those who ask are apart and however late their questions come.
+    pub fn passed(&mut self, wish: &Wish, passages: &[Passage], now: Timestamp) {
         let passed = self.passed.entry(wish.provider.to_string()).or_default();
+        let latest = passed.last().map_or(now, |(latest, _)| *latest);
+        if latest - now > TimeDelta::from_std(WRONG_CLOCK).unwrap() {
+            passed.clear();
+        }
+        let counted = passed.last().map_or(now, |(latest, _)| now.max(*latest));
         let gone = wish
             .parts
             .iter()
             .zip(passages)
             .filter(|(_, passage)| passage.is_ok());
-        passed.extend(gone.map(|(parts, _)| (now_ms, *parts)));
-        let burst = wish.rate.max(1.0);
+        passed.push((counted, gone.map(|(parts, _)| parts).sum()));
         let mut parts = 0;
-        for (since_ms, some) in passed.iter().rev() {
+        for (since, some) in passed.iter().rev() {
             parts += some;
-            #[allow(clippy::cast_precision_loss)] // Some hours at most.
-            let seconds = (now_ms - since_ms + 2 * skew_ms) as f64 / 1_000.0;
-            // A bucket that was counted by a late clock fills once more.
-            let most = 2.0 * burst + wish.rate * seconds;
+            let most = wish.rate.max(1.0) + wish.rate * (counted - *since).as_seconds_f64();
             assert!(
-                f64::from(parts) <= most,
-                "{parts} parts went to {} in {seconds} s, {most} are allowed",
+                f64::from(parts) <= most + 0.01,
+                "{parts} parts went to {} since {since}, by {counted} only {most} may",
                 wish.provider
             );
         }
