@@ -26,6 +26,7 @@ use postrider::domain::attempt::{Answer, Outcome};
 use postrider::domain::id::MessageId;
 use postrider::domain::message::{Message, Nudge};
 use postrider::domain::receipt::{Receipt, Verdict};
+use postrider::domain::wish::Appetite;
 use postrider::flow::accept::{self, Request};
 use postrider::flow::{deliver, settle, sync_report};
 use postrider::gateway::{Edges, Gateway};
@@ -94,7 +95,7 @@ impl Queue for Leaky {
         let kept: Vec<Nudge> = nudges
             .iter()
             .filter(|_| self.dice.luck() > 0.25)
-            .copied()
+            .cloned()
             .collect();
         self.queue.push(&kept);
     }
@@ -105,11 +106,15 @@ impl Queue for Leaky {
 
     async fn pop(
         &self,
-        limit: usize,
+        appetite: &dyn Appetite,
         now: postrider::clock::Timestamp,
         _wait: Duration,
     ) -> Vec<postrider::domain::id::DeliveryId> {
-        self.queue.pop(limit, now, Duration::ZERO).await
+        self.queue.pop(appetite, now, Duration::ZERO).await
+    }
+
+    fn ring(&self) {
+        self.queue.ring();
     }
 
     async fn depth(&self) -> Option<u64> {
@@ -180,7 +185,7 @@ impl Storm {
 
     /// A worker takes some deliveries; one in eight dies after the call, one in eight before it.
     async fn work(&self) {
-        let ids = deliver::next(&self.gateway, 5, Duration::ZERO).await;
+        let ids = deliver::next(&self.gateway, &5, Duration::ZERO).await;
         for claimed in deliver::claim(&self.gateway, ids).await {
             match self.dice.luck() {
                 luck if luck < 0.125 => {}
@@ -271,7 +276,7 @@ async fn check_message(storm: &Storm, id: MessageId, seed: u64) {
             .filter(|attempt| attempt.outcome == word)
             .count()
     };
-    let carried = usize::try_from(storm.carried.lock().unwrap().get(&id).copied().unwrap_or(0)).unwrap();
+    let carried = usize::try_from(storm.carried.lock().unwrap().get(&id).cloned().unwrap_or(0)).unwrap();
     let (accepted, unknown) = (count("accepted"), count("unknown"));
     assert!(accepted <= 1, "seed {seed}: {id} was accepted {accepted} times");
     assert!(

@@ -13,5 +13,7 @@ pub mod recipient;
 pub mod report;
 pub mod retry;
 pub mod route;
+pub mod share;
 pub mod text;
 pub mod throttle;
+pub mod wish;

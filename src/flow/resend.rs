@@ -5,6 +5,7 @@
 use crate::clock::Timestamp;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::Nudge;
+use crate::domain::wish::Wish;
 use crate::error::Result;
 use crate::gateway::Gateway;
 use crate::store::{Backlog, Selection};
@@ -28,7 +29,7 @@ pub struct Resent {
 /// queue at most once, and only one worker wins it.
 pub async fn due(gateway: &Gateway) -> Result<Resent> {
     let now = gateway.clock.now();
-    let nudges = gateway.store.due(now, QUEUED_MAX).await?;
+    let nudges = gateway.store.due(now, &Wish::up_to(QUEUED_MAX)).await?;
     gateway.queue.push(&nudges);
     Ok(Resent {
         queued: nudges.len(),

@@ -49,6 +49,8 @@ pub struct Lane {
     health: Mutex<Health>,
     pace: Mutex<Pace>,
     in_flight: AtomicUsize,
+    /// Calls in flight at most as the worker's places are shared now.
+    ceiling: AtomicUsize,
     counters: [Counter; Outcome::WORDS.len()],
     durations: Histogram,
 }
@@ -98,6 +100,7 @@ impl Lane {
             health: Mutex::new(Health::new(config.rest_after, config.rest_for)),
             pace: Mutex::new(Pace::new(config.rate)),
             in_flight: AtomicUsize::new(0),
+            ceiling: AtomicUsize::new(usize::MAX),
             counters: Outcome::WORDS.map(|word| metrics.attempts(name, word)),
             durations: metrics.durations(name),
         }
@@ -108,6 +111,11 @@ impl Lane {
         self.in_flight.load(Ordering::Acquire)
     }
 
+    /// Keeps it from holding so many of the worker's places that others would have to wait for it.
+    pub fn set_ceiling(&self, calls: usize) {
+        self.ceiling.store(calls, Ordering::Release);
+    }
+
     /// Whether it may be worth asking at `now`; [`Lane::enter`] has the last word.
     pub fn is_fit(&self, now: Timestamp) -> bool {
         self.health().is_fit(now) && self.pace().paused_until(now).is_none()
@@ -115,7 +123,8 @@ impl Lane {
 
     /// Takes a place for a call with so many parts, or says why there is none.
     pub fn enter(&self, parts: u32, now: Timestamp) -> Result<Place<'_>, Busy> {
-        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= self.concurrency {
+        let most = self.concurrency.min(self.ceiling.load(Ordering::Acquire));
+        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= most {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
             return Err(self.busy(FULL_RETRY, "has all its calls in flight"));
         }

@@ -7,6 +7,7 @@ use crate::domain::delivery::{Failure, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Nudge, Priority, Recorded, RecordedAttempt, Round};
 use crate::domain::recipient::Standing;
+use crate::domain::wish::Wish;
 use crate::store::Store;
 
 type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
@@ -29,6 +30,7 @@ pub async fn the_urgent_and_the_longest_waiting_come_first(open: Open<'_>) {
     }
     let nudge = |index: usize, due, priority| Nudge {
         id: ids[index],
+        channel: name("sms"),
         due_at: at(due),
         priority,
     };
@@ -38,10 +40,10 @@ pub async fn the_urgent_and_the_longest_waiting_come_first(open: Open<'_>) {
         nudge(1, 20, Priority::Normal),
         nudge(0, 50, Priority::Normal),
     ];
-    assert_eq!(store.due(at(50), 9).await.unwrap(), expected);
-    assert_eq!(store.due(at(50), 3).await.unwrap(), expected[..3]);
-    assert_eq!(store.due(at(50), 1).await.unwrap(), expected[..1]);
-    assert!(store.due(at(19), 9).await.unwrap().is_empty());
+    assert_eq!(store.due(at(50), &Wish::up_to(9)).await.unwrap(), expected);
+    assert_eq!(store.due(at(50), &Wish::up_to(3)).await.unwrap(), expected[..3]);
+    assert_eq!(store.due(at(50), &Wish::up_to(1)).await.unwrap(), expected[..1]);
+    assert!(store.due(at(19), &Wish::up_to(9)).await.unwrap().is_empty());
 }
 
 pub async fn a_claim_brings_all_that_is_needed_to_send(open: Open<'_>) {
@@ -86,9 +88,12 @@ pub async fn a_lease_that_ends_makes_the_delivery_due_again(open: Open<'_>) {
     let store = open();
     let delivery = accepted(&*store, text(1)).await;
     claimed(&*store, delivery, at(1)).await;
-    assert!(store.due(at(60), 9).await.unwrap().is_empty());
+    assert!(store.due(at(60), &Wish::up_to(9)).await.unwrap().is_empty());
     assert!(is_refused(&*store, delivery, at(60)).await);
-    assert_eq!(store.due(at(61), 9).await.unwrap()[0].due_at, at(61));
+    assert_eq!(
+        store.due(at(61), &Wish::up_to(9)).await.unwrap()[0].due_at,
+        at(61)
+    );
     assert_eq!(claimed(&*store, delivery, at(61)).await.round, 2);
 }
 

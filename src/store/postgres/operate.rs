@@ -67,14 +67,18 @@ pub async fn revive(
         desk.rows(REVIVE_FAILED, bind![numbers, due_at, reason, expires_at])
             .await?,
     );
-    let changed = found
-        .iter()
-        .map(|row| Ok((rows::delivery_id(row, 0)?, rows::priority(row, 1)?)));
+    let changed = found.iter().map(|row| {
+        Ok((
+            rows::delivery_id(row, 0)?,
+            (rows::priority(row, 1)?, rows::name(row, 2)?),
+        ))
+    });
     let mut changed = changed.collect::<Result<HashMap<_, _>, Trouble>>()?;
     let nudge = |id: &DeliveryId| {
-        let priority = changed.remove(id)?;
+        let (priority, channel) = changed.remove(id)?;
         Some(Nudge {
             id: *id,
+            channel,
             due_at: now,
             priority,
         })

@@ -41,6 +41,7 @@ use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
+use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
 
 static SEAL: &str = include_str!("../../../sql/sqlite/seal.sql");
@@ -107,10 +108,11 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Nudge>> {
+    async fn due(&self, now: Timestamp, wish: &Wish) -> Result<Vec<Nudge>> {
         let act = "cannot look for what is due";
+        let wish = wish.clone();
         self.readers
-            .read(act, move |connection| rounds::due(connection, now, limit))
+            .read(act, move |connection| rounds::due(connection, now, &wish))
             .await
     }
 

@@ -69,23 +69,23 @@ pub fn revive(
     };
     let reason = Facts::of(&revived).reason;
     let (due_at, expires_at) = (now.timestamp_millis(), expires_at.timestamp_millis());
+    let called = |row: &rusqlite::Row<'_>| Ok((rows::priority(row, 0)?, rows::name(row, 1)?));
     let mut nudges = Vec::new();
     for id in ids {
         let folded = desk.folded()?;
         let mut changed = desk
             .statement(REVIVE_FAILED)?
-            .query_row(params![id.0, due_at, reason, expires_at, folded], |row| {
-                rows::priority(row, 0)
-            })
+            .query_row(params![id.0, due_at, reason, expires_at, folded], called)
             .optional()?;
         if changed.is_none() {
             changed = desk
                 .statement(REVIVE_WAITING)?
-                .query_row([id.0, due_at], |row| rows::priority(row, 0))
+                .query_row([id.0, due_at], called)
                 .optional()?;
         }
-        nudges.extend(changed.map(|priority| Nudge {
+        nudges.extend(changed.map(|(priority, channel)| Nudge {
             id: *id,
+            channel,
             due_at: now,
             priority,
         }));

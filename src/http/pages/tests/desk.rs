@@ -16,6 +16,7 @@ use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
+use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
 use crate::store::{
     Backlog, Cancelled, Heard, Page, Progress, ProviderPlace, Query, Selection, Settled, Snapshot, Store,
@@ -83,7 +84,7 @@ impl Store for Desk {
     async fn accept(&self, _: Vec<NewMessage>) -> Result<Vec<Acceptance>> {
         unasked()
     }
-    async fn due(&self, _: Timestamp, _: usize) -> Result<Vec<Nudge>> {
+    async fn due(&self, _: Timestamp, _: &Wish) -> Result<Vec<Nudge>> {
         unasked()
     }
     async fn claim(&self, _: Vec<DeliveryId>, _: Timestamp, _: Duration) -> Result<Vec<Claimed>> {
