@@ -46,6 +46,48 @@ pub async fn the_urgent_and_the_longest_waiting_come_first(open: Open<'_>) {
     assert!(store.due(at(19), &Wish::up_to(9)).await.unwrap().is_empty());
 }
 
+/// Three that are due on each of three channels, one of them urgent.
+async fn on_three_channels(store: &dyn Store) {
+    for which in 0..9 {
+        let mut new = text(which);
+        let channel = ["email", "gone", "sms"][usize::try_from(which % 3).unwrap()];
+        new.deliveries = vec![leg(channel, "+981")];
+        new.deliveries[0].due_at = at(i64::try_from(which).unwrap());
+        if which == 8 {
+            new.deliveries[0].priority = Priority::High;
+        }
+        accepted(store, new).await;
+    }
+}
+
+async fn due_channels(store: &dyn Store, wish: &Wish) -> Vec<String> {
+    let due = store.due(at(50), wish).await.unwrap();
+    due.iter().map(|nudge| nudge.channel.to_string()).collect()
+}
+
+pub async fn what_is_due_comes_from_the_channels_in_turn(open: Open<'_>) {
+    let store = open();
+    on_three_channels(&*store).await;
+    assert_eq!(
+        due_channels(&*store, &Wish::up_to(5)).await,
+        ["sms", "email", "gone", "sms", "email"]
+    );
+}
+
+pub async fn a_channel_without_room_is_not_brought(open: Open<'_>) {
+    let store = open();
+    on_three_channels(&*store).await;
+    let wish = Wish::up_to(9).with(name("sms"), 0).with(name("email"), 1);
+    assert_eq!(
+        due_channels(&*store, &wish).await,
+        ["email", "gone", "gone", "gone"],
+        "one that nobody configured is found"
+    );
+    let wish = Wish::up_to(9).with(name("sms"), 2);
+    let sms = due_channels(&*store, &wish).await;
+    assert_eq!(sms.iter().filter(|channel| *channel == "sms").count(), 2);
+}
+
 pub async fn a_claim_brings_all_that_is_needed_to_send(open: Open<'_>) {
     let store = open();
     let mut new = text(1);

@@ -1,5 +1,7 @@
 //! The contract, and what is PostgreSQL's alone: several hosts at once, a server that goes away.
 
+mod due;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +31,8 @@ async fn ten_hosts_may_start_at_once() {
     });
     let starts = starts.collect::<Vec<_>>();
     let applied = starts.into_iter().flat_map(|start| start.join().unwrap());
-    assert_eq!(applied.collect::<Vec<_>>(), ["0001_begin"]);
+    let expected = ["0001_begin", "0003_due_by_channel"];
+    assert_eq!(applied.collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]

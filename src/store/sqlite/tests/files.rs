@@ -25,7 +25,7 @@ fn stores_that_start_at_once_migrate_once() {
         .into_iter()
         .flat_map(|start| start.join().unwrap())
         .collect();
-    assert_eq!(applied, ["0001_begin"]);
+    assert_eq!(applied, ["0001_begin", "0003_due_by_channel"]);
 }
 
 #[test]
