@@ -48,9 +48,10 @@ pub trait Queue: Send + Sync {
 /// no error: it is logged, and used as soon as it is there.
 pub async fn open(url: &str, window: usize) -> Result<Arc<dyn Queue>> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-    match scheme {
+    let server = scheme.split(['+', '-']).next().unwrap_or_default();
+    match server {
         "memory" => Ok(Arc::new(memory::Memory::new(window))),
-        "redis" | "rediss" | "valkey" | "unix" | "redis+unix" => {
+        "redis" | "rediss" | "valkey" | "valkeys" | "unix" => {
             Ok(Arc::new(redis::Redis::open(url, window).await?))
         }
         _ => Err(Error::usage(

@@ -4,7 +4,9 @@
 //! is one round trip. Redis killed, emptied, stopped or slow costs time only: an answer that gets lost on
 //! its way takes its ids along, and the store finds them again. Needs Redis 6.2 or later.
 
+mod address;
 mod link;
+mod seek;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,24 +14,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::{Client, ProtocolVersion, Script};
+use redis::Script;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use self::address::Address;
 use self::link::{COMMAND_LIMIT, Link};
 use super::Queue;
 use crate::clock::Timestamp;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Nudge, Priority};
 use crate::domain::wish::{Appetite, Wish};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How many nudges travel in one round trip.
 const BATCH: usize = 1_000;
-
-/// What stands before every name in Redis unless `?prefix=` says otherwise.
-const PREFIX: &str = "postrider:";
 
 /// A buffer, a task that empties it into Redis, and a link that mends itself.
 pub(super) struct Redis {
@@ -74,14 +74,15 @@ struct Buffer {
 impl Redis {
     /// Starts the queue's tasks and waits for the first attempt to connect, however it ends.
     pub async fn open(url: &str, window: usize) -> Result<Self> {
-        let (client, prefix) = read(url)?;
+        let address = Address::read(url)?;
+        let prefix = address.prefix.clone();
         let names = Names {
             channels: format!("{prefix}channels"),
             bell: format!("{prefix}bell"),
             rows: prefix,
         };
         let shared = Arc::new(Shared {
-            link: Arc::new(Link::new(client, names.bell.clone())),
+            link: Arc::new(Link::new(address, names.channels.clone(), names.bell.clone())),
             names,
             scripts: Scripts {
                 push: Script::new(include_str!("push.lua")),
@@ -251,30 +252,6 @@ impl Queue for Redis {
         let ask = |mut connection| async move { call.invoke_async::<u64>(&mut connection).await };
         self.shared.link.ask(ask).await
     }
-}
-
-/// The client and the prefix an URL names. The URL itself, which may carry a password, is never repeated.
-fn read(url: &str) -> Result<(Client, String)> {
-    let remedy = |what: String| {
-        Error::usage(format!(
-            "the queue url cannot be used: {what}; it reads redis://[[USER]:PASSWORD@]HOST[:PORT][/DB][?prefix=NAME:]"
-        ))
-    };
-    let parsed = redis::parse_redis_url(url).ok_or_else(|| remedy("it is not an url".into()))?;
-    let prefix = parsed
-        .query_pairs()
-        .find(|(name, _)| name == "prefix")
-        .map_or_else(|| PREFIX.to_owned(), |(_, value)| value.into_owned());
-    let client = Client::open(parsed).map_err(|refusal| remedy(refusal.to_string()))?;
-    // The third version of the protocol carries the bell over the same connection as everything else.
-    let connection = client.get_connection_info().clone();
-    let settings = connection
-        .redis_settings()
-        .clone()
-        .set_protocol(ProtocolVersion::RESP3);
-    let client = Client::open(connection.set_redis_settings(settings))
-        .map_err(|refusal| remedy(refusal.to_string()))?;
-    Ok((client, prefix))
 }
 
 #[cfg(test)]
