@@ -163,7 +163,7 @@ impl Query {
     }
 
     fn sentinels(&self) -> RedisConnectionInfo {
-        let mut sign_in = RedisConnectionInfo::default();
+        let mut sign_in = RedisConnectionInfo::default().set_skip_set_lib_name();
         if let Some(user) = self.0.get("sentinel_user") {
             sign_in = sign_in.set_username(user);
         }
@@ -183,14 +183,18 @@ impl Query {
             })
             .transpose()
         };
-        let (root_cert, certificate, key) = (file("ca")?, file("cert")?, file("key")?);
         if !matches!(host.addr(), ConnectionAddr::TcpTls { .. }) {
-            return match (root_cert, certificate, key) {
-                (None, None, None) => Ok(host),
-                _ => Err(refused("certificates are for rediss://, with two s")),
+            let named = ["ca", "cert", "key"]
+                .iter()
+                .any(|name| self.0.contains_key(*name));
+            return if named {
+                Err(refused("certificates are for rediss://, with two s"))
+            } else {
+                Ok(host)
             };
         }
-        let client_tls = match (certificate, key) {
+        let root_cert = file("ca")?;
+        let client_tls = match (file("cert")?, file("key")?) {
             (Some(client_cert), Some(client_key)) => Some(ClientTlsConfig {
                 client_cert,
                 client_key,
@@ -219,7 +223,9 @@ fn connection(url: &str) -> Result<ConnectionInfo> {
     let settings = connection
         .redis_settings()
         .clone()
-        .set_protocol(ProtocolVersion::RESP3);
+        .set_protocol(ProtocolVersion::RESP3)
+        // One right less that a user has to have.
+        .set_skip_set_lib_name();
     Ok(connection.set_redis_settings(settings))
 }
 
@@ -247,7 +253,7 @@ mod tests {
         for (url, place) in [
             ("redis://h", "h:6379"),
             ("redis://h:1/3", "h:1"),
-            ("valkey://[::1]:1", "[::1]:1"),
+            ("valkey://[::1]:1", "::1:1"),
             ("rediss://anna:pw@h:1/3?prefix=p:", "h:1"),
             ("valkeys://h", "h:6379"),
             ("unix:/run/redis.sock?db=1", "/run/redis.sock"),
@@ -281,7 +287,7 @@ mod tests {
     #[test]
     fn sentinels_have_their_own_port_and_sign_in() {
         let address = read("redis+sentinel://:pw@a,b:2,[::1]/main/3?sentinel_password=other");
-        assert_eq!(address.place(), "a:26379, b:2, [::1]:26379");
+        assert_eq!(address.place(), "a:26379, b:2, ::1:26379");
         assert_eq!(address.hosts[0].redis_settings().db(), 3);
         let Formation::Sentinels { master, sign_in } = address.formation else {
             panic!("sentinels");

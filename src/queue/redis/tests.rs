@@ -158,7 +158,7 @@ async fn database_password_and_prefix_come_from_the_url() {
 }
 
 /// What a user needs at least; README says so.
-const RIGHTS: &str = "~postrider:* resetchannels &postrider:bell -@all +hello +ping +client|setinfo +subscribe +publish \
+const RIGHTS: &str = "~postrider:* resetchannels &postrider:bell -@all +hello +ping +subscribe +publish \
                       +evalsha +script|load +smembers +sadd +srem +scard +exists +zadd +zrem +zscore +zcard +zcount \
                       +zrange +zpopmin +zpopmax";
 
