@@ -72,3 +72,6 @@ pub async fn listen(gateway: Arc<Gateway>, lane: Arc<Lane>, mut stop: Stop) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
