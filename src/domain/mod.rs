@@ -16,4 +16,5 @@ pub mod route;
 pub mod share;
 pub mod text;
 pub mod throttle;
+pub mod user_throttle;
 pub mod wish;

@@ -241,7 +241,8 @@ mod tests {
                 Priority::Normal
             };
             let (id, due) = (step * 31 % 83, after(step * 17 % 101));
-            lanes.push(&nudge_on(["a", "b", "c"][(id % 3) as usize], id, due, priority));
+            let channel = if id % 3 == 0 { "a" } else { "b" };
+            lanes.push(&nudge_on(channel, id, due, priority));
             if step % 13 == 0 {
                 lanes.take(&Wish::up_to(5), after(step % 90).timestamp_millis());
             }

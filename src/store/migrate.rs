@@ -28,6 +28,11 @@ const SQLITE: &[Migration] = &[
         name: "0003_due_by_channel",
         sql: include_str!("../../sql/sqlite/migrations/0003_due_by_channel.sql"),
     },
+    Migration {
+        number: 4,
+        name: "0004_user_throttles",
+        sql: include_str!("../../sql/sqlite/migrations/0004_user_throttles.sql"),
+    },
 ];
 
 const TABLE: &str = include_str!("../../sql/sqlite/migrate_table.sql");

@@ -12,6 +12,7 @@ async fn locked() -> World {
         name: name.to_owned(),
         sha256: Sha256::digest(secret).into(),
         scopes: vec![scope],
+        user_per_hour: None,
     };
     World::with(|config| {
         config.keys = vec![

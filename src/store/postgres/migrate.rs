@@ -27,6 +27,11 @@ const STEPS: &[Migration] = &[
         name: "0003_due_by_channel",
         sql: include_str!("../../../sql/postgres/migrations/0003_due_by_channel.sql"),
     },
+    Migration {
+        number: 4,
+        name: "0004_user_throttles",
+        sql: include_str!("../../../sql/postgres/migrations/0004_user_throttles.sql"),
+    },
 ];
 
 static LOCK: &str = include_str!("../../../sql/postgres/migrate_lock.sql");
