@@ -34,7 +34,7 @@ async fn pages(desk: &Desk, sql: &str, binds: &[Bound<'_>]) -> i64 {
 
 #[tokio::test]
 async fn a_channel_that_is_left_alone_is_not_walked_past() {
-    let store = PostgresStore::open(&database(), PATIENCE).unwrap();
+    let store = open(&database()).unwrap();
     store.ping().await.unwrap();
     let desk = store.link.write().await.unwrap();
     let made = desk.script(FLOOD).await;
