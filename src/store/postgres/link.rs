@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{Object, Pool};
+use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -21,6 +22,9 @@ static BEGIN_READ: &str = include_str!("../../../sql/postgres/begin_read.sql");
 
 /// How long a connection may take to become free.
 const WAIT_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the beginning of a transaction may take: it waits for nobody but a pooler.
+const BEGIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Values with their types, for one statement: `bind![id, name]`.
 macro_rules! bind {
@@ -97,6 +101,12 @@ impl Link {
         self.pool.manager().hosts() > 1
     }
 
+    /// Throws the connections away that lie idle: where one hangs, the others lead to the same server, and to wait
+    /// for each would take too long.
+    pub fn forget_idle(&self) {
+        self.pool.retain(|_, _| false);
+    }
+
     /// Begins a transaction that may write, and whose commit is on disk when it is answered.
     pub async fn write(&self) -> Result<Desk, Trouble> {
         let (desk, _) = self.begin(None, BEGIN_WRITE).await?;
@@ -123,8 +133,10 @@ impl Link {
             let client = self.pool.get().await?;
             let is_new = Object::metrics(&client).recycle_count == 0;
             let desk = Desk { client: Some(client) };
-            match desk.begin(question, words).await {
+            let begun = timeout(BEGIN_LIMIT, desk.begin(question, words)).await;
+            match begun.unwrap_or(Err(Trouble::Silent)) {
                 Ok(row) => return Ok((desk, row)),
+                Err(Trouble::Silent) if !is_new => self.forget_idle(),
                 Err(trouble) if !is_new && trouble.is_of_the_connection() => {}
                 Err(trouble) => return Err(trouble),
             }

@@ -53,6 +53,8 @@ use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
 use crate::error::{Error, Kind, Result};
 
+pub use self::replica::check as check_replica;
+
 /// A store on a server.
 pub struct PostgresStore {
     link: Link,
