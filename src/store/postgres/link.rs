@@ -20,11 +20,11 @@ use crate::error::{Error, Kind, Result};
 static BEGIN_WRITE: &str = include_str!("../../../sql/postgres/begin_write.sql");
 static BEGIN_READ: &str = include_str!("../../../sql/postgres/begin_read.sql");
 
+/// How long the server may take to begin a transaction before it counts as gone.
+const BEGIN_LIMIT: Duration = Duration::from_secs(4);
+
 /// How long a connection may take to become free.
 const WAIT_LIMIT: Duration = Duration::from_secs(10);
-
-/// How long the beginning of a transaction may take: it waits for nobody but a pooler.
-const BEGIN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Values with their types, for one statement: `bind![id, name]`.
 macro_rules! bind {
@@ -101,12 +101,6 @@ impl Link {
         self.pool.manager().hosts() > 1
     }
 
-    /// Throws the connections away that lie idle: where one hangs, the others lead to the same server, and to wait
-    /// for each would take too long.
-    pub fn forget_idle(&self) {
-        self.pool.retain(|_, _| false);
-    }
-
     /// Begins a transaction that may write, and whose commit is on disk when it is answered.
     pub async fn write(&self) -> Result<Desk, Trouble> {
         let (desk, _) = self.begin(None, BEGIN_WRITE).await?;
@@ -127,20 +121,28 @@ impl Link {
     }
 
     /// Connections that broke unnoticed, as all of them do when the server starts again, and those to a server that
-    /// is not the one to write to any more, are thrown away; only a new one can fail.
+    /// is not the one to write to any more, are thrown away; only a new one can fail. A server that says nothing
+    /// takes all its connections with it, so that they are not tried one by one.
     async fn begin(&self, question: Option<&str>, words: &str) -> Result<(Desk, Option<Row>), Trouble> {
         loop {
             let client = self.pool.get().await?;
             let is_new = Object::metrics(&client).recycle_count == 0;
             let desk = Desk { client: Some(client) };
-            let begun = timeout(BEGIN_LIMIT, desk.begin(question, words)).await;
-            match begun.unwrap_or(Err(Trouble::Silent)) {
-                Ok(row) => return Ok((desk, row)),
-                Err(Trouble::Silent) if !is_new => self.forget_idle(),
-                Err(trouble) if !is_new && trouble.is_of_the_connection() => {}
-                Err(trouble) => return Err(trouble),
+            match timeout(BEGIN_LIMIT, desk.begin(question, words)).await {
+                Ok(Ok(row)) => return Ok((desk, row)),
+                Ok(Err(trouble)) if !is_new && trouble.is_of_the_connection() => {}
+                Ok(Err(trouble)) => return Err(trouble),
+                Err(_) => self.forget_idle(),
+            }
+            if is_new {
+                return Err(Trouble::Silent);
             }
         }
+    }
+
+    /// Throws away the connections that nobody uses: the server does not answer on others.
+    pub fn forget_idle(&self) {
+        drop(self.pool.retain(|_, _| false));
     }
 }
 
