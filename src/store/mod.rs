@@ -84,6 +84,11 @@ pub fn open_at(place: &Place<'_>) -> Result<Arc<dyn Store>> {
     Ok(Arc::new(store))
 }
 
+/// Whether a replica's URL names one that answers. Nothing depends on it: without it the store itself is asked.
+pub async fn check_replica(url: &str) -> Result<()> {
+    postgres::check_replica(url).await
+}
+
 /// Brings the schema of the store a URL names up to date; returns the names of what was applied.
 pub fn migrate(url: &str, lock_wait: Duration) -> Result<Vec<String>> {
     if is_postgres(url) {

@@ -59,6 +59,8 @@ use crate::domain::turn::{Task, Turn};
 use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
 
+pub use self::replica::check as check_replica;
+
 /// A store on a server.
 pub struct PostgresStore {
     link: Link,
