@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use postrider::clock::Timestamp;
 use postrider::domain::fleet::Known;
 use postrider::domain::health::Told;
-use postrider::domain::throttle::Wish;
+use postrider::domain::throttle::PaceWish;
 use postrider::domain::turn::Turn;
 use postrider::store::{Passage, Probe};
 
@@ -30,7 +30,7 @@ pub struct Shared {
 impl Shared {
     /// No stretch of the time that the store has heard of saw more parts than the rate allows for it, however far the
     /// clocks of those who ask are apart and however late their questions come.
-    pub fn passed(&mut self, wish: &Wish, passages: &[Passage], now: Timestamp) {
+    pub fn passed(&mut self, wish: &PaceWish, passages: &[Passage], now: Timestamp) {
         let passed = self.passed.entry(wish.provider.to_string()).or_default();
         let latest = passed.last().map_or(now, |(latest, _)| *latest);
         if latest - now > TimeDelta::from_std(WRONG_CLOCK).unwrap() {
