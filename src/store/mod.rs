@@ -6,7 +6,9 @@
 mod commits;
 mod migrate;
 mod postgres;
+mod rollups;
 mod sqlite;
+mod tally;
 
 #[cfg(test)]
 mod contract;

@@ -11,6 +11,7 @@ use super::rows::{self, Facts, kept};
 use crate::domain::delivery::{Failure, State};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, NewMessage};
+use crate::store::tally::HOUR_MS;
 
 static KEY: &str = include_str!("../../../sql/postgres/accept_key.sql");
 static KEY_INSERT: &str = include_str!("../../../sql/postgres/accept_key_insert.sql");
@@ -20,9 +21,6 @@ static NUMBER: &str = include_str!("../../../sql/postgres/accept_number.sql");
 static HOUR: &str = include_str!("../../../sql/postgres/accept_hour.sql");
 static MESSAGE: &str = include_str!("../../../sql/postgres/accept_message.sql");
 static DELIVERY: &str = include_str!("../../../sql/postgres/accept_delivery.sql");
-
-/// Milliseconds in an hour.
-pub const HOUR_MS: i64 = 3_600_000;
 
 /// The lock that says whether numbers are under way: shared by accepts, taken alone by the report.
 pub const NUMBERS_LOCK: i64 = 0x506F_7374_0002;

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 
 use tokio_postgres::Row;
 
-use super::accept::HOUR_MS;
 use super::fault::Trouble;
 use super::link::{Desk, bind};
 use super::rows::{self, kept};
@@ -14,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::domain::delivery::Standing;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Delivery, Message, RecordedAttempt};
+use crate::store::tally::HOUR_MS;
 use crate::store::{Backlog, Page, Pick, Query, Selection};
 
 static NUMBER: &str = include_str!("../../../sql/postgres/number.sql");

@@ -3,14 +3,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::accept::HOUR_MS;
 use super::fault::Trouble;
 use super::link::{Desk, bind};
 use super::look;
 use super::report;
 use super::rows;
-use super::tally::{Attempts, Line, Sums};
+use super::tally::{self, Calls};
 use crate::clock::Timestamp;
+use crate::domain::delivery::Standing;
+use crate::store::tally::{HOUR_MS, Sums};
 
 static MESSAGES: &str = include_str!("../../../sql/postgres/prune_messages.sql");
 static LINES: &str = include_str!("../../../sql/postgres/prune_lines.sql");
@@ -34,26 +35,28 @@ pub async fn prune(desk: &Desk, before: Timestamp, now: Timestamp, limit: usize)
     let folded = report::folded(desk).await?;
     let mut numbers = ended(desk, before, limit).await?;
     let lines = desk.rows(LINES, bind![numbers]).await?;
-    let lines = lines.iter().map(|row| Line::read(row, folded));
+    let lines = lines.iter().map(|row| tally::line(row, folded));
     let mut lines = lines.collect::<Result<Vec<_>, _>>()?;
     // Somebody may have sent it again between the two looks.
-    let revived = lines.iter().filter(|line| line.waits());
+    let revived = lines
+        .iter()
+        .filter(|line| line.share.now.state == Standing::Waiting);
     let revived = revived
         .map(|line| line.id.message_number())
         .collect::<HashSet<_>>();
     numbers.retain(|number| !revived.contains(number));
     lines.retain(|line| !revived.contains(&line.id.message_number()));
-    let attempts = Attempts::of(desk, &lines).await?;
+    let calls = Calls::of(desk, &lines).await?;
     let (mut live, mut kept) = (Sums::default(), Sums::default());
     let mut addresses = BTreeMap::<&str, Share>::new();
     for line in &lines {
-        line.move_over(&attempts, &mut live, &mut kept);
+        line.move_over(calls.of_delivery(line.id), &mut live, &mut kept);
         let share = addresses.entry(&line.address).or_default();
         share.all += 1;
         share.not_counted += i64::from(!line.is_counted());
     }
-    live.write(desk, "live").await?;
-    kept.write(desk, "kept").await?;
+    tally::write(&live, desk, "live").await?;
+    tally::write(&kept, desk, "kept").await?;
     let names = addresses.keys().copied().collect::<Vec<_>>();
     let all = addresses.values().map(|share| share.all).collect::<Vec<_>>();
     let not_counted = addresses.values().map(|share| share.not_counted);
