@@ -34,7 +34,8 @@ impl From<PoolError> for Trouble {
 }
 
 impl Trouble {
-    fn code(&self) -> Option<&SqlState> {
+    /// The server's code for it.
+    pub fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Server(error) => error.code(),
             Self::Pool(_) | Self::Row(_) => None,

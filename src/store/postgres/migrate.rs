@@ -16,11 +16,18 @@ struct Migration {
 }
 
 /// All steps, in order.
-const STEPS: &[Migration] = &[Migration {
-    number: 1,
-    name: "0001_begin",
-    sql: include_str!("../../../sql/postgres/migrations/0001_begin.sql"),
-}];
+const STEPS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "0001_begin",
+        sql: include_str!("../../../sql/postgres/migrations/0001_begin.sql"),
+    },
+    Migration {
+        number: 5,
+        name: "0005_months",
+        sql: include_str!("../../../sql/postgres/migrations/0005_months.sql"),
+    },
+];
 
 static LOCK: &str = include_str!("../../../sql/postgres/migrate_lock.sql");
 static TABLE: &str = include_str!("../../../sql/postgres/migrate_table.sql");

@@ -9,10 +9,12 @@ mod gather;
 mod link;
 mod look;
 mod migrate;
+mod months;
 mod operate;
 mod prune;
 mod receipts;
 mod report;
+mod retire;
 mod rounds;
 mod rows;
 mod tally;
@@ -224,7 +226,17 @@ impl Store for PostgresStore {
 
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
         let act = "cannot delete old messages";
-        transact!(self.write, act, |desk| prune::prune(&desk, before, now, limit))
+        let mut deleted = transact!(self.write, act, |desk| retire::settle(&desk))?;
+        transact!(self.write, act, |desk| months::make(&desk))?;
+        transact!(self.write, act, |desk| months::begin(&desk, now))?;
+        deleted += transact!(self.write, act, |desk| prune::prune(&desk, before, now, limit))?;
+        if deleted > 0 {
+            return Ok(deleted);
+        }
+        while transact!(self.write, act, |desk| retire::retire(&desk, before))? {
+            deleted += transact!(self.write, act, |desk| retire::settle(&desk))?;
+        }
+        Ok(deleted)
     }
 
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::fault::Trouble;
 use super::link::{Desk, bind};
 use super::look;
+use super::months;
 use super::report;
 use super::rows;
 use super::tally::{self, Calls};
@@ -74,14 +75,26 @@ pub async fn prune(desk: &Desk, before: Timestamp, now: Timestamp, limit: usize)
     Ok(numbers.len())
 }
 
-/// Messages that were accepted before then and of which nothing waits any more, oldest first.
+/// Messages that were accepted before then and of which nothing waits any more, oldest first and out of one month.
+/// Months that can go as a whole are left out.
 async fn ended(desk: &Desk, before: Timestamp, limit: usize) -> Result<Vec<i64>, Trouble> {
+    let whole = months::spent(desk, before).await?;
     let before = before.timestamp_millis();
     // Numbers and times of hosts may differ a little in their order: what is late goes with the next hour.
     let later = look::first_of_hour(desk, before.div_euclid(HOUR_MS) + 2).await?;
     let bound = later.unwrap_or(i64::MAX);
-    let found = desk
-        .rows(MESSAGES, bind![bound, before, rows::limit(limit)])
-        .await?;
-    found.iter().map(|row| rows::get(row, 0)).collect()
+    for month in months::all(desk).await? {
+        let goes_whole = whole.iter().any(|one| one.place == month.place);
+        if month.retired || goes_whole || month.first() >= bound {
+            continue;
+        }
+        let last = bound.min(month.next());
+        let found = desk
+            .rows(MESSAGES, bind![month.first(), last, before, rows::limit(limit)])
+            .await?;
+        if !found.is_empty() {
+            return found.iter().map(|row| rows::get(row, 0)).collect();
+        }
+    }
+    Ok(Vec::new())
 }

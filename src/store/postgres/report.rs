@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::accept::NUMBERS_LOCK;
 use super::fault::Trouble;
 use super::link::{Desk, Link, bind};
+use super::retire;
 use super::rows;
 use super::tally::{self, Calls};
 use crate::clock::Timestamp;
@@ -88,7 +89,9 @@ pub async fn fold(desk: &Desk, horizon: i64, limit: usize) -> Result<usize, Trou
 
 /// See [`crate::store::Store::unfold`].
 pub async fn unfold(desk: &Desk) -> Result<(), Trouble> {
+    // A month on its way out is counted by what the roll-ups say now.
     folded(desk).await?;
+    retire::settle(desk).await?;
     desk.run(UNFOLD_TALLIES, &[]).await?;
     desk.run(UNFOLD_ADDRESSES, &[]).await?;
     desk.run(MARK_SET, bind![0_i64]).await?;

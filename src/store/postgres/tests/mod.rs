@@ -1,5 +1,7 @@
 //! The contract, and what is PostgreSQL's alone: several hosts at once, a server that goes away.
 
+mod months;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +31,7 @@ async fn ten_hosts_may_start_at_once() {
     });
     let starts = starts.collect::<Vec<_>>();
     let applied = starts.into_iter().flat_map(|start| start.join().unwrap());
-    assert_eq!(applied.collect::<Vec<_>>(), ["0001_begin"]);
+    assert_eq!(applied.collect::<Vec<_>>(), ["0001_begin", "0005_months"]);
 }
 
 #[tokio::test]
