@@ -34,8 +34,24 @@ struct Share {
 /// See [`crate::store::Store::prune`].
 pub async fn prune(desk: &Desk, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize, Trouble> {
     let folded = report::folded(desk).await?;
-    let mut numbers = ended(desk, before, limit).await?;
-    let lines = desk.rows(LINES, bind![numbers]).await?;
+    let numbers = ended(desk, before, limit).await?;
+    let deleted = if numbers.is_empty() {
+        0
+    } else {
+        delete(desk, folded, numbers).await?
+    };
+    let rows_max = rows::limit(limit);
+    desk.run(KEYS, bind![now.timestamp_millis(), rows_max]).await?;
+    desk.run(RECEIPTS, bind![before.timestamp_millis(), rows_max])
+        .await?;
+    Ok(deleted)
+}
+
+/// Deletes these messages, which are in order, but for those of which something waits again; how many.
+async fn delete(desk: &Desk, folded: i64, mut numbers: Vec<i64>) -> Result<usize, Trouble> {
+    let first = numbers.first().map_or(0, |number| rows::range(*number).0);
+    let last = numbers.last().map_or(0, |number| rows::range(*number).1);
+    let lines = desk.rows(LINES, bind![numbers, first, last]).await?;
     let lines = lines.iter().map(|row| tally::line(row, folded));
     let mut lines = lines.collect::<Result<Vec<_>, _>>()?;
     // Somebody may have sent it again between the two looks.
@@ -68,10 +84,6 @@ pub async fn prune(desk: &Desk, before: Timestamp, now: Timestamp, limit: usize)
     desk.run(ATTEMPTS_DELETE, bind![ids]).await?;
     desk.run(DELIVERIES_DELETE, bind![ids]).await?;
     desk.run(MESSAGE_DELETE, bind![numbers]).await?;
-    let rows_max = rows::limit(limit);
-    desk.run(KEYS, bind![now.timestamp_millis(), rows_max]).await?;
-    desk.run(RECEIPTS, bind![before.timestamp_millis(), rows_max])
-        .await?;
     Ok(numbers.len())
 }
 

@@ -1,6 +1,7 @@
 //! The contract, and what is PostgreSQL's alone: several hosts at once, a server that goes away.
 
 mod months;
+mod plans;
 
 use std::sync::Arc;
 use std::time::Duration;

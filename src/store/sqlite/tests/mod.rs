@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 mod files;
+mod plans;
 mod trouble;
 
 use super::SqliteStore;
