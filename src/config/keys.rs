@@ -70,6 +70,9 @@ impl Row {
 /// Variables that belong to the program without being keys: the file's own path, and what is logged.
 pub const OTHER_VARIABLES: [&str; 2] = ["POSTRIDER_CONFIG", "POSTRIDER_LOG"];
 
+/// Where the environment may say what is logged (`warn`, `info,postrider=debug`), the first that is set.
+pub const LOG_VARIABLES: [&str; 2] = ["POSTRIDER_LOG", "RUST_LOG"];
+
 /// The row at that path.
 pub fn row(path: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.path == path)
@@ -116,6 +119,9 @@ const fn key(path: &'static str, kind: Kind, default: &'static str, meaning: &'s
         meaning,
     }
 }
+
+/// A user's row in the store holds so many times at most: 40 kB.
+const PER_HOUR: Kind = Kind::Count(0, 10_000);
 
 const MANY: Kind = Kind::Count(1, 1_000_000);
 
@@ -197,7 +203,7 @@ pub const ROWS: &[Row] = &[
         "work.grace",
         Kind::Duration,
         "20s",
-        "how long calls in flight may take to end after SIGTERM",
+        "how long requests and calls in flight may take to end after SIGTERM",
     ),
     key(
         "schedule.resend",
@@ -259,6 +265,12 @@ pub const ROWS: &[Row] = &[
         Kind::Duration,
         "24h",
         "how long the answer for an idempotency key is kept",
+    ),
+    key(
+        "throttle.user_per_hour",
+        PER_HOUR,
+        "300",
+        "most messages that expect an answer, to one user in any 60 minutes; 0 is no limit",
     ),
     key(
         "retry.base",
@@ -326,6 +338,18 @@ pub const ROWS: &[Row] = &[
         Kind::Choice(&["phone", "email", "opaque"]),
         "",
         "what an address looks like; by default `email` for a channel of that name, `opaque` for `push`, `messenger` and `webhook`, else `phone`",
+    ),
+    key(
+        "channels.NAME.expects_reply",
+        Kind::Flag,
+        "false",
+        "whether messages over it expect an answer from the user when their sender does not say",
+    ),
+    key(
+        "channels.NAME.user_per_hour",
+        PER_HOUR,
+        "",
+        "as in `[throttle]`, for this channel, which then counts by itself",
     ),
     key(
         "channels.NAME.retry.base",
@@ -423,6 +447,12 @@ pub const ROWS: &[Row] = &[
         Kind::List,
         "",
         "what it may be used for: `send`, `read`, `admin`",
+    ),
+    key(
+        "keys.user_per_hour",
+        PER_HOUR,
+        "",
+        "as in `[throttle]`, for messages sent with this key, which then counts by itself",
     ),
 ];
 

@@ -3,6 +3,8 @@
 //! `type` is a relative reference that names the kind of problem. Never shows SQL, a provider's words or
 //! anything else from inside: of an [`Error`] it says only which act failed.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Request, Response, StatusCode};
@@ -10,11 +12,21 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::config::whole_seconds;
 use crate::error::{Error, Kind};
 use crate::gateway::Gateway;
 
 /// After how many seconds a client may ask again when the truth is away.
 pub(super) const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("2");
+
+/// How every face answers a failure of the store: one that passes by itself, or when the operator puts the settings
+/// right, is worth another try; a defect is not.
+pub(super) fn store_status(error: &Error) -> StatusCode {
+    match error.kind() {
+        Kind::Unavailable | Kind::Usage => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Missing | Kind::Conflict | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
 
 /// A problem document on its way out.
 #[derive(Clone, Debug)]
@@ -24,6 +36,7 @@ pub struct Problem {
     title: &'static str,
     detail: String,
     extensions: Map<String, Value>,
+    retry_after_seconds: Option<u32>,
 }
 
 /// One thing that is wrong with a request.
@@ -59,6 +72,7 @@ impl Problem {
             title,
             detail: detail.into(),
             extensions: Map::new(),
+            retry_after_seconds: None,
         }
     }
 
@@ -100,19 +114,27 @@ impl Problem {
                 "It is in a state that forbids this",
                 format!("cannot {act} in the state it is in"),
             ),
-            Kind::Unavailable => Self::new(
+            Kind::Unavailable | Kind::Usage => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "The store is out of reach",
                 format!("cannot {act} now; nothing was changed, try again in a moment"),
             ),
-            Kind::Usage | Kind::Internal => Self::new(
+            Kind::Internal => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
                 "Something broke inside",
                 format!("cannot {act}; the operator finds the reason in the log"),
             ),
         }
+    }
+
+    /// Says when to come back.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        let seconds = whole_seconds(wait).as_secs();
+        self.retry_after_seconds = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        self
     }
 
     /// Adds a member beside the standard ones.
@@ -149,6 +171,9 @@ impl IntoResponse for Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

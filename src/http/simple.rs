@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use axum::routing::{any, get};
 use serde::Serialize;
 
-use super::problem::RETRY_SECONDS;
+use super::problem::{RETRY_SECONDS, store_status};
 use super::{auth, body, form, refusal};
 use crate::config::Scope;
 use crate::flow::accept::{self, Accepted, Refused};
@@ -69,6 +69,7 @@ async fn taken(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Bo
     let request = accept::Request {
         to: vec![(refusal::default_channel(gateway).to_owned(), number.into_owned())],
         body: text.into_owned(),
+        caller: caller.to_owned(),
         key,
         ..accept::Request::default()
     };
@@ -136,6 +137,7 @@ fn refused_envelope(refused: &Refused) -> Response<Body> {
         Refused::NoRecipient => (StatusCode::BAD_REQUEST, "wrong number".into()),
         Refused::BadAddress { .. } => (StatusCode::BAD_REQUEST, "number should be 11".into()),
         Refused::Suppressed => (StatusCode::BAD_REQUEST, "number is inactive".into()),
+        Refused::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, refusal::sentence(refused).into()),
         Refused::KeyReused => (
             StatusCode::UNPROCESSABLE_ENTITY,
             refusal::sentence(refused).into(),
@@ -144,12 +146,17 @@ fn refused_envelope(refused: &Refused) -> Response<Body> {
             StatusCode::SERVICE_UNAVAILABLE,
             "no channel for messages is configured".into(),
         ),
-        Refused::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, refusal::AWAY.into()),
+        Refused::Store(error) => (store_status(error), refusal::sentence(refused).into()),
         Refused::EmptyBody | Refused::UnsendableBody | Refused::LongBody(_) | Refused::ExpiresTooEarly => {
             (StatusCode::BAD_REQUEST, refusal::sentence(refused).into())
         }
     };
-    refuse(status, &sentence)
+    let mut response = refuse(status, &sentence);
+    if let Refused::Throttled { retry_after } = refused {
+        let wait = refusal::retry_after(*retry_after);
+        response.headers_mut().insert(RETRY_AFTER, wait);
+    }
+    response
 }
 
 #[derive(Serialize)]

@@ -8,6 +8,7 @@ pub mod operating;
 pub mod pruning;
 pub mod receiving;
 pub mod reporting;
+pub mod throttling;
 pub mod working;
 pub mod world;
 
@@ -36,6 +37,7 @@ macro_rules! contract {
             a_recorded_round_is_not_lost
             an_overtaken_round_changes_nothing_but_keeps_its_attempts
             a_round_is_recorded_once
+            a_record_whose_answer_was_lost_is_repeated_without_harm
             an_old_delivery_is_still_claimed
             a_retry_waits_with_its_reason
             a_dead_address_becomes_inactive
@@ -78,6 +80,16 @@ macro_rules! contract {
             folding_changes_comes_to_the_same_as_folding_from_nothing
             late_attempts_are_counted_once
             the_top_ten_are_the_ten_with_most
+        );
+        contract!(@tests $fresh, throttling:
+            a_user_gets_the_limit_in_any_hour_and_not_one_more
+            one_user_does_not_use_up_the_limit_of_another
+            a_changed_limit_holds_at_once
+            a_replay_does_not_count_and_is_answered_at_the_limit
+            nothing_is_stored_of_what_is_throttled
+            a_throttled_message_leaves_its_neighbours_alone
+            a_message_counts_under_all_its_throttles_or_under_none
+            of_many_who_write_at_once_exactly_the_limit_gets_through
         );
         contract!(@tests $fresh, pruning:
             prune_deletes_what_is_old_and_has_ended

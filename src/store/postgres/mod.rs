@@ -18,6 +18,7 @@ mod retire;
 mod rounds;
 mod rows;
 mod tally;
+mod throttle;
 
 #[cfg(test)]
 mod tests;

@@ -245,6 +245,7 @@ async fn expect_rounds(look: &Look) {
         ]
     );
     expect!(look, BATCH, "record_superseded", bind![ids]);
+    expect!(look, BATCH, "record_written", bind![ids, rounds]);
     let (references, blue) = (texts(BATCH, "early-"), same(&"blue"));
     expect!(look, BATCH, "record_receipts", bind![ids, references, blue]);
     expect!(look, BATCH, "record_receipts_delete", bind![references, blue]);
