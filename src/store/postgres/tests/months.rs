@@ -17,7 +17,7 @@ fn next_month() -> Timestamp {
 }
 
 async fn store() -> Arc<PostgresStore> {
-    Arc::new(PostgresStore::open(&database(), PATIENCE).unwrap())
+    Arc::new(open(&database()).unwrap())
 }
 
 /// The tables that hold deliveries, in order.
@@ -153,7 +153,7 @@ async fn numbers_jump_once_a_month_however_many_hosts_prune() {
 #[tokio::test]
 async fn a_store_of_the_first_version_keeps_all_it_has() {
     let url = database();
-    let link = Link::new(&url).unwrap();
+    let link = Link::new(&url, Use::Writing, 1).unwrap();
     let desk = link.write().await.unwrap();
     let old = [
         include_str!("../../../../sql/postgres/migrate_table.sql"),
@@ -164,7 +164,7 @@ async fn a_store_of_the_first_version_keeps_all_it_has() {
     ];
     let made = desk.script(&old.concat()).await;
     desk.end(made).await.unwrap();
-    let store = PostgresStore::open(&url, PATIENCE).unwrap();
+    let store = open(&url).unwrap();
     let known = message(&store, 7).await;
     assert_eq!((known.number, known.body.as_str()), (3, "old body"));
     assert_eq!(known.deliveries[0].attempts.len(), 1);

@@ -114,7 +114,7 @@ fn rows_wanted() -> i64 {
 
 /// A store with many rows, looked at by one transaction that is undone.
 async fn full() -> Look {
-    let store = PostgresStore::open(&database(), PATIENCE).unwrap();
+    let store = open(&database()).unwrap();
     let desk = store.link.write().await.unwrap();
     months::make(&desk).await.unwrap();
     for place in 3..12 {
