@@ -10,4 +10,3 @@ SELECT n::BIGINT << 6, 'sms', '+98912' || n, '0912' || n, 1, 1, 'waiting', 0, 17
 FROM generate_series(1, {waiting}) AS n;
 
 VACUUM ANALYZE;
-CHECKPOINT;

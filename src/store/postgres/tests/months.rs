@@ -50,10 +50,10 @@ async fn a_month_that_is_over_goes_as_a_whole_and_stays_counted() {
     store.fold(8).await.unwrap();
     a_busy_night(&*store, &ids).await;
     store.prune(nothing_old, next_month(), 10).await.unwrap();
-    assert!(later(&*store, 90).await.0 >= 1 << 42, "the numbers have jumped");
+    assert!(later(&store, 90).await.0 >= 1 << 42, "the numbers have jumped");
     for id in store.due(at(2 * DAY), 100).await.unwrap() {
         if id.id.0 < 1 << 42 {
-            fail_now(&*store, id.id).await;
+            fail_now(&store, id.id).await;
         }
     }
     let whole = counted(&store).await;
@@ -85,7 +85,7 @@ async fn a_month_in_which_something_waits_goes_piece_by_piece() {
     let (gone, waiting) = (accepted(&*store, text(1)).await, accepted(&*store, text(2)).await);
     send(&*store, gone, "blue", "b-1", at(1)).await;
     store.prune(at(-DAY), next_month(), 10).await.unwrap();
-    later(&*store, 3).await;
+    later(&store, 3).await;
     assert_eq!(store.prune(next_month(), next_month(), 10).await.unwrap(), 1);
     assert_eq!(store.prune(next_month(), next_month(), 10).await.unwrap(), 0);
     send(&*store, waiting, "blue", "b-2", next_month()).await;
@@ -101,7 +101,7 @@ async fn a_month_that_was_taken_out_is_counted_by_whoever_comes_next() {
         let first = accepted(&*store, text(1)).await;
         send(&*store, first, "blue", "b-1", at(1)).await;
         store.prune(at(-DAY), next_month(), 10).await.unwrap();
-        later(&*store, 2).await;
+        later(&store, 2).await;
         let whole = counted(&store).await;
         let desk = store.link.write().await.unwrap();
         let taken = retire::retire(&desk, next_month()).await;

@@ -108,6 +108,8 @@ macro_rules! expect {
 }
 
 fn rows_wanted() -> i64 {
+    #[allow(clippy::disallowed_methods)]
+    // How large the test is, not a setting of the gateway.
     let rows = std::env::var("POSTRIDER_TEST_ROWS").ok();
     rows.map_or(ROWS, |rows| rows.parse().unwrap())
 }

@@ -49,7 +49,7 @@ fn walks(step: &str) -> bool {
         return false;
     };
     let alias = rest.split(' ').next().unwrap_or_default();
-    let grows = GROWING.iter().any(|table| *table == alias) || ["d", "m", "a"].contains(&alias);
+    let grows = GROWING.contains(&alias) || ["d", "m", "a"].contains(&alias);
     grows && !SHORT.iter().any(|index| rest.contains(index))
 }
 
