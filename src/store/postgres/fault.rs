@@ -51,7 +51,8 @@ impl From<PoolError<Trouble>> for Trouble {
 }
 
 impl Trouble {
-    fn code(&self) -> Option<&SqlState> {
+    /// The server's code for it.
+    pub fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Server(error) => error.code(),
             Self::Silent | Self::Full | Self::Row(_) => None,

@@ -13,11 +13,13 @@ mod gather;
 mod link;
 mod look;
 mod migrate;
+mod months;
 mod operate;
 mod prune;
 mod receipts;
 mod replica;
 mod report;
+mod retire;
 mod rounds;
 mod rows;
 mod sharing;
@@ -299,7 +301,17 @@ impl Store for PostgresStore {
 
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
         let act = "cannot delete old messages";
-        transact!(unlimited self.write, act, |desk| prune::prune(&desk, before, now, limit))
+        let mut deleted = transact!(unlimited self.write, act, |desk| retire::settle(&desk))?;
+        transact!(unlimited self.write, act, |desk| months::make(&desk))?;
+        transact!(unlimited self.write, act, |desk| months::begin(&desk, now))?;
+        deleted += transact!(unlimited self.write, act, |desk| prune::prune(&desk, before, now, limit))?;
+        if deleted > 0 {
+            return Ok(deleted);
+        }
+        while transact!(unlimited self.write, act, |desk| retire::retire(&desk, before))? {
+            deleted += transact!(unlimited self.write, act, |desk| retire::settle(&desk))?;
+        }
+        Ok(deleted)
     }
 
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {
