@@ -7,6 +7,7 @@ mod commits;
 mod migrate;
 mod postgres;
 mod sqlite;
+mod transfer;
 
 #[cfg(test)]
 mod contract;
@@ -28,6 +29,7 @@ use crate::domain::report::Report;
 use crate::error::{Error, Result};
 
 pub use self::commits::CommitStats;
+pub use self::transfer::{Comparison, Move, Route, Stage};
 
 /// How long a store waits for another process that holds its lock, unless the configuration says otherwise.
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);

@@ -6,6 +6,7 @@ use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::error::SqlState;
 
 use crate::error::{Error, Kind};
+use crate::store::transfer::Fence;
 
 /// Why a piece of work did not happen.
 #[derive(Debug)]
@@ -59,6 +60,9 @@ impl Trouble {
             return Kind::Unavailable;
         };
         let code = code.code();
+        if let Some(fence) = Fence::from_code(code) {
+            return fence.kind();
+        }
         if code.starts_with("28") || code.starts_with("3D") || code == "42501" {
             return Kind::Usage;
         }
@@ -80,6 +84,9 @@ impl Trouble {
                 Self::Pool(_) | Self::Server(_) => "the database server cannot be reached",
             };
         };
+        if let Some(fence) = Fence::from_code(code.code()) {
+            return fence.words();
+        }
         match code.code() {
             "53100" => "the database server's disk is full",
             "53300" => "the database server has no connection left",

@@ -16,6 +16,7 @@ mod report;
 mod rounds;
 mod rows;
 mod tally;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use self::accept::Accept;
 use self::gather::{COLLISIONS_MAX, Lane};
 use self::link::Link;
 use self::rounds::{Claim, Record};
+pub(super) use self::transfer::side;
 use super::{
     Backlog, Cancelled, CommitStats, Heard, Page, Progress, ProviderPlace, Query, Selection, Settled,
     Snapshot, Store,
@@ -54,9 +56,13 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Brings the schema of the database up to date and makes ready to use it. Blocks while it does.
     pub fn open(url: &str, patience: Duration) -> Result<Self> {
-        migrate(url, patience)?;
-        // Connections belong to whoever runs them: none of those that served the migration can stay.
         let link = Link::new(url)?;
+        // Connections belong to whoever runs them: none of those that served the migration can stay.
+        let first = Link::new(url)?;
+        on_a_thread(patience, async move {
+            migrate::apply(&first).await?;
+            transfer::refuse_moved(&first).await
+        })?;
         let stats = Arc::new(CommitStats::default());
         Ok(Self {
             accepts: Lane::new(link.clone(), Arc::clone(&stats)),
@@ -68,24 +74,31 @@ impl PostgresStore {
     }
 }
 
-/// Brings the schema of a database up to date; returns the names of what was applied. Works on a thread of its
-/// own, so that it may be called from wherever.
+/// Brings the schema of a database up to date; returns the names of what was applied.
 pub fn migrate(url: &str, patience: Duration) -> Result<Vec<String>> {
     let link = Link::new(url)?;
+    on_a_thread(patience, async move { migrate::apply(&link).await })
+}
+
+/// Works on a thread of its own, so that it may be called from wherever.
+fn on_a_thread<T: Send + 'static>(
+    patience: Duration,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
     let act = "cannot bring the database up to date";
-    let work = move || {
+    let run = move || {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().build();
         let runtime = runtime.map_err(|error| Error::because(Kind::Unavailable, act, error))?;
-        let applied = async { tokio::time::timeout(patience, migrate::apply(&link)).await };
-        runtime.block_on(applied).unwrap_or_else(|_| {
+        let done = async { tokio::time::timeout(patience, work).await };
+        runtime.block_on(done).unwrap_or_else(|_| {
             let why = "the database server, or another host that is doing the same, takes too long";
             Err(Error::new(Kind::Unavailable, format!("{act}: {why}")))
         })
     };
     let thread = std::thread::Builder::new()
         .name("store-migrate".to_owned())
-        .spawn(work);
+        .spawn(run);
     let thread = thread.map_err(|error| Error::because(Kind::Unavailable, act, error))?;
     let broken = |_| Error::new(Kind::Internal, format!("{act}: it broke off"));
     thread.join().map_err(broken)?

@@ -18,6 +18,7 @@ mod report;
 mod rounds;
 mod rows;
 mod tally;
+mod transfer;
 mod writer;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ use async_trait::async_trait;
 
 use self::fault::fault;
 use self::readers::Readers;
+pub(super) use self::transfer::side;
 use self::writer::Writer;
 use super::{
     Backlog, Cancelled, CommitStats, Heard, Page, Progress, ProviderPlace, Query, Selection, Settled,
@@ -43,6 +45,7 @@ use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
 use crate::error::{Error, Kind, Result};
 
+static STATE: &str = include_str!("../../../sql/sqlite/move_state.sql");
 static SEAL: &str = include_str!("../../../sql/sqlite/seal.sql");
 
 /// A store in a file.
@@ -57,6 +60,7 @@ impl SqliteStore {
     /// Opens the file, makes it if it is not there, and brings its schema up to date.
     pub fn open(file: &Path, lock_wait: Duration) -> Result<Self> {
         let (connection, _) = prepare(file, lock_wait)?;
+        refuse_moved(&connection)?;
         let file = absolute(file)?;
         Ok(Self {
             readers: Readers::new(file.clone(), lock_wait),
@@ -77,6 +81,15 @@ fn prepare(file: &Path, lock_wait: Duration) -> Result<(rusqlite::Connection, Ve
     let mut connection = connect::writing(file, lock_wait).map_err(|error| fault(&act, error))?;
     let applied = super::migrate::apply(&mut connection)?;
     Ok((connection, applied))
+}
+
+/// A store that was moved, or is being filled by a move, is not for use.
+fn refuse_moved(connection: &rusqlite::Connection) -> Result<()> {
+    let state = connection.query_row(STATE, [], |row| {
+        Ok((row.get::<_, Option<String>>(0)?, row.get(1)?))
+    });
+    let (moved, is_receiving) = state.map_err(|error| fault("cannot read the store's state", error))?;
+    super::transfer::refuse_to_open(moved.as_deref(), is_receiving)
 }
 
 /// The path as it is now, so that a later change of the working directory changes nothing.
