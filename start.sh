@@ -134,6 +134,7 @@ install_test_peers() {
     need redis-server redis-server
     need_postgres
     need memcached memcached
+    need curl curl
     want strace strace
 }
 

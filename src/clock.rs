@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeZone, Utc};
 
@@ -43,6 +43,41 @@ impl Clock {
                 i64::try_from(by.as_millis()).unwrap_or(i64::MAX),
                 Ordering::SeqCst,
             );
+        }
+    }
+
+    /// Begins to measure time; a correction of the system's clock does not touch what is measured.
+    pub fn stopwatch(&self) -> Stopwatch {
+        match self {
+            Self::System => Stopwatch::System(Instant::now()),
+            Self::Manual(_) => Stopwatch::Manual(self.clone(), self.now()),
+        }
+    }
+
+    /// Waits for time to pass. Nobody can wait for a clock that is moved by hand: it only gives way to others.
+    pub async fn pause(&self, duration: Duration) {
+        match self {
+            Self::System => pause(duration).await,
+            Self::Manual(_) => tokio::task::yield_now().await,
+        }
+    }
+}
+
+/// Time measured from one moment on.
+#[derive(Clone, Debug)]
+pub enum Stopwatch {
+    /// By the machine's steady clock.
+    System(Instant),
+    /// By how far a manual clock was moved since.
+    Manual(Clock, Timestamp),
+}
+
+impl Stopwatch {
+    /// How much time has passed.
+    pub fn passed(&self) -> Duration {
+        match self {
+            Self::System(began) => began.elapsed(),
+            Self::Manual(clock, began) => (clock.now() - *began).to_std().unwrap_or_default(),
         }
     }
 }

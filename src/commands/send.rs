@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{flush, gateway, say};
 use crate::cli::{Cli, Send};
 use crate::clock;
+use crate::config::{duration_text, whole_seconds};
 use crate::domain::delivery::Standing;
 use crate::domain::id::MessageId;
 use crate::error::{Error, Kind, Result};
@@ -101,6 +102,17 @@ fn explained(refused: Refused, gateway: &Gateway) -> Error {
             Kind::Conflict,
             "the recipient is inactive or has opted out; nothing was stored",
         ),
+        Refused::Throttled { retry_after } => {
+            let back_at = gateway.clock.now() + retry_after;
+            Error::new(
+                Kind::Conflict,
+                format!(
+                    "the user has had as many messages as an hour allows; nothing was stored, send it again in {} (at {})",
+                    duration_text(whole_seconds(retry_after)),
+                    back_at.format("%H:%M:%S UTC"),
+                ),
+            )
+        }
         Refused::KeyReused => Error::new(Kind::Conflict, "the key was used for another message"),
         Refused::Store(error) => error,
     }

@@ -16,6 +16,12 @@ pub fn duration_text(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
 }
 
+/// In whole seconds, never too short and at least one: for telling when to come back.
+pub fn whole_seconds(duration: Duration) -> Duration {
+    let over = u64::from(duration.subsec_nanos() > 0);
+    Duration::from_secs((duration.as_secs() + over).max(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

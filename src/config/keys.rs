@@ -117,6 +117,9 @@ const fn key(path: &'static str, kind: Kind, default: &'static str, meaning: &'s
     }
 }
 
+/// A user's row in the store holds so many times at most: 40 kB.
+const PER_HOUR: Kind = Kind::Count(0, 10_000);
+
 const MANY: Kind = Kind::Count(1, 1_000_000);
 
 /// Every key, in the order of `console.example.toml`.
@@ -261,6 +264,12 @@ pub const ROWS: &[Row] = &[
         "how long the answer for an idempotency key is kept",
     ),
     key(
+        "throttle.user_per_hour",
+        PER_HOUR,
+        "300",
+        "most messages that expect an answer, to one user in any 60 minutes; 0 is no limit",
+    ),
+    key(
         "retry.base",
         Kind::Duration,
         "30s",
@@ -326,6 +335,18 @@ pub const ROWS: &[Row] = &[
         Kind::Choice(&["phone", "email", "opaque"]),
         "",
         "what an address looks like; by default `email` for a channel of that name, `opaque` for `push`, `messenger` and `webhook`, else `phone`",
+    ),
+    key(
+        "channels.NAME.expects_reply",
+        Kind::Flag,
+        "false",
+        "whether messages over it expect an answer from the user when their sender does not say",
+    ),
+    key(
+        "channels.NAME.user_per_hour",
+        PER_HOUR,
+        "",
+        "as in `[throttle]`, for this channel, which then counts by itself",
     ),
     key(
         "channels.NAME.retry.base",
@@ -423,6 +444,12 @@ pub const ROWS: &[Row] = &[
         Kind::List,
         "",
         "what it may be used for: `send`, `read`, `admin`",
+    ),
+    key(
+        "keys.user_per_hour",
+        PER_HOUR,
+        "",
+        "as in `[throttle]`, for messages sent with this key, which then counts by itself",
     ),
 ];
 

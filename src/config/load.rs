@@ -53,6 +53,9 @@ impl Config {
         config.work = work(&top.section("work")?, &config.work)?;
         config.schedule = schedule(&top.section("schedule")?, &config.schedule)?;
         config.limits = limits(&top.section("limits")?, &config.limits)?;
+        let throttle = top.section("throttle")?;
+        throttle.refuse_unknown()?;
+        config.user_per_hour = throttle.count("user_per_hour")?.unwrap_or(config.user_per_hour);
         check::relations(&config, &source)?;
         let mut warnings = source.unknown_variables(environment);
         warnings.extend(check::oddities(&config));

@@ -22,7 +22,7 @@ mod tables;
 mod values;
 
 pub use check::{MARGIN, door_is_safe};
-pub use duration::{duration_text, read_duration};
+pub use duration::{duration_text, read_duration, whole_seconds};
 pub use environment::Environment;
 pub use secret::masked_url;
 
@@ -53,6 +53,8 @@ pub struct Config {
     pub schedule: Schedule,
     /// What a client may ask of us.
     pub limits: Limits,
+    /// The most messages that expect an answer, to one user in any hour; 0 is no limit.
+    pub user_per_hour: u32,
     /// The channels, in the order of their names.
     pub channels: Vec<Channel>,
     /// The providers, in the order of their names. Disabled ones are left out.
@@ -160,6 +162,9 @@ pub struct Key {
     pub sha256: [u8; 32],
     /// What they may do.
     pub scopes: Vec<Scope>,
+    /// The most messages that expect an answer, to one user in any hour, of this key alone; 0 is no limit, none
+    /// leaves it to the channel.
+    pub user_per_hour: Option<u32>,
 }
 
 impl Key {
@@ -251,6 +256,7 @@ impl Config {
             work: Work::default(),
             schedule: Schedule::default(),
             limits: Limits::default(),
+            user_per_hour: 300,
             channels,
             providers,
             keys: Vec::new(),
@@ -274,6 +280,7 @@ impl fmt::Debug for Config {
             .field("work", &self.work)
             .field("schedule", &self.schedule)
             .field("limits", &self.limits)
+            .field("user_per_hour", &self.user_per_hour)
             .field("channels", &self.channels)
             .field("providers", &self.providers)
             .field("keys", &self.keys)
@@ -303,6 +310,7 @@ impl fmt::Debug for Key {
         out.debug_struct("Key")
             .field("name", &self.name)
             .field("scopes", &self.scopes)
+            .field("user_per_hour", &self.user_per_hour)
             .finish_non_exhaustive()
     }
 }

@@ -50,6 +50,8 @@ pub(super) fn default_channel(providers: &[ProviderConfig], retry: &Retry) -> Op
         bounce_resends: 0,
         priority: Priority::default(),
         address: AddressKind::Phone,
+        expects_reply: false,
+        user_per_hour: None,
     })
 }
 
@@ -147,6 +149,8 @@ fn channel(name: Name, values: &Values<'_>, providers: &Providers, retry: &Retry
             _ => Priority::Normal,
         },
         address,
+        expects_reply: values.flag("expects_reply")?.unwrap_or(false),
+        user_per_hour: values.count("user_per_hour")?,
     })
 }
 
@@ -263,7 +267,12 @@ pub(super) fn keys(top: &Values<'_>, environment: &Environment) -> Result<Vec<Ke
             ));
         }
         let scopes = scopes(&values)?;
-        keys.push(Key { name, sha256, scopes });
+        keys.push(Key {
+            name,
+            sha256,
+            scopes,
+            user_per_hour: values.count("user_per_hour")?,
+        });
     }
     Ok(keys)
 }

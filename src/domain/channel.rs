@@ -70,6 +70,11 @@ pub struct Channel {
     pub priority: Priority,
     /// What an address on this channel looks like.
     pub address: AddressKind,
+    /// Whether messages over it expect an answer from the user when their sender does not say.
+    pub expects_reply: bool,
+    /// The most messages that expect an answer, to one user in any hour, over this channel alone; 0 is no limit, none
+    /// leaves it to the configuration's general number.
+    pub user_per_hour: Option<u32>,
 }
 
 /// What follows an `unknown` outcome, the one case that can send twice.

@@ -2,12 +2,15 @@
 //!
 //! Facts only: states change in `delivery`, and who is asked is decided in `route`.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 use super::attempt::Attempt;
 use super::channel::Name;
 use super::delivery::State;
 use super::id::{DeliveryId, MessageId};
+use super::user_throttle::UserThrottle;
 
 /// A checked message, ready to be stored. Only `flow/accept` makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub struct NewMessage {
     pub deliveries: Vec<NewDelivery>,
     /// The client's promise that a repetition is the same request.
     pub idempotency: Option<Idempotency>,
+    /// What limits how many messages that expect an answer its users get; each subject once.
+    pub throttles: Vec<UserThrottle>,
     /// Whether it could not be sent any more, so that only what the same key brought before is asked for.
     pub replay_only: bool,
     /// When it was accepted.
@@ -91,6 +96,11 @@ pub enum Acceptance {
     NoEarlier,
     /// Every recipient is inactive or has opted out; nothing was stored.
     Suppressed,
+    /// A user has had as many messages as the limit allows; nothing was stored.
+    Throttled {
+        /// After how long one more is let through.
+        retry_after: Duration,
+    },
 }
 
 /// A message with everything that is known of it.

@@ -15,3 +15,4 @@ pub mod retry;
 pub mod route;
 pub mod text;
 pub mod throttle;
+pub mod user_throttle;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::throttle;
 use crate::clock::Timestamp;
 use crate::domain::channel::{Channel, Name};
 use crate::domain::id::{DeliveryId, MessageId};
@@ -30,6 +31,11 @@ pub struct Request {
     pub send_at: Option<Timestamp>,
     /// Not after this moment; the channel's own age limit holds as well.
     pub expires_at: Option<Timestamp>,
+    /// Whether the user is expected to answer, so that the message counts for the user's throttle; none leaves it to
+    /// each channel.
+    pub expects_reply: Option<bool>,
+    /// The name of the API key it came with; empty where there are no keys.
+    pub caller: String,
     /// The client's promise that a repetition is the same request.
     pub key: Option<RequestKey>,
 }
@@ -82,6 +88,11 @@ pub enum Refused {
     ExpiresTooEarly,
     /// Every recipient is inactive or has opted out.
     Suppressed,
+    /// A user has had as many messages that expect an answer as the configuration allows.
+    Throttled {
+        /// After how long one more is taken.
+        retry_after: Duration,
+    },
     /// The key was used for another request.
     KeyReused,
     /// The truth cannot be written now.
@@ -97,6 +108,7 @@ impl Refused {
             Self::UnknownChannel(_) => "channel",
             Self::ExpiresTooEarly => "time",
             Self::Suppressed => "suppressed",
+            Self::Throttled { .. } => "throttled",
             Self::KeyReused => "key_reused",
             Self::Store(_) => "store",
         }
@@ -135,6 +147,7 @@ async fn checked_and_stored(gateway: &Gateway, request: Request) -> Result<Accep
     let message = NewMessage {
         id: MessageId::new(now, gateway.dice.bytes()),
         replay_only: too_late,
+        throttles: throttle::of(gateway, &request, &deliveries),
         deliveries,
         idempotency: request.key.as_ref().map(|key| idempotency(gateway, key, now)),
         body: request.body,
@@ -167,6 +180,7 @@ async fn checked_and_stored(gateway: &Gateway, request: Request) -> Result<Accep
         Some(Acceptance::KeyReused) => Err(Refused::KeyReused),
         Some(Acceptance::NoEarlier) => Err(Refused::ExpiresTooEarly),
         Some(Acceptance::Suppressed) => Err(Refused::Suppressed),
+        Some(Acceptance::Throttled { retry_after }) => Err(Refused::Throttled { retry_after }),
         None => Err(Refused::Store(Error::new(
             crate::error::Kind::Internal,
             "the store gave no answer",

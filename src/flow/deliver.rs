@@ -3,9 +3,9 @@
 //! A step says what it did; running it twice is harmless, because only one claim of a delivery wins and only
 //! the newest claim can record.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::clock::{self, Timestamp};
+use crate::clock::Timestamp;
 use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::delivery::{Next, RoundEnd, Rules, State};
 use crate::domain::id::DeliveryId;
@@ -122,19 +122,19 @@ pub async fn round(gateway: &Gateway, claimed: Claimed) {
 /// Records a round, and while the store is out of reach tries again for as long as the claim can last: what was
 /// sent and never recorded is sent again.
 async fn record(gateway: &Gateway, round: Round) -> Result<Option<Recorded>, Error> {
-    let began = Instant::now();
+    let began = gateway.clock.stopwatch();
     let mut said = false;
     loop {
         let error = match gateway.store.record(vec![round.clone()]).await {
             Ok(recorded) => return Ok(recorded.into_iter().next()),
             Err(error) => error,
         };
-        let in_vain = began.elapsed() + STORE_PAUSE >= gateway.config.work.lease;
+        let in_vain = began.passed() + STORE_PAUSE >= gateway.config.work.lease;
         if in_vain || error.kind() != Kind::Unavailable {
             return Err(error);
         }
         if said {
-            clock::pause(STORE_PAUSE).await;
+            gateway.clock.pause(STORE_PAUSE).await;
         } else {
             said = true;
             store_failed(gateway, "cannot record a round yet", &error).await;
@@ -201,7 +201,7 @@ async fn ask_in_turn(
                 continue;
             }
         };
-        let attempt = lane.call(place, &parcel, gateway.clock.now()).await;
+        let attempt = lane.call(place, &parcel, &gateway.clock).await;
         let outcome = attempt.outcome.clone();
         attempts.push(attempt);
         if !outcome.asks_next_provider() {
@@ -280,7 +280,7 @@ fn rules_without_channel(claimed: &Claimed) -> Rules<'static> {
 async fn store_failed(gateway: &Gateway, act: &str, error: &Error) {
     gateway.metrics.store_errors.inc();
     log::error!("{act}: {}", error.chain());
-    clock::pause(STORE_PAUSE).await;
+    gateway.clock.pause(STORE_PAUSE).await;
 }
 
 #[cfg(test)]

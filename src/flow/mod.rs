@@ -8,4 +8,5 @@ pub mod prune;
 pub mod resend;
 pub mod settle;
 pub mod sync_report;
+mod throttle;
 pub mod work;

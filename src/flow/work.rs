@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 
 use super::{deliver, settle};
-use crate::clock;
 use crate::domain::id::DeliveryId;
 use crate::gateway::{Gateway, Lane};
 
@@ -74,7 +73,7 @@ pub async fn listen(gateway: Arc<Gateway>, lane: Arc<Lane>, mut stop: Stop) {
             if *stop.borrow() {
                 return;
             }
-            clock::pause(STORE_PAUSE).await;
+            gateway.clock.pause(STORE_PAUSE).await;
         }
     }
 }

@@ -5,12 +5,12 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::config::ProviderConfig;
 use crate::domain::attempt::{Answer, Attempt, Outcome};
 use crate::domain::channel::Name;
@@ -162,15 +162,15 @@ impl Lane {
     }
 
     /// Calls the provider and remembers what came of it. Never takes longer than the provider's time limits.
-    pub async fn call(&self, _place: Place<'_>, parcel: &Parcel, at: Timestamp) -> Attempt {
-        let started = Instant::now();
+    pub async fn call(&self, _place: Place<'_>, parcel: &Parcel, clock: &Clock) -> Attempt {
+        let (at, watch) = (clock.now(), clock.stopwatch());
         let answer = match tokio::time::timeout(self.time_limit, self.provider.send(parcel)).await {
             Ok(answer) => answer,
             Err(_) => Answer::from(Outcome::Unknown {
                 reason: "no answer within the time limit".to_owned(),
             }),
         };
-        let duration = started.elapsed();
+        let duration = watch.passed();
         self.remember(&answer, at + duration);
         self.durations.observe(duration.as_secs_f64());
         Attempt {

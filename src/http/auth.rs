@@ -152,6 +152,7 @@ mod tests {
             name: name.to_owned(),
             sha256: Sha256::digest(secret).into(),
             scopes: scopes.to_vec(),
+            user_per_hour: None,
         };
         vec![
             key("shop", "sesame", &[Scope::Send]),

@@ -1,23 +1,25 @@
 //! What machines ask: is it alive, can it do its work, and what has it counted.
 //!
 //! `/healthz` never touches an edge. `/readyz` fails only when the truth is away; all else is told as degraded,
-//! because messages are accepted and delivered without it.
+//! because messages are accepted and delivered without it. A load balancer has no key: it hears "ready" or not, from a
+//! look at the store that is at most a second old, so that nobody can make the store busy by asking.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderValue, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use chrono::TimeDelta;
 use serde::Serialize;
+use tokio::sync::Mutex;
 
-use super::auth;
+use super::auth::{self, Denied};
 use super::problem::{self, RETRY_SECONDS};
 use crate::cache::Cache;
 use crate::config::Scope;
@@ -27,6 +29,9 @@ use crate::gateway::Gateway;
 /// How long an edge may take to answer before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// How long those without a key are told what was found last.
+const GLANCE_KEEP: Duration = Duration::from_secs(1);
+
 /// The type of the metrics' text.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -34,9 +39,10 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
     let readers = from_fn_with_state((Arc::clone(gateway), Scope::Read), auth::require);
     Router::new()
-        .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route_layer(readers)
+        .route("/readyz", get(readyz))
+        .layer(Extension(Arc::new(Glance::default())))
         .route("/healthz", get(async || "ok"))
         .method_not_allowed_fallback(problem::wrong_method)
 }
@@ -45,14 +51,58 @@ pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
 #[derive(Serialize)]
 struct Readiness {
     ready: bool,
-    degraded: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'static str>,
 }
 
-async fn ready(State(gateway): State<Arc<Gateway>>) -> Response<Body> {
-    let (store, cache, queue) = tokio::join!(
-        within(gateway.store.ping()),
+/// The last look at the store on behalf of those without a key.
+#[derive(Default)]
+struct Glance(Mutex<Option<(Instant, bool)>>);
+
+impl Glance {
+    /// Whether the store works. Those who ask meanwhile wait for the same look.
+    async fn at_store(&self, gateway: &Gateway) -> bool {
+        let mut last = self.0.lock().await;
+        match *last {
+            Some((looked, works)) if looked.elapsed() < GLANCE_KEEP => works,
+            _ => {
+                let works = store_works(gateway).await;
+                *last = Some((Instant::now(), works));
+                works
+            }
+        }
+    }
+}
+
+async fn readyz(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(glance): Extension<Arc<Glance>>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    match auth::caller(&gateway, &headers, Scope::Read) {
+        Ok(_) => {
+            let (works, degraded) = tokio::join!(store_works(&gateway), degraded(&gateway));
+            readiness(works, Some(degraded))
+        }
+        Err(Denied::Missing) => readiness(glance.at_store(&gateway).await, None),
+        Err(denied) => denied.into_response(),
+    }
+}
+
+async fn store_works(gateway: &Gateway) -> bool {
+    let answer = within(gateway.store.ping()).await;
+    if let Err(error) = &answer {
+        gateway.metrics.store_errors.inc();
+        log::error!("not ready: {}", error.chain());
+    }
+    answer.is_ok()
+}
+
+/// What is away or rests, though messages are taken and delivered all the same.
+async fn degraded(gateway: &Gateway) -> Vec<String> {
+    let (cache, queue) = tokio::join!(
         tokio::time::timeout(PATIENCE, gateway.cache.ping()),
         tokio::time::timeout(PATIENCE, gateway.queue.depth()),
     );
@@ -66,26 +116,20 @@ async fn ready(State(gateway): State<Arc<Gateway>>) -> Response<Body> {
     let now = gateway.clock.now();
     let closed = gateway.lanes().iter().filter(|lane| !lane.view(now).open);
     degraded.extend(closed.map(|lane| format!("provider {}", lane.name)));
-    if let Err(error) = store {
-        gateway.metrics.store_errors.inc();
-        log::error!("not ready: {}", error.chain());
-        return away(degraded);
-    }
-    let readiness = Readiness {
-        ready: true,
-        degraded,
-        detail: None,
-    };
-    uncached(Json(readiness).into_response())
+    degraded
 }
 
-fn away(degraded: Vec<String>) -> Response<Body> {
-    let readiness = Readiness {
-        ready: false,
+fn readiness(ready: bool, degraded: Option<Vec<String>>) -> Response<Body> {
+    let detail = (!ready).then_some("the store cannot be read and written now, so no message is taken");
+    let body = Json(Readiness {
+        ready,
         degraded,
-        detail: Some("the store cannot be read and written now, so no message is taken"),
-    };
-    let mut response = (StatusCode::SERVICE_UNAVAILABLE, Json(readiness)).into_response();
+        detail,
+    });
+    if ready {
+        return uncached(body.into_response());
+    }
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, body).into_response();
     response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
     uncached(response)
 }

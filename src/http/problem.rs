@@ -3,6 +3,8 @@
 //! `type` is a relative reference that names the kind of problem. Never shows SQL, a provider's words or
 //! anything else from inside: of an [`Error`] it says only which act failed.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Request, Response, StatusCode};
@@ -10,6 +12,7 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::config::whole_seconds;
 use crate::error::{Error, Kind};
 use crate::gateway::Gateway;
 
@@ -24,6 +27,7 @@ pub struct Problem {
     title: &'static str,
     detail: String,
     extensions: Map<String, Value>,
+    retry_after_seconds: Option<u32>,
 }
 
 /// One thing that is wrong with a request.
@@ -59,6 +63,7 @@ impl Problem {
             title,
             detail: detail.into(),
             extensions: Map::new(),
+            retry_after_seconds: None,
         }
     }
 
@@ -115,6 +120,14 @@ impl Problem {
         }
     }
 
+    /// Says when to come back.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        let seconds = whole_seconds(wait).as_secs();
+        self.retry_after_seconds = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        self
+    }
+
     /// Adds a member beside the standard ones.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
@@ -149,6 +162,9 @@ impl IntoResponse for Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

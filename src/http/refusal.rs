@@ -2,8 +2,11 @@
 //!
 //! Each face keeps its own status codes and envelope. Nothing here shows an address, a body or an inner error.
 
+use std::time::Duration;
+
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::config::{duration_text, whole_seconds};
 use crate::domain::recipient::AddressKind;
 use crate::flow::accept::{Refused, RequestKey};
 use crate::gateway::Gateway;
@@ -35,9 +38,18 @@ pub(super) fn sentence(refused: &Refused) -> String {
         Refused::BadAddress { why, .. } => why.to_string(),
         Refused::ExpiresTooEarly => "it would expire before it may be sent".to_owned(),
         Refused::Suppressed => "the recipient is inactive".to_owned(),
+        Refused::Throttled { retry_after } => format!(
+            "this user has had as many messages as an hour allows; try again in {}",
+            duration_text(whole_seconds(*retry_after))
+        ),
         Refused::KeyReused => "this Idempotency-Key was used for another request".to_owned(),
         Refused::Store(_) => AWAY.to_owned(),
     }
+}
+
+/// When to come back, for the header `Retry-After`: in whole seconds, never too early.
+pub(super) fn retry_after(wait: Duration) -> HeaderValue {
+    HeaderValue::from(whole_seconds(wait).as_secs())
 }
 
 /// Reads the idempotency key. `request` writes down what makes two requests of this face the same.

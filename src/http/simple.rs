@@ -69,6 +69,7 @@ async fn taken(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Bo
     let request = accept::Request {
         to: vec![(refusal::default_channel(gateway).to_owned(), number.into_owned())],
         body: text.into_owned(),
+        caller: caller.to_owned(),
         key,
         ..accept::Request::default()
     };
@@ -136,6 +137,7 @@ fn refused_envelope(refused: &Refused) -> Response<Body> {
         Refused::NoRecipient => (StatusCode::BAD_REQUEST, "wrong number".into()),
         Refused::BadAddress { .. } => (StatusCode::BAD_REQUEST, "number should be 11".into()),
         Refused::Suppressed => (StatusCode::BAD_REQUEST, "number is inactive".into()),
+        Refused::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, refusal::sentence(refused).into()),
         Refused::KeyReused => (
             StatusCode::UNPROCESSABLE_ENTITY,
             refusal::sentence(refused).into(),
@@ -149,7 +151,12 @@ fn refused_envelope(refused: &Refused) -> Response<Body> {
             (StatusCode::BAD_REQUEST, refusal::sentence(refused).into())
         }
     };
-    refuse(status, &sentence)
+    let mut response = refuse(status, &sentence);
+    if let Refused::Throttled { retry_after } = refused {
+        let wait = refusal::retry_after(*retry_after);
+        response.headers_mut().insert(RETRY_AFTER, wait);
+    }
+    response
 }
 
 #[derive(Serialize)]

@@ -1,7 +1,7 @@
 //! The texting face: `POST /messages`, and `POST /messages/delivery_status` for its providers.
 //!
 //! The HTTP status is 200 and the outcome is in `status`, except where the request cannot be taken at all (401,
-//! 403, 405, 408, 413, 503). Errors are sentences for people; nothing from inside is ever in them.
+//! 403, 405, 408, 413, 429, 503). Errors are sentences for people; nothing from inside is ever in them.
 
 use std::sync::Arc;
 
@@ -79,6 +79,7 @@ async fn taken(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Re
     let request = accept::Request {
         to: vec![(refusal::default_channel(gateway).to_owned(), number)],
         body: text,
+        caller: caller.to_owned(),
         key,
         ..accept::Request::default()
     };
@@ -226,6 +227,13 @@ fn refused_envelope(refused: &Refused) -> Refusal {
             "Phone number is not valid: {}",
             refusal::sentence(refused)
         )),
+        Refused::Throttled { retry_after } => {
+            let sentence = capitalised(&refusal::sentence(refused));
+            let mut response = refuse(StatusCode::TOO_MANY_REQUESTS, &sentence);
+            let wait = refusal::retry_after(*retry_after);
+            response.headers_mut().insert(RETRY_AFTER, wait);
+            Box::new(response)
+        }
         Refused::Store(_) | Refused::UnknownChannel(_) => Box::new(refuse(
             StatusCode::SERVICE_UNAVAILABLE,
             &capitalised(&refusal::sentence(refused)),

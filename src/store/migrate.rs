@@ -17,11 +17,18 @@ struct Migration {
 }
 
 /// All steps, in order.
-const SQLITE: &[Migration] = &[Migration {
-    number: 1,
-    name: "0001_begin",
-    sql: include_str!("../../sql/sqlite/migrations/0001_begin.sql"),
-}];
+const SQLITE: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "0001_begin",
+        sql: include_str!("../../sql/sqlite/migrations/0001_begin.sql"),
+    },
+    Migration {
+        number: 4,
+        name: "0004_user_throttles",
+        sql: include_str!("../../sql/sqlite/migrations/0004_user_throttles.sql"),
+    },
+];
 
 const TABLE: &str = include_str!("../../sql/sqlite/migrate_table.sql");
 const APPLIED: &str = include_str!("../../sql/sqlite/migrate_applied.sql");

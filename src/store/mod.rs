@@ -89,7 +89,8 @@ fn file_of(url: &str) -> Result<&Path> {
 pub trait Store: Send + Sync {
     /// Stores messages with their deliveries and idempotency keys, in one transaction, on disk before it
     /// returns. A delivery to an inactive recipient is stored as suppressed; a message with no other
-    /// delivery is not stored at all.
+    /// delivery is not stored at all, nor is one whose throttles are used up, across all stores on this truth.
+    /// Only what is stored uses a throttle up.
     async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>>;
 
     /// What is due at `now`, the highest priority and longest waiting first, at most `limit`.

@@ -24,5 +24,7 @@ mod peers;
 mod providers;
 mod stop;
 mod stub;
+mod throttle;
+mod walk;
 mod wire;
 mod world;

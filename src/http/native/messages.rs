@@ -3,6 +3,7 @@
 //! 201 means that the message is on disk. Reading shows every attempt; deleting calls off what still waits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
@@ -55,6 +56,7 @@ pub(super) async fn submit(
     let mut wanted =
         submission::read(&gateway, &object).map_err(|violations| invalid(&violations).into_response())?;
     let written = || Value::Object(object).to_string();
+    caller.clone_into(&mut wanted.caller);
     wanted.key = refusal::request_key(&head.headers, "native", caller, written).map_err(bad_key)?;
     let channels = wanted.to.iter().map(|(channel, _)| channel.clone()).collect();
     match accept::accept(&gateway, wanted).await {
@@ -191,6 +193,7 @@ fn refusal_problem(refused: &Refused) -> Problem {
         Refused::BadAddress { channel, .. } => format!("to.{channel}"),
         Refused::ExpiresTooEarly => "expires_at".to_owned(),
         Refused::Suppressed => return unprocessable("suppressed", "Nobody may be written to", refused),
+        Refused::Throttled { retry_after } => return throttled(refused, *retry_after),
         Refused::KeyReused => return unprocessable("key-reused", "The Idempotency-Key is in use", refused),
         Refused::Store(error) => return Problem::of_kind(error.kind(), "store the message"),
     };
@@ -204,4 +207,14 @@ fn unprocessable(slug: &'static str, title: &'static str, refused: &Refused) -> 
         title,
         refusal::sentence(refused),
     )
+}
+
+fn throttled(refused: &Refused, retry_after: Duration) -> Problem {
+    Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "throttled",
+        "Too many messages to this user",
+        refusal::sentence(refused),
+    )
+    .retry_after(retry_after)
 }

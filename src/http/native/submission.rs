@@ -17,7 +17,7 @@ use crate::http::problem::Violation;
 use crate::http::refusal;
 
 /// What the object may hold.
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 9] = [
     "to",
     "channels",
     "body",
@@ -26,6 +26,7 @@ const FIELDS: [&str; 8] = [
     "expires_at",
     "ttl",
     "priority",
+    "expects_reply",
 ];
 
 /// The longest name of a person, in characters.
@@ -44,9 +45,10 @@ pub(super) fn read(gateway: &Gateway, object: &Map<String, Value>) -> Result<Req
         body: fields.body(gateway),
         user: fields.user(),
         priority: fields.priority(),
+        expects_reply: fields.flag("expects_reply"),
         expires_at: fields.expiry(send_at.unwrap_or_else(|| gateway.clock.now())),
         send_at,
-        key: None,
+        ..Request::default()
     };
     if fields.violations.is_empty() {
         Ok(request)
@@ -115,6 +117,14 @@ impl<'a> Reader<'a> {
             _ => self.wrong("priority", "must be \"high\" or \"normal\""),
         }
         None
+    }
+
+    fn flag(&mut self, name: &str) -> Option<bool> {
+        let flag = self.get(name)?.as_bool();
+        if flag.is_none() {
+            self.wrong(name, "must be true or false");
+        }
+        flag
     }
 
     fn moment(&mut self, name: &str) -> Option<Timestamp> {

@@ -12,6 +12,7 @@ async fn locked() -> World {
         name: name.to_owned(),
         sha256: Sha256::digest(secret).into(),
         scopes: vec![scope],
+        user_per_hour: None,
     };
     World::with(|config| {
         config.keys = vec![
@@ -43,7 +44,6 @@ async fn every_door_opens_for_its_scope_only() {
         ("GET", "/v1/messages/x", "r3ad"),
         ("GET", "/v1/providers", "r3ad"),
         ("GET", "/v1/report", "r3ad"),
-        ("GET", "/readyz", "r3ad"),
         ("GET", "/metrics", "r3ad"),
         ("GET", "/", "r3ad"),
         ("GET", "/messages/x", "r3ad"),
@@ -137,4 +137,24 @@ async fn unknown_paths_and_wrong_methods_are_problems() {
         assert!(reply.header("allow").unwrap().contains(allow), "{path}");
         assert_eq!(reply.json()["type"], "/problems/wrong-method", "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_load_balancer_hears_whether_it_is_ready_and_no_more() {
+    let world = locked().await;
+    ask(&world, "GET", "/readyz", None)
+        .await
+        .expect(200, r#"{"ready":true}"#);
+    let told = r#"{"ready":true,"degraded":[]}"#;
+    ask(&world, "GET", "/readyz", Some("r3ad"))
+        .await
+        .expect(200, told);
+    assert_eq!(ask(&world, "GET", "/readyz", Some("wrong")).await.status, 401);
+    assert_eq!(ask(&world, "GET", "/readyz", Some("s3nd")).await.status, 403);
+    // The last look counts for a moment, so that asking often costs the store nothing.
+    let _lock = world.lock_store();
+    ask(&world, "GET", "/readyz", None)
+        .await
+        .expect(200, r#"{"ready":true}"#);
+    assert_eq!(ask(&world, "GET", "/readyz", Some("r3ad")).await.status, 503);
 }

@@ -8,6 +8,7 @@ mod native;
 mod simple;
 mod sockets;
 mod texting;
+mod throttle;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::cache::{self, Sealed};
-use crate::clock::Clock;
+use crate::clock::{Clock, from_millis};
 use crate::config::Config;
 use crate::dice::Dice;
 use crate::domain::attempt::{Answer, Outcome};
@@ -81,22 +82,28 @@ impl World {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::of(false, change).await
+        Self::of(false, Clock::System, change).await
+    }
+
+    /// One whose clock stands still until it is moved.
+    pub(super) async fn still(change: impl FnOnce(&mut Config)) -> Self {
+        let clock = Clock::manual(from_millis(1_700_000_000_000));
+        Self::of(false, clock, change).await
     }
 
     /// One whose providers sign their receipts.
     pub(super) async fn signing() -> Self {
-        Self::of(true, |_| {}).await
+        Self::of(true, Clock::System, |_| {}).await
     }
 
-    async fn of(signs: bool, change: impl FnOnce(&mut Config)) -> Self {
+    async fn of(signs: bool, clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
         let place = tempfile::tempdir().unwrap();
         let mut config = Config::sandbox();
         config.store_url = format!("sqlite:{}", place.path().join("postrider.db").display());
         change(&mut config);
         let store = store::open(&config.store_url, Duration::from_millis(50)).unwrap();
         let edges = Edges {
-            clock: Clock::System,
+            clock,
             dice: Dice::default(),
             queue: queue::open(&config.queue_url, config.queue_window).await.unwrap(),
             cache: Sealed::new(

@@ -8,6 +8,7 @@ pub mod operating;
 pub mod pruning;
 pub mod receiving;
 pub mod reporting;
+pub mod throttling;
 pub mod working;
 pub mod world;
 
@@ -78,6 +79,16 @@ macro_rules! contract {
             folding_changes_comes_to_the_same_as_folding_from_nothing
             late_attempts_are_counted_once
             the_top_ten_are_the_ten_with_most
+        );
+        contract!(@tests $fresh, throttling:
+            a_user_gets_the_limit_in_any_hour_and_not_one_more
+            one_user_does_not_use_up_the_limit_of_another
+            a_changed_limit_holds_at_once
+            a_replay_does_not_count_and_is_answered_at_the_limit
+            nothing_is_stored_of_what_is_throttled
+            a_throttled_message_leaves_its_neighbours_alone
+            a_message_counts_under_all_its_throttles_or_under_none
+            of_many_who_write_at_once_exactly_the_limit_gets_through
         );
         contract!(@tests $fresh, pruning:
             prune_deletes_what_is_old_and_has_ended

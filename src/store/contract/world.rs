@@ -12,6 +12,7 @@ use crate::domain::message::{
     Acceptance, Claimed, Delivery, Idempotency, Message, NewDelivery, NewMessage, Priority, Recorded, Round,
 };
 use crate::domain::receipt::{Receipt, Verdict};
+use crate::domain::user_throttle::UserThrottle;
 use crate::store::{Heard, Settled, Store};
 
 /// Opens one more store on the same database.
@@ -50,8 +51,18 @@ pub fn text_to(which: u64, address: &str) -> NewMessage {
         user: None,
         deliveries: vec![leg("sms", address)],
         idempotency: None,
+        throttles: vec![],
         replay_only: false,
         created_at: at(0),
+    }
+}
+
+/// So many messages in an hour to a user who is known by one byte.
+pub fn hourly(user: u8, limit: u32) -> UserThrottle {
+    UserThrottle {
+        subject: [user; 32],
+        limit,
+        window: Duration::from_secs(3600),
     }
 }
 

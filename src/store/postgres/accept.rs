@@ -3,16 +3,19 @@
 //! Takes many messages at once, with one statement for each table. Never begins or ends a transaction.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
 
 use super::fault::Trouble;
 use super::gather::Gathered;
 use super::link::{Desk, bind};
 use super::rows::{self, Facts, kept};
+use super::throttle;
 use crate::domain::delivery::{Failure, State};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, NewMessage};
 
 static KEY: &str = include_str!("../../../sql/postgres/accept_key.sql");
+static KEY_DELETE: &str = include_str!("../../../sql/postgres/accept_key_delete.sql");
 static KEY_INSERT: &str = include_str!("../../../sql/postgres/accept_key_insert.sql");
 static STANDING: &str = include_str!("../../../sql/postgres/accept_standing.sql");
 static LOCK: &str = include_str!("../../../sql/postgres/accept_lock.sql");
@@ -82,11 +85,11 @@ async fn accept(
     };
     let mut answers = vec![None; messages.len()];
     let mut entering = Vec::new();
-    let mut claimed = HashSet::new();
+    let mut claimed = HashMap::new();
     for (place, message) in messages.iter().copied().enumerate() {
         let key = message.idempotency.as_ref().map(|promise| promise.key);
         // Whether a key was promised before, on disk or in this batch, is answered at the end.
-        if key.is_some_and(|key| promises.contains_key(&key) || claimed.contains(&key)) {
+        if key.is_some_and(|key| promises.contains_key(&key) || claimed.contains_key(&key)) {
             continue;
         }
         if message.replay_only {
@@ -97,7 +100,7 @@ async fn accept(
             answers[place] = Some(Acceptance::Suppressed);
             continue;
         }
-        claimed.extend(key);
+        claimed.extend(key.map(|key| (key, place)));
         entering.push(Entering {
             place,
             message,
@@ -106,18 +109,61 @@ async fn accept(
     }
     number(desk, &mut entering).await?;
     remember(desk, &mut entering, &mut promises, now).await?;
+    for (one, retry_after) in turn_away(desk, &mut entering, &mut promises).await? {
+        answers[one.place] = Some(Acceptance::Throttled { retry_after });
+    }
     store(desk, hours, &entering, &suppressed).await?;
     for one in &entering {
         answers[one.place] = Some(Acceptance::Stored { number: one.number });
     }
-    let answers = answers.into_iter().zip(messages);
-    answers
-        .map(|(answer, message)| answer.map_or_else(|| earlier(message, &promises), Ok))
-        .collect()
+    let first_with_key = |message: &NewMessage| {
+        let asked = message.idempotency.as_ref()?;
+        claimed.get(&asked.key).and_then(|place| answers[*place].clone())
+    };
+    let answered = answers
+        .iter()
+        .zip(messages)
+        .map(|(answer, message)| match answer {
+            Some(answer) => Ok(answer.clone()),
+            None => earlier(message, &promises, || first_with_key(message)),
+        });
+    answered.collect()
 }
 
-/// What the same key brought before.
-fn earlier(message: &NewMessage, promises: &Promises) -> Result<Acceptance, Trouble> {
+/// Takes those out whose users have had enough, and gives their keys back.
+async fn turn_away<'m>(
+    desk: &Desk,
+    entering: &mut Vec<Entering<'m>>,
+    promises: &mut Promises,
+) -> Result<Vec<(Entering<'m>, Duration)>, Trouble> {
+    let messages = entering.iter().map(|one| one.message).collect::<Vec<_>>();
+    let mut waits = throttle::refuse(desk, &messages).await?.into_iter();
+    let mut away = Vec::new();
+    for one in std::mem::take(entering) {
+        match waits.next().flatten() {
+            Some(retry_after) => away.push((one, retry_after)),
+            None => entering.push(one),
+        }
+    }
+    let keys = away
+        .iter()
+        .filter_map(|(one, _)| one.message.idempotency.as_ref());
+    let keys = keys.map(|asked| asked.key).collect::<Vec<_>>();
+    if !keys.is_empty() {
+        promises.retain(|key, _| !keys.contains(key));
+        let keys = keys.iter().map(|key| key.to_vec()).collect::<Vec<_>>();
+        desk.run(KEY_DELETE, bind![keys]).await?;
+    }
+    Ok(away)
+}
+
+/// What the same key brought before. One that came together with another under the same key which was turned away
+/// is answered as that one.
+fn earlier(
+    message: &NewMessage,
+    promises: &Promises,
+    first_with_key: impl FnOnce() -> Option<Acceptance>,
+) -> Result<Acceptance, Trouble> {
     let asked = message.idempotency.as_ref();
     let found = asked.and_then(|asked| Some((asked, promises.get(&asked.key)?)));
     match found {
@@ -126,7 +172,7 @@ fn earlier(message: &NewMessage, promises: &Promises) -> Result<Acceptance, Trou
             number: promised.number,
         }),
         Some(_) => Ok(Acceptance::KeyReused),
-        None => Err(Trouble::Row("a key that was taken is not there".to_owned())),
+        None => first_with_key().ok_or_else(|| Trouble::Row("a key that was taken is not there".to_owned())),
     }
 }
 

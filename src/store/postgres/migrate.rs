@@ -16,11 +16,18 @@ struct Migration {
 }
 
 /// All steps, in order.
-const STEPS: &[Migration] = &[Migration {
-    number: 1,
-    name: "0001_begin",
-    sql: include_str!("../../../sql/postgres/migrations/0001_begin.sql"),
-}];
+const STEPS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "0001_begin",
+        sql: include_str!("../../../sql/postgres/migrations/0001_begin.sql"),
+    },
+    Migration {
+        number: 4,
+        name: "0004_user_throttles",
+        sql: include_str!("../../../sql/postgres/migrations/0004_user_throttles.sql"),
+    },
+];
 
 static LOCK: &str = include_str!("../../../sql/postgres/migrate_lock.sql");
 static TABLE: &str = include_str!("../../../sql/postgres/migrate_table.sql");

@@ -16,6 +16,7 @@ mod report;
 mod rounds;
 mod rows;
 mod tally;
+mod throttle;
 mod transfer;
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ static ATTEMPTS_DELETE: &str = include_str!("../../../sql/postgres/prune_attempt
 static DELIVERIES_DELETE: &str = include_str!("../../../sql/postgres/prune_deliveries_delete.sql");
 static MESSAGE_DELETE: &str = include_str!("../../../sql/postgres/prune_message_delete.sql");
 static KEYS: &str = include_str!("../../../sql/postgres/prune_keys.sql");
+static THROTTLES: &str = include_str!("../../../sql/postgres/prune_throttles.sql");
 static RECEIPTS: &str = include_str!("../../../sql/postgres/prune_receipts.sql");
 
 /// What the report counts of an address, by whether it has been counted.
@@ -66,6 +67,8 @@ pub async fn prune(desk: &Desk, before: Timestamp, now: Timestamp, limit: usize)
     desk.run(MESSAGE_DELETE, bind![numbers]).await?;
     let rows_max = rows::limit(limit);
     desk.run(KEYS, bind![now.timestamp_millis(), rows_max]).await?;
+    let hour = now.timestamp_millis().div_euclid(HOUR_MS);
+    desk.run(THROTTLES, bind![hour, rows_max]).await?;
     desk.run(RECEIPTS, bind![before.timestamp_millis(), rows_max])
         .await?;
     Ok(numbers.len())

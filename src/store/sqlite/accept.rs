@@ -5,7 +5,7 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::desk::Desk;
-use super::rows;
+use super::{rows, throttle};
 use crate::clock::Timestamp;
 use crate::domain::delivery::Failure;
 use crate::domain::id::{DeliveryId, MessageId};
@@ -40,6 +40,9 @@ fn accept_one(desk: &mut Desk<'_>, message: &NewMessage) -> rusqlite::Result<Acc
     }
     if suppressed.count_ones() as usize == message.deliveries.len() {
         return Ok(Acceptance::Suppressed);
+    }
+    if let Some(retry_after) = throttle::refuse(desk, &message.throttles, message.created_at)? {
+        return Ok(Acceptance::Throttled { retry_after });
     }
     let created_at = message.created_at.timestamp_millis();
     let number = desk.number(created_at)?;

@@ -18,6 +18,7 @@ mod report;
 mod rounds;
 mod rows;
 mod tally;
+mod throttle;
 mod transfer;
 mod writer;
 

@@ -20,6 +20,7 @@ static DELIVERIES_DELETE: &str = include_str!("../../../sql/sqlite/prune_deliver
 static MESSAGE_DELETE: &str = include_str!("../../../sql/sqlite/prune_message_delete.sql");
 static NUMBER: &str = include_str!("../../../sql/sqlite/prune_number.sql");
 static KEYS: &str = include_str!("../../../sql/sqlite/prune_keys.sql");
+static THROTTLES: &str = include_str!("../../../sql/sqlite/prune_throttles.sql");
 static RECEIPTS: &str = include_str!("../../../sql/sqlite/prune_receipts.sql");
 
 /// What the report counts of an address, by whether it has been counted.
@@ -63,6 +64,8 @@ pub fn prune(
     let rows_max = rows::limit(limit);
     desk.statement(KEYS)?
         .execute([now.timestamp_millis(), rows_max])?;
+    desk.statement(THROTTLES)?
+        .execute([now.timestamp_millis().div_euclid(HOUR_MS), rows_max])?;
     desk.statement(RECEIPTS)?
         .execute([before.timestamp_millis(), rows_max])?;
     Ok(numbers.len())

@@ -35,11 +35,11 @@ impl Pair {
         }
     }
 
-    fn old(&self) -> Arc<dyn Store> {
+    fn open_old(&self) -> Arc<dyn Store> {
         open(&self.from, PATIENCE).unwrap()
     }
 
-    fn new(&self) -> Arc<dyn Store> {
+    fn open_new(&self) -> Arc<dyn Store> {
         open(&self.to, PATIENCE).unwrap()
     }
 }
@@ -153,7 +153,7 @@ async fn no_table_and_no_column_of_either_dialect_is_forgotten() {
 }
 
 async fn sides_of_new(pair: &Pair) -> (super::Source, super::Target) {
-    drop(pair.old());
+    drop(pair.open_old());
     sides(pair.route()).await.unwrap()
 }
 
@@ -164,13 +164,13 @@ fn key(table: &super::Table) -> Vec<String> {
 #[tokio::test]
 async fn everything_arrives_and_stays_in_use() {
     for pair in pairs() {
-        let old = pair.old();
+        let old = pair.open_old();
         fill(&*old).await;
         let (report, seal) = (old.report(at(400)).await.unwrap(), old.seal().await.unwrap());
         let mut under_way = begin(&pair, 1).await;
         copy(&mut under_way).await;
         assert_eq!(switch(under_way).await, 0);
-        let new = pair.new();
+        let new = pair.open_new();
         for which in 0..20 {
             assert_eq!(message(&*new, which).await, message(&*old, which).await);
         }
@@ -200,7 +200,7 @@ fn again(which: u8) -> crate::domain::message::NewMessage {
 #[tokio::test]
 async fn what_changes_while_it_is_copied_arrives_too() {
     for pair in pairs() {
-        let old = pair.old();
+        let old = pair.open_old();
         fill(&*old).await;
         let mut under_way = begin(&pair, 1).await;
         copy(&mut under_way).await;
@@ -216,7 +216,7 @@ async fn what_changes_while_it_is_copied_arrives_too() {
         old.unfold().await.unwrap();
         fold(&*old).await;
         switch(under_way).await;
-        let new = pair.new();
+        let new = pair.open_new();
         assert_eq!(
             new.report(at(700)).await.unwrap(),
             old.report(at(700)).await.unwrap()
@@ -229,7 +229,7 @@ async fn what_changes_while_it_is_copied_arrives_too() {
 #[tokio::test]
 async fn a_move_that_stopped_anywhere_goes_on_where_it_was() {
     for pair in pairs() {
-        let old = pair.old();
+        let old = pair.open_old();
         fill(&*old).await;
         let all = begin(&pair, 1).await.rows().await.unwrap();
         let copied = std::cell::Cell::new(0);
@@ -256,14 +256,14 @@ async fn a_move_that_stopped_anywhere_goes_on_where_it_was() {
             "{comparisons:?}"
         );
         under_way.open_target().await.unwrap();
-        assert_eq!(message(&*pair.new(), 7).await, message(&*old, 7).await);
+        assert_eq!(message(&*pair.open_new(), 7).await, message(&*old, 7).await);
     }
 }
 
 #[tokio::test]
 async fn only_the_last_run_of_a_move_writes() {
     for pair in pairs() {
-        fill(&*pair.old()).await;
+        fill(&*pair.open_old()).await;
         let mut first = begin(&pair, 1).await;
         let mut second = begin(&pair, 2).await;
         let refused = first.copy(|_| {}).await.unwrap_err();
@@ -276,7 +276,7 @@ async fn only_the_last_run_of_a_move_writes() {
 #[tokio::test]
 async fn a_difference_is_found() {
     for pair in pairs() {
-        let old = pair.old();
+        let old = pair.open_old();
         fill(&*old).await;
         let mut under_way = begin(&pair, 1).await;
         copy(&mut under_way).await;
@@ -312,7 +312,7 @@ async fn a_difference_is_found() {
 #[tokio::test]
 async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
     for pair in pairs() {
-        let (old, early) = (pair.old(), pair.new());
+        let (old, early) = (pair.open_old(), pair.open_new());
         let waiting = accepted(&*old, text(1)).await;
         let in_hand = accepted(&*old, text(2)).await;
         let now = Clock::System.now();
@@ -366,6 +366,6 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
                 .contains("moved to there")
         );
         under_way.open_target().await.unwrap();
-        assert_eq!(message(&*pair.new(), 4).await.id, id(4));
+        assert_eq!(message(&*pair.open_new(), 4).await.id, id(4));
     }
 }

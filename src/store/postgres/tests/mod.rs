@@ -29,7 +29,7 @@ async fn ten_hosts_may_start_at_once() {
     });
     let starts = starts.collect::<Vec<_>>();
     let applied = starts.into_iter().flat_map(|start| start.join().unwrap());
-    assert_eq!(applied.collect::<Vec<_>>(), ["0001_begin"]);
+    assert_eq!(applied.collect::<Vec<_>>(), ["0001_begin", "0004_user_throttles"]);
 }
 
 #[tokio::test]
@@ -129,4 +129,22 @@ async fn copies_are_left_to_the_servers_own_programs() {
         .unwrap_err();
     assert_eq!(refused.kind(), Kind::Usage);
     assert!(refused.to_string().contains("pg_dump"), "{refused}");
+}
+
+#[tokio::test]
+async fn throttles_that_count_nothing_any_more_are_pruned() {
+    let store = PostgresStore::open(&database(), PATIENCE).unwrap();
+    let mut question = text(1);
+    question.throttles = vec![hourly(1, 300)];
+    accepted(&store, question).await;
+    let kept = async || {
+        let desk = store.link.read().await.unwrap();
+        let count = desk.one("SELECT count(*) FROM user_throttles", &[]).await;
+        let count = count.map(|row| row.get::<_, i64>(0));
+        desk.end(count).await.unwrap()
+    };
+    store.prune(at(0), at(7199), 10).await.unwrap();
+    assert_eq!(kept().await, 1);
+    store.prune(at(0), at(7200), 10).await.unwrap();
+    assert_eq!(kept().await, 0);
 }

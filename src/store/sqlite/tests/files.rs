@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::Bench;
 use crate::error::Kind;
-use crate::store::contract::world::{accepted, at, id, name, send, text};
+use crate::store::contract::world::{accepted, at, hourly, id, name, send, text};
 use crate::store::sqlite::{SqliteStore, migrate};
 use crate::store::{ProviderPlace, Store};
 
@@ -25,7 +25,7 @@ fn stores_that_start_at_once_migrate_once() {
         .into_iter()
         .flat_map(|start| start.join().unwrap())
         .collect();
-    assert_eq!(applied, ["0001_begin"]);
+    assert_eq!(applied, ["0001_begin", "0004_user_throttles"]);
 }
 
 #[test]
@@ -173,4 +173,21 @@ fn urls_that_name_no_file_say_what_to_write() {
         };
         assert_eq!(error.kind(), Kind::Usage, "{url}: {error}");
     }
+}
+
+#[tokio::test]
+async fn throttles_that_count_nothing_any_more_are_pruned() {
+    let bench = Bench::new();
+    let mut question = text(1);
+    question.throttles = vec![hourly(1, 300)];
+    accepted(&bench.store, question).await;
+    let kept = || {
+        let count = "SELECT count(*) FROM user_throttles";
+        let stranger = bench.stranger();
+        stranger.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    bench.store.prune(at(0), at(7199), 10).await.unwrap();
+    assert_eq!(kept(), 1);
+    bench.store.prune(at(0), at(7200), 10).await.unwrap();
+    assert_eq!(kept(), 0);
 }

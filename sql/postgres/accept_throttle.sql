@@ -1,0 +1,1 @@
+SELECT subject, times FROM user_throttles WHERE subject = ANY ($1)

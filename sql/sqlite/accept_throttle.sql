@@ -1,0 +1,1 @@
+SELECT times FROM user_throttles WHERE subject = ?1
