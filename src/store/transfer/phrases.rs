@@ -16,14 +16,14 @@ macro_rules! phrases {
 
         /// SQLite's.
         pub static SQLITE: Phrases = Phrases {
-            $($name: include_str!(concat!("../../../sql/sqlite/", $file)),)*
+            $($name: include_str!(concat!("../../../sql/sqlite", $file)),)*
             derive: Some(include_str!("../../../sql/sqlite/move_hours.sql")),
             mark: '?',
         };
 
         /// PostgreSQL's.
         pub static POSTGRES: Phrases = Phrases {
-            $($name: include_str!(concat!("../../../sql/postgres/", $file)),)*
+            $($name: include_str!(concat!("../../../sql/postgres", $file)),)*
             derive: None,
             mark: '$',
         };
@@ -31,36 +31,36 @@ macro_rules! phrases {
 }
 
 phrases! {
-    columns: "move_columns.sql",
-    meta: "move_meta.sql",
-    meta_set: "move_meta_set.sql",
-    meta_drop: "move_meta_drop.sql",
-    lift: "move_lift.sql",
-    first: "move_first.sql",
-    next: "move_next.sql",
-    count: "move_count.sql",
-    fetch: "move_fetch.sql",
-    put: "move_put.sql",
-    erase: "move_erase.sql",
-    empty: "move_empty.sql",
-    log: "move_log.sql",
-    note: "move_note.sql",
-    changes: "move_changes.sql",
-    hold: "move_hold.sql",
-    held: "move_held.sql",
-    in_hand: "move_in_hand.sql",
-    lock: "move_lock.sql",
-    close: "move_close.sql",
-    guard: "move_guard.sql",
-    forget_table: "move_forget_table.sql",
-    forget: "move_forget.sql",
-    reopen: "move_reopen.sql",
-    bookmarks: "move_bookmarks.sql",
-    bookmark_set: "move_bookmark_set.sql",
-    bookmarks_all: "move_bookmarks_all.sql",
-    numbers: "move_numbers.sql",
-    finish: "move_finish.sql",
-    analyze: "move_analyze.sql",
+    columns: "/move_columns.sql",
+    meta: "/move_meta.sql",
+    meta_set: "/move_meta_set.sql",
+    meta_drop: "/move_meta_drop.sql",
+    lift: "/move_lift.sql",
+    first: "/move_first.sql",
+    next: "/move_next.sql",
+    count: "/move_count.sql",
+    fetch: "/move_fetch.sql",
+    put: "/move_put.sql",
+    erase: "/move_erase.sql",
+    empty: "/move_empty.sql",
+    log: "/move_log.sql",
+    note: "/move_note.sql",
+    changes: "/move_changes.sql",
+    hold: "/move_hold.sql",
+    held: "/move_held.sql",
+    in_hand: "/move_in_hand.sql",
+    lock: "/move_lock.sql",
+    close: "/move_close.sql",
+    guard: "/move_guard.sql",
+    forget_table: "/move_forget_table.sql",
+    forget: "/move_forget.sql",
+    reopen: "/move_reopen.sql",
+    bookmarks: "/move_bookmarks.sql",
+    bookmark_set: "/move_bookmark_set.sql",
+    bookmarks_all: "/move_bookmarks_all.sql",
+    numbers: "/move_numbers.sql",
+    finish: "/move_finish.sql",
+    analyze: "/move_analyze.sql",
 }
 
 impl Phrases {
