@@ -1,6 +1,7 @@
 CREATE OR REPLACE FUNCTION move_close() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'the store was moved' USING ERRCODE = 'PM001';
+    RAISE EXCEPTION 'the store was moved to %', (SELECT convert_from(bytes, 'UTF8') FROM meta WHERE name = 'moved')
+        USING ERRCODE = 'PM001';
 END
 $$;
 

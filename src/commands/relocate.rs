@@ -58,9 +58,11 @@ pub async fn run(cli: &Cli, arguments: &Arguments) -> Result<()> {
 }
 
 async fn copy(under_way: &mut Move) -> Result<()> {
-    let bar = bar(Some(under_way.rows().await?), "rows copied");
+    let [all, before] = under_way.rows().await?;
+    let bar = bar(Some(all), "rows copied");
     let copied = Cell::new(0);
-    under_way.copy(|rows| tell(&bar, &copied, rows)).await?;
+    let progress = |rows| tell(&bar, before, &copied, rows);
+    under_way.copy(progress).await?;
     under_way.catch_up().await?;
     bar.finish_and_clear();
     say(format_args!(
@@ -71,13 +73,14 @@ async fn copy(under_way: &mut Move) -> Result<()> {
 }
 
 /// Counts rows, and draws how many there were.
-fn tell(bar: &ProgressBar, all: &Cell<u64>, rows: u64) {
-    all.set(all.get() + rows);
+fn tell(bar: &ProgressBar, before: u64, copied: &Cell<u64>, rows: u64) {
+    copied.set(copied.get() + rows);
+    let all = before + copied.get();
     // Rows come in while they are copied.
-    if bar.length().is_some_and(|length| length < all.get()) {
-        bar.set_length(all.get());
+    if bar.length().is_some_and(|length| length < all) {
+        bar.set_length(all);
     }
-    bar.set_position(all.get());
+    bar.set_position(all);
 }
 
 fn may_switch(arguments: &Arguments) -> Result<bool> {

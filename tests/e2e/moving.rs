@@ -128,6 +128,7 @@ fn a_store_in_use_is_moved_and_nothing_is_lost() {
     assert!(told.contains("both stores hold the same"), "{told}");
     until("the old store takes nothing any more", || load.refused() > 5);
     assert_eq!(old.get("/readyz").unwrap().status, 503);
+    assert!(old.log().contains("moved to postgres://"), "{}", old.log());
     let accepted = load.end();
     let calls = stub.calls().len();
     let late = old.run(&["status"]);

@@ -18,7 +18,7 @@ pub enum Fence {
 impl Fence {
     /// From what SQLite's triggers say.
     pub fn from_word(word: &str) -> Option<Self> {
-        match word {
+        match word.split(' ').next()? {
             "moved" => Some(Self::Moved),
             "held" => Some(Self::Held),
             "receiving" => Some(Self::Receiving),

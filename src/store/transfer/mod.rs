@@ -166,16 +166,24 @@ impl Move {
 
     /// Gives a move up: the old store forgets it, and is open again if it was closed and the new one is not yet.
     pub async fn abandon(route: Route<'_>) -> Result<()> {
-        let (mut source, mut target) = sides(route).await?;
-        let (old, new) = (source.marks().await?, target.marks().await?);
-        let is_unfinished = new.receiving.is_some() && new.id == old.id;
-        match (old.id, &old.moved) {
-            (None, _) => Err(Error::usage("no move from this store is under way")),
-            (Some(_), Some(place)) if !is_unfinished => Err(Error::usage(format!(
-                "the move to {place} is finished: the old store cannot be opened again"
-            ))),
-            (Some(_), _) => source.abandon().await,
+        refuse_what_is_not_there(route.from)?;
+        let mut from = side(route.from, route.lock_wait)?;
+        let tables = table::alone(from.as_mut()).await?;
+        let mut source = Source::new(from, tables);
+        let old = source.marks().await?;
+        let Some(id) = old.id else {
+            return Err(Error::usage("no move from this store is under way"));
+        };
+        if let Some(place) = &old.moved {
+            let mut to = side(route.to, route.lock_wait)?;
+            let new = source::marks(to.as_mut()).await?;
+            if new.receiving.is_none() || new.id != Some(id) {
+                return Err(Error::usage(format!(
+                    "the move to {place} is finished: the old store cannot be opened again"
+                )));
+            }
         }
+        source.abandon().await
     }
 
     /// Where it stands.
@@ -188,9 +196,11 @@ impl Move {
         self.changes
     }
 
-    /// How many rows the old store holds now.
-    pub async fn rows(&mut self) -> Result<u64> {
-        self.source.rows().await
+    /// How many rows the old store and the new one hold now.
+    pub async fn rows(&mut self) -> Result<[u64; 2]> {
+        let old = source::rows(self.source.side.as_mut(), &self.source.tables).await?;
+        let new = source::rows(self.target.side.as_mut(), &self.target.tables).await?;
+        Ok([old, new])
     }
 
     /// Copies what was not copied yet, a batch at a time, and what changes meanwhile. Tells `progress` how many rows

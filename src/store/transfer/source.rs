@@ -103,16 +103,6 @@ impl Source {
         number(self.side.as_mut(), sql).await
     }
 
-    pub async fn rows(&mut self) -> Result<u64> {
-        let mut all = 0;
-        for table in &self.tables {
-            let sql = self.side.phrases().about(self.side.phrases().count, table);
-            let rows = number(self.side.as_mut(), &sql).await?;
-            all += u64::try_from(rows).unwrap_or_default();
-        }
-        Ok(all)
-    }
-
     /// From now on every change is noted. What an earlier move left behind goes.
     pub async fn begin(&mut self, id: i64) -> Result<()> {
         self.side.begin().await?;
@@ -302,6 +292,17 @@ pub async fn page(
     let last = rows.last().filter(|_| rows.len() >= limit);
     let next = last.map(|row| table.key_of(row));
     Ok((rows, next))
+}
+
+/// How many rows a store holds.
+pub async fn rows(side: &mut dyn Side, tables: &[Table]) -> Result<u64> {
+    let phrases = side.phrases();
+    let mut all = 0;
+    for table in tables {
+        let rows = number(side, &phrases.about(phrases.count, table)).await?;
+        all += u64::try_from(rows).unwrap_or_default();
+    }
+    Ok(all)
 }
 
 async fn number(side: &mut dyn Side, sql: &str) -> Result<i64> {

@@ -130,6 +130,17 @@ pub async fn pairs(from: &mut dyn Side, to: &mut dyn Side) -> Result<(Vec<Table>
     Ok(pairs)
 }
 
+/// The tables of one store.
+pub async fn alone(side: &mut dyn Side) -> Result<Vec<Table>> {
+    let found = found(side).await?;
+    let names = names(&found, &[]);
+    let one = |name: &String| {
+        let mine = columns(&found, name);
+        table(name, &mine, &mine)
+    };
+    names.iter().map(one).collect()
+}
+
 fn names(old: &[Found], new: &[Found]) -> Vec<String> {
     let all = old.iter().chain(new).map(|found| found.table.clone());
     let mut names = all

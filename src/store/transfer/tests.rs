@@ -231,7 +231,7 @@ async fn a_move_that_stopped_anywhere_goes_on_where_it_was() {
     for pair in pairs() {
         let old = pair.open_old();
         fill(&*old).await;
-        let all = begin(&pair, 1).await.rows().await.unwrap();
+        let all = begin(&pair, 1).await.rows().await.unwrap()[0];
         let copied = std::cell::Cell::new(0);
         for run in 2..5 {
             let mut under_way = begin(&pair, run).await;
