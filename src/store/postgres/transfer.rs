@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type as Kind, to_sql_checked};
 
+use super::address::Use;
 use super::fault::Trouble;
 use super::link::{Bound, Desk, Link};
 use super::rows::{kept, said};
@@ -15,6 +16,9 @@ use crate::error::{Error, Kind as Failure, Result};
 use crate::store::transfer::{POSTGRES, Phrases, Row, Side, Table, Type, Value, refuse_to_open};
 
 static STATE: &str = include_str!("../../../sql/postgres/move_state.sql");
+
+/// One that writes, one that reads beside it, and one to spare when one of them breaks.
+const CONNECTIONS: usize = 3;
 
 const ACT: &str = "cannot move the store";
 
@@ -26,7 +30,7 @@ struct PostgresSide {
 
 /// The store a URL names, for a move.
 pub fn side(url: &str) -> Result<Box<dyn Side>> {
-    let link = Link::new(url)?;
+    let link = Link::new(url, Use::Writing, CONNECTIONS)?;
     Ok(Box::new(PostgresSide { link, desk: None }))
 }
 
