@@ -257,10 +257,10 @@ pub struct Settlement {
 }
 
 /// What became of a cancellation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cancelled {
-    /// So many deliveries were called off.
-    Done(usize),
+    /// A delivery on each of these channels was called off.
+    Done(Vec<Name>),
     /// Nothing of it waits any more, or a worker has it in hand.
     TooLate,
     /// There is no such message.

@@ -186,7 +186,7 @@ impl Store for Link {
             for one in &claimed {
                 self.world
                     .note(|| format!("round {} of {} is claimed", one.round, one.id));
-                self.world.ledger().claimed(one);
+                self.world.ledger().claimed(one, now);
                 self.watch(Verb::Claim, one.id).await;
             }
             Ok(claimed)
