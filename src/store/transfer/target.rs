@@ -9,8 +9,8 @@ use super::value::{Row, Value};
 use super::{Side, Table, end, same_store};
 use crate::error::{Error, Kind, Result};
 
-/// What a store that was never used may hold: what opening it writes.
-const MAY_HOLD_ROWS: &[&str] = &["providers"];
+/// What a store that took no message may hold: what processes write that merely run on it.
+const MAY_HOLD_ROWS: [&str; 4] = ["providers", "paces", "standings", "turns"];
 
 /// The store a move copies to.
 pub struct Target {
