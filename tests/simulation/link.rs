@@ -19,8 +19,9 @@ use postrider::domain::message::{
 };
 use postrider::domain::recipient::Recipient;
 use postrider::domain::report::Report;
-use postrider::domain::throttle::Wish;
+use postrider::domain::throttle::PaceWish;
 use postrider::domain::turn::{Task, Turn};
+use postrider::domain::wish::Wish;
 use postrider::error::{Error, Kind, Result};
 use postrider::store::{
     Backlog, Cancelled, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
@@ -180,8 +181,8 @@ impl Store for Link {
         self.pass("accept", work).await
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Nudge>> {
-        self.pass("due", self.store.due(now, limit)).await
+    async fn due(&self, now: Timestamp, wish: &Wish) -> Result<Vec<Nudge>> {
+        self.pass("due", self.store.due(now, wish)).await
     }
 
     async fn claim(&self, ids: Vec<DeliveryId>, now: Timestamp, lease: Duration) -> Result<Vec<Claimed>> {
@@ -329,7 +330,7 @@ impl Store for Link {
         self.store.time().await
     }
 
-    async fn pass(&self, wish: Wish, now: Timestamp) -> Result<Vec<Passage>> {
+    async fn pass(&self, wish: PaceWish, now: Timestamp) -> Result<Vec<Passage>> {
         self.pass("pass", self.store.pass(wish, now)).await
     }
 

@@ -54,9 +54,12 @@ use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
-use crate::domain::throttle::Wish;
+use crate::domain::throttle::PaceWish;
 use crate::domain::turn::{Task, Turn};
+use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
+
+pub use self::replica::check as check_replica;
 
 /// A store on a server.
 pub struct PostgresStore {
@@ -194,9 +197,9 @@ impl Store for PostgresStore {
         self.accepts.run(Accept(messages)).await
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Nudge>> {
+    async fn due(&self, now: Timestamp, wish: &Wish) -> Result<Vec<Nudge>> {
         let act = "cannot look for what is due";
-        transact!(self.read, act, |desk| rounds::due(&desk, now, limit))
+        transact!(self.read, act, |desk| rounds::due(&desk, now, wish))
     }
 
     async fn claim(&self, ids: Vec<DeliveryId>, now: Timestamp, lease: Duration) -> Result<Vec<Claimed>> {
@@ -313,7 +316,7 @@ impl Store for PostgresStore {
         true
     }
 
-    async fn pass(&self, wish: Wish, now: Timestamp) -> Result<Vec<Passage>> {
+    async fn pass(&self, wish: PaceWish, now: Timestamp) -> Result<Vec<Passage>> {
         self.passes.run(Pass { wish, now }).await
     }
 

@@ -44,8 +44,9 @@ use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
-use crate::domain::throttle::Wish;
+use crate::domain::throttle::PaceWish;
 use crate::domain::turn::{Task, Turn};
+use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
 
 static SEAL: &str = include_str!("../../../sql/sqlite/seal.sql");
@@ -112,10 +113,11 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Nudge>> {
+    async fn due(&self, now: Timestamp, wish: &Wish) -> Result<Vec<Nudge>> {
         let act = "cannot look for what is due";
+        let wish = wish.clone();
         self.readers
-            .read(act, move |connection| rounds::due(connection, now, limit))
+            .read(act, move |connection| rounds::due(connection, now, &wish))
             .await
     }
 
@@ -255,7 +257,7 @@ impl Store for SqliteStore {
         Ok(Clock::System.now())
     }
 
-    async fn pass(&self, wish: Wish, now: Timestamp) -> Result<Vec<Passage>> {
+    async fn pass(&self, wish: PaceWish, now: Timestamp) -> Result<Vec<Passage>> {
         let act = "cannot count what goes to a provider";
         self.writer
             .run(act, move |desk| sharing::pass(desk, &wish, now))
