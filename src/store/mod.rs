@@ -6,8 +6,11 @@
 mod commits;
 mod migrate;
 mod postgres;
+mod rollups;
 mod sharing;
 mod sqlite;
+mod tally;
+mod transfer;
 
 #[cfg(test)]
 mod contract;
@@ -33,9 +36,13 @@ use crate::domain::wish::Wish;
 use crate::error::{Error, Result};
 
 pub use self::commits::CommitStats;
+pub use self::transfer::{Comparison, Move, Route, Stage};
 
 /// How long a store waits for another process that holds its lock, unless the configuration says otherwise.
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// How long an operator who asked for it lets a server's schema be brought up to date.
+pub const MIGRATION_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How many connections a process opens to a server at most, unless the configuration says otherwise.
 pub const CONNECTIONS: usize = 16;
@@ -89,10 +96,11 @@ pub async fn check_replica(url: &str) -> Result<()> {
     postgres::check_replica(url).await
 }
 
-/// Brings the schema of the store a URL names up to date; returns the names of what was applied.
+/// Brings the schema of the store a URL names up to date; returns the names of what was applied. On a server the work
+/// itself may take [`MIGRATION_LIMIT`]: a large store is read once by some steps.
 pub fn migrate(url: &str, lock_wait: Duration) -> Result<Vec<String>> {
     if is_postgres(url) {
-        return postgres::migrate(url, lock_wait);
+        return postgres::migrate(url, MIGRATION_LIMIT);
     }
     sqlite::migrate(file_of(url)?, lock_wait)
 }

@@ -37,6 +37,11 @@ const STEPS: &[Migration] = &[
         name: "0004_user_throttles",
         sql: include_str!("../../../sql/postgres/migrations/0004_user_throttles.sql"),
     },
+    Migration {
+        number: 5,
+        name: "0005_months",
+        sql: include_str!("../../../sql/postgres/migrations/0005_months.sql"),
+    },
 ];
 
 static LOCK: &str = include_str!("../../../sql/postgres/migrate_lock.sql");

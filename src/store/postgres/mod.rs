@@ -13,17 +13,20 @@ mod gather;
 mod link;
 mod look;
 mod migrate;
+mod months;
 mod operate;
 mod prune;
 mod receipts;
 mod replica;
 mod report;
+mod retire;
 mod rounds;
 mod rows;
 mod sharing;
 mod tally;
 mod throttle;
 mod tls;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +46,7 @@ use self::receipts::Settle;
 use self::replica::{Freshness, Replica};
 use self::rounds::{Claim, Record};
 use self::sharing::Pass;
+pub(super) use self::transfer::side;
 use super::{
     Backlog, Cancelled, CommitStats, Heard, Page, Passage, Place, Probe, Progress, ProviderPlace, Query,
     Selection, Settled, Snapshot, Store,
@@ -86,6 +90,7 @@ impl PostgresStore {
             // Connections belong to whoever runs them: none of those that served here can stay.
             let link = Link::new(&url, Use::Writing, 1)?;
             migrate::apply(&link).await?;
+            transfer::refuse_moved(&link).await?;
             durability::warn(&link).await;
             Ok(())
         })?;
@@ -299,7 +304,17 @@ impl Store for PostgresStore {
 
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
         let act = "cannot delete old messages";
-        transact!(unlimited self.write, act, |desk| prune::prune(&desk, before, now, limit))
+        let mut deleted = transact!(unlimited self.write, act, |desk| retire::settle(&desk))?;
+        transact!(unlimited self.write, act, |desk| months::make(&desk))?;
+        transact!(unlimited self.write, act, |desk| months::begin(&desk, now))?;
+        deleted += transact!(unlimited self.write, act, |desk| prune::prune(&desk, before, now, limit))?;
+        if deleted > 0 {
+            return Ok(deleted);
+        }
+        while transact!(unlimited self.write, act, |desk| retire::retire(&desk, before))? {
+            deleted += transact!(unlimited self.write, act, |desk| retire::settle(&desk))?;
+        }
+        Ok(deleted)
     }
 
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {

@@ -109,7 +109,12 @@ impl Gathered for Claim {
         }
         let ids = asked.keys().copied().collect::<Vec<_>>();
         let (now, until): (Vec<i64>, Vec<i64>) = asked.into_values().unzip();
-        let found = desk.rows(CLAIM, bind![ids, now, until]).await?;
+        let mut numbers = ids
+            .iter()
+            .map(|id| DeliveryId(*id).message_number())
+            .collect::<Vec<_>>();
+        numbers.dedup();
+        let found = desk.rows(CLAIM, bind![ids, now, until, numbers]).await?;
         let claims = found
             .iter()
             .map(|row| Ok((rows::delivery_id(row, 12)?, claimed(row)?)));
@@ -293,6 +298,7 @@ async fn keep_attempts(desk: &Desk, rounds: impl Iterator<Item = &Round>) -> Res
     if lines.is_empty() {
         return Ok(());
     }
+    let ids = lines.iter().map(|(round, ..)| round.id.0);
     let attempts = lines.iter().map(|(.., attempt)| *attempt);
     let provider = |attempt: &'_ Attempt| attempt.provider.as_ref().map(|name| name.as_str().to_owned());
     let providers = attempts.clone().map(provider).collect::<Vec<_>>();
@@ -302,7 +308,7 @@ async fn keep_attempts(desk: &Desk, rounds: impl Iterator<Item = &Round>) -> Res
     desk.run(
         ATTEMPT,
         bind![
-            lines.iter().map(|(round, ..)| round.id.0).collect::<Vec<_>>(),
+            ids.clone().collect::<Vec<_>>(),
             lines.iter().map(|(_, place, _)| *place).collect::<Vec<_>>(),
             lines
                 .iter()
@@ -325,6 +331,8 @@ async fn keep_attempts(desk: &Desk, rounds: impl Iterator<Item = &Round>) -> Res
                 .map(|attempt| attempt.at.timestamp_millis())
                 .collect::<Vec<_>>(),
             durations.collect::<Vec<_>>(),
+            ids.clone().min().unwrap_or_default(),
+            ids.max().unwrap_or_default(),
         ],
     )
     .await?;

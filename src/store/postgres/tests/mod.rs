@@ -5,6 +5,8 @@ mod cluster;
 mod due;
 mod encryption;
 mod failover;
+mod months;
+mod plans;
 mod pooler;
 
 use std::sync::Arc;

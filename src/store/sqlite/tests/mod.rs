@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 mod due;
 mod files;
+mod plans;
 mod trouble;
 
 use super::SqliteStore;
