@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use postrider::domain::id::DeliveryId;
+use postrider::domain::wish::Wish;
 use postrider::store::{self, Store};
 
 use crate::load::{self, Load};
@@ -177,7 +178,10 @@ async fn claim_among(server: &Server, name: &str, waiting: usize) -> Duration {
 
 async fn claim_batch(store: &dyn Store) -> usize {
     let now = chrono::Utc::now();
-    let due = store.due(now, BATCH).await.expect("ask what is due");
+    let due = store
+        .due(now, &Wish::up_to(BATCH))
+        .await
+        .expect("ask what is due");
     let ids = due.iter().map(|nudge| nudge.id).collect::<Vec<DeliveryId>>();
     let lease = Duration::from_secs(600);
     store.claim(ids, now, lease).await.expect("claim").len()

@@ -185,13 +185,13 @@ pub const ROWS: &[Row] = &[
         "queue.url",
         Kind::Text,
         "memory:",
-        "where ids wait for a worker: `memory:` or `redis://HOST:PORT/DB`",
+        "where ids wait for a worker: `memory:`, `redis://HOST:PORT/DB`, `rediss://…`, `redis-cluster://HOST,HOST` or `redis+sentinel://HOST,HOST/MASTER`",
     ),
     key(
         "queue.window",
         Kind::Count(1, 10_000_000),
         "50000",
-        "most ids a memory queue holds; the store holds the rest",
+        "most ids the queue holds; the store holds the rest",
     ),
     key(
         "cache.url",
@@ -409,7 +409,7 @@ pub const ROWS: &[Row] = &[
         "providers.NAME.rate",
         Kind::Number,
         "",
-        "most message parts per second; no limit when not given",
+        "most message parts per second, from all hosts together; no limit when not given",
     ),
     key(
         "providers.NAME.concurrency",

@@ -5,6 +5,7 @@
 pub mod attempt;
 pub mod channel;
 pub mod delivery;
+pub mod fleet;
 pub mod health;
 pub mod id;
 pub mod message;
@@ -13,6 +14,9 @@ pub mod recipient;
 pub mod report;
 pub mod retry;
 pub mod route;
+pub mod share;
 pub mod text;
 pub mod throttle;
+pub mod turn;
 pub mod user_throttle;
+pub mod wish;

@@ -10,6 +10,7 @@ use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::delivery::{Next, RoundEnd, Rules, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Claimed, Nudge, Recorded, Round};
+use crate::domain::wish::{Appetite, Wish};
 use crate::error::{Error, Kind};
 use crate::gateway::{Busy, Gateway, Lane, Route};
 use crate::provider::Parcel;
@@ -34,7 +35,7 @@ pub enum Step {
 
 /// Claims at most `limit` deliveries, waiting up to `wait` for some, and takes each through its round.
 pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> Step {
-    let ids = next(gateway, limit, wait).await;
+    let ids = next(gateway, &limit, wait).await;
     let claimed = claim(gateway, ids).await;
     let count = claimed.len();
     for one in claimed {
@@ -47,12 +48,12 @@ pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> Step {
     }
 }
 
-/// At most `limit` ids worth claiming: those the queue names, or, when it is silent for `wait`, those the
+/// Ids worth claiming, no more than wished for: those the queue names, or, when it is silent for `wait`, those the
 /// store knows to be due. Dropping it half-way loses nudges at most, never a delivery.
-pub async fn next(gateway: &Gateway, limit: usize, wait: Duration) -> Vec<DeliveryId> {
-    let ids = gateway.queue.pop(limit, gateway.clock.now(), wait).await;
+pub async fn next(gateway: &Gateway, appetite: &dyn Appetite, wait: Duration) -> Vec<DeliveryId> {
+    let ids = gateway.queue.pop(appetite, gateway.clock.now(), wait).await;
     if ids.is_empty() {
-        sweep(gateway, limit).await
+        sweep(gateway, &appetite.wish()).await
     } else {
         ids
     }
@@ -77,20 +78,19 @@ pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<Claimed> {
 }
 
 /// Fills a silent queue from the truth and takes from it again. A queue that is away is done without.
-async fn sweep(gateway: &Gateway, limit: usize) -> Vec<DeliveryId> {
+async fn sweep(gateway: &Gateway, wish: &Wish) -> Vec<DeliveryId> {
     let now = gateway.clock.now();
-    let due = match gateway.store.due(now, SWEPT_AT_ONCE.max(limit)).await {
+    let wide = wish.clone().widened(SWEPT_AT_ONCE);
+    let due = match gateway.store.due(now, &wide).await {
         Ok(due) => due,
         Err(error) => {
             store_failed(gateway, "cannot look for what is due", &error).await;
             return Vec::new();
         }
     };
-    if due.len() <= limit {
-        return due.into_iter().map(|nudge| nudge.id).collect();
-    }
-    gateway.queue.push(&due[limit..]);
-    due[..limit].iter().map(|nudge| nudge.id).collect()
+    let (taken, rest) = wish.split(due, |nudge| &nudge.channel);
+    gateway.queue.push(&rest);
+    taken.into_iter().map(|nudge| nudge.id).collect()
 }
 
 /// Takes a claimed delivery once over its channel's providers and records what came of it.
@@ -111,7 +111,13 @@ pub async fn round(gateway: &Gateway, claimed: Claimed) {
         Ok(Some(Recorded::Stored)) => {
             gateway.moved(&channel, state.standing());
             if let State::Waiting { due_at, .. } = state {
-                gateway.queue.push(&[Nudge { id, due_at, priority }]);
+                let nudge = Nudge {
+                    id,
+                    channel,
+                    due_at,
+                    priority,
+                };
+                gateway.queue.push(&[nudge]);
             }
         }
         Ok(_) => log::warn!("delivery {id} was claimed by another worker before its round was recorded"),
@@ -194,7 +200,7 @@ async fn ask_in_turn(
     let mut soonest: Option<Busy> = None;
     let mut failure = None;
     for lane in route.order(claimed.avoid.as_ref(), now) {
-        let place = match lane.enter(claimed.parts, gateway.clock.now()) {
+        let place = match lane.enter(claimed.parts, gateway.clock.now()).await {
             Ok(place) => place,
             Err(busy) => {
                 keep_soonest(&mut soonest, busy);

@@ -4,9 +4,11 @@
 
 pub mod accept;
 pub mod deliver;
+mod places;
 pub mod prune;
 pub mod resend;
 pub mod settle;
 pub mod sync_report;
 mod throttle;
+pub mod turn;
 pub mod work;

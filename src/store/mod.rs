@@ -7,6 +7,7 @@ mod commits;
 mod migrate;
 mod postgres;
 mod rollups;
+mod sharing;
 mod sqlite;
 mod tally;
 
@@ -22,11 +23,15 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::delivery::{Standing, State};
+use crate::domain::fleet::{Known, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Priority, Recorded, Round};
 use crate::domain::receipt::Receipt;
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
+use crate::domain::throttle::PaceWish;
+use crate::domain::turn::{Task, Turn};
+use crate::domain::wish::Wish;
 use crate::error::{Error, Result};
 
 pub use self::commits::CommitStats;
@@ -84,6 +89,11 @@ pub fn open_at(place: &Place<'_>) -> Result<Arc<dyn Store>> {
     Ok(Arc::new(store))
 }
 
+/// Whether a replica's URL names one that answers. Nothing depends on it: without it the store itself is asked.
+pub async fn check_replica(url: &str) -> Result<()> {
+    postgres::check_replica(url).await
+}
+
 /// Brings the schema of the store a URL names up to date; returns the names of what was applied. On a server the work
 /// itself may take [`MIGRATION_LIMIT`]: a large store is read once by some steps.
 pub fn migrate(url: &str, lock_wait: Duration) -> Result<Vec<String>> {
@@ -135,8 +145,10 @@ pub trait Store: Send + Sync {
     /// Only what is stored uses a throttle up.
     async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>>;
 
-    /// What is due at `now`, the highest priority and longest waiting first, at most `limit`.
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Nudge>>;
+    /// What is due at `now`, as much as is wished for: the highest priority first, from the channels in turn,
+    /// within a channel the longest waiting first. Channels nobody configured any more are found as well; one
+    /// without room is not read.
+    async fn due(&self, now: Timestamp, wish: &Wish) -> Result<Vec<Nudge>>;
 
     /// Moves `due_at` to the end of the lease, so that a crashed worker needs no rescuer, and counts a round.
     /// An id that is not due, finished, or taken by a faster worker is left out of the answer.
@@ -198,6 +210,38 @@ pub trait Store: Send + Sync {
     /// Tells the store where providers are, so that people's own queries can show it.
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()>;
 
+    /// The store's own present, which everybody who uses it goes by.
+    async fn time(&self) -> Result<Timestamp>;
+
+    /// Whether [`Store::time`] may be another than this machine's.
+    fn has_own_clock(&self) -> bool {
+        false
+    }
+
+    /// Lets messages go to a provider, or says how long each has to wait, so that all processes together never
+    /// exceed its rate. Nothing that was let go is given back.
+    async fn pass(&self, wish: PaceWish, now: Timestamp) -> Result<Vec<Passage>>;
+
+    /// How providers do, as far as any process has told.
+    async fn standings(&self) -> Result<Vec<Known>>;
+
+    /// Tells the others how providers do; returns what is known of each afterwards, in the same order.
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>>;
+
+    /// Asks to make the one call that finds out whether a provider is back after its rest. Of all who ask, one is
+    /// told yes; when nothing is heard of him for `patience`, another one.
+    async fn probe(&self, provider: &Name, patience: Duration, now: Timestamp) -> Result<Probe>;
+
+    /// Asks to be the only one who does a piece of work. The turn ends by itself after `hold`, which is the same for
+    /// all who ask, unless it is renewed.
+    async fn take_turn(&self, task: Task, holder: &str, now: Timestamp, hold: Duration) -> Result<Turn>;
+
+    /// Moves the end of a turn. False when it is not the holder's any more.
+    async fn renew_turn(&self, task: Task, holder: &str, ends_at: Timestamp) -> Result<bool>;
+
+    /// Says that the work is done. Nobody else gets a turn before `ends_at`, which may be now.
+    async fn end_turn(&self, task: Task, holder: &str, ends_at: Timestamp) -> Result<()>;
+
     /// A secret that is made once and lives as long as the store: what it seals, only processes on the same
     /// store can open.
     async fn seal(&self) -> Result<[u8; 32]>;
@@ -216,6 +260,18 @@ pub trait Store: Send + Sync {
 
 /// Told how far a long piece of work is: done, and in all.
 pub type Progress = Box<dyn Fn(u64, u64) + Send + Sync>;
+
+/// Whether a message may go to a provider, or how long it has to wait.
+pub type Passage = Result<(), Duration>;
+
+/// Whose the probe of a provider is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// Whoever asked makes it; this is known from now on.
+    Yours(Known),
+    /// Another makes it, or none is needed; this is what is known.
+    NotYours(Option<Known>),
+}
 
 /// A receipt as it came in.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,6 +18,7 @@ mod databases;
 mod disk;
 mod door;
 mod edges;
+mod fleet;
 mod hosts;
 mod peers;
 mod providers;

@@ -258,7 +258,7 @@ impl Storm {
     fn fetch(&mut self, host: usize) {
         let places = usize::try_from(self.world.between(1, 4)).unwrap();
         self.run(host, "claim", move |gateway| async move {
-            let ids = deliver::next(&gateway, places, Duration::ZERO).await;
+            let ids = deliver::next(&gateway, &places, Duration::ZERO).await;
             Done::Claimed(deliver::claim(&gateway, ids).await)
         });
     }

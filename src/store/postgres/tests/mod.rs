@@ -2,6 +2,7 @@
 
 mod answers;
 mod cluster;
+mod due;
 mod encryption;
 mod failover;
 mod months;

@@ -6,6 +6,7 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::domain::id::DeliveryId;
 use crate::domain::report::Report;
+use crate::domain::wish::Wish;
 use crate::store::contract::reporting::{a_busy_day, a_busy_night, rebuilt};
 use crate::store::postgres::{link::Link, look, months, retire};
 
@@ -51,7 +52,7 @@ async fn a_month_that_is_over_goes_as_a_whole_and_stays_counted() {
     a_busy_night(&*store, &ids).await;
     store.prune(nothing_old, next_month(), 10).await.unwrap();
     assert!(later(&store, 90).await.0 >= 1 << 42, "the numbers have jumped");
-    for id in store.due(at(2 * DAY), 100).await.unwrap() {
+    for id in store.due(at(2 * DAY), &Wish::up_to(100)).await.unwrap() {
         if id.id.0 < 1 << 42 {
             fail_now(&store, id.id).await;
         }

@@ -226,7 +226,10 @@ fn uuid_bytes(number: i64) -> Vec<u8> {
 }
 
 async fn expect_rounds(look: &Look) {
-    expect!(look, BATCH, "due", bind![1_i64, NOW, BATCH]);
+    let (channels, rooms) = (texts(3, "channel"), vec![BATCH; 4]);
+    let channels = [channels, vec!["sms".to_owned()]].concat();
+    expect!(look, 2 * BATCH, "due", bind![NOW, channels, rooms]);
+    expect!(look, 2, "due_channels", &[]);
     let (ids, numbers, nows) = (ids(), numbers(), same(&NOW));
     expect!(look, BATCH, "claim", bind![ids, nows, nows, numbers]);
     let (rounds, waiting, none) = (same(&1_i64), same(&"waiting"), same(&None::<&str>));

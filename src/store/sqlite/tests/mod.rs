@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+mod due;
 mod files;
 mod plans;
 mod trouble;
