@@ -10,6 +10,7 @@ mod rollups;
 mod sharing;
 mod sqlite;
 mod tally;
+mod transfer;
 
 #[cfg(test)]
 mod contract;
@@ -35,6 +36,7 @@ use crate::domain::wish::Wish;
 use crate::error::{Error, Result};
 
 pub use self::commits::CommitStats;
+pub use self::transfer::{Comparison, Move, Route, Stage};
 
 /// How long a store waits for another process that holds its lock, unless the configuration says otherwise.
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);

@@ -20,6 +20,7 @@ mod door;
 mod edges;
 mod fleet;
 mod hosts;
+mod moving;
 mod peers;
 mod providers;
 mod stop;

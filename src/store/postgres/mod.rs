@@ -26,6 +26,7 @@ mod sharing;
 mod tally;
 mod throttle;
 mod tls;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ use self::receipts::Settle;
 use self::replica::{Freshness, Replica};
 use self::rounds::{Claim, Record};
 use self::sharing::Pass;
+pub(super) use self::transfer::side;
 use super::{
     Backlog, Cancelled, CommitStats, Heard, Page, Passage, Place, Probe, Progress, ProviderPlace, Query,
     Selection, Settled, Snapshot, Store,
@@ -88,6 +90,7 @@ impl PostgresStore {
             // Connections belong to whoever runs them: none of those that served here can stay.
             let link = Link::new(&url, Use::Writing, 1)?;
             migrate::apply(&link).await?;
+            transfer::refuse_moved(&link).await?;
             durability::warn(&link).await;
             Ok(())
         })?;

@@ -20,6 +20,7 @@ mod rows;
 mod sharing;
 mod tally;
 mod throttle;
+mod transfer;
 mod writer;
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ use async_trait::async_trait;
 
 use self::fault::fault;
 use self::readers::Readers;
+pub(super) use self::transfer::side;
 use self::writer::Writer;
 use super::{
     Backlog, Cancelled, CommitStats, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection,
@@ -49,6 +51,7 @@ use crate::domain::turn::{Task, Turn};
 use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
 
+static STATE: &str = include_str!("../../../sql/sqlite/move_state.sql");
 static SEAL: &str = include_str!("../../../sql/sqlite/seal.sql");
 
 /// A store in a file.
@@ -63,6 +66,7 @@ impl SqliteStore {
     /// Opens the file, makes it if it is not there, and brings its schema up to date.
     pub fn open(file: &Path, lock_wait: Duration) -> Result<Self> {
         let (connection, _) = prepare(file, lock_wait)?;
+        refuse_moved(&connection)?;
         let file = absolute(file)?;
         Ok(Self {
             readers: Readers::new(file.clone(), lock_wait),
@@ -83,6 +87,15 @@ fn prepare(file: &Path, lock_wait: Duration) -> Result<(rusqlite::Connection, Ve
     let mut connection = connect::writing(file, lock_wait).map_err(|error| fault(&act, error))?;
     let applied = super::migrate::apply(&mut connection)?;
     Ok((connection, applied))
+}
+
+/// A store that was moved, or is being filled by a move, is not for use.
+fn refuse_moved(connection: &rusqlite::Connection) -> Result<()> {
+    let state = connection.query_row(STATE, [], |row| {
+        Ok((row.get::<_, Option<String>>(0)?, row.get(1)?))
+    });
+    let (moved, is_receiving) = state.map_err(|error| fault("cannot read the store's state", error))?;
+    super::transfer::refuse_to_open(moved.as_deref(), is_receiving)
 }
 
 /// The path as it is now, so that a later change of the working directory changes nothing.
