@@ -5,6 +5,7 @@ SELECT DISTINCT ON (d.channel, d.address)
 FROM unnest($1::BIGINT[], $2::TEXT[], $3::TEXT[], $4::BIGINT[])
 WITH ORDINALITY AS dead (id, reason, changed_by, at, place)
 JOIN deliveries AS d ON d.id = dead.id
+WHERE d.id = ANY ($1)
 ORDER BY d.channel, d.address, dead.place DESC
 ON CONFLICT (channel, address) DO UPDATE SET
     standing = excluded.standing, reason = excluded.reason,

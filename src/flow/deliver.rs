@@ -10,6 +10,7 @@ use crate::domain::attempt::{Attempt, Outcome};
 use crate::domain::delivery::{Next, RoundEnd, Rules, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Claimed, Nudge, Recorded, Round};
+use crate::domain::retry::later;
 use crate::domain::wish::{Appetite, Wish};
 use crate::error::{Error, Kind};
 use crate::gateway::{Busy, Gateway, Lane, Route};
@@ -23,6 +24,14 @@ const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Shortest wait before a delivery that nobody could take is looked at again.
 const NOBODY_FREE_RETRY: Duration = Duration::from_millis(250);
+
+/// A claimed delivery, and until when it is surely still ours.
+pub struct Held {
+    /// What was claimed.
+    pub claimed: Claimed,
+    /// Nobody else can have claimed it before this moment.
+    pub until: Timestamp,
+}
 
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,16 +69,17 @@ pub async fn next(gateway: &Gateway, appetite: &dyn Appetite, wait: Duration) ->
 }
 
 /// Wins what can be won of these ids. Once begun it has to be seen through, or the rounds show as unknown.
-pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<Claimed> {
+pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<Held> {
     if ids.is_empty() {
         return Vec::new();
     }
-    match gateway
-        .store
-        .claim(ids, gateway.clock.now(), gateway.config.work.lease)
-        .await
-    {
-        Ok(claimed) => claimed,
+    let (now, lease) = (gateway.clock.now(), gateway.config.work.lease);
+    let until = later(now, lease);
+    match gateway.store.claim(ids, now, lease).await {
+        Ok(claimed) => claimed
+            .into_iter()
+            .map(|claimed| Held { claimed, until })
+            .collect(),
         Err(error) => {
             store_failed(gateway, "cannot claim", &error).await;
             Vec::new()
@@ -94,10 +104,11 @@ async fn sweep(gateway: &Gateway, wish: &Wish) -> Vec<DeliveryId> {
 }
 
 /// Takes a claimed delivery once over its channel's providers and records what came of it.
-pub async fn round(gateway: &Gateway, claimed: Claimed) {
+pub async fn round(gateway: &Gateway, held: Held) {
+    let claimed = &held.claimed;
     let id = claimed.id;
     let (channel, priority) = (claimed.channel.clone(), claimed.priority);
-    let (attempts, next) = pass(gateway, &claimed).await;
+    let (attempts, next) = pass(gateway, &held).await;
     let state = next.state.clone();
     let round = Round {
         id,
@@ -149,8 +160,8 @@ async fn record(gateway: &Gateway, round: Round) -> Result<Option<Recorded>, Err
 }
 
 /// Asks the providers and decides the new state; the only calls to the outside world.
-async fn pass(gateway: &Gateway, claimed: &Claimed) -> (Vec<Attempt>, Next) {
-    let now = gateway.clock.now();
+async fn pass(gateway: &Gateway, held: &Held) -> (Vec<Attempt>, Next) {
+    let (now, claimed) = (gateway.clock.now(), &held.claimed);
     let Some(route) = gateway.route(claimed.channel.as_str()) else {
         let reason = format!("the configuration has no channel {}", claimed.channel);
         let end = RoundEnd::NobodyFree {
@@ -180,7 +191,7 @@ async fn pass(gateway: &Gateway, claimed: &Claimed) -> (Vec<Attempt>, Next) {
     let end = if now >= claimed.expires_at {
         RoundEnd::TooLate
     } else {
-        ask_in_turn(gateway, route, claimed, &mut attempts).await
+        ask_in_turn(gateway, route, held, &mut attempts).await
     };
     (
         attempts,
@@ -188,18 +199,19 @@ async fn pass(gateway: &Gateway, claimed: &Claimed) -> (Vec<Attempt>, Next) {
     )
 }
 
-/// Asks one provider after the other until one says something that is not about the provider itself.
-async fn ask_in_turn(
-    gateway: &Gateway,
-    route: &Route,
-    claimed: &Claimed,
-    attempts: &mut Vec<Attempt>,
-) -> RoundEnd {
-    let now = gateway.clock.now();
+/// Asks one provider after the other until one says something that is not about the provider itself. A worker that was
+/// held up (a frozen machine, a slow store) asks nobody for whom the lease has no time left: another worker may be
+/// sending the same by the time the call ends.
+async fn ask_in_turn(gateway: &Gateway, route: &Route, held: &Held, attempts: &mut Vec<Attempt>) -> RoundEnd {
+    let (now, claimed) = (gateway.clock.now(), &held.claimed);
     let parcel = parcel(claimed);
     let mut soonest: Option<Busy> = None;
     let mut failure = None;
     for lane in route.order(claimed.avoid.as_ref(), now) {
+        if later(gateway.clock.now(), lane.time_limit) > held.until {
+            keep_soonest(&mut soonest, held_up(lane));
+            continue;
+        }
         let place = match lane.enter(claimed.parts, gateway.clock.now()).await {
             Ok(place) => place,
             Err(busy) => {
@@ -224,6 +236,16 @@ async fn ask_in_turn(
     match failure {
         Some(reason) => RoundEnd::AllFailed { reason },
         None => nobody_free(soonest.unwrap_or_else(|| route.soonest(claimed.avoid.as_ref(), now))),
+    }
+}
+
+fn held_up(lane: &Lane) -> Busy {
+    Busy {
+        retry_after: NOBODY_FREE_RETRY,
+        reason: format!(
+            "the worker was held up; {} may take longer than the rest of its lease",
+            lane.name
+        ),
     }
 }
 

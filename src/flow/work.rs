@@ -28,7 +28,7 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: Stop) -> u32 {
     let places = Places::new(Arc::clone(&gateway));
     while let Some(ids) = next(&gateway, &places, &mut stop).await {
         for one in deliver::claim(&gateway, ids).await {
-            let place = places.take(&one.channel);
+            let place = places.take(&one.claimed.channel);
             let gateway = Arc::clone(&gateway);
             tokio::spawn(async move {
                 deliver::round(&gateway, one).await;

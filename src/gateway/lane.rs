@@ -56,7 +56,8 @@ pub struct Lane {
     pub concurrency: usize,
     /// Message parts a second at most, of all processes together.
     pub rate: Option<f64>,
-    time_limit: Duration,
+    /// What a call may take at most.
+    pub time_limit: Duration,
     judged: Mutex<Judged>,
     ties: Ties,
     in_flight: AtomicUsize,

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use super::databases::database;
 use super::stub::{Mood, Stub};
 use super::wire;
-use super::world::{World, until};
+use super::world::{World, breathe, until};
 
 /// Clients that hand in messages all the time.
 struct Load {
@@ -29,6 +29,7 @@ impl Load {
             let number = Arc::clone(&number);
             std::thread::spawn(move || {
                 while !stop.load(Ordering::SeqCst) {
+                    breathe();
                     let body = format!("moving-{}", number.fetch_add(1, Ordering::SeqCst));
                     let answer = wire::get(at, &format!("/sms/send?number=09122222222&body={body}"));
                     match answer {
@@ -105,7 +106,7 @@ fn a_store_in_use_is_moved_and_nothing_is_lost() {
     let old = World::new(&configuration(&stub, "sqlite:postrider.db"));
     let serving = old.serve(&[]);
     let load = Load::on(old.at);
-    until("there is something to move", || load.accepted() > 150);
+    until("there is something to move", || load.accepted() > 100);
     let url = database();
 
     let killed = old.start(&["move", "--to", &url, "--batch", "2"]);
@@ -136,9 +137,21 @@ fn a_store_in_use_is_moved_and_nothing_is_lost() {
     assert!(says(&late).contains("was moved to postgres://"), "{late:?}");
 
     let _new = new.serve(&[]);
-    for id in accepted.keys() {
-        new.until_state(id, &["sent"]);
-    }
+    until("all of it is sent", || {
+        ask(&url, "SELECT count(*) FROM deliveries WHERE state <> 'sent'") == Some(0)
+    });
+    let ids = accepted
+        .keys()
+        .map(|id| format!("'{}'", id.replace('-', "")))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let there = format!("SELECT count(*) FROM messages WHERE encode(id, 'hex') IN ({ids})");
+    let there = ask(&url, &there).unwrap();
+    assert_eq!(
+        usize::try_from(there).unwrap(),
+        accepted.len(),
+        "all that was accepted is there"
+    );
     drop(serving);
     assert!(stub.calls().len() >= calls);
     let stored = ask(&url, "SELECT count(*) FROM messages").unwrap();

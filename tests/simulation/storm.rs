@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider::domain::id::MessageId;
-use postrider::domain::message::Claimed;
 use postrider::domain::receipt::{Receipt, Verdict};
 use postrider::flow::accept::{self, Accepted, Refused, Request, RequestKey};
-use postrider::flow::{deliver, prune, resend, settle, sync_report};
+use postrider::flow::deliver::{self, Held};
+use postrider::flow::{prune, resend, settle, sync_report};
 use postrider::gateway::{Gateway, fleet};
 use postrider::store::{self, Pick, Selection, Store};
 
@@ -32,7 +32,7 @@ const CALM_STEPS_MAX: usize = 3_000;
 /// What a task came to.
 enum Done {
     Nothing,
-    Claimed(Vec<Claimed>),
+    Claimed(Vec<Held>),
     Answered(usize, Result<Accepted, Refused>),
 }
 

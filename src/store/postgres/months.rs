@@ -4,6 +4,8 @@
 //! range, so that a partition holds a month and can go as a whole. A jump that was forgotten only means that two
 //! months go together; it is never an error.
 
+use std::collections::BTreeSet;
+
 use chrono::Datelike;
 
 use super::accept::NUMBERS_LOCK;
@@ -87,6 +89,20 @@ pub async fn make(desk: &Desk) -> Result<(), Trouble> {
     }
     desk.script(LOCK).await?;
     for place in missing(desk).await? {
+        desk.script(&script(MAKE, place)).await?;
+    }
+    Ok(())
+}
+
+/// Makes the partitions that messages with these numbers need, where they are missing.
+pub async fn make_for(desk: &Desk, numbers: impl Iterator<Item = i64>) -> Result<(), Trouble> {
+    let mut places = numbers
+        .map(|number| number.div_euclid(NUMBERS))
+        .collect::<BTreeSet<_>>();
+    for month in all(desk).await? {
+        places.remove(&month.place);
+    }
+    for place in places {
         desk.script(&script(MAKE, place)).await?;
     }
     Ok(())

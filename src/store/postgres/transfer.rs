@@ -11,7 +11,9 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type as Kind, to_sql_checked
 use super::address::Use;
 use super::fault::Trouble;
 use super::link::{Bound, Desk, Link};
+use super::months;
 use super::rows::{kept, said};
+use crate::domain::id::DeliveryId;
 use crate::error::{Error, Kind as Failure, Result};
 use crate::store::transfer::{POSTGRES, Phrases, Row, Side, Table, Type, Value, refuse_to_open};
 
@@ -171,6 +173,18 @@ fn values_of(rows: &[tokio_postgres::Row]) -> Result<Vec<Row>, Trouble> {
     rows.iter().map(row).collect()
 }
 
+/// The numbers of the messages that rows belong to, where the table is kept by month.
+fn numbers<'r>(table: &Table, rows: &'r [Row]) -> impl Iterator<Item = i64> + use<'r> {
+    let per_message = match table.name.as_str() {
+        "messages" => Some(1),
+        "deliveries" | "attempts" => Some(DeliveryId::PER_MESSAGE),
+        _ => None,
+    };
+    let place = table.key.first().copied().unwrap_or_default();
+    let number = move |row: &Row| Some(row.get(place)?.integer()?.div_euclid(per_message?));
+    rows.iter().filter_map(number)
+}
+
 impl PostgresSide {
     fn desk(&self) -> Result<&Desk> {
         let none = || Error::new(Failure::Internal, format!("{ACT}: no transaction is under way"));
@@ -228,8 +242,12 @@ impl Side for PostgresSide {
         }
         let arrays = Arrays::new(table.columns.iter().map(|column| column.kind), rows);
         let sql = arrays.place(&POSTGRES.about(POSTGRES.put, table));
-        let put = self.desk()?.run(&sql, &arrays.bound()).await;
-        put.map(drop).map_err(|trouble| failed(&trouble))
+        let desk = self.desk()?;
+        let put = async {
+            months::make_for(desk, numbers(table, rows)).await?;
+            desk.run(&sql, &arrays.bound()).await
+        };
+        put.await.map(drop).map_err(|trouble| failed(&trouble))
     }
 
     async fn erase(&mut self, table: &Table, keys: &[Row]) -> Result<()> {
@@ -237,6 +255,11 @@ impl Side for PostgresSide {
         let sql = arrays.place(&POSTGRES.about(POSTGRES.erase, table));
         let erased = self.desk()?.run(&sql, &arrays.bound()).await;
         erased.map(drop).map_err(|trouble| failed(&trouble))
+    }
+
+    async fn make_room(&mut self) -> Result<()> {
+        let made = months::make(self.desk()?).await;
+        made.map_err(|trouble| failed(&trouble))
     }
 
     async fn commit(&mut self) -> Result<()> {

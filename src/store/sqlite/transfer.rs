@@ -147,6 +147,10 @@ impl Side for SqliteSide {
         erase(&self.writing, table, keys).map_err(|error| fault(ACT, error))
     }
 
+    async fn make_room(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     async fn commit(&mut self) -> Result<()> {
         let outcome = self.script("COMMIT").await;
         if outcome.is_err() {

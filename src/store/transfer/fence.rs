@@ -13,6 +13,8 @@ pub enum Fence {
     Held,
     /// A move is filling it.
     Receiving,
+    /// A move is copying what was to be taken away as a whole.
+    Kept,
 }
 
 impl Fence {
@@ -32,6 +34,7 @@ impl Fence {
             "PM001" => Some(Self::Moved),
             "PM002" => Some(Self::Held),
             "PM003" => Some(Self::Receiving),
+            "PM004" => Some(Self::Kept),
             _ => None,
         }
     }
@@ -40,7 +43,7 @@ impl Fence {
     pub fn kind(self) -> Kind {
         match self {
             Self::Moved | Self::Receiving => Kind::Unavailable,
-            Self::Held => Kind::Conflict,
+            Self::Held | Self::Kept => Kind::Conflict,
         }
     }
 
@@ -50,6 +53,7 @@ impl Fence {
             Self::Moved => "the store was moved to another place; this process has to be started on that one",
             Self::Held => "the store is about to be moved; sending goes on in a moment",
             Self::Receiving => "a move into this store is not finished",
+            Self::Kept => "a move from this store is under way; months are deleted when it has ended",
         }
     }
 }

@@ -77,6 +77,9 @@ pub(super) trait Side: Send {
     /// Deletes the rows with these keys in the transaction.
     async fn erase(&mut self, table: &Table, keys: &[Row]) -> Result<()>;
 
+    /// Makes room for what is accepted next, in the transaction, once the last number given out is known.
+    async fn make_room(&mut self) -> Result<()>;
+
     /// Makes everything since `begin` durable.
     async fn commit(&mut self) -> Result<()>;
 

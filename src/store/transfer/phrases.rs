@@ -50,6 +50,7 @@ phrases! {
     held: "/move_held.sql",
     in_hand: "/move_in_hand.sql",
     lock: "/move_lock.sql",
+    ready: "/move_ready.sql",
     close: "/move_close.sql",
     guard: "/move_guard.sql",
     forget_table: "/move_forget_table.sql",

@@ -105,6 +105,13 @@ impl Source {
 
     /// From now on every change is noted. What an earlier move left behind goes.
     pub async fn begin(&mut self, id: i64) -> Result<()> {
+        let sql = self.side.phrases().ready;
+        if number(self.side.as_mut(), sql).await? > 0 {
+            return Err(Error::new(
+                Kind::Conflict,
+                "`console prune` is taking a month away: run it once more to its end, then move",
+            ));
+        }
         self.side.begin().await?;
         let outcome = self.begin_within(id).await;
         end(self.side.as_mut(), outcome).await

@@ -7,8 +7,8 @@ use super::value::{Row, Value};
 use crate::error::{Error, Kind, Result};
 
 /// Tables that are not copied row by row: how the schema came to be, what is known once (copied by name), and what a
-/// move itself keeps.
-const NOT_ROWS: [&str; 4] = ["migrations", "meta", "move_changes", "move_bookmarks"];
+/// move itself keeps; and which partitions PostgreSQL has.
+const NOT_ROWS: [&str; 5] = ["migrations", "meta", "move_changes", "move_bookmarks", "months"];
 
 /// Columns that one dialect alone has, and the column whose value stands in until the end of the move.
 const ONE_SIDED: [KeptApart; 1] = [KeptApart {

@@ -167,6 +167,7 @@ impl Target {
         }
         let numbered = |sql: &str| sql.replace("{numbers}", &numbers.to_string());
         self.side.script(&numbered(phrases.finish)).await?;
+        self.side.make_room().await?;
         match phrases.derive {
             Some(derive) if self.tables.iter().any(|table| table.filled.is_some()) => {
                 self.side.script(&numbered(derive)).await

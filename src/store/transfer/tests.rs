@@ -261,6 +261,31 @@ async fn a_move_that_stopped_anywhere_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn numbers_of_later_months_find_room() {
+    for pair in pairs()
+        .into_iter()
+        .filter(|pair| pair.from.starts_with("sqlite:"))
+    {
+        let old = pair.open_old();
+        let file = pair.from.trim_start_matches("sqlite:");
+        let late = "UPDATE meta SET value = 3 << 36 WHERE name = 'number_pruned'";
+        rusqlite::Connection::open(file)
+            .unwrap()
+            .execute_batch(late)
+            .unwrap();
+        let id = accepted(&*old, text(1)).await;
+        send(&*old, id, "red", "r-1", at(100)).await;
+        let mut under_way = begin(&pair, 1).await;
+        copy(&mut under_way).await;
+        switch(under_way).await;
+        let new = pair.open_new();
+        assert_eq!(message(&*new, 1).await, message(&*old, 1).await);
+        let next = accepted(&*new, text(2)).await;
+        assert_eq!(next.message_number(), id.message_number() + 1);
+    }
+}
+
+#[tokio::test]
 async fn only_the_last_run_of_a_move_writes() {
     for pair in pairs() {
         fill(&*pair.open_old()).await;

@@ -226,7 +226,10 @@ fn uuid_bytes(number: i64) -> Vec<u8> {
 }
 
 async fn expect_rounds(look: &Look) {
-    expect!(look, BATCH, "due", bind![1_i64, NOW, BATCH]);
+    let (channels, rooms) = (texts(3, "channel"), vec![BATCH; 4]);
+    let channels = [channels, vec!["sms".to_owned()]].concat();
+    expect!(look, 2 * BATCH, "due", bind![NOW, channels, rooms]);
+    expect!(look, 2, "due_channels", &[]);
     let (ids, numbers, nows) = (ids(), numbers(), same(&NOW));
     expect!(look, BATCH, "claim", bind![ids, nows, nows, numbers]);
     let (rounds, waiting, none) = (same(&1_i64), same(&"waiting"), same(&None::<&str>));
@@ -251,40 +254,50 @@ async fn expect_rounds(look: &Look) {
     let (references, blue) = (texts(BATCH, "early-"), same(&"blue"));
     expect!(look, BATCH, "record_receipts", bind![ids, references, blue]);
     expect!(look, BATCH, "record_receipts_delete", bind![references, blue]);
-    expect!(look, BATCH, "revive_waiting", bind![ids, NOW]);
-    expect!(look, BATCH, "revive_failed", bind![ids, NOW, "again", NOW]);
+    expect!(look, BATCH, "change_load", bind![ids]);
+    expect!(
+        look,
+        BATCH,
+        "change_apply",
+        bind![ids, waiting, none, none, nows, never, NOW]
+    );
 }
 
 async fn expect_receipts(look: &Look) {
-    let reference = format!("ref-{}", (11_i64 << 36) + 2);
-    let id = DeliveryId::of((11 << 36) + 2, 0).0;
-    expect!(look, 1, "settle_find", bind![reference.as_str(), Some("blue")]);
-    expect!(look, 1, "settle_find", bind!["nobody's", None::<&str>]);
-    expect!(look, 1, "settle_load", bind![id]);
-    let none = None::<&str>;
+    let (places, ids, nows) = (same(&0_i64), ids(), same(&NOW));
+    let references = numbers()
+        .iter()
+        .map(|number| format!("ref-{number}"))
+        .collect::<Vec<_>>();
+    let (blue, none, never) = (same(&Some("blue")), same(&None::<&str>), same(&None::<i64>));
+    expect!(look, BATCH, "settle_find", bind![places, references, blue]);
     expect!(
         look,
-        1,
+        BATCH,
+        "settle_find",
+        bind![places, texts(BATCH, "nobody"), none]
+    );
+    expect!(look, BATCH, "settle_load", bind![ids]);
+    let (failed, bounced, delivered) = (same(&"failed"), same(&"bounced"), same(&"delivered"));
+    expect!(
+        look,
+        BATCH,
         "settle_apply",
-        bind![
-            id,
-            "delivered",
-            none,
-            none,
-            None::<i64>,
-            Some(NOW),
-            0_i64,
-            none,
-            None::<i64>
-        ]
+        bind![ids, failed, bounced, bounced, never, nows, places, none, never]
+    );
+    let new = texts(BATCH, "early-new");
+    expect!(
+        look,
+        BATCH,
+        "settle_keep",
+        bind![new, same(&"blue"), delivered, none, nows, nows]
     );
     expect!(
         look,
-        1,
-        "settle_keep",
-        bind!["early-new", "blue", "delivered", none, NOW, NOW]
+        BATCH,
+        "recipient_deactivate",
+        bind![ids, new, same(&"blue"), nows]
     );
-    expect!(look, 1, "recipient_deactivate", bind![id, "gone", "blue", NOW]);
 }
 
 async fn expect_looks(look: &Look) {
@@ -318,12 +331,6 @@ async fn expect_looks(look: &Look) {
     );
     expect!(look, BATCH, "select_failed", bind![first, since, none, page]);
     expect!(look, waiting, "select_waiting", bind![first, since, none, page]);
-    expect!(
-        look,
-        1,
-        "cancel",
-        bind![id, id + 63, "cancelled", "called off", NOW]
-    );
     expect!(look, 1, "hour_first", bind![472_300_i64]);
     expect!(look, waiting, "backlog", bind![NOW]);
 }

@@ -15,8 +15,10 @@ const GROWING: [&str; 7] = [
     "addresses",
 ];
 
-/// Statements that say what all of a table is for, that belong to the schema, or that stop after the first few rows.
-const EXEMPT: [&str; 5] = [
+/// Statements that say what all of a table is for, that belong to the schema or to a move, or that stop after the first
+/// few rows.
+const EXEMPT: [&str; 6] = [
+    "move_",
     "unfold_",
     "migrate_",
     "accept_anyone",
