@@ -14,6 +14,9 @@ use crate::flow::work::{self, Stop};
 use crate::flow::{resend, sync_report};
 use crate::gateway::{Gateway, fleet};
 
+/// How long a process that ends may take to tell the others what its last calls showed, and what it accepted last.
+const LAST_WORDS_LIMIT: Duration = Duration::from_secs(2);
+
 /// How long listeners may take to put away the receipts they have in hand.
 const LISTENERS_GRACE: Duration = Duration::from_secs(2);
 
@@ -25,6 +28,7 @@ pub struct Crew {
     stop: watch::Sender<bool>,
     workers: Option<JoinHandle<u32>>,
     others: JoinSet<()>,
+    in_step: Option<Arc<Gateway>>,
 }
 
 impl Crew {
@@ -34,6 +38,7 @@ impl Crew {
             stop: watch::Sender::new(false),
             workers: None,
             others: JoinSet::new(),
+            in_step: None,
         }
     }
 
@@ -48,6 +53,7 @@ impl Crew {
 
     /// Keeps in step with other processes on the same store.
     pub fn keep_in_step(&mut self, gateway: &Arc<Gateway>) {
+        self.in_step = Some(Arc::clone(gateway));
         let following = fleet::follow(Arc::clone(gateway));
         self.others.spawn(until_told(following, self.told()));
     }
@@ -88,6 +94,9 @@ impl Crew {
                 log::warn!("{left} calls took longer than work.grace; they will show as unknown");
             }
         }
+        if let Some(gateway) = self.in_step.take() {
+            last_words(&gateway).await;
+        }
         let all = async { while self.others.join_next().await.is_some() {} };
         if tokio::time::timeout(LISTENERS_GRACE, all).await.is_err() {
             self.others.shutdown().await;
@@ -97,6 +106,16 @@ impl Crew {
 
     fn told(&self) -> Stop {
         self.stop.subscribe()
+    }
+}
+
+/// A probe that ended while we stopped would otherwise be waited for by all, and a nudge by whoever sweeps next.
+async fn last_words(gateway: &Gateway) {
+    gateway.queue.flush(LAST_WORDS_LIMIT).await;
+    match tokio::time::timeout(LAST_WORDS_LIMIT, fleet::exchange(gateway)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log::warn!("could not tell the others how providers do: {}", error.chain()),
+        Err(_) => log::warn!("could not tell the others how providers do: the store does not answer"),
     }
 }
 

@@ -164,8 +164,8 @@ impl Lane {
         match admission {
             Admission::Open => Ok(place),
             Admission::Probe => self.probe(now).await.map(|()| place),
-            Admission::Resting { until } => Err(self.resting(until, now)),
-            Admission::Out => Err(self.busy(OUT_RETRY, OUT)),
+            // Others came first while the pace was asked for; theirs is the probe.
+            Admission::Resting { .. } | Admission::Out => Err(self.unfit(now)),
         }
     }
 
@@ -307,7 +307,13 @@ impl Lane {
             }
             Outcome::Throttled { retry_after } => {
                 let until = later(now, retry_after.unwrap_or(THROTTLED_RETRY));
-                self.judge(|judged| judged.pause(until));
+                self.judge(|judged| {
+                    judged.pause(until);
+                    // Whoever says "too fast" is back.
+                    if matches!(judged.health.standing(), Standing::Probing) {
+                        judged.health.succeeded();
+                    }
+                });
             }
             Outcome::Misconfigured { reason } => {
                 let code = answer.code.as_deref().unwrap_or("no code");

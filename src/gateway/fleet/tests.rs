@@ -83,6 +83,29 @@ async fn a_rest_is_everybodys_and_one_makes_the_probe() {
 }
 
 #[tokio::test]
+async fn a_probe_that_is_told_to_slow_down_shows_that_the_provider_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = processes(&folder, 2).await;
+    lanes(&all[0]).1.remember(&down().into(), all[0].clock.now());
+    all[0].clock.advance(all[0].config.providers[1].rest_for);
+    let now = all[0].clock.now();
+    assert!(lanes(&all[0]).1.enter(1, now).await.is_ok());
+    let throttled = Outcome::Throttled {
+        retry_after: Some(Duration::from_secs(1)),
+    };
+    lanes(&all[0]).1.remember(&throttled.into(), now);
+    let later = now + Duration::from_secs(1);
+    for gateway in &all {
+        exchange(gateway).await.unwrap();
+        assert!(!lanes(gateway).1.is_fit(now), "it is left alone as it asked");
+        assert!(
+            lanes(gateway).1.enter(1, later).await.is_ok(),
+            "and then it is asked again"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_pause_that_one_was_asked_for_holds_for_all() {
     let folder = tempfile::tempdir().unwrap();
     let all = processes(&folder, 2).await;
