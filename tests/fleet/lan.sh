@@ -7,12 +7,17 @@
 # Ends with 2 where namespaces are not permitted, and with 3 when the program ip is missing.
 set -u
 
+# Whoever interrupts the tests interrupts this shell too, which has to clear up all the same.
+trap '' INT TERM HUP
+
 command -v ip >/dev/null 2>&1 || exit 3
 [ "$(id -u)" = 0 ] && unshare --net true 2>/dev/null || exit 2
 
 # A namespace's name is made once or not at all, so that it keeps the number from others.
 number=
 for candidate in $(seq 1 250); do
+    # The link of a network that is just going.
+    ip link show "postrider$candidate" >/dev/null 2>&1 && continue
     if ip netns add "postrider$candidate-bridge" 2>/dev/null; then
         number=$candidate
         break
@@ -23,6 +28,8 @@ net=postrider$number
 bridge=$net-bridge
 
 remove() {
+    # By itself it would go some time after its namespace, and be in the way of the next one with this number.
+    ip link del "$net" 2>/dev/null
     for host in "$@" bridge; do
         for pid in $(ip netns pids "$net-$host" 2>/dev/null); do kill -KILL "$pid" 2>/dev/null; done
         ip netns del "$net-$host" 2>/dev/null
