@@ -145,7 +145,16 @@ pub fn masked_url(url: &str) -> String {
             None => url.to_owned(),
         };
     };
-    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    // PostgreSQL's own reading: credentials reach to the `@`, whatever a password holds before it.
+    let credentials = if scheme.starts_with("postgres") {
+        rest.find('@').unwrap_or(0)
+    } else {
+        0
+    };
+    let (_, after) = rest.split_at(credentials);
+    let authority_end = after
+        .find(['/', '?', '#'])
+        .map_or(rest.len(), |end| credentials + end);
     let (authority, path) = rest.split_at(authority_end);
     let authority = match authority.rsplit_once('@') {
         Some((whole, host)) => {
@@ -182,6 +191,8 @@ mod tests {
             ("redis://:hunter2@localhost/0", "redis://:***@localhost/0"),
             ("redis://anna:hunter2@localhost/0", "redis://anna:***@localhost/0"),
             ("https://hunter2@host/x", "https://:***@host/x"),
+            ("postgres://anna:hun/t?e#r2@host/x", "postgres://anna:***@host/x"),
+            ("postgres://host/x?user=a%40b", "postgres://host/x?user=a%40b"),
             ("https://a:hun@ter2@host/x?a=b", "https://a:***@host/x?a=b"),
             (
                 "http://host/send?api_key=hunter2&to={to}",
