@@ -45,9 +45,9 @@ pub struct Config {
     pub store_replica_url: Option<String>,
     /// The most connections to each server of a store on servers.
     pub store_connections: usize,
-    /// `memory:` or `redis://HOST:PORT/DB`.
+    /// `memory:`, or a Redis in one of its forms.
     pub queue_url: String,
-    /// How many ids a memory queue holds at most; the store holds the rest.
+    /// How many ids the queue holds at most; the store holds the rest.
     pub queue_window: usize,
     /// `memory:` or `memcache://HOST:PORT`.
     pub cache_url: String,

@@ -9,11 +9,11 @@ use crate::error::{Error, Kind, Result};
 
 use super::sqlite::fault::fault;
 
-/// One step of the schema.
-struct Migration {
-    number: i64,
-    name: &'static str,
-    sql: &'static str,
+/// One step of a schema, of whatever dialect.
+pub(super) struct Migration {
+    pub number: i64,
+    pub name: &'static str,
+    pub sql: &'static str,
 }
 
 /// All steps, in order.

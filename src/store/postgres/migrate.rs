@@ -7,13 +7,7 @@ use super::fault::Trouble;
 use super::link::{Desk, Link, bind};
 use super::rows;
 use crate::error::{Error, Result};
-
-/// One step of the schema.
-struct Migration {
-    number: i64,
-    name: &'static str,
-    sql: &'static str,
-}
+use crate::store::migrate::Migration;
 
 /// All steps, in order.
 const STEPS: &[Migration] = &[

@@ -1,7 +1,7 @@
 //! The store for more than one host: PostgreSQL, or what speaks its protocol.
 //!
-//! This file is the verbs. Accepts, claims, records and paces go into group commits; everything else is a transaction
-//! of its own. Nothing is kept in memory that another host could change, and nothing in a server's session.
+//! This file is the verbs. Accepts, claims, records, receipts and paces go into group commits; everything else is a
+//! transaction of its own. Nothing is kept in memory that another host could change, and nothing in a server's session.
 
 mod accept;
 mod address;
