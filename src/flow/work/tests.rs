@@ -137,7 +137,7 @@ impl Drop for Desk {
 fn config(channels: &[(&str, &[usize])]) -> Config {
     let mut config = Config::sandbox();
     config.work.workers_concurrency = 64;
-    config.work.lease = NEVER;
+    config.work.lease = NEVER * 2;
     for provider in &mut config.providers {
         provider.timeout = NEVER;
     }
