@@ -27,7 +27,7 @@ pub async fn on_sqlite() -> Vec<Row> {
     let bytes = ["postrider.db", "postrider.db-wal"].map(|name| size(&folder.path().join(name)));
     vec![row(
         &format!("one message, SQLite, {MESSAGES} of them"),
-        format!("{spent:.0} µs of a core"),
+        &format!("{spent:.0} µs of a core"),
         bytes[0] as f64 / MESSAGES as f64,
     )]
 }
@@ -50,7 +50,7 @@ pub async fn on_postgres_server() -> Vec<Row> {
     let logged = (number(log) - before.3) as f64 / MESSAGES as f64;
     vec![row(
         &format!("one message, PostgreSQL, {MESSAGES} of them"),
-        format!(
+        &format!(
             "{gateway_spent:.0} µs of a core in the gateway, {server_spent:.0} µs in the server, {logged:.0} bytes of log"
         ),
         bytes,
@@ -72,7 +72,7 @@ async fn through(gateway: &Peer) {
     }
 }
 
-fn row(what: &str, spent: String, bytes: f64) -> Row {
+fn row(what: &str, spent: &str, bytes: f64) -> Row {
     Row {
         what: what.to_owned(),
         measured: format!("{spent}, {bytes:.0} bytes on disk"),
