@@ -1,3 +1,34 @@
-SELECT count(*), count(*) FILTER (WHERE due_at <= $1), min(due_at) FILTER (WHERE due_at <= $1)
+-- What waits is counted out of an index. What of it is in workers' hands is little, and not due; so that the oldest one
+-- that is due can be found, the index is asked once for each channel and priority.
+WITH RECURSIVE found (channel) AS (
+    (SELECT channel FROM deliveries WHERE state = 'waiting' ORDER BY channel LIMIT 1)
+    UNION ALL
+    SELECT next.channel FROM found
+    CROSS JOIN LATERAL (
+        SELECT d.channel FROM deliveries AS d
+        WHERE d.state = 'waiting' AND d.channel > found.channel
+        ORDER BY d.channel
+        LIMIT 1
+    ) AS next
+), held AS (
+    SELECT count(*) AS count FROM leases AS l
+    CROSS JOIN LATERAL (
+        SELECT 1 FROM deliveries AS d WHERE d.id = l.id AND d.state = 'waiting' AND d.due_at <= $1 LIMIT 1
+    ) AS d
+    WHERE l.until > $1
+), oldest AS (
+    SELECT min(d.due_at) AS due_at FROM found
+    CROSS JOIN (VALUES (0::BIGINT), (1::BIGINT)) AS rank (priority)
+    CROSS JOIN LATERAL (
+        SELECT greatest(w.due_at, (SELECT l.until FROM leases AS l WHERE l.id = w.id)) AS due_at
+        FROM deliveries AS w
+        WHERE w.state = 'waiting' AND w.channel = found.channel AND w.priority = rank.priority AND w.due_at <= $1
+            AND coalesce((SELECT l.until FROM leases AS l WHERE l.id = w.id), 0) <= $1
+        ORDER BY w.due_at
+        LIMIT 1
+    ) AS d
+)
+SELECT
+    count(*), count(*) FILTER (WHERE due_at <= $1) - (SELECT count FROM held), (SELECT due_at FROM oldest)
 FROM deliveries
 WHERE state = 'waiting'

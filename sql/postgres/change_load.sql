@@ -1,5 +1,5 @@
--- What an operator or a client wants changed, and whether its last round has an end: else a worker has it in hand.
--- Locked in the order of the ids, as everybody does who locks several.
+-- What is held, and whether its last round has an end: one that began before there were leases can be in a worker's
+-- hands as well. Locked in the order of the ids, as everybody does who locks several.
 SELECT state, failure, reason, due_at, ended_at, provider, reference, id, channel, priority, recorded = round
 FROM deliveries
 WHERE id = ANY ($1)

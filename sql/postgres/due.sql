@@ -1,11 +1,14 @@
--- Of each channel and each priority so many out of the index in its own order, all in one round trip.
+-- Of each channel and each priority so many out of the index in its own order, all in one round trip. What is in
+-- workers' hands is passed over; that is no more than they can hold.
 SELECT d.id, d.due_at, asked.channel, rank.priority
 FROM unnest($2::TEXT[], $3::BIGINT[]) AS asked (channel, room)
 CROSS JOIN (VALUES (0::BIGINT), (1::BIGINT)) AS rank (priority)
 CROSS JOIN LATERAL (
-    SELECT id, due_at FROM deliveries
-    WHERE state = 'waiting' AND channel = asked.channel AND priority = rank.priority AND due_at <= $1
-    ORDER BY due_at
+    SELECT w.id, greatest(w.due_at, (SELECT l.until FROM leases AS l WHERE l.id = w.id)) AS due_at
+    FROM deliveries AS w
+    WHERE w.state = 'waiting' AND w.channel = asked.channel AND w.priority = rank.priority AND w.due_at <= $1
+        AND coalesce((SELECT l.until FROM leases AS l WHERE l.id = w.id), 0) <= $1
+    ORDER BY w.due_at
     LIMIT asked.room
 ) AS d
 ORDER BY rank.priority, asked.channel, d.due_at

@@ -1,5 +1,5 @@
 -- Whatever a move may have set up beside the tables.
-DROP TRIGGER IF EXISTS move_hold ON deliveries;
+DROP TRIGGER IF EXISTS move_hold ON leases;
 DROP FUNCTION IF EXISTS move_hold();
 DROP FUNCTION IF EXISTS move_guard();
 DROP FUNCTION IF EXISTS move_close();

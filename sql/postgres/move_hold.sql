@@ -1,5 +1,5 @@
 -- No round begins until the mark `held`, in milliseconds since 1970, has passed. A move that dies holds nothing up
--- for long.
+-- for long. What an operator or a client changes (no round) goes on.
 CREATE OR REPLACE FUNCTION move_hold() RETURNS TRIGGER LANGUAGE plpgsql AS $$
 BEGIN
     IF (SELECT number FROM meta WHERE name = 'held') > extract(EPOCH FROM clock_timestamp()) * 1000 THEN
@@ -9,5 +9,5 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE TRIGGER move_hold BEFORE UPDATE ON deliveries
-FOR EACH ROW WHEN (NEW.round > OLD.round) EXECUTE FUNCTION move_hold()
+CREATE OR REPLACE TRIGGER move_hold BEFORE INSERT OR UPDATE ON leases
+FOR EACH ROW WHEN (NEW.claims > 0) EXECUTE FUNCTION move_hold()

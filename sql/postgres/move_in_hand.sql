@@ -1,4 +1,9 @@
--- Rounds that began and have not ended, while their lease lasts.
-SELECT count(*) FROM deliveries
-WHERE priority IN (0, 1) AND state = 'waiting' AND due_at > (extract(EPOCH FROM clock_timestamp()) * 1000)::BIGINT
-    AND round > recorded
+-- Rounds that began and have not ended, while their lease lasts: in `leases`, or put down in `deliveries`.
+SELECT (
+    SELECT count(*) FROM leases
+    WHERE claims > 0 AND until > (extract(EPOCH FROM clock_timestamp()) * 1000)::BIGINT
+) + (
+    SELECT count(*) FROM deliveries
+    WHERE priority IN (0, 1) AND state = 'waiting' AND due_at > (extract(EPOCH FROM clock_timestamp()) * 1000)::BIGINT
+        AND round > recorded
+)

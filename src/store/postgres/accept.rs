@@ -75,8 +75,15 @@ async fn accept(
         .map(|message| message.created_at.timestamp_millis());
     let now = now.min().unwrap_or_default();
     let keys = messages.iter().filter_map(|message| message.idempotency.as_ref());
-    let mut promises = promises(desk, keys.map(|promise| promise.key.to_vec()).collect(), now).await?;
-    let suppressed = suppressed(desk, messages).await?;
+    let keys = keys.map(|promise| promise.key.to_vec()).collect();
+    // All asked without waiting between: the server takes them in order. Numbers that are not needed are left out.
+    let fresh = messages.iter().filter(|message| !message.replay_only).count();
+    let (promises, suppressed, numbers) = tokio::join!(
+        promises(desk, keys, now),
+        suppressed(desk, messages),
+        numbers(desk, fresh)
+    );
+    let (mut promises, suppressed, mut numbers) = (promises?, suppressed?, numbers?.into_iter());
     let is_suppressed = |message: &NewMessage| {
         let mut deliveries = message.deliveries.iter();
         deliveries.all(|one| suppressed.contains(&(one.channel.as_str().to_owned(), one.address.clone())))
@@ -99,13 +106,13 @@ async fn accept(
             continue;
         }
         claimed.extend(key.map(|key| (key, place)));
+        let missing = || Trouble::Row("a number is missing".to_owned());
         entering.push(Entering {
             place,
             message,
-            number: 0,
+            number: numbers.next().ok_or_else(missing)?,
         });
     }
-    number(desk, &mut entering).await?;
     remember(desk, &mut entering, &mut promises, now).await?;
     for (one, retry_after) in turn_away(desk, &mut entering, &mut promises).await? {
         answers[one.place] = Some(Acceptance::Throttled { retry_after });
@@ -203,20 +210,17 @@ async fn suppressed(desk: &Desk, messages: &[&NewMessage]) -> Result<HashSet<(St
         .collect()
 }
 
-async fn number(desk: &Desk, entering: &mut [Entering<'_>]) -> Result<(), Trouble> {
-    if entering.is_empty() {
-        return Ok(());
+/// Numbers for so many messages.
+async fn numbers(desk: &Desk, count: usize) -> Result<Vec<i64>, Trouble> {
+    if count == 0 {
+        return Ok(Vec::new());
     }
-    // Asked one after the other without waiting between: the server takes them in order.
-    let count = rows::limit(entering.len());
+    let count = rows::limit(count);
     let (locked, numbers) = tokio::join!(async { desk.rows(LOCK, bind![NUMBERS_LOCK]).await }, async {
         desk.rows(NUMBER, bind![count]).await
     },);
     locked?;
-    for (one, row) in entering.iter_mut().zip(&numbers?) {
-        one.number = rows::get(row, 0)?;
-    }
-    Ok(())
+    numbers?.iter().map(|row| rows::get(row, 0)).collect()
 }
 
 /// Keeps the keys, and takes those out whose key another host has taken in the meantime.

@@ -36,6 +36,11 @@ const STEPS: &[Migration] = &[
         name: "0005_months",
         sql: include_str!("../../../sql/postgres/migrations/0005_months.sql"),
     },
+    Migration {
+        number: 8,
+        name: "0008_leases",
+        sql: include_str!("../../../sql/postgres/migrations/0008_leases.sql"),
+    },
 ];
 
 static LOCK: &str = include_str!("../../../sql/postgres/migrate_lock.sql");

@@ -16,6 +16,8 @@ use crate::domain::message::{Nudge, Priority};
 use crate::domain::recipient::{Recipient, Standing};
 use crate::store::{Cancelled, ProviderPlace};
 
+static HOLD: &str = include_str!("../../../sql/postgres/change_hold.sql");
+static RELEASE: &str = include_str!("../../../sql/postgres/change_release.sql");
 static LOAD: &str = include_str!("../../../sql/postgres/change_load.sql");
 static APPLY: &str = include_str!("../../../sql/postgres/change_apply.sql");
 static RECIPIENT: &str = include_str!("../../../sql/postgres/recipient.sql");
@@ -88,9 +90,13 @@ struct Change {
     next: State,
 }
 
+/// Those of the deliveries that are in no worker's hands, and come into none before the transaction ends.
 async fn load(desk: &Desk, numbers: Vec<i64>) -> Result<Vec<Free>, Trouble> {
+    let held = desk.rows(HOLD, bind![numbers]).await?;
+    let held = held.iter().map(|row| rows::get(row, 0));
+    let held = held.collect::<Result<Vec<i64>, _>>()?;
     let mut all = Vec::new();
-    for row in &desk.rows(LOAD, bind![numbers]).await? {
+    for row in &desk.rows(LOAD, bind![held]).await? {
         if rows::get(row, 10)? {
             all.push(Free {
                 state: rows::state(row)?,
@@ -100,6 +106,8 @@ async fn load(desk: &Desk, numbers: Vec<i64>) -> Result<Vec<Free>, Trouble> {
             });
         }
     }
+    // Whoever claims one of them still waits for the end of this transaction: until then a row may come back.
+    desk.run(RELEASE, bind![held]).await?;
     Ok(all)
 }
 

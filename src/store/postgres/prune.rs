@@ -18,6 +18,7 @@ static MESSAGES: &str = include_str!("../../../sql/postgres/prune_messages.sql")
 static LINES: &str = include_str!("../../../sql/postgres/prune_lines.sql");
 static ADDRESS: &str = include_str!("../../../sql/postgres/prune_address.sql");
 static ADDRESS_KEPT: &str = include_str!("../../../sql/postgres/prune_address_kept.sql");
+static LEASES_DELETE: &str = include_str!("../../../sql/postgres/prune_leases_delete.sql");
 static ATTEMPTS_DELETE: &str = include_str!("../../../sql/postgres/prune_attempts_delete.sql");
 static DELIVERIES_DELETE: &str = include_str!("../../../sql/postgres/prune_deliveries_delete.sql");
 static MESSAGE_DELETE: &str = include_str!("../../../sql/postgres/prune_message_delete.sql");
@@ -84,6 +85,7 @@ async fn delete(desk: &Desk, folded: i64, mut numbers: Vec<i64>) -> Result<usize
     desk.run(ADDRESS_KEPT, bind![names, all]).await?;
     desk.run(ADDRESS, bind![names, not_counted]).await?;
     let ids = lines.iter().map(|line| line.id.0).collect::<Vec<_>>();
+    desk.run(LEASES_DELETE, bind![ids]).await?;
     desk.run(ATTEMPTS_DELETE, bind![ids]).await?;
     desk.run(DELIVERIES_DELETE, bind![ids]).await?;
     desk.run(MESSAGE_DELETE, bind![numbers]).await?;

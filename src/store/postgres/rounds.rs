@@ -1,6 +1,7 @@
 //! The way of a delivery through the workers' hands: what is due, who wins it, what came of it.
 //!
-//! A claim is only a postponement, and a round that another claim has overtaken changes no state.
+//! A claim is only a postponement, kept in a narrow table of its own, and a round that another claim has overtaken
+//! changes no state.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -22,7 +23,9 @@ use crate::domain::wish::{Wish, in_turn};
 
 static DUE: &str = include_str!("../../../sql/postgres/due.sql");
 static DUE_CHANNELS: &str = include_str!("../../../sql/postgres/due_channels.sql");
+static TAKE: &str = include_str!("../../../sql/postgres/claim_take.sql");
 static CLAIM: &str = include_str!("../../../sql/postgres/claim.sql");
+static RETURN: &str = include_str!("../../../sql/postgres/claim_return.sql");
 static RECORD: &str = include_str!("../../../sql/postgres/record.sql");
 static WRITTEN: &str = include_str!("../../../sql/postgres/record_written.sql");
 static SUPERSEDED: &str = include_str!("../../../sql/postgres/record_superseded.sql");
@@ -107,21 +110,46 @@ impl Gathered for Claim {
                     .or_insert((piece.now.timestamp_millis(), until.timestamp_millis()));
             }
         }
-        let ids = asked.keys().copied().collect::<Vec<_>>();
-        let (now, until): (Vec<i64>, Vec<i64>) = asked.into_values().unzip();
-        let mut numbers = ids
-            .iter()
-            .map(|id| DeliveryId(*id).message_number())
-            .collect::<Vec<_>>();
-        numbers.dedup();
-        let found = desk.rows(CLAIM, bind![ids, now, until, numbers]).await?;
-        let claims = found
-            .iter()
-            .map(|row| Ok((rows::delivery_id(row, 12)?, claimed(row)?)));
-        let mut won = claims.collect::<Result<HashMap<_, _>, Trouble>>()?;
+        let mut won = win(desk, &asked).await?;
         let of_piece = |piece: &Self| piece.ids.iter().filter_map(|id| won.remove(id)).collect();
         Ok(pieces.iter().map(of_piece).collect())
     }
+}
+
+/// Takes the leases that can be had, and gives those back of what is not due. `asked` says for each delivery when it
+/// must be due and how long its lease is.
+async fn win(
+    desk: &Desk,
+    asked: &BTreeMap<i64, (i64, i64)>,
+) -> Result<HashMap<DeliveryId, Claimed>, Trouble> {
+    let ids = asked.keys().copied().collect::<Vec<_>>();
+    let (now, until): (Vec<i64>, Vec<i64>) = asked.values().copied().unzip();
+    let mut taken = BTreeMap::new();
+    for row in &desk.rows(TAKE, bind![ids, now, until]).await? {
+        taken.insert(rows::get::<i64>(row, 0)?, rows::get::<i64>(row, 1)?);
+    }
+    if taken.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let (ids, claims): (Vec<i64>, Vec<i64>) = taken.into_iter().unzip();
+    let now = ids.iter().filter_map(|id| asked.get(id)).map(|(now, _)| *now);
+    let mut numbers = ids
+        .iter()
+        .map(|id| DeliveryId(*id).message_number())
+        .collect::<Vec<_>>();
+    numbers.dedup();
+    let now = now.collect::<Vec<_>>();
+    let mut won = HashMap::with_capacity(ids.len());
+    for row in &desk.rows(CLAIM, bind![ids, claims, now, numbers]).await? {
+        let claimed = claimed(row)?;
+        won.insert(claimed.id, claimed);
+    }
+    let vain = ids.into_iter().filter(|id| !won.contains_key(&DeliveryId(*id)));
+    let vain = vain.collect::<Vec<_>>();
+    if !vain.is_empty() {
+        desk.run(RETURN, bind![vain]).await?;
+    }
+    Ok(won)
 }
 
 fn claimed(row: &Row) -> Result<Claimed, Trouble> {

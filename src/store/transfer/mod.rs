@@ -260,6 +260,7 @@ impl Move {
                 waited += LOOK_AGAIN;
                 continue;
             }
+            self.source.put_leases_down().await?;
             match self.close_now(place, waited < patience).await {
                 Ok(Some(in_hand)) => {
                     self.stage = Stage::Closed;
@@ -282,7 +283,7 @@ impl Move {
 
     async fn close_locked(&mut self, place: &str, may_wait: bool) -> Result<Option<u64>> {
         let in_hand = self.source.in_hand().await?;
-        if in_hand > 0 && may_wait {
+        if in_hand > 0 && may_wait || self.source.has_leases().await? {
             return Ok(None);
         }
         let mut seen = 0;

@@ -11,6 +11,8 @@ macro_rules! phrases {
             $(pub $name: &'static str,)*
             /// Fills columns that only this dialect has.
             pub derive: Option<&'static str>,
+            /// Empties the table of leases that only this dialect has into the rows that both have.
+            pub leases: Option<&'static str>,
             mark: char,
         }
 
@@ -18,6 +20,7 @@ macro_rules! phrases {
         pub static SQLITE: Phrases = Phrases {
             $($name: include_str!(concat!("../../../sql/sqlite", $file)),)*
             derive: Some(include_str!("../../../sql/sqlite/move_hours.sql")),
+            leases: None,
             mark: '?',
         };
 
@@ -25,6 +28,7 @@ macro_rules! phrases {
         pub static POSTGRES: Phrases = Phrases {
             $($name: include_str!(concat!("../../../sql/postgres", $file)),)*
             derive: None,
+            leases: Some(include_str!("../../../sql/postgres/move_leases.sql")),
             mark: '$',
         };
     };
@@ -65,6 +69,14 @@ phrases! {
 }
 
 impl Phrases {
+    /// The names of all tables that are held and closed during a move, copied or not; leases first, as with everybody
+    /// who locks both.
+    pub fn fenced(&self, tables: &[Table]) -> Vec<Table> {
+        let leases = self.leases.map(|_| Table::of_leases());
+        let copied = tables.iter().map(|table| Table::named(&table.name));
+        leases.into_iter().chain(copied).collect()
+    }
+
     /// A statement about one table.
     pub fn about(&self, phrase: &str, table: &Table) -> String {
         let keys = || table.key.iter().map(|place| &table.columns[*place]);

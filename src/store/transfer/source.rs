@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::value::{Row, Value};
-use super::{Side, Table, end};
+use super::{Phrases, Side, Table, end};
 use crate::error::{Error, Kind, Result};
 
 /// What is known once, but is not the same in both stores: where a store's numbers are, and marks of moves.
@@ -136,7 +136,7 @@ impl Source {
 
     async fn abandon_within(&mut self) -> Result<()> {
         let phrases = self.side.phrases();
-        for table in closing(&self.tables) {
+        for table in closing(phrases, &self.tables) {
             self.side.script(&phrases.about(phrases.reopen, &table)).await?;
         }
         let moved = [Value::Text("moved".to_owned())];
@@ -205,6 +205,26 @@ impl Source {
         end(self.side.as_mut(), outcome.map(drop)).await
     }
 
+    /// Puts down in the deliveries what leases say, where they are kept beside; nothing is when no round has begun since.
+    pub async fn put_leases_down(&mut self) -> Result<()> {
+        let Some(sql) = self.side.phrases().leases else {
+            return Ok(());
+        };
+        self.side.begin().await?;
+        let outcome = self.side.run(sql, &[]).await;
+        end(self.side.as_mut(), outcome.map(drop)).await
+    }
+
+    /// Whether a lease stands beside the deliveries.
+    pub async fn has_leases(&mut self) -> Result<bool> {
+        let phrases = self.side.phrases();
+        if phrases.leases.is_none() {
+            return Ok(false);
+        }
+        let sql = phrases.about(phrases.count, &Table::of_leases());
+        Ok(number(self.side.as_mut(), &sql).await? > 0)
+    }
+
     /// How many rounds are in workers' hands.
     pub async fn in_hand(&mut self) -> Result<u64> {
         let sql = self.side.phrases().in_hand;
@@ -216,7 +236,7 @@ impl Source {
     pub async fn lock(&mut self) -> Result<()> {
         self.side.begin().await?;
         let phrases = self.side.phrases();
-        let sql = phrases.about_all(phrases.lock, &self.tables);
+        let sql = phrases.about_all(phrases.lock, &phrases.fenced(&self.tables));
         let outcome = self.side.script(&sql).await;
         if outcome.is_err() {
             self.side.undo().await;
@@ -239,29 +259,25 @@ impl Source {
             Value::Bytes(place.as_bytes().to_vec()),
         )
         .await?;
-        for table in closing(&self.tables) {
+        for table in closing(phrases, &self.tables) {
             self.side.script(&phrases.about(phrases.close, &table)).await?;
         }
         Ok(())
     }
 }
 
-/// Every table that is copied, and the one of what is known once.
-fn closing(tables: &[Table]) -> impl Iterator<Item = Table> {
-    let names = tables.iter().map(|table| table.name.clone());
-    names.chain(["meta".to_owned()]).map(|name| Table {
-        name,
-        columns: Vec::new(),
-        key: Vec::new(),
-        filled: None,
-    })
+/// Every table that is copied, leases, and the one of what is known once.
+fn closing(phrases: &Phrases, tables: &[Table]) -> Vec<Table> {
+    let mut closing = phrases.fenced(tables);
+    closing.push(Table::named("meta"));
+    closing
 }
 
 /// Takes away what a move keeps in a store, in a transaction that is under way.
 pub async fn forget_all(side: &mut dyn Side, tables: &[Table]) -> Result<()> {
     let phrases = side.phrases();
-    for table in tables {
-        side.script(&phrases.about(phrases.forget_table, table)).await?;
+    for table in phrases.fenced(tables) {
+        side.script(&phrases.about(phrases.forget_table, &table)).await?;
     }
     side.script(phrases.forget).await
 }

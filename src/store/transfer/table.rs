@@ -7,8 +7,18 @@ use super::value::{Row, Value};
 use crate::error::{Error, Kind, Result};
 
 /// Tables that are not copied row by row: how the schema came to be, what is known once (copied by name), and what a
-/// move itself keeps; and which partitions PostgreSQL has.
-const NOT_ROWS: [&str; 5] = ["migrations", "meta", "move_changes", "move_bookmarks", "months"];
+/// move itself keeps; which partitions PostgreSQL has; and its leases, which are put down in the deliveries.
+const NOT_ROWS: [&str; 6] = [
+    "migrations",
+    "meta",
+    "move_changes",
+    "move_bookmarks",
+    "months",
+    LEASES,
+];
+
+/// What PostgreSQL alone keeps of what is in workers' hands.
+const LEASES: &str = "leases";
 
 /// Columns that one dialect alone has, and the column whose value stands in until the end of the move.
 const ONE_SIDED: [KeptApart; 1] = [KeptApart {
@@ -64,6 +74,21 @@ impl Table {
             name: "move_changes".to_owned(),
             columns: vec![seq],
             key: vec![0],
+            filled: None,
+        }
+    }
+
+    /// The table of leases, as far as it is emptied, held and closed.
+    pub fn of_leases() -> Self {
+        Self::named(LEASES)
+    }
+
+    /// A table of which only the name matters.
+    pub fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            columns: Vec::new(),
+            key: Vec::new(),
             filled: None,
         }
     }

@@ -70,9 +70,9 @@ impl Target {
     async fn begin_within(&mut self, id: i64, run: i64) -> Result<()> {
         let phrases = self.side.phrases();
         forget_all(self.side.as_mut(), &self.tables).await?;
-        for table in &self.tables {
-            self.side.run(&phrases.about(phrases.empty, table), &[]).await?;
-            self.side.script(&phrases.about(phrases.guard, table)).await?;
+        for table in phrases.fenced(&self.tables) {
+            self.side.run(&phrases.about(phrases.empty, &table), &[]).await?;
+            self.side.script(&phrases.about(phrases.guard, &table)).await?;
         }
         self.side.script(phrases.bookmarks).await?;
         set_mark(self.side.as_mut(), "move", Value::Integer(id)).await?;

@@ -346,6 +346,8 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
         copy(&mut under_way).await;
         let refused = early.accept(vec![text(3)]).await.unwrap_err();
         assert_eq!(refused.kind(), Kind::Unavailable);
+        let refused = early.claim(vec![waiting], now, LEASE).await.unwrap_err();
+        assert_eq!(refused.kind(), Kind::Unavailable, "nothing is sent from there");
         assert!(
             open(&pair.to, PATIENCE)
                 .err()
@@ -382,6 +384,7 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
         assert_eq!(refused.kind(), Kind::Unavailable);
         assert!(refused.to_string().contains("was moved"), "{refused}");
         assert!(old.ping().await.is_err());
+        assert!(old.claim(vec![waiting], now, LEASE).await.is_err());
         assert_eq!(message(&*old, 4).await.id, id(4), "it can still be read");
         assert!(
             open(&pair.from, PATIENCE)
@@ -392,5 +395,31 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
         );
         under_way.open_target().await.unwrap();
         assert_eq!(message(&*pair.open_new(), 4).await.id, id(4));
+    }
+}
+
+#[tokio::test]
+async fn rounds_that_have_no_end_are_known_in_the_new_store() {
+    for pair in pairs() {
+        let old = pair.open_old();
+        let [lost, in_hand] = [accepted(&*old, text(1)).await, accepted(&*old, text(2)).await];
+        let now = Clock::System.now();
+        let claim = async |id, lease| old.claim(vec![id], now, lease).await.unwrap().remove(0);
+        claim(lost, Duration::ZERO).await;
+        claim(lost, Duration::ZERO).await;
+        let late = claim(in_hand, LEASE).await;
+        let mut under_way = begin(&pair, 1).await;
+        copy(&mut under_way).await;
+        assert_eq!(switch(under_way).await, 1);
+        let new = pair.open_new();
+        assert_eq!(message(&*new, 2).await, message(&*old, 2).await);
+        let again = claimed(&*new, lost, now).await;
+        assert_eq!((again.round, again.lost), (3, 2));
+        assert!(is_refused(&*new, in_hand, now).await);
+        let later = now + 2 * LEASE;
+        let again = claimed(&*new, in_hand, later).await;
+        assert_eq!((again.round, again.lost), (2, 1));
+        let end = round(&late, vec![], sent("red", "r", later), later);
+        assert_eq!(recorded(&*new, end).await, Recorded::Superseded);
     }
 }

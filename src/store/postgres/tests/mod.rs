@@ -5,6 +5,7 @@ mod cluster;
 mod due;
 mod encryption;
 mod failover;
+mod leases;
 mod months;
 mod plans;
 mod pooler;

@@ -228,10 +228,14 @@ fn uuid_bytes(number: i64) -> Vec<u8> {
 async fn expect_rounds(look: &Look) {
     let (channels, rooms) = (texts(3, "channel"), vec![BATCH; 4]);
     let channels = [channels, vec!["sms".to_owned()]].concat();
-    expect!(look, 2 * BATCH, "due", bind![NOW, channels, rooms]);
+    // Besides, what is passed over.
+    expect!(look, 2 * BATCH + 200, "due", bind![NOW, channels, rooms]);
     expect!(look, 2, "due_channels", &[]);
     let (ids, numbers, nows) = (ids(), numbers(), same(&NOW));
-    expect!(look, BATCH, "claim", bind![ids, nows, nows, numbers]);
+    expect!(look, BATCH, "claim_take", bind![ids, nows, nows]);
+    let ones = same(&1_i64);
+    expect!(look, BATCH, "claim", bind![ids, ones, nows, numbers]);
+    expect!(look, BATCH, "claim_return", bind![ids]);
     let (rounds, waiting, none) = (same(&1_i64), same(&"waiting"), same(&None::<&str>));
     let never = same(&None::<i64>);
     expect!(
@@ -254,6 +258,8 @@ async fn expect_rounds(look: &Look) {
     let (references, blue) = (texts(BATCH, "early-"), same(&"blue"));
     expect!(look, BATCH, "record_receipts", bind![ids, references, blue]);
     expect!(look, BATCH, "record_receipts_delete", bind![references, blue]);
+    expect!(look, BATCH, "change_hold", bind![ids]);
+    expect!(look, BATCH, "change_release", bind![ids]);
     expect!(look, BATCH, "change_load", bind![ids]);
     expect!(
         look,
@@ -357,6 +363,7 @@ async fn expect_deleting(look: &Look) {
     let numbers = (1..=BATCH).map(|which| first + which).collect::<Vec<_>>();
     let ids = numbers.iter().map(|number| number << 6).collect::<Vec<_>>();
     expect!(look, BATCH, "prune_lines", bind![numbers, ids[0], ids[99] + 63]);
+    expect!(look, BATCH, "prune_leases_delete", bind![ids]);
     expect!(look, BATCH, "prune_attempts_delete", bind![ids]);
     expect!(look, BATCH, "prune_deliveries_delete", bind![ids]);
     expect!(look, BATCH, "prune_message_delete", bind![numbers]);

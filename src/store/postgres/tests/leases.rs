@@ -1,0 +1,174 @@
+//! What PostgreSQL keeps of what is in workers' hands: beside the deliveries, which a claim leaves alone.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::domain::delivery::State;
+use crate::domain::message::Recorded;
+use crate::store::Cancelled;
+use crate::store::postgres::link::{Desk, Link};
+use crate::store::postgres::operate;
+
+async fn number(store: &PostgresStore, sql: &str) -> i64 {
+    let desk = store.link.read().await.unwrap();
+    desk.one(sql, &[]).await.unwrap().get(0)
+}
+
+async fn run(store: &PostgresStore, sql: &str) {
+    let desk = store.link.write().await.unwrap();
+    let done = desk.script(sql).await;
+    desk.end(done).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_claim_leaves_the_delivery_as_it_lies_and_a_record_ends_the_lease() {
+    let store = open(&database()).unwrap();
+    let id = accepted(&store, text(1)).await;
+    let place = "SELECT xmin::TEXT::BIGINT * 1000 + (ctid::TEXT::POINT)[1]::BIGINT FROM deliveries";
+    let before = number(&store, place).await;
+    let claim = claimed(&store, id, at(1)).await;
+    assert_eq!(number(&store, place).await, before);
+    assert_eq!(delivery(&store, 1).await.round, 1);
+    assert_eq!(
+        delivery(&store, 1).await.state,
+        State::Waiting {
+            due_at: at(61),
+            reason: None
+        }
+    );
+    assert_eq!(store.backlog(at(9)).await.unwrap().due, 0);
+    assert_eq!(store.backlog(at(61)).await.unwrap().oldest_due_at, Some(at(61)));
+    recorded(&store, round(&claim, vec![], waits(at(50), "down"), at(2))).await;
+    assert_eq!(number(&store, "SELECT count(*) FROM leases").await, 0);
+    assert!(is_refused(&store, id, at(49)).await);
+    assert_eq!(
+        number(&store, "SELECT count(*) FROM leases").await,
+        0,
+        "nothing is left of it"
+    );
+}
+
+/// Waits until somebody stands before a lock.
+async fn somebody_waits(store: &PostgresStore) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while number(store, waiting).await == 0 {
+        assert!(std::time::Instant::now() < deadline, "nobody waits");
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn claim_beside(store: &Arc<PostgresStore>, desk: Desk, id: DeliveryId) -> usize {
+    let worker = Arc::clone(store);
+    let claim = tokio::spawn(async move { worker.claim(vec![id], at(1), LEASE).await.unwrap().len() });
+    somebody_waits(store).await;
+    desk.end(Ok::<_, crate::store::postgres::fault::Trouble>(()))
+        .await
+        .unwrap();
+    claim.await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_called_off_in_the_same_moment_is_not_claimed() {
+    let store = Arc::new(open(&database()).unwrap());
+    let delivery = accepted(&*store, text(1)).await;
+    let desk = store.link.write().await.unwrap();
+    let cancelled = operate::cancel(&desk, id(1), at(1)).await.unwrap();
+    assert_eq!(cancelled, Cancelled::Done(vec![name("sms")]));
+    assert_eq!(claim_beside(&store, desk, delivery).await, 0);
+    assert_eq!(number(&store, "SELECT count(*) FROM leases").await, 0);
+}
+
+#[tokio::test]
+async fn what_is_made_due_in_the_same_moment_is_claimed() {
+    let store = Arc::new(open(&database()).unwrap());
+    let mut new = text(1);
+    new.deliveries[0].due_at = at(500);
+    let delivery = accepted(&*store, new).await;
+    let desk = store.link.write().await.unwrap();
+    let nudges = operate::revive(&desk, &[delivery], at(1), at(0)).await.unwrap();
+    assert_eq!(nudges.len(), 1);
+    assert_eq!(claim_beside(&store, desk, delivery).await, 1);
+}
+
+#[tokio::test]
+async fn hosts_that_claim_and_record_and_call_off_the_same_never_share_a_round() {
+    let url = database();
+    let hosts = (0..4).map(|_| Arc::new(open(&url).unwrap())).collect::<Vec<_>>();
+    let mut ids = Vec::new();
+    for which in 0..60 {
+        ids.push(accepted(&*hosts[0], text(which)).await);
+    }
+    let mut work = tokio::task::JoinSet::new();
+    for (turn, host) in hosts.iter().enumerate() {
+        let (host, mut ids) = (Arc::clone(host), ids.clone());
+        ids.rotate_left(turn * 15);
+        work.spawn(async move {
+            let mut rounds = Vec::new();
+            for time in 0..20 {
+                // Every lease has ended by the next time.
+                let now = at(time * 100);
+                let won = host.claim(ids.clone(), now, LEASE).await.unwrap();
+                rounds.extend(won.iter().map(|claim| (claim.id, claim.round)));
+                let ends = won.iter().step_by(2);
+                let ends = ends
+                    .map(|claim| round(claim, vec![], waits(now, "down"), now))
+                    .collect::<Vec<_>>();
+                host.record(ends).await.unwrap();
+                host.cancel(id(u64::try_from(time).unwrap() * 3), now)
+                    .await
+                    .unwrap();
+            }
+            rounds
+        });
+    }
+    let mut rounds = work.join_all().await.concat();
+    let all = rounds.len();
+    rounds.sort_unstable();
+    rounds.dedup();
+    assert_eq!(rounds.len(), all, "a round is one host's");
+    let stray = "SELECT count(*) FROM leases AS l JOIN deliveries AS d USING (id) WHERE state <> 'waiting' OR claims = 0";
+    assert_eq!(number(&hosts[0], stray).await, 0);
+}
+
+/// A store as the version before leases left it, with two rounds under way.
+async fn older(url: &str) -> [DeliveryId; 2] {
+    let link = Link::new(url, Use::Writing, 1).unwrap();
+    let desk = link.write().await.unwrap();
+    let store = open(url).unwrap();
+    let ids = [accepted(&store, text(1)).await, accepted(&store, text(2)).await];
+    let claim = format!(
+        "UPDATE deliveries SET round = 1, due_at = {}",
+        at(61).timestamp_millis()
+    );
+    run(&store, &claim).await;
+    let made = desk
+        .script("DROP TABLE leases; DELETE FROM migrations WHERE name = '0008_leases'")
+        .await;
+    desk.end(made).await.unwrap();
+    ids
+}
+
+#[tokio::test]
+async fn rounds_that_began_before_there_were_leases_end_as_they_should() {
+    let url = database();
+    let [ends, lost] = older(&url).await;
+    let store = open(&url).unwrap();
+    assert!(is_refused(&store, ends, at(60)).await);
+    assert_eq!(store.cancel(id(1), at(2)).await.unwrap(), Cancelled::TooLate);
+    let again = claimed(&store, lost, at(61)).await;
+    assert_eq!((again.round, again.lost), (2, 1));
+    let end = |id, number, now| {
+        let of = crate::domain::message::Claimed {
+            id,
+            round: number,
+            ..again.clone()
+        };
+        round(&of, vec![], sent("blue", "b", now), now)
+    };
+    assert_eq!(recorded(&store, end(ends, 1, at(62))).await, Recorded::Stored);
+    assert_eq!(recorded(&store, end(lost, 1, at(62))).await, Recorded::Superseded);
+    assert_eq!(recorded(&store, end(lost, 2, at(63))).await, Recorded::Stored);
+    assert_eq!(delivery(&store, 1).await.state, sent("blue", "b", at(62)));
+    assert_eq!(delivery(&store, 2).await.state, sent("blue", "b", at(63)));
+}
