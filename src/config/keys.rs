@@ -62,6 +62,9 @@ impl Kind {
 impl Row {
     /// The environment variable that overrides it; none for the keys of named tables.
     pub fn environment_name(&self) -> Option<String> {
+        if self.path == USED_CHANNELS {
+            return Some("USED_CHANNELS".to_owned());
+        }
         let named = self.path.contains("NAME") || self.path.starts_with("keys.");
         (!named).then(|| format!("POSTRIDER_{}", self.path.to_uppercase().replace('.', "_")))
     }
@@ -117,6 +120,9 @@ const fn key(path: &'static str, kind: Kind, default: &'static str, meaning: &'s
     }
 }
 
+/// The one key whose variable has the name that another program gave it.
+const USED_CHANNELS: &str = "used_channels";
+
 /// A user's row in the store holds so many times at most: 40 kB.
 const PER_HOUR: Kind = Kind::Count(0, 10_000);
 
@@ -159,6 +165,12 @@ pub const ROWS: &[Row] = &[
         Kind::Flag,
         "true",
         "show `+98912***2222` on pages instead of whole numbers",
+    ),
+    key(
+        USED_CHANNELS,
+        Kind::List,
+        "",
+        "channels that `POST /inbox/send` sends over; all when not given",
     ),
     key(
         "store.url",

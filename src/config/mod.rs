@@ -14,6 +14,7 @@ use crate::domain::retry::Retry;
 mod check;
 mod duration;
 mod environment;
+mod inherited;
 pub mod keys;
 mod load;
 mod secret;
@@ -57,6 +58,9 @@ pub struct Config {
     pub user_per_hour: u32,
     /// The channels, in the order of their names.
     pub channels: Vec<Channel>,
+    /// The channels that a message goes over when it names none, on the face that has them; never empty where there
+    /// are channels.
+    pub used_channels: Vec<Name>,
     /// The providers, in the order of their names. Disabled ones are left out.
     pub providers: Vec<ProviderConfig>,
     /// Who may call us. Empty: anybody who can reach us.
@@ -240,7 +244,7 @@ impl Config {
     pub fn sandbox() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
         let providers = tables::mocks();
-        let channels = tables::default_channel(&providers, &Retry::default())
+        let channels: Vec<Channel> = tables::default_channel(&providers, &Retry::default())
             .into_iter()
             .collect();
         Self {
@@ -257,6 +261,7 @@ impl Config {
             schedule: Schedule::default(),
             limits: Limits::default(),
             user_per_hour: 300,
+            used_channels: channels.iter().map(|channel| channel.name.clone()).collect(),
             channels,
             providers,
             keys: Vec::new(),
@@ -282,6 +287,7 @@ impl fmt::Debug for Config {
             .field("limits", &self.limits)
             .field("user_per_hour", &self.user_per_hour)
             .field("channels", &self.channels)
+            .field("used_channels", &self.used_channels)
             .field("providers", &self.providers)
             .field("keys", &self.keys)
             .field("sandbox", &self.sandbox)

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use toml::Value;
 
 use super::environment::Environment;
+use super::inherited::channel_name;
 use super::secret::{masked, resolved, resolved_text};
 use super::source::did_you_mean;
 use super::values::Values;
@@ -122,6 +123,29 @@ pub(super) fn channels(top: &Values<'_>, providers: &Providers, retry: &Retry) -
         .into_iter()
         .map(|(name, values)| channel(name_of(name, &values)?, &values, providers, retry))
         .collect()
+}
+
+/// Reads `used_channels`; all of them when it is not there.
+pub(super) fn used_channels(top: &Values<'_>, channels: &[Channel]) -> Result<Vec<Name>> {
+    let names = || channels.iter().map(|channel| &channel.name);
+    let mut used = Vec::new();
+    for word in top.list("used_channels")? {
+        let wanted = channel_name(word);
+        let Some(name) = names().find(|name| name.as_str() == wanted) else {
+            let near = did_you_mean(&wanted, names().map(Name::as_str));
+            let remedy = format!(
+                "names {word}, but there is no [channels.{wanted}]; add it or correct the name{near}"
+            );
+            return Err(top.fault("used_channels", &remedy));
+        };
+        if !used.contains(name) {
+            used.push(name.clone());
+        }
+    }
+    if used.is_empty() {
+        used.extend(names().cloned());
+    }
+    Ok(used)
 }
 
 fn channel(name: Name, values: &Values<'_>, providers: &Providers, retry: &Retry) -> Result<Channel> {

@@ -9,6 +9,8 @@ use crate::domain::message::Priority;
 use crate::domain::recipient::{AddressKind, Strictness};
 use crate::domain::route::Strategy;
 
+mod inherited;
+
 const TWO: &str = "[providers.red]\nkind = \"mock\"\n[providers.blue]\nkind = \"mock\"\n";
 
 struct Written {

@@ -38,10 +38,12 @@ pub struct NewMessage {
 pub struct NewDelivery {
     /// Over which channel.
     pub channel: Name,
-    /// To which address, normalised (E.164 for a phone number).
+    /// To which address, normalised (E.164 for a phone number); empty where there is a `refusal`.
     pub address: String,
     /// The address as the client wrote it.
     pub spelling: String,
+    /// Why it cannot be sent at all, so that it begins and ends as failed while its neighbours go out.
+    pub refusal: Option<String>,
     /// How many text parts a provider will count.
     pub parts: u32,
     /// Whether it goes before others.

@@ -16,6 +16,9 @@ use crate::domain::text;
 use crate::error::Error;
 use crate::gateway::Gateway;
 
+/// What is said of a delivery whose address nobody gave.
+const NO_ADDRESS: &str = "no address for this channel was given";
+
 /// What a client asks for, as its face has read it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
@@ -23,6 +26,8 @@ pub struct Request {
     pub body: String,
     /// To whom, over which channels: a channel's name and the address as the client wrote it.
     pub to: Vec<(String, String)>,
+    /// Whether an address that is missing (an empty one) or wrong fails its own delivery, not the whole message.
+    pub fails_alone: bool,
     /// The client's own name for the person.
     pub user: Option<String>,
     /// Before others; none leaves it to the channel.
@@ -230,12 +235,15 @@ fn delivery(
     parts: u32,
     now: Timestamp,
 ) -> Result<NewDelivery, Refused> {
-    let address = recipient::read(channel.address, typed, &gateway.config.phone).map_err(|why| {
-        Refused::BadAddress {
-            channel: channel.name.clone(),
-            why,
+    let (address, refusal) = match recipient::read(channel.address, typed, &gateway.config.phone) {
+        Ok(address) => (address, None),
+        Err(_) if request.fails_alone && typed.is_empty() => (String::new(), Some(NO_ADDRESS.to_owned())),
+        Err(why) if request.fails_alone => (String::new(), Some(why.to_string())),
+        Err(why) => {
+            let channel = channel.name.clone();
+            return Err(Refused::BadAddress { channel, why });
         }
-    })?;
+    };
     let due_at = request.send_at.map_or(now, |send_at| send_at.max(now));
     let oldest = due_at + channel.retry.age_max;
     let expires_at = request
@@ -245,6 +253,7 @@ fn delivery(
         channel: channel.name.clone(),
         address,
         spelling: typed.to_owned(),
+        refusal,
         parts,
         priority: request.priority.unwrap_or(channel.priority),
         resends_left: channel.bounce_resends,
@@ -273,12 +282,16 @@ fn nudges(message: &NewMessage) -> Vec<Nudge> {
         due_at: delivery.due_at,
         priority: delivery.priority,
     };
-    message.deliveries.iter().enumerate().map(place).collect()
+    let places = message.deliveries.iter().enumerate();
+    places
+        .filter(|(_, delivery)| delivery.refusal.is_none())
+        .map(place)
+        .collect()
 }
 
 fn numbered(mut nudges: Vec<Nudge>, number: i64) -> Vec<Nudge> {
-    for (place, nudge) in nudges.iter_mut().enumerate() {
-        nudge.id = DeliveryId::of(number, place);
+    for nudge in &mut nudges {
+        nudge.id = DeliveryId(DeliveryId::of(number, 0).0 + nudge.id.0);
     }
     nudges
 }

@@ -19,6 +19,7 @@ mod disk;
 mod door;
 mod edges;
 mod hosts;
+mod inbox;
 mod peers;
 mod providers;
 mod stop;

@@ -23,6 +23,7 @@ macro_rules! contract {
             what_can_only_be_replayed_is_never_stored
             an_outdated_key_is_forgotten
             a_suppressed_recipient_is_not_written_to
+            a_delivery_without_an_address_fails_alone
             a_message_for_nobody_is_not_stored
             the_same_name_twice_fails_alone
             many_callers_at_once_lose_nothing

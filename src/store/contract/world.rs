@@ -72,6 +72,7 @@ pub fn leg(channel: &str, address: &str) -> NewDelivery {
         channel: name(channel),
         address: address.to_owned(),
         spelling: format!("as written {address}"),
+        refusal: None,
         parts: 2,
         priority: Priority::Normal,
         resends_left: 0,

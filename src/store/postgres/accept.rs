@@ -382,7 +382,10 @@ fn states(entering: &[Entering<'_>], suppressed: &HashSet<(String, String)>) -> 
     for one in entering {
         for delivery in &one.message.deliveries {
             let who = (delivery.channel.as_str().to_owned(), delivery.address.clone());
-            states.push(if suppressed.contains(&who) {
+            states.push(if let Some(refusal) = &delivery.refusal {
+                let at = one.message.created_at;
+                State::failed(Failure::InvalidRecipient, refusal.clone(), at)
+            } else if suppressed.contains(&who) {
                 let reason = "the recipient is inactive or has opted out";
                 State::failed(Failure::Suppressed, reason, one.message.created_at)
             } else {

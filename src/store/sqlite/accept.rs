@@ -16,7 +16,9 @@ static KEY_INSERT: &str = include_str!("../../../sql/sqlite/accept_key_insert.sq
 static STANDING: &str = include_str!("../../../sql/sqlite/accept_standing.sql");
 static MESSAGE: &str = include_str!("../../../sql/sqlite/accept_message.sql");
 static DELIVERY: &str = include_str!("../../../sql/sqlite/accept_delivery.sql");
-static SUPPRESSED: &str = include_str!("../../../sql/sqlite/accept_suppressed.sql");
+static FAILED: &str = include_str!("../../../sql/sqlite/accept_failed.sql");
+
+const SUPPRESSED: &str = "the recipient is inactive or has opted out";
 
 /// See [`crate::store::Store::accept`].
 pub fn accept(desk: &mut Desk<'_>, messages: &[NewMessage]) -> rusqlite::Result<Vec<Acceptance>> {
@@ -34,7 +36,7 @@ fn accept_one(desk: &mut Desk<'_>, message: &NewMessage) -> rusqlite::Result<Acc
     }
     let mut suppressed = 0_u64;
     for (place, delivery) in message.deliveries.iter().enumerate() {
-        if is_suppressed(desk, delivery)? {
+        if delivery.refusal.is_none() && is_suppressed(desk, delivery)? {
             suppressed |= 1 << place;
         }
     }
@@ -55,13 +57,12 @@ fn accept_one(desk: &mut Desk<'_>, message: &NewMessage) -> rusqlite::Result<Acc
     ])?;
     for (place, delivery) in message.deliveries.iter().enumerate() {
         let id = DeliveryId::of(number, place);
-        insert(
-            desk,
-            id,
-            delivery,
-            suppressed & (1 << place) != 0,
-            message.created_at,
-        )?;
+        let failure = match &delivery.refusal {
+            Some(refusal) => Some((Failure::InvalidRecipient, refusal.as_str())),
+            None if suppressed & (1 << place) != 0 => Some((Failure::Suppressed, SUPPRESSED)),
+            None => None,
+        };
+        insert(desk, id, delivery, failure, message.created_at)?;
     }
     if let Some(promise) = &message.idempotency {
         remember(desk, promise, number, message.id)?;
@@ -119,20 +120,21 @@ fn insert(
     desk: &mut Desk<'_>,
     id: DeliveryId,
     delivery: &NewDelivery,
-    suppressed: bool,
+    failure: Option<(Failure, &str)>,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let (channel, priority) = (delivery.channel.as_str(), rows::rank(delivery.priority));
     let expires_at = delivery.expires_at.timestamp_millis();
-    if suppressed {
-        desk.statement(SUPPRESSED)?.execute(params![
+    if let Some((failure, reason)) = failure {
+        desk.statement(FAILED)?.execute(params![
             id.0,
             channel,
             delivery.address,
             delivery.spelling,
             delivery.parts,
             priority,
-            Failure::Suppressed.word(),
+            failure.word(),
+            reason,
             delivery.resends_left,
             expires_at,
             now.timestamp_millis(),
