@@ -52,7 +52,7 @@ fn the_default_configuration_runs_unchanged_and_no_channel_holds_another_back() 
 #[test]
 fn a_channel_that_does_not_exist_stops_the_start() {
     let world = World::new("");
-    let mut command = world.command(&["check"]);
+    let mut command = world.command(&["serve"]);
     let refused = command
         .env("USED_CHANNELS", "CHANNEL_FAX")
         .output()
