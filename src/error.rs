@@ -59,6 +59,13 @@ impl Error {
         Self::new(Kind::Usage, act)
     }
 
+    /// The same failure with the place it speaks of in front.
+    #[must_use]
+    pub fn at(mut self, place: &str) -> Self {
+        self.act = format!("{place} {}", self.act);
+        self
+    }
+
     /// How a face answers and a command exits.
     pub fn kind(&self) -> Kind {
         self.kind

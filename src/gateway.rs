@@ -176,8 +176,14 @@ fn build_all(config: &Config) -> Result<Vec<Arc<dyn Provider>>> {
         .collect()
 }
 
-/// Builds the adapter a provider's configuration names; its settings are read here. Connects nowhere.
+/// Builds the adapter a provider's configuration names; its settings are read here, and an error names their place.
+/// Connects nowhere.
 pub fn build(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> Result<Arc<dyn Provider>> {
+    build_alone(config, public_url, outbound)
+        .map_err(|error| error.at(&format!("[providers.{}]", config.name)))
+}
+
+fn build_alone(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> Result<Arc<dyn Provider>> {
     let settings = provider::Settings::read(&config.kind, config.settings.clone())?;
     let limits = CallLimits {
         connect: config
@@ -187,4 +193,26 @@ pub fn build(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> 
         answer_bytes_max: ANSWER_BYTES_MAX,
     };
     provider::build(&config.name, &settings, &limits, public_url, outbound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_provider_says_where_it_stands() {
+        let outbound = Outbound::new().unwrap();
+        let settings = toml::toml! { latencyy = "3ms" };
+        for (kind, word) in [("mock", "latencyy"), ("pigeon", "pigeon")] {
+            let config = ProviderConfig::new("blue".parse().unwrap(), kind, settings.clone());
+            let error = build(&config, "http://127.0.0.1", &outbound)
+                .err()
+                .unwrap()
+                .to_string();
+            assert!(
+                error.starts_with("[providers.blue] ") && error.contains(word),
+                "{error}"
+            );
+        }
+    }
 }

@@ -7,9 +7,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use env_logger::{Builder, Env};
+use env_logger::Builder;
 use postrider::cli::{Cli, Command};
 use postrider::commands;
+use postrider::config::Environment;
+use postrider::config::keys::LOG_VARIABLES;
 use postrider::error::{Error, Kind, Result};
 
 /// How long threads that wait on a network may hold up the end of the program.
@@ -32,28 +34,33 @@ fn main() -> ExitCode {
     }
 }
 
-/// The command line decides what is logged, else `RUST_LOG`, else what is usual for the command.
 fn start_log(cli: &Cli) {
-    let lives_long = matches!(cli.command, Command::Serve(_) | Command::Work(_));
-    let typed = match (cli.quiet, cli.verbose) {
-        (true, _) => Some("error"),
-        (false, 0) => None,
-        (false, 1) => Some("info,postrider=debug"),
-        (false, _) => Some("debug,postrider=trace"),
-    };
-    let usual = if lives_long { "warn,postrider=info" } else { "warn" };
-    let mut log = match typed {
-        Some(filter) => {
-            let mut log = Builder::new();
-            log.parse_filters(filter);
-            log
-        }
-        None => Builder::from_env(Env::default().default_filter_or(usual)),
-    };
-    if !lives_long && std::io::stderr().is_terminal() {
+    let mut log = Builder::new();
+    log.parse_filters(filter(cli, &Environment::of_process()));
+    if !lives_long(&cli.command) && std::io::stderr().is_terminal() {
         log.format_timestamp(None).format_target(false);
     }
     log.init();
+}
+
+/// The command line decides what is logged, else the environment, else what is usual for the command.
+fn filter<'a>(cli: &Cli, environment: &'a Environment) -> &'a str {
+    let usual = if lives_long(&cli.command) {
+        "warn,postrider=info"
+    } else {
+        "warn"
+    };
+    let asked = || LOG_VARIABLES.iter().find_map(|name| environment.get(name));
+    match (cli.quiet, cli.verbose) {
+        (true, _) => "error",
+        (false, 0) => asked().unwrap_or(usual),
+        (false, 1) => "info,postrider=debug",
+        (false, _) => "debug,postrider=trace",
+    }
+}
+
+fn lives_long(command: &Command) -> bool {
+    matches!(command, Command::Serve(_) | Command::Work(_))
 }
 
 fn run(cli: &Cli) -> Result<()> {
@@ -83,5 +90,29 @@ async fn dispatch(cli: &Cli) -> Result<()> {
         Command::Migrate => commands::migrate::run(cli).await,
         Command::Completions(arguments) => commands::completions::run(arguments),
         Command::Man(arguments) => commands::man::run(arguments),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_goes_before_the_environment_and_that_before_what_is_usual() {
+        let logged = |line: &str, variables: &[(&str, &str)]| {
+            let variables = variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            let cli = Cli::parse_from(line.split(' '));
+            filter(&cli, &variables.collect()).to_owned()
+        };
+        let ours = ("POSTRIDER_LOG", "trace");
+        let rusts = ("RUST_LOG", "info");
+        assert_eq!(logged("console status", &[]), "warn");
+        assert_eq!(logged("console serve", &[]), "warn,postrider=info");
+        assert_eq!(logged("console serve", &[rusts]), "info");
+        assert_eq!(logged("console serve", &[rusts, ours]), "trace");
+        assert_eq!(logged("console -q status", &[ours]), "error");
+        assert_eq!(logged("console -v status", &[ours]), "info,postrider=debug");
     }
 }

@@ -1,2 +1,2 @@
--- The attempts of an overtaken round count as well. No row: there is no such delivery any more.
+-- The attempts of an overtaken round count as well.
 UPDATE deliveries SET recount = (id <= ?2) WHERE id = ?1

@@ -102,7 +102,12 @@ async fn check_store(url: &str) -> Finding {
     } else {
         "is its folder there, and may this user write to it?"
     };
-    let store = store::open(url, store::LOCK_WAIT).map_err(|error| format!("{error}; {question}"))?;
+    // Opening blocks, and would hold up the time limit together with everything else.
+    let place = url.to_owned();
+    let opened = tokio::task::spawn_blocking(move || store::open(&place, store::LOCK_WAIT)).await;
+    let store = opened
+        .map_err(|_| "opening it broke off, which is a defect".to_owned())?
+        .map_err(|error| format!("{error}; {question}"))?;
     match store.ping().await {
         Ok(()) => Ok("readable and writable".to_owned()),
         Err(error) => Err(format!(

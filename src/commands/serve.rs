@@ -1,11 +1,11 @@
 //! `console serve`: the door, the workers, the listeners and the schedule in one process.
 //!
-//! Ends with 0 after a signal, when what was in flight is finished: first the door closes, then the workers, then
-//! the store. Never lives on without its door: if that ends by itself, the process ends with 1.
+//! Ends with 0 after a signal, when what was in flight is finished, requests and calls alike: both have as long as
+//! `work.grace` from the same moment on. Never lives on without its door: if that ends by itself, the process ends
+//! with 1.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
@@ -23,9 +23,6 @@ use crate::http;
 
 /// How many new connections the system holds for us while we are busy.
 const BACKLOG: u32 = 4_096;
-
-/// How long requests in flight may take to end once the door is closed.
-const DOOR_GRACE: Duration = Duration::from_secs(5);
 
 /// Serves until a signal.
 pub async fn run(cli: &Cli, arguments: &Serve) -> Result<()> {
@@ -52,10 +49,7 @@ pub async fn run(cli: &Cli, arguments: &Serve) -> Result<()> {
         error = crew.fallen() => Some(error),
     };
     log::info!("stopping: no new messages, what is in flight is finished");
-    let ending = async {
-        door.close().await;
-        crew.stop().await
-    };
+    let ending = async { tokio::join!(door.close(), crew.stop()).1 };
     signals.unless_again(ending).await?;
     log::info!("stopped");
     fault.map_or(Ok(()), Err)
@@ -159,20 +153,16 @@ impl Door {
         }
     }
 
-    /// Takes nothing new and waits a little for requests in flight.
+    /// Takes nothing new and waits for requests in flight, which the door gives `work.grace` and no more.
     async fn close(mut self) {
         self.close.send_replace(true);
-        let Some(mut task) = self.task.take() else {
+        let Some(task) = self.task.take() else {
             return;
         };
-        match tokio::time::timeout(DOOR_GRACE, &mut task).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => log::error!("the door did not close well: {}", error.chain()),
-            Ok(Err(panic)) => log::error!("the door did not close well: {panic}"),
-            Err(_) => {
-                log::warn!("some requests took longer than {} s to end", DOOR_GRACE.as_secs());
-                task.abort();
-            }
+        match task.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::error!("the door did not close well: {}", error.chain()),
+            Err(panic) => log::error!("the door did not close well: {panic}"),
         }
     }
 }

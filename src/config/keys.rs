@@ -73,6 +73,9 @@ impl Row {
 /// Variables that belong to the program without being keys: the file's own path, and what is logged.
 pub const OTHER_VARIABLES: [&str; 2] = ["POSTRIDER_CONFIG", "POSTRIDER_LOG"];
 
+/// Where the environment may say what is logged (`warn`, `info,postrider=debug`), the first that is set.
+pub const LOG_VARIABLES: [&str; 2] = ["POSTRIDER_LOG", "RUST_LOG"];
+
 /// The row at that path.
 pub fn row(path: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.path == path)
@@ -212,7 +215,7 @@ pub const ROWS: &[Row] = &[
         "work.grace",
         Kind::Duration,
         "20s",
-        "how long calls in flight may take to end after SIGTERM",
+        "how long requests and calls in flight may take to end after SIGTERM",
     ),
     key(
         "schedule.resend",

@@ -76,7 +76,7 @@ pub struct Work {
     pub workers_concurrency: usize,
     /// How long a claim lasts. Longer than the slowest possible round of any channel.
     pub lease: Duration,
-    /// How long calls in flight may take to end after SIGTERM.
+    /// How long requests and calls in flight may take to end after SIGTERM.
     pub grace: Duration,
 }
 

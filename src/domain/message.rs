@@ -223,7 +223,7 @@ pub struct Round {
 /// What a store made of a recorded round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
-    /// It is on disk.
+    /// It is on disk, perhaps since an earlier time whose answer was lost.
     Stored,
     /// Another worker has claimed the delivery since; nothing was changed.
     Superseded,

@@ -27,9 +27,9 @@ impl fmt::Display for Garbled {
     }
 }
 
-/// The value of the first field with that name, still encoded; none when there is no such field.
-pub(super) fn raw<'a>(encoded: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    encoded.split(|byte| *byte == b'&').find_map(|pair| {
+/// The values of the fields with that name, still encoded.
+pub(super) fn values<'a>(encoded: &'a [u8], name: &str) -> impl Iterator<Item = &'a [u8]> {
+    encoded.split(|byte| *byte == b'&').filter_map(move |pair| {
         let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
         let value = pair.get(end + 1..).unwrap_or_default();
         let is_plain = pair[..end] == *name.as_bytes();
@@ -37,15 +37,24 @@ pub(super) fn raw<'a>(encoded: &'a [u8], name: &str) -> Option<&'a [u8]> {
     })
 }
 
+/// The value of the first field with that name, still encoded; none when there is no such field.
+pub(super) fn raw<'a>(encoded: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    values(encoded, name).next()
+}
+
 /// The value of the first field with that name; empty when there is no such field.
 pub(super) fn field<'a>(encoded: &'a [u8], name: &str) -> Result<Cow<'a, str>, Garbled> {
     raw(encoded, name).map_or(Ok(Cow::Borrowed("")), decoded)
 }
 
-/// Like [`field`], but a `+` at the beginning stays one: a telephone number typed into an address bar means it.
+/// Like [`field`], but a `+` at the beginning stays one: a telephone number typed into an address bar means it. Before
+/// a zero it is the blank that the encoding says it is, because no country's code begins with zero.
 pub(super) fn number<'a>(encoded: &'a [u8], name: &str) -> Result<Cow<'a, str>, Garbled> {
     match raw(encoded, name) {
-        Some([b'+', rest @ ..]) => decoded(rest).map(|rest| Cow::Owned(format!("+{rest}"))),
+        Some([b'+', rest @ ..]) => decoded(rest).map(|rest| {
+            let is_blank = rest.starts_with(['0', '\u{6F0}', '\u{660}', ' ', '+']);
+            Cow::Owned(format!("{}{rest}", if is_blank { ' ' } else { '+' }))
+        }),
         Some(value) => decoded(value),
         None => Ok(Cow::Borrowed("")),
     }
@@ -138,6 +147,9 @@ mod tests {
         assert_eq!(number(b"n=+98912", "n").unwrap(), "+98912");
         assert_eq!(number(b"n=%2B98912", "n").unwrap(), "+98912");
         assert_eq!(number(b"n=0+1", "n").unwrap(), "0 1");
+        assert_eq!(number(b"n=+0912", "n").unwrap(), " 0912");
+        assert_eq!(number("n=+\u{6F0}912".as_bytes(), "n").unwrap(), " \u{6F0}912");
+        assert_eq!(number(b"n=++98912", "n").unwrap(), "  98912");
     }
 
     #[test]

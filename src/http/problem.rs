@@ -21,6 +21,15 @@ use crate::gateway::Gateway;
 /// After how many seconds a client may ask again when the truth is away.
 pub(super) const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("2");
 
+/// How every face answers a failure of the store: one that passes by itself, or when the operator puts the settings
+/// right, is worth another try; a defect is not.
+pub(super) fn store_status(error: &Error) -> StatusCode {
+    match error.kind() {
+        Kind::Unavailable | Kind::Usage => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Missing | Kind::Conflict | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
 /// A problem document on its way out.
 #[derive(Clone, Debug)]
 pub struct Problem {
@@ -107,13 +116,13 @@ impl Problem {
                 "It is in a state that forbids this",
                 format!("cannot {act} in the state it is in"),
             ),
-            Kind::Unavailable => Self::new(
+            Kind::Unavailable | Kind::Usage => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "The store is out of reach",
                 format!("cannot {act} now; nothing was changed, try again in a moment"),
             ),
-            Kind::Usage | Kind::Internal => Self::new(
+            Kind::Internal => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
                 "Something broke inside",

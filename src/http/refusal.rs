@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::config::{duration_text, whole_seconds};
 use crate::domain::recipient::AddressKind;
 use crate::flow::accept::{Refused, RequestKey};
 use crate::gateway::Gateway;
+use crate::http::problem::store_status;
 
 /// The header a client repeats a request under.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -25,7 +26,11 @@ pub(super) const BAD_KEY: &str =
     "the Idempotency-Key must be one header of 1 to 255 visible ASCII characters";
 
 /// What is wrong when nothing can be stored now.
-pub(super) const AWAY: &str = "the message cannot be stored now; nothing was sent, try again in a moment";
+const AWAY: &str = "the message cannot be stored now; nothing was sent, try again in a moment";
+
+/// What is wrong when a defect of ours keeps it from being stored.
+const BROKEN: &str =
+    "the message cannot be stored; nothing was sent, and the operator finds the reason in the log";
 
 /// The reason in a sentence without its full stop.
 pub(super) fn sentence(refused: &Refused) -> String {
@@ -43,7 +48,8 @@ pub(super) fn sentence(refused: &Refused) -> String {
             duration_text(whole_seconds(*retry_after))
         ),
         Refused::KeyReused => "this Idempotency-Key was used for another request".to_owned(),
-        Refused::Store(_) => AWAY.to_owned(),
+        Refused::Store(error) if store_status(error) == StatusCode::SERVICE_UNAVAILABLE => AWAY.to_owned(),
+        Refused::Store(_) => BROKEN.to_owned(),
     }
 }
 

@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use axum::routing::{any, get};
 use serde::Serialize;
 
-use super::problem::RETRY_SECONDS;
+use super::problem::{RETRY_SECONDS, store_status};
 use super::{auth, body, form, refusal};
 use crate::config::Scope;
 use crate::flow::accept::{self, Accepted, Refused};
@@ -146,7 +146,7 @@ fn refused_envelope(refused: &Refused) -> Response<Body> {
             StatusCode::SERVICE_UNAVAILABLE,
             "no channel for messages is configured".into(),
         ),
-        Refused::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, refusal::AWAY.into()),
+        Refused::Store(error) => (store_status(error), refusal::sentence(refused).into()),
         Refused::EmptyBody | Refused::UnsendableBody | Refused::LongBody(_) | Refused::ExpiresTooEarly => {
             (StatusCode::BAD_REQUEST, refusal::sentence(refused).into())
         }

@@ -15,7 +15,7 @@ use axum::routing::post;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::problem::RETRY_SECONDS;
+use super::problem::{RETRY_SECONDS, store_status};
 use super::{auth, body, form, refusal};
 use crate::config::Scope;
 use crate::domain::receipt::{Receipt, Verdict};
@@ -113,7 +113,7 @@ async fn settled(gateway: &Gateway, request: Request<Body>) -> Result<Response<B
         gateway.metrics.store_errors.inc();
         log::error!("cannot settle: {}", error.chain());
         Box::new(refuse(
-            StatusCode::SERVICE_UNAVAILABLE,
+            store_status(&error),
             "The status cannot be stored now; send it again in a moment",
         ))
     })?;
@@ -234,7 +234,11 @@ fn refused_envelope(refused: &Refused) -> Refusal {
             response.headers_mut().insert(RETRY_AFTER, wait);
             Box::new(response)
         }
-        Refused::Store(_) | Refused::UnknownChannel(_) => Box::new(refuse(
+        Refused::Store(error) => Box::new(refuse(
+            store_status(error),
+            &capitalised(&refusal::sentence(refused)),
+        )),
+        Refused::UnknownChannel(_) => Box::new(refuse(
             StatusCode::SERVICE_UNAVAILABLE,
             &capitalised(&refusal::sentence(refused)),
         )),

@@ -100,7 +100,7 @@ pub trait Store: Send + Sync {
 
     /// Stores attempts and new states. A round that another claim has overtaken changes no state; its
     /// attempts are kept all the same. A round that ends in `InvalidRecipient` makes the recipient inactive.
-    /// Receipts that came before the record are applied.
+    /// Receipts that came before the record are applied. Recording a round again changes nothing.
     async fn record(&self, rounds: Vec<Round>) -> Result<Vec<Recorded>>;
 
     /// Applies receipts. A receipt whose reference is not known (yet) is kept and applied by `record`.

@@ -73,7 +73,12 @@ fn read(gateway: &Gateway, query: &str) -> Result<Query, Vec<Violation>> {
         ..Query::default()
     };
     let mut violations = Vec::new();
-    for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
+    for (name, mut value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
+        if name == "to"
+            && let Ok(number) = form::number(query.as_bytes(), "to")
+        {
+            value = number;
+        }
         if let Err(wrong) = set(gateway, &mut wanted, &name, &value) {
             violations.push(Violation::new(name, wrong));
         }
@@ -116,16 +121,12 @@ fn set(gateway: &Gateway, wanted: &mut Query, name: &str, value: &str) -> Result
 
 /// The address in the form it is kept in: as a telephone number where a channel takes those and it is one.
 fn normalised(gateway: &Gateway, typed: &str) -> Option<String> {
-    // In a query `+98…` arrives with a blank where the plus was; no address begins with one.
-    let typed = typed
-        .strip_prefix(' ')
-        .map_or(Cow::Borrowed(typed), |rest| Cow::Owned(format!("+{rest}")));
     let kinds = [AddressKind::Phone, AddressKind::Email, AddressKind::Opaque];
     let channels = &gateway.config.channels;
     kinds
         .into_iter()
         .filter(|kind| channels.iter().any(|channel| channel.address == *kind))
-        .find_map(|kind| recipient::read(kind, &typed, &gateway.config.phone).ok())
+        .find_map(|kind| recipient::read(kind, typed, &gateway.config.phone).ok())
 }
 
 fn cursor(before: i64) -> String {

@@ -156,7 +156,7 @@ pub(super) fn missing(status: StatusCode, heading: &str, sentence: &str) -> Resp
 pub(super) fn sorry(error: &Error) -> Response<Body> {
     log::error!("a page cannot be shown: {}", error.chain());
     match error.kind() {
-        Kind::Unavailable => {
+        Kind::Unavailable | Kind::Usage => {
             let mut response = missing(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The store cannot be reached right now",
@@ -167,7 +167,7 @@ pub(super) fn sorry(error: &Error) -> Response<Body> {
             headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
             response
         }
-        Kind::Usage | Kind::Missing | Kind::Conflict | Kind::Internal => missing(
+        Kind::Missing | Kind::Conflict | Kind::Internal => missing(
             StatusCode::INTERNAL_SERVER_ERROR,
             "Something is wrong on our side",
             "This page cannot be shown. Messages that were accepted are safe. The log of the server says more.",

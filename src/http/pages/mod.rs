@@ -18,7 +18,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode, Uri};
 use axum::routing::get;
 
@@ -59,10 +59,10 @@ fn shown(page: Result<Response<Body>>) -> Response<Body> {
 }
 
 async fn front(gateway: &Gateway, newest: &Newest, uri: &Uri) -> Result<Response<Body>> {
-    if uri.query().is_none() {
+    let Some(query) = uri.query() else {
         return report_page(gateway, newest).await;
-    }
-    let Ok(Query(asked)) = Query::<Asked>::try_from_uri(uri) else {
+    };
+    let Some(asked) = Asked::read(query) else {
         return Ok(frame::missing(
             StatusCode::BAD_REQUEST,
             "This address cannot be read",

@@ -2,13 +2,12 @@
 //!
 //! A number that cannot be read gets a friendly sentence, never an error. Search pages are not cached.
 
-use serde::Deserialize;
-
 use super::words;
 use crate::domain::message::{Delivery, Message};
 use crate::domain::recipient::{self, AddressKind};
 use crate::error::Result;
 use crate::gateway::Gateway;
+use crate::http::form;
 use crate::store::Query;
 
 /// Messages on one page.
@@ -20,13 +19,16 @@ const BODY_CHARS_MAX: usize = 60;
 /// How much of a search is repeated back.
 const TYPED_CHARS_MAX: usize = 64;
 
+/// What is shown of a search that is no text.
+const GARBLED: &str = "\u{FFFD}";
+
 /// What the address bar says.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Asked {
-    /// The number, as typed.
-    search: Option<String>,
+    /// The number, as typed; empty when nothing was.
+    search: String,
     /// Only messages older than this one's running number.
-    before: Option<String>,
+    before: Option<i64>,
 }
 
 /// What a search came to.
@@ -60,12 +62,26 @@ pub(super) struct Row {
 }
 
 impl Asked {
+    /// Reads the query; none when it asks for more than one thing. What is garbled is no number either.
+    pub(super) fn read(query: &str) -> Option<Self> {
+        let encoded = query.as_bytes();
+        if ["search", "before"]
+            .iter()
+            .any(|name| form::values(encoded, name).count() > 1)
+        {
+            return None;
+        }
+        let search = form::number(encoded, "search");
+        let before = form::field(encoded, "before").ok();
+        Some(Self {
+            search: search.map_or_else(|_| GARBLED.to_owned(), |typed| typed.trim().to_owned()),
+            before: before.and_then(|before| before.parse().ok()),
+        })
+    }
+
     /// What was typed; none when nothing was.
     pub(super) fn typed(&self) -> Option<&str> {
-        self.search
-            .as_deref()
-            .map(str::trim)
-            .filter(|typed| !typed.is_empty())
+        Some(self.search.as_str()).filter(|typed| !typed.is_empty())
     }
 }
 
@@ -80,7 +96,7 @@ pub(super) async fn run(gateway: &Gateway, typed: &str, asked: &Asked) -> Result
     let Ok(address) = recipient::read(kind, typed, &gateway.config.phone) else {
         return Ok(Results::Unreadable { typed: shown });
     };
-    let before = asked.before.as_deref().and_then(|before| before.parse().ok());
+    let before = asked.before;
     let query = Query {
         to: Some(address.clone()),
         before,

@@ -59,3 +59,34 @@ async fn metrics_are_open_metrics_with_fresh_gauges() {
         assert!(text.lines().any(|other| other == line), "{line} in {text}");
     }
 }
+
+#[tokio::test]
+async fn every_face_tells_a_store_that_is_away_from_a_defect() {
+    let world = World::new().await;
+    let texting = serde_json::json!({"phone_number": "1231233211", "message_body": "hi"});
+    let native = serde_json::json!({"to": "09122222222", "body": "hi"});
+    let ask = async || {
+        [
+            world.get("/sms/send?number=09122222222&body=hi").await,
+            world.post_json("/messages", &texting).await,
+            world.post_json("/v1/messages", &native).await,
+        ]
+    };
+    let lock = world.lock_store();
+    for away in ask().await {
+        assert_eq!(
+            (away.status.as_u16(), away.header("retry-after")),
+            (503, Some("2"))
+        );
+    }
+    drop(lock);
+    world.break_store();
+    for broken in ask().await {
+        assert_eq!(
+            (broken.status.as_u16(), broken.header("retry-after")),
+            (500, None)
+        );
+        assert!(broken.text().contains("the log"), "{}", broken.text());
+        assert!(!broken.text().contains("table"), "{}", broken.text());
+    }
+}

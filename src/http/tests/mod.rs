@@ -169,6 +169,13 @@ impl World {
         lock.execute_batch("BEGIN IMMEDIATE").unwrap();
         lock
     }
+
+    /// Makes the store's schema one that cannot be, as a defect would.
+    pub(super) fn break_store(&self) {
+        let other = rusqlite::Connection::open(self.place.path().join("postrider.db")).unwrap();
+        let broken = "DROP VIEW notifications; ALTER TABLE messages RENAME TO elsewhere";
+        other.execute_batch(broken).unwrap();
+    }
 }
 
 /// An answer, read to its end.

@@ -213,6 +213,10 @@ async fn a_list_is_walked_by_its_cursor() {
         path = format!("/v1/messages?to=%2B989122222222&state=waiting&limit=2&cursor={next}");
     }
     assert_eq!(bodies, ["three", "two", "one"]);
+    for to in ["+989122222222", "+09122222222", "%2B989122222222"] {
+        let page = world.get(&format!("/v1/messages?to={to}")).await.json();
+        assert_eq!(page["messages"].as_array().unwrap().len(), 3, "{to}");
+    }
 }
 
 #[tokio::test]

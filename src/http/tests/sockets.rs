@@ -274,6 +274,28 @@ async fn told_to_stop_it_finishes_the_request_in_flight() {
 }
 
 #[tokio::test]
+async fn told_to_stop_it_waits_for_a_request_as_long_as_the_grace_and_no_longer() {
+    let door = Door::with(|config| {
+        config.limits.body_timeout = Duration::from_secs(3_600);
+        config.work.grace = Duration::from_millis(200);
+    })
+    .await;
+    let mut stream = door.connect().await;
+    let head = b"POST /sms/send HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 26\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    assert!(answer(&mut stream).await.starts_with("HTTP/1.1 100"));
+    let began = Instant::now();
+    door.stop.send_replace(true);
+    tokio::time::timeout(PATIENCE, door.task)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert!(began.elapsed() >= Duration::from_millis(200));
+    assert_eq!(until_closed(&mut stream).await, "");
+}
+
+#[tokio::test]
 async fn a_panic_costs_its_request_only() {
     use tower::Service;
     let broken = axum::Router::new().route("/", axum::routing::get(|| async { boom() }));

@@ -38,6 +38,7 @@ macro_rules! contract {
             a_recorded_round_is_not_lost
             an_overtaken_round_changes_nothing_but_keeps_its_attempts
             a_round_is_recorded_once
+            a_record_whose_answer_was_lost_is_repeated_without_harm
             an_old_delivery_is_still_claimed
             a_retry_waits_with_its_reason
             a_dead_address_becomes_inactive

@@ -155,8 +155,34 @@ pub async fn a_round_is_recorded_once(open: Open<'_>) {
     let first = round(&claim, vec![], waits(at(50), "down"), at(2));
     let second = round(&claim, vec![], sent("blue", "b-1", at(3)), at(3));
     let outcomes = store.record(vec![first, second]).await.unwrap();
-    assert_eq!(outcomes, [Recorded::Stored, Recorded::Superseded]);
+    assert_eq!(outcomes, [Recorded::Stored, Recorded::Stored]);
     assert_eq!(delivery(&*store, 1).await.state, waits(at(50), "down"));
+}
+
+pub async fn a_record_whose_answer_was_lost_is_repeated_without_harm(open: Open<'_>) {
+    let store = open();
+    let id = accepted(&*store, text(1)).await;
+    let slow = claimed(&*store, id, at(1)).await;
+    let fast = claimed(&*store, id, at(100)).await;
+    let late = round(
+        &slow,
+        vec![call("red", down(), at(2))],
+        waits(at(50), "down"),
+        at(2),
+    );
+    let good = round(
+        &fast,
+        vec![call("blue", yes("b-1"), at(101))],
+        sent("blue", "b-1", at(101)),
+        at(101),
+    );
+    for _ in 0..3 {
+        assert_eq!(recorded(&*store, late.clone()).await, Recorded::Superseded);
+        assert_eq!(recorded(&*store, good.clone()).await, Recorded::Stored);
+    }
+    let found = delivery(&*store, 1).await;
+    assert_eq!(found.state, sent("blue", "b-1", at(101)));
+    assert_eq!(found.attempts.len(), 2, "{:?}", found.attempts);
 }
 
 pub async fn an_old_delivery_is_still_claimed(open: Open<'_>) {

@@ -21,6 +21,7 @@ use crate::domain::message::{Claimed, Nudge, Priority, Recorded, Round};
 static DUE: &str = include_str!("../../../sql/postgres/due.sql");
 static CLAIM: &str = include_str!("../../../sql/postgres/claim.sql");
 static RECORD: &str = include_str!("../../../sql/postgres/record.sql");
+static WRITTEN: &str = include_str!("../../../sql/postgres/record_written.sql");
 static SUPERSEDED: &str = include_str!("../../../sql/postgres/record_superseded.sql");
 static ATTEMPT: &str = include_str!("../../../sql/postgres/record_attempt.sql");
 static DEACTIVATE: &str = include_str!("../../../sql/postgres/recipient_deactivate.sql");
@@ -148,7 +149,7 @@ fn waves(rounds: &[&Round]) -> Vec<Vec<usize>> {
     waves
 }
 
-/// Records rounds of different deliveries; returns those that were stored.
+/// Records rounds of different deliveries; returns those whose end is on disk, now or from an earlier time.
 async fn record(desk: &Desk, rounds: &[&Round]) -> Result<HashSet<DeliveryId>, Trouble> {
     let facts = rounds
         .iter()
@@ -180,21 +181,40 @@ async fn record(desk: &Desk, rounds: &[&Round]) -> Result<HashSet<DeliveryId>, T
             ],
         )
         .await?;
-    let stored = ids(&found)?;
-    let overtaken = rounds.iter().filter(|round| !stored.contains(&round.id));
-    let overtaken = overtaken.map(|round| round.id.0).collect::<Vec<_>>();
-    let mut existing = stored.clone();
-    if !overtaken.is_empty() {
-        existing.extend(ids(&desk.rows(SUPERSEDED, bind![overtaken]).await?)?);
+    let mut stored = ids(&found)?;
+    let (ended, late): (Vec<&Round>, Vec<&Round>) =
+        rounds.iter().partition(|round| stored.contains(&round.id));
+    keep_attempts(desk, ended.iter().copied()).await?;
+    follow_up(desk, ended).await?;
+    if !late.is_empty() {
+        stored.extend(record_late(desk, &late).await?);
     }
-    let lasting = rounds
-        .iter()
-        .copied()
-        .filter(|round| existing.contains(&round.id));
-    keep_attempts(desk, lasting).await?;
-    let ended = rounds.iter().copied().filter(|round| stored.contains(&round.id));
-    follow_up(desk, ended.collect()).await?;
     Ok(stored)
+}
+
+/// Rounds whose end is on disk, because the answer to an earlier record was lost, and ones that were overtaken: only
+/// their attempts are kept, once. Returns the former.
+async fn record_late(desk: &Desk, late: &[&Round]) -> Result<Vec<DeliveryId>, Trouble> {
+    let numbers = late.iter().map(|round| round.id.0).collect::<Vec<_>>();
+    desk.run(SUPERSEDED, bind![numbers.clone()]).await?;
+    let tokens = late
+        .iter()
+        .map(|round| i64::from(round.round))
+        .collect::<Vec<_>>();
+    let (mut ended, mut overtaken) = (Vec::new(), HashSet::new());
+    for row in &desk.rows(WRITTEN, bind![numbers, tokens]).await? {
+        let id = rows::delivery_id(row, 0)?;
+        match (row.try_get(1)?, row.try_get(2)?) {
+            (true, _) => ended.push(id),
+            (false, false) => {
+                overtaken.insert(id);
+            }
+            (false, true) => {}
+        }
+    }
+    let unwritten = late.iter().copied().filter(|round| overtaken.contains(&round.id));
+    keep_attempts(desk, unwritten).await?;
+    Ok(ended)
 }
 
 fn ids(found: &[Row]) -> Result<HashSet<DeliveryId>, Trouble> {

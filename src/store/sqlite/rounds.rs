@@ -18,6 +18,7 @@ static DUE: &str = include_str!("../../../sql/sqlite/due.sql");
 static CLAIM: &str = include_str!("../../../sql/sqlite/claim.sql");
 static CLAIM_MARK: &str = include_str!("../../../sql/sqlite/claim_mark.sql");
 static RECORD: &str = include_str!("../../../sql/sqlite/record.sql");
+static WRITTEN: &str = include_str!("../../../sql/sqlite/record_written.sql");
 static SUPERSEDED: &str = include_str!("../../../sql/sqlite/record_superseded.sql");
 static ATTEMPT: &str = include_str!("../../../sql/sqlite/record_attempt.sql");
 static DEACTIVATE: &str = include_str!("../../../sql/sqlite/recipient_deactivate.sql");
@@ -117,11 +118,7 @@ fn record_one(desk: &mut Desk<'_>, round: &Round) -> rusqlite::Result<Recorded> 
         folded,
     ])?;
     if changed == 0 {
-        let exists = desk.statement(SUPERSEDED)?.execute([round.id.0, folded])? > 0;
-        if exists {
-            keep_attempts(desk, round)?;
-        }
-        return Ok(Recorded::Superseded);
+        return record_late(desk, round, folded);
     }
     keep_attempts(desk, round)?;
     match &round.state {
@@ -145,6 +142,26 @@ fn record_one(desk: &mut Desk<'_>, round: &Round) -> rusqlite::Result<Recorded> 
         State::Waiting { .. } | State::Sent { .. } | State::Delivered { .. } | State::Failed { .. } => {}
     }
     Ok(Recorded::Stored)
+}
+
+/// A round whose end is on disk, because the answer to an earlier record was lost, or one that was overtaken: only its
+/// attempts are kept, once.
+fn record_late(desk: &mut Desk<'_>, round: &Round, folded: i64) -> rusqlite::Result<Recorded> {
+    let written = desk
+        .statement(WRITTEN)?
+        .query_row([round.id.0, i64::from(round.round)], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    match written {
+        Some((true, _)) => return Ok(Recorded::Stored),
+        Some((false, false)) => {
+            desk.statement(SUPERSEDED)?.execute([round.id.0, folded])?;
+            keep_attempts(desk, round)?;
+        }
+        Some((false, true)) | None => {}
+    }
+    Ok(Recorded::Superseded)
 }
 
 fn keep_attempts(desk: &mut Desk<'_>, round: &Round) -> rusqlite::Result<()> {

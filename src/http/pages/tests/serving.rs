@@ -194,7 +194,13 @@ async fn before_the_first_report_the_page_is_friendly() {
 async fn a_number_is_found_in_any_spelling() {
     let world = World::reporting().await;
     world.desk.messages.lock().unwrap().push(nasty_message());
-    for typed in ["09122222222", "%2B98+912+222+2222", "00989122222222"] {
+    for typed in [
+        "09122222222",
+        "+09122222222+",
+        "%2B98+912+222+2222",
+        "+98+912+222+2222",
+        "00989122222222",
+    ] {
         let (status, page) = world.get(&format!("/?search={typed}")).await;
         assert_eq!(status, StatusCode::OK);
         assert!(

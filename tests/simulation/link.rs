@@ -1,0 +1,335 @@
+//! A host's way to the one store: sometimes cut, sometimes cut just after the store has done what it was asked, so
+//! that the host cannot know. Watches every verb and compares what it did with the ledger.
+//!
+//! Passes everything else through unchanged.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use postrider::clock::{Timestamp, from_millis};
+use postrider::domain::channel::Name;
+use postrider::domain::delivery::State;
+use postrider::domain::id::{DeliveryId, MessageId};
+use postrider::domain::message::{
+    Acceptance, Claimed, Delivery, Message, NewMessage, Nudge, Recorded, Round,
+};
+use postrider::domain::recipient::Recipient;
+use postrider::domain::report::Report;
+use postrider::error::{Error, Kind, Result};
+use postrider::store::{
+    Backlog, Cancelled, Heard, Page, Progress, ProviderPlace, Query, Selection, Settled, Snapshot, Store,
+};
+
+use super::ledger::Verb;
+use super::world::World;
+
+/// How a link is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Weather {
+    /// Hardly anything goes wrong.
+    Fair = 0,
+    /// Nothing comes through.
+    Cut = 1,
+    /// A third does not come through, and of a third the answer does not come back.
+    Rough = 2,
+}
+
+/// One host's way to the store.
+pub struct Link {
+    world: Arc<World>,
+    store: Arc<dyn Store>,
+    weather: AtomicU8,
+}
+
+impl Link {
+    pub fn new(world: &Arc<World>, store: &Arc<dyn Store>) -> Self {
+        Self {
+            world: Arc::clone(world),
+            store: Arc::clone(store),
+            weather: AtomicU8::new(Weather::Fair as u8),
+        }
+    }
+
+    pub fn set(&self, weather: Weather) {
+        self.weather.store(weather as u8, Ordering::SeqCst);
+    }
+
+    /// Does what was asked, unless the way there is cut; tells of it, unless the way back is.
+    async fn pass<T>(&self, verb: &str, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        self.world.stage.gate().await;
+        self.cross(verb, "there")?;
+        let answer = work.await;
+        self.world.stage.gate().await;
+        self.cross(verb, "back")?;
+        answer
+    }
+
+    fn cross(&self, verb: &str, way: &str) -> Result<()> {
+        let lost = match self.weather.load(Ordering::SeqCst) {
+            0 => 0.003,
+            1 => 1.0,
+            _ => 0.3,
+        };
+        if self.world.ledger().calm || !self.world.chance(lost) {
+            return Ok(());
+        }
+        self.world.note(|| format!("{verb} is lost on the way {way}"));
+        Err(Error::new(Kind::Unavailable, "the way to the store is cut"))
+    }
+
+    async fn look(&self, id: DeliveryId) -> Option<Delivery> {
+        let message = self.world.ledger().deliveries.get(&id)?.message;
+        let message = self.store.find(message).await.unwrap()?;
+        message.deliveries.into_iter().find(|delivery| delivery.id == id)
+    }
+
+    /// Compares a delivery that a verb may have changed with the ledger.
+    async fn watch(&self, verb: Verb, id: DeliveryId) {
+        if let Some(delivery) = self.look(id).await {
+            self.world.ledger().stands(verb, &delivery);
+        }
+    }
+
+    async fn watch_record(&self, round: &Round, recorded: Recorded) {
+        let id = round.id;
+        let open = self.world.ledger().is_open(id, round.round);
+        let Some(after) = self.look(id).await else {
+            return;
+        };
+        self.world
+            .note(|| format!("round {} of {id} is {recorded:?}", round.round));
+        let mut ledger = self.world.ledger();
+        if !open {
+            let is_written = ledger.story(id).ended == round.round;
+            assert_eq!(
+                recorded == Recorded::Stored,
+                is_written,
+                "round {} of {id}",
+                round.round
+            );
+            assert_eq!(
+                after.state,
+                ledger.story(id).state,
+                "{id} was changed by round {}",
+                round.round
+            );
+        } else {
+            assert_eq!(recorded, Recorded::Stored, "round {} of {id}", round.round);
+            assert_eq!(after.tries, round.tries, "the tries of {id}");
+            let is_sent = matches!(round.state, State::Sent { .. });
+            let written = kept(&round.state);
+            // A receipt that came early is applied at once.
+            assert!(after.state == written || is_sent, "{id} is {:?}", after.state);
+            if is_sent {
+                ledger.stands(
+                    Verb::Record,
+                    &Delivery {
+                        state: written,
+                        ..after.clone()
+                    },
+                );
+                ledger.stands(Verb::Settle, &after);
+            }
+            ledger.stands(Verb::Record, &after);
+        }
+        ledger.recorded(id, round.round, &round.attempts, open);
+    }
+
+    async fn messages(&self) -> Vec<Message> {
+        let ids: Vec<MessageId> = self.world.ledger().stored.iter().copied().collect();
+        let mut messages = Vec::new();
+        for id in ids {
+            messages.extend(self.store.find(id).await.unwrap());
+        }
+        messages
+    }
+}
+
+/// The state as a store keeps it: in whole milliseconds.
+fn kept(state: &State) -> State {
+    match state.clone() {
+        State::Waiting { due_at, reason } => State::Waiting {
+            due_at: from_millis(due_at.timestamp_millis()),
+            reason,
+        },
+        other => other,
+    }
+}
+
+#[async_trait]
+impl Store for Link {
+    async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>> {
+        let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
+        let work = async {
+            let accepted = self.store.accept(messages).await?;
+            for (id, acceptance) in ids.iter().zip(&accepted) {
+                if let Acceptance::Stored { .. } = acceptance {
+                    let message = self.store.find(*id).await?.expect("it was stored");
+                    self.world.ledger().stored(&message);
+                }
+            }
+            Ok(accepted)
+        };
+        self.pass("accept", work).await
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Nudge>> {
+        self.pass("due", self.store.due(now, limit)).await
+    }
+
+    async fn claim(&self, ids: Vec<DeliveryId>, now: Timestamp, lease: Duration) -> Result<Vec<Claimed>> {
+        let work = async {
+            let claimed = self.store.claim(ids, now, lease).await?;
+            for one in &claimed {
+                self.world
+                    .note(|| format!("round {} of {} is claimed", one.round, one.id));
+                self.world.ledger().claimed(one);
+                self.watch(Verb::Claim, one.id).await;
+            }
+            Ok(claimed)
+        };
+        self.pass("claim", work).await
+    }
+
+    async fn record(&self, rounds: Vec<Round>) -> Result<Vec<Recorded>> {
+        let work = async {
+            let recorded = self.store.record(rounds.clone()).await?;
+            for (round, recorded) in rounds.iter().zip(&recorded) {
+                self.watch_record(round, *recorded).await;
+            }
+            Ok(recorded)
+        };
+        self.pass("record", work).await
+    }
+
+    async fn settle(&self, receipts: Vec<Heard>) -> Result<Vec<Settled>> {
+        let work = async {
+            let settled = self.store.settle(receipts.clone()).await?;
+            for (heard, settled) in receipts.iter().zip(&settled) {
+                if let Settled::Applied(settlement) | Settled::Unchanged(settlement) = settled {
+                    let speaker = heard.provider.as_ref();
+                    assert!(
+                        speaker.is_none_or(|name| *name == settlement.provider),
+                        "{heard:?}"
+                    );
+                    self.watch(Verb::Settle, settlement.id).await;
+                }
+            }
+            Ok(settled)
+        };
+        self.pass("settle", work).await
+    }
+
+    async fn cancel(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
+        let work = async {
+            let cancelled = self.store.cancel(id, now).await?;
+            if let Some(message) = self.store.find(id).await? {
+                for delivery in &message.deliveries {
+                    self.world.ledger().stands(Verb::Cancel, delivery);
+                }
+            }
+            Ok(cancelled)
+        };
+        self.pass("cancel", work).await
+    }
+
+    async fn find(&self, id: MessageId) -> Result<Option<Message>> {
+        self.pass("find", self.store.find(id)).await
+    }
+
+    async fn search(&self, query: Query) -> Result<Page> {
+        self.pass("search", self.store.search(query)).await
+    }
+
+    async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
+        self.pass("select", self.store.select(selection)).await
+    }
+
+    async fn revive(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Vec<Nudge>> {
+        let work = async {
+            let revived = self.store.revive(ids, now, expires_at).await?;
+            for nudge in &revived {
+                self.watch(Verb::Revive, nudge.id).await;
+            }
+            Ok(revived)
+        };
+        self.pass("revive", work).await
+    }
+
+    async fn recipient(&self, channel: &Name, address: &str) -> Result<Option<Recipient>> {
+        self.pass("recipient", self.store.recipient(channel, address))
+            .await
+    }
+
+    async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
+        self.pass("set_recipient", self.store.set_recipient(recipient))
+            .await
+    }
+
+    async fn fold(&self, limit: usize) -> Result<usize> {
+        self.pass("fold", self.store.fold(limit)).await
+    }
+
+    async fn unfold(&self) -> Result<()> {
+        self.pass("unfold", self.store.unfold()).await
+    }
+
+    async fn report(&self, as_of: Timestamp) -> Result<Report> {
+        self.pass("report", self.store.report(as_of)).await
+    }
+
+    async fn keep_snapshot(&self, snapshot: Snapshot) -> Result<()> {
+        self.pass("keep_snapshot", self.store.keep_snapshot(snapshot))
+            .await
+    }
+
+    async fn snapshot(&self) -> Result<Option<Snapshot>> {
+        self.pass("snapshot", self.store.snapshot()).await
+    }
+
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog> {
+        self.pass("backlog", self.store.backlog(now)).await
+    }
+
+    async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        let work = async {
+            let all = self.messages().await;
+            let pruned = self.store.prune(before, now, limit).await?;
+            let mut gone = 0;
+            for message in all {
+                if self.store.find(message.id).await?.is_none() {
+                    gone += 1;
+                    self.world.ledger().prune(message, before);
+                }
+            }
+            assert_eq!(pruned, gone, "the number of messages that were deleted");
+            Ok(pruned)
+        };
+        self.pass("prune", work).await
+    }
+
+    async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {
+        self.pass("name_providers", self.store.name_providers(providers))
+            .await
+    }
+
+    async fn seal(&self) -> Result<[u8; 32]> {
+        self.store.seal().await
+    }
+
+    async fn backup(&self, file: PathBuf, progress: Progress) -> Result<()> {
+        self.store.backup(file, progress).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.pass("ping", self.store.ping()).await
+    }
+}
