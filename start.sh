@@ -133,6 +133,9 @@ install_test_peers() {
     check_c_compiler
     need redis-server redis-server
     need_postgres
+    # Debian keeps it out of the search path of ordinary users.
+    [ -x /usr/sbin/pgbouncer ] || need pgbouncer pgbouncer
+    need openssl openssl
     need memcached memcached
     need curl curl
     want strace strace

@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::provider::{self, CallLimits, Outbound, Provider};
 use crate::queue::{self, Queue};
-use crate::store::{self, ProviderPlace, Store};
+use crate::store::{self, Place, ProviderPlace, Store};
 
 pub use lane::{Busy, Lane, LaneView};
 pub use route::Route;
@@ -68,7 +68,7 @@ impl Gateway {
     /// Opens every edge the configuration names. A queue or cache that is away is waited for later; a store
     /// that cannot be opened is an error.
     pub async fn open(config: Config) -> Result<Self> {
-        let store = store::open(&config.store_url, store::LOCK_WAIT)?;
+        let store = store::open_at(&store_place(&config))?;
         let queue = queue::open(&config.queue_url, config.queue_window).await?;
         let cache = Sealed::new(cache::open(&config.cache_url)?, store.seal().await?);
         let adapters = build_all(&config)?;
@@ -164,6 +164,16 @@ impl Gateway {
             }
         };
         self.lanes.iter().map(place).collect()
+    }
+}
+
+/// Where the configuration says that the store is.
+pub fn store_place(config: &Config) -> Place<'_> {
+    Place {
+        url: &config.store_url,
+        replica_url: config.store_replica_url.as_deref(),
+        connections: config.store_connections,
+        lock_wait: store::LOCK_WAIT,
     }
 }
 

@@ -1,6 +1,11 @@
--- Whoever has opted out stays so: it is the stronger word.
+-- Whoever has opted out stays so: it is the stronger word. Of several deliveries to one recipient the last one counts.
 INSERT INTO recipients (channel, address, standing, reason, changed_by, changed_at)
-SELECT channel, address, 'inactive', $2, $3, $4 FROM deliveries WHERE id = $1
+SELECT DISTINCT ON (d.channel, d.address)
+    d.channel, d.address, 'inactive', dead.reason, dead.changed_by, dead.at
+FROM unnest($1::BIGINT[], $2::TEXT[], $3::TEXT[], $4::BIGINT[])
+WITH ORDINALITY AS dead (id, reason, changed_by, at, place)
+JOIN deliveries AS d ON d.id = dead.id
+ORDER BY d.channel, d.address, dead.place DESC
 ON CONFLICT (channel, address) DO UPDATE SET
     standing = excluded.standing, reason = excluded.reason,
     changed_by = excluded.changed_by, changed_at = excluded.changed_at

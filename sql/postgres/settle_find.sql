@@ -1,5 +1,9 @@
 -- The newest, because some providers use an id again after long enough. No provider given means any.
-SELECT id FROM deliveries
-WHERE reference = $1 AND ($2 IS NULL OR provider = $2)
-ORDER BY id DESC
-LIMIT 1
+SELECT asked.place, newest.id
+FROM unnest($1::BIGINT[], $2::TEXT[], $3::TEXT[]) AS asked (place, reference, provider)
+CROSS JOIN LATERAL (
+    SELECT d.id FROM deliveries AS d
+    WHERE d.reference = asked.reference AND (asked.provider IS NULL OR d.provider = asked.provider)
+    ORDER BY d.id DESC
+    LIMIT 1
+) AS newest

@@ -1,4 +1,6 @@
 -- A provider that repeats itself fills no disk: one row for each thing it can say.
 INSERT INTO receipts (reference, provider, verdict, reason, at, heard_at)
-VALUES ($1, $2, $3, $4, $5, $6)
+SELECT reference, provider, verdict, reason, at, heard_at
+FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::BIGINT[])
+AS early (reference, provider, verdict, reason, at, heard_at)
 ON CONFLICT (reference, provider, verdict) DO NOTHING

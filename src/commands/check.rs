@@ -79,7 +79,7 @@ async fn check_edges(config: &Config, faults: &mut u64) -> Result<()> {
         door.map(|()| String::new()),
     )?;
     let title = |edge: &str, url: &str| format!("{edge} {}", masked_url(url));
-    let finding = in_time(check_store(&config.store_url)).await;
+    let finding = in_time(check_store(config)).await;
     tell(faults, &title("store", &config.store_url), finding)?;
     let finding = in_time(check_queue(&config.queue_url, config.queue_window)).await;
     tell(faults, &title("queue", &config.queue_url), finding)?;
@@ -96,15 +96,15 @@ async fn in_time(checking: impl Future<Output = Finding>) -> Finding {
     })
 }
 
-async fn check_store(url: &str) -> Finding {
-    let question = if url.starts_with("postgres") {
+async fn check_store(config: &Config) -> Finding {
+    let question = if config.store_url.starts_with("postgres") {
         "is the server running, and are its address, the user and the database right?"
     } else {
         "is its folder there, and may this user write to it?"
     };
     // Opening blocks, and would hold up the time limit together with everything else.
-    let place = url.to_owned();
-    let opened = tokio::task::spawn_blocking(move || store::open(&place, store::LOCK_WAIT)).await;
+    let config = config.clone();
+    let opened = tokio::task::spawn_blocking(move || store::open_at(&gateway::store_place(&config))).await;
     let store = opened
         .map_err(|_| "opening it broke off, which is a defect".to_owned())?
         .map_err(|error| format!("{error}; {question}"))?;

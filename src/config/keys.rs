@@ -179,7 +179,19 @@ pub const ROWS: &[Row] = &[
         "store.url",
         Kind::Text,
         "sqlite:postrider.db",
-        "where messages are kept: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`",
+        "where messages are kept: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?sslmode=MODE`",
+    ),
+    key(
+        "store.replica_url",
+        Kind::Text,
+        "",
+        "a PostgreSQL replica that searches and the report are read from; they may be seconds old",
+    ),
+    key(
+        "store.connections",
+        Kind::Count(1, 1_000),
+        "16",
+        "most connections to each PostgreSQL server",
     ),
     key(
         "queue.url",

@@ -98,6 +98,9 @@ impl Config {
             Ok::<_, crate::error::Error>(section.text("url")?.unwrap_or(usual).to_owned())
         };
         self.store_url = url(&store, &self.store_url)?;
+        let replica = store.text("replica_url")?.filter(|url| !url.is_empty());
+        self.store_replica_url = replica.map(str::to_owned);
+        self.store_connections = store.count("connections")?.unwrap_or(self.store_connections);
         self.queue_url = url(&queue, &self.queue_url)?;
         self.cache_url = url(&cache, &self.cache_url)?;
         self.queue_window = queue.count("window")?.unwrap_or(self.queue_window);

@@ -40,8 +40,12 @@ pub struct Config {
     pub phone: PhoneRules,
     /// Whether pages show `+98912***2222` instead of the whole number.
     pub mask_numbers: bool,
-    /// `sqlite:PATH`.
+    /// `sqlite:PATH` or `postgres://HOST:PORT/DATABASE`.
     pub store_url: String,
+    /// Where reads that may be old go; none: to the store itself.
+    pub store_replica_url: Option<String>,
+    /// The most connections to each server of a store on servers.
+    pub store_connections: usize,
     /// `memory:` or `redis://HOST:PORT/DB`.
     pub queue_url: String,
     /// How many ids a memory queue holds at most; the store holds the rest.
@@ -254,6 +258,8 @@ impl Config {
             phone: PhoneRules::default(),
             mask_numbers: true,
             store_url: "sqlite:postrider.db".to_owned(),
+            store_replica_url: None,
+            store_connections: 16,
             queue_url: "memory:".to_owned(),
             queue_window: 50_000,
             cache_url: "memory:".to_owned(),
@@ -279,6 +285,11 @@ impl fmt::Debug for Config {
             .field("phone", &self.phone)
             .field("mask_numbers", &self.mask_numbers)
             .field("store_url", &masked_url(&self.store_url))
+            .field(
+                "store_replica_url",
+                &self.store_replica_url.as_deref().map(masked_url),
+            )
+            .field("store_connections", &self.store_connections)
             .field("queue_url", &masked_url(&self.queue_url))
             .field("queue_window", &self.queue_window)
             .field("cache_url", &masked_url(&self.cache_url))

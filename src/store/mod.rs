@@ -32,12 +32,50 @@ pub use self::commits::CommitStats;
 /// How long a store waits for another process that holds its lock, unless the configuration says otherwise.
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);
 
+/// How many connections a process opens to a server at most, unless the configuration says otherwise.
+pub const CONNECTIONS: usize = 16;
+
+/// Where a store is and how it is used.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Where the truth is.
+    pub url: &'a str,
+    /// Where a copy is that reads which may be old can go to.
+    pub replica_url: Option<&'a str>,
+    /// The most connections to each server.
+    pub connections: usize,
+    /// How long another process that holds the lock is waited for.
+    pub lock_wait: Duration,
+}
+
+impl<'a> Place<'a> {
+    /// A place without a copy.
+    pub fn new(url: &'a str, lock_wait: Duration) -> Self {
+        Self {
+            url,
+            replica_url: None,
+            connections: CONNECTIONS,
+            lock_wait,
+        }
+    }
+}
+
 /// Opens the store a URL names and brings its schema up to date. Blocks while it does.
 pub fn open(url: &str, lock_wait: Duration) -> Result<Arc<dyn Store>> {
-    if is_postgres(url) {
-        return Ok(Arc::new(postgres::PostgresStore::open(url, lock_wait)?));
+    open_at(&Place::new(url, lock_wait))
+}
+
+/// The same with all that can be said of it.
+pub fn open_at(place: &Place<'_>) -> Result<Arc<dyn Store>> {
+    if is_postgres(place.url) {
+        return Ok(Arc::new(postgres::PostgresStore::open(place)?));
     }
-    let store = sqlite::SqliteStore::open(file_of(url)?, lock_wait)?;
+    if place.replica_url.is_some() {
+        return Err(Error::usage(
+            "store.replica_url is for a store on PostgreSQL: leave it out, or name the server in store.url",
+        ));
+    }
+    let store = sqlite::SqliteStore::open(file_of(place.url)?, place.lock_wait)?;
     Ok(Arc::new(store))
 }
 

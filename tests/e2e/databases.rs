@@ -90,7 +90,7 @@ impl Server {
 }
 
 /// Where the server's programs are: Debian keeps them out of the search path, one folder for each version.
-fn programs() -> Option<PathBuf> {
+pub fn programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
     let mut places: Vec<PathBuf> = versions
         .filter_map(|version| Some(version.ok()?.path().join("bin")))

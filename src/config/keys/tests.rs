@@ -1,4 +1,4 @@
-//! The rules that every row keeps.
+//! That the table of keys hangs together: names by one rule, none twice, and a line in the README for each.
 
 use super::*;
 

@@ -2,7 +2,9 @@
 //!
 //! The words name what to do; SQL, rows and passwords stay out of them.
 
-use deadpool_postgres::{PoolError, TimeoutType};
+use std::error::Error as _;
+
+use deadpool::managed::PoolError;
 use tokio_postgres::error::SqlState;
 
 use crate::error::{Error, Kind};
@@ -12,10 +14,22 @@ use crate::error::{Error, Kind};
 pub enum Trouble {
     /// The server said no, or the connection broke.
     Server(tokio_postgres::Error),
-    /// No connection could be had.
-    Pool(PoolError),
+    /// A server took the connection and then said nothing.
+    Silent,
+    /// No connection became free.
+    Full,
     /// A row holds what no row can.
     Row(String),
+}
+
+/// Why a server that was reached would not do.
+enum Way {
+    /// Its certificate is not the right one.
+    Certificate,
+    /// It cannot be written to, or it can where only reading was asked for.
+    ReadOnly,
+    /// It has no TLS, or not the one we speak.
+    Tls,
 }
 
 impl From<tokio_postgres::Error> for Trouble {
@@ -24,11 +38,14 @@ impl From<tokio_postgres::Error> for Trouble {
     }
 }
 
-impl From<PoolError> for Trouble {
-    fn from(error: PoolError) -> Self {
+impl From<PoolError<Trouble>> for Trouble {
+    fn from(error: PoolError<Trouble>) -> Self {
         match error {
-            PoolError::Backend(error) => Self::Server(error),
-            error => Self::Pool(error),
+            PoolError::Backend(trouble) => trouble,
+            PoolError::Timeout(_)
+            | PoolError::Closed
+            | PoolError::NoRuntimeSpecified
+            | PoolError::PostCreateHook(_) => Self::Full,
         }
     }
 }
@@ -37,7 +54,7 @@ impl Trouble {
     fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Server(error) => error.code(),
-            Self::Pool(_) | Self::Row(_) => None,
+            Self::Silent | Self::Full | Self::Row(_) => None,
         }
     }
 
@@ -50,13 +67,57 @@ impl Trouble {
         self.code().is_some_and(|code| collisions.contains(code))
     }
 
+    /// Whether another connection may do what this one could not: it broke, the server closes it, or the server
+    /// is not the one to write to any more.
+    pub fn is_of_the_connection(&self) -> bool {
+        let Self::Server(error) = self else { return false };
+        error.code().is_none_or(|code| {
+            let code = code.code();
+            code == "25006" || code.starts_with("57P0") || code.starts_with("08")
+        })
+    }
+
+    /// Of several hosts' troubles the one to show is what a server said, then what a connection came to.
+    pub fn says_more_than(&self, other: &Self) -> bool {
+        self.weight() >= other.weight()
+    }
+
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Row(_) => 4,
+            Self::Server(error) if error.code().is_some() => 3,
+            Self::Server(_) if self.way().is_some() => 2,
+            Self::Server(_) => 1,
+            Self::Silent | Self::Full => 0,
+        }
+    }
+
+    /// What was the matter with a server that was reached and would not do.
+    fn way(&self) -> Option<Way> {
+        let Self::Server(error) = self else { return None };
+        let cause = error.source()?;
+        let cause = cause.downcast_ref::<std::io::Error>();
+        let rustls = cause.and_then(|cause| cause.get_ref()?.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::InvalidCertificate(_)) = rustls {
+            return Some(Way::Certificate);
+        }
+        if cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::PermissionDenied) {
+            return Some(Way::ReadOnly);
+        }
+        // The client library has no name for it but these words.
+        error.to_string().contains("TLS handshake").then_some(Way::Tls)
+    }
+
     /// What kind of failure it is. Away, full, starting, stopping: try again later.
     pub fn kind(&self) -> Kind {
         if matches!(self, Self::Row(_)) {
             return Kind::Internal;
         }
         let Some(code) = self.code() else {
-            return Kind::Unavailable;
+            return match self.way() {
+                Some(Way::Certificate | Way::Tls) => Kind::Usage,
+                Some(Way::ReadOnly) | None => Kind::Unavailable,
+            };
         };
         let code = code.code();
         if code.starts_with("28") || code.starts_with("3D") || code == "42501" {
@@ -72,12 +133,21 @@ impl Trouble {
     /// What a client may know of it: what is the matter with the server, never SQL.
     fn words(&self) -> &'static str {
         let Some(code) = self.code() else {
-            return match self {
-                Self::Row(_) => "the database holds what it cannot hold",
-                Self::Pool(PoolError::Timeout(TimeoutType::Wait)) => {
-                    "all connections to the database server are taken"
+            return match (self, self.way()) {
+                (Self::Row(_), _) => "the database holds what it cannot hold",
+                (Self::Full, _) => {
+                    "all connections to the database server are taken (store.connections says how many there are)"
                 }
-                Self::Pool(_) | Self::Server(_) => "the database server cannot be reached",
+                (_, Some(Way::Certificate)) => {
+                    "the database server's certificate is not to be trusted; sslrootcert=FILE in the store's URL \
+                     names the certificates that are"
+                }
+                (_, Some(Way::ReadOnly)) => "no database server of the store's URL can be written to",
+                (_, Some(Way::Tls)) => {
+                    "the database server cannot be spoken to with TLS, which sslmode in the store's URL asks for"
+                }
+                (Self::Silent, _) => "the database server does not answer",
+                (Self::Server(_), None) => "the database server cannot be reached",
             };
         };
         match code.code() {
@@ -110,7 +180,8 @@ impl std::fmt::Display for Trouble {
                     (None, None) => Ok(()),
                 }
             }
-            Self::Pool(error) => error.fmt(out),
+            Self::Silent => out.write_str("no answer in time"),
+            Self::Full => out.write_str("no connection became free in time"),
             Self::Row(what) => out.write_str(what),
         }
     }

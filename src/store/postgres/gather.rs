@@ -6,9 +6,10 @@
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::fault::Trouble;
 use super::link::{Desk, Link};
@@ -20,6 +21,10 @@ const PIECES_MAX: usize = 512;
 
 /// The most pieces that wait; whoever comes later waits outside.
 const WAITING_MAX: usize = 8_192;
+
+/// How long a transaction may take before its connection counts as hung: everybody waits behind it, and by then
+/// another server may have taken the place of the one that hangs.
+const TRANSACTION_LIMIT: Duration = Duration::from_secs(20);
 
 /// How often a piece of work is begun again when it collides with another.
 pub const COLLISIONS_MAX: usize = 8;
@@ -100,7 +105,7 @@ async fn serve<P: Gathered>(
                         drop(asker.send(Ok(answer)));
                     }
                 }
-                Err(trouble) if pieces.len() == 1 || trouble.kind() == Kind::Unavailable => {
+                Err(trouble) if pieces.len() == 1 || trouble.kind() != Kind::Internal => {
                     for asker in askers {
                         drop(asker.send(Err(trouble.fault(P::ACT))));
                     }
@@ -143,6 +148,11 @@ async fn transact_once<P: Gathered>(
     pieces: &[P],
 ) -> Result<Vec<P::Answer>, Trouble> {
     let desk = link.write().await?;
-    let outcome = P::run(&desk, memory, pieces).await;
-    desk.end(outcome).await
+    let work = async {
+        let outcome = P::run(&desk, memory, pieces).await;
+        desk.end(outcome).await
+    };
+    timeout(TRANSACTION_LIMIT, work)
+        .await
+        .map_err(|_| Trouble::Silent)?
 }

@@ -4,26 +4,23 @@
 //! gives every transaction another connection may stand between. A transaction that is dropped half way takes its
 //! connection with it.
 
-use std::str::FromStr;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::config::SslMode;
-use tokio_postgres::error::SqlState;
+use deadpool::Runtime;
+use deadpool::managed::{Object, Pool};
+use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Config, NoTls, Row};
 
+use super::address::{self, Use};
+use super::door::Door;
 use super::fault::Trouble;
 use crate::error::{Error, Kind, Result};
 
-/// The most connections one process opens.
-const CONNECTIONS_MAX: usize = 16;
+static BEGIN_WRITE: &str = include_str!("../../../sql/postgres/begin_write.sql");
+static BEGIN_READ: &str = include_str!("../../../sql/postgres/begin_read.sql");
 
-/// How long a connection may take to be made, or to become free.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-
-/// How long the server may leave what we sent unacknowledged before the connection counts as broken.
-const SILENCE_LIMIT: Duration = Duration::from_secs(30);
+/// How long a connection may take to become free.
+const WAIT_LIMIT: Duration = Duration::from_secs(10);
 
 /// Values with their types, for one statement: `bind![id, name]`.
 macro_rules! bind {
@@ -79,97 +76,81 @@ types! {
 /// A pool of connections to one database.
 #[derive(Clone)]
 pub struct Link {
-    pool: Pool,
+    pool: Pool<Door>,
 }
 
 impl Link {
-    /// Reads the URL. Connects to nothing yet.
-    pub fn new(url: &str) -> Result<Self> {
-        let config = read_url(url)?;
-        let recycling = ManagerConfig {
-            recycling_method: RecyclingMethod::Fast,
-        };
-        let manager = Manager::from_config(config, NoTls, recycling);
-        let pool = Pool::builder(manager)
-            .max_size(CONNECTIONS_MAX)
+    /// Reads the URL; opens so many connections at most, when they are needed. Connects to nothing yet.
+    pub fn new(url: &str, purpose: Use, connections: usize) -> Result<Self> {
+        let door = Door::new(address::read(url, purpose)?);
+        let pool = Pool::builder(door)
+            .max_size(connections)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(CONNECT_LIMIT))
-            .create_timeout(Some(CONNECT_LIMIT))
+            .wait_timeout(Some(WAIT_LIMIT))
             .build()
             .map_err(|error| Error::because(Kind::Internal, "cannot make a pool of connections", error))?;
         Ok(Self { pool })
     }
 
-    /// Begins a transaction that may write.
+    /// Whether another server may take the place of the one that is written to.
+    pub fn has_several_hosts(&self) -> bool {
+        self.pool.manager().hosts() > 1
+    }
+
+    /// Begins a transaction that may write, and whose commit is on disk when it is answered.
     pub async fn write(&self) -> Result<Desk, Trouble> {
-        self.begin("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
-            .await
+        let (desk, _) = self.begin(None, BEGIN_WRITE).await?;
+        Ok(desk)
     }
 
     /// Begins a transaction that reads one moment's truth.
     pub async fn read(&self) -> Result<Desk, Trouble> {
-        self.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .await
+        let (desk, _) = self.begin(None, BEGIN_READ).await?;
+        Ok(desk)
     }
 
-    /// Connections that broke unnoticed, as all of them do when the server starts again, are thrown away.
-    async fn begin(&self, words: &str) -> Result<Desk, Trouble> {
-        let mut broken = 0;
+    /// Asks for one row, then begins a transaction that reads a later moment's truth from the same server.
+    pub async fn ask_then_read(&self, sql: &str) -> Result<(Row, Desk), Trouble> {
+        let (desk, row) = self.begin(Some(sql), BEGIN_READ).await?;
+        let row = row.ok_or_else(|| Trouble::Row("a row is missing".to_owned()))?;
+        Ok((row, desk))
+    }
+
+    /// Connections that broke unnoticed, as all of them do when the server starts again, and those to a server that
+    /// is not the one to write to any more, are thrown away; only a new one can fail.
+    async fn begin(&self, question: Option<&str>, words: &str) -> Result<(Desk, Option<Row>), Trouble> {
         loop {
-            let desk = Desk {
-                client: Some(self.pool.get().await?),
-            };
-            match desk.client()?.batch_execute(words).await {
-                Ok(()) => return Ok(desk),
-                Err(error) if broken < CONNECTIONS_MAX && has_broken(&error) => broken += 1,
-                Err(error) => return Err(error.into()),
+            let client = self.pool.get().await?;
+            let is_new = Object::metrics(&client).recycle_count == 0;
+            let desk = Desk { client: Some(client) };
+            match desk.begin(question, words).await {
+                Ok(row) => return Ok((desk, row)),
+                Err(trouble) if !is_new && trouble.is_of_the_connection() => {}
+                Err(trouble) => return Err(trouble),
             }
         }
     }
 }
 
-/// Whether it is the connection that ended: the server closed it, said that it would, or is not there.
-fn has_broken(error: &tokio_postgres::Error) -> bool {
-    error.code().is_none_or(|code| *code == SqlState::ADMIN_SHUTDOWN)
-}
-
-fn read_url(url: &str) -> Result<Config> {
-    let mut config = Config::from_str(url).map_err(|error| {
-        Error::because(
-            Kind::Usage,
-            "the store's URL cannot be read as PostgreSQL's",
-            error,
-        )
-    })?;
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(Error::usage(
-            "this version speaks to PostgreSQL without TLS only: leave sslmode=require out of the store's URL and \
-             keep the way to the server private, or put a TLS tunnel between",
-        ));
-    }
-    if config.get_connect_timeout().is_none() {
-        config.connect_timeout(CONNECT_LIMIT);
-    }
-    if config.get_tcp_user_timeout().is_none() {
-        config.tcp_user_timeout(SILENCE_LIMIT);
-    }
-    if config.get_application_name().is_none() {
-        config.application_name("postrider");
-    }
-    config.keepalives_idle(SILENCE_LIMIT);
-    Ok(config)
-}
-
 /// One transaction. Whatever is not committed has not happened.
 pub struct Desk {
-    client: Option<Object>,
+    client: Option<Object<Door>>,
 }
 
 impl Desk {
-    fn client(&self) -> Result<&Object, Trouble> {
+    fn client(&self) -> Result<&Object<Door>, Trouble> {
         self.client
             .as_ref()
             .ok_or_else(|| Trouble::Row("the transaction is over".to_owned()))
+    }
+
+    async fn begin(&self, question: Option<&str>, words: &str) -> Result<Option<Row>, Trouble> {
+        let row = match question {
+            None => None,
+            Some(sql) => self.row(sql, &[]).await?,
+        };
+        self.client()?.batch_execute(words).await?;
+        Ok(row)
     }
 
     /// The rows of a statement.

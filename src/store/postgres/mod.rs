@@ -4,6 +4,10 @@
 //! of its own. Nothing is kept in memory that another host could change, and nothing in a server's session.
 
 mod accept;
+mod address;
+mod certificate;
+mod door;
+mod durability;
 mod fault;
 mod gather;
 mod link;
@@ -12,11 +16,13 @@ mod migrate;
 mod operate;
 mod prune;
 mod receipts;
+mod replica;
 mod report;
 mod rounds;
 mod rows;
 mod tally;
 mod throttle;
+mod tls;
 
 #[cfg(test)]
 mod tests;
@@ -28,11 +34,15 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use self::accept::Accept;
+use self::address::Use;
+use self::fault::Trouble;
 use self::gather::{COLLISIONS_MAX, Lane};
 use self::link::Link;
+use self::receipts::Settle;
+use self::replica::{Freshness, Replica};
 use self::rounds::{Claim, Record};
 use super::{
-    Backlog, Cancelled, CommitStats, Heard, Page, Progress, ProviderPlace, Query, Selection, Settled,
+    Backlog, Cancelled, CommitStats, Heard, Page, Place, Progress, ProviderPlace, Query, Selection, Settled,
     Snapshot, Store,
 };
 use crate::clock::Timestamp;
@@ -46,55 +56,107 @@ use crate::error::{Error, Kind, Result};
 /// A store on a server.
 pub struct PostgresStore {
     link: Link,
+    replica: Option<Replica>,
     stats: Arc<CommitStats>,
     accepts: Lane<Accept>,
     claims: Lane<Claim>,
     records: Lane<Record>,
+    settles: Lane<Settle>,
 }
 
 impl PostgresStore {
     /// Brings the schema of the database up to date and makes ready to use it. Blocks while it does.
-    pub fn open(url: &str, patience: Duration) -> Result<Self> {
-        migrate(url, patience)?;
-        // Connections belong to whoever runs them: none of those that served the migration can stay.
-        let link = Link::new(url)?;
+    pub fn open(place: &Place<'_>) -> Result<Self> {
+        let link = Link::new(place.url, Use::Writing, place.connections)?;
+        let replica = match place.replica_url {
+            None => None,
+            Some(url) => Some(Replica::new(Link::new(url, Use::Reading, place.connections)?)),
+        };
+        let url = place.url.to_owned();
+        on_a_thread(place.lock_wait, async move {
+            // Connections belong to whoever runs them: none of those that served here can stay.
+            let link = Link::new(&url, Use::Writing, 1)?;
+            migrate::apply(&link).await?;
+            durability::warn(&link).await;
+            Ok(())
+        })?;
         let stats = Arc::new(CommitStats::default());
         Ok(Self {
             accepts: Lane::new(link.clone(), Arc::clone(&stats)),
             claims: Lane::new(link.clone(), Arc::clone(&stats)),
             records: Lane::new(link.clone(), Arc::clone(&stats)),
+            settles: Lane::new(link.clone(), Arc::clone(&stats)),
             link,
+            replica,
             stats,
         })
     }
 }
 
-/// Brings the schema of a database up to date; returns the names of what was applied. Works on a thread of its
-/// own, so that it may be called from wherever.
+/// Brings the schema of a database up to date; returns the names of what was applied.
 pub fn migrate(url: &str, patience: Duration) -> Result<Vec<String>> {
-    let link = Link::new(url)?;
+    let link = Link::new(url, Use::Writing, 1)?;
+    on_a_thread(patience, async move { migrate::apply(&link).await })
+}
+
+/// Works on a thread of its own, so that it may be called from wherever.
+fn on_a_thread<T: Send + 'static>(
+    patience: Duration,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
     let act = "cannot bring the database up to date";
-    let work = move || {
+    let run = move || {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().build();
         let runtime = runtime.map_err(|error| Error::because(Kind::Unavailable, act, error))?;
-        let applied = async { tokio::time::timeout(patience, migrate::apply(&link)).await };
-        runtime.block_on(applied).unwrap_or_else(|_| {
+        let done = runtime.block_on(async { tokio::time::timeout(patience, work).await });
+        done.unwrap_or_else(|_| {
             let why = "the database server, or another host that is doing the same, takes too long";
             Err(Error::new(Kind::Unavailable, format!("{act}: {why}")))
         })
     };
-    let thread = std::thread::Builder::new()
-        .name("store-migrate".to_owned())
-        .spawn(work);
+    let thread = std::thread::Builder::new().name("store-migrate".to_owned());
+    let thread = thread.spawn(run);
     let thread = thread.map_err(|error| Error::because(Kind::Unavailable, act, error))?;
     let broken = |_| Error::new(Kind::Internal, format!("{act}: it broke off"));
     thread.join().map_err(broken)?
 }
 
+/// Asks the replica, where there is one; returns its answer when it is new enough, goes on otherwise.
+macro_rules! from_replica {
+    ($self:ident, $freshness:expr, |$desk:ident| $work:expr) => {
+        if let Some(replica) = &$self.replica {
+            let answer = async {
+                let $desk = replica.read(&$self.link, $freshness).await?;
+                let outcome = $work.await;
+                replica.end($desk, outcome).await
+            };
+            match tokio::time::timeout(replica::ANSWER_LIMIT, answer).await {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) => {}
+                Err(_) => replica.rest(Trouble::Silent),
+            }
+        }
+    };
+}
+
+/// How long a verb may take before its connection counts as hung. Those that go through much have no limit.
+const VERB_LIMIT: Duration = Duration::from_secs(60);
+
 /// Runs a verb in a transaction of its own, once more when it collides with another.
 macro_rules! transact {
     ($self:ident.$begin:ident, $act:expr, |$desk:ident| $work:expr) => {{
+        let outcome = tokio::time::timeout(VERB_LIMIT, async {
+            transact!(unlimited $self.$begin, |$desk| $work)
+        });
+        let outcome = outcome.await.unwrap_or(Err(Trouble::Silent));
+        outcome.map_err(|trouble| trouble.fault($act))
+    }};
+    (unlimited $self:ident.$begin:ident, $act:expr, |$desk:ident| $work:expr) => {{
+        let outcome = transact!(unlimited $self.$begin, |$desk| $work);
+        outcome.map_err(|trouble| trouble.fault($act))
+    }};
+    (unlimited $self:ident.$begin:ident, |$desk:ident| $work:expr) => {{
         let mut collisions = 0;
         loop {
             let outcome = match $self.link.$begin().await {
@@ -106,7 +168,7 @@ macro_rules! transact {
             };
             match outcome {
                 Err(trouble) if trouble.is_collision() && collisions < COLLISIONS_MAX => collisions += 1,
-                outcome => break outcome.map_err(|trouble| trouble.fault($act)),
+                outcome => break outcome,
             }
         }
     }};
@@ -145,8 +207,7 @@ impl Store for PostgresStore {
     }
 
     async fn settle(&self, receipts: Vec<Heard>) -> Result<Vec<Settled>> {
-        let act = "cannot store receipts";
-        transact!(self.write, act, |desk| receipts::settle(&desk, &receipts))
+        self.settles.run(Settle(receipts)).await
     }
 
     async fn cancel(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
@@ -161,12 +222,13 @@ impl Store for PostgresStore {
 
     async fn search(&self, query: Query) -> Result<Page> {
         let act = "cannot search for messages";
+        from_replica!(self, Freshness::Seconds, |desk| look::search(&desk, &query));
         transact!(self.read, act, |desk| look::search(&desk, &query))
     }
 
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
         let act = "cannot look for deliveries";
-        transact!(self.read, act, |desk| look::select(&desk, &selection))
+        transact!(unlimited self.read, act, |desk| look::select(&desk, &selection))
     }
 
     async fn revive(
@@ -195,16 +257,18 @@ impl Store for PostgresStore {
         let act = "cannot bring the report up to date";
         let horizon = report::horizon(&self.link).await;
         let horizon = horizon.map_err(|trouble| trouble.fault(act))?;
-        transact!(self.write, act, |desk| report::fold(&desk, horizon, limit))
+        transact!(unlimited self.write, act, |desk| report::fold(&desk, horizon, limit))
     }
 
     async fn unfold(&self) -> Result<()> {
         let act = "cannot reset the report";
-        transact!(self.write, act, |desk| report::unfold(&desk))
+        transact!(unlimited self.write, act, |desk| report::unfold(&desk))
     }
 
     async fn report(&self, as_of: Timestamp) -> Result<Report> {
         let act = "cannot read the report";
+        // It is asked for right after the changes were folded in.
+        from_replica!(self, Freshness::Now, |desk| report::report(&desk, as_of));
         transact!(self.read, act, |desk| report::report(&desk, as_of))
     }
 
@@ -225,7 +289,7 @@ impl Store for PostgresStore {
 
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
         let act = "cannot delete old messages";
-        transact!(self.write, act, |desk| prune::prune(&desk, before, now, limit))
+        transact!(unlimited self.write, act, |desk| prune::prune(&desk, before, now, limit))
     }
 
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {

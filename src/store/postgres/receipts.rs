@@ -4,13 +4,16 @@
 
 use std::collections::BTreeMap;
 
+use tokio_postgres::Row;
+
 use super::fault::Trouble;
+use super::gather::Gathered;
 use super::link::{Desk, bind};
-use super::rounds::deactivate;
+use super::rounds::{Dead, deactivate};
 use super::rows::{self, Facts, kept};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::delivery::State;
+use crate::domain::delivery::{Standing, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::message::Priority;
 use crate::domain::receipt::Verdict;
@@ -33,8 +36,98 @@ const REFERENCES_LOCK: i64 = 0x506F_7374_0003;
 /// store is in trouble.
 const EARLY_KEPT_MS: i64 = 60 * 60 * 1_000;
 
-/// How many outdated receipts go at most when a new one is kept.
+/// How many outdated receipts go at most for each new one that is kept.
 const OUTDATED_AT_ONCE: i64 = 100;
+
+/// Receipts that came together.
+pub struct Settle(pub Vec<Heard>);
+
+impl Gathered for Settle {
+    type Answer = Vec<Settled>;
+    type Memory = ();
+    const ACT: &'static str = "cannot store receipts";
+
+    async fn run(desk: &Desk, (): &mut (), pieces: &[Self]) -> Result<Vec<Vec<Settled>>, Trouble> {
+        let receipts = pieces.iter().flat_map(|piece| &piece.0).collect::<Vec<_>>();
+        let mut answers = settle(desk, &receipts).await?.into_iter();
+        let of_piece = |piece: &Self| answers.by_ref().take(piece.0.len()).collect();
+        Ok(pieces.iter().map(of_piece).collect())
+    }
+}
+
+/// A receipt and which of those that came together it is.
+type Placed<'h> = (usize, &'h Heard);
+
+async fn settle(desk: &Desk, receipts: &[&Heard]) -> Result<Vec<Settled>, Trouble> {
+    let all = receipts.iter().copied().enumerate().collect::<Vec<_>>();
+    let mut answers = settle_known(desk, &all).await?;
+    let unknown = without(&all, &answers);
+    if !unknown.is_empty() {
+        // Whoever was in the middle of recording the send has ended after this, and can be seen.
+        desk.rows(LOCK, bind![REFERENCES_LOCK]).await?;
+        answers.extend(settle_known(desk, &unknown).await?);
+        keep(desk, &without(&unknown, &answers)).await?;
+    }
+    let answer = |(place, _): &Placed<'_>| answers.remove(place).unwrap_or(Settled::Kept);
+    Ok(all.iter().map(answer).collect())
+}
+
+fn without<'h>(receipts: &[Placed<'h>], answers: &BTreeMap<usize, Settled>) -> Vec<Placed<'h>> {
+    let unanswered = |(place, _): &&Placed<'_>| !answers.contains_key(place);
+    receipts.iter().filter(unanswered).copied().collect()
+}
+
+/// Applies receipts to the deliveries they speak of; the answers by place, without those that speak of none.
+async fn settle_known(desk: &Desk, receipts: &[Placed<'_>]) -> Result<BTreeMap<usize, Settled>, Trouble> {
+    let found = find(desk, receipts).await?;
+    if found.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut spoken = load(desk, found.values().copied()).await?;
+    let mut answers = BTreeMap::new();
+    for (place, heard) in receipts {
+        let Some(spoken) = found.get(place).and_then(|id| spoken.get_mut(id)) else {
+            continue;
+        };
+        let from = spoken.state.standing();
+        let receipt = &heard.receipt;
+        let applied = spoken.hear(&receipt.verdict, receipt.at, heard.heard_at);
+        let settlement = spoken.settlement(from);
+        answers.insert(
+            *place,
+            if applied {
+                Settled::Applied(settlement)
+            } else {
+                Settled::Unchanged(settlement)
+            },
+        );
+    }
+    write(desk, spoken.into_values()).await?;
+    Ok(answers)
+}
+
+/// Which delivery each receipt speaks of, by place.
+async fn find(desk: &Desk, receipts: &[Placed<'_>]) -> Result<BTreeMap<usize, DeliveryId>, Trouble> {
+    let places = receipts.iter().map(|(place, _)| rows::limit(*place));
+    let references = receipts.iter().map(|(_, heard)| kept(&heard.receipt.reference));
+    let providers = receipts.iter().map(|(_, heard)| provider(heard));
+    let found = desk
+        .rows(
+            FIND,
+            bind![
+                places.collect::<Vec<_>>(),
+                references.collect::<Vec<_>>(),
+                providers.collect::<Vec<_>>(),
+            ],
+        )
+        .await?;
+    let read = |row| Ok((rows::count(row, 0)?, rows::delivery_id(row, 1)?));
+    found.iter().map(read).collect()
+}
+
+fn provider(heard: &Heard) -> Option<&str> {
+    heard.provider.as_ref().map(Name::as_str)
+}
 
 /// A delivery that was sent once, with what a receipt can change.
 struct Spoken {
@@ -47,147 +140,170 @@ struct Spoken {
     resends_left: u32,
     opened_at: Option<i64>,
     state: State,
+    has_changed: bool,
+    /// Whether the provider is not to be asked first the next time.
+    is_avoided: bool,
+    /// Why nobody is there any more, and since when we know.
+    dead: Option<(String, Timestamp)>,
 }
 
-/// See [`crate::store::Store::settle`].
-pub async fn settle(desk: &Desk, receipts: &[Heard]) -> Result<Vec<Settled>, Trouble> {
-    let mut answers = Vec::with_capacity(receipts.len());
-    for heard in receipts {
-        answers.push(settle_known(desk, heard).await?);
+impl Spoken {
+    /// Changes it as the receipt wants; whether there was anything to change.
+    fn hear(&mut self, verdict: &Verdict, at: Timestamp, heard_at: Timestamp) -> bool {
+        let next = self.state.receive(verdict, at, self.resends_left);
+        let moved = next.is_some();
+        match next {
+            Some(State::Waiting { reason, .. }) => {
+                self.resends_left = self.resends_left.saturating_sub(1);
+                self.is_avoided = true;
+                self.state = State::Waiting {
+                    due_at: heard_at,
+                    reason,
+                };
+            }
+            Some(state) => self.state = state,
+            None => {}
+        }
+        let first_opened = matches!(verdict, Verdict::Opened)
+            && matches!(self.state, State::Delivered { .. })
+            && self.opened_at.is_none();
+        if first_opened {
+            self.opened_at = Some(at.timestamp_millis());
+        }
+        if !moved && !first_opened {
+            return false;
+        }
+        if let Verdict::Invalid { reason } = verdict {
+            self.dead = Some((reason.clone(), heard_at));
+        }
+        self.has_changed = true;
+        true
     }
-    if answers.iter().all(Option::is_some) {
-        return Ok(answers.into_iter().flatten().collect());
+
+    fn settlement(&self, from: Standing) -> Settlement {
+        Settlement {
+            id: self.id,
+            channel: self.channel.clone(),
+            provider: self.provider.clone(),
+            spelling: self.spelling.clone(),
+            body: self.body.clone(),
+            priority: self.priority,
+            from,
+            state: self.state.clone(),
+        }
     }
-    // Whoever was in the middle of recording the send has ended after this, and can be seen.
-    desk.rows(LOCK, bind![REFERENCES_LOCK]).await?;
-    let mut settled = Vec::with_capacity(receipts.len());
-    for (answer, heard) in answers.into_iter().zip(receipts) {
-        let answer = match answer {
-            Some(answer) => Some(answer),
-            None => settle_known(desk, heard).await?,
-        };
-        settled.push(match answer {
-            Some(answer) => answer,
-            None => keep(desk, heard).await?,
-        });
-    }
-    Ok(settled)
 }
 
-/// Applies a receipt to the delivery it speaks of; none when there is no such delivery.
-async fn settle_known(desk: &Desk, heard: &Heard) -> Result<Option<Settled>, Trouble> {
-    let provider = heard.provider.as_ref().map(Name::as_str);
-    let receipt = &heard.receipt;
-    let Some(found) = desk.row(FIND, bind![kept(&receipt.reference), provider]).await? else {
-        return Ok(None);
+/// The deliveries, which nobody else changes before the transaction ends.
+async fn load(
+    desk: &Desk,
+    ids: impl Iterator<Item = DeliveryId>,
+) -> Result<BTreeMap<DeliveryId, Spoken>, Trouble> {
+    let ids = ids.map(|id| id.0).collect::<Vec<_>>();
+    let found = desk.rows(LOAD, bind![ids]).await?;
+    let read = |row| {
+        let spoken = spoken(row)?;
+        Ok((spoken.id, spoken))
     };
-    let mut spoken = load(desk, rows::delivery_id(&found, 0)?).await?;
-    let from = spoken.state.standing();
-    let applied = apply(desk, &mut spoken, &receipt.verdict, receipt.at, heard.heard_at).await?;
-    let settlement = Settlement {
-        id: spoken.id,
-        provider: spoken.provider,
-        channel: spoken.channel,
-        from,
-        spelling: spoken.spelling,
-        body: spoken.body,
-        priority: spoken.priority,
-        state: spoken.state,
-    };
-    Ok(Some(if applied {
-        Settled::Applied(settlement)
-    } else {
-        Settled::Unchanged(settlement)
-    }))
+    found.iter().map(read).collect()
 }
 
-async fn load(desk: &Desk, id: DeliveryId) -> Result<Spoken, Trouble> {
-    let row = desk.one(LOAD, bind![id.0]).await?;
+fn spoken(row: &Row) -> Result<Spoken, Trouble> {
     Ok(Spoken {
-        id,
-        state: rows::state(&row)?,
-        provider: rows::name(&row, 5)?,
-        channel: rows::name(&row, 12)?,
-        spelling: rows::text(&row, 7)?,
-        priority: rows::priority(&row, 8)?,
-        resends_left: rows::count(&row, 9)?,
-        opened_at: rows::get(&row, 10)?,
-        body: rows::text(&row, 11)?,
+        state: rows::state(row)?,
+        provider: rows::name(row, 5)?,
+        spelling: rows::text(row, 7)?,
+        priority: rows::priority(row, 8)?,
+        resends_left: rows::count(row, 9)?,
+        opened_at: rows::get(row, 10)?,
+        body: rows::text(row, 11)?,
+        channel: rows::name(row, 12)?,
+        id: rows::delivery_id(row, 13)?,
+        has_changed: false,
+        is_avoided: false,
+        dead: None,
     })
 }
 
-/// Changes the delivery as the receipt wants, in memory and on disk; whether there was anything to change.
-async fn apply(
-    desk: &Desk,
-    spoken: &mut Spoken,
-    verdict: &Verdict,
-    at: Timestamp,
-    heard_at: Timestamp,
-) -> Result<bool, Trouble> {
-    let next = spoken.state.receive(verdict, at, spoken.resends_left);
-    let moved = next.is_some();
-    let mut avoid = None;
-    match next {
-        Some(State::Waiting { reason, .. }) => {
-            spoken.resends_left = spoken.resends_left.saturating_sub(1);
-            avoid = Some(spoken.provider.as_str());
-            spoken.state = State::Waiting {
-                due_at: heard_at,
-                reason,
-            };
-        }
-        Some(state) => spoken.state = state,
-        None => {}
+/// Writes what receipts have changed.
+async fn write(desk: &Desk, spoken: impl Iterator<Item = Spoken>) -> Result<(), Trouble> {
+    let changed = spoken.filter(|one| one.has_changed).collect::<Vec<_>>();
+    if changed.is_empty() {
+        return Ok(());
     }
-    let first_opened = matches!(verdict, Verdict::Opened)
-        && matches!(spoken.state, State::Delivered { .. })
-        && spoken.opened_at.is_none();
-    if first_opened {
-        spoken.opened_at = Some(at.timestamp_millis());
-    }
-    if !moved && !first_opened {
-        return Ok(false);
-    }
-    let facts = Facts::of(&spoken.state);
+    let facts = changed
+        .iter()
+        .map(|one| Facts::of(&one.state))
+        .collect::<Vec<_>>();
+    let avoided = |one: &'_ Spoken| one.is_avoided.then(|| one.provider.as_str().to_owned());
+    let avoided = changed.iter().map(avoided).collect::<Vec<_>>();
     desk.run(
         APPLY,
         bind![
-            spoken.id.0,
-            facts.state,
-            facts.failure,
-            facts.reason,
-            facts.due_at,
-            facts.ended_at,
-            i64::from(spoken.resends_left),
-            avoid,
-            spoken.opened_at,
+            changed.iter().map(|one| one.id.0).collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.state).collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.failure).collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.reason.clone()).collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.due_at).collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.ended_at).collect::<Vec<_>>(),
+            changed
+                .iter()
+                .map(|one| i64::from(one.resends_left))
+                .collect::<Vec<_>>(),
+            avoided.iter().map(Option::as_deref).collect::<Vec<_>>(),
+            changed.iter().map(|one| one.opened_at).collect::<Vec<_>>(),
         ],
     )
     .await?;
-    if let Verdict::Invalid { reason } = verdict {
-        deactivate(desk, spoken.id, reason, spoken.provider.as_str(), heard_at).await?;
-    }
-    Ok(true)
+    let dead = changed.iter().filter_map(|one| {
+        let (reason, at) = one.dead.as_ref()?;
+        Some(Dead {
+            id: one.id,
+            reason,
+            by: one.provider.as_str(),
+            at: *at,
+        })
+    });
+    deactivate(desk, &dead.collect::<Vec<_>>()).await
 }
 
 /// Those that nobody claimed in time go first: anybody can bring receipts for what never was.
-async fn keep(desk: &Desk, heard: &Heard) -> Result<Settled, Trouble> {
-    let receipt = &heard.receipt;
-    let outdated = heard.heard_at.timestamp_millis() - EARLY_KEPT_MS;
-    desk.run(OUTDATED, bind![outdated, OUTDATED_AT_ONCE]).await?;
+async fn keep(desk: &Desk, early: &[Placed<'_>]) -> Result<(), Trouble> {
+    let Some(newest) = early.iter().map(|(_, heard)| heard.heard_at).max() else {
+        return Ok(());
+    };
+    let outdated = newest.timestamp_millis() - EARLY_KEPT_MS;
+    let at_once = OUTDATED_AT_ONCE.saturating_mul(rows::limit(early.len()));
+    desk.run(OUTDATED, bind![outdated, at_once]).await?;
+    let receipts = early.iter().map(|(_, heard)| &heard.receipt);
+    let heard_at = early.iter().map(|(_, heard)| heard.heard_at.timestamp_millis());
     desk.run(
         KEEP,
         bind![
-            kept(&receipt.reference),
-            heard.provider.as_ref().map_or("", Name::as_str),
-            receipt.verdict.word(),
-            receipt.verdict.reason().map(kept),
-            receipt.at.timestamp_millis(),
-            heard.heard_at.timestamp_millis(),
+            receipts
+                .clone()
+                .map(|receipt| kept(&receipt.reference))
+                .collect::<Vec<_>>(),
+            early
+                .iter()
+                .map(|(_, heard)| provider(heard).unwrap_or_default())
+                .collect::<Vec<_>>(),
+            receipts
+                .clone()
+                .map(|receipt| receipt.verdict.word())
+                .collect::<Vec<_>>(),
+            receipts
+                .clone()
+                .map(|receipt| receipt.verdict.reason().map(kept))
+                .collect::<Vec<_>>(),
+            receipts
+                .map(|receipt| receipt.at.timestamp_millis())
+                .collect::<Vec<_>>(),
+            heard_at.collect::<Vec<_>>(),
         ],
     )
     .await?;
-    Ok(Settled::Kept)
+    Ok(())
 }
 
 /// Applies the receipts that came before the sends they speak of were recorded: delivery, provider, reference.
@@ -206,25 +322,18 @@ pub async fn apply_early(desk: &Desk, sent: &[(DeliveryId, &str, &str)]) -> Resu
     if found.is_empty() {
         return Ok(());
     }
-    let mut known = BTreeMap::new();
-    for row in &found {
-        let id = rows::delivery_id(row, 4)?;
+    let ids = found.iter().map(|row| rows::delivery_id(row, 4));
+    let ids = ids.collect::<Result<Vec<_>, _>>()?;
+    let mut known = load(desk, ids.iter().copied()).await?;
+    for (row, id) in found.iter().zip(&ids) {
         let reason = rows::text_if_any(row, 1)?.unwrap_or_default();
         let verdict = rows::word(row, 0, |word| Verdict::from_word(word, reason))?;
-        let mut spoken = match known.remove(&id) {
-            Some(spoken) => spoken,
-            None => load(desk, id).await?,
-        };
-        apply(
-            desk,
-            &mut spoken,
-            &verdict,
-            rows::time(row, 2)?,
-            rows::time(row, 3)?,
-        )
-        .await?;
-        known.insert(id, spoken);
+        let (at, heard_at) = (rows::time(row, 2)?, rows::time(row, 3)?);
+        if let Some(spoken) = known.get_mut(id) {
+            spoken.hear(&verdict, at, heard_at);
+        }
     }
+    write(desk, known.into_values()).await?;
     desk.run(EARLY_DELETE, bind![references, providers]).await?;
     Ok(())
 }

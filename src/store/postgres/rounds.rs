@@ -224,6 +224,7 @@ fn ids(found: &[Row]) -> Result<HashSet<DeliveryId>, Trouble> {
 /// What a new state brings with it: receipts that came early, an address that is dead.
 async fn follow_up(desk: &Desk, rounds: Vec<&Round>) -> Result<(), Trouble> {
     let mut sent = Vec::new();
+    let mut dead = Vec::new();
     for round in rounds {
         match &round.state {
             State::Sent {
@@ -238,18 +239,17 @@ async fn follow_up(desk: &Desk, rounds: Vec<&Round>) -> Result<(), Trouble> {
             } => {
                 let last = round.attempts.last();
                 let by = last.and_then(|attempt| attempt.provider.as_ref());
-                deactivate(
-                    desk,
-                    round.id,
+                dead.push(Dead {
+                    id: round.id,
                     reason,
-                    by.map_or(NOBODY, |name| name.as_str()),
-                    *at,
-                )
-                .await?;
+                    by: by.map_or(NOBODY, |name| name.as_str()),
+                    at: *at,
+                });
             }
             State::Waiting { .. } | State::Sent { .. } | State::Delivered { .. } | State::Failed { .. } => {}
         }
     }
+    deactivate(desk, &dead).await?;
     receipts::apply_early(desk, &sent).await
 }
 
@@ -300,15 +300,34 @@ async fn keep_attempts(desk: &Desk, rounds: impl Iterator<Item = &Round>) -> Res
     Ok(())
 }
 
-/// Makes the recipient of a delivery inactive.
-pub async fn deactivate(
-    desk: &Desk,
-    id: DeliveryId,
-    reason: &str,
-    by: &str,
-    at: Timestamp,
-) -> Result<(), Trouble> {
-    desk.run(DEACTIVATE, bind![id.0, kept(reason), by, at.timestamp_millis()])
-        .await?;
+/// A delivery to an address that is no more.
+pub struct Dead<'a> {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// What was said of the address.
+    pub reason: &'a str,
+    /// Who said so.
+    pub by: &'a str,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Makes the recipients of deliveries inactive.
+pub async fn deactivate(desk: &Desk, dead: &[Dead<'_>]) -> Result<(), Trouble> {
+    if dead.is_empty() {
+        return Ok(());
+    }
+    desk.run(
+        DEACTIVATE,
+        bind![
+            dead.iter().map(|dead| dead.id.0).collect::<Vec<_>>(),
+            dead.iter().map(|dead| kept(dead.reason)).collect::<Vec<_>>(),
+            dead.iter().map(|dead| dead.by).collect::<Vec<_>>(),
+            dead.iter()
+                .map(|dead| dead.at.timestamp_millis())
+                .collect::<Vec<_>>(),
+        ],
+    )
+    .await?;
     Ok(())
 }

@@ -1,21 +1,35 @@
 //! The contract, and what is PostgreSQL's alone: several hosts at once, a server that goes away.
 
+mod answers;
+mod cluster;
+mod encryption;
+mod failover;
+mod pooler;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::PostgresStore;
+use super::address::Use;
 use crate::databases::database;
+use crate::domain::id::DeliveryId;
+use crate::domain::message::Acceptance;
+use crate::domain::receipt::Verdict;
 use crate::error::Kind;
-use crate::store::Store;
 use crate::store::contract::contract;
 use crate::store::contract::world::*;
+use crate::store::{Place, Store};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+fn open(url: &str) -> crate::error::Result<PostgresStore> {
+    PostgresStore::open(&Place::new(url, PATIENCE))
+}
 
 /// A database of its own.
 fn fresh() -> Opener {
     let url = database();
-    Box::new(move || Arc::new(PostgresStore::open(&url, PATIENCE).unwrap()) as Arc<dyn Store>)
+    Box::new(move || Arc::new(open(&url).unwrap()) as Arc<dyn Store>)
 }
 
 contract!(super::fresh);
@@ -34,7 +48,7 @@ async fn ten_hosts_may_start_at_once() {
 
 #[tokio::test]
 async fn connections_that_the_server_closed_are_replaced() {
-    let store = PostgresStore::open(&database(), PATIENCE).unwrap();
+    let store = open(&database()).unwrap();
     accepted(&store, text(1)).await;
     close_all_others(&store).await;
     accepted(&store, text(2)).await;
@@ -52,7 +66,7 @@ async fn close_all_others(store: &PostgresStore) {
 
 #[tokio::test]
 async fn a_verb_that_is_given_up_half_way_leaves_nothing_behind() {
-    let store = PostgresStore::open(&database(), PATIENCE).unwrap();
+    let store = open(&database()).unwrap();
     let desk = store.link.write().await.unwrap();
     super::operate::ping(&desk).await.unwrap();
     drop(desk);
@@ -64,7 +78,7 @@ async fn a_verb_that_is_given_up_half_way_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn messages_that_come_together_are_committed_together() {
-    let store = Arc::new(PostgresStore::open(&database(), PATIENCE).unwrap());
+    let store = Arc::new(open(&database()).unwrap());
     let mut callers = tokio::task::JoinSet::new();
     for which in 0..200 {
         let store = Arc::clone(&store);
@@ -78,7 +92,7 @@ async fn messages_that_come_together_are_committed_together() {
 
 #[tokio::test]
 async fn no_statement_stays_in_a_session() {
-    let store = PostgresStore::open(&database(), PATIENCE).unwrap();
+    let store = open(&database()).unwrap();
     accepted(&store, text(1)).await;
     let desk = store.link.read().await.unwrap();
     let left = "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE name <> '') + \
@@ -91,7 +105,7 @@ async fn no_statement_stays_in_a_session() {
 #[tokio::test]
 async fn a_database_of_another_program_is_refused() {
     let url = database();
-    let link = super::link::Link::new(&url).unwrap();
+    let link = super::link::Link::new(&url, Use::Writing, 1).unwrap();
     let desk = link.write().await.unwrap();
     let made = desk.script("CREATE TABLE theirs (id INTEGER)").await;
     desk.end(made).await.unwrap();
@@ -105,7 +119,11 @@ async fn what_cannot_be_used_is_refused_with_the_reason() {
     let url = database();
     let nowhere = format!("postgres://127.0.0.1:{}/none", crate::peers::free_port());
     for (url, kind, words) in [
-        (format!("{url}?sslmode=require"), Kind::Usage, "without TLS"),
+        (
+            format!("{url}?sslmode=require"),
+            Kind::Usage,
+            "sslmode in the store's URL asks for",
+        ),
         (
             "postgres://host:port/none".to_owned(),
             Kind::Usage,
@@ -122,7 +140,7 @@ async fn what_cannot_be_used_is_refused_with_the_reason() {
 
 #[tokio::test]
 async fn copies_are_left_to_the_servers_own_programs() {
-    let store = PostgresStore::open(&database(), PATIENCE).unwrap();
+    let store = open(&database()).unwrap();
     let refused = store
         .backup("copy".into(), Box::new(|_, _| {}))
         .await
@@ -131,9 +149,48 @@ async fn copies_are_left_to_the_servers_own_programs() {
     assert!(refused.to_string().contains("pg_dump"), "{refused}");
 }
 
+/// How many statements it takes to record so many sends, of which half have a receipt already, and to settle two
+/// receipts for each: one that is known and one that is not.
+async fn statements(server: &cluster::Server, store: &PostgresStore, first: u64, count: u64) -> usize {
+    let ids = (first..first + count).map(text).collect();
+    let ids = store.accept(ids).await.unwrap();
+    let ids = ids.iter().map(|answer| match answer {
+        Acceptance::Stored { number } => DeliveryId::of(*number, 0),
+        other => panic!("not stored: {other:?}"),
+    });
+    let claims = store.claim(ids.collect(), at(1), LEASE).await.unwrap();
+    let word = |which: usize, verdict| heard(Some("blue"), &format!("b-{first}-{which}"), verdict, at(3));
+    let places = 0..claims.len();
+    let early = places
+        .clone()
+        .step_by(2)
+        .map(|which| word(which, Verdict::Delivered));
+    store.settle(early.collect()).await.unwrap();
+    let before = server.statements();
+    let sends = claims.iter().zip(places.clone()).map(|(claim, which)| {
+        let reference = format!("b-{first}-{which}");
+        let calls = vec![call("blue", yes(&reference), at(2))];
+        round(claim, calls, sent("blue", &reference, at(2)), at(2))
+    });
+    store.record(sends.collect()).await.unwrap();
+    let receipts = places.flat_map(|which| [word(which, Verdict::Opened), word(which + 1_000, bounced())]);
+    store.settle(receipts.collect()).await.unwrap();
+    server.statements() - before
+}
+
+#[tokio::test]
+async fn a_batch_takes_no_more_statements_than_one() {
+    let server = cluster::Server::new(&["log_statement=all"]);
+    let store = open(&server.url()).unwrap();
+    let few = statements(&server, &store, 1, 2).await;
+    let many = statements(&server, &store, 100, 300).await;
+    assert!(few > 5, "{few} are in the log");
+    assert_eq!(few, many);
+}
+
 #[tokio::test]
 async fn throttles_that_count_nothing_any_more_are_pruned() {
-    let store = PostgresStore::open(&database(), PATIENCE).unwrap();
+    let store = open(&database()).unwrap();
     let mut question = text(1);
     question.throttles = vec![hourly(1, 300)];
     accepted(&store, question).await;

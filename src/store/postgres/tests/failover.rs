@@ -1,0 +1,172 @@
+//! A primary that is lost and a replica that takes its place; reads that go to a replica.
+
+use std::time::Instant;
+
+use super::cluster::{Server, until};
+use super::*;
+use crate::domain::id::MessageId;
+use crate::store::Query;
+
+/// How soon a store must take messages again once there is a new primary.
+const BACK_LIMIT: Duration = Duration::from_secs(10);
+
+/// The same when the old one keeps its connections and says nothing: a transaction has to run out of time first.
+const HUNG_LIMIT: Duration = Duration::from_secs(40);
+
+fn both(first: &Server, second: &Server) -> String {
+    format!(
+        "postgres://postgres@{},{}/postgres",
+        first.place(),
+        second.place()
+    )
+}
+
+/// Accepts messages from now on until one is taken that was begun after `turned` said so; the acknowledged ones,
+/// and how long it took from then on.
+async fn accept_until_back(
+    store: Arc<PostgresStore>,
+    first: u64,
+    turned: tokio::sync::oneshot::Receiver<Instant>,
+) -> (Vec<MessageId>, Duration) {
+    let mut acknowledged = Vec::new();
+    let mut turned = std::pin::pin!(turned);
+    let mut back = None;
+    for which in first.. {
+        if back.is_none() {
+            back = turned.as_mut().get_mut().try_recv().ok();
+        }
+        let accepted = store.accept(vec![text(which)]).await;
+        match (accepted, back) {
+            (Ok(_), Some(turned)) => {
+                acknowledged.push(id(which));
+                return (acknowledged, turned.elapsed());
+            }
+            (Ok(_), None) => acknowledged.push(id(which)),
+            (Err(error), _) => {
+                assert_eq!(error.kind(), Kind::Unavailable, "{}", error.chain());
+                crate::clock::pause(Duration::from_millis(20)).await;
+            }
+        }
+    }
+    unreachable!("there is always another message")
+}
+
+async fn lose_and_promote(lose: impl FnOnce(&mut Server), limit: Duration) {
+    let mut primary = Server::new(&[]);
+    let replica = Server::following(&primary);
+    primary.commits_wait_for_a_replica();
+    let store = Arc::new(open(&both(&primary, &replica)).unwrap());
+    accepted(&*store, text(1)).await;
+    let (tell, turned) = tokio::sync::oneshot::channel();
+    let writing = tokio::spawn(accept_until_back(Arc::clone(&store), 1_000, turned));
+    until("some messages were taken", || {
+        primary.say("SELECT count(*) > 20 FROM messages") == "t"
+    });
+    lose(&mut primary);
+    replica.promote();
+    tell.send(Instant::now()).unwrap();
+    let (acknowledged, back) = writing.await.unwrap();
+    assert!(back < limit, "back after {back:?}");
+    for id in acknowledged {
+        assert!(
+            store.find(id).await.unwrap().is_some(),
+            "{id} was acknowledged and is lost"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_takes_the_place_of_a_primary_that_was_killed() {
+    lose_and_promote(Server::kill, BACK_LIMIT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_hangs_is_left_for_the_one_that_took_its_place() {
+    lose_and_promote(|primary| primary.stop(), HUNG_LIMIT).await;
+}
+
+#[tokio::test]
+async fn hosts_that_can_only_be_read_are_named_as_such() {
+    let primary = Server::new(&[]);
+    let replica = Server::following(&primary);
+    let refused = open(&both(&replica, &replica)).map(drop).unwrap_err();
+    assert_eq!(refused.kind(), Kind::Unavailable);
+    assert!(
+        refused.to_string().contains("can be written to"),
+        "{}",
+        refused.chain()
+    );
+}
+
+#[tokio::test]
+async fn a_commit_is_on_disk_whatever_the_server_is_set_to() {
+    let server = Server::new(&["synchronous_commit=off"]);
+    let store = open(&server.url()).unwrap();
+    let setting = async |begun: Result<super::super::link::Desk, super::super::fault::Trouble>| {
+        let desk = begun.unwrap();
+        let row = desk.one("SHOW synchronous_commit", &[]).await;
+        desk.end(row).await.unwrap().get::<_, String>(0)
+    };
+    assert_eq!(setting(store.link.write().await).await, "on");
+    assert_eq!(
+        setting(store.link.read().await).await,
+        "off",
+        "it ends with the transaction"
+    );
+    server.say("ALTER DATABASE postgres SET synchronous_commit = remote_apply");
+    let store = open(&server.url()).unwrap();
+    assert_eq!(setting(store.link.write().await).await, "remote_apply");
+}
+
+async fn found(store: &PostgresStore) -> usize {
+    let query = Query {
+        limit: 10,
+        ..Query::default()
+    };
+    store.search(query).await.unwrap().messages.len()
+}
+
+/// How many transactions a server has seen of a store's, without those of the test.
+fn asked(server: &Server) -> bool {
+    server.say("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'postrider'") != "0"
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn old_reads_go_to_the_replica_and_to_the_primary_when_it_cannot_answer() {
+    let primary = Server::new(&[]);
+    let mut replica = Server::following(&primary);
+    let (url, replica_url) = (primary.url(), replica.url());
+    let mut place = Place::new(&url, PATIENCE);
+    place.replica_url = Some(&replica_url);
+    let store = PostgresStore::open(&place).unwrap();
+    accepted(&store, text(1)).await;
+    fold(&store).await;
+    assert!(!asked(&replica));
+    // What the report says of the change that was folded in a moment ago.
+    assert_eq!(store.report(at(9)).await.unwrap().messages, 1);
+    assert!(asked(&replica), "the report was read there");
+    assert_eq!(found(&store).await, 1);
+
+    replica.say("SELECT pg_wal_replay_pause()");
+    accepted(&store, text(2)).await;
+    fold(&store).await;
+    assert_eq!(store.report(at(9)).await.unwrap().messages, 2, "too far behind");
+    assert_eq!(found(&store).await, 2, "it rests");
+
+    replica.kill();
+    accepted(&store, text(3)).await;
+    fold(&store).await;
+    assert_eq!(store.report(at(9)).await.unwrap().messages, 3, "away");
+    assert_eq!(found(&store).await, 3);
+}
+
+#[tokio::test]
+async fn a_replica_that_is_none_is_not_asked() {
+    let (url, other) = (database(), Server::new(&[]));
+    let other_url = other.url();
+    let mut place = Place::new(&url, PATIENCE);
+    place.replica_url = Some(&other_url);
+    let store = PostgresStore::open(&place).unwrap();
+    accepted(&store, text(1)).await;
+    assert_eq!(found(&store).await, 1);
+}
