@@ -154,7 +154,7 @@ fn channel(name: Name, values: &Values<'_>, providers: &Providers, retry: &Retry
     let strategy = strategy(values, &listed, providers)?;
     let address = match values.choice("address")? {
         Some("email") => AddressKind::Email,
-        Some("opaque") => AddressKind::Opaque,
+        Some("opaque") => AddressKind::Any,
         Some(_) => AddressKind::Phone,
         None => usual_address(&name),
     };
@@ -261,7 +261,7 @@ fn exact_weights(
 fn usual_address(name: &Name) -> AddressKind {
     match name.as_str() {
         "email" => AddressKind::Email,
-        "push" | "messenger" | "webhook" => AddressKind::Opaque,
+        "push" | "messenger" | "webhook" => AddressKind::Any,
         _ => AddressKind::Phone,
     }
 }

@@ -180,7 +180,7 @@ fn a_channel_is_read_with_all_its_policies() {
     assert_eq!(codes.retry.tries_max, 7);
     assert_eq!(codes.address, AddressKind::Phone);
     assert_eq!(config.channels[1].address, AddressKind::Email);
-    assert_eq!(config.channels[2].address, AddressKind::Opaque);
+    assert_eq!(config.channels[2].address, AddressKind::Any);
 }
 
 #[test]

@@ -12,16 +12,63 @@ use phonenumber::{Metadata, Type, country};
 
 use super::channel::Name;
 
-/// What an address on a channel looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+/// What an address is, and what a provider wants to be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
 pub enum AddressKind {
     /// A phone number, kept in E.164.
     #[default]
     Phone,
     /// An e-mail address.
     Email,
-    /// Any text the provider understands: a push token, a chat id, a URL.
-    Opaque,
+    /// The token of an app on a device.
+    Push,
+    /// A person's id at a messenger.
+    Messenger,
+    /// An `http` or `https` URL.
+    Url,
+    /// Any text the provider understands.
+    Any,
+}
+
+impl AddressKind {
+    /// Every kind, in the order of the enum.
+    pub const ALL: [Self; 6] = [
+        Self::Phone,
+        Self::Email,
+        Self::Push,
+        Self::Messenger,
+        Self::Url,
+        Self::Any,
+    ];
+
+    /// The word that stores, faces and the configuration use.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Phone => "phone",
+            Self::Email => "email",
+            Self::Push => "push",
+            Self::Messenger => "messenger",
+            Self::Url => "url",
+            Self::Any => "any",
+        }
+    }
+
+    /// Back from the word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    /// The kind in words for a person.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Phone => "phone number",
+            Self::Email => "e-mail address",
+            Self::Push => "push token",
+            Self::Messenger => "messenger id",
+            Self::Url => "URL",
+            Self::Any => "address",
+        }
+    }
 }
 
 /// How strictly a phone number is judged.
@@ -151,7 +198,8 @@ pub fn read(kind: AddressKind, typed: &str, rules: &PhoneRules) -> Result<String
     match kind {
         AddressKind::Phone => rules.phone(typed),
         AddressKind::Email => email(typed),
-        AddressKind::Opaque => opaque(typed),
+        AddressKind::Url => url(typed),
+        AddressKind::Push | AddressKind::Messenger | AddressKind::Any => opaque(typed),
     }
 }
 
@@ -347,6 +395,25 @@ fn email(typed: &str) -> Result<String, BadAddress> {
         return Err(BadAddress::Shape);
     }
     Ok(format!("{local}@{}", domain.to_lowercase()))
+}
+
+/// Reads a URL: `http` or `https`, a host, no blanks. Scheme and host are kept in small letters.
+fn url(typed: &str) -> Result<String, BadAddress> {
+    let typed = opaque(typed)?;
+    if typed.contains(char::is_whitespace) {
+        return Err(BadAddress::Character);
+    }
+    let (scheme, rest) = typed.split_once("://").ok_or(BadAddress::Shape)?;
+    let scheme = scheme.to_ascii_lowercase();
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (login, host) = match authority.rsplit_once('@') {
+        Some((login, host)) => (format!("{login}@"), host),
+        None => (String::new(), authority),
+    };
+    if !matches!(scheme.as_str(), "http" | "https") || host.is_empty() || host.starts_with(':') {
+        return Err(BadAddress::Shape);
+    }
+    Ok(format!("{scheme}://{login}{}{path}", host.to_lowercase()))
 }
 
 /// Reads any text that only the provider understands: not empty, not endless, no control characters.

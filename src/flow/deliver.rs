@@ -260,8 +260,10 @@ fn parcel(claimed: &Claimed) -> Parcel {
         round: claimed.round,
         to: claimed.address.clone(),
         spelling: claimed.spelling.clone(),
+        subject: None,
         body: claimed.body.clone(),
         parts: claimed.parts,
+        expires_at: claimed.expires_at,
     }
 }
 

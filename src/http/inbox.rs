@@ -115,7 +115,7 @@ fn read(gateway: &Gateway, object: &Map<String, Value>) -> Result<accept::Reques
     let contact = |kind| match kind {
         AddressKind::Phone => phone,
         AddressKind::Email => email,
-        AddressKind::Opaque => token,
+        AddressKind::Push | AddressKind::Messenger | AddressKind::Url | AddressKind::Any => token,
     };
     let used = gateway.config.used_channels.iter();
     let routes = used.filter_map(|name| gateway.route(name.as_str()));

@@ -121,9 +121,8 @@ fn set(gateway: &Gateway, wanted: &mut Query, name: &str, value: &str) -> Result
 
 /// The address in the form it is kept in: as a telephone number where a channel takes those and it is one.
 fn normalised(gateway: &Gateway, typed: &str) -> Option<String> {
-    let kinds = [AddressKind::Phone, AddressKind::Email, AddressKind::Opaque];
     let channels = &gateway.config.channels;
-    kinds
+    AddressKind::ALL
         .into_iter()
         .filter(|kind| channels.iter().any(|channel| channel.address == *kind))
         .find_map(|kind| recipient::read(kind, typed, &gateway.config.phone).ok())
