@@ -125,6 +125,17 @@ need_postgres() {
     has_postgres || fail "postgresql was installed, but there is still no initdb"
 }
 
+# need_hosts: the tests put processes on hosts of their own, network namespaces, and set some of their clocks wrong.
+need_hosts() {
+    need ip iproute2
+    need iptables iptables
+    need setpriv util-linux
+    need faketime faketime
+    if [ "$(id -u)" != 0 ] || ! unshare --net true 2>/dev/null; then
+        say "Note: without root there are no network namespaces; the tests of many hosts use plain processes."
+    fi
+}
+
 install_test_peers() {
     if ! has_c_compiler && has apt-get; then
         say "Installing gcc: SQLite is built from source ..."
@@ -137,6 +148,7 @@ install_test_peers() {
     [ -x /usr/sbin/pgbouncer ] || need pgbouncer pgbouncer
     need openssl openssl
     need memcached memcached
+    need_hosts
     need curl curl
     want strace strace
 }

@@ -17,8 +17,48 @@ pub enum Clock {
     /// The machine's own clock.
     #[default]
     System,
+    /// Another machine's clock, from which many take the time; between two looks at it ours only counts on.
+    Followed(Arc<Followed>),
     /// Milliseconds since 1970, moved by a test or a simulation.
     Manual(Arc<AtomicI64>),
+}
+
+/// What is known of a clock that is followed.
+#[derive(Debug)]
+pub struct Followed {
+    /// Where the machine's steady clock is counted from.
+    origin: Instant,
+    /// What the followed clock showed at the origin, in microseconds since 1970.
+    at_origin_micros: AtomicI64,
+}
+
+impl Followed {
+    /// How long it has been counting, by the machine's steady clock.
+    pub fn counted(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    /// Takes over what the followed clock showed somewhen between two moments of [`Followed::counted`]. What lies
+    /// within the error of such a look changes nothing.
+    pub fn heard(&self, shown: Timestamp, asked: Duration, answered: Duration) {
+        let middle = micros((asked + answered) / 2);
+        let error = micros(answered.saturating_sub(asked) / 2) + 500;
+        // It was cut to whole milliseconds.
+        let at_origin = shown.timestamp_micros() + 500 - middle;
+        let known = self.at_origin_micros.load(Ordering::SeqCst);
+        if (at_origin - known).abs() > error {
+            self.at_origin_micros.store(at_origin, Ordering::SeqCst);
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        let at_origin = self.at_origin_micros.load(Ordering::SeqCst);
+        from_millis((at_origin + micros(self.counted())).div_euclid(1_000))
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4)
 }
 
 impl Clock {
@@ -27,11 +67,29 @@ impl Clock {
         Self::Manual(Arc::new(AtomicI64::new(start.timestamp_millis())))
     }
 
+    /// A clock that follows another one, and shows the machine's time until it has heard of it.
+    pub fn followed() -> Self {
+        let shown = Self::System.now().timestamp_micros();
+        Self::Followed(Arc::new(Followed {
+            origin: Instant::now(),
+            at_origin_micros: AtomicI64::new(shown),
+        }))
+    }
+
+    /// How far it is ahead of the machine's own clock, in seconds.
+    pub fn ahead_seconds(&self) -> f64 {
+        match self {
+            Self::Followed(followed) => (followed.now() - Self::System.now()).as_seconds_f64(),
+            Self::System | Self::Manual(_) => 0.0,
+        }
+    }
+
     /// The present, cut to whole milliseconds as the stores keep it.
     #[allow(clippy::disallowed_methods)]
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => from_millis(Utc::now().timestamp_millis()),
+            Self::Followed(followed) => followed.now(),
             Self::Manual(millis) => from_millis(millis.load(Ordering::SeqCst)),
         }
     }
@@ -49,7 +107,7 @@ impl Clock {
     /// Begins to measure time; a correction of the system's clock does not touch what is measured.
     pub fn stopwatch(&self) -> Stopwatch {
         match self {
-            Self::System => Stopwatch::System(Instant::now()),
+            Self::System | Self::Followed(_) => Stopwatch::System(Instant::now()),
             Self::Manual(_) => Stopwatch::Manual(self.clone(), self.now()),
         }
     }
@@ -57,7 +115,7 @@ impl Clock {
     /// Waits for time to pass. Nobody can wait for a clock that is moved by hand: it only gives way to others.
     pub async fn pause(&self, duration: Duration) {
         match self {
-            Self::System => pause(duration).await,
+            Self::System | Self::Followed(_) => pause(duration).await,
             Self::Manual(_) => tokio::task::yield_now().await,
         }
     }
@@ -99,4 +157,51 @@ pub async fn pause(duration: Duration) {
 #[allow(clippy::disallowed_methods)]
 pub fn pause_thread(duration: Duration) {
     std::thread::sleep(duration);
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn look(clock: &Clock, shown: Timestamp, took: Duration) {
+        if let Clock::Followed(followed) = clock {
+            let asked = followed.counted();
+            followed.heard(shown, asked, asked + took);
+        }
+    }
+
+    fn apart(one: Timestamp, other: Timestamp) -> i64 {
+        (one - other).num_milliseconds().abs()
+    }
+
+    #[test]
+    fn two_who_follow_the_same_clock_agree_whatever_their_own_shows() {
+        let theirs = Clock::System.now() + TimeDelta::seconds(30);
+        let (here, there) = (Clock::followed(), Clock::followed());
+        look(&here, theirs, Duration::ZERO);
+        look(
+            &there,
+            theirs + TimeDelta::milliseconds(1),
+            Duration::from_millis(2),
+        );
+        assert!(apart(here.now(), there.now()) <= 5, "{here:?} {there:?}");
+        assert!((29.0..31.0).contains(&here.ahead_seconds()));
+    }
+
+    #[test]
+    fn a_slow_answer_does_not_spoil_what_a_quick_one_told() {
+        let clock = Clock::followed();
+        let theirs = Clock::System.now() - TimeDelta::seconds(30);
+        look(&clock, theirs, Duration::from_millis(1));
+        look(
+            &clock,
+            theirs + TimeDelta::milliseconds(150),
+            Duration::from_millis(400),
+        );
+        assert!(apart(clock.now(), theirs) < 50, "{clock:?}");
+        look(&clock, theirs + TimeDelta::seconds(9), Duration::from_millis(400));
+        assert!(apart(clock.now(), theirs) > 8_000, "{clock:?}");
+    }
 }

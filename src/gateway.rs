@@ -2,11 +2,15 @@
 //!
 //! The only place that names backends: everything to the left gets a `&Gateway` and speaks to traits.
 
+pub mod fleet;
+mod judged;
 mod lane;
 mod route;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+
+use tokio::sync::Notify;
 
 use crate::cache::{self, Sealed};
 use crate::clock::Clock;
@@ -20,7 +24,7 @@ use crate::provider::{self, CallLimits, Outbound, Provider};
 use crate::queue::{self, Queue};
 use crate::store::{self, Place, ProviderPlace, Store};
 
-pub use lane::{Busy, Lane, LaneView};
+pub use lane::{Busy, Lane, LaneView, Ties};
 pub use route::Route;
 
 /// The longest answer of a provider that is read, in bytes.
@@ -46,6 +50,10 @@ pub struct Gateway {
     pub cache: Sealed,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who this process is to the others on the same store, in words that mean something to an operator.
+    pub holder: String,
+    /// Told when a lane has found out something that other processes should know.
+    news: Arc<Notify>,
     lanes: Vec<Arc<Lane>>,
     routes: HashMap<String, Route>,
 }
@@ -73,7 +81,7 @@ impl Gateway {
         let cache = Sealed::new(cache::open(&config.cache_url)?, store.seal().await?);
         let adapters = build_all(&config)?;
         let edges = Edges {
-            clock: Clock::System,
+            clock: fleet::clock(&store).await?,
             dice: Dice::default(),
             store,
             queue,
@@ -82,6 +90,9 @@ impl Gateway {
         let gateway = Self::wire(config, edges, adapters);
         // Only people's own queries miss it, and a store that cannot be written now may be written later.
         if let Err(error) = gateway.store.name_providers(gateway.places()).await {
+            log::error!("{}", error.chain());
+        }
+        if let Err(error) = fleet::exchange(&gateway).await {
             log::error!("{}", error.chain());
         }
         Ok(gateway)
@@ -98,11 +109,16 @@ impl Gateway {
             cache,
         } = edges;
         let metrics = Metrics::default();
+        let ties = Ties {
+            store: Arc::clone(&store),
+            news: Arc::default(),
+            loaded_at: clock.now(),
+        };
         let lanes: Vec<Arc<Lane>> = config
             .providers
             .iter()
             .zip(adapters)
-            .map(|(provider, adapter)| Arc::new(Lane::new(provider, adapter, &metrics)))
+            .map(|(provider, adapter)| Arc::new(Lane::new(provider, adapter, &metrics, ties.clone())))
             .collect();
         let routes = config
             .channels
@@ -115,6 +131,7 @@ impl Gateway {
             })
             .collect();
         Self {
+            holder: holder(dice.bytes()),
             config,
             clock,
             dice,
@@ -122,6 +139,7 @@ impl Gateway {
             queue,
             cache,
             metrics,
+            news: ties.news,
             lanes,
             routes,
         }
@@ -165,6 +183,20 @@ impl Gateway {
         };
         self.lanes.iter().map(place).collect()
     }
+}
+
+/// The host, the process, and what tells two apart whose host and number are the same, as in containers.
+fn holder(luck: [u8; 2]) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = match host.trim() {
+        "" => "a host without a name",
+        host => host,
+    };
+    format!(
+        "{host}, process {} ({:04x})",
+        std::process::id(),
+        u16::from_be_bytes(luck)
+    )
 }
 
 /// Where the configuration says that the store is.

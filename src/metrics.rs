@@ -4,6 +4,7 @@
 //! Labels are bounded: channels, providers, outcomes and states; never a number, a user or a message.
 
 use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -59,6 +60,7 @@ pub struct Metrics {
     refused: Family<ReasonLabel, Counter>,
     receipts: Family<ReceiptLabel, Counter>,
     provider_open: Family<ProviderLabel, Gauge>,
+    held_back: Family<ProviderLabel, Counter>,
     /// Messages stored.
     pub accepted: Counter,
     /// Verbs of the store that failed.
@@ -69,6 +71,8 @@ pub struct Metrics {
     pub oldest_waiting_seconds: Gauge,
     /// How old the newest report is, at the last look.
     pub report_age_seconds: Gauge,
+    /// How far the store's clock is ahead of this machine's.
+    pub clock_ahead_seconds: Gauge<f64, AtomicU64>,
 }
 
 impl Default for Metrics {
@@ -82,11 +86,13 @@ impl Default for Metrics {
             refused: Family::default(),
             receipts: Family::default(),
             provider_open: Family::default(),
+            held_back: Family::default(),
             accepted: Counter::default(),
             store_errors: Counter::default(),
             waiting: Gauge::default(),
             oldest_waiting_seconds: Gauge::default(),
             report_age_seconds: Gauge::default(),
+            clock_ahead_seconds: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -128,6 +134,18 @@ impl Metrics {
             "1 when a provider can be asked",
             self.provider_open.clone(),
         );
+        registry.register(
+            "held_back",
+            "Deliveries that a provider's rate made wait",
+            self.held_back.clone(),
+        );
+        let ahead = self.clock_ahead_seconds.clone();
+        registry.register_with_unit(
+            "clock_ahead",
+            "How far the store's clock is ahead of ours",
+            Unit::Seconds,
+            ahead,
+        );
         let seconds = [
             (
                 "oldest_waiting",
@@ -155,6 +173,15 @@ impl Metrics {
     /// The histogram of one provider's call times in seconds.
     pub fn durations(&self, provider: &str) -> Histogram {
         self.durations
+            .get_or_create(&ProviderLabel {
+                provider: provider.to_owned(),
+            })
+            .clone()
+    }
+
+    /// The counter for deliveries that a provider's rate made wait.
+    pub fn held_back(&self, provider: &str) -> Counter {
+        self.held_back
             .get_or_create(&ProviderLabel {
                 provider: provider.to_owned(),
             })

@@ -1,5 +1,7 @@
 -- An answer must mean that the commit is on disk, whatever the server, the database or the user is set to; stronger
--- settings are left as they are. It ends with the transaction.
+-- settings are left as they are. When our host is cut off or frozen the server gives the transaction up, so that
+-- others do not wait for what it holds. Both end with the transaction.
 BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+SET LOCAL idle_in_transaction_session_timeout = '4s';
 SELECT set_config('synchronous_commit', 'on', TRUE)
 WHERE current_setting('synchronous_commit', TRUE) = 'off';

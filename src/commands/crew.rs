@@ -12,7 +12,7 @@ use crate::clock::{self, Timestamp};
 use crate::error::{Error, Kind, Result};
 use crate::flow::work::{self, Stop};
 use crate::flow::{resend, sync_report};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, fleet};
 
 /// How long listeners may take to put away the receipts they have in hand.
 const LISTENERS_GRACE: Duration = Duration::from_secs(2);
@@ -44,6 +44,12 @@ impl Crew {
             self.others
                 .spawn(work::listen(Arc::clone(gateway), Arc::clone(lane), self.told()));
         }
+    }
+
+    /// Keeps in step with other processes on the same store.
+    pub fn keep_in_step(&mut self, gateway: &Arc<Gateway>) {
+        let following = fleet::follow(Arc::clone(gateway));
+        self.others.spawn(until_told(following, self.told()));
     }
 
     /// Starts what the configuration does not leave to cron.
@@ -105,8 +111,9 @@ async fn until_told(duty: impl Future<Output = ()>, mut stop: Stop) {
 async fn resend_every(gateway: Arc<Gateway>, every: Duration) {
     loop {
         clock::pause(every).await;
-        match resend::due(&gateway).await {
-            Ok(resent) => log::debug!("queued {} due deliveries again", resent.queued),
+        match resend::if_due(&gateway, every).await {
+            Ok(None) => {}
+            Ok(Some(resent)) => log::debug!("queued {} due deliveries again", resent.queued),
             Err(error) => log::error!("cannot queue what is due: {}", error.chain()),
         }
     }
@@ -117,9 +124,10 @@ async fn report_every(gateway: Arc<Gateway>, every: Duration) {
     let mut wait = report_due_in(&gateway, every).await;
     loop {
         clock::pause(wait).await;
-        wait = match sync_report::sync(&gateway, |_| ()).await {
+        wait = match sync_report::sync_if_due(&gateway, every).await {
             Ok(synced) => {
-                log::debug!("report brought up to date: {} changes", synced.folded);
+                let folded = synced.map_or(0, |synced| synced.folded);
+                log::debug!("report brought up to date: {folded} changes");
                 report_due_in(&gateway, every).await.max(DUTY_PAUSE_MIN)
             }
             Err(error) => {

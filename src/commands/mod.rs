@@ -30,6 +30,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::Cli;
 use crate::clock::Timestamp;
 use crate::config::{Config, Environment};
+use crate::domain::turn::Owner;
 use crate::error::{Error, Kind, Result};
 use crate::gateway::Gateway;
 
@@ -117,6 +118,16 @@ fn age(at: Timestamp, now: Timestamp) -> String {
         (0, 0, _) => format!("{minutes} min"),
         (0, _, _) => format!("{hours} h {minutes} min"),
         _ => format!("{days} d {hours} h"),
+    }
+}
+
+/// Says who does the work that was asked for, or has just done it.
+fn elsewhere(work: &str, owner: &Owner) -> String {
+    let (holder, began_at) = (&owner.holder, moment(owner.began_at));
+    if owner.done {
+        format!("nothing to do here: {work} was done at {began_at} by {holder}")
+    } else {
+        format!("nothing to do here: {work} is being done since {began_at} by {holder}")
     }
 }
 

@@ -2,17 +2,23 @@
 //!
 //! What waits is never deleted, and what the report counted stays counted.
 
-use super::{bar, counted, gateway, moment, number, say};
+use super::{bar, counted, elsewhere, gateway, moment, number, say};
 use crate::cli::{Cli, Prune};
+use crate::domain::turn::Task;
 use crate::error::Result;
 use crate::flow::prune::prune;
+use crate::flow::turn::{self, Done, TOGETHER};
 
 /// Deletes and says how many.
 pub async fn run(cli: &Cli, arguments: &Prune) -> Result<()> {
     let gateway = gateway(cli).await?;
     let before = gateway.clock.now() - arguments.older_than;
     let bar = bar(None, "messages deleted:");
-    let pruned = prune(&gateway, arguments.older_than, |some| bar.inc(number(some))).await?;
+    let work = prune(&gateway, arguments.older_than, |some| bar.inc(number(some)));
+    let pruned = match turn::once(&gateway, Task::Prune, TOGETHER, work).await? {
+        Done::Here(pruned) => pruned,
+        Done::Elsewhere(owner) => return say(elsewhere("the pruning", &owner)),
+    };
     bar.finish_and_clear();
     say(format_args!(
         "deleted {} accepted before {}",

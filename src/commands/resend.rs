@@ -4,13 +4,15 @@
 
 use std::collections::HashSet;
 
-use super::{bar, counted, flush, gateway, number, say};
+use super::{bar, counted, elsewhere, flush, gateway, number, say};
 use crate::cli::{Cli, Resend};
 use crate::clock::Timestamp;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::Nudge;
+use crate::domain::turn::Task;
 use crate::error::Result;
 use crate::flow::resend::{self, QUEUED_MAX};
+use crate::flow::turn::{self, Done, TOGETHER};
 use crate::gateway::Gateway;
 use crate::store::{Backlog, Pick, Selection};
 
@@ -32,7 +34,10 @@ async fn queue_due(gateway: &Gateway, options: &Resend) -> Result<()> {
         let backlog = gateway.store.backlog(now).await?;
         return say(sentence("would queue", backlog.due, backlog));
     }
-    let resent = resend::due(gateway).await?;
+    let resent = match turn::once(gateway, Task::Resend, TOGETHER, resend::due(gateway)).await? {
+        Done::Here(resent) => resent,
+        Done::Elsewhere(owner) => return say(elsewhere("the queueing", &owner)),
+    };
     say(sentence("queued", number(resent.queued), resent.backlog))?;
     flush(gateway).await
 }

@@ -36,6 +36,7 @@ pub async fn run(cli: &Cli, arguments: &Serve) -> Result<()> {
     announce(&gateway);
 
     let mut crew = Crew::new();
+    crew.keep_in_step(&gateway);
     if arguments.workers != Some(0) {
         crew.deliver(&gateway);
     }

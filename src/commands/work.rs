@@ -30,6 +30,7 @@ pub async fn run(cli: &Cli, arguments: &Work) -> Result<()> {
         log::warn!("this is a sandbox: mock providers only play, and nothing really leaves");
     }
     let mut crew = Crew::new();
+    crew.keep_in_step(&gateway);
     crew.deliver(&gateway);
     say("working")?;
     let fault = tokio::select! {

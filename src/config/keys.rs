@@ -421,7 +421,7 @@ pub const ROWS: &[Row] = &[
         "providers.NAME.rate",
         Kind::Number,
         "",
-        "most message parts per second; no limit when not given",
+        "most message parts per second, from all hosts together; no limit when not given",
     ),
     key(
         "providers.NAME.concurrency",

@@ -122,7 +122,7 @@ pub struct Limits {
 pub struct ProviderConfig {
     /// Its name.
     pub name: Name,
-    /// The most message parts per second; none: as many as it takes.
+    /// The most message parts per second, from all hosts together; none: as many as it takes.
     pub rate: Option<f64>,
     /// The most calls in flight.
     pub concurrency: usize,

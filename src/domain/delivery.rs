@@ -333,14 +333,27 @@ impl State {
         }
     }
 
-    /// The state after an operator asks to send a failed delivery again, or none when it has not failed.
+    /// The state after an operator asks to send the delivery at once: what failed waits again, unless it was called off
+    /// or must not be written to; what waits for later waits no longer. None when that changes nothing.
     pub fn revive(&self, now: DateTime<Utc>) -> Option<Self> {
         match self {
-            Self::Failed { .. } => Some(Self::Waiting {
+            Self::Failed { failure, .. } => match failure {
+                Failure::Cancelled | Failure::Suppressed => None,
+                Failure::Rejected
+                | Failure::InvalidRecipient
+                | Failure::Exhausted
+                | Failure::Expired
+                | Failure::Bounced
+                | Failure::Unknown => Some(Self::Waiting {
+                    due_at: now,
+                    reason: Some("sent again by an operator".to_owned()),
+                }),
+            },
+            Self::Waiting { due_at, reason } => (*due_at > now).then(|| Self::Waiting {
                 due_at: now,
-                reason: Some("sent again by an operator".to_owned()),
+                reason: reason.clone(),
             }),
-            Self::Waiting { .. } | Self::Sent { .. } | Self::Delivered { .. } => None,
+            Self::Sent { .. } | Self::Delivered { .. } => None,
         }
     }
 

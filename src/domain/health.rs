@@ -30,6 +30,32 @@ enum State {
     Out { reason: String },
 }
 
+/// What one process tells the others of a provider's health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It works.
+    Well,
+    /// It failed too often and gets no calls.
+    Resting {
+        /// Until then.
+        until: DateTime<Utc>,
+        /// How much longer than the first rest this one is.
+        times: u32,
+    },
+    /// One process is finding out whether it is back.
+    Probing {
+        /// Since then.
+        since: DateTime<Utc>,
+        /// As in [`Told::Resting`].
+        times: u32,
+    },
+    /// Its account or settings are wrong.
+    Out {
+        /// What it objects to.
+        reason: String,
+    },
+}
+
 /// The answer to "may I ask it now?".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
@@ -132,6 +158,43 @@ impl Health {
         };
     }
 
+    /// What others should know.
+    pub fn told(&self) -> Told {
+        match &self.state {
+            State::Well { .. } => Told::Well,
+            State::Resting { until, times } => Told::Resting {
+                until: *until,
+                times: *times,
+            },
+            State::Probing { since, times } => Told::Probing {
+                since: *since,
+                times: *times,
+            },
+            State::Out { reason } => Told::Out {
+                reason: reason.clone(),
+            },
+        }
+    }
+
+    /// Takes over what others found out. Failures of our own go on being counted while it is well.
+    pub fn learn(&mut self, told: &Told) {
+        self.state = match (told, &self.state) {
+            (Told::Well, State::Well { failures }) => State::Well { failures: *failures },
+            (Told::Well, _) => State::Well { failures: 0 },
+            (Told::Resting { until, times }, _) => State::Resting {
+                until: *until,
+                times: *times,
+            },
+            (Told::Probing { since, times }, _) => State::Probing {
+                since: *since,
+                times: *times,
+            },
+            (Told::Out { reason }, _) => State::Out {
+                reason: reason.clone(),
+            },
+        };
+    }
+
     /// How it stands.
     pub fn standing(&self) -> Standing {
         match &self.state {
@@ -151,7 +214,8 @@ impl Health {
         };
     }
 
-    fn probe_patience(&self) -> Duration {
+    /// How long the result of a probe is waited for before another may be made.
+    pub fn probe_patience(&self) -> Duration {
         self.rest_for.max(PROBE_PATIENCE_MIN)
     }
 }

@@ -5,6 +5,7 @@
 pub mod attempt;
 pub mod channel;
 pub mod delivery;
+pub mod fleet;
 pub mod health;
 pub mod id;
 pub mod message;
@@ -15,4 +16,5 @@ pub mod retry;
 pub mod route;
 pub mod text;
 pub mod throttle;
+pub mod turn;
 pub mod user_throttle;

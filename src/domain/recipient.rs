@@ -244,10 +244,10 @@ impl PhoneRules {
         }
     }
 
-    /// The number behind the most usual spelling, `0` and a handset's number, where `0` can mean nothing else: the
-    /// same that the library reads, at a tenth of the price. None leaves it to the library.
+    /// The number behind the most usual spellings of a handset in this region, `0912…`, `+98912…` and `0098912…`, where
+    /// each can mean nothing else: the same that the library reads, at a tenth of the price. None leaves it to the
+    /// library.
     fn dialled_inside(&self, digits: &str) -> Option<String> {
-        let national = digits.strip_prefix('0').filter(|rest| !rest.starts_with('0'))?;
         if self.strictness != Strictness::Possible {
             return None;
         }
@@ -255,12 +255,19 @@ impl PhoneRules {
         let has_plain_prefixes = region.national_prefix() == Some("0")
             && region.national_prefix_for_parsing().is_none()
             && region.international_prefix()?.as_str() == "00";
+        let mut number = format!("+{}", region.country_code());
+        let abroad = digits.strip_prefix('+').or_else(|| digits.strip_prefix("00"));
+        let national = match abroad {
+            Some(whole) => whole.strip_prefix(&number[1..])?,
+            None => digits.strip_prefix('0')?,
+        };
         let length = u16::try_from(national.len()).ok()?;
         let kinds = region.descriptors();
         let shortest = kinds.general().possible_length().first();
         let fits = kinds.mobile()?.possible_length().contains(&length)
             && shortest.is_none_or(|shortest| *shortest <= length);
-        (has_plain_prefixes && fits).then(|| format!("+{}{national}", region.country_code()))
+        number.push_str(national);
+        (has_plain_prefixes && fits && !national.starts_with('0')).then_some(number)
     }
 
     /// Reads a number without any mark of another country. The library takes the country's own code off every
@@ -327,8 +334,9 @@ fn plausible(code: u16, digits: usize) -> bool {
 
 /// The number without separators, in Latin digits, with at most one `+` in front.
 fn plain_digits(typed: &str) -> Result<Cow<'_, str>, BadAddress> {
-    if typed.len() <= PHONE_CHARS_MAX && !typed.is_empty() && typed.bytes().all(|byte| byte.is_ascii_digit())
-    {
+    let digits = typed.strip_prefix('+').unwrap_or(typed);
+    let is_plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_plain && typed.len() <= PHONE_CHARS_MAX {
         return Ok(Cow::Borrowed(typed));
     }
     if typed.chars().nth(PHONE_CHARS_MAX).is_some() {

@@ -194,7 +194,7 @@ async fn ask_in_turn(
     let mut soonest: Option<Busy> = None;
     let mut failure = None;
     for lane in route.order(claimed.avoid.as_ref(), now) {
-        let place = match lane.enter(claimed.parts, gateway.clock.now()) {
+        let place = match lane.enter(claimed.parts, gateway.clock.now()).await {
             Ok(place) => place,
             Err(busy) => {
                 keep_soonest(&mut soonest, busy);

@@ -9,4 +9,5 @@ pub mod resend;
 pub mod settle;
 pub mod sync_report;
 mod throttle;
+pub mod turn;
 pub mod work;

@@ -2,9 +2,13 @@
 //!
 //! Only nudges: it never calls a provider, and running it twice sends nothing twice.
 
+use std::time::Duration;
+
+use super::turn;
 use crate::clock::Timestamp;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::Nudge;
+use crate::domain::turn::Task;
 use crate::error::Result;
 use crate::gateway::Gateway;
 use crate::store::{Backlog, Selection};
@@ -34,6 +38,19 @@ pub async fn due(gateway: &Gateway) -> Result<Resent> {
         queued: nudges.len(),
         backlog: gateway.store.backlog(now).await?,
     })
+}
+
+/// The same for the built-in schedule: none when nothing is due, or another process does it or has done it within
+/// half an interval. Writes nothing while nothing is due.
+pub async fn if_due(gateway: &Gateway, every: Duration) -> Result<Option<Resent>> {
+    if gateway.store.due(gateway.clock.now(), 1).await?.is_empty() {
+        return Ok(None);
+    }
+    let together = turn::TOGETHER.min(every / 2);
+    match turn::once(gateway, Task::Resend, together, due(gateway)).await? {
+        turn::Done::Here(resent) => Ok(Some(resent)),
+        turn::Done::Elsewhere(_) => Ok(None),
+    }
 }
 
 /// The deliveries an operator speaks of, without touching them.

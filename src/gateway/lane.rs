@@ -1,7 +1,8 @@
 //! A lane: one provider with its health, its pace and its calls in flight.
 //!
 //! The lane decides whether its provider can be asked now and remembers what came of it. It knows nothing of
-//! deliveries or states, and one lane never waits for another.
+//! deliveries or states, and one lane never waits for another. A lane without a rate whose provider is well asks
+//! nobody.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,22 +10,32 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
+use tokio::sync::Notify;
 
+use super::judged::Judged;
 use crate::clock::{Clock, Timestamp};
 use crate::config::ProviderConfig;
 use crate::domain::attempt::{Answer, Attempt, Outcome};
 use crate::domain::channel::Name;
+use crate::domain::fleet::{Known, News};
 use crate::domain::health::{Admission, Health, Standing};
 use crate::domain::retry::later;
-use crate::domain::throttle::Pace;
+use crate::domain::throttle::Wish;
 use crate::metrics::Metrics;
 use crate::provider::{Parcel, Provider};
+use crate::store::{Probe, Store};
 
 /// How soon to look again when every place of a provider is taken.
 const FULL_RETRY: Duration = Duration::from_millis(250);
 
 /// How soon to look again when a provider is out of the rotation until the next start.
 const OUT_RETRY: Duration = Duration::from_secs(60);
+
+/// How soon to look again when the store could not be asked.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// Why a provider is not asked for a moment.
+const PROBING: &str = "is finding out whether it is back";
 
 /// Why a provider is not asked at all.
 const OUT: &str = "is out of the rotation: its settings are wrong";
@@ -43,14 +54,26 @@ pub struct Lane {
     pub provider: Arc<dyn Provider>,
     /// Calls in flight at most.
     pub concurrency: usize,
-    /// Message parts a second at most.
+    /// Message parts a second at most, of all processes together.
     pub rate: Option<f64>,
     time_limit: Duration,
-    health: Mutex<Health>,
-    pace: Mutex<Pace>,
+    judged: Mutex<Judged>,
+    ties: Ties,
     in_flight: AtomicUsize,
+    held_back: Counter,
     counters: [Counter; Outcome::WORDS.len()],
     durations: Histogram,
+}
+
+/// What ties the lanes of this process to those of others.
+#[derive(Clone)]
+pub struct Ties {
+    /// The truth, which they share.
+    pub store: Arc<dyn Store>,
+    /// Told when there is something to tell.
+    pub news: Arc<Notify>,
+    /// When this process read its configuration.
+    pub loaded_at: Timestamp,
 }
 
 /// Why a provider cannot be asked now.
@@ -86,7 +109,7 @@ impl Drop for Place<'_> {
 
 impl Lane {
     /// A healthy lane for a provider.
-    pub fn new(config: &ProviderConfig, provider: Arc<dyn Provider>, metrics: &Metrics) -> Self {
+    pub fn new(config: &ProviderConfig, provider: Arc<dyn Provider>, metrics: &Metrics, ties: Ties) -> Self {
         let name = config.name.as_str();
         metrics.provider_open(name, true);
         Self {
@@ -95,8 +118,9 @@ impl Lane {
             concurrency: config.concurrency,
             rate: config.rate,
             time_limit: config.timeout + TIME_LIMIT_MARGIN,
-            health: Mutex::new(Health::new(config.rest_after, config.rest_for)),
-            pace: Mutex::new(Pace::new(config.rate)),
+            judged: Mutex::new(Judged::new(Health::new(config.rest_after, config.rest_for))),
+            held_back: metrics.held_back(name),
+            ties,
             in_flight: AtomicUsize::new(0),
             counters: Outcome::WORDS.map(|word| metrics.attempts(name, word)),
             durations: metrics.durations(name),
@@ -110,38 +134,113 @@ impl Lane {
 
     /// Whether it may be worth asking at `now`; [`Lane::enter`] has the last word.
     pub fn is_fit(&self, now: Timestamp) -> bool {
-        self.health().is_fit(now) && self.pace().paused_until(now).is_none()
+        self.judged().is_fit(now)
     }
 
     /// Takes a place for a call with so many parts, or says why there is none.
-    pub fn enter(&self, parts: u32, now: Timestamp) -> Result<Place<'_>, Busy> {
+    pub async fn enter(&self, parts: u32, now: Timestamp) -> Result<Place<'_>, Busy> {
         if self.in_flight.fetch_add(1, Ordering::AcqRel) >= self.concurrency {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
             return Err(self.busy(FULL_RETRY, "has all its calls in flight"));
         }
         let place = Place(&self.in_flight);
-        if !self.health().is_fit(now) {
+        if !self.is_fit(now) {
             return Err(self.unfit(now));
         }
-        self.pace()
-            .take(parts, now)
-            .map_err(|wait| self.busy(wait, "is at its rate limit"))?;
-        match self.health().admit(now) {
-            Admission::Open | Admission::Probe => Ok(place),
+        if let Some(rate) = self.rate {
+            self.keep_pace(rate, parts, now).await?;
+        }
+        let admission = self.judged().health.admit(now);
+        match admission {
+            Admission::Open => Ok(place),
+            Admission::Probe => self.probe(now).await.map(|()| place),
             Admission::Resting { until } => Err(self.resting(until, now)),
             Admission::Out => Err(self.busy(OUT_RETRY, OUT)),
         }
     }
 
+    /// The store counts for all processes, so that together they never exceed the rate. There is no supply of
+    /// permits here that could be hoarded or outlive a failure: while the store is away, nobody passes.
+    async fn keep_pace(&self, rate: f64, parts: u32, now: Timestamp) -> Result<(), Busy> {
+        let wish = Wish {
+            provider: self.name.clone(),
+            rate,
+            parts: vec![parts],
+            paused_until: self.judged().paused_until,
+        };
+        let passage = match self.ties.store.pass(wish, now).await {
+            Ok(passages) => passages.into_iter().next(),
+            Err(error) => {
+                log::error!("nothing goes to {}: {}", self.name, error.chain());
+                None
+            }
+        };
+        passage.unwrap_or(Err(STORE_RETRY)).map_err(|wait| {
+            self.held_back.inc();
+            self.busy(wait, "is at its rate limit")
+        })
+    }
+
+    /// Of all processes, one makes the call that finds out whether the provider is back.
+    async fn probe(&self, now: Timestamp) -> Result<(), Busy> {
+        let Ok(probe) = self.ask_for_probe(now).await else {
+            self.judged().rest_again(later(now, STORE_RETRY));
+            return Err(self.busy(STORE_RETRY, PROBING));
+        };
+        match probe {
+            Probe::Yours(known) => self.learn(&known),
+            // Nobody else has ever heard of its rest.
+            Probe::NotYours(None) => {}
+            Probe::NotYours(Some(known)) => {
+                self.learn(&known);
+                if self.judged().health.standing() != Standing::Well {
+                    return Err(self.busy(FULL_RETRY, PROBING));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask_for_probe(&self, now: Timestamp) -> crate::error::Result<Probe> {
+        let store = &self.ties.store;
+        // The others have to know of the rest before one of them can end it.
+        if let Some(news) = self.news() {
+            for known in store.tell(vec![news.clone()], now).await? {
+                self.acknowledge(&news, &known);
+            }
+        }
+        let patience = self.judged().health.probe_patience();
+        store.probe(&self.name, patience, now).await
+    }
+
+    /// What other processes do not know yet.
+    pub fn news(&self) -> Option<News> {
+        self.judged().news(&self.name, self.ties.loaded_at)
+    }
+
+    /// What came of telling it.
+    pub fn acknowledge(&self, news: &News, known: &Known) {
+        self.judged().acknowledge(news, known);
+    }
+
+    /// Takes over what other processes found out.
+    pub fn learn(&self, known: &Known) {
+        self.judged().learn(known, self.ties.loaded_at);
+    }
+
     /// Why it is not fit at `now`.
     pub fn unfit(&self, now: Timestamp) -> Busy {
-        if let Some(until) = self.pace().paused_until(now) {
+        let (paused_until, standing) = {
+            let judged = self.judged();
+            (judged.paused_until, judged.health.standing())
+        };
+        if let Some(until) = paused_until.filter(|until| *until > now) {
             let wait = (until - now).to_std().unwrap_or_default();
             return self.busy(wait, "asked us to slow down");
         }
-        match self.health().standing() {
+        match standing {
             Standing::Resting { until } => self.resting(until, now),
-            Standing::Well | Standing::Probing => self.busy(FULL_RETRY, "is finding out whether it is back"),
+            Standing::Well | Standing::Probing => self.busy(FULL_RETRY, PROBING),
             Standing::Out { .. } => self.busy(OUT_RETRY, OUT),
         }
     }
@@ -192,35 +291,44 @@ impl Lane {
             Outcome::Accepted { .. }
             | Outcome::Deferred { .. }
             | Outcome::Rejected { .. }
-            | Outcome::InvalidRecipient { .. } => self.health().succeeded(),
-            Outcome::Unavailable { .. } | Outcome::Unknown { .. } => self.health().failed(now),
+            | Outcome::InvalidRecipient { .. } => self.judge(|judged| judged.health.succeeded()),
+            Outcome::Unavailable { .. } | Outcome::Unknown { .. } => {
+                self.judge(|judged| judged.health.failed(now));
+            }
             Outcome::Throttled { retry_after } => {
-                self.pace()
-                    .pause(later(now, retry_after.unwrap_or(THROTTLED_RETRY)));
+                let until = later(now, retry_after.unwrap_or(THROTTLED_RETRY));
+                self.judge(|judged| judged.pause(until));
             }
             Outcome::Misconfigured { reason } => {
-                let mut health = self.health();
-                if health.admit(now) != Admission::Out {
+                let code = answer.code.as_deref().unwrap_or("no code");
+                let was_in = !matches!(self.judged().health.standing(), Standing::Out { .. });
+                if was_in {
                     log::error!(
-                        "{} is out of the rotation until the next start: it refuses our account or settings ({}); \
+                        "{} is out of the rotation until the next start: it refuses our account or settings ({code}); \
                          `console status` has its words",
                         self.name,
-                        answer.code.as_deref().unwrap_or("no code")
                     );
                 }
-                health.misconfigured(reason.as_str());
+                self.judge(|judged| judged.health.misconfigured(reason.as_str()));
             }
         }
     }
 
     /// Counts a receipt that said "not delivered" against the provider.
     pub fn bounced(&self, now: Timestamp) {
-        self.health().failed(now);
+        self.judge(|judged| judged.health.failed(now));
+    }
+
+    /// Changes the judgement, and has it told when others should know.
+    fn judge(&self, change: impl FnOnce(&mut Judged)) {
+        if self.judged().change(change) {
+            self.ties.news.notify_one();
+        }
     }
 
     /// How it stands at `now`.
     pub fn view(&self, now: Timestamp) -> LaneView {
-        let standing = self.health().standing();
+        let standing = self.judged().health.standing();
         LaneView {
             health: standing.word(),
             detail: standing.words(),
@@ -229,11 +337,7 @@ impl Lane {
         }
     }
 
-    fn health(&self) -> MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn pace(&self) -> MutexGuard<'_, Pace> {
-        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    fn judged(&self) -> MutexGuard<'_, Judged> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

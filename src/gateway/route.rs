@@ -91,18 +91,26 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::domain::attempt::Outcome;
-    use crate::gateway::build_all;
+    use crate::gateway::{Ties, build_all};
+    use crate::store;
 
     #[tokio::test]
     async fn who_avoids_the_only_provider_that_works_waits_for_the_other() {
         let config = Config::sandbox();
         let metrics = Metrics::default();
         let adapters = build_all(&config).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
+        let ties = Ties {
+            store: store::open(&url, store::LOCK_WAIT).unwrap(),
+            news: Arc::default(),
+            loaded_at: crate::clock::from_millis(0),
+        };
         let lanes: Vec<Arc<Lane>> = config
             .providers
             .iter()
             .zip(adapters)
-            .map(|(provider, adapter)| Arc::new(Lane::new(provider, adapter, &metrics)))
+            .map(|(provider, adapter)| Arc::new(Lane::new(provider, adapter, &metrics, ties.clone())))
             .collect();
         let now = crate::clock::from_millis(0);
         let reason = "no account".to_owned();

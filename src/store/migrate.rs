@@ -24,6 +24,11 @@ const SQLITE: &[Migration] = &[
         sql: include_str!("../../sql/sqlite/migrations/0001_begin.sql"),
     },
     Migration {
+        number: 2,
+        name: "0002_fleet",
+        sql: include_str!("../../sql/sqlite/migrations/0002_fleet.sql"),
+    },
+    Migration {
         number: 4,
         name: "0004_user_throttles",
         sql: include_str!("../../sql/sqlite/migrations/0004_user_throttles.sql"),

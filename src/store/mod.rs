@@ -6,6 +6,7 @@
 mod commits;
 mod migrate;
 mod postgres;
+mod sharing;
 mod sqlite;
 
 #[cfg(test)]
@@ -20,11 +21,14 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::delivery::{Standing, State};
+use crate::domain::fleet::{Known, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Priority, Recorded, Round};
 use crate::domain::receipt::Receipt;
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
+use crate::domain::throttle::Wish;
+use crate::domain::turn::{Task, Turn};
 use crate::error::{Error, Result};
 
 pub use self::commits::CommitStats;
@@ -192,6 +196,38 @@ pub trait Store: Send + Sync {
     /// Tells the store where providers are, so that people's own queries can show it.
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()>;
 
+    /// The store's own present, which everybody who uses it goes by.
+    async fn time(&self) -> Result<Timestamp>;
+
+    /// Whether [`Store::time`] may be another than this machine's.
+    fn has_own_clock(&self) -> bool {
+        false
+    }
+
+    /// Lets messages go to a provider, or says how long each has to wait, so that all processes together never
+    /// exceed its rate. Nothing that was let go is given back.
+    async fn pass(&self, wish: Wish, now: Timestamp) -> Result<Vec<Passage>>;
+
+    /// How providers do, as far as any process has told.
+    async fn standings(&self) -> Result<Vec<Known>>;
+
+    /// Tells the others how providers do; returns what is known of each afterwards, in the same order.
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>>;
+
+    /// Asks to make the one call that finds out whether a provider is back after its rest. Of all who ask, one is
+    /// told yes; when nothing is heard of him for `patience`, another one.
+    async fn probe(&self, provider: &Name, patience: Duration, now: Timestamp) -> Result<Probe>;
+
+    /// Asks to be the only one who does a piece of work. The turn ends by itself after `hold`, which is the same for
+    /// all who ask, unless it is renewed.
+    async fn take_turn(&self, task: Task, holder: &str, now: Timestamp, hold: Duration) -> Result<Turn>;
+
+    /// Moves the end of a turn. False when it is not the holder's any more.
+    async fn renew_turn(&self, task: Task, holder: &str, ends_at: Timestamp) -> Result<bool>;
+
+    /// Says that the work is done. Nobody else gets a turn before `ends_at`, which may be now.
+    async fn end_turn(&self, task: Task, holder: &str, ends_at: Timestamp) -> Result<()>;
+
     /// A secret that is made once and lives as long as the store: what it seals, only processes on the same
     /// store can open.
     async fn seal(&self) -> Result<[u8; 32]>;
@@ -210,6 +246,18 @@ pub trait Store: Send + Sync {
 
 /// Told how far a long piece of work is: done, and in all.
 pub type Progress = Box<dyn Fn(u64, u64) + Send + Sync>;
+
+/// Whether a message may go to a provider, or how long it has to wait.
+pub type Passage = Result<(), Duration>;
+
+/// Whose the probe of a provider is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// Whoever asked makes it; this is known from now on.
+    Yours(Known),
+    /// Another makes it, or none is needed; this is what is known.
+    NotYours(Option<Known>),
+}
 
 /// A receipt as it came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -255,10 +303,10 @@ pub struct Settlement {
 }
 
 /// What became of a cancellation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cancelled {
-    /// So many deliveries were called off.
-    Done(usize),
+    /// A delivery on each of these channels was called off.
+    Done(Vec<Name>),
     /// Nothing of it waits any more, or a worker has it in hand.
     TooLate,
     /// There is no such message.

@@ -1,10 +1,10 @@
 //! A provider that does as it is told: answers, fails, hangs or hangs up, and remembers every call.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the stub does with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,18 +19,26 @@ pub enum Mood {
     HangUp,
 }
 
+/// When a call came, and what it said.
+type Call = (Instant, String);
+
 /// A running stub; stops when dropped.
 pub struct Stub {
     pub at: SocketAddr,
     mood: Arc<Mutex<Mood>>,
-    calls: Arc<Mutex<Vec<String>>>,
+    calls: Arc<Mutex<Vec<Call>>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Stub {
     /// A stub in this mood, on a free port.
     pub fn new(mood: Mood) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::on(Ipv4Addr::LOCALHOST.into(), mood)
+    }
+
+    /// A stub in this mood, on a free port of that address.
+    pub fn on(address: IpAddr, mood: Mood) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let at = listener.local_addr().unwrap();
         let stub = Self {
             at,
@@ -62,7 +70,15 @@ impl Stub {
 
     /// The bodies (or, without one, the request lines) of every call so far.
     pub fn calls(&self) -> Vec<String> {
-        self.calls.lock().unwrap().clone()
+        let calls = self.calls.lock().unwrap();
+        calls.iter().map(|(_, call)| call.clone()).collect()
+    }
+
+    /// When each of them came.
+    #[allow(dead_code)]
+    // The tests of many hosts ask.
+    pub fn moments(&self) -> Vec<Instant> {
+        self.calls.lock().unwrap().iter().map(|(at, _)| *at).collect()
     }
 
     /// A provider of the texting wire (system C) with this name, as configuration.
@@ -83,11 +99,11 @@ impl Drop for Stub {
     }
 }
 
-fn converse(stream: TcpStream, mood: &Mutex<Mood>, calls: &Mutex<Vec<String>>) {
+fn converse(stream: TcpStream, mood: &Mutex<Mood>, calls: &Mutex<Vec<Call>>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut writer = stream;
     while let Some(call) = read_call(&mut reader) {
-        calls.lock().unwrap().push(call);
+        calls.lock().unwrap().push((Instant::now(), call));
         let now = *mood.lock().unwrap();
         let (status, wait) = match now {
             Mood::Accept => (200, 0),

@@ -99,9 +99,16 @@ impl Ledger {
         self.repeats += usize::from(is_repeat);
     }
 
-    /// A claim was won: the fencing token grows by one, and what is called lost is what has no end.
-    pub fn claimed(&mut self, claimed: &Claimed) {
+    /// A claim was won by somebody whose clock said `now`: it was due, so no lease was cut short; the fencing token
+    /// grows by one; and what is called lost is what has no end.
+    pub fn claimed(&mut self, claimed: &Claimed, now: Timestamp) {
         let story = self.story(claimed.id);
+        let is_due = matches!(story.state, State::Waiting { due_at, .. } if due_at <= now);
+        assert!(
+            is_due,
+            "{} was claimed at {now}, as {:?}",
+            claimed.id, story.state
+        );
         assert_eq!(claimed.round, story.round + 1, "the round of {}", claimed.id);
         assert_eq!(
             claimed.lost,

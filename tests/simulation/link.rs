@@ -12,15 +12,19 @@ use async_trait::async_trait;
 use postrider::clock::{Timestamp, from_millis};
 use postrider::domain::channel::Name;
 use postrider::domain::delivery::State;
+use postrider::domain::fleet::{Known, News};
 use postrider::domain::id::{DeliveryId, MessageId};
 use postrider::domain::message::{
     Acceptance, Claimed, Delivery, Message, NewMessage, Nudge, Recorded, Round,
 };
 use postrider::domain::recipient::Recipient;
 use postrider::domain::report::Report;
+use postrider::domain::throttle::Wish;
+use postrider::domain::turn::{Task, Turn};
 use postrider::error::{Error, Kind, Result};
 use postrider::store::{
-    Backlog, Cancelled, Heard, Page, Progress, ProviderPlace, Query, Selection, Settled, Snapshot, Store,
+    Backlog, Cancelled, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
+    Snapshot, Store,
 };
 
 use super::ledger::Verb;
@@ -186,7 +190,7 @@ impl Store for Link {
             for one in &claimed {
                 self.world
                     .note(|| format!("round {} of {} is claimed", one.round, one.id));
-                self.world.ledger().claimed(one);
+                self.world.ledger().claimed(one, now);
                 self.watch(Verb::Claim, one.id).await;
             }
             Ok(claimed)
@@ -318,6 +322,42 @@ impl Store for Link {
 
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {
         self.pass("name_providers", self.store.name_providers(providers))
+            .await
+    }
+
+    async fn time(&self) -> Result<Timestamp> {
+        self.store.time().await
+    }
+
+    async fn pass(&self, wish: Wish, now: Timestamp) -> Result<Vec<Passage>> {
+        self.pass("pass", self.store.pass(wish, now)).await
+    }
+
+    async fn standings(&self) -> Result<Vec<Known>> {
+        self.pass("standings", self.store.standings()).await
+    }
+
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
+        self.pass("tell", self.store.tell(news, now)).await
+    }
+
+    async fn probe(&self, provider: &Name, patience: Duration, now: Timestamp) -> Result<Probe> {
+        self.pass("probe", self.store.probe(provider, patience, now))
+            .await
+    }
+
+    async fn take_turn(&self, task: Task, holder: &str, now: Timestamp, hold: Duration) -> Result<Turn> {
+        self.pass("take_turn", self.store.take_turn(task, holder, now, hold))
+            .await
+    }
+
+    async fn renew_turn(&self, task: Task, holder: &str, ends_at: Timestamp) -> Result<bool> {
+        self.pass("renew_turn", self.store.renew_turn(task, holder, ends_at))
+            .await
+    }
+
+    async fn end_turn(&self, task: Task, holder: &str, ends_at: Timestamp) -> Result<()> {
+        self.pass("end_turn", self.store.end_turn(task, holder, ends_at))
             .await
     }
 

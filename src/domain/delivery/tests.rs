@@ -276,12 +276,23 @@ fn a_receipt_never_moves_a_state_backwards() {
 }
 
 #[test]
-fn only_what_waits_can_be_called_off_and_only_what_failed_revived() {
+fn only_what_waits_can_be_called_off_and_what_failed_or_waits_can_be_sent_at_once() {
     let after = |change: fn(&State, DateTime<Utc>) -> Option<State>| {
         states().map(|state| change(&state, at(9)).map_or("-".to_owned(), |next| picture(&next)))
     };
     assert_eq!(after(State::cancel), ["failed cancelled", "-", "-", "-"]);
     assert_eq!(after(State::revive), ["-", "-", "-", "waiting 9"]);
+    let waits = |due| State::Waiting {
+        due_at: at(due),
+        reason: Some("down".to_owned()),
+    };
+    assert_eq!(waits(10).revive(at(9)), Some(waits(9)));
+    assert_eq!(waits(9).revive(at(9)), None);
+    for failure in Failure::ALL {
+        let revived = State::failed(failure, "why", at(1)).revive(at(9)).is_some();
+        let is_final = matches!(failure, Failure::Cancelled | Failure::Suppressed);
+        assert_eq!(revived, !is_final, "{failure:?}");
+    }
 }
 
 #[test]

@@ -219,18 +219,37 @@ proptest! {
         }
         prop_assert!(short_ways > 0 || digits.starts_with("00") || digits.len() != 11);
     }
+
+    #[test]
+    fn what_is_dialled_from_abroad_is_read_as_the_library_reads_it(national in "[0-9]{1,14}") {
+        let mut short_ways = 0;
+        for region in DATABASE.iter() {
+            let Ok(id) = region.id().parse() else { continue };
+            let rules = rules(id, Strictness::Possible);
+            for mark in ["+", "00"] {
+                let digits = format!("{mark}{}{national}", region.country_code());
+                if let Some(number) = rules.dialled_inside(&digits) {
+                    short_ways += 1;
+                    prop_assert_eq!(Ok(number), rules.read_slowly(&digits), "{:?} {}", id, digits);
+                }
+            }
+        }
+        prop_assert!(short_ways > 0 || national.starts_with('0') || national.len() != 10);
+    }
 }
 
 #[test]
-fn the_short_way_reads_the_usual_spelling_only() {
+fn the_short_way_reads_the_usual_spellings_only() {
     let short_way = |region, typed| rules(region, Strictness::Possible).dialled_inside(typed);
-    assert_eq!(
-        short_way(country::IR, "09122222222").as_deref(),
-        Some("+989122222222")
-    );
+    for typed in ["09122222222", "+989122222222", "00989122222222"] {
+        assert_eq!(short_way(country::IR, typed).as_deref(), Some("+989122222222"));
+    }
     for (region, typed) in [
         (country::IR, "9122222222"),
-        (country::IR, "00989122222222"),
+        (country::IR, "+9809122222222"),
+        (country::IR, "009809122222222"),
+        (country::IR, "+4915112345678"),
+        (country::IR, "989122222222"),
         (country::IR, "0912222222"),
         (country::IR, "0"),
         (country::US, "06502530000"),

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::wire::MessageView;
 use super::{Answer, Segment, submission};
 use crate::config::Scope;
+use crate::domain::delivery::Standing;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::flow::accept::{self, Accepted, Refused};
 use crate::gateway::Gateway;
@@ -104,7 +105,13 @@ async fn call_off(gateway: &Gateway, id: String) -> Answer<CancelledView> {
         .await
         .map_err(|error| Problem::failed(gateway, "call the message off", &error))?;
     match cancelled {
-        Cancelled::Done(cancelled) => Ok(Json(CancelledView { id, cancelled })),
+        Cancelled::Done(channels) => {
+            for channel in &channels {
+                gateway.moved(channel, Standing::Failed);
+            }
+            let cancelled = channels.len();
+            Ok(Json(CancelledView { id, cancelled }))
+        }
         Cancelled::Missing => Err(no_message(&id)),
         Cancelled::TooLate => Err(Problem::new(
             StatusCode::CONFLICT,

@@ -181,6 +181,9 @@ async fn what_waits_can_be_called_off_once() {
     };
     let id = submitted(&world, &json!({"to": "09122222222", "body": "hi"})).await;
     assert_eq!(delete(&id).await.json(), json!({"id": id, "cancelled": 1}));
+    let counted = world.get("/metrics").await.text();
+    let line = r#"postrider_state_changes_total{channel="sms",state="failed"} 1"#;
+    assert!(counted.contains(line), "{counted}");
     let again = delete(&id).await;
     assert_eq!(
         (again.status.as_u16(), &again.json()["type"]),

@@ -8,6 +8,7 @@ pub mod operating;
 pub mod pruning;
 pub mod receiving;
 pub mod reporting;
+pub mod sharing;
 pub mod throttling;
 pub mod working;
 pub mod world;
@@ -98,6 +99,20 @@ macro_rules! contract {
             prune_counts_what_was_never_folded
             prune_never_gives_a_number_out_again
             prune_forgets_outdated_keys
+        );
+        contract!(@tests $fresh, sharing:
+            the_stores_own_time_goes_on
+            all_processes_together_keep_to_the_rate
+            a_pace_never_goes_back_in_time
+            who_is_refused_gets_a_time_of_his_own
+            what_one_process_learns_the_others_can_read
+            news_that_change_nothing_are_no_change
+            of_many_who_ask_one_makes_the_probe
+            wrong_settings_stay_known_until_they_were_mended
+            of_many_who_ask_one_has_the_turn
+            a_turn_of_the_dead_ends_by_itself
+            a_turn_that_is_renewed_goes_on
+            a_turn_can_be_kept_when_the_work_is_done
         );
     };
     (@tests $fresh:path, $part:ident: $($promise:ident)*) => {

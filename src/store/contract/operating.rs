@@ -18,7 +18,10 @@ pub async fn what_waits_can_be_called_off(open: Open<'_>) {
     new.deliveries.push(leg("push", "token"));
     let first = accepted(&*store, new).await;
     send(&*store, first, "blue", "b-1", at(1)).await;
-    assert_eq!(store.cancel(id(1), at(2)).await.unwrap(), Cancelled::Done(2));
+    assert_eq!(
+        store.cancel(id(1), at(2)).await.unwrap(),
+        Cancelled::Done(vec![name("email"), name("push")])
+    );
     let states: Vec<_> = message(&*store, 1).await.deliveries;
     assert_eq!(states[0].state, sent("blue", "b-1", at(1)));
     for delivery in &states[1..] {
@@ -40,7 +43,10 @@ pub async fn what_a_worker_holds_cannot_be_called_off(open: Open<'_>) {
     let claim = claimed(&*store, delivery, at(1)).await;
     assert_eq!(store.cancel(id(1), at(2)).await.unwrap(), Cancelled::TooLate);
     recorded(&*store, round(&claim, vec![], waits(at(50), "down"), at(3))).await;
-    assert_eq!(store.cancel(id(1), at(4)).await.unwrap(), Cancelled::Done(1));
+    assert_eq!(
+        store.cancel(id(1), at(4)).await.unwrap(),
+        Cancelled::Done(vec![name("sms")])
+    );
 }
 
 pub async fn what_is_unknown_cannot_be_called_off(open: Open<'_>) {

@@ -124,7 +124,7 @@ impl Trouble {
             return Kind::Usage;
         }
         let passing = ["08", "53", "57", "58", "40", "55"];
-        if code == "25006" || passing.iter().any(|class| code.starts_with(class)) {
+        if ["25006", "25P03"].contains(&code) || passing.iter().any(|class| code.starts_with(class)) {
             return Kind::Unavailable;
         }
         Kind::Internal
@@ -154,6 +154,9 @@ impl Trouble {
             "53100" => "the database server's disk is full",
             "53300" => "the database server has no connection left",
             "25006" => "the database server can only be read",
+            "25P03" => {
+                "the database server gave the transaction up, because this host said nothing for too long"
+            }
             "42501" => "the database server does not allow it to this user",
             code if code.starts_with("28") => "the database server refuses this user or password",
             code if code.starts_with("3D") => "there is no such database",

@@ -22,9 +22,9 @@ const PIECES_MAX: usize = 512;
 /// The most pieces that wait; whoever comes later waits outside.
 const WAITING_MAX: usize = 8_192;
 
-/// How long a transaction may take before its connection counts as hung: everybody waits behind it, and by then
-/// another server may have taken the place of the one that hangs.
-const TRANSACTION_LIMIT: Duration = Duration::from_secs(20);
+/// How long a transaction may take before the server counts as gone: longer than a frozen host can hold what
+/// others wait for (`idle_in_transaction_session_timeout`), short enough that clients hear of it.
+const TRANSACTION_LIMIT: Duration = Duration::from_secs(6);
 
 /// How often a piece of work is begun again when it collides with another.
 pub const COLLISIONS_MAX: usize = 8;
@@ -148,11 +148,12 @@ async fn transact_once<P: Gathered>(
     pieces: &[P],
 ) -> Result<Vec<P::Answer>, Trouble> {
     let desk = link.write().await?;
-    let work = async {
+    let work = async move {
         let outcome = P::run(&desk, memory, pieces).await;
         desk.end(outcome).await
     };
-    timeout(TRANSACTION_LIMIT, work)
-        .await
-        .map_err(|_| Trouble::Silent)?
+    timeout(TRANSACTION_LIMIT, work).await.unwrap_or_else(|_| {
+        link.forget_idle();
+        Err(Trouble::Silent)
+    })
 }

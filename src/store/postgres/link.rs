@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use deadpool::Runtime;
 use deadpool::managed::{Object, Pool};
+use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
@@ -18,6 +19,9 @@ use crate::error::{Error, Kind, Result};
 
 static BEGIN_WRITE: &str = include_str!("../../../sql/postgres/begin_write.sql");
 static BEGIN_READ: &str = include_str!("../../../sql/postgres/begin_read.sql");
+
+/// How long the server may take to begin a transaction before it counts as gone.
+const BEGIN_LIMIT: Duration = Duration::from_secs(4);
 
 /// How long a connection may take to become free.
 const WAIT_LIMIT: Duration = Duration::from_secs(10);
@@ -117,18 +121,28 @@ impl Link {
     }
 
     /// Connections that broke unnoticed, as all of them do when the server starts again, and those to a server that
-    /// is not the one to write to any more, are thrown away; only a new one can fail.
+    /// is not the one to write to any more, are thrown away; only a new one can fail. A server that says nothing
+    /// takes all its connections with it, so that they are not tried one by one.
     async fn begin(&self, question: Option<&str>, words: &str) -> Result<(Desk, Option<Row>), Trouble> {
         loop {
             let client = self.pool.get().await?;
             let is_new = Object::metrics(&client).recycle_count == 0;
             let desk = Desk { client: Some(client) };
-            match desk.begin(question, words).await {
-                Ok(row) => return Ok((desk, row)),
-                Err(trouble) if !is_new && trouble.is_of_the_connection() => {}
-                Err(trouble) => return Err(trouble),
+            match timeout(BEGIN_LIMIT, desk.begin(question, words)).await {
+                Ok(Ok(row)) => return Ok((desk, row)),
+                Ok(Err(trouble)) if !is_new && trouble.is_of_the_connection() => {}
+                Ok(Err(trouble)) => return Err(trouble),
+                Err(_) => self.forget_idle(),
+            }
+            if is_new {
+                return Err(Trouble::Silent);
             }
         }
+    }
+
+    /// Throws away the connections that nobody uses: the server does not answer on others.
+    pub fn forget_idle(&self) {
+        drop(self.pool.retain(|_, _| false));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The store for more than one host: PostgreSQL, or what speaks its protocol.
 //!
-//! This file is the verbs. Accepts, claims and records go into group commits; everything else is a transaction
+//! This file is the verbs. Accepts, claims, records and paces go into group commits; everything else is a transaction
 //! of its own. Nothing is kept in memory that another host could change, and nothing in a server's session.
 
 mod accept;
@@ -20,6 +20,7 @@ mod replica;
 mod report;
 mod rounds;
 mod rows;
+mod sharing;
 mod tally;
 mod throttle;
 mod tls;
@@ -41,16 +42,20 @@ use self::link::Link;
 use self::receipts::Settle;
 use self::replica::{Freshness, Replica};
 use self::rounds::{Claim, Record};
+use self::sharing::Pass;
 use super::{
-    Backlog, Cancelled, CommitStats, Heard, Page, Place, Progress, ProviderPlace, Query, Selection, Settled,
-    Snapshot, Store,
+    Backlog, Cancelled, CommitStats, Heard, Page, Passage, Place, Probe, Progress, ProviderPlace, Query,
+    Selection, Settled, Snapshot, Store,
 };
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
+use crate::domain::fleet::{Known, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
+use crate::domain::throttle::Wish;
+use crate::domain::turn::{Task, Turn};
 use crate::error::{Error, Kind, Result};
 
 /// A store on a server.
@@ -61,6 +66,7 @@ pub struct PostgresStore {
     accepts: Lane<Accept>,
     claims: Lane<Claim>,
     records: Lane<Record>,
+    passes: Lane<Pass>,
     settles: Lane<Settle>,
 }
 
@@ -85,6 +91,7 @@ impl PostgresStore {
             accepts: Lane::new(link.clone(), Arc::clone(&stats)),
             claims: Lane::new(link.clone(), Arc::clone(&stats)),
             records: Lane::new(link.clone(), Arc::clone(&stats)),
+            passes: Lane::new(link.clone(), Arc::clone(&stats)),
             settles: Lane::new(link.clone(), Arc::clone(&stats)),
             link,
             replica,
@@ -295,6 +302,58 @@ impl Store for PostgresStore {
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {
         let act = "cannot note where providers are";
         transact!(self.write, act, |desk| operate::name_providers(&desk, &providers))
+    }
+
+    async fn time(&self) -> Result<Timestamp> {
+        let act = "cannot ask the store for the time";
+        transact!(self.read, act, |desk| sharing::time(&desk))
+    }
+
+    fn has_own_clock(&self) -> bool {
+        true
+    }
+
+    async fn pass(&self, wish: Wish, now: Timestamp) -> Result<Vec<Passage>> {
+        self.passes.run(Pass { wish, now }).await
+    }
+
+    async fn standings(&self) -> Result<Vec<Known>> {
+        let act = "cannot look how providers do";
+        transact!(self.read, act, |desk| sharing::standings(&desk))
+    }
+
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
+        let act = "cannot tell how providers do";
+        transact!(self.write, act, |desk| sharing::tell(&desk, &news, now))
+    }
+
+    async fn probe(&self, provider: &Name, patience: Duration, now: Timestamp) -> Result<Probe> {
+        let act = "cannot ask whose the probe is";
+        let provider = provider.as_str();
+        transact!(self.write, act, |desk| sharing::probe(
+            &desk, provider, patience, now
+        ))
+    }
+
+    async fn take_turn(&self, task: Task, holder: &str, now: Timestamp, hold: Duration) -> Result<Turn> {
+        let act = "cannot ask whose turn it is";
+        transact!(self.write, act, |desk| sharing::take_turn(
+            &desk, task, holder, now, hold
+        ))
+    }
+
+    async fn renew_turn(&self, task: Task, holder: &str, ends_at: Timestamp) -> Result<bool> {
+        let act = "cannot renew a turn";
+        transact!(self.write, act, |desk| sharing::renew_turn(
+            &desk, task, holder, ends_at
+        ))
+    }
+
+    async fn end_turn(&self, task: Task, holder: &str, ends_at: Timestamp) -> Result<()> {
+        let act = "cannot end a turn";
+        transact!(self.write, act, |desk| sharing::end_turn(
+            &desk, task, holder, ends_at
+        ))
     }
 
     async fn seal(&self) -> Result<[u8; 32]> {

@@ -10,15 +10,14 @@ use super::look;
 use super::rows::{self, Facts, kept};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::delivery::{Failure, State};
+use crate::domain::delivery::State;
 use crate::domain::id::{DeliveryId, MessageId};
-use crate::domain::message::Nudge;
+use crate::domain::message::{Nudge, Priority};
 use crate::domain::recipient::{Recipient, Standing};
 use crate::store::{Cancelled, ProviderPlace};
 
-static CANCEL: &str = include_str!("../../../sql/postgres/cancel.sql");
-static REVIVE_FAILED: &str = include_str!("../../../sql/postgres/revive_failed.sql");
-static REVIVE_WAITING: &str = include_str!("../../../sql/postgres/revive_waiting.sql");
+static LOAD: &str = include_str!("../../../sql/postgres/change_load.sql");
+static APPLY: &str = include_str!("../../../sql/postgres/change_apply.sql");
 static RECIPIENT: &str = include_str!("../../../sql/postgres/recipient.sql");
 static RECIPIENT_SET: &str = include_str!("../../../sql/postgres/recipient_set.sql");
 static PROVIDER: &str = include_str!("../../../sql/postgres/provider_name.sql");
@@ -30,21 +29,18 @@ pub async fn cancel(desk: &Desk, id: MessageId, now: Timestamp) -> Result<Cancel
     let Some(number) = look::number(desk, id).await? else {
         return Ok(Cancelled::Missing);
     };
-    let waiting = State::Waiting {
-        due_at: now,
-        reason: None,
-    };
-    let Some(called_off) = waiting.cancel(now) else {
-        return Ok(Cancelled::TooLate);
-    };
-    let facts = Facts::of(&called_off);
     let (first, last) = rows::range(number);
-    let values = bind![first, last, facts.failure, facts.reason, facts.ended_at];
-    let changed = desk.run(CANCEL, values).await?;
-    Ok(match usize::try_from(changed).unwrap_or(usize::MAX) {
-        0 => Cancelled::TooLate,
-        changed => Cancelled::Done(changed),
-    })
+    let mut changes = Vec::new();
+    for free in load(desk, (first..=last).collect()).await? {
+        let next = free.state.cancel(now);
+        changes.extend(next.map(|next| Change { free, next }));
+    }
+    if changes.is_empty() {
+        return Ok(Cancelled::TooLate);
+    }
+    apply(desk, &changes, now).await?;
+    let channel = |change: Change| change.free.channel;
+    Ok(Cancelled::Done(changes.into_iter().map(channel).collect()))
 }
 
 /// See [`crate::store::Store::revive`].
@@ -54,25 +50,18 @@ pub async fn revive(
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<Vec<Nudge>, Trouble> {
-    let failed = State::failed(Failure::Exhausted, "", now);
-    let Some(revived) = failed.revive(now) else {
-        return Ok(Vec::new());
-    };
-    let reason = Facts::of(&revived).reason;
-    let (due_at, expires_at) = (now.timestamp_millis(), expires_at.timestamp_millis());
-    let numbers = ids.iter().map(|id| id.0).collect::<Vec<_>>();
-    // The waiting first, or the failed that have just begun to wait would be asked twice.
-    let mut found = desk.rows(REVIVE_WAITING, bind![numbers, due_at]).await?;
-    found.extend(
-        desk.rows(REVIVE_FAILED, bind![numbers, due_at, reason, expires_at])
-            .await?,
-    );
-    let changed = found
+    let mut changes = Vec::new();
+    for free in load(desk, ids.iter().map(|id| id.0).collect()).await? {
+        let next = free.state.revive(now);
+        changes.extend(next.map(|next| Change { free, next }));
+    }
+    apply(desk, &changes, expires_at).await?;
+    let priorities = changes
         .iter()
-        .map(|row| Ok((rows::delivery_id(row, 0)?, rows::priority(row, 1)?)));
-    let mut changed = changed.collect::<Result<HashMap<_, _>, Trouble>>()?;
+        .map(|change| (change.free.id, change.free.priority));
+    let mut priorities = priorities.collect::<HashMap<_, _>>();
     let nudge = |id: &DeliveryId| {
-        let priority = changed.remove(id)?;
+        let priority = priorities.remove(id)?;
         Some(Nudge {
             id: *id,
             due_at: now,
@@ -80,6 +69,60 @@ pub async fn revive(
         })
     };
     Ok(ids.iter().filter_map(nudge).collect())
+}
+
+/// A delivery that is in no worker's hands.
+struct Free {
+    id: DeliveryId,
+    state: State,
+    channel: Name,
+    priority: Priority,
+}
+
+/// A delivery with the state it comes to.
+struct Change {
+    free: Free,
+    next: State,
+}
+
+async fn load(desk: &Desk, numbers: Vec<i64>) -> Result<Vec<Free>, Trouble> {
+    let mut all = Vec::new();
+    for row in &desk.rows(LOAD, bind![numbers]).await? {
+        if rows::get(row, 10)? {
+            all.push(Free {
+                state: rows::state(row)?,
+                id: rows::delivery_id(row, 7)?,
+                channel: rows::name(row, 8)?,
+                priority: rows::priority(row, 9)?,
+            });
+        }
+    }
+    Ok(all)
+}
+
+/// Writes the new states; what had failed expires at `expires_at` at the earliest.
+async fn apply(desk: &Desk, changes: &[Change], expires_at: Timestamp) -> Result<(), Trouble> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let facts = changes
+        .iter()
+        .map(|change| Facts::of(&change.next))
+        .collect::<Vec<_>>();
+    desk.run(
+        APPLY,
+        bind![
+            changes.iter().map(|change| change.free.id.0).collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.state).collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.failure).collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.reason.clone()).collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.due_at).collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.ended_at).collect::<Vec<_>>(),
+            expires_at.timestamp_millis(),
+        ],
+    )
+    .await?;
+    Ok(())
 }
 
 /// See [`crate::store::Store::recipient`].

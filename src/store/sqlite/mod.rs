@@ -17,6 +17,7 @@ mod receipts;
 mod report;
 mod rounds;
 mod rows;
+mod sharing;
 mod tally;
 mod throttle;
 mod writer;
@@ -33,15 +34,18 @@ use self::fault::fault;
 use self::readers::Readers;
 use self::writer::Writer;
 use super::{
-    Backlog, Cancelled, CommitStats, Heard, Page, Progress, ProviderPlace, Query, Selection, Settled,
-    Snapshot, Store,
+    Backlog, Cancelled, CommitStats, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection,
+    Settled, Snapshot, Store,
 };
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::domain::channel::Name;
+use crate::domain::fleet::{Known, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
+use crate::domain::throttle::Wish;
+use crate::domain::turn::{Task, Turn};
 use crate::error::{Error, Kind, Result};
 
 static SEAL: &str = include_str!("../../../sql/sqlite/seal.sql");
@@ -244,6 +248,65 @@ impl Store for SqliteStore {
         let act = "cannot note where providers are";
         self.writer
             .run(act, move |desk| operate::name_providers(desk, &providers))
+            .await
+    }
+
+    async fn time(&self) -> Result<Timestamp> {
+        Ok(Clock::System.now())
+    }
+
+    async fn pass(&self, wish: Wish, now: Timestamp) -> Result<Vec<Passage>> {
+        let act = "cannot count what goes to a provider";
+        self.writer
+            .run(act, move |desk| sharing::pass(desk, &wish, now))
+            .await
+    }
+
+    async fn standings(&self) -> Result<Vec<Known>> {
+        let act = "cannot look how providers do";
+        self.readers.read(act, sharing::standings).await
+    }
+
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
+        let act = "cannot tell how providers do";
+        self.writer
+            .run(act, move |desk| sharing::tell(desk, &news, now))
+            .await
+    }
+
+    async fn probe(&self, provider: &Name, patience: Duration, now: Timestamp) -> Result<Probe> {
+        let act = "cannot ask whose the probe is";
+        let provider = provider.clone();
+        self.writer
+            .run(act, move |desk| {
+                sharing::probe(desk, provider.as_str(), patience, now)
+            })
+            .await
+    }
+
+    async fn take_turn(&self, task: Task, holder: &str, now: Timestamp, hold: Duration) -> Result<Turn> {
+        let act = "cannot ask whose turn it is";
+        let holder = holder.to_owned();
+        self.writer
+            .run(act, move |desk| {
+                sharing::take_turn(desk, task, &holder, now, hold)
+            })
+            .await
+    }
+
+    async fn renew_turn(&self, task: Task, holder: &str, ends_at: Timestamp) -> Result<bool> {
+        let act = "cannot renew a turn";
+        let holder = holder.to_owned();
+        self.writer
+            .run(act, move |desk| sharing::renew_turn(desk, task, &holder, ends_at))
+            .await
+    }
+
+    async fn end_turn(&self, task: Task, holder: &str, ends_at: Timestamp) -> Result<()> {
+        let act = "cannot end a turn";
+        let holder = holder.to_owned();
+        self.writer
+            .run(act, move |desk| sharing::end_turn(desk, task, &holder, ends_at))
             .await
     }
 

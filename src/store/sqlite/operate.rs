@@ -8,16 +8,15 @@ use super::desk::Desk;
 use super::rows::{self, Facts};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::delivery::{Failure, State};
+use crate::domain::delivery::State;
 use crate::domain::id::{DeliveryId, MessageId};
-use crate::domain::message::Nudge;
+use crate::domain::message::{Nudge, Priority};
 use crate::domain::recipient::{Recipient, Standing};
 use crate::store::{Cancelled, ProviderPlace};
 
 static NUMBER: &str = include_str!("../../../sql/sqlite/number.sql");
-static CANCEL: &str = include_str!("../../../sql/sqlite/cancel.sql");
-static REVIVE_FAILED: &str = include_str!("../../../sql/sqlite/revive_failed.sql");
-static REVIVE_WAITING: &str = include_str!("../../../sql/sqlite/revive_waiting.sql");
+static LOAD: &str = include_str!("../../../sql/sqlite/change_load.sql");
+static APPLY: &str = include_str!("../../../sql/sqlite/change_apply.sql");
 static RECIPIENT: &str = include_str!("../../../sql/sqlite/recipient.sql");
 static RECIPIENT_SET: &str = include_str!("../../../sql/sqlite/recipient_set.sql");
 static PROVIDER: &str = include_str!("../../../sql/sqlite/provider_name.sql");
@@ -32,27 +31,18 @@ pub fn cancel(desk: &mut Desk<'_>, id: MessageId, now: Timestamp) -> rusqlite::R
     let Some(number) = number else {
         return Ok(Cancelled::Missing);
     };
-    let waiting = State::Waiting {
-        due_at: now,
-        reason: None,
-    };
-    let Some(called_off) = waiting.cancel(now) else {
-        return Ok(Cancelled::TooLate);
-    };
-    let facts = Facts::of(&called_off);
     let (first, last) = rows::range(number);
-    let folded = desk.folded()?;
-    let changed = desk.statement(CANCEL)?.execute(params![
-        first,
-        last,
-        facts.failure,
-        facts.reason,
-        facts.ended_at,
-        folded
-    ])?;
-    Ok(match changed {
-        0 => Cancelled::TooLate,
-        changed => Cancelled::Done(changed),
+    let mut channels = Vec::new();
+    for free in load(desk, first, last)? {
+        if let Some(called_off) = free.state.cancel(now) {
+            apply(desk, &free, &called_off, now)?;
+            channels.push(free.channel);
+        }
+    }
+    Ok(if channels.is_empty() {
+        Cancelled::TooLate
+    } else {
+        Cancelled::Done(channels)
     })
 }
 
@@ -63,34 +53,62 @@ pub fn revive(
     now: Timestamp,
     expires_at: Timestamp,
 ) -> rusqlite::Result<Vec<Nudge>> {
-    let failed = State::failed(Failure::Exhausted, "", now);
-    let Some(revived) = failed.revive(now) else {
-        return Ok(Vec::new());
-    };
-    let reason = Facts::of(&revived).reason;
-    let (due_at, expires_at) = (now.timestamp_millis(), expires_at.timestamp_millis());
     let mut nudges = Vec::new();
     for id in ids {
-        let folded = desk.folded()?;
-        let mut changed = desk
-            .statement(REVIVE_FAILED)?
-            .query_row(params![id.0, due_at, reason, expires_at, folded], |row| {
-                rows::priority(row, 0)
-            })
-            .optional()?;
-        if changed.is_none() {
-            changed = desk
-                .statement(REVIVE_WAITING)?
-                .query_row([id.0, due_at], |row| rows::priority(row, 0))
-                .optional()?;
+        for free in load(desk, id.0, id.0)? {
+            let Some(revived) = free.state.revive(now) else {
+                continue;
+            };
+            apply(desk, &free, &revived, expires_at)?;
+            nudges.push(Nudge {
+                id: *id,
+                due_at: now,
+                priority: free.priority,
+            });
         }
-        nudges.extend(changed.map(|priority| Nudge {
-            id: *id,
-            due_at: now,
-            priority,
-        }));
     }
     Ok(nudges)
+}
+
+/// A delivery that is in no worker's hands.
+struct Free {
+    id: DeliveryId,
+    state: State,
+    channel: Name,
+    priority: Priority,
+}
+
+fn load(desk: &mut Desk<'_>, first: i64, last: i64) -> rusqlite::Result<Vec<Free>> {
+    let mut found = desk.statement(LOAD)?.query([first, last])?;
+    let mut free = Vec::new();
+    while let Some(row) = found.next()? {
+        if row.get(10)? {
+            free.push(Free {
+                state: rows::state(row)?,
+                id: rows::delivery_id(row, 7)?,
+                channel: rows::name(row, 8)?,
+                priority: rows::priority(row, 9)?,
+            });
+        }
+    }
+    Ok(free)
+}
+
+/// Writes the new state; what had failed expires at `expires_at` at the earliest.
+fn apply(desk: &mut Desk<'_>, free: &Free, next: &State, expires_at: Timestamp) -> rusqlite::Result<()> {
+    let folded = desk.folded()?;
+    let facts = Facts::of(next);
+    desk.statement(APPLY)?.execute(params![
+        free.id.0,
+        facts.state,
+        facts.failure,
+        facts.reason,
+        facts.due_at,
+        facts.ended_at,
+        expires_at.timestamp_millis(),
+        folded,
+    ])?;
+    Ok(())
 }
 
 /// See [`crate::store::Store::recipient`].

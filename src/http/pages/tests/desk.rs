@@ -12,13 +12,17 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
+use crate::domain::fleet::{Known, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
+use crate::domain::throttle::Wish;
+use crate::domain::turn::{Task, Turn};
 use crate::error::{Error, Kind, Result};
 use crate::store::{
-    Backlog, Cancelled, Heard, Page, Progress, ProviderPlace, Query, Selection, Settled, Snapshot, Store,
+    Backlog, Cancelled, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
+    Snapshot, Store,
 };
 
 /// What pages can read.
@@ -129,6 +133,30 @@ impl Store for Desk {
         unasked()
     }
     async fn name_providers(&self, _: Vec<ProviderPlace>) -> Result<()> {
+        unasked()
+    }
+    async fn time(&self) -> Result<Timestamp> {
+        unasked()
+    }
+    async fn pass(&self, _: Wish, _: Timestamp) -> Result<Vec<Passage>> {
+        unasked()
+    }
+    async fn standings(&self) -> Result<Vec<Known>> {
+        unasked()
+    }
+    async fn tell(&self, _: Vec<News>, _: Timestamp) -> Result<Vec<Known>> {
+        unasked()
+    }
+    async fn probe(&self, _: &Name, _: Duration, _: Timestamp) -> Result<Probe> {
+        unasked()
+    }
+    async fn take_turn(&self, _: Task, _: &str, _: Timestamp, _: Duration) -> Result<Turn> {
+        unasked()
+    }
+    async fn renew_turn(&self, _: Task, _: &str, _: Timestamp) -> Result<bool> {
+        unasked()
+    }
+    async fn end_turn(&self, _: Task, _: &str, _: Timestamp) -> Result<()> {
         unasked()
     }
     async fn seal(&self) -> Result<[u8; 32]> {

@@ -1,0 +1,1 @@
+SELECT holder, began_at, ends_at, done FROM turns WHERE task = $1

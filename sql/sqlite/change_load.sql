@@ -1,0 +1,4 @@
+-- What an operator or a client wants changed, and whether its last round has an end: else a worker has it in hand.
+SELECT state, failure, reason, due_at, ended_at, provider, reference, id, channel, priority, recorded = round
+FROM deliveries
+WHERE id BETWEEN ?1 AND ?2

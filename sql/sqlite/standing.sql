@@ -1,0 +1,1 @@
+SELECT provider, standing, till, times, reason, paused_until, since, version FROM standings WHERE provider = ?1

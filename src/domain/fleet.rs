@@ -1,0 +1,200 @@
+//! What the processes that share a store know of a provider together: how it does, and until when it is paused.
+//!
+//! Each process judges by its own calls and tells what changed; the rules here decide what is kept of that, whoever
+//! comes first. The store keeps the result under a lock; nothing here knows how.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::channel::Name;
+use super::health::Told;
+use super::retry::later;
+
+/// What one process has to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// Of which provider.
+    pub provider: Name,
+    /// How it does, when this process has found out something new.
+    pub told: Option<Told>,
+    /// The provider asked to be left alone until then.
+    pub paused_until: Option<DateTime<Utc>>,
+    /// When this process read its configuration. Wrong settings that were found before then may have been mended.
+    pub loaded_at: DateTime<Utc>,
+}
+
+/// What is known together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Of which provider.
+    pub provider: Name,
+    /// How it does.
+    pub told: Told,
+    /// The provider asked to be left alone until then.
+    pub paused_until: Option<DateTime<Utc>>,
+    /// When `told` changed.
+    pub since: DateTime<Utc>,
+    /// Greater with every change.
+    pub version: i64,
+}
+
+impl Known {
+    /// What is known after the news; `known` is none before the first.
+    pub fn after(known: Option<Self>, news: News, now: DateTime<Utc>) -> Self {
+        let Some(known) = known else {
+            return Self {
+                provider: news.provider,
+                told: news.told.unwrap_or(Told::Well),
+                paused_until: news.paused_until,
+                since: now,
+                version: 1,
+            };
+        };
+        let told = match news.told {
+            None => known.told.clone(),
+            Some(told) if known.counts_for(news.loaded_at) => stronger(&known.told, told),
+            Some(told) => told,
+        };
+        let since = if told == known.told { known.since } else { now };
+        let after = Self {
+            provider: known.provider.clone(),
+            told,
+            paused_until: known.paused_until.max(news.paused_until),
+            since,
+            version: known.version,
+        };
+        if after == known {
+            return known;
+        }
+        Self {
+            version: known.version + 1,
+            ..after
+        }
+    }
+
+    /// What is known once whoever asks makes the probe; none when it is not his to make: the provider rests, is well
+    /// already, or another is making it.
+    pub fn probed(&self, patience: Duration, now: DateTime<Utc>) -> Option<Self> {
+        let (free_at, times) = match &self.told {
+            Told::Resting { until, times } => (*until, *times),
+            Told::Probing { since, times } => (later(*since, patience), *times),
+            Told::Well | Told::Out { .. } => return None,
+        };
+        (free_at <= now).then(|| Self {
+            told: Told::Probing { since: now, times },
+            since: now,
+            version: self.version + 1,
+            ..self.clone()
+        })
+    }
+
+    /// Whether it concerns a process that read its configuration at `loaded_at`.
+    pub fn counts_for(&self, loaded_at: DateTime<Utc>) -> bool {
+        !matches!(self.told, Told::Out { .. }) || self.since >= loaded_at
+    }
+}
+
+/// The longer of two rests counts, and who is out stays out; otherwise the newest word does.
+fn stronger(known: &Told, news: Told) -> Told {
+    match (known, news) {
+        (Told::Out { reason }, _) => Told::Out {
+            reason: reason.clone(),
+        },
+        (Told::Resting { until, times }, Told::Resting { until: new, times: t }) => Told::Resting {
+            until: new.max(*until),
+            times: t.max(*times),
+        },
+        (Told::Probing { times, .. }, Told::Resting { until, times: t }) => Told::Resting {
+            until,
+            times: t.max(*times),
+        },
+        (Told::Well | Told::Resting { .. } | Told::Probing { .. }, news) => news,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+    }
+
+    fn news(told: Told) -> News {
+        News {
+            provider: "red".parse().unwrap(),
+            told: Some(told),
+            paused_until: None,
+            loaded_at: at(0),
+        }
+    }
+
+    fn resting(until: i64) -> Told {
+        Told::Resting {
+            until: at(until),
+            times: 1,
+        }
+    }
+
+    fn known(told: Told) -> Known {
+        Known::after(None, news(told), at(1))
+    }
+
+    fn out() -> Told {
+        Told::Out {
+            reason: "no account".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_longer_of_two_rests_counts() {
+        let first = known(resting(60));
+        let after = Known::after(Some(first.clone()), news(resting(30)), at(2));
+        assert_eq!(after, first);
+        let after = Known::after(Some(first), news(resting(90)), at(2));
+        assert_eq!((after.told, after.version), (resting(90), 2));
+    }
+
+    #[test]
+    fn after_a_rest_one_process_makes_the_probe() {
+        let patience = Duration::from_secs(60);
+        let rests = known(resting(30));
+        assert_eq!(rests.probed(patience, at(29)), None);
+        let probing = rests.probed(patience, at(30)).unwrap();
+        assert_eq!(probing.probed(patience, at(31)), None);
+        assert!(probing.probed(patience, at(90)).is_some(), "the prober died");
+        let well = Known::after(Some(probing), news(Told::Well), at(32));
+        assert_eq!(well.probed(patience, at(33)), None);
+    }
+
+    #[test]
+    fn wrong_settings_count_until_the_configuration_is_read_again() {
+        let wrong = known(out());
+        assert!(wrong.counts_for(at(0)) && !wrong.counts_for(at(2)));
+        let after = Known::after(Some(wrong.clone()), news(Told::Well), at(3));
+        assert_eq!(after.told, out());
+        let mended = News {
+            loaded_at: at(2),
+            ..news(Told::Well)
+        };
+        assert_eq!(Known::after(Some(wrong), mended, at(3)).told, Told::Well);
+    }
+
+    #[test]
+    fn the_longer_pause_counts() {
+        let paused = |until| News {
+            paused_until: Some(at(until)),
+            ..news(Told::Well)
+        };
+        let first = Known::after(None, paused(50), at(1));
+        let after = Known::after(Some(first.clone()), paused(40), at(2));
+        assert_eq!(after, first);
+        assert_eq!(
+            Known::after(Some(first), paused(70), at(2)).paused_until,
+            Some(at(70))
+        );
+    }
+}

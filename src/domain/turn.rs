@@ -1,0 +1,49 @@
+//! Work that only one process of a fleet does at a time, and whose turn it is.
+//!
+//! A turn ends when its owner says so, or by itself when the owner has died. Never says what the work is.
+
+use chrono::{DateTime, Utc};
+
+/// Work with one owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Queueing what is due.
+    Resend,
+    /// Bringing the report up to date.
+    Report,
+    /// Deleting what is old.
+    Prune,
+}
+
+impl Task {
+    /// One word, for machines.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Resend => "resend",
+            Self::Report => "report",
+            Self::Prune => "prune",
+        }
+    }
+}
+
+/// The answer to "may I do it?".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Yes, and nobody else may until it ends.
+    Yours,
+    /// No: another has it.
+    Taken(Owner),
+}
+
+/// Who has a turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The process, in words that mean something to an operator.
+    pub holder: String,
+    /// When it began.
+    pub began_at: DateTime<Utc>,
+    /// When the turn ends by itself.
+    pub ends_at: DateTime<Utc>,
+    /// Whether the work is done, and the turn kept only so that it is not done again at once.
+    pub done: bool,
+}

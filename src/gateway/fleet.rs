@@ -1,0 +1,99 @@
+//! Keeps a process in step with the others on its store: the time, and how providers do.
+//!
+//! Tells what was found out here at once and reads what others found out about every second; writes nothing while
+//! nothing changes. Rates need none of this: every delivery asks for itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Gateway;
+use crate::clock::{self, Clock};
+use crate::error::Result;
+use crate::store::Store;
+
+/// How old what others found out may be.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The shortest time between two looks, however much there is to tell.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// A clock further away from the store's than this is worth a word.
+const APART_MAX_SECONDS: f64 = 1.0;
+
+/// The clock that everybody on this store goes by.
+pub(super) async fn clock(store: &Arc<dyn Store>) -> Result<Clock> {
+    if !store.has_own_clock() {
+        return Ok(Clock::System);
+    }
+    let clock = Clock::followed();
+    look_at_clock(store, &clock).await?;
+    let ahead = clock.ahead_seconds();
+    if ahead.abs() > APART_MAX_SECONDS {
+        log::warn!(
+            "the store's clock is {ahead:.1} s ahead of this machine's; the store's is used, and logs show this \
+             machine's"
+        );
+    }
+    Ok(clock)
+}
+
+async fn look_at_clock(store: &Arc<dyn Store>, clock: &Clock) -> Result<()> {
+    if let Clock::Followed(followed) = clock {
+        let asked = followed.counted();
+        let shown = store.time().await?;
+        followed.heard(shown, asked, followed.counted());
+    }
+    Ok(())
+}
+
+/// Tells the others what was found out here, and learns what they found out.
+pub async fn exchange(gateway: &Gateway) -> Result<()> {
+    let now = gateway.clock.now();
+    let news = gateway.lanes().iter().filter_map(|lane| lane.news());
+    let news = news.collect::<Vec<_>>();
+    if !news.is_empty() {
+        let known = gateway.store.tell(news.clone(), now).await?;
+        for (news, known) in news.iter().zip(known) {
+            if let Some(lane) = gateway.lane(&news.provider) {
+                lane.acknowledge(news, &known);
+            }
+        }
+    }
+    for known in gateway.store.standings().await? {
+        if let Some(lane) = gateway.lane(&known.provider) {
+            lane.learn(&known);
+        }
+    }
+    Ok(())
+}
+
+/// Keeps in step until it is dropped. A store that is away is asked again; meanwhile everybody judges for himself
+/// and the clock goes on.
+pub async fn follow(gateway: Arc<Gateway>) {
+    let mut away = false;
+    loop {
+        let step = async {
+            look_at_clock(&gateway.store, &gateway.clock).await?;
+            exchange(&gateway).await
+        };
+        match step.await {
+            Ok(()) => away = false,
+            Err(error) if away => log::debug!("not in step with other hosts: {}", error.chain()),
+            Err(error) => {
+                away = true;
+                gateway.metrics.store_errors.inc();
+                log::error!("not in step with other hosts: {}", error.chain());
+            }
+        }
+        let ahead = gateway.clock.ahead_seconds();
+        gateway.metrics.clock_ahead_seconds.set(ahead);
+        clock::pause(if away { LOOK_EVERY } else { PAUSE_MIN }).await;
+        tokio::select! {
+            () = gateway.news.notified() => {}
+            () = clock::pause(LOOK_EVERY.saturating_sub(PAUSE_MIN)) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+//! What lanes of two processes on one store know of each other.
+
+use super::*;
+use crate::cache::{self, Sealed};
+use crate::clock::from_millis;
+use crate::config::Config;
+use crate::dice::Dice;
+use crate::domain::attempt::Outcome;
+use crate::gateway::{Edges, Lane, build_all};
+use crate::{queue, store};
+
+/// Processes on one store, by one clock, whose first provider takes two parts a second.
+async fn processes(folder: &tempfile::TempDir, count: u64) -> Vec<Gateway> {
+    let clock = Clock::manual(from_millis(1_700_000_000_000));
+    let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
+    let store = store::open(&url, store::LOCK_WAIT).unwrap();
+    let mut processes = Vec::new();
+    for seed in 0..count {
+        let edges = Edges {
+            clock: clock.clone(),
+            dice: Dice::seeded(seed),
+            cache: Sealed::new(cache::open("memory:").unwrap(), store.seal().await.unwrap()),
+            queue: queue::open("memory:", 10).await.unwrap(),
+            store: Arc::clone(&store),
+        };
+        let mut config = Config::sandbox();
+        config.providers[0].rate = Some(2.0);
+        config.providers[1].rest_after = 1;
+        let adapters = build_all(&config).unwrap();
+        processes.push(Gateway::wire(config, edges, adapters));
+    }
+    processes
+}
+
+/// The lane with a rate, and the one that rests after its first failure.
+fn lanes(gateway: &Gateway) -> (&Lane, &Lane) {
+    (&gateway.lanes()[0], &gateway.lanes()[1])
+}
+
+fn down() -> Outcome {
+    let reason = "down".to_owned();
+    Outcome::Unavailable { reason }
+}
+
+#[tokio::test]
+async fn together_they_keep_to_the_rate() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = processes(&folder, 3).await;
+    let mut entered = 0;
+    for _ in 0..10 {
+        for gateway in &all {
+            entered += usize::from(lanes(gateway).0.enter(1, gateway.clock.now()).await.is_ok());
+        }
+        all[0].clock.advance(Duration::from_millis(500));
+    }
+    assert_eq!(entered, 2 + 9, "4.5 s at two a second after a burst of two");
+}
+
+#[tokio::test]
+async fn a_rest_is_everybodys_and_one_makes_the_probe() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = processes(&folder, 3).await;
+    let now = all[0].clock.now();
+    lanes(&all[0]).1.remember(&down().into(), now);
+    for gateway in &all {
+        exchange(gateway).await.unwrap();
+        assert!(!lanes(gateway).1.is_fit(now));
+    }
+    all[0].clock.advance(all[0].config.providers[1].rest_for);
+    let later = all[0].clock.now();
+    let mut probes = 0;
+    for gateway in all.iter().rev() {
+        probes += usize::from(lanes(gateway).1.enter(1, later).await.is_ok());
+    }
+    assert_eq!(probes, 1);
+    // The last one made it, and tells how it went.
+    let accepted = Outcome::Accepted { reference: None };
+    lanes(&all[2]).1.remember(&accepted.into(), later);
+    for gateway in all.iter().rev() {
+        exchange(gateway).await.unwrap();
+        assert!(lanes(gateway).1.enter(1, later).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_pause_that_one_was_asked_for_holds_for_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = processes(&folder, 2).await;
+    let now = all[0].clock.now();
+    let throttled = Outcome::Throttled {
+        retry_after: Some(Duration::from_secs(7)),
+    };
+    lanes(&all[0]).1.remember(&throttled.into(), now);
+    for gateway in &all {
+        exchange(gateway).await.unwrap();
+    }
+    let lane = lanes(&all[1]).1;
+    assert_eq!(lane.unfit(now).retry_after, Duration::from_secs(7));
+    assert!(lane.is_fit(now + Duration::from_secs(7)));
+}
+
+#[tokio::test]
+async fn wrong_settings_count_for_all_until_the_configuration_is_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = processes(&folder, 2).await;
+    let now = all[0].clock.now();
+    let reason = "no account".to_owned();
+    lanes(&all[0])
+        .1
+        .remember(&Outcome::Misconfigured { reason }.into(), now);
+    for gateway in &all {
+        exchange(gateway).await.unwrap();
+    }
+    let later = now + Duration::from_secs(3_600);
+    assert!(!lanes(&all[1]).1.is_fit(later));
+    let known = all[1].store.standings().await.unwrap().remove(0);
+    assert!(!known.counts_for(later));
+}

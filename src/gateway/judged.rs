@@ -1,0 +1,98 @@
+//! What a process thinks of a provider, and which of it the others do not know yet.
+//!
+//! What was found out here and not told yet is never overwritten by what others say. Asks and tells nobody itself.
+
+use crate::clock::Timestamp;
+use crate::domain::channel::Name;
+use crate::domain::fleet::{Known, News};
+use crate::domain::health::{Health, Told};
+
+/// The judgement on one provider.
+pub struct Judged {
+    /// How it does.
+    pub health: Health,
+    /// It asked to be left alone until then.
+    pub paused_until: Option<Timestamp>,
+    /// Found out here, and not told yet.
+    untold: Option<Told>,
+    pause_untold: bool,
+    /// The newest of what is known together that went into this.
+    version: i64,
+}
+
+impl Judged {
+    /// Nothing was found out yet.
+    pub fn new(health: Health) -> Self {
+        Self {
+            health,
+            paused_until: None,
+            untold: None,
+            pause_untold: false,
+            version: 0,
+        }
+    }
+
+    /// Whether it may be worth asking.
+    pub fn is_fit(&self, now: Timestamp) -> bool {
+        self.paused_until.is_none_or(|until| until <= now) && self.health.is_fit(now)
+    }
+
+    /// Leaves it alone until then; a longer pause stays.
+    pub fn pause(&mut self, until: Timestamp) {
+        if self.paused_until.is_none_or(|known| known < until) {
+            self.paused_until = Some(until);
+            self.pause_untold = true;
+        }
+    }
+
+    /// Runs a change; whether there is something new to tell.
+    pub fn change(&mut self, change: impl FnOnce(&mut Self)) -> bool {
+        let (before, paused_before) = (self.health.told(), self.paused_until);
+        change(self);
+        let after = self.health.told();
+        let found = after != before;
+        if found {
+            self.untold = Some(after);
+        }
+        found || self.paused_until != paused_before
+    }
+
+    /// What the others do not know yet.
+    pub fn news(&self, provider: &Name, loaded_at: Timestamp) -> Option<News> {
+        (self.untold.is_some() || self.pause_untold).then(|| News {
+            provider: provider.clone(),
+            told: self.untold.clone(),
+            paused_until: self.paused_until,
+            loaded_at,
+        })
+    }
+
+    /// The news were told, and this is known together since. What was found out meanwhile still has to be told.
+    pub fn acknowledge(&mut self, news: &News, known: &Known) {
+        if self.paused_until == news.paused_until {
+            self.pause_untold = false;
+        }
+        if self.untold == news.told {
+            self.untold = None;
+            self.learn(known, news.loaded_at);
+        }
+    }
+
+    /// Takes over what others found out, unless it is old, was mended since, or we know better.
+    pub fn learn(&mut self, known: &Known, loaded_at: Timestamp) {
+        self.paused_until = self.paused_until.max(known.paused_until);
+        if known.version > self.version && self.untold.is_none() {
+            self.version = known.version;
+            if known.counts_for(loaded_at) {
+                self.health.learn(&known.told);
+            }
+        }
+    }
+
+    /// The probe could not be made after all; the rest goes on until then.
+    pub fn rest_again(&mut self, until: Timestamp) {
+        if let Told::Probing { times, .. } = self.health.told() {
+            self.health.learn(&Told::Resting { until, times });
+        }
+    }
+}

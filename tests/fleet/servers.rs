@@ -1,0 +1,285 @@
+//! PostgreSQL and Redis on hosts of a test: killed, started again, copied by streaming, promoted.
+//!
+//! What they keep is lost with the test. They are killed when dropped.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::databases::programs;
+use super::lan::{Host, run};
+use super::world::until;
+
+/// The port PostgreSQL has everywhere.
+pub const POSTGRES: u16 = 5432;
+
+/// The port Redis has everywhere.
+pub const REDIS: u16 = 6379;
+
+/// A PostgreSQL server.
+pub struct Postgres {
+    host: Host,
+    bin: PathBuf,
+    place: PathBuf,
+    child: Option<Child>,
+}
+
+impl Postgres {
+    /// A new server with an empty database `postgres`.
+    pub fn new(host: &Host, folder: &Path) -> Self {
+        let mut server = Self::at(host, folder);
+        let files = server.files();
+        run(server.owner("initdb").args([
+            "-D",
+            &files,
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        ]));
+        let doors = "host all all 10.213.0.0/16 trust\nhost all all 127.0.0.0/8 trust\n\
+                     host replication all 10.213.0.0/16 trust\nhost replication all 127.0.0.0/8 trust\n";
+        std::fs::write(server.place.join("data/pg_hba.conf"), doors).unwrap();
+        server.start();
+        server
+    }
+
+    /// A server that follows another one; the other one waits for it with every commit.
+    pub fn following(host: &Host, folder: &Path, leader: &Self, way: SocketAddr) -> Self {
+        let mut server = Self::at(host, folder);
+        let (address, port) = (way.ip().to_string(), way.port().to_string());
+        let files = server.files();
+        run(server.owner("pg_basebackup").args([
+            "-h", &address, "-p", &port, "-U", "postgres", "-D", &files, "-R", "-X", "stream", "-c", "fast",
+        ]));
+        server.start();
+        leader.say("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        leader.say("SELECT pg_reload_conf()");
+        until("the replica keeps up with every commit", || {
+            leader.say("SELECT sync_state FROM pg_stat_replication") == "sync"
+        });
+        server
+    }
+
+    fn at(host: &Host, folder: &Path) -> Self {
+        let bin = programs().unwrap_or_else(|| {
+            panic!("postgres is not installed: `apt-get install postgresql`, or `./start.sh test`")
+        });
+        let place = folder.join(host.name);
+        std::fs::create_dir(&place).unwrap();
+        // The server runs as another user than the test.
+        std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(&place, PermissionsExt::from_mode(0o777)).unwrap();
+        Self {
+            host: host.clone(),
+            bin,
+            place,
+            child: None,
+        }
+    }
+
+    fn files(&self) -> String {
+        self.place.join("data").to_string_lossy().into_owned()
+    }
+
+    /// A program of the server's as its owner: it refuses to run as the superuser.
+    fn owner(&self, program: &str) -> Command {
+        let program = self.bin.join(program);
+        let is_root =
+            std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+        let mut command = if is_root {
+            let mut command = self.host.command("setpriv");
+            command.args([
+                "--reuid=postgres",
+                "--regid=postgres",
+                "--clear-groups",
+                "--pdeathsig",
+                "KILL",
+            ]);
+            command.arg(program);
+            command
+        } else {
+            self.host.command(&program.to_string_lossy())
+        };
+        command.current_dir(&self.place);
+        command
+    }
+
+    /// Starts it, and waits until it answers.
+    pub fn start(&mut self) {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.place.join("log"))
+            .unwrap();
+        let listen = format!("listen_addresses={}", self.host.at);
+        let settings = [
+            &listen,
+            "unix_socket_directories=",
+            "fsync=off",
+            "full_page_writes=off",
+            "shared_buffers=32MB",
+            // A follower looks again for a leader that was away after this time.
+            "wal_retrieve_retry_interval=200ms",
+        ];
+        let files = self.files();
+        let mut command = self.owner("postgres");
+        command.args(["-D", &files, "-p", &POSTGRES.to_string()]);
+        command.args(settings.iter().flat_map(|setting| ["-c", setting]));
+        self.child = Some(
+            command
+                .stdout(log.try_clone().unwrap())
+                .stderr(log)
+                .spawn()
+                .unwrap(),
+        );
+        until("postgres answers", || {
+            self.client("pg_isready").arg("-q").status().unwrap().success()
+        });
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        kill(&mut self.child);
+    }
+
+    /// Stops it as an operator does, and starts it again.
+    pub fn restart(&mut self) {
+        let files = self.files();
+        run(self
+            .owner("pg_ctl")
+            .args(["-D", &files, "-m", "fast", "-w", "stop"]));
+        kill(&mut self.child);
+        self.start();
+    }
+
+    /// Makes a follower the leader.
+    pub fn promote(&self) {
+        assert_eq!(self.say("SELECT pg_promote(true)"), "t");
+    }
+
+    /// Whether it was started and not killed.
+    pub fn runs(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// What a statement answers, a line for each row.
+    pub fn say(&self, sql: &str) -> String {
+        let output = self
+            .client("psql")
+            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-c", sql])
+            .output();
+        let output = output.unwrap();
+        assert!(
+            output.status.success(),
+            "{sql}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    fn client(&self, program: &str) -> Command {
+        let mut command = Command::new(self.bin.join(program));
+        command.args([
+            "-h",
+            &self.host.at.to_string(),
+            "-p",
+            &POSTGRES.to_string(),
+            "-U",
+            "postgres",
+        ]);
+        command.stdin(Stdio::null());
+        command
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A Redis server that keeps nothing on disk.
+pub struct Redis {
+    host: Host,
+    child: Option<Child>,
+}
+
+impl Redis {
+    /// A new, empty server.
+    pub fn new(host: &Host) -> Self {
+        let mut server = Self {
+            host: host.clone(),
+            child: None,
+        };
+        server.start();
+        server
+    }
+
+    /// Starts it, empty, and waits until it answers.
+    pub fn start(&mut self) {
+        let (at, port) = (self.host.at.to_string(), REDIS.to_string());
+        let child = self
+            .host
+            .command("redis-server")
+            .args([
+                "--bind",
+                &at,
+                "--port",
+                &port,
+                "--protected-mode",
+                "no",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
+            .current_dir(std::env::temp_dir())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        self.child = Some(child.unwrap());
+        until("redis answers (`apt-get install redis-server`)", || {
+            self.ask("PING").is_some()
+        });
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        kill(&mut self.child);
+    }
+
+    /// Sends one line, and returns the first line of the answer.
+    pub fn say(&self, line: &str) -> String {
+        self.ask(line).expect("redis answers")
+    }
+
+    fn ask(&self, line: &str) -> Option<String> {
+        let mut stream = TcpStream::connect((self.host.at, REDIS)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        stream.write_all(format!("{line}\r\n").as_bytes()).ok()?;
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).ok()?;
+        Some(answer.trim_end().to_owned()).filter(|answer| !answer.is_empty())
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn kill(child: &mut Option<Child>) {
+    if let Some(mut child) = child.take() {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
