@@ -12,4 +12,4 @@ FROM won JOIN messages AS m ON m.number = won.id >> 6
 WHERE d.id = won.id
 RETURNING
     d.channel, d.address, d.spelling, d.parts, d.round, d.tries, d.round - 1 - d.recorded, d.avoid, d.priority,
-    d.expires_at, m.id, m.body, d.id
+    d.expires_at, m.id, m.body, d.id, d.contacts, m.subject

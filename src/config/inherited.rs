@@ -34,7 +34,7 @@ const ALIASES: [Alias; 6] = [
     alias("BackupSmsService", Some("phone"), 0.0),
     alias("AmazonSimpleEmailService", Some("email"), 0.0),
     alias("BackupEmailService", Some("email"), 0.0),
-    alias("PushyService", Some("opaque"), 0.0),
+    alias("PushyService", Some("push"), 0.0),
     alias("AlwaysFailService", None, 1.0),
 ];
 
@@ -76,11 +76,12 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn lay_channel(source: &mut Source, variable: &str, text: &str, stand_ins: &mut Vec<String>) -> Result<()> {
-    let mut addresses = Vec::new();
     for provider in words(text) {
         let alias = ALIASES.iter().find(|alias| alias.name == provider);
-        addresses.extend(alias.and_then(|alias| alias.address));
         if is_there(source, "providers", provider) {
+            if let Some(address) = alias.and_then(|alias| alias.address) {
+                say_address(table_of(source, "providers", provider)?, address);
+            }
             continue;
         }
         let alias = alias.ok_or_else(|| no_provider(source, variable, provider))?;
@@ -91,14 +92,11 @@ fn lay_channel(source: &mut Source, variable: &str, text: &str, stand_ins: &mut 
             ("kind".to_owned(), Value::from("mock")),
             ("failure_rate".to_owned(), Value::from(alias.failure_rate)),
         ];
-        table_of(source, "providers", provider)?.extend(mock);
-    }
-    addresses.dedup();
-    if addresses.len() > 1 {
-        return Err(Error::usage(format!(
-            "{variable}: mixes providers for different kinds of addresses, and a channel has one: use a channel for \
-             each kind and name them all in USED_CHANNELS"
-        )));
+        let table = table_of(source, "providers", provider)?;
+        table.extend(mock);
+        if let Some(address) = alias.address {
+            say_address(table, address);
+        }
     }
     let providers = words(text).map(Value::from).collect::<Vec<_>>();
     let name = channel_name(variable);
@@ -107,11 +105,16 @@ fn lay_channel(source: &mut Source, variable: &str, text: &str, stand_ins: &mut 
     channel
         .entry("strategy")
         .or_insert_with(|| Value::from("failover"));
-    if let Some(address) = addresses.first() {
-        channel.entry("address").or_insert_with(|| Value::from(*address));
-    }
     source.place(format!("channels.{name}.providers"), variable);
     Ok(())
+}
+
+/// Says which address a class of that service takes, where the kind that stands for it takes any.
+fn say_address(provider: &mut toml::Table, address: &str) {
+    let kind = provider.get("kind").and_then(Value::as_str);
+    if matches!(kind, Some("mock" | "http")) {
+        provider.entry("address").or_insert_with(|| Value::from(address));
+    }
 }
 
 fn no_provider(source: &Source, variable: &str, provider: &str) -> Error {

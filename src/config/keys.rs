@@ -173,7 +173,7 @@ pub const ROWS: &[Row] = &[
         USED_CHANNELS,
         Kind::List,
         "",
-        "channels that `POST /inbox/send` sends over; all when not given",
+        "channels of messages that name none: of `POST /inbox/send` (all when not given) and of `POST /v1/messages` (`sms`, or the first that takes phone numbers)",
     ),
     key(
         "store.url",
@@ -322,6 +322,12 @@ pub const ROWS: &[Row] = &[
         "age at which a delivery is given up",
     ),
     key(
+        "channels.NAME.enabled",
+        Kind::Flag,
+        "true",
+        "`false` leaves it out everywhere; what waits for it goes on waiting",
+    ),
+    key(
         "channels.NAME.providers",
         Kind::List,
         "",
@@ -359,9 +365,15 @@ pub const ROWS: &[Row] = &[
     ),
     key(
         "channels.NAME.address",
-        Kind::Choice(&["phone", "email", "opaque"]),
+        Kind::Choice(&["phone", "email", "push", "messenger", "url", "opaque", "mixed"]),
         "",
-        "what an address looks like; by default `email` for a channel of that name, `opaque` for `push`, `messenger` and `webhook`, else `phone`",
+        "what its addresses are; by default what its providers want, `mixed` when that differs; where they take any, what the channel's name says, else `phone`",
+    ),
+    key(
+        "channels.NAME.subject",
+        Kind::Text,
+        "",
+        "the line above messages that bring none, where a provider has one: the subject of a mail, the title of a push",
     ),
     key(
         "channels.NAME.expects_reply",

@@ -50,6 +50,7 @@ impl Config {
             ..Self::sandbox()
         };
         config.used_channels = tables::used_channels(&top, &config.channels)?;
+        config.names_used_channels = !top.list("used_channels")?.is_empty();
         config.read_top(&top)?;
         config.read_edges(&top)?;
         config.work = work(&top.section("work")?, &config.work)?;

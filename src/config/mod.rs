@@ -62,9 +62,10 @@ pub struct Config {
     pub user_per_hour: u32,
     /// The channels, in the order of their names.
     pub channels: Vec<Channel>,
-    /// The channels that a message goes over when it names none, on the face that has them; never empty where there
-    /// are channels.
+    /// The channels of messages that name none; never empty where there are channels.
     pub used_channels: Vec<Name>,
+    /// Whether somebody chose them. If not, they are all channels, and only the inbox face sends over all.
+    pub names_used_channels: bool,
     /// The providers, in the order of their names. Disabled ones are left out.
     pub providers: Vec<ProviderConfig>,
     /// Who may call us. Empty: anybody who can reach us.
@@ -268,6 +269,7 @@ impl Config {
             limits: Limits::default(),
             user_per_hour: 300,
             used_channels: channels.iter().map(|channel| channel.name.clone()).collect(),
+            names_used_channels: false,
             channels,
             providers,
             keys: Vec::new(),
@@ -299,6 +301,7 @@ impl fmt::Debug for Config {
             .field("user_per_hour", &self.user_per_hour)
             .field("channels", &self.channels)
             .field("used_channels", &self.used_channels)
+            .field("names_used_channels", &self.names_used_channels)
             .field("providers", &self.providers)
             .field("keys", &self.keys)
             .field("sandbox", &self.sandbox)

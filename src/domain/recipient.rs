@@ -58,6 +58,11 @@ impl AddressKind {
         Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 
+    /// Whether an address of this kind is what a provider that wants `wanted` can use.
+    pub fn suits(self, wanted: Self) -> bool {
+        self == wanted || self == Self::Any || wanted == Self::Any
+    }
+
     /// The kind in words for a person.
     pub fn noun(self) -> &'static str {
         match self {
@@ -200,6 +205,48 @@ pub fn read(kind: AddressKind, typed: &str, rules: &PhoneRules) -> Result<String
         AddressKind::Email => email(typed),
         AddressKind::Url => url(typed),
         AddressKind::Push | AddressKind::Messenger | AddressKind::Any => opaque(typed),
+    }
+}
+
+/// Reads an address of which only the channel is known: as the first of the channel's `kinds` that it can be, those
+/// that are strict before those that take any text.
+pub fn read_as_one_of(
+    kinds: &[AddressKind],
+    typed: &str,
+    rules: &PhoneRules,
+) -> Result<(AddressKind, String), BadAddress> {
+    if let [kind] = kinds {
+        return read(*kind, typed, rules).map(|address| (*kind, address));
+    }
+    let strict_first = [
+        AddressKind::Url,
+        AddressKind::Email,
+        AddressKind::Phone,
+        AddressKind::Push,
+        AddressKind::Messenger,
+        AddressKind::Any,
+    ];
+    let mut why = BadAddress::Shape;
+    for kind in strict_first.into_iter().filter(|kind| kinds.contains(kind)) {
+        match read(kind, typed, rules) {
+            Ok(address) => return Ok((kind, address)),
+            Err(wrong) => why = wrong,
+        }
+    }
+    Err(why)
+}
+
+/// What a normalised address most likely is.
+pub fn likely_kind(address: &str) -> AddressKind {
+    let digits = address.strip_prefix('+').unwrap_or_default();
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        AddressKind::Phone
+    } else if address.starts_with("http://") || address.starts_with("https://") {
+        AddressKind::Url
+    } else if address.contains('@') {
+        AddressKind::Email
+    } else {
+        AddressKind::Push
     }
 }
 

@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::domain::attempt::{Attempt, Outcome};
+use crate::domain::channel::Name;
 use crate::domain::delivery::{Next, RoundEnd, Rules, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Claimed, Nudge, Recorded, Round};
 use crate::error::{Error, Kind};
 use crate::gateway::{Busy, Gateway, Lane, Route};
 use crate::provider::Parcel;
+use addresses::{Addresses, Chosen};
+
+mod addresses;
 
 /// How many due deliveries a silent queue is filled with from the store at a time.
 const SWEPT_AT_ONCE: usize = 1_000;
@@ -182,7 +186,8 @@ async fn pass(gateway: &Gateway, claimed: &Claimed) -> (Vec<Attempt>, Next) {
     )
 }
 
-/// Asks one provider after the other until one says something that is not about the provider itself.
+/// Asks one provider after the other until one says something that is neither about the provider itself nor about an
+/// address beside which the recipient has others.
 async fn ask_in_turn(
     gateway: &Gateway,
     route: &Route,
@@ -190,10 +195,20 @@ async fn ask_in_turn(
     attempts: &mut Vec<Attempt>,
 ) -> RoundEnd {
     let now = gateway.clock.now();
-    let parcel = parcel(claimed);
+    let mut addresses = Addresses::of(claimed, route);
+    if !addresses.fit_any(route) {
+        let reason = addresses::nothing_fits(route);
+        return RoundEnd::NoAddress { reason };
+    }
+    let avoid = avoided(route, claimed, &addresses);
+    let mut parcel = parcel(claimed, route);
     let mut soonest: Option<Busy> = None;
-    let mut failure = None;
-    for lane in route.order(claimed.avoid.as_ref(), now) {
+    let (mut failure, mut skipped) = (None, Vec::new());
+    for lane in route.order(avoid, now) {
+        let Some(to) = addresses.fit(lane) else {
+            skipped.push(addresses::skipped(lane));
+            continue;
+        };
         let place = match lane.enter(claimed.parts, gateway.clock.now()).await {
             Ok(place) => place,
             Err(busy) => {
@@ -201,10 +216,15 @@ async fn ask_in_turn(
                 continue;
             }
         };
-        let attempt = lane.call(place, &parcel, &gateway.clock).await;
+        direct(&mut parcel, to);
+        let mut attempt = lane.call(place, &parcel, &gateway.clock).await;
+        attempt.address = addresses.are_several().then(|| to.address.to_owned());
         let outcome = attempt.outcome.clone();
         attempts.push(attempt);
-        if !outcome.asks_next_provider() {
+        if matches!(outcome, Outcome::InvalidRecipient { .. }) {
+            addresses.bury(to.address);
+        }
+        if ends_round(&outcome, &addresses, route) {
             return RoundEnd::Decided {
                 provider: lane.name.clone(),
                 outcome,
@@ -216,9 +236,29 @@ async fn ask_in_turn(
         }
     }
     match failure {
-        Some(reason) => RoundEnd::AllFailed { reason },
-        None => nobody_free(soonest.unwrap_or_else(|| route.soonest(claimed.avoid.as_ref(), now))),
+        Some(reason) => RoundEnd::AllFailed {
+            reason: [vec![reason], skipped].concat().join("; "),
+        },
+        None => nobody_free(
+            soonest.unwrap_or_else(|| route.soonest(avoid, now, |lane| addresses.fit(lane).is_some())),
+        ),
     }
+}
+
+/// Whether nobody else is to be asked in this round. A dead address is the end of the delivery only when no provider
+/// can use another one.
+fn ends_round(outcome: &Outcome, addresses: &Addresses<'_>, route: &Route) -> bool {
+    match outcome {
+        Outcome::InvalidRecipient { .. } => !addresses.fit_any(route),
+        other => !other.asks_next_provider(),
+    }
+}
+
+/// The provider to leave out, unless it is the only one that can use an address of the recipient.
+fn avoided<'c>(route: &Route, claimed: &'c Claimed, addresses: &Addresses<'_>) -> Option<&'c Name> {
+    let avoid = claimed.avoid.as_ref()?;
+    let mut others = route.lanes().iter().filter(|lane| lane.name != *avoid);
+    others.any(|lane| addresses.fit(lane).is_some()).then_some(avoid)
 }
 
 fn nobody_free(busy: Busy) -> RoundEnd {
@@ -250,17 +290,24 @@ fn lost(now: Timestamp) -> Attempt {
         code: None,
         at: now,
         duration: Duration::ZERO,
+        address: None,
     }
 }
 
-fn parcel(claimed: &Claimed) -> Parcel {
+fn direct(parcel: &mut Parcel, to: Chosen<'_>) {
+    to.address.clone_into(&mut parcel.to);
+    to.spelling.clone_into(&mut parcel.spelling);
+}
+
+/// Addressed to nobody yet.
+fn parcel(claimed: &Claimed, route: &Route) -> Parcel {
     Parcel {
         delivery: claimed.id,
         message: claimed.message,
         round: claimed.round,
-        to: claimed.address.clone(),
-        spelling: claimed.spelling.clone(),
-        subject: None,
+        to: String::new(),
+        spelling: String::new(),
+        subject: claimed.subject.clone().or_else(|| route.channel.subject.clone()),
         body: claimed.body.clone(),
         parts: claimed.parts,
         expires_at: claimed.expires_at,

@@ -278,6 +278,7 @@ impl Lane {
             code: answer.code,
             at,
             duration,
+            address: None,
         }
     }
 

@@ -112,23 +112,21 @@ fn read(gateway: &Gateway, object: &Map<String, Value>) -> Result<accept::Reques
     if !fields.violations.is_empty() {
         return Err(fields.violations);
     }
-    let contact = |kind| match kind {
-        AddressKind::Phone => phone,
-        AddressKind::Email => email,
-        AddressKind::Push | AddressKind::Messenger | AddressKind::Url | AddressKind::Any => token,
-    };
+    let contacts = [
+        (AddressKind::Phone, phone),
+        (AddressKind::Email, email),
+        (AddressKind::Push, token),
+    ];
+    let contacts = contacts
+        .into_iter()
+        .filter_map(|(kind, typed)| Some((kind, typed?.to_owned())));
     let used = gateway.config.used_channels.iter();
-    let routes = used.filter_map(|name| gateway.route(name.as_str()));
-    let to = routes.map(|route| {
-        let channel = &route.channel;
-        let contact = contact(channel.address).unwrap_or_default();
-        (channel.name.to_string(), contact.to_owned())
-    });
     Ok(accept::Request {
-        to: to.collect(),
+        over: used.map(ToString::to_string).collect(),
+        contacts: contacts.collect(),
+        missing: accept::Missing::FailAlone,
         body: message.unwrap_or_default().to_owned(),
         user: user.map(str::to_owned),
-        fails_alone: true,
         ..accept::Request::default()
     })
 }
@@ -207,10 +205,16 @@ fn invalid(violations: &[Violation]) -> Problem {
 
 fn refusal_problem(refused: &Refused) -> Problem {
     let property_path = match refused {
-        Refused::EmptyBody | Refused::UnsendableBody | Refused::LongBody(_) | Refused::ExpiresTooEarly => {
-            "message"
-        }
-        Refused::NoRecipient | Refused::UnknownChannel(_) | Refused::BadAddress { .. } => "userId",
+        Refused::EmptyBody
+        | Refused::UnsendableBody
+        | Refused::LongBody(_)
+        | Refused::BadSubject(_)
+        | Refused::ExpiresTooEarly => "message",
+        Refused::NoRecipient
+        | Refused::UnknownChannel(_)
+        | Refused::BadAddress { .. }
+        | Refused::BadContact { .. }
+        | Refused::NoAddress { .. } => "userId",
         Refused::Suppressed | Refused::Throttled { .. } | Refused::KeyReused | Refused::Store(_) => {
             return problem::of_refusal(refused);
         }

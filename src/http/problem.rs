@@ -206,6 +206,9 @@ pub(super) fn of_refusal(refused: &Refused) -> Problem {
         | Refused::NoRecipient
         | Refused::UnknownChannel(_)
         | Refused::BadAddress { .. }
+        | Refused::BadContact { .. }
+        | Refused::NoAddress { .. }
+        | Refused::BadSubject(_)
         | Refused::ExpiresTooEarly => (
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid",

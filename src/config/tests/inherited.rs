@@ -2,8 +2,7 @@
 
 use super::super::*;
 use super::{TWO, load, load_with};
-use crate::domain::channel::UnknownPolicy;
-use crate::domain::recipient::AddressKind;
+use crate::domain::channel::{Addressing, UnknownPolicy};
 use crate::domain::route::Strategy;
 
 /// The default configuration of the notification service.
@@ -30,8 +29,18 @@ fn the_services_own_variables_make_channels() {
     };
     assert_eq!(channel("sms").providers.len(), 2);
     assert_eq!(channel("sms").strategy, Strategy::Failover);
-    assert_eq!(channel("sms").address, AddressKind::Phone);
-    assert_eq!(channel("email").address, AddressKind::Email);
+    let address = |index: usize| {
+        config.providers[index]
+            .settings
+            .get("address")
+            .and_then(toml::Value::as_str)
+    };
+    let names = config.providers.iter().map(|provider| provider.name.as_str());
+    assert_eq!(names.clone().next(), Some("AlwaysFailService"));
+    let addresses = (0..names.count()).map(address).collect::<Vec<_>>();
+    let [phone, email] = [Some("phone"), Some("email")];
+    assert_eq!(addresses, [None, email, email, phone, phone]);
+    assert!(config.names_used_channels);
     assert_eq!(warnings.len(), 5, "{warnings:?}");
     assert!(warnings[0].contains("TwilioSmsService has no [providers.TwilioSmsService]"));
 }
@@ -52,12 +61,30 @@ fn a_name_of_the_file_goes_before_an_alias() {
 }
 
 #[test]
+fn a_channel_of_the_service_may_mix_kinds() {
+    let mut variables = SERVICE;
+    variables[5].1 = "CHANNEL_MIX";
+    let (config, _) = Config::load(None, &Environment::from(variables), &[]).unwrap();
+    assert_eq!(config.channels[0].providers.len(), 3);
+    assert!(matches!(config.channels[0].address, Addressing::ByProviders(_)));
+    let file = "[providers.PushyService]\nkind = \"http\"\nurl = \"https://push.example\"\n";
+    let (config, _) = load_with(file, &Environment::from(variables)).unwrap();
+    let pushy = config
+        .providers
+        .iter()
+        .find(|provider| provider.kind == "http")
+        .unwrap();
+    assert_eq!(pushy.settings.get("address"), Some(&toml::Value::from("push")));
+}
+
+#[test]
 fn the_used_channels_are_all_unless_they_are_named() {
     let two =
         format!("{TWO}[channels.sms]\nproviders = [\"red\"]\n[channels.email]\nproviders = [\"blue\"]\n");
     assert_eq!(load(&two).unwrap().used_channels.len(), 2);
     let one = load(&format!("used_channels = [\"sms\"]\n{two}")).unwrap();
     assert_eq!(one.used_channels, ["sms".parse().unwrap()]);
+    assert!(one.names_used_channels && !load(&two).unwrap().names_used_channels);
 }
 
 #[test]
@@ -78,14 +105,6 @@ fn a_variable_that_names_nothing_stops_the_start() {
             [("USED_CHANNELS", "CHANNEL_SMS"), ("CHANNEL_SMS", " , ")],
             "CHANNEL_SMS: channels.sms.providers has no provider that is enabled; list at least one, such as \
              providers = [\"red\"]",
-        ),
-        (
-            [
-                ("USED_CHANNELS", "CHANNEL_MIX"),
-                ("CHANNEL_MIX", "PushyService,TwilioSmsService"),
-            ],
-            "CHANNEL_MIX: mixes providers for different kinds of addresses, and a channel has one: use a channel \
-             for each kind and name them all in USED_CHANNELS",
         ),
         (
             [("USED_CHANNELS", "sms,fax"), ("CHANNEL_FAX", "x")],

@@ -16,6 +16,7 @@ use serde_json::Value;
 use super::wire::MessageView;
 use super::{Answer, Segment, submission};
 use crate::config::Scope;
+use crate::domain::channel::Name;
 use crate::domain::delivery::Standing;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::flow::accept::{self, Accepted, Refused};
@@ -61,9 +62,8 @@ pub(super) async fn submit(
     caller.clone_into(&mut wanted.caller);
     wanted.key = refusal::request_key(&head.headers, "native", caller, written)
         .map_err(|sentence| problem::bad_key(sentence).into_response())?;
-    let channels = wanted.to.iter().map(|(channel, _)| channel.clone()).collect();
     match accept::accept(&gateway, wanted).await {
-        Ok(accepted) => Ok(created(&accepted, channels)),
+        Ok(accepted) => Ok(created(&accepted)),
         Err(refused) => Err(refusal_problem(&refused).into_response()),
     }
 }
@@ -130,16 +130,16 @@ fn no_message(id: &str) -> Problem {
     Problem::missing(format!("there is no message with the id {id}"))
 }
 
-fn created(accepted: &Accepted, channels: Vec<String>) -> Response<Body> {
-    let place = |(place, channel)| PlaceView {
+fn created(accepted: &Accepted) -> Response<Body> {
+    let place = |(place, channel): (usize, &Name)| PlaceView {
         id: DeliveryId::of(accepted.number, place).0,
-        channel,
+        channel: channel.to_string(),
     };
     let view = AcceptedView {
         id: accepted.id.to_string(),
         status: "accepted",
         parts: accepted.parts,
-        deliveries: channels.into_iter().enumerate().map(place).collect(),
+        deliveries: accepted.channels.iter().enumerate().map(place).collect(),
     };
     let mut response = (StatusCode::CREATED, Json(view)).into_response();
     let headers = response.headers_mut();
@@ -157,7 +157,9 @@ fn invalid(violations: &[Violation]) -> Problem {
 fn refusal_problem(refused: &Refused) -> Problem {
     let field = match refused {
         Refused::EmptyBody | Refused::UnsendableBody | Refused::LongBody(_) => "body".to_owned(),
-        Refused::NoRecipient => "to".to_owned(),
+        Refused::NoRecipient | Refused::NoAddress { .. } => "to".to_owned(),
+        Refused::BadContact { kind, .. } => format!("to.{}", kind.word()),
+        Refused::BadSubject(_) => "subject".to_owned(),
         Refused::UnknownChannel(_) => "channels".to_owned(),
         Refused::BadAddress { channel, .. } => format!("to.{channel}"),
         Refused::ExpiresTooEarly => "expires_at".to_owned(),

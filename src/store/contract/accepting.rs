@@ -40,6 +40,7 @@ pub async fn a_message_is_found_as_it_was_accepted(open: Open<'_>) {
     let whole = Message {
         id: id(1),
         number: first.message_number(),
+        subject: new.subject.clone(),
         body: new.body.clone(),
         user: new.user.clone(),
         created_at: at(0),

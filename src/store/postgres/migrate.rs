@@ -32,6 +32,11 @@ const STEPS: &[Migration] = &[
         name: "0004_user_throttles",
         sql: include_str!("../../../sql/postgres/migrations/0004_user_throttles.sql"),
     },
+    Migration {
+        number: 7,
+        name: "0007_contacts",
+        sql: include_str!("../../../sql/postgres/migrations/0007_contacts.sql"),
+    },
 ];
 
 static LOCK: &str = include_str!("../../../sql/postgres/migrate_lock.sql");

@@ -21,6 +21,7 @@ mod report;
 mod rounds;
 mod rows;
 mod sharing;
+mod standing;
 mod tally;
 mod throttle;
 mod tls;

@@ -7,6 +7,8 @@ use rusqlite::{OptionalExtension, params};
 use super::desk::Desk;
 use super::{rows, throttle};
 use crate::clock::Timestamp;
+use crate::domain::channel::Name;
+use crate::domain::contact;
 use crate::domain::delivery::Failure;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Idempotency, NewDelivery, NewMessage};
@@ -36,7 +38,7 @@ fn accept_one(desk: &mut Desk<'_>, message: &NewMessage) -> rusqlite::Result<Acc
     }
     let mut suppressed = 0_u64;
     for (place, delivery) in message.deliveries.iter().enumerate() {
-        if delivery.refusal.is_none() && is_suppressed(desk, delivery)? {
+        if delivery.refusal.is_none() && nobody_is_left(desk, delivery)? {
             suppressed |= 1 << place;
         }
     }
@@ -53,7 +55,8 @@ fn accept_one(desk: &mut Desk<'_>, message: &NewMessage) -> rusqlite::Result<Acc
         message.id.bytes(),
         message.body,
         message.user,
-        created_at
+        created_at,
+        message.subject
     ])?;
     for (place, delivery) in message.deliveries.iter().enumerate() {
         let id = DeliveryId::of(number, place);
@@ -105,13 +108,28 @@ fn remember(
     Ok(())
 }
 
-fn is_suppressed(desk: &mut Desk<'_>, delivery: &NewDelivery) -> rusqlite::Result<bool> {
+/// Whether none of the delivery's addresses may be written to.
+fn nobody_is_left(desk: &mut Desk<'_>, delivery: &NewDelivery) -> rusqlite::Result<bool> {
+    let channel = &delivery.channel;
+    if delivery.contacts.is_empty() {
+        return is_suppressed(desk, channel, &delivery.address);
+    }
+    for contact in &delivery.contacts {
+        if !is_suppressed(desk, channel, &contact.address)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether that address must not be written to.
+pub fn is_suppressed(desk: &mut Desk<'_>, channel: &Name, address: &str) -> rusqlite::Result<bool> {
     if !desk.knows_recipients()? {
         return Ok(false);
     }
     let said = desk
         .statement(STANDING)?
-        .query_row([delivery.channel.as_str(), &delivery.address], |row| row.get(0))
+        .query_row([channel.as_str(), address], |row| row.get(0))
         .optional()?;
     Ok(said.unwrap_or(false))
 }
@@ -150,6 +168,7 @@ fn insert(
             delivery.resends_left,
             delivery.due_at.timestamp_millis(),
             expires_at,
+            contact::written(&delivery.contacts),
         ])?;
     }
     Ok(())

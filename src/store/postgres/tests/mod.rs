@@ -45,7 +45,7 @@ async fn ten_hosts_may_start_at_once() {
     let applied = starts.into_iter().flat_map(|start| start.join().unwrap());
     assert_eq!(
         applied.collect::<Vec<_>>(),
-        ["0001_begin", "0002_fleet", "0004_user_throttles"]
+        ["0001_begin", "0002_fleet", "0004_user_throttles", "0007_contacts"]
     );
 }
 

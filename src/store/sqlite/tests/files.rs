@@ -25,7 +25,10 @@ fn stores_that_start_at_once_migrate_once() {
         .into_iter()
         .flat_map(|start| start.join().unwrap())
         .collect();
-    assert_eq!(applied, ["0001_begin", "0002_fleet", "0004_user_throttles"]);
+    assert_eq!(
+        applied,
+        ["0001_begin", "0002_fleet", "0004_user_throttles", "0007_contacts"]
+    );
 }
 
 #[test]
