@@ -163,7 +163,8 @@ mod tests {
             for step in steps {
                 now += step;
                 if times.take(&limit(most), at(now)).is_ok() {
-                    taken.push(now);
+                    // By its own clock, which does not go back with the machine's.
+                    taken.extend(times.0.last());
                 }
                 let kept = RecentTimes::from_bytes(&times.to_bytes()).unwrap();
                 prop_assert_eq!(&kept, &times);

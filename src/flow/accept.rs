@@ -113,6 +113,8 @@ pub enum Refused {
     NoAddress {
         /// The channel.
         channel: Name,
+        /// What it can use, in words.
+        wanted: String,
     },
     /// The subject is longer than this many characters, or has a line break or another control character.
     BadSubject(usize),

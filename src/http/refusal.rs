@@ -41,8 +41,8 @@ pub(super) fn sentence(refused: &Refused) -> String {
         Refused::NoRecipient => "there must be a recipient, and not more than 64".to_owned(),
         Refused::UnknownChannel(channel) => format!("there is no channel \"{channel}\""),
         Refused::BadAddress { why, .. } | Refused::BadContact { why, .. } => why.to_string(),
-        Refused::NoAddress { channel } => {
-            format!("there is no address that the channel {channel} can use")
+        Refused::NoAddress { channel, wanted } => {
+            format!("there is no {wanted} for the channel {channel}")
         }
         Refused::BadSubject(longest) => {
             format!("the subject must be one line of at most {longest} characters")

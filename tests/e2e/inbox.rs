@@ -50,6 +50,31 @@ fn the_default_configuration_runs_unchanged_and_no_channel_holds_another_back() 
 }
 
 #[test]
+fn one_channel_of_the_service_may_mix_push_mail_and_text_messages() {
+    let world = World::new("");
+    let mut variables = SERVICE.to_vec();
+    variables[5].1 = "CHANNEL_MIX";
+    let _gateway = world.serve_with(&variables);
+    for (body, used) in [
+        (BODY, "123"),
+        (&BODY.replace("\"pushToken\":\"123\",", ""), "user@test.com"),
+        (
+            &BODY.replace("\"email\":\"user@test.com\",\"pushToken\":\"123\",", ""),
+            "+48123456789",
+        ),
+    ] {
+        let answer = world.post("/inbox/send", body).expect("an answer");
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let recipient = || {
+            let listed = world.get("/v1/messages").expect("an answer").json();
+            let id = listed["messages"][0]["id"].as_str().expect("an id").to_owned();
+            world.message(&id)["deliveries"][0]["attempts"][0]["recipient"].clone()
+        };
+        until("the mock that wants this address has it", || recipient() == used);
+    }
+}
+
+#[test]
 fn a_channel_that_does_not_exist_stops_the_start() {
     let world = World::new("");
     let mut command = world.command(&["serve"]);

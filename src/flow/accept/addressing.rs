@@ -116,10 +116,9 @@ impl Given {
 
 /// One address as the client wrote it for this channel.
 fn typed_address(route: &Route, typed: &str, rules: &PhoneRules) -> Result<Given, Refused> {
-    let channel = || route.channel.name.clone();
     let read = recipient::read_as_one_of(route.kinds(), typed, rules);
     let (kind, address) = read.map_err(|why| Refused::BadAddress {
-        channel: channel(),
+        channel: route.channel.name.clone(),
         why,
     })?;
     let spelling = typed.to_owned();
@@ -128,7 +127,7 @@ fn typed_address(route: &Route, typed: &str, rules: &PhoneRules) -> Result<Given
         address,
         spelling,
     };
-    Given::of(vec![contact], route).ok_or_else(|| Refused::NoAddress { channel: channel() })
+    Given::of(vec![contact], route).ok_or_else(|| no_address(route))
 }
 
 /// What the channel can use of the contacts, in the order of its providers. A wrong one is passed over only where a
@@ -156,9 +155,15 @@ fn fitting_contacts(route: &Route, request: &Request, rules: &PhoneRules) -> Res
         (_, Some(wrong)) if request.missing != Missing::FailAlone => Err(wrong),
         (Some(given), _) => Ok(given),
         (None, Some(wrong)) => Err(wrong),
-        (None, None) => Err(Refused::NoAddress {
-            channel: route.channel.name.clone(),
-        }),
+        (None, None) => Err(no_address(route)),
+    }
+}
+
+fn no_address(route: &Route) -> Refused {
+    let kinds = route.kinds().iter().map(|kind| kind.noun());
+    Refused::NoAddress {
+        channel: route.channel.name.clone(),
+        wanted: kinds.collect::<Vec<_>>().join(" or "),
     }
 }
 

@@ -14,9 +14,11 @@ use crate::http::refusal;
 /// To whom it goes; everything else is as usual.
 pub(super) fn read(fields: &mut Reader<'_>, gateway: &Gateway) -> Request {
     let channels = channels(fields, gateway);
-    match fields.get("to") {
-        Some(Value::String(address)) => one_address(gateway, address, channels),
+    let to = fields.get("to").cloned().map(without_nulls);
+    match to {
+        Some(Value::String(address)) => one_address(gateway, &address, channels),
         Some(Value::Object(to)) if !to.is_empty() => {
+            let to = &to;
             let by_channel = to.keys().all(|key| gateway.route(key).is_some());
             match channels {
                 None if by_channel => by_own_name(fields, gateway, to, to.keys().cloned().collect()),
@@ -39,6 +41,14 @@ pub(super) fn read(fields: &mut Reader<'_>, gateway: &Gateway) -> Request {
             Request::default()
         }
     }
+}
+
+/// A null in an object says as much as nothing.
+fn without_nulls(mut to: Value) -> Value {
+    if let Some(addresses) = to.as_object_mut() {
+        addresses.retain(|_, address| !address.is_null());
+    }
+    to
 }
 
 fn one_address(gateway: &Gateway, address: &str, channels: Option<Vec<String>>) -> Request {
@@ -89,7 +99,6 @@ fn contacts(
                 format!("to.{key}"),
                 "must be a channel that is configured, or phone, email, push, messenger or url",
             ),
-            (_, Value::Null) => {}
             (Some(kind), Value::String(address)) => contacts.push((kind, address.clone())),
             (None, Value::String(_)) => {}
             (_, _) => fields.wrong(format!("to.{key}"), "must be a text"),
