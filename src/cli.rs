@@ -130,6 +130,17 @@ pub enum Command {
     #[command(after_help = "Example:\n  console backup postrider-monday.db")]
     Backup(Backup),
 
+    /// Move everything to another store while this one is in use
+    #[command(
+        name = "move",
+        after_help = "Examples:\n  \
+        console move --to postgres://gateway@db/gateway             copy, then ask for the switch\n  \
+        console move --to postgres://gateway@db/gateway --switch    copy and switch without asking\n  \
+        console move --from postgres://gateway@db/gateway --to sqlite:gateway.db\n\n\
+        What is interrupted goes on when the same command is run again."
+    )]
+    Move(Move),
+
     /// Read the configuration, try every connection, and say what is wrong and what to do
     #[command(after_help = "Example:\n  console check --config console.toml && console serve")]
     Check,
@@ -263,6 +274,34 @@ pub struct Prune {
 pub struct Backup {
     /// The file to write; there must be none of that name
     pub file: PathBuf,
+}
+
+/// `console move`
+#[derive(Args, Debug)]
+pub struct Move {
+    /// The store to move from, instead of the configured one
+    #[arg(long, value_name = "URL", env = "POSTRIDER_MOVE_FROM", hide_env_values = true)]
+    pub from: Option<String>,
+
+    /// The store to move to; it must be empty, or hold what an interrupted move left there
+    #[arg(long, value_name = "URL", env = "POSTRIDER_MOVE_TO", hide_env_values = true)]
+    pub to: String,
+
+    /// Make the new store the truth when everything is copied, without asking: the old one is closed for good
+    #[arg(long, conflicts_with = "abandon")]
+    pub switch: bool,
+
+    /// How long the switch waits for calls to providers that are under way
+    #[arg(long, value_name = "DURATION", value_parser = read_duration, default_value = "2m")]
+    pub wait: Duration,
+
+    /// How many rows to copy at a time; fewer are gentler
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub batch: u32,
+
+    /// Give an unfinished move up: the old store forgets it
+    #[arg(long)]
+    pub abandon: bool,
 }
 
 /// `console completions`

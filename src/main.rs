@@ -86,6 +86,7 @@ async fn dispatch(cli: &Cli) -> Result<()> {
         Command::Recipient(arguments) => commands::recipient::run(cli, arguments).await,
         Command::Prune(arguments) => commands::prune::run(cli, arguments).await,
         Command::Backup(arguments) => commands::backup::run(cli, arguments).await,
+        Command::Move(arguments) => commands::relocate::run(cli, arguments).await,
         Command::Check => commands::check::run(cli).await,
         Command::Migrate => commands::migrate::run(cli).await,
         Command::Completions(arguments) => commands::completions::run(arguments),

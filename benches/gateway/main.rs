@@ -15,6 +15,7 @@
 
 mod load;
 mod peers;
+mod postgres;
 mod rows;
 mod servers;
 

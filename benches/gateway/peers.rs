@@ -76,6 +76,36 @@ pub fn gateway(folder: &Path, configuration: &str, arguments: &[&str], slow_flus
     start(command, at)
 }
 
+/// A worker beside the gateway that was started in `folder`, with the same configuration.
+pub fn worker(folder: &Path) -> Peer {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
+    command
+        .current_dir(folder)
+        .args(["work", "--config", "console.toml"]);
+    command.env("RUST_LOG", "error");
+    let child = spawn(&mut command);
+    Peer {
+        child,
+        at: free_address(),
+        ready_after: Duration::ZERO,
+    }
+}
+
+/// A Redis of its own that keeps nothing on disk.
+pub fn redis() -> Peer {
+    let at = free_address();
+    let mut command = Command::new("redis-server");
+    command.args([
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--port",
+        &at.port().to_string(),
+    ]);
+    start(command, at)
+}
+
 /// A memcached of its own.
 pub fn memcached() -> Peer {
     let at = free_address();
@@ -84,11 +114,16 @@ pub fn memcached() -> Peer {
     start(command, at)
 }
 
+fn spawn(command: &mut Command) -> Child {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+    let program = command.get_program().to_string_lossy();
+    child.unwrap_or_else(|error| panic!("start {program}: {error}; ./start.sh test installs it"))
+}
+
 fn start(mut command: Command, at: SocketAddr) -> Peer {
     let started = Instant::now();
     let program = command.get_program().to_string_lossy().into_owned();
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
-    let child = child.unwrap_or_else(|error| panic!("start {program}: {error}; ./start.sh test installs it"));
+    let child = spawn(&mut command);
     let mut peer = Peer {
         child,
         at,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::load::{self, Load, Measured};
 use crate::peers::{self, Peer};
+use crate::postgres;
 
 /// One line of the table.
 pub struct Row {
@@ -17,7 +18,8 @@ pub struct Row {
     pub ratio: String,
     /// What it must reach.
     pub floor: String,
-    good: bool,
+    /// Whether it reached that.
+    pub good: bool,
 }
 
 impl Row {
@@ -30,7 +32,7 @@ impl Row {
 type Measure = fn() -> Pin<Box<dyn Future<Output = Vec<Row>>>>;
 
 /// Every row by the name it is asked for with.
-pub const ALL: [(&str, Measure); 7] = [
+pub const ALL: [(&str, Measure); 11] = [
     ("intake", || Box::pin(intake())),
     ("through", || Box::pin(through())),
     ("http", || Box::pin(http())),
@@ -38,12 +40,18 @@ pub const ALL: [(&str, Measure); 7] = [
     ("page", || Box::pin(page())),
     ("report", || Box::pin(million())),
     ("start", || Box::pin(start())),
+    ("postgres-intake", || Box::pin(postgres::intake())),
+    ("postgres-through", || Box::pin(postgres::through())),
+    ("postgres-claim", || Box::pin(postgres::claim())),
+    ("postgres-workers", || Box::pin(postgres::workers())),
 ];
 
-const MOCK: &str = "[providers.mock]\nkind = \"mock\"\nconcurrency = 1024\n\
+/// One provider that takes everything at once.
+pub const MOCK: &str = "[providers.mock]\nkind = \"mock\"\nconcurrency = 1024\n\
                     [channels.sms]\nproviders = [\"mock\"]\nstrategy = \"failover\"\n";
 
-fn send(n: u64) -> String {
+/// The request that sends the message with that running number.
+pub fn send(n: u64) -> String {
     let number = 9_120_000_000 + n % 10_000_000;
     format!("GET /sms/send?number=0{number}&body=hello+{n} HTTP/1.1\r\nHost: bench\r\n\r\n")
 }
@@ -52,7 +60,8 @@ fn root(_: u64) -> String {
     "GET / HTTP/1.1\r\nHost: bench\r\n\r\n".to_owned()
 }
 
-fn load(to: &Peer, connections: usize, seconds: u64, request: fn(u64) -> String) -> Load {
+/// A load of so many seconds on a server.
+pub fn load(to: &Peer, connections: usize, seconds: u64, request: fn(u64) -> String) -> Load {
     let duration = Duration::from_secs(seconds);
     Load {
         to: to.at,
@@ -64,13 +73,14 @@ fn load(to: &Peer, connections: usize, seconds: u64, request: fn(u64) -> String)
 }
 
 /// The bare server under the same number of connections, in the same run.
-async fn bare(connections: usize) -> Measured {
+pub async fn bare(connections: usize) -> Measured {
     let server = peers::this_as("bare");
     load::run(load(&server, connections, 1, root)).await;
     load::run(load(&server, connections, 5, root)).await
 }
 
-fn ratio_row(what: &str, measured: &Measured, bare: &Measured, floor: f64) -> Row {
+/// A row that compares a rate with the bare server's.
+pub fn ratio_row(what: &str, measured: &Measured, bare: &Measured, floor: f64) -> Row {
     let ratio = measured.rate() / bare.rate();
     let unit = format!(
         "{:.0}/s, p99 {:.1} ms, {} refused",
@@ -97,7 +107,7 @@ async fn intake() -> Vec<Row> {
 }
 
 /// Accepted and sent in the same 20 seconds; what still waits at the end does not count.
-async fn sent_while_loaded(gateway: &Peer) -> (Measured, i64) {
+pub async fn sent_while_loaded(gateway: &Peer) -> (Measured, i64) {
     load::run(load(gateway, 64, 2, send)).await;
     let before = gateway.metric(SENT);
     let mut measured = load::run(load(gateway, 64, 20, send)).await;

@@ -6,4 +6,4 @@ UPDATE deliveries AS d SET
     recount = TRUE
 FROM unnest($1::BIGINT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::BIGINT[])
     AS c (id, state, failure, reason, due_at, ended_at)
-WHERE d.id = c.id
+WHERE d.id = c.id AND d.id = ANY ($1)

@@ -3,6 +3,6 @@ SELECT
     d.counted_state, d.counted_failure, d.counted_provider, d.counted_opened, d.counted_attempts
 FROM messages AS m
 JOIN deliveries AS d ON d.id BETWEEN m.number << 6 AND m.number << 6 | 63
-WHERE m.number = ANY ($1)
+WHERE m.number = ANY ($1) AND d.id BETWEEN $2 AND $3
 ORDER BY d.id
 FOR UPDATE OF d

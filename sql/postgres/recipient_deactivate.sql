@@ -6,6 +6,7 @@ SELECT DISTINCT ON (d.channel, coalesce(dead.address, d.address))
 FROM unnest($1::BIGINT[], $2::TEXT[], $3::TEXT[], $4::BIGINT[], $5::TEXT[])
 WITH ORDINALITY AS dead (id, reason, changed_by, at, address, place)
 JOIN deliveries AS d ON d.id = dead.id
+WHERE d.id = ANY ($1)
 ORDER BY d.channel, coalesce(dead.address, d.address), dead.place DESC
 ON CONFLICT (channel, address) DO UPDATE SET
     standing = excluded.standing, reason = excluded.reason,

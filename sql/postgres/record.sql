@@ -9,5 +9,5 @@ FROM unnest(
     $1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::BIGINT[], $7::BIGINT[], $8::TEXT[],
     $9::TEXT[], $10::BIGINT[]
 ) AS r (id, round, state, failure, reason, due_at, ended_at, provider, reference, tries)
-WHERE d.id = r.id AND d.round = r.round AND d.recorded < r.round AND d.state = 'waiting'
+WHERE d.id = r.id AND d.id = ANY ($1) AND d.round = r.round AND d.recorded < r.round AND d.state = 'waiting'
 RETURNING d.id

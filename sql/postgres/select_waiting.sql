@@ -1,3 +1,5 @@
+-- Sorted by a sum, or the planner would walk through all that has ended in the order of the ids. So the cost follows
+-- what waits, not what exists.
 SELECT d.id FROM deliveries AS d
 WHERE d.state = 'waiting'
     AND d.id >= $1 << 6
@@ -5,5 +7,5 @@ WHERE d.state = 'waiting'
     AND ($3 IS NULL OR $3 = (
         SELECT a.provider FROM attempts AS a WHERE a.delivery = d.id ORDER BY a.place DESC LIMIT 1
     ))
-ORDER BY d.id
+ORDER BY d.id + 0
 LIMIT $4

@@ -5,4 +5,4 @@ FROM unnest(
     $1::BIGINT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::TEXT[],
     $9::BIGINT[]
 ) AS r (id, state, failure, reason, due_at, ended_at, resends_left, avoid, opened_at)
-WHERE d.id = r.id
+WHERE d.id = r.id AND d.id = ANY ($1)

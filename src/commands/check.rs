@@ -81,6 +81,10 @@ async fn check_edges(config: &Config, faults: &mut u64) -> Result<()> {
     let title = |edge: &str, url: &str| format!("{edge} {}", masked_url(url));
     let finding = in_time(check_store(config)).await;
     tell(faults, &title("store", &config.store_url), finding)?;
+    if let Some(url) = &config.store_replica_url {
+        let finding = in_time(check_replica(url)).await;
+        tell(faults, &title("replica", url), finding)?;
+    }
     let finding = in_time(check_queue(&config.queue_url, config.queue_window)).await;
     tell(faults, &title("queue", &config.queue_url), finding)?;
     let finding = in_time(check_cache(&config.cache_url)).await;
@@ -114,6 +118,12 @@ async fn check_store(config: &Config) -> Finding {
             "{error}; make room, or give this user the right to write there"
         )),
     }
+}
+
+async fn check_replica(url: &str) -> Finding {
+    let checked = store::check_replica(url).await;
+    checked.map_err(|error| error.to_string())?;
+    Ok("readable".to_owned())
 }
 
 async fn check_queue(url: &str, window: usize) -> Finding {

@@ -13,6 +13,7 @@ pub mod message;
 pub mod migrate;
 pub mod prune;
 pub mod recipient;
+pub mod relocate;
 pub mod resend;
 pub mod send;
 pub mod serve;

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::Nudge;
 use crate::domain::turn::Task;
+use crate::domain::wish::Wish;
 use crate::error::Result;
 use crate::flow::resend::{self, QUEUED_MAX};
 use crate::flow::turn::{self, Done, TOGETHER};
@@ -50,7 +51,7 @@ async fn queue_some(gateway: &Gateway, options: &Resend) -> Result<()> {
         ..selection(options, Pick::Waiting, now)
     };
     let picked: HashSet<DeliveryId> = resend::selected(gateway, any).await?.into_iter().collect();
-    let mut due: Vec<Nudge> = gateway.store.due(now, QUEUED_MAX).await?;
+    let mut due: Vec<Nudge> = gateway.store.due(now, &Wish::up_to(QUEUED_MAX)).await?;
     due.retain(|nudge| picked.contains(&nudge.id));
     due.truncate(limit(options));
     let backlog = gateway.store.backlog(now).await?;

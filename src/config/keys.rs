@@ -197,13 +197,13 @@ pub const ROWS: &[Row] = &[
         "queue.url",
         Kind::Text,
         "memory:",
-        "where ids wait for a worker: `memory:` or `redis://HOST:PORT/DB`",
+        "where ids wait for a worker: `memory:`, `redis://HOST:PORT/DB`, `rediss://…`, `redis-cluster://HOST,HOST` or `redis+sentinel://HOST,HOST/MASTER`",
     ),
     key(
         "queue.window",
         Kind::Count(1, 10_000_000),
         "50000",
-        "most ids a memory queue holds; the store holds the rest",
+        "most ids the queue holds; the store holds the rest",
     ),
     key(
         "cache.url",

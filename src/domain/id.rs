@@ -66,6 +66,11 @@ impl DeliveryId {
     pub fn message_number(self) -> i64 {
         self.0.div_euclid(Self::PER_MESSAGE)
     }
+
+    /// Whether it is its message's first, which every message has.
+    pub fn is_first(self) -> bool {
+        self.0.rem_euclid(Self::PER_MESSAGE) == 0
+    }
 }
 
 impl fmt::Display for DeliveryId {
@@ -97,5 +102,6 @@ mod tests {
         assert_eq!(DeliveryId::of(3, 63), DeliveryId(255));
         assert_eq!(DeliveryId::of(3, 63).message_number(), 3);
         assert_eq!(DeliveryId::of(4, 0).message_number(), 4);
+        assert!(DeliveryId::of(4, 0).is_first() && !DeliveryId::of(4, 1).is_first());
     }
 }

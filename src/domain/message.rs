@@ -293,10 +293,12 @@ pub enum Recorded {
 }
 
 /// A hint that a delivery is due: what a queue holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Nudge {
     /// Which delivery.
     pub id: DeliveryId,
+    /// Over which channel: each waits in a row of its own.
+    pub channel: Name,
     /// From when on it can be claimed.
     pub due_at: DateTime<Utc>,
     /// Whether it goes before others.

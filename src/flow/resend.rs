@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::Nudge;
 use crate::domain::turn::Task;
+use crate::domain::wish::Wish;
 use crate::error::Result;
 use crate::gateway::Gateway;
 use crate::store::{Backlog, Selection};
@@ -32,7 +33,7 @@ pub struct Resent {
 /// queue at most once, and only one worker wins it.
 pub async fn due(gateway: &Gateway) -> Result<Resent> {
     let now = gateway.clock.now();
-    let nudges = gateway.store.due(now, QUEUED_MAX).await?;
+    let nudges = gateway.store.due(now, &Wish::up_to(QUEUED_MAX)).await?;
     gateway.queue.push(&nudges);
     Ok(Resent {
         queued: nudges.len(),
@@ -43,7 +44,12 @@ pub async fn due(gateway: &Gateway) -> Result<Resent> {
 /// The same for the built-in schedule: none when nothing is due, or another process does it or has done it within
 /// half an interval. Writes nothing while nothing is due.
 pub async fn if_due(gateway: &Gateway, every: Duration) -> Result<Option<Resent>> {
-    if gateway.store.due(gateway.clock.now(), 1).await?.is_empty() {
+    if gateway
+        .store
+        .due(gateway.clock.now(), &Wish::up_to(1))
+        .await?
+        .is_empty()
+    {
         return Ok(None);
     }
     let together = turn::TOGETHER.min(every / 2);

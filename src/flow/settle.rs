@@ -71,6 +71,7 @@ fn follow_up(gateway: &Gateway, settlement: &Settlement) {
         State::Waiting { due_at, .. } => {
             let nudge = Nudge {
                 id: settlement.id,
+                channel: settlement.channel.clone(),
                 due_at: *due_at,
                 priority: settlement.priority,
             };

@@ -1,12 +1,14 @@
 //! The loop around delivering: takes as many deliveries as there are free places, until it is told to stop.
 //!
-//! A worker claims no more than it can call at once, so that a crash leaves few rounds in doubt.
+//! A worker claims no more than it can call at once, so that a crash leaves few rounds in doubt, and no more of
+//! a channel than its share, so that a slow one cannot block the rest.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use super::places::Places;
 use super::{deliver, settle};
 use crate::domain::id::DeliveryId;
 use crate::gateway::{Gateway, Lane};
@@ -23,13 +25,10 @@ pub type Stop = watch::Receiver<bool>;
 /// Delivers until told to stop, then waits for what is in flight, at most the configured grace.
 /// Returns the number of calls it had to leave behind.
 pub async fn run(gateway: Arc<Gateway>, mut stop: Stop) -> u32 {
-    let concurrency = gateway.config.work.workers_concurrency;
-    let places = Arc::new(Semaphore::new(concurrency));
+    let places = Places::new(Arc::clone(&gateway));
     while let Some(ids) = next(&gateway, &places, &mut stop).await {
         for one in deliver::claim(&gateway, ids).await {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                break;
-            };
+            let place = places.take(&one.claimed.channel);
             let gateway = Arc::clone(&gateway);
             tokio::spawn(async move {
                 deliver::round(&gateway, one).await;
@@ -37,21 +36,17 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: Stop) -> u32 {
             });
         }
     }
-    let all = u32::try_from(concurrency).unwrap_or(u32::MAX);
-    match tokio::time::timeout(gateway.config.work.grace, places.acquire_many(all)).await {
-        Ok(_) => 0,
-        Err(_) => all.saturating_sub(u32::try_from(places.available_permits()).unwrap_or(0)),
+    match tokio::time::timeout(gateway.config.work.grace, places.all_free()).await {
+        Ok(()) => 0,
+        Err(_) => u32::try_from(places.taken()).unwrap_or(u32::MAX),
     }
 }
 
 /// Waits for a free place and takes ids for as many places as there are; none when it is time to stop.
-async fn next(gateway: &Gateway, places: &Semaphore, stop: &mut Stop) -> Option<Vec<DeliveryId>> {
+async fn next(gateway: &Gateway, places: &Places, stop: &mut Stop) -> Option<Vec<DeliveryId>> {
     let some = async {
-        let free = match places.acquire().await {
-            Ok(_first) => places.available_permits() + 1,
-            Err(_) => return Vec::new(),
-        };
-        deliver::next(gateway, free, SILENCE).await
+        places.some_free().await;
+        deliver::next(gateway, places, SILENCE).await
     };
     tokio::select! {
         biased;
@@ -77,3 +72,6 @@ pub async fn listen(gateway: Arc<Gateway>, lane: Arc<Lane>, mut stop: Stop) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

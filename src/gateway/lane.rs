@@ -20,7 +20,7 @@ use crate::domain::channel::Name;
 use crate::domain::fleet::{Known, News};
 use crate::domain::health::{Admission, Health, Standing};
 use crate::domain::retry::later;
-use crate::domain::throttle::Wish;
+use crate::domain::throttle::PaceWish;
 use crate::metrics::Metrics;
 use crate::provider::{Parcel, Provider};
 use crate::store::{Probe, Store};
@@ -56,11 +56,14 @@ pub struct Lane {
     pub concurrency: usize,
     /// Message parts a second at most, of all processes together.
     pub rate: Option<f64>,
-    time_limit: Duration,
+    /// What a call may take at most.
+    pub time_limit: Duration,
     judged: Mutex<Judged>,
     ties: Ties,
     in_flight: AtomicUsize,
     held_back: Counter,
+    /// Calls in flight at most as the worker's places are shared now.
+    ceiling: AtomicUsize,
     counters: [Counter; Outcome::WORDS.len()],
     durations: Histogram,
 }
@@ -122,6 +125,7 @@ impl Lane {
             held_back: metrics.held_back(name),
             ties,
             in_flight: AtomicUsize::new(0),
+            ceiling: AtomicUsize::new(usize::MAX),
             counters: Outcome::WORDS.map(|word| metrics.attempts(name, word)),
             durations: metrics.durations(name),
         }
@@ -132,6 +136,11 @@ impl Lane {
         self.in_flight.load(Ordering::Acquire)
     }
 
+    /// Keeps it from holding so many of the worker's places that others would have to wait for it.
+    pub fn set_ceiling(&self, calls: usize) {
+        self.ceiling.store(calls, Ordering::Release);
+    }
+
     /// Whether it may be worth asking at `now`; [`Lane::enter`] has the last word.
     pub fn is_fit(&self, now: Timestamp) -> bool {
         self.judged().is_fit(now)
@@ -139,7 +148,8 @@ impl Lane {
 
     /// Takes a place for a call with so many parts, or says why there is none.
     pub async fn enter(&self, parts: u32, now: Timestamp) -> Result<Place<'_>, Busy> {
-        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= self.concurrency {
+        let most = self.concurrency.min(self.ceiling.load(Ordering::Acquire));
+        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= most {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
             return Err(self.busy(FULL_RETRY, "has all its calls in flight"));
         }
@@ -162,7 +172,7 @@ impl Lane {
     /// The store counts for all processes, so that together they never exceed the rate. There is no supply of
     /// permits here that could be hoarded or outlive a failure: while the store is away, nobody passes.
     async fn keep_pace(&self, rate: f64, parts: u32, now: Timestamp) -> Result<(), Busy> {
-        let wish = Wish {
+        let wish = PaceWish {
             provider: self.name.clone(),
             rate,
             parts: vec![parts],

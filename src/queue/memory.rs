@@ -15,6 +15,7 @@ use super::lanes::Lanes;
 use crate::clock::Timestamp;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::Nudge;
+use crate::domain::wish::{Appetite, Wish};
 
 /// A window of ids and a bell for those who wait.
 pub(super) struct Memory {
@@ -36,10 +37,10 @@ impl Memory {
     }
 
     /// What is due, and how long until the next one is. Rings on for another worker when more is due.
-    fn take(&self, limit: usize, now: i64) -> (Vec<DeliveryId>, Option<Duration>) {
+    fn take(&self, wish: &Wish, now: i64) -> (Vec<DeliveryId>, Option<Duration>) {
         let mut lanes = self.lanes();
-        let taken = lanes.take(limit, now);
-        let next = lanes.next_due();
+        let taken = lanes.take(wish, now);
+        let next = lanes.next_due(wish);
         drop(lanes);
         if !taken.is_empty() && next.is_some_and(|due| due <= now) {
             self.bell.notify_one();
@@ -65,12 +66,17 @@ impl Queue for Memory {
         true
     }
 
-    async fn pop(&self, limit: usize, now: Timestamp, wait: Duration) -> Vec<DeliveryId> {
+    fn ring(&self) {
+        self.bell.notify_one();
+    }
+
+    async fn pop(&self, appetite: &dyn Appetite, now: Timestamp, wait: Duration) -> Vec<DeliveryId> {
         let began = Instant::now();
         loop {
             let passed = began.elapsed();
-            let (taken, next) = self.take(limit, super::later(now, passed));
-            if !taken.is_empty() || limit == 0 || passed >= wait {
+            let wish = appetite.wish();
+            let (taken, next) = self.take(&wish, super::later(now, passed));
+            if !taken.is_empty() || wish.limit == 0 || passed >= wait {
                 return taken;
             }
             let left = wait - passed;
@@ -96,7 +102,7 @@ mod tests {
         let workers: Vec<_> = (0..4)
             .map(|_| {
                 let queue = queue.clone();
-                tokio::spawn(async move { queue.pop(1, contract::noon(), contract::LONG).await })
+                tokio::spawn(async move { queue.pop(&1, contract::noon(), contract::LONG).await })
             })
             .collect();
         tokio::task::yield_now().await;

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod contract;
+mod lane;
 mod lanes;
 mod memory;
 mod redis;
@@ -17,6 +18,7 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::Nudge;
+use crate::domain::wish::Appetite;
 use crate::error::{Error, Result};
 
 /// What every queue can do. `contract.rs` decides what a queue is.
@@ -29,9 +31,14 @@ pub trait Queue: Send + Sync {
     /// Waits until what was pushed has reached the queue, at most `wait`; whether it did.
     async fn flush(&self, wait: Duration) -> bool;
 
-    /// Takes at most `limit` ids that are due at `now`, high priority first, then by due time. When there is
-    /// none it waits up to `wait` for one. Empty when there was none, or when the queue cannot be reached.
-    async fn pop(&self, limit: usize, now: Timestamp, wait: Duration) -> Vec<DeliveryId>;
+    /// Takes ids that are due at `now`, as many as are wished for: high priority first, from the channels in
+    /// turn, within a channel by due time. A channel without room is left alone. When there is none it waits up
+    /// to `wait` for one, and asks for the wish anew whenever it looks again. Empty when there was none, or when
+    /// the queue cannot be reached.
+    async fn pop(&self, appetite: &dyn Appetite, now: Timestamp, wait: Duration) -> Vec<DeliveryId>;
+
+    /// Makes one who waits in `pop` in this process look again: it can take on more than before.
+    fn ring(&self);
 
     /// How many ids stand in it; none when it cannot be reached.
     async fn depth(&self) -> Option<u64>;
@@ -41,9 +48,10 @@ pub trait Queue: Send + Sync {
 /// no error: it is logged, and used as soon as it is there.
 pub async fn open(url: &str, window: usize) -> Result<Arc<dyn Queue>> {
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-    match scheme {
+    let server = scheme.split(['+', '-']).next().unwrap_or_default();
+    match server {
         "memory" => Ok(Arc::new(memory::Memory::new(window))),
-        "redis" | "rediss" | "valkey" | "unix" | "redis+unix" => {
+        "redis" | "rediss" | "valkey" | "valkeys" | "unix" => {
             Ok(Arc::new(redis::Redis::open(url, window).await?))
         }
         _ => Err(Error::usage(

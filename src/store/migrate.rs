@@ -29,6 +29,11 @@ const SQLITE: &[Migration] = &[
         sql: include_str!("../../sql/sqlite/migrations/0002_fleet.sql"),
     },
     Migration {
+        number: 3,
+        name: "0003_due_by_channel",
+        sql: include_str!("../../sql/sqlite/migrations/0003_due_by_channel.sql"),
+    },
+    Migration {
         number: 4,
         name: "0004_user_throttles",
         sql: include_str!("../../sql/sqlite/migrations/0004_user_throttles.sql"),

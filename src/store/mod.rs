@@ -6,8 +6,11 @@
 mod commits;
 mod migrate;
 mod postgres;
+mod rollups;
 mod sharing;
 mod sqlite;
+mod tally;
+mod transfer;
 
 #[cfg(test)]
 mod contract;
@@ -27,14 +30,19 @@ use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Pr
 use crate::domain::receipt::Receipt;
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
-use crate::domain::throttle::Wish;
+use crate::domain::throttle::PaceWish;
 use crate::domain::turn::{Task, Turn};
+use crate::domain::wish::Wish;
 use crate::error::{Error, Result};
 
 pub use self::commits::CommitStats;
+pub use self::transfer::{Comparison, Move, Route, Stage};
 
 /// How long a store waits for another process that holds its lock, unless the configuration says otherwise.
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// How long an operator who asked for it lets a server's schema be brought up to date.
+pub const MIGRATION_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How many connections a process opens to a server at most, unless the configuration says otherwise.
 pub const CONNECTIONS: usize = 16;
@@ -83,10 +91,16 @@ pub fn open_at(place: &Place<'_>) -> Result<Arc<dyn Store>> {
     Ok(Arc::new(store))
 }
 
-/// Brings the schema of the store a URL names up to date; returns the names of what was applied.
+/// Whether a replica's URL names one that answers. Nothing depends on it: without it the store itself is asked.
+pub async fn check_replica(url: &str) -> Result<()> {
+    postgres::check_replica(url).await
+}
+
+/// Brings the schema of the store a URL names up to date; returns the names of what was applied. On a server the work
+/// itself may take [`MIGRATION_LIMIT`]: a large store is read once by some steps.
 pub fn migrate(url: &str, lock_wait: Duration) -> Result<Vec<String>> {
     if is_postgres(url) {
-        return postgres::migrate(url, lock_wait);
+        return postgres::migrate(url, MIGRATION_LIMIT);
     }
     sqlite::migrate(file_of(url)?, lock_wait)
 }
@@ -133,8 +147,10 @@ pub trait Store: Send + Sync {
     /// Only what is stored uses a throttle up.
     async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>>;
 
-    /// What is due at `now`, the highest priority and longest waiting first, at most `limit`.
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Nudge>>;
+    /// What is due at `now`, as much as is wished for: the highest priority first, from the channels in turn,
+    /// within a channel the longest waiting first. Channels nobody configured any more are found as well; one
+    /// without room is not read.
+    async fn due(&self, now: Timestamp, wish: &Wish) -> Result<Vec<Nudge>>;
 
     /// Moves `due_at` to the end of the lease, so that a crashed worker needs no rescuer, and counts a round.
     /// An id that is not due, finished, or taken by a faster worker is left out of the answer.
@@ -206,7 +222,7 @@ pub trait Store: Send + Sync {
 
     /// Lets messages go to a provider, or says how long each has to wait, so that all processes together never
     /// exceed its rate. Nothing that was let go is given back.
-    async fn pass(&self, wish: Wish, now: Timestamp) -> Result<Vec<Passage>>;
+    async fn pass(&self, wish: PaceWish, now: Timestamp) -> Result<Vec<Passage>>;
 
     /// How providers do, as far as any process has told.
     async fn standings(&self) -> Result<Vec<Known>>;

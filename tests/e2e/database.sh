@@ -1,12 +1,13 @@
 # Runs a PostgreSQL server of its own for tests until whoever started it closes its end of the pipe or dies.
 #
-#   sh database.sh BIN PLACE PORT
+#   sh database.sh BIN PLACE PORT [SETTINGS OF THE SERVER]
 #
 # Keeps its files in PLACE, which goes with the server. They may be lost with the machine: nothing is flushed.
 set -eu
 bin=$1
 place=$2
 port=$3
+shift 3
 
 # The server refuses to run as the superuser.
 as_owner() {
@@ -20,7 +21,7 @@ if [ "$(id -u)" = 0 ]; then chown postgres "$place"; fi
 cd "$place"
 (as_owner "$bin/initdb" -D "$place/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$place/log" 2>&1)
 as_owner "$bin/postgres" -D "$place/data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
-    -c max_connections=400 -c fsync=off -c full_page_writes=off -c shared_buffers=64MB >>"$place/log" 2>&1 &
+    -c max_connections=400 -c fsync=off -c full_page_writes=off -c shared_buffers=64MB "$@" >>"$place/log" 2>&1 &
 server=$!
 read -r _ || true
 kill -INT "$server" || true

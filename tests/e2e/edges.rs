@@ -58,6 +58,32 @@ fn a_redis_that_is_away_at_the_start_stops_nobody() {
 }
 
 #[test]
+fn sentinels_hand_the_queue_to_the_replica() {
+    let mut master = Peer::redis();
+    let replica = Peer::redis_with(&["--replicaof", "127.0.0.1", &master.port().to_string()]);
+    let sentinel = Peer::sentinel(master.port());
+    until("the sentinel knows the replica", || {
+        sentinel.say("SENTINEL REPLICAS main") == "*1"
+    });
+    let url = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port());
+    let world = World::new(&format!("[queue]\nurl = \"{url}\"\n{MOCK}"));
+    let _intake = world.serve(&["--workers", "0"]);
+    let _worker = world.start(&["work"]);
+    world.until_state(&world.send("09122222222", "the first master"), &["sent"]);
+    master.kill();
+    world.until_state(&world.send("09122222222", "no master"), &["sent"]);
+    until("the replica leads", || {
+        replica.say("ROLE") == "*3" && replica.say("SET probe 1") == "+OK"
+    });
+    until("the program has found it", || {
+        world
+            .get("/readyz")
+            .is_some_and(|answer| !answer.body.contains("queue"))
+    });
+    world.until_state(&world.send("09122222222", "the next master"), &["sent"]);
+}
+
+#[test]
 fn the_page_is_right_whatever_happens_to_memcached() {
     let mut memcached = Peer::memcached();
     let world = World::new(&format!("[cache]\nurl = \"{}\"\n{MOCK}", memcached.url()));

@@ -42,6 +42,19 @@ impl Peer {
         })
     }
 
+    /// A sentinel that watches a Redis on that port, calls it `main`, and needs nobody's consent to act.
+    pub fn sentinel(watched: u16) -> Self {
+        Self::start("redis-server", "PING\r\n", "redis", |port, place| {
+            let settings = format!(
+                "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {watched} 1\n\
+                 sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n"
+            );
+            let file = format!("{place}/sentinel.conf");
+            std::fs::write(&file, settings).expect("a folder to write to");
+            vec![file, "--sentinel".to_owned()]
+        })
+    }
+
     /// A memcached of 64 MiB.
     pub fn memcached() -> Self {
         Self::start("memcached", "version\r\n", "memcache", |port, _| {

@@ -4,7 +4,6 @@ use super::crowd::{Crowd, Plan};
 use super::stub::Mood;
 
 #[test]
-#[ignore = "needs the store to decide for all hosts"]
 fn clocks_may_be_half_a_minute_apart() {
     let (crowd, load) = Crowd::at_work(Plan {
         mood: Mood::Slow(500),

@@ -193,8 +193,10 @@ impl Crowd {
         std::fs::read_to_string(self.log_file(name)).unwrap_or_default()
     }
 
-    /// The fault is over: waits until every intake takes messages again, and complains when that takes too long.
+    /// The fault is over: waits until every intake takes messages again, and complains when that takes too long. How
+    /// long a process needs to start is the machine's affair, and not counted.
     pub fn recovers(&mut self, load: &Load, fault: &str) {
+        self.until_doors_open();
         let took = load.recovery(Instant::now());
         println!(
             "{fault}: intake answers again {} ms after its end",

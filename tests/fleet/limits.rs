@@ -14,7 +14,6 @@ const RATE: usize = 20;
 const KNOWN_EVERYWHERE: Duration = Duration::from_secs(2);
 
 #[test]
-#[ignore = "needs the store to decide for all hosts"]
 fn three_workers_keep_one_providers_rate() {
     let mut crowd = Crowd::start(Plan {
         provider: "rate = 20",
@@ -47,7 +46,6 @@ fn three_workers_keep_one_providers_rate() {
 }
 
 #[test]
-#[ignore = "needs the store to decide for all hosts"]
 fn a_provider_that_rests_on_one_host_rests_on_all() {
     let mut crowd = Crowd::start(Plan {
         mood: Mood::Status(503),

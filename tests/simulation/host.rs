@@ -22,9 +22,6 @@ use super::link::Link;
 use super::rumours::Rumours;
 use super::world::World;
 
-/// How far a host's clock may be from the true time.
-pub const SKEW_MS: i64 = 15_000;
-
 /// The providers, in the order of the configuration.
 pub const CARRIERS: [&str; 2] = ["blue", "red"];
 
@@ -65,7 +62,7 @@ impl Host {
             number,
             gateway: Arc::new(Gateway::wire(config(), edges, CARRIERS.map(carrier).to_vec())),
             link,
-            skew_ms: world.between(-SKEW_MS, SKEW_MS),
+            skew_ms: world.skew(),
             clock,
         };
         host.set_clock(world);
@@ -85,6 +82,8 @@ fn config() -> Config {
         provider.name = name.parse().unwrap();
         provider.concurrency = 3;
         provider.rate = Some(2.0);
+        provider.rest_after = 2;
+        provider.rest_for = Duration::from_secs(5);
         // In real time, which has no part in a storm.
         provider.timeout = Duration::from_secs(3_600);
     }

@@ -11,6 +11,8 @@ use postrider::domain::delivery::{Failure, State};
 use postrider::domain::id::{DeliveryId, MessageId};
 use postrider::domain::message::{Claimed, Delivery, Message};
 
+use super::shared::Shared;
+
 /// All that is known.
 #[derive(Default)]
 pub struct Ledger {
@@ -25,6 +27,8 @@ pub struct Ledger {
     pub references: Vec<(&'static str, String)>,
     /// What was deleted after it had ended, as it was then.
     pub pruned: Vec<Message>,
+    /// What hosts agree on.
+    pub shared: Shared,
     /// Second sends that were seen, so that a storm in which nothing happens is noticed.
     pub repeats: usize,
 }

@@ -19,8 +19,9 @@ use postrider::domain::message::{
 };
 use postrider::domain::recipient::Recipient;
 use postrider::domain::report::Report;
-use postrider::domain::throttle::Wish;
+use postrider::domain::throttle::PaceWish;
 use postrider::domain::turn::{Task, Turn};
+use postrider::domain::wish::Wish;
 use postrider::error::{Error, Kind, Result};
 use postrider::store::{
     Backlog, Cancelled, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
@@ -62,7 +63,7 @@ impl Link {
     }
 
     /// Does what was asked, unless the way there is cut; tells of it, unless the way back is.
-    async fn pass<T>(&self, verb: &str, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    async fn through<T>(&self, verb: &str, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
         self.world.stage.gate().await;
         self.cross(verb, "there")?;
         let answer = work.await;
@@ -177,11 +178,11 @@ impl Store for Link {
             }
             Ok(accepted)
         };
-        self.pass("accept", work).await
+        self.through("accept", work).await
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Nudge>> {
-        self.pass("due", self.store.due(now, limit)).await
+    async fn due(&self, now: Timestamp, wish: &Wish) -> Result<Vec<Nudge>> {
+        self.through("due", self.store.due(now, wish)).await
     }
 
     async fn claim(&self, ids: Vec<DeliveryId>, now: Timestamp, lease: Duration) -> Result<Vec<Claimed>> {
@@ -195,7 +196,7 @@ impl Store for Link {
             }
             Ok(claimed)
         };
-        self.pass("claim", work).await
+        self.through("claim", work).await
     }
 
     async fn record(&self, rounds: Vec<Round>) -> Result<Vec<Recorded>> {
@@ -206,7 +207,7 @@ impl Store for Link {
             }
             Ok(recorded)
         };
-        self.pass("record", work).await
+        self.through("record", work).await
     }
 
     async fn settle(&self, receipts: Vec<Heard>) -> Result<Vec<Settled>> {
@@ -224,7 +225,7 @@ impl Store for Link {
             }
             Ok(settled)
         };
-        self.pass("settle", work).await
+        self.through("settle", work).await
     }
 
     async fn cancel(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
@@ -237,19 +238,19 @@ impl Store for Link {
             }
             Ok(cancelled)
         };
-        self.pass("cancel", work).await
+        self.through("cancel", work).await
     }
 
     async fn find(&self, id: MessageId) -> Result<Option<Message>> {
-        self.pass("find", self.store.find(id)).await
+        self.through("find", self.store.find(id)).await
     }
 
     async fn search(&self, query: Query) -> Result<Page> {
-        self.pass("search", self.store.search(query)).await
+        self.through("search", self.store.search(query)).await
     }
 
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
-        self.pass("select", self.store.select(selection)).await
+        self.through("select", self.store.select(selection)).await
     }
 
     async fn revive(
@@ -265,42 +266,42 @@ impl Store for Link {
             }
             Ok(revived)
         };
-        self.pass("revive", work).await
+        self.through("revive", work).await
     }
 
     async fn recipient(&self, channel: &Name, address: &str) -> Result<Option<Recipient>> {
-        self.pass("recipient", self.store.recipient(channel, address))
+        self.through("recipient", self.store.recipient(channel, address))
             .await
     }
 
     async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
-        self.pass("set_recipient", self.store.set_recipient(recipient))
+        self.through("set_recipient", self.store.set_recipient(recipient))
             .await
     }
 
     async fn fold(&self, limit: usize) -> Result<usize> {
-        self.pass("fold", self.store.fold(limit)).await
+        self.through("fold", self.store.fold(limit)).await
     }
 
     async fn unfold(&self) -> Result<()> {
-        self.pass("unfold", self.store.unfold()).await
+        self.through("unfold", self.store.unfold()).await
     }
 
     async fn report(&self, as_of: Timestamp) -> Result<Report> {
-        self.pass("report", self.store.report(as_of)).await
+        self.through("report", self.store.report(as_of)).await
     }
 
     async fn keep_snapshot(&self, snapshot: Snapshot) -> Result<()> {
-        self.pass("keep_snapshot", self.store.keep_snapshot(snapshot))
+        self.through("keep_snapshot", self.store.keep_snapshot(snapshot))
             .await
     }
 
     async fn snapshot(&self) -> Result<Option<Snapshot>> {
-        self.pass("snapshot", self.store.snapshot()).await
+        self.through("snapshot", self.store.snapshot()).await
     }
 
     async fn backlog(&self, now: Timestamp) -> Result<Backlog> {
-        self.pass("backlog", self.store.backlog(now)).await
+        self.through("backlog", self.store.backlog(now)).await
     }
 
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
@@ -317,11 +318,11 @@ impl Store for Link {
             assert_eq!(pruned, gone, "the number of messages that were deleted");
             Ok(pruned)
         };
-        self.pass("prune", work).await
+        self.through("prune", work).await
     }
 
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {
-        self.pass("name_providers", self.store.name_providers(providers))
+        self.through("name_providers", self.store.name_providers(providers))
             .await
     }
 
@@ -329,36 +330,67 @@ impl Store for Link {
         self.store.time().await
     }
 
-    async fn pass(&self, wish: Wish, now: Timestamp) -> Result<Vec<Passage>> {
-        self.pass("pass", self.store.pass(wish, now)).await
+    async fn pass(&self, wish: PaceWish, now: Timestamp) -> Result<Vec<Passage>> {
+        let work = async {
+            let passages = self.store.pass(wish.clone(), now).await?;
+            self.world.ledger().shared.passed(&wish, &passages, now);
+            Ok(passages)
+        };
+        self.through("pass", work).await
     }
 
     async fn standings(&self) -> Result<Vec<Known>> {
-        self.pass("standings", self.store.standings()).await
+        self.through("standings", self.store.standings()).await
     }
 
     async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
-        self.pass("tell", self.store.tell(news, now)).await
+        let work = async {
+            let known = self.store.tell(news, now).await?;
+            self.world.ledger().shared.told(&known);
+            Ok(known)
+        };
+        self.through("tell", work).await
     }
 
     async fn probe(&self, provider: &Name, patience: Duration, now: Timestamp) -> Result<Probe> {
-        self.pass("probe", self.store.probe(provider, patience, now))
-            .await
+        let work = async {
+            let probe = self.store.probe(provider, patience, now).await?;
+            let name = provider.as_str();
+            self.world.ledger().shared.probed(name, &probe, patience, now);
+            Ok(probe)
+        };
+        self.through("probe", work).await
     }
 
     async fn take_turn(&self, task: Task, holder: &str, now: Timestamp, hold: Duration) -> Result<Turn> {
-        self.pass("take_turn", self.store.take_turn(task, holder, now, hold))
-            .await
+        let work = async {
+            let turn = self.store.take_turn(task, holder, now, hold).await?;
+            let mut ledger = self.world.ledger();
+            ledger.shared.taken(task.word(), holder, &turn, now, hold);
+            Ok(turn)
+        };
+        self.through("take_turn", work).await
     }
 
     async fn renew_turn(&self, task: Task, holder: &str, ends_at: Timestamp) -> Result<bool> {
-        self.pass("renew_turn", self.store.renew_turn(task, holder, ends_at))
-            .await
+        let work = async {
+            let renewed = self.store.renew_turn(task, holder, ends_at).await?;
+            self.world
+                .ledger()
+                .shared
+                .renewed(task.word(), holder, ends_at, renewed);
+            Ok(renewed)
+        };
+        self.through("renew_turn", work).await
     }
 
     async fn end_turn(&self, task: Task, holder: &str, ends_at: Timestamp) -> Result<()> {
-        self.pass("end_turn", self.store.end_turn(task, holder, ends_at))
-            .await
+        let work = async {
+            self.store.end_turn(task, holder, ends_at).await?;
+            self.world.ledger().shared.ended(task.word(), holder, ends_at);
+            Ok(())
+        };
+        self.through("end_turn", work).await
     }
 
     async fn seal(&self) -> Result<[u8; 32]> {
@@ -370,6 +402,6 @@ impl Store for Link {
     }
 
     async fn ping(&self) -> Result<()> {
-        self.pass("ping", self.store.ping()).await
+        self.through("ping", self.store.ping()).await
     }
 }

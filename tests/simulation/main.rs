@@ -20,6 +20,7 @@ mod host;
 mod ledger;
 mod link;
 mod rumours;
+mod shared;
 mod storm;
 mod world;
 

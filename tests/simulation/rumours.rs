@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use postrider::clock::Timestamp;
 use postrider::domain::id::DeliveryId;
 use postrider::domain::message::Nudge;
+use postrider::domain::wish::Appetite;
 use postrider::queue::Queue;
 
 use super::world::World;
@@ -47,7 +48,10 @@ impl Queue for Rumours {
         true
     }
 
-    async fn pop(&self, limit: usize, _now: Timestamp, _wait: Duration) -> Vec<DeliveryId> {
+    fn ring(&self) {}
+
+    async fn pop(&self, appetite: &dyn Appetite, _now: Timestamp, _wait: Duration) -> Vec<DeliveryId> {
+        let limit = appetite.wish().limit;
         self.world.stage.gate().await;
         let mut told = self.told.lock().unwrap();
         let mut popped = Vec::new();

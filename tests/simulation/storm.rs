@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider::domain::id::MessageId;
-use postrider::domain::message::Claimed;
 use postrider::domain::receipt::{Receipt, Verdict};
 use postrider::flow::accept::{self, Accepted, Refused, Request, RequestKey};
-use postrider::flow::{deliver, prune, resend, settle, sync_report};
-use postrider::gateway::Gateway;
+use postrider::flow::deliver::{self, Held};
+use postrider::flow::{prune, resend, settle, sync_report};
+use postrider::gateway::{Gateway, fleet};
 use postrider::store::{self, Pick, Selection, Store};
 
-use super::host::{CARRIERS, HOLDS, Host, RESENDS, SKEW_MS};
+use super::host::{CARRIERS, HOLDS, Host, RESENDS};
 use super::link::Weather;
 use super::rumours::Rumours;
 use super::world::{Journal, Task, World};
@@ -22,6 +22,9 @@ use super::world::{Journal, Task, World};
 const HOSTS_MAX: usize = 5;
 const TASKS_MAX: usize = 8;
 
+/// How often every host does what needs only one.
+const SCHEDULE: Duration = Duration::from_secs(4);
+
 /// How long a round of the calm lasts, and how many there are at most: longer than the oldest delivery may grow.
 const CALM_STEP: Duration = Duration::from_secs(61);
 const CALM_STEPS_MAX: usize = 3_000;
@@ -29,7 +32,7 @@ const CALM_STEPS_MAX: usize = 3_000;
 /// What a task came to.
 enum Done {
     Nothing,
-    Claimed(Vec<Claimed>),
+    Claimed(Vec<Held>),
     Answered(usize, Result<Accepted, Refused>),
 }
 
@@ -154,7 +157,7 @@ impl Storm {
             }
             (1 | 2, _) if self.hosts.len() < HOSTS_MAX => self.start_host().await,
             (3, Some(any)) => {
-                self.hosts[any].skew_ms = self.world.between(-SKEW_MS, SKEW_MS);
+                self.hosts[any].skew_ms = self.world.skew();
                 self.hosts[any].set_clock(&self.world);
             }
             (4, Some(any)) => self.hosts[any].link.set(Weather::Cut),
@@ -234,17 +237,21 @@ impl Storm {
             return;
         }
         match self.world.luck() {
-            luck if luck < 0.45 => self.fetch(host),
-            luck if luck < 0.66 => self.ask(host),
-            luck if luck < 0.86 => self.bring_receipts(host),
-            luck if luck < 0.90 => self.cancel(host),
-            luck if luck < 0.93 => self.send_failed_again(host),
+            luck if luck < 0.42 => self.fetch(host),
+            luck if luck < 0.62 => self.ask(host),
+            luck if luck < 0.80 => self.bring_receipts(host),
+            luck if luck < 0.84 => self.cancel(host),
+            luck if luck < 0.87 => self.send_failed_again(host),
+            luck if luck < 0.93 => self.run(host, "exchange", |gateway| async move {
+                let _ = fleet::exchange(&gateway).await;
+                Done::Nothing
+            }),
             luck if luck < 0.96 => self.run(host, "resend", |gateway| async move {
-                let _ = resend::due(&gateway).await;
+                let _ = resend::if_due(&gateway, SCHEDULE).await;
                 Done::Nothing
             }),
             luck if luck < 0.99 => self.run(host, "sync", |gateway| async move {
-                let _ = sync_report::sync(&gateway, |_| {}).await;
+                let _ = sync_report::sync_if_due(&gateway, SCHEDULE).await;
                 Done::Nothing
             }),
             _ => self.run(host, "prune", |gateway| async move {
@@ -258,7 +265,7 @@ impl Storm {
     fn fetch(&mut self, host: usize) {
         let places = usize::try_from(self.world.between(1, 4)).unwrap();
         self.run(host, "claim", move |gateway| async move {
-            let ids = deliver::next(&gateway, places, Duration::ZERO).await;
+            let ids = deliver::next(&gateway, &places, Duration::ZERO).await;
             Done::Claimed(deliver::claim(&gateway, ids).await)
         });
     }

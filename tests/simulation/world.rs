@@ -21,6 +21,8 @@ const STEPS_SHOWN: usize = 60;
 pub struct World {
     pub stage: Stage,
     pub journal: Arc<Journal>,
+    /// How far a host's clock may be from the true time: hardly, as one that follows the store's, or far.
+    pub skew_max_ms: i64,
     dice: Dice,
     time_ms: AtomicI64,
     ledger: Mutex<Ledger>,
@@ -31,6 +33,7 @@ impl World {
         Arc::new(Self {
             stage: Stage::default(),
             journal,
+            skew_max_ms: if seed.is_multiple_of(2) { 100 } else { 15_000 },
             dice: Dice::seeded(seed),
             time_ms: AtomicI64::new(1_800_000_000_000),
             ledger: Mutex::default(),
@@ -68,6 +71,11 @@ impl World {
     pub fn between(&self, least: i64, most: i64) -> i64 {
         let width = (most - least + 1) as f64;
         least + (self.luck() * width) as i64
+    }
+
+    /// How far a clock is off.
+    pub fn skew(&self) -> i64 {
+        self.between(-self.skew_max_ms, self.skew_max_ms)
     }
 
     /// One of so many, counted from 0; none of nothing.

@@ -2,7 +2,7 @@
 
 mod mixed;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::clock::{Clock, pause_thread};
 use crate::config::Config;
 use crate::dice::Dice;
 use crate::domain::attempt::Answer;
+use crate::domain::id::MessageId;
 use crate::domain::receipt::Receipt;
 use crate::flow::accept::{self, Request};
 use crate::gateway::Edges;
@@ -47,13 +48,12 @@ impl Provider for Locksmith {
     }
 }
 
-#[tokio::test]
-async fn what_was_sent_while_the_store_was_away_is_recorded_when_it_is_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("postrider.db");
+/// A gateway whose providers are locksmiths, and a message that waits in it.
+async fn waiting(clock: Clock, folder: &Path) -> (Gateway, MessageId) {
+    let file = folder.join("postrider.db");
     let store = store::open(&format!("sqlite:{}", file.display()), Duration::from_millis(50)).unwrap();
     let edges = Edges {
-        clock: Clock::System,
+        clock,
         dice: Dice::seeded(1),
         cache: Sealed::new(cache::open("memory:").unwrap(), store.seal().await.unwrap()),
         queue: queue::open("memory:", 10).await.unwrap(),
@@ -67,9 +67,45 @@ async fn what_was_sent_while_the_store_was_away_is_recorded_when_it_is_back() {
         ..Request::default()
     };
     let id = accept::accept(&gateway, request).await.unwrap().id;
+    (gateway, id)
+}
+
+#[tokio::test]
+async fn what_was_sent_while_the_store_was_away_is_recorded_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (gateway, id) = waiting(Clock::System, folder.path()).await;
     assert_eq!(step(&gateway, 1, Duration::ZERO).await, Step::Delivered(1));
     let message = gateway.store.find(id).await.unwrap().unwrap();
     let delivery = &message.deliveries[0];
     assert_eq!(delivery.state.standing().word(), "sent", "{delivery:?}");
     assert_eq!(delivery.attempts.len(), 1, "{delivery:?}");
+}
+
+#[tokio::test]
+async fn a_worker_that_wakes_late_asks_nobody_for_whom_its_lease_has_no_time_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::manual("2026-05-01T12:00:00Z".parse().unwrap());
+    let (gateway, id) = waiting(clock, folder.path()).await;
+    let ids = next(&gateway, &1, Duration::ZERO).await;
+    let held = claim(&gateway, ids).await.pop().unwrap();
+    gateway
+        .clock
+        .advance(gateway.config.work.lease - Duration::from_secs(1));
+    round(&gateway, held).await;
+    let message = gateway.store.find(id).await.unwrap().unwrap();
+    let delivery = &message.deliveries[0];
+    assert_eq!(delivery.state.standing().word(), "waiting", "{delivery:?}");
+    assert!(delivery.attempts.is_empty(), "{delivery:?}");
+    gateway.clock.advance(Duration::from_secs(1));
+    assert_eq!(step(&gateway, 1, Duration::ZERO).await, Step::Delivered(1));
+    let message = gateway.store.find(id).await.unwrap().unwrap();
+    let outcomes = message.deliveries[0]
+        .attempts
+        .iter()
+        .map(|attempt| attempt.outcome.as_str());
+    assert_eq!(
+        outcomes.collect::<Vec<_>>(),
+        ["accepted"],
+        "once, and not unknown"
+    );
 }

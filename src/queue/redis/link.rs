@@ -11,10 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisResult};
+use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisResult};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
+use super::address::Address;
 use crate::clock::pause;
 
 /// How long one command, and one attempt to connect, may take before Redis counts as away.
@@ -39,7 +40,9 @@ enum Standing {
 
 /// The connection as it stands now.
 pub(super) struct Link {
-    client: Client,
+    address: Address,
+    /// One of our names, by which a cluster knows whose they are.
+    key: String,
     channel: String,
     place: String,
     standing: watch::Sender<Standing>,
@@ -49,10 +52,11 @@ pub(super) struct Link {
 
 impl Link {
     /// A link that is not connected yet; [`keep`](Self::keep) does that.
-    pub fn new(client: Client, channel: String) -> Self {
+    pub fn new(address: Address, key: String, channel: String) -> Self {
         Self {
-            place: client.get_connection_info().addr().to_string(),
-            client,
+            place: address.place(),
+            address,
+            key,
             channel,
             standing: watch::Sender::new(Standing::Opening),
             bell: Arc::new(Notify::new()),
@@ -129,9 +133,9 @@ impl Link {
             .set_connection_timeout(Some(COMMAND_LIMIT))
             .set_response_timeout(Some(COMMAND_LIMIT))
             .set_push_sender(self.listener(number));
+        let client = self.address.server(&self.key).await?;
         let attempt = async {
-            let mut connection = self
-                .client
+            let mut connection = client
                 .get_multiplexed_async_connection_with_config(&settings)
                 .await?;
             match connection.subscribe(&self.channel).await {

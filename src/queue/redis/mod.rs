@@ -1,32 +1,35 @@
-//! The queue in Redis, for several processes: two sorted sets by due time, and a channel as the bell.
+//! The queue in Redis, for several processes: two sorted sets by due time for each channel, and a bell.
 //!
 //! A push goes into a bounded buffer here and reaches Redis in batches by a task of the queue's own; a pop
 //! is one round trip. Redis killed, emptied, stopped or slow costs time only: an answer that gets lost on
 //! its way takes its ids along, and the store finds them again. Needs Redis 6.2 or later.
 
+mod address;
 mod link;
+mod seek;
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::{Client, ProtocolVersion, Script};
+use redis::Script;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use self::address::Address;
 use self::link::{COMMAND_LIMIT, Link};
 use super::Queue;
 use crate::clock::Timestamp;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Nudge, Priority};
-use crate::error::{Error, Result};
+use crate::domain::wish::{Appetite, Wish};
+use crate::error::Result;
 
 /// How many nudges travel in one round trip.
 const BATCH: usize = 1_000;
-
-/// What stands before every name in Redis unless `?prefix=` says otherwise.
-const PREFIX: &str = "postrider:";
 
 /// A buffer, a task that empties it into Redis, and a link that mends itself.
 pub(super) struct Redis {
@@ -41,19 +44,24 @@ struct Shared {
     window: usize,
     buffer: Mutex<Buffer>,
     pushed: Notify,
+    /// Which channel is asked first by the next pop.
+    turn: AtomicU32,
     /// The number of the last load of the buffer that has reached Redis.
     written: watch::Sender<u64>,
 }
 
 struct Names {
-    high: String,
-    normal: String,
+    /// What every name begins with.
+    rows: String,
+    /// The set of channels that have a row.
+    channels: String,
     bell: String,
 }
 
 struct Scripts {
     push: Script,
     pop: Script,
+    depth: Script,
 }
 
 /// What was pushed and is not on its way yet. Each time it is emptied its load gets the next number.
@@ -66,18 +74,20 @@ struct Buffer {
 impl Redis {
     /// Starts the queue's tasks and waits for the first attempt to connect, however it ends.
     pub async fn open(url: &str, window: usize) -> Result<Self> {
-        let (client, prefix) = read(url)?;
+        let address = Address::read(url)?;
+        let prefix = address.prefix.clone();
         let names = Names {
-            high: format!("{prefix}high"),
-            normal: format!("{prefix}normal"),
+            channels: format!("{prefix}channels"),
             bell: format!("{prefix}bell"),
+            rows: prefix,
         };
         let shared = Arc::new(Shared {
-            link: Arc::new(Link::new(client, names.bell.clone())),
+            link: Arc::new(Link::new(address, names.channels.clone(), names.bell.clone())),
             names,
             scripts: Scripts {
                 push: Script::new(include_str!("push.lua")),
                 pop: Script::new(include_str!("pop.lua")),
+                depth: Script::new(include_str!("depth.lua")),
             },
             window: window.max(1),
             buffer: Mutex::new(Buffer {
@@ -86,6 +96,7 @@ impl Redis {
                 overflowing: false,
             }),
             pushed: Notify::new(),
+            turn: AtomicU32::new(0),
             written: watch::Sender::new(0),
         });
         let tasks = [
@@ -140,15 +151,22 @@ impl Shared {
     }
 
     async fn write(&self, batch: &[Nudge]) -> bool {
-        let (high, normal): (Vec<&Nudge>, Vec<&Nudge>) =
-            batch.iter().partition(|nudge| nudge.priority == Priority::High);
-        let mut call = self.scripts.push.key(&self.names.high);
-        call.key(&self.names.normal)
-            .arg(&self.names.bell)
-            .arg(self.window)
-            .arg(high.len());
-        for nudge in high.into_iter().chain(normal) {
-            call.arg(nudge.due_at.timestamp_millis()).arg(nudge.id.0);
+        let mut rows: BTreeMap<&str, (Vec<&Nudge>, Vec<&Nudge>)> = BTreeMap::new();
+        for nudge in batch {
+            let (high, normal) = rows.entry(nudge.channel.as_str()).or_default();
+            match nudge.priority {
+                Priority::High => high.push(nudge),
+                Priority::Normal => normal.push(nudge),
+            }
+        }
+        let names = &self.names;
+        let mut call = self.scripts.push.key(&names.channels);
+        call.arg(&names.rows).arg(&names.bell).arg(self.window);
+        for (channel, (high, normal)) in rows {
+            call.arg(channel).arg(high.len()).arg(normal.len());
+            for nudge in high.into_iter().chain(normal) {
+                call.arg(nudge.due_at.timestamp_millis()).arg(nudge.id.0);
+            }
         }
         let ask = |mut connection| async move { call.invoke_async::<i64>(&mut connection).await };
         self.link.ask(ask).await.is_some()
@@ -156,9 +174,13 @@ impl Shared {
 
     /// What is due, and how long until the next one is; nothing when Redis is away. Rings on for another
     /// worker of this process when more is due.
-    async fn take(&self, limit: usize, now: i64) -> Option<(Vec<DeliveryId>, Option<Duration>)> {
-        let mut call = self.scripts.pop.key(&self.names.high);
-        call.key(&self.names.normal).arg(now).arg(limit);
+    async fn take(&self, wish: &Wish, now: i64) -> Option<(Vec<DeliveryId>, Option<Duration>)> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut call = self.scripts.pop.key(&self.names.channels);
+        call.arg(&self.names.rows).arg(now).arg(wish.limit).arg(turn);
+        for (channel, room) in wish.rooms() {
+            call.arg(channel.as_str()).arg(*room);
+        }
         let ask =
             |mut connection| async move { call.invoke_async::<(i64, Vec<String>)>(&mut connection).await };
         let (until_next, ids) = self.link.ask(ask).await?;
@@ -199,19 +221,24 @@ impl Queue for Redis {
         timeout(wait, arrived).await.is_ok()
     }
 
-    async fn pop(&self, limit: usize, now: Timestamp, wait: Duration) -> Vec<DeliveryId> {
+    fn ring(&self) {
+        self.shared.link.ring_on();
+    }
+
+    async fn pop(&self, appetite: &dyn Appetite, now: Timestamp, wait: Duration) -> Vec<DeliveryId> {
         let link = &self.shared.link;
         let began = Instant::now();
         loop {
             let passed = began.elapsed();
-            let answer = self.shared.take(limit, super::later(now, passed)).await;
+            let wish = appetite.wish();
+            let answer = self.shared.take(&wish, super::later(now, passed)).await;
             let left = wait.saturating_sub(began.elapsed());
             let (taken, next) = match answer {
                 Some(answer) => answer,
                 None if !left.is_zero() && timeout(left, link.up()).await.is_ok() => continue,
                 None => return Vec::new(),
             };
-            if !taken.is_empty() || limit == 0 || left.is_zero() {
+            if !taken.is_empty() || wish.limit == 0 || left.is_zero() {
                 return taken;
             }
             let _rung = timeout(next.map_or(left, |until| until.min(left)), link.rung()).await;
@@ -220,36 +247,11 @@ impl Queue for Redis {
 
     async fn depth(&self) -> Option<u64> {
         let names = &self.shared.names;
-        let mut both = redis::pipe();
-        both.cmd("ZCARD").arg(&names.high).cmd("ZCARD").arg(&names.normal);
-        let ask = |mut connection| async move { both.query_async::<(u64, u64)>(&mut connection).await };
-        let (high, normal) = self.shared.link.ask(ask).await?;
-        Some(high + normal)
+        let mut call = self.shared.scripts.depth.key(&names.channels);
+        call.arg(&names.rows);
+        let ask = |mut connection| async move { call.invoke_async::<u64>(&mut connection).await };
+        self.shared.link.ask(ask).await
     }
-}
-
-/// The client and the prefix an URL names. The URL itself, which may carry a password, is never repeated.
-fn read(url: &str) -> Result<(Client, String)> {
-    let remedy = |what: String| {
-        Error::usage(format!(
-            "the queue url cannot be used: {what}; it reads redis://[[USER]:PASSWORD@]HOST[:PORT][/DB][?prefix=NAME:]"
-        ))
-    };
-    let parsed = redis::parse_redis_url(url).ok_or_else(|| remedy("it is not an url".into()))?;
-    let prefix = parsed
-        .query_pairs()
-        .find(|(name, _)| name == "prefix")
-        .map_or_else(|| PREFIX.to_owned(), |(_, value)| value.into_owned());
-    let client = Client::open(parsed).map_err(|refusal| remedy(refusal.to_string()))?;
-    // The third version of the protocol carries the bell over the same connection as everything else.
-    let connection = client.get_connection_info().clone();
-    let settings = connection
-        .redis_settings()
-        .clone()
-        .set_protocol(ProtocolVersion::RESP3);
-    let client = Client::open(connection.set_redis_settings(settings))
-        .map_err(|refusal| remedy(refusal.to_string()))?;
-    Ok((client, prefix))
 }
 
 #[cfg(test)]

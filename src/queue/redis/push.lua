@@ -1,27 +1,47 @@
 -- Puts ids in, each at most once, the earlier due time wins; then rings. One round trip for a whole batch.
--- KEYS: the high lane, the normal lane. ARGV: channel of the bell, window, number of high pairs,
--- then pairs of due time and id, the high ones first. LT adds what is new and only ever moves to earlier.
-local high, normal = KEYS[1], KEYS[2]
-local first_normal = 4 + 2 * tonumber(ARGV[3])
-for at = 4, first_normal - 1, 2 do
-  local due, id = ARGV[at], ARGV[at + 1]
-  local old = redis.call('ZSCORE', normal, id)
-  if old then
-    redis.call('ZREM', normal, id)
-    redis.call('ZADD', high, 'LT', old, id)
+-- KEYS: the set of channels that have a row. ARGV: what every name begins with, the bell, the window, then for
+-- each channel: its name, the number of high pairs, the number of normal pairs, the pairs of due time and id, the
+-- high ones first. LT adds what is new and only ever moves to earlier.
+-- The rows' names are made here, because only Redis knows all channels; they are in the slot of KEYS[1].
+local rows, at = ARGV[1], 4
+while at <= #ARGV do
+  local channel, first = ARGV[at], at + 3
+  local first_normal = first + 2 * tonumber(ARGV[at + 1])
+  local ends = first_normal + 2 * tonumber(ARGV[at + 2])
+  local high, normal = rows .. 'high:' .. channel, rows .. 'normal:' .. channel
+  for pair = first, first_normal - 1, 2 do
+    local due, id = ARGV[pair], ARGV[pair + 1]
+    local old = redis.call('ZSCORE', normal, id)
+    if old then
+      redis.call('ZREM', normal, id)
+      redis.call('ZADD', high, 'LT', old, id)
+    end
+    redis.call('ZADD', high, 'LT', due, id)
   end
-  redis.call('ZADD', high, 'LT', due, id)
+  for pair = first_normal, ends - 1, 2 do
+    local lane = normal
+    if redis.call('ZSCORE', high, ARGV[pair + 1]) then lane = high end
+    redis.call('ZADD', lane, 'LT', ARGV[pair], ARGV[pair + 1])
+  end
+  redis.call('SADD', KEYS[1], channel)
+  at = ends
 end
-for at = first_normal, #ARGV, 2 do
-  local lane = normal
-  if redis.call('ZSCORE', high, ARGV[at + 1]) then lane = high end
-  redis.call('ZADD', lane, 'LT', ARGV[at], ARGV[at + 1])
+
+-- What does not fit is dropped from the longest row: a flood in one channel drives nobody else out.
+local lengths, over = {}, -tonumber(ARGV[3])
+for place, channel in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+  local length = redis.call('ZCARD', rows .. 'high:' .. channel) + redis.call('ZCARD', rows .. 'normal:' .. channel)
+  lengths[place] = { channel = channel, length = length }
+  over = over + length
 end
-local over = redis.call('ZCARD', high) + redis.call('ZCARD', normal) - tonumber(ARGV[2])
-if over > 0 then
-  over = over - #redis.call('ZPOPMAX', normal, over) / 2
-  if over > 0 then redis.call('ZPOPMAX', high, over) end
+while over > 0 do
+  table.sort(lengths, function(one, other) return one.length > other.length end)
+  local longest, second = lengths[1], lengths[2] and lengths[2].length or 0
+  local drop = math.min(over, math.max(longest.length - second, math.ceil(over / #lengths)))
+  local dropped = #redis.call('ZPOPMAX', rows .. 'normal:' .. longest.channel, drop) / 2
+  if dropped < drop then redis.call('ZPOPMAX', rows .. 'high:' .. longest.channel, drop - dropped) end
+  longest.length, over = longest.length - drop, over - drop
 end
 -- pcall: a user without the right to this channel still gets the ids in, and waits a little longer for them.
-redis.pcall('PUBLISH', ARGV[1], '')
+redis.pcall('PUBLISH', ARGV[2], '')
 return #ARGV

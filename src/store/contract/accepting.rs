@@ -7,6 +7,7 @@ use crate::domain::delivery::{Failure, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Acceptance, Delivery, Message, NewDelivery};
 use crate::domain::recipient::{Recipient, Standing};
+use crate::domain::wish::Wish;
 use crate::store::{Query, Store};
 
 type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
@@ -132,7 +133,7 @@ pub async fn a_suppressed_recipient_is_not_written_to(open: Open<'_>) {
     };
     assert_eq!((*failure, *when), (Failure::Suppressed, at(0)));
     assert!(matches!(found.deliveries[1].state, State::Waiting { .. }));
-    let due = store.due(at(1), 9).await.unwrap();
+    let due = store.due(at(1), &Wish::up_to(9)).await.unwrap();
     assert_eq!(due.len(), 1);
     assert_eq!(due[0].id, found.deliveries[1].id);
 }
@@ -147,7 +148,7 @@ pub async fn a_delivery_without_an_address_fails_alone(open: Open<'_>) {
     assert!(matches!(found.deliveries[0].state, State::Waiting { .. }));
     let failed = State::failed(Failure::InvalidRecipient, "no address", at(0));
     assert_eq!(found.deliveries[1].state, failed);
-    assert_eq!(store.due(at(1), 9).await.unwrap().len(), 1);
+    assert_eq!(store.due(at(1), &Wish::up_to(9)).await.unwrap().len(), 1);
     // Also one that can go nowhere is kept, and counts for nobody among those with most messages.
     let mut nowhere = text(2);
     nowhere.deliveries = vec![found_nobody()];

@@ -33,6 +33,8 @@ macro_rules! contract {
         );
         contract!(@tests $fresh, working:
             the_urgent_and_the_longest_waiting_come_first
+            what_is_due_comes_from_the_channels_in_turn
+            a_channel_without_room_is_not_brought
             a_claim_brings_all_that_is_needed_to_send
             of_many_claims_one_wins
             a_lease_that_ends_makes_the_delivery_due_again

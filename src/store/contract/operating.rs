@@ -7,6 +7,7 @@ use crate::domain::delivery::{Failure, Standing, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Nudge, Priority};
 use crate::domain::recipient::{self, Recipient};
+use crate::domain::wish::Wish;
 use crate::store::{Backlog, Cancelled, Page, Pick, Query, Selection, Snapshot, Store};
 
 type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
@@ -34,7 +35,7 @@ pub async fn what_waits_can_be_called_off(open: Open<'_>) {
         assert_eq!((failure, when), (Failure::Cancelled, at(2)));
     }
     assert_eq!(store.cancel(id(1), at(3)).await.unwrap(), Cancelled::TooLate);
-    assert!(store.due(at(9), 9).await.unwrap().is_empty());
+    assert!(store.due(at(9), &Wish::up_to(9)).await.unwrap().is_empty());
 }
 
 pub async fn what_a_worker_holds_cannot_be_called_off(open: Open<'_>) {
@@ -204,6 +205,7 @@ pub async fn failed_deliveries_wait_again_with_fresh_tries(open: Open<'_>) {
     let nudges = store.revive(ids, at(5), at(99_999)).await.unwrap();
     let nudge = Nudge {
         id: failed,
+        channel: name("sms"),
         due_at: at(5),
         priority: Priority::Normal,
     };
@@ -226,7 +228,7 @@ pub async fn waiting_deliveries_become_due_at_once(open: Open<'_>) {
     let nudges = store.revive(ids[..2].to_vec(), at(5), at(0)).await.unwrap();
     assert_eq!(nudges.len(), 1);
     assert_eq!((nudges[0].id, nudges[0].due_at), (ids[0], at(5)));
-    assert_eq!(store.due(at(5), 9).await.unwrap(), nudges);
+    assert_eq!(store.due(at(5), &Wish::up_to(9)).await.unwrap(), nudges);
     assert_eq!(claimed(&*store, ids[0], at(5)).await.expires_at, at(86_400));
 }
 

@@ -7,6 +7,7 @@ use crate::domain::delivery::{Failure, State};
 use crate::domain::message::Recorded;
 use crate::domain::receipt::Verdict;
 use crate::domain::recipient::Standing;
+use crate::domain::wish::Wish;
 use crate::store::{Settled, Store};
 
 type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
@@ -102,7 +103,7 @@ pub async fn a_bounce_with_a_resend_left_waits_for_another_provider(open: Open<'
     let store = open();
     one_sent(&*store, 1).await;
     settled(&*store, heard(Some("blue"), "b-1", bounced(), at(9))).await;
-    let due = store.due(at(10), 9).await.unwrap();
+    let due = store.due(at(10), &Wish::up_to(9)).await.unwrap();
     assert_eq!(
         (due.len(), due[0].due_at),
         (1, at(10)),

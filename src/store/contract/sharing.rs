@@ -7,7 +7,7 @@ use super::world::*;
 use crate::clock::Timestamp;
 use crate::domain::fleet::{Known, News};
 use crate::domain::health::Told;
-use crate::domain::throttle::Wish;
+use crate::domain::throttle::PaceWish;
 use crate::domain::turn::{Task, Turn};
 use crate::store::{Probe, Store};
 
@@ -16,8 +16,8 @@ type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
 const HOLD: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn wish(rate: f64, parts: &[u32]) -> Wish {
-    Wish {
+fn wish(rate: f64, parts: &[u32]) -> PaceWish {
+    PaceWish {
         provider: name("red"),
         rate,
         parts: parts.to_vec(),

@@ -7,6 +7,7 @@ use crate::domain::delivery::{Failure, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Nudge, Priority, Recorded, RecordedAttempt, Round};
 use crate::domain::recipient::Standing;
+use crate::domain::wish::Wish;
 use crate::store::Store;
 
 type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
@@ -29,6 +30,7 @@ pub async fn the_urgent_and_the_longest_waiting_come_first(open: Open<'_>) {
     }
     let nudge = |index: usize, due, priority| Nudge {
         id: ids[index],
+        channel: name("sms"),
         due_at: at(due),
         priority,
     };
@@ -38,10 +40,52 @@ pub async fn the_urgent_and_the_longest_waiting_come_first(open: Open<'_>) {
         nudge(1, 20, Priority::Normal),
         nudge(0, 50, Priority::Normal),
     ];
-    assert_eq!(store.due(at(50), 9).await.unwrap(), expected);
-    assert_eq!(store.due(at(50), 3).await.unwrap(), expected[..3]);
-    assert_eq!(store.due(at(50), 1).await.unwrap(), expected[..1]);
-    assert!(store.due(at(19), 9).await.unwrap().is_empty());
+    assert_eq!(store.due(at(50), &Wish::up_to(9)).await.unwrap(), expected);
+    assert_eq!(store.due(at(50), &Wish::up_to(3)).await.unwrap(), expected[..3]);
+    assert_eq!(store.due(at(50), &Wish::up_to(1)).await.unwrap(), expected[..1]);
+    assert!(store.due(at(19), &Wish::up_to(9)).await.unwrap().is_empty());
+}
+
+/// Three that are due on each of three channels, one of them urgent.
+async fn on_three_channels(store: &dyn Store) {
+    for which in 0..9 {
+        let mut new = text(which);
+        let channel = ["email", "gone", "sms"][usize::try_from(which % 3).unwrap()];
+        new.deliveries = vec![leg(channel, "+981")];
+        new.deliveries[0].due_at = at(i64::try_from(which).unwrap());
+        if which == 8 {
+            new.deliveries[0].priority = Priority::High;
+        }
+        accepted(store, new).await;
+    }
+}
+
+async fn due_channels(store: &dyn Store, wish: &Wish) -> Vec<String> {
+    let due = store.due(at(50), wish).await.unwrap();
+    due.iter().map(|nudge| nudge.channel.to_string()).collect()
+}
+
+pub async fn what_is_due_comes_from_the_channels_in_turn(open: Open<'_>) {
+    let store = open();
+    on_three_channels(&*store).await;
+    assert_eq!(
+        due_channels(&*store, &Wish::up_to(5)).await,
+        ["sms", "email", "gone", "sms", "email"]
+    );
+}
+
+pub async fn a_channel_without_room_is_not_brought(open: Open<'_>) {
+    let store = open();
+    on_three_channels(&*store).await;
+    let wish = Wish::up_to(9).with(name("sms"), 0).with(name("email"), 1);
+    assert_eq!(
+        due_channels(&*store, &wish).await,
+        ["email", "gone", "gone", "gone"],
+        "one that nobody configured is found"
+    );
+    let wish = Wish::up_to(9).with(name("sms"), 2);
+    let sms = due_channels(&*store, &wish).await;
+    assert_eq!(sms.iter().filter(|channel| *channel == "sms").count(), 2);
 }
 
 pub async fn a_claim_brings_all_that_is_needed_to_send(open: Open<'_>) {
@@ -86,9 +130,12 @@ pub async fn a_lease_that_ends_makes_the_delivery_due_again(open: Open<'_>) {
     let store = open();
     let delivery = accepted(&*store, text(1)).await;
     claimed(&*store, delivery, at(1)).await;
-    assert!(store.due(at(60), 9).await.unwrap().is_empty());
+    assert!(store.due(at(60), &Wish::up_to(9)).await.unwrap().is_empty());
     assert!(is_refused(&*store, delivery, at(60)).await);
-    assert_eq!(store.due(at(61), 9).await.unwrap()[0].due_at, at(61));
+    assert_eq!(
+        store.due(at(61), &Wish::up_to(9)).await.unwrap()[0].due_at,
+        at(61)
+    );
     assert_eq!(claimed(&*store, delivery, at(61)).await.round, 2);
 }
 

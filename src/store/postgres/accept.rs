@@ -15,6 +15,7 @@ use crate::domain::contact;
 use crate::domain::delivery::{Failure, State};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, NewMessage};
+use crate::store::tally::HOUR_MS;
 
 static KEY: &str = include_str!("../../../sql/postgres/accept_key.sql");
 static KEY_DELETE: &str = include_str!("../../../sql/postgres/accept_key_delete.sql");
@@ -24,9 +25,6 @@ static NUMBER: &str = include_str!("../../../sql/postgres/accept_number.sql");
 static HOUR: &str = include_str!("../../../sql/postgres/accept_hour.sql");
 static MESSAGE: &str = include_str!("../../../sql/postgres/accept_message.sql");
 static DELIVERY: &str = include_str!("../../../sql/postgres/accept_delivery.sql");
-
-/// Milliseconds in an hour.
-pub const HOUR_MS: i64 = 3_600_000;
 
 /// The lock that says whether numbers are under way: shared by accepts, taken alone by the report.
 pub const NUMBERS_LOCK: i64 = 0x506F_7374_0002;
@@ -198,9 +196,13 @@ async fn number(desk: &Desk, entering: &mut [Entering<'_>]) -> Result<(), Troubl
     if entering.is_empty() {
         return Ok(());
     }
-    desk.rows(LOCK, bind![NUMBERS_LOCK]).await?;
-    let numbers = desk.rows(NUMBER, bind![rows::limit(entering.len())]).await?;
-    for (one, row) in entering.iter_mut().zip(&numbers) {
+    // Asked one after the other without waiting between: the server takes them in order.
+    let count = rows::limit(entering.len());
+    let (locked, numbers) = tokio::join!(async { desk.rows(LOCK, bind![NUMBERS_LOCK]).await }, async {
+        desk.rows(NUMBER, bind![count]).await
+    },);
+    locked?;
+    for (one, row) in entering.iter_mut().zip(&numbers?) {
         one.number = rows::get(row, 0)?;
     }
     Ok(())
@@ -291,9 +293,16 @@ async fn store(
         .collect::<Vec<_>>();
     let created_at = messages.map(|message| message.created_at.timestamp_millis());
     let created_at = created_at.collect::<Vec<_>>();
-    desk.run(MESSAGE, bind![numbers, ids, bodies, users, created_at, subjects])
-        .await?;
-    store_deliveries(desk, entering, suppressed).await
+    // Both are on their way before the first is answered.
+    let (messages, deliveries) = tokio::join!(
+        async {
+            desk.run(MESSAGE, bind![numbers, ids, bodies, users, created_at, subjects])
+                .await
+        },
+        store_deliveries(desk, entering, suppressed),
+    );
+    messages?;
+    deliveries
 }
 
 async fn note_hours(desk: &Desk, hours: &mut HashSet<i64>, entering: &[Entering<'_>]) -> Result<(), Trouble> {

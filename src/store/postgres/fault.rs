@@ -8,6 +8,7 @@ use deadpool::managed::PoolError;
 use tokio_postgres::error::SqlState;
 
 use crate::error::{Error, Kind};
+use crate::store::transfer::Fence;
 
 /// Why a piece of work did not happen.
 #[derive(Debug)]
@@ -51,7 +52,8 @@ impl From<PoolError<Trouble>> for Trouble {
 }
 
 impl Trouble {
-    fn code(&self) -> Option<&SqlState> {
+    /// The server's code for it.
+    pub fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Server(error) => error.code(),
             Self::Silent | Self::Full | Self::Row(_) => None,
@@ -120,6 +122,9 @@ impl Trouble {
             };
         };
         let code = code.code();
+        if let Some(fence) = Fence::from_code(code) {
+            return fence.kind();
+        }
         if code.starts_with("28") || code.starts_with("3D") || code == "42501" {
             return Kind::Usage;
         }
@@ -150,6 +155,9 @@ impl Trouble {
                 (Self::Server(_), None) => "the database server cannot be reached",
             };
         };
+        if let Some(fence) = Fence::from_code(code.code()) {
+            return fence.words();
+        }
         match code.code() {
             "53100" => "the database server's disk is full",
             "53300" => "the database server has no connection left",

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 
 use tokio_postgres::Row;
 
-use super::accept::HOUR_MS;
 use super::fault::Trouble;
 use super::link::{Desk, bind};
 use super::rows::{self, kept};
@@ -14,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::domain::delivery::Standing;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Delivery, Message, RecordedAttempt};
+use crate::store::tally::HOUR_MS;
 use crate::store::{Backlog, Page, Pick, Query, Selection};
 
 static NUMBER: &str = include_str!("../../../sql/postgres/number.sql");
@@ -24,6 +24,7 @@ static HOUR_FIRST: &str = include_str!("../../../sql/postgres/hour_first.sql");
 static SEARCH: &str = include_str!("../../../sql/postgres/search.sql");
 static SEARCH_ADDRESS: &str = include_str!("../../../sql/postgres/search_address.sql");
 static SEARCH_WAITING: &str = include_str!("../../../sql/postgres/search_waiting.sql");
+static SEARCH_WAITING_NEAR: &str = include_str!("../../../sql/postgres/search_waiting_near.sql");
 static SEARCH_ENDED: &str = include_str!("../../../sql/postgres/search_ended.sql");
 static SELECT_WAITING: &str = include_str!("../../../sql/postgres/select_waiting.sql");
 static SELECT_FAILED: &str = include_str!("../../../sql/postgres/select_failed.sql");
@@ -31,6 +32,9 @@ static BACKLOG: &str = include_str!("../../../sql/postgres/backlog.sql");
 
 /// The greatest message number whose deliveries still have numbers.
 const NUMBER_MAX: i64 = i64::MAX / DeliveryId::PER_MESSAGE;
+
+/// How many of the newest deliveries are looked through for what waits before all that waits is sorted.
+const NEAR: i64 = 20_000;
 
 /// The number of the message with that name.
 pub async fn number(desk: &Desk, id: MessageId) -> Result<Option<i64>, Trouble> {
@@ -143,6 +147,11 @@ async fn numbers(desk: &Desk, query: &Query, first: i64) -> Result<Vec<i64>, Tro
                 .await?
         }
         (None, Some(Standing::Waiting)) => {
+            let values = bind![first, before, since, rows_max, NEAR];
+            let near = distinct(&desk.rows(SEARCH_WAITING_NEAR, values).await?, wanted)?;
+            if near.len() == wanted {
+                return Ok(near);
+            }
             desk.rows(SEARCH_WAITING, bind![first, before, since, rows_max])
                 .await?
         }
@@ -155,6 +164,11 @@ async fn numbers(desk: &Desk, query: &Query, first: i64) -> Result<Vec<i64>, Tro
                 .await?
         }
     };
+    distinct(&found, wanted)
+}
+
+/// Neighbours that are equal count once.
+fn distinct(found: &[Row], wanted: usize) -> Result<Vec<i64>, Trouble> {
     let found = found.iter().map(|row| rows::get::<i64>(row, 0));
     let mut numbers = found.collect::<Result<Vec<_>, _>>()?;
     numbers.dedup();

@@ -28,9 +28,19 @@ const STEPS: &[Migration] = &[
         sql: include_str!("../../../sql/postgres/migrations/0002_fleet.sql"),
     },
     Migration {
+        number: 3,
+        name: "0003_due_by_channel",
+        sql: include_str!("../../../sql/postgres/migrations/0003_due_by_channel.sql"),
+    },
+    Migration {
         number: 4,
         name: "0004_user_throttles",
         sql: include_str!("../../../sql/postgres/migrations/0004_user_throttles.sql"),
+    },
+    Migration {
+        number: 5,
+        name: "0005_months",
+        sql: include_str!("../../../sql/postgres/migrations/0005_months.sql"),
     },
     Migration {
         number: 7,

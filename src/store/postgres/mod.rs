@@ -13,11 +13,13 @@ mod gather;
 mod link;
 mod look;
 mod migrate;
+mod months;
 mod operate;
 mod prune;
 mod receipts;
 mod replica;
 mod report;
+mod retire;
 mod rounds;
 mod rows;
 mod sharing;
@@ -25,6 +27,7 @@ mod standing;
 mod tally;
 mod throttle;
 mod tls;
+mod transfer;
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +47,7 @@ use self::receipts::Settle;
 use self::replica::{Freshness, Replica};
 use self::rounds::{Claim, Record};
 use self::sharing::Pass;
+pub(super) use self::transfer::side;
 use super::{
     Backlog, Cancelled, CommitStats, Heard, Page, Passage, Place, Probe, Progress, ProviderPlace, Query,
     Selection, Settled, Snapshot, Store,
@@ -55,9 +59,12 @@ use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
-use crate::domain::throttle::Wish;
+use crate::domain::throttle::PaceWish;
 use crate::domain::turn::{Task, Turn};
+use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
+
+pub use self::replica::check as check_replica;
 
 /// A store on a server.
 pub struct PostgresStore {
@@ -84,6 +91,7 @@ impl PostgresStore {
             // Connections belong to whoever runs them: none of those that served here can stay.
             let link = Link::new(&url, Use::Writing, 1)?;
             migrate::apply(&link).await?;
+            transfer::refuse_moved(&link).await?;
             durability::warn(&link).await;
             Ok(())
         })?;
@@ -195,9 +203,9 @@ impl Store for PostgresStore {
         self.accepts.run(Accept(messages)).await
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Nudge>> {
+    async fn due(&self, now: Timestamp, wish: &Wish) -> Result<Vec<Nudge>> {
         let act = "cannot look for what is due";
-        transact!(self.read, act, |desk| rounds::due(&desk, now, limit))
+        transact!(self.read, act, |desk| rounds::due(&desk, now, wish))
     }
 
     async fn claim(&self, ids: Vec<DeliveryId>, now: Timestamp, lease: Duration) -> Result<Vec<Claimed>> {
@@ -297,7 +305,17 @@ impl Store for PostgresStore {
 
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
         let act = "cannot delete old messages";
-        transact!(unlimited self.write, act, |desk| prune::prune(&desk, before, now, limit))
+        let mut deleted = transact!(unlimited self.write, act, |desk| retire::settle(&desk))?;
+        transact!(unlimited self.write, act, |desk| months::make(&desk))?;
+        transact!(unlimited self.write, act, |desk| months::begin(&desk, now))?;
+        deleted += transact!(unlimited self.write, act, |desk| prune::prune(&desk, before, now, limit))?;
+        if deleted > 0 {
+            return Ok(deleted);
+        }
+        while transact!(unlimited self.write, act, |desk| retire::retire(&desk, before))? {
+            deleted += transact!(unlimited self.write, act, |desk| retire::settle(&desk))?;
+        }
+        Ok(deleted)
     }
 
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {
@@ -314,7 +332,7 @@ impl Store for PostgresStore {
         true
     }
 
-    async fn pass(&self, wish: Wish, now: Timestamp) -> Result<Vec<Passage>> {
+    async fn pass(&self, wish: PaceWish, now: Timestamp) -> Result<Vec<Passage>> {
         self.passes.run(Pass { wish, now }).await
     }
 

@@ -56,14 +56,17 @@ pub async fn revive(
         changes.extend(next.map(|next| Change { free, next }));
     }
     apply(desk, &changes, expires_at).await?;
-    let priorities = changes
-        .iter()
-        .map(|change| (change.free.id, change.free.priority));
-    let mut priorities = priorities.collect::<HashMap<_, _>>();
+    let mut changed = changes
+        .into_iter()
+        .map(|change| (change.free.id, change.free))
+        .collect::<HashMap<_, _>>();
     let nudge = |id: &DeliveryId| {
-        let priority = priorities.remove(id)?;
+        let Free {
+            channel, priority, ..
+        } = changed.remove(id)?;
         Some(Nudge {
             id: *id,
+            channel,
             due_at: now,
             priority,
         })

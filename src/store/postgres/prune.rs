@@ -3,14 +3,16 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::accept::HOUR_MS;
 use super::fault::Trouble;
 use super::link::{Desk, bind};
 use super::look;
+use super::months;
 use super::report;
 use super::rows;
-use super::tally::{Attempts, Line, Sums};
+use super::tally::{self, Calls};
 use crate::clock::Timestamp;
+use crate::domain::delivery::Standing;
+use crate::store::tally::{HOUR_MS, Sums};
 
 static MESSAGES: &str = include_str!("../../../sql/postgres/prune_messages.sql");
 static LINES: &str = include_str!("../../../sql/postgres/prune_lines.sql");
@@ -33,28 +35,48 @@ struct Share {
 /// See [`crate::store::Store::prune`].
 pub async fn prune(desk: &Desk, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize, Trouble> {
     let folded = report::folded(desk).await?;
-    let mut numbers = ended(desk, before, limit).await?;
-    let lines = desk.rows(LINES, bind![numbers]).await?;
-    let lines = lines.iter().map(|row| Line::read(row, folded));
+    let numbers = ended(desk, before, limit).await?;
+    let deleted = if numbers.is_empty() {
+        0
+    } else {
+        delete(desk, folded, numbers).await?
+    };
+    let rows_max = rows::limit(limit);
+    desk.run(KEYS, bind![now.timestamp_millis(), rows_max]).await?;
+    let hour = now.timestamp_millis().div_euclid(HOUR_MS);
+    desk.run(THROTTLES, bind![hour, rows_max]).await?;
+    desk.run(RECEIPTS, bind![before.timestamp_millis(), rows_max])
+        .await?;
+    Ok(deleted)
+}
+
+/// Deletes these messages, which are in order, but for those of which something waits again; how many.
+async fn delete(desk: &Desk, folded: i64, mut numbers: Vec<i64>) -> Result<usize, Trouble> {
+    let first = numbers.first().map_or(0, |number| rows::range(*number).0);
+    let last = numbers.last().map_or(0, |number| rows::range(*number).1);
+    let lines = desk.rows(LINES, bind![numbers, first, last]).await?;
+    let lines = lines.iter().map(|row| tally::line(row, folded));
     let mut lines = lines.collect::<Result<Vec<_>, _>>()?;
     // Somebody may have sent it again between the two looks.
-    let revived = lines.iter().filter(|line| line.waits());
+    let revived = lines
+        .iter()
+        .filter(|line| line.share.now.state == Standing::Waiting);
     let revived = revived
         .map(|line| line.id.message_number())
         .collect::<HashSet<_>>();
     numbers.retain(|number| !revived.contains(number));
     lines.retain(|line| !revived.contains(&line.id.message_number()));
-    let attempts = Attempts::of(desk, &lines).await?;
+    let calls = Calls::of(desk, &lines).await?;
     let (mut live, mut kept) = (Sums::default(), Sums::default());
     let mut addresses = BTreeMap::<&str, Share>::new();
     for line in &lines {
-        line.move_over(&attempts, &mut live, &mut kept);
+        line.move_over(calls.of_delivery(line.id), &mut live, &mut kept);
         let share = addresses.entry(&line.address).or_default();
         share.all += 1;
         share.not_counted += i64::from(!line.is_counted());
     }
-    live.write(desk, "live").await?;
-    kept.write(desk, "kept").await?;
+    tally::write(&live, desk, "live").await?;
+    tally::write(&kept, desk, "kept").await?;
     let names = addresses.keys().copied().collect::<Vec<_>>();
     let all = addresses.values().map(|share| share.all).collect::<Vec<_>>();
     let not_counted = addresses.values().map(|share| share.not_counted);
@@ -65,23 +87,29 @@ pub async fn prune(desk: &Desk, before: Timestamp, now: Timestamp, limit: usize)
     desk.run(ATTEMPTS_DELETE, bind![ids]).await?;
     desk.run(DELIVERIES_DELETE, bind![ids]).await?;
     desk.run(MESSAGE_DELETE, bind![numbers]).await?;
-    let rows_max = rows::limit(limit);
-    desk.run(KEYS, bind![now.timestamp_millis(), rows_max]).await?;
-    let hour = now.timestamp_millis().div_euclid(HOUR_MS);
-    desk.run(THROTTLES, bind![hour, rows_max]).await?;
-    desk.run(RECEIPTS, bind![before.timestamp_millis(), rows_max])
-        .await?;
     Ok(numbers.len())
 }
 
-/// Messages that were accepted before then and of which nothing waits any more, oldest first.
+/// Messages that were accepted before then and of which nothing waits any more, oldest first and out of one month.
+/// Months that can go as a whole are left out.
 async fn ended(desk: &Desk, before: Timestamp, limit: usize) -> Result<Vec<i64>, Trouble> {
+    let whole = months::spent(desk, before).await?;
     let before = before.timestamp_millis();
     // Numbers and times of hosts may differ a little in their order: what is late goes with the next hour.
     let later = look::first_of_hour(desk, before.div_euclid(HOUR_MS) + 2).await?;
     let bound = later.unwrap_or(i64::MAX);
-    let found = desk
-        .rows(MESSAGES, bind![bound, before, rows::limit(limit)])
-        .await?;
-    found.iter().map(|row| rows::get(row, 0)).collect()
+    for month in months::all(desk).await? {
+        let goes_whole = whole.iter().any(|one| one.place == month.place);
+        if month.retired || goes_whole || month.first() >= bound {
+            continue;
+        }
+        let last = bound.min(month.next());
+        let found = desk
+            .rows(MESSAGES, bind![month.first(), last, before, rows::limit(limit)])
+            .await?;
+        if !found.is_empty() {
+            return found.iter().map(|row| rows::get(row, 0)).collect();
+        }
+    }
+    Ok(Vec::new())
 }

@@ -329,14 +329,19 @@ pub async fn apply_early(desk: &Desk, sent: &[(DeliveryId, &str, &str)]) -> Resu
     if sent.is_empty() {
         return Ok(());
     }
-    desk.rows(LOCK_SHARED, bind![REFERENCES_LOCK]).await?;
     let ids = sent.iter().map(|(id, ..)| id.0).collect::<Vec<_>>();
     let providers = sent.iter().map(|(_, provider, _)| *provider).collect::<Vec<_>>();
     let references = sent
         .iter()
         .map(|(.., reference)| kept(reference))
         .collect::<Vec<_>>();
-    let found = desk.rows(EARLY, bind![ids, references, providers]).await?;
+    // Asked one after the other without waiting between: the server takes them in order.
+    let (locked, found) = tokio::join!(
+        async { desk.rows(LOCK_SHARED, bind![REFERENCES_LOCK]).await },
+        async { desk.rows(EARLY, bind![ids, references, providers]).await },
+    );
+    locked?;
+    let found = found?;
     if found.is_empty() {
         return Ok(());
     }

@@ -7,10 +7,14 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio_postgres::Row;
+
+use super::address::Use;
 use super::fault::Trouble;
 use super::link::{Desk, Link};
 use super::rows;
 use crate::clock;
+use crate::error::Error;
 
 static POSITION: &str = include_str!("../../../sql/postgres/position.sql");
 
@@ -37,6 +41,26 @@ pub enum Freshness {
     Now,
     /// It may miss what was committed in the last seconds.
     Seconds,
+}
+
+/// Whether a URL names a replica that answers.
+pub async fn check(url: &str) -> Result<(), Error> {
+    let act = "cannot read from the replica";
+    let link = Link::new(url, Use::Reading, 1)?;
+    let fault = |trouble: Trouble| trouble.fault(act);
+    let (row, desk) = link.ask_then_read(POSITION).await.map_err(fault)?;
+    desk.end(is_replica(&row))
+        .await
+        .map_err(fault)?
+        .then_some(())
+        .ok_or_else(|| {
+            let remedy = "name one in store.replica_url, or leave it out: until then the primary is asked";
+            Error::usage(format!("{act}: the server is none; {remedy}"))
+        })
+}
+
+fn is_replica(row: &Row) -> Result<bool, Trouble> {
+    rows::get(row, 0)
 }
 
 /// The second server, and how far it can be relied on.
@@ -139,7 +163,7 @@ impl Replica {
         let began = Instant::now();
         loop {
             let (row, desk) = self.link.ask_then_read(POSITION).await?;
-            if !rows::get::<bool>(&row, 0)? {
+            if !is_replica(&row)? {
                 return Err(Trouble::Row(
                     "store.replica_url names a server that is no replica".to_owned(),
                 ));

@@ -15,11 +15,14 @@ use super::rows::{self, Facts, kept};
 use super::standing::those_left;
 use crate::clock::Timestamp;
 use crate::domain::attempt::Attempt;
+use crate::domain::channel::Name;
 use crate::domain::delivery::State;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Claimed, DeadAddress, Nudge, Priority, Recorded, Round};
+use crate::domain::wish::{Wish, in_turn};
 
 static DUE: &str = include_str!("../../../sql/postgres/due.sql");
+static DUE_CHANNELS: &str = include_str!("../../../sql/postgres/due_channels.sql");
 static CLAIM: &str = include_str!("../../../sql/postgres/claim.sql");
 static RECORD: &str = include_str!("../../../sql/postgres/record.sql");
 static WRITTEN: &str = include_str!("../../../sql/postgres/record_written.sql");
@@ -28,22 +31,50 @@ static ATTEMPT: &str = include_str!("../../../sql/postgres/record_attempt.sql");
 static DEACTIVATE: &str = include_str!("../../../sql/postgres/recipient_deactivate.sql");
 
 /// See [`crate::store::Store::due`].
-pub async fn due(desk: &Desk, now: Timestamp, limit: usize) -> Result<Vec<Nudge>, Trouble> {
-    let mut nudges = Vec::new();
-    for priority in [Priority::High, Priority::Normal] {
-        let left = rows::limit(limit - nudges.len());
-        let found = desk
-            .rows(DUE, bind![rows::rank(priority), now.timestamp_millis(), left])
-            .await?;
-        for row in &found {
-            nudges.push(Nudge {
-                id: rows::delivery_id(row, 0)?,
-                due_at: rows::time(row, 1)?,
-                priority,
-            });
+pub async fn due(desk: &Desk, now: Timestamp, wish: &Wish) -> Result<Vec<Nudge>, Trouble> {
+    let mut channels = Vec::new();
+    let mut rooms = Vec::new();
+    for row in &desk.rows(DUE_CHANNELS, &[]).await? {
+        let channel = rows::name(row, 0)?;
+        match wish.room(channel.as_str()) {
+            0 => {}
+            room => {
+                channels.push(channel.to_string());
+                rooms.push(rows::limit(room));
+            }
         }
     }
-    Ok(nudges)
+    let found = desk
+        .rows(DUE, bind![now.timestamp_millis(), channels, rooms])
+        .await?;
+    let mut nudges = Vec::with_capacity(found.len());
+    for row in &found {
+        nudges.push(Nudge {
+            id: rows::delivery_id(row, 0)?,
+            due_at: rows::time(row, 1)?,
+            channel: rows::name(row, 2)?,
+            priority: rows::priority(row, 3)?,
+        });
+    }
+    let (wanted, _) = wish.split(fairly(nudges), |nudge| &nudge.channel);
+    Ok(wanted)
+}
+
+/// The same, within a priority one of each channel in turn.
+fn fairly(nudges: Vec<Nudge>) -> Vec<Nudge> {
+    let count = nudges.len();
+    let (high, normal): (Vec<Nudge>, Vec<Nudge>) = nudges
+        .into_iter()
+        .partition(|nudge| nudge.priority == Priority::High);
+    let mut fair = Vec::with_capacity(count);
+    for some in [high, normal] {
+        let mut rows: BTreeMap<Name, Vec<Nudge>> = BTreeMap::new();
+        for nudge in some {
+            rows.entry(nudge.channel.clone()).or_default().push(nudge);
+        }
+        fair.extend(in_turn(rows.into_values().collect(), count));
+    }
+    fair
 }
 
 /// What one worker asks for.
@@ -76,7 +107,12 @@ impl Gathered for Claim {
         }
         let ids = asked.keys().copied().collect::<Vec<_>>();
         let (now, until): (Vec<i64>, Vec<i64>) = asked.into_values().unzip();
-        let found = desk.rows(CLAIM, bind![ids, now, until]).await?;
+        let mut numbers = ids
+            .iter()
+            .map(|id| DeliveryId(*id).message_number())
+            .collect::<Vec<_>>();
+        numbers.dedup();
+        let found = desk.rows(CLAIM, bind![ids, now, until, numbers]).await?;
         let claims = found
             .iter()
             .map(|row| Ok((rows::delivery_id(row, 12)?, claimed(row)?)));
@@ -263,6 +299,7 @@ async fn keep_attempts(desk: &Desk, rounds: impl Iterator<Item = &Round>) -> Res
     if lines.is_empty() {
         return Ok(());
     }
+    let ids = lines.iter().map(|(round, ..)| round.id.0);
     let attempts = lines.iter().map(|(.., attempt)| *attempt);
     let provider = |attempt: &'_ Attempt| attempt.provider.as_ref().map(|name| name.as_str().to_owned());
     let providers = attempts.clone().map(provider).collect::<Vec<_>>();
@@ -272,7 +309,7 @@ async fn keep_attempts(desk: &Desk, rounds: impl Iterator<Item = &Round>) -> Res
     desk.run(
         ATTEMPT,
         bind![
-            lines.iter().map(|(round, ..)| round.id.0).collect::<Vec<_>>(),
+            ids.clone().collect::<Vec<_>>(),
             lines.iter().map(|(_, place, _)| *place).collect::<Vec<_>>(),
             lines
                 .iter()
@@ -299,6 +336,8 @@ async fn keep_attempts(desk: &Desk, rounds: impl Iterator<Item = &Round>) -> Res
             attempts
                 .map(|attempt| attempt.address.as_deref())
                 .collect::<Vec<_>>(),
+            ids.clone().min().unwrap_or_default(),
+            ids.max().unwrap_or_default(),
         ],
     )
     .await?;

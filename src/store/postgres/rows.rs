@@ -79,7 +79,7 @@ pub fn kept(text: &str) -> Cow<'_, str> {
 }
 
 /// Back from the columns.
-fn said(text: String) -> String {
+pub fn said(text: String) -> String {
     if text.contains(MARK) {
         text.replace("\u{1A}0", "\0").replace("\u{1A}1", "\u{1A}")
     } else {

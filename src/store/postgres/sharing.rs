@@ -12,7 +12,7 @@ use super::link::{Desk, bind};
 use super::rows::{self, kept as written};
 use crate::clock::Timestamp;
 use crate::domain::fleet::{Known, News};
-use crate::domain::throttle::{self, Kept, Wish};
+use crate::domain::throttle::{self, Kept, PaceWish};
 use crate::domain::turn::{Owner, Task, Turn};
 use crate::store::sharing::{self, Columns};
 use crate::store::{Passage, Probe};
@@ -40,7 +40,7 @@ pub async fn time(desk: &Desk) -> Result<Timestamp, Trouble> {
 /// See [`crate::store::Store::pass`]. Whoever asks for the same provider at the same time is counted together, in the
 /// order they came.
 pub struct Pass {
-    pub wish: Wish,
+    pub wish: PaceWish,
     pub now: Timestamp,
 }
 

@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::accept::HOUR_MS;
 use super::fault::Trouble;
 use super::link::{Desk, bind};
 use super::rows;
 use crate::domain::message::NewMessage;
 use crate::domain::user_throttle::RecentTimes;
+use crate::store::tally::HOUR_MS;
 
 static LOCK: &str = include_str!("../../../sql/postgres/accept_throttle_lock.sql");
 static TIMES: &str = include_str!("../../../sql/postgres/accept_throttle.sql");

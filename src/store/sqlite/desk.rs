@@ -6,15 +6,14 @@
 
 use rusqlite::{Connection, Statement};
 
+use crate::store::tally::HOUR_MS;
+
 static BEGIN: &str = "BEGIN IMMEDIATE";
 static COMMIT: &str = "COMMIT";
 static NUMBER: &str = include_str!("../../../sql/sqlite/accept_number.sql");
 static HOUR: &str = include_str!("../../../sql/sqlite/accept_hour.sql");
 static ANYONE: &str = include_str!("../../../sql/sqlite/accept_anyone.sql");
 static FOLDED: &str = include_str!("../../../sql/sqlite/fold_mark.sql");
-
-/// Milliseconds in an hour.
-pub const HOUR_MS: i64 = 3_600_000;
 
 /// The one place from which rows are written.
 pub struct Desk<'c> {

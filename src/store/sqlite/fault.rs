@@ -3,11 +3,16 @@
 //! The words name what to do; SQL and file contents stay out of them.
 
 use rusqlite::ErrorCode;
+use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 
 use crate::error::{Error, Kind};
+use crate::store::transfer::Fence;
 
 /// What kind of failure an error of SQLite is. Full, read-only, locked, away: try again later.
 pub fn kind(error: &rusqlite::Error) -> Kind {
+    if let Some(fence) = fence(error) {
+        return fence.kind();
+    }
     match error.sqlite_error_code() {
         Some(
             ErrorCode::PermissionDenied
@@ -27,6 +32,9 @@ pub fn kind(error: &rusqlite::Error) -> Kind {
 
 /// What a client may know of an error: what is the matter with the disk, never SQL.
 pub fn words(error: &rusqlite::Error) -> &'static str {
+    if let Some(fence) = fence(error) {
+        return fence.words();
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full",
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "the database cannot be written",
@@ -40,6 +48,15 @@ pub fn words(error: &rusqlite::Error) -> &'static str {
         Some(ErrorCode::OutOfMemory) => "there is no memory left",
         _ => "the database refuses it",
     }
+}
+
+/// What a move between stores has put in the way; see `sql/sqlite/move_*.sql`.
+fn fence(error: &rusqlite::Error) -> Option<Fence> {
+    let rusqlite::Error::SqliteFailure(failure, Some(said)) = error else {
+        return None;
+    };
+    let marked = said.strip_prefix("postrider: ")?;
+    (failure.extended_code == SQLITE_CONSTRAINT_TRIGGER).then(|| Fence::from_word(marked))?
 }
 
 /// Our error for one of SQLite's.

@@ -4,12 +4,12 @@
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-use super::desk::HOUR_MS;
 use super::rows;
 use crate::clock::Timestamp;
 use crate::domain::delivery::Standing;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Delivery, Message, RecordedAttempt};
+use crate::store::tally::HOUR_MS;
 use crate::store::{Backlog, Page, Pick, Query, Selection};
 
 static NUMBER: &str = include_str!("../../../sql/sqlite/number.sql");

@@ -20,6 +20,7 @@ mod rows;
 mod sharing;
 mod tally;
 mod throttle;
+mod transfer;
 mod writer;
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ use async_trait::async_trait;
 
 use self::fault::fault;
 use self::readers::Readers;
+pub(super) use self::transfer::side;
 use self::writer::Writer;
 use super::{
     Backlog, Cancelled, CommitStats, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection,
@@ -44,10 +46,12 @@ use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
-use crate::domain::throttle::Wish;
+use crate::domain::throttle::PaceWish;
 use crate::domain::turn::{Task, Turn};
+use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
 
+static STATE: &str = include_str!("../../../sql/sqlite/move_state.sql");
 static SEAL: &str = include_str!("../../../sql/sqlite/seal.sql");
 
 /// A store in a file.
@@ -62,6 +66,7 @@ impl SqliteStore {
     /// Opens the file, makes it if it is not there, and brings its schema up to date.
     pub fn open(file: &Path, lock_wait: Duration) -> Result<Self> {
         let (connection, _) = prepare(file, lock_wait)?;
+        refuse_moved(&connection)?;
         let file = absolute(file)?;
         Ok(Self {
             readers: Readers::new(file.clone(), lock_wait),
@@ -82,6 +87,15 @@ fn prepare(file: &Path, lock_wait: Duration) -> Result<(rusqlite::Connection, Ve
     let mut connection = connect::writing(file, lock_wait).map_err(|error| fault(&act, error))?;
     let applied = super::migrate::apply(&mut connection)?;
     Ok((connection, applied))
+}
+
+/// A store that was moved, or is being filled by a move, is not for use.
+fn refuse_moved(connection: &rusqlite::Connection) -> Result<()> {
+    let state = connection.query_row(STATE, [], |row| {
+        Ok((row.get::<_, Option<String>>(0)?, row.get(1)?))
+    });
+    let (moved, is_receiving) = state.map_err(|error| fault("cannot read the store's state", error))?;
+    super::transfer::refuse_to_open(moved.as_deref(), is_receiving)
 }
 
 /// The path as it is now, so that a later change of the working directory changes nothing.
@@ -112,10 +126,11 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Nudge>> {
+    async fn due(&self, now: Timestamp, wish: &Wish) -> Result<Vec<Nudge>> {
         let act = "cannot look for what is due";
+        let wish = wish.clone();
         self.readers
-            .read(act, move |connection| rounds::due(connection, now, limit))
+            .read(act, move |connection| rounds::due(connection, now, &wish))
             .await
     }
 
@@ -255,7 +270,7 @@ impl Store for SqliteStore {
         Ok(Clock::System.now())
     }
 
-    async fn pass(&self, wish: Wish, now: Timestamp) -> Result<Vec<Passage>> {
+    async fn pass(&self, wish: PaceWish, now: Timestamp) -> Result<Vec<Passage>> {
         let act = "cannot count what goes to a provider";
         self.writer
             .run(act, move |desk| sharing::pass(desk, &wish, now))

@@ -62,6 +62,7 @@ pub fn revive(
             apply(desk, &free, &revived, expires_at)?;
             nudges.push(Nudge {
                 id: *id,
+                channel: free.channel,
                 due_at: now,
                 priority: free.priority,
             });

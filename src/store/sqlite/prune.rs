@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use rusqlite::params;
 
-use super::desk::{Desk, HOUR_MS};
+use super::desk::Desk;
 use super::rows;
-use super::tally::{Line, Sums};
+use super::tally;
 use crate::clock::Timestamp;
+use crate::store::tally::{HOUR_MS, Line, Sums};
 
 static HOUR_LAST: &str = include_str!("../../../sql/sqlite/hour_last.sql");
 static MESSAGES: &str = include_str!("../../../sql/sqlite/prune_messages.sql");
@@ -42,7 +43,8 @@ pub fn prune(
     let mut addresses = BTreeMap::<String, Share>::new();
     for number in &numbers {
         for line in lines(desk, *number)? {
-            line.move_over(desk, &mut live, &mut kept)?;
+            let calls = tally::calls(desk, line.id)?;
+            line.move_over(&calls, &mut live, &mut kept);
             let not_counted = i64::from(!line.is_counted());
             let share = addresses.entry(line.address).or_default();
             share.all += 1;
@@ -50,8 +52,8 @@ pub fn prune(
         }
         delete(desk, *number)?;
     }
-    live.write(desk, "live")?;
-    kept.write(desk, "kept")?;
+    tally::write(&live, desk, "live")?;
+    tally::write(&kept, desk, "kept")?;
     for (address, share) in addresses {
         desk.statement(ADDRESS_KEPT)?
             .execute(params![address, share.all])?;
@@ -88,7 +90,7 @@ fn ended(desk: &mut Desk<'_>, before: Timestamp, limit: usize) -> rusqlite::Resu
 fn lines(desk: &mut Desk<'_>, number: i64) -> rusqlite::Result<Vec<Line>> {
     let folded = desk.folded()?;
     desk.statement(LINES)?
-        .query_map(rows::range(number), |row| Line::read(row, folded))?
+        .query_map(rows::range(number), |row| tally::line(row, folded))?
         .collect()
 }
 

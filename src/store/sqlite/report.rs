@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::desk::{Desk, HOUR_MS};
+use super::desk::Desk;
 use super::rows;
-use super::tally::{CARRIED, DURATIONS, HOURS, Line, MESSAGES, OPENED, OUTCOMES, STATES, Sums, hour_line};
-use crate::clock::{Timestamp, from_millis};
-use crate::domain::attempt::Outcome;
-use crate::domain::delivery::{Failure, Standing};
-use crate::domain::report::{HourLine, ProviderLine, Report, TopLine, Totals};
+use super::tally;
+use crate::clock::Timestamp;
+use crate::domain::report::{Report, TopLine};
 use crate::store::Snapshot;
+use crate::store::rollups::{self, Entry, Ledgers};
+use crate::store::tally::{Line, Sums};
 
 static CHANGED: &str = include_str!("../../../sql/sqlite/fold_changed.sql");
 static NEW: &str = include_str!("../../../sql/sqlite/fold_new.sql");
@@ -29,9 +29,6 @@ static SNAPSHOT: &str = include_str!("../../../sql/sqlite/snapshot.sql");
 static SNAPSHOT_KEEP: &str = include_str!("../../../sql/sqlite/snapshot_keep.sql");
 static SNAPSHOT_DROP: &str = include_str!("../../../sql/sqlite/snapshot_drop.sql");
 
-/// How many hours the report shows, the one of its own time included.
-const HOURS_SHOWN: i64 = 48;
-
 /// See [`crate::store::Store::fold`].
 pub fn fold(desk: &mut Desk<'_>, limit: usize) -> rusqlite::Result<usize> {
     let mut lines = lines(desk, CHANGED, limit)?;
@@ -43,13 +40,14 @@ pub fn fold(desk: &mut Desk<'_>, limit: usize) -> rusqlite::Result<usize> {
     // In the order of the table, so that neighbours share a page.
     let mut addresses = BTreeMap::<&str, i64>::new();
     for line in &lines {
-        let attempts = line.recount(desk, &mut sums)?;
+        let calls = tally::calls(desk, line.id)?;
+        let attempts = line.recount(&calls, &mut sums);
         desk.statement(COUNTED)?.execute([line.id.0, attempts])?;
         if !line.is_counted() {
             *addresses.entry(&line.address).or_default() += 1;
         }
     }
-    sums.write(desk, "live")?;
+    tally::write(&sums, desk, "live")?;
     for (address, count) in addresses {
         desk.statement(ADDRESS)?.execute(params![address, count])?;
     }
@@ -63,7 +61,9 @@ pub fn fold(desk: &mut Desk<'_>, limit: usize) -> rusqlite::Result<usize> {
 fn lines(desk: &mut Desk<'_>, sql: &'static str, limit: usize) -> rusqlite::Result<Vec<Line>> {
     let folded = desk.folded()?;
     desk.statement(sql)?
-        .query_map(params![folded, rows::limit(limit)], |row| Line::read(row, folded))?
+        .query_map(params![folded, rows::limit(limit)], |row| {
+            tally::line(row, folded)
+        })?
         .collect()
 }
 
@@ -82,26 +82,14 @@ pub fn unfold(desk: &mut Desk<'_>) -> rusqlite::Result<()> {
 
 /// See [`crate::store::Store::report`].
 pub fn report(connection: &Connection, as_of: Timestamp) -> rusqlite::Result<Report> {
-    Ok(Report {
-        as_of,
-        messages: ledger(connection, MESSAGES, "")?
-            .first()
-            .map_or(0, |entry| entry.count),
-        totals: totals(connection)?,
-        providers: providers(connection)?,
-        hours: hours(connection, as_of)?,
-        top: top(connection)?,
-    })
+    let mut ledgers = Ledgers::default();
+    for (ledger, from_line) in rollups::wanted(as_of) {
+        ledgers.keep(ledger, entries(connection, ledger, &from_line)?);
+    }
+    Ok(ledgers.report(as_of, top(connection)?))
 }
 
-/// What a roll-up says of one entry.
-struct Entry {
-    line: String,
-    entry: String,
-    count: u64,
-}
-
-fn ledger(connection: &Connection, ledger: &str, from_line: &str) -> rusqlite::Result<Vec<Entry>> {
+fn entries(connection: &Connection, ledger: &str, from_line: &str) -> rusqlite::Result<Vec<Entry>> {
     connection
         .prepare_cached(LEDGER)?
         .query_map([ledger, from_line], |row| {
@@ -112,81 +100,6 @@ fn ledger(connection: &Connection, ledger: &str, from_line: &str) -> rusqlite::R
             })
         })?
         .collect()
-}
-
-fn totals(connection: &Connection) -> rusqlite::Result<Totals> {
-    let states = ledger(connection, STATES, "")?;
-    let sum = |standing: Standing| {
-        let of_standing = states.iter().filter(|entry| entry.line == standing.word());
-        of_standing.map(|entry| entry.count).sum::<u64>()
-    };
-    let failed = |failure: Failure| {
-        let found = states.iter().find(|entry| entry.entry == failure.word())?;
-        Some((failure.word().to_owned(), found.count))
-    };
-    let outcomes = ledger(connection, OUTCOMES, "")?;
-    let unknown = outcomes.iter().filter(|entry| entry.entry == "unknown");
-    Ok(Totals {
-        waiting: sum(Standing::Waiting),
-        sent: sum(Standing::Sent),
-        delivered: sum(Standing::Delivered),
-        failed: Failure::ALL.into_iter().filter_map(failed).collect(),
-        unknown: unknown.map(|entry| entry.count).sum(),
-        opened: ledger(connection, OPENED, "")?
-            .first()
-            .map_or(0, |entry| entry.count),
-    })
-}
-
-/// Where in a provider's line the count of an entry belongs; none for an entry this version does not know.
-type Place = for<'l> fn(&'l mut ProviderLine, &str) -> Option<&'l mut u64>;
-
-/// A line for each provider; attempts of which nobody knows whom they asked belong to none.
-fn providers(connection: &Connection) -> rusqlite::Result<Vec<ProviderLine>> {
-    let mut lines = BTreeMap::<String, ProviderLine>::new();
-    let mut fill = |ledger_name, put: Place| {
-        for found in ledger(connection, ledger_name, "")? {
-            let line = lines.entry(found.line).or_default();
-            if let Some(place) = put(line, &found.entry) {
-                *place = found.count;
-            }
-        }
-        Ok::<_, rusqlite::Error>(())
-    };
-    fill(OUTCOMES, |line, entry| {
-        let place = Outcome::WORDS.iter().position(|word| *word == entry)?;
-        line.outcomes.get_mut(place)
-    })?;
-    fill(DURATIONS, |line, entry| {
-        line.durations.get_mut(entry.parse::<usize>().ok()?)
-    })?;
-    fill(CARRIED, |line, entry| match entry {
-        "sent" => Some(&mut line.sent),
-        "delivered" => Some(&mut line.delivered),
-        "bounced" => Some(&mut line.bounced),
-        _ => None,
-    })?;
-    lines.remove("");
-    let named = lines
-        .into_iter()
-        .map(|(name, line)| ProviderLine { name, ..line });
-    Ok(named.collect())
-}
-
-fn hours(connection: &Connection, as_of: Timestamp) -> rusqlite::Result<Vec<HourLine>> {
-    let newest = as_of.timestamp_millis().div_euclid(HOUR_MS);
-    let mut hours = BTreeMap::<String, HourLine>::new();
-    for found in ledger(connection, HOURS, &hour_line(newest - HOURS_SHOWN + 1))? {
-        let since_1970 = found.line.parse::<i64>().unwrap_or_default();
-        let line = hours.entry(found.line).or_default();
-        line.hour = from_millis(since_1970 * HOUR_MS);
-        match found.entry.as_str() {
-            "accepted" => line.accepted = found.count,
-            "sent" => line.sent = found.count,
-            _ => line.failed = found.count,
-        }
-    }
-    Ok(hours.into_values().collect())
 }
 
 fn top(connection: &Connection) -> rusqlite::Result<Vec<TopLine>> {

@@ -16,8 +16,10 @@ use crate::domain::contact::Contact;
 use crate::domain::delivery::State;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Claimed, DeadAddress, Nudge, Priority, Recorded, Round};
+use crate::domain::wish::{Wish, in_turn};
 
 static DUE: &str = include_str!("../../../sql/sqlite/due.sql");
+static DUE_CHANNELS: &str = include_str!("../../../sql/sqlite/due_channels.sql");
 static CLAIM: &str = include_str!("../../../sql/sqlite/claim.sql");
 static CLAIM_MARK: &str = include_str!("../../../sql/sqlite/claim_mark.sql");
 static RECORD: &str = include_str!("../../../sql/sqlite/record.sql");
@@ -27,26 +29,55 @@ static ATTEMPT: &str = include_str!("../../../sql/sqlite/record_attempt.sql");
 static DEACTIVATE: &str = include_str!("../../../sql/sqlite/recipient_deactivate.sql");
 
 /// See [`crate::store::Store::due`].
-pub fn due(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<Vec<Nudge>> {
+pub fn due(connection: &Connection, now: Timestamp, wish: &Wish) -> rusqlite::Result<Vec<Nudge>> {
+    let mut rooms = channels(connection)?
+        .into_iter()
+        .map(|channel| (wish.room(channel.as_str()), channel))
+        .collect::<Vec<_>>();
     let mut nudges = Vec::new();
-    let mut statement = connection.prepare_cached(DUE)?;
     for priority in [Priority::High, Priority::Normal] {
-        let left = rows::limit(limit - nudges.len());
-        let found = statement.query_map(
-            params![rows::rank(priority), now.timestamp_millis(), left],
-            |row| {
-                Ok(Nudge {
-                    id: rows::delivery_id(row, 0)?,
-                    due_at: rows::time(row, 1)?,
-                    priority,
-                })
-            },
-        )?;
-        for nudge in found {
-            nudges.push(nudge?);
+        let mut rows = Vec::new();
+        for (room, channel) in &mut rooms {
+            let found = due_of(connection, channel, priority, now, *room)?;
+            *room -= found.len();
+            rows.push(found);
         }
+        nudges.extend(in_turn(rows, wish.limit - nudges.len()));
     }
     Ok(nudges)
+}
+
+fn channels(connection: &Connection) -> rusqlite::Result<Vec<Name>> {
+    let mut statement = connection.prepare_cached(DUE_CHANNELS)?;
+    statement.query_map([], |row| rows::name(row, 0))?.collect()
+}
+
+fn due_of(
+    connection: &Connection,
+    channel: &Name,
+    priority: Priority,
+    now: Timestamp,
+    room: usize,
+) -> rusqlite::Result<Vec<Nudge>> {
+    if room == 0 {
+        return Ok(Vec::new());
+    }
+    let mut statement = connection.prepare_cached(DUE)?;
+    let asked = params![
+        channel.as_str(),
+        rows::rank(priority),
+        now.timestamp_millis(),
+        rows::limit(room)
+    ];
+    let nudge = |row: &rusqlite::Row<'_>| {
+        Ok(Nudge {
+            id: rows::delivery_id(row, 0)?,
+            channel: channel.clone(),
+            due_at: rows::time(row, 1)?,
+            priority,
+        })
+    };
+    statement.query_map(asked, nudge)?.collect()
 }
 
 /// See [`crate::store::Store::claim`].

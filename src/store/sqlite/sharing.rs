@@ -11,7 +11,7 @@ use super::desk::Desk;
 use super::rows;
 use crate::clock::Timestamp;
 use crate::domain::fleet::{Known, News};
-use crate::domain::throttle::{self, Kept, Wish};
+use crate::domain::throttle::{self, Kept, PaceWish};
 use crate::domain::turn::{Owner, Task, Turn};
 use crate::store::Probe;
 use crate::store::sharing::{self, Columns};
@@ -27,7 +27,11 @@ static TURN_RENEW: &str = include_str!("../../../sql/sqlite/turn_renew.sql");
 static TURN_END: &str = include_str!("../../../sql/sqlite/turn_end.sql");
 
 /// See [`crate::store::Store::pass`].
-pub fn pass(desk: &mut Desk<'_>, wish: &Wish, now: Timestamp) -> rusqlite::Result<Vec<Result<(), Duration>>> {
+pub fn pass(
+    desk: &mut Desk<'_>,
+    wish: &PaceWish,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Result<(), Duration>>> {
     let provider = wish.provider.as_str();
     let kept = desk.statement(PACE)?.query_row([provider], kept).optional()?;
     let (kept, passages) = throttle::pass(kept, wish, now);

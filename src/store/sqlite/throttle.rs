@@ -7,9 +7,10 @@ use std::time::Duration;
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, params};
 
-use super::desk::{Desk, HOUR_MS};
+use super::desk::Desk;
 use crate::clock::Timestamp;
 use crate::domain::user_throttle::{RecentTimes, UserThrottle};
+use crate::store::tally::HOUR_MS;
 
 static TIMES: &str = include_str!("../../../sql/sqlite/accept_throttle.sql");
 static TIMES_SET: &str = include_str!("../../../sql/sqlite/accept_throttle_set.sql");

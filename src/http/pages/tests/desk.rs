@@ -17,8 +17,9 @@ use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
-use crate::domain::throttle::Wish;
+use crate::domain::throttle::PaceWish;
 use crate::domain::turn::{Task, Turn};
+use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
 use crate::store::{
     Backlog, Cancelled, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
@@ -87,7 +88,7 @@ impl Store for Desk {
     async fn accept(&self, _: Vec<NewMessage>) -> Result<Vec<Acceptance>> {
         unasked()
     }
-    async fn due(&self, _: Timestamp, _: usize) -> Result<Vec<Nudge>> {
+    async fn due(&self, _: Timestamp, _: &Wish) -> Result<Vec<Nudge>> {
         unasked()
     }
     async fn claim(&self, _: Vec<DeliveryId>, _: Timestamp, _: Duration) -> Result<Vec<Claimed>> {
@@ -138,7 +139,7 @@ impl Store for Desk {
     async fn time(&self) -> Result<Timestamp> {
         unasked()
     }
-    async fn pass(&self, _: Wish, _: Timestamp) -> Result<Vec<Passage>> {
+    async fn pass(&self, _: PaceWish, _: Timestamp) -> Result<Vec<Passage>> {
         unasked()
     }
     async fn standings(&self) -> Result<Vec<Known>> {

@@ -57,6 +57,16 @@ async fn lose_and_promote(lose: impl FnOnce(&mut Server), limit: Duration) {
     primary.commits_wait_for_a_replica();
     let store = Arc::new(open(&both(&primary, &replica)).unwrap());
     accepted(&*store, text(1)).await;
+    // Several connections lie idle in the pool.
+    let ping = |_| {
+        let store = Arc::clone(&store);
+        async move { store.ping().await.unwrap() }
+    };
+    (0..8)
+        .map(ping)
+        .collect::<tokio::task::JoinSet<_>>()
+        .join_all()
+        .await;
     let (tell, turned) = tokio::sync::oneshot::channel();
     let writing = tokio::spawn(accept_until_back(Arc::clone(&store), 1_000, turned));
     until("some messages were taken", || {
@@ -146,6 +156,10 @@ async fn old_reads_go_to_the_replica_and_to_the_primary_when_it_cannot_answer() 
     assert_eq!(store.report(at(9)).await.unwrap().messages, 1);
     assert!(asked(&replica), "the report was read there");
     assert_eq!(found(&store).await, 1);
+
+    crate::store::check_replica(&replica_url).await.unwrap();
+    let refused = crate::store::check_replica(&url).await.unwrap_err();
+    assert!(refused.to_string().contains("the server is none"), "{refused}");
 
     replica.say("SELECT pg_wal_replay_pause()");
     accepted(&store, text(2)).await;

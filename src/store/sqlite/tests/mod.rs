@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+mod due;
 mod files;
+mod plans;
 mod trouble;
 
 use super::SqliteStore;

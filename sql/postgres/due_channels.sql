@@ -1,0 +1,13 @@
+-- The channels of what waits, also those nobody configured any more: one step in the index for each of them.
+WITH RECURSIVE found (channel) AS (
+    (SELECT channel FROM deliveries WHERE state = 'waiting' ORDER BY channel LIMIT 1)
+    UNION ALL
+    SELECT next.channel FROM found
+    CROSS JOIN LATERAL (
+        SELECT d.channel FROM deliveries AS d
+        WHERE d.state = 'waiting' AND d.channel > found.channel
+        ORDER BY d.channel
+        LIMIT 1
+    ) AS next
+)
+SELECT channel FROM found

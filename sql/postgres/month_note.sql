@@ -1,0 +1,1 @@
+UPDATE months SET month = $2 WHERE place = $1

@@ -1,0 +1,1 @@
+SELECT place, month, retired FROM months ORDER BY place

@@ -1,0 +1,1 @@
+SELECT place, key FROM move_bookmarks

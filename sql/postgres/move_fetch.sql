@@ -1,0 +1,1 @@
+SELECT {columns} FROM {table} JOIN unnest({arrays}) AS wanted ({key}) USING ({key})

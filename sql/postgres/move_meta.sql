@@ -1,0 +1,2 @@
+-- What is known once, as a number or as bytes.
+SELECT name, number, bytes FROM meta

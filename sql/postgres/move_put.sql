@@ -1,0 +1,2 @@
+INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays})
+ON CONFLICT ({key}) DO UPDATE SET {sets}

@@ -1,0 +1,1 @@
+DROP TRIGGER IF EXISTS move_close ON {table}

@@ -1,0 +1,1 @@
+-- Nothing to do: plans do not depend on statistics here.

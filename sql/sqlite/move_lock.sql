@@ -1,0 +1,1 @@
+-- Nothing to do: a transaction that writes has the file to itself.

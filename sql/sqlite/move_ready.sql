@@ -1,0 +1,2 @@
+-- Nothing is ever half taken away here.
+SELECT 0

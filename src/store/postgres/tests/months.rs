@@ -1,0 +1,181 @@
+//! Months come and go: numbers jump, whole months are deleted, the report keeps counting, an older store survives.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::domain::id::DeliveryId;
+use crate::domain::report::Report;
+use crate::domain::wish::Wish;
+use crate::store::contract::reporting::{a_busy_day, a_busy_night, rebuilt};
+use crate::store::postgres::{link::Link, look, months, retire};
+
+const DAY: i64 = 86_400;
+
+/// A moment in the month after the busy day's.
+fn next_month() -> Timestamp {
+    at(40 * DAY)
+}
+
+async fn store() -> Arc<PostgresStore> {
+    Arc::new(open(&database()).unwrap())
+}
+
+/// The tables that hold deliveries, in order.
+async fn partitions(store: &PostgresStore) -> Vec<String> {
+    let desk = store.link.read().await.unwrap();
+    let sql =
+        "SELECT relname::TEXT FROM pg_class WHERE relkind = 'r' AND relname LIKE 'deliveries%' ORDER BY 1";
+    let found = desk.rows(sql, &[]).await.unwrap();
+    found.iter().map(|row| row.get(0)).collect()
+}
+
+async fn counted(store: &PostgresStore) -> Report {
+    fold(store).await;
+    store.report(at(20_000)).await.unwrap()
+}
+
+/// A message in the month after the busy day's, whose hour shows that the day is over.
+async fn later(store: &PostgresStore, which: u64) -> DeliveryId {
+    let mut message = text(which);
+    message.created_at = next_month();
+    accepted(store, message).await
+}
+
+#[tokio::test]
+async fn a_month_that_is_over_goes_as_a_whole_and_stays_counted() {
+    let store = store().await;
+    let nothing_old = at(-DAY);
+    store.prune(nothing_old, at(0), 10).await.unwrap();
+    let ids = a_busy_day(&*store).await;
+    store.fold(8).await.unwrap();
+    a_busy_night(&*store, &ids).await;
+    store.prune(nothing_old, next_month(), 10).await.unwrap();
+    assert!(later(&store, 90).await.0 >= 1 << 42, "the numbers have jumped");
+    for id in store.due(at(2 * DAY), &Wish::up_to(100)).await.unwrap() {
+        if id.id.0 < 1 << 42 {
+            fail_now(&store, id.id).await;
+        }
+    }
+    let whole = counted(&store).await;
+    store.prune(next_month(), next_month(), 10).await.unwrap();
+    assert_eq!(
+        partitions(&store).await,
+        ["deliveries_1", "deliveries_2", "deliveries_3"]
+    );
+    assert_eq!(counted(&store).await, whole);
+    assert_eq!(rebuilt(&*store).await, whole);
+    assert!(store.find(id(1)).await.unwrap().is_none());
+    assert!(store.find(id(90)).await.unwrap().is_some());
+}
+
+async fn fail_now(store: &PostgresStore, id: DeliveryId) {
+    fail(
+        store,
+        id,
+        crate::domain::delivery::Failure::Exhausted,
+        at(3 * DAY),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_month_in_which_something_waits_goes_piece_by_piece() {
+    let store = store().await;
+    store.prune(at(-DAY), at(0), 10).await.unwrap();
+    let (gone, waiting) = (accepted(&*store, text(1)).await, accepted(&*store, text(2)).await);
+    send(&*store, gone, "blue", "b-1", at(1)).await;
+    store.prune(at(-DAY), next_month(), 10).await.unwrap();
+    later(&store, 3).await;
+    assert_eq!(store.prune(next_month(), next_month(), 10).await.unwrap(), 1);
+    assert_eq!(store.prune(next_month(), next_month(), 10).await.unwrap(), 0);
+    send(&*store, waiting, "blue", "b-2", next_month()).await;
+    assert_eq!(store.prune(next_month(), next_month(), 10).await.unwrap(), 1);
+    assert_eq!(partitions(&store).await[0], "deliveries_1");
+}
+
+#[tokio::test]
+async fn a_month_that_was_taken_out_is_counted_by_whoever_comes_next() {
+    for rebuilds in [false, true] {
+        let store = store().await;
+        store.prune(at(-DAY), at(0), 10).await.unwrap();
+        let first = accepted(&*store, text(1)).await;
+        send(&*store, first, "blue", "b-1", at(1)).await;
+        store.prune(at(-DAY), next_month(), 10).await.unwrap();
+        later(&store, 2).await;
+        let whole = counted(&store).await;
+        let desk = store.link.write().await.unwrap();
+        let taken = retire::retire(&desk, next_month()).await;
+        assert!(desk.end(taken).await.unwrap());
+        assert_eq!(counted(&store).await, whole);
+        if rebuilds {
+            assert_eq!(rebuilt(&*store).await, whole);
+        } else {
+            assert_eq!(store.prune(at(-DAY), next_month(), 10).await.unwrap(), 1);
+        }
+        assert_eq!(counted(&store).await, whole);
+        assert_eq!(partitions(&store).await[0], "deliveries_1");
+    }
+}
+
+#[tokio::test]
+async fn tables_in_use_keep_a_month_and_nobody_waits() {
+    let store = store().await;
+    store.prune(at(-DAY), at(0), 10).await.unwrap();
+    let sent = accepted(&*store, text(1)).await;
+    send(&*store, sent, "blue", "b-1", at(1)).await;
+    store.prune(at(-DAY), next_month(), 10).await.unwrap();
+    let reader = store.link.read().await.unwrap();
+    look::backlog(&reader, at(0)).await.unwrap();
+    assert_eq!(store.prune(next_month(), next_month(), 10).await.unwrap(), 0);
+    assert_eq!(partitions(&store).await[0], "deliveries_0");
+    drop(reader);
+    assert_eq!(store.prune(next_month(), next_month(), 10).await.unwrap(), 1);
+    assert_eq!(partitions(&store).await[0], "deliveries_1");
+}
+
+#[tokio::test]
+async fn numbers_jump_once_a_month_however_many_hosts_prune() {
+    let store = store().await;
+    accepted(&*store, text(1)).await;
+    for now in [at(0), at(1), next_month(), at(40 * DAY + 1), at(75 * DAY), at(0)] {
+        let prunes = (0..5).map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.prune(at(-DAY), now, 10).await.unwrap() })
+        });
+        for prune in prunes.collect::<Vec<_>>() {
+            prune.await.unwrap();
+        }
+    }
+    assert_eq!(accepted(&*store, text(2)).await.message_number(), 2 << 36);
+    assert_eq!(partitions(&store).await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_store_of_the_first_version_keeps_all_it_has() {
+    let url = database();
+    let link = Link::new(&url, Use::Writing, 1).unwrap();
+    let desk = link.write().await.unwrap();
+    let old = [
+        include_str!("../../../../sql/postgres/migrate_table.sql"),
+        ";",
+        include_str!("../../../../sql/postgres/migrations/0001_begin.sql"),
+        "INSERT INTO migrations (number, name) VALUES (1, '0001_begin');",
+        include_str!("version_1.sql"),
+    ];
+    let made = desk.script(&old.concat()).await;
+    desk.end(made).await.unwrap();
+    let store = open(&url).unwrap();
+    let known = message(&store, 7).await;
+    assert_eq!((known.number, known.body.as_str()), (3, "old body"));
+    assert_eq!(known.deliveries[0].attempts.len(), 1);
+    let waiting = claimed(&store, DeliveryId::of(4, 0), at(1)).await;
+    recorded(&store, round(&waiting, vec![], sent("blue", "b-4", at(1)), at(2))).await;
+    assert_eq!(accepted(&store, text(9)).await.message_number(), 5);
+    let again = store.accept(vec![text(7)]).await;
+    assert!(again.is_err(), "an id is still unique within its month");
+    let desk = store.link.write().await.unwrap();
+    let outcome = months::make(&desk).await;
+    desk.end(outcome).await.unwrap();
+    assert_eq!(counted(&store).await.messages, 3);
+}

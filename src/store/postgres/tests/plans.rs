@@ -1,0 +1,368 @@
+//! What the statements read: their own rows and no more, whatever else there is, in twelve months.
+//!
+//! Asks the server how it ran each of them. `POSTRIDER_TEST_ROWS=1000000` is the long form.
+
+use std::cell::RefCell;
+
+use super::*;
+use crate::domain::id::DeliveryId;
+use crate::store::postgres::fault::Trouble;
+use crate::store::postgres::link::{Bound, Desk, bind};
+use crate::store::postgres::months;
+
+/// Messages in the store, unless the environment says otherwise.
+const ROWS: i64 = 60_000;
+
+/// Pages a statement may read for each row it speaks of, in the tables and in all their indexes.
+const PAGES_FOR_A_ROW: u64 = 40;
+
+/// Pages a statement may read besides: the roots of the indexes of twelve months.
+const PAGES_FOR_ALL: u64 = 150;
+
+/// Rows of a table that is small enough to be read from one end to the other.
+const WALK_MAX: u64 = 10_000;
+
+/// How many rows most statements speak of.
+const BATCH: i64 = 100;
+
+/// What the server says of a statement it ran.
+struct Plan {
+    name: &'static str,
+    text: String,
+}
+
+impl Plan {
+    /// Pages read, found in memory or not, in planning or not.
+    fn pages(&self) -> u64 {
+        let first = self.text.lines().find(|line| line.contains("Buffers: shared"));
+        let words = first.unwrap_or_default().split_whitespace();
+        let counts = words.filter_map(|word| word.strip_prefix("hit=").or(word.strip_prefix("read=")));
+        counts.map(|count| count.parse::<u64>().unwrap()).sum()
+    }
+
+    /// Rows that were found by reading a table from one end to the other.
+    fn walked(&self) -> u64 {
+        let mut walked = 0;
+        let mut walks = false;
+        for line in self.text.lines() {
+            if line.contains("->") || line.contains("actual rows=") {
+                walks = line.contains("Seq Scan on ");
+                walked += if walks { number_after(line, "rows=") } else { 0 };
+            } else if walks {
+                walked += number_after(line, "Rows Removed by Filter: ");
+            }
+        }
+        walked
+    }
+
+    /// What is wrong with it, when more was read than so many rows need.
+    fn fault(&self, rows: i64) -> Option<String> {
+        let pages_max = PAGES_FOR_ALL + PAGES_FOR_A_ROW * u64::try_from(rows).unwrap();
+        let pages = self.pages();
+        let fits = self.walked() <= WALK_MAX && (1..=pages_max).contains(&pages);
+        (!fits).then(|| {
+            let name = self.name;
+            format!(
+                "{name} reads {pages} pages, and {pages_max} are enough:\n{}",
+                self.text
+            )
+        })
+    }
+}
+
+fn number_after(line: &str, words: &str) -> u64 {
+    let rest = line.split(words).nth(1).unwrap_or_default();
+    let digits = rest.split(|letter: char| !letter.is_ascii_digit()).next();
+    digits.unwrap_or_default().parse().unwrap_or_default()
+}
+
+/// One transaction that looks at a store, and what it found wrong.
+struct Look {
+    desk: Desk,
+    faults: RefCell<Vec<String>>,
+}
+
+impl Look {
+    /// Runs the statement of that file and undoes what it did.
+    async fn expect(&self, rows: i64, name: &'static str, values: &[Bound<'_>]) {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/sql/postgres");
+        let sql = std::fs::read_to_string(format!("{folder}/{name}.sql")).unwrap();
+        self.desk.script("SAVEPOINT before").await.unwrap();
+        let asked = format!("EXPLAIN (ANALYZE, BUFFERS, COSTS FALSE, TIMING FALSE)\n{sql}");
+        let found = self.desk.rows(&asked, values).await;
+        let found = found.unwrap_or_else(|trouble| panic!("{name}: {trouble}"));
+        self.desk.script("ROLLBACK TO SAVEPOINT before").await.unwrap();
+        let lines = found
+            .iter()
+            .map(|row| row.get::<_, String>(0))
+            .collect::<Vec<_>>();
+        let text = lines.join("\n");
+        self.faults.borrow_mut().extend(Plan { name, text }.fault(rows));
+    }
+}
+
+macro_rules! expect {
+    ($look:ident, $rows:expr, $name:literal, $values:expr $(,)?) => {
+        $look.expect($rows, $name, $values).await
+    };
+}
+
+fn rows_wanted() -> i64 {
+    #[allow(clippy::disallowed_methods)]
+    // How large the test is, not a setting of the gateway.
+    let rows = std::env::var("POSTRIDER_TEST_ROWS").ok();
+    rows.map_or(ROWS, |rows| rows.parse().unwrap())
+}
+
+/// A store with many rows, looked at by one transaction that is undone.
+async fn full() -> Look {
+    let store = open(&database()).unwrap();
+    let desk = store.link.write().await.unwrap();
+    months::make(&desk).await.unwrap();
+    for place in 3..12 {
+        let make = include_str!("../../../../sql/postgres/month_make.sql");
+        desk.script(&months::script(make, place)).await.unwrap();
+    }
+    let rows = rows_wanted().to_string();
+    let filled = include_str!("plans.sql").replace("{rows}", &rows);
+    desk.script(&filled).await.unwrap();
+    desk.end(Ok::<_, Trouble>(())).await.unwrap();
+    let desk = store.link.read().await.unwrap();
+    for alone in ["ROLLBACK", "VACUUM ANALYZE", "BEGIN"] {
+        desk.script(alone).await.unwrap();
+    }
+    Look {
+        desk,
+        faults: RefCell::default(),
+    }
+}
+
+/// Messages of the last month, and one of an older one, that are spread over it.
+fn numbers() -> Vec<i64> {
+    let last = (0..BATCH - 1).map(|which| (11 << 36) + 1 + which * (rows_wanted() / 2 / BATCH));
+    std::iter::once((3 << 36) + 5).chain(last).collect()
+}
+
+fn ids() -> Vec<i64> {
+    let ids = numbers().into_iter().map(|number| DeliveryId::of(number, 0).0);
+    ids.collect()
+}
+
+/// A moment at which half of what waits is due.
+const NOW: i64 = 1_750_000_000_000;
+
+#[tokio::test]
+async fn statements_read_their_own_rows_and_no_more() {
+    let look = full().await;
+    expect_intake(&look).await;
+    expect_rounds(&look).await;
+    expect_receipts(&look).await;
+    expect_looks(&look).await;
+    expect_report(&look).await;
+    expect_deleting(&look).await;
+    let faults = look.faults.take();
+    assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+}
+
+fn texts(count: i64, text: &str) -> Vec<String> {
+    (0..count).map(|which| format!("{text}{which}")).collect()
+}
+
+fn same<T: Clone>(value: &T) -> Vec<T> {
+    vec![value.clone(); usize::try_from(BATCH).unwrap()]
+}
+
+async fn expect_intake(look: &Look) {
+    let keys = (0..BATCH).map(|which| vec![u8::try_from(which).unwrap(); 32]);
+    let keys = keys.collect::<Vec<_>>();
+    expect!(look, BATCH, "accept_key", bind![keys, NOW]);
+    let sms = same(&"sms");
+    expect!(look, BATCH, "accept_standing", bind![sms, texts(BATCH, "+98")]);
+    let new = (0..BATCH).map(|which| (11 << 36) + rows_wanted() + which);
+    let new = new.collect::<Vec<_>>();
+    let names = new.iter().map(|number| uuid_bytes(*number)).collect::<Vec<_>>();
+    let none = same(&None::<&str>);
+    expect!(
+        look,
+        BATCH,
+        "accept_message",
+        bind![new, names, texts(BATCH, "body"), none, same(&NOW), none]
+    );
+    let (requests, nows) = (same(&vec![7_u8; 32]), same(&NOW));
+    expect!(
+        look,
+        BATCH,
+        "accept_key_insert",
+        bind![keys, requests, new, names, nows, NOW]
+    );
+    let new = new.iter().map(|number| DeliveryId::of(*number, 0).0);
+    let waiting = same(&"waiting");
+    let (addresses, ones) = (texts(BATCH, "+98"), same(&1_i64));
+    let (nows, never) = (same(&NOW), same(&None::<i64>));
+    expect!(
+        look,
+        BATCH,
+        "accept_delivery",
+        bind![
+            new.collect::<Vec<_>>(),
+            sms,
+            addresses,
+            addresses,
+            ones,
+            ones,
+            waiting,
+            none,
+            none,
+            ones,
+            nows,
+            nows,
+            never,
+            none
+        ]
+    );
+}
+
+/// A name no message of the store has.
+fn uuid_bytes(number: i64) -> Vec<u8> {
+    [&[9; 8], number.to_be_bytes().as_slice()].concat()
+}
+
+async fn expect_rounds(look: &Look) {
+    let (channels, rooms) = (texts(3, "channel"), vec![BATCH; 4]);
+    let channels = [channels, vec!["sms".to_owned()]].concat();
+    expect!(look, 2 * BATCH, "due", bind![NOW, channels, rooms]);
+    expect!(look, 2, "due_channels", &[]);
+    let (ids, numbers, nows) = (ids(), numbers(), same(&NOW));
+    expect!(look, BATCH, "claim", bind![ids, nows, nows, numbers]);
+    let (rounds, waiting, none) = (same(&1_i64), same(&"waiting"), same(&None::<&str>));
+    let never = same(&None::<i64>);
+    expect!(
+        look,
+        BATCH,
+        "record",
+        bind![ids, rounds, waiting, none, none, nows, never, none, none, rounds]
+    );
+    let (first, last) = (ids[0], ids[ids.len() - 1]);
+    expect!(
+        look,
+        BATCH,
+        "record_attempt",
+        bind![
+            ids, rounds, rounds, none, waiting, none, none, nows, nows, none, first, last
+        ]
+    );
+    expect!(look, BATCH, "record_superseded", bind![ids]);
+    expect!(look, BATCH, "record_written", bind![ids, rounds]);
+    let (references, blue) = (texts(BATCH, "early-"), same(&"blue"));
+    expect!(look, BATCH, "record_receipts", bind![ids, references, blue]);
+    expect!(look, BATCH, "record_receipts_delete", bind![references, blue]);
+    expect!(look, BATCH, "change_load", bind![ids]);
+    expect!(
+        look,
+        BATCH,
+        "change_apply",
+        bind![ids, waiting, none, none, nows, never, NOW]
+    );
+}
+
+async fn expect_receipts(look: &Look) {
+    let (places, ids, nows) = (same(&0_i64), ids(), same(&NOW));
+    let references = numbers()
+        .iter()
+        .map(|number| format!("ref-{number}"))
+        .collect::<Vec<_>>();
+    let (blue, none, never) = (same(&Some("blue")), same(&None::<&str>), same(&None::<i64>));
+    expect!(look, BATCH, "settle_find", bind![places, references, blue]);
+    expect!(
+        look,
+        BATCH,
+        "settle_find",
+        bind![places, texts(BATCH, "nobody"), none]
+    );
+    expect!(look, BATCH, "settle_load", bind![ids]);
+    let (failed, bounced, delivered) = (same(&"failed"), same(&"bounced"), same(&"delivered"));
+    expect!(
+        look,
+        BATCH,
+        "settle_apply",
+        bind![ids, failed, bounced, bounced, never, nows, places, none, never]
+    );
+    let new = texts(BATCH, "early-new");
+    expect!(
+        look,
+        BATCH,
+        "settle_keep",
+        bind![new, same(&"blue"), delivered, none, nows, nows]
+    );
+    expect!(
+        look,
+        BATCH,
+        "recipient_deactivate",
+        bind![ids, new, same(&"blue"), nows, same(&None::<&str>)]
+    );
+}
+
+async fn expect_looks(look: &Look) {
+    let newest = (11 << 36) + rows_wanted();
+    let (first, page) = (0_i64, BATCH);
+    let number = numbers()[50];
+    let id = DeliveryId::of(number, 0).0;
+    let name = [&[0; 8], number.to_be_bytes().as_slice()].concat();
+    let (none, since) = (None::<&str>, None::<i64>);
+    expect!(look, 1, "number", bind![name]);
+    expect!(look, BATCH, "message", bind![numbers()]);
+    expect!(look, BATCH, "deliveries", bind![numbers()]);
+    expect!(look, 1, "attempts", bind![id, id + 63]);
+    expect!(look, 1, "recipient", bind!["sms", "+985"]);
+    expect!(look, BATCH, "search", bind![first, newest, since, page]);
+    expect!(
+        look,
+        BATCH,
+        "search_address",
+        bind![first, newest, since, page, "+9877", none]
+    );
+    let waiting = rows_wanted() / 10;
+    expect!(look, waiting, "search_waiting", bind![first, newest, since, page]);
+    let near = bind![first, newest, since, page, 20_000_i64];
+    expect!(look, 500, "search_waiting_near", near);
+    expect!(
+        look,
+        BATCH,
+        "search_ended",
+        bind![first, newest, since, page, Some("failed")]
+    );
+    expect!(look, BATCH, "select_failed", bind![first, since, none, page]);
+    expect!(look, waiting, "select_waiting", bind![first, since, none, page]);
+    expect!(look, 1, "hour_first", bind![472_300_i64]);
+    expect!(look, waiting, "backlog", bind![NOW]);
+}
+
+async fn expect_report(look: &Look) {
+    let folded = ((11 << 36) + rows_wanted() / 20 * 9) << 6;
+    let horizon = i64::MAX;
+    expect!(look, BATCH, "fold_changed", bind![folded, BATCH]);
+    expect!(look, BATCH, "fold_new", bind![folded, BATCH, horizon]);
+    expect!(look, BATCH, "fold_attempts", bind![ids()]);
+    expect!(look, BATCH, "fold_counted", bind![ids(), same(&1_i64)]);
+    expect!(
+        look,
+        BATCH,
+        "fold_address",
+        bind![texts(BATCH, "+98"), same(&1_i64)]
+    );
+    expect!(look, 10, "report_top", &[]);
+}
+
+async fn expect_deleting(look: &Look) {
+    let (first, next) = (3 << 36, 4 << 36);
+    expect!(look, BATCH, "prune_messages", bind![first, next, i64::MAX, BATCH]);
+    let numbers = (1..=BATCH).map(|which| first + which).collect::<Vec<_>>();
+    let ids = numbers.iter().map(|number| number << 6).collect::<Vec<_>>();
+    expect!(look, BATCH, "prune_lines", bind![numbers, ids[0], ids[99] + 63]);
+    expect!(look, BATCH, "prune_attempts_delete", bind![ids]);
+    expect!(look, BATCH, "prune_deliveries_delete", bind![ids]);
+    expect!(look, BATCH, "prune_message_delete", bind![numbers]);
+    expect!(look, BATCH, "prune_keys", bind![NOW, BATCH]);
+    expect!(look, BATCH, "prune_receipts", bind![NOW, BATCH]);
+    expect!(look, 1, "retire_waiting", bind![first << 6, next << 6]);
+}

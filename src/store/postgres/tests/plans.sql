@@ -1,0 +1,55 @@
+-- A store of {rows} messages in twelve months: half of them in the last, where a fifth waits and half of that is due;
+-- of the months before everything has ended, but for one message each that waits. Each has been tried once.
+INSERT INTO messages (number, id, body, created_at)
+SELECT
+    (place << 36) + n, decode(lpad(to_hex((place << 36) + n), 32, '0'), 'hex'), 'body ' || n,
+    1700000000000 + place * 2592000000 + n
+FROM generate_series(0::BIGINT, 11) AS place,
+    generate_series(1, CASE place WHEN 11 THEN {rows} / 2 ELSE {rows} / 22 END) AS n;
+
+INSERT INTO deliveries (
+    id, channel, address, spelling, parts, priority, state, reason, failure, provider, reference, round, recorded, tries,
+    resends_left, due_at, expires_at, ended_at, recount, counted_state, counted_opened, counted_attempts
+)
+SELECT
+    number << 6, 'sms', '+98' || n % ({rows} / 10), '098' || n, 1, n % 2, state,
+    CASE state WHEN 'failed' THEN 'no' END, CASE state WHEN 'failed' THEN 'rejected' END,
+    CASE state WHEN 'sent' THEN 'blue' END, CASE state WHEN 'sent' THEN 'ref-' || number END, 1, 1, 1, 0,
+    CASE state WHEN 'waiting' THEN 1700000000000 + CASE WHEN n % 4 < 2 THEN n ELSE 90000000000 + n END END,
+    1800000000000, CASE WHEN state <> 'waiting' THEN 1700000000000 END, n % 100 = 7, state, FALSE, 1
+FROM (
+    SELECT
+        number, number & 68719476735 AS n,
+        CASE
+            WHEN number >> 36 = 11 AND number % 5 = 0 OR number & 68719476735 = 5 THEN 'waiting'
+            WHEN number % 10 = 1 THEN 'failed'
+            ELSE 'sent'
+        END AS state
+    FROM messages
+) AS message;
+
+INSERT INTO attempts (delivery, place, round, provider, outcome, at, duration_ms)
+SELECT id, 0, 1, 'blue', 'accepted', 1700000000000, 40 FROM deliveries;
+
+INSERT INTO recipients (channel, address, standing, reason, changed_by, changed_at)
+SELECT 'sms', '+98' || n, 'inactive', 'said so', 'blue', 0 FROM generate_series(1, {rows} / 20) AS n;
+
+INSERT INTO receipts (reference, provider, verdict, at, heard_at)
+SELECT 'early-' || n, 'blue', 'delivered', n, n FROM generate_series(1, {rows} / 20) AS n;
+
+INSERT INTO keys (key, request, number, message, expires_at)
+SELECT sha256(n::TEXT::BYTEA), sha256('r'), n, decode(lpad(to_hex(n), 32, '0'), 'hex'), n
+FROM generate_series(1, {rows} / 20) AS n;
+
+INSERT INTO addresses (address, count)
+SELECT '+98' || n, n % 100 FROM generate_series(0, {rows} / 10 - 1) AS n;
+
+INSERT INTO addresses_kept (address, count)
+SELECT '+98' || n, n % 100 FROM generate_series(0, {rows} / 10 - 1) AS n;
+
+INSERT INTO hours (hour, first_number)
+SELECT 472222 + place * 720, place << 36 FROM generate_series(0::BIGINT, 11) AS place;
+
+-- The last tenth of the last month has not been counted yet.
+UPDATE meta SET number = ((11::BIGINT << 36) + {rows} / 20 * 9) << 6 WHERE name = 'folded';
+UPDATE deliveries SET recount = FALSE WHERE id > ((11::BIGINT << 36) + {rows} / 20 * 9) << 6 AND recount;
