@@ -196,15 +196,17 @@ fn a_channel_that_is_switched_off_is_left_out_everywhere() {
     let names = config.channels.iter().map(|channel| channel.name.as_str());
     assert_eq!(names.collect::<Vec<_>>(), ["sms"]);
     assert_eq!(config.used_channels, ["sms".parse().unwrap()]);
-    let refused = load(&channels("false")).unwrap_err().to_string();
+    let refused = load(&channels("false")).unwrap_err();
     assert!(
-        refused.contains("enabled is false for every channel"),
+        refused.to_string().contains("enabled is false for every channel"),
         "{refused}"
     );
     let only_off = channels("true").replace("\"sms\", ", "");
-    let refused = load(&only_off).unwrap_err().to_string();
+    let refused = load(&only_off).unwrap_err();
     assert!(
-        refused.contains("names only channels that are not enabled"),
+        refused
+            .to_string()
+            .contains("names only channels that are not enabled"),
         "{refused}"
     );
 }
@@ -225,8 +227,11 @@ fn an_address_that_is_written_down_holds_whatever_the_name_says() {
         );
     }
     let channel = format!("{TWO}[channels.sms]\nproviders = [\"red\"]\nsubject = \"a\\nb\"\n");
-    let refused = load(&channel).unwrap_err().to_string();
-    assert!(refused.contains("subject must be one line"), "{refused}");
+    let refused = load(&channel).unwrap_err();
+    assert!(
+        refused.to_string().contains("subject must be one line"),
+        "{refused}"
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::turn;
 use crate::clock::Timestamp;
+use crate::domain::delivery::Standing;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::Nudge;
 use crate::domain::turn::Task;
@@ -77,6 +78,9 @@ pub async fn revive(
         let now = gateway.clock.now();
         let nudges: Vec<Nudge> = gateway.store.revive(some.to_vec(), now, expires_at).await?;
         gateway.queue.push(&nudges);
+        for nudge in &nudges {
+            gateway.moved(&nudge.channel, Standing::Waiting);
+        }
         revived += nudges.len();
         progress(some.len());
     }

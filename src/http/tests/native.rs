@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Reply, World};
 use crate::domain::channel::{Addressing, Channel};
 use crate::domain::recipient::AddressKind;
-use crate::flow::sync_report;
+use crate::flow::{resend, sync_report};
 
 async fn submit(world: &World, body: &Value) -> Reply {
     world.post_json("/v1/messages", body).await
@@ -289,6 +289,21 @@ async fn what_waits_can_be_called_off_once() {
         world.get("/v1/messages/nonsense").await.json()["type"],
         "/problems/not-found"
     );
+}
+
+#[tokio::test]
+async fn what_an_operator_sends_at_once_is_counted() {
+    let world = World::new().await;
+    let later = json!({"to": "09122222222", "body": "hi", "send_at": "2099-01-01T00:00:00Z"});
+    let id = submitted(&world, &later).await;
+    let found = world.gateway.store.find(id.parse().unwrap()).await.unwrap();
+    let delivery = found.unwrap().deliveries[0].id;
+    let expires_at = world.gateway.clock.now();
+    let revived = resend::revive(&world.gateway, &[delivery], expires_at, |_| {}).await;
+    assert_eq!(revived.unwrap(), 1);
+    let counted = world.get("/metrics").await.text();
+    let line = r#"postrider_state_changes_total{channel="sms",state="waiting"} 1"#;
+    assert!(counted.contains(line), "{counted}");
 }
 
 #[tokio::test]

@@ -130,6 +130,11 @@ impl World {
         given.iter().map(|parcel| parcel.to.clone()).collect()
     }
 
+    fn subjects(&self, carrier: usize) -> Vec<String> {
+        let given = self.carriers[carrier].given.lock().unwrap();
+        given.iter().filter_map(|parcel| parcel.subject.clone()).collect()
+    }
+
     async fn standing(&self, address: &str) -> Standing {
         let said = self.gateway.store.recipient(&name("mix"), address).await.unwrap();
         said.map_or(Standing::Active, |said| said.standing)
@@ -324,9 +329,7 @@ async fn the_subject_is_the_messages_own_else_the_channels() {
     };
     accept::accept(&world.gateway, own).await.unwrap();
     step(&world.gateway, 1, Duration::ZERO).await;
-    let given = world.carriers[0].given.lock().unwrap();
-    let subjects = given.iter().map(|parcel| parcel.subject.as_deref());
-    assert_eq!(subjects.collect::<Vec<_>>(), [Some("News"), Some("Your code")]);
+    assert_eq!(world.subjects(0), ["News", "Your code"]);
     let bad = Request {
         subject: Some("a\r\nBcc: b".to_owned()),
         ..to(&all())
