@@ -9,6 +9,7 @@ use crate::domain::message::Priority;
 use crate::domain::recipient::{AddressKind, Strictness};
 use crate::domain::route::Strategy;
 
+mod channels;
 mod inherited;
 
 const TWO: &str = "[providers.red]\nkind = \"mock\"\n[providers.blue]\nkind = \"mock\"\n";
@@ -182,56 +183,6 @@ fn a_channel_is_read_with_all_its_policies() {
     assert_eq!(codes.address, by_providers(AddressKind::Phone));
     assert_eq!(config.channels[1].address, by_providers(AddressKind::Email));
     assert_eq!(config.channels[2].address, by_providers(AddressKind::Push));
-}
-
-#[test]
-fn a_channel_that_is_switched_off_is_left_out_everywhere() {
-    let channels = |enabled: &str| {
-        format!(
-            "used_channels = [\"sms\", \"email\"]\n{TWO}[channels.sms]\nproviders = [\"red\"]\nenabled = {enabled}\n\
-             [channels.email]\nproviders = [\"blue\"]\nenabled = false\n"
-        )
-    };
-    let config = load(&channels("true")).unwrap();
-    let names = config.channels.iter().map(|channel| channel.name.as_str());
-    assert_eq!(names.collect::<Vec<_>>(), ["sms"]);
-    assert_eq!(config.used_channels, ["sms".parse().unwrap()]);
-    let refused = load(&channels("false")).unwrap_err();
-    assert!(
-        refused.to_string().contains("enabled is false for every channel"),
-        "{refused}"
-    );
-    let only_off = channels("true").replace("\"sms\", ", "");
-    let refused = load(&only_off).unwrap_err();
-    assert!(
-        refused
-            .to_string()
-            .contains("names only channels that are not enabled"),
-        "{refused}"
-    );
-}
-
-#[test]
-fn an_address_that_is_written_down_holds_whatever_the_name_says() {
-    for (word, wanted) in [
-        ("url", Addressing::Only(AddressKind::Url)),
-        ("opaque", Addressing::Only(AddressKind::Any)),
-        ("mixed", Addressing::Mixed),
-    ] {
-        let channel =
-            format!("{TWO}[channels.sms]\nproviders = [\"red\"]\naddress = \"{word}\"\nsubject = \"News\"\n");
-        let channel = load(&channel).unwrap().channels.remove(0);
-        assert_eq!(
-            (channel.address, channel.subject.as_deref()),
-            (wanted, Some("News"))
-        );
-    }
-    let channel = format!("{TWO}[channels.sms]\nproviders = [\"red\"]\nsubject = \"a\\nb\"\n");
-    let refused = load(&channel).unwrap_err();
-    assert!(
-        refused.to_string().contains("subject must be one line"),
-        "{refused}"
-    );
 }
 
 #[test]
