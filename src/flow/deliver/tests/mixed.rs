@@ -9,9 +9,11 @@ use crate::clock::Timestamp;
 use crate::config::ProviderConfig;
 use crate::domain::channel::{Addressing, Name};
 use crate::domain::message::Delivery;
+use crate::domain::receipt::Verdict;
 use crate::domain::recipient::{AddressKind, Recipient, Standing};
 use crate::domain::route::Strategy;
 use crate::flow::accept::{Missing, Refused};
+use crate::flow::settle;
 
 const PUSH: &str = "token-1";
 const EMAIL: &str = "ada@example.org";
@@ -227,6 +229,33 @@ async fn a_dead_address_becomes_inactive_and_the_next_one_is_used() {
     assert_eq!(world.standing(EMAIL).await, Standing::Active);
     let again = world.send(&all()).await;
     assert_eq!(attempts(&again), ["email: accepted ada@example.org"]);
+}
+
+#[tokio::test]
+async fn a_receipt_that_calls_an_address_dead_sends_to_the_next_one_at_once() {
+    let reference = Some("p-1".to_owned());
+    let world = World::new(&[
+        (AddressKind::Push, Outcome::Accepted { reference }),
+        (AddressKind::Email, takes()),
+    ])
+    .await;
+    let delivery = world.send(&all()).await;
+    assert_eq!(attempts(&delivery), ["push: accepted token-1"]);
+    for _ in 0..5 {
+        let receipt = Receipt {
+            reference: "p-1".to_owned(),
+            verdict: Verdict::Invalid {
+                reason: "gone".to_owned(),
+            },
+            at: world.gateway.clock.now(),
+        };
+        settle::settle(&world.gateway, Some(&name("push")), vec![receipt])
+            .await
+            .unwrap();
+    }
+    assert_eq!(step(&world.gateway, 1, Duration::ZERO).await, Step::Delivered(1));
+    assert_eq!(world.given(1), [EMAIL]);
+    assert_eq!(world.standing(PUSH).await, Standing::Inactive);
 }
 
 #[tokio::test]
