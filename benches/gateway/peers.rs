@@ -141,6 +141,11 @@ fn start(mut command: Command, at: SocketAddr) -> Peer {
 }
 
 impl Peer {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Resident memory in MiB, read from the kernel.
     pub fn resident_mib(&self) -> f64 {
         let status =

@@ -12,13 +12,15 @@ use postrider::domain::id::DeliveryId;
 use postrider::domain::wish::Wish;
 use postrider::store::{self, Store};
 
+use crate::footprint::ticks;
 use crate::load::{self, Load};
 use crate::peers::{self, Peer};
 use crate::rows::{MOCK, Row, bare, load, ratio_row, send, sent_while_loaded};
 
 /// A server that ends, with its files, when it is dropped.
-struct Server {
+pub struct Server {
     programs: PathBuf,
+    place: PathBuf,
     port: u16,
     keeper: Child,
 }
@@ -38,7 +40,8 @@ const SETTINGS: [&str; 10] = [
 ];
 
 impl Server {
-    fn start() -> Self {
+    /// A new one on a free port.
+    pub fn start() -> Self {
         let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
         let places = versions.flatten().map(|version| version.path().join("bin"));
         let programs = places.max().expect("PostgreSQL; ./start.sh test installs it");
@@ -57,6 +60,7 @@ impl Server {
             .spawn();
         let server = Self {
             programs,
+            place,
             port,
             keeper: keeper.expect("a shell"),
         };
@@ -85,9 +89,36 @@ impl Server {
     }
 
     /// A new, empty database.
-    fn database(&self, name: &str) -> String {
+    pub fn database(&self, name: &str) -> String {
         assert!(self.run("createdb", &[name], ""), "createdb {name}");
         format!("postgres://postgres@127.0.0.1:{}/{name}", self.port)
+    }
+
+    /// The number that is the answer to a question in SQL.
+    pub fn ask(&self, name: &str, sql: &str) -> i64 {
+        let port = self.port.to_string();
+        let place = ["-h", "127.0.0.1", "-U", "postgres", "-p", &port, "-d", name];
+        let mut command = Command::new(self.programs.join("psql"));
+        let output = command
+            .args(place)
+            .args(["-Atc", sql])
+            .output()
+            .expect("run psql");
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        text.parse().expect("a number")
+    }
+
+    /// Processor time of all its processes so far.
+    pub fn ticks(&self) -> u64 {
+        let file = std::fs::read_to_string(self.place.join("data/postmaster.pid")).expect("its id");
+        let id = file
+            .lines()
+            .next()
+            .and_then(|line| line.parse().ok())
+            .expect("its id");
+        let list = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        let children = list.split_whitespace().filter_map(|child| child.parse().ok());
+        ticks(id) + children.map(ticks).sum::<u64>()
     }
 
     /// Runs SQL.
@@ -107,7 +138,8 @@ impl Drop for Server {
     }
 }
 
-fn on_postgres(url: &str) -> String {
+/// The configuration of a gateway on that database.
+pub fn on_postgres(url: &str) -> String {
     format!("[store]\nurl = \"{url}\"\n{MOCK}")
 }
 
@@ -234,23 +266,5 @@ async fn workers_rate(server: &Server, name: &str, workers: usize) -> f64 {
 
 /// Messages that have been sent so far.
 fn sent(server: &Server, name: &str) -> i64 {
-    let port = server.port.to_string();
-    let count = "SELECT count(*) FROM deliveries WHERE state <> 'waiting'";
-    let answer = Command::new(server.programs.join("psql"))
-        .args([
-            "-h",
-            "127.0.0.1",
-            "-U",
-            "postgres",
-            "-p",
-            &port,
-            "-d",
-            name,
-            "-Atc",
-            count,
-        ])
-        .output()
-        .expect("run psql");
-    let text = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
-    text.parse().expect("a count")
+    server.ask(name, "SELECT count(*) FROM deliveries WHERE state <> 'waiting'")
 }

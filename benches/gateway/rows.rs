@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::load::{self, Load, Measured};
 use crate::peers::{self, Peer};
-use crate::postgres;
+use crate::{footprint, postgres};
 
 /// One line of the table.
 pub struct Row {
@@ -32,7 +32,7 @@ impl Row {
 type Measure = fn() -> Pin<Box<dyn Future<Output = Vec<Row>>>>;
 
 /// Every row by the name it is asked for with.
-pub const ALL: [(&str, Measure); 11] = [
+pub const ALL: [(&str, Measure); 13] = [
     ("intake", || Box::pin(intake())),
     ("through", || Box::pin(through())),
     ("http", || Box::pin(http())),
@@ -44,6 +44,8 @@ pub const ALL: [(&str, Measure); 11] = [
     ("postgres-through", || Box::pin(postgres::through())),
     ("postgres-claim", || Box::pin(postgres::claim())),
     ("postgres-workers", || Box::pin(postgres::workers())),
+    ("footprint", || Box::pin(footprint::on_sqlite())),
+    ("postgres-footprint", || Box::pin(footprint::on_postgres_server())),
 ];
 
 /// One provider that takes everything at once.
@@ -117,7 +119,8 @@ pub async fn sent_while_loaded(gateway: &Peer) -> (Measured, i64) {
     (measured, backlog)
 }
 
-const SENT: &str = "postrider_state_changes_total{channel=\"sms\",state=\"sent\"}";
+/// The series that counts what was sent.
+pub const SENT: &str = "postrider_state_changes_total{channel=\"sms\",state=\"sent\"}";
 
 async fn through() -> Vec<Row> {
     let folder = tempfile::tempdir().expect("a folder");

@@ -22,6 +22,9 @@ use super::link::Link;
 use super::rumours::Rumours;
 use super::world::World;
 
+/// How long a claim lasts: some calls, at the pace of a storm.
+pub const LEASE: Duration = Duration::from_secs(600);
+
 /// The providers, in the order of the configuration.
 pub const CARRIERS: [&str; 2] = ["blue", "red"];
 
@@ -84,9 +87,10 @@ fn config() -> Config {
         provider.rate = Some(2.0);
         provider.rest_after = 2;
         provider.rest_for = Duration::from_secs(5);
-        // In real time, which has no part in a storm.
-        provider.timeout = Duration::from_secs(3_600);
+        // In real time, which has no part in a storm: far longer than one lasts.
+        provider.timeout = Duration::from_secs(120);
     }
+    config.work.lease = LEASE;
     let mut resends = config.channels.remove(0);
     resends.name = RESENDS.parse().unwrap();
     resends.providers = CARRIERS.map(|name| name.parse().unwrap()).to_vec();

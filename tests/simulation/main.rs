@@ -44,6 +44,10 @@ async fn storm(seed: u64, journal: &Arc<Journal>) -> usize {
     }
     assert!(storm.calm().await, "something waits for ever");
     checks::at_the_end(&storm).await;
+    assert!(
+        !storm.world.ledger().references.is_empty(),
+        "nothing was ever sent"
+    );
     storm.world.ledger().repeats
 }
 

@@ -26,8 +26,8 @@ const TASKS_MAX: usize = 8;
 const SCHEDULE: Duration = Duration::from_secs(4);
 
 /// How long a round of the calm lasts, and how many there are at most: longer than the oldest delivery may grow.
-const CALM_STEP: Duration = Duration::from_secs(61);
-const CALM_STEPS_MAX: usize = 3_000;
+const CALM_STEP: Duration = Duration::from_secs(301);
+const CALM_STEPS_MAX: usize = 1_000;
 
 /// What a task came to.
 enum Done {
@@ -91,7 +91,7 @@ impl Storm {
 
     /// One step of the storm; false when there is nothing more to send.
     pub async fn step(&mut self) -> bool {
-        let by = self.world.between(0, 700).unsigned_abs();
+        let by = self.world.between(0, 3_500).unsigned_abs();
         self.pass_time(Duration::from_millis(by));
         let luck = self.world.luck();
         match luck {
@@ -166,7 +166,7 @@ impl Storm {
             (8, _) => self.queue.forget(),
             _ => {
                 if let Some(any) = self.world.pick(self.running.len()) {
-                    let long = self.world.between(10_000, 200_000);
+                    let long = self.world.between(30_000, 1_500_000);
                     self.running[any].asleep_until_ms = self.world.time_ms() + long;
                     let (host, what) = (self.running[any].host, self.running[any].what);
                     self.world
