@@ -333,7 +333,8 @@ impl Store for PostgresStore {
     }
 
     async fn pass(&self, wish: PaceWish, now: Timestamp) -> Result<Vec<Passage>> {
-        self.passes.run(Pass { wish, now }).await
+        let asked = Instant::now();
+        self.passes.run(Pass { wish, now, asked }).await
     }
 
     async fn standings(&self) -> Result<Vec<Known>> {

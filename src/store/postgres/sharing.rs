@@ -2,7 +2,7 @@
 //!
 //! Never begins or ends a transaction. Whoever counts or judges holds a lock until the transaction ends.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
 
@@ -42,6 +42,15 @@ pub async fn time(desk: &Desk) -> Result<Timestamp, Trouble> {
 pub struct Pass {
     pub wish: PaceWish,
     pub now: Timestamp,
+    /// When it asked: it goes when it is counted, which can be later.
+    pub asked: Instant,
+}
+
+impl Pass {
+    /// The present as whoever asks sees it.
+    fn present(&self) -> Timestamp {
+        self.now + Duration::from_secs(self.asked.elapsed().as_secs())
+    }
 }
 
 impl Gathered for Pass {
@@ -58,8 +67,8 @@ impl Gathered for Pass {
         for same in order.chunk_by(|one, other| pieces[*one].wish.provider == pieces[*other].wish.provider) {
             let mut kept = pace(desk, pieces[same[0]].wish.provider.as_str()).await?;
             for index in same {
-                let Self { wish, now } = &pieces[*index];
-                let (after, passages) = throttle::pass(kept, wish, *now);
+                let piece = &pieces[*index];
+                let (after, passages) = throttle::pass(kept, &piece.wish, piece.present());
                 kept = Some(after);
                 answers[*index] = passages;
             }
