@@ -88,6 +88,7 @@ impl Gateway {
             cache,
         };
         let gateway = Self::wire(config, edges, adapters);
+        gateway.warn_of_strangers();
         // Only people's own queries miss it, and a store that cannot be written now may be written later.
         if let Err(error) = gateway.store.name_providers(gateway.places()).await {
             log::error!("{}", error.chain());
@@ -169,6 +170,19 @@ impl Gateway {
     pub fn moved(&self, channel: &Name, standing: Standing) {
         if let Some(route) = self.route(channel.as_str()) {
             route.moved(standing);
+        }
+    }
+
+    fn warn_of_strangers(&self) {
+        for route in self.routes.values() {
+            for lane in route.strangers() {
+                let (name, wanted) = (&lane.name, lane.provider.address().noun());
+                log::warn!(
+                    "[channels.{}] takes no {wanted}, which is what {name} wants, so that {name} is never asked: take it \
+                     out of the channel, or put the channel's address right",
+                    route.channel.name
+                );
+            }
         }
     }
 

@@ -1,1 +1,1 @@
-SELECT id, body, "user", created_at, number FROM messages WHERE number = ANY ($1)
+SELECT id, body, "user", created_at, number, subject FROM messages WHERE number = ANY ($1)

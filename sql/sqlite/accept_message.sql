@@ -1,1 +1,1 @@
-INSERT INTO messages (number, id, body, user, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
+INSERT INTO messages (number, id, body, user, created_at, subject) VALUES (?1, ?2, ?3, ?4, ?5, ?6)

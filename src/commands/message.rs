@@ -36,17 +36,18 @@ fn timeline(message: &Message, masked: bool, now: Timestamp) -> String {
     if let Some(user) = &message.user {
         let _ = writeln!(text, "user     {}", plain(user));
     }
+    if let Some(subject) = &message.subject {
+        let _ = writeln!(text, "subject  {}", plain(subject));
+    }
     let _ = writeln!(text, "body     {}", plain(&message.body));
     for delivery in &message.deliveries {
-        let to = if masked {
-            mask(&delivery.address)
-        } else {
-            delivery.address.clone()
-        };
+        let shown = |address: &str| if masked { mask(address) } else { address.to_owned() };
+        let to = shown(&delivery.address);
         let parts = counted(u64::from(delivery.parts), "part");
         let _ = writeln!(text, "\n{} to {}, {parts}", delivery.channel, plain(&to));
         for attempt in &delivery.attempts {
-            let _ = writeln!(text, "  {}", attempt_line(attempt));
+            let to = attempt.address.as_deref().map(shown);
+            let _ = writeln!(text, "  {}", attempt_line(attempt, to.as_deref()));
         }
         let _ = writeln!(text, "  {}", standing_line(delivery));
         if let Some(opened_at) = delivery.opened_at {
@@ -57,7 +58,7 @@ fn timeline(message: &Message, masked: bool, now: Timestamp) -> String {
     text
 }
 
-fn attempt_line(attempt: &RecordedAttempt) -> String {
+fn attempt_line(attempt: &RecordedAttempt, to: Option<&str>) -> String {
     let provider = attempt
         .provider
         .as_ref()
@@ -69,6 +70,9 @@ fn attempt_line(attempt: &RecordedAttempt) -> String {
         attempt.outcome,
         attempt.duration_ms
     );
+    if let Some(to) = to {
+        let _ = write!(line, " to {}", plain(to));
+    }
     let details = [&attempt.code, &attempt.reason];
     let details: Vec<String> = details
         .into_iter()
@@ -126,6 +130,7 @@ mod tests {
         Message {
             id: MessageId::from_str("019aa5f2-5c1e-7b5e-8f0a-3f1d2c4b5a69").unwrap(),
             number: 1,
+            subject: None,
             body: body.to_owned(),
             user: None,
             created_at: at(0),
@@ -150,6 +155,7 @@ mod tests {
                     reason: Some("down".to_owned()),
                     at: at(1),
                     duration_ms: 12,
+                    address: None,
                 }],
             }],
         }

@@ -43,7 +43,8 @@ fn read(gateway: &Gateway, arguments: &Arguments) -> Result<String> {
             "there is no channel {channel} in the configuration; name one with --channel"
         )));
     };
-    recipient::read(route.channel.address, &arguments.address, &gateway.config.phone)
+    recipient::read_as_one_of(route.kinds(), &arguments.address, &gateway.config.phone)
+        .map(|(_, address)| address)
         .map_err(|why| Error::usage(why.to_string()))
 }
 

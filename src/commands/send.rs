@@ -97,6 +97,13 @@ fn explained(refused: Refused, gateway: &Gateway) -> Error {
             ))
         }
         Refused::BadAddress { channel, why } => Error::usage(format!("not an address for {channel}: {why}")),
+        Refused::BadContact { kind, why } => Error::usage(format!("not a {}: {why}", kind.noun())),
+        Refused::NoAddress { channel, wanted } => {
+            Error::usage(format!("there is no {wanted} for {channel}; give one"))
+        }
+        Refused::BadSubject(longest) => Error::usage(format!(
+            "the subject must be one line of at most {longest} characters"
+        )),
         Refused::ExpiresTooEarly => Error::usage("it would expire before it may be sent; give it more time"),
         Refused::Suppressed => Error::new(
             Kind::Conflict,

@@ -62,6 +62,9 @@ impl Kind {
 impl Row {
     /// The environment variable that overrides it; none for the keys of named tables.
     pub fn environment_name(&self) -> Option<String> {
+        if self.path == USED_CHANNELS {
+            return Some("USED_CHANNELS".to_owned());
+        }
         let named = self.path.contains("NAME") || self.path.starts_with("keys.");
         (!named).then(|| format!("POSTRIDER_{}", self.path.to_uppercase().replace('.', "_")))
     }
@@ -120,6 +123,9 @@ const fn key(path: &'static str, kind: Kind, default: &'static str, meaning: &'s
     }
 }
 
+/// The one key whose variable has the name that another program gave it.
+const USED_CHANNELS: &str = "used_channels";
+
 /// A user's row in the store holds so many times at most: 40 kB.
 const PER_HOUR: Kind = Kind::Count(0, 10_000);
 
@@ -162,6 +168,12 @@ pub const ROWS: &[Row] = &[
         Kind::Flag,
         "true",
         "show `+98912***2222` on pages instead of whole numbers",
+    ),
+    key(
+        USED_CHANNELS,
+        Kind::List,
+        "",
+        "channels of messages that name none: of `POST /inbox/send` (all when not given) and of `POST /v1/messages` (`sms`, or the first that takes phone numbers)",
     ),
     key(
         "store.url",
@@ -310,6 +322,12 @@ pub const ROWS: &[Row] = &[
         "age at which a delivery is given up",
     ),
     key(
+        "channels.NAME.enabled",
+        Kind::Flag,
+        "true",
+        "`false` leaves it out everywhere; what waits for it goes on waiting",
+    ),
+    key(
         "channels.NAME.providers",
         Kind::List,
         "",
@@ -347,9 +365,15 @@ pub const ROWS: &[Row] = &[
     ),
     key(
         "channels.NAME.address",
-        Kind::Choice(&["phone", "email", "opaque"]),
+        Kind::Choice(&["phone", "email", "push", "messenger", "url", "opaque", "mixed"]),
         "",
-        "what an address looks like; by default `email` for a channel of that name, `opaque` for `push`, `messenger` and `webhook`, else `phone`",
+        "what its addresses are; by default what its providers want, `mixed` when that differs; where they take any, what the channel's name says, else `phone`",
+    ),
+    key(
+        "channels.NAME.subject",
+        Kind::Text,
+        "",
+        "the line above messages that bring none, where a provider has one: the subject of a mail, the title of a push",
     ),
     key(
         "channels.NAME.expects_reply",

@@ -11,7 +11,7 @@ use phonenumber::country;
 use super::environment::Environment;
 use super::source::Source;
 use super::values::Values;
-use super::{Config, Limits, Schedule, Work, check, tables};
+use super::{Config, Limits, Schedule, Work, check, inherited, tables};
 use crate::domain::recipient::{PhoneRules, Strictness};
 use crate::domain::retry::Retry;
 use crate::error::Result;
@@ -27,7 +27,8 @@ impl Config {
         environment: &Environment,
         overrides: &[(&str, String)],
     ) -> Result<(Self, Vec<String>)> {
-        let source = Source::read(file, environment, overrides)?;
+        let mut source = Source::read(file, environment, overrides)?;
+        let stand_ins = inherited::lay_over(&mut source, environment)?;
         let top = Values::top(&source);
         top.refuse_unknown()?;
         let providers = tables::providers(&top, environment)?;
@@ -48,6 +49,8 @@ impl Config {
             sandbox,
             ..Self::sandbox()
         };
+        config.used_channels = tables::used_channels(&top, &config.channels)?;
+        config.names_used_channels = !top.list("used_channels")?.is_empty();
         config.read_top(&top)?;
         config.read_edges(&top)?;
         config.work = work(&top.section("work")?, &config.work)?;
@@ -58,6 +61,7 @@ impl Config {
         config.user_per_hour = throttle.count("user_per_hour")?.unwrap_or(config.user_per_hour);
         check::relations(&config, &source)?;
         let mut warnings = source.unknown_variables(environment);
+        warnings.extend(stand_ins);
         warnings.extend(check::oddities(&config));
         Ok((config, warnings))
     }

@@ -14,6 +14,7 @@ use crate::domain::retry::Retry;
 mod check;
 mod duration;
 mod environment;
+mod inherited;
 pub mod keys;
 mod load;
 mod secret;
@@ -61,6 +62,10 @@ pub struct Config {
     pub user_per_hour: u32,
     /// The channels, in the order of their names.
     pub channels: Vec<Channel>,
+    /// The channels of messages that name none; never empty where there are channels.
+    pub used_channels: Vec<Name>,
+    /// Whether somebody chose them. If not, they are all channels, and only the inbox face sends over all.
+    pub names_used_channels: bool,
     /// The providers, in the order of their names. Disabled ones are left out.
     pub providers: Vec<ProviderConfig>,
     /// Who may call us. Empty: anybody who can reach us.
@@ -244,7 +249,7 @@ impl Config {
     pub fn sandbox() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
         let providers = tables::mocks();
-        let channels = tables::default_channel(&providers, &Retry::default())
+        let channels: Vec<Channel> = tables::default_channel(&providers, &Retry::default())
             .into_iter()
             .collect();
         Self {
@@ -263,6 +268,8 @@ impl Config {
             schedule: Schedule::default(),
             limits: Limits::default(),
             user_per_hour: 300,
+            used_channels: channels.iter().map(|channel| channel.name.clone()).collect(),
+            names_used_channels: false,
             channels,
             providers,
             keys: Vec::new(),
@@ -293,6 +300,8 @@ impl fmt::Debug for Config {
             .field("limits", &self.limits)
             .field("user_per_hour", &self.user_per_hour)
             .field("channels", &self.channels)
+            .field("used_channels", &self.used_channels)
+            .field("names_used_channels", &self.names_used_channels)
             .field("providers", &self.providers)
             .field("keys", &self.keys)
             .field("sandbox", &self.sandbox)

@@ -10,6 +10,7 @@ use toml::Value;
 use toml::de::{DeTable, DeValue};
 
 use super::environment::Environment;
+use super::inherited;
 use super::keys::{Kind, OTHER_VARIABLES, ROWS, Row, row};
 use crate::error::{Error, Kind as ErrorKind, Result};
 
@@ -111,6 +112,11 @@ impl Source {
         Ok(())
     }
 
+    /// Remembers who said what stands at that path.
+    pub fn place(&mut self, path: String, place: &str) {
+        self.places.insert(path, place.to_owned());
+    }
+
     /// A wrong value: the place it came from, its path, what is wrong and what to do.
     pub fn fault(&self, path: &str, problem: &str) -> Error {
         let place = match (self.places.get(path), &self.file) {
@@ -186,7 +192,10 @@ fn typed(kind: Kind, text: &str) -> Option<Value> {
         },
         Kind::Count(..) | Kind::Bytes(..) => text.replace('_', "").parse::<i64>().ok().map(Value::from),
         Kind::Number => text.parse::<f64>().ok().map(Value::from),
-        Kind::List | Kind::Weights => None,
+        Kind::List => Some(Value::from(
+            inherited::words(text).map(Value::from).collect::<Vec<_>>(),
+        )),
+        Kind::Weights => None,
     }
 }
 

@@ -6,11 +6,12 @@ use sha2::{Digest, Sha256};
 use toml::Value;
 
 use super::environment::Environment;
+use super::inherited::channel_name;
 use super::secret::{masked, resolved, resolved_text};
 use super::source::did_you_mean;
 use super::values::Values;
 use super::{Key, ProviderConfig, Scope};
-use crate::domain::channel::{Channel, Name, UnknownPolicy};
+use crate::domain::channel::{Addressing, Channel, Name, UnknownPolicy};
 use crate::domain::message::Priority;
 use crate::domain::recipient::AddressKind;
 use crate::domain::retry::Retry;
@@ -49,7 +50,8 @@ pub(super) fn default_channel(providers: &[ProviderConfig], retry: &Retry) -> Op
         unknown: UnknownPolicy::default(),
         bounce_resends: 0,
         priority: Priority::default(),
-        address: AddressKind::Phone,
+        address: Addressing::ByProviders(AddressKind::Phone),
+        subject: None,
         expects_reply: false,
         user_per_hour: None,
     })
@@ -118,10 +120,54 @@ pub(super) fn channels(top: &Values<'_>, providers: &Providers, retry: &Retry) -
     if tables.is_empty() {
         return Ok(default_channel(&providers.enabled, retry).into_iter().collect());
     }
-    tables
-        .into_iter()
-        .map(|(name, values)| channel(name_of(name, &values)?, &values, providers, retry))
-        .collect()
+    let mut channels = Vec::with_capacity(tables.len());
+    for (name, values) in &tables {
+        let channel = channel(name_of(name, values)?, values, providers, retry)?;
+        if values.flag("enabled")?.unwrap_or(true) {
+            channels.push(channel);
+        }
+    }
+    match tables.first() {
+        Some((_, values)) if channels.is_empty() => Err(values.fault(
+            "enabled",
+            "is false for every channel; enable at least one, or remove them all",
+        )),
+        _ => Ok(channels),
+    }
+}
+
+/// Reads `used_channels`, without those that are switched off; all of them when it is not there.
+pub(super) fn used_channels(top: &Values<'_>, channels: &[Channel]) -> Result<Vec<Name>> {
+    let names = || channels.iter().map(|channel| &channel.name);
+    let tables = top.section("channels")?.named()?;
+    let is_disabled = |wanted: &str| tables.iter().any(|(name, _)| *name == wanted);
+    let mut used = Vec::new();
+    for word in top.list("used_channels")? {
+        let wanted = channel_name(word);
+        let Some(name) = names().find(|name| name.as_str() == wanted) else {
+            if is_disabled(&wanted) {
+                continue;
+            }
+            let near = did_you_mean(&wanted, names().map(Name::as_str));
+            let remedy = format!(
+                "names {word}, but there is no [channels.{wanted}]; add it or correct the name{near}"
+            );
+            return Err(top.fault("used_channels", &remedy));
+        };
+        if !used.contains(name) {
+            used.push(name.clone());
+        }
+    }
+    if !used.is_empty() {
+        return Ok(used);
+    }
+    match top.list("used_channels")?.as_slice() {
+        [] => Ok(names().cloned().collect()),
+        _ => Err(top.fault(
+            "used_channels",
+            "names only channels that are not enabled; enable one, or name others",
+        )),
+    }
 }
 
 fn channel(name: Name, values: &Values<'_>, providers: &Providers, retry: &Retry) -> Result<Channel> {
@@ -129,11 +175,14 @@ fn channel(name: Name, values: &Values<'_>, providers: &Providers, retry: &Retry
     let listed = listed_providers(values, providers)?;
     let strategy = strategy(values, &listed, providers)?;
     let address = match values.choice("address")? {
-        Some("email") => AddressKind::Email,
-        Some("opaque") => AddressKind::Opaque,
-        Some(_) => AddressKind::Phone,
-        None => usual_address(&name),
+        Some("mixed") => Addressing::Mixed,
+        Some(word) => Addressing::Only(AddressKind::from_word(word).unwrap_or(AddressKind::Any)),
+        None => Addressing::ByProviders(usual_address(&name)),
     };
+    let subject = values.text("subject")?.filter(|subject| !subject.is_empty());
+    if subject.is_some_and(|subject| subject.contains(char::is_control)) {
+        return Err(values.fault("subject", "must be one line without control characters"));
+    }
     Ok(Channel {
         name,
         providers: listed,
@@ -149,6 +198,7 @@ fn channel(name: Name, values: &Values<'_>, providers: &Providers, retry: &Retry
             _ => Priority::Normal,
         },
         address,
+        subject: subject.map(str::to_owned),
         expects_reply: values.flag("expects_reply")?.unwrap_or(false),
         user_per_hour: values.count("user_per_hour")?,
     })
@@ -237,7 +287,9 @@ fn exact_weights(
 fn usual_address(name: &Name) -> AddressKind {
     match name.as_str() {
         "email" => AddressKind::Email,
-        "push" | "messenger" | "webhook" => AddressKind::Opaque,
+        "push" => AddressKind::Push,
+        "messenger" => AddressKind::Messenger,
+        "webhook" => AddressKind::Any,
         _ => AddressKind::Phone,
     }
 }

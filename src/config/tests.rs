@@ -4,10 +4,13 @@ use std::path::PathBuf;
 
 use super::keys::ROWS;
 use super::*;
-use crate::domain::channel::UnknownPolicy;
+use crate::domain::channel::{Addressing, UnknownPolicy};
 use crate::domain::message::Priority;
 use crate::domain::recipient::{AddressKind, Strictness};
 use crate::domain::route::Strategy;
+
+mod channels;
+mod inherited;
 
 const TWO: &str = "[providers.red]\nkind = \"mock\"\n[providers.blue]\nkind = \"mock\"\n";
 
@@ -176,9 +179,10 @@ fn a_channel_is_read_with_all_its_policies() {
     assert_eq!(codes.priority, Priority::High);
     assert_eq!(codes.retry.base, Duration::from_secs(1));
     assert_eq!(codes.retry.tries_max, 7);
-    assert_eq!(codes.address, AddressKind::Phone);
-    assert_eq!(config.channels[1].address, AddressKind::Email);
-    assert_eq!(config.channels[2].address, AddressKind::Opaque);
+    let by_providers = Addressing::ByProviders;
+    assert_eq!(codes.address, by_providers(AddressKind::Phone));
+    assert_eq!(config.channels[1].address, by_providers(AddressKind::Email));
+    assert_eq!(config.channels[2].address, by_providers(AddressKind::Push));
 }
 
 #[test]

@@ -122,6 +122,8 @@ pub struct Attempt {
     pub at: DateTime<Utc>,
     /// How long it took.
     pub duration: Duration,
+    /// The address that was used, where the delivery had several.
+    pub address: Option<String>,
 }
 
 /// What a provider's adapter hands back: the outcome and the raw code behind it.

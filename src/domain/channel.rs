@@ -68,13 +68,54 @@ pub struct Channel {
     pub bounce_resends: u32,
     /// Whether it goes before other channels' deliveries.
     pub priority: Priority,
-    /// What an address on this channel looks like.
-    pub address: AddressKind,
+    /// What the addresses on this channel are.
+    pub address: Addressing,
+    /// The line above messages that bring none, for providers that have one.
+    pub subject: Option<String>,
     /// Whether messages over it expect an answer from the user when their sender does not say.
     pub expects_reply: bool,
     /// The most messages that expect an answer, to one user in any hour, over this channel alone; 0 is no limit, none
     /// leaves it to the configuration's general number.
     pub user_per_hour: Option<u32>,
+}
+
+/// What the addresses on a channel are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addressing {
+    /// Of one kind, whatever the channel's providers want.
+    Only(AddressKind),
+    /// What the channel's providers want; this kind where they take any.
+    ByProviders(AddressKind),
+    /// Of several kinds, also where the channel's providers take any.
+    Mixed,
+}
+
+impl Addressing {
+    /// The kinds of addresses that are taken, in the order of the providers that want them. Never empty; more than one
+    /// on a channel that mixes kinds.
+    pub fn kinds(self, wanted: impl Iterator<Item = AddressKind>) -> Vec<AddressKind> {
+        let mut kinds = Vec::new();
+        if let Self::Only(kind) = self {
+            kinds.push(kind);
+            return kinds;
+        }
+        for kind in wanted.filter(|kind| *kind != AddressKind::Any) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
+            }
+        }
+        if kinds.is_empty() {
+            match self {
+                Self::Only(kind) | Self::ByProviders(kind) => kinds.push(kind),
+                Self::Mixed => kinds.extend(
+                    AddressKind::ALL
+                        .into_iter()
+                        .filter(|kind| *kind != AddressKind::Any),
+                ),
+            }
+        }
+        kinds
+    }
 }
 
 /// What follows an `unknown` outcome, the one case that can send twice.

@@ -160,6 +160,20 @@ pub enum RoundEnd {
     Lost,
     /// It was claimed after the moment at which it expires; nobody was asked.
     TooLate,
+    /// None of the channel's providers can use an address that the recipient has; nobody was asked.
+    NoAddress {
+        /// In words for the operator.
+        reason: String,
+    },
+}
+
+/// What is left to a delivery that a provider reports as lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// How often a bounce may still send it through another provider.
+    pub resends: u32,
+    /// How many other addresses of the recipient the channel's providers can use.
+    pub addresses: usize,
 }
 
 /// What the state machine needs to know of a delivery and its channel.
@@ -216,6 +230,10 @@ impl State {
             RoundEnd::NobodyFree { retry_after, reason } => Self::postponed(retry_after, reason, rules, now),
             RoundEnd::TooLate => Next {
                 state: Self::failed(Failure::Expired, "too old before it could be sent", now),
+                tries: rules.tries,
+            },
+            RoundEnd::NoAddress { reason } => Next {
+                state: Self::failed(Failure::InvalidRecipient, reason, now),
                 tries: rules.tries,
             },
             RoundEnd::Lost => match rules.unknown {
@@ -304,15 +322,19 @@ impl State {
 
     /// The state that follows a receipt for what `Sent` describes, or none when the receipt changes nothing.
     ///
-    /// A receipt never moves a state backwards: what has ended stays as it ended. `resends_left` says how
-    /// often a bounce may still send this delivery through another provider.
-    pub fn receive(&self, verdict: &Verdict, at: DateTime<Utc>, resends_left: u32) -> Option<Self> {
+    /// A receipt never moves a state backwards: what has ended stays as it ended. What failed for one address goes
+    /// out to another one that is `left`.
+    pub fn receive(&self, verdict: &Verdict, at: DateTime<Utc>, left: Left) -> Option<Self> {
         match self {
             Self::Waiting { .. } | Self::Delivered { .. } | Self::Failed { .. } => None,
             Self::Sent { .. } => Some(match verdict {
                 Verdict::Delivered | Verdict::Opened => Self::Delivered { at },
+                Verdict::Invalid { reason } if left.addresses > 0 => Self::Waiting {
+                    due_at: at,
+                    reason: Some(format!("sent again to another address: {reason}")),
+                },
                 Verdict::Invalid { reason } => Self::failed(Failure::InvalidRecipient, reason, at),
-                Verdict::Bounced { reason } if resends_left > 0 => Self::Waiting {
+                Verdict::Bounced { reason } if left.resends > 0 => Self::Waiting {
                     due_at: at,
                     reason: Some(format!("sent again elsewhere: {reason}")),
                 },

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Outcome};
 use super::channel::Name;
-use super::delivery::State;
+use super::contact::Contact;
+use super::delivery::{Failure, State};
 use super::id::{DeliveryId, MessageId};
 use super::user_throttle::UserThrottle;
 
@@ -17,6 +18,8 @@ use super::user_throttle::UserThrottle;
 pub struct NewMessage {
     /// Its public name.
     pub id: MessageId,
+    /// The line above what it says, for providers that have one.
+    pub subject: Option<String>,
     /// What it says.
     pub body: String,
     /// The client's own name for the person, if it gave one.
@@ -38,10 +41,15 @@ pub struct NewMessage {
 pub struct NewDelivery {
     /// Over which channel.
     pub channel: Name,
-    /// To which address, normalised (E.164 for a phone number).
+    /// To which address, normalised (E.164 for a phone number); empty where there is a `refusal`.
     pub address: String,
     /// The address as the client wrote it.
     pub spelling: String,
+    /// On a channel that mixes kinds of addresses: every address of the person that its providers can use, the one
+    /// above among them; else empty.
+    pub contacts: Vec<Contact>,
+    /// Why it cannot be sent at all, so that it begins and ends as failed while its neighbours go out.
+    pub refusal: Option<String>,
     /// How many text parts a provider will count.
     pub parts: u32,
     /// Whether it goes before others.
@@ -110,6 +118,8 @@ pub struct Message {
     pub id: MessageId,
     /// Its running number.
     pub number: i64,
+    /// The line above what it says, for providers that have one.
+    pub subject: Option<String>,
     /// What it says.
     pub body: String,
     /// The client's own name for the person.
@@ -168,6 +178,8 @@ pub struct RecordedAttempt {
     pub at: DateTime<Utc>,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
+    /// The address that was used, where the delivery had several.
+    pub address: Option<String>,
 }
 
 /// A delivery a worker has won, with all it needs to send it.
@@ -183,6 +195,10 @@ pub struct Claimed {
     pub address: String,
     /// The address as the client wrote it.
     pub spelling: String,
+    /// Of a delivery with several addresses: those that may still be written to, the best first.
+    pub contacts: Option<Vec<Contact>>,
+    /// The line above what the message says.
+    pub subject: Option<String>,
     /// What the message says.
     pub body: String,
     /// How many text parts it has.
@@ -216,6 +232,55 @@ pub struct Round {
     pub tries: u32,
     /// When the round ended.
     pub at: DateTime<Utc>,
+}
+
+/// An address that a provider called dead in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadAddress<'a> {
+    /// Which one, where the delivery has several.
+    pub address: Option<&'a str>,
+    /// In the provider's words.
+    pub reason: &'a str,
+    /// The provider.
+    pub by: &'a Name,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl Round {
+    /// The addresses that are to become inactive: each that a provider called dead where the delivery has several, else
+    /// the only one when the round failed for it.
+    pub fn dead_addresses(&self) -> Vec<DeadAddress<'_>> {
+        let mut dead = Vec::new();
+        for attempt in &self.attempts {
+            if let (Outcome::InvalidRecipient { reason }, Some(by), Some(address)) =
+                (&attempt.outcome, &attempt.provider, &attempt.address)
+            {
+                dead.push(DeadAddress {
+                    address: Some(address),
+                    reason,
+                    by,
+                    at: self.at,
+                });
+            }
+        }
+        let last = self.attempts.last().and_then(|attempt| attempt.provider.as_ref());
+        if let State::Failed {
+            failure: Failure::InvalidRecipient,
+            reason,
+            at,
+        } = &self.state
+            && let Some(by) = last.filter(|_| dead.is_empty())
+        {
+            dead.push(DeadAddress {
+                address: None,
+                reason,
+                by,
+                at: *at,
+            });
+        }
+        dead
+    }
 }
 
 /// What a store made of a recorded round.

@@ -4,6 +4,7 @@
 
 pub mod attempt;
 pub mod channel;
+pub mod contact;
 pub mod delivery;
 pub mod fleet;
 pub mod health;

@@ -11,18 +11,7 @@ use phonenumber::metadata::DATABASE;
 use phonenumber::{Metadata, Type, country};
 
 use super::channel::Name;
-
-/// What an address on a channel looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum AddressKind {
-    /// A phone number, kept in E.164.
-    #[default]
-    Phone,
-    /// An e-mail address.
-    Email,
-    /// Any text the provider understands: a push token, a chat id, a URL.
-    Opaque,
-}
+pub use super::contact::AddressKind;
 
 /// How strictly a phone number is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -151,7 +140,50 @@ pub fn read(kind: AddressKind, typed: &str, rules: &PhoneRules) -> Result<String
     match kind {
         AddressKind::Phone => rules.phone(typed),
         AddressKind::Email => email(typed),
-        AddressKind::Opaque => opaque(typed),
+        AddressKind::Url => url(typed),
+        AddressKind::Push | AddressKind::Messenger | AddressKind::Any => opaque(typed),
+    }
+}
+
+/// Reads an address of which only the channel is known: as the first of the channel's `kinds` that it can be, those
+/// that are strict before those that take any text.
+pub fn read_as_one_of(
+    kinds: &[AddressKind],
+    typed: &str,
+    rules: &PhoneRules,
+) -> Result<(AddressKind, String), BadAddress> {
+    if let [kind] = kinds {
+        return read(*kind, typed, rules).map(|address| (*kind, address));
+    }
+    let strict_first = [
+        AddressKind::Url,
+        AddressKind::Email,
+        AddressKind::Phone,
+        AddressKind::Push,
+        AddressKind::Messenger,
+        AddressKind::Any,
+    ];
+    let mut why = BadAddress::Shape;
+    for kind in strict_first.into_iter().filter(|kind| kinds.contains(kind)) {
+        match read(kind, typed, rules) {
+            Ok(address) => return Ok((kind, address)),
+            Err(wrong) => why = wrong,
+        }
+    }
+    Err(why)
+}
+
+/// What a normalised address most likely is.
+pub fn likely_kind(address: &str) -> AddressKind {
+    let digits = address.strip_prefix('+').unwrap_or_default();
+    if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        AddressKind::Phone
+    } else if address.starts_with("http://") || address.starts_with("https://") {
+        AddressKind::Url
+    } else if address.contains('@') {
+        AddressKind::Email
+    } else {
+        AddressKind::Push
     }
 }
 
@@ -355,6 +387,25 @@ fn email(typed: &str) -> Result<String, BadAddress> {
         return Err(BadAddress::Shape);
     }
     Ok(format!("{local}@{}", domain.to_lowercase()))
+}
+
+/// Reads a URL: `http` or `https`, a host, no blanks. Scheme and host are kept in small letters.
+fn url(typed: &str) -> Result<String, BadAddress> {
+    let typed = opaque(typed)?;
+    if typed.contains(char::is_whitespace) {
+        return Err(BadAddress::Character);
+    }
+    let (scheme, rest) = typed.split_once("://").ok_or(BadAddress::Shape)?;
+    let scheme = scheme.to_ascii_lowercase();
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (login, host) = match authority.rsplit_once('@') {
+        Some((login, host)) => (format!("{login}@"), host),
+        None => (String::new(), authority),
+    };
+    if !matches!(scheme.as_str(), "http" | "https") || host.is_empty() || host.starts_with(':') {
+        return Err(BadAddress::Shape);
+    }
+    Ok(format!("{scheme}://{login}{}{path}", host.to_lowercase()))
 }
 
 /// Reads any text that only the provider understands: not empty, not endless, no control characters.

@@ -7,14 +7,22 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::throttle;
+
+mod addressing;
+
+pub use addressing::Missing;
+
 use crate::clock::Timestamp;
-use crate::domain::channel::{Channel, Name};
+use crate::domain::channel::Name;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Idempotency, NewDelivery, NewMessage, Nudge, Priority};
-use crate::domain::recipient::{self, BadAddress};
+use crate::domain::recipient::{AddressKind, BadAddress};
 use crate::domain::text;
 use crate::error::Error;
 use crate::gateway::Gateway;
+
+/// The longest subject, in characters.
+const SUBJECT_CHARS_MAX: usize = 255;
 
 /// What a client asks for, as its face has read it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +31,14 @@ pub struct Request {
     pub body: String,
     /// To whom, over which channels: a channel's name and the address as the client wrote it.
     pub to: Vec<(String, String)>,
+    /// Over which other channels: each takes of the `contacts` what its providers can use.
+    pub over: Vec<String>,
+    /// The person's addresses as the client wrote them, each kind at most once.
+    pub contacts: Vec<(AddressKind, String)>,
+    /// What becomes of a channel whose address is missing or wrong.
+    pub missing: Missing,
+    /// The line above the body, for providers that have one.
+    pub subject: Option<String>,
     /// The client's own name for the person.
     pub user: Option<String>,
     /// Before others; none leaves it to the channel.
@@ -60,6 +76,8 @@ pub struct Accepted {
     pub number: i64,
     /// Text parts of the body.
     pub parts: u32,
+    /// The channels it goes over, in the order of its deliveries.
+    pub channels: Vec<Name>,
     /// Whether the same request had been accepted before under the same key.
     pub replayed: bool,
 }
@@ -84,6 +102,22 @@ pub enum Refused {
         /// What is wrong with it.
         why: BadAddress,
     },
+    /// One of the contacts is not what it is said to be.
+    BadContact {
+        /// What it is said to be.
+        kind: AddressKind,
+        /// What is wrong with it.
+        why: BadAddress,
+    },
+    /// None of the contacts is of a kind that this channel can use.
+    NoAddress {
+        /// The channel.
+        channel: Name,
+        /// What it can use, in words.
+        wanted: String,
+    },
+    /// The subject is longer than this many characters, or has a line break or another control character.
+    BadSubject(usize),
     /// It would expire before it may be sent, or has already.
     ExpiresTooEarly,
     /// Every recipient is inactive or has opted out.
@@ -103,8 +137,11 @@ impl Refused {
     /// A bounded word for the metrics.
     fn word(&self) -> &'static str {
         match self {
-            Self::EmptyBody | Self::UnsendableBody | Self::LongBody(_) => "body",
-            Self::NoRecipient | Self::BadAddress { .. } => "address",
+            Self::EmptyBody | Self::UnsendableBody | Self::LongBody(_) | Self::BadSubject(_) => "body",
+            Self::NoRecipient
+            | Self::BadAddress { .. }
+            | Self::BadContact { .. }
+            | Self::NoAddress { .. } => "address",
             Self::UnknownChannel(_) => "channel",
             Self::ExpiresTooEarly => "time",
             Self::Suppressed => "suppressed",
@@ -137,7 +174,10 @@ pub async fn accept(gateway: &Gateway, request: Request) -> Result<Accepted, Ref
 async fn checked_and_stored(gateway: &Gateway, request: Request) -> Result<Accepted, Refused> {
     let now = gateway.clock.now();
     let parts = check_body(gateway, &request.body)?;
-    let deliveries = deliveries(gateway, &request, parts, now)?;
+    check_subject(request.subject.as_deref())?;
+    let deliveries = addressing::deliveries(gateway, &request, parts, now)?;
+    let channels = deliveries.iter().map(|delivery| delivery.channel.clone());
+    let channels = channels.collect::<Vec<_>>();
     let too_late = deliveries
         .iter()
         .any(|delivery| delivery.expires_at <= delivery.due_at);
@@ -150,6 +190,7 @@ async fn checked_and_stored(gateway: &Gateway, request: Request) -> Result<Accep
         throttles: throttle::of(gateway, &request, &deliveries),
         deliveries,
         idempotency: request.key.as_ref().map(|key| idempotency(gateway, key, now)),
+        subject: request.subject,
         body: request.body,
         user: request.user,
         created_at: now,
@@ -168,6 +209,7 @@ async fn checked_and_stored(gateway: &Gateway, request: Request) -> Result<Accep
                 id,
                 number,
                 parts,
+                channels,
                 replayed: false,
             })
         }
@@ -175,6 +217,7 @@ async fn checked_and_stored(gateway: &Gateway, request: Request) -> Result<Accep
             id,
             number,
             parts,
+            channels,
             replayed: true,
         }),
         Some(Acceptance::KeyReused) => Err(Refused::KeyReused),
@@ -202,55 +245,12 @@ fn check_body(gateway: &Gateway, body: &str) -> Result<u32, Refused> {
     Ok(text::parts(body).count)
 }
 
-fn deliveries(
-    gateway: &Gateway,
-    request: &Request,
-    parts: u32,
-    now: Timestamp,
-) -> Result<Vec<NewDelivery>, Refused> {
-    let fits = 1..=usize::try_from(DeliveryId::PER_MESSAGE).unwrap_or(1);
-    if !fits.contains(&request.to.len()) {
-        return Err(Refused::NoRecipient);
+fn check_subject(subject: Option<&str>) -> Result<(), Refused> {
+    let subject = subject.unwrap_or_default();
+    if subject.chars().count() > SUBJECT_CHARS_MAX || subject.contains(char::is_control) {
+        return Err(Refused::BadSubject(SUBJECT_CHARS_MAX));
     }
-    let mut deliveries = Vec::with_capacity(request.to.len());
-    for (channel, typed) in &request.to {
-        let route = gateway
-            .route(channel)
-            .ok_or_else(|| Refused::UnknownChannel(channel.clone()))?;
-        deliveries.push(delivery(gateway, &route.channel, typed, request, parts, now)?);
-    }
-    Ok(deliveries)
-}
-
-fn delivery(
-    gateway: &Gateway,
-    channel: &Channel,
-    typed: &str,
-    request: &Request,
-    parts: u32,
-    now: Timestamp,
-) -> Result<NewDelivery, Refused> {
-    let address = recipient::read(channel.address, typed, &gateway.config.phone).map_err(|why| {
-        Refused::BadAddress {
-            channel: channel.name.clone(),
-            why,
-        }
-    })?;
-    let due_at = request.send_at.map_or(now, |send_at| send_at.max(now));
-    let oldest = due_at + channel.retry.age_max;
-    let expires_at = request
-        .expires_at
-        .map_or(oldest, |expires_at| expires_at.min(oldest));
-    Ok(NewDelivery {
-        channel: channel.name.clone(),
-        address,
-        spelling: typed.to_owned(),
-        parts,
-        priority: request.priority.unwrap_or(channel.priority),
-        resends_left: channel.bounce_resends,
-        due_at,
-        expires_at,
-    })
+    Ok(())
 }
 
 fn idempotency(gateway: &Gateway, key: &RequestKey, now: Timestamp) -> Idempotency {
@@ -274,12 +274,16 @@ fn nudges(message: &NewMessage) -> Vec<Nudge> {
         due_at: delivery.due_at,
         priority: delivery.priority,
     };
-    message.deliveries.iter().enumerate().map(place).collect()
+    let places = message.deliveries.iter().enumerate();
+    places
+        .filter(|(_, delivery)| delivery.refusal.is_none())
+        .map(place)
+        .collect()
 }
 
 fn numbered(mut nudges: Vec<Nudge>, number: i64) -> Vec<Nudge> {
-    for (place, nudge) in nudges.iter_mut().enumerate() {
-        nudge.id = DeliveryId::of(number, place);
+    for nudge in &mut nudges {
+        nudge.id = DeliveryId(DeliveryId::of(number, 0).0 + nudge.id.0);
     }
     nudges
 }

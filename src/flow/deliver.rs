@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::domain::attempt::{Attempt, Outcome};
+use crate::domain::channel::Name;
 use crate::domain::delivery::{Next, RoundEnd, Rules, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Claimed, Nudge, Recorded, Round};
@@ -15,6 +16,9 @@ use crate::domain::wish::{Appetite, Wish};
 use crate::error::{Error, Kind};
 use crate::gateway::{Busy, Gateway, Lane, Route};
 use crate::provider::Parcel;
+use addresses::{Addresses, Chosen};
+
+mod addresses;
 
 /// How many due deliveries a silent queue is filled with from the store at a time.
 const SWEPT_AT_ONCE: usize = 1_000;
@@ -199,15 +203,25 @@ async fn pass(gateway: &Gateway, held: &Held) -> (Vec<Attempt>, Next) {
     )
 }
 
-/// Asks one provider after the other until one says something that is not about the provider itself. A worker that was
-/// held up (a frozen machine, a slow store) asks nobody for whom the lease has no time left: another worker may be
-/// sending the same by the time the call ends.
+/// Asks one provider after the other until one says something that is neither about the provider itself nor about an
+/// address beside which the recipient has others. A worker that was held up (a frozen machine, a slow store) asks nobody
+/// for whom the lease has no time left: another worker may be sending the same by the time the call ends.
 async fn ask_in_turn(gateway: &Gateway, route: &Route, held: &Held, attempts: &mut Vec<Attempt>) -> RoundEnd {
     let (now, claimed) = (gateway.clock.now(), &held.claimed);
-    let parcel = parcel(claimed);
+    let mut addresses = Addresses::of(claimed, route);
+    if !addresses.fit_any(route) {
+        let reason = addresses::nothing_fits(route);
+        return RoundEnd::NoAddress { reason };
+    }
+    let avoid = avoided(route, claimed, &addresses);
+    let mut parcel = parcel(claimed, route);
     let mut soonest: Option<Busy> = None;
-    let mut failure = None;
-    for lane in route.order(claimed.avoid.as_ref(), now) {
+    let (mut failure, mut skipped) = (None, Vec::new());
+    for lane in route.order(avoid, now) {
+        let Some(to) = addresses.fit(lane) else {
+            skipped.push(addresses::skipped(lane));
+            continue;
+        };
         if later(gateway.clock.now(), lane.time_limit) > held.until {
             keep_soonest(&mut soonest, held_up(lane));
             continue;
@@ -219,10 +233,15 @@ async fn ask_in_turn(gateway: &Gateway, route: &Route, held: &Held, attempts: &m
                 continue;
             }
         };
-        let attempt = lane.call(place, &parcel, &gateway.clock).await;
+        direct(&mut parcel, to);
+        let mut attempt = lane.call(place, &parcel, &gateway.clock).await;
+        attempt.address = addresses.are_several().then(|| to.address.to_owned());
         let outcome = attempt.outcome.clone();
         attempts.push(attempt);
-        if !outcome.asks_next_provider() {
+        if matches!(outcome, Outcome::InvalidRecipient { .. }) {
+            addresses.bury(to.address);
+        }
+        if ends_round(&outcome, &addresses, route) {
             return RoundEnd::Decided {
                 provider: lane.name.clone(),
                 outcome,
@@ -234,9 +253,29 @@ async fn ask_in_turn(gateway: &Gateway, route: &Route, held: &Held, attempts: &m
         }
     }
     match failure {
-        Some(reason) => RoundEnd::AllFailed { reason },
-        None => nobody_free(soonest.unwrap_or_else(|| route.soonest(claimed.avoid.as_ref(), now))),
+        Some(reason) => RoundEnd::AllFailed {
+            reason: [vec![reason], skipped].concat().join("; "),
+        },
+        None => nobody_free(
+            soonest.unwrap_or_else(|| route.soonest(avoid, now, |lane| addresses.fit(lane).is_some())),
+        ),
     }
+}
+
+/// Whether nobody else is to be asked in this round. A dead address is the end of the delivery only when no provider
+/// can use another one.
+fn ends_round(outcome: &Outcome, addresses: &Addresses<'_>, route: &Route) -> bool {
+    match outcome {
+        Outcome::InvalidRecipient { .. } => !addresses.fit_any(route),
+        other => !other.asks_next_provider(),
+    }
+}
+
+/// The provider to leave out, unless it is the only one that can use an address of the recipient.
+fn avoided<'c>(route: &Route, claimed: &'c Claimed, addresses: &Addresses<'_>) -> Option<&'c Name> {
+    let avoid = claimed.avoid.as_ref()?;
+    let mut others = route.lanes().iter().filter(|lane| lane.name != *avoid);
+    others.any(|lane| addresses.fit(lane).is_some()).then_some(avoid)
 }
 
 fn held_up(lane: &Lane) -> Busy {
@@ -278,18 +317,27 @@ fn lost(now: Timestamp) -> Attempt {
         code: None,
         at: now,
         duration: Duration::ZERO,
+        address: None,
     }
 }
 
-fn parcel(claimed: &Claimed) -> Parcel {
+fn direct(parcel: &mut Parcel, to: Chosen<'_>) {
+    to.address.clone_into(&mut parcel.to);
+    to.spelling.clone_into(&mut parcel.spelling);
+}
+
+/// Addressed to nobody yet.
+fn parcel(claimed: &Claimed, route: &Route) -> Parcel {
     Parcel {
         delivery: claimed.id,
         message: claimed.message,
         round: claimed.round,
-        to: claimed.address.clone(),
-        spelling: claimed.spelling.clone(),
+        to: String::new(),
+        spelling: String::new(),
+        subject: claimed.subject.clone().or_else(|| route.channel.subject.clone()),
         body: claimed.body.clone(),
         parts: claimed.parts,
+        expires_at: claimed.expires_at,
     }
 }
 

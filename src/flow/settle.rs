@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use crate::domain::channel::Name;
-use crate::domain::delivery::{Failure, State};
+use crate::domain::delivery::State;
 use crate::domain::message::Nudge;
-use crate::domain::receipt::Receipt;
+use crate::domain::receipt::{Receipt, Verdict};
 use crate::error::Result;
 use crate::gateway::{Gateway, Lane};
 use crate::store::{Heard, Settled, Settlement};
@@ -20,6 +20,7 @@ pub async fn settle(
     receipts: Vec<Receipt>,
 ) -> Result<Vec<Settled>> {
     let heard_at = gateway.clock.now();
+    let verdicts: Vec<Verdict> = receipts.iter().map(|receipt| receipt.verdict.clone()).collect();
     let heard = receipts
         .into_iter()
         .map(|receipt| Heard {
@@ -29,9 +30,9 @@ pub async fn settle(
         })
         .collect();
     let settled = gateway.store.settle(heard).await?;
-    for one in &settled {
+    for (one, verdict) in settled.iter().zip(&verdicts) {
         match one {
-            Settled::Applied(settlement) => follow_up(gateway, settlement),
+            Settled::Applied(settlement) => follow_up(gateway, settlement, verdict),
             Settled::Unchanged(_) => gateway.metrics.receipt("unchanged"),
             Settled::Kept => gateway.metrics.receipt("kept"),
         }
@@ -60,28 +61,26 @@ pub async fn settle_unsigned(gateway: &Gateway, receipt: Receipt) -> Result<Opti
     Ok(heard)
 }
 
-/// A delivery that is to go elsewhere is nudged; a bounce counts against the provider that had taken it.
-fn follow_up(gateway: &Gateway, settlement: &Settlement) {
+/// A delivery that is to go elsewhere is nudged; a bounce counts against the provider that had taken it, and a dead
+/// address does not.
+fn follow_up(gateway: &Gateway, settlement: &Settlement, verdict: &Verdict) {
     gateway.metrics.receipt("applied");
     let now = settlement.state.standing();
     if now != settlement.from {
         gateway.moved(&settlement.channel, now);
     }
-    let bounced = match &settlement.state {
-        State::Waiting { due_at, .. } => {
-            let nudge = Nudge {
-                id: settlement.id,
-                channel: settlement.channel.clone(),
-                due_at: *due_at,
-                priority: settlement.priority,
-            };
-            gateway.queue.push(&[nudge]);
-            true
-        }
-        State::Failed { failure, .. } => *failure == Failure::Bounced,
-        State::Sent { .. } | State::Delivered { .. } => false,
-    };
-    if bounced && let Some(lane) = gateway.lane(&settlement.provider) {
+    if let State::Waiting { due_at, .. } = &settlement.state {
+        let nudge = Nudge {
+            id: settlement.id,
+            channel: settlement.channel.clone(),
+            due_at: *due_at,
+            priority: settlement.priority,
+        };
+        gateway.queue.push(&[nudge]);
+    }
+    if matches!(verdict, Verdict::Bounced { .. })
+        && let Some(lane) = gateway.lane(&settlement.provider)
+    {
         lane.bounced(gateway.clock.now());
     }
 }

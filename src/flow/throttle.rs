@@ -27,7 +27,7 @@ pub(super) fn of(gateway: &Gateway, request: &Request, deliveries: &[NewDelivery
             continue;
         };
         let channel = &route.channel;
-        if !request.expects_reply.unwrap_or(channel.expects_reply) {
+        if delivery.refusal.is_some() || !request.expects_reply.unwrap_or(channel.expects_reply) {
             continue;
         }
         let (scope, limit) = scope(of_key, channel, gateway.config.user_per_hour);

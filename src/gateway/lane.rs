@@ -288,6 +288,7 @@ impl Lane {
             code: answer.code,
             at,
             duration,
+            address: None,
         }
     }
 

@@ -10,6 +10,7 @@ use super::lane::{Busy, Lane};
 use crate::clock::Timestamp;
 use crate::domain::channel::{Channel, Name};
 use crate::domain::delivery::Standing;
+use crate::domain::recipient::AddressKind;
 use crate::domain::route::{Balance, Candidate};
 use crate::metrics::Metrics;
 
@@ -18,6 +19,7 @@ pub struct Route {
     /// What the channel is made of.
     pub channel: Channel,
     lanes: Vec<Arc<Lane>>,
+    kinds: Vec<AddressKind>,
     balance: Mutex<Balance>,
     moved: [Counter; Standing::ALL.len()],
 }
@@ -27,10 +29,13 @@ impl Route {
     pub fn new(channel: Channel, lanes: &[Arc<Lane>], metrics: &Metrics) -> Self {
         let named = |name: &Name| lanes.iter().find(|lane| lane.name == *name).cloned();
         let lanes: Vec<Arc<Lane>> = channel.providers.iter().filter_map(named).collect();
+        let wanted = lanes.iter().map(|lane| lane.provider.address());
+        let kinds = channel.address.kinds(wanted);
         let moved = Standing::ALL.map(|standing| metrics.states(channel.name.as_str(), standing.word()));
         Self {
             balance: Mutex::default(),
             lanes,
+            kinds,
             channel,
             moved,
         }
@@ -59,18 +64,43 @@ impl Route {
         self.lanes.len() > 1 && avoid == Some(&lane.name)
     }
 
-    /// Which lane will be the first to be worth asking again, when none is now; `avoid` as in [`Route::order`].
-    pub fn soonest(&self, avoid: Option<&Name>, now: Timestamp) -> Busy {
+    /// Which of the lanes that `may_be_asked` will be the first to be worth asking again, when none is now; `avoid` as in
+    /// [`Route::order`].
+    pub fn soonest(
+        &self,
+        avoid: Option<&Name>,
+        now: Timestamp,
+        may_be_asked: impl Fn(&Lane) -> bool,
+    ) -> Busy {
         let busy = self
             .lanes
             .iter()
-            .filter(|lane| !self.is_avoided(lane, avoid))
+            .filter(|lane| !self.is_avoided(lane, avoid) && may_be_asked(lane))
             .map(|lane| lane.unfit(now))
             .min_by_key(|busy| busy.retry_after);
         busy.unwrap_or_else(|| Busy {
             retry_after: std::time::Duration::from_secs(60),
             reason: format!("the channel {} has no provider", self.channel.name),
         })
+    }
+
+    /// The kinds of addresses it takes, in the order of the providers that want them. Never empty.
+    pub fn kinds(&self) -> &[AddressKind] {
+        &self.kinds
+    }
+
+    /// Whether a delivery over it carries several addresses.
+    pub fn is_mixed(&self) -> bool {
+        self.kinds.len() > 1
+    }
+
+    /// Its providers that can use none of the addresses it takes.
+    pub fn strangers(&self) -> impl Iterator<Item = &Lane> {
+        let suits = |lane: &&Lane| {
+            let wanted = lane.provider.address();
+            !self.kinds.iter().any(|kind| kind.suits(wanted))
+        };
+        self.lanes.iter().map(Arc::as_ref).filter(suits)
     }
 
     /// The lanes in the configured order.
@@ -118,7 +148,7 @@ mod tests {
         let route = Route::new(config.channels[0].clone(), &lanes, &metrics);
         let avoid = &lanes[0].name;
         assert!(route.order(Some(avoid), now).is_empty());
-        let busy = route.soonest(Some(avoid), now);
+        let busy = route.soonest(Some(avoid), now, |_| true);
         assert!(busy.reason.contains(lanes[1].name.as_str()), "{busy:?}");
         assert!(busy.retry_after.as_secs() >= 1, "{busy:?}");
     }

@@ -6,9 +6,11 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde_json::{Map, Value};
 
 use super::problem::Problem;
 use crate::config::Limits;
+use crate::gateway::Gateway;
 
 /// Why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,33 @@ pub(super) async fn read(headers: &HeaderMap, body: Body, limits: &Limits) -> Re
         Ok(Err(_)) => Err(BodyTrouble::Broken),
         Err(_) => Err(BodyTrouble::TooSlow(limits.body_timeout.as_secs())),
     }
+}
+
+/// The body as a JSON object, where the client says that it is one.
+pub(super) async fn json_object(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    content: Body,
+) -> Result<Map<String, Value>, Problem> {
+    if !is_json(&content_type(headers)) {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "content-type",
+            "This content type cannot be read",
+            "send the message as application/json and say so in the Content-Type header",
+        ));
+    }
+    let content = read(headers, content, &gateway.config.limits).await;
+    let content = content.map_err(BodyTrouble::problem)?;
+    serde_json::from_slice(&content).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            "broken-json",
+            "The JSON is broken",
+            format!("the body is not a JSON object in UTF-8; look at line {line}, column {column}"),
+        )
+    })
 }
 
 /// What the client says its body is, in lower case without parameters; empty when it says nothing.

@@ -8,6 +8,7 @@ mod body;
 mod connection;
 mod form;
 mod health;
+mod inbox;
 mod listen;
 mod native;
 pub mod pages;
@@ -45,6 +46,7 @@ fn routes(gateway: &Arc<Gateway>) -> Router {
     Router::new()
         .merge(simple::routes())
         .merge(texting::routes())
+        .merge(inbox::routes())
         .merge(native::routes(gateway))
         .merge(health::routes(gateway))
         .merge(pages)

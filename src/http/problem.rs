@@ -12,8 +12,10 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::refusal;
 use crate::config::whole_seconds;
 use crate::error::{Error, Kind};
+use crate::flow::accept::Refused;
 use crate::gateway::Gateway;
 
 /// After how many seconds a client may ask again when the truth is away.
@@ -179,10 +181,61 @@ impl IntoResponse for Problem {
     }
 }
 
+/// The answer when a message was not taken for a reason that lies in no field of its own.
+pub(super) fn of_refusal(refused: &Refused) -> Problem {
+    let (status, slug, title) = match refused {
+        Refused::Store(error) => return Problem::of_kind(error.kind(), "store the message"),
+        Refused::Throttled { .. } => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "throttled",
+            "Too many messages to this user",
+        ),
+        Refused::KeyReused => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "key-reused",
+            "The Idempotency-Key is in use",
+        ),
+        Refused::Suppressed => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "suppressed",
+            "Nobody may be written to",
+        ),
+        Refused::EmptyBody
+        | Refused::UnsendableBody
+        | Refused::LongBody(_)
+        | Refused::NoRecipient
+        | Refused::UnknownChannel(_)
+        | Refused::BadAddress { .. }
+        | Refused::BadContact { .. }
+        | Refused::NoAddress { .. }
+        | Refused::BadSubject(_)
+        | Refused::ExpiresTooEarly => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid",
+            "The request is not valid",
+        ),
+    };
+    let problem = Problem::new(status, slug, title, refusal::sentence(refused));
+    match refused {
+        Refused::Throttled { retry_after } => problem.retry_after(*retry_after),
+        _ => problem,
+    }
+}
+
+/// The answer when the idempotency key cannot be used.
+pub(super) fn bad_key(sentence: &'static str) -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "bad-idempotency-key",
+        "The Idempotency-Key cannot be used",
+        sentence,
+    )
+}
+
 /// The answer for a path that leads nowhere.
 pub(super) async fn unknown_path(request: Request<Body>) -> Problem {
     Problem::missing(format!(
-        "there is nothing at {}; the ways in are /sms/send, /messages, /v1/messages and the report at /",
+        "there is nothing at {}; the ways in are /sms/send, /inbox/send, /messages, /v1/messages and the report at /",
         request.uri().path()
     ))
 }

@@ -40,7 +40,13 @@ pub(super) fn sentence(refused: &Refused) -> String {
         Refused::LongBody(longest) => format!("the body is longer than {longest} characters"),
         Refused::NoRecipient => "there must be a recipient, and not more than 64".to_owned(),
         Refused::UnknownChannel(channel) => format!("there is no channel \"{channel}\""),
-        Refused::BadAddress { why, .. } => why.to_string(),
+        Refused::BadAddress { why, .. } | Refused::BadContact { why, .. } => why.to_string(),
+        Refused::NoAddress { channel, wanted } => {
+            format!("there is no {wanted} for the channel {channel}")
+        }
+        Refused::BadSubject(longest) => {
+            format!("the subject must be one line of at most {longest} characters")
+        }
         Refused::ExpiresTooEarly => "it would expire before it may be sent".to_owned(),
         Refused::Suppressed => "the recipient is inactive".to_owned(),
         Refused::Throttled { retry_after } => format!(
@@ -94,9 +100,10 @@ pub(super) fn default_channel(gateway: &Gateway) -> &str {
         return "sms";
     }
     let channels = &gateway.config.channels;
-    let takes_numbers = channels
-        .iter()
-        .find(|channel| channel.address == AddressKind::Phone);
+    let takes_numbers = channels.iter().find(|channel| {
+        let route = gateway.route(channel.name.as_str());
+        route.is_some_and(|route| route.kinds().contains(&AddressKind::Phone))
+    });
     takes_numbers
         .or(channels.first())
         .map_or("sms", |channel| channel.name.as_str())

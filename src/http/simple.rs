@@ -135,7 +135,9 @@ fn taken_envelope(accepted: &Accepted) -> Response<Body> {
 fn refused_envelope(refused: &Refused) -> Response<Body> {
     let (status, sentence): (StatusCode, Cow<'static, str>) = match refused {
         Refused::NoRecipient => (StatusCode::BAD_REQUEST, "wrong number".into()),
-        Refused::BadAddress { .. } => (StatusCode::BAD_REQUEST, "number should be 11".into()),
+        Refused::BadAddress { .. } | Refused::BadContact { .. } | Refused::NoAddress { .. } => {
+            (StatusCode::BAD_REQUEST, "number should be 11".into())
+        }
         Refused::Suppressed => (StatusCode::BAD_REQUEST, "number is inactive".into()),
         Refused::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, refusal::sentence(refused).into()),
         Refused::KeyReused => (
@@ -147,9 +149,11 @@ fn refused_envelope(refused: &Refused) -> Response<Body> {
             "no channel for messages is configured".into(),
         ),
         Refused::Store(error) => (store_status(error), refusal::sentence(refused).into()),
-        Refused::EmptyBody | Refused::UnsendableBody | Refused::LongBody(_) | Refused::ExpiresTooEarly => {
-            (StatusCode::BAD_REQUEST, refusal::sentence(refused).into())
-        }
+        Refused::EmptyBody
+        | Refused::UnsendableBody
+        | Refused::LongBody(_)
+        | Refused::BadSubject(_)
+        | Refused::ExpiresTooEarly => (StatusCode::BAD_REQUEST, refusal::sentence(refused).into()),
     };
     let mut response = refuse(status, &sentence);
     if let Refused::Throttled { retry_after } = refused {

@@ -223,7 +223,10 @@ fn unreadable(name: &str, garbled: form::Garbled) -> Refusal {
 fn refused_envelope(refused: &Refused) -> Refusal {
     match refused {
         Refused::Suppressed => sorry("Phone number is inactive"),
-        Refused::NoRecipient | Refused::BadAddress { .. } => sorry(&format!(
+        Refused::NoRecipient
+        | Refused::BadAddress { .. }
+        | Refused::BadContact { .. }
+        | Refused::NoAddress { .. } => sorry(&format!(
             "Phone number is not valid: {}",
             refusal::sentence(refused)
         )),
@@ -245,6 +248,7 @@ fn refused_envelope(refused: &Refused) -> Refusal {
         Refused::EmptyBody
         | Refused::UnsendableBody
         | Refused::LongBody(_)
+        | Refused::BadSubject(_)
         | Refused::ExpiresTooEarly
         | Refused::KeyReused => sorry(&capitalised(&refusal::sentence(refused))),
     }

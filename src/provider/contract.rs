@@ -26,8 +26,10 @@ pub fn parcel() -> Parcel {
         round: 2,
         to: "+989122222222".to_owned(),
         spelling: "0912 222 2222".to_owned(),
+        subject: Some("Grüße & 50%".to_owned()),
         body: "Hello, wörld & 100% \"سلام\"".to_owned(),
         parts: 1,
+        expires_at: from_millis(1_700_000_000_000 + 86_400_000),
     }
 }
 
@@ -55,6 +57,7 @@ async fn every_body_comes_to_an_outcome(provider: &dyn Provider) {
     for body in ["", ".", "..", "../..", odd, &control, &huge] {
         let answer = provider
             .send(&Parcel {
+                subject: Some(body.replace(['\r', '\n'], " ")),
                 body: body.to_owned(),
                 ..parcel()
             })
@@ -65,6 +68,7 @@ async fn every_body_comes_to_an_outcome(provider: &dyn Provider) {
         let parcel = Parcel {
             to: to.to_owned(),
             spelling: to.to_owned(),
+            subject: None,
             ..parcel()
         };
         let answer = provider.send(&parcel).await;

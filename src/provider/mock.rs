@@ -21,6 +21,7 @@ use crate::dice::Dice;
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::channel::Name;
 use crate::domain::receipt::{Receipt, Verdict};
+use crate::domain::recipient::AddressKind;
 
 pub use settings::Settings;
 use settings::{Aim, Verdicts};
@@ -40,6 +41,7 @@ pub struct Mock {
     verdicts: Verdicts,
     receipt_delay: Duration,
     fates: BTreeMap<String, Aim>,
+    address: AddressKind,
     dice: Dice,
     sent: AtomicU64,
     coming: mpsc::Sender<Due>,
@@ -71,6 +73,7 @@ impl Mock {
             verdicts: settings.receipts.clone(),
             receipt_delay: settings.receipt_delay,
             fates: settings.fates.clone(),
+            address: settings.address,
             dice: settings.seed.map_or_else(Dice::default, Dice::seeded),
             sent: AtomicU64::new(0),
             coming,
@@ -193,6 +196,10 @@ impl Provider for Mock {
             });
         }
         receipts
+    }
+
+    fn address(&self) -> AddressKind {
+        self.address
     }
 
     fn place(&self) -> (String, u16) {

@@ -14,6 +14,7 @@ use crate::domain::attempt::Answer;
 use crate::domain::channel::Name;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::receipt::Receipt;
+use crate::domain::recipient::AddressKind;
 use crate::error::{Error, Result};
 
 #[cfg(test)]
@@ -49,6 +50,12 @@ pub trait Provider: Send + Sync {
         std::future::pending().await
     }
 
+    /// Which kind of address it wants to be given. On a channel that mixes kinds the recipient's address of this kind
+    /// is its [`Parcel::to`], and without one it is not asked; who wants `Any` is given the main one.
+    fn address(&self) -> AddressKind {
+        AddressKind::Any
+    }
+
     /// Where it is: host and port, or its kind and 0 where it has none.
     fn place(&self) -> (String, u16);
 
@@ -67,14 +74,19 @@ pub struct Parcel {
     pub message: MessageId,
     /// Which claim of the delivery this is.
     pub round: u32,
-    /// The normalised address.
+    /// The normalised address, of the kind that [`Provider::address`] asks for.
     pub to: String,
     /// The address as the client wrote it.
     pub spelling: String,
+    /// The line above the body, for those that have one (the subject of a mail, the title of a push): the message's own,
+    /// else the channel's. None leaves it to the adapter's settings. Without line breaks.
+    pub subject: Option<String>,
     /// What it says.
     pub body: String,
     /// How many text parts it has.
     pub parts: u32,
+    /// After this moment it is worth nothing to the person any more: for providers that keep what they cannot deliver.
+    pub expires_at: Timestamp,
 }
 
 /// A provider's HTTP call to us.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 
+use crate::domain::recipient::AddressKind;
 use crate::error::{Error, Result};
 
 /// The longest text of a provider that is kept as a reason, in characters.
@@ -42,6 +43,20 @@ pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D
 /// Like [`duration`], for a key that may be left out.
 pub(super) fn duration_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     duration(from).map(Some)
+}
+
+/// Reads which kind of address a provider wants: `"phone"`, `"email"`, … or `"any"`.
+pub(super) fn address_kind<'de, D: Deserializer<'de>>(from: D) -> Result<AddressKind, D::Error> {
+    let word = String::deserialize(from)?;
+    AddressKind::from_word(&word).ok_or_else(|| {
+        let words = AddressKind::ALL.map(AddressKind::word).join(", ");
+        D::Error::custom(format!("is no kind of address; write one of: {words}"))
+    })
+}
+
+/// Like [`address_kind`], for a key that may be left out.
+pub(super) fn any_address() -> AddressKind {
+    AddressKind::Any
 }
 
 /// A provider's words as they may be kept: on one line, at most 200 characters, without control characters.

@@ -38,6 +38,11 @@ const SQLITE: &[Migration] = &[
         name: "0004_user_throttles",
         sql: include_str!("../../sql/sqlite/migrations/0004_user_throttles.sql"),
     },
+    Migration {
+        number: 7,
+        name: "0007_contacts",
+        sql: include_str!("../../sql/sqlite/migrations/0007_contacts.sql"),
+    },
 ];
 
 const TABLE: &str = include_str!("../../sql/sqlite/migrate_table.sql");

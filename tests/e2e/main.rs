@@ -20,6 +20,7 @@ mod door;
 mod edges;
 mod fleet;
 mod hosts;
+mod inbox;
 mod moving;
 mod peers;
 mod providers;

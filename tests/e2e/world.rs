@@ -68,7 +68,17 @@ impl World {
     pub fn serve(&self, arguments: &[&str]) -> Console {
         let mut words = vec!["serve"];
         words.extend(arguments);
-        let mut console = self.start(&words);
+        self.until_ready(self.start(&words))
+    }
+
+    /// The same with variables in its environment.
+    pub fn serve_with(&self, variables: &[(&str, &str)]) -> Console {
+        let mut command = self.command(&["serve"]);
+        command.envs(variables.iter().copied());
+        self.until_ready(self.launch(command))
+    }
+
+    fn until_ready(&self, mut console: Console) -> Console {
         until("the gateway is ready", || {
             assert!(console.is_alive(), "serve ended: {}", self.log());
             self.get("/healthz").is_some_and(|answer| answer.status == 200)
@@ -78,12 +88,15 @@ impl World {
 
     /// Starts any command that runs until it is stopped. Its log goes to a file.
     pub fn start(&self, arguments: &[&str]) -> Console {
+        self.launch(self.command(arguments))
+    }
+
+    fn launch(&self, mut command: Command) -> Console {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.log_file())
             .unwrap();
-        let mut command = self.command(arguments);
         command.stdout(log.try_clone().unwrap()).stderr(log);
         Console {
             child: command.spawn().unwrap(),

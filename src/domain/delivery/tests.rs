@@ -151,6 +151,10 @@ fn ends() -> Vec<(RoundEnd, Next, Next)> {
             ("waiting 109", 1),
         ),
         alike(RoundEnd::TooLate, ("failed expired", 1)),
+        alike(
+            RoundEnd::NoAddress { reason: reason() },
+            ("failed invalid_recipient", 1),
+        ),
     ]
 }
 
@@ -246,31 +250,29 @@ fn verdicts() -> [Verdict; 4] {
 #[test]
 fn a_receipt_ends_what_was_sent() {
     let sent = &states()[1];
-    for (resends_left, wanted) in [
-        (
-            0,
-            [
-                "delivered",
-                "delivered",
-                "failed bounced",
-                "failed invalid_recipient",
-            ],
-        ),
-        (
-            1,
-            ["delivered", "delivered", "waiting 50", "failed invalid_recipient"],
-        ),
-    ] {
-        let next = verdicts().map(|verdict| picture(&sent.receive(&verdict, at(50), resends_left).unwrap()));
-        assert_eq!(next, wanted, "{resends_left}");
-    }
+    let after = |resends, addresses| {
+        let left = Left { resends, addresses };
+        verdicts().map(|verdict| picture(&sent.receive(&verdict, at(50), left).unwrap()))
+    };
+    let [arrived, bounced, invalid] = ["delivered", "failed bounced", "failed invalid_recipient"];
+    assert_eq!(after(0, 0), [arrived, arrived, bounced, invalid]);
+    assert_eq!(after(1, 0), [arrived, arrived, "waiting 50", invalid]);
+    assert_eq!(after(0, 1), [arrived, arrived, bounced, "waiting 50"]);
 }
 
 #[test]
 fn a_receipt_never_moves_a_state_backwards() {
+    let left = Left {
+        resends: 1,
+        addresses: 1,
+    };
     for state in states().iter().filter(|state| state.standing() != Standing::Sent) {
         for verdict in verdicts() {
-            assert_eq!(state.receive(&verdict, at(50), 1), None, "{state:?} {verdict:?}");
+            assert_eq!(
+                state.receive(&verdict, at(50), left),
+                None,
+                "{state:?} {verdict:?}"
+            );
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a round does when the truth is out of reach at the wrong moment.
 
+mod mixed;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

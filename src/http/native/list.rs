@@ -121,11 +121,15 @@ fn set(gateway: &Gateway, wanted: &mut Query, name: &str, value: &str) -> Result
 
 /// The address in the form it is kept in: as a telephone number where a channel takes those and it is one.
 fn normalised(gateway: &Gateway, typed: &str) -> Option<String> {
-    let kinds = [AddressKind::Phone, AddressKind::Email, AddressKind::Opaque];
     let channels = &gateway.config.channels;
-    kinds
+    let routes = || {
+        channels
+            .iter()
+            .filter_map(|channel| gateway.route(channel.name.as_str()))
+    };
+    AddressKind::ALL
         .into_iter()
-        .filter(|kind| channels.iter().any(|channel| channel.address == *kind))
+        .filter(|kind| routes().any(|route| route.kinds().contains(kind)))
         .find_map(|kind| recipient::read(kind, typed, &gateway.config.phone).ok())
 }
 

@@ -3,7 +3,6 @@
 //! 201 means that the message is on disk. Reading shows every attempt; deleting calls off what still waits.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
@@ -12,16 +11,17 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::wire::MessageView;
 use super::{Answer, Segment, submission};
 use crate::config::Scope;
+use crate::domain::channel::Name;
 use crate::domain::delivery::Standing;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::flow::accept::{self, Accepted, Refused};
 use crate::gateway::Gateway;
-use crate::http::problem::{Problem, Violation};
+use crate::http::problem::{self, Problem, Violation};
 use crate::http::{auth, body, refusal};
 use crate::store::Cancelled;
 
@@ -53,15 +53,17 @@ pub(super) async fn submit(
 ) -> Result<Response<Body>, Response<Body>> {
     let (head, content) = request.into_parts();
     let caller = auth::caller(&gateway, &head.headers, Scope::Send).map_err(IntoResponse::into_response)?;
-    let object = read_object(&gateway, &head.headers, content).await?;
+    let object = body::json_object(&gateway, &head.headers, content)
+        .await
+        .map_err(IntoResponse::into_response)?;
     let mut wanted =
         submission::read(&gateway, &object).map_err(|violations| invalid(&violations).into_response())?;
     let written = || Value::Object(object).to_string();
     caller.clone_into(&mut wanted.caller);
-    wanted.key = refusal::request_key(&head.headers, "native", caller, written).map_err(bad_key)?;
-    let channels = wanted.to.iter().map(|(channel, _)| channel.clone()).collect();
+    wanted.key = refusal::request_key(&head.headers, "native", caller, written)
+        .map_err(|sentence| problem::bad_key(sentence).into_response())?;
     match accept::accept(&gateway, wanted).await {
-        Ok(accepted) => Ok(created(&accepted, channels)),
+        Ok(accepted) => Ok(created(&accepted)),
         Err(refused) => Err(refusal_problem(&refused).into_response()),
     }
 }
@@ -128,46 +130,16 @@ fn no_message(id: &str) -> Problem {
     Problem::missing(format!("there is no message with the id {id}"))
 }
 
-async fn read_object(
-    gateway: &Gateway,
-    headers: &HeaderMap,
-    content: Body,
-) -> Result<Map<String, Value>, Response<Body>> {
-    if !body::is_json(&body::content_type(headers)) {
-        return Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "content-type",
-            "This content type cannot be read",
-            "send the message as application/json and say so in the Content-Type header",
-        )
-        .into_response());
-    }
-    let content = body::read(headers, content, &gateway.config.limits)
-        .await
-        .map_err(|trouble| trouble.problem().into_response())?;
-    serde_json::from_slice(&content).map_err(|error| {
-        let (line, column) = (error.line(), error.column());
-        let detail = format!("the body is not a JSON object in UTF-8; look at line {line}, column {column}");
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "broken-json",
-            "The JSON is broken",
-            detail,
-        )
-        .into_response()
-    })
-}
-
-fn created(accepted: &Accepted, channels: Vec<String>) -> Response<Body> {
-    let place = |(place, channel)| PlaceView {
+fn created(accepted: &Accepted) -> Response<Body> {
+    let place = |(place, channel): (usize, &Name)| PlaceView {
         id: DeliveryId::of(accepted.number, place).0,
-        channel,
+        channel: channel.to_string(),
     };
     let view = AcceptedView {
         id: accepted.id.to_string(),
         status: "accepted",
         parts: accepted.parts,
-        deliveries: channels.into_iter().enumerate().map(place).collect(),
+        deliveries: accepted.channels.iter().enumerate().map(place).collect(),
     };
     let mut response = (StatusCode::CREATED, Json(view)).into_response();
     let headers = response.headers_mut();
@@ -182,46 +154,18 @@ fn invalid(violations: &[Violation]) -> Problem {
     Problem::invalid(StatusCode::UNPROCESSABLE_ENTITY, violations)
 }
 
-fn bad_key(sentence: &'static str) -> Response<Body> {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "bad-idempotency-key",
-        "The Idempotency-Key cannot be used",
-        sentence,
-    )
-    .into_response()
-}
-
 fn refusal_problem(refused: &Refused) -> Problem {
     let field = match refused {
         Refused::EmptyBody | Refused::UnsendableBody | Refused::LongBody(_) => "body".to_owned(),
-        Refused::NoRecipient => "to".to_owned(),
+        Refused::NoRecipient | Refused::NoAddress { .. } => "to".to_owned(),
+        Refused::BadContact { kind, .. } => format!("to.{}", kind.word()),
+        Refused::BadSubject(_) => "subject".to_owned(),
         Refused::UnknownChannel(_) => "channels".to_owned(),
         Refused::BadAddress { channel, .. } => format!("to.{channel}"),
         Refused::ExpiresTooEarly => "expires_at".to_owned(),
-        Refused::Suppressed => return unprocessable("suppressed", "Nobody may be written to", refused),
-        Refused::Throttled { retry_after } => return throttled(refused, *retry_after),
-        Refused::KeyReused => return unprocessable("key-reused", "The Idempotency-Key is in use", refused),
-        Refused::Store(error) => return Problem::of_kind(error.kind(), "store the message"),
+        Refused::Suppressed | Refused::Throttled { .. } | Refused::KeyReused | Refused::Store(_) => {
+            return problem::of_refusal(refused);
+        }
     };
     invalid(&[Violation::new(field, refusal::sentence(refused))])
-}
-
-fn unprocessable(slug: &'static str, title: &'static str, refused: &Refused) -> Problem {
-    Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        slug,
-        title,
-        refusal::sentence(refused),
-    )
-}
-
-fn throttled(refused: &Refused, retry_after: Duration) -> Problem {
-    Problem::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        "throttled",
-        "Too many messages to this user",
-        refusal::sentence(refused),
-    )
-    .retry_after(retry_after)
 }

@@ -1,7 +1,7 @@
 //! Reads `POST /v1/messages`: a JSON object becomes a request, or a list of everything that is wrong with it.
 //!
 //! Each field is looked at even when another one is wrong, so that a client's developer fixes all at once.
-//! Addresses are judged by `flow/accept`.
+//! To whom and over which channels is read in `address`; addresses are judged by `flow/accept`.
 
 use std::time::Duration;
 
@@ -14,12 +14,14 @@ use crate::domain::message::Priority;
 use crate::flow::accept::Request;
 use crate::gateway::Gateway;
 use crate::http::problem::Violation;
-use crate::http::refusal;
+
+mod address;
 
 /// What the object may hold.
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 10] = [
     "to",
     "channels",
+    "subject",
     "body",
     "user_id",
     "send_at",
@@ -41,14 +43,14 @@ pub(super) fn read(gateway: &Gateway, object: &Map<String, Value>) -> Result<Req
     fields.refuse_unknown();
     let send_at = fields.moment("send_at");
     let request = Request {
-        to: fields.addresses(gateway),
+        subject: fields.subject(),
         body: fields.body(gateway),
         user: fields.user(),
         priority: fields.priority(),
         expects_reply: fields.flag("expects_reply"),
         expires_at: fields.expiry(send_at.unwrap_or_else(|| gateway.clock.now())),
         send_at,
-        ..Request::default()
+        ..address::read(&mut fields, gateway)
     };
     if fields.violations.is_empty() {
         Ok(request)
@@ -98,6 +100,14 @@ impl<'a> Reader<'a> {
             None => self.wrong("body", "is missing"),
         }
         String::new()
+    }
+
+    fn subject(&mut self) -> Option<String> {
+        let subject = self.get("subject")?.as_str();
+        if subject.is_none() {
+            self.wrong("subject", "must be a text");
+        }
+        subject.map(str::to_owned)
     }
 
     fn user(&mut self) -> Option<String> {
@@ -154,84 +164,6 @@ impl<'a> Reader<'a> {
         }
         end
     }
-
-    /// Channel and address for each delivery.
-    fn addresses(&mut self, gateway: &Gateway) -> Vec<(String, String)> {
-        let channels = self.channels(gateway);
-        match self.get("to") {
-            Some(Value::String(address)) => {
-                let channels = channels.unwrap_or_else(|| vec![refusal::default_channel(gateway).to_owned()]);
-                channels
-                    .into_iter()
-                    .map(|channel| (channel, address.clone()))
-                    .collect()
-            }
-            Some(Value::Object(contacts)) if !contacts.is_empty() => {
-                let channels = channels.unwrap_or_else(|| contacts.keys().cloned().collect());
-                self.contacts(gateway, contacts, channels)
-            }
-            Some(_) => {
-                self.wrong(
-                    "to",
-                    "must be an address or an object such as {\"sms\": \"+98…\"}",
-                );
-                Vec::new()
-            }
-            None => {
-                self.wrong("to", "is missing");
-                Vec::new()
-            }
-        }
-    }
-
-    fn contacts(
-        &mut self,
-        gateway: &Gateway,
-        contacts: &Map<String, Value>,
-        channels: Vec<String>,
-    ) -> Vec<(String, String)> {
-        let mut addresses = Vec::with_capacity(channels.len());
-        for channel in channels {
-            match contacts.get(&channel) {
-                Some(Value::String(address)) if gateway.route(&channel).is_some() => {
-                    addresses.push((channel, address.clone()));
-                }
-                Some(Value::String(_)) => self.wrong(format!("to.{channel}"), no_channel(gateway)),
-                Some(_) => self.wrong(format!("to.{channel}"), "must be a text"),
-                None => self.wrong(format!("to.{channel}"), "is missing, but channels names it"),
-            }
-        }
-        addresses
-    }
-
-    /// The channels named, each once; none when the field is not there.
-    fn channels(&mut self, gateway: &Gateway) -> Option<Vec<String>> {
-        let Some(listed) = self
-            .get("channels")?
-            .as_array()
-            .filter(|listed| !listed.is_empty())
-        else {
-            self.wrong("channels", no_channel(gateway));
-            return None;
-        };
-        let mut channels = Vec::with_capacity(listed.len());
-        for (place, channel) in listed.iter().enumerate() {
-            match channel.as_str() {
-                Some(name) if gateway.route(name).is_none() => {
-                    self.wrong(format!("channels.{place}"), no_channel(gateway));
-                }
-                Some(name) if channels.iter().any(|other| other == name) => {
-                    self.wrong(
-                        format!("channels.{place}"),
-                        "names a channel that stands before it already",
-                    );
-                }
-                Some(name) => channels.push(name.to_owned()),
-                None => self.wrong(format!("channels.{place}"), "must be a text"),
-            }
-        }
-        Some(channels)
-    }
 }
 
 fn time_to_live(ttl: &Value) -> Option<Duration> {
@@ -241,14 +173,4 @@ fn time_to_live(ttl: &Value) -> Option<Duration> {
         _ => return None,
     };
     (!duration.is_zero()).then_some(duration)
-}
-
-fn no_channel(gateway: &Gateway) -> String {
-    let names: Vec<&str> = gateway
-        .config
-        .channels
-        .iter()
-        .map(|channel| channel.name.as_str())
-        .collect();
-    format!("must name channels that are configured: {}", names.join(", "))
 }

@@ -13,6 +13,7 @@ use crate::domain::message::{Delivery, Message, RecordedAttempt};
 #[derive(Serialize)]
 pub(super) struct MessageView {
     id: String,
+    subject: Option<String>,
     body: String,
     created_at: String,
     deliveries: Vec<DeliveryView>,
@@ -43,6 +44,7 @@ struct AttemptView {
     reason: Option<String>,
     at: String,
     duration_ms: u64,
+    recipient: Option<String>,
 }
 
 impl MessageView {
@@ -59,6 +61,7 @@ impl MessageView {
     fn new(message: Message, view: impl Fn(Delivery) -> DeliveryView) -> Self {
         Self {
             id: message.id.to_string(),
+            subject: message.subject,
             body: message.body,
             created_at: rfc3339(message.created_at),
             deliveries: message.deliveries.into_iter().map(view).collect(),
@@ -107,6 +110,7 @@ impl From<RecordedAttempt> for AttemptView {
             reason: attempt.reason,
             at: rfc3339(attempt.at),
             duration_ms: attempt.duration_ms,
+            recipient: attempt.address,
         }
     }
 }

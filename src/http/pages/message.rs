@@ -17,6 +17,7 @@ use crate::domain::report::Report;
 pub(super) struct MessagePage {
     frame: Frame,
     id: String,
+    subject: Option<String>,
     body: String,
     user: Option<String>,
     accepted: String,
@@ -64,6 +65,7 @@ impl MessagePage {
         Self {
             frame: Frame::new("Message", sandbox, report),
             id: message.id.to_string(),
+            subject: message.subject.clone(),
             body: message.body.clone(),
             user: message.user.clone(),
             accepted: words::moment(message.created_at),
@@ -96,14 +98,14 @@ impl DeliveryView {
             provider: provider.map_or_else(|| words::NONE.to_owned(), ToString::to_string),
             reference: delivery.reference.clone(),
             expires: words::moment(delivery.expires_at),
-            events: events(delivery, accepted),
+            events: events(delivery, accepted, mask),
         }
     }
 }
 
-fn events(delivery: &Delivery, accepted: Timestamp) -> Vec<Event> {
+fn events(delivery: &Delivery, accepted: Timestamp, mask: bool) -> Vec<Event> {
     let first = Event::plain(accepted, "accepted, and safe on disk", "accepted");
-    let calls = delivery.attempts.iter().map(Event::call);
+    let calls = delivery.attempts.iter().map(|attempt| Event::call(attempt, mask));
     let ending = ending(&delivery.state);
     let opened = delivery.opened_at.map(|at| Event {
         provider: delivery
@@ -149,7 +151,7 @@ impl Event {
         }
     }
 
-    fn call(attempt: &RecordedAttempt) -> Self {
+    fn call(attempt: &RecordedAttempt, mask: bool) -> Self {
         let provider = attempt.provider.as_ref();
         let mark = match attempt.outcome.as_str() {
             "accepted" => "sent",
@@ -157,6 +159,8 @@ impl Event {
             "unknown" => "unknown",
             _ => "waiting",
         };
+        let to = attempt.address.as_deref();
+        let to = to.map_or_else(String::new, |to| format!(", to {}", words::address(to, mask)));
         Self {
             provider: provider.map_or_else(|| "nobody knows".to_owned(), ToString::to_string),
             code: attempt.code.clone().unwrap_or_default(),
@@ -164,7 +168,7 @@ impl Event {
             duration: words::duration(attempt.duration_ms),
             ..Self::plain(
                 attempt.at,
-                format!("round {}: {}", attempt.round, words::spoken(&attempt.outcome)),
+                format!("round {}: {}{to}", attempt.round, words::spoken(&attempt.outcome)),
                 mark,
             )
         }

@@ -38,6 +38,7 @@ async fn every_door_opens_for_its_scope_only() {
     for (method, path, scope) in [
         ("GET", "/sms/send", "s3nd"),
         ("POST", "/messages", "s3nd"),
+        ("POST", "/inbox/send", "s3nd"),
         ("POST", "/v1/messages", "s3nd"),
         ("DELETE", "/v1/messages/x", "s3nd"),
         ("GET", "/v1/messages", "r3ad"),

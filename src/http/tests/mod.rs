@@ -3,6 +3,7 @@
 //! The providers are played: they take everything, and their receipts carry a secret.
 
 mod door;
+mod inbox;
 mod machines;
 mod native;
 mod simple;

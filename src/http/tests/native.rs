@@ -5,6 +5,8 @@ use axum::http::Request;
 use serde_json::{Value, json};
 
 use super::{Reply, World};
+use crate::domain::channel::{Addressing, Channel};
+use crate::domain::recipient::AddressKind;
 use crate::flow::{resend, sync_report};
 
 async fn submit(world: &World, body: &Value) -> Reply {
@@ -75,14 +77,95 @@ async fn a_message_reads_as_promised() {
             .contains("awaited")
     );
     let attempt = json!({"provider": provider, "outcome": "accepted", "code": null, "reason": null,
-        "at": null, "duration_ms": null});
+        "at": null, "duration_ms": null, "recipient": null});
     let delivery = json!({"id": 64, "channel": "sms", "recipient": "+989122222222", "state": "sent",
         "failure": null, "round": 1, "due_at": null, "provider": provider, "reference": "ref-64",
         "parts": 1, "next": null, "attempts": [attempt]});
     assert_eq!(
         read,
-        json!({"id": id, "body": "hi", "created_at": null, "deliveries": [delivery]})
+        json!({"id": id, "subject": null, "body": "hi", "created_at": null, "deliveries": [delivery]})
     );
+}
+
+/// Channels `sms`, `email` and `push`; the first two are used when a message names none.
+async fn used() -> World {
+    World::with(|config| {
+        let usual = config.channels.remove(0);
+        for name in ["sms", "email", "push"] {
+            let kind = AddressKind::from_word(name).unwrap_or(AddressKind::Phone);
+            config.channels.push(Channel {
+                name: name.parse().unwrap(),
+                address: Addressing::Only(kind),
+                ..usual.clone()
+            });
+        }
+        config.used_channels = ["sms", "email"].map(|name| name.parse().unwrap()).to_vec();
+        config.names_used_channels = true;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_message_goes_over_the_used_channels_that_its_addresses_fit() {
+    let world = used().await;
+    let [phone, mail] = ["+98 912 222 2222", "ada@example.org"];
+    for (to, channels) in [
+        (
+            json!({"phone": phone, "email": mail, "push": "t"}),
+            vec!["sms", "email"],
+        ),
+        (json!({"email": mail, "push": null}), vec!["email"]),
+        (json!(phone), vec!["sms"]),
+        (json!({"push": "t"}), vec!["push"]),
+        (json!({"email": mail}), vec!["email"]),
+        (json!({"sms": phone, "email": mail}), vec!["email", "sms"]),
+    ] {
+        let reply = submit(&world, &json!({"to": to, "body": "hi"})).await;
+        assert_eq!(reply.status, 201, "{to}: {}", reply.text());
+        let read = reply.json();
+        let listed = read["deliveries"].as_array().unwrap().iter();
+        let listed = listed.map(|delivery| delivery["channel"].as_str().unwrap());
+        assert_eq!(listed.collect::<Vec<_>>(), channels, "{to}");
+    }
+    for (body, field, detail) in [
+        (
+            json!({"to": {"url": "https://a.example"}, "body": "hi"}),
+            "to",
+            "there is no phone number for the channel sms",
+        ),
+        (
+            json!({"to": {"phone": phone}, "channels": ["sms", "push"], "body": "hi"}),
+            "to",
+            "there is no push token for the channel push",
+        ),
+        (
+            json!({"to": {"phone": phone, "email": "ada"}, "body": "hi"}),
+            "to.email",
+            "the address has not the form of one on this channel",
+        ),
+    ] {
+        let reply = submit(&world, &body).await;
+        assert_eq!(reply.status, 422, "{}", reply.text());
+        assert_eq!(
+            reply.json()["violations"],
+            json!([{"field": field, "detail": detail}])
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_channel_that_is_named_takes_the_address_under_its_name_or_of_its_kind() {
+    let world = used().await;
+    let to =
+        json!({"sms": "+989121111111", "phone": "+989122222222", "email": "ada@example.org", "push": "t"});
+    let body = json!({"to": to, "channels": ["push", "sms"], "subject": "News", "body": "hi"});
+    let reply = submit(&world, &body).await;
+    assert_eq!(reply.status, 201, "{}", reply.text());
+    let id = reply.json()["id"].as_str().unwrap().to_owned();
+    let read = world.get(&format!("/v1/messages/{id}")).await.json();
+    assert_eq!(read["subject"], "News");
+    assert_eq!(read["deliveries"][0]["recipient"], "t");
+    assert_eq!(read["deliveries"][1]["recipient"], "+989121111111");
 }
 
 #[tokio::test]
@@ -113,7 +196,18 @@ async fn what_only_the_flow_can_judge_is_a_violation_too() {
     let world = World::new().await;
     for (body, field) in [
         (json!({"to": "123", "body": "hi"}), "to.sms"),
-        (json!({"to": {"email": "a@b.c"}, "body": "hi"}), "to.email"),
+        (json!({"to": {"email": "a@b.c"}, "body": "hi"}), "to"),
+        (json!({"to": {"phone": "123"}, "body": "hi"}), "to.phone"),
+        (json!({"to": {"fax": "0912"}, "body": "hi"}), "to.fax"),
+        (json!({"to": {"phone": 7}, "body": "hi"}), "to.phone"),
+        (
+            json!({"to": "09122222222", "body": "hi", "subject": 7}),
+            "subject",
+        ),
+        (
+            json!({"to": "09122222222", "body": "hi", "subject": "a\r\nb"}),
+            "subject",
+        ),
         (
             json!({"to": {"sms": "09122222222"}, "channels": ["sms", "email"], "body": "hi"}),
             "channels.1",

@@ -22,8 +22,10 @@ pub(super) fn sample() -> Parcel {
         round: 1,
         to: text(),
         spelling: text(),
+        subject: Some(text()),
         body: text(),
         parts: 1,
+        expires_at: crate::clock::from_millis(0),
     }
 }
 

@@ -23,6 +23,7 @@ use super::{Call, Parcel, Provider, Refusal};
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::channel::Name;
 use crate::domain::receipt::Receipt;
+use crate::domain::recipient::AddressKind;
 use crate::error::Result;
 
 use receipts::Reader;
@@ -36,6 +37,7 @@ pub struct Http {
     form: Form,
     rules: Rules,
     receipts: Option<Reader>,
+    address: AddressKind,
     line: Line,
 }
 
@@ -50,6 +52,7 @@ impl Http {
             form: Form::read(settings, &constants)?,
             rules: Rules::read(settings)?,
             receipts: settings.receipts.as_ref().map(Reader::read).transpose()?,
+            address: settings.address,
             line,
         })
     }
@@ -76,6 +79,10 @@ impl Provider for Http {
 
     fn signs_receipts(&self) -> bool {
         self.receipts.as_ref().is_some_and(Reader::asks_for_secrets)
+    }
+
+    fn address(&self) -> AddressKind {
+        self.address
     }
 
     fn place(&self) -> (String, u16) {

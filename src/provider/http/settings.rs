@@ -12,9 +12,10 @@ use super::receipts::Reader;
 use super::request::Form;
 use super::rules::Rules;
 use super::template::Constants;
+use crate::domain::recipient::AddressKind;
 use crate::error::Result;
 use crate::provider::fate::Fate;
-use crate::provider::reading::{duration_if_any, read_table};
+use crate::provider::reading::{address_kind, any_address, duration_if_any, read_table};
 
 /// How a provider with an HTTP interface is spoken to.
 #[derive(Clone, Deserialize)]
@@ -38,6 +39,9 @@ pub struct Settings {
     pub(super) body: Option<String>,
     /// What `body` is, which also says how places in it are escaped.
     pub(super) content_type: Option<String>,
+    /// Which kind of address it wants; any, unless written here.
+    #[serde(default = "any_address", deserialize_with = "address_kind")]
+    pub(super) address: AddressKind,
     /// Where an answer holds the provider's id: `json:PATH`, `header:NAME`, `regex:…(…)…` or `body`.
     pub(super) reference: Option<String>,
     /// Where an answer holds the provider's own code; else the code is `HTTP 503`.

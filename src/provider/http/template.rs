@@ -90,6 +90,7 @@ enum Word {
     To,
     ToDigits,
     Spelling,
+    Subject,
     Body,
     MessageId,
     DeliveryId,
@@ -107,10 +108,11 @@ pub(super) struct Constants {
 }
 
 /// Every name, with what it stands for in the documents.
-pub(super) const NAMES: [(&str, &str); 11] = [
+pub(super) const NAMES: [(&str, &str); 12] = [
     ("to", "the address: +989122222222"),
     ("to_digits", "the address without its +"),
     ("spelling", "the address as the client wrote it"),
+    ("subject", "the message's subject, or the channel's; else nothing"),
     ("body", "the text"),
     ("message_id", "our id of the message, a UUID"),
     ("delivery_id", "our number of the delivery, the same in every try"),
@@ -194,6 +196,7 @@ impl Template {
             "to" => Word::To,
             "to_digits" => Word::ToDigits,
             "spelling" => Word::Spelling,
+            "subject" => Word::Subject,
             "body" => Word::Body,
             "message_id" => Word::MessageId,
             "delivery_id" => Word::DeliveryId,
@@ -251,6 +254,10 @@ impl Template {
                 return self.escape.write(digits, out);
             }
             Word::Spelling => return self.escape.write(&parcel.spelling, out),
+            Word::Subject => {
+                let subject = parcel.subject.as_deref().unwrap_or_default();
+                return self.escape.write(subject, out);
+            }
             Word::Body => return self.escape.write(&parcel.body, out),
             Word::MessageId => write!(out, "{}", parcel.message),
             Word::DeliveryId => write!(out, "{}", parcel.delivery),

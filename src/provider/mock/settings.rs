@@ -12,9 +12,10 @@ use serde::de::{
 };
 
 use crate::domain::receipt::Verdict;
+use crate::domain::recipient::AddressKind;
 use crate::error::{Error, Result};
 use crate::provider::fate::Fate;
-use crate::provider::reading::{duration, read_table};
+use crate::provider::reading::{address_kind, duration, read_table};
 
 /// The keys of `kind = "mock"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -36,6 +37,9 @@ pub struct Settings {
     /// How long after the send they come.
     #[serde(deserialize_with = "duration")]
     pub(super) receipt_delay: Duration,
+    /// Which kind of address it wants, so that a mixed channel can be tried.
+    #[serde(deserialize_with = "address_kind")]
+    pub(in crate::provider) address: AddressKind,
     /// Replays the same luck on every run.
     pub(super) seed: Option<u64>,
     /// What certain addresses come to, whatever the luck: an outcome's word, or a receipt's.
@@ -55,6 +59,7 @@ impl Default for Settings {
             unknown: 0.0,
             receipts: Verdicts::default(),
             receipt_delay: Duration::ZERO,
+            address: AddressKind::Any,
             seed: None,
             fates: BTreeMap::new(),
         }

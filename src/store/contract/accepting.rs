@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::world::*;
 use crate::domain::delivery::{Failure, State};
 use crate::domain::id::DeliveryId;
-use crate::domain::message::{Acceptance, Delivery, Message};
+use crate::domain::message::{Acceptance, Delivery, Message, NewDelivery};
 use crate::domain::recipient::{Recipient, Standing};
 use crate::domain::wish::Wish;
 use crate::store::{Query, Store};
@@ -41,6 +41,7 @@ pub async fn a_message_is_found_as_it_was_accepted(open: Open<'_>) {
     let whole = Message {
         id: id(1),
         number: first.message_number(),
+        subject: new.subject.clone(),
         body: new.body.clone(),
         user: new.user.clone(),
         created_at: at(0),
@@ -135,6 +136,34 @@ pub async fn a_suppressed_recipient_is_not_written_to(open: Open<'_>) {
     let due = store.due(at(1), &Wish::up_to(9)).await.unwrap();
     assert_eq!(due.len(), 1);
     assert_eq!(due[0].id, found.deliveries[1].id);
+}
+
+pub async fn a_delivery_without_an_address_fails_alone(open: Open<'_>) {
+    let store = open();
+    let mut new = text(1);
+    new.deliveries.push(leg("email", ""));
+    new.deliveries[1].refusal = Some("no address".to_owned());
+    accepted(&*store, new).await;
+    let found = message(&*store, 1).await;
+    assert!(matches!(found.deliveries[0].state, State::Waiting { .. }));
+    let failed = State::failed(Failure::InvalidRecipient, "no address", at(0));
+    assert_eq!(found.deliveries[1].state, failed);
+    assert_eq!(store.due(at(1), &Wish::up_to(9)).await.unwrap().len(), 1);
+    // Also one that can go nowhere is kept, and counts for nobody among those with most messages.
+    let mut nowhere = text(2);
+    nowhere.deliveries = vec![found_nobody()];
+    accepted(&*store, nowhere).await;
+    fold(&*store).await;
+    let report = store.report(at(9)).await.unwrap();
+    assert_eq!((report.messages, report.totals.sum()), (2, 3));
+    let top = report.top.iter().map(|line| line.address.as_str());
+    assert_eq!(top.collect::<Vec<_>>(), ["+989121111111"]);
+}
+
+fn found_nobody() -> NewDelivery {
+    let mut nobody = leg("sms", "");
+    nobody.refusal = Some("no address".to_owned());
+    nobody
 }
 
 pub async fn a_message_for_nobody_is_not_stored(open: Open<'_>) {

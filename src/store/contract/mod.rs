@@ -4,6 +4,7 @@
 //! way to open it; each opening is another store on the same truth, as another process would have it.
 
 pub mod accepting;
+pub mod addressing;
 pub mod operating;
 pub mod pruning;
 pub mod receiving;
@@ -24,6 +25,7 @@ macro_rules! contract {
             what_can_only_be_replayed_is_never_stored
             an_outdated_key_is_forgotten
             a_suppressed_recipient_is_not_written_to
+            a_delivery_without_an_address_fails_alone
             a_message_for_nobody_is_not_stored
             the_same_name_twice_fails_alone
             many_callers_at_once_lose_nothing
@@ -58,6 +60,17 @@ macro_rules! contract {
             a_dead_address_in_a_receipt_becomes_inactive
             opened_counts_once_and_also_after_delivery
             the_newest_delivery_takes_a_reference_used_twice
+        );
+        contract!(@tests $fresh, addressing:
+            contacts_and_subject_come_back_with_the_claim
+            one_address_needs_no_contacts
+            a_contact_that_is_inactive_is_left_out
+            a_person_without_any_active_contact_is_not_written_to
+            the_address_that_was_used_becomes_inactive_and_no_other
+            who_could_not_be_addressed_stays_active
+            a_dead_address_in_a_receipt_lets_the_others_have_it
+            a_dead_address_in_a_receipt_is_the_end_when_no_other_is_left
+            an_early_receipt_knows_the_address_that_was_used
         );
         contract!(@tests $fresh, operating:
             what_waits_can_be_called_off

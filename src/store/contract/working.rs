@@ -261,6 +261,7 @@ pub async fn a_retry_waits_with_its_reason(open: Open<'_>) {
         reason: Some("down".to_owned()),
         at: at(1),
         duration_ms: 40,
+        address: None,
     };
     assert_eq!(found.attempts, [expected]);
     assert!(is_refused(&*store, id, at(49)).await);

@@ -47,6 +47,7 @@ pub fn text(which: u64) -> NewMessage {
 pub fn text_to(which: u64, address: &str) -> NewMessage {
     NewMessage {
         id: id(which),
+        subject: None,
         body: format!("body {which} \u{1F600} <&>"),
         user: None,
         deliveries: vec![leg("sms", address)],
@@ -72,6 +73,8 @@ pub fn leg(channel: &str, address: &str) -> NewDelivery {
         channel: name(channel),
         address: address.to_owned(),
         spelling: format!("as written {address}"),
+        contacts: vec![],
+        refusal: None,
         parts: 2,
         priority: Priority::Normal,
         resends_left: 0,
@@ -117,6 +120,7 @@ pub fn call(provider: &str, outcome: Outcome, now: Timestamp) -> Attempt {
         code: Some("HTTP 418".to_owned()),
         at: now,
         duration: Duration::from_millis(40),
+        address: None,
     }
 }
 

@@ -9,7 +9,9 @@ use super::fault::Trouble;
 use super::gather::Gathered;
 use super::link::{Desk, bind};
 use super::rows::{self, Facts, kept};
+use super::standing::Suppressed;
 use super::throttle;
+use crate::domain::contact;
 use crate::domain::delivery::{Failure, State};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, NewMessage};
@@ -18,7 +20,6 @@ use crate::store::tally::HOUR_MS;
 static KEY: &str = include_str!("../../../sql/postgres/accept_key.sql");
 static KEY_DELETE: &str = include_str!("../../../sql/postgres/accept_key_delete.sql");
 static KEY_INSERT: &str = include_str!("../../../sql/postgres/accept_key_insert.sql");
-static STANDING: &str = include_str!("../../../sql/postgres/accept_standing.sql");
 static LOCK: &str = include_str!("../../../sql/postgres/accept_lock.sql");
 static NUMBER: &str = include_str!("../../../sql/postgres/accept_number.sql");
 static HOUR: &str = include_str!("../../../sql/postgres/accept_hour.sql");
@@ -76,17 +77,18 @@ async fn accept(
     let now = now.min().unwrap_or_default();
     let keys = messages.iter().filter_map(|message| message.idempotency.as_ref());
     let keys = keys.map(|promise| promise.key.to_vec()).collect();
+    let deliveries = messages.iter().flat_map(|message| &message.deliveries);
     // All asked without waiting between: the server takes them in order. Numbers that are not needed are left out.
     let fresh = messages.iter().filter(|message| !message.replay_only).count();
     let (promises, suppressed, numbers) = tokio::join!(
         promises(desk, keys, now),
-        suppressed(desk, messages),
+        Suppressed::of(desk, deliveries),
         numbers(desk, fresh)
     );
     let (mut promises, suppressed, mut numbers) = (promises?, suppressed?, numbers?.into_iter());
     let is_suppressed = |message: &NewMessage| {
         let mut deliveries = message.deliveries.iter();
-        deliveries.all(|one| suppressed.contains(&(one.channel.as_str().to_owned(), one.address.clone())))
+        deliveries.all(|one| suppressed.leave_nobody_of(one))
     };
     let mut answers = vec![None; messages.len()];
     let mut entering = Vec::new();
@@ -197,19 +199,6 @@ async fn promises(desk: &Desk, keys: Vec<Vec<u8>>, now: i64) -> Result<Promises,
     found.iter().map(read).collect()
 }
 
-/// Who must not be written to, by channel and address.
-async fn suppressed(desk: &Desk, messages: &[&NewMessage]) -> Result<HashSet<(String, String)>, Trouble> {
-    let deliveries = messages.iter().flat_map(|message| &message.deliveries);
-    let (channels, addresses): (Vec<_>, Vec<_>) = deliveries
-        .map(|delivery| (delivery.channel.as_str(), delivery.address.as_str()))
-        .unzip();
-    let found = desk.rows(STANDING, bind![channels, addresses]).await?;
-    found
-        .iter()
-        .map(|row| Ok((rows::get(row, 0)?, rows::get(row, 1)?)))
-        .collect()
-}
-
 /// Numbers for so many messages.
 async fn numbers(desk: &Desk, count: usize) -> Result<Vec<i64>, Trouble> {
     if count == 0 {
@@ -284,7 +273,7 @@ async fn store(
     desk: &Desk,
     hours: &mut HashSet<i64>,
     entering: &[Entering<'_>],
-    suppressed: &HashSet<(String, String)>,
+    suppressed: &Suppressed,
 ) -> Result<(), Trouble> {
     if entering.is_empty() {
         return Ok(());
@@ -302,12 +291,16 @@ async fn store(
         .collect::<Vec<_>>();
     let users = messages.clone().map(|message| message.user.as_deref().map(kept));
     let users = users.collect::<Vec<_>>();
+    let subjects = messages
+        .clone()
+        .map(|message| message.subject.as_deref().map(kept))
+        .collect::<Vec<_>>();
     let created_at = messages.map(|message| message.created_at.timestamp_millis());
     let created_at = created_at.collect::<Vec<_>>();
     // Both are on their way before the first is answered.
     let (messages, deliveries) = tokio::join!(
         async {
-            desk.run(MESSAGE, bind![numbers, ids, bodies, users, created_at])
+            desk.run(MESSAGE, bind![numbers, ids, bodies, users, created_at, subjects])
                 .await
         },
         store_deliveries(desk, entering, suppressed),
@@ -336,7 +329,7 @@ async fn note_hours(desk: &Desk, hours: &mut HashSet<i64>, entering: &[Entering<
 async fn store_deliveries(
     desk: &Desk,
     entering: &[Entering<'_>],
-    suppressed: &HashSet<(String, String)>,
+    suppressed: &Suppressed,
 ) -> Result<(), Trouble> {
     let states = states(entering, suppressed);
     let facts = states.iter().map(Facts::of).collect::<Vec<_>>();
@@ -378,11 +371,15 @@ async fn store_deliveries(
             facts.iter().map(|facts| facts.failure).collect::<Vec<_>>(),
             facts.iter().map(|facts| facts.reason.clone()).collect::<Vec<_>>(),
             deliveries
+                .clone()
                 .map(|one| i64::from(one.resends_left))
                 .collect::<Vec<_>>(),
             facts.iter().map(|facts| facts.due_at).collect::<Vec<_>>(),
             expires_at.collect::<Vec<_>>(),
             facts.iter().map(|facts| facts.ended_at).collect::<Vec<_>>(),
+            deliveries
+                .map(|one| contact::written(&one.contacts))
+                .collect::<Vec<_>>(),
         ],
     )
     .await?;
@@ -390,12 +387,14 @@ async fn store_deliveries(
 }
 
 /// The state each delivery begins in.
-fn states(entering: &[Entering<'_>], suppressed: &HashSet<(String, String)>) -> Vec<State> {
+fn states(entering: &[Entering<'_>], suppressed: &Suppressed) -> Vec<State> {
     let mut states = Vec::new();
     for one in entering {
         for delivery in &one.message.deliveries {
-            let who = (delivery.channel.as_str().to_owned(), delivery.address.clone());
-            states.push(if suppressed.contains(&who) {
+            states.push(if let Some(refusal) = &delivery.refusal {
+                let at = one.message.created_at;
+                State::failed(Failure::InvalidRecipient, refusal.clone(), at)
+            } else if suppressed.leave_nobody_of(delivery) {
                 let reason = "the recipient is inactive or has opted out";
                 State::failed(Failure::Suppressed, reason, one.message.created_at)
             } else {

@@ -73,6 +73,7 @@ types! {
     Vec<String> => TEXT_ARRAY;
     Vec<Text<'_>> => TEXT_ARRAY;
     Vec<Option<&str>> => TEXT_ARRAY;
+    Vec<Option<String>> => TEXT_ARRAY;
     Vec<Option<Text<'_>>> => TEXT_ARRAY;
     Vec<Vec<u8>> => BYTEA_ARRAY;
 }

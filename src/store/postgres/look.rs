@@ -79,6 +79,7 @@ async fn read(desk: &Desk, numbers: &[i64]) -> Result<Vec<Message>, Trouble> {
             body: rows::text(row, 1)?,
             user: rows::text_if_any(row, 2)?,
             created_at: rows::time(row, 3)?,
+            subject: rows::text_if_any(row, 5)?,
             deliveries: deliveries.remove(&number).unwrap_or_default(),
         });
     }
@@ -113,6 +114,7 @@ fn attempt(row: &Row) -> Result<RecordedAttempt, Trouble> {
         reason: rows::text_if_any(row, 4)?,
         at: rows::time(row, 5)?,
         duration_ms: rows::count(row, 6)?,
+        address: rows::get(row, 8)?,
     })
 }
 

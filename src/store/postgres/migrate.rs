@@ -37,6 +37,11 @@ const STEPS: &[Migration] = &[
         sql: include_str!("../../../sql/postgres/migrations/0005_months.sql"),
     },
     Migration {
+        number: 7,
+        name: "0007_contacts",
+        sql: include_str!("../../../sql/postgres/migrations/0007_contacts.sql"),
+    },
+    Migration {
         number: 8,
         name: "0008_leases",
         sql: include_str!("../../../sql/postgres/migrations/0008_leases.sql"),

@@ -23,6 +23,7 @@ mod retire;
 mod rounds;
 mod rows;
 mod sharing;
+mod standing;
 mod tally;
 mod throttle;
 mod tls;

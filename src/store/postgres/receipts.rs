@@ -9,13 +9,14 @@ use tokio_postgres::Row;
 use super::fault::Trouble;
 use super::gather::Gathered;
 use super::link::{Desk, bind};
-use super::rounds::{Dead, deactivate};
+use super::rounds::deactivate;
 use super::rows::{self, Facts, kept};
+use super::standing::those_left;
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::delivery::{Standing, State};
+use crate::domain::delivery::{Left, Standing, State};
 use crate::domain::id::DeliveryId;
-use crate::domain::message::Priority;
+use crate::domain::message::{DeadAddress, Priority};
 use crate::domain::receipt::Verdict;
 use crate::store::{Heard, Settled, Settlement};
 
@@ -138,6 +139,9 @@ struct Spoken {
     body: String,
     priority: Priority,
     resends_left: u32,
+    /// The address that was used, where it has several, and how many others may be written to.
+    address: Option<String>,
+    others_left: usize,
     opened_at: Option<i64>,
     state: State,
     has_changed: bool,
@@ -150,12 +154,18 @@ struct Spoken {
 impl Spoken {
     /// Changes it as the receipt wants; whether there was anything to change.
     fn hear(&mut self, verdict: &Verdict, at: Timestamp, heard_at: Timestamp) -> bool {
-        let next = self.state.receive(verdict, at, self.resends_left);
+        let left = Left {
+            resends: self.resends_left,
+            addresses: self.others_left,
+        };
+        let next = self.state.receive(verdict, at, left);
         let moved = next.is_some();
         match next {
             Some(State::Waiting { reason, .. }) => {
-                self.resends_left = self.resends_left.saturating_sub(1);
-                self.is_avoided = true;
+                if matches!(verdict, Verdict::Bounced { .. }) {
+                    self.resends_left = self.resends_left.saturating_sub(1);
+                    self.is_avoided = true;
+                }
                 self.state = State::Waiting {
                     due_at: heard_at,
                     reason,
@@ -201,11 +211,16 @@ async fn load(
 ) -> Result<BTreeMap<DeliveryId, Spoken>, Trouble> {
     let ids = ids.map(|id| id.0).collect::<Vec<_>>();
     let found = desk.rows(LOAD, bind![ids]).await?;
-    let read = |row| {
-        let spoken = spoken(row)?;
-        Ok((spoken.id, spoken))
-    };
-    found.iter().map(read).collect()
+    let mut loaded = BTreeMap::new();
+    for row in &found {
+        let mut spoken = spoken(row)?;
+        if let Some(mut others) = rows::contacts_if_any(row, 14)? {
+            others.retain(|contact| Some(&contact.address) != spoken.address.as_ref());
+            spoken.others_left = those_left(desk, &spoken.channel, others).await?.len();
+        }
+        loaded.insert(spoken.id, spoken);
+    }
+    Ok(loaded)
 }
 
 fn spoken(row: &Row) -> Result<Spoken, Trouble> {
@@ -219,6 +234,8 @@ fn spoken(row: &Row) -> Result<Spoken, Trouble> {
         body: rows::text(row, 11)?,
         channel: rows::name(row, 12)?,
         id: rows::delivery_id(row, 13)?,
+        address: rows::get(row, 15)?,
+        others_left: 0,
         has_changed: false,
         is_avoided: false,
         dead: None,
@@ -257,12 +274,13 @@ async fn write(desk: &Desk, spoken: impl Iterator<Item = Spoken>) -> Result<(), 
     .await?;
     let dead = changed.iter().filter_map(|one| {
         let (reason, at) = one.dead.as_ref()?;
-        Some(Dead {
-            id: one.id,
+        let dead = DeadAddress {
+            address: one.address.as_deref(),
             reason,
-            by: one.provider.as_str(),
+            by: &one.provider,
             at: *at,
-        })
+        };
+        Some((one.id, dead))
     });
     deactivate(desk, &dead.collect::<Vec<_>>()).await
 }

@@ -13,12 +13,13 @@ use super::gather::Gathered;
 use super::link::{Desk, bind};
 use super::receipts;
 use super::rows::{self, Facts, kept};
+use super::standing::those_left;
 use crate::clock::Timestamp;
 use crate::domain::attempt::Attempt;
 use crate::domain::channel::Name;
-use crate::domain::delivery::{Failure, State};
+use crate::domain::delivery::State;
 use crate::domain::id::DeliveryId;
-use crate::domain::message::{Claimed, Nudge, Priority, Recorded, Round};
+use crate::domain::message::{Claimed, DeadAddress, Nudge, Priority, Recorded, Round};
 use crate::domain::wish::{Wish, in_turn};
 
 static DUE: &str = include_str!("../../../sql/postgres/due.sql");
@@ -31,9 +32,6 @@ static WRITTEN: &str = include_str!("../../../sql/postgres/record_written.sql");
 static SUPERSEDED: &str = include_str!("../../../sql/postgres/record_superseded.sql");
 static ATTEMPT: &str = include_str!("../../../sql/postgres/record_attempt.sql");
 static DEACTIVATE: &str = include_str!("../../../sql/postgres/recipient_deactivate.sql");
-
-/// Who is said to have made a recipient inactive when no provider's name is known.
-const NOBODY: &str = "unknown";
 
 /// See [`crate::store::Store::due`].
 pub async fn due(desk: &Desk, now: Timestamp, wish: &Wish) -> Result<Vec<Nudge>, Trouble> {
@@ -111,6 +109,7 @@ impl Gathered for Claim {
             }
         }
         let mut won = win(desk, &asked).await?;
+        leave_out_the_suppressed(desk, &mut won).await?;
         let of_piece = |piece: &Self| piece.ids.iter().filter_map(|id| won.remove(id)).collect();
         Ok(pieces.iter().map(of_piece).collect())
     }
@@ -152,6 +151,19 @@ async fn win(
     Ok(won)
 }
 
+/// Takes those contacts out that may no longer be written to.
+async fn leave_out_the_suppressed(
+    desk: &Desk,
+    won: &mut HashMap<DeliveryId, Claimed>,
+) -> Result<(), Trouble> {
+    for claimed in won.values_mut() {
+        if let Some(contacts) = claimed.contacts.take() {
+            claimed.contacts = Some(those_left(desk, &claimed.channel, contacts).await?);
+        }
+    }
+    Ok(())
+}
+
 fn claimed(row: &Row) -> Result<Claimed, Trouble> {
     Ok(Claimed {
         id: rows::delivery_id(row, 12)?,
@@ -159,6 +171,8 @@ fn claimed(row: &Row) -> Result<Claimed, Trouble> {
         channel: rows::name(row, 0)?,
         address: rows::get(row, 1)?,
         spelling: rows::text(row, 2)?,
+        contacts: rows::contacts_if_any(row, 13)?,
+        subject: rows::text_if_any(row, 14)?,
         body: rows::text(row, 11)?,
         parts: rows::count(row, 3)?,
         round: rows::count(row, 4)?,
@@ -290,27 +304,14 @@ async fn follow_up(desk: &Desk, rounds: Vec<&Round>) -> Result<(), Trouble> {
     let mut sent = Vec::new();
     let mut dead = Vec::new();
     for round in rounds {
-        match &round.state {
-            State::Sent {
-                provider,
-                reference: Some(reference),
-                ..
-            } => sent.push((round.id, provider.as_str(), reference.as_str())),
-            State::Failed {
-                failure: Failure::InvalidRecipient,
-                reason,
-                at,
-            } => {
-                let last = round.attempts.last();
-                let by = last.and_then(|attempt| attempt.provider.as_ref());
-                dead.push(Dead {
-                    id: round.id,
-                    reason,
-                    by: by.map_or(NOBODY, |name| name.as_str()),
-                    at: *at,
-                });
-            }
-            State::Waiting { .. } | State::Sent { .. } | State::Delivered { .. } | State::Failed { .. } => {}
+        dead.extend(round.dead_addresses().into_iter().map(|dead| (round.id, dead)));
+        if let State::Sent {
+            provider,
+            reference: Some(reference),
+            ..
+        } = &round.state
+        {
+            sent.push((round.id, provider.as_str(), reference.as_str()));
         }
     }
     deactivate(desk, &dead).await?;
@@ -356,9 +357,13 @@ async fn keep_attempts(desk: &Desk, rounds: impl Iterator<Item = &Round>) -> Res
                 .map(|attempt| attempt.outcome.reason().map(kept))
                 .collect::<Vec<_>>(),
             attempts
+                .clone()
                 .map(|attempt| attempt.at.timestamp_millis())
                 .collect::<Vec<_>>(),
             durations.collect::<Vec<_>>(),
+            attempts
+                .map(|attempt| attempt.address.as_deref())
+                .collect::<Vec<_>>(),
             ids.clone().min().unwrap_or_default(),
             ids.max().unwrap_or_default(),
         ],
@@ -367,32 +372,21 @@ async fn keep_attempts(desk: &Desk, rounds: impl Iterator<Item = &Round>) -> Res
     Ok(())
 }
 
-/// A delivery to an address that is no more.
-pub struct Dead<'a> {
-    /// Which delivery.
-    pub id: DeliveryId,
-    /// What was said of the address.
-    pub reason: &'a str,
-    /// Who said so.
-    pub by: &'a str,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Makes the recipients of deliveries inactive.
-pub async fn deactivate(desk: &Desk, dead: &[Dead<'_>]) -> Result<(), Trouble> {
+/// Makes addresses of deliveries inactive.
+pub async fn deactivate(desk: &Desk, dead: &[(DeliveryId, DeadAddress<'_>)]) -> Result<(), Trouble> {
     if dead.is_empty() {
         return Ok(());
     }
     desk.run(
         DEACTIVATE,
         bind![
-            dead.iter().map(|dead| dead.id.0).collect::<Vec<_>>(),
-            dead.iter().map(|dead| kept(dead.reason)).collect::<Vec<_>>(),
-            dead.iter().map(|dead| dead.by).collect::<Vec<_>>(),
+            dead.iter().map(|(id, _)| id.0).collect::<Vec<_>>(),
+            dead.iter().map(|(_, dead)| kept(dead.reason)).collect::<Vec<_>>(),
+            dead.iter().map(|(_, dead)| dead.by.as_str()).collect::<Vec<_>>(),
             dead.iter()
-                .map(|dead| dead.at.timestamp_millis())
+                .map(|(_, dead)| dead.at.timestamp_millis())
                 .collect::<Vec<_>>(),
+            dead.iter().map(|(_, dead)| dead.address).collect::<Vec<_>>(),
         ],
     )
     .await?;

@@ -11,6 +11,7 @@ use tokio_postgres::types::FromSql;
 use super::fault::Trouble;
 use crate::clock::{Timestamp, from_millis};
 use crate::domain::channel::Name;
+use crate::domain::contact::{self, Contact};
 use crate::domain::delivery::{Failure, Standing, State};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::Priority;
@@ -144,6 +145,14 @@ pub fn name_if_any(row: &Row, column: usize) -> Result<Option<Name>> {
     match get::<Option<&str>>(row, column)? {
         None => Ok(None),
         Some(_) => name(row, column).map(Some),
+    }
+}
+
+/// The addresses of a delivery that has several.
+pub fn contacts_if_any(row: &Row, column: usize) -> Result<Option<Vec<Contact>>> {
+    match get::<Option<&str>>(row, column)? {
+        Some(_) => word(row, column, contact::read).map(Some),
+        None => Ok(None),
     }
 }
 

@@ -7,6 +7,8 @@ use rusqlite::{OptionalExtension, params};
 use super::desk::Desk;
 use super::{rows, throttle};
 use crate::clock::Timestamp;
+use crate::domain::channel::Name;
+use crate::domain::contact;
 use crate::domain::delivery::Failure;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Idempotency, NewDelivery, NewMessage};
@@ -16,7 +18,9 @@ static KEY_INSERT: &str = include_str!("../../../sql/sqlite/accept_key_insert.sq
 static STANDING: &str = include_str!("../../../sql/sqlite/accept_standing.sql");
 static MESSAGE: &str = include_str!("../../../sql/sqlite/accept_message.sql");
 static DELIVERY: &str = include_str!("../../../sql/sqlite/accept_delivery.sql");
-static SUPPRESSED: &str = include_str!("../../../sql/sqlite/accept_suppressed.sql");
+static FAILED: &str = include_str!("../../../sql/sqlite/accept_failed.sql");
+
+const SUPPRESSED: &str = "the recipient is inactive or has opted out";
 
 /// See [`crate::store::Store::accept`].
 pub fn accept(desk: &mut Desk<'_>, messages: &[NewMessage]) -> rusqlite::Result<Vec<Acceptance>> {
@@ -34,7 +38,7 @@ fn accept_one(desk: &mut Desk<'_>, message: &NewMessage) -> rusqlite::Result<Acc
     }
     let mut suppressed = 0_u64;
     for (place, delivery) in message.deliveries.iter().enumerate() {
-        if is_suppressed(desk, delivery)? {
+        if delivery.refusal.is_none() && nobody_is_left(desk, delivery)? {
             suppressed |= 1 << place;
         }
     }
@@ -51,17 +55,17 @@ fn accept_one(desk: &mut Desk<'_>, message: &NewMessage) -> rusqlite::Result<Acc
         message.id.bytes(),
         message.body,
         message.user,
-        created_at
+        created_at,
+        message.subject
     ])?;
     for (place, delivery) in message.deliveries.iter().enumerate() {
         let id = DeliveryId::of(number, place);
-        insert(
-            desk,
-            id,
-            delivery,
-            suppressed & (1 << place) != 0,
-            message.created_at,
-        )?;
+        let failure = match &delivery.refusal {
+            Some(refusal) => Some((Failure::InvalidRecipient, refusal.as_str())),
+            None if suppressed & (1 << place) != 0 => Some((Failure::Suppressed, SUPPRESSED)),
+            None => None,
+        };
+        insert(desk, id, delivery, failure, message.created_at)?;
     }
     if let Some(promise) = &message.idempotency {
         remember(desk, promise, number, message.id)?;
@@ -104,13 +108,28 @@ fn remember(
     Ok(())
 }
 
-fn is_suppressed(desk: &mut Desk<'_>, delivery: &NewDelivery) -> rusqlite::Result<bool> {
+/// Whether none of the delivery's addresses may be written to.
+fn nobody_is_left(desk: &mut Desk<'_>, delivery: &NewDelivery) -> rusqlite::Result<bool> {
+    let channel = &delivery.channel;
+    if delivery.contacts.is_empty() {
+        return is_suppressed(desk, channel, &delivery.address);
+    }
+    for contact in &delivery.contacts {
+        if !is_suppressed(desk, channel, &contact.address)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether that address must not be written to.
+pub fn is_suppressed(desk: &mut Desk<'_>, channel: &Name, address: &str) -> rusqlite::Result<bool> {
     if !desk.knows_recipients()? {
         return Ok(false);
     }
     let said = desk
         .statement(STANDING)?
-        .query_row([delivery.channel.as_str(), &delivery.address], |row| row.get(0))
+        .query_row([channel.as_str(), address], |row| row.get(0))
         .optional()?;
     Ok(said.unwrap_or(false))
 }
@@ -119,20 +138,21 @@ fn insert(
     desk: &mut Desk<'_>,
     id: DeliveryId,
     delivery: &NewDelivery,
-    suppressed: bool,
+    failure: Option<(Failure, &str)>,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     let (channel, priority) = (delivery.channel.as_str(), rows::rank(delivery.priority));
     let expires_at = delivery.expires_at.timestamp_millis();
-    if suppressed {
-        desk.statement(SUPPRESSED)?.execute(params![
+    if let Some((failure, reason)) = failure {
+        desk.statement(FAILED)?.execute(params![
             id.0,
             channel,
             delivery.address,
             delivery.spelling,
             delivery.parts,
             priority,
-            Failure::Suppressed.word(),
+            failure.word(),
+            reason,
             delivery.resends_left,
             expires_at,
             now.timestamp_millis(),
@@ -148,6 +168,7 @@ fn insert(
             delivery.resends_left,
             delivery.due_at.timestamp_millis(),
             expires_at,
+            contact::written(&delivery.contacts),
         ])?;
     }
     Ok(())

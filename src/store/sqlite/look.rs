@@ -60,6 +60,7 @@ fn read(connection: &Connection, number: i64) -> rusqlite::Result<Message> {
             body: row.get(1)?,
             user: row.get(2)?,
             created_at: rows::time(row, 3)?,
+            subject: row.get(4)?,
             deliveries: Vec::new(),
         })
     })?;
@@ -97,6 +98,7 @@ fn attempt(row: &rusqlite::Row<'_>) -> rusqlite::Result<RecordedAttempt> {
         reason: row.get(4)?,
         at: rows::time(row, 5)?,
         duration_ms: rows::count(row, 6)?,
+        address: row.get(7)?,
     })
 }
 

@@ -5,13 +5,13 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::desk::Desk;
-use super::rounds::deactivate;
+use super::rounds::{deactivate, those_left};
 use super::rows::{self, Facts};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::delivery::State;
+use crate::domain::delivery::{Left, State};
 use crate::domain::id::DeliveryId;
-use crate::domain::message::Priority;
+use crate::domain::message::{DeadAddress, Priority};
 use crate::domain::receipt::Verdict;
 use crate::store::{Heard, Settled, Settlement};
 
@@ -32,6 +32,9 @@ struct Spoken {
     body: String,
     priority: Priority,
     resends_left: u32,
+    /// The address that was used, where it has several, and how many others may be written to.
+    address: Option<String>,
+    others_left: usize,
     opened_at: Option<i64>,
     state: State,
 }
@@ -82,8 +85,8 @@ fn settle_one(desk: &mut Desk<'_>, heard: &Heard) -> rusqlite::Result<Settled> {
 }
 
 fn load(desk: &mut Desk<'_>, id: DeliveryId) -> rusqlite::Result<Spoken> {
-    desk.statement(LOAD)?.query_row([id.0], |row| {
-        Ok(Spoken {
+    let (mut spoken, contacts) = desk.statement(LOAD)?.query_row([id.0], |row| {
+        let spoken = Spoken {
             id,
             state: rows::state(row)?,
             provider: rows::name(row, 5)?,
@@ -93,8 +96,16 @@ fn load(desk: &mut Desk<'_>, id: DeliveryId) -> rusqlite::Result<Spoken> {
             opened_at: row.get(10)?,
             body: row.get(11)?,
             channel: rows::name(row, 12)?,
-        })
-    })
+            address: row.get(14)?,
+            others_left: 0,
+        };
+        Ok((spoken, rows::contacts_if_any(row, 13)?))
+    })?;
+    if let Some(mut others) = contacts {
+        others.retain(|contact| Some(&contact.address) != spoken.address.as_ref());
+        spoken.others_left = those_left(desk, &spoken.channel, others)?.len();
+    }
+    Ok(spoken)
 }
 
 /// Changes the delivery as the receipt wants, in memory and on disk; whether there was anything to change.
@@ -105,13 +116,19 @@ fn apply(
     at: Timestamp,
     heard_at: Timestamp,
 ) -> rusqlite::Result<bool> {
-    let next = spoken.state.receive(verdict, at, spoken.resends_left);
+    let left = Left {
+        resends: spoken.resends_left,
+        addresses: spoken.others_left,
+    };
+    let next = spoken.state.receive(verdict, at, left);
     let moved = next.is_some();
     let mut avoid = None;
     match next {
         Some(State::Waiting { reason, .. }) => {
-            spoken.resends_left = spoken.resends_left.saturating_sub(1);
-            avoid = Some(spoken.provider.as_str());
+            if matches!(verdict, Verdict::Bounced { .. }) {
+                spoken.resends_left = spoken.resends_left.saturating_sub(1);
+                avoid = Some(spoken.provider.as_str());
+            }
             spoken.state = State::Waiting {
                 due_at: heard_at,
                 reason,
@@ -144,7 +161,13 @@ fn apply(
         folded,
     ])?;
     if let Verdict::Invalid { reason } = verdict {
-        deactivate(desk, spoken.id, reason, spoken.provider.as_str(), heard_at)?;
+        let dead = DeadAddress {
+            address: spoken.address.as_deref(),
+            reason,
+            by: &spoken.provider,
+            at: heard_at,
+        };
+        deactivate(desk, spoken.id, &dead)?;
     }
     Ok(true)
 }

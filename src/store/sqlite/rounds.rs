@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::accept::is_suppressed;
 use super::desk::Desk;
 use super::receipts;
 use super::rows::{self, Facts};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::delivery::{Failure, State};
+use crate::domain::contact::Contact;
+use crate::domain::delivery::State;
 use crate::domain::id::DeliveryId;
-use crate::domain::message::{Claimed, Nudge, Priority, Recorded, Round};
+use crate::domain::message::{Claimed, DeadAddress, Nudge, Priority, Recorded, Round};
 use crate::domain::wish::{Wish, in_turn};
 
 static DUE: &str = include_str!("../../../sql/sqlite/due.sql");
@@ -25,9 +27,6 @@ static WRITTEN: &str = include_str!("../../../sql/sqlite/record_written.sql");
 static SUPERSEDED: &str = include_str!("../../../sql/sqlite/record_superseded.sql");
 static ATTEMPT: &str = include_str!("../../../sql/sqlite/record_attempt.sql");
 static DEACTIVATE: &str = include_str!("../../../sql/sqlite/recipient_deactivate.sql");
-
-/// Who is said to have made a recipient inactive when no provider's name is known.
-const NOBODY: &str = "unknown";
 
 /// See [`crate::store::Store::due`].
 pub fn due(connection: &Connection, now: Timestamp, wish: &Wish) -> rusqlite::Result<Vec<Nudge>> {
@@ -101,7 +100,7 @@ fn claim_one(
     now: Timestamp,
     until: Timestamp,
 ) -> rusqlite::Result<Option<Claimed>> {
-    let won = desk
+    let mut won = desk
         .statement(CLAIM)?
         .query_row([id.0, now.timestamp_millis()], |row| {
             Ok(Claimed {
@@ -110,6 +109,8 @@ fn claim_one(
                 channel: rows::name(row, 0)?,
                 address: row.get(1)?,
                 spelling: row.get(2)?,
+                contacts: rows::contacts_if_any(row, 12)?,
+                subject: row.get(13)?,
                 body: row.get(11)?,
                 parts: row.get(3)?,
                 round: row.get(4)?,
@@ -121,11 +122,29 @@ fn claim_one(
             })
         })
         .optional()?;
-    if won.is_some() {
+    if let Some(claimed) = &mut won {
         desk.statement(CLAIM_MARK)?
             .execute([id.0, until.timestamp_millis()])?;
+        if let Some(contacts) = claimed.contacts.take() {
+            claimed.contacts = Some(those_left(desk, &claimed.channel, contacts)?);
+        }
     }
     Ok(won)
+}
+
+/// The contacts that may still be written to.
+pub fn those_left(
+    desk: &mut Desk<'_>,
+    channel: &Name,
+    contacts: Vec<Contact>,
+) -> rusqlite::Result<Vec<Contact>> {
+    let mut left = Vec::with_capacity(contacts.len());
+    for contact in contacts {
+        if !is_suppressed(desk, channel, &contact.address)? {
+            left.push(contact);
+        }
+    }
+    Ok(left)
 }
 
 /// See [`crate::store::Store::record`].
@@ -153,25 +172,16 @@ fn record_one(desk: &mut Desk<'_>, round: &Round) -> rusqlite::Result<Recorded> 
         return record_late(desk, round, folded);
     }
     keep_attempts(desk, round)?;
-    match &round.state {
-        State::Sent {
-            provider,
-            reference: Some(reference),
-            ..
-        } => receipts::apply_early(desk, round.id, provider, reference)?,
-        State::Failed {
-            failure: Failure::InvalidRecipient,
-            reason,
-            at,
-        } => {
-            let last = round
-                .attempts
-                .last()
-                .and_then(|attempt| attempt.provider.as_ref());
-            let by = last.map_or(NOBODY, |name| name.as_str());
-            deactivate(desk, round.id, reason, by, *at)?;
-        }
-        State::Waiting { .. } | State::Sent { .. } | State::Delivered { .. } | State::Failed { .. } => {}
+    for dead in round.dead_addresses() {
+        deactivate(desk, round.id, &dead)?;
+    }
+    if let State::Sent {
+        provider,
+        reference: Some(reference),
+        ..
+    } = &round.state
+    {
+        receipts::apply_early(desk, round.id, provider, reference)?;
     }
     Ok(Recorded::Stored)
 }
@@ -207,21 +217,21 @@ fn keep_attempts(desk: &mut Desk<'_>, round: &Round) -> rusqlite::Result<()> {
             attempt.outcome.reason(),
             attempt.at.timestamp_millis(),
             i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX),
+            attempt.address,
         ])?;
     }
     Ok(())
 }
 
-/// Makes the recipient of a delivery inactive.
-pub fn deactivate(
-    desk: &mut Desk<'_>,
-    id: DeliveryId,
-    reason: &str,
-    by: &str,
-    at: Timestamp,
-) -> rusqlite::Result<()> {
-    desk.statement(DEACTIVATE)?
-        .execute(params![id.0, reason, by, at.timestamp_millis()])?;
+/// Makes an address of a delivery inactive.
+pub fn deactivate(desk: &mut Desk<'_>, id: DeliveryId, dead: &DeadAddress<'_>) -> rusqlite::Result<()> {
+    desk.statement(DEACTIVATE)?.execute(params![
+        id.0,
+        dead.reason,
+        dead.by.as_str(),
+        dead.at.timestamp_millis(),
+        dead.address,
+    ])?;
     desk.set_knows_recipients();
     Ok(())
 }

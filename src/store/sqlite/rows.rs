@@ -9,6 +9,7 @@ use rusqlite::types::Type;
 
 use crate::clock::{Timestamp, from_millis};
 use crate::domain::channel::Name;
+use crate::domain::contact::{self, Contact};
 use crate::domain::delivery::{Failure, Standing, State};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::Priority;
@@ -111,6 +112,14 @@ pub fn name_if_any(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Name
 pub fn word<T>(row: &Row<'_>, column: usize, read: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
     let text = row.get_ref(column)?.as_str()?;
     read(text).ok_or_else(|| impossible(column, Type::Text, text))
+}
+
+/// The addresses of a delivery that has several.
+pub fn contacts_if_any(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Vec<Contact>>> {
+    match row.get_ref(column)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => word(row, column, contact::read).map(Some),
+    }
 }
 
 /// A message's public name.

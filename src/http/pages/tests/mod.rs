@@ -102,10 +102,12 @@ pub(super) fn nasty_message() -> Message {
         reason: reason.map(str::to_owned),
         at: at(9, round),
         duration_ms: 37,
+        address: (round == 1).then(|| NASTY.to_owned()),
     };
     Message {
         id: MessageId::from_bytes([7; 16]),
         number: 1,
+        subject: Some(NASTY.to_owned()),
         body: format!("{NASTY}\nsecond line"),
         user: Some(NASTY.to_owned()),
         created_at: at(9, 0),

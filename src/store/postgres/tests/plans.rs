@@ -181,11 +181,12 @@ async fn expect_intake(look: &Look) {
     let new = (0..BATCH).map(|which| (11 << 36) + rows_wanted() + which);
     let new = new.collect::<Vec<_>>();
     let names = new.iter().map(|number| uuid_bytes(*number)).collect::<Vec<_>>();
+    let none = same(&None::<&str>);
     expect!(
         look,
         BATCH,
         "accept_message",
-        bind![new, names, texts(BATCH, "body"), same(&None::<&str>), same(&NOW)]
+        bind![new, names, texts(BATCH, "body"), none, same(&NOW), none]
     );
     let (requests, nows) = (same(&vec![7_u8; 32]), same(&NOW));
     expect!(
@@ -195,7 +196,7 @@ async fn expect_intake(look: &Look) {
         bind![keys, requests, new, names, nows, NOW]
     );
     let new = new.iter().map(|number| DeliveryId::of(*number, 0).0);
-    let (waiting, none) = (same(&"waiting"), same(&None::<&str>));
+    let waiting = same(&"waiting");
     let (addresses, ones) = (texts(BATCH, "+98"), same(&1_i64));
     let (nows, never) = (same(&NOW), same(&None::<i64>));
     expect!(
@@ -215,7 +216,8 @@ async fn expect_intake(look: &Look) {
             ones,
             nows,
             nows,
-            never
+            never,
+            none
         ]
     );
 }
@@ -250,7 +252,7 @@ async fn expect_rounds(look: &Look) {
         BATCH,
         "record_attempt",
         bind![
-            ids, rounds, rounds, none, waiting, none, none, nows, nows, first, last
+            ids, rounds, rounds, none, waiting, none, none, nows, nows, none, first, last
         ]
     );
     expect!(look, BATCH, "record_superseded", bind![ids]);
@@ -302,7 +304,7 @@ async fn expect_receipts(look: &Look) {
         look,
         BATCH,
         "recipient_deactivate",
-        bind![ids, new, same(&"blue"), nows]
+        bind![ids, new, same(&"blue"), nows, same(&None::<&str>)]
     );
 }
 

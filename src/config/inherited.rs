@@ -1,0 +1,147 @@
+//! The variables of the notification service that Postrider takes the place of: `USED_CHANNELS` and `CHANNEL_…`.
+//!
+//! They become channels and providers as the file would have them, so that everything behind treats them alike. A
+//! provider's name is one of the file's or one of that service's class names; without an account in the file such a
+//! name stands for a mock, and the log says so.
+
+use toml::Value;
+
+use super::environment::Environment;
+use super::source::{Source, did_you_mean};
+use crate::error::{Error, Result};
+
+/// What a variable's name begins with, before the channel's own name.
+const PREFIX: &str = "CHANNEL_";
+
+/// A class name of that service.
+struct Alias {
+    name: &'static str,
+    /// What its addresses look like; none for one that never sends.
+    address: Option<&'static str>,
+    failure_rate: f64,
+}
+
+const fn alias(name: &'static str, address: Option<&'static str>, failure_rate: f64) -> Alias {
+    Alias {
+        name,
+        address,
+        failure_rate,
+    }
+}
+
+const ALIASES: [Alias; 6] = [
+    alias("TwilioSmsService", Some("phone"), 0.0),
+    alias("BackupSmsService", Some("phone"), 0.0),
+    alias("AmazonSimpleEmailService", Some("email"), 0.0),
+    alias("BackupEmailService", Some("email"), 0.0),
+    alias("PushyService", Some("push"), 0.0),
+    alias("AlwaysFailService", None, 1.0),
+];
+
+/// The channel's name in our configuration: `CHANNEL_SMS` and `sms` are both `sms`.
+pub(super) fn channel_name(word: &str) -> String {
+    match word.strip_prefix(PREFIX) {
+        Some(rest) => rest.to_ascii_lowercase(),
+        None => word.to_owned(),
+    }
+}
+
+/// Makes channels of the variables that `used_channels` names. Returns a line for the log for each mock that stands
+/// in.
+pub(super) fn lay_over(source: &mut Source, environment: &Environment) -> Result<Vec<String>> {
+    let used = source.table.get("used_channels").and_then(Value::as_array);
+    let words = used.into_iter().flatten().filter_map(Value::as_str);
+    let words = words.map(str::to_owned).collect::<Vec<_>>();
+    let mut stand_ins = Vec::new();
+    for word in words.iter().filter(|word| word.starts_with(PREFIX)) {
+        match environment.get(word) {
+            Some(text) => lay_channel(source, word, text, &mut stand_ins)?,
+            None if is_there(source, "channels", &channel_name(word)) => {}
+            None => {
+                let set = environment.names(PREFIX).filter(|name| *name != word);
+                let remedy = format!(
+                    "names {word}, but there is no such variable: set it to its providers, or correct the name{}",
+                    did_you_mean(word, set)
+                );
+                return Err(source.fault("used_channels", &remedy));
+            }
+        }
+    }
+    Ok(stand_ins)
+}
+
+/// The words of a list with commas; blanks around them say nothing.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|word| !word.is_empty())
+}
+
+fn lay_channel(source: &mut Source, variable: &str, text: &str, stand_ins: &mut Vec<String>) -> Result<()> {
+    for provider in words(text) {
+        let alias = ALIASES.iter().find(|alias| alias.name == provider);
+        if is_there(source, "providers", provider) {
+            if let Some(address) = alias.and_then(|alias| alias.address) {
+                say_address(table_of(source, "providers", provider)?, address);
+            }
+            continue;
+        }
+        let alias = alias.ok_or_else(|| no_provider(source, variable, provider))?;
+        stand_ins.push(format!(
+            "{provider} has no [providers.{provider}] and stands for a mock: nothing it takes really leaves"
+        ));
+        let mock = [
+            ("kind".to_owned(), Value::from("mock")),
+            ("failure_rate".to_owned(), Value::from(alias.failure_rate)),
+        ];
+        let table = table_of(source, "providers", provider)?;
+        table.extend(mock);
+        if let Some(address) = alias.address {
+            say_address(table, address);
+        }
+    }
+    let providers = words(text).map(Value::from).collect::<Vec<_>>();
+    let name = channel_name(variable);
+    let channel = table_of(source, "channels", &name)?;
+    channel.insert("providers".to_owned(), Value::from(providers));
+    channel
+        .entry("strategy")
+        .or_insert_with(|| Value::from("failover"));
+    source.place(format!("channels.{name}.providers"), variable);
+    Ok(())
+}
+
+/// Says which address a class of that service takes, where the kind that stands for it takes any.
+fn say_address(provider: &mut toml::Table, address: &str) {
+    let kind = provider.get("kind").and_then(Value::as_str);
+    if matches!(kind, Some("mock" | "http")) {
+        provider.entry("address").or_insert_with(|| Value::from(address));
+    }
+}
+
+fn no_provider(source: &Source, variable: &str, provider: &str) -> Error {
+    let aliases = ALIASES.iter().map(|alias| alias.name);
+    let of_file = source.table.get("providers").and_then(Value::as_table);
+    let of_file = of_file
+        .into_iter()
+        .flat_map(toml::Table::keys)
+        .map(String::as_str);
+    let near = did_you_mean(provider, aliases.clone().chain(of_file));
+    let known = aliases.collect::<Vec<_>>().join(", ");
+    Error::usage(format!(
+        "{variable}: names {provider}, but there is no [providers.{provider}], nor is it one of {known}; add it or \
+         correct the name{near}"
+    ))
+}
+
+fn is_there(source: &Source, section: &str, name: &str) -> bool {
+    let section = source.table.get(section).and_then(Value::as_table);
+    section.is_some_and(|section| section.contains_key(name))
+}
+
+/// The table `[section.name]`, made if it is not there.
+fn table_of<'s>(source: &'s mut Source, section: &str, name: &str) -> Result<&'s mut toml::Table> {
+    let wrong = source.fault(section, &format!("must be a table: write [{section}.{name}]"));
+    let empty = || Value::Table(toml::Table::new());
+    let section = source.table.entry(section).or_insert_with(empty).as_table_mut();
+    let named = section.and_then(|section| section.entry(name).or_insert_with(empty).as_table_mut());
+    named.ok_or(wrong)
+}
