@@ -136,6 +136,26 @@ need_hosts() {
     fi
 }
 
+# need_peers: servers and clients of other languages, as tests/peers pins them, in a folder of their own.
+need_peers() {
+    local peers="${CARGO_TARGET_DIR:-target}/peers" wanted
+    wanted="$(cat tests/peers/requirements.txt tests/peers/package.json | cksum)"
+    [ "$(cat "$peers/installed" 2>/dev/null)" = "$wanted" ] && return
+    need python3 python3
+    if ! python3 -c 'import ensurepip' 2>/dev/null && has apt-get; then
+        apt_install python3-venv || fail "python3-venv could not be installed: install it by hand and run this again"
+    fi
+    say "Installing the peers of tests/peers (servers and clients of other languages) ..."
+    rm -rf "$peers"
+    mkdir -p "$peers"
+    python3 -m venv "$peers/python" &&
+        "$peers/python/bin/pip" install -q --disable-pip-version-check -r tests/peers/requirements.txt &&
+        cp tests/peers/package.json "$peers/" &&
+        PATH="$peers/python/bin:$PATH" npm install --prefix "$peers" --no-audit --no-fund --silent ||
+        fail "the peers of tests/peers could not be installed: see above, mend it and run this again"
+    printf '%s\n' "$wanted" >"$peers/installed"
+}
+
 install_test_peers() {
     if ! has_c_compiler && has apt-get; then
         say "Installing gcc: SQLite is built from source ..."
@@ -150,6 +170,7 @@ install_test_peers() {
     need memcached memcached
     need_hosts
     need curl curl
+    need_peers
     want strace strace
 }
 
