@@ -252,10 +252,17 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+    async fn prune(&self, before: Timestamp, _now: Timestamp, limit: usize) -> Result<usize> {
         let act = "cannot delete old messages";
         self.writer
-            .run(act, move |desk| prune::prune(desk, before, now, limit))
+            .run(act, move |desk| prune::prune(desk, before, limit))
+            .await
+    }
+
+    async fn forget(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        let act = "cannot delete what is outdated";
+        self.writer
+            .run(act, move |desk| prune::forget(desk, before, now, limit))
             .await
     }
 

@@ -329,7 +329,7 @@ async fn a_difference_is_found() {
             different.map(|one| one.table.as_str()).collect::<Vec<_>>(),
             ["attempts"]
         );
-        Move::abandon(pair.route()).await.unwrap();
+        Move::abandon(pair.route(), 9).await.unwrap();
         accepted(&*old, text(50)).await;
     }
 }
