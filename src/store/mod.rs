@@ -105,6 +105,14 @@ pub fn migrate(url: &str, lock_wait: Duration) -> Result<Vec<String>> {
     sqlite::migrate(file_of(url)?, lock_wait)
 }
 
+/// The names of what [`migrate`] would apply to the store a URL names, which may not be there yet. Changes nothing.
+pub fn missing(url: &str, lock_wait: Duration) -> Result<Vec<String>> {
+    if is_postgres(url) {
+        return postgres::missing(url, lock_wait);
+    }
+    sqlite::missing(file_of(url)?, lock_wait)
+}
+
 fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }

@@ -116,6 +116,12 @@ pub fn migrate(url: &str, patience: Duration) -> Result<Vec<String>> {
     on_a_thread(patience, async move { migrate::apply(&link).await })
 }
 
+/// The names of what [`migrate`] would apply. Changes nothing.
+pub fn missing(url: &str, patience: Duration) -> Result<Vec<String>> {
+    let link = Link::new(url, Use::Writing, 1)?;
+    on_a_thread(patience, async move { migrate::missing(&link).await })
+}
+
 /// Works on a thread of its own, so that it may be called from wherever.
 fn on_a_thread<T: Send + 'static>(
     patience: Duration,

@@ -109,12 +109,7 @@ async fn delete(desk: &Desk, folded: i64, mut numbers: Vec<i64>) -> Result<usize
 
 /// Messages that were accepted before then and of which nothing waits any more, oldest first and out of one month.
 /// Months that can go as a whole are left out.
-async fn ended(
-    desk: &Desk,
-    before: Timestamp,
-    months: Months,
-    limit: usize,
-) -> Result<Vec<i64>, Trouble> {
+async fn ended(desk: &Desk, before: Timestamp, months: Months, limit: usize) -> Result<Vec<i64>, Trouble> {
     let whole = months::spent(desk, before).await?;
     let candidates = match months {
         Months::All => months::all(desk).await?,

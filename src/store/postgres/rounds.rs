@@ -233,8 +233,10 @@ async fn record(desk: &Desk, rounds: &[&Round]) -> Result<HashSet<DeliveryId>, T
         .iter()
         .map(|round| Facts::of(&round.state))
         .collect::<Vec<_>>();
-    let found = desk
-        .rows(
+    let is_sent = facts.iter().any(|facts| facts.reference.is_some());
+    // Asked one after the other without waiting between: the server takes them in order.
+    let (locked, found) = tokio::join!(receipts::lock_references(desk, is_sent), async {
+        desk.rows(
             RECORD,
             bind![
                 rounds.iter().map(|round| round.id.0).collect::<Vec<_>>(),
@@ -258,7 +260,10 @@ async fn record(desk: &Desk, rounds: &[&Round]) -> Result<HashSet<DeliveryId>, T
                     .collect::<Vec<_>>(),
             ],
         )
-        .await?;
+        .await
+    });
+    locked?;
+    let found = found?;
     let mut stored = ids(&found)?;
     let (ended, late): (Vec<&Round>, Vec<&Round>) =
         rounds.iter().partition(|round| stored.contains(&round.id));

@@ -32,11 +32,7 @@ struct Share {
 }
 
 /// See [`crate::store::Store::prune`].
-pub fn prune(
-    desk: &mut Desk<'_>,
-    before: Timestamp,
-    limit: usize,
-) -> rusqlite::Result<usize> {
+pub fn prune(desk: &mut Desk<'_>, before: Timestamp, limit: usize) -> rusqlite::Result<usize> {
     let numbers = ended(desk, before, limit)?;
     let (mut live, mut kept) = (Sums::default(), Sums::default());
     let mut addresses = BTreeMap::<String, Share>::new();

@@ -45,7 +45,7 @@ phrases! {
     meta_drop: "/move_meta_drop.sql",
     lift: "/move_lift.sql",
     mine: "/move_mine.sql",
-    patience: "/move_patience.sql",
+    patience: "/patience.sql",
     first: "/move_first.sql",
     next: "/move_next.sql",
     count: "/move_count.sql",

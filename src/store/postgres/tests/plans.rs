@@ -59,7 +59,9 @@ impl Plan {
     fn fault(&self, rows: i64) -> Option<String> {
         let pages_max = PAGES_FOR_ALL + PAGES_FOR_A_ROW * u64::try_from(rows).unwrap();
         let pages = self.pages();
-        let fits = self.walked() <= WALK_MAX && (1..=pages_max).contains(&pages);
+        // Where it speaks of a good part of a table, less than a page for each row is less than an index would cost.
+        let walks_in_vain = self.walked() > WALK_MAX && pages > u64::try_from(rows).unwrap();
+        let fits = !walks_in_vain && (1..=pages_max).contains(&pages);
         (!fits).then(|| {
             let name = self.name;
             format!(
