@@ -6,6 +6,7 @@ mod due;
 mod encryption;
 mod failover;
 mod leases;
+mod locks;
 mod months;
 mod plans;
 mod pooler;
