@@ -235,6 +235,7 @@ async fn expect_rounds(look: &Look) {
     // Besides, what is passed over.
     expect!(look, 2 * BATCH + 200, "due", bind![NOW, channels, rooms]);
     expect!(look, 2, "due_channels", &[]);
+    expect!(look, BATCH, "move_in_hand", &[]);
     let (ids, numbers, nows) = (ids(), numbers(), same(&NOW));
     expect!(look, BATCH, "claim_take", bind![ids, nows, nows]);
     let ones = same(&1_i64);
