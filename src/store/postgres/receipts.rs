@@ -332,16 +332,14 @@ async fn keep(desk: &Desk, early: &[Placed<'_>]) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Whoever records a send holds this lock before any row, as whoever keeps early receipts does.
-pub async fn lock_references(desk: &Desk, is_sent: bool) -> Result<(), Trouble> {
-    if is_sent {
-        desk.rows(LOCK_SHARED, bind![REFERENCES_LOCK]).await?;
-    }
-    Ok(())
+/// Keeps those out who keep receipts of sends that are not recorded: from now on one that came early is seen, and one
+/// that comes later sees what this transaction records.
+pub async fn keep_early_out(desk: &Desk) -> Result<(), Trouble> {
+    desk.run(LOCK_SHARED, bind![REFERENCES_LOCK]).await.map(drop)
 }
 
-/// Applies the receipts that came before the sends they speak of were recorded: delivery, provider, reference. The lock
-/// for references is held.
+/// Applies the receipts that came before the sends they speak of were recorded: delivery, provider, reference. After
+/// [`keep_early_out`].
 pub async fn apply_early(desk: &Desk, sent: &[(DeliveryId, &str, &str)]) -> Result<(), Trouble> {
     if sent.is_empty() {
         return Ok(());

@@ -106,7 +106,10 @@ async fn an_upgrade_waits_for_a_table_in_use_without_holding_others_up() {
         .await
         .unwrap();
     let reader = store.link.write().await.unwrap();
-    reader.script("LOCK TABLE migrations IN SHARE MODE").await.unwrap();
+    reader
+        .script("LOCK TABLE migrations IN SHARE MODE")
+        .await
+        .unwrap();
     let upgrade = std::thread::spawn(move || super::super::migrate(&url, PATIENCE));
     let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'migrations'::regclass";
     let deadline = Instant::now() + PATIENCE;
