@@ -20,7 +20,8 @@ const IN_HAND: &str = "move_in_hand.sql";
 
 /// Statements that say what all of a table is for, that belong to the schema or to a move, or that stop after the first
 /// few rows.
-const EXEMPT: [&str; 6] = [
+const EXEMPT: [&str; 7] = [
+    "patience",
     "move_",
     "unfold_",
     "migrate_",
