@@ -16,10 +16,10 @@ SELECT (
     WHERE claims > 0 AND until > (extract(EPOCH FROM clock_timestamp()) * 1000)::BIGINT
 ) + (
     SELECT coalesce(sum(later.count), 0)::BIGINT
-    FROM found CROSS JOIN unnest(ARRAY[0, 1]::BIGINT[]) AS priority
+    FROM found CROSS JOIN unnest(ARRAY[0, 1]::BIGINT[]) AS each (priority)
     CROSS JOIN LATERAL (
         SELECT count(*) FROM deliveries AS d
-        WHERE d.channel = found.channel AND d.priority = priority AND d.state = 'waiting'
+        WHERE d.channel = found.channel AND d.priority = each.priority AND d.state = 'waiting'
             AND d.due_at > (extract(EPOCH FROM statement_timestamp()) * 1000)::BIGINT AND d.round > d.recorded
     ) AS later
 )
