@@ -351,6 +351,8 @@ async fn take_away(route: Route<'_>, id: i64, run: i64) -> Result<bool> {
         return Err(Error::usage("the store to move to does not exist"));
     }
     let mut to = side(route.to, route.lock_wait)?;
+    // A server that is away is not waited for as tables in use are.
+    source::marks(to.as_mut()).await?;
     target::take_over(to.as_mut(), id, run).await
 }
 
