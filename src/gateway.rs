@@ -5,6 +5,7 @@
 pub mod fleet;
 mod judged;
 mod lane;
+mod pulse;
 mod route;
 
 use std::collections::HashMap;

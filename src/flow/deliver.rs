@@ -222,7 +222,8 @@ async fn ask_in_turn(gateway: &Gateway, route: &Route, held: &Held, attempts: &m
             skipped.push(addresses::skipped(lane));
             continue;
         };
-        if later(gateway.clock.now(), lane.time_limit) > held.until {
+        let is_late = || later(gateway.clock.now(), lane.time_limit) > held.until;
+        if is_late() {
             keep_soonest(&mut soonest, held_up(lane));
             continue;
         }
@@ -233,6 +234,12 @@ async fn ask_in_turn(gateway: &Gateway, route: &Route, held: &Held, attempts: &m
                 continue;
             }
         };
+        // Its pace and its probe are the store's to give, which can take long.
+        if is_late() {
+            lane.leave(place, gateway.clock.now());
+            keep_soonest(&mut soonest, held_up(lane));
+            continue;
+        }
         direct(&mut parcel, to);
         let mut attempt = lane.call(place, &parcel, &gateway.clock).await;
         attempt.address = addresses.are_several().then(|| to.address.to_owned());
@@ -258,6 +265,7 @@ async fn ask_in_turn(gateway: &Gateway, route: &Route, held: &Held, attempts: &m
         },
         None => nobody_free(
             soonest.unwrap_or_else(|| route.soonest(avoid, now, |lane| addresses.fit(lane).is_some())),
+            gateway.dice.luck(),
         ),
     }
 }
@@ -281,6 +289,7 @@ fn avoided<'c>(route: &Route, claimed: &'c Claimed, addresses: &Addresses<'_>) -
 fn held_up(lane: &Lane) -> Busy {
     Busy {
         retry_after: NOBODY_FREE_RETRY,
+        spread: Duration::ZERO,
         reason: format!(
             "the worker was held up; {} may take longer than the rest of its lease",
             lane.name
@@ -288,9 +297,9 @@ fn held_up(lane: &Lane) -> Busy {
     }
 }
 
-fn nobody_free(busy: Busy) -> RoundEnd {
+fn nobody_free(busy: Busy, luck: f64) -> RoundEnd {
     RoundEnd::NobodyFree {
-        retry_after: busy.retry_after.max(NOBODY_FREE_RETRY),
+        retry_after: busy.retry_after.max(NOBODY_FREE_RETRY) + busy.spread.mul_f64(luck),
         reason: busy.reason,
     }
 }
