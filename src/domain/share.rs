@@ -287,7 +287,11 @@ mod tests {
     fn a_provider_that_answers_carries_all_that_its_channel_takes_on() {
         for places in [8, 64, 256] {
             let (held, shares) = through_the_first(places, carrier);
-            assert_eq!(shares.ceilings, [usize::MAX; 2], "its strategy alone says who is asked");
+            assert_eq!(
+                shares.ceilings,
+                [usize::MAX; 2],
+                "its strategy alone says who is asked"
+            );
             assert!(held >= places * 3 / 4, "{held} of {places}");
             assert!(held < places, "nothing would be left if it fell silent");
         }
@@ -299,7 +303,11 @@ mod tests {
         let carriers = [silent(hanging), carrier(0)];
         let shares = share(256, hanging, &[holder(hanging, &[0, 1])], &carriers);
         assert!(shares.rooms[0] >= 32, "{shares:?} beside {hanging}");
-        assert_eq!(shares.ceilings, [hanging, usize::MAX], "no more for the one that hangs");
+        assert_eq!(
+            shares.ceilings,
+            [hanging, usize::MAX],
+            "no more for the one that hangs"
+        );
     }
 
     #[test]
@@ -358,7 +366,10 @@ mod tests {
         };
         let rooms = |carriers: &[Carrier]| share(100, 1, &[holder(1, &[0, 1])], carriers).rooms[0];
         assert_eq!(rooms(&[probed, rests]), 0);
-        assert!(rooms(&[rests, rests]) > 0, "each is put off once, for as long as it takes");
+        assert!(
+            rooms(&[rests, rests]) > 0,
+            "each is put off once, for as long as it takes"
+        );
         assert!(rooms(&[probed, carrier(0)]) > 0);
     }
 

@@ -18,7 +18,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::ProviderConfig;
 use crate::domain::attempt::{Answer, Attempt, Outcome};
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, News, PAUSE_MAX};
 use crate::domain::health::{Admission, Health, Standing};
 use crate::domain::retry::later;
 use crate::domain::throttle::PaceWish;
@@ -222,7 +222,7 @@ impl Lane {
             provider: self.name.clone(),
             rate,
             parts: vec![parts],
-            paused_until: self.judged().paused_until,
+            paused_until: self.judged().paused_until(now),
         };
         let passage = match self.ties.store.pass(wish, now).await {
             Ok(passages) => passages.into_iter().next(),
@@ -244,11 +244,13 @@ impl Lane {
             return Err(self.busy(STORE_RETRY, PROBING));
         };
         match probe {
-            Probe::Yours(known) => self.learn(&known),
+            Probe::Yours(known) => self.learn(&known, now),
             // Nobody else has ever heard of its rest.
             Probe::NotYours(None) => {}
+            // What the others know is not about our configuration.
+            Probe::NotYours(Some(known)) if !known.counts_for(self.ties.loaded_at, now) => {}
             Probe::NotYours(Some(known)) => {
-                self.learn(&known);
+                self.learn(&known, now);
                 if self.judged().health.standing() != Standing::Well {
                     return Err(self.probed());
                 }
@@ -262,7 +264,7 @@ impl Lane {
         // The others have to know of the rest before one of them can end it.
         if let Some(news) = self.news() {
             for known in store.tell(vec![news.clone()], now).await? {
-                self.acknowledge(&news, &known);
+                self.acknowledge(&news, &known, now);
             }
         }
         let patience = self.judged().health.probe_patience();
@@ -275,22 +277,22 @@ impl Lane {
     }
 
     /// What came of telling it.
-    pub fn acknowledge(&self, news: &News, known: &Known) {
-        self.judged().acknowledge(news, known);
+    pub fn acknowledge(&self, news: &News, known: &Known, now: Timestamp) {
+        self.judged().acknowledge(news, known, now);
     }
 
     /// Takes over what other processes found out.
-    pub fn learn(&self, known: &Known) {
-        self.judged().learn(known, self.ties.loaded_at);
+    pub fn learn(&self, known: &Known, now: Timestamp) {
+        self.judged().learn(known, self.ties.loaded_at, now);
     }
 
     /// Why it is not fit at `now`.
     pub fn unfit(&self, now: Timestamp) -> Busy {
         let (paused_until, standing) = {
             let judged = self.judged();
-            (judged.paused_until, judged.health.standing())
+            (judged.paused_until(now), judged.health.standing())
         };
-        if let Some(until) = paused_until.filter(|until| *until > now) {
+        if let Some(until) = paused_until {
             let wait = (until - now).to_std().unwrap_or_default();
             return self.busy(wait, "asked us to slow down");
         }
@@ -335,7 +337,10 @@ impl Lane {
                 reason: "no answer within the time limit".to_owned(),
             }),
         };
-        if !matches!(answer.outcome, Outcome::Unknown { .. } | Outcome::Unavailable { .. }) {
+        if !matches!(
+            answer.outcome,
+            Outcome::Unknown { .. } | Outcome::Unavailable { .. }
+        ) {
             self.pulse.heard(clock);
         }
         let duration = watch.passed();
@@ -352,7 +357,7 @@ impl Lane {
     }
 
     /// A provider's own words stay out of the log: many repeat the request, and with it the number and the body.
-    pub(super) fn remember(&self, answer: &Answer, now: Timestamp) {
+    pub(crate) fn remember(&self, answer: &Answer, now: Timestamp) {
         let outcome = &answer.outcome;
         if let Some(counter) = Outcome::WORDS.iter().position(|word| *word == outcome.word()) {
             self.counters[counter].inc();
@@ -366,7 +371,7 @@ impl Lane {
                 self.judge(|judged| judged.health.failed(now));
             }
             Outcome::Throttled { retry_after } => {
-                let until = later(now, retry_after.unwrap_or(THROTTLED_RETRY));
+                let until = later(now, retry_after.unwrap_or(THROTTLED_RETRY).min(PAUSE_MAX));
                 self.judge(|judged| {
                     judged.pause(until);
                     // Whoever says "too fast" is back.

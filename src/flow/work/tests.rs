@@ -7,16 +7,20 @@ use async_trait::async_trait;
 
 use super::*;
 use crate::cache::{self, Sealed};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::Config;
 use crate::dice::Dice;
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::channel::Channel;
+use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::message::Nudge;
 use crate::domain::receipt::Receipt;
 use crate::domain::route::Strategy;
+use crate::domain::wish::Appetite;
 use crate::flow::accept::{self, Request};
 use crate::gateway::Edges;
 use crate::provider::{Call, Parcel, Provider, Refusal};
+use crate::queue::Queue;
 use crate::{queue, store};
 
 /// Only ends a test that fails.
@@ -119,6 +123,11 @@ impl Desk {
 
 impl<Red: Provider + Default + 'static, Blue: Provider + Default + 'static> Desk<Red, Blue> {
     async fn with(config: Config) -> Self {
+        let queue = queue::open("memory:", 5_000).await.unwrap();
+        Self::over(queue, config).await
+    }
+
+    async fn over(queue: Arc<dyn Queue>, config: Config) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
         let store = store::open(&url, store::LOCK_WAIT).unwrap();
@@ -126,7 +135,7 @@ impl<Red: Provider + Default + 'static, Blue: Provider + Default + 'static> Desk
             clock: Clock::System,
             dice: Dice::seeded(1),
             cache: Sealed::new(cache::open("memory:").unwrap(), store.seal().await.unwrap()),
-            queue: queue::open("memory:", 5_000).await.unwrap(),
+            queue,
             store,
         };
         let (red, blue) = (Arc::<Red>::default(), Arc::<Blue>::default());
@@ -143,15 +152,17 @@ impl<Red: Provider + Default + 'static, Blue: Provider + Default + 'static> Desk
         }
     }
 
-    async fn accept(&self, channel: &str, count: usize) {
+    async fn accept(&self, channel: &str, count: usize) -> Vec<MessageId> {
+        let mut accepted = Vec::new();
         for _ in 0..count {
             let request = Request {
                 body: "hello".to_owned(),
                 to: vec![(channel.to_owned(), "09122222222".to_owned())],
                 ..Request::default()
             };
-            accept::accept(&self.gateway, request).await.unwrap();
+            accepted.push(accept::accept(&self.gateway, request).await.unwrap().id);
         }
+        accepted
     }
 }
 
@@ -270,4 +281,69 @@ async fn the_second_in_line_carries_the_channel_when_the_first_hangs() {
         hanging < 60 && desk.blue.0.load(Ordering::SeqCst) + hanging == 500
     };
     until(carried, "all that the first does not hold arrive").await;
+}
+
+/// A queue that is away: it forgets what it is given, and whoever waits for it waits in vain.
+#[derive(Default)]
+struct Away {
+    /// How often somebody waited for long.
+    waited: AtomicUsize,
+}
+
+#[async_trait]
+impl Queue for Away {
+    fn push(&self, _: &[Nudge]) {}
+
+    async fn flush(&self, _: Duration) -> bool {
+        false
+    }
+
+    async fn pop(&self, _: &dyn Appetite, _: Timestamp, wait: Duration) -> Vec<DeliveryId> {
+        if wait >= Duration::from_millis(500) {
+            self.waited.fetch_add(1, Ordering::SeqCst);
+        }
+        crate::clock::pause(wait).await;
+        Vec::new()
+    }
+
+    fn ring(&self) {}
+
+    async fn depth(&self) -> Option<u64> {
+        None
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_is_away_is_not_waited_for_while_the_store_has_more() {
+    let away = Arc::new(Away::default());
+    let desk = Desk::<Quick, Quick>::over(away.clone(), config(&[("both", &[0, 1])])).await;
+    desk.accept("both", 1_000).await;
+    let waited = away.waited.load(Ordering::SeqCst);
+    let sent = || desk.red.0.load(Ordering::SeqCst) + desk.blue.0.load(Ordering::SeqCst);
+    until(|| sent() == 1_000, "all are sent").await;
+    let waited = away.waited.load(Ordering::SeqCst) - waited;
+    assert!(waited < 4, "{waited} times for 1000 through 64 places");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_a_probe_is_not_claimed_over_and_over() {
+    let desk = Desk::new(&[("slow", &[0])]).await;
+    let lane = &desk.gateway.lanes()[0];
+    let now = desk.gateway.clock.now();
+    for _ in 0..desk.gateway.config.providers[0].rest_after {
+        let reason = "down".to_owned();
+        lane.remember(
+            &Outcome::Unavailable { reason }.into(),
+            now - desk.gateway.config.providers[0].rest_for,
+        );
+    }
+    let accepted = desk.accept("slow", 30).await;
+    until(|| desk.red.0.load(Ordering::SeqCst) == 1, "one call finds out").await;
+    crate::clock::pause(Duration::from_secs(3)).await;
+    let mut claims = 0;
+    for id in accepted {
+        let message = desk.gateway.store.find(id).await.unwrap().unwrap();
+        claims += message.deliveries[0].round;
+    }
+    assert!(claims <= 60, "{claims} claims of 30 in 3 s");
 }
