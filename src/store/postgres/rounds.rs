@@ -192,7 +192,7 @@ pub struct Record(pub Vec<Round>);
 impl Gathered for Record {
     type Answer = Vec<Recorded>;
     type Memory = ();
-    const INTERVAL: Duration = Duration::from_millis(8);
+    const INTERVAL: Duration = Duration::from_millis(10);
     const ACT: &'static str = "cannot record what was sent";
 
     async fn run(desk: &Desk, (): &mut (), pieces: &[Self]) -> Result<Vec<Vec<Recorded>>, Trouble> {
