@@ -13,9 +13,9 @@ use super::retry::later;
 const REST_GROWTH_MAX: u32 = 8;
 /// A probe that was never answered counts as lost after the first rest, but not sooner than this.
 const PROBE_PATIENCE_MIN: Duration = Duration::from_secs(60);
-/// How far the clocks of two who tell each other of providers may be apart. What lies further ahead was told by a clock
-/// that was wrong.
-pub const CLOCKS_APART_MAX: Duration = Duration::from_secs(60);
+/// What lies further ahead than this was told by a clock that was wrong. Less than that can be somebody who was held up:
+/// a worker that wakes late still has the time at which it fell asleep.
+pub const CLOCKS_APART_MAX: Duration = Duration::from_secs(3_600);
 
 /// The health of one provider.
 #[derive(Clone, Debug)]

@@ -210,7 +210,9 @@ impl Lane {
 
     /// Gives a place back without a call, so that another one may find out whether the provider is back.
     pub fn leave(&self, place: Place<'_>, now: Timestamp) {
-        if place.is_probe {
+        let is_probe = place.is_probe;
+        drop(place);
+        if is_probe {
             self.judge(|judged| judged.rest_again(now));
         }
     }
