@@ -316,6 +316,13 @@ async fn expect_rounds(look: &Look) {
             ids, rounds, rounds, none, waiting, none, none, nows, nows, none, first, last
         ]
     );
+    let new = ids.iter().map(|id| id + 63).collect::<Vec<_>>();
+    expect!(
+        look,
+        BATCH,
+        "record_attempt_first",
+        bind![new, rounds, rounds, none, waiting, none, none, nows, nows, none]
+    );
     expect!(look, BATCH, "record_superseded", bind![ids]);
     expect!(look, BATCH, "record_written", bind![ids, rounds]);
     let (references, blue) = (texts(BATCH, "early-"), same(&"blue"));
