@@ -6,6 +6,7 @@
 mod auth;
 mod body;
 mod connection;
+mod cursor;
 mod form;
 mod health;
 mod inbox;
@@ -16,6 +17,7 @@ mod problem;
 mod refusal;
 mod simple;
 mod texting;
+pub mod usage;
 
 #[cfg(test)]
 mod tests;

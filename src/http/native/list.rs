@@ -10,8 +10,6 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::response::IntoResponse;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
 use serde::Serialize;
 
@@ -21,9 +19,8 @@ use crate::config::Scope;
 use crate::domain::delivery::Standing;
 use crate::domain::recipient::{self, AddressKind};
 use crate::gateway::Gateway;
-use crate::http::auth;
-use crate::http::form;
 use crate::http::problem::{Problem, Violation};
+use crate::http::{auth, cursor, form};
 use crate::store::Query;
 
 /// How many messages a page has when the client does not say.
@@ -60,7 +57,7 @@ async fn page(gateway: &Gateway, query: &str) -> Answer<PageView> {
     let listed = |message| MessageView::listed(message, now);
     Ok(Json(PageView {
         messages: found.messages.into_iter().map(listed).collect(),
-        next: found.next.map(cursor),
+        next: found.next.map(cursor::of),
     }))
 }
 
@@ -107,7 +104,7 @@ fn set(gateway: &Gateway, wanted: &mut Query, name: &str, value: &str) -> Result
             wanted.since = Some(since.to_utc());
         }
         "cursor" => {
-            let before = number(value).ok_or("must be the \"next\" of the page before, unchanged")?;
+            let before = cursor::number(value).ok_or("must be the \"next\" of the page before, unchanged")?;
             wanted.before = Some(before);
         }
         "limit" => {
@@ -131,28 +128,4 @@ fn normalised(gateway: &Gateway, typed: &str) -> Option<String> {
         .into_iter()
         .filter(|kind| routes().any(|route| route.kinds().contains(kind)))
         .find_map(|kind| recipient::read(kind, typed, &gateway.config.phone).ok())
-}
-
-fn cursor(before: i64) -> String {
-    URL_SAFE_NO_PAD.encode(before.to_be_bytes())
-}
-
-fn number(cursor: &str) -> Option<i64> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    bytes.try_into().ok().map(i64::from_be_bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_is_read_back() {
-        for before in [1, 77, i64::MAX] {
-            assert_eq!(number(&cursor(before)), Some(before));
-        }
-        for garbage in ["", "x", "AAAA", "!!!!!!!!!!!"] {
-            assert_eq!(number(garbage), None, "{garbage}");
-        }
-    }
 }

@@ -8,6 +8,7 @@ mod providers;
 mod receipts;
 mod report;
 mod submission;
+mod usage;
 mod wire;
 
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
         )
         .route("/v1/providers", get(providers::list))
         .route("/v1/report", get(report::show))
+        .route("/v1/usage", get(usage::list))
+        .route("/v1/usage/totals", get(usage::totals))
         .route("/v1/{*rest}", any(problem::unknown_path))
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(ids)

@@ -1,4 +1,4 @@
-//! The people's face: the report, a number's messages, the timeline of one message.
+//! The people's face: the report, a number's messages, the timeline of one message, usage.
 //!
 //! Rendered here, no script, nothing loaded from elsewhere. The report comes from the cache first and the
 //! store second; searches and timelines are live. Never changes anything: every route is a GET.
@@ -11,6 +11,7 @@ mod report;
 mod search;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod words;
 
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use crate::domain::id::MessageId;
 use crate::error::Result;
 use crate::gateway::Gateway;
 
-/// `/`, `/messages/{id}` and their stylesheet. Whoever mounts them decides who may read.
+/// `/`, `/messages/{id}`, `/usage` and their stylesheet. Whoever mounts them decides who may read.
 pub fn routes() -> Router<Arc<Gateway>> {
     let newest = Arc::new(Newest::default());
     let for_front = Arc::clone(&newest);
@@ -50,6 +51,12 @@ pub fn routes() -> Router<Arc<Gateway>> {
                     async move { shown(timeline(&gateway, &newest, id.ok()).await) }
                 },
             ),
+        )
+        .route(
+            "/usage",
+            get(async |State(gateway): State<Arc<Gateway>>, uri: Uri| {
+                shown(usage_page(&gateway, &uri).await)
+            }),
         )
         .route("/style.css", get(async || frame::style()))
 }
@@ -96,6 +103,16 @@ async fn results_page(
     let report = kept.as_deref().map(|kept| (&kept.report, kept.overdue));
     let page = ReportPage::new(report, Some((typed.to_owned(), results)), &Setting::of(gateway));
     frame::rendered(StatusCode::OK, &page)
+}
+
+async fn usage_page(gateway: &Gateway, uri: &Uri) -> Result<Response<Body>> {
+    let (understood, page) = usage::page(gateway, uri.query().unwrap_or_default()).await?;
+    let status = if understood {
+        StatusCode::OK
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    frame::rendered(status, &page)
 }
 
 async fn timeline(gateway: &Gateway, newest: &Newest, id: Option<Path<String>>) -> Result<Response<Body>> {

@@ -10,6 +10,7 @@ mod simple;
 mod sockets;
 mod texting;
 mod throttle;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
