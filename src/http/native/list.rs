@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use axum::response::IntoResponse;
 use chrono::DateTime;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Answer;
 use super::wire::MessageView;
@@ -19,6 +20,7 @@ use crate::config::Scope;
 use crate::domain::delivery::Standing;
 use crate::domain::recipient::{self, AddressKind};
 use crate::gateway::Gateway;
+use crate::http::describe::{Denied, Failed, Misread};
 use crate::http::problem::{Problem, Violation};
 use crate::http::{auth, cursor, form};
 use crate::store::Query;
@@ -27,13 +29,31 @@ use crate::store::Query;
 const LIMIT_DEFAULT: usize = 50;
 
 /// A page and the way to the next one.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MessagePage)]
 pub(super) struct PageView {
+    /// Newest first, without their attempts.
     messages: Vec<MessageView>,
+    /// The `cursor` of the next page; null on the last one.
     next: Option<String>,
 }
 
-/// Lists messages.
+/// Lists messages, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/messages",
+    operation_id = "list_messages",
+    tag = "native",
+    params(
+        ("to" = Option<String>, Query, description = "Only messages to this address."),
+        ("state" = Option<String>, Query, pattern = "^(waiting|sent|delivered|failed)?$",
+            description = "Only messages with a delivery that is `waiting`, `sent`, `delivered` or `failed`."),
+        ("since" = Option<String>, Query, format = DateTime, description = "Only messages accepted since then."),
+        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$", description = "The `next` of the page before."),
+        ("limit" = Option<u32>, Query, minimum = 1, description = "At most so many messages."),
+    ),
+    responses((status = 200, description = "A page of messages.", body = PageView), Denied, Misread, Failed)
+)]
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,

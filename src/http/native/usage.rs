@@ -13,12 +13,35 @@ use axum::response::IntoResponse;
 
 use crate::config::Scope;
 use crate::gateway::Gateway;
+use crate::http::describe::{Denied, Failed, Misread};
 use crate::http::problem::Problem;
 use crate::http::usage::{Asked, Form, TotalsView, UsageView, csv, lines};
 use crate::http::{auth, cursor};
 use crate::store::UsageQuery;
 
-/// Lists what was sent.
+/// Lists what was sent, to whom, when, over which channel and provider, and what became of it; newest first.
+///
+/// `totals` are on the first page. The next page of a CSV is named by the header `Link`.
+#[utoipa::path(
+    get,
+    path = "/v1/usage",
+    operation_id = "list_usage",
+    tag = "native",
+    params(
+        ("user_id" = Option<String>, Query, max_length = 255, description = "Only to this person: the client's own name."),
+        ("since" = Option<String>, Query, format = DateTime, description = "Only what was accepted since this moment, or since the beginning of this day."),
+        ("until" = Option<String>, Query, format = DateTime, description = "Only what was accepted before this moment, or to the end of this day."),
+        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$", description = "The `next` of the page before."),
+        ("limit" = Option<u32>, Query, minimum = 1, description = "At most so many messages."),
+        ("format" = Option<String>, Query, pattern = "^(json|csv)?$", description = "`json` or `csv`."),
+    ),
+    responses(
+        (status = 200, description = "A line for each delivery.", content(
+            (UsageView = "application/json"), (String = "text/csv")),
+            headers(("Link" = String, description = "Of a CSV: where the next page is."))),
+        Denied, Misread, Failed,
+    )
+)]
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,
@@ -52,7 +75,24 @@ async fn page(gateway: &Gateway, query: &str) -> Result<Response<Body>, Problem>
     Ok(Json(UsageView { lines, totals, next }).into_response())
 }
 
-/// Counts what was sent.
+/// Counts what was sent, by day, person and channel.
+#[utoipa::path(
+    get,
+    path = "/v1/usage/totals",
+    operation_id = "count_usage",
+    tag = "native",
+    params(
+        ("user_id" = Option<String>, Query, max_length = 255, description = "Only to this person: the client's own name."),
+        ("since" = Option<String>, Query, format = DateTime, description = "Only what was accepted since this moment, or since the beginning of this day."),
+        ("until" = Option<String>, Query, format = DateTime, description = "Only what was accepted before this moment, or to the end of this day."),
+        ("format" = Option<String>, Query, pattern = "^(json|csv)?$", description = "`json` or `csv`."),
+    ),
+    responses(
+        (status = 200, description = "A line for each day, person and channel.", content(
+            (TotalsView = "application/json"), (String = "text/csv"))),
+        Denied, Misread, Failed,
+    )
+)]
 pub(super) async fn totals(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,

@@ -17,12 +17,13 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode, Uri};
 use axum::routing::get;
 
+pub(super) use self::frame::Frame;
 use self::message::MessagePage;
 use self::newest::{Known, Newest};
 use self::report::{ReportPage, Setting};
@@ -59,6 +60,11 @@ pub fn routes() -> Router<Arc<Gateway>> {
             }),
         )
         .route("/style.css", get(async || frame::style()))
+}
+
+/// A page that is the same for everybody, with the headers of all pages.
+pub(super) fn fixed(html: Bytes) -> Response<Body> {
+    frame::page(StatusCode::OK, html)
 }
 
 fn shown(page: Result<Response<Body>>) -> Response<Body> {

@@ -2,6 +2,7 @@
 //!
 //! The providers are played: they take everything, and their receipts carry a secret.
 
+mod describe;
 mod door;
 mod inbox;
 mod machines;

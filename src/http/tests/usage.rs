@@ -36,7 +36,7 @@ async fn a_line_says_what_when_to_whom_and_what_became_of_it() {
     assert_eq!(
         page["lines"][1],
         json!({"created_at": "2023-11-14T22:13:20.000Z", "user_id": "ann", "message": null, "delivery": 64,
-            "channel": "sms", "recipient": "+989122222222", "provider": "mock-red", "reference": "ref-64",
+            "channel": "sms", "recipient": "+989122222222", "provider": "mock-blue", "reference": "ref-64",
             "state": "sent", "failure": null, "ended_at": "2023-11-14T22:13:20.000Z", "opened_at": null, "tries": 1,
             "parts": 1, "subject": null, "body": "hello"})
     );
@@ -99,7 +99,7 @@ async fn a_spreadsheet_gets_no_formula() {
     assert!(rows[0].ends_with(",subject,body"), "{text}");
     assert!(rows[1].ends_with(",waiting,,,,0,1,,'=1+1 <b>"), "{text}");
     assert!(
-        rows[2].contains(",sms,+989122222222,mock-red,ref-64,sent,"),
+        rows[2].contains(",sms,+989122222222,mock-blue,ref-64,sent,"),
         "{text}"
     );
     let totals = world.get("/v1/usage/totals?format=csv").await.text();
@@ -148,7 +148,7 @@ async fn the_page_shows_totals_and_lines_and_runs_nothing() {
     let html = page.text();
     for part in [
         "+98912***2222",
-        "mock-red",
+        "mock-blue",
         "=1+1 &#60;b&#62;",
         "/v1/usage/totals?format=csv&amp;user_id=ann",
         "value=\"2023-11-14\"",

@@ -14,6 +14,7 @@ use crate::store::UsageTotals;
 
 /// A page of what was sent, newest first.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsagePage)]
 pub struct UsageView {
     /// One for each delivery of the page's messages.
     pub lines: Vec<LineView>,
@@ -25,6 +26,7 @@ pub struct UsageView {
 
 /// What, when, to whom, over which channel and provider, and what became of it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsageLine)]
 pub struct LineView {
     /// When the message was accepted.
     #[schema(format = DateTime)]
@@ -66,6 +68,7 @@ pub struct LineView {
 
 /// What was counted.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsageTotals)]
 pub struct TotalsView {
     /// The newest day first, then by person and channel.
     pub lines: Vec<TotalView>,
@@ -75,6 +78,7 @@ pub struct TotalsView {
 
 /// What went to one person over one channel on one day.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsageTotal)]
 pub struct TotalView {
     /// The day in UTC on which the messages were accepted.
     #[schema(format = Date)]
