@@ -37,6 +37,8 @@ fn verdict(world: &World) -> (bool, String) {
         ))
         .args(["run", &url, "--header", "X-Api-Key: sesame", "--seed", "17"])
         .args([
+            "--request-timeout",
+            "60",
             "--max-examples",
             "20",
             "--suppress-health-check",
