@@ -37,11 +37,16 @@ fn routes(folder: &Path, found: &mut BTreeSet<String>) {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
             for part in text.split(".route(").skip(1) {
-                let path = part
+                let literal = part
                     .trim_start()
                     .strip_prefix('"')
                     .and_then(|rest| rest.split_once('"'));
-                found.insert(path.expect("a route's path stands where it is made").0.to_owned());
+                // What does not begin so is a channel's route.
+                found.extend(
+                    literal
+                        .map(|(path, _)| path.to_owned())
+                        .filter(|path| path.starts_with('/')),
+                );
             }
         }
     }
