@@ -19,5 +19,6 @@ pub mod share;
 pub mod text;
 pub mod throttle;
 pub mod turn;
+pub mod usage;
 pub mod user_throttle;
 pub mod wish;

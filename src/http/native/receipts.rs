@@ -11,22 +11,42 @@ use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Answer, Segment};
 use crate::domain::channel::Name;
 use crate::flow::settle;
 use crate::gateway::Gateway;
 use crate::http::body::{self, BodyTrouble};
-use crate::http::problem::Problem;
+use crate::http::describe::{Failed, Missing, ProblemView, Unread};
+use crate::http::problem::{PROBLEM_JSON, Problem};
 use crate::provider::{Call, Refusal};
 
 /// How many receipts were taken.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Received)]
 pub(super) struct Received {
+    /// How many receipts the call brought.
     received: usize,
 }
 
-/// Takes the receipts of one call.
+/// Takes a provider's later word, in the provider's own format.
+///
+/// Needs no API key: the provider's signature or secret says who calls.
+#[utoipa::path(
+    method(post, get),
+    path = "/v1/receipts/{provider}",
+    operation_id = "take_receipts",
+    tag = "native",
+    params(("provider" = String, Path, description = "The provider's name in the configuration.")),
+    security(()),
+    responses(
+        (status = 200, description = "They are kept.", body = Received),
+        (status = 403, description = "The signature or secret is missing or wrong.", body = ProblemView,
+            content_type = PROBLEM_JSON),
+        Missing, Unread, Failed,
+    )
+)]
 pub(super) async fn take(
     State(gateway): State<Arc<Gateway>>,
     Segment(provider): Segment,
