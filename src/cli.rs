@@ -4,6 +4,7 @@
 //! command is a golden file in `tests/golden/help`.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -76,7 +77,8 @@ pub enum Command {
     /// Deliver messages that another process accepts
     #[command(after_help = "Examples:\n  \
         console work\n  \
-        console work --workers 64")]
+        console work --workers 64\n  \
+        console work --listen 127.0.0.1:9100  metrics of its own")]
     Work(Work),
 
     /// Queue unsent messages again (for cron)
@@ -184,6 +186,10 @@ pub struct Serve {
 /// `console work`
 #[derive(Args, Debug)]
 pub struct Work {
+    /// Address and port where machines may ask for /metrics, /healthz and /readyz; nobody may without it
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+
     /// Most calls to providers in flight
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub workers: Option<u32>,
