@@ -193,7 +193,11 @@ impl Metrics {
         }
         let channels = [
             ("waiting", "Deliveries that wait, due or not", &self.waiting),
-            ("due", "Deliveries that wait though their time has come", &self.due),
+            (
+                "due",
+                "Deliveries that wait though their time has come",
+                &self.due,
+            ),
             (
                 "providers_open",
                 "How many of a channel's providers can be asked",
@@ -381,7 +385,9 @@ fn plain(open: &str) -> String {
         let (name, kind) = family.split_once(' ').unwrap_or((family, "untyped"));
         let total = if kind == "counter" { "_total" } else { "" };
         let words = help.splitn(4, ' ').nth(3).unwrap_or_default();
-        text.push_str(&format!("# HELP {name}{total} {words}\n# TYPE {name}{total} {kind}\n"));
+        text.push_str(&format!(
+            "# HELP {name}{total} {words}\n# TYPE {name}{total} {kind}\n"
+        ));
     }
     text
 }
@@ -403,7 +409,10 @@ mod tests {
         let accepted = "# HELP postrider_accepted_total Messages stored.\n# TYPE postrider_accepted_total counter\n\
                         postrider_accepted_total 1\n";
         assert!(plain.contains(accepted), "{plain}");
-        assert!(plain.contains("postrider_calls_in_flight{provider=\"blue\"} 3\n"), "{plain}");
+        assert!(
+            plain.contains("postrider_calls_in_flight{provider=\"blue\"} 3\n"),
+            "{plain}"
+        );
         assert!(!plain.contains("# UNIT") && !plain.contains("# EOF"), "{plain}");
     }
 
@@ -420,7 +429,10 @@ mod tests {
         metrics.waits(&[waits("sms")]);
         let text = metrics.text();
         assert!(text.contains("postrider_waiting{channel=\"sms\"} 2"), "{text}");
-        assert!(text.contains("postrider_oldest_waiting_seconds{channel=\"sms\"} 7"), "{text}");
+        assert!(
+            text.contains("postrider_oldest_waiting_seconds{channel=\"sms\"} 7"),
+            "{text}"
+        );
         assert!(text.contains("postrider_due{channel=\"sms\"} 1"), "{text}");
         assert!(!text.contains("email"), "{text}");
     }

@@ -156,7 +156,10 @@ impl Refused {
 pub async fn accept(gateway: &Gateway, request: Request) -> Result<Accepted, Refused> {
     let watch = gateway.clock.stopwatch();
     let accepted = checked_and_stored(gateway, request).await;
-    gateway.metrics.accept_duration.observe(watch.passed().as_secs_f64());
+    gateway
+        .metrics
+        .accept_duration
+        .observe(watch.passed().as_secs_f64());
     match &accepted {
         Ok(accepted) if !accepted.replayed => {
             gateway.metrics.accepted.inc();

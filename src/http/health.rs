@@ -25,8 +25,8 @@ use super::describe::Denied as NoEntry;
 use super::problem::{self, RETRY_SECONDS};
 use crate::cache::Cache;
 use crate::config::Scope;
-use crate::error::{Error, Kind, Result};
 use crate::domain::health::Standing;
+use crate::error::{Error, Kind, Result};
 use crate::gateway::{Gateway, Route};
 use crate::metrics::ChannelWaits;
 use crate::store::Backlog;
@@ -223,7 +223,10 @@ async fn count(gateway: &Gateway) {
             let configured = gateway.config.channels.iter().map(|channel| &channel.name);
             let empty = configured.filter(|name| !backlogs.iter().any(|(other, _)| other == *name));
             let empty = empty.map(|name| (name, Backlog::default()));
-            let all = backlogs.iter().map(|(name, backlog)| (name, *backlog)).chain(empty);
+            let all = backlogs
+                .iter()
+                .map(|(name, backlog)| (name, *backlog))
+                .chain(empty);
             let waits = all.map(|(name, backlog)| ChannelWaits {
                 channel: name.to_string(),
                 waiting: backlog.waiting,
@@ -296,7 +299,11 @@ async fn metrics(
 /// Prometheus asks for OpenMetrics by name; who names other types (`promtool check metrics` knows only the older one)
 /// gets what every reader of metrics understands.
 fn wants_open_metrics(headers: &HeaderMap) -> bool {
-    let named = |value: &HeaderValue| value.to_str().is_ok_and(|value| value.contains("application/openmetrics-text"));
+    let named = |value: &HeaderValue| {
+        value
+            .to_str()
+            .is_ok_and(|value| value.contains("application/openmetrics-text"))
+    };
     !headers.contains_key(ACCEPT) || headers.get_all(ACCEPT).iter().any(named)
 }
 

@@ -41,12 +41,7 @@ pub async fn serve_machines(gateway: Arc<Gateway>, listener: TcpListener, stop: 
     answer(gateway, router, listener, stop).await
 }
 
-async fn answer(
-    gateway: Arc<Gateway>,
-    router: Router,
-    listener: TcpListener,
-    mut stop: Stop,
-) -> Result<()> {
+async fn answer(gateway: Arc<Gateway>, router: Router, listener: TcpListener, mut stop: Stop) -> Result<()> {
     let connections_max = gateway.config.limits.connections_max;
     allow_open_files(connections_max);
     let door = Arc::new(Door {

@@ -38,7 +38,8 @@ impl Default for CommitStats {
 impl CommitStats {
     /// Counts a transaction that was committed.
     pub(super) fn note(&self, pieces: usize, took: Duration) {
-        self.sizes.observe(f64::from(u32::try_from(pieces).unwrap_or(u32::MAX)));
+        self.sizes
+            .observe(f64::from(u32::try_from(pieces).unwrap_or(u32::MAX)));
         self.seconds.observe(took.as_secs_f64());
         let pieces = u64::try_from(pieces).unwrap_or(u64::MAX);
         self.commits.fetch_add(1, Ordering::Relaxed);

@@ -57,7 +57,11 @@ async fn metrics_are_open_metrics_with_fresh_gauges() {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!(reply.header("content-type"), Some(content_type));
     let text = reply.text();
-    for line in ["postrider_accepted_total 1", "postrider_waiting{channel=\"sms\"} 1", "# EOF"] {
+    for line in [
+        "postrider_accepted_total 1",
+        "postrider_waiting{channel=\"sms\"} 1",
+        "# EOF",
+    ] {
         assert!(text.lines().any(|other| other == line), "{line} in {text}");
     }
 }
@@ -71,7 +75,10 @@ async fn whoever_asks_for_other_text_gets_the_older_format() {
     };
     for accept in ["*/*", "text/plain"] {
         let reply = ask(accept).await;
-        assert_eq!(reply.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+        assert_eq!(
+            reply.header("content-type"),
+            Some("text/plain; version=0.0.4; charset=utf-8")
+        );
         assert!(reply.text().contains("# TYPE postrider_accepted_total counter"));
     }
     let reply = ask("application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1").await;
