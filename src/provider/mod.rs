@@ -24,6 +24,7 @@ pub mod http;
 pub mod mock;
 mod outbound;
 mod reading;
+pub mod smpp;
 #[cfg(test)]
 mod stub;
 
@@ -124,11 +125,13 @@ pub enum Settings {
     Mock(mock::Settings),
     /// Speaks to any provider with an HTTP interface, by templates.
     Http(Box<http::Settings>),
+    /// A message centre, over SMPP.
+    Smpp(Box<smpp::Settings>),
 }
 
 impl Settings {
     /// Every kind there is, as the configuration writes it.
-    pub const KINDS: [&str; 2] = ["mock", "http"];
+    pub const KINDS: [&str; 3] = ["mock", "http", "smpp"];
 
     /// Reads a kind's own keys, secrets resolved and the keys of every kind taken out. The error names the key
     /// and the remedy, never a value; whoever knows the provider's name puts it in front.
@@ -136,6 +139,7 @@ impl Settings {
         match kind {
             "mock" => Ok(Self::Mock(mock::Settings::read(table)?)),
             "http" => Ok(Self::Http(Box::new(http::Settings::read(table)?))),
+            "smpp" => Ok(Self::Smpp(Box::new(smpp::Settings::read(table)?))),
             other => Err(Error::usage(format!(
                 "kind \"{other}\" is unknown; write one of: {}",
                 Self::KINDS.join(", ")
@@ -170,5 +174,6 @@ pub fn build(
             let line = outbound.line(limits, settings.is_secure())?;
             Ok(Arc::new(http::Http::new(name, settings, public_url, line)?))
         }
+        Settings::Smpp(settings) => Ok(Arc::new(smpp::Smpp::new(name, settings, limits)?)),
     }
 }
