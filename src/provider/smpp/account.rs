@@ -8,20 +8,25 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use super::alphabet;
 use super::codes::Statuses;
 use super::long::Long;
 use super::receipt::{Reading, Word, error_form};
 use super::settings::{Place, Settings, ZeroAlphabet};
 use super::tls::Tls;
-use super::wire;
+use super::wire::{self, Delivered};
 use crate::clock::Clock;
 use crate::domain::channel::Name;
+use crate::domain::inbound::{InboundText, Incoming};
 use crate::domain::receipt::Receipt;
 use crate::error::{Error, Result};
 use crate::provider::CallLimits;
 
 /// The most things heard that wait to be stored; beyond it the message centre is asked to bring them again.
 const UNSTORED_MAX: usize = 10_000;
+
+/// The type of a number with its country code.
+const INTERNATIONAL: u8 = 1;
 
 /// How one account is spoken to.
 pub(super) struct Account {
@@ -50,19 +55,28 @@ pub(super) struct Request {
     pub sequence: u32,
 }
 
+/// Whom to answer, and what; none when a thing was put together from several.
+pub(super) type Answering = Option<(UnboundedSender<Request>, Request)>;
+
 /// One thing heard.
 pub(super) struct Heard {
-    pub receipt: Receipt,
-    /// Whom to answer, and what; none when it was put together from several.
-    pub answer: Option<(UnboundedSender<Request>, Request)>,
+    pub what: Incoming,
+    pub answer: Answering,
 }
 
 impl Account {
     /// Reads the settings; the other end is where what is heard comes out.
-    pub fn new(name: &Name, settings: &Settings, limits: &CallLimits) -> Result<(Self, UnboundedReceiver<Heard>)> {
+    pub fn new(
+        name: &Name,
+        settings: &Settings,
+        limits: &CallLimits,
+    ) -> Result<(Self, UnboundedReceiver<Heard>)> {
         let (heard, arriving) = unbounded_channel();
         let place = settings.place().map_err(Error::usage)?;
-        let tls = place.secure.then(|| Tls::read(settings.ca.as_deref())).transpose()?;
+        let tls = place
+            .secure
+            .then(|| Tls::read(settings.ca.as_deref()))
+            .transpose()?;
         let invalid_errors = settings.invalid_errors.iter();
         let account = Self {
             name: name.clone(),
@@ -107,7 +121,7 @@ impl Account {
     }
 
     /// Passes on what is final. Whether anybody will answer.
-    pub fn pass_on(&self, word: Word, answer: Option<(UnboundedSender<Request>, Request)>) -> bool {
+    pub fn pass_on(&self, word: Word, answer: Answering) -> bool {
         let Some(verdict) = word.verdict else {
             return false;
         };
@@ -117,8 +131,34 @@ impl Account {
             verdict,
             at: Clock::System.now(),
         };
+        self.hand_out(receipt.into(), answer)
+    }
+
+    /// Passes on what a phone sent us, unless it is no text.
+    pub fn pass_on_text(&self, delivered: &Delivered, answer: Answering) -> bool {
+        let Some(text) = self.text(delivered) else {
+            return false;
+        };
+        self.hand_out(Incoming::Text(text), answer)
+    }
+
+    fn hand_out(&self, what: Incoming, answer: Answering) -> bool {
         self.unstored.fetch_add(1, Ordering::Relaxed);
-        self.heard.send(Heard { receipt, answer }).is_ok()
+        self.heard.send(Heard { what, answer }).is_ok()
+    }
+
+    fn text(&self, delivered: &Delivered) -> Option<InboundText> {
+        let written = |address: &[u8]| String::from_utf8_lossy(address).into_owned();
+        let from = written(delivered.from);
+        let is_whole =
+            delivered.from_ton == INTERNATIONAL && from.starts_with(|first: char| first.is_ascii_digit());
+        Some(InboundText {
+            reference: None,
+            from: if is_whole { format!("+{from}") } else { from },
+            to: written(delivered.to),
+            body: alphabet::text(delivered.data_coding, delivered.said(), self.zero_is_latin1)?,
+            at: Clock::System.now(),
+        })
     }
 
     /// So many things have been taken out at the other end.

@@ -129,10 +129,7 @@ mod tests {
 
     #[test]
     fn the_tables_give_what_the_reference_shows() {
-        assert_eq!(
-            gsm("€[x]").unwrap(),
-            [0x1B, 0x65, 0x1B, 0x3C, 0x78, 0x1B, 0x3E]
-        );
+        assert_eq!(gsm("€[x]").unwrap(), [0x1B, 0x65, 0x1B, 0x3C, 0x78, 0x1B, 0x3E]);
         assert_eq!(gsm("Hello @ 5$").unwrap(), b"Hello \x00 5\x02");
         assert_eq!(ucs2("کد"), [0x06, 0xA9, 0x06, 0x2F]);
         assert_eq!(gsm("`"), None);

@@ -51,7 +51,9 @@ fn plain(text: &[u8]) -> Option<String> {
 
 fn from_hex(text: &str) -> Option<String> {
     let digits = text.strip_prefix('x').unwrap_or(text);
-    u128::from_str_radix(digits, 16).ok().map(|number| number.to_string())
+    u128::from_str_radix(digits, 16)
+        .ok()
+        .map(|number| number.to_string())
 }
 
 #[cfg(test)]
@@ -64,7 +66,11 @@ mod tests {
     fn ids_meet_in_any_case_and_with_zeros_in_front() {
         let form = IdForm::Same;
         for other in ["4B2F10A7", "4b2f10a7", "0004B2F10A7", " 4b2f10A7 "] {
-            assert_eq!(form.receipted(other.as_bytes()), form.sent(b"4b2f10a7"), "{other}");
+            assert_eq!(
+                form.receipted(other.as_bytes()),
+                form.sent(b"4b2f10a7"),
+                "{other}"
+            );
         }
         assert_eq!(form.sent(b"000"), Some("0".to_owned()));
         assert_eq!(

@@ -123,7 +123,11 @@ async fn keep(account: Arc<Account>, mut jobs: UnboundedReceiver<Job>, told: wat
                 (bind_answer(answer), wait)
             }
         };
-        let reason = answer.outcome.reason().unwrap_or("the bind is refused").to_owned();
+        let reason = answer
+            .outcome
+            .reason()
+            .unwrap_or("the bind is refused")
+            .to_owned();
         told.send_replace(Standing::Down(answer));
         tokio::select! {
             () = pause(wait) => {}
@@ -135,7 +139,10 @@ async fn keep(account: Arc<Account>, mut jobs: UnboundedReceiver<Job>, told: wat
 /// A refused bind speaks of no message: it is our account, or the message centre is not ready.
 fn bind_answer(answer: Answer) -> Answer {
     let Answer { outcome, code } = answer;
-    let reason = format!("the bind is refused: {}", outcome.reason().unwrap_or("no reason given"));
+    let reason = format!(
+        "the bind is refused: {}",
+        outcome.reason().unwrap_or("no reason given")
+    );
     let outcome = match outcome {
         Outcome::Misconfigured { .. } => Outcome::Misconfigured { reason },
         _ => Outcome::Unavailable { reason },

@@ -34,7 +34,7 @@ use crate::clock::Clock;
 use crate::dice::Dice;
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::channel::Name;
-use crate::domain::receipt::Receipt;
+use crate::domain::inbound::Incoming;
 use crate::domain::recipient::AddressKind;
 use crate::error::{Error, Result};
 
@@ -59,7 +59,7 @@ pub struct Smpp {
     arriving: Mutex<Arriving>,
 }
 
-/// Receipts on their way out.
+/// Receipts and texts on their way out.
 struct Arriving {
     heard: UnboundedReceiver<Heard>,
     /// Handed out, and not yet known to be stored.
@@ -85,8 +85,11 @@ impl Smpp {
     }
 
     fn links(&self) -> &[Link] {
-        self.links
-            .get_or_init(|| (0..self.binds).map(|_| Link::start(Arc::clone(&self.account))).collect())
+        self.links.get_or_init(|| {
+            (0..self.binds)
+                .map(|_| Link::start(Arc::clone(&self.account)))
+                .collect()
+        })
     }
 
     /// The link with the least to do, or why there is none.
@@ -156,13 +159,13 @@ impl Provider for Smpp {
         })
     }
 
-    fn receipts(&self, _: &Call) -> Result<Vec<Receipt>, Refusal> {
+    fn receipts(&self, _: &Call) -> Result<Vec<Incoming>, Refusal> {
         Err(Refusal::NotExpected)
     }
 
     /// Who asks again has stored what was handed out before: only then does the message centre hear that we have it.
     /// May be dropped at any await.
-    async fn incoming(&self) -> Vec<Receipt> {
+    async fn incoming(&self) -> Vec<Incoming> {
         self.links();
         let mut arriving = self.arriving.lock().await;
         for (line, request) in arriving.given.drain(..).filter_map(|heard| heard.answer) {
@@ -172,7 +175,7 @@ impl Provider for Smpp {
         let Arriving { heard, given } = &mut *arriving;
         let count = heard.recv_many(given, RECEIPTS_BATCH_MAX).await;
         self.account.taken(count);
-        given.iter().map(|heard| heard.receipt.clone()).collect()
+        given.iter().map(|heard| heard.what.clone()).collect()
     }
 
     fn address(&self) -> AddressKind {

@@ -96,7 +96,10 @@ impl Reading {
 
     fn verdict(&self, delivered: &Delivered, fields: &Fields) -> Option<Verdict> {
         let stat = fields.stat.unwrap_or_default().to_ascii_uppercase();
-        let named = delivered.state.and_then(state).filter(|word| *word != "UNKNOWN" || stat.is_empty());
+        let named = delivered
+            .state
+            .and_then(state)
+            .filter(|word| *word != "UNKNOWN" || stat.is_empty());
         let word = named.unwrap_or(&stat);
         match word {
             "DELIVRD" | "DELIVERED" => return Some(Verdict::Delivered),
@@ -105,7 +108,9 @@ impl Reading {
             _ => {}
         }
         let error = delivered.network_error.map(network_error);
-        let error = error.or_else(|| fields.err.map(str::to_owned)).unwrap_or_default();
+        let error = error
+            .or_else(|| fields.err.map(str::to_owned))
+            .unwrap_or_default();
         let reason = match words(&error).as_str() {
             "" => words(word),
             error => format!("{}, error {error}", words(word)),
@@ -187,5 +192,164 @@ fn fields(text: &str) -> Fields<'_> {
         id: word("id:"),
         stat: word("stat:"),
         err: word("err:"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn kind(esm_class: u8, text: &str) -> Kind {
+        let delivered = Delivered {
+            esm_class,
+            text: text.as_bytes(),
+            ..Delivered::default()
+        };
+        Reading::default().kind(&delivered)
+    }
+
+    fn word(id: &str, verdict: Option<Verdict>) -> Kind {
+        Kind::Word(Word {
+            id: id.to_owned(),
+            verdict,
+        })
+    }
+
+    fn bounced(reason: &str) -> Option<Verdict> {
+        let reason = reason.to_owned();
+        Some(Verdict::Bounced { reason })
+    }
+
+    #[test]
+    fn a_receipt_is_read_in_every_form_that_is_known() {
+        let delivered = Some(Verdict::Delivered);
+        for text in [
+            "id:4B2F10A7 sub:001 dlvrd:001 submit date:2607211403 done date:2607211404 stat:DELIVRD err:000 text:Your code",
+            "id:4b2f10a7 sub:001 dlvrd:001 submit date:260721140305 done date:260721140412 stat:DELIVRD err:000 Text:",
+            "ID:04B2F10A7 SUB:001 STAT:DELIVRD",
+            "stat:delivrd  err:000  id:4B2F10A7",
+            "id:4B2F10A7  stat:DELIVRD",
+            "id: 4B2F10A7 stat: DELIVRD err: 0",
+            "id:4B2F10A7 unknown:7 stat:DELIVRD text:id:9 stat:UNDELIV",
+            "id:4B2F10A7 sub:001 dlvrd:001 submit date:2607211403 done date:2607211404 stat:DELIVERED\0",
+        ] {
+            let text = text.trim_end_matches('\0');
+            assert_eq!(kind(4, text), word("4b2f10a7", delivered.clone()), "{text}");
+            assert_eq!(
+                kind(0, text),
+                word("4b2f10a7", delivered.clone()),
+                "class 0: {text}"
+            );
+            assert_eq!(
+                kind(0x44, text),
+                word("4b2f10a7", delivered.clone()),
+                "bit 6: {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn states_come_to_what_the_reference_says() {
+        for (stat, verdict) in [
+            ("ENROUTE", None),
+            ("ACCEPTD", None),
+            ("ACKED", None),
+            ("BUFFRED", None),
+            ("EXPIRED", bounced("EXPIRED, error 034")),
+            ("DELETED", bounced("DELETED, error 034")),
+            ("UNDELIV", bounced("UNDELIV, error 034")),
+            ("UNKNOWN", bounced("UNKNOWN, error 034")),
+            ("REJECTD", bounced("REJECTD, error 034")),
+            ("FAILED", bounced("FAILED, error 034")),
+        ] {
+            assert_eq!(kind(4, &format!("id:7 stat:{stat} err:034")), word("7", verdict));
+        }
+        assert_eq!(kind(0x20, "id:7 stat:UNDELIV err:1"), word("7", None));
+    }
+
+    #[test]
+    fn optional_parameters_go_over_the_text() {
+        let reading = Reading::default();
+        let with = |id: Option<&'static [u8]>, state, network_error, text: &'static str| {
+            reading.kind(&Delivered {
+                esm_class: 4,
+                receipted_id: id,
+                state,
+                network_error,
+                text: text.as_bytes(),
+                ..Delivered::default()
+            })
+        };
+        let delivered = Some(Verdict::Delivered);
+        assert_eq!(with(Some(b"0A"), Some(2), None, ""), word("a", delivered.clone()));
+        assert_eq!(
+            with(Some(b"0A"), None, None, "id:9 stat:DELIVRD"),
+            word("a", delivered.clone())
+        );
+        assert_eq!(with(None, Some(2), None, "id:9"), word("9", delivered));
+        assert_eq!(
+            with(Some(b"a"), Some(5), Some([3, 0, 27]), ""),
+            word("a", bounced("UNDELIV, error 27"))
+        );
+        assert_eq!(
+            with(Some(b"a"), Some(5), Some(*b"034"), ""),
+            word("a", bounced("UNDELIV, error 034"))
+        );
+        assert_eq!(
+            with(Some(b"a"), Some(99), None, "stat:EXPIRED"),
+            word("a", bounced("EXPIRED"))
+        );
+        assert_eq!(with(Some(b"a"), Some(1), None, "stat:DELIVRD"), word("a", None));
+    }
+
+    #[test]
+    fn an_error_that_means_a_dead_number_is_configured() {
+        let reading = Reading {
+            invalid_errors: vec![error_form("001"), error_form("0B")],
+            ..Reading::default()
+        };
+        for (error, is_dead) in [
+            ("1", true),
+            ("001", true),
+            ("b", true),
+            ("010", false),
+            ("", false),
+        ] {
+            let text = format!("id:7 stat:UNDELIV err:{error}");
+            let kind = reading.kind(&Delivered {
+                esm_class: 4,
+                text: text.as_bytes(),
+                ..Delivered::default()
+            });
+            let Kind::Word(Word {
+                verdict: Some(verdict),
+                ..
+            }) = kind
+            else {
+                panic!("{text} is a receipt");
+            };
+            assert_eq!(matches!(verdict, Verdict::Invalid { .. }), is_dead, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_receipt_is_a_text_or_nothing() {
+        for text in ["STOP", "", "my id: 7", "stat:us", "rapid:7 stat:DELIVRD"] {
+            assert_eq!(kind(0, text), Kind::Text, "{text}");
+        }
+        for text in ["", "stat:DELIVRD", "id: stat:DELIVRD"] {
+            assert_eq!(kind(4, text), Kind::Other, "{text}");
+        }
+        assert_eq!(kind(0x08, "id:7 stat:DELIVRD"), Kind::Other);
+        assert_eq!(kind(0x10, "read"), Kind::Other);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_can_be_read(esm_class in any::<u8>(), text in "(id:|stat:|err:|text:|done date:|[a-zéA-Z0-9 ]){0,12}") {
+            let _ = kind(esm_class, &text);
+        }
     }
 }

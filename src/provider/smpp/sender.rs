@@ -69,7 +69,14 @@ mod tests {
 
     #[test]
     fn a_sender_that_cannot_go_on_the_wire_is_refused() {
-        for from in ["", "+", "TwelveLetter", "Gr\u{fc}n", "a\\u0000b", "123456789012345678901"] {
+        for from in [
+            "",
+            "+",
+            "TwelveLetter",
+            "Gr\u{fc}n",
+            "a\\u0000b",
+            "123456789012345678901",
+        ] {
             let table = super::super::tests::table(&format!("from = \"{from}\""));
             let error = Settings::read(table).unwrap_err().to_string();
             assert!(error.contains("from:"), "{error}");

@@ -60,7 +60,8 @@ struct Session<'a> {
 
 /// Opens the session: nothing else may be said before the bind is answered.
 pub(super) async fn bind(account: &Account, mut stream: Box<dyn Stream>) -> Result<Box<dyn Stream>, Fault> {
-    let lost = |error: std::io::Error| Fault::Unreachable(format!("the link was lost during the bind: {error}"));
+    let lost =
+        |error: std::io::Error| Fault::Unreachable(format!("the link was lost during the bind: {error}"));
     let mut out = Vec::new();
     wire::put(&mut out, command::BIND_TRANSCEIVER, codes::OK, 1, &account.bind);
     stream.write_all(&out).await.map_err(lost)?;
@@ -72,14 +73,19 @@ pub(super) async fn bind(account: &Account, mut stream: Box<dyn Stream>) -> Resu
         if let Cut::Garbage = wire::cut(&pdu) {
             return Err(Fault::Unreachable("the answer to the bind is no SMPP".to_owned()));
         }
-        let length = pdu.iter().fold(0, |length, octet| length << 8 | usize::from(*octet));
+        let length = pdu
+            .iter()
+            .fold(0, |length, octet| length << 8 | usize::from(*octet));
         pdu.resize(length, 0);
         stream.read_exact(&mut pdu[4..]).await.map_err(lost)?;
         let Cut::Whole(pdu, _) = wire::cut(&pdu) else {
             continue;
         };
         match pdu.command {
-            answer if answer == wire::answer_to(command::BIND_TRANSCEIVER) || answer == command::GENERIC_NACK => {
+            answer
+                if answer == wire::answer_to(command::BIND_TRANSCEIVER)
+                    || answer == command::GENERIC_NACK =>
+            {
                 return match pdu.status {
                     codes::OK if answer != command::GENERIC_NACK => Ok(stream),
                     codes::OK => Err(Fault::Refused(codes::UNKNOWN_COMMAND)),
@@ -108,7 +114,11 @@ async fn write_or_flush(writer: &mut WriteHalf<Box<dyn Stream>>, out: &[u8]) -> 
 }
 
 /// Sends and hears until the link is lost. Everybody who waits for an answer then has one.
-pub(super) async fn run(account: &Account, stream: Box<dyn Stream>, jobs: &mut UnboundedReceiver<Job>) -> Ended {
+pub(super) async fn run(
+    account: &Account,
+    stream: Box<dyn Stream>,
+    jobs: &mut UnboundedReceiver<Job>,
+) -> Ended {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let (stored, mut storing) = unbounded_channel();
     let now = Instant::now();
@@ -123,7 +133,9 @@ pub(super) async fn run(account: &Account, stream: Box<dyn Stream>, jobs: &mut U
         enquired_at: None,
         stored,
     };
-    let ended = session.converse(&mut reader, &mut writer, jobs, &mut storing).await;
+    let ended = session
+        .converse(&mut reader, &mut writer, jobs, &mut storing)
+        .await;
     let why = match &ended {
         Ended::Goodbye => "the message centre ended the session",
         Ended::Lost(why) => why,
@@ -234,7 +246,9 @@ impl Session<'_> {
                 Cut::Part => break,
                 Cut::Garbage => {
                     self.put(command::GENERIC_NACK, codes::BAD_LENGTH, 0);
-                    ended = Some(Ended::Lost("the message centre sent a PDU of impossible length".to_owned()));
+                    ended = Some(Ended::Lost(
+                        "the message centre sent a PDU of impossible length".to_owned(),
+                    ));
                 }
             }
         }
@@ -253,7 +267,11 @@ impl Session<'_> {
                 }
             }
             command::GENERIC_NACK => {
-                let status = if pdu.status == codes::OK { codes::UNKNOWN_COMMAND } else { pdu.status };
+                let status = if pdu.status == codes::OK {
+                    codes::UNKNOWN_COMMAND
+                } else {
+                    pdu.status
+                };
                 self.refused(pdu.sequence, status);
             }
             command::DELIVER_SM => self.delivered(pdu, &Delivered::deliver_sm(pdu.body)),
@@ -296,10 +314,6 @@ impl Session<'_> {
 
     /// Everything is answered: at once when it changes nothing, else when it has been stored.
     fn delivered(&mut self, pdu: Pdu, delivered: &Delivered) {
-        let word = match self.account.reading.kind(delivered) {
-            Kind::Word(word) => Some(word),
-            Kind::Text | Kind::Other => None,
-        };
         if self.account.is_full() {
             return self.answer_delivery(pdu.command, codes::TRY_AGAIN, pdu.sequence);
         }
@@ -307,9 +321,21 @@ impl Session<'_> {
             command: pdu.command,
             sequence: pdu.sequence,
         };
-        let word = word.and_then(|word| self.account.long().heard(word));
         let answer = Some((self.stored.clone(), request));
-        let will_be_answered = word.is_some_and(|word| self.account.pass_on(word, answer));
+        let will_be_answered = match self.account.reading.kind(delivered) {
+            Kind::Word(word) => {
+                let word = self.account.long().heard(word);
+                word.is_some_and(|word| self.account.pass_on(word, answer))
+            }
+            Kind::Text => self.account.pass_on_text(delivered, answer),
+            Kind::Other => {
+                log::debug!(
+                    "{}: a delivery is neither a receipt nor a text",
+                    self.account.name
+                );
+                false
+            }
+        };
         if !will_be_answered {
             self.answer_delivery(pdu.command, codes::OK, pdu.sequence);
         }

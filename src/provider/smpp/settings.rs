@@ -11,7 +11,6 @@ use serde::Deserialize;
 use super::codes::Statuses;
 use super::ids::IdForm;
 use super::sender::Sender;
-use crate::domain::attempt::Outcome;
 use crate::error::{Error, Result};
 use crate::provider::fate::Fate;
 use crate::provider::reading::{duration, read_table};
@@ -197,7 +196,9 @@ impl Settings {
             _ => return Err(remedy.to_owned()),
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("base_url: holds a name or password; write them as system_id and password".to_owned());
+            return Err(
+                "base_url: holds a name or password; write them as system_id and password".to_owned(),
+            );
         }
         let host = url.host_str().filter(|host| !host.is_empty());
         let host = host.ok_or_else(|| remedy.to_owned())?;
@@ -218,9 +219,4 @@ impl fmt::Debug for Settings {
             .field("binds", &self.binds)
             .finish_non_exhaustive()
     }
-}
-
-/// What an outcome's word means for an answer of the message centre, whose own words are only a number.
-pub(super) fn outcome(fate: Fate, reason: String) -> Outcome {
-    fate.outcome(None, reason, None)
 }

@@ -179,7 +179,9 @@ fn ucs2_parts(body: &str, pieces: Vec<String>) -> Vec<Vec<u8>> {
     let mut parts = vec![Vec::new()];
     for letter in body.chars() {
         let units = alphabet::ucs2(letter.encode_utf8(&mut [0; 4]));
-        let last = parts.last_mut().filter(|part| part.len() + units.len() <= 140 - HEADER);
+        let last = parts
+            .last_mut()
+            .filter(|part| part.len() + units.len() <= 140 - HEADER);
         match last {
             Some(part) => part.extend(units),
             None => parts.push(units),
@@ -211,4 +213,110 @@ fn moment(at: Timestamp) -> String {
         at.minute(),
         at.second()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::tests::{hex, settings};
+    use super::*;
+    use crate::clock::from_millis;
+    use crate::provider::contract;
+
+    const MINUTE: i64 = 60_000;
+
+    fn now() -> Timestamp {
+        from_millis(1_700_000_000_000)
+    }
+
+    fn parcel(to: &str, body: &str, minutes: i64) -> Parcel {
+        Parcel {
+            to: to.to_owned(),
+            body: body.to_owned(),
+            expires_at: from_millis(1_700_000_000_000 + minutes * MINUTE),
+            ..contract::parcel()
+        }
+    }
+
+    fn bodies(more: &str, parcel: &Parcel) -> Vec<Vec<u8>> {
+        Form::read(&settings(more))
+            .unwrap()
+            .fill(parcel, 0xA7, now())
+            .unwrap()
+    }
+
+    #[test]
+    fn a_plain_text_is_written_as_the_reference_shows() {
+        let shown = "00050041636d6500010139383931323132333435363700000000003030303030 \
+                     3030303130303030303052000100000011596f757220636f6465206973203437 3131";
+        let parcel = parcel("+989121234567", "Your code is 4711", 10);
+        assert_eq!(bodies("", &parcel), [hex(shown)]);
+    }
+
+    #[test]
+    fn a_persian_text_is_written_as_the_reference_shows() {
+        let shown = "00050041636d6500010139383931323132333435363700000000000001000800 \
+                     1806a9062f0020063406450627003a002006f406f706f106f1";
+        let parcel = parcel("+989121234567", "کد شما: ۴۷۱۱", 10);
+        assert_eq!(bodies("validity = \"none\"", &parcel), [hex(shown)]);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_into_parts_with_a_header() {
+        let text = "ب".repeat(100);
+        let parts = bodies("validity = \"none\"", &parcel("+989121234567", &text, 10));
+        let ends: Vec<(u8, &[u8])> = parts.iter().map(|part| (part[33], &part[34..40])).collect();
+        assert_eq!(parts.len(), 2);
+        assert_eq!(parts[0][24], UDHI, "esm_class");
+        assert_eq!(ends[0], (140, &[5, 0, 3, 0xA7, 2, 1][..]));
+        assert_eq!(ends[1], (72, &[5, 0, 3, 0xA7, 2, 2][..]));
+    }
+
+    #[test]
+    fn the_end_of_a_message_is_written_as_the_centre_wants_it() {
+        let at = |more: &str, minutes| {
+            let body = bodies(more, &parcel("+989121234567", "a", minutes)).remove(0);
+            String::from_utf8_lossy(&body[28..44]).into_owned()
+        };
+        assert_eq!(at("", 10), "000000001000000R");
+        assert_eq!(at("", 24 * 60 + 61), "000001010100000R");
+        assert_eq!(at("", 90 * 24 * 60), "000031000000000R");
+        assert_eq!(at("", -5), "000000000001000R");
+        assert_eq!(at("validity = \"absolute\"", 10), "231114222320000+");
+    }
+
+    #[test]
+    fn a_centre_without_the_gsm_alphabet_gets_latin_or_utf_16() {
+        let more = "alphabet = \"latin1\"\nvalidity = \"none\"";
+        let coding = |text: &str| {
+            let parts = bodies(more, &parcel("+989121234567", text, 10));
+            (parts.len(), parts[0][30])
+        };
+        assert_eq!(coding("Grün @ ÿ"), (1, 0));
+        assert_eq!(coding(&"ü".repeat(141)), (2, 0));
+        assert_eq!(coding("€"), (1, 8));
+        // 150 characters are one part in the GSM alphabet, and three in UTF-16.
+        assert_eq!(coding(&"€".repeat(75)), (2, 8));
+    }
+
+    #[test]
+    fn what_is_no_number_or_too_long_is_never_sent() {
+        let form = Form::read(&settings("")).unwrap();
+        for to in ["", "+", "anna@example.org", "+98 912", "+123456789012345678901"] {
+            assert!(form.fill(&parcel(to, "a", 1), 1, now()).is_err(), "{to}");
+        }
+        let long = parcel("+989121234567", &"a".repeat(153 * 256), 1);
+        assert!(form.fill(&long, 1, now()).unwrap_err().contains("256 parts"));
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_fits_its_parts(text in "[a-z€à^س😀\n]{0,400}", latin1 in any::<bool>()) {
+            let more = if latin1 { "alphabet = \"latin1\"" } else { "" };
+            for body in bodies(more, &parcel("+989121234567", &text, 1)) {
+                prop_assert!(body.len() <= 50 + 159, "{}", body.len());
+            }
+        }
+    }
 }

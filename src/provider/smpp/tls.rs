@@ -47,7 +47,8 @@ impl Tls {
 
     /// Encrypts a connection to that host.
     pub async fn wrap(&self, host: &str, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| "the host's name fits no certificate")?;
+        let name =
+            ServerName::try_from(host.to_owned()).map_err(|_| "the host's name fits no certificate")?;
         let wrapped = self.0.connect(name, stream).await;
         wrapped.map_err(|error| format!("cannot connect with TLS: {error}"))
     }

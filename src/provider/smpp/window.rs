@@ -107,7 +107,8 @@ impl Window {
     pub fn take(&mut self, job: Job) {
         self.next_message += 1;
         let parts = job.bodies.len();
-        self.ready.extend((0..parts).map(|part| (self.next_message, part)));
+        self.ready
+            .extend((0..parts).map(|part| (self.next_message, part)));
         let message = Message {
             job,
             on_their_way: 0,
@@ -222,28 +223,31 @@ impl Window {
         for (number, message) in &self.messages {
             let is_late = message.job.until <= now;
             let never_left = message.on_their_way + message.accepted == 0;
-            let outcome = if never_left && (is_late || paused_until.is_some_and(|until| until > message.job.until)) {
-                match paused_until {
-                    Some(until) => Outcome::Throttled {
-                        retry_after: Some(until - now),
-                    },
-                    None => Outcome::Unavailable {
-                        reason: "the window stayed full".to_owned(),
-                    },
-                }
-            } else if is_late && message.on_their_way > 0 {
-                Outcome::Unknown {
-                    reason: "no answer to submit_sm within the time limit".to_owned(),
-                }
-            } else if is_late {
-                in_part(message)
-            } else {
-                continue;
-            };
+            let outcome =
+                if never_left && (is_late || paused_until.is_some_and(|until| until > message.job.until)) {
+                    match paused_until {
+                        Some(until) => Outcome::Throttled {
+                            retry_after: Some(until - now),
+                        },
+                        None => Outcome::Unavailable {
+                            reason: "the window stayed full".to_owned(),
+                        },
+                    }
+                } else if is_late && message.on_their_way > 0 {
+                    Outcome::Unknown {
+                        reason: "no answer to submit_sm within the time limit".to_owned(),
+                    }
+                } else if is_late {
+                    in_part(message)
+                } else {
+                    continue;
+                };
             late.push((*number, outcome.into()));
         }
         late.sort_unstable_by_key(|(number, _)| *number);
-        let ended = late.into_iter().filter_map(|(number, answer)| self.end(number, answer));
+        let ended = late
+            .into_iter()
+            .filter_map(|(number, answer)| self.end(number, answer));
         ended.collect()
     }
 

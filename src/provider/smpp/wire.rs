@@ -136,6 +136,18 @@ impl<'a> Delivered<'a> {
         read
     }
 
+    /// What it says, without the header that may stand in front.
+    pub fn said(&self) -> &'a [u8] {
+        /// esm_class: there is one.
+        const UDHI: u8 = 0x40;
+        match self.text.split_first() {
+            Some((length, rest)) if self.esm_class & UDHI != 0 => {
+                rest.get(usize::from(*length)..).unwrap_or_default()
+            }
+            _ => self.text,
+        }
+    }
+
     fn addresses(reader: &mut Reader<'a>) -> Self {
         reader.text();
         let from_ton = reader.octet();
@@ -218,4 +230,114 @@ pub(super) fn answer_to(command: u32) -> u32 {
 /// A command's name for the log.
 pub(super) fn name(command: u32) -> String {
     format!("{:?}", CommandId::from(command))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rusmpp_core::command::borrowed::Command;
+    use rusmpp_core::decode::borrowed::DecodeWithLength;
+    use rusmpp_core::pdus::borrowed::Pdu as Strict;
+
+    use super::super::tests::{hex, settings};
+    use super::*;
+
+    /// The receipt of the reference.
+    const RECEIPT: &str = "000000b8 00000005 00000000 0000004d \
+        00010139383931323132333435363700050041636d6500040000000000000000 \
+        7569643a3442324631304137207375623a30303120646c7672643a3030312073 \
+        75626d697420646174653a3236303732313134303320646f6e6520646174653a \
+        3236303732313134303420737461743a44454c49565244206572723a30303020 \
+        746578743a596f757220636f64652069732034373131001e0009344232463130 \
+        4137000427000102";
+
+    fn whole(bytes: &[u8]) -> Pdu<'_> {
+        match cut(bytes) {
+            Cut::Whole(pdu, length) => {
+                assert_eq!(length, bytes.len());
+                pdu
+            }
+            Cut::Part | Cut::Garbage => panic!("it is a whole PDU"),
+        }
+    }
+
+    #[test]
+    fn a_bind_is_written_as_the_reference_shows() {
+        let mut out = Vec::new();
+        put(&mut out, command::BIND_TRANSCEIVER, 0, 1, &bind(&settings("")));
+        let shown = "00000023000000090000000000000001\
+                     67777573657200733363726574000034000000";
+        assert_eq!(out, hex(shown));
+    }
+
+    #[test]
+    fn a_receipt_is_read_as_the_codec_reads_it() {
+        let bytes = hex(RECEIPT);
+        let pdu = whole(&bytes);
+        let read = Delivered::deliver_sm(pdu.body);
+        assert_eq!(
+            (pdu.command, pdu.status, pdu.sequence),
+            (command::DELIVER_SM, 0, 77)
+        );
+        assert_eq!(
+            (read.from_ton, read.from, read.to),
+            (1, &b"989121234567"[..], &b"Acme"[..])
+        );
+        assert_eq!((read.esm_class, read.data_coding, read.state), (4, 0, Some(2)));
+        assert_eq!(read.receipted_id, Some(&b"4B2F10A7"[..]));
+        let (strict, _) = Command::<'_, 8>::decode(&bytes[4..], bytes.len() - 4).unwrap();
+        let Some(Strict::DeliverSm(strict)) = strict.pdu() else {
+            panic!("the codec reads a deliver_sm");
+        };
+        assert_eq!(strict.short_message().bytes(), read.text);
+        assert_eq!(strict.source_addr.as_str().as_bytes(), read.from);
+    }
+
+    #[test]
+    fn answers_without_a_body_are_whole() {
+        let pdu = hex("00000010 80000004 00000058 00000002");
+        assert_eq!((whole(&pdu).status, whole(&pdu).first_text()), (0x58, &b""[..]));
+        let pdu = hex("00000019 80000004 00000000 00000002 344232463130413700");
+        assert_eq!(whole(&pdu).first_text(), b"4B2F10A7");
+        let unterminated = hex("00000018 80000004 00000000 00000002 3442324631304137");
+        assert_eq!(whole(&unterminated).first_text(), b"4B2F10A7");
+    }
+
+    #[test]
+    fn what_arrives_is_cut_wherever_it_was_divided() {
+        let bytes = hex(RECEIPT);
+        for length in 0..bytes.len() {
+            assert!(matches!(cut(&bytes[..length]), Cut::Part), "{length} bytes");
+        }
+        let twice = [&bytes[..], &bytes[..]].concat();
+        assert!(matches!(cut(&twice), Cut::Whole(_, length) if length == bytes.len()));
+        for length in ["00000000", "0000000f", "00011171", "ffffffff"] {
+            assert!(matches!(cut(&hex(length)), Cut::Garbage), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_header_in_front_of_a_text_is_left_out() {
+        let said = |esm_class, text| {
+            Delivered {
+                esm_class,
+                text,
+                ..Delivered::default()
+            }
+            .said()
+        };
+        assert_eq!(said(0x40, b"\x05\x00\x03\xa7\x02\x01STOP"), b"STOP");
+        assert_eq!(said(0x00, b"STOP"), b"STOP");
+        assert_eq!(said(0x40, b"\xffSTOP"), b"");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_can_be_read(bytes in any::<Vec<u8>>()) {
+            let _ = cut(&bytes);
+            let delivered = Delivered::deliver_sm(&bytes);
+            prop_assert!(delivered.text.len() + delivered.from.len() + delivered.to.len() <= bytes.len());
+            let _ = (delivered.said(), Delivered::data_sm(&bytes));
+        }
+    }
 }
