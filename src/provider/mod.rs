@@ -218,6 +218,11 @@ pub fn build(
             let line = outbound.line(limits, settings.is_secure())?;
             Ok(Arc::new(http::Http::new(name, settings, public_url, line)?))
         }
-        Settings::Smpp(settings) => Ok(Arc::new(smpp::Smpp::new(name, settings, limits)?)),
+        Settings::Smpp(settings) => Ok(Arc::new(smpp::Smpp::new(
+            name,
+            settings,
+            limits,
+            outbound.tape(),
+        )?)),
     }
 }

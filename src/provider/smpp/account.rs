@@ -20,7 +20,7 @@ use crate::domain::channel::Name;
 use crate::domain::inbound::{InboundText, Incoming};
 use crate::domain::receipt::Receipt;
 use crate::error::{Error, Result};
-use crate::provider::CallLimits;
+use crate::provider::{CallLimits, Tape};
 
 /// The most things heard that wait to be stored; beyond it the message centre is asked to bring them again.
 const UNSTORED_MAX: usize = 10_000;
@@ -43,6 +43,8 @@ pub(super) struct Account {
     pub statuses: Statuses,
     pub reading: Reading,
     pub zero_is_latin1: bool,
+    /// Where the conversation is written down, if anybody wants to see it.
+    pub tape: Option<Tape>,
     long: Mutex<Long>,
     heard: UnboundedSender<Heard>,
     unstored: AtomicUsize,
@@ -70,6 +72,7 @@ impl Account {
         name: &Name,
         settings: &Settings,
         limits: &CallLimits,
+        tape: Option<Tape>,
     ) -> Result<(Self, UnboundedReceiver<Heard>)> {
         let (heard, arriving) = unbounded_channel();
         let place = settings.place().map_err(Error::usage)?;
@@ -94,6 +97,7 @@ impl Account {
                 invalid_errors: invalid_errors.map(|error| error_form(error)).collect(),
             },
             zero_is_latin1: settings.alphabet == ZeroAlphabet::Latin1,
+            tape,
             long: Mutex::default(),
             heard,
             unstored: AtomicUsize::new(0),

@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Mutex, oneshot};
 
-use super::{Call, CallLimits, Parcel, Provider, Refusal};
+use super::{Call, CallLimits, Checked, Parcel, Provider, Refusal, Tape};
 use crate::clock::Clock;
 use crate::dice::Dice;
 use crate::domain::attempt::{Answer, Outcome};
@@ -68,8 +68,13 @@ struct Arriving {
 
 impl Smpp {
     /// A provider as the settings describe it.
-    pub(super) fn new(name: &Name, settings: &Settings, limits: &CallLimits) -> Result<Self> {
-        let (account, heard) = Account::new(name, settings, limits)?;
+    pub(super) fn new(
+        name: &Name,
+        settings: &Settings,
+        limits: &CallLimits,
+        tape: Option<Tape>,
+    ) -> Result<Self> {
+        let (account, heard) = Account::new(name, settings, limits, tape)?;
         let [mark] = Dice::default().bytes();
         Ok(Self {
             account: Arc::new(account),
@@ -176,6 +181,28 @@ impl Provider for Smpp {
         let count = heard.recv_many(given, RECEIPTS_BATCH_MAX).await;
         self.account.taken(count);
         given.iter().map(|heard| heard.what.clone()).collect()
+    }
+
+    /// A bind costs nothing and sends nothing.
+    async fn check(&self) -> Checked {
+        let patience = self.account.limits.connect + self.account.limits.call;
+        match self.link(patience).await {
+            Ok(_) => {
+                Checked::Well("the bind was accepted; the sender can only be tested by sending".to_owned())
+            }
+            Err(Answer { outcome, code }) => {
+                let reason = outcome.reason().unwrap_or("no reason given").to_owned();
+                if code == Some(codes::code(codes::ALREADY_BOUND)) {
+                    return Checked::Untested(
+                        "its account is in use, perhaps by a gateway that is running".to_owned(),
+                    );
+                }
+                Checked::Wrong(match code {
+                    Some(code) => format!("{reason} ({code}); compare system_id, password and system_type"),
+                    None => format!("{reason}; compare base_url"),
+                })
+            }
+        }
     }
 
     fn address(&self) -> AddressKind {

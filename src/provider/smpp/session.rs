@@ -64,6 +64,10 @@ pub(super) async fn bind(account: &Account, mut stream: Box<dyn Stream>) -> Resu
         |error: std::io::Error| Fault::Unreachable(format!("the link was lost during the bind: {error}"));
     let mut out = Vec::new();
     wire::put(&mut out, command::BIND_TRANSCEIVER, codes::OK, 1, &account.bind);
+    if let Some(tape) = &account.tape {
+        // Its body holds the password.
+        tape.sent(&wire::spoken(command::BIND_TRANSCEIVER, codes::OK, 1, &[]));
+    }
     stream.write_all(&out).await.map_err(lost)?;
     stream.flush().await.map_err(lost)?;
     loop {
@@ -211,13 +215,11 @@ impl Session<'_> {
             let Some(leaving) = self.window.leaving(now, at) else {
                 return;
             };
-            wire::put(
-                &mut self.out,
-                command::SUBMIT_SM,
-                codes::OK,
-                leaving.sequence,
-                leaving.body,
-            );
+            let (sequence, body) = (leaving.sequence, leaving.body);
+            if let Some(tape) = &self.account.tape {
+                tape.sent(&wire::spoken(command::SUBMIT_SM, codes::OK, sequence, body));
+            }
+            wire::put(&mut self.out, command::SUBMIT_SM, codes::OK, sequence, body);
         }
     }
 
@@ -258,6 +260,9 @@ impl Session<'_> {
 
     fn take(&mut self, pdu: Pdu) -> Option<Ended> {
         const SUBMIT_ANSWER: u32 = command::SUBMIT_SM | wire::ANSWER;
+        if let Some(tape) = &self.account.tape {
+            tape.heard(&wire::spoken(pdu.command, pdu.status, pdu.sequence, pdu.body));
+        }
         match pdu.command {
             SUBMIT_ANSWER if pdu.status == codes::OK => self.accepted(pdu),
             SUBMIT_ANSWER => {
@@ -343,11 +348,18 @@ impl Session<'_> {
 
     fn answer_delivery(&mut self, command: u32, status: u32, sequence: u32) {
         // An empty message id.
-        wire::put(&mut self.out, wire::answer_to(command), status, sequence, &[0]);
+        self.say(wire::answer_to(command), status, sequence, &[0]);
     }
 
     fn put(&mut self, command: u32, status: u32, sequence: u32) {
-        wire::put(&mut self.out, command, status, sequence, &[]);
+        self.say(command, status, sequence, &[]);
+    }
+
+    fn say(&mut self, command: u32, status: u32, sequence: u32, body: &[u8]) {
+        if let Some(tape) = &self.account.tape {
+            tape.sent(&wire::spoken(command, status, sequence, body));
+        }
+        wire::put(&mut self.out, command, status, sequence, body);
     }
 
     /// Gives up what takes too long, and tries a link that has gone silent.

@@ -36,7 +36,7 @@ fn provider_with(peer: &Peer, more: &str, limits: &CallLimits) -> Smpp {
     table.insert("base_url".to_owned(), peer.url().into());
     table.extend(more.parse::<toml::Table>().unwrap());
     let settings = Settings::read(table).unwrap();
-    Smpp::new(&"blue".parse().unwrap(), &settings, limits).unwrap()
+    Smpp::new(&"blue".parse().unwrap(), &settings, limits, None).unwrap()
 }
 
 fn provider(peer: &Peer, more: &str) -> Smpp {
@@ -180,6 +180,49 @@ async fn settings_that_cannot_work_are_refused_by_name() {
         assert!(error.contains(key) && !error.contains("u:p"), "{error}");
     }
     let secure = Settings::read(table("base_url = \"smpps://a\"\nca = \"none\"")).unwrap();
-    let error = Smpp::new(&"blue".parse().unwrap(), &secure, &contract::limits());
+    let error = Smpp::new(&"blue".parse().unwrap(), &secure, &contract::limits(), None);
     assert!(error.err().unwrap().to_string().contains("ca:"));
+}
+
+#[tokio::test]
+async fn a_check_binds_and_says_what_is_wrong() {
+    let mut peer = Peer::start(json!({ "password": "s3cret" })).await;
+    assert!(matches!(provider(&peer, "").check().await, Checked::Well(_)));
+    let stranger = provider(&peer, "password = \"guessed\"");
+    let Checked::Wrong(words) = stranger.check().await else {
+        panic!("the password is wrong");
+    };
+    assert!(
+        words.contains("RINVPASWD") && !words.contains("guessed"),
+        "{words}"
+    );
+    peer.told(json!({ "do": "refuse", "status": 5 })).await;
+    assert!(matches!(provider(&peer, "").check().await, Checked::Untested(_)));
+}
+
+#[tokio::test]
+async fn a_conversation_can_be_read_along_without_the_password() {
+    let peer = Peer::start(json!({ "password": "s3cret" })).await;
+    let mut table = table("");
+    table.insert("base_url".to_owned(), peer.url().into());
+    let settings = Settings::read(table).unwrap();
+    let tape = Tape::default();
+    let name = "blue".parse().unwrap();
+    let blue = Smpp::new(&name, &settings, &contract::limits(), Some(tape.clone())).unwrap();
+    assert_eq!(blue.send(&parcel("Hello")).await.outcome.word(), "accepted");
+    let said = tape.lines().join("\n");
+    for words in [
+        "> BindTransceiver",
+        "< BindTransceiverResp",
+        "> SubmitSm",
+        "Hello",
+        "< SubmitSmResp",
+        "4B2F10A7",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(
+        !said.contains("s3cret") && !said.contains("733363726574"),
+        "{said}"
+    );
 }

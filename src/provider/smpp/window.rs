@@ -290,3 +290,127 @@ fn in_part(message: &Message) -> Outcome {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Waiting(Vec<oneshot::Receiver<Answer>>);
+
+    impl Waiting {
+        fn words(&mut self) -> Vec<&'static str> {
+            let word = |one: &mut oneshot::Receiver<Answer>| match one.try_recv() {
+                Ok(answer) => answer.outcome.word(),
+                Err(_) => "-",
+            };
+            self.0.iter_mut().map(word).collect()
+        }
+    }
+
+    /// A window with messages of so many parts, each of which must be answered within 10 s.
+    fn with(size: usize, parts: &[usize], now: Instant) -> (Window, Waiting) {
+        let mut window = Window::new(size, Duration::from_secs(1));
+        let mut waiting = Vec::new();
+        for count in parts {
+            let (reply, answer) = oneshot::channel();
+            waiting.push(answer);
+            window.take(Job {
+                bodies: vec![vec![0; 30]; *count],
+                long: (*count > 1).then_some(7),
+                until: now + Duration::from_secs(10),
+                reply,
+            });
+        }
+        (window, Waiting(waiting))
+    }
+
+    fn leave(window: &mut Window, now: Instant) -> Vec<u32> {
+        std::iter::from_fn(|| window.leaving(now, 0).map(|leaving| leaving.sequence)).collect()
+    }
+
+    #[test]
+    fn what_was_too_fast_goes_first_when_the_pause_is_over() {
+        let now = Instant::now();
+        let (mut window, mut waiting) = with(3, &[1; 5], now);
+        assert_eq!(leave(&mut window, now), [1, 2, 3]);
+        let later = now + Duration::from_millis(1);
+        for sequence in [3, 1] {
+            window.refused(sequence, 0x58, &Statuses::default(), later);
+        }
+        window.accepted(2, None);
+        assert!(leave(&mut window, later + Duration::from_millis(999)).is_empty());
+        let after = later + Duration::from_secs(1);
+        assert_eq!(leave(&mut window, after), [4, 5, 6]);
+        window.accepted(4, None);
+        window.accepted(5, None);
+        assert_eq!(waiting.words(), ["accepted", "accepted", "accepted", "-", "-"]);
+    }
+
+    #[test]
+    fn pauses_grow_while_they_do_not_help_and_a_full_queue_takes_longer() {
+        let mut now = Instant::now();
+        let (mut window, _waiting) = with(1, &[1], now);
+        window
+            .messages
+            .values_mut()
+            .for_each(|message| message.job.until += Duration::from_secs(3_600));
+        for (status, seconds) in [
+            (0x58, 1),
+            (0x58, 2),
+            (0x58, 4),
+            (0x14, 8),
+            (0x58, 16),
+            (0x58, 30),
+            (0x14, 30),
+        ] {
+            let sequences = leave(&mut window, now);
+            now += Duration::from_millis(1);
+            window.refused(sequences[0], status, &Statuses::default(), now);
+            assert_eq!(
+                window.paused_until,
+                Some(now + Duration::from_secs(seconds)),
+                "{status:x}"
+            );
+            now += Duration::from_secs(seconds);
+        }
+        let (mut window, _waiting) = with(1, &[1], now);
+        leave(&mut window, now);
+        window.refused(1, 0x14, &Statuses::default(), now);
+        assert_eq!(window.paused_until, Some(now + Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_lost_link_leaves_unknown_only_what_can_have_left() {
+        let now = Instant::now();
+        let (mut window, mut waiting) = with(3, &[1, 1, 1, 1], now);
+        for from_byte in [0, 46, 92] {
+            assert!(window.leaving(now, from_byte).is_some());
+        }
+        assert!(window.lost(47, "the link was lost").is_empty());
+        assert_eq!(
+            waiting.words(),
+            ["unknown", "unknown", "unavailable", "unavailable"]
+        );
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_they_can() {
+        let now = Instant::now();
+        let (mut window, mut waiting) = with(2, &[1, 2, 1], now);
+        leave(&mut window, now);
+        window.accepted(2, Some("a".to_owned()));
+        assert!(window.give_up(now + Duration::from_secs(9)).is_empty());
+        assert_eq!(waiting.words(), ["-", "-", "-"]);
+        assert_eq!(window.give_up(now + Duration::from_secs(10)), [7]);
+        assert_eq!(waiting.words(), ["unknown", "unknown", "unavailable"]);
+        assert!(window.places.is_empty() && window.ready.is_empty());
+        assert_eq!(window.accepted(1, None), None, "a late answer changes nothing");
+    }
+
+    #[test]
+    fn numbers_of_requests_begin_again_after_the_last() {
+        let mut window = Window::new(1, Duration::from_secs(1));
+        window.sequence = 0x7FFF_FFFE;
+        assert_eq!([window.sequence(), window.sequence()], [0x7FFF_FFFF, 1]);
+    }
+}

@@ -232,6 +232,25 @@ pub(super) fn name(command: u32) -> String {
     format!("{:?}", CommandId::from(command))
 }
 
+/// A PDU for a person who reads along: its name, its header, and its body in hexadecimal and letters.
+pub(super) fn spoken(command: u32, status: u32, sequence: u32, body: &[u8]) -> String {
+    let octets: String = body.iter().map(|octet| format!("{octet:02x}")).collect();
+    let shown = |octet: &u8| {
+        if (b' '..0x7F).contains(octet) {
+            char::from(*octet)
+        } else {
+            '.'
+        }
+    };
+    let letters: String = body.iter().map(shown).collect();
+    format!(
+        "{} status 0x{status:08X} sequence {sequence} {octets} {letters}",
+        name(command)
+    )
+    .trim_end()
+    .to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

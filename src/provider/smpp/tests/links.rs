@@ -161,7 +161,7 @@ async fn a_link_that_went_silent_is_found_out_and_made_again() {
 
 #[tokio::test]
 async fn nobody_there_is_unavailable_at_once() {
-    let blue = Smpp::new(&"blue".parse().unwrap(), &settings(""), &contract::limits()).unwrap();
+    let blue = Smpp::new(&"blue".parse().unwrap(), &settings(""), &contract::limits(), None).unwrap();
     let answer = blue.send(&parcel("a")).await;
     assert_eq!(answer.outcome.word(), "unavailable");
 }
