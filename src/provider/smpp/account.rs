@@ -154,6 +154,9 @@ impl Account {
     fn text(&self, delivered: &Delivered) -> Option<InboundText> {
         let written = |address: &[u8]| String::from_utf8_lossy(address).into_owned();
         let from = written(delivered.from);
+        if from.is_empty() {
+            return None;
+        }
         let is_whole =
             delivered.from_ton == INTERNATIONAL && from.starts_with(|first: char| first.is_ascii_digit());
         Some(InboundText {

@@ -308,7 +308,11 @@ mod tests {
 
     #[test]
     fn the_table_names_numbers_as_the_codec_does() {
-        for (number, name, ..) in &TABLE[..47] {
+        // The codec has the names that version 5 gave to optional parameters, and nothing that is reserved.
+        let same = TABLE
+            .iter()
+            .filter(|row| !(0xC0..=0xC4).contains(&row.0) && row.0 < 0x100);
+        for (number, name, ..) in same {
             let known = format!("{:?}", CommandStatus::from(*number)).to_ascii_uppercase();
             let plain = name.replace('_', "");
             assert_eq!(known.replace('_', ""), format!("ESME{plain}"), "{number:x}");

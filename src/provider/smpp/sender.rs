@@ -71,7 +71,6 @@ mod tests {
     fn a_sender_that_cannot_go_on_the_wire_is_refused() {
         for from in [
             "",
-            "+",
             "TwelveLetter",
             "Gr\u{fc}n",
             "a\\u0000b",

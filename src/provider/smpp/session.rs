@@ -85,6 +85,9 @@ pub(super) async fn bind(account: &Account, mut stream: Box<dyn Stream>) -> Resu
         let Cut::Whole(pdu, _) = wire::cut(&pdu) else {
             continue;
         };
+        if let Some(tape) = &account.tape {
+            tape.heard(&wire::spoken(pdu.command, pdu.status, pdu.sequence, pdu.body));
+        }
         match pdu.command {
             answer
                 if answer == wire::answer_to(command::BIND_TRANSCEIVER)

@@ -266,9 +266,9 @@ mod tests {
     fn a_long_text_is_cut_into_parts_with_a_header() {
         let text = "ب".repeat(100);
         let parts = bodies("validity = \"none\"", &parcel("+989121234567", &text, 10));
-        let ends: Vec<(u8, &[u8])> = parts.iter().map(|part| (part[33], &part[34..40])).collect();
+        let ends: Vec<(u8, &[u8])> = parts.iter().map(|part| (part[32], &part[33..39])).collect();
         assert_eq!(parts.len(), 2);
-        assert_eq!(parts[0][24], UDHI, "esm_class");
+        assert_eq!(parts[0][23], UDHI, "esm_class");
         assert_eq!(ends[0], (140, &[5, 0, 3, 0xA7, 2, 1][..]));
         assert_eq!(ends[1], (72, &[5, 0, 3, 0xA7, 2, 2][..]));
     }
@@ -277,7 +277,7 @@ mod tests {
     fn the_end_of_a_message_is_written_as_the_centre_wants_it() {
         let at = |more: &str, minutes| {
             let body = bodies(more, &parcel("+989121234567", "a", minutes)).remove(0);
-            String::from_utf8_lossy(&body[28..44]).into_owned()
+            String::from_utf8_lossy(&body[27..43]).into_owned()
         };
         assert_eq!(at("", 10), "000000001000000R");
         assert_eq!(at("", 24 * 60 + 61), "000001010100000R");

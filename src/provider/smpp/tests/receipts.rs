@@ -84,12 +84,6 @@ async fn what_changes_nothing_is_answered_at_once() {
     peer.delivers(0, json!({ "esm_class": 4, "short_message": "no receipt at all" }))
         .await;
     assert_eq!(peer.hears("deliver_sm_resp").await["status"], json!(0));
-    peer.delivers(
-        0,
-        json!({ "esm_class": 0, "data_coding": 4, "short_message": "binary" }),
-    )
-    .await;
-    assert_eq!(peer.hears("deliver_sm_resp").await["status"], json!(0));
     peer.receipt(0, "4B2F10A7", "DELIVRD").await;
     peer::expect_delivered(&blue.incoming().await, "4b2f10a7");
 }
