@@ -119,7 +119,7 @@ impl Form {
             Some(parts) => Text { coding: 0, parts },
             None => Text {
                 coding: 8,
-                parts: ucs2_parts(body, pieces),
+                parts: ucs2_parts(body, &pieces),
             },
         }
     }
@@ -170,7 +170,7 @@ fn terminated(text: &str) -> Vec<u8> {
 }
 
 /// The pieces in UTF-16, cut anew where the domain counted septets but the message centre has no GSM alphabet.
-fn ucs2_parts(body: &str, pieces: Vec<String>) -> Vec<Vec<u8>> {
+fn ucs2_parts(body: &str, pieces: &[String]) -> Vec<Vec<u8>> {
     let whole: Vec<Vec<u8>> = pieces.iter().map(|piece| alphabet::ucs2(piece)).collect();
     let most = if whole.len() == 1 { 140 } else { 140 - HEADER };
     if whole.iter().all(|part| part.len() <= most) {
