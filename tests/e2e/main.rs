@@ -24,6 +24,7 @@ mod inbox;
 mod moving;
 mod peers;
 mod providers;
+mod smpp;
 mod stop;
 mod stub;
 mod throttle;

@@ -1,7 +1,8 @@
 // A message centre that does as it is told: node-smpp with a script, for the tests of src/provider/smpp.
 //
 // Says on standard output what it hears, one JSON object a line, and takes what it is to do from standard input.
-// The first argument is JSON: { password, key, cert, id }; the id of the first message, in hexadecimal.
+// The first argument is JSON: { password, key, cert, id, receipts }: the id of the first message, in hexadecimal, and
+// the state that every message comes to by itself.
 'use strict';
 
 const fs = require('fs');
@@ -46,6 +47,14 @@ function submitted(session, number, pdu) {
     } else if (!step.silent) {
       const id = step.id || (next++).toString(16).toUpperCase();
       session.send(pdu.response({ message_id: id }));
+      if (options.receipts) {
+        session.deliver_sm({
+          esm_class: 4,
+          source_addr: pdu.destination_addr,
+          destination_addr: pdu.source_addr,
+          short_message: `id:${id.toLowerCase()} sub:001 dlvrd:001 stat:${options.receipts} err:001 text:`,
+        });
+      }
     }
   };
   // Late answers come in another order than the messages.

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
 use super::account::Account;
+use super::bind;
 use super::session::{self, Ended, Stream};
 use super::window::Job;
 use crate::clock::pause;
@@ -163,7 +164,7 @@ async fn open(account: &Account) -> Result<Box<dyn Stream>, Fault> {
     let stream = connecting
         .unwrap_or_else(|_| Err("no connection within the time limit".to_owned()))
         .map_err(Fault::Unreachable)?;
-    let binding = tokio::time::timeout(account.limits.call, session::bind(account, stream)).await;
+    let binding = tokio::time::timeout(account.limits.call, bind::bind(account, stream)).await;
     binding.unwrap_or_else(|_| {
         Err(Fault::Unreachable(
             "no answer to the bind within the time limit".to_owned(),

@@ -5,6 +5,7 @@
 
 mod account;
 mod alphabet;
+mod bind;
 mod codes;
 mod ids;
 mod link;
@@ -144,7 +145,8 @@ impl Provider for Smpp {
             Ok(link) => link,
             Err(answer) => return answer,
         };
-        let long = (bodies.len() > 1).then(|| self.account.long().begin(bodies.len()));
+        let has_receipts = self.form.receipts && bodies.len() > 1;
+        let long = has_receipts.then(|| self.account.long().begin(bodies.len()));
         let (reply, answered) = oneshot::channel();
         let _load = link.add();
         let job = Job {

@@ -40,7 +40,8 @@ pub(super) struct Form {
     from: Vec<u8>,
     service_type: Vec<u8>,
     to: (u8, u8),
-    receipts: bool,
+    /// Whether a receipt is asked for.
+    pub receipts: bool,
     validity: Validity,
     alphabet: ZeroAlphabet,
 }

@@ -109,7 +109,7 @@ pub(super) struct Delivered<'a> {
 
 impl<'a> Delivered<'a> {
     /// Reads the body of a deliver_sm as far as it goes.
-    pub fn deliver_sm(body: &'a [u8]) -> Self {
+    pub fn by_deliver_sm(body: &'a [u8]) -> Self {
         let mut reader = Reader(body);
         let mut read = Self::addresses(&mut reader);
         read.esm_class = reader.octet();
@@ -126,7 +126,7 @@ impl<'a> Delivered<'a> {
     }
 
     /// Reads the body of a data_sm as far as it goes.
-    pub fn data_sm(body: &'a [u8]) -> Self {
+    pub fn by_data_sm(body: &'a [u8]) -> Self {
         let mut reader = Reader(body);
         let mut read = Self::addresses(&mut reader);
         read.esm_class = reader.octet();
@@ -293,7 +293,7 @@ mod tests {
     fn a_receipt_is_read_as_the_codec_reads_it() {
         let bytes = hex(RECEIPT);
         let pdu = whole(&bytes);
-        let read = Delivered::deliver_sm(pdu.body);
+        let read = Delivered::by_deliver_sm(pdu.body);
         assert_eq!(
             (pdu.command, pdu.status, pdu.sequence),
             (command::DELIVER_SM, 0, 77)
@@ -354,9 +354,9 @@ mod tests {
         #[test]
         fn any_bytes_can_be_read(bytes in any::<Vec<u8>>()) {
             let _ = cut(&bytes);
-            let delivered = Delivered::deliver_sm(&bytes);
+            let delivered = Delivered::by_deliver_sm(&bytes);
             prop_assert!(delivered.text.len() + delivered.from.len() + delivered.to.len() <= bytes.len());
-            let _ = (delivered.said(), Delivered::data_sm(&bytes));
+            let _ = (delivered.said(), Delivered::by_data_sm(&bytes));
         }
     }
 }
