@@ -96,6 +96,6 @@ fn who_texts_stop_hears_nothing_more_and_a_cut_link_loses_nothing() {
                 \"destination_addr\":\"30001\",\"short_message\":\"STOP\"}}";
     centre.told(stop);
     until("the person who texted STOP has opted out", || {
-        world.say(&["recipient", "09122222223"]).contains("opted out")
+        world.say(&["recipient", "09122222223"]).contains("is opted_out")
     });
 }
