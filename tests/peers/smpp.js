@@ -21,6 +21,7 @@ let next = BigInt('0x' + (options.id || '4B2F10A7'));
 function submitted(session, number, pdu) {
   const text = pdu.short_message;
   const step = plan.shift() || {};
+  session.unanswered = (session.unanswered || 0) + 1;
   say({
     event: 'submit',
     session: number,
@@ -34,10 +35,10 @@ function submitted(session, number, pdu) {
     validity: pdu.validity_period ? pdu.validity_period.getTime() - Date.now() : null,
     text: text && text.message !== undefined ? text.message.toString() : String(text),
     udh: text && text.udh ? text.udh.map((part) => part.toString('hex')).join('') : null,
-    sequence: pdu.sequence_number,
-    step: step,
+    unanswered: session.unanswered,
   });
   const answer = () => {
+    session.unanswered -= step.silent ? 0 : 1;
     if (step.drop) {
       sessions.forEach((one) => one && one.destroy());
     } else if (step.unbind) {

@@ -84,15 +84,11 @@ async fn the_window_is_never_exceeded_and_answers_come_in_any_order() {
     peer.hears("submit").await;
     peer.plan(json!([{ "after": 300, "id": "one" }, { "after": 200, "id": "two" }, { "after": 100, "id": "three" }]))
         .await;
-    let sending = tokio::spawn({
-        let blue = Arc::clone(&blue);
-        async move { send_all(&blue, 4).await }
-    });
-    for _ in 0..3 {
-        peer.hears("submit").await;
+    let answers = send_all(&blue, 4).await;
+    for most in [1, 2, 3, 3] {
+        let unanswered = peer.hears("submit").await["unanswered"].as_u64().unwrap();
+        assert!(unanswered <= most, "{unanswered}");
     }
-    assert_eq!(peer.left("submit"), 0, "the fourth waits for a place");
-    let answers = sending.await.unwrap();
     for (answer, id) in answers.iter().zip(["one", "two", "three", "4b2f10a8"]) {
         assert_eq!(*answer, accepted(id));
     }
@@ -114,10 +110,12 @@ async fn a_link_that_is_cut_leaves_unanswered_messages_unknown_and_is_made_again
 }
 
 async fn expect_to_send_again(blue: &Smpp) {
-    for _ in 0..200 {
+    for _ in 0..1_500 {
         match blue.send(&parcel("again")).await.outcome {
             Outcome::Accepted { .. } => return,
-            Outcome::Unavailable { .. } => crate::clock::pause(Duration::from_millis(20)).await,
+            Outcome::Unavailable { .. } | Outcome::Unknown { .. } => {
+                crate::clock::pause(Duration::from_millis(20)).await;
+            }
             other => panic!("a link that is down is unavailable: {other:?}"),
         }
     }
@@ -137,18 +135,18 @@ async fn a_goodbye_in_the_middle_of_a_window_is_answered_and_the_link_made_again
 #[tokio::test]
 async fn silence_is_unknown_and_holds_nobody_longer_than_a_call_may_take() {
     let mut peer = Peer::start(json!({})).await;
-    let blue = bound(&peer, "", &hasty(400)).await;
+    let blue = bound(&peer, "", &hasty(3_000)).await;
     peer.plan(json!([{ "silent": true }])).await;
     let began = Instant::now();
     assert_eq!(words(&send_all(&blue, 1).await), ["unknown"]);
-    assert!(began.elapsed() >= Duration::from_millis(400));
+    assert!(began.elapsed() >= Duration::from_millis(3_000));
     assert_eq!(blue.send(&parcel("next")).await.outcome.word(), "accepted");
 }
 
 #[tokio::test]
 async fn a_link_that_went_silent_is_found_out_and_made_again() {
     let mut peer = Peer::start(json!({})).await;
-    let blue = bound(&peer, "enquire_link = \"100ms\"", &hasty(500)).await;
+    let blue = bound(&peer, "enquire_link = \"100ms\"", &hasty(3_000)).await;
     for _ in 0..2 {
         peer.hears("enquire").await;
     }
