@@ -402,7 +402,7 @@ mod tests {
         assert!(window.give_up(now + Duration::from_secs(9)).is_empty());
         assert_eq!(waiting.words(), ["-", "-", "-"]);
         assert_eq!(window.give_up(now + Duration::from_secs(10)), [7]);
-        assert_eq!(waiting.words(), ["unknown", "unknown", "unavailable"]);
+        assert_eq!(waiting.words(), ["unknown", "unknown", "throttled"]);
         assert!(window.places.is_empty() && window.ready.is_empty());
         assert_eq!(window.accepted(1, None), None, "a late answer changes nothing");
     }
