@@ -229,9 +229,8 @@ impl Window {
                         Some(until) => Outcome::Throttled {
                             retry_after: Some(until - now),
                         },
-                        None => Outcome::Unavailable {
-                            reason: "the window stayed full".to_owned(),
-                        },
+                        // More at once than the window lets through.
+                        None => Outcome::Throttled { retry_after: None },
                     }
                 } else if is_late && message.on_their_way > 0 {
                     Outcome::Unknown {
