@@ -26,6 +26,7 @@ mod interrupted;
 mod moving;
 mod peers;
 mod providers;
+mod smpp;
 mod stop;
 mod stub;
 mod throttle;
