@@ -57,10 +57,10 @@ impl InboundText {
     /// nothing.
     pub fn wish(&self) -> Option<Wish> {
         let is = |word: &&str| self.body.trim().eq_ignore_ascii_case(word);
-        if STOP_WORDS.iter().any(|word| is(word)) {
+        if STOP_WORDS.iter().any(&is) {
             Some(Wish::Stop)
         } else {
-            START_WORDS.iter().any(|word| is(word)).then_some(Wish::Start)
+            START_WORDS.iter().any(is).then_some(Wish::Start)
         }
     }
 }
