@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::domain::attempt::Answer;
 use crate::domain::channel::Name;
 use crate::domain::id::{DeliveryId, MessageId};
@@ -17,13 +17,17 @@ use crate::domain::receipt::Receipt;
 use crate::domain::recipient::AddressKind;
 use crate::error::{Error, Result};
 
+mod api;
 #[cfg(test)]
 mod contract;
 mod fate;
+pub mod fcm;
 pub mod http;
+mod jwt;
 pub mod mock;
 mod outbound;
 mod reading;
+mod reception;
 #[cfg(test)]
 mod stub;
 
@@ -124,11 +128,13 @@ pub enum Settings {
     Mock(mock::Settings),
     /// Speaks to any provider with an HTTP interface, by templates.
     Http(Box<http::Settings>),
+    /// Pushes through Firebase Cloud Messaging.
+    Fcm(Box<fcm::Settings>),
 }
 
 impl Settings {
     /// Every kind there is, as the configuration writes it.
-    pub const KINDS: [&str; 2] = ["mock", "http"];
+    pub const KINDS: [&str; 3] = ["mock", "http", "fcm"];
 
     /// Reads a kind's own keys, secrets resolved and the keys of every kind taken out. The error names the key
     /// and the remedy, never a value; whoever knows the provider's name puts it in front.
@@ -136,6 +142,7 @@ impl Settings {
         match kind {
             "mock" => Ok(Self::Mock(mock::Settings::read(table)?)),
             "http" => Ok(Self::Http(Box::new(http::Settings::read(table)?))),
+            "fcm" => Ok(Self::Fcm(Box::new(fcm::Settings::read(table)?))),
             other => Err(Error::usage(format!(
                 "kind \"{other}\" is unknown; write one of: {}",
                 Self::KINDS.join(", ")
@@ -170,5 +177,11 @@ pub fn build(
             let line = outbound.line(limits, settings.is_secure())?;
             Ok(Arc::new(http::Http::new(name, settings, public_url, line)?))
         }
+        Settings::Fcm(settings) => Ok(Arc::new(fcm::Fcm::new(
+            settings,
+            limits,
+            outbound,
+            Clock::System,
+        )?)),
     }
 }
