@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::Parcel;
 use super::fate::Fate;
 use super::http::retry_after;
-use super::outbound::{Answered, Reply};
+use super::outbound::{Answered, End, Reply};
 use super::reading::words;
 use crate::domain::attempt::{Answer, Outcome};
 
@@ -90,6 +90,8 @@ pub(super) fn answered(reply: Reply) -> Result<Heard, Answer> {
 pub(super) struct Heard {
     pub status: u16,
     pub headers: HeaderMap,
+    /// Whether the body is whole and nothing.
+    pub is_empty: bool,
     /// Null where the body is no JSON, or not whole.
     pub json: Value,
 }
@@ -98,6 +100,7 @@ impl Heard {
     fn read(answered: Answered) -> Self {
         Self {
             status: answered.status,
+            is_empty: answered.body.is_empty() && answered.end == End::Whole,
             json: serde_json::from_slice(&answered.body).unwrap_or_default(),
             headers: answered.headers,
         }
