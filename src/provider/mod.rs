@@ -30,8 +30,10 @@ mod reading;
 mod reception;
 #[cfg(test)]
 mod stub;
+pub mod tape;
 
 pub use outbound::Outbound;
+pub use tape::Tape;
 
 /// What every provider can do. `contract.rs` decides what a provider is.
 #[async_trait]
@@ -69,10 +71,27 @@ pub trait Provider: Send + Sync {
     /// Where it is: host and port, or its kind and 0 where it has none.
     fn place(&self) -> (String, u16);
 
+    /// Asks whether the account works, by a call that sends nothing and costs nothing. Without such a call nothing is
+    /// asked, and the answer says so.
+    async fn check(&self) -> Checked {
+        Checked::Untested("its account cannot be tested without sending".to_owned())
+    }
+
     /// Whether it only plays a provider, so that nothing really leaves.
     fn is_sandbox(&self) -> bool {
         false
     }
+}
+
+/// What a call that sends nothing has shown, for an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// The provider answered as it should; says what that shows, and what it does not.
+    Well(String),
+    /// What is wrong, and what to do about it.
+    Wrong(String),
+    /// Nothing was asked; says what stays untested. Whether its place can be reached is for the asker to try.
+    Untested(String),
 }
 
 /// One message for one address, as a provider needs it.

@@ -19,7 +19,7 @@ mod tests;
 use async_trait::async_trait;
 
 use super::outbound::{Line, Reply};
-use super::{Call, Parcel, Provider, Refusal};
+use super::{Call, Checked, Parcel, Provider, Refusal};
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::channel::Name;
 use crate::domain::inbound::Incoming;
@@ -90,6 +90,10 @@ impl Provider for Http {
 
     fn address(&self) -> AddressKind {
         self.address
+    }
+
+    async fn check(&self) -> Checked {
+        self.line.reach(self.form.root().clone()).await
     }
 
     fn place(&self) -> (String, u16) {
