@@ -18,14 +18,17 @@ use crate::domain::recipient::AddressKind;
 use crate::error::{Error, Result};
 
 mod api;
+pub mod apns;
 #[cfg(test)]
 mod contract;
 mod fate;
 pub mod fcm;
 pub mod http;
 mod jwt;
+pub mod messenger;
 pub mod mock;
 mod outbound;
+pub mod pushy;
 mod reading;
 mod reception;
 #[cfg(test)]
@@ -174,11 +177,17 @@ pub enum Settings {
     Http(Box<http::Settings>),
     /// Pushes through Firebase Cloud Messaging.
     Fcm(Box<fcm::Settings>),
+    /// Pushes through Apple.
+    Apns(Box<apns::Settings>),
+    /// Pushes through Pushy.
+    Pushy(Box<pushy::Settings>),
+    /// Messages through Facebook Messenger.
+    Messenger(Box<messenger::Settings>),
 }
 
 impl Settings {
     /// Every kind there is, as the configuration writes it.
-    pub const KINDS: [&str; 3] = ["mock", "http", "fcm"];
+    pub const KINDS: [&str; 6] = ["mock", "http", "fcm", "apns", "pushy", "messenger"];
 
     /// Reads a kind's own keys, secrets resolved and the keys of every kind taken out. The error names the key
     /// and the remedy, never a value; whoever knows the provider's name puts it in front.
@@ -187,6 +196,9 @@ impl Settings {
             "mock" => Ok(Self::Mock(mock::Settings::read(table)?)),
             "http" => Ok(Self::Http(Box::new(http::Settings::read(table)?))),
             "fcm" => Ok(Self::Fcm(Box::new(fcm::Settings::read(table)?))),
+            "apns" => Ok(Self::Apns(Box::new(apns::Settings::read(table)?))),
+            "pushy" => Ok(Self::Pushy(Box::new(pushy::Settings::read(table)?))),
+            "messenger" => Ok(Self::Messenger(Box::new(messenger::Settings::read(table)?))),
             other => Err(Error::usage(format!(
                 "kind \"{other}\" is unknown; write one of: {}",
                 Self::KINDS.join(", ")
@@ -215,17 +227,18 @@ pub fn build(
     public_url: &str,
     outbound: &Outbound,
 ) -> Result<Arc<dyn Provider>> {
+    let clock = Clock::System;
     match settings {
         Settings::Mock(settings) => Ok(Arc::new(mock::Mock::new(name, settings, limits))),
         Settings::Http(settings) => {
             let line = outbound.line(limits, settings.is_secure())?;
             Ok(Arc::new(http::Http::new(name, settings, public_url, line)?))
         }
-        Settings::Fcm(settings) => Ok(Arc::new(fcm::Fcm::new(
-            settings,
-            limits,
-            outbound,
-            Clock::System,
+        Settings::Fcm(settings) => Ok(Arc::new(fcm::Fcm::new(settings, limits, outbound, clock)?)),
+        Settings::Apns(settings) => Ok(Arc::new(apns::Apns::new(settings, limits, outbound, clock)?)),
+        Settings::Pushy(settings) => Ok(Arc::new(pushy::Pushy::new(settings, limits, outbound, clock)?)),
+        Settings::Messenger(settings) => Ok(Arc::new(messenger::Messenger::new(
+            settings, limits, outbound, clock,
         )?)),
     }
 }

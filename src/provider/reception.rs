@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use super::http::{self, Reader};
 use super::{Call, Refusal};
 use crate::domain::attempt::{Answer, Outcome};
-use crate::domain::receipt::Receipt;
+use crate::domain::inbound::Incoming;
 use crate::error::{Error, Result};
 
 /// Reads what apps acknowledge.
@@ -27,8 +27,9 @@ impl Acknowledgements {
     }
 
     /// The receipts in a call.
-    pub fn receipts(known: Option<&Self>, call: &Call) -> Result<Vec<Receipt>, Refusal> {
-        known.ok_or(Refusal::NotExpected)?.0.receipts(call)
+    pub fn receipts(known: Option<&Self>, call: &Call) -> Result<Vec<Incoming>, Refusal> {
+        let receipts = known.ok_or(Refusal::NotExpected)?.0.receipts(call)?;
+        Ok(receipts.into_iter().map(Incoming::Receipt).collect())
     }
 }
 

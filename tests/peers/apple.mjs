@@ -1,8 +1,9 @@
 // Apple's push service as a stand-in: HTTP/2 over TLS, tokens verified with the public key, answers by the device's token.
 //
-// node apple.mjs CERT KEY PUBLIC_KEY; prints its port. Every request is printed as one line of JSON. The first digits of
-// the device's token are the answer: "200", or a status and then what REASONS says; 111 leaves the connection while the
-// request is under way, 222 never answers, 333 goes away before it looks at the request (once), 444 refuses the stream.
+// node apple.mjs CERT KEY PUBLIC_KEY; prints its port, then every request as one line of JSON. REASONS (in JSON) says what
+// certain devices are answered: status, reason, headers. Others are told by their first digits: 111 breaks the connection,
+// 222 never answers, 333 goes away (once) before it looks at the request, 444 refuses the stream, 555 calls every token of
+// ours too old, 666 only the first one.
 
 import http2 from "node:http2";
 import { createPublicKey, verify } from "node:crypto";
@@ -35,8 +36,7 @@ function respond(stream, headers, body) {
   const told = { path: headers[":path"], headers: { ...headers }, body };
   process.stdout.write(JSON.stringify(told) + "\n");
   const token = headers.authorization?.slice(7);
-  if (code === "555") refusedTokens.add(token);
-  if (code === "666" && refusedTokens.size === 0) refusedTokens.add(token);
+  if (code === "555" || (code === "666" && refusedTokens.size === 0)) refusedTokens.add(token);
   const trouble = tokenTrouble(headers.authorization);
   const answer = (status, reason, more = {}) => {
     stream.respond({ ":status": status, "apns-id": headers["apns-id"], ...more });

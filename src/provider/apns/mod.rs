@@ -20,10 +20,11 @@ use serde_json::json;
 use super::api::{Heard, answered, bear, own_id, post};
 use super::outbound::{Demands, Line, Outbound};
 use super::reception::{Acknowledgements, Trust};
-use super::{Call, CallLimits, Parcel, Provider, Refusal};
-use crate::clock::Clock;
+use super::{Call, CallLimits, Checked, Parcel, Provider, Refusal};
+use crate::clock::{Clock, from_millis};
 use crate::domain::attempt::{Answer, Outcome};
-use crate::domain::receipt::Receipt;
+use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Incoming;
 use crate::domain::recipient::AddressKind;
 use crate::error::Result;
 
@@ -40,7 +41,6 @@ pub struct Apns {
     acknowledgements: Option<Acknowledgements>,
     trust: Trust,
     line: Line,
-    clock: Clock,
 }
 
 impl Apns {
@@ -57,12 +57,11 @@ impl Apns {
             authorities: settings.authorities.clone(),
         };
         Ok(Self {
-            signer: Signer::new(settings, clock.clone())?,
+            signer: Signer::new(settings, clock)?,
             acknowledgements: Acknowledgements::read(settings.receipts_token.as_deref())?,
             trust: Trust::default(),
             line: outbound.line_that(limits, demands)?,
             settings: settings.clone(),
-            clock,
         })
     }
 
@@ -145,7 +144,7 @@ impl Provider for Apns {
         self.trust.weigh(answer, elsewhere, suspicion)
     }
 
-    fn receipts(&self, call: &Call) -> Result<Vec<Receipt>, Refusal> {
+    fn receipts(&self, call: &Call) -> Result<Vec<Incoming>, Refusal> {
         Acknowledgements::receipts(self.acknowledgements.as_ref(), call)
     }
 
@@ -155,6 +154,31 @@ impl Provider for Apns {
 
     fn address(&self) -> AddressKind {
         AddressKind::Push
+    }
+
+    /// Apple looks at the account before it finds that there is no such device.
+    async fn check(&self) -> Checked {
+        let nobody = Parcel {
+            delivery: DeliveryId(0),
+            message: MessageId::from_bytes([0; 16]),
+            round: 0,
+            to: "0".repeat(64),
+            spelling: String::new(),
+            subject: None,
+            body: "dry run".to_owned(),
+            parts: 1,
+            expires_at: from_millis(0),
+        };
+        let answer = match self.converse(&nobody).await {
+            Ok(heard) => answer::answer(&heard, String::new),
+            Err(answer) => answer,
+        };
+        match answer.outcome {
+            Outcome::Accepted { .. } | Outcome::InvalidRecipient { .. } => {
+                Checked::Well("key, team and topic are good".to_owned())
+            }
+            other => Checked::Wrong(other.reason().unwrap_or(other.word()).to_owned()),
+        }
     }
 
     fn place(&self) -> (String, u16) {

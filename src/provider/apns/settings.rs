@@ -88,10 +88,18 @@ impl Settings {
             }
         }
         if keys.topic.is_empty() || !keys.topic.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::usage("topic: is no bundle id; write one such as \"com.example.app\""));
+            return Err(Error::usage(
+                "topic: is no bundle id; write one such as \"com.example.app\"",
+            ));
         }
-        if let Some(name) = keys.data.keys().find(|name| matches!(name.as_str(), "aps" | "gw_id")) {
-            return Err(Error::usage(format!("data.{name}: is filled in already; choose another name")));
+        if let Some(name) = keys
+            .data
+            .keys()
+            .find(|name| matches!(name.as_str(), "aps" | "gw_id"))
+        {
+            return Err(Error::usage(format!(
+                "data.{name}: is filled in already; choose another name"
+            )));
         }
         let own = match keys.sandbox {
             true => "https://api.sandbox.push.apple.com",

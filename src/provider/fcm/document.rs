@@ -36,6 +36,11 @@ pub(super) fn message(settings: &Settings, parcel: &Parcel, now: Timestamp) -> V
     }})
 }
 
+/// A message for nobody that FCM only looks at.
+pub(super) fn dry_run() -> Value {
+    json!({"validate_only": true, "message": {"token": "nobody", "notification": {"body": "dry run"}}})
+}
+
 /// The urgency in the words of Android, Apple and browsers.
 fn urgency(settings: &Settings) -> (&'static str, &'static str, &'static str) {
     match settings.priority {

@@ -15,14 +15,15 @@ mod tests;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use super::api::{Heard, answered, bear, own_id, post};
 use super::outbound::{Demands, Line, Outbound};
 use super::reception::{Acknowledgements, Trust};
-use super::{Call, CallLimits, Parcel, Provider, Refusal};
+use super::{Call, CallLimits, Checked, Parcel, Provider, Refusal};
 use crate::clock::Clock;
 use crate::domain::attempt::{Answer, Outcome};
-use crate::domain::receipt::Receipt;
+use crate::domain::inbound::Incoming;
 use crate::domain::recipient::AddressKind;
 use crate::error::Result;
 
@@ -66,20 +67,19 @@ impl Fcm {
         })
     }
 
-    async fn call(&self, parcel: &Parcel, token: &str, limit: Duration) -> Result<Heard, Answer> {
+    async fn call(&self, document: &Value, token: &str, limit: Duration) -> Result<Heard, Answer> {
         let url = self
             .settings
             .base_url
             .at(&["v1", "projects", &self.settings.project, "messages:send"]);
-        let document = document::message(&self.settings, parcel, self.clock.now());
-        let mut request = post(url, &document);
+        let mut request = post(url, document);
         bear(request.headers_mut(), token);
         answered(self.line.call_within(limit, request).await)
     }
 
     /// What FCM says, the token renewed once when it was refused. Nothing has left while there is no token, so that
     /// the next provider can be asked.
-    async fn converse(&self, parcel: &Parcel) -> Result<Heard, Answer> {
+    async fn converse(&self, document: &Value) -> Result<Heard, Answer> {
         let stint = self.line.stint();
         let late = || {
             Answer::from(Outcome::Unavailable {
@@ -89,21 +89,22 @@ impl Fcm {
         let limit = stint.left().ok_or_else(late)?;
         let token = self.access.token(limit).await?;
         let limit = stint.left().ok_or_else(late)?;
-        let heard = self.call(parcel, &token, limit).await?;
+        let heard = self.call(document, &token, limit).await?;
         if !answer::refuses_token(&heard) {
             return Ok(heard);
         }
         let limit = stint.left().ok_or_else(late)?;
         let token = self.access.token_instead_of(&token, limit).await?;
         let limit = stint.left().ok_or_else(late)?;
-        self.call(parcel, &token, limit).await
+        self.call(document, &token, limit).await
     }
 }
 
 #[async_trait]
 impl Provider for Fcm {
     async fn send(&self, parcel: &Parcel) -> Answer {
-        let answer = match self.converse(parcel).await {
+        let document = document::message(&self.settings, parcel, self.clock.now());
+        let answer = match self.converse(&document).await {
             Ok(heard) => answer::answer(&heard),
             Err(answer) => answer,
         };
@@ -124,7 +125,7 @@ impl Provider for Fcm {
         }
     }
 
-    fn receipts(&self, call: &Call) -> Result<Vec<Receipt>, Refusal> {
+    fn receipts(&self, call: &Call) -> Result<Vec<Incoming>, Refusal> {
         Acknowledgements::receipts(self.acknowledgements.as_ref(), call)
     }
 
@@ -134,6 +135,20 @@ impl Provider for Fcm {
 
     fn address(&self) -> AddressKind {
         AddressKind::Push
+    }
+
+    /// FCM looks at a message for nobody and sends it to nobody, after it has looked at the account.
+    async fn check(&self) -> Checked {
+        let heard = match self.converse(&document::dry_run()).await {
+            Ok(heard) => heard,
+            Err(answer) => return Checked::Wrong(answer.outcome.reason().unwrap_or_default().to_owned()),
+        };
+        match answer::answer(&heard).outcome {
+            Outcome::Accepted { .. } | Outcome::Rejected { .. } | Outcome::InvalidRecipient { .. } => {
+                Checked::Well("the service account may send for this project".to_owned())
+            }
+            other => Checked::Wrong(other.reason().unwrap_or(other.word()).to_owned()),
+        }
     }
 
     fn place(&self) -> (String, u16) {

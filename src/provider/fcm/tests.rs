@@ -441,9 +441,12 @@ async fn the_app_acknowledges_what_it_got_if_it_shows_the_token() {
         ..contract::call()
     };
     for (status, verdict) in [("delivered", "delivered"), ("opened", "opened")] {
-        let receipts = fcm.receipts(&call("0123456789abcdef", status)).unwrap();
+        let heard = fcm.receipts(&call("0123456789abcdef", status)).unwrap().remove(0);
+        let Incoming::Receipt(receipt) = heard else {
+            panic!("nobody wrote to us");
+        };
         assert_eq!(
-            (receipts[0].reference.as_str(), receipts[0].verdict.word()),
+            (receipt.reference.as_str(), receipt.verdict.word()),
             (&*reference, verdict)
         );
     }
@@ -455,13 +458,25 @@ async fn the_app_acknowledges_what_it_got_if_it_shows_the_token() {
 }
 
 #[tokio::test]
-async fn it_is_held_to_the_contract() {
-    let server = Stub::start(vec![answer(200, "", TAKEN)]).await;
+async fn it_is_held_to_the_contract_and_checks_its_account() {
+    let server = Stub::playing(|_, request| {
+        if request.contains("validate_only") {
+            let message = "The registration token is not a valid FCM registration token";
+            error(400, "INVALID_ARGUMENT", Some("INVALID_ARGUMENT"), message)
+        } else {
+            answer(200, "", TAKEN)
+        }
+    })
+    .await;
     let tokens = tokens().await;
     let fcm = fcm(&server, &tokens);
     contract::holds(&fcm).await;
     assert_eq!(fcm.receipts(&contract::call()), Err(Refusal::NotExpected));
     assert_eq!(fcm.address(), AddressKind::Push);
+    assert!(matches!(fcm.check().await, Checked::Well(_)));
+    let server = Stub::start(vec![error(403, "PERMISSION_DENIED", None, "no")]).await;
+    let refused = self::fcm(&server, &tokens);
+    assert!(matches!(refused.check().await, Checked::Wrong(words) if words.contains("the right")));
 }
 
 #[test]

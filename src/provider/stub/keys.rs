@@ -65,3 +65,12 @@ pub fn public(private: &str) -> String {
     std::fs::write(&file, private).unwrap();
     made(&["pkey", "-in", file.to_str().unwrap(), "-pubout"])
 }
+
+/// The HMAC-SHA-256 of a text in hexadecimal digits, as `openssl` computes it.
+pub fn digest(secret: &str, text: &[u8]) -> String {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("text");
+    std::fs::write(&file, text).unwrap();
+    let said = made(&["dgst", "-sha256", "-hmac", secret, "-r", file.to_str().unwrap()]);
+    said.split_whitespace().next().unwrap().to_owned()
+}
