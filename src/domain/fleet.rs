@@ -51,12 +51,14 @@ impl Known {
                 version: 1,
             };
         };
+        let (has_told, loaded_at) = (news.told.is_some(), news.loaded_at);
         let told = match news.told {
             None => known.told.clone(),
             Some(told) if known.counts_for(news.loaded_at) => stronger(&known.told, told),
             Some(told) => told,
         };
-        let since = if told == known.told { known.since } else { now };
+        let is_old_news = told == known.told && (!has_told || known.counts_for(loaded_at));
+        let since = if is_old_news { known.since } else { now };
         let after = Self {
             provider: known.provider.clone(),
             told,
@@ -92,6 +94,25 @@ impl Known {
     /// Whether it concerns a process that read its configuration at `loaded_at`.
     pub fn counts_for(&self, loaded_at: DateTime<Utc>) -> bool {
         !matches!(self.told, Told::Out { .. }) || self.since >= loaded_at
+    }
+}
+
+/// What came of telling news.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learned {
+    /// What is known together now.
+    pub known: Known,
+    /// Whether the news changed how the provider does: of all who find out the same, one is told so.
+    pub is_news: bool,
+}
+
+impl Learned {
+    /// What comes of the news; `known` is none before the first.
+    pub fn after(known: Option<Known>, news: News, now: DateTime<Utc>) -> Self {
+        let before = known.as_ref().map(|known| (known.told.clone(), known.since));
+        let known = Known::after(known, news, now);
+        let is_news = before.is_none_or(|(told, since)| told != known.told || since != known.since);
+        Self { known, is_news }
     }
 }
 
@@ -181,6 +202,38 @@ mod tests {
             ..news(Told::Well)
         };
         assert_eq!(Known::after(Some(wrong), mended, at(3)).told, Told::Well);
+    }
+
+    #[test]
+    fn of_all_who_find_out_the_same_one_brings_the_news() {
+        let first = Learned::after(None, news(out()), at(1));
+        let second = Learned::after(Some(first.known.clone()), news(out()), at(1));
+        assert_eq!((first.is_news, second.is_news), (true, false));
+        let other = News {
+            told: Some(Told::Out {
+                reason: "the same in other words".to_owned(),
+            }),
+            ..news(Told::Well)
+        };
+        assert!(!Learned::after(Some(second.known.clone()), other, at(2)).is_news);
+        let silent = News {
+            told: None,
+            loaded_at: at(50),
+            ..news(Told::Well)
+        };
+        assert!(!Learned::after(Some(second.known), silent, at(60)).is_news);
+    }
+
+    #[test]
+    fn settings_that_are_still_wrong_after_a_start_are_news_again_and_count() {
+        let wrong = known(out());
+        let again = News {
+            loaded_at: at(50),
+            ..news(out())
+        };
+        let learned = Learned::after(Some(wrong), again.clone(), at(60));
+        assert!(learned.is_news && learned.known.counts_for(at(50)));
+        assert!(!Learned::after(Some(learned.known), again, at(61)).is_news);
     }
 
     #[test]

@@ -52,10 +52,10 @@ pub async fn exchange(gateway: &Gateway) -> Result<()> {
     let news = gateway.lanes().iter().filter_map(|lane| lane.news());
     let news = news.collect::<Vec<_>>();
     if !news.is_empty() {
-        let known = gateway.store.tell(news.clone(), now).await?;
-        for (news, known) in news.iter().zip(known) {
+        let learned = gateway.store.tell(news.clone(), now).await?;
+        for (news, learned) in news.iter().zip(learned) {
             if let Some(lane) = gateway.lane(&news.provider) {
-                lane.acknowledge(news, &known);
+                lane.acknowledge(news, &learned);
             }
         }
     }

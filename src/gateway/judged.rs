@@ -13,6 +13,8 @@ pub struct Judged {
     pub health: Health,
     /// It asked to be left alone until then.
     pub paused_until: Option<Timestamp>,
+    /// The code it was put out with, if it was.
+    pub refusal: Option<String>,
     /// Found out here, and not told yet.
     untold: Option<Told>,
     pause_untold: bool,
@@ -26,6 +28,7 @@ impl Judged {
         Self {
             health,
             paused_until: None,
+            refusal: None,
             untold: None,
             pause_untold: false,
             version: 0,
@@ -42,6 +45,14 @@ impl Judged {
         if self.paused_until.is_none_or(|known| known < until) {
             self.paused_until = Some(until);
             self.pause_untold = true;
+        }
+    }
+
+    /// Puts it out. The first refusal is kept; those that were under way with it say nothing new.
+    pub fn refused(&mut self, reason: &str, code: Option<&str>) {
+        if !matches!(self.health.told(), Told::Out { .. }) {
+            self.refusal = code.map(str::to_owned);
+            self.health.misconfigured(reason);
         }
     }
 

@@ -17,8 +17,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::ProviderConfig;
 use crate::domain::attempt::{Answer, Attempt, Outcome};
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
-use crate::domain::health::{Admission, Health, Standing};
+use crate::domain::fleet::{Known, Learned, News};
+use crate::domain::health::{Admission, Health, Standing, Told};
 use crate::domain::retry::later;
 use crate::domain::throttle::PaceWish;
 use crate::metrics::Metrics;
@@ -215,8 +215,8 @@ impl Lane {
         let store = &self.ties.store;
         // The others have to know of the rest before one of them can end it.
         if let Some(news) = self.news() {
-            for known in store.tell(vec![news.clone()], now).await? {
-                self.acknowledge(&news, &known);
+            for learned in store.tell(vec![news.clone()], now).await? {
+                self.acknowledge(&news, &learned);
             }
         }
         let patience = self.judged().health.probe_patience();
@@ -228,9 +228,22 @@ impl Lane {
         self.judged().news(&self.name, self.ties.loaded_at)
     }
 
-    /// What came of telling it.
-    pub fn acknowledge(&self, news: &News, known: &Known) {
-        self.judged().acknowledge(news, known);
+    /// What came of telling it. A provider that left the rotation is one line in the log of one process, however many
+    /// calls of however many processes were refused.
+    pub fn acknowledge(&self, news: &News, learned: &Learned) {
+        if learned.is_news && matches!(news.told, Some(Told::Out { .. })) {
+            let code = self
+                .judged()
+                .refusal
+                .clone()
+                .unwrap_or_else(|| "no code".to_owned());
+            log::error!(
+                "{} is out of the rotation until the next start: it refuses our account or settings ({code}); \
+                 `console status` has its words",
+                self.name,
+            );
+        }
+        self.judged().acknowledge(news, &learned.known);
     }
 
     /// Takes over what other processes found out.
@@ -317,16 +330,7 @@ impl Lane {
                 });
             }
             Outcome::Misconfigured { reason } => {
-                let code = answer.code.as_deref().unwrap_or("no code");
-                let was_in = !matches!(self.judged().health.standing(), Standing::Out { .. });
-                if was_in {
-                    log::error!(
-                        "{} is out of the rotation until the next start: it refuses our account or settings ({code}); \
-                         `console status` has its words",
-                        self.name,
-                    );
-                }
-                self.judge(|judged| judged.health.misconfigured(reason.as_str()));
+                self.judge(|judged| judged.refused(reason, answer.code.as_deref()));
             }
         }
     }

@@ -139,3 +139,30 @@ async fn wrong_settings_count_for_all_until_the_configuration_is_read_again() {
     let known = all[1].store.standings().await.unwrap().remove(0);
     assert!(!known.counts_for(later));
 }
+
+#[tokio::test]
+async fn a_provider_that_refuses_us_is_told_of_once_however_many_found_it_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = processes(&folder, 3).await;
+    let now = all[0].clock.now();
+    let mut bringers = 0;
+    for gateway in &all {
+        for call in 0..50 {
+            let reason = format!("no account (call {call})");
+            lanes(gateway)
+                .1
+                .remember(&Outcome::Misconfigured { reason }.into(), now);
+        }
+    }
+    for gateway in &all {
+        let news = lanes(gateway).1.news().into_iter().collect::<Vec<_>>();
+        let learned = gateway.store.tell(news, now).await.unwrap();
+        bringers += learned.iter().filter(|learned| learned.is_news).count();
+    }
+    assert_eq!(bringers, 1);
+    for gateway in &all {
+        exchange(gateway).await.unwrap();
+        assert_eq!(lanes(gateway).1.news(), None);
+        assert_eq!(lanes(gateway).1.view(now).health, "out");
+    }
+}

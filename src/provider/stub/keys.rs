@@ -54,6 +54,8 @@ pub fn certificate() -> TempDir {
         "/CN=127.0.0.1",
         "-addext",
         "subjectAltName=IP:127.0.0.1",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
     ]);
     folder
 }
