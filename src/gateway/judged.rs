@@ -4,7 +4,7 @@
 
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::health::{Health, Told};
 
 /// The judgement on one provider.
@@ -17,6 +17,8 @@ pub struct Judged {
     pub refusal: Option<String>,
     /// Found out here, and not told yet.
     untold: Option<Told>,
+    /// It may have been told, but no answer came.
+    is_in_doubt: bool,
     pause_untold: bool,
     /// The newest of what is known together that went into this.
     version: i64,
@@ -30,6 +32,7 @@ impl Judged {
             paused_until: None,
             refusal: None,
             untold: None,
+            is_in_doubt: false,
             pause_untold: false,
             version: 0,
         }
@@ -54,6 +57,18 @@ impl Judged {
             self.refusal = code.map(str::to_owned);
             self.health.misconfigured(reason);
         }
+    }
+
+    /// Nobody knows whether the others were told.
+    pub fn doubt(&mut self) {
+        self.is_in_doubt = true;
+    }
+
+    /// Whether what came of telling `news` is worth a word to the operator: when nobody else has brought the same, and,
+    /// better twice than never, when it is in doubt who has.
+    pub fn is_worth_a_word(&mut self, news: &News, learned: &Learned) -> bool {
+        let in_doubt = std::mem::take(&mut self.is_in_doubt);
+        matches!(news.told, Some(Told::Out { .. })) && (learned.is_news || in_doubt)
     }
 
     /// Runs a change; whether there is something new to tell.

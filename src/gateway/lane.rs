@@ -18,7 +18,7 @@ use crate::config::ProviderConfig;
 use crate::domain::attempt::{Answer, Attempt, Outcome};
 use crate::domain::channel::Name;
 use crate::domain::fleet::{Known, Learned, News};
-use crate::domain::health::{Admission, Health, Standing, Told};
+use crate::domain::health::{Admission, Health, Standing};
 use crate::domain::retry::later;
 use crate::domain::throttle::PaceWish;
 use crate::metrics::Metrics;
@@ -231,19 +231,21 @@ impl Lane {
     /// What came of telling it. A provider that left the rotation is one line in the log of one process, however many
     /// calls of however many processes were refused.
     pub fn acknowledge(&self, news: &News, learned: &Learned) {
-        if learned.is_news && matches!(news.told, Some(Told::Out { .. })) {
-            let code = self
-                .judged()
-                .refusal
-                .clone()
-                .unwrap_or_else(|| "no code".to_owned());
+        let mut judged = self.judged();
+        if judged.is_worth_a_word(news, learned) {
+            let code = judged.refusal.as_deref().unwrap_or("no code");
             log::error!(
                 "{} is out of the rotation until the next start: it refuses our account or settings ({code}); \
                  `console status` has its words",
                 self.name,
             );
         }
-        self.judged().acknowledge(news, &learned.known);
+        judged.acknowledge(news, &learned.known);
+    }
+
+    /// It was told, and no answer came.
+    pub fn doubt(&self) {
+        self.judged().doubt();
     }
 
     /// Takes over what other processes found out.
