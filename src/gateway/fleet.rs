@@ -61,13 +61,13 @@ pub async fn exchange(gateway: &Gateway) -> Result<()> {
         let learned = told.inspect_err(|_| lanes_of(gateway, &news).for_each(|lane| lane.doubt()))?;
         for (news, learned) in news.iter().zip(learned) {
             if let Some(lane) = gateway.lane(&news.provider) {
-                lane.acknowledge(news, &learned);
+                lane.acknowledge(news, &learned, now);
             }
         }
     }
     for known in gateway.store.standings().await? {
         if let Some(lane) = gateway.lane(&known.provider) {
-            lane.learn(&known);
+            lane.learn(&known, now);
         }
     }
     Ok(())
