@@ -11,6 +11,7 @@ mod sharing;
 mod sqlite;
 mod tally;
 mod transfer;
+mod usage;
 
 #[cfg(test)]
 mod contract;
@@ -38,6 +39,7 @@ use crate::error::{Error, Result};
 
 pub use self::commits::CommitStats;
 pub use self::transfer::{Comparison, Move, Route, Stage};
+pub use self::usage::{UsageQuery, UsageTotals};
 
 /// How long a store waits for another process that holds its lock, unless the configuration says otherwise.
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);
@@ -181,6 +183,13 @@ pub trait Store: Send + Sync {
 
     /// Messages, newest first, without their attempts.
     async fn search(&self, query: Query) -> Result<Page>;
+
+    /// What was sent, newest first, without attempts: to one person, or to all.
+    async fn usage(&self, query: UsageQuery) -> Result<Page>;
+
+    /// The same counted by day, person and channel, as far as can be counted in a moment. `before` and `limit` count
+    /// for nothing.
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals>;
 
     /// The deliveries an operator speaks of, oldest first.
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>>;

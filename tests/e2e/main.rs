@@ -12,6 +12,7 @@
 )]
 // Tests may stop at the first surprise, and need the real clock and the environment.
 
+mod api;
 mod commands;
 mod crash;
 mod databases;
@@ -28,6 +29,7 @@ mod providers;
 mod stop;
 mod stub;
 mod throttle;
+mod usage;
 mod walk;
 mod wire;
 mod world;

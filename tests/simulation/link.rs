@@ -26,7 +26,7 @@ use postrider::domain::wish::Wish;
 use postrider::error::{Error, Kind, Result};
 use postrider::store::{
     Backlog, Cancelled, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
-    Snapshot, Store,
+    Snapshot, Store, UsageQuery, UsageTotals,
 };
 
 use super::ledger::Verb;
@@ -248,6 +248,14 @@ impl Store for Link {
 
     async fn search(&self, query: Query) -> Result<Page> {
         self.through("search", self.store.search(query)).await
+    }
+
+    async fn usage(&self, query: UsageQuery) -> Result<Page> {
+        self.through("usage", self.store.usage(query)).await
+    }
+
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
+        self.through("usage_totals", self.store.usage_totals(query)).await
     }
 
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {

@@ -29,6 +29,7 @@ mod tally;
 mod throttle;
 mod tls;
 mod transfer;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -52,7 +53,7 @@ use self::sharing::Pass;
 pub(super) use self::transfer::side;
 use super::{
     Backlog, Cancelled, CommitStats, Heard, Page, Passage, Place, Probe, Progress, ProviderPlace, Query,
-    Selection, Settled, Snapshot, Store,
+    Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
@@ -273,6 +274,18 @@ impl Store for PostgresStore {
         let act = "cannot search for messages";
         from_replica!(self, Freshness::Seconds, |desk| look::search(&desk, &query));
         transact!(self.read, act, |desk| look::search(&desk, &query))
+    }
+
+    async fn usage(&self, query: UsageQuery) -> Result<Page> {
+        let act = "cannot look for what was sent";
+        from_replica!(self, Freshness::Seconds, |desk| usage::page(&desk, &query));
+        transact!(self.read, act, |desk| usage::page(&desk, &query))
+    }
+
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
+        let act = "cannot count what was sent";
+        from_replica!(self, Freshness::Seconds, |desk| usage::totals(&desk, &query));
+        transact!(self.read, act, |desk| usage::totals(&desk, &query))
     }
 
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {

@@ -22,6 +22,7 @@ mod sharing;
 mod tally;
 mod throttle;
 mod transfer;
+mod usage;
 mod writer;
 
 #[cfg(test)]
@@ -38,7 +39,7 @@ pub(super) use self::transfer::side;
 use self::writer::Writer;
 use super::{
     Backlog, Cancelled, CommitStats, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection,
-    Settled, Snapshot, Store,
+    Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::domain::channel::Name;
@@ -203,6 +204,20 @@ impl Store for SqliteStore {
         let act = "cannot search for messages";
         self.readers
             .read(act, move |connection| look::search(connection, &query))
+            .await
+    }
+
+    async fn usage(&self, query: UsageQuery) -> Result<Page> {
+        let act = "cannot look for what was sent";
+        self.readers
+            .read(act, move |connection| usage::page(connection, &query))
+            .await
+    }
+
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
+        let act = "cannot count what was sent";
+        self.readers
+            .read(act, move |connection| usage::totals(connection, &query))
             .await
     }
 
