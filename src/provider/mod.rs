@@ -21,11 +21,16 @@ use crate::error::{Error, Result};
 mod contract;
 mod fate;
 pub mod http;
+pub mod kavenegar;
 pub mod mock;
 mod outbound;
+pub mod plivo;
 mod reading;
+mod sms;
 #[cfg(test)]
 mod stub;
+pub mod twilio;
+pub mod vonage;
 
 pub use outbound::Outbound;
 
@@ -60,6 +65,12 @@ pub trait Provider: Send + Sync {
     /// is its [`Parcel::to`], and without one it is not asked; who wants `Any` is given the main one.
     fn address(&self) -> AddressKind {
         AddressKind::Any
+    }
+
+    /// Whether it can write to this address, which is of the kind it wants: some serve one country only. It is not asked
+    /// otherwise.
+    fn carries(&self, _address: &str) -> bool {
+        true
     }
 
     /// Where it is: host and port, or its kind and 0 where it has none.
@@ -149,11 +160,19 @@ pub enum Settings {
     Mock(mock::Settings),
     /// Speaks to any provider with an HTTP interface, by templates.
     Http(Box<http::Settings>),
+    /// Sends texts through Twilio.
+    Twilio(Box<twilio::Settings>),
+    /// Sends texts through Vonage.
+    Vonage(Box<vonage::Settings>),
+    /// Sends texts through Plivo.
+    Plivo(Box<plivo::Settings>),
+    /// Sends texts through Kavenegar.
+    Kavenegar(Box<kavenegar::Settings>),
 }
 
 impl Settings {
     /// Every kind there is, as the configuration writes it.
-    pub const KINDS: [&str; 2] = ["mock", "http"];
+    pub const KINDS: [&str; 6] = ["mock", "http", "twilio", "vonage", "plivo", "kavenegar"];
 
     /// Reads a kind's own keys, secrets resolved and the keys of every kind taken out. The error names the key
     /// and the remedy, never a value; whoever knows the provider's name puts it in front.
@@ -161,6 +180,10 @@ impl Settings {
         match kind {
             "mock" => Ok(Self::Mock(mock::Settings::read(table)?)),
             "http" => Ok(Self::Http(Box::new(http::Settings::read(table)?))),
+            "twilio" => Ok(Self::Twilio(Box::new(twilio::Settings::read(table)?))),
+            "vonage" => Ok(Self::Vonage(Box::new(vonage::Settings::read(table)?))),
+            "plivo" => Ok(Self::Plivo(Box::new(plivo::Settings::read(table)?))),
+            "kavenegar" => Ok(Self::Kavenegar(Box::new(kavenegar::Settings::read(table)?))),
             other => Err(Error::usage(format!(
                 "kind \"{other}\" is unknown; write one of: {}",
                 Self::KINDS.join(", ")
@@ -189,11 +212,32 @@ pub fn build(
     public_url: &str,
     outbound: &Outbound,
 ) -> Result<Arc<dyn Provider>> {
+    let site = Site {
+        name,
+        limits,
+        public_url,
+        outbound,
+    };
     match settings {
         Settings::Mock(settings) => Ok(Arc::new(mock::Mock::new(name, settings, limits))),
         Settings::Http(settings) => {
             let line = outbound.line(limits, settings.is_secure())?;
             Ok(Arc::new(http::Http::new(name, settings, public_url, line)?))
         }
+        Settings::Twilio(settings) => Ok(Arc::new(twilio::Twilio::new(&site, settings)?)),
+        Settings::Vonage(settings) => Ok(Arc::new(vonage::Vonage::new(&site, settings)?)),
+        Settings::Plivo(settings) => Ok(Arc::new(plivo::Plivo::new(&site, settings)?)),
+        Settings::Kavenegar(settings) => Ok(Arc::new(kavenegar::Kavenegar::new(&site, settings)?)),
     }
+}
+
+/// What an adapter is built with, beside its own settings.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    /// Its name in the configuration.
+    name: &'a Name,
+    limits: &'a CallLimits,
+    /// Without a slash at its end.
+    public_url: &'a str,
+    outbound: &'a Outbound,
 }
