@@ -91,6 +91,8 @@ pub struct Opting {
     pub reason: String,
     /// Which provider brought it.
     pub by: Name,
+    /// The provider's id of the text, by which a repetition is known.
+    pub reference: Option<String>,
     /// When.
     pub at: DateTime<Utc>,
 }

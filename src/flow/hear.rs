@@ -24,6 +24,7 @@ pub async fn hear(gateway: &Gateway, lane: &Lane, incoming: Vec<Incoming>) -> Re
                 wish: Wish::Stop,
                 who: said.address,
                 reason: said.reason,
+                reference: None,
                 at: said.at,
             }),
         }
@@ -39,6 +40,7 @@ struct Asked {
     wish: Wish,
     who: String,
     reason: String,
+    reference: Option<String>,
     at: Timestamp,
 }
 
@@ -48,6 +50,7 @@ impl Asked {
             wish: text.wish()?,
             reason: format!("wrote \"{}\"", text.body.trim()),
             who: text.from,
+            reference: text.reference,
             at: text.at,
         })
     }
@@ -89,6 +92,7 @@ fn optings(gateway: &Gateway, lane: &Lane, route: &Route, asked: &Asked) -> Vec<
         wish: asked.wish,
         reason: asked.reason.clone(),
         by: lane.name.clone(),
+        reference: asked.reference.clone(),
         at: asked.at,
     };
     addresses.into_iter().map(opting).collect()

@@ -18,7 +18,7 @@ use crate::domain::recipient::AddressKind;
 use crate::error::{Error, Result};
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 mod fate;
 pub mod http;
 pub mod kavenegar;
@@ -28,7 +28,7 @@ pub mod plivo;
 mod reading;
 mod sms;
 #[cfg(test)]
-mod stub;
+pub(crate) mod stub;
 pub mod twilio;
 pub mod vonage;
 

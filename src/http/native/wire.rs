@@ -30,6 +30,7 @@ struct DeliveryView {
     due_at: Option<String>,
     provider: Option<String>,
     reference: Option<String>,
+    opened_at: Option<String>,
     parts: u32,
     next: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,6 +95,7 @@ impl DeliveryView {
             due_at,
             provider: delivery.provider.as_ref().map(ToString::to_string),
             reference: delivery.reference.clone(),
+            opened_at: delivery.opened_at.map(rfc3339),
             parts: delivery.parts,
             next: delivery.state.next_step(now),
             attempts: None,

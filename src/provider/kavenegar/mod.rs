@@ -72,7 +72,9 @@ impl Kavenegar {
         let mut form = form_urlencoded::Serializer::new(String::new());
         if let Some(template) = &self.settings.template {
             let fits = parcel.body.chars().count() <= TOKEN_CHARS_MAX
-                && !parcel.body.contains(|letter: char| letter.is_whitespace() || letter == '_');
+                && !parcel
+                    .body
+                    .contains(|letter: char| letter.is_whitespace() || letter == '_');
             if !fits || parcel.body.is_empty() {
                 return Err(format!(
                     "a template takes at most {TOKEN_CHARS_MAX} characters without blanks and underscores: the code alone"
@@ -145,7 +147,9 @@ impl Said {
 /// The body's own status is what counts, whatever the status of HTTP.
 fn answer(answered: &Answered) -> Said {
     let json: Value = serde_json::from_slice(&answered.body).unwrap_or_default();
-    let status = json["return"]["status"].as_u64().or_else(|| scanned(&answered.body));
+    let status = json["return"]["status"]
+        .as_u64()
+        .or_else(|| scanned(&answered.body));
     let Some(status) = status.filter(|_| answered.end == End::Whole) else {
         return Said::of(unread(answered));
     };
@@ -229,8 +233,14 @@ fn heard(call: &Call, fields: &Fields) -> std::result::Result<Vec<Incoming>, Ref
         let from = fields.get("from").or_else(|| fields.get("sender"));
         return Ok(vec![Incoming::Text(InboundText {
             reference: id,
-            from: from.ok_or_else(|| sms::unreadable("there is neither status nor from"))?.to_owned(),
-            to: fields.get("to").or_else(|| fields.get("receptor")).unwrap_or_default().to_owned(),
+            from: from
+                .ok_or_else(|| sms::unreadable("there is neither status nor from"))?
+                .to_owned(),
+            to: fields
+                .get("to")
+                .or_else(|| fields.get("receptor"))
+                .unwrap_or_default()
+                .to_owned(),
             body: fields.need("message")?.to_owned(),
             at,
         })]);
@@ -241,7 +251,13 @@ fn heard(call: &Call, fields: &Fields) -> std::result::Result<Vec<Incoming>, Ref
     let reference = id.ok_or_else(|| sms::unreadable("there is no messageid"))?;
     let (class, ours) = codes::message(status);
     let verdict = class.verdict(said(&format!("status {status}"), ours));
-    let receipt = |verdict| Incoming::Receipt(Receipt { reference, verdict, at });
+    let receipt = |verdict| {
+        Incoming::Receipt(Receipt {
+            reference,
+            verdict,
+            at,
+        })
+    };
     Ok(Vec::from_iter(verdict.map(receipt)))
 }
 
@@ -257,7 +273,11 @@ impl Provider for Kavenegar {
     }
 
     fn receipts(&self, call: &Call) -> std::result::Result<Vec<Incoming>, Refusal> {
-        let token = self.settings.receipts_token.as_deref().ok_or(Refusal::NotExpected)?;
+        let token = self
+            .settings
+            .receipts_token
+            .as_deref()
+            .ok_or(Refusal::NotExpected)?;
         if !sms::is_token(call, token) {
             return Err(Refusal::Forged);
         }

@@ -21,7 +21,13 @@ mod tests {
     #[test]
     fn mobile_numbers_of_the_country_are_written_as_at_home() {
         assert_eq!(at_home("+989121234567").as_deref(), Some("09121234567"));
-        for number in ["+98912123456", "+982112345678", "+4912345678901", "9121234567", ""] {
+        for number in [
+            "+98912123456",
+            "+982112345678",
+            "+4912345678901",
+            "9121234567",
+            "",
+        ] {
             assert_eq!(at_home(number), None, "{number}");
         }
         assert_eq!(for_template("+97412345678"), "0097412345678");

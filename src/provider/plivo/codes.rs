@@ -21,7 +21,11 @@ static CODES: [Code; 20] = [
     code("100", Class::Rejected, "the carrier forbids it"),
     code("110", Class::Rejected, "the text is too long"),
     code("200", Class::OptedOut, "the person has sent STOP"),
-    code("201", Class::Elsewhere, "toll-free numbers may not write to Canada"),
+    code(
+        "201",
+        Class::Elsewhere,
+        "toll-free numbers may not write to Canada",
+    ),
     code("300", Class::Transient, "it could not be handed over"),
     code("420", Class::Rejected, "it grew too old"),
     code("450", Class::Elsewhere, "the destination's country is barred"),

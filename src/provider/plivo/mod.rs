@@ -72,7 +72,10 @@ impl Plivo {
         let left = sms::seconds_left(parcel, Clock::System.now(), KEPT_SECONDS.start, KEPT_SECONDS.end);
         let more = [
             ("src", settings.from.as_deref().map(sms::bare).map(Value::from)),
-            ("powerpack_uuid", settings.powerpack_uuid.as_deref().map(Value::from)),
+            (
+                "powerpack_uuid",
+                settings.powerpack_uuid.as_deref().map(Value::from),
+            ),
             ("url", self.callback.as_deref().map(Value::from)),
             ("method", self.callback.is_some().then(|| Value::from("POST"))),
             ("message_expiry", left.map(Value::from)),
@@ -101,7 +104,11 @@ fn answer(answered: &Answered) -> Answer {
     let outcome = match (answered.status, id) {
         (200..300, _) if answered.end != End::Whole => sms::doubtful(answered),
         (200..300, Some(id)) => Outcome::Accepted { reference: Some(id) },
-        (200..300, None) if json["invalid_number"].as_array().is_some_and(|list| !list.is_empty()) => {
+        (200..300, None)
+            if json["invalid_number"]
+                .as_array()
+                .is_some_and(|list| !list.is_empty()) =>
+        {
             Class::Invalid.outcome("the number is not valid".to_owned(), None)
         }
         (200..300, None) => sms::doubtful(answered),
@@ -118,14 +125,22 @@ fn answer(answered: &Answered) -> Answer {
 
 /// Whether the words speak of the recipient's number alone: that it is the sender's, too, is not its own fault.
 fn names_only_number(theirs: &str) -> bool {
-    let names = |word| theirs.split(|letter: char| !letter.is_alphanumeric()).any(|one| one == word);
+    let names = |word| {
+        theirs
+            .split(|letter: char| !letter.is_alphanumeric())
+            .any(|one| one == word)
+    };
     names("dst") && !names("src")
 }
 
 /// What a status callback or an inbound text says; nothing when it changes nothing.
 fn heard(call: &Call, fields: &Fields) -> Result<Vec<Incoming>, Refusal> {
-    let id = fields.get("ParentMessageUUID").or_else(|| fields.get("MessageUUID"));
-    let id = id.and_then(reference).ok_or_else(|| sms::unreadable("there is no MessageUUID"))?;
+    let id = fields
+        .get("ParentMessageUUID")
+        .or_else(|| fields.get("MessageUUID"));
+    let id = id
+        .and_then(reference)
+        .ok_or_else(|| sms::unreadable("there is no MessageUUID"))?;
     let at = call.heard_at;
     let Some(status) = fields.get("Status") else {
         return Ok(vec![Incoming::Text(InboundText {
@@ -139,17 +154,28 @@ fn heard(call: &Call, fields: &Fields) -> Result<Vec<Incoming>, Refusal> {
     let number = fields.get("ErrorCode").unwrap_or_default();
     let (class, ours) = codes::meaning(number);
     let reason = said(&format!("{status} {number}"), ours);
-    let bounced = || Verdict::Bounced { reason: reason.clone() };
+    let bounced = || Verdict::Bounced {
+        reason: reason.clone(),
+    };
     let verdict = match status {
         // One part of several says nothing of the message, unless it is the last.
         "delivered" => is_last_part(fields).then_some(Verdict::Delivered),
         "read" => Some(Verdict::Opened),
-        "undelivered" | "failed" => class.verdict(reason.clone()).filter(|verdict| verdict.reason().is_some()).or_else(|| Some(bounced())),
+        "undelivered" | "failed" => class
+            .verdict(reason.clone())
+            .filter(|verdict| verdict.reason().is_some())
+            .or_else(|| Some(bounced())),
         "rejected" => Some(bounced()),
         // On its way: queued, sent.
         _ => None,
     };
-    let receipt = |verdict| Incoming::Receipt(Receipt { reference: id, verdict, at });
+    let receipt = |verdict| {
+        Incoming::Receipt(Receipt {
+            reference: id,
+            verdict,
+            at,
+        })
+    };
     let mut incoming = Vec::from_iter(verdict.map(receipt));
     if class == Class::OptedOut {
         let who = fields.get("To").map(sms::international);

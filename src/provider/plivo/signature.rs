@@ -46,13 +46,18 @@ mod tests {
     /// The worked example of the reference.
     fn example() -> Call {
         let headers = [
-            ("x-plivo-signature-v2", "VRIMOVUdu/qcQxVBnap2O4Y1ESIlUTmkX3TA2V3eQVs="),
+            (
+                "x-plivo-signature-v2",
+                "VRIMOVUdu/qcQxVBnap2O4Y1ESIlUTmkX3TA2V3eQVs=",
+            ),
             ("x-plivo-signature-v2-nonce", "05429567804466091622"),
         ];
         Call {
             url: "https://gw.example.org/v1/callbacks/plivo?m=01J9ZC5T".to_owned(),
             query: "m=01J9ZC5T".to_owned(),
-            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            headers: headers
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
             body: b"MessageUUID=a&Status=delivered".to_vec(),
             ..contract::call()
         }
@@ -72,7 +77,10 @@ mod tests {
     fn other_words_under_the_same_number_are_refused() {
         let nonces = Seen::default();
         is_right(TOKEN, &example(), &nonces);
-        let other = Call { body: b"MessageUUID=b&Status=delivered".to_vec(), ..example() };
+        let other = Call {
+            body: b"MessageUUID=b&Status=delivered".to_vec(),
+            ..example()
+        };
         assert!(!is_right(TOKEN, &other, &nonces));
     }
 
@@ -80,13 +88,22 @@ mod tests {
     fn another_url_number_or_token_is_refused() {
         let nonces = Seen::default();
         assert!(!is_right("another", &example(), &nonces));
-        let elsewhere = Call { url: "https://gw.example.org/v1/callbacks/other".to_owned(), ..example() };
+        let elsewhere = Call {
+            url: "https://gw.example.org/v1/callbacks/other".to_owned(),
+            ..example()
+        };
         assert!(!is_right(TOKEN, &elsewhere, &nonces));
         for header in ["x-plivo-signature-v2", "x-plivo-signature-v2-nonce"] {
-            for value in [None, Some(""), Some("x"), Some("VRIMOVUdu/qcQxVBnap2O4Y1ESIlUTmkX3TA2V3eQVt=")] {
+            for value in [
+                None,
+                Some(""),
+                Some("x"),
+                Some("VRIMOVUdu/qcQxVBnap2O4Y1ESIlUTmkX3TA2V3eQVt="),
+            ] {
                 let mut call = example();
                 call.headers.remove(header);
-                call.headers.extend(value.map(|value| (header.to_owned(), value.to_owned())));
+                call.headers
+                    .extend(value.map(|value| (header.to_owned(), value.to_owned())));
                 assert!(!is_right(TOKEN, &call, &nonces), "{header}: {value:?}");
             }
         }
@@ -96,7 +113,8 @@ mod tests {
     fn one_of_several_signatures_is_enough() {
         let mut call = example();
         let right = call.headers.remove("x-plivo-signature-v2").unwrap();
-        call.headers.insert("x-plivo-signature-ma-v2".to_owned(), format!("AAAA, {right}"));
+        call.headers
+            .insert("x-plivo-signature-ma-v2".to_owned(), format!("AAAA, {right}"));
         assert!(is_right(TOKEN, &call, &Seen::default()));
     }
 }

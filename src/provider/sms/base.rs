@@ -46,7 +46,11 @@ impl Base {
 
 /// Where a provider's receipts come to, with a token that nobody can guess where one is configured.
 pub(in crate::provider) fn callback(site: &Site<'_>, token: Option<&str>) -> String {
-    let url = format!("{}/v1/receipts/{}", site.public_url.trim_end_matches('/'), site.name);
+    let url = format!(
+        "{}/v1/receipts/{}",
+        site.public_url.trim_end_matches('/'),
+        site.name
+    );
     match token {
         Some(token) => {
             let token: String = form_urlencoded::byte_serialize(token.as_bytes()).collect();

@@ -53,7 +53,11 @@ pub(super) fn bare(number: &str) -> &str {
 pub(super) fn international(number: &str) -> String {
     let number = number.trim();
     let is_full = (7..=15).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
-    if is_full { format!("+{number}") } else { number.to_owned() }
+    if is_full {
+        format!("+{number}")
+    } else {
+        number.to_owned()
+    }
 }
 
 /// A call that cannot be understood.
@@ -90,7 +94,9 @@ pub(super) fn checked_token(token: Option<&str>) -> Result<()> {
 /// A text that must not be empty.
 pub(super) fn filled(key: &str, text: &str) -> Result<()> {
     if text.trim().is_empty() {
-        return Err(Error::usage(format!("{key}: is empty; the provider's console shows it")));
+        return Err(Error::usage(format!(
+            "{key}: is empty; the provider's console shows it"
+        )));
     }
     Ok(())
 }

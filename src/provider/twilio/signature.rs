@@ -103,19 +103,38 @@ mod tests {
         is_right(TOKEN, &call)
     }
 
-    const FORM: &str = "Digits=1234&To=%2B18005551212&From=%2B14158675309&Caller=%2B14158675309&CallSid=CA1234567890ABCDE";
+    const FORM: &str =
+        "Digits=1234&To=%2B18005551212&From=%2B14158675309&Caller=%2B14158675309&CallSid=CA1234567890ABCDE";
 
     #[test]
     fn the_vectors_of_the_reference_are_accepted() {
         for (url, signature) in [
-            ("https://mycompany.com/myapp.php?foo=1&bar=2", "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
-            ("https://mycompany.com:443/myapp.php?foo=1&bar=2", "kvajT1Ptam85bY51eRf/AJRuM3w="),
-            ("http://mycompany.com:1234/myapp.php?foo=1&bar=2", "Zmvh+3yNM1Phv2jhDCwEM3q5ebU="),
-            ("http://mycompany.com:80/myapp.php?foo=1&bar=2", "0ZXoZLH/DfblKGATFgpif+LLRf4="),
+            (
+                "https://mycompany.com/myapp.php?foo=1&bar=2",
+                "RSOYDt4T1cUTdK1PDd93/VVr8B8=",
+            ),
+            (
+                "https://mycompany.com:443/myapp.php?foo=1&bar=2",
+                "kvajT1Ptam85bY51eRf/AJRuM3w=",
+            ),
+            (
+                "http://mycompany.com:1234/myapp.php?foo=1&bar=2",
+                "Zmvh+3yNM1Phv2jhDCwEM3q5ebU=",
+            ),
+            (
+                "http://mycompany.com:80/myapp.php?foo=1&bar=2",
+                "0ZXoZLH/DfblKGATFgpif+LLRf4=",
+            ),
         ] {
             assert!(signed(call(url, FORM), signature), "{url}");
-            assert!(!signed(call(url, &FORM.replace("1234&", "1235&")), signature), "{url}");
-            assert!(!signed(call(&url.replace("foo=1", "foo=2"), FORM), signature), "{url}");
+            assert!(
+                !signed(call(url, &FORM.replace("1234&", "1235&")), signature),
+                "{url}"
+            );
+            assert!(
+                !signed(call(&url.replace("foo=1", "foo=2"), FORM), signature),
+                "{url}"
+            );
         }
         let url = "https://mycompany.com/myapp.php?foo=1&bar=2";
         let twice = "Sid=CA123&SidAccount=AC123&Digits=5678&Digits=1234";
@@ -140,7 +159,13 @@ mod tests {
 
     #[test]
     fn what_is_no_signature_is_none() {
-        for signature in ["", "=", "x", "RSOYDt4T1cUTdK1PDd93/VVr8B8", "RSOYDt4T1cUTdK1PDd93"] {
+        for signature in [
+            "",
+            "=",
+            "x",
+            "RSOYDt4T1cUTdK1PDd93/VVr8B8",
+            "RSOYDt4T1cUTdK1PDd93",
+        ] {
             let url = "https://mycompany.com/myapp.php?foo=1&bar=2";
             assert!(!signed(call(url, FORM), signature), "{signature}");
         }

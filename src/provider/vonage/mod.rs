@@ -99,19 +99,27 @@ impl Vonage {
         if answered.status != 200 {
             let class = sms::class_of_status(answered.status);
             let outcome = class.outcome(sms::raw(answered), retry_after(&answered.headers));
-            return Answer { outcome, code: Some(http) };
+            return Answer {
+                outcome,
+                code: Some(http),
+            };
         }
         let json: Value = serde_json::from_slice(&answered.body).unwrap_or_default();
         let elements = json["messages"].as_array().filter(|_| answered.end == End::Whole);
         let elements = elements.map(Vec::as_slice).unwrap_or_default();
-        let statuses = elements.iter().map(|element| element["status"].as_str().unwrap_or_default());
+        let statuses = elements
+            .iter()
+            .map(|element| element["status"].as_str().unwrap_or_default());
         let refused = statuses.clone().position(|status| status != "0");
         let (outcome, code) = match refused {
             _ if elements.is_empty() => (sms::doubtful(answered), http),
             None => (self.taken(answered, elements), "0".to_owned()),
             Some(place) => refusal(elements, place, statuses.filter(|status| *status == "0").count()),
         };
-        Answer { outcome, code: Some(code) }
+        Answer {
+            outcome,
+            code: Some(code),
+        }
     }
 
     /// The message's reference is its last segment's: when that arrives, those before it have.
@@ -123,12 +131,16 @@ impl Vonage {
         if let Some((last, others)) = ids.split_last() {
             self.segments.belong(others, last);
         }
-        Outcome::Accepted { reference: ids.last().cloned() }
+        Outcome::Accepted {
+            reference: ids.last().cloned(),
+        }
     }
 
     fn heard(&self, call: &Call, fields: &Fields) -> Result<Vec<Incoming>, Refusal> {
         let id = fields.get("messageId").or_else(|| fields.get("message-id"));
-        let id = id.and_then(reference).ok_or_else(|| sms::unreadable("there is no messageId"))?;
+        let id = id
+            .and_then(reference)
+            .ok_or_else(|| sms::unreadable("there is no messageId"))?;
         let at = fields.get("message-timestamp").and_then(moment);
         let at = at.unwrap_or(call.heard_at).min(call.heard_at);
         let Some(status) = fields.get("status") else {
@@ -145,7 +157,9 @@ impl Vonage {
         let reason = said(&format!("{status} {number}"), ours);
         let verdict = match status {
             "delivered" => Some(Verdict::Delivered),
-            "expired" | "failed" | "rejected" => class.verdict(reason.clone()).or(Some(Verdict::Bounced { reason })),
+            "expired" | "failed" | "rejected" => class
+                .verdict(reason.clone())
+                .or(Some(Verdict::Bounced { reason })),
             // On its way: accepted, buffered. Nobody knows: unknown.
             _ => None,
         };
@@ -153,7 +167,11 @@ impl Vonage {
         if let Some(verdict) = verdict
             && let Some(reference) = self.segments.speaks_for(id, &verdict)
         {
-            incoming.push(Incoming::Receipt(Receipt { reference, verdict, at }));
+            incoming.push(Incoming::Receipt(Receipt {
+                reference,
+                verdict,
+                at,
+            }));
         }
         if class == Class::OptedOut {
             let who = fields.get("msisdn").map(sms::international);
@@ -205,7 +223,13 @@ impl Provider for Vonage {
         }
         let fields = Fields::of(call)?;
         if let Some(secret) = &self.settings.signature_secret
-            && !signature::is_right(secret, self.settings.signature_method, call, &fields, &self.nonces)
+            && !signature::is_right(
+                secret,
+                self.settings.signature_method,
+                call,
+                &fields,
+                &self.nonces,
+            )
         {
             return Err(Refusal::Forged);
         }

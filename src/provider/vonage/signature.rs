@@ -35,7 +35,11 @@ pub(super) fn is_right(secret: &str, method: Method, call: &Call, fields: &Field
 
 /// The fields in the order of their names, without the signature; what would divide them is taken out of the values.
 fn signed_text(fields: &Fields) -> String {
-    let mut pairs = fields.pairs().iter().filter(|(name, _)| name != "sig").collect::<Vec<_>>();
+    let mut pairs = fields
+        .pairs()
+        .iter()
+        .filter(|(name, _)| name != "sig")
+        .collect::<Vec<_>>();
     pairs.sort_by(|one, other| one.0.as_bytes().cmp(other.0.as_bytes()));
     let mut text = String::new();
     for (name, value) in pairs {
@@ -102,14 +106,30 @@ mod tests {
             (Method::Md5Hash, "d2e7b1dc968737c5998ad624e02f90b7"),
             (Method::Md5, "DDEBD46008C2D4E93CCE578A332A52D5"),
             (Method::Sha1, "27D0D05C2876C7CB1720DBCDBA4D492E1E55C09A"),
-            (Method::Sha256, "DDB8397C2B90AAC7F3882D306475C9A5058C92322EEF43C92B298B6E0FC0D330"),
-            (Method::Sha512, "E0D3C650F8C9D1A5C174D10DDDBFB003E561F59B265616208B0487C5D819481CD3C311D59CF6165ECD1139622D5BA3A256C0D763AC4A9AD9144B5A426B94FE82"),
+            (
+                Method::Sha256,
+                "DDB8397C2B90AAC7F3882D306475C9A5058C92322EEF43C92B298B6E0FC0D330",
+            ),
+            (
+                Method::Sha512,
+                "E0D3C650F8C9D1A5C174D10DDDBFB003E561F59B265616208B0487C5D819481CD3C311D59CF6165ECD1139622D5BA3A256C0D763AC4A9AD9144B5A426B94FE82",
+            ),
         ] {
             let secret = "my_secret_key_for_testing";
             let form = format!("{VECTOR}&sig={signature}");
             assert!(is_taken(secret, method, &form, 1_385_047_700), "{method:?}");
-            assert!(is_taken(secret, method, &form.replace(signature, &signature.to_lowercase()), 1_385_047_700));
-            assert!(!is_taken(secret, method, &form.replace("again", "once"), 1_385_047_700));
+            assert!(is_taken(
+                secret,
+                method,
+                &form.replace(signature, &signature.to_lowercase()),
+                1_385_047_700
+            ));
+            assert!(!is_taken(
+                secret,
+                method,
+                &form.replace("again", "once"),
+                1_385_047_700
+            ));
             assert!(!is_taken("another", method, &form, 1_385_047_700));
             assert!(!is_taken(secret, method, VECTOR, 1_385_047_700), "unsigned");
         }
@@ -125,10 +145,17 @@ mod tests {
         let (call, fields) = heard(form, 1_784_642_589);
         let nonces = Seen::default();
         for _ in 0..2 {
-            assert!(is_right(secret, Method::Sha256, &call, &fields, &nonces), "a repetition");
+            assert!(
+                is_right(secret, Method::Sha256, &call, &fields, &nonces),
+                "a repetition"
+            );
         }
         let used = Seen::default();
-        used.fits("ec11dd3e-1e7f-4db5-9467-82b02cd223b9", b"other words", call.heard_at);
+        used.fits(
+            "ec11dd3e-1e7f-4db5-9467-82b02cd223b9",
+            b"other words",
+            call.heard_at,
+        );
         assert!(!is_right(secret, Method::Sha256, &call, &fields, &used));
     }
 

@@ -22,6 +22,7 @@ static MESSAGE_DELETE: &str = include_str!("../../../sql/sqlite/prune_message_de
 static NUMBER: &str = include_str!("../../../sql/sqlite/prune_number.sql");
 static KEYS: &str = include_str!("../../../sql/sqlite/prune_keys.sql");
 static THROTTLES: &str = include_str!("../../../sql/sqlite/prune_throttles.sql");
+static OPTING_TEXTS: &str = include_str!("../../../sql/sqlite/prune_opting_texts.sql");
 static RECEIPTS: &str = include_str!("../../../sql/sqlite/prune_receipts.sql");
 
 /// What the report counts of an address, by whether it has been counted.
@@ -68,8 +69,10 @@ pub fn prune(
         .execute([now.timestamp_millis(), rows_max])?;
     desk.statement(THROTTLES)?
         .execute([now.timestamp_millis().div_euclid(HOUR_MS), rows_max])?;
-    desk.statement(RECEIPTS)?
-        .execute([before.timestamp_millis(), rows_max])?;
+    for outdated in [RECEIPTS, OPTING_TEXTS] {
+        desk.statement(outdated)?
+            .execute([before.timestamp_millis(), rows_max])?;
+    }
     Ok(numbers.len())
 }
 
