@@ -64,7 +64,7 @@ async fn a_change_is_kept_with_who_and_why_and_counts_at_once() {
     let refused = world
         .ask(request.body(Body::from(message.to_string())).unwrap())
         .await;
-    assert_eq!(refused.status, 409, "{}", refused.text());
+    assert_eq!(refused.status, 422, "{}", refused.text());
 }
 
 #[tokio::test]

@@ -1,4 +1,6 @@
-//! Kavenegar's numbers: what a call came to, and what became of a message. They are not those of HTTP.
+//! Kavenegar's numbers: what a call came to, and what became of a message.
+//!
+//! They are its own: 418 and 422 do not mean here what they mean in HTTP.
 
 use crate::provider::sms::{Class, Code, code, find};
 

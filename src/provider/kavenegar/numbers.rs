@@ -1,4 +1,6 @@
-//! Phone numbers as Kavenegar takes them. They come here in E.164.
+//! Phone numbers as Kavenegar takes them.
+//!
+//! They come here in E.164, read and checked; never guesses.
 
 /// `+989121234567` as `09121234567`; none for any other number.
 pub(super) fn at_home(number: &str) -> Option<String> {

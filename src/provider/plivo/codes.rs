@@ -1,4 +1,6 @@
-//! Plivo's codes, which only callbacks carry.
+//! Plivo's codes, which only callbacks carry: a refusal at the send has words and a status of HTTP.
+//!
+//! Never decides what follows: that is the class's matter.
 
 use crate::provider::sms::{Class, Code, code, find};
 

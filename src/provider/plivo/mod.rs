@@ -154,18 +154,12 @@ fn heard(call: &Call, fields: &Fields) -> Result<Vec<Incoming>, Refusal> {
     let number = fields.get("ErrorCode").unwrap_or_default();
     let (class, ours) = codes::meaning(number);
     let reason = said(&format!("{status} {number}"), ours);
-    let bounced = || Verdict::Bounced {
-        reason: reason.clone(),
-    };
     let verdict = match status {
         // One part of several says nothing of the message, unless it is the last.
         "delivered" => is_last_part(fields).then_some(Verdict::Delivered),
         "read" => Some(Verdict::Opened),
-        "undelivered" | "failed" => class
-            .verdict(reason.clone())
-            .filter(|verdict| verdict.reason().is_some())
-            .or_else(|| Some(bounced())),
-        "rejected" => Some(bounced()),
+        "undelivered" | "failed" => Some(class.loss(reason)),
+        "rejected" => Some(Verdict::Bounced { reason }),
         // On its way: queued, sent.
         _ => None,
     };

@@ -57,9 +57,9 @@ pub(in crate::provider) fn find(table: &'static [Code], code: &str) -> Option<&'
 
 /// A reason in our words, with the provider's own where it has some.
 pub(in crate::provider) fn said(ours: &str, theirs: &str) -> String {
-    let theirs = words(theirs);
+    let (ours, theirs) = (words(ours), words(theirs));
     match (ours.is_empty(), theirs.is_empty()) {
-        (_, true) => ours.to_owned(),
+        (_, true) => ours,
         (true, false) => theirs,
         (false, false) => words(&format!("{ours}: {theirs}")),
     }
@@ -79,20 +79,37 @@ impl Class {
         }
     }
 
-    /// What it means in a receipt that says the message did not arrive; what is on its way has no verdict yet.
+    /// What it means in a receipt; what is on its way has no verdict yet.
     pub fn verdict(self, reason: String) -> Option<Verdict> {
         match self {
             Self::Accepted => None,
             Self::Delivered => Some(Verdict::Delivered),
-            Self::Invalid => Some(Verdict::Invalid { reason }),
-            Self::Transient
+            Self::Invalid
+            | Self::Transient
             | Self::Absent
             | Self::Throttled
             | Self::Rejected
             | Self::Elsewhere
             | Self::Doubtful
             | Self::OptedOut
-            | Self::Misconfigured => Some(Verdict::Bounced { reason }),
+            | Self::Misconfigured => Some(self.loss(reason)),
+        }
+    }
+
+    /// What it means in a receipt that says the message did not arrive, whatever the code.
+    pub fn loss(self, reason: String) -> Verdict {
+        match self {
+            Self::Invalid => Verdict::Invalid { reason },
+            Self::Accepted
+            | Self::Delivered
+            | Self::Transient
+            | Self::Absent
+            | Self::Throttled
+            | Self::Rejected
+            | Self::Elsewhere
+            | Self::Doubtful
+            | Self::OptedOut
+            | Self::Misconfigured => Verdict::Bounced { reason },
         }
     }
 }

@@ -1,4 +1,6 @@
 //! Twilio's codes: one number space for the answer to a send and for status callbacks.
+//!
+//! Never decides what follows: that is the class's matter.
 
 use crate::provider::sms::{Class, Code, class_of_status, code, find};
 

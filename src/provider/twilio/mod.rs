@@ -157,7 +157,7 @@ fn heard(call: &Call, fields: &Fields) -> Result<Vec<Incoming>, Refusal> {
     let verdict = match status {
         "delivered" => Some(Verdict::Delivered),
         "read" => Some(Verdict::Opened),
-        "undelivered" | "failed" => class.verdict(reason),
+        "undelivered" | "failed" => Some(class.loss(reason)),
         "canceled" => Some(Verdict::Bounced { reason }),
         // On its way: accepted, scheduled, queued, sending, sent, and words that will come.
         _ => None,

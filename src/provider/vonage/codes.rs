@@ -1,4 +1,6 @@
 //! Vonage's codes: one table for the answer to a send, one for receipts.
+//!
+//! Never decides what follows: that is the class's matter.
 
 use crate::provider::sms::{Class, Code, code, find};
 

@@ -157,9 +157,7 @@ impl Vonage {
         let reason = said(&format!("{status} {number}"), ours);
         let verdict = match status {
             "delivered" => Some(Verdict::Delivered),
-            "expired" | "failed" | "rejected" => class
-                .verdict(reason.clone())
-                .or(Some(Verdict::Bounced { reason })),
+            "expired" | "failed" | "rejected" => Some(class.loss(reason)),
             // On its way: accepted, buffered. Nobody knows: unknown.
             _ => None,
         };
