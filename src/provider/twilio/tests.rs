@@ -136,9 +136,11 @@ fn signed(token: &str, calls: &mut [Call]) {
     let program = "
 import json, sys
 from twilio.request_validator import RequestValidator
+class Form(dict):
+    getlist = dict.get
 token, calls = json.load(sys.stdin)
 sign = RequestValidator(token).compute_signature
-print(json.dumps([sign(url, {name: value if len(value) > 1 else value[0] for name, value in form.items()}) for url, form in calls]))
+print(json.dumps([sign(url, Form(form)) for url, form in calls]))
 ";
     let forms = calls.iter().map(|call| {
         let mut form = serde_json::Map::new();
