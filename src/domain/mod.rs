@@ -20,5 +20,6 @@ pub mod share;
 pub mod text;
 pub mod throttle;
 pub mod turn;
+pub mod usage;
 pub mod user_throttle;
 pub mod wish;

@@ -12,6 +12,7 @@
 )]
 // Tests may stop at the first surprise, and need the real clock and the environment.
 
+mod api;
 mod commands;
 mod crash;
 mod databases;
@@ -21,12 +22,14 @@ mod edges;
 mod fleet;
 mod hosts;
 mod inbox;
+mod interrupted;
 mod moving;
 mod peers;
 mod providers;
 mod stop;
 mod stub;
 mod throttle;
+mod usage;
 mod walk;
 mod wire;
 mod world;

@@ -26,7 +26,7 @@ use postrider::domain::wish::Wish;
 use postrider::error::{Error, Kind, Result};
 use postrider::store::{
     Backlog, Cancelled, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
-    Snapshot, Store,
+    Snapshot, Store, UsageQuery, UsageTotals,
 };
 
 use super::ledger::Verb;
@@ -250,6 +250,14 @@ impl Store for Link {
         self.through("search", self.store.search(query)).await
     }
 
+    async fn usage(&self, query: UsageQuery) -> Result<Page> {
+        self.through("usage", self.store.usage(query)).await
+    }
+
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
+        self.through("usage_totals", self.store.usage_totals(query)).await
+    }
+
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
         self.through("select", self.store.select(selection)).await
     }
@@ -324,6 +332,11 @@ impl Store for Link {
             Ok(pruned)
         };
         self.through("prune", work).await
+    }
+
+    async fn forget(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        self.through("forget", self.store.forget(before, now, limit))
+            .await
     }
 
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::Answer;
 use super::wire::rfc3339;
@@ -20,7 +21,8 @@ use crate::domain::recipient::{Recipient, Standing};
 use crate::error::Kind;
 use crate::flow::recipient::{self, Address, Nobody, Word};
 use crate::gateway::Gateway;
-use crate::http::problem::{Problem, Violation};
+use crate::http::describe::{Denied, Failed, Missing, NotJson, ProblemView, Unread};
+use crate::http::problem::{PROBLEM_JSON, Problem, Violation};
 use crate::http::{auth, body};
 
 /// An address on a channel, as the path has it.
@@ -41,17 +43,52 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 }
 
 /// What is known of an address.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Recipient)]
 pub(super) struct RecipientView {
+    /// On which channel.
     channel: String,
+    /// In the one form it is kept in.
     address: String,
+    /// `active`, `inactive` or `opted_out`.
     standing: &'static str,
+    /// Why; null when nothing was ever said of it.
     reason: Option<String>,
+    /// Which provider, key or operator said so.
     changed_by: Option<String>,
+    /// Since when.
+    #[schema(format = DateTime)]
     changed_at: Option<String>,
 }
 
-/// Shows what is known.
+/// Somebody's word on an address, as it is sent.
+#[derive(ToSchema)]
+#[schema(as = RecipientChange)]
+#[expect(dead_code, reason = "only describes the fields that `word` reads")]
+pub(super) struct ChangeBody {
+    /// `active`, `inactive` or `opted_out`.
+    standing: String,
+    /// Why, for whoever looks later.
+    #[schema(max_length = 500)]
+    reason: Option<String>,
+}
+
+/// Shows whether an address may be written to, who said so, and why.
+#[utoipa::path(
+    get,
+    path = "/v1/recipients/{channel}/{address}",
+    operation_id = "show_recipient",
+    tag = "native",
+    params(
+        ("channel" = String, Path, description = "The channel's name in the configuration."),
+        ("address" = String, Path, description = "The address, in any spelling the channel takes."),
+    ),
+    responses(
+        (status = 200, description = "What is known of the address.", body = RecipientView),
+        (status = 422, description = "It is no address of this channel.", body = ProblemView, content_type = PROBLEM_JSON),
+        Denied, Missing, Failed,
+    )
+)]
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     named: Named,
@@ -79,7 +116,26 @@ async fn known(gateway: &Gateway, named: &Named) -> Answer<RecipientView> {
     }))
 }
 
-/// Changes whether it may be written to.
+/// Changes whether an address may be written to.
+///
+/// What waits for one that may not is called off.
+#[utoipa::path(
+    put,
+    path = "/v1/recipients/{channel}/{address}",
+    operation_id = "change_recipient",
+    tag = "native",
+    params(
+        ("channel" = String, Path, description = "The channel's name in the configuration."),
+        ("address" = String, Path, description = "The address, in any spelling the channel takes."),
+    ),
+    request_body(content = ChangeBody, content_type = "application/json"),
+    responses(
+        (status = 200, description = "What is known of the address now.", body = RecipientView),
+        (status = 422, description = "What is wrong with the address or the word.", body = ProblemView,
+            content_type = PROBLEM_JSON),
+        Denied, Missing, Unread, NotJson, Failed,
+    )
+)]
 pub(super) async fn change(
     State(gateway): State<Arc<Gateway>>,
     named: Named,

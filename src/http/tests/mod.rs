@@ -2,6 +2,7 @@
 //!
 //! The providers are played: they take everything, and their receipts carry a secret.
 
+mod describe;
 mod door;
 mod inbox;
 mod machines;
@@ -12,6 +13,7 @@ mod simple;
 mod sockets;
 mod texting;
 mod throttle;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;

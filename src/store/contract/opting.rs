@@ -127,7 +127,7 @@ pub async fn a_text_that_is_brought_again_changes_nothing(open: Open<'_>) {
         asked(&*store, elsewhere).await,
         "another provider's numbers are its own"
     );
-    store.prune(at(100), at(100), 9).await.unwrap();
+    store.forget(at(100), at(100), 9).await.unwrap();
     asked(&*store, wish(Wish::Stop, at(101))).await;
     assert!(asked(&*store, Opting { at: at(102), ..start }).await, "pruned");
 }

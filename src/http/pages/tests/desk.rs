@@ -24,7 +24,7 @@ use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
 use crate::store::{
     Backlog, Cancelled, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
-    Snapshot, Store,
+    Snapshot, Store, UsageQuery, UsageTotals,
 };
 
 /// What pages can read.
@@ -104,6 +104,14 @@ impl Store for Desk {
     async fn cancel(&self, _: MessageId, _: Timestamp) -> Result<Cancelled> {
         unasked()
     }
+    async fn usage(&self, _: UsageQuery) -> Result<Page> {
+        unasked()
+    }
+
+    async fn usage_totals(&self, _: UsageQuery) -> Result<UsageTotals> {
+        unasked()
+    }
+
     async fn select(&self, _: Selection) -> Result<Vec<DeliveryId>> {
         unasked()
     }
@@ -135,6 +143,9 @@ impl Store for Desk {
         unasked()
     }
     async fn prune(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<usize> {
+        unasked()
+    }
+    async fn forget(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<usize> {
         unasked()
     }
     async fn name_providers(&self, _: Vec<ProviderPlace>) -> Result<()> {
