@@ -7,6 +7,7 @@ pub mod deliver;
 pub mod hear;
 mod places;
 pub mod prune;
+pub mod recipient;
 pub mod resend;
 pub mod settle;
 pub mod sync_report;

@@ -20,21 +20,26 @@ use crate::error::{Error, Result};
 mod api;
 pub mod apns;
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 mod fate;
 pub mod fcm;
 pub mod http;
 mod jwt;
+pub mod kavenegar;
 pub mod messenger;
 pub mod mock;
 mod outbound;
+pub mod plivo;
 pub mod pushy;
 mod reading;
 mod reception;
 pub mod smpp;
+mod sms;
 #[cfg(test)]
-mod stub;
+pub(crate) mod stub;
 pub mod tape;
+pub mod twilio;
+pub mod vonage;
 
 pub use outbound::Outbound;
 pub use tape::Tape;
@@ -70,6 +75,12 @@ pub trait Provider: Send + Sync {
     /// is its [`Parcel::to`], and without one it is not asked; who wants `Any` is given the main one.
     fn address(&self) -> AddressKind {
         AddressKind::Any
+    }
+
+    /// Whether it can write to this address, which is of the kind it wants: some serve one country only. It is not asked
+    /// otherwise.
+    fn carries(&self, _address: &str) -> bool {
+        true
     }
 
     /// Where it is: host and port, or its kind and 0 where it has none.
@@ -186,11 +197,31 @@ pub enum Settings {
     Pushy(Box<pushy::Settings>),
     /// Messages through Facebook Messenger.
     Messenger(Box<messenger::Settings>),
+    /// Sends texts through Twilio.
+    Twilio(Box<twilio::Settings>),
+    /// Sends texts through Vonage.
+    Vonage(Box<vonage::Settings>),
+    /// Sends texts through Plivo.
+    Plivo(Box<plivo::Settings>),
+    /// Sends texts through Kavenegar.
+    Kavenegar(Box<kavenegar::Settings>),
 }
 
 impl Settings {
     /// Every kind there is, as the configuration writes it.
-    pub const KINDS: [&str; 7] = ["mock", "http", "smpp", "fcm", "apns", "pushy", "messenger"];
+    pub const KINDS: [&str; 11] = [
+        "mock",
+        "http",
+        "smpp",
+        "fcm",
+        "apns",
+        "pushy",
+        "messenger",
+        "twilio",
+        "vonage",
+        "plivo",
+        "kavenegar",
+    ];
 
     /// Reads a kind's own keys, secrets resolved and the keys of every kind taken out. The error names the key
     /// and the remedy, never a value; whoever knows the provider's name puts it in front.
@@ -203,6 +234,10 @@ impl Settings {
             "apns" => Ok(Self::Apns(Box::new(apns::Settings::read(table)?))),
             "pushy" => Ok(Self::Pushy(Box::new(pushy::Settings::read(table)?))),
             "messenger" => Ok(Self::Messenger(Box::new(messenger::Settings::read(table)?))),
+            "twilio" => Ok(Self::Twilio(Box::new(twilio::Settings::read(table)?))),
+            "vonage" => Ok(Self::Vonage(Box::new(vonage::Settings::read(table)?))),
+            "plivo" => Ok(Self::Plivo(Box::new(plivo::Settings::read(table)?))),
+            "kavenegar" => Ok(Self::Kavenegar(Box::new(kavenegar::Settings::read(table)?))),
             other => Err(Error::usage(format!(
                 "kind \"{other}\" is unknown; write one of: {}",
                 Self::KINDS.join(", ")
@@ -232,6 +267,12 @@ pub fn build(
     outbound: &Outbound,
 ) -> Result<Arc<dyn Provider>> {
     let clock = Clock::System;
+    let site = Site {
+        name,
+        limits,
+        public_url,
+        outbound,
+    };
     match settings {
         Settings::Mock(settings) => Ok(Arc::new(mock::Mock::new(name, settings, limits))),
         Settings::Http(settings) => {
@@ -250,5 +291,20 @@ pub fn build(
         Settings::Messenger(settings) => Ok(Arc::new(messenger::Messenger::new(
             settings, limits, outbound, clock,
         )?)),
+        Settings::Twilio(settings) => Ok(Arc::new(twilio::Twilio::new(&site, settings)?)),
+        Settings::Vonage(settings) => Ok(Arc::new(vonage::Vonage::new(&site, settings)?)),
+        Settings::Plivo(settings) => Ok(Arc::new(plivo::Plivo::new(&site, settings)?)),
+        Settings::Kavenegar(settings) => Ok(Arc::new(kavenegar::Kavenegar::new(&site, settings)?)),
     }
+}
+
+/// What an adapter is built with, beside its own settings.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    /// Its name in the configuration.
+    name: &'a Name,
+    limits: &'a CallLimits,
+    /// Without a slash at its end.
+    public_url: &'a str,
+    outbound: &'a Outbound,
 }

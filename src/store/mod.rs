@@ -202,11 +202,13 @@ pub trait Store: Send + Sync {
     /// What is known of a recipient; none when nothing was ever said of it, which means active.
     async fn recipient(&self, channel: &Name, address: &str) -> Result<Option<Recipient>>;
 
-    /// Sets what is known of a recipient.
+    /// Sets what is known of a recipient. What waits for one that may not be written to any more is called off, unless
+    /// a worker has it in hand.
     async fn set_recipient(&self, recipient: Recipient) -> Result<()>;
 
     /// Does what persons ask of us: stop makes a recipient `opted_out`, whatever it was, start makes it active only
-    /// when it had opted out. Says of each whether it changed something.
+    /// when it had opted out before. A text that was heard already changes nothing. What waits for who opts out is called
+    /// off as in [`Store::set_recipient`]. Says of each whether it changed something.
     async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>>;
 
     /// Brings at most `limit` changed deliveries into the roll-ups; returns how many it took. Zero: up to date.

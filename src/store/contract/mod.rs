@@ -97,6 +97,9 @@ macro_rules! contract {
             start_makes_no_dead_address_alive
             the_same_word_twice_changes_nothing
             many_wishes_at_once_are_kept_in_their_order
+            a_text_that_is_brought_again_changes_nothing
+            a_start_that_is_older_than_the_stop_changes_nothing
+            what_waits_for_who_opts_out_is_called_off
         );
         contract!(@tests $fresh, reporting:
             an_empty_store_reports_nothing
