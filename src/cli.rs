@@ -128,7 +128,7 @@ pub enum Command {
     /// Show whether an address may be written to, and change it
     #[command(after_help = "Examples:\n  \
         console recipient 09122222222\n  \
-        console recipient 09122222222 --set active")]
+        console recipient 09122222222 --set active --reason \"has written to us\" --by night-shift")]
     Recipient(Recipient),
 
     /// Delete old messages that have ended; the report keeps counting them
@@ -311,6 +311,14 @@ pub struct Recipient {
     /// Whether it may be written to from now on: active, inactive or opted_out
     #[arg(long, value_name = "STANDING", value_parser = standing)]
     pub set: Option<Standing>,
+
+    /// Why it is changed, for whoever looks later
+    #[arg(long, value_name = "TEXT", requires = "set")]
+    pub reason: Option<String>,
+
+    /// Who changes it [default: operator]
+    #[arg(long, value_name = "NAME", requires = "set")]
+    pub by: Option<String>,
 }
 
 /// `console prune`

@@ -3,16 +3,22 @@
 //! Counters are made once and cloned into the parts that count, so that counting costs one atomic addition.
 //! Labels are bounded: channels, providers, outcomes and states; never a number, a user or a message.
 
+mod labels;
+mod plain;
+
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+use self::labels::{
+    ChannelLabel, HealthLabels, OutcomeLabels, ProviderLabel, ReasonLabel, ReceiptLabel, StateLabels,
+};
 
 /// Seconds, from a fast local peer to the longest time limit of a call.
 const DURATION_BOUNDS_SECONDS: [f64; 12] = [
@@ -24,6 +30,12 @@ const COMMIT_BOUNDS_SECONDS: [f64; 12] = [
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 5.0,
 ];
 
+/// What can become of a receipt: shown from the start, so that the first one is seen as an increase.
+const RECEIPT_FATES: [&str; 3] = ["applied", "unchanged", "kept"];
+
+/// What can become of a text that somebody sent.
+const TEXT_FATES: [&str; 4] = ["opted_out", "opted_in", "unchanged", "ignored"];
+
 /// A histogram of how long a group commit takes, in seconds.
 pub fn commit_seconds() -> Histogram {
     Histogram::new(COMMIT_BOUNDS_SECONDS)
@@ -32,32 +44,6 @@ pub fn commit_seconds() -> Histogram {
 /// A histogram of how much goes into a group commit: 1, 2, 4 and so on to 1,024.
 pub fn commit_sizes() -> Histogram {
     Histogram::new(exponential_buckets(1.0, 2.0, 11))
-}
-
-/// A provider.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ProviderLabel {
-    provider: String,
-}
-
-/// A provider and what a call to it came to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct OutcomeLabels {
-    provider: String,
-    outcome: &'static str,
-}
-
-/// A provider and how its health is called.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct HealthLabels {
-    provider: String,
-    health: &'static str,
-}
-
-/// A channel.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ChannelLabel {
-    channel: String,
 }
 
 /// What waits in a channel.
@@ -73,25 +59,6 @@ pub struct ChannelWaits {
     pub oldest_seconds: i64,
 }
 
-/// A channel and a state a delivery moved to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct StateLabels {
-    channel: String,
-    state: &'static str,
-}
-
-/// Why a message was turned away.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReasonLabel {
-    reason: &'static str,
-}
-
-/// What became of a receipt.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReceiptLabel {
-    fate: &'static str,
-}
-
 /// Every series. Cloning one of its families clones a handle, not the numbers.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -100,6 +67,7 @@ pub struct Metrics {
     states: Family<StateLabels, Counter>,
     refused: Family<ReasonLabel, Counter>,
     receipts: Family<ReceiptLabel, Counter>,
+    texts: Family<ReceiptLabel, Counter>,
     provider_open: Family<ProviderLabel, Gauge>,
     provider_health: Family<HealthLabels, Gauge>,
     calls_in_flight: Family<ProviderLabel, Gauge>,
@@ -130,6 +98,7 @@ impl Default for Metrics {
             states: Family::default(),
             refused: Family::default(),
             receipts: Family::default(),
+            texts: Family::default(),
             provider_open: Family::default(),
             provider_health: Family::default(),
             calls_in_flight: Family::default(),
@@ -144,6 +113,14 @@ impl Default for Metrics {
             report_age_seconds: Gauge::default(),
             clock_ahead_seconds: Gauge::default(),
         };
+        for (family, fates) in [
+            (&metrics.receipts, &RECEIPT_FATES[..]),
+            (&metrics.texts, &TEXT_FATES[..]),
+        ] {
+            for fate in fates {
+                family.get_or_create(&ReceiptLabel { fate });
+            }
+        }
         metrics.register();
         metrics
     }
@@ -168,6 +145,11 @@ impl Metrics {
             "receipts",
             "Receipts by what became of them",
             self.receipts.clone(),
+        );
+        registry.register(
+            "inbound_texts",
+            "Texts that people sent, by what became of them",
+            self.texts.clone(),
         );
         registry.register(
             "store_errors",
@@ -302,6 +284,11 @@ impl Metrics {
         self.receipts.get_or_create(&ReceiptLabel { fate }).inc();
     }
 
+    /// Counts a text that somebody sent us.
+    pub fn text_heard(&self, fate: &'static str) {
+        self.texts.get_or_create(&ReceiptLabel { fate }).inc();
+    }
+
     /// Says whether a provider can be asked, and how many calls to it are under way.
     pub fn provider_open(&self, provider: &str, open: bool, in_flight: usize) {
         let label = ProviderLabel {
@@ -352,7 +339,7 @@ impl Metrics {
 
     /// The same as [`Metrics::text`] in Prometheus' older text format, where a counter's family ends with `_total` too.
     pub fn plain_text(&self) -> String {
-        plain(&self.text())
+        plain::plain(&self.text())
     }
 
     /// The text of `/metrics` in the OpenMetrics format.
@@ -365,75 +352,9 @@ impl Metrics {
     }
 }
 
-/// OpenMetrics said in the older format.
-fn plain(open: &str) -> String {
-    let mut text = String::with_capacity(open.len());
-    let mut help = "";
-    for line in open.lines() {
-        if line.starts_with("# HELP ") {
-            help = line;
-            continue;
-        }
-        if line.starts_with("# UNIT ") || line == "# EOF" {
-            continue;
-        }
-        let Some(family) = line.strip_prefix("# TYPE ") else {
-            text.push_str(line);
-            text.push('\n');
-            continue;
-        };
-        let (name, kind) = family.split_once(' ').unwrap_or((family, "untyped"));
-        let total = if kind == "counter" { "_total" } else { "" };
-        let words = help.splitn(4, ' ').nth(3).unwrap_or_default();
-        text.push_str(&format!(
-            "# HELP {name}{total} {words}\n# TYPE {name}{total} {kind}\n"
-        ));
-    }
-    text
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_older_format_names_counters_as_their_samples() {
-        let metrics = Metrics::default();
-        metrics.accepted.inc();
-        metrics.provider_open("blue", true, 3);
-        let plain = metrics.plain_text();
-        let accepted = "# HELP postrider_accepted_total Messages stored.\n# TYPE postrider_accepted_total counter\n\
-                        postrider_accepted_total 1\n";
-        assert!(plain.contains(accepted), "{plain}");
-        assert!(
-            plain.contains("postrider_calls_in_flight{provider=\"blue\"} 3\n"),
-            "{plain}"
-        );
-        assert!(!plain.contains("# UNIT") && !plain.contains("# EOF"), "{plain}");
-    }
-
-    #[test]
-    fn a_channel_that_is_gone_is_not_shown_any_more() {
-        let metrics = Metrics::default();
-        let waits = |channel: &str| ChannelWaits {
-            channel: channel.to_owned(),
-            waiting: 2,
-            due: 1,
-            oldest_seconds: 7,
-        };
-        metrics.waits(&[waits("sms"), waits("email")]);
-        metrics.waits(&[waits("sms")]);
-        let text = metrics.text();
-        assert!(text.contains("postrider_waiting{channel=\"sms\"} 2"), "{text}");
-        assert!(
-            text.contains("postrider_oldest_waiting_seconds{channel=\"sms\"} 7"),
-            "{text}"
-        );
-        assert!(text.contains("postrider_due{channel=\"sms\"} 1"), "{text}");
-        assert!(!text.contains("email"), "{text}");
-    }
-}
+mod tests;

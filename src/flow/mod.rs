@@ -4,8 +4,10 @@
 
 pub mod accept;
 pub mod deliver;
+pub mod hear;
 mod places;
 pub mod prune;
+pub mod recipient;
 pub mod resend;
 pub mod settle;
 pub mod sync_report;

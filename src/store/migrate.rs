@@ -48,6 +48,11 @@ const SQLITE: &[Migration] = &[
         name: "0010_usage",
         sql: include_str!("../../sql/sqlite/migrations/0010_usage.sql"),
     },
+    Migration {
+        number: 11,
+        name: "0011_opting",
+        sql: include_str!("../../sql/sqlite/migrations/0011_opting.sql"),
+    },
 ];
 
 const TABLE: &str = include_str!("../../sql/sqlite/migrate_table.sql");

@@ -25,8 +25,9 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::delivery::{Standing, State};
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Priority, Recorded, Round};
 use crate::domain::receipt::Receipt;
 use crate::domain::recipient::Recipient;
@@ -201,8 +202,14 @@ pub trait Store: Send + Sync {
     /// What is known of a recipient; none when nothing was ever said of it, which means active.
     async fn recipient(&self, channel: &Name, address: &str) -> Result<Option<Recipient>>;
 
-    /// Sets what is known of a recipient.
+    /// Sets what is known of a recipient. What waits for one that may not be written to any more is called off, unless
+    /// a worker has it in hand.
     async fn set_recipient(&self, recipient: Recipient) -> Result<()>;
+
+    /// Does what persons ask of us: stop makes a recipient `opted_out`, whatever it was, start makes it active only
+    /// when it had opted out before. A text that was heard already changes nothing. What waits for who opts out is called
+    /// off as in [`Store::set_recipient`]. Says of each whether it changed something.
+    async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>>;
 
     /// Brings at most `limit` changed deliveries into the roll-ups; returns how many it took. Zero: up to date.
     async fn fold(&self, limit: usize) -> Result<usize>;
@@ -261,8 +268,9 @@ pub trait Store: Send + Sync {
     /// How providers do, as far as any process has told.
     async fn standings(&self) -> Result<Vec<Known>>;
 
-    /// Tells the others how providers do; returns what is known of each afterwards, in the same order.
-    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>>;
+    /// Tells the others how providers do; returns what came of it for each, in the same order. Of all who find out the
+    /// same about a provider, one is told that it is news.
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>>;
 
     /// Asks to make the one call that finds out whether a provider is back after its rest. Of all who ask, one is
     /// told yes; when nothing is heard of him for `patience`, another one.

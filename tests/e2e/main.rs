@@ -27,6 +27,7 @@ mod metrics;
 mod moving;
 mod peers;
 mod providers;
+mod smpp;
 mod stop;
 mod stub;
 mod throttle;

@@ -7,6 +7,8 @@ mod door;
 mod inbox;
 mod machines;
 mod native;
+mod receipts;
+mod recipients;
 mod simple;
 mod sockets;
 mod texting;
@@ -29,6 +31,7 @@ use crate::clock::{Clock, from_millis};
 use crate::config::Config;
 use crate::dice::Dice;
 use crate::domain::attempt::{Answer, Outcome};
+use crate::domain::inbound::Incoming;
 use crate::domain::receipt::{Receipt, Verdict};
 use crate::flow::deliver::{self, Step};
 use crate::gateway::{Edges, Gateway};
@@ -48,7 +51,7 @@ impl Provider for Willing {
         })
     }
 
-    fn receipts(&self, call: &Call) -> Result<Vec<Receipt>, Refusal> {
+    fn receipts(&self, call: &Call) -> Result<Vec<Incoming>, Refusal> {
         if call.headers.get("x-secret").map(String::as_str) != Some("sesame") {
             return Err(Refusal::Forged);
         }
@@ -56,11 +59,11 @@ impl Provider for Willing {
         let reference = body
             .strip_prefix("delivered ")
             .ok_or_else(|| Refusal::Unreadable("say \"delivered REFERENCE\"".to_owned()))?;
-        Ok(vec![Receipt {
+        Ok(vec![Incoming::Receipt(Receipt {
             reference: reference.to_owned(),
             verdict: Verdict::Delivered,
             at: call.heard_at,
-        }])
+        })])
     }
 
     fn signs_receipts(&self) -> bool {
@@ -70,6 +73,10 @@ impl Provider for Willing {
     fn place(&self) -> (String, u16) {
         ("played".to_owned(), 0)
     }
+}
+
+fn willing(signs: bool) -> Arc<dyn Provider> {
+    Arc::new(Willing { signs })
 }
 
 /// A gateway with its faces.
@@ -85,21 +92,26 @@ impl World {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::of(false, Clock::System, change).await
+        Self::of(willing(false), Clock::System, change).await
+    }
+
+    /// One whose only carrier, under every name, is this one.
+    pub(super) async fn carried_by(adapter: Arc<dyn Provider>) -> Self {
+        Self::of(adapter, Clock::System, |_| {}).await
     }
 
     /// One whose clock stands still until it is moved.
     pub(super) async fn still(change: impl FnOnce(&mut Config)) -> Self {
         let clock = Clock::manual(from_millis(1_700_000_000_000));
-        Self::of(false, clock, change).await
+        Self::of(willing(false), clock, change).await
     }
 
     /// One whose providers sign their receipts.
     pub(super) async fn signing() -> Self {
-        Self::of(true, Clock::System, |_| {}).await
+        Self::of(willing(true), Clock::System, |_| {}).await
     }
 
-    async fn of(signs: bool, clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
+    async fn of(adapter: Arc<dyn Provider>, clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
         let place = tempfile::tempdir().unwrap();
         let mut config = Config::sandbox();
         config.store_url = format!("sqlite:{}", place.path().join("postrider.db").display());
@@ -115,11 +127,7 @@ impl World {
             ),
             store,
         };
-        let adapters = config
-            .providers
-            .iter()
-            .map(|_| Arc::new(Willing { signs }) as Arc<dyn Provider>)
-            .collect();
+        let adapters = config.providers.iter().map(|_| Arc::clone(&adapter)).collect();
         let gateway = Arc::new(Gateway::wire(config, edges, adapters));
         let router = super::routes(&gateway);
         Self {

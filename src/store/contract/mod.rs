@@ -6,6 +6,7 @@
 pub mod accepting;
 pub mod addressing;
 pub mod operating;
+pub mod opting;
 pub mod pruning;
 pub mod receiving;
 pub mod reporting;
@@ -90,6 +91,16 @@ macro_rules! contract {
             snapshots_show_the_newest
             ping_answers
         );
+        contract!(@tests $fresh, opting:
+            who_says_stop_is_not_written_to
+            who_says_start_again_is_written_to
+            start_makes_no_dead_address_alive
+            the_same_word_twice_changes_nothing
+            many_wishes_at_once_are_kept_in_their_order
+            a_text_that_is_brought_again_changes_nothing
+            a_start_that_is_older_than_the_stop_changes_nothing
+            what_waits_for_who_opts_out_is_called_off
+        );
         contract!(@tests $fresh, reporting:
             an_empty_store_reports_nothing
             the_report_counts_everything
@@ -130,6 +141,7 @@ macro_rules! contract {
             who_is_refused_gets_a_time_of_his_own
             what_one_process_learns_the_others_can_read
             news_that_change_nothing_are_no_change
+            of_all_who_find_out_the_same_one_brings_the_news
             of_many_who_ask_one_makes_the_probe
             wrong_settings_stay_known_until_they_were_mended
             of_many_who_ask_one_has_the_turn

@@ -56,6 +56,11 @@ const STEPS: &[Migration] = &[
         name: "0010_usage",
         sql: include_str!("../../../sql/postgres/migrations/0010_usage.sql"),
     },
+    Migration {
+        number: 11,
+        name: "0011_opting",
+        sql: include_str!("../../../sql/postgres/migrations/0011_opting.sql"),
+    },
 ];
 
 static LOCK: &str = include_str!("../../../sql/postgres/migrate_lock.sql");

@@ -15,6 +15,7 @@ mod look;
 mod migrate;
 mod months;
 mod operate;
+mod opting;
 mod prune;
 mod receipts;
 mod replica;
@@ -56,8 +57,9 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
@@ -313,6 +315,11 @@ impl Store for PostgresStore {
         transact!(self.write, act, |desk| operate::set_recipient(&desk, &recipient))
     }
 
+    async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>> {
+        let act = "cannot keep a person's wish";
+        transact!(self.write, act, |desk| opting::opt(&desk, &wishes))
+    }
+
     async fn fold(&self, limit: usize) -> Result<usize> {
         let act = "cannot bring the report up to date";
         let horizon = report::horizon(&self.link).await;
@@ -384,7 +391,7 @@ impl Store for PostgresStore {
         transact!(self.read, act, |desk| sharing::standings(&desk))
     }
 
-    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>> {
         let act = "cannot tell how providers do";
         transact!(self.write, act, |desk| sharing::tell(&desk, &news, now))
     }

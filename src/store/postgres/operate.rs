@@ -22,6 +22,7 @@ static LOAD: &str = include_str!("../../../sql/postgres/change_load.sql");
 static APPLY: &str = include_str!("../../../sql/postgres/change_apply.sql");
 static RECIPIENT: &str = include_str!("../../../sql/postgres/recipient.sql");
 static RECIPIENT_SET: &str = include_str!("../../../sql/postgres/recipient_set.sql");
+static WAITING: &str = include_str!("../../../sql/postgres/suppress_waiting.sql");
 static PROVIDER: &str = include_str!("../../../sql/postgres/provider_name.sql");
 static PING: &str = include_str!("../../../sql/postgres/ping.sql");
 static SEAL: &str = include_str!("../../../sql/postgres/seal.sql");
@@ -74,6 +75,22 @@ pub async fn revive(
         })
     };
     Ok(ids.iter().filter_map(nudge).collect())
+}
+
+/// Calls off what waits for an address that may not be written to any more and is in no worker's hands.
+pub async fn suppress(desk: &Desk, channel: &Name, address: &str, now: Timestamp) -> Result<(), Trouble> {
+    let waiting = desk.rows(WAITING, bind![kept(address), channel.as_str()]).await?;
+    let waiting = waiting.iter().map(|row| rows::get(row, 0));
+    let waiting = waiting.collect::<Result<Vec<i64>, _>>()?;
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let mut changes = Vec::new();
+    for free in load(desk, waiting).await? {
+        let next = free.state.suppress(now);
+        changes.extend(next.map(|next| Change { free, next }));
+    }
+    apply(desk, &changes, now).await
 }
 
 /// A delivery that is in no worker's hands.
@@ -168,7 +185,12 @@ pub async fn set_recipient(desk: &Desk, recipient: &Recipient) -> Result<(), Tro
         ],
     )
     .await?;
-    Ok(())
+    match recipient.standing {
+        Standing::Active => Ok(()),
+        Standing::Inactive | Standing::OptedOut => {
+            suppress(desk, &recipient.channel, &recipient.address, recipient.changed_at).await
+        }
+    }
 }
 
 /// See [`crate::store::Store::name_providers`].

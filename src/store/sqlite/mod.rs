@@ -11,6 +11,7 @@ mod desk;
 pub(super) mod fault;
 mod look;
 mod operate;
+mod opting;
 mod prune;
 mod readers;
 mod receipts;
@@ -42,8 +43,9 @@ use super::{
 };
 use crate::clock::{Clock, Timestamp};
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
@@ -255,6 +257,11 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>> {
+        let act = "cannot keep a person's wish";
+        self.writer.run(act, move |desk| opting::opt(desk, &wishes)).await
+    }
+
     async fn fold(&self, limit: usize) -> Result<usize> {
         let act = "cannot bring the report up to date";
         self.writer.run(act, move |desk| report::fold(desk, limit)).await
@@ -332,7 +339,7 @@ impl Store for SqliteStore {
         self.readers.read(act, sharing::standings).await
     }
 
-    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>> {
         let act = "cannot tell how providers do";
         self.writer
             .run(act, move |desk| sharing::tell(desk, &news, now))

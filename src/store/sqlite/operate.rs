@@ -19,6 +19,7 @@ static LOAD: &str = include_str!("../../../sql/sqlite/change_load.sql");
 static APPLY: &str = include_str!("../../../sql/sqlite/change_apply.sql");
 static RECIPIENT: &str = include_str!("../../../sql/sqlite/recipient.sql");
 static RECIPIENT_SET: &str = include_str!("../../../sql/sqlite/recipient_set.sql");
+static WAITING: &str = include_str!("../../../sql/sqlite/suppress_waiting.sql");
 static PROVIDER: &str = include_str!("../../../sql/sqlite/provider_name.sql");
 static PING: &str = include_str!("../../../sql/sqlite/ping.sql");
 
@@ -69,6 +70,22 @@ pub fn revive(
         }
     }
     Ok(nudges)
+}
+
+/// Calls off what waits for an address that may not be written to any more and is in no worker's hands.
+pub fn suppress(desk: &mut Desk<'_>, channel: &Name, address: &str, now: Timestamp) -> rusqlite::Result<()> {
+    let waiting = desk
+        .statement(WAITING)?
+        .query_map([address, channel.as_str()], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    for id in waiting {
+        for free in load(desk, id, id)? {
+            if let Some(suppressed) = free.state.suppress(now) {
+                apply(desk, &free, &suppressed, now)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A delivery that is in no worker's hands.
@@ -144,7 +161,12 @@ pub fn set_recipient(desk: &mut Desk<'_>, recipient: &Recipient) -> rusqlite::Re
         recipient.changed_at.timestamp_millis(),
     ])?;
     desk.set_knows_recipients();
-    Ok(())
+    match recipient.standing {
+        Standing::Active => Ok(()),
+        Standing::Inactive | Standing::OptedOut => {
+            suppress(desk, &recipient.channel, &recipient.address, recipient.changed_at)
+        }
+    }
 }
 
 /// See [`crate::store::Store::name_providers`].
