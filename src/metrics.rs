@@ -118,7 +118,7 @@ impl Default for Metrics {
             (&metrics.texts, &TEXT_FATES[..]),
         ] {
             for fate in fates {
-                family.get_or_create(&ReceiptLabel { fate });
+                drop(family.get_or_create(&ReceiptLabel { fate }));
             }
         }
         metrics.register();
