@@ -3,7 +3,7 @@
 -- lists of ids stand beside the joins, so that the planner leaves out the months that have none of them.
 SELECT
     d.channel, d.address, d.spelling, d.parts, d.round + taken.claims, d.tries, d.round + taken.claims - 1 - d.recorded,
-    d.avoid, d.priority, d.expires_at, m.id, m.body, d.id, d.contacts, m.subject
+    d.avoid, d.priority, d.expires_at, m.id, m.body, d.id, d.contacts, m.subject, m.watch
 FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[]) AS taken (id, claims, now)
 JOIN deliveries AS d ON d.id = taken.id
 JOIN messages AS m ON m.number = taken.id >> 6

@@ -187,6 +187,7 @@ async fn checked_and_stored(gateway: &Gateway, request: Request) -> Result<Accep
     let message = NewMessage {
         id: MessageId::new(now, gateway.dice.bytes()),
         replay_only: too_late,
+        watch: None,
         throttles: throttle::of(gateway, &request, &deliveries),
         deliveries,
         idempotency: request.key.as_ref().map(|key| idempotency(gateway, key, now)),

@@ -121,6 +121,7 @@ pub async fn round(gateway: &Gateway, held: Held) {
         state: next.state,
         tries: next.tries,
         at: gateway.clock.now(),
+        watch: claimed.watch.clone(),
     };
     match record(gateway, round).await {
         Ok(Some(Recorded::Stored)) => {

@@ -46,6 +46,11 @@ const STEPS: &[Migration] = &[
         name: "0008_leases",
         sql: include_str!("../../../sql/postgres/migrations/0008_leases.sql"),
     },
+    Migration {
+        number: 9,
+        name: "0009_events",
+        sql: include_str!("../../../sql/postgres/migrations/0009_events.sql"),
+    },
 ];
 
 static LOCK: &str = include_str!("../../../sql/postgres/migrate_lock.sql");

@@ -8,6 +8,7 @@ mod address;
 mod certificate;
 mod door;
 mod durability;
+mod events;
 mod fault;
 mod gather;
 mod link;
@@ -189,6 +190,8 @@ macro_rules! transact {
         }
     }};
 }
+
+use transact;
 
 #[async_trait]
 impl Store for PostgresStore {

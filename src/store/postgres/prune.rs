@@ -24,6 +24,7 @@ static DELIVERIES_DELETE: &str = include_str!("../../../sql/postgres/prune_deliv
 static MESSAGE_DELETE: &str = include_str!("../../../sql/postgres/prune_message_delete.sql");
 static KEYS: &str = include_str!("../../../sql/postgres/prune_keys.sql");
 static THROTTLES: &str = include_str!("../../../sql/postgres/prune_throttles.sql");
+static EVENTS: &str = include_str!("../../../sql/postgres/prune_events.sql");
 static RECEIPTS: &str = include_str!("../../../sql/postgres/prune_receipts.sql");
 
 /// What the report counts of an address, by whether it has been counted.
@@ -47,6 +48,8 @@ pub async fn prune(desk: &Desk, before: Timestamp, now: Timestamp, limit: usize)
     let hour = now.timestamp_millis().div_euclid(HOUR_MS);
     desk.run(THROTTLES, bind![hour, rows_max]).await?;
     desk.run(RECEIPTS, bind![before.timestamp_millis(), rows_max])
+        .await?;
+    desk.run(EVENTS, bind![before.timestamp_millis(), rows_max])
         .await?;
     Ok(deleted)
 }

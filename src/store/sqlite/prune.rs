@@ -22,6 +22,7 @@ static MESSAGE_DELETE: &str = include_str!("../../../sql/sqlite/prune_message_de
 static NUMBER: &str = include_str!("../../../sql/sqlite/prune_number.sql");
 static KEYS: &str = include_str!("../../../sql/sqlite/prune_keys.sql");
 static THROTTLES: &str = include_str!("../../../sql/sqlite/prune_throttles.sql");
+static EVENTS: &str = include_str!("../../../sql/sqlite/prune_events.sql");
 static RECEIPTS: &str = include_str!("../../../sql/sqlite/prune_receipts.sql");
 
 /// What the report counts of an address, by whether it has been counted.
@@ -69,6 +70,8 @@ pub fn prune(
     desk.statement(THROTTLES)?
         .execute([now.timestamp_millis().div_euclid(HOUR_MS), rows_max])?;
     desk.statement(RECEIPTS)?
+        .execute([before.timestamp_millis(), rows_max])?;
+    desk.statement(EVENTS)?
         .execute([before.timestamp_millis(), rows_max])?;
     Ok(numbers.len())
 }
