@@ -10,6 +10,7 @@ pub mod event;
 pub mod fleet;
 pub mod health;
 pub mod id;
+pub mod inbound;
 pub mod message;
 pub mod receipt;
 pub mod recipient;
