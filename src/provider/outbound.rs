@@ -17,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 
 /// How long an idle connection is kept. Many servers close theirs after 5 s; a request that meets the closing
 /// half-way is an unknown outcome, so we close first.
-const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(4);
+pub(super) const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(4);
 
 /// The most redirects that are followed, all on the same host.
 const REDIRECTS_MAX: usize = 3;
@@ -124,7 +124,7 @@ pub(super) enum Reply {
 
 /// A status line and what followed it.
 #[derive(Debug)]
-pub(super) struct Answered {
+pub struct Answered {
     pub status: u16,
     pub headers: HeaderMap,
     /// As much as was read.
@@ -134,7 +134,7 @@ pub(super) struct Answered {
 
 /// How an answer ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub enum End {
     /// The body is whole.
     Whole,
     /// The body is longer than the limit; the rest was not read.
@@ -144,6 +144,14 @@ pub(super) enum End {
 }
 
 impl Line {
+    /// One use of a client that was made elsewhere.
+    pub fn over(client: Client, limits: &CallLimits) -> Self {
+        Self {
+            client,
+            limits: limits.clone(),
+        }
+    }
+
     /// Makes one call. Never repeats it.
     pub async fn call(&self, mut request: Request) -> Reply {
         *request.timeout_mut() = Some(self.limits.call);
