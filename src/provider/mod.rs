@@ -20,13 +20,16 @@ use crate::error::{Error, Result};
 #[cfg(test)]
 mod contract;
 mod fate;
+mod guard;
 pub mod http;
 pub mod mock;
 mod outbound;
 mod reading;
 #[cfg(test)]
 mod stub;
+pub mod webhook;
 
+pub use guard::Guard;
 pub use outbound::Outbound;
 
 /// What every provider can do. `contract.rs` decides what a provider is.
@@ -149,11 +152,13 @@ pub enum Settings {
     Mock(mock::Settings),
     /// Speaks to any provider with an HTTP interface, by templates.
     Http(Box<http::Settings>),
+    /// Posts to HTTPS endpoints, signed.
+    Webhook(Box<webhook::Settings>),
 }
 
 impl Settings {
     /// Every kind there is, as the configuration writes it.
-    pub const KINDS: [&str; 2] = ["mock", "http"];
+    pub const KINDS: [&str; 3] = ["mock", "http", "webhook"];
 
     /// Reads a kind's own keys, secrets resolved and the keys of every kind taken out. The error names the key
     /// and the remedy, never a value; whoever knows the provider's name puts it in front.
@@ -161,6 +166,7 @@ impl Settings {
         match kind {
             "mock" => Ok(Self::Mock(mock::Settings::read(table)?)),
             "http" => Ok(Self::Http(Box::new(http::Settings::read(table)?))),
+            "webhook" => Ok(Self::Webhook(Box::new(webhook::Settings::read(table)?))),
             other => Err(Error::usage(format!(
                 "kind \"{other}\" is unknown; write one of: {}",
                 Self::KINDS.join(", ")
@@ -195,5 +201,6 @@ pub fn build(
             let line = outbound.line(limits, settings.is_secure())?;
             Ok(Arc::new(http::Http::new(name, settings, public_url, line)?))
         }
+        Settings::Webhook(settings) => Ok(Arc::new(webhook::Webhook::new(name, settings, limits)?)),
     }
 }

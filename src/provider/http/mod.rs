@@ -26,6 +26,7 @@ use crate::domain::inbound::Incoming;
 use crate::domain::recipient::AddressKind;
 use crate::error::Result;
 
+pub(super) use answer::retry_after;
 use receipts::Reader;
 use request::Form;
 use rules::Rules;
