@@ -297,6 +297,54 @@ pub const ROWS: &[Row] = &[
         "most messages that expect an answer, to one user in any 60 minutes; 0 is no limit",
     ),
     key(
+        "events.secrets",
+        Kind::List,
+        "",
+        "what calls to a `callback_url` are signed with, newest first: `whsec_` and Base64, or `${env:NAME}`; make one with `console events secret`",
+    ),
+    key(
+        "events.networks",
+        Kind::List,
+        "",
+        "networks that may be called although they are not public, also over http: `10.0.0.0/8`",
+    ),
+    key(
+        "events.ports",
+        Kind::List,
+        "443",
+        "ports of public addresses that may be called, over https",
+    ),
+    key(
+        "events.concurrency",
+        Kind::Count(1, 10_000),
+        "32",
+        "most calls to receivers of events in flight at once",
+    ),
+    key(
+        "events.per_receiver",
+        Kind::Count(1, 1_000),
+        "4",
+        "most of them to one host, or for one key with an `events_url`",
+    ),
+    key(
+        "events.timeout",
+        Kind::Duration,
+        "15s",
+        "how long a receiver may take to answer, connecting included",
+    ),
+    key(
+        "events.waits",
+        Kind::List,
+        "5s,5m,30m,2h,5h,10h,14h,20h,24h",
+        "wait after each failed call; after the last one the event is dead",
+    ),
+    key(
+        "events.max_age",
+        Kind::Duration,
+        "96h",
+        "age at which an event is dead, however seldom it was tried",
+    ),
+    key(
         "retry.base",
         Kind::Duration,
         "30s",
@@ -489,6 +537,18 @@ pub const ROWS: &[Row] = &[
         PER_HOUR,
         "",
         "as in `[throttle]`, for messages sent with this key, which then counts by itself",
+    ),
+    key(
+        "keys.events_url",
+        Kind::Text,
+        "",
+        "where the events of its messages go that name no `callback_url`",
+    ),
+    key(
+        "keys.events_secrets",
+        Kind::List,
+        "",
+        "as `events.secrets`, for its messages; several while the receiver changes from one to the next",
     ),
 ];
 
