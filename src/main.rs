@@ -84,6 +84,7 @@ async fn dispatch(cli: &Cli) -> Result<()> {
         Command::Status => commands::status::run(cli).await,
         Command::Message(arguments) => commands::message::run(cli, arguments).await,
         Command::Recipient(arguments) => commands::recipient::run(cli, arguments).await,
+        Command::Events(arguments) => commands::events::run(cli, &arguments.task).await,
         Command::Prune(arguments) => commands::prune::run(cli, arguments).await,
         Command::Backup(arguments) => commands::backup::run(cli, arguments).await,
         Command::Move(arguments) => commands::relocate::run(cli, arguments).await,
