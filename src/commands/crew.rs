@@ -45,8 +45,7 @@ impl Crew {
     /// Starts the workers, and with them the listeners: receipts come to the process that sent.
     pub fn deliver(&mut self, gateway: &Arc<Gateway>) {
         self.workers = Some(tokio::spawn(work::run(Arc::clone(gateway), self.told())));
-        self.others
-            .spawn(events::run(Arc::clone(gateway), self.told()));
+        self.others.spawn(events::run(Arc::clone(gateway), self.told()));
         for lane in gateway.lanes() {
             self.others
                 .spawn(work::listen(Arc::clone(gateway), Arc::clone(lane), self.told()));

@@ -24,7 +24,10 @@ pub async fn run(cli: &Cli, task: &EventsTask) -> Result<()> {
         EventsTask::List(arguments) => list(&gateway(cli).await?, arguments).await,
         EventsTask::Show(arguments) => show(&gateway(cli).await?, arguments).await,
         EventsTask::Replay(arguments) => replay(&gateway(cli).await?, arguments).await,
-        EventsTask::Secret => say(format_args!("whsec_{}", STANDARD.encode(Dice::default().bytes::<32>()))),
+        EventsTask::Secret => say(format_args!(
+            "whsec_{}",
+            STANDARD.encode(Dice::default().bytes::<32>())
+        )),
     }
 }
 
@@ -42,7 +45,10 @@ async fn list(gateway: &Gateway, arguments: &EventsList) -> Result<()> {
     for event in &events {
         let answer = event.answer.as_deref().unwrap_or_default();
         let (id, what, when) = (event.id(), event.what.word(), moment(event.at));
-        say(format_args!("{id}  {when}  {what:9}  {}  {answer}", stands(event)))?;
+        say(format_args!(
+            "{id}  {when}  {what:9}  {}  {answer}",
+            stands(event)
+        ))?;
     }
     Ok(())
 }
@@ -73,7 +79,10 @@ async fn replay(gateway: &Gateway, arguments: &EventsReplay) -> Result<()> {
     if arguments.dead {
         replayed += replay_dead(gateway, arguments, now).await?;
     }
-    say(format_args!("{} will be told again", counted(number(replayed), "event")))
+    say(format_args!(
+        "{} will be told again",
+        counted(number(replayed), "event")
+    ))
 }
 
 /// Goes on until nothing is dead any more, because what is replayed is not.
@@ -105,7 +114,11 @@ async fn find(gateway: &Gateway, id: EventId) -> Result<Event> {
     };
     let events = gateway.store.events(query).await?;
     let found = events.into_iter().find(|event| event.id() == id);
-    found.ok_or_else(|| Error::usage(format!("there is no event {id}; console events list shows those there are")))
+    found.ok_or_else(|| {
+        Error::usage(format!(
+            "there is no event {id}; console events list shows those there are"
+        ))
+    })
 }
 
 fn stands(event: &Event) -> String {

@@ -81,7 +81,10 @@ pub(super) fn of_key(values: &Values<'_>, events: &Events, environment: &Environ
         None | Some("") => None,
         Some(text) => {
             let url = webhook::address(&events.guard, text);
-            Some(url.map_err(|cause| values.fault("events_url", &cause))?.to_string())
+            Some(
+                url.map_err(|cause| values.fault("events_url", &cause))?
+                    .to_string(),
+            )
         }
     };
     let secrets = secrets("events_secrets", values, environment)?;
@@ -95,7 +98,9 @@ pub(super) fn of_key(values: &Values<'_>, events: &Events, environment: &Environ
 
 fn secrets(key: &str, values: &Values<'_>, environment: &Environment) -> Result<Secrets> {
     let written = values.list(key)?;
-    let resolved = written.into_iter().map(|text| resolved_text(text, key, values, environment));
+    let resolved = written
+        .into_iter()
+        .map(|text| resolved_text(text, key, values, environment));
     let resolved = resolved.collect::<Result<Vec<_>>>()?;
     Secrets::read(&resolved).map_err(|cause| values.fault(key, &cause))
 }
@@ -105,7 +110,10 @@ fn ports(values: &Values<'_>) -> Result<Option<Vec<u16>>> {
     if words.is_empty() {
         return Ok(None);
     }
-    let ports = words.iter().map(|word| word.parse().ok()).collect::<Option<Vec<_>>>();
+    let ports = words
+        .iter()
+        .map(|word| word.parse().ok())
+        .collect::<Option<Vec<_>>>();
     ports
         .map(Some)
         .ok_or_else(|| values.fault("ports", "must list ports, such as [\"443\", \"8443\"]"))
@@ -116,7 +124,10 @@ fn waits(values: &Values<'_>) -> Result<Option<Vec<Duration>>> {
     if words.is_empty() {
         return Ok(None);
     }
-    let waits = words.iter().map(|word| read_duration(word).ok()).collect::<Option<Vec<_>>>();
+    let waits = words
+        .iter()
+        .map(|word| read_duration(word).ok())
+        .collect::<Option<Vec<_>>>();
     waits
         .map(Some)
         .ok_or_else(|| values.fault("waits", "must list durations, such as [\"5s\", \"5m\", \"2h\"]"))

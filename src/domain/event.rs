@@ -317,7 +317,10 @@ mod tests {
 
     #[test]
     fn a_watch_survives_the_store() {
-        for watch in [callback("https://a.example/x?y=1"), Watch::Key("shop one".to_owned())] {
+        for watch in [
+            callback("https://a.example/x?y=1"),
+            Watch::Key("shop one".to_owned()),
+        ] {
             assert_eq!(Watch::read(&watch.written()), Some(watch));
         }
         assert_eq!(Watch::read("no blank"), None);
@@ -349,7 +352,15 @@ mod tests {
 
     #[test]
     fn words_come_back() {
-        assert!(Happening::ALL.into_iter().all(|one| Happening::from_word(one.word()) == Some(one)));
-        assert!(EventState::ALL.into_iter().all(|one| EventState::from_word(one.word()) == Some(one)));
+        assert!(
+            Happening::ALL
+                .into_iter()
+                .all(|one| Happening::from_word(one.word()) == Some(one))
+        );
+        assert!(
+            EventState::ALL
+                .into_iter()
+                .all(|one| EventState::from_word(one.word()) == Some(one))
+        );
     }
 }

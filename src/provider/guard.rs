@@ -63,7 +63,10 @@ impl Guard {
         }
         if self.networks.is_empty() && !self.is_usual(url) {
             let ports = self.ports.iter().map(ToString::to_string).collect::<Vec<_>>();
-            return Err(format!("must begin with https:// and have one of the ports {}", ports.join(", ")));
+            return Err(format!(
+                "must begin with https:// and have one of the ports {}",
+                ports.join(", ")
+            ));
         }
         Ok(())
     }
@@ -74,7 +77,10 @@ impl Guard {
 
     /// Whether it is a call that a public address may get.
     fn is_usual(&self, url: &Url) -> bool {
-        url.scheme() == "https" && url.port_or_known_default().is_some_and(|port| self.ports.contains(&port))
+        url.scheme() == "https"
+            && url
+                .port_or_known_default()
+                .is_some_and(|port| self.ports.contains(&port))
     }
 
     fn has(&self, address: IpAddr) -> bool {
@@ -163,7 +169,8 @@ fn client(limits: &CallLimits, resolver: Judge) -> Result<Client> {
         .user_agent(concat!("postrider/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|cause| {
-            let act = "cannot prepare https; install this machine's CA certificates (package ca-certificates)";
+            let act =
+                "cannot prepare https; install this machine's CA certificates (package ca-certificates)";
             Error::because(Kind::Usage, act, cause)
         })
 }
@@ -179,9 +186,8 @@ impl Resolve for Judge {
         let (guard, is_wide) = (self.guard.clone(), self.is_wide);
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed = |address: &SocketAddr| {
-                guard.has(address.ip()) || (is_wide && is_public(address.ip()))
-            };
+            let allowed =
+                |address: &SocketAddr| guard.has(address.ip()) || (is_wide && is_public(address.ip()));
             let kept = found.filter(allowed).collect::<Vec<_>>();
             if kept.is_empty() {
                 return Err(Forbidden.into());
@@ -224,16 +230,20 @@ impl FromStr for Network {
         let address: IpAddr = address.parse().map_err(|_| NotANetwork)?;
         let most = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| NotANetwork))?;
-        (bits <= most).then_some(Self { address, bits }).ok_or(NotANetwork)
+        (bits <= most)
+            .then_some(Self { address, bits })
+            .ok_or(NotANetwork)
     }
 }
 
 impl Network {
     fn has(&self, other: IpAddr) -> bool {
         match (self.address, other) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                same_bits(u128::from(own.to_bits()) << 96, u128::from(other.to_bits()) << 96, self.bits)
-            }
+            (IpAddr::V4(own), IpAddr::V4(other)) => same_bits(
+                u128::from(own.to_bits()) << 96,
+                u128::from(other.to_bits()) << 96,
+                self.bits,
+            ),
             (IpAddr::V6(own), IpAddr::V6(other)) => same_bits(own.to_bits(), other.to_bits(), self.bits),
             _ => false,
         }

@@ -149,7 +149,10 @@ impl Emission {
         if matches!(round.state, State::Waiting { .. }) {
             return None;
         }
-        let last = round.attempts.last().and_then(|attempt| attempt.provider.as_ref());
+        let last = round
+            .attempts
+            .last()
+            .and_then(|attempt| attempt.provider.as_ref());
         Some(Self::new(round.id, watch, &round.state, last, round.at))
     }
 }

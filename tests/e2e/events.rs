@@ -102,7 +102,9 @@ fn configuration(provider: &Stub, more: &str) -> String {
 
 fn ask(world: &World, callback: &str) -> String {
     let wanted = json!({"to": "09122222222", "body": "hello", "callback_url": callback});
-    let answer = world.post("/v1/messages", &wanted.to_string()).expect("an answer");
+    let answer = world
+        .post("/v1/messages", &wanted.to_string())
+        .expect("an answer");
     assert_eq!(answer.status, 201, "{answer:?}");
     answer.json()["id"].as_str().unwrap().to_owned()
 }
@@ -110,7 +112,9 @@ fn ask(world: &World, callback: &str) -> String {
 fn delivered(world: &World, id: &str) {
     let reference = world.message(id)["deliveries"][0]["reference"].clone();
     let receipt = json!({"status": "delivered", "message_id": reference});
-    let answer = world.post("/messages/delivery_status", &receipt.to_string()).expect("an answer");
+    let answer = world
+        .post("/messages/delivery_status", &receipt.to_string())
+        .expect("an answer");
     assert_eq!(answer.json()["status"], "ok", "{answer:?}");
 }
 
@@ -191,12 +195,19 @@ fn a_receiver_that_fails_is_asked_again_under_the_same_name_and_then_given_up() 
 #[test]
 fn private_addresses_are_refused_at_the_door_and_at_the_call() {
     let (provider, receiver) = (Stub::new(Mood::Accept), Receiver::new(200));
-    let text = configuration(&provider, "").replace("networks = [\"127.0.0.1\"]", "networks = [\"10.0.0.0/8\"]");
+    let text =
+        configuration(&provider, "").replace("networks = [\"127.0.0.1\"]", "networks = [\"10.0.0.0/8\"]");
     let world = World::new(&text);
     let _console = world.serve(&[]);
-    for wrong in [receiver.url(), "https://169.254.169.254/".to_owned(), "ftp://a.example/".to_owned()] {
+    for wrong in [
+        receiver.url(),
+        "https://169.254.169.254/".to_owned(),
+        "ftp://a.example/".to_owned(),
+    ] {
         let wanted = json!({"to": "09122222222", "body": "x", "callback_url": wrong});
-        let answer = world.post("/v1/messages", &wanted.to_string()).expect("an answer");
+        let answer = world
+            .post("/v1/messages", &wanted.to_string())
+            .expect("an answer");
         assert_eq!(answer.status, 422, "{answer:?}");
         assert!(answer.body.contains("callback_url"), "{answer:?}");
     }
@@ -220,8 +231,14 @@ fn a_key_hears_of_its_messages_and_a_dead_neighbour_holds_nobody_up() {
     let _console = world.serve(&[]);
     let hand_in = |more: Value| {
         let mut wanted = json!({"to": "09122222222", "body": "hello"});
-        wanted.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let headers = ["Content-Type: application/json", "Authorization: Bearer SHOP-KEY-0123456789"];
+        wanted
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let headers = [
+            "Content-Type: application/json",
+            "Authorization: Bearer SHOP-KEY-0123456789",
+        ];
         let answer = super::wire::request(world.at, "POST", "/v1/messages", &headers, &wanted.to_string());
         assert_eq!(answer.expect("an answer").status, 201);
     };
@@ -250,7 +267,12 @@ fn two_hosts_tell_each_event_once() {
         ask(&worlds[turn % 2], &receiver.url());
     }
     until("all were told", || receiver.calls().len() >= 20);
-    let taken = || worlds[0].say(&["events", "list", "--state", "taken"]).lines().count();
+    let taken = || {
+        worlds[0]
+            .say(&["events", "list", "--state", "taken"])
+            .lines()
+            .count()
+    };
     until("all were recorded", || taken() == 20);
     assert_eq!(receiver.calls().len(), 20);
 }

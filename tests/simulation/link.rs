@@ -26,8 +26,8 @@ use postrider::domain::turn::{Task, Turn};
 use postrider::domain::wish::Wish;
 use postrider::error::{Error, Kind, Result};
 use postrider::store::{
-    Backlog, Burial, Cancelled, EventLane, EventQuery, Heard, Outbox, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
-    Snapshot, Store,
+    Backlog, Burial, Cancelled, EventLane, EventQuery, Heard, Outbox, Page, Passage, Probe, Progress,
+    ProviderPlace, Query, Selection, Settled, Snapshot, Store,
 };
 
 use super::ledger::Verb;
@@ -169,7 +169,8 @@ fn kept(state: &State) -> State {
 #[async_trait]
 impl Outbox for Link {
     async fn event_lanes(&self, after: &str, limit: usize) -> Result<Vec<EventLane>> {
-        self.through("event_lanes", self.store.event_lanes(after, limit)).await
+        self.through("event_lanes", self.store.event_lanes(after, limit))
+            .await
     }
 
     async fn claim_events(
@@ -183,7 +184,8 @@ impl Outbox for Link {
     }
 
     async fn record_events(&self, ends: Vec<EventEnd>) -> Result<()> {
-        self.through("record_events", self.store.record_events(ends)).await
+        self.through("record_events", self.store.record_events(ends))
+            .await
     }
 
     async fn bury_events(&self, burial: Burial) -> Result<usize> {

@@ -84,7 +84,11 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: Stop) {
 pub fn callback(gateway: &Gateway, text: &str) -> Result<String, String> {
     let events = &gateway.config.events;
     let has_secrets = !events.secrets.are_none()
-        || gateway.config.keys.iter().any(|key| !key.events.secrets.are_none());
+        || gateway
+            .config
+            .keys
+            .iter()
+            .any(|key| !key.events.secrets.are_none());
     if !has_secrets {
         return Err("cannot be used here: the gateway has no events.secrets to sign calls with".to_owned());
     }

@@ -133,7 +133,11 @@ mod tests {
     }
 
     fn lanes(names: &[&str]) -> std::vec::IntoIter<String> {
-        names.iter().map(ToString::to_string).collect::<Vec<_>>().into_iter()
+        names
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .into_iter()
     }
 
     #[test]
@@ -146,7 +150,10 @@ mod tests {
         assert_eq!(all.rooms(lanes(&["a"]), at(0)), []);
         all.give_back("a", Manner::Well, at(0));
         let rooms = all.rooms(lanes(&["a", "b", "c"]), at(0));
-        assert_eq!(rooms, [("a".to_owned(), 1), ("b".to_owned(), 1), ("c".to_owned(), 1)]);
+        assert_eq!(
+            rooms,
+            [("a".to_owned(), 1), ("b".to_owned(), 1), ("c".to_owned(), 1)]
+        );
     }
 
     #[test]

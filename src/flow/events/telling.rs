@@ -57,7 +57,14 @@ pub async fn tell(gateway: &Gateway, courier: &Courier, claimed: &ClaimedEvent) 
         Fate::Dead => Manner::Well,
     };
     let now = gateway.clock.now();
-    let end = end(&gateway.config.events, claimed, fate, answer, now, gateway.dice.luck());
+    let end = end(
+        &gateway.config.events,
+        claimed,
+        fate,
+        answer,
+        now,
+        gateway.dice.luck(),
+    );
     Told { end, manner, is_gone }
 }
 
@@ -73,14 +80,16 @@ fn addressed<'c>(config: &'c Config, courier: &Courier, event: &Event) -> Result
             (url.ok_or_else(missing)?, Some(key))
         }
     };
-    let secrets = secrets(&config.events, key).ok_or("the configuration has no secrets to sign events with")?;
+    let secrets =
+        secrets(&config.events, key).ok_or("the configuration has no secrets to sign events with")?;
     Ok((courier.address(text)?, secrets))
 }
 
 /// The key's own, else those for all.
 fn secrets<'c>(events: &'c Events, key: Option<&'c Key>) -> Option<&'c Secrets> {
     let own = key.map(|key| &key.events.secrets).filter(|own| !own.are_none());
-    own.or(Some(&events.secrets)).filter(|secrets| !secrets.are_none())
+    own.or(Some(&events.secrets))
+        .filter(|secrets| !secrets.are_none())
 }
 
 /// What a call's end means: 2xx is taken, 410 is the end, everything else is tried again.
@@ -129,7 +138,9 @@ fn end(
                 later(now, spread.max(wanted.unwrap_or_default()))
             });
             match next {
-                Some(due_at) if due_at <= later(event.at, events.age_max) => EventStanding::Waiting { due_at },
+                Some(due_at) if due_at <= later(event.at, events.age_max) => {
+                    EventStanding::Waiting { due_at }
+                }
                 _ => EventStanding::Dead { at: now },
             }
         }
@@ -161,3 +172,6 @@ pub fn body(event: &Event) -> String {
     })
     .to_string()
 }
+
+#[cfg(test)]
+mod tests;

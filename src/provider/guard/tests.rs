@@ -68,7 +68,14 @@ fn private_addresses_are_refused_in_every_spelling() {
 
 #[test]
 fn public_addresses_are_called_over_https_on_the_usual_port() {
-    for host in ["1.1.1.1", "172.15.0.1", "172.32.0.1", "100.128.0.1", "[2606:4700::1111]", "[64:ff9b::1.1.1.1]"] {
+    for host in [
+        "1.1.1.1",
+        "172.15.0.1",
+        "172.32.0.1",
+        "100.128.0.1",
+        "[2606:4700::1111]",
+        "[64:ff9b::1.1.1.1]",
+    ] {
         let check = |text: String| guard(&[]).check(&url(&text));
         assert_eq!(check(format!("https://{host}/x")), Ok(()), "{host}");
         assert_eq!(check(format!("https://{host}:443/x")), Ok(()), "{host}");
@@ -110,7 +117,12 @@ fn what_is_no_network_is_said() {
     for wrong in ["", "10.0.0.0/33", "10.0.0/8", "host", "::/129", "1.2.3.4/-1"] {
         assert!(Guard::read(&[wrong], &[443]).is_err(), "{wrong}");
     }
-    assert!("0.0.0.0/0".parse::<Network>().unwrap().has("8.8.8.8".parse().unwrap()));
+    assert!(
+        "0.0.0.0/0"
+            .parse::<Network>()
+            .unwrap()
+            .has("8.8.8.8".parse().unwrap())
+    );
     assert!("::/0".parse::<Network>().unwrap().has("::1".parse().unwrap()));
 }
 

@@ -69,7 +69,9 @@ impl Settings {
         };
         let secrets = Secrets::read(&written.secrets).map_err(fault("secrets"))?;
         if secrets.are_none() {
-            return Err(fault("secrets")("is empty; nobody could tell our calls from others".to_owned()));
+            return Err(fault("secrets")(
+                "is empty; nobody could tell our calls from others".to_owned(),
+            ));
         }
         let guard = Guard::read(&written.networks, &written.ports).map_err(fault("networks"))?;
         let url = written.url.map(|url| address(&guard, &url).map_err(fault("url")));
@@ -142,7 +144,10 @@ impl Provider for Webhook {
 /// The message's name and the delivery's place in it: the same in every round.
 fn id(parcel: &Parcel) -> String {
     let message = parcel.message.to_string().replace('-', "");
-    format!("msg_{message}_{}", parcel.delivery.0.rem_euclid(DeliveryId::PER_MESSAGE))
+    format!(
+        "msg_{message}_{}",
+        parcel.delivery.0.rem_euclid(DeliveryId::PER_MESSAGE)
+    )
 }
 
 /// The same bytes in every round: the time is that of the message, which its name begins with.

@@ -6,8 +6,8 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -41,7 +41,12 @@ impl Secrets {
                 )
             })
         };
-        texts.iter().enumerate().map(read).collect::<Result<_, _>>().map(Self)
+        texts
+            .iter()
+            .enumerate()
+            .map(read)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
     /// Whether there are none, so that nothing can be signed.
@@ -94,7 +99,11 @@ mod tests {
     #[test]
     fn the_vector_of_the_reference_libraries_comes_out() {
         let secrets = Secrets::read(&["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]).unwrap();
-        let signature = secrets.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
+        let signature = secrets.sign(
+            "msg_p5jXN8AQM9LWM0D4loKWxJek",
+            1_614_265_330,
+            br#"{"test": 2432232314}"#,
+        );
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
@@ -102,9 +111,18 @@ mod tests {
     fn prefix_and_padding_may_be_missing_and_what_is_no_secret_is_not_shown() {
         let bare = ONE.trim_start_matches(PREFIX).trim_end_matches('=');
         assert_eq!(Secrets::read(&[bare]), Secrets::read(&[ONE]));
-        for wrong in ["", "whsec_", "whsec_c2hvcnQ=", "whsec_hunter2!", &format!("whsec_{}", "A".repeat(200))] {
+        for wrong in [
+            "",
+            "whsec_",
+            "whsec_c2hvcnQ=",
+            "whsec_hunter2!",
+            &format!("whsec_{}", "A".repeat(200)),
+        ] {
             let error = Secrets::read(&[ONE, wrong]).unwrap_err();
-            assert!(error.contains("number 2") && !error.contains("hunter2"), "{error}");
+            assert!(
+                error.contains("number 2") && !error.contains("hunter2"),
+                "{error}"
+            );
         }
         assert_eq!(format!("{:?}", Secrets::read(&[ONE, OTHER])), "Ok(Secrets(2))");
     }

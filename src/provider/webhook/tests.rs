@@ -17,7 +17,9 @@ fn provider(settings: &str) -> Webhook {
 }
 
 fn to_recipients() -> Webhook {
-    provider(&format!("secrets = [\"{NEW_SECRET}\", \"{SECRET}\"]\nnetworks = [\"127.0.0.1\"]"))
+    provider(&format!(
+        "secrets = [\"{NEW_SECRET}\", \"{SECRET}\"]\nnetworks = [\"127.0.0.1\"]"
+    ))
 }
 
 fn to(stub: &Stub) -> Parcel {
@@ -35,7 +37,9 @@ async fn outcome(act: Act, whose: Whose) -> Answer {
         Whose::Recipients => to_recipients().send(&to(&stub)).await,
         Whose::Ours => {
             let url = format!("url = \"http://{}/all\"", stub.address);
-            let ours = provider(&format!("{url}\nsecrets = [\"{SECRET}\"]\nnetworks = [\"127.0.0.1\"]"));
+            let ours = provider(&format!(
+                "{url}\nsecrets = [\"{SECRET}\"]\nnetworks = [\"127.0.0.1\"]"
+            ));
             ours.send(&contract::parcel()).await
         }
     };
@@ -79,7 +83,10 @@ async fn every_answer_has_its_meaning() {
 #[tokio::test]
 async fn silence_is_no_doubt_because_the_receiver_can_tell() {
     let mute = || Act::Break(Vec::new());
-    assert_eq!(outcome(mute(), Whose::Recipients).await.outcome.word(), "deferred");
+    assert_eq!(
+        outcome(mute(), Whose::Recipients).await.outcome.word(),
+        "deferred"
+    );
     assert_eq!(outcome(mute(), Whose::Ours).await.outcome.word(), "unavailable");
 }
 
@@ -88,7 +95,13 @@ async fn an_address_inside_is_no_address() {
     let stub = Stub::start(vec![http(200, "", "")]).await;
     let strict = provider(&format!("secrets = [\"{SECRET}\"]"));
     let inside = format!("https://localhost:{}/", stub.address.port());
-    for wrong in ["https://127.0.0.1/", "https://[::1]/", &inside, "http://hooks.example/", "anna@example.org"] {
+    for wrong in [
+        "https://127.0.0.1/",
+        "https://[::1]/",
+        &inside,
+        "http://hooks.example/",
+        "anna@example.org",
+    ] {
         let parcel = Parcel {
             to: wrong.to_owned(),
             ..contract::parcel()
@@ -110,8 +123,14 @@ fn settings_name_what_is_wrong_and_show_no_secret() {
         ("", "secrets"),
         ("secrets = []", "secrets"),
         ("secrets = [\"hunter2\"]", "secrets"),
-        (&format!("secrets = [\"{SECRET}\"]\nnetworks = [\"home\"]"), "networks"),
-        (&format!("secrets = [\"{SECRET}\"]\nurl = \"http://10.0.0.1/\""), "url"),
+        (
+            &format!("secrets = [\"{SECRET}\"]\nnetworks = [\"home\"]"),
+            "networks",
+        ),
+        (
+            &format!("secrets = [\"{SECRET}\"]\nurl = \"http://10.0.0.1/\""),
+            "url",
+        ),
         (&format!("secrets = [\"{SECRET}\"]\nurls = \"x\""), "urls"),
     ] {
         let error = Settings::read(settings.parse().unwrap()).unwrap_err().to_string();
@@ -119,7 +138,10 @@ fn settings_name_what_is_wrong_and_show_no_secret() {
     }
     let settings = format!("secrets = [\"{SECRET}\"]");
     let shown = format!("{:?}", Settings::read(settings.parse().unwrap()).unwrap());
-    assert!(!shown.contains("AAECAw") && !shown.contains("[0, 1, 2"), "{shown}");
+    assert!(
+        !shown.contains("AAECAw") && !shown.contains("[0, 1, 2"),
+        "{shown}"
+    );
 }
 
 const VERIFIER: &str = r#"
@@ -158,8 +180,16 @@ fn verified(told: &serde_json::Value) -> String {
 async fn the_library_of_another_language_believes_our_calls_with_either_secret() {
     let stub = Stub::start(vec![http(200, "", "")]).await;
     let parcel = to(&stub);
-    assert_eq!(to_recipients().send(&parcel).await.outcome, Outcome::Accepted { reference: None });
-    to_recipients().send(&Parcel { round: 9, ..parcel.clone() }).await;
+    assert_eq!(
+        to_recipients().send(&parcel).await.outcome,
+        Outcome::Accepted { reference: None }
+    );
+    to_recipients()
+        .send(&Parcel {
+            round: 9,
+            ..parcel.clone()
+        })
+        .await;
     let heard = stub.heard();
     let (head, body) = heard[0].split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /hook?who=anna HTTP/1.1\r\n"), "{head}");
@@ -167,11 +197,17 @@ async fn the_library_of_another_language_believes_our_calls_with_either_secret()
         let (name, value) = line.split_once(": ")?;
         Some((name.to_owned(), value.into()))
     };
-    let headers = head.lines().filter_map(header).collect::<serde_json::Map<String, serde_json::Value>>();
+    let headers = head
+        .lines()
+        .filter_map(header)
+        .collect::<serde_json::Map<String, serde_json::Value>>();
     let told = json!({
         "body": body, "headers": headers, "says": parcel.body, "secrets": [SECRET, NEW_SECRET],
     });
     assert_eq!(verified(&told).trim(), "verified");
     let id = headers["webhook-id"].as_str().unwrap();
-    assert!(heard[1].contains(id) && heard[1].ends_with(body), "another round brings the same");
+    assert!(
+        heard[1].contains(id) && heard[1].ends_with(body),
+        "another round brings the same"
+    );
 }

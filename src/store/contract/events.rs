@@ -49,7 +49,10 @@ async fn of_message(store: &dyn Store, which: u64) -> Vec<Event> {
 }
 
 fn words(events: &[Event]) -> Vec<(u32, Happening)> {
-    events.iter().map(|event| (event.key.sequence, event.what)).collect()
+    events
+        .iter()
+        .map(|event| (event.key.sequence, event.what))
+        .collect()
 }
 
 async fn claim(store: &dyn Store, lane: &str, room: usize, now: Timestamp) -> Vec<ClaimedEvent> {
@@ -71,7 +74,14 @@ fn end(of: &ClaimedEvent, standing: EventStanding, tries: u32) -> EventEnd {
 async fn three_sent(store: &dyn Store) {
     for which in 1..=3 {
         let id = accepted(store, watched(which)).await;
-        send(store, id, "blue", &format!("b-{which}"), at(i64::try_from(which).unwrap())).await;
+        send(
+            store,
+            id,
+            "blue",
+            &format!("b-{which}"),
+            at(i64::try_from(which).unwrap()),
+        )
+        .await;
     }
 }
 
@@ -80,15 +90,27 @@ pub async fn what_happens_to_a_watched_message_is_kept(open: Open<'_>) {
     let delivery = accepted(&*store, watched(1)).await;
     assert_eq!(all(&*store).await, []);
     send(&*store, delivery, "blue", "b-1", at(1)).await;
-    for verdict in [Verdict::Delivered, Verdict::Delivered, Verdict::Opened, Verdict::Opened] {
+    for verdict in [
+        Verdict::Delivered,
+        Verdict::Delivered,
+        Verdict::Opened,
+        Verdict::Opened,
+    ] {
         settled(&*store, heard(Some("blue"), "b-1", verdict, at(9))).await;
     }
     let told = of_message(&*store, 1).await;
-    let what = [(1, Happening::Sent), (2, Happening::Delivered), (3, Happening::Opened)];
+    let what = [
+        (1, Happening::Sent),
+        (2, Happening::Delivered),
+        (3, Happening::Opened),
+    ];
     assert_eq!(words(&told), what);
     let sent = &told[0];
     assert_eq!((sent.message, sent.key.delivery), (id(1), delivery));
-    assert_eq!((&sent.watch, &sent.channel), (&watched(1).watch.unwrap(), &name("sms")));
+    assert_eq!(
+        (&sent.watch, &sent.channel),
+        (&watched(1).watch.unwrap(), &name("sms"))
+    );
     assert_eq!(sent.spelling, text(1).deliveries[0].spelling);
     assert_eq!((sent.at, sent.provider.clone()), (at(1), Some(name("blue"))));
     assert_eq!(sent.standing, EventStanding::Waiting { due_at: at(1) });
@@ -122,7 +144,11 @@ pub async fn failures_are_told_with_their_reason(open: Open<'_>) {
         let told = of_message(&*store, which).await;
         assert_eq!(words(&told), [(1, Happening::Failed)], "message {which}");
         assert_eq!(told[0].failure, Some(failure));
-        assert!(told[0].reason.as_ref().unwrap().contains(reason), "{:?}", told[0].reason);
+        assert!(
+            told[0].reason.as_ref().unwrap().contains(reason),
+            "{:?}",
+            told[0].reason
+        );
         assert_eq!(told[0].id().place, place);
     }
 }
@@ -133,7 +159,12 @@ pub async fn what_waits_again_is_told_and_a_retry_is_not(open: Open<'_>) {
     new.deliveries[0].resends_left = 1;
     let id = accepted(&*store, new).await;
     let first = claimed(&*store, id, at(0)).await;
-    let retry = round(&first, vec![call("red", down(), at(0))], waits(at(1), "down"), at(0));
+    let retry = round(
+        &first,
+        vec![call("red", down(), at(0))],
+        waits(at(1), "down"),
+        at(0),
+    );
     recorded(&*store, retry).await;
     assert_eq!(all(&*store).await, []);
     send(&*store, id, "blue", "b-1", at(1)).await;
@@ -167,7 +198,14 @@ pub async fn a_record_that_is_repeated_or_overtaken_tells_nothing(open: Open<'_>
     let id = accepted(&*store, watched(1)).await;
     let old = claimed(&*store, id, at(0)).await;
     let new = claimed(&*store, id, at(60)).await;
-    let end = |of| round(of, vec![call("blue", yes("b"), at(61))], sent("blue", "b", at(61)), at(61));
+    let end = |of| {
+        round(
+            of,
+            vec![call("blue", yes("b"), at(61))],
+            sent("blue", "b", at(61)),
+            at(61),
+        )
+    };
     for round in [end(&old), end(&new), end(&new), end(&old)] {
         recorded(&*store, round).await;
     }
@@ -176,15 +214,30 @@ pub async fn a_record_that_is_repeated_or_overtaken_tells_nothing(open: Open<'_>
 
 pub async fn lanes_are_found_in_their_order(open: Open<'_>) {
     let store = open();
-    for (which, host) in [(1, "c.example"), (2, "a.example:8443"), (3, "b.example"), (4, "c.example")] {
+    for (which, host) in [
+        (1, "c.example"),
+        (2, "a.example:8443"),
+        (3, "b.example"),
+        (4, "c.example"),
+    ] {
         let id = accepted(&*store, watched_by(which, &format!("https://{host}/x"))).await;
-        send(&*store, id, "blue", &format!("b-{which}"), at(i64::try_from(which).unwrap())).await;
+        send(
+            &*store,
+            id,
+            "blue",
+            &format!("b-{which}"),
+            at(i64::try_from(which).unwrap()),
+        )
+        .await;
     }
     let lanes = |after, limit| {
         let store = Arc::clone(&store);
         async move {
             let lanes = store.event_lanes(after, limit).await.unwrap();
-            lanes.into_iter().map(|lane| (lane.name, lane.due_at)).collect::<Vec<_>>()
+            lanes
+                .into_iter()
+                .map(|lane| (lane.name, lane.due_at))
+                .collect::<Vec<_>>()
         }
     };
     let [a, b, c] = [("a.example:8443", 2), ("b.example", 3), ("c.example", 1)]
@@ -237,9 +290,14 @@ pub async fn what_became_of_an_event_is_kept_unless_it_was_overtaken(open: Open<
         EventStanding::Waiting { due_at: at(99) },
         EventStanding::Dead { at: at(66) },
     ];
-    let overtaken = old.iter().map(|one| end(one, EventStanding::Taken { at: at(64) }, 0));
+    let overtaken = old
+        .iter()
+        .map(|one| end(one, EventStanding::Taken { at: at(64) }, 0));
     store.record_events(overtaken.collect()).await.unwrap();
-    let ends = new.iter().zip(standings).map(|(one, standing)| end(one, standing, 4));
+    let ends = new
+        .iter()
+        .zip(standings)
+        .map(|(one, standing)| end(one, standing, 4));
     store.record_events(ends.collect()).await.unwrap();
     let kept = all(&*store).await;
     for (one, standing) in new.iter().zip(standings) {
@@ -313,7 +371,9 @@ pub async fn prune_forgets_old_events_but_not_what_waits(open: Open<'_>) {
     let store = open();
     three_sent(&*store).await;
     let two = claim(&*store, "shop.example", 2, at(5)).await;
-    let taken = two.iter().map(|one| end(one, EventStanding::Taken { at: at(6) }, 0));
+    let taken = two
+        .iter()
+        .map(|one| end(one, EventStanding::Taken { at: at(6) }, 0));
     store.record_events(taken.collect()).await.unwrap();
     store.prune(at(1), at(50), 100).await.unwrap();
     assert_eq!(all(&*store).await.len(), 3);

@@ -83,7 +83,8 @@ pub async fn emit(desk: &Desk, emissions: impl IntoIterator<Item = &Emission>) -
         ahead.push(*before);
         *before += 1;
     }
-    let column = |of: fn(&Emission) -> Option<&str>| all.iter().map(|one| of(one).map(kept)).collect::<Vec<_>>();
+    let column =
+        |of: fn(&Emission) -> Option<&str>| all.iter().map(|one| of(one).map(kept)).collect::<Vec<_>>();
     let numbers = all.iter().map(|one| one.delivery.message_number());
     desk.run(
         INSERT,

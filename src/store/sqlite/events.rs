@@ -78,9 +78,7 @@ impl Outbox for SqliteStore {
 
     async fn replay_events(&self, keys: Vec<EventKey>, now: Timestamp) -> Result<usize> {
         self.writer
-            .run("cannot send events again", move |desk| {
-                replay(desk, &keys, now)
-            })
+            .run("cannot send events again", move |desk| replay(desk, &keys, now))
             .await
     }
 }
@@ -173,11 +171,9 @@ fn bury(desk: &mut Desk<'_>, burial: &Burial) -> rusqlite::Result<usize> {
 fn replay(desk: &mut Desk<'_>, keys: &[EventKey], now: Timestamp) -> rusqlite::Result<usize> {
     let mut changed = 0;
     for key in keys {
-        changed += desk.statement(REPLAY)?.execute(params![
-            key.delivery.0,
-            key.sequence,
-            now.timestamp_millis()
-        ])?;
+        changed +=
+            desk.statement(REPLAY)?
+                .execute(params![key.delivery.0, key.sequence, now.timestamp_millis()])?;
     }
     Ok(changed)
 }
@@ -204,7 +200,9 @@ fn events(connection: &Connection, query: &EventQuery) -> rusqlite::Result<Vec<E
         return statement.query_map(params![since, limit], event)?.collect();
     }
     let mut statement = connection.prepare_cached(EVENTS)?;
-    statement.query_map(params![since, state, limit], event)?.collect()
+    statement
+        .query_map(params![since, state, limit], event)?
+        .collect()
 }
 
 /// The event in the first fifteen columns.

@@ -367,7 +367,19 @@ async fn expect_events(look: &Look) {
         look,
         BATCH,
         "event_insert",
-        bind![ids, ones, host, host, sent, none, none, none, nows, nows, numbers()]
+        bind![
+            ids,
+            ones,
+            host,
+            host,
+            sent,
+            none,
+            none,
+            none,
+            nows,
+            nows,
+            numbers()
+        ]
     );
     expect!(look, BATCH, "event_lanes", bind!["host-3", 20_i64]);
     expect!(
@@ -393,7 +405,12 @@ async fn expect_events(look: &Look) {
     let (first, any) = (ids[0], None::<&str>);
     expect!(look, BATCH, "events", bind![0_i64, any, BATCH]);
     expect!(look, BATCH, "events_dead", bind![0_i64, BATCH]);
-    expect!(look, 1, "events_message", bind![first, first + 63, 0_i64, any, BATCH]);
+    expect!(
+        look,
+        1,
+        "events_message",
+        bind![first, first + 63, 0_i64, any, BATCH]
+    );
     expect!(look, BATCH, "prune_events", bind![NOW, BATCH]);
 }
 
