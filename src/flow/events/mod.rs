@@ -82,19 +82,15 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: Stop) {
 
 /// The address at which a client wants to be told, as it is kept; else what is wrong with it, in words.
 pub fn callback(gateway: &Gateway, text: &str) -> Result<String, String> {
-    let events = &gateway.config.events;
-    let has_secrets = !events.secrets.are_none()
-        || gateway
-            .config
-            .keys
-            .iter()
-            .any(|key| !key.events.secrets.are_none());
-    if !has_secrets {
-        return Err("cannot be used here: the gateway has no events.secrets to sign calls with".to_owned());
-    }
-    let mut url = webhook::address(&events.guard, text)?;
+    let mut url = webhook::address(&gateway.config.events.guard, text)?;
     url.set_fragment(None);
     Ok(url.to_string())
+}
+
+/// Whether calls for messages of this key can be signed.
+pub fn can_sign(gateway: &Gateway, key: &str) -> bool {
+    let key = gateway.config.keys.iter().find(|one| one.name == key);
+    telling::secrets(&gateway.config.events, key).is_some()
 }
 
 /// Goes through the receivers for whom something waits, again and again.

@@ -86,7 +86,7 @@ fn addressed<'c>(config: &'c Config, courier: &Courier, event: &Event) -> Result
 }
 
 /// The key's own, else those for all.
-fn secrets<'c>(events: &'c Events, key: Option<&'c Key>) -> Option<&'c Secrets> {
+pub fn secrets<'c>(events: &'c Events, key: Option<&'c Key>) -> Option<&'c Secrets> {
     let own = key.map(|key| &key.events.secrets).filter(|own| !own.are_none());
     own.or(Some(&events.secrets))
         .filter(|secrets| !secrets.are_none())
