@@ -438,6 +438,7 @@ fn an_admin_may_do_everything_and_others_what_they_were_given() {
         sha256: [0; 32],
         scopes: scopes.to_vec(),
         user_per_hour: None,
+        events: Default::default(),
     };
     assert!(Scope::ALL.iter().all(|scope| key(&[Scope::Admin]).may(*scope)));
     assert!(key(&[Scope::Send]).may(Scope::Send));

@@ -28,6 +28,7 @@ pub struct Told {
 }
 
 /// What is to become of an event.
+#[derive(Clone, Copy)]
 enum Fate {
     Taken,
     Again(Option<Duration>),
