@@ -129,6 +129,8 @@ impl Places {
             in_flight: lane.in_flight(),
             concurrency: lane.concurrency,
             fit: lane.is_fit(now),
+            silent: lane.is_silent(),
+            probed: lane.is_probed(now),
         };
         self.gateway.lanes().iter().map(carrier).collect()
     }

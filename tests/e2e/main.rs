@@ -22,6 +22,7 @@ mod events;
 mod fleet;
 mod hosts;
 mod inbox;
+mod interrupted;
 mod moving;
 mod peers;
 mod providers;

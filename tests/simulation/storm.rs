@@ -255,7 +255,11 @@ impl Storm {
                 Done::Nothing
             }),
             _ => self.run(host, "prune", |gateway| async move {
-                let _ = prune::prune(&gateway, Duration::from_secs(120), |_| {}).await;
+                let age = prune::Age {
+                    older_than: Duration::from_secs(120),
+                    whole_months: false,
+                };
+                let _ = prune::prune(&gateway, age, |_| {}).await;
                 Done::Nothing
             }),
         }
@@ -265,8 +269,8 @@ impl Storm {
     fn fetch(&mut self, host: usize) {
         let places = usize::try_from(self.world.between(1, 4)).unwrap();
         self.run(host, "claim", move |gateway| async move {
-            let ids = deliver::next(&gateway, &places, Duration::ZERO).await;
-            Done::Claimed(deliver::claim(&gateway, ids).await)
+            let found = deliver::next(&gateway, &places, Duration::ZERO).await;
+            Done::Claimed(deliver::claim(&gateway, found.ids).await)
         });
     }
 

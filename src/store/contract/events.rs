@@ -375,9 +375,9 @@ pub async fn prune_forgets_old_events_but_not_what_waits(open: Open<'_>) {
         .iter()
         .map(|one| end(one, EventStanding::Taken { at: at(6) }, 0));
     store.record_events(taken.collect()).await.unwrap();
-    store.prune(at(1), at(50), 100).await.unwrap();
+    store.forget(at(1), at(50), 100).await.unwrap();
     assert_eq!(all(&*store).await.len(), 3);
-    store.prune(at(9_999), at(9_999), 100).await.unwrap();
+    assert_eq!(store.forget(at(9_999), at(9_999), 100).await.unwrap(), 2);
     let left = all(&*store).await;
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].standing.state(), EventState::Waiting);
