@@ -1,4 +1,6 @@
 //! What was typed behind `console events`.
+//!
+//! Reads text into checked values and nothing more; what is done with events stands in `commands/events.rs`.
 
 use clap::{Args, Subcommand};
 

@@ -323,7 +323,7 @@ mod tests {
         ] {
             assert_eq!(Watch::read(&watch.written()), Some(watch));
         }
-        assert_eq!(Watch::read("no blank"), None);
+        assert_eq!(Watch::read("https://a.example/"), None);
     }
 
     #[test]

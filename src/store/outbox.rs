@@ -25,12 +25,7 @@ pub trait Outbox: Send + Sync {
 
     /// Takes of each lane as many events that are due as there is room, the longest waiting first, and makes them due
     /// again at the end of the lease.
-    async fn claim_events(
-        &self,
-        lanes: Vec<(String, usize)>,
-        now: Timestamp,
-        lease: Duration,
-    ) -> Result<Vec<ClaimedEvent>>;
+    async fn claim_events(&self, lanes: Vec<Room>, now: Timestamp, lease: Duration) -> Result<Claims>;
 
     /// Stores what came of claimed events. One that was claimed again since is left alone.
     async fn record_events(&self, ends: Vec<EventEnd>) -> Result<()>;
@@ -44,6 +39,12 @@ pub trait Outbox: Send + Sync {
     /// Makes events due at once, with fresh tries; returns how many. What waits already is due at once as well.
     async fn replay_events(&self, keys: Vec<EventKey>, now: Timestamp) -> Result<usize>;
 }
+
+/// A receiver, and how many events there is room for.
+pub type Room = (String, usize);
+
+/// What was claimed.
+pub type Claims = Vec<ClaimedEvent>;
 
 /// A receiver for whom something waits.
 #[derive(Clone, Debug, PartialEq, Eq)]

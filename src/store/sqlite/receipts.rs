@@ -165,16 +165,8 @@ fn apply(
         spoken.opened_at,
         folded,
     ])?;
-    if let Some(watch) = &spoken.watch {
-        let (id, provider) = (spoken.id, &spoken.provider);
-        if moved {
-            let emission = Emission::new(id, watch, &spoken.state, Some(provider), heard_at);
-            events::emit(desk, &emission)?;
-        }
-        if first_opened {
-            events::emit(desk, &Emission::opened(id, watch, provider, at, heard_at))?;
-        }
-    }
+    let opened_at = first_opened.then_some(at);
+    tell(desk, spoken, moved, opened_at, heard_at)?;
     if let Verdict::Invalid { reason } = verdict {
         let dead = DeadAddress {
             address: spoken.address.as_deref(),
@@ -185,6 +177,28 @@ fn apply(
         deactivate(desk, spoken.id, &dead)?;
     }
     Ok(true)
+}
+
+/// Keeps what happened for whoever wants to hear of it.
+fn tell(
+    desk: &mut Desk<'_>,
+    spoken: &Spoken,
+    moved: bool,
+    opened_at: Option<Timestamp>,
+    heard_at: Timestamp,
+) -> rusqlite::Result<()> {
+    let Some(watch) = &spoken.watch else {
+        return Ok(());
+    };
+    let (id, provider) = (spoken.id, &spoken.provider);
+    if moved {
+        let emission = Emission::new(id, watch, &spoken.state, Some(provider), heard_at);
+        events::emit(desk, &emission)?;
+    }
+    if let Some(at) = opened_at {
+        events::emit(desk, &Emission::opened(id, watch, provider, at, heard_at))?;
+    }
+    Ok(())
 }
 
 /// Those that nobody claimed in time go first: anybody can bring receipts for what never was.
