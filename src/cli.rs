@@ -17,6 +17,10 @@ use crate::domain::channel::Name;
 use crate::domain::id::MessageId;
 use crate::domain::recipient::Standing;
 
+mod events;
+
+pub use events::{Events, EventsList, EventsReplay, EventsShow, EventsTask};
+
 /// A hundred years: beyond every message, and within what a calendar can count.
 const AGE_MAX: Duration = Duration::from_secs(36_500 * 24 * 3_600);
 
@@ -128,6 +132,13 @@ pub enum Command {
         console recipient 09122222222\n  \
         console recipient 09122222222 --set active --reason \"has written to us\" --by night-shift")]
     Recipient(Recipient),
+
+    /// What clients were told of their messages, and telling it again
+    #[command(after_help = "Examples:\n  \
+        console events list --state dead\n  \
+        console events replay --dead --since 2d\n  \
+        console events secret                  a secret for events.secrets")]
+    Events(Events),
 
     /// Delete old messages that have ended; the report keeps counting them
     #[command(after_help = "Example:\n  console prune --older-than 90d")]

@@ -7,6 +7,7 @@ pub mod backup;
 pub mod check;
 pub mod completions;
 mod crew;
+pub mod events;
 mod live;
 pub mod man;
 pub mod message;

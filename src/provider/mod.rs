@@ -23,6 +23,7 @@ pub mod apns;
 pub(crate) mod contract;
 mod fate;
 pub mod fcm;
+mod guard;
 pub mod http;
 mod jwt;
 pub mod kavenegar;
@@ -40,7 +41,9 @@ pub(crate) mod stub;
 pub mod tape;
 pub mod twilio;
 pub mod vonage;
+pub mod webhook;
 
+pub use guard::Guard;
 pub use outbound::Outbound;
 pub use tape::Tape;
 
@@ -205,11 +208,13 @@ pub enum Settings {
     Plivo(Box<plivo::Settings>),
     /// Sends texts through Kavenegar.
     Kavenegar(Box<kavenegar::Settings>),
+    /// Posts to HTTPS endpoints, signed.
+    Webhook(Box<webhook::Settings>),
 }
 
 impl Settings {
     /// Every kind there is, as the configuration writes it.
-    pub const KINDS: [&str; 11] = [
+    pub const KINDS: [&str; 12] = [
         "mock",
         "http",
         "smpp",
@@ -221,6 +226,7 @@ impl Settings {
         "vonage",
         "plivo",
         "kavenegar",
+        "webhook",
     ];
 
     /// Reads a kind's own keys, secrets resolved and the keys of every kind taken out. The error names the key
@@ -238,6 +244,7 @@ impl Settings {
             "vonage" => Ok(Self::Vonage(Box::new(vonage::Settings::read(table)?))),
             "plivo" => Ok(Self::Plivo(Box::new(plivo::Settings::read(table)?))),
             "kavenegar" => Ok(Self::Kavenegar(Box::new(kavenegar::Settings::read(table)?))),
+            "webhook" => Ok(Self::Webhook(Box::new(webhook::Settings::read(table)?))),
             other => Err(Error::usage(format!(
                 "kind \"{other}\" is unknown; write one of: {}",
                 Self::KINDS.join(", ")
@@ -295,6 +302,11 @@ pub fn build(
         Settings::Vonage(settings) => Ok(Arc::new(vonage::Vonage::new(&site, settings)?)),
         Settings::Plivo(settings) => Ok(Arc::new(plivo::Plivo::new(&site, settings)?)),
         Settings::Kavenegar(settings) => Ok(Arc::new(kavenegar::Kavenegar::new(&site, settings)?)),
+        Settings::Webhook(settings) => Ok(Arc::new(webhook::Webhook::new(
+            settings,
+            limits,
+            outbound.tape(),
+        )?)),
     }
 }
 
