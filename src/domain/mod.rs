@@ -9,6 +9,7 @@ pub mod delivery;
 pub mod fleet;
 pub mod health;
 pub mod id;
+pub mod inbound;
 pub mod message;
 pub mod receipt;
 pub mod recipient;

@@ -4,6 +4,7 @@
 
 pub mod accept;
 pub mod deliver;
+pub mod hear;
 mod places;
 pub mod prune;
 pub mod resend;

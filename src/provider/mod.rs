@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::domain::attempt::Answer;
 use crate::domain::channel::Name;
 use crate::domain::id::{DeliveryId, MessageId};
-use crate::domain::receipt::Receipt;
+use crate::domain::inbound::Incoming;
 use crate::domain::recipient::AddressKind;
 use crate::error::{Error, Result};
 
@@ -38,17 +38,23 @@ pub trait Provider: Send + Sync {
     /// request had left is `Unknown`.
     async fn send(&self, parcel: &Parcel) -> Answer;
 
-    /// Reads the receipts in a provider's call to us, after checking that it is the provider who calls.
-    fn receipts(&self, call: &Call) -> Result<Vec<Receipt>, Refusal>;
+    /// Reads the receipts and inbound texts in a provider's call to us, after checking that it is the provider who
+    /// calls. None when it says only what changes nothing.
+    fn receipts(&self, call: &Call) -> Result<Vec<Incoming>, Refusal>;
+
+    /// What the provider wants to read when its call was taken; none is the number of things heard, as JSON.
+    fn acknowledgement(&self, _call: &Call) -> Option<Acknowledgement> {
+        None
+    }
 
     /// Whether its receipts prove where they come from, so that one without a proof is never its own.
     fn signs_receipts(&self) -> bool {
         false
     }
 
-    /// Receipts that come over the provider's own connection or out of its own head. Waits until there are
-    /// some; a provider that has none waits for ever.
-    async fn incoming(&self) -> Vec<Receipt> {
+    /// Receipts and inbound texts that come over the provider's own connection or out of its own head. Waits until
+    /// there are some; a provider that has none waits for ever.
+    async fn incoming(&self) -> Vec<Incoming> {
         std::future::pending().await
     }
 
@@ -123,6 +129,25 @@ pub struct Call {
     pub body: Vec<u8>,
     /// When we heard it.
     pub heard_at: Timestamp,
+}
+
+/// What we answer, with 200, to a provider's call that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// The type of the body; no header without one.
+    pub content_type: Option<&'static str>,
+    /// The whole body.
+    pub body: String,
+}
+
+impl Acknowledgement {
+    /// Nothing but the status, as most want it.
+    pub fn empty() -> Self {
+        Self {
+            content_type: None,
+            body: String::new(),
+        }
+    }
 }
 
 /// Why a provider's call to us was turned away.

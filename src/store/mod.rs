@@ -26,6 +26,7 @@ use crate::domain::channel::Name;
 use crate::domain::delivery::{Standing, State};
 use crate::domain::fleet::{Known, News};
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Priority, Recorded, Round};
 use crate::domain::receipt::Receipt;
 use crate::domain::recipient::Recipient;
@@ -186,6 +187,10 @@ pub trait Store: Send + Sync {
 
     /// Sets what is known of a recipient.
     async fn set_recipient(&self, recipient: Recipient) -> Result<()>;
+
+    /// Does what persons ask of us: stop makes a recipient `opted_out`, whatever it was, start makes it active only
+    /// when it had opted out. Says of each whether it changed something.
+    async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>>;
 
     /// Brings at most `limit` changed deliveries into the roll-ups; returns how many it took. Zero: up to date.
     async fn fold(&self, limit: usize) -> Result<usize>;

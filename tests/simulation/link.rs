@@ -14,6 +14,7 @@ use postrider::domain::channel::Name;
 use postrider::domain::delivery::State;
 use postrider::domain::fleet::{Known, News};
 use postrider::domain::id::{DeliveryId, MessageId};
+use postrider::domain::inbound::Opting;
 use postrider::domain::message::{
     Acceptance, Claimed, Delivery, Message, NewMessage, Nudge, Recorded, Round,
 };
@@ -277,6 +278,10 @@ impl Store for Link {
     async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
         self.through("set_recipient", self.store.set_recipient(recipient))
             .await
+    }
+
+    async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>> {
+        self.through("opt", self.store.opt(wishes)).await
     }
 
     async fn fold(&self, limit: usize) -> Result<usize> {

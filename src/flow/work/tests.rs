@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::dice::Dice;
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::channel::Channel;
-use crate::domain::receipt::Receipt;
+use crate::domain::inbound::Incoming;
 use crate::flow::accept::{self, Request};
 use crate::gateway::Edges;
 use crate::provider::{Call, Parcel, Provider, Refusal};
@@ -39,7 +39,7 @@ impl Provider for Hanging {
         std::future::pending().await
     }
 
-    fn receipts(&self, _: &Call) -> Result<Vec<Receipt>, Refusal> {
+    fn receipts(&self, _: &Call) -> Result<Vec<Incoming>, Refusal> {
         Err(Refusal::NotExpected)
     }
 
@@ -55,7 +55,7 @@ impl Provider for Quick {
         Outcome::Accepted { reference: None }.into()
     }
 
-    fn receipts(&self, _: &Call) -> Result<Vec<Receipt>, Refusal> {
+    fn receipts(&self, _: &Call) -> Result<Vec<Incoming>, Refusal> {
         Err(Refusal::NotExpected)
     }
 

@@ -6,6 +6,7 @@
 pub mod accepting;
 pub mod addressing;
 pub mod operating;
+pub mod opting;
 pub mod pruning;
 pub mod receiving;
 pub mod reporting;
@@ -88,6 +89,13 @@ macro_rules! contract {
             the_backlog_counts_what_waits
             snapshots_show_the_newest
             ping_answers
+        );
+        contract!(@tests $fresh, opting:
+            who_says_stop_is_not_written_to
+            who_says_start_again_is_written_to
+            start_makes_no_dead_address_alive
+            the_same_word_twice_changes_nothing
+            many_wishes_at_once_are_kept_in_their_order
         );
         contract!(@tests $fresh, reporting:
             an_empty_store_reports_nothing

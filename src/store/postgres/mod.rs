@@ -15,6 +15,7 @@ mod look;
 mod migrate;
 mod months;
 mod operate;
+mod opting;
 mod prune;
 mod receipts;
 mod replica;
@@ -56,6 +57,7 @@ use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::fleet::{Known, News};
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
@@ -267,6 +269,11 @@ impl Store for PostgresStore {
     async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
         let act = "cannot change a recipient";
         transact!(self.write, act, |desk| operate::set_recipient(&desk, &recipient))
+    }
+
+    async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>> {
+        let act = "cannot keep a person's wish";
+        transact!(self.write, act, |desk| opting::opt(&desk, &wishes))
     }
 
     async fn fold(&self, limit: usize) -> Result<usize> {

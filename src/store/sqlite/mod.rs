@@ -11,6 +11,7 @@ mod desk;
 pub(super) mod fault;
 mod look;
 mod operate;
+mod opting;
 mod prune;
 mod readers;
 mod receipts;
@@ -43,6 +44,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::domain::channel::Name;
 use crate::domain::fleet::{Known, News};
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
@@ -215,6 +217,11 @@ impl Store for SqliteStore {
         self.writer
             .run(act, move |desk| operate::set_recipient(desk, &recipient))
             .await
+    }
+
+    async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>> {
+        let act = "cannot keep a person's wish";
+        self.writer.run(act, move |desk| opting::opt(desk, &wishes)).await
     }
 
     async fn fold(&self, limit: usize) -> Result<usize> {

@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::fleet::{Known, News};
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
@@ -113,6 +114,9 @@ impl Store for Desk {
         unasked()
     }
     async fn set_recipient(&self, _: Recipient) -> Result<()> {
+        unasked()
+    }
+    async fn opt(&self, _: Vec<Opting>) -> Result<Vec<bool>> {
         unasked()
     }
     async fn fold(&self, _: usize) -> Result<usize> {
