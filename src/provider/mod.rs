@@ -24,6 +24,7 @@ pub mod http;
 pub mod mock;
 mod outbound;
 mod reading;
+pub mod smtp;
 #[cfg(test)]
 mod stub;
 pub mod tape;
@@ -168,11 +169,13 @@ pub enum Settings {
     Mock(mock::Settings),
     /// Speaks to any provider with an HTTP interface, by templates.
     Http(Box<http::Settings>),
+    /// Hands mails to a mail server.
+    Smtp(Box<smtp::Settings>),
 }
 
 impl Settings {
     /// Every kind there is, as the configuration writes it.
-    pub const KINDS: [&str; 2] = ["mock", "http"];
+    pub const KINDS: [&str; 3] = ["mock", "http", "smtp"];
 
     /// Reads a kind's own keys, secrets resolved and the keys of every kind taken out. The error names the key
     /// and the remedy, never a value; whoever knows the provider's name puts it in front.
@@ -180,6 +183,7 @@ impl Settings {
         match kind {
             "mock" => Ok(Self::Mock(mock::Settings::read(table)?)),
             "http" => Ok(Self::Http(Box::new(http::Settings::read(table)?))),
+            "smtp" => Ok(Self::Smtp(Box::new(smtp::Settings::read(table)?))),
             other => Err(Error::usage(format!(
                 "kind \"{other}\" is unknown; write one of: {}",
                 Self::KINDS.join(", ")
@@ -214,5 +218,6 @@ pub fn build(
             let line = outbound.line(limits, settings.is_secure())?;
             Ok(Arc::new(http::Http::new(name, settings, public_url, line)?))
         }
+        Settings::Smtp(settings) => Ok(Arc::new(smtp::Smtp::new(settings, limits, outbound.tape())?)),
     }
 }
