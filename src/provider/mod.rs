@@ -21,9 +21,11 @@ use crate::error::{Error, Result};
 mod contract;
 mod fate;
 pub mod http;
+mod mailbox;
 pub mod mock;
 mod outbound;
 mod reading;
+pub mod ses;
 pub mod smtp;
 #[cfg(test)]
 mod stub;
@@ -42,6 +44,12 @@ pub trait Provider: Send + Sync {
     /// Reads the receipts and inbound texts in a provider's call to us, after checking that it is the provider who
     /// calls. None when it says only what changes nothing.
     fn receipts(&self, call: &Call) -> Result<Vec<Incoming>, Refusal>;
+
+    /// Like [`Provider::receipts`], for those who have to ask their provider something first: for a certificate to check
+    /// a signature with, or whether a subscription is meant.
+    async fn hear(&self, call: &Call) -> Result<Vec<Incoming>, Refusal> {
+        self.receipts(call)
+    }
 
     /// What the provider wants to read when its call was taken; none is the number of things heard, as JSON.
     fn acknowledgement(&self, _call: &Call) -> Option<Acknowledgement> {
@@ -160,6 +168,8 @@ pub enum Refusal {
     Unreadable(String),
     /// This provider sends no receipts.
     NotExpected,
+    /// It cannot be checked now; the text says why. The provider is to call again.
+    NotNow(String),
 }
 
 /// The settings of one kind of provider, read and checked.
@@ -169,13 +179,15 @@ pub enum Settings {
     Mock(mock::Settings),
     /// Speaks to any provider with an HTTP interface, by templates.
     Http(Box<http::Settings>),
+    /// Sends mails through Amazon's service for mail.
+    Ses(Box<ses::Settings>),
     /// Hands mails to a mail server.
     Smtp(Box<smtp::Settings>),
 }
 
 impl Settings {
     /// Every kind there is, as the configuration writes it.
-    pub const KINDS: [&str; 3] = ["mock", "http", "smtp"];
+    pub const KINDS: [&str; 4] = ["mock", "http", "ses", "smtp"];
 
     /// Reads a kind's own keys, secrets resolved and the keys of every kind taken out. The error names the key
     /// and the remedy, never a value; whoever knows the provider's name puts it in front.
@@ -183,6 +195,7 @@ impl Settings {
         match kind {
             "mock" => Ok(Self::Mock(mock::Settings::read(table)?)),
             "http" => Ok(Self::Http(Box::new(http::Settings::read(table)?))),
+            "ses" => Ok(Self::Ses(Box::new(ses::Settings::read(table)?))),
             "smtp" => Ok(Self::Smtp(Box::new(smtp::Settings::read(table)?))),
             other => Err(Error::usage(format!(
                 "kind \"{other}\" is unknown; write one of: {}",
@@ -217,6 +230,10 @@ pub fn build(
         Settings::Http(settings) => {
             let line = outbound.line(limits, settings.is_secure())?;
             Ok(Arc::new(http::Http::new(name, settings, public_url, line)?))
+        }
+        Settings::Ses(settings) => {
+            let line = outbound.line(limits, settings.is_secure())?;
+            Ok(Arc::new(ses::Ses::new(settings, line)?))
         }
         Settings::Smtp(settings) => Ok(Arc::new(smtp::Smtp::new(settings, limits, outbound.tape())?)),
     }

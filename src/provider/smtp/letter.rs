@@ -14,6 +14,7 @@ use lettre::message::{Body, Mailbox, Message};
 use super::settings::Settings;
 use crate::clock::Timestamp;
 use crate::provider::Parcel;
+use crate::provider::mailbox::{one_line, recipient};
 
 /// The longest line that a mail may hold unencoded, in bytes.
 const LINE_BYTES_MAX: usize = 998;
@@ -40,7 +41,7 @@ pub(super) enum Unwritable {
 
 /// Writes the mail.
 pub(super) fn write(parcel: &Parcel, settings: &Settings, now: Timestamp) -> Result<Letter, Unwritable> {
-    let to = address(&parcel.to).ok_or(Unwritable::Address)?;
+    let to = recipient(&parcel.to).ok_or(Unwritable::Address)?;
     let id = format!(
         "{}.{}@{}",
         parcel.message,
@@ -72,22 +73,6 @@ pub(super) fn write(parcel: &Parcel, settings: &Settings, now: Timestamp) -> Res
         id,
         content: letter.formatted(),
     })
-}
-
-/// The address with its domain as the wire writes it (`xn--…`); none when it is no address.
-fn address(text: &str) -> Option<Address> {
-    let (local, domain) = text.rsplit_once('@')?;
-    if domain.is_ascii() {
-        return text.parse().ok();
-    }
-    let url = reqwest::Url::parse(&format!("http://{domain}/")).ok()?;
-    format!("{local}@{}", url.host_str()?).parse().ok()
-}
-
-/// A header's text: a line break in it would begin a header of its own.
-fn one_line(text: &str) -> String {
-    let printable = |letter: char| if letter.is_control() { ' ' } else { letter };
-    text.chars().map(printable).collect::<String>().trim().to_owned()
 }
 
 /// The text, encoded so that any server takes it: as it is where it is plain, else as quoted-printable or base64.

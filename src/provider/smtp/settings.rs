@@ -9,9 +9,9 @@ use lettre::Address;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Mechanism;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
 
 use crate::error::{Error, Result};
+use crate::provider::mailbox::{address_if_any, mailbox, mailbox_if_any, usual_subject};
 use crate::provider::reading::read_table;
 
 /// How a mail server is spoken to.
@@ -151,32 +151,6 @@ fn is_word(text: &str) -> bool {
             .all(|letter| letter.is_ascii_graphic() && !"/@<>".contains(letter))
 }
 
-fn usual_subject() -> String {
-    "Message".to_owned()
-}
-
 fn usual_mails() -> u32 {
     100
-}
-
-fn mailbox<'de, D: Deserializer<'de>>(from: D) -> Result<Mailbox, D::Error> {
-    let text = String::deserialize(from)?;
-    if text.contains(char::is_control) {
-        return Err(D::Error::custom("must be one line without control characters"));
-    }
-    text.parse().map_err(|_| {
-        D::Error::custom("is no address; write \"shop@example.org\" or \"Shop <shop@example.org>\"")
-    })
-}
-
-fn mailbox_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Mailbox>, D::Error> {
-    mailbox(from).map(Some)
-}
-
-fn address_if_any<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Address>, D::Error> {
-    let text = String::deserialize(from)?;
-    let address = text
-        .parse()
-        .map_err(|_| D::Error::custom("is no address; write \"bounces@example.org\""))?;
-    Ok(Some(address))
 }
