@@ -20,6 +20,7 @@ pub mod serve;
 mod signals;
 pub mod status;
 pub mod sync_report;
+mod via;
 pub mod work;
 
 use std::io::Write;

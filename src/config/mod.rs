@@ -11,6 +11,7 @@ use crate::domain::channel::{Channel, Name};
 use crate::domain::recipient::PhoneRules;
 use crate::domain::retry::Retry;
 
+mod aliases;
 mod check;
 mod duration;
 mod environment;
@@ -159,6 +160,11 @@ impl ProviderConfig {
             settings,
             shown,
         }
+    }
+
+    /// Every text in its settings that must not be shown, for those who mask what they show.
+    pub fn secrets(&self) -> Vec<String> {
+        secret::secrets(&self.settings, &self.shown)
     }
 }
 

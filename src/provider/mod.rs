@@ -24,6 +24,8 @@ pub mod http;
 mod mailbox;
 pub mod mock;
 mod outbound;
+#[cfg(test)]
+mod peer;
 mod reading;
 pub mod ses;
 pub mod smtp;

@@ -1,7 +1,5 @@
 //! The adapter against aiosmtpd, and against servers that no library would write.
 
-mod peer;
-
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -12,7 +10,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::provider::contract;
-use peer::{Certificate, Peer};
+use crate::provider::peer::{Certificate, Peer};
 
 fn smtp(port: u16, more: &str) -> Smtp {
     taped(port, more, None)
@@ -30,6 +28,10 @@ fn taped(port: u16, more: &str, tape: Option<Tape>) -> Smtp {
     Smtp::new(&settings, &contract::limits(), tape).unwrap()
 }
 
+async fn server(arguments: &[&str]) -> Peer {
+    Peer::start("smtp_server.py", arguments).await
+}
+
 fn to(address: &str) -> Parcel {
     Parcel {
         to: address.to_owned(),
@@ -39,8 +41,8 @@ fn to(address: &str) -> Parcel {
 
 #[tokio::test]
 async fn a_mail_server_takes_a_mail_and_keeps_its_letters() {
-    let mut peer = Peer::start(&[]).await;
-    let smtp = smtp(peer.port, "bounces_to = \"bounces@example.org\"");
+    let mut peer = server(&[]).await;
+    let smtp = smtp(peer.port(), "bounces_to = \"bounces@example.org\"");
     let parcel = Parcel {
         body: "Grüße\n.\n..a\nسلام".to_owned(),
         ..to("user@example.com")
@@ -71,8 +73,8 @@ async fn a_mail_server_takes_a_mail_and_keeps_its_letters() {
 
 #[tokio::test]
 async fn refusals_become_outcomes_with_their_codes() {
-    let peer = Peer::start(&[]).await;
-    let smtp = smtp(peer.port, "");
+    let peer = server(&[]).await;
+    let smtp = smtp(peer.port(), "");
     for (address, outcome, code) in [
         ("rcpt.550.5.1.1@example.com", "invalid_recipient", "550 5.1.1"),
         ("rcpt.450.4.2.0.greylisted@example.com", "deferred", "450 4.2.0"),
@@ -95,11 +97,11 @@ async fn refusals_become_outcomes_with_their_codes() {
 
 #[tokio::test]
 async fn silence_after_the_mail_is_unknown() {
-    let mut peer = Peer::start(&[]).await;
-    let answer = smtp(peer.port, "").send(&to("drop.data@example.com")).await;
+    let mut peer = server(&[]).await;
+    let answer = smtp(peer.port(), "").send(&to("drop.data@example.com")).await;
     assert_eq!(answer.outcome.word(), "unknown", "{answer:?}");
     peer.next().await;
-    let mut hasty = smtp(peer.port, "");
+    let mut hasty = smtp(peer.port(), "");
     hasty.call = Duration::from_secs(2);
     let answer = hasty.send(&to("hang.data@example.com")).await;
     let Outcome::Unknown { reason } = answer.outcome else {
@@ -110,8 +112,8 @@ async fn silence_after_the_mail_is_unknown() {
 
 #[tokio::test]
 async fn a_connection_carries_mail_after_mail_and_is_replaced_when_it_died() {
-    let mut peer = Peer::start(&[]).await;
-    let smtp = smtp(peer.port, "mails_per_connection = 2");
+    let mut peer = server(&[]).await;
+    let smtp = smtp(peer.port(), "mails_per_connection = 2");
     let mut ports = Vec::new();
     for _ in 0..3 {
         assert_eq!(
@@ -122,7 +124,7 @@ async fn a_connection_carries_mail_after_mail_and_is_replaced_when_it_died() {
     }
     assert_eq!(ports[0], ports[1]);
     assert_ne!(ports[1], ports[2]);
-    let place = peer.port;
+    let place = peer.port();
     drop(peer);
     let answer = smtp.send(&to("user@example.com")).await;
     assert_eq!(
@@ -135,7 +137,7 @@ async fn a_connection_carries_mail_after_mail_and_is_replaced_when_it_died() {
 #[tokio::test]
 async fn tls_is_checked_and_never_left_out() {
     let (ours, theirs) = (Certificate::authority(), Certificate::authority());
-    let server = ours.sign("DNS:localhost");
+    let fitting = ours.sign("DNS:localhost");
     let stranger = ours.sign("DNS:elsewhere.example");
     let secret = ["--user", "gateway", "--password", "hunter2"];
     for mode in ["starttls", "tls"] {
@@ -144,7 +146,7 @@ async fn tls_is_checked_and_never_left_out() {
             async move {
                 let mut arguments = vec!["--tls", mode, "--certificate", &file, "--key", &key];
                 arguments.extend(secret);
-                Peer::start(&arguments).await
+                server(&arguments).await
             }
         };
         let keys = |roots: &Certificate, password: &str| {
@@ -153,8 +155,8 @@ async fn tls_is_checked_and_never_left_out() {
                 "tls = \"{mode}\"\nca_file = \"{file}\"\nusername = \"gateway\"\npassword = \"{password}\""
             )
         };
-        let mut peer = start(&server).await;
-        let answer = smtp(peer.port, &keys(&ours, "hunter2"))
+        let mut peer = start(&fitting).await;
+        let answer = smtp(peer.port(), &keys(&ours, "hunter2"))
             .send(&to("user@example.com"))
             .await;
         assert_eq!(answer.outcome.word(), "accepted", "{mode}: {answer:?}");
@@ -165,17 +167,17 @@ async fn tls_is_checked_and_never_left_out() {
             "{mail}"
         );
 
-        let answer = smtp(peer.port, &keys(&ours, "wrong"))
+        let answer = smtp(peer.port(), &keys(&ours, "wrong"))
             .send(&to("user@example.com"))
             .await;
         assert_eq!(answer.outcome.word(), "misconfigured", "{mode}: {answer:?}");
         assert_eq!(answer.code.as_deref(), Some("535 5.7.8"));
-        let answer = smtp(peer.port, &keys(&theirs, "hunter2"))
+        let answer = smtp(peer.port(), &keys(&theirs, "hunter2"))
             .send(&to("user@example.com"))
             .await;
         assert_eq!(answer.outcome.word(), "misconfigured", "{mode}: {answer:?}");
         let elsewhere = start(&stranger).await;
-        let answer = smtp(elsewhere.port, &keys(&ours, "hunter2"))
+        let answer = smtp(elsewhere.port(), &keys(&ours, "hunter2"))
             .send(&to("user@example.com"))
             .await;
         let reason = answer.outcome.reason().unwrap_or_default();
@@ -184,19 +186,19 @@ async fn tls_is_checked_and_never_left_out() {
             "{mode}: {answer:?}"
         );
     }
-    let plain = Peer::start(&[]).await;
+    let plain = server(&[]).await;
     let more = format!("tls = \"starttls\"\nca_file = \"{}\"", ours.file());
-    let answer = smtp(plain.port, &more).send(&to("user@example.com")).await;
+    let answer = smtp(plain.port(), &more).send(&to("user@example.com")).await;
     assert_eq!(answer.outcome.word(), "misconfigured", "{answer:?}");
 }
 
 #[tokio::test]
 async fn both_ways_to_sign_in_work_and_the_dialogue_hides_the_password() {
-    let mut peer = Peer::start(&["--user", "gateway", "--password", "hunter2"]).await;
+    let mut peer = server(&["--user", "gateway", "--password", "hunter2"]).await;
     for auth in ["plain", "login"] {
         let tape = Tape::new(&["hunter2".to_owned()]);
         let more = format!("username = \"gateway\"\npassword = \"hunter2\"\nauth = \"{auth}\"");
-        let smtp = taped(peer.port, &more, Some(tape.clone()));
+        let smtp = taped(peer.port(), &more, Some(tape.clone()));
         let answer = smtp.send(&to("user@example.com")).await;
         assert_eq!(answer.outcome.word(), "accepted", "{auth}: {answer:?}");
         assert_eq!(peer.next().await["user"], "gateway");
@@ -226,13 +228,13 @@ async fn both_ways_to_sign_in_work_and_the_dialogue_hides_the_password() {
 
 #[tokio::test]
 async fn a_check_signs_in_and_sends_nothing() {
-    let peer = Peer::start(&["--user", "gateway", "--password", "hunter2"]).await;
+    let peer = server(&["--user", "gateway", "--password", "hunter2"]).await;
     let keys = |password: &str| format!("username = \"gateway\"\npassword = \"{password}\"");
-    let Checked::Well(shown) = smtp(peer.port, &keys("hunter2")).check().await else {
+    let Checked::Well(shown) = smtp(peer.port(), &keys("hunter2")).check().await else {
         panic!("it works")
     };
     assert!(shown.contains("signed in"), "{shown}");
-    let Checked::Wrong(fault) = smtp(peer.port, &keys("wrong")).check().await else {
+    let Checked::Wrong(fault) = smtp(peer.port(), &keys("wrong")).check().await else {
         panic!("the password is wrong")
     };
     assert!(fault.contains("535") && !fault.contains("wrong;"), "{fault}");
@@ -240,8 +242,8 @@ async fn a_check_signs_in_and_sends_nothing() {
 
 #[tokio::test]
 async fn the_contract_holds() {
-    let peer = Peer::start(&[]).await;
-    contract::holds(&smtp(peer.port, "")).await;
+    let peer = server(&[]).await;
+    contract::holds(&smtp(peer.port(), "")).await;
 }
 
 /// A server that says these lines, one for each that it hears, and then hangs up.

@@ -1,4 +1,6 @@
-//! A mail server of another make (aiosmtpd), and certificates made for it.
+//! Servers of another make that tests run against (tests/peers), and certificates made for them.
+//!
+//! A peer is a program that says lines of JSON, the first about itself, and obeys such lines.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -6,50 +8,71 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 /// How long a peer may take for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A running server; it ends with the test.
+/// A running peer; it ends with the test.
 pub struct Peer {
-    pub port: u16,
+    /// What it said of itself.
+    pub facts: Value,
     said: Lines<BufReader<ChildStdout>>,
+    ear: ChildStdin,
     _process: Child,
 }
 
 impl Peer {
-    pub async fn start(arguments: &[&str]) -> Self {
+    /// Starts a script of tests/peers.
+    pub async fn start(script: &str, arguments: &[&str]) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut process = Command::new(root.join("target/peers/python/bin/python"))
-            .arg(root.join("tests/peers/smtp_server.py"))
+            .arg(root.join("tests/peers").join(script))
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .expect("aiosmtpd is not installed: run ./start.sh test");
+            .expect("the peers are not installed: run ./start.sh test");
         let said = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut peer = Self {
-            port: 0,
+            facts: Value::Null,
             said,
+            ear: process.stdin.take().unwrap(),
             _process: process,
         };
-        peer.port = u16::try_from(peer.next().await["port"].as_u64().unwrap()).unwrap();
+        peer.facts = peer.next().await;
         peer
     }
 
-    /// The next mail it took.
+    /// Where it listens on this machine.
+    pub fn port(&self) -> u16 {
+        u16::try_from(self.facts["port"].as_u64().unwrap()).unwrap()
+    }
+
+    /// A word it said of itself.
+    pub fn fact(&self, name: &str) -> &str {
+        self.facts[name].as_str().unwrap()
+    }
+
+    /// The next thing it says.
     pub async fn next(&mut self) -> Value {
         let line = timeout(PATIENCE, self.said.next_line())
             .await
-            .expect("the mail server is silent");
+            .expect("the peer is silent");
         let line = line
             .unwrap()
-            .expect("the mail server ended: run ./start.sh test to install aiosmtpd");
+            .expect("the peer ended: run ./start.sh test to install what it needs");
         serde_json::from_str(&line).unwrap()
+    }
+
+    /// Tells it something, and hears the answer.
+    pub async fn tell(&mut self, wish: Value) -> Value {
+        self.ear.write_all(format!("{wish}\n").as_bytes()).await.unwrap();
+        self.next().await
     }
 }
 
