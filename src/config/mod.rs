@@ -151,7 +151,8 @@ impl ProviderConfig {
         Self {
             name,
             rate: None,
-            concurrency: 256,
+            // A call to a mail server is a connection of its own, and servers allow few.
+            concurrency: if kind == "smtp" { 8 } else { 256 },
             connect_timeout: Duration::from_secs(3),
             timeout: Duration::from_secs(10),
             rest_after: 5,

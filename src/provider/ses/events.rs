@@ -6,7 +6,7 @@ use chrono::DateTime;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::domain::inbound::Incoming;
+use crate::domain::inbound::{InboundText, Incoming};
 use crate::domain::receipt::{Receipt, Verdict};
 use crate::provider::Refusal;
 use crate::provider::reading::{reference, words};
@@ -26,17 +26,41 @@ pub(super) fn read(message: &str, heard_at: Timestamp) -> Result<Vec<Incoming>, 
         return Ok(Vec::new());
     };
     let id = event["mail"]["messageId"].as_str().and_then(reference);
-    let reference = id.ok_or_else(|| unreadable("there is no mail.messageId"))?;
+    let id = id.ok_or_else(|| unreadable("there is no mail.messageId"))?;
     let at = at.and_then(|at| DateTime::parse_from_rfc3339(at).ok());
     let at = at.map_or(heard_at, |at| at.to_utc().min(heard_at));
-    Ok(vec![
-        Receipt {
-            reference,
-            verdict,
+    let receipt = Receipt {
+        reference: id,
+        verdict,
+        at,
+    };
+    let mut incoming = vec![receipt.into()];
+    if kind == "Complaint" {
+        incoming.extend(complaints(&event["complaint"], at));
+    }
+    Ok(incoming)
+}
+
+/// Who calls a mail spam wants no more of them: it counts as if the person had written so.
+fn complaints(complaint: &Value, at: Timestamp) -> Vec<Incoming> {
+    if complaint["complaintFeedbackType"] == "not-spam" {
+        return Vec::new();
+    }
+    let people = complaint["complainedRecipients"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    let addresses = people.filter_map(|person| person["emailAddress"].as_str());
+    let text = |from: &str| {
+        Incoming::Text(InboundText {
+            reference: complaint["feedbackId"].as_str().and_then(reference),
+            from: from.to_owned(),
+            to: String::new(),
+            body: "UNSUBSCRIBE".to_owned(),
             at,
-        }
-        .into(),
-    ])
+        })
+    };
+    addresses.map(text).collect()
 }
 
 /// What an event says, and when it happened.
@@ -45,7 +69,7 @@ fn verdict<'e>(kind: &str, event: &'e Value) -> Option<(Verdict, Option<&'e str>
     match kind {
         "Delivery" => Some((Verdict::Delivered, at("delivery"))),
         "Bounce" => Some((bounce(&event["bounce"]), at("bounce"))),
-        // It was delivered, or nobody could complain. That the person wants no more is told apart.
+        // It was delivered, or nobody could complain.
         "Complaint" => Some((Verdict::Delivered, at("complaint"))),
         "Reject" => {
             let reason = format!("refused after it was taken: {}", text(&event["reject"]["reason"]));
@@ -154,6 +178,24 @@ mod tests {
             receipt.verdict.reason(),
             Some("Permanent General, 5.1.1, smtp; 550 5.1.1 user unknown")
         );
+    }
+
+    #[test]
+    fn who_complains_is_opted_out() {
+        let complaint = |kind: &str| {
+            let rest = format!(
+                "\"eventType\":\"Complaint\",\"complaint\":{{\"complaintFeedbackType\":\"{kind}\",\
+                 \"complainedRecipients\":[{{\"emailAddress\":\"user@example.com\"}}]}}"
+            );
+            read(&event(&rest), from_millis(1_800_000_000_000)).unwrap()
+        };
+        let heard = complaint("abuse");
+        let [Incoming::Receipt(_), Incoming::Text(text)] = heard.as_slice() else {
+            panic!("{heard:?}")
+        };
+        assert_eq!(text.from, "user@example.com");
+        assert_eq!(text.wish(), Some(crate::domain::inbound::Wish::Stop));
+        assert_eq!(complaint("not-spam").len(), 1);
     }
 
     #[test]

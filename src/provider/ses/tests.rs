@@ -113,7 +113,12 @@ const DELIVERY: &str = "{\"eventType\":\"Delivery\",\"mail\":{\"messageId\":\"01
 
 #[tokio::test]
 async fn a_notification_signed_by_another_make_of_sns_is_a_receipt() {
-    let (ses, call, _peer) = notified(DELIVERY).await;
+    let Notified {
+        ses,
+        call,
+        archive,
+        peer: _peer,
+    } = notified(DELIVERY).await;
     assert!(
         matches!(ses.receipts(&call), Err(Refusal::NotNow(_))),
         "the certificate is not there yet"
