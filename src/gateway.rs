@@ -5,6 +5,7 @@
 pub mod fleet;
 mod judged;
 mod lane;
+mod pulse;
 mod route;
 
 use std::collections::HashMap;
@@ -230,7 +231,7 @@ pub fn store_place(config: &Config) -> Place<'_> {
     }
 }
 
-fn build_all(config: &Config) -> Result<Vec<Arc<dyn Provider>>> {
+pub(crate) fn build_all(config: &Config) -> Result<Vec<Arc<dyn Provider>>> {
     let outbound = Outbound::new()?;
     config
         .providers

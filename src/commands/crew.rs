@@ -70,17 +70,31 @@ impl Crew {
         }
     }
 
-    /// Waits until the workers end without having been told, which they never should.
+    /// Waits until anybody ends without having been told, which nobody ever should: a process that no longer keeps in
+    /// step, or lets its schedule or its receipts lie, is better started anew.
     pub async fn fallen(&mut self) -> Error {
-        match &mut self.workers {
-            None => std::future::pending().await,
-            Some(workers) => {
-                let ended = workers.await;
-                self.workers = None;
-                let why = ended.map_or_else(|panic| panic.to_string(), |_| "without a reason".to_owned());
-                Error::because(Kind::Internal, "the workers ended by themselves", why)
+        let Self { workers, others, .. } = self;
+        let working = async {
+            match workers {
+                None => std::future::pending().await,
+                Some(workers) => workers.await.map(drop),
             }
+        };
+        let beside = async {
+            match others.join_next().await {
+                None => std::future::pending().await,
+                Some(ended) => ended,
+            }
+        };
+        let (who, ended) = tokio::select! {
+            ended = working => ("the workers", ended),
+            ended = beside => ("somebody beside the workers", ended),
+        };
+        if self.workers.as_ref().is_some_and(JoinHandle::is_finished) {
+            self.workers = None;
         }
+        let why = ended.map_or_else(|panic| panic.to_string(), |()| "without a reason".to_owned());
+        Error::because(Kind::Internal, format!("{who} ended unasked"), why)
     }
 
     /// Tells everybody to stop and waits for what is in flight, as long as the configuration allows.
@@ -173,6 +187,27 @@ fn due_in(made: Timestamp, every: Duration, now: Timestamp) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_falls_is_noticed_whoever_it_is() {
+        let falls = async { panic!("a defect") };
+        let mut crew = Crew::new();
+        crew.others.spawn(until_told(std::future::pending(), crew.told()));
+        crew.others.spawn(until_told(falls, crew.told()));
+        let fallen = tokio::time::timeout(Duration::from_secs(30), crew.fallen()).await;
+        let words = fallen.unwrap().chain();
+        assert!(
+            words.contains("beside the workers") && words.contains("a defect"),
+            "{words}"
+        );
+        crew.stop().await.unwrap();
+
+        let mut crew = Crew::new();
+        crew.others.spawn(until_told(std::future::pending(), crew.told()));
+        crew.workers = Some(tokio::spawn(async { panic!("a defect") }));
+        assert!(crew.fallen().await.chain().contains("the workers"));
+        crew.stop().await.unwrap();
+    }
 
     #[test]
     fn a_report_is_due_when_it_is_old_enough_and_never_later_than_one_interval() {

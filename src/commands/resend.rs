@@ -12,7 +12,7 @@ use crate::domain::message::Nudge;
 use crate::domain::turn::Task;
 use crate::domain::wish::Wish;
 use crate::error::Result;
-use crate::flow::resend::{self, QUEUED_MAX};
+use crate::flow::resend::{self, QUEUED_MAX, queued_max};
 use crate::flow::turn::{self, Done, TOGETHER};
 use crate::gateway::Gateway;
 use crate::store::{Backlog, Pick, Selection};
@@ -33,7 +33,8 @@ async fn queue_due(gateway: &Gateway, options: &Resend) -> Result<()> {
     let now = gateway.clock.now();
     if options.dry_run {
         let backlog = gateway.store.backlog(now).await?;
-        return say(sentence("would queue", backlog.due, backlog));
+        let queued = backlog.due.min(number(queued_max(gateway)));
+        return say(sentence("would queue", queued, backlog));
     }
     let resent = match turn::once(gateway, Task::Resend, TOGETHER, resend::due(gateway)).await? {
         Done::Here(resent) => resent,
@@ -53,7 +54,7 @@ async fn queue_some(gateway: &Gateway, options: &Resend) -> Result<()> {
     let picked: HashSet<DeliveryId> = resend::selected(gateway, any).await?.into_iter().collect();
     let mut due: Vec<Nudge> = gateway.store.due(now, &Wish::up_to(QUEUED_MAX)).await?;
     due.retain(|nudge| picked.contains(&nudge.id));
-    due.truncate(limit(options));
+    due.truncate(limit(options).min(queued_max(gateway)));
     let backlog = gateway.store.backlog(now).await?;
     if options.dry_run {
         return say(sentence("would queue", number(due.len()), backlog));

@@ -8,8 +8,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::channel::Name;
-use super::health::Told;
+use super::health::{CLOCKS_APART_MAX, Told, is_probe_over, is_rest_over};
 use super::retry::later;
+
+/// The longest pause: a provider that asks for more is asked again after that.
+pub const PAUSE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// What one process has to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +36,8 @@ pub struct Known {
     pub told: Told,
     /// The provider asked to be left alone until then.
     pub paused_until: Option<DateTime<Utc>>,
-    /// When `told` changed.
+    /// When `told` changed. Who is out is so for those whose configuration is no newer than that of the newest process
+    /// that found it out: then it is the moment when that one read its configuration.
     pub since: DateTime<Utc>,
     /// Greater with every change.
     pub version: i64,
@@ -42,25 +46,38 @@ pub struct Known {
 impl Known {
     /// What is known after the news; `known` is none before the first.
     pub fn after(known: Option<Self>, news: News, now: DateTime<Utc>) -> Self {
+        let found_at = match news.told {
+            Some(Told::Out { .. }) => news.loaded_at,
+            _ => now,
+        };
         let Some(known) = known else {
             return Self {
                 provider: news.provider,
                 told: news.told.unwrap_or(Told::Well),
                 paused_until: news.paused_until,
-                since: now,
+                since: found_at,
                 version: 1,
             };
         };
-        let told = match news.told {
+        let told = match &news.told {
             None => known.told.clone(),
-            Some(told) if known.counts_for(news.loaded_at) => stronger(&known.told, told),
-            Some(told) => told,
+            Some(told) if known.counts_for(news.loaded_at, now) => stronger(&known.told, told.clone()),
+            Some(told) => told.clone(),
         };
-        let since = if told == known.told { known.since } else { now };
+        let since = if told != known.told || (news.told.is_some() && known.is_ahead(now)) {
+            found_at
+        } else if matches!(news.told, Some(Told::Out { .. })) {
+            known.since.max(found_at)
+        } else {
+            known.since
+        };
+        let paused_until = known
+            .paused_until
+            .filter(|until| !is_pause_impossible(*until, now));
         let after = Self {
             provider: known.provider.clone(),
             told,
-            paused_until: known.paused_until.max(news.paused_until),
+            paused_until: paused_until.max(news.paused_until),
             since,
             version: known.version,
         };
@@ -76,12 +93,12 @@ impl Known {
     /// What is known once whoever asks makes the probe; none when it is not his to make: the provider rests, is well
     /// already, or another is making it.
     pub fn probed(&self, patience: Duration, now: DateTime<Utc>) -> Option<Self> {
-        let (free_at, times) = match &self.told {
-            Told::Resting { until, times } => (*until, *times),
-            Told::Probing { since, times } => (later(*since, patience), *times),
+        let (is_free, times) = match &self.told {
+            Told::Resting { until, times } => (is_rest_over(*until, patience, now), *times),
+            Told::Probing { since, times } => (is_probe_over(*since, patience, now), *times),
             Told::Well | Told::Out { .. } => return None,
         };
-        (free_at <= now).then(|| Self {
+        (is_free || self.is_ahead(now)).then(|| Self {
             told: Told::Probing { since: now, times },
             since: now,
             version: self.version + 1,
@@ -90,9 +107,24 @@ impl Known {
     }
 
     /// Whether it concerns a process that read its configuration at `loaded_at`.
-    pub fn counts_for(&self, loaded_at: DateTime<Utc>) -> bool {
-        !matches!(self.told, Told::Out { .. }) || self.since >= loaded_at
+    pub fn counts_for(&self, loaded_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        !self.is_ahead(now) && (!matches!(self.told, Told::Out { .. }) || self.since >= loaded_at)
     }
+
+    /// Whether only a clock that was wrong can have told it.
+    fn is_ahead(&self, now: DateTime<Utc>) -> bool {
+        self.since > later(now, CLOCKS_APART_MAX)
+    }
+}
+
+/// Whether a provider that asked to be left alone until then is to be left alone at `now`. A pause that is longer than
+/// any can be was told by a clock that was wrong.
+pub fn pause_holds(until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    until > now && !is_pause_impossible(until, now)
+}
+
+fn is_pause_impossible(until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    until > later(now, PAUSE_MAX + CLOCKS_APART_MAX)
 }
 
 /// The longer of two rests counts, and who is out stays out; otherwise the newest word does.
@@ -173,7 +205,7 @@ mod tests {
     #[test]
     fn wrong_settings_count_until_the_configuration_is_read_again() {
         let wrong = known(out());
-        assert!(wrong.counts_for(at(0)) && !wrong.counts_for(at(2)));
+        assert!(wrong.counts_for(at(0), at(2)) && !wrong.counts_for(at(2), at(2)));
         let after = Known::after(Some(wrong.clone()), news(Told::Well), at(3));
         assert_eq!(after.told, out());
         let mended = News {
@@ -181,6 +213,45 @@ mod tests {
             ..news(Told::Well)
         };
         assert_eq!(Known::after(Some(wrong), mended, at(3)).told, Told::Well);
+    }
+
+    #[test]
+    fn settings_found_wrong_late_do_not_count_for_those_that_were_mended_before() {
+        let old = News {
+            loaded_at: at(10),
+            ..news(out())
+        };
+        let wrong = Known::after(Some(known(Told::Well)), old.clone(), at(100));
+        assert!(wrong.counts_for(at(10), at(100)), "the same configuration");
+        assert!(!wrong.counts_for(at(50), at(100)), "mended before it was told");
+        let newer = News {
+            loaded_at: at(60),
+            ..news(out())
+        };
+        let wrong = Known::after(Some(wrong), newer, at(101));
+        assert!(wrong.counts_for(at(50), at(101)), "not mended after all");
+        let after = Known::after(Some(wrong.clone()), old, at(102));
+        assert_eq!(after, wrong, "an older one adds nothing");
+    }
+
+    #[test]
+    fn what_only_a_wrong_clock_can_have_told_counts_for_nobody() {
+        let days = 3 * 24 * 3_600;
+        let ahead = |told| News {
+            loaded_at: at(days),
+            paused_until: Some(at(2 * days)),
+            ..news(told)
+        };
+        for told in [out(), resting(days + 30)] {
+            let wrong = Known::after(None, ahead(told), at(days));
+            assert!(!wrong.counts_for(at(0), at(5)), "{wrong:?}");
+            let after = Known::after(Some(wrong), news(resting(40)), at(5));
+            assert_eq!((&after.told, after.since), (&resting(40), at(5)));
+            assert_eq!(after.paused_until, None);
+        }
+        let probing = known(resting(days)).probed(Duration::from_secs(60), at(5));
+        assert!(probing.is_some(), "nobody rests for days");
+        assert!(pause_holds(at(60), at(5)) && !pause_holds(at(days), at(5)));
     }
 
     #[test]

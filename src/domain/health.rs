@@ -13,6 +13,9 @@ use super::retry::later;
 const REST_GROWTH_MAX: u32 = 8;
 /// A probe that was never answered counts as lost after the first rest, but not sooner than this.
 const PROBE_PATIENCE_MIN: Duration = Duration::from_secs(60);
+/// What lies further ahead than this was told by a clock that was wrong. Less than that can be somebody who was held up:
+/// a worker that wakes late still has the time at which it fell asleep.
+pub const CLOCKS_APART_MAX: Duration = Duration::from_secs(3_600);
 
 /// The health of one provider.
 #[derive(Clone, Debug)]
@@ -105,8 +108,8 @@ impl Health {
     pub fn is_fit(&self, now: DateTime<Utc>) -> bool {
         match &self.state {
             State::Well { .. } => true,
-            State::Resting { until, .. } => *until <= now,
-            State::Probing { since, .. } => later(*since, self.probe_patience()) <= now,
+            State::Resting { until, .. } => is_rest_over(*until, self.probe_patience(), now),
+            State::Probing { since, .. } => is_probe_over(*since, self.probe_patience(), now),
             State::Out { .. } => false,
         }
     }
@@ -119,7 +122,7 @@ impl Health {
             State::Resting { until, times } => (*times, *until),
             State::Probing { since, times } => (*times, later(*since, self.probe_patience())),
         };
-        if until > now {
+        if !self.is_fit(now) {
             return Admission::Resting { until };
         }
         self.state = State::Probing { since: now, times };
@@ -176,8 +179,12 @@ impl Health {
         }
     }
 
-    /// Takes over what others found out. Failures of our own go on being counted while it is well.
+    /// Takes over what others found out. Failures of our own go on being counted while it is well; who is out stays out,
+    /// because our own configuration is the one that was found wrong.
     pub fn learn(&mut self, told: &Told) {
+        if matches!(self.state, State::Out { .. }) {
+            return;
+        }
         self.state = match (told, &self.state) {
             (Told::Well, State::Well { failures }) => State::Well { failures: *failures },
             (Told::Well, _) => State::Well { failures: 0 },
@@ -218,6 +225,20 @@ impl Health {
     pub fn probe_patience(&self) -> Duration {
         self.rest_for.max(PROBE_PATIENCE_MIN)
     }
+}
+
+/// Whether a rest until then is over, among those who wait so long for a probe. One that is longer than any rest can be
+/// was told by a clock that was wrong.
+pub fn is_rest_over(until: DateTime<Utc>, patience: Duration, now: DateTime<Utc>) -> bool {
+    let longest = patience
+        .saturating_mul(REST_GROWTH_MAX)
+        .saturating_add(CLOCKS_APART_MAX);
+    until <= now || until > later(now, longest)
+}
+
+/// Whether a probe that began then has been waited for long enough, or was begun by a clock that was wrong.
+pub fn is_probe_over(since: DateTime<Utc>, patience: Duration, now: DateTime<Utc>) -> bool {
+    later(since, patience) <= now || since > later(now, CLOCKS_APART_MAX)
 }
 
 impl Standing {
@@ -330,6 +351,40 @@ mod tests {
         assert_eq!(health.admit(at(30)), Admission::Probe);
         assert_eq!(health.admit(at(89)), Admission::Resting { until: at(90) });
         assert_eq!(health.admit(at(90)), Admission::Probe);
+    }
+
+    #[test]
+    fn a_rest_or_a_probe_that_only_a_wrong_clock_can_have_told_is_over() {
+        let days = 3 * 24 * 3_600;
+        for told in [
+            Told::Resting {
+                until: at(days),
+                times: 1,
+            },
+            Told::Probing {
+                since: at(days),
+                times: 1,
+            },
+        ] {
+            let mut health = health();
+            health.learn(&told);
+            assert!(health.is_fit(at(0)), "{told:?}");
+            assert_eq!(health.admit(at(0)), Admission::Probe, "{told:?}");
+        }
+        let mut health = health();
+        health.learn(&Told::Probing {
+            since: at(20),
+            times: 1,
+        });
+        assert!(!health.is_fit(at(0)), "clocks may be a little apart");
+    }
+
+    #[test]
+    fn who_is_out_by_our_own_settings_is_not_brought_back_by_others() {
+        let mut health = health();
+        health.misconfigured("bad password");
+        health.learn(&Told::Well);
+        assert_eq!(health.admit(at(0)), Admission::Out);
     }
 
     #[test]

@@ -66,8 +66,8 @@ pub fn pass(kept: Option<Kept>, wish: &PaceWish, now: DateTime<Utc>) -> (Kept, V
 /// The pace of one provider.
 #[derive(Clone, Debug)]
 pub struct Pace {
-    /// Parts per second; none: as many as it takes.
-    rate: Option<f64>,
+    /// Parts per second.
+    rate: f64,
     /// Parts that may go now; below nothing after a message with more parts than the bucket holds.
     tokens: f64,
     /// When the tokens were last counted.
@@ -80,11 +80,10 @@ pub struct Pace {
 
 impl Pace {
     /// A pace of `rate` parts per second, with a full bucket: one second's worth, at least one part.
-    pub fn new(rate: Option<f64>) -> Self {
-        let rate = rate.filter(|rate| rate.is_finite() && *rate > 0.0);
+    pub fn new(rate: f64) -> Self {
         Self {
             rate,
-            tokens: rate.map_or(0.0, burst),
+            tokens: burst(rate),
             counted_at: None,
             next_slot: None,
             paused_until: None,
@@ -93,8 +92,8 @@ impl Pace {
 
     /// Goes on where another process left off.
     pub fn resume(rate: f64, kept: Option<Kept>, now: DateTime<Utc>) -> Self {
-        let mut pace = Self::new(Some(rate));
-        let (Some(kept), Some(rate)) = (kept, pace.rate) else {
+        let mut pace = Self::new(rate);
+        let Some(kept) = kept else {
             return pace;
         };
         pace.tokens = (kept.tokens_micros as f64 / MICROS).min(burst(rate));
@@ -128,29 +127,18 @@ impl Pace {
         }
     }
 
-    /// Whether [`Pace::take`] would let the parts go; changes nothing.
-    pub fn is_free(&self, parts: u32, now: DateTime<Utc>) -> bool {
-        let paused = self.paused_until.is_some_and(|until| until > now);
-        let missing = self.rate.is_some_and(|rate| self.missing(parts, rate, now) > 0.0);
-        !paused && !missing
-    }
-
     /// Lets a message of so many parts go, or says how long to wait. Each one refused gets a later time than
     /// the one refused before it. A message with more parts than the bucket holds goes when the bucket is full.
     pub fn take(&mut self, parts: u32, now: DateTime<Utc>) -> Result<(), Duration> {
-        let paused_until = self.paused_until.filter(|until| *until > now);
-        let Some(rate) = self.rate else {
-            return paused_until.map_or(Ok(()), |until| Err(span(now, until)));
-        };
-        if let Some(until) = paused_until {
-            return Err(self.reserve(parts, rate, until, now));
+        if let Some(until) = self.paused_until.filter(|until| *until > now) {
+            return Err(self.reserve(parts, until, now));
         }
-        let missing = self.missing(parts, rate, now);
+        let missing = self.missing(parts, now);
         if missing > 0.0 {
-            let earliest = now + seconds(missing / rate);
-            return Err(self.reserve(parts, rate, earliest, now));
+            let earliest = now + seconds(missing / self.rate);
+            return Err(self.reserve(parts, earliest, now));
         }
-        self.tokens = self.tokens_at(rate, now) - f64::from(parts);
+        self.tokens = self.tokens_at(now) - f64::from(parts);
         self.counted_at = Some(self.counted_at.map_or(now, |counted_at| counted_at.max(now)));
         Ok(())
     }
@@ -165,30 +153,25 @@ impl Pace {
         }
     }
 
-    /// Until when the provider is left alone, if it is.
-    pub fn paused_until(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.paused_until.filter(|until| *until > now)
-    }
-
     /// The first time that is neither before `earliest` nor promised to another one, as a wait from `now`.
-    fn reserve(&mut self, parts: u32, rate: f64, earliest: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+    fn reserve(&mut self, parts: u32, earliest: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
         let slot = self.next_slot.map_or(earliest, |next| next.max(earliest));
-        self.next_slot = Some(slot + seconds(f64::from(parts.max(1)) / rate));
+        self.next_slot = Some(slot + seconds(f64::from(parts.max(1)) / self.rate));
         whole_millis(span(now, slot))
     }
 
     /// How many tokens a message of so many parts lacks.
-    fn missing(&self, parts: u32, rate: f64, now: DateTime<Utc>) -> f64 {
-        let missing = f64::from(parts).min(burst(rate)) - self.tokens_at(rate, now);
+    fn missing(&self, parts: u32, now: DateTime<Utc>) -> f64 {
+        let missing = f64::from(parts).min(burst(self.rate)) - self.tokens_at(now);
         // What is lost in rounding must not cost a round.
         if missing < 1e-4 { 0.0 } else { missing }
     }
 
-    fn tokens_at(&self, rate: f64, now: DateTime<Utc>) -> f64 {
+    fn tokens_at(&self, now: DateTime<Utc>) -> f64 {
         let elapsed = self
             .counted_at
             .map_or(Duration::ZERO, |counted_at| span(counted_at, now));
-        (self.tokens + elapsed.as_secs_f64() * rate).min(burst(rate) + slack(rate))
+        (self.tokens + elapsed.as_secs_f64() * self.rate).min(burst(self.rate) + slack(self.rate))
     }
 }
 
@@ -256,19 +239,11 @@ mod tests {
     }
 
     #[test]
-    fn without_a_rate_everything_goes() {
-        let mut pace = Pace::new(None);
-        assert!((0..10_000).all(|_| pace.take(9, at(0)).is_ok()));
-    }
-
-    #[test]
     fn one_second_is_let_go_at_once_and_then_the_pace_holds() {
-        let mut pace = Pace::new(Some(10.0));
+        let mut pace = Pace::new(10.0);
         assert!((0..10).all(|_| pace.take(1, at(0)).is_ok()));
-        assert!(!pace.is_free(1, at(0)));
         assert_eq!(pace.take(1, at(0)), Err(Duration::from_millis(100)));
         assert_eq!(pace.take(1, at(0)), Err(Duration::from_millis(200)));
-        assert!(pace.is_free(1, at(100)));
         assert_eq!(pace.take(1, at(100)), Ok(()));
     }
 
@@ -281,7 +256,7 @@ mod tests {
             (7.0, 2, 284.7),
             (2.0, 5, 2498.0),
         ] {
-            let (calls, last) = drain(&mut Pace::new(Some(rate)), 1_000, parts);
+            let (calls, last) = drain(&mut Pace::new(rate), 1_000, parts);
             assert!(calls <= 2_010, "{rate} {parts}: {calls} calls");
             assert!(
                 last as f64 / 1_000.0 <= seconds * 1.02 + 2.0,
@@ -292,13 +267,13 @@ mod tests {
 
     #[test]
     fn a_fast_provider_is_kept_busy() {
-        let (_, last) = drain(&mut Pace::new(Some(5_000.0)), 25_000, 1);
+        let (_, last) = drain(&mut Pace::new(5_000.0), 25_000, 1);
         assert!(last <= 4_020, "{last} ms");
     }
 
     #[test]
     fn promised_times_are_forgotten_when_they_have_passed() {
-        let mut pace = Pace::new(Some(1.0));
+        let mut pace = Pace::new(1.0);
         assert!(pace.take(1, at(0)).is_ok());
         for _ in 0..100 {
             assert!(pace.take(1, at(0)).is_err());
@@ -309,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_message_larger_than_the_bucket_goes_and_is_paid_for_afterwards() {
-        let mut pace = Pace::new(Some(2.0));
+        let mut pace = Pace::new(2.0);
         assert!(pace.take(8, at(0)).is_ok());
         assert_eq!(pace.take(1, at(0)), Err(Duration::from_millis(3_500)));
         assert!(pace.take(1, at(3_500)).is_ok());
@@ -317,26 +292,18 @@ mod tests {
 
     #[test]
     fn a_pause_holds_and_spreads_those_who_come_back() {
-        let mut pace = Pace::new(Some(2.0));
+        let mut pace = Pace::new(2.0);
         pace.pause(at(5_000));
         pace.pause(at(1_000));
-        assert!(!pace.is_free(1, at(4_999)));
-        assert_eq!(pace.paused_until(at(0)), Some(at(5_000)));
         assert_eq!(pace.take(1, at(0)), Err(Duration::from_millis(5_000)));
         assert_eq!(pace.take(1, at(0)), Err(Duration::from_millis(5_500)));
         assert!(pace.take(1, at(5_000)).is_ok());
         assert!(pace.take(1, at(5_000)).is_err());
-        assert_eq!(pace.paused_until(at(5_000)), None);
-
-        let mut free = Pace::new(None);
-        free.pause(at(700));
-        assert_eq!(free.take(1, at(0)), Err(Duration::from_millis(700)));
-        assert!(free.take(1, at(700)).is_ok());
     }
 
     #[test]
     fn a_clock_that_steps_back_grants_nothing() {
-        let mut pace = Pace::new(Some(1.0));
+        let mut pace = Pace::new(1.0);
         assert!(pace.take(1, at(10_000)).is_ok());
         assert!(pace.take(1, at(9_000)).is_err());
         assert!(pace.take(1, at(10_999)).is_err());
@@ -360,7 +327,7 @@ mod tests {
 
     #[test]
     fn who_comes_a_little_late_to_a_slow_provider_delays_nobody() {
-        let (mut pace, mut calls) = (Pace::new(Some(1.0)), 0);
+        let (mut pace, mut calls) = (Pace::new(1.0), 0);
         let mut waiting = BTreeMap::from([(0, 100)]);
         while let Some((now, count)) = waiting.pop_first() {
             for turn in 0..count {
@@ -411,15 +378,12 @@ mod tests {
             rate in 0.2_f64..50.0,
             calls in proptest::collection::vec((0_i64..400, 1_u32..6), 1..200),
         ) {
-            let mut pace = Pace::new(Some(rate));
+            let mut pace = Pace::new(rate);
             let mut now = 0;
             let mut gone: Vec<(i64, f64)> = Vec::new();
             for (step, parts) in calls {
                 now += step;
-                let free = pace.is_free(parts, at(now));
-                let taken = pace.take(parts, at(now));
-                prop_assert_eq!(free, taken.is_ok());
-                if taken.is_ok() {
+                if pace.take(parts, at(now)).is_ok() {
                     gone.push((now, f64::from(parts)));
                 }
             }
@@ -438,7 +402,7 @@ mod tests {
             rate in 0.2_f64..500.0,
             calls in proptest::collection::vec((0_i64..400, proptest::collection::vec(1_u32..6, 1..9)), 1..60),
         ) {
-            let mut alone = Pace::new(Some(rate));
+            let mut alone = Pace::new(rate);
             let (mut kept, mut now) = (None, 0);
             for (step, parts) in calls {
                 now += step;
@@ -469,7 +433,7 @@ mod tests {
 
         #[test]
         fn who_comes_back_alone_when_told_is_let_go(rate in 0.2_f64..500.0, parts in 1_u32..9, start in 0_i64..10_000) {
-            let mut pace = Pace::new(Some(rate));
+            let mut pace = Pace::new(rate);
             let mut now = start;
             for _ in 0..50 {
                 if let Err(wait) = pace.take(parts, at(now)) {

@@ -23,11 +23,23 @@ mod addresses;
 /// How many due deliveries a silent queue is filled with from the store at a time.
 const SWEPT_AT_ONCE: usize = 1_000;
 
+/// How long a queue has to bring what the store is known to have more of.
+const MORE_WAIT: Duration = Duration::from_millis(20);
+
 /// How long a worker leaves a store alone that has just failed.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Shortest wait before a delivery that nobody could take is looked at again.
 const NOBODY_FREE_RETRY: Duration = Duration::from_millis(250);
+
+/// What a look for work found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Ids worth claiming, no more than wished for.
+    pub ids: Vec<DeliveryId>,
+    /// More was due in the store than could be taken on.
+    pub more: bool,
+}
 
 /// A claimed delivery, and until when it is surely still ours.
 pub struct Held {
@@ -48,8 +60,8 @@ pub enum Step {
 
 /// Claims at most `limit` deliveries, waiting up to `wait` for some, and takes each through its round.
 pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> Step {
-    let ids = next(gateway, &limit, wait).await;
-    let claimed = claim(gateway, ids).await;
+    let found = next(gateway, &limit, wait).await;
+    let claimed = claim(gateway, found.ids).await;
     let count = claimed.len();
     for one in claimed {
         round(gateway, one).await;
@@ -63,12 +75,30 @@ pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> Step {
 
 /// Ids worth claiming, no more than wished for: those the queue names, or, when it is silent for `wait`, those the
 /// store knows to be due. Dropping it half-way loses nudges at most, never a delivery.
-pub async fn next(gateway: &Gateway, appetite: &dyn Appetite, wait: Duration) -> Vec<DeliveryId> {
+pub async fn next(gateway: &Gateway, appetite: &dyn Appetite, wait: Duration) -> Found {
     let ids = gateway.queue.pop(appetite, gateway.clock.now(), wait).await;
     if ids.is_empty() {
-        sweep(gateway, &appetite.wish()).await
+        let wish = appetite.wish();
+        let wide = wish.clone().widened(SWEPT_AT_ONCE);
+        sweep(gateway, &wish, &wide).await
     } else {
-        ids
+        Found { ids, more: false }
+    }
+}
+
+/// The same after a look that left more in the store. A queue that does not bring it at once is away: then nothing is
+/// gained by waiting for it, or by filling it.
+pub async fn next_of_more(gateway: &Gateway, appetite: &dyn Appetite) -> Found {
+    let ids = gateway.queue.pop(appetite, gateway.clock.now(), MORE_WAIT).await;
+    if ids.is_empty() {
+        let wish = appetite.wish();
+        let swept = sweep(gateway, &wish, &wish).await;
+        Found {
+            more: !swept.ids.is_empty(),
+            ..swept
+        }
+    } else {
+        Found { ids, more: false }
     }
 }
 
@@ -91,20 +121,22 @@ pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<Held> {
     }
 }
 
-/// Fills a silent queue from the truth and takes from it again. A queue that is away is done without.
-async fn sweep(gateway: &Gateway, wish: &Wish) -> Vec<DeliveryId> {
-    let now = gateway.clock.now();
-    let wide = wish.clone().widened(SWEPT_AT_ONCE);
-    let due = match gateway.store.due(now, &wide).await {
+/// Takes what is wished for from the truth, and fills a silent queue with the rest of what a wider wish finds. A queue
+/// that is away is done without.
+async fn sweep(gateway: &Gateway, wish: &Wish, wide: &Wish) -> Found {
+    let due = match gateway.store.due(gateway.clock.now(), wide).await {
         Ok(due) => due,
         Err(error) => {
             store_failed(gateway, "cannot look for what is due", &error).await;
-            return Vec::new();
+            return Found::default();
         }
     };
     let (taken, rest) = wish.split(due, |nudge| &nudge.channel);
     gateway.queue.push(&rest);
-    taken.into_iter().map(|nudge| nudge.id).collect()
+    Found {
+        ids: taken.into_iter().map(|nudge| nudge.id).collect(),
+        more: !rest.is_empty(),
+    }
 }
 
 /// Takes a claimed delivery once over its channel's providers and records what came of it.
@@ -222,7 +254,8 @@ async fn ask_in_turn(gateway: &Gateway, route: &Route, held: &Held, attempts: &m
             skipped.push(addresses::skipped(lane));
             continue;
         };
-        if later(gateway.clock.now(), lane.time_limit) > held.until {
+        let is_late = || later(gateway.clock.now(), lane.time_limit) > held.until;
+        if is_late() {
             keep_soonest(&mut soonest, held_up(lane));
             continue;
         }
@@ -233,6 +266,12 @@ async fn ask_in_turn(gateway: &Gateway, route: &Route, held: &Held, attempts: &m
                 continue;
             }
         };
+        // Its pace and its probe are the store's to give, which can take long.
+        if is_late() {
+            lane.leave(place, gateway.clock.now());
+            keep_soonest(&mut soonest, held_up(lane));
+            continue;
+        }
         direct(&mut parcel, to);
         let mut attempt = lane.call(place, &parcel, &gateway.clock).await;
         attempt.address = addresses.are_several().then(|| to.address.to_owned());
@@ -258,6 +297,7 @@ async fn ask_in_turn(gateway: &Gateway, route: &Route, held: &Held, attempts: &m
         },
         None => nobody_free(
             soonest.unwrap_or_else(|| route.soonest(avoid, now, |lane| addresses.fit(lane).is_some())),
+            gateway.dice.luck(),
         ),
     }
 }
@@ -281,6 +321,7 @@ fn avoided<'c>(route: &Route, claimed: &'c Claimed, addresses: &Addresses<'_>) -
 fn held_up(lane: &Lane) -> Busy {
     Busy {
         retry_after: NOBODY_FREE_RETRY,
+        spread: Duration::ZERO,
         reason: format!(
             "the worker was held up; {} may take longer than the rest of its lease",
             lane.name
@@ -288,9 +329,9 @@ fn held_up(lane: &Lane) -> Busy {
     }
 }
 
-fn nobody_free(busy: Busy) -> RoundEnd {
+fn nobody_free(busy: Busy, luck: f64) -> RoundEnd {
     RoundEnd::NobodyFree {
-        retry_after: busy.retry_after.max(NOBODY_FREE_RETRY),
+        retry_after: busy.retry_after.max(NOBODY_FREE_RETRY) + busy.spread.mul_f64(luck),
         reason: busy.reason,
     }
 }

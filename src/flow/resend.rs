@@ -15,8 +15,14 @@ use crate::error::Result;
 use crate::gateway::Gateway;
 use crate::store::{Backlog, Selection};
 
-/// The most nudges of one run: what lies beyond is found by the next run, or by idle workers.
+/// The most nudges of one run, whatever the queue could hold.
 pub const QUEUED_MAX: usize = 100_000;
+
+/// The most nudges of one run: a queue drops what is beyond its window. The rest is found by the next run, or by idle
+/// workers.
+pub fn queued_max(gateway: &Gateway) -> usize {
+    QUEUED_MAX.min(gateway.config.queue_window)
+}
 
 /// How many deliveries one write changes at most, so that no other writer waits long.
 const REVIVED_AT_ONCE: usize = 500;
@@ -34,7 +40,7 @@ pub struct Resent {
 /// queue at most once, and only one worker wins it.
 pub async fn due(gateway: &Gateway) -> Result<Resent> {
     let now = gateway.clock.now();
-    let nudges = gateway.store.due(now, &Wish::up_to(QUEUED_MAX)).await?;
+    let nudges = gateway.store.due(now, &Wish::up_to(queued_max(gateway))).await?;
     gateway.queue.push(&nudges);
     Ok(Resent {
         queued: nudges.len(),
@@ -85,4 +91,46 @@ pub async fn revive(
         progress(some.len());
     }
     Ok(revived)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::{self, Sealed};
+    use crate::clock::Clock;
+    use crate::config::Config;
+    use crate::dice::Dice;
+    use crate::flow::accept::{self, Request};
+    use crate::gateway::{Edges, build_all};
+    use crate::{queue, store};
+
+    #[tokio::test]
+    async fn no_more_is_said_to_be_queued_than_the_queue_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
+        let store = store::open(&url, store::LOCK_WAIT).unwrap();
+        let mut config = Config::sandbox();
+        config.queue_window = 5;
+        let edges = Edges {
+            clock: Clock::manual("2026-05-01T12:00:00Z".parse().unwrap()),
+            dice: Dice::seeded(1),
+            cache: Sealed::new(cache::open("memory:").unwrap(), store.seal().await.unwrap()),
+            queue: queue::open("memory:", config.queue_window).await.unwrap(),
+            store,
+        };
+        let adapters = build_all(&config).unwrap();
+        let gateway = Gateway::wire(config, edges, adapters);
+        for _ in 0..12 {
+            let request = Request {
+                body: "hello".to_owned(),
+                to: vec![("sms".to_owned(), "09122222222".to_owned())],
+                ..Request::default()
+            };
+            accept::accept(&gateway, request).await.unwrap();
+        }
+        let resent = due(&gateway).await.unwrap();
+        assert_eq!(resent.queued, 5);
+        assert_eq!(resent.backlog.due, 12);
+        assert_eq!(gateway.queue.depth().await, Some(5));
+    }
 }

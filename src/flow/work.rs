@@ -10,7 +10,6 @@ use tokio::sync::watch;
 
 use super::places::Places;
 use super::{deliver, hear};
-use crate::domain::id::DeliveryId;
 use crate::gateway::{Gateway, Lane};
 
 /// How long a silent queue is waited for before the store is asked.
@@ -26,8 +25,10 @@ pub type Stop = watch::Receiver<bool>;
 /// Returns the number of calls it had to leave behind.
 pub async fn run(gateway: Arc<Gateway>, mut stop: Stop) -> u32 {
     let places = Places::new(Arc::clone(&gateway));
-    while let Some(ids) = next(&gateway, &places, &mut stop).await {
-        for one in deliver::claim(&gateway, ids).await {
+    let mut more = false;
+    while let Some(found) = next(&gateway, &places, more, &mut stop).await {
+        more = found.more;
+        for one in deliver::claim(&gateway, found.ids).await {
             let place = places.take(&one.claimed.channel);
             let gateway = Arc::clone(&gateway);
             tokio::spawn(async move {
@@ -42,16 +43,21 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: Stop) -> u32 {
     }
 }
 
-/// Waits for a free place and takes ids for as many places as there are; none when it is time to stop.
-async fn next(gateway: &Gateway, places: &Places, stop: &mut Stop) -> Option<Vec<DeliveryId>> {
+/// Waits for a free place and takes ids for as many places as there are; none when it is time to stop. A queue is not
+/// waited for while the store has `more`.
+async fn next(gateway: &Gateway, places: &Places, more: bool, stop: &mut Stop) -> Option<deliver::Found> {
     let some = async {
         places.some_free().await;
-        deliver::next(gateway, places, SILENCE).await
+        if more {
+            deliver::next_of_more(gateway, places).await
+        } else {
+            deliver::next(gateway, places, SILENCE).await
+        }
     };
     tokio::select! {
         biased;
         _ = stop.wait_for(|stop| *stop) => None,
-        ids = some => Some(ids),
+        found = some => Some(found),
     }
 }
 

@@ -55,13 +55,13 @@ pub async fn exchange(gateway: &Gateway) -> Result<()> {
         let known = gateway.store.tell(news.clone(), now).await?;
         for (news, known) in news.iter().zip(known) {
             if let Some(lane) = gateway.lane(&news.provider) {
-                lane.acknowledge(news, &known);
+                lane.acknowledge(news, &known, now);
             }
         }
     }
     for known in gateway.store.standings().await? {
         if let Some(lane) = gateway.lane(&known.provider) {
-            lane.learn(&known);
+            lane.learn(&known, now);
         }
     }
     Ok(())

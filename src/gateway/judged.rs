@@ -4,15 +4,14 @@
 
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, News, pause_holds};
 use crate::domain::health::{Health, Told};
 
 /// The judgement on one provider.
 pub struct Judged {
     /// How it does.
     pub health: Health,
-    /// It asked to be left alone until then.
-    pub paused_until: Option<Timestamp>,
+    paused_until: Option<Timestamp>,
     /// Found out here, and not told yet.
     untold: Option<Told>,
     pause_untold: bool,
@@ -34,7 +33,12 @@ impl Judged {
 
     /// Whether it may be worth asking.
     pub fn is_fit(&self, now: Timestamp) -> bool {
-        self.paused_until.is_none_or(|until| until <= now) && self.health.is_fit(now)
+        self.paused_until(now).is_none() && self.health.is_fit(now)
+    }
+
+    /// Until when it asked to be left alone, if it is at `now`.
+    pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.paused_until.filter(|until| pause_holds(*until, now))
     }
 
     /// Leaves it alone until then; a longer pause stays.
@@ -68,22 +72,22 @@ impl Judged {
     }
 
     /// The news were told, and this is known together since. What was found out meanwhile still has to be told.
-    pub fn acknowledge(&mut self, news: &News, known: &Known) {
+    pub fn acknowledge(&mut self, news: &News, known: &Known, now: Timestamp) {
         if self.paused_until == news.paused_until {
             self.pause_untold = false;
         }
         if self.untold == news.told {
             self.untold = None;
-            self.learn(known, news.loaded_at);
+            self.learn(known, news.loaded_at, now);
         }
     }
 
     /// Takes over what others found out, unless it is old, was mended since, or we know better.
-    pub fn learn(&mut self, known: &Known, loaded_at: Timestamp) {
+    pub fn learn(&mut self, known: &Known, loaded_at: Timestamp, now: Timestamp) {
         self.paused_until = self.paused_until.max(known.paused_until);
         if known.version > self.version && self.untold.is_none() {
             self.version = known.version;
-            if known.counts_for(loaded_at) {
+            if known.counts_for(loaded_at, now) {
                 self.health.learn(&known.told);
             }
         }

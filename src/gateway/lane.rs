@@ -13,11 +13,12 @@ use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::Notify;
 
 use super::judged::Judged;
+use super::pulse::Pulse;
 use crate::clock::{Clock, Timestamp};
 use crate::config::ProviderConfig;
 use crate::domain::attempt::{Answer, Attempt, Outcome};
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, News, PAUSE_MAX};
 use crate::domain::health::{Admission, Health, Standing};
 use crate::domain::retry::later;
 use crate::domain::throttle::PaceWish;
@@ -30,6 +31,10 @@ const FULL_RETRY: Duration = Duration::from_millis(250);
 
 /// How soon to look again when a provider is out of the rotation until the next start.
 const OUT_RETRY: Duration = Duration::from_secs(60);
+
+/// How soon to look again at a provider that may be back, and how much later is as well: a call can take long, and not
+/// all who wait for it need to come at once.
+const PROBING_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(1));
 
 /// How soon to look again when the store could not be asked.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -61,8 +66,9 @@ pub struct Lane {
     judged: Mutex<Judged>,
     ties: Ties,
     in_flight: AtomicUsize,
+    pulse: Pulse,
     held_back: Counter,
-    /// Calls in flight at most as the worker's places are shared now.
+    /// Calls in flight at most while it is silent, as the worker's places are shared now.
     ceiling: AtomicUsize,
     counters: [Counter; Outcome::WORDS.len()],
     durations: Histogram,
@@ -84,6 +90,8 @@ pub struct Ties {
 pub struct Busy {
     /// When it is worth asking again.
     pub retry_after: Duration,
+    /// So much later is as well, where nobody knows exactly.
+    pub spread: Duration,
     /// In words for the operator.
     pub reason: String,
 }
@@ -102,11 +110,15 @@ pub struct LaneView {
 }
 
 /// A place among the calls in flight; given back when dropped.
-pub struct Place<'a>(&'a AtomicUsize);
+pub struct Place<'a> {
+    in_flight: &'a AtomicUsize,
+    /// Its call finds out whether the provider is back.
+    is_probe: bool,
+}
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -125,6 +137,7 @@ impl Lane {
             held_back: metrics.held_back(name),
             ties,
             in_flight: AtomicUsize::new(0),
+            pulse: Pulse::default(),
             ceiling: AtomicUsize::new(usize::MAX),
             counters: Outcome::WORDS.map(|word| metrics.attempts(name, word)),
             durations: metrics.durations(name),
@@ -136,7 +149,12 @@ impl Lane {
         self.in_flight.load(Ordering::Acquire)
     }
 
-    /// Keeps it from holding so many of the worker's places that others would have to wait for it.
+    /// Whether it has calls in flight and has answered none for a while.
+    pub fn is_silent(&self) -> bool {
+        self.pulse.is_silent()
+    }
+
+    /// Keeps it, while it is silent, from holding so many of the worker's places that others would have to wait for it.
     pub fn set_ceiling(&self, calls: usize) {
         self.ceiling.store(calls, Ordering::Release);
     }
@@ -146,14 +164,23 @@ impl Lane {
         self.judged().is_fit(now)
     }
 
+    /// Whether somebody is finding out if it is back, and nobody else is to ask it at `now`.
+    pub fn is_probed(&self, now: Timestamp) -> bool {
+        let judged = self.judged();
+        !judged.is_fit(now) && judged.health.standing() == Standing::Probing
+    }
+
     /// Takes a place for a call with so many parts, or says why there is none.
     pub async fn enter(&self, parts: u32, now: Timestamp) -> Result<Place<'_>, Busy> {
-        let most = self.concurrency.min(self.ceiling.load(Ordering::Acquire));
+        let most = self.most_in_flight();
         if self.in_flight.fetch_add(1, Ordering::AcqRel) >= most {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
             return Err(self.busy(FULL_RETRY, "has all its calls in flight"));
         }
-        let place = Place(&self.in_flight);
+        let mut place = Place {
+            in_flight: &self.in_flight,
+            is_probe: false,
+        };
         if !self.is_fit(now) {
             return Err(self.unfit(now));
         }
@@ -163,9 +190,30 @@ impl Lane {
         let admission = self.judged().health.admit(now);
         match admission {
             Admission::Open => Ok(place),
-            Admission::Probe => self.probe(now).await.map(|()| place),
+            Admission::Probe => {
+                self.probe(now).await?;
+                place.is_probe = self.judged().health.standing() == Standing::Probing;
+                Ok(place)
+            }
             // Others came first while the pace was asked for; theirs is the probe.
             Admission::Resting { .. } | Admission::Out => Err(self.unfit(now)),
+        }
+    }
+
+    fn most_in_flight(&self) -> usize {
+        if self.is_silent() {
+            self.concurrency.min(self.ceiling.load(Ordering::Acquire))
+        } else {
+            self.concurrency
+        }
+    }
+
+    /// Gives a place back without a call, so that another one may find out whether the provider is back.
+    pub fn leave(&self, place: Place<'_>, now: Timestamp) {
+        let is_probe = place.is_probe;
+        drop(place);
+        if is_probe {
+            self.judge(|judged| judged.rest_again(now));
         }
     }
 
@@ -176,7 +224,7 @@ impl Lane {
             provider: self.name.clone(),
             rate,
             parts: vec![parts],
-            paused_until: self.judged().paused_until,
+            paused_until: self.judged().paused_until(now),
         };
         let passage = match self.ties.store.pass(wish, now).await {
             Ok(passages) => passages.into_iter().next(),
@@ -198,13 +246,15 @@ impl Lane {
             return Err(self.busy(STORE_RETRY, PROBING));
         };
         match probe {
-            Probe::Yours(known) => self.learn(&known),
+            Probe::Yours(known) => self.learn(&known, now),
             // Nobody else has ever heard of its rest.
             Probe::NotYours(None) => {}
+            // What the others know is not about our configuration.
+            Probe::NotYours(Some(known)) if !known.counts_for(self.ties.loaded_at, now) => {}
             Probe::NotYours(Some(known)) => {
-                self.learn(&known);
+                self.learn(&known, now);
                 if self.judged().health.standing() != Standing::Well {
-                    return Err(self.busy(FULL_RETRY, PROBING));
+                    return Err(self.probed());
                 }
             }
         }
@@ -216,7 +266,7 @@ impl Lane {
         // The others have to know of the rest before one of them can end it.
         if let Some(news) = self.news() {
             for known in store.tell(vec![news.clone()], now).await? {
-                self.acknowledge(&news, &known);
+                self.acknowledge(&news, &known, now);
             }
         }
         let patience = self.judged().health.probe_patience();
@@ -229,28 +279,29 @@ impl Lane {
     }
 
     /// What came of telling it.
-    pub fn acknowledge(&self, news: &News, known: &Known) {
-        self.judged().acknowledge(news, known);
+    pub fn acknowledge(&self, news: &News, known: &Known, now: Timestamp) {
+        self.judged().acknowledge(news, known, now);
     }
 
     /// Takes over what other processes found out.
-    pub fn learn(&self, known: &Known) {
-        self.judged().learn(known, self.ties.loaded_at);
+    pub fn learn(&self, known: &Known, now: Timestamp) {
+        self.judged().learn(known, self.ties.loaded_at, now);
     }
 
     /// Why it is not fit at `now`.
     pub fn unfit(&self, now: Timestamp) -> Busy {
         let (paused_until, standing) = {
             let judged = self.judged();
-            (judged.paused_until, judged.health.standing())
+            (judged.paused_until(now), judged.health.standing())
         };
-        if let Some(until) = paused_until.filter(|until| *until > now) {
+        if let Some(until) = paused_until {
             let wait = (until - now).to_std().unwrap_or_default();
             return self.busy(wait, "asked us to slow down");
         }
         match standing {
             Standing::Resting { until } => self.resting(until, now),
-            Standing::Well | Standing::Probing => self.busy(FULL_RETRY, PROBING),
+            Standing::Well => self.busy(FULL_RETRY, PROBING),
+            Standing::Probing => self.probed(),
             Standing::Out { .. } => self.busy(OUT_RETRY, OUT),
         }
     }
@@ -263,22 +314,37 @@ impl Lane {
         self.busy(wait, "rests after failures")
     }
 
+    fn probed(&self) -> Busy {
+        let (retry_after, spread) = PROBING_RETRY;
+        Busy {
+            spread,
+            ..self.busy(retry_after, PROBING)
+        }
+    }
+
     fn busy(&self, retry_after: Duration, reason: &str) -> Busy {
         Busy {
             retry_after,
+            spread: Duration::ZERO,
             reason: format!("{} {reason}", self.name),
         }
     }
 
     /// Calls the provider and remembers what came of it. Never takes longer than the provider's time limits.
     pub async fn call(&self, _place: Place<'_>, parcel: &Parcel, clock: &Clock) -> Attempt {
-        let (at, watch) = (clock.now(), clock.stopwatch());
+        let (at, watch, _beat) = (clock.now(), clock.stopwatch(), self.pulse.begin(clock));
         let answer = match tokio::time::timeout(self.time_limit, self.provider.send(parcel)).await {
             Ok(answer) => answer,
             Err(_) => Answer::from(Outcome::Unknown {
                 reason: "no answer within the time limit".to_owned(),
             }),
         };
+        if !matches!(
+            answer.outcome,
+            Outcome::Unknown { .. } | Outcome::Unavailable { .. }
+        ) {
+            self.pulse.heard(clock);
+        }
         let duration = watch.passed();
         self.remember(&answer, at + duration);
         self.durations.observe(duration.as_secs_f64());
@@ -293,7 +359,7 @@ impl Lane {
     }
 
     /// A provider's own words stay out of the log: many repeat the request, and with it the number and the body.
-    pub(super) fn remember(&self, answer: &Answer, now: Timestamp) {
+    pub(crate) fn remember(&self, answer: &Answer, now: Timestamp) {
         let outcome = &answer.outcome;
         if let Some(counter) = Outcome::WORDS.iter().position(|word| *word == outcome.word()) {
             self.counters[counter].inc();
@@ -307,7 +373,7 @@ impl Lane {
                 self.judge(|judged| judged.health.failed(now));
             }
             Outcome::Throttled { retry_after } => {
-                let until = later(now, retry_after.unwrap_or(THROTTLED_RETRY));
+                let until = later(now, retry_after.unwrap_or(THROTTLED_RETRY).min(PAUSE_MAX));
                 self.judge(|judged| {
                     judged.pause(until);
                     // Whoever says "too fast" is back.

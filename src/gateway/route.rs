@@ -80,6 +80,7 @@ impl Route {
             .min_by_key(|busy| busy.retry_after);
         busy.unwrap_or_else(|| Busy {
             retry_after: std::time::Duration::from_secs(60),
+            spread: std::time::Duration::ZERO,
             reason: format!("the channel {} has no provider", self.channel.name),
         })
     }

@@ -29,6 +29,11 @@ use crate::gateway::Gateway;
 /// How long an edge may take to answer before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// What waits is counted in full. Where that takes this long it is counted again only after so many times as long, so
+/// that whoever asks for the metrics costs the store little, however much waits.
+const COUNT_IS_DEAR: Duration = Duration::from_millis(50);
+const COUNT_RESTS_TIMES: u32 = 20;
+
 /// How long those without a key are told what was found last.
 const GLANCE_KEEP: Duration = Duration::from_secs(1);
 
@@ -43,6 +48,7 @@ pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
         .route_layer(readers)
         .route("/readyz", get(readyz))
         .layer(Extension(Arc::new(Glance::default())))
+        .layer(Extension(Arc::new(Count::default())))
         .route("/healthz", get(async || "ok"))
         .method_not_allowed_fallback(problem::wrong_method)
 }
@@ -134,30 +140,68 @@ fn readiness(ready: bool, degraded: Option<Vec<String>>) -> Response<Body> {
     uncached(response)
 }
 
-/// The counters, with the gauges as they are now. A gauge whose edge is away keeps its last value.
-async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response<Body> {
+/// The last count of what waits: when it was made and how long it took.
+#[derive(Default)]
+struct Count(Arc<Mutex<Option<(Instant, Duration)>>>);
+
+impl Count {
+    /// Sets the gauges, unless somebody is counting already or the last count was dear and is fresh. A count that takes
+    /// longer than whoever asked can wait goes on for the next one.
+    async fn refresh(&self, gateway: &Arc<Gateway>) {
+        let Ok(mut last) = Arc::clone(&self.0).try_lock_owned() else {
+            return;
+        };
+        if last.is_some_and(|(made, took)| rests(took) > made.elapsed()) {
+            return;
+        }
+        let gateway = Arc::clone(gateway);
+        let counting = tokio::spawn(async move {
+            let began = Instant::now();
+            count(&gateway).await;
+            *last = Some((Instant::now(), began.elapsed()));
+        });
+        let _late = tokio::time::timeout(PATIENCE, counting).await;
+    }
+}
+
+/// How long nobody counts after a count that took so long.
+fn rests(took: Duration) -> Duration {
+    if took < COUNT_IS_DEAR {
+        Duration::ZERO
+    } else {
+        took * COUNT_RESTS_TIMES
+    }
+}
+
+async fn count(gateway: &Gateway) {
     let now = gateway.clock.now();
-    let seconds = |age: TimeDelta| age.num_seconds().max(0);
+    match gateway.store.backlog(now).await {
+        Ok(backlog) => {
+            let oldest = backlog.oldest_due_at.map_or(0, |due_at| seconds(now - due_at));
+            let waiting = i64::try_from(backlog.waiting).unwrap_or(i64::MAX);
+            gateway.metrics.waiting.set(waiting);
+            gateway.metrics.oldest_waiting_seconds.set(oldest);
+        }
+        Err(error) => not_looked_at(gateway, &error),
+    }
+}
+
+fn seconds(age: TimeDelta) -> i64 {
+    age.num_seconds().max(0)
+}
+
+/// The counters, with the gauges as they are now. A gauge whose edge is away keeps its last value.
+async fn metrics(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(counted): Extension<Arc<Count>>,
+) -> Response<Body> {
+    let now = gateway.clock.now();
     for lane in gateway.lanes() {
         gateway
             .metrics
             .provider_open(lane.name.as_str(), lane.view(now).open);
     }
-    let (backlog, snapshot) = tokio::join!(
-        within(gateway.store.backlog(now)),
-        within(gateway.store.snapshot())
-    );
-    match backlog {
-        Ok(backlog) => {
-            let oldest = backlog.oldest_due_at.map_or(0, |due_at| seconds(now - due_at));
-            gateway
-                .metrics
-                .waiting
-                .set(i64::try_from(backlog.waiting).unwrap_or(i64::MAX));
-            gateway.metrics.oldest_waiting_seconds.set(oldest);
-        }
-        Err(error) => not_looked_at(&gateway, &error),
-    }
+    let ((), snapshot) = tokio::join!(counted.refresh(&gateway), within(gateway.store.snapshot()));
     match snapshot {
         Ok(Some(snapshot)) => {
             gateway
@@ -189,4 +233,15 @@ fn uncached(mut response: Response<Body>) -> Response<Body> {
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dear_count_is_made_rarely_and_a_cheap_one_each_time() {
+        assert_eq!(rests(Duration::from_millis(2)), Duration::ZERO);
+        assert_eq!(rests(Duration::from_secs(2)), Duration::from_secs(40));
+    }
 }

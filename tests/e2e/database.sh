@@ -4,6 +4,10 @@
 #
 # Keeps its files in PLACE, which goes with the server. They may be lost with the machine: nothing is flushed.
 set -eu
+
+# Whoever interrupts the tests interrupts this shell too, which has to clear up all the same.
+trap '' INT TERM HUP
+
 bin=$1
 place=$2
 port=$3

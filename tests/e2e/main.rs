@@ -21,6 +21,7 @@ mod edges;
 mod fleet;
 mod hosts;
 mod inbox;
+mod interrupted;
 mod moving;
 mod peers;
 mod providers;

@@ -265,8 +265,8 @@ impl Storm {
     fn fetch(&mut self, host: usize) {
         let places = usize::try_from(self.world.between(1, 4)).unwrap();
         self.run(host, "claim", move |gateway| async move {
-            let ids = deliver::next(&gateway, &places, Duration::ZERO).await;
-            Done::Claimed(deliver::claim(&gateway, ids).await)
+            let found = deliver::next(&gateway, &places, Duration::ZERO).await;
+            Done::Claimed(deliver::claim(&gateway, found.ids).await)
         });
     }
 

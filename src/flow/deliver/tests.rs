@@ -50,8 +50,18 @@ impl Provider for Locksmith {
 
 /// A gateway whose providers are locksmiths, and a message that waits in it.
 async fn waiting(clock: Clock, folder: &Path) -> (Gateway, MessageId) {
+    let patience = Duration::from_millis(50);
+    waiting_with(Config::sandbox(), patience, clock, folder).await
+}
+
+async fn waiting_with(
+    config: Config,
+    lock_wait: Duration,
+    clock: Clock,
+    folder: &Path,
+) -> (Gateway, MessageId) {
     let file = folder.join("postrider.db");
-    let store = store::open(&format!("sqlite:{}", file.display()), Duration::from_millis(50)).unwrap();
+    let store = store::open(&format!("sqlite:{}", file.display()), lock_wait).unwrap();
     let edges = Edges {
         clock,
         dice: Dice::seeded(1),
@@ -60,7 +70,7 @@ async fn waiting(clock: Clock, folder: &Path) -> (Gateway, MessageId) {
         store,
     };
     let locksmith = || -> Arc<dyn Provider> { Arc::new(Locksmith { store: file.clone() }) };
-    let gateway = Gateway::wire(Config::sandbox(), edges, vec![locksmith(), locksmith()]);
+    let gateway = Gateway::wire(config, edges, vec![locksmith(), locksmith()]);
     let request = Request {
         body: "hello".to_owned(),
         to: vec![("sms".to_owned(), "09122222222".to_owned())],
@@ -86,8 +96,8 @@ async fn a_worker_that_wakes_late_asks_nobody_for_whom_its_lease_has_no_time_lef
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual("2026-05-01T12:00:00Z".parse().unwrap());
     let (gateway, id) = waiting(clock, folder.path()).await;
-    let ids = next(&gateway, &1, Duration::ZERO).await;
-    let held = claim(&gateway, ids).await.pop().unwrap();
+    let found = next(&gateway, &1, Duration::ZERO).await;
+    let held = claim(&gateway, found.ids).await.pop().unwrap();
     gateway
         .clock
         .advance(gateway.config.work.lease - Duration::from_secs(1));
@@ -108,4 +118,30 @@ async fn a_worker_that_wakes_late_asks_nobody_for_whom_its_lease_has_no_time_lef
         ["accepted"],
         "once, and not unknown"
     );
+}
+
+#[tokio::test]
+async fn a_worker_whom_the_store_kept_waiting_for_the_pace_asks_nobody_for_whom_its_lease_has_no_time_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::sandbox();
+    config.work.lease = Duration::from_millis(1_500);
+    for provider in &mut config.providers {
+        provider.timeout = Duration::ZERO;
+        provider.rate = Some(100.0);
+    }
+    let patient = Duration::from_secs(30);
+    let (gateway, id) = waiting_with(config, patient, Clock::System, folder.path()).await;
+    let found = next(&gateway, &1, Duration::ZERO).await;
+    let held = claim(&gateway, found.ids).await.pop().unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::spawn(move || {
+        pause_thread(Duration::from_millis(1_200));
+        other.execute_batch("COMMIT").unwrap();
+    });
+    round(&gateway, held).await;
+    let message = gateway.store.find(id).await.unwrap().unwrap();
+    let delivery = &message.deliveries[0];
+    assert_eq!(delivery.state.standing().word(), "waiting", "{delivery:?}");
+    assert!(delivery.attempts.is_empty(), "{delivery:?}");
 }

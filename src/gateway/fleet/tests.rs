@@ -12,6 +12,10 @@ use crate::{queue, store};
 /// Processes on one store, by one clock, whose first provider takes two parts a second.
 async fn processes(folder: &tempfile::TempDir, count: u64) -> Vec<Gateway> {
     let clock = Clock::manual(from_millis(1_700_000_000_000));
+    started(folder, &clock, count).await
+}
+
+async fn started(folder: &tempfile::TempDir, clock: &Clock, count: u64) -> Vec<Gateway> {
     let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
     let store = store::open(&url, store::LOCK_WAIT).unwrap();
     let mut processes = Vec::new();
@@ -137,5 +141,52 @@ async fn wrong_settings_count_for_all_until_the_configuration_is_read_again() {
     let later = now + Duration::from_secs(3_600);
     assert!(!lanes(&all[1]).1.is_fit(later));
     let known = all[1].store.standings().await.unwrap().remove(0);
-    assert!(!known.counts_for(later));
+    assert!(!known.counts_for(later, later));
+}
+
+#[tokio::test]
+async fn a_probe_that_is_not_made_after_all_is_anothers_to_make() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = processes(&folder, 2).await;
+    let (here, there) = (lanes(&all[0]).1, lanes(&all[1]).1);
+    here.remember(&down().into(), all[0].clock.now());
+    all[0].clock.advance(all[0].config.providers[1].rest_for);
+    let now = all[0].clock.now();
+    let place = here.enter(1, now).await.unwrap();
+    exchange(&all[1]).await.unwrap();
+    let busy = there.enter(1, now).await.err().unwrap();
+    assert!(
+        busy.retry_after + busy.spread >= Duration::from_secs(2),
+        "{busy:?}"
+    );
+    assert!(there.is_probed(now));
+    here.leave(place, now);
+    assert_eq!(here.in_flight(), 0);
+    for gateway in &all {
+        exchange(gateway).await.unwrap();
+    }
+    assert!(there.enter(1, now).await.is_ok());
+}
+
+#[tokio::test]
+async fn settings_that_were_mended_before_an_older_process_found_them_wrong_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = processes(&folder, 1).await;
+    old[0].clock.advance(Duration::from_secs(60));
+    let mended = started(&folder, &old[0].clock, 1).await;
+    let now = old[0].clock.now();
+    let reason = "no account".to_owned();
+    lanes(&old[0])
+        .1
+        .remember(&Outcome::Misconfigured { reason }.into(), now);
+    exchange(&old[0]).await.unwrap();
+    exchange(&mended[0]).await.unwrap();
+    assert!(lanes(&mended[0]).1.is_fit(now));
+    // The mended one tells how it does, which is no news for the old one's account.
+    lanes(&mended[0]).1.remember(&down().into(), now);
+    exchange(&mended[0]).await.unwrap();
+    exchange(&old[0]).await.unwrap();
+    let much_later = now + Duration::from_secs(3_600);
+    assert!(!lanes(&old[0]).1.is_fit(much_later));
+    assert!(lanes(&mended[0]).1.enter(1, much_later).await.is_ok());
 }

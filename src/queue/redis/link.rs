@@ -2,16 +2,17 @@
 //! connects again with back-off when the connection is lost or an answer takes too long.
 //!
 //! Says once when Redis goes and once when it is back, never per call. Callers never connect and never wait
-//! for more than one command's time limit; while Redis is away they learn so at once.
+//! for more than one command's time limit; while Redis is away they learn so at once. A Redis that answers, but refuses
+//! what it is asked (its memory is full), keeps its connection.
 
 use std::fmt::Display;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisResult};
+use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, RedisResult};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
@@ -27,6 +28,22 @@ const REST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_se
 /// A connection that lasted this long is followed by a short rest; a shorter one shows that Redis answers
 /// but refuses, so that the rest goes on growing.
 const STEADY: Duration = Duration::from_secs(5);
+
+/// What a server refuses and would refuse as well over another connection: its memory is full, it cannot write its
+/// snapshot or reach its replicas, the user may not do that, another's script runs.
+const REFUSALS: [&str; 5] = ["OOM", "MISCONF", "NOREPLICAS", "NOPERM", "BUSY"];
+
+/// How often a refusal is worth a word.
+const REFUSAL_SAID_EVERY: Duration = Duration::from_secs(60);
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Redis is away.
+    Away,
+    /// Redis is there and refuses.
+    Refused,
+}
 
 #[derive(Clone)]
 enum Standing {
@@ -48,6 +65,7 @@ pub(super) struct Link {
     standing: watch::Sender<Standing>,
     bell: Arc<Notify>,
     in_trouble: AtomicBool,
+    refusal_said: Mutex<Option<Instant>>,
 }
 
 impl Link {
@@ -61,6 +79,7 @@ impl Link {
             standing: watch::Sender::new(Standing::Opening),
             bell: Arc::new(Notify::new()),
             in_trouble: AtomicBool::new(false),
+            refusal_said: Mutex::default(),
         }
     }
 
@@ -111,21 +130,26 @@ impl Link {
     }
 
     /// The answer, unless Redis is away, refuses, or is too slow, which makes it away.
-    pub async fn ask<T, F>(&self, question: impl FnOnce(MultiplexedConnection) -> F) -> Option<T>
+    pub async fn ask<T, F>(&self, question: impl FnOnce(MultiplexedConnection) -> F) -> Result<T, Missing>
     where
         F: Future<Output = RedisResult<T>>,
     {
         let Standing::Up { number, connection } = self.standing.borrow().clone() else {
-            return None;
+            return Err(Missing::Away);
         };
         match timeout(COMMAND_LIMIT, question(connection)).await {
             Ok(Ok(answer)) => {
                 self.says_works();
-                Some(answer)
+                return Ok(answer);
+            }
+            Ok(Err(refusal)) if is_refusal(&refusal) => {
+                self.says_refuses(&refusal);
+                return Err(Missing::Refused);
             }
             Ok(Err(trouble)) => self.lost(number, &trouble),
             Err(_) => self.lost(number, &"no answer within the time limit"),
         }
+        Err(Missing::Away)
     }
 
     async fn connect(self: &Arc<Self>, number: u64) -> Result<MultiplexedConnection, String> {
@@ -170,7 +194,7 @@ impl Link {
                 PushKind::Message => bell.notify_one(),
                 PushKind::Disconnection => {
                     if let Some(link) = link.upgrade() {
-                        link.lost::<()>(number, &"the connection was closed");
+                        link.lost(number, &"the connection was closed");
                     }
                 }
                 _ => {}
@@ -180,7 +204,7 @@ impl Link {
     }
 
     /// Gives up this very connection; a newer one stays.
-    fn lost<T>(&self, lost: u64, trouble: &impl Display) -> Option<T> {
+    fn lost(&self, lost: u64, trouble: &impl Display) {
         let gave_up = self.standing.send_if_modified(|standing| {
             let same = matches!(standing, Standing::Up { number, .. } if *number == lost);
             if same {
@@ -191,13 +215,23 @@ impl Link {
         if gave_up {
             self.says_away(trouble);
         }
-        None
     }
 
     fn says_away(&self, trouble: &impl Display) {
         if !self.in_trouble.swap(true, Ordering::Relaxed) {
             log::warn!(
                 "redis at {} is away, the store is asked instead: {trouble}",
+                self.place
+            );
+        }
+    }
+
+    fn says_refuses(&self, refusal: &RedisError) {
+        let mut said = self.refusal_said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.is_none_or(|said| said.elapsed() >= REFUSAL_SAID_EVERY) {
+            *said = Some(Instant::now());
+            log::warn!(
+                "redis at {} refuses what it is asked, the store is asked instead: {refusal}",
                 self.place
             );
         }
@@ -214,4 +248,10 @@ impl Link {
         let mut standing = self.standing.subscribe();
         let _reached = standing.wait_for(holds).await;
     }
+}
+
+/// Before 7.0 a script's own words hide the code of what was refused in it.
+fn is_refusal(trouble: &RedisError) -> bool {
+    trouble.code().is_some_and(|code| REFUSALS.contains(&code))
+        || trouble.to_string().contains("OOM command not allowed")
 }

@@ -20,9 +20,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use self::address::Address;
-use self::link::{COMMAND_LIMIT, Link};
+use self::link::{COMMAND_LIMIT, Link, Missing};
 use super::Queue;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, pause};
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Nudge, Priority};
 use crate::domain::wish::{Appetite, Wish};
@@ -30,6 +30,9 @@ use crate::error::Result;
 
 /// How many nudges travel in one round trip.
 const BATCH: usize = 1_000;
+
+/// How long a Redis that refuses nudges is left alone with them.
+const REFUSED_REST: Duration = Duration::from_secs(1);
 
 /// A buffer, a task that empties it into Redis, and a link that mends itself.
 pub(super) struct Redis {
@@ -127,8 +130,11 @@ impl Shared {
         loop {
             let (nudges, load) = self.next_load().await;
             for batch in nudges.chunks(BATCH) {
-                while !self.write(batch).await {
-                    self.link.up().await;
+                while let Err(missing) = self.write(batch).await {
+                    match missing {
+                        Missing::Away => self.link.up().await,
+                        Missing::Refused => pause(REFUSED_REST).await,
+                    }
                 }
             }
             self.written.send_replace(load);
@@ -150,7 +156,7 @@ impl Shared {
         }
     }
 
-    async fn write(&self, batch: &[Nudge]) -> bool {
+    async fn write(&self, batch: &[Nudge]) -> std::result::Result<(), Missing> {
         let mut rows: BTreeMap<&str, (Vec<&Nudge>, Vec<&Nudge>)> = BTreeMap::new();
         for nudge in batch {
             let (high, normal) = rows.entry(nudge.channel.as_str()).or_default();
@@ -169,12 +175,15 @@ impl Shared {
             }
         }
         let ask = |mut connection| async move { call.invoke_async::<i64>(&mut connection).await };
-        self.link.ask(ask).await.is_some()
+        self.link.ask(ask).await.map(drop)
     }
 
-    /// What is due, and how long until the next one is; nothing when Redis is away. Rings on for another
-    /// worker of this process when more is due.
-    async fn take(&self, wish: &Wish, now: i64) -> Option<(Vec<DeliveryId>, Option<Duration>)> {
+    /// What is due, and how long until the next one is. Rings on for another worker of this process when more is due.
+    async fn take(
+        &self,
+        wish: &Wish,
+        now: i64,
+    ) -> std::result::Result<(Vec<DeliveryId>, Option<Duration>), Missing> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let mut call = self.scripts.pop.key(&self.names.channels);
         call.arg(&self.names.rows).arg(now).arg(wish.limit).arg(turn);
@@ -191,7 +200,7 @@ impl Shared {
             .iter()
             .filter_map(|id| id.parse().ok().map(DeliveryId))
             .collect();
-        Some((ids, u64::try_from(until_next).ok().map(Duration::from_millis)))
+        Ok((ids, u64::try_from(until_next).ok().map(Duration::from_millis)))
     }
 }
 
@@ -234,9 +243,13 @@ impl Queue for Redis {
             let answer = self.shared.take(&wish, super::later(now, passed)).await;
             let left = wait.saturating_sub(began.elapsed());
             let (taken, next) = match answer {
-                Some(answer) => answer,
-                None if !left.is_zero() && timeout(left, link.up()).await.is_ok() => continue,
-                None => return Vec::new(),
+                Ok(answer) => answer,
+                Err(Missing::Away) if !left.is_zero() && timeout(left, link.up()).await.is_ok() => continue,
+                Err(Missing::Away) => return Vec::new(),
+                Err(Missing::Refused) => {
+                    pause(left).await;
+                    return Vec::new();
+                }
             };
             if !taken.is_empty() || wish.limit == 0 || left.is_zero() {
                 return taken;
@@ -250,7 +263,7 @@ impl Queue for Redis {
         let mut call = self.shared.scripts.depth.key(&names.channels);
         call.arg(&names.rows);
         let ask = |mut connection| async move { call.invoke_async::<u64>(&mut connection).await };
-        self.shared.link.ask(ask).await
+        self.shared.link.ask(ask).await.ok()
     }
 }
 

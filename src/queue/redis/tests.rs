@@ -93,6 +93,35 @@ async fn flushed_it_is_empty_and_works() {
 }
 
 #[tokio::test]
+async fn a_server_whose_memory_is_full_keeps_its_connection_and_gets_what_waits_when_it_can_take_it() {
+    let (peer, queue) = start().await;
+    works_again(&*queue, 1).await;
+    let client = redis::Client::open(peer.url()).expect("the url");
+    let mut watcher = client.get_multiplexed_async_connection().await.expect("redis");
+    let mut met = async || {
+        let stats: String = redis::cmd("INFO")
+            .arg("stats")
+            .query_async(&mut watcher)
+            .await
+            .expect("an answer");
+        let count = stats
+            .lines()
+            .find(|line| line.starts_with("total_connections_received"));
+        count.expect("the count").to_owned()
+    };
+    assert_eq!(peer.say("CONFIG SET maxmemory 1"), "+OK");
+    let before = met().await;
+    queue.push(&[due_now(2)]);
+    assert!(!queue.flush(Duration::from_millis(1_500)).await, "it is refused");
+    assert_eq!(queue.depth().await, Some(0), "what needs no memory is answered");
+    assert!(queue.pop(&10, noon(), Duration::ZERO).await.is_empty());
+    assert_eq!(met().await, before, "nobody had to connect again");
+    assert_eq!(peer.say("CONFIG SET maxmemory 0"), "+OK");
+    assert!(queue.flush(LONG).await);
+    assert_eq!(queue.pop(&10, noon(), LONG).await, [DeliveryId(2)]);
+}
+
+#[tokio::test]
 async fn stopped_it_counts_as_away_and_continued_it_works_again() {
     let (peer, queue) = start().await;
     works_again(&*queue, 1).await;

@@ -22,6 +22,9 @@ const PIECES_MAX: usize = 512;
 /// The most pieces that wait; whoever comes later waits outside.
 const WAITING_MAX: usize = 8_192;
 
+/// So many pieces are not few.
+const PIECES_ENOUGH: usize = 64;
+
 /// How long a transaction may take before the server counts as gone: longer than a frozen host can hold what
 /// others wait for (`idle_in_transaction_session_timeout`), short enough that clients hear of it.
 const TRANSACTION_LIMIT: Duration = Duration::from_secs(6);
@@ -36,6 +39,11 @@ pub trait Gathered: Send + Sync + Sized + 'static {
 
     /// What is known from one transaction to the next; forgotten when one fails.
     type Memory: Default + Send;
+
+    /// While few pieces wait, the next transaction begins this long after the last one began, so that it takes more
+    /// of them with it: for a few it costs the server nearly as much as for many. The first piece after a pause does
+    /// not wait.
+    const INTERVAL: Duration = Duration::ZERO;
 
     /// What it is, for messages of errors.
     const ACT: &'static str;
@@ -93,7 +101,11 @@ async fn serve<P: Gathered>(
 ) {
     let mut memory = P::Memory::default();
     let mut taken = Vec::with_capacity(PIECES_MAX);
+    let mut last = None;
     while waiting.recv_many(&mut taken, PIECES_MAX).await > 0 {
+        let since = last.map_or(P::INTERVAL, |last: Instant| last.elapsed());
+        gather_more(&mut waiting, &mut taken, P::INTERVAL.saturating_sub(since)).await;
+        last = Some(Instant::now());
         let mut batches = vec![taken.drain(..).unzip::<P, Waiting<P>, Vec<_>, Vec<_>>()];
         while let Some((mut pieces, mut askers)) = batches.pop() {
             let began = Instant::now();
@@ -117,6 +129,17 @@ async fn serve<P: Gathered>(
                 }
             }
         }
+    }
+}
+
+/// Takes what comes until it is enough or the patience is over.
+async fn gather_more<T>(waiting: &mut mpsc::Receiver<T>, taken: &mut Vec<T>, patience: Duration) {
+    let more = async {
+        while taken.len() < PIECES_ENOUGH && waiting.recv_many(taken, PIECES_MAX - taken.len()).await > 0 {}
+    };
+    if !patience.is_zero() {
+        // When it is over, whatever has come must do.
+        drop(timeout(patience, more).await);
     }
 }
 

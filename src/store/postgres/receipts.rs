@@ -324,7 +324,14 @@ async fn keep(desk: &Desk, early: &[Placed<'_>]) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Applies the receipts that came before the sends they speak of were recorded: delivery, provider, reference.
+/// Keeps those out who keep receipts of sends that are not recorded: from now on one that came early is seen, and one
+/// that comes later sees what this transaction records.
+pub async fn keep_early_out(desk: &Desk) -> Result<(), Trouble> {
+    desk.run(LOCK_SHARED, bind![REFERENCES_LOCK]).await.map(drop)
+}
+
+/// Applies the receipts that came before the sends they speak of were recorded: delivery, provider, reference. After
+/// [`keep_early_out`].
 pub async fn apply_early(desk: &Desk, sent: &[(DeliveryId, &str, &str)]) -> Result<(), Trouble> {
     if sent.is_empty() {
         return Ok(());
@@ -335,13 +342,7 @@ pub async fn apply_early(desk: &Desk, sent: &[(DeliveryId, &str, &str)]) -> Resu
         .iter()
         .map(|(.., reference)| kept(reference))
         .collect::<Vec<_>>();
-    // Asked one after the other without waiting between: the server takes them in order.
-    let (locked, found) = tokio::join!(
-        async { desk.rows(LOCK_SHARED, bind![REFERENCES_LOCK]).await },
-        async { desk.rows(EARLY, bind![ids, references, providers]).await },
-    );
-    locked?;
-    let found = found?;
+    let found = desk.rows(EARLY, bind![ids, references, providers]).await?;
     if found.is_empty() {
         return Ok(());
     }

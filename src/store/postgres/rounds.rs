@@ -140,8 +140,10 @@ async fn win(
     let now = now.collect::<Vec<_>>();
     let mut won = HashMap::with_capacity(ids.len());
     for row in &desk.rows(CLAIM, bind![ids, claims, now, numbers]).await? {
-        let claimed = claimed(row)?;
-        won.insert(claimed.id, claimed);
+        if rows::get(row, 15)? {
+            let claimed = claimed(row)?;
+            won.insert(claimed.id, claimed);
+        }
     }
     let vain = ids.into_iter().filter(|id| !won.contains_key(&DeliveryId(*id)));
     let vain = vain.collect::<Vec<_>>();
@@ -190,6 +192,7 @@ pub struct Record(pub Vec<Round>);
 impl Gathered for Record {
     type Answer = Vec<Recorded>;
     type Memory = ();
+    const INTERVAL: Duration = Duration::from_millis(10);
     const ACT: &'static str = "cannot record what was sent";
 
     async fn run(desk: &Desk, (): &mut (), pieces: &[Self]) -> Result<Vec<Vec<Recorded>>, Trouble> {
@@ -229,45 +232,58 @@ fn waves(rounds: &[&Round]) -> Vec<Vec<usize>> {
 
 /// Records rounds of different deliveries; returns those whose end is on disk, now or from an earlier time.
 async fn record(desk: &Desk, rounds: &[&Round]) -> Result<HashSet<DeliveryId>, Trouble> {
-    let facts = rounds
-        .iter()
-        .map(|round| Facts::of(&round.state))
-        .collect::<Vec<_>>();
-    let found = desk
-        .rows(
-            RECORD,
-            bind![
-                rounds.iter().map(|round| round.id.0).collect::<Vec<_>>(),
-                rounds
-                    .iter()
-                    .map(|round| i64::from(round.round))
-                    .collect::<Vec<_>>(),
-                facts.iter().map(|facts| facts.state).collect::<Vec<_>>(),
-                facts.iter().map(|facts| facts.failure).collect::<Vec<_>>(),
-                facts.iter().map(|facts| facts.reason.clone()).collect::<Vec<_>>(),
-                facts.iter().map(|facts| facts.due_at).collect::<Vec<_>>(),
-                facts.iter().map(|facts| facts.ended_at).collect::<Vec<_>>(),
-                facts.iter().map(|facts| facts.provider).collect::<Vec<_>>(),
-                facts
-                    .iter()
-                    .map(|facts| facts.reference.clone())
-                    .collect::<Vec<_>>(),
-                rounds
-                    .iter()
-                    .map(|round| i64::from(round.tries))
-                    .collect::<Vec<_>>(),
-            ],
-        )
-        .await?;
-    let mut stored = ids(&found)?;
+    // The server takes them in order, so that what is looked for is looked for behind the lock.
+    let (locked, found) = tokio::join!(receipts::keep_early_out(desk), end(desk, rounds));
+    locked?;
+    let (mut stored, mut early) = (HashSet::new(), HashSet::new());
+    for row in &found? {
+        let id = rows::delivery_id(row, 0)?;
+        stored.insert(id);
+        if rows::get(row, 1)? {
+            early.insert(id);
+        }
+    }
     let (ended, late): (Vec<&Round>, Vec<&Round>) =
         rounds.iter().partition(|round| stored.contains(&round.id));
     keep_attempts(desk, ended.iter().copied()).await?;
-    follow_up(desk, ended).await?;
+    follow_up(desk, ended, &early).await?;
     if !late.is_empty() {
         stored.extend(record_late(desk, &late).await?);
     }
     Ok(stored)
+}
+
+/// Puts the ends of rounds down; a row for each that was the current one.
+async fn end(desk: &Desk, rounds: &[&Round]) -> Result<Vec<Row>, Trouble> {
+    let facts = rounds
+        .iter()
+        .map(|round| Facts::of(&round.state))
+        .collect::<Vec<_>>();
+    desk.rows(
+        RECORD,
+        bind![
+            rounds.iter().map(|round| round.id.0).collect::<Vec<_>>(),
+            rounds
+                .iter()
+                .map(|round| i64::from(round.round))
+                .collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.state).collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.failure).collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.reason.clone()).collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.due_at).collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.ended_at).collect::<Vec<_>>(),
+            facts.iter().map(|facts| facts.provider).collect::<Vec<_>>(),
+            facts
+                .iter()
+                .map(|facts| facts.reference.clone())
+                .collect::<Vec<_>>(),
+            rounds
+                .iter()
+                .map(|round| i64::from(round.tries))
+                .collect::<Vec<_>>(),
+        ],
+    )
+    .await
 }
 
 /// Rounds whose end is on disk, because the answer to an earlier record was lost, and ones that were overtaken: only
@@ -295,12 +311,8 @@ async fn record_late(desk: &Desk, late: &[&Round]) -> Result<Vec<DeliveryId>, Tr
     Ok(ended)
 }
 
-fn ids(found: &[Row]) -> Result<HashSet<DeliveryId>, Trouble> {
-    found.iter().map(|row| rows::delivery_id(row, 0)).collect()
-}
-
-/// What a new state brings with it: receipts that came early, an address that is dead.
-async fn follow_up(desk: &Desk, rounds: Vec<&Round>) -> Result<(), Trouble> {
+/// What a new state brings with it: receipts that came early, as they may have for those named, an address that is dead.
+async fn follow_up(desk: &Desk, rounds: Vec<&Round>, early: &HashSet<DeliveryId>) -> Result<(), Trouble> {
     let mut sent = Vec::new();
     let mut dead = Vec::new();
     for round in rounds {
@@ -310,6 +322,7 @@ async fn follow_up(desk: &Desk, rounds: Vec<&Round>) -> Result<(), Trouble> {
             reference: Some(reference),
             ..
         } = &round.state
+            && early.contains(&round.id)
         {
             sent.push((round.id, provider.as_str(), reference.as_str()));
         }
