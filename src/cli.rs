@@ -277,6 +277,10 @@ pub struct Prune {
     /// Only messages accepted longer ago than this: 90d
     #[arg(long, value_name = "DURATION", value_parser = age)]
     pub older_than: Duration,
+
+    /// On PostgreSQL delete nothing of a month before all of it is that old: then it goes in an instant
+    #[arg(long)]
+    pub whole_months: bool,
 }
 
 /// `console backup`

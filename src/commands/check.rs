@@ -2,6 +2,7 @@
 //!
 //! Goes on after each fault, so that one run shows them all. Sends no message.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -13,6 +14,7 @@ use crate::config::{Config, ProviderConfig, door_is_safe, masked_url};
 use crate::error::{Error, Kind, Result};
 use crate::gateway;
 use crate::provider::{Checked, Outbound};
+use crate::store::Store;
 use crate::{cache, queue, store};
 
 /// How long one edge may take to answer.
@@ -108,16 +110,34 @@ async fn check_store(config: &Config) -> Finding {
     };
     // Opening blocks, and would hold up the time limit together with everything else.
     let config = config.clone();
-    let opened = tokio::task::spawn_blocking(move || store::open_at(&gateway::store_place(&config))).await;
-    let store = opened
+    let opened = tokio::task::spawn_blocking(move || open_if_current(&config)).await;
+    let opened = opened
         .map_err(|_| "opening it broke off, which is a defect".to_owned())?
         .map_err(|error| format!("{error}; {question}"))?;
+    let store = match opened {
+        Ok(store) => store,
+        Err(missing) => {
+            let steps = counted(u64::try_from(missing.len()).unwrap_or(u64::MAX), "migration");
+            return Ok(format!(
+                "reachable; {steps} to come, applied by `console migrate` or the next start"
+            ));
+        }
+    };
     match store.ping().await {
         Ok(()) => Ok("readable and writable".to_owned()),
         Err(error) => Err(format!(
             "{error}; make room, or give this user the right to write there"
         )),
     }
+}
+
+/// A store whose tables are those of this version, or the names of what would change them: a look changes nothing.
+fn open_if_current(config: &Config) -> Result<Result<Arc<dyn Store>, Vec<String>>> {
+    let missing = store::missing(&config.store_url, store::LOCK_WAIT)?;
+    if !missing.is_empty() {
+        return Ok(Err(missing));
+    }
+    store::open_at(&gateway::store_place(config)).map(Ok)
 }
 
 async fn check_replica(url: &str) -> Finding {

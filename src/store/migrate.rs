@@ -77,6 +77,20 @@ pub(super) fn apply(connection: &mut Connection) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// The names of what [`apply`] would apply. Changes nothing.
+pub(super) fn missing(connection: &Connection) -> Result<Vec<String>> {
+    refuse_strangers(connection)?;
+    let applied = applied(connection).unwrap_or_default();
+    refuse_newer(applied)?;
+    let missing = SQLITE.iter().filter(|step| step.number > applied);
+    Ok(missing.map(|step| step.name.to_owned()).collect())
+}
+
+/// The names of all steps, for a file that is not there yet.
+pub(super) fn all() -> Vec<String> {
+    SQLITE.iter().map(|step| step.name.to_owned()).collect()
+}
+
 /// A look that needs no lock, so that a start beside a busy writer, or on a read-only file, does not wait.
 fn is_current(connection: &Connection) -> bool {
     let newest = SQLITE.last().map_or(0, |step| step.number);

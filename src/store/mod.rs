@@ -106,6 +106,14 @@ pub fn migrate(url: &str, lock_wait: Duration) -> Result<Vec<String>> {
     sqlite::migrate(file_of(url)?, lock_wait)
 }
 
+/// The names of what [`migrate`] would apply to the store a URL names, which may not be there yet. Changes nothing.
+pub fn missing(url: &str, lock_wait: Duration) -> Result<Vec<String>> {
+    if is_postgres(url) {
+        return postgres::missing(url, lock_wait);
+    }
+    sqlite::missing(file_of(url)?, lock_wait)
+}
+
 fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
@@ -210,9 +218,20 @@ pub trait Store: Send + Sync {
     /// What waits now, counted live.
     async fn backlog(&self, now: Timestamp) -> Result<Backlog>;
 
-    /// Deletes at most `limit` messages that were accepted before `before` and have ended, and outdated keys
-    /// and receipts; what the report counts of them stays counted. Returns the number of messages deleted.
+    /// Deletes at most `limit` messages that were accepted before `before` and have ended (a month of which nothing
+    /// else is left as a whole, where the store is kept by month); what the report counts of them stays counted.
+    /// Returns the number of messages deleted. Zero: nothing is left to delete.
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
+
+    /// The same, but where the store is kept by month nothing of a month is deleted before all of it is that old, so
+    /// that it can go as a whole.
+    async fn prune_by_month(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        self.prune(before, now, limit).await
+    }
+
+    /// Deletes at most `limit` of each kind of what is outdated beside messages: keys, throttles that count nothing
+    /// any more, and receipts that were heard before `before` and belong to nothing. Returns how many in all.
+    async fn forget(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Tells the store where providers are, so that people's own queries can show it.
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()>;

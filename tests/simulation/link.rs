@@ -326,6 +326,11 @@ impl Store for Link {
         self.through("prune", work).await
     }
 
+    async fn forget(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        self.through("forget", self.store.forget(before, now, limit))
+            .await
+    }
+
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {
         self.through("name_providers", self.store.name_providers(providers))
             .await

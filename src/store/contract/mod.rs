@@ -121,6 +121,7 @@ macro_rules! contract {
             prune_counts_what_was_never_folded
             prune_never_gives_a_number_out_again
             prune_forgets_outdated_keys
+            forget_comes_to_an_end_a_few_at_a_time
         );
         contract!(@tests $fresh, sharing:
             the_stores_own_time_goes_on

@@ -44,6 +44,7 @@ use self::address::Use;
 use self::fault::Trouble;
 use self::gather::{COLLISIONS_MAX, Lane};
 use self::link::Link;
+use self::prune::Months;
 use self::receipts::Settle;
 use self::replica::{Freshness, Replica};
 use self::rounds::{Claim, Record};
@@ -115,6 +116,12 @@ impl PostgresStore {
 pub fn migrate(url: &str, patience: Duration) -> Result<Vec<String>> {
     let link = Link::new(url, Use::Writing, 1)?;
     on_a_thread(patience, async move { migrate::apply(&link).await })
+}
+
+/// The names of what [`migrate`] would apply. Changes nothing.
+pub fn missing(url: &str, patience: Duration) -> Result<Vec<String>> {
+    let link = Link::new(url, Use::Writing, 1)?;
+    on_a_thread(patience, async move { migrate::missing(&link).await })
 }
 
 /// Works on a thread of its own, so that it may be called from wherever.
@@ -190,6 +197,30 @@ macro_rules! transact {
             }
         }
     }};
+}
+
+impl PostgresStore {
+    /// See [`Store::prune`]: single messages out of these months, and whole months.
+    async fn prune_out_of(
+        &self,
+        months: Months,
+        before: Timestamp,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<usize> {
+        let act = "cannot delete old messages";
+        let mut deleted = transact!(unlimited self.write, act, |desk| retire::settle(&desk))?;
+        transact!(unlimited self.write, act, |desk| months::make(&desk))?;
+        transact!(unlimited self.write, act, |desk| months::begin(&desk, now))?;
+        deleted += transact!(unlimited self.write, act, |desk| prune::prune(&desk, before, months, limit))?;
+        if deleted > 0 {
+            return Ok(deleted);
+        }
+        while transact!(unlimited self.write, act, |desk| retire::retire(&desk, before))? {
+            deleted += transact!(unlimited self.write, act, |desk| retire::settle(&desk))?;
+        }
+        Ok(deleted)
+    }
 }
 
 #[async_trait]
@@ -311,18 +342,16 @@ impl Store for PostgresStore {
     }
 
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
-        let act = "cannot delete old messages";
-        let mut deleted = transact!(unlimited self.write, act, |desk| retire::settle(&desk))?;
-        transact!(unlimited self.write, act, |desk| months::make(&desk))?;
-        transact!(unlimited self.write, act, |desk| months::begin(&desk, now))?;
-        deleted += transact!(unlimited self.write, act, |desk| prune::prune(&desk, before, now, limit))?;
-        if deleted > 0 {
-            return Ok(deleted);
-        }
-        while transact!(unlimited self.write, act, |desk| retire::retire(&desk, before))? {
-            deleted += transact!(unlimited self.write, act, |desk| retire::settle(&desk))?;
-        }
-        Ok(deleted)
+        self.prune_out_of(Months::All, before, now, limit).await
+    }
+
+    async fn prune_by_month(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        self.prune_out_of(Months::Old, before, now, limit).await
+    }
+
+    async fn forget(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        let act = "cannot delete what is outdated";
+        transact!(self.write, act, |desk| prune::forget(&desk, before, now, limit))
     }
 
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {

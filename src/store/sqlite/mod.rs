@@ -84,6 +84,29 @@ pub fn migrate(file: &Path, lock_wait: Duration) -> Result<Vec<String>> {
     prepare(file, lock_wait).map(|(_, applied)| applied)
 }
 
+/// The names of what [`migrate`] would apply. Makes no file, and changes nothing in one that is there.
+pub fn missing(file: &Path, lock_wait: Duration) -> Result<Vec<String>> {
+    let act = format!("cannot open the database {}", file.display());
+    if !file.exists() {
+        refuse_what_cannot_be_made(file).map_err(|cause| Error::because(Kind::Unavailable, act, cause))?;
+        return Ok(super::migrate::all());
+    }
+    let connection = connect::reading(file, lock_wait).map_err(|error| fault(&act, error))?;
+    super::migrate::missing(&connection)
+}
+
+/// Tries the folder with a file of another name, which goes at once.
+fn refuse_what_cannot_be_made(file: &Path) -> std::io::Result<()> {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".check-{}", std::process::id()));
+    let beside = file.with_file_name(name);
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&beside)?;
+    std::fs::remove_file(&beside)
+}
+
 fn prepare(file: &Path, lock_wait: Duration) -> Result<(rusqlite::Connection, Vec<String>)> {
     let act = format!("cannot open the database {}", file.display());
     let mut connection = connect::writing(file, lock_wait).map_err(|error| fault(&act, error))?;
@@ -259,10 +282,17 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+    async fn prune(&self, before: Timestamp, _now: Timestamp, limit: usize) -> Result<usize> {
         let act = "cannot delete old messages";
         self.writer
-            .run(act, move |desk| prune::prune(desk, before, now, limit))
+            .run(act, move |desk| prune::prune(desk, before, limit))
+            .await
+    }
+
+    async fn forget(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        let act = "cannot delete what is outdated";
+        self.writer
+            .run(act, move |desk| prune::forget(desk, before, now, limit))
             .await
     }
 

@@ -137,6 +137,9 @@ impl Store for Desk {
     async fn prune(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<usize> {
         unasked()
     }
+    async fn forget(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<usize> {
+        unasked()
+    }
     async fn name_providers(&self, _: Vec<ProviderPlace>) -> Result<()> {
         unasked()
     }
