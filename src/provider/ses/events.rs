@@ -46,10 +46,7 @@ fn complaints(complaint: &Value, at: Timestamp) -> Vec<Incoming> {
     if complaint["complaintFeedbackType"] == "not-spam" {
         return Vec::new();
     }
-    let people = complaint["complainedRecipients"]
-        .as_array()
-        .into_iter()
-        .flatten();
+    let people = complaint["complainedRecipients"].as_array().into_iter().flatten();
     let addresses = people.filter_map(|person| person["emailAddress"].as_str());
     let text = |from: &str| {
         Incoming::Text(InboundText {
