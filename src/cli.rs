@@ -109,7 +109,8 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
         console send 09122222222 'your code is 1234'\n  \
         console send 09122222222 hello --wait=30s\n  \
-        console send user@example.org hello --channel email")]
+        console send user@example.org hello --channel email --subject 'Good morning'\n  \
+        console send user@example.org hello --via ses            the whole conversation with one provider")]
     Send(Send),
 
     /// Show how it goes: counters, what waits, the providers
@@ -250,6 +251,15 @@ pub struct Send {
     /// Over which channel
     #[arg(long, value_name = "NAME", default_value = "sms")]
     pub channel: String,
+
+    /// The line above it, for channels that have one: the subject of a mail, the title of a push
+    #[arg(long, value_name = "TEXT")]
+    pub subject: Option<String>,
+
+    /// Try this provider out: send it at once, through it alone, and print the whole conversation with secrets masked;
+    /// nothing is stored, and nobody's wish to get no messages is looked up
+    #[arg(long, value_name = "PROVIDER", value_parser = name, conflicts_with_all = ["channel", "wait"])]
+    pub via: Option<Name>,
 
     /// Wait until it has left, at most so long
     #[arg(long, value_name = "DURATION", value_parser = read_duration, num_args = 0..=1, require_equals = true, default_missing_value = "30s")]

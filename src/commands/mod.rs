@@ -22,6 +22,7 @@ mod signals;
 pub mod status;
 pub mod sync_report;
 pub mod usage;
+mod via;
 pub mod work;
 
 use std::io::Write;

@@ -11,6 +11,7 @@ use crate::domain::channel::{Channel, Name};
 use crate::domain::recipient::PhoneRules;
 use crate::domain::retry::Retry;
 
+mod aliases;
 mod check;
 mod duration;
 mod environment;
@@ -154,7 +155,8 @@ impl ProviderConfig {
         Self {
             name,
             rate: None,
-            concurrency: 256,
+            // A call to a mail server is a connection of its own, and servers allow few.
+            concurrency: if kind == "smtp" { 8 } else { 256 },
             connect_timeout: Duration::from_secs(3),
             timeout: Duration::from_secs(10),
             rest_after: 5,
@@ -163,6 +165,11 @@ impl ProviderConfig {
             settings,
             shown,
         }
+    }
+
+    /// Every text in its settings that must not be shown, for those who mask what they show.
+    pub fn secrets(&self) -> Vec<String> {
+        secret::secrets(&self.settings, &self.shown)
     }
 }
 
