@@ -2,6 +2,8 @@
 //!
 //! A peer is a program that says lines of JSON, the first about itself, and obeys such lines.
 
+#![cfg(test)]
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;

@@ -194,7 +194,7 @@ fn credentials_in_the_environment_turn_an_alias_into_the_real_provider() {
 }
 
 #[test]
-fn half_an_account_stops_the_start_and_common_variables_alone_make_none() {
+fn half_an_account_stops_the_start_and_variables_of_other_tools_make_none() {
     let refused = Config::load(None, &with(&[("SES_FROM", "shop@example.org")]), &[]).unwrap_err();
     assert_eq!(
         refused.to_string(),

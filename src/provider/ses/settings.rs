@@ -1,4 +1,6 @@
 //! The keys of `kind = "ses"`.
+//!
+//! Everything is parsed here once, so that a wrong address or URL stops the start and never a send. Prints no credential.
 
 use std::fmt;
 

@@ -100,7 +100,7 @@ impl Door {
         };
         stream.set_nodelay(true).ok();
         let wire: Box<dyn Wire> = match self.tls {
-            Tls::Tls => self.encrypted(stream, deadline).await?,
+            Tls::AtOnce => self.encrypted(stream, deadline).await?,
             Tls::Starttls => {
                 let mut plain = self.dialogue(stream, deadline);
                 plain.greeting().await?;

@@ -55,7 +55,7 @@ impl Smtp {
     pub(super) fn new(settings: &Settings, limits: &CallLimits, tape: Option<Tape>) -> Result<Self> {
         let connector = match settings.tls {
             Tls::None => None,
-            Tls::Starttls | Tls::Tls => Some(
+            Tls::Starttls | Tls::AtOnce => Some(
                 dialogue::connector(roots(settings)?)
                     .map_err(|cause| Error::because(Kind::Internal, "cannot prepare TLS for mail", cause))?,
             ),
@@ -206,9 +206,9 @@ impl Provider for Smtp {
         let place = format!("{}:{}", self.door.host, self.door.port);
         let signed_in = match (&self.door.sign_in, self.door.tls) {
             (Some(_), Tls::None) => "signed in, unencrypted",
-            (Some(_), Tls::Starttls | Tls::Tls) => "signed in, encrypted",
+            (Some(_), Tls::Starttls | Tls::AtOnce) => "signed in, encrypted",
             (None, Tls::None) => "it is there, unencrypted and without signing in",
-            (None, Tls::Starttls | Tls::Tls) => "it is there, encrypted and without signing in",
+            (None, Tls::Starttls | Tls::AtOnce) => "it is there, encrypted and without signing in",
         };
         match self.signed_in().await.map_err(failed) {
             Ok(()) => Checked::Well(format!(

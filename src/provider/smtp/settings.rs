@@ -60,7 +60,8 @@ pub(super) enum Tls {
     #[default]
     Starttls,
     /// From the first byte.
-    Tls,
+    #[serde(rename = "tls")]
+    AtOnce,
     /// Never: for a server on this machine or a network of one's own.
     None,
 }
@@ -117,7 +118,7 @@ impl Settings {
     pub(super) fn port(&self) -> u16 {
         self.port.unwrap_or(match self.tls {
             Tls::Starttls => 587,
-            Tls::Tls => 465,
+            Tls::AtOnce => 465,
             Tls::None => 25,
         })
     }
