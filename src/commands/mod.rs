@@ -7,6 +7,7 @@ pub mod backup;
 pub mod check;
 pub mod completions;
 mod crew;
+pub mod events;
 mod live;
 pub mod man;
 pub mod message;
@@ -20,6 +21,7 @@ pub mod serve;
 mod signals;
 pub mod status;
 pub mod sync_report;
+pub mod usage;
 mod via;
 pub mod work;
 
@@ -131,6 +133,12 @@ fn elsewhere(work: &str, owner: &Owner) -> String {
     } else {
         format!("nothing to do here: {work} is being done since {began_at} by {holder}")
     }
+}
+
+/// Other people's text without anything a terminal would obey.
+fn plain(text: &str) -> String {
+    let visible = |character: char| if character.is_control() { ' ' } else { character };
+    text.chars().map(visible).collect()
 }
 
 /// `1 message`, `2 messages`.

@@ -15,6 +15,8 @@ pub enum Incoming {
     Receipt(Receipt),
     /// A person wrote to one of our numbers.
     Text(InboundText),
+    /// The provider itself knows that a person wants nothing from us.
+    OptedOut(OptedOut),
 }
 
 impl From<Receipt> for Incoming {
@@ -39,6 +41,17 @@ pub struct InboundText {
     pub at: DateTime<Utc>,
 }
 
+/// What a provider says in passing: that it does not write to this person for us any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptedOut {
+    /// Who; written like [`InboundText::from`].
+    pub address: String,
+    /// In words for the operator.
+    pub reason: String,
+    /// When we heard of it.
+    pub at: DateTime<Utc>,
+}
+
 /// What a person wants of us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
@@ -57,10 +70,10 @@ impl InboundText {
     /// nothing.
     pub fn wish(&self) -> Option<Wish> {
         let is = |word: &&str| self.body.trim().eq_ignore_ascii_case(word);
-        if STOP_WORDS.iter().any(|word| is(&word)) {
+        if STOP_WORDS.iter().any(&is) {
             Some(Wish::Stop)
         } else {
-            START_WORDS.iter().any(|word| is(&word)).then_some(Wish::Start)
+            START_WORDS.iter().any(is).then_some(Wish::Start)
         }
     }
 }
@@ -78,6 +91,8 @@ pub struct Opting {
     pub reason: String,
     /// Which provider brought it.
     pub by: Name,
+    /// The provider's id of the text, by which a repetition is known.
+    pub reference: Option<String>,
     /// When.
     pub at: DateTime<Utc>,
 }

@@ -5,12 +5,14 @@
 
 mod commits;
 mod migrate;
+mod outbox;
 mod postgres;
 mod rollups;
 mod sharing;
 mod sqlite;
 mod tally;
 mod transfer;
+mod usage;
 
 #[cfg(test)]
 mod contract;
@@ -24,7 +26,7 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::delivery::{Standing, State};
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Priority, Recorded, Round};
@@ -37,7 +39,9 @@ use crate::domain::wish::Wish;
 use crate::error::{Error, Result};
 
 pub use self::commits::CommitStats;
+pub use self::outbox::{Burial, EventLane, EventQuery, Outbox};
 pub use self::transfer::{Comparison, Move, Route, Stage};
+pub use self::usage::{UsageQuery, UsageTotals};
 
 /// How long a store waits for another process that holds its lock, unless the configuration says otherwise.
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);
@@ -149,7 +153,7 @@ fn file_of(url: &str) -> Result<&Path> {
 
 /// What every store can do. `contract.rs` decides what a store is.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Outbox {
     /// Stores messages with their deliveries and idempotency keys, in one transaction, on disk before it
     /// returns. A delivery to an inactive recipient is stored as suppressed; a message with no other
     /// delivery is not stored at all, nor is one whose throttles are used up, across all stores on this truth.
@@ -182,6 +186,13 @@ pub trait Store: Send + Sync {
     /// Messages, newest first, without their attempts.
     async fn search(&self, query: Query) -> Result<Page>;
 
+    /// What was sent, newest first, without attempts: to one person, or to all.
+    async fn usage(&self, query: UsageQuery) -> Result<Page>;
+
+    /// The same counted by day, person and channel, as far as can be counted in a moment. `before` and `limit` count
+    /// for nothing.
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals>;
+
     /// The deliveries an operator speaks of, oldest first.
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>>;
 
@@ -193,11 +204,13 @@ pub trait Store: Send + Sync {
     /// What is known of a recipient; none when nothing was ever said of it, which means active.
     async fn recipient(&self, channel: &Name, address: &str) -> Result<Option<Recipient>>;
 
-    /// Sets what is known of a recipient.
+    /// Sets what is known of a recipient. What waits for one that may not be written to any more is called off, unless
+    /// a worker has it in hand.
     async fn set_recipient(&self, recipient: Recipient) -> Result<()>;
 
     /// Does what persons ask of us: stop makes a recipient `opted_out`, whatever it was, start makes it active only
-    /// when it had opted out. Says of each whether it changed something.
+    /// when it had opted out before. A text that was heard already changes nothing. What waits for who opts out is called
+    /// off as in [`Store::set_recipient`]. Says of each whether it changed something.
     async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>>;
 
     /// Brings at most `limit` changed deliveries into the roll-ups; returns how many it took. Zero: up to date.
@@ -251,8 +264,9 @@ pub trait Store: Send + Sync {
     /// How providers do, as far as any process has told.
     async fn standings(&self) -> Result<Vec<Known>>;
 
-    /// Tells the others how providers do; returns what is known of each afterwards, in the same order.
-    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>>;
+    /// Tells the others how providers do; returns what came of it for each, in the same order. Of all who find out the
+    /// same about a provider, one is told that it is news.
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>>;
 
     /// Asks to make the one call that finds out whether a provider is back after its rest. Of all who ask, one is
     /// told yes; when nothing is heard of him for `patience`, another one.

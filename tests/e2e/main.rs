@@ -12,12 +12,14 @@
 )]
 // Tests may stop at the first surprise, and need the real clock and the environment.
 
+mod api;
 mod commands;
 mod crash;
 mod databases;
 mod disk;
 mod door;
 mod edges;
+mod events;
 mod fleet;
 mod hosts;
 mod inbox;
@@ -25,9 +27,11 @@ mod interrupted;
 mod moving;
 mod peers;
 mod providers;
+mod smpp;
 mod stop;
 mod stub;
 mod throttle;
+mod usage;
 mod walk;
 mod wire;
 mod world;

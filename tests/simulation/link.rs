@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use postrider::clock::{Timestamp, from_millis};
 use postrider::domain::channel::Name;
 use postrider::domain::delivery::State;
-use postrider::domain::fleet::{Known, News};
+use postrider::domain::event::{ClaimedEvent, Event, EventEnd, EventKey};
+use postrider::domain::fleet::{Known, Learned, News};
 use postrider::domain::id::{DeliveryId, MessageId};
 use postrider::domain::inbound::Opting;
 use postrider::domain::message::{
@@ -25,8 +26,8 @@ use postrider::domain::turn::{Task, Turn};
 use postrider::domain::wish::Wish;
 use postrider::error::{Error, Kind, Result};
 use postrider::store::{
-    Backlog, Cancelled, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
-    Snapshot, Store,
+    Backlog, Burial, Cancelled, EventLane, EventQuery, Heard, Outbox, Page, Passage, Probe, Progress,
+    ProviderPlace, Query, Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 
 use super::ledger::Verb;
@@ -166,6 +167,42 @@ fn kept(state: &State) -> State {
 }
 
 #[async_trait]
+impl Outbox for Link {
+    async fn event_lanes(&self, after: &str, limit: usize) -> Result<Vec<EventLane>> {
+        self.through("event_lanes", self.store.event_lanes(after, limit))
+            .await
+    }
+
+    async fn claim_events(
+        &self,
+        lanes: Vec<(String, usize)>,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<ClaimedEvent>> {
+        self.through("claim_events", self.store.claim_events(lanes, now, lease))
+            .await
+    }
+
+    async fn record_events(&self, ends: Vec<EventEnd>) -> Result<()> {
+        self.through("record_events", self.store.record_events(ends))
+            .await
+    }
+
+    async fn bury_events(&self, burial: Burial) -> Result<usize> {
+        self.through("bury_events", self.store.bury_events(burial)).await
+    }
+
+    async fn events(&self, query: EventQuery) -> Result<Vec<Event>> {
+        self.through("events", self.store.events(query)).await
+    }
+
+    async fn replay_events(&self, keys: Vec<EventKey>, now: Timestamp) -> Result<usize> {
+        self.through("replay_events", self.store.replay_events(keys, now))
+            .await
+    }
+}
+
+#[async_trait]
 impl Store for Link {
     async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>> {
         let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
@@ -248,6 +285,14 @@ impl Store for Link {
 
     async fn search(&self, query: Query) -> Result<Page> {
         self.through("search", self.store.search(query)).await
+    }
+
+    async fn usage(&self, query: UsageQuery) -> Result<Page> {
+        self.through("usage", self.store.usage(query)).await
+    }
+
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
+        self.through("usage_totals", self.store.usage_totals(query)).await
     }
 
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
@@ -353,11 +398,12 @@ impl Store for Link {
         self.through("standings", self.store.standings()).await
     }
 
-    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>> {
         let work = async {
-            let known = self.store.tell(news, now).await?;
-            self.world.ledger().shared.told(&known);
-            Ok(known)
+            let learned = self.store.tell(news, now).await?;
+            let known = learned.iter().map(|learned| learned.known.clone());
+            self.world.ledger().shared.told(&known.collect::<Vec<_>>());
+            Ok(learned)
         };
         self.through("tell", work).await
     }

@@ -6,8 +6,10 @@ mod list;
 mod messages;
 mod providers;
 mod receipts;
+mod recipients;
 mod report;
 mod submission;
+mod usage;
 mod wire;
 
 use std::sync::Arc;
@@ -20,10 +22,28 @@ use axum::http::{HeaderValue, Request};
 use axum::routing::{any, get, post};
 use tower::ServiceBuilder;
 use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+use utoipa::OpenApi;
 
 use super::{REQUEST_ID, problem};
 use crate::domain::id::MessageId;
 use crate::gateway::Gateway;
+
+/// What this face says of itself: every handler of a route below stands here.
+#[derive(OpenApi)]
+#[openapi(paths(
+    messages::submit,
+    messages::show,
+    messages::cancel,
+    list::list,
+    receipts::take,
+    recipients::show,
+    recipients::change,
+    providers::list,
+    report::show,
+    usage::list,
+    usage::totals,
+))]
+pub(super) struct Described;
 
 /// Where everything of this face is.
 pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
@@ -37,8 +57,14 @@ pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
             "/v1/receipts/{provider}",
             post(receipts::take).get(receipts::take),
         )
+        .route(
+            "/v1/recipients/{channel}/{*address}",
+            get(recipients::show).put(recipients::change),
+        )
         .route("/v1/providers", get(providers::list))
         .route("/v1/report", get(report::show))
+        .route("/v1/usage", get(usage::list))
+        .route("/v1/usage/totals", get(usage::totals))
         .route("/v1/{*rest}", any(problem::unknown_path))
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(ids)

@@ -15,25 +15,45 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Segment;
 use crate::domain::channel::Name;
 use crate::flow::hear;
 use crate::gateway::Gateway;
 use crate::http::body::{self, BodyTrouble};
-use crate::http::problem::Problem;
+use crate::http::describe::{Failed, Missing, ProblemView, Unread};
+use crate::http::problem::{PROBLEM_JSON, Problem};
 use crate::provider::{Acknowledgement, Call, Refusal};
 
 /// When a provider may try again whose call cannot be checked now.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// How many receipts and texts were taken.
-#[derive(Serialize)]
-struct Received {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Received)]
+pub(super) struct Received {
+    /// How many receipts and texts the call brought.
     received: usize,
 }
 
-/// Takes what is in one call.
+/// Takes a provider's later word, and texts people sent, in the provider's own format.
+///
+/// Needs no API key: the provider's signature or secret says who calls.
+#[utoipa::path(
+    method(post, get),
+    path = "/v1/receipts/{provider}",
+    operation_id = "take_receipts",
+    tag = "native",
+    params(("provider" = String, Path, description = "The provider's name in the configuration.")),
+    security(()),
+    responses(
+        (status = 200, description = "They are kept. Some providers want to read something of their own instead.", body = Received),
+        (status = 403, description = "The signature or secret is missing or wrong.", body = ProblemView,
+            content_type = PROBLEM_JSON),
+        Missing, Unread, Failed,
+    )
+)]
 pub(super) async fn take(
     State(gateway): State<Arc<Gateway>>,
     Segment(provider): Segment,

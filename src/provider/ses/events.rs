@@ -6,7 +6,7 @@ use chrono::DateTime;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::domain::inbound::{InboundText, Incoming};
+use crate::domain::inbound::{Incoming, OptedOut};
 use crate::domain::receipt::{Receipt, Verdict};
 use crate::provider::Refusal;
 use crate::provider::reading::{reference, words};
@@ -41,23 +41,24 @@ pub(super) fn read(message: &str, heard_at: Timestamp) -> Result<Vec<Incoming>, 
     Ok(incoming)
 }
 
-/// Who calls a mail spam wants no more of them: it counts as if the person had written so.
+/// Who calls a mail spam wants no more of them.
 fn complaints(complaint: &Value, at: Timestamp) -> Vec<Incoming> {
     if complaint["complaintFeedbackType"] == "not-spam" {
         return Vec::new();
     }
     let people = complaint["complainedRecipients"].as_array().into_iter().flatten();
     let addresses = people.filter_map(|person| person["emailAddress"].as_str());
-    let text = |from: &str| {
-        Incoming::Text(InboundText {
-            reference: complaint["feedbackId"].as_str().and_then(reference),
-            from: from.to_owned(),
-            to: String::new(),
-            body: "UNSUBSCRIBE".to_owned(),
+    let opted_out = |address: &str| {
+        let kind = text(&complaint["complaintFeedbackType"]);
+        Incoming::OptedOut(OptedOut {
+            address: address.to_owned(),
+            reason: format!("complained of a mail: {kind}")
+                .trim_end_matches([':', ' '])
+                .to_owned(),
             at,
         })
     };
-    addresses.map(text).collect()
+    addresses.map(opted_out).collect()
 }
 
 /// What an event says, and when it happened.
@@ -187,11 +188,13 @@ mod tests {
             read(&event(&rest), from_millis(1_800_000_000_000)).unwrap()
         };
         let heard = complaint("abuse");
-        let [Incoming::Receipt(_), Incoming::Text(text)] = heard.as_slice() else {
+        let [Incoming::Receipt(_), Incoming::OptedOut(out)] = heard.as_slice() else {
             panic!("{heard:?}")
         };
-        assert_eq!(text.from, "user@example.com");
-        assert_eq!(text.wish(), Some(crate::domain::inbound::Wish::Stop));
+        assert_eq!(
+            (out.address.as_str(), out.reason.as_str()),
+            ("user@example.com", "complained of a mail: abuse")
+        );
         assert_eq!(complaint("not-spam").len(), 1);
     }
 

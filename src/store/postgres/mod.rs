@@ -8,6 +8,7 @@ mod address;
 mod certificate;
 mod door;
 mod durability;
+mod events;
 mod fault;
 mod gather;
 mod link;
@@ -29,6 +30,7 @@ mod tally;
 mod throttle;
 mod tls;
 mod transfer;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -52,11 +54,11 @@ use self::sharing::Pass;
 pub(super) use self::transfer::side;
 use super::{
     Backlog, Cancelled, CommitStats, Heard, Page, Passage, Place, Probe, Progress, ProviderPlace, Query,
-    Selection, Settled, Snapshot, Store,
+    Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
@@ -199,6 +201,8 @@ macro_rules! transact {
     }};
 }
 
+use transact;
+
 impl PostgresStore {
     /// See [`Store::prune`]: single messages out of these months, and whole months.
     async fn prune_out_of(
@@ -273,6 +277,18 @@ impl Store for PostgresStore {
         let act = "cannot search for messages";
         from_replica!(self, Freshness::Seconds, |desk| look::search(&desk, &query));
         transact!(self.read, act, |desk| look::search(&desk, &query))
+    }
+
+    async fn usage(&self, query: UsageQuery) -> Result<Page> {
+        let act = "cannot look for what was sent";
+        from_replica!(self, Freshness::Seconds, |desk| usage::page(&desk, &query));
+        transact!(self.read, act, |desk| usage::page(&desk, &query))
+    }
+
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
+        let act = "cannot count what was sent";
+        from_replica!(self, Freshness::Seconds, |desk| usage::totals(&desk, &query));
+        transact!(self.read, act, |desk| usage::totals(&desk, &query))
     }
 
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
@@ -378,7 +394,7 @@ impl Store for PostgresStore {
         transact!(self.read, act, |desk| sharing::standings(&desk))
     }
 
-    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>> {
         let act = "cannot tell how providers do";
         transact!(self.write, act, |desk| sharing::tell(&desk, &news, now))
     }

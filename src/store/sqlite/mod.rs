@@ -8,6 +8,7 @@ mod accept;
 mod connect;
 mod copy;
 mod desk;
+mod events;
 pub(super) mod fault;
 mod look;
 mod operate;
@@ -22,6 +23,7 @@ mod sharing;
 mod tally;
 mod throttle;
 mod transfer;
+mod usage;
 mod writer;
 
 #[cfg(test)]
@@ -38,11 +40,11 @@ pub(super) use self::transfer::side;
 use self::writer::Writer;
 use super::{
     Backlog, Cancelled, CommitStats, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection,
-    Settled, Snapshot, Store,
+    Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
@@ -206,6 +208,20 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn usage(&self, query: UsageQuery) -> Result<Page> {
+        let act = "cannot look for what was sent";
+        self.readers
+            .read(act, move |connection| usage::page(connection, &query))
+            .await
+    }
+
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
+        let act = "cannot count what was sent";
+        self.readers
+            .read(act, move |connection| usage::totals(connection, &query))
+            .await
+    }
+
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
         let act = "cannot look for deliveries";
         self.readers
@@ -324,7 +340,7 @@ impl Store for SqliteStore {
         self.readers.read(act, sharing::standings).await
     }
 
-    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>> {
         let act = "cannot tell how providers do";
         self.writer
             .run(act, move |desk| sharing::tell(desk, &news, now))
