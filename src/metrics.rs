@@ -36,6 +36,9 @@ const RECEIPT_FATES: [&str; 3] = ["applied", "unchanged", "kept"];
 /// What can become of a text that somebody sent.
 const TEXT_FATES: [&str; 4] = ["opted_out", "opted_in", "unchanged", "ignored"];
 
+/// Where an event can stand after a call that told it.
+const EVENT_FATES: [&str; 3] = ["waiting", "taken", "dead"];
+
 /// A histogram of how long a group commit takes, in seconds.
 pub fn commit_seconds() -> Histogram {
     Histogram::new(COMMIT_BOUNDS_SECONDS)
@@ -68,6 +71,7 @@ pub struct Metrics {
     refused: Family<ReasonLabel, Counter>,
     receipts: Family<ReceiptLabel, Counter>,
     texts: Family<ReceiptLabel, Counter>,
+    events: Family<ReceiptLabel, Counter>,
     provider_open: Family<ProviderLabel, Gauge>,
     provider_health: Family<HealthLabels, Gauge>,
     calls_in_flight: Family<ProviderLabel, Gauge>,
@@ -99,6 +103,7 @@ impl Default for Metrics {
             refused: Family::default(),
             receipts: Family::default(),
             texts: Family::default(),
+            events: Family::default(),
             provider_open: Family::default(),
             provider_health: Family::default(),
             calls_in_flight: Family::default(),
@@ -116,6 +121,7 @@ impl Default for Metrics {
         for (family, fates) in [
             (&metrics.receipts, &RECEIPT_FATES[..]),
             (&metrics.texts, &TEXT_FATES[..]),
+            (&metrics.events, &EVENT_FATES[..]),
         ] {
             for fate in fates {
                 drop(family.get_or_create(&ReceiptLabel { fate }));
@@ -152,10 +158,34 @@ impl Metrics {
             self.texts.clone(),
         );
         registry.register(
+            "events",
+            "Calls that told clients of state changes, by where the event stands afterwards",
+            self.events.clone(),
+        );
+        registry.register(
             "store_errors",
             "Verbs of the store that failed",
             self.store_errors.clone(),
         );
+        registry.register(
+            "held_back",
+            "Deliveries that a provider's rate made wait",
+            self.held_back.clone(),
+        );
+        let ahead = self.clock_ahead_seconds.clone();
+        registry.register_with_unit(
+            "clock_ahead",
+            "How far the store's clock is ahead of ours",
+            Unit::Seconds,
+            ahead,
+        );
+        drop(registry);
+        self.register_gauges();
+        self.register_seconds();
+    }
+
+    fn register_gauges(&self) {
+        let mut registry = lock(&self.registry);
         let health = "1 for what a provider's health is called now, 0 for what else it could be";
         registry.register("provider_health", health, self.provider_health.clone());
         let gauges = [
@@ -189,20 +219,6 @@ impl Metrics {
         for (name, help, gauge) in channels {
             registry.register(name, help, gauge.clone());
         }
-        registry.register(
-            "held_back",
-            "Deliveries that a provider's rate made wait",
-            self.held_back.clone(),
-        );
-        let ahead = self.clock_ahead_seconds.clone();
-        registry.register_with_unit(
-            "clock_ahead",
-            "How far the store's clock is ahead of ours",
-            Unit::Seconds,
-            ahead,
-        );
-        drop(registry);
-        self.register_seconds();
     }
 
     fn register_seconds(&self) {
@@ -287,6 +303,11 @@ impl Metrics {
     /// Counts a text that somebody sent us.
     pub fn text_heard(&self, fate: &'static str) {
         self.texts.get_or_create(&ReceiptLabel { fate }).inc();
+    }
+
+    /// Counts a call that told a client of something, by where the event stands afterwards.
+    pub fn event(&self, fate: &'static str) {
+        self.events.get_or_create(&ReceiptLabel { fate }).inc();
     }
 
     /// Says whether a provider can be asked, and how many calls to it are under way.

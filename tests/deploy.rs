@@ -234,7 +234,10 @@ fn the_commands_of_the_units_exist() {
         let unit = text(&format!("systemd/{unit}")).replace("%i", "9100");
         let command = after(&unit, "ExecStart=")[0];
         let (_, words) = command.split_once("/usr/local/bin/console ").expect(command);
-        let words = words.trim_end_matches('\'').replace('"', "");
+        let words = words
+            .trim_end_matches('\'')
+            .replace("$$(date +%%F)", "DAY")
+            .replace('"', "");
         expect_command(&words.split(' ').collect::<Vec<_>>());
     }
 }

@@ -23,24 +23,32 @@ pub mod apns;
 pub(crate) mod contract;
 mod fate;
 pub mod fcm;
+mod guard;
 pub mod http;
 mod jwt;
 pub mod kavenegar;
+mod mailbox;
 pub mod messenger;
 pub mod mock;
 mod outbound;
+#[cfg(test)]
+mod peer;
 pub mod plivo;
 pub mod pushy;
 mod reading;
 mod reception;
+pub mod ses;
 pub mod smpp;
 mod sms;
+pub mod smtp;
 #[cfg(test)]
 pub(crate) mod stub;
 pub mod tape;
 pub mod twilio;
 pub mod vonage;
+pub mod webhook;
 
+pub use guard::Guard;
 pub use outbound::Outbound;
 pub use tape::Tape;
 
@@ -54,6 +62,12 @@ pub trait Provider: Send + Sync {
     /// Reads the receipts and inbound texts in a provider's call to us, after checking that it is the provider who
     /// calls. None when it says only what changes nothing.
     fn receipts(&self, call: &Call) -> Result<Vec<Incoming>, Refusal>;
+
+    /// Like [`Provider::receipts`], for those who have to ask their provider something first: for a certificate to check
+    /// a signature with, or whether a subscription is meant.
+    async fn hear(&self, call: &Call) -> Result<Vec<Incoming>, Refusal> {
+        self.receipts(call)
+    }
 
     /// What the provider wants to read when its call was taken; none is the number of things heard, as JSON.
     fn acknowledgement(&self, _call: &Call) -> Option<Acknowledgement> {
@@ -178,6 +192,8 @@ pub enum Refusal {
     Unreadable(String),
     /// This provider sends no receipts.
     NotExpected,
+    /// It cannot be checked now; the text says why. The provider is to call again.
+    NotNow(String),
 }
 
 /// The settings of one kind of provider, read and checked.
@@ -205,11 +221,17 @@ pub enum Settings {
     Plivo(Box<plivo::Settings>),
     /// Sends texts through Kavenegar.
     Kavenegar(Box<kavenegar::Settings>),
+    /// Posts to HTTPS endpoints, signed.
+    Webhook(Box<webhook::Settings>),
+    /// Sends mails through Amazon's service for mail.
+    Ses(Box<ses::Settings>),
+    /// Hands mails to a mail server.
+    Smtp(Box<smtp::Settings>),
 }
 
 impl Settings {
     /// Every kind there is, as the configuration writes it.
-    pub const KINDS: [&str; 11] = [
+    pub const KINDS: [&str; 14] = [
         "mock",
         "http",
         "smpp",
@@ -221,6 +243,9 @@ impl Settings {
         "vonage",
         "plivo",
         "kavenegar",
+        "webhook",
+        "ses",
+        "smtp",
     ];
 
     /// Reads a kind's own keys, secrets resolved and the keys of every kind taken out. The error names the key
@@ -238,6 +263,9 @@ impl Settings {
             "vonage" => Ok(Self::Vonage(Box::new(vonage::Settings::read(table)?))),
             "plivo" => Ok(Self::Plivo(Box::new(plivo::Settings::read(table)?))),
             "kavenegar" => Ok(Self::Kavenegar(Box::new(kavenegar::Settings::read(table)?))),
+            "webhook" => Ok(Self::Webhook(Box::new(webhook::Settings::read(table)?))),
+            "ses" => Ok(Self::Ses(Box::new(ses::Settings::read(table)?))),
+            "smtp" => Ok(Self::Smtp(Box::new(smtp::Settings::read(table)?))),
             other => Err(Error::usage(format!(
                 "kind \"{other}\" is unknown; write one of: {}",
                 Self::KINDS.join(", ")
@@ -295,6 +323,16 @@ pub fn build(
         Settings::Vonage(settings) => Ok(Arc::new(vonage::Vonage::new(&site, settings)?)),
         Settings::Plivo(settings) => Ok(Arc::new(plivo::Plivo::new(&site, settings)?)),
         Settings::Kavenegar(settings) => Ok(Arc::new(kavenegar::Kavenegar::new(&site, settings)?)),
+        Settings::Webhook(settings) => Ok(Arc::new(webhook::Webhook::new(
+            settings,
+            limits,
+            outbound.tape(),
+        )?)),
+        Settings::Ses(settings) => {
+            let line = outbound.line(limits, settings.is_secure())?;
+            Ok(Arc::new(ses::Ses::new(settings, line)?))
+        }
+        Settings::Smtp(settings) => Ok(Arc::new(smtp::Smtp::new(settings, limits, outbound.tape())?)),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod commits;
 mod migrate;
+mod outbox;
 mod postgres;
 mod rollups;
 mod sharing;
@@ -38,6 +39,7 @@ use crate::domain::wish::Wish;
 use crate::error::{Error, Result};
 
 pub use self::commits::CommitStats;
+pub use self::outbox::{Burial, EventLane, EventQuery, Outbox};
 pub use self::transfer::{Comparison, Move, Route, Stage};
 pub use self::usage::{UsageQuery, UsageTotals};
 
@@ -151,7 +153,7 @@ fn file_of(url: &str) -> Result<&Path> {
 
 /// What every store can do. `contract.rs` decides what a store is.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Outbox {
     /// Stores messages with their deliveries and idempotency keys, in one transaction, on disk before it
     /// returns. A delivery to an inactive recipient is stored as suppressed; a message with no other
     /// delivery is not stored at all, nor is one whose throttles are used up, across all stores on this truth.

@@ -13,6 +13,7 @@ async fn locked() -> World {
         sha256: Sha256::digest(secret).into(),
         scopes: vec![scope],
         user_per_hour: None,
+        events: Default::default(),
     };
     World::with(|config| {
         config.keys = vec![

@@ -39,6 +39,7 @@ async fn a_change_is_kept_with_who_and_why_and_counts_at_once() {
         sha256: Sha256::digest(secret).into(),
         scopes: vec![scope],
         user_per_hour: None,
+        events: crate::config::KeyEvents::default(),
     };
     let world = World::with(|config| {
         config.keys = vec![key("desk", "all", Scope::Admin), key("eyes", "r3ad", Scope::Read)];

@@ -104,6 +104,7 @@ pub fn words_of(incoming: Result<Vec<Incoming>, Refusal>) -> Vec<String> {
         Err(Refusal::Forged) => vec!["forged".to_owned()],
         Err(Refusal::Unreadable(why)) => vec![format!("unreadable: {why}")],
         Err(Refusal::NotExpected) => vec!["not expected".to_owned()],
+        Err(Refusal::NotNow(why)) => vec![format!("not now: {why}")],
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::events;
 use super::fault::Trouble;
 use super::link::{Desk, bind};
 use super::look;
@@ -11,9 +12,11 @@ use super::rows::{self, Facts, kept};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::delivery::State;
+use crate::domain::event::Watch;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Nudge, Priority};
 use crate::domain::recipient::{Recipient, Standing};
+use crate::store::outbox::Emission;
 use crate::store::{Cancelled, ProviderPlace};
 
 static HOLD: &str = include_str!("../../../sql/postgres/change_hold.sql");
@@ -41,7 +44,7 @@ pub async fn cancel(desk: &Desk, id: MessageId, now: Timestamp) -> Result<Cancel
     if changes.is_empty() {
         return Ok(Cancelled::TooLate);
     }
-    apply(desk, &changes, now).await?;
+    apply(desk, &changes, now, now).await?;
     let channel = |change: Change| change.free.channel;
     Ok(Cancelled::Done(changes.into_iter().map(channel).collect()))
 }
@@ -58,7 +61,7 @@ pub async fn revive(
         let next = free.state.revive(now);
         changes.extend(next.map(|next| Change { free, next }));
     }
-    apply(desk, &changes, expires_at).await?;
+    apply(desk, &changes, now, expires_at).await?;
     let mut changed = changes
         .into_iter()
         .map(|change| (change.free.id, change.free))
@@ -90,7 +93,7 @@ pub async fn suppress(desk: &Desk, channel: &Name, address: &str, now: Timestamp
         let next = free.state.suppress(now);
         changes.extend(next.map(|next| Change { free, next }));
     }
-    apply(desk, &changes, now).await
+    apply(desk, &changes, now, now).await
 }
 
 /// A delivery that is in no worker's hands.
@@ -99,6 +102,7 @@ struct Free {
     state: State,
     channel: Name,
     priority: Priority,
+    watch: Option<Watch>,
 }
 
 /// A delivery with the state it comes to.
@@ -120,6 +124,7 @@ async fn load(desk: &Desk, numbers: Vec<i64>) -> Result<Vec<Free>, Trouble> {
                 id: rows::delivery_id(row, 7)?,
                 channel: rows::name(row, 8)?,
                 priority: rows::priority(row, 9)?,
+                watch: rows::watch_if_any(row, 11)?,
             });
         }
     }
@@ -129,7 +134,12 @@ async fn load(desk: &Desk, numbers: Vec<i64>) -> Result<Vec<Free>, Trouble> {
 }
 
 /// Writes the new states; what had failed expires at `expires_at` at the earliest.
-async fn apply(desk: &Desk, changes: &[Change], expires_at: Timestamp) -> Result<(), Trouble> {
+async fn apply(
+    desk: &Desk,
+    changes: &[Change],
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), Trouble> {
     if changes.is_empty() {
         return Ok(());
     }
@@ -150,7 +160,12 @@ async fn apply(desk: &Desk, changes: &[Change], expires_at: Timestamp) -> Result
         ],
     )
     .await?;
-    Ok(())
+    let told = changes.iter().filter_map(|Change { free, next }| {
+        let watch = free.watch.as_ref()?;
+        let has_moved = free.state.standing() != next.standing();
+        has_moved.then(|| Emission::new(free.id, watch, next, None, now))
+    });
+    events::emit(desk, &told.collect::<Vec<_>>()).await
 }
 
 /// See [`crate::store::Store::recipient`].

@@ -5,13 +5,16 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::desk::Desk;
+use super::events;
 use super::rows::{self, Facts};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::delivery::State;
+use crate::domain::event::Watch;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Nudge, Priority};
 use crate::domain::recipient::{Recipient, Standing};
+use crate::store::outbox::Emission;
 use crate::store::{Cancelled, ProviderPlace};
 
 static NUMBER: &str = include_str!("../../../sql/sqlite/number.sql");
@@ -36,7 +39,7 @@ pub fn cancel(desk: &mut Desk<'_>, id: MessageId, now: Timestamp) -> rusqlite::R
     let mut channels = Vec::new();
     for free in load(desk, first, last)? {
         if let Some(called_off) = free.state.cancel(now) {
-            apply(desk, &free, &called_off, now)?;
+            apply(desk, &free, &called_off, now, now)?;
             channels.push(free.channel);
         }
     }
@@ -60,7 +63,7 @@ pub fn revive(
             let Some(revived) = free.state.revive(now) else {
                 continue;
             };
-            apply(desk, &free, &revived, expires_at)?;
+            apply(desk, &free, &revived, now, expires_at)?;
             nudges.push(Nudge {
                 id: *id,
                 channel: free.channel,
@@ -81,7 +84,7 @@ pub fn suppress(desk: &mut Desk<'_>, channel: &Name, address: &str, now: Timesta
     for id in waiting {
         for free in load(desk, id, id)? {
             if let Some(suppressed) = free.state.suppress(now) {
-                apply(desk, &free, &suppressed, now)?;
+                apply(desk, &free, &suppressed, now, now)?;
             }
         }
     }
@@ -94,6 +97,7 @@ struct Free {
     state: State,
     channel: Name,
     priority: Priority,
+    watch: Option<Watch>,
 }
 
 fn load(desk: &mut Desk<'_>, first: i64, last: i64) -> rusqlite::Result<Vec<Free>> {
@@ -106,6 +110,7 @@ fn load(desk: &mut Desk<'_>, first: i64, last: i64) -> rusqlite::Result<Vec<Free
                 id: rows::delivery_id(row, 7)?,
                 channel: rows::name(row, 8)?,
                 priority: rows::priority(row, 9)?,
+                watch: rows::watch_if_any(row, 11)?,
             });
         }
     }
@@ -113,7 +118,13 @@ fn load(desk: &mut Desk<'_>, first: i64, last: i64) -> rusqlite::Result<Vec<Free
 }
 
 /// Writes the new state; what had failed expires at `expires_at` at the earliest.
-fn apply(desk: &mut Desk<'_>, free: &Free, next: &State, expires_at: Timestamp) -> rusqlite::Result<()> {
+fn apply(
+    desk: &mut Desk<'_>,
+    free: &Free,
+    next: &State,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> rusqlite::Result<()> {
     let folded = desk.folded()?;
     let facts = Facts::of(next);
     desk.statement(APPLY)?.execute(params![
@@ -126,6 +137,11 @@ fn apply(desk: &mut Desk<'_>, free: &Free, next: &State, expires_at: Timestamp) 
         expires_at.timestamp_millis(),
         folded,
     ])?;
+    if let Some(watch) = &free.watch
+        && free.state.standing() != next.standing()
+    {
+        events::emit(desk, &Emission::new(free.id, watch, next, None, now))?;
+    }
     Ok(())
 }
 

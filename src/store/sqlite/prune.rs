@@ -23,6 +23,7 @@ static NUMBER: &str = include_str!("../../../sql/sqlite/prune_number.sql");
 static KEYS: &str = include_str!("../../../sql/sqlite/prune_keys.sql");
 static THROTTLES: &str = include_str!("../../../sql/sqlite/prune_throttles.sql");
 static OPTING_TEXTS: &str = include_str!("../../../sql/sqlite/prune_opting_texts.sql");
+static EVENTS: &str = include_str!("../../../sql/sqlite/prune_events.sql");
 static RECEIPTS: &str = include_str!("../../../sql/sqlite/prune_receipts.sql");
 
 /// What the report counts of an address, by whether it has been counted.
@@ -76,6 +77,7 @@ pub fn forget(
         (THROTTLES, now.div_euclid(HOUR_MS)),
         (RECEIPTS, before),
         (OPTING_TEXTS, before),
+        (EVENTS, before),
     ] {
         deleted += desk.statement(sql)?.execute([bound, rows::limit(limit)])?;
     }
