@@ -4,6 +4,7 @@
 //! command is a golden file in `tests/golden/help`.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -80,7 +81,8 @@ pub enum Command {
     /// Deliver messages that another process accepts
     #[command(after_help = "Examples:\n  \
         console work\n  \
-        console work --workers 64")]
+        console work --workers 64\n  \
+        console work --listen 127.0.0.1:9100  metrics of its own")]
     Work(Work),
 
     /// Queue unsent messages again (for cron)
@@ -196,6 +198,10 @@ pub struct Serve {
 /// `console work`
 #[derive(Args, Debug)]
 pub struct Work {
+    /// Address and port where machines may ask for /metrics, /healthz and /readyz; nobody may without it
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+
     /// Most calls to providers in flight
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub workers: Option<u32>,
@@ -454,70 +460,4 @@ fn message_id(text: &str) -> Result<MessageId, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_names_with_a_colon_have_aliases_without() {
-        for (colon, alias) in [("resend:msg", "resend"), ("sync:report", "sync-report")] {
-            for name in [colon, alias] {
-                assert!(Cli::try_parse_from(["console", name]).is_ok(), "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_moment_can_be_named_in_three_ways() {
-        let now: Timestamp = "2026-05-02T00:00:00Z".parse().unwrap();
-        for text in [
-            "24h",
-            "2026-05-01",
-            "2026-05-01T00:00:00Z",
-            "2026-05-01T02:00:00+02:00",
-        ] {
-            let moment = since(text).unwrap().moment(now);
-            assert_eq!(moment.to_rfc3339(), "2026-05-01T00:00:00+00:00", "{text}");
-        }
-        assert!(since("yesterday").unwrap_err().contains("2026-05-01"));
-    }
-
-    #[test]
-    fn a_duration_longer_than_history_begins_with_it() {
-        let now: Timestamp = "2026-05-02T00:00:00Z".parse().unwrap();
-        let ages = Since::Ago(Duration::from_secs(u64::MAX));
-        assert_eq!(ages.moment(now), DateTime::UNIX_EPOCH);
-    }
-
-    #[test]
-    fn an_age_beyond_the_calendar_is_refused() {
-        for (text, fits) in [
-            ("90d", true),
-            ("36500d", true),
-            ("36501d", false),
-            ("9999999999d", false),
-        ] {
-            assert_eq!(age(text).is_ok(), fits, "{text}");
-        }
-    }
-
-    #[test]
-    fn an_empty_configuration_name_counts_as_none() {
-        let cli = Cli::try_parse_from(["console", "--config", "", "status"]).unwrap();
-        assert_eq!(cli.config(), None);
-        let cli = Cli::try_parse_from(["console", "status", "--config", "a.toml"]).unwrap();
-        assert_eq!(cli.config(), Some(PathBuf::from("a.toml")));
-    }
-
-    #[test]
-    fn a_body_may_begin_with_a_hyphen() {
-        let cli = Cli::try_parse_from(["console", "send", "+989122222222", "- hello"]).unwrap();
-        assert!(matches!(cli.command, Command::Send(Send { body, .. }) if body == "- hello"));
-    }
-}
+mod tests;
