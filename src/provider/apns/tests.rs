@@ -355,7 +355,7 @@ async fn it_is_held_to_the_contract_and_checks_its_account() {
     contract::holds(&right).await;
     assert_eq!(right.receipts(&contract::call()), Err(Refusal::NotExpected));
     assert!(matches!(right.check().await, Checked::Well(_)));
-    let wrong = apns_with(&apple, "team_id = \"XXXXXXXXXX\"", clock(), &contract::limits());
+    let wrong = apns_with(&apple, "team_id = \"GHI789JKLM\"", clock(), &contract::limits());
     assert!(matches!(wrong.check().await, Checked::Wrong(words) if words.contains("team_id")));
 }
 

@@ -11,7 +11,7 @@ use crate::provider::sms::tests::{
 };
 use crate::provider::{Call, contract};
 
-const ACCOUNT: &str = "auth_id = \"MAXXXXXXXXXXXXXXXXXX\"
+const ACCOUNT: &str = "auth_id = \"MA0123456789ABCDEFGH\"
 auth_token = \"plivo-token-for-docs\"
 from = \"+14155550100\"";
 
@@ -25,11 +25,11 @@ async fn a_message_goes_out_as_the_reference_has_it() {
         "Accepted { reference: Some(\"db3c\") }"
     );
     assert!(
-        heard.starts_with("POST /v1/Account/MAXXXXXXXXXXXXXXXXXX/Message/ HTTP/1.1\r\n"),
+        heard.starts_with("POST /v1/Account/MA0123456789ABCDEFGH/Message/ HTTP/1.1\r\n"),
         "{heard}"
     );
     assert!(
-        heard.contains("authorization: Basic TUFYWFhYWFhYWFhYWFhYWFhYWFg6cGxpdm8tdG9rZW4tZm9yLWRvY3M=\r\n")
+        heard.contains("authorization: Basic TUEwMTIzNDU2Nzg5QUJDREVGR0g6cGxpdm8tdG9rZW4tZm9yLWRvY3M=\r\n")
     );
     let mut document: Value = serde_json::from_str(heard.split_once("\r\n\r\n").unwrap().1).unwrap();
     let expiry = document

@@ -6,42 +6,11 @@ use reqwest::Url;
 
 use crate::error::{Error, Result};
 use crate::provider::Site;
+pub(in crate::provider) use crate::provider::api::Base;
 
-/// Where an interface begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::provider) struct Base(Url);
-
-impl Base {
-    /// Reads a URL without login and query; the error says how to write it.
-    pub fn read(text: &str) -> Result<Self> {
-        let url = Url::parse(text.trim()).ok();
-        url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .filter(|url| url.query().is_none() && url.fragment().is_none() && url.username().is_empty())
-            .map(Self)
-            .ok_or_else(|| {
-                Error::usage("base_url: is no URL to begin with; write https://HOST or https://HOST/PATH")
-            })
-    }
-
-    /// The URL of one of its resources, each part escaped; an empty last part leaves a slash at the end.
-    pub fn at(&self, parts: &[&str]) -> Url {
-        let mut url = self.0.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(parts);
-        }
-        url
-    }
-
-    /// Whether it is reached over TLS.
-    pub fn is_secure(&self) -> bool {
-        self.0.scheme() == "https"
-    }
-
-    /// Host and port.
-    pub fn place(&self) -> (String, u16) {
-        let host = self.0.host_str().unwrap_or_default().to_owned();
-        (host, self.0.port_or_known_default().unwrap_or_default())
-    }
+/// Reads where an interface begins; the error says how to write it.
+pub(in crate::provider) fn base(text: &str) -> Result<Base> {
+    Base::read(text).map_err(|wrong| Error::usage(format!("base_url: {wrong}")))
 }
 
 /// Where a provider's receipts come to, with a token that nobody can guess where one is configured.

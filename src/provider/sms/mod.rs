@@ -8,7 +8,7 @@ mod fields;
 mod mailbox;
 mod seen;
 
-pub(super) use base::{Base, callback, is_public};
+pub(super) use base::{Base, base, callback, is_public};
 pub(super) use codes::{Class, Code, code, find, said};
 pub(super) use fields::{Fields, is_token};
 pub(super) use mailbox::Mailbox;

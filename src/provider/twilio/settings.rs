@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::provider::reading::read_table;
-use crate::provider::sms::{Base, filled};
+use crate::provider::sms::{Base, base, filled};
 
 /// An account at Twilio.
 #[derive(Clone, Deserialize)]
@@ -65,7 +65,7 @@ impl Settings {
 
     /// Where the interface begins.
     pub(in crate::provider) fn base(&self) -> Result<Base> {
-        Base::read(&self.base_url)
+        base(&self.base_url)
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::error::Result;
 use crate::provider::reading::read_table;
-use crate::provider::sms::{Base, checked_token, filled};
+use crate::provider::sms::{Base, base, checked_token, filled};
 
 /// An account at Vonage.
 #[derive(Clone, Deserialize)]
@@ -70,7 +70,7 @@ impl Settings {
 
     /// Where the interface begins.
     pub(super) fn base(&self) -> Result<Base> {
-        Base::read(&self.base_url)
+        base(&self.base_url)
     }
 
     /// Whether a receipt can be told from anybody's word.
