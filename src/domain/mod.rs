@@ -10,6 +10,7 @@ pub mod fleet;
 pub mod health;
 pub mod id;
 pub mod message;
+pub mod order;
 pub mod receipt;
 pub mod recipient;
 pub mod report;

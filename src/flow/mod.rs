@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod deliver;
 mod places;
+pub mod find;
 pub mod prune;
 pub mod resend;
 pub mod settle;

@@ -14,6 +14,7 @@ mod native;
 pub mod pages;
 mod problem;
 mod refusal;
+mod session;
 mod simple;
 mod texting;
 

@@ -43,6 +43,11 @@ const SQLITE: &[Migration] = &[
         name: "0007_contacts",
         sql: include_str!("../../sql/sqlite/migrations/0007_contacts.sql"),
     },
+    Migration {
+        number: 12,
+        name: "0012_orders",
+        sql: include_str!("../../sql/sqlite/migrations/0012_orders.sql"),
+    },
 ];
 
 const TABLE: &str = include_str!("../../sql/sqlite/migrate_table.sql");

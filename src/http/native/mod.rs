@@ -10,6 +10,9 @@ mod report;
 mod submission;
 mod wire;
 
+pub(super) use list::normalised;
+pub(super) use providers::{ChannelView, part};
+
 use std::sync::Arc;
 
 use axum::Json;

@@ -45,12 +45,13 @@ struct ProviderView {
     fault_percent: Option<f64>,
 }
 
+/// A provider's part in a channel.
 #[derive(Serialize)]
-struct ChannelView {
-    channel: String,
-    strategy: &'static str,
+pub(in crate::http) struct ChannelView {
+    pub(in crate::http) channel: String,
+    pub(in crate::http) strategy: &'static str,
     weight: Option<u32>,
-    share_percent: Option<f64>,
+    pub(in crate::http) share_percent: Option<f64>,
 }
 
 /// Lists the providers in the order of the configuration.
@@ -118,7 +119,7 @@ fn view(gateway: &Gateway, lane: &Lane, report: Option<&Report>, now: Timestamp)
 }
 
 /// The provider's part in a channel; none when the channel does not name it.
-fn part(channel: &Channel, provider: &Name) -> Option<ChannelView> {
+pub(in crate::http) fn part(channel: &Channel, provider: &Name) -> Option<ChannelView> {
     let place = channel.providers.iter().position(|name| name == provider)?;
     let count = u64::try_from(channel.providers.len()).unwrap_or(u64::MAX);
     let (strategy, weight, share_percent) = match &channel.strategy {

@@ -51,6 +51,11 @@ const STEPS: &[Migration] = &[
         name: "0008_leases",
         sql: include_str!("../../../sql/postgres/migrations/0008_leases.sql"),
     },
+    Migration {
+        number: 12,
+        name: "0012_orders",
+        sql: include_str!("../../../sql/postgres/migrations/0012_orders.sql"),
+    },
 ];
 
 static LOCK: &str = include_str!("../../../sql/postgres/migrate_lock.sql");

@@ -15,6 +15,7 @@ use crate::domain::channel::Name;
 use crate::domain::fleet::{Known, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
+use crate::domain::order::Order;
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
 use crate::domain::throttle::PaceWish;
@@ -22,7 +23,7 @@ use crate::domain::turn::{Task, Turn};
 use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
 use crate::store::{
-    Backlog, Cancelled, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
+    Backlog, Cancelled, Heard, LastCall, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
     Snapshot, Store,
 };
 
@@ -146,6 +147,18 @@ impl Store for Desk {
         unasked()
     }
     async fn standings(&self) -> Result<Vec<Known>> {
+        unasked()
+    }
+    async fn order(&self, _: Order) -> Result<()> {
+        unasked()
+    }
+    async fn orders(&self) -> Result<Vec<Order>> {
+        unasked()
+    }
+    async fn call_off(&self, _: Vec<DeliveryId>, _: Timestamp) -> Result<Vec<Name>> {
+        unasked()
+    }
+    async fn last_calls(&self, _: Vec<DeliveryId>) -> Result<Vec<LastCall>> {
         unasked()
     }
     async fn tell(&self, _: Vec<News>, _: Timestamp) -> Result<Vec<Known>> {
