@@ -145,13 +145,18 @@ pub async fn require(
             {
                 return way_in;
             }
-            let mut response = denied.into_response();
-            if response.headers().contains_key(WWW_AUTHENTICATE) {
-                response.headers_mut().insert(WWW_AUTHENTICATE, BASIC);
-            }
-            response
+            ask_browser(denied)
         }
     }
+}
+
+/// A refusal that asks for a password, in the way browsers understand.
+pub(super) fn ask_browser(denied: Denied) -> Response<Body> {
+    let mut response = denied.into_response();
+    if response.headers().contains_key(WWW_AUTHENTICATE) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, BASIC);
+    }
+    response
 }
 
 fn presented(headers: &HeaderMap) -> Option<Vec<u8>> {

@@ -34,7 +34,7 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: Stop)
     let connections_max = gateway.config.limits.connections_max;
     allow_open_files(connections_max);
     let door = Arc::new(Door {
-        router: guarded(routes(&gateway)),
+        router: guarded(routes(&gateway, &stop)),
         limits: gateway.config.limits.clone(),
     });
     let told = stop.clone();

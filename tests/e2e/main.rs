@@ -12,6 +12,7 @@
 )]
 // Tests may stop at the first surprise, and need the real clock and the environment.
 
+mod browser;
 mod commands;
 mod crash;
 mod databases;

@@ -1,14 +1,16 @@
 //! The people's face: the report, a number's messages, the timeline of one message.
 //!
-//! Rendered here, no script, nothing loaded from elsewhere. The report comes from the cache first and the
-//! store second; searches and timelines are live. Never changes anything: every route is a GET.
+//! Rendered here, nothing loaded from elsewhere. The report comes from the cache first and the store second; searches
+//! and timelines are live. Only the operator's pages change anything, and only by forms of their own.
 
 mod frame;
 mod message;
 mod newest;
+mod operate;
 mod plot;
 mod report;
 mod search;
+mod sign_in;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -23,7 +25,10 @@ use axum::http::{Response, StatusCode, Uri};
 use axum::routing::get;
 
 use self::message::MessagePage;
-use self::newest::{Known, Newest};
+use self::newest::Known;
+pub use self::newest::Newest;
+pub(super) use self::operate::routes as operator_routes;
+pub(super) use self::sign_in::routes as sign_in_routes;
 use self::report::{ReportPage, Setting};
 use self::search::Asked;
 use crate::domain::id::MessageId;
@@ -31,9 +36,8 @@ use crate::error::Result;
 use crate::gateway::Gateway;
 
 /// `/`, `/messages/{id}` and their stylesheet. Whoever mounts them decides who may read.
-pub fn routes() -> Router<Arc<Gateway>> {
-    let newest = Arc::new(Newest::default());
-    let for_front = Arc::clone(&newest);
+pub fn routes(newest: &Arc<Newest>) -> Router<Arc<Gateway>> {
+    let (for_front, newest) = (Arc::clone(newest), Arc::clone(newest));
     Router::new()
         .route(
             "/",

@@ -119,7 +119,7 @@ impl World {
             .map(|_| Arc::new(Willing { signs }) as Arc<dyn Provider>)
             .collect();
         let gateway = Arc::new(Gateway::wire(config, edges, adapters));
-        let router = super::routes(&gateway);
+        let router = super::routes(&gateway, &tokio::sync::watch::channel(false).1);
         Self {
             gateway,
             place,

@@ -4,13 +4,17 @@
 //! every ten seconds instead of every twenty minutes, unless that takes long.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
-use http_body_util::channel::{Channel, Sender};
+use hyper::body::Frame;
+use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use super::super::frame::Strip;
@@ -178,6 +182,21 @@ pub(super) fn waiting(backlog: Option<Backlog>, now: crate::clock::Timestamp) ->
     ]
 }
 
+/// An answer that goes on for as long as somebody tells events.
+struct Events(Receiver<Bytes>);
+
+impl hyper::body::Body for Events {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(context).map(|event| event.map(|event| Ok(Frame::data(event))))
+    }
+}
+
 /// A stream of events for one who watches; refused when too many do.
 pub(super) fn stream(
     live: &Arc<Live>,
@@ -193,10 +212,10 @@ pub(super) fn stream(
             .insert(RETRY_AFTER, HeaderValue::from_static("30"));
         return response;
     };
-    let (sender, body) = Channel::<Bytes>::new(1);
+    let (sender, events) = mpsc::channel(1);
     let (live, gateway, newest) = (Arc::clone(live), Arc::clone(gateway), Arc::clone(newest));
     tokio::spawn(async move { tell(&live, &gateway, &newest, stop, sender, place).await });
-    let mut response = Response::new(Body::new(body));
+    let mut response = Response::new(Body::new(Events(events)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -210,17 +229,18 @@ async fn tell(
     gateway: &Arc<Gateway>,
     newest: &Newest,
     mut stop: Stop,
-    mut sender: Sender<Bytes>,
+    sender: Sender<Bytes>,
     _place: OwnedSemaphorePermit,
 ) {
     let began = Instant::now();
     while began.elapsed() < LASTS {
         let event = live.event(gateway, newest).await;
-        if sender.send_data(event).await.is_err() {
+        if sender.send(event).await.is_err() {
             return;
         }
         tokio::select! {
             () = clock::pause(EVERY) => {}
+            () = sender.closed() => return,
             _ = stop.wait_for(|stop| *stop) => return,
         }
     }

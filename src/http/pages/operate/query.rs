@@ -5,7 +5,7 @@
 use chrono::{DateTime, NaiveDate};
 
 use crate::clock::Timestamp;
-use crate::config::duration::read_duration;
+use crate::config::read_duration;
 use crate::domain::delivery::{Failure, Standing};
 use crate::flow::find::{Wanted, Wish};
 use crate::gateway::Gateway;
