@@ -13,6 +13,8 @@
 )]
 // A bench may stop at the first surprise, needs the real clock and the environment, and prints rounded figures.
 
+mod centre;
+mod channels;
 mod footprint;
 mod load;
 mod peers;

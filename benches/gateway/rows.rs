@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::load::{self, Load, Measured};
 use crate::peers::{self, Peer};
-use crate::{footprint, postgres};
+use crate::{channels, footprint, postgres};
 
 /// One line of the table.
 pub struct Row {
@@ -32,10 +32,13 @@ impl Row {
 type Measure = fn() -> Pin<Box<dyn Future<Output = Vec<Row>>>>;
 
 /// Every row by the name it is asked for with.
-pub const ALL: [(&str, Measure); 13] = [
+pub const ALL: [(&str, Measure); 16] = [
     ("intake", || Box::pin(intake())),
     ("through", || Box::pin(through())),
     ("http", || Box::pin(http())),
+    ("smpp", || Box::pin(channels::smpp())),
+    ("smpp-receipts", || Box::pin(channels::smpp_receipts())),
+    ("three-channels", || Box::pin(channels::three_channels())),
     ("slow", || Box::pin(slow_flush())),
     ("page", || Box::pin(page())),
     ("report", || Box::pin(million())),

@@ -13,7 +13,7 @@ use crate::cli::Cli;
 use crate::config::{Config, ProviderConfig, door_is_safe, masked_url};
 use crate::error::{Error, Kind, Result};
 use crate::gateway;
-use crate::provider::Outbound;
+use crate::provider::{Checked, Outbound};
 use crate::store::Store;
 use crate::{cache, queue, store};
 
@@ -183,20 +183,37 @@ async fn check_providers(config: &Config, faults: &mut u64) -> Result<()> {
     Ok(())
 }
 
-/// Reads the settings and connects, which shows a wrong host and a closed port; nothing is sent.
+/// Reads the settings and asks what can be asked without sending anything.
 async fn check_provider(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> Finding {
     let provider = gateway::build(config, public_url, outbound).map_err(|error| error.chain())?;
     let (host, port) = provider.place();
-    if provider.is_sandbox() || port == 0 {
+    if provider.is_sandbox() {
         return Ok("only plays; nothing really leaves".to_owned());
     }
-    match timeout(config.connect_timeout, TcpStream::connect((host.as_str(), port))).await {
+    let limit = config.connect_timeout + config.timeout;
+    match timeout(limit, provider.check()).await {
+        Ok(Checked::Well(shown)) => Ok(shown),
+        Ok(Checked::Wrong(fault)) => Err(fault),
+        Ok(Checked::Untested(rest)) if port == 0 => Ok(rest),
+        Ok(Checked::Untested(rest)) => {
+            let reached = reach(&host, port, config.connect_timeout).await?;
+            Ok(format!("{reached}; {rest}"))
+        }
+        Err(_) => Err(silent(&host, port)),
+    }
+}
+
+/// Connects, which shows a wrong host and a closed port; nothing is sent.
+async fn reach(host: &str, port: u16, limit: Duration) -> Finding {
+    match timeout(limit, TcpStream::connect((host, port))).await {
         Ok(Ok(_)) => Ok(format!("{host}:{port} can be reached")),
         Ok(Err(cause)) => Err(format!(
             "cannot connect to {host}:{port}: {cause}; is it running, and is the address right?"
         )),
-        Err(_) => Err(format!(
-            "{host}:{port} does not answer in time; is the address right, and does a firewall let us out?"
-        )),
+        Err(_) => Err(silent(host, port)),
     }
+}
+
+fn silent(host: &str, port: u16) -> String {
+    format!("{host}:{port} does not answer in time; is the address right, and does a firewall let us out?")
 }

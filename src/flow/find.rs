@@ -92,7 +92,10 @@ pub async fn deliveries(
         let page = gateway.store.search(query.clone()).await?;
         examined += page.messages.len();
         let last = page.next;
-        let mut groups = picked(gateway, wanted, page.messages).await?.into_iter().peekable();
+        let mut groups = picked(gateway, wanted, page.messages)
+            .await?
+            .into_iter()
+            .peekable();
         while let Some((number, lines)) = groups.next() {
             found.lines.extend(lines);
             if found.lines.len() >= limit {
@@ -113,11 +116,7 @@ pub async fn deliveries(
 }
 
 /// The wanted ones of these messages, message by message.
-async fn picked(
-    gateway: &Gateway,
-    wanted: &Wanted,
-    messages: Vec<Message>,
-) -> Result<Vec<(i64, Vec<Line>)>> {
+async fn picked(gateway: &Gateway, wanted: &Wanted, messages: Vec<Message>) -> Result<Vec<(i64, Vec<Line>)>> {
     let mut groups = Vec::new();
     for message in messages {
         let number = message.number;

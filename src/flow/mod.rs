@@ -4,8 +4,9 @@
 
 pub mod accept;
 pub mod deliver;
-mod places;
 pub mod find;
+pub mod hear;
+mod places;
 pub mod prune;
 pub mod resend;
 pub mod settle;

@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use base64::Engine;
@@ -120,12 +120,12 @@ pub(super) fn operator<'a>(gateway: &'a Gateway, headers: &HeaderMap) -> Result<
 }
 
 /// Where a browser that shows a page is sent to when it has no key yet; none for programs, and for who has one.
-pub(super) fn way_in(request: &Request<Body>) -> Option<Response<Body>> {
-    let accepts = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok());
+pub(super) fn way_in(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Response<Body>> {
+    let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     let is_browser = accepts.is_some_and(|accepts| accepts.contains("text/html"));
-    let is_keyless = presented(request.headers()).is_none();
-    (is_browser && is_keyless && request.method() == Method::GET).then(|| {
-        let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+    let is_keyless = presented(headers).is_none();
+    (is_browser && is_keyless && method == Method::GET).then(|| {
+        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
         session::to_sign_in(path)
     })
 }
@@ -141,7 +141,7 @@ pub async fn require(
         Ok(_) => next.run(request).await,
         Err(denied) => {
             if denied == Denied::Missing
-                && let Some(way_in) = way_in(&request)
+                && let Some(way_in) = way_in(request.method(), request.uri(), request.headers())
             {
                 return way_in;
             }

@@ -6,6 +6,8 @@
 mod auth;
 mod body;
 mod connection;
+mod cursor;
+mod describe;
 mod form;
 mod health;
 mod inbox;
@@ -17,6 +19,7 @@ mod refusal;
 mod session;
 mod simple;
 mod texting;
+pub mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -56,6 +59,7 @@ fn routes(gateway: &Arc<Gateway>, stop: &Stop) -> Router {
         .merge(inbox::routes())
         .merge(native::routes(gateway))
         .merge(health::routes(gateway))
+        .merge(describe::routes())
         .merge(pages)
         .merge(operator)
         .fallback(problem::unknown_path)

@@ -59,7 +59,9 @@ pub(super) fn holder<'a>(gateway: &'a Gateway, headers: &HeaderMap) -> Option<&'
 /// The cookie's value; empty when there is none.
 fn shown(headers: &HeaderMap) -> Option<&str> {
     let lines = headers.get_all(COOKIE).iter();
-    let mut cookies = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
+    let mut cookies = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'));
     cookies.find_map(|cookie| cookie.trim().strip_prefix(NAME)?.strip_prefix('='))
 }
 

@@ -44,6 +44,11 @@ const SQLITE: &[Migration] = &[
         sql: include_str!("../../sql/sqlite/migrations/0007_contacts.sql"),
     },
     Migration {
+        number: 10,
+        name: "0010_usage",
+        sql: include_str!("../../sql/sqlite/migrations/0010_usage.sql"),
+    },
+    Migration {
         number: 12,
         name: "0012_orders",
         sql: include_str!("../../sql/sqlite/migrations/0012_orders.sql"),

@@ -11,6 +11,7 @@ mod sharing;
 mod sqlite;
 mod tally;
 mod transfer;
+mod usage;
 
 #[cfg(test)]
 mod contract;
@@ -24,8 +25,9 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::delivery::{Standing, State};
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Priority, Recorded, Round};
 use crate::domain::order::Order;
 use crate::domain::receipt::Receipt;
@@ -38,6 +40,7 @@ use crate::error::{Error, Result};
 
 pub use self::commits::CommitStats;
 pub use self::transfer::{Comparison, Move, Route, Stage};
+pub use self::usage::{UsageQuery, UsageTotals};
 
 /// How long a store waits for another process that holds its lock, unless the configuration says otherwise.
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);
@@ -188,6 +191,13 @@ pub trait Store: Send + Sync {
     /// The last call made for each of the deliveries; one that no call was made for is left out.
     async fn last_calls(&self, ids: Vec<DeliveryId>) -> Result<Vec<LastCall>>;
 
+    /// What was sent, newest first, without attempts: to one person, or to all.
+    async fn usage(&self, query: UsageQuery) -> Result<Page>;
+
+    /// The same counted by day, person and channel, as far as can be counted in a moment. `before` and `limit` count
+    /// for nothing.
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals>;
+
     /// The deliveries an operator speaks of, oldest first.
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>>;
 
@@ -201,6 +211,10 @@ pub trait Store: Send + Sync {
 
     /// Sets what is known of a recipient.
     async fn set_recipient(&self, recipient: Recipient) -> Result<()>;
+
+    /// Does what persons ask of us: stop makes a recipient `opted_out`, whatever it was, start makes it active only
+    /// when it had opted out. Says of each whether it changed something.
+    async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>>;
 
     /// Brings at most `limit` changed deliveries into the roll-ups; returns how many it took. Zero: up to date.
     async fn fold(&self, limit: usize) -> Result<usize>;
@@ -253,8 +267,9 @@ pub trait Store: Send + Sync {
     /// How providers do, as far as any process has told.
     async fn standings(&self) -> Result<Vec<Known>>;
 
-    /// Tells the others how providers do; returns what is known of each afterwards, in the same order.
-    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>>;
+    /// Tells the others how providers do; returns what came of it for each, in the same order. Of all who find out the
+    /// same about a provider, one is told that it is news.
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>>;
 
     /// Asks to make the one call that finds out whether a provider is back after its rest. Of all who ask, one is
     /// told yes; when nothing is heard of him for `patience`, another one.

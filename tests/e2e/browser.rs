@@ -64,7 +64,8 @@ fn gateway() -> (World, Console, String) {
 
 fn post(world: &World, message: &str) -> String {
     let headers = ["Content-Type: application/json", "X-Api-Key: open:all"];
-    let answer = super::wire::request(world.at, "POST", "/v1/messages", &headers, message).expect("an answer");
+    let answer =
+        super::wire::request(world.at, "POST", "/v1/messages", &headers, message).expect("an answer");
     assert_eq!(answer.status, 201, "{answer:?}");
     answer.json()["id"].as_str().expect("an id").to_owned()
 }
@@ -84,15 +85,24 @@ fn found(places: &[PathBuf]) -> Option<&PathBuf> {
 
 fn walk(scenario: &str, world: &World, last: &str) {
     let peers = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from)
+        .map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("target"),
+            PathBuf::from,
+        )
         .join("peers");
     let node = peers.join("python/bin/node");
     let modules = peers.join("node_modules");
     for part in [&node, &modules.join("puppeteer-core"), &modules.join("axe-core")] {
-        assert!(part.exists(), "{} is missing: run ./start.sh test", part.display());
+        assert!(
+            part.exists(),
+            "{} is missing: run ./start.sh test",
+            part.display()
+        );
     }
-    let browsers = ["chromium", "chromium-browser", "google-chrome"].map(|name| Path::new("/usr/bin").join(name));
-    let browser = found(&browsers).expect("chromium is missing: run ./start.sh test, or apt-get install chromium");
+    let browsers =
+        ["chromium", "chromium-browser", "google-chrome"].map(|name| Path::new("/usr/bin").join(name));
+    let browser =
+        found(&browsers).expect("chromium is missing: run ./start.sh test, or apt-get install chromium");
     let steps = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/browser/walk.cjs");
     let output = Command::new(node)
         .arg(steps)

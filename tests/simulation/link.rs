@@ -12,8 +12,9 @@ use async_trait::async_trait;
 use postrider::clock::{Timestamp, from_millis};
 use postrider::domain::channel::Name;
 use postrider::domain::delivery::State;
-use postrider::domain::fleet::{Known, News};
+use postrider::domain::fleet::{Known, Learned, News};
 use postrider::domain::id::{DeliveryId, MessageId};
+use postrider::domain::inbound::Opting;
 use postrider::domain::message::{
     Acceptance, Claimed, Delivery, Message, NewMessage, Nudge, Recorded, Round,
 };
@@ -25,8 +26,8 @@ use postrider::domain::turn::{Task, Turn};
 use postrider::domain::wish::Wish;
 use postrider::error::{Error, Kind, Result};
 use postrider::store::{
-    Backlog, Cancelled, Heard, LastCall, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
-    Snapshot, Store,
+    Backlog, Cancelled, Heard, LastCall, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection,
+    Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 
 use super::ledger::Verb;
@@ -250,6 +251,14 @@ impl Store for Link {
         self.through("search", self.store.search(query)).await
     }
 
+    async fn usage(&self, query: UsageQuery) -> Result<Page> {
+        self.through("usage", self.store.usage(query)).await
+    }
+
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
+        self.through("usage_totals", self.store.usage_totals(query)).await
+    }
+
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
         self.through("select", self.store.select(selection)).await
     }
@@ -278,6 +287,10 @@ impl Store for Link {
     async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
         self.through("set_recipient", self.store.set_recipient(recipient))
             .await
+    }
+
+    async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>> {
+        self.through("opt", self.store.opt(wishes)).await
     }
 
     async fn fold(&self, limit: usize) -> Result<usize> {
@@ -365,11 +378,12 @@ impl Store for Link {
         self.through("last_calls", self.store.last_calls(ids)).await
     }
 
-    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>> {
         let work = async {
-            let known = self.store.tell(news, now).await?;
-            self.world.ledger().shared.told(&known);
-            Ok(known)
+            let learned = self.store.tell(news, now).await?;
+            let known = learned.iter().map(|learned| learned.known.clone());
+            self.world.ledger().shared.told(&known.collect::<Vec<_>>());
+            Ok(learned)
         };
         self.through("tell", work).await
     }

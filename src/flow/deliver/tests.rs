@@ -1,5 +1,6 @@
 //! What a round does when the truth is out of reach at the wrong moment.
 
+mod limits;
 mod mixed;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use crate::config::Config;
 use crate::dice::Dice;
 use crate::domain::attempt::Answer;
 use crate::domain::id::MessageId;
-use crate::domain::receipt::Receipt;
+use crate::domain::inbound::Incoming;
 use crate::flow::accept::{self, Request};
 use crate::gateway::Edges;
 use crate::provider::{Call, Provider, Refusal};
@@ -39,7 +40,7 @@ impl Provider for Locksmith {
         Outcome::Accepted { reference }.into()
     }
 
-    fn receipts(&self, _: &Call) -> Result<Vec<Receipt>, Refusal> {
+    fn receipts(&self, _: &Call) -> Result<Vec<Incoming>, Refusal> {
         Err(Refusal::NotExpected)
     }
 

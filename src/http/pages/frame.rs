@@ -37,7 +37,7 @@ const STYLE_KEEP: &str = "public, max-age=300";
 
 /// What surrounds the content of a page.
 #[derive(Clone, Default)]
-pub(super) struct Frame {
+pub(in crate::http) struct Frame {
     /// What the tab says.
     pub title: String,
     /// Whether nothing really leaves.
@@ -54,7 +54,7 @@ pub(super) struct Frame {
 
 /// The counters in the header, as of one time.
 #[derive(Clone)]
-pub(super) struct Strip {
+pub(in crate::http) struct Strip {
     /// The report's time.
     pub as_of: String,
     /// Name, number and meaning.
@@ -63,7 +63,7 @@ pub(super) struct Strip {
 
 /// A number with its name and what it counts.
 #[derive(Clone)]
-pub(super) struct Counter {
+pub(in crate::http) struct Counter {
     /// Its name, also a class.
     pub name: &'static str,
     /// The number.
@@ -76,7 +76,7 @@ pub(super) struct Counter {
 
 impl Frame {
     /// The frame of a page with that title.
-    pub(super) fn new(title: impl Into<String>, sandbox: bool, report: Option<&Report>) -> Self {
+    pub(in crate::http) fn new(title: impl Into<String>, sandbox: bool, report: Option<&Report>) -> Self {
         Self {
             title: title.into(),
             sandbox,
@@ -110,10 +110,30 @@ impl Strip {
             as_of: words::moment(report.as_of),
             counters: [
                 counter("accepted", "", report.messages, "messages accepted"),
-                counter("waiting", "state:waiting", totals.waiting, "deliveries that are not sent yet"),
-                counter("sent", "state:sent", totals.sent, "deliveries that a provider has taken"),
-                counter("delivered", "state:delivered", totals.delivered, "deliveries that have arrived"),
-                counter("failed", "state:failed", totals.failed_sum(), "deliveries that have failed"),
+                counter(
+                    "waiting",
+                    "state:waiting",
+                    totals.waiting,
+                    "deliveries that are not sent yet",
+                ),
+                counter(
+                    "sent",
+                    "state:sent",
+                    totals.sent,
+                    "deliveries that a provider has taken",
+                ),
+                counter(
+                    "delivered",
+                    "state:delivered",
+                    totals.delivered,
+                    "deliveries that have arrived",
+                ),
+                counter(
+                    "failed",
+                    "state:failed",
+                    totals.failed_sum(),
+                    "deliveries that have failed",
+                ),
                 counter(
                     "unknown",
                     "state:unknown",

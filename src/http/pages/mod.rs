@@ -1,4 +1,4 @@
-//! The people's face: the report, a number's messages, the timeline of one message.
+//! The people's face: the report, a number's messages, the timeline of one message, usage.
 //!
 //! Rendered here, nothing loaded from elsewhere. The report comes from the cache first and the store second; searches
 //! and timelines are live. Only the operator's pages change anything, and only by forms of their own.
@@ -13,29 +13,31 @@ mod search;
 mod sign_in;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod words;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode, Uri};
 use axum::routing::get;
 
+pub(super) use self::frame::Frame;
 use self::message::MessagePage;
 use self::newest::Known;
 pub use self::newest::Newest;
 pub(super) use self::operate::routes as operator_routes;
-pub(super) use self::sign_in::routes as sign_in_routes;
 use self::report::{ReportPage, Setting};
 use self::search::Asked;
+pub(super) use self::sign_in::routes as sign_in_routes;
 use crate::domain::id::MessageId;
 use crate::error::Result;
 use crate::gateway::Gateway;
 
-/// `/`, `/messages/{id}` and their stylesheet. Whoever mounts them decides who may read.
+/// `/`, `/messages/{id}`, `/usage` and their stylesheet. Whoever mounts them decides who may read.
 pub fn routes(newest: &Arc<Newest>) -> Router<Arc<Gateway>> {
     let (for_front, newest) = (Arc::clone(newest), Arc::clone(newest));
     Router::new()
@@ -55,7 +57,18 @@ pub fn routes(newest: &Arc<Newest>) -> Router<Arc<Gateway>> {
                 },
             ),
         )
+        .route(
+            "/usage",
+            get(async |State(gateway): State<Arc<Gateway>>, uri: Uri| {
+                shown(usage_page(&gateway, &uri).await)
+            }),
+        )
         .route("/style.css", get(async || frame::style()))
+}
+
+/// A page that is the same for everybody, with the headers of all pages.
+pub(super) fn fixed(html: Bytes) -> Response<Body> {
+    frame::page(StatusCode::OK, html)
 }
 
 fn shown(page: Result<Response<Body>>) -> Response<Body> {
@@ -100,6 +113,16 @@ async fn results_page(
     let report = kept.as_deref().map(|kept| (&kept.report, kept.overdue));
     let page = ReportPage::new(report, Some((typed.to_owned(), results)), &Setting::of(gateway));
     frame::rendered(StatusCode::OK, &page)
+}
+
+async fn usage_page(gateway: &Gateway, uri: &Uri) -> Result<Response<Body>> {
+    let (understood, page) = usage::page(gateway, uri.query().unwrap_or_default()).await?;
+    let status = if understood {
+        StatusCode::OK
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    frame::rendered(status, &page)
 }
 
 async fn timeline(gateway: &Gateway, newest: &Newest, id: Option<Path<String>>) -> Result<Response<Body>> {

@@ -56,7 +56,11 @@ async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) ->
     let content = match body::read(&head.headers, content, &gateway.config.limits).await {
         Ok(content) => content,
         Err(trouble) => {
-            return frame::missing(trouble.status(), "The form could not be read", &trouble.sentence());
+            return frame::missing(
+                trouble.status(),
+                "The form could not be read",
+                &trouble.sentence(),
+            );
         }
     };
     if session::is_foreign(&head.headers) {

@@ -6,11 +6,13 @@
 pub mod accepting;
 pub mod addressing;
 pub mod operating;
+pub mod opting;
 pub mod pruning;
 pub mod receiving;
 pub mod reporting;
 pub mod sharing;
 pub mod throttling;
+pub mod usage;
 pub mod working;
 pub mod world;
 
@@ -89,6 +91,13 @@ macro_rules! contract {
             snapshots_show_the_newest
             ping_answers
         );
+        contract!(@tests $fresh, opting:
+            who_says_stop_is_not_written_to
+            who_says_start_again_is_written_to
+            start_makes_no_dead_address_alive
+            the_same_word_twice_changes_nothing
+            many_wishes_at_once_are_kept_in_their_order
+        );
         contract!(@tests $fresh, reporting:
             an_empty_store_reports_nothing
             the_report_counts_everything
@@ -107,6 +116,13 @@ macro_rules! contract {
             a_message_counts_under_all_its_throttles_or_under_none
             of_many_who_write_at_once_exactly_the_limit_gets_through
         );
+        contract!(@tests $fresh, usage:
+            usage_is_a_persons_own_newest_first
+            usage_lies_between_two_moments
+            usage_comes_in_pages
+            usage_totals_are_by_day_person_and_channel
+            usage_totals_say_when_they_are_not_all
+        );
         contract!(@tests $fresh, pruning:
             prune_deletes_what_is_old_and_has_ended
             prune_keeps_the_totals
@@ -122,6 +138,7 @@ macro_rules! contract {
             who_is_refused_gets_a_time_of_his_own
             what_one_process_learns_the_others_can_read
             news_that_change_nothing_are_no_change
+            of_all_who_find_out_the_same_one_brings_the_news
             of_many_who_ask_one_makes_the_probe
             wrong_settings_stay_known_until_they_were_mended
             of_many_who_ask_one_has_the_turn

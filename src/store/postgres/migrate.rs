@@ -52,6 +52,11 @@ const STEPS: &[Migration] = &[
         sql: include_str!("../../../sql/postgres/migrations/0008_leases.sql"),
     },
     Migration {
+        number: 10,
+        name: "0010_usage",
+        sql: include_str!("../../../sql/postgres/migrations/0010_usage.sql"),
+    },
+    Migration {
         number: 12,
         name: "0012_orders",
         sql: include_str!("../../../sql/postgres/migrations/0012_orders.sql"),

@@ -15,6 +15,7 @@ mod look;
 mod migrate;
 mod months;
 mod operate;
+mod opting;
 mod prune;
 mod receipts;
 mod replica;
@@ -28,6 +29,7 @@ mod tally;
 mod throttle;
 mod tls;
 mod transfer;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -50,13 +52,14 @@ use self::rounds::{Claim, Record};
 use self::sharing::Pass;
 pub(super) use self::transfer::side;
 use super::{
-    Backlog, Cancelled, CommitStats, Heard, LastCall, Page, Passage, Place, Probe, Progress, ProviderPlace, Query,
-    Selection, Settled, Snapshot, Store,
+    Backlog, Cancelled, CommitStats, Heard, LastCall, Page, Passage, Place, Probe, Progress, ProviderPlace,
+    Query, Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::order::Order;
 use crate::domain::recipient::Recipient;
@@ -285,6 +288,18 @@ impl Store for PostgresStore {
         transact!(self.read, act, |desk| look::last_calls(&desk, &ids))
     }
 
+    async fn usage(&self, query: UsageQuery) -> Result<Page> {
+        let act = "cannot look for what was sent";
+        from_replica!(self, Freshness::Seconds, |desk| usage::page(&desk, &query));
+        transact!(self.read, act, |desk| usage::page(&desk, &query))
+    }
+
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
+        let act = "cannot count what was sent";
+        from_replica!(self, Freshness::Seconds, |desk| usage::totals(&desk, &query));
+        transact!(self.read, act, |desk| usage::totals(&desk, &query))
+    }
+
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
         let act = "cannot look for deliveries";
         transact!(unlimited self.read, act, |desk| look::select(&desk, &selection))
@@ -310,6 +325,11 @@ impl Store for PostgresStore {
     async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
         let act = "cannot change a recipient";
         transact!(self.write, act, |desk| operate::set_recipient(&desk, &recipient))
+    }
+
+    async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>> {
+        let act = "cannot keep a person's wish";
+        transact!(self.write, act, |desk| opting::opt(&desk, &wishes))
     }
 
     async fn fold(&self, limit: usize) -> Result<usize> {
@@ -383,7 +403,7 @@ impl Store for PostgresStore {
         transact!(self.read, act, |desk| sharing::standings(&desk))
     }
 
-    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>> {
         let act = "cannot tell how providers do";
         transact!(self.write, act, |desk| sharing::tell(&desk, &news, now))
     }

@@ -11,6 +11,7 @@ mod desk;
 pub(super) mod fault;
 mod look;
 mod operate;
+mod opting;
 mod prune;
 mod readers;
 mod receipts;
@@ -21,6 +22,7 @@ mod sharing;
 mod tally;
 mod throttle;
 mod transfer;
+mod usage;
 mod writer;
 
 #[cfg(test)]
@@ -36,13 +38,14 @@ use self::readers::Readers;
 pub(super) use self::transfer::side;
 use self::writer::Writer;
 use super::{
-    Backlog, Cancelled, CommitStats, Heard, LastCall, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection,
-    Settled, Snapshot, Store,
+    Backlog, Cancelled, CommitStats, Heard, LastCall, Page, Passage, Probe, Progress, ProviderPlace, Query,
+    Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::order::Order;
 use crate::domain::recipient::Recipient;
@@ -219,6 +222,20 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn usage(&self, query: UsageQuery) -> Result<Page> {
+        let act = "cannot look for what was sent";
+        self.readers
+            .read(act, move |connection| usage::page(connection, &query))
+            .await
+    }
+
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
+        let act = "cannot count what was sent";
+        self.readers
+            .read(act, move |connection| usage::totals(connection, &query))
+            .await
+    }
+
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
         let act = "cannot look for deliveries";
         self.readers
@@ -253,6 +270,11 @@ impl Store for SqliteStore {
         self.writer
             .run(act, move |desk| operate::set_recipient(desk, &recipient))
             .await
+    }
+
+    async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>> {
+        let act = "cannot keep a person's wish";
+        self.writer.run(act, move |desk| opting::opt(desk, &wishes)).await
     }
 
     async fn fold(&self, limit: usize) -> Result<usize> {
@@ -332,7 +354,7 @@ impl Store for SqliteStore {
         self.readers.read(act, sharing::standings).await
     }
 
-    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>> {
         let act = "cannot tell how providers do";
         self.writer
             .run(act, move |desk| sharing::tell(desk, &news, now))

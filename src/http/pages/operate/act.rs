@@ -153,7 +153,11 @@ pub(super) async fn confirm(
         typed: typed.into_owned(),
         deed: deed.word(),
         count: words::count(u64::try_from(ids.len()).unwrap_or(u64::MAX)),
-        ids: ids.iter().map(|id| id.0.to_string()).collect::<Vec<_>>().join(","),
+        ids: ids
+            .iter()
+            .map(|id| id.0.to_string())
+            .collect::<Vec<_>>()
+            .join(","),
         rows,
         is_more,
     };

@@ -132,11 +132,7 @@ async fn count(gateway: &Gateway, seen: &mut Seen) -> Option<Backlog> {
 }
 
 /// Every number with the name that pages know it by.
-async fn numbers(
-    gateway: &Gateway,
-    newest: &Newest,
-    backlog: Option<Backlog>,
-) -> BTreeMap<String, String> {
+async fn numbers(gateway: &Gateway, newest: &Newest, backlog: Option<Backlog>) -> BTreeMap<String, String> {
     let mut numbers = BTreeMap::new();
     if let Known::Report(kept) = newest.look(gateway).await {
         let strip = Strip::of(&kept.report);
@@ -178,7 +174,14 @@ pub(super) fn waiting(backlog: Option<Backlog>, now: crate::clock::Timestamp) ->
     [
         ("waiting", count(|backlog| backlog.waiting)),
         ("due", count(|backlog| backlog.due)),
-        ("late", if backlog.is_none() { words::NONE.to_owned() } else { late }),
+        (
+            "late",
+            if backlog.is_none() {
+                words::NONE.to_owned()
+            } else {
+                late
+            },
+        ),
     ]
 }
 
@@ -193,7 +196,9 @@ impl hyper::body::Body for Events {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(context).map(|event| event.map(|event| Ok(Frame::data(event))))
+        self.0
+            .poll_recv(context)
+            .map(|event| event.map(|event| Ok(Frame::data(event))))
     }
 }
 

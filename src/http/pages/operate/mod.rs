@@ -16,7 +16,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use axum::routing::{get, post};
 
 use self::live::Live;
@@ -68,11 +68,12 @@ pub(in crate::http) fn routes(newest: &Arc<Newest>, stop: &Stop) -> Router<Arc<G
 async fn overview(
     State(gateway): State<Arc<Gateway>>,
     axum::Extension(desk): axum::Extension<Desk>,
-    request: Request<Body>,
+    uri: Uri,
+    headers: HeaderMap,
 ) -> Response<Body> {
     let reply = async {
-        let operator = Operator::of_page(&gateway, &request)?;
-        let notice = act::Notice::read(request.uri().query().unwrap_or_default());
+        let operator = Operator::of_page(&gateway, &uri, &headers)?;
+        let notice = act::Notice::read(uri.query().unwrap_or_default());
         shown(overview::page(&gateway, &desk, &operator, notice).await)
     };
     either(reply.await)
@@ -81,11 +82,12 @@ async fn overview(
 async fn messages(
     State(gateway): State<Arc<Gateway>>,
     axum::Extension(desk): axum::Extension<Desk>,
-    request: Request<Body>,
+    uri: Uri,
+    headers: HeaderMap,
 ) -> Response<Body> {
     let reply = async {
-        let operator = Operator::of_page(&gateway, &request)?;
-        let query = request.uri().query().unwrap_or_default();
+        let operator = Operator::of_page(&gateway, &uri, &headers)?;
+        let query = uri.query().unwrap_or_default();
         shown(list::page(&gateway, &desk, &operator, query).await)
     };
     either(reply.await)
@@ -164,13 +166,15 @@ impl<'a> Operator<'a> {
     /// Whoever asks for a page; a browser without a key is sent to the page where it signs in.
     fn of_page(
         gateway: &'a Gateway,
-        request: &Request<Body>,
+        uri: &Uri,
+        headers: &HeaderMap,
     ) -> std::result::Result<Self, Response<Body>> {
-        let headers = request.headers();
         let name = match auth::operator(gateway, headers) {
             Ok(name) => name,
             Err(Denied::Missing) => {
-                return Err(auth::way_in(request).unwrap_or_else(|| refused(Denied::Missing)));
+                return Err(
+                    auth::way_in(&Method::GET, uri, headers).unwrap_or_else(|| refused(Denied::Missing))
+                );
             }
             Err(denied) => return Err(refused(denied)),
         };
@@ -229,4 +233,3 @@ async fn report(gateway: &Gateway, newest: &Newest) -> Option<Report> {
         Known::Nothing | Known::Away => None,
     }
 }
-

@@ -104,7 +104,9 @@ impl ProviderRow {
             health: view.health,
             detail: view.detail,
             shares: shares(gateway, lane),
-            rate: lane.rate.map_or_else(|| "no limit".to_owned(), |rate| format!("{rate} a second")),
+            rate: lane
+                .rate
+                .map_or_else(|| "no limit".to_owned(), |rate| format!("{rate} a second")),
             calls: view.in_flight,
             concurrency: lane.concurrency,
             attempts: line.map_or_else(|| words::NONE.to_owned(), |line| words::count(line.attempts())),
@@ -121,7 +123,9 @@ fn shares(gateway: &Gateway, lane: &Lane) -> String {
     let channels = gateway.config.channels.iter();
     let parts = channels.filter_map(|channel| native::part(channel, &lane.name));
     let words = parts.map(|part| {
-        let native::ChannelView { channel, strategy, .. } = &part;
+        let native::ChannelView {
+            channel, strategy, ..
+        } = &part;
         match (*strategy, part.share_percent) {
             ("failover", Some(share)) if share > 0.0 => format!("{channel}: first"),
             ("failover", _) => format!("{channel}: in reserve"),

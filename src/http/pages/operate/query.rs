@@ -47,7 +47,9 @@ fn set(gateway: &Gateway, wanted: &mut Wanted, word: &str) -> Result<(), String>
         "user" => wanted.user = Some(value.to_owned()),
         "state" => wanted.state = Some(state(value)?),
         "provider" => {
-            let name = value.parse().map_err(|_| format!("“{value}” is no name of a provider."))?;
+            let name = value
+                .parse()
+                .map_err(|_| format!("“{value}” is no name of a provider."))?;
             wanted.provider = Some(name);
         }
         "since" => wanted.since = Some(since(value, gateway.clock.now())?),
@@ -79,14 +81,19 @@ fn since(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
         return Ok(moment.to_utc());
     }
-    let day = text.parse::<NaiveDate>().ok().and_then(|day| day.and_hms_opt(0, 0, 0));
+    let day = text
+        .parse::<NaiveDate>()
+        .ok()
+        .and_then(|day| day.and_hms_opt(0, 0, 0));
     if let Some(day) = day {
         return Ok(day.and_utc());
     }
     let ago = read_duration(text).ok();
     let ago = ago.and_then(|ago| chrono::TimeDelta::from_std(ago).ok());
     ago.and_then(|ago| now.checked_sub_signed(ago)).ok_or_else(|| {
-        format!("“{text}” is no time: write since:2h, since:7d, since:2030-01-31 or since:2030-01-31T08:30:00Z.")
+        format!(
+            "“{text}” is no time: write since:2h, since:7d, since:2030-01-31 or since:2030-01-31T08:30:00Z."
+        )
     })
 }
 

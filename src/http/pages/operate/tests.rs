@@ -38,7 +38,9 @@ async fn send_form(world: &World, path: &str, headers: &[(&str, &str)], form: &s
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    world.ask(request.body(Body::from(form.to_owned())).unwrap()).await
+    world
+        .ask(request.body(Body::from(form.to_owned())).unwrap())
+        .await
 }
 
 /// Signs in; the cookie as the browser sends it back.
@@ -111,7 +113,11 @@ async fn operators_need_the_scope_admin() {
     }
     let send_only = send_form(&world, "/sign-in", &[], "key=s3nd").await;
     assert_eq!(send_only.status, 401, "a key that only sends opens no page");
-    for path in ["/operate/confirm", "/operate/act", "/operate/providers/mock-red/rest"] {
+    for path in [
+        "/operate/confirm",
+        "/operate/act",
+        "/operate/providers/mock-red/rest",
+    ] {
         assert_eq!(send_form(&world, path, &[], "").await.status, 401, "{path}");
         let reply = send_form(&world, path, &[("cookie", &cookie)], "").await;
         assert_eq!(reply.status, 403, "{path}");
@@ -128,7 +134,10 @@ async fn a_form_of_another_site_changes_nothing() {
     let world = World::with(keys).await;
     let cookie = sign_in(&world, "all").await;
     let rest = "/operate/providers/mock-red/rest";
-    let ours = format!("token={}", token(&browse(&world, "/operate", Some(&cookie)).await));
+    let ours = format!(
+        "token={}",
+        token(&browse(&world, "/operate", Some(&cookie)).await)
+    );
     for (headers, form) in [
         (vec![("cookie", cookie.as_str())], "token="),
         (vec![("cookie", &cookie)], "token=1.x"),
@@ -138,7 +147,10 @@ async fn a_form_of_another_site_changes_nothing() {
             vec![("cookie", &cookie), ("host", "a"), ("origin", "http://b")],
             &ours,
         ),
-        (vec![("cookie", &cookie), ("host", "a"), ("origin", "null")], &ours),
+        (
+            vec![("cookie", &cookie), ("host", "a"), ("origin", "null")],
+            &ours,
+        ),
     ] {
         let reply = send_form(&world, rest, &headers, form).await;
         assert_eq!(reply.status, 403, "{headers:?} {form}");
@@ -159,7 +171,11 @@ async fn without_keys_a_foreign_name_opens_nothing() {
     let world = World::new().await;
     let from = async |host: &str| {
         let request = Request::get("/operate").header("host", host);
-        world.ask(request.body(Body::empty()).unwrap()).await.status.as_u16()
+        world
+            .ask(request.body(Body::empty()).unwrap())
+            .await
+            .status
+            .as_u16()
     };
     for (host, status) in [
         ("127.0.0.1:8080", 200),
@@ -177,13 +193,26 @@ async fn a_provider_is_put_to_rest_and_woken() {
     let world = World::new().await;
     let name: Name = "mock-red".parse().unwrap();
     let form = format!("token={}", token(&world.get("/operate").await));
-    let is_fit = || world.gateway.lane(&name).unwrap().is_fit(world.gateway.clock.now());
-    let rest = world.post("/operate/providers/mock-red/rest", FORM, form.clone()).await;
+    let is_fit = || {
+        world
+            .gateway
+            .lane(&name)
+            .unwrap()
+            .is_fit(world.gateway.clock.now())
+    };
+    let rest = world
+        .post("/operate/providers/mock-red/rest", FORM, form.clone())
+        .await;
     assert_eq!(rest.status, 303);
     assert!(!is_fit());
     let page = world.get(rest.header("location").unwrap()).await.text();
-    assert!(page.contains("was put to rest") && page.contains("put to rest by an operator"), "{page}");
-    world.post("/operate/providers/mock-red/wake", FORM, form.clone()).await;
+    assert!(
+        page.contains("was put to rest") && page.contains("put to rest by an operator"),
+        "{page}"
+    );
+    world
+        .post("/operate/providers/mock-red/wake", FORM, form.clone())
+        .await;
     assert!(is_fit());
     let nobody = world.post("/operate/providers/nobody/rest", FORM, form).await;
     assert_eq!(nobody.status, 400);
@@ -201,15 +230,32 @@ async fn what_is_selected_is_called_off_after_a_confirmation_and_sent_again() {
         .map(|rest| rest.split('"').next().unwrap())
         .collect();
     assert_eq!(ids.len(), 3, "{text}");
-    let form = format!("token={}&q=state%3Awaiting&id={}&id={}&act=cancel%3Aselected", token(&list), ids[0], ids[1]);
+    let form = format!(
+        "token={}&q=state%3Awaiting&id={}&id={}&act=cancel%3Aselected",
+        token(&list),
+        ids[0],
+        ids[1]
+    );
     let confirm = world.post("/operate/confirm", FORM, form).await;
     assert!(confirm.text().contains("Call 2 off?"), "{}", confirm.text());
-    assert_eq!(standings(&world).await, [Standing::Waiting; 3], "nothing is done before");
-    let form = format!("token={}&q=state%3Awaiting&ids={},{}&act=cancel", token(&confirm), ids[0], ids[1]);
+    assert_eq!(
+        standings(&world).await,
+        [Standing::Waiting; 3],
+        "nothing is done before"
+    );
+    let form = format!(
+        "token={}&q=state%3Awaiting&ids={},{}&act=cancel",
+        token(&confirm),
+        ids[0],
+        ids[1]
+    );
     let done = world.post("/operate/act", FORM, form).await;
     let page = world.get(done.header("location").unwrap()).await.text();
     assert!(page.contains("<strong>2</strong> were called off"), "{page}");
-    let failed = standings(&world).await.into_iter().filter(|one| *one == Standing::Failed);
+    let failed = standings(&world)
+        .await
+        .into_iter()
+        .filter(|one| *one == Standing::Failed);
     assert_eq!(failed.count(), 2);
 }
 
@@ -227,8 +273,15 @@ async fn all_that_are_found_are_changed_and_no_others() {
     let ids = rest.split('"').next().unwrap();
     let form = format!("token={}&q=&ids={ids}&act=cancel", token(&confirm));
     let done = world.post("/operate/act", FORM, form).await;
-    assert!(done.header("location").unwrap().ends_with("done=cancel&changed=30&of=30"));
-    let waiting = standings(&world).await.into_iter().filter(|one| *one == Standing::Waiting);
+    assert!(
+        done.header("location")
+            .unwrap()
+            .ends_with("done=cancel&changed=30&of=30")
+    );
+    let waiting = standings(&world)
+        .await
+        .into_iter()
+        .filter(|one| *one == Standing::Waiting);
     assert_eq!(waiting.count(), 1);
 }
 
@@ -241,7 +294,10 @@ async fn a_search_that_cannot_be_read_says_what_can() {
         assert!(reply.text().contains(words), "{}", reply.text());
     }
     let nasty = world.get("/operate/messages?q=%3Cscript%3E").await.text();
-    assert!(!nasty.contains("<script>") && nasty.contains("&#60;script&#62;"), "{nasty}");
+    assert!(
+        !nasty.contains("<script>") && nasty.contains("&#60;script&#62;"),
+        "{nasty}"
+    );
 }
 
 #[tokio::test]
@@ -249,10 +305,23 @@ async fn the_script_is_ours_alone() {
     let world = World::new().await;
     let page = world.get("/operate").await;
     let policy = page.header("content-security-policy").unwrap();
-    assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe"), "{policy}");
+    assert!(
+        policy.contains("script-src 'self'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
     assert!(!page.text().contains(" style=") && !page.text().contains(" onclick="));
     let report = world.get("/").await;
-    assert!(!report.header("content-security-policy").unwrap().contains("script-src"));
+    assert!(
+        !report
+            .header("content-security-policy")
+            .unwrap()
+            .contains("script-src")
+    );
     let script = world.get("/operate.js").await;
-    assert!(script.header("content-type").unwrap().starts_with("text/javascript"));
+    assert!(
+        script
+            .header("content-type")
+            .unwrap()
+            .starts_with("text/javascript")
+    );
 }

@@ -12,8 +12,9 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::order::Order;
 use crate::domain::recipient::Recipient;
@@ -23,8 +24,8 @@ use crate::domain::turn::{Task, Turn};
 use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
 use crate::store::{
-    Backlog, Cancelled, Heard, LastCall, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
-    Snapshot, Store,
+    Backlog, Cancelled, Heard, LastCall, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection,
+    Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 
 /// What pages can read.
@@ -104,6 +105,14 @@ impl Store for Desk {
     async fn cancel(&self, _: MessageId, _: Timestamp) -> Result<Cancelled> {
         unasked()
     }
+    async fn usage(&self, _: UsageQuery) -> Result<Page> {
+        unasked()
+    }
+
+    async fn usage_totals(&self, _: UsageQuery) -> Result<UsageTotals> {
+        unasked()
+    }
+
     async fn select(&self, _: Selection) -> Result<Vec<DeliveryId>> {
         unasked()
     }
@@ -114,6 +123,9 @@ impl Store for Desk {
         unasked()
     }
     async fn set_recipient(&self, _: Recipient) -> Result<()> {
+        unasked()
+    }
+    async fn opt(&self, _: Vec<Opting>) -> Result<Vec<bool>> {
         unasked()
     }
     async fn fold(&self, _: usize) -> Result<usize> {
@@ -161,7 +173,7 @@ impl Store for Desk {
     async fn last_calls(&self, _: Vec<DeliveryId>) -> Result<Vec<LastCall>> {
         unasked()
     }
-    async fn tell(&self, _: Vec<News>, _: Timestamp) -> Result<Vec<Known>> {
+    async fn tell(&self, _: Vec<News>, _: Timestamp) -> Result<Vec<Learned>> {
         unasked()
     }
     async fn probe(&self, _: &Name, _: Duration, _: Timestamp) -> Result<Probe> {

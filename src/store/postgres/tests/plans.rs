@@ -316,6 +316,13 @@ async fn expect_rounds(look: &Look) {
             ids, rounds, rounds, none, waiting, none, none, nows, nows, none, first, last
         ]
     );
+    let new = ids.iter().map(|id| id + 63).collect::<Vec<_>>();
+    expect!(
+        look,
+        BATCH,
+        "record_attempt_first",
+        bind![new, rounds, rounds, none, waiting, none, none, nows, nows, none]
+    );
     expect!(look, BATCH, "record_superseded", bind![ids]);
     expect!(look, BATCH, "record_written", bind![ids, rounds]);
     let (references, blue) = (texts(BATCH, "early-"), same(&"blue"));
@@ -398,6 +405,14 @@ async fn expect_looks(look: &Look) {
         "search_ended",
         bind![first, newest, since, page, Some("failed")]
     );
+    let (from, to) = (0_i64, i64::MAX);
+    expect!(look, BATCH, "usage", bind![first, newest, from, to, page]);
+    let person = bind![first, newest, from, to, page, "person 9"];
+    expect!(look, BATCH, "usage_user", person);
+    let counted = bind![first, newest, from, to, page, page];
+    expect!(look, BATCH, "usage_totals", counted);
+    let counted = bind![first, newest, from, to, page, page, "person 9"];
+    expect!(look, BATCH, "usage_totals_user", counted);
     expect!(look, BATCH, "select_failed", bind![first, since, none, page]);
     expect!(look, waiting, "select_waiting", bind![first, since, none, page]);
     expect!(look, 1, "hour_first", bind![472_300_i64]);
