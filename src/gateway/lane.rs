@@ -291,8 +291,8 @@ impl Lane {
         if judged.is_worth_a_word(news, learned) {
             let code = judged.refusal.as_deref().unwrap_or("no code");
             log::error!(
-                "{} is out of the rotation until the next start: it refuses our account or settings ({code}); \
-                 `console status` has its words",
+                "{} is out of the rotation until the next start, or until an operator wakes it: it refuses our account or \
+                 settings ({code}); `console status` has its words",
                 self.name,
             );
         }
