@@ -111,7 +111,7 @@ pub async fn deliveries(
             return Ok(found);
         }
         query.before = Some(last);
-        query.limit = READ_AT_ONCE;
+        query.limit = READ_AT_ONCE.min(EXAMINED_MAX - examined);
     }
 }
 

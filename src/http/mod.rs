@@ -51,6 +51,7 @@ fn routes(gateway: &Arc<Gateway>, stop: &Stop) -> Router {
         .layer(CompressionLayer::new());
     let operator = pages::operator_routes(&newest, stop)
         .merge(pages::sign_in_routes())
+        .merge(pages::assets())
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(CompressionLayer::new());
     Router::new()

@@ -48,7 +48,7 @@ fn gateway() -> (World, Console, String) {
     for (channel, count) in [("bad", 3), ("good", 30), ("sms", 2)] {
         for number in 0..count {
             let message = format!(
-                "{{\"body\":\"hello {number}\",\"to\":\"0912222222{}\",\"channels\":[\"{channel}\"],\"user\":\"ann\"}}",
+                "{{\"body\":\"hello {number}\",\"to\":\"0912222222{}\",\"channels\":[\"{channel}\"],\"user_id\":\"ann\"}}",
                 number % 10
             );
             last = post(&world, &message);

@@ -37,7 +37,7 @@ use crate::domain::id::MessageId;
 use crate::error::Result;
 use crate::gateway::Gateway;
 
-/// `/`, `/messages/{id}`, `/usage` and their stylesheet. Whoever mounts them decides who may read.
+/// `/`, `/messages/{id}`, `/usage`. Whoever mounts them decides who may read.
 pub fn routes(newest: &Arc<Newest>) -> Router<Arc<Gateway>> {
     let (for_front, newest) = (Arc::clone(newest), Arc::clone(newest));
     Router::new()
@@ -63,12 +63,18 @@ pub fn routes(newest: &Arc<Newest>) -> Router<Arc<Gateway>> {
                 shown(usage_page(&gateway, &uri).await)
             }),
         )
-        .route("/style.css", get(async || frame::style()))
 }
 
 /// A page that is the same for everybody, with the headers of all pages.
 pub(super) fn fixed(html: Bytes) -> Response<Body> {
     frame::page(StatusCode::OK, html)
+}
+
+/// What pages are made with besides their text. It tells nothing, and whoever signs in needs it before.
+pub fn assets() -> Router<Arc<Gateway>> {
+    Router::new()
+        .route("/style.css", get(async || frame::style()))
+        .route("/operate.js", get(async || frame::script()))
 }
 
 fn shown(page: Result<Response<Body>>) -> Response<Body> {

@@ -75,6 +75,11 @@ impl Live {
         count(gateway, &mut *self.seen.lock().await).await
     }
 
+    /// Something was changed by hand: whoever watches here is told what is so now, not what was so a moment ago.
+    pub(super) async fn forget(&self) {
+        self.seen.lock().await.told = None;
+    }
+
     /// The newest numbers as an event.
     async fn event(&self, gateway: &Arc<Gateway>, newest: &Newest) -> Bytes {
         self.sync(gateway);

@@ -17,6 +17,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 
 use self::live::Live;
@@ -62,7 +63,6 @@ pub(in crate::http) fn routes(newest: &Arc<Newest>, stop: &Stop) -> Router<Arc<G
         .route("/operate/act", post(act))
         .route("/operate/providers/{provider}/{word}", post(order))
         .layer(axum::Extension(desk))
-        .route("/operate.js", get(async || frame::script()))
 }
 
 async fn overview(
@@ -100,7 +100,8 @@ async fn events(
 ) -> Response<Body> {
     match auth::operator(&gateway, &headers) {
         Ok(_) => live::stream(&desk.live, &gateway, &desk.newest, desk.stop),
-        Err(denied) => refused(denied),
+        // Without a password dialogue: nobody has clicked on anything.
+        Err(denied) => denied.into_response(),
     }
 }
 
@@ -130,6 +131,7 @@ async fn act(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Res
 
 async fn order(
     State(gateway): State<Arc<Gateway>>,
+    axum::Extension(desk): axum::Extension<Desk>,
     Path((provider, word)): Path<(String, String)>,
     request: Request<Body>,
 ) -> Response<Body> {
@@ -137,7 +139,9 @@ async fn order(
         let (head, content) = request.into_parts();
         let form = read(&gateway, &head.headers, content).await?;
         let operator = Operator::of_form(&gateway, &head.headers, &form)?;
-        shown(act::order(&gateway, &operator, &provider, &word).await)
+        let done = act::order(&gateway, &operator, &provider, &word).await;
+        desk.live.forget().await;
+        shown(done)
     };
     either(reply.await)
 }
@@ -189,7 +193,7 @@ impl<'a> Operator<'a> {
         headers: &HeaderMap,
         form: &[u8],
     ) -> std::result::Result<Self, Response<Body>> {
-        let name = auth::operator(gateway, headers).map_err(refused)?;
+        let name = auth::operator(gateway, headers).map_err(signed_out)?;
         own_name(gateway, headers)?;
         let token = form::field(form, "token").unwrap_or_default().into_owned();
         if session::is_foreign(headers) || !session::is_ours(gateway, name, headers, &token) {
@@ -213,6 +217,18 @@ fn own_name(gateway: &Gateway, headers: &HeaderMap) -> std::result::Result<(), R
         "This name is not ours",
         "Without keys these pages answer to localhost, to addresses, and to the name in public_url only.",
     ))
+}
+
+/// A form came without a session, or with one that has ended.
+fn signed_out(denied: Denied) -> Response<Body> {
+    match denied {
+        Denied::Scope(_) => refused(denied),
+        Denied::Missing | Denied::Unknown => frame::missing(
+            StatusCode::UNAUTHORIZED,
+            "You are not signed in any more",
+            "Nothing was changed. Sign in at /sign-in and try again.",
+        ),
+    }
 }
 
 fn refused(denied: Denied) -> Response<Body> {
