@@ -4,6 +4,7 @@
 //! command is a golden file in `tests/golden/help`.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,6 +17,10 @@ use crate::config::read_duration;
 use crate::domain::channel::Name;
 use crate::domain::id::MessageId;
 use crate::domain::recipient::Standing;
+
+mod events;
+
+pub use events::{Events, EventsList, EventsReplay, EventsShow, EventsTask};
 
 /// A hundred years: beyond every message, and within what a calendar can count.
 const AGE_MAX: Duration = Duration::from_secs(36_500 * 24 * 3_600);
@@ -76,7 +81,8 @@ pub enum Command {
     /// Deliver messages that another process accepts
     #[command(after_help = "Examples:\n  \
         console work\n  \
-        console work --workers 64")]
+        console work --workers 64\n  \
+        console work --listen 127.0.0.1:9100  metrics of its own")]
     Work(Work),
 
     /// Queue unsent messages again (for cron)
@@ -105,7 +111,8 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
         console send 09122222222 'your code is 1234'\n  \
         console send 09122222222 hello --wait=30s\n  \
-        console send user@example.org hello --channel email")]
+        console send user@example.org hello --channel email --subject 'Good morning'\n  \
+        console send user@example.org hello --via ses            the whole conversation with one provider")]
     Send(Send),
 
     /// Show how it goes: counters, what waits, the providers
@@ -126,8 +133,15 @@ pub enum Command {
     /// Show whether an address may be written to, and change it
     #[command(after_help = "Examples:\n  \
         console recipient 09122222222\n  \
-        console recipient 09122222222 --set active")]
+        console recipient 09122222222 --set active --reason \"has written to us\" --by night-shift")]
     Recipient(Recipient),
+
+    /// What clients were told of their messages, and telling it again
+    #[command(after_help = "Examples:\n  \
+        console events list --state dead\n  \
+        console events replay --dead --since 2d\n  \
+        console events secret                  a secret for events.secrets")]
+    Events(Events),
 
     /// Delete old messages that have ended; the report keeps counting them
     #[command(after_help = "Example:\n  console prune --older-than 90d")]
@@ -184,6 +198,10 @@ pub struct Serve {
 /// `console work`
 #[derive(Args, Debug)]
 pub struct Work {
+    /// Address and port where machines may ask for /metrics, /healthz and /readyz; nobody may without it
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+
     /// Most calls to providers in flight
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub workers: Option<u32>,
@@ -239,6 +257,15 @@ pub struct Send {
     /// Over which channel
     #[arg(long, value_name = "NAME", default_value = "sms")]
     pub channel: String,
+
+    /// The line above it, for channels that have one: the subject of a mail, the title of a push
+    #[arg(long, value_name = "TEXT")]
+    pub subject: Option<String>,
+
+    /// Try this provider out: send it at once, through it alone, and print the whole conversation with secrets masked;
+    /// nothing is stored, and nobody's wish to get no messages is looked up
+    #[arg(long, value_name = "PROVIDER", value_parser = name, conflicts_with_all = ["channel", "wait"])]
+    pub via: Option<Name>,
 
     /// Wait until it has left, at most so long
     #[arg(long, value_name = "DURATION", value_parser = read_duration, num_args = 0..=1, require_equals = true, default_missing_value = "30s")]
@@ -305,6 +332,14 @@ pub struct Recipient {
     /// Whether it may be written to from now on: active, inactive or opted_out
     #[arg(long, value_name = "STANDING", value_parser = standing)]
     pub set: Option<Standing>,
+
+    /// Why it is changed, for whoever looks later
+    #[arg(long, value_name = "TEXT", requires = "set")]
+    pub reason: Option<String>,
+
+    /// Who changes it [default: operator]
+    #[arg(long, value_name = "NAME", requires = "set")]
+    pub by: Option<String>,
 }
 
 /// `console prune`
@@ -425,70 +460,4 @@ fn message_id(text: &str) -> Result<MessageId, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_names_with_a_colon_have_aliases_without() {
-        for (colon, alias) in [("resend:msg", "resend"), ("sync:report", "sync-report")] {
-            for name in [colon, alias] {
-                assert!(Cli::try_parse_from(["console", name]).is_ok(), "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_moment_can_be_named_in_three_ways() {
-        let now: Timestamp = "2026-05-02T00:00:00Z".parse().unwrap();
-        for text in [
-            "24h",
-            "2026-05-01",
-            "2026-05-01T00:00:00Z",
-            "2026-05-01T02:00:00+02:00",
-        ] {
-            let moment = since(text).unwrap().moment(now);
-            assert_eq!(moment.to_rfc3339(), "2026-05-01T00:00:00+00:00", "{text}");
-        }
-        assert!(since("yesterday").unwrap_err().contains("2026-05-01"));
-    }
-
-    #[test]
-    fn a_duration_longer_than_history_begins_with_it() {
-        let now: Timestamp = "2026-05-02T00:00:00Z".parse().unwrap();
-        let ages = Since::Ago(Duration::from_secs(u64::MAX));
-        assert_eq!(ages.moment(now), DateTime::UNIX_EPOCH);
-    }
-
-    #[test]
-    fn an_age_beyond_the_calendar_is_refused() {
-        for (text, fits) in [
-            ("90d", true),
-            ("36500d", true),
-            ("36501d", false),
-            ("9999999999d", false),
-        ] {
-            assert_eq!(age(text).is_ok(), fits, "{text}");
-        }
-    }
-
-    #[test]
-    fn an_empty_configuration_name_counts_as_none() {
-        let cli = Cli::try_parse_from(["console", "--config", "", "status"]).unwrap();
-        assert_eq!(cli.config(), None);
-        let cli = Cli::try_parse_from(["console", "status", "--config", "a.toml"]).unwrap();
-        assert_eq!(cli.config(), Some(PathBuf::from("a.toml")));
-    }
-
-    #[test]
-    fn a_body_may_begin_with_a_hyphen() {
-        let cli = Cli::try_parse_from(["console", "send", "+989122222222", "- hello"]).unwrap();
-        assert!(matches!(cli.command, Command::Send(Send { body, .. }) if body == "- hello"));
-    }
-}
+mod tests;

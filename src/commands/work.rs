@@ -1,16 +1,20 @@
 //! `console work`: workers only, for messages that another process accepts.
 //!
 //! Takes from the queue the processes share; with a queue in memory, which they cannot share, from the store.
-//! Stops as `serve` does, and never listens.
+//! Stops as `serve` does. Takes no messages: with `--listen` it answers machines, else nobody.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::net::TcpListener;
+
 use super::crew::Crew;
+use super::serve::{Door, bind};
 use super::signals::Signals;
 use super::{configuration, say};
 use crate::cli::{Cli, Work};
-use crate::config::masked_url;
-use crate::error::Result;
+use crate::config::{Config, door_is_safe, masked_url};
+use crate::error::{Error, Result};
 use crate::gateway::Gateway;
 
 /// Delivers until a signal.
@@ -20,6 +24,7 @@ pub async fn run(cli: &Cli, arguments: &Work) -> Result<()> {
         .workers
         .map(|workers| ("work.concurrency", workers.to_string()));
     let config = configuration(cli, workers.as_slice())?;
+    let listener = arguments.listen.map(|at| listener(&config, at)).transpose()?;
     let gateway = Arc::new(Gateway::open(config).await?);
     log::info!(
         "working on store {}, queue {}",
@@ -32,13 +37,36 @@ pub async fn run(cli: &Cli, arguments: &Work) -> Result<()> {
     let mut crew = Crew::new();
     crew.keep_in_step(&gateway);
     crew.deliver(&gateway);
+    let mut door = listener.map(|listener| Door::open_to_machines(Arc::clone(&gateway), listener));
     say("working")?;
     let fault = tokio::select! {
         () = signals.next() => None,
         error = crew.fallen() => Some(error),
+        error = fallen(&mut door) => Some(error),
     };
     log::info!("stopping: what is in flight is finished");
     signals.unless_again(crew.stop()).await?;
+    if let Some(door) = door {
+        door.close().await;
+    }
     log::info!("stopped");
     fault.map_or(Ok(()), Err)
+}
+
+/// Machines are told no more than by `serve`: others than those of this host need a key.
+fn listener(config: &Config, at: SocketAddr) -> Result<TcpListener> {
+    door_is_safe(config, at)?;
+    let listener = bind(at)?;
+    if let Ok(at) = listener.local_addr() {
+        log::info!("metrics at http://{at}/metrics");
+    }
+    Ok(listener)
+}
+
+/// Waits until the door, if there is one, ends without having been told.
+async fn fallen(door: &mut Option<Door>) -> Error {
+    match door {
+        Some(door) => door.fallen().await,
+        None => std::future::pending().await,
+    }
 }

@@ -14,6 +14,7 @@ pub use addressing::Missing;
 
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
+use crate::domain::event::Watch;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Idempotency, NewDelivery, NewMessage, Nudge, Priority};
 use crate::domain::recipient::{AddressKind, BadAddress};
@@ -50,6 +51,8 @@ pub struct Request {
     /// Whether the user is expected to answer, so that the message counts for the user's throttle; none leaves it to
     /// each channel.
     pub expects_reply: Option<bool>,
+    /// Where to tell what becomes of it; checked by the face that read it.
+    pub callback: Option<String>,
     /// The name of the API key it came with; empty where there are no keys.
     pub caller: String,
     /// The client's promise that a repetition is the same request.
@@ -154,7 +157,12 @@ impl Refused {
 
 /// Takes a message in. Safe to repeat with a key; without one a repetition is another message.
 pub async fn accept(gateway: &Gateway, request: Request) -> Result<Accepted, Refused> {
+    let watch = gateway.clock.stopwatch();
     let accepted = checked_and_stored(gateway, request).await;
+    gateway
+        .metrics
+        .accept_duration
+        .observe(watch.passed().as_secs_f64());
     match &accepted {
         Ok(accepted) if !accepted.replayed => {
             gateway.metrics.accepted.inc();
@@ -171,7 +179,7 @@ pub async fn accept(gateway: &Gateway, request: Request) -> Result<Accepted, Ref
     accepted
 }
 
-async fn checked_and_stored(gateway: &Gateway, request: Request) -> Result<Accepted, Refused> {
+async fn checked_and_stored(gateway: &Gateway, mut request: Request) -> Result<Accepted, Refused> {
     let now = gateway.clock.now();
     let parts = check_body(gateway, &request.body)?;
     check_subject(request.subject.as_deref())?;
@@ -184,9 +192,11 @@ async fn checked_and_stored(gateway: &Gateway, request: Request) -> Result<Accep
     if too_late && request.key.is_none() {
         return Err(Refused::ExpiresTooEarly);
     }
+    let watch = watch(gateway, &mut request);
     let message = NewMessage {
         id: MessageId::new(now, gateway.dice.bytes()),
         replay_only: too_late,
+        watch,
         throttles: throttle::of(gateway, &request, &deliveries),
         deliveries,
         idempotency: request.key.as_ref().map(|key| idempotency(gateway, key, now)),
@@ -229,6 +239,17 @@ async fn checked_and_stored(gateway: &Gateway, request: Request) -> Result<Accep
             "the store gave no answer",
         ))),
     }
+}
+
+/// Who wants to hear of it: the address that came with it, else the one that the configuration has for its key.
+fn watch(gateway: &Gateway, request: &mut Request) -> Option<Watch> {
+    if let Some(url) = request.callback.take() {
+        let key = request.caller.clone();
+        return Some(Watch::Callback { url, key });
+    }
+    let mut keys = gateway.config.keys.iter();
+    let key = keys.find(|key| key.events.url.is_some() && key.name == request.caller)?;
+    Some(Watch::Key(key.name.clone()))
 }
 
 fn check_body(gateway: &Gateway, body: &str) -> Result<u32, Refused> {

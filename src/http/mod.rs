@@ -35,7 +35,7 @@ use crate::config::Scope;
 use crate::flow::work::Stop;
 use crate::gateway::Gateway;
 
-pub use listen::serve;
+pub use listen::{serve, serve_machines};
 
 /// The header that ties an answer to its line in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -63,6 +63,14 @@ fn routes(gateway: &Arc<Gateway>, stop: &Stop) -> Router {
         .merge(describe::routes())
         .merge(pages)
         .merge(operator)
+        .fallback(problem::unknown_path)
+        .with_state(Arc::clone(gateway))
+}
+
+/// What machines ask, and nothing else: for a process that takes no messages.
+fn machine_routes(gateway: &Arc<Gateway>) -> Router {
+    Router::new()
+        .merge(health::routes(gateway))
         .fallback(problem::unknown_path)
         .with_state(Arc::clone(gateway))
 }

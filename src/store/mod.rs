@@ -5,6 +5,7 @@
 
 mod commits;
 mod migrate;
+mod outbox;
 mod postgres;
 mod rollups;
 mod sharing;
@@ -39,6 +40,7 @@ use crate::domain::wish::Wish;
 use crate::error::{Error, Result};
 
 pub use self::commits::CommitStats;
+pub use self::outbox::{Burial, EventLane, EventQuery, Outbox};
 pub use self::transfer::{Comparison, Move, Route, Stage};
 pub use self::usage::{UsageQuery, UsageTotals};
 
@@ -152,7 +154,7 @@ fn file_of(url: &str) -> Result<&Path> {
 
 /// What every store can do. `contract.rs` decides what a store is.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Outbox {
     /// Stores messages with their deliveries and idempotency keys, in one transaction, on disk before it
     /// returns. A delivery to an inactive recipient is stored as suppressed; a message with no other
     /// delivery is not stored at all, nor is one whose throttles are used up, across all stores on this truth.
@@ -209,11 +211,13 @@ pub trait Store: Send + Sync {
     /// What is known of a recipient; none when nothing was ever said of it, which means active.
     async fn recipient(&self, channel: &Name, address: &str) -> Result<Option<Recipient>>;
 
-    /// Sets what is known of a recipient.
+    /// Sets what is known of a recipient. What waits for one that may not be written to any more is called off, unless
+    /// a worker has it in hand.
     async fn set_recipient(&self, recipient: Recipient) -> Result<()>;
 
     /// Does what persons ask of us: stop makes a recipient `opted_out`, whatever it was, start makes it active only
-    /// when it had opted out. Says of each whether it changed something.
+    /// when it had opted out before. A text that was heard already changes nothing. What waits for who opts out is called
+    /// off as in [`Store::set_recipient`]. Says of each whether it changed something.
     async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>>;
 
     /// Brings at most `limit` changed deliveries into the roll-ups; returns how many it took. Zero: up to date.
@@ -231,8 +235,14 @@ pub trait Store: Send + Sync {
     /// The newest snapshot.
     async fn snapshot(&self) -> Result<Option<Snapshot>>;
 
-    /// What waits now, counted live.
-    async fn backlog(&self, now: Timestamp) -> Result<Backlog>;
+    /// What waits now in each channel where anything does, counted live.
+    async fn backlogs(&self, now: Timestamp) -> Result<Vec<(Name, Backlog)>>;
+
+    /// The same of all channels together.
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog> {
+        let backlogs = self.backlogs(now).await?;
+        Ok(backlogs.into_iter().map(|(_, backlog)| backlog).sum())
+    }
 
     /// Deletes at most `limit` messages that were accepted before `before` and have ended (a month of which nothing
     /// else is left as a whole, where the store is kept by month); what the report counts of them stays counted.
@@ -455,6 +465,16 @@ pub struct Backlog {
     pub due: u64,
     /// Since when the longest waiting due delivery has been due.
     pub oldest_due_at: Option<Timestamp>,
+}
+
+impl std::iter::Sum for Backlog {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            waiting: sum.waiting + one.waiting,
+            due: sum.due + one.due,
+            oldest_due_at: sum.oldest_due_at.into_iter().chain(one.oldest_due_at).min(),
+        })
+    }
 }
 
 /// Where a provider is, as the `notifications` view shows it.

@@ -11,11 +11,20 @@ use super::World;
 
 /// Routes that no program is meant to call by the description: pages for people, the description itself, other spellings
 /// of what is described, and what answers for paths that lead nowhere.
-const UNDESCRIBED: [&str; 10] = [
+const UNDESCRIBED: [&str; 19] = [
     "/",
     "/usage",
     "/messages/{id}",
     "/style.css",
+    "/operate",
+    "/operate.js",
+    "/operate/messages",
+    "/operate/events",
+    "/operate/confirm",
+    "/operate/act",
+    "/operate/providers/{provider}/{word}",
+    "/sign-in",
+    "/sign-out",
     "/api.json",
     "/api.yaml",
     "/api.html",
@@ -44,7 +53,7 @@ fn routes(folder: &Path, found: &mut BTreeSet<String>) {
                 // What does not begin so is a channel's route.
                 found.extend(
                     literal
-                        .map(|(path, _)| path.to_owned())
+                        .map(|(path, _)| path.replace("{*address}", "{address}"))
                         .filter(|path| path.starts_with('/')),
                 );
             }
@@ -83,6 +92,7 @@ async fn every_path_takes_the_methods_that_are_described_and_no_other() {
             .keys()
             .map(|method| method.to_uppercase());
         let place = path.replace("{id}", "x").replace("{provider}", "mock-red");
+        let place = place.replace("{channel}", "sms").replace("{address}", "x");
         let request = Request::builder().method("PROPFIND").uri(&place);
         let reply = world.ask(request.body(Body::empty()).unwrap()).await;
         assert_eq!(reply.status, 405, "{path}");
@@ -164,6 +174,7 @@ async fn the_description_comes_in_three_forms_to_anybody() {
             sha256: [7; 32],
             scopes: vec![],
             user_per_hour: None,
+            events: crate::config::KeyEvents::default(),
         }];
     })
     .await;

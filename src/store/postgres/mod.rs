@@ -8,6 +8,7 @@ mod address;
 mod certificate;
 mod door;
 mod durability;
+mod events;
 mod fault;
 mod gather;
 mod link;
@@ -201,6 +202,8 @@ macro_rules! transact {
     }};
 }
 
+use transact;
+
 impl PostgresStore {
     /// See [`Store::prune`]: single messages out of these months, and whole months.
     async fn prune_out_of(
@@ -361,9 +364,9 @@ impl Store for PostgresStore {
         transact!(self.read, act, |desk| report::snapshot(&desk))
     }
 
-    async fn backlog(&self, now: Timestamp) -> Result<Backlog> {
+    async fn backlogs(&self, now: Timestamp) -> Result<Vec<(Name, Backlog)>> {
         let act = "cannot count what waits";
-        transact!(self.read, act, |desk| look::backlog(&desk, now))
+        transact!(self.read, act, |desk| look::backlogs(&desk, now))
     }
 
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
