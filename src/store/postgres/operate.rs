@@ -56,7 +56,7 @@ pub async fn call_off(desk: &Desk, ids: &[DeliveryId], now: Timestamp) -> Result
         let next = free.state.cancel(now);
         changes.extend(next.map(|next| Change { free, next }));
     }
-    apply(desk, &changes, now).await?;
+    apply(desk, &changes, now, now).await?;
     Ok(changes.into_iter().map(|change| change.free.channel).collect())
 }
 

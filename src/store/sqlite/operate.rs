@@ -56,7 +56,7 @@ pub fn call_off(desk: &mut Desk<'_>, ids: &[DeliveryId], now: Timestamp) -> rusq
     for id in ids {
         for free in load(desk, id.0, id.0)? {
             if let Some(called_off) = free.state.cancel(now) {
-                apply(desk, &free, &called_off, now)?;
+                apply(desk, &free, &called_off, now, now)?;
                 channels.push(free.channel);
             }
         }

@@ -17,6 +17,7 @@ fn keys(config: &mut Config) {
         sha256: Sha256::digest(secret).into(),
         scopes: vec![scope],
         user_per_hour: None,
+        events: Default::default(),
     };
     config.keys = vec![
         key("eyes", "r3ad", Scope::Read),
