@@ -286,7 +286,7 @@ pub async fn who_is_woken_is_known_to_be_well(open: Open<'_>) {
         store.order(order(Word::Rest, now + 2)).await.unwrap();
         assert_eq!(
             store.standings().await.unwrap(),
-            [before.clone()],
+            std::slice::from_ref(&before),
             "a rest is no finding"
         );
         store.order(order(Word::Wake, now + 3)).await.unwrap();

@@ -46,7 +46,10 @@ struct Operator<'a> {
     token: String,
 }
 
-type Reply = std::result::Result<Response<Body>, Response<Body>>;
+/// What somebody sees instead of what was asked for.
+type Instead = Box<Response<Body>>;
+
+type Reply = std::result::Result<Response<Body>, Instead>;
 
 /// `/operate` and what is below it.
 pub(in crate::http) fn routes(newest: &Arc<Newest>, stop: &Stop) -> Router<Arc<Gateway>> {
@@ -146,41 +149,33 @@ async fn order(
     either(reply.await)
 }
 
-async fn read(
-    gateway: &Gateway,
-    headers: &HeaderMap,
-    content: Body,
-) -> std::result::Result<Bytes, Response<Body>> {
+async fn read(gateway: &Gateway, headers: &HeaderMap, content: Body) -> std::result::Result<Bytes, Instead> {
     let content = body::read(headers, content, &gateway.config.limits).await;
     content.map_err(|trouble| {
         let sentence = trouble.sentence();
-        frame::missing(trouble.status(), "The form could not be read", &sentence)
+        let page = frame::missing(trouble.status(), "The form could not be read", &sentence);
+        Box::new(page)
     })
 }
 
 fn either(reply: Reply) -> Response<Body> {
-    reply.unwrap_or_else(|other| other)
+    reply.unwrap_or_else(|instead| *instead)
 }
 
 fn shown(page: Result<Response<Body>>) -> Reply {
-    page.map_err(|error| frame::sorry(&error))
+    page.map_err(|error| Box::new(frame::sorry(&error)))
 }
 
 impl<'a> Operator<'a> {
     /// Whoever asks for a page; a browser without a key is sent to the page where it signs in.
-    fn of_page(
-        gateway: &'a Gateway,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> std::result::Result<Self, Response<Body>> {
+    fn of_page(gateway: &'a Gateway, uri: &Uri, headers: &HeaderMap) -> std::result::Result<Self, Instead> {
         let name = match auth::operator(gateway, headers) {
             Ok(name) => name,
             Err(Denied::Missing) => {
-                return Err(
-                    auth::way_in(&Method::GET, uri, headers).unwrap_or_else(|| refused(Denied::Missing))
-                );
+                let way_in = auth::way_in(&Method::GET, uri, headers);
+                return Err(Box::new(way_in.unwrap_or_else(|| refused(Denied::Missing))));
             }
-            Err(denied) => return Err(refused(denied)),
+            Err(denied) => return Err(Box::new(refused(denied))),
         };
         own_name(gateway, headers)?;
         let token = session::token(gateway, name, headers);
@@ -188,35 +183,31 @@ impl<'a> Operator<'a> {
     }
 
     /// Whoever sends a form that only our own pages hold.
-    fn of_form(
-        gateway: &'a Gateway,
-        headers: &HeaderMap,
-        form: &[u8],
-    ) -> std::result::Result<Self, Response<Body>> {
-        let name = auth::operator(gateway, headers).map_err(signed_out)?;
+    fn of_form(gateway: &'a Gateway, headers: &HeaderMap, form: &[u8]) -> std::result::Result<Self, Instead> {
+        let name = auth::operator(gateway, headers).map_err(|denied| Box::new(signed_out(denied)))?;
         own_name(gateway, headers)?;
         let token = form::field(form, "token").unwrap_or_default().into_owned();
         if session::is_foreign(headers) || !session::is_ours(gateway, name, headers, &token) {
-            return Err(frame::missing(
+            return Err(Box::new(frame::missing(
                 StatusCode::FORBIDDEN,
                 "This form is not from here, or too old",
                 "Nothing was changed. Load the page anew and try again.",
-            ));
+            )));
         }
         Ok(Self { name, token })
     }
 }
 
 /// Without keys only this machine may come in, and by a name of its own.
-fn own_name(gateway: &Gateway, headers: &HeaderMap) -> std::result::Result<(), Response<Body>> {
+fn own_name(gateway: &Gateway, headers: &HeaderMap) -> std::result::Result<(), Instead> {
     if !gateway.config.keys.is_empty() || session::is_own_name(gateway, headers) {
         return Ok(());
     }
-    Err(frame::missing(
+    Err(Box::new(frame::missing(
         StatusCode::FORBIDDEN,
         "This name is not ours",
         "Without keys these pages answer to localhost, to addresses, and to the name in public_url only.",
-    ))
+    )))
 }
 
 /// A form came without a session, or with one that has ended.
