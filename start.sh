@@ -175,6 +175,11 @@ need_peers() {
     printf '%s\n' "$wanted" >"$peers/installed"
 }
 
+# need_browser: the pages are tested in a real one; it brings fonts of its own along.
+need_browser() {
+    has chromium || has chromium-browser || has google-chrome || need chromium chromium
+}
+
 install_test_peers() {
     if ! has_c_compiler && has apt-get; then
         say "Installing gcc: SQLite is built from source ..."
@@ -189,6 +194,7 @@ install_test_peers() {
     need memcached memcached
     need_hosts
     need curl curl
+    need_browser
     need_promtool
     need systemd-analyze systemd
     need_peers

@@ -54,6 +54,21 @@ impl Sealed {
         }
     }
 
+    /// A proof that only processes on the same store can make, for something that leaves the house and comes back. No
+    /// value in the cache is one.
+    pub fn proof(&self, purpose: &str, content: &[u8]) -> Vec<u8> {
+        self.mac(&format!("proof:{purpose}"), content)
+            .finalize()
+            .into_bytes()
+            .to_vec()
+    }
+
+    /// Whether that is the proof; compared in constant time.
+    pub fn proves(&self, purpose: &str, content: &[u8], proof: &[u8]) -> bool {
+        let mac = self.mac(&format!("proof:{purpose}"), content);
+        mac.verify_slice(proof).is_ok()
+    }
+
     fn asked(&self) -> MutexGuard<'_, HashMap<String, watch::Receiver<Option<Answer>>>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }

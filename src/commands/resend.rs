@@ -83,7 +83,7 @@ async fn revive(gateway: &Gateway, options: &Resend) -> Result<()> {
         ));
     }
     let bar = bar(Some(number(ids.len())), "queueing");
-    let revived = resend::revive(gateway, &ids, now + longest_age(gateway), |some| {
+    let revived = resend::revive(gateway, &ids, now + resend::longest_age(gateway), |some| {
         bar.inc(number(some));
     })
     .await?;
@@ -114,16 +114,6 @@ fn limit(options: &Resend) -> usize {
         .limit
         .and_then(|limit| usize::try_from(limit).ok())
         .unwrap_or(QUEUED_MAX)
-}
-
-/// A message that is sent again gets as much time as the most patient channel gives a new one.
-fn longest_age(gateway: &Gateway) -> std::time::Duration {
-    let ages = gateway
-        .config
-        .channels
-        .iter()
-        .map(|channel| channel.retry.age_max);
-    ages.max().unwrap_or_default()
 }
 
 fn sentence(verb: &str, queued: u64, backlog: Backlog) -> String {

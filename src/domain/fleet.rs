@@ -110,6 +110,16 @@ impl Known {
         })
     }
 
+    /// What is known once an operator wants it to be asked again. A pause that the provider asked for stays.
+    pub fn woken(&self, now: DateTime<Utc>) -> Self {
+        Self {
+            told: Told::Well,
+            since: now,
+            version: self.version + 1,
+            ..self.clone()
+        }
+    }
+
     /// Whether it concerns a process that read its configuration at `loaded_at`.
     pub fn counts_for(&self, loaded_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         !self.is_ahead(now) && (!matches!(self.told, Told::Out { .. }) || self.since >= loaded_at)

@@ -161,6 +161,11 @@ impl Health {
         };
     }
 
+    /// An operator wants it to be asked again, whatever was found out.
+    pub fn wake(&mut self) {
+        self.state = State::Well { failures: 0 };
+    }
+
     /// What others should know.
     pub fn told(&self) -> Told {
         match &self.state {

@@ -12,6 +12,7 @@ pub mod health;
 pub mod id;
 pub mod inbound;
 pub mod message;
+pub mod order;
 pub mod receipt;
 pub mod recipient;
 pub mod report;

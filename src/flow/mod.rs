@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod deliver;
 pub mod events;
+pub mod find;
 pub mod hear;
 mod places;
 pub mod prune;

@@ -71,6 +71,28 @@ pub async fn selected(gateway: &Gateway, selection: Selection) -> Result<Vec<Del
     gateway.store.select(selection).await
 }
 
+/// A message that is sent again gets as much time as the most patient channel gives a new one.
+pub fn longest_age(gateway: &Gateway) -> Duration {
+    let channels = gateway.config.channels.iter();
+    channels
+        .map(|channel| channel.retry.age_max)
+        .max()
+        .unwrap_or_default()
+}
+
+/// Calls off those of the deliveries that wait and are in no worker's hands. Returns how many.
+pub async fn call_off(gateway: &Gateway, ids: &[DeliveryId]) -> Result<usize> {
+    let mut called_off = 0;
+    for some in ids.chunks(REVIVED_AT_ONCE) {
+        let channels = gateway.store.call_off(some.to_vec(), gateway.clock.now()).await?;
+        for channel in &channels {
+            gateway.moved(channel, Standing::Failed);
+        }
+        called_off += channels.len();
+    }
+    Ok(called_off)
+}
+
 /// Makes deliveries due at once and nudges the workers. Those that a worker has in hand, or that have arrived,
 /// are left alone. Returns how many were changed; `progress` is told after each write.
 pub async fn revive(

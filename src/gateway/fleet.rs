@@ -70,6 +70,12 @@ pub async fn exchange(gateway: &Gateway) -> Result<()> {
             lane.learn(&known, now);
         }
     }
+    // After what is known: whoever is woken is known to be well in the same instant.
+    for order in gateway.store.orders().await? {
+        if let Some(lane) = gateway.lane(&order.provider) {
+            lane.obey(&order);
+        }
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::fleet::{Known, Learned, News, pause_holds};
 use crate::domain::health::{Health, Told};
+use crate::domain::order::{Order, Word};
 
 /// The judgement on one provider.
 pub struct Judged {
@@ -21,6 +22,8 @@ pub struct Judged {
     pause_untold: bool,
     /// The newest of what is known together that went into this.
     version: i64,
+    /// An operator's last word.
+    order: Option<Order>,
 }
 
 impl Judged {
@@ -34,17 +37,40 @@ impl Judged {
             is_in_doubt: false,
             pause_untold: false,
             version: 0,
+            order: None,
         }
     }
 
     /// Whether it may be worth asking.
     pub fn is_fit(&self, now: Timestamp) -> bool {
-        self.paused_until(now).is_none() && self.health.is_fit(now)
+        self.put_to_rest().is_none() && self.paused_until(now).is_none() && self.health.is_fit(now)
     }
 
     /// Until when it asked to be left alone, if it is at `now`.
     pub fn paused_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.paused_until.filter(|until| pause_holds(*until, now))
+    }
+
+    /// The word of an operator who put it to rest, while it holds.
+    pub fn put_to_rest(&self) -> Option<&Order> {
+        self.order.as_ref().filter(|order| order.word == Word::Rest)
+    }
+
+    /// Takes an operator's word over. To be woken ends whatever this process, whose configuration is of `loaded_at`, has
+    /// found out so far; a word from before then has done its work.
+    pub fn obey(&mut self, order: &Order, loaded_at: Timestamp) {
+        if self.order.as_ref() == Some(order) {
+            return;
+        }
+        if order.word == Word::Wake && order.at >= loaded_at {
+            self.health.wake();
+            self.paused_until = None;
+            self.refusal = None;
+            self.untold = None;
+            self.is_in_doubt = false;
+            self.pause_untold = false;
+        }
+        self.order = Some(order.clone());
     }
 
     /// Leaves it alone until then; a longer pause stays.

@@ -20,6 +20,7 @@ use crate::domain::attempt::{Answer, Attempt, Outcome};
 use crate::domain::channel::Name;
 use crate::domain::fleet::{Known, Learned, News, PAUSE_MAX};
 use crate::domain::health::{Admission, Health, Standing};
+use crate::domain::order::Order;
 use crate::domain::retry::later;
 use crate::domain::throttle::PaceWish;
 use crate::metrics::Metrics;
@@ -44,6 +45,9 @@ const PROBING: &str = "is finding out whether it is back";
 
 /// Why a provider is not asked at all.
 const OUT: &str = "is out of the rotation: its settings are wrong";
+
+/// How soon to look again at a provider that an operator put to rest, and how much later is as well.
+const RESTED_RETRY: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
 /// How long a provider that said "too fast" without a time is left alone.
 const THROTTLED_RETRY: Duration = Duration::from_secs(1);
@@ -107,6 +111,8 @@ pub struct LaneView {
     pub open: bool,
     /// Calls in flight.
     pub in_flight: usize,
+    /// Whether an operator put it to rest.
+    pub put_to_rest: bool,
 }
 
 /// A place among the calls in flight; given back when dropped.
@@ -285,8 +291,8 @@ impl Lane {
         if judged.is_worth_a_word(news, learned) {
             let code = judged.refusal.as_deref().unwrap_or("no code");
             log::error!(
-                "{} is out of the rotation until the next start: it refuses our account or settings ({code}); \
-                 `console status` has its words",
+                "{} is out of the rotation until the next start, or until an operator wakes it: it refuses our account or \
+                 settings ({code}); `console status` has its words",
                 self.name,
             );
         }
@@ -303,10 +309,22 @@ impl Lane {
         self.judged().learn(known, self.ties.loaded_at, now);
     }
 
+    /// Takes over what an operator says.
+    pub fn obey(&self, order: &Order) {
+        self.judged().obey(order, self.ties.loaded_at);
+    }
+
     /// Why it is not fit at `now`.
     pub fn unfit(&self, now: Timestamp) -> Busy {
         let (paused_until, standing) = {
             let judged = self.judged();
+            if judged.put_to_rest().is_some() {
+                let (retry_after, spread) = RESTED_RETRY;
+                return Busy {
+                    spread,
+                    ..self.busy(retry_after, "was put to rest by an operator")
+                };
+            }
             (judged.paused_until(now), judged.health.standing())
         };
         if let Some(until) = paused_until {
@@ -417,16 +435,32 @@ impl Lane {
 
     /// How it stands at `now`.
     pub fn view(&self, now: Timestamp) -> LaneView {
-        let standing = self.judged().health.standing();
+        let judged = self.judged();
+        let standing = judged.health.standing();
+        let (health, detail) = match judged.put_to_rest() {
+            Some(order) => ("resting", rest_words(order)),
+            None => (standing.word(), standing.words()),
+        };
         LaneView {
-            health: standing.word(),
-            detail: standing.words(),
-            open: self.is_fit(now),
+            health,
+            detail,
+            open: judged.is_fit(now),
             in_flight: self.in_flight(),
+            put_to_rest: judged.put_to_rest().is_some(),
         }
     }
 
     fn judged(&self) -> MutexGuard<'_, Judged> {
         self.judged.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn rest_words(order: &Order) -> String {
+    let by = if order.by.is_empty() {
+        "an operator"
+    } else {
+        order.by.as_str()
+    };
+    let at = order.at.format("%Y-%m-%d %H:%M UTC");
+    format!("put to rest by {by} on {at}; gets no calls until it is woken")
 }

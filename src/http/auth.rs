@@ -1,4 +1,5 @@
-//! Who may come in: API keys with scopes, presented as a bearer, in `X-Api-Key`, or as a password.
+//! Who may come in: API keys with scopes, presented as a bearer, in `X-Api-Key`, or as a password; a browser that has
+//! signed in may read with its session.
 //!
 //! Keys are known by their digest only and compared in constant time against every key. Without configured keys
 //! every door is open; the configuration sees to it that only this machine can reach such doors.
@@ -7,8 +8,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use axum::http::header::{ACCEPT, AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use base64::Engine;
@@ -17,6 +19,7 @@ use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use super::problem::Problem;
+use super::session;
 use crate::config::{Key, Scope};
 use crate::gateway::Gateway;
 
@@ -83,8 +86,11 @@ pub(super) fn caller<'a>(gateway: &'a Gateway, headers: &HeaderMap, scope: Scope
     if keys.is_empty() {
         return Ok("");
     }
-    let presented = presented(headers).ok_or(Denied::Missing)?;
-    let key = known(keys, &presented).ok_or(Denied::Unknown)?;
+    let key = match presented(headers) {
+        Some(presented) => known(keys, &presented).ok_or(Denied::Unknown)?,
+        None if scope == Scope::Read => session::holder(gateway, headers).ok_or(Denied::Missing)?,
+        None => return Err(Denied::Missing),
+    };
     if key.may(scope) {
         Ok(&key.name)
     } else {
@@ -92,8 +98,40 @@ pub(super) fn caller<'a>(gateway: &'a Gateway, headers: &HeaderMap, scope: Scope
     }
 }
 
-/// Middleware for pages and machine endpoints: lets a request through that has the scope. Browsers are asked
-/// with their own dialogue.
+/// The key behind those words; none when there is no such key.
+pub(super) fn key_of<'a>(gateway: &'a Gateway, secret: &str) -> Option<&'a Key> {
+    known(&gateway.config.keys, secret.as_bytes())
+}
+
+/// The name of the key of whoever uses the operator's pages, with a key or a session; empty when no keys are
+/// configured. Forms have to carry a token of their own beside this.
+pub(super) fn operator<'a>(gateway: &'a Gateway, headers: &HeaderMap) -> Result<&'a str, Denied> {
+    match caller(gateway, headers, Scope::Admin) {
+        Err(Denied::Missing) => {
+            let key = session::holder(gateway, headers).ok_or(Denied::Missing)?;
+            if key.may(Scope::Admin) {
+                Ok(&key.name)
+            } else {
+                Err(Denied::Scope(Scope::Admin))
+            }
+        }
+        answer => answer,
+    }
+}
+
+/// Where a browser that shows a page is sent to when it has no key yet; none for programs, and for who has one.
+pub(super) fn way_in(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Response<Body>> {
+    let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let is_browser = accepts.is_some_and(|accepts| accepts.contains("text/html"));
+    let is_keyless = presented(headers).is_none();
+    (is_browser && is_keyless && method == Method::GET).then(|| {
+        let path = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        session::to_sign_in(path)
+    })
+}
+
+/// Middleware for pages and machine endpoints: lets a request through that has the scope. Browsers are sent to the
+/// page where they sign in; whoever else shows no key is asked for a password, which browsers understand as well.
 pub async fn require(
     State((gateway, scope)): State<(Arc<Gateway>, Scope)>,
     request: Request<Body>,
@@ -102,13 +140,23 @@ pub async fn require(
     match caller(&gateway, request.headers(), scope) {
         Ok(_) => next.run(request).await,
         Err(denied) => {
-            let mut response = denied.into_response();
-            if response.headers().contains_key(WWW_AUTHENTICATE) {
-                response.headers_mut().insert(WWW_AUTHENTICATE, BASIC);
+            if denied == Denied::Missing
+                && let Some(way_in) = way_in(request.method(), request.uri(), request.headers())
+            {
+                return way_in;
             }
-            response
+            ask_browser(denied)
         }
     }
+}
+
+/// A refusal that asks for a password, in the way browsers understand.
+pub(super) fn ask_browser(denied: Denied) -> Response<Body> {
+    let mut response = denied.into_response();
+    if response.headers().contains_key(WWW_AUTHENTICATE) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, BASIC);
+    }
+    response
 }
 
 fn presented(headers: &HeaderMap) -> Option<Vec<u8>> {

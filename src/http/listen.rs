@@ -31,7 +31,7 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// Answers requests until told to stop, then takes no new ones and waits for those in flight, at most the
 /// configured grace.
 pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: Stop) -> Result<()> {
-    let router = routes(&gateway);
+    let router = routes(&gateway, &stop);
     answer(gateway, router, listener, stop).await
 }
 

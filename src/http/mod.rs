@@ -16,6 +16,7 @@ mod native;
 pub mod pages;
 mod problem;
 mod refusal;
+mod session;
 mod simple;
 mod texting;
 pub mod usage;
@@ -31,6 +32,7 @@ use axum::middleware::from_fn_with_state;
 use tower_http::compression::CompressionLayer;
 
 use crate::config::Scope;
+use crate::flow::work::Stop;
 use crate::gateway::Gateway;
 
 pub use listen::{serve, serve_machines};
@@ -39,12 +41,18 @@ pub use listen::{serve, serve_machines};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Every path and who answers it. Pages are compressed and need a key to read; all other faces see to their
-/// keys themselves.
-fn routes(gateway: &Arc<Gateway>) -> Router {
+/// keys themselves. `stop` ends what would go on for as long as somebody listens.
+fn routes(gateway: &Arc<Gateway>, stop: &Stop) -> Router {
     let readers = from_fn_with_state((Arc::clone(gateway), Scope::Read), auth::require);
-    let pages = pages::routes()
+    let newest = Arc::default();
+    let pages = pages::routes(&newest)
         .method_not_allowed_fallback(problem::wrong_method)
         .route_layer(readers)
+        .layer(CompressionLayer::new());
+    let operator = pages::operator_routes(&newest, stop)
+        .merge(pages::sign_in_routes())
+        .merge(pages::assets())
+        .method_not_allowed_fallback(problem::wrong_method)
         .layer(CompressionLayer::new());
     Router::new()
         .merge(simple::routes())
@@ -54,6 +62,7 @@ fn routes(gateway: &Arc<Gateway>) -> Router {
         .merge(health::routes(gateway))
         .merge(describe::routes())
         .merge(pages)
+        .merge(operator)
         .fallback(problem::unknown_path)
         .with_state(Arc::clone(gateway))
 }

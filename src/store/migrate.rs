@@ -58,6 +58,11 @@ const SQLITE: &[Migration] = &[
         name: "0011_opting",
         sql: include_str!("../../sql/sqlite/migrations/0011_opting.sql"),
     },
+    Migration {
+        number: 12,
+        name: "0012_orders",
+        sql: include_str!("../../sql/sqlite/migrations/0012_orders.sql"),
+    },
 ];
 
 const TABLE: &str = include_str!("../../sql/sqlite/migrate_table.sql");

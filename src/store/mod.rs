@@ -30,6 +30,7 @@ use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Priority, Recorded, Round};
+use crate::domain::order::Order;
 use crate::domain::receipt::Receipt;
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
@@ -180,11 +181,17 @@ pub trait Store: Outbox {
     /// Calls off what still waits of a message and is not in a worker's hands.
     async fn cancel(&self, id: MessageId, now: Timestamp) -> Result<Cancelled>;
 
+    /// Calls off those of the deliveries that wait and are in no worker's hands; returns the channel of each.
+    async fn call_off(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<Name>>;
+
     /// A message with its deliveries and every attempt.
     async fn find(&self, id: MessageId) -> Result<Option<Message>>;
 
     /// Messages, newest first, without their attempts.
     async fn search(&self, query: Query) -> Result<Page>;
+
+    /// The last call made for each of the deliveries; one that no call was made for is left out.
+    async fn last_calls(&self, ids: Vec<DeliveryId>) -> Result<Vec<LastCall>>;
 
     /// What was sent, newest first, without attempts: to one person, or to all.
     async fn usage(&self, query: UsageQuery) -> Result<Page>;
@@ -277,6 +284,12 @@ pub trait Store: Outbox {
     /// Asks to make the one call that finds out whether a provider is back after its rest. Of all who ask, one is
     /// told yes; when nothing is heard of him for `patience`, another one.
     async fn probe(&self, provider: &Name, patience: Duration, now: Timestamp) -> Result<Probe>;
+
+    /// Keeps an operator's word on a provider instead of the one before. To be woken also makes it known as well.
+    async fn order(&self, order: Order) -> Result<()>;
+
+    /// The last word on each provider that an operator ever spoke of.
+    async fn orders(&self) -> Result<Vec<Order>>;
 
     /// Asks to be the only one who does a piece of work. The turn ends by itself after `hold`, which is the same for
     /// all who ask, unless it is renewed.
@@ -395,6 +408,19 @@ pub struct Page {
     pub messages: Vec<Message>,
     /// What `before` must be for the next page; none on the last one.
     pub next: Option<i64>,
+}
+
+/// The last call made for a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastCall {
+    /// Which delivery.
+    pub id: DeliveryId,
+    /// Who was asked; none where nobody knows.
+    pub provider: Option<Name>,
+    /// The provider's own code.
+    pub code: Option<String>,
+    /// Whether the end of any of its calls is unknown, so that it may have been sent twice.
+    pub may_be_twice: bool,
 }
 
 /// Which deliveries an operator speaks of.

@@ -19,6 +19,7 @@ use postrider::domain::inbound::Opting;
 use postrider::domain::message::{
     Acceptance, Claimed, Delivery, Message, NewMessage, Nudge, Recorded, Round,
 };
+use postrider::domain::order::Order;
 use postrider::domain::recipient::Recipient;
 use postrider::domain::report::Report;
 use postrider::domain::throttle::PaceWish;
@@ -26,8 +27,8 @@ use postrider::domain::turn::{Task, Turn};
 use postrider::domain::wish::Wish;
 use postrider::error::{Error, Kind, Result};
 use postrider::store::{
-    Backlog, Burial, Cancelled, EventLane, EventQuery, Heard, Outbox, Page, Passage, Probe, Progress,
-    ProviderPlace, Query, Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
+    Backlog, Burial, Cancelled, EventLane, EventQuery, Heard, LastCall, Outbox, Page, Passage, Probe,
+    Progress, ProviderPlace, Query, Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 
 use super::ledger::Verb;
@@ -396,6 +397,22 @@ impl Store for Link {
 
     async fn standings(&self) -> Result<Vec<Known>> {
         self.through("standings", self.store.standings()).await
+    }
+
+    async fn order(&self, order: Order) -> Result<()> {
+        self.through("order", self.store.order(order)).await
+    }
+
+    async fn orders(&self) -> Result<Vec<Order>> {
+        self.through("orders", self.store.orders()).await
+    }
+
+    async fn call_off(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<Name>> {
+        self.through("call_off", self.store.call_off(ids, now)).await
+    }
+
+    async fn last_calls(&self, ids: Vec<DeliveryId>) -> Result<Vec<LastCall>> {
+        self.through("last_calls", self.store.last_calls(ids)).await
     }
 
     async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>> {

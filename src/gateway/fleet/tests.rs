@@ -6,6 +6,7 @@ use crate::clock::from_millis;
 use crate::config::Config;
 use crate::dice::Dice;
 use crate::domain::attempt::Outcome;
+use crate::domain::order::{Order, Word};
 use crate::gateway::{Edges, Lane, build_all};
 use crate::{queue, store};
 
@@ -216,4 +217,80 @@ async fn a_provider_that_refuses_us_is_told_of_once_however_many_found_it_out() 
         assert_eq!(lanes(gateway).1.news(), None);
         assert_eq!(lanes(gateway).1.view(now).health, "out");
     }
+}
+
+async fn order(gateway: &Gateway, word: Word) {
+    let order = Order {
+        provider: lanes(gateway).1.name.clone(),
+        word,
+        by: "boss".to_owned(),
+        at: gateway.clock.now(),
+    };
+    gateway.store.order(order).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_is_put_to_rest_stays_so_for_all_until_woken_however_well_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = processes(&folder, 3).await;
+    order(&all[0], Word::Rest).await;
+    for gateway in &all {
+        exchange(gateway).await.unwrap();
+        let now = gateway.clock.now();
+        // A call from before goes well.
+        let accepted = Outcome::Accepted { reference: None };
+        lanes(gateway).1.remember(&accepted.into(), now);
+        exchange(gateway).await.unwrap();
+        let busy = lanes(gateway).1.enter(1, now).await.err().unwrap();
+        assert!(busy.reason.contains("put to rest by an operator"), "{busy:?}");
+        let view = lanes(gateway).1.view(now);
+        assert!(
+            view.put_to_rest && !view.open && view.detail.contains("boss"),
+            "{view:?}"
+        );
+    }
+    let later = started(&folder, &all[0].clock, 1).await;
+    exchange(&later[0]).await.unwrap();
+    assert!(
+        !lanes(&later[0]).1.is_fit(later[0].clock.now()),
+        "a process that starts later"
+    );
+    all[0].clock.advance(Duration::from_secs(1));
+    order(&all[1], Word::Wake).await;
+    for gateway in &all {
+        exchange(gateway).await.unwrap();
+        assert!(lanes(gateway).1.enter(1, gateway.clock.now()).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn to_be_woken_ends_what_failures_and_wrong_settings_began() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = processes(&folder, 2).await;
+    let wrong = || Outcome::Misconfigured {
+        reason: "no account".to_owned(),
+    };
+    for trouble in [down(), wrong()] {
+        lanes(&all[0]).1.remember(&trouble.into(), all[0].clock.now());
+        for gateway in &all {
+            exchange(gateway).await.unwrap();
+            assert!(!lanes(gateway).1.is_fit(gateway.clock.now()));
+        }
+        all[0].clock.advance(Duration::from_secs(1));
+        order(&all[1], Word::Wake).await;
+        for gateway in all.iter().rev() {
+            exchange(gateway).await.unwrap();
+            assert!(lanes(gateway).1.is_fit(gateway.clock.now()));
+        }
+        all[0].clock.advance(Duration::from_secs(1));
+    }
+    // What is found out afterwards counts again, and the old word does not wake anybody who reads it later.
+    lanes(&all[0]).1.remember(&down().into(), all[0].clock.now());
+    for gateway in &all {
+        exchange(gateway).await.unwrap();
+        assert!(!lanes(gateway).1.is_fit(gateway.clock.now()));
+    }
+    let later = started(&folder, &all[0].clock, 1).await;
+    exchange(&later[0]).await.unwrap();
+    assert!(!lanes(&later[0]).1.is_fit(later[0].clock.now()));
 }

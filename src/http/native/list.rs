@@ -137,7 +137,7 @@ fn set(gateway: &Gateway, wanted: &mut Query, name: &str, value: &str) -> Result
 }
 
 /// The address in the form it is kept in: as a telephone number where a channel takes those and it is one.
-fn normalised(gateway: &Gateway, typed: &str) -> Option<String> {
+pub(in crate::http) fn normalised(gateway: &Gateway, typed: &str) -> Option<String> {
     let channels = &gateway.config.channels;
     let routes = || {
         channels

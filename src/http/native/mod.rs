@@ -12,6 +12,9 @@ mod submission;
 mod usage;
 mod wire;
 
+pub(super) use list::normalised;
+pub(super) use providers::{ChannelView, part};
+
 use std::sync::Arc;
 
 use axum::Json;

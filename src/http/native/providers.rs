@@ -69,15 +69,15 @@ struct ProviderView {
 /// A provider's part in a channel.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProviderPart)]
-struct ChannelView {
+pub(in crate::http) struct ChannelView {
     /// Which channel.
-    channel: String,
+    pub(in crate::http) channel: String,
     /// How the channel chooses.
-    strategy: &'static str,
+    pub(in crate::http) strategy: &'static str,
     /// Its weight, where there are weights.
     weight: Option<u32>,
     /// The share it is meant to have.
-    share_percent: Option<f64>,
+    pub(in crate::http) share_percent: Option<f64>,
 }
 
 /// Lists the providers in the order of the configuration.
@@ -152,7 +152,7 @@ fn view(gateway: &Gateway, lane: &Lane, report: Option<&Report>, now: Timestamp)
 }
 
 /// The provider's part in a channel; none when the channel does not name it.
-fn part(channel: &Channel, provider: &Name) -> Option<ChannelView> {
+pub(in crate::http) fn part(channel: &Channel, provider: &Name) -> Option<ChannelView> {
     let place = channel.providers.iter().position(|name| name == provider)?;
     let count = u64::try_from(channel.providers.len()).unwrap_or(u64::MAX);
     let (strategy, weight, share_percent) = match &channel.strategy {

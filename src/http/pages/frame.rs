@@ -1,6 +1,7 @@
 //! What every page has around its content: title, counters, the sandbox's banner, security headers.
 //!
-//! Pages are never kept by browsers or proxies, load nothing from elsewhere and run no script.
+//! Pages are never kept by browsers or proxies and load nothing from elsewhere. Only the operator's pages run a script,
+//! which is ours and does no more than put newer numbers into their places.
 
 use askama::Template;
 use axum::body::{Body, Bytes};
@@ -18,13 +19,20 @@ use crate::error::{Error, Kind};
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
+/// The same for an operator's page, which may also run our script and listen to our events.
+const OPERATOR_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; \
+                               connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
 /// After how many seconds a browser may ask again when the store is away.
 const RETRY_SECONDS: &str = "5";
 
 /// The stylesheet, the only thing a page loads.
 const STYLE: &str = include_str!("../../../templates/style.css");
 
-/// How long a browser may keep the stylesheet.
+/// The script of the operator's pages.
+const SCRIPT: &str = include_str!("../../../templates/operate.js");
+
+/// How long a browser may keep the stylesheet and the script.
 const STYLE_KEEP: &str = "public, max-age=300";
 
 /// What surrounds the content of a page.
@@ -38,6 +46,10 @@ pub(in crate::http) struct Frame {
     pub version: &'static str,
     /// The counters in the header, once there is a report.
     pub strip: Option<Strip>,
+    /// Whether our script runs here and puts newer numbers into their places.
+    pub live: bool,
+    /// After how many seconds a browser without scripts asks again.
+    pub reload: Option<u32>,
 }
 
 /// The counters in the header, as of one time.
@@ -58,6 +70,8 @@ pub(in crate::http) struct Counter {
     pub count: String,
     /// What is counted, in a sentence.
     pub meaning: &'static str,
+    /// What finds the counted, as the operator's search has it.
+    pub search: &'static str,
 }
 
 impl Frame {
@@ -68,28 +82,61 @@ impl Frame {
             sandbox,
             version: env!("CARGO_PKG_VERSION"),
             strip: report.map(Strip::of),
+            live: false,
+            reload: None,
+        }
+    }
+
+    /// The frame of an operator's page.
+    pub(super) fn live(title: impl Into<String>, sandbox: bool, report: Option<&Report>) -> Self {
+        Self {
+            live: true,
+            ..Self::new(title, sandbox, report)
         }
     }
 }
 
 impl Strip {
-    fn of(report: &Report) -> Self {
+    /// The counters of that report.
+    pub(super) fn of(report: &Report) -> Self {
         let totals = &report.totals;
-        let counter = |name, number, meaning| Counter {
+        let counter = |name, search, number, meaning| Counter {
             name,
             count: words::count(number),
             meaning,
+            search,
         };
         Self {
             as_of: words::moment(report.as_of),
             counters: [
-                counter("accepted", report.messages, "messages accepted"),
-                counter("waiting", totals.waiting, "deliveries that are not sent yet"),
-                counter("sent", totals.sent, "deliveries that a provider has taken"),
-                counter("delivered", totals.delivered, "deliveries that have arrived"),
-                counter("failed", totals.failed_sum(), "deliveries that have failed"),
+                counter("accepted", "", report.messages, "messages accepted"),
+                counter(
+                    "waiting",
+                    "state:waiting",
+                    totals.waiting,
+                    "deliveries that are not sent yet",
+                ),
+                counter(
+                    "sent",
+                    "state:sent",
+                    totals.sent,
+                    "deliveries that a provider has taken",
+                ),
+                counter(
+                    "delivered",
+                    "state:delivered",
+                    totals.delivered,
+                    "deliveries that have arrived",
+                ),
+                counter(
+                    "failed",
+                    "state:failed",
+                    totals.failed_sum(),
+                    "deliveries that have failed",
+                ),
                 counter(
                     "unknown",
+                    "state:unknown",
                     totals.unknown,
                     "attempts whose end nobody knows: each may have been sent twice",
                 ),
@@ -124,6 +171,15 @@ pub(super) fn page(status: StatusCode, html: Bytes) -> Response<Body> {
         headers.insert(name, HeaderValue::from_static(line));
     }
     response
+}
+
+/// A template as an operator's page. Its forms have to say where they come from, which `no-referrer` would hide.
+pub(super) fn operated(status: StatusCode, template: &impl Template) -> Result<Response<Body>, Error> {
+    let mut response = rendered(status, template)?;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(OPERATOR_POLICY));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    Ok(response)
 }
 
 /// A template as a page.
@@ -177,9 +233,18 @@ pub(super) fn sorry(error: &Error) -> Response<Body> {
 
 /// The stylesheet with its headers.
 pub(super) fn style() -> Response<Body> {
-    let mut response = Response::new(Body::from(STYLE));
+    asset(STYLE, "text/css; charset=utf-8")
+}
+
+/// The script with its headers.
+pub(super) fn script() -> Response<Body> {
+    asset(SCRIPT, "text/javascript; charset=utf-8")
+}
+
+fn asset(text: &'static str, kind: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(STYLE_KEEP));
     response

@@ -1,14 +1,16 @@
 //! The people's face: the report, a number's messages, the timeline of one message, usage.
 //!
-//! Rendered here, no script, nothing loaded from elsewhere. The report comes from the cache first and the
-//! store second; searches and timelines are live. Never changes anything: every route is a GET.
+//! Rendered here, nothing loaded from elsewhere. The report comes from the cache first and the store second; searches
+//! and timelines are live. Only the operator's pages change anything, and only by forms of their own.
 
 mod frame;
 mod message;
 mod newest;
+mod operate;
 mod plot;
 mod report;
 mod search;
+mod sign_in;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -25,17 +27,19 @@ use axum::routing::get;
 
 pub(super) use self::frame::Frame;
 use self::message::MessagePage;
-use self::newest::{Known, Newest};
+use self::newest::Known;
+pub use self::newest::Newest;
+pub(super) use self::operate::routes as operator_routes;
 use self::report::{ReportPage, Setting};
 use self::search::Asked;
+pub(super) use self::sign_in::routes as sign_in_routes;
 use crate::domain::id::MessageId;
 use crate::error::Result;
 use crate::gateway::Gateway;
 
-/// `/`, `/messages/{id}`, `/usage` and their stylesheet. Whoever mounts them decides who may read.
-pub fn routes() -> Router<Arc<Gateway>> {
-    let newest = Arc::new(Newest::default());
-    let for_front = Arc::clone(&newest);
+/// `/`, `/messages/{id}`, `/usage`. Whoever mounts them decides who may read.
+pub fn routes(newest: &Arc<Newest>) -> Router<Arc<Gateway>> {
+    let (for_front, newest) = (Arc::clone(newest), Arc::clone(newest));
     Router::new()
         .route(
             "/",
@@ -59,12 +63,18 @@ pub fn routes() -> Router<Arc<Gateway>> {
                 shown(usage_page(&gateway, &uri).await)
             }),
         )
-        .route("/style.css", get(async || frame::style()))
 }
 
 /// A page that is the same for everybody, with the headers of all pages.
 pub(super) fn fixed(html: Bytes) -> Response<Body> {
     frame::page(StatusCode::OK, html)
+}
+
+/// What pages are made with besides their text. It tells nothing, and whoever signs in needs it before.
+pub fn assets() -> Router<Arc<Gateway>> {
+    Router::new()
+        .route("/style.css", get(async || frame::style()))
+        .route("/operate.js", get(async || frame::script()))
 }
 
 fn shown(page: Result<Response<Body>>) -> Response<Body> {

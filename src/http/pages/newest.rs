@@ -30,7 +30,7 @@ const PAGE_KEEP: Duration = Duration::from_secs(3600);
 
 /// What this process knows of the newest report.
 #[derive(Default)]
-pub(super) struct Newest {
+pub struct Newest {
     seen: RwLock<Option<Seen>>,
     looking: Mutex<()>,
     /// What shapes a page besides the report; the same as long as the process lives.

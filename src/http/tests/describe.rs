@@ -11,11 +11,20 @@ use super::World;
 
 /// Routes that no program is meant to call by the description: pages for people, the description itself, other spellings
 /// of what is described, and what answers for paths that lead nowhere.
-const UNDESCRIBED: [&str; 10] = [
+const UNDESCRIBED: [&str; 19] = [
     "/",
     "/usage",
     "/messages/{id}",
     "/style.css",
+    "/operate",
+    "/operate.js",
+    "/operate/messages",
+    "/operate/events",
+    "/operate/confirm",
+    "/operate/act",
+    "/operate/providers/{provider}/{word}",
+    "/sign-in",
+    "/sign-out",
     "/api.json",
     "/api.yaml",
     "/api.html",

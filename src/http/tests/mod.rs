@@ -129,7 +129,7 @@ impl World {
         };
         let adapters = config.providers.iter().map(|_| Arc::clone(&adapter)).collect();
         let gateway = Arc::new(Gateway::wire(config, edges, adapters));
-        let router = super::routes(&gateway);
+        let router = super::routes(&gateway, &tokio::sync::watch::channel(false).1);
         Self {
             gateway,
             place,

@@ -79,6 +79,8 @@ macro_rules! contract {
             what_waits_can_be_called_off
             what_a_worker_holds_cannot_be_called_off
             what_is_unknown_cannot_be_called_off
+            some_of_what_waits_can_be_called_off
+            the_last_call_of_each_delivery_is_known
             search_pages_go_back_in_time
             search_finds_by_address_state_and_time
             a_search_counts_a_message_once
@@ -160,6 +162,8 @@ macro_rules! contract {
             of_all_who_find_out_the_same_one_brings_the_news
             of_many_who_ask_one_makes_the_probe
             wrong_settings_stay_known_until_they_were_mended
+            the_last_word_on_a_provider_is_kept
+            who_is_woken_is_known_to_be_well
             of_many_who_ask_one_has_the_turn
             a_turn_of_the_dead_ends_by_itself
             a_turn_that_is_renewed_goes_on

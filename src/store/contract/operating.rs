@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::world::*;
+use crate::domain::attempt::Outcome;
 use crate::domain::delivery::{Failure, Standing, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Nudge, Priority};
@@ -323,4 +324,58 @@ pub async fn ping_answers(open: Open<'_>) {
     let store = open();
     store.ping().await.unwrap();
     store.ping().await.unwrap();
+}
+
+pub async fn some_of_what_waits_can_be_called_off(open: Open<'_>) {
+    let store = open();
+    let mut new = text(1);
+    new.deliveries.push(leg("email", "a@example.org"));
+    let first = accepted(&*store, new).await;
+    let held = accepted(&*store, text(2)).await;
+    let gone = accepted(&*store, text(3)).await;
+    claimed(&*store, held, at(1)).await;
+    send(&*store, gone, "blue", "b-1", at(1)).await;
+    let ids = vec![first, held, gone, DeliveryId(9_999)];
+    assert_eq!(store.call_off(ids.clone(), at(2)).await.unwrap(), [name("sms")]);
+    let states: Vec<_> = message(&*store, 1).await.deliveries;
+    assert!(matches!(
+        states[0].state,
+        State::Failed {
+            failure: Failure::Cancelled,
+            ..
+        }
+    ));
+    assert_eq!(states[1].state.standing(), Standing::Waiting);
+    assert_eq!(store.call_off(ids, at(3)).await.unwrap(), []);
+    assert_eq!(store.call_off(vec![], at(3)).await.unwrap(), []);
+}
+
+pub async fn the_last_call_of_each_delivery_is_known(open: Open<'_>) {
+    let store = open();
+    let asked = accepted(&*store, text(1)).await;
+    let never = accepted(&*store, text(2)).await;
+    let silent = accepted(&*store, text(3)).await;
+    let claim = claimed(&*store, asked, at(1)).await;
+    let calls = vec![call("red", down(), at(1)), call("blue", down(), at(2))];
+    recorded(&*store, round(&claim, calls, waits(at(50), "down"), at(3))).await;
+    let claim = claimed(&*store, silent, at(1)).await;
+    let reason = "no answer".to_owned();
+    let calls = vec![
+        call("red", Outcome::Unknown { reason }, at(1)),
+        call("blue", down(), at(2)),
+    ];
+    recorded(&*store, round(&claim, calls, waits(at(50), "down"), at(3))).await;
+    let mut calls = store.last_calls(vec![asked, never, silent]).await.unwrap();
+    calls.sort_by_key(|call| call.id);
+    let told = calls
+        .iter()
+        .map(|call| (call.id, call.provider.clone(), call.may_be_twice));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            (asked, Some(name("blue")), false),
+            (silent, Some(name("blue")), true)
+        ]
+    );
+    assert_eq!(store.last_calls(vec![]).await.unwrap(), []);
 }

@@ -7,6 +7,7 @@ use super::world::*;
 use crate::clock::Timestamp;
 use crate::domain::fleet::{Known, News};
 use crate::domain::health::Told;
+use crate::domain::order::{Order, Word};
 use crate::domain::throttle::PaceWish;
 use crate::domain::turn::{Task, Turn};
 use crate::store::{Probe, Store};
@@ -252,4 +253,45 @@ pub async fn a_turn_can_be_kept_when_the_work_is_done(open: Open<'_>) {
     // A turn that no clock could have given is nobody's.
     there.renew_turn(Task::Report, "there", at(9_999)).await.unwrap();
     assert_eq!(asked(&*here, "here", at(6)).await, Turn::Yours);
+}
+
+fn order(word: Word, seconds: i64) -> Order {
+    Order {
+        provider: name("red"),
+        word,
+        by: "boss".to_owned(),
+        at: at(seconds),
+    }
+}
+
+pub async fn the_last_word_on_a_provider_is_kept(open: Open<'_>) {
+    let (here, there) = (open(), open());
+    assert_eq!(there.orders().await.unwrap(), []);
+    for (step, word) in [Word::Rest, Word::Wake, Word::Rest].into_iter().enumerate() {
+        let order = order(word, i64::try_from(step).unwrap());
+        here.order(order.clone()).await.unwrap();
+        assert_eq!(there.orders().await.unwrap(), [order]);
+    }
+    assert_eq!(here.standings().await.unwrap(), [], "nothing was found out");
+}
+
+pub async fn who_is_woken_is_known_to_be_well(open: Open<'_>) {
+    let store = open();
+    let out = Told::Out {
+        reason: "no account".to_owned(),
+    };
+    for (step, what) in [resting(60), out].into_iter().enumerate() {
+        let now = i64::try_from(step).unwrap() * 10;
+        let before = told(&*store, news(what), at(now + 1)).await;
+        store.order(order(Word::Rest, now + 2)).await.unwrap();
+        assert_eq!(
+            store.standings().await.unwrap(),
+            std::slice::from_ref(&before),
+            "a rest is no finding"
+        );
+        store.order(order(Word::Wake, now + 3)).await.unwrap();
+        let known = store.standings().await.unwrap().remove(0);
+        assert_eq!((&known.told, known.since), (&Told::Well, at(now + 3)));
+        assert_eq!(known.version, before.version + 1);
+    }
 }

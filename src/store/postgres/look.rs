@@ -15,7 +15,7 @@ use crate::domain::delivery::Standing;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Delivery, Message, RecordedAttempt};
 use crate::store::tally::HOUR_MS;
-use crate::store::{Backlog, Page, Pick, Query, Selection};
+use crate::store::{Backlog, LastCall, Page, Pick, Query, Selection};
 
 static NUMBER: &str = include_str!("../../../sql/postgres/number.sql");
 static MESSAGE: &str = include_str!("../../../sql/postgres/message.sql");
@@ -27,6 +27,7 @@ static SEARCH_ADDRESS: &str = include_str!("../../../sql/postgres/search_address
 static SEARCH_WAITING: &str = include_str!("../../../sql/postgres/search_waiting.sql");
 static SEARCH_WAITING_NEAR: &str = include_str!("../../../sql/postgres/search_waiting_near.sql");
 static SEARCH_ENDED: &str = include_str!("../../../sql/postgres/search_ended.sql");
+static LAST_CALLS: &str = include_str!("../../../sql/postgres/last_calls.sql");
 static SELECT_WAITING: &str = include_str!("../../../sql/postgres/select_waiting.sql");
 static SELECT_FAILED: &str = include_str!("../../../sql/postgres/select_failed.sql");
 static BACKLOGS: &str = include_str!("../../../sql/postgres/backlogs.sql");
@@ -193,6 +194,24 @@ pub async fn first_since(desk: &Desk, since: Option<Timestamp>) -> Result<Option
 /// A number that no message of this hour or a later one is below; none when there is no such message.
 pub async fn first_of_hour(desk: &Desk, hour: i64) -> Result<Option<i64>, Trouble> {
     rows::get(&desk.one(HOUR_FIRST, bind![hour]).await?, 0)
+}
+
+/// See [`crate::store::Store::last_calls`].
+pub async fn last_calls(desk: &Desk, ids: &[DeliveryId]) -> Result<Vec<LastCall>, Trouble> {
+    let ids = ids.iter().map(|id| id.0).collect::<Vec<_>>();
+    let call = |row: &Row| {
+        Ok(LastCall {
+            id: rows::delivery_id(row, 0)?,
+            provider: rows::name_if_any(row, 1)?,
+            code: rows::text_if_any(row, 2)?,
+            may_be_twice: rows::get(row, 3)?,
+        })
+    };
+    desk.rows(LAST_CALLS, bind![ids])
+        .await?
+        .iter()
+        .map(call)
+        .collect()
 }
 
 /// See [`crate::store::Store::select`].

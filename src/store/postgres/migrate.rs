@@ -66,6 +66,11 @@ const STEPS: &[Migration] = &[
         name: "0011_opting",
         sql: include_str!("../../../sql/postgres/migrations/0011_opting.sql"),
     },
+    Migration {
+        number: 12,
+        name: "0012_orders",
+        sql: include_str!("../../../sql/postgres/migrations/0012_orders.sql"),
+    },
 ];
 
 static LOCK: &str = include_str!("../../../sql/postgres/migrate_lock.sql");

@@ -53,8 +53,8 @@ use self::rounds::{Claim, Record};
 use self::sharing::Pass;
 pub(super) use self::transfer::side;
 use super::{
-    Backlog, Cancelled, CommitStats, Heard, Page, Passage, Place, Probe, Progress, ProviderPlace, Query,
-    Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
+    Backlog, Cancelled, CommitStats, Heard, LastCall, Page, Passage, Place, Probe, Progress, ProviderPlace,
+    Query, Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
@@ -62,6 +62,7 @@ use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
+use crate::domain::order::Order;
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
 use crate::domain::throttle::PaceWish;
@@ -268,6 +269,11 @@ impl Store for PostgresStore {
         transact!(self.write, act, |desk| operate::cancel(&desk, id, now))
     }
 
+    async fn call_off(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<Name>> {
+        let act = "cannot call deliveries off";
+        transact!(self.write, act, |desk| operate::call_off(&desk, &ids, now))
+    }
+
     async fn find(&self, id: MessageId) -> Result<Option<Message>> {
         let act = "cannot look a message up";
         transact!(self.read, act, |desk| look::find(&desk, id))
@@ -277,6 +283,12 @@ impl Store for PostgresStore {
         let act = "cannot search for messages";
         from_replica!(self, Freshness::Seconds, |desk| look::search(&desk, &query));
         transact!(self.read, act, |desk| look::search(&desk, &query))
+    }
+
+    async fn last_calls(&self, ids: Vec<DeliveryId>) -> Result<Vec<LastCall>> {
+        let act = "cannot look for the last calls";
+        from_replica!(self, Freshness::Seconds, |desk| look::last_calls(&desk, &ids));
+        transact!(self.read, act, |desk| look::last_calls(&desk, &ids))
     }
 
     async fn usage(&self, query: UsageQuery) -> Result<Page> {
@@ -405,6 +417,16 @@ impl Store for PostgresStore {
         transact!(self.write, act, |desk| sharing::probe(
             &desk, provider, patience, now
         ))
+    }
+
+    async fn order(&self, order: Order) -> Result<()> {
+        let act = "cannot keep an order";
+        transact!(self.write, act, |desk| sharing::order(&desk, &order))
+    }
+
+    async fn orders(&self) -> Result<Vec<Order>> {
+        let act = "cannot look for orders";
+        transact!(self.read, act, |desk| sharing::orders(&desk))
     }
 
     async fn take_turn(&self, task: Task, holder: &str, now: Timestamp, hold: Duration) -> Result<Turn> {

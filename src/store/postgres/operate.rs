@@ -49,6 +49,17 @@ pub async fn cancel(desk: &Desk, id: MessageId, now: Timestamp) -> Result<Cancel
     Ok(Cancelled::Done(changes.into_iter().map(channel).collect()))
 }
 
+/// See [`crate::store::Store::call_off`].
+pub async fn call_off(desk: &Desk, ids: &[DeliveryId], now: Timestamp) -> Result<Vec<Name>, Trouble> {
+    let mut changes = Vec::new();
+    for free in load(desk, ids.iter().map(|id| id.0).collect()).await? {
+        let next = free.state.cancel(now);
+        changes.extend(next.map(|next| Change { free, next }));
+    }
+    apply(desk, &changes, now, now).await?;
+    Ok(changes.into_iter().map(|change| change.free.channel).collect())
+}
+
 /// See [`crate::store::Store::revive`].
 pub async fn revive(
     desk: &Desk,

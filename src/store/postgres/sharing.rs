@@ -14,6 +14,8 @@ use super::rows::{self, kept as written};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::fleet::{Known, Learned, News};
+use crate::domain::health::Told;
+use crate::domain::order::{Order, Word};
 use crate::domain::throttle::{self, Kept, PaceWish};
 use crate::domain::turn::{Owner, Task, Turn};
 use crate::store::sharing::{self, Columns};
@@ -26,6 +28,8 @@ static PACE_KEEP: &str = include_str!("../../../sql/postgres/pace_keep.sql");
 static STANDINGS: &str = include_str!("../../../sql/postgres/standings.sql");
 static STANDING: &str = include_str!("../../../sql/postgres/standing.sql");
 static STANDING_KEEP: &str = include_str!("../../../sql/postgres/standing_keep.sql");
+static ORDERS: &str = include_str!("../../../sql/postgres/orders.sql");
+static ORDER_KEEP: &str = include_str!("../../../sql/postgres/order_keep.sql");
 static TURN: &str = include_str!("../../../sql/postgres/turn.sql");
 static TURN_TAKE: &str = include_str!("../../../sql/postgres/turn_take.sql");
 static TURN_RENEW: &str = include_str!("../../../sql/postgres/turn_renew.sql");
@@ -157,6 +161,37 @@ pub async fn probe(
     };
     keep(desk, &probing).await?;
     Ok(Probe::Yours(probing))
+}
+
+/// See [`crate::store::Store::order`].
+pub async fn order(desk: &Desk, order: &Order) -> Result<(), Trouble> {
+    desk.rows(LOCK, bind![FLEET_LOCK]).await?;
+    let (provider, at) = (order.provider.as_str(), order.at.timestamp_millis());
+    desk.run(
+        ORDER_KEEP,
+        bind![provider, order.word.word(), written(&order.by), at],
+    )
+    .await?;
+    if order.word == Word::Wake
+        && let Some(known) = standing(desk, provider).await?
+        && known.told != Told::Well
+    {
+        keep(desk, &known.woken(order.at)).await?;
+    }
+    Ok(())
+}
+
+/// See [`crate::store::Store::orders`].
+pub async fn orders(desk: &Desk) -> Result<Vec<Order>, Trouble> {
+    let order = |row: &Row| {
+        Ok(Order {
+            provider: rows::name(row, 0)?,
+            word: rows::word(row, 1, Word::from_word)?,
+            by: rows::text(row, 2)?,
+            at: rows::time(row, 3)?,
+        })
+    };
+    desk.rows(ORDERS, &[]).await?.iter().map(order).collect()
 }
 
 async fn standing(desk: &Desk, provider: &str) -> Result<Option<Known>, Trouble> {

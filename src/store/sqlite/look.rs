@@ -11,7 +11,7 @@ use crate::domain::delivery::Standing;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Delivery, Message, RecordedAttempt};
 use crate::store::tally::HOUR_MS;
-use crate::store::{Backlog, Page, Pick, Query, Selection};
+use crate::store::{Backlog, LastCall, Page, Pick, Query, Selection};
 
 static NUMBER: &str = include_str!("../../../sql/sqlite/number.sql");
 static MESSAGE: &str = include_str!("../../../sql/sqlite/message.sql");
@@ -23,6 +23,7 @@ static SEARCH_ADDRESS: &str = include_str!("../../../sql/sqlite/search_address.s
 static SEARCH_WAITING: &str = include_str!("../../../sql/sqlite/search_waiting.sql");
 static SEARCH_WAITING_NEAR: &str = include_str!("../../../sql/sqlite/search_waiting_near.sql");
 static SEARCH_ENDED: &str = include_str!("../../../sql/sqlite/search_ended.sql");
+static LAST_CALL: &str = include_str!("../../../sql/sqlite/last_call.sql");
 static SELECT_WAITING: &str = include_str!("../../../sql/sqlite/select_waiting.sql");
 static SELECT_FAILED: &str = include_str!("../../../sql/sqlite/select_failed.sql");
 static BACKLOGS: &str = include_str!("../../../sql/sqlite/backlogs.sql");
@@ -184,6 +185,24 @@ pub fn first_since(connection: &Connection, since: Option<Timestamp>) -> rusqlit
     connection
         .prepare_cached(HOUR_FIRST)?
         .query_row([since.timestamp_millis().div_euclid(HOUR_MS)], |row| row.get(0))
+}
+
+/// See [`crate::store::Store::last_calls`].
+pub fn last_calls(connection: &Connection, ids: &[DeliveryId]) -> rusqlite::Result<Vec<LastCall>> {
+    let mut statement = connection.prepare_cached(LAST_CALL)?;
+    let mut calls = Vec::with_capacity(ids.len());
+    for id in ids {
+        let call = |row: &rusqlite::Row<'_>| {
+            Ok(LastCall {
+                id: *id,
+                provider: rows::name_if_any(row, 0)?,
+                code: row.get(1)?,
+                may_be_twice: row.get(2)?,
+            })
+        };
+        calls.extend(statement.query_row([id.0], call).optional()?);
+    }
+    Ok(calls)
 }
 
 /// See [`crate::store::Store::select`].

@@ -39,8 +39,8 @@ use self::readers::Readers;
 pub(super) use self::transfer::side;
 use self::writer::Writer;
 use super::{
-    Backlog, Cancelled, CommitStats, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection,
-    Settled, Snapshot, Store, UsageQuery, UsageTotals,
+    Backlog, Cancelled, CommitStats, Heard, LastCall, Page, Passage, Probe, Progress, ProviderPlace, Query,
+    Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::domain::channel::Name;
@@ -48,6 +48,7 @@ use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
+use crate::domain::order::Order;
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
 use crate::domain::throttle::PaceWish;
@@ -194,6 +195,13 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn call_off(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<Name>> {
+        let act = "cannot call deliveries off";
+        self.writer
+            .run(act, move |desk| operate::call_off(desk, &ids, now))
+            .await
+    }
+
     async fn find(&self, id: MessageId) -> Result<Option<Message>> {
         let act = "cannot look a message up";
         self.readers
@@ -205,6 +213,13 @@ impl Store for SqliteStore {
         let act = "cannot search for messages";
         self.readers
             .read(act, move |connection| look::search(connection, &query))
+            .await
+    }
+
+    async fn last_calls(&self, ids: Vec<DeliveryId>) -> Result<Vec<LastCall>> {
+        let act = "cannot look for the last calls";
+        self.readers
+            .read(act, move |connection| look::last_calls(connection, &ids))
             .await
     }
 
@@ -355,6 +370,18 @@ impl Store for SqliteStore {
                 sharing::probe(desk, provider.as_str(), patience, now)
             })
             .await
+    }
+
+    async fn order(&self, order: Order) -> Result<()> {
+        let act = "cannot keep an order";
+        self.writer
+            .run(act, move |desk| sharing::order(desk, &order))
+            .await
+    }
+
+    async fn orders(&self) -> Result<Vec<Order>> {
+        let act = "cannot look for orders";
+        self.readers.read(act, sharing::orders).await
     }
 
     async fn take_turn(&self, task: Task, holder: &str, now: Timestamp, hold: Duration) -> Result<Turn> {

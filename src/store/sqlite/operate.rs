@@ -50,6 +50,20 @@ pub fn cancel(desk: &mut Desk<'_>, id: MessageId, now: Timestamp) -> rusqlite::R
     })
 }
 
+/// See [`crate::store::Store::call_off`].
+pub fn call_off(desk: &mut Desk<'_>, ids: &[DeliveryId], now: Timestamp) -> rusqlite::Result<Vec<Name>> {
+    let mut channels = Vec::new();
+    for id in ids {
+        for free in load(desk, id.0, id.0)? {
+            if let Some(called_off) = free.state.cancel(now) {
+                apply(desk, &free, &called_off, now, now)?;
+                channels.push(free.channel);
+            }
+        }
+    }
+    Ok(channels)
+}
+
 /// See [`crate::store::Store::revive`].
 pub fn revive(
     desk: &mut Desk<'_>,

@@ -11,6 +11,8 @@ use super::desk::Desk;
 use super::rows;
 use crate::clock::Timestamp;
 use crate::domain::fleet::{Known, Learned, News};
+use crate::domain::health::Told;
+use crate::domain::order::{Order, Word};
 use crate::domain::throttle::{self, Kept, PaceWish};
 use crate::domain::turn::{Owner, Task, Turn};
 use crate::store::Probe;
@@ -21,6 +23,8 @@ static PACE_KEEP: &str = include_str!("../../../sql/sqlite/pace_keep.sql");
 static STANDINGS: &str = include_str!("../../../sql/sqlite/standings.sql");
 static STANDING: &str = include_str!("../../../sql/sqlite/standing.sql");
 static STANDING_KEEP: &str = include_str!("../../../sql/sqlite/standing_keep.sql");
+static ORDERS: &str = include_str!("../../../sql/sqlite/orders.sql");
+static ORDER_KEEP: &str = include_str!("../../../sql/sqlite/order_keep.sql");
 static TURN: &str = include_str!("../../../sql/sqlite/turn.sql");
 static TURN_TAKE: &str = include_str!("../../../sql/sqlite/turn_take.sql");
 static TURN_RENEW: &str = include_str!("../../../sql/sqlite/turn_renew.sql");
@@ -89,6 +93,34 @@ pub fn probe(
     };
     keep(desk, &probing)?;
     Ok(Probe::Yours(probing))
+}
+
+/// See [`crate::store::Store::order`].
+pub fn order(desk: &mut Desk<'_>, order: &Order) -> rusqlite::Result<()> {
+    let (provider, at) = (order.provider.as_str(), order.at.timestamp_millis());
+    desk.statement(ORDER_KEEP)?
+        .execute(params![provider, order.word.word(), order.by, at])?;
+    if order.word == Word::Wake
+        && let Some(known) = standing(desk, provider)?
+        && known.told != Told::Well
+    {
+        keep(desk, &known.woken(order.at))?;
+    }
+    Ok(())
+}
+
+/// See [`crate::store::Store::orders`].
+pub fn orders(connection: &Connection) -> rusqlite::Result<Vec<Order>> {
+    let mut statement = connection.prepare_cached(ORDERS)?;
+    let order = |row: &Row<'_>| {
+        Ok(Order {
+            provider: rows::name(row, 0)?,
+            word: rows::word(row, 1, Word::from_word)?,
+            by: row.get(2)?,
+            at: rows::time(row, 3)?,
+        })
+    };
+    statement.query_map([], order)?.collect()
 }
 
 fn standing(desk: &mut Desk<'_>, provider: &str) -> rusqlite::Result<Option<Known>> {

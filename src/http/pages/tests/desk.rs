@@ -17,6 +17,7 @@ use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
+use crate::domain::order::Order;
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
 use crate::domain::throttle::PaceWish;
@@ -24,8 +25,8 @@ use crate::domain::turn::{Task, Turn};
 use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
 use crate::store::{
-    Backlog, Burial, Cancelled, EventLane, EventQuery, Heard, Outbox, Page, Passage, Probe, Progress,
-    ProviderPlace, Query, Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
+    Backlog, Burial, Cancelled, EventLane, EventQuery, Heard, LastCall, Outbox, Page, Passage, Probe,
+    Progress, ProviderPlace, Query, Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 
 /// What pages can read.
@@ -186,6 +187,18 @@ impl Store for Desk {
         unasked()
     }
     async fn standings(&self) -> Result<Vec<Known>> {
+        unasked()
+    }
+    async fn order(&self, _: Order) -> Result<()> {
+        unasked()
+    }
+    async fn orders(&self) -> Result<Vec<Order>> {
+        unasked()
+    }
+    async fn call_off(&self, _: Vec<DeliveryId>, _: Timestamp) -> Result<Vec<Name>> {
+        unasked()
+    }
+    async fn last_calls(&self, _: Vec<DeliveryId>) -> Result<Vec<LastCall>> {
         unasked()
     }
     async fn tell(&self, _: Vec<News>, _: Timestamp) -> Result<Vec<Learned>> {

@@ -72,7 +72,7 @@ impl World {
             cache: Sealed::new(Arc::clone(&shelf) as Arc<_>, [7; 32]),
         };
         let gateway = Arc::new(Gateway::wire(config, edges, Vec::new()));
-        let pages = routes().with_state(Arc::clone(&gateway));
+        let pages = routes(&Arc::default()).with_state(Arc::clone(&gateway));
         Self {
             desk,
             shelf,
@@ -89,7 +89,7 @@ impl World {
 
     /// The same edges seen by another process that remembers nothing.
     fn restart(&mut self) {
-        self.pages = routes().with_state(Arc::clone(&self.gateway));
+        self.pages = routes(&Arc::default()).with_state(Arc::clone(&self.gateway));
     }
 
     fn store_goes_away(&self) {

@@ -144,7 +144,8 @@ async fn older(url: &str) -> [DeliveryId; 2] {
     run(&store, &claim).await;
     let made = desk
         .script(
-            "DROP TABLE leases; DROP TABLE events; DROP TABLE opting_texts; DROP INDEX messages_user; ALTER TABLE messages DROP COLUMN watch; \
+            "DROP TABLE leases; DROP TABLE orders; DROP TABLE events; DROP TABLE opting_texts; DROP INDEX messages_user; \
+             ALTER TABLE messages DROP COLUMN watch; \
              DELETE FROM migrations WHERE number >= 8",
         )
         .await;

@@ -1,0 +1,1 @@
+SELECT provider, word, told_by, told_at FROM orders

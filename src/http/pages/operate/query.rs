@@ -1,0 +1,154 @@
+//! What an operator types to find deliveries: `to: user: state: provider: since:`, and a bare word as an address.
+//!
+//! Everything that cannot be understood is said at once, with what can be written. Asks the store for nothing.
+
+use chrono::{DateTime, NaiveDate};
+
+use crate::clock::Timestamp;
+use crate::config::read_duration;
+use crate::domain::delivery::{Failure, Standing};
+use crate::flow::find::{Wanted, Wish};
+use crate::gateway::Gateway;
+use crate::http::native;
+
+/// How much of a search is read, in characters.
+pub(super) const CHARS_MAX: usize = 300;
+
+/// Reads a search, or says everything that is wrong with it.
+pub(super) fn read(gateway: &Gateway, typed: &str) -> Result<Wanted, Vec<String>> {
+    let mut wanted = Wanted::default();
+    let mut wrong = Vec::new();
+    if typed.chars().count() > CHARS_MAX {
+        return Err(vec![format!("A search may have {CHARS_MAX} characters.")]);
+    }
+    for word in words(typed) {
+        if let Err(remark) = set(gateway, &mut wanted, &word) {
+            wrong.push(remark);
+        }
+    }
+    if wrong.is_empty() { Ok(wanted) } else { Err(wrong) }
+}
+
+fn set(gateway: &Gateway, wanted: &mut Wanted, word: &str) -> Result<(), String> {
+    let (name, value) = match word.split_once(':') {
+        Some((name, value)) if name.bytes().all(|byte| byte.is_ascii_alphabetic()) => (name, value),
+        _ => ("to", word),
+    };
+    if value.is_empty() {
+        return Err(format!("“{name}:” needs something after it, without a blank."));
+    }
+    match name {
+        "to" => {
+            let address = native::normalised(gateway, value);
+            wanted.to = Some(address.ok_or_else(|| {
+                format!("“{value}” is no address that a channel here takes: write to:+989122222222 or to:a@example.org.")
+            })?);
+        }
+        "user" => wanted.user = Some(value.to_owned()),
+        "state" => wanted.state = Some(state(value)?),
+        "provider" => {
+            let name = value
+                .parse()
+                .map_err(|_| format!("“{value}” is no name of a provider."))?;
+            wanted.provider = Some(name);
+        }
+        "since" => wanted.since = Some(since(value, gateway.clock.now())?),
+        _ => {
+            return Err(format!(
+                "“{name}:” is not known; write to:, user:, state:, provider: or since:."
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// One of the four states, a way to fail, or `unknown`: what may have been sent twice.
+fn state(word: &str) -> Result<Wish, String> {
+    if word == "unknown" {
+        return Ok(Wish::MayBeTwice);
+    }
+    let standing = Standing::from_word(word).map(Wish::Standing);
+    standing
+        .or_else(|| Failure::from_word(word).map(Wish::Failure))
+        .ok_or_else(|| {
+            let failures = Failure::ALL.map(Failure::word).join(", ");
+            format!("“{word}” is no state: write waiting, sent, delivered, failed, unknown, or a way to fail: {failures}.")
+        })
+}
+
+/// A day, a moment, or how long ago.
+fn since(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
+        return Ok(moment.to_utc());
+    }
+    let day = text
+        .parse::<NaiveDate>()
+        .ok()
+        .and_then(|day| day.and_hms_opt(0, 0, 0));
+    if let Some(day) = day {
+        return Ok(day.and_utc());
+    }
+    let ago = read_duration(text).ok();
+    let ago = ago.and_then(|ago| chrono::TimeDelta::from_std(ago).ok());
+    ago.and_then(|ago| now.checked_sub_signed(ago)).ok_or_else(|| {
+        format!(
+            "“{text}” is no time: write since:2h, since:7d, since:2030-01-31 or since:2030-01-31T08:30:00Z."
+        )
+    })
+}
+
+/// The words between blanks; what stands between double quotes belongs together.
+fn words(typed: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut is_quoted = false;
+    for letter in typed.chars() {
+        match letter {
+            '"' => is_quoted = !is_quoted,
+            letter if letter.is_whitespace() && !is_quoted => words.push(String::new()),
+            letter => {
+                if let Some(word) = words.last_mut() {
+                    word.push(letter);
+                }
+            }
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_keep_words_together() {
+        assert_eq!(
+            words("  state:failed user:\"a b\"\tx "),
+            ["state:failed", "user:a b", "x"]
+        );
+        assert_eq!(words(" \" "), [" "]);
+    }
+
+    #[test]
+    fn states_and_ways_to_fail_are_told_apart() {
+        assert_eq!(state("sent"), Ok(Wish::Standing(Standing::Sent)));
+        assert_eq!(state("expired"), Ok(Wish::Failure(Failure::Expired)));
+        assert_eq!(state("unknown"), Ok(Wish::MayBeTwice));
+        assert!(state("lost").unwrap_err().contains("invalid_recipient"));
+    }
+
+    #[test]
+    fn a_time_is_a_day_a_moment_or_how_long_ago() {
+        let now = "2026-05-02T12:00:00Z".parse().unwrap();
+        for (text, moment) in [
+            ("2h", "2026-05-02T10:00:00Z"),
+            ("2026-05-01", "2026-05-01T00:00:00Z"),
+            ("2026-05-01T08:30:00+01:00", "2026-05-01T07:30:00Z"),
+        ] {
+            assert_eq!(since(text, now), Ok(moment.parse().unwrap()), "{text}");
+        }
+        for text in ["soon", "5", "999999999d", "2026-13-01"] {
+            assert!(since(text, now).is_err(), "{text}");
+        }
+    }
+}

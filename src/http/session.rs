@@ -1,0 +1,166 @@
+//! A browser that has signed in: a cookie that stands for an API key, and tokens that tie a form to it.
+//!
+//! Nothing is kept: cookie and tokens carry a proof made with the store's secret, so that every process on the store
+//! knows them, and a key that is taken out of the configuration ends its sessions. A cookie alone never changes
+//! anything: it reads, and what changes something needs a token that only our own pages hold.
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::config::Key;
+use crate::gateway::Gateway;
+
+/// The cookie's name.
+const NAME: &str = "postrider_session";
+
+/// How long a session and a form last, in seconds.
+const LASTS_SECONDS: i64 = 12 * 3_600;
+
+/// The cookie that signs that key in from now on.
+pub(super) fn opened(gateway: &Gateway, key: &Key) -> String {
+    let ends = gateway.clock.now().timestamp() + LASTS_SECONDS;
+    let proof = gateway.cache.proof("session", &content(key, ends));
+    let value = format!("{ends}.{}", URL_SAFE_NO_PAD.encode(proof));
+    cookie(gateway, &value, LASTS_SECONDS)
+}
+
+/// The cookie that ends a session.
+pub(super) fn closed(gateway: &Gateway) -> String {
+    cookie(gateway, "", 0)
+}
+
+fn cookie(gateway: &Gateway, value: &str, seconds: i64) -> String {
+    let secure = if gateway.config.public_url.starts_with("https:") {
+        "; Secure"
+    } else {
+        ""
+    };
+    format!("{NAME}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+}
+
+/// The key that whoever shows this cookie has signed in with.
+pub(super) fn holder<'a>(gateway: &'a Gateway, headers: &HeaderMap) -> Option<&'a Key> {
+    let (ends, proof) = shown(headers)?.split_once('.')?;
+    let ends = ends.parse::<i64>().ok()?;
+    let proof = URL_SAFE_NO_PAD.decode(proof).ok()?;
+    let now = gateway.clock.now().timestamp();
+    if ends <= now || ends > now + 2 * LASTS_SECONDS {
+        return None;
+    }
+    let keys = gateway.config.keys.iter();
+    keys.filter(|key| gateway.cache.proves("session", &content(key, ends), &proof))
+        .last()
+}
+
+/// The cookie's value; empty when there is none.
+fn shown(headers: &HeaderMap) -> Option<&str> {
+    let lines = headers.get_all(COOKIE).iter();
+    let mut cookies = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'));
+    cookies.find_map(|cookie| cookie.trim().strip_prefix(NAME)?.strip_prefix('='))
+}
+
+fn content(key: &Key, ends: i64) -> Vec<u8> {
+    let mut content = ends.to_be_bytes().to_vec();
+    content.extend_from_slice(&key.sha256);
+    content
+}
+
+/// What a form of ours carries, so that no other site can send one in this browser's name.
+pub(super) fn token(gateway: &Gateway, operator: &str, headers: &HeaderMap) -> String {
+    let ends = gateway.clock.now().timestamp() + LASTS_SECONDS;
+    let proof = gateway.cache.proof("form", &form(operator, headers, ends));
+    format!("{ends}.{}", URL_SAFE_NO_PAD.encode(proof))
+}
+
+/// Whether a form that came in is one of ours, for this operator and this session.
+pub(super) fn is_ours(gateway: &Gateway, operator: &str, headers: &HeaderMap, token: &str) -> bool {
+    let Some((ends, proof)) = token.split_once('.') else {
+        return false;
+    };
+    let (Ok(ends), Ok(proof)) = (ends.parse::<i64>(), URL_SAFE_NO_PAD.decode(proof)) else {
+        return false;
+    };
+    ends > gateway.clock.now().timestamp()
+        && gateway
+            .cache
+            .proves("form", &form(operator, headers, ends), &proof)
+}
+
+fn form(operator: &str, headers: &HeaderMap, ends: i64) -> Vec<u8> {
+    let session = shown(headers).unwrap_or_default();
+    format!("{ends}\n{operator}\n{session}").into_bytes()
+}
+
+/// Whether the browser says that a page of another site sends this.
+pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text("sec-fetch-site") {
+        return site != "same-origin" && site != "none";
+    }
+    match (text(ORIGIN.as_str()), text(HOST.as_str())) {
+        (Some(origin), Some(host)) => origin.split_once("://").is_none_or(|(_, from)| from != host),
+        (Some(_), None) => true,
+        (None, _) => false,
+    }
+}
+
+/// Whether a door without keys was reached by a name of this machine. Any other name may have been pointed here by a
+/// site that wants to use our pages as if they were its own.
+pub(super) fn is_own_name(gateway: &Gateway, headers: &HeaderMap) -> bool {
+    let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else {
+        return true;
+    };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse::<std::net::IpAddr>().is_ok()
+        || gateway
+            .config
+            .public_url
+            .split_once("://")
+            .is_some_and(|(_, own)| own.split('/').next().is_some_and(|own| own == host))
+}
+
+/// Sends a browser to the page where it signs in; from there it comes back to `path`.
+pub(super) fn to_sign_in(path: &str) -> Response<Body> {
+    let back = utf8_percent_encode(path, NON_ALPHANUMERIC);
+    see(&format!("/sign-in?next={back}"))
+}
+
+/// Sends a browser to another page of ours, which it asks for anew.
+pub(super) fn see(path: &str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    let headers = response.headers_mut();
+    let path = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+    headers.insert(LOCATION, path);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// The same with a cookie.
+pub(super) fn see_with(path: &str, cookie: &str) -> Response<Body> {
+    let mut response = see(path);
+    if let Ok(cookie) = HeaderValue::from_str(cookie) {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// The path a browser is to come back to, when it is one of ours.
+pub(super) fn own_path(path: &str) -> &str {
+    let is_own = path.starts_with('/')
+        && !path.starts_with("//")
+        && !path.starts_with("/\\")
+        && path.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_own { path } else { "/" }
+}

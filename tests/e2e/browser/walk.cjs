@@ -1,0 +1,189 @@
+// A real browser on the pages of a running gateway. Started by tests/e2e/browser.rs with a scenario, an address, a key and
+// the id of a message; ends with status 0 when all is as it should be, else says what is not.
+"use strict";
+const assert = require("node:assert/strict");
+const fs = require("node:fs");
+const puppeteer = require("puppeteer-core").default ?? require("puppeteer-core");
+
+const [scenario, base, key, message] = process.argv.slice(2);
+const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const LIMIT_MS = 30_000;
+
+const audit = async (page, what) => {
+  const faults = await page.evaluate(async (source) => {
+    if (!window.axe) (0, eval)(source);
+    const { violations } = await window.axe.run(document, { resultTypes: ["violations"] });
+    return violations.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.html} ${node.failureSummary}`));
+  }, axe).catch(async () => {
+    // Under our policy a page may not evaluate text; the debugger may.
+    const session = await page.createCDPSession();
+    await session.send("Runtime.evaluate", { expression: axe });
+    const answer = await session.send("Runtime.evaluate", {
+      expression: `axe.run(document, { resultTypes: ["violations"] }).then((found) => found.violations.flatMap(
+        (one) => one.nodes.map((node) => one.id + ": " + node.html + " " + node.failureSummary)))`,
+      awaitPromise: true,
+      returnByValue: true,
+    });
+    assert.ok(Array.isArray(answer.result.value), JSON.stringify(answer));
+    return answer.result.value;
+  });
+  assert.deepEqual(faults, [], `${what}: ${faults.join("\n")}`);
+};
+
+const fits = async (page, what) => {
+  const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert.ok(content <= window, `${what}: ${content} wide in a window of ${window}`);
+};
+
+const text = (page) => page.evaluate(() => document.body.innerText);
+
+const until = (page, words) =>
+  page.waitForFunction((words) => document.body.innerText.includes(words), { timeout: LIMIT_MS }, words);
+
+const go = async (page, path) => {
+  const answer = await page.goto(base + path, { waitUntil: "load" });
+  return answer.status();
+};
+
+const focused = (page) =>
+  page.evaluate(() => {
+    const { activeElement: at } = document;
+    return at.name && at.type !== "submit" ? `${at.name}` : (at.textContent || at.tagName).trim();
+  });
+
+// Presses Tab until what is in focus is the wanted one, as somebody without a mouse would.
+const tabTo = async (page, wanted) => {
+  const seen = [];
+  for (let presses = 0; presses < 120; presses += 1) {
+    await page.keyboard.press("Tab");
+    const at = await focused(page);
+    if (at === wanted) return;
+    seen.push(at);
+  }
+  assert.fail(`Tab never came to ${wanted}: ${seen.join(" | ")}`);
+};
+
+const enter = (page) => Promise.all([page.waitForNavigation({ waitUntil: "load" }), page.keyboard.press("Enter")]);
+
+const signIn = async (page, path) => {
+  await go(page, path);
+  if (!page.url().includes("/sign-in")) return;
+  await page.type("#key", key);
+  await enter(page);
+};
+
+const scenarios = {
+  // Every page at both widths, light and dark, without a fault that axe knows and without a script's complaint.
+  async audit(browser) {
+    const page = await browser.newPage();
+    const complaints = [];
+    page.on("pageerror", (error) => complaints.push(String(error)));
+    page.on("console", (line) => line.type() === "error" && complaints.push(line.text()));
+    await go(page, "/operate");
+    assert.ok(page.url().includes("/sign-in"), page.url());
+    for (const path of ["/sign-in", "/", "/?search=09122222222", `/messages/${message}`, "/operate",
+      "/operate/messages?q=state%3Afailed", "/operate/messages?q=", "confirm"]) {
+      for (const width of [390, 1280]) {
+        for (const scheme of ["light", "dark"]) {
+          const what = `${path} at ${width} pixels, ${scheme}`;
+          await page.setViewport({ width, height: 900 });
+          await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+          if (path === "confirm") {
+            await go(page, "/operate/messages?q=state%3Afailed");
+            await Promise.all([page.waitForNavigation(), page.click('button[value="resend:all"]')]);
+          } else {
+            assert.equal(await go(page, path), 200, what);
+          }
+          if (path === "/") await until(page, "Top ten addresses");
+          if (path === "/operate") await until(page, "The numbers are live.");
+          await fits(page, what);
+          await audit(page, what);
+        }
+      }
+      if (path === "/sign-in") await signIn(page, "/operate");
+    }
+    assert.deepEqual(complaints, []);
+  },
+
+  // What failed is found, selected and sent again without a mouse.
+  async keyboard(browser) {
+    const page = await browser.newPage();
+    await page.setViewport({ width: 1280, height: 900 });
+    await go(page, "/operate");
+    await tabTo(page, "key");
+    await page.keyboard.type(key);
+    await enter(page);
+    assert.equal(new URL(page.url()).pathname, "/operate");
+    await tabTo(page, "q");
+    await page.keyboard.type("state:failed provider:red");
+    await enter(page);
+    await until(page, "The numbers are live.");
+    await tabTo(page, "id");
+    await page.keyboard.press("Space");
+    await until(page, "The numbers stand still while something is selected.");
+    await tabTo(page, "Send selected again");
+    await enter(page);
+    assert.match(await text(page), /Send 1 again\?/);
+    assert.equal(await focused(page), "Send 1 again");
+    await enter(page);
+    assert.match(await text(page), /1 will be sent again at once\./);
+  },
+
+  // Numbers move by themselves, and not while something is selected; a provider rests and wakes for all to see.
+  async live(browser) {
+    const page = await browser.newPage();
+    await signIn(page, "/operate");
+    await until(page, "The numbers are live.");
+    const number = (name) => page.$eval(`[data-live="${name}"]`, (place) => Number(place.textContent));
+    const before = await number("waiting");
+    const send = async () => {
+      const answer = await fetch(`${base}/sms/send?number=09125555555&body=live`, { headers: { "X-Api-Key": key } });
+      assert.equal(answer.status, 200);
+    };
+    await send();
+    const grown = (at) => page.waitForFunction(
+      (at) => Number(document.querySelector('[data-live="waiting"]').textContent) === at, { timeout: LIMIT_MS }, at);
+    await grown(before + 1);
+    const click = (selector) => Promise.all([page.waitForNavigation(), page.click(selector)]);
+    await click('[aria-label="Rest blue"]');
+    assert.match(await text(page), /blue was put to rest/);
+    assert.equal(await page.$eval('[data-show="provider-blue-rest"]', (form) => form.hidden), true);
+    await click('[aria-label="Wake blue"]');
+    assert.match(await text(page), /blue was woken/);
+    await go(page, "/operate/messages?q=state%3Awaiting");
+    await page.setJavaScriptEnabled(false);
+    await go(page, "/operate");
+    assert.match(await text(page), /These numbers do not move by themselves here\./);
+    assert.ok(await page.$('meta[http-equiv="refresh"]'), "a browser without scripts asks again");
+    await go(page, "/operate/messages?q=state%3Awaiting");
+    assert.ok(!(await page.$('meta[http-equiv="refresh"]')), "and never while something can be selected");
+  },
+
+  // Pictures for the README.
+  async pictures(browser) {
+    const page = await browser.newPage();
+    await page.setViewport({ width: 1100, height: 1000 });
+    for (const [name, path] of [["report", "/"], ["operate", "/operate"]]) {
+      await signIn(page, path);
+      await go(page, path);
+      if (name === "operate") await until(page, "The numbers are live.");
+      await page.screenshot({ path: `${message}/${name}.png` });
+    }
+  },
+};
+
+(async () => {
+  const browser = await puppeteer.launch({
+    executablePath: process.env.CHROMIUM,
+    args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run"],
+    protocolTimeout: 120_000,
+  });
+  try {
+    await scenarios[scenario](browser);
+  } finally {
+    await browser.close();
+  }
+})().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
