@@ -25,6 +25,7 @@ mod interrupted;
 mod moving;
 mod peers;
 mod providers;
+mod simulation;
 mod stop;
 mod stub;
 mod throttle;
