@@ -17,7 +17,7 @@ use crate::config::simulation::interval_variable;
 use crate::config::{Config, Environment, duration_text};
 use crate::error::{Error, Kind, Result};
 use crate::flow::overview::{Overview, look, look_closely};
-use crate::gateway::{fleet, store_place};
+use crate::gateway::store_place;
 use crate::store::{self, Store};
 
 /// How often to look, when nobody says.
@@ -32,7 +32,7 @@ pub async fn run(cli: &Cli, arguments: &Monitor) -> Result<()> {
     let interval = told.unwrap_or(USUAL);
     let mut watch = Watch {
         config: configuration(cli, &[])?,
-        open: None,
+        store: None,
     };
     if std::io::stdout().is_terminal() && !arguments.plain {
         screen::show(&mut watch, interval, &mut signals).await
@@ -44,7 +44,7 @@ pub async fn run(cli: &Cli, arguments: &Monitor) -> Result<()> {
 /// A store that is watched, as soon as it can be opened.
 struct Watch {
     config: Config,
-    open: Option<(Arc<dyn Store>, Clock)>,
+    store: Option<Arc<dyn Store>>,
 }
 
 /// How much of a look is wanted.
@@ -67,17 +67,13 @@ impl Watch {
     }
 
     async fn try_look(&mut self, depth: Depth) -> Result<Overview> {
-        let (store, clock) = match &self.open {
-            Some(open) => open,
-            None => {
-                let store = store::open_at(&store_place(&self.config))?;
-                let clock = fleet::clock(&store).await?;
-                self.open.insert((store, clock))
-            }
+        let store = match &self.store {
+            Some(store) => store,
+            None => &*self.store.insert(store::open_at(&store_place(&self.config))?),
         };
         match depth {
-            Depth::Lines => look(&**store, clock.now()).await,
-            Depth::Screen => look_closely(&**store, clock.now()).await,
+            Depth::Lines => look(&**store).await,
+            Depth::Screen => look_closely(&**store).await,
         }
     }
 }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::task::JoinSet;
 
 use super::crew::Crew;
 use super::signals::Signals;
@@ -40,6 +41,10 @@ pub async fn run(cli: &Cli, arguments: &Simulate) -> Result<()> {
         crew.deliver(sender);
         crews.push(crew);
     }
+    // They share a clock, so one of them is enough to follow the store's.
+    if let Some(crew) = crews.first_mut() {
+        crew.keep_in_step(stage.front());
+    }
     let watch = stage.front().clock.stopwatch();
     let interrupted = AtomicBool::new(false);
     let outcome = {
@@ -54,9 +59,7 @@ pub async fn run(cli: &Cli, arguments: &Simulate) -> Result<()> {
         }
     };
     let took = watch.passed();
-    for crew in crews {
-        signals.unless_again(crew.stop()).await?;
-    }
+    signals.unless_again(stop_all(crews)).await?;
     outcome?;
     let report = sync_report::sync(stage.front(), |_| ()).await?.report;
     let run = Run {
@@ -76,6 +79,15 @@ pub async fn run(cli: &Cli, arguments: &Simulate) -> Result<()> {
         ))?;
     }
     verdict(&run, &faults)
+}
+
+/// Tells all to stop and waits for all, so that it takes no longer than the slowest.
+async fn stop_all(crews: Vec<Crew>) -> Result<()> {
+    let mut stopping: JoinSet<Result<()>> = crews.into_iter().map(Crew::stop).collect();
+    while let Some(stopped) = stopping.join_next().await {
+        stopped.map_err(|panic| Error::because(Kind::Internal, "a sender could not stop", panic))??;
+    }
+    Ok(())
 }
 
 fn plan(arguments: &Simulate, tries_max: u32) -> Result<Plan> {

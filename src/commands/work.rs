@@ -12,6 +12,7 @@ use super::{configuration, say};
 use crate::cli::{Cli, Work};
 use crate::config::simulation::{Casting, Faults, Sender, failure_rate_variable, mean_time_variable};
 use crate::config::{Config, Environment, duration_text, masked_url};
+use crate::domain::channel::Name;
 use crate::error::{Error, Kind, Result};
 use crate::gateway::Gateway;
 
@@ -70,8 +71,8 @@ fn played(config: Config, sender: Sender, concurrency: u32) -> Result<Config> {
              configuration without them",
         ));
     }
-    let name = "sender".parse();
-    let name = name.map_err(|fault| Error::because(Kind::Internal, "name the sender", fault))?;
+    let name = "sender".parse::<Name>();
+    let name = name.map_err(|_| Error::new(Kind::Internal, "a sender cannot be named"))?;
     let casting = Casting {
         faults: Faults::Final,
         concurrency,

@@ -66,18 +66,18 @@ impl Overview {
 }
 
 /// Counts what changed, and reads what is shown without failures.
-pub async fn look(store: &dyn Store, now: Timestamp) -> Result<Overview> {
+pub async fn look(store: &dyn Store) -> Result<Overview> {
     while store.fold(COUNTED_AT_ONCE).await? == COUNTED_AT_ONCE {}
     Ok(Overview {
-        report: store.report(now).await?,
+        report: store.report(store.time().await?).await?,
         ..Overview::default()
     })
 }
 
 /// The same with all that a screen shows.
-pub async fn look_closely(store: &dyn Store, now: Timestamp) -> Result<Overview> {
-    let overview = look(store, now).await?;
-    let firsts = store.due(now, &Wish::up_to(CHANNELS_MAX)).await?;
+pub async fn look_closely(store: &dyn Store) -> Result<Overview> {
+    let overview = look(store).await?;
+    let firsts = store.due(overview.report.as_of, &Wish::up_to(CHANNELS_MAX)).await?;
     Ok(Overview {
         oldest_due_at: firsts.iter().map(|nudge| nudge.due_at).min(),
         standings: store.standings().await?,

@@ -99,9 +99,9 @@ fn tally(sender: &Gateway) -> Tally {
     let mut tally = Tally::default();
     for lane in sender.lanes() {
         let name = lane.name.as_str();
-        let durations = sender.metrics.durations(name);
-        tally.calls += durations.count();
-        tally.seconds += durations.sum();
+        let (calls, time) = lane.spent();
+        tally.calls += calls;
+        tally.seconds += time.as_secs_f64();
         for word in Outcome::WORDS.iter().filter(|word| **word != "accepted") {
             tally.faults += sender.metrics.attempts(name, word).get();
         }
@@ -199,5 +199,5 @@ pub fn tries_max(configured: &Config) -> u32 {
 
 fn name(text: &str) -> Result<Name> {
     text.parse()
-        .map_err(|fault| Error::because(Kind::Internal, format!("name {text}"), fault))
+        .map_err(|_| Error::new(Kind::Internal, format!("a sender cannot be named {text}")))
 }
