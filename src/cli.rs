@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::clock::Timestamp;
@@ -141,6 +141,13 @@ pub enum Command {
     /// Show all that happened to one message
     #[command(after_help = "Example:\n  console message 019aa5f2-5c1e-7b5e-8f0a-3f1d2c4b5a69")]
     Message(Message),
+
+    /// Show what was sent to whom, and what it comes to by day, person and channel
+    #[command(after_help = "Examples:\n  \
+        console usage --since 7d\n  \
+        console usage --user 5689c3cf --since 2026-05-01 --until 2026-06-01\n  \
+        console usage --since 30d --totals --as csv > totals.csv")]
+    Usage(Usage),
 
     /// Show whether an address may be written to, and change it
     #[command(after_help = "Examples:\n  \
@@ -281,6 +288,45 @@ pub struct Message {
     pub id: MessageId,
 }
 
+/// `console usage`
+#[derive(Args, Debug)]
+pub struct Usage {
+    /// Only to this person: the user id that the client gave
+    #[arg(long, value_name = "ID")]
+    pub user: Option<String>,
+
+    /// Only what was accepted since then: 2h, 2026-05-01, 2026-05-01T12:00:00Z
+    #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
+    pub since: Option<Since>,
+
+    /// Only what was accepted before then
+    #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
+    pub until: Option<Since>,
+
+    /// At most so many messages, the newest
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+
+    /// Only the totals
+    #[arg(long)]
+    pub totals: bool,
+
+    /// For people, for spreadsheets, or a line of JSON for each delivery (with --totals: for all)
+    #[arg(long = "as", value_name = "FORM", default_value = "text")]
+    pub form: Form,
+}
+
+/// How a listing is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// For people
+    Text,
+    /// For spreadsheets
+    Csv,
+    /// For programs
+    Json,
+}
+
 /// `console recipient`
 #[derive(Args, Debug)]
 pub struct Recipient {
@@ -302,6 +348,10 @@ pub struct Prune {
     /// Only messages accepted longer ago than this: 90d
     #[arg(long, value_name = "DURATION", value_parser = age)]
     pub older_than: Duration,
+
+    /// On PostgreSQL delete nothing of a month before all of it is that old: then it goes in an instant
+    #[arg(long)]
+    pub whole_months: bool,
 }
 
 /// `console backup`

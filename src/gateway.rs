@@ -152,6 +152,13 @@ impl Gateway {
         self.routes.get(channel)
     }
 
+    /// The channels that a provider carries for.
+    pub fn routes_over(&self, provider: &Name) -> impl Iterator<Item = &Route> {
+        self.routes
+            .values()
+            .filter(|route| route.channel.providers.contains(provider))
+    }
+
     /// The lane of that provider.
     pub fn lane(&self, provider: &Name) -> Option<&Arc<Lane>> {
         self.lanes.iter().find(|lane| lane.name == *provider)

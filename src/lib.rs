@@ -21,5 +21,8 @@ pub mod store;
 #[path = "../tests/e2e/databases.rs"]
 mod databases;
 #[cfg(test)]
+#[path = "../tests/e2e/endings.rs"]
+mod endings;
+#[cfg(test)]
 #[path = "../tests/e2e/peers.rs"]
 mod peers;

@@ -45,7 +45,7 @@ pub struct ReasonLabel {
     reason: &'static str,
 }
 
-/// What became of a receipt.
+/// What became of a receipt, or of a text that somebody sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ReceiptLabel {
     fate: &'static str,
@@ -59,6 +59,7 @@ pub struct Metrics {
     states: Family<StateLabels, Counter>,
     refused: Family<ReasonLabel, Counter>,
     receipts: Family<ReceiptLabel, Counter>,
+    texts: Family<ReceiptLabel, Counter>,
     provider_open: Family<ProviderLabel, Gauge>,
     held_back: Family<ProviderLabel, Counter>,
     /// Messages stored.
@@ -85,6 +86,7 @@ impl Default for Metrics {
             states: Family::default(),
             refused: Family::default(),
             receipts: Family::default(),
+            texts: Family::default(),
             provider_open: Family::default(),
             held_back: Family::default(),
             accepted: Counter::default(),
@@ -118,6 +120,11 @@ impl Metrics {
             "receipts",
             "Receipts by what became of them",
             self.receipts.clone(),
+        );
+        registry.register(
+            "inbound_texts",
+            "Texts that people sent, by what became of them",
+            self.texts.clone(),
         );
         registry.register(
             "store_errors",
@@ -206,6 +213,11 @@ impl Metrics {
     /// Counts a receipt.
     pub fn receipt(&self, fate: &'static str) {
         self.receipts.get_or_create(&ReceiptLabel { fate }).inc();
+    }
+
+    /// Counts a text that somebody sent us.
+    pub fn text_heard(&self, fate: &'static str) {
+        self.texts.get_or_create(&ReceiptLabel { fate }).inc();
     }
 
     /// Says whether a provider can be asked.

@@ -29,7 +29,7 @@ pub struct Load {
 /// What came of it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Measured {
-    /// Answers with status 200.
+    /// Answers with status 2xx.
     pub good: u64,
     /// All other answers and broken connections.
     pub bad: u64,
@@ -89,7 +89,7 @@ async fn connection(load: Load, number: Arc<AtomicU64>, started: Instant) -> (u6
             break;
         }
         match answer(&mut stream, &mut buffer).await {
-            Some(200) => good += 1,
+            Some(200..=299) => good += 1,
             Some(_) => bad += 1,
             None => {
                 bad += 1;

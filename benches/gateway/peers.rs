@@ -33,7 +33,7 @@ pub fn free_address() -> SocketAddr {
     listener.local_addr().expect("know the port")
 }
 
-/// This binary again, as a server: `bare` or `stub`.
+/// This binary again, as a server: `bare`, `stub`, `smpp` or `smpp-receipts`.
 pub fn this_as(role: &str) -> Peer {
     let at = free_address();
     let this = std::env::current_exe().expect("know this binary");

@@ -6,7 +6,11 @@ use std::time::{Duration, Instant};
 
 use crate::load::{self, Load, Measured};
 use crate::peers::{self, Peer};
+<<<<<<< HEAD
 use crate::{alert, footprint, postgres};
+=======
+use crate::{channels, footprint, postgres};
+>>>>>>> main
 
 /// One line of the table.
 pub struct Row {
@@ -36,6 +40,9 @@ pub const ALL: [(&str, Measure); 16] = [
     ("intake", || Box::pin(intake())),
     ("through", || Box::pin(through())),
     ("http", || Box::pin(http())),
+    ("smpp", || Box::pin(channels::smpp())),
+    ("smpp-receipts", || Box::pin(channels::smpp_receipts())),
+    ("three-channels", || Box::pin(channels::three_channels())),
     ("slow", || Box::pin(slow_flush())),
     ("page", || Box::pin(page())),
     ("report", || Box::pin(million())),

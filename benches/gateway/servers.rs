@@ -1,14 +1,17 @@
-//! The servers this binary becomes for a run: the bare one that answers a constant, and a provider stub.
+//! The servers this binary becomes for a run: the bare one that answers a constant, a provider stub, a message centre.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::routing::{get, post};
 
+use crate::centre;
+
 /// Serves the role until killed.
 pub async fn serve(role: &str) {
     let at = std::env::var("POSTRIDER_BENCH_AT").expect("an address");
     let router = match role {
+        "smpp" | "smpp-receipts" => return centre::serve(at, role == "smpp-receipts").await,
         "bare" => Router::new().route("/", get(|| async { "{\"Data\":[],\"Message\":\"\"}" })),
         _ => Router::new().route("/messages", post(accept)),
     };

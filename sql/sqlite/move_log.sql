@@ -1,7 +1,7 @@
--- The keys of rows that were changed while a move copies. A number stands for one change; a key has one to four
--- parts.
+-- The keys of rows that were changed while a move copies. A number stands for one change and is never used again, so that
+-- nobody forgets a change by the number of another; a key has one to four parts.
 CREATE TABLE move_changes (
-    seq   INTEGER PRIMARY KEY,
+    seq   INTEGER PRIMARY KEY AUTOINCREMENT,
     place TEXT NOT NULL,
     key1  ANY,
     key2  ANY,

@@ -2,6 +2,7 @@
 //!
 //! Goes on after each fault, so that one run shows them all. Sends no message.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -12,7 +13,8 @@ use crate::cli::Cli;
 use crate::config::{Config, ProviderConfig, door_is_safe, masked_url};
 use crate::error::{Error, Kind, Result};
 use crate::gateway;
-use crate::provider::Outbound;
+use crate::provider::{Checked, Outbound};
+use crate::store::Store;
 use crate::{cache, queue, store};
 
 /// How long one edge may take to answer.
@@ -108,16 +110,34 @@ async fn check_store(config: &Config) -> Finding {
     };
     // Opening blocks, and would hold up the time limit together with everything else.
     let config = config.clone();
-    let opened = tokio::task::spawn_blocking(move || store::open_at(&gateway::store_place(&config))).await;
-    let store = opened
+    let opened = tokio::task::spawn_blocking(move || open_if_current(&config)).await;
+    let opened = opened
         .map_err(|_| "opening it broke off, which is a defect".to_owned())?
         .map_err(|error| format!("{error}; {question}"))?;
+    let store = match opened {
+        Ok(store) => store,
+        Err(missing) => {
+            let steps = counted(u64::try_from(missing.len()).unwrap_or(u64::MAX), "migration");
+            return Ok(format!(
+                "reachable; {steps} to come, applied by `console migrate` or the next start"
+            ));
+        }
+    };
     match store.ping().await {
         Ok(()) => Ok("readable and writable".to_owned()),
         Err(error) => Err(format!(
             "{error}; make room, or give this user the right to write there"
         )),
     }
+}
+
+/// A store whose tables are those of this version, or the names of what would change them: a look changes nothing.
+fn open_if_current(config: &Config) -> Result<Result<Arc<dyn Store>, Vec<String>>> {
+    let missing = store::missing(&config.store_url, store::LOCK_WAIT)?;
+    if !missing.is_empty() {
+        return Ok(Err(missing));
+    }
+    store::open_at(&gateway::store_place(config)).map(Ok)
 }
 
 async fn check_replica(url: &str) -> Finding {
@@ -163,20 +183,37 @@ async fn check_providers(config: &Config, faults: &mut u64) -> Result<()> {
     Ok(())
 }
 
-/// Reads the settings and connects, which shows a wrong host and a closed port; nothing is sent.
+/// Reads the settings and asks what can be asked without sending anything.
 async fn check_provider(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> Finding {
     let provider = gateway::build(config, public_url, outbound).map_err(|error| error.chain())?;
     let (host, port) = provider.place();
-    if provider.is_sandbox() || port == 0 {
+    if provider.is_sandbox() {
         return Ok("only plays; nothing really leaves".to_owned());
     }
-    match timeout(config.connect_timeout, TcpStream::connect((host.as_str(), port))).await {
+    let limit = config.connect_timeout + config.timeout;
+    match timeout(limit, provider.check()).await {
+        Ok(Checked::Well(shown)) => Ok(shown),
+        Ok(Checked::Wrong(fault)) => Err(fault),
+        Ok(Checked::Untested(rest)) if port == 0 => Ok(rest),
+        Ok(Checked::Untested(rest)) => {
+            let reached = reach(&host, port, config.connect_timeout).await?;
+            Ok(format!("{reached}; {rest}"))
+        }
+        Err(_) => Err(silent(&host, port)),
+    }
+}
+
+/// Connects, which shows a wrong host and a closed port; nothing is sent.
+async fn reach(host: &str, port: u16, limit: Duration) -> Finding {
+    match timeout(limit, TcpStream::connect((host, port))).await {
         Ok(Ok(_)) => Ok(format!("{host}:{port} can be reached")),
         Ok(Err(cause)) => Err(format!(
             "cannot connect to {host}:{port}: {cause}; is it running, and is the address right?"
         )),
-        Err(_) => Err(format!(
-            "{host}:{port} does not answer in time; is the address right, and does a firewall let us out?"
-        )),
+        Err(_) => Err(silent(host, port)),
     }
+}
+
+fn silent(host: &str, port: u16) -> String {
+    format!("{host}:{port} does not answer in time; is the address right, and does a firewall let us out?")
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use super::{counted, gateway, moment, print};
+use super::{counted, gateway, moment, plain, print};
 use crate::cli::{Cli, Message as Arguments};
 use crate::clock::Timestamp;
 use crate::domain::message::{Delivery, Message, RecordedAttempt};
@@ -106,12 +106,6 @@ fn standing_line(delivery: &Delivery) -> String {
         }
     };
     format!("{}  {words}", moment(*at))
-}
-
-/// Other people's text without anything a terminal would obey.
-fn plain(text: &str) -> String {
-    let visible = |character: char| if character.is_control() { ' ' } else { character };
-    text.chars().map(visible).collect()
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod signals;
 pub mod simulate;
 pub mod status;
 pub mod sync_report;
+pub mod usage;
 pub mod work;
 
 use std::io::Write;
@@ -133,6 +134,12 @@ fn elsewhere(work: &str, owner: &Owner) -> String {
     } else {
         format!("nothing to do here: {work} is being done since {began_at} by {holder}")
     }
+}
+
+/// Other people's text without anything a terminal would obey.
+fn plain(text: &str) -> String {
+    let visible = |character: char| if character.is_control() { ' ' } else { character };
+    text.chars().map(visible).collect()
 }
 
 /// `1 message`, `2 messages`.

@@ -6,7 +6,7 @@ use super::{bar, counted, elsewhere, gateway, moment, number, say};
 use crate::cli::{Cli, Prune};
 use crate::domain::turn::Task;
 use crate::error::Result;
-use crate::flow::prune::prune;
+use crate::flow::prune::{Age, prune};
 use crate::flow::turn::{self, Done, TOGETHER};
 
 /// Deletes and says how many.
@@ -14,7 +14,11 @@ pub async fn run(cli: &Cli, arguments: &Prune) -> Result<()> {
     let gateway = gateway(cli).await?;
     let before = gateway.clock.now() - arguments.older_than;
     let bar = bar(None, "messages deleted:");
-    let work = prune(&gateway, arguments.older_than, |some| bar.inc(number(some)));
+    let age = Age {
+        older_than: arguments.older_than,
+        whole_months: arguments.whole_months,
+    };
+    let work = prune(&gateway, age, |some| bar.inc(number(some)));
     let pruned = match turn::once(&gateway, Task::Prune, TOGETHER, work).await? {
         Done::Here(pruned) => pruned,
         Done::Elsewhere(owner) => return say(elsewhere("the pruning", &owner)),

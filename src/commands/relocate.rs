@@ -29,13 +29,6 @@ pub async fn run(cli: &Cli, arguments: &Arguments) -> Result<()> {
         batch: usize::try_from(arguments.batch).unwrap_or(usize::MAX),
         lock_wait: store::LOCK_WAIT,
     };
-    if arguments.abandon {
-        Move::abandon(route).await?;
-        return say(format_args!(
-            "the move is given up; {} is used as before",
-            masked_url(from)
-        ));
-    }
     let luck = Dice::default().bytes::<16>();
     let (one, other) = luck.split_at(8);
     let number = |bytes: &[u8]| {
@@ -43,7 +36,15 @@ pub async fn run(cli: &Cli, arguments: &Arguments) -> Result<()> {
             .iter()
             .fold(0_i64, |number, byte| number << 8 | i64::from(*byte))
     };
-    let mut under_way = Move::open(route, [number(one), number(other)]).await?;
+    let luck = [number(one), number(other)];
+    if arguments.abandon {
+        Move::abandon(route, luck[0]).await?;
+        return say(format_args!(
+            "the move is given up; {} is used as before",
+            masked_url(from)
+        ));
+    }
+    let mut under_way = Move::open(route, luck).await?;
     if under_way.stage() == Stage::Copying {
         copy(&mut under_way).await?;
         if !may_switch(arguments)? {

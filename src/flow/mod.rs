@@ -5,7 +5,11 @@
 pub mod accept;
 pub mod alert;
 pub mod deliver;
+<<<<<<< HEAD
 pub mod overview;
+=======
+pub mod hear;
+>>>>>>> main
 mod places;
 pub mod prune;
 pub mod resend;

@@ -11,18 +11,36 @@ use crate::gateway::Gateway;
 /// every writer waits.
 const PRUNED_AT_ONCE: usize = 100;
 
-/// Deletes what was accepted longer ago than `older_than` and has ended. The report keeps counting it.
+/// How many outdated keys, throttles and receipts one transaction deletes at most, of each kind.
+const FORGOTTEN_AT_ONCE: usize = 200;
+
+/// What is deleted.
+#[derive(Clone, Copy, Debug)]
+pub struct Age {
+    /// What was accepted longer ago than this and has ended.
+    pub older_than: Duration,
+    /// Nothing of a month before all of it is that old, where the store is kept by month.
+    pub whole_months: bool,
+}
+
+/// Deletes what is old and has ended, and whatever is outdated beside it. The report keeps counting it.
 /// Returns how many messages went; `progress` is told after each batch.
-pub async fn prune(gateway: &Gateway, older_than: Duration, progress: impl Fn(usize)) -> Result<usize> {
+pub async fn prune(gateway: &Gateway, age: Age, progress: impl Fn(usize)) -> Result<usize> {
     let now = gateway.clock.now();
-    let before = now - older_than;
+    let before = now - age.older_than;
     let mut pruned = 0;
     loop {
-        let some = gateway.store.prune(before, now, PRUNED_AT_ONCE).await?;
+        let some = if age.whole_months {
+            gateway.store.prune_by_month(before, now, PRUNED_AT_ONCE).await?
+        } else {
+            gateway.store.prune(before, now, PRUNED_AT_ONCE).await?
+        };
         if some == 0 {
-            return Ok(pruned);
+            break;
         }
         pruned += some;
         progress(some);
     }
+    while gateway.store.forget(before, now, FORGOTTEN_AT_ONCE).await? > 0 {}
+    Ok(pruned)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::places::Places;
-use super::{deliver, settle};
+use super::{deliver, hear};
 use crate::gateway::{Gateway, Lane};
 
 /// How long a silent queue is waited for before the store is asked.
@@ -60,14 +60,14 @@ async fn next(gateway: &Gateway, places: &Places, more: deliver::More, stop: &mu
     }
 }
 
-/// Takes in the receipts that providers bring over their own connections, until told to stop.
+/// Takes in the receipts and texts that providers bring over their own connections, until told to stop.
 pub async fn listen(gateway: Arc<Gateway>, lane: Arc<Lane>, mut stop: Stop) {
     loop {
-        let receipts = tokio::select! {
-            receipts = lane.provider.incoming() => receipts,
+        let incoming = tokio::select! {
+            incoming = lane.provider.incoming() => incoming,
             _ = stop.changed() => return,
         };
-        while let Err(error) = settle::settle(&gateway, Some(&lane.name), receipts.clone()).await {
+        while let Err(error) = hear::hear(&gateway, &lane, incoming.clone()).await {
             gateway.metrics.store_errors.inc();
             log::error!("receipts of {} have to wait: {}", lane.name, error.chain());
             if *stop.borrow() {

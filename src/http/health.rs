@@ -18,8 +18,10 @@ use axum::{Extension, Json, Router};
 use chrono::TimeDelta;
 use serde::Serialize;
 use tokio::sync::Mutex;
+use utoipa::{OpenApi, ToSchema};
 
 use super::auth::{self, Denied};
+use super::describe::Denied as NoEntry;
 use super::problem::{self, RETRY_SECONDS};
 use crate::cache::Cache;
 use crate::config::Scope;
@@ -40,6 +42,11 @@ const GLANCE_KEEP: Duration = Duration::from_secs(1);
 /// The type of the metrics' text.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// What machines are told of this.
+#[derive(OpenApi)]
+#[openapi(paths(healthz, readyz, metrics))]
+pub(super) struct Described;
+
 /// Where machines ask.
 pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
     let readers = from_fn_with_state((Arc::clone(gateway), Scope::Read), auth::require);
@@ -49,16 +56,19 @@ pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
         .route("/readyz", get(readyz))
         .layer(Extension(Arc::new(Glance::default())))
         .layer(Extension(Arc::new(Count::default())))
-        .route("/healthz", get(async || "ok"))
+        .route("/healthz", get(healthz))
         .method_not_allowed_fallback(problem::wrong_method)
 }
 
 /// Whether work can be done.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Readiness {
+    /// Whether messages are taken.
     ready: bool,
+    /// What is away or rests, though messages are taken and delivered; only for those with a key.
     #[serde(skip_serializing_if = "Option::is_none")]
     degraded: Option<Vec<String>>,
+    /// What is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'static str>,
 }
@@ -82,6 +92,32 @@ impl Glance {
     }
 }
 
+/// Says that the process is alive. Looks at nothing.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "healthz",
+    tag = "machines",
+    security(()),
+    responses((status = 200, description = "Always `ok`.", body = String, content_type = "text/plain"))
+)]
+async fn healthz() -> &'static str {
+    "ok"
+}
+
+/// Says whether work can be done. Without a key the answer is only yes or no, and at most a second old.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "readyz",
+    tag = "machines",
+    responses(
+        (status = 200, description = "Messages are taken.", body = Readiness),
+        (status = 503, description = "The store cannot be read and written now.", body = Readiness,
+            headers(("Retry-After" = u32, description = "After how many seconds to ask again."))),
+        NoEntry,
+    )
+)]
 async fn readyz(
     State(gateway): State<Arc<Gateway>>,
     Extension(glance): Extension<Arc<Glance>>,
@@ -191,6 +227,16 @@ fn seconds(age: TimeDelta) -> i64 {
 }
 
 /// The counters, with the gauges as they are now. A gauge whose edge is away keeps its last value.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    tag = "machines",
+    responses(
+        (status = 200, description = "OpenMetrics.", body = String, content_type = "application/openmetrics-text"),
+        NoEntry,
+    )
+)]
 async fn metrics(
     State(gateway): State<Arc<Gateway>>,
     Extension(counted): Extension<Arc<Count>>,

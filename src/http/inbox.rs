@@ -14,9 +14,11 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
 
-use super::problem::{self, Problem};
+use super::describe::{Denied, Failed, InboxMessage, NotJson, Refused as NotTaken, Unread};
+use super::problem::{self, PROBLEM_JSON, Problem};
 use super::{auth, body, refusal};
 use crate::config::Scope;
 use crate::domain::recipient::AddressKind;
@@ -34,6 +36,11 @@ const EMAIL_CHARS: [usize; 2] = [3, 255];
 const PHONE_CHARS: [usize; 2] = [3, 50];
 const TOKEN_CHARS: [usize; 2] = [3, 255];
 
+/// What the face says of itself.
+#[derive(OpenApi)]
+#[openapi(paths(send))]
+pub(super) struct Described;
+
 /// Where the face is.
 pub(super) fn routes() -> Router<Arc<Gateway>> {
     Router::new()
@@ -41,18 +48,42 @@ pub(super) fn routes() -> Router<Arc<Gateway>> {
         .method_not_allowed_fallback(problem::wrong_method)
 }
 
-#[derive(Serialize)]
+/// A message that is on disk.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InboxTaken)]
 struct Taken {
+    /// Always `success`.
     status: &'static str,
+    /// What to call it by.
     data: Number,
 }
 
-#[derive(Serialize)]
+/// A message's running number.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InboxNumber)]
 struct Number {
+    /// The number.
     id: i64,
 }
 
-/// Takes one message in.
+/// Takes one message in, over every used channel.
+///
+/// A contact that is missing or wrong fails its own channel later, never the request.
+#[utoipa::path(
+    post,
+    path = "/inbox/send",
+    operation_id = "send_to_inbox",
+    tag = "inbox",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The client's name for this request.",
+        min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    request_body(content = InboxMessage, content_type = "application/json"),
+    responses(
+        (status = 201, description = "The message is on disk.", body = Taken),
+        Denied, Unread, NotJson, NotTaken, Failed,
+        (status = 422, description = "The message cannot be taken as it is: its fields, its recipient or its key.",
+            body = InvalidView, content_type = PROBLEM_JSON),
+    )
+)]
 async fn send(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
     match taken(&gateway, request).await {
         Ok(accepted) => {
@@ -91,11 +122,31 @@ fn boxed(response: Response<Body>) -> Box<Response<Body>> {
 }
 
 /// What a client of this face is told of one field.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = InboxViolation)]
 struct Violation {
+    /// The field.
     property_path: &'static str,
+    /// What is wrong with it.
     title: String,
+}
+
+/// What is wrong, with every violation.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InboxProblem)]
+struct InvalidView {
+    /// A relative reference that names the kind of problem.
+    r#type: String,
+    /// The kind of problem, for people.
+    title: String,
+    /// The HTTP status once more.
+    status: u16,
+    /// All violations as text.
+    detail: String,
+    /// Everything that is wrong with the fields, where it is they.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    violations: Option<Vec<Violation>>,
 }
 
 /// The request over every used channel, or everything that is wrong with it.

@@ -6,6 +6,8 @@
 mod auth;
 mod body;
 mod connection;
+mod cursor;
+mod describe;
 mod form;
 mod health;
 mod inbox;
@@ -16,6 +18,7 @@ mod problem;
 mod refusal;
 mod simple;
 mod texting;
+pub mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +52,7 @@ fn routes(gateway: &Arc<Gateway>) -> Router {
         .merge(inbox::routes())
         .merge(native::routes(gateway))
         .merge(health::routes(gateway))
+        .merge(describe::routes())
         .merge(pages)
         .fallback(problem::unknown_path)
         .with_state(Arc::clone(gateway))

@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::refusal;
 use crate::config::whole_seconds;
@@ -20,6 +21,9 @@ use crate::gateway::Gateway;
 
 /// After how many seconds a client may ask again when the truth is away.
 pub(super) const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("2");
+
+/// The type of every problem document.
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// How every face answers a failure of the store: one that passes by itself, or when the operator puts the settings
 /// right, is worth another try; a defect is not.
@@ -42,7 +46,7 @@ pub struct Problem {
 }
 
 /// One thing that is wrong with a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Violation {
     /// Where: a field or parameter, with dots between levels.
     pub field: String,
@@ -170,7 +174,7 @@ impl IntoResponse for Problem {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, RETRY_SECONDS);
         }

@@ -13,7 +13,9 @@ use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use axum::routing::{any, get};
 use serde::Serialize;
+use utoipa::{IntoResponses, OpenApi, ToSchema};
 
+use super::describe::SimpleMessage;
 use super::problem::{RETRY_SECONDS, store_status};
 use super::{auth, body, form, refusal};
 use crate::config::Scope;
@@ -22,16 +24,64 @@ use crate::gateway::Gateway;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// What the face says of itself.
+#[derive(OpenApi)]
+#[openapi(paths(send_by_query, send_by_form))]
+pub(super) struct Described;
+
 /// Where the face is, with and without the slash some clients write.
 pub(super) fn routes() -> Router<Arc<Gateway>> {
     Router::new()
-        .route("/sms/send", get(send).post(send))
-        .route("/sms/send/", get(send).post(send))
+        .route("/sms/send", get(send_by_query).post(send_by_form))
+        .route("/sms/send/", get(send_by_query).post(send_by_form))
         .route("/sms/{*rest}", any(unknown_path))
         .method_not_allowed_fallback(wrong_method)
 }
 
 /// Takes one message in.
+#[utoipa::path(
+    get,
+    path = "/sms/send",
+    operation_id = "send_by_query",
+    tag = "simple",
+    params(
+        ("number" = String, Query, description = "The phone number, in any spelling.", min_length = 1),
+        ("body" = String, Query, description = "What to say.", min_length = 1),
+        ("Idempotency-Key" = Option<String>, Header, description = "The client's name for this request.",
+            min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+    ),
+    responses(
+        (status = 200, description = "The message is on disk.", body = SimpleTaken),
+        (status = 400, description = "A field is missing or wrong, or the number is inactive.", body = Envelope),
+        SimpleErrors,
+    )
+)]
+async fn send_by_query(gateway: State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
+    send(gateway, request).await
+}
+
+/// Takes one message in, as a form. One without content leaves the word to the query.
+#[utoipa::path(
+    post,
+    path = "/sms/send",
+    operation_id = "send_by_form",
+    tag = "simple",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The client's name for this request.",
+        min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    request_body(content = SimpleMessage, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "The message is on disk.", body = SimpleTaken),
+        (status = 400, description = "A field is missing or wrong, or the number is inactive.", body = Envelope),
+        (status = 408, description = "The body did not arrive in time.", body = Envelope),
+        (status = 413, description = "The body is longer than is taken.", body = Envelope),
+        (status = 415, description = "The body is no form.", body = Envelope),
+        SimpleErrors,
+    )
+)]
+async fn send_by_form(gateway: State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
+    send(gateway, request).await
+}
+
 async fn send(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
     if request.method() == Method::HEAD {
         return wrong_method().await;
@@ -163,10 +213,16 @@ fn refused_envelope(refused: &Refused) -> Response<Body> {
     response
 }
 
-#[derive(Serialize)]
+/// How the face says that it did not take a message.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schema(as = SimpleRefusal)]
 struct Envelope<'a> {
+    /// Always empty.
+    #[schema(value_type = Vec<String>, max_items = 0)]
     data: [(); 0],
+    /// Why, in a sentence.
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 1)]
     message: [&'a str; 1],
 }
 
@@ -182,4 +238,53 @@ fn refuse(status: StatusCode, sentence: &str) -> Response<Body> {
         response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
     }
     response
+}
+
+/// How the face says that a message is on disk.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its form is used: the hot path writes it by hand")]
+struct SimpleTaken {
+    /// The message.
+    #[schema(rename = "Data", min_items = 1, max_items = 1)]
+    data: Vec<SimpleMessageTaken>,
+    /// Always empty.
+    #[schema(rename = "Message", max_length = 0)]
+    message: String,
+}
+
+/// A message that is on disk.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its form is used")]
+struct SimpleMessageTaken {
+    /// The message's id.
+    #[schema(format = "uuid")]
+    id: String,
+    /// Always `accepted`.
+    status: String,
+    /// How many text parts the body has.
+    parts: u32,
+}
+
+/// The ways in which the face fails whatever the method.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its form is used")]
+enum SimpleErrors {
+    /// No API key came with the request, or nobody knows it.
+    #[response(status = 401)]
+    NoKey(#[to_schema] Envelope<'static>),
+    /// The API key does not open this door.
+    #[response(status = 403)]
+    WrongScope(#[to_schema] Envelope<'static>),
+    /// The Idempotency-Key was used for another request.
+    #[response(status = 422)]
+    KeyReused(#[to_schema] Envelope<'static>),
+    /// The user has had as many messages as an hour allows; nothing was stored.
+    #[response(status = 429, headers(("Retry-After" = u32, description = "After how many seconds to ask again.")))]
+    Throttled(#[to_schema] Envelope<'static>),
+    /// Something broke inside; the operator finds the reason in the log.
+    #[response(status = 500)]
+    Broken(#[to_schema] Envelope<'static>),
+    /// The message cannot be stored now; nothing was sent.
+    #[response(status = 503, headers(("Retry-After" = u32, description = "After how many seconds to ask again.")))]
+    Away(#[to_schema] Envelope<'static>),
 }

@@ -14,7 +14,9 @@ use axum::http::{HeaderValue, Request, Response, StatusCode};
 use axum::routing::post;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::{IntoResponses, OpenApi, ToSchema};
 
+use super::describe::{TextingAnswer, TextingMessage, TextingStatus};
 use super::problem::{RETRY_SECONDS, store_status};
 use super::{auth, body, form, refusal};
 use crate::config::Scope;
@@ -30,6 +32,11 @@ const REFERENCE_CHARS_MAX: usize = 255;
 /// An answer that is not a success.
 type Refusal = Box<Response<Body>>;
 
+/// What the face says of itself.
+#[derive(OpenApi)]
+#[openapi(paths(send, delivery_status))]
+pub(super) struct Described;
+
 /// Where the face is.
 pub(super) fn routes() -> Router<Arc<Gateway>> {
     Router::new()
@@ -43,7 +50,24 @@ async fn wrong_method() -> Response<Body> {
     refuse(StatusCode::METHOD_NOT_ALLOWED, "Use POST here")
 }
 
-/// Takes one message in.
+/// Takes one message in, as JSON, as a form, or in the query.
+#[utoipa::path(
+    post,
+    path = "/messages",
+    operation_id = "send_text",
+    tag = "texting",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The client's name for this request.",
+        min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    request_body(content((TextingMessage = "application/json"), (TextingMessage = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 200, description = "It is on disk, or the reason why it is not.", body = TextingAnswer<Taken, Sorry>),
+        (status = 401, description = "No API key came with the request, or nobody knows it.", body = Sorry),
+        (status = 403, description = "The API key does not open this door.", body = Sorry),
+        (status = 429, description = "The user has had as many messages as an hour allows; nothing was stored.",
+            body = Sorry, headers(("Retry-After" = u32, description = "After how many seconds to ask again."))),
+        TextingErrors,
+    )
+)]
 async fn send(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
     match taken(&gateway, request).await {
         Ok(accepted) => {
@@ -88,7 +112,19 @@ async fn taken(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Re
         .map_err(|refused| refused_envelope(&refused))
 }
 
-/// Takes a provider's later word in.
+/// Takes a provider's later word in, as JSON, as a form, or in the query.
+#[utoipa::path(
+    post,
+    path = "/messages/delivery_status",
+    operation_id = "take_delivery_status",
+    tag = "texting",
+    security(()),
+    request_body(content((TextingStatus = "application/json"), (TextingStatus = "application/x-www-form-urlencoded"))),
+    responses(
+        (status = 200, description = "It was applied, or the reason why it was not.", body = TextingAnswer<Heard, Sorry>),
+        TextingErrors,
+    )
+)]
 async fn delivery_status(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
     settled(&gateway, request)
         .await
@@ -274,28 +310,63 @@ fn refuse(status: StatusCode, sentence: &str) -> Response<Body> {
     answer(status, &envelope)
 }
 
-#[derive(Serialize)]
+/// A message that is on disk.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TextingTaken)]
 struct Taken {
+    /// Always `ok`.
     status: &'static str,
+    /// The message's id.
+    #[schema(format = "uuid")]
     message_id: String,
 }
 
-#[derive(Serialize)]
+/// A status that was applied.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TextingHeard)]
 struct Heard<'a> {
+    /// Always `ok`.
     status: &'static str,
+    /// Which message it was.
     message: Said<'a>,
 }
 
-#[derive(Serialize)]
+/// A message, as the client wrote it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TextingSaid)]
 struct Said<'a> {
+    /// To whom.
     phone_number: &'a str,
+    /// What it says.
     body: &'a str,
 }
 
-#[derive(Serialize)]
+/// What was not done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TextingSorry)]
 struct Sorry<'a> {
+    /// Always `error`.
     status: &'static str,
+    /// Why, in a sentence.
     message: &'a str,
+}
+
+/// The ways in which the face fails whatever was asked.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only its form is used")]
+enum TextingErrors {
+    /// The body did not arrive in time.
+    #[response(status = 408)]
+    Slow(#[to_schema] Sorry<'static>),
+    /// The body is longer than is taken.
+    #[response(status = 413)]
+    Long(#[to_schema] Sorry<'static>),
+    /// Something broke inside; the operator finds the reason in the log.
+    #[response(status = 500)]
+    Broken(#[to_schema] Sorry<'static>),
+    /// It cannot be stored now.
+    #[response(status = 503, headers(("Retry-After" = u32, description = "After how many seconds to ask again.")))]
+    Away(#[to_schema] Sorry<'static>),
 }
 
 fn answer(status: StatusCode, envelope: &impl Serialize) -> Response<Body> {

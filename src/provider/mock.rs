@@ -20,6 +20,7 @@ use crate::clock::{Clock, pause};
 use crate::dice::Dice;
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::channel::Name;
+use crate::domain::inbound::Incoming;
 use crate::domain::receipt::{Receipt, Verdict};
 use crate::domain::recipient::AddressKind;
 
@@ -174,12 +175,12 @@ impl Provider for Mock {
         self.outcome(self.aim(parcel, dice), parcel, dice).into()
     }
 
-    fn receipts(&self, _: &Call) -> Result<Vec<Receipt>, Refusal> {
+    fn receipts(&self, _: &Call) -> Result<Vec<Incoming>, Refusal> {
         Err(Refusal::NotExpected)
     }
 
     /// May be dropped at any await: what was taken but not handed out stays for the next call.
-    async fn incoming(&self) -> Vec<Receipt> {
+    async fn incoming(&self) -> Vec<Incoming> {
         let mut arriving = self.arriving.lock().await;
         if arriving.next.is_none() {
             arriving.next = arriving.rest.recv().await;
@@ -194,11 +195,11 @@ impl Provider for Mock {
                 arriving.next = Some(due);
                 break;
             }
-            receipts.push(Receipt {
+            receipts.push(Incoming::Receipt(Receipt {
                 reference: due.reference,
                 verdict: due.verdict,
                 at: Clock::System.now(),
-            });
+            }));
         }
         receipts
     }

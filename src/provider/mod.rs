@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::domain::attempt::Answer;
 use crate::domain::channel::Name;
 use crate::domain::id::{DeliveryId, MessageId};
-use crate::domain::receipt::Receipt;
+use crate::domain::inbound::Incoming;
 use crate::domain::recipient::AddressKind;
 use crate::error::{Error, Result};
 
@@ -24,10 +24,13 @@ pub mod http;
 pub mod mock;
 mod outbound;
 mod reading;
+pub mod smpp;
 #[cfg(test)]
 mod stub;
+pub mod tape;
 
 pub use outbound::Outbound;
+pub use tape::Tape;
 
 /// What every provider can do. `contract.rs` decides what a provider is.
 #[async_trait]
@@ -36,17 +39,23 @@ pub trait Provider: Send + Sync {
     /// request had left is `Unknown`.
     async fn send(&self, parcel: &Parcel) -> Answer;
 
-    /// Reads the receipts in a provider's call to us, after checking that it is the provider who calls.
-    fn receipts(&self, call: &Call) -> Result<Vec<Receipt>, Refusal>;
+    /// Reads the receipts and inbound texts in a provider's call to us, after checking that it is the provider who
+    /// calls. None when it says only what changes nothing.
+    fn receipts(&self, call: &Call) -> Result<Vec<Incoming>, Refusal>;
+
+    /// What the provider wants to read when its call was taken; none is the number of things heard, as JSON.
+    fn acknowledgement(&self, _call: &Call) -> Option<Acknowledgement> {
+        None
+    }
 
     /// Whether its receipts prove where they come from, so that one without a proof is never its own.
     fn signs_receipts(&self) -> bool {
         false
     }
 
-    /// Receipts that come over the provider's own connection or out of its own head. Waits until there are
-    /// some; a provider that has none waits for ever.
-    async fn incoming(&self) -> Vec<Receipt> {
+    /// Receipts and inbound texts that come over the provider's own connection or out of its own head. Waits until
+    /// there are some; a provider that has none waits for ever.
+    async fn incoming(&self) -> Vec<Incoming> {
         std::future::pending().await
     }
 
@@ -59,10 +68,27 @@ pub trait Provider: Send + Sync {
     /// Where it is: host and port, or its kind and 0 where it has none.
     fn place(&self) -> (String, u16);
 
+    /// Asks whether the account works, by a call that sends nothing and costs nothing. Without such a call nothing is
+    /// asked, and the answer says so.
+    async fn check(&self) -> Checked {
+        Checked::Untested("its account cannot be tested without sending".to_owned())
+    }
+
     /// Whether it only plays a provider, so that nothing really leaves.
     fn is_sandbox(&self) -> bool {
         false
     }
+}
+
+/// What a call that sends nothing has shown, for an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Checked {
+    /// The provider answered as it should; says what that shows, and what it does not.
+    Well(String),
+    /// What is wrong, and what to do about it.
+    Wrong(String),
+    /// Nothing was asked; says what stays untested. Whether its place can be reached is for the asker to try.
+    Untested(String),
 }
 
 /// One message for one address, as a provider needs it.
@@ -106,6 +132,25 @@ pub struct Call {
     pub heard_at: Timestamp,
 }
 
+/// What we answer, with 200, to a provider's call that was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// The type of the body; no header without one.
+    pub content_type: Option<&'static str>,
+    /// The whole body.
+    pub body: String,
+}
+
+impl Acknowledgement {
+    /// Nothing but the status, as most want it.
+    pub fn empty() -> Self {
+        Self {
+            content_type: None,
+            body: String::new(),
+        }
+    }
+}
+
 /// Why a provider's call to us was turned away.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -124,11 +169,13 @@ pub enum Settings {
     Mock(mock::Settings),
     /// Speaks to any provider with an HTTP interface, by templates.
     Http(Box<http::Settings>),
+    /// A message centre, over SMPP.
+    Smpp(Box<smpp::Settings>),
 }
 
 impl Settings {
     /// Every kind there is, as the configuration writes it.
-    pub const KINDS: [&str; 2] = ["mock", "http"];
+    pub const KINDS: [&str; 3] = ["mock", "http", "smpp"];
 
     /// Reads a kind's own keys, secrets resolved and the keys of every kind taken out. The error names the key
     /// and the remedy, never a value; whoever knows the provider's name puts it in front.
@@ -136,6 +183,7 @@ impl Settings {
         match kind {
             "mock" => Ok(Self::Mock(mock::Settings::read(table)?)),
             "http" => Ok(Self::Http(Box::new(http::Settings::read(table)?))),
+            "smpp" => Ok(Self::Smpp(Box::new(smpp::Settings::read(table)?))),
             other => Err(Error::usage(format!(
                 "kind \"{other}\" is unknown; write one of: {}",
                 Self::KINDS.join(", ")
@@ -170,5 +218,11 @@ pub fn build(
             let line = outbound.line(limits, settings.is_secure())?;
             Ok(Arc::new(http::Http::new(name, settings, public_url, line)?))
         }
+        Settings::Smpp(settings) => Ok(Arc::new(smpp::Smpp::new(
+            name,
+            settings,
+            limits,
+            outbound.tape(),
+        )?)),
     }
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, Request, Response};
+use reqwest::{Client, Method, Request, Response, Url};
 
-use super::CallLimits;
+use super::{CallLimits, Checked, Tape};
 use crate::error::{Error, Kind, Result};
 
 /// How long an idle connection is kept. Many servers close theirs after 5 s; a request that meets the closing
@@ -26,6 +26,7 @@ const REDIRECTS_MAX: usize = 3;
 #[derive(Default)]
 pub struct Outbound {
     clients: Mutex<Vec<(Way, Client)>>,
+    tape: Option<Tape>,
 }
 
 /// What a client is made for.
@@ -42,6 +43,17 @@ impl Outbound {
         // It fails only when a provider of cryptography is installed already, which will then do.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self::default())
+    }
+
+    /// Writes every conversation down from now on, for the one who asked to see it.
+    pub fn taped(mut self, tape: Tape) -> Self {
+        self.tape = Some(tape);
+        self
+    }
+
+    /// Where conversations are written down, if anybody asked; for adapters that have a connection of their own.
+    pub(super) fn tape(&self) -> Option<Tape> {
+        self.tape.clone()
     }
 
     /// A client with a provider's limits.
@@ -63,6 +75,7 @@ impl Outbound {
         Ok(Line {
             client,
             limits: limits.clone(),
+            tape: self.tape.clone(),
         })
     }
 }
@@ -106,6 +119,7 @@ fn redirect(attempt: Attempt) -> reqwest::redirect::Action {
 pub(super) struct Line {
     client: Client,
     limits: CallLimits,
+    tape: Option<Tape>,
 }
 
 /// What a call came to.
@@ -145,7 +159,34 @@ pub(super) enum End {
 
 impl Line {
     /// Makes one call. Never repeats it.
-    pub async fn call(&self, mut request: Request) -> Reply {
+    pub async fn call(&self, request: Request) -> Reply {
+        let Some(tape) = &self.tape else {
+            return self.execute(request).await;
+        };
+        tape.request(&request);
+        let reply = self.execute(request).await;
+        tape.reply(&reply);
+        reply
+    }
+
+    /// Asks the root of a host for nothing, which shows whether it is there and, over TLS, that it is the right one; for
+    /// providers whose account shows only in a send.
+    pub async fn reach(&self, root: Url) -> Checked {
+        let (host, port) = place_of(&root);
+        match self.call(Request::new(Method::HEAD, root)).await {
+            Reply::Answered(_) => Checked::Well(format!(
+                "{host}:{port} can be reached; its account cannot be tested without sending"
+            )),
+            Reply::NeverLeft(cause) => Checked::Wrong(format!(
+                "cannot connect to {host}:{port}: {cause}; is it running, and is the address right?"
+            )),
+            Reply::Silence(cause) | Reply::Unsendable(cause) => Checked::Wrong(format!(
+                "{host}:{port} can be reached, but does not speak HTTP as expected ({cause}); is the address right?"
+            )),
+        }
+    }
+
+    async fn execute(&self, mut request: Request) -> Reply {
         *request.timeout_mut() = Some(self.limits.call);
         match self.client.execute(request).await {
             Ok(response) => Reply::Answered(self.read(response).await),
@@ -183,6 +224,12 @@ impl Line {
             end,
         }
     }
+}
+
+/// A URL's host and port.
+pub(super) fn place_of(url: &Url) -> (String, u16) {
+    let host = url.host_str().unwrap_or_default().to_owned();
+    (host, url.port_or_known_default().unwrap_or_default())
 }
 
 /// The cause at the bottom, which speaks of the fault alone; those above it repeat the URL and its secrets.

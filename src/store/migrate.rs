@@ -43,6 +43,11 @@ const SQLITE: &[Migration] = &[
         name: "0007_contacts",
         sql: include_str!("../../sql/sqlite/migrations/0007_contacts.sql"),
     },
+    Migration {
+        number: 10,
+        name: "0010_usage",
+        sql: include_str!("../../sql/sqlite/migrations/0010_usage.sql"),
+    },
 ];
 
 const TABLE: &str = include_str!("../../sql/sqlite/migrate_table.sql");
@@ -75,6 +80,20 @@ pub(super) fn apply(connection: &mut Connection) -> Result<Vec<String>> {
     }
     transaction.commit().map_err(|error| fault(act, error))?;
     Ok(names)
+}
+
+/// The names of what [`apply`] would apply. Changes nothing.
+pub(super) fn missing(connection: &Connection) -> Result<Vec<String>> {
+    refuse_strangers(connection)?;
+    let applied = applied(connection).unwrap_or_default();
+    refuse_newer(applied)?;
+    let missing = SQLITE.iter().filter(|step| step.number > applied);
+    Ok(missing.map(|step| step.name.to_owned()).collect())
+}
+
+/// The names of all steps, for a file that is not there yet.
+pub(super) fn all() -> Vec<String> {
+    SQLITE.iter().map(|step| step.name.to_owned()).collect()
 }
 
 /// A look that needs no lock, so that a start beside a busy writer, or on a read-only file, does not wait.

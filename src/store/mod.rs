@@ -11,6 +11,7 @@ mod sharing;
 mod sqlite;
 mod tally;
 mod transfer;
+mod usage;
 
 #[cfg(test)]
 mod contract;
@@ -26,6 +27,7 @@ use crate::domain::channel::Name;
 use crate::domain::delivery::{Standing, State};
 use crate::domain::fleet::{Known, News};
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Priority, Recorded, Round};
 use crate::domain::receipt::Receipt;
 use crate::domain::recipient::Recipient;
@@ -37,6 +39,7 @@ use crate::error::{Error, Result};
 
 pub use self::commits::CommitStats;
 pub use self::transfer::{Comparison, Move, Route, Stage};
+pub use self::usage::{UsageQuery, UsageTotals};
 
 /// How long a store waits for another process that holds its lock, unless the configuration says otherwise.
 pub const LOCK_WAIT: Duration = Duration::from_secs(30);
@@ -103,6 +106,14 @@ pub fn migrate(url: &str, lock_wait: Duration) -> Result<Vec<String>> {
         return postgres::migrate(url, MIGRATION_LIMIT);
     }
     sqlite::migrate(file_of(url)?, lock_wait)
+}
+
+/// The names of what [`migrate`] would apply to the store a URL names, which may not be there yet. Changes nothing.
+pub fn missing(url: &str, lock_wait: Duration) -> Result<Vec<String>> {
+    if is_postgres(url) {
+        return postgres::missing(url, lock_wait);
+    }
+    sqlite::missing(file_of(url)?, lock_wait)
 }
 
 fn is_postgres(url: &str) -> bool {
@@ -173,6 +184,13 @@ pub trait Store: Send + Sync {
     /// Messages, newest first, without their attempts.
     async fn search(&self, query: Query) -> Result<Page>;
 
+    /// What was sent, newest first, without attempts: to one person, or to all.
+    async fn usage(&self, query: UsageQuery) -> Result<Page>;
+
+    /// The same counted by day, person and channel, as far as can be counted in a moment. `before` and `limit` count
+    /// for nothing.
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals>;
+
     /// The deliveries an operator speaks of, oldest first.
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>>;
 
@@ -186,6 +204,10 @@ pub trait Store: Send + Sync {
 
     /// Sets what is known of a recipient.
     async fn set_recipient(&self, recipient: Recipient) -> Result<()>;
+
+    /// Does what persons ask of us: stop makes a recipient `opted_out`, whatever it was, start makes it active only
+    /// when it had opted out. Says of each whether it changed something.
+    async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>>;
 
     /// Brings at most `limit` changed deliveries into the roll-ups; returns how many it took. Zero: up to date.
     async fn fold(&self, limit: usize) -> Result<usize>;
@@ -205,9 +227,20 @@ pub trait Store: Send + Sync {
     /// What waits now, counted live.
     async fn backlog(&self, now: Timestamp) -> Result<Backlog>;
 
-    /// Deletes at most `limit` messages that were accepted before `before` and have ended, and outdated keys
-    /// and receipts; what the report counts of them stays counted. Returns the number of messages deleted.
+    /// Deletes at most `limit` messages that were accepted before `before` and have ended (a month of which nothing
+    /// else is left as a whole, where the store is kept by month); what the report counts of them stays counted.
+    /// Returns the number of messages deleted. Zero: nothing is left to delete.
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
+
+    /// The same, but where the store is kept by month nothing of a month is deleted before all of it is that old, so
+    /// that it can go as a whole.
+    async fn prune_by_month(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        self.prune(before, now, limit).await
+    }
+
+    /// Deletes at most `limit` of each kind of what is outdated beside messages: keys, throttles that count nothing
+    /// any more, and receipts that were heard before `before` and belong to nothing. Returns how many in all.
+    async fn forget(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Tells the store where providers are, so that people's own queries can show it.
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()>;

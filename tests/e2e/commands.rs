@@ -95,7 +95,14 @@ fn a_backup_made_while_serving_is_a_whole_store() {
 fn check_says_what_is_wrong_and_what_to_do() {
     let stub = Stub::new(Mood::Accept);
     let good = world(&stub);
-    good.say(&["check"]);
+    let fresh = good.say(&["check"]);
+    assert!(fresh.contains("to come, applied by `console migrate`"), "{fresh}");
+    assert!(
+        !good.folder.path().join("postrider.db").exists(),
+        "a look makes nothing"
+    );
+    good.say(&["migrate"]);
+    assert!(good.say(&["check"]).contains("readable and writable"));
     let nobody = super::world::free_address();
     let bad = World::new(&format!(
         "[queue]\nurl = \"redis://{nobody}\"\n{}",

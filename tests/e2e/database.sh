@@ -25,9 +25,12 @@ if [ "$(id -u)" = 0 ]; then chown postgres "$place"; fi
 cd "$place"
 (as_owner "$bin/initdb" -D "$place/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$place/log" 2>&1)
 as_owner "$bin/postgres" -D "$place/data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
-    -c max_connections=400 -c fsync=off -c full_page_writes=off -c shared_buffers=64MB "$@" >>"$place/log" 2>&1 &
+    -c max_connections=400 -c fsync=off -c full_page_writes=off -c shared_buffers=64MB \
+    -c dynamic_shared_memory_type=mmap "$@" >>"$place/log" 2>&1 &
 server=$!
+# What ends the test from a terminal must not end its server without a word.
+trap '' INT TERM HUP
 read -r _ || true
-kill -INT "$server" || true
+kill -QUIT "$server" || true
 wait "$server" || true
 rm -rf "$place"

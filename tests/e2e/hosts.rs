@@ -48,6 +48,11 @@ fn what_was_accepted_survives_the_death_of_whoever_accepted_it() {
 #[test]
 fn commands_work_on_a_server_as_on_a_file() {
     let world = world();
+    assert!(
+        world
+            .say(&["check"])
+            .contains("to come, applied by `console migrate`")
+    );
     assert!(world.say(&["migrate"]).contains("0001_begin"));
     assert!(world.say(&["check"]).contains("readable and writable"));
     let refused = world.run(&["backup", "copy.db"]);

@@ -12,6 +12,7 @@
 )]
 // Tests may stop at the first surprise, and need the real clock and the environment.
 
+mod api;
 mod commands;
 mod crash;
 mod databases;
@@ -26,9 +27,11 @@ mod moving;
 mod peers;
 mod providers;
 mod simulation;
+mod smpp;
 mod stop;
 mod stub;
 mod throttle;
+mod usage;
 mod walk;
 mod wire;
 mod world;

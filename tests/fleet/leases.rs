@@ -8,7 +8,7 @@ use super::world::until;
 #[test]
 fn a_worker_that_overslept_overwrites_nothing() {
     let mut crowd = Crowd::start(Plan {
-        mood: Mood::Slow(700),
+        mood: Mood::Slow(1_500),
         ..Plan::default()
     });
     let door = crowd.doors()[0];

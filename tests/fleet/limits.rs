@@ -49,7 +49,7 @@ fn three_workers_keep_one_providers_rate() {
 fn a_provider_that_rests_on_one_host_rests_on_all() {
     let mut crowd = Crowd::start(Plan {
         mood: Mood::Status(503),
-        provider: "rest_after = 3\nrest_for = \"30s\"",
+        provider: "rest_after = 3\nrest_for = \"600s\"",
         ..Plan::default()
     });
     crowd.launch(WORKERS[0]);

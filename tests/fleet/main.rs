@@ -18,6 +18,8 @@
 #[allow(dead_code)]
 // Shared with the end-to-end tests, which use all of it.
 mod databases;
+#[path = "../e2e/endings.rs"]
+mod endings;
 #[path = "../e2e/peers.rs"]
 #[allow(dead_code)]
 // Likewise.

@@ -7,7 +7,7 @@ use super::crowd::{Crowd, Plan};
 use super::load::Load;
 use super::servers::{REDIS, Redis};
 
-/// Intake answered every request since then, and each soon.
+/// Intake answered every request since then.
 fn expect_no_gap(load: &Load, since: Instant) {
     let tries = load.tries(since);
     assert!(!tries.is_empty());

@@ -1,6 +1,6 @@
 //! PostgreSQL and Redis on hosts of a test: killed, started again, copied by streaming, promoted.
 //!
-//! What they keep is lost with the test. They are killed when dropped.
+//! What they keep is lost with the test. They end when dropped.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::databases::programs;
+use super::endings;
 use super::lan::{Host, run};
 use super::world::until;
 
@@ -101,7 +102,7 @@ impl Postgres {
                 "--regid=postgres",
                 "--clear-groups",
                 "--pdeathsig",
-                "KILL",
+                "QUIT",
             ]);
             command.arg(program);
             command
@@ -126,6 +127,7 @@ impl Postgres {
             "fsync=off",
             "full_page_writes=off",
             "shared_buffers=32MB",
+            endings::SHARED_AMONG_FILES,
             // A follower looks again for a leader that was away after this time.
             "wal_retrieve_retry_interval=200ms",
         ];
@@ -147,7 +149,9 @@ impl Postgres {
 
     /// `kill -9`.
     pub fn kill(&mut self) {
-        kill(&mut self.child);
+        if let Some(child) = self.child.take() {
+            endings::kill(child, &self.place.join("data"));
+        }
     }
 
     /// Stops it as an operator does, and starts it again.
@@ -202,7 +206,9 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        self.kill();
+        if let Some(child) = self.child.take() {
+            endings::end(child, &self.place.join("data"));
+        }
     }
 }
 

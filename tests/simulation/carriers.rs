@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use postrider::domain::attempt::{Answer, Outcome};
-use postrider::domain::receipt::Receipt;
+use postrider::domain::inbound::Incoming;
 use postrider::provider::{Call, Parcel, Provider, Refusal};
 
 use super::world::World;
@@ -73,7 +73,7 @@ impl Provider for Carrier {
         Answer::from(deed.says)
     }
 
-    fn receipts(&self, _call: &Call) -> Result<Vec<Receipt>, Refusal> {
+    fn receipts(&self, _call: &Call) -> Result<Vec<Incoming>, Refusal> {
         Err(Refusal::NotExpected)
     }
 

@@ -14,6 +14,7 @@ use postrider::domain::channel::Name;
 use postrider::domain::delivery::State;
 use postrider::domain::fleet::{Known, News};
 use postrider::domain::id::{DeliveryId, MessageId};
+use postrider::domain::inbound::Opting;
 use postrider::domain::message::{
     Acceptance, Claimed, Delivery, Message, NewMessage, Nudge, Recorded, Round,
 };
@@ -25,7 +26,7 @@ use postrider::domain::wish::Wish;
 use postrider::error::{Error, Kind, Result};
 use postrider::store::{
     Backlog, Cancelled, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
-    Snapshot, Store,
+    Snapshot, Store, UsageQuery, UsageTotals,
 };
 
 use super::ledger::Verb;
@@ -249,6 +250,14 @@ impl Store for Link {
         self.through("search", self.store.search(query)).await
     }
 
+    async fn usage(&self, query: UsageQuery) -> Result<Page> {
+        self.through("usage", self.store.usage(query)).await
+    }
+
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
+        self.through("usage_totals", self.store.usage_totals(query)).await
+    }
+
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
         self.through("select", self.store.select(selection)).await
     }
@@ -277,6 +286,10 @@ impl Store for Link {
     async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
         self.through("set_recipient", self.store.set_recipient(recipient))
             .await
+    }
+
+    async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>> {
+        self.through("opt", self.store.opt(wishes)).await
     }
 
     async fn fold(&self, limit: usize) -> Result<usize> {
@@ -319,6 +332,11 @@ impl Store for Link {
             Ok(pruned)
         };
         self.through("prune", work).await
+    }
+
+    async fn forget(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        self.through("forget", self.store.forget(before, now, limit))
+            .await
     }
 
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {

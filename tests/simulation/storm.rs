@@ -255,7 +255,11 @@ impl Storm {
                 Done::Nothing
             }),
             _ => self.run(host, "prune", |gateway| async move {
-                let _ = prune::prune(&gateway, Duration::from_secs(120), |_| {}).await;
+                let age = prune::Age {
+                    older_than: Duration::from_secs(120),
+                    whole_months: false,
+                };
+                let _ = prune::prune(&gateway, age, |_| {}).await;
                 Done::Nothing
             }),
         }

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::dice::Dice;
 use crate::domain::attempt::Answer;
 use crate::domain::id::MessageId;
-use crate::domain::receipt::Receipt;
+use crate::domain::inbound::Incoming;
 use crate::flow::accept::{self, Request};
 use crate::gateway::Edges;
 use crate::provider::{Call, Provider, Refusal};
@@ -39,7 +39,7 @@ impl Provider for Locksmith {
         Outcome::Accepted { reference }.into()
     }
 
-    fn receipts(&self, _: &Call) -> Result<Vec<Receipt>, Refusal> {
+    fn receipts(&self, _: &Call) -> Result<Vec<Incoming>, Refusal> {
         Err(Refusal::NotExpected)
     }
 

@@ -13,8 +13,8 @@ use crate::dice::Dice;
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::channel::Channel;
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Incoming;
 use crate::domain::message::Nudge;
-use crate::domain::receipt::Receipt;
 use crate::domain::route::Strategy;
 use crate::domain::wish::Appetite;
 use crate::flow::accept::{self, Request};
@@ -48,7 +48,7 @@ impl Provider for Hanging {
         std::future::pending().await
     }
 
-    fn receipts(&self, _: &Call) -> Result<Vec<Receipt>, Refusal> {
+    fn receipts(&self, _: &Call) -> Result<Vec<Incoming>, Refusal> {
         Err(Refusal::NotExpected)
     }
 
@@ -64,7 +64,7 @@ impl Provider for Quick {
         Outcome::Accepted { reference: None }.into()
     }
 
-    fn receipts(&self, _: &Call) -> Result<Vec<Receipt>, Refusal> {
+    fn receipts(&self, _: &Call) -> Result<Vec<Incoming>, Refusal> {
         Err(Refusal::NotExpected)
     }
 
@@ -81,7 +81,7 @@ impl Provider for Steady {
         Outcome::Accepted { reference: None }.into()
     }
 
-    fn receipts(&self, _: &Call) -> Result<Vec<Receipt>, Refusal> {
+    fn receipts(&self, _: &Call) -> Result<Vec<Incoming>, Refusal> {
         Err(Refusal::NotExpected)
     }
 

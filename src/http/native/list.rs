@@ -10,10 +10,9 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::response::IntoResponse;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Answer;
 use super::wire::MessageView;
@@ -21,22 +20,40 @@ use crate::config::Scope;
 use crate::domain::delivery::Standing;
 use crate::domain::recipient::{self, AddressKind};
 use crate::gateway::Gateway;
-use crate::http::auth;
-use crate::http::form;
+use crate::http::describe::{Denied, Failed, Misread};
 use crate::http::problem::{Problem, Violation};
+use crate::http::{auth, cursor, form};
 use crate::store::Query;
 
 /// How many messages a page has when the client does not say.
 const LIMIT_DEFAULT: usize = 50;
 
 /// A page and the way to the next one.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MessagePage)]
 pub(super) struct PageView {
+    /// Newest first, without their attempts.
     messages: Vec<MessageView>,
+    /// The `cursor` of the next page; null on the last one.
     next: Option<String>,
 }
 
-/// Lists messages.
+/// Lists messages, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/messages",
+    operation_id = "list_messages",
+    tag = "native",
+    params(
+        ("to" = Option<String>, Query, description = "Only messages to this address."),
+        ("state" = Option<String>, Query, pattern = "^(waiting|sent|delivered|failed)?$",
+            description = "Only messages with a delivery that is `waiting`, `sent`, `delivered` or `failed`."),
+        ("since" = Option<String>, Query, format = DateTime, description = "Only messages accepted since then."),
+        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$", description = "The `next` of the page before."),
+        ("limit" = Option<u32>, Query, minimum = 1, description = "At most so many messages."),
+    ),
+    responses((status = 200, description = "A page of messages.", body = PageView), Denied, Misread, Failed)
+)]
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,
@@ -60,7 +77,7 @@ async fn page(gateway: &Gateway, query: &str) -> Answer<PageView> {
     let listed = |message| MessageView::listed(message, now);
     Ok(Json(PageView {
         messages: found.messages.into_iter().map(listed).collect(),
-        next: found.next.map(cursor),
+        next: found.next.map(cursor::of),
     }))
 }
 
@@ -107,7 +124,7 @@ fn set(gateway: &Gateway, wanted: &mut Query, name: &str, value: &str) -> Result
             wanted.since = Some(since.to_utc());
         }
         "cursor" => {
-            let before = number(value).ok_or("must be the \"next\" of the page before, unchanged")?;
+            let before = cursor::number(value).ok_or("must be the \"next\" of the page before, unchanged")?;
             wanted.before = Some(before);
         }
         "limit" => {
@@ -131,28 +148,4 @@ fn normalised(gateway: &Gateway, typed: &str) -> Option<String> {
         .into_iter()
         .filter(|kind| routes().any(|route| route.kinds().contains(kind)))
         .find_map(|kind| recipient::read(kind, typed, &gateway.config.phone).ok())
-}
-
-fn cursor(before: i64) -> String {
-    URL_SAFE_NO_PAD.encode(before.to_be_bytes())
-}
-
-fn number(cursor: &str) -> Option<i64> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    bytes.try_into().ok().map(i64::from_be_bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_is_read_back() {
-        for before in [1, 77, i64::MAX] {
-            assert_eq!(number(&cursor(before)), Some(before));
-        }
-        for garbage in ["", "x", "AAAA", "!!!!!!!!!!!"] {
-            assert_eq!(number(garbage), None, "{garbage}");
-        }
-    }
 }

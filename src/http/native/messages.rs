@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::wire::MessageView;
 use super::{Answer, Segment, submission};
@@ -21,32 +22,67 @@ use crate::domain::delivery::Standing;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::flow::accept::{self, Accepted, Refused};
 use crate::gateway::Gateway;
-use crate::http::problem::{self, Problem, Violation};
+use crate::http::describe::{
+    Denied, Failed, Missing, NotJson, ProblemView, Refused as NotTaken, Submission, Unread,
+};
+use crate::http::problem::{self, PROBLEM_JSON, Problem, Violation};
 use crate::http::{auth, body, refusal};
 use crate::store::Cancelled;
 
-#[derive(Serialize)]
+/// A message that is on disk.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Accepted)]
 struct AcceptedView {
+    /// The message's id.
+    #[schema(format = "uuid")]
     id: String,
+    /// Always `accepted`.
     status: &'static str,
+    /// How many text parts the body has.
     parts: u32,
+    /// One for each channel it goes over.
     deliveries: Vec<PlaceView>,
 }
 
-#[derive(Serialize)]
+/// A delivery that is on its way.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Place)]
 struct PlaceView {
+    /// The delivery's number.
     id: i64,
+    /// Over which channel.
     channel: String,
 }
 
 /// What a cancellation came to.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Cancelled)]
 pub(super) struct CancelledView {
+    /// The message's id, as it was written.
     id: String,
+    /// How many deliveries were called off.
     cancelled: usize,
 }
 
 /// Takes a message in.
+///
+/// 201 means that the message is on disk. The same `Idempotency-Key` with the same request is answered the same, with
+/// the header `Idempotency-Replayed`, and sends nothing twice.
+#[utoipa::path(
+    post,
+    path = "/v1/messages",
+    operation_id = "submit_message",
+    tag = "native",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The client's name for this request.",
+        min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
+    request_body(content = Submission, content_type = "application/json"),
+    responses(
+        (status = 201, description = "The message is on disk.", body = AcceptedView,
+            headers(("Location" = String, description = "Where the message is."),
+                ("Idempotency-Replayed" = String, description = "`true` when this answer was given before."))),
+        Denied, Unread, NotJson, NotTaken, Failed,
+    )
+)]
 pub(super) async fn submit(
     State(gateway): State<Arc<Gateway>>,
     request: Request<Body>,
@@ -69,6 +105,14 @@ pub(super) async fn submit(
 }
 
 /// Shows a message with all that happened to it.
+#[utoipa::path(
+    get,
+    path = "/v1/messages/{id}",
+    operation_id = "show_message",
+    tag = "native",
+    params(("id" = String, Path, format = "uuid", description = "The message's id.")),
+    responses((status = 200, description = "The message with every attempt.", body = MessageView), Denied, Missing, Failed)
+)]
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     Segment(id): Segment,
@@ -89,6 +133,19 @@ async fn find(gateway: &Gateway, id: &str) -> Answer<MessageView> {
 }
 
 /// Calls off what still waits of a message.
+#[utoipa::path(
+    delete,
+    path = "/v1/messages/{id}",
+    operation_id = "cancel_message",
+    tag = "native",
+    params(("id" = String, Path, format = "uuid", description = "The message's id.")),
+    responses(
+        (status = 200, description = "What still waited is called off.", body = CancelledView),
+        (status = 409, description = "Nothing of it waits any more, or a worker has it in hand.", body = ProblemView,
+            content_type = PROBLEM_JSON),
+        Denied, Missing, Failed,
+    )
+)]
 pub(super) async fn cancel(
     State(gateway): State<Arc<Gateway>>,
     Segment(id): Segment,

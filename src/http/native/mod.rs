@@ -8,6 +8,7 @@ mod providers;
 mod receipts;
 mod report;
 mod submission;
+mod usage;
 mod wire;
 
 use std::sync::Arc;
@@ -20,10 +21,26 @@ use axum::http::{HeaderValue, Request};
 use axum::routing::{any, get, post};
 use tower::ServiceBuilder;
 use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
+use utoipa::OpenApi;
 
 use super::{REQUEST_ID, problem};
 use crate::domain::id::MessageId;
 use crate::gateway::Gateway;
+
+/// What this face says of itself: every handler of a route below stands here.
+#[derive(OpenApi)]
+#[openapi(paths(
+    messages::submit,
+    messages::show,
+    messages::cancel,
+    list::list,
+    receipts::take,
+    providers::list,
+    report::show,
+    usage::list,
+    usage::totals,
+))]
+pub(super) struct Described;
 
 /// Where everything of this face is.
 pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
@@ -39,6 +56,8 @@ pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
         )
         .route("/v1/providers", get(providers::list))
         .route("/v1/report", get(report::show))
+        .route("/v1/usage", get(usage::list))
+        .route("/v1/usage/totals", get(usage::totals))
         .route("/v1/{*rest}", any(problem::unknown_path))
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(ids)

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Response};
 use axum::response::IntoResponse;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::wire::rfc3339;
 use crate::clock::Timestamp;
@@ -20,40 +21,73 @@ use crate::domain::route::Strategy;
 use crate::flow::sync_report;
 use crate::gateway::{Gateway, Lane};
 use crate::http::auth;
+use crate::http::describe::Denied;
 
 /// Every provider, as of when the report's numbers are.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Providers)]
 pub(super) struct ProvidersView {
+    /// In the order of the configuration.
     providers: Vec<ProviderView>,
+    /// When the numbers of the report are from; null when there is none.
+    #[schema(format = DateTime)]
     report_as_of: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A configured account at someone who carries messages.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Provider)]
 struct ProviderView {
+    /// Its name.
     name: String,
+    /// Its kind.
     kind: String,
+    /// How it does, in a word.
     health: &'static str,
+    /// How it does, in a sentence.
     detail: String,
+    /// Whether it is asked now.
     open: bool,
+    /// Whether it only plays a provider.
     sandbox: bool,
+    /// The most messages a second.
     rate: Option<f64>,
+    /// The most calls at once.
     concurrency: usize,
+    /// Calls under way from this process.
     in_flight: usize,
+    /// Where it takes part.
     channels: Vec<ChannelView>,
+    /// Calls made to it, as of the report.
     attempts: Option<u64>,
+    /// Its share of all calls.
     share_percent: Option<f64>,
+    /// Calls that failed through its own fault.
     fault_percent: Option<f64>,
 }
 
-#[derive(Serialize)]
+/// A provider's part in a channel.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProviderPart)]
 struct ChannelView {
+    /// Which channel.
     channel: String,
+    /// How the channel chooses.
     strategy: &'static str,
+    /// Its weight, where there are weights.
     weight: Option<u32>,
+    /// The share it is meant to have.
     share_percent: Option<f64>,
 }
 
 /// Lists the providers in the order of the configuration.
+#[utoipa::path(
+    get,
+    path = "/v1/providers",
+    operation_id = "list_providers",
+    tag = "native",
+    responses((status = 200, description = "How each provider does.", body = ProvidersView), Denied)
+)]
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,

@@ -1,6 +1,7 @@
-//! `POST /v1/receipts/{provider}`: a provider's later word, in the provider's own format.
+//! `POST /v1/receipts/{provider}`: a provider's later word, and texts people sent, in the provider's own format.
 //!
-//! Needs no API key: the adapter checks that it is its provider who calls. Some providers call with GET.
+//! Needs no API key: the adapter checks that it is its provider who calls. Some providers call with GET. The answer is
+//! what the provider wants to read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,30 +9,52 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use axum::response::IntoResponse;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{Answer, Segment};
+use super::Segment;
 use crate::domain::channel::Name;
-use crate::flow::settle;
+use crate::flow::hear;
 use crate::gateway::Gateway;
 use crate::http::body::{self, BodyTrouble};
-use crate::http::problem::Problem;
-use crate::provider::{Call, Refusal};
+use crate::http::describe::{Failed, Missing, ProblemView, Unread};
+use crate::http::problem::{PROBLEM_JSON, Problem};
+use crate::provider::{Acknowledgement, Call, Refusal};
 
-/// How many receipts were taken.
-#[derive(Serialize)]
+/// How many receipts and texts were taken.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Received)]
 pub(super) struct Received {
+    /// How many receipts and texts the call brought.
     received: usize,
 }
 
-/// Takes the receipts of one call.
+/// Takes a provider's later word, in the provider's own format.
+///
+/// Needs no API key: the provider's signature or secret says who calls.
+#[utoipa::path(
+    method(post, get),
+    path = "/v1/receipts/{provider}",
+    operation_id = "take_receipts",
+    tag = "native",
+    params(("provider" = String, Path, description = "The provider's name in the configuration.")),
+    security(()),
+    responses(
+        (status = 200, description = "They are kept.", body = Received),
+        (status = 403, description = "The signature or secret is missing or wrong.", body = ProblemView,
+            content_type = PROBLEM_JSON),
+        Missing, Unread, Failed,
+    )
+)]
 pub(super) async fn take(
     State(gateway): State<Arc<Gateway>>,
     Segment(provider): Segment,
     request: Request<Body>,
-) -> Answer<Received> {
+) -> Result<Response<Body>, Problem> {
     let unknown = || Problem::missing(format!("there is no provider \"{provider}\""));
     let name: Name = provider.parse().map_err(|_| unknown())?;
     let lane = gateway.lane(&name).ok_or_else(unknown)?;
@@ -40,17 +63,29 @@ pub(super) async fn take(
         .await
         .map_err(BodyTrouble::problem)?;
     let call = call(&gateway, &head, content.to_vec());
-    let receipts = lane
+    let incoming = lane
         .provider
         .receipts(&call)
         .map_err(|refusal| turned_away(&name, refusal))?;
-    let received = receipts.len();
+    let received = incoming.len();
     if received > 0 {
-        settle::settle(&gateway, Some(&name), receipts)
+        hear::hear(&gateway, lane, incoming)
             .await
             .map_err(|error| Problem::failed(&gateway, "keep the receipts", &error))?;
     }
-    Ok(Json(Received { received }))
+    Ok(match lane.provider.acknowledgement(&call) {
+        Some(wanted) => acknowledged(wanted),
+        None => Json(Received { received }).into_response(),
+    })
+}
+
+fn acknowledged(wanted: Acknowledgement) -> Response<Body> {
+    let mut response = Response::new(Body::from(wanted.body));
+    if let Some(content_type) = wanted.content_type {
+        let value = HeaderValue::from_static(content_type);
+        response.headers_mut().insert(CONTENT_TYPE, value);
+    }
+    response
 }
 
 fn call(gateway: &Gateway, head: &Parts, content: Vec<u8>) -> Call {

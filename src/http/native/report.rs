@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Response};
 use axum::response::IntoResponse;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Answer;
 use super::wire::rfc3339;
@@ -18,56 +19,120 @@ use crate::domain::report::{HourLine, ProviderLine, Report, TopLine, Totals, per
 use crate::flow::sync_report;
 use crate::gateway::Gateway;
 use crate::http::auth;
+use crate::http::describe::{Denied, Failed, Missing};
 use crate::http::problem::Problem;
 
 /// The report as this face shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Report)]
 pub(super) struct ReportView {
+    /// The moment the numbers speak of.
+    #[schema(format = DateTime)]
     as_of: String,
+    /// When the next report is due; null when cron makes it.
+    #[schema(format = DateTime)]
     next_due_at: Option<String>,
+    /// Messages accepted.
     messages: u64,
+    /// Deliveries they are.
     deliveries: u64,
+    /// Deliveries by state.
     totals: TotalsView,
+    /// What each provider did.
     providers: Vec<ProviderView>,
+    /// The last 48 hours.
     hours: Vec<HourView>,
+    /// The addresses with most deliveries.
+    #[schema(value_type = Vec<TopView>)]
     top: Vec<TopLine>,
 }
 
-#[derive(Serialize)]
+/// Deliveries by state.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReportTotals)]
 struct TotalsView {
+    /// Not sent yet.
     waiting: u64,
+    /// With a provider.
     sent: u64,
+    /// Arrived.
     delivered: u64,
+    /// Failed for good.
     failed: u64,
+    /// Of these, by kind.
+    #[schema(value_type = BTreeMap<String, u64>)]
     failures: serde_json::Map<String, serde_json::Value>,
+    /// Attempts whose end nobody knows.
     unknown_attempts: u64,
+    /// Opened by the person.
     opened: u64,
 }
 
-#[derive(Serialize)]
+/// What one provider did.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReportProvider)]
 struct ProviderView {
+    /// Its name.
     name: String,
+    /// Calls made to it.
     attempts: u64,
+    /// Its share of all calls.
     share_percent: Option<f64>,
+    /// Calls that failed through its own fault.
     faults: u64,
+    /// The same in percent.
     fault_percent: Option<f64>,
+    /// Deliveries it took.
     sent: u64,
+    /// Of these, arrived.
     delivered: u64,
+    /// Of these, not delivered.
     bounced: u64,
+    /// Arrived, in percent of those it took.
     delivered_percent: Option<f64>,
+    /// Half of the calls took at most so long.
     p50_ms: Option<u64>,
+    /// 95 in 100 calls took at most so long.
     p95_ms: Option<u64>,
 }
 
-#[derive(Serialize)]
+/// What was accepted in one hour.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ReportHour)]
 struct HourView {
+    /// Its beginning.
+    #[schema(format = DateTime)]
     hour: String,
+    /// Deliveries accepted.
     accepted: u64,
+    /// Of these, sent or delivered.
     sent: u64,
+    /// Of these, failed.
     failed: u64,
 }
 
+/// An address and how many deliveries it had.
+#[derive(ToSchema)]
+#[schema(as = ReportTop)]
+#[expect(
+    dead_code,
+    reason = "only its form is used: it describes the lines that the domain writes"
+)]
+struct TopView {
+    /// The address.
+    address: String,
+    /// Deliveries to it.
+    count: u64,
+}
+
 /// Shows the newest report.
+#[utoipa::path(
+    get,
+    path = "/v1/report",
+    operation_id = "show_report",
+    tag = "native",
+    responses((status = 200, description = "The newest report.", body = ReportView), Denied, Missing, Failed)
+)]
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,

@@ -174,3 +174,21 @@ fn time_to_live(ttl: &Value) -> Option<Duration> {
     };
     (!duration.is_zero()).then_some(duration)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use utoipa::PartialSchema;
+
+    use super::FIELDS;
+    use crate::http::describe::Submission;
+
+    #[test]
+    fn the_fields_that_are_read_are_those_that_are_described() {
+        let form = serde_json::to_value(Submission::schema()).unwrap();
+        let described = form["properties"].as_object().unwrap().keys().map(String::as_str);
+        assert_eq!(described.collect::<BTreeSet<_>>(), BTreeSet::from(FIELDS));
+        assert_eq!(form["additionalProperties"], false, "others are refused");
+    }
+}

@@ -4,46 +4,80 @@
 
 use chrono::SecondsFormat;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::clock::Timestamp;
 use crate::domain::delivery::State;
 use crate::domain::message::{Delivery, Message, RecordedAttempt};
 
 /// A message with its deliveries.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Message)]
 pub(super) struct MessageView {
+    /// The message's id.
+    #[schema(format = "uuid")]
     id: String,
+    /// The line above what it says.
     subject: Option<String>,
+    /// What it says.
     body: String,
+    /// When it was accepted.
+    #[schema(format = DateTime)]
     created_at: String,
+    /// One for each channel.
     deliveries: Vec<DeliveryView>,
 }
 
-#[derive(Serialize)]
+/// One message over one channel to one address.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Delivery)]
 struct DeliveryView {
+    /// The delivery's number.
     id: i64,
+    /// Over which channel.
     channel: String,
+    /// To which address; empty where none was given.
     recipient: String,
+    /// `waiting`, `sent`, `delivered` or `failed`.
     state: &'static str,
+    /// Of what has failed: how.
     failure: Option<&'static str>,
+    /// How often a worker took it in hand.
     round: u32,
+    /// Of what waits: when it is due.
+    #[schema(format = DateTime)]
     due_at: Option<String>,
+    /// The provider that last took it.
     provider: Option<String>,
+    /// That provider's id for it.
     reference: Option<String>,
+    /// How many text parts it has.
     parts: u32,
+    /// What happens next, for people.
     next: String,
+    /// Every call made for it, oldest first; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<Vec<AttemptView>>,
 }
 
-#[derive(Serialize)]
+/// One call to one provider.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Attempt)]
 struct AttemptView {
+    /// Who was asked; null when nobody knows.
     provider: Option<String>,
+    /// What it came to, in a word.
     outcome: String,
+    /// The provider's own code.
     code: Option<String>,
+    /// The reason, for the operator.
     reason: Option<String>,
+    /// When the call began.
+    #[schema(format = DateTime)]
     at: String,
+    /// How long it took, in milliseconds.
     duration_ms: u64,
+    /// The address that was used, where there were several.
     recipient: Option<String>,
 }
 

@@ -29,7 +29,7 @@ const STYLE_KEEP: &str = "public, max-age=300";
 
 /// What surrounds the content of a page.
 #[derive(Clone, Default)]
-pub(super) struct Frame {
+pub(in crate::http) struct Frame {
     /// What the tab says.
     pub title: String,
     /// Whether nothing really leaves.
@@ -42,7 +42,7 @@ pub(super) struct Frame {
 
 /// The counters in the header, as of one time.
 #[derive(Clone)]
-pub(super) struct Strip {
+pub(in crate::http) struct Strip {
     /// The report's time.
     pub as_of: String,
     /// Name, number and meaning.
@@ -51,7 +51,7 @@ pub(super) struct Strip {
 
 /// A number with its name and what it counts.
 #[derive(Clone)]
-pub(super) struct Counter {
+pub(in crate::http) struct Counter {
     /// Its name, also a class.
     pub name: &'static str,
     /// The number.
@@ -62,7 +62,7 @@ pub(super) struct Counter {
 
 impl Frame {
     /// The frame of a page with that title.
-    pub(super) fn new(title: impl Into<String>, sandbox: bool, report: Option<&Report>) -> Self {
+    pub(in crate::http) fn new(title: impl Into<String>, sandbox: bool, report: Option<&Report>) -> Self {
         Self {
             title: title.into(),
             sandbox,

@@ -1,4 +1,4 @@
-//! The people's face: the report, a number's messages, the timeline of one message.
+//! The people's face: the report, a number's messages, the timeline of one message, usage.
 //!
 //! Rendered here, no script, nothing loaded from elsewhere. The report comes from the cache first and the
 //! store second; searches and timelines are live. Never changes anything: every route is a GET.
@@ -11,17 +11,19 @@ mod report;
 mod search;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod words;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode, Uri};
 use axum::routing::get;
 
+pub(super) use self::frame::Frame;
 use self::message::MessagePage;
 use self::newest::{Known, Newest};
 use self::report::{ReportPage, Setting};
@@ -30,7 +32,7 @@ use crate::domain::id::MessageId;
 use crate::error::Result;
 use crate::gateway::Gateway;
 
-/// `/`, `/messages/{id}` and their stylesheet. Whoever mounts them decides who may read.
+/// `/`, `/messages/{id}`, `/usage` and their stylesheet. Whoever mounts them decides who may read.
 pub fn routes() -> Router<Arc<Gateway>> {
     let newest = Arc::new(Newest::default());
     let for_front = Arc::clone(&newest);
@@ -51,7 +53,18 @@ pub fn routes() -> Router<Arc<Gateway>> {
                 },
             ),
         )
+        .route(
+            "/usage",
+            get(async |State(gateway): State<Arc<Gateway>>, uri: Uri| {
+                shown(usage_page(&gateway, &uri).await)
+            }),
+        )
         .route("/style.css", get(async || frame::style()))
+}
+
+/// A page that is the same for everybody, with the headers of all pages.
+pub(super) fn fixed(html: Bytes) -> Response<Body> {
+    frame::page(StatusCode::OK, html)
 }
 
 fn shown(page: Result<Response<Body>>) -> Response<Body> {
@@ -96,6 +109,16 @@ async fn results_page(
     let report = kept.as_deref().map(|kept| (&kept.report, kept.overdue));
     let page = ReportPage::new(report, Some((typed.to_owned(), results)), &Setting::of(gateway));
     frame::rendered(StatusCode::OK, &page)
+}
+
+async fn usage_page(gateway: &Gateway, uri: &Uri) -> Result<Response<Body>> {
+    let (understood, page) = usage::page(gateway, uri.query().unwrap_or_default()).await?;
+    let status = if understood {
+        StatusCode::OK
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    frame::rendered(status, &page)
 }
 
 async fn timeline(gateway: &Gateway, newest: &Newest, id: Option<Path<String>>) -> Result<Response<Body>> {

@@ -199,3 +199,21 @@ async fn a_user_who_has_had_enough_is_told_so_with_429() {
     assert_eq!(refused.header("content-type"), Some("application/problem+json"));
     assert_eq!(world.messages().await, 1);
 }
+
+#[tokio::test]
+async fn above_a_users_limit_a_problem_says_when_to_come_back() {
+    let world = World::still(|config| {
+        config.user_per_hour = 1;
+        config.channels[0].expects_reply = true;
+    })
+    .await;
+    assert_eq!(send(&world, &example()).await.status, 201);
+    let refused = send(&world, &example()).await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.header("retry-after"), Some("3600"));
+    assert_eq!(refused.header("content-type"), Some("application/problem+json"));
+    assert_eq!(refused.json()["type"], "/problems/throttled");
+    let other = with(&json!({"userId": "5689c3cf-5acf-4c14-bc32-8e0e6927a062"}));
+    assert_eq!(send(&world, &other).await.status, 201);
+    assert_eq!(world.messages().await, 2);
+}

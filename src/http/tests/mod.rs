@@ -2,6 +2,7 @@
 //!
 //! The providers are played: they take everything, and their receipts carry a secret.
 
+mod describe;
 mod door;
 mod inbox;
 mod machines;
@@ -10,6 +11,7 @@ mod simple;
 mod sockets;
 mod texting;
 mod throttle;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +29,7 @@ use crate::clock::{Clock, from_millis};
 use crate::config::Config;
 use crate::dice::Dice;
 use crate::domain::attempt::{Answer, Outcome};
+use crate::domain::inbound::Incoming;
 use crate::domain::receipt::{Receipt, Verdict};
 use crate::flow::deliver::{self, Step};
 use crate::gateway::{Edges, Gateway};
@@ -46,7 +49,7 @@ impl Provider for Willing {
         })
     }
 
-    fn receipts(&self, call: &Call) -> Result<Vec<Receipt>, Refusal> {
+    fn receipts(&self, call: &Call) -> Result<Vec<Incoming>, Refusal> {
         if call.headers.get("x-secret").map(String::as_str) != Some("sesame") {
             return Err(Refusal::Forged);
         }
@@ -54,11 +57,11 @@ impl Provider for Willing {
         let reference = body
             .strip_prefix("delivered ")
             .ok_or_else(|| Refusal::Unreadable("say \"delivered REFERENCE\"".to_owned()))?;
-        Ok(vec![Receipt {
+        Ok(vec![Incoming::Receipt(Receipt {
             reference: reference.to_owned(),
             verdict: Verdict::Delivered,
             at: call.heard_at,
-        }])
+        })])
     }
 
     fn signs_receipts(&self) -> bool {

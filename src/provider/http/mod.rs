@@ -19,10 +19,10 @@ mod tests;
 use async_trait::async_trait;
 
 use super::outbound::{Line, Reply};
-use super::{Call, Parcel, Provider, Refusal};
+use super::{Call, Checked, Parcel, Provider, Refusal};
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::channel::Name;
-use crate::domain::receipt::Receipt;
+use crate::domain::inbound::Incoming;
 use crate::domain::recipient::AddressKind;
 use crate::error::Result;
 
@@ -73,8 +73,13 @@ impl Provider for Http {
         }
     }
 
-    fn receipts(&self, call: &Call) -> Result<Vec<Receipt>, Refusal> {
-        self.receipts.as_ref().ok_or(Refusal::NotExpected)?.receipts(call)
+    fn receipts(&self, call: &Call) -> Result<Vec<Incoming>, Refusal> {
+        let receipts = self
+            .receipts
+            .as_ref()
+            .ok_or(Refusal::NotExpected)?
+            .receipts(call)?;
+        Ok(receipts.into_iter().map(Incoming::Receipt).collect())
     }
 
     fn signs_receipts(&self) -> bool {
@@ -83,6 +88,10 @@ impl Provider for Http {
 
     fn address(&self) -> AddressKind {
         self.address
+    }
+
+    async fn check(&self) -> Checked {
+        self.line.reach(self.form.root().clone()).await
     }
 
     fn place(&self) -> (String, u16) {

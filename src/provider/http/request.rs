@@ -15,6 +15,7 @@ use super::settings::Settings;
 use super::template::{Constants, Escape, Template};
 use crate::error::{Error, Result};
 use crate::provider::Parcel;
+use crate::provider::outbound::place_of;
 
 /// A request with places in it.
 pub(super) struct Form {
@@ -23,8 +24,8 @@ pub(super) struct Form {
     fixed: HeaderMap,
     varying: Vec<(HeaderName, Template)>,
     body: Option<Template>,
-    host: String,
-    port: u16,
+    /// The root of its host, for a look at whether anybody is there.
+    root: Url,
 }
 
 /// Where it goes.
@@ -45,8 +46,7 @@ impl Form {
         let body = body(settings, constants)?;
         let mut form = Self {
             method: method(settings, body.is_some())?,
-            host: sample.host_str().unwrap_or_default().to_owned(),
-            port: sample.port_or_known_default().unwrap_or_default(),
+            root: sample.join("/").unwrap_or(sample),
             target,
             fixed: HeaderMap::new(),
             varying: Vec::new(),
@@ -111,7 +111,12 @@ impl Form {
 
     /// Host and port.
     pub fn place(&self) -> (String, u16) {
-        (self.host.clone(), self.port)
+        place_of(&self.root)
+    }
+
+    /// The root of its host.
+    pub fn root(&self) -> &Url {
+        &self.root
     }
 }
 

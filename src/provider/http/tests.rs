@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::*;
+use crate::domain::receipt::{Receipt, Verdict};
 use crate::provider::outbound::Outbound;
 use crate::provider::stub::{Act, Stub, answer, bytes};
 use crate::provider::{CallLimits, contract};
@@ -140,10 +141,12 @@ fn system_c_reports_back_in_json_and_in_a_form() {
                 ..contract::call()
             })
             .unwrap();
-        assert_eq!(
-            (receipts[0].reference.as_str(), receipts[0].verdict.word()),
-            ("a09", "delivered")
-        );
+        let expected = Incoming::Receipt(Receipt {
+            reference: "a09".to_owned(),
+            verdict: Verdict::Delivered,
+            at: contract::call().heard_at,
+        });
+        assert_eq!(receipts, [expected]);
     }
 }
 

@@ -6,11 +6,13 @@
 pub mod accepting;
 pub mod addressing;
 pub mod operating;
+pub mod opting;
 pub mod pruning;
 pub mod receiving;
 pub mod reporting;
 pub mod sharing;
 pub mod throttling;
+pub mod usage;
 pub mod working;
 pub mod world;
 
@@ -89,6 +91,13 @@ macro_rules! contract {
             snapshots_show_the_newest
             ping_answers
         );
+        contract!(@tests $fresh, opting:
+            who_says_stop_is_not_written_to
+            who_says_start_again_is_written_to
+            start_makes_no_dead_address_alive
+            the_same_word_twice_changes_nothing
+            many_wishes_at_once_are_kept_in_their_order
+        );
         contract!(@tests $fresh, reporting:
             an_empty_store_reports_nothing
             the_report_counts_everything
@@ -107,12 +116,20 @@ macro_rules! contract {
             a_message_counts_under_all_its_throttles_or_under_none
             of_many_who_write_at_once_exactly_the_limit_gets_through
         );
+        contract!(@tests $fresh, usage:
+            usage_is_a_persons_own_newest_first
+            usage_lies_between_two_moments
+            usage_comes_in_pages
+            usage_totals_are_by_day_person_and_channel
+            usage_totals_say_when_they_are_not_all
+        );
         contract!(@tests $fresh, pruning:
             prune_deletes_what_is_old_and_has_ended
             prune_keeps_the_totals
             prune_counts_what_was_never_folded
             prune_never_gives_a_number_out_again
             prune_forgets_outdated_keys
+            forget_comes_to_an_end_a_few_at_a_time
         );
         contract!(@tests $fresh, sharing:
             the_stores_own_time_goes_on

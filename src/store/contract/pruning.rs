@@ -74,9 +74,26 @@ pub async fn prune_forgets_outdated_keys(open: Open<'_>) {
     first.idempotency = promise(1, 1);
     again.idempotency = promise(1, 1);
     accepted(&*store, first).await;
-    store.prune(at(0), at(999), 10).await.unwrap();
+    store.forget(at(0), at(999), 10).await.unwrap();
     let answers = store.accept(vec![again.clone()]).await.unwrap();
     assert!(matches!(answers[0], Acceptance::Replayed { .. }));
-    store.prune(at(0), at(1000), 10).await.unwrap();
+    store.forget(at(0), at(1000), 10).await.unwrap();
     accepted(&*store, again).await;
+}
+
+pub async fn forget_comes_to_an_end_a_few_at_a_time(open: Open<'_>) {
+    let store = open();
+    for which in 0..7 {
+        let mut message = text(u64::from(which));
+        message.idempotency = promise(which, 1);
+        message.throttles = vec![hourly(which, 300)];
+        accepted(&*store, message).await;
+        let early = heard(Some("blue"), &format!("unknown-{which}"), bounced(), at(1));
+        settled(&*store, early).await;
+    }
+    let forget = async || store.forget(at(9), at(7200), 3).await.unwrap();
+    assert_eq!(forget().await, 9, "of each kind three");
+    assert_eq!(forget().await, 9);
+    assert_eq!(forget().await, 3);
+    assert_eq!(forget().await, 0, "and nothing is left");
 }

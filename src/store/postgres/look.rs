@@ -31,7 +31,7 @@ static SELECT_FAILED: &str = include_str!("../../../sql/postgres/select_failed.s
 static BACKLOG: &str = include_str!("../../../sql/postgres/backlog.sql");
 
 /// The greatest message number whose deliveries still have numbers.
-const NUMBER_MAX: i64 = i64::MAX / DeliveryId::PER_MESSAGE;
+pub const NUMBER_MAX: i64 = i64::MAX / DeliveryId::PER_MESSAGE;
 
 /// How many of the newest deliveries are looked through for what waits before all that waits is sorted.
 const NEAR: i64 = 20_000;
@@ -123,9 +123,14 @@ pub async fn search(desk: &Desk, query: &Query) -> Result<Page, Trouble> {
     let Some(first) = first_since(desk, query.since).await? else {
         return Ok(Page::default());
     };
-    let mut numbers = numbers(desk, query, first).await?;
-    let more = numbers.len() > query.limit;
-    numbers.truncate(query.limit);
+    let numbers = numbers(desk, query, first).await?;
+    page(desk, numbers, query.limit).await
+}
+
+/// The messages with these numbers, and where the next page begins when there are more than the limit.
+pub async fn page(desk: &Desk, mut numbers: Vec<i64>, limit: usize) -> Result<Page, Trouble> {
+    let more = numbers.len() > limit;
+    numbers.truncate(limit);
     Ok(Page {
         messages: read(desk, &numbers).await?,
         next: numbers.last().copied().filter(|_| more),
@@ -177,7 +182,7 @@ fn distinct(found: &[Row], wanted: usize) -> Result<Vec<i64>, Trouble> {
 }
 
 /// The first message that can have been accepted since then; none when there is none.
-async fn first_since(desk: &Desk, since: Option<Timestamp>) -> Result<Option<i64>, Trouble> {
+pub async fn first_since(desk: &Desk, since: Option<Timestamp>) -> Result<Option<i64>, Trouble> {
     match since {
         None => Ok(Some(0)),
         Some(since) => first_of_hour(desk, since.timestamp_millis().div_euclid(HOUR_MS)).await,

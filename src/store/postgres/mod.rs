@@ -15,6 +15,7 @@ mod look;
 mod migrate;
 mod months;
 mod operate;
+mod opting;
 mod prune;
 mod receipts;
 mod replica;
@@ -28,6 +29,7 @@ mod tally;
 mod throttle;
 mod tls;
 mod transfer;
+mod usage;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +45,7 @@ use self::address::Use;
 use self::fault::Trouble;
 use self::gather::{COLLISIONS_MAX, Lane};
 use self::link::Link;
+use self::prune::Months;
 use self::receipts::Settle;
 use self::replica::{Freshness, Replica};
 use self::rounds::{Claim, Record};
@@ -50,12 +53,13 @@ use self::sharing::Pass;
 pub(super) use self::transfer::side;
 use super::{
     Backlog, Cancelled, CommitStats, Heard, Page, Passage, Place, Probe, Progress, ProviderPlace, Query,
-    Selection, Settled, Snapshot, Store,
+    Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::fleet::{Known, News};
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
@@ -113,6 +117,12 @@ impl PostgresStore {
 pub fn migrate(url: &str, patience: Duration) -> Result<Vec<String>> {
     let link = Link::new(url, Use::Writing, 1)?;
     on_a_thread(patience, async move { migrate::apply(&link).await })
+}
+
+/// The names of what [`migrate`] would apply. Changes nothing.
+pub fn missing(url: &str, patience: Duration) -> Result<Vec<String>> {
+    let link = Link::new(url, Use::Writing, 1)?;
+    on_a_thread(patience, async move { migrate::missing(&link).await })
 }
 
 /// Works on a thread of its own, so that it may be called from wherever.
@@ -190,6 +200,30 @@ macro_rules! transact {
     }};
 }
 
+impl PostgresStore {
+    /// See [`Store::prune`]: single messages out of these months, and whole months.
+    async fn prune_out_of(
+        &self,
+        months: Months,
+        before: Timestamp,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<usize> {
+        let act = "cannot delete old messages";
+        let mut deleted = transact!(unlimited self.write, act, |desk| retire::settle(&desk))?;
+        transact!(unlimited self.write, act, |desk| months::make(&desk))?;
+        transact!(unlimited self.write, act, |desk| months::begin(&desk, now))?;
+        deleted += transact!(unlimited self.write, act, |desk| prune::prune(&desk, before, months, limit))?;
+        if deleted > 0 {
+            return Ok(deleted);
+        }
+        while transact!(unlimited self.write, act, |desk| retire::retire(&desk, before))? {
+            deleted += transact!(unlimited self.write, act, |desk| retire::settle(&desk))?;
+        }
+        Ok(deleted)
+    }
+}
+
 #[async_trait]
 impl Store for PostgresStore {
     async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>> {
@@ -242,6 +276,18 @@ impl Store for PostgresStore {
         transact!(self.read, act, |desk| look::search(&desk, &query))
     }
 
+    async fn usage(&self, query: UsageQuery) -> Result<Page> {
+        let act = "cannot look for what was sent";
+        from_replica!(self, Freshness::Seconds, |desk| usage::page(&desk, &query));
+        transact!(self.read, act, |desk| usage::page(&desk, &query))
+    }
+
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
+        let act = "cannot count what was sent";
+        from_replica!(self, Freshness::Seconds, |desk| usage::totals(&desk, &query));
+        transact!(self.read, act, |desk| usage::totals(&desk, &query))
+    }
+
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
         let act = "cannot look for deliveries";
         transact!(unlimited self.read, act, |desk| look::select(&desk, &selection))
@@ -267,6 +313,11 @@ impl Store for PostgresStore {
     async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
         let act = "cannot change a recipient";
         transact!(self.write, act, |desk| operate::set_recipient(&desk, &recipient))
+    }
+
+    async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>> {
+        let act = "cannot keep a person's wish";
+        transact!(self.write, act, |desk| opting::opt(&desk, &wishes))
     }
 
     async fn fold(&self, limit: usize) -> Result<usize> {
@@ -304,18 +355,16 @@ impl Store for PostgresStore {
     }
 
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
-        let act = "cannot delete old messages";
-        let mut deleted = transact!(unlimited self.write, act, |desk| retire::settle(&desk))?;
-        transact!(unlimited self.write, act, |desk| months::make(&desk))?;
-        transact!(unlimited self.write, act, |desk| months::begin(&desk, now))?;
-        deleted += transact!(unlimited self.write, act, |desk| prune::prune(&desk, before, now, limit))?;
-        if deleted > 0 {
-            return Ok(deleted);
-        }
-        while transact!(unlimited self.write, act, |desk| retire::retire(&desk, before))? {
-            deleted += transact!(unlimited self.write, act, |desk| retire::settle(&desk))?;
-        }
-        Ok(deleted)
+        self.prune_out_of(Months::All, before, now, limit).await
+    }
+
+    async fn prune_by_month(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        self.prune_out_of(Months::Old, before, now, limit).await
+    }
+
+    async fn forget(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        let act = "cannot delete what is outdated";
+        transact!(self.write, act, |desk| prune::forget(&desk, before, now, limit))
     }
 
     async fn name_providers(&self, providers: Vec<ProviderPlace>) -> Result<()> {

@@ -99,11 +99,22 @@ pub async fn make_for(desk: &Desk, numbers: impl Iterator<Item = i64>) -> Result
     let mut places = numbers
         .map(|number| number.div_euclid(NUMBERS))
         .collect::<BTreeSet<_>>();
-    for month in all(desk).await? {
-        places.remove(&month.place);
+    without_those_there_are(desk, &mut places).await?;
+    if places.is_empty() {
+        return Ok(());
     }
+    // Somebody may have made them while we waited for the lock.
+    desk.script(LOCK).await?;
+    without_those_there_are(desk, &mut places).await?;
     for place in places {
         desk.script(&script(MAKE, place)).await?;
+    }
+    Ok(())
+}
+
+async fn without_those_there_are(desk: &Desk, places: &mut BTreeSet<i64>) -> Result<(), Trouble> {
+    for month in all(desk).await? {
+        places.remove(&month.place);
     }
     Ok(())
 }
@@ -154,15 +165,22 @@ async fn is_outdated(desk: &Desk, this_month: i64) -> Result<bool, Trouble> {
     Ok(filled.is_some_and(|filled| filled.month.is_none_or(|begun| begun < this_month)))
 }
 
-/// The months of which nothing waits and all was accepted before then, in whole: they can go at once.
-pub async fn spent(desk: &Desk, before: Timestamp) -> Result<Vec<Month>, Trouble> {
+/// The months of which all was accepted before then.
+pub async fn old(desk: &Desk, before: Timestamp) -> Result<Vec<Month>, Trouble> {
     let current = current(desk).await?;
     // Whatever has a smaller number was accepted in an earlier hour.
     let first = look::first_of_hour(desk, before.timestamp_millis().div_euclid(HOUR_MS)).await?;
     let bound = first.unwrap_or(i64::MAX);
+    let mut old = all(desk).await?;
+    old.retain(|month| month.place < current && month.next() <= bound && !month.retired);
+    Ok(old)
+}
+
+/// The old months of which nothing waits: they can go at once.
+pub async fn spent(desk: &Desk, before: Timestamp) -> Result<Vec<Month>, Trouble> {
     let mut spent = Vec::new();
-    for month in all(desk).await? {
-        if month.place < current && month.next() <= bound && !month.retired && !waits(desk, &month).await? {
+    for month in old(desk, before).await? {
+        if !waits(desk, &month).await? {
             spent.push(month);
         }
     }

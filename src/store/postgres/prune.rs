@@ -33,22 +33,37 @@ struct Share {
     not_counted: i64,
 }
 
+/// Out of which months single messages go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Months {
+    /// Every one.
+    All,
+    /// Those that are old to the last message, and could go as a whole if nothing of them waited.
+    Old,
+}
+
 /// See [`crate::store::Store::prune`].
-pub async fn prune(desk: &Desk, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize, Trouble> {
+pub async fn prune(desk: &Desk, before: Timestamp, months: Months, limit: usize) -> Result<usize, Trouble> {
     let folded = report::folded(desk).await?;
-    let numbers = ended(desk, before, limit).await?;
-    let deleted = if numbers.is_empty() {
-        0
-    } else {
-        delete(desk, folded, numbers).await?
-    };
-    let rows_max = rows::limit(limit);
-    desk.run(KEYS, bind![now.timestamp_millis(), rows_max]).await?;
-    let hour = now.timestamp_millis().div_euclid(HOUR_MS);
-    desk.run(THROTTLES, bind![hour, rows_max]).await?;
-    desk.run(RECEIPTS, bind![before.timestamp_millis(), rows_max])
-        .await?;
-    Ok(deleted)
+    let numbers = ended(desk, before, months, limit).await?;
+    if numbers.is_empty() {
+        return Ok(0);
+    }
+    delete(desk, folded, numbers).await
+}
+
+/// See [`crate::store::Store::forget`].
+pub async fn forget(desk: &Desk, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize, Trouble> {
+    let (now, before) = (now.timestamp_millis(), before.timestamp_millis());
+    let mut deleted = 0;
+    for (sql, bound) in [
+        (KEYS, now),
+        (THROTTLES, now.div_euclid(HOUR_MS)),
+        (RECEIPTS, before),
+    ] {
+        deleted += desk.run(sql, bind![bound, rows::limit(limit)]).await?;
+    }
+    Ok(usize::try_from(deleted).unwrap_or(usize::MAX))
 }
 
 /// Deletes these messages, which are in order, but for those of which something waits again; how many.
@@ -94,13 +109,17 @@ async fn delete(desk: &Desk, folded: i64, mut numbers: Vec<i64>) -> Result<usize
 
 /// Messages that were accepted before then and of which nothing waits any more, oldest first and out of one month.
 /// Months that can go as a whole are left out.
-async fn ended(desk: &Desk, before: Timestamp, limit: usize) -> Result<Vec<i64>, Trouble> {
+async fn ended(desk: &Desk, before: Timestamp, months: Months, limit: usize) -> Result<Vec<i64>, Trouble> {
     let whole = months::spent(desk, before).await?;
+    let candidates = match months {
+        Months::All => months::all(desk).await?,
+        Months::Old => months::old(desk, before).await?,
+    };
     let before = before.timestamp_millis();
     // Numbers and times of hosts may differ a little in their order: what is late goes with the next hour.
     let later = look::first_of_hour(desk, before.div_euclid(HOUR_MS) + 2).await?;
     let bound = later.unwrap_or(i64::MAX);
-    for month in months::all(desk).await? {
+    for month in candidates {
         let goes_whole = whole.iter().any(|one| one.place == month.place);
         if month.retired || goes_whole || month.first() >= bound {
             continue;

@@ -61,12 +61,17 @@ type Placed<'h> = (usize, &'h Heard);
 
 async fn settle(desk: &Desk, receipts: &[&Heard]) -> Result<Vec<Settled>, Trouble> {
     let all = receipts.iter().copied().enumerate().collect::<Vec<_>>();
-    let mut answers = settle_known(desk, &all).await?;
-    let unknown = without(&all, &answers);
+    let mut found = find(desk, &all).await?;
+    let is_unknown = |(place, _): &&Placed<'_>| !found.contains_key(place);
+    let unknown = all.iter().filter(is_unknown).copied().collect::<Vec<_>>();
     if !unknown.is_empty() {
-        // Whoever was in the middle of recording the send has ended after this, and can be seen.
+        // Whoever was in the middle of recording the send has ended after this, and can be seen. Asked for before any
+        // row is locked: who records a send does so in the same order.
         desk.rows(LOCK, bind![REFERENCES_LOCK]).await?;
-        answers.extend(settle_known(desk, &unknown).await?);
+        found.extend(find(desk, &unknown).await?);
+    }
+    let mut answers = apply(desk, &all, &found).await?;
+    if !unknown.is_empty() {
         keep(desk, &without(&unknown, &answers)).await?;
     }
     let answer = |(place, _): &Placed<'_>| answers.remove(place).unwrap_or(Settled::Kept);
@@ -78,9 +83,12 @@ fn without<'h>(receipts: &[Placed<'h>], answers: &BTreeMap<usize, Settled>) -> V
     receipts.iter().filter(unanswered).copied().collect()
 }
 
-/// Applies receipts to the deliveries they speak of; the answers by place, without those that speak of none.
-async fn settle_known(desk: &Desk, receipts: &[Placed<'_>]) -> Result<BTreeMap<usize, Settled>, Trouble> {
-    let found = find(desk, receipts).await?;
+/// Applies receipts to the deliveries that were found; the answers by place, without those that speak of none.
+async fn apply(
+    desk: &Desk,
+    receipts: &[Placed<'_>],
+    found: &BTreeMap<usize, DeliveryId>,
+) -> Result<BTreeMap<usize, Settled>, Trouble> {
     if found.is_empty() {
         return Ok(BTreeMap::new());
     }

@@ -16,7 +16,7 @@ use super::tally;
 use crate::clock::Timestamp;
 use crate::store::tally::{Call, Share, Sums};
 
-static PATIENCE: &str = include_str!("../../../sql/postgres/retire_patience.sql");
+static PATIENCE: &str = include_str!("../../../sql/postgres/patience.sql");
 static NUMBERS_ALONE: &str = include_str!("../../../sql/postgres/fold_lock.sql");
 static LOCK: &str = include_str!("../../../sql/postgres/retire_lock.sql");
 static DETACH: &str = include_str!("../../../sql/postgres/retire_detach.sql");

@@ -30,6 +30,7 @@ static RETURN: &str = include_str!("../../../sql/postgres/claim_return.sql");
 static RECORD: &str = include_str!("../../../sql/postgres/record.sql");
 static WRITTEN: &str = include_str!("../../../sql/postgres/record_written.sql");
 static SUPERSEDED: &str = include_str!("../../../sql/postgres/record_superseded.sql");
+static ATTEMPT_FIRST: &str = include_str!("../../../sql/postgres/record_attempt_first.sql");
 static ATTEMPT: &str = include_str!("../../../sql/postgres/record_attempt.sql");
 static DEACTIVATE: &str = include_str!("../../../sql/postgres/recipient_deactivate.sql");
 
@@ -245,7 +246,7 @@ async fn record(desk: &Desk, rounds: &[&Round]) -> Result<HashSet<DeliveryId>, T
     }
     let (ended, late): (Vec<&Round>, Vec<&Round>) =
         rounds.iter().partition(|round| stored.contains(&round.id));
-    keep_attempts(desk, ended.iter().copied()).await?;
+    keep_attempts(desk, &ended, false).await?;
     follow_up(desk, ended, &early).await?;
     if !late.is_empty() {
         stored.extend(record_late(desk, &late).await?);
@@ -307,7 +308,7 @@ async fn record_late(desk: &Desk, late: &[&Round]) -> Result<Vec<DeliveryId>, Tr
         }
     }
     let unwritten = late.iter().copied().filter(|round| overtaken.contains(&round.id));
-    keep_attempts(desk, unwritten).await?;
+    keep_attempts(desk, &unwritten.collect::<Vec<_>>(), true).await?;
     Ok(ended)
 }
 
@@ -331,8 +332,9 @@ async fn follow_up(desk: &Desk, rounds: Vec<&Round>, early: &HashSet<DeliveryId>
     receipts::apply_early(desk, &sent).await
 }
 
-async fn keep_attempts(desk: &Desk, rounds: impl Iterator<Item = &Round>) -> Result<(), Trouble> {
-    let lines = rounds.flat_map(|round| {
+/// Keeps the attempts of rounds. Where `may_have_some` is false, the deliveries of first rounds have none yet.
+async fn keep_attempts(desk: &Desk, rounds: &[&Round], may_have_some: bool) -> Result<(), Trouble> {
+    let lines = rounds.iter().flat_map(|round| {
         let attempts = round.attempts.iter().zip(0_i64..);
         attempts.map(move |(attempt, place)| (round, place, attempt))
     });
@@ -347,9 +349,15 @@ async fn keep_attempts(desk: &Desk, rounds: impl Iterator<Item = &Round>) -> Res
     let durations = attempts
         .clone()
         .map(|attempt| i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX));
+    let counted_on = may_have_some || lines.iter().any(|(round, ..)| round.round > 1);
+    let (statement, columns) = if counted_on {
+        (ATTEMPT, 12)
+    } else {
+        (ATTEMPT_FIRST, 10)
+    };
     desk.run(
-        ATTEMPT,
-        bind![
+        statement,
+        &bind![
             ids.clone().collect::<Vec<_>>(),
             lines.iter().map(|(_, place, _)| *place).collect::<Vec<_>>(),
             lines
@@ -379,7 +387,7 @@ async fn keep_attempts(desk: &Desk, rounds: impl Iterator<Item = &Round>) -> Res
                 .collect::<Vec<_>>(),
             ids.clone().min().unwrap_or_default(),
             ids.max().unwrap_or_default(),
-        ],
+        ][..columns],
     )
     .await?;
     Ok(())

@@ -2,6 +2,7 @@
 //!
 //! Never begins or ends a transaction. Whoever counts or judges holds a lock until the transaction ends.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
@@ -11,6 +12,7 @@ use super::gather::Gathered;
 use super::link::{Desk, bind};
 use super::rows::{self, kept as written};
 use crate::clock::Timestamp;
+use crate::domain::channel::Name;
 use crate::domain::fleet::{Known, News};
 use crate::domain::throttle::{self, Kept, PaceWish};
 use crate::domain::turn::{Owner, Task, Turn};
@@ -55,11 +57,20 @@ impl Pass {
 
 impl Gathered for Pass {
     type Answer = Vec<Passage>;
-    type Memory = ();
+    /// Providers whose row was seen: it stays.
+    type Memory = HashSet<Name>;
 
     const ACT: &'static str = "cannot count what goes to a provider";
 
-    async fn run(desk: &Desk, _: &mut (), pieces: &[Self]) -> Result<Vec<Self::Answer>, Trouble> {
+    async fn run(
+        desk: &Desk,
+        seen: &mut HashSet<Name>,
+        pieces: &[Self],
+    ) -> Result<Vec<Self::Answer>, Trouble> {
+        if pieces.iter().any(|piece| !seen.contains(&piece.wish.provider)) {
+            // Before any row: who waits for this lock must hold nothing that its holder may want.
+            desk.rows(LOCK, bind![FLEET_LOCK]).await?;
+        }
         let mut answers = vec![Vec::new(); pieces.len()];
         let mut order = (0..pieces.len()).collect::<Vec<_>>();
         // In one order of providers on all hosts, so that none waits for another in a circle.
@@ -75,6 +86,7 @@ impl Gathered for Pass {
             if let Some(kept) = kept {
                 keep_pace(desk, &pieces[same[0]], kept).await?;
             }
+            seen.insert(pieces[same[0]].wish.provider.clone());
         }
         Ok(answers)
     }

@@ -209,7 +209,12 @@ impl Side for PostgresSide {
         let bound = values
             .iter()
             .map(|value| (value as &(dyn ToSql + Sync), kind_of(value)));
-        self.look(sql, &bound.collect::<Vec<_>>()).await
+        let bound = bound.collect::<Vec<_>>();
+        let Some(desk) = &self.desk else {
+            return self.look(sql, &bound).await;
+        };
+        let found = desk.rows(sql, &bound).await.and_then(|rows| values_of(&rows));
+        found.map_err(|trouble| failed(&trouble))
     }
 
     async fn fetch(&mut self, table: &Table, keys: &[Row]) -> Result<Vec<Row>> {

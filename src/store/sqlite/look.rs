@@ -27,7 +27,7 @@ static SELECT_FAILED: &str = include_str!("../../../sql/sqlite/select_failed.sql
 static BACKLOG: &str = include_str!("../../../sql/sqlite/backlog.sql");
 
 /// The greatest message number whose deliveries still have numbers.
-const NUMBER_MAX: i64 = i64::MAX / DeliveryId::PER_MESSAGE;
+pub const NUMBER_MAX: i64 = i64::MAX / DeliveryId::PER_MESSAGE;
 
 /// How many of the newest deliveries are looked through for what waits before all that waits is sorted.
 const NEAR: i64 = 20_000;
@@ -107,9 +107,14 @@ pub fn search(connection: &Connection, query: &Query) -> rusqlite::Result<Page> 
     let Some(first) = first_since(connection, query.since)? else {
         return Ok(Page::default());
     };
-    let mut numbers = numbers(connection, query, first)?;
-    let more = numbers.len() > query.limit;
-    numbers.truncate(query.limit);
+    let numbers = numbers(connection, query, first)?;
+    page(connection, numbers, query.limit)
+}
+
+/// The messages with these numbers, and where the next page begins when there are more than the limit.
+pub fn page(connection: &Connection, mut numbers: Vec<i64>, limit: usize) -> rusqlite::Result<Page> {
+    let more = numbers.len() > limit;
+    numbers.truncate(limit);
     let messages = numbers
         .iter()
         .map(|number| read(connection, *number))
@@ -171,7 +176,7 @@ fn distinct(mut found: rusqlite::Rows<'_>, wanted: usize) -> rusqlite::Result<Ve
 }
 
 /// The first message that can have been accepted since then; none when there is none.
-fn first_since(connection: &Connection, since: Option<Timestamp>) -> rusqlite::Result<Option<i64>> {
+pub fn first_since(connection: &Connection, since: Option<Timestamp>) -> rusqlite::Result<Option<i64>> {
     let Some(since) = since else {
         return Ok(Some(0));
     };

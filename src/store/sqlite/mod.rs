@@ -11,6 +11,7 @@ mod desk;
 pub(super) mod fault;
 mod look;
 mod operate;
+mod opting;
 mod prune;
 mod readers;
 mod receipts;
@@ -21,6 +22,7 @@ mod sharing;
 mod tally;
 mod throttle;
 mod transfer;
+mod usage;
 mod writer;
 
 #[cfg(test)]
@@ -37,12 +39,13 @@ pub(super) use self::transfer::side;
 use self::writer::Writer;
 use super::{
     Backlog, Cancelled, CommitStats, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection,
-    Settled, Snapshot, Store,
+    Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 use crate::clock::{Clock, Timestamp};
 use crate::domain::channel::Name;
 use crate::domain::fleet::{Known, News};
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
@@ -80,6 +83,29 @@ impl SqliteStore {
 /// Brings the file's schema up to date and returns the names of what was applied.
 pub fn migrate(file: &Path, lock_wait: Duration) -> Result<Vec<String>> {
     prepare(file, lock_wait).map(|(_, applied)| applied)
+}
+
+/// The names of what [`migrate`] would apply. Makes no file, and changes nothing in one that is there.
+pub fn missing(file: &Path, lock_wait: Duration) -> Result<Vec<String>> {
+    let act = format!("cannot open the database {}", file.display());
+    if !file.exists() {
+        refuse_what_cannot_be_made(file).map_err(|cause| Error::because(Kind::Unavailable, act, cause))?;
+        return Ok(super::migrate::all());
+    }
+    let connection = connect::reading(file, lock_wait).map_err(|error| fault(&act, error))?;
+    super::migrate::missing(&connection)
+}
+
+/// Tries the folder with a file of another name, which goes at once.
+fn refuse_what_cannot_be_made(file: &Path) -> std::io::Result<()> {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".check-{}", std::process::id()));
+    let beside = file.with_file_name(name);
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&beside)?;
+    std::fs::remove_file(&beside)
 }
 
 fn prepare(file: &Path, lock_wait: Duration) -> Result<(rusqlite::Connection, Vec<String>)> {
@@ -181,6 +207,20 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn usage(&self, query: UsageQuery) -> Result<Page> {
+        let act = "cannot look for what was sent";
+        self.readers
+            .read(act, move |connection| usage::page(connection, &query))
+            .await
+    }
+
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
+        let act = "cannot count what was sent";
+        self.readers
+            .read(act, move |connection| usage::totals(connection, &query))
+            .await
+    }
+
     async fn select(&self, selection: Selection) -> Result<Vec<DeliveryId>> {
         let act = "cannot look for deliveries";
         self.readers
@@ -215,6 +255,11 @@ impl Store for SqliteStore {
         self.writer
             .run(act, move |desk| operate::set_recipient(desk, &recipient))
             .await
+    }
+
+    async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>> {
+        let act = "cannot keep a person's wish";
+        self.writer.run(act, move |desk| opting::opt(desk, &wishes)).await
     }
 
     async fn fold(&self, limit: usize) -> Result<usize> {
@@ -252,10 +297,17 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+    async fn prune(&self, before: Timestamp, _now: Timestamp, limit: usize) -> Result<usize> {
         let act = "cannot delete old messages";
         self.writer
-            .run(act, move |desk| prune::prune(desk, before, now, limit))
+            .run(act, move |desk| prune::prune(desk, before, limit))
+            .await
+    }
+
+    async fn forget(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        let act = "cannot delete what is outdated";
+        self.writer
+            .run(act, move |desk| prune::forget(desk, before, now, limit))
             .await
     }
 

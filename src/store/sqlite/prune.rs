@@ -32,12 +32,7 @@ struct Share {
 }
 
 /// See [`crate::store::Store::prune`].
-pub fn prune(
-    desk: &mut Desk<'_>,
-    before: Timestamp,
-    now: Timestamp,
-    limit: usize,
-) -> rusqlite::Result<usize> {
+pub fn prune(desk: &mut Desk<'_>, before: Timestamp, limit: usize) -> rusqlite::Result<usize> {
     let numbers = ended(desk, before, limit)?;
     let (mut live, mut kept) = (Sums::default(), Sums::default());
     let mut addresses = BTreeMap::<String, Share>::new();
@@ -63,14 +58,26 @@ pub fn prune(
     if let Some(number) = numbers.last() {
         desk.statement(NUMBER)?.execute([number])?;
     }
-    let rows_max = rows::limit(limit);
-    desk.statement(KEYS)?
-        .execute([now.timestamp_millis(), rows_max])?;
-    desk.statement(THROTTLES)?
-        .execute([now.timestamp_millis().div_euclid(HOUR_MS), rows_max])?;
-    desk.statement(RECEIPTS)?
-        .execute([before.timestamp_millis(), rows_max])?;
     Ok(numbers.len())
+}
+
+/// See [`crate::store::Store::forget`].
+pub fn forget(
+    desk: &mut Desk<'_>,
+    before: Timestamp,
+    now: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<usize> {
+    let (now, before) = (now.timestamp_millis(), before.timestamp_millis());
+    let mut deleted = 0;
+    for (sql, bound) in [
+        (KEYS, now),
+        (THROTTLES, now.div_euclid(HOUR_MS)),
+        (RECEIPTS, before),
+    ] {
+        deleted += desk.statement(sql)?.execute([bound, rows::limit(limit)])?;
+    }
+    Ok(deleted)
 }
 
 /// Messages that were accepted before then and of which nothing waits any more, oldest first.

@@ -109,7 +109,12 @@ impl Side for SqliteSide {
     }
 
     async fn read(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>> {
-        rows(&self.reading, sql, values).map_err(|error| fault(ACT, error))
+        let connection = if self.writing.is_autocommit() {
+            &self.reading
+        } else {
+            &self.writing
+        };
+        rows(connection, sql, values).map_err(|error| fault(ACT, error))
     }
 
     async fn fetch(&mut self, table: &Table, keys: &[Row]) -> Result<Vec<Row>> {

@@ -17,7 +17,7 @@ mod value;
 mod tests;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -40,8 +40,8 @@ const HOLD: Duration = Duration::from_secs(5);
 /// How often the rounds in hand are counted.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// How often a lock that was not to be had is asked for again.
-const LOCKS_MAX: usize = 8;
+/// How long tables that others use are asked for again and again.
+const ASK_LIMIT: Duration = Duration::from_secs(30);
 
 /// How many changed rows may be left for the moment in which nothing can be written.
 const CHANGES_LEFT_MAX: usize = 500;
@@ -56,7 +56,7 @@ pub(super) trait Side: Send {
     /// Its statements.
     fn phrases(&self) -> &'static Phrases;
 
-    /// The rows of a statement, in a transaction that reads.
+    /// The rows of a statement: as the transaction that writes sees them, or in one that reads while there is none.
     async fn read(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>>;
 
     /// The rows with these keys; those that are not there are left out.
@@ -98,6 +98,20 @@ async fn end<T>(side: &mut dyn Side, outcome: Result<T>) -> Result<T> {
     }
 }
 
+/// Does a transaction that must have tables to itself, and again for a while when others do not let go of them.
+async fn patiently<T>(mut work: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    let began = Instant::now();
+    loop {
+        match work().await {
+            Err(error) if error.kind() == Kind::Unavailable && began.elapsed() < ASK_LIMIT => {
+                log::debug!("asking again: {}", error.chain());
+                clock::pause(LOOK_AGAIN).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Where a move stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -133,7 +147,7 @@ impl Move {
     /// Begins a move, or goes on with the one between these stores. `luck` is for marks that no other run has.
     pub async fn open(route: Route<'_>, luck: [i64; 2]) -> Result<Self> {
         let (mut source, mut target) = sides(route).await?;
-        let [id, run] = luck.map(|number| number.unsigned_abs().cast_signed().max(1));
+        let [id, run] = luck.map(mark);
         let (old, new) = (source.marks().await?, target.marks().await?);
         if old.receiving.is_some() {
             return Err(Error::usage(
@@ -151,12 +165,20 @@ impl Move {
         } else {
             Stage::Copying
         };
-        if is_same_move {
-            target.take_over(run).await?;
-        } else {
-            target.refuse_what_is_not_empty(&source.seal().await?).await?;
-            source.begin(id).await?;
-            target.begin(id, run).await?;
+        match old.id {
+            Some(id) if is_same_move => {
+                target.take_over(id, run).await?;
+                source.go_on(id);
+            }
+            _ => {
+                target.refuse_what_is_not_empty(&source.seal().await?).await?;
+                source.begin(id).await?;
+                if let Err(error) = target.begin(id, run).await {
+                    // Nobody would ever read the notes.
+                    source.abandon(false).await?;
+                    return Err(error);
+                }
+            }
         }
         Ok(Self {
             source,
@@ -167,26 +189,26 @@ impl Move {
         })
     }
 
-    /// Gives a move up: the old store forgets it, and is open again if it was closed and the new one is not yet.
-    pub async fn abandon(route: Route<'_>) -> Result<()> {
+    /// Gives a move up: the old store forgets it, and is open again if it was closed and the new one is not yet. A run
+    /// that is under way meanwhile can neither go on nor open the new one. `luck` is for a mark that no run has.
+    pub async fn abandon(route: Route<'_>, luck: i64) -> Result<()> {
         refuse_what_is_not_there(route.from)?;
         let mut from = side(route.from, route.lock_wait)?;
         let tables = table::alone(from.as_mut()).await?;
         let mut source = Source::new(from, tables);
         let old = source.marks().await?;
-        let Some(id) = old.id else {
-            return Err(Error::usage("no move from this store is under way"));
-        };
-        if let Some(place) = &old.moved {
-            let mut to = side(route.to, route.lock_wait)?;
-            let new = source::marks(to.as_mut()).await?;
-            if new.receiving.is_none() || new.id != Some(id) {
-                return Err(Error::usage(format!(
-                    "the move to {place} is finished: the old store cannot be opened again"
-                )));
+        let id = old.id.ok_or_else(source::no_move)?;
+        source.go_on(id);
+        let may_reopen = match take_away(route, id, mark(luck)).await {
+            Ok(taken) => taken,
+            Err(error) if old.moved.is_some() => return Err(error),
+            Err(error) => {
+                // Whatever it holds, a run that still fills it cannot close the old store any more.
+                log::warn!("the store to move to cannot be told: {}", error.chain());
+                false
             }
-        }
-        source.abandon().await
+        };
+        source.abandon(may_reopen).await
     }
 
     /// Where it stands.
@@ -247,29 +269,34 @@ impl Move {
     /// and closes the old store in one step. `place` is what those who come later are told. Returns how many rounds
     /// were still in hand: the new store will count them as `unknown`.
     pub async fn close(&mut self, place: &str, patience: Duration, waiting: impl Fn(u64)) -> Result<u64> {
-        let mut waited = Duration::ZERO;
-        let mut collisions = 0;
+        let began = Instant::now();
+        let mut refused_since = None;
         self.source.prepare_hold().await?;
         loop {
             self.source.hold(HOLD).await?;
             self.catch_up().await?;
             let in_hand = self.source.in_hand().await?;
-            if in_hand > 0 && waited < patience {
+            if in_hand > 0 && began.elapsed() < patience {
                 waiting(in_hand);
                 clock::pause(LOOK_AGAIN).await;
-                waited += LOOK_AGAIN;
                 continue;
             }
             self.source.put_leases_down().await?;
-            match self.close_now(place, waited < patience).await {
+            match self.close_now(place, began.elapsed() < patience).await {
                 Ok(Some(in_hand)) => {
                     self.stage = Stage::Closed;
                     return Ok(in_hand);
                 }
                 // A round began after all, because this process stood still for longer than the hold.
                 Ok(None) => {}
-                Err(error) if error.kind() == Kind::Unavailable && collisions < LOCKS_MAX => collisions += 1,
-                Err(error) => return Err(error),
+                Err(error) if error.kind() != Kind::Unavailable => return Err(error),
+                Err(error) => {
+                    let since = *refused_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= ASK_LIMIT {
+                        return Err(error);
+                    }
+                    clock::pause(LOOK_AGAIN).await;
+                }
             }
         }
     }
@@ -313,6 +340,22 @@ impl Move {
     }
 }
 
+/// A number that a move or a run of it is known by.
+fn mark(luck: i64) -> i64 {
+    luck.unsigned_abs().cast_signed().max(1)
+}
+
+/// Takes the new store away from whatever run is filling it; false when it is not, or no longer, being filled.
+async fn take_away(route: Route<'_>, id: i64, run: i64) -> Result<bool> {
+    if !is_there(route.to)? {
+        return Err(Error::usage("the store to move to does not exist"));
+    }
+    let mut to = side(route.to, route.lock_wait)?;
+    // A server that is away is not waited for as tables in use are.
+    source::marks(to.as_mut()).await?;
+    target::take_over(to.as_mut(), id, run).await
+}
+
 /// Both stores with their schemas up to date.
 async fn sides(route: Route<'_>) -> Result<(Source, Target)> {
     refuse_what_is_not_there(route.from)?;
@@ -336,13 +379,17 @@ fn same_store() -> Error {
 
 /// A file that is not there would be made, and be empty.
 fn refuse_what_is_not_there(url: &str) -> Result<()> {
-    if is_postgres(url) || Path::exists(file_of(url)?) {
+    if is_there(url)? {
         return Ok(());
     }
     let file = file_of(url)?.display();
     Err(Error::usage(format!(
         "there is no store to move from: {file} does not exist"
     )))
+}
+
+fn is_there(url: &str) -> Result<bool> {
+    Ok(is_postgres(url) || Path::exists(file_of(url)?))
 }
 
 fn side(url: &str, lock_wait: Duration) -> Result<Box<dyn Side>> {

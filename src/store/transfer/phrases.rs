@@ -13,6 +13,8 @@ macro_rules! phrases {
             pub derive: Option<&'static str>,
             /// Empties the table of leases that only this dialect has into the rows that both have.
             pub leases: Option<&'static str>,
+            /// The list of months that only this dialect has: a closed store loses none.
+            pub months: Option<&'static str>,
             mark: char,
         }
 
@@ -21,6 +23,7 @@ macro_rules! phrases {
             $($name: include_str!(concat!("../../../sql/sqlite", $file)),)*
             derive: Some(include_str!("../../../sql/sqlite/move_hours.sql")),
             leases: None,
+            months: None,
             mark: '?',
         };
 
@@ -29,6 +32,7 @@ macro_rules! phrases {
             $($name: include_str!(concat!("../../../sql/postgres", $file)),)*
             derive: None,
             leases: Some(include_str!("../../../sql/postgres/move_leases.sql")),
+            months: Some("months"),
             mark: '$',
         };
     };
@@ -40,6 +44,8 @@ phrases! {
     meta_set: "/move_meta_set.sql",
     meta_drop: "/move_meta_drop.sql",
     lift: "/move_lift.sql",
+    mine: "/move_mine.sql",
+    patience: "/patience.sql",
     first: "/move_first.sql",
     next: "/move_next.sql",
     count: "/move_count.sql",

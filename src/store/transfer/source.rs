@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::value::{Row, Value};
-use super::{Phrases, Side, Table, end};
+use super::{Phrases, Side, Table, end, patiently};
 use crate::error::{Error, Kind, Result};
 
 /// What is known once, but is not the same in both stores: where a store's numbers are, and marks of moves.
@@ -74,11 +74,35 @@ pub struct Changes {
 pub struct Source {
     pub side: Box<dyn Side>,
     pub tables: Vec<Table>,
+    id: i64,
 }
 
 impl Source {
     pub fn new(side: Box<dyn Side>, tables: Vec<Table>) -> Self {
-        Self { side, tables }
+        Self { side, tables, id: 0 }
+    }
+
+    /// Goes on with the move of this number.
+    pub fn go_on(&mut self, id: i64) {
+        self.id = id;
+    }
+
+    /// Begins a transaction in which the store knows this move and no other.
+    async fn write(&mut self) -> Result<()> {
+        self.side.begin().await?;
+        let own = self.side.phrases().mine;
+        let known = self.side.run(own, &[Value::Integer(self.id)]).await;
+        let error = match known {
+            Ok(1) => return Ok(()),
+            Ok(_) => Error::new(Kind::Conflict, "the move was given up, or another one has begun"),
+            Err(error) => error,
+        };
+        self.side.undo().await;
+        Err(error)
+    }
+
+    async fn patience(&mut self) -> Result<()> {
+        self.side.script(self.side.phrases().patience).await
     }
 
     pub async fn marks(&mut self) -> Result<Marks> {
@@ -105,37 +129,56 @@ impl Source {
 
     /// From now on every change is noted. What an earlier move left behind goes.
     pub async fn begin(&mut self, id: i64) -> Result<()> {
-        let sql = self.side.phrases().ready;
-        if number(self.side.as_mut(), sql).await? > 0 {
+        patiently(async || {
+            self.side.begin().await?;
+            let outcome = self.begin_within(id).await;
+            end(self.side.as_mut(), outcome).await
+        })
+        .await?;
+        self.id = id;
+        Ok(())
+    }
+
+    async fn begin_within(&mut self, id: i64) -> Result<()> {
+        let phrases = self.side.phrases();
+        self.patience().await?;
+        forget_all(self.side.as_mut(), &self.tables).await?;
+        self.side.script(phrases.log).await?;
+        if number(self.side.as_mut(), phrases.ready).await? > 0 {
             return Err(Error::new(
                 Kind::Conflict,
                 "`console prune` is taking a month away: run it once more to its end, then move",
             ));
         }
-        self.side.begin().await?;
-        let outcome = self.begin_within(id).await;
-        end(self.side.as_mut(), outcome).await
-    }
-
-    async fn begin_within(&mut self, id: i64) -> Result<()> {
-        let phrases = self.side.phrases();
-        forget_all(self.side.as_mut(), &self.tables).await?;
-        self.side.script(phrases.log).await?;
         for table in &self.tables {
             self.side.script(&phrases.about(phrases.note, table)).await?;
         }
         set_mark(self.side.as_mut(), "move", Value::Integer(id)).await
     }
 
-    /// Takes back whatever a move has done to the store.
-    pub async fn abandon(&mut self) -> Result<()> {
-        self.side.begin().await?;
-        let outcome = self.abandon_within().await;
-        end(self.side.as_mut(), outcome).await
+    /// Takes back whatever this move has done to the store. `may_reopen`: whether that holds for a store that is closed,
+    /// because nobody can open the new one any more.
+    pub async fn abandon(&mut self, may_reopen: bool) -> Result<()> {
+        patiently(async || {
+            self.side.begin().await?;
+            let outcome = self.abandon_within(may_reopen).await;
+            end(self.side.as_mut(), outcome).await
+        })
+        .await
     }
 
-    async fn abandon_within(&mut self) -> Result<()> {
+    async fn abandon_within(&mut self, may_reopen: bool) -> Result<()> {
         let phrases = self.side.phrases();
+        self.lock_within().await?;
+        let marks = self.marks().await?;
+        if marks.id != Some(self.id) {
+            return Err(no_move());
+        }
+        if let (Some(place), false) = (&marks.moved, may_reopen) {
+            return Err(Error::usage(format!(
+                "the move to {place} is finished: the old store cannot be opened again"
+            )));
+        }
         for table in closing(phrases, &self.tables) {
             self.side.script(&phrases.about(phrases.reopen, &table)).await?;
         }
@@ -184,22 +227,30 @@ impl Source {
         }
         let numbers = changes.numbers.iter().map(|number| vec![Value::Integer(*number)]);
         let numbers = numbers.collect::<Vec<_>>();
-        self.side.begin().await?;
+        self.write().await?;
         let outcome = self.side.erase(&Table::of_changes(), &numbers).await;
         end(self.side.as_mut(), outcome).await
     }
 
     /// Makes it possible to hold rounds up.
     pub async fn prepare_hold(&mut self) -> Result<()> {
-        self.side.begin().await?;
-        let outcome = self.side.script(self.side.phrases().hold).await;
-        end(self.side.as_mut(), outcome).await
+        patiently(async || {
+            self.write().await?;
+            let outcome = self.prepare_hold_within().await;
+            end(self.side.as_mut(), outcome).await
+        })
+        .await
+    }
+
+    async fn prepare_hold_within(&mut self) -> Result<()> {
+        self.patience().await?;
+        self.side.script(self.side.phrases().hold).await
     }
 
     /// No round begins in the time to come.
     pub async fn hold(&mut self, time: Duration) -> Result<()> {
         let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        self.side.begin().await?;
+        self.write().await?;
         let held = self.side.phrases().held;
         let outcome = self.side.run(held, &[Value::Integer(millis)]).await;
         end(self.side.as_mut(), outcome.map(drop)).await
@@ -210,7 +261,7 @@ impl Source {
         let Some(sql) = self.side.phrases().leases else {
             return Ok(());
         };
-        self.side.begin().await?;
+        self.write().await?;
         let outcome = self.side.run(sql, &[]).await;
         end(self.side.as_mut(), outcome.map(drop)).await
     }
@@ -234,14 +285,19 @@ impl Source {
 
     /// Begins a transaction beside which nobody can write.
     pub async fn lock(&mut self) -> Result<()> {
-        self.side.begin().await?;
-        let phrases = self.side.phrases();
-        let sql = phrases.about_all(phrases.lock, &phrases.fenced(&self.tables));
-        let outcome = self.side.script(&sql).await;
+        self.write().await?;
+        let outcome = self.lock_within().await;
         if outcome.is_err() {
             self.side.undo().await;
         }
         outcome
+    }
+
+    async fn lock_within(&mut self) -> Result<()> {
+        self.patience().await?;
+        let phrases = self.side.phrases();
+        let sql = phrases.about_all(phrases.lock, &closing(phrases, &self.tables));
+        self.side.script(&sql).await
     }
 
     /// Closes the store for good, within the transaction: whoever writes is told that it was moved.
@@ -266,11 +322,17 @@ impl Source {
     }
 }
 
-/// Every table that is copied, leases, and the one of what is known once.
+/// Every table that is copied, leases, the list of months, and what is known once.
 fn closing(phrases: &Phrases, tables: &[Table]) -> Vec<Table> {
     let mut closing = phrases.fenced(tables);
+    closing.extend(phrases.months.map(Table::named));
     closing.push(Table::named("meta"));
     closing
+}
+
+/// What a store that no move is under way from says.
+pub fn no_move() -> Error {
+    Error::usage("no move from this store is under way")
 }
 
 /// Takes away what a move keeps in a store, in a transaction that is under way.

@@ -18,7 +18,7 @@ const NOT_ROWS: [&str; 6] = [
 ];
 
 /// What PostgreSQL alone keeps of what is in workers' hands.
-const LEASES: &str = "leases";
+pub(super) const LEASES: &str = "leases";
 
 /// Columns that one dialect alone has, and the column whose value stands in until the end of the move.
 const ONE_SIDED: [KeptApart; 1] = [KeptApart {

@@ -5,12 +5,45 @@
 use std::collections::HashMap;
 
 use super::source::{Changes, Marks, Meta, forget_all, marks, meta, set_mark};
+use super::table::LEASES;
 use super::value::{Row, Value};
-use super::{Side, Table, end, same_store};
+use super::{Side, Table, end, patiently, same_store};
 use crate::error::{Error, Kind, Result};
 
 /// What a store that took no message may hold: what processes write that merely run on it.
-const MAY_HOLD_ROWS: [&str; 4] = ["providers", "paces", "standings", "turns"];
+const MAY_HOLD_ROWS: [&str; 5] = ["providers", "paces", "standings", "turns", LEASES];
+
+fn may_hold_rows(table: &Table) -> bool {
+    MAY_HOLD_ROWS.contains(&table.name.as_str())
+}
+
+fn ended_elsewhere() -> Error {
+    let act = "another `console move` has gone on with this move, ended it or given it up";
+    Error::new(Kind::Conflict, act)
+}
+
+/// Makes a run the only one that may write to a store, if this move is filling it; whether it is.
+pub async fn take_over(side: &mut dyn Side, id: i64, run: i64) -> Result<bool> {
+    patiently(async || {
+        side.begin().await?;
+        let outcome = take_over_within(side, id, run).await;
+        end(side, outcome).await
+    })
+    .await
+}
+
+async fn take_over_within(side: &mut dyn Side, id: i64, run: i64) -> Result<bool> {
+    let phrases = side.phrases();
+    side.script(phrases.patience).await?;
+    let sql = phrases.about_all(phrases.lock, &[Table::named("meta")]);
+    side.script(&sql).await?;
+    let marks = marks(side).await?;
+    let is_being_filled = marks.id == Some(id) && marks.receiving.is_some();
+    if is_being_filled {
+        set_mark(side, "receiving", Value::Integer(run)).await?;
+    }
+    Ok(is_being_filled)
+}
 
 /// The store a move copies to.
 pub struct Target {
@@ -38,17 +71,21 @@ impl Target {
         if own_seal.is_some() && own_seal == seal.as_ref() {
             return Err(same_store());
         }
-        let phrases = self.side.phrases();
         if known.iter().any(|(name, _)| name == "receiving") {
             return Err(Error::usage(
                 "the store to move to holds the unfinished move of another store, or of one that was given up: name \
                  an empty one",
             ));
         }
+        self.refuse_rows().await
+    }
+
+    async fn refuse_rows(&mut self) -> Result<()> {
+        let phrases = self.side.phrases();
         for table in &self.tables {
             let sql = phrases.about(phrases.first, table).replace("{limit}", "1");
             let is_empty = self.side.read(&sql, &[]).await?.is_empty();
-            if !is_empty && !MAY_HOLD_ROWS.contains(&table.name.as_str()) {
+            if !is_empty && !may_hold_rows(table) {
                 return Err(Error::usage(format!(
                     "the store to move to is not empty (it has {}): name an empty one",
                     table.name
@@ -58,21 +95,30 @@ impl Target {
         Ok(())
     }
 
-    /// From now on only this run may write.
+    /// From now on only this run may write. Refuses a store that somebody has used since it was looked at.
     pub async fn begin(&mut self, id: i64, run: i64) -> Result<()> {
-        self.side.begin().await?;
-        let outcome = self.begin_within(id, run).await;
-        end(self.side.as_mut(), outcome).await?;
+        patiently(async || {
+            self.side.begin().await?;
+            let outcome = self.begin_within(id, run).await;
+            end(self.side.as_mut(), outcome).await
+        })
+        .await?;
         self.run = run;
         Ok(())
     }
 
     async fn begin_within(&mut self, id: i64, run: i64) -> Result<()> {
         let phrases = self.side.phrases();
+        self.side.script(phrases.patience).await?;
         forget_all(self.side.as_mut(), &self.tables).await?;
-        for table in phrases.fenced(&self.tables) {
-            self.side.run(&phrases.about(phrases.empty, &table), &[]).await?;
-            self.side.script(&phrases.about(phrases.guard, &table)).await?;
+        let fenced = phrases.fenced(&self.tables);
+        for table in &fenced {
+            self.side.script(&phrases.about(phrases.guard, table)).await?;
+        }
+        // Whoever was writing has ended before the guards stood, and can be seen.
+        self.refuse_rows().await?;
+        for table in fenced.iter().filter(|table| may_hold_rows(table)) {
+            self.side.run(&phrases.about(phrases.empty, table), &[]).await?;
         }
         self.side.script(phrases.bookmarks).await?;
         set_mark(self.side.as_mut(), "move", Value::Integer(id)).await?;
@@ -80,10 +126,10 @@ impl Target {
     }
 
     /// Goes on with a move that stopped half-way: from now on only this run may write.
-    pub async fn take_over(&mut self, run: i64) -> Result<()> {
-        self.side.begin().await?;
-        let outcome = set_mark(self.side.as_mut(), "receiving", Value::Integer(run)).await;
-        end(self.side.as_mut(), outcome).await?;
+    pub async fn take_over(&mut self, id: i64, run: i64) -> Result<()> {
+        if !take_over(self.side.as_mut(), id, run).await? {
+            return Err(ended_elsewhere());
+        }
         self.run = run;
         Ok(())
     }
@@ -178,9 +224,17 @@ impl Target {
 
     /// Opens the store: whoever comes may use it, and nothing of the move stays in it.
     pub async fn open(&mut self) -> Result<()> {
-        self.write().await?;
-        let outcome = forget_all(self.side.as_mut(), &self.tables).await;
-        end(self.side.as_mut(), outcome).await
+        patiently(async || {
+            self.write().await?;
+            let outcome = self.open_within().await;
+            end(self.side.as_mut(), outcome).await
+        })
+        .await
+    }
+
+    async fn open_within(&mut self) -> Result<()> {
+        self.side.script(self.side.phrases().patience).await?;
+        forget_all(self.side.as_mut(), &self.tables).await
     }
 
     /// Begins a transaction in which this run, and nobody else, may write.
@@ -192,10 +246,7 @@ impl Target {
             .await;
         let lifted = match lifted {
             Ok(1) => return Ok(()),
-            Ok(_) => Error::new(
-                Kind::Conflict,
-                "another `console move` has gone on with this move",
-            ),
+            Ok(_) => ended_elsewhere(),
             Err(error) => error,
         };
         self.side.undo().await;

@@ -1,6 +1,8 @@
 //! Every pair of dialects: all that a store holds arrives, whatever changes while it is copied, and whoever still
 //! uses a store that is closed, closing or being filled is held off.
 
+mod endings;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -329,7 +331,7 @@ async fn a_difference_is_found() {
             different.map(|one| one.table.as_str()).collect::<Vec<_>>(),
             ["attempts"]
         );
-        Move::abandon(pair.route()).await.unwrap();
+        Move::abandon(pair.route(), 9).await.unwrap();
         accepted(&*old, text(50)).await;
     }
 }

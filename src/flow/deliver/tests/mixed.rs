@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::config::ProviderConfig;
 use crate::domain::channel::{Addressing, Name};
 use crate::domain::message::Delivery;
-use crate::domain::receipt::Verdict;
+use crate::domain::receipt::{Receipt, Verdict};
 use crate::domain::recipient::{AddressKind, Recipient, Standing};
 use crate::domain::route::Strategy;
 use crate::flow::accept::{Missing, Refused};
@@ -33,7 +33,7 @@ impl Provider for Carrier {
         self.outcome.clone().into()
     }
 
-    fn receipts(&self, _: &Call) -> Result<Vec<Receipt>, Refusal> {
+    fn receipts(&self, _: &Call) -> Result<Vec<Incoming>, Refusal> {
         Err(Refusal::NotExpected)
     }
 

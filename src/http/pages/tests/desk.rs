@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::fleet::{Known, News};
 use crate::domain::id::{DeliveryId, MessageId};
+use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
 use crate::domain::recipient::Recipient;
 use crate::domain::report::Report;
@@ -23,7 +24,7 @@ use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
 use crate::store::{
     Backlog, Cancelled, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
-    Snapshot, Store,
+    Snapshot, Store, UsageQuery, UsageTotals,
 };
 
 /// What pages can read.
@@ -103,6 +104,14 @@ impl Store for Desk {
     async fn cancel(&self, _: MessageId, _: Timestamp) -> Result<Cancelled> {
         unasked()
     }
+    async fn usage(&self, _: UsageQuery) -> Result<Page> {
+        unasked()
+    }
+
+    async fn usage_totals(&self, _: UsageQuery) -> Result<UsageTotals> {
+        unasked()
+    }
+
     async fn select(&self, _: Selection) -> Result<Vec<DeliveryId>> {
         unasked()
     }
@@ -113,6 +122,9 @@ impl Store for Desk {
         unasked()
     }
     async fn set_recipient(&self, _: Recipient) -> Result<()> {
+        unasked()
+    }
+    async fn opt(&self, _: Vec<Opting>) -> Result<Vec<bool>> {
         unasked()
     }
     async fn fold(&self, _: usize) -> Result<usize> {
@@ -131,6 +143,9 @@ impl Store for Desk {
         unasked()
     }
     async fn prune(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<usize> {
+        unasked()
+    }
+    async fn forget(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<usize> {
         unasked()
     }
     async fn name_providers(&self, _: Vec<ProviderPlace>) -> Result<()> {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::databases::programs;
+use crate::endings;
 use crate::peers::free_port;
 
 /// How long a server may take to do what it is told.
@@ -145,14 +146,14 @@ impl Server {
 
     /// Ends all of its processes with SIGKILL.
     pub fn kill(&mut self) {
-        self.signal("-KILL");
-        let mut child = self.child.take().expect("the server runs");
-        child.wait().unwrap();
+        let child = self.child.take().expect("the server runs");
+        endings::kill(child, Path::new(&self.files()));
     }
 
     /// SIGSTOP: it keeps its connections, takes more, and answers nothing any more.
     pub fn stop(&self) {
-        self.signal("-STOP");
+        let child = self.child.as_ref().expect("the server runs");
+        endings::signal("-STOP", &endings::family(child));
     }
 
     fn at(settings: &[&str]) -> Self {
@@ -188,6 +189,7 @@ impl Server {
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
             "fsync=off",
+            endings::SHARED_AMONG_FILES,
         ];
         let mut command = self.owner("postgres");
         command.args(["-D", &self.files(), "-p", &port]);
@@ -211,34 +213,41 @@ impl Server {
             answer.is_ok_and(|status| status.success())
         });
     }
-
-    fn signal(&self, signal: &str) {
-        let Some(child) = &self.child else { return };
-        let pid = child.id();
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        let mut command = Command::new("kill");
-        command
-            .arg(signal)
-            .arg(pid.to_string())
-            .args(children.split_whitespace());
-        // One of its children may have ended by itself in between.
-        drop(command.stderr(Stdio::null()).status());
-    }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if self.child.is_some() {
-            self.kill();
+        if let Some(child) = self.child.take() {
+            endings::end(child, Path::new(&self.files()));
         }
     }
+}
+
+#[test]
+fn a_server_leaves_nothing_behind_whatever_its_end() {
+    let (dropped, mut killed, stopped) = (Server::new(&[]), Server::new(&[]), Server::new(&[]));
+    stopped.stop();
+    let servers = [&dropped, &killed, &stopped];
+    let segments = servers.map(|server| endings::segment(Path::new(&server.files())).unwrap());
+    let families = servers.map(|server| endings::family(server.child.as_ref().unwrap()));
+    assert_eq!(dropped.say("SHOW dynamic_shared_memory_type"), "mmap");
+    killed.kill();
+    drop((dropped, killed, stopped));
+    let left = fs::read_to_string("/proc/sysvipc/shm").unwrap();
+    let left = left.lines().filter_map(|line| line.split_whitespace().nth(1));
+    let left = left.filter(|number| segments.iter().any(|segment| segment == number));
+    assert_eq!(left.collect::<Vec<_>>(), Vec::<&str>::new());
+    until("all their processes have ended", || {
+        let mut all = families.iter().flatten();
+        !all.any(|pid| Path::new(&format!("/proc/{pid}/cwd")).read_link().is_ok())
+    });
 }
 
 /// A program of the server's, as a user it is willing to run as. It ends with the thread that starts it.
 pub fn as_owner(program: &Path, place: &Path) -> Command {
     let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL"]);
+    command.args(["--pdeathsig", "QUIT"]);
     if is_root {
         command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
     }

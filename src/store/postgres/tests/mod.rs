@@ -6,6 +6,7 @@ mod due;
 mod encryption;
 mod failover;
 mod leases;
+mod locks;
 mod months;
 mod plans;
 mod pooler;
@@ -209,8 +210,8 @@ async fn throttles_that_count_nothing_any_more_are_pruned() {
         let count = count.map(|row| row.get::<_, i64>(0));
         desk.end(count).await.unwrap()
     };
-    store.prune(at(0), at(7199), 10).await.unwrap();
+    store.forget(at(0), at(7199), 10).await.unwrap();
     assert_eq!(kept().await, 1);
-    store.prune(at(0), at(7200), 10).await.unwrap();
+    store.forget(at(0), at(7200), 10).await.unwrap();
     assert_eq!(kept().await, 0);
 }

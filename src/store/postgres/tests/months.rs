@@ -179,3 +179,46 @@ async fn a_store_of_the_first_version_keeps_all_it_has() {
     desk.end(outcome).await.unwrap();
     assert_eq!(counted(&store).await.messages, 3);
 }
+
+/// Prunes as cron does: every day what is older than 90 days.
+async fn prune_daily(store: &PostgresStore, day: i64) -> usize {
+    let (now, before) = (at(day * DAY), at((day - 90) * DAY));
+    let mut deleted = 0;
+    loop {
+        match store.prune_by_month(before, now, 10).await.unwrap() {
+            0 => return deleted,
+            some => deleted += some,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_daily_prune_leaves_a_month_until_it_can_go_as_a_whole() {
+    let store = store().await;
+    let (mut sizes, mut waiting) = (Vec::new(), None);
+    for day in (0..220).step_by(4) {
+        let deleted = prune_daily(&store, day).await;
+        if deleted > 0 {
+            sizes.push(deleted);
+        }
+        let mut message = text(u64::try_from(day).unwrap());
+        message.created_at = at(day * DAY);
+        let id = accepted(&*store, message).await;
+        if day == 40 {
+            waiting = Some(id);
+        } else {
+            send(&*store, id, "blue", &format!("b-{day}"), at(day * DAY)).await;
+        }
+    }
+    // The first month began in its middle.
+    assert_eq!(sizes.len(), 4, "{sizes:?}");
+    assert!(
+        sizes.iter().all(|size| *size >= 5),
+        "months and no days: {sizes:?}"
+    );
+    let due = store.due(at(220 * DAY), &Wish::up_to(10)).await.unwrap();
+    assert!(
+        due.iter().any(|nudge| Some(nudge.id) == waiting),
+        "what waits stays"
+    );
+}

@@ -77,7 +77,9 @@ impl Plan {
         let pages_max = PAGES_FOR_ALL + PAGES_FOR_A_ROW * u64::try_from(rows).unwrap();
         let pages = self.pages();
         let most = self.walked().max(self.listed()).max(self.compared());
-        let fits = most <= WALK_MAX && (1..=pages_max).contains(&pages);
+        // Where it speaks of a good part of a table, less than a page for each row is less than an index would cost.
+        let is_in_vain = most > WALK_MAX && pages > u64::try_from(rows).unwrap();
+        let fits = !is_in_vain && (1..=pages_max).contains(&pages);
         (!fits).then(|| {
             let name = self.name;
             format!(
@@ -291,6 +293,7 @@ async fn expect_rounds(look: &Look) {
     // Besides, what is passed over.
     expect!(look, 2 * BATCH + 200, "due", bind![NOW, channels, rooms]);
     expect!(look, 2, "due_channels", &[]);
+    expect!(look, BATCH, "move_in_hand", &[]);
     let (ids, numbers, nows) = (ids(), numbers(), same(&NOW));
     expect!(look, BATCH, "claim_take", bind![ids, nows, nows]);
     let ones = same(&1_i64);
@@ -312,6 +315,13 @@ async fn expect_rounds(look: &Look) {
         bind![
             ids, rounds, rounds, none, waiting, none, none, nows, nows, none, first, last
         ]
+    );
+    let new = ids.iter().map(|id| id + 63).collect::<Vec<_>>();
+    expect!(
+        look,
+        BATCH,
+        "record_attempt_first",
+        bind![new, rounds, rounds, none, waiting, none, none, nows, nows, none]
     );
     expect!(look, BATCH, "record_superseded", bind![ids]);
     expect!(look, BATCH, "record_written", bind![ids, rounds]);
@@ -395,6 +405,14 @@ async fn expect_looks(look: &Look) {
         "search_ended",
         bind![first, newest, since, page, Some("failed")]
     );
+    let (from, to) = (0_i64, i64::MAX);
+    expect!(look, BATCH, "usage", bind![first, newest, from, to, page]);
+    let person = bind![first, newest, from, to, page, "person 9"];
+    expect!(look, BATCH, "usage_user", person);
+    let counted = bind![first, newest, from, to, page, page];
+    expect!(look, BATCH, "usage_totals", counted);
+    let counted = bind![first, newest, from, to, page, page, "person 9"];
+    expect!(look, BATCH, "usage_totals_user", counted);
     expect!(look, BATCH, "select_failed", bind![first, since, none, page]);
     expect!(look, waiting, "select_waiting", bind![first, since, none, page]);
     expect!(look, 1, "hour_first", bind![472_300_i64]);

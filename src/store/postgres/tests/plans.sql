@@ -1,8 +1,9 @@
 -- A store of {rows} messages in twelve months: half of them in the last, where a fifth waits and half of that is due;
 -- of the months before everything has ended, but for one message each that waits. Each has been tried once.
-INSERT INTO messages (number, id, body, created_at)
+INSERT INTO messages (number, id, body, "user", created_at)
 SELECT
     (place << 36) + n, decode(lpad(to_hex((place << 36) + n), 32, '0'), 'hex'), 'body ' || n,
+    CASE n % 3 WHEN 0 THEN 'person ' || n % ({rows} / 10) END,
     1700000000000 + place * 2592000000 + n
 FROM generate_series(0::BIGINT, 11) AS place,
     generate_series(1, CASE place WHEN 11 THEN {rows} / 2 ELSE {rows} / 22 END) AS n;

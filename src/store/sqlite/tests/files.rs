@@ -190,8 +190,8 @@ async fn throttles_that_count_nothing_any_more_are_pruned() {
         let stranger = bench.stranger();
         stranger.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap()
     };
-    bench.store.prune(at(0), at(7199), 10).await.unwrap();
+    bench.store.forget(at(0), at(7199), 10).await.unwrap();
     assert_eq!(kept(), 1);
-    bench.store.prune(at(0), at(7200), 10).await.unwrap();
+    bench.store.forget(at(0), at(7200), 10).await.unwrap();
     assert_eq!(kept(), 0);
 }

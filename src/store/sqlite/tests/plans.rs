@@ -15,9 +15,13 @@ const GROWING: [&str; 7] = [
     "addresses",
 ];
 
+/// Of what belongs to a move, that which is asked for again and again while a store is in use.
+const IN_HAND: &str = "move_in_hand.sql";
+
 /// Statements that say what all of a table is for, that belong to the schema or to a move, or that stop after the first
 /// few rows.
-const EXEMPT: [&str; 6] = [
+const EXEMPT: [&str; 7] = [
+    "patience",
     "move_",
     "unfold_",
     "migrate_",
@@ -66,7 +70,8 @@ fn no_statement_walks_through_a_table_that_grows() {
     let mut faults = Vec::new();
     for file in statements.map(|entry| entry.unwrap().path()) {
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        if !file.is_file() || EXEMPT.iter().any(|start| name.starts_with(start)) {
+        let is_exempt = name != IN_HAND && EXEMPT.iter().any(|start| name.starts_with(start));
+        if !file.is_file() || is_exempt {
             continue;
         }
         seen += 1;

@@ -1,0 +1,4 @@
+SELECT number FROM messages
+WHERE "user" = $6 AND number >= $1 AND number < $2 AND created_at >= $3 AND created_at < $4
+ORDER BY number DESC
+LIMIT $5

@@ -1,0 +1,1 @@
+-- Nothing to do: whoever writes is waited for as any other writer is.

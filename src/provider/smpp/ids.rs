@@ -1,0 +1,101 @@
+//! A message centre's ids in one form, however it writes them at the send and in receipts.
+//!
+//! Letter case differs, zeros in front get lost, and some write hexadecimal at the one place and decimal at the
+//! other. Nothing is guessed: which of them a centre does is configured.
+
+use serde::Deserialize;
+
+/// The longest id that is taken for one.
+const ID_BYTES_MAX: usize = 65;
+
+/// How ids are written at the send and in receipts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum IdForm {
+    /// The same at both places, but for letter case and zeros in front.
+    #[default]
+    Same,
+    /// Hexadecimal at the send, decimal in receipts.
+    HexThenDecimal,
+    /// Decimal at the send, hexadecimal in receipts.
+    DecimalThenHex,
+}
+
+impl IdForm {
+    /// An id as the answer to a send has it.
+    pub fn sent(self, text: &[u8]) -> Option<String> {
+        let text = plain(text)?;
+        Some(match self {
+            Self::HexThenDecimal => from_hex(&text).unwrap_or(text),
+            Self::Same | Self::DecimalThenHex => text,
+        })
+    }
+
+    /// An id as a receipt has it.
+    pub fn receipted(self, text: &[u8]) -> Option<String> {
+        let text = plain(text)?;
+        Some(match self {
+            Self::DecimalThenHex => from_hex(&text).unwrap_or(text),
+            Self::Same | Self::HexThenDecimal => text,
+        })
+    }
+}
+
+/// In small letters and without zeros in front.
+fn plain(text: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    let fits = (1..=ID_BYTES_MAX).contains(&text.len()) && !text.contains(char::is_control);
+    let stripped = text.trim_start_matches('0');
+    fits.then(|| if stripped.is_empty() { "0" } else { stripped }.to_ascii_lowercase())
+}
+
+fn from_hex(text: &str) -> Option<String> {
+    let digits = text.strip_prefix('x').unwrap_or(text);
+    u128::from_str_radix(digits, 16)
+        .ok()
+        .map(|number| number.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn ids_meet_in_any_case_and_with_zeros_in_front() {
+        let form = IdForm::Same;
+        for other in ["4B2F10A7", "4b2f10a7", "0004B2F10A7", " 4b2f10A7 "] {
+            assert_eq!(
+                form.receipted(other.as_bytes()),
+                form.sent(b"4b2f10a7"),
+                "{other}"
+            );
+        }
+        assert_eq!(form.sent(b"000"), Some("0".to_owned()));
+        assert_eq!(
+            form.sent(b"a-B.c_123@\xc3\xa9").as_deref(),
+            Some("a-b.c_123@\u{e9}")
+        );
+    }
+
+    #[test]
+    fn what_is_no_id_is_none() {
+        for text in ["", "  ", "a\u{1}b", &"9".repeat(66)] {
+            assert_eq!(IdForm::Same.sent(text.as_bytes()), None, "{text:?}");
+        }
+        assert_eq!(IdForm::Same.sent(b"\xff"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn hexadecimal_at_one_place_meets_decimal_at_the_other(number in any::<u128>(), zeros in 0_usize..5) {
+            let hex = format!("{}{number:X}", "0".repeat(zeros));
+            let decimal = number.to_string();
+            let form = IdForm::HexThenDecimal;
+            prop_assert_eq!(form.sent(hex.as_bytes()), form.receipted(decimal.as_bytes()));
+            let form = IdForm::DecimalThenHex;
+            prop_assert_eq!(form.sent(decimal.as_bytes()), form.receipted(hex.as_bytes()));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Text messages through another implementation's message centre, from the request to the receipt.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+
+use super::world::{World, until};
+
+/// node-smpp, as `tests/peers/smpp.js` has it; ends with the test.
+struct Centre {
+    child: Child,
+    orders: ChildStdin,
+    port: String,
+}
+
+impl Drop for Centre {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Centre {
+    /// Every message comes to that state.
+    fn with(state: &str) -> Self {
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let peers = root.join("target/peers");
+        let mut command = Command::new(peers.join("python/bin/node"));
+        command.env("NODE_PATH", peers.join("node_modules"));
+        command
+            .arg(root.join("tests/peers/smpp.js"))
+            .arg(format!("{{\"receipts\":\"{state}\"}}"));
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = child.expect("node is installed; run ./start.sh test");
+        let orders = child.stdin.take().expect("it listens");
+        let mut said = BufReader::new(child.stdout.take().expect("it speaks"));
+        let mut line = String::new();
+        said.read_line(&mut line)
+            .expect("it says where it is; run ./start.sh test");
+        let event: serde_json::Value = serde_json::from_str(&line).expect("an event");
+        // Its words are no longer needed, but somebody has to take them.
+        std::thread::spawn(move || said.lines().map_while(Result::ok).count());
+        Self {
+            child,
+            orders,
+            port: event["port"].to_string(),
+        }
+    }
+
+    fn world(&self, more: &str) -> World {
+        World::new(&format!(
+            "[providers.centre]\nkind = \"smpp\"\nbase_url = \"smpp://127.0.0.1:{}\"\nsystem_id = \"gwuser\"\n\
+             password = \"s3cret\"\nfrom = \"Acme\"\nreconnect = \"50ms\"\n{more}\n\
+             [channels.sms]\nproviders = [\"centre\"]\n[retry]\nbase = \"100ms\"\ncap = \"200ms\"\n",
+            self.port
+        ))
+    }
+
+    fn told(&mut self, order: &str) {
+        writeln!(self.orders, "{order}").expect("it listens");
+    }
+}
+
+#[test]
+fn a_message_is_delivered_and_a_long_one_too() {
+    let centre = Centre::with("DELIVRD");
+    let world = centre.world("");
+    let _console = world.serve(&[]);
+    for body in ["hello", &"a long one ".repeat(40)] {
+        let id = world.send("09122222222", body);
+        world.until_state(&id, &["delivered"]);
+    }
+}
+
+#[test]
+fn a_number_that_a_receipt_calls_dead_is_not_written_to_again() {
+    let centre = Centre::with("UNDELIV");
+    let world = centre.world("invalid_errors = [\"1\"]");
+    let _console = world.serve(&[]);
+    let id = world.send("09122222222", "hello");
+    world.until_state(&id, &["failed"]);
+    assert!(world.say(&["recipient", "09122222222"]).contains("is inactive"));
+}
+
+#[test]
+fn who_texts_stop_hears_nothing_more_and_a_cut_link_loses_nothing() {
+    let mut centre = Centre::with("DELIVRD");
+    let world = centre.world("");
+    let _console = world.serve(&[]);
+    let first = world.send("09122222222", "hello");
+    world.until_state(&first, &["delivered"]);
+    centre.told("{\"do\":\"drop\"}");
+    let second = world.send("09122222223", "hello again");
+    world.until_state(&second, &["delivered"]);
+    let stop = "{\"do\":\"deliver\",\"pdu\":{\"source_addr_ton\":1,\"source_addr\":\"989122222223\",\
+                \"destination_addr\":\"30001\",\"short_message\":\"STOP\"}}";
+    centre.told(stop);
+    until("the person who texted STOP has opted out", || {
+        world.say(&["recipient", "09122222223"]).contains("is opted_out")
+    });
+}

@@ -1,0 +1,121 @@
+// A message centre that does as it is told: node-smpp with a script, for the tests of src/provider/smpp.
+//
+// Says on standard output what it hears, one JSON object a line, and takes what it is to do from standard input.
+// The first argument is JSON: { password, key, cert, id, receipts }: the id of the first message, in hexadecimal, and
+// the state that every message comes to by itself.
+'use strict';
+
+const fs = require('fs');
+const readline = require('readline');
+const smpp = require('smpp');
+
+const options = JSON.parse(process.argv[2] || '{}');
+const say = (event) => process.stdout.write(JSON.stringify(event) + '\n');
+
+const sessions = [];
+let plan = [];
+let quiet = false;
+let refuse = 0;
+let next = BigInt('0x' + (options.id || '4B2F10A7'));
+
+function submitted(session, number, pdu) {
+  const text = pdu.short_message;
+  const step = plan.shift() || {};
+  session.unanswered = (session.unanswered || 0) + 1;
+  say({
+    event: 'submit',
+    session: number,
+    from: pdu.source_addr,
+    from_ton: pdu.source_addr_ton,
+    to: pdu.destination_addr,
+    to_ton: pdu.dest_addr_ton,
+    esm_class: pdu.esm_class,
+    data_coding: pdu.data_coding,
+    registered: pdu.registered_delivery,
+    validity: pdu.validity_period ? pdu.validity_period.getTime() - Date.now() : null,
+    text: text && text.message !== undefined ? text.message.toString() : String(text),
+    udh: text && text.udh ? text.udh.map((part) => part.toString('hex')).join('') : null,
+    unanswered: session.unanswered,
+  });
+  const answer = () => {
+    session.unanswered -= step.silent ? 0 : 1;
+    if (step.drop) {
+      sessions.forEach((one) => one && one.destroy());
+    } else if (step.unbind) {
+      session.unbind();
+    } else if (step.status) {
+      session.send(pdu.response({ command_status: step.status }));
+    } else if (!step.silent) {
+      const id = step.id || (next++).toString(16).toUpperCase();
+      session.send(pdu.response({ message_id: id }));
+      if (options.receipts) {
+        session.deliver_sm({
+          esm_class: 4,
+          source_addr: pdu.destination_addr,
+          destination_addr: pdu.source_addr,
+          short_message: `id:${id.toLowerCase()} sub:001 dlvrd:001 stat:${options.receipts} err:001 text:`,
+        });
+      }
+    }
+  };
+  // Late answers come in another order than the messages.
+  setTimeout(answer, step.after || 0);
+}
+
+function greeted(session) {
+  const number = sessions.push(session) - 1;
+  session.on('error', (error) => say({ event: 'error', session: number, why: String(error) }));
+  session.on('close', () => say({ event: 'closed', session: number }));
+  session.on('bind_transceiver', (pdu) => {
+    const known = options.password === undefined || pdu.password === options.password;
+    const status = refuse || (known ? 0 : smpp.ESME_RINVPASWD);
+    say({
+      event: 'bind',
+      session: number,
+      system_id: pdu.system_id,
+      version: pdu.interface_version,
+      status: status,
+    });
+    session.send(pdu.response({ command_status: status, system_id: 'centre' }));
+  });
+  session.on('submit_sm', (pdu) => submitted(session, number, pdu));
+  session.on('enquire_link', (pdu) => {
+    say({ event: 'enquire', session: number });
+    if (!quiet) {
+      session.send(pdu.response());
+    }
+  });
+  session.on('unbind', (pdu) => {
+    say({ event: 'unbind', session: number });
+    session.send(pdu.response());
+    session.close();
+  });
+  for (const answer of ['deliver_sm_resp', 'data_sm_resp', 'enquire_link_resp', 'unbind_resp', 'generic_nack']) {
+    session.on(answer, (pdu) =>
+      say({ event: answer, session: number, status: pdu.command_status, sequence: pdu.sequence_number }));
+  }
+}
+
+function told(order) {
+  const session = sessions[order.session === undefined ? sessions.length - 1 : order.session];
+  switch (order.do) {
+    case 'plan': plan = plan.concat(order.steps); break;
+    case 'quiet': quiet = order.on; break;
+    case 'refuse': refuse = order.status; break;
+    case 'deliver': session.deliver_sm(order.pdu); break;
+    case 'data': session.data_sm(order.pdu); break;
+    case 'raw': session.socket.write(Buffer.from(order.hex, 'hex')); break;
+    case 'enquire': session.enquire_link(); break;
+    case 'drop': sessions.forEach((one) => one && one.destroy()); break;
+    case 'unbind': session.unbind(); break;
+  }
+  say({ event: 'done', what: order.do });
+}
+
+const server = smpp.createServer(
+  options.key ? { key: fs.readFileSync(options.key), cert: fs.readFileSync(options.cert) } : {}, greeted);
+server.listen(0, '127.0.0.1', () => say({ event: 'listening', port: server.address().port }));
+const orders = readline.createInterface({ input: process.stdin });
+orders.on('line', (line) => told(JSON.parse(line)));
+// Whoever started it is gone.
+orders.on('close', () => process.exit(0));
