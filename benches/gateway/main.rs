@@ -13,12 +13,9 @@
 )]
 // A bench may stop at the first surprise, needs the real clock and the environment, and prints rounded figures.
 
-<<<<<<< HEAD
 mod alert;
-=======
 mod centre;
 mod channels;
->>>>>>> main
 mod footprint;
 mod load;
 mod peers;

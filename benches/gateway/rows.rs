@@ -6,11 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::load::{self, Load, Measured};
 use crate::peers::{self, Peer};
-<<<<<<< HEAD
-use crate::{alert, footprint, postgres};
-=======
-use crate::{channels, footprint, postgres};
->>>>>>> main
+use crate::{alert, channels, footprint, postgres};
 
 /// One line of the table.
 pub struct Row {
@@ -36,7 +32,7 @@ impl Row {
 type Measure = fn() -> Pin<Box<dyn Future<Output = Vec<Row>>>>;
 
 /// Every row by the name it is asked for with.
-pub const ALL: [(&str, Measure); 16] = [
+pub const ALL: [(&str, Measure); 19] = [
     ("intake", || Box::pin(intake())),
     ("through", || Box::pin(through())),
     ("http", || Box::pin(http())),

@@ -5,11 +5,8 @@
 pub mod accept;
 pub mod alert;
 pub mod deliver;
-<<<<<<< HEAD
-pub mod overview;
-=======
 pub mod hear;
->>>>>>> main
+pub mod overview;
 mod places;
 pub mod prune;
 pub mod resend;
