@@ -13,12 +13,13 @@ use crate::error::Result;
 const MASK: &str = "***";
 
 /// Parts of key names whose values are never printed.
-const SECRET_WORDS: [&str; 8] = [
+const SECRET_WORDS: [&str; 9] = [
     "secret",
     "pass",
     "pwd",
     "token",
     "credential",
+    "service_account",
     "auth",
     "signature",
     "key",

@@ -14,6 +14,10 @@ use super::retry::later;
 /// The longest pause: a provider that asks for more is asked again after that.
 pub const PAUSE_MAX: Duration = Duration::from_secs(24 * 3_600);
 
+/// Processes that read their configuration within this time of each other were started together: what is wrong with a
+/// provider is news once for all of them.
+const ONE_START: Duration = Duration::from_secs(60);
+
 /// What one process has to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
@@ -127,6 +131,34 @@ fn is_pause_impossible(until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     until > later(now, PAUSE_MAX + CLOCKS_APART_MAX)
 }
 
+/// What came of telling news.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learned {
+    /// What is known together now.
+    pub known: Known,
+    /// Whether the news changed how the provider does: of all who find out the same, one is told so. Wrong settings that
+    /// are found again after another start are news again.
+    pub is_news: bool,
+}
+
+impl Learned {
+    /// What comes of the news; `known` is none before the first.
+    pub fn after(known: Option<Known>, news: News, now: DateTime<Utc>) -> Self {
+        let before = known.as_ref().map(|known| (known.told.clone(), known.since));
+        let is_new_start = before
+            .as_ref()
+            .is_some_and(|(_, since)| news.told.is_some() && news.loaded_at > later(*since, ONE_START));
+        let is_out = |told: &Told| matches!(told, Told::Out { .. });
+        let known = Known::after(known, news, now);
+        let is_news = match before {
+            None => true,
+            Some((told, _)) if is_out(&told) && is_out(&known.told) => is_new_start,
+            Some((told, _)) => told != known.told,
+        };
+        Self { known, is_news }
+    }
+}
+
 /// The longer of two rests counts, and who is out stays out; otherwise the newest word does.
 fn stronger(known: &Told, news: Told) -> Told {
     match (known, news) {
@@ -213,6 +245,47 @@ mod tests {
             ..news(Told::Well)
         };
         assert_eq!(Known::after(Some(wrong), mended, at(3)).told, Told::Well);
+    }
+
+    #[test]
+    fn of_all_who_find_out_the_same_one_brings_the_news() {
+        let first = Learned::after(None, news(out()), at(1));
+        let second = Learned::after(Some(first.known.clone()), news(out()), at(1));
+        assert_eq!((first.is_news, second.is_news), (true, false));
+        let other = News {
+            told: Some(Told::Out {
+                reason: "the same in other words".to_owned(),
+            }),
+            ..news(Told::Well)
+        };
+        assert!(!Learned::after(Some(second.known.clone()), other, at(2)).is_news);
+        let silent = News {
+            told: None,
+            loaded_at: at(50),
+            ..news(Told::Well)
+        };
+        assert!(!Learned::after(Some(second.known), silent, at(60)).is_news);
+    }
+
+    #[test]
+    fn settings_that_are_still_wrong_after_a_start_are_news_again_and_count() {
+        let wrong = known(out());
+        let again = News {
+            loaded_at: at(50),
+            ..news(out())
+        };
+        let learned = Learned::after(Some(wrong.clone()), again, at(60));
+        assert!(
+            !learned.is_news && learned.known.counts_for(at(50), at(60)),
+            "of the same start"
+        );
+        let much_later = News {
+            loaded_at: at(500),
+            ..news(out())
+        };
+        let learned = Learned::after(Some(wrong), much_later.clone(), at(510));
+        assert!(learned.is_news && learned.known.counts_for(at(500), at(510)));
+        assert!(!Learned::after(Some(learned.known), much_later, at(511)).is_news);
     }
 
     #[test]

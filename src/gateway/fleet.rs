@@ -6,8 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Gateway;
+use super::{Gateway, Lane};
 use crate::clock::{self, Clock};
+use crate::domain::fleet::News;
 use crate::error::Result;
 use crate::store::Store;
 
@@ -46,16 +47,21 @@ async fn look_at_clock(store: &Arc<dyn Store>, clock: &Clock) -> Result<()> {
     Ok(())
 }
 
+fn lanes_of<'g>(gateway: &'g Gateway, news: &'g [News]) -> impl Iterator<Item = &'g Arc<Lane>> {
+    news.iter().filter_map(|news| gateway.lane(&news.provider))
+}
+
 /// Tells the others what was found out here, and learns what they found out.
 pub async fn exchange(gateway: &Gateway) -> Result<()> {
     let now = gateway.clock.now();
     let news = gateway.lanes().iter().filter_map(|lane| lane.news());
     let news = news.collect::<Vec<_>>();
     if !news.is_empty() {
-        let known = gateway.store.tell(news.clone(), now).await?;
-        for (news, known) in news.iter().zip(known) {
+        let told = gateway.store.tell(news.clone(), now).await;
+        let learned = told.inspect_err(|_| lanes_of(gateway, &news).for_each(|lane| lane.doubt()))?;
+        for (news, learned) in news.iter().zip(learned) {
             if let Some(lane) = gateway.lane(&news.provider) {
-                lane.acknowledge(news, &known, now);
+                lane.acknowledge(news, &learned, now);
             }
         }
     }

@@ -4,7 +4,7 @@
 
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News, pause_holds};
+use crate::domain::fleet::{Known, Learned, News, pause_holds};
 use crate::domain::health::{Health, Told};
 
 /// The judgement on one provider.
@@ -12,8 +12,12 @@ pub struct Judged {
     /// How it does.
     pub health: Health,
     paused_until: Option<Timestamp>,
+    /// The code it was put out with, if it was.
+    pub refusal: Option<String>,
     /// Found out here, and not told yet.
     untold: Option<Told>,
+    /// It may have been told, but no answer came.
+    is_in_doubt: bool,
     pause_untold: bool,
     /// The newest of what is known together that went into this.
     version: i64,
@@ -25,7 +29,9 @@ impl Judged {
         Self {
             health,
             paused_until: None,
+            refusal: None,
             untold: None,
+            is_in_doubt: false,
             pause_untold: false,
             version: 0,
         }
@@ -47,6 +53,26 @@ impl Judged {
             self.paused_until = Some(until);
             self.pause_untold = true;
         }
+    }
+
+    /// Puts it out. The first refusal is kept; those that were under way with it say nothing new.
+    pub fn refused(&mut self, reason: &str, code: Option<&str>) {
+        if !matches!(self.health.told(), Told::Out { .. }) {
+            self.refusal = code.map(str::to_owned);
+            self.health.misconfigured(reason);
+        }
+    }
+
+    /// Nobody knows whether the others were told.
+    pub fn doubt(&mut self) {
+        self.is_in_doubt = true;
+    }
+
+    /// Whether what came of telling `news` is worth a word to the operator: when nobody else has brought the same, and,
+    /// better twice than never, when it is in doubt who has.
+    pub fn is_worth_a_word(&mut self, news: &News, learned: &Learned) -> bool {
+        let in_doubt = std::mem::take(&mut self.is_in_doubt);
+        matches!(news.told, Some(Told::Out { .. })) && (learned.is_news || in_doubt)
     }
 
     /// Runs a change; whether there is something new to tell.

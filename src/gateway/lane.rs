@@ -18,7 +18,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::ProviderConfig;
 use crate::domain::attempt::{Answer, Attempt, Outcome};
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News, PAUSE_MAX};
+use crate::domain::fleet::{Known, Learned, News, PAUSE_MAX};
 use crate::domain::health::{Admission, Health, Standing};
 use crate::domain::retry::later;
 use crate::domain::throttle::PaceWish;
@@ -275,8 +275,8 @@ impl Lane {
         let store = &self.ties.store;
         // The others have to know of the rest before one of them can end it.
         if let Some(news) = self.news() {
-            for known in store.tell(vec![news.clone()], now).await? {
-                self.acknowledge(&news, &known, now);
+            for learned in store.tell(vec![news.clone()], now).await? {
+                self.acknowledge(&news, &learned, now);
             }
         }
         let patience = self.judged().health.probe_patience();
@@ -288,9 +288,24 @@ impl Lane {
         self.judged().news(&self.name, self.ties.loaded_at)
     }
 
-    /// What came of telling it.
-    pub fn acknowledge(&self, news: &News, known: &Known, now: Timestamp) {
-        self.judged().acknowledge(news, known, now);
+    /// What came of telling it. A provider that left the rotation is one line in the log of one process, however many
+    /// calls of however many processes were refused.
+    pub fn acknowledge(&self, news: &News, learned: &Learned, now: Timestamp) {
+        let mut judged = self.judged();
+        if judged.is_worth_a_word(news, learned) {
+            let code = judged.refusal.as_deref().unwrap_or("no code");
+            log::error!(
+                "{} is out of the rotation until the next start: it refuses our account or settings ({code}); \
+                 `console status` has its words",
+                self.name,
+            );
+        }
+        judged.acknowledge(news, &learned.known, now);
+    }
+
+    /// It was told, and no answer came.
+    pub fn doubt(&self) {
+        self.judged().doubt();
     }
 
     /// Takes over what other processes found out.
@@ -396,16 +411,7 @@ impl Lane {
                 });
             }
             Outcome::Misconfigured { reason } => {
-                let code = answer.code.as_deref().unwrap_or("no code");
-                let was_in = !matches!(self.judged().health.standing(), Standing::Out { .. });
-                if was_in {
-                    log::error!(
-                        "{} is out of the rotation until the next start: it refuses our account or settings ({code}); \
-                         `console status` has its words",
-                        self.name,
-                    );
-                }
-                self.judge(|judged| judged.health.misconfigured(reason.as_str()));
+                self.judge(|judged| judged.refused(reason, answer.code.as_deref()));
             }
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::clock::Timestamp;
+use crate::clock::{Clock, Timestamp};
 use crate::domain::attempt::Answer;
 use crate::domain::channel::Name;
 use crate::domain::id::{DeliveryId, MessageId};
@@ -17,13 +17,20 @@ use crate::domain::inbound::Incoming;
 use crate::domain::recipient::AddressKind;
 use crate::error::{Error, Result};
 
+mod api;
+pub mod apns;
 #[cfg(test)]
 mod contract;
 mod fate;
+pub mod fcm;
 pub mod http;
+mod jwt;
+pub mod messenger;
 pub mod mock;
 mod outbound;
+pub mod pushy;
 mod reading;
+mod reception;
 pub mod smpp;
 #[cfg(test)]
 mod stub;
@@ -171,11 +178,19 @@ pub enum Settings {
     Http(Box<http::Settings>),
     /// A message centre, over SMPP.
     Smpp(Box<smpp::Settings>),
+    /// Pushes through Firebase Cloud Messaging.
+    Fcm(Box<fcm::Settings>),
+    /// Pushes through Apple.
+    Apns(Box<apns::Settings>),
+    /// Pushes through Pushy.
+    Pushy(Box<pushy::Settings>),
+    /// Messages through Facebook Messenger.
+    Messenger(Box<messenger::Settings>),
 }
 
 impl Settings {
     /// Every kind there is, as the configuration writes it.
-    pub const KINDS: [&str; 3] = ["mock", "http", "smpp"];
+    pub const KINDS: [&str; 7] = ["mock", "http", "smpp", "fcm", "apns", "pushy", "messenger"];
 
     /// Reads a kind's own keys, secrets resolved and the keys of every kind taken out. The error names the key
     /// and the remedy, never a value; whoever knows the provider's name puts it in front.
@@ -184,6 +199,10 @@ impl Settings {
             "mock" => Ok(Self::Mock(mock::Settings::read(table)?)),
             "http" => Ok(Self::Http(Box::new(http::Settings::read(table)?))),
             "smpp" => Ok(Self::Smpp(Box::new(smpp::Settings::read(table)?))),
+            "fcm" => Ok(Self::Fcm(Box::new(fcm::Settings::read(table)?))),
+            "apns" => Ok(Self::Apns(Box::new(apns::Settings::read(table)?))),
+            "pushy" => Ok(Self::Pushy(Box::new(pushy::Settings::read(table)?))),
+            "messenger" => Ok(Self::Messenger(Box::new(messenger::Settings::read(table)?))),
             other => Err(Error::usage(format!(
                 "kind \"{other}\" is unknown; write one of: {}",
                 Self::KINDS.join(", ")
@@ -212,6 +231,7 @@ pub fn build(
     public_url: &str,
     outbound: &Outbound,
 ) -> Result<Arc<dyn Provider>> {
+    let clock = Clock::System;
     match settings {
         Settings::Mock(settings) => Ok(Arc::new(mock::Mock::new(name, settings, limits))),
         Settings::Http(settings) => {
@@ -223,6 +243,12 @@ pub fn build(
             settings,
             limits,
             outbound.tape(),
+        )?)),
+        Settings::Fcm(settings) => Ok(Arc::new(fcm::Fcm::new(settings, limits, outbound, clock)?)),
+        Settings::Apns(settings) => Ok(Arc::new(apns::Apns::new(settings, limits, outbound, clock)?)),
+        Settings::Pushy(settings) => Ok(Arc::new(pushy::Pushy::new(settings, limits, outbound, clock)?)),
+        Settings::Messenger(settings) => Ok(Arc::new(messenger::Messenger::new(
+            settings, limits, outbound, clock,
         )?)),
     }
 }

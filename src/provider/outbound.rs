@@ -10,14 +10,22 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, Method, Request, Response, Url};
+use reqwest::{Certificate, Client, Method, Request, Response, Url};
 
 use super::{CallLimits, Checked, Tape};
+use crate::clock::{Clock, Stopwatch};
 use crate::error::{Error, Kind, Result};
 
 /// How long an idle connection is kept. Many servers close theirs after 5 s; a request that meets the closing
 /// half-way is an unknown outcome, so we close first.
 const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(4);
+
+/// How long an idle connection of HTTP/2 is kept: many calls share it, and both ends may close it without harm.
+const SHARED_IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// How often a connection of HTTP/2 is asked whether it is still alive, and how long that answer may take.
+const PING_EVERY: Duration = Duration::from_secs(60);
+const PING_LIMIT: Duration = Duration::from_secs(10);
 
 /// The most redirects that are followed, all on the same host.
 const REDIRECTS_MAX: usize = 3;
@@ -30,11 +38,21 @@ pub struct Outbound {
 }
 
 /// What a client is made for.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Way {
     connect: Duration,
+    demands: Demands,
+}
+
+/// What a provider's connections have to be.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Demands {
     /// Plain connections need no certificates, so a machine without any can still use them.
-    secure: bool,
+    pub secure: bool,
+    /// HTTP/2 and nothing else; otherwise it is what the server would have.
+    pub only_http2: bool,
+    /// The only authorities that are believed, in PEM, instead of this machine's.
+    pub authorities: Option<String>,
 }
 
 impl Outbound {
@@ -58,16 +76,25 @@ impl Outbound {
 
     /// A client with a provider's limits.
     pub(super) fn line(&self, limits: &CallLimits, secure: bool) -> Result<Line> {
+        let demands = Demands {
+            secure,
+            ..Demands::default()
+        };
+        self.line_that(limits, demands)
+    }
+
+    /// Like [`Outbound::line`], for a provider that demands more of its connections.
+    pub(super) fn line_that(&self, limits: &CallLimits, demands: Demands) -> Result<Line> {
         let way = Way {
             connect: limits.connect,
-            secure,
+            demands,
         };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let known = clients.iter().find(|(known, _)| *known == way);
         let client = match known {
             Some((_, client)) => client.clone(),
             None => {
-                let client = client(way)?;
+                let client = client(&way)?;
                 clients.push((way, client.clone()));
                 client
             }
@@ -80,7 +107,7 @@ impl Outbound {
     }
 }
 
-fn client(way: Way) -> Result<Client> {
+fn client(way: &Way) -> Result<Client> {
     let mut builder = Client::builder()
         .connect_timeout(way.connect)
         .pool_idle_timeout(IDLE_CONNECTION_MAX)
@@ -90,8 +117,18 @@ fn client(way: Way) -> Result<Client> {
         .retry(reqwest::retry::never())
         .redirect(Policy::custom(redirect))
         .user_agent(concat!("postrider/", env!("CARGO_PKG_VERSION")));
-    if !way.secure {
+    if !way.demands.secure {
         builder = builder.tls_certs_only([]);
+    } else if let Some(authorities) = &way.demands.authorities {
+        builder = builder.tls_certs_only(certificates(authorities)?);
+    }
+    if way.demands.only_http2 {
+        builder = builder
+            .http2_prior_knowledge()
+            .pool_idle_timeout(SHARED_IDLE_CONNECTION_MAX)
+            .http2_keep_alive_interval(PING_EVERY)
+            .http2_keep_alive_timeout(PING_LIMIT)
+            .http2_keep_alive_while_idle(true);
     }
     builder.build().map_err(|cause| {
         Error::because(
@@ -100,6 +137,17 @@ fn client(way: Way) -> Result<Client> {
             cause,
         )
     })
+}
+
+/// The certificates in a text of PEM; at least one.
+fn certificates(text: &str) -> Result<Vec<Certificate>> {
+    let found = Certificate::from_pem_bundle(text.as_bytes()).unwrap_or_default();
+    if found.is_empty() {
+        return Err(Error::usage(
+            "authorities: holds no certificate; write authorities = \"${file:ca.pem}\", a file in PEM",
+        ));
+    }
+    Ok(found)
 }
 
 /// Only redirects that repeat the request as it was (307 and 308), and only to the same scheme, host and port.
@@ -160,11 +208,25 @@ pub(super) enum End {
 impl Line {
     /// Makes one call. Never repeats it.
     pub async fn call(&self, request: Request) -> Reply {
+        self.call_within(self.limits.call, request).await
+    }
+
+    /// Begins to count the time of several calls that together may take as long as one.
+    pub fn stint(&self) -> Stint {
+        Stint {
+            watch: Clock::System.stopwatch(),
+            limits: self.limits.clone(),
+        }
+    }
+
+    /// Makes one call, never repeats it and gives up after `limit`, which has to leave more time than connecting takes
+    /// at most.
+    pub async fn call_within(&self, limit: Duration, request: Request) -> Reply {
         let Some(tape) = &self.tape else {
-            return self.execute(request).await;
+            return self.execute(limit, request).await;
         };
         tape.request(&request);
-        let reply = self.execute(request).await;
+        let reply = self.execute(limit, request).await;
         tape.reply(&reply);
         reply
     }
@@ -186,18 +248,17 @@ impl Line {
         }
     }
 
-    async fn execute(&self, mut request: Request) -> Reply {
-        *request.timeout_mut() = Some(self.limits.call);
+    async fn execute(&self, limit: Duration, mut request: Request) -> Reply {
+        *request.timeout_mut() = Some(limit);
         match self.client.execute(request).await {
+            Err(fault) if was_turned_back(&fault) => Reply::NeverLeft(deepest(&fault)),
             Ok(response) => Reply::Answered(self.read(response).await),
             Err(fault) if fault.is_builder() => Reply::Unsendable(deepest(&fault)),
             Err(fault) if fault.is_connect() && fault.is_timeout() => {
                 Reply::NeverLeft(format!("no connection within {:?}", self.limits.connect))
             }
             Err(fault) if fault.is_connect() => Reply::NeverLeft(deepest(&fault)),
-            Err(fault) if fault.is_timeout() => {
-                Reply::Silence(format!("no answer within {:?}", self.limits.call))
-            }
+            Err(fault) if fault.is_timeout() => Reply::Silence(format!("no answer within {limit:?}")),
             Err(fault) => Reply::Silence(format!("no answer: {}", deepest(&fault))),
         }
     }
@@ -223,6 +284,35 @@ impl Line {
             body,
             end,
         }
+    }
+}
+
+/// Whether an HTTP/2 server said that it has not looked at this request: it refused the stream, or was going away and
+/// named an earlier one as its last.
+fn was_turned_back(fault: &reqwest::Error) -> bool {
+    let mut cause = fault.source();
+    while let Some(next) = cause {
+        if let Some(fault) = next.downcast_ref::<h2::Error>() {
+            let refused = fault.is_reset() && fault.reason() == Some(h2::Reason::REFUSED_STREAM);
+            return fault.is_remote() && (refused || fault.is_go_away());
+        }
+        cause = next.source();
+    }
+    false
+}
+
+/// The time of several calls that together may take as long as one, so that a message whose token has to be fetched
+/// first is not cut off in the middle of its own call.
+pub(super) struct Stint {
+    watch: Stopwatch,
+    limits: CallLimits,
+}
+
+impl Stint {
+    /// What is left of it; none when a call that begins now could end before it is connected.
+    pub fn left(&self) -> Option<Duration> {
+        let left = self.limits.call.saturating_sub(self.watch.passed());
+        (left > self.limits.connect).then_some(left)
     }
 }
 

@@ -5,6 +5,8 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+pub mod keys;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -20,6 +22,9 @@ pub enum Act {
     Hang(Vec<u8>),
 }
 
+/// What a stub does at the count-th request (from 1), which it has read.
+type Play = dyn Fn(usize, &str) -> Act + Send + Sync;
+
 /// A listening stub; it ends with the test.
 pub struct Stub {
     pub address: SocketAddr,
@@ -30,13 +35,19 @@ pub struct Stub {
 impl Stub {
     /// A stub that follows its acts request by request and repeats the last one.
     pub async fn start(acts: Vec<Act>) -> Self {
+        Self::playing(move |count, _| acts.get(count - 1).or(acts.last()).unwrap().clone()).await
+    }
+
+    /// A stub that does what the count of the request (from 1) and its text say.
+    pub async fn playing(play: impl Fn(usize, &str) -> Act + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let heard = Arc::new(Mutex::new(Vec::new()));
-        let (noted, acts) = (heard.clone(), Arc::new(acts));
+        let noted = heard.clone();
+        let play: Arc<Play> = Arc::new(play);
         let listening = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(converse(stream, acts.clone(), noted.clone()));
+                tokio::spawn(converse(stream, play.clone(), noted.clone()));
             }
         });
         Self {
@@ -58,25 +69,25 @@ impl Drop for Stub {
     }
 }
 
-async fn converse(mut stream: TcpStream, acts: Arc<Vec<Act>>, noted: Arc<Mutex<Vec<String>>>) {
+async fn converse(mut stream: TcpStream, play: Arc<Play>, noted: Arc<Mutex<Vec<String>>>) {
     let mut unread = Vec::new();
     while let Some(request) = next_request(&mut stream, &mut unread).await {
         let count = {
             let mut heard = noted.lock().unwrap();
-            heard.push(request);
+            heard.push(request.clone());
             heard.len()
         };
-        let (bytes, goes_on) = match acts.get(count - 1).or(acts.last()).unwrap() {
+        let (bytes, goes_on) = match play(count, &request) {
             Act::Answer(bytes) => (bytes, true),
             Act::Break(bytes) => (bytes, false),
             Act::Hang(bytes) => {
-                let _ = stream.write_all(bytes).await;
+                let _ = stream.write_all(&bytes).await;
                 std::future::pending::<()>().await;
                 return;
             }
         };
         // The caller may have heard enough and gone.
-        if stream.write_all(bytes).await.is_err() || !goes_on {
+        if stream.write_all(&bytes).await.is_err() || !goes_on {
             return;
         }
     }

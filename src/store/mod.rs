@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::delivery::{Standing, State};
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Priority, Recorded, Round};
@@ -260,8 +260,9 @@ pub trait Store: Send + Sync {
     /// How providers do, as far as any process has told.
     async fn standings(&self) -> Result<Vec<Known>>;
 
-    /// Tells the others how providers do; returns what is known of each afterwards, in the same order.
-    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>>;
+    /// Tells the others how providers do; returns what came of it for each, in the same order. Of all who find out the
+    /// same about a provider, one is told that it is news.
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>>;
 
     /// Asks to make the one call that finds out whether a provider is back after its rest. Of all who ask, one is
     /// told yes; when nothing is heard of him for `patience`, another one.

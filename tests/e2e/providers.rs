@@ -145,3 +145,72 @@ fn a_receipt_moves_a_message_on_and_an_invalid_number_is_not_written_to_again() 
     );
     assert_eq!(active.unwrap().json()["status"], "ok");
 }
+
+#[test]
+fn a_provider_that_refuses_us_is_one_line_in_the_log_however_many_workers_found_it_out() {
+    let (red, blue) = (Stub::new(Mood::Status(401)), Stub::new(Mood::Accept));
+    let world = two(&red, &blue);
+    let _console = world.serve(&["--workers", "0"]);
+    let _workers = [(); 3].map(|()| world.start(&["work"]));
+    // A worker that read its configuration after the one that found it out may have a better one, and asks once more;
+    // so each worker may find it out, and none twice.
+    let mut waves = 0;
+    let mut asked = usize::MAX;
+    while red.calls().len() != asked {
+        waves += 1;
+        assert!(waves <= 4, "three workers, and still it is asked");
+        asked = red.calls().len();
+        let ids: Vec<String> = (0..20)
+            .map(|n| world.send("09122222222", &format!("message {n}")))
+            .collect();
+        for id in &ids {
+            world.until_state(id, &["sent"]);
+        }
+    }
+    let alerts = || {
+        let log = world.log();
+        let lines = log
+            .lines()
+            .filter(|line| line.contains("red is out of the rotation"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    until("somebody says so", || !alerts().is_empty());
+    let alerts = alerts();
+    assert_eq!(alerts.len(), 1, "{alerts:?}");
+    assert!(
+        alerts[0].contains("ERROR") && alerts[0].contains("HTTP 401"),
+        "{alerts:?}"
+    );
+    assert_eq!(
+        blue.calls().len(),
+        waves * 20,
+        "no message is lost, none sent twice"
+    );
+    let status = world.say(&["status"]);
+    assert!(status.contains("red") && status.contains("out"), "{status}");
+}
+
+#[test]
+fn what_a_provider_accepted_and_never_reported_stays_sent_and_is_seen() {
+    let red = Stub::new(Mood::Accept);
+    let channel = "[channels.sms]\nproviders = [\"red\"]\n";
+    let world = World::new(&format!("{}{channel}", red.texting("red")));
+    let _console = world.serve(&[]);
+    let ids: Vec<String> = (0..5)
+        .map(|n| world.send("09122222222", &format!("message {n}")))
+        .collect();
+    for id in &ids {
+        world.until_state(id, &["sent"]);
+    }
+    world.say(&["resend:msg"]);
+    world.say(&["sync:report"]);
+    let status = world.say(&["status"]);
+    let sent = status.lines().find(|line| line.contains("receipt awaited"));
+    assert!(sent.is_some_and(|line| line.contains('5')), "{status}");
+    let report = world.get("/v1/report").unwrap().json();
+    assert_eq!(report["totals"]["sent"], 5, "{report}");
+    assert_eq!(red.calls().len(), 5, "nothing is sent again");
+    for id in &ids {
+        assert_eq!(world.state(id), "sent");
+    }
+}

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use postrider::clock::{Timestamp, from_millis};
 use postrider::domain::channel::Name;
 use postrider::domain::delivery::State;
-use postrider::domain::fleet::{Known, News};
+use postrider::domain::fleet::{Known, Learned, News};
 use postrider::domain::id::{DeliveryId, MessageId};
 use postrider::domain::inbound::Opting;
 use postrider::domain::message::{
@@ -361,11 +361,12 @@ impl Store for Link {
         self.through("standings", self.store.standings()).await
     }
 
-    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>> {
         let work = async {
-            let known = self.store.tell(news, now).await?;
-            self.world.ledger().shared.told(&known);
-            Ok(known)
+            let learned = self.store.tell(news, now).await?;
+            let known = learned.iter().map(|learned| learned.known.clone());
+            self.world.ledger().shared.told(&known.collect::<Vec<_>>());
+            Ok(learned)
         };
         self.through("tell", work).await
     }

@@ -190,3 +190,30 @@ async fn settings_that_were_mended_before_an_older_process_found_them_wrong_go_o
     assert!(!lanes(&old[0]).1.is_fit(much_later));
     assert!(lanes(&mended[0]).1.enter(1, much_later).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_provider_that_refuses_us_is_told_of_once_however_many_found_it_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = processes(&folder, 3).await;
+    let now = all[0].clock.now();
+    let mut bringers = 0;
+    for gateway in &all {
+        for call in 0..50 {
+            let reason = format!("no account (call {call})");
+            lanes(gateway)
+                .1
+                .remember(&Outcome::Misconfigured { reason }.into(), now);
+        }
+    }
+    for gateway in &all {
+        let news = lanes(gateway).1.news().into_iter().collect::<Vec<_>>();
+        let learned = gateway.store.tell(news, now).await.unwrap();
+        bringers += learned.iter().filter(|learned| learned.is_news).count();
+    }
+    assert_eq!(bringers, 1);
+    for gateway in &all {
+        exchange(gateway).await.unwrap();
+        assert_eq!(lanes(gateway).1.news(), None);
+        assert_eq!(lanes(gateway).1.view(now).health, "out");
+    }
+}

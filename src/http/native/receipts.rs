@@ -33,7 +33,7 @@ pub(super) struct Received {
     received: usize,
 }
 
-/// Takes a provider's later word, in the provider's own format.
+/// Takes a provider's later word, and texts people sent, in the provider's own format.
 ///
 /// Needs no API key: the provider's signature or secret says who calls.
 #[utoipa::path(
@@ -44,7 +44,7 @@ pub(super) struct Received {
     params(("provider" = String, Path, description = "The provider's name in the configuration.")),
     security(()),
     responses(
-        (status = 200, description = "They are kept.", body = Received),
+        (status = 200, description = "They are kept. Some providers want to read something of their own instead.", body = Received),
         (status = 403, description = "The signature or secret is missing or wrong.", body = ProblemView,
             content_type = PROBLEM_JSON),
         Missing, Unread, Failed,

@@ -79,7 +79,7 @@ impl Place {
 
 /// How long the provider wants to be left alone: seconds, or a date that is compared with its own clock where
 /// it tells the time.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(in crate::provider) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = if let Ok(seconds) = text.parse::<u64>() {
         Duration::from_secs(seconds)

@@ -26,10 +26,12 @@ use crate::domain::inbound::Incoming;
 use crate::domain::recipient::AddressKind;
 use crate::error::Result;
 
-use receipts::Reader;
+pub(super) use answer::retry_after;
+pub(super) use receipts::Reader;
 use request::Form;
 use rules::Rules;
 pub use settings::Settings;
+pub(super) use settings::acknowledgements;
 use template::Constants;
 
 /// A provider that is reached over HTTP.

@@ -18,7 +18,7 @@ use crate::provider::reading::{reference, words};
 use crate::provider::{Call, Refusal};
 
 /// Reads one provider's receipts.
-pub(super) struct Reader {
+pub(in crate::provider) struct Reader {
     reference: Place,
     status: Place,
     reason: Option<Place>,
@@ -55,7 +55,7 @@ struct Reading<'a> {
 
 impl Reader {
     /// Reads the settings.
-    pub fn read(settings: &ReceiptSettings) -> Result<Self> {
+    pub(super) fn read(settings: &ReceiptSettings) -> Result<Self> {
         read(settings).map_err(|cause| Error::usage(format!("receipts.{cause}")))
     }
 

@@ -170,6 +170,26 @@ impl Settings {
     }
 }
 
+/// Reads what an app's own server tells about messages that we named ourselves, and that it shows `token` for.
+pub(in crate::provider) fn acknowledgements(token: &str) -> Result<Reader> {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    Reader::read(&ReceiptSettings {
+        reference: "json:gw_id".to_owned(),
+        status: "json:status".to_owned(),
+        reason: None,
+        at: Some("json:at".to_owned()),
+        list: None,
+        delivered: words(&["delivered", "received"]),
+        bounced: Vec::new(),
+        invalid: Vec::new(),
+        opened: words(&["opened", "read"]),
+        ignored: Vec::new(),
+        token: Some(token.to_owned()),
+        token_header: None,
+        hmac: None,
+    })
+}
+
 impl fmt::Debug for Settings {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let place = reqwest::Url::parse(&self.url).ok();

@@ -138,6 +138,7 @@ macro_rules! contract {
             who_is_refused_gets_a_time_of_his_own
             what_one_process_learns_the_others_can_read
             news_that_change_nothing_are_no_change
+            of_all_who_find_out_the_same_one_brings_the_news
             of_many_who_ask_one_makes_the_probe
             wrong_settings_stay_known_until_they_were_mended
             of_many_who_ask_one_has_the_turn

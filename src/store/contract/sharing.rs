@@ -91,7 +91,20 @@ fn resting(until: i64) -> Told {
 }
 
 async fn told(store: &dyn Store, news: News, now: Timestamp) -> Known {
-    store.tell(vec![news], now).await.unwrap().remove(0)
+    store.tell(vec![news], now).await.unwrap().remove(0).known
+}
+
+pub async fn of_all_who_find_out_the_same_one_brings_the_news(open: Open<'_>) {
+    let stores = [open(), open(), open()];
+    let mut bringers = 0;
+    for store in &stores {
+        let out = Told::Out {
+            reason: "no account".to_owned(),
+        };
+        let learned = store.tell(vec![news(out)], at(1)).await.unwrap().remove(0);
+        bringers += usize::from(learned.is_news);
+    }
+    assert_eq!(bringers, 1);
 }
 
 pub async fn what_one_process_learns_the_others_can_read(open: Open<'_>) {

@@ -57,7 +57,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
@@ -391,7 +391,7 @@ impl Store for PostgresStore {
         transact!(self.read, act, |desk| sharing::standings(&desk))
     }
 
-    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>> {
         let act = "cannot tell how providers do";
         transact!(self.write, act, |desk| sharing::tell(&desk, &news, now))
     }

@@ -13,7 +13,7 @@ use super::link::{Desk, bind};
 use super::rows::{self, kept as written};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::throttle::{self, Kept, PaceWish};
 use crate::domain::turn::{Owner, Task, Turn};
 use crate::store::sharing::{self, Columns};
@@ -127,14 +127,14 @@ pub async fn standings(desk: &Desk) -> Result<Vec<Known>, Trouble> {
 }
 
 /// See [`crate::store::Store::tell`].
-pub async fn tell(desk: &Desk, news: &[News], now: Timestamp) -> Result<Vec<Known>, Trouble> {
+pub async fn tell(desk: &Desk, news: &[News], now: Timestamp) -> Result<Vec<Learned>, Trouble> {
     desk.rows(LOCK, bind![FLEET_LOCK]).await?;
     let mut told = Vec::with_capacity(news.len());
     for news in news {
         let before = standing(desk, news.provider.as_str()).await?;
-        let after = Known::after(before.clone(), news.clone(), now);
-        if before.as_ref() != Some(&after) {
-            keep(desk, &after).await?;
+        let after = Learned::after(before.clone(), news.clone(), now);
+        if before.as_ref() != Some(&after.known) {
+            keep(desk, &after.known).await?;
         }
         told.push(after);
     }

@@ -43,7 +43,7 @@ use super::{
 };
 use crate::clock::{Clock, Timestamp};
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
@@ -339,7 +339,7 @@ impl Store for SqliteStore {
         self.readers.read(act, sharing::standings).await
     }
 
-    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Known>> {
+    async fn tell(&self, news: Vec<News>, now: Timestamp) -> Result<Vec<Learned>> {
         let act = "cannot tell how providers do";
         self.writer
             .run(act, move |desk| sharing::tell(desk, &news, now))

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::desk::Desk;
 use super::rows;
 use crate::clock::Timestamp;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::throttle::{self, Kept, PaceWish};
 use crate::domain::turn::{Owner, Task, Turn};
 use crate::store::Probe;
@@ -61,13 +61,13 @@ pub fn standings(connection: &Connection) -> rusqlite::Result<Vec<Known>> {
 }
 
 /// See [`crate::store::Store::tell`].
-pub fn tell(desk: &mut Desk<'_>, news: &[News], now: Timestamp) -> rusqlite::Result<Vec<Known>> {
+pub fn tell(desk: &mut Desk<'_>, news: &[News], now: Timestamp) -> rusqlite::Result<Vec<Learned>> {
     let mut told = Vec::with_capacity(news.len());
     for news in news {
         let before = standing(desk, news.provider.as_str())?;
-        let after = Known::after(before.clone(), news.clone(), now);
-        if before.as_ref() != Some(&after) {
-            keep(desk, &after)?;
+        let after = Learned::after(before.clone(), news.clone(), now);
+        if before.as_ref() != Some(&after.known) {
+            keep(desk, &after.known)?;
         }
         told.push(after);
     }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::fleet::{Known, News};
+use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::inbound::Opting;
 use crate::domain::message::{Acceptance, Claimed, Message, NewMessage, Nudge, Recorded, Round};
@@ -160,7 +160,7 @@ impl Store for Desk {
     async fn standings(&self) -> Result<Vec<Known>> {
         unasked()
     }
-    async fn tell(&self, _: Vec<News>, _: Timestamp) -> Result<Vec<Known>> {
+    async fn tell(&self, _: Vec<News>, _: Timestamp) -> Result<Vec<Learned>> {
         unasked()
     }
     async fn probe(&self, _: &Name, _: Duration, _: Timestamp) -> Result<Probe> {
