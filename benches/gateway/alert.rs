@@ -25,8 +25,14 @@ fn folder() -> tempfile::TempDir {
 
 fn console(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
-    command.current_dir(folder).args(arguments).env("RUST_LOG", "error");
-    command.env("TMPDIR", folder).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .current_dir(folder)
+        .args(arguments)
+        .env("RUST_LOG", "error");
+    command
+        .env("TMPDIR", folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     command
 }
 
@@ -50,7 +56,11 @@ impl Running {
     fn used(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id())).expect("read /proc");
         let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
-        let ticks: f64 = fields.skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+        let ticks: f64 = fields
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<f64>().ok())
+            .sum();
         ticks / 100.0
     }
 }
@@ -92,7 +102,12 @@ pub async fn produce() -> Vec<Row> {
     tokio::time::sleep(Duration::from_secs(30)).await;
     let share = 100.0 * (monitor.used() - before) / started.elapsed().as_secs_f64();
     vec![
-        row("produce, 1,000,000 messages", format!("{rate:.0}/s"), "≥ 60,000/s", rate >= 60_000.0),
+        row(
+            "produce, 1,000,000 messages",
+            format!("{rate:.0}/s"),
+            "≥ 60,000/s",
+            rate >= 60_000.0,
+        ),
         row(
             "monitor of 1,000,000 messages, one sender at work",
             format!("{share:.2} % of a core"),
@@ -105,7 +120,15 @@ pub async fn produce() -> Vec<Row> {
 /// `console simulate --messages 1000000 --mean-time 0 --failure-rate 0`.
 pub async fn simulate() -> Vec<Row> {
     let folder = folder();
-    let arguments = ["simulate", "--messages", "1000000", "--mean-time", "0", "--failure-rate", "0"];
+    let arguments = [
+        "simulate",
+        "--messages",
+        "1000000",
+        "--mean-time",
+        "0",
+        "--failure-rate",
+        "0",
+    ];
     let rate = 1e6 / timed(folder.path(), &arguments).as_secs_f64();
     vec![row(
         "simulate, 1,000,000 messages, no time, no failures",
@@ -118,15 +141,36 @@ pub async fn simulate() -> Vec<Row> {
 /// Processes of one place each, and one of 256 places, beside what theory gives them.
 pub async fn senders() -> Vec<Row> {
     let apart = rate_of(SENDERS, &["work", "--mean-time", "100ms", "--failure-rate", "0"]).await;
-    let crowd = ["work", "--mean-time", "100ms", "--failure-rate", "0", "--concurrency", "256"];
+    let crowd = [
+        "work",
+        "--mean-time",
+        "100ms",
+        "--failure-rate",
+        "0",
+        "--concurrency",
+        "256",
+    ];
     let crowd = rate_of(1, &crowd).await;
     [
-        (format!("{SENDERS} senders, mean 0.1 s, one at a time"), apart, f64::from(SENDERS) / 0.1),
-        ("one sender, mean 0.1 s, 256 at a time".to_owned(), crowd, 256.0 / 0.1),
+        (
+            format!("{SENDERS} senders, mean 0.1 s, one at a time"),
+            apart,
+            f64::from(SENDERS) / 0.1,
+        ),
+        (
+            "one sender, mean 0.1 s, 256 at a time".to_owned(),
+            crowd,
+            256.0 / 0.1,
+        ),
     ]
     .map(|(what, rate, ideal)| {
         let share = 100.0 * rate / ideal;
-        row(&what, format!("{rate:.0}/s, {share:.1} % of the ideal"), "≥ 95 %", share >= 95.0)
+        row(
+            &what,
+            format!("{rate:.0}/s, {share:.1} % of the ideal"),
+            "≥ 95 %",
+            share >= 95.0,
+        )
     })
     .into()
 }
@@ -134,7 +178,9 @@ pub async fn senders() -> Vec<Row> {
 async fn rate_of(processes: u32, arguments: &[&str]) -> f64 {
     let folder = folder();
     timed(folder.path(), &["produce", "--messages", "200000"]);
-    let _senders: Vec<_> = (0..processes).map(|_| Running::start(folder.path(), arguments)).collect();
+    let _senders: Vec<_> = (0..processes)
+        .map(|_| Running::start(folder.path(), arguments))
+        .collect();
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (before, started) = (ended(folder.path()), Instant::now());
     tokio::time::sleep(WATCHED).await;

@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn three_lines_of_nothing_divide_by_nothing() {
-        let wanted = "Total messages sent: 0\nTotal messages failed: 0\nAverage time per message: 0.0000 seconds\n";
+        let wanted =
+            "Total messages sent: 0\nTotal messages failed: 0\nAverage time per message: 0.0000 seconds\n";
         assert_eq!(plain(&Overview::default()), wanted);
     }
 }

@@ -25,7 +25,9 @@ pub async fn run(cli: &Cli, arguments: &Produce) -> Result<()> {
         .or(messages_variable(&Environment::of_process())?);
     let messages = told.unwrap_or(USUAL);
     let gateway = Arc::new(Gateway::open(configuration(cli, &[])?).await?);
-    let dice = arguments.seed.map_or_else(Dice::default, |seed| Dice::seeded(seed.into()));
+    let dice = arguments
+        .seed
+        .map_or_else(Dice::default, |seed| Dice::seeded(seed.into()));
     let bar = bar(Some(messages.into()), "messages");
     let stop = tokio::sync::watch::Sender::new(false);
     let watch = gateway.clock.stopwatch();
@@ -47,7 +49,12 @@ pub async fn run(cli: &Cli, arguments: &Produce) -> Result<()> {
     };
     let seconds = watch.passed().as_secs_f64();
     bar.finish_and_clear();
-    say(super::rate_words(&counted(taken, "message"), "produced", taken, seconds))?;
+    say(super::rate_words(
+        &counted(taken, "message"),
+        "produced",
+        taken,
+        seconds,
+    ))?;
     flush(&gateway).await?;
     if *stop.borrow() {
         return Err(Error::new(

@@ -70,7 +70,12 @@ pub async fn run(cli: &Cli, arguments: &Simulate) -> Result<()> {
         failed: stage.moved_to(Standing::Failed),
         interrupted: interrupted.load(Ordering::Relaxed),
     };
-    let waiting = stage.front().store.backlog(stage.front().clock.now()).await?.waiting;
+    let waiting = stage
+        .front()
+        .store
+        .backlog(stage.front().clock.now())
+        .await?
+        .waiting;
     let faults = theory::faults(&plan, &run, &report, waiting);
     print(table::text(&plan, &run, &report, &faults))?;
     if let Some(place) = &stage.kept {
@@ -104,7 +109,10 @@ fn plan(arguments: &Simulate, tries_max: u32) -> Result<Plan> {
 
 fn verdict(run: &Run, faults: &[String]) -> Result<()> {
     if run.interrupted {
-        return Err(Error::new(Kind::Unavailable, "interrupted; the table shows what there is"));
+        return Err(Error::new(
+            Kind::Unavailable,
+            "interrupted; the table shows what there is",
+        ));
     }
     match faults {
         [] => Ok(()),
@@ -117,7 +125,9 @@ fn verdict(run: &Run, faults: &[String]) -> Result<()> {
 
 /// Raises the alert and waits until every message of it has ended, or until it is interrupted.
 async fn play(stage: &Stage, plan: &Plan, arguments: &Simulate, interrupted: &AtomicBool) -> Result<()> {
-    let dice = arguments.seed.map_or_else(Dice::default, |seed| Dice::seeded(seed.into()));
+    let dice = arguments
+        .seed
+        .map_or_else(Dice::default, |seed| Dice::seeded(seed.into()));
     let bar = bar(plan.messages);
     let goes_on = || !interrupted.load(Ordering::Relaxed);
     let raised = alert::raise(stage.front(), CHANNEL, plan.messages, &dice, goes_on, |_| ());

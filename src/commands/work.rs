@@ -121,6 +121,11 @@ mod tests {
         };
         assert!(played(config.clone(), sender, 1).is_ok());
         config.providers[0].kind = "http".to_owned();
-        assert!(played(config, sender, 1).unwrap_err().to_string().contains("real providers"));
+        assert!(
+            played(config, sender, 1)
+                .unwrap_err()
+                .to_string()
+                .contains("real providers")
+        );
     }
 }

@@ -213,7 +213,13 @@ mod tests {
 
     #[test]
     fn seconds_may_be_bare_and_nothing_beyond_the_range_is_taken() {
-        for (text, millis) in [("0", 0), ("0.1", 100), ("100ms", 100), ("2s", 2_000), ("60", 60_000)] {
+        for (text, millis) in [
+            ("0", 0),
+            ("0.1", 100),
+            ("100ms", 100),
+            ("2s", 2_000),
+            ("60", 60_000),
+        ] {
             assert_eq!(read_mean_time(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for text in ["61", "2m", "-1", "NaN", "inf", "soon"] {
@@ -226,13 +232,22 @@ mod tests {
 
     #[test]
     fn shares_and_counts_name_their_range() {
-        assert_eq!((read_failure_rate("0"), read_failure_rate("1")), (Ok(0.0), Ok(1.0)));
+        assert_eq!(
+            (read_failure_rate("0"), read_failure_rate("1")),
+            (Ok(0.0), Ok(1.0))
+        );
         for text in ["1.1", "-0.1", "NaN", "often"] {
-            assert!(read_failure_rate(text).unwrap_err().contains("from 0 to 1"), "{text}");
+            assert!(
+                read_failure_rate(text).unwrap_err().contains("from 0 to 1"),
+                "{text}"
+            );
         }
         assert_eq!(read_messages("1_000"), Ok(1_000));
         for text in ["-1", "1.5", "100000001"] {
-            assert!(read_messages(text).unwrap_err().contains("from 0 to 100000000"), "{text}");
+            assert!(
+                read_messages(text).unwrap_err().contains("from 0 to 100000000"),
+                "{text}"
+            );
         }
     }
 
@@ -261,7 +276,10 @@ mod tests {
     fn a_wrong_variable_is_named() {
         let environment = Environment::from([("SENDER_FAILURE_RATE", "1.5"), ("SENDER_MEAN_TIME", "0.25")]);
         let error = failure_rate_variable(&environment).unwrap_err().to_string();
-        assert!(error.contains("SENDER_FAILURE_RATE") && error.contains("from 0 to 1"), "{error}");
+        assert!(
+            error.contains("SENDER_FAILURE_RATE") && error.contains("from 0 to 1"),
+            "{error}"
+        );
         let mean_time = mean_time_variable(&environment).unwrap();
         assert_eq!(mean_time, Some(Duration::from_millis(250)));
         assert_eq!(messages_variable(&environment).unwrap(), None);

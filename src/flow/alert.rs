@@ -81,7 +81,10 @@ fn unfit(why: &Refused, channel: &str) -> Error {
         Refused::LongBody(most) => Error::usage(format!(
             "limits.message_chars_max is {most}: texts of {TEXT_CHARS_MAX} characters do not fit"
         )),
-        other => Error::new(Kind::Internal, format!("an invented message is refused: {other:?}")),
+        other => Error::new(
+            Kind::Internal,
+            format!("an invented message is refused: {other:?}"),
+        ),
     }
 }
 
@@ -104,15 +107,18 @@ fn text(dice: &Dice) -> String {
     let luck: [u8; TEXT_CHARS_MAX + 1] = dice.bytes();
     let [length, letters @ ..] = luck;
     let length = 1 + usize::from(below(length, 100));
-    let letter = |byte: &u8| LETTERS.get(usize::from(below(*byte, 62))).copied().map(char::from);
+    let letter = |byte: &u8| {
+        LETTERS
+            .get(usize::from(below(*byte, 62)))
+            .copied()
+            .map(char::from)
+    };
     letters.iter().take(length).filter_map(letter).collect()
 }
 
 /// A byte brought into a range, nearly evenly.
 fn below(byte: u8, range: u8) -> u8 {
-    u16::from(byte)
-        .wrapping_mul(u16::from(range))
-        .to_be_bytes()[0]
+    u16::from(byte).wrapping_mul(u16::from(range)).to_be_bytes()[0]
 }
 
 #[cfg(test)]
@@ -126,7 +132,10 @@ mod tests {
         for _ in 0..2_000 {
             let number = number(&dice);
             assert_eq!(number.len(), 10);
-            assert!(read(AddressKind::Phone, &number, &PhoneRules::default()).is_ok(), "{number}");
+            assert!(
+                read(AddressKind::Phone, &number, &PhoneRules::default()).is_ok(),
+                "{number}"
+            );
         }
     }
 
@@ -136,7 +145,12 @@ mod tests {
         let texts: Vec<String> = (0..2_000).map(|_| text(&dice)).collect();
         let lengths = texts.iter().map(String::len);
         assert_eq!((lengths.clone().min(), lengths.max()), (Some(1), Some(100)));
-        assert!(texts.iter().flat_map(|text| text.chars()).all(|letter| letter.is_ascii_alphanumeric()));
+        assert!(
+            texts
+                .iter()
+                .flat_map(|text| text.chars())
+                .all(|letter| letter.is_ascii_alphanumeric())
+        );
         assert_eq!(text(&Dice::seeded(3)), text(&Dice::seeded(3)));
     }
 }

@@ -77,7 +77,9 @@ pub async fn look(store: &dyn Store) -> Result<Overview> {
 /// The same with all that a screen shows.
 pub async fn look_closely(store: &dyn Store) -> Result<Overview> {
     let overview = look(store).await?;
-    let firsts = store.due(overview.report.as_of, &Wish::up_to(CHANNELS_MAX)).await?;
+    let firsts = store
+        .due(overview.report.as_of, &Wish::up_to(CHANNELS_MAX))
+        .await?;
     Ok(Overview {
         oldest_due_at: firsts.iter().map(|nudge| nudge.due_at).min(),
         standings: store.standings().await?,

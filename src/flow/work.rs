@@ -45,7 +45,12 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: Stop) -> u32 {
 
 /// Waits for a free place and takes ids for as many places as there are; none when it is time to stop. A queue is not
 /// waited for while the store has `more`.
-async fn next(gateway: &Gateway, places: &Places, more: deliver::More, stop: &mut Stop) -> Option<deliver::Found> {
+async fn next(
+    gateway: &Gateway,
+    places: &Places,
+    more: deliver::More,
+    stop: &mut Stop,
+) -> Option<deliver::Found> {
     let some = async {
         places.some_free().await;
         match more {

@@ -87,9 +87,7 @@ impl Mock {
 
     /// How long this call takes: exponentially spread around the mean.
     fn time(&self, dice: &Dice) -> Duration {
-        if self.mean_time.is_zero() {
-            return Duration::ZERO;
-        }
+        // Thrown in any case, so that a message meets the same fate whatever time it takes.
         let times = -(1.0 - dice.luck()).ln();
         Duration::try_from_secs_f64(self.mean_time.as_secs_f64() * times).unwrap_or(self.call_limit)
     }
@@ -138,9 +136,8 @@ impl Mock {
         let Some(verdict) = verdict.map(|verdict| verdict.verdict()) else {
             return;
         };
-        let opened = verdict == Verdict::Delivered
-            && self.verdicts.opened > 0.0
-            && dice.luck() < self.verdicts.opened;
+        let opened =
+            verdict == Verdict::Delivered && self.verdicts.opened > 0.0 && dice.luck() < self.verdicts.opened;
         let at = Instant::now() + self.receipt_delay;
         for verdict in [Some(verdict), opened.then_some(Verdict::Opened)]
             .into_iter()

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::tally::{CARRIED, DURATIONS, HOUR_MS, HOURS, MESSAGES, OPENED, OUTCOMES, STATES, TIMES, hour_line};
+use super::tally::{
+    CARRIED, DURATIONS, HOUR_MS, HOURS, MESSAGES, OPENED, OUTCOMES, STATES, TIMES, hour_line,
+};
 use crate::clock::{Timestamp, from_millis};
 use crate::domain::attempt::Outcome;
 use crate::domain::delivery::{Failure, Standing};

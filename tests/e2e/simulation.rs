@@ -20,20 +20,34 @@ fn err(output: &Output) -> String {
 fn numbers(text: &str, word: &str) -> Vec<u64> {
     let line = text.lines().find(|line| line.starts_with(word));
     let line = line.unwrap_or_else(|| panic!("no {word} in\n{text}"));
-    line.split_whitespace().skip(1).filter_map(|word| word.parse().ok()).collect()
+    line.split_whitespace()
+        .skip(1)
+        .filter_map(|word| word.parse().ok())
+        .collect()
 }
 
 /// Whether theory was met; how long it took is the machine's affair.
 fn is_as_expected(output: &Output) -> bool {
     let complaint = err(output);
-    let wrong = complaint.trim().split_once("theory expects: ").map(|(_, wrong)| wrong.to_owned());
-    let slow = |wrong: String| wrong.split("; ").all(|what| ["time", "average time of a call"].contains(&what));
+    let wrong = complaint
+        .trim()
+        .split_once("theory expects: ")
+        .map(|(_, wrong)| wrong.to_owned());
+    let slow = |wrong: String| {
+        wrong
+            .split("; ")
+            .all(|what| ["time", "average time of a call"].contains(&what))
+    };
     output.status.success() || wrong.is_some_and(slow)
 }
 
 /// What the last three lines of a monitor's file say: sent, failed, seconds.
 fn told(text: &str) -> Option<(u64, u64, f64)> {
-    let last = |prefix: &str| text.lines().rev().find_map(|line| line.strip_prefix(prefix).map(str::to_owned));
+    let last = |prefix: &str| {
+        text.lines()
+            .rev()
+            .find_map(|line| line.strip_prefix(prefix).map(str::to_owned))
+    };
     let sent = last("Total messages sent: ")?.parse().ok()?;
     let failed = last("Total messages failed: ")?.parse().ok()?;
     let average = last("Average time per message: ")?;
@@ -44,7 +58,14 @@ fn told(text: &str) -> Option<(u64, u64, f64)> {
 fn a_simulation_comes_out_as_theory_expects_and_everybody_counts_alike() {
     let world = World::new("");
     let output = world.run(&[
-        "simulate", "--messages", "400", "--mean-time", "20ms", "--no-retry", "--seed", "7",
+        "simulate",
+        "--messages",
+        "400",
+        "--mean-time",
+        "20ms",
+        "--no-retry",
+        "--seed",
+        "7",
         "--keep=sqlite:kept.db",
     ]);
     let table = out(&output);
@@ -60,11 +81,27 @@ fn a_simulation_comes_out_as_theory_expects_and_everybody_counts_alike() {
         let sql = "SELECT count(*) FROM deliveries WHERE state = ?1";
         kept.query_row(sql, [state], |row| row.get::<_, u64>(0)).unwrap()
     };
-    assert_eq!((count("sent"), count("failed"), count("waiting")), (sent, failed, 0));
+    assert_eq!(
+        (count("sent"), count("failed"), count("waiting")),
+        (sent, failed, 0)
+    );
     let again = world.run(&[
-        "simulate", "--messages", "400", "--mean-time", "0", "--no-retry", "--seed", "7", "--senders", "2",
+        "simulate",
+        "--messages",
+        "400",
+        "--mean-time",
+        "0",
+        "--no-retry",
+        "--seed",
+        "7",
+        "--senders",
+        "2",
     ]);
-    assert_eq!(numbers(&out(&again), "report"), numbers(&table, "report"), "the same seed is the same run");
+    assert_eq!(
+        numbers(&out(&again), "report"),
+        numbers(&table, "report"),
+        "the same seed is the same run"
+    );
     let refused = world.run(&["simulate", "--messages", "1", "--keep=sqlite:kept.db"]);
     assert_eq!(refused.status.code(), Some(2), "{}", err(&refused));
     assert!(err(&refused).contains("empty store"));
@@ -78,8 +115,14 @@ fn the_ends_of_the_range_and_no_message_at_all_are_simulated_too() {
         assert!(is_as_expected(&output), "{}{}", out(&output), err(&output));
         numbers(&out(&output), "report")
     };
-    assert_eq!(played(&["--messages", "300", "--failure-rate", "0"]), [300, 0, 300, 0, 0]);
-    assert_eq!(played(&["--messages", "300", "--failure-rate", "1"]), [300, 0, 0, 0, 300]);
+    assert_eq!(
+        played(&["--messages", "300", "--failure-rate", "0"]),
+        [300, 0, 300, 0, 0]
+    );
+    assert_eq!(
+        played(&["--messages", "300", "--failure-rate", "1"]),
+        [300, 0, 0, 0, 300]
+    );
     assert_eq!(played(&["--messages", "0"]), [0, 0, 0, 0, 0]);
 }
 
@@ -87,7 +130,13 @@ fn the_ends_of_the_range_and_no_message_at_all_are_simulated_too() {
 fn with_retries_nearly_everything_is_sent_in_the_end() {
     let world = World::new("");
     let output = world.run(&[
-        "simulate", "--messages", "200", "--sender", "mean=0", "--sender", "mean=1ms,failure=0.5",
+        "simulate",
+        "--messages",
+        "200",
+        "--sender",
+        "mean=0",
+        "--sender",
+        "mean=1ms,failure=0.5",
     ]);
     assert!(is_as_expected(&output), "{}{}", out(&output), err(&output));
     assert_eq!(numbers(&out(&output), "report"), [200, 0, 200, 0, 0]);
@@ -98,9 +147,19 @@ fn an_interrupted_simulation_prints_what_it_has_and_leaves_nothing() {
     let world = World::new("");
     let temporary = world.folder.path().join("temporary");
     std::fs::create_dir(&temporary).unwrap();
-    let arguments = ["simulate", "--messages", "5000", "--mean-time", "100ms", "--no-retry"];
+    let arguments = [
+        "simulate",
+        "--messages",
+        "5000",
+        "--mean-time",
+        "100ms",
+        "--no-retry",
+    ];
     let mut command = world.command(&arguments);
-    command.env("TMPDIR", &temporary).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env("TMPDIR", &temporary)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     let folders = || std::fs::read_dir(&temporary).unwrap().count();
     let store = || {
@@ -110,7 +169,9 @@ fn an_interrupted_simulation_prints_what_it_has_and_leaves_nothing() {
         store.query_row(sql, [], |row| row.get::<_, u64>(0)).ok()
     };
     until("something was sent", || store().is_some_and(|sent| sent > 0));
-    let killed = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    let killed = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
     assert!(killed.unwrap().success());
     let output = child.wait_with_output().unwrap();
     let table = out(&output);
@@ -149,7 +210,11 @@ fn what_is_out_of_range_is_refused_with_the_range() {
     for (command, name, value) in variables {
         let output = world.command(&[command]).env(name, value).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{name}: {}", err(&output));
-        assert!(err(&output).contains(name) && err(&output).contains("from "), "{name}: {}", err(&output));
+        assert!(
+            err(&output).contains(name) && err(&output).contains("from "),
+            "{name}: {}",
+            err(&output)
+        );
     }
 }
 
@@ -158,21 +223,53 @@ fn three_parts_apart_lose_nothing_whoever_is_killed_and_the_monitor_counts_it_al
     let world = World::new(PLAYING);
     let mut command = world.command(&["monitor", "--interval", "200ms"]);
     let watched = world.folder.path().join("monitor.txt");
-    let monitor = command.stdout(std::fs::File::create(&watched).unwrap()).stderr(Stdio::null()).spawn();
+    let monitor = command
+        .stdout(std::fs::File::create(&watched).unwrap())
+        .stderr(Stdio::null())
+        .spawn();
     let monitor = super::world::Console::of(monitor.unwrap());
     let seen = || told(&std::fs::read_to_string(&watched).unwrap());
-    until("the monitor says that there is nothing", || seen() == Some((0, 0, 0.0)));
-    let made = world.command(&["produce"]).env("MESSAGE_COUNT", "300").output().unwrap();
-    assert!(out(&made).starts_with("produced 300 messages"), "{}{}", out(&made), err(&made));
+    until("the monitor says that there is nothing", || {
+        seen() == Some((0, 0, 0.0))
+    });
+    let made = world
+        .command(&["produce"])
+        .env("MESSAGE_COUNT", "300")
+        .output()
+        .unwrap();
+    assert!(
+        out(&made).starts_with("produced 300 messages"),
+        "{}{}",
+        out(&made),
+        err(&made)
+    );
     let first = world.start(&["work", "--mean-time", "20ms", "--failure-rate", "0"]);
     let second = world.start(&["work", "--mean-time", "10ms", "--failure-rate", "1"]);
-    until("both have sent", || seen().is_some_and(|(sent, failed, _)| sent > 0 && failed > 0));
+    until("both have sent", || {
+        seen().is_some_and(|(sent, failed, _)| sent > 0 && failed > 0)
+    });
     first.kill();
-    let third = world.start(&["work", "--mean-time", "0.02", "--failure-rate", "0", "--concurrency", "16"]);
-    until("all have ended", || seen().is_some_and(|(sent, failed, _)| sent + failed == 300));
+    let third = world.start(&[
+        "work",
+        "--mean-time",
+        "0.02",
+        "--failure-rate",
+        "0",
+        "--concurrency",
+        "16",
+    ]);
+    until("all have ended", || {
+        seen().is_some_and(|(sent, failed, _)| sent + failed == 300)
+    });
     let (sent, failed, average) = seen().unwrap();
-    assert_eq!(world.count("SELECT count(*) FROM deliveries WHERE state = 'sent'"), i64::try_from(sent).unwrap());
-    assert_eq!(world.count("SELECT count(*) FROM deliveries WHERE state = 'failed'"), i64::try_from(failed).unwrap());
+    assert_eq!(
+        world.count("SELECT count(*) FROM deliveries WHERE state = 'sent'"),
+        i64::try_from(sent).unwrap()
+    );
+    assert_eq!(
+        world.count("SELECT count(*) FROM deliveries WHERE state = 'failed'"),
+        i64::try_from(failed).unwrap()
+    );
     assert!(average > 0.0, "{average}");
     let report = world.say(&["sync:report"]);
     assert!(report.contains("300 messages"), "{report}");
@@ -190,7 +287,10 @@ fn without_its_redis_the_alert_is_produced_and_watched_all_the_same() {
     let sender = world.start(&["work", "--mean-time", "0", "--failure-rate", "0"]);
     let watched = world.folder.path().join("monitor.txt");
     let mut command = world.command(&["monitor", "--interval", "100ms"]);
-    let monitor = command.stdout(std::fs::File::create(&watched).unwrap()).stderr(Stdio::null()).spawn();
+    let monitor = command
+        .stdout(std::fs::File::create(&watched).unwrap())
+        .stderr(Stdio::null())
+        .spawn();
     let monitor = super::world::Console::of(monitor.unwrap());
     until("all were sent", || {
         told(&std::fs::read_to_string(&watched).unwrap()).is_some_and(|(sent, ..)| sent == 20)

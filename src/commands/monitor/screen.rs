@@ -190,9 +190,21 @@ fn draw_counters(frame: &mut Frame<'_>, view: &View, area: Rect) {
     let rows = [
         ("accepted", report.messages, rate(|report| report.messages)),
         ("waiting", totals.waiting, waits),
-        ("sent", totals.sent, rate(|report| report.totals.sent + report.totals.delivered)),
-        ("delivered", totals.delivered, rate(|report| report.totals.delivered)),
-        ("failed", totals.failed_sum(), rate(|report| report.totals.failed_sum())),
+        (
+            "sent",
+            totals.sent,
+            rate(|report| report.totals.sent + report.totals.delivered),
+        ),
+        (
+            "delivered",
+            totals.delivered,
+            rate(|report| report.totals.delivered),
+        ),
+        (
+            "failed",
+            totals.failed_sum(),
+            rate(|report| report.totals.failed_sum()),
+        ),
         ("unknown", totals.unknown, mean),
     ];
     let rows = rows.map(|(word, count, remark)| {
@@ -202,14 +214,25 @@ fn draw_counters(frame: &mut Frame<'_>, view: &View, area: Rect) {
         };
         Row::new([word.to_owned(), count.to_string(), remark]).style(style)
     });
-    let widths = [Constraint::Length(10), Constraint::Length(12), Constraint::Min(20)];
-    frame.render_widget(Table::new(rows, widths).block(Block::bordered().title(" messages ")), area);
+    let widths = [
+        Constraint::Length(10),
+        Constraint::Length(12),
+        Constraint::Min(20),
+    ];
+    frame.render_widget(
+        Table::new(rows, widths).block(Block::bordered().title(" messages ")),
+        area,
+    );
 }
 
 /// Name, health, calls, faults, average.
 fn provider_rows(view: &View, config: &Config) -> Vec<[String; 5]> {
     let report = &view.overview.report;
-    let mut names: Vec<&str> = config.providers.iter().map(|provider| provider.name.as_str()).collect();
+    let mut names: Vec<&str> = config
+        .providers
+        .iter()
+        .map(|provider| provider.name.as_str())
+        .collect();
     let others = report.providers.iter().map(|line| line.name.as_str());
     for name in others {
         if !names.contains(&name) {
@@ -218,8 +241,16 @@ fn provider_rows(view: &View, config: &Config) -> Vec<[String; 5]> {
     }
     let nothing = ProviderLine::default();
     let row = |name: &str| {
-        let line = report.providers.iter().find(|line| line.name == name).unwrap_or(&nothing);
-        let known = view.overview.standings.iter().find(|known| known.provider.as_str() == name);
+        let line = report
+            .providers
+            .iter()
+            .find(|line| line.name == name)
+            .unwrap_or(&nothing);
+        let known = view
+            .overview
+            .standings
+            .iter()
+            .find(|known| known.provider.as_str() == name);
         let or_nothing = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         [
             name.to_owned(),
@@ -245,7 +276,11 @@ fn health(known: &Known, now: Timestamp) -> String {
 
 fn draw_providers(frame: &mut Frame<'_>, rows: Vec<[String; 5]>, area: Rect) {
     let rows = rows.into_iter().map(|row| {
-        let color = if row[1] == "well" { Color::Green } else { Color::Yellow };
+        let color = if row[1] == "well" {
+            Color::Green
+        } else {
+            Color::Yellow
+        };
         let cells = row.into_iter().enumerate().map(|(place, text)| match place {
             1 => Cell::from(text).style(Style::new().fg(color)),
             _ => Cell::from(text),
@@ -287,7 +322,10 @@ fn draw_failures(frame: &mut Frame<'_>, view: &View, config: &Config, area: Rect
         Constraint::Min(10),
     ];
     let title = " failed lately ";
-    frame.render_widget(Table::new(rows, widths).block(Block::bordered().title(title)), area);
+    frame.render_widget(
+        Table::new(rows, widths).block(Block::bordered().title(title)),
+        area,
+    );
 }
 
 #[cfg(test)]

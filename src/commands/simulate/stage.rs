@@ -65,7 +65,11 @@ impl Stage {
         let edges = Shared { store, queue, clock };
         let mut senders = Vec::with_capacity(plan.senders.len());
         for (index, sender) in plan.senders.iter().enumerate() {
-            senders.push(Arc::new(edges.wire(config.clone(), plan, index, *sender, arguments).await?));
+            senders.push(Arc::new(
+                edges
+                    .wire(config.clone(), plan, index, *sender, arguments)
+                    .await?,
+            ));
         }
         Ok(Self {
             senders,
@@ -127,7 +131,11 @@ impl Shared {
     ) -> Result<Gateway> {
         let at_once = if sender.mean_time.is_zero() { AT_ONCE } else { 1 };
         let casting = Casting {
-            faults: if plan.retry { Faults::Retried } else { Faults::Final },
+            faults: if plan.retry {
+                Faults::Retried
+            } else {
+                Faults::Final
+            },
             concurrency: arguments.concurrency.unwrap_or(at_once),
             seed: arguments.seed,
         };
@@ -148,7 +156,11 @@ impl Shared {
 fn temporary() -> Result<(String, Option<TempDir>)> {
     let folder = tempfile::Builder::new().prefix("postrider-simulation-").tempdir();
     let folder = folder.map_err(|cause| {
-        Error::because(Kind::Unavailable, "cannot make a temporary folder; name a store with --keep", cause)
+        Error::because(
+            Kind::Unavailable,
+            "cannot make a temporary folder; name a store with --keep",
+            cause,
+        )
     })?;
     let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
     Ok((url, Some(folder)))
@@ -177,7 +189,11 @@ fn channel(configured: &Config, plan: &Plan) -> Result<Channel> {
     let channel = channels.find(|channel| channel.name.as_str() == CHANNEL);
     let channel = channel.ok_or_else(|| Error::new(Kind::Internal, "there is no channel to play on"))?;
     Ok(Channel {
-        retry: if plan.retry { shortened(&channel.retry) } else { channel.retry.clone() },
+        retry: if plan.retry {
+            shortened(&channel.retry)
+        } else {
+            channel.retry.clone()
+        },
         expects_reply: false,
         ..channel.clone()
     })
@@ -193,7 +209,10 @@ fn shortened(retry: &Retry) -> Retry {
 
 /// How many tries a message has with that configuration.
 pub fn tries_max(configured: &Config) -> u32 {
-    let found = configured.channels.iter().find(|channel| channel.name.as_str() == CHANNEL);
+    let found = configured
+        .channels
+        .iter()
+        .find(|channel| channel.name.as_str() == CHANNEL);
     found.map_or(Retry::default().tries_max, |channel| channel.retry.tries_max)
 }
 

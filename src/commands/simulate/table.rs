@@ -16,11 +16,20 @@ pub fn text(plan: &Plan, run: &Run, report: &Report, faults: &[String]) -> Strin
     let _ = writeln!(
         text,
         "{}",
-        rate_words(&format!("{ended} messages"), "ended", ended, run.took.as_secs_f64())
+        rate_words(
+            &format!("{ended} messages"),
+            "ended",
+            ended,
+            run.took.as_secs_f64()
+        )
     );
     write_sums(&mut text, run, report);
     write_senders(&mut text, plan, run);
-    let _ = writeln!(text, "\n{:<24} {:>12} {:>12}  {:<28}", "theory", "found", "expected", "within");
+    let _ = writeln!(
+        text,
+        "\n{:<24} {:>12} {:>12}  {:<28}",
+        "theory", "found", "expected", "within"
+    );
     for check in checks(plan, run) {
         write_check(&mut text, &check);
     }
@@ -47,7 +56,13 @@ fn write_sums(text: &mut String, run: &Run, report: &Report) {
     let rows = [
         (
             "report",
-            [report.messages, totals.waiting, totals.sent, totals.delivered, totals.failed_sum()],
+            [
+                report.messages,
+                totals.waiting,
+                totals.sent,
+                totals.delivered,
+                totals.failed_sum(),
+            ],
         ),
         ("metrics", [run.accepted, waiting, run.sent, 0, run.failed]),
     ];

@@ -96,7 +96,12 @@ pub fn mean_seconds(senders: &[Tally]) -> Option<f64> {
 
 /// Every figure that theory speaks of.
 pub fn checks(plan: &Plan, run: &Run) -> Vec<Check> {
-    vec![faulty_calls(plan, run), failed(plan, run), mean(plan, run), time(plan, run)]
+    vec![
+        faulty_calls(plan, run),
+        failed(plan, run),
+        mean(plan, run),
+        time(plan, run),
+    ]
 }
 
 /// What was found wrong, in words: figures outside their limits, and numbers that do not add up.
@@ -104,7 +109,10 @@ pub fn faults(plan: &Plan, run: &Run, report: &Report, waiting: u64) -> Vec<Stri
     let mut faults = sums(run, report, waiting);
     if !run.interrupted {
         if run.accepted != u64::from(plan.messages) {
-            faults.push(format!("{} of {} messages were taken in", run.accepted, plan.messages));
+            faults.push(format!(
+                "{} of {} messages were taken in",
+                run.accepted, plan.messages
+            ));
         }
         let outside = checks(plan, run).into_iter().filter(|check| !check.is_good());
         faults.extend(outside.map(|check| check.what.to_owned()));
@@ -118,7 +126,11 @@ fn sums(run: &Run, report: &Report, waiting: u64) -> Vec<String> {
     let pairs = [
         ("accepted, by metrics and report", run.accepted, report.messages),
         ("accepted and the sum of states", report.messages, totals.sum()),
-        ("sent, by metrics and report", run.sent, totals.sent + totals.delivered),
+        (
+            "sent, by metrics and report",
+            run.sent,
+            totals.sent + totals.delivered,
+        ),
         ("failed, by metrics and report", run.failed, totals.failed_sum()),
         ("waiting, by store and report", waiting, totals.waiting),
     ];
@@ -141,7 +153,9 @@ fn faulty_calls(plan: &Plan, run: &Run) -> Check {
 
 fn binomial(plan: &Plan, run: &Run) -> Check {
     let both = || plan.senders.iter().zip(&run.senders);
-    let expected: f64 = both().map(|(sender, tally)| real(tally.calls) * sender.failure_rate).sum();
+    let expected: f64 = both()
+        .map(|(sender, tally)| real(tally.calls) * sender.failure_rate)
+        .sum();
     let variance: f64 = both()
         .map(|(sender, tally)| real(tally.calls) * sender.failure_rate * (1.0 - sender.failure_rate))
         .sum();
@@ -189,7 +203,12 @@ fn mean(plan: &Plan, run: &Run) -> Check {
     let both = || plan.senders.iter().zip(&run.senders);
     let means = || both().map(|(sender, tally)| (sender.mean_time.as_secs_f64(), real(tally.calls)));
     let expected = means().map(|(mean, calls)| mean * calls).sum::<f64>() / calls;
-    let spread = DEVIATIONS * means().map(|(mean, calls)| mean * mean * calls).sum::<f64>().sqrt() / calls;
+    let spread = DEVIATIONS
+        * means()
+            .map(|(mean, calls)| mean * mean * calls)
+            .sum::<f64>()
+            .sqrt()
+        / calls;
     Check {
         what: "average time of a call",
         unit: "s",

@@ -17,7 +17,8 @@ pub struct Batch {
 impl Batch {
     /// Checks a message and adds it.
     pub fn add(&mut self, gateway: &Gateway, request: Request) -> std::result::Result<(), Refused> {
-        let (message, stub) = checked(gateway, request).inspect_err(|why| gateway.metrics.refuse(why.word()))?;
+        let (message, stub) =
+            checked(gateway, request).inspect_err(|why| gateway.metrics.refuse(why.word()))?;
         self.messages.push(message);
         self.stubs.push(stub);
         Ok(())

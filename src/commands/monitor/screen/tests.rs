@@ -64,7 +64,10 @@ fn drawn(view: &View, width: u16, height: u16) -> String {
 fn a_screen_shows_counters_rates_health_and_failures() {
     let mut view = View::default();
     view.take(Ok(seen(10, 200, 100)));
-    assert!(!drawn(&view, 100, 30).contains("a second"), "no rate before the second look");
+    assert!(
+        !drawn(&view, 100, 30).contains("a second"),
+        "no rate before the second look"
+    );
     view.take(Ok(seen(20, 700, 150)));
     let screen = drawn(&view, 100, 30);
     for words in [
@@ -96,5 +99,8 @@ fn what_is_wrong_stands_above_what_was_seen_last() {
     view.take(Ok(seen(10, 200, 100)));
     view.take(Err("the store cannot be reached".to_owned()));
     let screen = drawn(&view, 100, 30);
-    assert!(screen.contains("cannot be reached") && screen.contains("sent       200"), "{screen}");
+    assert!(
+        screen.contains("cannot be reached") && screen.contains("sent       200"),
+        "{screen}"
+    );
 }

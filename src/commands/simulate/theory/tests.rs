@@ -51,9 +51,15 @@ fn system_d_is_expected_to_fail_200_and_51_more_or_less() {
     let checks = checks(&plan, &run(1_000, 200, 0.1, 101.0));
     let (least, most) = checks[1].limits;
     assert_eq!(checks[1].expected, Some(200.0));
-    assert!((149.0..150.0).contains(&least) && (250.0..251.0).contains(&most), "{least} {most}");
+    assert!(
+        (149.0..150.0).contains(&least) && (250.0..251.0).contains(&most),
+        "{least} {most}"
+    );
     let (least, most) = checks[2].limits;
-    assert!((0.087..0.088).contains(&least) && (0.112..0.117).contains(&most), "{least} {most}");
+    assert!(
+        (0.087..0.088).contains(&least) && (0.112..0.117).contains(&most),
+        "{least} {most}"
+    );
     assert_eq!(outside(&plan, &run(1_000, 200, 0.1, 101.0)), Vec::<String>::new());
 }
 
@@ -61,7 +67,10 @@ fn system_d_is_expected_to_fail_200_and_51_more_or_less() {
 fn what_lies_outside_is_named() {
     let plan = plan(1_000, &[(0.1, 0.2)]);
     for (run, wrong) in [
-        (run(1_000, 300, 0.1, 101.0), vec!["failed calls", "failed messages"]),
+        (
+            run(1_000, 300, 0.1, 101.0),
+            vec!["failed calls", "failed messages"],
+        ),
         (run(1_000, 200, 0.2, 101.0), vec!["average time of a call"]),
         (run(1_000, 200, 0.1, 150.0), vec!["time"]),
         (run(1_000, 200, 0.1, 10.0), vec!["time"]),
@@ -74,9 +83,15 @@ fn what_lies_outside_is_named() {
 fn the_ends_of_the_range_have_no_luck() {
     let (never, always) = (plan(100, &[(0.0, 0.0)]), plan(100, &[(0.0, 1.0)]));
     assert_eq!(outside(&never, &run(100, 0, 0.0, 0.1)), Vec::<String>::new());
-    assert_eq!(outside(&never, &run(100, 1, 0.0, 0.1)), ["failed calls", "failed messages"]);
+    assert_eq!(
+        outside(&never, &run(100, 1, 0.0, 0.1)),
+        ["failed calls", "failed messages"]
+    );
     assert_eq!(outside(&always, &run(100, 100, 0.0, 0.1)), Vec::<String>::new());
-    assert_eq!(outside(&always, &run(100, 99, 0.0, 0.1)), ["failed calls", "failed messages"]);
+    assert_eq!(
+        outside(&always, &run(100, 99, 0.0, 0.1)),
+        ["failed calls", "failed messages"]
+    );
 }
 
 #[test]
@@ -131,7 +146,11 @@ fn numbers_that_do_not_add_up_are_told_with_both() {
     let mut wrong = report(&run);
     wrong.totals.sent = 9;
     let told = faults(&plan, &run, &wrong, 1).join("; ");
-    for words in ["sum of states: 10 is not 9", "sent, by metrics and report: 10 is not 9", "1 is not 0"] {
+    for words in [
+        "sum of states: 10 is not 9",
+        "sent, by metrics and report: 10 is not 9",
+        "1 is not 0",
+    ] {
         assert!(told.contains(words), "{told}");
     }
 }
