@@ -1,0 +1,89 @@
+use clap::CommandFactory;
+
+use super::*;
+
+#[test]
+fn the_command_line_is_well_formed() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_names_with_a_colon_have_aliases_without() {
+    for (colon, alias) in [("resend:msg", "resend"), ("sync:report", "sync-report")] {
+        for name in [colon, alias] {
+            assert!(Cli::try_parse_from(["console", name]).is_ok(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_moment_can_be_named_in_three_ways() {
+    let now: Timestamp = "2026-05-02T00:00:00Z".parse().unwrap();
+    for text in [
+        "24h",
+        "2026-05-01",
+        "2026-05-01T00:00:00Z",
+        "2026-05-01T02:00:00+02:00",
+    ] {
+        let moment = since(text).unwrap().moment(now);
+        assert_eq!(moment.to_rfc3339(), "2026-05-01T00:00:00+00:00", "{text}");
+    }
+    assert!(since("yesterday").unwrap_err().contains("2026-05-01"));
+}
+
+#[test]
+fn a_duration_longer_than_history_begins_with_it() {
+    let now: Timestamp = "2026-05-02T00:00:00Z".parse().unwrap();
+    let ages = Since::Ago(Duration::from_secs(u64::MAX));
+    assert_eq!(ages.moment(now), DateTime::UNIX_EPOCH);
+}
+
+#[test]
+fn an_age_beyond_the_calendar_is_refused() {
+    for (text, fits) in [
+        ("90d", true),
+        ("36500d", true),
+        ("36501d", false),
+        ("9999999999d", false),
+    ] {
+        assert_eq!(age(text).is_ok(), fits, "{text}");
+    }
+}
+
+#[test]
+fn an_empty_configuration_name_counts_as_none() {
+    let cli = Cli::try_parse_from(["console", "--config", "", "status"]).unwrap();
+    assert_eq!(cli.config(), None);
+    let cli = Cli::try_parse_from(["console", "status", "--config", "a.toml"]).unwrap();
+    assert_eq!(cli.config(), Some(PathBuf::from("a.toml")));
+}
+
+#[test]
+fn a_body_may_begin_with_a_hyphen() {
+    let cli = Cli::try_parse_from(["console", "send", "+989122222222", "- hello"]).unwrap();
+    assert!(matches!(cli.command, Command::Send(Send { body, .. }) if body == "- hello"));
+}
+
+#[test]
+fn senders_are_so_many_alike_or_each_by_itself() {
+    let cast = |line: &str| {
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+        match cli.command {
+            Command::Simulate(simulate) => simulate.cast(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(cast("console simulate").unwrap().len(), 3);
+    let own = cast("console simulate --failure-rate 0 --sender mean=2s --sender failure=0.5").unwrap();
+    let values: Vec<_> = own
+        .iter()
+        .map(|sender| (sender.mean_time.as_millis(), sender.failure_rate))
+        .collect();
+    assert_eq!(values, [(2_000, 0.0), (100, 0.5)]);
+    assert!(
+        cast("console simulate --sender slow")
+            .unwrap_err()
+            .contains("mean=2s")
+    );
+    assert!(Cli::try_parse_from(["console", "simulate", "--senders", "2", "--sender", "mean=1s"]).is_err());
+}
