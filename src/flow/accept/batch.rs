@@ -41,7 +41,9 @@ impl Batch {
             return Ok(0);
         }
         let stored = gateway.store.accept(self.messages).await;
-        let stored = stored.inspect_err(|_| drop(gateway.metrics.store_errors.inc()))?;
+        let stored = stored.inspect_err(|_| {
+            gateway.metrics.store_errors.inc();
+        })?;
         let (mut taken, mut nudges) = (0, Vec::with_capacity(stored.len()));
         for (stub, acceptance) in self.stubs.into_iter().zip(stored) {
             match stub.settled(Some(acceptance)) {
