@@ -216,11 +216,11 @@ pub struct Work {
 
     /// Play a sender that takes so long for a message on average (0 to 60s) in place of every provider; else
     /// SENDER_MEAN_TIME (seconds) from the environment
-    #[arg(long, value_name = "DURATION", value_parser = read_mean_time)]
+    #[arg(long, value_name = "DURATION", value_parser = read_mean_time, allow_negative_numbers = true)]
     pub mean_time: Option<Duration>,
 
     /// The share of messages it fails to send (0 to 1), which have failed then; else SENDER_FAILURE_RATE
-    #[arg(long, value_name = "SHARE", value_parser = read_failure_rate)]
+    #[arg(long, value_name = "SHARE", value_parser = read_failure_rate, allow_negative_numbers = true)]
     pub failure_rate: Option<f64>,
 }
 

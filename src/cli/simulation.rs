@@ -14,7 +14,7 @@ use crate::config::simulation::{
 #[derive(Args, Debug)]
 pub struct Simulate {
     /// How many messages
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = read_messages)]
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = read_messages, allow_negative_numbers = true)]
     pub messages: u32,
 
     /// How many senders, each taking messages by itself
@@ -22,11 +22,11 @@ pub struct Simulate {
     pub senders: u32,
 
     /// How long a sender takes for a message on average, exponentially spread: 0 to 60s
-    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = read_mean_time)]
+    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = read_mean_time, allow_negative_numbers = true)]
     pub mean_time: Duration,
 
     /// The share of messages that a sender fails to send: 0 to 1
-    #[arg(long, value_name = "SHARE", default_value = "0.2", value_parser = read_failure_rate)]
+    #[arg(long, value_name = "SHARE", default_value = "0.2", value_parser = read_failure_rate, allow_negative_numbers = true)]
     pub failure_rate: f64,
 
     /// A sender with values of its own, in place of --senders: mean=2s,failure=0.1 (repeat it for more)
@@ -68,7 +68,7 @@ impl Simulate {
 #[derive(Args, Debug)]
 pub struct Produce {
     /// How many messages; else MESSAGE_COUNT from the environment, else 1000
-    #[arg(long, value_name = "N", value_parser = read_messages)]
+    #[arg(long, value_name = "N", value_parser = read_messages, allow_negative_numbers = true)]
     pub messages: Option<u32>,
 
     /// Over which channel
@@ -84,7 +84,7 @@ pub struct Produce {
 #[derive(Args, Debug)]
 pub struct Monitor {
     /// How often to look; else MONITOR_INTERVAL (seconds) from the environment, else 5s
-    #[arg(long, value_name = "DURATION", value_parser = read_interval)]
+    #[arg(long, value_name = "DURATION", value_parser = read_interval, allow_negative_numbers = true)]
     pub interval: Option<Duration>,
 
     /// Lines also on a terminal

@@ -61,12 +61,7 @@ pub struct Casting {
 
 /// A mean time: `100ms`, `2s`, or a bare number of seconds.
 pub fn read_mean_time(text: &str) -> Result<Duration, String> {
-    let mean_time = seconds_or_duration(text)?;
-    if mean_time > MEAN_TIME_MAX {
-        let most = duration_text(MEAN_TIME_MAX);
-        return Err(format!("a mean time is from 0s to {most}"));
-    }
-    Ok(mean_time)
+    within(text, "a mean time", (Duration::ZERO, MEAN_TIME_MAX))
 }
 
 /// A share of calls that fail.
@@ -86,16 +81,7 @@ pub fn read_messages(text: &str) -> Result<u32, String> {
 
 /// How often to look: `5s`, or a bare number of seconds.
 pub fn read_interval(text: &str) -> Result<Duration, String> {
-    let interval = seconds_or_duration(text)?;
-    let (least, most) = INTERVALS;
-    if !(least..=most).contains(&interval) {
-        return Err(format!(
-            "an interval is from {} to {}",
-            duration_text(least),
-            duration_text(most)
-        ));
-    }
-    Ok(interval)
+    within(text, "an interval", INTERVALS)
 }
 
 /// A sender's own values: `mean=2s,failure=0.1`; what is left out is as in `usual`.
@@ -116,12 +102,15 @@ pub fn read_sender(text: &str, usual: Sender) -> Result<Sender, String> {
 }
 
 /// As people write durations, or as system D's variables did: in seconds.
-fn seconds_or_duration(text: &str) -> Result<Duration, String> {
-    match text.trim().parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds)
-            .map_err(|_| format!("\"{text}\" is not a number of seconds from 0 on")),
-        Err(_) => read_duration(text),
-    }
+fn within(text: &str, what: &str, (least, most): (Duration, Duration)) -> Result<Duration, String> {
+    let read = match text.trim().parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => Some(read_duration(text)?),
+    };
+    read.filter(|read| (least..=most).contains(read)).ok_or_else(|| {
+        let (least, most) = (duration_text(least), duration_text(most));
+        format!("{what} is from {least} to {most}")
+    })
 }
 
 /// `SENDER_MEAN_TIME`, in seconds.
