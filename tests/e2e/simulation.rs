@@ -79,7 +79,9 @@ fn a_simulation_comes_out_as_theory_expects_and_everybody_counts_alike() {
     let kept = rusqlite::Connection::open(world.folder.path().join("kept.db")).unwrap();
     let count = |state: &str| {
         let sql = "SELECT count(*) FROM deliveries WHERE state = ?1";
-        kept.query_row(sql, [state], |row| row.get::<_, u64>(0)).unwrap()
+        kept.query_row(sql, [state], |row| row.get::<_, i64>(0))
+            .unwrap()
+            .unsigned_abs()
     };
     assert_eq!(
         (count("sent"), count("failed"), count("waiting")),
@@ -166,7 +168,7 @@ fn an_interrupted_simulation_prints_what_it_has_and_leaves_nothing() {
         let folder = std::fs::read_dir(&temporary).unwrap().next()?.ok()?;
         let store = rusqlite::Connection::open(folder.path().join("postrider.db")).ok()?;
         let sql = "SELECT count(*) FROM deliveries WHERE state = 'sent'";
-        store.query_row(sql, [], |row| row.get::<_, u64>(0)).ok()
+        store.query_row(sql, [], |row| row.get::<_, i64>(0)).ok()
     };
     until("something was sent", || store().is_some_and(|sent| sent > 0));
     let killed = std::process::Command::new("kill")
