@@ -18,8 +18,10 @@ use crate::domain::channel::Name;
 use crate::domain::id::MessageId;
 use crate::domain::recipient::Standing;
 
+mod events;
 mod simulation;
 
+pub use events::{Events, EventsList, EventsReplay, EventsShow, EventsTask};
 pub use simulation::{Monitor, Produce, Simulate};
 
 /// A hundred years: beyond every message, and within what a calendar can count.
@@ -131,7 +133,8 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
         console send 09122222222 'your code is 1234'\n  \
         console send 09122222222 hello --wait=30s\n  \
-        console send user@example.org hello --channel email")]
+        console send user@example.org hello --channel email --subject 'Good morning'\n  \
+        console send user@example.org hello --via ses            the whole conversation with one provider")]
     Send(Send),
 
     /// Show how it goes: counters, what waits, the providers
@@ -152,8 +155,15 @@ pub enum Command {
     /// Show whether an address may be written to, and change it
     #[command(after_help = "Examples:\n  \
         console recipient 09122222222\n  \
-        console recipient 09122222222 --set active")]
+        console recipient 09122222222 --set active --reason \"has written to us\" --by night-shift")]
     Recipient(Recipient),
+
+    /// What clients were told of their messages, and telling it again
+    #[command(after_help = "Examples:\n  \
+        console events list --state dead\n  \
+        console events replay --dead --since 2d\n  \
+        console events secret                  a secret for events.secrets")]
+    Events(Events),
 
     /// Delete old messages that have ended; the report keeps counting them
     #[command(after_help = "Example:\n  console prune --older-than 90d")]
@@ -275,6 +285,15 @@ pub struct Send {
     #[arg(long, value_name = "NAME", default_value = "sms")]
     pub channel: String,
 
+    /// The line above it, for channels that have one: the subject of a mail, the title of a push
+    #[arg(long, value_name = "TEXT")]
+    pub subject: Option<String>,
+
+    /// Try this provider out: send it at once, through it alone, and print the whole conversation with secrets masked;
+    /// nothing is stored, and nobody's wish to get no messages is looked up
+    #[arg(long, value_name = "PROVIDER", value_parser = name, conflicts_with_all = ["channel", "wait"])]
+    pub via: Option<Name>,
+
     /// Wait until it has left, at most so long
     #[arg(long, value_name = "DURATION", value_parser = read_duration, num_args = 0..=1, require_equals = true, default_missing_value = "30s")]
     pub wait: Option<Duration>,
@@ -340,6 +359,14 @@ pub struct Recipient {
     /// Whether it may be written to from now on: active, inactive or opted_out
     #[arg(long, value_name = "STANDING", value_parser = standing)]
     pub set: Option<Standing>,
+
+    /// Why it is changed, for whoever looks later
+    #[arg(long, value_name = "TEXT", requires = "set")]
+    pub reason: Option<String>,
+
+    /// Who changes it [default: operator]
+    #[arg(long, value_name = "NAME", requires = "set")]
+    pub by: Option<String>,
 }
 
 /// `console prune`

@@ -53,6 +53,8 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// Who this process is to the others on the same store, in words that mean something to an operator.
     pub holder: String,
+    /// Told when there may be an event to tell.
+    pub outbox: Notify,
     /// Told when a lane has found out something that other processes should know.
     news: Arc<Notify>,
     lanes: Vec<Arc<Lane>>,
@@ -141,6 +143,7 @@ impl Gateway {
             queue,
             cache,
             metrics,
+            outbox: Notify::new(),
             news: ties.news,
             lanes,
             routes,

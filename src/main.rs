@@ -88,6 +88,7 @@ async fn dispatch(cli: &Cli) -> Result<()> {
         Command::Message(arguments) => commands::message::run(cli, arguments).await,
         Command::Usage(arguments) => commands::usage::run(cli, arguments).await,
         Command::Recipient(arguments) => commands::recipient::run(cli, arguments).await,
+        Command::Events(arguments) => commands::events::run(cli, &arguments.task).await,
         Command::Prune(arguments) => commands::prune::run(cli, arguments).await,
         Command::Backup(arguments) => commands::backup::run(cli, arguments).await,
         Command::Move(arguments) => commands::relocate::run(cli, arguments).await,

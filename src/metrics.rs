@@ -60,6 +60,7 @@ pub struct Metrics {
     refused: Family<ReasonLabel, Counter>,
     receipts: Family<ReceiptLabel, Counter>,
     texts: Family<ReceiptLabel, Counter>,
+    events: Family<ReceiptLabel, Counter>,
     provider_open: Family<ProviderLabel, Gauge>,
     held_back: Family<ProviderLabel, Counter>,
     /// Messages stored.
@@ -87,6 +88,7 @@ impl Default for Metrics {
             refused: Family::default(),
             receipts: Family::default(),
             texts: Family::default(),
+            events: Family::default(),
             provider_open: Family::default(),
             held_back: Family::default(),
             accepted: Counter::default(),
@@ -125,6 +127,11 @@ impl Metrics {
             "inbound_texts",
             "Texts that people sent, by what became of them",
             self.texts.clone(),
+        );
+        registry.register(
+            "events",
+            "Calls that told clients of state changes, by where the event stands afterwards",
+            self.events.clone(),
         );
         registry.register(
             "store_errors",
@@ -218,6 +225,11 @@ impl Metrics {
     /// Counts a text that somebody sent us.
     pub fn text_heard(&self, fate: &'static str) {
         self.texts.get_or_create(&ReceiptLabel { fate }).inc();
+    }
+
+    /// Counts a call that told a client of something, by where the event stands afterwards.
+    pub fn event(&self, fate: &'static str) {
+        self.events.get_or_create(&ReceiptLabel { fate }).inc();
     }
 
     /// Says whether a provider can be asked.

@@ -226,6 +226,7 @@ fn end(of: &Claimed) -> Round {
             at,
         },
         tries: 1,
+        watch: None,
         at,
     }
 }

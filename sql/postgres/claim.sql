@@ -5,7 +5,7 @@
 SELECT
     d.channel, d.address, d.spelling, d.parts, d.round + taken.claims, d.tries, d.round + taken.claims - 1 - d.recorded,
     d.avoid, d.priority, d.expires_at, m.id, m.body, d.id, d.contacts, m.subject,
-    d.state = 'waiting' AND d.due_at <= taken.now
+    d.state = 'waiting' AND d.due_at <= taken.now, m.watch
 FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[]) AS taken (id, claims, now)
 JOIN deliveries AS d ON d.id = taken.id
 JOIN messages AS m ON m.number = taken.id >> 6

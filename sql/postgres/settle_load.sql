@@ -10,7 +10,8 @@ SELECT
         WHERE a.delivery = d.id AND a.provider = d.provider AND a.outcome = 'accepted'
         ORDER BY a.place DESC
         LIMIT 1
-    ) END
+    ) END,
+    (SELECT m.watch FROM messages AS m WHERE m.number = d.id >> 6)
 FROM deliveries AS d
 WHERE d.id = ANY ($1)
 ORDER BY d.id

@@ -7,7 +7,8 @@ SELECT
         WHERE a.delivery = d.id AND a.provider = d.provider AND a.outcome = 'accepted'
         ORDER BY a.place DESC
         LIMIT 1
-    ) END
+    ) END,
+    m.watch
 FROM deliveries AS d
 JOIN messages AS m ON m.number = d.id >> 6
 WHERE d.id = ?1

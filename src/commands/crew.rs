@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::clock::{self, Timestamp};
 use crate::error::{Error, Kind, Result};
 use crate::flow::work::{self, Stop};
-use crate::flow::{resend, sync_report};
+use crate::flow::{events, resend, sync_report};
 use crate::gateway::{Gateway, fleet};
 
 /// How long a process that ends may take to tell the others what its last calls showed, and what it accepted last.
@@ -45,6 +45,7 @@ impl Crew {
     /// Starts the workers, and with them the listeners: receipts come to the process that sent.
     pub fn deliver(&mut self, gateway: &Arc<Gateway>) {
         self.workers = Some(tokio::spawn(work::run(Arc::clone(gateway), self.told())));
+        self.others.spawn(events::run(Arc::clone(gateway), self.told()));
         for lane in gateway.lanes() {
             self.others
                 .spawn(work::listen(Arc::clone(gateway), Arc::clone(lane), self.told()));

@@ -7,6 +7,7 @@ pub mod backup;
 pub mod check;
 pub mod completions;
 mod crew;
+pub mod events;
 mod live;
 pub mod man;
 pub mod message;
@@ -24,6 +25,7 @@ pub mod simulate;
 pub mod status;
 pub mod sync_report;
 pub mod usage;
+mod via;
 pub mod work;
 
 use std::io::Write;

@@ -5,47 +5,40 @@
 
 use super::{gateway, moment, say};
 use crate::cli::{Cli, Recipient as Arguments};
-use crate::domain::recipient::{self, Recipient, Standing, mask};
+use crate::domain::recipient::{Recipient, Standing, mask};
 use crate::error::{Error, Result};
+use crate::flow::recipient::{self, Address, Nobody, Word};
 use crate::gateway::Gateway;
-
-/// Who is said to have changed it.
-const OPERATOR: &str = "operator";
 
 /// Changes the standing if the options say so, and shows it.
 pub async fn run(cli: &Cli, arguments: &Arguments) -> Result<()> {
     let gateway = gateway(cli).await?;
     let address = read(&gateway, arguments)?;
     if let Some(standing) = arguments.set {
-        let changed = Recipient {
-            channel: arguments.channel.clone(),
-            address: address.clone(),
+        let word = Word {
             standing,
-            reason: "changed by hand".to_owned(),
-            changed_by: OPERATOR.to_owned(),
-            changed_at: gateway.clock.now(),
+            reason: arguments.reason.clone().unwrap_or_default(),
+            by: arguments.by.clone().unwrap_or_default(),
         };
-        gateway.store.set_recipient(changed).await?;
+        recipient::change(&gateway, &address, word).await?;
     }
-    let known = gateway.store.recipient(&arguments.channel, &address).await?;
+    let known = recipient::look(&gateway, &address).await?;
     let shown = if gateway.config.mask_numbers {
-        mask(&address)
+        mask(&address.normalised)
     } else {
-        address
+        address.normalised
     };
     say(sentence(&shown, known.as_ref()))
 }
 
-fn read(gateway: &Gateway, arguments: &Arguments) -> Result<String> {
-    let Some(route) = gateway.route(arguments.channel.as_str()) else {
-        let channel = &arguments.channel;
-        return Err(Error::usage(format!(
+fn read(gateway: &Gateway, arguments: &Arguments) -> Result<Address> {
+    let channel = &arguments.channel;
+    recipient::address(gateway, channel.as_str(), &arguments.address).map_err(|nobody| match nobody {
+        Nobody::NoChannel => Error::usage(format!(
             "there is no channel {channel} in the configuration; name one with --channel"
-        )));
-    };
-    recipient::read_as_one_of(route.kinds(), &arguments.address, &gateway.config.phone)
-        .map(|(_, address)| address)
-        .map_err(|why| Error::usage(why.to_string()))
+        )),
+        Nobody::BadAddress(why) => Error::usage(why.to_string()),
+    })
 }
 
 fn sentence(address: &str, known: Option<&Recipient>) -> String {

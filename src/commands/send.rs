@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{flush, gateway, say};
+use super::{flush, gateway, say, via};
 use crate::cli::{Cli, Send};
 use crate::clock;
 use crate::config::{duration_text, whole_seconds};
@@ -19,9 +19,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Accepts the message and says how to follow it.
 pub async fn run(cli: &Cli, arguments: &Send) -> Result<()> {
+    if let Some(via) = &arguments.via {
+        return via::run(cli, arguments, via).await;
+    }
     let gateway = gateway(cli).await?;
     let request = Request {
         body: arguments.body.clone(),
+        subject: arguments.subject.clone(),
         to: vec![(arguments.channel.clone(), arguments.to.clone())],
         ..Request::default()
     };

@@ -1,42 +1,18 @@
 //! The variables of the notification service that Postrider takes the place of: `USED_CHANNELS` and `CHANNEL_…`.
 //!
 //! They become channels and providers as the file would have them, so that everything behind treats them alike. A
-//! provider's name is one of the file's or one of that service's class names; without an account in the file such a
-//! name stands for a mock, and the log says so.
+//! provider's name is one of the file's or one of that service's class names; such a name stands for the account whose
+//! credentials are there (`aliases.rs`), and else for a mock, and the log says so.
 
 use toml::Value;
 
+use super::aliases::{ALIASES, Alias};
 use super::environment::Environment;
 use super::source::{Source, did_you_mean};
 use crate::error::{Error, Result};
 
 /// What a variable's name begins with, before the channel's own name.
 const PREFIX: &str = "CHANNEL_";
-
-/// A class name of that service.
-struct Alias {
-    name: &'static str,
-    /// What its addresses look like; none for one that never sends.
-    address: Option<&'static str>,
-    failure_rate: f64,
-}
-
-const fn alias(name: &'static str, address: Option<&'static str>, failure_rate: f64) -> Alias {
-    Alias {
-        name,
-        address,
-        failure_rate,
-    }
-}
-
-const ALIASES: [Alias; 6] = [
-    alias("TwilioSmsService", Some("phone"), 0.0),
-    alias("BackupSmsService", Some("phone"), 0.0),
-    alias("AmazonSimpleEmailService", Some("email"), 0.0),
-    alias("BackupEmailService", Some("email"), 0.0),
-    alias("PushyService", Some("push"), 0.0),
-    alias("AlwaysFailService", None, 1.0),
-];
 
 /// The channel's name in our configuration: `CHANNEL_SMS` and `sms` are both `sms`.
 pub(super) fn channel_name(word: &str) -> String {
@@ -52,10 +28,13 @@ pub(super) fn lay_over(source: &mut Source, environment: &Environment) -> Result
     let used = source.table.get("used_channels").and_then(Value::as_array);
     let words = used.into_iter().flatten().filter_map(Value::as_str);
     let words = words.map(str::to_owned).collect::<Vec<_>>();
+    for alias in &ALIASES {
+        say_kind(source, alias);
+    }
     let mut stand_ins = Vec::new();
     for word in words.iter().filter(|word| word.starts_with(PREFIX)) {
         match environment.get(word) {
-            Some(text) => lay_channel(source, word, text, &mut stand_ins)?,
+            Some(text) => lay_channel(source, environment, (word, text), &mut stand_ins)?,
             None if is_there(source, "channels", &channel_name(word)) => {}
             None => {
                 let set = environment.names(PREFIX).filter(|name| *name != word);
@@ -75,7 +54,12 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|word| !word.is_empty())
 }
 
-fn lay_channel(source: &mut Source, variable: &str, text: &str, stand_ins: &mut Vec<String>) -> Result<()> {
+fn lay_channel(
+    source: &mut Source,
+    environment: &Environment,
+    (variable, text): (&str, &str),
+    stand_ins: &mut Vec<String>,
+) -> Result<()> {
     for provider in words(text) {
         let alias = ALIASES.iter().find(|alias| alias.name == provider);
         if is_there(source, "providers", provider) {
@@ -85,18 +69,7 @@ fn lay_channel(source: &mut Source, variable: &str, text: &str, stand_ins: &mut 
             continue;
         }
         let alias = alias.ok_or_else(|| no_provider(source, variable, provider))?;
-        stand_ins.push(format!(
-            "{provider} has no [providers.{provider}] and stands for a mock: nothing it takes really leaves"
-        ));
-        let mock = [
-            ("kind".to_owned(), Value::from("mock")),
-            ("failure_rate".to_owned(), Value::from(alias.failure_rate)),
-        ];
-        let table = table_of(source, "providers", provider)?;
-        table.extend(mock);
-        if let Some(address) = alias.address {
-            say_address(table, address);
-        }
+        stand_ins.extend(lay_provider(source, environment, alias)?);
     }
     let providers = words(text).map(Value::from).collect::<Vec<_>>();
     let name = channel_name(variable);
@@ -107,6 +80,48 @@ fn lay_channel(source: &mut Source, variable: &str, text: &str, stand_ins: &mut 
         .or_insert_with(|| Value::from("failover"));
     source.place(format!("channels.{name}.providers"), variable);
     Ok(())
+}
+
+/// Makes a provider of a class name: the account whose credentials are there, else a mock, which is worth a line in the
+/// log.
+fn lay_provider(source: &mut Source, environment: &Environment, alias: &Alias) -> Result<Option<String>> {
+    let name = alias.name;
+    let account = match &alias.real {
+        Some(real) => real.account(name, environment)?,
+        None => None,
+    };
+    let stand_in = account.is_none().then(|| {
+        let remedy = alias.real.as_ref().map_or_else(String::new, |real| {
+            format!(
+                " (its account is {} in the environment, or that table)",
+                real.wishes()
+            )
+        });
+        format!(
+            "{name} has no [providers.{name}] and stands for a mock: nothing it takes really leaves{remedy}"
+        )
+    });
+    let table = table_of(source, "providers", name)?;
+    match account {
+        Some(account) => table.extend(account),
+        None => table.extend([
+            ("kind".to_owned(), Value::from("mock")),
+            ("failure_rate".to_owned(), Value::from(alias.failure_rate)),
+        ]),
+    }
+    if let Some(address) = alias.address {
+        say_address(table, address);
+    }
+    Ok(stand_in)
+}
+
+/// A table of that name needs no `kind`: the name says it.
+fn say_kind(source: &mut Source, alias: &Alias) {
+    let providers = source.table.get_mut("providers").and_then(Value::as_table_mut);
+    let table = providers.and_then(|providers| providers.get_mut(alias.name)?.as_table_mut());
+    if let (Some(table), Some(real)) = (table, &alias.real) {
+        table.entry("kind").or_insert_with(|| Value::from(real.kind));
+    }
 }
 
 /// Says which address a class of that service takes, where the kind that stands for it takes any.

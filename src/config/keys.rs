@@ -3,6 +3,10 @@
 //!
 //! A path with `NAME` in it stands for each channel or provider; such keys have no environment variable.
 
+mod words;
+
+pub use words::{Kind, markdown_table};
+
 /// One key.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
@@ -14,49 +18,6 @@ pub struct Row {
     pub default: &'static str,
     /// What it is for, in one line.
     pub meaning: &'static str,
-}
-
-/// What a key's value looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Any text.
-    Text,
-    /// One of these words.
-    Choice(&'static [&'static str]),
-    /// `true` or `false`.
-    Flag,
-    /// A whole number between these two, both included.
-    Count(i64, i64),
-    /// A number of bytes between these two, both included.
-    Bytes(i64, i64),
-    /// A number, perhaps with a fraction.
-    Number,
-    /// `30s`, `20m`.
-    Duration,
-    /// `20m`, or `never`.
-    DurationOrNever,
-    /// A list of words.
-    List,
-    /// A table of numbers by provider.
-    Weights,
-}
-
-impl Kind {
-    /// The unit or the choices, in words.
-    pub fn unit(self) -> String {
-        match self {
-            Self::Text => "text".to_owned(),
-            Self::Choice(words) => words.join(", "),
-            Self::Flag => "true, false".to_owned(),
-            Self::Count(..) => "count".to_owned(),
-            Self::Bytes(..) => "bytes".to_owned(),
-            Self::Number => "number".to_owned(),
-            Self::Duration => "duration".to_owned(),
-            Self::DurationOrNever => "duration, never".to_owned(),
-            Self::List => "list".to_owned(),
-            Self::Weights => "table".to_owned(),
-        }
-    }
 }
 
 impl Row {
@@ -88,30 +49,6 @@ pub fn names_below(prefix: &str) -> impl Iterator<Item = &'static str> {
         .filter_map(move |row| row.path.strip_prefix(prefix))
         .map(|rest| rest.split('.').next().unwrap_or(rest))
         .filter(move |name| std::mem::replace(&mut seen, name) != *name)
-}
-
-/// The table for the README.
-pub fn markdown_table() -> String {
-    let mut text = String::from("| key | environment | default | unit | meaning |\n|---|---|---|---|---|\n");
-    for row in ROWS {
-        let code = |word: &str| {
-            if word.is_empty() {
-                String::new()
-            } else {
-                format!("`{word}`")
-            }
-        };
-        let environment = row.environment_name().unwrap_or_default();
-        text.push_str(&format!(
-            "| {} | {} | {} | {} | {} |\n",
-            code(row.path),
-            code(&environment),
-            code(row.default),
-            row.kind.unit(),
-            row.meaning
-        ));
-    }
-    text
 }
 
 const fn key(path: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Row {
@@ -295,6 +232,54 @@ pub const ROWS: &[Row] = &[
         PER_HOUR,
         "300",
         "most messages that expect an answer, to one user in any 60 minutes; 0 is no limit",
+    ),
+    key(
+        "events.secrets",
+        Kind::List,
+        "",
+        "what calls to a `callback_url` are signed with, newest first: `whsec_` and Base64, or `${env:NAME}`; make one with `console events secret`",
+    ),
+    key(
+        "events.networks",
+        Kind::List,
+        "",
+        "networks that may be called although they are not public, also over http: `10.0.0.0/8`",
+    ),
+    key(
+        "events.ports",
+        Kind::List,
+        "443",
+        "ports of public addresses that may be called, over https",
+    ),
+    key(
+        "events.concurrency",
+        Kind::Count(1, 10_000),
+        "32",
+        "most calls to receivers of events in flight at once",
+    ),
+    key(
+        "events.per_receiver",
+        Kind::Count(1, 1_000),
+        "4",
+        "most of them to one host, or for one key with an `events_url`",
+    ),
+    key(
+        "events.timeout",
+        Kind::Duration,
+        "15s",
+        "how long a receiver may take to answer, connecting included",
+    ),
+    key(
+        "events.waits",
+        Kind::List,
+        "5s,5m,30m,2h,5h,10h,14h,20h,24h",
+        "wait after each failed call; after the last one the event is dead",
+    ),
+    key(
+        "events.max_age",
+        Kind::Duration,
+        "96h",
+        "age at which an event is dead, however seldom it was tried",
     ),
     key(
         "retry.base",
@@ -489,6 +474,18 @@ pub const ROWS: &[Row] = &[
         PER_HOUR,
         "",
         "as in `[throttle]`, for messages sent with this key, which then counts by itself",
+    ),
+    key(
+        "keys.events_url",
+        Kind::Text,
+        "",
+        "where the events of its messages go that name no `callback_url`",
+    ),
+    key(
+        "keys.events_secrets",
+        Kind::List,
+        "",
+        "as `events.secrets`, for its messages; several while the receiver changes from one to the next",
     ),
 ];
 

@@ -11,7 +11,7 @@ use phonenumber::country;
 use super::environment::Environment;
 use super::source::Source;
 use super::values::Values;
-use super::{Config, Limits, Schedule, Work, check, inherited, tables};
+use super::{Config, Limits, Schedule, Work, check, events, inherited, tables};
 use crate::domain::recipient::{PhoneRules, Strictness};
 use crate::domain::retry::Retry;
 use crate::error::Result;
@@ -42,10 +42,12 @@ impl Config {
             providers
         };
         let retry = retry(&top.section("retry")?, &Retry::default())?;
+        let events = events::read(&top.section("events")?, environment)?;
         let mut config = Self {
             channels: tables::channels(&top, &providers, &retry)?,
             providers: providers.enabled,
-            keys: tables::keys(&top, environment)?,
+            keys: tables::keys(&top, &events, environment)?,
+            events,
             sandbox,
             ..Self::sandbox()
         };

@@ -11,9 +11,11 @@ use crate::domain::channel::{Channel, Name};
 use crate::domain::recipient::PhoneRules;
 use crate::domain::retry::Retry;
 
+mod aliases;
 mod check;
 mod duration;
 mod environment;
+mod events;
 mod inherited;
 pub mod keys;
 mod load;
@@ -26,6 +28,7 @@ mod values;
 pub use check::{MARGIN, door_is_safe};
 pub use duration::{duration_text, read_duration, whole_seconds};
 pub use environment::Environment;
+pub use events::{Events, KeyEvents};
 pub use secret::masked_url;
 
 /// All that is configured. Built once, then never changed.
@@ -61,6 +64,8 @@ pub struct Config {
     pub limits: Limits,
     /// The most messages that expect an answer, to one user in any hour; 0 is no limit.
     pub user_per_hour: u32,
+    /// How clients are told what becomes of their messages.
+    pub events: Events,
     /// The channels, in the order of their names.
     pub channels: Vec<Channel>,
     /// The channels of messages that name none; never empty where there are channels.
@@ -151,7 +156,8 @@ impl ProviderConfig {
         Self {
             name,
             rate: None,
-            concurrency: 256,
+            // A call to a mail server is a connection of its own, and servers allow few.
+            concurrency: if kind == "smtp" { 8 } else { 256 },
             connect_timeout: Duration::from_secs(3),
             timeout: Duration::from_secs(10),
             rest_after: 5,
@@ -160,6 +166,11 @@ impl ProviderConfig {
             settings,
             shown,
         }
+    }
+
+    /// Every text in its settings that must not be shown, for those who mask what they show.
+    pub fn secrets(&self) -> Vec<String> {
+        secret::secrets(&self.settings, &self.shown)
     }
 }
 
@@ -175,6 +186,8 @@ pub struct Key {
     /// The most messages that expect an answer, to one user in any hour, of this key alone; 0 is no limit, none
     /// leaves it to the channel.
     pub user_per_hour: Option<u32>,
+    /// How this key's events are told.
+    pub events: KeyEvents,
 }
 
 impl Key {
@@ -269,6 +282,7 @@ impl Config {
             schedule: Schedule::default(),
             limits: Limits::default(),
             user_per_hour: 300,
+            events: Events::default(),
             used_channels: channels.iter().map(|channel| channel.name.clone()).collect(),
             names_used_channels: false,
             channels,
@@ -300,6 +314,7 @@ impl fmt::Debug for Config {
             .field("schedule", &self.schedule)
             .field("limits", &self.limits)
             .field("user_per_hour", &self.user_per_hour)
+            .field("events", &self.events)
             .field("channels", &self.channels)
             .field("used_channels", &self.used_channels)
             .field("names_used_channels", &self.names_used_channels)
@@ -332,6 +347,7 @@ impl fmt::Debug for Key {
             .field("name", &self.name)
             .field("scopes", &self.scopes)
             .field("user_per_hour", &self.user_per_hour)
+            .field("events", &self.events)
             .finish_non_exhaustive()
     }
 }

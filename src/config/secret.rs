@@ -5,6 +5,10 @@
 
 use toml::Value;
 
+mod found;
+
+pub(super) use found::secrets;
+
 use super::environment::Environment;
 use super::values::Values;
 use crate::error::Result;

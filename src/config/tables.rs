@@ -10,7 +10,7 @@ use super::inherited::channel_name;
 use super::secret::{masked, resolved, resolved_text};
 use super::source::did_you_mean;
 use super::values::Values;
-use super::{Key, ProviderConfig, Scope};
+use super::{Events, Key, ProviderConfig, Scope, events};
 use crate::domain::channel::{Addressing, Channel, Name, UnknownPolicy};
 use crate::domain::message::Priority;
 use crate::domain::recipient::AddressKind;
@@ -303,7 +303,7 @@ fn name_of(text: &str, values: &Values<'_>) -> Result<Name> {
 }
 
 /// Reads `[[keys]]`.
-pub(super) fn keys(top: &Values<'_>, environment: &Environment) -> Result<Vec<Key>> {
+pub(super) fn keys(top: &Values<'_>, events: &Events, environment: &Environment) -> Result<Vec<Key>> {
     let mut keys: Vec<Key> = Vec::new();
     for values in top.listed("keys")? {
         values.refuse_unknown()?;
@@ -324,6 +324,7 @@ pub(super) fn keys(top: &Values<'_>, environment: &Environment) -> Result<Vec<Ke
             sha256,
             scopes,
             user_per_hour: values.count("user_per_hour")?,
+            events: events::of_key(&values, events, environment)?,
         });
     }
     Ok(keys)

@@ -101,7 +101,12 @@ fn the_example_shows_every_key_and_no_other() {
 
 #[test]
 fn the_example_works_with_every_key_uncommented() {
-    let environment = Environment::from([("OPERATOR_KEY", "0123456789abcdef")]);
+    let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let environment = Environment::from([
+        ("OPERATOR_KEY", "0123456789abcdef"),
+        ("EVENTS_SECRET", secret),
+        ("SHOP_EVENTS_SECRET", secret),
+    ]);
     let (config, warnings) = load_with(&whole_example(), &environment).unwrap();
     assert_eq!(warnings, Vec::<String>::new());
     assert_eq!(config.channels[0].strategy, Strategy::Weighted(vec![30, 70]));
@@ -438,6 +443,7 @@ fn an_admin_may_do_everything_and_others_what_they_were_given() {
         sha256: [0; 32],
         scopes: scopes.to_vec(),
         user_per_hour: None,
+        events: Default::default(),
     };
     assert!(Scope::ALL.iter().all(|scope| key(&[Scope::Admin]).may(*scope)));
     assert!(key(&[Scope::Send]).may(Scope::Send));

@@ -355,6 +355,18 @@ impl State {
         }
     }
 
+    /// The state after its recipient opted out or was called inactive, or none when it is too late for that.
+    pub fn suppress(&self, now: DateTime<Utc>) -> Option<Self> {
+        match self {
+            Self::Waiting { .. } => Some(Self::failed(
+                Failure::Suppressed,
+                "the recipient became inactive or opted out",
+                now,
+            )),
+            Self::Sent { .. } | Self::Delivered { .. } | Self::Failed { .. } => None,
+        }
+    }
+
     /// The state after an operator asks to send the delivery at once: what failed waits again, unless it was called off
     /// or must not be written to; what waits for later waits no longer. None when that changes nothing.
     pub fn revive(&self, now: DateTime<Utc>) -> Option<Self> {

@@ -15,6 +15,8 @@ pub enum Incoming {
     Receipt(Receipt),
     /// A person wrote to one of our numbers.
     Text(InboundText),
+    /// The provider itself knows that a person wants nothing from us.
+    OptedOut(OptedOut),
 }
 
 impl From<Receipt> for Incoming {
@@ -36,6 +38,17 @@ pub struct InboundText {
     /// What the person wrote.
     pub body: String,
     /// When the provider says that it came; else when we heard of it.
+    pub at: DateTime<Utc>,
+}
+
+/// What a provider says in passing: that it does not write to this person for us any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptedOut {
+    /// Who; written like [`InboundText::from`].
+    pub address: String,
+    /// In words for the operator.
+    pub reason: String,
+    /// When we heard of it.
     pub at: DateTime<Utc>,
 }
 
@@ -78,6 +91,8 @@ pub struct Opting {
     pub reason: String,
     /// Which provider brought it.
     pub by: Name,
+    /// The provider's id of the text, by which a repetition is known.
+    pub reference: Option<String>,
     /// When.
     pub at: DateTime<Utc>,
 }

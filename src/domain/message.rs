@@ -10,6 +10,7 @@ use super::attempt::{Attempt, Outcome};
 use super::channel::Name;
 use super::contact::Contact;
 use super::delivery::{Failure, State};
+use super::event::Watch;
 use super::id::{DeliveryId, MessageId};
 use super::user_throttle::UserThrottle;
 
@@ -28,6 +29,8 @@ pub struct NewMessage {
     pub deliveries: Vec<NewDelivery>,
     /// The client's promise that a repetition is the same request.
     pub idempotency: Option<Idempotency>,
+    /// Who wants to hear of it.
+    pub watch: Option<Watch>,
     /// What limits how many messages that expect an answer its users get; each subject once.
     pub throttles: Vec<UserThrottle>,
     /// Whether it could not be sent any more, so that only what the same key brought before is asked for.
@@ -215,6 +218,8 @@ pub struct Claimed {
     pub priority: Priority,
     /// After this moment it is not sent any more.
     pub expires_at: DateTime<Utc>,
+    /// Who wants to hear of it; comes back with the round.
+    pub watch: Option<Watch>,
 }
 
 /// What a round came to, ready to be stored. Kept only while the delivery's round is still this one.
@@ -232,6 +237,8 @@ pub struct Round {
     pub tries: u32,
     /// When the round ended.
     pub at: DateTime<Utc>,
+    /// Who wants to hear of it, as the claim said.
+    pub watch: Option<Watch>,
 }
 
 /// An address that a provider called dead in a round.

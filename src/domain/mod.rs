@@ -6,6 +6,7 @@ pub mod attempt;
 pub mod channel;
 pub mod contact;
 pub mod delivery;
+pub mod event;
 pub mod fleet;
 pub mod health;
 pub mod id;

@@ -16,6 +16,7 @@ pub use batch::Batch;
 
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
+use crate::domain::event::Watch;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Idempotency, NewDelivery, NewMessage, Nudge, Priority};
 use crate::domain::recipient::{AddressKind, BadAddress};
@@ -52,6 +53,8 @@ pub struct Request {
     /// Whether the user is expected to answer, so that the message counts for the user's throttle; none leaves it to
     /// each channel.
     pub expects_reply: Option<bool>,
+    /// Where to tell what becomes of it; checked by the face that read it.
+    pub callback: Option<String>,
     /// The name of the API key it came with; empty where there are no keys.
     pub caller: String,
     /// The client's promise that a repetition is the same request.
@@ -191,7 +194,7 @@ struct Stub {
     nudges: Vec<Nudge>,
 }
 
-fn checked(gateway: &Gateway, request: Request) -> Result<(NewMessage, Stub), Refused> {
+fn checked(gateway: &Gateway, mut request: Request) -> Result<(NewMessage, Stub), Refused> {
     let now = gateway.clock.now();
     let parts = check_body(gateway, &request.body)?;
     check_subject(request.subject.as_deref())?;
@@ -204,9 +207,11 @@ fn checked(gateway: &Gateway, request: Request) -> Result<(NewMessage, Stub), Re
     if too_late && request.key.is_none() {
         return Err(Refused::ExpiresTooEarly);
     }
+    let watch = watch(gateway, &mut request);
     let message = NewMessage {
         id: MessageId::new(now, gateway.dice.bytes()),
         replay_only: too_late,
+        watch,
         throttles: throttle::of(gateway, &request, &deliveries),
         deliveries,
         idempotency: request.key.as_ref().map(|key| idempotency(gateway, key, now)),
@@ -249,6 +254,17 @@ impl Stub {
             ))),
         }
     }
+}
+
+/// Who wants to hear of it: the address that came with it, else the one that the configuration has for its key.
+fn watch(gateway: &Gateway, request: &mut Request) -> Option<Watch> {
+    if let Some(url) = request.callback.take() {
+        let key = request.caller.clone();
+        return Some(Watch::Callback { url, key });
+    }
+    let mut keys = gateway.config.keys.iter();
+    let key = keys.find(|key| key.events.url.is_some() && key.name == request.caller)?;
+    Some(Watch::Key(key.name.clone()))
 }
 
 fn check_body(gateway: &Gateway, body: &str) -> Result<u32, Refused> {

@@ -165,6 +165,7 @@ pub async fn round(gateway: &Gateway, held: Held) {
     let (channel, priority) = (claimed.channel.clone(), claimed.priority);
     let (attempts, next) = pass(gateway, &held).await;
     let state = next.state.clone();
+    let is_watched = claimed.watch.is_some();
     let round = Round {
         id,
         round: claimed.round,
@@ -172,10 +173,14 @@ pub async fn round(gateway: &Gateway, held: Held) {
         state: next.state,
         tries: next.tries,
         at: gateway.clock.now(),
+        watch: claimed.watch.clone(),
     };
     match record(gateway, round).await {
         Ok(Some(Recorded::Stored)) => {
             gateway.moved(&channel, state.standing());
+            if is_watched {
+                gateway.outbox.notify_one();
+            }
             if let State::Waiting { due_at, .. } = state {
                 let nudge = Nudge {
                     id,

@@ -2,6 +2,7 @@
 //!
 //! Of other texts nothing is kept. Hearing the same again changes nothing.
 
+use crate::clock::Timestamp;
 use crate::domain::inbound::{InboundText, Incoming, Opting, Wish};
 use crate::domain::recipient;
 use crate::error::Result;
@@ -11,31 +12,57 @@ use crate::gateway::{Gateway, Lane, Route};
 /// Applies all that was heard from one provider.
 pub async fn hear(gateway: &Gateway, lane: &Lane, incoming: Vec<Incoming>) -> Result<()> {
     let mut receipts = Vec::new();
-    let mut texts = Vec::new();
+    let mut asked = Vec::new();
     for one in incoming {
         match one {
             Incoming::Receipt(receipt) => receipts.push(receipt),
-            Incoming::Text(text) => texts.push(text),
+            Incoming::Text(text) => match Asked::of(text) {
+                Some(one) => asked.push(one),
+                None => gateway.metrics.text_heard("ignored"),
+            },
+            Incoming::OptedOut(said) => asked.push(Asked {
+                wish: Wish::Stop,
+                who: said.address,
+                reason: said.reason,
+                reference: None,
+                at: said.at,
+            }),
         }
     }
     if !receipts.is_empty() {
         settle::settle(gateway, Some(&lane.name), receipts).await?;
     }
-    heed(gateway, lane, &texts).await
+    heed(gateway, lane, &asked).await
+}
+
+/// What somebody wants.
+struct Asked {
+    wish: Wish,
+    who: String,
+    reason: String,
+    reference: Option<String>,
+    at: Timestamp,
+}
+
+impl Asked {
+    fn of(text: InboundText) -> Option<Self> {
+        Some(Self {
+            wish: text.wish()?,
+            reason: format!("wrote \"{}\"", text.body.trim()),
+            who: text.from,
+            reference: text.reference,
+            at: text.at,
+        })
+    }
 }
 
 /// Does what people ask for, on every channel that the provider carries for.
-async fn heed(gateway: &Gateway, lane: &Lane, texts: &[InboundText]) -> Result<()> {
-    let mut wishes = Vec::new();
-    for text in texts {
-        match text.wish() {
-            Some(wish) => {
-                let routes = gateway.routes_over(&lane.name);
-                wishes.extend(routes.flat_map(|route| optings(gateway, lane, route, text, wish)));
-            }
-            None => gateway.metrics.text_heard("ignored"),
-        }
-    }
+async fn heed(gateway: &Gateway, lane: &Lane, asked: &[Asked]) -> Result<()> {
+    let over = |asked| {
+        let routes = gateway.routes_over(&lane.name);
+        routes.flat_map(move |route| optings(gateway, lane, route, asked))
+    };
+    let wishes = asked.iter().flat_map(over).collect::<Vec<_>>();
     if wishes.is_empty() {
         return Ok(());
     }
@@ -52,20 +79,21 @@ async fn heed(gateway: &Gateway, lane: &Lane, texts: &[InboundText]) -> Result<(
 }
 
 /// The address that wrote, as each kind the channel takes reads it.
-fn optings(gateway: &Gateway, lane: &Lane, route: &Route, text: &InboundText, wish: Wish) -> Vec<Opting> {
+fn optings(gateway: &Gateway, lane: &Lane, route: &Route, asked: &Asked) -> Vec<Opting> {
     let wanted = lane.provider.address();
     let kinds = route.kinds().iter().filter(|kind| kind.suits(wanted));
     let mut addresses = kinds
-        .filter_map(|kind| recipient::read(*kind, &text.from, &gateway.config.phone).ok())
+        .filter_map(|kind| recipient::read(*kind, &asked.who, &gateway.config.phone).ok())
         .collect::<Vec<_>>();
     addresses.dedup();
     let opting = |address| Opting {
         channel: route.channel.name.clone(),
         address,
-        wish,
-        reason: format!("wrote \"{}\"", text.body.trim()),
+        wish: asked.wish,
+        reason: asked.reason.clone(),
         by: lane.name.clone(),
-        at: text.at,
+        reference: asked.reference.clone(),
+        at: asked.at,
     };
     addresses.into_iter().map(opting).collect()
 }

@@ -1,14 +1,16 @@
-//! What Postrider does, as functions over the wired program: accept, deliver, settle, resend, report, prune.
+//! What Postrider does, as functions over the wired program: accept, deliver, settle, resend, report, prune, tell.
 //!
 //! Faces and commands end here; here nothing knows about HTTP, rows or a provider's wire.
 
 pub mod accept;
 pub mod alert;
 pub mod deliver;
+pub mod events;
 pub mod hear;
 pub mod overview;
 mod places;
 pub mod prune;
+pub mod recipient;
 pub mod resend;
 pub mod settle;
 pub mod sync_report;

@@ -153,6 +153,7 @@ mod tests {
             sha256: Sha256::digest(secret).into(),
             scopes: scopes.to_vec(),
             user_per_hour: None,
+            events: Default::default(),
         };
         vec![
             key("shop", "sesame", &[Scope::Send]),

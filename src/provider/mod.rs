@@ -20,22 +20,35 @@ use crate::error::{Error, Result};
 mod api;
 pub mod apns;
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 mod fate;
 pub mod fcm;
+mod guard;
 pub mod http;
 mod jwt;
+pub mod kavenegar;
+mod mailbox;
 pub mod messenger;
 pub mod mock;
 mod outbound;
+#[cfg(test)]
+mod peer;
+pub mod plivo;
 pub mod pushy;
 mod reading;
 mod reception;
+pub mod ses;
 pub mod smpp;
+mod sms;
+pub mod smtp;
 #[cfg(test)]
-mod stub;
+pub(crate) mod stub;
 pub mod tape;
+pub mod twilio;
+pub mod vonage;
+pub mod webhook;
 
+pub use guard::Guard;
 pub use outbound::Outbound;
 pub use tape::Tape;
 
@@ -49,6 +62,12 @@ pub trait Provider: Send + Sync {
     /// Reads the receipts and inbound texts in a provider's call to us, after checking that it is the provider who
     /// calls. None when it says only what changes nothing.
     fn receipts(&self, call: &Call) -> Result<Vec<Incoming>, Refusal>;
+
+    /// Like [`Provider::receipts`], for those who have to ask their provider something first: for a certificate to check
+    /// a signature with, or whether a subscription is meant.
+    async fn hear(&self, call: &Call) -> Result<Vec<Incoming>, Refusal> {
+        self.receipts(call)
+    }
 
     /// What the provider wants to read when its call was taken; none is the number of things heard, as JSON.
     fn acknowledgement(&self, _call: &Call) -> Option<Acknowledgement> {
@@ -70,6 +89,12 @@ pub trait Provider: Send + Sync {
     /// is its [`Parcel::to`], and without one it is not asked; who wants `Any` is given the main one.
     fn address(&self) -> AddressKind {
         AddressKind::Any
+    }
+
+    /// Whether it can write to this address, which is of the kind it wants: some serve one country only. It is not asked
+    /// otherwise.
+    fn carries(&self, _address: &str) -> bool {
+        true
     }
 
     /// Where it is: host and port, or its kind and 0 where it has none.
@@ -167,6 +192,8 @@ pub enum Refusal {
     Unreadable(String),
     /// This provider sends no receipts.
     NotExpected,
+    /// It cannot be checked now; the text says why. The provider is to call again.
+    NotNow(String),
 }
 
 /// The settings of one kind of provider, read and checked.
@@ -186,11 +213,40 @@ pub enum Settings {
     Pushy(Box<pushy::Settings>),
     /// Messages through Facebook Messenger.
     Messenger(Box<messenger::Settings>),
+    /// Sends texts through Twilio.
+    Twilio(Box<twilio::Settings>),
+    /// Sends texts through Vonage.
+    Vonage(Box<vonage::Settings>),
+    /// Sends texts through Plivo.
+    Plivo(Box<plivo::Settings>),
+    /// Sends texts through Kavenegar.
+    Kavenegar(Box<kavenegar::Settings>),
+    /// Posts to HTTPS endpoints, signed.
+    Webhook(Box<webhook::Settings>),
+    /// Sends mails through Amazon's service for mail.
+    Ses(Box<ses::Settings>),
+    /// Hands mails to a mail server.
+    Smtp(Box<smtp::Settings>),
 }
 
 impl Settings {
     /// Every kind there is, as the configuration writes it.
-    pub const KINDS: [&str; 7] = ["mock", "http", "smpp", "fcm", "apns", "pushy", "messenger"];
+    pub const KINDS: [&str; 14] = [
+        "mock",
+        "http",
+        "smpp",
+        "fcm",
+        "apns",
+        "pushy",
+        "messenger",
+        "twilio",
+        "vonage",
+        "plivo",
+        "kavenegar",
+        "webhook",
+        "ses",
+        "smtp",
+    ];
 
     /// Reads a kind's own keys, secrets resolved and the keys of every kind taken out. The error names the key
     /// and the remedy, never a value; whoever knows the provider's name puts it in front.
@@ -203,6 +259,13 @@ impl Settings {
             "apns" => Ok(Self::Apns(Box::new(apns::Settings::read(table)?))),
             "pushy" => Ok(Self::Pushy(Box::new(pushy::Settings::read(table)?))),
             "messenger" => Ok(Self::Messenger(Box::new(messenger::Settings::read(table)?))),
+            "twilio" => Ok(Self::Twilio(Box::new(twilio::Settings::read(table)?))),
+            "vonage" => Ok(Self::Vonage(Box::new(vonage::Settings::read(table)?))),
+            "plivo" => Ok(Self::Plivo(Box::new(plivo::Settings::read(table)?))),
+            "kavenegar" => Ok(Self::Kavenegar(Box::new(kavenegar::Settings::read(table)?))),
+            "webhook" => Ok(Self::Webhook(Box::new(webhook::Settings::read(table)?))),
+            "ses" => Ok(Self::Ses(Box::new(ses::Settings::read(table)?))),
+            "smtp" => Ok(Self::Smtp(Box::new(smtp::Settings::read(table)?))),
             other => Err(Error::usage(format!(
                 "kind \"{other}\" is unknown; write one of: {}",
                 Self::KINDS.join(", ")
@@ -232,6 +295,12 @@ pub fn build(
     outbound: &Outbound,
 ) -> Result<Arc<dyn Provider>> {
     let clock = Clock::System;
+    let site = Site {
+        name,
+        limits,
+        public_url,
+        outbound,
+    };
     match settings {
         Settings::Mock(settings) => Ok(Arc::new(mock::Mock::new(name, settings, limits))),
         Settings::Http(settings) => {
@@ -250,5 +319,30 @@ pub fn build(
         Settings::Messenger(settings) => Ok(Arc::new(messenger::Messenger::new(
             settings, limits, outbound, clock,
         )?)),
+        Settings::Twilio(settings) => Ok(Arc::new(twilio::Twilio::new(&site, settings)?)),
+        Settings::Vonage(settings) => Ok(Arc::new(vonage::Vonage::new(&site, settings)?)),
+        Settings::Plivo(settings) => Ok(Arc::new(plivo::Plivo::new(&site, settings)?)),
+        Settings::Kavenegar(settings) => Ok(Arc::new(kavenegar::Kavenegar::new(&site, settings)?)),
+        Settings::Webhook(settings) => Ok(Arc::new(webhook::Webhook::new(
+            settings,
+            limits,
+            outbound.tape(),
+        )?)),
+        Settings::Ses(settings) => {
+            let line = outbound.line(limits, settings.is_secure())?;
+            Ok(Arc::new(ses::Ses::new(settings, line)?))
+        }
+        Settings::Smtp(settings) => Ok(Arc::new(smtp::Smtp::new(settings, limits, outbound.tape())?)),
     }
+}
+
+/// What an adapter is built with, beside its own settings.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    /// Its name in the configuration.
+    name: &'a Name,
+    limits: &'a CallLimits,
+    /// Without a slash at its end.
+    public_url: &'a str,
+    outbound: &'a Outbound,
 }

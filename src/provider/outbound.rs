@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 
 /// How long an idle connection is kept. Many servers close theirs after 5 s; a request that meets the closing
 /// half-way is an unknown outcome, so we close first.
-const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(4);
+pub(super) const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(4);
 
 /// How long an idle connection of HTTP/2 is kept: many calls share it, and both ends may close it without harm.
 const SHARED_IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60 * 60);
@@ -186,7 +186,7 @@ pub(super) enum Reply {
 
 /// A status line and what followed it.
 #[derive(Debug)]
-pub(super) struct Answered {
+pub struct Answered {
     pub status: u16,
     pub headers: HeaderMap,
     /// As much as was read.
@@ -196,7 +196,7 @@ pub(super) struct Answered {
 
 /// How an answer ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub enum End {
     /// The body is whole.
     Whole,
     /// The body is longer than the limit; the rest was not read.
@@ -206,6 +206,20 @@ pub(super) enum End {
 }
 
 impl Line {
+    /// One use of a client that was made elsewhere.
+    pub fn over(client: Client, limits: &CallLimits) -> Self {
+        Self {
+            client,
+            limits: limits.clone(),
+            tape: None,
+        }
+    }
+
+    /// The same, writing its calls down where there is a tape.
+    pub fn taped(self, tape: Option<Tape>) -> Self {
+        Self { tape, ..self }
+    }
+
     /// Makes one call. Never repeats it.
     pub async fn call(&self, request: Request) -> Reply {
         self.call_within(self.limits.call, request).await

@@ -44,9 +44,19 @@ const SQLITE: &[Migration] = &[
         sql: include_str!("../../sql/sqlite/migrations/0007_contacts.sql"),
     },
     Migration {
+        number: 9,
+        name: "0009_events",
+        sql: include_str!("../../sql/sqlite/migrations/0009_events.sql"),
+    },
+    Migration {
         number: 10,
         name: "0010_usage",
         sql: include_str!("../../sql/sqlite/migrations/0010_usage.sql"),
+    },
+    Migration {
+        number: 11,
+        name: "0011_opting",
+        sql: include_str!("../../sql/sqlite/migrations/0011_opting.sql"),
     },
 ];
 

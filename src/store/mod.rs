@@ -5,6 +5,7 @@
 
 mod commits;
 mod migrate;
+mod outbox;
 mod postgres;
 mod rollups;
 mod sharing;
@@ -38,6 +39,7 @@ use crate::domain::wish::Wish;
 use crate::error::{Error, Result};
 
 pub use self::commits::CommitStats;
+pub use self::outbox::{Burial, EventLane, EventQuery, Outbox};
 pub use self::transfer::{Comparison, Move, Route, Stage};
 pub use self::usage::{UsageQuery, UsageTotals};
 
@@ -151,7 +153,7 @@ fn file_of(url: &str) -> Result<&Path> {
 
 /// What every store can do. `contract.rs` decides what a store is.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Outbox {
     /// Stores messages with their deliveries and idempotency keys, in one transaction, on disk before it
     /// returns. A delivery to an inactive recipient is stored as suppressed; a message with no other
     /// delivery is not stored at all, nor is one whose throttles are used up, across all stores on this truth.
@@ -202,11 +204,13 @@ pub trait Store: Send + Sync {
     /// What is known of a recipient; none when nothing was ever said of it, which means active.
     async fn recipient(&self, channel: &Name, address: &str) -> Result<Option<Recipient>>;
 
-    /// Sets what is known of a recipient.
+    /// Sets what is known of a recipient. What waits for one that may not be written to any more is called off, unless
+    /// a worker has it in hand.
     async fn set_recipient(&self, recipient: Recipient) -> Result<()>;
 
     /// Does what persons ask of us: stop makes a recipient `opted_out`, whatever it was, start makes it active only
-    /// when it had opted out. Says of each whether it changed something.
+    /// when it had opted out before. A text that was heard already changes nothing. What waits for who opts out is called
+    /// off as in [`Store::set_recipient`]. Says of each whether it changed something.
     async fn opt(&self, wishes: Vec<Opting>) -> Result<Vec<bool>>;
 
     /// Brings at most `limit` changed deliveries into the roll-ups; returns how many it took. Zero: up to date.

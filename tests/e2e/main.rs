@@ -19,6 +19,7 @@ mod databases;
 mod disk;
 mod door;
 mod edges;
+mod events;
 mod fleet;
 mod hosts;
 mod inbox;

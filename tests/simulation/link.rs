@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use postrider::clock::{Timestamp, from_millis};
 use postrider::domain::channel::Name;
 use postrider::domain::delivery::State;
+use postrider::domain::event::{ClaimedEvent, Event, EventEnd, EventKey};
 use postrider::domain::fleet::{Known, Learned, News};
 use postrider::domain::id::{DeliveryId, MessageId};
 use postrider::domain::inbound::Opting;
@@ -25,8 +26,8 @@ use postrider::domain::turn::{Task, Turn};
 use postrider::domain::wish::Wish;
 use postrider::error::{Error, Kind, Result};
 use postrider::store::{
-    Backlog, Cancelled, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
-    Snapshot, Store, UsageQuery, UsageTotals,
+    Backlog, Burial, Cancelled, EventLane, EventQuery, Heard, Outbox, Page, Passage, Probe, Progress,
+    ProviderPlace, Query, Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 
 use super::ledger::Verb;
@@ -162,6 +163,42 @@ fn kept(state: &State) -> State {
             reason,
         },
         other => other,
+    }
+}
+
+#[async_trait]
+impl Outbox for Link {
+    async fn event_lanes(&self, after: &str, limit: usize) -> Result<Vec<EventLane>> {
+        self.through("event_lanes", self.store.event_lanes(after, limit))
+            .await
+    }
+
+    async fn claim_events(
+        &self,
+        lanes: Vec<(String, usize)>,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<ClaimedEvent>> {
+        self.through("claim_events", self.store.claim_events(lanes, now, lease))
+            .await
+    }
+
+    async fn record_events(&self, ends: Vec<EventEnd>) -> Result<()> {
+        self.through("record_events", self.store.record_events(ends))
+            .await
+    }
+
+    async fn bury_events(&self, burial: Burial) -> Result<usize> {
+        self.through("bury_events", self.store.bury_events(burial)).await
+    }
+
+    async fn events(&self, query: EventQuery) -> Result<Vec<Event>> {
+        self.through("events", self.store.events(query)).await
+    }
+
+    async fn replay_events(&self, keys: Vec<EventKey>, now: Timestamp) -> Result<usize> {
+        self.through("replay_events", self.store.replay_events(keys, now))
+            .await
     }
 }
 

@@ -115,3 +115,104 @@ fn a_variable_that_names_nothing_stops_the_start() {
         assert_eq!(refused.to_string(), words);
     }
 }
+
+/// The service's variables and these.
+fn with(more: &[(&str, &str)]) -> Environment {
+    let all = SERVICE.iter().chain(more);
+    all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn provider(config: &Config, name: &str) -> ProviderConfig {
+    let mut providers = config.providers.iter();
+    providers
+        .find(|provider| provider.name.as_str() == name)
+        .unwrap()
+        .clone()
+}
+
+#[test]
+fn credentials_in_the_environment_turn_an_alias_into_the_real_provider() {
+    let environment = with(&[
+        ("USED_CHANNELS", "CHANNEL_SMS,CHANNEL_EMAIL,CHANNEL_PUSH"),
+        ("TWILIO_ACCOUNT_SID", "AC1"),
+        ("TWILIO_AUTH_TOKEN", "hunter2"),
+        ("TWILIO_FROM", "+15005550006"),
+        ("AWS_ACCESS_KEY_ID", "AKID"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter3"),
+        ("AWS_DEFAULT_REGION", "eu-central-1"),
+        ("SES_FROM", "shop@example.org"),
+        (
+            "SES_TOPICS",
+            "arn:aws:sns:eu-central-1:1:a, arn:aws:sns:eu-central-1:1:b",
+        ),
+        ("SMTP_HOST", "mail.example.org"),
+        ("SMTP_FROM", "shop@example.org"),
+        ("SMTP_PORT", "2525"),
+        ("PUSHY_API_KEY", "hunter4"),
+    ]);
+    let (config, warnings) = Config::load(None, &environment, &[]).unwrap();
+    for (name, kind, settings) in [
+        (
+            "TwilioSmsService",
+            "twilio",
+            "account_sid = \"AC1\"\nauth_token = \"hunter2\"\nfrom = \"+15005550006\"",
+        ),
+        (
+            "AmazonSimpleEmailService",
+            "ses",
+            "access_key_id = \"AKID\"\nsecret_access_key = \"hunter3\"\nregion = \"eu-central-1\"\n\
+             from = \"shop@example.org\"\ntopics = [\"arn:aws:sns:eu-central-1:1:a\", \"arn:aws:sns:eu-central-1:1:b\"]",
+        ),
+        (
+            "BackupEmailService",
+            "smtp",
+            "host = \"mail.example.org\"\nfrom = \"shop@example.org\"\nport = 2525",
+        ),
+        ("PushyService", "pushy", "api_key = \"hunter4\""),
+    ] {
+        let made = provider(&config, name);
+        assert_eq!(
+            (made.kind.as_str(), made.settings),
+            (kind, settings.parse().unwrap()),
+            "{name}"
+        );
+    }
+    assert_eq!(provider(&config, "BackupSmsService").kind, "mock");
+    let [warning] = warnings.as_slice() else {
+        panic!("{warnings:?}")
+    };
+    assert!(
+        warning.contains("BackupSmsService") && warning.contains("VONAGE_API_SECRET"),
+        "{warning}"
+    );
+    assert!(
+        !format!("{config:?}").contains("hunter"),
+        "secrets are not printed"
+    );
+    assert_eq!(provider(&config, "TwilioSmsService").secrets(), ["hunter2"]);
+}
+
+#[test]
+fn half_an_account_stops_the_start_and_variables_of_other_tools_make_none() {
+    let refused = Config::load(None, &with(&[("SES_FROM", "shop@example.org")]), &[]).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "SES_FROM: is set, so that AmazonSimpleEmailService is a real account, but AWS_ACCESS_KEY_ID is not: set it, or \
+         unset SES_FROM"
+    );
+    let common = with(&[("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_REGION", "eu-central-1")]);
+    let (config, _) = Config::load(None, &common, &[]).unwrap();
+    assert_eq!(provider(&config, "AmazonSimpleEmailService").kind, "mock");
+}
+
+#[test]
+fn a_table_under_a_class_name_needs_no_kind() {
+    let file = "[providers.TwilioSmsService]\naccount_sid = \"AC1\"\nauth_token = \"x\"\nfrom = \"+1\"\n";
+    let (config, warnings) = load_with(file, &Environment::from(SERVICE)).unwrap();
+    assert_eq!(provider(&config, "TwilioSmsService").kind, "twilio");
+    assert!(
+        warnings.iter().all(|line| !line.contains("TwilioSmsService")),
+        "{warnings:?}"
+    );
+}

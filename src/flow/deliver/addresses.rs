@@ -48,15 +48,18 @@ impl<'c> Addresses<'c> {
     pub fn fit(&self, lane: &Lane) -> Option<Chosen<'c>> {
         let wanted = lane.provider.address();
         let Some(contacts) = &self.claimed.contacts else {
-            let is_usable = self.dead.is_empty() && self.kind.suits(wanted);
+            let is_usable = self.dead.is_empty()
+                && self.kind.suits(wanted)
+                && lane.provider.carries(&self.claimed.address);
             return is_usable.then_some(Chosen {
                 address: &self.claimed.address,
                 spelling: &self.claimed.spelling,
             });
         };
-        let mut usable = contacts
-            .iter()
-            .filter(|contact| contact.kind.suits(wanted) && !self.dead.contains(&contact.address.as_str()));
+        let mut usable = contacts.iter().filter(|contact| {
+            let is_dead = self.dead.contains(&contact.address.as_str());
+            contact.kind.suits(wanted) && !is_dead && lane.provider.carries(&contact.address)
+        });
         usable.next().map(|contact| Chosen {
             address: &contact.address,
             spelling: &contact.spelling,
@@ -77,7 +80,7 @@ impl<'c> Addresses<'c> {
 /// Why a provider is not asked.
 pub(super) fn skipped(lane: &Lane) -> String {
     let wanted = lane.provider.address().noun();
-    format!("{}: skipped, there is no {wanted} to use", lane.name)
+    format!("{}: skipped, there is no {wanted} it can use", lane.name)
 }
 
 /// Why nobody is asked.

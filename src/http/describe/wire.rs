@@ -42,6 +42,9 @@ pub(in crate::http) struct Submission {
     priority: Option<String>,
     /// Whether the user is expected to answer, so that the message counts for the user's limit.
     expects_reply: Option<bool>,
+    /// Where state changes are told: an https URL that may be called.
+    #[schema(min_length = 1, max_length = 2048)]
+    callback_url: Option<String>,
 }
 
 /// A message as the inbox face takes it.

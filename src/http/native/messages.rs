@@ -21,6 +21,7 @@ use crate::domain::channel::Name;
 use crate::domain::delivery::Standing;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::flow::accept::{self, Accepted, Refused};
+use crate::flow::events;
 use crate::gateway::Gateway;
 use crate::http::describe::{
     Denied, Failed, Missing, NotJson, ProblemView, Refused as NotTaken, Submission, Unread,
@@ -96,6 +97,10 @@ pub(super) async fn submit(
         submission::read(&gateway, &object).map_err(|violations| invalid(&violations).into_response())?;
     let written = || Value::Object(object).to_string();
     caller.clone_into(&mut wanted.caller);
+    if wanted.callback.is_some() && !events::can_sign(&gateway, caller) {
+        let wrong = "cannot be used here: the gateway has no secrets under [events] to sign calls with";
+        return Err(invalid(&[Violation::new("callback_url", wrong)]).into_response());
+    }
     wanted.key = refusal::request_key(&head.headers, "native", caller, written)
         .map_err(|sentence| problem::bad_key(sentence).into_response())?;
     match accept::accept(&gateway, wanted).await {

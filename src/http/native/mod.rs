@@ -6,6 +6,7 @@ mod list;
 mod messages;
 mod providers;
 mod receipts;
+mod recipients;
 mod report;
 mod submission;
 mod usage;
@@ -35,6 +36,8 @@ use crate::gateway::Gateway;
     messages::cancel,
     list::list,
     receipts::take,
+    recipients::show,
+    recipients::change,
     providers::list,
     report::show,
     usage::list,
@@ -53,6 +56,10 @@ pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
         .route(
             "/v1/receipts/{provider}",
             post(receipts::take).get(receipts::take),
+        )
+        .route(
+            "/v1/recipients/{channel}/{*address}",
+            get(recipients::show).put(recipients::change),
         )
         .route("/v1/providers", get(providers::list))
         .route("/v1/report", get(report::show))

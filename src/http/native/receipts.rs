@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
@@ -24,6 +25,9 @@ use crate::http::body::{self, BodyTrouble};
 use crate::http::describe::{Failed, Missing, ProblemView, Unread};
 use crate::http::problem::{PROBLEM_JSON, Problem};
 use crate::provider::{Acknowledgement, Call, Refusal};
+
+/// When a provider may try again whose call cannot be checked now.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// How many receipts and texts were taken.
 #[derive(Serialize, ToSchema)]
@@ -65,7 +69,8 @@ pub(super) async fn take(
     let call = call(&gateway, &head, content.to_vec());
     let incoming = lane
         .provider
-        .receipts(&call)
+        .hear(&call)
+        .await
         .map_err(|refusal| turned_away(&name, refusal))?;
     let received = incoming.len();
     if received > 0 {
@@ -126,6 +131,16 @@ fn turned_away(provider: &Name, refusal: Refusal) -> Problem {
             "The receipt cannot be read",
             detail,
         ),
+        Refusal::NotNow(detail) => {
+            log::warn!("a receipt of {provider} cannot be checked now: {detail}");
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "receipt-not-now",
+                "The receipt cannot be checked now",
+                "send it again in a moment",
+            )
+            .retry_after(RETRY_AFTER)
+        }
         Refusal::NotExpected => Problem::missing(format!("{provider} is not expected to send receipts")),
     }
 }

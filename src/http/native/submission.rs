@@ -12,13 +12,14 @@ use crate::clock::Timestamp;
 use crate::config::read_duration;
 use crate::domain::message::Priority;
 use crate::flow::accept::Request;
+use crate::flow::events;
 use crate::gateway::Gateway;
 use crate::http::problem::Violation;
 
 mod address;
 
 /// What the object may hold.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 11] = [
     "to",
     "channels",
     "subject",
@@ -29,10 +30,14 @@ const FIELDS: [&str; 10] = [
     "ttl",
     "priority",
     "expects_reply",
+    "callback_url",
 ];
 
 /// The longest name of a person, in characters.
 const USER_CHARS_MAX: usize = 255;
+
+/// The longest address of a receiver of events, in bytes.
+const CALLBACK_BYTES_MAX: usize = 2_048;
 
 /// The request the object asks for, without its idempotency key.
 pub(super) fn read(gateway: &Gateway, object: &Map<String, Value>) -> Result<Request, Vec<Violation>> {
@@ -48,6 +53,7 @@ pub(super) fn read(gateway: &Gateway, object: &Map<String, Value>) -> Result<Req
         user: fields.user(),
         priority: fields.priority(),
         expects_reply: fields.flag("expects_reply"),
+        callback: fields.callback(gateway),
         expires_at: fields.expiry(send_at.unwrap_or_else(|| gateway.clock.now())),
         send_at,
         ..address::read(&mut fields, gateway)
@@ -135,6 +141,18 @@ impl<'a> Reader<'a> {
             self.wrong(name, "must be true or false");
         }
         flag
+    }
+
+    /// Where the client wants to be told what becomes of the message.
+    fn callback(&mut self, gateway: &Gateway) -> Option<String> {
+        let read = match self.get("callback_url")?.as_str() {
+            None => Err("must be a text".to_owned()),
+            Some(text) if text.len() > CALLBACK_BYTES_MAX => {
+                Err(format!("must not be longer than {CALLBACK_BYTES_MAX} bytes"))
+            }
+            Some(text) => events::callback(gateway, text),
+        };
+        read.map_err(|wrong| self.wrong("callback_url", wrong)).ok()
     }
 
     fn moment(&mut self, name: &str) -> Option<Timestamp> {

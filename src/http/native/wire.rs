@@ -51,6 +51,9 @@ struct DeliveryView {
     provider: Option<String>,
     /// That provider's id for it.
     reference: Option<String>,
+    /// When the person opened it first.
+    #[schema(format = DateTime)]
+    opened_at: Option<String>,
     /// How many text parts it has.
     parts: u32,
     /// What happens next, for people.
@@ -128,6 +131,7 @@ impl DeliveryView {
             due_at,
             provider: delivery.provider.as_ref().map(ToString::to_string),
             reference: delivery.reference.clone(),
+            opened_at: delivery.opened_at.map(rfc3339),
             parts: delivery.parts,
             next: delivery.state.next_step(now),
             attempts: None,

@@ -44,7 +44,7 @@ fn routes(folder: &Path, found: &mut BTreeSet<String>) {
                 // What does not begin so is a channel's route.
                 found.extend(
                     literal
-                        .map(|(path, _)| path.to_owned())
+                        .map(|(path, _)| path.replace("{*address}", "{address}"))
                         .filter(|path| path.starts_with('/')),
                 );
             }
@@ -83,6 +83,7 @@ async fn every_path_takes_the_methods_that_are_described_and_no_other() {
             .keys()
             .map(|method| method.to_uppercase());
         let place = path.replace("{id}", "x").replace("{provider}", "mock-red");
+        let place = place.replace("{channel}", "sms").replace("{address}", "x");
         let request = Request::builder().method("PROPFIND").uri(&place);
         let reply = world.ask(request.body(Body::empty()).unwrap()).await;
         assert_eq!(reply.status, 405, "{path}");
@@ -164,6 +165,7 @@ async fn the_description_comes_in_three_forms_to_anybody() {
             sha256: [7; 32],
             scopes: vec![],
             user_per_hour: None,
+            events: crate::config::KeyEvents::default(),
         }];
     })
     .await;

@@ -13,6 +13,7 @@ async fn locked() -> World {
         sha256: Sha256::digest(secret).into(),
         scopes: vec![scope],
         user_per_hour: None,
+        events: Default::default(),
     };
     World::with(|config| {
         config.keys = vec![
@@ -45,6 +46,7 @@ async fn every_door_opens_for_its_scope_only() {
         ("GET", "/v1/messages/x", "r3ad"),
         ("GET", "/v1/providers", "r3ad"),
         ("GET", "/v1/report", "r3ad"),
+        ("GET", "/v1/recipients/sms/09122222222", "r3ad"),
         ("GET", "/metrics", "r3ad"),
         ("GET", "/", "r3ad"),
         ("GET", "/messages/x", "r3ad"),

@@ -7,6 +7,8 @@ mod door;
 mod inbox;
 mod machines;
 mod native;
+mod receipts;
+mod recipients;
 mod simple;
 mod sockets;
 mod texting;
@@ -73,6 +75,10 @@ impl Provider for Willing {
     }
 }
 
+fn willing(signs: bool) -> Arc<dyn Provider> {
+    Arc::new(Willing { signs })
+}
+
 /// A gateway with its faces.
 pub(super) struct World {
     pub(super) gateway: Arc<Gateway>,
@@ -86,21 +92,26 @@ impl World {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::of(false, Clock::System, change).await
+        Self::of(willing(false), Clock::System, change).await
+    }
+
+    /// One whose only carrier, under every name, is this one.
+    pub(super) async fn carried_by(adapter: Arc<dyn Provider>) -> Self {
+        Self::of(adapter, Clock::System, |_| {}).await
     }
 
     /// One whose clock stands still until it is moved.
     pub(super) async fn still(change: impl FnOnce(&mut Config)) -> Self {
         let clock = Clock::manual(from_millis(1_700_000_000_000));
-        Self::of(false, clock, change).await
+        Self::of(willing(false), clock, change).await
     }
 
     /// One whose providers sign their receipts.
     pub(super) async fn signing() -> Self {
-        Self::of(true, Clock::System, |_| {}).await
+        Self::of(willing(true), Clock::System, |_| {}).await
     }
 
-    async fn of(signs: bool, clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
+    async fn of(adapter: Arc<dyn Provider>, clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
         let place = tempfile::tempdir().unwrap();
         let mut config = Config::sandbox();
         config.store_url = format!("sqlite:{}", place.path().join("postrider.db").display());
@@ -116,11 +127,7 @@ impl World {
             ),
             store,
         };
-        let adapters = config
-            .providers
-            .iter()
-            .map(|_| Arc::new(Willing { signs }) as Arc<dyn Provider>)
-            .collect();
+        let adapters = config.providers.iter().map(|_| Arc::clone(&adapter)).collect();
         let gateway = Arc::new(Gateway::wire(config, edges, adapters));
         let router = super::routes(&gateway);
         Self {

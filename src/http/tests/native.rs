@@ -80,7 +80,7 @@ async fn a_message_reads_as_promised() {
         "at": null, "duration_ms": null, "recipient": null});
     let delivery = json!({"id": 64, "channel": "sms", "recipient": "+989122222222", "state": "sent",
         "failure": null, "round": 1, "due_at": null, "provider": provider, "reference": "ref-64",
-        "parts": 1, "next": null, "attempts": [attempt]});
+        "opened_at": null, "parts": 1, "next": null, "attempts": [attempt]});
     assert_eq!(
         read,
         json!({"id": id, "subject": null, "body": "hi", "created_at": null, "deliveries": [delivery]})

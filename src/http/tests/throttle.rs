@@ -129,6 +129,7 @@ async fn a_key_with_a_number_of_its_own_counts_by_itself() {
         sha256: Sha256::digest(secret).into(),
         scopes: vec![Scope::Send],
         user_per_hour,
+        events: Default::default(),
     };
     let keys = vec![key("shop", "one", None), key("bank", "two", Some(2))];
     let world = World::still(|config| {

@@ -178,6 +178,7 @@ fn words(incoming: &[Incoming]) -> Vec<String> {
     let word = |one: &Incoming| match one {
         Incoming::Receipt(receipt) => format!("{} {}", receipt.reference, receipt.verdict.word()),
         Incoming::Text(text) => format!("{} wrote {}", text.from, text.body),
+        Incoming::OptedOut(opted) => format!("{opted:?}"),
     };
     incoming.iter().map(word).collect()
 }

@@ -106,7 +106,7 @@ async fn references_are_never_the_same() {
 async fn heard(mock: &Mock) -> Vec<Receipt> {
     let receipt = |incoming| match incoming {
         Incoming::Receipt(receipt) => receipt,
-        Incoming::Text(text) => panic!("nobody writes to a mock: {text:?}"),
+        other => panic!("nobody writes to a mock: {other:?}"),
     };
     mock.incoming().await.into_iter().map(receipt).collect()
 }

@@ -5,6 +5,7 @@
 
 pub mod accepting;
 pub mod addressing;
+pub mod events;
 pub mod operating;
 pub mod opting;
 pub mod pruning;
@@ -97,6 +98,9 @@ macro_rules! contract {
             start_makes_no_dead_address_alive
             the_same_word_twice_changes_nothing
             many_wishes_at_once_are_kept_in_their_order
+            a_text_that_is_brought_again_changes_nothing
+            a_start_that_is_older_than_the_stop_changes_nothing
+            what_waits_for_who_opts_out_is_called_off
         );
         contract!(@tests $fresh, reporting:
             an_empty_store_reports_nothing
@@ -130,6 +134,21 @@ macro_rules! contract {
             prune_never_gives_a_number_out_again
             prune_forgets_outdated_keys
             forget_comes_to_an_end_a_few_at_a_time
+        );
+        contract!(@tests $fresh, events:
+            what_happens_to_a_watched_message_is_kept
+            nobody_is_told_of_what_nobody_watches
+            failures_are_told_with_their_reason
+            what_waits_again_is_told_and_a_retry_is_not
+            an_early_receipt_is_told_after_the_send
+            a_record_that_is_repeated_or_overtaken_tells_nothing
+            lanes_are_found_in_their_order
+            a_claimed_event_is_nobody_elses_until_its_lease_ends
+            of_many_who_claim_each_event_goes_to_one
+            what_became_of_an_event_is_kept_unless_it_was_overtaken
+            events_are_listed_newest_first_by_state_and_time
+            the_dead_are_buried_and_sent_again
+            prune_forgets_old_events_but_not_what_waits
         );
         contract!(@tests $fresh, sharing:
             the_stores_own_time_goes_on

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::world::*;
 use crate::clock::Timestamp;
+use crate::domain::delivery::{Failure, State};
 use crate::domain::inbound::{Opting, Wish};
 use crate::domain::message::Acceptance;
 use crate::domain::recipient::{Recipient, Standing};
@@ -20,6 +21,7 @@ fn wish(wish: Wish, now: Timestamp) -> Opting {
         wish,
         reason: format!("wrote {wish:?}"),
         by: name("blue"),
+        reference: None,
         at: now,
     }
 }
@@ -103,4 +105,59 @@ pub async fn many_wishes_at_once_are_kept_in_their_order(open: Open<'_>) {
     assert_eq!(known(&*store, WHO).await.unwrap().standing, Standing::Active);
     let other = known(&*store, "+989120000000").await.unwrap();
     assert_eq!(other.standing, Standing::OptedOut);
+}
+
+pub async fn a_text_that_is_brought_again_changes_nothing(open: Open<'_>) {
+    let store = open();
+    let text = |which, reference: &str, now| Opting {
+        reference: Some(reference.to_owned()),
+        ..wish(which, now)
+    };
+    asked(&*store, text(Wish::Stop, "t-1", at(1))).await;
+    asked(&*store, text(Wish::Start, "t-2", at(2))).await;
+    assert!(asked(&*store, text(Wish::Stop, "t-3", at(3))).await);
+    let start = text(Wish::Start, "t-2", at(4));
+    assert!(!asked(&*store, start.clone()).await);
+    assert_eq!(known(&*store, WHO).await.unwrap().standing, Standing::OptedOut);
+    let elsewhere = Opting {
+        by: name("red"),
+        ..start.clone()
+    };
+    assert!(
+        asked(&*store, elsewhere).await,
+        "another provider's numbers are its own"
+    );
+    store.forget(at(100), at(100), 9).await.unwrap();
+    asked(&*store, wish(Wish::Stop, at(101))).await;
+    assert!(asked(&*store, Opting { at: at(102), ..start }).await, "pruned");
+}
+
+pub async fn a_start_that_is_older_than_the_stop_changes_nothing(open: Open<'_>) {
+    let store = open();
+    asked(&*store, wish(Wish::Stop, at(5))).await;
+    assert!(!asked(&*store, wish(Wish::Start, at(4))).await);
+    assert_eq!(known(&*store, WHO).await.unwrap().standing, Standing::OptedOut);
+}
+
+pub async fn what_waits_for_who_opts_out_is_called_off(open: Open<'_>) {
+    let store = open();
+    let waits = accepted(&*store, text_to(1, WHO)).await;
+    let in_hand = accepted(&*store, text_to(2, WHO)).await;
+    claimed(&*store, in_hand, at(1)).await;
+    accepted(&*store, text_to(3, "+989120000000")).await;
+    asked(&*store, wish(Wish::Stop, at(5))).await;
+    let State::Failed {
+        failure, at: when, ..
+    } = delivery(&*store, 1).await.state
+    else {
+        panic!("it waits on");
+    };
+    assert_eq!((failure, when), (Failure::Suppressed, at(5)));
+    assert!(is_refused(&*store, waits, at(9)).await);
+    for others in [2, 3] {
+        assert!(matches!(
+            delivery(&*store, others).await.state,
+            State::Waiting { .. }
+        ));
+    }
 }

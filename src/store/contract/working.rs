@@ -293,6 +293,7 @@ pub async fn rounds_of_unknown_deliveries_are_ignored(open: Open<'_>) {
         state: waits(at(9), "down"),
         tries: 1,
         at: at(1),
+        watch: None,
     };
     assert_eq!(recorded(&*store, stray).await, Recorded::Superseded);
     fold(&*store).await;

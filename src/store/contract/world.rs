@@ -52,6 +52,7 @@ pub fn text_to(which: u64, address: &str) -> NewMessage {
         user: None,
         deliveries: vec![leg("sms", address)],
         idempotency: None,
+        watch: None,
         throttles: vec![],
         replay_only: false,
         created_at: at(0),
@@ -164,6 +165,7 @@ pub fn round(of: &Claimed, attempts: Vec<Attempt>, state: State, now: Timestamp)
         state,
         tries: of.tries + 1,
         at: now,
+        watch: of.watch.clone(),
     }
 }
 

@@ -5,16 +5,20 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
+use super::events;
 use super::fault::Trouble;
 use super::gather::Gathered;
 use super::link::{Desk, bind};
 use super::rows::{self, Facts, kept};
 use super::standing::Suppressed;
 use super::throttle;
+use crate::clock::Timestamp;
 use crate::domain::contact;
 use crate::domain::delivery::{Failure, State};
+use crate::domain::event::Watch;
 use crate::domain::id::{DeliveryId, MessageId};
-use crate::domain::message::{Acceptance, NewMessage};
+use crate::domain::message::{Acceptance, NewDelivery, NewMessage};
+use crate::store::outbox::Emission;
 use crate::store::tally::HOUR_MS;
 
 static KEY: &str = include_str!("../../../sql/postgres/accept_key.sql");
@@ -295,18 +299,45 @@ async fn store(
         .clone()
         .map(|message| message.subject.as_deref().map(kept))
         .collect::<Vec<_>>();
+    let watches = messages
+        .clone()
+        .map(|message| message.watch.as_ref().map(Watch::written))
+        .collect::<Vec<_>>();
     let created_at = messages.map(|message| message.created_at.timestamp_millis());
     let created_at = created_at.collect::<Vec<_>>();
     // Both are on their way before the first is answered.
     let (messages, deliveries) = tokio::join!(
         async {
-            desk.run(MESSAGE, bind![numbers, ids, bodies, users, created_at, subjects])
-                .await
+            desk.run(
+                MESSAGE,
+                bind![numbers, ids, bodies, users, created_at, subjects, watches],
+            )
+            .await
         },
         store_deliveries(desk, entering, suppressed),
     );
     messages?;
-    deliveries
+    deliveries?;
+    events::emit(desk, &told(entering, suppressed)).await
+}
+
+/// What those who watch are told already: which deliveries end here.
+fn told(entering: &[Entering<'_>], suppressed: &Suppressed) -> Vec<Emission> {
+    let mut told = Vec::new();
+    for one in entering {
+        let Some(watch) = &one.message.watch else {
+            continue;
+        };
+        let now = one.message.created_at;
+        for (place, delivery) in one.message.deliveries.iter().enumerate() {
+            let state = state(delivery, now, suppressed);
+            if matches!(state, State::Failed { .. }) {
+                let id = DeliveryId::of(one.number, place);
+                told.push(Emission::new(id, watch, &state, None, now));
+            }
+        }
+    }
+    told
 }
 
 async fn note_hours(desk: &Desk, hours: &mut HashSet<i64>, entering: &[Entering<'_>]) -> Result<(), Trouble> {
@@ -390,20 +421,23 @@ async fn store_deliveries(
 fn states(entering: &[Entering<'_>], suppressed: &Suppressed) -> Vec<State> {
     let mut states = Vec::new();
     for one in entering {
-        for delivery in &one.message.deliveries {
-            states.push(if let Some(refusal) = &delivery.refusal {
-                let at = one.message.created_at;
-                State::failed(Failure::InvalidRecipient, refusal.clone(), at)
-            } else if suppressed.leave_nobody_of(delivery) {
-                let reason = "the recipient is inactive or has opted out";
-                State::failed(Failure::Suppressed, reason, one.message.created_at)
-            } else {
-                State::Waiting {
-                    due_at: delivery.due_at,
-                    reason: None,
-                }
-            });
-        }
+        let now = one.message.created_at;
+        let deliveries = one.message.deliveries.iter();
+        states.extend(deliveries.map(|delivery| state(delivery, now, suppressed)));
     }
     states
+}
+
+fn state(delivery: &NewDelivery, now: Timestamp, suppressed: &Suppressed) -> State {
+    if let Some(refusal) = &delivery.refusal {
+        State::failed(Failure::InvalidRecipient, refusal.clone(), now)
+    } else if suppressed.leave_nobody_of(delivery) {
+        let reason = "the recipient is inactive or has opted out";
+        State::failed(Failure::Suppressed, reason, now)
+    } else {
+        State::Waiting {
+            due_at: delivery.due_at,
+            reason: None,
+        }
+    }
 }

@@ -52,9 +52,19 @@ const STEPS: &[Migration] = &[
         sql: include_str!("../../../sql/postgres/migrations/0008_leases.sql"),
     },
     Migration {
+        number: 9,
+        name: "0009_events",
+        sql: include_str!("../../../sql/postgres/migrations/0009_events.sql"),
+    },
+    Migration {
         number: 10,
         name: "0010_usage",
         sql: include_str!("../../../sql/postgres/migrations/0010_usage.sql"),
+    },
+    Migration {
+        number: 11,
+        name: "0011_opting",
+        sql: include_str!("../../../sql/postgres/migrations/0011_opting.sql"),
     },
 ];
 

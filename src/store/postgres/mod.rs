@@ -8,6 +8,7 @@ mod address;
 mod certificate;
 mod door;
 mod durability;
+mod events;
 mod fault;
 mod gather;
 mod link;
@@ -199,6 +200,8 @@ macro_rules! transact {
         }
     }};
 }
+
+use transact;
 
 impl PostgresStore {
     /// See [`Store::prune`]: single messages out of these months, and whole months.

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use super::events;
 use super::fault::Trouble;
 use super::link::{Desk, bind};
 use super::look;
@@ -11,9 +12,11 @@ use super::rows::{self, Facts, kept};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::delivery::State;
+use crate::domain::event::Watch;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Nudge, Priority};
 use crate::domain::recipient::{Recipient, Standing};
+use crate::store::outbox::Emission;
 use crate::store::{Cancelled, ProviderPlace};
 
 static HOLD: &str = include_str!("../../../sql/postgres/change_hold.sql");
@@ -22,6 +25,7 @@ static LOAD: &str = include_str!("../../../sql/postgres/change_load.sql");
 static APPLY: &str = include_str!("../../../sql/postgres/change_apply.sql");
 static RECIPIENT: &str = include_str!("../../../sql/postgres/recipient.sql");
 static RECIPIENT_SET: &str = include_str!("../../../sql/postgres/recipient_set.sql");
+static WAITING: &str = include_str!("../../../sql/postgres/suppress_waiting.sql");
 static PROVIDER: &str = include_str!("../../../sql/postgres/provider_name.sql");
 static PING: &str = include_str!("../../../sql/postgres/ping.sql");
 static SEAL: &str = include_str!("../../../sql/postgres/seal.sql");
@@ -40,7 +44,7 @@ pub async fn cancel(desk: &Desk, id: MessageId, now: Timestamp) -> Result<Cancel
     if changes.is_empty() {
         return Ok(Cancelled::TooLate);
     }
-    apply(desk, &changes, now).await?;
+    apply(desk, &changes, now, now).await?;
     let channel = |change: Change| change.free.channel;
     Ok(Cancelled::Done(changes.into_iter().map(channel).collect()))
 }
@@ -57,7 +61,7 @@ pub async fn revive(
         let next = free.state.revive(now);
         changes.extend(next.map(|next| Change { free, next }));
     }
-    apply(desk, &changes, expires_at).await?;
+    apply(desk, &changes, now, expires_at).await?;
     let mut changed = changes
         .into_iter()
         .map(|change| (change.free.id, change.free))
@@ -76,12 +80,29 @@ pub async fn revive(
     Ok(ids.iter().filter_map(nudge).collect())
 }
 
+/// Calls off what waits for an address that may not be written to any more and is in no worker's hands.
+pub async fn suppress(desk: &Desk, channel: &Name, address: &str, now: Timestamp) -> Result<(), Trouble> {
+    let waiting = desk.rows(WAITING, bind![kept(address), channel.as_str()]).await?;
+    let waiting = waiting.iter().map(|row| rows::get(row, 0));
+    let waiting = waiting.collect::<Result<Vec<i64>, _>>()?;
+    if waiting.is_empty() {
+        return Ok(());
+    }
+    let mut changes = Vec::new();
+    for free in load(desk, waiting).await? {
+        let next = free.state.suppress(now);
+        changes.extend(next.map(|next| Change { free, next }));
+    }
+    apply(desk, &changes, now, now).await
+}
+
 /// A delivery that is in no worker's hands.
 struct Free {
     id: DeliveryId,
     state: State,
     channel: Name,
     priority: Priority,
+    watch: Option<Watch>,
 }
 
 /// A delivery with the state it comes to.
@@ -103,6 +124,7 @@ async fn load(desk: &Desk, numbers: Vec<i64>) -> Result<Vec<Free>, Trouble> {
                 id: rows::delivery_id(row, 7)?,
                 channel: rows::name(row, 8)?,
                 priority: rows::priority(row, 9)?,
+                watch: rows::watch_if_any(row, 11)?,
             });
         }
     }
@@ -112,7 +134,12 @@ async fn load(desk: &Desk, numbers: Vec<i64>) -> Result<Vec<Free>, Trouble> {
 }
 
 /// Writes the new states; what had failed expires at `expires_at` at the earliest.
-async fn apply(desk: &Desk, changes: &[Change], expires_at: Timestamp) -> Result<(), Trouble> {
+async fn apply(
+    desk: &Desk,
+    changes: &[Change],
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), Trouble> {
     if changes.is_empty() {
         return Ok(());
     }
@@ -133,7 +160,12 @@ async fn apply(desk: &Desk, changes: &[Change], expires_at: Timestamp) -> Result
         ],
     )
     .await?;
-    Ok(())
+    let told = changes.iter().filter_map(|Change { free, next }| {
+        let watch = free.watch.as_ref()?;
+        let has_moved = free.state.standing() != next.standing();
+        has_moved.then(|| Emission::new(free.id, watch, next, None, now))
+    });
+    events::emit(desk, &told.collect::<Vec<_>>()).await
 }
 
 /// See [`crate::store::Store::recipient`].
@@ -168,7 +200,12 @@ pub async fn set_recipient(desk: &Desk, recipient: &Recipient) -> Result<(), Tro
         ],
     )
     .await?;
-    Ok(())
+    match recipient.standing {
+        Standing::Active => Ok(()),
+        Standing::Inactive | Standing::OptedOut => {
+            suppress(desk, &recipient.channel, &recipient.address, recipient.changed_at).await
+        }
+    }
 }
 
 /// See [`crate::store::Store::name_providers`].

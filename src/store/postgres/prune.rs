@@ -24,6 +24,8 @@ static DELIVERIES_DELETE: &str = include_str!("../../../sql/postgres/prune_deliv
 static MESSAGE_DELETE: &str = include_str!("../../../sql/postgres/prune_message_delete.sql");
 static KEYS: &str = include_str!("../../../sql/postgres/prune_keys.sql");
 static THROTTLES: &str = include_str!("../../../sql/postgres/prune_throttles.sql");
+static OPTING_TEXTS: &str = include_str!("../../../sql/postgres/prune_opting_texts.sql");
+static EVENTS: &str = include_str!("../../../sql/postgres/prune_events.sql");
 static RECEIPTS: &str = include_str!("../../../sql/postgres/prune_receipts.sql");
 
 /// What the report counts of an address, by whether it has been counted.
@@ -60,6 +62,8 @@ pub async fn forget(desk: &Desk, before: Timestamp, now: Timestamp, limit: usize
         (KEYS, now),
         (THROTTLES, now.div_euclid(HOUR_MS)),
         (RECEIPTS, before),
+        (OPTING_TEXTS, before),
+        (EVENTS, before),
     ] {
         deleted += desk.run(sql, bind![bound, rows::limit(limit)]).await?;
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::Row;
 
+use super::events;
 use super::fault::Trouble;
 use super::gather::Gathered;
 use super::link::{Desk, bind};
@@ -15,9 +16,11 @@ use super::standing::those_left;
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::delivery::{Left, Standing, State};
+use crate::domain::event::Watch;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{DeadAddress, Priority};
 use crate::domain::receipt::Verdict;
+use crate::store::outbox::Emission;
 use crate::store::{Heard, Settled, Settlement};
 
 static FIND: &str = include_str!("../../../sql/postgres/settle_find.sql");
@@ -157,6 +160,9 @@ struct Spoken {
     is_avoided: bool,
     /// Why nobody is there any more, and since when we know.
     dead: Option<(String, Timestamp)>,
+    /// Who wants to hear of it, and of what.
+    watch: Option<Watch>,
+    told: Vec<Emission>,
 }
 
 impl Spoken {
@@ -190,6 +196,16 @@ impl Spoken {
         }
         if !moved && !first_opened {
             return false;
+        }
+        if let Some(watch) = &self.watch {
+            if moved {
+                let emission = Emission::new(self.id, watch, &self.state, Some(&self.provider), heard_at);
+                self.told.push(emission);
+            }
+            if first_opened {
+                let emission = Emission::opened(self.id, watch, &self.provider, at, heard_at);
+                self.told.push(emission);
+            }
         }
         if let Verdict::Invalid { reason } = verdict {
             self.dead = Some((reason.clone(), heard_at));
@@ -247,6 +263,8 @@ fn spoken(row: &Row) -> Result<Spoken, Trouble> {
         has_changed: false,
         is_avoided: false,
         dead: None,
+        watch: rows::watch_if_any(row, 16)?,
+        told: Vec::new(),
     })
 }
 
@@ -280,6 +298,7 @@ async fn write(desk: &Desk, spoken: impl Iterator<Item = Spoken>) -> Result<(), 
         ],
     )
     .await?;
+    events::emit(desk, changed.iter().flat_map(|one| &one.told)).await?;
     let dead = changed.iter().filter_map(|one| {
         let (reason, at) = one.dead.as_ref()?;
         let dead = DeadAddress {

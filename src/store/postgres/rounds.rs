@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
 
+use super::events;
 use super::fault::Trouble;
 use super::gather::Gathered;
 use super::link::{Desk, bind};
@@ -21,6 +22,7 @@ use crate::domain::delivery::State;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Claimed, DeadAddress, Nudge, Priority, Recorded, Round};
 use crate::domain::wish::{Wish, in_turn};
+use crate::store::outbox::Emission;
 
 static DUE: &str = include_str!("../../../sql/postgres/due.sql");
 static DUE_CHANNELS: &str = include_str!("../../../sql/postgres/due_channels.sql");
@@ -184,6 +186,7 @@ fn claimed(row: &Row) -> Result<Claimed, Trouble> {
         avoid: rows::name_if_any(row, 7)?,
         priority: rows::priority(row, 8)?,
         expires_at: rows::time(row, 9)?,
+        watch: rows::watch_if_any(row, 16)?,
     })
 }
 
@@ -316,7 +319,9 @@ async fn record_late(desk: &Desk, late: &[&Round]) -> Result<Vec<DeliveryId>, Tr
 async fn follow_up(desk: &Desk, rounds: Vec<&Round>, early: &HashSet<DeliveryId>) -> Result<(), Trouble> {
     let mut sent = Vec::new();
     let mut dead = Vec::new();
+    let mut told = Vec::new();
     for round in rounds {
+        told.extend(Emission::of_round(round));
         dead.extend(round.dead_addresses().into_iter().map(|dead| (round.id, dead)));
         if let State::Sent {
             provider,
@@ -328,6 +333,7 @@ async fn follow_up(desk: &Desk, rounds: Vec<&Round>, early: &HashSet<DeliveryId>
             sent.push((round.id, provider.as_str(), reference.as_str()));
         }
     }
+    events::emit(desk, &told).await?;
     deactivate(desk, &dead).await?;
     receipts::apply_early(desk, &sent).await
 }

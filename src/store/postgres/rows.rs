@@ -13,6 +13,7 @@ use crate::clock::{Timestamp, from_millis};
 use crate::domain::channel::Name;
 use crate::domain::contact::{self, Contact};
 use crate::domain::delivery::{Failure, Standing, State};
+use crate::domain::event::Watch;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::Priority;
 
@@ -152,6 +153,14 @@ pub fn name_if_any(row: &Row, column: usize) -> Result<Option<Name>> {
 pub fn contacts_if_any(row: &Row, column: usize) -> Result<Option<Vec<Contact>>> {
     match get::<Option<&str>>(row, column)? {
         Some(_) => word(row, column, contact::read).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Who wants to hear of a message.
+pub fn watch_if_any(row: &Row, column: usize) -> Result<Option<Watch>> {
+    match get::<Option<&str>>(row, column)? {
+        Some(_) => word(row, column, Watch::read).map(Some),
         None => Ok(None),
     }
 }

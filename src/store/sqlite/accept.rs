@@ -5,13 +5,15 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::desk::Desk;
-use super::{rows, throttle};
+use super::{events, rows, throttle};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::contact;
-use crate::domain::delivery::Failure;
+use crate::domain::delivery::{Failure, State};
+use crate::domain::event::Watch;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Acceptance, Idempotency, NewDelivery, NewMessage};
+use crate::store::outbox::Emission;
 
 static KEY: &str = include_str!("../../../sql/sqlite/accept_key.sql");
 static KEY_INSERT: &str = include_str!("../../../sql/sqlite/accept_key_insert.sql");
@@ -56,7 +58,8 @@ fn accept_one(desk: &mut Desk<'_>, message: &NewMessage) -> rusqlite::Result<Acc
         message.body,
         message.user,
         created_at,
-        message.subject
+        message.subject,
+        message.watch.as_ref().map(Watch::written)
     ])?;
     for (place, delivery) in message.deliveries.iter().enumerate() {
         let id = DeliveryId::of(number, place);
@@ -66,6 +69,10 @@ fn accept_one(desk: &mut Desk<'_>, message: &NewMessage) -> rusqlite::Result<Acc
             None => None,
         };
         insert(desk, id, delivery, failure, message.created_at)?;
+        if let (Some(watch), Some((failure, reason))) = (&message.watch, failure) {
+            let state = State::failed(failure, reason, message.created_at);
+            events::emit(desk, &Emission::new(id, watch, &state, None, message.created_at))?;
+        }
     }
     if let Some(promise) = &message.idempotency {
         remember(desk, promise, number, message.id)?;

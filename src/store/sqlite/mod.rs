@@ -8,6 +8,7 @@ mod accept;
 mod connect;
 mod copy;
 mod desk;
+mod events;
 pub(super) mod fault;
 mod look;
 mod operate;

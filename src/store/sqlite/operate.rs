@@ -5,13 +5,16 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::desk::Desk;
+use super::events;
 use super::rows::{self, Facts};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::delivery::State;
+use crate::domain::event::Watch;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Nudge, Priority};
 use crate::domain::recipient::{Recipient, Standing};
+use crate::store::outbox::Emission;
 use crate::store::{Cancelled, ProviderPlace};
 
 static NUMBER: &str = include_str!("../../../sql/sqlite/number.sql");
@@ -19,6 +22,7 @@ static LOAD: &str = include_str!("../../../sql/sqlite/change_load.sql");
 static APPLY: &str = include_str!("../../../sql/sqlite/change_apply.sql");
 static RECIPIENT: &str = include_str!("../../../sql/sqlite/recipient.sql");
 static RECIPIENT_SET: &str = include_str!("../../../sql/sqlite/recipient_set.sql");
+static WAITING: &str = include_str!("../../../sql/sqlite/suppress_waiting.sql");
 static PROVIDER: &str = include_str!("../../../sql/sqlite/provider_name.sql");
 static PING: &str = include_str!("../../../sql/sqlite/ping.sql");
 
@@ -35,7 +39,7 @@ pub fn cancel(desk: &mut Desk<'_>, id: MessageId, now: Timestamp) -> rusqlite::R
     let mut channels = Vec::new();
     for free in load(desk, first, last)? {
         if let Some(called_off) = free.state.cancel(now) {
-            apply(desk, &free, &called_off, now)?;
+            apply(desk, &free, &called_off, now, now)?;
             channels.push(free.channel);
         }
     }
@@ -59,7 +63,7 @@ pub fn revive(
             let Some(revived) = free.state.revive(now) else {
                 continue;
             };
-            apply(desk, &free, &revived, expires_at)?;
+            apply(desk, &free, &revived, now, expires_at)?;
             nudges.push(Nudge {
                 id: *id,
                 channel: free.channel,
@@ -71,12 +75,29 @@ pub fn revive(
     Ok(nudges)
 }
 
+/// Calls off what waits for an address that may not be written to any more and is in no worker's hands.
+pub fn suppress(desk: &mut Desk<'_>, channel: &Name, address: &str, now: Timestamp) -> rusqlite::Result<()> {
+    let waiting = desk
+        .statement(WAITING)?
+        .query_map([address, channel.as_str()], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    for id in waiting {
+        for free in load(desk, id, id)? {
+            if let Some(suppressed) = free.state.suppress(now) {
+                apply(desk, &free, &suppressed, now, now)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// A delivery that is in no worker's hands.
 struct Free {
     id: DeliveryId,
     state: State,
     channel: Name,
     priority: Priority,
+    watch: Option<Watch>,
 }
 
 fn load(desk: &mut Desk<'_>, first: i64, last: i64) -> rusqlite::Result<Vec<Free>> {
@@ -89,6 +110,7 @@ fn load(desk: &mut Desk<'_>, first: i64, last: i64) -> rusqlite::Result<Vec<Free
                 id: rows::delivery_id(row, 7)?,
                 channel: rows::name(row, 8)?,
                 priority: rows::priority(row, 9)?,
+                watch: rows::watch_if_any(row, 11)?,
             });
         }
     }
@@ -96,7 +118,13 @@ fn load(desk: &mut Desk<'_>, first: i64, last: i64) -> rusqlite::Result<Vec<Free
 }
 
 /// Writes the new state; what had failed expires at `expires_at` at the earliest.
-fn apply(desk: &mut Desk<'_>, free: &Free, next: &State, expires_at: Timestamp) -> rusqlite::Result<()> {
+fn apply(
+    desk: &mut Desk<'_>,
+    free: &Free,
+    next: &State,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> rusqlite::Result<()> {
     let folded = desk.folded()?;
     let facts = Facts::of(next);
     desk.statement(APPLY)?.execute(params![
@@ -109,6 +137,11 @@ fn apply(desk: &mut Desk<'_>, free: &Free, next: &State, expires_at: Timestamp) 
         expires_at.timestamp_millis(),
         folded,
     ])?;
+    if let Some(watch) = &free.watch
+        && free.state.standing() != next.standing()
+    {
+        events::emit(desk, &Emission::new(free.id, watch, next, None, now))?;
+    }
     Ok(())
 }
 
@@ -144,7 +177,12 @@ pub fn set_recipient(desk: &mut Desk<'_>, recipient: &Recipient) -> rusqlite::Re
         recipient.changed_at.timestamp_millis(),
     ])?;
     desk.set_knows_recipients();
-    Ok(())
+    match recipient.standing {
+        Standing::Active => Ok(()),
+        Standing::Inactive | Standing::OptedOut => {
+            suppress(desk, &recipient.channel, &recipient.address, recipient.changed_at)
+        }
+    }
 }
 
 /// See [`crate::store::Store::name_providers`].

@@ -22,6 +22,8 @@ static MESSAGE_DELETE: &str = include_str!("../../../sql/sqlite/prune_message_de
 static NUMBER: &str = include_str!("../../../sql/sqlite/prune_number.sql");
 static KEYS: &str = include_str!("../../../sql/sqlite/prune_keys.sql");
 static THROTTLES: &str = include_str!("../../../sql/sqlite/prune_throttles.sql");
+static OPTING_TEXTS: &str = include_str!("../../../sql/sqlite/prune_opting_texts.sql");
+static EVENTS: &str = include_str!("../../../sql/sqlite/prune_events.sql");
 static RECEIPTS: &str = include_str!("../../../sql/sqlite/prune_receipts.sql");
 
 /// What the report counts of an address, by whether it has been counted.
@@ -74,6 +76,8 @@ pub fn forget(
         (KEYS, now),
         (THROTTLES, now.div_euclid(HOUR_MS)),
         (RECEIPTS, before),
+        (OPTING_TEXTS, before),
+        (EVENTS, before),
     ] {
         deleted += desk.statement(sql)?.execute([bound, rows::limit(limit)])?;
     }

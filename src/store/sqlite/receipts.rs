@@ -5,14 +5,17 @@
 use rusqlite::{OptionalExtension, params};
 
 use super::desk::Desk;
+use super::events;
 use super::rounds::{deactivate, those_left};
 use super::rows::{self, Facts};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::delivery::{Left, State};
+use crate::domain::event::Watch;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{DeadAddress, Priority};
 use crate::domain::receipt::Verdict;
+use crate::store::outbox::Emission;
 use crate::store::{Heard, Settled, Settlement};
 
 static FIND: &str = include_str!("../../../sql/sqlite/settle_find.sql");
@@ -37,6 +40,7 @@ struct Spoken {
     others_left: usize,
     opened_at: Option<i64>,
     state: State,
+    watch: Option<Watch>,
 }
 
 /// How long a receipt waits for the send it speaks of. A record follows its call by seconds, by minutes when the store
@@ -98,6 +102,7 @@ fn load(desk: &mut Desk<'_>, id: DeliveryId) -> rusqlite::Result<Spoken> {
             channel: rows::name(row, 12)?,
             address: row.get(14)?,
             others_left: 0,
+            watch: rows::watch_if_any(row, 15)?,
         };
         Ok((spoken, rows::contacts_if_any(row, 13)?))
     })?;
@@ -160,6 +165,8 @@ fn apply(
         spoken.opened_at,
         folded,
     ])?;
+    let opened_at = first_opened.then_some(at);
+    tell(desk, spoken, moved, opened_at, heard_at)?;
     if let Verdict::Invalid { reason } = verdict {
         let dead = DeadAddress {
             address: spoken.address.as_deref(),
@@ -170,6 +177,28 @@ fn apply(
         deactivate(desk, spoken.id, &dead)?;
     }
     Ok(true)
+}
+
+/// Keeps what happened for whoever wants to hear of it.
+fn tell(
+    desk: &mut Desk<'_>,
+    spoken: &Spoken,
+    moved: bool,
+    opened_at: Option<Timestamp>,
+    heard_at: Timestamp,
+) -> rusqlite::Result<()> {
+    let Some(watch) = &spoken.watch else {
+        return Ok(());
+    };
+    let (id, provider) = (spoken.id, &spoken.provider);
+    if moved {
+        let emission = Emission::new(id, watch, &spoken.state, Some(provider), heard_at);
+        events::emit(desk, &emission)?;
+    }
+    if let Some(at) = opened_at {
+        events::emit(desk, &Emission::opened(id, watch, provider, at, heard_at))?;
+    }
+    Ok(())
 }
 
 /// Those that nobody claimed in time go first: anybody can bring receipts for what never was.

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::accept::is_suppressed;
 use super::desk::Desk;
+use super::events;
 use super::receipts;
 use super::rows::{self, Facts};
 use crate::clock::Timestamp;
@@ -17,6 +18,7 @@ use crate::domain::delivery::State;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Claimed, DeadAddress, Nudge, Priority, Recorded, Round};
 use crate::domain::wish::{Wish, in_turn};
+use crate::store::outbox::Emission;
 
 static DUE: &str = include_str!("../../../sql/sqlite/due.sql");
 static DUE_CHANNELS: &str = include_str!("../../../sql/sqlite/due_channels.sql");
@@ -119,6 +121,7 @@ fn claim_one(
                 avoid: rows::name_if_any(row, 7)?,
                 priority: rows::priority(row, 8)?,
                 expires_at: rows::time(row, 9)?,
+                watch: rows::watch_if_any(row, 14)?,
             })
         })
         .optional()?;
@@ -172,6 +175,9 @@ fn record_one(desk: &mut Desk<'_>, round: &Round) -> rusqlite::Result<Recorded> 
         return record_late(desk, round, folded);
     }
     keep_attempts(desk, round)?;
+    if let Some(emission) = Emission::of_round(round) {
+        events::emit(desk, &emission)?;
+    }
     for dead in round.dead_addresses() {
         deactivate(desk, round.id, &dead)?;
     }

@@ -11,6 +11,7 @@ use crate::clock::{Timestamp, from_millis};
 use crate::domain::channel::Name;
 use crate::domain::contact::{self, Contact};
 use crate::domain::delivery::{Failure, Standing, State};
+use crate::domain::event::Watch;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::Priority;
 
@@ -119,6 +120,14 @@ pub fn contacts_if_any(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<
     match row.get_ref(column)? {
         rusqlite::types::ValueRef::Null => Ok(None),
         _ => word(row, column, contact::read).map(Some),
+    }
+}
+
+/// Who wants to hear of a message.
+pub fn watch_if_any(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Watch>> {
+    match row.get_ref(column)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => word(row, column, Watch::read).map(Some),
     }
 }
 

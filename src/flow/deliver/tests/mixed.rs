@@ -208,7 +208,7 @@ async fn who_finds_no_address_is_skipped_and_the_reason_says_so() {
     let crate::domain::delivery::State::Waiting { reason, .. } = delivery.state else {
         panic!("{delivery:?}");
     };
-    let words = "email: down; push: skipped, there is no push token to use";
+    let words = "email: down; push: skipped, there is no push token it can use";
     assert_eq!(reason.as_deref(), Some(words));
     assert_eq!(world.given(0), Vec::<String>::new());
 }

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
+use crate::domain::event::{ClaimedEvent, Event, EventEnd, EventKey};
 use crate::domain::fleet::{Known, Learned, News};
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::inbound::Opting;
@@ -23,8 +24,8 @@ use crate::domain::turn::{Task, Turn};
 use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
 use crate::store::{
-    Backlog, Cancelled, Heard, Page, Passage, Probe, Progress, ProviderPlace, Query, Selection, Settled,
-    Snapshot, Store, UsageQuery, UsageTotals,
+    Backlog, Burial, Cancelled, EventLane, EventQuery, Heard, Outbox, Page, Passage, Probe, Progress,
+    ProviderPlace, Query, Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 
 /// What pages can read.
@@ -57,6 +58,33 @@ impl Desk {
 
 fn unasked<T>() -> Result<T> {
     Err(Error::new(Kind::Internal, "do what no page asks for"))
+}
+
+#[async_trait]
+impl Outbox for Desk {
+    async fn event_lanes(&self, _: &str, _: usize) -> Result<Vec<EventLane>> {
+        unasked()
+    }
+    async fn claim_events(
+        &self,
+        _: Vec<(String, usize)>,
+        _: Timestamp,
+        _: Duration,
+    ) -> Result<Vec<ClaimedEvent>> {
+        unasked()
+    }
+    async fn record_events(&self, _: Vec<EventEnd>) -> Result<()> {
+        unasked()
+    }
+    async fn bury_events(&self, _: Burial) -> Result<usize> {
+        unasked()
+    }
+    async fn events(&self, _: EventQuery) -> Result<Vec<Event>> {
+        unasked()
+    }
+    async fn replay_events(&self, _: Vec<EventKey>, _: Timestamp) -> Result<usize> {
+        unasked()
+    }
 }
 
 #[async_trait]

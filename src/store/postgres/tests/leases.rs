@@ -143,7 +143,10 @@ async fn older(url: &str) -> [DeliveryId; 2] {
     );
     run(&store, &claim).await;
     let made = desk
-        .script("DROP TABLE leases; DROP INDEX messages_user; DELETE FROM migrations WHERE number >= 8")
+        .script(
+            "DROP TABLE leases; DROP TABLE events; DROP TABLE opting_texts; DROP INDEX messages_user; ALTER TABLE messages DROP COLUMN watch; \
+             DELETE FROM migrations WHERE number >= 8",
+        )
         .await;
     desk.end(made).await.unwrap();
     ids

@@ -180,6 +180,7 @@ async fn statements_read_their_own_rows_and_no_more() {
     expect_looks(&look).await;
     expect_report(&look).await;
     expect_deleting(&look).await;
+    expect_events(&look).await;
     let faults = look.faults.take();
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
 }
@@ -246,7 +247,7 @@ async fn expect_intake(look: &Look) {
         look,
         BATCH,
         "accept_message",
-        bind![new, names, texts(BATCH, "body"), none, same(&NOW), none]
+        bind![new, names, texts(BATCH, "body"), none, same(&NOW), none, none]
     );
     let (requests, nows) = (same(&vec![7_u8; 32]), same(&NOW));
     expect!(
@@ -433,6 +434,60 @@ async fn expect_report(look: &Look) {
         bind![texts(BATCH, "+98"), same(&1_i64)]
     );
     expect!(look, 10, "report_top", &[]);
+}
+
+async fn expect_events(look: &Look) {
+    let (ids, ones, nows, none) = (ids(), same(&1_i64), same(&NOW), same(&None::<&str>));
+    let (host, sent) = (same(&"host-7"), same(&"sent"));
+    expect!(
+        look,
+        BATCH,
+        "event_insert",
+        bind![
+            ids,
+            ones,
+            host,
+            host,
+            sent,
+            none,
+            none,
+            none,
+            nows,
+            nows,
+            numbers()
+        ]
+    );
+    expect!(look, BATCH, "event_lanes", bind!["host-3", 20_i64]);
+    expect!(
+        look,
+        BATCH,
+        "event_claim",
+        bind![texts(10, "host-"), vec![10_i64; 10], NOW, NOW]
+    );
+    let taken = same(&"taken");
+    expect!(
+        look,
+        BATCH,
+        "event_record",
+        bind![ids, ones, ones, taken, nows, ones, texts(BATCH, "200")]
+    );
+    expect!(
+        look,
+        BATCH,
+        "event_bury",
+        bind!["host-5", None::<&str>, NOW, NOW, "gone", BATCH]
+    );
+    expect!(look, BATCH, "event_replay", bind![ids, ones, NOW]);
+    let (first, any) = (ids[0], None::<&str>);
+    expect!(look, BATCH, "events", bind![0_i64, any, BATCH]);
+    expect!(look, BATCH, "events_dead", bind![0_i64, BATCH]);
+    expect!(
+        look,
+        1,
+        "events_message",
+        bind![first, first + 63, 0_i64, any, BATCH]
+    );
+    expect!(look, BATCH, "prune_events", bind![NOW, BATCH]);
 }
 
 async fn expect_deleting(look: &Look) {

@@ -62,3 +62,11 @@ SELECT 472222 + place * 720, place << 36 FROM generate_series(0::BIGINT, 11) AS 
 -- The last tenth of the last month has not been counted yet.
 UPDATE meta SET number = ((11::BIGINT << 36) + {rows} / 20 * 9) << 6 WHERE name = 'folded';
 UPDATE deliveries SET recount = FALSE WHERE id > ((11::BIGINT << 36) + {rows} / 20 * 9) << 6 AND recount;
+
+-- Every twentieth message was watched, by a hundred hosts; a tenth of the events waits.
+INSERT INTO events (delivery, sequence, message, watch, lane, channel, spelling, what, at, state, moment)
+SELECT
+    number << 6, sequence, id, 'https://host-' || number / 20 % 100 || '/ ', 'host-' || number / 20 % 100, 'sms', '098',
+    'sent', created_at, CASE number / 20 % 10 WHEN 0 THEN 'waiting' WHEN 1 THEN 'dead' ELSE 'taken' END, created_at
+FROM messages, generate_series(1, 2) AS sequence
+WHERE number % 20 = 0;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 
 /// Tables with a row, or more than one, for each message.
-const GROWING: [&str; 7] = [
+const GROWING: [&str; 8] = [
     "messages",
     "deliveries",
     "attempts",
@@ -13,6 +13,7 @@ const GROWING: [&str; 7] = [
     "receipts",
     "recipients",
     "addresses",
+    "events",
 ];
 
 /// Of what belongs to a move, that which is asked for again and again while a store is in use.
@@ -32,10 +33,12 @@ const EXEMPT: [&str; 7] = [
 
 /// Indexes that hold what waits, what changed, or who stands for many, and nothing else: reading one of them from one
 /// end to the other is what is meant. The last is the order of a primary key, out of which a page is read.
-const SHORT: [&str; 4] = [
+const SHORT: [&str; 6] = [
     "INDEX deliveries_due",
     "INDEX deliveries_recount",
     "INDEX addresses_count",
+    "INDEX events_due",
+    "INDEX events_dead",
     "sqlite_autoindex",
 ];
 
@@ -55,7 +58,7 @@ fn walks(step: &str) -> bool {
         return false;
     };
     let alias = rest.split(' ').next().unwrap_or_default();
-    let grows = GROWING.contains(&alias) || ["d", "m", "a"].contains(&alias);
+    let grows = GROWING.contains(&alias) || ["d", "m", "a", "e"].contains(&alias);
     grows && !SHORT.iter().any(|index| rest.contains(index))
 }
 

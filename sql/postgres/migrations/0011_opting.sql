@@ -1,0 +1,11 @@
+-- Texts that people stopped and started us with, by the provider's number: brought a second time, they change nothing.
+CREATE TABLE opting_texts (
+    provider  TEXT NOT NULL,
+    reference TEXT NOT NULL,
+    channel   TEXT NOT NULL,
+    address   TEXT NOT NULL,
+    heard_at  BIGINT NOT NULL,
+    PRIMARY KEY (provider, reference, channel, address)
+);
+
+CREATE INDEX opting_texts_heard_at ON opting_texts (heard_at);

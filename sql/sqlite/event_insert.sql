@@ -1,0 +1,10 @@
+-- Channel, spelling and the message's name stand in the delivery and the message already.
+INSERT INTO events (
+    delivery, sequence, message, watch, lane, channel, spelling, what, failure, reason, provider, at, moment
+)
+SELECT
+    d.id, (SELECT coalesce(max(e.sequence), 0) + 1 FROM events AS e WHERE e.delivery = d.id),
+    m.id, ?2, ?3, d.channel, d.spelling, ?4, ?5, ?6, ?7, ?8, ?9
+FROM deliveries AS d
+JOIN messages AS m ON m.number = d.id >> 6
+WHERE d.id = ?1
