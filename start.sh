@@ -110,6 +110,25 @@ want() {
     say "Note: $1 is not installed; cargo bench will ask for it."
 }
 
+# need_promtool: of its package only this program is used, and its service is never started, now or at the next boot.
+need_promtool() {
+    has promtool && return
+    local policy=/usr/sbin/policy-rc.d ours=no installed=yes
+    has apt-get || fail "promtool is missing and there is no apt-get here: install it (package prometheus) and run this again"
+    say "Installing prometheus: the tests ask its promtool ..."
+    if ! [ -e "$policy" ]; then
+        ours=yes
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod +x "$policy"
+    fi
+    apt_install prometheus || installed=no
+    [ "$ours" = no ] || as_root rm -f "$policy"
+    [ "$installed" = yes ] || fail "prometheus could not be installed: install it by hand and run this again"
+    if has systemctl; then
+        as_root systemctl disable -q prometheus.service 2>/dev/null || true
+    fi
+    has promtool || fail "prometheus was installed, but there is still no promtool"
+}
+
 has_postgres() { has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
 
 # need_postgres: its programs lie outside the search path, and no cluster of the system's own is made or started.
@@ -170,6 +189,8 @@ install_test_peers() {
     need memcached memcached
     need_hosts
     need curl curl
+    need_promtool
+    need systemd-analyze systemd
     need_peers
     want strace strace
 }

@@ -4,6 +4,7 @@
 //! command is a golden file in `tests/golden/help`.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -84,6 +85,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
         console work\n  \
         console work --workers 64\n  \
+        console work --listen 127.0.0.1:9100                  metrics of its own\n  \
         console work --mean-time 100ms --failure-rate 0.2     one sender that only plays")]
     Work(Work),
 
@@ -220,6 +222,10 @@ pub struct Serve {
 /// `console work`
 #[derive(Args, Debug)]
 pub struct Work {
+    /// Address and port where machines may ask for /metrics, /healthz and /readyz; nobody may without it
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
+
     /// Most calls to providers in flight; of a sender that only plays 1 when not given
     #[arg(long, visible_alias = "concurrency", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub workers: Option<u32>,

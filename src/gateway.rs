@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::cache::{self, Sealed};
+use crate::cache::{self, Cache, Sealed};
 use crate::clock::Clock;
 use crate::config::{Config, ProviderConfig};
 use crate::dice::Dice;
@@ -23,7 +23,7 @@ use crate::error::Result;
 use crate::metrics::Metrics;
 use crate::provider::{self, CallLimits, Outbound, Provider};
 use crate::queue::{self, Queue};
-use crate::store::{self, Place, ProviderPlace, Store};
+use crate::store::{self, CommitStats, Place, ProviderPlace, Store};
 
 pub use lane::{Busy, Lane, LaneView, Ties};
 pub use route::Route;
@@ -113,6 +113,10 @@ impl Gateway {
             cache,
         } = edges;
         let metrics = Metrics::default();
+        metrics.show_edges(queue.errors(), cache.errors());
+        if let Some((sizes, seconds)) = store.commit_stats().map(CommitStats::histograms) {
+            metrics.show_commits(sizes, seconds);
+        }
         let ties = Ties {
             store: Arc::clone(&store),
             news: Arc::default(),

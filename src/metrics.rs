@@ -3,52 +3,63 @@
 //! Counters are made once and cloned into the parts that count, so that counting costs one atomic addition.
 //! Labels are bounded: channels, providers, outcomes and states; never a number, a user or a message.
 
+mod labels;
+mod plain;
+
 use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
+
+use self::labels::{
+    ChannelLabel, HealthLabels, OutcomeLabels, ProviderLabel, ReasonLabel, ReceiptLabel, StateLabels,
+};
 
 /// Seconds, from a fast local peer to the longest time limit of a call.
 const DURATION_BOUNDS_SECONDS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
 
-/// A provider.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ProviderLabel {
-    provider: String,
+/// Seconds, from a disk that need not wait to one that is in trouble.
+const COMMIT_BOUNDS_SECONDS: [f64; 12] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 5.0,
+];
+
+/// What can become of a receipt: shown from the start, so that the first one is seen as an increase.
+const RECEIPT_FATES: [&str; 3] = ["applied", "unchanged", "kept"];
+
+/// What can become of a text that somebody sent.
+const TEXT_FATES: [&str; 4] = ["opted_out", "opted_in", "unchanged", "ignored"];
+
+/// Where an event can stand after a call that told it.
+const EVENT_FATES: [&str; 3] = ["waiting", "taken", "dead"];
+
+/// A histogram of how long a group commit takes, in seconds.
+pub fn commit_seconds() -> Histogram {
+    Histogram::new(COMMIT_BOUNDS_SECONDS)
 }
 
-/// A provider and what a call to it came to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct OutcomeLabels {
-    provider: String,
-    outcome: &'static str,
+/// A histogram of how much goes into a group commit: 1, 2, 4 and so on to 1,024.
+pub fn commit_sizes() -> Histogram {
+    Histogram::new(exponential_buckets(1.0, 2.0, 11))
 }
 
-/// A channel and a state a delivery moved to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct StateLabels {
-    channel: String,
-    state: &'static str,
-}
-
-/// Why a message was turned away.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReasonLabel {
-    reason: &'static str,
-}
-
-/// What became of a receipt, or of a text that somebody sent.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReceiptLabel {
-    fate: &'static str,
+/// What waits in a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelWaits {
+    /// The channel.
+    pub channel: String,
+    /// Deliveries that wait, due or not.
+    pub waiting: u64,
+    /// Of these, due now.
+    pub due: u64,
+    /// For how many seconds the longest waiting due one has been due.
+    pub oldest_seconds: i64,
 }
 
 /// Every series. Cloning one of its families clones a handle, not the numbers.
@@ -62,15 +73,19 @@ pub struct Metrics {
     texts: Family<ReceiptLabel, Counter>,
     events: Family<ReceiptLabel, Counter>,
     provider_open: Family<ProviderLabel, Gauge>,
+    provider_health: Family<HealthLabels, Gauge>,
+    calls_in_flight: Family<ProviderLabel, Gauge>,
+    providers_open: Family<ChannelLabel, Gauge>,
+    waiting: Family<ChannelLabel, Gauge>,
+    due: Family<ChannelLabel, Gauge>,
+    oldest_waiting: Family<ChannelLabel, Gauge>,
     held_back: Family<ProviderLabel, Counter>,
     /// Messages stored.
     pub accepted: Counter,
     /// Verbs of the store that failed.
     pub store_errors: Counter,
-    /// Deliveries that wait, due or not, at the last look.
-    pub waiting: Gauge,
-    /// For how many seconds the longest waiting due delivery has been due, at the last look.
-    pub oldest_waiting_seconds: Gauge,
+    /// How long it takes to take a message in, in seconds, however that ends.
+    pub accept_duration: Histogram,
     /// How old the newest report is, at the last look.
     pub report_age_seconds: Gauge,
     /// How far the store's clock is ahead of this machine's.
@@ -90,14 +105,28 @@ impl Default for Metrics {
             texts: Family::default(),
             events: Family::default(),
             provider_open: Family::default(),
+            provider_health: Family::default(),
+            calls_in_flight: Family::default(),
+            providers_open: Family::default(),
+            waiting: Family::default(),
+            due: Family::default(),
+            oldest_waiting: Family::default(),
             held_back: Family::default(),
             accepted: Counter::default(),
             store_errors: Counter::default(),
-            waiting: Gauge::default(),
-            oldest_waiting_seconds: Gauge::default(),
+            accept_duration: histogram(),
             report_age_seconds: Gauge::default(),
             clock_ahead_seconds: Gauge::default(),
         };
+        for (family, fates) in [
+            (&metrics.receipts, &RECEIPT_FATES[..]),
+            (&metrics.texts, &TEXT_FATES[..]),
+            (&metrics.events, &EVENT_FATES[..]),
+        ] {
+            for fate in fates {
+                drop(family.get_or_create(&ReceiptLabel { fate }));
+            }
+        }
         metrics.register();
         metrics
     }
@@ -139,16 +168,6 @@ impl Metrics {
             self.store_errors.clone(),
         );
         registry.register(
-            "waiting",
-            "Deliveries that wait, due or not",
-            self.waiting.clone(),
-        );
-        registry.register(
-            "provider_open",
-            "1 when a provider can be asked",
-            self.provider_open.clone(),
-        );
-        registry.register(
             "held_back",
             "Deliveries that a provider's rate made wait",
             self.held_back.clone(),
@@ -160,19 +179,78 @@ impl Metrics {
             Unit::Seconds,
             ahead,
         );
-        let seconds = [
+        drop(registry);
+        self.register_gauges();
+        self.register_seconds();
+    }
+
+    fn register_gauges(&self) {
+        let mut registry = lock(&self.registry);
+        let health = "1 for what a provider's health is called now, 0 for what else it could be";
+        registry.register("provider_health", health, self.provider_health.clone());
+        let gauges = [
             (
-                "oldest_waiting",
-                "Age of the longest waiting due delivery",
-                &self.oldest_waiting_seconds,
+                "provider_open",
+                "1 when a provider can be asked, 0 when it rests or is out",
+                &self.provider_open,
             ),
-            ("report_age", "Age of the newest report", &self.report_age_seconds),
+            (
+                "calls_in_flight",
+                "Calls to a provider under way",
+                &self.calls_in_flight,
+            ),
         ];
-        for (name, help, gauge) in seconds {
-            registry.register_with_unit(name, help, Unit::Seconds, gauge.clone());
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
         }
+        let channels = [
+            ("waiting", "Deliveries that wait, due or not", &self.waiting),
+            (
+                "due",
+                "Deliveries that wait though their time has come",
+                &self.due,
+            ),
+            (
+                "providers_open",
+                "How many of a channel's providers can be asked",
+                &self.providers_open,
+            ),
+        ];
+        for (name, help, gauge) in channels {
+            registry.register(name, help, gauge.clone());
+        }
+    }
+
+    fn register_seconds(&self) {
+        let mut registry = lock(&self.registry);
+        let oldest = "For how long the longest waiting due delivery has been due";
+        let oldest_waiting = self.oldest_waiting.clone();
+        registry.register_with_unit("oldest_waiting", oldest, Unit::Seconds, oldest_waiting);
+        let age = "Age of the newest report, or of this process while there is none";
+        let report_age = self.report_age_seconds.clone();
+        registry.register_with_unit("report_age", age, Unit::Seconds, report_age);
         let durations = self.durations.clone();
         registry.register_with_unit("attempt_duration", "Time of a call", Unit::Seconds, durations);
+        let taking = "Time to take a message in, however that ends";
+        let accept = self.accept_duration.clone();
+        registry.register_with_unit("accept_duration", taking, Unit::Seconds, accept);
+    }
+
+    /// Shows what queue and cache count themselves.
+    pub fn show_edges(&self, queue_errors: Counter, cache_errors: Counter) {
+        let mut registry = lock(&self.registry);
+        let words = "Times that the queue was found away or refused something";
+        registry.register("queue_errors", words, queue_errors);
+        let words = "Times that the cache was found away or refused something";
+        registry.register("cache_errors", words, cache_errors);
+    }
+
+    /// Shows what the store counts of its group commits.
+    pub fn show_commits(&self, sizes: Histogram, seconds: Histogram) {
+        let mut registry = lock(&self.registry);
+        registry.register("commit_size", "Pieces of work in a group commit", sizes);
+        let words = "Time of a group commit, from its first piece to the end of its flush";
+        registry.register_with_unit("commit_duration", words, Unit::Seconds, seconds);
     }
 
     /// The counter for one provider and one outcome, to be kept by whoever counts.
@@ -232,12 +310,57 @@ impl Metrics {
         self.events.get_or_create(&ReceiptLabel { fate }).inc();
     }
 
-    /// Says whether a provider can be asked.
-    pub fn provider_open(&self, provider: &str, open: bool) {
+    /// Says whether a provider can be asked, and how many calls to it are under way.
+    pub fn provider_open(&self, provider: &str, open: bool, in_flight: usize) {
         let label = ProviderLabel {
             provider: provider.to_owned(),
         };
         self.provider_open.get_or_create(&label).set(i64::from(open));
+        let in_flight = i64::try_from(in_flight).unwrap_or(i64::MAX);
+        self.calls_in_flight.get_or_create(&label).set(in_flight);
+    }
+
+    /// Says which of the words for a provider's health is the one now.
+    pub fn provider_health(&self, provider: &str, words: &[&'static str], now: &str) {
+        for health in words {
+            let labels = HealthLabels {
+                provider: provider.to_owned(),
+                health,
+            };
+            let gauge = self.provider_health.get_or_create(&labels);
+            gauge.set(i64::from(*health == now));
+        }
+    }
+
+    /// Says how many of a channel's providers can be asked.
+    pub fn providers_open(&self, channel: &str, open: usize) {
+        let label = ChannelLabel {
+            channel: channel.to_owned(),
+        };
+        let open = i64::try_from(open).unwrap_or(i64::MAX);
+        self.providers_open.get_or_create(&label).set(open);
+    }
+
+    /// Says what waits in each channel. A channel that is not named any more is forgotten; nobody reads meanwhile.
+    pub fn waits(&self, channels: &[ChannelWaits]) {
+        let _nobody_reads = lock(&self.registry);
+        for family in [&self.waiting, &self.due, &self.oldest_waiting] {
+            family.clear();
+        }
+        let gauge = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        for one in channels {
+            let label = ChannelLabel {
+                channel: one.channel.clone(),
+            };
+            self.waiting.get_or_create(&label).set(gauge(one.waiting));
+            self.due.get_or_create(&label).set(gauge(one.due));
+            self.oldest_waiting.get_or_create(&label).set(one.oldest_seconds);
+        }
+    }
+
+    /// The same as [`Metrics::text`] in Prometheus' older text format, where a counter's family ends with `_total` too.
+    pub fn plain_text(&self) -> String {
+        plain::plain(&self.text())
     }
 
     /// The text of `/metrics` in the OpenMetrics format.
@@ -253,3 +376,6 @@ impl Metrics {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use memcache::exp::{AsyncMetaClient, Error as Trouble};
+use prometheus_client::metrics::counter::Counter;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout};
 
@@ -41,6 +42,7 @@ pub(super) struct Memcached {
     place: String,
     line: Mutex<Line>,
     refused_once: AtomicBool,
+    errors: Counter,
 }
 
 /// The pool is made again after a failure, so that a server that moved to another address is found.
@@ -62,6 +64,7 @@ impl Memcached {
             place,
             line: Mutex::default(),
             refused_once: AtomicBool::new(false),
+            errors: Counter::default(),
         })
     }
 
@@ -130,6 +133,7 @@ impl Memcached {
     }
 
     fn fails<T>(&self, trouble: &impl Display) -> Option<T> {
+        self.errors.inc();
         let mut line = self.line();
         line.pool = None;
         let known = line.rests_until.replace(Instant::now() + REST).is_some();
@@ -144,6 +148,7 @@ impl Memcached {
     }
 
     fn refuses(&self, refusal: &impl Display) {
+        self.errors.inc();
         if !self.refused_once.swap(true, Ordering::Relaxed) {
             log::warn!(
                 "memcached at {} did not keep something, said once: {refusal}",
@@ -179,6 +184,10 @@ impl Cache for Memcached {
 
     async fn ping(&self) -> bool {
         self.ask(|pool| async move { pool.noop().await }).await.is_some()
+    }
+
+    fn errors(&self) -> Counter {
+        self.errors.clone()
     }
 }
 

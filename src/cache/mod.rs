@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use prometheus_client::metrics::counter::Counter;
 
 use crate::error::{Error, Result};
 
@@ -32,6 +33,11 @@ pub trait Cache: Send + Sync {
 
     /// Whether it can be reached now.
     async fn ping(&self) -> bool;
+
+    /// Counts how often it was found away or refused something. What is in the process itself never is.
+    fn errors(&self) -> Counter {
+        Counter::default()
+    }
 }
 
 /// The cache an URL names: `memory:` or `memcache://HOST:PORT`. A memcached that is away is no error: it is

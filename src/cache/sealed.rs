@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hmac::{Hmac, KeyInit, Mac};
+use prometheus_client::metrics::counter::Counter;
 use sha2::Sha256;
 use tokio::sync::watch;
 
@@ -131,6 +132,10 @@ impl Cache for Sealed {
         self.cache.set(key, &kept, keep).await;
         // Who asks from now on must not be told what a question from before found.
         self.asked().remove(key);
+    }
+
+    fn errors(&self) -> Counter {
+        self.cache.errors()
     }
 
     async fn ping(&self) -> bool {

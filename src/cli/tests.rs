@@ -1,3 +1,5 @@
+//! The command line as a whole, and what its values may be.
+
 use clap::CommandFactory;
 
 use super::*;

@@ -74,7 +74,7 @@ fn sandbox(config: &Config) -> String {
 }
 
 async fn check_edges(config: &Config, faults: &mut u64) -> Result<()> {
-    let door = door_is_safe(config).map_err(|error| error.to_string());
+    let door = door_is_safe(config, config.listen).map_err(|error| error.to_string());
     tell(
         faults,
         &format!("door {}", config.listen),

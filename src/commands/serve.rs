@@ -18,6 +18,7 @@ use crate::cli::{Cli, Serve};
 use crate::config::{Config, door_is_safe, masked_url};
 use crate::domain::recipient;
 use crate::error::{Error, Kind, Result};
+use crate::flow::work::Stop;
 use crate::gateway::Gateway;
 use crate::http;
 
@@ -28,7 +29,7 @@ const BACKLOG: u32 = 4_096;
 pub async fn run(cli: &Cli, arguments: &Serve) -> Result<()> {
     let mut signals = Signals::new()?;
     let mut config = configuration(cli, &overrides(arguments))?;
-    door_is_safe(&config)?;
+    door_is_safe(&config, config.listen)?;
     warm_numbers();
     let listener = bind(config.listen)?;
     settle_address(&mut config, &listener)?;
@@ -70,7 +71,7 @@ fn warm_numbers() {
     std::thread::spawn(recipient::warm);
 }
 
-fn bind(address: SocketAddr) -> Result<TcpListener> {
+pub(super) fn bind(address: SocketAddr) -> Result<TcpListener> {
     let listener = || {
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -128,20 +129,32 @@ fn announce(gateway: &Gateway) {
 }
 
 /// The HTTP task with the word that closes it.
-struct Door {
+pub(super) struct Door {
     close: watch::Sender<bool>,
     task: Option<JoinHandle<Result<()>>>,
 }
 
 impl Door {
     fn open(gateway: Arc<Gateway>, listener: TcpListener) -> Self {
+        Self::begin(|told| http::serve(gateway, listener, told))
+    }
+
+    /// A door for machines only, which takes no messages.
+    pub(super) fn open_to_machines(gateway: Arc<Gateway>, listener: TcpListener) -> Self {
+        Self::begin(|told| http::serve_machines(gateway, listener, told))
+    }
+
+    fn begin<F>(answering: impl FnOnce(Stop) -> F) -> Self
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
         let (close, told) = watch::channel(false);
-        let task = Some(tokio::spawn(http::serve(gateway, listener, told)));
+        let task = Some(tokio::spawn(answering(told)));
         Self { close, task }
     }
 
     /// Waits until it ends without having been told, which it never should.
-    async fn fallen(&mut self) -> Error {
+    pub(super) async fn fallen(&mut self) -> Error {
         let Some(task) = &mut self.task else {
             return std::future::pending().await;
         };
@@ -155,7 +168,7 @@ impl Door {
     }
 
     /// Takes nothing new and waits for requests in flight, which the door gives `work.grace` and no more.
-    async fn close(mut self) {
+    pub(super) async fn close(mut self) {
         self.close.send_replace(true);
         let Some(task) = self.task.take() else {
             return;

@@ -2,6 +2,7 @@
 //!
 //! Looks at values that have been read already; never at the file or the environment.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::duration::duration_text;
@@ -80,13 +81,12 @@ pub(super) fn oddities(config: &Config) -> Vec<String> {
 
 /// Refuses to serve strangers: an address other than loopback needs keys, or a clear word that it does not.
 /// For `serve`; commands that do not listen need not ask.
-pub fn door_is_safe(config: &Config) -> Result<()> {
-    if config.listen.ip().is_loopback() || !config.keys.is_empty() || config.insecure {
+pub fn door_is_safe(config: &Config, listen: SocketAddr) -> Result<()> {
+    if listen.ip().is_loopback() || !config.keys.is_empty() || config.insecure {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "listen is {}, which others can reach, and there are no keys: add [[keys]] to the configuration file, \
-         listen on 127.0.0.1, or say insecure = true",
-        config.listen
+        "listen is {listen}, which others can reach, and there are no keys: add [[keys]] to the configuration file, \
+         listen on 127.0.0.1, or say insecure = true"
     )))
 }

@@ -242,6 +242,9 @@ pub fn is_probe_over(since: DateTime<Utc>, patience: Duration, now: DateTime<Utc
 }
 
 impl Standing {
+    /// Every word that [`Standing::word`] says.
+    pub const WORDS: [&'static str; 4] = ["well", "resting", "probing", "out"];
+
     /// One word, for machines.
     pub fn word(&self) -> &'static str {
         match self {

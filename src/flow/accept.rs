@@ -159,7 +159,12 @@ impl Refused {
 
 /// Takes a message in. Safe to repeat with a key; without one a repetition is another message.
 pub async fn accept(gateway: &Gateway, request: Request) -> Result<Accepted, Refused> {
+    let watch = gateway.clock.stopwatch();
     let accepted = checked_and_stored(gateway, request).await;
+    gateway
+        .metrics
+        .accept_duration
+        .observe(watch.passed().as_secs_f64());
     match &accepted {
         Ok(accepted) if !accepted.replayed => {
             gateway.metrics.accepted.inc();

@@ -128,7 +128,7 @@ impl Lane {
     /// A healthy lane for a provider.
     pub fn new(config: &ProviderConfig, provider: Arc<dyn Provider>, metrics: &Metrics, ties: Ties) -> Self {
         let name = config.name.as_str();
-        metrics.provider_open(name, true);
+        metrics.provider_open(name, true, 0);
         Self {
             name: config.name.clone(),
             provider,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, VARY};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
@@ -25,8 +25,11 @@ use super::describe::Denied as NoEntry;
 use super::problem::{self, RETRY_SECONDS};
 use crate::cache::Cache;
 use crate::config::Scope;
+use crate::domain::health::Standing;
 use crate::error::{Error, Kind, Result};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Route};
+use crate::metrics::ChannelWaits;
+use crate::store::Backlog;
 
 /// How long an edge may take to answer before it counts as away.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -42,6 +45,9 @@ const GLANCE_KEEP: Duration = Duration::from_secs(1);
 /// The type of the metrics' text.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// The type of the same in the older format.
+const PLAIN_METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
 /// What machines are told of this.
 #[derive(OpenApi)]
 #[openapi(paths(healthz, readyz, metrics))]
@@ -56,6 +62,7 @@ pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
         .route("/readyz", get(readyz))
         .layer(Extension(Arc::new(Glance::default())))
         .layer(Extension(Arc::new(Count::default())))
+        .layer(Extension(Began(Instant::now())))
         .route("/healthz", get(healthz))
         .method_not_allowed_fallback(problem::wrong_method)
 }
@@ -211,12 +218,22 @@ fn rests(took: Duration) -> Duration {
 
 async fn count(gateway: &Gateway) {
     let now = gateway.clock.now();
-    match gateway.store.backlog(now).await {
-        Ok(backlog) => {
-            let oldest = backlog.oldest_due_at.map_or(0, |due_at| seconds(now - due_at));
-            let waiting = i64::try_from(backlog.waiting).unwrap_or(i64::MAX);
-            gateway.metrics.waiting.set(waiting);
-            gateway.metrics.oldest_waiting_seconds.set(oldest);
+    match gateway.store.backlogs(now).await {
+        Ok(backlogs) => {
+            let configured = gateway.config.channels.iter().map(|channel| &channel.name);
+            let empty = configured.filter(|name| !backlogs.iter().any(|(other, _)| other == *name));
+            let empty = empty.map(|name| (name, Backlog::default()));
+            let all = backlogs
+                .iter()
+                .map(|(name, backlog)| (name, *backlog))
+                .chain(empty);
+            let waits = all.map(|(name, backlog)| ChannelWaits {
+                channel: name.to_string(),
+                waiting: backlog.waiting,
+                due: backlog.due,
+                oldest_seconds: backlog.oldest_due_at.map_or(0, |due_at| seconds(now - due_at)),
+            });
+            gateway.metrics.waits(&waits.collect::<Vec<_>>());
         }
         Err(error) => not_looked_at(gateway, &error),
     }
@@ -226,6 +243,10 @@ fn seconds(age: TimeDelta) -> i64 {
     age.num_seconds().max(0)
 }
 
+/// When this door was made, which is when the process began.
+#[derive(Clone, Copy)]
+struct Began(Instant);
+
 /// The counters, with the gauges as they are now. A gauge whose edge is away keeps its last value.
 #[utoipa::path(
     get,
@@ -233,33 +254,57 @@ fn seconds(age: TimeDelta) -> i64 {
     operation_id = "metrics",
     tag = "machines",
     responses(
-        (status = 200, description = "OpenMetrics.", body = String, content_type = "application/openmetrics-text"),
+        (status = 200, description = "OpenMetrics for whoever asks for it, or for nothing; else Prometheus' older text.",
+            content((String = "application/openmetrics-text"), (String = "text/plain"))),
         NoEntry,
     )
 )]
 async fn metrics(
     State(gateway): State<Arc<Gateway>>,
     Extension(counted): Extension<Arc<Count>>,
+    Extension(began): Extension<Began>,
+    headers: HeaderMap,
 ) -> Response<Body> {
     let now = gateway.clock.now();
+    for channel in &gateway.config.channels {
+        let lanes = gateway.route(channel.name.as_str()).map(Route::lanes);
+        let lanes = lanes.unwrap_or_default().iter();
+        let open = lanes.filter(|lane| lane.is_fit(now)).count();
+        gateway.metrics.providers_open(channel.name.as_str(), open);
+    }
     for lane in gateway.lanes() {
+        let (name, view) = (lane.name.as_str(), lane.view(now));
+        gateway.metrics.provider_open(name, view.open, view.in_flight);
         gateway
             .metrics
-            .provider_open(lane.name.as_str(), lane.view(now).open);
+            .provider_health(name, &Standing::WORDS, view.health);
     }
     let ((), snapshot) = tokio::join!(counted.refresh(&gateway), within(gateway.store.snapshot()));
     match snapshot {
-        Ok(Some(snapshot)) => {
-            gateway
-                .metrics
-                .report_age_seconds
-                .set(seconds(now - snapshot.as_of));
+        Ok(snapshot) => {
+            let none = || i64::try_from(began.0.elapsed().as_secs()).unwrap_or(i64::MAX);
+            let age = snapshot.map_or_else(none, |snapshot| seconds(now - snapshot.as_of));
+            gateway.metrics.report_age_seconds.set(age);
         }
-        Ok(None) => {}
         Err(error) => not_looked_at(&gateway, &error),
     }
-    let text = gateway.metrics.text();
-    uncached(([(CONTENT_TYPE, OPEN_METRICS)], text).into_response())
+    let (kind, text) = if wants_open_metrics(&headers) {
+        (OPEN_METRICS, gateway.metrics.text())
+    } else {
+        (PLAIN_METRICS, gateway.metrics.plain_text())
+    };
+    uncached(([(CONTENT_TYPE, kind), (VARY, "accept")], text).into_response())
+}
+
+/// Prometheus asks for OpenMetrics by name; who names other types (`promtool check metrics` knows only the older one)
+/// gets what every reader of metrics understands.
+fn wants_open_metrics(headers: &HeaderMap) -> bool {
+    let named = |value: &HeaderValue| {
+        value
+            .to_str()
+            .is_ok_and(|value| value.contains("application/openmetrics-text"))
+    };
+    !headers.contains_key(ACCEPT) || headers.get_all(ACCEPT).iter().any(named)
 }
 
 fn not_looked_at(gateway: &Gateway, error: &Error) {

@@ -16,7 +16,7 @@ use tower_http::body::UnsyncBoxBody;
 use tower_http::catch_panic::CatchPanic;
 
 use super::connection::{self, Door};
-use super::{problem, routes};
+use super::{machine_routes, problem, routes};
 use crate::clock;
 use crate::error::Result;
 use crate::flow::work::Stop;
@@ -30,11 +30,22 @@ const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Answers requests until told to stop, then takes no new ones and waits for those in flight, at most the
 /// configured grace.
-pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, mut stop: Stop) -> Result<()> {
+pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: Stop) -> Result<()> {
+    let router = routes(&gateway);
+    answer(gateway, router, listener, stop).await
+}
+
+/// The same for machines only: `/healthz`, `/readyz` and `/metrics`.
+pub async fn serve_machines(gateway: Arc<Gateway>, listener: TcpListener, stop: Stop) -> Result<()> {
+    let router = machine_routes(&gateway);
+    answer(gateway, router, listener, stop).await
+}
+
+async fn answer(gateway: Arc<Gateway>, router: Router, listener: TcpListener, mut stop: Stop) -> Result<()> {
     let connections_max = gateway.config.limits.connections_max;
     allow_open_files(connections_max);
     let door = Arc::new(Door {
-        router: guarded(routes(&gateway)),
+        router: guarded(router),
         limits: gateway.config.limits.clone(),
     });
     let told = stop.clone();

@@ -33,7 +33,7 @@ use tower_http::compression::CompressionLayer;
 use crate::config::Scope;
 use crate::gateway::Gateway;
 
-pub use listen::serve;
+pub use listen::{serve, serve_machines};
 
 /// The header that ties an answer to its line in the log.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -54,6 +54,14 @@ fn routes(gateway: &Arc<Gateway>) -> Router {
         .merge(health::routes(gateway))
         .merge(describe::routes())
         .merge(pages)
+        .fallback(problem::unknown_path)
+        .with_state(Arc::clone(gateway))
+}
+
+/// What machines ask, and nothing else: for a process that takes no messages.
+fn machine_routes(gateway: &Arc<Gateway>) -> Router {
+    Router::new()
+        .merge(health::routes(gateway))
         .fallback(problem::unknown_path)
         .with_state(Arc::clone(gateway))
 }

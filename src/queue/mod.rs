@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use prometheus_client::metrics::counter::Counter;
 
 use crate::clock::Timestamp;
 use crate::domain::id::DeliveryId;
@@ -42,6 +43,11 @@ pub trait Queue: Send + Sync {
 
     /// How many ids stand in it; none when it cannot be reached.
     async fn depth(&self) -> Option<u64>;
+
+    /// Counts how often it was found away or refused something. What is in the process itself never is.
+    fn errors(&self) -> Counter {
+        Counter::default()
+    }
 }
 
 /// The queue an URL names, `memory:` or `redis://…`, holding at most `window` ids. A Redis that is away is

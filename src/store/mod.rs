@@ -228,8 +228,14 @@ pub trait Store: Outbox {
     /// The newest snapshot.
     async fn snapshot(&self) -> Result<Option<Snapshot>>;
 
-    /// What waits now, counted live.
-    async fn backlog(&self, now: Timestamp) -> Result<Backlog>;
+    /// What waits now in each channel where anything does, counted live.
+    async fn backlogs(&self, now: Timestamp) -> Result<Vec<(Name, Backlog)>>;
+
+    /// The same of all channels together.
+    async fn backlog(&self, now: Timestamp) -> Result<Backlog> {
+        let backlogs = self.backlogs(now).await?;
+        Ok(backlogs.into_iter().map(|(_, backlog)| backlog).sum())
+    }
 
     /// Deletes at most `limit` messages that were accepted before `before` and have ended (a month of which nothing
     /// else is left as a whole, where the store is kept by month); what the report counts of them stays counted.
@@ -433,6 +439,16 @@ pub struct Backlog {
     pub due: u64,
     /// Since when the longest waiting due delivery has been due.
     pub oldest_due_at: Option<Timestamp>,
+}
+
+impl std::iter::Sum for Backlog {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            waiting: sum.waiting + one.waiting,
+            due: sum.due + one.due,
+            oldest_due_at: sum.oldest_due_at.into_iter().chain(one.oldest_due_at).min(),
+        })
+    }
 }
 
 /// Where a provider is, as the `notifications` view shows it.

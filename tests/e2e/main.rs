@@ -24,6 +24,7 @@ mod fleet;
 mod hosts;
 mod inbox;
 mod interrupted;
+mod metrics;
 mod moving;
 mod peers;
 mod providers;

@@ -350,8 +350,8 @@ impl Store for Link {
         self.through("snapshot", self.store.snapshot()).await
     }
 
-    async fn backlog(&self, now: Timestamp) -> Result<Backlog> {
-        self.through("backlog", self.store.backlog(now)).await
+    async fn backlogs(&self, now: Timestamp) -> Result<Vec<(Name, Backlog)>> {
+        self.through("backlogs", self.store.backlogs(now)).await
     }
 
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {

@@ -1,5 +1,7 @@
 //! What machines ask.
 
+use axum::body::Body;
+use axum::http::Request;
 use serde_json::json;
 
 use super::World;
@@ -55,8 +57,46 @@ async fn metrics_are_open_metrics_with_fresh_gauges() {
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!(reply.header("content-type"), Some(content_type));
     let text = reply.text();
-    for line in ["postrider_accepted_total 1", "postrider_waiting 1", "# EOF"] {
+    for line in [
+        "postrider_accepted_total 1",
+        "postrider_waiting{channel=\"sms\"} 1",
+        "# EOF",
+    ] {
         assert!(text.lines().any(|other| other == line), "{line} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_asks_for_other_text_gets_the_older_format() {
+    let world = World::new().await;
+    let ask = async |accept: &str| {
+        let request = Request::get("/metrics").header("accept", accept);
+        world.ask(request.body(Body::empty()).unwrap()).await
+    };
+    for accept in ["*/*", "text/plain"] {
+        let reply = ask(accept).await;
+        assert_eq!(
+            reply.header("content-type"),
+            Some("text/plain; version=0.0.4; charset=utf-8")
+        );
+        assert!(reply.text().contains("# TYPE postrider_accepted_total counter"));
+    }
+    let reply = ask("application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1").await;
+    assert!(reply.text().ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn a_health_is_called_by_one_word() {
+    let world = World::new().await;
+    let lane = &world.gateway.lanes()[0];
+    let rest_after = world.gateway.config.providers[0].rest_after;
+    (0..rest_after).for_each(|_| lane.bounced(world.gateway.clock.now()));
+    let metrics = world.get("/metrics").await.text();
+    let open = "postrider_providers_open{channel=\"sms\"} 1";
+    assert!(metrics.contains(open), "{metrics}");
+    for (health, is) in [("well", 0), ("resting", 1), ("probing", 0), ("out", 0)] {
+        let line = format!("postrider_provider_health{{provider=\"mock-blue\",health=\"{health}\"}} {is}");
+        assert!(metrics.contains(&line), "{line} in {metrics}");
     }
 }
 

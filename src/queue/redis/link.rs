@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, RedisResult};
 use tokio::sync::{Notify, watch};
@@ -66,6 +67,7 @@ pub(super) struct Link {
     bell: Arc<Notify>,
     in_trouble: AtomicBool,
     refusal_said: Mutex<Option<Instant>>,
+    errors: Counter,
 }
 
 impl Link {
@@ -80,7 +82,13 @@ impl Link {
             bell: Arc::new(Notify::new()),
             in_trouble: AtomicBool::new(false),
             refusal_said: Mutex::default(),
+            errors: Counter::default(),
         }
+    }
+
+    /// Counts every time that it could not be reached, was lost, or refused something.
+    pub fn errors(&self) -> Counter {
+        self.errors.clone()
     }
 
     /// Connects for as long as the task lives.
@@ -218,6 +226,7 @@ impl Link {
     }
 
     fn says_away(&self, trouble: &impl Display) {
+        self.errors.inc();
         if !self.in_trouble.swap(true, Ordering::Relaxed) {
             log::warn!(
                 "redis at {} is away, the store is asked instead: {trouble}",
@@ -227,6 +236,7 @@ impl Link {
     }
 
     fn says_refuses(&self, refusal: &RedisError) {
+        self.errors.inc();
         let mut said = self.refusal_said.lock().unwrap_or_else(PoisonError::into_inner);
         if said.is_none_or(|said| said.elapsed() >= REFUSAL_SAID_EVERY) {
             *said = Some(Instant::now());

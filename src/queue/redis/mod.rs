@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use prometheus_client::metrics::counter::Counter;
 use redis::Script;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -256,6 +257,10 @@ impl Queue for Redis {
             }
             let _rung = timeout(next.map_or(left, |until| until.min(left)), link.rung()).await;
         }
+    }
+
+    fn errors(&self) -> Counter {
+        self.shared.link.errors()
     }
 
     async fn depth(&self) -> Option<u64> {

@@ -285,6 +285,23 @@ pub async fn the_backlog_counts_what_waits(open: Open<'_>) {
         oldest_due_at: Some(at(3)),
     };
     assert_eq!(store.backlog(at(9)).await.unwrap(), expected);
+    let mut mail = text(5);
+    mail.deliveries[0].channel = name("email");
+    mail.deliveries[0].due_at = at(2);
+    accepted(&*store, mail).await;
+    let of_mail = Backlog {
+        waiting: 1,
+        due: 1,
+        oldest_due_at: Some(at(2)),
+    };
+    let both = vec![(name("email"), of_mail), (name("sms"), expected)];
+    assert_eq!(store.backlogs(at(9)).await.unwrap(), both);
+    let sum = Backlog {
+        waiting: 4,
+        due: 3,
+        oldest_due_at: Some(at(2)),
+    };
+    assert_eq!(store.backlog(at(9)).await.unwrap(), sum);
 }
 
 pub async fn snapshots_show_the_newest(open: Open<'_>) {

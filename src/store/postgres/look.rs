@@ -10,6 +10,7 @@ use super::fault::Trouble;
 use super::link::{Desk, bind};
 use super::rows::{self, kept};
 use crate::clock::Timestamp;
+use crate::domain::channel::Name;
 use crate::domain::delivery::Standing;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Delivery, Message, RecordedAttempt};
@@ -28,7 +29,7 @@ static SEARCH_WAITING_NEAR: &str = include_str!("../../../sql/postgres/search_wa
 static SEARCH_ENDED: &str = include_str!("../../../sql/postgres/search_ended.sql");
 static SELECT_WAITING: &str = include_str!("../../../sql/postgres/select_waiting.sql");
 static SELECT_FAILED: &str = include_str!("../../../sql/postgres/select_failed.sql");
-static BACKLOG: &str = include_str!("../../../sql/postgres/backlog.sql");
+static BACKLOGS: &str = include_str!("../../../sql/postgres/backlogs.sql");
 
 /// The greatest message number whose deliveries still have numbers.
 pub const NUMBER_MAX: i64 = i64::MAX / DeliveryId::PER_MESSAGE;
@@ -210,12 +211,16 @@ pub async fn select(desk: &Desk, selection: &Selection) -> Result<Vec<DeliveryId
     found.iter().map(|row| rows::delivery_id(row, 0)).collect()
 }
 
-/// See [`crate::store::Store::backlog`].
-pub async fn backlog(desk: &Desk, now: Timestamp) -> Result<Backlog, Trouble> {
-    let row = desk.one(BACKLOG, bind![now.timestamp_millis()]).await?;
-    Ok(Backlog {
-        waiting: rows::count(&row, 0)?,
-        due: rows::count(&row, 1)?,
-        oldest_due_at: rows::time_if_any(&row, 2)?,
-    })
+/// See [`crate::store::Store::backlogs`].
+pub async fn backlogs(desk: &Desk, now: Timestamp) -> Result<Vec<(Name, Backlog)>, Trouble> {
+    let found = desk.rows(BACKLOGS, bind![now.timestamp_millis()]).await?;
+    let backlog = |row| {
+        let backlog = Backlog {
+            waiting: rows::count(row, 1)?,
+            due: rows::count(row, 2)?,
+            oldest_due_at: rows::time_if_any(row, 3)?,
+        };
+        Ok((rows::name(row, 0)?, backlog))
+    };
+    found.iter().map(backlog).collect()
 }

@@ -352,9 +352,9 @@ impl Store for PostgresStore {
         transact!(self.read, act, |desk| report::snapshot(&desk))
     }
 
-    async fn backlog(&self, now: Timestamp) -> Result<Backlog> {
+    async fn backlogs(&self, now: Timestamp) -> Result<Vec<(Name, Backlog)>> {
         let act = "cannot count what waits";
-        transact!(self.read, act, |desk| look::backlog(&desk, now))
+        transact!(self.read, act, |desk| look::backlogs(&desk, now))
     }
 
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {

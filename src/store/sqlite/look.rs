@@ -6,6 +6,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::rows;
 use crate::clock::Timestamp;
+use crate::domain::channel::Name;
 use crate::domain::delivery::Standing;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Delivery, Message, RecordedAttempt};
@@ -24,7 +25,7 @@ static SEARCH_WAITING_NEAR: &str = include_str!("../../../sql/sqlite/search_wait
 static SEARCH_ENDED: &str = include_str!("../../../sql/sqlite/search_ended.sql");
 static SELECT_WAITING: &str = include_str!("../../../sql/sqlite/select_waiting.sql");
 static SELECT_FAILED: &str = include_str!("../../../sql/sqlite/select_failed.sql");
-static BACKLOG: &str = include_str!("../../../sql/sqlite/backlog.sql");
+static BACKLOGS: &str = include_str!("../../../sql/sqlite/backlogs.sql");
 
 /// The greatest message number whose deliveries still have numbers.
 pub const NUMBER_MAX: i64 = i64::MAX / DeliveryId::PER_MESSAGE;
@@ -204,15 +205,17 @@ pub fn select(connection: &Connection, selection: &Selection) -> rusqlite::Resul
         .collect()
 }
 
-/// See [`crate::store::Store::backlog`].
-pub fn backlog(connection: &Connection, now: Timestamp) -> rusqlite::Result<Backlog> {
+/// See [`crate::store::Store::backlogs`].
+pub fn backlogs(connection: &Connection, now: Timestamp) -> rusqlite::Result<Vec<(Name, Backlog)>> {
     connection
-        .prepare_cached(BACKLOG)?
-        .query_row([now.timestamp_millis()], |row| {
-            Ok(Backlog {
-                waiting: rows::count(row, 0)?,
-                due: rows::count(row, 1)?,
-                oldest_due_at: rows::time_if_any(row, 2)?,
-            })
-        })
+        .prepare_cached(BACKLOGS)?
+        .query_map([now.timestamp_millis()], |row| {
+            let backlog = Backlog {
+                waiting: rows::count(row, 1)?,
+                due: rows::count(row, 2)?,
+                oldest_due_at: rows::time_if_any(row, 3)?,
+            };
+            Ok((rows::name(row, 0)?, backlog))
+        })?
+        .collect()
 }

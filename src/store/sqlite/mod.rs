@@ -291,10 +291,10 @@ impl Store for SqliteStore {
         self.readers.read(act, report::snapshot).await
     }
 
-    async fn backlog(&self, now: Timestamp) -> Result<Backlog> {
+    async fn backlogs(&self, now: Timestamp) -> Result<Vec<(Name, Backlog)>> {
         let act = "cannot count what waits";
         self.readers
-            .read(act, move |connection| look::backlog(connection, now))
+            .read(act, move |connection| look::backlogs(connection, now))
             .await
     }
 

@@ -167,7 +167,7 @@ impl Store for Desk {
     async fn keep_snapshot(&self, _: Snapshot) -> Result<()> {
         unasked()
     }
-    async fn backlog(&self, _: Timestamp) -> Result<Backlog> {
+    async fn backlogs(&self, _: Timestamp) -> Result<Vec<(Name, Backlog)>> {
         unasked()
     }
     async fn prune(&self, _: Timestamp, _: Timestamp, _: usize) -> Result<usize> {

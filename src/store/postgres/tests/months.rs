@@ -126,7 +126,7 @@ async fn tables_in_use_keep_a_month_and_nobody_waits() {
     send(&*store, sent, "blue", "b-1", at(1)).await;
     store.prune(at(-DAY), next_month(), 10).await.unwrap();
     let reader = store.link.read().await.unwrap();
-    look::backlog(&reader, at(0)).await.unwrap();
+    look::backlogs(&reader, at(0)).await.unwrap();
     assert_eq!(store.prune(next_month(), next_month(), 10).await.unwrap(), 0);
     assert_eq!(partitions(&store).await[0], "deliveries_0");
     drop(reader);

@@ -417,7 +417,7 @@ async fn expect_looks(look: &Look) {
     expect!(look, BATCH, "select_failed", bind![first, since, none, page]);
     expect!(look, waiting, "select_waiting", bind![first, since, none, page]);
     expect!(look, 1, "hour_first", bind![472_300_i64]);
-    expect!(look, waiting, "backlog", bind![NOW]);
+    expect!(look, waiting, "backlogs", bind![NOW]);
 }
 
 async fn expect_report(look: &Look) {

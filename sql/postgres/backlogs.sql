@@ -10,14 +10,22 @@ WITH RECURSIVE found (channel) AS (
         ORDER BY d.channel
         LIMIT 1
     ) AS next
+), waits AS (
+    SELECT d.channel, count(*) AS count, count(*) FILTER (WHERE d.due_at <= $1) AS due
+    FROM deliveries AS d
+    WHERE d.state = 'waiting'
+    GROUP BY d.channel
 ), held AS (
-    SELECT count(*) AS count FROM leases AS l
+    SELECT d.channel, count(*) AS count FROM leases AS l
     CROSS JOIN LATERAL (
-        SELECT 1 FROM deliveries AS d WHERE d.id = l.id AND d.state = 'waiting' AND d.due_at <= $1 LIMIT 1
+        SELECT w.channel FROM deliveries AS w
+        WHERE w.id = l.id AND w.state = 'waiting' AND w.due_at <= $1
+        LIMIT 1
     ) AS d
     WHERE l.until > $1
+    GROUP BY d.channel
 ), oldest AS (
-    SELECT min(d.due_at) AS due_at FROM found
+    SELECT found.channel, min(d.due_at) AS due_at FROM found
     CROSS JOIN (VALUES (0::BIGINT), (1::BIGINT)) AS rank (priority)
     CROSS JOIN LATERAL (
         SELECT greatest(w.due_at, (SELECT l.until FROM leases AS l WHERE l.id = w.id)) AS due_at
@@ -27,8 +35,10 @@ WITH RECURSIVE found (channel) AS (
         ORDER BY w.due_at
         LIMIT 1
     ) AS d
+    GROUP BY found.channel
 )
-SELECT
-    count(*), count(*) FILTER (WHERE due_at <= $1) - (SELECT count FROM held), (SELECT due_at FROM oldest)
-FROM deliveries
-WHERE state = 'waiting'
+SELECT waits.channel, waits.count, waits.due - coalesce(held.count, 0), oldest.due_at
+FROM waits
+LEFT JOIN held ON held.channel = waits.channel
+LEFT JOIN oldest ON oldest.channel = waits.channel
+ORDER BY waits.channel
