@@ -134,14 +134,14 @@ mod tests {
                 },
                 providers: vec![ProviderLine {
                     timed: 1_000,
-                    time_ms: 100_250,
+                    time_ms: 100_300,
                     ..ProviderLine::default()
                 }],
                 ..Report::default()
             },
             ..Overview::default()
         };
-        let wanted = "Total messages sent: 800\nTotal messages failed: 200\nAverage time per message: 0.1002 seconds\n";
+        let wanted = "Total messages sent: 800\nTotal messages failed: 200\nAverage time per message: 0.1003 seconds\n";
         assert_eq!(plain(&overview), wanted);
     }
 
