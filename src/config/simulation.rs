@@ -136,7 +136,7 @@ pub fn interval_variable(environment: &Environment) -> Result<Option<Duration>> 
 fn variable<T>(
     environment: &Environment,
     name: &str,
-    read: impl Fn(&str) -> Result<T, String>,
+    read: fn(&str) -> Result<T, String>,
 ) -> Result<Option<T>> {
     environment
         .get(name)

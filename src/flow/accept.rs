@@ -184,8 +184,7 @@ pub async fn accept(gateway: &Gateway, request: Request) -> Result<Accepted, Ref
 async fn checked_and_stored(gateway: &Gateway, request: Request) -> Result<Accepted, Refused> {
     let (message, stub) = checked(gateway, request)?;
     let stored = gateway.store.accept(vec![message]).await;
-    let acceptance = stored.map_err(Refused::Store)?.into_iter().next();
-    let (accepted, nudges) = stub.settled(acceptance)?;
+    let (accepted, nudges) = stub.settled(stored.map_err(Refused::Store)?.first())?;
     gateway.queue.push(&nudges);
     Ok(accepted)
 }
@@ -236,7 +235,7 @@ fn checked(gateway: &Gateway, mut request: Request) -> Result<(NewMessage, Stub)
 
 impl Stub {
     /// What the client is told, and whom the workers are to be told of.
-    fn settled(self, acceptance: Option<Acceptance>) -> Result<(Accepted, Vec<Nudge>), Refused> {
+    fn settled(self, acceptance: Option<&Acceptance>) -> Result<(Accepted, Vec<Nudge>), Refused> {
         let accepted = |id, number, replayed| Accepted {
             id,
             number,
@@ -246,13 +245,15 @@ impl Stub {
         };
         match acceptance {
             Some(Acceptance::Stored { number }) => {
-                Ok((accepted(self.id, number, false), numbered(self.nudges, number)))
+                Ok((accepted(self.id, *number, false), numbered(self.nudges, *number)))
             }
-            Some(Acceptance::Replayed { id, number }) => Ok((accepted(id, number, true), Vec::new())),
+            Some(Acceptance::Replayed { id, number }) => Ok((accepted(*id, *number, true), Vec::new())),
             Some(Acceptance::KeyReused) => Err(Refused::KeyReused),
             Some(Acceptance::NoEarlier) => Err(Refused::ExpiresTooEarly),
             Some(Acceptance::Suppressed) => Err(Refused::Suppressed),
-            Some(Acceptance::Throttled { retry_after }) => Err(Refused::Throttled { retry_after }),
+            Some(Acceptance::Throttled { retry_after }) => Err(Refused::Throttled {
+                retry_after: *retry_after,
+            }),
             None => Err(Refused::Store(Error::new(
                 crate::error::Kind::Internal,
                 "the store gave no answer",

@@ -45,7 +45,7 @@ impl Batch {
             gateway.metrics.store_errors.inc();
         })?;
         let (mut taken, mut nudges) = (0, Vec::with_capacity(stored.len()));
-        for (stub, acceptance) in self.stubs.into_iter().zip(stored) {
+        for (stub, acceptance) in self.stubs.into_iter().zip(&stored) {
             match stub.settled(Some(acceptance)) {
                 Ok((_, nudged)) => {
                     taken += 1;
