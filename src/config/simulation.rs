@@ -138,10 +138,13 @@ fn variable<T>(
     name: &str,
     read: fn(&str) -> Result<T, String>,
 ) -> Result<Option<T>> {
-    environment
-        .get(name)
-        .map(|text| read(text).map_err(|why| Error::usage(format!("{name}: {why}"))))
-        .transpose()
+    let Some(text) = environment.get(name) else {
+        return Ok(None);
+    };
+    match read(text) {
+        Ok(value) => Ok(Some(value)),
+        Err(why) => Err(Error::usage(format!("{name}: {why}"))),
+    }
 }
 
 impl Config {
@@ -152,7 +155,7 @@ impl Config {
 
     /// The same with one sender that plays in the place of every provider.
     #[must_use]
-    pub fn with_sender(mut self, name: Name, sender: Sender, casting: Casting) -> Self {
+    pub fn with_sender(mut self, name: &Name, sender: Sender, casting: Casting) -> Self {
         let concurrency = usize::try_from(casting.concurrency).unwrap_or(usize::MAX);
         let provider = provider(name.clone(), sender, casting, concurrency);
         let slowest = provider.connect_timeout + provider.timeout + MARGIN;
@@ -285,7 +288,7 @@ mod tests {
             concurrency: 1,
             seed: Some(7),
         };
-        let config = Config::sandbox().with_sender("sender".parse().unwrap(), sender, casting);
+        let config = Config::sandbox().with_sender(&"sender".parse().unwrap(), sender, casting);
         assert_eq!(config.providers.len(), 1);
         assert!(config.work.lease > config.providers[0].timeout);
         assert!(config.only_plays() && config.channels.iter().all(|channel| channel.providers.len() == 1));

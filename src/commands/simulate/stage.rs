@@ -139,7 +139,7 @@ impl Shared {
             concurrency: arguments.concurrency.unwrap_or(at_once),
             seed: arguments.seed,
         };
-        let mut config = config.with_sender(name(&format!("sender-{}", index + 1))?, sender, casting);
+        let mut config = config.with_sender(&name(&format!("sender-{}", index + 1))?, sender, casting);
         config.work.grace = config.work.grace.min(GRACE);
         let adapters = build_all(&config)?;
         let edges = Edges {

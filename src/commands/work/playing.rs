@@ -42,7 +42,7 @@ pub fn played(config: Config, sender: Sender, concurrency: u32) -> Result<Config
         duration_text(sender.mean_time),
         sender.failure_rate
     );
-    Ok(config.with_sender(name, sender, casting))
+    Ok(config.with_sender(&name, sender, casting))
 }
 
 #[cfg(test)]
