@@ -14,13 +14,16 @@ use clap_complete::Shell;
 
 use crate::clock::Timestamp;
 use crate::config::read_duration;
+use crate::config::simulation::{read_failure_rate, read_mean_time};
 use crate::domain::channel::Name;
 use crate::domain::id::MessageId;
 use crate::domain::recipient::Standing;
 
 mod events;
+mod simulation;
 
 pub use events::{Events, EventsList, EventsReplay, EventsShow, EventsTask};
+pub use simulation::{Monitor, Produce, Simulate};
 
 /// A hundred years: beyond every message, and within what a calendar can count.
 const AGE_MAX: Duration = Duration::from_secs(36_500 * 24 * 3_600);
@@ -82,8 +85,29 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
         console work\n  \
         console work --workers 64\n  \
-        console work --listen 127.0.0.1:9100  metrics of its own")]
+        console work --listen 127.0.0.1:9100                  metrics of its own\n  \
+        console work --mean-time 100ms --failure-rate 0.2     one sender that only plays")]
     Work(Work),
+
+    /// Put any number of invented messages into the store and the queue
+    #[command(after_help = "Examples:\n  \
+        console produce\n  \
+        console produce --messages 1000000")]
+    Produce(Produce),
+
+    /// Watch how it goes: three lines every interval, on a terminal a live screen
+    #[command(after_help = "Examples:\n  \
+        console monitor\n  \
+        console monitor --interval 1s | tee monitor.log")]
+    Monitor(Monitor),
+
+    /// Try an emergency alert end to end with senders that only play, on a store of its own
+    #[command(after_help = "Examples:\n  \
+        console simulate --no-retry\n  \
+        console simulate --messages 500 --sender mean=50ms,failure=0 --sender mean=200ms,failure=0.5\n  \
+        console simulate --messages 1000000 --mean-time 0 --failure-rate 0 --keep\n\n\
+        Exit status: 0 as theory expects, 1 outside of it or interrupted.")]
+    Simulate(Simulate),
 
     /// Queue unsent messages again (for cron)
     #[command(
@@ -202,9 +226,18 @@ pub struct Work {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
 
-    /// Most calls to providers in flight
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    /// Most calls to providers in flight; of a sender that only plays 1 when not given
+    #[arg(long, visible_alias = "concurrency", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub workers: Option<u32>,
+
+    /// Play a sender that takes so long for a message on average (0 to 60s) in place of every provider; else
+    /// SENDER_MEAN_TIME (seconds) from the environment
+    #[arg(long, value_name = "DURATION", value_parser = read_mean_time, allow_negative_numbers = true)]
+    pub mean_time: Option<Duration>,
+
+    /// The share of messages it fails to send (0 to 1), which have failed then; else SENDER_FAILURE_RATE
+    #[arg(long, value_name = "SHARE", value_parser = read_failure_rate, allow_negative_numbers = true)]
+    pub failure_rate: Option<f64>,
 }
 
 /// `console resend:msg`

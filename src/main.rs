@@ -78,6 +78,9 @@ async fn dispatch(cli: &Cli) -> Result<()> {
     match &cli.command {
         Command::Serve(arguments) => commands::serve::run(cli, arguments).await,
         Command::Work(arguments) => commands::work::run(cli, arguments).await,
+        Command::Produce(arguments) => commands::produce::run(cli, arguments).await,
+        Command::Monitor(arguments) => commands::monitor::run(cli, arguments).await,
+        Command::Simulate(arguments) => commands::simulate::run(cli, arguments).await,
         Command::Resend(arguments) => commands::resend::run(cli, arguments).await,
         Command::SyncReport(arguments) => commands::sync_report::run(cli, arguments).await,
         Command::Send(arguments) => commands::send::run(cli, arguments).await,

@@ -13,6 +13,7 @@
 )]
 // A bench may stop at the first surprise, needs the real clock and the environment, and prints rounded figures.
 
+mod alert;
 mod centre;
 mod channels;
 mod footprint;

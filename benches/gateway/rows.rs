@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::load::{self, Load, Measured};
 use crate::peers::{self, Peer};
-use crate::{channels, footprint, postgres};
+use crate::{alert, channels, footprint, postgres};
 
 /// One line of the table.
 pub struct Row {
@@ -32,7 +32,7 @@ impl Row {
 type Measure = fn() -> Pin<Box<dyn Future<Output = Vec<Row>>>>;
 
 /// Every row by the name it is asked for with.
-pub const ALL: [(&str, Measure); 16] = [
+pub const ALL: [(&str, Measure); 19] = [
     ("intake", || Box::pin(intake())),
     ("through", || Box::pin(through())),
     ("http", || Box::pin(http())),
@@ -43,6 +43,9 @@ pub const ALL: [(&str, Measure); 16] = [
     ("page", || Box::pin(page())),
     ("report", || Box::pin(million())),
     ("start", || Box::pin(start())),
+    ("produce", || Box::pin(alert::produce())),
+    ("simulate", || Box::pin(alert::simulate())),
+    ("senders", || Box::pin(alert::senders())),
     ("postgres-intake", || Box::pin(postgres::intake())),
     ("postgres-through", || Box::pin(postgres::through())),
     ("postgres-claim", || Box::pin(postgres::claim())),

@@ -65,3 +65,27 @@ fn a_body_may_begin_with_a_hyphen() {
     let cli = Cli::try_parse_from(["console", "send", "+989122222222", "- hello"]).unwrap();
     assert!(matches!(cli.command, Command::Send(Send { body, .. }) if body == "- hello"));
 }
+
+#[test]
+fn senders_are_so_many_alike_or_each_by_itself() {
+    let cast = |line: &str| {
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+        match cli.command {
+            Command::Simulate(simulate) => simulate.cast(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(cast("console simulate").unwrap().len(), 3);
+    let own = cast("console simulate --failure-rate 0 --sender mean=2s --sender failure=0.5").unwrap();
+    let values: Vec<_> = own
+        .iter()
+        .map(|sender| (sender.mean_time.as_millis(), sender.failure_rate))
+        .collect();
+    assert_eq!(values, [(2_000, 0.0), (100, 0.5)]);
+    assert!(
+        cast("console simulate --sender slow")
+            .unwrap_err()
+            .contains("mean=2s")
+    );
+    assert!(Cli::try_parse_from(["console", "simulate", "--senders", "2", "--sender", "mean=1s"]).is_err());
+}

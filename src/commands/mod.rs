@@ -12,6 +12,8 @@ mod live;
 pub mod man;
 pub mod message;
 pub mod migrate;
+pub mod monitor;
+pub mod produce;
 pub mod prune;
 pub mod recipient;
 pub mod relocate;
@@ -19,6 +21,7 @@ pub mod resend;
 pub mod send;
 pub mod serve;
 mod signals;
+pub mod simulate;
 pub mod status;
 pub mod sync_report;
 pub mod usage;
@@ -145,6 +148,22 @@ fn plain(text: &str) -> String {
 fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
+}
+
+/// A count as a number with a fraction: exact far beyond what is counted here.
+#[allow(clippy::cast_precision_loss)]
+fn real(count: u64) -> f64 {
+    count as f64
+}
+
+/// `produced 1000 messages in 0.02 s, 50000 a second`; no rate where no time has passed.
+fn rate_words(what: &str, verb: &str, count: u64, seconds: f64) -> String {
+    if count > 0 && seconds > 0.0 {
+        let rate = real(count) / seconds;
+        format!("{verb} {what} in {seconds:.2} s, {rate:.0} a second")
+    } else {
+        format!("{verb} {what}")
+    }
 }
 
 /// A count for printing; no machine counts further.

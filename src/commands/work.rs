@@ -1,7 +1,10 @@
 //! `console work`: workers only, for messages that another process accepts.
 //!
 //! Takes from the queue the processes share; with a queue in memory, which they cannot share, from the store.
-//! Stops as `serve` does. Takes no messages: with `--listen` it answers machines, else nobody.
+//! Stops as `serve` does. Takes no messages: with `--listen` it answers machines, else nobody. With a mean time or a
+//! failure rate it is a sender that only plays.
+
+mod playing;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +16,7 @@ use super::serve::{Door, bind};
 use super::signals::Signals;
 use super::{configuration, say};
 use crate::cli::{Cli, Work};
-use crate::config::{Config, door_is_safe, masked_url};
+use crate::config::{Config, Environment, door_is_safe, masked_url};
 use crate::error::{Error, Result};
 use crate::gateway::Gateway;
 
@@ -23,7 +26,10 @@ pub async fn run(cli: &Cli, arguments: &Work) -> Result<()> {
     let workers = arguments
         .workers
         .map(|workers| ("work.concurrency", workers.to_string()));
-    let config = configuration(cli, workers.as_slice())?;
+    let mut config = configuration(cli, workers.as_slice())?;
+    if let Some(sender) = playing::sender(arguments, &Environment::of_process())? {
+        config = playing::played(config, sender, arguments.workers.unwrap_or(1))?;
+    }
     let listener = arguments.listen.map(|at| listener(&config, at)).transpose()?;
     let gateway = Arc::new(Gateway::open(config).await?);
     log::info!(

@@ -20,6 +20,7 @@ mod inherited;
 pub mod keys;
 mod load;
 mod secret;
+pub mod simulation;
 mod source;
 mod tables;
 mod values;

@@ -75,6 +75,12 @@ pub struct ProviderLine {
     pub outcomes: [u64; Outcome::WORDS.len()],
     /// Attempts by duration, in the buckets of [`DURATION_BOUNDS_MS`].
     pub durations: [u64; DURATION_BUCKETS],
+    /// Attempts whose time is in the sum below; those counted before sums were kept are not.
+    #[serde(default)]
+    pub timed: u64,
+    /// How long these took together, in milliseconds.
+    #[serde(default)]
+    pub time_ms: u64,
     /// Deliveries it was the last to take and that have not ended badly or well yet.
     pub sent: u64,
     /// Deliveries it took that have arrived.
@@ -107,6 +113,11 @@ impl ProviderLine {
     /// Arrived in percent of what it took; none when it took nothing.
     pub fn delivered_percent(&self) -> Option<f64> {
         percent(self.delivered, self.sent + self.delivered + self.bounced)
+    }
+
+    /// How long a call takes on average, in seconds; none without calls.
+    pub fn mean_seconds(&self) -> Option<f64> {
+        mean_seconds(std::iter::once(self))
     }
 
     /// The duration under which the given part (0 to 1) of the calls stayed, in milliseconds, as the upper
@@ -146,6 +157,14 @@ pub struct TopLine {
     pub count: u64,
 }
 
+/// How long a call to any of them takes on average, in seconds; none without calls.
+pub fn mean_seconds<'l>(lines: impl IntoIterator<Item = &'l ProviderLine>) -> Option<f64> {
+    let (time_ms, timed) = lines.into_iter().fold((0, 0), |(time_ms, timed), line| {
+        (time_ms + line.time_ms, timed + line.timed)
+    });
+    (timed > 0).then(|| as_f64(time_ms) / as_f64(timed) / 1_000.0)
+}
+
 /// A part in percent of a whole; none when the whole is nothing.
 pub fn percent(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| 100.0 * as_f64(part) / as_f64(whole))
@@ -168,6 +187,7 @@ mod tests {
         assert_eq!(line.fault_percent(), None);
         assert_eq!(line.delivered_percent(), None);
         assert_eq!(line.percentile_ms(0.5), None);
+        assert_eq!(line.mean_seconds(), None);
         assert_eq!(Report::default().totals.sum(), 0);
     }
 

@@ -9,8 +9,10 @@ use sha2::{Digest, Sha256};
 use super::throttle;
 
 mod addressing;
+mod batch;
 
 pub use addressing::Missing;
+pub use batch::Batch;
 
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
@@ -179,7 +181,24 @@ pub async fn accept(gateway: &Gateway, request: Request) -> Result<Accepted, Ref
     accepted
 }
 
-async fn checked_and_stored(gateway: &Gateway, mut request: Request) -> Result<Accepted, Refused> {
+async fn checked_and_stored(gateway: &Gateway, request: Request) -> Result<Accepted, Refused> {
+    let (message, stub) = checked(gateway, request)?;
+    let stored = gateway.store.accept(vec![message]).await;
+    let (accepted, nudges) = stub.settled(stored.map_err(Refused::Store)?.first())?;
+    gateway.queue.push(&nudges);
+    Ok(accepted)
+}
+
+/// What is needed of a message once it is stored.
+struct Stub {
+    id: MessageId,
+    parts: u32,
+    channels: Vec<Name>,
+    /// Without numbers yet.
+    nudges: Vec<Nudge>,
+}
+
+fn checked(gateway: &Gateway, mut request: Request) -> Result<(NewMessage, Stub), Refused> {
     let now = gateway.clock.now();
     let parts = check_body(gateway, &request.body)?;
     check_subject(request.subject.as_deref())?;
@@ -205,39 +224,41 @@ async fn checked_and_stored(gateway: &Gateway, mut request: Request) -> Result<A
         user: request.user,
         created_at: now,
     };
-    let id = message.id;
-    let nudges = nudges(&message);
-    let stored = gateway
-        .store
-        .accept(vec![message])
-        .await
-        .map_err(Refused::Store)?;
-    match stored.into_iter().next() {
-        Some(Acceptance::Stored { number }) => {
-            gateway.queue.push(&numbered(nudges, number));
-            Ok(Accepted {
-                id,
-                number,
-                parts,
-                channels,
-                replayed: false,
-            })
-        }
-        Some(Acceptance::Replayed { id, number }) => Ok(Accepted {
+    let stub = Stub {
+        id: message.id,
+        parts,
+        channels,
+        nudges: nudges(&message),
+    };
+    Ok((message, stub))
+}
+
+impl Stub {
+    /// What the client is told, and whom the workers are to be told of.
+    fn settled(self, acceptance: Option<&Acceptance>) -> Result<(Accepted, Vec<Nudge>), Refused> {
+        let accepted = |id, number, replayed| Accepted {
             id,
             number,
-            parts,
-            channels,
-            replayed: true,
-        }),
-        Some(Acceptance::KeyReused) => Err(Refused::KeyReused),
-        Some(Acceptance::NoEarlier) => Err(Refused::ExpiresTooEarly),
-        Some(Acceptance::Suppressed) => Err(Refused::Suppressed),
-        Some(Acceptance::Throttled { retry_after }) => Err(Refused::Throttled { retry_after }),
-        None => Err(Refused::Store(Error::new(
-            crate::error::Kind::Internal,
-            "the store gave no answer",
-        ))),
+            parts: self.parts,
+            channels: self.channels,
+            replayed,
+        };
+        match acceptance {
+            Some(Acceptance::Stored { number }) => {
+                Ok((accepted(self.id, *number, false), numbered(self.nudges, *number)))
+            }
+            Some(Acceptance::Replayed { id, number }) => Ok((accepted(*id, *number, true), Vec::new())),
+            Some(Acceptance::KeyReused) => Err(Refused::KeyReused),
+            Some(Acceptance::NoEarlier) => Err(Refused::ExpiresTooEarly),
+            Some(Acceptance::Suppressed) => Err(Refused::Suppressed),
+            Some(Acceptance::Throttled { retry_after }) => Err(Refused::Throttled {
+                retry_after: *retry_after,
+            }),
+            None => Err(Refused::Store(Error::new(
+                crate::error::Kind::Internal,
+                "the store gave no answer",
+            ))),
+        }
     }
 }
 

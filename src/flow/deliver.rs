@@ -37,8 +37,20 @@ const NOBODY_FREE_RETRY: Duration = Duration::from_millis(250);
 pub struct Found {
     /// Ids worth claiming, no more than wished for.
     pub ids: Vec<DeliveryId>,
-    /// More was due in the store than could be taken on.
-    pub more: bool,
+    /// What is known of more.
+    pub more: More,
+}
+
+/// What is known of deliveries that are due beyond those that were found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum More {
+    /// Nothing.
+    #[default]
+    No,
+    /// The store has some, and the queue was given them.
+    Pushed,
+    /// So it was, and the queue does bring them.
+    Brought,
 }
 
 /// A claimed delivery, and until when it is surely still ours.
@@ -82,24 +94,31 @@ pub async fn next(gateway: &Gateway, appetite: &dyn Appetite, wait: Duration) ->
         let wide = wish.clone().widened(SWEPT_AT_ONCE);
         sweep(gateway, &wish, &wide).await
     } else {
-        Found { ids, more: false }
+        Found { ids, more: More::No }
     }
 }
 
 /// The same after a look that left more in the store. A queue that does not bring it at once is away: then nothing is
-/// gained by waiting for it, or by filling it.
-pub async fn next_of_more(gateway: &Gateway, appetite: &dyn Appetite) -> Found {
-    let ids = gateway.queue.pop(appetite, gateway.clock.now(), MORE_WAIT).await;
-    if ids.is_empty() {
-        let wish = appetite.wish();
-        let swept = sweep(gateway, &wish, &wish).await;
-        Found {
-            more: !swept.ids.is_empty(),
-            ..swept
-        }
-    } else {
-        Found { ids, more: false }
+/// gained by waiting for it, or by filling it. One that did and has run dry is filled again.
+pub async fn next_of_more(gateway: &Gateway, appetite: &dyn Appetite, more: More) -> Found {
+    let (wait, at_once) = match more {
+        More::Brought => (Duration::ZERO, SWEPT_AT_ONCE),
+        More::Pushed | More::No => (MORE_WAIT, 0),
+    };
+    let ids = gateway.queue.pop(appetite, gateway.clock.now(), wait).await;
+    if !ids.is_empty() {
+        let more = More::Brought;
+        return Found { ids, more };
     }
+    let wish = appetite.wish();
+    let wide = wish.clone().widened(at_once);
+    let swept = sweep(gateway, &wish, &wide).await;
+    let more = if swept.ids.is_empty() {
+        More::No
+    } else {
+        More::Pushed
+    };
+    Found { more, ..swept }
 }
 
 /// Wins what can be won of these ids. Once begun it has to be seen through, or the rounds show as unknown.
@@ -135,7 +154,7 @@ async fn sweep(gateway: &Gateway, wish: &Wish, wide: &Wish) -> Found {
     gateway.queue.push(&rest);
     Found {
         ids: taken.into_iter().map(|nudge| nudge.id).collect(),
-        more: !rest.is_empty(),
+        more: if rest.is_empty() { More::No } else { More::Pushed },
     }
 }
 

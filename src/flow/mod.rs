@@ -3,10 +3,12 @@
 //! Faces and commands end here; here nothing knows about HTTP, rows or a provider's wire.
 
 pub mod accept;
+pub mod alert;
 pub mod deliver;
 pub mod events;
 pub mod find;
 pub mod hear;
+pub mod overview;
 mod places;
 pub mod prune;
 pub mod recipient;

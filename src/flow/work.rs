@@ -25,7 +25,7 @@ pub type Stop = watch::Receiver<bool>;
 /// Returns the number of calls it had to leave behind.
 pub async fn run(gateway: Arc<Gateway>, mut stop: Stop) -> u32 {
     let places = Places::new(Arc::clone(&gateway));
-    let mut more = false;
+    let mut more = deliver::More::No;
     while let Some(found) = next(&gateway, &places, more, &mut stop).await {
         more = found.more;
         for one in deliver::claim(&gateway, found.ids).await {
@@ -45,13 +45,17 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: Stop) -> u32 {
 
 /// Waits for a free place and takes ids for as many places as there are; none when it is time to stop. A queue is not
 /// waited for while the store has `more`.
-async fn next(gateway: &Gateway, places: &Places, more: bool, stop: &mut Stop) -> Option<deliver::Found> {
+async fn next(
+    gateway: &Gateway,
+    places: &Places,
+    more: deliver::More,
+    stop: &mut Stop,
+) -> Option<deliver::Found> {
     let some = async {
         places.some_free().await;
-        if more {
-            deliver::next_of_more(gateway, places).await
-        } else {
-            deliver::next(gateway, places, SILENCE).await
+        match more {
+            deliver::More::No => deliver::next(gateway, places, SILENCE).await,
+            more => deliver::next_of_more(gateway, places, more).await,
         }
     };
     tokio::select! {

@@ -22,7 +22,7 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 const APART_MAX_SECONDS: f64 = 1.0;
 
 /// The clock that everybody on this store goes by.
-pub(super) async fn clock(store: &Arc<dyn Store>) -> Result<Clock> {
+pub(crate) async fn clock(store: &Arc<dyn Store>) -> Result<Clock> {
     if !store.has_own_clock() {
         return Ok(Clock::System);
     }

@@ -4,7 +4,7 @@
 //! deliveries or states, and one lane never waits for another. A lane without a rate whose provider is well asks
 //! nobody.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -76,6 +76,8 @@ pub struct Lane {
     ceiling: AtomicUsize,
     counters: [Counter; Outcome::WORDS.len()],
     durations: Histogram,
+    calls: AtomicU64,
+    micros: AtomicU64,
 }
 
 /// What ties the lanes of this process to those of others.
@@ -147,7 +149,15 @@ impl Lane {
             ceiling: AtomicUsize::new(usize::MAX),
             counters: Outcome::WORDS.map(|word| metrics.attempts(name, word)),
             durations: metrics.durations(name),
+            calls: AtomicU64::new(0),
+            micros: AtomicU64::new(0),
         }
+    }
+
+    /// How many calls were made so far, and how long they took together.
+    pub fn spent(&self) -> (u64, Duration) {
+        let micros = self.micros.load(Ordering::Relaxed);
+        (self.calls.load(Ordering::Relaxed), Duration::from_micros(micros))
     }
 
     /// Calls in flight now.
@@ -381,6 +391,9 @@ impl Lane {
         let duration = watch.passed();
         self.remember(&answer, at + duration);
         self.durations.observe(duration.as_secs_f64());
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        self.micros.fetch_add(micros, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
         Attempt {
             provider: Some(self.name.clone()),
             outcome: answer.outcome,

@@ -25,7 +25,7 @@ use crate::domain::receipt::{Receipt, Verdict};
 use crate::domain::recipient::AddressKind;
 
 pub use settings::Settings;
-use settings::{Aim, Verdicts};
+use settings::{Aim, SeedBy, Verdicts};
 
 /// The most receipts that wait to be fetched; more are lost, as happens with real providers.
 const RECEIPTS_WAITING_MAX: usize = 100_000;
@@ -44,6 +44,8 @@ pub struct Mock {
     fates: BTreeMap<String, Aim>,
     address: AddressKind,
     dice: Dice,
+    /// Where the luck goes by the message.
+    seed: Option<u64>,
     sent: AtomicU64,
     coming: mpsc::Sender<Due>,
     arriving: Mutex<Arriving>,
@@ -76,6 +78,7 @@ impl Mock {
             fates: settings.fates.clone(),
             address: settings.address,
             dice: settings.seed.map_or_else(Dice::default, Dice::seeded),
+            seed: settings.seed.filter(|_| settings.seed_by == SeedBy::Message),
             sent: AtomicU64::new(0),
             coming,
             arriving: Mutex::new(Arriving { next: None, rest }),
@@ -83,15 +86,13 @@ impl Mock {
     }
 
     /// How long this call takes: exponentially spread around the mean.
-    fn time(&self) -> Duration {
-        if self.mean_time.is_zero() {
-            return Duration::ZERO;
-        }
-        let times = -(1.0 - self.dice.luck()).ln();
+    fn time(&self, dice: &Dice) -> Duration {
+        // Thrown in any case, so that a message meets the same fate whatever time it takes.
+        let times = -(1.0 - dice.luck()).ln();
         Duration::try_from_secs_f64(self.mean_time.as_secs_f64() * times).unwrap_or(self.call_limit)
     }
 
-    fn aim(&self, parcel: &Parcel) -> Aim {
+    fn aim(&self, parcel: &Parcel, dice: &Dice) -> Aim {
         let wanted = self
             .fates
             .get(&parcel.to)
@@ -99,7 +100,7 @@ impl Mock {
         if let Some(aim) = wanted {
             return *aim;
         }
-        let luck = self.dice.luck();
+        let luck = dice.luck();
         let mut sum = 0.0;
         for (share, fate) in &self.shares {
             sum += share;
@@ -110,11 +111,11 @@ impl Mock {
         Aim::Outcome(Fate::Accepted)
     }
 
-    fn outcome(&self, aim: Aim, parcel: &Parcel) -> Outcome {
+    fn outcome(&self, aim: Aim, parcel: &Parcel, dice: &Dice) -> Outcome {
         let fate = aim.fate();
         let reference = (fate == Fate::Accepted).then(|| self.reference(parcel));
         if let Some(reference) = &reference {
-            self.promise(aim, reference);
+            self.promise(aim, reference, dice);
         }
         fate.outcome(reference, "the mock was told to".to_owned(), None)
     }
@@ -126,18 +127,17 @@ impl Mock {
     }
 
     /// Puts down the receipts of an accepted message.
-    fn promise(&self, aim: Aim, reference: &str) {
+    fn promise(&self, aim: Aim, reference: &str, dice: &Dice) {
         let verdict = match aim {
             Aim::Receipt(verdict) => Some(verdict),
             Aim::Outcome(_) if self.verdicts.is_silent() => return,
-            Aim::Outcome(_) => self.verdicts.drawn(self.dice.luck()),
+            Aim::Outcome(_) => self.verdicts.drawn(dice.luck()),
         };
         let Some(verdict) = verdict.map(|verdict| verdict.verdict()) else {
             return;
         };
-        let opened = verdict == Verdict::Delivered
-            && self.verdicts.opened > 0.0
-            && self.dice.luck() < self.verdicts.opened;
+        let opened =
+            verdict == Verdict::Delivered && self.verdicts.opened > 0.0 && dice.luck() < self.verdicts.opened;
         let at = Instant::now() + self.receipt_delay;
         for verdict in [Some(verdict), opened.then_some(Verdict::Opened)]
             .into_iter()
@@ -158,7 +158,9 @@ impl Mock {
 #[async_trait]
 impl Provider for Mock {
     async fn send(&self, parcel: &Parcel) -> Answer {
-        let time = self.time();
+        let own = self.seed.map(|seed| luck_of(seed, parcel));
+        let dice = own.as_ref().unwrap_or(&self.dice);
+        let time = self.time(dice);
         if time > self.call_limit {
             pause(self.call_limit).await;
             let reason = format!("no answer within {:?}", self.call_limit);
@@ -167,7 +169,7 @@ impl Provider for Mock {
         if !time.is_zero() {
             pause(time).await;
         }
-        self.outcome(self.aim(parcel), parcel).into()
+        self.outcome(self.aim(parcel, dice), parcel, dice).into()
     }
 
     fn receipts(&self, _: &Call) -> Result<Vec<Incoming>, Refusal> {
@@ -210,6 +212,13 @@ impl Provider for Mock {
     fn is_sandbox(&self) -> bool {
         true
     }
+}
+
+/// The luck of one round of one delivery: the same on every run, and no other's.
+fn luck_of(seed: u64, parcel: &Parcel) -> Dice {
+    let delivery = u64::from_ne_bytes(parcel.delivery.0.to_ne_bytes());
+    let round = u64::from(parcel.round).rotate_right(8);
+    Dice::seeded(seed.rotate_right(24) ^ delivery ^ round)
 }
 
 async fn pause_until(moment: Instant) {

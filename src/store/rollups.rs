@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::tally::{CARRIED, DURATIONS, HOUR_MS, HOURS, MESSAGES, OPENED, OUTCOMES, STATES, hour_line};
+use super::tally::{
+    CARRIED, DURATIONS, HOUR_MS, HOURS, MESSAGES, OPENED, OUTCOMES, STATES, TIMES, hour_line,
+};
 use crate::clock::{Timestamp, from_millis};
 use crate::domain::attempt::Outcome;
 use crate::domain::delivery::{Failure, Standing};
@@ -26,7 +28,7 @@ pub struct Entry {
 /// The ledgers a report is made of, each with the line from which on it is read.
 pub fn wanted(as_of: Timestamp) -> Vec<(&'static str, String)> {
     let newest = as_of.timestamp_millis().div_euclid(HOUR_MS);
-    let whole = [MESSAGES, STATES, OPENED, OUTCOMES, DURATIONS, CARRIED];
+    let whole = [MESSAGES, STATES, OPENED, OUTCOMES, DURATIONS, TIMES, CARRIED];
     let mut wanted = Vec::from(whole.map(|ledger| (ledger, String::new())));
     wanted.push((HOURS, hour_line(newest - HOURS_SHOWN + 1)));
     wanted
@@ -102,6 +104,11 @@ impl Ledgers {
         });
         fill(DURATIONS, |line, entry| {
             line.durations.get_mut(entry.parse::<usize>().ok()?)
+        });
+        fill(TIMES, |line, entry| match entry {
+            "calls" => Some(&mut line.timed),
+            "ms" => Some(&mut line.time_ms),
+            _ => None,
         });
         fill(CARRIED, |line, entry| match entry {
             "sent" => Some(&mut line.sent),

@@ -28,6 +28,8 @@ pub const HOURS: &str = "hours";
 pub const OUTCOMES: &str = "outcomes";
 /// Attempts by provider and bucket of their duration.
 pub const DURATIONS: &str = "durations";
+/// Attempts by provider: how many, and how many milliseconds they took together.
+pub const TIMES: &str = "times";
 
 /// A delivery as the report sees it.
 pub struct Line {
@@ -165,6 +167,9 @@ impl Sums {
         self.count(OUTCOMES, &call.provider, &call.outcome, by);
         let bucket = format!("{:02}", duration_bucket(call.duration_ms));
         self.count(DURATIONS, &call.provider, &bucket, by);
+        let millis = i64::try_from(call.duration_ms).unwrap_or(i64::MAX);
+        self.count(TIMES, &call.provider, "calls", by);
+        self.count(TIMES, &call.provider, "ms", millis.saturating_mul(by));
     }
 
     /// What changes: ledger, line, entry, by how much.

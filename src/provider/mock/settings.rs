@@ -42,6 +42,8 @@ pub struct Settings {
     pub(in crate::provider) address: AddressKind,
     /// Replays the same luck on every run.
     pub(super) seed: Option<u64>,
+    /// What the luck of a seed goes by.
+    pub(super) seed_by: SeedBy,
     /// What certain addresses come to, whatever the luck: an outcome's word, or a receipt's.
     pub(super) fates: BTreeMap<String, Aim>,
 }
@@ -61,6 +63,7 @@ impl Default for Settings {
             receipt_delay: Duration::ZERO,
             address: AddressKind::Any,
             seed: None,
+            seed_by: SeedBy::Call,
             fates: BTreeMap::new(),
         }
     }
@@ -99,6 +102,16 @@ impl Settings {
             ("unknown", self.unknown),
         ]
     }
+}
+
+/// What the luck of a seed goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum SeedBy {
+    /// The order of the calls.
+    Call,
+    /// The delivery and its round, in whatever order the calls come; mocks with one seed have one luck.
+    Message,
 }
 
 fn check_shares(shares: &[(&str, f64)], within: &str) -> Result<()> {

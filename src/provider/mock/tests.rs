@@ -57,6 +57,23 @@ async fn the_same_seed_replays_the_same_luck() {
 }
 
 #[tokio::test]
+async fn luck_may_go_by_the_message_whatever_the_order_of_the_calls() {
+    let mock = mock("seed = 42\nseed_by = \"message\"\nfailure_rate = 0.5");
+    let mut words = Vec::new();
+    for number in (0..200).chain((0..200).rev()) {
+        let parcel = Parcel {
+            delivery: crate::domain::id::DeliveryId::of(number, 0),
+            ..contract::parcel()
+        };
+        words.push(mock.send(&parcel).await.outcome.word());
+    }
+    let back = words.split_off(200);
+    assert!(words.iter().eq(back.iter().rev()));
+    let failed = words.iter().filter(|word| **word == "unavailable").count();
+    assert!((60..140).contains(&failed), "{failed}");
+}
+
+#[tokio::test]
 async fn an_address_meets_its_fate() {
     let mock = mock("[fates]\n\"+989122222222\" = \"rejected\"\n\"0912\" = \"invalid_recipient\"");
     let mut parcel = contract::parcel();

@@ -48,6 +48,7 @@ fn provider(name: &str, outcomes: [u64; 8], delivered: u64) -> ProviderLine {
         sent: 40,
         delivered,
         bounced: 12,
+        ..ProviderLine::default()
     }
 }
 

@@ -1,0 +1,222 @@
+//! Where a simulation is played: a store, a queue, and for every sender a gateway of its own on both.
+//!
+//! Nothing of the configured store, queue, cache or providers is touched. The temporary store goes when the stage does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::theory::{Plan, Tally};
+use crate::cache::{self, Sealed};
+use crate::cli::Simulate;
+use crate::clock::Clock;
+use crate::config::simulation::{Casting, Faults, Sender};
+use crate::config::{Config, masked_url};
+use crate::dice::Dice;
+use crate::domain::attempt::Outcome;
+use crate::domain::channel::{Channel, Name};
+use crate::domain::delivery::Standing;
+use crate::domain::retry::Retry;
+use crate::error::{Error, Kind, Result};
+use crate::gateway::{Edges, Gateway, build_all, fleet, store_place};
+use crate::queue::{self, Queue};
+use crate::store::{self, Query, Store};
+
+/// The channel the alert goes over.
+pub const CHANNEL: &str = "sms";
+
+/// How much shorter the waits between tries are.
+const SHORTER: u32 = 300;
+
+/// Calls in flight at once of a sender that takes no time.
+const AT_ONCE: u32 = 256;
+
+/// How long calls in flight may take to end after the first signal.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A store, a queue and the senders.
+pub struct Stage {
+    /// A gateway for each sender.
+    pub senders: Vec<Arc<Gateway>>,
+    /// Where the store is that is kept, as it may be shown.
+    pub kept: Option<String>,
+    /// Deleted with everything in it when the stage goes.
+    _folder: Option<TempDir>,
+}
+
+impl Stage {
+    /// Opens everything and wires the senders. A store that has messages in it is refused.
+    pub async fn set(configured: Config, plan: &Plan, arguments: &Simulate) -> Result<Self> {
+        let (url, folder) = match &arguments.keep {
+            Some(url) => (url.clone(), None),
+            None => temporary()?,
+        };
+        let config = Config {
+            store_url: url.clone(),
+            store_replica_url: None,
+            channels: vec![channel(&configured, plan)?],
+            ..configured
+        };
+        let store = store::open_at(&store_place(&config))?;
+        refuse_used(&*store, &url).await?;
+        let queue = queue::open("memory:", config.queue_window).await?;
+        let clock = fleet::clock(&store).await?;
+        let edges = Shared { store, queue, clock };
+        let mut senders = Vec::with_capacity(plan.senders.len());
+        for (index, sender) in plan.senders.iter().enumerate() {
+            senders.push(Arc::new(
+                edges
+                    .wire(config.clone(), plan, index, *sender, arguments)
+                    .await?,
+            ));
+        }
+        Ok(Self {
+            senders,
+            kept: arguments.keep.as_deref().map(masked_url),
+            _folder: folder,
+        })
+    }
+
+    /// The gateway that takes the alert in.
+    pub fn front(&self) -> &Arc<Gateway> {
+        // There is no plan without a sender: the command line asks for one at least.
+        &self.senders[0]
+    }
+
+    /// Deliveries that came to that state, as the metrics of all senders have it.
+    pub fn moved_to(&self, standing: Standing) -> u64 {
+        let counts = self.senders.iter().map(|sender| {
+            let counter = sender.metrics.states(CHANNEL, standing.word());
+            counter.get()
+        });
+        counts.sum()
+    }
+
+    /// What each sender did, as its metrics have it.
+    pub fn tallies(&self) -> Vec<Tally> {
+        self.senders.iter().map(|sender| tally(sender)).collect()
+    }
+}
+
+fn tally(sender: &Gateway) -> Tally {
+    let mut tally = Tally::default();
+    for lane in sender.lanes() {
+        let name = lane.name.as_str();
+        let (calls, time) = lane.spent();
+        tally.calls += calls;
+        tally.seconds += time.as_secs_f64();
+        for word in Outcome::WORDS.iter().filter(|word| **word != "accepted") {
+            tally.faults += sender.metrics.attempts(name, word).get();
+        }
+    }
+    tally
+}
+
+/// What the senders share.
+struct Shared {
+    store: Arc<dyn Store>,
+    queue: Arc<dyn Queue>,
+    clock: Clock,
+}
+
+impl Shared {
+    async fn wire(
+        &self,
+        config: Config,
+        plan: &Plan,
+        index: usize,
+        sender: Sender,
+        arguments: &Simulate,
+    ) -> Result<Gateway> {
+        let at_once = if sender.mean_time.is_zero() { AT_ONCE } else { 1 };
+        let casting = Casting {
+            faults: if plan.retry {
+                Faults::Retried
+            } else {
+                Faults::Final
+            },
+            concurrency: arguments.concurrency.unwrap_or(at_once),
+            seed: arguments.seed,
+        };
+        let mut config = config.with_sender(&name(&format!("sender-{}", index + 1))?, sender, casting);
+        config.work.grace = config.work.grace.min(GRACE);
+        let adapters = build_all(&config)?;
+        let edges = Edges {
+            clock: self.clock.clone(),
+            dice: Dice::default(),
+            store: Arc::clone(&self.store),
+            queue: Arc::clone(&self.queue),
+            cache: Sealed::new(cache::open("memory:")?, self.store.seal().await?),
+        };
+        Ok(Gateway::wire(config, edges, adapters))
+    }
+}
+
+fn temporary() -> Result<(String, Option<TempDir>)> {
+    let folder = tempfile::Builder::new().prefix("postrider-simulation-").tempdir();
+    let folder = folder.map_err(|cause| {
+        Error::because(
+            Kind::Unavailable,
+            "cannot make a temporary folder; name a store with --keep",
+            cause,
+        )
+    })?;
+    let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
+    Ok((url, Some(folder)))
+}
+
+/// Messages of others must never be played with.
+async fn refuse_used(store: &dyn Store, url: &str) -> Result<()> {
+    let query = Query {
+        limit: 1,
+        ..Query::default()
+    };
+    if store.search(query).await?.messages.is_empty() {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "{} has messages in it, and a simulation would play with them: name an empty store, such as \
+         --keep=sqlite:another.db",
+        masked_url(url)
+    )))
+}
+
+/// The channel as configured, with shorter waits; one of the usual kind where there is none.
+fn channel(configured: &Config, plan: &Plan) -> Result<Channel> {
+    let usual = Config::sandbox().channels;
+    let mut channels = configured.channels.iter().chain(&usual);
+    let channel = channels.find(|channel| channel.name.as_str() == CHANNEL);
+    let channel = channel.ok_or_else(|| Error::new(Kind::Internal, "there is no channel to play on"))?;
+    Ok(Channel {
+        retry: if plan.retry {
+            shortened(&channel.retry)
+        } else {
+            channel.retry.clone()
+        },
+        expects_reply: false,
+        ..channel.clone()
+    })
+}
+
+fn shortened(retry: &Retry) -> Retry {
+    Retry {
+        base: retry.base / SHORTER,
+        cap: retry.cap / SHORTER,
+        ..retry.clone()
+    }
+}
+
+/// How many tries a message has with that configuration.
+pub fn tries_max(configured: &Config) -> u32 {
+    let found = configured
+        .channels
+        .iter()
+        .find(|channel| channel.name.as_str() == CHANNEL);
+    found.map_or(Retry::default().tries_max, |channel| channel.retry.tries_max)
+}
+
+fn name(text: &str) -> Result<Name> {
+    text.parse()
+        .map_err(|_| Error::new(Kind::Internal, format!("a sender cannot be named {text}")))
+}

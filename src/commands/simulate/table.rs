@@ -1,0 +1,120 @@
+//! The table at the end of a simulation: what was counted, by whom, and what theory expects.
+//!
+//! Words only; what is right and wrong is `theory`'s.
+
+use std::fmt::Write;
+
+use super::super::{rate_words, real};
+use super::theory::{Check, Plan, Run, checks};
+use crate::config::duration_text;
+use crate::domain::report::Report;
+
+/// The whole text. Writing into a string cannot fail, so results of `write!` are dropped.
+pub fn text(plan: &Plan, run: &Run, report: &Report, faults: &[String]) -> String {
+    let mut text = String::new();
+    let ended = run.sent + run.failed;
+    let _ = writeln!(
+        text,
+        "{}",
+        rate_words(
+            &format!("{ended} messages"),
+            "ended",
+            ended,
+            run.took.as_secs_f64()
+        )
+    );
+    write_sums(&mut text, run, report);
+    write_senders(&mut text, plan, run);
+    let _ = writeln!(
+        text,
+        "\n{:<24} {:>12} {:>12}  {:<28}",
+        "theory", "found", "expected", "within"
+    );
+    for check in checks(plan, run) {
+        write_check(&mut text, &check);
+    }
+    text.push('\n');
+    for fault in faults {
+        let _ = writeln!(text, "wrong: {fault}");
+    }
+    if run.interrupted {
+        text.push_str("interrupted: what has not ended was left waiting\n");
+    } else if faults.is_empty() {
+        text.push_str("all as expected\n");
+    }
+    text
+}
+
+fn write_sums(text: &mut String, run: &Run, report: &Report) {
+    let totals = &report.totals;
+    let waiting = run.accepted.saturating_sub(run.sent + run.failed);
+    let _ = writeln!(
+        text,
+        "\n{:<10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "counted by", "accepted", "waiting", "sent", "delivered", "failed"
+    );
+    let rows = [
+        (
+            "report",
+            [
+                report.messages,
+                totals.waiting,
+                totals.sent,
+                totals.delivered,
+                totals.failed_sum(),
+            ],
+        ),
+        ("metrics", [run.accepted, waiting, run.sent, 0, run.failed]),
+    ];
+    for (who, [accepted, waiting, sent, delivered, failed]) in rows {
+        let _ = writeln!(
+            text,
+            "{who:<10} {accepted:>10} {waiting:>10} {sent:>10} {delivered:>10} {failed:>10}"
+        );
+    }
+}
+
+fn write_senders(text: &mut String, plan: &Plan, run: &Run) {
+    let _ = writeln!(
+        text,
+        "\n{:<12} {:>8} {:>8} {:>10} {:>10} {:>12}",
+        "sender", "mean", "failure", "calls", "failed", "average"
+    );
+    for (index, (sender, tally)) in plan.senders.iter().zip(&run.senders).enumerate() {
+        let average = if tally.calls == 0 {
+            "-".to_owned()
+        } else {
+            format!("{:.4} s", tally.seconds / real(tally.calls))
+        };
+        let name = format!("sender-{}", index + 1);
+        let _ = writeln!(
+            text,
+            "{name:<12} {:>8} {:>8} {:>10} {:>10} {average:>12}",
+            duration_text(sender.mean_time),
+            sender.failure_rate,
+            tally.calls,
+            tally.faults
+        );
+    }
+}
+
+fn write_check(text: &mut String, check: &Check) {
+    let figure = |value: f64| match check.unit {
+        "" => format!("{value:.0}"),
+        unit => format!("{value:.4} {unit}"),
+    };
+    let (least, most) = check.limits;
+    let expected = check.expected.map_or_else(|| "-".to_owned(), figure);
+    let within = match check.expected {
+        None => String::new(),
+        Some(_) if most.is_finite() => format!("{} to {}", figure(least), figure(most)),
+        Some(_) => format!("{} or more", figure(least)),
+    };
+    let verdict = if check.is_good() { "" } else { "  OUTSIDE" };
+    let line = format!(
+        "{:<24} {:>12} {expected:>12}  {within}{verdict}",
+        check.what,
+        figure(check.found)
+    );
+    let _ = writeln!(text, "{}", line.trim_end());
+}

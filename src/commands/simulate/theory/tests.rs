@@ -1,0 +1,156 @@
+use super::*;
+use crate::domain::report::Totals;
+
+fn plan(messages: u32, rates: &[(f64, f64)]) -> Plan {
+    let sender = |(mean, failure_rate): &(f64, f64)| Sender {
+        mean_time: Duration::from_secs_f64(*mean),
+        failure_rate: *failure_rate,
+    };
+    Plan {
+        messages,
+        senders: rates.iter().map(sender).collect(),
+        retry: false,
+        tries_max: 30,
+    }
+}
+
+fn run(calls: u64, failed: u64, mean: f64, took: f64) -> Run {
+    Run {
+        took: Duration::from_secs_f64(took),
+        senders: vec![Tally {
+            calls,
+            faults: failed,
+            seconds: mean * real(calls),
+        }],
+        accepted: calls,
+        sent: calls - failed,
+        failed,
+        interrupted: false,
+    }
+}
+
+fn report(run: &Run) -> Report {
+    Report {
+        messages: run.accepted,
+        totals: Totals {
+            sent: run.sent,
+            failed: vec![("rejected".to_owned(), run.failed)],
+            ..Totals::default()
+        },
+        ..Report::default()
+    }
+}
+
+fn outside(plan: &Plan, run: &Run) -> Vec<String> {
+    faults(plan, run, &report(run), 0)
+}
+
+#[test]
+fn system_d_is_expected_to_fail_200_and_51_more_or_less() {
+    let plan = plan(1_000, &[(0.1, 0.2)]);
+    let checks = checks(&plan, &run(1_000, 200, 0.1, 101.0));
+    let (least, most) = checks[1].limits;
+    assert_eq!(checks[1].expected, Some(200.0));
+    assert!(
+        (149.0..150.0).contains(&least) && (250.0..251.0).contains(&most),
+        "{least} {most}"
+    );
+    let (least, most) = checks[2].limits;
+    assert!(
+        (0.087..0.088).contains(&least) && (0.112..0.117).contains(&most),
+        "{least} {most}"
+    );
+    assert_eq!(outside(&plan, &run(1_000, 200, 0.1, 101.0)), Vec::<String>::new());
+}
+
+#[test]
+fn what_lies_outside_is_named() {
+    let plan = plan(1_000, &[(0.1, 0.2)]);
+    for (run, wrong) in [
+        (
+            run(1_000, 300, 0.1, 101.0),
+            vec!["failed calls", "failed messages"],
+        ),
+        (run(1_000, 200, 0.2, 101.0), vec!["average time of a call"]),
+        (run(1_000, 200, 0.1, 150.0), vec!["time"]),
+        (run(1_000, 200, 0.1, 10.0), vec!["time"]),
+    ] {
+        assert_eq!(outside(&plan, &run), wrong);
+    }
+}
+
+#[test]
+fn the_ends_of_the_range_have_no_luck() {
+    let (never, always) = (plan(100, &[(0.0, 0.0)]), plan(100, &[(0.0, 1.0)]));
+    assert_eq!(outside(&never, &run(100, 0, 0.0, 0.1)), Vec::<String>::new());
+    assert_eq!(
+        outside(&never, &run(100, 1, 0.0, 0.1)),
+        ["failed calls", "failed messages"]
+    );
+    assert_eq!(outside(&always, &run(100, 100, 0.0, 0.1)), Vec::<String>::new());
+    assert_eq!(
+        outside(&always, &run(100, 99, 0.0, 0.1)),
+        ["failed calls", "failed messages"]
+    );
+}
+
+#[test]
+fn nothing_is_divided_by_when_nothing_was_sent() {
+    let plan = plan(0, &[(0.1, 0.2)]);
+    let nothing = run(0, 0, 0.0, 0.0);
+    assert_eq!(mean_seconds(&nothing.senders), None);
+    assert_eq!(outside(&plan, &nothing), Vec::<String>::new());
+    for check in checks(&plan, &nothing) {
+        assert!(check.found.is_finite(), "{check:?}");
+    }
+}
+
+#[test]
+fn senders_of_different_kinds_are_expected_to_share_by_their_speed() {
+    let plan = plan(1_500, &[(0.1, 0.0), (0.2, 0.5)]);
+    let tally = |calls, faults, mean| Tally {
+        calls,
+        faults,
+        seconds: mean * real(calls),
+    };
+    let run = Run {
+        took: Duration::from_secs(101),
+        senders: vec![tally(1_000, 0, 0.1), tally(500, 250, 0.2)],
+        accepted: 1_500,
+        sent: 1_250,
+        failed: 250,
+        interrupted: false,
+    };
+    let checks = checks(&plan, &run);
+    assert_eq!(checks[0].expected, Some(250.0));
+    assert!((99.9..100.1).contains(&checks[3].expected.unwrap()));
+    assert_eq!(outside(&plan, &run), Vec::<String>::new());
+}
+
+#[test]
+fn with_retries_a_message_fails_when_every_try_does() {
+    let mut plan = plan(1_000, &[(0.0, 0.2)]);
+    plan.retry = true;
+    plan.tries_max = 2;
+    let mut run = run(1_200, 240, 0.0, 1.0);
+    (run.accepted, run.sent, run.failed) = (1_000, 960, 40);
+    assert_eq!(outside(&plan, &run), Vec::<String>::new());
+    (run.sent, run.failed) = (900, 100);
+    assert_eq!(outside(&plan, &run), ["failed messages"]);
+}
+
+#[test]
+fn numbers_that_do_not_add_up_are_told_with_both() {
+    let plan = plan(10, &[(0.0, 0.0)]);
+    let run = run(10, 0, 0.0, 0.1);
+    let mut wrong = report(&run);
+    wrong.totals.sent = 9;
+    let told = faults(&plan, &run, &wrong, 1).join("; ");
+    for words in [
+        "sum of states: 10 is not 9",
+        "sent, by metrics and report: 10 is not 9",
+        "1 is not 0",
+    ] {
+        assert!(told.contains(words), "{told}");
+    }
+}

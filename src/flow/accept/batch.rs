@@ -1,0 +1,61 @@
+//! Many messages taken in at once: one transaction for all of them, one nudge for the queue.
+//!
+//! For whoever makes messages by the thousand beside the faces. Checking a batch takes time and storing it takes
+//! time, so they are two steps: the next batch can be checked while this one is written.
+
+use super::{NewMessage, Refused, Request, Stub, checked};
+use crate::error::Result;
+use crate::gateway::Gateway;
+
+/// Messages that were checked and can be stored together.
+#[derive(Default)]
+pub struct Batch {
+    messages: Vec<NewMessage>,
+    stubs: Vec<Stub>,
+}
+
+impl Batch {
+    /// Checks a message and adds it.
+    pub fn add(&mut self, gateway: &Gateway, request: Request) -> std::result::Result<(), Refused> {
+        let (message, stub) =
+            checked(gateway, request).inspect_err(|why| gateway.metrics.refuse(why.word()))?;
+        self.messages.push(message);
+        self.stubs.push(stub);
+        Ok(())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Stores them; all are on disk when it returns, or none is. How many were taken: those to recipients that may
+    /// not be written to are not.
+    pub async fn store(self, gateway: &Gateway) -> Result<u64> {
+        if self.is_empty() {
+            return Ok(0);
+        }
+        let stored = gateway.store.accept(self.messages).await;
+        let stored = stored.inspect_err(|_| {
+            gateway.metrics.store_errors.inc();
+        })?;
+        let (mut taken, mut nudges) = (0, Vec::with_capacity(stored.len()));
+        for (stub, acceptance) in self.stubs.into_iter().zip(&stored) {
+            match stub.settled(Some(acceptance)) {
+                Ok((_, nudged)) => {
+                    taken += 1;
+                    nudges.extend(nudged);
+                }
+                Err(refused) => gateway.metrics.refuse(refused.word()),
+            }
+        }
+        gateway.metrics.accepted.inc_by(taken);
+        gateway.queue.push(&nudges);
+        Ok(taken)
+    }
+}

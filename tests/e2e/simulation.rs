@@ -1,0 +1,310 @@
+//! The emergency alert: simulated in one process, and in its three parts. Whoever counts comes to the same numbers.
+
+use std::process::{Output, Stdio};
+
+use super::stub::{Mood, Stub};
+use super::world::{World, free_address, until};
+
+const PLAYING: &str = "[providers.mock]\nkind = \"mock\"\nconnect_timeout = \"500ms\"\ntimeout = \"1s\"\n\
+                       [channels.sms]\nproviders = [\"mock\"]\n[work]\nlease = \"7s\"\n";
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The numbers of the line that begins with this word.
+fn numbers(text: &str, word: &str) -> Vec<u64> {
+    let line = text.lines().find(|line| line.starts_with(word));
+    let line = line.unwrap_or_else(|| panic!("no {word} in\n{text}"));
+    line.split_whitespace()
+        .skip(1)
+        .filter_map(|word| word.parse().ok())
+        .collect()
+}
+
+/// Whether theory was met; how long it took is the machine's affair.
+fn is_as_expected(output: &Output) -> bool {
+    let complaint = err(output);
+    let wrong = complaint
+        .trim()
+        .split_once("theory expects: ")
+        .map(|(_, wrong)| wrong.to_owned());
+    let slow = |wrong: String| {
+        wrong
+            .split("; ")
+            .all(|what| ["time", "average time of a call"].contains(&what))
+    };
+    output.status.success() || wrong.is_some_and(slow)
+}
+
+/// What the last three lines of a monitor's file say: sent, failed, seconds.
+fn told(text: &str) -> Option<(u64, u64, f64)> {
+    let last = |prefix: &str| {
+        text.lines()
+            .rev()
+            .find_map(|line| line.strip_prefix(prefix).map(str::to_owned))
+    };
+    let sent = last("Total messages sent: ")?.parse().ok()?;
+    let failed = last("Total messages failed: ")?.parse().ok()?;
+    let average = last("Average time per message: ")?;
+    Some((sent, failed, average.strip_suffix(" seconds")?.parse().ok()?))
+}
+
+#[test]
+fn a_simulation_comes_out_as_theory_expects_and_everybody_counts_alike() {
+    let world = World::new("");
+    let output = world.run(&[
+        "simulate",
+        "--messages",
+        "400",
+        "--mean-time",
+        "20ms",
+        "--no-retry",
+        "--seed",
+        "7",
+        "--keep=sqlite:kept.db",
+    ]);
+    let table = out(&output);
+    assert!(is_as_expected(&output), "{table}{}", err(&output));
+    let [accepted, waiting, sent, delivered, failed] = numbers(&table, "report")[..] else {
+        panic!("{table}");
+    };
+    assert_eq!((accepted, waiting, delivered), (400, 0, 0), "{table}");
+    assert_eq!(sent + failed, 400);
+    assert_eq!(numbers(&table, "metrics"), numbers(&table, "report"));
+    let kept = rusqlite::Connection::open(world.folder.path().join("kept.db")).unwrap();
+    let count = |state: &str| {
+        let sql = "SELECT count(*) FROM deliveries WHERE state = ?1";
+        kept.query_row(sql, [state], |row| row.get::<_, i64>(0))
+            .unwrap()
+            .unsigned_abs()
+    };
+    assert_eq!(
+        (count("sent"), count("failed"), count("waiting")),
+        (sent, failed, 0)
+    );
+    let again = world.run(&[
+        "simulate",
+        "--messages",
+        "400",
+        "--mean-time",
+        "0",
+        "--no-retry",
+        "--seed",
+        "7",
+        "--senders",
+        "2",
+    ]);
+    assert_eq!(
+        numbers(&out(&again), "report"),
+        numbers(&table, "report"),
+        "the same seed is the same run"
+    );
+    let refused = world.run(&["simulate", "--messages", "1", "--keep=sqlite:kept.db"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", err(&refused));
+    assert!(err(&refused).contains("empty store"));
+}
+
+#[test]
+fn the_ends_of_the_range_and_no_message_at_all_are_simulated_too() {
+    let world = World::new("");
+    let played = |arguments: &[&str]| {
+        let output = world.run(&[&["simulate", "--mean-time", "0", "--no-retry"], arguments].concat());
+        assert!(is_as_expected(&output), "{}{}", out(&output), err(&output));
+        numbers(&out(&output), "report")
+    };
+    assert_eq!(
+        played(&["--messages", "300", "--failure-rate", "0"]),
+        [300, 0, 300, 0, 0]
+    );
+    assert_eq!(
+        played(&["--messages", "300", "--failure-rate", "1"]),
+        [300, 0, 0, 0, 300]
+    );
+    assert_eq!(played(&["--messages", "0"]), [0, 0, 0, 0, 0]);
+}
+
+#[test]
+fn with_retries_nearly_everything_is_sent_in_the_end() {
+    let world = World::new("");
+    let output = world.run(&[
+        "simulate",
+        "--messages",
+        "200",
+        "--sender",
+        "mean=0",
+        "--sender",
+        "mean=1ms,failure=0.5",
+    ]);
+    assert!(is_as_expected(&output), "{}{}", out(&output), err(&output));
+    assert_eq!(numbers(&out(&output), "report"), [200, 0, 200, 0, 0]);
+}
+
+#[test]
+fn an_interrupted_simulation_prints_what_it_has_and_leaves_nothing() {
+    let world = World::new("");
+    let temporary = world.folder.path().join("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let arguments = [
+        "simulate",
+        "--messages",
+        "5000",
+        "--mean-time",
+        "100ms",
+        "--no-retry",
+    ];
+    let mut command = world.command(&arguments);
+    command
+        .env("TMPDIR", &temporary)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let folders = || std::fs::read_dir(&temporary).unwrap().count();
+    let store = || {
+        let folder = std::fs::read_dir(&temporary).unwrap().next()?.ok()?;
+        let store = rusqlite::Connection::open(folder.path().join("postrider.db")).ok()?;
+        let sql = "SELECT count(*) FROM deliveries WHERE state = 'sent'";
+        store.query_row(sql, [], |row| row.get::<_, i64>(0)).ok()
+    };
+    until("something was sent", || store().is_some_and(|sent| sent > 0));
+    let killed = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let table = out(&output);
+    assert_eq!(output.status.code(), Some(1), "{table}{}", err(&output));
+    let [accepted, waiting, sent, delivered, failed] = numbers(&table, "report")[..] else {
+        panic!("{table}");
+    };
+    assert_eq!(accepted, waiting + sent + delivered + failed, "{table}");
+    assert!(waiting > 0 && sent > 0, "{table}");
+    assert!(err(&output).contains("interrupted"));
+    assert_eq!(folders(), 0);
+}
+
+#[test]
+fn what_is_out_of_range_is_refused_with_the_range() {
+    let world = World::new("");
+    for (arguments, range) in [
+        (vec!["simulate", "--mean-time", "61s"], "from 0s to 1m"),
+        (vec!["simulate", "--failure-rate", "1.5"], "from 0 to 1"),
+        (vec!["simulate", "--senders", "0"], "1..=1000"),
+        (vec!["simulate", "--sender", "mean=2s,failure=7"], "from 0 to 1"),
+        (vec!["produce", "--messages", "200000000"], "from 0 to 100000000"),
+        (vec!["work", "--failure-rate", "-0.1"], "from 0 to 1"),
+        (vec!["monitor", "--interval", "2h"], "from 100ms to 1h"),
+    ] {
+        let output = world.run(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
+        assert!(err(&output).contains(range), "{arguments:?}: {}", err(&output));
+    }
+    let variables = [
+        ("work", "SENDER_MEAN_TIME", "-1"),
+        ("work", "SENDER_FAILURE_RATE", "2"),
+        ("produce", "MESSAGE_COUNT", "many"),
+        ("monitor", "MONITOR_INTERVAL", "0"),
+    ];
+    for (command, name, value) in variables {
+        let output = world.command(&[command]).env(name, value).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name}: {}", err(&output));
+        assert!(
+            err(&output).contains(name) && err(&output).contains("from "),
+            "{name}: {}",
+            err(&output)
+        );
+    }
+}
+
+#[test]
+fn three_parts_apart_lose_nothing_whoever_is_killed_and_the_monitor_counts_it_all() {
+    let world = World::new(PLAYING);
+    let mut command = world.command(&["monitor", "--interval", "200ms"]);
+    let watched = world.folder.path().join("monitor.txt");
+    let monitor = command
+        .stdout(std::fs::File::create(&watched).unwrap())
+        .stderr(Stdio::null())
+        .spawn();
+    let monitor = super::world::Console::of(monitor.unwrap());
+    let seen = || told(&std::fs::read_to_string(&watched).unwrap());
+    until("the monitor says that there is nothing", || {
+        seen() == Some((0, 0, 0.0))
+    });
+    let made = world
+        .command(&["produce"])
+        .env("MESSAGE_COUNT", "300")
+        .output()
+        .unwrap();
+    assert!(
+        out(&made).starts_with("produced 300 messages"),
+        "{}{}",
+        out(&made),
+        err(&made)
+    );
+    let first = world.start(&["work", "--mean-time", "20ms", "--failure-rate", "0"]);
+    let second = world.start(&["work", "--mean-time", "10ms", "--failure-rate", "1"]);
+    until("both have sent", || {
+        seen().is_some_and(|(sent, failed, _)| sent > 0 && failed > 0)
+    });
+    first.kill();
+    let third = world.start(&[
+        "work",
+        "--mean-time",
+        "0.02",
+        "--failure-rate",
+        "0",
+        "--concurrency",
+        "16",
+    ]);
+    until("all have ended", || {
+        seen().is_some_and(|(sent, failed, _)| sent + failed == 300)
+    });
+    let (sent, failed, average) = seen().unwrap();
+    assert_eq!(
+        world.count("SELECT count(*) FROM deliveries WHERE state = 'sent'"),
+        i64::try_from(sent).unwrap()
+    );
+    assert_eq!(
+        world.count("SELECT count(*) FROM deliveries WHERE state = 'failed'"),
+        i64::try_from(failed).unwrap()
+    );
+    assert!(average > 0.0, "{average}");
+    let report = world.say(&["sync:report"]);
+    assert!(report.contains("300 messages"), "{report}");
+    for process in [monitor, second, third] {
+        assert_eq!(process.stop().code(), Some(0));
+    }
+}
+
+#[test]
+fn without_its_redis_the_alert_is_produced_and_watched_all_the_same() {
+    let nobody = free_address();
+    let world = World::new(&format!("[queue]\nurl = \"redis://{nobody}\"\n{PLAYING}"));
+    let made = world.run(&["produce", "--messages", "20"]);
+    assert!(made.status.success(), "{}", err(&made));
+    let sender = world.start(&["work", "--mean-time", "0", "--failure-rate", "0"]);
+    let watched = world.folder.path().join("monitor.txt");
+    let mut command = world.command(&["monitor", "--interval", "100ms"]);
+    let monitor = command
+        .stdout(std::fs::File::create(&watched).unwrap())
+        .stderr(Stdio::null())
+        .spawn();
+    let monitor = super::world::Console::of(monitor.unwrap());
+    until("all were sent", || {
+        told(&std::fs::read_to_string(&watched).unwrap()).is_some_and(|(sent, ..)| sent == 20)
+    });
+    assert_eq!(monitor.stop().code(), Some(0));
+    assert_eq!(sender.stop().code(), Some(0));
+}
+
+#[test]
+fn nobody_plays_with_messages_that_a_real_provider_should_send() {
+    let world = World::new(&Stub::new(Mood::Accept).texting("red"));
+    let output = world.run(&["work", "--mean-time", "1ms"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("real providers"), "{}", err(&output));
+}
