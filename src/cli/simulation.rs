@@ -41,7 +41,7 @@ pub struct Simulate {
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u32>,
 
-    /// What fails has failed; without it, it is tried again as configured, with waits 300 times shorter
+    /// What fails has failed; without it, it is tried again as configured, with waits 3000 times shorter
     #[arg(long)]
     pub no_retry: bool,
 

@@ -4,6 +4,7 @@
 //! Every sender is a gateway of its own with one provider of kind `mock`; all share one store and one queue, as
 //! processes do. The store is a temporary one unless it is to be kept; a store with messages in it is never used.
 
+mod perform;
 mod stage;
 mod table;
 mod theory;
@@ -12,17 +13,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::task::JoinSet;
 
-use super::crew::Crew;
 use super::signals::Signals;
-use super::{configuration, print, real, say};
+use super::{configuration, print, real};
 use crate::cli::{Cli, Simulate};
 use crate::clock;
 use crate::dice::Dice;
 use crate::domain::delivery::Standing;
 use crate::error::{Error, Kind, Result};
 use crate::flow::{alert, sync_report};
+use perform::{Patience, perform};
 use stage::{CHANNEL, Stage};
 use theory::{Plan, Run};
 
@@ -34,33 +34,13 @@ pub async fn run(cli: &Cli, arguments: &Simulate) -> Result<()> {
     let mut signals = Signals::new()?;
     let configured = configuration(cli, &[])?;
     let plan = plan(arguments, stage::tries_max(&configured))?;
-    let stage = Stage::set(configured, &plan, arguments).await?;
-    let mut crews: Vec<Crew> = Vec::new();
-    for sender in &stage.senders {
-        let mut crew = Crew::new();
-        crew.deliver(sender);
-        crews.push(crew);
-    }
-    // They share a clock, so one of them is enough to follow the store's.
-    if let Some(crew) = crews.first_mut() {
-        crew.keep_in_step(stage.front());
-    }
-    let watch = stage.front().clock.stopwatch();
-    let interrupted = AtomicBool::new(false);
-    let outcome = {
-        let play = play(&stage, &plan, arguments, &interrupted);
-        tokio::pin!(play);
-        tokio::select! {
-            played = &mut play => played,
-            () = signals.next() => {
-                interrupted.store(true, Ordering::Relaxed);
-                play.await
-            }
-        }
+    let stage = tokio::select! {
+        stage = Stage::set(configured, &plan, arguments) => stage?,
+        () = signals.next() => return Err(Error::new(Kind::Unavailable, "interrupted before it began")),
     };
-    let took = watch.passed();
-    signals.unless_again(stop_all(crews)).await?;
-    outcome?;
+    let interrupted = AtomicBool::new(false);
+    let play = play(&stage, &plan, arguments, &interrupted);
+    let took = perform(&stage, &mut signals, &interrupted, play).await?;
     let report = sync_report::sync(stage.front(), |_| ()).await?.report;
     let run = Run {
         took,
@@ -70,29 +50,11 @@ pub async fn run(cli: &Cli, arguments: &Simulate) -> Result<()> {
         failed: stage.moved_to(Standing::Failed),
         interrupted: interrupted.load(Ordering::Relaxed),
     };
-    let waiting = stage
-        .front()
-        .store
-        .backlog(stage.front().clock.now())
-        .await?
-        .waiting;
+    let waiting = stage.waiting().await?;
     let faults = theory::faults(&plan, &run, &report, waiting);
     print(table::text(&plan, &run, &report, &faults))?;
-    if let Some(place) = &stage.kept {
-        say(format_args!(
-            "the store is kept; look around in it with: POSTRIDER_STORE_URL={place} console serve"
-        ))?;
-    }
-    verdict(&run, &faults)
-}
-
-/// Tells all to stop and waits for all, so that it takes no longer than the slowest.
-async fn stop_all(crews: Vec<Crew>) -> Result<()> {
-    let mut stopping: JoinSet<Result<()>> = crews.into_iter().map(Crew::stop).collect();
-    while let Some(stopped) = stopping.join_next().await {
-        stopped.map_err(|panic| Error::because(Kind::Internal, "a sender could not stop", panic))??;
-    }
-    Ok(())
+    stage.say_where()?;
+    verdict(run.interrupted, &faults)
 }
 
 fn plan(arguments: &Simulate, tries_max: u32) -> Result<Plan> {
@@ -102,13 +64,14 @@ fn plan(arguments: &Simulate, tries_max: u32) -> Result<Plan> {
     Ok(Plan {
         messages: arguments.messages,
         senders,
+        places: arguments.concurrency,
         retry: !arguments.no_retry,
         tries_max,
     })
 }
 
-fn verdict(run: &Run, faults: &[String]) -> Result<()> {
-    if run.interrupted {
+fn verdict(interrupted: bool, faults: &[String]) -> Result<()> {
+    if interrupted {
         return Err(Error::new(
             Kind::Unavailable,
             "interrupted; the table shows what there is",
@@ -133,6 +96,7 @@ async fn play(stage: &Stage, plan: &Plan, arguments: &Simulate, interrupted: &At
     let raised = alert::raise(stage.front(), CHANNEL, plan.messages, &dice, goes_on, |_| ());
     tokio::pin!(raised);
     let mut taken = None;
+    let mut patience = Patience::new(stage);
     let watch = stage.front().clock.stopwatch();
     loop {
         if taken.is_none() {
@@ -145,6 +109,7 @@ async fn play(stage: &Stage, plan: &Plan, arguments: &Simulate, interrupted: &At
         }
         let (sent, failed) = (stage.moved_to(Standing::Sent), stage.moved_to(Standing::Failed));
         draw(&bar, stage, [sent, failed], watch.passed());
+        patience.look(stage.front().metrics.accepted.get() + stage.calls()).await?;
         if taken.is_some_and(|taken| sent + failed >= taken || !goes_on()) {
             break;
         }

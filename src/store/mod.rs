@@ -152,6 +152,13 @@ fn file_of(url: &str) -> Result<&Path> {
     }
 }
 
+/// The folder that a store's file is to be in and that is not there; none where nothing is known to be missing.
+pub fn missing_folder(url: &str) -> Option<&Path> {
+    let path = url.strip_prefix("sqlite:")?;
+    let folder = Path::new(path.strip_prefix("//").unwrap_or(path)).parent()?;
+    (!folder.as_os_str().is_empty() && !folder.is_dir()).then_some(folder)
+}
+
 /// What every store can do. `contract.rs` decides what a store is.
 #[async_trait]
 pub trait Store: Outbox {
