@@ -4,7 +4,9 @@
 //! Every sender is a gateway of its own with one provider of kind `mock`; all share one store and one queue, as
 //! processes do. The store is a temporary one unless it is to be kept; a store with messages in it is never used.
 
+mod crowd;
 mod perform;
+mod ratios;
 mod stage;
 mod table;
 mod theory;
@@ -18,6 +20,7 @@ use super::signals::Signals;
 use super::{configuration, print, real};
 use crate::cli::{Cli, Simulate};
 use crate::clock;
+use crate::config::Config;
 use crate::dice::Dice;
 use crate::domain::delivery::Standing;
 use crate::error::{Error, Kind, Result};
@@ -31,13 +34,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Plays the alert and says how it went. Fails when it went otherwise than theory expects, and when it was interrupted.
 pub async fn run(cli: &Cli, arguments: &Simulate) -> Result<()> {
-    let mut signals = Signals::new()?;
     let configured = configuration(cli, &[])?;
     let plan = plan(arguments, stage::tries_max(&configured))?;
-    let stage = tokio::select! {
-        stage = Stage::set(configured, &plan, arguments) => stage?,
-        () = signals.next() => return Err(Error::new(Kind::Unavailable, "interrupted before it began")),
-    };
+    if let (Some(users), Some(receipts)) = (arguments.users, arguments.receipts()) {
+        return crowd::run(configured, &plan, arguments, (users, receipts)).await;
+    }
+    let mut signals = Signals::new()?;
+    let stage = set(&mut signals, configured, &plan, arguments).await?;
     let interrupted = AtomicBool::new(false);
     let play = play(&stage, &plan, arguments, &interrupted);
     let took = perform(&stage, &mut signals, &interrupted, play).await?;
@@ -57,12 +60,22 @@ pub async fn run(cli: &Cli, arguments: &Simulate) -> Result<()> {
     verdict(run.interrupted, &faults)
 }
 
+/// Sets the stage, unless a signal comes first.
+async fn set(signals: &mut Signals, configured: Config, plan: &Plan, arguments: &Simulate) -> Result<Stage> {
+    tokio::select! {
+        stage = Stage::set(configured, plan, arguments) => stage,
+        () = signals.next() => Err(Error::new(Kind::Unavailable, "interrupted before it began")),
+    }
+}
+
 fn plan(arguments: &Simulate, tries_max: u32) -> Result<Plan> {
     let senders = arguments
         .cast()
         .map_err(|why| Error::usage(format!("--sender: {why}")))?;
     Ok(Plan {
-        messages: arguments.messages,
+        messages: arguments.users.map_or(arguments.messages, |users| {
+            users.saturating_mul(arguments.messages_per_user)
+        }),
         senders,
         places: arguments.concurrency,
         retry: !arguments.no_retry,
@@ -88,9 +101,7 @@ fn verdict(interrupted: bool, faults: &[String]) -> Result<()> {
 
 /// Raises the alert and waits until every message of it has ended, or until it is interrupted.
 async fn play(stage: &Stage, plan: &Plan, arguments: &Simulate, interrupted: &AtomicBool) -> Result<()> {
-    let dice = arguments
-        .seed
-        .map_or_else(Dice::default, |seed| Dice::seeded(seed.into()));
+    let dice = Dice::for_seed(arguments.seed);
     let bar = bar(plan.messages);
     let goes_on = || !interrupted.load(Ordering::Relaxed);
     let raised = alert::raise(stage.front(), CHANNEL, plan.messages, &dice, goes_on, |_| ());
@@ -109,7 +120,9 @@ async fn play(stage: &Stage, plan: &Plan, arguments: &Simulate, interrupted: &At
         }
         let (sent, failed) = (stage.moved_to(Standing::Sent), stage.moved_to(Standing::Failed));
         draw(&bar, stage, [sent, failed], watch.passed());
-        patience.look(stage.front().metrics.accepted.get() + stage.calls()).await?;
+        patience
+            .look(stage.front().metrics.accepted.get() + stage.calls())
+            .await?;
         if taken.is_some_and(|taken| sent + failed >= taken || !goes_on()) {
             break;
         }

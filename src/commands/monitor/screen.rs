@@ -67,7 +67,9 @@ async fn go_on(
     };
     let mut show = |view: &View, config: &Config| {
         let drawn = terminal.draw(|frame| draw(frame, view, config));
-        drawn.map(drop).map_err(|cause| fault("cannot draw on the terminal", cause))
+        drawn
+            .map(drop)
+            .map_err(|cause| fault("cannot draw on the terminal", cause))
     };
     show(&view, &watch.config)?;
     loop {

@@ -58,6 +58,7 @@ fn crews(stage: &Stage) -> Vec<Crew> {
         let mut crew = Crew::new();
         if place == 0 {
             crew.keep_in_step(sender);
+            crew.spread(sender);
         }
         crew.deliver(sender);
         crews.push(crew);
@@ -114,7 +115,8 @@ impl<'s> Patience<'s> {
             return Ok(());
         }
         let answer = tokio::time::timeout(ANSWER_LIMIT, self.stage.front().store.ping()).await;
-        let answer = answer.unwrap_or_else(|_| Err(Error::new(Kind::Unavailable, "the store does not answer")));
+        let answer =
+            answer.unwrap_or_else(|_| Err(Error::new(Kind::Unavailable, "the store does not answer")));
         answer.map_err(|error| {
             let act = format!("given up, because the senders cannot go on: {error}");
             Error::because(Kind::Unavailable, act, error)

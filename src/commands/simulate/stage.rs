@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use super::theory::{Plan, Tally};
 use crate::cache::{self, Sealed};
 use crate::cli::Simulate;
-use crate::commands::say;
 use crate::clock::Clock;
+use crate::commands::say;
 use crate::config::simulation::{Casting, Faults, Sender};
 use crate::config::{Config, masked_url};
 use crate::dice::Dice;
@@ -98,6 +98,20 @@ impl Stage {
         }
     }
 
+    /// Receipts that are sure to come or have come, and those that were heard.
+    pub fn receipts(&self) -> (u64, u64) {
+        let (mut promised, mut heard) = (0, 0);
+        for sender in &self.senders {
+            promised += sender
+                .lanes()
+                .iter()
+                .map(|lane| lane.provider.promised())
+                .sum::<u64>();
+            heard += sender.metrics.receipts_heard();
+        }
+        (promised, heard)
+    }
+
     /// Calls that senders have made.
     pub fn calls(&self) -> u64 {
         self.tallies().iter().map(|tally| tally.calls).sum()
@@ -156,6 +170,7 @@ impl Shared {
             },
             concurrency: plan.places_of(sender),
             seed: arguments.seed,
+            receipts: arguments.receipts(),
         };
         let mut config = config.with_sender(&name(&format!("sender-{}", index + 1))?, sender, casting);
         config.work.grace = config.work.grace.min(GRACE);
@@ -218,6 +233,8 @@ fn channel(configured: &Config, plan: &Plan) -> Result<Channel> {
         } else {
             channel.retry.clone()
         },
+        // What is lost is lost: nobody in a simulation sends it once more.
+        bounce_resends: 0,
         expects_reply: false,
         ..channel.clone()
     })

@@ -11,7 +11,7 @@ use crate::config::simulation::Sender;
 use crate::domain::report::Report;
 
 /// Standard deviations that luck is granted.
-const DEVIATIONS: f64 = 4.0;
+pub const DEVIATIONS: f64 = 4.0;
 
 /// What a machine adds to a call, in seconds: timers are no finer than a millisecond, and somebody has to look.
 const CALL_SLACK: f64 = 0.003;

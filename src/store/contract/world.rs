@@ -199,6 +199,7 @@ pub fn heard(provider: Option<&str>, reference: &str, verdict: Verdict, now: Tim
             verdict,
             at: now,
         },
+        delivery: None,
         heard_at: now + Duration::from_secs(1),
     }
 }

@@ -24,6 +24,7 @@ use crate::store::outbox::Emission;
 use crate::store::{Heard, Settled, Settlement};
 
 static FIND: &str = include_str!("../../../sql/postgres/settle_find.sql");
+static KNOWN: &str = include_str!("../../../sql/postgres/settle_known.sql");
 static LOAD: &str = include_str!("../../../sql/postgres/settle_load.sql");
 static APPLY: &str = include_str!("../../../sql/postgres/settle_apply.sql");
 static KEEP: &str = include_str!("../../../sql/postgres/settle_keep.sql");
@@ -65,7 +66,8 @@ type Placed<'h> = (usize, &'h Heard);
 async fn settle(desk: &Desk, receipts: &[&Heard]) -> Result<Vec<Settled>, Trouble> {
     let all = receipts.iter().copied().enumerate().collect::<Vec<_>>();
     let mut found = find(desk, &all).await?;
-    let is_unknown = |(place, _): &&Placed<'_>| !found.contains_key(place);
+    // What names its delivery has nothing to wait for.
+    let is_unknown = |(place, heard): &&Placed<'_>| heard.delivery.is_none() && !found.contains_key(place);
     let unknown = all.iter().filter(is_unknown).copied().collect::<Vec<_>>();
     if !unknown.is_empty() {
         // Whoever was in the middle of recording the send has ended after this, and can be seen. Asked for before any
@@ -120,10 +122,13 @@ async fn apply(
 
 /// Which delivery each receipt speaks of, by place.
 async fn find(desk: &Desk, receipts: &[Placed<'_>]) -> Result<BTreeMap<usize, DeliveryId>, Trouble> {
-    let places = receipts.iter().map(|(place, _)| rows::limit(*place));
-    let references = receipts.iter().map(|(_, heard)| kept(&heard.receipt.reference));
-    let providers = receipts.iter().map(|(_, heard)| provider(heard));
-    let found = desk
+    let by_reference = receipts.iter().filter(|(_, heard)| heard.delivery.is_none());
+    let places = by_reference.clone().map(|(place, _)| rows::limit(*place));
+    let references = by_reference
+        .clone()
+        .map(|(_, heard)| kept(&heard.receipt.reference));
+    let providers = by_reference.map(|(_, heard)| provider(heard));
+    let mut found = desk
         .rows(
             FIND,
             bind![
@@ -133,6 +138,13 @@ async fn find(desk: &Desk, receipts: &[Placed<'_>]) -> Result<BTreeMap<usize, De
             ],
         )
         .await?;
+    let known = receipts
+        .iter()
+        .filter_map(|(place, heard)| Some((rows::limit(*place), heard.delivery?.0)));
+    let (places, ids): (Vec<i64>, Vec<i64>) = known.unzip();
+    if !ids.is_empty() {
+        found.extend(desk.rows(KNOWN, bind![places, ids]).await?);
+    }
     let read = |row| Ok((rows::count(row, 0)?, rows::delivery_id(row, 1)?));
     found.iter().map(read).collect()
 }

@@ -236,10 +236,7 @@ fn waves(rounds: &[&Round]) -> Vec<Vec<usize>> {
 
 /// Records rounds of different deliveries; returns those whose end is on disk, now or from an earlier time, and where
 /// early receipts left them.
-async fn record(
-    desk: &Desk,
-    rounds: &[&Round],
-) -> Result<HashMap<DeliveryId, Option<Standing>>, Trouble> {
+async fn record(desk: &Desk, rounds: &[&Round]) -> Result<HashMap<DeliveryId, Option<Standing>>, Trouble> {
     // The server takes them in order, so that what is looked for is looked for behind the lock.
     let (locked, found) = tokio::join!(receipts::keep_early_out(desk), end(desk, rounds));
     locked?;
@@ -258,7 +255,10 @@ async fn record(
     if !late.is_empty() {
         stored.extend(record_late(desk, &late).await?);
     }
-    Ok(stored.into_iter().map(|id| (id, moved.get(&id).copied())).collect())
+    Ok(stored
+        .into_iter()
+        .map(|id| (id, moved.get(&id).copied()))
+        .collect())
 }
 
 /// Puts the ends of rounds down; a row for each that was the current one.

@@ -19,6 +19,7 @@ use crate::store::outbox::Emission;
 use crate::store::{Heard, Settled, Settlement};
 
 static FIND: &str = include_str!("../../../sql/sqlite/settle_find.sql");
+static KNOWN: &str = include_str!("../../../sql/sqlite/settle_known.sql");
 static LOAD: &str = include_str!("../../../sql/sqlite/settle_load.sql");
 static APPLY: &str = include_str!("../../../sql/sqlite/settle_apply.sql");
 static OUTDATED: &str = include_str!("../../../sql/sqlite/prune_receipts.sql");
@@ -57,14 +58,17 @@ pub fn settle(desk: &mut Desk<'_>, receipts: &[Heard]) -> rusqlite::Result<Vec<S
 
 fn settle_one(desk: &mut Desk<'_>, heard: &Heard) -> rusqlite::Result<Settled> {
     let provider = heard.provider.as_ref().map(Name::as_str);
-    let found = desk
-        .statement(FIND)?
-        .query_row(params![heard.receipt.reference, provider], |row| {
-            rows::delivery_id(row, 0)
-        })
-        .optional()?;
-    let Some(id) = found else {
-        keep(desk, heard)?;
+    let id = |row: &rusqlite::Row<'_>| rows::delivery_id(row, 0);
+    let found = match heard.delivery {
+        Some(known) => desk.statement(KNOWN)?.query_row([known.0], id),
+        None => desk
+            .statement(FIND)?
+            .query_row(params![heard.receipt.reference, provider], id),
+    };
+    let Some(id) = found.optional()? else {
+        if heard.delivery.is_none() {
+            keep(desk, heard)?;
+        }
         return Ok(Settled::Kept);
     };
     let mut spoken = load(desk, id)?;
