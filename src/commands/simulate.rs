@@ -44,7 +44,7 @@ pub async fn run(cli: &Cli, arguments: &Simulate) -> Result<()> {
     let interrupted = AtomicBool::new(false);
     let play = play(&stage, &plan, arguments, &interrupted);
     let took = perform(&stage, &mut signals, &interrupted, play).await?;
-    let report = sync_report::sync(stage.front(), |_| ()).await?.report;
+    let report = sync_report::sync_alone(stage.front()).await?.report;
     let run = Run {
         took,
         senders: stage.tallies(),

@@ -52,7 +52,7 @@ pub async fn run(
         watch(&stage, plan.messages, goes_on).await
     };
     let took = perform(&stage, &mut signals, &interrupted, play).await?;
-    let report = sync_report::sync(stage.front(), |_| ()).await?.report;
+    let report = sync_report::sync_alone(stage.front()).await?.report;
     let run = Notices {
         took,
         notices: counted(&stage, notices).await?,
