@@ -154,7 +154,8 @@ pub trait Store: Outbox + Broadcasts {
     }
 
     /// Deletes at most `limit` of each kind of what is outdated beside messages: keys, throttles that count nothing
-    /// any more, and receipts that were heard before `before` and belong to nothing. Returns how many in all.
+    /// any more, receipts that were heard before `before` and belong to nothing, and broadcasts of before then that are
+    /// spread and of whose messages none is left. Returns how many in all.
     async fn forget(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Tells the store where providers are, so that people's own queries can show it.

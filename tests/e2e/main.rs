@@ -13,6 +13,7 @@
 // Tests may stop at the first surprise, and need the real clock and the environment.
 
 mod api;
+mod broadcasts;
 mod browser;
 mod commands;
 mod crash;

@@ -405,3 +405,27 @@ pub async fn who_opens_says_that_it_arrived(open: Open<'_>) {
     assert_eq!(now.opened_at, Some(at(3)));
     assert_eq!(now.state, crate::domain::delivery::State::Delivered { at: at(3) });
 }
+
+pub async fn an_old_broadcast_goes_after_its_messages(open: Open<'_>) {
+    let store = open();
+    registered(&*store, &["ana", "ben"]).await;
+    store.announce(to(1, listed(&["ana", "ben"]))).await.unwrap();
+    let broadcast = open_one(&*store).await;
+    assert_eq!(forgotten(&*store).await, 0, "it is not spread");
+    step(&*store, &broadcast, 9, 10).await;
+    fail(&*store, delivery(&*store, 10).await.id, Failure::Rejected, at(1)).await;
+    assert_eq!(store.prune(at(99_999), at(99_999), 9).await.unwrap(), 1);
+    assert_eq!(forgotten(&*store).await, 0, "one of its messages waits");
+    let (half, counted) = store.broadcast(id(1)).await.unwrap().unwrap();
+    assert_eq!((half.messages, counted.messages), (2, 1));
+    fail(&*store, delivery(&*store, 11).await.id, Failure::Rejected, at(1)).await;
+    assert_eq!(store.prune(at(99_999), at(99_999), 9).await.unwrap(), 1);
+    assert_eq!(forgotten(&*store).await, 1);
+    assert_eq!(forgotten(&*store).await, 0);
+    assert_eq!(store.broadcast(id(1)).await.unwrap(), None);
+    assert!(store.user("ana").await.unwrap().is_some(), "users stay");
+}
+
+async fn forgotten(store: &dyn Store) -> usize {
+    store.forget(at(99_999), at(99_999), 9).await.unwrap()
+}

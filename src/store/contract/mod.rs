@@ -145,6 +145,7 @@ macro_rules! contract {
             broadcasts_are_listed_newest_first
             an_inbox_holds_what_was_sent_and_nothing_else
             who_opens_says_that_it_arrived
+            an_old_broadcast_goes_after_its_messages
         );
         contract!(@tests $fresh, pruning:
             prune_deletes_what_is_old_and_has_ended
