@@ -117,6 +117,13 @@ pub struct LaneView {
     pub put_to_rest: bool,
 }
 
+impl LaneView {
+    /// Whether to wake it would change anything. A pause that the provider asked for is no rest.
+    pub fn can_be_woken(&self) -> bool {
+        self.health != Standing::Well.word()
+    }
+}
+
 /// A place among the calls in flight; given back when dropped.
 pub struct Place<'a> {
     in_flight: &'a AtomicUsize,
@@ -450,9 +457,17 @@ impl Lane {
     pub fn view(&self, now: Timestamp) -> LaneView {
         let judged = self.judged();
         let standing = judged.health.standing();
-        let (health, detail) = match judged.put_to_rest() {
-            Some(order) => ("resting", rest_words(order)),
-            None => (standing.word(), standing.words()),
+        let paused_until = judged.paused_until(now).filter(|_| standing == Standing::Well);
+        let (health, detail) = match (judged.put_to_rest(), paused_until) {
+            (Some(order), _) => ("resting", rest_words(order)),
+            (None, Some(until)) => {
+                let until = until.format("%H:%M:%S UTC");
+                (
+                    standing.word(),
+                    format!("asked us to slow down; gets no calls until {until}"),
+                )
+            }
+            (None, None) => (standing.word(), standing.words()),
         };
         LaneView {
             health,

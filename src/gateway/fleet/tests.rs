@@ -294,3 +294,21 @@ async fn to_be_woken_ends_what_failures_and_wrong_settings_began() {
     exchange(&later[0]).await.unwrap();
     assert!(!lanes(&later[0]).1.is_fit(later[0].clock.now()));
 }
+
+#[tokio::test]
+async fn a_pause_that_the_provider_asked_for_is_not_ended_by_waking_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = processes(&folder, 2).await;
+    let throttled = Outcome::Throttled {
+        retry_after: Some(Duration::from_secs(60)),
+    };
+    lanes(&all[0]).1.remember(&throttled.into(), all[0].clock.now());
+    exchange(&all[0]).await.unwrap();
+    order(&all[1], Word::Wake).await;
+    for gateway in all.iter().chain(&all) {
+        exchange(gateway).await.unwrap();
+        let view = lanes(gateway).1.view(gateway.clock.now());
+        assert!(!view.open && !view.can_be_woken(), "{view:?}");
+        assert!(view.detail.contains("asked us to slow down"), "{view:?}");
+    }
+}
