@@ -187,10 +187,12 @@ impl Lane {
         self.judged().is_fit(now)
     }
 
-    /// Whether somebody is finding out if it is back, and nobody else is to ask it at `now`.
-    pub fn is_probed(&self, now: Timestamp) -> bool {
+    /// Whether nobody can say when it may be asked again: somebody is finding out if it is back, and nobody else is to ask
+    /// it at `now`, or an operator put it to rest.
+    pub fn is_awaited(&self, now: Timestamp) -> bool {
         let judged = self.judged();
-        !judged.is_fit(now) && judged.health.standing() == Standing::Probing
+        let is_probed = !judged.is_fit(now) && judged.health.standing() == Standing::Probing;
+        is_probed || judged.put_to_rest().is_some()
     }
 
     /// Takes a place for a call with so many parts, or says why there is none.

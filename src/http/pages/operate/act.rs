@@ -139,7 +139,7 @@ pub(super) async fn confirm(
     form: &[u8],
 ) -> Result<Response<Body>> {
     // An empty search finds everything, so one that cannot be read must not pass for it.
-    let Ok(typed) = form::field(form, "q") else {
+    let Some(Ok(typed)) = form::raw(form, "q").map(form::decoded) else {
         return Ok(unclear());
     };
     let Some((deed, target)) = meant(&form::field(form, "act").unwrap_or_default()) else {

@@ -300,7 +300,11 @@ async fn a_search_that_cannot_be_read_never_passes_for_an_empty_one() {
     assert_eq!(list.status, 400);
     assert!(!list.text().contains("name=\"id\""), "{}", list.text());
     let token = token(&world.get("/operate").await);
-    for form in ["q=%ZZ&act=cancel%3Aall", "q=state%3Alost&act=cancel%3Aall"] {
+    for form in [
+        "act=cancel%3Aall",
+        "q=%ZZ&act=cancel%3Aall",
+        "q=state%3Alost&act=cancel%3Aall",
+    ] {
         let form = format!("token={token}&{form}");
         assert_eq!(world.post("/operate/confirm", FORM, form).await.status, 400);
     }
