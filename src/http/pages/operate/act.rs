@@ -1,7 +1,7 @@
 //! What an operator changes: deliveries are sent again or called off, a provider is put to rest or woken.
 //!
-//! Deliveries are named one by one in the page that asks for confirmation, so what is done is what was counted there. The
-//! store has the last word on each. Whoever has done what is in the log.
+//! Deliveries are named one by one in the page that asks for confirmation, so what is done is what was counted there: those
+//! that could be changed then. The store has the last word on each. Whoever has done what is in the log.
 
 use askama::Template;
 use axum::body::Body;
@@ -146,8 +146,8 @@ pub(super) async fn confirm(
         return Ok(unclear());
     };
     let (ids, rows, is_more) = match target {
-        Target::One(id) => some(gateway, vec![id]).await?,
-        Target::Selected => some(gateway, selected(form)).await?,
+        Target::One(id) => some(gateway, &[id], deed).await?,
+        Target::Selected => some(gateway, &selected(form), deed).await?,
         Target::All => match query::read(gateway, &typed) {
             Ok(wanted) => all(gateway, wanted, deed).await?,
             Err(_) => return Ok(unclear()),
@@ -178,13 +178,18 @@ pub(super) async fn confirm(
     frame::operated(StatusCode::OK, &page)
 }
 
-/// Those that were pointed at, and the first few of them as they are now.
-async fn some(gateway: &Gateway, ids: Vec<DeliveryId>) -> Result<(Vec<DeliveryId>, Vec<Row>, bool)> {
+/// Those of the deliveries that can be changed, and the first few of them.
+async fn some(
+    gateway: &Gateway,
+    ids: &[DeliveryId],
+    deed: Deed,
+) -> Result<(Vec<DeliveryId>, Vec<Row>, bool)> {
     let (mask, now) = (gateway.config.mask_numbers, gateway.clock.now());
-    let shown = ids.get(..SHOWN).unwrap_or(&ids);
-    let lines = find::named(gateway, shown).await?;
-    let rows = lines.iter().map(|line| Row::of(line, mask, now)).collect();
-    Ok((ids, rows, false))
+    let mut lines = find::named(gateway, ids).await?;
+    lines.retain(|line| deed.fits(line, gateway));
+    let shown = lines.iter().take(SHOWN);
+    let rows = shown.map(|line| Row::of(line, mask, now)).collect();
+    Ok((lines.iter().map(|line| line.delivery.id).collect(), rows, false))
 }
 
 /// All that are found and that can be changed, up to the limit; the first few of them; whether there may be more.

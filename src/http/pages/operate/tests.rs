@@ -263,6 +263,12 @@ async fn what_is_selected_is_called_off_after_a_confirmation() {
         .into_iter()
         .filter(|one| *one == Standing::Failed);
     assert_eq!(failed.count(), 2);
+    let form = format!("token={}&q=&id={}&act=cancel%3Aselected", token(&list), ids[0]);
+    let late = world.post("/operate/confirm", FORM, form).await;
+    assert!(
+        late.header("location").unwrap().contains("done=nothing&"),
+        "what has ended is not counted"
+    );
 }
 
 #[tokio::test]
