@@ -146,7 +146,12 @@ const scenarios = {
     const grown = (at) => page.waitForFunction(
       (at) => Number(document.querySelector('[data-live="waiting"]').textContent) === at, { timeout: LIMIT_MS }, at);
     await grown(before + 1);
-    const click = (selector) => Promise.all([page.waitForNavigation(), page.click(selector)]);
+    // What still moves is missed by a click: a page on its way to its anchor, and a line that becomes shorter.
+    await page.emulateMediaFeatures([{ name: "prefers-reduced-motion", value: "reduce" }]);
+    const click = async (selector) => {
+      await until(page, "The numbers are live.");
+      await Promise.all([page.waitForNavigation(), page.click(selector)]);
+    };
     await click('[aria-label="Rest blue"]');
     assert.match(await text(page), /blue was put to rest/);
     assert.equal(await page.$eval('[data-show="provider-blue-rest"]', (form) => form.hidden), true);
