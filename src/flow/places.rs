@@ -140,7 +140,7 @@ impl Places {
             concurrency: lane.concurrency,
             fit: lane.is_fit(now),
             silent: lane.is_silent(),
-            probed: lane.is_probed(now),
+            awaited: lane.is_awaited(now),
         };
         self.gateway.lanes().iter().map(carrier).collect()
     }
