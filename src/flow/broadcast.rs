@@ -4,7 +4,6 @@
 
 use crate::domain::broadcast::{Announced, Audience, BroadcastId, LISTED_MAX, NewBroadcast};
 use crate::domain::id::MessageId;
-use crate::error::Error;
 use crate::flow::accept::{self, Refused, RequestKey};
 use crate::gateway::Gateway;
 
@@ -91,11 +90,4 @@ fn checked(gateway: &Gateway, request: Request) -> Result<NewBroadcast, Unpublis
         caller: request.caller,
         created_at: now,
     })
-}
-
-/// An error of the store as a refusal of this flow, for faces that tell both the same way.
-impl From<Error> for Unpublished {
-    fn from(error: Error) -> Self {
-        Self::Refused(Refused::Store(error))
-    }
 }

@@ -3,6 +3,8 @@
 //!
 //! Passes everything else through unchanged.
 
+mod broadcasts;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,9 +12,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use postrider::clock::{Timestamp, from_millis};
-use postrider::domain::broadcast::{
-    Announced, Broadcast, BroadcastId, Inbox, NewBroadcast, NewUser, Reach, Registered, Tally, User,
-};
 use postrider::domain::channel::Name;
 use postrider::domain::delivery::State;
 use postrider::domain::event::{ClaimedEvent, Event, EventEnd, EventKey};
@@ -30,8 +29,8 @@ use postrider::domain::turn::{Task, Turn};
 use postrider::domain::wish::Wish;
 use postrider::error::{Error, Kind, Result};
 use postrider::store::{
-    Backlog, Broadcasts, Burial, Cancelled, EventLane, EventQuery, Heard, LastCall, Outbox, Page, Passage,
-    Probe, Progress, ProviderPlace, Query, Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
+    Backlog, Burial, Cancelled, EventLane, EventQuery, Heard, LastCall, Outbox, Page, Passage, Probe,
+    Progress, ProviderPlace, Query, Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 
 use super::ledger::Verb;
@@ -167,47 +166,6 @@ fn kept(state: &State) -> State {
             reason,
         },
         other => other,
-    }
-}
-
-#[async_trait]
-impl Broadcasts for Link {
-    async fn register(&self, users: Vec<NewUser>) -> Result<Vec<Registered>> {
-        self.through("register", self.store.register(users)).await
-    }
-
-    async fn user(&self, id: &str) -> Result<Option<User>> {
-        self.through("user", self.store.user(id)).await
-    }
-
-    async fn announce(&self, broadcast: NewBroadcast) -> Result<Announced> {
-        self.through("announce", self.store.announce(broadcast)).await
-    }
-
-    async fn unspread(&self) -> Result<Option<Broadcast>> {
-        self.through("unspread", self.store.unspread()).await
-    }
-
-    async fn addressees(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {
-        self.through("addressees", self.store.addressees(broadcast, limit))
-            .await
-    }
-
-    async fn spread(&self, reach: Reach, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>> {
-        self.through("spread", self.store.spread(reach, messages)).await
-    }
-
-    async fn broadcast(&self, id: BroadcastId) -> Result<Option<(Broadcast, Tally)>> {
-        self.through("broadcast", self.store.broadcast(id)).await
-    }
-
-    async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>> {
-        self.through("broadcasts", self.store.broadcasts(before, limit))
-            .await
-    }
-
-    async fn inbox(&self, user: &str, before: Option<i64>, limit: usize) -> Result<Inbox> {
-        self.through("inbox", self.store.inbox(user, before, limit)).await
     }
 }
 

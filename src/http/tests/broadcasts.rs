@@ -143,7 +143,7 @@ async fn a_broadcast_to_all_is_for_those_registered_at_that_moment() {
 
 #[tokio::test]
 async fn what_is_wrong_with_a_broadcast_is_named() {
-    let world = World::still(|_| {}).await;
+    let world = World::still(|config| config.limits.body_bytes_max = 1 << 20).await;
     register(&world, &["ana"]).await;
     let long = "x".repeat(world.gateway.config.limits.message_chars_max + 1);
     let many = (0..=10_000).map(|which| which.to_string()).collect::<Vec<_>>();
