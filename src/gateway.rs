@@ -55,6 +55,8 @@ pub struct Gateway {
     pub holder: String,
     /// Told when there may be an event to tell.
     pub outbox: Notify,
+    /// Told when there may be a broadcast to make into messages.
+    pub spreading: Notify,
     /// Told when a lane has found out something that other processes should know.
     news: Arc<Notify>,
     lanes: Vec<Arc<Lane>>,
@@ -148,6 +150,7 @@ impl Gateway {
             cache,
             metrics,
             outbox: Notify::new(),
+            spreading: Notify::new(),
             news: ties.news,
             lanes,
             routes,

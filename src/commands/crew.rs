@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::clock::{self, Timestamp};
 use crate::error::{Error, Kind, Result};
 use crate::flow::work::{self, Stop};
-use crate::flow::{events, resend, sync_report};
+use crate::flow::{events, resend, spread, sync_report};
 use crate::gateway::{Gateway, fleet};
 
 /// How long a process that ends may take to tell the others what its last calls showed, and what it accepted last.
@@ -50,6 +50,11 @@ impl Crew {
             self.others
                 .spawn(work::listen(Arc::clone(gateway), Arc::clone(lane), self.told()));
         }
+    }
+
+    /// Makes broadcasts into messages.
+    pub fn spread(&mut self, gateway: &Arc<Gateway>) {
+        self.others.spawn(spread::run(Arc::clone(gateway), self.told()));
     }
 
     /// Keeps in step with other processes on the same store.

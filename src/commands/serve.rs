@@ -38,6 +38,7 @@ pub async fn run(cli: &Cli, arguments: &Serve) -> Result<()> {
 
     let mut crew = Crew::new();
     crew.keep_in_step(&gateway);
+    crew.spread(&gateway);
     if arguments.workers != Some(0) {
         crew.deliver(&gateway);
     }

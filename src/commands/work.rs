@@ -42,6 +42,7 @@ pub async fn run(cli: &Cli, arguments: &Work) -> Result<()> {
     }
     let mut crew = Crew::new();
     crew.keep_in_step(&gateway);
+    crew.spread(&gateway);
     crew.deliver(&gateway);
     let mut door = listener.map(|listener| Door::open_to_machines(Arc::clone(&gateway), listener));
     say("working")?;

@@ -3,6 +3,7 @@
 //! Everything here is plain data and pure functions: `now` and `luck` come in as arguments.
 
 pub mod attempt;
+pub mod broadcast;
 pub mod channel;
 pub mod contact;
 pub mod delivery;

@@ -13,6 +13,8 @@ pub enum Task {
     Report,
     /// Deleting what is old.
     Prune,
+    /// Making broadcasts into messages.
+    Spread,
 }
 
 impl Task {
@@ -22,6 +24,7 @@ impl Task {
             Self::Resend => "resend",
             Self::Report => "report",
             Self::Prune => "prune",
+            Self::Spread => "spread",
         }
     }
 }

@@ -40,6 +40,8 @@ pub struct Request {
     pub contacts: Vec<(AddressKind, String)>,
     /// What becomes of a channel whose address is missing or wrong.
     pub missing: Missing,
+    /// Whether the `user` is the address where no contact fits and the channel's providers understand any text.
+    pub user_is_address: bool,
     /// The line above the body, for providers that have one.
     pub subject: Option<String>,
     /// The client's own name for the person.
@@ -273,7 +275,7 @@ fn watch(gateway: &Gateway, request: &mut Request) -> Option<Watch> {
     Some(Watch::Key(key.name.clone()))
 }
 
-fn check_body(gateway: &Gateway, body: &str) -> Result<u32, Refused> {
+pub(super) fn check_body(gateway: &Gateway, body: &str) -> Result<u32, Refused> {
     if body.is_empty() {
         return Err(Refused::EmptyBody);
     }
@@ -295,7 +297,7 @@ fn check_subject(subject: Option<&str>) -> Result<(), Refused> {
     Ok(())
 }
 
-fn idempotency(gateway: &Gateway, key: &RequestKey, now: Timestamp) -> Idempotency {
+pub(super) fn idempotency(gateway: &Gateway, key: &RequestKey, now: Timestamp) -> Idempotency {
     let mut hash = Sha256::new();
     hash.update(key.scope.len().to_le_bytes());
     hash.update(&key.scope);

@@ -205,8 +205,11 @@ pub async fn round(gateway: &Gateway, held: Held) {
         watch: claimed.watch.clone(),
     };
     match record(gateway, round).await {
-        Ok(Some(Recorded::Stored)) => {
+        Ok(Some(recorded @ (Recorded::Stored | Recorded::Moved(_)))) => {
             gateway.moved(&channel, state.standing());
+            if let Recorded::Moved(on) = recorded {
+                gateway.moved(&channel, on);
+            }
             if is_watched {
                 gateway.outbox.notify_one();
             }

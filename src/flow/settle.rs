@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::channel::Name;
 use crate::domain::delivery::State;
+use crate::domain::id::DeliveryId;
 use crate::domain::message::Nudge;
 use crate::domain::receipt::{Receipt, Verdict};
 use crate::error::Result;
@@ -26,11 +27,35 @@ pub async fn settle(
         .map(|receipt| Heard {
             provider: provider.cloned(),
             receipt,
+            delivery: None,
             heard_at,
         })
         .collect();
+    store(gateway, heard, &verdicts).await
+}
+
+/// Says that the person opened a delivery that a provider took, and so that it arrived. Saying so again changes
+/// nothing.
+pub async fn open(gateway: &Gateway, delivery: DeliveryId) -> Result<Option<Settled>> {
+    let heard_at = gateway.clock.now();
+    let receipt = Receipt {
+        reference: String::new(),
+        verdict: Verdict::Opened,
+        at: heard_at,
+    };
+    let heard = Heard {
+        provider: None,
+        receipt,
+        delivery: Some(delivery),
+        heard_at,
+    };
+    let settled = store(gateway, vec![heard], &[Verdict::Opened]).await?;
+    Ok(settled.into_iter().next())
+}
+
+async fn store(gateway: &Gateway, heard: Vec<Heard>, verdicts: &[Verdict]) -> Result<Vec<Settled>> {
     let settled = gateway.store.settle(heard).await?;
-    for (one, verdict) in settled.iter().zip(&verdicts) {
+    for (one, verdict) in settled.iter().zip(verdicts) {
         match one {
             Settled::Applied(settlement) => follow_up(gateway, settlement, verdict),
             Settled::Unchanged(_) => gateway.metrics.receipt("unchanged"),

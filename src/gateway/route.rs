@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 
 use super::lane::{Busy, Lane};
 use crate::clock::Timestamp;
-use crate::domain::channel::{Channel, Name};
+use crate::domain::channel::{Addressing, Channel, Name};
 use crate::domain::delivery::Standing;
 use crate::domain::recipient::AddressKind;
 use crate::domain::route::{Balance, Candidate};
@@ -88,6 +88,16 @@ impl Route {
     /// The kinds of addresses it takes, in the order of the providers that want them. Never empty.
     pub fn kinds(&self) -> &[AddressKind] {
         &self.kinds
+    }
+
+    /// Whether each of its providers understands any text as an address, and the configuration asks for nothing else.
+    pub fn takes_any_text(&self) -> bool {
+        let is_open = match self.channel.address {
+            Addressing::Only(kind) => kind == AddressKind::Any,
+            Addressing::ByProviders(_) | Addressing::Mixed => true,
+        };
+        let mut lanes = self.lanes.iter();
+        is_open && lanes.all(|lane| lane.provider.address() == AddressKind::Any)
     }
 
     /// Whether a delivery over it carries several addresses.

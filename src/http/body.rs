@@ -6,6 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::problem::Problem;
@@ -47,6 +48,20 @@ pub(super) async fn json_object(
     headers: &HeaderMap,
     content: Body,
 ) -> Result<Map<String, Value>, Problem> {
+    read_json(gateway, headers, content, "a JSON object").await
+}
+
+/// The same, whatever it holds.
+pub(super) async fn json(gateway: &Gateway, headers: &HeaderMap, content: Body) -> Result<Value, Problem> {
+    read_json(gateway, headers, content, "JSON").await
+}
+
+async fn read_json<T: DeserializeOwned>(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    content: Body,
+    wanted: &str,
+) -> Result<T, Problem> {
     if !is_json(&content_type(headers)) {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -63,7 +78,7 @@ pub(super) async fn json_object(
             StatusCode::BAD_REQUEST,
             "broken-json",
             "The JSON is broken",
-            format!("the body is not a JSON object in UTF-8; look at line {line}, column {column}"),
+            format!("the body is not {wanted} in UTF-8; look at line {line}, column {column}"),
         )
     })
 }

@@ -63,6 +63,11 @@ const SQLITE: &[Migration] = &[
         name: "0012_orders",
         sql: include_str!("../../sql/sqlite/migrations/0012_orders.sql"),
     },
+    Migration {
+        number: 13,
+        name: "0013_broadcasts",
+        sql: include_str!("../../sql/sqlite/migrations/0013_broadcasts.sql"),
+    },
 ];
 
 const TABLE: &str = include_str!("../../sql/sqlite/migrate_table.sql");

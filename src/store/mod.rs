@@ -3,9 +3,11 @@
 //! A verb that returns `Ok` has happened and is on disk; one that returns an error has not happened at all.
 //! All verbs take batches. No connection, row or SQL crosses this boundary.
 
+mod broadcasts;
 mod commits;
 mod migrate;
 mod outbox;
+mod place;
 mod postgres;
 mod rollups;
 mod sharing;
@@ -17,8 +19,7 @@ mod usage;
 #[cfg(test)]
 mod contract;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,124 +38,21 @@ use crate::domain::report::Report;
 use crate::domain::throttle::PaceWish;
 use crate::domain::turn::{Task, Turn};
 use crate::domain::wish::Wish;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
+pub use self::broadcasts::Broadcasts;
 pub use self::commits::CommitStats;
 pub use self::outbox::{Burial, EventLane, EventQuery, Outbox};
+pub use self::place::{
+    CONNECTIONS, LOCK_WAIT, MIGRATION_LIMIT, Place, check_replica, migrate, missing, missing_folder, open,
+    open_at,
+};
 pub use self::transfer::{Comparison, Move, Route, Stage};
 pub use self::usage::{UsageQuery, UsageTotals};
 
-/// How long a store waits for another process that holds its lock, unless the configuration says otherwise.
-pub const LOCK_WAIT: Duration = Duration::from_secs(30);
-
-/// How long an operator who asked for it lets a server's schema be brought up to date.
-pub const MIGRATION_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How many connections a process opens to a server at most, unless the configuration says otherwise.
-pub const CONNECTIONS: usize = 16;
-
-/// Where a store is and how it is used.
-#[derive(Clone, Copy, Debug)]
-pub struct Place<'a> {
-    /// Where the truth is.
-    pub url: &'a str,
-    /// Where a copy is that reads which may be old can go to.
-    pub replica_url: Option<&'a str>,
-    /// The most connections to each server.
-    pub connections: usize,
-    /// How long another process that holds the lock is waited for.
-    pub lock_wait: Duration,
-}
-
-impl<'a> Place<'a> {
-    /// A place without a copy.
-    pub fn new(url: &'a str, lock_wait: Duration) -> Self {
-        Self {
-            url,
-            replica_url: None,
-            connections: CONNECTIONS,
-            lock_wait,
-        }
-    }
-}
-
-/// Opens the store a URL names and brings its schema up to date. Blocks while it does.
-pub fn open(url: &str, lock_wait: Duration) -> Result<Arc<dyn Store>> {
-    open_at(&Place::new(url, lock_wait))
-}
-
-/// The same with all that can be said of it.
-pub fn open_at(place: &Place<'_>) -> Result<Arc<dyn Store>> {
-    if is_postgres(place.url) {
-        return Ok(Arc::new(postgres::PostgresStore::open(place)?));
-    }
-    if place.replica_url.is_some() {
-        return Err(Error::usage(
-            "store.replica_url is for a store on PostgreSQL: leave it out, or name the server in store.url",
-        ));
-    }
-    let store = sqlite::SqliteStore::open(file_of(place.url)?, place.lock_wait)?;
-    Ok(Arc::new(store))
-}
-
-/// Whether a replica's URL names one that answers. Nothing depends on it: without it the store itself is asked.
-pub async fn check_replica(url: &str) -> Result<()> {
-    postgres::check_replica(url).await
-}
-
-/// Brings the schema of the store a URL names up to date; returns the names of what was applied. On a server the work
-/// itself may take [`MIGRATION_LIMIT`]: a large store is read once by some steps.
-pub fn migrate(url: &str, lock_wait: Duration) -> Result<Vec<String>> {
-    if is_postgres(url) {
-        return postgres::migrate(url, MIGRATION_LIMIT);
-    }
-    sqlite::migrate(file_of(url)?, lock_wait)
-}
-
-/// The names of what [`migrate`] would apply to the store a URL names, which may not be there yet. Changes nothing.
-pub fn missing(url: &str, lock_wait: Duration) -> Result<Vec<String>> {
-    if is_postgres(url) {
-        return postgres::missing(url, lock_wait);
-    }
-    sqlite::missing(file_of(url)?, lock_wait)
-}
-
-fn is_postgres(url: &str) -> bool {
-    url.starts_with("postgres://") || url.starts_with("postgresql://")
-}
-
-/// The file a store's URL names.
-fn file_of(url: &str) -> Result<&Path> {
-    let path = url.strip_prefix("sqlite:").ok_or_else(|| {
-        Error::usage(
-            "the store's URL must begin with \"sqlite:\" or \"postgres://\", for example sqlite:postrider.db",
-        )
-    })?;
-    let path = path.strip_prefix("//").unwrap_or(path);
-    if path.is_empty() || path.ends_with('/') || path.contains('\0') {
-        return Err(Error::usage(
-            "the store's URL names no file: write it as sqlite:PATH, for example sqlite:postrider.db",
-        ));
-    }
-    if path.starts_with(':') {
-        return Err(Error::usage(
-            "a store in memory would lose messages: name a file, for example sqlite:postrider.db",
-        ));
-    }
-    let path = Path::new(path);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    match folder {
-        Some(folder) if !folder.is_dir() => Err(Error::usage(format!(
-            "the store's folder {} does not exist: create it, or name another in the store's URL",
-            folder.display()
-        ))),
-        _ => Ok(path),
-    }
-}
-
 /// What every store can do. `contract.rs` decides what a store is.
 #[async_trait]
-pub trait Store: Outbox {
+pub trait Store: Outbox + Broadcasts {
     /// Stores messages with their deliveries and idempotency keys, in one transaction, on disk before it
     /// returns. A delivery to an inactive recipient is stored as suppressed; a message with no other
     /// delivery is not stored at all, nor is one whose throttles are used up, across all stores on this truth.
@@ -256,7 +154,8 @@ pub trait Store: Outbox {
     }
 
     /// Deletes at most `limit` of each kind of what is outdated beside messages: keys, throttles that count nothing
-    /// any more, and receipts that were heard before `before` and belong to nothing. Returns how many in all.
+    /// any more, receipts that were heard before `before` and belong to nothing, and broadcasts of before then that are
+    /// spread and of whose messages none is left. Returns how many in all.
     async fn forget(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
 
     /// Tells the store where providers are, so that people's own queries can show it.
@@ -339,6 +238,8 @@ pub struct Heard {
     pub provider: Option<Name>,
     /// What it says.
     pub receipt: Receipt,
+    /// The delivery it speaks of, where that is known; else the receipt's reference tells.
+    pub delivery: Option<DeliveryId>,
     /// When we heard it.
     pub heard_at: Timestamp,
 }

@@ -54,6 +54,12 @@ fn gateway() -> (World, Console, String) {
             last = post(&world, &message);
         }
     }
+    call(&world, "/v1/users", r#"[{"id":"ann"},{"id":"ben"}]"#, 201);
+    let news = r#"{"body":"news <b>for</b> all","all":true,"channel":"good"}"#;
+    call(&world, "/v1/broadcasts", news, 202);
+    until("the broadcast is spread", || {
+        world.count("SELECT count(*) FROM broadcasts WHERE spread = 0") == 0
+    });
     until("everything has been tried", || {
         let untried = "SELECT count(*) FROM deliveries WHERE state = 'waiting' AND tries = 0";
         world.count(untried) == 0
@@ -63,11 +69,15 @@ fn gateway() -> (World, Console, String) {
 }
 
 fn post(world: &World, message: &str) -> String {
-    let headers = ["Content-Type: application/json", "X-Api-Key: open:all"];
-    let answer =
-        super::wire::request(world.at, "POST", "/v1/messages", &headers, message).expect("an answer");
-    assert_eq!(answer.status, 201, "{answer:?}");
+    let answer = call(world, "/v1/messages", message, 201);
     answer.json()["id"].as_str().expect("an id").to_owned()
+}
+
+fn call(world: &World, path: &str, body: &str, status: u16) -> super::wire::Answer {
+    let headers = ["Content-Type: application/json", "X-Api-Key: open:all"];
+    let answer = super::wire::request(world.at, "POST", path, &headers, body).expect("an answer");
+    assert_eq!(answer.status, status, "{answer:?}");
+    answer
 }
 
 fn sha256(text: &str) -> String {

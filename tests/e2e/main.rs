@@ -13,6 +13,7 @@
 // Tests may stop at the first surprise, and need the real clock and the environment.
 
 mod api;
+mod broadcasts;
 mod browser;
 mod commands;
 mod crash;
@@ -27,12 +28,15 @@ mod inbox;
 mod interrupted;
 mod metrics;
 mod moving;
+mod parts;
 mod peers;
 mod providers;
+mod reference;
 mod simulation;
 mod smpp;
 mod stop;
 mod stub;
+mod sums;
 mod throttle;
 mod usage;
 mod walk;

@@ -155,8 +155,24 @@ fn fitting_contacts(route: &Route, request: &Request, rules: &PhoneRules) -> Res
         (_, Some(wrong)) if request.missing != Missing::FailAlone => Err(wrong),
         (Some(given), _) => Ok(given),
         (None, Some(wrong)) => Err(wrong),
-        (None, None) => Err(no_address(route)),
+        (None, None) => own_name(route, request).ok_or_else(|| no_address(route)),
     }
+}
+
+/// The client's own name for the person as the address.
+fn own_name(route: &Route, request: &Request) -> Option<Given> {
+    let user = request.user.as_ref().filter(|_| request.user_is_address)?;
+    if !route.takes_any_text() {
+        return None;
+    }
+    let address = recipient::read(AddressKind::Any, user, &PhoneRules::default()).ok()?;
+    let spelling = user.clone();
+    let contact = Contact {
+        kind: AddressKind::Any,
+        address,
+        spelling,
+    };
+    Given::of(vec![contact], route)
 }
 
 fn no_address(route: &Route) -> Refused {

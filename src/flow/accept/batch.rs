@@ -3,7 +3,8 @@
 //! For whoever makes messages by the thousand beside the faces. Checking a batch takes time and storing it takes
 //! time, so they are two steps: the next batch can be checked while this one is written.
 
-use super::{NewMessage, Refused, Request, Stub, checked};
+use super::{Acceptance, NewMessage, Refused, Request, Stub, checked};
+use crate::domain::broadcast::Reach;
 use crate::error::Result;
 use crate::gateway::Gateway;
 
@@ -44,18 +45,30 @@ impl Batch {
         let stored = stored.inspect_err(|_| {
             gateway.metrics.store_errors.inc();
         })?;
-        let (mut taken, mut nudges) = (0, Vec::with_capacity(stored.len()));
-        for (stub, acceptance) in self.stubs.into_iter().zip(&stored) {
-            match stub.settled(Some(acceptance)) {
-                Ok((_, nudged)) => {
-                    taken += 1;
-                    nudges.extend(nudged);
-                }
-                Err(refused) => gateway.metrics.refuse(refused.word()),
-            }
-        }
-        gateway.metrics.accepted.inc_by(taken);
-        gateway.queue.push(&nudges);
-        Ok(taken)
+        Ok(taken(gateway, self.stubs, &stored))
     }
+
+    /// Stores them as one step of a broadcast, which happens altogether or not at all. None when another has made that
+    /// step; else how many were taken.
+    pub async fn spread(self, gateway: &Gateway, reach: Reach) -> Result<Option<u64>> {
+        let stored = gateway.store.spread(reach, self.messages).await?;
+        Ok(stored.map(|stored| taken(gateway, self.stubs, &stored)))
+    }
+}
+
+/// Counts what was taken, and tells the workers of it.
+fn taken(gateway: &Gateway, stubs: Vec<Stub>, stored: &[Acceptance]) -> u64 {
+    let (mut taken, mut nudges) = (0, Vec::with_capacity(stored.len()));
+    for (stub, acceptance) in stubs.into_iter().zip(stored) {
+        match stub.settled(Some(acceptance)) {
+            Ok((_, nudged)) => {
+                taken += 1;
+                nudges.extend(nudged);
+            }
+            Err(refused) => gateway.metrics.refuse(refused.word()),
+        }
+    }
+    gateway.metrics.accepted.inc_by(taken);
+    gateway.queue.push(&nudges);
+    taken
 }

@@ -22,7 +22,8 @@ use utoipa::{Modify, OpenApi};
 
 pub(super) use self::errors::{Denied, Failed, Misread, Missing, NotJson, ProblemView, Refused, Unread};
 pub(super) use self::wire::{
-    InboxMessage, SimpleMessage, Submission, TextingAnswer, TextingMessage, TextingStatus,
+    BroadcastBody, InboxMessage, SimpleMessage, Submission, TextingAnswer, TextingMessage, TextingStatus,
+    Users,
 };
 use super::{health, inbox, native, problem, simple, texting};
 use crate::gateway::Gateway;

@@ -47,6 +47,67 @@ pub(in crate::http) struct Submission {
     callback_url: Option<String>,
 }
 
+/// Users as the native face takes them: one, or a list.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its form is used")]
+pub(in crate::http) enum Users {
+    /// One user.
+    One(UserBody),
+    /// Up to a thousand.
+    Many(Vec<UserBody>),
+}
+
+/// A user as the native face takes it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its form is used")]
+pub(in crate::http) struct UserBody {
+    /// The client's own name for the user.
+    #[schema(min_length = 1, max_length = 255, example = "ana")]
+    id: String,
+    /// What people call the user.
+    #[schema(min_length = 1, max_length = 255)]
+    name: Option<String>,
+    /// The user's addresses by kind.
+    contacts: Option<UserContacts>,
+}
+
+/// Addresses by kind.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its form is used")]
+pub(in crate::http) struct UserContacts {
+    /// A phone number, in any spelling.
+    phone: Option<String>,
+    /// An e-mail address.
+    email: Option<String>,
+    /// The token of an app on a device.
+    push: Option<String>,
+    /// The user's id at a messenger.
+    messenger: Option<String>,
+    /// An `http` or `https` URL.
+    url: Option<String>,
+}
+
+/// A broadcast as the native face takes it: to `users`, or to `all`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = BroadcastSubmission)]
+#[expect(dead_code, reason = "only its form is used")]
+pub(in crate::http) struct BroadcastBody {
+    /// What to say. The configuration says how long it may be.
+    #[schema(min_length = 1)]
+    body: String,
+    /// The ids of those it is for.
+    #[schema(min_items = 1, max_items = 10000, example = json!(["ana"]))]
+    users: Option<Vec<String>>,
+    /// Whether it is for everybody who is registered now.
+    all: Option<bool>,
+    /// Over which channel; without it the usual one.
+    channel: Option<String>,
+}
+
 /// A message as the inbox face takes it.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

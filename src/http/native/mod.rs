@@ -2,6 +2,8 @@
 //!
 //! One file per thing a client can ask for. Answers are built from domain types here, never stored or cached.
 
+mod broadcasts;
+mod letters;
 mod list;
 mod messages;
 mod providers;
@@ -10,6 +12,7 @@ mod recipients;
 mod report;
 mod submission;
 mod usage;
+mod users;
 mod wire;
 
 pub(super) use list::normalised;
@@ -45,6 +48,12 @@ use crate::gateway::Gateway;
     report::show,
     usage::list,
     usage::totals,
+    users::register,
+    users::show,
+    broadcasts::publish,
+    broadcasts::show,
+    letters::list,
+    letters::read,
 ))]
 pub(super) struct Described;
 
@@ -68,6 +77,12 @@ pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
         .route("/v1/report", get(report::show))
         .route("/v1/usage", get(usage::list))
         .route("/v1/usage/totals", get(usage::totals))
+        .route("/v1/users", post(users::register))
+        .route("/v1/users/{id}", get(users::show))
+        .route("/v1/users/{id}/inbox", get(letters::list))
+        .route("/v1/users/{id}/inbox/{message}/read", post(letters::read))
+        .route("/v1/broadcasts", post(broadcasts::publish))
+        .route("/v1/broadcasts/{id}", get(broadcasts::show))
         .route("/v1/{*rest}", any(problem::unknown_path))
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(ids)

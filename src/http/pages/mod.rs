@@ -1,8 +1,9 @@
-//! The people's face: the report, a number's messages, the timeline of one message, usage.
+//! The people's face: the report, a number's messages, the timeline of one message, usage, broadcasts.
 //!
 //! Rendered here, nothing loaded from elsewhere. The report comes from the cache first and the store second; searches
 //! and timelines are live. Only the operator's pages change anything, and only by forms of their own.
 
+mod broadcasts;
 mod frame;
 mod message;
 mod newest;
@@ -33,11 +34,12 @@ pub(super) use self::operate::routes as operator_routes;
 use self::report::{ReportPage, Setting};
 use self::search::Asked;
 pub(super) use self::sign_in::routes as sign_in_routes;
+use crate::domain::broadcast::BroadcastId;
 use crate::domain::id::MessageId;
 use crate::error::Result;
 use crate::gateway::Gateway;
 
-/// `/`, `/messages/{id}`, `/usage`. Whoever mounts them decides who may read.
+/// `/`, `/messages/{id}`, `/usage`, `/broadcasts`, `/broadcasts/{id}`. Whoever mounts them decides who may read.
 pub fn routes(newest: &Arc<Newest>) -> Router<Arc<Gateway>> {
     let (for_front, newest) = (Arc::clone(newest), Arc::clone(newest));
     Router::new()
@@ -62,6 +64,20 @@ pub fn routes(newest: &Arc<Newest>) -> Router<Arc<Gateway>> {
             get(async |State(gateway): State<Arc<Gateway>>, uri: Uri| {
                 shown(usage_page(&gateway, &uri).await)
             }),
+        )
+        .route(
+            "/broadcasts",
+            get(async |State(gateway): State<Arc<Gateway>>, uri: Uri| {
+                shown(broadcast_list(&gateway, &uri).await)
+            }),
+        )
+        .route(
+            "/broadcasts/{id}",
+            get(
+                async |State(gateway): State<Arc<Gateway>>, id: Result<Path<String>, PathRejection>| {
+                    shown(broadcast_page(&gateway, id.ok()).await)
+                },
+            ),
         )
 }
 
@@ -129,6 +145,26 @@ async fn usage_page(gateway: &Gateway, uri: &Uri) -> Result<Response<Body>> {
         StatusCode::BAD_REQUEST
     };
     frame::rendered(status, &page)
+}
+
+async fn broadcast_list(gateway: &Gateway, uri: &Uri) -> Result<Response<Body>> {
+    let page = broadcasts::list(gateway, uri.query().unwrap_or_default()).await?;
+    frame::rendered(StatusCode::OK, &page)
+}
+
+async fn broadcast_page(gateway: &Gateway, id: Option<Path<String>>) -> Result<Response<Body>> {
+    let page = match id.and_then(|Path(id)| id.parse::<BroadcastId>().ok()) {
+        Some(id) => broadcasts::one(gateway, id).await?,
+        None => None,
+    };
+    match page {
+        Some(page) => frame::rendered(StatusCode::OK, &page),
+        None => Ok(frame::missing(
+            StatusCode::NOT_FOUND,
+            "There is no such broadcast",
+            "It may have been pruned, or a character of its id is missing. Look through the list of broadcasts.",
+        )),
+    }
 }
 
 async fn timeline(gateway: &Gateway, newest: &Newest, id: Option<Path<String>>) -> Result<Response<Body>> {

@@ -2,6 +2,7 @@
 //!
 //! The providers are played: they take everything, and their receipts carry a secret.
 
+mod broadcasts;
 mod describe;
 mod door;
 mod inbox;
@@ -31,8 +32,10 @@ use crate::clock::{Clock, from_millis};
 use crate::config::Config;
 use crate::dice::Dice;
 use crate::domain::attempt::{Answer, Outcome};
+use crate::domain::channel::Addressing;
 use crate::domain::inbound::Incoming;
 use crate::domain::receipt::{Receipt, Verdict};
+use crate::domain::recipient::AddressKind;
 use crate::flow::deliver::{self, Step};
 use crate::gateway::{Edges, Gateway};
 use crate::provider::{Call, Parcel, Provider, Refusal};
@@ -104,6 +107,16 @@ impl World {
     pub(super) async fn still(change: impl FnOnce(&mut Config)) -> Self {
         let clock = Clock::manual(from_millis(1_700_000_000_000));
         Self::of(willing(false), clock, change).await
+    }
+
+    /// One whose channels take phone numbers and nothing else.
+    pub(super) async fn of_kind_phone() -> Self {
+        Self::with(|config| {
+            for channel in &mut config.channels {
+                channel.address = Addressing::Only(AddressKind::Phone);
+            }
+        })
+        .await
     }
 
     /// One whose providers sign their receipts.

@@ -5,6 +5,7 @@
 
 pub mod accepting;
 pub mod addressing;
+pub mod broadcasting;
 pub mod events;
 pub mod operating;
 pub mod opting;
@@ -128,6 +129,23 @@ macro_rules! contract {
             usage_comes_in_pages
             usage_totals_are_by_day_person_and_channel
             usage_totals_say_when_they_are_not_all
+        );
+        contract!(@tests $fresh, broadcasting:
+            who_registers_twice_is_there_once
+            what_is_given_again_is_changed
+            a_broadcast_to_all_is_to_those_who_are_there_then
+            a_broadcast_names_its_users_once
+            a_broadcast_to_strangers_is_refused_and_they_are_named
+            a_broadcast_is_repeated_with_its_key
+            a_broadcast_to_nobody_is_done
+            a_step_is_made_once
+            two_stores_spread_one_broadcast_together
+            a_broadcast_is_counted
+            who_may_not_be_written_to_is_counted_as_refused
+            broadcasts_are_listed_newest_first
+            an_inbox_holds_what_was_sent_and_nothing_else
+            who_opens_says_that_it_arrived
+            an_old_broadcast_goes_after_its_messages
         );
         contract!(@tests $fresh, pruning:
             prune_deletes_what_is_old_and_has_ended

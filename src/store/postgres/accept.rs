@@ -23,7 +23,8 @@ use crate::store::tally::HOUR_MS;
 
 static KEY: &str = include_str!("../../../sql/postgres/accept_key.sql");
 static KEY_DELETE: &str = include_str!("../../../sql/postgres/accept_key_delete.sql");
-static KEY_INSERT: &str = include_str!("../../../sql/postgres/accept_key_insert.sql");
+/// Keeps keys with what they bring.
+pub static KEY_INSERT: &str = include_str!("../../../sql/postgres/accept_key_insert.sql");
 static LOCK: &str = include_str!("../../../sql/postgres/accept_lock.sql");
 static NUMBER: &str = include_str!("../../../sql/postgres/accept_number.sql");
 static HOUR: &str = include_str!("../../../sql/postgres/accept_hour.sql");
@@ -70,7 +71,8 @@ struct Entering<'m> {
     number: i64,
 }
 
-async fn accept(
+/// See [`crate::store::Store::accept`]. `hours` are those whose first number is known to be on disk.
+pub async fn accept(
     desk: &Desk,
     hours: &mut HashSet<i64>,
     messages: &[&NewMessage],
@@ -185,6 +187,16 @@ fn earlier(
         Some(_) => Ok(Acceptance::KeyReused),
         None => first_with_key().ok_or_else(|| Trouble::Row("a key that was taken is not there".to_owned())),
     }
+}
+
+/// What one key brought before: the request, the number and the name.
+pub async fn promised(
+    desk: &Desk,
+    key: [u8; 32],
+    now: i64,
+) -> Result<Option<([u8; 32], i64, MessageId)>, Trouble> {
+    let found = promises(desk, vec![key.to_vec()], now).await?.remove(&key);
+    Ok(found.map(|found| (found.request, found.number, found.message)))
 }
 
 async fn promises(desk: &Desk, keys: Vec<Vec<u8>>, now: i64) -> Result<Promises, Trouble> {

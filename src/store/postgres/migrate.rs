@@ -71,6 +71,11 @@ const STEPS: &[Migration] = &[
         name: "0012_orders",
         sql: include_str!("../../../sql/postgres/migrations/0012_orders.sql"),
     },
+    Migration {
+        number: 13,
+        name: "0013_broadcasts",
+        sql: include_str!("../../../sql/postgres/migrations/0013_broadcasts.sql"),
+    },
 ];
 
 static LOCK: &str = include_str!("../../../sql/postgres/migrate_lock.sql");

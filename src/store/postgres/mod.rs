@@ -5,6 +5,7 @@
 
 mod accept;
 mod address;
+mod broadcasts;
 mod certificate;
 mod door;
 mod durability;

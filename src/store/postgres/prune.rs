@@ -26,6 +26,10 @@ static KEYS: &str = include_str!("../../../sql/postgres/prune_keys.sql");
 static THROTTLES: &str = include_str!("../../../sql/postgres/prune_throttles.sql");
 static OPTING_TEXTS: &str = include_str!("../../../sql/postgres/prune_opting_texts.sql");
 static EVENTS: &str = include_str!("../../../sql/postgres/prune_events.sql");
+static BROADCASTS: &str = include_str!("../../../sql/postgres/prune_broadcasts.sql");
+static BROADCAST_USERS: &str = include_str!("../../../sql/postgres/prune_broadcast_users.sql");
+static BROADCAST_RUNS: &str = include_str!("../../../sql/postgres/prune_broadcast_runs.sql");
+static BROADCAST: &str = include_str!("../../../sql/postgres/prune_broadcast_delete.sql");
 static RECEIPTS: &str = include_str!("../../../sql/postgres/prune_receipts.sql");
 
 /// What the report counts of an address, by whether it has been counted.
@@ -67,7 +71,21 @@ pub async fn forget(desk: &Desk, before: Timestamp, now: Timestamp, limit: usize
     ] {
         deleted += desk.run(sql, bind![bound, rows::limit(limit)]).await?;
     }
+    deleted += forget_broadcasts(desk, before, limit).await?;
     Ok(usize::try_from(deleted).unwrap_or(usize::MAX))
+}
+
+/// Broadcasts go after the last of their messages.
+async fn forget_broadcasts(desk: &Desk, before: i64, limit: usize) -> Result<u64, Trouble> {
+    let numbers = desk.rows(BROADCASTS, bind![before, rows::limit(limit)]).await?;
+    let numbers = numbers.iter().map(|row| rows::get::<i64>(row, 0));
+    let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+    if numbers.is_empty() {
+        return Ok(0);
+    }
+    desk.run(BROADCAST_USERS, bind![numbers]).await?;
+    desk.run(BROADCAST_RUNS, bind![numbers]).await?;
+    desk.run(BROADCAST, bind![numbers]).await
 }
 
 /// Deletes these messages, which are in order, but for those of which something waits again; how many.

@@ -2,7 +2,7 @@
 //!
 //! Never begins or ends a transaction; a receipt never moves a state backwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tokio_postgres::Row;
 
@@ -24,6 +24,7 @@ use crate::store::outbox::Emission;
 use crate::store::{Heard, Settled, Settlement};
 
 static FIND: &str = include_str!("../../../sql/postgres/settle_find.sql");
+static KNOWN: &str = include_str!("../../../sql/postgres/settle_known.sql");
 static LOAD: &str = include_str!("../../../sql/postgres/settle_load.sql");
 static APPLY: &str = include_str!("../../../sql/postgres/settle_apply.sql");
 static KEEP: &str = include_str!("../../../sql/postgres/settle_keep.sql");
@@ -65,7 +66,8 @@ type Placed<'h> = (usize, &'h Heard);
 async fn settle(desk: &Desk, receipts: &[&Heard]) -> Result<Vec<Settled>, Trouble> {
     let all = receipts.iter().copied().enumerate().collect::<Vec<_>>();
     let mut found = find(desk, &all).await?;
-    let is_unknown = |(place, _): &&Placed<'_>| !found.contains_key(place);
+    // What names its delivery has nothing to wait for.
+    let is_unknown = |(place, heard): &&Placed<'_>| heard.delivery.is_none() && !found.contains_key(place);
     let unknown = all.iter().filter(is_unknown).copied().collect::<Vec<_>>();
     if !unknown.is_empty() {
         // Whoever was in the middle of recording the send has ended after this, and can be seen. Asked for before any
@@ -120,10 +122,13 @@ async fn apply(
 
 /// Which delivery each receipt speaks of, by place.
 async fn find(desk: &Desk, receipts: &[Placed<'_>]) -> Result<BTreeMap<usize, DeliveryId>, Trouble> {
-    let places = receipts.iter().map(|(place, _)| rows::limit(*place));
-    let references = receipts.iter().map(|(_, heard)| kept(&heard.receipt.reference));
-    let providers = receipts.iter().map(|(_, heard)| provider(heard));
-    let found = desk
+    let by_reference = receipts.iter().filter(|(_, heard)| heard.delivery.is_none());
+    let places = by_reference.clone().map(|(place, _)| rows::limit(*place));
+    let references = by_reference
+        .clone()
+        .map(|(_, heard)| kept(&heard.receipt.reference));
+    let providers = by_reference.map(|(_, heard)| provider(heard));
+    let mut found = desk
         .rows(
             FIND,
             bind![
@@ -133,6 +138,13 @@ async fn find(desk: &Desk, receipts: &[Placed<'_>]) -> Result<BTreeMap<usize, De
             ],
         )
         .await?;
+    let known = receipts
+        .iter()
+        .filter_map(|(place, heard)| Some((rows::limit(*place), heard.delivery?.0)));
+    let (places, ids): (Vec<i64>, Vec<i64>) = known.unzip();
+    if !ids.is_empty() {
+        found.extend(desk.rows(KNOWN, bind![places, ids]).await?);
+    }
     let read = |row| Ok((rows::count(row, 0)?, rows::delivery_id(row, 1)?));
     found.iter().map(read).collect()
 }
@@ -358,10 +370,13 @@ pub async fn keep_early_out(desk: &Desk) -> Result<(), Trouble> {
 }
 
 /// Applies the receipts that came before the sends they speak of were recorded: delivery, provider, reference. After
-/// [`keep_early_out`].
-pub async fn apply_early(desk: &Desk, sent: &[(DeliveryId, &str, &str)]) -> Result<(), Trouble> {
+/// [`keep_early_out`]. Where those stand now that there were some for.
+pub async fn apply_early(
+    desk: &Desk,
+    sent: &[(DeliveryId, &str, &str)],
+) -> Result<HashMap<DeliveryId, Standing>, Trouble> {
     if sent.is_empty() {
-        return Ok(());
+        return Ok(HashMap::new());
     }
     let ids = sent.iter().map(|(id, ..)| id.0).collect::<Vec<_>>();
     let providers = sent.iter().map(|(_, provider, _)| *provider).collect::<Vec<_>>();
@@ -371,7 +386,7 @@ pub async fn apply_early(desk: &Desk, sent: &[(DeliveryId, &str, &str)]) -> Resu
         .collect::<Vec<_>>();
     let found = desk.rows(EARLY, bind![ids, references, providers]).await?;
     if found.is_empty() {
-        return Ok(());
+        return Ok(HashMap::new());
     }
     let ids = found.iter().map(|row| rows::delivery_id(row, 4));
     let ids = ids.collect::<Result<Vec<_>, _>>()?;
@@ -384,7 +399,9 @@ pub async fn apply_early(desk: &Desk, sent: &[(DeliveryId, &str, &str)]) -> Resu
             spoken.hear(&verdict, at, heard_at);
         }
     }
+    let stand = known.iter().map(|(id, spoken)| (*id, spoken.state.standing()));
+    let stand = stand.collect();
     write(desk, known.into_values()).await?;
     desk.run(EARLY_DELETE, bind![references, providers]).await?;
-    Ok(())
+    Ok(stand)
 }

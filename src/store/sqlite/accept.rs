@@ -81,7 +81,7 @@ fn accept_one(desk: &mut Desk<'_>, message: &NewMessage) -> rusqlite::Result<Acc
 }
 
 /// What the same key brought before.
-fn earlier(
+pub fn earlier(
     desk: &mut Desk<'_>,
     promise: &Idempotency,
     now: Timestamp,
@@ -99,7 +99,8 @@ fn earlier(
         .optional()
 }
 
-fn remember(
+/// Keeps what a key has brought.
+pub fn remember(
     desk: &mut Desk<'_>,
     promise: &Idempotency,
     number: i64,

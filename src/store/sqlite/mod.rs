@@ -5,6 +5,7 @@
 //! another could change.
 
 mod accept;
+mod broadcasts;
 mod connect;
 mod copy;
 mod desk;

@@ -24,6 +24,10 @@ static KEYS: &str = include_str!("../../../sql/sqlite/prune_keys.sql");
 static THROTTLES: &str = include_str!("../../../sql/sqlite/prune_throttles.sql");
 static OPTING_TEXTS: &str = include_str!("../../../sql/sqlite/prune_opting_texts.sql");
 static EVENTS: &str = include_str!("../../../sql/sqlite/prune_events.sql");
+static BROADCASTS: &str = include_str!("../../../sql/sqlite/prune_broadcasts.sql");
+static BROADCAST_USERS: &str = include_str!("../../../sql/sqlite/prune_broadcast_users.sql");
+static BROADCAST_RUNS: &str = include_str!("../../../sql/sqlite/prune_broadcast_runs.sql");
+static BROADCAST: &str = include_str!("../../../sql/sqlite/prune_broadcast_delete.sql");
 static RECEIPTS: &str = include_str!("../../../sql/sqlite/prune_receipts.sql");
 
 /// What the report counts of an address, by whether it has been counted.
@@ -81,7 +85,21 @@ pub fn forget(
     ] {
         deleted += desk.statement(sql)?.execute([bound, rows::limit(limit)])?;
     }
-    Ok(deleted)
+    Ok(deleted + forget_broadcasts(desk, before, limit)?)
+}
+
+/// Broadcasts go after the last of their messages.
+fn forget_broadcasts(desk: &mut Desk<'_>, before: i64, limit: usize) -> rusqlite::Result<usize> {
+    let numbers = desk
+        .statement(BROADCASTS)?
+        .query_map([before, rows::limit(limit)], |row| row.get::<_, i64>(0))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for number in &numbers {
+        for sql in [BROADCAST_USERS, BROADCAST_RUNS, BROADCAST] {
+            desk.statement(sql)?.execute([number])?;
+        }
+    }
+    Ok(numbers.len())
 }
 
 /// Messages that were accepted before then and of which nothing waits any more, oldest first.

@@ -10,7 +10,7 @@ use super::rounds::{deactivate, those_left};
 use super::rows::{self, Facts};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::delivery::{Left, State};
+use crate::domain::delivery::{Left, Standing, State};
 use crate::domain::event::Watch;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{DeadAddress, Priority};
@@ -19,6 +19,7 @@ use crate::store::outbox::Emission;
 use crate::store::{Heard, Settled, Settlement};
 
 static FIND: &str = include_str!("../../../sql/sqlite/settle_find.sql");
+static KNOWN: &str = include_str!("../../../sql/sqlite/settle_known.sql");
 static LOAD: &str = include_str!("../../../sql/sqlite/settle_load.sql");
 static APPLY: &str = include_str!("../../../sql/sqlite/settle_apply.sql");
 static OUTDATED: &str = include_str!("../../../sql/sqlite/prune_receipts.sql");
@@ -57,14 +58,17 @@ pub fn settle(desk: &mut Desk<'_>, receipts: &[Heard]) -> rusqlite::Result<Vec<S
 
 fn settle_one(desk: &mut Desk<'_>, heard: &Heard) -> rusqlite::Result<Settled> {
     let provider = heard.provider.as_ref().map(Name::as_str);
-    let found = desk
-        .statement(FIND)?
-        .query_row(params![heard.receipt.reference, provider], |row| {
-            rows::delivery_id(row, 0)
-        })
-        .optional()?;
-    let Some(id) = found else {
-        keep(desk, heard)?;
+    let id = |row: &rusqlite::Row<'_>| rows::delivery_id(row, 0);
+    let found = match heard.delivery {
+        Some(known) => desk.statement(KNOWN)?.query_row([known.0], id),
+        None => desk
+            .statement(FIND)?
+            .query_row(params![heard.receipt.reference, provider], id),
+    };
+    let Some(id) = found.optional()? else {
+        if heard.delivery.is_none() {
+            keep(desk, heard)?;
+        }
         return Ok(Settled::Kept);
     };
     let mut spoken = load(desk, id)?;
@@ -223,7 +227,7 @@ pub fn apply_early(
     id: DeliveryId,
     provider: &Name,
     reference: &str,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Option<Standing>> {
     let mut early = desk
         .statement(EARLY)?
         .query_map([reference, provider.as_str()], |row| {
@@ -233,7 +237,7 @@ pub fn apply_early(
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     if early.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     early.sort_by_key(|(_, at, heard_at)| (*at, *heard_at));
     let mut spoken = load(desk, id)?;
@@ -242,5 +246,5 @@ pub fn apply_early(
     }
     desk.statement(EARLY_DELETE)?
         .execute([reference, provider.as_str()])?;
-    Ok(())
+    Ok(Some(spoken.state.standing()))
 }

@@ -170,6 +170,11 @@ pub fn range(message_number: i64) -> (i64, i64) {
     (first, first + DeliveryId::PER_MESSAGE - 1)
 }
 
+/// A count as SQL wants it.
+pub fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
 /// A limit as SQL wants it.
 pub fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)

@@ -23,7 +23,8 @@ use async_trait::async_trait;
 
 use self::source::Source;
 use self::target::Target;
-use super::{file_of, is_postgres, migrate};
+use super::migrate;
+use super::place::{file_of, is_postgres};
 use crate::clock;
 use crate::error::{Error, Kind, Result};
 

@@ -82,7 +82,7 @@ const scenarios = {
     await go(page, "/operate");
     assert.ok(page.url().includes("/sign-in"), page.url());
     for (const path of ["/sign-in", "/", "/?search=09122222222", `/messages/${message}`, "/operate",
-      "/operate/messages?q=state%3Afailed", "/operate/messages?q=", "confirm"]) {
+      "/operate/messages?q=state%3Afailed", "/operate/messages?q=", "confirm", "/usage?user_id=ann", "/broadcasts", "broadcast"]) {
       for (const width of [390, 1280]) {
         for (const scheme of ["light", "dark"]) {
           const what = `${path} at ${width} pixels, ${scheme}`;
@@ -91,6 +91,10 @@ const scenarios = {
           if (path === "confirm") {
             await go(page, "/operate/messages?q=state%3Afailed");
             await Promise.all([page.waitForNavigation(), page.click('button[value="resend:all"]')]);
+          } else if (path === "broadcast") {
+            await go(page, "/broadcasts");
+            await Promise.all([page.waitForNavigation(), page.click('a[href^="/broadcasts/"]')]);
+            await until(page, "Opened / received");
           } else {
             assert.equal(await go(page, path), 200, what);
           }

@@ -11,6 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::Timestamp;
+use crate::domain::broadcast::{
+    Announced, Broadcast, BroadcastId, Inbox, NewBroadcast, NewUser, Reach, Registered, Tally, User,
+};
 use crate::domain::channel::Name;
 use crate::domain::event::{ClaimedEvent, Event, EventEnd, EventKey};
 use crate::domain::fleet::{Known, Learned, News};
@@ -25,8 +28,8 @@ use crate::domain::turn::{Task, Turn};
 use crate::domain::wish::Wish;
 use crate::error::{Error, Kind, Result};
 use crate::store::{
-    Backlog, Burial, Cancelled, EventLane, EventQuery, Heard, LastCall, Outbox, Page, Passage, Probe,
-    Progress, ProviderPlace, Query, Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
+    Backlog, Broadcasts, Burial, Cancelled, EventLane, EventQuery, Heard, LastCall, Outbox, Page, Passage,
+    Probe, Progress, ProviderPlace, Query, Selection, Settled, Snapshot, Store, UsageQuery, UsageTotals,
 };
 
 /// What pages can read.
@@ -59,6 +62,37 @@ impl Desk {
 
 fn unasked<T>() -> Result<T> {
     Err(Error::new(Kind::Internal, "do what no page asks for"))
+}
+
+#[async_trait]
+impl Broadcasts for Desk {
+    async fn register(&self, _: Vec<NewUser>) -> Result<Vec<Registered>> {
+        unasked()
+    }
+    async fn user(&self, _: &str) -> Result<Option<User>> {
+        unasked()
+    }
+    async fn announce(&self, _: NewBroadcast) -> Result<Announced> {
+        unasked()
+    }
+    async fn unspread(&self) -> Result<Option<Broadcast>> {
+        unasked()
+    }
+    async fn addressees(&self, _: &Broadcast, _: usize) -> Result<Vec<User>> {
+        unasked()
+    }
+    async fn spread(&self, _: Reach, _: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>> {
+        unasked()
+    }
+    async fn broadcast(&self, _: BroadcastId) -> Result<Option<(Broadcast, Tally)>> {
+        unasked()
+    }
+    async fn broadcasts(&self, _: Option<i64>, _: usize) -> Result<Vec<Broadcast>> {
+        unasked()
+    }
+    async fn inbox(&self, _: &str, _: Option<i64>, _: usize) -> Result<Inbox> {
+        unasked()
+    }
 }
 
 #[async_trait]

@@ -144,7 +144,7 @@ async fn older(url: &str) -> [DeliveryId; 2] {
     run(&store, &claim).await;
     let made = desk
         .script(
-            "DROP TABLE leases; DROP TABLE orders; DROP TABLE events; DROP TABLE opting_texts; DROP INDEX messages_user; \
+            "DROP TABLE leases; DROP TABLE orders; DROP TABLE users, broadcasts, broadcast_users, broadcast_messages; DROP TABLE events; DROP TABLE opting_texts; DROP INDEX messages_user; \
              ALTER TABLE messages DROP COLUMN watch; \
              DELETE FROM migrations WHERE number >= 8",
         )

@@ -98,7 +98,7 @@ async fn an_upgrade_waits_for_a_table_in_use_without_holding_others_up() {
     accepted(&store, text(1)).await;
     let reader = store.link.write().await.unwrap();
     reader
-        .script("DELETE FROM migrations WHERE number >= 8; DROP TABLE leases; DROP TABLE orders; DROP TABLE events; DROP TABLE opting_texts; \
+        .script("DELETE FROM migrations WHERE number >= 8; DROP TABLE leases; DROP TABLE orders; DROP TABLE users, broadcasts, broadcast_users, broadcast_messages; DROP TABLE events; DROP TABLE opting_texts; \
              ALTER TABLE messages DROP COLUMN watch; DROP INDEX messages_user")
         .await
         .unwrap();

@@ -104,6 +104,7 @@ async fn statements_read_their_own_rows_and_no_more() {
     expect_report(&look).await;
     expect_deleting(&look).await;
     expect_events(&look).await;
+    expect_broadcasts(&look).await;
     let faults = look.faults.take();
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
 }
@@ -427,4 +428,29 @@ async fn expect_deleting(look: &Look) {
     expect!(look, BATCH, "prune_keys", bind![NOW, BATCH]);
     expect!(look, BATCH, "prune_receipts", bind![NOW, BATCH]);
     expect!(look, 1, "retire_waiting", bind![first << 6, next << 6]);
+}
+
+async fn expect_broadcasts(look: &Look) {
+    let (people, none, zeros) = (texts(BATCH, "person "), same(&None::<&str>), same(&0_i64));
+    expect!(look, 1, "user", bind!["person 9"]);
+    expect!(look, BATCH, "users", bind![people]);
+    expect!(look, 1, "user_last", &[]);
+    let strangers = texts(BATCH, "stranger ");
+    let behind = (1..=BATCH).map(|which| rows_wanted() + which).collect::<Vec<_>>();
+    expect!(
+        look,
+        BATCH,
+        "user_insert",
+        bind![strangers, behind, none, none, zeros]
+    );
+    expect!(look, BATCH, "user_change", bind![people, none, none]);
+    expect!(look, 1, "broadcast_open", &[]);
+    expect!(look, BATCH, "broadcast_all", bind![7_i64, rows_wanted(), BATCH]);
+    expect!(look, BATCH, "broadcast_listed", bind![7_i64, 0_i64, BATCH]);
+    expect!(look, BATCH, "broadcast_counts", bind![7_i64]);
+    expect!(look, 1, "broadcast_of", bind![(11_i64 << 36) + 750]);
+    expect!(look, BATCH, "broadcasts", bind![i64::MAX, BATCH]);
+    expect!(look, BATCH, "inbox", bind!["person 9", i64::MAX >> 6, BATCH]);
+    expect!(look, BATCH, "settle_known", bind![numbers(), ids()]);
+    expect!(look, BATCH, "prune_broadcasts", bind![NOW, BATCH]);
 }

@@ -70,3 +70,17 @@ SELECT
     'sent', created_at, CASE number / 20 % 10 WHEN 0 THEN 'waiting' WHEN 1 THEN 'dead' ELSE 'taken' END, created_at
 FROM messages, generate_series(1, 2) AS sequence
 WHERE number % 20 = 0;
+
+-- As many users as messages, and broadcasts of a hundred messages each in the last month; each names a hundred of them.
+INSERT INTO users (id, number, created_at)
+SELECT 'person ' || n, n, 0 FROM generate_series(1, {rows}) AS n;
+
+INSERT INTO broadcasts (number, id, body, channel, caller, created_at, to_all, last_user, users, reached, messages, spread)
+SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex'), 'news', 'sms', '', n, 0, {rows}, 100, {rows}, 100, 1
+FROM generate_series(1, {rows} / 300) AS n;
+
+INSERT INTO broadcast_users (broadcast, user_number)
+SELECT b, n FROM generate_series(1, {rows} / 300) AS b, generate_series(1, 100) AS n;
+
+INSERT INTO broadcast_messages (first_number, last_number, broadcast)
+SELECT (11::BIGINT << 36) + n * 100 + 1, (11::BIGINT << 36) + n * 100 + 100, n FROM generate_series(1, {rows} / 300) AS n;

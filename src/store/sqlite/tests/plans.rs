@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 
 /// Tables with a row, or more than one, for each message.
-const GROWING: [&str; 8] = [
+const GROWING: [&str; 11] = [
     "messages",
     "deliveries",
     "attempts",
@@ -14,6 +14,9 @@ const GROWING: [&str; 8] = [
     "recipients",
     "addresses",
     "events",
+    "users",
+    "broadcast_users",
+    "broadcast_messages",
 ];
 
 /// Of what belongs to a move, that which is asked for again and again while a store is in use.

@@ -1,0 +1,2 @@
+INSERT INTO broadcast_users (broadcast, user_number)
+SELECT $1, number FROM unnest($2::BIGINT[]) AS listed (number)

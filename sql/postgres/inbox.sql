@@ -1,0 +1,7 @@
+SELECT m.number FROM messages AS m
+WHERE m."user" = $1 AND m.number < $2 AND EXISTS (
+    SELECT 1 FROM deliveries AS d
+    WHERE d.id >= m.number * 64 AND d.id < (m.number + 1) * 64 AND d.state IN ('sent', 'delivered')
+)
+ORDER BY m.number DESC
+LIMIT $3

@@ -1,0 +1,1 @@
+DELETE FROM broadcast_messages WHERE broadcast = ANY ($1)

@@ -1,0 +1,1 @@
+SELECT number, id, name, contacts, created_at FROM users WHERE id = ANY ($1)

@@ -1,0 +1,1 @@
+DELETE FROM broadcasts WHERE number = ?1

@@ -1,0 +1,1 @@
+DELETE FROM broadcast_messages WHERE broadcast = ?1

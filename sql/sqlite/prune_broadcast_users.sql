@@ -1,0 +1,1 @@
+DELETE FROM broadcast_users WHERE broadcast = ?1

@@ -1,0 +1,1 @@
+SELECT number FROM users WHERE id = ?1

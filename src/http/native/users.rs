@@ -1,0 +1,269 @@
+//! `POST /v1/users` and `GET /v1/users/{id}`: who registers, alone or up to a thousand at once.
+//!
+//! Registering again changes what is given and nothing else: what is left out, or null, stays.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::response::IntoResponse;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::wire::rfc3339;
+use super::{Answer, Segment};
+use crate::config::Scope;
+use crate::domain::broadcast::{NewUser, Registered, USERS_AT_ONCE, User};
+use crate::domain::recipient::AddressKind;
+use crate::flow::users::{self, Unfit};
+use crate::gateway::Gateway;
+use crate::http::describe::{Denied, Failed, Missing, NotJson, ProblemView, Unread, Users};
+use crate::http::problem::{PROBLEM_JSON, Problem, Violation};
+use crate::http::{auth, body};
+
+/// What the object may hold.
+const FIELDS: [&str; 3] = ["id", "name", "contacts"];
+
+/// What registering came to.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Registered)]
+#[serde(untagged)]
+pub(super) enum RegisteredView {
+    /// Of one user: the user as it is now.
+    One(UserView),
+    /// Of a list: how many of each.
+    Many(ManyView),
+}
+
+/// Who has registered.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+pub(super) struct UserView {
+    /// The client's own name for the user.
+    id: String,
+    /// What people call the user.
+    name: Option<String>,
+    /// The user's addresses by kind, as they are used.
+    contacts: std::collections::BTreeMap<&'static str, String>,
+    /// When the user registered first.
+    #[schema(format = DateTime)]
+    registered_at: String,
+}
+
+/// What registering a list came to.
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = RegisteredMany)]
+pub(super) struct ManyView {
+    /// Users that are new.
+    added: usize,
+    /// Users that were there and are other now.
+    changed: usize,
+    /// Users that are as they were.
+    unchanged: usize,
+}
+
+/// Registers a user, or a list of up to a thousand.
+///
+/// Who is registered already is changed in what is given; what is left out or null stays. All of a list is registered, or
+/// nothing of it.
+#[utoipa::path(
+    post,
+    path = "/v1/users",
+    operation_id = "register_users",
+    tag = "native",
+    request_body(content = Users, content_type = "application/json"),
+    responses(
+        (status = 201, description = "They are on disk, and at least one is new.", body = RegisteredView),
+        (status = 200, description = "They are on disk, and none is new.", body = RegisteredView),
+        (status = 422, description = "What is wrong with whom; nobody was registered.", body = ProblemView,
+            content_type = PROBLEM_JSON),
+        Denied, Unread, NotJson, Failed,
+    )
+)]
+pub(super) async fn register(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request<Body>,
+) -> Result<Response<Body>, Response<Body>> {
+    let (head, content) = request.into_parts();
+    auth::caller(&gateway, &head.headers, Scope::Send).map_err(IntoResponse::into_response)?;
+    let wanted = body::json(&gateway, &head.headers, content).await;
+    let wanted = wanted.map_err(IntoResponse::into_response)?;
+    let registered = match wanted {
+        Value::Object(user) => one(&gateway, &user).await,
+        Value::Array(users) => many(&gateway, &users).await,
+        _ => Err(invalid(&[Violation::new(
+            "body",
+            "must be a user or a list of users",
+        )])),
+    };
+    let (is_new, view) = registered.map_err(IntoResponse::into_response)?;
+    let status = if is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    Ok((status, Json(view)).into_response())
+}
+
+async fn one(gateway: &Gateway, object: &Map<String, Value>) -> Result<(bool, RegisteredView), Problem> {
+    let user = read(gateway, "", object).map_err(|violations| invalid(&violations))?;
+    let id = user.id.clone();
+    let outcomes = stored(gateway, vec![user]).await?;
+    let is_new = outcomes.contains(&Registered::Added);
+    Ok((is_new, RegisteredView::One(found(gateway, &id).await?)))
+}
+
+async fn many(gateway: &Gateway, listed: &[Value]) -> Result<(bool, RegisteredView), Problem> {
+    if listed.is_empty() || listed.len() > USERS_AT_ONCE {
+        let wrong = format!("must be a list of 1 to {USERS_AT_ONCE} users");
+        return Err(invalid(&[Violation::new("body", wrong)]));
+    }
+    let (mut users, mut violations) = (Vec::with_capacity(listed.len()), Vec::new());
+    for (place, user) in listed.iter().enumerate() {
+        match user.as_object() {
+            None => violations.push(Violation::new(place.to_string(), "must be an object")),
+            Some(object) => match read(gateway, &format!("{place}."), object) {
+                Ok(user) => users.push(user),
+                Err(wrong) => violations.extend(wrong),
+            },
+        }
+    }
+    if !violations.is_empty() {
+        return Err(invalid(&violations));
+    }
+    let mut view = ManyView::default();
+    for outcome in stored(gateway, users).await? {
+        match outcome {
+            Registered::Added => view.added += 1,
+            Registered::Changed => view.changed += 1,
+            Registered::Unchanged => view.unchanged += 1,
+        }
+    }
+    Ok((view.added > 0, RegisteredView::Many(view)))
+}
+
+async fn stored(gateway: &Gateway, users: Vec<NewUser>) -> Result<Vec<Registered>, Problem> {
+    users::register(gateway, users)
+        .await
+        .map_err(|error| Problem::failed(gateway, "register users", &error))
+}
+
+/// The user that the object speaks of, or everything that is wrong with it. Fields are named with `before` in front.
+fn read(gateway: &Gateway, before: &str, object: &Map<String, Value>) -> Result<NewUser, Vec<Violation>> {
+    let mut violations = Vec::new();
+    let mut wrong = |field: &str, detail: &str| {
+        violations.push(Violation::new(format!("{before}{field}"), detail));
+    };
+    for unknown in object.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
+        wrong(unknown, "there is no such field; known are id, name, contacts");
+    }
+    let mut text = |field: &str| match object.get(field) {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text.clone()),
+        Some(_) => {
+            wrong(field, "must be a text");
+            None
+        }
+    };
+    let (id, name) = (text("id"), text("name"));
+    if object.get("id").is_none_or(Value::is_null) {
+        wrong("id", "is missing");
+    }
+    let contacts = match object.get("contacts") {
+        None | Some(Value::Null) => None,
+        Some(Value::Object(contacts)) => Some(read_contacts(contacts, &mut wrong)),
+        Some(_) => {
+            wrong(
+                "contacts",
+                "must be an object such as {\"phone\": \"+98…\", \"email\": \"…\"}",
+            );
+            None
+        }
+    };
+    let Some(id) = id.filter(|_| violations.is_empty()) else {
+        return Err(violations);
+    };
+    let checked = users::check(&gateway.config.phone, id, name, contacts, gateway.clock.now());
+    checked.map_err(|unfit| vec![of_unfit(before, &unfit)])
+}
+
+fn read_contacts(
+    contacts: &Map<String, Value>,
+    wrong: &mut impl FnMut(&str, &str),
+) -> Vec<(AddressKind, String)> {
+    let mut read = Vec::with_capacity(contacts.len());
+    for (key, value) in contacts.iter().filter(|(_, value)| !value.is_null()) {
+        let kind = AddressKind::from_word(key).filter(|kind| *kind != AddressKind::Any);
+        match (kind, value.as_str()) {
+            (Some(kind), Some(address)) => read.push((kind, address.to_owned())),
+            (None, _) => wrong(
+                &format!("contacts.{key}"),
+                "must be phone, email, push, messenger or url",
+            ),
+            (_, None) => wrong(&format!("contacts.{key}"), "must be a text"),
+        }
+    }
+    read
+}
+
+fn of_unfit(before: &str, unfit: &Unfit) -> Violation {
+    let line = "must be one line of 1 to 255 characters without blanks around it";
+    match unfit {
+        Unfit::Id => Violation::new(format!("{before}id"), line),
+        Unfit::Name => Violation::new(format!("{before}name"), line),
+        Unfit::Contact { kind, why } => {
+            Violation::new(format!("{before}contacts.{}", kind.word()), why.to_string())
+        }
+    }
+}
+
+/// Shows a user.
+#[utoipa::path(
+    get,
+    path = "/v1/users/{id}",
+    operation_id = "show_user",
+    tag = "native",
+    params(("id" = String, Path, description = "The client's own name for the user.")),
+    responses((status = 200, description = "Who has registered.", body = UserView), Denied, Missing, Failed)
+)]
+pub(super) async fn show(
+    State(gateway): State<Arc<Gateway>>,
+    Segment(id): Segment,
+    headers: HeaderMap,
+) -> Result<Json<UserView>, Response<Body>> {
+    auth::caller(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
+    shown(&gateway, &id).await.map_err(IntoResponse::into_response)
+}
+
+async fn shown(gateway: &Gateway, id: &str) -> Answer<UserView> {
+    found(gateway, id).await.map(Json)
+}
+
+/// The user of that id, or that there is none.
+pub(super) async fn found(gateway: &Gateway, id: &str) -> Result<UserView, Problem> {
+    let found = gateway.store.user(id).await;
+    let found = found.map_err(|error| Problem::failed(gateway, "read the user", &error))?;
+    let missing = || Problem::missing(format!("nobody has registered as \"{id}\""));
+    found.map(UserView::from).ok_or_else(missing)
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        let contacts = user.contacts.into_iter();
+        Self {
+            id: user.id,
+            name: user.name,
+            contacts: contacts
+                .map(|contact| (contact.kind.word(), contact.address))
+                .collect(),
+            registered_at: rfc3339(user.created_at),
+        }
+    }
+}
+
+fn invalid(violations: &[Violation]) -> Problem {
+    Problem::invalid(StatusCode::UNPROCESSABLE_ENTITY, violations)
+}

@@ -1,0 +1,195 @@
+//! `/broadcasts` and `/broadcasts/{id}`: what was published to many users, and what became of it, live from the store.
+//!
+//! Shows counts and the body, no address. Changes nothing.
+
+use askama::Template;
+
+use super::frame::Frame;
+use super::words;
+use crate::domain::broadcast::{Broadcast, BroadcastId, Tally};
+use crate::error::Result;
+use crate::gateway::Gateway;
+use crate::http::{cursor, form};
+
+/// Broadcasts on one page.
+const PAGE_BROADCASTS: usize = 25;
+
+/// How much of a body a line shows.
+const BODY_CHARS_MAX: usize = 60;
+
+/// The page at `/broadcasts`.
+#[derive(Template)]
+#[template(path = "broadcasts.html", whitespace = "minimize")]
+pub(super) struct ListPage {
+    frame: Frame,
+    rows: Vec<Row>,
+    /// Whether newer ones were left out.
+    later: bool,
+    /// The cursor of the next page.
+    next: Option<String>,
+}
+
+/// A broadcast in the list.
+struct Row {
+    id: String,
+    created: String,
+    channel: String,
+    audience: &'static str,
+    users: String,
+    progress: String,
+    body: String,
+}
+
+/// The page at `/broadcasts/{id}`.
+#[derive(Template)]
+#[template(path = "broadcast.html", whitespace = "minimize")]
+pub(super) struct BroadcastPage {
+    frame: Frame,
+    id: String,
+    created: String,
+    channel: String,
+    body: String,
+    audience: &'static str,
+    is_spread: bool,
+    progress: String,
+    received_ratio: String,
+    opened_ratio: String,
+    users: Vec<Count>,
+    messages: Vec<Count>,
+    /// Where the messages are listed.
+    list: String,
+}
+
+/// A count and what it says.
+struct Count {
+    name: &'static str,
+    /// The class of its mark; empty for none.
+    mark: &'static str,
+    count: String,
+    meaning: &'static str,
+}
+
+impl Count {
+    fn new(name: &'static str, mark: &'static str, count: u64, meaning: &'static str) -> Self {
+        Self {
+            name,
+            mark,
+            count: words::count(count),
+            meaning,
+        }
+    }
+}
+
+/// The list that a query asks for; a cursor that is none begins at the newest.
+pub(super) async fn list(gateway: &Gateway, query: &str) -> Result<ListPage> {
+    let before = form::field(query.as_bytes(), "cursor").ok();
+    let before = before.and_then(|text| cursor::number(&text));
+    let mut found = gateway.store.broadcasts(before, PAGE_BROADCASTS + 1).await?;
+    let more = found.len() > PAGE_BROADCASTS;
+    found.truncate(PAGE_BROADCASTS);
+    let last = found.last().filter(|_| more);
+    Ok(ListPage {
+        frame: Frame::new("Broadcasts", gateway.is_sandbox(), None),
+        next: last.map(|last| cursor::of(last.number)),
+        later: before.is_some(),
+        rows: found.into_iter().map(Row::from).collect(),
+    })
+}
+
+impl From<Broadcast> for Row {
+    fn from(broadcast: Broadcast) -> Self {
+        Self {
+            id: broadcast.id.to_string(),
+            created: words::moment(broadcast.created_at),
+            channel: broadcast.channel.to_string(),
+            audience: audience(&broadcast),
+            users: words::count(broadcast.users),
+            progress: progress(&broadcast),
+            body: words::shortened(&broadcast.body, BODY_CHARS_MAX),
+        }
+    }
+}
+
+/// The page of one broadcast; none when there is none of that id.
+pub(super) async fn one(gateway: &Gateway, id: BroadcastId) -> Result<Option<BroadcastPage>> {
+    let found = gateway.store.broadcast(id).await?;
+    Ok(found.map(|(broadcast, tally)| BroadcastPage::new(broadcast, &tally, gateway.is_sandbox())))
+}
+
+impl BroadcastPage {
+    fn new(broadcast: Broadcast, tally: &Tally, sandbox: bool) -> Self {
+        let or_dash = |ratio: Option<String>| ratio.unwrap_or_else(|| words::NONE.to_owned());
+        let forgotten = broadcast.messages.saturating_sub(tally.messages);
+        let mut users = vec![
+            Count::new("users", "", broadcast.users, "to whom it goes"),
+            Count::new("sent", "sent", tally.messages, "to whom there is a message"),
+            Count::new(
+                "unreachable",
+                "failed",
+                broadcast.unreachable,
+                "without an address on the channel",
+            ),
+            Count::new(
+                "refused",
+                "failed",
+                broadcast.refused,
+                "who may not be written to, or have had enough",
+            ),
+        ];
+        if forgotten > 0 {
+            users.push(Count::new("forgotten", "", forgotten, "whose message was pruned"));
+        }
+        let messages = vec![
+            Count::new("received", "delivered", tally.received, "arrived"),
+            Count::new("opened", "delivered", tally.opened, "of these, were opened"),
+            Count::new(
+                "unconfirmed",
+                "sent",
+                tally.unconfirmed,
+                "a provider has them, and nobody has said that they arrived",
+            ),
+            Count::new("waiting", "waiting", tally.waiting, "wait to be sent"),
+            Count::new("failed", "failed", tally.failed, "will not arrive"),
+        ];
+        Self {
+            frame: Frame::new("Broadcast", sandbox, None),
+            id: broadcast.id.to_string(),
+            created: words::moment(broadcast.created_at),
+            channel: broadcast.channel.to_string(),
+            audience: audience(&broadcast),
+            is_spread: broadcast.is_spread,
+            progress: progress(&broadcast),
+            received_ratio: or_dash(tally.received_ratio()),
+            opened_ratio: or_dash(tally.opened_ratio()),
+            users,
+            messages,
+            list: format!(
+                "/usage?since={0}&until={0}",
+                broadcast.created_at.format("%Y-%m-%d")
+            ),
+            body: broadcast.body,
+        }
+    }
+}
+
+fn audience(broadcast: &Broadcast) -> &'static str {
+    if broadcast.is_to_all {
+        "all who had registered"
+    } else {
+        "users named one by one"
+    }
+}
+
+/// How far it is, in words.
+fn progress(broadcast: &Broadcast) -> String {
+    let looked_at = broadcast.messages + broadcast.unreachable + broadcast.refused;
+    if broadcast.is_spread {
+        "finished".to_owned()
+    } else {
+        format!(
+            "{} of {} users",
+            words::count(looked_at),
+            words::count(broadcast.users)
+        )
+    }
+}

@@ -1,0 +1,149 @@
+//! Broadcasts in the real program: nobody gets two and nobody is left out, whoever is killed meanwhile.
+
+use std::collections::HashSet;
+
+use super::wire::{self, Answer};
+use super::world::{World, until};
+
+const CONFIGURATION: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\nproviders = [\"mock\"]\n";
+
+/// Users in a broadcast that is interrupted: more than a few steps.
+const USERS: usize = 20_000;
+
+fn posted(world: &World, path: &str, json: &str, status: u16) -> Answer {
+    let answer = world.post(path, json).expect("an answer");
+    assert_eq!(answer.status, status, "{answer:?}");
+    answer
+}
+
+fn publish(world: &World, json: &str) -> String {
+    let answer = posted(world, "/v1/broadcasts", json, 202);
+    answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+fn counts(world: &World, id: &str) -> serde_json::Value {
+    world
+        .get(&format!("/v1/broadcasts/{id}"))
+        .expect("an answer")
+        .json()
+}
+
+fn register_many(world: &World, users: usize) {
+    for first in (0..users).step_by(1_000) {
+        let list = (first..users.min(first + 1_000)).map(|user| format!("{{\"id\":\"user-{user}\"}}"));
+        let list = format!("[{}]", list.collect::<Vec<_>>().join(","));
+        posted(world, "/v1/users", &list, 201);
+    }
+}
+
+#[test]
+fn a_broadcast_goes_on_where_a_killed_process_left_it() {
+    let world = World::new(CONFIGURATION);
+    let mut console = world.serve(&["--workers", "0"]);
+    register_many(&world, USERS);
+    let id = publish(&world, r#"{"body":"storm tonight","all":true}"#);
+    posted(&world, "/v1/users", r#"{"id":"too late"}"#, 201);
+    let mut kills = 0;
+    for reached in [3_000, 9_000] {
+        // Somewhere in the middle of a step. Who comes next waits until the turn of the dead has ended.
+        until("a part of it is spread", || {
+            world.count("SELECT count(*) FROM messages") >= reached
+        });
+        console.kill();
+        kills += 1 - world.count("SELECT sum(spread) FROM broadcasts");
+        console = world.serve(&["--workers", "0"]);
+    }
+    assert!(kills > 0, "it was never interrupted");
+    until("it is spread", || {
+        world.count("SELECT sum(spread) FROM broadcasts") == 1
+    });
+    let counted = counts(&world, &id);
+    assert_eq!(
+        (
+            &counted["spread"],
+            &counted["users"],
+            &counted["sent"],
+            &counted["waiting"]
+        ),
+        (&true.into(), &USERS.into(), &USERS.into(), &USERS.into())
+    );
+    let store = world.store();
+    let mut statement = store.prepare("SELECT user FROM messages").unwrap();
+    let users = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let users = users.map(Result::unwrap).collect::<Vec<_>>();
+    assert_eq!(users.len(), USERS, "nobody gets two");
+    assert_eq!(
+        users.iter().collect::<HashSet<_>>().len(),
+        USERS,
+        "nobody is left out"
+    );
+    assert!(!users.contains(&"too late".to_owned()));
+    println!("{USERS} users, {kills} kills in the middle of a broadcast");
+    assert!(console.stop().success());
+}
+
+#[test]
+fn another_process_takes_a_broadcast_over_and_two_never_do_a_step_twice() {
+    let world = World::new(CONFIGURATION);
+    let console = world.serve(&["--workers", "0"]);
+    register_many(&world, 5_000);
+    let _work = world.start(&["work"]);
+    let id = publish(&world, r#"{"body":"storm tonight","all":true}"#);
+    console.kill();
+    until("the other has finished it", || {
+        world.count("SELECT sum(spread) FROM broadcasts") == 1
+    });
+    until("everything has left", || {
+        world.count("SELECT count(*) FROM deliveries WHERE state = 'sent'") == 5_000
+    });
+    let _console = world.serve(&["--workers", "0"]);
+    let counted = counts(&world, &id);
+    assert_eq!(
+        (&counted["sent"], &counted["unconfirmed"]),
+        (&5_000.into(), &5_000.into())
+    );
+    assert_eq!(world.count("SELECT count(DISTINCT user) FROM messages"), 5_000);
+}
+
+#[test]
+fn reading_twice_counts_once_over_the_wire() {
+    let world = World::new(CONFIGURATION);
+    let console = world.serve(&[]);
+    posted(&world, "/v1/users", r#"{"id":"ana/1 ö","name":"Ana"}"#, 201);
+    posted(&world, "/v1/users", r#"{"id":"ana/1 ö","name":"Ana"}"#, 200);
+    posted(&world, "/v1/users", r#"{"id":"ben"}"#, 201);
+    let id = publish(&world, r#"{"body":"storm tonight","all":true}"#);
+    posted(&world, "/v1/users", r#"{"id":"too late"}"#, 201);
+    until("it has left", || counts(&world, &id)["unconfirmed"] == 2);
+    let inbox = "/v1/users/ana%2F1%20%C3%B6/inbox";
+    let letter = world.get(inbox).unwrap().json()["messages"][0].clone();
+    assert_eq!(
+        (&letter["body"], &letter["broadcast"]),
+        (&"storm tonight".into(), &id.clone().into())
+    );
+    let path = format!("{inbox}/{}/read", letter["id"].as_str().unwrap());
+    let read = || {
+        let answer = wire::request(world.at, "POST", &path, &[], "").expect("an answer");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    };
+    let first = read();
+    assert_eq!(first["state"], "delivered");
+    assert!(first["opened_at"].is_string(), "{first}");
+    assert_eq!(read(), first);
+    let counted = counts(&world, &id);
+    assert_eq!(
+        (&counted["sent"], &counted["received"], &counted["opened"]),
+        (&2.into(), &1.into(), &1.into())
+    );
+    assert_eq!(
+        (&counted["received_ratio"], &counted["opened_ratio"]),
+        (&"0.50".into(), &"1.00".into())
+    );
+    assert_eq!(
+        world.get("/v1/users/too%20late/inbox").unwrap().json()["messages"],
+        serde_json::json!([])
+    );
+    world.say(&["sync:report"]);
+    assert!(console.stop().success());
+}
