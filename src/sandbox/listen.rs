@@ -43,7 +43,7 @@ pub(super) async fn listen(router: Router, listener: TcpListener, mut stop: watc
     loop {
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
                 Ok((stream, _)) => {
@@ -62,6 +62,11 @@ pub(super) async fn listen(router: Router, listener: TcpListener, mut stop: watc
         log::info!("{} connections were cut off", connections.len());
     }
     connections.shutdown().await;
+}
+
+/// Waits until it is time to stop, which it also is when nobody is left to say so.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn converse(router: Router, stream: TcpStream, mut stop: watch::Receiver<bool>) {
@@ -85,7 +90,7 @@ async fn converse(router: Router, stream: TcpStream, mut stop: watch::Receiver<b
                 }
                 break;
             }
-            _ = stop.wait_for(|stop| *stop), if !stopping => {
+            () = stopped(&mut stop), if !stopping => {
                 stopping = true;
                 std::pin::Pin::new(&mut connection).graceful_shutdown();
             }

@@ -35,6 +35,7 @@ const WAITS: [Duration; 4] = [
 pub(super) struct Post {
     client: Client,
     delay: Duration,
+    waits: [Duration; 4],
     places: Arc<Semaphore>,
     in_flight: Arc<Semaphore>,
     closed: watch::Sender<bool>,
@@ -46,6 +47,7 @@ impl Post {
         Ok(Self {
             client: client()?,
             delay,
+            waits: WAITS,
             places: Arc::new(Semaphore::new(
                 usize::try_from(WAITING_MAX).unwrap_or(Semaphore::MAX_PERMITS),
             )),
@@ -94,7 +96,7 @@ impl Post {
 
     async fn carry(&self, tally: &Tally, letter: &Letter) {
         clock::pause(self.delay).await;
-        for wait in WAITS.map(Some).into_iter().chain([None]) {
+        for wait in self.waits.map(Some).into_iter().chain([None]) {
             // Boxed, so that those who only wait stay small.
             let why = match Box::pin(self.hand_over(letter)).await {
                 Ok(()) => return tally.sent(letter.verdict),
@@ -106,7 +108,7 @@ impl Post {
                 tally.given_up();
                 log::warn!(
                     "the receipt \"{word}\" of {id} cannot be handed over at {place}: {why}; given up after {} tries",
-                    WAITS.len() + 1
+                    self.waits.len() + 1
                 );
                 return;
             };
@@ -178,9 +180,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_receipt_that_nobody_takes_is_given_up_and_counted() {
-        let post = Arc::new(Post::new(Duration::ZERO).unwrap());
-        let tally = Arc::new(Tally::default());
-        tokio::time::pause();
+        let mut post = Post::new(Duration::ZERO).unwrap();
+        post.waits = [Duration::ZERO; 4];
+        let tally = Tally::default();
         for url in ["nowhere", "http://127.0.0.1:1/"] {
             post.carry(&tally, &letter(url)).await;
         }

@@ -29,6 +29,7 @@ mod metrics;
 mod moving;
 mod peers;
 mod providers;
+mod sandbox;
 mod simulation;
 mod smpp;
 mod stop;
