@@ -147,7 +147,7 @@ impl Sandbox {
 
     /// Plays a provider for one call.
     async fn carry(&self, wire: Wire, order: Result<Order, Reply>) -> Response<Body> {
-        let order = match order {
+        let order = match order.and_then(Order::bounded) {
             Ok(order) => order,
             Err(wrong) => {
                 self.tally.call(wire, Turn::Unreadable);
@@ -183,7 +183,11 @@ impl Sandbox {
             id,
             verdict,
             url,
-            order,
+            // Only the answer needs the text.
+            order: Order {
+                body: String::new(),
+                ..order
+            },
         };
         self.post.take(&self.tally, letter);
     }

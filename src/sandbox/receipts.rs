@@ -113,7 +113,7 @@ impl Post {
                 return;
             };
             tally.again();
-            log::info!(
+            log::debug!(
                 "the receipt \"{word}\" of {id} cannot be handed over at {place}: {why}; again in {wait:?}"
             );
             clock::pause(wait).await;

@@ -69,6 +69,12 @@ pub(super) struct Sheet {
     pub body: String,
 }
 
+/// The longest number or sender.
+const ADDRESS_BYTES_MAX: usize = 64;
+
+/// The longest callback's URL.
+const CALLBACK_BYTES_MAX: usize = 2_048;
+
 /// How a form is announced.
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -120,6 +126,21 @@ impl Wire {
     }
 }
 
+impl Order {
+    /// Itself, unless it is too long to be kept until its receipt has left.
+    pub fn bounded(self) -> Result<Self, Reply> {
+        let callback = self.callback.as_deref().unwrap_or_default();
+        let fits = self.number.len() <= ADDRESS_BYTES_MAX
+            && self.from.len() <= ADDRESS_BYTES_MAX
+            && callback.len() <= CALLBACK_BYTES_MAX;
+        if fits {
+            return Ok(self);
+        }
+        let why = "a number has at most 64 bytes, and a callback's URL 2048";
+        Err(Reply::of(400, &serde_json::json!({"error": why})))
+    }
+}
+
 impl Reply {
     /// A plain answer.
     pub fn of(status: u16, body: &serde_json::Value) -> Self {
@@ -161,4 +182,21 @@ pub(super) fn fields<const N: usize>(form: &[u8], names: [&str; N]) -> [String; 
 /// A field that may be left out.
 pub(super) fn optional(field: String) -> Option<String> {
     (!field.is_empty()).then_some(field)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_until_its_receipt_has_left_is_bounded() {
+        let order = |number: usize, callback: usize| Order {
+            number: "1".repeat(number),
+            callback: Some("u".repeat(callback)),
+            ..Order::default()
+        };
+        assert!(order(64, 2_048).bounded().is_ok());
+        assert_eq!(order(65, 1).bounded().unwrap_err().status, 400);
+        assert_eq!(order(1, 2_049).bounded().unwrap_err().status, 400);
+    }
 }

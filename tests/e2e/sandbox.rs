@@ -61,7 +61,12 @@ impl Trial {
 
     /// The same with one wire only.
     fn over(wire: &str) -> Self {
-        Self::new(&FAITHFUL, |printed| with_providers(printed, &[wire]))
+        Self::new(&FAITHFUL, |printed| {
+            // A call that hangs need not hang for long here; a slow answer takes one second.
+            let printed = with_providers(printed, &[wire]);
+            let name = format!("[providers.sandbox_{wire}]\n");
+            printed.replace(&name, &format!("{name}timeout = \"5s\"\n"))
+        })
     }
 
     fn fault(&self, method: &str, body: &str) {
@@ -199,12 +204,7 @@ fn every_number_ends_as_the_table_says_over_a_wire_like_twilios() {
 #[test]
 fn every_fault_is_what_the_table_says_and_messages_flow_again_when_it_is_taken_back() {
     for wire in WIRES {
-        let trial = Trial::new(&FAITHFUL, |printed| {
-            // A call that hangs need not hang for long here; a slow answer takes one second.
-            let printed = with_providers(printed, &[wire]);
-            let name = format!("[providers.sandbox_{wire}]\n");
-            printed.replace(&name, &format!("{name}timeout = \"5s\"\n"))
-        });
+        let trial = Trial::over(wire);
         let rows = table("fault");
         assert_eq!(rows.len(), 5, "{rows:?}");
         for row in &rows {
