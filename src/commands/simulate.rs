@@ -61,7 +61,7 @@ pub async fn run(cli: &Cli, arguments: &Simulate) -> Result<()> {
     let took = watch.passed();
     signals.unless_again(stop_all(crews)).await?;
     outcome?;
-    let report = sync_report::sync(stage.front(), |_| ()).await?.report;
+    let report = sync_report::sync_alone(stage.front()).await?.report;
     let run = Run {
         took,
         senders: stage.tallies(),

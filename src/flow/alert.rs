@@ -10,8 +10,9 @@ use crate::error::{Error, Kind, Result};
 use crate::flow::accept::{Batch, Refused, Request};
 use crate::gateway::Gateway;
 
-/// Messages stored in one transaction.
-const BATCH: u32 = 1_000;
+/// Messages stored in one transaction. Invented numbers lie all over the index of addresses, and each transaction writes
+/// every page of it that it touched once: 1,000 wrote 49,000 messages a second, 8,000 wrote 70,000.
+const BATCH: u32 = 8_000;
 
 /// Digits of an invented number.
 const DIGITS: usize = 10;
