@@ -82,7 +82,7 @@ impl Walker {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("POSTRIDER_")) {
             typed.env_remove(name);
         }
-        if ["console serve", "console work"]
+        if ["console serve", "console work", "console sandbox"]
             .iter()
             .any(|start| line.starts_with(start))
         {
@@ -95,6 +95,21 @@ impl Walker {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{line}: {words} {errors}");
         words
+    }
+    /// Types a block, line by line; after the nth command that goes on it waits until somebody listens at the nth address.
+    fn type_all(&mut self, block: &str, listening: &[SocketAddr]) -> Vec<String> {
+        let mut listening = listening.iter();
+        let mut printed = Vec::new();
+        for command in commands(block) {
+            let running = self.running.len();
+            printed.push(self.type_in(&command));
+            if running < self.running.len()
+                && let Some(at) = listening.next()
+            {
+                until("somebody listens", || wire::get(*at, "/").is_some());
+            }
+        }
+        printed
     }
 }
 
@@ -134,6 +149,55 @@ fn from_nothing_to_a_sent_message() {
     let id = answer["Data"][0]["id"].as_str().unwrap();
     walker.world.until_state(id, &["sent", "delivered"]);
     assert!(wire::get(at, &format!("/messages/{id}")).is_some_and(|page| page.body.contains("accepted")));
+}
+
+#[test]
+fn the_five_minute_tour() {
+    let (serve, second, sandbox) = (free_address(), free_address(), free_address());
+    let places = [
+        ("127.0.0.1:8080", serve),
+        ("127.0.0.1:8081", second),
+        ("127.0.0.1:8090", sandbox),
+    ];
+    let places = places
+        .map(|(from, to)| (from.to_owned(), to.to_string()))
+        .to_vec();
+    let mut walker = Walker::new(World::new(""), places);
+    let folder = walker.world.folder.path().to_owned();
+    std::fs::write(folder.join("console.toml"), format!("listen = \"{serve}\"\n")).unwrap();
+    let blocks = blocks(section("The five-minute tour"), "sh");
+    let [simulations, parts, gateway, faults] = &blocks[..] else {
+        panic!("{blocks:?}");
+    };
+
+    let simulated = walker.type_all(simulations, &[]);
+    assert!(
+        simulated.iter().all(|table| table.contains("all as expected")),
+        "{simulated:?}"
+    );
+    assert_eq!(simulated[1].matches("received_ratio").count(), 5, "{simulated:?}");
+    let watched = walker.type_all(parts, &[]).pop().unwrap();
+    assert_eq!(
+        watched.matches("Average time per message: ").count(),
+        3,
+        "{watched}"
+    );
+
+    let seen = walker.type_all(gateway, &[serve]);
+    assert!(wire::get(serve, "/operate").is_some_and(|page| page.status == 200));
+    assert!(wire::get(serve, "/broadcasts").is_some_and(|page| page.body.contains("Storm tonight")));
+    assert!(
+        seen.last().unwrap().contains("postrider_accepted_total"),
+        "{seen:?}"
+    );
+
+    walker.running.clear();
+    let seen = walker.type_all(faults, &[sandbox, second]);
+    assert!(
+        seen[3].contains("sent") || seen[3].contains("delivered"),
+        "{seen:?}"
+    );
+    assert!(json(&seen[4])["calls"].is_object(), "{seen:?}");
 }
 
 #[test]
