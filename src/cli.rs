@@ -101,11 +101,12 @@ pub enum Command {
         console monitor --interval 1s | tee monitor.log")]
     Monitor(Monitor),
 
-    /// Try an emergency alert end to end with senders that only play, on a store of its own
+    /// Try an emergency alert, or messages to all users, end to end with senders that only play, on a store of its own
     #[command(after_help = "Examples:\n  \
         console simulate --no-retry\n  \
         console simulate --messages 500 --sender mean=50ms,failure=0 --sender mean=200ms,failure=0.5\n  \
-        console simulate --messages 1000000 --mean-time 0 --failure-rate 0 --keep\n\n\
+        console simulate --messages 1000000 --mean-time 0 --failure-rate 0 --keep\n  \
+        console simulate --users 1000 --messages-per-user 5 --loss-ratio 0.1 --open-ratio 0.6\n\n\
         Exit status: 0 as theory expects, 1 outside of it or interrupted.")]
     Simulate(Simulate),
 

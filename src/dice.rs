@@ -23,6 +23,11 @@ impl Dice {
         Self::Seeded(Box::new(Mutex::new(StdRng::seed_from_u64(seed))))
     }
 
+    /// Dice for a seed that somebody may have asked for.
+    pub fn for_seed(seed: Option<u32>) -> Self {
+        seed.map_or_else(Self::default, |seed| Self::seeded(seed.into()))
+    }
+
     /// A number from 0 (included) to 1 (excluded).
     pub fn luck(&self) -> f64 {
         self.throw()

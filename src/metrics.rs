@@ -300,6 +300,12 @@ impl Metrics {
         self.receipts.get_or_create(&ReceiptLabel { fate }).inc();
     }
 
+    /// How many receipts were counted, whatever became of them.
+    pub fn receipts_heard(&self) -> u64 {
+        let of = |fate: &&'static str| self.receipts.get_or_create(&ReceiptLabel { fate: *fate }).get();
+        RECEIPT_FATES.iter().map(of).sum()
+    }
+
     /// Counts a text that somebody sent us.
     pub fn text_heard(&self, fate: &'static str) {
         self.texts.get_or_create(&ReceiptLabel { fate }).inc();

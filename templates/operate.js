@@ -6,6 +6,7 @@
   const picked = document.getElementById("picked");
   const pickAll = document.getElementById("pick-all");
   const boxes = [...document.querySelectorAll('#found-form input[type="checkbox"]')];
+  const RETRY_MS = 30_000;
   let source = null;
 
   const say = (words) => {
@@ -17,6 +18,7 @@
       const text = numbers[place.dataset.live];
       if (text === undefined || text === place.textContent) continue;
       place.textContent = text;
+      if (place.dateTime !== undefined) place.dateTime = `${text}Z`;
       if (place.dataset.liveClass) place.className = `${place.dataset.liveClass} ${text}`;
     }
     for (const place of document.querySelectorAll("[data-show]")) {
@@ -32,7 +34,16 @@
       show(JSON.parse(event.data));
       say("The numbers are live.");
     };
-    source.onerror = () => say("The numbers stand still: the gateway does not answer. Trying again.");
+    source.onerror = () => {
+      if (source.readyState !== EventSource.CLOSED) {
+        say("The numbers stand still: the gateway does not answer. Trying again.");
+        return;
+      }
+      // Refused, not cut off: a browser does not try again by itself.
+      say("The numbers stand still. Reload the page for newer ones.");
+      rest();
+      setTimeout(look, RETRY_MS);
+    };
   };
 
   const rest = () => {
@@ -60,7 +71,17 @@
     });
   }
   for (const box of boxes) box.addEventListener("change", look);
+  // A form that changes something is sent once, however often its button is pressed.
+  let isSent = false;
+  document.addEventListener("submit", (event) => {
+    if (event.target.method !== "post") return;
+    if (isSent) event.preventDefault();
+    isSent = true;
+  });
   document.addEventListener("visibilitychange", () => (document.hidden ? rest() : look()));
-  window.addEventListener("pageshow", look);
+  window.addEventListener("pageshow", () => {
+    isSent = false;
+    look();
+  });
   look();
 })();

@@ -5,9 +5,11 @@
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::ArgPredicate;
 
 use crate::config::simulation::{
-    Sender, read_failure_rate, read_interval, read_mean_time, read_messages, read_sender,
+    Receipts, Sender, read_failure_rate, read_interval, read_mean_time, read_messages, read_published,
+    read_ratio, read_sender, read_users,
 };
 
 /// `console simulate`
@@ -21,12 +23,12 @@ pub struct Simulate {
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub senders: u32,
 
-    /// How long a sender takes for a message on average, exponentially spread: 0 to 60s
-    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = read_mean_time, allow_negative_numbers = true)]
+    /// How long a sender takes for a message on average, exponentially spread: 0 to 60s; with --users 0s if not said
+    #[arg(long, value_name = "DURATION", default_value = "100ms", default_value_if("users", ArgPredicate::IsPresent, "0s"), value_parser = read_mean_time, allow_negative_numbers = true)]
     pub mean_time: Duration,
 
     /// The share of messages that a sender fails to send: 0 to 1
-    #[arg(long, value_name = "SHARE", default_value = "0.2", value_parser = read_failure_rate, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", default_value = "0.2", default_value_if("users", ArgPredicate::IsPresent, "0"), value_parser = read_failure_rate, allow_negative_numbers = true)]
     pub failure_rate: f64,
 
     /// A sender with values of its own, in place of --senders: mean=2s,failure=0.1 (repeat it for more)
@@ -41,7 +43,24 @@ pub struct Simulate {
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u32>,
 
-    /// What fails has failed; without it, it is tried again as configured, with waits 300 times shorter
+    /// In place of an alert: so many users register, and messages are published to all of them
+    #[arg(long, value_name = "N", value_parser = read_users, allow_negative_numbers = true,
+        conflicts_with_all = ["messages", "sender", "failure_rate", "no_retry"])]
+    pub users: Option<u32>,
+
+    /// How many messages are published
+    #[arg(long, value_name = "N", default_value = "5", requires = "users", value_parser = read_published, allow_negative_numbers = true)]
+    pub messages_per_user: u32,
+
+    /// The share of messages that do not arrive: 0 to 1
+    #[arg(long, value_name = "SHARE", default_value = "0.1", requires = "users", value_parser = read_ratio, allow_negative_numbers = true)]
+    pub loss_ratio: f64,
+
+    /// The share of what arrived that its user opens: 0 to 1
+    #[arg(long, value_name = "SHARE", default_value = "0.6", requires = "users", value_parser = read_ratio, allow_negative_numbers = true)]
+    pub open_ratio: f64,
+
+    /// What fails has failed; without it, it is tried again as configured, with waits 3000 times shorter
     #[arg(long)]
     pub no_retry: bool,
 
@@ -51,6 +70,14 @@ pub struct Simulate {
 }
 
 impl Simulate {
+    /// What follows what was sent; nothing in an alert.
+    pub fn receipts(&self) -> Option<Receipts> {
+        self.users.map(|_| Receipts {
+            lost: self.loss_ratio,
+            opened: self.open_ratio,
+        })
+    }
+
     /// The senders that were asked for; an error says how to write one.
     pub fn cast(&self) -> Result<Vec<Sender>, String> {
         let usual = Sender {

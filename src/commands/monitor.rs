@@ -20,7 +20,7 @@ use crate::flow::overview::{Overview, look, look_closely};
 use crate::gateway::store_place;
 use crate::store::{self, Store};
 
-/// How often to look, when nobody says.
+/// How often to look, when nobody says, and at most how long a store that is away is left alone.
 const USUAL: Duration = Duration::from_secs(5);
 
 /// Watches until a signal comes, or whoever reads has gone.
@@ -69,13 +69,34 @@ impl Watch {
     async fn try_look(&mut self, depth: Depth) -> Result<Overview> {
         let store = match &self.store {
             Some(store) => store,
-            None => &*self.store.insert(store::open_at(&store_place(&self.config))?),
+            None => &*self.store.insert(open(self.config.clone()).await?),
         };
         match depth {
             Depth::Lines => look(&**store).await,
             Depth::Screen => look_closely(&**store).await,
         }
     }
+}
+
+/// Opening blocks, for long where the store is far away. The folder of a file may be made later.
+async fn open(config: Config) -> Result<Arc<dyn Store>> {
+    let opened = tokio::task::spawn_blocking(move || {
+        let place = store_place(&config);
+        match store::missing_folder(place.url) {
+            Some(folder) => Err(Error::new(
+                Kind::Unavailable,
+                format!("the store's folder {} does not exist yet", folder.display()),
+            )),
+            None => store::open_at(&place),
+        }
+    });
+    let opened = opened.await;
+    opened.map_err(|panic| Error::because(Kind::Internal, "the store could not be opened", panic))?
+}
+
+/// How long to wait before the next look: not for hours when this one failed.
+fn wait(interval: Duration, failed: bool) -> Duration {
+    if failed { interval.min(USUAL) } else { interval }
 }
 
 async fn lines(watch: &mut Watch, interval: Duration, signals: &mut Signals) -> Result<()> {
@@ -85,13 +106,14 @@ async fn lines(watch: &mut Watch, interval: Duration, signals: &mut Signals) -> 
             seen = watch.look(Depth::Lines) => seen?,
             () = signals.next() => return Ok(()),
         };
+        let wait = wait(interval, seen.is_err());
         match seen {
             Ok(overview) if !write(&plain(&overview))? => return Ok(()),
             Ok(_) => {}
-            Err(why) => log::warn!("{why}; looking again in {}", duration_text(interval)),
+            Err(why) => log::warn!("{why}; looking again in {}", duration_text(wait)),
         }
         tokio::select! {
-            () = clock::pause(interval.saturating_sub(began.passed())) => {}
+            () = clock::pause(wait.saturating_sub(began.passed())) => {}
             () = signals.next() => return Ok(()),
         }
     }
@@ -143,6 +165,13 @@ mod tests {
         };
         let wanted = "Total messages sent: 800\nTotal messages failed: 200\nAverage time per message: 0.1003 seconds\n";
         assert_eq!(plain(&overview), wanted);
+    }
+
+    #[test]
+    fn a_store_that_is_away_is_asked_again_soon() {
+        let (hour, short) = (Duration::from_secs(3_600), Duration::from_millis(100));
+        assert_eq!((wait(hour, false), wait(hour, true)), (hour, USUAL));
+        assert_eq!((wait(short, false), wait(short, true)), (short, short));
     }
 
     #[test]

@@ -25,9 +25,7 @@ pub async fn run(cli: &Cli, arguments: &Produce) -> Result<()> {
         .or(messages_variable(&Environment::of_process())?);
     let messages = told.unwrap_or(USUAL);
     let gateway = Arc::new(Gateway::open(configuration(cli, &[])?).await?);
-    let dice = arguments
-        .seed
-        .map_or_else(Dice::default, |seed| Dice::seeded(seed.into()));
+    let dice = Dice::for_seed(arguments.seed);
     let bar = bar(Some(messages.into()), "messages");
     let stop = tokio::sync::watch::Sender::new(false);
     let watch = gateway.clock.stopwatch();

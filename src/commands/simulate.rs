@@ -4,6 +4,9 @@
 //! Every sender is a gateway of its own with one provider of kind `mock`; all share one store and one queue, as
 //! processes do. The store is a temporary one unless it is to be kept; a store with messages in it is never used.
 
+mod crowd;
+mod perform;
+mod ratios;
 mod stage;
 mod table;
 mod theory;
@@ -12,17 +15,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::task::JoinSet;
 
-use super::crew::Crew;
 use super::signals::Signals;
-use super::{configuration, print, real, say};
+use super::{configuration, print, real};
 use crate::cli::{Cli, Simulate};
 use crate::clock;
+use crate::config::Config;
 use crate::dice::Dice;
 use crate::domain::delivery::Standing;
 use crate::error::{Error, Kind, Result};
 use crate::flow::{alert, sync_report};
+use perform::{Patience, perform};
 use stage::{CHANNEL, Stage};
 use theory::{Plan, Run};
 
@@ -31,36 +34,16 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Plays the alert and says how it went. Fails when it went otherwise than theory expects, and when it was interrupted.
 pub async fn run(cli: &Cli, arguments: &Simulate) -> Result<()> {
-    let mut signals = Signals::new()?;
     let configured = configuration(cli, &[])?;
     let plan = plan(arguments, stage::tries_max(&configured))?;
-    let stage = Stage::set(configured, &plan, arguments).await?;
-    let mut crews: Vec<Crew> = Vec::new();
-    for sender in &stage.senders {
-        let mut crew = Crew::new();
-        crew.deliver(sender);
-        crews.push(crew);
+    if let (Some(users), Some(receipts)) = (arguments.users, arguments.receipts()) {
+        return crowd::run(configured, &plan, arguments, (users, receipts)).await;
     }
-    // They share a clock, so one of them is enough to follow the store's.
-    if let Some(crew) = crews.first_mut() {
-        crew.keep_in_step(stage.front());
-    }
-    let watch = stage.front().clock.stopwatch();
+    let mut signals = Signals::new()?;
+    let stage = set(&mut signals, configured, &plan, arguments).await?;
     let interrupted = AtomicBool::new(false);
-    let outcome = {
-        let play = play(&stage, &plan, arguments, &interrupted);
-        tokio::pin!(play);
-        tokio::select! {
-            played = &mut play => played,
-            () = signals.next() => {
-                interrupted.store(true, Ordering::Relaxed);
-                play.await
-            }
-        }
-    };
-    let took = watch.passed();
-    signals.unless_again(stop_all(crews)).await?;
-    outcome?;
+    let play = play(&stage, &plan, arguments, &interrupted);
+    let took = perform(&stage, &mut signals, &interrupted, play).await?;
     let report = sync_report::sync_alone(stage.front()).await?.report;
     let run = Run {
         took,
@@ -70,29 +53,19 @@ pub async fn run(cli: &Cli, arguments: &Simulate) -> Result<()> {
         failed: stage.moved_to(Standing::Failed),
         interrupted: interrupted.load(Ordering::Relaxed),
     };
-    let waiting = stage
-        .front()
-        .store
-        .backlog(stage.front().clock.now())
-        .await?
-        .waiting;
+    let waiting = stage.waiting().await?;
     let faults = theory::faults(&plan, &run, &report, waiting);
     print(table::text(&plan, &run, &report, &faults))?;
-    if let Some(place) = &stage.kept {
-        say(format_args!(
-            "the store is kept; look around in it with: POSTRIDER_STORE_URL={place} console serve"
-        ))?;
-    }
-    verdict(&run, &faults)
+    stage.say_where()?;
+    verdict(run.interrupted, &faults)
 }
 
-/// Tells all to stop and waits for all, so that it takes no longer than the slowest.
-async fn stop_all(crews: Vec<Crew>) -> Result<()> {
-    let mut stopping: JoinSet<Result<()>> = crews.into_iter().map(Crew::stop).collect();
-    while let Some(stopped) = stopping.join_next().await {
-        stopped.map_err(|panic| Error::because(Kind::Internal, "a sender could not stop", panic))??;
+/// Sets the stage, unless a signal comes first.
+async fn set(signals: &mut Signals, configured: Config, plan: &Plan, arguments: &Simulate) -> Result<Stage> {
+    tokio::select! {
+        stage = Stage::set(configured, plan, arguments) => stage,
+        () = signals.next() => Err(Error::new(Kind::Unavailable, "interrupted before it began")),
     }
-    Ok(())
 }
 
 fn plan(arguments: &Simulate, tries_max: u32) -> Result<Plan> {
@@ -100,15 +73,18 @@ fn plan(arguments: &Simulate, tries_max: u32) -> Result<Plan> {
         .cast()
         .map_err(|why| Error::usage(format!("--sender: {why}")))?;
     Ok(Plan {
-        messages: arguments.messages,
+        messages: arguments.users.map_or(arguments.messages, |users| {
+            users.saturating_mul(arguments.messages_per_user)
+        }),
         senders,
+        places: arguments.concurrency,
         retry: !arguments.no_retry,
         tries_max,
     })
 }
 
-fn verdict(run: &Run, faults: &[String]) -> Result<()> {
-    if run.interrupted {
+fn verdict(interrupted: bool, faults: &[String]) -> Result<()> {
+    if interrupted {
         return Err(Error::new(
             Kind::Unavailable,
             "interrupted; the table shows what there is",
@@ -125,14 +101,13 @@ fn verdict(run: &Run, faults: &[String]) -> Result<()> {
 
 /// Raises the alert and waits until every message of it has ended, or until it is interrupted.
 async fn play(stage: &Stage, plan: &Plan, arguments: &Simulate, interrupted: &AtomicBool) -> Result<()> {
-    let dice = arguments
-        .seed
-        .map_or_else(Dice::default, |seed| Dice::seeded(seed.into()));
+    let dice = Dice::for_seed(arguments.seed);
     let bar = bar(plan.messages);
     let goes_on = || !interrupted.load(Ordering::Relaxed);
     let raised = alert::raise(stage.front(), CHANNEL, plan.messages, &dice, goes_on, |_| ());
     tokio::pin!(raised);
     let mut taken = None;
+    let mut patience = Patience::new(stage);
     let watch = stage.front().clock.stopwatch();
     loop {
         if taken.is_none() {
@@ -145,6 +120,9 @@ async fn play(stage: &Stage, plan: &Plan, arguments: &Simulate, interrupted: &At
         }
         let (sent, failed) = (stage.moved_to(Standing::Sent), stage.moved_to(Standing::Failed));
         draw(&bar, stage, [sent, failed], watch.passed());
+        patience
+            .look(stage.front().metrics.accepted.get() + stage.calls())
+            .await?;
         if taken.is_some_and(|taken| sent + failed >= taken || !goes_on()) {
             break;
         }

@@ -21,6 +21,12 @@ pub const MEAN_TIME_MAX: Duration = Duration::from_secs(60);
 /// The most messages of one run.
 pub const MESSAGES_MAX: u32 = 100_000_000;
 
+/// The most users of one run.
+pub const USERS_MAX: u32 = 1_000_000;
+
+/// The most messages that are published to them.
+pub const PUBLISHED_MAX: u32 = 1_000;
+
 /// How often a monitor may look, at most and at least.
 pub const INTERVALS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3_600));
 
@@ -49,7 +55,7 @@ pub enum Faults {
 }
 
 /// What is asked of senders beside what each of them is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Casting {
     /// What becomes of a message whose call failed.
     pub faults: Faults,
@@ -57,6 +63,17 @@ pub struct Casting {
     pub concurrency: u32,
     /// The same luck for the same message on every run.
     pub seed: Option<u32>,
+    /// What follows what was taken; nothing where nobody says.
+    pub receipts: Option<Receipts>,
+}
+
+/// What becomes of messages that a sender has taken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Receipts {
+    /// The share that never arrives.
+    pub lost: f64,
+    /// The share of the arrived that is opened.
+    pub opened: f64,
 }
 
 /// A mean time: `100ms`, `2s`, or a bare number of seconds.
@@ -71,12 +88,34 @@ pub fn read_failure_rate(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "a failure rate is a number from 0 to 1, such as 0.2".to_owned())
 }
 
+/// A share of messages that are lost, or opened.
+pub fn read_ratio(text: &str) -> Result<f64, String> {
+    let ratio = text.trim().parse::<f64>().ok();
+    ratio
+        .filter(|ratio| (0.0..=1.0).contains(ratio))
+        .ok_or_else(|| "a ratio is a number from 0 to 1, such as 0.6".to_owned())
+}
+
 /// A number of messages.
 pub fn read_messages(text: &str) -> Result<u32, String> {
+    whole(text, "messages", MESSAGES_MAX)
+}
+
+/// A number of users.
+pub fn read_users(text: &str) -> Result<u32, String> {
+    whole(text, "users", USERS_MAX)
+}
+
+/// A number of messages published to users.
+pub fn read_published(text: &str) -> Result<u32, String> {
+    whole(text, "messages for each user", PUBLISHED_MAX)
+}
+
+fn whole(text: &str, what: &str, most: u32) -> Result<u32, String> {
     let count = text.trim().replace('_', "").parse::<u32>().ok();
     count
-        .filter(|count| *count <= MESSAGES_MAX)
-        .ok_or_else(|| format!("a number of messages is a whole number from 0 to {MESSAGES_MAX}"))
+        .filter(|count| *count <= most)
+        .ok_or_else(|| format!("a number of {what} is a whole number from 0 to {most}"))
 }
 
 /// How often to look: `5s`, or a bare number of seconds.
@@ -189,6 +228,15 @@ fn provider(name: Name, sender: Sender, casting: Casting, concurrency: usize) ->
         settings.insert("seed".to_owned(), Value::from(i64::from(seed)));
         settings.insert("seed_by".to_owned(), Value::from("message"));
     }
+    if let Some(receipts) = casting.receipts {
+        let shares = [
+            ("delivered", 1.0 - receipts.lost),
+            ("bounced", receipts.lost),
+            ("opened", receipts.opened),
+        ];
+        let shares = shares.map(|(word, share)| (word.to_owned(), Value::from(share)));
+        settings.insert("receipts".to_owned(), toml::Table::from_iter(shares).into());
+    }
     ProviderConfig {
         concurrency,
         timeout: (sender.mean_time * PATIENCE).max(CALL_MIN),
@@ -234,6 +282,13 @@ mod tests {
                 "{text}"
             );
         }
+        assert_eq!((read_ratio("0"), read_ratio("0.6")), (Ok(0.0), Ok(0.6)));
+        for text in ["1.01", "-0.1", "NaN", "half"] {
+            assert!(read_ratio(text).unwrap_err().contains("from 0 to 1"), "{text}");
+        }
+        assert_eq!(read_users("1000000"), Ok(1_000_000));
+        assert!(read_users("1000001").unwrap_err().contains("from 0 to 1000000"));
+        assert!(read_published("1001").unwrap_err().contains("from 0 to 1000"));
         assert_eq!(read_messages("1_000"), Ok(1_000));
         for text in ["-1", "1.5", "100000001"] {
             assert!(
@@ -287,6 +342,7 @@ mod tests {
             faults: Faults::Final,
             concurrency: 1,
             seed: Some(7),
+            receipts: None,
         };
         let config = Config::sandbox().with_sender(&"sender".parse().unwrap(), sender, casting);
         assert_eq!(config.providers.len(), 1);

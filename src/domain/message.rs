@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::attempt::{Attempt, Outcome};
 use super::channel::Name;
 use super::contact::Contact;
-use super::delivery::{Failure, State};
+use super::delivery::{Failure, Standing, State};
 use super::event::Watch;
 use super::id::{DeliveryId, MessageId};
 use super::user_throttle::UserThrottle;
@@ -295,8 +295,20 @@ impl Round {
 pub enum Recorded {
     /// It is on disk, perhaps since an earlier time whose answer was lost.
     Stored,
+    /// It is on disk, and receipts that had come before it moved the delivery on to there.
+    Moved(Standing),
     /// Another worker has claimed the delivery since; nothing was changed.
     Superseded,
+}
+
+impl Recorded {
+    /// A round that ended in `recorded`, where early receipts left it in `stands`.
+    pub fn at(recorded: Standing, stands: Option<Standing>) -> Self {
+        match stands.filter(|stands| *stands != recorded) {
+            Some(stands) => Self::Moved(stands),
+            None => Self::Stored,
+        }
+    }
 }
 
 /// A hint that a delivery is due: what a queue holds.

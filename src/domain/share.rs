@@ -27,8 +27,8 @@ pub struct Carrier {
     pub fit: bool,
     /// Whether it has calls in flight and has answered none for a while.
     pub silent: bool,
-    /// Whether a call in flight finds out if it is back: nobody can say when it can be asked again, but it will be soon.
-    pub probed: bool,
+    /// Whether nobody can say when it can be asked again: a call in flight finds that out, or an operator put it to rest.
+    pub awaited: bool,
 }
 
 /// A channel as the worker sees it now.
@@ -90,7 +90,7 @@ impl<'a> Desk<'a> {
 
     /// What a channel may take: its part of the common places and what is kept for its providers, but no more
     /// than those of them that can be asked have room for. Without such a one its rounds are short; while one of them is
-    /// being probed they would be short and many, so it is left alone until that is over.
+    /// awaited they would be short and many, so it is left alone until that is over.
     fn room(&self, holder: &Holder) -> usize {
         let of_its_own: usize = self
             .of(holder)
@@ -101,7 +101,7 @@ impl<'a> Desk<'a> {
         let unused: usize = self.of(holder).map(|carrier| self.unused(carrier)).sum();
         let room = if self.of(holder).any(|carrier| carrier.fit) {
             self.carried(holder).min(common + unused)
-        } else if self.of(holder).any(|carrier| carrier.probed) {
+        } else if self.of(holder).any(|carrier| carrier.awaited) {
             0
         } else {
             common + unused.max(1)
@@ -195,7 +195,7 @@ mod tests {
             concurrency: 1_000,
             fit: true,
             silent: false,
-            probed: false,
+            awaited: false,
         }
     }
 
@@ -360,17 +360,17 @@ mod tests {
             fit: false,
             ..carrier(0)
         };
-        let probed = Carrier {
-            probed: true,
+        let awaited = Carrier {
+            awaited: true,
             ..rests
         };
         let rooms = |carriers: &[Carrier]| share(100, 1, &[holder(1, &[0, 1])], carriers).rooms[0];
-        assert_eq!(rooms(&[probed, rests]), 0);
+        assert_eq!(rooms(&[awaited, rests]), 0);
         assert!(
             rooms(&[rests, rests]) > 0,
             "each is put off once, for as long as it takes"
         );
-        assert!(rooms(&[probed, carrier(0)]) > 0);
+        assert!(rooms(&[awaited, carrier(0)]) > 0);
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn unfit(why: &Refused, channel: &str) -> Error {
 }
 
 /// Ten digits, the first of which is not 0.
-fn number(dice: &Dice) -> String {
+pub(super) fn number(dice: &Dice) -> String {
     let digits: [u8; DIGITS] = dice.bytes();
     let mut text = String::with_capacity(DIGITS);
     for (place, byte) in digits.into_iter().enumerate() {
@@ -104,7 +104,7 @@ fn number(dice: &Dice) -> String {
 }
 
 /// From one to a hundred letters and digits.
-fn text(dice: &Dice) -> String {
+pub(super) fn text(dice: &Dice) -> String {
     let luck: [u8; TEXT_CHARS_MAX + 1] = dice.bytes();
     let [length, letters @ ..] = luck;
     let length = 1 + usize::from(below(length, 100));
@@ -118,7 +118,7 @@ fn text(dice: &Dice) -> String {
 }
 
 /// A byte brought into a range, nearly evenly.
-fn below(byte: u8, range: u8) -> u8 {
+pub(super) fn below(byte: u8, range: u8) -> u8 {
     u16::from(byte).wrapping_mul(u16::from(range)).to_be_bytes()[0]
 }
 

@@ -26,6 +26,9 @@ const SWEPT_AT_ONCE: usize = 1_000;
 /// How long a queue has to bring what the store is known to have more of.
 const MORE_WAIT: Duration = Duration::from_millis(20);
 
+/// How often the store is asked in place of a queue that lags behind others, before the queue is tried again.
+const OVERTAKEN_LOOKS: u32 = 64;
+
 /// How long a worker leaves a store alone that has just failed.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
@@ -51,6 +54,20 @@ pub enum More {
     Pushed,
     /// So it was, and the queue does bring them.
     Brought,
+    /// Others took most of what was found before: a queue of our own lags behind them, so that the store is asked for
+    /// just as much as is wished for, so many more times.
+    Overtaken(u32),
+}
+
+impl More {
+    /// What is known after so many of so many ids were won.
+    pub fn after(self, won: usize, tried: usize) -> Self {
+        let is_overtaken = won < tried && 2 * won <= tried;
+        if is_overtaken && !matches!(self, Self::Overtaken(_)) {
+            return Self::Overtaken(OVERTAKEN_LOOKS);
+        }
+        self
+    }
 }
 
 /// A claimed delivery, and until when it is surely still ours.
@@ -102,6 +119,7 @@ pub async fn next(gateway: &Gateway, appetite: &dyn Appetite, wait: Duration) ->
 /// gained by waiting for it, or by filling it. One that did and has run dry is filled again.
 pub async fn next_of_more(gateway: &Gateway, appetite: &dyn Appetite, more: More) -> Found {
     let (wait, at_once) = match more {
+        More::Overtaken(looks) => return ahead(gateway, appetite, looks).await,
         More::Brought => (Duration::ZERO, SWEPT_AT_ONCE),
         More::Pushed | More::No => (MORE_WAIT, 0),
     };
@@ -119,6 +137,17 @@ pub async fn next_of_more(gateway: &Gateway, appetite: &dyn Appetite, more: More
         More::Pushed
     };
     Found { more, ..swept }
+}
+
+/// What is due in the store, without the queue, for so many looks or until there is nothing.
+async fn ahead(gateway: &Gateway, appetite: &dyn Appetite, looks: u32) -> Found {
+    let wish = appetite.wish();
+    let found = sweep(gateway, &wish, &wish).await;
+    let more = match looks.checked_sub(1) {
+        Some(left) if !found.ids.is_empty() => More::Overtaken(left),
+        _ => More::No,
+    };
+    Found { more, ..found }
 }
 
 /// Wins what can be won of these ids. Once begun it has to be seen through, or the rounds show as unknown.
@@ -176,8 +205,11 @@ pub async fn round(gateway: &Gateway, held: Held) {
         watch: claimed.watch.clone(),
     };
     match record(gateway, round).await {
-        Ok(Some(Recorded::Stored)) => {
+        Ok(Some(recorded @ (Recorded::Stored | Recorded::Moved(_)))) => {
             gateway.moved(&channel, state.standing());
+            if let Recorded::Moved(on) = recorded {
+                gateway.moved(&channel, on);
+            }
             if is_watched {
                 gateway.outbox.notify_one();
             }

@@ -1,6 +1,6 @@
 //! What an operator looks for: deliveries by address, person, state, provider and time, the newest first.
 //!
-//! The store finds by address, state and time; the rest is picked out here. So one look goes through a bounded number of
+//! The store finds by address, state and time, or by person; the rest is picked out here. So one look goes through a bounded number of
 //! messages, says how far it came, and the next one goes on from there. Changes nothing.
 
 use crate::clock::Timestamp;
@@ -10,7 +10,7 @@ use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::message::{Delivery, Message};
 use crate::error::Result;
 use crate::gateway::Gateway;
-use crate::store::{LastCall, Query};
+use crate::store::{LastCall, Page, Query, UsageQuery};
 
 /// Through how many messages one look goes at most, so that no page keeps the store busy for long.
 pub const EXAMINED_MAX: usize = 2_000;
@@ -89,7 +89,7 @@ pub async fn deliveries(
     };
     let mut examined = 0;
     loop {
-        let page = gateway.store.search(query.clone()).await?;
+        let page = read(gateway, wanted, &query).await?;
         examined += page.messages.len();
         let last = page.next;
         let mut groups = picked(gateway, wanted, page.messages)
@@ -113,6 +113,37 @@ pub async fn deliveries(
         query.before = Some(last);
         query.limit = READ_AT_ONCE.min(EXAMINED_MAX - examined);
     }
+}
+
+/// The deliveries with these ids, in their order; what has been pruned is left out.
+pub async fn named(gateway: &Gateway, ids: &[DeliveryId]) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for id in ids {
+        let query = Query {
+            before: Some(id.message_number().saturating_add(1)),
+            limit: 1,
+            ..Query::default()
+        };
+        let messages = gateway.store.search(query).await?.messages.into_iter();
+        let all = messages.flat_map(|message| Wanted::default().lines(message));
+        lines.extend(all.filter(|line| line.delivery.id == *id));
+    }
+    Ok(lines)
+}
+
+/// A page of messages among which the wanted ones are; those of one person are found by an index of their own.
+async fn read(gateway: &Gateway, wanted: &Wanted, query: &Query) -> Result<Page> {
+    if query.to.is_some() || wanted.user.is_none() {
+        return gateway.store.search(query.clone()).await;
+    }
+    let of_user = UsageQuery {
+        user: wanted.user.clone(),
+        since: query.since,
+        until: None,
+        before: query.before,
+        limit: query.limit,
+    };
+    gateway.store.usage(of_user).await
 }
 
 /// The wanted ones of these messages, message by message.

@@ -5,6 +5,7 @@
 pub mod accept;
 pub mod alert;
 pub mod broadcast;
+pub mod crowd;
 pub mod deliver;
 pub mod events;
 pub mod find;

@@ -4,7 +4,7 @@
 //! is given back wakes the worker when it had to leave somebody alone.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::gateway::{Gateway, Lane};
 /// This part of all places is worth a claim at once.
 const WORTHWHILE: usize = 8;
 
-/// How long a claim waits for more places: short beside any call over a network.
+/// How long a claim waits for more places at most: short beside any call over a network.
 const MOMENT: Duration = Duration::from_millis(5);
 
 /// The places of one worker.
@@ -30,6 +30,8 @@ pub(super) struct Places {
     /// Whether the last wish left somebody alone.
     wanting: AtomicBool,
     freed: Notify,
+    /// How long the last claim took, in microseconds.
+    last_claim: AtomicU64,
 }
 
 #[derive(Default)]
@@ -59,6 +61,7 @@ impl Places {
             held: Mutex::default(),
             wanting: AtomicBool::new(false),
             freed: Notify::new(),
+            last_claim: AtomicU64::new(0),
             gateway,
         })
     }
@@ -82,14 +85,21 @@ impl Places {
         self.held().all
     }
 
+    /// Told after each claim how long it took.
+    pub fn claimed_in(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.last_claim.store(micros, Ordering::Relaxed);
+    }
+
     /// Returns when a place is free, and a moment later when nearly all are taken: a claim of one delivery costs the
-    /// store nearly as much as one of many.
+    /// store nearly as much as one of many. A store that is quick to claim is not waited for longer than it takes.
     pub async fn some_free(&self) {
         self.until(|taken| taken < self.all()).await;
         let few = self.all() / WORTHWHILE;
         let enough = self.until(|taken| taken + few <= self.all());
+        let moment = MOMENT.min(Duration::from_micros(self.last_claim.load(Ordering::Relaxed)));
         // When the moment is over, whatever is free must do.
-        drop(tokio::time::timeout(MOMENT, enough).await);
+        drop(tokio::time::timeout(moment, enough).await);
     }
 
     /// Returns when every place is free.
@@ -130,7 +140,7 @@ impl Places {
             concurrency: lane.concurrency,
             fit: lane.is_fit(now),
             silent: lane.is_silent(),
-            probed: lane.is_probed(now),
+            awaited: lane.is_awaited(now),
         };
         self.gateway.lanes().iter().map(carrier).collect()
     }

@@ -27,8 +27,12 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: Stop) -> u32 {
     let places = Places::new(Arc::clone(&gateway));
     let mut more = deliver::More::No;
     while let Some(found) = next(&gateway, &places, more, &mut stop).await {
-        more = found.more;
-        for one in deliver::claim(&gateway, found.ids).await {
+        let tried = found.ids.len();
+        let watch = gateway.clock.stopwatch();
+        let claimed = deliver::claim(&gateway, found.ids).await;
+        places.claimed_in(watch.passed());
+        more = found.more.after(claimed.len(), tried);
+        for one in claimed {
             let place = places.take(&one.claimed.channel);
             let gateway = Arc::clone(&gateway);
             tokio::spawn(async move {

@@ -57,18 +57,16 @@ impl Judged {
     }
 
     /// Takes an operator's word over. To be woken ends whatever this process, whose configuration is of `loaded_at`, has
-    /// found out so far; a word from before then has done its work.
+    /// found out so far, but not a pause that the provider asked for; a word from before then has done its work.
     pub fn obey(&mut self, order: &Order, loaded_at: Timestamp) {
         if self.order.as_ref() == Some(order) {
             return;
         }
         if order.word == Word::Wake && order.at >= loaded_at {
             self.health.wake();
-            self.paused_until = None;
             self.refusal = None;
             self.untold = None;
             self.is_in_doubt = false;
-            self.pause_untold = false;
         }
         self.order = Some(order.clone());
     }

@@ -117,6 +117,13 @@ pub struct LaneView {
     pub put_to_rest: bool,
 }
 
+impl LaneView {
+    /// Whether to wake it would change anything. A pause that the provider asked for is no rest.
+    pub fn can_be_woken(&self) -> bool {
+        self.health != Standing::Well.word()
+    }
+}
+
 /// A place among the calls in flight; given back when dropped.
 pub struct Place<'a> {
     in_flight: &'a AtomicUsize,
@@ -180,10 +187,12 @@ impl Lane {
         self.judged().is_fit(now)
     }
 
-    /// Whether somebody is finding out if it is back, and nobody else is to ask it at `now`.
-    pub fn is_probed(&self, now: Timestamp) -> bool {
+    /// Whether nobody can say when it may be asked again: somebody is finding out if it is back, and nobody else is to ask
+    /// it at `now`, or an operator put it to rest.
+    pub fn is_awaited(&self, now: Timestamp) -> bool {
         let judged = self.judged();
-        !judged.is_fit(now) && judged.health.standing() == Standing::Probing
+        let is_probed = !judged.is_fit(now) && judged.health.standing() == Standing::Probing;
+        is_probed || judged.put_to_rest().is_some()
     }
 
     /// Takes a place for a call with so many parts, or says why there is none.
@@ -450,9 +459,17 @@ impl Lane {
     pub fn view(&self, now: Timestamp) -> LaneView {
         let judged = self.judged();
         let standing = judged.health.standing();
-        let (health, detail) = match judged.put_to_rest() {
-            Some(order) => ("resting", rest_words(order)),
-            None => (standing.word(), standing.words()),
+        let paused_until = judged.paused_until(now).filter(|_| standing == Standing::Well);
+        let (health, detail) = match (judged.put_to_rest(), paused_until) {
+            (Some(order), _) => ("resting", rest_words(order)),
+            (None, Some(until)) => {
+                let until = until.format("%H:%M:%S UTC");
+                (
+                    standing.word(),
+                    format!("asked us to slow down; gets no calls until {until}"),
+                )
+            }
+            (None, None) => (standing.word(), standing.words()),
         };
         LaneView {
             health,

@@ -1,7 +1,8 @@
 //! One connection: its requests one after the other, and a watch over how long it takes its time.
 //!
 //! hyper's own time limit does not tell a slow head from a rest between two requests, so the watch stands here:
-//! a slow head is answered 408, a rest ends without a word. Requests in the faces' hands are not watched.
+//! a slow head is answered 408, a rest ends without a word. Requests in the faces' hands are not watched. An answer that
+//! goes on for long may do so while the client takes what there is.
 
 use std::convert::Infallible;
 use std::io;
@@ -11,9 +12,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
+use axum::BoxError;
+use axum::body::{Body, Bytes};
 use axum::http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -100,9 +102,9 @@ enum Ended {
 
 async fn answer(
     mut router: Guarded,
-    pace: &Pace,
+    pace: &Arc<Pace>,
     request: Request<Incoming>,
-) -> Result<Response<AnswerBody>, Infallible> {
+) -> Result<Response<Paced>, Infallible> {
     pace.set(Doing::Answering);
     let asked = log::log_enabled!(log::Level::Debug).then(|| {
         (
@@ -118,7 +120,41 @@ async fn answer(
         log::debug!("{method} {path} {status} {millis} ms {}", id.unwrap_or_default());
     }
     pace.set(Doing::Resting);
-    answer
+    let paced = |body| Paced {
+        body,
+        pace: Arc::clone(pace),
+    };
+    answer.map(|answer| answer.map(paced))
+}
+
+/// An answer of which each piece that the client has room for is a sign of life.
+struct Paced {
+    body: AnswerBody,
+    pace: Arc<Pace>,
+}
+
+impl hyper::body::Body for Paced {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if polled.is_ready() {
+            self.pace.set(Doing::Resting);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// Reads what the client still sends after our last word, so that the answer is not lost in a reset.
@@ -145,7 +181,7 @@ struct Pace {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Doing {
-    /// Nothing, between two requests.
+    /// Nothing, between two requests or two pieces of an answer.
     Resting = 0,
     /// A request's head comes in.
     Reading = 1,

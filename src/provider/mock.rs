@@ -47,6 +47,7 @@ pub struct Mock {
     /// Where the luck goes by the message.
     seed: Option<u64>,
     sent: AtomicU64,
+    promised: AtomicU64,
     coming: mpsc::Sender<Due>,
     arriving: Mutex<Arriving>,
 }
@@ -80,6 +81,7 @@ impl Mock {
             dice: settings.seed.map_or_else(Dice::default, Dice::seeded),
             seed: settings.seed.filter(|_| settings.seed_by == SeedBy::Message),
             sent: AtomicU64::new(0),
+            promised: AtomicU64::new(0),
             coming,
             arriving: Mutex::new(Arriving { next: None, rest }),
         }
@@ -150,7 +152,9 @@ impl Mock {
             };
             if self.coming.try_send(due).is_err() {
                 log::debug!("{}: a receipt is lost, too many wait", self.name);
+                continue;
             }
+            self.promised.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -199,6 +203,10 @@ impl Provider for Mock {
             }));
         }
         receipts
+    }
+
+    fn promised(&self) -> u64 {
+        self.promised.load(Ordering::Relaxed)
     }
 
     fn address(&self) -> AddressKind {

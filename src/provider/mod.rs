@@ -85,6 +85,11 @@ pub trait Provider: Send + Sync {
         std::future::pending().await
     }
 
+    /// How many receipts it is sure to bring, or has brought. Only one who plays knows that.
+    fn promised(&self) -> u64 {
+        0
+    }
+
     /// Which kind of address it wants to be given. On a channel that mixes kinds the recipient's address of this kind
     /// is its [`Parcel::to`], and without one it is not asked; who wants `Any` is given the main one.
     fn address(&self) -> AddressKind {

@@ -44,7 +44,8 @@ pub use self::broadcasts::Broadcasts;
 pub use self::commits::CommitStats;
 pub use self::outbox::{Burial, EventLane, EventQuery, Outbox};
 pub use self::place::{
-    CONNECTIONS, LOCK_WAIT, MIGRATION_LIMIT, Place, check_replica, migrate, missing, open, open_at,
+    CONNECTIONS, LOCK_WAIT, MIGRATION_LIMIT, Place, check_replica, migrate, missing, missing_folder, open,
+    open_at,
 };
 pub use self::transfer::{Comparison, Move, Route, Stage};
 pub use self::usage::{UsageQuery, UsageTotals};

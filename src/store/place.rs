@@ -88,6 +88,13 @@ pub(super) fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
+/// The folder that a store's file is to be in and that is not there; none where nothing is known to be missing.
+pub fn missing_folder(url: &str) -> Option<&Path> {
+    let path = url.strip_prefix("sqlite:")?;
+    let folder = Path::new(path.strip_prefix("//").unwrap_or(path)).parent()?;
+    (!folder.as_os_str().is_empty() && !folder.is_dir()).then_some(folder)
+}
+
 /// The file a store's URL names.
 pub(super) fn file_of(url: &str) -> Result<&Path> {
     let path = url.strip_prefix("sqlite:").ok_or_else(|| {

@@ -131,6 +131,25 @@ fn two_thousand_idle_connections_and_slow_clients_hold_nobody_up() {
 }
 
 #[test]
+fn events_go_on_for_longer_than_a_connection_may_rest() {
+    let world = World::new(&format!("[limits]\nidle_timeout = \"3s\"\n{QUIET}"));
+    let console = world.serve(&["--workers", "0"]);
+    let mut stream = TcpStream::connect(world.at).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let request = format!("GET /operate/events HTTP/1.1\r\nHost: {}\r\n\r\n", world.at);
+    stream.write_all(request.as_bytes()).unwrap();
+    // One every two seconds: the fourth comes after twice the time that a connection may rest.
+    let (mut heard, mut piece) = (Vec::new(), [0; 4096]);
+    while String::from_utf8_lossy(&heard).matches("data: {").count() < 4 {
+        let count = stream.read(&mut piece).unwrap();
+        assert!(count > 0, "it ended: {}", String::from_utf8_lossy(&heard));
+        heard.extend_from_slice(&piece[..count]);
+    }
+    // Whoever still listens does not hold up the end.
+    assert!(console.stop().success());
+}
+
+#[test]
 fn a_door_to_the_world_needs_keys() {
     let world = World::new(QUIET);
     let refused = world.run(&["serve", "--listen", "0.0.0.0:0"]);

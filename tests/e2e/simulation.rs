@@ -1,23 +1,19 @@
-//! The emergency alert: simulated in one process, and in its three parts. Whoever counts comes to the same numbers.
+//! The emergency alert, simulated in one process. Whoever counts comes to the same numbers.
 
 use std::process::{Output, Stdio};
 
-use super::stub::{Mood, Stub};
-use super::world::{World, free_address, until};
+use super::world::{World, until};
 
-const PLAYING: &str = "[providers.mock]\nkind = \"mock\"\nconnect_timeout = \"500ms\"\ntimeout = \"1s\"\n\
-                       [channels.sms]\nproviders = [\"mock\"]\n[work]\nlease = \"7s\"\n";
-
-fn out(output: &Output) -> String {
+pub fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn err(output: &Output) -> String {
+pub fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// The numbers of the line that begins with this word.
-fn numbers(text: &str, word: &str) -> Vec<u64> {
+pub fn numbers(text: &str, word: &str) -> Vec<u64> {
     let line = text.lines().find(|line| line.starts_with(word));
     let line = line.unwrap_or_else(|| panic!("no {word} in\n{text}"));
     line.split_whitespace()
@@ -27,7 +23,7 @@ fn numbers(text: &str, word: &str) -> Vec<u64> {
 }
 
 /// Whether theory was met; how long it took is the machine's affair.
-fn is_as_expected(output: &Output) -> bool {
+pub fn is_as_expected(output: &Output) -> bool {
     let complaint = err(output);
     let wrong = complaint
         .trim()
@@ -39,19 +35,6 @@ fn is_as_expected(output: &Output) -> bool {
             .all(|what| ["time", "average time of a call"].contains(&what))
     };
     output.status.success() || wrong.is_some_and(slow)
-}
-
-/// What the last three lines of a monitor's file say: sent, failed, seconds.
-fn told(text: &str) -> Option<(u64, u64, f64)> {
-    let last = |prefix: &str| {
-        text.lines()
-            .rev()
-            .find_map(|line| line.strip_prefix(prefix).map(str::to_owned))
-    };
-    let sent = last("Total messages sent: ")?.parse().ok()?;
-    let failed = last("Total messages failed: ")?.parse().ok()?;
-    let average = last("Average time per message: ")?;
-    Some((sent, failed, average.strip_suffix(" seconds")?.parse().ok()?))
 }
 
 #[test]
@@ -195,6 +178,19 @@ fn what_is_out_of_range_is_refused_with_the_range() {
         (vec!["simulate", "--failure-rate", "1.5"], "from 0 to 1"),
         (vec!["simulate", "--senders", "0"], "1..=1000"),
         (vec!["simulate", "--sender", "mean=2s,failure=7"], "from 0 to 1"),
+        (vec!["simulate", "--users", "1000001"], "from 0 to 1000000"),
+        (
+            vec!["simulate", "--users", "9", "--loss-ratio", "1.1"],
+            "from 0 to 1",
+        ),
+        (
+            vec!["simulate", "--users", "9", "--open-ratio", "-1"],
+            "from 0 to 1",
+        ),
+        (
+            vec!["simulate", "--users", "9", "--messages-per-user", "1001"],
+            "from 0 to 1000",
+        ),
         (vec!["produce", "--messages", "200000000"], "from 0 to 100000000"),
         (vec!["work", "--failure-rate", "-0.1"], "from 0 to 1"),
         (vec!["monitor", "--interval", "2h"], "from 100ms to 1h"),
@@ -218,93 +214,4 @@ fn what_is_out_of_range_is_refused_with_the_range() {
             err(&output)
         );
     }
-}
-
-#[test]
-fn three_parts_apart_lose_nothing_whoever_is_killed_and_the_monitor_counts_it_all() {
-    let world = World::new(PLAYING);
-    let mut command = world.command(&["monitor", "--interval", "200ms"]);
-    let watched = world.folder.path().join("monitor.txt");
-    let monitor = command
-        .stdout(std::fs::File::create(&watched).unwrap())
-        .stderr(Stdio::null())
-        .spawn();
-    let monitor = super::world::Console::of(monitor.unwrap());
-    let seen = || told(&std::fs::read_to_string(&watched).unwrap());
-    until("the monitor says that there is nothing", || {
-        seen() == Some((0, 0, 0.0))
-    });
-    let made = world
-        .command(&["produce"])
-        .env("MESSAGE_COUNT", "300")
-        .output()
-        .unwrap();
-    assert!(
-        out(&made).starts_with("produced 300 messages"),
-        "{}{}",
-        out(&made),
-        err(&made)
-    );
-    let first = world.start(&["work", "--mean-time", "20ms", "--failure-rate", "0"]);
-    let second = world.start(&["work", "--mean-time", "10ms", "--failure-rate", "1"]);
-    until("both have sent", || {
-        seen().is_some_and(|(sent, failed, _)| sent > 0 && failed > 0)
-    });
-    first.kill();
-    let third = world.start(&[
-        "work",
-        "--mean-time",
-        "0.02",
-        "--failure-rate",
-        "0",
-        "--concurrency",
-        "16",
-    ]);
-    until("all have ended", || {
-        seen().is_some_and(|(sent, failed, _)| sent + failed == 300)
-    });
-    let (sent, failed, average) = seen().unwrap();
-    assert_eq!(
-        world.count("SELECT count(*) FROM deliveries WHERE state = 'sent'"),
-        i64::try_from(sent).unwrap()
-    );
-    assert_eq!(
-        world.count("SELECT count(*) FROM deliveries WHERE state = 'failed'"),
-        i64::try_from(failed).unwrap()
-    );
-    assert!(average > 0.0, "{average}");
-    let report = world.say(&["sync:report"]);
-    assert!(report.contains("300 messages"), "{report}");
-    for process in [monitor, second, third] {
-        assert_eq!(process.stop().code(), Some(0));
-    }
-}
-
-#[test]
-fn without_its_redis_the_alert_is_produced_and_watched_all_the_same() {
-    let nobody = free_address();
-    let world = World::new(&format!("[queue]\nurl = \"redis://{nobody}\"\n{PLAYING}"));
-    let made = world.run(&["produce", "--messages", "20"]);
-    assert!(made.status.success(), "{}", err(&made));
-    let sender = world.start(&["work", "--mean-time", "0", "--failure-rate", "0"]);
-    let watched = world.folder.path().join("monitor.txt");
-    let mut command = world.command(&["monitor", "--interval", "100ms"]);
-    let monitor = command
-        .stdout(std::fs::File::create(&watched).unwrap())
-        .stderr(Stdio::null())
-        .spawn();
-    let monitor = super::world::Console::of(monitor.unwrap());
-    until("all were sent", || {
-        told(&std::fs::read_to_string(&watched).unwrap()).is_some_and(|(sent, ..)| sent == 20)
-    });
-    assert_eq!(monitor.stop().code(), Some(0));
-    assert_eq!(sender.stop().code(), Some(0));
-}
-
-#[test]
-fn nobody_plays_with_messages_that_a_real_provider_should_send() {
-    let world = World::new(&Stub::new(Mood::Accept).texting("red"));
-    let output = world.run(&["work", "--mean-time", "1ms"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(err(&output).contains("real providers"), "{}", err(&output));
 }

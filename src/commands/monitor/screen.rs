@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::super::signals::Signals;
 use super::super::{age, moment, real};
-use super::{Depth, Watch};
+use super::{Depth, Watch, wait};
 use crate::clock::{self, Clock, Timestamp};
 use crate::config::{Config, duration_text};
 use crate::domain::fleet::Known;
@@ -62,20 +62,29 @@ async fn go_on(
     let mut keys = keys();
     let mut view = View {
         interval,
+        trouble: Some("looking for the store".to_owned()),
         ..View::default()
     };
+    let mut show = |view: &View, config: &Config| {
+        let drawn = terminal.draw(|frame| draw(frame, view, config));
+        drawn
+            .map(drop)
+            .map_err(|cause| fault("cannot draw on the terminal", cause))
+    };
+    show(&view, &watch.config)?;
     loop {
         let began = Clock::System.stopwatch();
         let seen = tokio::select! {
             seen = watch.look(Depth::Screen) => seen?,
             () = signals.next() => return Ok(()),
+            () = end(&mut keys) => return Ok(()),
         };
+        let wait = wait(interval, seen.is_err());
         view.take(seen);
         loop {
-            let drawn = terminal.draw(|frame| draw(frame, &view, &watch.config));
-            drawn.map_err(|cause| fault("cannot draw on the terminal", cause))?;
+            show(&view, &watch.config)?;
             tokio::select! {
-                () = clock::pause(interval.saturating_sub(began.passed())) => break,
+                () = clock::pause(wait.saturating_sub(began.passed())) => break,
                 () = signals.next() => return Ok(()),
                 wish = keys.recv() => match wish {
                     Some(Wish::Redraw) => {}
@@ -84,6 +93,11 @@ async fn go_on(
             }
         }
     }
+}
+
+/// Waits for a key that ends it. A look may last as long as the store is silent.
+async fn end(keys: &mut mpsc::Receiver<Wish>) {
+    while let Some(Wish::Redraw) = keys.recv().await {}
 }
 
 fn fault(act: &str, cause: std::io::Error) -> Error {

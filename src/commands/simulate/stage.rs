@@ -11,6 +11,7 @@ use super::theory::{Plan, Tally};
 use crate::cache::{self, Sealed};
 use crate::cli::Simulate;
 use crate::clock::Clock;
+use crate::commands::say;
 use crate::config::simulation::{Casting, Faults, Sender};
 use crate::config::{Config, masked_url};
 use crate::dice::Dice;
@@ -27,10 +28,7 @@ use crate::store::{self, Query, Store};
 pub const CHANNEL: &str = "sms";
 
 /// How much shorter the waits between tries are.
-const SHORTER: u32 = 300;
-
-/// Calls in flight at once of a sender that takes no time.
-const AT_ONCE: u32 = 256;
+const SHORTER: u32 = 3_000;
 
 /// How long calls in flight may take to end after the first signal.
 const GRACE: Duration = Duration::from_secs(2);
@@ -40,7 +38,7 @@ pub struct Stage {
     /// A gateway for each sender.
     pub senders: Vec<Arc<Gateway>>,
     /// Where the store is that is kept, as it may be shown.
-    pub kept: Option<String>,
+    kept: Option<String>,
     /// Deleted with everything in it when the stage goes.
     _folder: Option<TempDir>,
 }
@@ -58,7 +56,7 @@ impl Stage {
             channels: vec![channel(&configured, plan)?],
             ..configured
         };
-        let store = store::open_at(&store_place(&config))?;
+        let store = open(config.clone()).await?;
         refuse_used(&*store, &url).await?;
         let queue = queue::open("memory:", config.queue_window).await?;
         let clock = fleet::clock(&store).await?;
@@ -82,6 +80,41 @@ impl Stage {
     pub fn front(&self) -> &Arc<Gateway> {
         // There is no plan without a sender: the command line asks for one at least.
         &self.senders[0]
+    }
+
+    /// Deliveries that wait in the store now.
+    pub async fn waiting(&self) -> Result<u64> {
+        let backlog = self.front().store.backlog(self.front().clock.now()).await?;
+        Ok(backlog.waiting)
+    }
+
+    /// Says where the store is that was kept.
+    pub fn say_where(&self) -> Result<()> {
+        match &self.kept {
+            None => Ok(()),
+            Some(place) => say(format_args!(
+                "the store is kept; look around in it with: POSTRIDER_STORE_URL={place} console serve"
+            )),
+        }
+    }
+
+    /// Receipts that are sure to come or have come, and those that were heard.
+    pub fn receipts(&self) -> (u64, u64) {
+        let (mut promised, mut heard) = (0, 0);
+        for sender in &self.senders {
+            promised += sender
+                .lanes()
+                .iter()
+                .map(|lane| lane.provider.promised())
+                .sum::<u64>();
+            heard += sender.metrics.receipts_heard();
+        }
+        (promised, heard)
+    }
+
+    /// Calls that senders have made.
+    pub fn calls(&self) -> u64 {
+        self.tallies().iter().map(|tally| tally.calls).sum()
     }
 
     /// Deliveries that came to that state, as the metrics of all senders have it.
@@ -129,15 +162,15 @@ impl Shared {
         sender: Sender,
         arguments: &Simulate,
     ) -> Result<Gateway> {
-        let at_once = if sender.mean_time.is_zero() { AT_ONCE } else { 1 };
         let casting = Casting {
             faults: if plan.retry {
                 Faults::Retried
             } else {
                 Faults::Final
             },
-            concurrency: arguments.concurrency.unwrap_or(at_once),
+            concurrency: plan.places_of(sender),
             seed: arguments.seed,
+            receipts: arguments.receipts(),
         };
         let mut config = config.with_sender(&name(&format!("sender-{}", index + 1))?, sender, casting);
         config.work.grace = config.work.grace.min(GRACE);
@@ -151,6 +184,12 @@ impl Shared {
         };
         Ok(Gateway::wire(config, edges, adapters))
     }
+}
+
+/// Opening blocks, for long where the store is far away.
+async fn open(config: Config) -> Result<Arc<dyn Store>> {
+    let opened = tokio::task::spawn_blocking(move || store::open_at(&store_place(&config))).await;
+    opened.map_err(|panic| Error::because(Kind::Internal, "the store could not be opened", panic))?
 }
 
 fn temporary() -> Result<(String, Option<TempDir>)> {
@@ -194,6 +233,8 @@ fn channel(configured: &Config, plan: &Plan) -> Result<Channel> {
         } else {
             channel.retry.clone()
         },
+        // What is lost is lost: nobody in a simulation sends it once more.
+        bounce_resends: 0,
         expects_reply: false,
         ..channel.clone()
     })

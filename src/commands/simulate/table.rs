@@ -23,17 +23,9 @@ pub fn text(plan: &Plan, run: &Run, report: &Report, faults: &[String]) -> Strin
             run.took.as_secs_f64()
         )
     );
-    write_sums(&mut text, run, report);
+    write_sums(&mut text, &sums(run, report));
     write_senders(&mut text, plan, run);
-    let _ = writeln!(
-        text,
-        "\n{:<24} {:>12} {:>12}  {:<28}",
-        "theory", "found", "expected", "within"
-    );
-    for check in checks(plan, run) {
-        write_check(&mut text, &check);
-    }
-    text.push('\n');
+    write_checks(&mut text, &checks(plan, run));
     for fault in faults {
         let _ = writeln!(text, "wrong: {fault}");
     }
@@ -45,15 +37,12 @@ pub fn text(plan: &Plan, run: &Run, report: &Report, faults: &[String]) -> Strin
     text
 }
 
-fn write_sums(text: &mut String, run: &Run, report: &Report) {
+type Sums = (&'static str, [u64; 5]);
+
+fn sums(run: &Run, report: &Report) -> [Sums; 2] {
     let totals = &report.totals;
     let waiting = run.accepted.saturating_sub(run.sent + run.failed);
-    let _ = writeln!(
-        text,
-        "\n{:<10} {:>10} {:>10} {:>10} {:>10} {:>10}",
-        "counted by", "accepted", "waiting", "sent", "delivered", "failed"
-    );
-    let rows = [
+    [
         (
             "report",
             [
@@ -65,7 +54,16 @@ fn write_sums(text: &mut String, run: &Run, report: &Report) {
             ],
         ),
         ("metrics", [run.accepted, waiting, run.sent, 0, run.failed]),
-    ];
+    ]
+}
+
+/// A line for each who counts: accepted, waiting, sent, delivered, failed.
+pub fn write_sums(text: &mut String, rows: &[Sums]) {
+    let _ = writeln!(
+        text,
+        "\n{:<10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "counted by", "accepted", "waiting", "sent", "delivered", "failed"
+    );
     for (who, [accepted, waiting, sent, delivered, failed]) in rows {
         let _ = writeln!(
             text,
@@ -96,6 +94,19 @@ fn write_senders(text: &mut String, plan: &Plan, run: &Run) {
             tally.faults
         );
     }
+}
+
+/// Figures beside what theory expects of them.
+pub fn write_checks(text: &mut String, checks: &[Check]) {
+    let _ = writeln!(
+        text,
+        "\n{:<24} {:>12} {:>12}  {:<28}",
+        "theory", "found", "expected", "within"
+    );
+    for check in checks {
+        write_check(text, check);
+    }
+    text.push('\n');
 }
 
 fn write_check(text: &mut String, check: &Check) {

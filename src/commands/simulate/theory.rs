@@ -11,7 +11,7 @@ use crate::config::simulation::Sender;
 use crate::domain::report::Report;
 
 /// Standard deviations that luck is granted.
-const DEVIATIONS: f64 = 4.0;
+pub const DEVIATIONS: f64 = 4.0;
 
 /// What a machine adds to a call, in seconds: timers are no finer than a millisecond, and somebody has to look.
 const CALL_SLACK: f64 = 0.003;
@@ -22,6 +22,9 @@ const RUN_SLACK: f64 = 2.0;
 /// What a machine adds to a run, as a share of it.
 const RUN_SLACK_SHARE: f64 = 0.1;
 
+/// Messages that a sender has in hand at once that takes no time, where nobody says.
+const AT_ONCE: u32 = 256;
+
 /// What is to be played.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
@@ -29,10 +32,20 @@ pub struct Plan {
     pub messages: u32,
     /// Who sends them.
     pub senders: Vec<Sender>,
+    /// Messages that each of them has in hand at once, where that was said.
+    pub places: Option<u32>,
     /// Whether what fails is tried again.
     pub retry: bool,
     /// How often at most.
     pub tries_max: u32,
+}
+
+impl Plan {
+    /// Messages that a sender has in hand at once.
+    pub fn places_of(&self, sender: Sender) -> u32 {
+        let usual = if sender.mean_time.is_zero() { AT_ONCE } else { 1 };
+        self.places.unwrap_or(usual)
+    }
 }
 
 /// What one sender did.
@@ -221,13 +234,19 @@ fn mean(plan: &Plan, run: &Run) -> Check {
 /// All senders work until nothing is left: the calls, divided by what all of them do in a second.
 fn time(plan: &Plan, run: &Run) -> Check {
     let calls = real(run.senders.iter().map(|tally| tally.calls).sum());
-    let means = || plan.senders.iter().map(|sender| sender.mean_time.as_secs_f64());
-    let speed: f64 = means().map(|mean| 1.0 / mean).sum();
+    let places = |sender: &Sender| f64::from(plan.places_of(*sender));
+    let all_places: f64 = plan.senders.iter().map(places).sum();
+    let speeds = plan
+        .senders
+        .iter()
+        .map(|sender| places(sender) / sender.mean_time.as_secs_f64());
+    let speed: f64 = speeds.sum();
     let expected = calls / speed;
-    let slowest = means().fold(0.0, f64::max);
-    let spread = DEVIATIONS * slowest * calls.sqrt() / real(u64::try_from(plan.senders.len()).unwrap_or(1));
+    let means = plan.senders.iter().map(|sender| sender.mean_time.as_secs_f64());
+    let slowest = means.fold(0.0, f64::max);
+    let spread = DEVIATIONS * slowest * calls.sqrt() / all_places;
     // At the end the others wait for the last one, which has some of its time ahead of it and, by luck, a long one.
-    let last = slowest * (DEVIATIONS + real(u64::try_from(plan.senders.len()).unwrap_or(1)).ln());
+    let last = slowest * (DEVIATIONS + all_places.ln());
     let most = if plan.retry {
         f64::INFINITY
     } else {

@@ -36,6 +36,7 @@ pub fn played(config: Config, sender: Sender, concurrency: u32) -> Result<Config
         faults: Faults::Final,
         concurrency,
         seed: None,
+        receipts: None,
     };
     log::info!(
         "playing a sender: {} a message on average, {} of them fail, {concurrency} at once",

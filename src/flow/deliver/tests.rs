@@ -1,5 +1,6 @@
 //! What a round does when the truth is out of reach at the wrong moment.
 
+mod crowd;
 mod limits;
 mod mixed;
 

@@ -85,11 +85,22 @@ async fn one_look_goes_through_a_bounded_number_and_the_next_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let gateway = gateway(&folder).await;
     send(&gateway, "09122222222", "first").await;
+    while deliver::step(&gateway, 100, Duration::ZERO).await != Step::Idle {}
     for _ in 0..EXAMINED_MAX {
         send(&gateway, "09122222223", "other").await;
     }
-    let wanted = Wanted {
+    let first = Wanted {
         user: Some("first".to_owned()),
+        ..Wanted::default()
+    };
+    let found = deliveries(&gateway, &first, None, 10).await.unwrap();
+    assert_eq!(
+        (found.lines.len(), found.is_cut),
+        (1, false),
+        "a person is found at once"
+    );
+    let wanted = Wanted {
+        provider: found.lines[0].call.as_ref().unwrap().provider.clone(),
         ..Wanted::default()
     };
     let cut = deliveries(&gateway, &wanted, None, 10).await.unwrap();

@@ -15,6 +15,7 @@ use crate::domain::channel::Channel;
 use crate::domain::id::{DeliveryId, MessageId};
 use crate::domain::inbound::Incoming;
 use crate::domain::message::Nudge;
+use crate::domain::order::{Order, Word};
 use crate::domain::route::Strategy;
 use crate::domain::wish::Appetite;
 use crate::flow::accept::{self, Request};
@@ -346,4 +347,26 @@ async fn what_waits_for_a_probe_is_not_claimed_over_and_over() {
         claims += message.deliveries[0].round;
     }
     assert!(claims <= 60, "{claims} claims of 30 in 3 s");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_a_provider_at_rest_is_left_alone_until_it_is_woken() {
+    let desk = Desk::<Quick, Quick>::with(config(&[("rested", &[0]), ("other", &[1])])).await;
+    let lane = &desk.gateway.lanes()[0];
+    let order = |word| Order {
+        provider: lane.name.clone(),
+        word,
+        by: "boss".to_owned(),
+        at: desk.gateway.clock.now(),
+    };
+    lane.obey(&order(Word::Rest));
+    let waiting = desk.accept("rested", 30).await;
+    desk.accept("other", 30).await;
+    until(|| desk.blue.0.load(Ordering::SeqCst) == 30, "the others go on").await;
+    for id in waiting {
+        let message = desk.gateway.store.find(id).await.unwrap().unwrap();
+        assert_eq!(message.deliveries[0].round, 0, "it was claimed");
+    }
+    lane.obey(&order(Word::Wake));
+    until(|| desk.red.0.load(Ordering::SeqCst) == 30, "all of it goes out").await;
 }

@@ -160,7 +160,7 @@ async fn a_probe_that_is_not_made_after_all_is_anothers_to_make() {
         busy.retry_after + busy.spread >= Duration::from_secs(2),
         "{busy:?}"
     );
-    assert!(there.is_probed(now));
+    assert!(there.is_awaited(now));
     here.leave(place, now);
     assert_eq!(here.in_flight(), 0);
     for gateway in &all {
@@ -248,6 +248,10 @@ async fn who_is_put_to_rest_stays_so_for_all_until_woken_however_well_it_does() 
             view.put_to_rest && !view.open && view.detail.contains("boss"),
             "{view:?}"
         );
+        assert!(
+            lanes(gateway).1.is_awaited(now),
+            "what waits for it is left alone"
+        );
     }
     let later = started(&folder, &all[0].clock, 1).await;
     exchange(&later[0]).await.unwrap();
@@ -259,6 +263,7 @@ async fn who_is_put_to_rest_stays_so_for_all_until_woken_however_well_it_does() 
     order(&all[1], Word::Wake).await;
     for gateway in &all {
         exchange(gateway).await.unwrap();
+        assert!(!lanes(gateway).1.is_awaited(gateway.clock.now()));
         assert!(lanes(gateway).1.enter(1, gateway.clock.now()).await.is_ok());
     }
 }
@@ -293,4 +298,22 @@ async fn to_be_woken_ends_what_failures_and_wrong_settings_began() {
     let later = started(&folder, &all[0].clock, 1).await;
     exchange(&later[0]).await.unwrap();
     assert!(!lanes(&later[0]).1.is_fit(later[0].clock.now()));
+}
+
+#[tokio::test]
+async fn a_pause_that_the_provider_asked_for_is_not_ended_by_waking_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = processes(&folder, 2).await;
+    let throttled = Outcome::Throttled {
+        retry_after: Some(Duration::from_secs(60)),
+    };
+    lanes(&all[0]).1.remember(&throttled.into(), all[0].clock.now());
+    exchange(&all[0]).await.unwrap();
+    order(&all[1], Word::Wake).await;
+    for gateway in all.iter().chain(&all) {
+        exchange(gateway).await.unwrap();
+        let view = lanes(gateway).1.view(gateway.clock.now());
+        assert!(!view.open && !view.can_be_woken(), "{view:?}");
+        assert!(view.detail.contains("asked us to slow down"), "{view:?}");
+    }
 }

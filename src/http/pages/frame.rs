@@ -48,8 +48,8 @@ pub(in crate::http) struct Frame {
     pub strip: Option<Strip>,
     /// Whether our script runs here and puts newer numbers into their places.
     pub live: bool,
-    /// After how many seconds a browser without scripts asks again.
-    pub reload: Option<u32>,
+    /// When and for what a browser without scripts asks again.
+    pub reload: Option<&'static str>,
 }
 
 /// The counters in the header, as of one time.

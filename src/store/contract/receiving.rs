@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::world::*;
-use crate::domain::delivery::{Failure, State};
+use crate::domain::delivery::{self, Failure, State};
 use crate::domain::message::Recorded;
 use crate::domain::receipt::Verdict;
 use crate::domain::recipient::Standing;
@@ -75,7 +75,16 @@ pub async fn an_early_receipt_is_applied_by_the_record(open: Open<'_>) {
     for early in [opened, delivered] {
         assert_eq!(settled(&*store, early).await, Settled::Kept);
     }
-    one_sent(&*store, 0).await;
+    let id = accepted(&*store, text(1)).await;
+    let claim = claimed(&*store, id, at(1)).await;
+    let end = round(
+        &claim,
+        vec![call("blue", yes("b-1"), at(1))],
+        sent("blue", "b-1", at(1)),
+        at(1),
+    );
+    let moved = Recorded::Moved(delivery::Standing::Delivered);
+    assert_eq!(recorded(&*store, end).await, moved, "whoever counts hears of it");
     let found = delivery(&*store, 1).await;
     assert_eq!(found.state, State::Delivered { at: at(0) });
     assert_eq!(found.opened_at, Some(at(2)));

@@ -2,7 +2,7 @@
 //!
 //! Never begins or ends a transaction; a receipt never moves a state backwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tokio_postgres::Row;
 
@@ -370,10 +370,13 @@ pub async fn keep_early_out(desk: &Desk) -> Result<(), Trouble> {
 }
 
 /// Applies the receipts that came before the sends they speak of were recorded: delivery, provider, reference. After
-/// [`keep_early_out`].
-pub async fn apply_early(desk: &Desk, sent: &[(DeliveryId, &str, &str)]) -> Result<(), Trouble> {
+/// [`keep_early_out`]. Where those stand now that there were some for.
+pub async fn apply_early(
+    desk: &Desk,
+    sent: &[(DeliveryId, &str, &str)],
+) -> Result<HashMap<DeliveryId, Standing>, Trouble> {
     if sent.is_empty() {
-        return Ok(());
+        return Ok(HashMap::new());
     }
     let ids = sent.iter().map(|(id, ..)| id.0).collect::<Vec<_>>();
     let providers = sent.iter().map(|(_, provider, _)| *provider).collect::<Vec<_>>();
@@ -383,7 +386,7 @@ pub async fn apply_early(desk: &Desk, sent: &[(DeliveryId, &str, &str)]) -> Resu
         .collect::<Vec<_>>();
     let found = desk.rows(EARLY, bind![ids, references, providers]).await?;
     if found.is_empty() {
-        return Ok(());
+        return Ok(HashMap::new());
     }
     let ids = found.iter().map(|row| rows::delivery_id(row, 4));
     let ids = ids.collect::<Result<Vec<_>, _>>()?;
@@ -396,7 +399,9 @@ pub async fn apply_early(desk: &Desk, sent: &[(DeliveryId, &str, &str)]) -> Resu
             spoken.hear(&verdict, at, heard_at);
         }
     }
+    let stand = known.iter().map(|(id, spoken)| (*id, spoken.state.standing()));
+    let stand = stand.collect();
     write(desk, known.into_values()).await?;
     desk.run(EARLY_DELETE, bind![references, providers]).await?;
-    Ok(())
+    Ok(stand)
 }

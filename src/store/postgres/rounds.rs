@@ -18,7 +18,7 @@ use super::standing::those_left;
 use crate::clock::Timestamp;
 use crate::domain::attempt::Attempt;
 use crate::domain::channel::Name;
-use crate::domain::delivery::State;
+use crate::domain::delivery::{Standing, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Claimed, DeadAddress, Nudge, Priority, Recorded, Round};
 use crate::domain::wish::{Wish, in_turn};
@@ -205,8 +205,8 @@ impl Gathered for Record {
         for wave in waves(&rounds) {
             let stored = record(desk, &wave.iter().map(|place| rounds[*place]).collect::<Vec<_>>()).await?;
             for place in wave {
-                if stored.contains(&rounds[place].id) {
-                    answers[place] = Recorded::Stored;
+                if let Some(stands) = stored.get(&rounds[place].id) {
+                    answers[place] = Recorded::at(Standing::Sent, *stands);
                 }
             }
         }
@@ -234,8 +234,9 @@ fn waves(rounds: &[&Round]) -> Vec<Vec<usize>> {
     waves
 }
 
-/// Records rounds of different deliveries; returns those whose end is on disk, now or from an earlier time.
-async fn record(desk: &Desk, rounds: &[&Round]) -> Result<HashSet<DeliveryId>, Trouble> {
+/// Records rounds of different deliveries; returns those whose end is on disk, now or from an earlier time, and where
+/// early receipts left them.
+async fn record(desk: &Desk, rounds: &[&Round]) -> Result<HashMap<DeliveryId, Option<Standing>>, Trouble> {
     // The server takes them in order, so that what is looked for is looked for behind the lock.
     let (locked, found) = tokio::join!(receipts::keep_early_out(desk), end(desk, rounds));
     locked?;
@@ -250,11 +251,14 @@ async fn record(desk: &Desk, rounds: &[&Round]) -> Result<HashSet<DeliveryId>, T
     let (ended, late): (Vec<&Round>, Vec<&Round>) =
         rounds.iter().partition(|round| stored.contains(&round.id));
     keep_attempts(desk, &ended, false).await?;
-    follow_up(desk, ended, &early).await?;
+    let moved = follow_up(desk, ended, &early).await?;
     if !late.is_empty() {
         stored.extend(record_late(desk, &late).await?);
     }
-    Ok(stored)
+    Ok(stored
+        .into_iter()
+        .map(|id| (id, moved.get(&id).copied()))
+        .collect())
 }
 
 /// Puts the ends of rounds down; a row for each that was the current one.
@@ -316,7 +320,12 @@ async fn record_late(desk: &Desk, late: &[&Round]) -> Result<Vec<DeliveryId>, Tr
 }
 
 /// What a new state brings with it: receipts that came early, as they may have for those named, an address that is dead.
-async fn follow_up(desk: &Desk, rounds: Vec<&Round>, early: &HashSet<DeliveryId>) -> Result<(), Trouble> {
+/// Where those stand whom such receipts moved on.
+async fn follow_up(
+    desk: &Desk,
+    rounds: Vec<&Round>,
+    early: &HashSet<DeliveryId>,
+) -> Result<HashMap<DeliveryId, Standing>, Trouble> {
     let mut sent = Vec::new();
     let mut dead = Vec::new();
     let mut told = Vec::new();

@@ -10,7 +10,7 @@ use super::rounds::{deactivate, those_left};
 use super::rows::{self, Facts};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
-use crate::domain::delivery::{Left, State};
+use crate::domain::delivery::{Left, Standing, State};
 use crate::domain::event::Watch;
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{DeadAddress, Priority};
@@ -227,7 +227,7 @@ pub fn apply_early(
     id: DeliveryId,
     provider: &Name,
     reference: &str,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Option<Standing>> {
     let mut early = desk
         .statement(EARLY)?
         .query_map([reference, provider.as_str()], |row| {
@@ -237,7 +237,7 @@ pub fn apply_early(
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     if early.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     early.sort_by_key(|(_, at, heard_at)| (*at, *heard_at));
     let mut spoken = load(desk, id)?;
@@ -246,5 +246,5 @@ pub fn apply_early(
     }
     desk.statement(EARLY_DELETE)?
         .execute([reference, provider.as_str()])?;
-    Ok(())
+    Ok(Some(spoken.state.standing()))
 }

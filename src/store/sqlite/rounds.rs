@@ -14,7 +14,7 @@ use super::rows::{self, Facts};
 use crate::clock::Timestamp;
 use crate::domain::channel::Name;
 use crate::domain::contact::Contact;
-use crate::domain::delivery::State;
+use crate::domain::delivery::{Standing, State};
 use crate::domain::id::DeliveryId;
 use crate::domain::message::{Claimed, DeadAddress, Nudge, Priority, Recorded, Round};
 use crate::domain::wish::{Wish, in_turn};
@@ -187,7 +187,8 @@ fn record_one(desk: &mut Desk<'_>, round: &Round) -> rusqlite::Result<Recorded> 
         ..
     } = &round.state
     {
-        receipts::apply_early(desk, round.id, provider, reference)?;
+        let stands = receipts::apply_early(desk, round.id, provider, reference)?;
+        return Ok(Recorded::at(Standing::Sent, stands));
     }
     Ok(Recorded::Stored)
 }

@@ -9,6 +9,7 @@ fn plan(messages: u32, rates: &[(f64, f64)]) -> Plan {
     Plan {
         messages,
         senders: rates.iter().map(sender).collect(),
+        places: None,
         retry: false,
         tries_max: 30,
     }
@@ -125,6 +126,16 @@ fn senders_of_different_kinds_are_expected_to_share_by_their_speed() {
     assert_eq!(checks[0].expected, Some(250.0));
     assert!((99.9..100.1).contains(&checks[3].expected.unwrap()));
     assert_eq!(outside(&plan, &run), Vec::<String>::new());
+}
+
+#[test]
+fn a_sender_with_many_places_needs_so_many_times_less() {
+    let mut plan = plan(1_000, &[(0.1, 0.2)]);
+    plan.places = Some(10);
+    assert_eq!(outside(&plan, &run(1_000, 200, 0.1, 10.1)), Vec::<String>::new());
+    assert_eq!(outside(&plan, &run(1_000, 200, 0.1, 101.0)), ["time"]);
+    plan.places = Some(256);
+    assert_eq!(outside(&plan, &run(1_000, 200, 0.1, 0.9)), Vec::<String>::new());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What an operator changes: deliveries are sent again or called off, a provider is put to rest or woken.
 //!
-//! Deliveries are named one by one in the page that asks for confirmation, so what is done is what was counted there. The
-//! store has the last word on each. Whoever has done what is in the log.
+//! Deliveries are named one by one in the page that asks for confirmation, so what is done is what was counted there: those
+//! that could be changed then. The store has the last word on each. Whoever has done what is in the log.
 
 use askama::Template;
 use axum::body::Body;
@@ -13,6 +13,7 @@ use super::super::words;
 use super::list::Row;
 use super::{Desk, Operator, query};
 use crate::domain::channel::Name;
+use crate::domain::delivery::Standing;
 use crate::domain::id::DeliveryId;
 use crate::domain::order::{Order, Word};
 use crate::error::Result;
@@ -88,6 +89,8 @@ pub(super) enum Notice {
     Woken(String),
     /// Nothing was meant.
     Nothing,
+    /// Nothing among so many can be changed; there are older ones.
+    NothingNear(String),
 }
 
 impl Notice {
@@ -105,6 +108,7 @@ impl Notice {
             "rest" => provider().map(Self::Rested),
             "wake" => provider().map(Self::Woken),
             "nothing" => Some(Self::Nothing),
+            "nothing-near" => Some(Self::NothingNear(words::count(number("of")))),
             _ => None,
         }
     }
@@ -120,7 +124,10 @@ struct ConfirmPage {
     deed: &'static str,
     count: String,
     ids: String,
+    /// What was looked for, where all that is found is meant.
+    found_for: Option<String>,
     rows: Vec<Row>,
+    shows_all: bool,
     is_more: bool,
 }
 
@@ -131,25 +138,31 @@ pub(super) async fn confirm(
     operator: &Operator<'_>,
     form: &[u8],
 ) -> Result<Response<Body>> {
-    let typed = form::field(form, "q").unwrap_or_default();
+    // An empty search finds everything, so one that cannot be read must not pass for it.
+    let Some(Ok(typed)) = form::raw(form, "q").map(form::decoded) else {
+        return Ok(unclear());
+    };
     let Some((deed, target)) = meant(&form::field(form, "act").unwrap_or_default()) else {
         return Ok(unclear());
     };
     let (ids, rows, is_more) = match target {
-        Target::One(id) => (vec![id], Vec::new(), false),
-        Target::Selected => (selected(form), Vec::new(), false),
+        Target::One(id) => some(gateway, &[id], deed).await?,
+        Target::Selected => some(gateway, &selected(form), deed).await?,
         Target::All => match query::read(gateway, &typed) {
-            Ok(wanted) => all(gateway, &wanted, deed).await?,
+            Ok(wanted) => all(gateway, wanted, deed).await?,
             Err(_) => return Ok(unclear()),
         },
     };
     if ids.is_empty() {
-        return Ok(session::see(&back(&typed, "nothing", 0, 0)));
+        let near = LOOKS_MAX * find::EXAMINED_MAX;
+        let done = if is_more { "nothing-near" } else { "nothing" };
+        return Ok(session::see(&back(&typed, done, 0, near)));
     }
     let report = super::report(gateway, &desk.newest).await;
     let page = ConfirmPage {
         frame: Frame::live("Are you sure?", gateway.is_sandbox(), report.as_ref()),
         token: operator.token.clone(),
+        found_for: (target == Target::All).then(|| typed.to_string()),
         typed: typed.into_owned(),
         deed: deed.word(),
         count: words::count(u64::try_from(ids.len()).unwrap_or(u64::MAX)),
@@ -158,22 +171,41 @@ pub(super) async fn confirm(
             .map(|id| id.0.to_string())
             .collect::<Vec<_>>()
             .join(","),
+        shows_all: rows.len() == ids.len(),
         rows,
         is_more,
     };
     frame::operated(StatusCode::OK, &page)
 }
 
-/// All that are found and that can be changed, up to the limit; the first few of them; whether there may be more.
-async fn all(
+/// Those of the deliveries that can be changed, and the first few of them.
+async fn some(
     gateway: &Gateway,
-    wanted: &find::Wanted,
+    ids: &[DeliveryId],
     deed: Deed,
 ) -> Result<(Vec<DeliveryId>, Vec<Row>, bool)> {
     let (mask, now) = (gateway.config.mask_numbers, gateway.clock.now());
+    let mut lines = find::named(gateway, ids).await?;
+    lines.retain(|line| deed.fits(line, gateway));
+    let shown = lines.iter().take(SHOWN);
+    let rows = shown.map(|line| Row::of(line, mask, now)).collect();
+    Ok((lines.iter().map(|line| line.delivery.id).collect(), rows, false))
+}
+
+/// All that are found and that can be changed, up to the limit; the first few of them; whether there may be more.
+async fn all(
+    gateway: &Gateway,
+    mut wanted: find::Wanted,
+    deed: Deed,
+) -> Result<(Vec<DeliveryId>, Vec<Row>, bool)> {
+    // Only what waits can be called off, and the store finds that however much has ended.
+    if deed == Deed::Cancel && wanted.state.is_none() {
+        wanted.state = Some(find::Wish::Standing(Standing::Waiting));
+    }
+    let (mask, now) = (gateway.config.mask_numbers, gateway.clock.now());
     let (mut ids, mut rows, mut before) = (Vec::new(), Vec::new(), None);
     for _ in 0..LOOKS_MAX {
-        let found = find::deliveries(gateway, wanted, before, ALL_MAX).await?;
+        let found = find::deliveries(gateway, &wanted, before, ALL_MAX).await?;
         for line in found.lines.iter().filter(|line| deed.fits(line, gateway)) {
             if rows.len() < SHOWN {
                 rows.push(Row::of(line, mask, now));
@@ -228,8 +260,10 @@ pub(super) async fn order(
         at: gateway.clock.now(),
     };
     gateway.store.order(order).await?;
-    // This process need not wait for its next look, and neither does whoever sees the page.
-    fleet::exchange(gateway).await?;
+    // This process need not wait for its next look, and neither does whoever sees the page. The word is kept anyway.
+    if let Err(error) = fleet::exchange(gateway).await {
+        log::error!("{} hears of it a moment later: {}", lane.name, error.chain());
+    }
     let (who, word) = (named(operator), word.word());
     log::info!("{who} told {} to {word}", lane.name);
     let path = format!("/operate?done={word}&provider={}#providers", lane.name);

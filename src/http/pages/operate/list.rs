@@ -70,11 +70,21 @@ pub(super) async fn page(
     asked: &str,
 ) -> Result<Response<Body>> {
     let encoded = asked.as_bytes();
-    let typed = form::number(encoded, "q").unwrap_or_default().trim().to_owned();
+    let (typed, asked_for) = match form::number(encoded, "q") {
+        Ok(typed) => {
+            let typed = typed.trim().to_owned();
+            let asked_for = query::read(gateway, &typed);
+            (typed, asked_for)
+        }
+        Err(garbled) => (
+            String::new(),
+            Err(vec![format!("The search cannot be read: {garbled}.")]),
+        ),
+    };
     let before = form::field(encoded, "before").ok();
     let before = before.and_then(|before| before.parse().ok());
     let now = gateway.clock.now();
-    let (found, wrong) = match query::read(gateway, &typed) {
+    let (found, wrong) = match asked_for {
         Ok(wanted) => (
             find::deliveries(gateway, &wanted, before, PAGE_LINES).await?,
             Vec::new(),

@@ -153,11 +153,11 @@ async fn numbers(gateway: &Gateway, newest: &Newest, backlog: Option<Backlog>) -
     for lane in gateway.lanes() {
         let view = lane.view(now);
         let key = |what: &str| format!("provider-{}-{what}", lane.name);
+        numbers.insert(key("wake"), yes(view.can_be_woken()));
         numbers.insert(key("health"), view.health.to_owned());
         numbers.insert(key("detail"), view.detail);
         numbers.insert(key("calls"), view.in_flight.to_string());
         numbers.insert(key("rest"), yes(!view.put_to_rest));
-        numbers.insert(key("wake"), yes(!view.open));
     }
     numbers
 }
@@ -242,16 +242,22 @@ async fn tell(
     sender: Sender<Bytes>,
     _place: OwnedSemaphorePermit,
 ) {
-    let began = Instant::now();
-    while began.elapsed() < LASTS {
-        let event = live.event(gateway, newest).await;
-        if sender.send(event).await.is_err() {
-            return;
+    let all = async {
+        loop {
+            let event = live.event(gateway, newest).await;
+            if sender.send(event).await.is_err() {
+                return;
+            }
+            tokio::select! {
+                () = clock::pause(EVERY) => {}
+                () = sender.closed() => return,
+            }
         }
-        tokio::select! {
-            () = clock::pause(EVERY) => {}
-            () = sender.closed() => return,
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
+    };
+    // Whoever takes nothing does not hold up the end either.
+    tokio::select! {
+        () = all => {}
+        () = clock::pause(LASTS) => {}
+        _ = stop.wait_for(|stop| *stop) => {}
     }
 }

@@ -21,8 +21,8 @@ use crate::http::native;
 /// How many of the newest failures are shown.
 const FAILURES: usize = 10;
 
-/// After how many seconds a browser without scripts asks again.
-const RELOAD_SECONDS: u32 = 30;
+/// After how many seconds a browser without scripts asks again, and for what: not for what was said once.
+const RELOAD: &str = "30; url=/operate";
 
 /// The page at `/operate`.
 #[derive(Template)]
@@ -72,7 +72,7 @@ pub(super) async fn page(
     let mask = gateway.config.mask_numbers;
     let page = OverviewPage {
         frame: Frame {
-            reload: Some(RELOAD_SECONDS),
+            reload: Some(RELOAD),
             ..Frame::live("Operate", gateway.is_sandbox(), report.as_ref())
         },
         token: operator.token.clone(),
@@ -93,8 +93,8 @@ pub(super) async fn page(
 impl ProviderRow {
     fn of(gateway: &Gateway, lane: &Lane, report: Option<&Report>) -> Self {
         let view = lane.view(gateway.clock.now());
-        let config = gateway.config.providers.iter();
-        let config = config.clone().find(|provider| provider.name == lane.name);
+        let mut configured = gateway.config.providers.iter();
+        let config = configured.find(|provider| provider.name == lane.name);
         let lines = report.map_or(&[][..], |report| &report.providers);
         let line = lines.iter().find(|line| line.name == lane.name.as_str());
         let all: u64 = lines.iter().map(ProviderLine::attempts).sum();
@@ -102,6 +102,7 @@ impl ProviderRow {
             name: lane.name.to_string(),
             kind: config.map(|config| config.kind.clone()).unwrap_or_default(),
             health: view.health,
+            may_wake: view.can_be_woken(),
             detail: view.detail,
             shares: shares(gateway, lane),
             rate: lane
@@ -113,7 +114,6 @@ impl ProviderRow {
             share: words::percent(line.and_then(|line| percent(line.attempts(), all))),
             fault: words::percent(line.and_then(ProviderLine::fault_percent)),
             may_rest: !view.put_to_rest,
-            may_wake: !view.open,
         }
     }
 }

@@ -31,35 +31,46 @@ pub(super) fn read(gateway: &Gateway, typed: &str) -> Result<Wanted, Vec<String>
 
 fn set(gateway: &Gateway, wanted: &mut Wanted, word: &str) -> Result<(), String> {
     let (name, value) = match word.split_once(':') {
-        Some((name, value)) if name.bytes().all(|byte| byte.is_ascii_alphabetic()) => (name, value),
-        _ => ("to", word),
+        Some((name, value)) if name.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
+            (name.to_ascii_lowercase(), value)
+        }
+        _ => ("to".to_owned(), word),
     };
+    let name = name.as_str();
     if value.is_empty() {
         return Err(format!("“{name}:” needs something after it, without a blank."));
     }
     match name {
         "to" => {
             let address = native::normalised(gateway, value);
-            wanted.to = Some(address.ok_or_else(|| {
+            let address = address.ok_or_else(|| {
                 format!("“{value}” is no address that a channel here takes: write to:+989122222222 or to:a@example.org.")
-            })?);
+            })?;
+            keep(&mut wanted.to, address, name)
         }
-        "user" => wanted.user = Some(value.to_owned()),
-        "state" => wanted.state = Some(state(value)?),
+        "user" => keep(&mut wanted.user, value.to_owned(), name),
+        "state" => keep(&mut wanted.state, state(value)?, name),
         "provider" => {
-            let name = value
+            let provider = value
                 .parse()
                 .map_err(|_| format!("“{value}” is no name of a provider."))?;
-            wanted.provider = Some(name);
+            keep(&mut wanted.provider, provider, name)
         }
-        "since" => wanted.since = Some(since(value, gateway.clock.now())?),
-        _ => {
-            return Err(format!(
-                "“{name}:” is not known; write to:, user:, state:, provider: or since:."
-            ));
-        }
+        "since" => keep(&mut wanted.since, since(value, gateway.clock.now())?, name),
+        _ => Err(format!(
+            "“{name}:” is not known; write to:, user:, state:, provider: or since:."
+        )),
     }
-    Ok(())
+}
+
+/// Two of a kind would find less than was meant, or more than is done.
+fn keep<T>(place: &mut Option<T>, value: T, name: &str) -> Result<(), String> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(format!(
+            "“{name}:” stands there twice; one at a time can be looked for."
+        )),
+    }
 }
 
 /// One of the four states, a way to fail, or `unknown`: what may have been sent twice.

@@ -1,9 +1,13 @@
 //! The operator's pages through the real route table: who may come in, what forms must carry, what they do.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::Request;
 use sha2::{Digest, Sha256};
 
+use super::live;
 use crate::config::{Config, Key, Scope};
 use crate::domain::channel::Name;
 use crate::domain::delivery::Standing;
@@ -220,7 +224,7 @@ async fn a_provider_is_put_to_rest_and_woken() {
 }
 
 #[tokio::test]
-async fn what_is_selected_is_called_off_after_a_confirmation_and_sent_again() {
+async fn what_is_selected_is_called_off_after_a_confirmation() {
     let world = World::new().await;
     accept(&world, 3).await;
     let list = world.get("/operate/messages?q=state%3Awaiting").await;
@@ -239,6 +243,7 @@ async fn what_is_selected_is_called_off_after_a_confirmation_and_sent_again() {
     );
     let confirm = world.post("/operate/confirm", FORM, form).await;
     assert!(confirm.text().contains("Call 2 off?"), "{}", confirm.text());
+    assert_eq!(confirm.text().matches("<li>").count(), 2, "both are shown");
     assert_eq!(
         standings(&world).await,
         [Standing::Waiting; 3],
@@ -258,6 +263,12 @@ async fn what_is_selected_is_called_off_after_a_confirmation_and_sent_again() {
         .into_iter()
         .filter(|one| *one == Standing::Failed);
     assert_eq!(failed.count(), 2);
+    let form = format!("token={}&q=&id={}&act=cancel%3Aselected", token(&list), ids[0]);
+    let late = world.post("/operate/confirm", FORM, form).await;
+    assert!(
+        late.header("location").unwrap().contains("done=nothing&"),
+        "what has ended is not counted"
+    );
 }
 
 #[tokio::test]
@@ -270,6 +281,7 @@ async fn all_that_are_found_are_changed_and_no_others() {
     let confirm = world.post("/operate/confirm", FORM, form).await;
     let text = confirm.text();
     assert!(text.contains("Call 30 off?"), "{text}");
+    assert!(text.contains("Found for <bdi>to:09122222222</bdi>"), "{text}");
     let (_, rest) = text.split_once("name=\"ids\" value=\"").unwrap();
     let ids = rest.split('"').next().unwrap();
     let form = format!("token={}&q=&ids={ids}&act=cancel", token(&confirm));
@@ -287,6 +299,42 @@ async fn all_that_are_found_are_changed_and_no_others() {
 }
 
 #[tokio::test]
+async fn a_search_that_cannot_be_read_never_passes_for_an_empty_one() {
+    let world = World::new().await;
+    accept(&world, 3).await;
+    let list = world.get("/operate/messages?q=%25ZZ%").await;
+    assert_eq!(list.status, 400);
+    assert!(!list.text().contains("name=\"id\""), "{}", list.text());
+    let token = token(&world.get("/operate").await);
+    for form in [
+        "act=cancel%3Aall",
+        "q=%ZZ&act=cancel%3Aall",
+        "q=state%3Alost&act=cancel%3Aall",
+    ] {
+        let form = format!("token={token}&{form}");
+        assert_eq!(world.post("/operate/confirm", FORM, form).await.status, 400);
+    }
+}
+
+#[tokio::test]
+async fn no_more_watch_at_once_than_may_and_all_are_let_go_at_the_end() {
+    let world = World::new().await;
+    let (stop, told) = tokio::sync::watch::channel(false);
+    let (live, newest) = (Arc::default(), Arc::default());
+    let watch = || live::stream(&live, &world.gateway, &newest, told.clone());
+    let watching: Vec<_> = (0..64).map(|_| watch()).collect();
+    assert!(watching.iter().all(|one| one.status() == 200));
+    assert_eq!(watch().status(), 503);
+    stop.send(true).unwrap();
+    for one in watching {
+        let all = axum::body::to_bytes(one.into_body(), usize::MAX);
+        let all = tokio::time::timeout(Duration::from_secs(30), all).await;
+        let all = all.expect("it ends").unwrap();
+        assert!(all.is_empty() || all.starts_with(b"data: {"), "{all:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_search_that_cannot_be_read_says_what_can() {
     let world = World::new().await;
     let reply = world.get("/operate/messages?q=colour%3Ared+state%3Alost").await;
@@ -294,6 +342,15 @@ async fn a_search_that_cannot_be_read_says_what_can() {
     for words in ["“colour:” is not known", "“lost” is no state"] {
         assert!(reply.text().contains(words), "{}", reply.text());
     }
+    let twice = world
+        .get("/operate/messages?q=state%3Afailed+State%3Awaiting")
+        .await;
+    assert_eq!(twice.status, 400);
+    assert!(
+        twice.text().contains("“state:” stands there twice"),
+        "{}",
+        twice.text()
+    );
     let nasty = world.get("/operate/messages?q=%3Cscript%3E").await.text();
     assert!(
         !nasty.contains("<script>") && nasty.contains("&#60;script&#62;"),

@@ -320,6 +320,7 @@ async fn expect_looks(look: &Look) {
         "search_address",
         bind![first, newest, since, page, "+9877", none]
     );
+    expect!(look, BATCH, "last_calls", bind![ids()]);
     let waiting = rows_wanted() / 10;
     expect!(look, waiting, "search_waiting", bind![first, newest, since, page]);
     let near = bind![first, newest, since, page, 20_000_i64];

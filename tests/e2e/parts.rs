@@ -1,0 +1,280 @@
+//! The emergency alert in its three parts, each a process of its own, on a file and on a server; and what becomes of them
+//! when one is killed, is early, or loses its store.
+
+use std::process::Stdio;
+
+use super::databases::{database, programs};
+use super::peers::Peer;
+use super::reference::blocks;
+use super::simulation::{err, is_as_expected, numbers, out};
+use super::stub::{Mood, Stub};
+use super::world::{World, free_address, until};
+
+const PLAYING: &str = "[providers.mock]\nkind = \"mock\"\nconnect_timeout = \"500ms\"\ntimeout = \"1s\"\n\
+                       [channels.sms]\nproviders = [\"mock\"]\n[work]\nlease = \"7s\"\n";
+
+/// What the last three lines of a monitor's file say: sent, failed, seconds.
+fn told(text: &str) -> Option<(u64, u64, f64)> {
+    let last = |prefix: &str| {
+        text.lines()
+            .rev()
+            .find_map(|line| line.strip_prefix(prefix).map(str::to_owned))
+    };
+    let sent = last("Total messages sent: ")?.parse().ok()?;
+    let failed = last("Total messages failed: ")?.parse().ok()?;
+    let average = last("Average time per message: ")?;
+    Some((sent, failed, average.strip_suffix(" seconds")?.parse().ok()?))
+}
+
+#[test]
+fn a_simulation_gives_up_when_its_store_is_gone() {
+    let url = database();
+    let world = World::new("");
+    let keep = format!("--keep={url}");
+    let arguments = [
+        "simulate",
+        &keep,
+        "--messages",
+        "200",
+        "--mean-time",
+        "1s",
+        "--no-retry",
+    ];
+    let mut command = world.command(&arguments);
+    let child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let watch = world
+        .command(&["monitor", "--interval", "100ms"])
+        .env("POSTRIDER_STORE_URL", &url)
+        .stdout(std::fs::File::create(world.folder.path().join("monitor.txt")).unwrap())
+        .stderr(Stdio::null())
+        .spawn();
+    let watch = super::world::Console::of(watch.unwrap());
+    until("something was sent", || {
+        let text = std::fs::read_to_string(world.folder.path().join("monitor.txt")).unwrap();
+        told(&text).is_some_and(|(sent, ..)| sent > 0)
+    });
+    watch.kill();
+    let name = url.rsplit('/').next().unwrap();
+    let gone = std::process::Command::new(programs().unwrap().join("dropdb"))
+        .args([
+            "--force",
+            "--maintenance-db",
+            &url.replace(name, "postgres"),
+            name,
+        ])
+        .status();
+    assert!(gone.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("senders cannot go on"), "{}", err(&output));
+}
+
+#[test]
+fn on_a_server_with_redis_the_parts_come_to_the_same_and_a_simulation_may_be_kept_there() {
+    let redis = Peer::redis();
+    let url = database();
+    let world = World::new(&format!(
+        "{PLAYING}[store]\nurl = \"{url}\"\n[queue]\nurl = \"{}\"\n",
+        redis.url()
+    ));
+    let watched = world.folder.path().join("monitor.txt");
+    let mut command = world.command(&["monitor"]);
+    command.env("MONITOR_INTERVAL", "0.2");
+    let monitor = command
+        .stdout(std::fs::File::create(&watched).unwrap())
+        .stderr(Stdio::null())
+        .spawn();
+    let monitor = super::world::Console::of(monitor.unwrap());
+    let seen = || told(&std::fs::read_to_string(&watched).unwrap());
+    let good = ["work", "--mean-time", "1ms", "--failure-rate", "0"];
+    let first = world.start(&good);
+    let made = world.say(&["produce", "--messages", "400"]);
+    assert!(made.starts_with("produced 400 messages"), "{made}");
+    let bad = [
+        "work",
+        "--mean-time",
+        "1ms",
+        "--failure-rate",
+        "1",
+        "--concurrency",
+        "4",
+    ];
+    let others = [world.start(&good), world.start(&bad), world.start(&bad)];
+    until("all have ended", || {
+        seen().is_some_and(|(sent, failed, _)| sent + failed == 400)
+    });
+    let report = world.say(&["sync:report"]);
+    assert!(report.contains("400 messages"), "{report}");
+    for process in others.into_iter().chain([first, monitor]) {
+        assert_eq!(process.stop().code(), Some(0));
+    }
+
+    let keep = format!("--keep={}", database());
+    let simulate = [
+        "simulate",
+        &keep,
+        "--messages",
+        "300",
+        "--mean-time",
+        "0",
+        "--no-retry",
+        "--seed",
+        "7",
+    ];
+    let output = world.run(&simulate);
+    assert!(is_as_expected(&output), "{}{}", out(&output), err(&output));
+    let temporary = world.run(&[
+        "simulate",
+        "--messages",
+        "300",
+        "--mean-time",
+        "0",
+        "--no-retry",
+        "--seed",
+        "7",
+    ]);
+    assert_eq!(
+        numbers(&out(&output), "report"),
+        numbers(&out(&temporary), "report")
+    );
+    let again = world.run(&simulate);
+    assert_eq!(again.status.code(), Some(2), "{}", err(&again));
+    let keep = format!("--keep={}", database());
+    let users = [
+        "simulate",
+        "--users",
+        "100",
+        "--seed",
+        "3",
+        "--messages-per-user",
+        "2",
+    ];
+    let kept = blocks(&world.say(&[&users[..], &[&keep]].concat()));
+    assert_eq!(kept, blocks(&world.say(&users)));
+}
+
+#[test]
+fn a_monitor_waits_for_a_store_that_has_no_folder_yet() {
+    let world = World::new("[store]\nurl = \"sqlite:later/postrider.db\"\n");
+    let watched = world.folder.path().join("monitor.txt");
+    let complaints = world.folder.path().join("complaints.txt");
+    let mut command = world.command(&["monitor", "--interval", "100ms"]);
+    command.stdout(std::fs::File::create(&watched).unwrap());
+    let monitor = command
+        .stderr(std::fs::File::create(&complaints).unwrap())
+        .spawn();
+    let monitor = super::world::Console::of(monitor.unwrap());
+    until("it says what is missing", || {
+        std::fs::read_to_string(&complaints)
+            .unwrap()
+            .contains("later does not exist yet")
+    });
+    std::fs::create_dir(world.folder.path().join("later")).unwrap();
+    until("it says that there is nothing", || {
+        told(&std::fs::read_to_string(&watched).unwrap()) == Some((0, 0, 0.0))
+    });
+    assert_eq!(monitor.stop().code(), Some(0));
+    let said = std::fs::read_to_string(&watched).unwrap();
+    let lines: Vec<&str> = said.lines().take(3).collect();
+    assert_eq!(
+        lines,
+        [
+            "Total messages sent: 0",
+            "Total messages failed: 0",
+            "Average time per message: 0.0000 seconds"
+        ]
+    );
+}
+
+#[test]
+fn three_parts_apart_lose_nothing_whoever_is_killed_and_the_monitor_counts_it_all() {
+    let world = World::new(PLAYING);
+    let mut command = world.command(&["monitor", "--interval", "200ms"]);
+    let watched = world.folder.path().join("monitor.txt");
+    let monitor = command
+        .stdout(std::fs::File::create(&watched).unwrap())
+        .stderr(Stdio::null())
+        .spawn();
+    let monitor = super::world::Console::of(monitor.unwrap());
+    let seen = || told(&std::fs::read_to_string(&watched).unwrap());
+    until("the monitor says that there is nothing", || {
+        seen() == Some((0, 0, 0.0))
+    });
+    let made = world
+        .command(&["produce"])
+        .env("MESSAGE_COUNT", "300")
+        .output()
+        .unwrap();
+    assert!(
+        out(&made).starts_with("produced 300 messages"),
+        "{}{}",
+        out(&made),
+        err(&made)
+    );
+    let first = world.start(&["work", "--mean-time", "20ms", "--failure-rate", "0"]);
+    let second = world.start(&["work", "--mean-time", "10ms", "--failure-rate", "1"]);
+    until("both have sent", || {
+        seen().is_some_and(|(sent, failed, _)| sent > 0 && failed > 0)
+    });
+    first.kill();
+    let third = world.start(&[
+        "work",
+        "--mean-time",
+        "0.02",
+        "--failure-rate",
+        "0",
+        "--concurrency",
+        "16",
+    ]);
+    until("all have ended", || {
+        seen().is_some_and(|(sent, failed, _)| sent + failed == 300)
+    });
+    let (sent, failed, average) = seen().unwrap();
+    assert_eq!(
+        world.count("SELECT count(*) FROM deliveries WHERE state = 'sent'"),
+        i64::try_from(sent).unwrap()
+    );
+    assert_eq!(
+        world.count("SELECT count(*) FROM deliveries WHERE state = 'failed'"),
+        i64::try_from(failed).unwrap()
+    );
+    assert!(average > 0.0, "{average}");
+    let report = world.say(&["sync:report"]);
+    assert!(report.contains("300 messages"), "{report}");
+    for process in [monitor, second, third] {
+        assert_eq!(process.stop().code(), Some(0));
+    }
+}
+
+#[test]
+fn without_its_redis_the_alert_is_produced_and_watched_all_the_same() {
+    let nobody = free_address();
+    let world = World::new(&format!("[queue]\nurl = \"redis://{nobody}\"\n{PLAYING}"));
+    let made = world.run(&["produce", "--messages", "20"]);
+    assert!(made.status.success(), "{}", err(&made));
+    let sender = world.start(&["work", "--mean-time", "0", "--failure-rate", "0"]);
+    let watched = world.folder.path().join("monitor.txt");
+    let mut command = world.command(&["monitor", "--interval", "100ms"]);
+    let monitor = command
+        .stdout(std::fs::File::create(&watched).unwrap())
+        .stderr(Stdio::null())
+        .spawn();
+    let monitor = super::world::Console::of(monitor.unwrap());
+    until("all were sent", || {
+        told(&std::fs::read_to_string(&watched).unwrap()).is_some_and(|(sent, ..)| sent == 20)
+    });
+    assert_eq!(monitor.stop().code(), Some(0));
+    assert_eq!(sender.stop().code(), Some(0));
+}
+
+#[test]
+fn nobody_plays_with_messages_that_a_real_provider_should_send() {
+    let world = World::new(&Stub::new(Mood::Accept).texting("red"));
+    let output = world.run(&["work", "--mean-time", "1ms"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("real providers"), "{}", err(&output));
+}
