@@ -60,7 +60,10 @@ fn filter<'a>(cli: &Cli, environment: &'a Environment) -> &'a str {
 }
 
 fn lives_long(command: &Command) -> bool {
-    matches!(command, Command::Serve(_) | Command::Work(_))
+    matches!(
+        command,
+        Command::Serve(_) | Command::Work(_) | Command::Sandbox(_)
+    )
 }
 
 fn run(cli: &Cli) -> Result<()> {
@@ -81,6 +84,7 @@ async fn dispatch(cli: &Cli) -> Result<()> {
         Command::Produce(arguments) => commands::produce::run(cli, arguments).await,
         Command::Monitor(arguments) => commands::monitor::run(cli, arguments).await,
         Command::Simulate(arguments) => commands::simulate::run(cli, arguments).await,
+        Command::Sandbox(arguments) => commands::sandbox::run(arguments).await,
         Command::Resend(arguments) => commands::resend::run(cli, arguments).await,
         Command::SyncReport(arguments) => commands::sync_report::run(cli, arguments).await,
         Command::Send(arguments) => commands::send::run(cli, arguments).await,

@@ -302,7 +302,7 @@ impl Metrics {
 
     /// How many receipts were counted, whatever became of them.
     pub fn receipts_heard(&self) -> u64 {
-        let of = |fate: &&'static str| self.receipts.get_or_create(&ReceiptLabel { fate: *fate }).get();
+        let of = |fate: &&'static str| self.receipts.get_or_create(&ReceiptLabel { fate }).get();
         RECEIPT_FATES.iter().map(of).sum()
     }
 

@@ -48,7 +48,7 @@ fn an_age_beyond_the_calendar_is_refused() {
         ("36501d", false),
         ("9999999999d", false),
     ] {
-        assert_eq!(age(text).is_ok(), fits, "{text}");
+        assert_eq!(keeping::age(text).is_ok(), fits, "{text}");
     }
 }
 

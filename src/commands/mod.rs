@@ -18,6 +18,7 @@ pub mod prune;
 pub mod recipient;
 pub mod relocate;
 pub mod resend;
+pub mod sandbox;
 pub mod send;
 pub mod serve;
 mod signals;

@@ -19,6 +19,7 @@ mod events;
 mod inherited;
 pub mod keys;
 mod load;
+pub mod sandbox;
 mod secret;
 pub mod simulation;
 mod source;

@@ -141,7 +141,11 @@ pub fn read_sender(text: &str, usual: Sender) -> Result<Sender, String> {
 }
 
 /// As people write durations, or as system D's variables did: in seconds.
-fn within(text: &str, what: &str, (least, most): (Duration, Duration)) -> Result<Duration, String> {
+pub(super) fn within(
+    text: &str,
+    what: &str,
+    (least, most): (Duration, Duration),
+) -> Result<Duration, String> {
     let read = match text.trim().parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
         Err(_) => Some(read_duration(text)?),

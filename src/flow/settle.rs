@@ -11,7 +11,7 @@ use crate::domain::message::Nudge;
 use crate::domain::receipt::{Receipt, Verdict};
 use crate::error::Result;
 use crate::gateway::{Gateway, Lane};
-use crate::store::{Heard, Settled, Settlement};
+use crate::store::{Heard, Settled};
 
 /// Applies receipts heard from `provider`, or through a door that belongs to no single one.
 /// Replays and receipts for what has ended change nothing. The answers stand in the order of the receipts.
@@ -56,11 +56,8 @@ pub async fn open(gateway: &Gateway, delivery: DeliveryId) -> Result<Option<Sett
 async fn store(gateway: &Gateway, heard: Vec<Heard>, verdicts: &[Verdict]) -> Result<Vec<Settled>> {
     let settled = gateway.store.settle(heard).await?;
     for (one, verdict) in settled.iter().zip(verdicts) {
-        match one {
-            Settled::Applied(settlement) => follow_up(gateway, settlement, verdict),
-            Settled::Unchanged(_) => gateway.metrics.receipt("unchanged"),
-            Settled::Kept => gateway.metrics.receipt("kept"),
-        }
+        count(gateway, one);
+        follow_up(gateway, one, verdict);
     }
     Ok(settled)
 }
@@ -73,23 +70,41 @@ pub async fn settle_unsigned(gateway: &Gateway, receipt: Receipt) -> Result<Opti
     if speakers.len() == gateway.lanes().len() {
         return Ok(settle(gateway, None, vec![receipt]).await?.into_iter().next());
     }
-    let mut heard = None;
+    let mut settled = None;
     for lane in speakers {
-        heard = settle(gateway, Some(&lane.name), vec![receipt.clone()])
-            .await?
-            .into_iter()
-            .next();
-        if matches!(heard, Some(Settled::Applied(_) | Settled::Unchanged(_))) {
+        let heard = Heard {
+            provider: Some(lane.name.clone()),
+            receipt: receipt.clone(),
+            delivery: None,
+            heard_at: gateway.clock.now(),
+        };
+        settled = gateway.store.settle(vec![heard]).await?.into_iter().next();
+        if matches!(settled, Some(Settled::Applied(_) | Settled::Unchanged(_))) {
             break;
         }
     }
-    Ok(heard)
+    // One receipt, however many were asked whether it is theirs.
+    if let Some(settled) = &settled {
+        count(gateway, settled);
+        follow_up(gateway, settled, &receipt.verdict);
+    }
+    Ok(settled)
+}
+
+fn count(gateway: &Gateway, settled: &Settled) {
+    gateway.metrics.receipt(match settled {
+        Settled::Applied(_) => "applied",
+        Settled::Unchanged(_) => "unchanged",
+        Settled::Kept => "kept",
+    });
 }
 
 /// A delivery that is to go elsewhere is nudged; a bounce counts against the provider that had taken it, and a dead
 /// address does not.
-fn follow_up(gateway: &Gateway, settlement: &Settlement, verdict: &Verdict) {
-    gateway.metrics.receipt("applied");
+fn follow_up(gateway: &Gateway, settled: &Settled, verdict: &Verdict) {
+    let Settled::Applied(settlement) = settled else {
+        return;
+    };
     let now = settlement.state.standing();
     if now != settlement.from {
         gateway.moved(&settlement.channel, now);

@@ -32,6 +32,7 @@ mod parts;
 mod peers;
 mod providers;
 mod reference;
+mod sandbox;
 mod simulation;
 mod smpp;
 mod stop;

@@ -213,8 +213,13 @@ impl Console {
     }
 
     /// SIGTERM, and the exit status.
-    pub fn stop(mut self) -> ExitStatus {
+    pub fn stop(self) -> ExitStatus {
         self.signal("TERM");
+        self.ended()
+    }
+
+    /// Waits until it has ended by itself; the exit status.
+    pub fn ended(mut self) -> ExitStatus {
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
