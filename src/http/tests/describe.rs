@@ -11,9 +11,11 @@ use super::World;
 
 /// Routes that no program is meant to call by the description: pages for people, the description itself, other spellings
 /// of what is described, and what answers for paths that lead nowhere.
-const UNDESCRIBED: [&str; 19] = [
+const UNDESCRIBED: [&str; 21] = [
     "/",
     "/usage",
+    "/broadcasts",
+    "/broadcasts/{id}",
     "/messages/{id}",
     "/style.css",
     "/operate",
