@@ -302,8 +302,8 @@ impl Metrics {
 
     /// How many receipts were counted, whatever became of them.
     pub fn receipts_heard(&self) -> u64 {
-        let of = |fate: &&'static str| self.receipts.get_or_create(&ReceiptLabel { fate }).get();
-        RECEIPT_FATES.iter().map(of).sum()
+        let count = |fate| self.receipts.get_or_create(&ReceiptLabel { fate }).get();
+        RECEIPT_FATES.into_iter().map(count).sum()
     }
 
     /// Counts a text that somebody sent us.
