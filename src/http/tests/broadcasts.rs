@@ -5,6 +5,8 @@ use axum::http::Request;
 use serde_json::{Value, json};
 
 use super::{Reply, World};
+use crate::domain::broadcast::{Audience, NewBroadcast};
+use crate::domain::id::MessageId;
 use crate::flow::spread;
 
 async fn register(world: &World, ids: &[&str]) {
@@ -235,6 +237,32 @@ async fn who_has_no_address_on_the_channel_is_unreachable() {
     let counted =
         ["users", "sent", "unreachable", "refused", "waiting"].map(|name| counts[name].as_u64().unwrap());
     assert_eq!(counted, [3, 1, 2, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_broadcast_waits_for_a_channel_that_is_not_configured_and_others_pass_it() {
+    let world = World::still(|_| {}).await;
+    register(&world, &["ana"]).await;
+    let elsewhere = NewBroadcast {
+        id: MessageId::new(world.gateway.clock.now(), world.gateway.dice.bytes()),
+        body: "news".to_owned(),
+        channel: "pigeon".parse().unwrap(),
+        audience: Audience::All,
+        caller: String::new(),
+        idempotency: None,
+        created_at: world.gateway.clock.now(),
+    };
+    let waiting = elsewhere.id;
+    world.gateway.store.announce(elsewhere).await.unwrap();
+    publish(&world, json!({"body": "hello", "all": true})).await;
+    assert_eq!(spread(&world).await, 1, "only the second");
+    let counts = world.get(&format!("/v1/broadcasts/{waiting}")).await.json();
+    assert_eq!(
+        (&counts["spread"], &counts["unreachable"]),
+        (&json!(false), &json!(0))
+    );
+    let page = world.get(&format!("/broadcasts/{waiting}")).await.text();
+    assert!(page.contains("waiting for a configuration"), "{page}");
 }
 
 #[tokio::test]

@@ -63,9 +63,9 @@ impl Broadcasts for PostgresStore {
         transact!(self.write, act, |desk| announce(&desk, &broadcast))
     }
 
-    async fn unspread(&self) -> Result<Option<Broadcast>> {
+    async fn unspread(&self, after: i64) -> Result<Option<Broadcast>> {
         let act = "cannot look for broadcasts";
-        transact!(self.read, act, |desk| open(&desk))
+        transact!(self.read, act, |desk| open(&desk, after))
     }
 
     async fn addressees(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {
@@ -217,8 +217,8 @@ async fn numbers(desk: &Desk, ids: &[String]) -> Result<Result<Vec<i64>, Announc
     Ok(Ok(found.into_values().collect()))
 }
 
-async fn open(desk: &Desk) -> Result<Option<Broadcast>, Trouble> {
-    let found = desk.row(OPEN, &[]).await?;
+async fn open(desk: &Desk, after: i64) -> Result<Option<Broadcast>, Trouble> {
+    let found = desk.row(OPEN, bind![after]).await?;
     found.as_ref().map(broadcast).transpose()
 }
 

@@ -444,7 +444,7 @@ async fn expect_broadcasts(look: &Look) {
         bind![strangers, behind, none, none, zeros]
     );
     expect!(look, BATCH, "user_change", bind![people, none, none]);
-    expect!(look, 1, "broadcast_open", &[]);
+    expect!(look, 1, "broadcast_open", bind![0_i64]);
     expect!(look, BATCH, "broadcast_all", bind![7_i64, rows_wanted(), BATCH]);
     expect!(look, BATCH, "broadcast_listed", bind![7_i64, 0_i64, BATCH]);
     expect!(look, BATCH, "broadcast_counts", bind![7_i64]);
