@@ -11,6 +11,7 @@ use super::accept::{Batch, Request};
 use super::turn;
 use super::work::Stop;
 use crate::domain::broadcast::{Broadcast, Reach, User};
+use crate::domain::message::Priority;
 use crate::domain::turn::Task;
 use crate::error::Result;
 use crate::gateway::Gateway;
@@ -97,7 +98,7 @@ async fn step(gateway: &Gateway, broadcast: &Broadcast) -> Result<u64> {
     Ok(batch.spread(gateway, reach).await?.unwrap_or_default())
 }
 
-/// The message to one user.
+/// The message to one user. Many never go before a one-time code, whatever the channel's own priority.
 fn request(broadcast: &Broadcast, user: User) -> Request {
     let contacts = user.contacts.into_iter();
     Request {
@@ -106,6 +107,7 @@ fn request(broadcast: &Broadcast, user: User) -> Request {
         contacts: contacts.map(|contact| (contact.kind, contact.spelling)).collect(),
         user: Some(user.id),
         user_is_address: true,
+        priority: Some(Priority::Normal),
         caller: broadcast.caller.clone(),
         ..Request::default()
     }

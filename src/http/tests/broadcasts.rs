@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{Reply, World};
 use crate::domain::broadcast::{Audience, NewBroadcast};
 use crate::domain::id::MessageId;
+use crate::domain::message::Priority;
 use crate::flow::spread;
 
 async fn register(world: &World, ids: &[&str]) {
@@ -263,6 +264,29 @@ async fn a_broadcast_waits_for_a_channel_that_is_not_configured_and_others_pass_
     );
     let page = world.get(&format!("/broadcasts/{waiting}")).await.text();
     assert!(page.contains("waiting for a configuration"), "{page}");
+}
+
+#[tokio::test]
+async fn a_broadcast_lets_one_time_codes_go_first_also_on_their_own_channel() {
+    let world = World::still(|config| {
+        for channel in &mut config.channels {
+            channel.priority = Priority::High;
+        }
+    })
+    .await;
+    register(&world, &["ana"]).await;
+    publish(&world, json!({"body": "news", "all": true})).await;
+    spread(&world).await;
+    let query = crate::store::UsageQuery {
+        user: Some("ana".to_owned()),
+        limit: 1,
+        ..Default::default()
+    };
+    let store = &world.gateway.store;
+    let news = store.usage(query).await.unwrap().messages[0].deliveries[0].id;
+    let (now, lease) = (world.gateway.clock.now(), std::time::Duration::from_secs(9));
+    let claimed = store.claim(vec![news], now, lease).await.unwrap();
+    assert_eq!(claimed[0].priority, Priority::Normal);
 }
 
 #[tokio::test]
