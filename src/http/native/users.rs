@@ -67,8 +67,8 @@ pub(super) struct ManyView {
 
 /// Registers a user, or a list of up to a thousand.
 ///
-/// Who is registered already is changed in what is given; what is left out or null stays. All of a list is registered, or
-/// nothing of it.
+/// Who is registered already is changed in what is given; what is left out or null stays. `contacts` are one thing: those
+/// given take the place of all that are known. All of a list is registered, or nothing of it.
 #[utoipa::path(
     post,
     path = "/v1/users",

@@ -187,6 +187,11 @@ async fn what_is_wrong_with_a_broadcast_is_named() {
             "users: names who has not registered: \"zoe\"",
         ),
         (
+            json!({"body": "a", "users": (10..21).map(|which| which.to_string()).collect::<Vec<_>>()}),
+            "users: names who has not registered: \"10\", \"11\", \"12\", \"13\", \"14\", \"15\", \"16\", \"17\", \"18\", \
+             \"19\" and one other",
+        ),
+        (
             json!({"body": "a", "all": true, "channel": "pigeon"}),
             "channel: there is no channel \"pigeon\"",
         ),
