@@ -92,19 +92,19 @@ pub(super) async fn list(gateway: &Gateway, query: &str) -> Result<ListPage> {
         frame: Frame::new("Broadcasts", gateway.is_sandbox(), None),
         next: last.map(|last| cursor::of(last.number)),
         later: before.is_some(),
-        rows: found.into_iter().map(|one| Row::new(gateway, one)).collect(),
+        rows: found.iter().map(|one| Row::new(gateway, one)).collect(),
     })
 }
 
 impl Row {
-    fn new(gateway: &Gateway, broadcast: Broadcast) -> Self {
+    fn new(gateway: &Gateway, broadcast: &Broadcast) -> Self {
         Self {
             id: broadcast.id.to_string(),
             created: words::moment(broadcast.created_at),
             channel: broadcast.channel.to_string(),
-            audience: audience(&broadcast),
+            audience: audience(broadcast),
             users: words::count(broadcast.users),
-            progress: progress(gateway, &broadcast),
+            progress: progress(gateway, broadcast),
             body: words::shortened(&broadcast.body, BODY_CHARS_MAX),
         }
     }
