@@ -35,7 +35,7 @@ pub struct Simulate {
     #[arg(long, value_name = "VALUES", conflicts_with = "senders")]
     pub sender: Vec<String>,
 
-    /// Messages that a sender has in hand at once; 1, or 256 for one that takes no time
+    /// Messages that a sender has in hand at once; 1, or 1024 for one that takes no time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub concurrency: Option<u32>,
 

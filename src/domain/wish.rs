@@ -28,12 +28,12 @@ impl Wish {
         self
     }
 
-    /// The same room for at least `limit` in all, where there is room for any: for filling a queue.
-    pub fn widened(mut self, limit: usize) -> Self {
-        self.limit = self.limit.max(limit);
+    /// Room for so many more, in all and of each channel that there is room for: for filling a queue.
+    pub fn widened(mut self, more: usize) -> Self {
+        self.limit += more;
         for (_, room) in &mut self.rooms {
             if *room > 0 {
-                *room = limit.max(*room);
+                *room += more;
             }
         }
         self
@@ -118,7 +118,7 @@ mod tests {
         let wide = wish.widened(100);
         assert_eq!(
             (wide.room("sms"), wide.room("email"), wide.room("fax")),
-            (0, 100, 100)
+            (0, 105, 105)
         );
     }
 

@@ -20,7 +20,8 @@ use addresses::{Addresses, Chosen};
 
 mod addresses;
 
-/// How many due deliveries a silent queue is filled with from the store at a time.
+/// How many due deliveries a silent queue is filled with from the store at a time, beside those that are taken on at once:
+/// as long as some are left over, there is more.
 const SWEPT_AT_ONCE: usize = 1_000;
 
 /// How long a queue has to bring what the store is known to have more of.

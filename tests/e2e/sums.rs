@@ -137,6 +137,8 @@ fn told(world: &World, store: &str) -> Vec<(&'static str, Option<Sums>)> {
         ("store", Some(in_store)),
         ("report", of_report(world.at)),
         ("page", of_strip(world.at, "/")),
+        ("usage", of_strip(world.at, "/usage")),
+        ("broadcasts", of_strip(world.at, "/broadcasts")),
         ("operate", of_strip(world.at, "/operate")),
         ("monitor", Some(watched)),
         ("metrics", Some(gauge)),

@@ -23,7 +23,7 @@ const RUN_SLACK: f64 = 2.0;
 const RUN_SLACK_SHARE: f64 = 0.1;
 
 /// Messages that a sender has in hand at once that takes no time, where nobody says.
-const AT_ONCE: u32 = 256;
+const AT_ONCE: u32 = 1_024;
 
 /// What is to be played.
 #[derive(Clone, Debug, PartialEq)]

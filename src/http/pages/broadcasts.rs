@@ -81,7 +81,7 @@ impl Count {
 }
 
 /// The list that a query asks for; a cursor that is none begins at the newest.
-pub(super) async fn list(gateway: &Gateway, query: &str) -> Result<ListPage> {
+pub(super) async fn list(gateway: &Gateway, frame: Frame, query: &str) -> Result<ListPage> {
     let before = form::field(query.as_bytes(), "cursor").ok();
     let before = before.and_then(|text| cursor::number(&text));
     let mut found = gateway.store.broadcasts(before, PAGE_BROADCASTS + 1).await?;
@@ -89,7 +89,7 @@ pub(super) async fn list(gateway: &Gateway, query: &str) -> Result<ListPage> {
     found.truncate(PAGE_BROADCASTS);
     let last = found.last().filter(|_| more);
     Ok(ListPage {
-        frame: Frame::new("Broadcasts", gateway.is_sandbox(), None),
+        frame,
         next: last.map(|last| cursor::of(last.number)),
         later: before.is_some(),
         rows: found.iter().map(|one| Row::new(gateway, one)).collect(),
@@ -111,13 +111,13 @@ impl Row {
 }
 
 /// The page of one broadcast; none when there is none of that id.
-pub(super) async fn one(gateway: &Gateway, id: BroadcastId) -> Result<Option<BroadcastPage>> {
+pub(super) async fn one(gateway: &Gateway, frame: Frame, id: BroadcastId) -> Result<Option<BroadcastPage>> {
     let found = gateway.store.broadcast(id).await?;
-    Ok(found.map(|(broadcast, tally)| BroadcastPage::new(gateway, broadcast, &tally)))
+    Ok(found.map(|(broadcast, tally)| BroadcastPage::new(gateway, frame, broadcast, &tally)))
 }
 
 impl BroadcastPage {
-    fn new(gateway: &Gateway, broadcast: Broadcast, tally: &Tally) -> Self {
+    fn new(gateway: &Gateway, frame: Frame, broadcast: Broadcast, tally: &Tally) -> Self {
         let or_dash = |ratio: Option<String>| ratio.unwrap_or_else(|| words::NONE.to_owned());
         let forgotten = broadcast.messages.saturating_sub(tally.messages);
         let mut users = vec![
@@ -152,7 +152,7 @@ impl BroadcastPage {
             Count::new("failed", "failed", tally.failed, "will not arrive"),
         ];
         Self {
-            frame: Frame::new("Broadcast", gateway.is_sandbox(), None),
+            frame,
             id: broadcast.id.to_string(),
             created: words::moment(broadcast.created_at),
             channel: broadcast.channel.to_string(),

@@ -19,16 +19,15 @@ mod words;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode, Uri};
 use axum::routing::get;
+use axum::{Extension, Router};
 
 pub(super) use self::frame::Frame;
 use self::message::MessagePage;
-use self::newest::Known;
 pub use self::newest::Newest;
 pub(super) use self::operate::routes as operator_routes;
 use self::report::{ReportPage, Setting};
@@ -41,45 +40,49 @@ use crate::gateway::Gateway;
 
 /// `/`, `/messages/{id}`, `/usage`, `/broadcasts`, `/broadcasts/{id}`. Whoever mounts them decides who may read.
 pub fn routes(newest: &Arc<Newest>) -> Router<Arc<Gateway>> {
-    let (for_front, newest) = (Arc::clone(newest), Arc::clone(newest));
     Router::new()
         .route(
             "/",
-            get(move |State(gateway): State<Arc<Gateway>>, uri: Uri| {
-                let newest = Arc::clone(&for_front);
-                async move { shown(front(&gateway, &newest, &uri).await) }
-            }),
+            get(
+                async |State(gateway): Gate, Extension(newest): Memory, uri: Uri| {
+                    shown(front(&gateway, &newest, &uri).await)
+                },
+            ),
         )
         .route(
             "/messages/{id}",
-            get(
-                move |State(gateway): State<Arc<Gateway>>, id: Result<Path<String>, PathRejection>| {
-                    let newest = Arc::clone(&newest);
-                    async move { shown(timeline(&gateway, &newest, id.ok()).await) }
-                },
-            ),
+            get(async |State(gateway): Gate, Extension(newest): Memory, id: Id| {
+                shown(timeline(&gateway, &newest, id.ok()).await)
+            }),
         )
         .route(
             "/usage",
-            get(async |State(gateway): State<Arc<Gateway>>, uri: Uri| {
-                shown(usage_page(&gateway, &uri).await)
-            }),
-        )
-        .route(
-            "/broadcasts",
-            get(async |State(gateway): State<Arc<Gateway>>, uri: Uri| {
-                shown(broadcast_list(&gateway, &uri).await)
-            }),
-        )
-        .route(
-            "/broadcasts/{id}",
             get(
-                async |State(gateway): State<Arc<Gateway>>, id: Result<Path<String>, PathRejection>| {
-                    shown(broadcast_page(&gateway, id.ok()).await)
+                async |State(gateway): Gate, Extension(newest): Memory, uri: Uri| {
+                    shown(usage_page(&gateway, &newest, &uri).await)
                 },
             ),
         )
+        .route(
+            "/broadcasts",
+            get(
+                async |State(gateway): Gate, Extension(newest): Memory, uri: Uri| {
+                    shown(broadcast_list(&gateway, &newest, &uri).await)
+                },
+            ),
+        )
+        .route(
+            "/broadcasts/{id}",
+            get(async |State(gateway): Gate, Extension(newest): Memory, id: Id| {
+                shown(broadcast_page(&gateway, &newest, id.ok()).await)
+            }),
+        )
+        .layer(Extension(Arc::clone(newest)))
 }
+
+type Gate = State<Arc<Gateway>>;
+type Memory = Extension<Arc<Newest>>;
+type Id = Result<Path<String>, PathRejection>;
 
 /// A page that is the same for everybody, with the headers of all pages.
 pub(super) fn fixed(html: Bytes) -> Response<Body> {
@@ -137,8 +140,9 @@ async fn results_page(
     frame::rendered(StatusCode::OK, &page)
 }
 
-async fn usage_page(gateway: &Gateway, uri: &Uri) -> Result<Response<Body>> {
-    let (understood, page) = usage::page(gateway, uri.query().unwrap_or_default()).await?;
+async fn usage_page(gateway: &Gateway, newest: &Newest, uri: &Uri) -> Result<Response<Body>> {
+    let frame = frame_of("Usage", gateway, newest).await;
+    let (understood, page) = usage::page(gateway, frame, uri.query().unwrap_or_default()).await?;
     let status = if understood {
         StatusCode::OK
     } else {
@@ -147,14 +151,20 @@ async fn usage_page(gateway: &Gateway, uri: &Uri) -> Result<Response<Body>> {
     frame::rendered(status, &page)
 }
 
-async fn broadcast_list(gateway: &Gateway, uri: &Uri) -> Result<Response<Body>> {
-    let page = broadcasts::list(gateway, uri.query().unwrap_or_default()).await?;
+async fn broadcast_list(gateway: &Gateway, newest: &Newest, uri: &Uri) -> Result<Response<Body>> {
+    let frame = frame_of("Broadcasts", gateway, newest).await;
+    let page = broadcasts::list(gateway, frame, uri.query().unwrap_or_default()).await?;
     frame::rendered(StatusCode::OK, &page)
 }
 
-async fn broadcast_page(gateway: &Gateway, id: Option<Path<String>>) -> Result<Response<Body>> {
+async fn broadcast_page(
+    gateway: &Gateway,
+    newest: &Newest,
+    id: Option<Path<String>>,
+) -> Result<Response<Body>> {
+    let frame = frame_of("Broadcast", gateway, newest).await;
     let page = match id.and_then(|Path(id)| id.parse::<BroadcastId>().ok()) {
-        Some(id) => broadcasts::one(gateway, id).await?,
+        Some(id) => broadcasts::one(gateway, frame, id).await?,
         None => None,
     };
     match page {
@@ -165,6 +175,16 @@ async fn broadcast_page(gateway: &Gateway, id: Option<Path<String>>) -> Result<R
             "It may have been pruned, or a character of its id is missing. Look through the list of broadcasts.",
         )),
     }
+}
+
+/// The frame with the counters of the newest report, where there is one.
+async fn frame_of(title: &'static str, gateway: &Gateway, newest: &Newest) -> Frame {
+    let kept = newest.known(gateway).await;
+    Frame::new(
+        title,
+        gateway.is_sandbox(),
+        kept.as_deref().map(|kept| &kept.report),
+    )
 }
 
 async fn timeline(gateway: &Gateway, newest: &Newest, id: Option<Path<String>>) -> Result<Response<Body>> {
@@ -179,10 +199,7 @@ async fn timeline(gateway: &Gateway, newest: &Newest, id: Option<Path<String>>) 
             "It may have been pruned, or a character of its id is missing. Search for the number it went to.",
         ));
     };
-    let kept = match newest.look(gateway).await {
-        Known::Report(kept) => Some(kept),
-        Known::Nothing | Known::Away => None,
-    };
+    let kept = newest.known(gateway).await;
     let page = MessagePage::new(
         &message,
         kept.as_deref().map(|kept| &kept.report),

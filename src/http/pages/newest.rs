@@ -93,6 +93,14 @@ impl Newest {
         }
     }
 
+    /// The newest report that is known, for a page that can do without.
+    pub(super) async fn known(&self, gateway: &Gateway) -> Option<Arc<Kept>> {
+        match self.look(gateway).await {
+            Known::Report(kept) => Some(kept),
+            Known::Nothing | Known::Away => None,
+        }
+    }
+
     /// The page of that report: from the cache, or rendered and put there.
     pub(super) async fn page(&self, gateway: &Gateway, kept: &Kept) -> Result<Bytes> {
         if let Some(page) = gateway.cache.get(&kept.key).await {

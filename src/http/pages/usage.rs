@@ -72,8 +72,7 @@ struct Row {
 }
 
 /// The page for that query, and whether the query could be read.
-pub(super) async fn page(gateway: &Gateway, query: &str) -> Result<(bool, UsagePage)> {
-    let frame = Frame::new("Usage", gateway.is_sandbox(), None);
+pub(super) async fn page(gateway: &Gateway, frame: Frame, query: &str) -> Result<(bool, UsagePage)> {
     let typed = Typed::read(query);
     let mut asked = match Asked::read(&gateway.config.limits, query) {
         Ok(asked) => asked.query,

@@ -35,6 +35,18 @@ async fn a_worker_whose_queue_lags_behind_others_asks_the_store() {
     assert_eq!((nothing.ids.len(), nothing.more), (0, More::No));
 }
 
+#[tokio::test]
+async fn a_worker_of_many_places_sees_that_there_is_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, _) = waiting(Clock::System, folder.path()).await;
+    let second = beside(&first, folder.path()).await;
+    for _ in 0..=SWEPT_AT_ONCE {
+        accept(&first).await;
+    }
+    let found = next(&second, &SWEPT_AT_ONCE, Duration::ZERO).await;
+    assert_eq!((found.ids.len(), found.more), (SWEPT_AT_ONCE, More::Pushed));
+}
+
 #[test]
 fn who_wins_more_than_half_is_not_overtaken() {
     assert_eq!(More::No.after(0, 0), More::No);

@@ -22,7 +22,7 @@ use axum::routing::{get, post};
 
 use self::live::Live;
 use super::frame;
-use super::newest::{Known, Newest};
+use super::newest::Newest;
 use crate::domain::report::Report;
 use crate::error::Result;
 use crate::flow::work::Stop;
@@ -235,8 +235,5 @@ fn refused(denied: Denied) -> Response<Body> {
 
 /// The newest report, where there is one.
 async fn report(gateway: &Gateway, newest: &Newest) -> Option<Report> {
-    match newest.look(gateway).await {
-        Known::Report(kept) => Some(kept.report.clone()),
-        Known::Nothing | Known::Away => None,
-    }
+    newest.known(gateway).await.map(|kept| kept.report.clone())
 }
