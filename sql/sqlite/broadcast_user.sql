@@ -1,1 +1,1 @@
-INSERT INTO broadcast_users (broadcast, user_number) VALUES (?1, ?2) ON CONFLICT DO NOTHING
+INSERT INTO broadcast_users (broadcast, user_number) VALUES (?1, ?2)

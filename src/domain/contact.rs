@@ -83,10 +83,15 @@ pub fn written(contacts: &[Contact]) -> Option<String> {
         return None;
     }
     let line = |contact: &Contact| {
-        let spelling = contact.spelling.replace(char::is_control, " ");
+        let spelling = one_line(&contact.spelling);
         format!("{}\t{}\t{spelling}", contact.kind.word(), contact.address)
     };
     Some(contacts.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+/// A spelling as [`written`] keeps it.
+pub fn one_line(spelling: &str) -> String {
+    spelling.replace(char::is_control, " ")
 }
 
 /// Back from the text; none when it is not one that was written here.

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::accept::{Batch, Refused, Request};
+use super::accept::{Batch, Request};
 use super::turn;
 use super::work::Stop;
 use crate::domain::broadcast::{Broadcast, Reach, User};
+use crate::domain::message::Priority;
 use crate::domain::turn::Task;
 use crate::error::Result;
 use crate::gateway::Gateway;
@@ -23,6 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Spreads whatever there is, until told to stop.
 pub async fn run(gateway: Arc<Gateway>, mut stop: Stop) {
+    let mut told = 0;
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
@@ -30,32 +32,50 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: Stop) {
             () = gateway.clock.pause(LOOK_EVERY) => {}
         }
         let goes_on = || !*stop.borrow();
-        if let Err(error) = look(&gateway, goes_on).await {
+        if let Err(error) = look(&gateway, &mut told, goes_on).await {
             gateway.metrics.store_errors.inc();
             log::error!("broadcasts have to wait: {}", error.chain());
         }
     }
 }
 
-/// Nobody takes the turn where there is nothing to do.
-async fn look(gateway: &Gateway, goes_on: impl Fn() -> bool) -> Result<()> {
-    if gateway.store.unspread().await?.is_some() {
+/// Nobody takes the turn where there is nothing to do. `told` is the last broadcast that was said to wait.
+async fn look(gateway: &Gateway, told: &mut i64, goes_on: impl Fn() -> bool) -> Result<()> {
+    if oldest(gateway, told).await?.is_some() {
         let work = spread_all(gateway, goes_on);
         turn::once(gateway, Task::Spread, Duration::ZERO, work).await?;
     }
     Ok(())
 }
 
-/// Makes all broadcasts there are into messages, the oldest first; how many messages were stored. Ends early, between
+/// Makes the broadcasts there are into messages, the oldest first; how many messages were stored. Ends early, between
 /// two steps, when `goes_on` says no.
 pub async fn spread_all(gateway: &Gateway, goes_on: impl Fn() -> bool) -> Result<u64> {
-    let mut stored = 0;
+    let (mut stored, mut told) = (0, i64::MAX);
     while goes_on()
-        && let Some(broadcast) = gateway.store.unspread().await?
+        && let Some(broadcast) = oldest(gateway, &mut told).await?
     {
         stored += step(gateway, &broadcast).await?;
     }
     Ok(stored)
+}
+
+/// The oldest broadcast that can be spread here. One over a channel that this process does not know waits, as
+/// deliveries do: another process, or the next configuration, may know it.
+async fn oldest(gateway: &Gateway, told: &mut i64) -> Result<Option<Broadcast>> {
+    let mut after = 0;
+    while let Some(broadcast) = gateway.store.unspread(after).await? {
+        if gateway.route(broadcast.channel.as_str()).is_some() {
+            return Ok(Some(broadcast));
+        }
+        after = broadcast.number;
+        if after > *told {
+            let (id, channel) = (broadcast.id, broadcast.channel);
+            log::error!("broadcast {id} has to wait: the configuration has no channel {channel}");
+            *told = after;
+        }
+    }
+    Ok(None)
 }
 
 /// The next step of one broadcast.
@@ -70,21 +90,15 @@ async fn step(gateway: &Gateway, broadcast: &Broadcast) -> Result<u64> {
     };
     let mut batch = Batch::default();
     for user in users {
-        if let Err(why) = batch.add(gateway, request(broadcast, user)) {
+        if batch.add(gateway, request(broadcast, user)).is_err() {
             reach.unreachable += 1;
-            if let Refused::UnknownChannel(channel) = why {
-                log::error!(
-                    "nobody is reached by broadcast {}: there is no channel {channel} any more",
-                    broadcast.id
-                );
-            }
         }
     }
     // None: another has made the same step, and the next look finds where it stands.
     Ok(batch.spread(gateway, reach).await?.unwrap_or_default())
 }
 
-/// The message to one user.
+/// The message to one user. Many never go before a one-time code, whatever the channel's own priority.
 fn request(broadcast: &Broadcast, user: User) -> Request {
     let contacts = user.contacts.into_iter();
     Request {
@@ -93,6 +107,7 @@ fn request(broadcast: &Broadcast, user: User) -> Request {
         contacts: contacts.map(|contact| (contact.kind, contact.spelling)).collect(),
         user: Some(user.id),
         user_is_address: true,
+        priority: Some(Priority::Normal),
         caller: broadcast.caller.clone(),
         ..Request::default()
     }

@@ -4,7 +4,7 @@
 
 use crate::clock::Timestamp;
 use crate::domain::broadcast::{NewUser, Registered, USER_CHARS_MAX};
-use crate::domain::contact::{AddressKind, Contact};
+use crate::domain::contact::{self, AddressKind, Contact};
 use crate::domain::recipient::{self, BadAddress, PhoneRules};
 use crate::error::Result;
 use crate::gateway::Gateway;
@@ -43,7 +43,8 @@ pub fn check(
         Ok(address) => Ok(Contact {
             kind,
             address,
-            spelling: typed,
+            // As it will be read back, so that the same again changes nothing.
+            spelling: contact::one_line(&typed),
         }),
         Err(why) => Err(Unfit::Contact { kind, why }),
     };

@@ -27,8 +27,8 @@ pub trait Broadcasts: Send + Sync {
     /// Stores a broadcast to those who are registered now. It sends nothing yet.
     async fn announce(&self, broadcast: NewBroadcast) -> Result<Announced>;
 
-    /// The oldest broadcast that has not become messages altogether.
-    async fn unspread(&self) -> Result<Option<Broadcast>>;
+    /// The oldest broadcast with a running number above `after` that has not become messages altogether.
+    async fn unspread(&self, after: i64) -> Result<Option<Broadcast>>;
 
     /// The next users of a broadcast behind its bookmark, in the order of their numbers; at most `limit`.
     async fn addressees(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>>;

@@ -82,7 +82,9 @@ async fn watch(stage: &Stage, messages: u32, goes_on: impl Fn() -> bool) -> Resu
         let all_sent = stage.moved_to(Standing::Sent) == accepted && heard == promised;
         // Nothing is sent before it is accepted, so this is asked at the end only.
         if !goes_on()
-            || all_sent && front.store.unspread().await?.is_none() && accepted == front.metrics.accepted.get()
+            || all_sent
+                && front.store.unspread(0).await?.is_none()
+                && accepted == front.metrics.accepted.get()
         {
             break;
         }

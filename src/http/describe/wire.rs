@@ -69,7 +69,7 @@ pub(in crate::http) struct UserBody {
     /// What people call the user.
     #[schema(min_length = 1, max_length = 255)]
     name: Option<String>,
-    /// The user's addresses by kind.
+    /// The user's addresses by kind. Where they are given, they take the place of all that are known.
     contacts: Option<UserContacts>,
 }
 

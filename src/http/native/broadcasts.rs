@@ -251,6 +251,7 @@ fn refusal_problem(refused: &Unpublished) -> Problem {
             let named = first.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>();
             let others = match count - first.len() {
                 0 => String::new(),
+                1 => " and one other".to_owned(),
                 others => format!(" and {others} others"),
             };
             let named = named.join(", ");

@@ -32,9 +32,9 @@ const FIELDS: [&str; 3] = ["id", "name", "contacts"];
 #[schema(as = Registered)]
 #[serde(untagged)]
 pub(super) enum RegisteredView {
-    /// Of one user: the user as it is now.
+    /// Of one user, for a key that may read: the user as it is now.
     One(UserView),
-    /// Of a list: how many of each.
+    /// Else: how many of each.
     Many(ManyView),
 }
 
@@ -53,7 +53,7 @@ pub(super) struct UserView {
     registered_at: String,
 }
 
-/// What registering a list came to.
+/// What registering came to, in numbers.
 #[derive(Default, Serialize, ToSchema)]
 #[schema(as = RegisteredMany)]
 pub(super) struct ManyView {
@@ -67,8 +67,8 @@ pub(super) struct ManyView {
 
 /// Registers a user, or a list of up to a thousand.
 ///
-/// Who is registered already is changed in what is given; what is left out or null stays. All of a list is registered, or
-/// nothing of it.
+/// Who is registered already is changed in what is given; what is left out or null stays. `contacts` are one thing: those
+/// given take the place of all that are known. All of a list is registered, or nothing of it.
 #[utoipa::path(
     post,
     path = "/v1/users",
@@ -91,35 +91,41 @@ pub(super) async fn register(
     auth::caller(&gateway, &head.headers, Scope::Send).map_err(IntoResponse::into_response)?;
     let wanted = body::json(&gateway, &head.headers, content).await;
     let wanted = wanted.map_err(IntoResponse::into_response)?;
-    let registered = match wanted {
-        Value::Object(user) => one(&gateway, &user).await,
-        Value::Array(users) => many(&gateway, &users).await,
-        _ => Err(invalid(&[Violation::new(
-            "body",
-            "must be a user or a list of users",
-        )])),
+    // What is known of a user is told to nobody who may only send.
+    let may_read = auth::caller(&gateway, &head.headers, Scope::Read).is_ok();
+    let (users, shown) = match wanted {
+        Value::Object(user) => {
+            let user = read(&gateway, "", &user);
+            let id = user.as_ref().ok().map(|user| user.id.clone());
+            (user.map(|user| vec![user]), id.filter(|_| may_read))
+        }
+        Value::Array(users) => (read_list(&gateway, &users), None),
+        _ => {
+            let wrong = Violation::new("body", "must be a user or a list of users");
+            (Err(vec![wrong]), None)
+        }
     };
-    let (is_new, view) = registered.map_err(IntoResponse::into_response)?;
-    let status = if is_new {
+    let users = users.map_err(|violations| invalid(&violations).into_response())?;
+    let counts = stored(&gateway, users)
+        .await
+        .map_err(IntoResponse::into_response)?;
+    let status = if counts.added > 0 {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    Ok((status, Json(view)).into_response())
+    let view = match shown {
+        Some(id) => found(&gateway, &id).await.map(RegisteredView::One),
+        None => Ok(RegisteredView::Many(counts)),
+    };
+    Ok((status, Json(view.map_err(IntoResponse::into_response)?)).into_response())
 }
 
-async fn one(gateway: &Gateway, object: &Map<String, Value>) -> Result<(bool, RegisteredView), Problem> {
-    let user = read(gateway, "", object).map_err(|violations| invalid(&violations))?;
-    let id = user.id.clone();
-    let outcomes = stored(gateway, vec![user]).await?;
-    let is_new = outcomes.contains(&Registered::Added);
-    Ok((is_new, RegisteredView::One(found(gateway, &id).await?)))
-}
-
-async fn many(gateway: &Gateway, listed: &[Value]) -> Result<(bool, RegisteredView), Problem> {
+/// The users of a list, or everything that is wrong with them.
+fn read_list(gateway: &Gateway, listed: &[Value]) -> Result<Vec<NewUser>, Vec<Violation>> {
     if listed.is_empty() || listed.len() > USERS_AT_ONCE {
         let wrong = format!("must be a list of 1 to {USERS_AT_ONCE} users");
-        return Err(invalid(&[Violation::new("body", wrong)]));
+        return Err(vec![Violation::new("body", wrong)]);
     }
     let (mut users, mut violations) = (Vec::with_capacity(listed.len()), Vec::new());
     for (place, user) in listed.iter().enumerate() {
@@ -131,24 +137,25 @@ async fn many(gateway: &Gateway, listed: &[Value]) -> Result<(bool, RegisteredVi
             },
         }
     }
-    if !violations.is_empty() {
-        return Err(invalid(&violations));
+    if violations.is_empty() {
+        Ok(users)
+    } else {
+        Err(violations)
     }
-    let mut view = ManyView::default();
-    for outcome in stored(gateway, users).await? {
-        match outcome {
-            Registered::Added => view.added += 1,
-            Registered::Changed => view.changed += 1,
-            Registered::Unchanged => view.unchanged += 1,
-        }
-    }
-    Ok((view.added > 0, RegisteredView::Many(view)))
 }
 
-async fn stored(gateway: &Gateway, users: Vec<NewUser>) -> Result<Vec<Registered>, Problem> {
-    users::register(gateway, users)
-        .await
-        .map_err(|error| Problem::failed(gateway, "register users", &error))
+async fn stored(gateway: &Gateway, users: Vec<NewUser>) -> Result<ManyView, Problem> {
+    let outcomes = users::register(gateway, users).await;
+    let outcomes = outcomes.map_err(|error| Problem::failed(gateway, "register users", &error))?;
+    let mut counts = ManyView::default();
+    for outcome in outcomes {
+        match outcome {
+            Registered::Added => counts.added += 1,
+            Registered::Changed => counts.changed += 1,
+            Registered::Unchanged => counts.unchanged += 1,
+        }
+    }
+    Ok(counts)
 }
 
 /// The user that the object speaks of, or everything that is wrong with it. Fields are named with `before` in front.

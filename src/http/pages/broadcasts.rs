@@ -92,19 +92,19 @@ pub(super) async fn list(gateway: &Gateway, frame: Frame, query: &str) -> Result
         frame,
         next: last.map(|last| cursor::of(last.number)),
         later: before.is_some(),
-        rows: found.into_iter().map(Row::from).collect(),
+        rows: found.iter().map(|one| Row::new(gateway, one)).collect(),
     })
 }
 
-impl From<Broadcast> for Row {
-    fn from(broadcast: Broadcast) -> Self {
+impl Row {
+    fn new(gateway: &Gateway, broadcast: &Broadcast) -> Self {
         Self {
             id: broadcast.id.to_string(),
             created: words::moment(broadcast.created_at),
             channel: broadcast.channel.to_string(),
-            audience: audience(&broadcast),
+            audience: audience(broadcast),
             users: words::count(broadcast.users),
-            progress: progress(&broadcast),
+            progress: progress(gateway, broadcast),
             body: words::shortened(&broadcast.body, BODY_CHARS_MAX),
         }
     }
@@ -113,11 +113,11 @@ impl From<Broadcast> for Row {
 /// The page of one broadcast; none when there is none of that id.
 pub(super) async fn one(gateway: &Gateway, frame: Frame, id: BroadcastId) -> Result<Option<BroadcastPage>> {
     let found = gateway.store.broadcast(id).await?;
-    Ok(found.map(|(broadcast, tally)| BroadcastPage::new(frame, broadcast, &tally)))
+    Ok(found.map(|(broadcast, tally)| BroadcastPage::new(gateway, frame, broadcast, &tally)))
 }
 
 impl BroadcastPage {
-    fn new(frame: Frame, broadcast: Broadcast, tally: &Tally) -> Self {
+    fn new(gateway: &Gateway, frame: Frame, broadcast: Broadcast, tally: &Tally) -> Self {
         let or_dash = |ratio: Option<String>| ratio.unwrap_or_else(|| words::NONE.to_owned());
         let forgotten = broadcast.messages.saturating_sub(tally.messages);
         let mut users = vec![
@@ -158,7 +158,7 @@ impl BroadcastPage {
             channel: broadcast.channel.to_string(),
             audience: audience(&broadcast),
             is_spread: broadcast.is_spread,
-            progress: progress(&broadcast),
+            progress: progress(gateway, &broadcast),
             received_ratio: or_dash(tally.received_ratio()),
             opened_ratio: or_dash(tally.opened_ratio()),
             users,
@@ -181,15 +181,15 @@ fn audience(broadcast: &Broadcast) -> &'static str {
 }
 
 /// How far it is, in words.
-fn progress(broadcast: &Broadcast) -> String {
-    let looked_at = broadcast.messages + broadcast.unreachable + broadcast.refused;
+fn progress(gateway: &Gateway, broadcast: &Broadcast) -> String {
     if broadcast.is_spread {
-        "finished".to_owned()
-    } else {
-        format!(
-            "{} of {} users",
-            words::count(looked_at),
-            words::count(broadcast.users)
-        )
+        return "finished".to_owned();
     }
+    let looked_at = broadcast.messages + broadcast.unreachable + broadcast.refused;
+    let (looked_at, users) = (words::count(looked_at), words::count(broadcast.users));
+    let waits = match gateway.route(broadcast.channel.as_str()) {
+        Some(_) => "",
+        None => ", waiting for a configuration that has the channel",
+    };
+    format!("{looked_at} of {users} users{waits}")
 }

@@ -5,6 +5,9 @@ use axum::http::Request;
 use serde_json::{Value, json};
 
 use super::{Reply, World};
+use crate::domain::broadcast::{Audience, NewBroadcast};
+use crate::domain::id::MessageId;
+use crate::domain::message::Priority;
 use crate::flow::spread;
 
 async fn register(world: &World, ids: &[&str]) {
@@ -73,6 +76,11 @@ async fn a_user_registers_once_and_is_changed_in_what_is_given() {
         (&json!("Anna"), &json!({}))
     );
     assert_eq!(world.get("/v1/users/nobody").await.status, 404);
+    let odd = json!([{"id": "ana", "contacts": {"phone": "0912 222 2222\n"}}]);
+    for changed in [1, 0] {
+        let reply = world.post_json("/v1/users", &odd).await;
+        assert_eq!(reply.json()["changed"], json!(changed), "{}", reply.text());
+    }
 }
 
 #[tokio::test]
@@ -179,6 +187,11 @@ async fn what_is_wrong_with_a_broadcast_is_named() {
             "users: names who has not registered: \"zoe\"",
         ),
         (
+            json!({"body": "a", "users": (10..21).map(|which| which.to_string()).collect::<Vec<_>>()}),
+            "users: names who has not registered: \"10\", \"11\", \"12\", \"13\", \"14\", \"15\", \"16\", \"17\", \"18\", \
+             \"19\" and one other",
+        ),
+        (
             json!({"body": "a", "all": true, "channel": "pigeon"}),
             "channel: there is no channel \"pigeon\"",
         ),
@@ -235,6 +248,55 @@ async fn who_has_no_address_on_the_channel_is_unreachable() {
     let counted =
         ["users", "sent", "unreachable", "refused", "waiting"].map(|name| counts[name].as_u64().unwrap());
     assert_eq!(counted, [3, 1, 2, 0, 1]);
+}
+
+#[tokio::test]
+async fn a_broadcast_waits_for_a_channel_that_is_not_configured_and_others_pass_it() {
+    let world = World::still(|_| {}).await;
+    register(&world, &["ana"]).await;
+    let elsewhere = NewBroadcast {
+        id: MessageId::new(world.gateway.clock.now(), world.gateway.dice.bytes()),
+        body: "news".to_owned(),
+        channel: "pigeon".parse().unwrap(),
+        audience: Audience::All,
+        caller: String::new(),
+        idempotency: None,
+        created_at: world.gateway.clock.now(),
+    };
+    let waiting = elsewhere.id;
+    world.gateway.store.announce(elsewhere).await.unwrap();
+    publish(&world, json!({"body": "hello", "all": true})).await;
+    assert_eq!(spread(&world).await, 1, "only the second");
+    let counts = world.get(&format!("/v1/broadcasts/{waiting}")).await.json();
+    assert_eq!(
+        (&counts["spread"], &counts["unreachable"]),
+        (&json!(false), &json!(0))
+    );
+    let page = world.get(&format!("/broadcasts/{waiting}")).await.text();
+    assert!(page.contains("waiting for a configuration"), "{page}");
+}
+
+#[tokio::test]
+async fn a_broadcast_lets_one_time_codes_go_first_also_on_their_own_channel() {
+    let world = World::still(|config| {
+        for channel in &mut config.channels {
+            channel.priority = Priority::High;
+        }
+    })
+    .await;
+    register(&world, &["ana"]).await;
+    publish(&world, json!({"body": "news", "all": true})).await;
+    spread(&world).await;
+    let query = crate::store::UsageQuery {
+        user: Some("ana".to_owned()),
+        limit: 1,
+        ..Default::default()
+    };
+    let store = &world.gateway.store;
+    let news = store.usage(query).await.unwrap().messages[0].deliveries[0].id;
+    let (now, lease) = (world.gateway.clock.now(), std::time::Duration::from_secs(9));
+    let claimed = store.claim(vec![news], now, lease).await.unwrap();
+    assert_eq!(claimed[0].priority, Priority::Normal);
 }
 
 #[tokio::test]

@@ -47,6 +47,13 @@ async fn every_door_opens_for_its_scope_only() {
         ("GET", "/v1/providers", "r3ad"),
         ("GET", "/v1/report", "r3ad"),
         ("GET", "/v1/recipients/sms/09122222222", "r3ad"),
+        ("POST", "/v1/users", "s3nd"),
+        ("POST", "/v1/broadcasts", "s3nd"),
+        ("POST", "/v1/users/x/inbox/x/read", "s3nd"),
+        ("GET", "/v1/users/x", "r3ad"),
+        ("GET", "/v1/users/x/inbox", "r3ad"),
+        ("GET", "/v1/broadcasts/x", "r3ad"),
+        ("GET", "/broadcasts", "r3ad"),
         ("GET", "/metrics", "r3ad"),
         ("GET", "/", "r3ad"),
         ("GET", "/messages/x", "r3ad"),
@@ -70,6 +77,20 @@ async fn every_door_opens_for_its_scope_only() {
             assert!(![401, 403].contains(&status), "{method} {path}: {status}");
         }
     }
+}
+
+#[tokio::test]
+async fn who_may_only_send_is_not_told_what_is_known_of_a_user() {
+    let world = locked().await;
+    let register = |key: &str, user: &'static str| {
+        let request = Request::post("/v1/users").header("content-type", "application/json");
+        let request = request.header("x-api-key", key.to_owned());
+        world.ask(request.body(Body::from(user)).unwrap())
+    };
+    let whole = register("all", r#"{"id":"ana","contacts":{"phone":"09122222222"}}"#).await;
+    assert_eq!(whole.json()["contacts"]["phone"], "+989122222222");
+    let counts = register("s3nd", r#"{"id":"ana"}"#).await;
+    assert_eq!(counts.text(), r#"{"added":0,"changed":0,"unchanged":1}"#);
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ fn to_user(which: u64, id: &str) -> NewMessage {
 
 async fn open_one(store: &dyn Store) -> Broadcast {
     store
-        .unspread()
+        .unspread(0)
         .await
         .unwrap()
         .expect("a broadcast is to be spread")
@@ -184,7 +184,7 @@ pub async fn a_broadcast_to_strangers_is_refused_and_they_are_named(open: Open<'
     };
     assert_eq!((first.len(), count), (10, 12));
     assert_eq!(first[..2], ["stranger 0", "stranger 1"]);
-    assert_eq!(store.unspread().await.unwrap(), None);
+    assert_eq!(store.unspread(0).await.unwrap(), None);
 }
 
 pub async fn a_broadcast_is_repeated_with_its_key(open: Open<'_>) {
@@ -203,11 +203,24 @@ pub async fn a_broadcast_is_repeated_with_its_key(open: Open<'_>) {
     assert_eq!(store.broadcasts(None, 9).await.unwrap().len(), 1);
 }
 
+pub async fn a_broadcast_can_be_passed_over(open: Open<'_>) {
+    let store = open();
+    registered(&*store, &["ana"]).await;
+    for which in 1..=2 {
+        store.announce(to(which, Audience::All)).await.unwrap();
+    }
+    let first = open_one(&*store).await;
+    assert_eq!(first.id, id(1));
+    let second = store.unspread(first.number).await.unwrap().unwrap();
+    assert_eq!(second.id, id(2));
+    assert_eq!(store.unspread(second.number).await.unwrap(), None);
+}
+
 pub async fn a_broadcast_to_nobody_is_done(open: Open<'_>) {
     let store = open();
     let stored = store.announce(to(1, Audience::All)).await.unwrap();
     assert_eq!(stored, Announced::Stored { users: 0 });
-    assert_eq!(store.unspread().await.unwrap(), None);
+    assert_eq!(store.unspread(0).await.unwrap(), None);
     let (broadcast, counted) = store.broadcast(id(1)).await.unwrap().unwrap();
     assert!(broadcast.is_spread);
     assert_eq!(counted, Tally::default());
@@ -229,7 +242,7 @@ pub async fn a_step_is_made_once(open: Open<'_>) {
     assert_eq!((between.reached, between.messages), (2, 2));
     assert_eq!(step(&*store, &between, 2, 300).await.unwrap().len(), 1);
     assert_eq!(step(&*store, &between, 2, 400).await, None, "it is done");
-    assert_eq!(store.unspread().await.unwrap(), None);
+    assert_eq!(store.unspread(0).await.unwrap(), None);
     assert_eq!(tally(&*store, 1).await.messages, 3);
     assert_eq!(message(&*store, 101).await.user.as_deref(), Some("ben"));
     assert!(store.find(id(200)).await.unwrap().is_none());
@@ -245,7 +258,7 @@ pub async fn two_stores_spread_one_broadcast_together(open: Open<'_>) {
     for (store, first) in stores.iter().cloned().zip([1_000, 2_000]) {
         spreading.spawn(async move {
             let mut which = first;
-            while let Some(broadcast) = store.unspread().await.unwrap() {
+            while let Some(broadcast) = store.unspread(0).await.unwrap() {
                 step(&*store, &broadcast, 3, which).await;
                 which += 3;
             }

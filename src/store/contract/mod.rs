@@ -137,6 +137,7 @@ macro_rules! contract {
             a_broadcast_names_its_users_once
             a_broadcast_to_strangers_is_refused_and_they_are_named
             a_broadcast_is_repeated_with_its_key
+            a_broadcast_can_be_passed_over
             a_broadcast_to_nobody_is_done
             a_step_is_made_once
             two_stores_spread_one_broadcast_together

@@ -63,9 +63,9 @@ impl Broadcasts for PostgresStore {
         transact!(self.write, act, |desk| announce(&desk, &broadcast))
     }
 
-    async fn unspread(&self) -> Result<Option<Broadcast>> {
+    async fn unspread(&self, after: i64) -> Result<Option<Broadcast>> {
         let act = "cannot look for broadcasts";
-        transact!(self.read, act, |desk| open(&desk))
+        transact!(self.read, act, |desk| open(&desk, after))
     }
 
     async fn addressees(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {
@@ -217,8 +217,8 @@ async fn numbers(desk: &Desk, ids: &[String]) -> Result<Result<Vec<i64>, Announc
     Ok(Ok(found.into_values().collect()))
 }
 
-async fn open(desk: &Desk) -> Result<Option<Broadcast>, Trouble> {
-    let found = desk.row(OPEN, &[]).await?;
+async fn open(desk: &Desk, after: i64) -> Result<Option<Broadcast>, Trouble> {
+    let found = desk.row(OPEN, bind![after]).await?;
     found.as_ref().map(broadcast).transpose()
 }
 
@@ -291,14 +291,17 @@ async fn inbox(desk: &Desk, user: &str, before: Option<i64>, limit: usize) -> Re
     let numbers = desk.rows(INBOX, bind![kept(user), before, wanted]).await?;
     let numbers = numbers.iter().map(|row| rows::get(row, 0));
     let page = look::page(desk, numbers.collect::<Result<_, _>>()?, limit).await?;
-    let mut messages = Vec::with_capacity(page.messages.len());
-    for message in page.messages {
-        let of = desk.row(OF, bind![message.number]).await?;
-        let of = of.as_ref().map(|row| rows::message_id(row, 0)).transpose()?;
-        messages.push((message, of));
+    let asked = page.messages.iter().map(|message| message.number);
+    let mut of = HashMap::new();
+    for row in &desk.rows(OF, bind![asked.collect::<Vec<_>>()]).await? {
+        of.insert(rows::get::<i64>(row, 0)?, rows::message_id(row, 1)?);
     }
+    let messages = page.messages.into_iter().map(|message| {
+        let of = of.get(&message.number).copied();
+        (message, of)
+    });
     Ok(Inbox {
-        messages,
+        messages: messages.collect(),
         next: page.next,
     })
 }

@@ -58,12 +58,12 @@ impl Broadcasts for SqliteStore {
             .await
     }
 
-    async fn unspread(&self) -> Result<Option<Broadcast>> {
+    async fn unspread(&self, after: i64) -> Result<Option<Broadcast>> {
         self.readers
-            .read("cannot look for broadcasts", |connection| {
+            .read("cannot look for broadcasts", move |connection| {
                 connection
                     .prepare_cached(OPEN)?
-                    .query_row([], broadcast)
+                    .query_row([after], broadcast)
                     .optional()
             })
             .await

@@ -24,8 +24,8 @@ impl Broadcasts for Link {
         self.through("announce", self.store.announce(broadcast)).await
     }
 
-    async fn unspread(&self) -> Result<Option<Broadcast>> {
-        self.through("unspread", self.store.unspread()).await
+    async fn unspread(&self, after: i64) -> Result<Option<Broadcast>> {
+        self.through("unspread", self.store.unspread(after)).await
     }
 
     async fn addressees(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {

@@ -75,7 +75,7 @@ impl Broadcasts for Desk {
     async fn announce(&self, _: NewBroadcast) -> Result<Announced> {
         unasked()
     }
-    async fn unspread(&self) -> Result<Option<Broadcast>> {
+    async fn unspread(&self, _: i64) -> Result<Option<Broadcast>> {
         unasked()
     }
     async fn addressees(&self, _: &Broadcast, _: usize) -> Result<Vec<User>> {

@@ -444,11 +444,11 @@ async fn expect_broadcasts(look: &Look) {
         bind![strangers, behind, none, none, zeros]
     );
     expect!(look, BATCH, "user_change", bind![people, none, none]);
-    expect!(look, 1, "broadcast_open", &[]);
+    expect!(look, 1, "broadcast_open", bind![0_i64]);
     expect!(look, BATCH, "broadcast_all", bind![7_i64, rows_wanted(), BATCH]);
     expect!(look, BATCH, "broadcast_listed", bind![7_i64, 0_i64, BATCH]);
     expect!(look, BATCH, "broadcast_counts", bind![7_i64]);
-    expect!(look, 1, "broadcast_of", bind![(11_i64 << 36) + 750]);
+    expect!(look, BATCH, "broadcast_of", bind![numbers()]);
     expect!(look, BATCH, "broadcasts", bind![i64::MAX, BATCH]);
     expect!(look, BATCH, "inbox", bind!["person 9", i64::MAX >> 6, BATCH]);
     expect!(look, BATCH, "settle_known", bind![numbers(), ids()]);
