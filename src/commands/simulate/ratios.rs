@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::table::write_checks;
-use super::theory::{Check, DEVIATIONS};
+use super::theory::{Check, luck};
 use crate::commands::{rate_words, real};
 use crate::config::simulation::Receipts;
 use crate::domain::broadcast::Tally;
@@ -155,7 +155,7 @@ pub fn checks(audience: &Audience, run: &Notices) -> Vec<Check> {
 /// So many of a whole, when luck decides of each by itself.
 fn share(what: &'static str, found: u64, whole: u64, rate: f64) -> Check {
     let expected = real(whole) * rate;
-    let spread = DEVIATIONS * (expected * (1.0 - rate)).sqrt();
+    let spread = luck(expected * (1.0 - rate));
     Check {
         what,
         unit: "",
