@@ -115,6 +115,16 @@ fn one_message_may_have_bad_luck_that_a_thousand_may_not() {
 }
 
 #[test]
+fn of_an_interrupted_run_theory_says_nothing() {
+    let plan = plan(300, &[(30.0, 1.0)]);
+    let mut run = run(19, 0, 1.0, 2.0);
+    assert!(checks(&plan, &run).iter().any(|check| !check.is_good()));
+    run.interrupted = true;
+    assert!(checks(&plan, &run).iter().all(Check::is_good));
+    assert_eq!(outside(&plan, &run), Vec::<String>::new());
+}
+
+#[test]
 fn nothing_is_divided_by_when_nothing_was_sent() {
     let plan = plan(0, &[(0.1, 0.2)]);
     let nothing = run(0, 0, 0.0, 0.0);
