@@ -88,12 +88,16 @@ impl Faults {
     pub fn set(&self, body: &[u8]) -> Result<(), String> {
         let wish: Wish = serde_json::from_slice(body)
             .map_err(|wrong| format!("write JSON such as {{\"fault\":\"hang\",\"calls\":5}}: {wrong}"))?;
-        let retry_after = within("retry_after", wish.retry_after, &RETRY_AFTER_SECONDS_RANGE)?;
+        let retry_after = within(
+            "retry_after",
+            wish.retry_after.as_ref(),
+            &RETRY_AFTER_SECONDS_RANGE,
+        )?;
         let active = Active {
             kind: wish.fault,
             wire: wish.wire,
-            calls_left: within("calls", wish.calls, &CALLS)?,
-            seconds: within("seconds", wish.seconds, &SECONDS)?,
+            calls_left: within("calls", wish.calls.as_ref(), &CALLS)?,
+            seconds: within("seconds", wish.seconds.as_ref(), &SECONDS)?,
             retry_after_seconds: retry_after.unwrap_or(RETRY_AFTER_SECONDS),
             since: self.clock.stopwatch(),
         };
@@ -159,7 +163,7 @@ impl Faults {
     }
 }
 
-fn within(name: &str, written: Option<Value>, range: &RangeInclusive<u32>) -> Result<Option<u32>, String> {
+fn within(name: &str, written: Option<&Value>, range: &RangeInclusive<u32>) -> Result<Option<u32>, String> {
     let Some(written) = written else {
         return Ok(None);
     };
