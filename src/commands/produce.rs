@@ -13,11 +13,13 @@ use crate::dice::Dice;
 use crate::error::{Error, Kind, Result};
 use crate::flow::alert;
 use crate::gateway::Gateway;
+use crate::provider::Provider;
 
 /// How many, when nobody says.
 const USUAL: u32 = 1_000;
 
-/// Puts them in and says how fast that went. The first signal ends it after the batch that is being written.
+/// Puts them in and says how fast that went. The first signal ends it after the batch that is being written, the next one
+/// at once.
 pub async fn run(cli: &Cli, arguments: &Produce) -> Result<()> {
     let mut signals = Signals::new()?;
     let told = arguments
@@ -25,6 +27,7 @@ pub async fn run(cli: &Cli, arguments: &Produce) -> Result<()> {
         .or(messages_variable(&Environment::of_process())?);
     let messages = told.unwrap_or(USUAL);
     let gateway = Arc::new(Gateway::open(configuration(cli, &[])?).await?);
+    refuse_real(&gateway, &arguments.channel)?;
     let dice = Dice::for_seed(arguments.seed);
     let bar = bar(Some(messages.into()), "messages");
     let stop = tokio::sync::watch::Sender::new(false);
@@ -42,7 +45,13 @@ pub async fn run(cli: &Cli, arguments: &Produce) -> Result<()> {
         taken = &mut raised => taken?,
         () = signals.next() => {
             stop.send_replace(true);
-            raised.await?
+            tokio::select! {
+                taken = &mut raised => taken?,
+                () = signals.next() => return Err(Error::new(
+                    Kind::Unavailable,
+                    "ended at once at the second signal; the last batch is stored as a whole or not at all",
+                )),
+            }
         }
     };
     let seconds = watch.passed().as_secs_f64();
@@ -61,4 +70,28 @@ pub async fn run(cli: &Cli, arguments: &Produce) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Invented numbers belong to somebody, and whoever works on the store would write to them.
+fn refuse_real(gateway: &Gateway, channel: &str) -> Result<()> {
+    let mut lanes = gateway.lanes().iter().filter(|lane| {
+        gateway
+            .route(channel)
+            .is_some_and(|route| route.channel.providers.contains(&lane.name))
+    });
+    let Some(real) = lanes.find(|lane| !stays_here(&*lane.provider)) else {
+        return Ok(());
+    };
+    Err(Error::usage(format!(
+        "invented messages would go to real people, because {} of channel {channel} is a real provider: name a \
+         configuration with providers that only play, or another channel with --channel",
+        real.name
+    )))
+}
+
+/// Whether it only plays, or is on this machine, as the sandbox is.
+fn stays_here(provider: &dyn Provider) -> bool {
+    let (host, _) = provider.place();
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    provider.is_sandbox() || host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

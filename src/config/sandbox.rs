@@ -57,7 +57,13 @@ pub fn read_shares(text: &str) -> Result<Shares, String> {
 /// Where a gateway is: `http://HOST:PORT`, without a slash at its end.
 pub fn read_gateway(text: &str) -> Result<String, String> {
     let url = reqwest::Url::parse(text.trim()).ok();
-    url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && url.query().is_none())
+    let is_bare = |url: &reqwest::Url| {
+        url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    };
+    url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host() && is_bare(url))
         .map(|url| url.as_str().trim_end_matches('/').to_owned())
         .ok_or_else(|| "write where the gateway is, as http://HOST:PORT".to_owned())
 }
@@ -91,7 +97,14 @@ mod tests {
             read_gateway("http://127.0.0.1:8080/"),
             Ok("http://127.0.0.1:8080".to_owned())
         );
-        for text in ["127.0.0.1:8080", "ftp://a", "http://", "http://a/?b=c"] {
+        for text in [
+            "127.0.0.1:8080",
+            "ftp://a",
+            "http://",
+            "http://a/?b=c",
+            "http://a/#b",
+            "http://user:secret@a/",
+        ] {
             assert!(
                 read_gateway(text).unwrap_err().contains("http://HOST:PORT"),
                 "{text}"

@@ -2,6 +2,7 @@
 //!
 //! Says what a call is to suffer; how that is done is the sandbox's matter.
 
+use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use super::wire::Wire;
 use crate::clock::{Clock, Stopwatch};
 
 /// The ranges of a fault's numbers.
-const CALLS_MAX: u32 = 1_000_000;
-const SECONDS_MAX: u32 = 86_400;
-const RETRY_AFTER_SECONDS_MAX: u32 = 3_600;
+const CALLS: RangeInclusive<u32> = 1..=1_000_000;
+const SECONDS: RangeInclusive<u32> = 1..=86_400;
+const RETRY_AFTER_SECONDS_RANGE: RangeInclusive<u32> = 0..=3_600;
 
 /// What a throttled call is told when nothing else was asked for, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 5;
@@ -35,19 +36,15 @@ pub(super) enum Kind {
     Throttle,
 }
 
-/// A fault as it is asked for.
-#[derive(Clone, Debug, Deserialize)]
+/// A fault as it is asked for, with whatever was written for its numbers.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wish {
+struct Wish {
     fault: Kind,
-    /// Only there; on every wire when left out.
     wire: Option<Wire>,
-    /// For so many calls.
-    calls: Option<u32>,
-    /// For so long.
-    seconds: Option<u32>,
-    /// What throttled calls are told, in seconds.
-    retry_after: Option<u32>,
+    calls: Option<Value>,
+    seconds: Option<Value>,
+    retry_after: Option<Value>,
 }
 
 /// What one call suffers.
@@ -66,8 +63,15 @@ pub(super) struct Faults {
 }
 
 struct Active {
-    wish: Wish,
+    kind: Kind,
+    /// Only there; on every wire when left out.
+    wire: Option<Wire>,
+    /// For so many calls more.
     calls_left: Option<u32>,
+    /// For so long.
+    seconds: Option<u32>,
+    /// What throttled calls are told.
+    retry_after_seconds: u32,
     since: Stopwatch,
 }
 
@@ -84,14 +88,20 @@ impl Faults {
     pub fn set(&self, body: &[u8]) -> Result<(), String> {
         let wish: Wish = serde_json::from_slice(body)
             .map_err(|wrong| format!("write JSON such as {{\"fault\":\"hang\",\"calls\":5}}: {wrong}"))?;
-        within("calls", wish.calls, 1, CALLS_MAX)?;
-        within("seconds", wish.seconds, 1, SECONDS_MAX)?;
-        within("retry_after", wish.retry_after, 0, RETRY_AFTER_SECONDS_MAX)?;
-        *self.current() = Some(Active {
-            calls_left: wish.calls,
+        let retry_after = within(
+            "retry_after",
+            wish.retry_after.as_ref(),
+            &RETRY_AFTER_SECONDS_RANGE,
+        )?;
+        let active = Active {
+            kind: wish.fault,
+            wire: wish.wire,
+            calls_left: within("calls", wish.calls.as_ref(), &CALLS)?,
+            seconds: within("seconds", wish.seconds.as_ref(), &SECONDS)?,
+            retry_after_seconds: retry_after.unwrap_or(RETRY_AFTER_SECONDS),
             since: self.clock.stopwatch(),
-            wish,
-        });
+        };
+        *self.current() = Some(active);
         Ok(())
     }
 
@@ -104,15 +114,15 @@ impl Faults {
     pub fn next(&self, wire: Wire) -> Option<Fault> {
         let mut current = self.current();
         let active = current.as_mut()?;
-        if active.wish.wire.is_some_and(|only| only != wire) {
+        if active.wire.is_some_and(|only| only != wire) {
             return None;
         }
         if let Some(left) = &mut active.calls_left {
             *left = left.saturating_sub(1);
         }
         let fault = Fault {
-            kind: active.wish.fault,
-            retry_after_seconds: active.wish.retry_after.unwrap_or(RETRY_AFTER_SECONDS),
+            kind: active.kind,
+            retry_after_seconds: active.retry_after_seconds,
         };
         if active.calls_left == Some(0) {
             *current = None;
@@ -126,16 +136,16 @@ impl Faults {
         let Some(active) = current.as_ref() else {
             return json!({"fault": null});
         };
-        let seconds = active.wish.seconds.map(|seconds| {
+        let seconds = active.seconds.map(|seconds| {
             let limit = Duration::from_secs(seconds.into());
             limit.saturating_sub(active.since.passed()).as_secs()
         });
         json!({
-            "fault": active.wish.fault,
-            "wire": active.wish.wire,
+            "fault": active.kind,
+            "wire": active.wire,
             "calls_left": active.calls_left,
             "seconds_left": seconds,
-            "retry_after": active.wish.retry_after.unwrap_or(RETRY_AFTER_SECONDS),
+            "retry_after": active.retry_after_seconds,
         })
     }
 
@@ -143,7 +153,7 @@ impl Faults {
     fn current(&self) -> std::sync::MutexGuard<'_, Option<Active>> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let over = |active: &Active| {
-            let seconds = active.wish.seconds;
+            let seconds = active.seconds;
             seconds.is_some_and(|seconds| active.since.passed() >= Duration::from_secs(seconds.into()))
         };
         if current.as_ref().is_some_and(over) {
@@ -153,12 +163,18 @@ impl Faults {
     }
 }
 
-fn within(name: &str, number: Option<u32>, least: u32, most: u32) -> Result<(), String> {
-    match number {
-        Some(number) if !(least..=most).contains(&number) => {
-            Err(format!("{name} is a whole number from {least} to {most}"))
-        }
-        Some(_) | None => Ok(()),
+fn within(name: &str, written: Option<&Value>, range: &RangeInclusive<u32>) -> Result<Option<u32>, String> {
+    let Some(written) = written else {
+        return Ok(None);
+    };
+    let number = written.as_u64().and_then(|number| u32::try_from(number).ok());
+    match number.filter(|number| range.contains(number)) {
+        Some(number) => Ok(Some(number)),
+        None => Err(format!(
+            "{name} is a whole number from {} to {}",
+            range.start(),
+            range.end()
+        )),
     }
 }
 
@@ -216,6 +232,10 @@ mod tests {
             (r#"{"fault":"hang","until":"noon"}"#, "unknown field `until`"),
             (r#"{"fault":"hang","wire":"smpp"}"#, "unknown variant `smpp`"),
             (r#"{"fault":"hang","calls":0}"#, "from 1 to 1000000"),
+            (r#"{"fault":"hang","calls":-1}"#, "from 1 to 1000000"),
+            (r#"{"fault":"hang","calls":1e30}"#, "from 1 to 1000000"),
+            (r#"{"fault":"hang","seconds":0.5}"#, "from 1 to 86400"),
+            (r#"{"fault":"hang","seconds":"5"}"#, "from 1 to 86400"),
             (r#"{"fault":"hang","seconds":90000}"#, "from 1 to 86400"),
             (r#"{"fault":"throttle","retry_after":9999}"#, "from 0 to 3600"),
         ] {

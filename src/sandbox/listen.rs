@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -25,6 +25,12 @@ const CONNECTIONS_MAX: usize = 1_024;
 
 /// How long a client may take for a request's head, and leave a connection idle.
 const HEAD_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long it may take for a request's body.
+const BODY_LIMIT: Duration = Duration::from_secs(60);
+
+/// The longest body that is read, in bytes.
+const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// How long answers may take to end after the word to stop.
 const GRACE: Duration = Duration::from_secs(1);
@@ -110,7 +116,12 @@ async fn answer(
     request: Request<Incoming>,
     cut: &AtomicBool,
 ) -> Result<Response<Body>, &'static str> {
-    let answer: Result<_, Infallible> = router.oneshot(request.map(Body::new)).await;
+    let whole = tokio::time::timeout(BODY_LIMIT, whole(request)).await;
+    let request = match whole.map_err(|_| "its body did not arrive in time")? {
+        Ok(request) => request,
+        Err(refusal) => return Ok(refusal),
+    };
+    let answer: Result<_, Infallible> = router.oneshot(request).await;
     match answer {
         Ok(response) if response.extensions().get::<Cut>().is_some() => {
             cut.store(true, Ordering::Relaxed);
@@ -118,5 +129,18 @@ async fn answer(
         }
         Ok(response) => Ok(response),
         Err(never) => match never {},
+    }
+}
+
+/// The request with all of its body. Wires are played only then, so that their answers may take any time.
+async fn whole(request: Request<Incoming>) -> Result<Request<Body>, Response<Body>> {
+    let (head, body) = request.into_parts();
+    match axum::body::to_bytes(Body::new(body), BODY_BYTES_MAX).await {
+        Ok(bytes) => Ok(Request::from_parts(head, Body::from(bytes))),
+        Err(_) => {
+            let mut refusal = Response::new(Body::empty());
+            *refusal.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+            Err(refusal)
+        }
     }
 }

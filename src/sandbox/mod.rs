@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::routing::{get, post};
@@ -46,9 +46,6 @@ use turn::{Course, Turn, Verdict};
 use wire::{Letter, Order, Reply, Wire};
 
 pub use fates::{FATES, Fate};
-
-/// The longest call that is read, in bytes.
-const CALL_BYTES_MAX: usize = 64 * 1024;
 
 /// How long a slow answer takes, all of its bytes together.
 const SLOW_ANSWER: Duration = Duration::from_secs(1);
@@ -183,9 +180,10 @@ impl Sandbox {
             id,
             verdict,
             url,
-            // Only the answer needs the text.
+            // Only the answer needs the text, and where to is said already.
             order: Order {
                 body: String::new(),
+                callback: None,
                 ..order
             },
         };
@@ -200,7 +198,6 @@ fn routes(sandbox: &Arc<Sandbox>) -> Router {
         .route("/messages", post(texting_call))
         .route("/2010-04-01/Accounts/{account}/Messages.json", post(twilio_call))
         .merge(control::routes())
-        .layer(DefaultBodyLimit::max(CALL_BYTES_MAX))
         .with_state(Arc::clone(sandbox))
 }
 

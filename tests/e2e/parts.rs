@@ -278,3 +278,51 @@ fn nobody_plays_with_messages_that_a_real_provider_should_send() {
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("real providers"), "{}", err(&output));
 }
+
+#[test]
+fn nobody_is_alerted_who_is_somebody() {
+    let world = World::new(
+        "[providers.red]\nkind = \"http\"\nurl = \"https://red.example/?number={spelling}&body={body}\"\n\
+         [providers.mock]\nkind = \"mock\"\n\
+         [channels.sms]\nproviders = [\"mock\", \"red\"]\n[channels.play]\nproviders = [\"mock\"]\naddress = \"phone\"\n",
+    );
+    for (arguments, why) in [
+        (&["produce"][..], "real people"),
+        (&["simulate", "--keep=sqlite:postrider.db"], "configured store"),
+    ] {
+        let output = world.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+        assert!(err(&output).contains(why), "{}", err(&output));
+    }
+    assert_eq!(world.count("SELECT count(*) FROM messages"), 0);
+    world.say(&["produce", "--messages", "3", "--channel", "play"]);
+}
+
+#[test]
+fn who_is_told_twice_to_stop_producing_stops_at_once() {
+    let world = World::new(PLAYING);
+    world.say(&["produce", "--messages", "0"]);
+    let mut command = world.command(&["produce", "--messages", "100000000"]);
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    until("some were made", || {
+        world.count("SELECT count(*) FROM messages") > 0
+    });
+    // A batch that cannot be written is waited for after the first signal.
+    let store = rusqlite::Connection::open(world.folder.path().join("postrider.db")).unwrap();
+    store.busy_timeout(super::world::DEADLINE).unwrap();
+    store.execute_batch("BEGIN IMMEDIATE").unwrap();
+    until("it has ended", || {
+        let interrupt = std::process::Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status();
+        assert!(interrupt.unwrap().success());
+        child.try_wait().unwrap().is_some()
+    });
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("second signal"), "{}", err(&output));
+}

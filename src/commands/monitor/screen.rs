@@ -2,6 +2,7 @@
 //!
 //! Drawn anew at every look. Reads keys; q, Esc or Ctrl-C end it. Numbers of people are masked as on the pages.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use ratatui::Frame;
@@ -46,11 +47,31 @@ enum Wish {
 
 /// Shows the screen until a key or a signal ends it; leaves the terminal as it was.
 pub async fn show(watch: &mut Watch, interval: Duration, signals: &mut Signals) -> Result<()> {
+    let _restored = Restored::later();
     let terminal = ratatui::try_init();
     let mut terminal = terminal.map_err(|cause| fault("cannot use the terminal; try --plain", cause))?;
-    let shown = go_on(watch, interval, signals, &mut terminal).await;
-    ratatui::restore();
-    shown
+    go_on(watch, interval, signals, &mut terminal).await
+}
+
+/// The terminal and the log as they were, also where the screen was set up in part. Until then lines of the log, which
+/// would be written across the screen, are not, unless they go elsewhere.
+struct Restored(log::LevelFilter);
+
+impl Restored {
+    fn later() -> Self {
+        let logged = log::max_level();
+        if std::io::stderr().is_terminal() {
+            log::set_max_level(log::LevelFilter::Off);
+        }
+        Self(logged)
+    }
+}
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        ratatui::restore();
+        log::set_max_level(self.0);
+    }
 }
 
 async fn go_on(

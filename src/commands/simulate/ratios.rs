@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::table::write_checks;
-use super::theory::{Check, DEVIATIONS};
+use super::theory::{Check, luck};
 use crate::commands::{rate_words, real};
 use crate::config::simulation::Receipts;
 use crate::domain::broadcast::Tally;
@@ -143,25 +143,26 @@ fn write_sums(text: &mut String, run: &Notices, report: &Report) {
 }
 
 /// Every figure that theory speaks of.
-pub fn checks(audience: &Audience, run: &Notices) -> Vec<Check> {
+pub fn checks(audience: &Audience, run: &Notices) -> [Check; 2] {
     let (sent, received) = (run.sum(|tally| tally.messages), run.sum(|tally| tally.received));
     let Receipts { lost, opened } = audience.receipts;
-    vec![
+    [
         share("received messages", received, sent, 1.0 - lost),
         share("opened messages", run.sum(|tally| tally.opened), received, opened),
     ]
+    .map(|check| check.unless(run.interrupted))
 }
 
 /// So many of a whole, when luck decides of each by itself.
 fn share(what: &'static str, found: u64, whole: u64, rate: f64) -> Check {
     let expected = real(whole) * rate;
-    let spread = DEVIATIONS * (expected * (1.0 - rate)).sqrt();
+    let spread = luck(expected * (1.0 - rate));
     Check {
         what,
         unit: "",
         found: real(found),
         expected: Some(expected),
-        limits: ((expected - spread).max(0.0), expected + spread),
+        limits: ((expected - spread).max(0.0), (expected + spread).min(real(whole))),
     }
 }
 

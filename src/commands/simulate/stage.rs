@@ -10,12 +10,13 @@ use tempfile::TempDir;
 use super::theory::{Plan, Tally};
 use crate::cache::{self, Sealed};
 use crate::cli::Simulate;
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::commands::say;
 use crate::config::simulation::{Casting, Faults, Sender};
 use crate::config::{Config, masked_url};
 use crate::dice::Dice;
 use crate::domain::attempt::Outcome;
+use crate::domain::broadcast::{Broadcast, BroadcastId};
 use crate::domain::channel::{Channel, Name};
 use crate::domain::delivery::Standing;
 use crate::domain::retry::Retry;
@@ -50,12 +51,18 @@ impl Stage {
             Some(url) => (url.clone(), None),
             None => temporary()?,
         };
+        let (only_plays, configured_url) = (configured.only_plays(), configured.store_url.clone());
         let config = Config {
             store_url: url.clone(),
             store_replica_url: None,
             channels: vec![channel(&configured, plan)?],
             ..configured
         };
+        if url == configured_url && !only_plays {
+            return Err(Error::usage(
+                "this is the configured store, whose messages real providers carry: name another one with --keep",
+            ));
+        }
         let store = open(config.clone()).await?;
         refuse_used(&*store, &url).await?;
         let queue = queue::open("memory:", config.queue_window).await?;
@@ -93,7 +100,7 @@ impl Stage {
         match &self.kept {
             None => Ok(()),
             Some(place) => say(format_args!(
-                "the store is kept; look around in it with: POSTRIDER_STORE_URL={place} console serve"
+                "the store is kept; look around in it with: POSTRIDER_STORE_URL={place} console serve --workers 0"
             )),
         }
     }
@@ -205,20 +212,44 @@ fn temporary() -> Result<(String, Option<TempDir>)> {
     Ok((url, Some(folder)))
 }
 
-/// Messages of others must never be played with.
+/// Messages of others must never be played with, and nobody be told of broadcasts who is somebody.
 async fn refuse_used(store: &dyn Store, url: &str) -> Result<()> {
     let query = Query {
         limit: 1,
         ..Query::default()
     };
-    if store.search(query).await?.messages.is_empty() {
+    let found = if !store.search(query).await?.messages.is_empty() {
+        "messages"
+    } else if !store.addressees(&to_everybody()?, 1).await?.is_empty() {
+        "users"
+    } else {
         return Ok(());
-    }
+    };
     Err(Error::usage(format!(
-        "{} has messages in it, and a simulation would play with them: name an empty store, such as \
+        "{} has {found} in it, and a simulation would play with them: name an empty store, such as \
          --keep=sqlite:another.db",
         masked_url(url)
     )))
+}
+
+/// A broadcast that is never stored, to ask with who is registered.
+fn to_everybody() -> Result<Broadcast> {
+    Ok(Broadcast {
+        number: 0,
+        id: BroadcastId::new(clock::from_millis(0), [0; 10]),
+        body: String::new(),
+        channel: name(CHANNEL)?,
+        caller: String::new(),
+        created_at: clock::from_millis(0),
+        is_to_all: true,
+        last_user: i64::MAX,
+        users: 0,
+        reached: 0,
+        messages: 0,
+        unreachable: 0,
+        refused: 0,
+        is_spread: false,
+    })
 }
 
 /// The channel as configured, with shorter waits; one of the usual kind where there is none.
@@ -259,5 +290,5 @@ pub fn tries_max(configured: &Config) -> u32 {
 
 fn name(text: &str) -> Result<Name> {
     text.parse()
-        .map_err(|_| Error::new(Kind::Internal, format!("a sender cannot be named {text}")))
+        .map_err(|_| Error::new(Kind::Internal, format!("nothing can be named {text}")))
 }

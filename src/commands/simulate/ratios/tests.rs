@@ -74,6 +74,14 @@ fn nothing_is_divided_by_when_nothing_was_received_or_sent() {
 }
 
 #[test]
+fn of_an_interrupted_run_theory_says_nothing() {
+    let (mut run, report) = played(0, 0);
+    run.interrupted = true;
+    let told = text(&audience(0.0, 1.0), &run, &report, &[]);
+    assert!(!told.contains("OUTSIDE"), "{told}");
+}
+
+#[test]
 fn too_many_lost_and_numbers_that_do_not_add_up_are_named() {
     let (run, mut report) = played(1, 1);
     assert_eq!(

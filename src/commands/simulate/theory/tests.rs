@@ -96,6 +96,35 @@ fn the_ends_of_the_range_have_no_luck() {
 }
 
 #[test]
+fn one_message_may_have_bad_luck_that_a_thousand_may_not() {
+    let rare = plan(1, &[(0.1, 0.05)]);
+    assert_eq!(outside(&rare, &run(1, 1, 0.1, 0.1)), Vec::<String>::new());
+    let often = plan(1, &[(0.1, 0.95)]);
+    assert_eq!(outside(&often, &run(1, 0, 0.1, 0.1)), Vec::<String>::new());
+    // One call in 400 takes six times its mean; that ten do on average happens to nobody.
+    assert_eq!(outside(&rare, &run(1, 0, 0.6, 0.6)), Vec::<String>::new());
+    assert_eq!(
+        outside(&plan(10, &[(0.1, 0.0)]), &run(10, 0, 0.6, 2.0)),
+        ["average time of a call"]
+    );
+    let mut never = plan(100, &[(0.0, 0.2)]);
+    never.retry = true;
+    let mut run = run(124, 25, 0.0, 1.0);
+    (run.accepted, run.sent, run.failed) = (100, 99, 1);
+    assert_eq!(outside(&never, &run), ["failed messages"]);
+}
+
+#[test]
+fn of_an_interrupted_run_theory_says_nothing() {
+    let plan = plan(300, &[(30.0, 1.0)]);
+    let mut run = run(19, 0, 1.0, 2.0);
+    assert!(checks(&plan, &run).iter().any(|check| !check.is_good()));
+    run.interrupted = true;
+    assert!(checks(&plan, &run).iter().all(Check::is_good));
+    assert_eq!(outside(&plan, &run), Vec::<String>::new());
+}
+
+#[test]
 fn nothing_is_divided_by_when_nothing_was_sent() {
     let plan = plan(0, &[(0.1, 0.2)]);
     let nothing = run(0, 0, 0.0, 0.0);
