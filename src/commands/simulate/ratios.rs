@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::table::write_checks;
+use super::table::{write_checks, write_verdict};
 use super::theory::{Check, luck};
 use crate::commands::{rate_words, real};
 use crate::config::simulation::Receipts;
@@ -93,14 +93,7 @@ pub fn text(audience: &Audience, run: &Notices, report: &Report, faults: &[Strin
     let _ = writeln!(text, "{done}");
     write_sums(&mut text, run, report);
     write_checks(&mut text, &checks(audience, run));
-    for fault in faults {
-        let _ = writeln!(text, "wrong: {fault}");
-    }
-    if run.interrupted {
-        text.push_str("interrupted: what has not ended was left as it is\n");
-    } else if faults.is_empty() {
-        text.push_str("all as expected\n");
-    }
+    write_verdict(&mut text, faults, run.interrupted);
     text
 }
 

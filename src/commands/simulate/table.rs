@@ -26,14 +26,7 @@ pub fn text(plan: &Plan, run: &Run, report: &Report, faults: &[String]) -> Strin
     write_sums(&mut text, &sums(run, report));
     write_senders(&mut text, plan, run);
     write_checks(&mut text, &checks(plan, run));
-    for fault in faults {
-        let _ = writeln!(text, "wrong: {fault}");
-    }
-    if run.interrupted {
-        text.push_str("interrupted: what has not ended was left waiting\n");
-    } else if faults.is_empty() {
-        text.push_str("all as expected\n");
-    }
+    write_verdict(&mut text, faults, run.interrupted);
     text
 }
 
@@ -128,4 +121,16 @@ fn write_check(text: &mut String, check: &Check) {
         figure(check.found)
     );
     let _ = writeln!(text, "{}", line.trim_end());
+}
+
+/// What is wrong, or that nothing is. Of an interrupted run nobody can say that.
+pub fn write_verdict(text: &mut String, faults: &[String], interrupted: bool) {
+    for fault in faults {
+        let _ = writeln!(text, "wrong: {fault}");
+    }
+    if interrupted {
+        text.push_str("interrupted: what has not ended was left as it is\n");
+    } else if faults.is_empty() {
+        text.push_str("all as expected\n");
+    }
 }

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::wire::rfc3339;
-use super::{Answer, Segment};
+use super::{Answer, Segment, invalid};
 use crate::config::Scope;
 use crate::domain::broadcast::{Audience, Broadcast, Tally};
 use crate::flow::accept::Refused;
@@ -286,8 +286,4 @@ async fn shown(gateway: &Gateway, id: &str) -> Answer<BroadcastView> {
     let found = found.map_err(|error| Problem::failed(gateway, "read the broadcast", &error))?;
     let (broadcast, tally) = found.ok_or_else(missing)?;
     Ok(Json(BroadcastView::new(broadcast, &tally)))
-}
-
-fn invalid(violations: &[Violation]) -> Problem {
-    Problem::invalid(StatusCode::UNPROCESSABLE_ENTITY, violations)
 }

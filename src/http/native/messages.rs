@@ -15,7 +15,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::wire::MessageView;
-use super::{Answer, Segment, submission};
+use super::{Answer, Segment, invalid, submission};
 use crate::config::Scope;
 use crate::domain::channel::Name;
 use crate::domain::delivery::Standing;
@@ -210,10 +210,6 @@ fn created(accepted: &Accepted) -> Response<Body> {
     }
     refusal::mark_replayed(headers, accepted.replayed);
     response
-}
-
-fn invalid(violations: &[Violation]) -> Problem {
-    Problem::invalid(StatusCode::UNPROCESSABLE_ENTITY, violations)
 }
 
 fn refusal_problem(refused: &Refused) -> Problem {

@@ -24,7 +24,7 @@ use axum::Json;
 use axum::Router;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Request};
+use axum::http::{HeaderValue, Request, StatusCode};
 use axum::routing::{any, get, post};
 use tower::ServiceBuilder;
 use tower_http::request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer};
@@ -97,6 +97,11 @@ impl MakeRequestId for Ids {
         let id = MessageId::new(self.0.clock.now(), self.0.dice.bytes());
         HeaderValue::from_str(&id.to_string()).ok().map(RequestId::new)
     }
+}
+
+/// What a body that could be read says wrongly.
+fn invalid(violations: &[problem::Violation]) -> problem::Problem {
+    problem::Problem::invalid(StatusCode::UNPROCESSABLE_ENTITY, violations)
 }
 
 /// An answer in JSON.

@@ -8,14 +8,14 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Request, Response, StatusCode};
+use axum::http::{HeaderMap, Request, Response};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::Answer;
 use super::wire::rfc3339;
+use super::{Answer, invalid};
 use crate::config::Scope;
 use crate::domain::recipient::{Recipient, Standing};
 use crate::error::Kind;
@@ -217,8 +217,4 @@ fn said(known: Recipient) -> RecipientView {
         changed_by: Some(known.changed_by),
         changed_at: Some(rfc3339(known.changed_at)),
     }
-}
-
-fn invalid(violations: &[Violation]) -> Problem {
-    Problem::invalid(StatusCode::UNPROCESSABLE_ENTITY, violations)
 }

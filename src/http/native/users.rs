@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::wire::rfc3339;
-use super::{Answer, Segment};
+use super::{Answer, Segment, invalid};
 use crate::config::Scope;
 use crate::domain::broadcast::{NewUser, Registered, USERS_AT_ONCE, User};
 use crate::domain::recipient::AddressKind;
@@ -269,8 +269,4 @@ impl From<User> for UserView {
             registered_at: rfc3339(user.created_at),
         }
     }
-}
-
-fn invalid(violations: &[Violation]) -> Problem {
-    Problem::invalid(StatusCode::UNPROCESSABLE_ENTITY, violations)
 }
