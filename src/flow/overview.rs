@@ -3,6 +3,7 @@
 //! Brings the report's roll-ups up to date and reads those, so that a look costs what has changed since the one before
 //! and not what exists. Needs the store only; changes nothing that anybody could miss.
 
+use super::sync_report::{FOLDED_AT_ONCE, fold_all};
 use crate::clock::Timestamp;
 use crate::domain::delivery::{Standing, State};
 use crate::domain::fleet::Known;
@@ -10,9 +11,6 @@ use crate::domain::report::{Report, mean_seconds};
 use crate::domain::wish::Wish;
 use crate::error::Result;
 use crate::store::{Query, Store};
-
-/// Changed deliveries that are counted in one transaction, so that nobody waits long for it.
-const COUNTED_AT_ONCE: usize = 1_000;
 
 /// Channels of which the longest waiting delivery is looked for.
 const CHANNELS_MAX: usize = 64;
@@ -67,7 +65,7 @@ impl Overview {
 
 /// Counts what changed, and reads what is shown without failures.
 pub async fn look(store: &dyn Store) -> Result<Overview> {
-    while store.fold(COUNTED_AT_ONCE).await? == COUNTED_AT_ONCE {}
+    fold_all(store, FOLDED_AT_ONCE, |_| ()).await?;
     Ok(Overview {
         report: store.report(store.time().await?).await?,
         ..Overview::default()

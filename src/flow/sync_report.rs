@@ -11,10 +11,10 @@ use crate::domain::report::Report;
 use crate::domain::turn::{Owner, Task};
 use crate::error::{Error, Kind, Result};
 use crate::gateway::Gateway;
-use crate::store::Snapshot;
+use crate::store::{Snapshot, Store};
 
 /// How many changed deliveries one transaction folds, so that no other writer waits long for it.
-const FOLDED_AT_ONCE: usize = 1_000;
+pub(super) const FOLDED_AT_ONCE: usize = 1_000;
 
 /// The same where no other writer waits: pages that several messages share are written less often.
 const FOLDED_AT_ONCE_ALONE: usize = 32_000;
@@ -103,15 +103,7 @@ async fn fold_and_keep(
     at_once: usize,
     progress: impl Fn(usize),
 ) -> Result<Synced> {
-    let mut folded = 0;
-    loop {
-        let some = gateway.store.fold(at_once).await?;
-        folded += some;
-        progress(some);
-        if some < at_once {
-            break;
-        }
-    }
+    let folded = fold_all(&*gateway.store, at_once, progress).await?;
     let report = gateway.store.report(gateway.clock.now()).await?;
     if let Some((_, newest)) = newest(gateway).await?
         && says_as_much(&newest, &report, asked_at)
@@ -128,6 +120,19 @@ async fn fold_and_keep(
         folded,
         report,
     })
+}
+
+/// Folds all that changed, so many in one transaction; how many. `progress` is told after each.
+pub(super) async fn fold_all(store: &dyn Store, at_once: usize, progress: impl Fn(usize)) -> Result<usize> {
+    let mut folded = 0;
+    loop {
+        let some = store.fold(at_once).await?;
+        folded += some;
+        progress(some);
+        if some < at_once {
+            return Ok(folded);
+        }
+    }
 }
 
 /// Whether the newest kept report has the same numbers, and is young enough for who asked at that moment.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::table::{write_checks, write_verdict};
+use super::table::{of_report, write_checks, write_verdict};
 use super::theory::{Check, luck};
 use crate::commands::{rate_words, real};
 use crate::config::simulation::Receipts;
@@ -98,19 +98,9 @@ pub fn text(audience: &Audience, run: &Notices, report: &Report, faults: &[Strin
 }
 
 fn write_sums(text: &mut String, run: &Notices, report: &Report) {
-    let totals = &report.totals;
     let [sent, received, lost] = run.moved;
     let rows = [
-        (
-            "report",
-            [
-                report.messages,
-                totals.waiting,
-                totals.sent,
-                totals.delivered,
-                totals.failed_sum(),
-            ],
-        ),
+        of_report(report),
         (
             "metrics",
             [

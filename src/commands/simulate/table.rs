@@ -30,27 +30,28 @@ pub fn text(plan: &Plan, run: &Run, report: &Report, faults: &[String]) -> Strin
     text
 }
 
-type Sums = (&'static str, [u64; 5]);
+/// Who counts, and what: accepted, waiting, sent, delivered, failed.
+pub type Sums = (&'static str, [u64; 5]);
+
+/// What the report says.
+pub fn of_report(report: &Report) -> Sums {
+    let totals = &report.totals;
+    let (sent, delivered, failed) = (totals.sent, totals.delivered, totals.failed_sum());
+    (
+        "report",
+        [report.messages, totals.waiting, sent, delivered, failed],
+    )
+}
 
 fn sums(run: &Run, report: &Report) -> [Sums; 2] {
-    let totals = &report.totals;
     let waiting = run.accepted.saturating_sub(run.sent + run.failed);
     [
-        (
-            "report",
-            [
-                report.messages,
-                totals.waiting,
-                totals.sent,
-                totals.delivered,
-                totals.failed_sum(),
-            ],
-        ),
+        of_report(report),
         ("metrics", [run.accepted, waiting, run.sent, 0, run.failed]),
     ]
 }
 
-/// A line for each who counts: accepted, waiting, sent, delivered, failed.
+/// A line for each who counts.
 pub fn write_sums(text: &mut String, rows: &[Sums]) {
     let _ = writeln!(
         text,
