@@ -11,6 +11,8 @@ mod route;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Notify;
 
 use crate::cache::{self, Cache, Sealed};
@@ -21,7 +23,7 @@ use crate::domain::channel::Name;
 use crate::domain::delivery::Standing;
 use crate::error::Result;
 use crate::metrics::Metrics;
-use crate::provider::{self, CallLimits, Outbound, Provider};
+use crate::provider::{self, CallLimits, Callbacks, Outbound, Provider};
 use crate::queue::{self, Queue};
 use crate::store::{self, CommitStats, Place, ProviderPlace, Store};
 
@@ -34,6 +36,13 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// The part of a call's time that connecting may take at most, so that a host that is away is never mistaken for
 /// one that went silent.
 const CONNECT_SHARE_MAX: f64 = 0.9;
+
+/// What the proof in a callback URL is for.
+const CALLBACK_PURPOSE: &str = "callback";
+
+/// What an operator is told of a provider with `unsigned = true`.
+pub const UNSIGNED_RECEIPTS: &str =
+    "its receipts prove nothing (unsigned = true): every caller who guesses a reference changes deliveries";
 
 /// Everything that runs, wired.
 pub struct Gateway {
@@ -84,7 +93,7 @@ impl Gateway {
         let store = store::open_at(&store_place(&config))?;
         let queue = queue::open(&config.queue_url, config.queue_window).await?;
         let cache = Sealed::new(cache::open(&config.cache_url)?, store.seal().await?);
-        let adapters = build_all(&config)?;
+        let adapters = build_all(&config, &cache)?;
         let edges = Edges {
             clock: fleet::clock(&store).await?,
             dice: Dice::default(),
@@ -94,6 +103,7 @@ impl Gateway {
         };
         let gateway = Self::wire(config, edges, adapters);
         gateway.warn_of_strangers();
+        gateway.warn_of_unsigned_receipts();
         // Only people's own queries miss it, and a store that cannot be written now may be written later.
         if let Err(error) = gateway.store.name_providers(gateway.places()).await {
             log::error!("{}", error.chain());
@@ -204,6 +214,28 @@ impl Gateway {
         }
     }
 
+    fn warn_of_unsigned_receipts(&self) {
+        for lane in &self.lanes {
+            if lane.provider.callbacks() == Callbacks::Unsigned {
+                log::warn!("{UNSIGNED_RECEIPTS}; provider={}", lane.name);
+            }
+        }
+    }
+
+    /// Returns the provider whose callback URL carries this token, if there is one that reports to
+    /// `/messages/delivery_status`. The comparison takes the same time for every wrong token.
+    pub fn lane_of_callback(&self, token: &str) -> Option<&Arc<Lane>> {
+        let proof = URL_SAFE_NO_PAD.decode(token).ok()?;
+        self.lanes
+            .iter()
+            .filter(|lane| lane.provider.callbacks() == Callbacks::Texting)
+            .filter(|lane| {
+                let name = lane.name.as_str().as_bytes();
+                self.cache.proves(CALLBACK_PURPOSE, name, &proof)
+            })
+            .last()
+    }
+
     fn places(&self) -> Vec<ProviderPlace> {
         let place = |lane: &Arc<Lane>| {
             let (host, port) = lane.provider.place();
@@ -241,23 +273,42 @@ pub fn store_place(config: &Config) -> Place<'_> {
     }
 }
 
-pub(crate) fn build_all(config: &Config) -> Result<Vec<Arc<dyn Provider>>> {
+pub(crate) fn build_all(config: &Config, cache: &Sealed) -> Result<Vec<Arc<dyn Provider>>> {
     let outbound = Outbound::new()?;
     config
         .providers
         .iter()
-        .map(|provider| build(provider, &config.public_url, &outbound))
+        .map(|provider| {
+            let token = callback_token(cache, &provider.name);
+            build(provider, &config.public_url, &token, &outbound)
+        })
         .collect()
 }
 
+/// Returns the token in the callback URL of a provider with `receipts = "texting"`: the same in every process on the
+/// store, another for each provider, and known to those only that were given the URL.
+pub fn callback_token(cache: &Sealed, provider: &Name) -> String {
+    URL_SAFE_NO_PAD.encode(cache.proof(CALLBACK_PURPOSE, provider.as_str().as_bytes()))
+}
+
 /// Builds the adapter a provider's configuration names; its settings are read here, and an error names their place.
-/// Connects nowhere.
-pub fn build(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> Result<Arc<dyn Provider>> {
-    build_alone(config, public_url, outbound)
+/// Connects nowhere. For `callback_token` see [`callback_token`]; where no gateway runs any text will do.
+pub fn build(
+    config: &ProviderConfig,
+    public_url: &str,
+    callback_token: &str,
+    outbound: &Outbound,
+) -> Result<Arc<dyn Provider>> {
+    build_alone(config, public_url, callback_token, outbound)
         .map_err(|error| error.at(&format!("[providers.{}]", config.name)))
 }
 
-fn build_alone(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> Result<Arc<dyn Provider>> {
+fn build_alone(
+    config: &ProviderConfig,
+    public_url: &str,
+    callback_token: &str,
+    outbound: &Outbound,
+) -> Result<Arc<dyn Provider>> {
     let settings = provider::Settings::read(&config.kind, config.settings.clone())?;
     let limits = CallLimits {
         connect: config
@@ -266,7 +317,14 @@ fn build_alone(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -
         call: config.timeout,
         answer_bytes_max: ANSWER_BYTES_MAX,
     };
-    provider::build(&config.name, &settings, &limits, public_url, outbound)
+    provider::build(
+        &config.name,
+        &settings,
+        &limits,
+        public_url,
+        callback_token,
+        outbound,
+    )
 }
 
 #[cfg(test)]
@@ -279,7 +337,7 @@ mod tests {
         let settings = toml::toml! { latencyy = "3ms" };
         for (kind, word) in [("mock", "latencyy"), ("pigeon", "pigeon")] {
             let config = ProviderConfig::new("blue".parse().unwrap(), kind, settings.clone());
-            let error = build(&config, "http://127.0.0.1", &outbound)
+            let error = build(&config, "http://127.0.0.1", "", &outbound)
                 .err()
                 .unwrap()
                 .to_string();

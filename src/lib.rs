@@ -15,6 +15,7 @@ pub mod http;
 pub mod metrics;
 pub mod provider;
 pub mod queue;
+pub mod request_origin;
 pub mod sandbox;
 pub mod store;
 

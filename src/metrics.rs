@@ -31,7 +31,7 @@ const COMMIT_BOUNDS_SECONDS: [f64; 12] = [
 ];
 
 /// What can become of a receipt: shown from the start, so that the first one is seen as an increase.
-const RECEIPT_FATES: [&str; 3] = ["applied", "unchanged", "kept"];
+const RECEIPT_FATES: [&str; 4] = ["applied", "unchanged", "kept", "dropped"];
 
 /// What can become of a text that somebody sent.
 const TEXT_FATES: [&str; 4] = ["opted_out", "opted_in", "unchanged", "ignored"];

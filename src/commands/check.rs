@@ -13,7 +13,7 @@ use crate::cli::Cli;
 use crate::config::{Config, ProviderConfig, door_is_safe, masked_url};
 use crate::error::{Error, Kind, Result};
 use crate::gateway;
-use crate::provider::{Checked, Outbound};
+use crate::provider::{Callbacks, Checked, Outbound};
 use crate::store::Store;
 use crate::{cache, queue, store};
 
@@ -179,13 +179,21 @@ async fn check_providers(config: &Config, faults: &mut u64) -> Result<()> {
             &format!("provider {} of kind {}", provider.name, provider.kind),
             finding,
         )?;
+        let adapter = gateway::build(provider, &config.public_url, "", &outbound);
+        if adapter.is_ok_and(|adapter| adapter.callbacks() == Callbacks::Unsigned) {
+            say(format_args!(
+                "warning: provider {}: {}",
+                provider.name,
+                gateway::UNSIGNED_RECEIPTS
+            ))?;
+        }
     }
     Ok(())
 }
 
 /// Reads the settings and asks what can be asked without sending anything.
 async fn check_provider(config: &ProviderConfig, public_url: &str, outbound: &Outbound) -> Finding {
-    let provider = gateway::build(config, public_url, outbound).map_err(|error| error.chain())?;
+    let provider = gateway::build(config, public_url, "", outbound).map_err(|error| error.chain())?;
     let (host, port) = provider.place();
     if provider.is_sandbox() {
         return Ok("only plays; nothing really leaves".to_owned());

@@ -30,7 +30,7 @@ pub async fn hear(gateway: &Gateway, lane: &Lane, incoming: Vec<Incoming>) -> Re
         }
     }
     if !receipts.is_empty() {
-        settle::settle(gateway, Some(&lane.name), receipts).await?;
+        settle::settle(gateway, &lane.name, receipts).await?;
     }
     heed(gateway, lane, &asked).await
 }

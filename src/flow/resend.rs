@@ -140,7 +140,7 @@ mod tests {
             queue: queue::open("memory:", config.queue_window).await.unwrap(),
             store,
         };
-        let adapters = build_all(&config).unwrap();
+        let adapters = build_all(&config, &edges.cache).unwrap();
         let gateway = Gateway::wire(config, edges, adapters);
         for _ in 0..12 {
             let request = Request {

@@ -2,7 +2,7 @@
 //!
 //! Hearing the same receipt again changes nothing.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::domain::channel::Name;
 use crate::domain::delivery::State;
@@ -10,25 +10,32 @@ use crate::domain::id::DeliveryId;
 use crate::domain::message::Nudge;
 use crate::domain::receipt::{Receipt, Verdict};
 use crate::error::Result;
-use crate::gateway::{Gateway, Lane};
-use crate::store::{Heard, Settled};
+use crate::gateway::Gateway;
+use crate::provider::Callbacks;
+use crate::store::{EARLY_RECEIPTS_MAX, Heard, Settled};
 
-/// Applies receipts heard from `provider`, or through a door that belongs to no single one.
-/// Replays and receipts for what has ended change nothing. The answers stand in the order of the receipts.
-pub async fn settle(
-    gateway: &Gateway,
-    provider: Option<&Name>,
-    receipts: Vec<Receipt>,
-) -> Result<Vec<Settled>> {
+/// The least time between two log lines about dropped receipts, in seconds.
+const DROPPED_LOG_SECONDS: i64 = 60;
+
+/// When the last of them was logged, in Unix seconds.
+static DROPPED_LOGGED_AT: AtomicI64 = AtomicI64::new(0);
+
+/// Applies receipts of one provider, which speak of its own deliveries only. Replays and receipts for what has ended
+/// change nothing. A receipt for an unknown reference is kept until the send is recorded, unless the provider's
+/// receipts are unauthenticated. The answers stand in the order of the receipts.
+pub async fn settle(gateway: &Gateway, provider: &Name, receipts: Vec<Receipt>) -> Result<Vec<Settled>> {
     let heard_at = gateway.clock.now();
+    let lane = gateway.lane(provider);
+    let may_wait = lane.is_some_and(|lane| lane.provider.callbacks() != Callbacks::Unsigned);
     let verdicts: Vec<Verdict> = receipts.iter().map(|receipt| receipt.verdict.clone()).collect();
     let heard = receipts
         .into_iter()
         .map(|receipt| Heard {
-            provider: provider.cloned(),
+            provider: Some(provider.clone()),
             receipt,
             delivery: None,
             heard_at,
+            may_wait,
         })
         .collect();
     store(gateway, heard, &verdicts).await
@@ -48,6 +55,7 @@ pub async fn open(gateway: &Gateway, delivery: DeliveryId) -> Result<Option<Sett
         receipt,
         delivery: Some(delivery),
         heard_at,
+        may_wait: false,
     };
     let settled = store(gateway, vec![heard], &[Verdict::Opened]).await?;
     Ok(settled.into_iter().next())
@@ -59,36 +67,26 @@ async fn store(gateway: &Gateway, heard: Vec<Heard>, verdicts: &[Verdict]) -> Re
         count(gateway, one);
         follow_up(gateway, one, verdict);
     }
+    let dropped = settled.iter().filter(|one| **one == Settled::Dropped).count();
+    log_dropped(gateway, dropped);
     Ok(settled)
 }
 
-/// Applies a receipt that came without any proof of its origin. It cannot speak for a provider that signs its
-/// receipts, or anybody could get around the signature; none when every provider does.
-pub async fn settle_unsigned(gateway: &Gateway, receipt: Receipt) -> Result<Option<Settled>> {
-    let unsigned = |lane: &&Arc<Lane>| !lane.provider.signs_receipts();
-    let speakers: Vec<&Arc<Lane>> = gateway.lanes().iter().filter(unsigned).collect();
-    if speakers.len() == gateway.lanes().len() {
-        return Ok(settle(gateway, None, vec![receipt]).await?.into_iter().next());
+/// Logs that receipts were dropped, once a minute at most: a caller can repeat them without limit.
+fn log_dropped(gateway: &Gateway, dropped: usize) {
+    if dropped == 0 {
+        return;
     }
-    let mut settled = None;
-    for lane in speakers {
-        let heard = Heard {
-            provider: Some(lane.name.clone()),
-            receipt: receipt.clone(),
-            delivery: None,
-            heard_at: gateway.clock.now(),
-        };
-        settled = gateway.store.settle(vec![heard]).await?.into_iter().next();
-        if matches!(settled, Some(Settled::Applied(_) | Settled::Unchanged(_))) {
-            break;
-        }
+    let now = gateway.clock.now().timestamp();
+    let logged_at = DROPPED_LOGGED_AT.load(Ordering::Relaxed);
+    if now.saturating_sub(logged_at) < DROPPED_LOG_SECONDS && now >= logged_at {
+        return;
     }
-    // One receipt, however many were asked whether it is theirs.
-    if let Some(settled) = &settled {
-        count(gateway, settled);
-        follow_up(gateway, settled, &receipt.verdict);
-    }
-    Ok(settled)
+    DROPPED_LOGGED_AT.store(now, Ordering::Relaxed);
+    log::warn!(
+        "receipts with an unknown reference are dropped: unauthenticated callers' are not kept, and at most \
+         {EARLY_RECEIPTS_MAX} wait; see postrider_receipts_total{{fate=\"dropped\"}}; dropped_now={dropped}"
+    );
 }
 
 fn count(gateway: &Gateway, settled: &Settled) {
@@ -96,6 +94,7 @@ fn count(gateway: &Gateway, settled: &Settled) {
         Settled::Applied(_) => "applied",
         Settled::Unchanged(_) => "unchanged",
         Settled::Kept => "kept",
+        Settled::Dropped => "dropped",
     });
 }
 

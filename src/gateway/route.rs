@@ -130,6 +130,7 @@ impl Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cache::{self, Sealed};
     use crate::config::Config;
     use crate::domain::attempt::Outcome;
     use crate::gateway::{Ties, build_all};
@@ -139,7 +140,8 @@ mod tests {
     async fn who_avoids_the_only_provider_that_works_waits_for_the_other() {
         let config = Config::sandbox();
         let metrics = Metrics::default();
-        let adapters = build_all(&config).unwrap();
+        let cache = Sealed::new(cache::open("memory:").unwrap(), [0; 32]);
+        let adapters = build_all(&config, &cache).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
         let ties = Ties {

@@ -22,6 +22,7 @@ use super::problem::Problem;
 use super::session;
 use crate::config::{Key, Scope};
 use crate::gateway::Gateway;
+use crate::request_origin;
 
 /// What a program is asked for.
 const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"postrider\"");
@@ -38,6 +39,8 @@ pub enum Denied {
     Unknown,
     /// The key does not open this door.
     Scope(Scope),
+    /// A browser sent the key by itself, for a page of another site that wants to change something.
+    CrossSite,
 }
 
 impl Denied {
@@ -45,7 +48,7 @@ impl Denied {
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::Missing | Self::Unknown => StatusCode::UNAUTHORIZED,
-            Self::Scope(_) => StatusCode::FORBIDDEN,
+            Self::Scope(_) | Self::CrossSite => StatusCode::FORBIDDEN,
         }
     }
 
@@ -58,6 +61,11 @@ impl Denied {
             }
             Self::Unknown => "this API key is not known".to_owned(),
             Self::Scope(scope) => format!("this API key has not the scope \"{}\"", scope.word()),
+            Self::CrossSite => {
+                "Basic credentials do not authorise changes that a page of another site asks for: \
+                                send the API key as \"Authorization: Bearer KEY\" or \"X-Api-Key: KEY\""
+                    .to_owned()
+            }
         }
     }
 
@@ -75,19 +83,33 @@ impl IntoResponse for Denied {
         let (slug, title) = match self {
             Self::Missing | Self::Unknown => ("no-key", "An API key is needed"),
             Self::Scope(_) => ("wrong-scope", "This API key does not open this door"),
+            Self::CrossSite => ("cross-site", "Requests from other sites are refused"),
         };
         self.challenge(Problem::new(self.status(), slug, title, self.sentence()).into_response())
     }
 }
 
-/// The name of the key a request came with; empty when no keys are configured.
+/// Returns the name of the key a request came with; empty when no keys are configured.
+///
+/// Browsers send Basic credentials by themselves, also for a form or an image of another site. So a key that came as
+/// Basic authorises no change (every scope but `read`) that another site asks for.
 pub(super) fn caller<'a>(gateway: &'a Gateway, headers: &HeaderMap, scope: Scope) -> Result<&'a str, Denied> {
+    let is_basic = presented(headers).is_some_and(|presented| presented.is_basic);
+    let keyless = gateway.config.keys.is_empty();
+    if !keyless && is_basic && scope != Scope::Read && request_origin::is_cross_site(headers) {
+        return Err(Denied::CrossSite);
+    }
+    key_name(gateway, headers, scope)
+}
+
+/// Like [`caller`], for requests that change nothing or prove by a form token which page sent them.
+fn key_name<'a>(gateway: &'a Gateway, headers: &HeaderMap, scope: Scope) -> Result<&'a str, Denied> {
     let keys = &gateway.config.keys;
     if keys.is_empty() {
         return Ok("");
     }
     let key = match presented(headers) {
-        Some(presented) => known(keys, &presented).ok_or(Denied::Unknown)?,
+        Some(presented) => known(keys, &presented.secret).ok_or(Denied::Unknown)?,
         None if scope == Scope::Read => session::holder(gateway, headers).ok_or(Denied::Missing)?,
         None => return Err(Denied::Missing),
     };
@@ -106,7 +128,7 @@ pub(super) fn key_of<'a>(gateway: &'a Gateway, secret: &str) -> Option<&'a Key> 
 /// The name of the key of whoever uses the operator's pages, with a key or a session; empty when no keys are
 /// configured. Forms have to carry a token of their own beside this.
 pub(super) fn operator<'a>(gateway: &'a Gateway, headers: &HeaderMap) -> Result<&'a str, Denied> {
-    match caller(gateway, headers, Scope::Admin) {
+    match key_name(gateway, headers, Scope::Admin) {
         Err(Denied::Missing) => {
             let key = session::holder(gateway, headers).ok_or(Denied::Missing)?;
             if key.may(Scope::Admin) {
@@ -159,17 +181,31 @@ pub(super) fn ask_browser(denied: Denied) -> Response<Body> {
     response
 }
 
-fn presented(headers: &HeaderMap) -> Option<Vec<u8>> {
+/// A key as it stands in a request's headers.
+struct Presented {
+    secret: Vec<u8>,
+    /// Whether a browser may have sent it by itself.
+    is_basic: bool,
+}
+
+fn presented(headers: &HeaderMap) -> Option<Presented> {
+    let explicit = |secret: &[u8]| Presented {
+        secret: secret.to_vec(),
+        is_basic: false,
+    };
     let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let from_authorization = authorization.and_then(|value| {
         let (scheme, rest) = value.split_once(' ')?;
         match scheme.to_ascii_lowercase().as_str() {
-            "bearer" => Some(rest.trim().as_bytes().to_vec()),
-            "basic" => password(rest.trim()),
+            "bearer" => Some(explicit(rest.trim().as_bytes())),
+            "basic" => password(rest.trim()).map(|secret| Presented {
+                secret,
+                is_basic: true,
+            }),
             _ => None,
         }
     });
-    from_authorization.or_else(|| headers.get("x-api-key").map(|key| key.as_bytes().to_vec()))
+    from_authorization.or_else(|| headers.get("x-api-key").map(|key| explicit(key.as_bytes())))
 }
 
 fn password(encoded: &str) -> Option<Vec<u8>> {
@@ -213,7 +249,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header, value.parse().unwrap());
         let presented = presented(&headers)?;
-        known(&keys(), &presented).map(|key| key.name.clone())
+        known(&keys(), &presented.secret).map(|key| key.name.clone())
     }
 
     #[test]

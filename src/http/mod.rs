@@ -1,7 +1,7 @@
 //! The public door: one route table, one file per face, each with its own envelope and status codes.
 //!
-//! `GET /sms/send` is the hot path: it passes no layer but the one that catches panics. Faces parse and answer;
-//! what is done with a message is decided in `flow`.
+//! `GET /sms/send` is the hot path: it passes no layer but the one that catches panics and, without API keys, the one that
+//! refuses requests of other sites. Faces parse and answer; what is done with a message is decided in `flow`.
 
 mod auth;
 mod body;
@@ -27,13 +27,17 @@ mod tests;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::HeaderName;
-use axum::middleware::from_fn_with_state;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderName, Request, Response};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::IntoResponse as _;
 use tower_http::compression::CompressionLayer;
 
 use crate::config::Scope;
 use crate::flow::work::Stop;
 use crate::gateway::Gateway;
+use crate::request_origin;
 
 pub use listen::{serve, serve_machines};
 
@@ -54,7 +58,7 @@ fn routes(gateway: &Arc<Gateway>, stop: &Stop) -> Router {
         .merge(pages::assets())
         .method_not_allowed_fallback(problem::wrong_method)
         .layer(CompressionLayer::new());
-    Router::new()
+    let router = Router::new()
         .merge(simple::routes())
         .merge(texting::routes())
         .merge(inbox::routes())
@@ -64,13 +68,36 @@ fn routes(gateway: &Arc<Gateway>, stop: &Stop) -> Router {
         .merge(pages)
         .merge(operator)
         .fallback(problem::unknown_path)
-        .with_state(Arc::clone(gateway))
+        .with_state(Arc::clone(gateway));
+    same_site_only(gateway, router)
 }
 
 /// What machines ask, and nothing else: for a process that takes no messages.
 fn machine_routes(gateway: &Arc<Gateway>) -> Router {
-    Router::new()
+    let router = Router::new()
         .merge(health::routes(gateway))
         .fallback(problem::unknown_path)
-        .with_state(Arc::clone(gateway))
+        .with_state(Arc::clone(gateway));
+    same_site_only(gateway, router)
+}
+
+/// Puts a layer around every route, unknown paths included, that refuses what another site may have made a browser
+/// send. Only where no API keys are configured: with keys a request needs a credential that other sites do not have.
+fn same_site_only(gateway: &Gateway, router: Router) -> Router {
+    if !gateway.config.keys.is_empty() {
+        return router;
+    }
+    let public_host: Arc<Option<String>> = Arc::new(request_origin::host_of_url(&gateway.config.public_url));
+    router.layer(from_fn_with_state(public_host, refuse_other_sites))
+}
+
+async fn refuse_other_sites(
+    State(public_host): State<Arc<Option<String>>>,
+    request: Request<Body>,
+    next: Next,
+) -> Response<Body> {
+    match request_origin::refusal(request.uri(), request.headers(), public_host.as_deref()) {
+        Some(refusal) => problem::other_site(refusal).into_response(),
+        None => next.run(request).await,
+    }
 }

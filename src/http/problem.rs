@@ -18,6 +18,7 @@ use crate::config::whole_seconds;
 use crate::error::{Error, Kind};
 use crate::flow::accept::Refused;
 use crate::gateway::Gateway;
+use crate::request_origin::OriginRefusal;
 
 /// After how many seconds a client may ask again when the truth is away.
 pub(super) const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("2");
@@ -234,6 +235,25 @@ pub(super) fn bad_key(sentence: &'static str) -> Problem {
         "The Idempotency-Key cannot be used",
         sentence,
     )
+}
+
+/// The answer to a request that another site may have made a browser send.
+pub(super) fn other_site(refusal: OriginRefusal) -> Problem {
+    match refusal {
+        OriginRefusal::ForeignHost => Problem::new(
+            StatusCode::MISDIRECTED_REQUEST,
+            "foreign-host",
+            "This host name is not accepted",
+            "without API keys only localhost, IP addresses and the host of public_url are accepted in the Host header; \
+             set public_url to the name that clients use, or configure [[keys]]",
+        ),
+        OriginRefusal::CrossSite => Problem::new(
+            StatusCode::FORBIDDEN,
+            "cross-site",
+            "Requests from other sites are refused",
+            "without API keys no page of another site may send requests; configure [[keys]] and send one of them",
+        ),
+    }
 }
 
 /// The answer for a path that leads nowhere.

@@ -5,7 +5,7 @@
 //! anything: it reads, and what changes something needs a token that only our own pages hold.
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE};
+use axum::http::header::{CACHE_CONTROL, COOKIE, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -95,39 +95,6 @@ pub(super) fn is_ours(gateway: &Gateway, operator: &str, headers: &HeaderMap, to
 fn form(operator: &str, headers: &HeaderMap, ends: i64) -> Vec<u8> {
     let session = shown(headers).unwrap_or_default();
     format!("{ends}\n{operator}\n{session}").into_bytes()
-}
-
-/// Whether the browser says that a page of another site sends this.
-pub(super) fn is_foreign(headers: &HeaderMap) -> bool {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(site) = text("sec-fetch-site") {
-        return site != "same-origin" && site != "none";
-    }
-    match (text(ORIGIN.as_str()), text(HOST.as_str())) {
-        (Some(origin), Some(host)) => origin.split_once("://").is_none_or(|(_, from)| from != host),
-        (Some(_), None) => true,
-        (None, _) => false,
-    }
-}
-
-/// Whether a door without keys was reached by a name of this machine. Any other name may have been pointed here by a
-/// site that wants to use our pages as if they were its own.
-pub(super) fn is_own_name(gateway: &Gateway, headers: &HeaderMap) -> bool {
-    let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else {
-        return true;
-    };
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse::<std::net::IpAddr>().is_ok()
-        || gateway
-            .config
-            .public_url
-            .split_once("://")
-            .is_some_and(|(_, own)| own.split('/').next().is_some_and(|own| own == host))
 }
 
 /// Sends a browser to the page where it signs in; from there it comes back to `path`.

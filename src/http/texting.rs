@@ -1,5 +1,8 @@
 //! The texting face: `POST /messages`, and `POST /messages/delivery_status` for its providers.
 //!
+//! The callback is for providers with `receipts = "texting"` only, and needs the token of the URL that they were given;
+//! without it the answer is 401 whatever the request says. Only callers with an API key are shown the message.
+//!
 //! The HTTP status is 200 and the outcome is in `status`, except where the request cannot be taken at all (401,
 //! 403, 405, 408, 413, 429, 503). Errors are sentences for people; nothing from inside is ever in them.
 
@@ -23,7 +26,7 @@ use crate::config::Scope;
 use crate::domain::receipt::{Receipt, Verdict};
 use crate::flow::accept::{self, Accepted, Refused};
 use crate::flow::settle;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Lane};
 use crate::store::Settled;
 
 /// The longest reference a provider may give a message, in characters.
@@ -119,9 +122,12 @@ async fn taken(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Re
     operation_id = "take_delivery_status",
     tag = "texting",
     security(()),
+    params(("token" = String, Query, description = "The token of the callback URL that the provider was given.")),
     request_body(content((TextingStatus = "application/json"), (TextingStatus = "application/x-www-form-urlencoded"))),
     responses(
-        (status = 200, description = "It was applied, or the reason why it was not.", body = TextingAnswer<Heard, Sorry>),
+        (status = 200, description = "It was applied, or the reason why it was not. The message is shown to callers \
+            that also send an API key with the scope `read`.", body = TextingAnswer<Heard, Sorry>),
+        (status = 401, description = "The token is missing, or no provider was given it.", body = Sorry),
         TextingErrors,
     )
 )]
@@ -133,6 +139,8 @@ async fn delivery_status(State(gateway): State<Arc<Gateway>>, request: Request<B
 
 async fn settled(gateway: &Gateway, request: Request<Body>) -> Result<Response<Body>, Refusal> {
     let (head, content) = request.into_parts();
+    // Before anything of the request is read: without the token there is nothing to find out here.
+    let lane = caller(gateway, &head).ok_or_else(unauthenticated)?;
     let fields = Fields::read(gateway, &head, content).await?;
     let verdict = verdict(&fields.text("status")?).ok_or_else(|| sorry("Invalid status"))?;
     let reference = fields.text("message_id")?;
@@ -145,22 +153,25 @@ async fn settled(gateway: &Gateway, request: Request<Body>) -> Result<Response<B
         verdict,
         at: gateway.clock.now(),
     };
-    let settled = settle::settle_unsigned(gateway, receipt).await.map_err(|error| {
-        gateway.metrics.store_errors.inc();
-        log::error!("cannot settle: {}", error.chain());
-        Box::new(refuse(
-            store_status(&error),
-            "The status cannot be stored now; send it again in a moment",
-        ))
-    })?;
-    match settled {
+    let settled = settle::settle(gateway, &lane.name, vec![receipt])
+        .await
+        .map_err(|error| {
+            gateway.metrics.store_errors.inc();
+            log::error!("cannot settle: {}", error.chain());
+            Box::new(refuse(
+                store_status(&error),
+                "The status cannot be stored now; send it again in a moment",
+            ))
+        })?;
+    match settled.into_iter().next() {
         Some(Settled::Applied(settlement)) => {
+            let message = may_read(gateway, &head).then_some(Said {
+                phone_number: &settlement.spelling,
+                body: &settlement.body,
+            });
             let envelope = Heard {
                 status: "ok",
-                message: Said {
-                    phone_number: &settlement.spelling,
-                    body: &settlement.body,
-                },
+                message,
             };
             Ok(answer(StatusCode::OK, &envelope))
         }
@@ -168,10 +179,32 @@ async fn settled(gateway: &Gateway, request: Request<Body>) -> Result<Response<B
         Some(Settled::Kept) => Err(sorry(
             "This message is not known yet; its status is kept until it is",
         )),
-        None => Err(sorry(
-            "Every provider here signs its statuses, so none is taken without a signature",
-        )),
+        Some(Settled::Dropped) | None => Err(Box::new(refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "This message is not known yet, and too many statuses wait already; send it again in a moment",
+        ))),
     }
+}
+
+/// The provider whose token the callback URL carries.
+fn caller<'a>(gateway: &'a Gateway, head: &Parts) -> Option<&'a Arc<Lane>> {
+    let query = head.uri.query().unwrap_or_default();
+    let token = form::field(query.as_bytes(), "token").ok()?;
+    gateway.lane_of_callback(&token)
+}
+
+fn unauthenticated() -> Refusal {
+    let refused = refuse(
+        StatusCode::UNAUTHORIZED,
+        "The token of the callback URL is missing or wrong",
+    );
+    Box::new(auth::Denied::Unknown.challenge(refused))
+}
+
+/// Whether the caller shows an API key that may read messages. A gateway without keys shows nothing: its callers prove
+/// nothing.
+fn may_read(gateway: &Gateway, head: &Parts) -> bool {
+    !gateway.config.keys.is_empty() && auth::caller(gateway, &head.headers, Scope::Read).is_ok()
 }
 
 /// The three words of the callback.
@@ -327,8 +360,9 @@ struct Taken {
 struct Heard<'a> {
     /// Always `ok`.
     status: &'static str,
-    /// Which message it was.
-    message: Said<'a>,
+    /// Which message it was; only for callers with an API key that may read messages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<Said<'a>>,
 }
 
 /// A message, as the client wrote it.

@@ -74,9 +74,10 @@ pub trait Provider: Send + Sync {
         None
     }
 
-    /// Whether its receipts prove where they come from, so that one without a proof is never its own.
-    fn signs_receipts(&self) -> bool {
-        false
+    /// How receipts reach it over HTTP, and what proves that the provider sent them. An adapter that does not say so
+    /// takes none over HTTP.
+    fn callbacks(&self) -> Callbacks {
+        Callbacks::Closed
     }
 
     /// Receipts and inbound texts that come over the provider's own connection or out of its own head. Waits until
@@ -114,6 +115,31 @@ pub trait Provider: Send + Sync {
     /// Whether it only plays a provider, so that nothing really leaves.
     fn is_sandbox(&self) -> bool {
         false
+    }
+}
+
+/// How a provider's receipts come in over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callbacks {
+    /// Not at all: it brings none, brings them over its own connection, or its configuration holds no secret to
+    /// check them with.
+    Closed,
+    /// At `/v1/receipts/NAME`, with a signature or a secret that the adapter checks.
+    Authenticated,
+    /// At `/v1/receipts/NAME` without any proof, because its configuration says `unsigned = true`.
+    Unsigned,
+    /// At `/messages/delivery_status`, with the token of the callback URL that each message carries.
+    Texting,
+}
+
+impl Callbacks {
+    /// Authenticated where a secret is configured, else closed.
+    fn if_any(has_secret: bool) -> Self {
+        if has_secret {
+            Self::Authenticated
+        } else {
+            Self::Closed
+        }
     }
 }
 
@@ -291,12 +317,14 @@ pub struct CallLimits {
     pub answer_bytes_max: usize,
 }
 
-/// Makes a provider ready. `public_url`, without a slash at its end, is where it can send its receipts.
+/// Makes a provider ready. `public_url`, without a slash at its end, is where it can send its receipts;
+/// `callback_token` goes into the callback URL of those that report to `/messages/delivery_status`.
 pub fn build(
     name: &Name,
     settings: &Settings,
     limits: &CallLimits,
     public_url: &str,
+    callback_token: &str,
     outbound: &Outbound,
 ) -> Result<Arc<dyn Provider>> {
     let clock = Clock::System;
@@ -310,7 +338,8 @@ pub fn build(
         Settings::Mock(settings) => Ok(Arc::new(mock::Mock::new(name, settings, limits))),
         Settings::Http(settings) => {
             let line = outbound.line(limits, settings.is_secure())?;
-            Ok(Arc::new(http::Http::new(name, settings, public_url, line)?))
+            let http = http::Http::new(name, settings, public_url, callback_token, line)?;
+            Ok(Arc::new(http))
         }
         Settings::Smpp(settings) => Ok(Arc::new(smpp::Smpp::new(
             name,

@@ -28,9 +28,13 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use axum::middleware::{Next, from_fn};
 use axum::routing::{get, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http_body_util::channel::Channel;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -38,6 +42,7 @@ use crate::clock::{self, Clock};
 use crate::config::sandbox::Shares;
 use crate::dice::Dice;
 use crate::error::Result;
+use crate::request_origin::{self, OriginRefusal};
 use faults::{Faults, Kind};
 use listen::Cut;
 use receipts::Post;
@@ -98,7 +103,8 @@ impl Sandbox {
 
     /// The configuration that makes Postrider use it, when it listens there.
     pub fn recipe(&self, at: SocketAddr) -> String {
-        recipe::toml(at, &self.settings.receipts_to)
+        let token = URL_SAFE_NO_PAD.encode(Dice::Thread.bytes::<24>());
+        recipe::toml(at, &self.settings.receipts_to, &token)
     }
 
     /// Answers until told to stop, and leaves nothing running.
@@ -199,6 +205,20 @@ fn routes(sandbox: &Arc<Sandbox>) -> Router {
         .route("/2010-04-01/Accounts/{account}/Messages.json", post(twilio_call))
         .merge(control::routes())
         .with_state(Arc::clone(sandbox))
+        .layer(from_fn(refuse_other_sites))
+}
+
+/// Refuses what another site may have made a browser send: the sandbox has no keys, and calls any URL it is given.
+async fn refuse_other_sites(request: Request<Body>, next: Next) -> Response<Body> {
+    let (status, why) = match request_origin::refusal(request.uri(), request.headers(), None) {
+        None => return next.run(request).await,
+        Some(OriginRefusal::ForeignHost) => (
+            StatusCode::MISDIRECTED_REQUEST,
+            "the sandbox answers to localhost and IP addresses only",
+        ),
+        Some(OriginRefusal::CrossSite) => (StatusCode::FORBIDDEN, "requests from other sites are refused"),
+    };
+    response(Reply::of(status.as_u16(), &json!({"error": why})), false)
 }
 
 async fn simple_call(State(sandbox): State<Arc<Sandbox>>, RawQuery(query): RawQuery) -> Response<Body> {

@@ -8,7 +8,8 @@ use super::twilio::{ACCOUNT_SID, AUTH_TOKEN, FROM};
 use super::wire::Wire;
 
 /// A whole configuration with the three wires as providers of the channel `sms`.
-pub(super) fn toml(at: SocketAddr, receipts_to: &str) -> String {
+/// `token` is what the simple wire's receipts carry.
+pub(super) fn toml(at: SocketAddr, receipts_to: &str, token: &str) -> String {
     let base = format!("http://{}", reachable(at));
     let [simple, texting, twilio] = Wire::ALL.map(Wire::provider);
     format!(
@@ -26,7 +27,7 @@ unknown = "hold"
 # As system A has it: GET, any 2xx is a success. The callback_url is the sandbox's own, for receipts.
 [providers.{simple}]
 kind = "http"
-url = "{base}/sms/send/?number={{spelling}}&body={{body}}&callback_url={{callback_url}}"
+url = "{base}/sms/send/?number={{spelling}}&body={{body}}&callback_url={{callback_url}}%3Ftoken%3D{token}"
 address = "phone"
 reference = "json:Data.0.id"
 reason = "json:Message.0"
@@ -40,14 +41,16 @@ status = "form:status"
 delivered = ["delivered"]
 bounced = ["failed"]
 invalid = ["invalid"]
+token = "{token}"
 
-# As system C has it: POST, receipts to /messages/delivery_status.
+# As system C has it: POST, receipts to /messages/delivery_status with the token that {{delivery_status_url}} carries.
 [providers.{texting}]
 kind = "http"
 url = "{base}/messages"
 json = {{ to_number = "{{spelling}}", message = "{{body}}", callback_url = "{{delivery_status_url}}" }}
 address = "phone"
 reference = "json:message_id"
+receipts = "texting"
 reason = "json:error"
 [[providers.{texting}.rules]]
 status = "400"
@@ -86,7 +89,7 @@ mod tests {
     fn what_is_printed_is_a_configuration_that_loads() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("console.toml");
-        let text = toml("0.0.0.0:8090".parse().unwrap(), "http://127.0.0.1:8080");
+        let text = toml("0.0.0.0:8090".parse().unwrap(), "http://127.0.0.1:8080", "t-1");
         assert!(text.contains("base_url = \"http://127.0.0.1:8090\""), "{text}");
         std::fs::write(&file, &text).unwrap();
         let (config, oddities) = Config::load(Some(&file), &Environment::default(), &[]).unwrap();

@@ -302,3 +302,30 @@ fn shares_are_drawn_in_their_order_and_the_rest_is_silence() {
     );
     assert_eq!(drawn(0.9), None);
 }
+
+#[tokio::test]
+async fn what_another_site_may_have_sent_is_refused_on_every_path() {
+    let played = play(settings("http://127.0.0.1:9")).await;
+    for (name, value, status) in [
+        ("host", "evil.example:8090", StatusCode::MISDIRECTED_REQUEST),
+        ("sec-fetch-site", "cross-site", StatusCode::FORBIDDEN),
+        ("sec-fetch-site", "same-site", StatusCode::FORBIDDEN),
+        ("origin", "https://evil.example", StatusCode::FORBIDDEN),
+    ] {
+        for path in ["/", "/counters", "/faults", "/messages", "/sms/send/", "/nowhere"] {
+            let url = format!("http://{}{path}", played.at);
+            let answer = played
+                .client
+                .post(url)
+                .header(name, value)
+                .body("{}")
+                .send()
+                .await
+                .unwrap();
+            assert_eq!(answer.status(), status, "{path} {name}: {value}");
+        }
+    }
+    let typed = played.client.get(format!("http://{}/counters", played.at));
+    let answer = typed.header("sec-fetch-site", "none").send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+}

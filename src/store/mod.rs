@@ -73,7 +73,8 @@ pub trait Store: Outbox + Broadcasts {
     /// Receipts that came before the record are applied. Recording a round again changes nothing.
     async fn record(&self, rounds: Vec<Round>) -> Result<Vec<Recorded>>;
 
-    /// Applies receipts. A receipt whose reference is not known (yet) is kept and applied by `record`.
+    /// Applies receipts. A receipt whose reference is not known (yet) is kept and applied by `record`, if it may wait
+    /// and fewer than [`EARLY_RECEIPTS_MAX`] wait already; else it is dropped.
     async fn settle(&self, receipts: Vec<Heard>) -> Result<Vec<Settled>>;
 
     /// Calls off what still waits of a message and is not in a worker's hands.
@@ -242,7 +243,14 @@ pub struct Heard {
     pub delivery: Option<DeliveryId>,
     /// When we heard it.
     pub heard_at: Timestamp,
+    /// Whether it is kept when its reference is not known yet. False for a receipt of an unauthenticated caller, who
+    /// could fill the store with receipts for made-up references.
+    pub may_wait: bool,
 }
+
+/// How many receipts with an unknown reference are kept at most, of all providers together. A send is recorded within
+/// seconds, so in normal operation a few hundred wait.
+pub const EARLY_RECEIPTS_MAX: usize = 10_000;
 
 /// What a store made of a receipt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -253,6 +261,8 @@ pub enum Settled {
     Unchanged(Settlement),
     /// Nothing with this reference is known; the receipt is kept until it is.
     Kept,
+    /// Nothing with this reference is known, and the receipt was not kept: it may not wait, or too many wait already.
+    Dropped,
 }
 
 /// The delivery a receipt speaks of.

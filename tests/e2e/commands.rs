@@ -115,3 +115,36 @@ fn check_says_what_is_wrong_and_what_to_do() {
         "{output:?}"
     );
 }
+
+#[test]
+fn a_provider_whose_receipts_prove_nothing_is_refused_or_named() {
+    let stub = Stub::new(Mood::Accept);
+    let configuration = |more: &str| {
+        format!(
+            "[channels.sms]\nproviders = [\"red\"]\n[providers.red]\nkind = \"http\"\nurl = \"http://{}/\"\n\
+             [providers.red.receipts]\nreference = \"any:id\"\nstatus = \"any:status\"\ninvalid = [\"dead\"]\n{more}",
+            stub.at
+        )
+    };
+    let refused = World::new(&configuration("")).run(&["serve"]);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{told}");
+    for part in ["[providers.red]", "receipts.token", "hmac", "unsigned = true"] {
+        assert!(told.contains(part), "{told}");
+    }
+    let world = World::new(&configuration("unsigned = true\n"));
+    let _console = world.serve(&[]);
+    assert!(
+        world
+            .log()
+            .contains("its receipts prove nothing (unsigned = true)"),
+        "{}",
+        world.log()
+    );
+    assert!(world.log().contains("provider=red"), "{}", world.log());
+    let checked = world.say(&["check"]);
+    assert!(
+        checked.contains("warning: provider red: its receipts prove nothing"),
+        "{checked}"
+    );
+}

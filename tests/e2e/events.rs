@@ -109,11 +109,11 @@ fn ask(world: &World, callback: &str) -> String {
     answer.json()["id"].as_str().unwrap().to_owned()
 }
 
-fn delivered(world: &World, id: &str) {
+fn delivered(world: &World, provider: &Stub, id: &str) {
     let reference = world.message(id)["deliveries"][0]["reference"].clone();
     let receipt = json!({"status": "delivered", "message_id": reference});
     let answer = world
-        .post("/messages/delivery_status", &receipt.to_string())
+        .post(&provider.callback(), &receipt.to_string())
         .expect("an answer");
     assert_eq!(answer.json()["status"], "ok", "{answer:?}");
 }
@@ -151,7 +151,7 @@ fn a_callback_hears_every_change_signed_with_either_secret() {
     let id = ask(&world, &receiver.url());
     let sent = (1, "message.sent".to_owned());
     until("the send was told", || receiver.told() == [sent.clone()]);
-    delivered(&world, &id);
+    delivered(&world, &provider, &id);
     let both = [sent, (2, "message.delivered".to_owned())];
     until("the delivery was told", || receiver.told() == both);
     let calls = receiver.calls();

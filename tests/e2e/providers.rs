@@ -100,7 +100,7 @@ fn a_receipt_moves_a_message_on_and_an_invalid_number_is_not_written_to_again() 
         call["callback_url"]
             .as_str()
             .unwrap()
-            .ends_with("/messages/delivery_status"),
+            .contains("/messages/delivery_status?token="),
         "{call}"
     );
     let reference = world.message(&id)["deliveries"][0]["reference"]
@@ -109,15 +109,23 @@ fn a_receipt_moves_a_message_on_and_an_invalid_number_is_not_written_to_again() 
         .to_owned();
     let callback = |status: &str| {
         let body = format!("{{\"status\":\"{status}\",\"message_id\":\"{reference}\"}}");
-        world.post("/messages/delivery_status", &body).unwrap().json()
+        world.post(&red.callback(), &body).unwrap().json()
     };
+    let forged = format!("{{\"status\":\"invalid\",\"message_id\":\"{reference}\"}}");
+    for path in [
+        "/messages/delivery_status",
+        "/messages/delivery_status?token=guessed",
+    ] {
+        let refused = world.post(path, &forged).unwrap();
+        assert_eq!(refused.status, 401, "{refused:?}");
+    }
+    assert_eq!(world.state(&id), "sent", "without the token nothing changes");
     assert_eq!(
         callback("lost").to_string(),
         "{\"message\":\"Invalid status\",\"status\":\"error\"}"
     );
     let settled = callback("invalid");
-    assert_eq!(settled["message"]["phone_number"], "1231233211", "{settled}");
-    assert_eq!(settled["message"]["body"], "Hello World");
+    assert_eq!(settled.to_string(), "{\"status\":\"ok\"}");
     assert_eq!(
         callback("delivered")["status"],
         "error",

@@ -120,7 +120,7 @@ impl Trial {
         let receipts = self.counters()["receipts"].clone();
         let sent = receipts["sent"].as_object().unwrap().values();
         let sent: u64 = sent.map(|count| count.as_u64().unwrap()).sum();
-        let fates = ["applied", "kept", "unchanged"];
+        let fates = ["applied", "kept", "unchanged", "dropped"];
         let heard = fates.map(|fate| self.counted(&format!("postrider_receipts_total{{fate=\"{fate}\"}}")));
         receipts["waiting"] == 0 && sent == heard.iter().sum::<u64>()
     }

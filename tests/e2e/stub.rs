@@ -81,12 +81,23 @@ impl Stub {
         self.calls.lock().unwrap().iter().map(|(at, _)| *at).collect()
     }
 
+    /// Where the last call wants its delivery status reported to, from the path on.
+    #[allow(dead_code)]
+    // Few tests report.
+    pub fn callback(&self) -> String {
+        let calls = self.calls();
+        let call: serde_json::Value = serde_json::from_str(calls.last().expect("a call")).unwrap();
+        let url = call["callback_url"].as_str().expect("a callback URL").to_owned();
+        let path = url.find("/messages/delivery_status").expect("its path");
+        url[path..].to_owned()
+    }
+
     /// A provider of the texting wire (system C) with this name, as configuration.
     pub fn texting(&self, name: &str) -> String {
         format!(
             "[providers.{name}]\nkind = \"http\"\nurl = \"http://{}/messages\"\nmethod = \"POST\"\n\
              json = {{ to_number = \"{{spelling}}\", message = \"{{body}}\", callback_url = \
-             \"{{delivery_status_url}}\" }}\nreference = \"json:message_id\"\ntimeout = \"2s\"\n",
+             \"{{delivery_status_url}}\" }}\nreference = \"json:message_id\"\nreceipts = \"texting\"\ntimeout = \"2s\"\n",
             self.at
         )
     }

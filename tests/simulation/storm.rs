@@ -334,10 +334,11 @@ impl Storm {
                 at,
             });
         }
-        let speaker = speaker.filter(|_| self.world.chance(0.8));
-        let speaker = speaker.map(|name| name.parse().unwrap());
+        let Some(speaker) = speaker.map(|name| name.parse().unwrap()) else {
+            return;
+        };
         self.run(host, "receipts", move |gateway| async move {
-            let _ = settle::settle(&gateway, speaker.as_ref(), receipts).await;
+            let _ = settle::settle(&gateway, &speaker, receipts).await;
             Done::Nothing
         });
     }

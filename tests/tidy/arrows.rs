@@ -3,7 +3,7 @@
 use super::sources::{code, expect_no_fault, is_source, word};
 
 /// Modules that everybody may use.
-const FOR_ALL: [&str; 4] = ["error", "clock", "dice", "metrics"];
+const FOR_ALL: [&str; 5] = ["error", "clock", "dice", "metrics", "request_origin"];
 
 /// What a module may use beside [`FOR_ALL`] and itself.
 fn may_use(module: &str) -> Option<&'static [&'static str]> {
@@ -25,7 +25,7 @@ fn may_use(module: &str) -> Option<&'static [&'static str]> {
         "gateway" => &["config", "store", "queue", "cache", "provider", "domain"],
         "config" => &["provider", "domain"],
         "store" | "queue" | "cache" | "provider" => &["domain"],
-        "domain" | "error" | "clock" | "dice" | "metrics" => &[],
+        "domain" | "error" | "clock" | "dice" | "metrics" | "request_origin" => &[],
         _ => return None,
     })
 }

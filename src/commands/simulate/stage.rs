@@ -181,7 +181,6 @@ impl Shared {
         };
         let mut config = config.with_sender(&name(&format!("sender-{}", index + 1))?, sender, casting);
         config.work.grace = config.work.grace.min(GRACE);
-        let adapters = build_all(&config)?;
         let edges = Edges {
             clock: self.clock.clone(),
             dice: Dice::default(),
@@ -189,6 +188,7 @@ impl Shared {
             queue: Arc::clone(&self.queue),
             cache: Sealed::new(cache::open("memory:")?, self.store.seal().await?),
         };
+        let adapters = build_all(&config, &edges.cache)?;
         Ok(Gateway::wire(config, edges, adapters))
     }
 }

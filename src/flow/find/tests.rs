@@ -25,7 +25,7 @@ async fn gateway(folder: &tempfile::TempDir) -> Gateway {
         store: Arc::clone(&store),
     };
     let config = Config::sandbox();
-    let adapters = build_all(&config).unwrap();
+    let adapters = build_all(&config, &edges.cache).unwrap();
     Gateway::wire(config, edges, adapters)
 }
 

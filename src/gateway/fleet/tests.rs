@@ -31,7 +31,7 @@ async fn started(folder: &tempfile::TempDir, clock: &Clock, count: u64) -> Vec<G
         let mut config = Config::sandbox();
         config.providers[0].rate = Some(2.0);
         config.providers[1].rest_after = 1;
-        let adapters = build_all(&config).unwrap();
+        let adapters = build_all(&config, &edges.cache).unwrap();
         processes.push(Gateway::wire(config, edges, adapters));
     }
     processes

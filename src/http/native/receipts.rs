@@ -1,6 +1,7 @@
 //! `POST /v1/receipts/{provider}`: a provider's later word, and texts people sent, in the provider's own format.
 //!
-//! Needs no API key: the adapter checks that it is its provider who calls. Some providers call with GET. The answer is
+//! Needs no API key: the adapter checks that it is its provider who calls, and a provider whose configuration holds
+//! nothing to check that with is closed. Some providers call with GET. The answer is
 //! what the provider wants to read.
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use crate::gateway::Gateway;
 use crate::http::body::{self, BodyTrouble};
 use crate::http::describe::{Failed, Missing, ProblemView, Unread};
 use crate::http::problem::{PROBLEM_JSON, Problem};
-use crate::provider::{Acknowledgement, Call, Refusal};
+use crate::provider::{Acknowledgement, Call, Callbacks, Refusal};
 
 /// When a provider may try again whose call cannot be checked now.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -62,6 +63,10 @@ pub(super) async fn take(
     let unknown = || Problem::missing(format!("there is no provider \"{provider}\""));
     let name: Name = provider.parse().map_err(|_| unknown())?;
     let lane = gateway.lane(&name).ok_or_else(unknown)?;
+    match lane.provider.callbacks() {
+        Callbacks::Closed | Callbacks::Texting => return Err(turned_away(&name, Refusal::NotExpected)),
+        Callbacks::Authenticated | Callbacks::Unsigned => {}
+    }
     let (head, content) = request.into_parts();
     let content = body::read(&head.headers, content, &gateway.config.limits)
         .await

@@ -16,6 +16,7 @@ use super::shown;
 use crate::config::Scope;
 use crate::gateway::Gateway;
 use crate::http::{auth, body, form, session};
+use crate::request_origin;
 
 /// The page at `/sign-in`.
 #[derive(Template)]
@@ -63,7 +64,7 @@ async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) ->
             );
         }
     };
-    if session::is_foreign(&head.headers) {
+    if request_origin::is_cross_site(&head.headers) {
         return foreign();
     }
     let next = form::field(&content, "next").unwrap_or_default();
@@ -77,7 +78,7 @@ async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) ->
 }
 
 async fn sign_out(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response<Body> {
-    if session::is_foreign(&headers) {
+    if request_origin::is_cross_site(&headers) {
         return foreign();
     }
     session::see_with("/sign-in", &session::closed(&gateway))

@@ -2,10 +2,13 @@
 
 use axum::body::Body;
 use axum::http::Request;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use super::{Reply, World};
+use super::{Reply, World, willing};
 use crate::config::{Key, Scope};
+use crate::provider::Callbacks;
 
 async fn locked() -> World {
     let key = |name: &str, secret: &str, scope| Key {
@@ -113,14 +116,14 @@ async fn each_face_refuses_in_its_own_envelope_and_pages_ask_the_browser() {
 }
 
 #[tokio::test]
-async fn health_and_receipts_need_no_key() {
+async fn health_needs_no_key_and_receipts_need_the_providers_proof() {
     let world = locked().await;
     assert_eq!(ask(&world, "GET", "/healthz", None).await.status, 200);
     assert_eq!(
         ask(&world, "POST", "/messages/delivery_status", None)
             .await
             .status,
-        200
+        401
     );
     let forged = ask(&world, "POST", "/v1/receipts/mock-red", None).await;
     assert_eq!(forged.json()["type"], "/problems/forged-receipt");
@@ -181,4 +184,163 @@ async fn a_load_balancer_hears_whether_it_is_ready_and_no_more() {
         .await
         .expect(200, r#"{"ready":true}"#);
     assert_eq!(ask(&world, "GET", "/readyz", Some("r3ad")).await.status, 503);
+}
+
+/// A request that a browser may have sent for another site, by the headers that show it.
+const FOREIGN: [(&str, &str, u16); 6] = [
+    ("host", "evil.example:8080", 421),
+    ("host", "localhost.evil.example", 421),
+    ("sec-fetch-site", "cross-site", 403),
+    ("sec-fetch-site", "same-site", 403),
+    ("origin", "https://evil.example", 403),
+    ("origin", "null", 403),
+];
+
+async fn ask_with(world: &World, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    world.ask(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn without_keys_every_route_refuses_what_another_site_may_have_sent() {
+    let world = World::new().await;
+    let described = world.get("/api.json").await.json();
+    let mut paths = described["paths"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect::<Vec<_>>();
+    let others = [
+        "/",
+        "/usage",
+        "/operate",
+        "/operate/events",
+        "/operate/act",
+        "/sign-in",
+        "/style.css",
+        "/nowhere",
+    ];
+    paths.extend(others.map(str::to_owned));
+    for path in paths.iter().map(|path| path.replace(['{', '}'], "")) {
+        for method in ["GET", "POST", "PUT", "DELETE"] {
+            for (name, value, status) in FOREIGN {
+                let reply = ask_with(&world, method, &path, &[(name, value)]).await;
+                assert_eq!(reply.status, status, "{method} {path} {name}: {value}");
+            }
+        }
+    }
+    assert_eq!(world.messages().await, 0);
+}
+
+#[tokio::test]
+async fn without_keys_curl_the_address_bar_and_own_pages_work() {
+    let world = World::with(|config| config.public_url = "https://gw.example.org/base".to_owned()).await;
+    for headers in [
+        &[("host", "127.0.0.1:8080")][..],
+        &[("host", "gw.example.org")],
+        &[("host", "localhost:8080"), ("sec-fetch-site", "none")],
+        &[
+            ("host", "[::1]:8080"),
+            ("sec-fetch-site", "same-origin"),
+            ("origin", "http://[::1]:8080"),
+        ],
+        &[],
+    ] {
+        let reply = ask_with(&world, "GET", "/sms/send?number=09122222222&body=hi", headers).await;
+        assert_eq!(reply.status, 200, "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn with_keys_basic_credentials_authorise_no_change_of_another_site() {
+    let world = locked().await;
+    let basic = format!("Basic {}", STANDARD.encode("x:all"));
+    let (basic, bearer) = (("authorization", basic.as_str()), ("authorization", "Bearer all"));
+    for (method, path) in [
+        ("GET", "/sms/send?number=09122222222&body=csrf"),
+        ("POST", "/sms/send?number=09122222222&body=csrf"),
+        ("POST", "/messages?phone_number=09122222222&message_body=csrf"),
+        ("POST", "/inbox/send"),
+        ("POST", "/v1/messages"),
+        ("DELETE", "/v1/messages/x"),
+        ("PUT", "/v1/recipients/sms/09122222222"),
+        ("POST", "/v1/users"),
+        ("POST", "/v1/broadcasts"),
+        ("POST", "/v1/users/x/inbox/x/read"),
+        ("POST", "/operate/act"),
+        ("POST", "/operate/confirm"),
+        ("POST", "/operate/providers/mock-red/rest"),
+    ] {
+        for foreign in [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("origin", "null"),
+        ] {
+            let reply = ask_with(&world, method, path, &[basic, foreign]).await;
+            assert_eq!(reply.status, 403, "{method} {path} {foreign:?}");
+            let explicit = ask_with(&world, method, path, &[bearer, foreign]).await;
+            let may_pass = path.starts_with("/operate") || explicit.status != 403;
+            assert!(may_pass, "{method} {path} {foreign:?}");
+        }
+    }
+    assert!(world.gateway.store.orders().await.unwrap().is_empty());
+    let send = "/sms/send?number=09122222222&body=hi";
+    for own in [
+        ("sec-fetch-site", "none"),
+        ("sec-fetch-site", "same-origin"),
+        ("user-agent", "curl/8"),
+    ] {
+        assert_eq!(
+            ask_with(&world, "GET", send, &[basic, own]).await.status,
+            200,
+            "{own:?}"
+        );
+    }
+    let link = ask_with(
+        &world,
+        "GET",
+        "/operate",
+        &[basic, ("sec-fetch-site", "cross-site")],
+    )
+    .await;
+    assert_eq!(link.status, 200, "a link changes nothing");
+}
+
+#[tokio::test]
+async fn receipts_of_a_provider_without_a_secret_are_not_expected() {
+    for callbacks in [Callbacks::Closed, Callbacks::Texting] {
+        let world = World::carried_by(willing(callbacks)).await;
+        let request = Request::post("/v1/receipts/mock-red").header("x-secret", "sesame");
+        let reply = world
+            .ask(request.body(Body::from("delivered ref-64")).unwrap())
+            .await;
+        assert_eq!(reply.status, 404, "{callbacks:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_unsigned_receipt_for_an_unknown_reference_is_counted_and_not_kept() {
+    let world = World::carried_by(willing(Callbacks::Unsigned)).await;
+    let request = Request::post("/v1/receipts/mock-red").header("x-secret", "sesame");
+    let reply = world
+        .ask(request.body(Body::from("delivered ref-64")).unwrap())
+        .await;
+    reply.expect(200, r#"{"received":1}"#);
+    let metrics = world.get("/metrics").await.text();
+    assert!(
+        metrics.contains("postrider_receipts_total{fate=\"dropped\"} 1"),
+        "{metrics}"
+    );
+    let body = r#"{"to":"09122222222","body":"hi"}"#;
+    let id = world.post("/v1/messages", "application/json", body).await.json()["id"].clone();
+    world.deliver_all().await;
+    let message = world
+        .get(&format!("/v1/messages/{}", id.as_str().unwrap()))
+        .await
+        .json();
+    assert_eq!(message["deliveries"][0]["state"], "sent", "{message}");
 }

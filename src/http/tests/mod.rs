@@ -38,12 +38,12 @@ use crate::domain::receipt::{Receipt, Verdict};
 use crate::domain::recipient::AddressKind;
 use crate::flow::deliver::{self, Step};
 use crate::gateway::{Edges, Gateway};
-use crate::provider::{Call, Parcel, Provider, Refusal};
+use crate::provider::{Call, Callbacks, Parcel, Provider, Refusal};
 use crate::{queue, store};
 
 /// A provider that takes everything under the reference `ref-` and the delivery's number.
 struct Willing {
-    signs: bool,
+    callbacks: Callbacks,
 }
 
 #[async_trait]
@@ -69,8 +69,8 @@ impl Provider for Willing {
         })])
     }
 
-    fn signs_receipts(&self) -> bool {
-        self.signs
+    fn callbacks(&self) -> Callbacks {
+        self.callbacks
     }
 
     fn place(&self) -> (String, u16) {
@@ -78,8 +78,9 @@ impl Provider for Willing {
     }
 }
 
-fn willing(signs: bool) -> Arc<dyn Provider> {
-    Arc::new(Willing { signs })
+/// One whose receipts come in so.
+pub(super) fn willing(callbacks: Callbacks) -> Arc<dyn Provider> {
+    Arc::new(Willing { callbacks })
 }
 
 /// A gateway with its faces.
@@ -95,7 +96,7 @@ impl World {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        Self::of(willing(false), Clock::System, change).await
+        Self::of(willing(Callbacks::Authenticated), Clock::System, change).await
     }
 
     /// One whose only carrier, under every name, is this one.
@@ -106,7 +107,7 @@ impl World {
     /// One whose clock stands still until it is moved.
     pub(super) async fn still(change: impl FnOnce(&mut Config)) -> Self {
         let clock = Clock::manual(from_millis(1_700_000_000_000));
-        Self::of(willing(false), clock, change).await
+        Self::of(willing(Callbacks::Authenticated), clock, change).await
     }
 
     /// One whose channels take phone numbers and nothing else.
@@ -119,9 +120,9 @@ impl World {
         .await
     }
 
-    /// One whose providers sign their receipts.
-    pub(super) async fn signing() -> Self {
-        Self::of(willing(true), Clock::System, |_| {}).await
+    /// One whose providers report to `/messages/delivery_status`.
+    pub(super) async fn texting(change: impl FnOnce(&mut Config)) -> Self {
+        Self::of(willing(Callbacks::Texting), Clock::System, change).await
     }
 
     async fn of(adapter: Arc<dyn Provider>, clock: Clock, change: impl FnOnce(&mut Config)) -> Self {

@@ -34,8 +34,15 @@ impl Desk {
         let settings = provider::Settings::read("twilio", settings.parse().unwrap()).unwrap();
         let (name, outbound) = ("alpha".parse().unwrap(), Outbound::new().unwrap());
         let limits = contract::limits();
-        let adapter: Arc<dyn Provider> =
-            provider::build(&name, &settings, &limits, "https://gw.example.org", &outbound).unwrap();
+        let adapter: Arc<dyn Provider> = provider::build(
+            &name,
+            &settings,
+            &limits,
+            "https://gw.example.org",
+            "t-1",
+            &outbound,
+        )
+        .unwrap();
         Self {
             world: World::carried_by(adapter).await,
             _stub: stub,

@@ -14,8 +14,8 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::http;
 
-const ASK: &[u8] = b"GET /sms/send?number=09122222222&body=hi HTTP/1.1\r\nhost: x\r\n\r\n";
-const LAST: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+const ASK: &[u8] = b"GET /sms/send?number=09122222222&body=hi HTTP/1.1\r\nhost: localhost\r\n\r\n";
+const LAST: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Door {
@@ -103,7 +103,7 @@ async fn a_huge_header_is_431_and_the_end() {
     let door = Door::new().await;
     let mut stream = door.connect().await;
     stream
-        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\nx-long: ")
+        .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nx-long: ")
         .await
         .unwrap();
     let (mut ear, mut mouth) = stream.split();
@@ -148,7 +148,7 @@ async fn a_rest_between_requests_ends_without_a_word_after_its_time() {
 #[tokio::test]
 async fn a_slow_body_is_408() {
     let door = Door::with(|config| config.limits.body_timeout = Duration::from_millis(50)).await;
-    let head = b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
+    let head = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
     let mut stream = door.connect().await;
     stream.write_all(head).await.unwrap();
     let answer = answer(&mut stream).await;
@@ -159,7 +159,7 @@ async fn a_slow_body_is_408() {
 #[tokio::test]
 async fn a_long_body_is_413_although_the_client_is_still_sending() {
     let door = Door::new().await;
-    let head = b"POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 3000000\r\n\r\n";
+    let head = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 3000000\r\n\r\n";
     let answer = door.ask(&[&head[..], &[b' '; 3_000_000]].concat()).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
     assert!(answer.contains("/problems/body-too-long"), "{answer}");
@@ -172,7 +172,7 @@ async fn garbage_is_a_clear_4xx_and_stores_nothing() {
         [
             b"GET ",
             target,
-            b" HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+            b" HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
         ]
         .concat()
     };
@@ -253,7 +253,8 @@ async fn told_to_stop_it_lets_go_of_idle_clients_and_takes_no_new_ones() {
 async fn told_to_stop_it_finishes_the_request_in_flight() {
     let door = Door::new().await;
     let mut stream = door.connect().await;
-    let head = b"POST /sms/send HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\n";
+    let head =
+        b"POST /sms/send HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\n";
     stream
         .write_all(&[&head[..], b"expect: 100-continue\r\ncontent-length: 26\r\n\r\n"].concat())
         .await
@@ -281,7 +282,8 @@ async fn told_to_stop_it_waits_for_a_request_as_long_as_the_grace_and_no_longer(
     })
     .await;
     let mut stream = door.connect().await;
-    let head = b"POST /sms/send HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 26\r\n\r\n";
+    let head =
+        b"POST /sms/send HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 26\r\n\r\n";
     stream.write_all(head).await.unwrap();
     assert!(answer(&mut stream).await.starts_with("HTTP/1.1 100"));
     let began = Instant::now();

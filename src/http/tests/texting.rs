@@ -1,8 +1,15 @@
 //! The texting face, word for word.
 
+use axum::body::Body;
+use axum::http::Request;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
-use super::{Reply, World};
+use super::{Reply, World, willing};
+use crate::config::{Key, Scope};
+use crate::domain::channel::Name;
+use crate::gateway::callback_token;
+use crate::provider::Callbacks;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -11,14 +18,40 @@ fn expect_sorry(reply: &Reply, sentence: &str) {
     reply.expect(200, &format!(r#"{{"status":"error","message":"{sentence}"}}"#));
 }
 
-/// A message that its provider has, and the provider's name for it.
-async fn sent(world: &World) -> String {
+/// A message that its provider has.
+struct Sent {
+    /// The provider's id of it.
+    reference: String,
+    /// The callback URL that the provider was given, from the path on.
+    callback: String,
+}
+
+async fn sent(world: &World) -> Sent {
     let body = json!({"phone_number": "1231233211", "message_body": "Hello World"});
-    let reply = world.post_json("/messages", &body).await;
+    let request = Request::post("/messages")
+        .header("content-type", "application/json")
+        .header("x-api-key", "all");
+    let reply = world
+        .ask(request.body(Body::from(body.to_string())).unwrap())
+        .await;
     let id = reply.json()["message_id"].as_str().unwrap().parse().unwrap();
     world.deliver_all().await;
     let message = world.gateway.store.find(id).await.unwrap().unwrap();
-    message.deliveries[0].reference.clone().unwrap()
+    let delivery = &message.deliveries[0];
+    Sent {
+        reference: delivery.reference.clone().unwrap(),
+        callback: callback(world, delivery.provider.as_ref().unwrap()),
+    }
+}
+
+/// Where that provider reports to.
+fn callback(world: &World, provider: &Name) -> String {
+    let token = callback_token(&world.gateway.cache, provider);
+    format!("/messages/delivery_status?token={token}")
+}
+
+fn first_callback(world: &World) -> String {
+    callback(world, &world.gateway.lanes()[0].name)
 }
 
 #[tokio::test]
@@ -90,42 +123,133 @@ async fn what_cannot_be_taken_is_told_in_a_sentence_with_200() {
 }
 
 #[tokio::test]
-async fn a_receipt_answers_with_the_clients_own_spelling() {
-    let world = World::new().await;
-    let reference = sent(&world).await;
-    let body = json!({"status": "delivered", "message_id": reference});
-    world.post_json("/messages/delivery_status", &body).await.expect(
-        200,
-        r#"{"status":"ok","message":{"phone_number":"1231233211","body":"Hello World"}}"#,
+async fn a_receipt_is_applied_and_shows_the_message_to_callers_with_a_key_only() {
+    let key = |name: &str, secret: &str, scope| Key {
+        name: name.to_owned(),
+        sha256: Sha256::digest(secret).into(),
+        scopes: vec![scope],
+        user_per_hour: None,
+        events: Default::default(),
+    };
+    let keys = || vec![key("boss", "all", Scope::Admin), key("shop", "s3nd", Scope::Send)];
+    let shown = r#"{"status":"ok","message":{"phone_number":"1231233211","body":"Hello World"}}"#;
+    let hidden = r#"{"status":"ok"}"#;
+    for (secret, answer) in [("", hidden), ("wrong", hidden), ("s3nd", hidden), ("all", shown)] {
+        let world = World::texting(|config| config.keys = keys()).await;
+        let sent = sent(&world).await;
+        let body = json!({"status": "delivered", "message_id": sent.reference}).to_string();
+        let request = || {
+            Request::post(&sent.callback)
+                .header("content-type", "application/json")
+                .header("x-api-key", secret)
+                .body(Body::from(body.clone()))
+                .unwrap()
+        };
+        world.ask(request()).await.expect(200, answer);
+        let again = world.ask(request()).await;
+        expect_sorry(&again, "This message is finished already; nothing was changed");
+    }
+    let keyless = World::texting(|_| {}).await;
+    let sent = sent(&keyless).await;
+    let body = json!({"status": "delivered", "message_id": sent.reference});
+    let reply = keyless.post_json(&sent.callback, &body).await;
+    reply.expect(200, hidden);
+}
+
+#[tokio::test]
+async fn without_the_token_nothing_is_changed_kept_or_found_out() {
+    let world = World::texting(|_| {}).await;
+    let sent = sent(&world).await;
+    let right = sent.callback.rsplit_once('=').unwrap().1;
+    let refused = r#"{"status":"error","message":"The token of the callback URL is missing or wrong"}"#;
+    let wrong = [
+        String::new(),
+        "?token=".to_owned(),
+        "?token=x".to_owned(),
+        format!("?token={}", &right[1..]),
+        format!("?token={right}A"),
+        format!("?token=%00{right}"),
+        format!("?other={right}"),
+    ];
+    for query in wrong {
+        let path = format!("/messages/delivery_status{query}");
+        for body in [
+            json!({"status": "invalid", "message_id": sent.reference}),
+            json!({"status": "invalid", "message_id": "made up"}),
+            json!({"status": "lost", "token": right}),
+        ] {
+            let reply = world.post_json(&path, &body).await;
+            reply.expect(401, refused);
+            assert!(reply.header("www-authenticate").is_some());
+        }
+        let long = world.post(&path, "application/json", vec![b'x'; 100_000]).await;
+        long.expect(401, refused);
+    }
+    let store = rusqlite::Connection::open(world.place.path().join("postrider.db")).unwrap();
+    let kept: i64 = store
+        .query_row("SELECT count(*) FROM receipts", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(kept, 0);
+    let body = json!({"phone_number": "1231233211", "message_body": "once more"});
+    let reply = world.post_json("/messages", &body).await;
+    assert_eq!(reply.json()["status"], "ok", "the number stays active");
+}
+
+#[tokio::test]
+async fn a_provider_speaks_for_its_own_messages_only() {
+    let world = World::texting(|_| {}).await;
+    let sent = sent(&world).await;
+    let lanes = world.gateway.lanes().iter();
+    let other = lanes
+        .map(|lane| callback(&world, &lane.name))
+        .find(|callback| *callback != sent.callback)
+        .unwrap();
+    let body = json!({"status": "delivered", "message_id": sent.reference});
+    let reply = world.post_json(&other, &body).await;
+    expect_sorry(
+        &reply,
+        "This message is not known yet; its status is kept until it is",
     );
-    let again = world.post_json("/messages/delivery_status", &body).await;
-    expect_sorry(&again, "This message is finished already; nothing was changed");
+    world
+        .post_json(&sent.callback, &body)
+        .await
+        .expect(200, r#"{"status":"ok"}"#);
+}
+
+#[tokio::test]
+async fn no_other_kind_of_provider_is_spoken_for() {
+    for callbacks in [Callbacks::Closed, Callbacks::Authenticated, Callbacks::Unsigned] {
+        let world = World::carried_by(willing(callbacks)).await;
+        let sent = sent(&world).await;
+        let body = json!({"status": "invalid", "message_id": sent.reference});
+        let reply = world.post_json(&sent.callback, &body).await;
+        assert_eq!(reply.status, 401, "{callbacks:?}");
+    }
 }
 
 #[tokio::test]
 async fn the_status_is_checked_before_the_id() {
-    let world = World::new().await;
+    let world = World::texting(|_| {}).await;
+    let callback = first_callback(&world);
     for body in [
         "status=lost&message_id=x",
         "message_id=x",
         "status=&message_id=",
         "",
     ] {
-        let reply = world.post("/messages/delivery_status", FORM, body).await;
+        let reply = world.post(&callback, FORM, body).await;
         expect_sorry(&reply, "Invalid status");
     }
-    let reply = world
-        .post("/messages/delivery_status", FORM, "status=failed")
-        .await;
+    let reply = world.post(&callback, FORM, "status=failed").await;
     expect_sorry(&reply, "There must be a message_id of at most 255 characters");
 }
 
 #[tokio::test]
 async fn a_receipt_that_comes_too_early_is_kept() {
-    let world = World::new().await;
+    let world = World::texting(|_| {}).await;
     let reply = world
         .post(
-            "/messages/delivery_status",
+            &first_callback(&world),
             FORM,
             "status=delivered&message_id=ref-64",
         )
@@ -138,10 +262,10 @@ async fn a_receipt_that_comes_too_early_is_kept() {
 
 #[tokio::test]
 async fn an_invalid_number_is_inactive_from_then_on() {
-    let world = World::new().await;
-    let reference = sent(&world).await;
-    let body = json!({"status": "invalid", "message_id": reference});
-    let reply = world.post_json("/messages/delivery_status", &body).await;
+    let world = World::texting(|_| {}).await;
+    let sent = sent(&world).await;
+    let body = json!({"status": "invalid", "message_id": sent.reference});
+    let reply = world.post_json(&sent.callback, &body).await;
     assert_eq!(reply.json()["status"], "ok");
     let body = json!({"phone_number": "1231233211", "message_body": "once more"});
     expect_sorry(
@@ -149,21 +273,6 @@ async fn an_invalid_number_is_inactive_from_then_on() {
         "Phone number is inactive",
     );
     assert_eq!(world.messages().await, 1);
-}
-
-#[tokio::test]
-async fn nobody_gets_around_a_providers_signature() {
-    let world = World::signing().await;
-    let reference = sent(&world).await;
-    let body = json!({"status": "invalid", "message_id": reference});
-    let reply = world.post_json("/messages/delivery_status", &body).await;
-    expect_sorry(
-        &reply,
-        "Every provider here signs its statuses, so none is taken without a signature",
-    );
-    let body = json!({"phone_number": "1231233211", "message_body": "once more"});
-    let reply = world.post_json("/messages", &body).await;
-    assert_eq!(reply.json()["status"], "ok", "the number stays active");
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use serde_json::json;
 use super::api::{Heard, answered, bear, own_id, post};
 use super::outbound::{Demands, Line, Outbound};
 use super::reception::{Acknowledgements, Trust};
-use super::{Call, CallLimits, Checked, Parcel, Provider, Refusal};
+use super::{Call, CallLimits, Callbacks, Checked, Parcel, Provider, Refusal};
 use crate::clock::{Clock, from_millis};
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::id::{DeliveryId, MessageId};
@@ -148,8 +148,8 @@ impl Provider for Apns {
         Acknowledgements::receipts(self.acknowledgements.as_ref(), call)
     }
 
-    fn signs_receipts(&self) -> bool {
-        self.acknowledgements.is_some()
+    fn callbacks(&self) -> Callbacks {
+        Callbacks::if_any(self.acknowledgements.is_some())
     }
 
     fn address(&self) -> AddressKind {

@@ -19,7 +19,7 @@ mod tests;
 use async_trait::async_trait;
 
 use super::outbound::{Line, Reply};
-use super::{Call, Checked, Parcel, Provider, Refusal};
+use super::{Call, Callbacks, Checked, Parcel, Provider, Refusal};
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::channel::Name;
 use crate::domain::inbound::Incoming;
@@ -30,30 +30,42 @@ pub(super) use answer::retry_after;
 pub(super) use receipts::Reader;
 use request::Form;
 use rules::Rules;
+use settings::ReceiptsBy;
 pub use settings::Settings;
 pub(super) use settings::acknowledgements;
-use template::Constants;
 
 /// A provider that is reached over HTTP.
 pub struct Http {
     form: Form,
     rules: Rules,
     receipts: Option<Reader>,
+    callbacks: Callbacks,
     address: AddressKind,
     line: Line,
 }
 
 impl Http {
     /// A provider as the settings describe it.
-    pub(super) fn new(name: &Name, settings: &Settings, public_url: &str, line: Line) -> Result<Self> {
-        let constants = Constants {
-            provider: name.to_string(),
-            public_url: public_url.trim_end_matches('/').to_owned(),
+    pub(super) fn new(
+        name: &Name,
+        settings: &Settings,
+        public_url: &str,
+        callback_token: &str,
+        line: Line,
+    ) -> Result<Self> {
+        let constants = settings.constants(name.to_string(), public_url, callback_token);
+        let receipts = settings.reader()?;
+        let callbacks = match (&settings.receipts, &receipts) {
+            (Some(ReceiptsBy::Texting), _) => Callbacks::Texting,
+            (_, Some(reader)) if reader.asks_for_secrets() => Callbacks::Authenticated,
+            (_, Some(_)) => Callbacks::Unsigned,
+            (_, None) => Callbacks::Closed,
         };
         Ok(Self {
             form: Form::read(settings, &constants)?,
             rules: Rules::read(settings)?,
-            receipts: settings.receipts.as_ref().map(Reader::read).transpose()?,
+            receipts,
+            callbacks,
             address: settings.address,
             line,
         })
@@ -84,8 +96,8 @@ impl Provider for Http {
         Ok(receipts.into_iter().map(Incoming::Receipt).collect())
     }
 
-    fn signs_receipts(&self) -> bool {
-        self.receipts.as_ref().is_some_and(Reader::asks_for_secrets)
+    fn callbacks(&self) -> Callbacks {
+        self.callbacks
     }
 
     fn address(&self) -> AddressKind {

@@ -1,7 +1,7 @@
 //! Whether a call comes from the provider: a token it knows, a signature it made, or both.
 //!
-//! Compared in constant time. Without either configured anybody is heard, as some providers offer neither; what
-//! then protects is that nobody can guess a message's id.
+//! Compared in constant time. Some providers offer neither; then the settings have to say `unsigned = true`, and every
+//! caller who guesses a message's id is believed.
 
 use std::borrow::Cow;
 
@@ -30,10 +30,19 @@ struct Token {
 impl Secrets {
     /// Reads the settings.
     pub fn read(settings: &ReceiptSettings) -> Result<Self, String> {
-        Ok(Self {
+        let secrets = Self {
             token: token(settings)?,
             hmac: settings.hmac.as_ref().map(checked_hmac).transpose()?,
-        })
+        };
+        match (secrets.are_any(), settings.unsigned) {
+            (false, false) => Err(
+                "token: is missing, and so is hmac: every caller could then change deliveries; write one of them, or \
+                 unsigned = true to accept that"
+                    .to_owned(),
+            ),
+            (true, true) => Err("unsigned: contradicts token and hmac; leave it out".to_owned()),
+            (true, false) | (false, true) => Ok(secrets),
+        }
     }
 
     /// Whether any is configured.

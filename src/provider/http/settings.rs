@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer};
 
 use super::receipts::Reader;
 use super::request::Form;
@@ -51,8 +52,55 @@ pub struct Settings {
     /// What answers mean, first match first; the usual meanings come after them.
     #[serde(default)]
     pub(super) rules: Vec<RuleSettings>,
-    /// How its receipts are read; without, it sends none.
-    pub(super) receipts: Option<ReceiptSettings>,
+    /// How its receipts come in; without, it sends none.
+    pub(super) receipts: Option<ReceiptsBy>,
+}
+
+/// How a provider's receipts come in.
+#[derive(Clone)]
+pub(super) enum ReceiptsBy {
+    /// To `/messages/delivery_status`, with the token of `{delivery_status_url}`: `receipts = "texting"`.
+    Texting,
+    /// To `/v1/receipts/NAME`, as the table `[providers.NAME.receipts]` says.
+    Table(Box<ReceiptSettings>),
+}
+
+impl ReceiptsBy {
+    /// How receipts to `/v1/receipts/NAME` are read, if they come there.
+    pub(super) fn table(&self) -> Option<&ReceiptSettings> {
+        match self {
+            Self::Texting => None,
+            Self::Table(settings) => Some(settings),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ReceiptsBy {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
+        from.deserialize_any(ReceiptsByVisitor)
+    }
+}
+
+struct ReceiptsByVisitor;
+
+impl<'de> Visitor<'de> for ReceiptsByVisitor {
+    type Value = ReceiptsBy;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("\"texting\", or a table that says how receipts are read")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, word: &str) -> std::result::Result<ReceiptsBy, E> {
+        match word {
+            "texting" => Ok(ReceiptsBy::Texting),
+            _ => Err(E::invalid_value(Unexpected::Str(word), &self)),
+        }
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> std::result::Result<ReceiptsBy, M::Error> {
+        ReceiptSettings::deserialize(MapAccessDeserializer::new(map))
+            .map(|settings| ReceiptsBy::Table(Box::new(settings)))
+    }
 }
 
 /// One rule from an answer to an outcome.
@@ -108,6 +156,9 @@ pub(super) struct ReceiptSettings {
     pub token_header: Option<String>,
     /// How the raw body is signed.
     pub hmac: Option<HmacSettings>,
+    /// Takes receipts from every caller: without `token` and `hmac` this must be written out.
+    #[serde(default)]
+    pub unsigned: bool,
 }
 
 /// How a provider signs the raw body of its calls.
@@ -151,14 +202,31 @@ impl Settings {
     /// Reads and checks everything, so that a start with wrong settings never comes to a send.
     pub(in crate::provider) fn read(table: toml::Table) -> Result<Self> {
         let settings: Self = read_table(table)?;
-        let constants = Constants {
-            provider: "provider".to_owned(),
-            public_url: "https://localhost".to_owned(),
-        };
+        let name = "provider".to_owned();
+        let constants = settings.constants(name, "https://localhost", "token");
         Form::read(&settings, &constants)?;
         Rules::read(&settings)?;
-        settings.receipts.as_ref().map(Reader::read).transpose()?;
+        settings.reader()?;
         Ok(settings)
+    }
+
+    /// What is the same in every message. Only who reports to `/messages/delivery_status` is given its URL.
+    pub(super) fn constants(&self, provider: String, public_url: &str, callback_token: &str) -> Constants {
+        let public_url = public_url.trim_end_matches('/').to_owned();
+        let is_texting = matches!(self.receipts, Some(ReceiptsBy::Texting));
+        let delivery_status_url =
+            is_texting.then(|| format!("{public_url}/messages/delivery_status?token={callback_token}"));
+        Constants {
+            provider,
+            public_url,
+            delivery_status_url,
+        }
+    }
+
+    /// What reads the receipts at `/v1/receipts/NAME`, if any come there.
+    pub(super) fn reader(&self) -> Result<Option<Reader>> {
+        let table = self.receipts.as_ref().and_then(ReceiptsBy::table);
+        table.map(Reader::read).transpose()
     }
 
     /// Whether it is reached over TLS.
@@ -187,6 +255,7 @@ pub(in crate::provider) fn acknowledgements(token: &str) -> Result<Reader> {
         token: Some(token.to_owned()),
         token_header: None,
         hmac: None,
+        unsigned: false,
     })
 }
 

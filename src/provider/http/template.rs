@@ -105,6 +105,8 @@ pub(super) struct Constants {
     pub provider: String,
     /// How the outside reaches us, without a slash at the end.
     pub public_url: String,
+    /// Where receipts of `receipts = "texting"` go, with their token; none for other providers.
+    pub delivery_status_url: Option<String>,
 }
 
 /// Every name, with what it stands for in the documents.
@@ -123,7 +125,7 @@ pub(super) const NAMES: [(&str, &str); 12] = [
     ),
     (
         "delivery_status_url",
-        "the older place for receipts: /messages/delivery_status of our public URL",
+        "with receipts = \"texting\": /messages/delivery_status of our public URL, with this provider's token",
     ),
     ("parts", "how many text parts it has"),
     ("provider", "the provider's name in our configuration"),
@@ -278,10 +280,19 @@ impl Template {
 }
 
 fn constant(name: &str, constants: &Constants) -> Result<String> {
-    let Constants { provider, public_url } = constants;
+    let Constants {
+        provider,
+        public_url,
+        delivery_status_url,
+    } = constants;
     match name {
         "callback_url" => Ok(format!("{public_url}/v1/receipts/{provider}")),
-        "delivery_status_url" => Ok(format!("{public_url}/messages/delivery_status")),
+        "delivery_status_url" => delivery_status_url.clone().ok_or_else(|| {
+            Error::usage(
+                "the place {delivery_status_url} needs receipts = \"texting\", without which nothing is taken there; \
+                 add it, or use {callback_url}",
+            )
+        }),
         "provider" => Ok(provider.clone()),
         _ => {
             let names = NAMES.map(|(name, _)| format!("{{{name}}}")).join(", ");

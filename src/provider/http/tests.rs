@@ -18,6 +18,7 @@ fn provider(settings: &str, limits: &CallLimits) -> Http {
         &"blue".parse().unwrap(),
         &settings,
         "https://postrider.example",
+        "t-1",
         line,
     )
     .unwrap()
@@ -79,11 +80,17 @@ async fn system_a_is_spoken_by_configuration_alone() {
 
 const SYSTEM_C: &str = r#"
     reference = "json:message_id"
+    receipts = "texting"
     [json]
     to_number = "{spelling}"
     message = "{body}"
     callback_url = "{delivery_status_url}"
+"#;
+
+/// The same callback, read at `/v1/receipts/NAME`.
+const RECEIPTS_OF_SYSTEM_C: &str = r#"
     [receipts]
+    unsigned = true
     reference = "any:message_id"
     status = "any:status"
     delivered = ["delivered"]
@@ -120,15 +127,39 @@ async fn system_c_is_spoken_by_configuration_alone() {
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
     let wanted = serde_json::json!({
         "to_number": parcel.spelling, "message": parcel.body,
-        "callback_url": "https://postrider.example/messages/delivery_status",
+        "callback_url": "https://postrider.example/messages/delivery_status?token=t-1",
     });
     assert_eq!(body, wanted);
 }
 
 #[test]
+fn receipts_over_http_are_closed_unless_the_configuration_says_how_they_come() {
+    const TABLE: &str = "[receipts]\nreference = \"any:id\"\nstatus = \"any:s\"\ndelivered = [\"d\"]\n";
+    for (more, callbacks) in [
+        (String::new(), Callbacks::Closed),
+        ("receipts = \"texting\"".to_owned(), Callbacks::Texting),
+        (format!("{TABLE}unsigned = true"), Callbacks::Unsigned),
+        (format!("{TABLE}token = \"s3 cret\""), Callbacks::Authenticated),
+        (
+            format!("{TABLE}hmac = {{ header = \"x\", secret = \"s\" }}"),
+            Callbacks::Authenticated,
+        ),
+    ] {
+        let blue = provider(
+            &format!("url = \"http://127.0.0.1:9/texts\"\n{more}"),
+            &contract::limits(),
+        );
+        assert_eq!(blue.callbacks(), callbacks, "{more}");
+        let takes_any = callbacks == Callbacks::Unsigned || callbacks == Callbacks::Authenticated;
+        let refused = blue.receipts(&contract::call()) == Err(Refusal::NotExpected);
+        assert_eq!(refused, !takes_any, "{more}");
+    }
+}
+
+#[test]
 fn system_c_reports_back_in_json_and_in_a_form() {
     let blue = provider(
-        &format!("url = \"http://127.0.0.1:9/texts\"\n{SYSTEM_C}"),
+        &format!("url = \"http://127.0.0.1:9/texts\"\n{RECEIPTS_OF_SYSTEM_C}"),
         &contract::limits(),
     );
     for body in [

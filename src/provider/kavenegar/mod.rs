@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use super::outbound::{Answered, End, Line};
 use super::reading::reference;
 use super::sms::{self, Class, Fields, said};
-use super::{Acknowledgement, Call, Parcel, Provider, Refusal, Site};
+use super::{Acknowledgement, Call, Callbacks, Parcel, Provider, Refusal, Site};
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::inbound::{InboundText, Incoming};
 use crate::domain::receipt::Receipt;
@@ -290,8 +290,8 @@ impl Provider for Kavenegar {
         Some(Acknowledgement::empty())
     }
 
-    fn signs_receipts(&self) -> bool {
-        self.settings.receipts_token.is_some()
+    fn callbacks(&self) -> Callbacks {
+        Callbacks::if_any(self.settings.receipts_token.is_some())
     }
 
     fn address(&self) -> AddressKind {

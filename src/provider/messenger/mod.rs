@@ -18,7 +18,7 @@ use sha2::Sha256;
 
 use super::api::{Meaning, answered, post};
 use super::outbound::{Line, Outbound};
-use super::{Acknowledgement, Call, CallLimits, Checked, Parcel, Provider, Refusal};
+use super::{Acknowledgement, Call, CallLimits, Callbacks, Checked, Parcel, Provider, Refusal};
 use crate::clock::Clock;
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::inbound::Incoming;
@@ -122,8 +122,9 @@ impl Provider for Messenger {
         })
     }
 
-    fn signs_receipts(&self) -> bool {
-        true
+    fn callbacks(&self) -> Callbacks {
+        let settings = &self.settings;
+        Callbacks::if_any(settings.app_secret.is_some() || settings.verify_token.is_some())
     }
 
     fn address(&self) -> AddressKind {

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::api::{Heard, Meaning, answered, own_id, post};
 use super::outbound::{Demands, Line, Outbound};
 use super::reception::{Acknowledgements, Trust};
-use super::{Call, CallLimits, Checked, Parcel, Provider, Refusal};
+use super::{Call, CallLimits, Callbacks, Checked, Parcel, Provider, Refusal};
 use crate::clock::Clock;
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::inbound::Incoming;
@@ -161,8 +161,8 @@ impl Provider for Pushy {
         Acknowledgements::receipts(self.acknowledgements.as_ref(), call)
     }
 
-    fn signs_receipts(&self) -> bool {
-        self.acknowledgements.is_some()
+    fn callbacks(&self) -> Callbacks {
+        Callbacks::if_any(self.acknowledgements.is_some())
     }
 
     async fn incoming(&self) -> Vec<Incoming> {

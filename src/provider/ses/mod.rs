@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::mailbox::{encoded, one_line, recipient};
 use super::outbound::{Line, Reply, place_of};
-use super::{Call, Checked, Parcel, Provider, Refusal};
+use super::{Call, Callbacks, Checked, Parcel, Provider, Refusal};
 use crate::clock::Clock;
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::inbound::Incoming;
@@ -143,8 +143,8 @@ impl Provider for Ses {
         self.receipts(call)
     }
 
-    fn signs_receipts(&self) -> bool {
-        self.notary.is_armed()
+    fn callbacks(&self) -> Callbacks {
+        Callbacks::if_any(self.notary.is_armed())
     }
 
     fn address(&self) -> AddressKind {

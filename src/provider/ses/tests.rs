@@ -136,7 +136,7 @@ async fn a_notification_signed_by_another_make_of_sns_is_a_receipt() {
         Ok(heard.clone()),
         "hearing it again gives the same"
     );
-    assert!(ses.signs_receipts());
+    assert_eq!(ses.callbacks(), Callbacks::Authenticated);
     let asked = archive.heard();
     assert_eq!(asked.len(), 1, "a certificate is fetched once");
     assert!(

@@ -27,6 +27,7 @@ pub fn account_at(public_url: &str, kind: &str, settings: &str) -> Arc<dyn Provi
         &settings,
         &limits,
         public_url,
+        "t-1",
         &outbound,
     )
     .unwrap()

@@ -19,7 +19,7 @@ use super::http::retry_after;
 use super::outbound::{Answered, End, Line};
 use super::reading::reference;
 use super::sms::{self, Class, Fields, Mailbox, said};
-use super::{Acknowledgement, Call, Parcel, Provider, Refusal, Site};
+use super::{Acknowledgement, Call, Callbacks, Parcel, Provider, Refusal, Site};
 use crate::clock::Clock;
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::inbound::{InboundText, Incoming};
@@ -211,8 +211,8 @@ impl Provider for Twilio {
         })
     }
 
-    fn signs_receipts(&self) -> bool {
-        true
+    fn callbacks(&self) -> Callbacks {
+        Callbacks::Authenticated
     }
 
     fn address(&self) -> AddressKind {

@@ -21,7 +21,7 @@ use super::http::retry_after;
 use super::outbound::{Answered, End, Line};
 use super::reading::reference;
 use super::sms::{self, Class, Fields, Seen, said};
-use super::{Acknowledgement, Call, Parcel, Provider, Refusal, Site};
+use super::{Acknowledgement, Call, Callbacks, Parcel, Provider, Refusal, Site};
 use crate::clock::{Clock, Timestamp};
 use crate::domain::attempt::{Answer, Outcome};
 use crate::domain::inbound::{InboundText, Incoming};
@@ -238,8 +238,8 @@ impl Provider for Vonage {
         Some(Acknowledgement::empty())
     }
 
-    fn signs_receipts(&self) -> bool {
-        self.settings.hears_receipts()
+    fn callbacks(&self) -> Callbacks {
+        Callbacks::if_any(self.settings.hears_receipts())
     }
 
     fn address(&self) -> AddressKind {

@@ -4,7 +4,7 @@ use crate::provider::sms::tests::{
     account, call, complaint, expect_outcomes, form_of, keeps_the_contract, sent, text_of, words_of,
 };
 use crate::provider::stub::{Stub, answer};
-use crate::provider::{Parcel, contract};
+use crate::provider::{Callbacks, Parcel, contract};
 
 const ACCOUNT: &str = "api_key = \"abcd1234\"
 api_secret = \"abcdef0123456789\"
@@ -220,7 +220,9 @@ fn only_who_knows_the_secret_is_heard() {
         &format!("{bare}\nsignature_secret = \"sigsecret-for-docs\""),
     );
     assert_eq!(words_of(signing.receipts(&call("", &[], body))), ["forged"]);
-    assert!(signing.signs_receipts() && by_token.signs_receipts() && !deaf.signs_receipts());
+    let callbacks = [&signing, &by_token, &deaf].map(|account| account.callbacks());
+    let proven = Callbacks::Authenticated;
+    assert_eq!(callbacks, [proven, proven, Callbacks::Closed]);
 }
 
 #[test]

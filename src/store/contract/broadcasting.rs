@@ -397,6 +397,7 @@ pub async fn who_opens_says_that_it_arrived(open: Open<'_>) {
         },
         delivery: Some(delivery),
         heard_at: at(seconds),
+        may_wait: false,
     };
     let waiting = accepted(&*store, text(1)).await;
     assert_eq!(settled(&*store, opened(waiting, 1)).await, Settled::Kept);

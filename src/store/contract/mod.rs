@@ -58,6 +58,8 @@ macro_rules! contract {
             a_receipt_of_another_provider_is_kept
             a_receipt_without_provider_fits_any
             an_early_receipt_is_applied_by_the_record
+            a_receipt_that_may_not_wait_is_dropped
+            only_so_many_receipts_wait
             an_early_receipt_without_provider_fits_any
             a_bounce_fails_when_no_resend_is_left
             a_bounce_with_a_resend_left_waits_for_another_provider

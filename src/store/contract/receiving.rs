@@ -8,7 +8,7 @@ use crate::domain::message::Recorded;
 use crate::domain::receipt::Verdict;
 use crate::domain::recipient::Standing;
 use crate::domain::wish::Wish;
-use crate::store::{Settled, Store};
+use crate::store::{EARLY_RECEIPTS_MAX, Settled, Store};
 
 type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
 
@@ -98,6 +98,45 @@ pub async fn an_early_receipt_without_provider_fits_any(open: Open<'_>) {
     let found = delivery(&*store, 1).await;
     assert!(matches!(found.state, State::Waiting { .. }), "{found:?}");
     assert_eq!(claimed(&*store, found.id, at(5)).await.avoid, Some(name("blue")));
+}
+
+pub async fn a_receipt_that_may_not_wait_is_dropped(open: Open<'_>) {
+    let store = open();
+    let mut early = heard(Some("blue"), "b-1", Verdict::Delivered, at(0));
+    early.may_wait = false;
+    assert_eq!(settled(&*store, early.clone()).await, Settled::Dropped);
+    one_sent(&*store, 0).await;
+    assert_eq!(delivery(&*store, 1).await.state, sent("blue", "b-1", at(1)));
+    let outcome = settled(&*store, early).await;
+    assert!(
+        matches!(outcome, Settled::Applied(_)),
+        "what is known needs no waiting: {outcome:?}"
+    );
+}
+
+pub async fn only_so_many_receipts_wait(open: Open<'_>) {
+    let store = open();
+    let early = |count: usize| heard(Some("red"), &format!("r-{count}"), Verdict::Delivered, at(0));
+    let first = store
+        .settle((1..EARLY_RECEIPTS_MAX).map(early).collect())
+        .await
+        .unwrap();
+    assert!(first.iter().all(|settled| *settled == Settled::Kept));
+    let over = vec![early(EARLY_RECEIPTS_MAX), early(EARLY_RECEIPTS_MAX + 1)];
+    assert_eq!(
+        store.settle(over).await.unwrap(),
+        [Settled::Kept, Settled::Dropped]
+    );
+    one_sent(&*store, 0).await;
+    let known = settled(&*store, heard(Some("blue"), "b-1", Verdict::Delivered, at(9))).await;
+    assert!(matches!(known, Settled::Applied(_)), "{known:?}");
+    let mut later = early(EARLY_RECEIPTS_MAX + 2);
+    later.heard_at = at(2 * 60 * 60);
+    assert_eq!(
+        settled(&*store, later).await,
+        Settled::Kept,
+        "outdated ones make room"
+    );
 }
 
 pub async fn a_bounce_fails_when_no_resend_is_left(open: Open<'_>) {

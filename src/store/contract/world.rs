@@ -201,6 +201,7 @@ pub fn heard(provider: Option<&str>, reference: &str, verdict: Verdict, now: Tim
         },
         delivery: None,
         heard_at: now + Duration::from_secs(1),
+        may_wait: true,
     }
 }
 

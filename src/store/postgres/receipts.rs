@@ -2,7 +2,7 @@
 //!
 //! Never begins or ends a transaction; a receipt never moves a state backwards.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tokio_postgres::Row;
 
@@ -21,12 +21,13 @@ use crate::domain::id::DeliveryId;
 use crate::domain::message::{DeadAddress, Priority};
 use crate::domain::receipt::Verdict;
 use crate::store::outbox::Emission;
-use crate::store::{Heard, Settled, Settlement};
+use crate::store::{EARLY_RECEIPTS_MAX, Heard, Settled, Settlement};
 
 static FIND: &str = include_str!("../../../sql/postgres/settle_find.sql");
 static KNOWN: &str = include_str!("../../../sql/postgres/settle_known.sql");
 static LOAD: &str = include_str!("../../../sql/postgres/settle_load.sql");
 static APPLY: &str = include_str!("../../../sql/postgres/settle_apply.sql");
+static WAITING: &str = include_str!("../../../sql/postgres/settle_waiting.sql");
 static KEEP: &str = include_str!("../../../sql/postgres/settle_keep.sql");
 static LOCK: &str = include_str!("../../../sql/postgres/settle_lock.sql");
 static LOCK_SHARED: &str = include_str!("../../../sql/postgres/record_lock.sql");
@@ -77,7 +78,11 @@ async fn settle(desk: &Desk, receipts: &[&Heard]) -> Result<Vec<Settled>, Troubl
     }
     let mut answers = apply(desk, &all, &found).await?;
     if !unknown.is_empty() {
-        keep(desk, &without(&unknown, &answers)).await?;
+        let early = without(&unknown, &answers);
+        let may_wait = early.iter().filter(|(_, heard)| heard.may_wait).copied();
+        let kept = keep(desk, &may_wait.collect::<Vec<_>>()).await?;
+        let dropped = early.iter().filter(|(place, _)| !kept.contains(place));
+        answers.extend(dropped.map(|(place, _)| (*place, Settled::Dropped)));
     }
     let answer = |(place, _): &Placed<'_>| answers.remove(place).unwrap_or(Settled::Kept);
     Ok(all.iter().map(answer).collect())
@@ -324,14 +329,21 @@ async fn write(desk: &Desk, spoken: impl Iterator<Item = Spoken>) -> Result<(), 
     deactivate(desk, &dead.collect::<Vec<_>>()).await
 }
 
-/// Those that nobody claimed in time go first: anybody can bring receipts for what never was.
-async fn keep(desk: &Desk, early: &[Placed<'_>]) -> Result<(), Trouble> {
+/// Keeps receipts until their sends are recorded, as many as there is room for; the places of those it kept. Outdated
+/// ones are deleted first. The lock that the caller holds lets one transaction at a time add receipts.
+async fn keep(desk: &Desk, early: &[Placed<'_>]) -> Result<BTreeSet<usize>, Trouble> {
     let Some(newest) = early.iter().map(|(_, heard)| heard.heard_at).max() else {
-        return Ok(());
+        return Ok(BTreeSet::new());
     };
     let outdated = newest.timestamp_millis() - EARLY_KEPT_MS;
     let at_once = OUTDATED_AT_ONCE.saturating_mul(rows::limit(early.len()));
     desk.run(OUTDATED, bind![outdated, at_once]).await?;
+    let counted = desk.row(WAITING, bind![rows::limit(EARLY_RECEIPTS_MAX)]).await?;
+    let waiting: usize = counted.map_or(Ok(0), |row| rows::count(&row, 0))?;
+    let early = &early[..early.len().min(EARLY_RECEIPTS_MAX.saturating_sub(waiting))];
+    if early.is_empty() {
+        return Ok(BTreeSet::new());
+    }
     let receipts = early.iter().map(|(_, heard)| &heard.receipt);
     let heard_at = early.iter().map(|(_, heard)| heard.heard_at.timestamp_millis());
     desk.run(
@@ -360,7 +372,7 @@ async fn keep(desk: &Desk, early: &[Placed<'_>]) -> Result<(), Trouble> {
         ],
     )
     .await?;
-    Ok(())
+    Ok(early.iter().map(|(place, _)| *place).collect())
 }
 
 /// Keeps those out who keep receipts of sends that are not recorded: from now on one that came early is seen, and one

@@ -16,13 +16,14 @@ use crate::domain::id::DeliveryId;
 use crate::domain::message::{DeadAddress, Priority};
 use crate::domain::receipt::Verdict;
 use crate::store::outbox::Emission;
-use crate::store::{Heard, Settled, Settlement};
+use crate::store::{EARLY_RECEIPTS_MAX, Heard, Settled, Settlement};
 
 static FIND: &str = include_str!("../../../sql/sqlite/settle_find.sql");
 static KNOWN: &str = include_str!("../../../sql/sqlite/settle_known.sql");
 static LOAD: &str = include_str!("../../../sql/sqlite/settle_load.sql");
 static APPLY: &str = include_str!("../../../sql/sqlite/settle_apply.sql");
 static OUTDATED: &str = include_str!("../../../sql/sqlite/prune_receipts.sql");
+static WAITING: &str = include_str!("../../../sql/sqlite/settle_waiting.sql");
 static KEEP: &str = include_str!("../../../sql/sqlite/settle_keep.sql");
 static EARLY: &str = include_str!("../../../sql/sqlite/record_receipts.sql");
 static EARLY_DELETE: &str = include_str!("../../../sql/sqlite/record_receipts_delete.sql");
@@ -53,10 +54,35 @@ const OUTDATED_AT_ONCE: i64 = 100;
 
 /// See [`crate::store::Store::settle`].
 pub fn settle(desk: &mut Desk<'_>, receipts: &[Heard]) -> rusqlite::Result<Vec<Settled>> {
-    receipts.iter().map(|heard| settle_one(desk, heard)).collect()
+    let mut room = Room::default();
+    receipts
+        .iter()
+        .map(|heard| settle_one(desk, heard, &mut room))
+        .collect()
 }
 
-fn settle_one(desk: &mut Desk<'_>, heard: &Heard) -> rusqlite::Result<Settled> {
+/// How many more receipts may wait, counted when it is first asked for. Nothing else adds any in this transaction.
+#[derive(Default)]
+struct Room(Option<usize>);
+
+impl Room {
+    fn left(&mut self, desk: &mut Desk<'_>) -> rusqlite::Result<usize> {
+        if let Some(left) = self.0 {
+            return Ok(left);
+        }
+        let limit = i64::try_from(EARLY_RECEIPTS_MAX).unwrap_or(i64::MAX);
+        let waiting: i64 = desk.statement(WAITING)?.query_row([limit], |row| row.get(0))?;
+        let left = usize::try_from(limit - waiting).unwrap_or(0);
+        self.0 = Some(left);
+        Ok(left)
+    }
+
+    fn take(&mut self, rows: usize) {
+        self.0 = self.0.map(|left| left.saturating_sub(rows));
+    }
+}
+
+fn settle_one(desk: &mut Desk<'_>, heard: &Heard, room: &mut Room) -> rusqlite::Result<Settled> {
     let provider = heard.provider.as_ref().map(Name::as_str);
     let id = |row: &rusqlite::Row<'_>| rows::delivery_id(row, 0);
     let found = match heard.delivery {
@@ -66,10 +92,11 @@ fn settle_one(desk: &mut Desk<'_>, heard: &Heard) -> rusqlite::Result<Settled> {
             .query_row(params![heard.receipt.reference, provider], id),
     };
     let Some(id) = found.optional()? else {
-        if heard.delivery.is_none() {
-            keep(desk, heard)?;
-        }
-        return Ok(Settled::Kept);
+        return if heard.delivery.is_none() {
+            keep(desk, heard, room)
+        } else {
+            Ok(Settled::Kept)
+        };
     };
     let mut spoken = load(desk, id)?;
     let from = spoken.state.standing();
@@ -205,12 +232,18 @@ fn tell(
     Ok(())
 }
 
-/// Those that nobody claimed in time go first: anybody can bring receipts for what never was.
-fn keep(desk: &mut Desk<'_>, heard: &Heard) -> rusqlite::Result<()> {
+/// Keeps a receipt until its send is recorded, if it may wait and there is room. Outdated ones are deleted first.
+fn keep(desk: &mut Desk<'_>, heard: &Heard, room: &mut Room) -> rusqlite::Result<Settled> {
+    if !heard.may_wait {
+        return Ok(Settled::Dropped);
+    }
     let receipt = &heard.receipt;
     let outdated = heard.heard_at.timestamp_millis() - EARLY_KEPT_MS;
     desk.statement(OUTDATED)?.execute([outdated, OUTDATED_AT_ONCE])?;
-    desk.statement(KEEP)?.execute(params![
+    if room.left(desk)? == 0 {
+        return Ok(Settled::Dropped);
+    }
+    let added = desk.statement(KEEP)?.execute(params![
         receipt.reference,
         heard.provider.as_ref().map_or("", Name::as_str),
         receipt.verdict.word(),
@@ -218,7 +251,8 @@ fn keep(desk: &mut Desk<'_>, heard: &Heard) -> rusqlite::Result<()> {
         receipt.at.timestamp_millis(),
         heard.heard_at.timestamp_millis(),
     ])?;
-    Ok(())
+    room.take(added);
+    Ok(Settled::Kept)
 }
 
 /// Applies the receipts that came before the send they speak of was recorded.

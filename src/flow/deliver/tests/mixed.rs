@@ -249,7 +249,7 @@ async fn a_receipt_that_calls_an_address_dead_sends_to_the_next_one_at_once() {
             },
             at: world.gateway.clock.now(),
         };
-        settle::settle(&world.gateway, Some(&name("push")), vec![receipt])
+        settle::settle(&world.gateway, &name("push"), vec![receipt])
             .await
             .unwrap();
     }

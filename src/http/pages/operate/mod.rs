@@ -29,6 +29,7 @@ use crate::flow::work::Stop;
 use crate::gateway::Gateway;
 use crate::http::auth::{self, Denied};
 use crate::http::{body, form, session};
+use crate::request_origin;
 
 /// What the operator's pages share.
 #[derive(Clone)]
@@ -177,7 +178,6 @@ impl<'a> Operator<'a> {
             }
             Err(denied) => return Err(Box::new(refused(denied))),
         };
-        own_name(gateway, headers)?;
         let token = session::token(gateway, name, headers);
         Ok(Self { name, token })
     }
@@ -185,9 +185,8 @@ impl<'a> Operator<'a> {
     /// Whoever sends a form that only our own pages hold.
     fn of_form(gateway: &'a Gateway, headers: &HeaderMap, form: &[u8]) -> std::result::Result<Self, Instead> {
         let name = auth::operator(gateway, headers).map_err(|denied| Box::new(signed_out(denied)))?;
-        own_name(gateway, headers)?;
         let token = form::field(form, "token").unwrap_or_default().into_owned();
-        if session::is_foreign(headers) || !session::is_ours(gateway, name, headers, &token) {
+        if request_origin::is_cross_site(headers) || !session::is_ours(gateway, name, headers, &token) {
             return Err(Box::new(frame::missing(
                 StatusCode::FORBIDDEN,
                 "This form is not from here, or too old",
@@ -198,22 +197,10 @@ impl<'a> Operator<'a> {
     }
 }
 
-/// Without keys only this machine may come in, and by a name of its own.
-fn own_name(gateway: &Gateway, headers: &HeaderMap) -> std::result::Result<(), Instead> {
-    if !gateway.config.keys.is_empty() || session::is_own_name(gateway, headers) {
-        return Ok(());
-    }
-    Err(Box::new(frame::missing(
-        StatusCode::FORBIDDEN,
-        "This name is not ours",
-        "Without keys these pages answer to localhost, to addresses, and to the name in public_url only.",
-    )))
-}
-
 /// A form came without a session, or with one that has ended.
 fn signed_out(denied: Denied) -> Response<Body> {
     match denied {
-        Denied::Scope(_) => refused(denied),
+        Denied::Scope(_) | Denied::CrossSite => refused(denied),
         Denied::Missing | Denied::Unknown => frame::missing(
             StatusCode::UNAUTHORIZED,
             "You are not signed in any more",
@@ -229,7 +216,7 @@ fn refused(denied: Denied) -> Response<Body> {
             "This key is not an operator's",
             "These pages are for keys with the scope admin. Sign in with another one at /sign-in.",
         ),
-        Denied::Missing | Denied::Unknown => auth::ask_browser(denied),
+        Denied::Missing | Denied::Unknown | Denied::CrossSite => auth::ask_browser(denied),
     }
 }
 

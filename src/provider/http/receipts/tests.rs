@@ -8,8 +8,11 @@ fn settings(places: &str) -> ReceiptSettings {
     toml::from_str(&format!("{WORDS}{places}")).unwrap()
 }
 
+/// With the secrets that the places name; without any it says so, as it must.
 fn reader(places: &str) -> Reader {
-    Reader::read(&settings(places)).unwrap()
+    let has_secret = places.contains("token") || places.contains("hmac");
+    let unsigned = if has_secret { "" } else { "unsigned = true\n" };
+    Reader::read(&settings(&format!("{unsigned}{places}"))).unwrap()
 }
 
 fn json_reader(more: &str) -> Reader {
@@ -207,6 +210,9 @@ fn wrong_settings_name_the_key_and_the_remedy() {
         ("at = \"query:\"", "receipts.at:"),
         ("token = \"\"", "receipts.token:"),
         ("token_header = \"x\"", "receipts.token:"),
+        ("", "receipts.token: is missing"),
+        ("unsigned = false", "unsigned = true"),
+        ("unsigned = true\ntoken = \"sesame\"", "receipts.unsigned:"),
         (
             "hmac = { header = \"x\", secret = \"\" }",
             "receipts.hmac.secret:",

@@ -5,6 +5,7 @@ fn constants() -> Constants {
     Constants {
         provider: "blue".to_owned(),
         public_url: "https://postrider.example".to_owned(),
+        delivery_status_url: None,
     }
 }
 
@@ -101,6 +102,22 @@ fn wrong_settings_name_the_key_and_the_remedy() {
         ("url = \"http://h/#{to}\"", ["url:", "%23"]),
         ("url = \"http://h/{too}\"", ["url:", "{too}"]),
         ("url = \"http://h\"\nurll = 1", ["urll", "expected one of"]),
+        (
+            "url = \"http://h\"\nform = { a = \"{delivery_status_url}\" }",
+            ["form.a:", "receipts = \"texting\""],
+        ),
+        (
+            "url = \"http://h\"\nreceipts = \"text\"",
+            ["receipts", "expected \"texting\", or a table"],
+        ),
+        (
+            "url = \"http://h\"\nreceipts = { reference = \"any:id\", status = \"any:s\", word = 1 }",
+            ["receipts", "word"],
+        ),
+        (
+            "url = \"http://h\"\nreceipts = { reference = \"any:id\", status = \"any:s\", delivered = [\"d\"] }",
+            ["receipts.token:", "unsigned = true"],
+        ),
         ("url = 7", ["url", "string"]),
         ("url = \"http://h\"\nmethod = \"HEAD\"", ["method:", "GET"]),
         ("url = \"http://h\"\nquery = { a = \"{b}\" }", ["query.a:", "{b}"]),

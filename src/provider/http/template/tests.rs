@@ -7,6 +7,7 @@ fn constants() -> Constants {
     Constants {
         provider: "blue".to_owned(),
         public_url: "https://postrider.example".to_owned(),
+        delivery_status_url: Some("https://postrider.example/messages/delivery_status?token=t-1".to_owned()),
     }
 }
 
@@ -28,7 +29,7 @@ fn every_name_is_filled_in() {
     );
     assert_eq!(
         filled("{callback_url} {delivery_status_url}"),
-        "https://postrider.example/v1/receipts/blue https://postrider.example/messages/delivery_status"
+        "https://postrider.example/v1/receipts/blue https://postrider.example/messages/delivery_status?token=t-1"
     );
 }
 

@@ -22,9 +22,9 @@ const GROWING: [&str; 11] = [
 /// Of what belongs to a move, that which is asked for again and again while a store is in use.
 const IN_HAND: &str = "move_in_hand.sql";
 
-/// Statements that say what all of a table is for, that belong to the schema or to a move, or that stop after the first
-/// few rows.
-const EXEMPT: [&str; 7] = [
+/// Statements that say what all of a table is for, that belong to the schema or to a move, or that stop after a limited
+/// number of rows.
+const EXEMPT: [&str; 8] = [
     "patience",
     "move_",
     "unfold_",
@@ -32,6 +32,7 @@ const EXEMPT: [&str; 7] = [
     "accept_anyone",
     "report_top",
     "search_waiting_near",
+    "settle_waiting",
 ];
 
 /// Indexes that hold what waits, what changed, or who stands for many, and nothing else: reading one of them from one
