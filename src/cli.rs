@@ -12,25 +12,25 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::clock::Timestamp;
-use crate::config::read_duration;
-use crate::config::simulation::{read_failure_rate, read_mean_time};
-use crate::domain::channel::Name;
-use crate::domain::id::MessageId;
-use crate::domain::recipient::Standing;
+use postrider_core::channel::ConfigName;
+use postrider_core::clock::Timestamp;
+use postrider_core::id::MessageId;
+use postrider_core::recipient::RecipientStatus;
+use postrider_engine::config::mock_sender::{parse_failure_rate, parse_mean_time};
+use postrider_engine::config::parse_duration;
 
 mod events;
-mod keeping;
+mod loadgen;
 mod sandbox;
-mod simulation;
+mod store;
 
-pub use events::{Events, EventsList, EventsReplay, EventsShow, EventsTask};
-pub use keeping::{Backup, Move, Prune};
-pub use sandbox::Sandbox;
-pub use simulation::{Monitor, Produce, Simulate};
+pub use events::{EventsArgs, EventsCommand, EventsListArgs, EventsReplayArgs, EventsShowArgs};
+pub use loadgen::{MonitorArgs, ProduceArgs, SimulateArgs};
+pub use sandbox::SandboxArgs;
+pub use store::{BackupArgs, MoveArgs, PruneArgs};
 
 /// Where the help shows what every command takes.
-const EVERYWHERE: &str = "Options of every command";
+const GLOBAL_OPTIONS_HEADING: &str = "Options of every command";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -47,16 +47,16 @@ const EVERYWHERE: &str = "Options of every command";
 )]
 pub struct Cli {
     /// Configuration file; console.toml in the working directory when there is one
-    #[arg(long, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
+    #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL_OPTIONS_HEADING)]
     #[arg(env = "POSTRIDER_CONFIG", hide_env_values = true)]
     config: Option<OsString>,
 
     /// Say more: why something failed, then what is done (-vv)
-    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = EVERYWHERE)]
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = GLOBAL_OPTIONS_HEADING)]
     pub verbose: u8,
 
     /// Log failures only
-    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = EVERYWHERE)]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL_OPTIONS_HEADING)]
     pub quiet: bool,
 
     /// What to do
@@ -80,7 +80,7 @@ pub enum Command {
         console serve\n  \
         console serve --listen 127.0.0.1:9000\n  \
         console serve --workers 0             intake and page only; `console work` delivers")]
-    Serve(Serve),
+    Serve(ServeArgs),
 
     /// Deliver messages that another process accepts
     #[command(after_help = "Examples:\n  \
@@ -88,19 +88,19 @@ pub enum Command {
         console work --workers 64\n  \
         console work --listen 127.0.0.1:9100                  metrics of its own\n  \
         console work --mean-time 100ms --failure-rate 0.2     one sender that only plays")]
-    Work(Work),
+    Work(WorkArgs),
 
     /// Put any number of invented messages into the store and the queue
     #[command(after_help = "Examples:\n  \
         console produce\n  \
         console produce --messages 1000000")]
-    Produce(Produce),
+    Produce(ProduceArgs),
 
     /// Watch how it goes: three lines every interval, on a terminal a live screen
     #[command(after_help = "Examples:\n  \
         console monitor\n  \
         console monitor --interval 1s | tee monitor.log")]
-    Monitor(Monitor),
+    Monitor(MonitorArgs),
 
     /// Try an emergency alert, or messages to all users, end to end with senders that only play, on a store of its own
     #[command(after_help = "Examples:\n  \
@@ -109,11 +109,11 @@ pub enum Command {
         console simulate --messages 1000000 --mean-time 0 --failure-rate 0 --keep\n  \
         console simulate --users 1000 --messages-per-user 5 --loss-ratio 0.1 --open-ratio 0.6\n\n\
         Exit status: 0 as theory expects, 1 outside of it or interrupted.")]
-    Simulate(Simulate),
+    Simulate(SimulateArgs),
 
     /// Play providers that others can be tried with, faults and receipts included
-    #[command(after_help = sandbox::HELP)]
-    Sandbox(Sandbox),
+    #[command(after_help = sandbox::AFTER_HELP)]
+    Sandbox(SandboxArgs),
 
     /// Queue unsent messages again (for cron)
     #[command(
@@ -125,7 +125,7 @@ pub enum Command {
         console resend:msg --failed --since 2h --dry-run   what would be sent again\n  \
         console resend:msg --failed --provider twilio-eu"
     )]
-    Resend(Resend),
+    Resend(ResendArgs),
 
     /// Bring the report up to date (for cron)
     #[command(
@@ -135,7 +135,7 @@ pub enum Command {
         console sync:report\n  \
         console sync:report --full"
     )]
-    SyncReport(SyncReport),
+    SyncReport(SyncReportArgs),
 
     /// Hand in one message, as a client would over HTTP
     #[command(after_help = "Examples:\n  \
@@ -143,7 +143,7 @@ pub enum Command {
         console send 09122222222 hello --wait=30s\n  \
         console send user@example.org hello --channel email --subject 'Good morning'\n  \
         console send user@example.org hello --via ses            the whole conversation with one provider")]
-    Send(Send),
+    Send(SendArgs),
 
     /// Show how it goes: counters, what waits, the providers
     #[command(after_help = "Example:\n  console status")]
@@ -151,35 +151,35 @@ pub enum Command {
 
     /// Show all that happened to one message
     #[command(after_help = "Example:\n  console message 019aa5f2-5c1e-7b5e-8f0a-3f1d2c4b5a69")]
-    Message(Message),
+    Message(MessageArgs),
 
     /// Show what was sent to whom, and what it comes to by day, person and channel
     #[command(after_help = "Examples:\n  \
         console usage --since 7d\n  \
         console usage --user 5689c3cf --since 2026-05-01 --until 2026-06-01\n  \
         console usage --since 30d --totals --as csv > totals.csv")]
-    Usage(Usage),
+    Usage(UsageArgs),
 
     /// Show whether an address may be written to, and change it
     #[command(after_help = "Examples:\n  \
         console recipient 09122222222\n  \
         console recipient 09122222222 --set active --reason \"has written to us\" --by night-shift")]
-    Recipient(Recipient),
+    Recipient(RecipientArgs),
 
     /// What clients were told of their messages, and telling it again
     #[command(after_help = "Examples:\n  \
         console events list --state dead\n  \
         console events replay --dead --since 2d\n  \
         console events secret                  a secret for events.secrets")]
-    Events(Events),
+    Events(EventsArgs),
 
     /// Delete old messages that have ended; the report keeps counting them
     #[command(after_help = "Example:\n  console prune --older-than 90d")]
-    Prune(Prune),
+    Prune(PruneArgs),
 
     /// Copy the whole store to a new file while it is in use
     #[command(after_help = "Example:\n  console backup postrider-monday.db")]
-    Backup(Backup),
+    Backup(BackupArgs),
 
     /// Move everything to another store while this one is in use
     #[command(
@@ -190,7 +190,7 @@ pub enum Command {
         console move --from postgres://gateway@db/gateway --to sqlite:gateway.db\n\n\
         What is interrupted goes on when the same command is run again."
     )]
-    Move(Move),
+    Move(MoveArgs),
 
     /// Read the configuration, try every connection, and say what is wrong and what to do
     #[command(after_help = "Example:\n  console check --config console.toml && console serve")]
@@ -204,18 +204,18 @@ pub enum Command {
     #[command(
         after_help = "Example:\n  console completions bash > ~/.local/share/bash-completion/completions/console"
     )]
-    Completions(Completions),
+    Completions(CompletionsArgs),
 
     /// Print the manual page, or write all of them to a folder
     #[command(after_help = "Examples:\n  \
         console man | man -l -\n  \
         console man /usr/local/share/man/man1")]
-    Man(Man),
+    Man(ManArgs),
 }
 
 /// `console serve`
 #[derive(Args, Debug)]
-pub struct Serve {
+pub struct ServeArgs {
     /// Address and port to listen on, instead of the configured one
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<String>,
@@ -227,7 +227,7 @@ pub struct Serve {
 
 /// `console work`
 #[derive(Args, Debug)]
-pub struct Work {
+pub struct WorkArgs {
     /// Address and port where machines may ask for /metrics, /healthz and /readyz; nobody may without it
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
@@ -238,17 +238,17 @@ pub struct Work {
 
     /// Play a sender that takes so long for a message on average (0 to 60s) in place of every provider; else
     /// SENDER_MEAN_TIME (seconds) from the environment
-    #[arg(long, value_name = "DURATION", value_parser = read_mean_time, allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", value_parser = parse_mean_time, allow_negative_numbers = true)]
     pub mean_time: Option<Duration>,
 
     /// The share of messages it fails to send (0 to 1), which have failed then; else SENDER_FAILURE_RATE
-    #[arg(long, value_name = "SHARE", value_parser = read_failure_rate, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", value_parser = parse_failure_rate, allow_negative_numbers = true)]
     pub failure_rate: Option<f64>,
 }
 
 /// `console resend:msg`
 #[derive(Args, Debug)]
-pub struct Resend {
+pub struct ResendArgs {
     /// Also those that still wait for their time
     #[arg(long)]
     pub now: bool,
@@ -258,12 +258,12 @@ pub struct Resend {
     pub failed: bool,
 
     /// Only those that this provider was the last to be asked for
-    #[arg(long, value_name = "NAME", value_parser = name)]
-    pub provider: Option<Name>,
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    pub provider: Option<ConfigName>,
 
     /// Only those accepted since then: 2h, 2026-05-01, 2026-05-01T12:00:00Z
-    #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
-    pub since: Option<Since>,
+    #[arg(long, value_name = "TIME|DURATION", value_parser = parse_time)]
+    pub since: Option<TimeArg>,
 
     /// At most so many
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -276,7 +276,7 @@ pub struct Resend {
 
 /// `console sync:report`
 #[derive(Args, Debug)]
-pub struct SyncReport {
+pub struct SyncReportArgs {
     /// Count everything again from nothing; it comes to the same numbers
     #[arg(long)]
     pub full: bool,
@@ -284,7 +284,7 @@ pub struct SyncReport {
 
 /// `console send`
 #[derive(Args, Debug)]
-pub struct Send {
+pub struct SendArgs {
     /// To whom: a phone number, or whatever the channel takes
     #[arg(value_name = "NUMBER", allow_hyphen_values = true)]
     pub to: String,
@@ -303,36 +303,36 @@ pub struct Send {
 
     /// Try this provider out: send it at once, through it alone, and print the whole conversation with secrets masked;
     /// nothing is stored, and nobody's wish to get no messages is looked up
-    #[arg(long, value_name = "PROVIDER", value_parser = name, conflicts_with_all = ["channel", "wait"])]
-    pub via: Option<Name>,
+    #[arg(long, value_name = "PROVIDER", value_parser = parse_name, conflicts_with_all = ["channel", "wait"])]
+    pub via: Option<ConfigName>,
 
     /// Wait until it has left, at most so long
-    #[arg(long, value_name = "DURATION", value_parser = read_duration, num_args = 0..=1, require_equals = true, default_missing_value = "30s")]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, num_args = 0..=1, require_equals = true, default_missing_value = "30s")]
     pub wait: Option<Duration>,
 }
 
 /// `console message`
 #[derive(Args, Debug)]
-pub struct Message {
+pub struct MessageArgs {
     /// The id that the message was accepted under
-    #[arg(value_parser = message_id)]
+    #[arg(value_parser = parse_message_id)]
     pub id: MessageId,
 }
 
 /// `console usage`
 #[derive(Args, Debug)]
-pub struct Usage {
+pub struct UsageArgs {
     /// Only to this person: the user id that the client gave
     #[arg(long, value_name = "ID")]
     pub user: Option<String>,
 
     /// Only what was accepted since then: 2h, 2026-05-01, 2026-05-01T12:00:00Z
-    #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
-    pub since: Option<Since>,
+    #[arg(long, value_name = "TIME|DURATION", value_parser = parse_time)]
+    pub since: Option<TimeArg>,
 
     /// Only what was accepted before then
-    #[arg(long, value_name = "TIME|DURATION", value_parser = since)]
-    pub until: Option<Since>,
+    #[arg(long, value_name = "TIME|DURATION", value_parser = parse_time)]
+    pub until: Option<TimeArg>,
 
     /// At most so many messages, the newest
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
@@ -344,12 +344,12 @@ pub struct Usage {
 
     /// For people, for spreadsheets, or a line of JSON for each delivery (with --totals: for all)
     #[arg(long = "as", value_name = "FORM", default_value = "text")]
-    pub form: Form,
+    pub format: OutputFormat,
 }
 
 /// How a listing is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Form {
+pub enum OutputFormat {
     /// For people
     Text,
     /// For spreadsheets
@@ -360,17 +360,17 @@ pub enum Form {
 
 /// `console recipient`
 #[derive(Args, Debug)]
-pub struct Recipient {
+pub struct RecipientArgs {
     /// The number or address
     pub address: String,
 
     /// On which channel
-    #[arg(long, value_name = "NAME", value_parser = name, default_value = "sms")]
-    pub channel: Name,
+    #[arg(long, value_name = "NAME", value_parser = parse_name, default_value = "sms")]
+    pub channel: ConfigName,
 
     /// Whether it may be written to from now on: active, inactive or opted_out
-    #[arg(long, value_name = "STANDING", value_parser = standing)]
-    pub set: Option<Standing>,
+    #[arg(long, value_name = "STANDING", value_parser = parse_recipient_status)]
+    pub set: Option<RecipientStatus>,
 
     /// Why it is changed, for whoever looks later
     #[arg(long, value_name = "TEXT", requires = "set")]
@@ -383,33 +383,33 @@ pub struct Recipient {
 
 /// `console completions`
 #[derive(Args, Debug)]
-pub struct Completions {
+pub struct CompletionsArgs {
     /// For which shell
     pub shell: Shell,
 }
 
 /// `console man`
 #[derive(Args, Debug)]
-pub struct Man {
+pub struct ManArgs {
     /// Write a page for every command into this folder
     pub folder: Option<PathBuf>,
 }
 
 /// A moment, as an operator names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Since {
+pub enum TimeArg {
     /// At this moment.
-    At(Timestamp),
+    Absolute(Timestamp),
     /// So long ago.
-    Ago(Duration),
+    Relative(Duration),
 }
 
-impl Since {
+impl TimeArg {
     /// The moment, seen from `now`; the beginning of time when it lies before that.
-    pub fn moment(self, now: Timestamp) -> Timestamp {
+    pub fn resolve(self, now: Timestamp) -> Timestamp {
         match self {
-            Self::At(moment) => moment,
-            Self::Ago(duration) => chrono::TimeDelta::from_std(duration)
+            Self::Absolute(moment) => moment,
+            Self::Relative(duration) => chrono::TimeDelta::from_std(duration)
                 .ok()
                 .and_then(|duration| now.checked_sub_signed(duration))
                 .unwrap_or(DateTime::UNIX_EPOCH),
@@ -417,28 +417,28 @@ impl Since {
     }
 }
 
-fn since(text: &str) -> Result<Since, String> {
+fn parse_time(text: &str) -> Result<TimeArg, String> {
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
-        return Ok(Since::At(moment.with_timezone(&Utc)));
+        return Ok(TimeArg::Absolute(moment.with_timezone(&Utc)));
     }
     if let Ok(day) = text.parse::<NaiveDate>() {
-        return Ok(Since::At(day.and_time(NaiveTime::MIN).and_utc()));
+        return Ok(TimeArg::Absolute(day.and_time(NaiveTime::MIN).and_utc()));
     }
-    read_duration(text).map(Since::Ago).map_err(|_| {
+    parse_duration(text).map(TimeArg::Relative).map_err(|_| {
         "write a duration (90m, 2h, 7d), a day (2026-05-01) or a moment (2026-05-01T12:00:00Z)".to_owned()
     })
 }
 
-fn standing(text: &str) -> Result<Standing, String> {
-    Standing::from_word(text).ok_or_else(|| "write active, inactive or opted_out".to_owned())
+fn parse_recipient_status(text: &str) -> Result<RecipientStatus, String> {
+    RecipientStatus::parse(text).ok_or_else(|| "write active, inactive or opted_out".to_owned())
 }
 
-fn name(text: &str) -> Result<Name, String> {
+fn parse_name(text: &str) -> Result<ConfigName, String> {
     text.parse()
         .map_err(|_| "a name has 1 to 64 letters, digits, '-', '_' or '.'".to_owned())
 }
 
-fn message_id(text: &str) -> Result<MessageId, String> {
+fn parse_message_id(text: &str) -> Result<MessageId, String> {
     text.parse()
         .map_err(|_| "an id looks like 019aa5f2-5c1e-7b5e-8f0a-3f1d2c4b5a69".to_owned())
 }

@@ -10,16 +10,16 @@ use clap::Parser;
 use env_logger::Builder;
 use postrider::cli::{Cli, Command};
 use postrider::commands;
-use postrider::config::Environment;
-use postrider::config::keys::LOG_VARIABLES;
-use postrider::error::{Error, Kind, Result};
+use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_engine::config::Environment;
+use postrider_engine::config::keys::LOG_VARIABLES;
 
 /// How long threads that wait on a network may hold up the end of the program.
-const THREADS_GRACE: Duration = Duration::from_millis(500);
+const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_log(&cli);
+    init_logging(&cli);
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -29,23 +29,23 @@ fn main() -> ExitCode {
                 error.to_string()
             };
             eprintln!("console: {what}");
-            ExitCode::from(if error.kind() == Kind::Usage { 2 } else { 1 })
+            ExitCode::from(if error.kind() == ErrorKind::Usage { 2 } else { 1 })
         }
     }
 }
 
-fn start_log(cli: &Cli) {
+fn init_logging(cli: &Cli) {
     let mut log = Builder::new();
-    log.parse_filters(filter(cli, &Environment::of_process()));
-    if !lives_long(&cli.command) && std::io::stderr().is_terminal() {
+    log.parse_filters(log_filter(cli, &Environment::from_process()));
+    if !is_long_running(&cli.command) && std::io::stderr().is_terminal() {
         log.format_timestamp(None).format_target(false);
     }
     log.init();
 }
 
 /// The command line decides what is logged, else the environment, else what is usual for the command.
-fn filter<'a>(cli: &Cli, environment: &'a Environment) -> &'a str {
-    let usual = if lives_long(&cli.command) {
+fn log_filter<'a>(cli: &Cli, environment: &'a Environment) -> &'a str {
+    let usual = if is_long_running(&cli.command) {
         "warn,postrider=info"
     } else {
         "warn"
@@ -59,7 +59,7 @@ fn filter<'a>(cli: &Cli, environment: &'a Environment) -> &'a str {
     }
 }
 
-fn lives_long(command: &Command) -> bool {
+fn is_long_running(command: &Command) -> bool {
     matches!(
         command,
         Command::Serve(_) | Command::Work(_) | Command::Sandbox(_)
@@ -71,9 +71,11 @@ fn run(cli: &Cli) -> Result<()> {
         .enable_all()
         .thread_name("gateway")
         .build()
-        .map_err(|cause| Error::because(Kind::Unavailable, "cannot start the worker threads", cause))?;
+        .map_err(|cause| {
+            Error::with_source(ErrorKind::Unavailable, "cannot start the worker threads", cause)
+        })?;
     let done = runtime.block_on(dispatch(cli));
-    runtime.shutdown_timeout(THREADS_GRACE);
+    runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
     done
 }
 
@@ -92,10 +94,10 @@ async fn dispatch(cli: &Cli) -> Result<()> {
         Command::Message(arguments) => commands::message::run(cli, arguments).await,
         Command::Usage(arguments) => commands::usage::run(cli, arguments).await,
         Command::Recipient(arguments) => commands::recipient::run(cli, arguments).await,
-        Command::Events(arguments) => commands::events::run(cli, &arguments.task).await,
+        Command::Events(arguments) => commands::events::run(cli, &arguments.command).await,
         Command::Prune(arguments) => commands::prune::run(cli, arguments).await,
         Command::Backup(arguments) => commands::backup::run(cli, arguments).await,
-        Command::Move(arguments) => commands::relocate::run(cli, arguments).await,
+        Command::Move(arguments) => commands::move_store::run(cli, arguments).await,
         Command::Check => commands::check::run(cli).await,
         Command::Migrate => commands::migrate::run(cli).await,
         Command::Completions(arguments) => commands::completions::run(arguments),
@@ -114,7 +116,7 @@ mod tests {
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
             let cli = Cli::parse_from(line.split(' '));
-            filter(&cli, &variables.collect()).to_owned()
+            log_filter(&cli, &variables.collect()).to_owned()
         };
         let ours = ("POSTRIDER_LOG", "trace");
         let rusts = ("RUST_LOG", "info");

@@ -32,16 +32,16 @@ fn console(arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+fn utf8(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn root() -> &'static Path {
+fn repository_root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn golden(name: &str) -> PathBuf {
-    root().join(format!("tests/golden/help/{}.txt", name.replace(':', "-")))
+fn golden_file(name: &str) -> PathBuf {
+    repository_root().join(format!("tests/golden/help/{}.txt", name.replace(':', "-")))
 }
 
 fn command_names() -> Vec<String> {
@@ -64,11 +64,11 @@ fn every_help_reads_as_its_golden_file() {
     for (name, arguments) in all {
         let output = console(&arguments);
         assert!(output.status.success(), "{name}");
-        let help = text(&output.stdout);
+        let help = utf8(&output.stdout);
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            std::fs::write(golden(name), &help).unwrap();
+            std::fs::write(golden_file(name), &help).unwrap();
         }
-        if std::fs::read_to_string(golden(name)).unwrap_or_default() != help {
+        if std::fs::read_to_string(golden_file(name)).unwrap_or_default() != help {
             differing.push(format!("{name} reads now:\n{help}"));
         }
     }
@@ -83,10 +83,10 @@ fn every_help_reads_as_its_golden_file() {
 fn no_golden_help_is_left_of_a_command_that_is_gone() {
     let known: BTreeSet<PathBuf> = command_names()
         .iter()
-        .map(|name| golden(name))
-        .chain([golden("console")])
+        .map(|name| golden_file(name))
+        .chain([golden_file("console")])
         .collect();
-    let folder = std::fs::read_dir(root().join("tests/golden/help")).unwrap();
+    let folder = std::fs::read_dir(repository_root().join("tests/golden/help")).unwrap();
     let found: BTreeSet<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
     assert_eq!(found, known);
 }
@@ -113,7 +113,7 @@ fn wrong_usage_exits_with_two() {
 #[test]
 fn a_wrong_configuration_is_told_in_one_line_with_the_file_in_it() {
     let output = console(&["status", "--config", "missing.toml"]);
-    let told = text(&output.stderr);
+    let told = utf8(&output.stderr);
     assert_eq!(told.lines().count(), 1, "{told}");
     assert!(
         told.starts_with("console: ") && told.contains("missing.toml"),
@@ -125,20 +125,20 @@ fn a_wrong_configuration_is_told_in_one_line_with_the_file_in_it() {
 fn check_shows_a_wrong_configuration_and_exits_with_one() {
     let output = console(&["check", "--config", "missing.toml"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stdout).starts_with("wrong: configuration missing.toml"));
+    assert!(utf8(&output.stdout).starts_with("wrong: configuration missing.toml"));
 }
 
 #[test]
 fn version_and_completions_and_manual_need_no_configuration() {
-    assert!(text(&console(&["--version"]).stdout).starts_with("console "));
+    assert!(utf8(&console(&["--version"]).stdout).starts_with("console "));
     for shell in ["bash", "zsh", "fish"] {
-        let script = text(&console(&["completions", shell, "--config", "missing.toml"]).stdout);
+        let script = utf8(&console(&["completions", shell, "--config", "missing.toml"]).stdout);
         assert!(
             script.contains("resend:msg") || script.contains("resend\\:msg"),
             "{shell}"
         );
     }
-    assert!(text(&console(&["man"]).stdout).contains(".TH console"));
+    assert!(utf8(&console(&["man"]).stdout).contains(".TH console"));
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn the_manual_has_a_page_for_every_command() {
 }
 
 /// The words after `console` in a line, as a shell splits them, up to anything that is for the shell.
-fn words_of_console(line: &str) -> Option<Vec<String>> {
+fn console_arguments(line: &str) -> Option<Vec<String>> {
     let (_, rest) = line.split_once("console ")?;
     let mut words = vec![String::new()];
     let mut quoted = false;
@@ -166,26 +166,26 @@ fn words_of_console(line: &str) -> Option<Vec<String>> {
     Some(words.into_iter().take_while(|word| !for_shell(word)).collect())
 }
 
-fn parses(words: &[String]) -> bool {
+fn is_valid_command(words: &[String]) -> bool {
     Cli::try_parse_from(std::iter::once("console").chain(words.iter().map(String::as_str))).is_ok()
 }
 
 #[test]
 fn every_line_of_the_crontab_is_a_command_that_exists() {
-    let crontab = std::fs::read_to_string(root().join("crontab.example")).unwrap();
+    let crontab = std::fs::read_to_string(repository_root().join("crontab.example")).unwrap();
     let lines = crontab
         .lines()
         .filter(|line| line.starts_with(|first: char| first.is_ascii_digit() || first == '*'));
-    let commands: Vec<Vec<String>> = lines.filter_map(words_of_console).collect();
+    let commands: Vec<Vec<String>> = lines.filter_map(console_arguments).collect();
     assert!(commands.len() >= 4, "{commands:?}");
     for command in commands {
-        assert!(parses(&command), "{command:?}");
+        assert!(is_valid_command(&command), "{command:?}");
     }
 }
 
 #[test]
 fn every_command_of_the_compose_file_exists() {
-    let compose = std::fs::read_to_string(root().join("docker-compose.yml")).unwrap();
+    let compose = std::fs::read_to_string(repository_root().join("docker-compose.yml")).unwrap();
     let lists = compose
         .lines()
         .filter_map(|line| line.trim().strip_prefix("command: ["));
@@ -203,25 +203,25 @@ fn every_command_of_the_compose_file_exists() {
         .collect();
     assert!(ours.len() >= 2, "{commands:?}");
     for command in ours {
-        assert!(parses(command), "{command:?}");
+        assert!(is_valid_command(command), "{command:?}");
     }
     let script = compose
         .lines()
         .map(str::trim)
         .filter(|line| line.starts_with("console "));
-    let duties: Vec<Vec<String>> = script.filter_map(words_of_console).collect();
+    let duties: Vec<Vec<String>> = script.filter_map(console_arguments).collect();
     assert!(duties.len() >= 2, "{duties:?}");
     for duty in duties {
-        assert!(parses(&duty), "{duty:?}");
+        assert!(is_valid_command(&duty), "{duty:?}");
     }
 }
 
 #[test]
 fn a_line_with_a_command_that_is_gone_would_be_seen() {
-    assert!(parses(
-        &words_of_console("* * * * * cd /x && console sync:report >> log 2>&1").unwrap()
+    assert!(is_valid_command(
+        &console_arguments("* * * * * cd /x && console sync:report >> log 2>&1").unwrap()
     ));
-    assert!(!parses(
-        &words_of_console("* * * * * cd /x && console sync:all").unwrap()
+    assert!(!is_valid_command(
+        &console_arguments("* * * * * cd /x && console sync:all").unwrap()
     ));
 }

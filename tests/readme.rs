@@ -6,15 +6,15 @@
 
 use clap::CommandFactory;
 use postrider::cli::Cli;
-use postrider::config::{Config, Environment, keys};
-use postrider::provider::Settings;
+use postrider_engine::config::{Config, Environment, keys};
+use postrider_providers::ProviderSettings;
 
 fn readme() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
 }
 
 /// The fenced blocks of one language.
-fn blocks(text: &str, language: &str) -> Vec<String> {
+fn code_blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let block = |part: &str| part.split("```").next().unwrap_or_default().to_owned();
     text.split(&fence).skip(1).map(block).collect()
@@ -32,7 +32,7 @@ fn its_table_of_settings_is_the_codes() {
 #[test]
 fn its_configuration_loads_and_its_providers_can_be_built() {
     let folder = tempfile::tempdir().unwrap();
-    let blocks = blocks(&readme(), "toml");
+    let blocks = code_blocks(&readme(), "toml");
     assert!(!blocks.is_empty());
     for block in blocks {
         let file = folder.path().join("console.toml");
@@ -40,9 +40,9 @@ fn its_configuration_loads_and_its_providers_can_be_built() {
         let environment = Environment::from([("BLUE_TOKEN", "secret")]);
         let (config, warnings) = Config::load(Some(&file), &environment, &[]).unwrap();
         assert!(warnings.is_empty(), "{warnings:?}");
-        assert_eq!(config.sandbox, !block.contains("[providers."));
+        assert_eq!(config.is_test_mode, !block.contains("[providers."));
         for provider in &config.providers {
-            Settings::read(&provider.kind, provider.settings.clone()).unwrap();
+            ProviderSettings::read(&provider.kind, provider.settings.clone()).unwrap();
         }
     }
 }

@@ -12,19 +12,22 @@
 )]
 // Tests may stop at the first surprise.
 
-#[path = "tidy/arrows.rs"]
-mod arrows;
+#[path = "tidy/dependencies.rs"]
+mod dependencies;
 #[path = "tidy/sources.rs"]
 mod sources;
 
 use std::path::Path;
 
-use sources::{code, expect_no_fault, indent, is_rust, is_source, is_test_file, root, texts, word};
+use sources::{
+    code_lines, expect_no_violations, indent, is_rust, is_source, is_test_file, leading_identifier,
+    repository_root, text_files,
+};
 
 const FILE_LINES_MAX: usize = 500;
 const FUNCTION_LINES_MAX: usize = 70;
 
-fn too_long(_path: &str, text: &str) -> Vec<String> {
+fn file_too_long(_path: &str, text: &str) -> Vec<String> {
     let lines = text.lines().count();
     if lines > FILE_LINES_MAX {
         vec![format!("{lines} lines; past {FILE_LINES_MAX} it is two things")]
@@ -35,8 +38,8 @@ fn too_long(_path: &str, text: &str) -> Vec<String> {
 
 #[test]
 fn no_file_is_two_things() {
-    expect_no_fault(is_rust, too_long);
-    assert_eq!(too_long("src/a.rs", &"line\n".repeat(501)).len(), 1);
+    expect_no_violations(is_rust, file_too_long);
+    assert_eq!(file_too_long("src/a.rs", &"line\n".repeat(501)).len(), 1);
 }
 
 fn is_function(line: &str) -> bool {
@@ -45,8 +48,8 @@ fn is_function(line: &str) -> bool {
     words.find(|word| !qualifiers.contains(word)) == Some("fn")
 }
 
-fn long_functions(path: &str, text: &str) -> Vec<String> {
-    let code = code(path, text);
+fn functions_too_long(path: &str, text: &str) -> Vec<String> {
+    let code = code_lines(path, text);
     let mut faults = Vec::new();
     for (start, line) in code.iter().filter(|(_, line)| is_function(line)) {
         let end = format!("{}}}", indent(line));
@@ -61,19 +64,19 @@ fn long_functions(path: &str, text: &str) -> Vec<String> {
 
 #[test]
 fn no_function_is_two_things() {
-    expect_no_fault(is_source, long_functions);
+    expect_no_violations(is_source, functions_too_long);
     let long = format!(
         "impl A {{\n    pub async fn b() {{\n{}    }}\n}}\n",
         "        c();\n".repeat(70)
     );
-    assert_eq!(long_functions("src/a.rs", &long).len(), 1);
+    assert_eq!(functions_too_long("src/a.rs", &long).len(), 1);
     assert_eq!(
-        long_functions("src/a.rs", "fn a() {\n    b();\n}\n"),
+        functions_too_long("src/a.rs", "fn a() {\n    b();\n}\n"),
         Vec::<String>::new()
     );
 }
 
-fn no_opening(path: &str, text: &str) -> Vec<String> {
+fn missing_module_comment(path: &str, text: &str) -> Vec<String> {
     if is_test_file(path, text) {
         return Vec::new();
     }
@@ -87,15 +90,18 @@ fn no_opening(path: &str, text: &str) -> Vec<String> {
 
 #[test]
 fn every_file_says_first_what_it_is() {
-    expect_no_fault(is_source, no_opening);
-    assert_eq!(no_opening("src/a.rs", "//! A thing.\n\nuse b;\n").len(), 1);
+    expect_no_violations(is_source, missing_module_comment);
     assert_eq!(
-        no_opening("src/a.rs", "use b;\n//! Late.\n//! Too late.\n").len(),
+        missing_module_comment("src/a.rs", "//! A thing.\n\nuse b;\n").len(),
+        1
+    );
+    assert_eq!(
+        missing_module_comment("src/a.rs", "use b;\n//! Late.\n//! Too late.\n").len(),
         1
     );
 }
 
-fn ways_to_crash(path: &str, text: &str) -> Vec<String> {
+fn panicking_calls(path: &str, text: &str) -> Vec<String> {
     let ways = [
         ".unwrap()",
         ".expect(",
@@ -103,7 +109,7 @@ fn ways_to_crash(path: &str, text: &str) -> Vec<String> {
         "unreachable!(",
         "process::exit(",
     ];
-    let lines = code(path, text).into_iter();
+    let lines = code_lines(path, text).into_iter();
     let crashing = lines.filter(|(_, line)| ways.iter().any(|way| line.contains(way)));
     crashing
         .map(|(at, line)| format!("line {at}: {}", line.trim()))
@@ -112,37 +118,41 @@ fn ways_to_crash(path: &str, text: &str) -> Vec<String> {
 
 #[test]
 fn nothing_crashes_on_purpose() {
-    expect_no_fault(is_source, ways_to_crash);
-    assert_eq!(ways_to_crash("src/a.rs", "let a = b.unwrap();\n").len(), 1);
+    expect_no_violations(is_source, panicking_calls);
+    assert_eq!(panicking_calls("src/a.rs", "let a = b.unwrap();\n").len(), 1);
     let tested = "#[cfg(test)]\nmod tests {\n    fn a() {\n        b.unwrap();\n    }\n}\n";
-    assert_eq!(ways_to_crash("src/a.rs", tested), Vec::<String>::new());
+    assert_eq!(panicking_calls("src/a.rs", tested), Vec::<String>::new());
     assert_eq!(
-        ways_to_crash("src/a.rs", &format!("{tested}\nc.expect(\"d\");\n")).len(),
+        panicking_calls("src/a.rs", &format!("{tested}\nc.expect(\"d\");\n")).len(),
         1
     );
 }
 
 /// Names that say nothing about what is inside, wherever they stand in a name.
-const EMPTY_NOUNS: [&str; 6] = ["util", "utils", "helper", "helpers", "manager", "common"];
+const VAGUE_WORDS: [&str; 6] = ["util", "utils", "helper", "helpers", "manager", "common"];
 
 /// Names that say nothing when a name begins with them.
-const EMPTY_STARTS: [&str; 4] = ["data", "info", "process", "handle"];
+const VAGUE_PREFIXES: [&str; 4] = ["data", "info", "process", "handle"];
 
-fn is_empty_name(name: &str) -> bool {
+fn is_vague_name(name: &str) -> bool {
     let mut words = name.split('_');
     let first = words.clone().next().unwrap_or_default();
-    EMPTY_STARTS.contains(&first) || words.any(|word| EMPTY_NOUNS.contains(&word))
+    VAGUE_PREFIXES.contains(&first) || words.any(|word| VAGUE_WORDS.contains(&word))
 }
 
-fn empty_names(path: &str, text: &str) -> Vec<String> {
+fn vague_names(path: &str, text: &str) -> Vec<String> {
     let stem = Path::new(path).file_stem().unwrap().to_string_lossy();
     let mut faults = Vec::new();
-    if is_empty_name(&stem) {
+    if is_vague_name(&stem) {
         faults.push("the file's name says nothing".to_owned());
     }
     for (index, line) in text.lines().enumerate().filter(|(_, line)| is_function(line)) {
-        let name = line.split("fn ").nth(1).map(word).unwrap_or_default();
-        if is_empty_name(&name) {
+        let name = line
+            .split("fn ")
+            .nth(1)
+            .map(leading_identifier)
+            .unwrap_or_default();
+        if is_vague_name(&name) {
             faults.push(format!("line {}: the name {name} says nothing", index + 1));
         }
     }
@@ -151,13 +161,13 @@ fn empty_names(path: &str, text: &str) -> Vec<String> {
 
 #[test]
 fn names_say_something() {
-    expect_no_fault(is_rust, empty_names);
-    assert_eq!(empty_names("src/utils.rs", "").len(), 1);
+    expect_no_violations(is_rust, vague_names);
+    assert_eq!(vague_names("src/utils.rs", "").len(), 1);
     assert_eq!(
-        empty_names("src/a.rs", "    pub async fn handle_request(b: C) {").len(),
+        vague_names("src/a.rs", "    pub async fn handle_request(b: C) {").len(),
         1
     );
-    assert_eq!(empty_names("src/a.rs", "fn of_process() {"), Vec::<String>::new());
+    assert_eq!(vague_names("src/a.rs", "fn of_process() {"), Vec::<String>::new());
 }
 
 fn stray_sql(path: &str, text: &str) -> Vec<String> {
@@ -168,7 +178,7 @@ fn stray_sql(path: &str, text: &str) -> Vec<String> {
         "DELETE FROM ",
         "CREATE TABLE ",
     ];
-    let lines = code(path, text).into_iter();
+    let lines = code_lines(path, text).into_iter();
     let stray = lines.filter(|(_, line)| verbs.iter().any(|verb| line.contains(verb)));
     stray
         .map(|(at, line)| format!("line {at}: {}", line.trim()))
@@ -177,7 +187,7 @@ fn stray_sql(path: &str, text: &str) -> Vec<String> {
 
 #[test]
 fn sql_stands_in_sql_files() {
-    expect_no_fault(is_source, stray_sql);
+    expect_no_violations(is_source, stray_sql);
     assert_eq!(
         stray_sql("src/store/a.rs", "run(\"SELECT id FROM message\")").len(),
         1
@@ -195,8 +205,8 @@ fn is_used(sql: &str, sources: &[(String, String)]) -> bool {
 
 #[test]
 fn every_sql_file_is_used() {
-    let sources = texts(is_source);
-    let unused: Vec<String> = texts(|path| path.starts_with("sql/") && path.ends_with(".sql"))
+    let sources = text_files(is_source);
+    let unused: Vec<String> = text_files(|path| path.starts_with("sql/") && path.ends_with(".sql"))
         .into_iter()
         .map(|(path, _)| path)
         .filter(|path| !is_used(path, &sources))
@@ -209,7 +219,7 @@ fn every_sql_file_is_used() {
 }
 
 /// Parts of machine paths and registries' hosts, each in two pieces so that this file does not hold them.
-const UNWELCOME: [(&str, &str); 10] = [
+const FORBIDDEN_TEXTS: [(&str, &str); 10] = [
     ("/wo", "rk/"),
     ("/fa", "rm/"),
     ("/ro", "ot/"),
@@ -222,8 +232,8 @@ const UNWELCOME: [(&str, &str); 10] = [
     ("arti", "factory"),
 ];
 
-fn unwelcome(_path: &str, text: &str) -> Vec<String> {
-    let found = UNWELCOME.iter().map(|(start, end)| format!("{start}{end}"));
+fn forbidden_texts(_path: &str, text: &str) -> Vec<String> {
+    let found = FORBIDDEN_TEXTS.iter().map(|(start, end)| format!("{start}{end}"));
     found
         .filter(|part| mentions(text, part))
         .map(|part| format!("mentions {part}"))
@@ -241,11 +251,11 @@ fn mentions(text: &str, part: &str) -> bool {
 
 #[test]
 fn no_file_names_a_machine_path_or_a_registry() {
-    expect_no_fault(|path| path != "Cargo.lock", unwelcome);
+    expect_no_violations(|path| path != "Cargo.lock", forbidden_texts);
     let path = ["cd /wo", "rk/main"].concat();
-    assert_eq!(unwelcome("start.sh", &path).len(), 1);
+    assert_eq!(forbidden_texts("start.sh", &path).len(), 1);
     assert_eq!(
-        unwelcome("a.md", "https://example.org/network/a"),
+        forbidden_texts("a.md", "https://example.org/network/a"),
         Vec::<String>::new()
     );
 }
@@ -268,7 +278,7 @@ fn the_pages_a_newcomer_looks_for_are_there() {
         ".ci/run",
     ]
     .into_iter()
-    .filter(|name| !root().join(name).exists())
+    .filter(|name| !repository_root().join(name).exists())
     .collect();
     assert_eq!(missing, Vec::<&str>::new());
 }
@@ -277,7 +287,7 @@ fn the_pages_a_newcomer_looks_for_are_there() {
 fn scripts_can_be_run() {
     use std::os::unix::fs::PermissionsExt;
     for script in ["start.sh", ".ci/run"] {
-        let mode = std::fs::metadata(root().join(script))
+        let mode = std::fs::metadata(repository_root().join(script))
             .unwrap()
             .permissions()
             .mode();

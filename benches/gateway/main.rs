@@ -13,17 +13,17 @@
 )]
 // A bench may stop at the first surprise, needs the real clock and the environment, and prints rounded figures.
 
-mod alert;
-mod centre;
 mod channels;
 mod footprint;
-mod load;
-mod peers;
+mod http_load;
+mod load_commands;
 mod postgres;
+mod processes;
 mod rows;
 mod servers;
+mod smsc;
 
-use rows::Row;
+use rows::BenchRow;
 
 fn main() {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -34,35 +34,35 @@ fn main() {
         .build()
         .expect("start the runtime");
     if let Ok(role) = std::env::var("POSTRIDER_BENCH_ROLE") {
-        return runtime.block_on(servers::serve(&role));
+        return runtime.block_on(servers::serve_role(&role));
     }
     let wanted: Vec<String> = std::env::args()
         .skip(1)
         .filter(|word| !word.starts_with('-'))
         .collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
-    let mut table: Vec<Row> = Vec::new();
-    for (name, measure) in rows::ALL {
+    let mut table: Vec<BenchRow> = Vec::new();
+    for (name, measure) in rows::BENCHMARKS {
         if is_wanted(name) {
             eprintln!("measuring {name} …");
             table.extend(runtime.block_on(measure()));
         }
     }
-    print(&table);
+    print_table(&table);
     assert!(
         !table.is_empty(),
         "no such row; the rows are {:?}",
-        rows::ALL.map(|(name, _)| name)
+        rows::BENCHMARKS.map(|(name, _)| name)
     );
 }
 
-fn print(table: &[Row]) {
+fn print_table(table: &[BenchRow]) {
     println!("| what | measured | ratio to bare | floor | |");
     println!("|---|---|---|---|---|");
     for row in table {
         println!(
             "| {} | {} | {} | {} | {} |",
-            row.what,
+            row.name,
             row.measured,
             row.ratio,
             row.floor,

@@ -5,22 +5,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::Router;
 use axum::routing::{get, post};
 
-use crate::centre;
+use crate::smsc;
 
 /// Serves the role until killed.
-pub async fn serve(role: &str) {
+pub async fn serve_role(role: &str) {
     let at = std::env::var("POSTRIDER_BENCH_AT").expect("an address");
     let router = match role {
-        "smpp" | "smpp-receipts" => return centre::serve(at, role == "smpp-receipts").await,
+        "smpp" | "smpp-receipts" => return smsc::serve_smsc(at, role == "smpp-receipts").await,
         "bare" => Router::new().route("/", get(|| async { "{\"Data\":[],\"Message\":\"\"}" })),
-        _ => Router::new().route("/messages", post(accept)),
+        _ => Router::new().route("/messages", post(accept_texting_message)),
     };
     let listener = tokio::net::TcpListener::bind(at).await.expect("bind");
     axum::serve(listener, router).await.expect("serve");
 }
 
 /// Takes a message as the providers of system C do.
-async fn accept(_body: axum::body::Bytes) -> ([(&'static str, &'static str); 1], String) {
+async fn accept_texting_message(_body: axum::body::Bytes) -> ([(&'static str, &'static str); 1], String) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     (

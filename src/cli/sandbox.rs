@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::config::sandbox::{Shares, read_gateway, read_receipt_delay, read_shares};
-use crate::config::simulation::{read_failure_rate, read_mean_time};
+use postrider_engine::config::mock_sender::{parse_failure_rate, parse_mean_time};
+use postrider_engine::config::options::{
+    SandboxReceiptShares, parse_gateway_url, parse_receipt_delay, parse_receipt_shares,
+};
 
 /// What stands below the options. A test compares the numbers with what the sandbox does.
-pub(super) const HELP: &str = "Examples:\n  \
+pub(super) const AFTER_HELP: &str = "Examples:\n  \
     console sandbox | tee console.toml      then, in the same folder: console serve\n  \
     console sandbox --failure-rate 0 --receipts delivered=1 --receipt-delay 0\n  \
     curl -X PUT http://127.0.0.1:8090/faults -d '{\"fault\":\"throttle\",\"seconds\":30,\"retry_after\":7}'\n\n\
@@ -29,32 +31,32 @@ pub(super) const HELP: &str = "Examples:\n  \
 
 /// `console sandbox`
 #[derive(Args, Debug)]
-pub struct Sandbox {
+pub struct SandboxArgs {
     /// Address and port to listen on
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8090")]
     pub listen: SocketAddr,
 
     /// The share of messages that it fails to take: 0 to 1
-    #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = read_failure_rate, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = parse_failure_rate, allow_negative_numbers = true)]
     pub failure_rate: f64,
 
     /// How long an answer takes on average, exponentially spread: 0 to 60s
-    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = read_mean_time, allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = parse_mean_time, allow_negative_numbers = true)]
     pub mean_time: Duration,
 
     /// How long after a message was taken its receipt comes, always the same: 0 to 1h
-    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = read_receipt_delay, allow_negative_numbers = true)]
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = parse_receipt_delay, allow_negative_numbers = true)]
     pub receipt_delay: Duration,
 
     /// What receipts say, as shares from 0 to 1; the rest of the messages gets none
-    #[arg(long, value_name = "SHARES", default_value = "delivered=0.9,failed=0.08,invalid=0.02", value_parser = read_shares)]
-    pub receipts: Shares,
+    #[arg(long, value_name = "SHARES", default_value = "delivered=0.9,failed=0.08,invalid=0.02", value_parser = parse_receipt_shares)]
+    pub receipts: SandboxReceiptShares,
 
     /// The same luck again, for the same calls in the same order
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u32>,
 
     /// Where the gateway is; receipts go there when a message to the Twilio-like wire names no callback
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = read_gateway)]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = parse_gateway_url)]
     pub receipts_to: String,
 }

@@ -27,17 +27,17 @@ fn a_moment_can_be_named_in_three_ways() {
         "2026-05-01T00:00:00Z",
         "2026-05-01T02:00:00+02:00",
     ] {
-        let moment = since(text).unwrap().moment(now);
+        let moment = parse_time(text).unwrap().resolve(now);
         assert_eq!(moment.to_rfc3339(), "2026-05-01T00:00:00+00:00", "{text}");
     }
-    assert!(since("yesterday").unwrap_err().contains("2026-05-01"));
+    assert!(parse_time("yesterday").unwrap_err().contains("2026-05-01"));
 }
 
 #[test]
 fn a_duration_longer_than_history_begins_with_it() {
     let now: Timestamp = "2026-05-02T00:00:00Z".parse().unwrap();
-    let ages = Since::Ago(Duration::from_secs(u64::MAX));
-    assert_eq!(ages.moment(now), DateTime::UNIX_EPOCH);
+    let ages = TimeArg::Relative(Duration::from_secs(u64::MAX));
+    assert_eq!(ages.resolve(now), DateTime::UNIX_EPOCH);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn an_age_beyond_the_calendar_is_refused() {
         ("36501d", false),
         ("9999999999d", false),
     ] {
-        assert_eq!(keeping::age(text).is_ok(), fits, "{text}");
+        assert_eq!(store::parse_message_age(text).is_ok(), fits, "{text}");
     }
 }
 
@@ -63,7 +63,7 @@ fn an_empty_configuration_name_counts_as_none() {
 #[test]
 fn a_body_may_begin_with_a_hyphen() {
     let cli = Cli::try_parse_from(["console", "send", "+989122222222", "- hello"]).unwrap();
-    assert!(matches!(cli.command, Command::Send(Send { body, .. }) if body == "- hello"));
+    assert!(matches!(cli.command, Command::Send(SendArgs { body, .. }) if body == "- hello"));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn senders_are_so_many_alike_or_each_by_itself() {
     let cast = |line: &str| {
         let cli = Cli::try_parse_from(line.split(' ')).unwrap();
         match cli.command {
-            Command::Simulate(simulate) => simulate.cast(),
+            Command::Simulate(simulate) => simulate.mock_senders(),
             other => panic!("{other:?}"),
         }
     };

@@ -2,12 +2,12 @@
 //!
 //! Never overwrites: a cron line that forgot the date would otherwise destroy its own last copy.
 
-use super::{bar, gateway, say};
-use crate::cli::{Backup, Cli};
-use crate::error::{Error, Result};
+use super::{open_gateway, print_line, progress_bar};
+use crate::cli::{BackupArgs, Cli};
+use postrider_core::error::{Error, Result};
 
 /// Copies and says where to.
-pub async fn run(cli: &Cli, arguments: &Backup) -> Result<()> {
+pub async fn run(cli: &Cli, arguments: &BackupArgs) -> Result<()> {
     let file = &arguments.file;
     if file.exists() {
         let file = file.display();
@@ -15,8 +15,8 @@ pub async fn run(cli: &Cli, arguments: &Backup) -> Result<()> {
             "{file} exists already: remove it, or give another name"
         )));
     }
-    let gateway = gateway(cli).await?;
-    let bar = bar(Some(0), "pages copied");
+    let gateway = open_gateway(cli).await?;
+    let bar = progress_bar(Some(0), "pages copied");
     let drawn = bar.clone();
     let progress = move |done, all| {
         drawn.set_length(all);
@@ -25,7 +25,7 @@ pub async fn run(cli: &Cli, arguments: &Backup) -> Result<()> {
     gateway.store.backup(file.clone(), Box::new(progress)).await?;
     bar.finish_and_clear();
     let bytes = std::fs::metadata(file).map_or(0, |file| file.len());
-    say(format_args!(
+    print_line(format_args!(
         "copied the store to {} ({bytes} bytes)",
         file.display()
     ))

@@ -4,13 +4,13 @@
 
 use clap::CommandFactory;
 
-use super::print;
-use crate::cli::{Cli, Completions};
-use crate::error::Result;
+use super::print_text;
+use crate::cli::{Cli, CompletionsArgs};
+use postrider_core::error::Result;
 
 /// Prints the script.
-pub fn run(arguments: &Completions) -> Result<()> {
+pub fn run(arguments: &CompletionsArgs) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "console", &mut script);
-    print(String::from_utf8_lossy(&script))
+    print_text(String::from_utf8_lossy(&script))
 }

@@ -5,99 +5,99 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{counted, gateway, moment, number, say};
-use crate::cli::{Cli, EventsList, EventsReplay, EventsShow, EventsTask};
-use crate::clock::Timestamp;
-use crate::dice::Dice;
-use crate::domain::event::{Event, EventId, EventStanding, EventState, Watch};
-use crate::error::{Error, Result};
-use crate::flow::events::body;
-use crate::gateway::Gateway;
-use crate::store::EventQuery;
+use super::{format_count, format_time, open_gateway, print_line, to_u64};
+use crate::cli::{Cli, EventsCommand, EventsListArgs, EventsReplayArgs, EventsShowArgs};
+use postrider_core::clock::Timestamp;
+use postrider_core::error::{Error, Result};
+use postrider_core::event::{Event, EventId, EventStatus, EventStatusKind, EventTarget};
+use postrider_core::random::Random;
+use postrider_engine::events::render_payload;
+use postrider_engine::gateway::Gateway;
+use postrider_store::EventQuery;
 
 /// How many dead events are sent again at once.
-const REPLAYED_AT_ONCE: usize = 1_000;
+const EVENTS_PER_REPLAY: usize = 1_000;
 
 /// Does what was asked.
-pub async fn run(cli: &Cli, task: &EventsTask) -> Result<()> {
+pub async fn run(cli: &Cli, task: &EventsCommand) -> Result<()> {
     match task {
-        EventsTask::List(arguments) => list(&gateway(cli).await?, arguments).await,
-        EventsTask::Show(arguments) => show(&gateway(cli).await?, arguments).await,
-        EventsTask::Replay(arguments) => replay(&gateway(cli).await?, arguments).await,
-        EventsTask::Secret => say(format_args!(
+        EventsCommand::List(arguments) => list(&open_gateway(cli).await?, arguments).await,
+        EventsCommand::Show(arguments) => show(&open_gateway(cli).await?, arguments).await,
+        EventsCommand::Replay(arguments) => replay(&open_gateway(cli).await?, arguments).await,
+        EventsCommand::Secret => print_line(format_args!(
             "whsec_{}",
-            STANDARD.encode(Dice::default().bytes::<32>())
+            STANDARD.encode(Random::default().bytes::<32>())
         )),
     }
 }
 
-async fn list(gateway: &Gateway, arguments: &EventsList) -> Result<()> {
+async fn list(gateway: &Gateway, arguments: &EventsListArgs) -> Result<()> {
     let query = EventQuery {
         message: arguments.message,
         state: arguments.state,
-        since: arguments.since.map(|since| since.moment(gateway.clock.now())),
+        since: arguments.since.map(|since| since.resolve(gateway.clock.now())),
         limit: usize::try_from(arguments.limit).unwrap_or(usize::MAX),
     };
     let events = gateway.store.events(query).await?;
     if events.is_empty() {
-        return say("no such events");
+        return print_line("no such events");
     }
     for event in &events {
-        let answer = event.answer.as_deref().unwrap_or_default();
-        let (id, what, when) = (event.id(), event.what.word(), moment(event.at));
-        say(format_args!(
+        let answer = event.last_result.as_deref().unwrap_or_default();
+        let (id, what, when) = (event.id(), event.event_type.as_str(), format_time(event.at));
+        print_line(format_args!(
             "{id}  {when}  {what:9}  {}  {answer}",
-            stands(event)
+            format_event_status(event)
         ))?;
     }
     Ok(())
 }
 
-async fn show(gateway: &Gateway, arguments: &EventsShow) -> Result<()> {
-    let event = find(gateway, arguments.id).await?;
-    let to = match &event.watch {
-        Watch::Callback { url, .. } => crate::config::masked_url(url),
-        Watch::Key(key) => format!("the events_url of the key {key}"),
+async fn show(gateway: &Gateway, arguments: &EventsShowArgs) -> Result<()> {
+    let event = find_event(gateway, arguments.id).await?;
+    let to = match &event.target {
+        EventTarget::Url { url, .. } => postrider_engine::config::mask_url(url),
+        EventTarget::ApiKey(key) => format!("the events_url of the key {key}"),
     };
-    say(format_args!("event     {}", event.id()))?;
-    say(format_args!("to        {to}"))?;
-    say(format_args!("stands    {}", stands(&event)))?;
-    say(format_args!("failures  {}", event.tries))?;
-    if let Some(answer) = &event.answer {
-        say(format_args!("answer    {answer}"))?;
+    print_line(format_args!("event     {}", event.id()))?;
+    print_line(format_args!("to        {to}"))?;
+    print_line(format_args!("stands    {}", format_event_status(&event)))?;
+    print_line(format_args!("failures  {}", event.tries))?;
+    if let Some(answer) = &event.last_result {
+        print_line(format_args!("answer    {answer}"))?;
     }
-    say(format_args!("body      {}", body(&event)))
+    print_line(format_args!("body      {}", render_payload(&event)))
 }
 
-async fn replay(gateway: &Gateway, arguments: &EventsReplay) -> Result<()> {
+async fn replay(gateway: &Gateway, arguments: &EventsReplayArgs) -> Result<()> {
     let now = gateway.clock.now();
     let mut keys = Vec::new();
     for id in &arguments.ids {
-        keys.push(find(gateway, *id).await?.key);
+        keys.push(find_event(gateway, *id).await?.key);
     }
     let mut replayed = gateway.store.replay_events(keys, now).await?;
     if arguments.dead {
         replayed += replay_dead(gateway, arguments, now).await?;
     }
-    say(format_args!(
+    print_line(format_args!(
         "{} will be told again",
-        counted(number(replayed), "event")
+        format_count(to_u64(replayed), "event")
     ))
 }
 
 /// Goes on until nothing is dead any more, because what is replayed is not.
-async fn replay_dead(gateway: &Gateway, arguments: &EventsReplay, now: Timestamp) -> Result<usize> {
+async fn replay_dead(gateway: &Gateway, arguments: &EventsReplayArgs, now: Timestamp) -> Result<usize> {
     let mut replayed = 0;
     loop {
         let query = EventQuery {
-            state: Some(EventState::Dead),
-            since: arguments.since.map(|since| since.moment(now)),
-            limit: REPLAYED_AT_ONCE,
+            state: Some(EventStatusKind::Dead),
+            since: arguments.since.map(|since| since.resolve(now)),
+            limit: EVENTS_PER_REPLAY,
             message: None,
         };
         let dead = gateway.store.events(query).await?;
         // What has died since then is not meant.
-        let meant = dead.iter().filter(|event| event.standing.moment() <= now);
+        let meant = dead.iter().filter(|event| event.status.time() <= now);
         let keys = meant.map(|event| event.key).collect::<Vec<_>>();
         if keys.is_empty() {
             return Ok(replayed);
@@ -106,7 +106,7 @@ async fn replay_dead(gateway: &Gateway, arguments: &EventsReplay, now: Timestamp
     }
 }
 
-async fn find(gateway: &Gateway, id: EventId) -> Result<Event> {
+async fn find_event(gateway: &Gateway, id: EventId) -> Result<Event> {
     let query = EventQuery {
         message: Some(id.message),
         limit: usize::MAX,
@@ -121,10 +121,10 @@ async fn find(gateway: &Gateway, id: EventId) -> Result<Event> {
     })
 }
 
-fn stands(event: &Event) -> String {
-    match event.standing {
-        EventStanding::Waiting { due_at } => format!("waiting until {}", moment(due_at)),
-        EventStanding::Taken { at } => format!("taken at {}", moment(at)),
-        EventStanding::Dead { at } => format!("dead since {}", moment(at)),
+fn format_event_status(event: &Event) -> String {
+    match event.status {
+        EventStatus::Waiting { due_at } => format!("waiting until {}", format_time(due_at)),
+        EventStatus::Delivered { at } => format!("taken at {}", format_time(at)),
+        EventStatus::Dead { at } => format!("dead since {}", format_time(at)),
     }
 }

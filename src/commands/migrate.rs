@@ -2,18 +2,17 @@
 //!
 //! For operators who want to see it happen, before the traffic comes.
 
-use super::{configuration, say};
+use super::{load_config, print_line};
 use crate::cli::Cli;
-use crate::config::masked_url;
-use crate::error::Result;
-use crate::store;
+use postrider_core::error::Result;
+use postrider_engine::config::mask_url;
 
 /// Applies what is missing and names it.
 pub async fn run(cli: &Cli) -> Result<()> {
-    let config = configuration(cli, &[])?;
-    let applied = store::migrate(&config.store_url, store::LOCK_WAIT)?;
+    let config = load_config(cli, &[])?;
+    let applied = postrider_store::migrate(&config.store_url, postrider_store::DEFAULT_LOCK_TIMEOUT)?;
     for migration in &applied {
-        say(format_args!("applied {migration}"))?;
+        print_line(format_args!("applied {migration}"))?;
     }
-    say(format_args!("{} is up to date", masked_url(&config.store_url)))
+    print_line(format_args!("{} is up to date", mask_url(&config.store_url)))
 }

@@ -4,35 +4,35 @@
 
 use std::sync::Arc;
 
-use super::signals::Signals;
-use super::{bar, configuration, counted, flush, say};
-use crate::cli::{Cli, Produce};
-use crate::config::Environment;
-use crate::config::simulation::messages_variable;
-use crate::dice::Dice;
-use crate::error::{Error, Kind, Result};
-use crate::flow::alert;
-use crate::gateway::Gateway;
-use crate::provider::Provider;
+use super::signals::TerminationSignals;
+use super::{flush_queue, format_count, load_config, print_line, progress_bar};
+use crate::cli::{Cli, ProduceArgs};
+use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_core::random::Random;
+use postrider_engine::config::Environment;
+use postrider_engine::config::mock_sender::message_count_from_environment;
+use postrider_engine::gateway::Gateway;
+use postrider_loadgen::messages;
+use postrider_providers::Provider;
 
 /// How many, when nobody says.
-const USUAL: u32 = 1_000;
+const DEFAULT_MESSAGE_COUNT: u32 = 1_000;
 
 /// Puts them in and says how fast that went. The first signal ends it after the batch that is being written, the next one
 /// at once.
-pub async fn run(cli: &Cli, arguments: &Produce) -> Result<()> {
-    let mut signals = Signals::new()?;
+pub async fn run(cli: &Cli, arguments: &ProduceArgs) -> Result<()> {
+    let mut signals = TerminationSignals::new()?;
     let told = arguments
         .messages
-        .or(messages_variable(&Environment::of_process())?);
-    let messages = told.unwrap_or(USUAL);
-    let gateway = Arc::new(Gateway::open(configuration(cli, &[])?).await?);
-    refuse_real(&gateway, &arguments.channel)?;
-    let dice = Dice::for_seed(arguments.seed);
-    let bar = bar(Some(messages.into()), "messages");
+        .or(message_count_from_environment(&Environment::from_process())?);
+    let messages = told.unwrap_or(DEFAULT_MESSAGE_COUNT);
+    let gateway = Arc::new(Gateway::open(load_config(cli, &[])?).await?);
+    reject_real_providers(&gateway, &arguments.channel)?;
+    let dice = Random::from_optional_seed(arguments.seed);
+    let bar = progress_bar(Some(messages.into()), "messages");
     let stop = tokio::sync::watch::Sender::new(false);
     let watch = gateway.clock.stopwatch();
-    let raised = alert::raise(
+    let raised = messages::generate_messages(
         &gateway,
         &arguments.channel,
         messages,
@@ -43,29 +43,29 @@ pub async fn run(cli: &Cli, arguments: &Produce) -> Result<()> {
     tokio::pin!(raised);
     let taken = tokio::select! {
         taken = &mut raised => taken?,
-        () = signals.next() => {
+        () = signals.recv() => {
             stop.send_replace(true);
             tokio::select! {
                 taken = &mut raised => taken?,
-                () = signals.next() => return Err(Error::new(
-                    Kind::Unavailable,
+                () = signals.recv() => return Err(Error::new(
+                    ErrorKind::Unavailable,
                     "ended at once at the second signal; the last batch is stored as a whole or not at all",
                 )),
             }
         }
     };
-    let seconds = watch.passed().as_secs_f64();
+    let seconds = watch.elapsed().as_secs_f64();
     bar.finish_and_clear();
-    say(super::rate_words(
-        &counted(taken, "message"),
+    print_line(super::format_rate(
+        &format_count(taken, "message"),
         "produced",
         taken,
         seconds,
     ))?;
-    flush(&gateway).await?;
+    flush_queue(&gateway).await?;
     if *stop.borrow() {
         return Err(Error::new(
-            Kind::Unavailable,
+            ErrorKind::Unavailable,
             format!("interrupted; of {messages} messages the others were not made"),
         ));
     }
@@ -73,13 +73,13 @@ pub async fn run(cli: &Cli, arguments: &Produce) -> Result<()> {
 }
 
 /// Invented numbers belong to somebody, and whoever works on the store would write to them.
-fn refuse_real(gateway: &Gateway, channel: &str) -> Result<()> {
-    let mut lanes = gateway.lanes().iter().filter(|lane| {
+fn reject_real_providers(gateway: &Gateway, channel: &str) -> Result<()> {
+    let mut lanes = gateway.providers().iter().filter(|lane| {
         gateway
             .route(channel)
             .is_some_and(|route| route.channel.providers.contains(&lane.name))
     });
-    let Some(real) = lanes.find(|lane| !stays_here(&*lane.provider)) else {
+    let Some(real) = lanes.find(|lane| !is_mock_or_loopback(&*lane.provider)) else {
         return Ok(());
     };
     Err(Error::usage(format!(
@@ -90,8 +90,8 @@ fn refuse_real(gateway: &Gateway, channel: &str) -> Result<()> {
 }
 
 /// Whether it only plays, or is on this machine, as the sandbox is.
-fn stays_here(provider: &dyn Provider) -> bool {
-    let (host, _) = provider.place();
+fn is_mock_or_loopback(provider: &dyn Provider) -> bool {
+    let (host, _) = provider.endpoint();
     let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    provider.is_sandbox() || host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    provider.is_mock() || host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

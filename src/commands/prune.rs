@@ -2,31 +2,32 @@
 //!
 //! What waits is never deleted, and what the report counted stays counted.
 
-use super::{bar, counted, elsewhere, gateway, moment, number, say};
-use crate::cli::{Cli, Prune};
-use crate::domain::turn::Task;
-use crate::error::Result;
-use crate::flow::prune::{Age, prune};
-use crate::flow::turn::{self, Done, TOGETHER};
+use super::{format_count, format_time, job_skipped_message, open_gateway, print_line, progress_bar, to_u64};
+use crate::cli::{Cli, PruneArgs};
+use postrider_core::error::Result;
+use postrider_core::job::ScheduledJob;
+use postrider_engine::job_lock::{self, JobRun, SAME_RUN_WINDOW};
+use postrider_engine::prune::{PruneOptions, prune};
 
 /// Deletes and says how many.
-pub async fn run(cli: &Cli, arguments: &Prune) -> Result<()> {
-    let gateway = gateway(cli).await?;
+pub async fn run(cli: &Cli, arguments: &PruneArgs) -> Result<()> {
+    let gateway = open_gateway(cli).await?;
     let before = gateway.clock.now() - arguments.older_than;
-    let bar = bar(None, "messages deleted:");
-    let age = Age {
+    let bar = progress_bar(None, "messages deleted:");
+    let age = PruneOptions {
         older_than: arguments.older_than,
-        whole_months: arguments.whole_months,
+        is_by_month: arguments.whole_months,
     };
-    let work = prune(&gateway, age, |some| bar.inc(number(some)));
-    let pruned = match turn::once(&gateway, Task::Prune, TOGETHER, work).await? {
-        Done::Here(pruned) => pruned,
-        Done::Elsewhere(owner) => return say(elsewhere("the pruning", &owner)),
-    };
+    let work = prune(&gateway, age, |some| bar.inc(to_u64(some)));
+    let pruned =
+        match job_lock::run_unless_locked(&gateway, ScheduledJob::Prune, SAME_RUN_WINDOW, work).await? {
+            JobRun::Ran(pruned) => pruned,
+            JobRun::Skipped(owner) => return print_line(job_skipped_message("the pruning", &owner)),
+        };
     bar.finish_and_clear();
-    say(format_args!(
+    print_line(format_args!(
         "deleted {} accepted before {}",
-        counted(number(pruned), "message"),
-        moment(before)
+        format_count(to_u64(pruned), "message"),
+        format_time(before)
     ))
 }

@@ -4,119 +4,139 @@
 
 use std::collections::HashSet;
 
-use super::{bar, counted, elsewhere, flush, gateway, number, say};
-use crate::cli::{Cli, Resend};
-use crate::clock::Timestamp;
-use crate::domain::id::DeliveryId;
-use crate::domain::message::Nudge;
-use crate::domain::turn::Task;
-use crate::domain::wish::Wish;
-use crate::error::Result;
-use crate::flow::resend::{self, QUEUED_MAX, queued_max};
-use crate::flow::turn::{self, Done, TOGETHER};
-use crate::gateway::Gateway;
-use crate::store::{Backlog, Pick, Selection};
+use super::{flush_queue, format_count, job_skipped_message, open_gateway, print_line, progress_bar, to_u64};
+use crate::cli::{Cli, ResendArgs};
+use postrider_core::capacity::Capacity;
+use postrider_core::clock::Timestamp;
+use postrider_core::error::Result;
+use postrider_core::id::DeliveryId;
+use postrider_core::job::ScheduledJob;
+use postrider_core::message::QueueEntry;
+use postrider_engine::gateway::Gateway;
+use postrider_engine::job_lock::{self, JobRun, SAME_RUN_WINDOW};
+use postrider_engine::resend::{self, ENTRIES_PUSHED_MAX, entries_pushed_max};
+use postrider_store::{Backlog, DeliverySelection, SelectableStatus};
 
 /// Queues what the options name and says how much that was.
-pub async fn run(cli: &Cli, options: &Resend) -> Result<()> {
-    let gateway = gateway(cli).await?;
+pub async fn run(cli: &Cli, options: &ResendArgs) -> Result<()> {
+    let gateway = open_gateway(cli).await?;
     if options.now || options.failed {
-        revive(&gateway, options).await
+        requeue(&gateway, options).await
     } else if options.provider.is_some() || options.since.is_some() || options.limit.is_some() {
-        queue_some(&gateway, options).await
+        queue_selected(&gateway, options).await
     } else {
         queue_due(&gateway, options).await
     }
 }
 
-async fn queue_due(gateway: &Gateway, options: &Resend) -> Result<()> {
+async fn queue_due(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     let now = gateway.clock.now();
     if options.dry_run {
         let backlog = gateway.store.backlog(now).await?;
-        let queued = backlog.due.min(number(queued_max(gateway)));
-        return say(sentence("would queue", queued, backlog));
+        let queued = backlog.due.min(to_u64(entries_pushed_max(gateway)));
+        return print_line(format_resend_result("would queue", queued, backlog));
     }
-    let resent = match turn::once(gateway, Task::Resend, TOGETHER, resend::due(gateway)).await? {
-        Done::Here(resent) => resent,
-        Done::Elsewhere(owner) => return say(elsewhere("the queueing", &owner)),
+    let resent = match job_lock::run_unless_locked(
+        gateway,
+        ScheduledJob::Resend,
+        SAME_RUN_WINDOW,
+        resend::enqueue_due(gateway),
+    )
+    .await?
+    {
+        JobRun::Ran(resent) => resent,
+        JobRun::Skipped(owner) => return print_line(job_skipped_message("the queueing", &owner)),
     };
-    say(sentence("queued", number(resent.queued), resent.backlog))?;
-    flush(gateway).await
+    print_line(format_resend_result(
+        "queued",
+        to_u64(resent.enqueued),
+        resent.backlog,
+    ))?;
+    flush_queue(gateway).await
 }
 
 /// Queues those due deliveries that the options pick.
-async fn queue_some(gateway: &Gateway, options: &Resend) -> Result<()> {
+async fn queue_selected(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     let now = gateway.clock.now();
-    let any = Selection {
-        limit: QUEUED_MAX,
-        ..selection(options, Pick::Waiting, now)
+    let any = DeliverySelection {
+        limit: ENTRIES_PUSHED_MAX,
+        ..selection(options, SelectableStatus::Waiting, now)
     };
-    let picked: HashSet<DeliveryId> = resend::selected(gateway, any).await?.into_iter().collect();
-    let mut due: Vec<Nudge> = gateway.store.due(now, &Wish::up_to(QUEUED_MAX)).await?;
+    let picked: HashSet<DeliveryId> = resend::select_deliveries(gateway, any)
+        .await?
+        .into_iter()
+        .collect();
+    let mut due: Vec<QueueEntry> = gateway
+        .store
+        .due(now, &Capacity::total(ENTRIES_PUSHED_MAX))
+        .await?;
     due.retain(|nudge| picked.contains(&nudge.id));
-    due.truncate(limit(options).min(queued_max(gateway)));
+    due.truncate(limit(options).min(entries_pushed_max(gateway)));
     let backlog = gateway.store.backlog(now).await?;
     if options.dry_run {
-        return say(sentence("would queue", number(due.len()), backlog));
+        return print_line(format_resend_result("would queue", to_u64(due.len()), backlog));
     }
     gateway.queue.push(&due);
-    say(sentence("queued", number(due.len()), backlog))?;
-    flush(gateway).await
+    print_line(format_resend_result("queued", to_u64(due.len()), backlog))?;
+    flush_queue(gateway).await
 }
 
 /// Makes waiting or failed deliveries due at once and queues them.
-async fn revive(gateway: &Gateway, options: &Resend) -> Result<()> {
+async fn requeue(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     let now = gateway.clock.now();
-    let picks = [(options.now, Pick::Waiting), (options.failed, Pick::Failed)];
+    let picks = [
+        (options.now, SelectableStatus::Waiting),
+        (options.failed, SelectableStatus::Failed),
+    ];
     let mut ids = Vec::new();
     for (_, pick) in picks.into_iter().filter(|(wanted, _)| *wanted) {
-        ids.extend(resend::selected(gateway, selection(options, pick, now)).await?);
+        ids.extend(resend::select_deliveries(gateway, selection(options, pick, now)).await?);
     }
     ids.truncate(limit(options));
     if ids.is_empty() {
-        return say("nothing to queue: no message is as described");
+        return print_line("nothing to queue: no message is as described");
     }
     if options.dry_run {
-        return say(format_args!(
+        return print_line(format_args!(
             "would queue {} again, to be sent at once",
-            counted(number(ids.len()), "message")
+            format_count(to_u64(ids.len()), "message")
         ));
     }
-    let bar = bar(Some(number(ids.len())), "queueing");
-    let revived = resend::revive(gateway, &ids, now + resend::longest_age(gateway), |some| {
-        bar.inc(number(some));
+    let bar = progress_bar(Some(to_u64(ids.len())), "queueing");
+    let revived = resend::requeue(gateway, &ids, now + resend::age_max(gateway), |some| {
+        bar.inc(to_u64(some));
     })
     .await?;
     bar.finish_and_clear();
-    let left_alone = number(ids.len().saturating_sub(revived));
-    let queued = counted(number(revived), "message");
+    let left_alone = to_u64(ids.len().saturating_sub(revived));
+    let queued = format_count(to_u64(revived), "message");
     if left_alone == 0 {
-        say(format_args!("queued {queued} again, to be sent at once"))?;
+        print_line(format_args!("queued {queued} again, to be sent at once"))?;
     } else {
-        say(format_args!(
+        print_line(format_args!(
             "queued {queued} again, to be sent at once; left {left_alone} alone that a worker has in hand or that have ended"
         ))?;
     }
-    flush(gateway).await
+    flush_queue(gateway).await
 }
 
-fn selection(options: &Resend, pick: Pick, now: Timestamp) -> Selection {
-    Selection {
-        pick,
+fn selection(options: &ResendArgs, pick: SelectableStatus, now: Timestamp) -> DeliverySelection {
+    DeliverySelection {
+        status: pick,
         provider: options.provider.clone(),
-        since: options.since.map(|since| since.moment(now)),
+        since: options.since.map(|since| since.resolve(now)),
         limit: limit(options),
     }
 }
 
-fn limit(options: &Resend) -> usize {
+fn limit(options: &ResendArgs) -> usize {
     options
         .limit
         .and_then(|limit| usize::try_from(limit).ok())
-        .unwrap_or(QUEUED_MAX)
+        .unwrap_or(ENTRIES_PUSHED_MAX)
 }
 
-fn sentence(verb: &str, queued: u64, backlog: Backlog) -> String {
+fn format_resend_result(verb: &str, queued: u64, backlog: Backlog) -> String {
     let later = backlog.waiting.saturating_sub(backlog.due);
     let unqueued = backlog.due.saturating_sub(queued);
     if queued == 0 && later == 0 {
@@ -125,7 +145,7 @@ fn sentence(verb: &str, queued: u64, backlog: Backlog) -> String {
     let mut sentence = if queued == 0 {
         "nothing to queue: no message is due".to_owned()
     } else {
-        format!("{verb} {} again", counted(queued, "message"))
+        format!("{verb} {} again", format_count(queued, "message"))
     };
     if queued > 0 && unqueued > 0 {
         sentence.push_str(&format!("; {unqueued} more are due"));
@@ -171,7 +191,7 @@ mod tests {
                 "queued 5 messages again; 7 more are due; 3 more wait for their time",
             ),
         ] {
-            assert_eq!(sentence("queued", queued, backlog), words);
+            assert_eq!(format_resend_result("queued", queued, backlog), words);
         }
     }
 }

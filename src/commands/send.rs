@@ -4,57 +4,57 @@
 
 use std::time::Duration;
 
-use super::{flush, gateway, say, via};
-use crate::cli::{Cli, Send};
-use crate::clock;
-use crate::config::{duration_text, whole_seconds};
-use crate::domain::delivery::Standing;
-use crate::domain::id::MessageId;
-use crate::error::{Error, Kind, Result};
-use crate::flow::accept::{Refused, Request, accept};
-use crate::gateway::Gateway;
+use super::{flush_queue, open_gateway, print_line, send_via};
+use crate::cli::{Cli, SendArgs};
+use postrider_core::clock;
+use postrider_core::delivery::DeliveryStateKind;
+use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_core::id::MessageId;
+use postrider_engine::accept::{AcceptError, AcceptRequest, accept};
+use postrider_engine::config::{format_duration, round_up_to_seconds};
+use postrider_engine::gateway::Gateway;
 
 /// How often the store is asked whether the message has left.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const STATE_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Accepts the message and says how to follow it.
-pub async fn run(cli: &Cli, arguments: &Send) -> Result<()> {
+pub async fn run(cli: &Cli, arguments: &SendArgs) -> Result<()> {
     if let Some(via) = &arguments.via {
-        return via::run(cli, arguments, via).await;
+        return send_via::run(cli, arguments, via).await;
     }
-    let gateway = gateway(cli).await?;
-    let request = Request {
+    let gateway = open_gateway(cli).await?;
+    let request = AcceptRequest {
         body: arguments.body.clone(),
         subject: arguments.subject.clone(),
-        to: vec![(arguments.channel.clone(), arguments.to.clone())],
-        ..Request::default()
+        addresses: vec![(arguments.channel.clone(), arguments.to.clone())],
+        ..AcceptRequest::default()
     };
     let accepted = accept(&gateway, request)
         .await
-        .map_err(|refused| explained(refused, &gateway))?;
-    say(format_args!(
+        .map_err(|refused| accept_error_message(refused, &gateway))?;
+    print_line(format_args!(
         "accepted {}\nfollow it with: console message {0}",
         accepted.id
     ))?;
-    flush(&gateway).await?;
+    flush_queue(&gateway).await?;
     match arguments.wait {
-        Some(wait) => wait_until_left(&gateway, accepted.id, wait).await,
+        Some(wait) => wait_until_sent(&gateway, accepted.id, wait).await,
         None => Ok(()),
     }
 }
 
 /// Prints the state the message has come to; fails when it did not leave.
-async fn wait_until_left(gateway: &Gateway, id: MessageId, wait: Duration) -> Result<()> {
-    let left = tokio::time::timeout(wait, left(gateway, id)).await;
+async fn wait_until_sent(gateway: &Gateway, id: MessageId, wait: Duration) -> Result<()> {
+    let left = tokio::time::timeout(wait, poll_until_not_waiting(gateway, id)).await;
     match left {
-        Ok(Ok(Standing::Failed)) => Err(Error::new(
-            Kind::Conflict,
+        Ok(Ok(DeliveryStateKind::Failed)) => Err(Error::new(
+            ErrorKind::Conflict,
             format!("it failed; see why with: console message {id}"),
         )),
-        Ok(Ok(standing)) => say(standing.word()),
+        Ok(Ok(standing)) => print_line(standing.as_str()),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(Error::new(
-            Kind::Unavailable,
+            ErrorKind::Unavailable,
             format!(
                 "it still waits; is `console serve` or `console work` running? see: console message {id}"
             ),
@@ -62,18 +62,18 @@ async fn wait_until_left(gateway: &Gateway, id: MessageId, wait: Duration) -> Re
     }
 }
 
-async fn left(gateway: &Gateway, id: MessageId) -> Result<Standing> {
+async fn poll_until_not_waiting(gateway: &Gateway, id: MessageId) -> Result<DeliveryStateKind> {
     loop {
-        let message = gateway.store.find(id).await?;
+        let message = gateway.store.find_message(id).await?;
         let standing = message
             .and_then(|message| message.deliveries.into_iter().next())
-            .map(|delivery| delivery.state.standing());
+            .map(|delivery| delivery.state.kind());
         match standing {
-            Some(Standing::Waiting) => clock::pause(LOOK_EVERY).await,
+            Some(DeliveryStateKind::Waiting) => clock::sleep(STATE_POLL_INTERVAL).await,
             Some(standing) => return Ok(standing),
             None => {
                 return Err(Error::new(
-                    Kind::Missing,
+                    ErrorKind::NotFound,
                     format!("message {id} was deleted meanwhile"),
                 ));
             }
@@ -82,17 +82,17 @@ async fn left(gateway: &Gateway, id: MessageId) -> Result<Standing> {
 }
 
 /// Why it was refused, and what to do about it.
-fn explained(refused: Refused, gateway: &Gateway) -> Error {
+fn accept_error_message(refused: AcceptError, gateway: &Gateway) -> Error {
     match refused {
-        Refused::EmptyBody => Error::usage("there is nothing to say: give a body"),
-        Refused::UnsendableBody => {
+        AcceptError::EmptyBody => Error::usage("there is nothing to say: give a body"),
+        AcceptError::InvalidBody => {
             Error::usage("the body has a character that no provider can carry; leave it out")
         }
-        Refused::LongBody(longest) => Error::usage(format!(
+        AcceptError::BodyTooLong(longest) => Error::usage(format!(
             "the body is longer than {longest} characters; shorten it, or raise limits.message_chars_max"
         )),
-        Refused::NoRecipient => Error::usage("there is nobody to say it to: give a number"),
-        Refused::UnknownChannel(channel) => {
+        AcceptError::NoRecipient => Error::usage("there is nobody to say it to: give a number"),
+        AcceptError::UnknownChannel(channel) => {
             let channels = gateway.config.channels.iter();
             let known: Vec<&str> = channels.map(|channel| channel.name.as_str()).collect();
             Error::usage(format!(
@@ -100,31 +100,40 @@ fn explained(refused: Refused, gateway: &Gateway) -> Error {
                 known.join(", ")
             ))
         }
-        Refused::BadAddress { channel, why } => Error::usage(format!("not an address for {channel}: {why}")),
-        Refused::BadContact { kind, why } => Error::usage(format!("not a {}: {why}", kind.noun())),
-        Refused::NoAddress { channel, wanted } => {
-            Error::usage(format!("there is no {wanted} for {channel}; give one"))
+        AcceptError::InvalidAddress { channel, cause: why } => {
+            Error::usage(format!("not an address for {channel}: {why}"))
         }
-        Refused::BadSubject(longest) => Error::usage(format!(
+        AcceptError::InvalidContact { kind, cause: why } => {
+            Error::usage(format!("not a {}: {why}", kind.description()))
+        }
+        AcceptError::NoUsableContact {
+            channel,
+            expected: wanted,
+        } => Error::usage(format!("there is no {wanted} for {channel}; give one")),
+        AcceptError::InvalidSubject(longest) => Error::usage(format!(
             "the subject must be one line of at most {longest} characters"
         )),
-        Refused::ExpiresTooEarly => Error::usage("it would expire before it may be sent; give it more time"),
-        Refused::Suppressed => Error::new(
-            Kind::Conflict,
+        AcceptError::ExpiresTooEarly => {
+            Error::usage("it would expire before it may be sent; give it more time")
+        }
+        AcceptError::Suppressed => Error::new(
+            ErrorKind::Conflict,
             "the recipient is inactive or has opted out; nothing was stored",
         ),
-        Refused::Throttled { retry_after } => {
+        AcceptError::Throttled { retry_after } => {
             let back_at = gateway.clock.now() + retry_after;
             Error::new(
-                Kind::Conflict,
+                ErrorKind::Conflict,
                 format!(
                     "the user has had as many messages as an hour allows; nothing was stored, send it again in {} (at {})",
-                    duration_text(whole_seconds(retry_after)),
+                    format_duration(round_up_to_seconds(retry_after)),
                     back_at.format("%H:%M:%S UTC"),
                 ),
             )
         }
-        Refused::KeyReused => Error::new(Kind::Conflict, "the key was used for another message"),
-        Refused::Store(error) => error,
+        AcceptError::IdempotencyKeyReused => {
+            Error::new(ErrorKind::Conflict, "the key was used for another message")
+        }
+        AcceptError::Store(error) => error,
     }
 }

@@ -11,54 +11,53 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::crew::Crew;
-use super::signals::Signals;
-use super::{Override, configuration, say};
-use crate::cli::{Cli, Serve};
-use crate::config::{Config, door_is_safe, masked_url};
-use crate::domain::recipient;
-use crate::error::{Error, Kind, Result};
-use crate::flow::work::Stop;
-use crate::gateway::Gateway;
-use crate::http;
+use super::background::BackgroundTasks;
+use super::signals::TerminationSignals;
+use super::{ConfigOverride, load_config, print_line};
+use crate::cli::{Cli, ServeArgs};
+use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_core::recipient;
+use postrider_engine::config::{Config, check_listen_address, mask_url};
+use postrider_engine::gateway::Gateway;
+use postrider_engine::worker::StopSignal;
 
 /// How many new connections the system holds for us while we are busy.
-const BACKLOG: u32 = 4_096;
+const LISTEN_BACKLOG: u32 = 4_096;
 
 /// Serves until a signal.
-pub async fn run(cli: &Cli, arguments: &Serve) -> Result<()> {
-    let mut signals = Signals::new()?;
-    let mut config = configuration(cli, &overrides(arguments))?;
-    door_is_safe(&config, config.listen)?;
-    warm_numbers();
-    let listener = bind(config.listen)?;
-    settle_address(&mut config, &listener)?;
+pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
+    let mut signals = TerminationSignals::new()?;
+    let mut config = load_config(cli, &overrides(arguments))?;
+    check_listen_address(&config, config.listen)?;
+    preload_phone_metadata();
+    let listener = bind_listener(config.listen)?;
+    resolve_listen_address(&mut config, &listener)?;
     let gateway = Arc::new(Gateway::open(config).await?);
-    announce(&gateway);
+    log_startup(&gateway);
 
-    let mut crew = Crew::new();
-    crew.keep_in_step(&gateway);
-    crew.spread(&gateway);
+    let mut crew = BackgroundTasks::new();
+    crew.start_health_sync(&gateway);
+    crew.start_fan_out(&gateway);
     if arguments.workers != Some(0) {
-        crew.deliver(&gateway);
+        crew.start_delivery(&gateway);
     }
-    crew.keep_schedule(&gateway);
-    let mut door = Door::open(Arc::clone(&gateway), listener);
-    say(format_args!("listening on http://{}", gateway.config.listen))?;
+    crew.start_schedule(&gateway);
+    let mut door = HttpServer::start(Arc::clone(&gateway), listener);
+    print_line(format_args!("listening on http://{}", gateway.config.listen))?;
 
     let fault = tokio::select! {
-        () = signals.next() => None,
-        error = door.fallen() => Some(error),
-        error = crew.fallen() => Some(error),
+        () = signals.recv() => None,
+        error = door.wait_for_failure() => Some(error),
+        error = crew.wait_for_failure() => Some(error),
     };
     log::info!("stopping: no new messages, what is in flight is finished");
-    let ending = async { tokio::join!(door.close(), crew.stop()).1 };
-    signals.unless_again(ending).await?;
+    let ending = async { tokio::join!(door.shut_down(), crew.stop()).1 };
+    signals.abort_on_next(ending).await?;
     log::info!("stopped");
     fault.map_or(Ok(()), Err)
 }
 
-fn overrides(arguments: &Serve) -> Vec<Override> {
+fn overrides(arguments: &ServeArgs) -> Vec<ConfigOverride> {
     let listen = arguments.listen.clone().map(|listen| ("listen", listen));
     let workers = arguments
         .workers
@@ -68,11 +67,11 @@ fn overrides(arguments: &Serve) -> Vec<Override> {
 }
 
 /// The phone number library reads its tables at the first number; nobody's message should wait for that.
-fn warm_numbers() {
-    std::thread::spawn(recipient::warm);
+fn preload_phone_metadata() {
+    std::thread::spawn(recipient::preload_phone_metadata);
 }
 
-pub(super) fn bind(address: SocketAddr) -> Result<TcpListener> {
+pub(super) fn bind_listener(address: SocketAddr) -> Result<TcpListener> {
     let listener = || {
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -80,7 +79,7 @@ pub(super) fn bind(address: SocketAddr) -> Result<TcpListener> {
         };
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        socket.listen(BACKLOG)
+        socket.listen(LISTEN_BACKLOG)
     };
     listener().map_err(|cause| {
         let remedy = match cause.kind() {
@@ -93,8 +92,8 @@ pub(super) fn bind(address: SocketAddr) -> Result<TcpListener> {
             }
             _ => "choose another address with --listen",
         };
-        Error::because(
-            Kind::Unavailable,
+        Error::with_source(
+            ErrorKind::Unavailable,
             format!("cannot listen on {address}: {remedy}"),
             cause,
         )
@@ -102,12 +101,12 @@ pub(super) fn bind(address: SocketAddr) -> Result<TcpListener> {
 }
 
 /// Port 0 asked for any free port: from here on everybody is told the one it became.
-fn settle_address(config: &mut Config, listener: &TcpListener) -> Result<()> {
+fn resolve_listen_address(config: &mut Config, listener: &TcpListener) -> Result<()> {
     let asked = std::mem::replace(
         &mut config.listen,
         listener
             .local_addr()
-            .map_err(|cause| Error::because(Kind::Internal, "cannot tell where we listen", cause))?,
+            .map_err(|cause| Error::with_source(ErrorKind::Internal, "cannot tell where we listen", cause))?,
     );
     if config.public_url == format!("http://{asked}") {
         config.public_url = format!("http://{}", config.listen);
@@ -115,62 +114,62 @@ fn settle_address(config: &mut Config, listener: &TcpListener) -> Result<()> {
     Ok(())
 }
 
-fn announce(gateway: &Gateway) {
+fn log_startup(gateway: &Gateway) {
     let config = &gateway.config;
     log::info!(
         "serving on http://{} with store {}, queue {}, cache {}",
         config.listen,
-        masked_url(&config.store_url),
-        masked_url(&config.queue_url),
-        masked_url(&config.cache_url)
+        mask_url(&config.store_url),
+        mask_url(&config.queue_url),
+        mask_url(&config.cache_url)
     );
-    if gateway.is_sandbox() {
+    if gateway.is_test_mode() {
         log::warn!("this is a sandbox: mock providers only play, and nothing really leaves");
     }
 }
 
 /// The HTTP task with the word that closes it.
-pub(super) struct Door {
-    close: watch::Sender<bool>,
+pub(super) struct HttpServer {
+    stop: watch::Sender<bool>,
     task: Option<JoinHandle<Result<()>>>,
 }
 
-impl Door {
-    fn open(gateway: Arc<Gateway>, listener: TcpListener) -> Self {
-        Self::begin(|told| http::serve(gateway, listener, told))
+impl HttpServer {
+    fn start(gateway: Arc<Gateway>, listener: TcpListener) -> Self {
+        Self::spawn(|told| postrider_server::serve(gateway, listener, told))
     }
 
     /// A door for machines only, which takes no messages.
-    pub(super) fn open_to_machines(gateway: Arc<Gateway>, listener: TcpListener) -> Self {
-        Self::begin(|told| http::serve_machines(gateway, listener, told))
+    pub(super) fn start_monitoring_only(gateway: Arc<Gateway>, listener: TcpListener) -> Self {
+        Self::spawn(|told| postrider_server::serve_monitoring(gateway, listener, told))
     }
 
-    fn begin<F>(answering: impl FnOnce(Stop) -> F) -> Self
+    fn spawn<F>(answering: impl FnOnce(StopSignal) -> F) -> Self
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
         let (close, told) = watch::channel(false);
         let task = Some(tokio::spawn(answering(told)));
-        Self { close, task }
+        Self { stop: close, task }
     }
 
     /// Waits until it ends without having been told, which it never should.
-    pub(super) async fn fallen(&mut self) -> Error {
+    pub(super) async fn wait_for_failure(&mut self) -> Error {
         let Some(task) = &mut self.task else {
             return std::future::pending().await;
         };
         let ended = task.await;
         self.task = None;
         match ended {
-            Ok(Ok(())) => Error::new(Kind::Internal, "the door closed by itself"),
+            Ok(Ok(())) => Error::new(ErrorKind::Internal, "the door closed by itself"),
             Ok(Err(error)) => error,
-            Err(panic) => Error::because(Kind::Internal, "the door closed by itself", panic),
+            Err(panic) => Error::with_source(ErrorKind::Internal, "the door closed by itself", panic),
         }
     }
 
     /// Takes nothing new and waits for requests in flight, which the door gives `work.grace` and no more.
-    pub(super) async fn close(mut self) {
-        self.close.send_replace(true);
+    pub(super) async fn shut_down(mut self) {
+        self.stop.send_replace(true);
         let Some(task) = self.task.take() else {
             return;
         };
@@ -188,9 +187,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_in_use_is_named_with_a_remedy() {
-        let first = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+        let first = bind_listener(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = first.local_addr().unwrap();
-        let error = bind(address).unwrap_err().to_string();
+        let error = bind_listener(address).unwrap_err().to_string();
         assert!(
             error.contains(&address.to_string()) && error.contains("--listen"),
             "{error}"
@@ -199,47 +198,51 @@ mod tests {
 
     #[tokio::test]
     async fn a_free_port_is_told_to_providers_too() {
-        let mut config = Config::sandbox();
+        let mut config = Config::test_mode();
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.public_url = "http://127.0.0.1:0".to_owned();
-        let listener = bind(config.listen).unwrap();
-        settle_address(&mut config, &listener).unwrap();
+        let listener = bind_listener(config.listen).unwrap();
+        resolve_listen_address(&mut config, &listener).unwrap();
         assert_ne!(config.listen.port(), 0);
         assert_eq!(config.public_url, format!("http://{}", config.listen));
     }
 
     #[tokio::test]
     async fn a_configured_public_url_stays() {
-        let mut config = Config::sandbox();
+        let mut config = Config::test_mode();
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.public_url = "https://sms.example.org".to_owned();
-        let listener = bind(config.listen).unwrap();
-        settle_address(&mut config, &listener).unwrap();
+        let listener = bind_listener(config.listen).unwrap();
+        resolve_listen_address(&mut config, &listener).unwrap();
         assert_eq!(config.public_url, "https://sms.example.org");
     }
 
-    fn door(task: impl Future<Output = Result<()>> + Send + 'static) -> Door {
-        Door {
-            close: watch::Sender::new(false),
+    fn http_server(task: impl Future<Output = Result<()>> + Send + 'static) -> HttpServer {
+        HttpServer {
+            stop: watch::Sender::new(false),
             task: Some(tokio::spawn(task)),
         }
     }
 
     #[tokio::test]
     async fn a_door_that_ends_by_itself_is_a_failure_however_it_ends() {
-        let quiet = door(async { Ok(()) }).fallen().await;
+        let quiet = http_server(async { Ok(()) }).wait_for_failure().await;
         assert_eq!(quiet.to_string(), "the door closed by itself");
-        let mut failed = door(async { Err(Error::new(Kind::Unavailable, "no file handles left")) });
-        assert_eq!(failed.fallen().await.to_string(), "no file handles left");
-        let mut crashed = door(async { panic!("a defect") });
-        assert_eq!(crashed.fallen().await.kind(), Kind::Internal);
-        crashed.close().await;
+        let mut failed =
+            http_server(async { Err(Error::new(ErrorKind::Unavailable, "no file handles left")) });
+        assert_eq!(
+            failed.wait_for_failure().await.to_string(),
+            "no file handles left"
+        );
+        let mut crashed = http_server(async { panic!("a defect") });
+        assert_eq!(crashed.wait_for_failure().await.kind(), ErrorKind::Internal);
+        crashed.shut_down().await;
     }
 
     #[test]
     fn no_workers_is_not_a_number_of_workers() {
         let with = |workers| {
-            overrides(&Serve {
+            overrides(&ServeArgs {
                 listen: None,
                 workers,
             })

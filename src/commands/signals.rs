@@ -4,19 +4,20 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::error::{Error, Kind, Result};
+use postrider_core::error::{Error, ErrorKind, Result};
 
 /// The signals that end a process, taken from the moment it is made.
-pub struct Signals {
+pub struct TerminationSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Signals {
+impl TerminationSignals {
     /// From here on the signals do not kill the process any more; somebody has to wait for them.
     pub fn new() -> Result<Self> {
         let take = |kind| {
-            signal(kind).map_err(|cause| Error::because(Kind::Internal, "cannot listen for signals", cause))
+            signal(kind)
+                .map_err(|cause| Error::with_source(ErrorKind::Internal, "cannot listen for signals", cause))
         };
         Ok(Self {
             terminate: take(SignalKind::terminate())?,
@@ -25,7 +26,7 @@ impl Signals {
     }
 
     /// Waits for the next one.
-    pub async fn next(&mut self) {
+    pub async fn recv(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -33,11 +34,11 @@ impl Signals {
     }
 
     /// Lets `ending` finish unless another signal says that nobody wants to wait for it.
-    pub async fn unless_again(&mut self, ending: impl Future<Output = Result<()>>) -> Result<()> {
+    pub async fn abort_on_next(&mut self, ending: impl Future<Output = Result<()>>) -> Result<()> {
         tokio::select! {
             ended = ending => ended,
-            () = self.next() => Err(Error::new(
-                Kind::Unavailable,
+            () = self.recv() => Err(Error::new(
+                ErrorKind::Unavailable,
                 "ended at once at the second signal; calls that were in flight will show as unknown",
             )),
         }

@@ -4,10 +4,10 @@
 //! Every sender is a gateway of its own with one provider of kind `mock`; all share one store and one queue, as
 //! processes do. The store is a temporary one unless it is to be kept; a store with messages in it is never used.
 
-mod crowd;
-mod perform;
-mod ratios;
-mod stage;
+mod broadcast_result;
+mod broadcast_run;
+mod environment;
+mod senders;
 mod table;
 mod theory;
 
@@ -16,112 +16,133 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::signals::Signals;
-use super::{configuration, print, real};
-use crate::cli::{Cli, Simulate};
-use crate::clock;
-use crate::config::Config;
-use crate::dice::Dice;
-use crate::domain::delivery::Standing;
-use crate::error::{Error, Kind, Result};
-use crate::flow::{alert, sync_report};
-use perform::{Patience, perform};
-use stage::{CHANNEL, Stage};
-use theory::{Plan, Run};
+use super::signals::TerminationSignals;
+use super::{load_config, print_text, to_f64};
+use crate::cli::{Cli, SimulateArgs};
+use environment::{SIMULATION_CHANNEL, SimulationEnvironment};
+use postrider_core::clock;
+use postrider_core::delivery::DeliveryStateKind;
+use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_core::random::Random;
+use postrider_engine::config::Config;
+use postrider_engine::sync_report;
+use postrider_loadgen::messages;
+use senders::{StallDetector, run_with_senders};
+use theory::{SimulationPlan, SimulationRun};
 
 /// How often the counters are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const PROGRESS_POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Plays the alert and says how it went. Fails when it went otherwise than theory expects, and when it was interrupted.
-pub async fn run(cli: &Cli, arguments: &Simulate) -> Result<()> {
-    let configured = configuration(cli, &[])?;
-    let plan = plan(arguments, stage::tries_max(&configured))?;
-    if let (Some(users), Some(receipts)) = (arguments.users, arguments.receipts()) {
-        return crowd::run(configured, &plan, arguments, (users, receipts)).await;
+pub async fn run(cli: &Cli, arguments: &SimulateArgs) -> Result<()> {
+    let configured = load_config(cli, &[])?;
+    let plan = build_plan(arguments, environment::tries_max(&configured))?;
+    if let (Some(users), Some(receipts)) = (arguments.users, arguments.receipt_ratios()) {
+        return broadcast_run::run(configured, &plan, arguments, (users, receipts)).await;
     }
-    let mut signals = Signals::new()?;
-    let stage = set(&mut signals, configured, &plan, arguments).await?;
+    let mut signals = TerminationSignals::new()?;
+    let stage = open_environment(&mut signals, configured, &plan, arguments).await?;
     let interrupted = AtomicBool::new(false);
-    let play = play(&stage, &plan, arguments, &interrupted);
-    let took = perform(&stage, &mut signals, &interrupted, play).await?;
-    let report = sync_report::sync_alone(stage.front()).await?.report;
-    let run = Run {
-        took,
-        senders: stage.tallies(),
-        accepted: stage.front().metrics.accepted.get(),
-        sent: stage.moved_to(Standing::Sent),
-        failed: stage.moved_to(Standing::Failed),
+    let play = run_messages(&stage, &plan, arguments, &interrupted);
+    let took = run_with_senders(&stage, &mut signals, &interrupted, play).await?;
+    let report = sync_report::sync_exclusive(stage.intake_gateway()).await?.report;
+    let run = SimulationRun {
+        elapsed: took,
+        senders: stage.sender_stats(),
+        accepted: stage.intake_gateway().metrics.accepted.get(),
+        sent: stage.state_change_count(DeliveryStateKind::Sent),
+        failed: stage.state_change_count(DeliveryStateKind::Failed),
         interrupted: interrupted.load(Ordering::Relaxed),
     };
-    let waiting = stage.waiting().await?;
-    let faults = theory::faults(&plan, &run, &report, waiting);
-    print(table::text(&plan, &run, &report, &faults))?;
-    stage.say_where()?;
-    verdict(run.interrupted, &faults)
+    let waiting = stage.waiting_deliveries().await?;
+    let faults = theory::find_faults(&plan, &run, &report, waiting);
+    print_text(table::render_result(&plan, &run, &report, &faults))?;
+    stage.print_store_location()?;
+    to_exit_result(run.interrupted, &faults)
 }
 
 /// Sets the stage, unless a signal comes first.
-async fn set(signals: &mut Signals, configured: Config, plan: &Plan, arguments: &Simulate) -> Result<Stage> {
+async fn open_environment(
+    signals: &mut TerminationSignals,
+    configured: Config,
+    plan: &SimulationPlan,
+    arguments: &SimulateArgs,
+) -> Result<SimulationEnvironment> {
     tokio::select! {
-        stage = Stage::set(configured, plan, arguments) => stage,
-        () = signals.next() => Err(Error::new(Kind::Unavailable, "interrupted before it began")),
+        stage = SimulationEnvironment::open(configured, plan, arguments) => stage,
+        () = signals.recv() => Err(Error::new(ErrorKind::Unavailable, "interrupted before it began")),
     }
 }
 
-fn plan(arguments: &Simulate, tries_max: u32) -> Result<Plan> {
+fn build_plan(arguments: &SimulateArgs, tries_max: u32) -> Result<SimulationPlan> {
     let senders = arguments
-        .cast()
+        .mock_senders()
         .map_err(|why| Error::usage(format!("--sender: {why}")))?;
-    Ok(Plan {
+    Ok(SimulationPlan {
         messages: arguments.users.map_or(arguments.messages, |users| {
             users.saturating_mul(arguments.messages_per_user)
         }),
         senders,
-        places: arguments.concurrency,
-        retry: !arguments.no_retry,
+        concurrency: arguments.concurrency,
+        has_retries: !arguments.no_retry,
         tries_max,
     })
 }
 
-fn verdict(interrupted: bool, faults: &[String]) -> Result<()> {
+fn to_exit_result(interrupted: bool, faults: &[String]) -> Result<()> {
     if interrupted {
         return Err(Error::new(
-            Kind::Unavailable,
+            ErrorKind::Unavailable,
             "interrupted; the table shows what there is",
         ));
     }
     match faults {
         [] => Ok(()),
         faults => Err(Error::new(
-            Kind::Conflict,
+            ErrorKind::Conflict,
             format!("otherwise than theory expects: {}", faults.join("; ")),
         )),
     }
 }
 
 /// Raises the alert and waits until every message of it has ended, or until it is interrupted.
-async fn play(stage: &Stage, plan: &Plan, arguments: &Simulate, interrupted: &AtomicBool) -> Result<()> {
-    let dice = Dice::for_seed(arguments.seed);
-    let bar = bar(plan.messages);
+async fn run_messages(
+    stage: &SimulationEnvironment,
+    plan: &SimulationPlan,
+    arguments: &SimulateArgs,
+    interrupted: &AtomicBool,
+) -> Result<()> {
+    let dice = Random::from_optional_seed(arguments.seed);
+    let bar = message_progress_bar(plan.messages);
     let goes_on = || !interrupted.load(Ordering::Relaxed);
-    let raised = alert::raise(stage.front(), CHANNEL, plan.messages, &dice, goes_on, |_| ());
+    let raised = messages::generate_messages(
+        stage.intake_gateway(),
+        SIMULATION_CHANNEL,
+        plan.messages,
+        &dice,
+        goes_on,
+        |_| (),
+    );
     tokio::pin!(raised);
     let mut taken = None;
-    let mut patience = Patience::new(stage);
-    let watch = stage.front().clock.stopwatch();
+    let mut patience = StallDetector::new(stage);
+    let watch = stage.intake_gateway().clock.stopwatch();
     loop {
         if taken.is_none() {
             tokio::select! {
                 done = &mut raised => taken = Some(done?),
-                () = clock::pause(LOOK_EVERY) => {}
+                () = clock::sleep(PROGRESS_POLL_INTERVAL) => {}
             }
         } else {
-            clock::pause(LOOK_EVERY).await;
+            clock::sleep(PROGRESS_POLL_INTERVAL).await;
         }
-        let (sent, failed) = (stage.moved_to(Standing::Sent), stage.moved_to(Standing::Failed));
-        draw(&bar, stage, [sent, failed], watch.passed());
+        let (sent, failed) = (
+            stage.state_change_count(DeliveryStateKind::Sent),
+            stage.state_change_count(DeliveryStateKind::Failed),
+        );
+        update_progress(&bar, stage, [sent, failed], watch.elapsed());
         patience
-            .look(stage.front().metrics.accepted.get() + stage.calls())
+            .check_progress(stage.intake_gateway().metrics.accepted.get() + stage.call_count())
             .await?;
         if taken.is_some_and(|taken| sent + failed >= taken || !goes_on()) {
             break;
@@ -131,7 +152,7 @@ async fn play(stage: &Stage, plan: &Plan, arguments: &Simulate, interrupted: &At
     Ok(())
 }
 
-fn bar(messages: u32) -> ProgressBar {
+fn message_progress_bar(messages: u32) -> ProgressBar {
     let bar = ProgressBar::new(messages.into());
     match ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {msg}") {
         Ok(style) => bar.with_style(style),
@@ -139,14 +160,19 @@ fn bar(messages: u32) -> ProgressBar {
     }
 }
 
-fn draw(bar: &ProgressBar, stage: &Stage, [sent, failed]: [u64; 2], passed: Duration) {
+fn update_progress(
+    bar: &ProgressBar,
+    stage: &SimulationEnvironment,
+    [sent, failed]: [u64; 2],
+    passed: Duration,
+) {
     let ended = sent + failed;
     bar.set_position(ended);
     if bar.is_hidden() {
         return;
     }
-    let mean = theory::mean_seconds(&stage.tallies()).unwrap_or(0.0);
-    let rate = real(ended) / passed.as_secs_f64().max(0.001);
+    let mean = theory::mean_seconds(&stage.sender_stats()).unwrap_or(0.0);
+    let rate = to_f64(ended) / passed.as_secs_f64().max(0.001);
     bar.set_message(format!(
         "sent {sent}, failed {failed}, {mean:.3} s each, {rate:.0} a second"
     ));

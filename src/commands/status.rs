@@ -5,38 +5,38 @@
 
 use std::fmt::Write;
 
-use super::live::{self, Health};
-use super::{age, gateway, moment, print};
+use super::provider_health::{self, ProviderHealthTexts};
+use super::{format_age, format_time, open_gateway, print_text};
 use crate::cli::Cli;
-use crate::clock::Timestamp;
-use crate::config::Config;
-use crate::domain::report::{ProviderLine, Report};
-use crate::error::Result;
-use crate::flow::sync_report::newest;
-use crate::store::Backlog;
+use postrider_core::clock::Timestamp;
+use postrider_core::error::Result;
+use postrider_core::report::{ProviderReportRow, Report};
+use postrider_engine::config::Config;
+use postrider_engine::sync_report::latest_report;
+use postrider_store::Backlog;
 
 /// Prints the counters.
 pub async fn run(cli: &Cli) -> Result<()> {
-    let gateway = gateway(cli).await?;
+    let gateway = open_gateway(cli).await?;
     let now = gateway.clock.now();
     let backlog = gateway.store.backlog(now).await?;
-    let report = newest(&gateway).await?.map(|(_, report)| report);
+    let report = latest_report(&gateway).await?.map(|(_, report)| report);
     let mut text = String::new();
     write_backlog(&mut text, backlog, now);
     match &report {
         Some(report) => write_report(&mut text, report, now),
         None => text.push_str("\nno report yet: console sync:report makes one\n"),
     }
-    let health = live::health(&gateway.config).await;
+    let health = provider_health::fetch_provider_health(&gateway.config).await;
     let known = health.as_ref().ok();
     write_providers(&mut text, &gateway.config, report.as_ref(), known);
     if let Err(remark) = &health {
         let _ = writeln!(text, "{remark}");
     }
-    if gateway.is_sandbox() {
+    if gateway.is_test_mode() {
         text.push_str("this is a sandbox: mock providers only play, and nothing really leaves\n");
     }
-    print(text)
+    print_text(text)
 }
 
 /// Writing into a string cannot fail, so results of `write!` are dropped here and below.
@@ -47,7 +47,7 @@ fn write_backlog(text: &mut String, backlog: Backlog, now: Timestamp) {
         backlog.waiting, backlog.due
     );
     let oldest = match backlog.oldest_due_at {
-        Some(due_at) if due_at <= now => format!("due for {}", age(due_at, now)),
+        Some(due_at) if due_at <= now => format!("due for {}", format_age(due_at, now)),
         _ => "nothing is late".to_owned(),
     };
     let _ = writeln!(text, "oldest     {:>10}  {oldest}", "");
@@ -58,14 +58,14 @@ fn write_report(text: &mut String, report: &Report, now: Timestamp) {
     let _ = writeln!(
         text,
         "\nreport as of {}, {} ago",
-        moment(report.as_of),
-        age(report.as_of, now)
+        format_time(report.as_of),
+        format_age(report.as_of, now)
     );
     let rows = [
         ("accepted", report.messages, String::new()),
         ("sent", totals.sent, "with a provider, receipt awaited".to_owned()),
         ("delivered", totals.delivered, String::new()),
-        ("failed", totals.failed_sum(), failures(&totals.failed)),
+        ("failed", totals.failed_sum(), format_failures(&totals.failed)),
         (
             "unknown",
             totals.unknown,
@@ -78,18 +78,23 @@ fn write_report(text: &mut String, report: &Report, now: Timestamp) {
     }
 }
 
-fn failures(failed: &[(String, u64)]) -> String {
+fn format_failures(failed: &[(String, u64)]) -> String {
     let words = failed.iter().map(|(word, count)| format!("{count} {word}"));
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn write_providers(text: &mut String, config: &Config, report: Option<&Report>, health: Option<&Health>) {
+fn write_providers(
+    text: &mut String,
+    config: &Config,
+    report: Option<&Report>,
+    health: Option<&ProviderHealthTexts>,
+) {
     let _ = writeln!(
         text,
         "\n{:<20} {:<10} {:>10} {:>8} {:>10}  now",
         "provider", "kind", "calls", "faults", "delivered"
     );
-    let nothing = ProviderLine::default();
+    let nothing = ProviderReportRow::default();
     for provider in &config.providers {
         let name = provider.name.as_str();
         let lines = report.map_or(&[][..], |report| &report.providers);
@@ -102,22 +107,22 @@ fn write_providers(text: &mut String, config: &Config, report: Option<&Report>, 
             "{name:<20} {:<10} {:>10} {:>8} {:>10}  {now}",
             provider.kind,
             line.attempts(),
-            percent(line.fault_percent()),
-            percent(line.delivered_percent())
+            format_percent(line.fault_percent()),
+            format_percent(line.delivered_percent())
         );
     }
     text.push('\n');
 }
 
-fn percent(part: Option<f64>) -> String {
+fn format_percent(part: Option<f64>) -> String {
     part.map_or_else(|| "-".to_owned(), |part| format!("{part:.1} %"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::from_millis;
-    use crate::domain::report::Totals;
+    use postrider_core::clock::from_millis;
+    use postrider_core::report::DeliveryTotals;
 
     #[test]
     fn what_is_late_is_named_with_its_age() {
@@ -138,9 +143,9 @@ mod tests {
     #[test]
     fn failures_are_told_apart() {
         let report = Report {
-            totals: Totals {
+            totals: DeliveryTotals {
                 failed: vec![("rejected".to_owned(), 2), ("expired".to_owned(), 1)],
-                ..Totals::default()
+                ..DeliveryTotals::default()
             },
             ..Report::default()
         };
@@ -155,8 +160,8 @@ mod tests {
     #[test]
     fn a_provider_that_was_never_asked_has_a_line_too() {
         let mut text = String::new();
-        let health = Health::from([("mock-red".to_owned(), "well".to_owned())]);
-        write_providers(&mut text, &Config::sandbox(), None, Some(&health));
+        let health = ProviderHealthTexts::from([("mock-red".to_owned(), "well".to_owned())]);
+        write_providers(&mut text, &Config::test_mode(), None, Some(&health));
         let red = text.lines().find(|line| line.starts_with("mock-red")).unwrap();
         assert!(red.ends_with("well") && red.contains('-'), "{red}");
     }

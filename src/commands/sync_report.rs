@@ -2,41 +2,41 @@
 //!
 //! One process does it at a time; who comes second waits and does only what is left.
 
-use super::{bar, counted, gateway, moment, number, say};
-use crate::cli::{Cli, SyncReport};
-use crate::domain::turn::Owner;
-use crate::error::Result;
-use crate::flow::sync_report::{Extent, Synced, sync_in_turn};
+use super::{format_count, format_time, open_gateway, print_line, progress_bar, to_u64};
+use crate::cli::{Cli, SyncReportArgs};
+use postrider_core::error::Result;
+use postrider_core::job::JobLockOwner;
+use postrider_engine::sync_report::{SyncResult, SyncScope, sync_with_lock};
 
 /// Folds in what changed, or with `--full` everything, and says how much that was.
-pub async fn run(cli: &Cli, options: &SyncReport) -> Result<()> {
-    let gateway = gateway(cli).await?;
-    let bar = bar(None, "changes counted:");
-    let progress = |some| bar.inc(number(some));
-    let told = |owner: &Owner| {
+pub async fn run(cli: &Cli, options: &SyncReportArgs) -> Result<()> {
+    let gateway = open_gateway(cli).await?;
+    let bar = progress_bar(None, "changes counted:");
+    let progress = |some| bar.inc(to_u64(some));
+    let told = |owner: &JobLockOwner| {
         log::info!(
             "waiting: another process does it since {}: {}",
-            moment(owner.began_at),
-            owner.holder
+            format_time(owner.acquired_at),
+            owner.process_name
         );
     };
     let extent = if options.full {
-        Extent::Everything
+        SyncScope::Rebuild
     } else {
-        Extent::Changes
+        SyncScope::Changes
     };
-    let synced = sync_in_turn(&gateway, extent, told, progress).await?;
+    let synced = sync_with_lock(&gateway, extent, told, progress).await?;
     bar.finish_and_clear();
-    say(sentence(&synced))
+    print_line(format_sync_result(&synced))
 }
 
-fn sentence(synced: &Synced) -> String {
+fn format_sync_result(synced: &SyncResult) -> String {
     let (as_of, messages) = (
-        moment(synced.report.as_of),
-        counted(synced.report.messages, "message"),
+        format_time(synced.report.as_of),
+        format_count(synced.report.messages, "message"),
     );
-    if synced.renewed {
-        let changes = counted(number(synced.folded), "change");
+    if synced.is_new {
+        let changes = format_count(to_u64(synced.changes_applied), "change");
         format!("report brought up to date as of {as_of}: {changes}, {messages}")
     } else {
         format!("report is up to date as of {as_of}: nothing changed since, {messages}")

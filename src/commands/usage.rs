@@ -5,46 +5,48 @@
 
 use std::fmt::Write;
 
-use super::{gateway, plain, print, say};
-use crate::cli::{Cli, Form, Usage as Arguments};
-use crate::domain::message::Message;
-use crate::domain::recipient::mask;
-use crate::error::{Error, Kind, Result};
-use crate::gateway::Gateway;
-use crate::http::usage::{LineView, TotalsView, csv, lines};
-use crate::store::UsageQuery;
+use super::{open_gateway, print_line, print_text, replace_control_characters};
+use crate::cli::{Cli, OutputFormat, UsageArgs as Arguments};
+use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_core::message::Message;
+use postrider_core::recipient::mask_address;
+use postrider_engine::gateway::Gateway;
+use postrider_server::usage::{UsageDeliveryRow, UsageTotalsView, csv, usage_rows};
+use postrider_store::UsageQuery;
 
 /// How many messages are read at a time.
 const PAGE_MESSAGES: usize = 500;
 
 /// Prints lines and totals in the form that was asked for.
 pub async fn run(cli: &Cli, arguments: &Arguments) -> Result<()> {
-    let gateway = gateway(cli).await?;
+    let gateway = open_gateway(cli).await?;
     let now = gateway.clock.now();
     let query = UsageQuery {
         user: arguments.user.clone(),
-        since: arguments.since.map(|since| since.moment(now)),
-        until: arguments.until.map(|until| until.moment(now)),
+        since: arguments.since.map(|since| since.resolve(now)),
+        until: arguments.until.map(|until| until.resolve(now)),
         before: None,
         limit: PAGE_MESSAGES,
     };
-    match (arguments.form, arguments.totals) {
-        (Form::Text, totals) => people(&gateway, query, arguments, totals).await,
-        (Form::Csv, true) => print(csv::of_totals(&totals(&gateway, query).await?.lines)),
-        (Form::Json, true) => json(&totals(&gateway, query).await?),
-        (Form::Csv, false) => {
-            print(csv::of_lines(true, &[]))?;
-            let mut pages = Pages::new(query, arguments);
-            while let Some(messages) = pages.next(&gateway).await? {
-                print(csv::of_lines(false, &lines(&messages)))?;
+    match (arguments.format, arguments.totals) {
+        (OutputFormat::Text, totals) => print_human_readable(&gateway, query, arguments, totals).await,
+        (OutputFormat::Csv, true) => {
+            print_text(csv::totals_to_csv(&read_totals(&gateway, query).await?.rows))
+        }
+        (OutputFormat::Json, true) => print_json(&read_totals(&gateway, query).await?),
+        (OutputFormat::Csv, false) => {
+            print_text(csv::rows_to_csv(true, &[]))?;
+            let mut pages = UsageReader::new(query, arguments);
+            while let Some(messages) = pages.next_page(&gateway).await? {
+                print_text(csv::rows_to_csv(false, &usage_rows(&messages)))?;
             }
             Ok(())
         }
-        (Form::Json, false) => {
-            let mut pages = Pages::new(query, arguments);
-            while let Some(messages) = pages.next(&gateway).await? {
-                for line in lines(&messages) {
-                    json(&line)?;
+        (OutputFormat::Json, false) => {
+            let mut pages = UsageReader::new(query, arguments);
+            while let Some(messages) = pages.next_page(&gateway).await? {
+                for line in usage_rows(&messages) {
+                    print_json(&line)?;
                 }
             }
             Ok(())
@@ -52,57 +54,60 @@ pub async fn run(cli: &Cli, arguments: &Arguments) -> Result<()> {
     }
 }
 
-async fn people(
+async fn print_human_readable(
     gateway: &Gateway,
     query: UsageQuery,
     arguments: &Arguments,
     only_totals: bool,
 ) -> Result<()> {
-    let totals = totals(gateway, query.clone()).await?;
-    if totals.lines.is_empty() {
-        return say("nothing was sent");
+    let totals = read_totals(gateway, query.clone()).await?;
+    if totals.rows.is_empty() {
+        return print_line("nothing was sent");
     }
-    print(totals_table(&totals))?;
-    let mut pages = Pages::new(query, arguments);
-    while !only_totals && let Some(messages) = pages.next(gateway).await? {
+    print_text(format_totals(&totals))?;
+    let mut pages = UsageReader::new(query, arguments);
+    while !only_totals && let Some(messages) = pages.next_page(gateway).await? {
         let masked = gateway.config.mask_numbers;
-        for line in lines(&messages) {
-            say(sentence(&line, masked))?;
+        for line in usage_rows(&messages) {
+            print_line(format_usage_row(&line, masked))?;
         }
     }
     Ok(())
 }
 
-async fn totals(gateway: &Gateway, query: UsageQuery) -> Result<TotalsView> {
-    gateway.store.usage_totals(query).await.map(TotalsView::from)
+async fn read_totals(gateway: &Gateway, query: UsageQuery) -> Result<UsageTotalsView> {
+    gateway.store.usage_totals(query).await.map(UsageTotalsView::from)
 }
 
-fn json(value: &impl serde::Serialize) -> Result<()> {
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let text = serde_json::to_string(value)
-        .map_err(|cause| Error::because(Kind::Internal, "cannot write JSON", cause))?;
-    say(text)
+        .map_err(|cause| Error::with_source(ErrorKind::Internal, "cannot write JSON", cause))?;
+    print_line(text)
 }
 
 /// Pages of messages, at most as many messages as were asked for.
-struct Pages {
+struct UsageReader {
     query: UsageQuery,
-    left: usize,
+    messages_left: usize,
 }
 
-impl Pages {
+impl UsageReader {
     fn new(query: UsageQuery, arguments: &Arguments) -> Self {
         let left = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
-        Self { query, left }
+        Self {
+            query,
+            messages_left: left,
+        }
     }
 
-    async fn next(&mut self, gateway: &Gateway) -> Result<Option<Vec<Message>>> {
-        if self.left == 0 {
+    async fn next_page(&mut self, gateway: &Gateway) -> Result<Option<Vec<Message>>> {
+        if self.messages_left == 0 {
             return Ok(None);
         }
-        self.query.limit = PAGE_MESSAGES.min(self.left);
+        self.query.limit = PAGE_MESSAGES.min(self.messages_left);
         let page = gateway.store.usage(self.query.clone()).await?;
-        self.left = match page.next {
-            Some(_) => self.left.saturating_sub(page.messages.len()),
+        self.messages_left = match page.next {
+            Some(_) => self.messages_left.saturating_sub(page.messages.len()),
             None => 0,
         };
         self.query.before = page.next;
@@ -111,15 +116,18 @@ impl Pages {
 }
 
 /// Writing into a string cannot fail, so results of `write!` are dropped here.
-fn totals_table(totals: &TotalsView) -> String {
+fn format_totals(totals: &UsageTotalsView) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
         "{:<10} {:<12} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8}  person",
         "day", "channel", "deliveries", "waiting", "sent", "delivered", "failed", "parts"
     );
-    for line in &totals.lines {
-        let user = line.user_id.as_deref().map_or_else(|| "-".to_owned(), plain);
+    for line in &totals.rows {
+        let user = line
+            .user_id
+            .as_deref()
+            .map_or_else(|| "-".to_owned(), replace_control_characters);
         let _ = writeln!(
             text,
             "{:<10} {:<12} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8}  {user}",
@@ -141,16 +149,16 @@ fn totals_table(totals: &TotalsView) -> String {
     text
 }
 
-fn sentence(line: &LineView, masked: bool) -> String {
+fn format_usage_row(line: &UsageDeliveryRow, masked: bool) -> String {
     let to = if masked {
-        mask(&line.recipient)
+        mask_address(&line.recipient)
     } else {
         line.recipient.clone()
     };
     let mut text = format!("{}  {}", line.created_at, line.channel);
-    let _ = write!(text, " to {}", plain(&to));
+    let _ = write!(text, " to {}", replace_control_characters(&to));
     if let Some(user) = &line.user_id {
-        let _ = write!(text, " ({})", plain(user));
+        let _ = write!(text, " ({})", replace_control_characters(user));
     }
     let _ = write!(text, ": {}", line.state);
     if let Some(failure) = line.failure {
@@ -159,6 +167,6 @@ fn sentence(line: &LineView, masked: bool) -> String {
     if let Some(provider) = &line.provider {
         let _ = write!(text, " through {provider}");
     }
-    let _ = write!(text, ", tries {}, message {}", line.tries, line.message);
+    let _ = write!(text, ", tries {}, message {}", line.tries, line.message_id);
     text
 }

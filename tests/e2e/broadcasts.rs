@@ -2,62 +2,62 @@
 
 use std::collections::HashSet;
 
-use super::wire::{self, Answer};
-use super::world::{World, until};
+use super::raw_http::{self, RawResponse};
+use super::test_gateway::{TestGateway, wait_until};
 
-const CONFIGURATION: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\nproviders = [\"mock\"]\n";
+const CONFIG: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\nproviders = [\"mock\"]\n";
 
 /// Users in a broadcast that is interrupted: more than a few steps.
-const USERS: usize = 20_000;
+const USER_COUNT: usize = 20_000;
 
-fn posted(world: &World, path: &str, json: &str, status: u16) -> Answer {
+fn post_expecting(world: &TestGateway, path: &str, json: &str, status: u16) -> RawResponse {
     let answer = world.post(path, json).expect("an answer");
     assert_eq!(answer.status, status, "{answer:?}");
     answer
 }
 
-fn publish(world: &World, json: &str) -> String {
-    let answer = posted(world, "/v1/broadcasts", json, 202);
+fn publish_broadcast(world: &TestGateway, json: &str) -> String {
+    let answer = post_expecting(world, "/v1/broadcasts", json, 202);
     answer.json()["id"].as_str().unwrap().to_owned()
 }
 
-fn counts(world: &World, id: &str) -> serde_json::Value {
+fn broadcast_counts(world: &TestGateway, id: &str) -> serde_json::Value {
     world
         .get(&format!("/v1/broadcasts/{id}"))
         .expect("an answer")
         .json()
 }
 
-fn register_many(world: &World, users: usize) {
+fn register_users(world: &TestGateway, users: usize) {
     for first in (0..users).step_by(1_000) {
         let list = (first..users.min(first + 1_000)).map(|user| format!("{{\"id\":\"user-{user}\"}}"));
         let list = format!("[{}]", list.collect::<Vec<_>>().join(","));
-        posted(world, "/v1/users", &list, 201);
+        post_expecting(world, "/v1/users", &list, 201);
     }
 }
 
 #[test]
 fn a_broadcast_goes_on_where_a_killed_process_left_it() {
-    let world = World::new(CONFIGURATION);
-    let mut console = world.serve(&["--workers", "0"]);
-    register_many(&world, USERS);
-    let id = publish(&world, r#"{"body":"storm tonight","all":true}"#);
-    posted(&world, "/v1/users", r#"{"id":"too late"}"#, 201);
+    let world = TestGateway::new(CONFIG);
+    let mut console = world.start_serve(&["--workers", "0"]);
+    register_users(&world, USER_COUNT);
+    let id = publish_broadcast(&world, r#"{"body":"storm tonight","all":true}"#);
+    post_expecting(&world, "/v1/users", r#"{"id":"too late"}"#, 201);
     let mut kills = 0;
     for reached in [3_000, 9_000] {
         // Somewhere in the middle of a step. Who comes next waits until the turn of the dead has ended.
-        until("a part of it is spread", || {
-            world.count("SELECT count(*) FROM messages") >= reached
+        wait_until("a part of it is spread", || {
+            world.query_number("SELECT count(*) FROM messages") >= reached
         });
         console.kill();
-        kills += 1 - world.count("SELECT sum(spread) FROM broadcasts");
-        console = world.serve(&["--workers", "0"]);
+        kills += 1 - world.query_number("SELECT sum(spread) FROM broadcasts");
+        console = world.start_serve(&["--workers", "0"]);
     }
     assert!(kills > 0, "it was never interrupted");
-    until("it is spread", || {
-        world.count("SELECT sum(spread) FROM broadcasts") == 1
+    wait_until("it is spread", || {
+        world.query_number("SELECT sum(spread) FROM broadcasts") == 1
     });
-    let counted = counts(&world, &id);
+    let counted = broadcast_counts(&world, &id);
     assert_eq!(
         (
             &counted["spread"],
@@ -65,56 +65,66 @@ fn a_broadcast_goes_on_where_a_killed_process_left_it() {
             &counted["sent"],
             &counted["waiting"]
         ),
-        (&true.into(), &USERS.into(), &USERS.into(), &USERS.into())
+        (
+            &true.into(),
+            &USER_COUNT.into(),
+            &USER_COUNT.into(),
+            &USER_COUNT.into()
+        )
     );
-    let store = world.store();
+    let store = world.open_store();
     let mut statement = store.prepare("SELECT user FROM messages").unwrap();
     let users = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
     let users = users.map(Result::unwrap).collect::<Vec<_>>();
-    assert_eq!(users.len(), USERS, "nobody gets two");
+    assert_eq!(users.len(), USER_COUNT, "nobody gets two");
     assert_eq!(
         users.iter().collect::<HashSet<_>>().len(),
-        USERS,
+        USER_COUNT,
         "nobody is left out"
     );
     assert!(!users.contains(&"too late".to_owned()));
-    println!("{USERS} users, {kills} kills in the middle of a broadcast");
-    assert!(console.stop().success());
+    println!("{USER_COUNT} users, {kills} kills in the middle of a broadcast");
+    assert!(console.terminate().success());
 }
 
 #[test]
 fn another_process_takes_a_broadcast_over_and_two_never_do_a_step_twice() {
-    let world = World::new(CONFIGURATION);
-    let console = world.serve(&["--workers", "0"]);
-    register_many(&world, 5_000);
+    let world = TestGateway::new(CONFIG);
+    let console = world.start_serve(&["--workers", "0"]);
+    register_users(&world, 5_000);
     let _work = world.start(&["work"]);
-    let id = publish(&world, r#"{"body":"storm tonight","all":true}"#);
+    let id = publish_broadcast(&world, r#"{"body":"storm tonight","all":true}"#);
     console.kill();
-    until("the other has finished it", || {
-        world.count("SELECT sum(spread) FROM broadcasts") == 1
+    wait_until("the other has finished it", || {
+        world.query_number("SELECT sum(spread) FROM broadcasts") == 1
     });
-    until("everything has left", || {
-        world.count("SELECT count(*) FROM deliveries WHERE state = 'sent'") == 5_000
+    wait_until("everything has left", || {
+        world.query_number("SELECT count(*) FROM deliveries WHERE state = 'sent'") == 5_000
     });
-    let _console = world.serve(&["--workers", "0"]);
-    let counted = counts(&world, &id);
+    let _console = world.start_serve(&["--workers", "0"]);
+    let counted = broadcast_counts(&world, &id);
     assert_eq!(
         (&counted["sent"], &counted["unconfirmed"]),
         (&5_000.into(), &5_000.into())
     );
-    assert_eq!(world.count("SELECT count(DISTINCT user) FROM messages"), 5_000);
+    assert_eq!(
+        world.query_number("SELECT count(DISTINCT user) FROM messages"),
+        5_000
+    );
 }
 
 #[test]
 fn reading_twice_counts_once_over_the_wire() {
-    let world = World::new(CONFIGURATION);
-    let console = world.serve(&[]);
-    posted(&world, "/v1/users", r#"{"id":"ana/1 ö","name":"Ana"}"#, 201);
-    posted(&world, "/v1/users", r#"{"id":"ana/1 ö","name":"Ana"}"#, 200);
-    posted(&world, "/v1/users", r#"{"id":"ben"}"#, 201);
-    let id = publish(&world, r#"{"body":"storm tonight","all":true}"#);
-    posted(&world, "/v1/users", r#"{"id":"too late"}"#, 201);
-    until("it has left", || counts(&world, &id)["unconfirmed"] == 2);
+    let world = TestGateway::new(CONFIG);
+    let console = world.start_serve(&[]);
+    post_expecting(&world, "/v1/users", r#"{"id":"ana/1 ö","name":"Ana"}"#, 201);
+    post_expecting(&world, "/v1/users", r#"{"id":"ana/1 ö","name":"Ana"}"#, 200);
+    post_expecting(&world, "/v1/users", r#"{"id":"ben"}"#, 201);
+    let id = publish_broadcast(&world, r#"{"body":"storm tonight","all":true}"#);
+    post_expecting(&world, "/v1/users", r#"{"id":"too late"}"#, 201);
+    wait_until("it has left", || {
+        broadcast_counts(&world, &id)["unconfirmed"] == 2
+    });
     let inbox = "/v1/users/ana%2F1%20%C3%B6/inbox";
     let letter = world.get(inbox).unwrap().json()["messages"][0].clone();
     assert_eq!(
@@ -123,7 +133,7 @@ fn reading_twice_counts_once_over_the_wire() {
     );
     let path = format!("{inbox}/{}/read", letter["id"].as_str().unwrap());
     let read = || {
-        let answer = wire::request(world.at, "POST", &path, &[], "").expect("an answer");
+        let answer = raw_http::send_request(world.address, "POST", &path, &[], "").expect("an answer");
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()
     };
@@ -131,7 +141,7 @@ fn reading_twice_counts_once_over_the_wire() {
     assert_eq!(first["state"], "delivered");
     assert!(first["opened_at"].is_string(), "{first}");
     assert_eq!(read(), first);
-    let counted = counts(&world, &id);
+    let counted = broadcast_counts(&world, &id);
     assert_eq!(
         (&counted["sent"], &counted["received"], &counted["opened"]),
         (&2.into(), &1.into(), &1.into())
@@ -144,6 +154,6 @@ fn reading_twice_counts_once_over_the_wire() {
         world.get("/v1/users/too%20late/inbox").unwrap().json()["messages"],
         serde_json::json!([])
     );
-    world.say(&["sync:report"]);
-    assert!(console.stop().success());
+    world.run_ok(&["sync:report"]);
+    assert!(console.terminate().success());
 }

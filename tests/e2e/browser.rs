@@ -5,12 +5,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::world::{Console, World, until};
+use super::test_gateway::{ConsoleProcess, TestGateway, wait_until};
 
 /// `open:all` as the configuration knows it.
-const KEY: &str = "open:all";
+const ADMIN_KEY: &str = "open:all";
 
-const CONFIGURATION: &str = "
+const CONFIG: &str = "
 [[keys]]
 name = \"boss\"
 sha256 = \"KEY\"
@@ -40,10 +40,10 @@ providers = [\"blue\"]
 ";
 
 /// A gateway with messages in every state, and the id of one.
-fn gateway() -> (World, Console, String) {
-    let configuration = CONFIGURATION.replace("KEY", &sha256(KEY));
-    let world = World::new(&configuration);
-    let console = world.serve(&[]);
+fn gateway_with_messages() -> (TestGateway, ConsoleProcess, String) {
+    let configuration = CONFIG.replace("KEY", &sha256(ADMIN_KEY));
+    let world = TestGateway::new(&configuration);
+    let console = world.start_serve(&[]);
     let mut last = String::new();
     for (channel, count) in [("bad", 3), ("good", 30), ("sms", 2)] {
         for number in 0..count {
@@ -51,31 +51,32 @@ fn gateway() -> (World, Console, String) {
                 "{{\"body\":\"hello {number}\",\"to\":\"0912222222{}\",\"channels\":[\"{channel}\"],\"user_id\":\"ann\"}}",
                 number % 10
             );
-            last = post(&world, &message);
+            last = submit_message(&world, &message);
         }
     }
-    call(&world, "/v1/users", r#"[{"id":"ann"},{"id":"ben"}]"#, 201);
+    post_json(&world, "/v1/users", r#"[{"id":"ann"},{"id":"ben"}]"#, 201);
     let news = r#"{"body":"news <b>for</b> all","all":true,"channel":"good"}"#;
-    call(&world, "/v1/broadcasts", news, 202);
-    until("the broadcast is spread", || {
-        world.count("SELECT count(*) FROM broadcasts WHERE spread = 0") == 0
+    post_json(&world, "/v1/broadcasts", news, 202);
+    wait_until("the broadcast is spread", || {
+        world.query_number("SELECT count(*) FROM broadcasts WHERE spread = 0") == 0
     });
-    until("everything has been tried", || {
+    wait_until("everything has been tried", || {
         let untried = "SELECT count(*) FROM deliveries WHERE state = 'waiting' AND tries = 0";
-        world.count(untried) == 0
+        world.query_number(untried) == 0
     });
-    world.say(&["sync:report"]);
+    world.run_ok(&["sync:report"]);
     (world, console, last)
 }
 
-fn post(world: &World, message: &str) -> String {
-    let answer = call(world, "/v1/messages", message, 201);
+fn submit_message(world: &TestGateway, message: &str) -> String {
+    let answer = post_json(world, "/v1/messages", message, 201);
     answer.json()["id"].as_str().expect("an id").to_owned()
 }
 
-fn call(world: &World, path: &str, body: &str, status: u16) -> super::wire::Answer {
+fn post_json(world: &TestGateway, path: &str, body: &str, status: u16) -> super::raw_http::RawResponse {
     let headers = ["Content-Type: application/json", "X-Api-Key: open:all"];
-    let answer = super::wire::request(world.at, "POST", path, &headers, body).expect("an answer");
+    let answer =
+        super::raw_http::send_request(world.address, "POST", path, &headers, body).expect("an answer");
     assert_eq!(answer.status, status, "{answer:?}");
     answer
 }
@@ -89,11 +90,11 @@ fn sha256(text: &str) -> String {
 }
 
 /// The first of these that is there.
-fn found(places: &[PathBuf]) -> Option<&PathBuf> {
+fn first_existing(places: &[PathBuf]) -> Option<&PathBuf> {
     places.iter().find(|place| place.exists())
 }
 
-fn walk(scenario: &str, world: &World, last: &str) {
+fn run_scenario(scenario: &str, world: &TestGateway, last: &str) {
     let peers = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(
             || Path::new(env!("CARGO_MANIFEST_DIR")).join("target"),
@@ -111,12 +112,12 @@ fn walk(scenario: &str, world: &World, last: &str) {
     }
     let browsers =
         ["chromium", "chromium-browser", "google-chrome"].map(|name| Path::new("/usr/bin").join(name));
-    let browser =
-        found(&browsers).expect("chromium is missing: run ./start.sh test, or apt-get install chromium");
+    let browser = first_existing(&browsers)
+        .expect("chromium is missing: run ./start.sh test, or apt-get install chromium");
     let steps = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/browser/walk.cjs");
     let output = Command::new(node)
         .arg(steps)
-        .args([scenario, &format!("http://{}", world.at), KEY, last])
+        .args([scenario, &format!("http://{}", world.address), ADMIN_KEY, last])
         .env("NODE_PATH", modules)
         .env("CHROMIUM", browser)
         .output()
@@ -127,23 +128,23 @@ fn walk(scenario: &str, world: &World, last: &str) {
 
 #[test]
 fn every_page_is_accessible_at_every_width_in_light_and_dark() {
-    let (world, _console, last) = gateway();
-    walk("audit", &world, &last);
+    let (world, _console, last) = gateway_with_messages();
+    run_scenario("audit", &world, &last);
 }
 
 #[test]
 fn what_failed_is_sent_again_without_a_mouse() {
-    let (world, _console, last) = gateway();
-    walk("keyboard", &world, &last);
-    until("it has failed again", || {
-        world.count("SELECT count(*) FROM attempts WHERE provider = 'red'") == 4
+    let (world, _console, last) = gateway_with_messages();
+    run_scenario("keyboard", &world, &last);
+    wait_until("it has failed again", || {
+        world.query_number("SELECT count(*) FROM attempts WHERE provider = 'red'") == 4
     });
 }
 
 #[test]
 fn numbers_move_by_themselves_and_providers_rest_and_wake() {
-    let (world, console, last) = gateway();
-    walk("live", &world, &last);
+    let (world, console, last) = gateway_with_messages();
+    run_scenario("live", &world, &last);
     // An open stream of events does not hold up the end.
-    assert!(console.stop().success());
+    assert!(console.terminate().success());
 }

@@ -1,60 +1,60 @@
 //! The command line, beside a running gateway and without one: one line a person understands, and exit codes that
 //! cron understands.
 
-use super::stub::{Mood, Stub};
-use super::world::World;
+use super::stub_provider::{StubBehavior, StubProvider};
+use super::test_gateway::TestGateway;
 
-fn world(stub: &Stub) -> World {
-    World::new(&format!(
+fn gateway_with(stub: &StubProvider) -> TestGateway {
+    TestGateway::new(&format!(
         "{}[channels.sms]\nproviders = [\"red\"]\n[retry]\nbase = \"1h\"\ncap = \"2h\"\n",
-        stub.texting("red")
+        stub.texting_config("red")
     ))
 }
 
 #[test]
 fn cron_lines_do_their_duty_even_when_there_is_nothing_to_do() {
-    let world = world(&Stub::new(Mood::Accept));
+    let world = gateway_with(&StubProvider::new(StubBehavior::Accept));
     for command in [["resend:msg"], ["resend"], ["sync:report"], ["sync-report"]] {
-        let line = world.say(&command);
+        let line = world.run_ok(&command);
         assert_eq!(line.trim().lines().count(), 1, "{command:?}: {line}");
     }
 }
 
 #[test]
 fn what_waits_is_sent_when_the_operator_says_now() {
-    let stub = Stub::new(Mood::Status(500));
-    let world = world(&stub);
-    let _console = world.serve(&[]);
+    let stub = StubProvider::new(StubBehavior::Status(500));
+    let world = gateway_with(&stub);
+    let _console = world.start_serve(&[]);
     let id = world.send("09122222222", "wait for it");
-    super::world::until("it has been tried", || !world.attempts(&id).is_empty());
-    stub.turn(Mood::Accept);
-    let dry = world.say(&["resend:msg", "--now", "--dry-run"]);
+    super::test_gateway::wait_until("it has been tried", || !world.attempts(&id).is_empty());
+    stub.set_behavior(StubBehavior::Accept);
+    let dry = world.run_ok(&["resend:msg", "--now", "--dry-run"]);
     assert!(dry.contains('1'), "{dry}");
     assert_eq!(world.state(&id), "waiting");
-    world.say(&["resend:msg", "--now"]);
-    world.until_state(&id, &["sent"]);
+    world.run_ok(&["resend:msg", "--now"]);
+    world.wait_for_state(&id, &["sent"]);
 }
 
 #[test]
 fn a_message_sent_from_the_command_line_is_delivered_by_the_running_gateway() {
-    let stub = Stub::new(Mood::Accept);
-    let world = world(&stub);
-    let _console = world.serve(&[]);
-    let said = world.say(&["send", "09122222222", "from the command line"]);
+    let stub = StubProvider::new(StubBehavior::Accept);
+    let world = gateway_with(&stub);
+    let _console = world.start_serve(&[]);
+    let said = world.run_ok(&["send", "09122222222", "from the command line"]);
     let id = said
         .split_whitespace()
         .find(|word| word.len() == 36)
         .expect("an id in what it said")
         .to_owned();
-    world.until_state(&id, &["sent"]);
-    assert!(world.say(&["message", &id]).contains("red"));
-    assert!(world.say(&["sync:report"]).contains(", 1 message"));
-    assert!(world.say(&["status"]).contains("waiting"));
+    world.wait_for_state(&id, &["sent"]);
+    assert!(world.run_ok(&["message", &id]).contains("red"));
+    assert!(world.run_ok(&["sync:report"]).contains(", 1 message"));
+    assert!(world.run_ok(&["status"]).contains("waiting"));
 }
 
 #[test]
 fn wrong_usage_exits_with_2_and_failure_with_1() {
-    let world = world(&Stub::new(Mood::Accept));
+    let world = gateway_with(&StubProvider::new(StubBehavior::Accept));
     assert_eq!(world.run(&["no-such-command"]).status.code(), Some(2));
     assert_eq!(world.run(&["send", "123", "hi"]).status.code(), Some(2));
     assert_eq!(
@@ -77,12 +77,12 @@ fn wrong_usage_exits_with_2_and_failure_with_1() {
 
 #[test]
 fn a_backup_made_while_serving_is_a_whole_store() {
-    let stub = Stub::new(Mood::Accept);
-    let world = world(&stub);
-    let _console = world.serve(&[]);
+    let stub = StubProvider::new(StubBehavior::Accept);
+    let world = gateway_with(&stub);
+    let _console = world.start_serve(&[]);
     let id = world.send("09122222222", "keep me");
-    world.until_state(&id, &["sent"]);
-    world.say(&["backup", "copy.db"]);
+    world.wait_for_state(&id, &["sent"]);
+    world.run_ok(&["backup", "copy.db"]);
     let copy = rusqlite::Connection::open(world.folder.path().join("copy.db")).unwrap();
     let count = |sql: &str| copy.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(
@@ -93,20 +93,20 @@ fn a_backup_made_while_serving_is_a_whole_store() {
 
 #[test]
 fn check_says_what_is_wrong_and_what_to_do() {
-    let stub = Stub::new(Mood::Accept);
-    let good = world(&stub);
-    let fresh = good.say(&["check"]);
+    let stub = StubProvider::new(StubBehavior::Accept);
+    let good = gateway_with(&stub);
+    let fresh = good.run_ok(&["check"]);
     assert!(fresh.contains("to come, applied by `console migrate`"), "{fresh}");
     assert!(
         !good.folder.path().join("postrider.db").exists(),
         "a look makes nothing"
     );
-    good.say(&["migrate"]);
-    assert!(good.say(&["check"]).contains("readable and writable"));
-    let nobody = super::world::free_address();
-    let bad = World::new(&format!(
+    good.run_ok(&["migrate"]);
+    assert!(good.run_ok(&["check"]).contains("readable and writable"));
+    let nobody = super::test_gateway::free_address();
+    let bad = TestGateway::new(&format!(
         "[queue]\nurl = \"redis://{nobody}\"\n{}",
-        stub.texting("red")
+        stub.texting_config("red")
     ));
     let output = bad.run(&["check"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -118,22 +118,22 @@ fn check_says_what_is_wrong_and_what_to_do() {
 
 #[test]
 fn a_provider_whose_receipts_prove_nothing_is_refused_or_named() {
-    let stub = Stub::new(Mood::Accept);
+    let stub = StubProvider::new(StubBehavior::Accept);
     let configuration = |more: &str| {
         format!(
             "[channels.sms]\nproviders = [\"red\"]\n[providers.red]\nkind = \"http\"\nurl = \"http://{}/\"\n\
              [providers.red.receipts]\nreference = \"any:id\"\nstatus = \"any:status\"\ninvalid = [\"dead\"]\n{more}",
-            stub.at
+            stub.address
         )
     };
-    let refused = World::new(&configuration("")).run(&["serve"]);
+    let refused = TestGateway::new(&configuration("")).run(&["serve"]);
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(2), "{told}");
     for part in ["[providers.red]", "receipts.token", "hmac", "unsigned = true"] {
         assert!(told.contains(part), "{told}");
     }
-    let world = World::new(&configuration("unsigned = true\n"));
-    let _console = world.serve(&[]);
+    let world = TestGateway::new(&configuration("unsigned = true\n"));
+    let _console = world.start_serve(&[]);
     assert!(
         world
             .log()
@@ -142,7 +142,7 @@ fn a_provider_whose_receipts_prove_nothing_is_refused_or_named() {
         world.log()
     );
     assert!(world.log().contains("provider=red"), "{}", world.log());
-    let checked = world.say(&["check"]);
+    let checked = world.run_ok(&["check"]);
     assert!(
         checked.contains("warning: provider red: its receipts prove nothing"),
         "{checked}"

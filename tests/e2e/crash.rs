@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::stub::{Mood, Stub};
-use super::wire;
-use super::world::{World, until};
+use super::raw_http;
+use super::stub_provider::{StubBehavior, StubProvider};
+use super::test_gateway::{TestGateway, wait_until};
 
 /// Calls in flight at most, and so second sends at most for each kill.
-const IN_FLIGHT: usize = 8;
+const CONCURRENCY: usize = 8;
 
 /// How often the program is killed: `POSTRIDER_TEST_KILLS`, 20 when it is not set.
-fn kills() -> u64 {
+fn kill_count() -> u64 {
     std::env::var("POSTRIDER_TEST_KILLS")
         .ok()
         .and_then(|text| text.parse().ok())
@@ -23,20 +23,20 @@ fn kills() -> u64 {
 
 #[test]
 fn nothing_accepted_is_lost_and_every_second_send_is_shown() {
-    let stub = Stub::new(Mood::Slow(3));
+    let stub = StubProvider::new(StubBehavior::AcceptAfterMs(3));
     let configuration = format!(
-        "{}\n[work]\nlease = \"16s\"\nconcurrency = {IN_FLIGHT}\n[channels.sms]\nproviders = [\"red\"]\n\
+        "{}\n[work]\nlease = \"16s\"\nconcurrency = {CONCURRENCY}\n[channels.sms]\nproviders = [\"red\"]\n\
          [retry]\nbase = \"100ms\"\ncap = \"1s\"\n",
-        stub.texting("red")
+        stub.texting_config("red")
     );
-    let world = World::new(&configuration);
-    let accepted = storm(&world, kills());
-    let console = world.serve(&[]);
-    until("nothing waits any more", || {
-        world.count("SELECT count(*) FROM deliveries WHERE state = 'waiting'") == 0
+    let world = TestGateway::new(&configuration);
+    let accepted = kill_under_load(&world, kill_count());
+    let console = world.start_serve(&[]);
+    wait_until("nothing waits any more", || {
+        world.query_number("SELECT count(*) FROM deliveries WHERE state = 'waiting'") == 0
     });
-    console.stop();
-    let ids: HashSet<String> = stored_ids(&world);
+    console.terminate();
+    let ids: HashSet<String> = stored_message_ids(&world);
     let lost: Vec<&String> = accepted.keys().filter(|id| !ids.contains(*id)).collect();
     assert!(
         lost.is_empty(),
@@ -45,36 +45,37 @@ fn nothing_accepted_is_lost_and_every_second_send_is_shown() {
         accepted.len()
     );
     assert_eq!(
-        world.count("SELECT count(*) FROM deliveries WHERE state <> 'sent'"),
+        world.query_number("SELECT count(*) FROM deliveries WHERE state <> 'sent'"),
         0
     );
-    let unknown = world.count("SELECT count(*) FROM attempts WHERE outcome = 'unknown'");
-    let seconds = second_sends(&stub, &accepted);
-    let most = i64::try_from(kills() * IN_FLIGHT as u64).unwrap();
+    let unknown = world.query_number("SELECT count(*) FROM attempts WHERE outcome = 'unknown'");
+    let seconds = duplicate_sends(&stub, &accepted);
+    let most = i64::try_from(kill_count() * CONCURRENCY as u64).unwrap();
     assert!(
         seconds <= unknown,
         "{seconds} second sends, but only {unknown} are shown as unknown"
     );
     assert!(
         unknown <= most,
-        "{unknown} rounds in doubt after {} kills of {IN_FLIGHT} calls",
-        kills()
+        "{unknown} rounds in doubt after {} kills of {CONCURRENCY} calls",
+        kill_count()
     );
     println!(
         "{} accepted, {} kills, {unknown} unknown, {seconds} sent twice",
         accepted.len(),
-        kills()
+        kill_count()
     );
 }
 
 /// Kills the program again and again while clients send; the ids answered with 200, and their bodies.
-fn storm(world: &World, kills: u64) -> HashMap<String, String> {
+fn kill_under_load(world: &TestGateway, kills: u64) -> HashMap<String, String> {
     let accepted = Arc::new(Mutex::new(HashMap::new()));
     let number = Arc::new(AtomicU64::new(0));
     let stop = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..4)
         .map(|_| {
-            let (at, accepted, number, stop) = (world.at, accepted.clone(), number.clone(), stop.clone());
+            let (at, accepted, number, stop) =
+                (world.address, accepted.clone(), number.clone(), stop.clone());
             std::thread::spawn(move || {
                 while !stop.load(Ordering::SeqCst) {
                     send_one(at, &number, &accepted);
@@ -83,7 +84,7 @@ fn storm(world: &World, kills: u64) -> HashMap<String, String> {
         })
         .collect();
     for kill in 0..kills {
-        let console = world.serve(&[]);
+        let console = world.start_serve(&[]);
         let enough = accepted.lock().unwrap().len() + 20 + usize::try_from(kill * 7 % 60).unwrap();
         let started = Instant::now();
         while accepted.lock().unwrap().len() < enough && started.elapsed() < Duration::from_secs(20) {
@@ -98,7 +99,7 @@ fn storm(world: &World, kills: u64) -> HashMap<String, String> {
 
 fn send_one(at: std::net::SocketAddr, number: &AtomicU64, accepted: &Mutex<HashMap<String, String>>) {
     let body = format!("message-{}", number.fetch_add(1, Ordering::SeqCst));
-    let answer = wire::get(at, &format!("/sms/send?number=09122222222&body={body}"));
+    let answer = raw_http::get(at, &format!("/sms/send?number=09122222222&body={body}"));
     match answer {
         Some(answer) if answer.status == 200 && answer.body.ends_with('}') => {
             let id = answer.json()["Data"][0]["id"].as_str().unwrap().to_owned();
@@ -108,8 +109,8 @@ fn send_one(at: std::net::SocketAddr, number: &AtomicU64, accepted: &Mutex<HashM
     }
 }
 
-fn stored_ids(world: &World) -> HashSet<String> {
-    let store = world.store();
+fn stored_message_ids(world: &TestGateway) -> HashSet<String> {
+    let store = world.open_store();
     let mut statement = store.prepare("SELECT lower(hex(id)) FROM messages").unwrap();
     let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
     rows.map(|hex| uuid::Uuid::parse_str(&hex.unwrap()).unwrap().to_string())
@@ -117,7 +118,7 @@ fn stored_ids(world: &World) -> HashSet<String> {
 }
 
 /// How many more calls the provider got than there are different messages.
-fn second_sends(stub: &Stub, accepted: &HashMap<String, String>) -> i64 {
+fn duplicate_sends(stub: &StubProvider, accepted: &HashMap<String, String>) -> i64 {
     let mut calls: HashMap<String, i64> = HashMap::new();
     for call in stub.calls() {
         let call: serde_json::Value = serde_json::from_str(&call).unwrap();

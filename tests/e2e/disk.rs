@@ -6,14 +6,14 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::wire;
-use super::world::{Console, World, until};
+use super::raw_http;
+use super::test_gateway::{ConsoleProcess, TestGateway, wait_until};
 
-const QUIET: &str = "[schedule]\nresend = \"never\"\nreport = \"never\"\n\
+const CONFIG: &str = "[schedule]\nresend = \"never\"\nreport = \"never\"\n\
                      [providers.mock]\nkind = \"mock\"\n[channels.sms]\nproviders = [\"mock\"]\n";
 
 /// `serve` with its store on a file system of 4 MiB, in a mount namespace of its own.
-fn serve_on_a_small_disk(world: &World) -> Console {
+fn serve_on_small_disk(world: &TestGateway) -> ConsoleProcess {
     let small = world.folder.path().join("small");
     std::fs::create_dir(&small).unwrap();
     let script = "mount -t tmpfs -o size=4m small \"$0\" && exec \"$@\"";
@@ -27,26 +27,26 @@ fn serve_on_a_small_disk(world: &World) -> Console {
         .current_dir(world.folder.path())
         .env("POSTRIDER_STORE_URL", "sqlite:small/postrider.db");
     command.stdout(log.try_clone().unwrap()).stderr(log);
-    let console = Console::of(
+    let console = ConsoleProcess::from_child(
         command
             .spawn()
             .expect("unshare: install util-linux, or run ./start.sh test"),
     );
-    until("the gateway is ready", || world.get("/healthz").is_some());
+    wait_until("the gateway is ready", || world.get("/healthz").is_some());
     console
 }
 
 /// A path as the process in its own mount namespace sees it.
-fn seen_by(console: &Console, world: &World, name: &str) -> std::path::PathBuf {
+fn path_in_namespace(console: &ConsoleProcess, world: &TestGateway, name: &str) -> std::path::PathBuf {
     let inside = world.folder.path().join("small").join(name);
     std::path::PathBuf::from(format!("/proc/{}/root{}", console.id(), inside.display()))
 }
 
 /// The store as it is on the small disk, copied to where this test can open it.
-fn copied_out(console: &Console, world: &World) -> rusqlite::Connection {
+fn copy_store(console: &ConsoleProcess, world: &TestGateway) -> rusqlite::Connection {
     let copy = world.folder.path().join("copy.db");
     for tail in ["", "-wal"] {
-        let from = seen_by(console, world, &format!("postrider.db{tail}"));
+        let from = path_in_namespace(console, world, &format!("postrider.db{tail}"));
         std::fs::copy(from, format!("{}{tail}", copy.display())).unwrap();
     }
     rusqlite::Connection::open(copy).unwrap()
@@ -54,9 +54,9 @@ fn copied_out(console: &Console, world: &World) -> rusqlite::Connection {
 
 #[test]
 fn a_full_disk_is_answered_with_503_and_works_again_when_there_is_room() {
-    let world = World::new(QUIET);
-    let console = serve_on_a_small_disk(&world);
-    let filler = seen_by(&console, &world, "filler");
+    let world = TestGateway::new(CONFIG);
+    let console = serve_on_small_disk(&world);
+    let filler = path_in_namespace(&console, &world, "filler");
     world.send("09122222222", "before");
     let _ = std::fs::write(&filler, vec![0_u8; 8 << 20]);
     let mut accepted = 1;
@@ -75,7 +75,7 @@ fn a_full_disk_is_answered_with_503_and_works_again_when_there_is_room() {
     assert!(!refused.body.to_lowercase().contains("sql"), "{refused:?}");
     assert_eq!(world.get("/readyz").unwrap().status, 503);
     std::fs::remove_file(&filler).unwrap();
-    until("there is room again", || {
+    wait_until("there is room again", || {
         world
             .get("/sms/send?number=09122222222&body=after")
             .unwrap()
@@ -84,7 +84,7 @@ fn a_full_disk_is_answered_with_503_and_works_again_when_there_is_room() {
     });
     let listed = world.get("/v1/messages?to=09122222222&limit=100").unwrap().json();
     assert_eq!(listed["messages"][0]["body"], "after");
-    let stored = copied_out(&console, &world);
+    let stored = copy_store(&console, &world);
     let count = |sql: &str| stored.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(
         count("SELECT count(*) FROM messages WHERE body <> 'after'"),
@@ -101,7 +101,7 @@ fn a_full_disk_is_answered_with_503_and_works_again_when_there_is_room() {
 }
 
 /// `serve` as somebody to whom the permissions of files mean something, which they do not to root.
-fn serve_as_nobody(world: &World) -> Console {
+fn serve_as_unprivileged_user(world: &TestGateway) -> ConsoleProcess {
     let log = std::fs::File::create(world.folder.path().join("console.log")).unwrap();
     let mut command = Command::new("unshare");
     command.args(["--user", env!("CARGO_BIN_EXE_console"), "serve", "--workers", "0"]);
@@ -109,28 +109,28 @@ fn serve_as_nobody(world: &World) -> Console {
         .current_dir(world.folder.path())
         .stdout(log.try_clone().unwrap())
         .stderr(log);
-    Console::of(
+    ConsoleProcess::from_child(
         command
             .spawn()
             .expect("unshare: install util-linux, or run ./start.sh test"),
     )
 }
 
-fn permit(path: &Path, mode: u32) {
+fn set_permissions(path: &Path, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 #[test]
 fn a_read_only_store_is_answered_with_503_and_works_when_it_can_be_written() {
-    let world = World::new(QUIET);
-    let console = world.serve(&["--workers", "0"]);
+    let world = TestGateway::new(CONFIG);
+    let console = world.start_serve(&["--workers", "0"]);
     world.send("09122222222", "before");
-    assert_eq!(console.stop().code(), Some(0));
+    assert_eq!(console.terminate().code(), Some(0));
     let store = world.folder.path().join("postrider.db");
-    permit(world.folder.path(), 0o777);
-    permit(&store, 0o444);
-    let _console = serve_as_nobody(&world);
-    until("the gateway is ready", || world.get("/healthz").is_some());
+    set_permissions(world.folder.path(), 0o777);
+    set_permissions(&store, 0o444);
+    let _console = serve_as_unprivileged_user(&world);
+    wait_until("the gateway is ready", || world.get("/healthz").is_some());
     let refused = world.get("/sms/send?number=09122222222&body=during").unwrap();
     assert_eq!(refused.status, 503, "{refused:?}");
     assert!(
@@ -138,9 +138,9 @@ fn a_read_only_store_is_answered_with_503_and_works_when_it_can_be_written() {
         "internals reached the client: {refused:?}"
     );
     for tail in ["", "-wal", "-shm"] {
-        permit(Path::new(&format!("{}{tail}", store.display())), 0o666);
+        set_permissions(Path::new(&format!("{}{tail}", store.display())), 0o666);
     }
-    until("it can be written again", || {
+    wait_until("it can be written again", || {
         world
             .get("/sms/send?number=09122222222&body=after")
             .unwrap()
@@ -148,24 +148,24 @@ fn a_read_only_store_is_answered_with_503_and_works_when_it_can_be_written() {
             == 200
     });
     assert_eq!(
-        world.count("SELECT count(*) FROM messages WHERE body = 'during'"),
+        world.query_number("SELECT count(*) FROM messages WHERE body = 'during'"),
         0
     );
     assert_eq!(
-        world.count("SELECT count(*) FROM messages WHERE body = 'before'"),
+        world.query_number("SELECT count(*) FROM messages WHERE body = 'before'"),
         1
     );
 }
 
 #[test]
 fn a_lock_held_by_another_process_is_waited_for() {
-    let world = World::new(QUIET);
-    let _console = world.serve(&["--workers", "0"]);
-    let other = world.store();
+    let world = TestGateway::new(CONFIG);
+    let _console = world.start_serve(&["--workers", "0"]);
+    let other = world.open_store();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let at = world.at;
+    let at = world.address;
     let started = Instant::now();
-    let client = std::thread::spawn(move || wire::get(at, "/sms/send?number=09122222222&body=patient"));
+    let client = std::thread::spawn(move || raw_http::get(at, "/sms/send?number=09122222222&body=patient"));
     std::thread::sleep(Duration::from_secs(3));
     other.execute_batch("COMMIT").unwrap();
     let answer = client.join().unwrap().expect("an answer");

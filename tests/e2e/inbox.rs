@@ -1,11 +1,11 @@
 //! The notification service's clients and variables, as they are, on the real program.
 
-use super::world::{World, until};
+use super::test_gateway::{TestGateway, wait_until};
 
-const BODY: &str = r#"{"userId":"5689c3cf-5acf-4c14-bc32-8e0e6927a061","email":"user@test.com","pushToken":"123",
+const INBOX_BODY: &str = r#"{"userId":"5689c3cf-5acf-4c14-bc32-8e0e6927a061","email":"user@test.com","pushToken":"123",
  "phoneNumber":"+48-123-456-789","message":"Simple test message"}"#;
 
-const SERVICE: [(&str, &str); 6] = [
+const LEGACY_ENVIRONMENT: [(&str, &str); 6] = [
     ("CHANNEL_SMS", "TwilioSmsService,BackupSmsService"),
     ("CHANNEL_EMAIL", "AmazonSimpleEmailService,BackupEmailService"),
     ("CHANNEL_PUSH", "PushyService"),
@@ -19,10 +19,10 @@ const SERVICE: [(&str, &str); 6] = [
 
 #[test]
 fn the_default_configuration_runs_unchanged_and_no_channel_holds_another_back() {
-    let world = World::new("");
-    let _gateway = world.serve_with(&SERVICE);
+    let world = TestGateway::new("");
+    let _gateway = world.start_serve_with_env(&LEGACY_ENVIRONMENT);
     for number in 1..=3 {
-        let answer = world.post("/inbox/send", BODY).expect("an answer");
+        let answer = world.post("/inbox/send", INBOX_BODY).expect("an answer");
         assert_eq!(answer.status, 201, "{answer:?}");
         assert_eq!(
             answer.body,
@@ -43,7 +43,7 @@ fn the_default_configuration_runs_unchanged_and_no_channel_holds_another_back() 
     };
     let expected = [("sms", "sent"), ("email", "sent"), ("fail", "waiting")];
     let expected = expected.map(|(channel, state)| (channel.to_owned(), state.to_owned(), 1));
-    until("two channels have sent and one has failed once", || {
+    wait_until("two channels have sent and one has failed once", || {
         states() == expected
     });
     assert!(world.log().contains("TwilioSmsService has no"), "{}", world.log());
@@ -51,15 +51,15 @@ fn the_default_configuration_runs_unchanged_and_no_channel_holds_another_back() 
 
 #[test]
 fn one_channel_of_the_service_may_mix_push_mail_and_text_messages() {
-    let world = World::new("");
-    let mut variables = SERVICE.to_vec();
+    let world = TestGateway::new("");
+    let mut variables = LEGACY_ENVIRONMENT.to_vec();
     variables[5].1 = "CHANNEL_MIX";
-    let _gateway = world.serve_with(&variables);
+    let _gateway = world.start_serve_with_env(&variables);
     for (body, used) in [
-        (BODY, "123"),
-        (&BODY.replace("\"pushToken\":\"123\",", ""), "user@test.com"),
+        (INBOX_BODY, "123"),
+        (&INBOX_BODY.replace("\"pushToken\":\"123\",", ""), "user@test.com"),
         (
-            &BODY.replace("\"email\":\"user@test.com\",\"pushToken\":\"123\",", ""),
+            &INBOX_BODY.replace("\"email\":\"user@test.com\",\"pushToken\":\"123\",", ""),
             "+48123456789",
         ),
     ] {
@@ -70,13 +70,13 @@ fn one_channel_of_the_service_may_mix_push_mail_and_text_messages() {
             let id = listed["messages"][0]["id"].as_str().expect("an id").to_owned();
             world.message(&id)["deliveries"][0]["attempts"][0]["recipient"].clone()
         };
-        until("the mock that wants this address has it", || recipient() == used);
+        wait_until("the mock that wants this address has it", || recipient() == used);
     }
 }
 
 #[test]
 fn a_channel_that_does_not_exist_stops_the_start() {
-    let world = World::new("");
+    let world = TestGateway::new("");
     let mut command = world.command(&["serve"]);
     let refused = command
         .env("USED_CHANNELS", "CHANNEL_FAX")

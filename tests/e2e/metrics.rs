@@ -5,33 +5,33 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::wire::{self, Answer};
-use super::world::{Console, World, free_address, until};
+use super::raw_http::{self, RawResponse};
+use super::test_gateway::{ConsoleProcess, TestGateway, free_address, wait_until};
 
-const CONFIGURATION: &str = "[providers.blue]\nkind = \"mock\"\nmean_time = \"0s\"\nreceipts = \"delivered\"\n\
+const CONFIG: &str = "[providers.blue]\nkind = \"mock\"\nmean_time = \"0s\"\nreceipts = \"delivered\"\n\
                              receipt_delay = \"1ms\"\n[channels.sms]\nproviders = [\"blue\"]\n";
 
 /// The labels that a series may have; none of them takes a number, a person or a message.
-const LABELS: [&str; 8] = [
+const ALLOWED_LABELS: [&str; 8] = [
     "channel", "provider", "outcome", "state", "health", "reason", "fate", "le",
 ];
 
 /// A gateway through which everything has happened that is counted: a message that arrived, and one turned away.
-fn busy_gateway() -> (World, Console) {
-    let world = World::new(CONFIGURATION);
-    let serve = world.serve(&[]);
+fn busy_gateway() -> (TestGateway, ConsoleProcess) {
+    let world = TestGateway::new(CONFIG);
+    let serve = world.start_serve(&[]);
     let id = world.send("09122222222", "hello");
-    world.until_state(&id, &["delivered"]);
+    world.wait_for_state(&id, &["delivered"]);
     world.get("/sms/send?number=1&body=hello").expect("an answer");
     (world, serve)
 }
 
-fn older_format(world: &World) -> Answer {
-    wire::request(world.at, "GET", "/metrics", &["Accept: */*"], "").expect("an answer")
+fn text_format(world: &TestGateway) -> RawResponse {
+    raw_http::send_request(world.address, "GET", "/metrics", &["Accept: */*"], "").expect("an answer")
 }
 
 /// What promtool says of metrics; nothing when it is content.
-fn complaints(metrics: &str) -> String {
+fn promtool_output(metrics: &str) -> String {
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -51,17 +51,17 @@ fn complaints(metrics: &str) -> String {
 #[test]
 fn promtool_is_content() {
     let (world, _serve) = busy_gateway();
-    let answer = older_format(&world);
+    let answer = text_format(&world);
     assert_eq!(
         answer.header("content-type"),
         Some("text/plain; version=0.0.4; charset=utf-8")
     );
-    assert_eq!(complaints(&answer.body), "");
-    assert_ne!(complaints("# TYPE sent counter\nsent 1\n"), "");
+    assert_eq!(promtool_output(&answer.body), "");
+    assert_ne!(promtool_output("# TYPE sent counter\nsent 1\n"), "");
 }
 
 /// The name of a sample, and the names of its labels.
-fn sample(line: &str) -> (&str, Vec<&str>) {
+fn parse_sample(line: &str) -> (&str, Vec<&str>) {
     let (name, labels) = line
         .split_once('{')
         .unwrap_or((line.split(' ').next().unwrap(), ""));
@@ -73,11 +73,11 @@ fn sample(line: &str) -> (&str, Vec<&str>) {
 }
 
 /// Every name of ours in the files below a folder.
-fn names_in(folder: &Path, found: &mut BTreeSet<String>) {
+fn metric_names_in(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            names_in(&path, found);
+            metric_names_in(&path, found);
             continue;
         }
         let text = std::fs::read_to_string(&path).unwrap();
@@ -90,11 +90,11 @@ fn names_in(folder: &Path, found: &mut BTreeSet<String>) {
 #[test]
 fn what_dashboard_and_alerts_ask_for_is_exported() {
     let (world, _serve) = busy_gateway();
-    let metrics = older_format(&world).body;
+    let metrics = text_format(&world).body;
     let samples = metrics.lines().filter(|line| !line.starts_with('#'));
-    let exported: BTreeSet<&str> = samples.map(|line| sample(line).0).collect();
+    let exported: BTreeSet<&str> = samples.map(|line| parse_sample(line).0).collect();
     let mut asked = BTreeSet::new();
-    names_in(
+    metric_names_in(
         Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy")),
         &mut asked,
     );
@@ -109,10 +109,10 @@ fn what_dashboard_and_alerts_ask_for_is_exported() {
 #[test]
 fn labels_never_tell_who_was_written_to() {
     let (world, _serve) = busy_gateway();
-    let metrics = older_format(&world).body;
+    let metrics = text_format(&world).body;
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
-        for label in sample(line).1 {
-            assert!(LABELS.contains(&label), "{line}");
+        for label in parse_sample(line).1 {
+            assert!(ALLOWED_LABELS.contains(&label), "{line}");
         }
     }
     assert!(!metrics.contains("9122222222"), "{metrics}");
@@ -144,12 +144,11 @@ fn what_is_counted_adds_up() {
 #[test]
 fn an_edge_that_is_away_is_counted() {
     let nobody = free_address();
-    let edges = format!(
-        "{CONFIGURATION}[queue]\nurl = \"redis://{nobody}\"\n[cache]\nurl = \"memcache://{nobody}\"\n"
-    );
-    let world = World::new(&edges);
-    let _serve = world.serve(&[]);
-    until("both are counted", || {
+    let edges =
+        format!("{CONFIG}[queue]\nurl = \"redis://{nobody}\"\n[cache]\nurl = \"memcache://{nobody}\"\n");
+    let world = TestGateway::new(&edges);
+    let _serve = world.start_serve(&[]);
+    wait_until("both are counted", || {
         world.get("/readyz").expect("an answer");
         let metrics = world.get("/metrics").expect("an answer").body;
         ["queue", "cache"].iter().all(|edge| {
@@ -161,15 +160,15 @@ fn an_edge_that_is_away_is_counted() {
 
 #[test]
 fn workers_have_metrics_of_their_own_and_take_no_messages() {
-    let world = World::new(CONFIGURATION);
-    let _serve = world.serve(&["--workers", "0"]);
+    let world = TestGateway::new(CONFIG);
+    let _serve = world.start_serve(&["--workers", "0"]);
     let at = free_address();
     let _work = world.start(&["work", "--listen", &at.to_string()]);
     let id = world.send("09122222222", "hello");
-    world.until_state(&id, &["sent", "delivered"]);
+    world.wait_for_state(&id, &["sent", "delivered"]);
     let counted = "postrider_attempts_total{provider=\"blue\",outcome=\"accepted\"} 1";
-    until("the call is counted where it was made", || {
-        wire::get(at, "/metrics").is_some_and(|answer| answer.body.contains(counted))
+    wait_until("the call is counted where it was made", || {
+        raw_http::get(at, "/metrics").is_some_and(|answer| answer.body.contains(counted))
     });
     assert!(!world.get("/metrics").unwrap().body.contains(counted));
     for (path, status) in [
@@ -178,13 +177,13 @@ fn workers_have_metrics_of_their_own_and_take_no_messages() {
         ("/sms/send?number=09122222222&body=hi", 404),
         ("/", 404),
     ] {
-        assert_eq!(wire::get(at, path).unwrap().status, status, "{path}");
+        assert_eq!(raw_http::get(at, path).unwrap().status, status, "{path}");
     }
 }
 
 #[test]
 fn workers_that_others_can_reach_need_keys() {
-    let world = World::new(CONFIGURATION);
+    let world = TestGateway::new(CONFIG);
     let output = world.run(&["work", "--listen", "0.0.0.0:0"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{said}");

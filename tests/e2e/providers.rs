@@ -1,63 +1,69 @@
 //! A provider's trouble is not the user's trouble: each kind of trouble has its outcome, and the next provider
 //! carries the message where it should.
 
-use super::stub::{Mood, Stub};
-use super::world::{World, free_address, until};
+use super::stub_provider::{StubBehavior, StubProvider};
+use super::test_gateway::{TestGateway, free_address, wait_until};
 
-const FAILOVER: &str = "[channels.sms]\nproviders = [\"red\", \"blue\"]\nstrategy = \"failover\"\n\
+const FAILOVER_CONFIG: &str = "[channels.sms]\nproviders = [\"red\", \"blue\"]\nstrategy = \"failover\"\n\
                         [retry]\nbase = \"100ms\"\ncap = \"200ms\"\n[work]\nlease = \"60s\"\n";
 
-fn two(red: &Stub, blue: &Stub) -> World {
-    World::new(&format!(
-        "{}{}{FAILOVER}",
-        red.texting("red"),
-        blue.texting("blue")
+fn gateway_with_failover(red: &StubProvider, blue: &StubProvider) -> TestGateway {
+    TestGateway::new(&format!(
+        "{}{}{FAILOVER_CONFIG}",
+        red.texting_config("red"),
+        blue.texting_config("blue")
     ))
 }
 
 #[test]
 fn the_second_provider_carries_what_the_first_cannot() {
     for (trouble, outcome) in [
-        (Mood::Status(500), "red: unavailable"),
-        (Mood::Status(503), "red: unavailable"),
-        (Mood::Status(429), "red: throttled"),
-        (Mood::Status(401), "red: misconfigured"),
+        (StubBehavior::Status(500), "red: unavailable"),
+        (StubBehavior::Status(503), "red: unavailable"),
+        (StubBehavior::Status(429), "red: throttled"),
+        (StubBehavior::Status(401), "red: misconfigured"),
     ] {
-        let (red, blue) = (Stub::new(trouble), Stub::new(Mood::Accept));
-        let world = two(&red, &blue);
-        let _console = world.serve(&[]);
+        let (red, blue) = (
+            StubProvider::new(trouble),
+            StubProvider::new(StubBehavior::Accept),
+        );
+        let world = gateway_with_failover(&red, &blue);
+        let _console = world.start_serve(&[]);
         let id = world.send("09122222222", "hello");
-        world.until_state(&id, &["sent"]);
+        world.wait_for_state(&id, &["sent"]);
         assert_eq!(world.attempts(&id), [outcome, "blue: accepted"], "{trouble:?}");
     }
 }
 
 #[test]
 fn a_provider_that_refuses_connections_is_passed_over() {
-    let blue = Stub::new(Mood::Accept);
+    let blue = StubProvider::new(StubBehavior::Accept);
     let nobody = free_address();
     let red =
         format!("[providers.red]\nkind = \"http\"\nurl = \"http://{nobody}/sms/send/?number={{to}}\"\n");
-    let world = World::new(&format!("{red}{}{FAILOVER}", blue.texting("blue")));
-    let _console = world.serve(&[]);
+    let world = TestGateway::new(&format!("{red}{}{FAILOVER_CONFIG}", blue.texting_config("blue")));
+    let _console = world.start_serve(&[]);
     let id = world.send("09122222222", "hello");
-    world.until_state(&id, &["sent"]);
+    world.wait_for_state(&id, &["sent"]);
     assert_eq!(world.attempts(&id), ["red: unavailable", "blue: accepted"]);
 }
 
 #[test]
 fn silence_is_unknown_and_never_a_blind_second_send_elsewhere() {
-    for silence in [Mood::HangUp, Mood::Slow(4_000)] {
-        let (red, blue) = (Stub::new(silence), Stub::new(Mood::Accept));
-        let channel = FAILOVER.replace("strategy", "unknown = \"hold\"\nstrategy");
-        let world = World::new(&format!(
+    for silence in [StubBehavior::HangUp, StubBehavior::AcceptAfterMs(4_000)] {
+        let (red, blue) = (
+            StubProvider::new(silence),
+            StubProvider::new(StubBehavior::Accept),
+        );
+        let channel = FAILOVER_CONFIG.replace("strategy", "unknown = \"hold\"\nstrategy");
+        let world = TestGateway::new(&format!(
             "{}{}{channel}",
-            red.texting("red"),
-            blue.texting("blue")
+            red.texting_config("red"),
+            blue.texting_config("blue")
         ));
-        let _console = world.serve(&[]);
+        let _console = world.start_serve(&[]);
         let id = world.send("09122222222", "once");
-        world.until_state(&id, &["failed"]);
+        world.wait_for_state(&id, &["failed"]);
         assert_eq!(world.attempts(&id), ["red: unknown"], "{silence:?}");
         assert_eq!(world.message(&id)["deliveries"][0]["failure"], "unknown");
         assert_eq!(blue.calls().len(), 0);
@@ -67,25 +73,28 @@ fn silence_is_unknown_and_never_a_blind_second_send_elsewhere() {
 
 #[test]
 fn when_all_fail_the_message_waits_and_is_sent_later() {
-    let (red, blue) = (Stub::new(Mood::Status(500)), Stub::new(Mood::Status(500)));
-    let world = two(&red, &blue);
-    let _console = world.serve(&[]);
+    let (red, blue) = (
+        StubProvider::new(StubBehavior::Status(500)),
+        StubProvider::new(StubBehavior::Status(500)),
+    );
+    let world = gateway_with_failover(&red, &blue);
+    let _console = world.start_serve(&[]);
     let id = world.send("09122222222", "patience");
-    until("both have been asked", || world.attempts(&id).len() >= 2);
+    wait_until("both have been asked", || world.attempts(&id).len() >= 2);
     assert_eq!(world.state(&id), "waiting");
-    blue.turn(Mood::Accept);
-    red.turn(Mood::Accept);
-    world.until_state(&id, &["sent"]);
+    blue.set_behavior(StubBehavior::Accept);
+    red.set_behavior(StubBehavior::Accept);
+    world.wait_for_state(&id, &["sent"]);
 }
 
 #[test]
 fn a_receipt_moves_a_message_on_and_an_invalid_number_is_not_written_to_again() {
-    let red = Stub::new(Mood::Accept);
-    let world = World::new(&format!(
+    let red = StubProvider::new(StubBehavior::Accept);
+    let world = TestGateway::new(&format!(
         "{}[channels.sms]\nproviders = [\"red\"]\n",
-        red.texting("red")
+        red.texting_config("red")
     ));
-    let _console = world.serve(&[]);
+    let _console = world.start_serve(&[]);
     let answer = world.post(
         "/messages",
         "{\"phone_number\":\"1231233211\",\"message_body\":\"Hello World\"}",
@@ -93,7 +102,7 @@ fn a_receipt_moves_a_message_on_and_an_invalid_number_is_not_written_to_again() 
     let answer = answer.unwrap().json();
     assert_eq!(answer["status"], "ok", "{answer}");
     let id = answer["message_id"].as_str().unwrap().to_owned();
-    world.until_state(&id, &["sent"]);
+    world.wait_for_state(&id, &["sent"]);
     let call: serde_json::Value = serde_json::from_str(&red.calls()[0]).unwrap();
     assert_eq!(call["to_number"], "1231233211");
     assert!(
@@ -109,7 +118,7 @@ fn a_receipt_moves_a_message_on_and_an_invalid_number_is_not_written_to_again() 
         .to_owned();
     let callback = |status: &str| {
         let body = format!("{{\"status\":\"{status}\",\"message_id\":\"{reference}\"}}");
-        world.post(&red.callback(), &body).unwrap().json()
+        world.post(&red.last_callback_path(), &body).unwrap().json()
     };
     let forged = format!("{{\"status\":\"invalid\",\"message_id\":\"{reference}\"}}");
     for path in [
@@ -144,9 +153,9 @@ fn a_receipt_moves_a_message_on_and_an_invalid_number_is_not_written_to_again() 
         )
         .unwrap();
     assert_eq!(again.json()["message"], "Phone number is inactive");
-    assert_eq!(world.count("SELECT count(*) FROM messages"), 1);
-    assert!(world.say(&["recipient", "1231233211"]).contains("is inactive"));
-    world.say(&["recipient", "1231233211", "--set", "active"]);
+    assert_eq!(world.query_number("SELECT count(*) FROM messages"), 1);
+    assert!(world.run_ok(&["recipient", "1231233211"]).contains("is inactive"));
+    world.run_ok(&["recipient", "1231233211", "--set", "active"]);
     let active = world.post(
         "/messages",
         "{\"phone_number\":\"1231233211\",\"message_body\":\"Hello\"}",
@@ -156,9 +165,12 @@ fn a_receipt_moves_a_message_on_and_an_invalid_number_is_not_written_to_again() 
 
 #[test]
 fn a_provider_that_refuses_us_is_one_line_in_the_log_however_many_workers_found_it_out() {
-    let (red, blue) = (Stub::new(Mood::Status(401)), Stub::new(Mood::Accept));
-    let world = two(&red, &blue);
-    let _console = world.serve(&["--workers", "0"]);
+    let (red, blue) = (
+        StubProvider::new(StubBehavior::Status(401)),
+        StubProvider::new(StubBehavior::Accept),
+    );
+    let world = gateway_with_failover(&red, &blue);
+    let _console = world.start_serve(&["--workers", "0"]);
     let _workers = [(); 3].map(|()| world.start(&["work"]));
     // A worker that read its configuration after the one that found it out may have a better one, and asks once more;
     // so each worker may find it out, and none twice.
@@ -172,7 +184,7 @@ fn a_provider_that_refuses_us_is_one_line_in_the_log_however_many_workers_found_
             .map(|n| world.send("09122222222", &format!("message {n}")))
             .collect();
         for id in &ids {
-            world.until_state(id, &["sent"]);
+            world.wait_for_state(id, &["sent"]);
         }
     }
     let alerts = || {
@@ -182,7 +194,7 @@ fn a_provider_that_refuses_us_is_one_line_in_the_log_however_many_workers_found_
             .filter(|line| line.contains("red is out of the rotation"));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
-    until("somebody says so", || !alerts().is_empty());
+    wait_until("somebody says so", || !alerts().is_empty());
     let alerts = alerts();
     assert_eq!(alerts.len(), 1, "{alerts:?}");
     assert!(
@@ -194,25 +206,25 @@ fn a_provider_that_refuses_us_is_one_line_in_the_log_however_many_workers_found_
         waves * 20,
         "no message is lost, none sent twice"
     );
-    let status = world.say(&["status"]);
+    let status = world.run_ok(&["status"]);
     assert!(status.contains("red") && status.contains("out"), "{status}");
 }
 
 #[test]
 fn what_a_provider_accepted_and_never_reported_stays_sent_and_is_seen() {
-    let red = Stub::new(Mood::Accept);
+    let red = StubProvider::new(StubBehavior::Accept);
     let channel = "[channels.sms]\nproviders = [\"red\"]\n";
-    let world = World::new(&format!("{}{channel}", red.texting("red")));
-    let _console = world.serve(&[]);
+    let world = TestGateway::new(&format!("{}{channel}", red.texting_config("red")));
+    let _console = world.start_serve(&[]);
     let ids: Vec<String> = (0..5)
         .map(|n| world.send("09122222222", &format!("message {n}")))
         .collect();
     for id in &ids {
-        world.until_state(id, &["sent"]);
+        world.wait_for_state(id, &["sent"]);
     }
-    world.say(&["resend:msg"]);
-    world.say(&["sync:report"]);
-    let status = world.say(&["status"]);
+    world.run_ok(&["resend:msg"]);
+    world.run_ok(&["sync:report"]);
+    let status = world.run_ok(&["status"]);
     let sent = status.lines().find(|line| line.contains("receipt awaited"));
     assert!(sent.is_some_and(|line| line.contains('5')), "{status}");
     let report = world.get("/v1/report").unwrap().json();

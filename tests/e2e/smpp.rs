@@ -4,25 +4,25 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use super::world::{World, until};
+use super::test_gateway::{TestGateway, wait_until};
 
 /// node-smpp, as `tests/peers/smpp.js` has it; ends with the test.
-struct Centre {
+struct SmscProcess {
     child: Child,
-    orders: ChildStdin,
+    commands: ChildStdin,
     port: String,
 }
 
-impl Drop for Centre {
+impl Drop for SmscProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-impl Centre {
+impl SmscProcess {
     /// Every message comes to that state.
-    fn with(state: &str) -> Self {
+    fn with_receipt_state(state: &str) -> Self {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let peers = root.join("target/peers");
         let mut command = Command::new(peers.join("python/bin/node"));
@@ -42,13 +42,13 @@ impl Centre {
         std::thread::spawn(move || said.lines().map_while(Result::ok).count());
         Self {
             child,
-            orders,
+            commands: orders,
             port: event["port"].to_string(),
         }
     }
 
-    fn world(&self, more: &str) -> World {
-        World::new(&format!(
+    fn gateway(&self, more: &str) -> TestGateway {
+        TestGateway::new(&format!(
             "[providers.centre]\nkind = \"smpp\"\nbase_url = \"smpp://127.0.0.1:{}\"\nsystem_id = \"gwuser\"\n\
              password = \"s3cret\"\nfrom = \"Acme\"\nreconnect = \"50ms\"\n{more}\n\
              [channels.sms]\nproviders = [\"centre\"]\n[retry]\nbase = \"100ms\"\ncap = \"200ms\"\n",
@@ -56,46 +56,52 @@ impl Centre {
         ))
     }
 
-    fn told(&mut self, order: &str) {
-        writeln!(self.orders, "{order}").expect("it listens");
+    fn send_command(&mut self, order: &str) {
+        writeln!(self.commands, "{order}").expect("it listens");
     }
 }
 
 #[test]
 fn a_message_is_delivered_and_a_long_one_too() {
-    let centre = Centre::with("DELIVRD");
-    let world = centre.world("");
-    let _console = world.serve(&[]);
+    let centre = SmscProcess::with_receipt_state("DELIVRD");
+    let world = centre.gateway("");
+    let _console = world.start_serve(&[]);
     for body in ["hello", &"a long one ".repeat(40)] {
         let id = world.send("09122222222", body);
-        world.until_state(&id, &["delivered"]);
+        world.wait_for_state(&id, &["delivered"]);
     }
 }
 
 #[test]
 fn a_number_that_a_receipt_calls_dead_is_not_written_to_again() {
-    let centre = Centre::with("UNDELIV");
-    let world = centre.world("invalid_errors = [\"1\"]");
-    let _console = world.serve(&[]);
+    let centre = SmscProcess::with_receipt_state("UNDELIV");
+    let world = centre.gateway("invalid_errors = [\"1\"]");
+    let _console = world.start_serve(&[]);
     let id = world.send("09122222222", "hello");
-    world.until_state(&id, &["failed"]);
-    assert!(world.say(&["recipient", "09122222222"]).contains("is inactive"));
+    world.wait_for_state(&id, &["failed"]);
+    assert!(
+        world
+            .run_ok(&["recipient", "09122222222"])
+            .contains("is inactive")
+    );
 }
 
 #[test]
 fn who_texts_stop_hears_nothing_more_and_a_cut_link_loses_nothing() {
-    let mut centre = Centre::with("DELIVRD");
-    let world = centre.world("");
-    let _console = world.serve(&[]);
+    let mut centre = SmscProcess::with_receipt_state("DELIVRD");
+    let world = centre.gateway("");
+    let _console = world.start_serve(&[]);
     let first = world.send("09122222222", "hello");
-    world.until_state(&first, &["delivered"]);
-    centre.told("{\"do\":\"drop\"}");
+    world.wait_for_state(&first, &["delivered"]);
+    centre.send_command("{\"do\":\"drop\"}");
     let second = world.send("09122222223", "hello again");
-    world.until_state(&second, &["delivered"]);
+    world.wait_for_state(&second, &["delivered"]);
     let stop = "{\"do\":\"deliver\",\"pdu\":{\"source_addr_ton\":1,\"source_addr\":\"989122222223\",\
                 \"destination_addr\":\"30001\",\"short_message\":\"STOP\"}}";
-    centre.told(stop);
-    until("the person who texted STOP has opted out", || {
-        world.say(&["recipient", "09122222223"]).contains("is opted_out")
+    centre.send_command(stop);
+    wait_until("the person who texted STOP has opted out", || {
+        world
+            .run_ok(&["recipient", "09122222223"])
+            .contains("is opted_out")
     });
 }

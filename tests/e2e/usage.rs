@@ -1,10 +1,10 @@
 //! `console usage`: what was sent to whom, for people, spreadsheets and programs.
 
-use super::world::{World, until};
+use super::test_gateway::{TestGateway, wait_until};
 
-const CONFIGURATION: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\nproviders = [\"mock\"]\n";
+const CONFIG: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\nproviders = [\"mock\"]\n";
 
-fn submit(world: &World, user: &str, body: &str) -> String {
+fn submit_message(world: &TestGateway, user: &str, body: &str) -> String {
     let json = format!(r#"{{"to":"09122222222","body":"{body}","user_id":"{user}"}}"#);
     let answer = world.post("/v1/messages", &json).expect("an answer");
     assert_eq!(answer.status, 201, "{answer:?}");
@@ -13,12 +13,12 @@ fn submit(world: &World, user: &str, body: &str) -> String {
 
 #[test]
 fn the_command_line_says_what_was_sent_to_whom() {
-    let world = World::new(CONFIGURATION);
-    let _serve = world.serve(&[]);
-    let id = submit(&world, "ann", "=hello");
-    submit(&world, "bob", "bye");
-    until("it has left", || world.state(&id) != "waiting");
-    let people = world.say(&["usage", "--user", "ann", "--since", "1h"]);
+    let world = TestGateway::new(CONFIG);
+    let _serve = world.start_serve(&[]);
+    let id = submit_message(&world, "ann", "=hello");
+    submit_message(&world, "bob", "bye");
+    wait_until("it has left", || world.state(&id) != "waiting");
+    let people = world.run_ok(&["usage", "--user", "ann", "--since", "1h"]);
     assert!(
         people.starts_with("day ") && people.contains("through mock, tries 1"),
         "{people}"
@@ -27,15 +27,15 @@ fn the_command_line_says_what_was_sent_to_whom() {
         people.contains("+98912***2222") && !people.contains("bob"),
         "{people}"
     );
-    let csv = world.say(&["usage", "--user", "ann", "--as", "csv"]);
+    let csv = world.run_ok(&["usage", "--user", "ann", "--as", "csv"]);
     let rows = csv.split("\r\n").collect::<Vec<_>>();
     assert!(rows[0].starts_with("created_at,user_id,message,"), "{csv}");
     assert!(rows[1].contains(&id) && rows[1].ends_with(",'=hello"), "{csv}");
     assert_eq!(rows.len(), 3, "{csv}");
-    let lines = world.say(&["usage", "--as", "json", "--limit", "1"]);
+    let lines = world.run_ok(&["usage", "--as", "json", "--limit", "1"]);
     let line: serde_json::Value = serde_json::from_str(lines.trim()).unwrap();
     assert_eq!(line["user_id"], "bob");
-    let totals = world.say(&["usage", "--totals", "--as", "csv"]);
+    let totals = world.run_ok(&["usage", "--totals", "--as", "csv"]);
     assert_eq!(totals.lines().count(), 3, "{totals}");
-    assert_eq!(world.say(&["usage", "--until", "1h"]), "nothing was sent\n");
+    assert_eq!(world.run_ok(&["usage", "--until", "1h"]), "nothing was sent\n");
 }

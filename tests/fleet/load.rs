@@ -10,75 +10,75 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::world::{DEADLINE, until};
+use super::test_gateway::{WAIT_LIMIT, wait_until};
 
 /// How many clients there are.
-const CLIENTS: usize = 4;
+const CLIENT_COUNT: usize = 4;
 
 /// The rest of a client between two messages.
-const REST: Duration = Duration::from_millis(120);
+const SEND_INTERVAL: Duration = Duration::from_millis(120);
 
 /// How long a client waits for a connection, and for an answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// No two texts of a test binary are the same.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// A running load.
-pub struct Load {
-    shared: Arc<Shared>,
+pub struct SteadyLoad {
+    shared: Arc<LoadState>,
     clients: Vec<JoinHandle<()>>,
 }
 
-struct Shared {
-    doors: Vec<SocketAddr>,
-    stop: AtomicBool,
-    abandoned: AtomicBool,
-    tries: Mutex<Vec<Try>>,
+struct LoadState {
+    intake_addresses: Vec<SocketAddr>,
+    is_stopping: AtomicBool,
+    is_abandoned: AtomicBool,
+    attempts: Mutex<Vec<RequestAttempt>>,
     accepted: Mutex<Vec<String>>,
 }
 
 /// One request.
 #[derive(Clone, Debug)]
-pub struct Try {
-    pub door: SocketAddr,
+pub struct RequestAttempt {
+    pub intake: SocketAddr,
     pub ended: Instant,
     /// The status; none when there was no answer in time.
     pub status: Option<u16>,
 }
 
-impl Try {
+impl RequestAttempt {
     /// Whether it was answered 2xx.
     pub fn is_accepted(&self) -> bool {
         self.status.is_some_and(|status| (200..300).contains(&status))
     }
 }
 
-impl Load {
+impl SteadyLoad {
     /// Starts the clients.
     pub fn start(doors: &[SocketAddr]) -> Self {
-        let shared = Arc::new(Shared {
-            doors: doors.to_vec(),
-            stop: AtomicBool::new(false),
-            abandoned: AtomicBool::new(false),
-            tries: Mutex::default(),
+        let shared = Arc::new(LoadState {
+            intake_addresses: doors.to_vec(),
+            is_stopping: AtomicBool::new(false),
+            is_abandoned: AtomicBool::new(false),
+            attempts: Mutex::default(),
             accepted: Mutex::default(),
         });
         let client = |nth: usize| {
             let shared = Arc::clone(&shared);
-            std::thread::spawn(move || shared.send_on(nth))
+            std::thread::spawn(move || shared.send_until_stopped(nth))
         };
         Self {
-            clients: (0..CLIENTS).map(client).collect(),
+            clients: (0..CLIENT_COUNT).map(client).collect(),
             shared,
         }
     }
 
     /// Waits until so many more messages are accepted.
-    pub fn accept(&self, more: usize) {
+    pub fn wait_for_accepted(&self, more: usize) {
         let count = || self.shared.accepted.lock().unwrap().len();
         let enough = count() + more;
-        until("more messages are accepted", || count() >= enough);
+        wait_until("more messages are accepted", || count() >= enough);
     }
 
     /// Lets the load run for so long, whatever happens to it.
@@ -87,28 +87,33 @@ impl Load {
     }
 
     /// How long it took from that moment until every door had answered 2xx to a request that was made after it.
-    pub fn recovery(&self, since: Instant) -> Duration {
+    pub fn recovery_time(&self, since: Instant) -> Duration {
         std::thread::scope(|scope| {
-            let ask = |door: SocketAddr| scope.spawn(move || self.shared.recovery(door, since));
-            let doors: Vec<_> = self.shared.doors.iter().map(|door| ask(*door)).collect();
+            let ask = |door: SocketAddr| scope.spawn(move || self.shared.probe_until_accepted(door, since));
+            let doors: Vec<_> = self
+                .shared
+                .intake_addresses
+                .iter()
+                .map(|door| ask(*door))
+                .collect();
             doors.into_iter().map(|door| door.join().unwrap()).max().unwrap()
         })
     }
 
     /// How long it took one door from that moment.
-    pub fn recovery_of(&self, door: SocketAddr, since: Instant) -> Duration {
-        self.shared.recovery(door, since)
+    pub fn recovery_time_of(&self, door: SocketAddr, since: Instant) -> Duration {
+        self.shared.probe_until_accepted(door, since)
     }
 
     /// The tries that ended since that moment.
-    pub fn tries(&self, since: Instant) -> Vec<Try> {
-        let tries = self.shared.tries.lock().unwrap();
+    pub fn attempts_since(&self, since: Instant) -> Vec<RequestAttempt> {
+        let tries = self.shared.attempts.lock().unwrap();
         tries.iter().filter(|one| one.ended >= since).cloned().collect()
     }
 
     /// Ends the load; the texts of all messages that were answered 2xx.
     pub fn stop(mut self) -> Vec<String> {
-        self.shared.stop.store(true, Ordering::SeqCst);
+        self.shared.is_stopping.store(true, Ordering::SeqCst);
         for client in self.clients.drain(..) {
             client.join().unwrap();
         }
@@ -116,63 +121,67 @@ impl Load {
     }
 }
 
-impl Drop for Load {
+impl Drop for SteadyLoad {
     /// A load that was not stopped belongs to a test that failed: the next one may have its addresses.
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::SeqCst);
-        self.shared.abandoned.store(true, Ordering::SeqCst);
+        self.shared.is_stopping.store(true, Ordering::SeqCst);
+        self.shared.is_abandoned.store(true, Ordering::SeqCst);
         for client in self.clients.drain(..) {
             let _ = client.join();
         }
     }
 }
 
-impl Shared {
-    fn send_on(&self, nth: usize) {
-        let mut connections: Vec<Option<TcpStream>> = self.doors.iter().map(|_| None).collect();
-        while !self.stop.load(Ordering::SeqCst) {
-            let text = Self::text("load");
-            let mut door = nth % self.doors.len();
+impl LoadState {
+    fn send_until_stopped(&self, nth: usize) {
+        let mut connections: Vec<Option<TcpStream>> = self.intake_addresses.iter().map(|_| None).collect();
+        while !self.is_stopping.load(Ordering::SeqCst) {
+            let text = Self::unique_text("load");
+            let mut door = nth % self.intake_addresses.len();
             let began = Instant::now();
             while !self.send(&text, door, &mut connections[door]) {
-                if self.abandoned.load(Ordering::SeqCst) {
+                if self.is_abandoned.load(Ordering::SeqCst) {
                     return;
                 }
-                assert!(began.elapsed() < DEADLINE * 4, "{text} is accepted nowhere");
-                door = (door + 1) % self.doors.len();
+                assert!(began.elapsed() < WAIT_LIMIT * 4, "{text} is accepted nowhere");
+                door = (door + 1) % self.intake_addresses.len();
                 std::thread::sleep(Duration::from_millis(20));
             }
-            std::thread::sleep(REST);
+            std::thread::sleep(SEND_INTERVAL);
         }
     }
 
-    fn recovery(&self, door: SocketAddr, since: Instant) -> Duration {
-        let nth = self.doors.iter().position(|other| *other == door).unwrap();
-        while !self.send(&Self::text("probe"), nth, &mut None) {
-            assert!(since.elapsed() < DEADLINE, "{door} does not come back");
+    fn probe_until_accepted(&self, door: SocketAddr, since: Instant) -> Duration {
+        let nth = self
+            .intake_addresses
+            .iter()
+            .position(|other| *other == door)
+            .unwrap();
+        while !self.send(&Self::unique_text("probe"), nth, &mut None) {
+            assert!(since.elapsed() < WAIT_LIMIT, "{door} does not come back");
             std::thread::sleep(Duration::from_millis(20));
         }
         since.elapsed()
     }
 
-    fn text(what: &str) -> String {
+    fn unique_text(what: &str) -> String {
         format!("{what}-{}", NUMBER.fetch_add(1, Ordering::SeqCst))
     }
 
     /// Whether it was accepted.
     fn send(&self, text: &str, door: usize, connection: &mut Option<TcpStream>) -> bool {
-        let door = self.doors[door];
+        let door = self.intake_addresses[door];
         let status = post(door, text, connection);
         if status.is_none() {
             *connection = None;
         }
-        let one = Try {
-            door,
+        let one = RequestAttempt {
+            intake: door,
             ended: Instant::now(),
             status,
         };
         let accepted = one.is_accepted();
-        self.tries.lock().unwrap().push(one);
+        self.attempts.lock().unwrap().push(one);
         if accepted {
             self.accepted.lock().unwrap().push(text.to_owned());
         }
@@ -184,8 +193,8 @@ impl Shared {
 fn post(door: SocketAddr, text: &str, connection: &mut Option<TcpStream>) -> Option<u16> {
     let kept = connection.is_some();
     if connection.is_none() {
-        let stream = TcpStream::connect_timeout(&door, PATIENCE).ok()?;
-        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        let stream = TcpStream::connect_timeout(&door, REQUEST_TIMEOUT).ok()?;
+        stream.set_read_timeout(Some(REQUEST_TIMEOUT)).ok()?;
         stream.set_nodelay(true).ok()?;
         *connection = Some(stream);
     }
@@ -200,7 +209,7 @@ fn post(door: SocketAddr, text: &str, connection: &mut Option<TcpStream>) -> Opt
     let answer = stream
         .write_all(request.as_bytes())
         .ok()
-        .and_then(|()| read(stream));
+        .and_then(|()| read_status(stream));
     if answer.is_none() && kept && began.elapsed() < Duration::from_millis(100) {
         // The other side had closed what we kept open: no trouble, but a new connection.
         *connection = None;
@@ -209,7 +218,7 @@ fn post(door: SocketAddr, text: &str, connection: &mut Option<TcpStream>) -> Opt
     answer
 }
 
-fn read(stream: &TcpStream) -> Option<u16> {
+fn read_status(stream: &TcpStream) -> Option<u16> {
     let mut reader = BufReader::new(stream);
     let (mut status, mut length) = (None, 0);
     loop {

@@ -14,41 +14,31 @@
 )]
 // Tests may stop at the first surprise, and need the real clock and the environment.
 
-#[path = "../e2e/databases.rs"]
+#[path = "../e2e/raw_http.rs"]
+#[allow(dead_code)]
+// Likewise.
+mod raw_http;
+#[path = "../e2e/stub_provider.rs"]
 #[allow(dead_code)]
 // Shared with the end-to-end tests, which use all of it.
-mod databases;
-#[path = "../e2e/endings.rs"]
-mod endings;
-#[path = "../e2e/peers.rs"]
+mod stub_provider;
+#[path = "../e2e/test_gateway.rs"]
 #[allow(dead_code)]
 // Likewise.
-mod peers;
-#[path = "../e2e/stub.rs"]
-#[allow(dead_code)]
-// Likewise.
-mod stub;
-#[path = "../e2e/wire.rs"]
-#[allow(dead_code)]
-// Likewise.
-mod wire;
-#[path = "../e2e/world.rs"]
-#[allow(dead_code)]
-// Likewise.
-mod world;
+mod test_gateway;
 
-mod crowd;
-mod lan;
+mod cluster;
 mod load;
-mod relay;
+mod network;
 mod servers;
+mod tcp_relay;
 
-mod cables;
-mod clocks;
-mod database;
-mod killed;
-mod leases;
-mod limits;
-mod links;
-mod queue;
-mod storm;
+mod clock_skew;
+mod expired_leases;
+mod fault_pairs;
+mod network_partitions;
+mod postgres_failover;
+mod process_kills;
+mod redis_outages;
+mod shared_limits;
+mod slow_network;

@@ -9,31 +9,31 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::databases::programs;
-use super::endings;
-use super::lan::{Host, run};
-use super::world::until;
+use super::network::{NetworkHost, run_ok};
+use super::test_gateway::wait_until;
+use postrider_core::testing::postgres_server::find_postgres_programs;
+use postrider_core::testing::postgres_shutdown;
 
 /// The port PostgreSQL has everywhere.
-pub const POSTGRES: u16 = 5432;
+pub const POSTGRES_PORT: u16 = 5432;
 
 /// The port Redis has everywhere.
-pub const REDIS: u16 = 6379;
+pub const REDIS_PORT: u16 = 6379;
 
 /// A PostgreSQL server.
-pub struct Postgres {
-    host: Host,
-    bin: PathBuf,
-    place: PathBuf,
+pub struct PostgresHost {
+    host: NetworkHost,
+    program_dir: PathBuf,
+    data_dir: PathBuf,
     child: Option<Child>,
 }
 
-impl Postgres {
+impl PostgresHost {
     /// A new server with an empty database `postgres`.
-    pub fn new(host: &Host, folder: &Path) -> Self {
-        let mut server = Self::at(host, folder);
-        let files = server.files();
-        run(server.owner("initdb").args([
+    pub fn new(host: &NetworkHost, folder: &Path) -> Self {
+        let mut server = Self::prepare(host, folder);
+        let files = server.data_path();
+        run_ok(server.owner_command("initdb").args([
             "-D",
             &files,
             "-U",
@@ -47,30 +47,30 @@ impl Postgres {
         ]));
         let doors = "host all all 10.213.0.0/16 trust\nhost all all 127.0.0.0/8 trust\n\
                      host replication all 10.213.0.0/16 trust\nhost replication all 127.0.0.0/8 trust\n";
-        std::fs::write(server.place.join("data/pg_hba.conf"), doors).unwrap();
+        std::fs::write(server.data_dir.join("data/pg_hba.conf"), doors).unwrap();
         server.start();
         server
     }
 
     /// A server that follows another one; the other one waits for it with every commit.
-    pub fn following(host: &Host, folder: &Path, leader: &Self, way: SocketAddr) -> Self {
-        let mut server = Self::at(host, folder);
+    pub fn start_replica(host: &NetworkHost, folder: &Path, leader: &Self, way: SocketAddr) -> Self {
+        let mut server = Self::prepare(host, folder);
         let (address, port) = (way.ip().to_string(), way.port().to_string());
-        let files = server.files();
-        run(server.owner("pg_basebackup").args([
+        let files = server.data_path();
+        run_ok(server.owner_command("pg_basebackup").args([
             "-h", &address, "-p", &port, "-U", "postgres", "-D", &files, "-R", "-X", "stream", "-c", "fast",
         ]));
         server.start();
-        leader.say("ALTER SYSTEM SET synchronous_standby_names = '*'");
-        leader.say("SELECT pg_reload_conf()");
-        until("the replica keeps up with every commit", || {
-            leader.say("SELECT sync_state FROM pg_stat_replication") == "sync"
+        leader.query("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        leader.query("SELECT pg_reload_conf()");
+        wait_until("the replica keeps up with every commit", || {
+            leader.query("SELECT sync_state FROM pg_stat_replication") == "sync"
         });
         server
     }
 
-    fn at(host: &Host, folder: &Path) -> Self {
-        let bin = programs().unwrap_or_else(|| {
+    fn prepare(host: &NetworkHost, folder: &Path) -> Self {
+        let bin = find_postgres_programs().unwrap_or_else(|| {
             panic!("postgres is not installed: `apt-get install postgresql`, or `./start.sh test`")
         });
         let place = folder.join(host.name);
@@ -80,19 +80,19 @@ impl Postgres {
         std::fs::set_permissions(&place, PermissionsExt::from_mode(0o777)).unwrap();
         Self {
             host: host.clone(),
-            bin,
-            place,
+            program_dir: bin,
+            data_dir: place,
             child: None,
         }
     }
 
-    fn files(&self) -> String {
-        self.place.join("data").to_string_lossy().into_owned()
+    fn data_path(&self) -> String {
+        self.data_dir.join("data").to_string_lossy().into_owned()
     }
 
     /// A program of the server's as its owner: it refuses to run as the superuser.
-    fn owner(&self, program: &str) -> Command {
-        let program = self.bin.join(program);
+    fn owner_command(&self, program: &str) -> Command {
+        let program = self.program_dir.join(program);
         let is_root =
             std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
         let mut command = if is_root {
@@ -109,7 +109,7 @@ impl Postgres {
         } else {
             self.host.command(&program.to_string_lossy())
         };
-        command.current_dir(&self.place);
+        command.current_dir(&self.data_dir);
         command
     }
 
@@ -118,22 +118,22 @@ impl Postgres {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
-            .open(self.place.join("log"))
+            .open(self.data_dir.join("log"))
             .unwrap();
-        let listen = format!("listen_addresses={}", self.host.at);
+        let listen = format!("listen_addresses={}", self.host.address);
         let settings = [
             &listen,
             "unix_socket_directories=",
             "fsync=off",
             "full_page_writes=off",
             "shared_buffers=32MB",
-            endings::SHARED_AMONG_FILES,
+            postgres_shutdown::MMAP_SHARED_MEMORY_SETTING,
             // A follower looks again for a leader that was away after this time.
             "wal_retrieve_retry_interval=200ms",
         ];
-        let files = self.files();
-        let mut command = self.owner("postgres");
-        command.args(["-D", &files, "-p", &POSTGRES.to_string()]);
+        let files = self.data_path();
+        let mut command = self.owner_command("postgres");
+        command.args(["-D", &files, "-p", &POSTGRES_PORT.to_string()]);
         command.args(settings.iter().flat_map(|setting| ["-c", setting]));
         self.child = Some(
             command
@@ -142,42 +142,47 @@ impl Postgres {
                 .spawn()
                 .unwrap(),
         );
-        until("postgres answers", || {
-            self.client("pg_isready").arg("-q").status().unwrap().success()
+        wait_until("postgres answers", || {
+            self.client_command("pg_isready")
+                .arg("-q")
+                .status()
+                .unwrap()
+                .success()
         });
     }
 
     /// `kill -9`.
     pub fn kill(&mut self) {
         if let Some(child) = self.child.take() {
-            endings::kill(child, &self.place.join("data"));
+            postgres_shutdown::kill_postgres(child, &self.data_dir.join("data"));
         }
     }
 
     /// Stops it as an operator does, and starts it again.
     pub fn restart(&mut self) {
-        let files = self.files();
-        run(self
-            .owner("pg_ctl")
-            .args(["-D", &files, "-m", "fast", "-w", "stop"]));
-        kill(&mut self.child);
+        let files = self.data_path();
+        run_ok(
+            self.owner_command("pg_ctl")
+                .args(["-D", &files, "-m", "fast", "-w", "stop"]),
+        );
+        kill_child(&mut self.child);
         self.start();
     }
 
     /// Makes a follower the leader.
     pub fn promote(&self) {
-        assert_eq!(self.say("SELECT pg_promote(true)"), "t");
+        assert_eq!(self.query("SELECT pg_promote(true)"), "t");
     }
 
     /// Whether it was started and not killed.
-    pub fn runs(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         self.child.is_some()
     }
 
     /// What a statement answers, a line for each row.
-    pub fn say(&self, sql: &str) -> String {
+    pub fn query(&self, sql: &str) -> String {
         let output = self
-            .client("psql")
+            .client_command("psql")
             .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", "postgres", "-c", sql])
             .output();
         let output = output.unwrap();
@@ -189,13 +194,13 @@ impl Postgres {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    fn client(&self, program: &str) -> Command {
-        let mut command = Command::new(self.bin.join(program));
+    fn client_command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.program_dir.join(program));
         command.args([
             "-h",
-            &self.host.at.to_string(),
+            &self.host.address.to_string(),
             "-p",
-            &POSTGRES.to_string(),
+            &POSTGRES_PORT.to_string(),
             "-U",
             "postgres",
         ]);
@@ -204,23 +209,23 @@ impl Postgres {
     }
 }
 
-impl Drop for Postgres {
+impl Drop for PostgresHost {
     fn drop(&mut self) {
         if let Some(child) = self.child.take() {
-            endings::end(child, &self.place.join("data"));
+            postgres_shutdown::stop_postgres(child, &self.data_dir.join("data"));
         }
     }
 }
 
 /// A Redis server that keeps nothing on disk.
-pub struct Redis {
-    host: Host,
+pub struct RedisHost {
+    host: NetworkHost,
     child: Option<Child>,
 }
 
-impl Redis {
+impl RedisHost {
     /// A new, empty server.
-    pub fn new(host: &Host) -> Self {
+    pub fn new(host: &NetworkHost) -> Self {
         let mut server = Self {
             host: host.clone(),
             child: None,
@@ -231,7 +236,7 @@ impl Redis {
 
     /// Starts it, empty, and waits until it answers.
     pub fn start(&mut self) {
-        let (at, port) = (self.host.at.to_string(), REDIS.to_string());
+        let (at, port) = (self.host.address.to_string(), REDIS_PORT.to_string());
         let child = self
             .host
             .command("redis-server")
@@ -252,23 +257,23 @@ impl Redis {
             .stderr(Stdio::null())
             .spawn();
         self.child = Some(child.unwrap());
-        until("redis answers (`apt-get install redis-server`)", || {
-            self.ask("PING").is_some()
+        wait_until("redis answers (`apt-get install redis-server`)", || {
+            self.try_command("PING").is_some()
         });
     }
 
     /// `kill -9`.
     pub fn kill(&mut self) {
-        kill(&mut self.child);
+        kill_child(&mut self.child);
     }
 
     /// Sends one line, and returns the first line of the answer.
-    pub fn say(&self, line: &str) -> String {
-        self.ask(line).expect("redis answers")
+    pub fn send_command(&self, line: &str) -> String {
+        self.try_command(line).expect("redis answers")
     }
 
-    fn ask(&self, line: &str) -> Option<String> {
-        let mut stream = TcpStream::connect((self.host.at, REDIS)).ok()?;
+    fn try_command(&self, line: &str) -> Option<String> {
+        let mut stream = TcpStream::connect((self.host.address, REDIS_PORT)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
         stream.write_all(format!("{line}\r\n").as_bytes()).ok()?;
         let mut answer = String::new();
@@ -277,13 +282,13 @@ impl Redis {
     }
 }
 
-impl Drop for Redis {
+impl Drop for RedisHost {
     fn drop(&mut self) {
         self.kill();
     }
 }
 
-fn kill(child: &mut Option<Child>) {
+fn kill_child(child: &mut Option<Child>) {
     if let Some(mut child) = child.take() {
         let _ = child.kill();
         let _ = child.wait();

@@ -14,51 +14,53 @@
 )]
 // A test may stop at the first surprise, and asks the environment how long it should be.
 
-mod carriers;
-mod checks;
+mod context;
+mod coordination_model;
+mod faulty_store;
 mod host;
-mod ledger;
-mod link;
-mod rumours;
-mod shared;
-mod storm;
-mod world;
+mod invariants;
+mod reference_model;
+mod scenario;
+mod unreliable_provider;
+mod unreliable_queue;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use storm::Storm;
-use world::Journal;
+use context::StepLog;
+use scenario::FaultScenario;
 
 /// How many seeds without being told.
-const SEEDS: u64 = 150;
+const DEFAULT_SEED_COUNT: u64 = 150;
 
 /// One storm from its beginning to its end; the second sends that were seen.
-async fn storm(seed: u64, journal: &Arc<Journal>) -> usize {
-    let mut storm = Storm::new(seed, journal).await;
+async fn run_scenario(seed: u64, journal: &Arc<StepLog>) -> usize {
+    let mut storm = FaultScenario::new(seed, journal).await;
     while storm.step().await {
-        if storm.world.chance(0.004) {
-            checks::at_any_time(&storm).await;
+        if storm.context.chance(0.004) {
+            invariants::check_always(&storm).await;
         }
     }
-    assert!(storm.calm().await, "something waits for ever");
-    checks::at_the_end(&storm).await;
+    assert!(storm.settle().await, "something waits for ever");
+    invariants::check_finished(&storm).await;
     assert!(
-        !storm.world.ledger().references.is_empty(),
+        !storm.context.model().receipt_references.is_empty(),
         "nothing was ever sent"
     );
-    storm.world.ledger().repeats
+    storm.context.model().duplicate_sends
 }
 
 /// Runs a storm to its end, or to the words and the steps it failed with.
-fn run(seed: u64) -> Result<(usize, Arc<Journal>), String> {
-    let journal = Arc::new(Journal::default());
+fn run_seed(seed: u64) -> Result<(usize, Arc<StepLog>), String> {
+    let journal = Arc::new(StepLog::default());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(storm(seed, &journal))));
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(run_scenario(seed, &journal))
+    }));
     match outcome {
         Ok(repeats) => Ok((repeats, journal)),
         Err(panic) => {
@@ -67,21 +69,24 @@ fn run(seed: u64) -> Result<(usize, Arc<Journal>), String> {
             Err(format!(
                 "seed {seed} fails: {}\n  {}\nreplay it with: POSTRIDER_SEED={seed} cargo test --test simulation",
                 said.unwrap_or_default(),
-                journal.end(),
+                journal.last_steps(),
             ))
         }
     }
 }
 
-fn number(name: &str) -> Option<u64> {
+fn env_number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
 
 #[test]
 fn what_must_hold_holds_in_every_storm() {
-    let (first, count) = match number("POSTRIDER_SEED") {
+    let (first, count) = match env_number("POSTRIDER_SEED") {
         Some(seed) => (seed, 1),
-        None => (0, number("POSTRIDER_TEST_SEEDS").unwrap_or(SEEDS)),
+        None => (
+            0,
+            env_number("POSTRIDER_TEST_SEEDS").unwrap_or(DEFAULT_SEED_COUNT),
+        ),
     };
     let next = AtomicU64::new(first);
     let repeats = AtomicU64::new(0);
@@ -92,7 +97,7 @@ fn what_must_hold_holds_in_every_storm() {
             if seed >= first + count {
                 return;
             }
-            match run(seed) {
+            match run_seed(seed) {
                 Ok((seen, _)) => {
                     repeats.fetch_add(seen as u64, Ordering::SeqCst);
                 }
@@ -121,8 +126,8 @@ fn what_must_hold_holds_in_every_storm() {
 
 #[test]
 fn the_same_seed_is_the_same_storm() {
-    let seed = number("POSTRIDER_SEED").unwrap_or(7);
-    let steps = || run(seed).map(|(_, journal)| journal.lines().clone());
+    let seed = env_number("POSTRIDER_SEED").unwrap_or(7);
+    let steps = || run_seed(seed).map(|(_, journal)| journal.lines().clone());
     let (once, again) = (steps(), steps());
     assert_eq!(once, again);
     assert!(once.is_err() || once.is_ok_and(|steps| steps.len() > 100));

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 /// A rule: what is wrong with the text of a file, in words.
-pub type Rule = fn(&str, &str) -> Vec<String>;
+pub type TidyRule = fn(&str, &str) -> Vec<String>;
 
-pub fn root() -> &'static Path {
+pub fn repository_root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -25,13 +25,21 @@ fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// Path and text of every text file whose path passes.
-pub fn texts(wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+pub fn text_files(wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    files_below(root(), &mut found);
+    files_below(repository_root(), &mut found);
     found.sort();
     found
         .into_iter()
-        .map(|path| (path.strip_prefix(root()).unwrap().display().to_string(), path))
+        .map(|path| {
+            (
+                path.strip_prefix(repository_root())
+                    .unwrap()
+                    .display()
+                    .to_string(),
+                path,
+            )
+        })
         .filter(|(shown, _)| wanted(shown))
         .filter_map(|(shown, path)| Some((shown, std::fs::read_to_string(path).ok()?)))
         .collect()
@@ -45,8 +53,8 @@ pub fn is_rust(path: &str) -> bool {
     path.ends_with(".rs")
 }
 
-pub fn expect_no_fault(wanted: impl Fn(&str) -> bool, rule: Rule) {
-    let texts = texts(wanted);
+pub fn expect_no_violations(wanted: impl Fn(&str) -> bool, rule: TidyRule) {
+    let texts = text_files(wanted);
     assert!(!texts.is_empty(), "this rule looks at no file at all");
     let faults: Vec<String> = texts
         .iter()
@@ -69,7 +77,7 @@ pub fn is_test_file(path: &str, text: &str) -> bool {
 }
 
 /// Numbered lines (from 1) outside comments and outside what is compiled for tests only.
-pub fn code<'a>(path: &str, text: &'a str) -> Vec<(usize, &'a str)> {
+pub fn code_lines<'a>(path: &str, text: &'a str) -> Vec<(usize, &'a str)> {
     if is_test_file(path, text) {
         return Vec::new();
     }
@@ -105,7 +113,7 @@ pub fn indent(line: &str) -> &str {
 }
 
 /// The identifier a text begins with.
-pub fn word(text: &str) -> String {
+pub fn leading_identifier(text: &str) -> String {
     text.chars()
         .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
         .collect()

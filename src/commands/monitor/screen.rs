@@ -13,52 +13,57 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Table};
 use tokio::sync::mpsc;
 
-use super::super::signals::Signals;
-use super::super::{age, moment, real};
-use super::{Depth, Watch, wait};
-use crate::clock::{self, Clock, Timestamp};
-use crate::config::{Config, duration_text};
-use crate::domain::fleet::Known;
-use crate::domain::health::Told;
-use crate::domain::recipient::mask;
-use crate::domain::report::{ProviderLine, Report};
-use crate::error::{Error, Kind, Result};
-use crate::flow::overview::Overview;
+use super::super::signals::TerminationSignals;
+use super::super::{format_age, format_time, to_f64};
+use super::{MonitorView, MonitoredStore, poll_delay};
+use postrider_core::circuit_breaker::CircuitState;
+use postrider_core::clock::{self, Clock, Timestamp};
+use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_core::recipient::mask_address;
+use postrider_core::report::{ProviderReportRow, Report};
+use postrider_core::shared_health::SharedHealth;
+use postrider_engine::config::{Config, format_duration};
+use postrider_engine::status::StatusOverview;
 
 /// How soon a key that ends it is heard once nobody listens any more.
-const KEY_WAIT: Duration = Duration::from_millis(250);
+const KEY_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// What is on the screen.
 #[derive(Default)]
-struct View {
-    overview: Overview,
+struct ScreenState {
+    overview: StatusOverview,
     /// The report of the look before, for the rates.
-    before: Option<Report>,
+    previous_report: Option<Report>,
     /// Why the last look failed.
-    trouble: Option<String>,
+    error: Option<String>,
     interval: Duration,
 }
 
 /// What a key, or the terminal itself, asks for.
-enum Wish {
+enum ScreenEvent {
     Quit,
     Redraw,
 }
 
 /// Shows the screen until a key or a signal ends it; leaves the terminal as it was.
-pub async fn show(watch: &mut Watch, interval: Duration, signals: &mut Signals) -> Result<()> {
-    let _restored = Restored::later();
+pub async fn run_screen(
+    watch: &mut MonitoredStore,
+    interval: Duration,
+    signals: &mut TerminationSignals,
+) -> Result<()> {
+    let _restored = TerminalGuard::new();
     let terminal = ratatui::try_init();
-    let mut terminal = terminal.map_err(|cause| fault("cannot use the terminal; try --plain", cause))?;
-    go_on(watch, interval, signals, &mut terminal).await
+    let mut terminal =
+        terminal.map_err(|cause| terminal_error("cannot use the terminal; try --plain", cause))?;
+    run_event_loop(watch, interval, signals, &mut terminal).await
 }
 
 /// The terminal and the log as they were, also where the screen was set up in part. Until then lines of the log, which
 /// would be written across the screen, are not, unless they go elsewhere.
-struct Restored(log::LevelFilter);
+struct TerminalGuard(log::LevelFilter);
 
-impl Restored {
-    fn later() -> Self {
+impl TerminalGuard {
+    fn new() -> Self {
         let logged = log::max_level();
         if std::io::stderr().is_terminal() {
             log::set_max_level(log::LevelFilter::Off);
@@ -67,49 +72,49 @@ impl Restored {
     }
 }
 
-impl Drop for Restored {
+impl Drop for TerminalGuard {
     fn drop(&mut self) {
         ratatui::restore();
         log::set_max_level(self.0);
     }
 }
 
-async fn go_on(
-    watch: &mut Watch,
+async fn run_event_loop(
+    watch: &mut MonitoredStore,
     interval: Duration,
-    signals: &mut Signals,
+    signals: &mut TerminationSignals,
     terminal: &mut ratatui::DefaultTerminal,
 ) -> Result<()> {
-    let mut keys = keys();
-    let mut view = View {
+    let mut keys = spawn_key_reader();
+    let mut view = ScreenState {
         interval,
-        trouble: Some("looking for the store".to_owned()),
-        ..View::default()
+        error: Some("looking for the store".to_owned()),
+        ..ScreenState::default()
     };
-    let mut show = |view: &View, config: &Config| {
+    let mut show = |view: &ScreenState, config: &Config| {
         let drawn = terminal.draw(|frame| draw(frame, view, config));
         drawn
             .map(drop)
-            .map_err(|cause| fault("cannot draw on the terminal", cause))
+            .map_err(|cause| terminal_error("cannot draw on the terminal", cause))
     };
     show(&view, &watch.config)?;
     loop {
         let began = Clock::System.stopwatch();
         let seen = tokio::select! {
-            seen = watch.look(Depth::Screen) => seen?,
-            () = signals.next() => return Ok(()),
-            () = end(&mut keys) => return Ok(()),
+            seen = watch.read_status(MonitorView::Screen) => seen?,
+            () = signals.recv() => return Ok(()),
+            () = wait_for_quit(&mut keys) => return Ok(()),
         };
-        let wait = wait(interval, seen.is_err());
-        view.take(seen);
+        let wait = poll_delay(interval, seen.is_err());
+        view.apply_poll_result(seen);
         loop {
             show(&view, &watch.config)?;
             tokio::select! {
-                () = clock::pause(wait.saturating_sub(began.passed())) => break,
-                () = signals.next() => return Ok(()),
+                () = clock::sleep(wait.saturating_sub(began.elapsed())) => break,
+                () = signals.recv() => return Ok(()),
                 wish = keys.recv() => match wish {
-                    Some(Wish::Redraw) => {}
-                    Some(Wish::Quit) | None => return Ok(()),
+                    Some(ScreenEvent::Redraw) => {}
+                    Some(ScreenEvent::Quit) | None => return Ok(()),
                 },
             }
         }
@@ -117,27 +122,27 @@ async fn go_on(
 }
 
 /// Waits for a key that ends it. A look may last as long as the store is silent.
-async fn end(keys: &mut mpsc::Receiver<Wish>) {
-    while let Some(Wish::Redraw) = keys.recv().await {}
+async fn wait_for_quit(keys: &mut mpsc::Receiver<ScreenEvent>) {
+    while let Some(ScreenEvent::Redraw) = keys.recv().await {}
 }
 
-fn fault(act: &str, cause: std::io::Error) -> Error {
-    Error::because(Kind::Unavailable, act, cause)
+fn terminal_error(act: &str, cause: std::io::Error) -> Error {
+    Error::with_source(ErrorKind::Unavailable, act, cause)
 }
 
 /// Keys block whoever reads them, so a thread of their own does; it ends soon after nobody listens.
-fn keys() -> mpsc::Receiver<Wish> {
+fn spawn_key_reader() -> mpsc::Receiver<ScreenEvent> {
     let (tell, told) = mpsc::channel(8);
     std::thread::spawn(move || {
         while !tell.is_closed() {
-            match event::poll(KEY_WAIT) {
+            match event::poll(KEY_POLL_INTERVAL) {
                 Ok(false) => continue,
                 Ok(true) => {}
                 Err(_) => return,
             }
             let wish = match event::read() {
-                Ok(Event::Key(key)) if ends(key) => Wish::Quit,
-                Ok(Event::Resize(..)) => Wish::Redraw,
+                Ok(Event::Key(key)) if is_quit_key(key) => ScreenEvent::Quit,
+                Ok(Event::Resize(..)) => ScreenEvent::Redraw,
                 Ok(_) => continue,
                 Err(_) => return,
             };
@@ -149,7 +154,7 @@ fn keys() -> mpsc::Receiver<Wish> {
     told
 }
 
-fn ends(key: KeyEvent) -> bool {
+fn is_quit_key(key: KeyEvent) -> bool {
     match key.code {
         KeyCode::Char('q') | KeyCode::Esc => true,
         KeyCode::Char('c') => key.modifiers.contains(KeyModifiers::CONTROL),
@@ -157,28 +162,28 @@ fn ends(key: KeyEvent) -> bool {
     }
 }
 
-impl View {
-    fn take(&mut self, seen: std::result::Result<Overview, String>) {
+impl ScreenState {
+    fn apply_poll_result(&mut self, seen: std::result::Result<StatusOverview, String>) {
         match seen {
             Ok(overview) => {
                 let before = std::mem::replace(&mut self.overview, overview).report;
                 // Before the first look there is nothing, and no rate either.
-                self.before = (before.as_of > Timestamp::UNIX_EPOCH).then_some(before);
-                self.trouble = None;
+                self.previous_report = (before.as_of > Timestamp::UNIX_EPOCH).then_some(before);
+                self.error = None;
             }
-            Err(why) => self.trouble = Some(why),
+            Err(why) => self.error = Some(why),
         }
     }
 
     /// How many a second since the look before; none before the second.
     fn rate(&self, count: impl Fn(&Report) -> u64) -> Option<f64> {
-        let (now, before) = (&self.overview.report, self.before.as_ref()?);
+        let (now, before) = (&self.overview.report, self.previous_report.as_ref()?);
         let seconds = (now.as_of - before.as_of).as_seconds_f64();
-        (seconds > 0.0).then(|| real(count(now).saturating_sub(count(before))) / seconds)
+        (seconds > 0.0).then(|| to_f64(count(now).saturating_sub(count(before))) / seconds)
     }
 }
 
-fn draw(frame: &mut Frame<'_>, view: &View, config: &Config) {
+fn draw(frame: &mut Frame<'_>, view: &ScreenState, config: &Config) {
     let providers = provider_rows(view, config);
     let height = u16::try_from(providers.len() + 3).unwrap_or(u16::MAX);
     let [head, counters, middle, failures] = Layout::vertical([
@@ -188,20 +193,20 @@ fn draw(frame: &mut Frame<'_>, view: &View, config: &Config) {
         Constraint::Min(4),
     ])
     .areas(frame.area());
-    frame.render_widget(headline(view), head);
+    frame.render_widget(header_line(view), head);
     draw_counters(frame, view, counters);
     draw_providers(frame, providers, middle);
     draw_failures(frame, view, config, failures);
 }
 
-fn headline(view: &View) -> Paragraph<'_> {
-    let line = match &view.trouble {
+fn header_line(view: &ScreenState) -> Paragraph<'_> {
+    let line = match &view.error {
         Some(why) => Line::styled(format!(" {why}"), Style::new().fg(Color::Red)),
         None => Line::styled(
             format!(
                 " Postrider at {} · every {} · q ends",
-                moment(view.overview.report.as_of),
-                duration_text(view.interval)
+                format_time(view.overview.report.as_of),
+                format_duration(view.interval)
             ),
             Style::new().add_modifier(Modifier::BOLD),
         ),
@@ -209,7 +214,7 @@ fn headline(view: &View) -> Paragraph<'_> {
     Paragraph::new(line)
 }
 
-fn draw_counters(frame: &mut Frame<'_>, view: &View, area: Rect) {
+fn draw_counters(frame: &mut Frame<'_>, view: &ScreenState, area: Rect) {
     let report = &view.overview.report;
     let totals = &report.totals;
     let rate = |count: fn(&Report) -> u64| {
@@ -217,7 +222,7 @@ fn draw_counters(frame: &mut Frame<'_>, view: &View, area: Rect) {
         rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1} a second"))
     };
     let waits = match view.overview.oldest_due_at {
-        Some(due_at) => format!("the oldest is due for {}", age(due_at, report.as_of)),
+        Some(due_at) => format!("the oldest is due for {}", format_age(due_at, report.as_of)),
         None => "nothing is late".to_owned(),
     };
     let mean = view.overview.mean_seconds();
@@ -261,7 +266,7 @@ fn draw_counters(frame: &mut Frame<'_>, view: &View, area: Rect) {
 }
 
 /// Name, health, calls, faults, average.
-fn provider_rows(view: &View, config: &Config) -> Vec<[String; 5]> {
+fn provider_rows(view: &ScreenState, config: &Config) -> Vec<[String; 5]> {
     let report = &view.overview.report;
     let mut names: Vec<&str> = config
         .providers
@@ -274,7 +279,7 @@ fn provider_rows(view: &View, config: &Config) -> Vec<[String; 5]> {
             names.push(name);
         }
     }
-    let nothing = ProviderLine::default();
+    let nothing = ProviderReportRow::default();
     let row = |name: &str| {
         let line = report
             .providers
@@ -283,13 +288,13 @@ fn provider_rows(view: &View, config: &Config) -> Vec<[String; 5]> {
             .unwrap_or(&nothing);
         let known = view
             .overview
-            .standings
+            .provider_health
             .iter()
             .find(|known| known.provider.as_str() == name);
         let or_nothing = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         [
             name.to_owned(),
-            known.map_or_else(|| "well".to_owned(), |known| health(known, report.as_of)),
+            known.map_or_else(|| "well".to_owned(), |known| format_health(known, report.as_of)),
             line.attempts().to_string(),
             or_nothing(line.fault_percent().map(|percent| format!("{percent:.1} %"))),
             or_nothing(line.mean_seconds().map(|mean| format!("{mean:.4} s"))),
@@ -298,14 +303,14 @@ fn provider_rows(view: &View, config: &Config) -> Vec<[String; 5]> {
     names.into_iter().map(row).collect()
 }
 
-fn health(known: &Known, now: Timestamp) -> String {
+fn format_health(known: &SharedHealth, now: Timestamp) -> String {
     let until = |until: Timestamp| until.format("%H:%M:%S").to_string();
-    match (&known.told, known.paused_until) {
-        (Told::Well, Some(paused)) if paused > now => format!("paused until {}", until(paused)),
-        (Told::Well, _) => "well".to_owned(),
-        (Told::Resting { until: end, .. }, _) => format!("resting until {}", until(*end)),
-        (Told::Probing { .. }, _) => "probing".to_owned(),
-        (Told::Out { reason }, _) => format!("out: {reason}"),
+    match (&known.circuit, known.cooldown_until) {
+        (CircuitState::Closed, Some(paused)) if paused > now => format!("paused until {}", until(paused)),
+        (CircuitState::Closed, _) => "well".to_owned(),
+        (CircuitState::Open { until: end, .. }, _) => format!("resting until {}", until(*end)),
+        (CircuitState::HalfOpen { .. }, _) => "probing".to_owned(),
+        (CircuitState::Misconfigured { reason }, _) => format!("out: {reason}"),
     }
 }
 
@@ -334,10 +339,10 @@ fn draw_providers(frame: &mut Frame<'_>, rows: Vec<[String; 5]>, area: Rect) {
     frame.render_widget(table.block(Block::bordered().title(" providers ")), area);
 }
 
-fn draw_failures(frame: &mut Frame<'_>, view: &View, config: &Config, area: Rect) {
+fn draw_failures(frame: &mut Frame<'_>, view: &ScreenState, config: &Config, area: Rect) {
     let rows = view.overview.failures.iter().map(|line| {
         let to = if config.mask_numbers {
-            mask(&line.spelling)
+            mask_address(&line.spelling)
         } else {
             line.spelling.clone()
         };

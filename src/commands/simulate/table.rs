@@ -4,37 +4,42 @@
 
 use std::fmt::Write;
 
-use super::super::{rate_words, real};
-use super::theory::{Check, Plan, Run, checks};
-use crate::config::duration_text;
-use crate::domain::report::Report;
+use super::super::{format_rate, to_f64};
+use super::theory::{Expectation, SimulationPlan, SimulationRun, expectations};
+use postrider_core::report::Report;
+use postrider_engine::config::format_duration;
 
 /// The whole text. Writing into a string cannot fail, so results of `write!` are dropped.
-pub fn text(plan: &Plan, run: &Run, report: &Report, faults: &[String]) -> String {
+pub fn render_result(
+    plan: &SimulationPlan,
+    run: &SimulationRun,
+    report: &Report,
+    faults: &[String],
+) -> String {
     let mut text = String::new();
     let ended = run.sent + run.failed;
     let _ = writeln!(
         text,
         "{}",
-        rate_words(
+        format_rate(
             &format!("{ended} messages"),
             "ended",
             ended,
-            run.took.as_secs_f64()
+            run.elapsed.as_secs_f64()
         )
     );
-    write_sums(&mut text, &sums(run, report));
+    write_counts(&mut text, &count_rows(run, report));
     write_senders(&mut text, plan, run);
-    write_checks(&mut text, &checks(plan, run));
+    write_checks(&mut text, &expectations(plan, run));
     write_verdict(&mut text, faults, run.interrupted);
     text
 }
 
 /// Who counts, and what: accepted, waiting, sent, delivered, failed.
-pub type Sums = (&'static str, [u64; 5]);
+pub type CountRow = (&'static str, [u64; 5]);
 
 /// What the report says.
-pub fn of_report(report: &Report) -> Sums {
+pub fn report_count_row(report: &Report) -> CountRow {
     let totals = &report.totals;
     let (sent, delivered, failed) = (totals.sent, totals.delivered, totals.failed_sum());
     (
@@ -43,16 +48,16 @@ pub fn of_report(report: &Report) -> Sums {
     )
 }
 
-fn sums(run: &Run, report: &Report) -> [Sums; 2] {
+fn count_rows(run: &SimulationRun, report: &Report) -> [CountRow; 2] {
     let waiting = run.accepted.saturating_sub(run.sent + run.failed);
     [
-        of_report(report),
+        report_count_row(report),
         ("metrics", [run.accepted, waiting, run.sent, 0, run.failed]),
     ]
 }
 
 /// A line for each who counts.
-pub fn write_sums(text: &mut String, rows: &[Sums]) {
+pub fn write_counts(text: &mut String, rows: &[CountRow]) {
     let _ = writeln!(
         text,
         "\n{:<10} {:>10} {:>10} {:>10} {:>10} {:>10}",
@@ -66,7 +71,7 @@ pub fn write_sums(text: &mut String, rows: &[Sums]) {
     }
 }
 
-fn write_senders(text: &mut String, plan: &Plan, run: &Run) {
+fn write_senders(text: &mut String, plan: &SimulationPlan, run: &SimulationRun) {
     let _ = writeln!(
         text,
         "\n{:<12} {:>8} {:>8} {:>10} {:>10} {:>12}",
@@ -76,22 +81,22 @@ fn write_senders(text: &mut String, plan: &Plan, run: &Run) {
         let average = if tally.calls == 0 {
             "-".to_owned()
         } else {
-            format!("{:.4} s", tally.seconds / real(tally.calls))
+            format!("{:.4} s", tally.seconds / to_f64(tally.calls))
         };
         let name = format!("sender-{}", index + 1);
         let _ = writeln!(
             text,
             "{name:<12} {:>8} {:>8} {:>10} {:>10} {average:>12}",
-            duration_text(sender.mean_time),
+            format_duration(sender.mean_time),
             sender.failure_rate,
             tally.calls,
-            tally.faults
+            tally.failed_calls
         );
     }
 }
 
 /// Figures beside what theory expects of them.
-pub fn write_checks(text: &mut String, checks: &[Check]) {
+pub fn write_checks(text: &mut String, checks: &[Expectation]) {
     let _ = writeln!(
         text,
         "\n{:<24} {:>12} {:>12}  {:<28}",
@@ -103,23 +108,23 @@ pub fn write_checks(text: &mut String, checks: &[Check]) {
     text.push('\n');
 }
 
-fn write_check(text: &mut String, check: &Check) {
+fn write_check(text: &mut String, check: &Expectation) {
     let figure = |value: f64| match check.unit {
         "" => format!("{value:.0}"),
         unit => format!("{value:.4} {unit}"),
     };
-    let (least, most) = check.limits;
+    let (least, most) = check.range;
     let expected = check.expected.map_or_else(|| "-".to_owned(), figure);
     let within = match check.expected {
         None => String::new(),
         Some(_) if most.is_finite() => format!("{} to {}", figure(least), figure(most)),
         Some(_) => format!("{} or more", figure(least)),
     };
-    let verdict = if check.is_good() { "" } else { "  OUTSIDE" };
+    let verdict = if check.is_met() { "" } else { "  OUTSIDE" };
     let line = format!(
         "{:<24} {:>12} {expected:>12}  {within}{verdict}",
-        check.what,
-        figure(check.found)
+        check.name,
+        figure(check.actual)
     );
     let _ = writeln!(text, "{}", line.trim_end());
 }

@@ -2,48 +2,48 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 
 use super::*;
-use crate::domain::report::Totals;
-use crate::flow::overview::FailureLine;
+use postrider_core::report::DeliveryTotals;
+use postrider_engine::status::FailureLine;
 
-fn noon(second: u32) -> Timestamp {
+fn noon_plus(second: u32) -> Timestamp {
     format!("2026-05-01T12:00:{second:02}Z").parse().unwrap()
 }
 
-fn seen(second: u32, sent: u64, failed: u64) -> Overview {
+fn overview_at(second: u32, sent: u64, failed: u64) -> StatusOverview {
     let mut outcomes = [0; 8];
     (outcomes[0], outcomes[2]) = (sent, failed);
-    Overview {
+    StatusOverview {
         report: Report {
-            as_of: noon(second),
+            as_of: noon_plus(second),
             messages: 1_000,
-            totals: Totals {
+            totals: DeliveryTotals {
                 waiting: 1_000 - sent - failed,
                 sent,
                 failed: vec![("exhausted".to_owned(), failed)],
-                ..Totals::default()
+                ..DeliveryTotals::default()
             },
-            providers: vec![ProviderLine {
+            providers: vec![ProviderReportRow {
                 name: "mock-blue".to_owned(),
                 outcomes,
-                timed: sent + failed,
-                time_ms: 100 * (sent + failed),
-                ..ProviderLine::default()
+                timed_attempts: sent + failed,
+                duration_sum_ms: 100 * (sent + failed),
+                ..ProviderReportRow::default()
             }],
             ..Report::default()
         },
-        oldest_due_at: Some(noon(0)),
-        standings: vec![Known {
+        oldest_due_at: Some(noon_plus(0)),
+        provider_health: vec![SharedHealth {
             provider: "mock-red".parse().unwrap(),
-            told: Told::Resting {
-                until: noon(59),
-                times: 1,
+            circuit: CircuitState::Open {
+                until: noon_plus(59),
+                backoff_factor: 1,
             },
-            paused_until: None,
-            since: noon(0),
+            cooldown_until: None,
+            since: noon_plus(0),
             version: 1,
         }],
         failures: vec![FailureLine {
-            at: noon(second),
+            at: noon_plus(second),
             spelling: "09122222222".to_owned(),
             channel: "sms".to_owned(),
             failure: "exhausted",
@@ -52,24 +52,24 @@ fn seen(second: u32, sent: u64, failed: u64) -> Overview {
     }
 }
 
-fn drawn(view: &View, width: u16, height: u16) -> String {
+fn render_to_string(view: &ScreenState, width: u16, height: u16) -> String {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal
-        .draw(|frame| draw(frame, view, &Config::sandbox()))
+        .draw(|frame| draw(frame, view, &Config::test_mode()))
         .unwrap();
     terminal.backend().to_string()
 }
 
 #[test]
 fn a_screen_shows_counters_rates_health_and_failures() {
-    let mut view = View::default();
-    view.take(Ok(seen(10, 200, 100)));
+    let mut view = ScreenState::default();
+    view.apply_poll_result(Ok(overview_at(10, 200, 100)));
     assert!(
-        !drawn(&view, 100, 30).contains("a second"),
+        !render_to_string(&view, 100, 30).contains("a second"),
         "no rate before the second look"
     );
-    view.take(Ok(seen(20, 700, 150)));
-    let screen = drawn(&view, 100, 30);
+    view.apply_poll_result(Ok(overview_at(20, 700, 150)));
+    let screen = render_to_string(&view, 100, 30);
     for words in [
         "accepted   1000",
         "waiting    150          the oldest is due for 20 s",
@@ -88,17 +88,17 @@ fn a_screen_shows_counters_rates_health_and_failures() {
 
 #[test]
 fn a_screen_of_nothing_and_one_that_is_too_small_are_drawn_as_well() {
-    let view = View::default();
-    assert!(drawn(&view, 80, 24).contains("nothing is late"));
-    drawn(&view, 10, 3);
+    let view = ScreenState::default();
+    assert!(render_to_string(&view, 80, 24).contains("nothing is late"));
+    render_to_string(&view, 10, 3);
 }
 
 #[test]
 fn what_is_wrong_stands_above_what_was_seen_last() {
-    let mut view = View::default();
-    view.take(Ok(seen(10, 200, 100)));
-    view.take(Err("the store cannot be reached".to_owned()));
-    let screen = drawn(&view, 100, 30);
+    let mut view = ScreenState::default();
+    view.apply_poll_result(Ok(overview_at(10, 200, 100)));
+    view.apply_poll_result(Err("the store cannot be reached".to_owned()));
+    let screen = render_to_string(&view, 100, 30);
     assert!(
         screen.contains("cannot be reached") && screen.contains("sent       200"),
         "{screen}"

@@ -1,0 +1,333 @@
+//! Every end of a round under every policy, and every receipt in every state.
+
+use chrono::TimeDelta;
+
+use super::*;
+
+const LUCK: f64 = 1.0;
+
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+}
+
+fn red() -> ConfigName {
+    "red".parse().unwrap()
+}
+
+/// The state that follows, after 1 of at most 3 tries, at second 100 of a life of 1,000, with waits of 30 s.
+struct RoundCase {
+    unknown: UnknownPolicy,
+    tries: u32,
+    expires_at: i64,
+}
+
+impl Default for RoundCase {
+    fn default() -> Self {
+        Self {
+            unknown: UnknownPolicy::Resend,
+            tries: 1,
+            expires_at: 1_000,
+        }
+    }
+}
+
+impl RoundCase {
+    fn after(&self, end: RoundEnd) -> (String, u32) {
+        let retry = RetryPolicy {
+            base: Duration::from_secs(30),
+            factor: 1.0,
+            tries_max: 3,
+            ..RetryPolicy::default()
+        };
+        let rules = DeliveryRules {
+            tries: self.tries,
+            expires_at: at(self.expires_at),
+            retry: &retry,
+            unknown_policy: self.unknown,
+        };
+        let next = DeliveryState::after(end, &rules, at(100), LUCK);
+        (state_summary(&next.state), next.tries)
+    }
+}
+
+/// The state in one line.
+fn state_summary(state: &DeliveryState) -> String {
+    match state {
+        DeliveryState::Waiting { due_at, .. } => format!("waiting {}", due_at.timestamp()),
+        DeliveryState::Sent {
+            provider, reference, ..
+        } => {
+            format!("sent {provider} {}", reference.as_deref().unwrap_or("-"))
+        }
+        DeliveryState::Delivered { .. } => "delivered".to_owned(),
+        DeliveryState::Failed { failure, .. } => format!("failed {}", failure.as_str()),
+    }
+}
+
+fn decided(outcome: Outcome) -> RoundEnd {
+    RoundEnd::Decided {
+        provider: red(),
+        outcome,
+    }
+}
+
+fn reason() -> String {
+    "down".to_owned()
+}
+
+fn seconds(count: u64) -> Option<Duration> {
+    Some(Duration::from_secs(count))
+}
+
+/// A state in one line, and the tries used up with it.
+type ExpectedState = (&'static str, u32);
+
+/// Every end of a round, and what follows under `resend` and under `hold`.
+fn all_round_ends() -> Vec<(RoundEnd, ExpectedState, ExpectedState)> {
+    let alike = |end, next| (end, next, next);
+    let reference = Some("r-1".to_owned());
+    vec![
+        alike(decided(Outcome::Accepted { reference }), ("sent red r-1", 2)),
+        alike(decided(Outcome::Accepted { reference: None }), ("sent red -", 2)),
+        alike(
+            decided(Outcome::Deferred {
+                reason: reason(),
+                retry_after: None,
+            }),
+            ("waiting 130", 2),
+        ),
+        alike(
+            decided(Outcome::Deferred {
+                reason: reason(),
+                retry_after: seconds(5),
+            }),
+            ("waiting 130", 2),
+        ),
+        alike(
+            decided(Outcome::Deferred {
+                reason: reason(),
+                retry_after: seconds(90),
+            }),
+            ("waiting 190", 2),
+        ),
+        alike(
+            decided(Outcome::Unavailable { reason: reason() }),
+            ("waiting 130", 2),
+        ),
+        alike(
+            decided(Outcome::Misconfigured { reason: reason() }),
+            ("waiting 130", 2),
+        ),
+        alike(
+            decided(Outcome::Throttled { retry_after: None }),
+            ("waiting 130", 1),
+        ),
+        alike(
+            decided(Outcome::Throttled {
+                retry_after: seconds(7),
+            }),
+            ("waiting 107", 1),
+        ),
+        alike(
+            decided(Outcome::Rejected { reason: reason() }),
+            ("failed rejected", 2),
+        ),
+        alike(
+            decided(Outcome::InvalidRecipient { reason: reason() }),
+            ("failed invalid_recipient", 2),
+        ),
+        (
+            decided(Outcome::Unknown { reason: reason() }),
+            ("waiting 130", 2),
+            ("failed unknown", 2),
+        ),
+        (RoundEnd::ClaimLost, ("waiting 130", 2), ("failed unknown", 2)),
+        alike(RoundEnd::AllFailed { reason: reason() }, ("waiting 130", 2)),
+        alike(
+            RoundEnd::NoProviderAvailable {
+                retry_after: Duration::from_secs(9),
+                reason: reason(),
+            },
+            ("waiting 109", 1),
+        ),
+        alike(RoundEnd::Expired, ("failed expired", 1)),
+        alike(
+            RoundEnd::NoUsableAddress { reason: reason() },
+            ("failed invalid_recipient", 1),
+        ),
+    ]
+}
+
+#[test]
+fn every_end_of_a_round_leads_to_its_state() {
+    for (end, resend, hold) in all_round_ends() {
+        for (unknown, (state, tries)) in [(UnknownPolicy::Resend, resend), (UnknownPolicy::Hold, hold)] {
+            let case = RoundCase {
+                unknown,
+                ..RoundCase::default()
+            };
+            assert_eq!(
+                case.after(end.clone()),
+                (state.to_owned(), tries),
+                "{end:?} {unknown:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn whatever_would_wait_is_given_up_after_the_last_try() {
+    for (end, (state, tries), _) in all_round_ends() {
+        let last = RoundCase {
+            tries: 2,
+            ..RoundCase::default()
+        }
+        .after(end.clone());
+        let wanted = match (state.starts_with("waiting"), tries) {
+            (true, 2) => "failed exhausted",
+            _ => state,
+        };
+        assert_eq!(last, (wanted.to_owned(), tries + 1), "{end:?}");
+    }
+}
+
+#[test]
+fn whatever_would_wait_until_it_is_too_old_is_given_up_now() {
+    for (end, (state, tries), _) in all_round_ends() {
+        let old = RoundCase {
+            expires_at: 107,
+            ..RoundCase::default()
+        }
+        .after(end.clone());
+        let wanted = if state.starts_with("waiting") {
+            "failed expired"
+        } else {
+            state
+        };
+        assert_eq!(old, (wanted.to_owned(), tries), "{end:?}");
+    }
+}
+
+#[test]
+fn a_provider_that_wants_to_be_left_alone_for_ever_upsets_nothing() {
+    let retry_after = Some(Duration::MAX);
+    for outcome in [
+        Outcome::Deferred {
+            reason: reason(),
+            retry_after,
+        },
+        Outcome::Throttled { retry_after },
+    ] {
+        assert_eq!(RoundCase::default().after(decided(outcome)).0, "failed expired");
+    }
+}
+
+fn states() -> [DeliveryState; 4] {
+    [
+        DeliveryState::Waiting {
+            due_at: at(0),
+            reason: None,
+        },
+        DeliveryState::Sent {
+            provider: red(),
+            reference: None,
+            at: at(0),
+        },
+        DeliveryState::Delivered { at: at(0) },
+        DeliveryState::failed(Failure::Rejected, "no", at(0)),
+    ]
+}
+
+fn all_receipt_statuses() -> [ReceiptStatus; 4] {
+    [
+        ReceiptStatus::Delivered,
+        ReceiptStatus::Opened,
+        ReceiptStatus::Bounced { reason: reason() },
+        ReceiptStatus::Invalid { reason: reason() },
+    ]
+}
+
+#[test]
+fn a_receipt_ends_what_was_sent() {
+    let sent = &states()[1];
+    let after = |resends, addresses| {
+        let left = RemainingAlternatives { resends, addresses };
+        all_receipt_statuses()
+            .map(|verdict| state_summary(&sent.apply_receipt(&verdict, at(50), left).unwrap()))
+    };
+    let [arrived, bounced, invalid] = ["delivered", "failed bounced", "failed invalid_recipient"];
+    assert_eq!(after(0, 0), [arrived, arrived, bounced, invalid]);
+    assert_eq!(after(1, 0), [arrived, arrived, "waiting 50", invalid]);
+    assert_eq!(after(0, 1), [arrived, arrived, bounced, "waiting 50"]);
+}
+
+#[test]
+fn a_receipt_never_moves_a_state_backwards() {
+    let left = RemainingAlternatives {
+        resends: 1,
+        addresses: 1,
+    };
+    for state in states()
+        .iter()
+        .filter(|state| state.kind() != DeliveryStateKind::Sent)
+    {
+        for verdict in all_receipt_statuses() {
+            assert_eq!(
+                state.apply_receipt(&verdict, at(50), left),
+                None,
+                "{state:?} {verdict:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn only_what_waits_can_be_called_off_and_what_failed_or_waits_can_be_sent_at_once() {
+    let after = |change: fn(&DeliveryState, DateTime<Utc>) -> Option<DeliveryState>| {
+        states().map(|state| change(&state, at(9)).map_or("-".to_owned(), |next| state_summary(&next)))
+    };
+    assert_eq!(after(DeliveryState::cancel), ["failed cancelled", "-", "-", "-"]);
+    assert_eq!(after(DeliveryState::requeue), ["-", "-", "-", "waiting 9"]);
+    let waits = |due| DeliveryState::Waiting {
+        due_at: at(due),
+        reason: Some("down".to_owned()),
+    };
+    assert_eq!(waits(10).requeue(at(9)), Some(waits(9)));
+    assert_eq!(waits(9).requeue(at(9)), None);
+    for failure in Failure::ALL {
+        let revived = DeliveryState::failed(failure, "why", at(1))
+            .requeue(at(9))
+            .is_some();
+        let is_final = matches!(failure, Failure::Cancelled | Failure::Suppressed);
+        assert_eq!(revived, !is_final, "{failure:?}");
+    }
+}
+
+#[test]
+fn the_next_step_is_said_in_words() {
+    let waiting = DeliveryState::Waiting {
+        due_at: at(60),
+        reason: Some(reason()),
+    };
+    assert_eq!(
+        waiting.describe_next_step(at(0)),
+        "it is tried again at 1970-01-01 00:01:00 UTC; it waits because: down"
+    );
+    assert!(waiting.describe_next_step(at(60)).starts_with("it is due now"));
+    let [_, sent, delivered, failed] = states().map(|state| state.describe_next_step(at(0)));
+    assert_eq!(sent, "red has it; its receipt is awaited");
+    assert_eq!(delivered, "nothing more: it has arrived");
+    assert_eq!(failed, "nothing more: the provider refuses this message (no)");
+}
+
+#[test]
+fn words_lead_back_to_what_they_stand_for() {
+    for failure in Failure::ALL {
+        assert_eq!(Failure::parse(failure.as_str()), Some(failure));
+    }
+    for standing in DeliveryStateKind::ALL {
+        assert_eq!(DeliveryStateKind::parse(standing.as_str()), Some(standing));
+    }
+    assert_eq!(Failure::parse("lost"), None);
+    assert_eq!(DeliveryStateKind::parse("lost"), None);
+}

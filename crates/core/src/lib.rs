@@ -1,0 +1,35 @@
+//! Domain types and pure rules of Postrider: messages, deliveries, retry, routing, limits, addresses and text parts.
+//!
+//! Everything here is plain data and pure functions. The current time and random numbers are arguments; [`clock`] and
+//! [`dice`] are the only modules that read them. No I/O except in `testing`, which starts real servers for tests.
+
+pub mod attempt;
+pub mod broadcast;
+pub mod capacity;
+pub mod channel;
+pub mod circuit_breaker;
+pub mod clock;
+pub mod contact;
+pub mod delivery;
+pub mod error;
+pub mod event;
+pub mod id;
+pub mod inbound;
+pub mod job;
+pub mod message;
+pub mod provider_control;
+pub mod random;
+pub mod rate_limit;
+pub mod receipt;
+pub mod recipient;
+pub mod report;
+pub mod request_origin;
+pub mod retry;
+pub mod routing;
+pub mod shared_health;
+pub mod slots;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod text_parts;
+pub mod usage;
+pub mod user_throttle;

@@ -1,0 +1,269 @@
+//! Spellings of addresses that people and programs really use, and some that nobody should.
+
+use phonenumber::country;
+use proptest::prelude::*;
+
+use super::*;
+
+fn rules(region: country::Id, strictness: PhoneStrictness) -> PhoneRules {
+    PhoneRules { region, strictness }
+}
+
+#[test]
+fn one_number_in_all_its_spellings_is_one_address() {
+    for typed in [
+        "09122222222",
+        "9122222222",
+        "+989122222222",
+        "00989122222222",
+        "989122222222",
+        " 0912 222 2222 ",
+        "0912-222-2222",
+        "(0912) 222.2222",
+        "[0912]/2222222",
+        "+98 (0) 912 222 2222",
+        "۰۹۱۲۲۲۲۲۲۲۲",
+        "+٩٨٩١٢٢٢٢٢٢٢٢",
+        "\u{202A}+98\u{A0}912\u{2011}222\u{2013}2222\u{202C}",
+        "\u{FF0B}９８９１２２２２２２２２",
+    ] {
+        for strictness in [PhoneStrictness::Possible, PhoneStrictness::Valid] {
+            let read = rules(country::IR, strictness).parse_phone(typed);
+            assert_eq!(read.as_deref(), Ok("+989122222222"), "{typed} {strictness:?}");
+        }
+    }
+}
+
+#[test]
+fn numbers_abroad_keep_what_their_own_region_needs() {
+    for (region, typed, read) in [
+        (country::IR, "+39 06 6982", "+39066982"),
+        (country::IR, "0039066982", "+39066982"),
+        (country::IR, "+48-123-456-789", "+48123456789"),
+        (country::IR, "+49 (0)30 123456", "+4930123456"),
+        (country::IR, "+1 650 253 0000", "+16502530000"),
+        (country::US, "011 44 20 7031 3000", "+442070313000"),
+        (country::US, "(650) 253-0000", "+16502530000"),
+        (country::DE, "030/123456", "+4930123456"),
+        (country::PL, "481234567", "+48481234567"),
+        (country::PL, "48481234567", "+48481234567"),
+        (country::RU, "8 916 123-45-67", "+79161234567"),
+        (country::GB, "020 7031 3000", "+442070313000"),
+        (country::IR, "9812345678", "+989812345678"),
+        (country::DE, "00989122222222", "+989122222222"),
+    ] {
+        assert_eq!(
+            rules(region, PhoneStrictness::Possible)
+                .parse_phone(typed)
+                .as_deref(),
+            Ok(read),
+            "{typed}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_number_is_refused() {
+    let too_long = "1".repeat(51);
+    for (typed, why) in [
+        ("", AddressError::Empty),
+        ("   ", AddressError::Empty),
+        ("()", AddressError::Empty),
+        ("123", AddressError::InvalidFormat),
+        ("0", AddressError::InvalidFormat),
+        ("+", AddressError::InvalidFormat),
+        ("+9", AddressError::InvalidFormat),
+        ("+98912222222", AddressError::InvalidFormat),
+        ("091222222222222", AddressError::InvalidFormat),
+        ("+000000000000", AddressError::InvalidFormat),
+        ("+999123456789", AddressError::InvalidFormat),
+        ("hello", AddressError::InvalidCharacter),
+        ("0912222222x", AddressError::InvalidCharacter),
+        ("0912*222222", AddressError::InvalidCharacter),
+        ("0912+2222222", AddressError::InvalidCharacter),
+        ("0912\u{0}2222222", AddressError::InvalidCharacter),
+        ("0912\n2222222", AddressError::InvalidCharacter),
+        ("tel:+989122222222;ext=5", AddressError::InvalidCharacter),
+        (&too_long, AddressError::TooLong),
+    ] {
+        for strictness in [PhoneStrictness::Possible, PhoneStrictness::Valid] {
+            let read = rules(country::IR, strictness).parse_phone(typed);
+            assert!(read.is_err(), "{typed:?} {strictness:?}: {read:?}");
+        }
+        assert_eq!(PhoneRules::default().parse_phone(typed), Err(why), "{typed:?}");
+    }
+}
+
+#[test]
+fn an_invented_number_is_possible_and_not_valid() {
+    for (typed, read) in [
+        ("1231233211", "+981231233211"),
+        ("0123456789", "+980123456789"),
+        ("0012345678", "+980012345678"),
+        ("0000000000", "+980000000000"),
+    ] {
+        assert_eq!(PhoneRules::default().parse_phone(typed).as_deref(), Ok(read));
+        assert!(
+            rules(country::IR, PhoneStrictness::Valid)
+                .parse_phone(typed)
+                .is_err(),
+            "{typed}"
+        );
+    }
+    assert_eq!(
+        rules(country::IR, PhoneStrictness::Valid).parse_phone("+985000000000"),
+        Err(AddressError::UnassignedNumber)
+    );
+}
+
+#[test]
+fn an_email_is_kept_as_written_but_for_the_domain() {
+    for (typed, read) in [
+        ("Anna@Example.ORG", Ok("Anna@example.org")),
+        (" a.b+c@mail.example.org ", Ok("a.b+c@mail.example.org")),
+        ("root@localhost", Ok("root@localhost")),
+        ("", Err(AddressError::Empty)),
+        ("anna", Err(AddressError::InvalidFormat)),
+        ("@example.org", Err(AddressError::InvalidFormat)),
+        ("anna@", Err(AddressError::InvalidFormat)),
+        ("anna@@example.org", Err(AddressError::InvalidFormat)),
+        ("anna@exa@mple.org", Err(AddressError::InvalidFormat)),
+        ("anna@example..org", Err(AddressError::InvalidFormat)),
+        ("anna@-example.org", Err(AddressError::InvalidFormat)),
+        ("an na@example.org", Err(AddressError::InvalidCharacter)),
+        (
+            "anna@example.org\r\nBcc: b@example.org",
+            Err(AddressError::InvalidCharacter),
+        ),
+        ("<anna@example.org>", Err(AddressError::InvalidCharacter)),
+    ] {
+        assert_eq!(parse_email(typed).as_deref(), read.as_deref(), "{typed}");
+    }
+    assert_eq!(
+        parse_email(&format!("{}@x.org", "a".repeat(65))),
+        Err(AddressError::InvalidFormat)
+    );
+    assert_eq!(
+        parse_email(&format!("a@{}org", "x.".repeat(130))),
+        Err(AddressError::TooLong)
+    );
+}
+
+#[test]
+fn an_opaque_address_is_any_text_without_control_characters() {
+    assert_eq!(parse_opaque(" chat:42 ").as_deref(), Ok("chat:42"));
+    assert_eq!(parse_opaque(" "), Err(AddressError::Empty));
+    assert_eq!(parse_opaque("a\u{0}b"), Err(AddressError::InvalidCharacter));
+    assert_eq!(parse_opaque(&"x".repeat(2_049)), Err(AddressError::TooLong));
+    assert_eq!(
+        parse_address(AddressKind::Any, "x", &PhoneRules::default()).as_deref(),
+        Ok("x")
+    );
+}
+
+#[test]
+fn a_mask_hides_the_middle() {
+    for (address, shown) in [
+        ("+989122222222", "+98912***2222"),
+        ("+16502530000", "+1650***0000"),
+        ("+4930123456", "+493***3456"),
+        ("1234567", "123***67"),
+        ("+12345", "***"),
+        ("anna@example.org", "a***@example.org"),
+        ("@example.org", "***@example.org"),
+        ("ünal@example.org", "ü***@example.org"),
+        ("dJ3kPq81lmNo", "dJ3k***"),
+        ("https://a:b@host/x", "http***"),
+        ("", "***"),
+    ] {
+        assert_eq!(mask_address(address), shown, "{address}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_whatever_upsets_the_reader(typed in "\\PC{0,60}", region in 0..4_usize) {
+        let region = [country::IR, country::US, country::DE, country::BR][region];
+        for strictness in [PhoneStrictness::Possible, PhoneStrictness::Valid] {
+            for kind in AddressKind::ALL {
+                if let Ok(address) = parse_address(kind, &typed, &rules(region, strictness)) {
+                    prop_assert!(!mask_address(&address).is_empty());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_digits_and_signs_are_read_or_refused(typed in "[+0-9 ()\\-]{0,24}", region in 0..4_usize) {
+        let region = [country::IR, country::US, country::DE, country::BR][region];
+        let possible = rules(region, PhoneStrictness::Possible).parse_phone(&typed);
+        if let Ok(number) = rules(region, PhoneStrictness::Valid).parse_phone(&typed) {
+            prop_assert!(possible.is_ok());
+            prop_assert_eq!(rules(region, PhoneStrictness::Valid).parse_phone(&number), Ok(number));
+        }
+    }
+
+    #[test]
+    fn every_invented_number_of_ten_digits_passes(digits in "[0-9]{10}") {
+        let read = PhoneRules::default().parse_phone(&digits);
+        prop_assert!(read.is_ok(), "{} {:?}", digits, read);
+    }
+
+    #[test]
+    fn what_is_dialled_inside_a_region_is_read_as_the_library_reads_it(digits in "0[0-9]{1,16}") {
+        let mut short_ways = 0;
+        for region in DATABASE.iter().filter_map(|region| region.id().parse().ok()) {
+            for strictness in [PhoneStrictness::Possible, PhoneStrictness::Valid] {
+                let rules = rules(region, strictness);
+                if let Some(number) = rules.parse_common_spelling(&digits) {
+                    short_ways += 1;
+                    prop_assert_eq!(Ok(number), rules.parse_with_library(&digits), "{:?} {}", region, digits);
+                }
+            }
+        }
+        prop_assert!(short_ways > 0 || digits.starts_with("00") || digits.len() != 11);
+    }
+
+    #[test]
+    fn what_is_dialled_from_abroad_is_read_as_the_library_reads_it(national in "[0-9]{1,14}") {
+        let mut short_ways = 0;
+        for region in DATABASE.iter() {
+            let Ok(id) = region.id().parse() else { continue };
+            let rules = rules(id, PhoneStrictness::Possible);
+            for mark in ["+", "00"] {
+                let digits = format!("{mark}{}{national}", region.country_code());
+                if let Some(number) = rules.parse_common_spelling(&digits) {
+                    short_ways += 1;
+                    prop_assert_eq!(Ok(number), rules.parse_with_library(&digits), "{:?} {}", id, digits);
+                }
+            }
+        }
+        prop_assert!(short_ways > 0 || national.starts_with('0') || national.len() != 10);
+    }
+}
+
+#[test]
+fn the_short_way_reads_the_usual_spellings_only() {
+    let short_way = |region, typed| rules(region, PhoneStrictness::Possible).parse_common_spelling(typed);
+    for typed in ["09122222222", "+989122222222", "00989122222222"] {
+        assert_eq!(short_way(country::IR, typed).as_deref(), Some("+989122222222"));
+    }
+    for (region, typed) in [
+        (country::IR, "9122222222"),
+        (country::IR, "+9809122222222"),
+        (country::IR, "009809122222222"),
+        (country::IR, "+4915112345678"),
+        (country::IR, "989122222222"),
+        (country::IR, "0912222222"),
+        (country::IR, "0"),
+        (country::US, "06502530000"),
+        (country::IT, "03381234567"),
+        (country::BR, "01123456789"),
+    ] {
+        assert_eq!(short_way(region, typed), None, "{typed}");
+    }
+    assert_eq!(
+        rules(country::IR, PhoneStrictness::Valid).parse_common_spelling("09122222222"),
+        None
+    );
+}

@@ -1,0 +1,195 @@
+//! How many messages that expect an answer a user may get in a rolling window.
+//!
+//! A store keeps the times of a user's latest messages in one small row and asks here whether one more may follow.
+//! Exact to the millisecond: no window of that length, wherever it begins, ever holds more messages than the limit.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// One limit that one message has to keep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserThrottle {
+    /// SHA-256 over who is protected and what is counted together.
+    pub subject: [u8; 32],
+    /// The most messages in a window; at least one.
+    pub limit: u32,
+    /// How long a message counts, at most [`UserThrottle::WINDOW_MAX`].
+    pub window: Duration,
+}
+
+impl UserThrottle {
+    /// The longest window. Times are kept as gaps of 32 bits in milliseconds.
+    pub const WINDOW_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+    fn window(&self) -> TimeDelta {
+        TimeDelta::from_std(self.window.min(Self::WINDOW_MAX)).unwrap_or_default()
+    }
+}
+
+/// When a subject's latest messages were accepted, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecentMessageTimes(Vec<i64>);
+
+impl RecentMessageTimes {
+    /// Lets one more message through and remembers it, or says after how long one would be let through.
+    ///
+    /// A `now` that is a little older than what was let through before (another host was faster) counts as that
+    /// moment. One that is older by more than a window says that a clock was set back: what lies ahead is forgotten.
+    pub fn try_record(&mut self, throttle: &UserThrottle, now: DateTime<Utc>) -> Result<(), Duration> {
+        let window = throttle.window().num_milliseconds();
+        let now = now.timestamp_millis();
+        self.0.retain(|time| *time <= now + window);
+        let moment = self.0.last().map_or(now, |newest| now.max(*newest));
+        self.0.retain(|time| *time > moment - window);
+        let limit = usize::try_from(throttle.limit).unwrap_or(usize::MAX).max(1);
+        if let Some(excess) = self.0.len().checked_sub(limit) {
+            let free_at = self.0.get(excess).map_or(moment, |time| time + window);
+            return Err(Duration::from_millis(u64::try_from(free_at - now).unwrap_or(1)));
+        }
+        self.0.push(moment);
+        Ok(())
+    }
+
+    /// From which moment on, in milliseconds since 1970, nothing of it counts any more.
+    pub fn expires_at_ms(&self, throttle: &UserThrottle) -> i64 {
+        self.0.last().copied().unwrap_or_default() + throttle.window().num_milliseconds()
+    }
+
+    /// The times as a store keeps them: the first in milliseconds since 1970, then gaps.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Some(first) = self.0.first() else {
+            return Vec::new();
+        };
+        let mut bytes = first.to_le_bytes().to_vec();
+        for pair in self.0.windows(2) {
+            if let [earlier, later] = pair {
+                bytes.extend(u32::try_from(later - earlier).unwrap_or(u32::MAX).to_le_bytes());
+            }
+        }
+        bytes
+    }
+
+    /// Back from a store; none when no times were ever written so.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if bytes.is_empty() {
+            return Some(Self::default());
+        }
+        let (first, gaps) = bytes.split_first_chunk::<8>()?;
+        let (gaps, rest) = gaps.as_chunks::<4>();
+        let mut time = i64::from_le_bytes(*first);
+        let mut times = Vec::with_capacity(gaps.len() + 2);
+        times.push(time);
+        for gap in gaps {
+            time += i64::from(u32::from_le_bytes(*gap));
+            times.push(time);
+        }
+        rest.is_empty().then_some(Self(times))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const WINDOW_MS: i64 = 3_600_000;
+
+    fn at(millis: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::milliseconds(1_700_000_000_000 + millis)
+    }
+
+    fn limit(limit: u32) -> UserThrottle {
+        UserThrottle {
+            subject: [0; 32],
+            limit,
+            window: Duration::from_millis(3_600_000),
+        }
+    }
+
+    #[test]
+    fn the_window_rolls_to_the_millisecond() {
+        let mut times = RecentMessageTimes::default();
+        for millis in [0, 10, 20] {
+            assert_eq!(times.try_record(&limit(3), at(millis)), Ok(()));
+        }
+        let wait =
+            |times: &mut RecentMessageTimes, millis| times.try_record(&limit(3), at(millis)).unwrap_err();
+        assert_eq!(wait(&mut times, 20), Duration::from_millis(3_599_980));
+        assert_eq!(wait(&mut times, WINDOW_MS - 1), Duration::from_millis(1));
+        assert_eq!(times.try_record(&limit(3), at(WINDOW_MS)), Ok(()));
+        assert_eq!(wait(&mut times, WINDOW_MS), Duration::from_millis(10));
+    }
+
+    #[test]
+    fn a_lower_limit_holds_at_once_and_a_higher_one_too() {
+        let mut times = RecentMessageTimes::default();
+        for millis in 0..5 {
+            assert_eq!(times.try_record(&limit(5), at(millis)), Ok(()));
+        }
+        let wait = times.try_record(&limit(2), at(4)).unwrap_err();
+        assert_eq!(
+            wait,
+            Duration::from_millis(3_599_999),
+            "four of five have to leave"
+        );
+        assert_eq!(times.try_record(&limit(6), at(4)), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_locks_nobody_out_for_long() {
+        let mut times = RecentMessageTimes::default();
+        let day = 24 * WINDOW_MS;
+        assert_eq!(times.try_record(&limit(1), at(day)), Ok(()));
+        assert_eq!(times.try_record(&limit(1), at(0)), Ok(()));
+        let wait = times.try_record(&limit(1), at(-WINDOW_MS / 2)).unwrap_err();
+        assert_eq!(wait, Duration::from_millis(5_400_000));
+    }
+
+    #[test]
+    fn what_was_never_written_is_not_read() {
+        assert_eq!(RecentMessageTimes::from_bytes(&[1, 2, 3]), None);
+        assert_eq!(RecentMessageTimes::from_bytes(&[0; 11]), None);
+        assert_eq!(
+            RecentMessageTimes::from_bytes(&[]),
+            Some(RecentMessageTimes::default())
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_window_ever_holds_more_than_the_limit(
+            most in 1_u32..6,
+            steps in proptest::collection::vec(-50_000_i64..900_000, 1..120),
+        ) {
+            let (mut times, mut now, mut taken) = (RecentMessageTimes::default(), 0, Vec::new());
+            for step in steps {
+                now += step;
+                if times.try_record(&limit(most), at(now)).is_ok() {
+                    // Who comes with an older time than the one before is let through at that one's time.
+                    taken.push(taken.last().map_or(now, |last| now.max(*last)));
+                }
+                let kept = RecentMessageTimes::from_bytes(&times.to_bytes()).unwrap();
+                prop_assert_eq!(&kept, &times);
+            }
+            for (place, start) in taken.iter().enumerate() {
+                let inside = taken[place..].iter().filter(|time| **time < start + WINDOW_MS).count();
+                prop_assert!(inside <= most as usize, "{inside} from {start}");
+            }
+        }
+
+        #[test]
+        fn who_comes_back_when_told_is_let_through(steps in proptest::collection::vec(0_i64..900_000, 1..60)) {
+            let (mut times, mut now) = (RecentMessageTimes::default(), 0);
+            for step in steps {
+                now += step;
+                if let Err(wait) = times.try_record(&limit(3), at(now)) {
+                    prop_assert!(times.clone().try_record(&limit(3), at(now) + wait - Duration::from_millis(1)).is_err());
+                    now += i64::try_from(wait.as_millis()).unwrap();
+                    prop_assert_eq!(times.try_record(&limit(3), at(now)), Ok(()));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Relations between keys that each look right alone.
+//!
+//! Looks at values that have been read already; never at the file or the environment.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::duration::format_duration;
+use super::source::ConfigSource;
+use super::{Config, ProviderConfig};
+use postrider_core::channel::{Channel, ConfigName};
+use postrider_core::error::{Error, Result};
+
+/// How much longer than the slowest round a lease has to be: for the claim, the record, and a slow disk.
+pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// The most bytes that one character of a message takes in a request body, percent-encoded UTF-8.
+const BYTES_PER_CHAR_MAX: usize = 12;
+
+/// Refuses what cannot work together.
+pub(super) fn check_relations(config: &Config, source: &ConfigSource) -> Result<()> {
+    for channel in &config.channels {
+        let round = slowest_round(channel, &config.providers);
+        let least = round + LEASE_MARGIN;
+        if config.work.lease < least {
+            let problem = format!(
+                "is {}, but a round over all providers of [channels.{}] can take {}: raise it to at least {}, \
+                 or lower timeout and connect_timeout of its providers",
+                format_duration(config.work.lease),
+                channel.name,
+                format_duration(round),
+                format_duration(least),
+            );
+            return Err(source.error_at("work.lease", &problem));
+        }
+    }
+    let body = config.limits.message_chars_max.saturating_mul(BYTES_PER_CHAR_MAX);
+    if config.limits.body_bytes_max < body {
+        let problem = format!(
+            "is too small for a message of limits.message_chars_max characters: raise it to at least {body}, \
+             or lower limits.message_chars_max"
+        );
+        return Err(source.error_at("limits.body_bytes_max", &problem));
+    }
+    Ok(())
+}
+
+/// How long a round takes when every provider of the channel uses up its time.
+fn slowest_round(channel: &Channel, providers: &[ProviderConfig]) -> Duration {
+    providers
+        .iter()
+        .filter(|provider| channel.providers.contains(&provider.name))
+        .map(|provider| provider.connect_timeout + provider.timeout)
+        .sum()
+}
+
+/// What is odd, but no reason not to start.
+pub(super) fn collect_warnings(config: &Config) -> Vec<String> {
+    let used = |name: &ConfigName| {
+        config
+            .channels
+            .iter()
+            .any(|channel| channel.providers.contains(name))
+    };
+    let idle = config.providers.iter().filter(|provider| !used(&provider.name));
+    let mut oddities = idle
+        .map(|provider| format!("no channel uses [providers.{}]; add it to one", provider.name))
+        .collect::<Vec<_>>();
+    let slowest = config
+        .providers
+        .iter()
+        .map(|provider| provider.connect_timeout + provider.timeout);
+    if slowest.max().is_some_and(|slowest| slowest > config.work.grace) {
+        oddities.push(
+            "work.grace is shorter than a provider's time limits: calls that a stop cuts off count as unknown"
+                .to_owned(),
+        );
+    }
+    oddities
+}
+
+/// Refuses to serve strangers: an address other than loopback needs keys, or a clear word that it does not.
+/// For `serve`; commands that do not listen need not ask.
+pub fn check_listen_address(config: &Config, listen: SocketAddr) -> Result<()> {
+    if listen.ip().is_loopback() || !config.keys.is_empty() || config.insecure {
+        return Ok(());
+    }
+    Err(Error::usage(format!(
+        "listen is {listen}, which others can reach, and there are no keys: add [[keys]] to the configuration file, \
+         listen on 127.0.0.1, or say insecure = true"
+    )))
+}

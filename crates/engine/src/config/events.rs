@@ -1,0 +1,140 @@
+//! `[events]` and what `[[keys]]` say of it: who is told of state changes, how calls are signed, where they may go.
+//!
+//! Secrets and URLs are read and checked here, so that a start with wrong ones never comes to a call.
+
+use std::time::Duration;
+
+use super::duration::parse_duration;
+use super::environment::Environment;
+use super::secret::resolve_text;
+use super::table_reader::TableReader;
+use postrider_core::error::Result;
+use postrider_providers::EgressPolicy;
+use postrider_providers::webhook::{self, SigningSecrets};
+
+/// How clients are told what becomes of their messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventsConfig {
+    /// What calls to a `callback_url` are signed with; without any, no message can ask for them.
+    pub secrets: SigningSecrets,
+    /// Where calls may go.
+    pub egress_policy: EgressPolicy,
+    /// The most calls in flight at once.
+    pub concurrency: usize,
+    /// The most of them to one receiver.
+    pub concurrency_per_endpoint: usize,
+    /// How long a whole call may take.
+    pub timeout: Duration,
+    /// The wait after each failed call; after the last one the event is given up.
+    pub retry_schedule: Vec<Duration>,
+    /// The age at which an event is given up, however often it was tried.
+    pub age_max: Duration,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        let minutes = [5, 30, 120, 300, 600, 840, 1_200, 1_440];
+        let waits = minutes.map(|minutes| Duration::from_secs(minutes * 60));
+        Self {
+            secrets: SigningSecrets::default(),
+            egress_policy: EgressPolicy::new(Vec::new(), vec![443]),
+            concurrency: 32,
+            concurrency_per_endpoint: 4,
+            timeout: Duration::from_secs(15),
+            retry_schedule: [&[Duration::from_secs(5)], waits.as_slice()].concat(),
+            age_max: Duration::from_secs(96 * 3600),
+        }
+    }
+}
+
+/// What one API key asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiKeyEvents {
+    /// Where every event of its messages goes that name no address of their own.
+    pub url: Option<String>,
+    /// What calls for its messages are signed with; none: as `[events]` says.
+    pub secrets: SigningSecrets,
+}
+
+/// Reads `[events]`.
+pub(super) fn read_events(values: &TableReader<'_>, environment: &Environment) -> Result<EventsConfig> {
+    values.reject_unknown_keys()?;
+    let usual = EventsConfig::default();
+    let networks = values.list("networks")?;
+    let ports = read_ports(values)?;
+    let guard = EgressPolicy::parse(&networks, ports.as_deref().unwrap_or(&[443]));
+    let waits = read_retry_schedule(values)?;
+    Ok(EventsConfig {
+        secrets: read_secrets("secrets", values, environment)?,
+        egress_policy: guard.map_err(|cause| values.error_at("networks", &format!("is wrong: {cause}")))?,
+        concurrency: values.count("concurrency")?.unwrap_or(usual.concurrency),
+        concurrency_per_endpoint: values
+            .count("per_receiver")?
+            .unwrap_or(usual.concurrency_per_endpoint),
+        timeout: values.duration("timeout")?.unwrap_or(usual.timeout),
+        retry_schedule: waits.unwrap_or(usual.retry_schedule),
+        age_max: values.duration("max_age")?.unwrap_or(usual.age_max),
+    })
+}
+
+/// Reads what a key asks for.
+pub(super) fn read_api_key_events(
+    values: &TableReader<'_>,
+    events: &EventsConfig,
+    environment: &Environment,
+) -> Result<ApiKeyEvents> {
+    let url = match values.text("events_url")? {
+        None | Some("") => None,
+        Some(text) => {
+            let url = webhook::parse_url(&events.egress_policy, text);
+            Some(
+                url.map_err(|cause| values.error_at("events_url", &cause))?
+                    .to_string(),
+            )
+        }
+    };
+    let secrets = read_secrets("events_secrets", values, environment)?;
+    if url.is_some() && secrets.is_empty() && events.secrets.is_empty() {
+        let remedy = "needs a secret to sign with: add events_secrets here, or secrets to [events]; make one with: \
+                      console events secret";
+        return Err(values.error_at("events_url", remedy));
+    }
+    Ok(ApiKeyEvents { url, secrets })
+}
+
+fn read_secrets(key: &str, values: &TableReader<'_>, environment: &Environment) -> Result<SigningSecrets> {
+    let written = values.list(key)?;
+    let resolved = written
+        .into_iter()
+        .map(|text| resolve_text(text, key, values, environment));
+    let resolved = resolved.collect::<Result<Vec<_>>>()?;
+    SigningSecrets::parse(&resolved).map_err(|cause| values.error_at(key, &cause))
+}
+
+fn read_ports(values: &TableReader<'_>) -> Result<Option<Vec<u16>>> {
+    let words = values.list("ports")?;
+    if words.is_empty() {
+        return Ok(None);
+    }
+    let ports = words
+        .iter()
+        .map(|word| word.parse().ok())
+        .collect::<Option<Vec<_>>>();
+    ports
+        .map(Some)
+        .ok_or_else(|| values.error_at("ports", "must list ports, such as [\"443\", \"8443\"]"))
+}
+
+fn read_retry_schedule(values: &TableReader<'_>) -> Result<Option<Vec<Duration>>> {
+    let words = values.list("waits")?;
+    if words.is_empty() {
+        return Ok(None);
+    }
+    let waits = words
+        .iter()
+        .map(|word| parse_duration(word).ok())
+        .collect::<Option<Vec<_>>>();
+    waits
+        .map(Some)
+        .ok_or_else(|| values.error_at("waits", "must list durations, such as [\"5s\", \"5m\", \"2h\"]"))
+}

@@ -1,0 +1,190 @@
+//! From file, environment and command line to one checked [`Config`].
+//!
+//! Reads and checks only; opens nothing, so a wrong configuration stops a start before it has touched
+//! anything.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use phonenumber::country;
+
+use super::environment::Environment;
+use super::source::ConfigSource;
+use super::table_reader::TableReader;
+use super::{Config, LimitsConfig, ScheduleConfig, WorkConfig, check, events, legacy_environment, tables};
+use postrider_core::error::Result;
+use postrider_core::recipient::{PhoneRules, PhoneStrictness};
+use postrider_core::retry::RetryPolicy;
+
+impl Config {
+    /// Reads the file, lays the environment over it and the command line's overrides (by path, as in
+    /// `("listen", "0.0.0.0:80")`) over both, and checks it as a whole. Without any of them it is
+    /// [`Config::sandbox`].
+    ///
+    /// Beside the configuration it returns warnings for the log: what is odd, but no reason not to start.
+    pub fn load(
+        file: Option<&Path>,
+        environment: &Environment,
+        overrides: &[(&str, String)],
+    ) -> Result<(Self, Vec<String>)> {
+        let mut source = ConfigSource::read(file, environment, overrides)?;
+        let stand_ins = legacy_environment::apply_channel_variables(&mut source, environment)?;
+        let top = TableReader::root(&source);
+        top.reject_unknown_keys()?;
+        let providers = tables::read_providers(&top, environment)?;
+        let sandbox = providers.enabled.is_empty() && providers.disabled.is_empty();
+        let providers = if sandbox {
+            tables::ConfiguredProviders {
+                enabled: tables::mock_providers(),
+                disabled: Vec::new(),
+            }
+        } else {
+            providers
+        };
+        let retry = read_retry(&top.section("retry")?, &RetryPolicy::default())?;
+        let events = events::read_events(&top.section("events")?, environment)?;
+        let mut config = Self {
+            channels: tables::read_channels(&top, &providers, &retry)?,
+            providers: providers.enabled,
+            keys: tables::read_api_keys(&top, &events, environment)?,
+            events,
+            is_test_mode: sandbox,
+            ..Self::test_mode()
+        };
+        config.used_channels = tables::read_used_channels(&top, &config.channels)?;
+        config.has_used_channels = !top.list("used_channels")?.is_empty();
+        config.read_top(&top)?;
+        config.read_backends(&top)?;
+        config.work = read_work(&top.section("work")?, &config.work)?;
+        config.schedule = read_schedule(&top.section("schedule")?, &config.schedule)?;
+        config.limits = read_limits(&top.section("limits")?, &config.limits)?;
+        let throttle = top.section("throttle")?;
+        throttle.reject_unknown_keys()?;
+        config.user_per_hour = throttle.count("user_per_hour")?.unwrap_or(config.user_per_hour);
+        check::check_relations(&config, &source)?;
+        let mut warnings = source.unknown_variables(environment);
+        warnings.extend(stand_ins);
+        warnings.extend(check::collect_warnings(&config));
+        Ok((config, warnings))
+    }
+
+    fn read_top(&mut self, top: &TableReader<'_>) -> Result<()> {
+        if let Some(text) = top.text("listen")? {
+            self.listen = text.parse::<SocketAddr>().map_err(|_| {
+                top.error_at(
+                    "listen",
+                    "must be an address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"",
+                )
+            })?;
+        }
+        self.public_url = match top.text("public_url")? {
+            None | Some("") => format!("http://{}", self.listen),
+            Some(url) if url.starts_with("http://") || url.starts_with("https://") => {
+                url.trim_end_matches('/').to_owned()
+            }
+            Some(_) => return Err(top.error_at("public_url", "must begin with http:// or https://")),
+        };
+        self.insecure = top.flag("insecure")?.unwrap_or(self.insecure);
+        self.mask_numbers = top.flag("mask_numbers")?.unwrap_or(self.mask_numbers);
+        self.phone = read_phone_rules(top)?;
+        Ok(())
+    }
+
+    fn read_backends(&mut self, top: &TableReader<'_>) -> Result<()> {
+        let store = top.section("store")?;
+        let queue = top.section("queue")?;
+        let cache = top.section("cache")?;
+        for section in [&store, &queue, &cache] {
+            section.reject_unknown_keys()?;
+        }
+        let url = |section: &TableReader<'_>, usual: &str| {
+            Ok::<_, postrider_core::error::Error>(section.text("url")?.unwrap_or(usual).to_owned())
+        };
+        self.store_url = url(&store, &self.store_url)?;
+        let replica = store.text("replica_url")?.filter(|url| !url.is_empty());
+        self.store_replica_url = replica.map(str::to_owned);
+        self.store_connections = store.count("connections")?.unwrap_or(self.store_connections);
+        self.queue_url = url(&queue, &self.queue_url)?;
+        self.cache_url = url(&cache, &self.cache_url)?;
+        self.queue_window = queue.count("window")?.unwrap_or(self.queue_window);
+        Ok(())
+    }
+}
+
+fn read_phone_rules(top: &TableReader<'_>) -> Result<PhoneRules> {
+    let usual = PhoneRules::default();
+    let region = match top.text("region")? {
+        None => usual.region,
+        Some(text) => text.parse::<country::Id>().map_err(|_| {
+            top.error_at(
+                "region",
+                "must be a country's two capital letters, such as \"IR\" or \"DE\"",
+            )
+        })?,
+    };
+    let strictness = match top.choice("numbers")? {
+        Some("valid") => PhoneStrictness::Valid,
+        _ => PhoneStrictness::Possible,
+    };
+    Ok(PhoneRules { region, strictness })
+}
+
+fn read_work(values: &TableReader<'_>, usual: &WorkConfig) -> Result<WorkConfig> {
+    values.reject_unknown_keys()?;
+    Ok(WorkConfig {
+        concurrency: values.count("concurrency")?.unwrap_or(usual.concurrency),
+        lease: values.duration("lease")?.unwrap_or(usual.lease),
+        grace: values.duration("grace")?.unwrap_or(usual.grace),
+    })
+}
+
+fn read_schedule(values: &TableReader<'_>, usual: &ScheduleConfig) -> Result<ScheduleConfig> {
+    values.reject_unknown_keys()?;
+    Ok(ScheduleConfig {
+        resend: values.duration_or_never("resend")?.unwrap_or(usual.resend),
+        report: values.duration_or_never("report")?.unwrap_or(usual.report),
+    })
+}
+
+fn read_limits(values: &TableReader<'_>, usual: &LimitsConfig) -> Result<LimitsConfig> {
+    values.reject_unknown_keys()?;
+    Ok(LimitsConfig {
+        body_bytes_max: values.count("body_bytes_max")?.unwrap_or(usual.body_bytes_max),
+        header_bytes_max: values
+            .count("header_bytes_max")?
+            .unwrap_or(usual.header_bytes_max),
+        connections_max: values.count("connections_max")?.unwrap_or(usual.connections_max),
+        header_timeout: values.duration("header_timeout")?.unwrap_or(usual.header_timeout),
+        body_timeout: values.duration("body_timeout")?.unwrap_or(usual.body_timeout),
+        idle_timeout: values.duration("idle_timeout")?.unwrap_or(usual.idle_timeout),
+        message_chars_max: values
+            .count("message_chars_max")?
+            .unwrap_or(usual.message_chars_max),
+        page_limit_max: values.count("page_limit_max")?.unwrap_or(usual.page_limit_max),
+        idempotency_keep: values
+            .duration("idempotency_keep")?
+            .unwrap_or(usual.idempotency_keep),
+    })
+}
+
+/// Reads a table of retry numbers; what it leaves out is as in `usual`.
+pub(super) fn read_retry(values: &TableReader<'_>, usual: &RetryPolicy) -> Result<RetryPolicy> {
+    values.reject_unknown_keys()?;
+    let retry = RetryPolicy {
+        base: values.duration("base")?.unwrap_or(usual.base),
+        factor: values.number("factor")?.unwrap_or(usual.factor),
+        cap: values.duration("cap")?.unwrap_or(usual.cap),
+        tries_max: values.count("max_tries")?.unwrap_or(usual.tries_max),
+        age_max: values.duration("max_age")?.unwrap_or(usual.age_max),
+    };
+    if !(1.0..=100.0).contains(&retry.factor) {
+        return Err(values.error_at("factor", "must be from 1 to 100: waits do not shrink"));
+    }
+    if retry.base > retry.cap {
+        return Err(values.error_at(
+            "cap",
+            "is shorter than base, the first wait; raise cap or lower base",
+        ));
+    }
+    Ok(retry)
+}

@@ -1,0 +1,127 @@
+//! Finds the secrets among resolved settings: whatever may not be shown, and whatever came from a variable or a file.
+//!
+//! Rather too much than too little: what is found here is masked in conversations that an operator asked to see.
+
+use toml::{Table, Value};
+
+use super::{is_secret_name, next_placeholder};
+
+/// The shortest piece of a text that is a secret for itself.
+const PIECE_BYTES_MIN: usize = 8;
+
+/// The secrets in `settings`, of which `shown` is what may be shown.
+pub fn collect_secrets(settings: &Table, shown: &Table) -> Vec<String> {
+    let mut found = Vec::new();
+    for (key, value) in settings {
+        collect_value(value, shown.get(key), &mut found);
+    }
+    found.retain(|secret| !secret.trim().is_empty());
+    found
+}
+
+fn collect_value(value: &Value, shown: Option<&Value>, found: &mut Vec<String>) {
+    match (value, shown) {
+        (Value::Table(table), Some(Value::Table(shown))) => {
+            for (key, value) in table {
+                collect_value(value, shown.get(key), found);
+            }
+        }
+        (Value::Array(values), Some(Value::Array(shown))) => {
+            for (value, shown) in values.iter().zip(shown) {
+                collect_value(value, Some(shown), found);
+            }
+        }
+        (Value::String(text), Some(Value::String(shown))) if text == shown => {}
+        (Value::String(text), Some(Value::String(shown))) => collect_text(text, shown, found),
+        (Value::Integer(_) | Value::Float(_), Some(Value::String(_))) => found.push(value.to_string()),
+        _ => {}
+    }
+}
+
+fn collect_text(text: &str, shown: &str, found: &mut Vec<String>) {
+    if next_placeholder(shown).is_some() {
+        found.extend(placeholder_contents(text, shown));
+    } else if let Some((_, rest)) = text.split_once("://") {
+        found.extend(url_secrets(rest));
+    } else {
+        // `Bearer abc` is a secret, and so is `abc` alone.
+        let pieces = text
+            .split_whitespace()
+            .filter(|piece| piece.len() >= PIECE_BYTES_MIN);
+        found.extend(pieces.map(str::to_owned));
+        found.push(text.to_owned());
+    }
+}
+
+/// What stands in `text` where `written` has its places.
+fn placeholder_contents(text: &str, written: &str) -> Vec<String> {
+    let mut contents = Vec::new();
+    let (mut text, mut written) = (text, written);
+    while let Some(start) = next_placeholder(written) {
+        let Some(end) = written[start..].find('}').map(|end| start + end + 1) else {
+            break;
+        };
+        text = text.get(start..).unwrap_or_default();
+        written = &written[end..];
+        let literal = &written[..next_placeholder(written).unwrap_or(written.len())];
+        let length = match literal {
+            "" => text.len(),
+            literal => text.find(literal).unwrap_or(text.len()),
+        };
+        contents.push(text[..length].to_owned());
+        text = &text[length..];
+    }
+    contents
+}
+
+/// The password of a URL, and values of its query that sound like a secret.
+fn url_secrets(rest: &str) -> Vec<String> {
+    let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let login = authority.rsplit_once('@').map(|(login, _)| login);
+    let password = login
+        .and_then(|login| login.split_once(':'))
+        .map(|(_, password)| password.to_owned());
+    let query = rest.split_once('?').map_or("", |(_, query)| query);
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let values = pairs
+        .filter(|(name, _)| is_secret_name(name))
+        .map(|(_, value)| value.to_owned());
+    password.into_iter().chain(values).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mask_table;
+    use super::*;
+
+    fn found(written: &str, resolved: &str) -> Vec<String> {
+        collect_secrets(&resolved.parse().unwrap(), &mask_table(&written.parse().unwrap()))
+    }
+
+    #[test]
+    fn what_may_not_be_shown_is_found_wherever_it_stands() {
+        for (written, resolved, expected) in [
+            ("api_key = \"abc\"", "api_key = \"abc\"", vec!["abc"]),
+            ("host = \"a\"", "host = \"a\"", vec![]),
+            ("a = \"${env:A}\"", "a = \"x1\"", vec!["x1"]),
+            (
+                "a = \"x/${env:A}/y${env:B}\"",
+                "a = \"x/12/y34\"",
+                vec!["12", "34"],
+            ),
+            (
+                "url = \"https://u:pw@h/?token=t1&x=2\"",
+                "url = \"https://u:pw@h/?token=t1&x=2\"",
+                vec!["pw", "t1"],
+            ),
+            (
+                "[headers]\nauthorization = \"Bearer abcdefghi\"",
+                "[headers]\nauthorization = \"Bearer abcdefghi\"",
+                vec!["abcdefghi", "Bearer abcdefghi"],
+            ),
+            ("pin_token = 1234", "pin_token = 1234", vec!["1234"]),
+        ] {
+            assert_eq!(found(written, resolved), expected, "{written}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Where each value came from: the file's line, a variable, or the command line.
+//!
+//! Lays environment and command line over the file and remembers who said what, so that an error can name the
+//! place to go to.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::Value;
+use toml::de::{DeTable, DeValue};
+
+use super::environment::Environment;
+use super::keys::{CONFIG_KEYS, ConfigKey, OTHER_VARIABLES, ValueKind, find_config_key};
+use super::legacy_environment;
+use postrider_core::error::{Error, ErrorKind, Result};
+
+/// The merged values and their places.
+pub(super) struct ConfigSource {
+    /// File, environment and command line laid over each other.
+    pub table: toml::Table,
+    /// The file's name, for errors.
+    file: Option<String>,
+    /// The file's text.
+    text: String,
+    /// The place of each value that was given, by its path.
+    origins: BTreeMap<String, String>,
+}
+
+impl ConfigSource {
+    /// Reads the file and lays the others over it.
+    pub fn read(
+        file: Option<&Path>,
+        environment: &Environment,
+        overrides: &[(&str, String)],
+    ) -> Result<Self> {
+        let mut source = match file {
+            Some(path) => Self::from_file(path)?,
+            None => Self {
+                table: toml::Table::new(),
+                file: None,
+                text: String::new(),
+                origins: BTreeMap::new(),
+            },
+        };
+        for row in CONFIG_KEYS {
+            let Some(name) = row.environment_variable() else {
+                continue;
+            };
+            if let Some(text) = environment.get(&name) {
+                source.set_override(row, text, name)?;
+            }
+        }
+        for (path, text) in overrides {
+            let row = find_config_key(path)
+                .filter(|row| row.environment_variable().is_some())
+                .ok_or_else(|| Error::usage(format!("command line: there is no key {path}")))?;
+            source.set_override(row, text, format!("command line, {path}"))?;
+        }
+        Ok(source)
+    }
+
+    fn from_file(path: &Path) -> Result<Self> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|cause| {
+            let act =
+                format!("cannot read the configuration file {name}: {cause}; check --config and its rights");
+            Error::with_source(ErrorKind::Usage, act, cause)
+        })?;
+        let tree = DeTable::parse(&text).map_err(|cause| {
+            let line = line_number(&text, cause.span().map_or(0, |span| span.start));
+            let what = cause.message();
+            Error::usage(format!("{name} line {line}: this is not TOML: {what}"))
+        })?;
+        let mut places = BTreeMap::new();
+        collect_origins(
+            tree.get_ref(),
+            "",
+            &|at| format!("{name} line {}", line_number(&text, at)),
+            &mut places,
+        );
+        let table = text
+            .parse::<toml::Table>()
+            .map_err(|cause| Error::usage(format!("{name}: this is not TOML: {}", cause.message())))?;
+        Ok(Self {
+            table,
+            file: Some(name),
+            text,
+            origins: places,
+        })
+    }
+
+    fn set_override(&mut self, row: &ConfigKey, text: &str, place: String) -> Result<()> {
+        let value = parse_value(row.kind, text).ok_or_else(|| {
+            Error::usage(format!(
+                "{place}: must be {}, but is \"{text}\"",
+                expected_value(row.kind)
+            ))
+        })?;
+        let (section, name) = row.path.rsplit_once('.').unwrap_or(("", row.path));
+        let mut table = &mut self.table;
+        if !section.is_empty() {
+            let entry = table
+                .entry(section)
+                .or_insert_with(|| Value::Table(toml::Table::new()));
+            let Value::Table(inner) = entry else {
+                return Err(self.error_at(section, "must be a table, such as [work]"));
+            };
+            table = inner;
+        }
+        table.insert(name.to_owned(), value);
+        self.origins.insert(row.path.to_owned(), place);
+        Ok(())
+    }
+
+    /// Remembers who said what stands at that path.
+    pub fn set_origin(&mut self, path: String, place: &str) {
+        self.origins.insert(path, place.to_owned());
+    }
+
+    /// A wrong value: the place it came from, its path, what is wrong and what to do.
+    pub fn error_at(&self, path: &str, problem: &str) -> Error {
+        let place = match (self.origins.get(path), &self.file) {
+            (Some(place), _) => format!("{place}: "),
+            (None, Some(file)) => format!("{file}: "),
+            (None, None) => String::new(),
+        };
+        Error::usage(format!("{place}{path} {problem}"))
+    }
+
+    /// The folder that `${file:PATH}` starts from: the configuration file's own.
+    pub fn folder(&self) -> &Path {
+        self.file
+            .as_deref()
+            .and_then(|file| Path::new(file).parent())
+            .unwrap_or_else(|| Path::new(""))
+    }
+
+    /// A line for each variable that looks like ours and is not.
+    pub fn unknown_variables(&self, environment: &Environment) -> Vec<String> {
+        let known = |name: &str| {
+            OTHER_VARIABLES.contains(&name)
+                || CONFIG_KEYS
+                    .iter()
+                    .any(|row| row.environment_variable().as_deref() == Some(name))
+                || self.text.contains(&format!("${{env:{name}}}"))
+        };
+        let ours = CONFIG_KEYS
+            .iter()
+            .filter_map(ConfigKey::environment_variable)
+            .collect::<Vec<_>>();
+        environment
+            .names_with_prefix("POSTRIDER_")
+            .filter(|name| !known(name))
+            .map(|name| {
+                let near = did_you_mean(name, ours.iter().map(String::as_str));
+                format!("the variable {name} is not one of ours and changes nothing{near}")
+            })
+            .collect()
+    }
+}
+
+/// What a value of that kind looks like, for an error.
+pub(super) fn expected_value(kind: ValueKind) -> String {
+    match kind {
+        ValueKind::Text => "a text in quotes".to_owned(),
+        ValueKind::Choice(words) => format!("one of {}", words.join(", ")),
+        ValueKind::Flag => "true or false".to_owned(),
+        ValueKind::Count(least, most) => format!("a whole number from {least} to {most}"),
+        ValueKind::Bytes(least, most) => format!("a number of bytes from {least} to {most}"),
+        ValueKind::Number => "a number such as 2 or 0.5".to_owned(),
+        ValueKind::Duration => "a duration such as \"500ms\", \"30s\", \"20m\" or \"24h\"".to_owned(),
+        ValueKind::DurationOrNever => "a duration such as \"20m\", or \"never\"".to_owned(),
+        ValueKind::List => "a list of texts such as [\"red\", \"blue\"]".to_owned(),
+        ValueKind::Weights => "a table of whole numbers such as { red = 30, blue = 70 }".to_owned(),
+    }
+}
+
+/// ` (did you mean X?)`, or nothing when no known word is near.
+pub(super) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
+    known
+        .map(|known| (strsim::jaro_winkler(word, known), known))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map_or_else(String::new, |(_, known)| format!(" (did you mean {known}?)"))
+}
+
+/// A variable's or an argument's text as the value the file would have.
+fn parse_value(kind: ValueKind, text: &str) -> Option<Value> {
+    match kind {
+        ValueKind::Text | ValueKind::Choice(_) | ValueKind::Duration | ValueKind::DurationOrNever => {
+            Some(Value::from(text))
+        }
+        ValueKind::Flag => match text {
+            "true" | "1" | "yes" | "on" => Some(Value::from(true)),
+            "false" | "0" | "no" | "off" => Some(Value::from(false)),
+            _ => None,
+        },
+        ValueKind::Count(..) | ValueKind::Bytes(..) => {
+            text.replace('_', "").parse::<i64>().ok().map(Value::from)
+        }
+        ValueKind::Number => text.parse::<f64>().ok().map(Value::from),
+        ValueKind::List => Some(Value::from(
+            legacy_environment::split_list(text)
+                .map(Value::from)
+                .collect::<Vec<_>>(),
+        )),
+        ValueKind::Weights => None,
+    }
+}
+
+fn collect_origins(
+    table: &DeTable<'_>,
+    prefix: &str,
+    place: &dyn Fn(usize) -> String,
+    places: &mut BTreeMap<String, String>,
+) {
+    for (key, value) in table {
+        let path = format!("{prefix}{}", key.get_ref());
+        places.insert(path.clone(), place(key.span().start));
+        match value.get_ref() {
+            DeValue::Table(inner) => collect_origins(inner, &format!("{path}."), place, places),
+            DeValue::Array(values) => {
+                for (index, value) in values.iter().enumerate() {
+                    let path = format!("{path}[{index}]");
+                    places.insert(path.clone(), place(value.span().start));
+                    if let DeValue::Table(inner) = value.get_ref() {
+                        collect_origins(inner, &format!("{path}."), place, places);
+                    }
+                }
+            }
+            DeValue::String(_)
+            | DeValue::Integer(_)
+            | DeValue::Float(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_) => {}
+        }
+    }
+}
+
+fn line_number(text: &str, byte: usize) -> usize {
+    text.bytes().take(byte).filter(|byte| *byte == b'\n').count() + 1
+}

@@ -1,0 +1,233 @@
+//! One table of the configuration, read key by key against the rows of `keys`.
+//!
+//! A value of the wrong kind and a key that no row knows are errors that name their place.
+
+use std::path::Path;
+use std::time::Duration;
+
+use toml::Value;
+
+use super::duration::parse_duration;
+use super::keys::{ConfigKey, ValueKind, find_config_key, key_names_under};
+use super::source::{ConfigSource, did_you_mean, expected_value};
+use postrider_core::error::{Error, ErrorKind, Result};
+
+/// The longest duration that makes sense anywhere: ten years.
+const DURATION_MAX: Duration = Duration::from_secs(3_650 * 24 * 3_600);
+
+/// A table and where it stands.
+pub(super) struct TableReader<'a> {
+    source: &'a ConfigSource,
+    table: Option<&'a toml::Table>,
+    /// Its path with a dot at the end: `channels.sms.`.
+    path: String,
+    /// The same as the rows write it: `channels.NAME.`.
+    key_pattern: String,
+}
+
+impl<'a> TableReader<'a> {
+    /// The top level.
+    pub fn root(source: &'a ConfigSource) -> Self {
+        Self {
+            source,
+            table: Some(&source.table),
+            path: String::new(),
+            key_pattern: String::new(),
+        }
+    }
+
+    /// The table under `name`; an empty one when it is not there.
+    pub fn section(&self, name: &str) -> Result<Self> {
+        let table = match self.raw(name) {
+            None => None,
+            Some(Value::Table(table)) => Some(table),
+            Some(_) => {
+                let path = format!("{}{name}", self.path);
+                return Err(self
+                    .source
+                    .error_at(&path, &format!("must be a table: write [{path}]")));
+            }
+        };
+        Ok(Self {
+            source: self.source,
+            table,
+            path: format!("{}{name}.", self.path),
+            key_pattern: format!("{}{name}.", self.key_pattern),
+        })
+    }
+
+    /// The tables under this one, each with its own name.
+    pub fn named_tables(&self) -> Result<Vec<(&'a str, Self)>> {
+        let names = self.table.into_iter().flat_map(toml::Table::keys);
+        names
+            .map(|name| {
+                let mut section = self.section(name)?;
+                section.key_pattern = format!("{}NAME.", self.key_pattern);
+                Ok((name.as_str(), section))
+            })
+            .collect()
+    }
+
+    /// The tables of the list under `name`, as in `[[keys]]`.
+    pub fn table_list(&self, name: &str) -> Result<Vec<Self>> {
+        let wrong = |path: &str| {
+            self.source
+                .error_at(path, &format!("must be tables: write [[{name}]]"))
+        };
+        let values = match self.raw(name) {
+            None => return Ok(Vec::new()),
+            Some(Value::Array(values)) => values,
+            Some(_) => return Err(wrong(name)),
+        };
+        let table_at = |(index, value): (usize, &'a Value)| {
+            let path = format!("{}{name}[{index}]", self.path);
+            match value {
+                Value::Table(table) => Ok(Self {
+                    source: self.source,
+                    table: Some(table),
+                    path: format!("{path}."),
+                    key_pattern: format!("{}{name}.", self.key_pattern),
+                }),
+                _ => Err(wrong(&path)),
+            }
+        };
+        values.iter().enumerate().map(table_at).collect()
+    }
+
+    /// Refuses a key that no row knows.
+    pub fn reject_unknown_keys(&self) -> Result<()> {
+        for name in self.table.into_iter().flat_map(toml::Table::keys) {
+            if !key_names_under(&self.key_pattern).any(|known| known == name) {
+                let near = did_you_mean(name, key_names_under(&self.key_pattern));
+                let remedy = "is not a key; correct or remove it, console.example.toml shows all keys";
+                return Err(self.error_at(name, &format!("{remedy}{near}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The keys that no row knows, for a kind that has keys of its own.
+    pub fn other_entries(&self) -> impl Iterator<Item = (&'a String, &'a Value)> {
+        let table = self.table.into_iter().flatten();
+        table.filter(|(name, _)| !key_names_under(&self.key_pattern).any(|known| known == *name))
+    }
+
+    /// A wrong value under `name`.
+    pub fn error_at(&self, name: &str, problem: &str) -> Error {
+        self.source.error_at(&format!("{}{name}", self.path), problem)
+    }
+
+    /// A fault of this table as a whole.
+    pub fn table_error(&self, problem: &str) -> Error {
+        self.source.error_at(self.path.trim_end_matches('.'), problem)
+    }
+
+    /// The folder that relative files start from.
+    pub fn folder(&self) -> &Path {
+        self.source.folder()
+    }
+
+    /// A text, if given.
+    pub fn text(&self, name: &str) -> Result<Option<&'a str>> {
+        self.read(name, |_, value| value.as_str())
+    }
+
+    /// One of the row's words, if given.
+    pub fn choice(&self, name: &str) -> Result<Option<&'a str>> {
+        self.read(name, |kind, value| {
+            let ValueKind::Choice(words) = kind else {
+                return None;
+            };
+            value.as_str().filter(|word| words.contains(word))
+        })
+    }
+
+    /// A truth, if given.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>> {
+        self.read(name, |_, value| value.as_bool())
+    }
+
+    /// A whole number within the row's bounds, if given.
+    pub fn count<N: TryFrom<i64>>(&self, name: &str) -> Result<Option<N>> {
+        self.read(name, |kind, value| {
+            let (ValueKind::Count(least, most) | ValueKind::Bytes(least, most)) = kind else {
+                return None;
+            };
+            let number = value
+                .as_integer()
+                .filter(|number| (least..=most).contains(number));
+            number.and_then(|number| N::try_from(number).ok())
+        })
+    }
+
+    /// A number, if given; a whole one is one too.
+    pub fn number(&self, name: &str) -> Result<Option<f64>> {
+        self.read(name, |_, value| match value {
+            Value::Float(number) if number.is_finite() => Some(*number),
+            Value::Integer(number) => i32::try_from(*number).ok().map(f64::from),
+            _ => None,
+        })
+    }
+
+    /// A duration longer than nothing, if given.
+    pub fn duration(&self, name: &str) -> Result<Option<Duration>> {
+        let read = |_, value: &Value| value.as_str().and_then(|text| parse_duration(text).ok());
+        match self.read(name, read)? {
+            Some(Duration::ZERO) => Err(self.error_at(name, "must be longer than nothing")),
+            Some(duration) if duration > DURATION_MAX => Err(self.error_at(name, "must be at most 3650d")),
+            duration => Ok(duration),
+        }
+    }
+
+    /// A duration or `never`, if given: some none is `never`.
+    #[allow(clippy::option_option, reason = "not given and given as never are two things")]
+    pub fn duration_or_never(&self, name: &str) -> Result<Option<Option<Duration>>> {
+        match self.raw(name).and_then(Value::as_str) {
+            Some("never") => Ok(Some(None)),
+            _ => Ok(self.duration(name)?.map(Some)),
+        }
+    }
+
+    /// A list of texts; empty when not given.
+    pub fn list(&self, name: &str) -> Result<Vec<&'a str>> {
+        let read = |_, value: &'a Value| {
+            let values = value.as_array()?;
+            values.iter().map(Value::as_str).collect::<Option<Vec<_>>>()
+        };
+        Ok(self.read(name, read)?.unwrap_or_default())
+    }
+
+    /// A table of whole numbers, if given.
+    pub fn weights(&self, name: &str) -> Result<Option<Vec<(&'a str, u32)>>> {
+        self.read(name, |_, value| {
+            let weight = |(name, value): (&'a String, &'a Value)| {
+                let number = value.as_integer().and_then(|number| u32::try_from(number).ok())?;
+                (number <= 1_000_000).then_some((name.as_str(), number))
+            };
+            value.as_table()?.iter().map(weight).collect::<Option<Vec<_>>>()
+        })
+    }
+
+    fn read<T>(&self, name: &str, read: impl FnOnce(ValueKind, &'a Value) -> Option<T>) -> Result<Option<T>> {
+        let row = self.config_key(name)?;
+        let Some(value) = self.raw(name) else {
+            return Ok(None);
+        };
+        read(row.kind, value).map(Some).ok_or_else(|| {
+            self.error_at(
+                name,
+                &format!("must be {}, but is {value}", expected_value(row.kind)),
+            )
+        })
+    }
+
+    fn config_key(&self, name: &str) -> Result<&'static ConfigKey> {
+        let path = format!("{}{name}", self.key_pattern);
+        find_config_key(&path)
+            .ok_or_else(|| Error::new(ErrorKind::Internal, format!("no row for the key {path}")))
+    }
+
+    fn raw(&self, name: &str) -> Option<&'a Value> {
+        self.table.and_then(|table| table.get(name))
+    }
+}

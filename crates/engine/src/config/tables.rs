@@ -1,0 +1,407 @@
+//! The tables with names: `[channels.NAME]`, `[providers.NAME]` and `[[keys]]`, and what stands in for them.
+//!
+//! Names are checked here against each other; what a provider's own keys mean is for its adapter to say.
+
+use sha2::{Digest, Sha256};
+use toml::Value;
+
+use super::environment::Environment;
+use super::legacy_environment::channel_name;
+use super::secret::{mask_table, resolve_table, resolve_text};
+use super::source::did_you_mean;
+use super::table_reader::TableReader;
+use super::{ApiKey, EventsConfig, ProviderConfig, Scope, events};
+use postrider_core::channel::{Addressing, Channel, ConfigName, UnknownPolicy};
+use postrider_core::error::Result;
+use postrider_core::message::Priority;
+use postrider_core::recipient::AddressKind;
+use postrider_core::retry::RetryPolicy;
+use postrider_core::routing::RoutingStrategy;
+
+/// Two mock providers with a failure rate that makes failover visible.
+pub(super) fn mock_providers() -> Vec<ProviderConfig> {
+    let settings = |mean_time: &str| {
+        toml::Table::from_iter([
+            ("mean_time".to_owned(), Value::from(mean_time)),
+            ("failure_rate".to_owned(), Value::from(0.1)),
+            ("receipts".to_owned(), Value::from("delivered")),
+            ("receipt_delay".to_owned(), Value::from("2s")),
+        ])
+    };
+    [("mock-blue", "30ms"), ("mock-red", "50ms")]
+        .into_iter()
+        .filter_map(|(name, mean_time)| {
+            Some(ProviderConfig::new(
+                name.parse().ok()?,
+                "mock",
+                settings(mean_time),
+            ))
+        })
+        .collect()
+}
+
+/// The channel `sms` over all providers in turn: what a configuration without channels gets.
+pub(super) fn default_channel(providers: &[ProviderConfig], retry: &RetryPolicy) -> Option<Channel> {
+    Some(Channel {
+        name: "sms".parse().ok()?,
+        providers: providers.iter().map(|provider| provider.name.clone()).collect(),
+        strategy: RoutingStrategy::RoundRobin,
+        retry: retry.clone(),
+        unknown_policy: UnknownPolicy::default(),
+        bounce_resends: 0,
+        priority: Priority::default(),
+        addressing: Addressing::ByProviders(AddressKind::Phone),
+        subject: None,
+        expects_reply: false,
+        user_per_hour: None,
+    })
+}
+
+/// The providers that were configured, and the names of those that are switched off.
+pub(super) struct ConfiguredProviders {
+    pub enabled: Vec<ProviderConfig>,
+    pub disabled: Vec<ConfigName>,
+}
+
+/// Reads `[providers.NAME]`.
+pub(super) fn read_providers(
+    top: &TableReader<'_>,
+    environment: &Environment,
+) -> Result<ConfiguredProviders> {
+    let mut read = ConfiguredProviders {
+        enabled: Vec::new(),
+        disabled: Vec::new(),
+    };
+    for (name, values) in top.section("providers")?.named_tables()? {
+        let name = parse_name(name, &values)?;
+        if values.flag("enabled")?.unwrap_or(true) {
+            read.enabled.push(read_provider(name, &values, environment)?);
+        } else {
+            read.disabled.push(name);
+        }
+    }
+    Ok(read)
+}
+
+fn read_provider(
+    name: ConfigName,
+    values: &TableReader<'_>,
+    environment: &Environment,
+) -> Result<ProviderConfig> {
+    let Some(kind) = values.text("kind")? else {
+        return Err(values.error_at(
+            "kind",
+            "is missing; say which adapter speaks to it, such as \"http\"",
+        ));
+    };
+    let written = values
+        .other_entries()
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect::<toml::Table>();
+    let settings = resolve_table(&written, values, environment)?;
+    let rate = values.number("rate")?;
+    if rate.is_some_and(|rate| rate <= 0.0) {
+        return Err(values.error_at(
+            "rate",
+            "must be more than 0 parts per second; leave it out for no limit, or say enabled = false",
+        ));
+    }
+    let usual = ProviderConfig::new(name, kind, settings);
+    Ok(ProviderConfig {
+        rate,
+        concurrency: values.count("concurrency")?.unwrap_or(usual.concurrency),
+        connect_timeout: values
+            .duration("connect_timeout")?
+            .unwrap_or(usual.connect_timeout),
+        timeout: values.duration("timeout")?.unwrap_or(usual.timeout),
+        breaker_failure_threshold: values
+            .count("rest_after")?
+            .unwrap_or(usual.breaker_failure_threshold),
+        breaker_open_duration: values
+            .duration("rest_for")?
+            .unwrap_or(usual.breaker_open_duration),
+        masked_settings: mask_table(&written),
+        ..usual
+    })
+}
+
+/// Reads `[channels.NAME]`; without any, the channel `sms` over all providers.
+pub(super) fn read_channels(
+    top: &TableReader<'_>,
+    providers: &ConfiguredProviders,
+    retry: &RetryPolicy,
+) -> Result<Vec<Channel>> {
+    let tables = top.section("channels")?.named_tables()?;
+    if tables.is_empty() {
+        return Ok(default_channel(&providers.enabled, retry).into_iter().collect());
+    }
+    let mut channels = Vec::with_capacity(tables.len());
+    for (name, values) in &tables {
+        let channel = read_channel(parse_name(name, values)?, values, providers, retry)?;
+        if values.flag("enabled")?.unwrap_or(true) {
+            channels.push(channel);
+        }
+    }
+    match tables.first() {
+        Some((_, values)) if channels.is_empty() => Err(values.error_at(
+            "enabled",
+            "is false for every channel; enable at least one, or remove them all",
+        )),
+        _ => Ok(channels),
+    }
+}
+
+/// Reads `used_channels`, without those that are switched off; all of them when it is not there.
+pub(super) fn read_used_channels(top: &TableReader<'_>, channels: &[Channel]) -> Result<Vec<ConfigName>> {
+    let names = || channels.iter().map(|channel| &channel.name);
+    let tables = top.section("channels")?.named_tables()?;
+    let is_disabled = |wanted: &str| tables.iter().any(|(name, _)| *name == wanted);
+    let mut used = Vec::new();
+    for word in top.list("used_channels")? {
+        let wanted = channel_name(word);
+        let Some(name) = names().find(|name| name.as_str() == wanted) else {
+            if is_disabled(&wanted) {
+                continue;
+            }
+            let near = did_you_mean(&wanted, names().map(ConfigName::as_str));
+            let remedy = format!(
+                "names {word}, but there is no [channels.{wanted}]; add it or correct the name{near}"
+            );
+            return Err(top.error_at("used_channels", &remedy));
+        };
+        if !used.contains(name) {
+            used.push(name.clone());
+        }
+    }
+    if !used.is_empty() {
+        return Ok(used);
+    }
+    match top.list("used_channels")?.as_slice() {
+        [] => Ok(names().cloned().collect()),
+        _ => Err(top.error_at(
+            "used_channels",
+            "names only channels that are not enabled; enable one, or name others",
+        )),
+    }
+}
+
+fn read_channel(
+    name: ConfigName,
+    values: &TableReader<'_>,
+    providers: &ConfiguredProviders,
+    retry: &RetryPolicy,
+) -> Result<Channel> {
+    values.reject_unknown_keys()?;
+    let listed = read_channel_providers(values, providers)?;
+    let strategy = read_strategy(values, &listed, providers)?;
+    let address = match values.choice("address")? {
+        Some("mixed") => Addressing::Mixed,
+        Some(word) => Addressing::Only(AddressKind::parse(word).unwrap_or(AddressKind::Any)),
+        None => Addressing::ByProviders(default_address_kind(&name)),
+    };
+    let subject = values.text("subject")?.filter(|subject| !subject.is_empty());
+    if subject.is_some_and(|subject| subject.contains(char::is_control)) {
+        return Err(values.error_at("subject", "must be one line without control characters"));
+    }
+    Ok(Channel {
+        name,
+        providers: listed,
+        strategy,
+        retry: super::load::read_retry(&values.section("retry")?, retry)?,
+        unknown_policy: match values.choice("unknown")? {
+            Some("hold") => UnknownPolicy::Hold,
+            _ => UnknownPolicy::Resend,
+        },
+        bounce_resends: u32::from(values.choice("bounce")? == Some("resend")),
+        priority: match values.choice("priority")? {
+            Some("high") => Priority::High,
+            _ => Priority::Normal,
+        },
+        addressing: address,
+        subject: subject.map(str::to_owned),
+        expects_reply: values.flag("expects_reply")?.unwrap_or(false),
+        user_per_hour: values.count("user_per_hour")?,
+    })
+}
+
+/// The channel's providers in order, without those that are switched off.
+fn read_channel_providers(
+    values: &TableReader<'_>,
+    providers: &ConfiguredProviders,
+) -> Result<Vec<ConfigName>> {
+    let mut listed: Vec<ConfigName> = Vec::new();
+    let known = || providers.enabled.iter().map(|provider| &provider.name);
+    for word in values.list("providers")? {
+        let disabled = providers.disabled.iter().any(|name| name.as_str() == word);
+        match known().find(|name| name.as_str() == word) {
+            Some(name) if listed.contains(name) => {
+                return Err(values.error_at("providers", &format!("lists {word} twice; list it once")));
+            }
+            Some(name) => listed.push(name.clone()),
+            None if disabled => {}
+            None => {
+                let near = did_you_mean(word, known().map(ConfigName::as_str));
+                let remedy = format!(
+                    "names {word}, but there is no [providers.{word}]; add it or correct the name{near}"
+                );
+                return Err(values.error_at("providers", &remedy));
+            }
+        }
+    }
+    if listed.is_empty() {
+        let remedy = "has no provider that is enabled; list at least one, such as providers = [\"red\"]";
+        return Err(values.error_at("providers", remedy));
+    }
+    Ok(listed)
+}
+
+fn read_strategy(
+    values: &TableReader<'_>,
+    listed: &[ConfigName],
+    providers: &ConfiguredProviders,
+) -> Result<RoutingStrategy> {
+    let weights = values.weights("weights")?;
+    let word = values.choice("strategy")?;
+    if word != Some("weighted") && weights.is_some() {
+        return Err(values.error_at(
+            "weights",
+            "is for strategy = \"weighted\" only; set that or remove the weights",
+        ));
+    }
+    match word {
+        Some("failover") => Ok(RoutingStrategy::Failover),
+        Some("least_busy") => Ok(RoutingStrategy::LeastBusy),
+        Some("weighted") => {
+            let weights = weights_in_order(values, &weights.unwrap_or_default(), listed, providers)?;
+            Ok(RoutingStrategy::Weighted(weights))
+        }
+        _ => Ok(RoutingStrategy::RoundRobin),
+    }
+}
+
+/// One weight for each listed provider, in their order.
+fn weights_in_order(
+    values: &TableReader<'_>,
+    weights: &[(&str, u32)],
+    listed: &[ConfigName],
+    providers: &ConfiguredProviders,
+) -> Result<Vec<u32>> {
+    let is_listed = |word: &str| {
+        listed
+            .iter()
+            .chain(&providers.disabled)
+            .any(|name| name.as_str() == word)
+    };
+    if let Some((stranger, _)) = weights.iter().find(|(word, _)| !is_listed(word)) {
+        let near = did_you_mean(stranger, listed.iter().map(ConfigName::as_str));
+        let remedy = format!("has one for {stranger}, which is not in the channel's providers{near}");
+        return Err(values.error_at("weights", &remedy));
+    }
+    let weight_of = |name: &ConfigName| {
+        let found = weights.iter().find(|(word, _)| *word == name.as_str());
+        found.map(|(_, weight)| *weight).ok_or_else(|| {
+            let remedy = format!("has none for {name}; give it one, 0 makes it a last resort");
+            values.error_at("weights", &remedy)
+        })
+    };
+    let exact = listed.iter().map(weight_of).collect::<Result<Vec<_>>>()?;
+    if exact.iter().all(|weight| *weight == 0) {
+        return Err(values.error_at("weights", "are all 0; give at least one provider a share"));
+    }
+    Ok(exact)
+}
+
+fn default_address_kind(name: &ConfigName) -> AddressKind {
+    match name.as_str() {
+        "email" => AddressKind::Email,
+        "push" => AddressKind::Push,
+        "messenger" => AddressKind::Messenger,
+        "webhook" => AddressKind::Any,
+        _ => AddressKind::Phone,
+    }
+}
+
+fn parse_name(text: &str, values: &TableReader<'_>) -> Result<ConfigName> {
+    text.parse().map_err(|_| {
+        let most = ConfigName::BYTES_MAX;
+        let problem = format!("is not a name; use 1 to {most} letters, digits, -, _ or .");
+        values.table_error(&problem)
+    })
+}
+
+/// Reads `[[keys]]`.
+pub(super) fn read_api_keys(
+    top: &TableReader<'_>,
+    events: &EventsConfig,
+    environment: &Environment,
+) -> Result<Vec<ApiKey>> {
+    let mut keys: Vec<ApiKey> = Vec::new();
+    for values in top.table_list("keys")? {
+        values.reject_unknown_keys()?;
+        let name = values.text("name")?.unwrap_or_default().to_owned();
+        if name.is_empty() {
+            return Err(values.error_at("name", "is missing; say who uses this key"));
+        }
+        let sha256 = read_key_digest(&values, environment)?;
+        if keys.iter().any(|key| key.name == name || key.sha256 == sha256) {
+            return Err(values.error_at(
+                "name",
+                "or its key is there twice; give each user a name and a key",
+            ));
+        }
+        let scopes = read_scopes(&values)?;
+        keys.push(ApiKey {
+            name,
+            sha256,
+            scopes,
+            user_per_hour: values.count("user_per_hour")?,
+            events: events::read_api_key_events(&values, events, environment)?,
+        });
+    }
+    Ok(keys)
+}
+
+fn read_scopes(values: &TableReader<'_>) -> Result<Vec<Scope>> {
+    let wrong = "must list some of \"send\", \"read\", \"admin\"";
+    let scope_of = |word: &str| Scope::ALL.into_iter().find(|scope| scope.as_str() == word);
+    let scopes = values.list("scopes")?.into_iter().map(scope_of);
+    match scopes.collect::<Option<Vec<_>>>() {
+        Some(scopes) if !scopes.is_empty() => Ok(scopes),
+        _ => Err(values.error_at("scopes", wrong)),
+    }
+}
+
+/// The digest of the key, from its own text or from `sha256`.
+fn read_key_digest(values: &TableReader<'_>, environment: &Environment) -> Result<[u8; 32]> {
+    match (values.text("sha256")?, values.text("key")?) {
+        (Some(hex), None) => parse_hex_digest(hex).ok_or_else(|| {
+            values.error_at(
+                "sha256",
+                "must be 64 hexadecimal digits; make them with: printf %s KEY | sha256sum",
+            )
+        }),
+        (None, Some(written)) => {
+            let key = resolve_text(written, "key", values, environment)?;
+            if key.len() < 16 {
+                return Err(values.error_at(
+                    "key",
+                    "is shorter than 16 characters; make one with: openssl rand -hex 32",
+                ));
+            }
+            Ok(Sha256::digest(key.as_bytes()).into())
+        }
+        (Some(_), Some(_)) => Err(values.error_at("key", "stands beside sha256; keep one of them")),
+        (None, None) => Err(values.error_at("sha256", "is missing; give sha256, or key = \"${env:NAME}\"")),
+    }
+}
+
+fn parse_hex_digest(hex: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (place, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(place * 2..place * 2 + 2)?, 16).ok()?;
+    }
+    Some(digest)
+}

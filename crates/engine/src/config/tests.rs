@@ -1,0 +1,470 @@
+//! What a person may write, and what is said when it is wrong.
+
+use std::path::PathBuf;
+
+use super::keys::CONFIG_KEYS;
+use super::*;
+use postrider_core::channel::{Addressing, UnknownPolicy};
+use postrider_core::message::Priority;
+use postrider_core::recipient::{AddressKind, PhoneStrictness};
+use postrider_core::routing::RoutingStrategy;
+
+mod channels;
+mod legacy_environment;
+
+const TWO_PROVIDERS: &str = "[providers.red]\nkind = \"mock\"\n[providers.blue]\nkind = \"mock\"\n";
+
+struct ConfigFile {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+}
+
+fn write_config(text: &str) -> ConfigFile {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("console.toml");
+    std::fs::write(&path, text).unwrap();
+    ConfigFile {
+        _folder: folder,
+        path,
+    }
+}
+
+fn load_with(text: &str, environment: &Environment) -> Result<(Config, Vec<String>), String> {
+    let file = write_config(text);
+    let folder = format!("{}/", file.path.parent().unwrap().display());
+    Config::load(Some(&file.path), environment, &[]).map_err(|error| error.to_string().replace(&folder, ""))
+}
+
+fn load(text: &str) -> Result<Config, String> {
+    load_with(text, &Environment::default()).map(|(config, _)| config)
+}
+
+/// The example with the lines uncommented that begin with `#` alone.
+fn uncommented_example() -> String {
+    let uncomment = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    let text = include_str!("../../../../console.example.toml");
+    text.lines().map(uncomment).collect::<Vec<_>>().join("\n")
+}
+
+fn collect_key_paths(table: &toml::Table, prefix: &str, found: &mut Vec<String>) {
+    for (name, value) in table {
+        let name = if prefix == "channels." || prefix == "providers." {
+            "NAME"
+        } else {
+            name
+        };
+        match value {
+            toml::Value::Table(inner) if !name.ends_with("weights") => {
+                collect_key_paths(inner, &format!("{prefix}{name}."), found);
+            }
+            toml::Value::Array(values) if values.iter().any(toml::Value::is_table) => {
+                for inner in values.iter().filter_map(toml::Value::as_table) {
+                    collect_key_paths(inner, &format!("{prefix}{name}."), found);
+                }
+            }
+            _ => found.push(format!("{prefix}{name}")),
+        }
+    }
+}
+
+#[test]
+fn without_anything_it_is_the_sandbox() {
+    let (config, warnings) = Config::load(None, &Environment::default(), &[]).unwrap();
+    assert_eq!(config, Config::test_mode());
+    assert_eq!(warnings, Vec::<String>::new());
+    assert!(config.is_test_mode);
+    assert_eq!(config.channels.len(), 1);
+    assert_eq!(config.providers.len(), 2);
+}
+
+#[test]
+fn the_example_as_it_stands_says_what_is_done_without_it() {
+    assert_eq!(
+        load(include_str!("../../../../console.example.toml")),
+        Ok(Config::test_mode())
+    );
+}
+
+#[test]
+fn the_example_shows_every_key_and_no_other() {
+    let mut shown = Vec::new();
+    collect_key_paths(&uncommented_example().parse().unwrap(), "", &mut shown);
+    shown.sort();
+    shown.dedup();
+    let mut known = CONFIG_KEYS
+        .iter()
+        .map(|row| row.path.to_owned())
+        .collect::<Vec<_>>();
+    known.sort();
+    assert_eq!(shown, known);
+}
+
+#[test]
+fn the_example_works_with_every_key_uncommented() {
+    let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let environment = Environment::from([
+        ("OPERATOR_KEY", "0123456789abcdef"),
+        ("EVENTS_SECRET", secret),
+        ("SHOP_EVENTS_SECRET", secret),
+    ]);
+    let (config, warnings) = load_with(&uncommented_example(), &environment).unwrap();
+    assert_eq!(warnings, Vec::<String>::new());
+    assert_eq!(
+        config.channels[0].strategy,
+        RoutingStrategy::Weighted(vec![30, 70])
+    );
+    assert_eq!(config.channels[0].retry.tries_max, 12);
+    assert_eq!(config.keys.len(), 2);
+    assert!(!config.is_test_mode);
+}
+
+#[test]
+fn the_defaults_in_the_table_are_those_of_the_program() {
+    let defaults = CONFIG_KEYS
+        .iter()
+        .filter_map(|row| Some((row.environment_variable()?, row.default.to_owned())));
+    let (config, _) = Config::load(None, &defaults.collect(), &[]).unwrap();
+    assert_eq!(config, Config::test_mode());
+
+    let lines = CONFIG_KEYS
+        .iter()
+        .filter(|row| !row.default.is_empty())
+        .filter_map(|row| {
+            let name = row.path.strip_prefix("providers.NAME.")?;
+            let quoted = matches!(row.kind, keys::ValueKind::Duration | keys::ValueKind::Choice(_));
+            let value = if quoted {
+                format!("\"{}\"", row.default)
+            } else {
+                row.default.to_owned()
+            };
+            Some(format!("{name} = {value}\n"))
+        });
+    let explicit = format!("{TWO_PROVIDERS}{}", lines.collect::<String>());
+    assert_eq!(load(&explicit), load(TWO_PROVIDERS));
+}
+
+#[test]
+fn the_environment_goes_over_the_file_and_the_command_line_over_both() {
+    let file = write_config("listen = \"127.0.0.1:1\"\n[work]\nconcurrency = 1\nlease = \"61s\"\n");
+    let environment = Environment::from([
+        ("POSTRIDER_LISTEN", "127.0.0.1:2"),
+        ("POSTRIDER_WORK_CONCURRENCY", "2"),
+        ("POSTRIDER_STORE_URL", "sqlite:two.db"),
+        ("POSTRIDER_MASK_NUMBERS", "false"),
+        ("POSTRIDER_SCHEDULE_REPORT", "never"),
+        ("POSTRIDER_QUEUE_URL", ""),
+    ]);
+    let overrides = [("listen", "127.0.0.1:3".to_owned())];
+    let (config, _) = Config::load(Some(&file.path), &environment, &overrides).unwrap();
+    assert_eq!(config.listen.port(), 3);
+    assert_eq!(config.public_url, "http://127.0.0.1:3");
+    assert_eq!(config.work.concurrency, 2);
+    assert_eq!(config.work.lease, Duration::from_secs(61));
+    assert_eq!(config.store_url, "sqlite:two.db");
+    assert_eq!(config.queue_url, "memory:");
+    assert!(!config.mask_numbers);
+    assert_eq!(config.schedule.report, None);
+    assert_eq!(config.schedule.resend, Some(Duration::from_secs(60)));
+}
+
+#[test]
+fn a_channel_is_read_with_all_its_policies() {
+    let config = load(&format!(
+        "region = \"DE\"\nnumbers = \"valid\"\n{TWO_PROVIDERS}[retry]\nmax_tries = 7\n\
+         [channels.codes]\nproviders = [\"red\", \"blue\"]\nstrategy = \"failover\"\nunknown = \"hold\"\n\
+         bounce = \"resend\"\npriority = \"high\"\nretry = {{ base = \"1s\" }}\n\
+         [channels.email]\nproviders = [\"blue\"]\n[channels.push]\nproviders = [\"blue\"]\n"
+    ))
+    .unwrap();
+    assert_eq!(config.phone.region, phonenumber::country::DE);
+    assert_eq!(config.phone.strictness, PhoneStrictness::Valid);
+    let names = |index: usize| config.channels[index].name.as_str().to_owned();
+    assert_eq!([names(0), names(1), names(2)], ["codes", "email", "push"]);
+    let codes = &config.channels[0];
+    assert_eq!(codes.strategy, RoutingStrategy::Failover);
+    assert_eq!(codes.unknown_policy, UnknownPolicy::Hold);
+    assert_eq!(codes.bounce_resends, 1);
+    assert_eq!(codes.priority, Priority::High);
+    assert_eq!(codes.retry.base, Duration::from_secs(1));
+    assert_eq!(codes.retry.tries_max, 7);
+    let by_providers = Addressing::ByProviders;
+    assert_eq!(codes.addressing, by_providers(AddressKind::Phone));
+    assert_eq!(config.channels[1].addressing, by_providers(AddressKind::Email));
+    assert_eq!(config.channels[2].addressing, by_providers(AddressKind::Push));
+}
+
+#[test]
+fn a_provider_that_is_switched_off_is_left_out_everywhere() {
+    let off = TWO_PROVIDERS.replace("[providers.blue]\n", "[providers.blue]\nenabled = false\n");
+    let channel = "[channels.sms]\nproviders = [\"red\", \"blue\"]\nstrategy = \"weighted\"\nweights = {red=1, blue=9}\n";
+    let config = load(&format!("{off}{channel}")).unwrap();
+    assert_eq!(config.providers.len(), 1);
+    assert_eq!(config.channels[0].providers.len(), 1);
+    assert_eq!(config.channels[0].strategy, RoutingStrategy::Weighted(vec![1]));
+    assert!(!config.is_test_mode);
+}
+
+#[test]
+fn what_is_wrong_is_named_with_place_and_remedy() {
+    let channel =
+        |rest: &str| format!("{TWO_PROVIDERS}[channels.sms]\nproviders = [\"red\", \"blue\"]\n{rest}");
+    let provider = |rest: &str| format!("[providers.red]\nkind = \"mock\"\n{rest}");
+    let key = |rest: &str| format!("[[keys]]\nname = \"shop\"\nscopes = [\"send\"]\n{rest}");
+    for (text, said) in [
+        (
+            "listn = \"127.0.0.1:80\"".to_owned(),
+            "line 1: listn is not a key; correct or remove it, console.example.toml shows all keys (did you mean listen?)",
+        ),
+        (
+            "[work]\n\nleese = \"60s\"".to_owned(),
+            "line 3: work.leese is not a key; correct or remove it, console.example.toml shows all keys (did you mean lease?)",
+        ),
+        (
+            "[works]\nlease = \"60s\"".to_owned(),
+            "line 1: works is not a key; correct or remove it, console.example.toml shows all keys (did you mean work?)",
+        ),
+        (
+            "work = 3".to_owned(),
+            "line 1: work must be a table: write [work]",
+        ),
+        (
+            "keys = 3".to_owned(),
+            "line 1: keys must be tables: write [[keys]]",
+        ),
+        (
+            "[work]\nlease = 60".to_owned(),
+            "line 2: work.lease must be a duration such as \"500ms\", \"30s\", \"20m\" or \"24h\", but is 60",
+        ),
+        (
+            "[retry]\nmax_age = \"99y\"".to_owned(),
+            "line 2: retry.max_age must be at most 3650d",
+        ),
+        (
+            "[work]\nlease = \"0s\"".to_owned(),
+            "line 2: work.lease must be longer than nothing",
+        ),
+        (
+            "[work]\nconcurrency = 0".to_owned(),
+            "line 2: work.concurrency must be a whole number from 1 to 100000, but is 0",
+        ),
+        (
+            "[work]\nlease = \"30s\"".to_owned(),
+            "line 2: work.lease is 30s, but a round over all providers of [channels.sms] can take 26s: raise it to at least 31s, or lower timeout and connect_timeout of its providers",
+        ),
+        (
+            "[limits]\nmessage_chars_max = 100000".to_owned(),
+            "limits.body_bytes_max is too small for a message of limits.message_chars_max characters: raise it to at least 1200000, or lower limits.message_chars_max",
+        ),
+        (
+            "insecure = \"yes\"".to_owned(),
+            "line 1: insecure must be true or false, but is \"yes\"",
+        ),
+        (
+            "region = \"Iran\"".to_owned(),
+            "line 1: region must be a country's two capital letters, such as \"IR\" or \"DE\"",
+        ),
+        (
+            "numbers = \"some\"".to_owned(),
+            "line 1: numbers must be one of possible, valid, but is \"some\"",
+        ),
+        (
+            "listen = \"8080\"".to_owned(),
+            "line 1: listen must be an address and a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"",
+        ),
+        (
+            "public_url = \"x\"".to_owned(),
+            "line 1: public_url must begin with http:// or https://",
+        ),
+        (
+            "[retry]\nbase = \"2h\"".to_owned(),
+            "retry.cap is shorter than base, the first wait; raise cap or lower base",
+        ),
+        (
+            "[retry]\nfactor = 0.5".to_owned(),
+            "line 2: retry.factor must be from 1 to 100: waits do not shrink",
+        ),
+        (
+            channel("").replace("\"blue\"]", "\"blu\"]"),
+            "line 6: channels.sms.providers names blu, but there is no [providers.blu]; add it or correct the name (did you mean blue?)",
+        ),
+        (
+            channel("").replace("\"blue\"]", "\"red\"]"),
+            "line 6: channels.sms.providers lists red twice; list it once",
+        ),
+        (
+            channel("").replace("\"red\", \"blue\"", ""),
+            "line 6: channels.sms.providers has no provider that is enabled; list at least one, such as providers = [\"red\"]",
+        ),
+        (
+            channel("strategy = \"random\""),
+            "line 7: channels.sms.strategy must be one of failover, round_robin, weighted, least_busy, but is \"random\"",
+        ),
+        (
+            channel("weights = { red = 1 }"),
+            "line 7: channels.sms.weights is for strategy = \"weighted\" only; set that or remove the weights",
+        ),
+        (
+            channel("strategy = \"weighted\"\nweights = { red = 1, grey = 2 }"),
+            "line 8: channels.sms.weights has one for grey, which is not in the channel's providers",
+        ),
+        (
+            channel("strategy = \"weighted\"\nweights = { red = 1 }"),
+            "line 8: channels.sms.weights has none for blue; give it one, 0 makes it a last resort",
+        ),
+        (
+            channel("strategy = \"weighted\"\nweights = { red = 0, blue = 0 }"),
+            "line 8: channels.sms.weights are all 0; give at least one provider a share",
+        ),
+        (
+            channel("retry = { bse = \"1s\" }"),
+            "line 7: channels.sms.retry.bse is not a key; correct or remove it, console.example.toml shows all keys (did you mean base?)",
+        ),
+        (
+            provider("rate = 0"),
+            "line 3: providers.red.rate must be more than 0 parts per second; leave it out for no limit, or say enabled = false",
+        ),
+        (
+            provider("token = \"${env:RED_TOKEN}\""),
+            "line 3: providers.red.token needs the variable RED_TOKEN, which is not set; set it before the start",
+        ),
+        (
+            provider("headers = { a = \"${env:RED_TOKEN}\" }"),
+            "line 3: providers.red.headers.a needs the variable RED_TOKEN, which is not set; set it before the start",
+        ),
+        (
+            provider("token = \"${env:RED\""),
+            "line 3: providers.red.token has a ${ without its }; write ${env:NAME} or ${file:PATH}",
+        ),
+        (
+            "[providers.red]\nrate = 3".to_owned(),
+            "providers.red.kind is missing; say which adapter speaks to it, such as \"http\"",
+        ),
+        (
+            "[providers.\"re d\"]\nkind = \"mock\"".to_owned(),
+            "line 1: providers.re d is not a name; use 1 to 64 letters, digits, -, _ or .",
+        ),
+        (
+            key("sha256 = \"12\""),
+            "line 4: keys[0].sha256 must be 64 hexadecimal digits; make them with: printf %s KEY | sha256sum",
+        ),
+        (
+            key("key = \"short\""),
+            "line 4: keys[0].key is shorter than 16 characters; make one with: openssl rand -hex 32",
+        ),
+        (
+            key(""),
+            "keys[0].sha256 is missing; give sha256, or key = \"${env:NAME}\"",
+        ),
+        (
+            key("key = \"0123456789abcdef\"").replace("send", "write"),
+            "line 3: keys[0].scopes must list some of \"send\", \"read\", \"admin\"",
+        ),
+        ("listen = ".to_owned(), "line 1: this is not TOML: "),
+    ] {
+        let error = load(&text).unwrap_err();
+        let plain = error
+            .trim_start_matches("console.toml")
+            .trim_start_matches([':', ' ']);
+        assert!(plain.starts_with(said), "\n said: {error}\nwanted: {said}");
+    }
+}
+
+#[test]
+fn a_wrong_variable_is_named_and_a_strange_one_only_warned_of() {
+    let wrong = Environment::from([("POSTRIDER_WORK_LEASE", "soon")]);
+    let error = load_with("", &wrong).unwrap_err();
+    assert!(
+        error.starts_with("POSTRIDER_WORK_LEASE: work.lease must be a duration"),
+        "{error}"
+    );
+    let wrong = Environment::from([("POSTRIDER_WORK_CONCURRENCY", "many")]);
+    let error = load_with("", &wrong).unwrap_err();
+    assert!(
+        error.starts_with("POSTRIDER_WORK_CONCURRENCY: must be a whole number"),
+        "{error}"
+    );
+
+    let strange = Environment::from([
+        ("POSTRIDER_STORE_ULR", "sqlite:x"),
+        ("POSTRIDER_RED", "0123456789abcdef"),
+        ("POSTRIDER_CONFIG", "x"),
+    ]);
+    let text = "[[keys]]\nname = \"shop\"\nkey = \"${env:POSTRIDER_RED}\"\nscopes = [\"send\"]\n";
+    let (_, warnings) = load_with(text, &strange).unwrap();
+    let said = "the variable POSTRIDER_STORE_ULR is not one of ours and changes nothing (did you mean POSTRIDER_STORE_URL?)";
+    assert_eq!(warnings, [said]);
+}
+
+#[test]
+fn what_is_odd_is_warned_of() {
+    let text = format!("{TWO_PROVIDERS}timeout = \"40s\"\n[channels.sms]\nproviders = [\"red\"]\n");
+    let (_, warnings) = load_with(&text, &Environment::default()).unwrap();
+    assert!(
+        warnings[0].contains("no channel uses [providers.blue]"),
+        "{warnings:?}"
+    );
+    assert!(warnings[1].contains("work.grace is shorter"), "{warnings:?}");
+}
+
+#[test]
+fn secrets_come_from_variables_and_files_and_are_never_printed() {
+    let file = write_config(
+        "[queue]\nurl = \"redis://:hunter2@localhost/0\"\n[providers.red]\nkind = \"http\"\n\
+         url = \"http://red/?to={to}&who=${env:RED}\"\npassword = \"hunter2\"\nheaders = { X = \"a ${file:red.txt} b\" }\n\
+         [[keys]]\nname = \"shop\"\nkey = \"${file:red.txt}-hunter2-hunter2\"\nscopes = [\"send\"]\n",
+    );
+    std::fs::write(file.path.with_file_name("red.txt"), "hunter2\n").unwrap();
+    let environment = Environment::from([("RED", "hunter2")]);
+    let (config, _) = Config::load(Some(&file.path), &environment, &[]).unwrap();
+    let settings = &config.providers[0].settings;
+    assert_eq!(settings["url"].as_str(), Some("http://red/?to={to}&who=hunter2"));
+    assert_eq!(settings["headers"]["X"].as_str(), Some("a hunter2 b"));
+    let printed = format!("{config:?} {config:#?}");
+    assert!(!printed.contains("hunter2"), "{printed}");
+    assert!(printed.contains("${env:RED}"), "{printed}");
+}
+
+#[test]
+fn a_door_that_others_can_reach_needs_keys_or_a_clear_word() {
+    let key = "[[keys]]\nname = \"shop\"\nkey = \"0123456789abcdef\"\nscopes = [\"send\"]\n";
+    for (text, safe) in [
+        ("", true),
+        ("listen = \"[::1]:80\"", true),
+        ("listen = \"127.9.9.9:80\"", true),
+        ("listen = \"0.0.0.0:80\"", false),
+        ("listen = \"[::]:80\"", false),
+        ("listen = \"0.0.0.0:80\"\ninsecure = true", true),
+        (&format!("listen = \"0.0.0.0:80\"\n{key}"), true),
+    ] {
+        let config = load(text).unwrap();
+        assert_eq!(
+            check_listen_address(&config, config.listen).is_ok(),
+            safe,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_admin_may_do_everything_and_others_what_they_were_given() {
+    let key = |scopes: &[Scope]| ApiKey {
+        name: "shop".to_owned(),
+        sha256: [0; 32],
+        scopes: scopes.to_vec(),
+        user_per_hour: None,
+        events: Default::default(),
+    };
+    assert!(Scope::ALL.iter().all(|scope| key(&[Scope::Admin]).allows(*scope)));
+    assert!(key(&[Scope::Send]).allows(Scope::Send));
+    assert!(!key(&[Scope::Send]).allows(Scope::Read));
+    assert!(!key(&[Scope::Send, Scope::Read]).allows(Scope::Admin));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Config::load(Some("nowhere.toml".as_ref()), &Environment::default(), &[]).unwrap_err();
+    assert!(error.to_string().contains("nowhere.toml"), "{error}");
+}

@@ -1,0 +1,151 @@
+//! What a round does when the truth is out of reach at the wrong moment.
+
+mod mixed_addresses;
+mod rate_limits;
+mod shared_store;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::accept::{self, AcceptRequest};
+use crate::config::Config;
+use crate::gateway::Backends;
+use postrider_cache::SignedCache;
+use postrider_core::attempt::SendResult;
+use postrider_core::clock::{Clock, sleep_thread};
+use postrider_core::id::MessageId;
+use postrider_core::inbound::CallbackItem;
+use postrider_core::random::Random;
+use postrider_providers::{CallbackError, CallbackRequest, Provider};
+
+/// Takes every message, and as soon as it has one another program takes the store's lock for a while.
+struct StoreLockingProvider {
+    store: PathBuf,
+}
+
+#[async_trait]
+impl Provider for StoreLockingProvider {
+    async fn send(&self, _: &OutboundMessage) -> SendResult {
+        let other = rusqlite::Connection::open(&self.store).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        std::thread::spawn(move || {
+            sleep_thread(Duration::from_millis(1_200));
+            other.execute_batch("COMMIT").unwrap();
+        });
+        let reference = Some("taken".to_owned());
+        Outcome::Accepted { reference }.into()
+    }
+
+    fn parse_callback_sync(&self, _: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        Err(CallbackError::NotSupported)
+    }
+
+    fn endpoint(&self) -> (String, u16) {
+        ("locksmith".to_owned(), 0)
+    }
+}
+
+/// A gateway whose providers are locksmiths, and a message that waits in it.
+async fn gateway_with_message(clock: Clock, folder: &Path) -> (Gateway, MessageId) {
+    let patience = Duration::from_millis(50);
+    gateway_with_message_and(Config::test_mode(), patience, clock, folder).await
+}
+
+async fn gateway_with_message_and(
+    config: Config,
+    lock_wait: Duration,
+    clock: Clock,
+    folder: &Path,
+) -> (Gateway, MessageId) {
+    let file = folder.join("postrider.db");
+    let store = postrider_store::open(&format!("sqlite:{}", file.display()), lock_wait).unwrap();
+    let edges = Backends {
+        clock,
+        random: Random::seeded(1),
+        cache: SignedCache::new(
+            postrider_cache::open("memory:").unwrap(),
+            store.store_secret().await.unwrap(),
+        ),
+        queue: postrider_queue::open("memory:", 10).await.unwrap(),
+        store,
+    };
+    let locksmith = || -> Arc<dyn Provider> { Arc::new(StoreLockingProvider { store: file.clone() }) };
+    let gateway = Gateway::wire(config, edges, vec![locksmith(), locksmith()]);
+    let request = AcceptRequest {
+        body: "hello".to_owned(),
+        addresses: vec![("sms".to_owned(), "09122222222".to_owned())],
+        ..AcceptRequest::default()
+    };
+    let id = accept::accept(&gateway, request).await.unwrap().id;
+    (gateway, id)
+}
+
+#[tokio::test]
+async fn what_was_sent_while_the_store_was_away_is_recorded_when_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (gateway, id) = gateway_with_message(Clock::System, folder.path()).await;
+    assert_eq!(step(&gateway, 1, Duration::ZERO).await, DeliverStep::Processed(1));
+    let message = gateway.store.find_message(id).await.unwrap().unwrap();
+    let delivery = &message.deliveries[0];
+    assert_eq!(delivery.state.kind().as_str(), "sent", "{delivery:?}");
+    assert_eq!(delivery.attempts.len(), 1, "{delivery:?}");
+}
+
+#[tokio::test]
+async fn a_worker_that_wakes_late_asks_nobody_for_whom_its_lease_has_no_time_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::manual("2026-05-01T12:00:00Z".parse().unwrap());
+    let (gateway, id) = gateway_with_message(clock, folder.path()).await;
+    let found = find_due(&gateway, &1, Duration::ZERO).await;
+    let held = claim(&gateway, found.ids).await.pop().unwrap();
+    gateway
+        .clock
+        .advance(gateway.config.work.lease - Duration::from_secs(1));
+    run_round(&gateway, held).await;
+    let message = gateway.store.find_message(id).await.unwrap().unwrap();
+    let delivery = &message.deliveries[0];
+    assert_eq!(delivery.state.kind().as_str(), "waiting", "{delivery:?}");
+    assert!(delivery.attempts.is_empty(), "{delivery:?}");
+    gateway.clock.advance(Duration::from_secs(1));
+    assert_eq!(step(&gateway, 1, Duration::ZERO).await, DeliverStep::Processed(1));
+    let message = gateway.store.find_message(id).await.unwrap().unwrap();
+    let outcomes = message.deliveries[0]
+        .attempts
+        .iter()
+        .map(|attempt| attempt.outcome.as_str());
+    assert_eq!(
+        outcomes.collect::<Vec<_>>(),
+        ["accepted"],
+        "once, and not unknown"
+    );
+}
+
+#[tokio::test]
+async fn a_worker_whom_the_store_kept_waiting_for_the_pace_asks_nobody_for_whom_its_lease_has_no_time_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = Config::test_mode();
+    config.work.lease = Duration::from_millis(1_500);
+    for provider in &mut config.providers {
+        provider.timeout = Duration::ZERO;
+        provider.rate = Some(100.0);
+    }
+    let patient = Duration::from_secs(30);
+    let (gateway, id) = gateway_with_message_and(config, patient, Clock::System, folder.path()).await;
+    let found = find_due(&gateway, &1, Duration::ZERO).await;
+    let held = claim(&gateway, found.ids).await.pop().unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    std::thread::spawn(move || {
+        sleep_thread(Duration::from_millis(1_200));
+        other.execute_batch("COMMIT").unwrap();
+    });
+    run_round(&gateway, held).await;
+    let message = gateway.store.find_message(id).await.unwrap().unwrap();
+    let delivery = &message.deliveries[0];
+    assert_eq!(delivery.state.kind().as_str(), "waiting", "{delivery:?}");
+    assert!(delivery.attempts.is_empty(), "{delivery:?}");
+}

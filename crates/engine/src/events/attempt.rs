@@ -1,0 +1,188 @@
+//! One event: where it goes, what it says, and what its receiver's answer makes of it.
+//!
+//! Makes one call and decides; the store is written by whoever asked.
+
+use std::time::Duration;
+
+use chrono::SecondsFormat;
+use reqwest::Url;
+use serde_json::json;
+
+use super::endpoints::EndpointResult;
+use crate::config::{ApiKey, Config, EventsConfig};
+use crate::gateway::Gateway;
+use postrider_core::clock::Timestamp;
+use postrider_core::delivery::Failure;
+use postrider_core::event::{ClaimedEvent, Event, EventAttemptResult, EventStatus, EventTarget};
+use postrider_core::retry::saturating_add;
+use postrider_providers::webhook::{SigningSecrets, WebhookClient, WebhookRequest, WebhookResult};
+
+/// What came of telling an event.
+pub struct EventAttempt {
+    /// For the store.
+    pub result: EventAttemptResult,
+    /// How the receiver took it.
+    pub endpoint_result: EndpointResult,
+    /// Whether nobody is there any more.
+    pub is_gone: bool,
+}
+
+/// What is to become of an event.
+#[derive(Clone, Copy)]
+enum EventOutcome {
+    Delivered,
+    Retry(Option<Duration>),
+    Dead,
+}
+
+/// Tells a claimed event, once.
+pub async fn send_event(gateway: &Gateway, courier: &WebhookClient, claimed: &ClaimedEvent) -> EventAttempt {
+    let event = &claimed.event;
+    let (fate, answer, is_gone) = match resolve_endpoint(&gateway.config, courier, event) {
+        Err(reason) => (EventOutcome::Dead, reason, false),
+        Ok((url, secrets)) => {
+            let letter = WebhookRequest {
+                url: &url,
+                secrets,
+                id: &event.id().to_string(),
+                body: render_payload(event).into_bytes(),
+                now: gateway.clock.now(),
+            };
+            classify_response(courier.post(letter).await)
+        }
+    };
+    let manner = match fate {
+        EventOutcome::Delivered => EndpointResult::Success,
+        EventOutcome::Retry(wait) => EndpointResult::Failure(wait),
+        // What is wrong with one address says nothing of the others of the host.
+        EventOutcome::Dead => EndpointResult::Success,
+    };
+    let now = gateway.clock.now();
+    let end = next_event_state(
+        &gateway.config.events,
+        claimed,
+        fate,
+        answer,
+        now,
+        gateway.random.fraction(),
+    );
+    EventAttempt {
+        result: end,
+        endpoint_result: manner,
+        is_gone,
+    }
+}
+
+/// Where an event goes and what it is signed with, by the configuration as it is now.
+fn resolve_endpoint<'c>(
+    config: &'c Config,
+    courier: &WebhookClient,
+    event: &Event,
+) -> Result<(Url, &'c SigningSecrets), String> {
+    let key_of = |name: &str| config.keys.iter().find(|key| key.name == name);
+    let (text, key) = match &event.target {
+        EventTarget::Url { url, api_key: key } => (url.as_str(), key_of(key)),
+        EventTarget::ApiKey(name) => {
+            let key = key_of(name).ok_or_else(|| format!("the configuration has no key {name}"))?;
+            let url = key.events.url.as_deref();
+            let missing = || format!("the key {name} has no events_url any more");
+            (url.ok_or_else(missing)?, Some(key))
+        }
+    };
+    let secrets =
+        signing_secrets(&config.events, key).ok_or("the configuration has no secrets to sign events with")?;
+    Ok((courier.parse_url(text)?, secrets))
+}
+
+/// The key's own, else those for all.
+pub fn signing_secrets<'c>(events: &'c EventsConfig, key: Option<&'c ApiKey>) -> Option<&'c SigningSecrets> {
+    let own = key.map(|key| &key.events.secrets).filter(|own| !own.is_empty());
+    own.or(Some(&events.secrets))
+        .filter(|secrets| !secrets.is_empty())
+}
+
+/// What a call's end means: 2xx is taken, 410 is the end, everything else is tried again.
+fn classify_response(posted: WebhookResult) -> (EventOutcome, String, bool) {
+    match posted {
+        WebhookResult::Response {
+            status,
+            retry_after,
+            body_excerpt: words,
+        } => {
+            let answer = if words.is_empty() {
+                format!("HTTP {status}")
+            } else {
+                format!("HTTP {status}: {words}")
+            };
+            match status {
+                200..=299 => (EventOutcome::Delivered, format!("HTTP {status}"), false),
+                410 => (EventOutcome::Dead, answer, true),
+                _ => (EventOutcome::Retry(retry_after), answer, false),
+            }
+        }
+        WebhookResult::Forbidden(reason) => (EventOutcome::Dead, reason, false),
+        WebhookResult::UntrustedCertificate(reason) | WebhookResult::Failed(reason) => {
+            (EventOutcome::Retry(None), reason, false)
+        }
+    }
+}
+
+/// After the last wait, or at the greatest age, an event is dead.
+fn next_event_state(
+    events: &EventsConfig,
+    claimed: &ClaimedEvent,
+    fate: EventOutcome,
+    answer: String,
+    now: Timestamp,
+    luck: f64,
+) -> EventAttemptResult {
+    let event = &claimed.event;
+    let mut tries = event.tries;
+    let standing = match fate {
+        EventOutcome::Delivered => EventStatus::Delivered { at: now },
+        EventOutcome::Dead => EventStatus::Dead { at: now },
+        EventOutcome::Retry(wanted) => {
+            tries = tries.saturating_add(1);
+            let place = usize::try_from(tries).unwrap_or(usize::MAX) - 1;
+            let next = events.retry_schedule.get(place).map(|wait| {
+                let spread = wait.mul_f64(0.9 + 0.2 * luck.clamp(0.0, 1.0));
+                saturating_add(now, spread.max(wanted.unwrap_or_default()))
+            });
+            match next {
+                Some(due_at) if due_at <= saturating_add(event.at, events.age_max) => {
+                    EventStatus::Waiting { due_at }
+                }
+                _ => EventStatus::Dead { at: now },
+            }
+        }
+    };
+    EventAttemptResult {
+        key: event.key,
+        claims: claimed.claims,
+        status: standing,
+        tries,
+        result: answer,
+    }
+}
+
+/// What is told: which message, over which channel, what happened and when. The same bytes at every call.
+pub fn render_payload(event: &Event) -> String {
+    json!({
+        "type": format!("message.{}", event.event_type.as_str()),
+        "timestamp": event.at.to_rfc3339_opts(SecondsFormat::Millis, true),
+        "data": {
+            "message_id": event.message.to_string(),
+            "channel": event.channel.to_string(),
+            "to": event.spelling,
+            "status": event.event_type.as_str(),
+            "failure": event.failure.map(Failure::as_str),
+            "reason": event.reason,
+            "provider": event.provider.as_ref().map(ToString::to_string),
+            "sequence": event.key.sequence,
+        },
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests;

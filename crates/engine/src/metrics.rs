@@ -1,0 +1,378 @@
+//! What the machines are told at `/metrics`: counters and histograms in Prometheus' own terms.
+//!
+//! Counters are made once and cloned into the parts that count, so that counting costs one atomic addition.
+//! Labels are bounded: channels, providers, outcomes and states; never a number, a user or a message.
+
+mod labels;
+mod prometheus_text;
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use self::labels::{
+    BreakerLabels, ChannelLabel, OutcomeLabels, ProviderLabel, ReasonLabel, ResultLabel, StateLabels,
+};
+
+/// Seconds, from a fast local peer to the longest time limit of a call.
+const DURATION_BOUNDS_SECONDS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
+];
+
+/// What can become of a receipt: shown from the start, so that the first one is seen as an increase.
+const RECEIPT_RESULTS: [&str; 4] = ["applied", "unchanged", "unmatched", "dropped"];
+
+/// What can become of a text that somebody sent.
+const INBOUND_MESSAGE_RESULTS: [&str; 4] = ["opted_out", "opted_in", "unchanged", "ignored"];
+
+/// Where an event can stand after a call that told it.
+const EVENT_ATTEMPT_RESULTS: [&str; 3] = ["waiting", "delivered", "dead"];
+
+/// What waits in a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelBacklog {
+    /// The channel.
+    pub channel: String,
+    /// Deliveries that wait, due or not.
+    pub waiting: u64,
+    /// Of these, due now.
+    pub due: u64,
+    /// For how many seconds the longest waiting due one has been due.
+    pub oldest_due_seconds: i64,
+}
+
+/// Every series. Cloning one of its families clones a handle, not the numbers.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    attempts: Family<OutcomeLabels, Counter>,
+    attempt_durations: Family<ProviderLabel, Histogram>,
+    state_changes: Family<StateLabels, Counter>,
+    refused: Family<ReasonLabel, Counter>,
+    receipts: Family<ResultLabel, Counter>,
+    inbound_messages: Family<ResultLabel, Counter>,
+    event_attempts: Family<ResultLabel, Counter>,
+    provider_available: Family<ProviderLabel, Gauge>,
+    breaker_states: Family<BreakerLabels, Gauge>,
+    calls_in_flight: Family<ProviderLabel, Gauge>,
+    providers_available: Family<ChannelLabel, Gauge>,
+    waiting: Family<ChannelLabel, Gauge>,
+    due: Family<ChannelLabel, Gauge>,
+    oldest_waiting: Family<ChannelLabel, Gauge>,
+    rate_limited: Family<ProviderLabel, Counter>,
+    /// Messages stored.
+    pub accepted: Counter,
+    /// Verbs of the store that failed.
+    pub store_errors: Counter,
+    /// How long it takes to take a message in, in seconds, however that ends.
+    pub accept_duration: Histogram,
+    /// How old the newest report is, at the last look.
+    pub report_age_seconds: Gauge,
+    /// How far the store's clock is ahead of this machine's.
+    pub clock_offset_seconds: Gauge<f64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let histogram = || Histogram::new(DURATION_BOUNDS_SECONDS);
+        let metrics = Self {
+            registry: Mutex::new(Registry::with_prefix("postrider")),
+            attempts: Family::default(),
+            attempt_durations: Family::new_with_constructor(histogram),
+            state_changes: Family::default(),
+            refused: Family::default(),
+            receipts: Family::default(),
+            inbound_messages: Family::default(),
+            event_attempts: Family::default(),
+            provider_available: Family::default(),
+            breaker_states: Family::default(),
+            calls_in_flight: Family::default(),
+            providers_available: Family::default(),
+            waiting: Family::default(),
+            due: Family::default(),
+            oldest_waiting: Family::default(),
+            rate_limited: Family::default(),
+            accepted: Counter::default(),
+            store_errors: Counter::default(),
+            accept_duration: histogram(),
+            report_age_seconds: Gauge::default(),
+            clock_offset_seconds: Gauge::default(),
+        };
+        for (family, fates) in [
+            (&metrics.receipts, &RECEIPT_RESULTS[..]),
+            (&metrics.inbound_messages, &INBOUND_MESSAGE_RESULTS[..]),
+            (&metrics.event_attempts, &EVENT_ATTEMPT_RESULTS[..]),
+        ] {
+            for fate in fates {
+                drop(family.get_or_create(&ResultLabel { result: fate }));
+            }
+        }
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&self) {
+        let mut registry = lock(&self.registry);
+        registry.register("accepted", "Messages stored", self.accepted.clone());
+        registry.register("attempts", "Calls to providers by outcome", self.attempts.clone());
+        registry.register(
+            "state_changes",
+            "Deliveries that moved to a state",
+            self.state_changes.clone(),
+        );
+        registry.register(
+            "refused",
+            "Messages turned away at the door",
+            self.refused.clone(),
+        );
+        registry.register(
+            "receipts",
+            "Receipts by what became of them",
+            self.receipts.clone(),
+        );
+        registry.register(
+            "inbound_texts",
+            "Texts that people sent, by what became of them",
+            self.inbound_messages.clone(),
+        );
+        registry.register(
+            "events",
+            "Calls that told clients of state changes, by where the event stands afterwards",
+            self.event_attempts.clone(),
+        );
+        registry.register(
+            "store_errors",
+            "Verbs of the store that failed",
+            self.store_errors.clone(),
+        );
+        registry.register(
+            "held_back",
+            "Deliveries that a provider's rate made wait",
+            self.rate_limited.clone(),
+        );
+        let ahead = self.clock_offset_seconds.clone();
+        registry.register_with_unit(
+            "clock_ahead",
+            "How far the store's clock is ahead of ours",
+            Unit::Seconds,
+            ahead,
+        );
+        drop(registry);
+        self.register_gauges();
+        self.register_seconds();
+    }
+
+    fn register_gauges(&self) {
+        let mut registry = lock(&self.registry);
+        let health = "1 for what a provider's health is called now, 0 for what else it could be";
+        registry.register("provider_health", health, self.breaker_states.clone());
+        let gauges = [
+            (
+                "provider_open",
+                "1 when a provider can be asked, 0 when it rests or is out",
+                &self.provider_available,
+            ),
+            (
+                "calls_in_flight",
+                "Calls to a provider under way",
+                &self.calls_in_flight,
+            ),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
+        let channels = [
+            ("waiting", "Deliveries that wait, due or not", &self.waiting),
+            (
+                "due",
+                "Deliveries that wait though their time has come",
+                &self.due,
+            ),
+            (
+                "providers_open",
+                "How many of a channel's providers can be asked",
+                &self.providers_available,
+            ),
+        ];
+        for (name, help, gauge) in channels {
+            registry.register(name, help, gauge.clone());
+        }
+    }
+
+    fn register_seconds(&self) {
+        let mut registry = lock(&self.registry);
+        let oldest = "For how long the longest waiting due delivery has been due";
+        let oldest_waiting = self.oldest_waiting.clone();
+        registry.register_with_unit("oldest_waiting", oldest, Unit::Seconds, oldest_waiting);
+        let age = "Age of the newest report, or of this process while there is none";
+        let report_age = self.report_age_seconds.clone();
+        registry.register_with_unit("report_age", age, Unit::Seconds, report_age);
+        let durations = self.attempt_durations.clone();
+        registry.register_with_unit("attempt_duration", "Time of a call", Unit::Seconds, durations);
+        let taking = "Time to take a message in, however that ends";
+        let accept = self.accept_duration.clone();
+        registry.register_with_unit("accept_duration", taking, Unit::Seconds, accept);
+    }
+
+    /// Shows what queue and cache count themselves.
+    pub fn register_backend_errors(&self, queue_errors: Counter, cache_errors: Counter) {
+        let mut registry = lock(&self.registry);
+        let words = "Times that the queue was found away or refused something";
+        registry.register("queue_errors", words, queue_errors);
+        let words = "Times that the cache was found away or refused something";
+        registry.register("cache_errors", words, cache_errors);
+    }
+
+    /// Shows what the store counts of its group commits.
+    pub fn register_commits(&self, sizes: Histogram, seconds: Histogram) {
+        let mut registry = lock(&self.registry);
+        registry.register("commit_size", "Pieces of work in a group commit", sizes);
+        let words = "Time of a group commit, from its first piece to the end of its flush";
+        registry.register_with_unit("commit_duration", words, Unit::Seconds, seconds);
+    }
+
+    /// The counter for one provider and one outcome, to be kept by whoever counts.
+    pub fn attempt_counter(&self, provider: &str, outcome: &'static str) -> Counter {
+        let labels = OutcomeLabels {
+            provider: provider.to_owned(),
+            outcome,
+        };
+        self.attempts.get_or_create(&labels).clone()
+    }
+
+    /// The histogram of one provider's call times in seconds.
+    pub fn attempt_duration_histogram(&self, provider: &str) -> Histogram {
+        self.attempt_durations
+            .get_or_create(&ProviderLabel {
+                provider: provider.to_owned(),
+            })
+            .clone()
+    }
+
+    /// The counter for deliveries that a provider's rate made wait.
+    pub fn rate_limited_counter(&self, provider: &str) -> Counter {
+        self.rate_limited
+            .get_or_create(&ProviderLabel {
+                provider: provider.to_owned(),
+            })
+            .clone()
+    }
+
+    /// The counter for deliveries of one channel that move to one state.
+    pub fn state_change_counter(&self, channel: &str, state: &'static str) -> Counter {
+        self.state_changes
+            .get_or_create(&StateLabels {
+                channel: channel.to_owned(),
+                state,
+            })
+            .clone()
+    }
+
+    /// Counts a message turned away.
+    pub fn count_refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Counts a receipt.
+    pub fn count_receipt(&self, fate: &'static str) {
+        self.receipts.get_or_create(&ResultLabel { result: fate }).inc();
+    }
+
+    /// How many receipts were counted, whatever became of them.
+    pub fn receipt_count(&self) -> u64 {
+        let count = |fate| self.receipts.get_or_create(&ResultLabel { result: fate }).get();
+        RECEIPT_RESULTS.into_iter().map(count).sum()
+    }
+
+    /// Counts a text that somebody sent us.
+    pub fn count_inbound_message(&self, fate: &'static str) {
+        self.inbound_messages
+            .get_or_create(&ResultLabel { result: fate })
+            .inc();
+    }
+
+    /// Counts a call that told a client of something, by where the event stands afterwards.
+    pub fn count_event_attempt(&self, fate: &'static str) {
+        self.event_attempts
+            .get_or_create(&ResultLabel { result: fate })
+            .inc();
+    }
+
+    /// Says whether a provider can be asked, and how many calls to it are under way.
+    pub fn set_provider_available(&self, provider: &str, open: bool, in_flight: usize) {
+        let label = ProviderLabel {
+            provider: provider.to_owned(),
+        };
+        self.provider_available.get_or_create(&label).set(i64::from(open));
+        let in_flight = i64::try_from(in_flight).unwrap_or(i64::MAX);
+        self.calls_in_flight.get_or_create(&label).set(in_flight);
+    }
+
+    /// Says which of the words for a provider's health is the one now.
+    pub fn set_breaker_state(&self, provider: &str, words: &[&'static str], now: &str) {
+        for health in words {
+            let labels = BreakerLabels {
+                provider: provider.to_owned(),
+                state: health,
+            };
+            let gauge = self.breaker_states.get_or_create(&labels);
+            gauge.set(i64::from(*health == now));
+        }
+    }
+
+    /// Says how many of a channel's providers can be asked.
+    pub fn set_providers_available(&self, channel: &str, open: usize) {
+        let label = ChannelLabel {
+            channel: channel.to_owned(),
+        };
+        let open = i64::try_from(open).unwrap_or(i64::MAX);
+        self.providers_available.get_or_create(&label).set(open);
+    }
+
+    /// Says what waits in each channel. A channel that is not named any more is forgotten; nobody reads meanwhile.
+    pub fn set_channel_backlogs(&self, channels: &[ChannelBacklog]) {
+        let _nobody_reads = lock(&self.registry);
+        for family in [&self.waiting, &self.due, &self.oldest_waiting] {
+            family.clear();
+        }
+        let gauge = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        for one in channels {
+            let label = ChannelLabel {
+                channel: one.channel.clone(),
+            };
+            self.waiting.get_or_create(&label).set(gauge(one.waiting));
+            self.due.get_or_create(&label).set(gauge(one.due));
+            self.oldest_waiting
+                .get_or_create(&label)
+                .set(one.oldest_due_seconds);
+        }
+    }
+
+    /// The same as [`Metrics::text`] in Prometheus' older text format, where a counter's family ends with `_total` too.
+    pub fn prometheus_text(&self) -> String {
+        prometheus_text::to_prometheus_text(&self.openmetrics_text())
+    }
+
+    /// The text of `/metrics` in the OpenMetrics format.
+    pub fn openmetrics_text(&self) -> String {
+        let mut text = String::new();
+        if encode(&mut text, &lock(&self.registry)).is_err() {
+            log::error!("metrics could not be written");
+        }
+        text
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

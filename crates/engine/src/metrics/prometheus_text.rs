@@ -1,0 +1,30 @@
+//! Prometheus' older text format, for readers that do not know OpenMetrics, such as `promtool check metrics`.
+//!
+//! The samples are the same; only what is said of a family differs, so it is made from the other text.
+
+/// OpenMetrics said in the older format.
+pub(super) fn to_prometheus_text(open: &str) -> String {
+    let mut text = String::with_capacity(open.len());
+    let mut help = "";
+    for line in open.lines() {
+        if line.starts_with("# HELP ") {
+            help = line;
+            continue;
+        }
+        if line.starts_with("# UNIT ") || line == "# EOF" {
+            continue;
+        }
+        let Some(family) = line.strip_prefix("# TYPE ") else {
+            text.push_str(line);
+            text.push('\n');
+            continue;
+        };
+        let (name, kind) = family.split_once(' ').unwrap_or((family, "untyped"));
+        let total = if kind == "counter" { "_total" } else { "" };
+        let words = help.splitn(4, ' ').nth(3).unwrap_or_default();
+        text.push_str(&format!(
+            "# HELP {name}{total} {words}\n# TYPE {name}{total} {kind}\n"
+        ));
+    }
+    text
+}

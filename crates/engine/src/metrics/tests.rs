@@ -1,0 +1,40 @@
+//! What is counted is shown, in both formats.
+
+use super::*;
+
+#[test]
+fn the_older_format_names_counters_as_their_samples() {
+    let metrics = Metrics::default();
+    metrics.accepted.inc();
+    metrics.set_provider_available("blue", true, 3);
+    let plain = metrics.prometheus_text();
+    let accepted = "# HELP postrider_accepted_total Messages stored.\n# TYPE postrider_accepted_total counter\n\
+                    postrider_accepted_total 1\n";
+    assert!(plain.contains(accepted), "{plain}");
+    assert!(
+        plain.contains("postrider_calls_in_flight{provider=\"blue\"} 3\n"),
+        "{plain}"
+    );
+    assert!(!plain.contains("# UNIT") && !plain.contains("# EOF"), "{plain}");
+}
+
+#[test]
+fn a_channel_that_is_gone_is_not_shown_any_more() {
+    let metrics = Metrics::default();
+    let waits = |channel: &str| ChannelBacklog {
+        channel: channel.to_owned(),
+        waiting: 2,
+        due: 1,
+        oldest_due_seconds: 7,
+    };
+    metrics.set_channel_backlogs(&[waits("sms"), waits("email")]);
+    metrics.set_channel_backlogs(&[waits("sms")]);
+    let text = metrics.openmetrics_text();
+    assert!(text.contains("postrider_waiting{channel=\"sms\"} 2"), "{text}");
+    assert!(
+        text.contains("postrider_oldest_waiting_seconds{channel=\"sms\"} 7"),
+        "{text}"
+    );
+    assert!(text.contains("postrider_due{channel=\"sms\"} 1"), "{text}");
+    assert!(!text.contains("email"), "{text}");
+}

@@ -1,0 +1,136 @@
+//! Takes receipts in: a provider's later word moves a delivery on, or is kept until the delivery is known.
+//!
+//! Hearing the same receipt again changes nothing.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use crate::gateway::Gateway;
+use postrider_core::channel::ConfigName;
+use postrider_core::delivery::DeliveryState;
+use postrider_core::error::Result;
+use postrider_core::id::DeliveryId;
+use postrider_core::message::QueueEntry;
+use postrider_core::receipt::{Receipt, ReceiptStatus};
+use postrider_providers::CallbackMode;
+use postrider_store::{ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
+
+/// The least time between two log lines about dropped receipts, in seconds.
+const DROPPED_LOG_SECONDS: i64 = 60;
+
+/// When the last of them was logged, in Unix seconds.
+static DROPPED_LOGGED_AT: AtomicI64 = AtomicI64::new(0);
+
+/// Applies receipts of one provider, which speak of its own deliveries only. Replays and receipts for what has ended
+/// change nothing. A receipt for an unknown reference is kept until the send is recorded, unless the provider's
+/// receipts are unauthenticated. The answers stand in the order of the receipts.
+pub async fn apply_receipts(
+    gateway: &Gateway,
+    provider: &ConfigName,
+    receipts: Vec<Receipt>,
+) -> Result<Vec<ReceiptResult>> {
+    let heard_at = gateway.clock.now();
+    let lane = gateway.provider(provider);
+    let may_wait = lane.is_some_and(|lane| lane.provider.callback_mode() != CallbackMode::Unsigned);
+    let verdicts: Vec<ReceiptStatus> = receipts.iter().map(|receipt| receipt.status.clone()).collect();
+    let heard = receipts
+        .into_iter()
+        .map(|receipt| ReceivedReceipt {
+            provider: Some(provider.clone()),
+            receipt,
+            delivery: None,
+            received_at: heard_at,
+            can_wait: may_wait,
+        })
+        .collect();
+    store_and_follow_up(gateway, heard, &verdicts).await
+}
+
+/// Says that the person opened a delivery that a provider took, and so that it arrived. Saying so again changes
+/// nothing.
+pub async fn mark_opened(gateway: &Gateway, delivery: DeliveryId) -> Result<Option<ReceiptResult>> {
+    let heard_at = gateway.clock.now();
+    let receipt = Receipt {
+        reference: String::new(),
+        status: ReceiptStatus::Opened,
+        at: heard_at,
+    };
+    let heard = ReceivedReceipt {
+        provider: None,
+        receipt,
+        delivery: Some(delivery),
+        received_at: heard_at,
+        can_wait: false,
+    };
+    let settled = store_and_follow_up(gateway, vec![heard], &[ReceiptStatus::Opened]).await?;
+    Ok(settled.into_iter().next())
+}
+
+async fn store_and_follow_up(
+    gateway: &Gateway,
+    heard: Vec<ReceivedReceipt>,
+    verdicts: &[ReceiptStatus],
+) -> Result<Vec<ReceiptResult>> {
+    let settled = gateway.store.apply_receipts(heard).await?;
+    for (one, verdict) in settled.iter().zip(verdicts) {
+        count_result(gateway, one);
+        follow_up(gateway, one, verdict);
+    }
+    let dropped = settled
+        .iter()
+        .filter(|one| **one == ReceiptResult::Dropped)
+        .count();
+    log_dropped(gateway, dropped);
+    Ok(settled)
+}
+
+/// Logs that receipts were dropped, once a minute at most: a caller can repeat them without limit.
+fn log_dropped(gateway: &Gateway, dropped: usize) {
+    if dropped == 0 {
+        return;
+    }
+    let now = gateway.clock.now().timestamp();
+    let logged_at = DROPPED_LOGGED_AT.load(Ordering::Relaxed);
+    if now.saturating_sub(logged_at) < DROPPED_LOG_SECONDS && now >= logged_at {
+        return;
+    }
+    DROPPED_LOGGED_AT.store(now, Ordering::Relaxed);
+    log::warn!(
+        "receipts with an unknown reference are dropped: unauthenticated callers' are not kept, and at most \
+         {UNMATCHED_RECEIPTS_MAX} wait; see postrider_receipts_total{{fate=\"dropped\"}}; dropped_now={dropped}"
+    );
+}
+
+fn count_result(gateway: &Gateway, settled: &ReceiptResult) {
+    gateway.metrics.count_receipt(match settled {
+        ReceiptResult::Applied(_) => "applied",
+        ReceiptResult::Unchanged(_) => "unchanged",
+        ReceiptResult::Unmatched => "unmatched",
+        ReceiptResult::Dropped => "dropped",
+    });
+}
+
+/// A delivery that is to go elsewhere is nudged; a bounce counts against the provider that had taken it, and a dead
+/// address does not.
+fn follow_up(gateway: &Gateway, settled: &ReceiptResult, verdict: &ReceiptStatus) {
+    let ReceiptResult::Applied(settlement) = settled else {
+        return;
+    };
+    let now = settlement.state.kind();
+    if now != settlement.previous_kind {
+        gateway.count_state_change(&settlement.channel, now);
+    }
+    if let DeliveryState::Waiting { due_at, .. } = &settlement.state {
+        let nudge = QueueEntry {
+            id: settlement.id,
+            channel: settlement.channel.clone(),
+            due_at: *due_at,
+            priority: settlement.priority,
+        };
+        gateway.queue.push(&[nudge]);
+    }
+    if matches!(verdict, ReceiptStatus::Bounced { .. })
+        && let Some(lane) = gateway.provider(&settlement.provider)
+    {
+        lane.record_bounce(gateway.clock.now());
+    }
+}

@@ -1,0 +1,245 @@
+//! What an operator looks for: deliveries by address, person, state, provider and time, the newest first.
+//!
+//! The store finds by address, state and time, or by person; the rest is picked out here. So one look goes through a bounded number of
+//! messages, says how far it came, and the next one goes on from there. Changes nothing.
+
+use crate::gateway::Gateway;
+use postrider_core::channel::ConfigName;
+use postrider_core::clock::Timestamp;
+use postrider_core::delivery::{DeliveryState, DeliveryStateKind, Failure};
+use postrider_core::error::Result;
+use postrider_core::id::{DeliveryId, MessageId};
+use postrider_core::message::{Delivery, Message};
+use postrider_store::{LastAttempt, MessageList, MessageQuery, UsageQuery};
+
+/// Through how many messages one look goes at most, so that no page keeps the store busy for long.
+pub const MESSAGES_EXAMINED_MAX: usize = 2_000;
+
+/// How many messages are read at once.
+const MESSAGES_PER_READ: usize = 200;
+
+/// Which deliveries are looked for; what is none does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliverySearchFilter {
+    /// To this normalised address.
+    pub to: Option<String>,
+    /// To this person, as clients name them.
+    pub user: Option<String>,
+    /// In this state.
+    pub state: Option<StateFilter>,
+    /// This provider took it, or was the last to be asked.
+    pub provider: Option<ConfigName>,
+    /// Accepted at or after this moment.
+    pub since: Option<Timestamp>,
+}
+
+/// What state is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateFilter {
+    /// One of the four.
+    State(DeliveryStateKind),
+    /// Failed in this way.
+    Failure(Failure),
+    /// Whatever its state, the end of one of its calls is unknown.
+    MaybeDuplicate,
+}
+
+/// A delivery that was found, with what its message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliverySearchHit {
+    /// The message it carries.
+    pub message: MessageId,
+    /// What the message says.
+    pub body: String,
+    /// The client's own name for the person.
+    pub user: Option<String>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// The delivery.
+    pub delivery: Delivery,
+    /// The last call made for it.
+    pub last_attempt: Option<LastAttempt>,
+}
+
+/// What one look came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliverySearchResults {
+    /// The newest first. All that were found of one message stand together, so there may be a few more than asked for.
+    pub hits: Vec<DeliverySearchHit>,
+    /// Where the next look goes on; none when there is nothing older.
+    pub next: Option<i64>,
+    /// Whether it stopped because it had gone through enough, not because it had found enough.
+    pub is_truncated: bool,
+}
+
+/// Looks for about `limit` deliveries among the messages older than `before`.
+pub async fn search_deliveries(
+    gateway: &Gateway,
+    wanted: &DeliverySearchFilter,
+    before: Option<i64>,
+    limit: usize,
+) -> Result<DeliverySearchResults> {
+    let mut found = DeliverySearchResults::default();
+    let mut query = MessageQuery {
+        to: wanted.to.clone(),
+        state: wanted.state_in_store(),
+        since: wanted.since,
+        before,
+        limit: limit.clamp(1, MESSAGES_PER_READ),
+    };
+    let mut examined = 0;
+    loop {
+        let page = read_page(gateway, wanted, &query).await?;
+        examined += page.messages.len();
+        let last = page.next;
+        let mut groups = match_messages(gateway, wanted, page.messages)
+            .await?
+            .into_iter()
+            .peekable();
+        while let Some((number, lines)) = groups.next() {
+            found.hits.extend(lines);
+            if found.hits.len() >= limit {
+                found.next = Some(number).filter(|_| last.is_some() || groups.peek().is_some());
+                return Ok(found);
+            }
+        }
+        let Some(last) = last else {
+            return Ok(found);
+        };
+        if examined >= MESSAGES_EXAMINED_MAX {
+            (found.next, found.is_truncated) = (Some(last), true);
+            return Ok(found);
+        }
+        query.before = Some(last);
+        query.limit = MESSAGES_PER_READ.min(MESSAGES_EXAMINED_MAX - examined);
+    }
+}
+
+/// The deliveries with these ids, in their order; what has been pruned is left out.
+pub async fn find_by_ids(gateway: &Gateway, ids: &[DeliveryId]) -> Result<Vec<DeliverySearchHit>> {
+    let mut lines = Vec::new();
+    for id in ids {
+        let query = MessageQuery {
+            before: Some(id.message_number().saturating_add(1)),
+            limit: 1,
+            ..MessageQuery::default()
+        };
+        let messages = gateway.store.search(query).await?.messages.into_iter();
+        let all = messages.flat_map(|message| DeliverySearchFilter::default().hits_in(message));
+        lines.extend(all.filter(|line| line.delivery.id == *id));
+    }
+    Ok(lines)
+}
+
+/// A page of messages among which the wanted ones are; those of one person are found by an index of their own.
+async fn read_page(
+    gateway: &Gateway,
+    wanted: &DeliverySearchFilter,
+    query: &MessageQuery,
+) -> Result<MessageList> {
+    if query.to.is_some() || wanted.user.is_none() {
+        return gateway.store.search(query.clone()).await;
+    }
+    let of_user = UsageQuery {
+        user: wanted.user.clone(),
+        since: query.since,
+        until: None,
+        before: query.before,
+        limit: query.limit,
+    };
+    gateway.store.usage(of_user).await
+}
+
+/// The wanted ones of these messages, message by message.
+async fn match_messages(
+    gateway: &Gateway,
+    wanted: &DeliverySearchFilter,
+    messages: Vec<Message>,
+) -> Result<Vec<(i64, Vec<DeliverySearchHit>)>> {
+    let mut groups = Vec::new();
+    for message in messages {
+        let number = message.number;
+        let lines = wanted.hits_in(message);
+        if !lines.is_empty() {
+            groups.push((number, lines));
+        }
+    }
+    let ids: Vec<DeliveryId> = groups
+        .iter()
+        .flat_map(|(_, lines)| lines.iter().map(|line| line.delivery.id))
+        .collect();
+    if ids.is_empty() {
+        return Ok(groups);
+    }
+    let mut calls = gateway.store.last_attempts(ids).await?;
+    calls.sort_by_key(|call| call.id);
+    for (_, lines) in &mut groups {
+        for line in lines.iter_mut() {
+            let place = calls.binary_search_by_key(&line.delivery.id, |call| call.id);
+            line.last_attempt = place.ok().and_then(|place| calls.get(place).cloned());
+        }
+        lines.retain(|line| wanted.matches_last_attempt(line));
+    }
+    groups.retain(|(_, lines)| !lines.is_empty());
+    Ok(groups)
+}
+
+impl DeliverySearchFilter {
+    /// What the store can be asked for.
+    fn state_in_store(&self) -> Option<DeliveryStateKind> {
+        match self.state? {
+            StateFilter::State(standing) => Some(standing),
+            StateFilter::Failure(_) => Some(DeliveryStateKind::Failed),
+            StateFilter::MaybeDuplicate => None,
+        }
+    }
+
+    /// Those deliveries of the message that fit as far as the message itself tells.
+    fn hits_in(&self, message: Message) -> Vec<DeliverySearchHit> {
+        if self.user.is_some() && message.user != self.user {
+            return Vec::new();
+        }
+        let (id, body, user, created_at) = (message.id, message.body, message.user, message.created_at);
+        let fitting = message
+            .deliveries
+            .into_iter()
+            .filter(|delivery| self.matches(delivery));
+        fitting
+            .map(|delivery| DeliverySearchHit {
+                message: id,
+                body: body.clone(),
+                user: user.clone(),
+                created_at,
+                delivery,
+                last_attempt: None,
+            })
+            .collect()
+    }
+
+    fn matches(&self, delivery: &Delivery) -> bool {
+        let is_failure =
+            |wish| matches!(&delivery.state, DeliveryState::Failed { failure, .. } if *failure == wish);
+        let state = match self.state {
+            None | Some(StateFilter::MaybeDuplicate) => true,
+            Some(StateFilter::State(standing)) => delivery.state.kind() == standing,
+            Some(StateFilter::Failure(failure)) => is_failure(failure),
+        };
+        state && self.to.as_ref().is_none_or(|to| *to == delivery.address)
+    }
+
+    fn matches_last_attempt(&self, line: &DeliverySearchHit) -> bool {
+        let asked = line.last_attempt.as_ref().and_then(|call| call.provider.as_ref());
+        let taken = line.delivery.provider.as_ref();
+        let is_by = |provider| asked == Some(provider) || taken == Some(provider);
+        let may_be_twice = || {
+            line.last_attempt
+                .as_ref()
+                .is_some_and(|call| call.has_unknown_attempt)
+        };
+        self.provider.as_ref().is_none_or(is_by)
+            && (self.state != Some(StateFilter::MaybeDuplicate) || may_be_twice())
+    }
+}
+
+#[cfg(test)]
+mod tests;

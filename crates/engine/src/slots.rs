@@ -1,0 +1,187 @@
+//! A worker's places: who holds how many, and what the worker can take on now.
+//!
+//! Counts only; how they are shared between channels and providers is decided in `domain/share`. A place that
+//! is given back wakes the worker when it had to leave somebody alone.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::gateway::{Gateway, ProviderRuntime};
+use postrider_core::capacity::{Capacity, CapacitySource};
+use postrider_core::channel::ConfigName;
+use postrider_core::slots::{ChannelLoad, ProviderLoad, share_slots};
+
+/// This part of all places is worth a claim at once.
+const CLAIM_BATCH_FRACTION: usize = 8;
+
+/// How long a claim waits for more places at most: short beside any call over a network.
+const FREE_SLOTS_WAIT_MAX: Duration = Duration::from_millis(5);
+
+/// The places of one worker.
+pub(super) struct WorkerSlots {
+    gateway: Arc<Gateway>,
+    /// The configured channels, each with its lanes as indexes.
+    channels: Vec<(ConfigName, Vec<usize>)>,
+    counts: Mutex<SlotCounts>,
+    /// Whether the last wish left somebody alone.
+    is_channel_full: AtomicBool,
+    released: Notify,
+    /// How long the last claim took, in microseconds.
+    last_claim_micros: AtomicU64,
+}
+
+#[derive(Default)]
+struct SlotCounts {
+    total: usize,
+    by_channel: HashMap<ConfigName, usize>,
+}
+
+/// One delivery's place; given back when dropped.
+pub(super) struct WorkerSlot {
+    slots: Arc<WorkerSlots>,
+    channel: ConfigName,
+}
+
+impl WorkerSlots {
+    /// All of them free.
+    pub fn new(gateway: Arc<Gateway>) -> Arc<Self> {
+        let lanes = gateway.providers();
+        let index = |lane: &Arc<ProviderRuntime>| lanes.iter().position(|other| Arc::ptr_eq(lane, other));
+        let channels = gateway.config.channels.iter().map(|channel| {
+            let route = gateway.route(channel.name.as_str());
+            let own = route.map_or(&[][..], |route| route.providers());
+            (channel.name.clone(), own.iter().filter_map(index).collect())
+        });
+        Arc::new(Self {
+            channels: channels.collect(),
+            counts: Mutex::default(),
+            is_channel_full: AtomicBool::new(false),
+            released: Notify::new(),
+            last_claim_micros: AtomicU64::new(0),
+            gateway,
+        })
+    }
+
+    /// Takes a place for a delivery that was won.
+    pub fn acquire(self: &Arc<Self>, channel: &ConfigName) -> WorkerSlot {
+        let mut held = self.lock_counts();
+        held.total += 1;
+        match held.by_channel.get_mut(channel) {
+            Some(count) => *count += 1,
+            None => drop(held.by_channel.insert(channel.clone(), 1)),
+        }
+        WorkerSlot {
+            slots: Arc::clone(self),
+            channel: channel.clone(),
+        }
+    }
+
+    /// How many are taken.
+    pub fn in_use(&self) -> usize {
+        self.lock_counts().total
+    }
+
+    /// Told after each claim how long it took.
+    pub fn record_claim_duration(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.last_claim_micros.store(micros, Ordering::Relaxed);
+    }
+
+    /// Returns when a place is free, and a moment later when nearly all are taken: a claim of one delivery costs the
+    /// store nearly as much as one of many. A store that is quick to claim is not waited for longer than it takes.
+    pub async fn wait_for_free_slots(&self) {
+        self.wait_until(|taken| taken < self.total()).await;
+        let few = self.total() / CLAIM_BATCH_FRACTION;
+        let enough = self.wait_until(|taken| taken + few <= self.total());
+        let moment = FREE_SLOTS_WAIT_MAX.min(Duration::from_micros(
+            self.last_claim_micros.load(Ordering::Relaxed),
+        ));
+        // When the moment is over, whatever is free must do.
+        drop(tokio::time::timeout(moment, enough).await);
+    }
+
+    /// Returns when every place is free.
+    pub async fn wait_until_all_free(&self) {
+        self.wait_until(|taken| taken == 0).await;
+    }
+
+    async fn wait_until(&self, holds: impl Fn(usize) -> bool) {
+        while !holds(self.in_use()) {
+            self.released.notified().await;
+        }
+    }
+
+    fn total(&self) -> usize {
+        self.gateway.config.work.concurrency
+    }
+
+    fn release(&self, channel: &ConfigName) {
+        let mut held = self.lock_counts();
+        held.total = held.total.saturating_sub(1);
+        if let Some(count) = held.by_channel.get_mut(channel) {
+            *count -= 1;
+            if *count == 0 {
+                held.by_channel.remove(channel);
+            }
+        }
+        drop(held);
+        self.released.notify_one();
+        if self.is_channel_full.swap(false, Ordering::SeqCst) {
+            self.gateway.queue.notify_one();
+        }
+    }
+
+    fn provider_loads(&self) -> Vec<ProviderLoad> {
+        let now = self.gateway.clock.now();
+        let carrier = |lane: &Arc<ProviderRuntime>| ProviderLoad {
+            in_flight: lane.in_flight(),
+            concurrency: lane.concurrency,
+            is_available: lane.is_available(now),
+            is_unresponsive: lane.is_unresponsive(),
+            has_unknown_recovery: lane.has_unknown_recovery(now),
+        };
+        self.gateway.providers().iter().map(carrier).collect()
+    }
+
+    fn lock_counts(&self) -> MutexGuard<'_, SlotCounts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CapacitySource for WorkerSlots {
+    fn capacity(&self) -> Capacity {
+        // Before the counts are read, so that a place given back meanwhile is noticed.
+        self.is_channel_full.store(true, Ordering::SeqCst);
+        let held = self.lock_counts();
+        let taken = held.total;
+        let holder = |(name, carriers): &(ConfigName, Vec<usize>)| ChannelLoad {
+            slots_used: held.by_channel.get(name).copied().unwrap_or(0),
+            providers: carriers.clone(),
+        };
+        let holders: Vec<ChannelLoad> = self.channels.iter().map(holder).collect();
+        drop(held);
+        let shares = share_slots(self.total(), taken, &holders, &self.provider_loads());
+        for (lane, ceiling) in self.gateway.providers().iter().zip(&shares.provider_limits) {
+            lane.set_unresponsive_limit(*ceiling);
+        }
+        let free = self.total().saturating_sub(taken);
+        self.is_channel_full
+            .store(free == 0 || shares.channel_slots.contains(&0), Ordering::SeqCst);
+        let names = self.channels.iter().map(|(name, _)| name.clone());
+        names
+            .zip(shares.channel_slots)
+            .fold(Capacity::total(free), |wish, (name, room)| {
+                wish.with_channel(name, room)
+            })
+    }
+}
+
+impl Drop for WorkerSlot {
+    fn drop(&mut self) {
+        self.slots.release(&self.channel);
+    }
+}

@@ -1,0 +1,77 @@
+//! Which throttles a message has to keep: who is protected, what is counted together, and up to which number.
+//!
+//! The number of the API key goes before the channel's, the channel's before the general one, and each counts by
+//! itself. Counting is the store's.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::accept::AcceptRequest;
+use crate::gateway::Gateway;
+use postrider_core::channel::Channel;
+use postrider_core::message::NewDelivery;
+use postrider_core::user_throttle::UserThrottle;
+
+/// How long a message counts.
+const THROTTLE_WINDOW: Duration = Duration::from_secs(3600);
+
+/// The throttles of a message with these deliveries, each subject once; none when no answer is expected.
+pub(super) fn user_throttles(
+    gateway: &Gateway,
+    request: &AcceptRequest,
+    deliveries: &[NewDelivery],
+) -> Vec<UserThrottle> {
+    let keys = &gateway.config.keys;
+    let key = keys.iter().find(|key| key.name == request.api_key_name);
+    let of_key = key.and_then(|key| Some((key.name.as_str(), key.user_per_hour?)));
+    let mut throttles = Vec::<UserThrottle>::new();
+    for delivery in deliveries {
+        let Some(route) = gateway.route(delivery.channel.as_str()) else {
+            continue;
+        };
+        let channel = &route.channel;
+        if delivery.rejection_reason.is_some() || !request.expects_reply.unwrap_or(channel.expects_reply) {
+            continue;
+        }
+        let (scope, limit) = throttle_scope(of_key, channel, gateway.config.user_per_hour);
+        let subject = throttle_subject(request.user.as_deref(), &delivery.address, scope);
+        if limit > 0 && throttles.iter().all(|known| known.subject != subject) {
+            throttles.push(UserThrottle {
+                subject,
+                limit,
+                window: THROTTLE_WINDOW,
+            });
+        }
+    }
+    throttles
+}
+
+/// What is counted together, and up to which number.
+fn throttle_scope<'a>(
+    of_key: Option<(&'a str, u32)>,
+    channel: &'a Channel,
+    usual: u32,
+) -> ((&'static str, &'a str), u32) {
+    if let Some((key, limit)) = of_key {
+        return (("key", key), limit);
+    }
+    match channel.user_per_hour {
+        Some(limit) => (("channel", channel.name.as_str()), limit),
+        None => (("", ""), usual),
+    }
+}
+
+/// The user by the client's own name, or by the address where the client gave none.
+fn throttle_subject(user: Option<&str>, address: &str, scope: (&str, &str)) -> [u8; 32] {
+    let (kind, who) = match user {
+        Some(user) => ("user", user),
+        None => ("address", address),
+    };
+    let mut hash = Sha256::new();
+    for part in [kind, who, scope.0, scope.1] {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}

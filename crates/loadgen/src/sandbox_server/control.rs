@@ -1,0 +1,75 @@
+//! The sandbox's own pages: what it is, its counters, and the faults on demand.
+//!
+//! Nothing here is on any wire.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Response, StatusCode};
+use axum::routing::get;
+use serde_json::{Value, json};
+
+use super::test_numbers::TEST_NUMBERS;
+use super::{SandboxServer, api};
+
+/// Where they are.
+pub(super) fn routes() -> Router<Arc<SandboxServer>> {
+    Router::new()
+        .route("/", get(index_page))
+        .route("/counters", get(counters))
+        .route(
+            "/faults",
+            get(get_fault).put(set_fault).post(set_fault).delete(clear_fault),
+        )
+        .fallback(not_found)
+}
+
+async fn index_page(State(sandbox): State<Arc<SandboxServer>>) -> Response<Body> {
+    let mut text = String::from("console sandbox: a stand-in for providers; nothing really leaves.\n\n");
+    for fate in &TEST_NUMBERS {
+        text.push_str(&format!("{} {}\n", fate.number, fate.behavior));
+    }
+    let (counters, fault) = (sandbox.counters_json(), sandbox.faults.to_json());
+    text.push_str(&format!("\n/counters {counters:#}\n/faults {fault:#}\n"));
+    let mut response = Response::new(Body::from(text));
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, plain);
+    response
+}
+
+async fn counters(State(sandbox): State<Arc<SandboxServer>>) -> Response<Body> {
+    json_response(StatusCode::OK, &sandbox.counters_json())
+}
+
+async fn get_fault(State(sandbox): State<Arc<SandboxServer>>) -> Response<Body> {
+    json_response(StatusCode::OK, &sandbox.faults.to_json())
+}
+
+async fn set_fault(State(sandbox): State<Arc<SandboxServer>>, body: Bytes) -> Response<Body> {
+    match sandbox.faults.set(&body) {
+        Ok(()) => get_fault(State(sandbox)).await,
+        Err(why) => json_response(StatusCode::BAD_REQUEST, &json!({"error": why})),
+    }
+}
+
+async fn clear_fault(State(sandbox): State<Arc<SandboxServer>>) -> Response<Body> {
+    sandbox.faults.clear();
+    get_fault(State(sandbox)).await
+}
+
+async fn not_found() -> Response<Body> {
+    let why = "there is no such page; see / for what there is";
+    json_response(StatusCode::NOT_FOUND, &json!({"error": why}))
+}
+
+fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("{body}\n")));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(api::JSON_CONTENT_TYPE));
+    response
+}

@@ -1,0 +1,171 @@
+//! What may be called and what may not, by number, by name and by redirect.
+
+use std::time::Duration;
+
+use reqwest::Method;
+
+use super::*;
+use crate::conformance;
+use crate::http_stub::{HttpStub, response};
+
+fn policy(networks: &[&str]) -> EgressPolicy {
+    EgressPolicy::parse(networks, &[443]).unwrap()
+}
+
+fn url(text: &str) -> Url {
+    text.parse().unwrap()
+}
+
+async fn call(networks: &[&str], target: &str) -> EgressResult {
+    let limits = CallLimits {
+        connect_timeout: Duration::from_secs(5),
+        ..conformance::sample_limits()
+    };
+    let line = EgressClient::new(policy(networks), &limits).unwrap();
+    line.call(Request::new(Method::POST, url(target))).await
+}
+
+#[test]
+fn private_addresses_are_refused_in_every_spelling() {
+    for host in [
+        "127.0.0.1",
+        "127.1",
+        "2130706433",
+        "0x7f.0.0.1",
+        "0177.0.0.1",
+        "0.0.0.0",
+        "10.1.2.3",
+        "172.16.0.1",
+        "172.31.255.255",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "100.127.255.255",
+        "192.0.0.1",
+        "198.18.0.1",
+        "224.0.0.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "[::1]",
+        "[::]",
+        "[fe80::1]",
+        "[fc00::1]",
+        "[fd12::1]",
+        "[ff02::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:10.0.0.1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::10.0.0.1]",
+        "[2002:7f00:1::]",
+        "[2001:db8::1]",
+        "[2001::1]",
+        "[fec0::1]",
+    ] {
+        let refused = policy(&[]).check_url(&url(&format!("https://{host}/")));
+        assert_eq!(refused, Err(FORBIDDEN_ADDRESS.to_owned()), "{host}");
+    }
+}
+
+#[test]
+fn public_addresses_are_called_over_https_on_the_usual_port() {
+    for host in [
+        "1.1.1.1",
+        "172.15.0.1",
+        "172.32.0.1",
+        "100.128.0.1",
+        "[2606:4700::1111]",
+        "[64:ff9b::1.1.1.1]",
+    ] {
+        let check = |text: String| policy(&[]).check_url(&url(&text));
+        assert_eq!(check(format!("https://{host}/x")), Ok(()), "{host}");
+        assert_eq!(check(format!("https://{host}:443/x")), Ok(()), "{host}");
+        assert!(check(format!("https://{host}:8443/x")).is_err(), "{host}");
+        assert!(check(format!("http://{host}/x")).is_err(), "{host}");
+    }
+    let check = |text: &str| policy(&[]).check_url(&url(text));
+    assert_eq!(check("https://hooks.example/x"), Ok(()));
+    for wrong in [
+        "http://hooks.example/x",
+        "https://hooks.example:22/x",
+        "ftp://hooks.example/x",
+        "https://anna:secret@hooks.example/x",
+        "file:///etc/passwd",
+    ] {
+        assert!(check(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn an_allowed_network_may_be_called_as_it_likes() {
+    let guard = policy(&["10.0.0.0/8", "127.0.0.1", "fd00::/8"]);
+    for (target, may) in [
+        ("http://10.200.3.4:9000/", true),
+        ("http://127.0.0.1:9000/", true),
+        ("http://[::ffff:10.0.0.1]/", true),
+        ("http://[fd00::7]/", true),
+        ("http://127.0.0.2:9000/", false),
+        ("https://192.168.0.1/", false),
+        ("http://1.1.1.1/", false),
+        ("https://1.1.1.1/", true),
+    ] {
+        assert_eq!(guard.check_url(&url(target)).is_ok(), may, "{target}");
+    }
+}
+
+#[test]
+fn what_is_no_network_is_said() {
+    for wrong in ["", "10.0.0.0/33", "10.0.0/8", "host", "::/129", "1.2.3.4/-1"] {
+        assert!(EgressPolicy::parse(&[wrong], &[443]).is_err(), "{wrong}");
+    }
+    assert!(
+        "0.0.0.0/0"
+            .parse::<IpNetwork>()
+            .unwrap()
+            .contains("8.8.8.8".parse().unwrap())
+    );
+    assert!(
+        "::/0"
+            .parse::<IpNetwork>()
+            .unwrap()
+            .contains("::1".parse().unwrap())
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_a_private_address_is_refused_when_it_is_called() {
+    let stub = HttpStub::start(vec![response(200, "", "yes")]).await;
+    let port = stub.address.port();
+    let wide = EgressPolicy::parse(&[] as &[&str], &[port]).unwrap();
+    let target = url(&format!("https://localhost:{port}/"));
+    assert_eq!(
+        wide.check_url(&target),
+        Ok(()),
+        "nobody has looked the name up yet"
+    );
+    let line = EgressClient::new(wide, &conformance::sample_limits()).unwrap();
+    let refused = line.call(Request::new(Method::POST, target)).await;
+    assert!(matches!(refused, EgressResult::Forbidden(_)), "{refused:?}");
+    let refused = call(&["10.0.0.0/8"], &format!("http://localhost:{port}/")).await;
+    assert!(matches!(refused, EgressResult::Forbidden(_)), "{refused:?}");
+    assert_eq!(stub.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn an_allowed_name_is_called() {
+    let stub = HttpStub::start(vec![response(204, "", "")]).await;
+    let target = format!("http://localhost:{}/", stub.address.port());
+    let answered = call(&["127.0.0.0/8", "::1"], &target).await;
+    assert!(matches!(answered, EgressResult::Response(_)), "{answered:?}");
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer_and_is_not_followed() {
+    for status in [301, 302, 303, 307, 308] {
+        let stub = HttpStub::start(vec![response(status, "Location: /elsewhere\r\n", "")]).await;
+        let answered = call(&["127.0.0.1"], &format!("http://{}/", stub.address)).await;
+        let EgressResult::Response(answered) = answered else {
+            panic!("{answered:?}");
+        };
+        assert_eq!((answered.status, stub.requests().len()), (status, 1));
+    }
+}

@@ -1,0 +1,162 @@
+//! The keys of `kind = "fcm"`, read and checked; the service account comes as the JSON file that Google hands out.
+//!
+//! Nothing of the account but its project is ever printed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::json_api::BaseUrl;
+use crate::jwt::JwtKey;
+use crate::settings_reader::read_table;
+use postrider_core::error::{Error, Result};
+
+/// How an account at FCM is used.
+#[derive(Clone)]
+pub struct FcmSettings {
+    pub(super) account: ServiceAccount,
+    /// The project whose devices are written to; the account's own, unless written.
+    pub(super) project: String,
+    /// Where FCM is.
+    pub(super) base_url: BaseUrl,
+    /// The line above messages that bring none.
+    pub(super) title: Option<String>,
+    /// `high` wakes the device.
+    pub(super) priority: FcmPriority,
+    /// Pending messages with the same key replace each other.
+    pub(super) collapse_key: Option<String>,
+    /// The channel of notifications in an Android app.
+    pub(super) channel: Option<String>,
+    /// The sound on Apple's devices.
+    pub(super) sound: Option<String>,
+    /// What else the app is handed.
+    pub(super) data: BTreeMap<String, String>,
+    /// What the app's own server must show when it acknowledges; without, nobody can.
+    pub(super) receipts_token: Option<String>,
+    /// The authorities that are believed instead of the machine's.
+    pub(super) ca: Option<String>,
+}
+
+/// How urgent messages are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum FcmPriority {
+    High,
+    Normal,
+}
+
+/// A Google service account.
+#[derive(Clone)]
+pub(super) struct ServiceAccount {
+    pub email: String,
+    pub key_id: String,
+    pub key: String,
+    /// Whom a token is asked for, as the account names it.
+    pub audience: String,
+    /// Where tokens are given out; the audience, unless written.
+    pub token_url: BaseUrl,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FcmSettingsTable {
+    service_account: String,
+    project: Option<String>,
+    base_url: Option<BaseUrl>,
+    token_url: Option<BaseUrl>,
+    title: Option<String>,
+    priority: Option<FcmPriority>,
+    collapse_key: Option<String>,
+    channel: Option<String>,
+    sound: Option<String>,
+    #[serde(default)]
+    data: BTreeMap<String, String>,
+    receipts_token: Option<String>,
+    ca: Option<String>,
+}
+
+/// How the account is to be written.
+const SERVICE_ACCOUNT_HINT: &str =
+    "write service_account = \"${file:service-account.json}\", the whole file that Google gave out";
+
+impl FcmSettings {
+    /// Reads and checks everything.
+    pub(crate) fn read(table: toml::Table) -> Result<Self> {
+        let keys: FcmSettingsTable = read_table(table)?;
+        let document: Value = serde_json::from_str(&keys.service_account)
+            .map_err(|_| Error::usage(format!("service_account: is no JSON; {SERVICE_ACCOUNT_HINT}")))?;
+        let account = parse_service_account(&document, keys.token_url)?;
+        if let Some(name) = keys.data.keys().find(|name| is_reserved(name)) {
+            return Err(Error::usage(format!(
+                "data.{name}: FCM keeps gw_id, from and names that begin with gcm or google for itself or for us; \
+                 choose another"
+            )));
+        }
+        let project = match keys.project {
+            Some(project) => project,
+            None => required_field(&document, "project_id")?,
+        };
+        let own = "https://fcm.googleapis.com";
+        let base_url = keys.base_url.map_or_else(|| BaseUrl::parse(own), Ok);
+        Ok(Self {
+            account,
+            project,
+            base_url: base_url.map_err(Error::usage)?,
+            title: keys.title,
+            priority: keys.priority.unwrap_or(FcmPriority::High),
+            collapse_key: keys.collapse_key,
+            channel: keys.channel,
+            sound: keys.sound,
+            data: keys.data,
+            receipts_token: keys.receipts_token,
+            ca: keys.ca,
+        })
+    }
+}
+
+/// Whether FCM refuses such a name in `data`, or we use it.
+fn is_reserved(name: &str) -> bool {
+    matches!(name, "from" | "gw_id") || name.starts_with("gcm") || name.starts_with("google")
+}
+
+fn parse_service_account(document: &Value, token_url: Option<BaseUrl>) -> Result<ServiceAccount> {
+    let audience = required_field(document, "token_uri")?;
+    let token_url = match token_url {
+        Some(url) => url,
+        None => BaseUrl::parse(&audience).map_err(|_| {
+            Error::usage(format!(
+                "service_account: its token_uri is no URL; {SERVICE_ACCOUNT_HINT}"
+            ))
+        })?,
+    };
+    let key = required_field(document, "private_key")?;
+    JwtKey::from_rsa_pem(&key).map_err(|why| {
+        Error::usage(format!(
+            "service_account: its private_key {why}; {SERVICE_ACCOUNT_HINT}"
+        ))
+    })?;
+    Ok(ServiceAccount {
+        email: required_field(document, "client_email")?,
+        key_id: required_field(document, "private_key_id")?,
+        key,
+        audience,
+        token_url,
+    })
+}
+
+fn required_field(document: &Value, field: &str) -> Result<String> {
+    let found = document.get(field).and_then(Value::as_str);
+    let found = found.filter(|text| !text.is_empty()).map(str::to_owned);
+    found.ok_or_else(|| Error::usage(format!("service_account: has no {field}; {SERVICE_ACCOUNT_HINT}")))
+}
+
+impl fmt::Debug for FcmSettings {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Settings")
+            .field("project", &self.project)
+            .field("base_url", &self.base_url.endpoint())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,433 @@
+//! FCM and Google's token server as scripts over real sockets: the wire, the codes, and every trouble with tokens.
+
+mod tokens;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::conformance;
+use crate::http_stub::{HttpStub, StubAction, openssl, response};
+use postrider_core::clock::from_millis;
+
+/// The present of every test.
+const NOW_SECONDS: i64 = 1_784_642_585;
+
+const ACCEPTED_BODY: &str = r#"{"name":"projects/demo/messages/0:17846%31bd"}"#;
+
+fn token_response(text: &str, life: u32) -> StubAction {
+    let body = json!({"access_token": text, "expires_in": life, "token_type": "Bearer"});
+    response(200, "", &body.to_string())
+}
+
+/// Tokens `t1`, `t2`, … for an hour each.
+async fn token_server() -> HttpStub {
+    HttpStub::scripted(|count, _| token_response(&format!("t{count}"), 3_599)).await
+}
+
+fn service_account_json() -> String {
+    json!({
+        "type": "service_account", "project_id": "demo", "private_key_id": "key-1", "private_key": *openssl::RSA_PRIVATE_KEY_PEM,
+        "client_email": "sender@demo.iam.example", "token_uri": "https://oauth2.example/token",
+    })
+    .to_string()
+}
+
+fn settings(fcm: &str, tokens: &str, more: &str) -> FcmSettings {
+    let mut table: toml::Table = more.parse().unwrap();
+    let keys = [
+        ("service_account", service_account_json()),
+        ("base_url", fcm.to_owned()),
+        ("token_url", tokens.to_owned()),
+    ];
+    table.extend(keys.map(|(key, text)| (key.to_owned(), toml::Value::from(text))));
+    FcmSettings::read(table).unwrap()
+}
+
+fn clock() -> Clock {
+    Clock::manual(from_millis(NOW_SECONDS * 1_000))
+}
+
+fn fcm_with(fcm: &HttpStub, tokens: &HttpStub, more: &str, clock: Clock, limits: &CallLimits) -> Fcm {
+    let settings = settings(
+        &format!("http://{}", fcm.address),
+        &format!("http://{}/token", tokens.address),
+        more,
+    );
+    Fcm::new(&settings, limits, &HttpClientPool::new().unwrap(), clock).unwrap()
+}
+
+fn fcm(fcm: &HttpStub, tokens: &HttpStub) -> Fcm {
+    fcm_with(fcm, tokens, "", clock(), &conformance::sample_limits())
+}
+
+fn push_message() -> OutboundMessage {
+    OutboundMessage {
+        to: "fOo:APA91b".to_owned(),
+        expires_at: from_millis((NOW_SECONDS + 600) * 1_000),
+        ..conformance::sample_message()
+    }
+}
+
+fn is_accepted(answer: &SendResult) -> bool {
+    matches!(answer.outcome, Outcome::Accepted { .. })
+}
+
+/// An error as FCM writes it.
+fn error_response(status: u16, word: &str, own: Option<&str>, message: &str) -> StubAction {
+    let mut body = json!({"error": {"code": status, "message": message, "status": word}});
+    if let Some(own) = own {
+        let kind = "type.googleapis.com/google.firebase.fcm.v1.FcmError";
+        body["error"]["details"] = json!([{"@type": kind, "errorCode": own}]);
+    }
+    response(status, "", &body.to_string())
+}
+
+fn unauthenticated() -> StubAction {
+    error_response(
+        401,
+        "UNAUTHENTICATED",
+        None,
+        "Request had invalid authentication credentials.",
+    )
+}
+
+/// Head and body of what a stub heard.
+fn request_parts(stub: &HttpStub, at: usize) -> (String, String) {
+    let text = stub.requests()[at].clone();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+#[tokio::test]
+async fn it_asks_for_a_token_with_a_signed_assertion_and_sends_with_it() {
+    let (server, tokens) = (
+        HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await,
+        token_server().await,
+    );
+    let more = "title = \"Acme\"\nchannel = \"otp\"\nsound = \"default\"\ncollapse_key = \"otp\"\n[data]\nkind = \"otp\"";
+    let fcm = fcm_with(&server, &tokens, more, clock(), &conformance::sample_limits());
+    let answer = fcm
+        .send(&OutboundMessage {
+            subject: None,
+            ..push_message()
+        })
+        .await;
+    let reference = Some("projects/demo/messages/0:17846%31bd".to_owned());
+    assert_eq!(answer.outcome, Outcome::Accepted { reference });
+
+    let (head, body) = request_parts(&server, 0);
+    assert!(
+        head.starts_with("POST /v1/projects/demo/messages:send HTTP/1.1"),
+        "{head}"
+    );
+    assert!(head.contains("authorization: Bearer t1"), "{head}");
+    let id = gateway_id(&push_message()).to_string();
+    let wanted = json!({"message": {
+        "token": "fOo:APA91b",
+        "notification": {"title": "Acme", "body": push_message().body},
+        "data": {"gw_id": id, "kind": "otp"},
+        "android": {"priority": "HIGH", "ttl": "600s", "collapse_key": "otp",
+                    "notification": {"tag": id, "channel_id": "otp"}},
+        "apns": {"headers": {"apns-priority": "10", "apns-expiration": "1784643185", "apns-collapse-id": id},
+                 "payload": {"aps": {"sound": "default"}}},
+        "webpush": {"headers": {"TTL": "600", "Urgency": "high"}},
+    }});
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), wanted);
+
+    let (head, body) = request_parts(&tokens, 0);
+    assert!(head.starts_with("POST /token HTTP/1.1") && head.contains("application/x-www-form-urlencoded"));
+    let form: Vec<_> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    assert_eq!(form[0].1, "urn:ietf:params:oauth:grant-type:jwt-bearer");
+    expect_assertion(&form[1].1);
+}
+
+fn expect_assertion(assertion: &str) {
+    let (signed, signature) = assertion.rsplit_once('.').unwrap();
+    let (header, claims) = signed.split_once('.').unwrap();
+    let read = |part: &str| serde_json::from_slice::<Value>(&BASE64.decode(part).unwrap()).unwrap();
+    assert_eq!(
+        read(header),
+        json!({"alg": "RS256", "typ": "JWT", "kid": "key-1"})
+    );
+    let wanted = json!({
+        "iss": "sender@demo.iam.example", "scope": "https://www.googleapis.com/auth/firebase.messaging",
+        "aud": "https://oauth2.example/token", "iat": NOW_SECONDS, "exp": NOW_SECONDS + 3_600,
+    });
+    assert_eq!(read(claims), wanted);
+    // The public key of RFC 5280 without its frame, which is 24 bytes for a key of 2048 bits.
+    let public = openssl::public_key_pem(&openssl::RSA_PRIVATE_KEY_PEM);
+    let lines: String = public.lines().filter(|line| !line.starts_with('-')).collect();
+    let public = base64::engine::general_purpose::STANDARD.decode(lines).unwrap();
+    UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &public[24..])
+        .verify(signed.as_bytes(), &BASE64.decode(signature).unwrap())
+        .unwrap();
+}
+
+#[tokio::test]
+async fn every_documented_code_comes_to_its_outcome() {
+    for (status, word, own, message, outcome) in [
+        (
+            404,
+            "NOT_FOUND",
+            Some("UNREGISTERED"),
+            "Requested entity was not found.",
+            "invalid_recipient",
+        ),
+        (
+            400,
+            "INVALID_ARGUMENT",
+            Some("INVALID_ARGUMENT"),
+            "The registration token is not a valid FCM \
+          registration token",
+            "invalid_recipient",
+        ),
+        (
+            400,
+            "INVALID_ARGUMENT",
+            Some("INVALID_ARGUMENT"),
+            "Message payload too large",
+            "rejected",
+        ),
+        (
+            400,
+            "INVALID_ARGUMENT",
+            None,
+            "Invalid value at 'message.android.ttl'",
+            "rejected",
+        ),
+        (
+            403,
+            "PERMISSION_DENIED",
+            Some("SENDER_ID_MISMATCH"),
+            "SenderId mismatch",
+            "invalid_recipient",
+        ),
+        (
+            429,
+            "RESOURCE_EXHAUSTED",
+            Some("QUOTA_EXCEEDED"),
+            "Quota exceeded",
+            "throttled",
+        ),
+        (429, "RESOURCE_EXHAUSTED", None, "Quota exceeded", "throttled"),
+        (
+            503,
+            "UNAVAILABLE",
+            Some("UNAVAILABLE"),
+            "overloaded",
+            "unavailable",
+        ),
+        (500, "INTERNAL", Some("INTERNAL"), "Internal error", "unavailable"),
+        (
+            401,
+            "UNAUTHENTICATED",
+            Some("THIRD_PARTY_AUTH_ERROR"),
+            "Auth error from APNS",
+            "misconfigured",
+        ),
+        (
+            401,
+            "UNAUTHENTICATED",
+            Some("APNS_AUTH_ERROR"),
+            "Auth error from APNS",
+            "misconfigured",
+        ),
+        (400, "UNKNOWN", Some("UNSPECIFIED_ERROR"), "", "unavailable"),
+        (
+            403,
+            "PERMISSION_DENIED",
+            None,
+            "The caller does not have permission",
+            "misconfigured",
+        ),
+        (404, "NOT_FOUND", None, "Project not found", "misconfigured"),
+        (
+            400,
+            "FAILED_PRECONDITION",
+            Some("BRAND_NEW"),
+            "who knows",
+            "rejected",
+        ),
+    ] {
+        let server = HttpStub::start(vec![error_response(status, word, own, message)]).await;
+        let answer = fcm(&server, &token_server().await).send(&push_message()).await;
+        assert_eq!(answer.outcome.as_str(), outcome, "{own:?} {word}: {answer:?}");
+        assert_eq!(answer.code.as_deref(), Some(own.unwrap_or(word)));
+        assert_eq!(server.requests().len(), 1, "nothing is repeated for {word}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_of_fcm_is_judged_by_its_status() {
+    for (act, outcome) in [
+        (response(502, "", "<html>Bad Gateway</html>"), "unavailable"),
+        (response(504, "", ""), "unavailable"),
+        (response(200, "", "<html>Log in to the hotel</html>"), "unknown"),
+        (response(429, "", ""), "throttled"),
+        (response(404, "", "<html>"), "misconfigured"),
+        (
+            StubAction::RespondAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"name\":".to_vec()),
+            "unknown",
+        ),
+        (StubAction::RespondAndClose(Vec::new()), "unknown"),
+    ] {
+        let server = HttpStub::start(vec![act.clone()]).await;
+        let answer = fcm(&server, &token_server().await).send(&push_message()).await;
+        assert_eq!(answer.outcome.as_str(), outcome, "{act:?}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_time_fcm_asks_for_is_kept_and_one_busy_device_does_not_hold_up_the_others() {
+    let busy = json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Quota exceeded", "details": [
+        {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"subject": "device:abc"}]},
+    ]}});
+    let told = Some(Duration::from_secs(7));
+    let minute = Some(Duration::from_secs(60));
+    let later = "retry-after: 7\r\n";
+    for (act, outcome) in [
+        (
+            response(503, later, r#"{"error":{"status":"UNAVAILABLE"}}"#),
+            Outcome::Throttled { retry_after: told },
+        ),
+        (response(429, later, ""), Outcome::Throttled { retry_after: told }),
+        (response(429, "", ""), Outcome::Throttled { retry_after: minute }),
+        (
+            response(429, "", &busy.to_string()),
+            Outcome::Deferred {
+                reason: "too many messages to this device: Quota exceeded".to_owned(),
+                retry_after: minute,
+            },
+        ),
+    ] {
+        let server = HttpStub::start(vec![act]).await;
+        assert_eq!(
+            fcm(&server, &token_server().await)
+                .send(&push_message())
+                .await
+                .outcome,
+            outcome
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_app_acknowledges_what_it_got_if_it_shows_the_token() {
+    let server = HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await;
+    let more = "receipts_token = \"0123456789abcdef\"";
+    let tokens = token_server().await;
+    let fcm = fcm_with(&server, &tokens, more, clock(), &conformance::sample_limits());
+    let Outcome::Accepted {
+        reference: Some(reference),
+    } = fcm.send(&push_message()).await.outcome
+    else {
+        panic!("it was not accepted");
+    };
+    assert_eq!(reference, gateway_id(&push_message()).to_string());
+    let call = |token: &str, status: &str| CallbackRequest {
+        query: format!("token={token}"),
+        body: json!({"gw_id": reference, "status": status}).to_string().into(),
+        ..conformance::sample_callback()
+    };
+    for (status, verdict) in [("delivered", "delivered"), ("opened", "opened")] {
+        let heard = fcm
+            .parse_callback_sync(&call("0123456789abcdef", status))
+            .unwrap()
+            .remove(0);
+        let CallbackItem::Receipt(receipt) = heard else {
+            panic!("nobody wrote to us");
+        };
+        assert_eq!(
+            (receipt.reference.as_str(), receipt.status.as_str()),
+            (&*reference, verdict)
+        );
+    }
+    assert_eq!(
+        fcm.parse_callback_sync(&call("0123456789abcdeF", "delivered")),
+        Err(CallbackError::Unauthenticated)
+    );
+    assert_eq!(fcm.callback_mode(), CallbackMode::Authenticated);
+}
+
+#[tokio::test]
+async fn it_is_held_to_the_contract_and_checks_its_account() {
+    let server = HttpStub::scripted(|_, request| {
+        if request.contains("validate_only") {
+            let message = "The registration token is not a valid FCM registration token";
+            error_response(400, "INVALID_ARGUMENT", Some("INVALID_ARGUMENT"), message)
+        } else {
+            response(200, "", ACCEPTED_BODY)
+        }
+    })
+    .await;
+    let tokens = token_server().await;
+    let fcm = fcm(&server, &tokens);
+    conformance::check_provider(&fcm).await;
+    assert_eq!(
+        fcm.parse_callback_sync(&conformance::sample_callback()),
+        Err(CallbackError::NotSupported)
+    );
+    assert_eq!(fcm.address_kind(), AddressKind::Push);
+    assert!(matches!(fcm.check_account().await, AccountCheck::Passed(_)));
+    let server = HttpStub::start(vec![error_response(403, "PERMISSION_DENIED", None, "no")]).await;
+    let refused = self::fcm(&server, &tokens);
+    assert!(
+        matches!(refused.check_account().await, AccountCheck::Failed(words) if words.contains("the right"))
+    );
+}
+
+#[test]
+fn wrong_settings_are_refused_with_the_remedy_and_no_secret_is_shown() {
+    let whole = service_account_json();
+    let without = |field: &str| {
+        let mut account: Value = serde_json::from_str(&whole).unwrap();
+        account.as_object_mut().unwrap().remove(field);
+        account.to_string()
+    };
+    let broken_key = whole.replace("BEGIN PRIVATE", "BEGIN BROKEN");
+    for (account, more, words) in [
+        (
+            "service-account.json".to_owned(),
+            "",
+            "service_account: is no JSON; write",
+        ),
+        (without("private_key"), "", "service_account: has no private_key"),
+        (
+            without("client_email"),
+            "",
+            "service_account: has no client_email",
+        ),
+        (without("project_id"), "", "service_account: has no project_id"),
+        (without("token_uri"), "", "service_account: has no token_uri"),
+        (broken_key, "", "its private_key is no private key in PEM"),
+        (whole.clone(), "[data]\ngoogle.a = \"b\"", "data"),
+        (whole.clone(), "[data]\ngw_id = \"b\"", "data.gw_id"),
+        (
+            whole.clone(),
+            "base_url = \"fcm\"",
+            "base_url: is no URL to begin with",
+        ),
+        (whole.clone(), "titel = \"a\"", "titel"),
+    ] {
+        let mut table: toml::Table = more.parse().unwrap();
+        table.insert("service_account".to_owned(), toml::Value::from(account));
+        let fault = FcmSettings::read(table).err().unwrap().to_string();
+        assert!(fault.contains(words), "{fault}");
+        assert!(!fault.contains("sender@demo"), "{fault}");
+    }
+    let shown = format!(
+        "{:?}",
+        settings(
+            "http://127.0.0.1:9",
+            "http://127.0.0.1:9",
+            "receipts_token = \"0123456789abcdef\""
+        )
+    );
+    assert!(
+        shown.contains("demo") && !shown.contains("PRIVATE") && !shown.contains("0123456789"),
+        "{shown}"
+    );
+}

@@ -1,0 +1,177 @@
+//! The body of a request: a form, a JSON document from a table, or a text of a stated type.
+//!
+//! Every literal is escaped when it is read, every place when it is filled in. A document that is not JSON once
+//! it is filled in never passes the start.
+
+use std::collections::BTreeMap;
+
+use reqwest::header::HeaderValue;
+
+use super::settings::HttpSettings;
+use super::template::{Template, TemplateConstants, TemplateEscape};
+use crate::OutboundMessage;
+use postrider_core::error::{Error, Result};
+use postrider_core::id::{DeliveryId, MessageId};
+
+/// A message that shows whether a template makes sense: no text of it is valid JSON without quotes.
+pub(super) fn probe_message() -> OutboundMessage {
+    let text = || "sample".to_owned();
+    OutboundMessage {
+        delivery_id: DeliveryId(1),
+        message_id: MessageId::from_bytes([0; 16]),
+        round: 1,
+        to: text(),
+        spelling: text(),
+        subject: Some(text()),
+        body: text(),
+        parts: 1,
+        expires_at: postrider_core::clock::from_millis(0),
+    }
+}
+
+/// The body with its content type, if there is one.
+pub(super) fn parse_body(
+    settings: &HttpSettings,
+    constants: &TemplateConstants,
+) -> Result<Option<(HeaderValue, Template)>> {
+    let ways = [
+        settings.form.is_some(),
+        settings.json.is_some(),
+        settings.body.is_some(),
+    ];
+    if ways.iter().filter(|way| **way).count() > 1 {
+        return Err(Error::usage("form, json, body: write only one of them"));
+    }
+    if settings.content_type.is_some() && settings.body.is_none() {
+        return Err(Error::usage(
+            "content_type: belongs to body; json and form set their own, leave it out",
+        ));
+    }
+    if let Some(fields) = &settings.form {
+        let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        return Ok(Some((content_type, parse_form_body(fields, constants)?)));
+    }
+    if let Some(table) = &settings.json {
+        let mut template = Template::parse_value("", TemplateEscape::Json, constants)?;
+        append_json(
+            "json",
+            &toml::Value::Table(table.clone()),
+            &mut template,
+            constants,
+        )?;
+        return Ok(Some((HeaderValue::from_static("application/json"), template)));
+    }
+    settings
+        .body
+        .as_deref()
+        .map(|text| parse_text_body(settings, text, constants))
+        .transpose()
+}
+
+fn parse_form_body(fields: &BTreeMap<String, String>, constants: &TemplateConstants) -> Result<Template> {
+    let mut template = Template::parse_value("", TemplateEscape::Percent, constants)?;
+    for (index, (name, text)) in fields.iter().enumerate() {
+        if index > 0 {
+            template.append_text("&");
+        }
+        template.append_text(&percent_encode(name));
+        template.append_text("=");
+        let value = Template::parse_value(text, TemplateEscape::Percent, constants);
+        template.append(value.map_err(|cause| Error::usage(format!("form.{name}: {cause}")))?);
+    }
+    Ok(template)
+}
+
+/// Puts a value behind the template as JSON; texts are templates themselves.
+fn append_json(
+    key: &str,
+    value: &toml::Value,
+    out: &mut Template,
+    constants: &TemplateConstants,
+) -> Result<()> {
+    match value {
+        toml::Value::String(text) => {
+            let template = Template::parse_value(text, TemplateEscape::Json, constants);
+            out.append_text("\"");
+            out.append(template.map_err(|cause| Error::usage(format!("{key}: {cause}")))?);
+            out.append_text("\"");
+        }
+        toml::Value::Array(values) => {
+            out.append_text("[");
+            for (index, value) in values.iter().enumerate() {
+                out.append_text(if index > 0 { "," } else { "" });
+                append_json(&format!("{key}[{index}]"), value, out, constants)?;
+            }
+            out.append_text("]");
+        }
+        toml::Value::Table(table) => {
+            out.append_text("{");
+            for (index, (name, value)) in table.iter().enumerate() {
+                out.append_text(if index > 0 { "," } else { "" });
+                out.append_text(&serde_json::Value::from(name.as_str()).to_string());
+                out.append_text(":");
+                append_json(&format!("{key}.{name}"), value, out, constants)?;
+            }
+            out.append_text("}");
+        }
+        toml::Value::Datetime(moment) => out.append_text(&format!("\"{moment}\"")),
+        toml::Value::Float(number) if !number.is_finite() => {
+            return Err(Error::usage(format!(
+                "{key}: JSON has no such number; write a text"
+            )));
+        }
+        toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
+            out.append_text(&value.to_string());
+        }
+    }
+    Ok(())
+}
+
+fn parse_text_body(
+    settings: &HttpSettings,
+    text: &str,
+    constants: &TemplateConstants,
+) -> Result<(HeaderValue, Template)> {
+    let Some(content_type) = &settings.content_type else {
+        return Err(Error::usage(
+            "content_type: is missing; it says how body is escaped, such as \"application/json\"",
+        ));
+    };
+    let kind = content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let escape = match kind.as_str() {
+        "application/x-www-form-urlencoded" => TemplateEscape::Percent,
+        kind if kind.ends_with("/json") || kind.ends_with("+json") => TemplateEscape::Json,
+        kind if kind.ends_with("/xml") || kind.ends_with("+xml") => TemplateEscape::Xml,
+        "text/plain" => TemplateEscape::None,
+        _ => {
+            return Err(Error::usage(
+                "content_type: cannot be escaped; write a JSON, XML, text/plain or \
+                 application/x-www-form-urlencoded type",
+            ));
+        }
+    };
+    let value =
+        HeaderValue::from_str(content_type).map_err(|_| Error::usage("content_type: is not a header"))?;
+    let template = Template::parse_document(text, escape, constants)
+        .map_err(|cause| Error::usage(format!("body: {cause}")))?;
+    if escape == TemplateEscape::Json {
+        serde_json::from_str::<serde_json::Value>(&template.render(&probe_message())).map_err(|cause| {
+            Error::usage(format!(
+                "body: is not JSON once filled in ({cause}); texts need quotes: \"{{body}}\""
+            ))
+        })?;
+    }
+    Ok((value, template))
+}
+
+/// The text as a name in a query or form.
+pub(super) fn percent_encode(text: &str) -> String {
+    let mut out = String::new();
+    TemplateEscape::Percent.write(text, &mut out);
+    out
+}

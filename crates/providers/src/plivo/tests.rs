@@ -1,0 +1,223 @@
+//! The adapter against a stand-in that answers as the reference says.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::sms::tests::{
+    PUBLIC_URL, check_sms_provider, describe_incoming, expect_outcomes, form_callback, only_inbound_message,
+    send_to_stub, settings_error, sms_provider,
+};
+use crate::{CallbackRequest, conformance};
+
+const ACCOUNT: &str = "auth_id = \"MA0123456789ABCDEFGH\"
+auth_token = \"plivo-token-for-docs\"
+from = \"+14155550100\"";
+
+const ACCEPTED_BODY: &str = r#"{"message":"message(s) queued","message_uuid":["db3c"],"api_id":"db34"}"#;
+
+#[tokio::test]
+async fn a_message_goes_out_as_the_reference_has_it() {
+    let (answer, heard) = send_to_stub("plivo", ACCOUNT, 202, ACCEPTED_BODY).await;
+    assert_eq!(
+        format!("{:?}", answer.outcome),
+        "Accepted { reference: Some(\"db3c\") }"
+    );
+    assert!(
+        heard.starts_with("POST /v1/Account/MA0123456789ABCDEFGH/Message/ HTTP/1.1\r\n"),
+        "{heard}"
+    );
+    assert!(
+        heard.contains("authorization: Basic TUEwMTIzNDU2Nzg5QUJDREVGR0g6cGxpdm8tdG9rZW4tZm9yLWRvY3M=\r\n")
+    );
+    let mut document: Value = serde_json::from_str(heard.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let expiry = document
+        .as_object_mut()
+        .unwrap()
+        .remove("message_expiry")
+        .unwrap();
+    assert!((7_000..=7_200).contains(&expiry.as_i64().unwrap()), "{expiry}");
+    let expected = json!({
+        "src": "14155550100", "dst": "989122222222", "text": "Your code is 4711", "type": "sms",
+        "url": "https://gw.example.org/v1/receipts/blue", "method": "POST",
+    });
+    assert_eq!(document, expected);
+}
+
+#[tokio::test]
+async fn answers_mean_what_the_reference_says() {
+    expect_outcomes(
+        "plivo",
+        ACCOUNT,
+        &[
+            (202, ACCEPTED_BODY, "accepted", "HTTP 202"),
+            (202, r#"{"message_uuid":[]}"#, "unknown", "HTTP 202"),
+            (
+                202,
+                r#"{"message_uuid":[],"invalid_number":["98"]}"#,
+                "invalid_recipient",
+                "HTTP 202",
+            ),
+            (202, "<html>", "unknown", "HTTP 202"),
+            (
+                400,
+                r#"{"error":"invalid dst number"}"#,
+                "invalid_recipient",
+                "HTTP 400",
+            ),
+            (
+                400,
+                r#"{"error":"src and dst cannot be the same"}"#,
+                "rejected",
+                "HTTP 400",
+            ),
+            (400, r#"{"error":"text is missing"}"#, "rejected", "HTTP 400"),
+            (401, "", "misconfigured", "HTTP 401"),
+            (402, "", "misconfigured", "HTTP 402"),
+            (403, "", "misconfigured", "HTTP 403"),
+            (404, "", "misconfigured", "HTTP 404"),
+            (405, "", "misconfigured", "HTTP 405"),
+            (409, "", "rejected", "HTTP 409"),
+            (422, "", "rejected", "HTTP 422"),
+            (429, "", "throttled", "HTTP 429"),
+            (500, "", "unavailable", "HTTP 500"),
+        ],
+    )
+    .await;
+}
+
+/// A call as Plivo would sign it.
+fn plivo_callback(nonce: &str, body: &str) -> CallbackRequest {
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"plivo-token-for-docs").unwrap();
+    mac.update(format!("{PUBLIC_URL}/v1/receipts/blue{nonce}").as_bytes());
+    let signature = BASE64.encode(mac.finalize().into_bytes());
+    let headers = [
+        ("x-plivo-signature-v2", signature.as_str()),
+        ("x-plivo-signature-v2-nonce", nonce),
+    ];
+    form_callback("", &headers, body)
+}
+
+#[test]
+fn statuses_mean_what_the_reference_says() {
+    let blue = sms_provider("plivo", ACCOUNT);
+    let cases = [
+        ("Status=queued", vec![]),
+        ("Status=sent&ErrorCode=000", vec![]),
+        ("Status=delivered&ErrorCode=000", vec!["delivered a"]),
+        ("Status=delivered&PartInfo=1+of+1", vec!["delivered a"]),
+        ("Status=delivered&PartInfo=1+of+3", vec![]),
+        ("Status=delivered&PartInfo=3+of+3", vec!["delivered a"]),
+        (
+            "Status=undelivered&PartInfo=1+of+3&ErrorCode=80",
+            vec!["bounced a: undelivered 80: the handset is off or away"],
+        ),
+        (
+            "Status=failed&ErrorCode=70",
+            vec!["invalid a: failed 70: the number is gone"],
+        ),
+        (
+            "Status=failed&ErrorCode=000",
+            vec!["bounced a: failed 000: no error"],
+        ),
+        (
+            "Status=rejected&ErrorCode=50",
+            vec!["bounced a: rejected 50: the number is not valid, or a landline"],
+        ),
+        (
+            "Status=undelivered&ErrorCode=200",
+            vec![
+                "bounced a: undelivered 200: the person has sent STOP",
+                "+989122222222 opted out: the person has sent STOP (200)",
+            ],
+        ),
+    ];
+    for (place, (body, expected)) in cases.into_iter().enumerate() {
+        let body = format!("MessageUUID=part&ParentMessageUUID=a&To=989122222222&{body}");
+        assert_eq!(
+            describe_incoming(blue.parse_callback_sync(&plivo_callback(&place.to_string(), &body))),
+            expected,
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn only_signed_calls_are_heard_and_each_signature_says_one_thing() {
+    let blue = sms_provider("plivo", ACCOUNT);
+    let right = plivo_callback("1", "MessageUUID=a&Status=delivered");
+    assert_eq!(
+        describe_incoming(blue.parse_callback_sync(&right)),
+        ["delivered a"]
+    );
+    assert_eq!(
+        describe_incoming(blue.parse_callback_sync(&right)),
+        ["delivered a"],
+        "a repetition"
+    );
+    let other = CallbackRequest {
+        body: b"MessageUUID=b&Status=delivered".to_vec(),
+        ..right.clone()
+    };
+    assert_eq!(describe_incoming(blue.parse_callback_sync(&other)), ["forged"]);
+    assert_eq!(
+        describe_incoming(blue.parse_callback_sync(&form_callback(
+            "",
+            &[],
+            "MessageUUID=a&Status=delivered"
+        ))),
+        ["forged"]
+    );
+    let asking = sms_provider(
+        "plivo",
+        &format!("{ACCOUNT}\nreceipts_token = \"a-token-nobody-guesses\""),
+    );
+    assert_eq!(describe_incoming(asking.parse_callback_sync(&right)), ["forged"]);
+    let knowing = CallbackRequest {
+        query: "token=a-token-nobody-guesses".to_owned(),
+        ..right
+    };
+    assert_eq!(
+        describe_incoming(asking.parse_callback_sync(&knowing)),
+        ["delivered a"]
+    );
+}
+
+#[test]
+fn a_text_is_heard() {
+    let blue = sms_provider("plivo", ACCOUNT);
+    let text = only_inbound_message(blue.parse_callback_sync(&plivo_callback(
+        "7",
+        "From=989122222222&To=14155550100&Text=Stop&MessageUUID=u&Type=sms",
+    )));
+    assert_eq!(
+        (text.from.as_str(), text.to.as_str(), text.body.as_str()),
+        ("+989122222222", "14155550100", "Stop")
+    );
+    assert_eq!(
+        blue.callback_response(&conformance::sample_callback())
+            .unwrap()
+            .body,
+        ""
+    );
+}
+
+#[tokio::test]
+async fn keeps_the_contract_of_every_provider() {
+    check_sms_provider("plivo", ACCOUNT, ACCEPTED_BODY).await;
+}
+
+#[test]
+fn wrong_settings_are_told_and_secrets_are_not() {
+    for settings in [
+        "auth_id = \"a\"\nauth_token = \"b\"",
+        &format!("{ACCOUNT}\npowerpack_uuid = \"p\""),
+    ] {
+        let sender = settings_error("plivo", settings);
+        assert!(sender.starts_with("from: write either"), "{sender}");
+    }
+    let read = crate::ProviderSettings::read("plivo", ACCOUNT.parse().unwrap()).unwrap();
+    assert!(!format!("{read:?}").contains("token-for-docs"), "{read:?}");
+}

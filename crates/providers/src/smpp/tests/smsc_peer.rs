@@ -1,0 +1,145 @@
+//! node-smpp as a process of its own, scripted by `tests/peers/smpp.js`.
+//!
+//! Ends with the test that started it.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use postrider_core::inbound::CallbackItem;
+use postrider_core::receipt::ReceiptStatus;
+
+/// How long anything may take before the test fails.
+const EVENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+pub(super) struct SmscPeer {
+    child: Child,
+    commands: ChildStdin,
+    events: UnboundedReceiver<Value>,
+    /// What was heard and not asked for yet.
+    pending: VecDeque<Value>,
+    port: u64,
+    scheme: &'static str,
+}
+
+impl Drop for SmscPeer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl SmscPeer {
+    pub async fn start(options: Value) -> Self {
+        let root = postrider_core::testing::workspace_root();
+        let peers = root.join("target/peers");
+        let node = peers.join("python/bin/node");
+        let mut command = Command::new(&node);
+        command
+            .env("NODE_PATH", peers.join("node_modules"))
+            .arg(root.join("tests/peers/smpp.js"))
+            .arg(options.to_string());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let child = command.spawn();
+        let mut child =
+            child.unwrap_or_else(|error| panic!("{}: {error}; run ./start.sh test", node.display()));
+        let orders = child.stdin.take().unwrap();
+        let said = BufReader::new(child.stdout.take().unwrap());
+        let (tell, events) = unbounded_channel();
+        std::thread::spawn(move || {
+            let lines = said.lines().map_while(Result::ok);
+            lines
+                .map_while(|line| tell.send(serde_json::from_str(&line).unwrap()).ok())
+                .count();
+        });
+        let mut peer = Self {
+            child,
+            commands: orders,
+            events,
+            pending: VecDeque::new(),
+            port: 0,
+            scheme: if options["key"].is_null() { "smpp" } else { "smpps" },
+        };
+        peer.port = peer.next_event("listening").await["port"].as_u64().unwrap();
+        peer
+    }
+
+    pub fn url(&self) -> String {
+        format!("{}://localhost:{}", self.scheme, self.port)
+    }
+
+    /// The next event of that name; others are put by.
+    pub async fn next_event(&mut self, event: &str) -> Value {
+        if let Some(at) = self.pending.iter().position(|known| known["event"] == event) {
+            return self.pending.remove(at).unwrap();
+        }
+        let next = async {
+            loop {
+                let heard = self.events.recv().await.unwrap_or_else(|| {
+                    panic!(
+                        "the peer ended, and has said {:?}; run ./start.sh test",
+                        self.pending
+                    )
+                });
+                if heard["event"] == event {
+                    return heard;
+                }
+                self.pending.push_back(heard);
+            }
+        };
+        match tokio::time::timeout(EVENT_TIMEOUT, next).await {
+            Ok(heard) => heard,
+            Err(_) => panic!("no {event}, but {:?}", self.pending),
+        }
+    }
+
+    /// How many events of that name were heard and not asked for.
+    pub fn pending_count(&mut self, event: &str) -> usize {
+        while let Ok(heard) = self.events.try_recv() {
+            self.pending.push_back(heard);
+        }
+        self.pending
+            .iter()
+            .filter(|known| known["event"] == event)
+            .count()
+    }
+
+    /// Has it do something, and waits until it has.
+    pub async fn run_command(&mut self, order: Value) {
+        writeln!(self.commands, "{order}").unwrap();
+        self.next_event("done").await;
+    }
+
+    /// What it answers to the next messages.
+    pub async fn plan_responses(&mut self, steps: Value) {
+        self.run_command(json!({ "do": "plan", "steps": steps })).await;
+    }
+
+    /// A receipt as the protocol's appendix has it.
+    pub async fn send_receipt(&mut self, session: usize, id: &str, stat: &str) {
+        let text = format!(
+            "id:{id} sub:001 dlvrd:001 submit date:2607211403 done date:2607211404 stat:{stat} err:000 text:"
+        );
+        self.send_deliver_sm(session, json!({ "esm_class": 4, "short_message": text }))
+            .await;
+    }
+
+    pub async fn send_deliver_sm(&mut self, session: usize, pdu: Value) {
+        self.run_command(json!({ "do": "deliver", "session": session, "pdu": pdu }))
+            .await;
+    }
+}
+
+pub(super) fn expect_delivered(heard: &[CallbackItem], reference: &str) {
+    let [CallbackItem::Receipt(receipt)] = heard else {
+        panic!("one receipt was expected: {heard:?}");
+    };
+    assert_eq!(
+        (receipt.reference.as_str(), &receipt.status),
+        (reference, &ReceiptStatus::Delivered)
+    );
+}

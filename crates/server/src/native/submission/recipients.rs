@@ -1,0 +1,151 @@
+//! Reads `to` and `channels` of `POST /v1/messages`: to whom a message goes, and over which channels.
+//!
+//! `to` is one address, or an object of addresses by channel (`{"sms": …}`) or by kind (`{"phone": …, "email": …}`), of
+//! which every channel takes what it can use. Addresses are judged by `flow/accept`.
+
+use serde_json::{Map, Value};
+
+use super::SubmissionReader;
+use crate::errors;
+use postrider_core::recipient::AddressKind;
+use postrider_engine::accept::{AcceptRequest, MissingAddressPolicy};
+use postrider_engine::gateway::Gateway;
+
+/// To whom it goes; everything else is as usual.
+pub(super) fn read_recipients(fields: &mut SubmissionReader<'_>, gateway: &Gateway) -> AcceptRequest {
+    let channels = channels(fields, gateway);
+    let to = fields.get("to").cloned().map(without_nulls);
+    match to {
+        Some(Value::String(address)) => one_address(gateway, &address, channels),
+        Some(Value::Object(to)) if !to.is_empty() => {
+            let to = &to;
+            let by_channel = to.keys().all(|key| gateway.route(key).is_some());
+            match channels {
+                None if by_channel => by_channel_name(fields, gateway, to, to.keys().cloned().collect()),
+                None => AcceptRequest {
+                    channels: default_channels(gateway),
+                    contacts: contacts(fields, gateway, to),
+                    on_missing_address: MissingAddressPolicy::SkipChannel,
+                    ..AcceptRequest::default()
+                },
+                Some(channels) => by_channel_name(fields, gateway, to, channels),
+            }
+        }
+        Some(_) => {
+            let wanted = "must be an address or an object such as {\"phone\": \"+98…\", \"email\": \"…\"}";
+            fields.add_violation("to", wanted);
+            AcceptRequest::default()
+        }
+        None => {
+            fields.add_violation("to", "is missing");
+            AcceptRequest::default()
+        }
+    }
+}
+
+/// A null in an object says as much as nothing.
+fn without_nulls(mut to: Value) -> Value {
+    if let Some(addresses) = to.as_object_mut() {
+        addresses.retain(|_, address| !address.is_null());
+    }
+    to
+}
+
+fn one_address(gateway: &Gateway, address: &str, channels: Option<Vec<String>>) -> AcceptRequest {
+    let missing = match channels {
+        Some(_) => MissingAddressPolicy::RejectMessage,
+        None => MissingAddressPolicy::SkipChannel,
+    };
+    let channels = channels.unwrap_or_else(|| default_channels(gateway));
+    let to = channels.into_iter().map(|channel| (channel, address.to_owned()));
+    AcceptRequest {
+        addresses: to.collect(),
+        on_missing_address: missing,
+        ..AcceptRequest::default()
+    }
+}
+
+/// Each channel takes the address under its own name, else what it can use of the others.
+fn by_channel_name(
+    fields: &mut SubmissionReader<'_>,
+    gateway: &Gateway,
+    to: &Map<String, Value>,
+    channels: Vec<String>,
+) -> AcceptRequest {
+    let mut request = AcceptRequest {
+        contacts: contacts(fields, gateway, to),
+        ..AcceptRequest::default()
+    };
+    for channel in channels {
+        match to.get(&channel).and_then(Value::as_str) {
+            Some(address) => request.addresses.push((channel, address.to_owned())),
+            None => request.channels.push(channel),
+        }
+    }
+    request
+}
+
+/// The addresses by kind. A key that is neither a kind nor a channel is wrong, and so is what is no text.
+fn contacts(
+    fields: &mut SubmissionReader<'_>,
+    gateway: &Gateway,
+    to: &Map<String, Value>,
+) -> Vec<(AddressKind, String)> {
+    let mut contacts = Vec::with_capacity(to.len());
+    for (key, value) in to {
+        let kind = AddressKind::parse(key).filter(|kind| *kind != AddressKind::Any);
+        match (kind, value) {
+            (None, _) if gateway.route(key).is_none() => fields.add_violation(
+                format!("to.{key}"),
+                "must be a channel that is configured, or phone, email, push, messenger or url",
+            ),
+            (Some(kind), Value::String(address)) => contacts.push((kind, address.clone())),
+            (None, Value::String(_)) => {}
+            (_, _) => fields.add_violation(format!("to.{key}"), "must be a text"),
+        }
+    }
+    contacts
+}
+
+/// The channels of a message that names none.
+fn default_channels(gateway: &Gateway) -> Vec<String> {
+    let config = &gateway.config;
+    if config.has_used_channels {
+        return config.used_channels.iter().map(ToString::to_string).collect();
+    }
+    vec![errors::default_channel(gateway).to_owned()]
+}
+
+/// The channels named, each once; none when the field is not there.
+fn channels(fields: &mut SubmissionReader<'_>, gateway: &Gateway) -> Option<Vec<String>> {
+    let value = fields.get("channels")?;
+    let Some(listed) = value.as_array().filter(|listed| !listed.is_empty()) else {
+        fields.add_violation("channels", unknown_channel_message(gateway));
+        return None;
+    };
+    let mut channels = Vec::with_capacity(listed.len());
+    for (place, channel) in listed.iter().enumerate() {
+        let field = format!("channels.{place}");
+        match channel.as_str() {
+            Some(name) if gateway.route(name).is_none() => {
+                fields.add_violation(field, unknown_channel_message(gateway))
+            }
+            Some(name) if channels.iter().any(|other| other == name) => {
+                fields.add_violation(field, "names a channel that stands before it already");
+            }
+            Some(name) => channels.push(name.to_owned()),
+            None => fields.add_violation(field, "must be a text"),
+        }
+    }
+    Some(channels)
+}
+
+fn unknown_channel_message(gateway: &Gateway) -> String {
+    let names: Vec<&str> = gateway
+        .config
+        .channels
+        .iter()
+        .map(|channel| channel.name.as_str())
+        .collect();
+    format!("must name channels that are configured: {}", names.join(", "))
+}

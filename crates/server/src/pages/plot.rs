@@ -1,0 +1,343 @@
+//! Messages per hour as a picture: stacked bars in SVG, drawn at two widths.
+//!
+//! Colours are class names, so that the stylesheet decides them for light and dark, and nothing is styled
+//! inline. Bars of different fates are painted over each other from the back, all standing on the zero line.
+
+use chrono::{DurationRound, TimeDelta, Timelike};
+use plotters::backend::SVGBackend;
+use plotters::chart::ChartBuilder;
+use plotters::coord::combinators::BindKeyPoints;
+use plotters::drawing::IntoDrawingArea;
+use plotters::element::Polygon;
+use plotters::style::{Color, IntoFont, RGBColor, TRANSPARENT, TextStyle};
+
+use super::format;
+use postrider_core::clock::Timestamp;
+use postrider_core::report::HourReportRow;
+
+/// How many hours one picture spans.
+const HOURS: usize = 48;
+
+/// The width of an hour in plot units: a bar takes eight of ten.
+const HOUR_UNITS: i32 = 10;
+
+/// The backend writes colours only, so each of these stands for a class that replaces it afterwards.
+const INK: RGBColor = RGBColor(1, 0, 0);
+const GRID: RGBColor = RGBColor(2, 0, 0);
+const SENT: RGBColor = RGBColor(3, 0, 0);
+const WAITING: RGBColor = RGBColor(4, 0, 0);
+const FAILED: RGBColor = RGBColor(5, 0, 0);
+
+/// The backend divides by 1.24, so labels come to the 12 units that the stylesheet also says.
+const FONT_SIZE: f64 = 12.0 * 1.24;
+
+/// What replaces what the backend writes.
+const CLASSES: [(&str, &str); 8] = [
+    (" opacity=\"1\"", ""),
+    (" font-family=\"sans-serif\" font-size=\"12\"", ""),
+    ("fill=\"#010000\"", "class=\"ink\""),
+    ("stroke=\"#010000\"", "class=\"axis\""),
+    ("stroke=\"#020000\"", "class=\"grid\""),
+    ("fill=\"#030000\"", "class=\"sent\""),
+    ("fill=\"#040000\"", "class=\"waiting\""),
+    ("fill=\"#050000\"", "class=\"failed\""),
+];
+
+/// How large a picture is and how many hours lie between two labels.
+pub(super) struct PlotSize {
+    width: u32,
+    height: u32,
+    label_every: u32,
+}
+
+/// Margins and labels. What is left of a width is a multiple of 48, so that all gaps look the same.
+const MARGINS_WIDTH: u32 = 8 + 52 + 16;
+
+/// For screens wider than a telephone.
+pub(super) const WIDE: PlotSize = PlotSize {
+    width: 960 + MARGINS_WIDTH,
+    height: 240,
+    label_every: 6,
+};
+
+/// For a telephone.
+pub(super) const NARROW: PlotSize = PlotSize {
+    width: 288 + MARGINS_WIDTH,
+    height: 220,
+    label_every: 12,
+};
+
+/// The last 48 hours, each with what was accepted in it, the silent ones included.
+pub(super) struct HourlyPlot {
+    first: Timestamp,
+    lines: Vec<HourReportRow>,
+}
+
+impl HourlyPlot {
+    /// The 48 hours that end with the one `as_of` lies in.
+    pub(super) fn until(as_of: Timestamp, heard: &[HourReportRow]) -> Self {
+        let hour = as_of.duration_trunc(TimeDelta::hours(1)).unwrap_or(as_of);
+        let first = hour - TimeDelta::hours(47);
+        let mut lines = vec![HourReportRow::default(); HOURS];
+        for line in heard {
+            let place = usize::try_from((line.hour - first).num_hours()).ok();
+            if let Some(slot) = place.and_then(|place| lines.get_mut(place))
+                && line.hour >= first
+            {
+                *slot = line.clone();
+            }
+        }
+        Self { first, lines }
+    }
+
+    /// Everything accepted in these hours.
+    pub(super) fn accepted(&self) -> u64 {
+        self.lines.iter().map(|line| line.accepted).sum()
+    }
+
+    /// The busiest hour, where there is one.
+    pub(super) fn busiest(&self) -> Option<&HourReportRow> {
+        self.lines
+            .iter()
+            .filter(|line| line.accepted > 0)
+            .max_by_key(|line| line.accepted)
+    }
+
+    /// The picture, ready to stand in a page. None where the library could not draw it.
+    pub(super) fn draw(&self, size: &PlotSize) -> Option<String> {
+        let mut svg = String::new();
+        self.draw_into(&mut svg, size)
+            .inspect_err(|error| log::error!("the plot of hours could not be drawn: {error}"))
+            .ok()?;
+        let classed = CLASSES
+            .iter()
+            .fold(svg, |svg, (written, class)| svg.replace(written, class));
+        Some(compact_paths(&classed))
+    }
+
+    fn draw_into(&self, svg: &mut String, size: &PlotSize) -> Result<(), Box<dyn std::error::Error + '_>> {
+        let most = self
+            .lines
+            .iter()
+            .map(|line| line.accepted.max(line.sent + line.failed))
+            .max();
+
+        let ticks = ticks(most.unwrap_or(0));
+        let top = ticks.last().copied().unwrap_or(1);
+        let area = SVGBackend::with_string(svg, (size.width, size.height)).into_drawing_area();
+        let hours = i32::try_from(HOURS).unwrap_or(i32::MAX) * HOUR_UNITS;
+        let mut chart = ChartBuilder::on(&area)
+            .margin(8)
+            .margin_right(16)
+            .x_label_area_size(26)
+            .y_label_area_size(52)
+            .build_cartesian_2d(
+                (0..hours).with_key_points(self.label_positions(size.label_every)),
+                (0..top).with_key_points(ticks),
+            )
+            .map_err(|error| error.to_string())?;
+        chart
+            .configure_mesh()
+            .disable_x_mesh()
+            .light_line_style(TRANSPARENT)
+            .bold_line_style(GRID)
+            .axis_style(INK)
+            .label_style(TextStyle::from(("sans-serif", FONT_SIZE).into_font()).color(&INK))
+            .x_label_formatter(&|units| self.label_text(*units))
+            .y_label_formatter(&|number| format::count(*number))
+            .draw()
+            .map_err(|error| error.to_string())?;
+        for (color, height) in LAYERS {
+            let bars = self.bars(height);
+            if !bars.is_empty() {
+                chart
+                    .draw_series([Polygon::new(bars, color.filled())])
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+        area.present().map_err(|error| error.to_string())?;
+        Ok(())
+    }
+}
+
+/// How high a bar of one hour is.
+type BarHeight = fn(&HourReportRow) -> u64;
+
+/// From the back to the front. A layer has no bar where the layer in front of it would hide it.
+const LAYERS: [(RGBColor, BarHeight); 3] = [
+    (WAITING, |line| {
+        if line.sent + line.failed < line.accepted {
+            line.accepted
+        } else {
+            0
+        }
+    }),
+    (FAILED, |line| {
+        if line.failed > 0 {
+            line.sent + line.failed
+        } else {
+            0
+        }
+    }),
+    (SENT, |line| line.sent),
+];
+
+impl HourlyPlot {
+    /// The outline of all bars of a layer, which goes along the zero line from bar to bar.
+    fn bars(&self, height: BarHeight) -> Vec<(i32, u64)> {
+        let mut outline = Vec::new();
+        let mut left = 0;
+        for line in &self.lines {
+            let top = height(line);
+            if top > 0 {
+                outline.extend([(left + 1, 0), (left + 1, top), (left + 9, top), (left + 9, 0)]);
+            }
+            left += HOUR_UNITS;
+        }
+        outline
+    }
+
+    /// Where labels stand: at hours that the given number divides.
+    fn label_positions(&self, every: u32) -> Vec<i32> {
+        let hours = i32::try_from(HOURS).unwrap_or(i32::MAX);
+        (0..hours)
+            .filter(|hour| self.hour_at(*hour).hour().is_multiple_of(every))
+            .map(|hour| hour * HOUR_UNITS)
+            .collect()
+    }
+
+    /// The day at midnight, else the time.
+    fn label_text(&self, units: i32) -> String {
+        let at = self.hour_at(units / HOUR_UNITS);
+        let form = if at.hour() == 0 { "%b %-d" } else { "%H:%M" };
+        at.format(form).to_string()
+    }
+
+    fn hour_at(&self, place: i32) -> Timestamp {
+        self.first + TimeDelta::hours(i64::from(place))
+    }
+}
+
+/// Rewrites polygons as paths: bars have level and upright lines only, so half of the numbers can go.
+fn compact_paths(svg: &str) -> String {
+    let mut parts = svg.split("<polygon ");
+    let mut compact = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let Some((class, (points, rest))) = part
+            .split_once("points=\"")
+            .and_then(|(class, rest)| Some((class, rest.split_once('"')?)))
+        else {
+            continue;
+        };
+        compact.push_str("<path ");
+        compact.push_str(class);
+        compact.push_str("d=\"");
+        compact.push_str(&svg_path(points));
+        compact.push('"');
+        compact.push_str(rest);
+    }
+    compact
+}
+
+fn svg_path(points: &str) -> String {
+    let mut path = String::new();
+    let mut last = None;
+    for (x, y) in points
+        .split_ascii_whitespace()
+        .filter_map(|point| point.split_once(','))
+    {
+        let step = match last {
+            None => format!("M{x} {y}"),
+            Some((_, level)) if level == y => format!("H{x}"),
+            Some((upright, _)) if upright == x => format!("V{y}"),
+            Some(_) => format!("L{x} {y}"),
+        };
+        path.push_str(&step);
+        last = Some((x, y));
+    }
+    path
+}
+
+/// Round numbers from zero to at least `most`: at most six, in steps of 1, 2 or 5 and zeros.
+fn ticks(most: u64) -> Vec<u64> {
+    let mut step: u64 = 1;
+    let mut growth = [2, 5, 10].into_iter().cycle();
+    let mut decade: u64 = 1;
+    while step.saturating_mul(5) < most {
+        let factor = growth.next().unwrap_or(10);
+        step = decade.saturating_mul(factor);
+        if factor == 10 {
+            decade = step;
+        }
+    }
+    (0..=most.div_ceil(step).max(1))
+        .map(|number| number.saturating_mul(step))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{TimeZone, Utc};
+
+    use super::*;
+
+    fn at(day: u32, hour: u32, minute: u32) -> Timestamp {
+        Utc.with_ymd_and_hms(2026, 11, day, hour, minute, 0).unwrap()
+    }
+
+    fn hour(day: u32, hour: u32, accepted: u64, sent: u64, failed: u64) -> HourReportRow {
+        HourReportRow {
+            hour: at(day, hour, 0),
+            accepted,
+            sent,
+            failed,
+        }
+    }
+
+    #[test]
+    fn the_axis_has_round_numbers_and_reaches_the_most() {
+        assert_eq!(ticks(0), [0, 1]);
+        assert_eq!(ticks(5), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(ticks(7), [0, 2, 4, 6, 8]);
+        assert_eq!(ticks(1_234), [0, 500, 1_000, 1_500]);
+        assert!(ticks(u64::MAX).len() <= 7);
+    }
+
+    #[test]
+    fn a_bar_is_written_with_the_numbers_that_change_only() {
+        assert_eq!(
+            compact_paths(r#"<g/><polygon class="sent" points="1,9 1,2 8,2 8,9 11,9 "/> <b/>"#),
+            r#"<g/><path class="sent" d="M1 9V2H8V9H11"/> <b/>"#
+        );
+    }
+
+    #[test]
+    fn hours_outside_the_two_days_are_left_out() {
+        let heard = [
+            hour(18, 9, 5, 5, 0),
+            hour(20, 9, 3, 3, 0),
+            hour(21, 9, 2, 1, 1),
+            hour(22, 9, 9, 9, 0),
+        ];
+        assert_eq!(HourlyPlot::until(at(21, 9, 30), &heard).accepted(), 5);
+    }
+
+    #[test]
+    fn the_picture_leaves_every_colour_to_the_stylesheet() {
+        let heard = [hour(20, 12, 30, 20, 5), hour(21, 9, 10, 10, 0)];
+        for size in [WIDE, NARROW] {
+            let svg = HourlyPlot::until(at(21, 9, 30), &heard).draw(&size).unwrap();
+            assert!(!svg.contains("=\"#"), "{svg}");
+            assert!(!svg.contains("style="), "{svg}");
+            for class in ["ink", "grid", "sent", "waiting", "failed"] {
+                assert!(svg.contains(&format!("class=\"{class}\"")), "{class}: {svg}");
+            }
+        }
+    }
+
+    #[test]
+    fn silent_hours_are_drawn_as_nothing() {
+        let svg = HourlyPlot::until(at(21, 9, 30), &[]).draw(&WIDE).unwrap();
+        assert!(!svg.contains("<path"), "{svg}");
+    }
+}

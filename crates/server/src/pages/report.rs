@@ -1,0 +1,239 @@
+//! The report as a page: every number with its name, what it counts and the time it speaks of.
+//!
+//! Reads nothing: a report and a setting go in, ready strings come out. Percentages of nothing are dashes.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::body::Bytes;
+
+use super::format;
+use super::layout::{self, PageLayout};
+use super::plot::{self, HourlyPlot};
+use super::search::NumberSearchResults;
+use postrider_core::clock::Timestamp;
+use postrider_core::error::Result;
+use postrider_core::report::{DURATION_BOUNDS_MS, ProviderReportRow, Report, TopRecipientRow, percent};
+use postrider_engine::gateway::Gateway;
+
+/// What shapes a page besides its numbers.
+#[derive(Clone, Debug)]
+pub(super) struct PageSettings {
+    /// Whether addresses are masked.
+    pub mask_numbers: bool,
+    /// Whether nothing really leaves.
+    pub test_mode: bool,
+    /// Whether callers need a key.
+    pub needs_key: bool,
+    /// How often the report is rebuilt; none: by cron.
+    pub interval: Option<Duration>,
+    /// How the outside reaches us.
+    pub public_url: String,
+}
+
+impl PageSettings {
+    /// The setting of that gateway.
+    pub(super) fn from_gateway(gateway: &Gateway) -> Self {
+        Self {
+            mask_numbers: gateway.config.mask_numbers,
+            test_mode: gateway.is_test_mode(),
+            needs_key: !gateway.config.keys.is_empty(),
+            interval: gateway.config.schedule.report,
+            public_url: gateway.config.public_url.clone(),
+        }
+    }
+}
+
+/// The page at `/`, with or without a report, with or without the results of a search.
+#[derive(Template)]
+#[template(path = "report.html", whitespace = "minimize")]
+pub(super) struct ReportPage {
+    layout: PageLayout,
+    public_url: String,
+    needs_key: bool,
+    interval: Option<String>,
+    typed: String,
+    results: Option<NumberSearchResults>,
+    report: Option<ReportContent>,
+}
+
+/// All that the report says, in words.
+struct ReportContent {
+    as_of: String,
+    next: NextReport,
+    is_empty: bool,
+    messages: String,
+    deliveries: String,
+    states: [StateRow; 4],
+    failures: Vec<NameCount>,
+    opened: String,
+    unknown: String,
+    providers: Vec<ReportProviderRow>,
+    hours: Option<HourlyPlots>,
+    top: Vec<NameCount>,
+}
+
+/// When the next report is due.
+enum NextReport {
+    Cron,
+    At { due: String, every: String },
+    Overdue { due: String },
+}
+
+/// A name and how often.
+struct NameCount {
+    name: String,
+    count: String,
+}
+
+/// A state of deliveries.
+struct StateRow {
+    name: &'static str,
+    count: String,
+    share: String,
+    meaning: &'static str,
+}
+
+/// What one provider did.
+struct ReportProviderRow {
+    name: String,
+    attempts: String,
+    share: String,
+    fault: String,
+    faults: String,
+    delivered: String,
+    p50: String,
+    p95: String,
+}
+
+/// The plot of hours at both widths, and what it shows in a sentence.
+struct HourlyPlots {
+    wide: String,
+    narrow: String,
+    caption: String,
+}
+
+/// The page of that report. `overdue`: the next one should be there by now.
+pub(super) fn render(report: &Report, overdue: bool, setting: &PageSettings) -> Result<Bytes> {
+    layout::render_html(&ReportPage::new(Some((report, overdue)), None, setting))
+}
+
+impl ReportPage {
+    /// A page from what there is.
+    pub(super) fn new(
+        report: Option<(&Report, bool)>,
+        search: Option<(String, NumberSearchResults)>,
+        setting: &PageSettings,
+    ) -> Self {
+        let (typed, results) = search.unzip();
+        Self {
+            layout: PageLayout::new("Report", setting.test_mode, report.map(|(report, _)| report)),
+            public_url: setting.public_url.clone(),
+            needs_key: setting.needs_key,
+            interval: setting.interval.map(interval_text),
+            typed: typed.unwrap_or_default(),
+            results,
+            report: report.map(|(report, overdue)| ReportContent::of(report, overdue, setting)),
+        }
+    }
+}
+
+impl ReportContent {
+    fn of(report: &Report, overdue: bool, setting: &PageSettings) -> Self {
+        let totals = &report.totals;
+        let counted = |name: String, number: u64| NameCount {
+            name,
+            count: format::count(number),
+        };
+        let address = |line: &TopRecipientRow| {
+            counted(format::address(&line.address, setting.mask_numbers), line.count)
+        };
+        Self {
+            as_of: format::time(report.as_of),
+            next: NextReport::of(report.as_of, overdue, setting.interval),
+            is_empty: report.messages == 0,
+            messages: format::count(report.messages),
+            deliveries: format::count(totals.sum()),
+            states: state_rows(report),
+            failures: totals
+                .failed
+                .iter()
+                .map(|(word, number)| counted(format::humanize(word), *number))
+                .collect(),
+            opened: format::count(totals.opened),
+            unknown: format::count(totals.unknown),
+            providers: provider_rows(&report.providers),
+            hours: hourly_plots(report),
+            top: report.top_recipients.iter().map(address).collect(),
+        }
+    }
+}
+
+impl NextReport {
+    fn of(as_of: Timestamp, overdue: bool, interval: Option<Duration>) -> Self {
+        let Some(interval) = interval else {
+            return Self::Cron;
+        };
+        let due = format::time(as_of + interval);
+        if overdue {
+            Self::Overdue { due }
+        } else {
+            let every = interval_text(interval);
+            Self::At { due, every }
+        }
+    }
+}
+
+fn interval_text(interval: Duration) -> String {
+    format::duration(u64::try_from(interval.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn state_rows(report: &Report) -> [StateRow; 4] {
+    let totals = &report.totals;
+    let row = |name, number, meaning| StateRow {
+        name,
+        count: format::count(number),
+        share: format::percent(percent(number, totals.sum())),
+        meaning,
+    };
+    [
+        row("waiting", totals.waiting, "not sent yet, or to be sent again"),
+        row("sent", totals.sent, "a provider has it, no receipt yet"),
+        row("delivered", totals.delivered, "a receipt says it has arrived"),
+        row("failed", totals.failed_sum(), "will not be sent unless you ask"),
+    ]
+}
+
+fn provider_rows(lines: &[ProviderReportRow]) -> Vec<ReportProviderRow> {
+    let all = lines.iter().map(ProviderReportRow::attempts).sum();
+    let slowest = DURATION_BOUNDS_MS.last().copied().unwrap_or(u64::MAX);
+    lines
+        .iter()
+        .map(|line| ReportProviderRow {
+            name: line.name.clone(),
+            attempts: format::count(line.attempts()),
+            share: format::percent(percent(line.attempts(), all)),
+            fault: format::percent(line.fault_percent()),
+            faults: format::count(line.faults()),
+            delivered: format::percent(line.delivered_percent()),
+            p50: format::percentile(line.percentile_ms(0.50), slowest),
+            p95: format::percentile(line.percentile_ms(0.95), slowest),
+        })
+        .collect()
+}
+
+fn hourly_plots(report: &Report) -> Option<HourlyPlots> {
+    let hours = HourlyPlot::until(report.as_of, &report.hours);
+    let busiest = hours.busiest()?;
+    let sentence = format!(
+        "{} accepted in the 48 hours up to the report's time; the busiest hour began at {} UTC with {}.",
+        format::count(hours.accepted()),
+        busiest.hour.format("%H:%M on %b %-d"),
+        format::count(busiest.accepted),
+    );
+    Some(HourlyPlots {
+        wide: hours.draw(&plot::WIDE)?,
+        narrow: hours.draw(&plot::NARROW)?,
+        caption: sentence,
+    })
+}

@@ -1,0 +1,90 @@
+//! `/sign-in` and `/sign-out`: a browser shows its key once and gets a cookie that stands for it.
+//!
+//! The key itself is kept nowhere. Without configured keys there is nothing to sign in to.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Request, Response, StatusCode, Uri};
+use axum::routing::{get, post};
+
+use super::layout::{self, PageLayout};
+use super::page_or_failure;
+use crate::{auth, body, form, session};
+use postrider_core::request_origin;
+use postrider_engine::config::Scope;
+use postrider_engine::gateway::Gateway;
+
+/// The page at `/sign-in`.
+#[derive(Template)]
+#[template(path = "sign_in.html", whitespace = "minimize")]
+struct SignInPage {
+    layout: PageLayout,
+    next: String,
+    /// The key that was shown opens nothing here.
+    is_key_rejected: bool,
+}
+
+/// Where browsers come in and go out.
+pub(crate) fn routes() -> Router<Arc<Gateway>> {
+    Router::new()
+        .route("/sign-in", get(sign_in_form).post(sign_in))
+        .route("/sign-out", post(sign_out))
+}
+
+async fn sign_in_form(State(gateway): State<Arc<Gateway>>, uri: Uri) -> Response<Body> {
+    let next = form::field(uri.query().unwrap_or_default().as_bytes(), "next").unwrap_or_default();
+    if gateway.config.keys.is_empty() {
+        return session::see_other(session::local_path(&next));
+    }
+    sign_in_page(StatusCode::OK, &next, false)
+}
+
+fn sign_in_page(status: StatusCode, next: &str, is_wrong: bool) -> Response<Body> {
+    let page = SignInPage {
+        layout: PageLayout::new("Sign in", false, None),
+        next: session::local_path(next).to_owned(),
+        is_key_rejected: is_wrong,
+    };
+    page_or_failure(layout::operator_page(status, &page))
+}
+
+async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
+    let (head, content) = request.into_parts();
+    let content = match body::read(&head.headers, content, &gateway.config.limits).await {
+        Ok(content) => content,
+        Err(trouble) => {
+            return layout::error_page(trouble.status(), "The form could not be read", &trouble.message());
+        }
+    };
+    if request_origin::is_cross_site(&head.headers) {
+        return cross_site_error();
+    }
+    let next = form::field(&content, "next").unwrap_or_default();
+    let secret = form::field(&content, "key").unwrap_or_default();
+    match auth::find_key(&gateway, secret.trim()) {
+        Some(key) if key.allows(Scope::Read) => session::see_other_with_cookie(
+            session::local_path(&next),
+            &session::sign_in_cookie(&gateway, key),
+        ),
+        Some(_) | None => sign_in_page(StatusCode::UNAUTHORIZED, &next, true),
+    }
+}
+
+async fn sign_out(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Response<Body> {
+    if request_origin::is_cross_site(&headers) {
+        return cross_site_error();
+    }
+    session::see_other_with_cookie("/sign-in", &session::sign_out_cookie(&gateway))
+}
+
+fn cross_site_error() -> Response<Body> {
+    layout::error_page(
+        StatusCode::FORBIDDEN,
+        "This form is not from here",
+        "Another site has sent it. Nothing was changed.",
+    )
+}

@@ -1,0 +1,198 @@
+//! The description of the API is the API's: every route and method stands in it, and it leads nowhere by mistake.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::Value;
+
+use super::TestServer;
+
+/// Routes that no program is meant to call by the description: pages for people, the description itself, other spellings
+/// of what is described, and what answers for paths that lead nowhere.
+const UNDOCUMENTED_ROUTES: [&str; 21] = [
+    "/",
+    "/usage",
+    "/broadcasts",
+    "/broadcasts/{id}",
+    "/messages/{id}",
+    "/style.css",
+    "/operate",
+    "/operate.js",
+    "/operate/messages",
+    "/operate/events",
+    "/operate/confirm",
+    "/operate/act",
+    "/operate/providers/{provider}/{word}",
+    "/sign-in",
+    "/sign-out",
+    "/api.json",
+    "/api.yaml",
+    "/api.html",
+    "/sms/send/",
+    "/sms/{*rest}",
+    "/v1/{*rest}",
+];
+
+async fn openapi_document() -> Value {
+    TestServer::new().await.get("/api.json").await.json()
+}
+
+/// What stands in `.route("…"` below that folder.
+fn routes(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("tests") {
+            routes(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            for part in text.split(".route(").skip(1) {
+                let literal = part
+                    .trim_start()
+                    .strip_prefix('"')
+                    .and_then(|rest| rest.split_once('"'));
+                // What does not begin so is a channel's route.
+                found.extend(
+                    literal
+                        .map(|(path, _)| path.replace("{*address}", "{address}"))
+                        .filter(|path| path.starts_with('/')),
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_route_is_described_and_nothing_else() {
+    let mut found = BTreeSet::new();
+    routes(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut found);
+    let api = openapi_document().await;
+    let mut known = api["paths"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect::<BTreeSet<_>>();
+    known.extend(UNDOCUMENTED_ROUTES.map(str::to_owned));
+    assert_eq!(
+        found, known,
+        "a handler is described by #[utoipa::path] and listed in its face's `Described`"
+    );
+}
+
+#[tokio::test]
+async fn every_path_takes_the_methods_that_are_described_and_no_other() {
+    let world = TestServer::new().await;
+    for (path, item) in openapi_document().await["paths"].as_object().unwrap() {
+        let described = item
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(|method| method.to_uppercase());
+        let place = path.replace("{id}", "x").replace("{provider}", "mock-red");
+        let place = place.replace("{channel}", "sms").replace("{address}", "x");
+        let request = Request::builder().method("PROPFIND").uri(&place);
+        let reply = world.request(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(reply.status, 405, "{path}");
+        let allowed = reply
+            .header("allow")
+            .unwrap()
+            .split(',')
+            .filter(|method| *method != "HEAD");
+        assert_eq!(
+            allowed.map(str::to_owned).collect::<BTreeSet<_>>(),
+            described.collect::<BTreeSet<_>>(),
+            "{path}"
+        );
+    }
+}
+
+fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(members) => {
+            found.extend(members.get("$ref").and_then(Value::as_str));
+            members.values().for_each(|member| references(member, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn every_form_that_is_named_is_there_and_every_operation_tells_its_errors() {
+    let api = openapi_document().await;
+    let mut found = Vec::new();
+    references(&api, &mut found);
+    for reference in found {
+        let place = reference.strip_prefix('#').unwrap();
+        assert!(api.pointer(place).is_some(), "{reference}");
+    }
+    let mut names = BTreeSet::new();
+    for (path, item) in api["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let name = operation["operationId"].as_str().unwrap();
+            assert!(names.insert(name.to_owned()), "{name} twice");
+            let open = operation["security"] == serde_json::json!([{}]);
+            let answers = operation["responses"].as_object().unwrap();
+            let mut expected = vec![];
+            if !open {
+                expected.extend(["401", "403"]);
+            }
+            if operation["requestBody"].is_object() {
+                expected.extend(["408", "413", "500", "503"]);
+            }
+            for status in expected {
+                assert!(
+                    answers.contains_key(status),
+                    "{method} {path} says nothing of {status}"
+                );
+            }
+            for (status, answer) in answers {
+                assert!(!answer["description"].as_str().unwrap().is_empty());
+                assert!(
+                    answer["content"].is_object(),
+                    "{method} {path}: {status} has no form"
+                );
+                if status == "429" || status == "503" {
+                    assert!(
+                        answer["headers"]["Retry-After"].is_object(),
+                        "{method} {path}: {status}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_description_comes_in_three_forms_to_anybody() {
+    let world = TestServer::with(|config| {
+        config.keys = vec![postrider_engine::config::ApiKey {
+            name: "shop".to_owned(),
+            sha256: [7; 32],
+            scopes: vec![],
+            user_per_hour: None,
+            events: postrider_engine::config::ApiKeyEvents::default(),
+        }];
+    })
+    .await;
+    let json = world.get("/api.json").await;
+    assert_eq!(json.header("content-type"), Some("application/json"));
+    assert_eq!(json.json()["openapi"], "3.1.0");
+    assert_eq!(json.json()["info"]["version"], env!("CARGO_PKG_VERSION"));
+    let yaml = world.get("/api.yaml").await;
+    assert_eq!(yaml.header("content-type"), Some("application/yaml"));
+    assert!(yaml.text().starts_with("openapi: 3.1.0\n"), "{}", yaml.text());
+    let page = world.get("/api.html").await;
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(
+        policy.starts_with("default-src 'none'; style-src 'self'"),
+        "{policy}"
+    );
+    let html = page.text();
+    assert!(!html.contains("<script") && !html.contains("style=\""));
+    for path in json.json()["paths"].as_object().unwrap().keys() {
+        assert!(html.contains(path.as_str()), "{path} is not on the page");
+    }
+}

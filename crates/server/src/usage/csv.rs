@@ -1,0 +1,217 @@
+//! Usage for spreadsheets: RFC 4180, UTF-8, a line of names first.
+//!
+//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and people can be made to send bodies
+//! that begin so. Such a cell gets an apostrophe before it, which spreadsheets know as "this is text". A telephone
+//! number is left as it is: a plus and digits compute nothing.
+
+use std::borrow::Cow;
+
+use super::{UsageDeliveryRow, UsageTotalRow};
+
+/// The type of the answer.
+pub const CONTENT_TYPE: &str = "text/csv; charset=utf-8; header=present";
+
+/// The columns of lines.
+pub const ROW_COLUMNS: [&str; 16] = [
+    "created_at",
+    "user_id",
+    "message",
+    "delivery",
+    "channel",
+    "recipient",
+    "provider",
+    "reference",
+    "state",
+    "failure",
+    "ended_at",
+    "opened_at",
+    "tries",
+    "parts",
+    "subject",
+    "body",
+];
+
+/// The columns of totals.
+pub const TOTAL_COLUMNS: [&str; 11] = [
+    "day",
+    "user_id",
+    "channel",
+    "deliveries",
+    "waiting",
+    "sent",
+    "delivered",
+    "failed",
+    "opened",
+    "parts",
+    "tries",
+];
+
+/// The names, where they are wanted, and a row for each line.
+pub fn rows_to_csv(names: bool, lines: &[UsageDeliveryRow]) -> String {
+    let names = names.then_some(&ROW_COLUMNS);
+    write_csv(names, lines.iter().map(row_cells))
+}
+
+/// The names and a row for each total.
+pub fn totals_to_csv(totals: &[UsageTotalRow]) -> String {
+    write_csv(Some(&TOTAL_COLUMNS), totals.iter().map(total_cells))
+}
+
+fn row_cells(line: &UsageDeliveryRow) -> [Cow<'_, str>; ROW_COLUMNS.len()] {
+    [
+        escape_formula(&line.created_at),
+        optional_cell(line.user_id.as_deref()),
+        escape_formula(&line.message_id),
+        line.delivery_id.to_string().into(),
+        escape_formula(&line.channel),
+        escape_formula(&line.recipient),
+        optional_cell(line.provider.as_deref()),
+        optional_cell(line.reference.as_deref()),
+        escape_formula(line.state),
+        optional_cell(line.failure),
+        optional_cell(line.ended_at.as_deref()),
+        optional_cell(line.opened_at.as_deref()),
+        line.tries.to_string().into(),
+        line.parts.to_string().into(),
+        optional_cell(line.subject.as_deref()),
+        escape_formula(&line.body),
+    ]
+}
+
+fn total_cells(total: &UsageTotalRow) -> [Cow<'_, str>; TOTAL_COLUMNS.len()] {
+    [
+        escape_formula(&total.day),
+        optional_cell(total.user_id.as_deref()),
+        escape_formula(&total.channel),
+        total.deliveries.to_string().into(),
+        total.waiting.to_string().into(),
+        total.sent.to_string().into(),
+        total.delivered.to_string().into(),
+        total.failed.to_string().into(),
+        total.opened.to_string().into(),
+        total.parts.to_string().into(),
+        total.tries.to_string().into(),
+    ]
+}
+
+fn optional_cell(cell: Option<&str>) -> Cow<'_, str> {
+    escape_formula(cell.unwrap_or_default())
+}
+
+/// A cell that no spreadsheet computes. The wide forms of the signs count as well, and so does what a spreadsheet skips
+/// before them.
+fn escape_formula(cell: &str) -> Cow<'_, str> {
+    let signs = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+    let digits = cell.strip_prefix('+').unwrap_or_default();
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let first = cell.trim_start().starts_with(signs) || cell.starts_with(['\t', '\r', '\n']);
+    if first && !is_number {
+        Cow::Owned(format!("'{cell}"))
+    } else {
+        Cow::Borrowed(cell)
+    }
+}
+
+/// Writing into memory cannot fail, so what the library says of it is dropped here.
+fn write_csv<'a, const N: usize>(
+    names: Option<&[&str; N]>,
+    rows: impl Iterator<Item = [Cow<'a, str>; N]>,
+) -> String {
+    let mut writer = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::new());
+    if let Some(names) = names {
+        let _ = writer.write_record(names);
+    }
+    for row in rows {
+        let _ = writer.write_record(row.iter().map(|cell| cell.as_bytes()));
+    }
+    let bytes = writer.into_inner().unwrap_or_default();
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn sample(body: &str) -> UsageDeliveryRow {
+        UsageDeliveryRow {
+            created_at: "2026-11-21T08:00:00.000Z".to_owned(),
+            user_id: None,
+            message_id: "m".to_owned(),
+            delivery_id: 64,
+            channel: "sms".to_owned(),
+            recipient: "+989122222222".to_owned(),
+            provider: None,
+            reference: None,
+            state: "waiting",
+            failure: None,
+            ended_at: None,
+            opened_at: None,
+            tries: 0,
+            parts: 1,
+            subject: Some("a,\"b\"".to_owned()),
+            body: body.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_columns_are_the_fields_of_the_json() {
+        let names =
+            |json: serde_json::Value| json.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+        let columns = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<BTreeSet<_>>()
+        };
+        let line = serde_json::to_value(sample("")).unwrap();
+        assert_eq!(names(line), columns(&ROW_COLUMNS));
+        let total = UsageTotalRow {
+            day: "2026-11-21".to_owned(),
+            user_id: None,
+            channel: "sms".to_owned(),
+            deliveries: 1,
+            waiting: 2,
+            sent: 3,
+            delivered: 4,
+            failed: 5,
+            opened: 6,
+            parts: 7,
+            tries: 8,
+        };
+        let json = serde_json::to_value(&total).unwrap();
+        assert_eq!(names(json), columns(&TOTAL_COLUMNS));
+        assert_eq!(
+            totals_to_csv(&[total]).lines().nth(1),
+            Some("2026-11-21,,sms,1,2,3,4,5,6,7,8")
+        );
+    }
+
+    #[test]
+    fn what_separates_cells_is_quoted_and_a_number_stays_one() {
+        assert_eq!(
+            rows_to_csv(false, &[sample("line\r\ntwo")]),
+            "2026-11-21T08:00:00.000Z,,m,64,sms,+989122222222,,,waiting,,,,0,1,\"a,\"\"b\"\"\",\"line\r\ntwo\"\r\n"
+        );
+        assert!(rows_to_csv(true, &[]).starts_with("created_at,user_id,"));
+    }
+
+    #[test]
+    fn no_cell_is_a_formula() {
+        for body in [
+            "=1+1", "+1+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "＝1", "+", "+1=2", "+98 912",
+        ] {
+            let cell = escape_formula(body);
+            assert!(
+                cell.starts_with('\'') && cell.ends_with(body),
+                "{body:?}: {cell:?}"
+            );
+        }
+        for body in ["", "hello", "1-1", "a=b", "+989122222222", "'=1", "\"=1"] {
+            assert_eq!(escape_formula(body), body);
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! Moves everything a store holds into another one while the old one is in use.
+//!
+//! Triggers in the old store note the keys of rows that change; the new store keeps bookmarks in the same
+//! transactions as the rows they speak of. So whatever is killed at whatever moment, the next run goes on where this
+//! one was. Tables and columns are read from the stores themselves, so that none can be forgotten. ARCHITECTURE.md
+//! tells the whole way.
+
+mod compare;
+mod source;
+mod statements;
+mod table;
+mod target;
+mod value;
+mod write_guard;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use self::source::CopySource;
+use self::target::CopyTarget;
+use super::migrate;
+use super::url::{database_file, is_postgres_url};
+use postrider_core::clock;
+use postrider_core::error::{Error, ErrorKind, Result};
+
+pub(super) use self::statements::{CopyStatements, POSTGRES, SQLITE};
+pub(super) use self::table::{ColumnType, CopyTable};
+pub(super) use self::value::{CopyRow, CopyValue};
+pub(super) use self::write_guard::{WriteGuard, require_open};
+
+pub use self::compare::TableComparison;
+
+/// How long no round may begin after the last word of a move that waits for the rounds in hand.
+const CLAIM_PAUSE: Duration = Duration::from_secs(5);
+
+/// How often the rounds in hand are counted.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How long tables that others use are asked for again and again.
+const LOCK_RETRY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many changed rows may be left for the moment in which nothing can be written.
+const CHANGES_LEFT_MAX: usize = 500;
+
+/// How often a busy store is caught up with before it has to wait for the rest.
+const CATCH_UP_PASSES_MAX: usize = 200;
+
+/// One of the two stores, as a move sees it: tables with rows of plain values. Statements come from [`CopyStatements`];
+/// only what is fast in each dialect in a way of its own has a verb here.
+#[async_trait]
+pub(super) trait TableStore: Send {
+    /// Its statements.
+    fn statements(&self) -> &'static CopyStatements;
+
+    /// The rows of a statement: as the transaction that writes sees them, or in one that reads while there is none.
+    async fn select(&mut self, sql: &str, values: &[CopyValue]) -> Result<Vec<CopyRow>>;
+
+    /// The rows with these keys; those that are not there are left out.
+    async fn select_by_keys(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<Vec<CopyRow>>;
+
+    /// Begins a transaction that writes. Only one at a time.
+    async fn begin(&mut self) -> Result<()>;
+
+    /// Runs a statement in the transaction; how many rows it changed.
+    async fn execute(&mut self, sql: &str, values: &[CopyValue]) -> Result<u64>;
+
+    /// Runs statements without values in the transaction.
+    async fn execute_script(&mut self, sql: &str) -> Result<()>;
+
+    /// Writes rows in the transaction, over those that have the same keys.
+    async fn upsert_rows(&mut self, table: &CopyTable, rows: &[CopyRow]) -> Result<()>;
+
+    /// Deletes the rows with these keys in the transaction.
+    async fn delete_rows(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<()>;
+
+    /// Makes room for what is accepted next, in the transaction, once the last number given out is known.
+    async fn create_partitions(&mut self) -> Result<()>;
+
+    /// Makes everything since `begin` durable.
+    async fn commit(&mut self) -> Result<()>;
+
+    /// Undoes everything since `begin`.
+    async fn rollback(&mut self);
+}
+
+/// Ends a transaction as its work came out.
+async fn finish_transaction<T>(side: &mut dyn TableStore, outcome: Result<T>) -> Result<T> {
+    match outcome {
+        Ok(outcome) => side.commit().await.map(|()| outcome),
+        Err(error) => {
+            side.rollback().await;
+            Err(error)
+        }
+    }
+}
+
+/// Does a transaction that must have tables to itself, and again for a while when others do not let go of them.
+async fn retry_while_locked<T>(mut work: impl AsyncFnMut() -> Result<T>) -> Result<T> {
+    let began = Instant::now();
+    loop {
+        match work().await {
+            Err(error) if error.kind() == ErrorKind::Unavailable && began.elapsed() < LOCK_RETRY_TIMEOUT => {
+                log::debug!("asking again: {}", error.chain());
+                clock::sleep(POLL_INTERVAL).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Where a move stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MoveStage {
+    /// Rows are on their way; the old store is in use.
+    Copying,
+    /// The old store is closed for good; the new one is not open yet.
+    Closed,
+}
+
+/// What `console move` was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct MoveOptions<'a> {
+    /// The old store's URL.
+    pub from: &'a str,
+    /// The new store's URL.
+    pub to: &'a str,
+    /// How many rows go at a time.
+    pub batch_rows: usize,
+    /// How long a store waits for another process that holds its lock.
+    pub lock_timeout: Duration,
+}
+
+/// A move under way.
+pub struct StoreMove {
+    source: CopySource,
+    target: CopyTarget,
+    stage: MoveStage,
+    batch: usize,
+    changes: u64,
+}
+
+impl StoreMove {
+    /// Begins a move, or goes on with the one between these stores. `luck` is for marks that no other run has.
+    pub async fn open(route: MoveOptions<'_>, luck: [i64; 2]) -> Result<Self> {
+        let (mut source, mut target) = open_stores(route).await?;
+        let [id, run] = luck.map(positive_id);
+        let (old, new) = (source.marks().await?, target.marks().await?);
+        if old.receiving_run.is_some() {
+            return Err(Error::usage(
+                "the store to move from is itself the unfinished target of a move: finish that one first",
+            ));
+        }
+        let is_same_move = old.id.is_some() && old.id == new.id && new.receiving_run.is_some();
+        if let (Some(place), false) = (&old.moved_to, is_same_move) {
+            return Err(Error::usage(format!(
+                "the store to move from was moved to {place} already"
+            )));
+        }
+        let stage = if old.moved_to.is_some() {
+            MoveStage::Closed
+        } else {
+            MoveStage::Copying
+        };
+        match old.id {
+            Some(id) if is_same_move => {
+                target.take_over(id, run).await?;
+                source.resume(id);
+            }
+            _ => {
+                target.require_empty(&source.store_secret().await?).await?;
+                source.begin(id).await?;
+                if let Err(error) = target.begin(id, run).await {
+                    // Nobody would ever read the notes.
+                    source.abandon(false).await?;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(Self {
+            source,
+            target,
+            stage,
+            batch: route.batch_rows.max(1),
+            changes: 0,
+        })
+    }
+
+    /// Gives a move up: the old store forgets it, and is open again if it was closed and the new one is not yet. A run
+    /// that is under way meanwhile can neither go on nor open the new one. `luck` is for a mark that no run has.
+    pub async fn abandon(route: MoveOptions<'_>, luck: i64) -> Result<()> {
+        require_existing(route.from)?;
+        let mut from = open_table_store(route.from, route.lock_timeout)?;
+        let tables = table::tables_of(from.as_mut()).await?;
+        let mut source = CopySource::new(from, tables);
+        let old = source.marks().await?;
+        let id = old.id.ok_or_else(source::no_move_error)?;
+        source.resume(id);
+        let may_reopen = match take_over_target(route, id, positive_id(luck)).await {
+            Ok(taken) => taken,
+            Err(error) if old.moved_to.is_some() => return Err(error),
+            Err(error) => {
+                // Whatever it holds, a run that still fills it cannot close the old store any more.
+                log::warn!("the store to move to cannot be told: {}", error.chain());
+                false
+            }
+        };
+        source.abandon(may_reopen).await
+    }
+
+    /// Where it stands.
+    pub fn stage(&self) -> MoveStage {
+        self.stage
+    }
+
+    /// How many changes were copied after the rows they belong to.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// How many rows the old store and the new one hold now.
+    pub async fn row_counts(&mut self) -> Result<[u64; 2]> {
+        let old = source::count_rows(self.source.store.as_mut(), &self.source.tables).await?;
+        let new = source::count_rows(self.target.store.as_mut(), &self.target.tables).await?;
+        Ok([old, new])
+    }
+
+    /// Copies what was not copied yet, a batch at a time, and what changes meanwhile. Tells `progress` how many rows
+    /// each batch had.
+    pub async fn copy(&mut self, progress: impl Fn(u64)) -> Result<()> {
+        let bookmarks = self.target.bookmarks().await?;
+        for place in 0..self.source.tables.len() {
+            let mut after = bookmarks.get(&self.source.tables[place].name).cloned();
+            while after != Some(None) {
+                let from = after.flatten();
+                let (rows, next) = self.source.page(place, from.as_ref(), self.batch).await?;
+                self.target.write_page(place, &rows, next.as_ref()).await?;
+                progress(u64::try_from(rows.len()).unwrap_or(u64::MAX));
+                after = Some(next);
+                self.catch_up_once().await?;
+            }
+        }
+        self.target.analyze().await
+    }
+
+    /// Copies what has changed until almost nothing is left.
+    pub async fn catch_up(&mut self) -> Result<()> {
+        for _ in 0..CATCH_UP_PASSES_MAX {
+            if self.catch_up_once().await? < CHANGES_LEFT_MAX.min(self.batch) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn catch_up_once(&mut self) -> Result<usize> {
+        let changes = self.source.changed_rows(self.batch).await?;
+        self.target.apply(&changes).await?;
+        self.source.delete_changes(&changes).await?;
+        let count = changes.sequence_numbers.len();
+        self.changes += u64::try_from(count).unwrap_or(u64::MAX);
+        Ok(count)
+    }
+
+    /// The switch: waits until no round is in a worker's hands, at most for `patience`, then copies the last changes
+    /// and closes the old store in one step. `place` is what those who come later are told. Returns how many rounds
+    /// were still in hand: the new store will count them as `unknown`.
+    pub async fn close(&mut self, place: &str, patience: Duration, waiting: impl Fn(u64)) -> Result<u64> {
+        let began = Instant::now();
+        let mut refused_since = None;
+        self.source.prepare_claim_pause().await?;
+        loop {
+            self.source.pause_claims(CLAIM_PAUSE).await?;
+            self.catch_up().await?;
+            let in_hand = self.source.count_leased().await?;
+            if in_hand > 0 && began.elapsed() < patience {
+                waiting(in_hand);
+                clock::sleep(POLL_INTERVAL).await;
+                continue;
+            }
+            self.source.write_back_leases().await?;
+            match self.close_now(place, began.elapsed() < patience).await {
+                Ok(Some(in_hand)) => {
+                    self.stage = MoveStage::Closed;
+                    return Ok(in_hand);
+                }
+                // A round began after all, because this process stood still for longer than the hold.
+                Ok(None) => {}
+                Err(error) if error.kind() != ErrorKind::Unavailable => return Err(error),
+                Err(error) => {
+                    let since = *refused_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= LOCK_RETRY_TIMEOUT {
+                        return Err(error);
+                    }
+                    clock::sleep(POLL_INTERVAL).await;
+                }
+            }
+        }
+    }
+
+    /// None when a round began meanwhile and there is time to wait for it.
+    async fn close_now(&mut self, place: &str, may_wait: bool) -> Result<Option<u64>> {
+        self.source.lock().await?;
+        let outcome = self.close_locked(place, may_wait).await;
+        finish_transaction(self.source.store.as_mut(), outcome).await
+    }
+
+    async fn close_locked(&mut self, place: &str, may_wait: bool) -> Result<Option<u64>> {
+        let in_hand = self.source.count_leased().await?;
+        if in_hand > 0 && may_wait || self.source.has_leases().await? {
+            return Ok(None);
+        }
+        let mut seen = 0;
+        loop {
+            // Nothing can change any more, so that what was seen once need not be forgotten to see the rest.
+            let changes = self.source.changed_rows(seen + self.batch).await?;
+            if changes.sequence_numbers.len() == seen {
+                break;
+            }
+            seen = changes.sequence_numbers.len();
+            self.target.apply(&changes).await?;
+        }
+        let (meta, numbers) = (
+            self.source.copied_meta().await?,
+            self.source.last_message_number().await?,
+        );
+        self.target.finish(&meta, numbers).await?;
+        self.source.close(place).await?;
+        Ok(Some(in_hand))
+    }
+
+    /// Reads both stores and compares them table by table. The old one must be closed.
+    pub async fn compare(&mut self, progress: impl Fn(u64)) -> Result<Vec<TableComparison>> {
+        compare::compare(&mut self.source, &mut self.target, self.batch, progress).await
+    }
+
+    /// Opens the new store: from now on it is the truth.
+    pub async fn open_target(&mut self) -> Result<()> {
+        self.target.open().await
+    }
+}
+
+/// A number that a move or a run of it is known by.
+fn positive_id(luck: i64) -> i64 {
+    luck.unsigned_abs().cast_signed().max(1)
+}
+
+/// Takes the new store away from whatever run is filling it; false when it is not, or no longer, being filled.
+async fn take_over_target(route: MoveOptions<'_>, id: i64, run: i64) -> Result<bool> {
+    if !exists(route.to)? {
+        return Err(Error::usage("the store to move to does not exist"));
+    }
+    let mut to = open_table_store(route.to, route.lock_timeout)?;
+    // A server that is away is not waited for as tables in use are.
+    source::read_marks(to.as_mut()).await?;
+    target::take_over(to.as_mut(), id, run).await
+}
+
+/// Both stores with their schemas up to date.
+async fn open_stores(route: MoveOptions<'_>) -> Result<(CopySource, CopyTarget)> {
+    require_existing(route.from)?;
+    if route.from == route.to {
+        return Err(same_store_error());
+    }
+    for url in [route.from, route.to] {
+        migrate(url, route.lock_timeout)?;
+    }
+    let (mut from, mut to) = (
+        open_table_store(route.from, route.lock_timeout)?,
+        open_table_store(route.to, route.lock_timeout)?,
+    );
+    let (old, new) = table::matching_tables(from.as_mut(), to.as_mut()).await?;
+    Ok((CopySource::new(from, old), CopyTarget::new(to, new)))
+}
+
+fn same_store_error() -> Error {
+    Error::usage("both URLs name the same store: give another one to move to")
+}
+
+/// A file that is not there would be made, and be empty.
+fn require_existing(url: &str) -> Result<()> {
+    if exists(url)? {
+        return Ok(());
+    }
+    let file = database_file(url)?.display();
+    Err(Error::usage(format!(
+        "there is no store to move from: {file} does not exist"
+    )))
+}
+
+fn exists(url: &str) -> Result<bool> {
+    Ok(is_postgres_url(url) || Path::exists(database_file(url)?))
+}
+
+fn open_table_store(url: &str, lock_wait: Duration) -> Result<Box<dyn TableStore>> {
+    if is_postgres_url(url) {
+        return super::postgres::open_table_store(url);
+    }
+    super::sqlite::open_table_store(database_file(url)?, lock_wait)
+}

@@ -1,0 +1,139 @@
+//! The statements a move needs, in both dialects: files of the same names with places for tables and columns.
+//!
+//! Names come from the stores' own schemas and stand in quotes; values never get into a text.
+
+use super::table::CopyTable;
+
+macro_rules! copy_statements {
+    ($($name:ident: $file:literal,)*) => {
+        /// One dialect's statements.
+        pub struct CopyStatements {
+            $(pub $name: &'static str,)*
+            /// Fills columns that only this dialect has.
+            pub derive: Option<&'static str>,
+            /// Empties the table of leases that only this dialect has into the rows that both have.
+            pub leases: Option<&'static str>,
+            /// The list of months that only this dialect has: a closed store loses none.
+            pub months: Option<&'static str>,
+            mark: char,
+        }
+
+        /// SQLite's.
+        pub static SQLITE: CopyStatements = CopyStatements {
+            $($name: include_str!(concat!("../../../../sql/sqlite", $file)),)*
+            derive: Some(include_str!("../../../../sql/sqlite/copy/fill_hour_bounds.sql")),
+            leases: None,
+            months: None,
+            mark: '?',
+        };
+
+        /// PostgreSQL's.
+        pub static POSTGRES: CopyStatements = CopyStatements {
+            $($name: include_str!(concat!("../../../../sql/postgres", $file)),)*
+            derive: None,
+            leases: Some(include_str!("../../../../sql/postgres/copy/merge_leases.sql")),
+            months: Some("partitions"),
+            mark: '$',
+        };
+    };
+}
+
+copy_statements! {
+    columns: "/copy/list_columns.sql",
+    meta: "/copy/read_meta.sql",
+    meta_set: "/copy/save_meta.sql",
+    meta_drop: "/copy/delete_meta.sql",
+    lift_write_guard: "/copy/lift_receiving_mark.sql",
+    check_move_id: "/copy/check_move.sql",
+    set_lock_timeout: "/maintenance/set_lock_timeout.sql",
+    first_page: "/copy/read_first_page.sql",
+    next_page: "/copy/read_next_page.sql",
+    count: "/copy/count_rows.sql",
+    fetch: "/copy/fetch_rows.sql",
+    upsert: "/copy/upsert_rows.sql",
+    delete: "/copy/delete_rows.sql",
+    empty: "/copy/delete_all_rows.sql",
+    create_change_log: "/copy/create_change_log.sql",
+    create_change_trigger: "/copy/create_change_triggers.sql",
+    changes: "/copy/read_changes.sql",
+    create_claim_pause: "/copy/create_claims_guard.sql",
+    pause_claims: "/copy/pause_claims.sql",
+    count_leased: "/copy/count_open_rounds.sql",
+    lock: "/copy/lock_tables.sql",
+    count_detached_partitions: "/copy/count_detached_partitions.sql",
+    create_close_trigger: "/copy/create_moved_guard.sql",
+    create_write_guard: "/copy/create_receiving_guard.sql",
+    drop_table_triggers: "/copy/drop_table_triggers.sql",
+    drop_move_objects: "/copy/drop_state.sql",
+    reopen: "/copy/drop_moved_guard.sql",
+    create_bookmarks: "/copy/create_progress_table.sql",
+    save_bookmark: "/copy/save_progress.sql",
+    list_bookmarks: "/copy/read_progress.sql",
+    last_message_number: "/copy/read_last_number.sql",
+    finish: "/copy/set_last_number.sql",
+    analyze: "/copy/analyze_tables.sql",
+}
+
+impl CopyStatements {
+    /// The names of all tables that are held and closed during a move, copied or not; leases first, as with everybody
+    /// who locks both.
+    pub fn guarded_tables(&self, tables: &[CopyTable]) -> Vec<CopyTable> {
+        let leases = self.leases.map(|_| CopyTable::leases_table());
+        let copied = tables.iter().map(|table| CopyTable::with_name(&table.name));
+        leases.into_iter().chain(copied).collect()
+    }
+
+    /// A statement about one table.
+    pub fn for_table(&self, phrase: &str, table: &CopyTable) -> String {
+        let keys = || table.key.iter().map(|place| &table.columns[*place]);
+        let changed = table.columns.iter().enumerate();
+        let changed = changed.filter(|(place, _)| table.key.is_empty() || !table.key.contains(place));
+        let mut sets = changed
+            .map(|(_, column)| assignment(&column.name))
+            .collect::<Vec<_>>();
+        if sets.is_empty() {
+            sets = keys().map(|column| assignment(&column.name)).collect();
+        }
+        let part_of = |row: &str| comma_separated(keys().map(|column| format!("{row}.\"{}\"", column.name)));
+        let slots = comma_separated((1..=table.key.len()).map(|place| format!("key{place}")));
+        phrase
+            .replace("{name}", &table.name)
+            .replace("{table}", &quoted(&table.name))
+            .replace(
+                "{columns}",
+                &comma_separated(table.columns.iter().map(|column| quoted(&column.name))),
+            )
+            .replace(
+                "{key}",
+                &comma_separated(keys().map(|column| quoted(&column.name))),
+            )
+            .replace("{sets}", &sets.join(", "))
+            .replace("{key_columns}", &slots)
+            .replace("{new}", &part_of("NEW"))
+            .replace("{old}", &part_of("OLD"))
+    }
+
+    /// A statement about several tables.
+    pub fn for_tables(&self, phrase: &str, tables: &[CopyTable]) -> String {
+        let names = tables.iter().map(|table| quoted(&table.name));
+        phrase.replace("{tables}", &comma_separated(names))
+    }
+
+    /// A statement with so many values in a row: `?1, ?2`.
+    pub fn with_placeholders(&self, sql: &str, count: usize) -> String {
+        let marks = (1..=count).map(|place| format!("{}{place}", self.mark));
+        sql.replace("{parameters}", &comma_separated(marks))
+    }
+}
+
+fn assignment(name: &str) -> String {
+    format!("{0} = excluded.{0}", quoted(name))
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{name}\"")
+}
+
+fn comma_separated(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
+}

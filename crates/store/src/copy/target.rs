@@ -1,0 +1,294 @@
+//! The store a move copies to: takes rows, remembers how far it got, and opens at the end.
+//!
+//! Until it is open nobody else may write to it. Every batch checks that this run is still the one that fills it.
+
+use std::collections::HashMap;
+
+use super::source::{ChangedRows, MetaValues, MoveMarks, drop_move_objects, read_marks, read_meta, set_meta};
+use super::table::LEASES_TABLE;
+use super::value::{CopyRow, CopyValue};
+use super::{CopyTable, TableStore, finish_transaction, retry_while_locked, same_store_error};
+use postrider_core::error::{Error, ErrorKind, Result};
+
+/// What a store that took no message may hold: what processes write that merely run on it.
+const RUNTIME_TABLES: [&str; 5] = [
+    "providers",
+    "rate_limiters",
+    "provider_health",
+    "job_locks",
+    LEASES_TABLE,
+];
+
+fn is_runtime_table(table: &CopyTable) -> bool {
+    RUNTIME_TABLES.contains(&table.name.as_str())
+}
+
+fn superseded_error() -> Error {
+    let act = "another `console move` has gone on with this move, ended it or given it up";
+    Error::new(ErrorKind::Conflict, act)
+}
+
+/// Makes a run the only one that may write to a store, if this move is filling it; whether it is.
+pub async fn take_over(side: &mut dyn TableStore, id: i64, run: i64) -> Result<bool> {
+    retry_while_locked(async || {
+        side.begin().await?;
+        let outcome = take_over_in_transaction(side, id, run).await;
+        finish_transaction(side, outcome).await
+    })
+    .await
+}
+
+async fn take_over_in_transaction(side: &mut dyn TableStore, id: i64, run: i64) -> Result<bool> {
+    let phrases = side.statements();
+    side.execute_script(phrases.set_lock_timeout).await?;
+    let sql = phrases.for_tables(phrases.lock, &[CopyTable::with_name("meta")]);
+    side.execute_script(&sql).await?;
+    let marks = read_marks(side).await?;
+    let is_being_filled = marks.id == Some(id) && marks.receiving_run.is_some();
+    if is_being_filled {
+        set_meta(side, "receiving", CopyValue::Integer(run)).await?;
+    }
+    Ok(is_being_filled)
+}
+
+/// The store a move copies to.
+pub struct CopyTarget {
+    pub store: Box<dyn TableStore>,
+    pub tables: Vec<CopyTable>,
+    run: i64,
+}
+
+impl CopyTarget {
+    pub fn new(side: Box<dyn TableStore>, tables: Vec<CopyTable>) -> Self {
+        Self {
+            store: side,
+            tables,
+            run: 0,
+        }
+    }
+
+    pub async fn marks(&mut self) -> Result<MoveMarks> {
+        read_marks(self.store.as_mut()).await
+    }
+
+    /// Refuses a store that holds something. `seal` is the old store's.
+    pub async fn require_empty(&mut self, seal: &Option<CopyValue>) -> Result<()> {
+        let known = read_meta(self.store.as_mut()).await?;
+        let own_seal = known
+            .iter()
+            .find(|(name, _)| name == "store_secret")
+            .map(|(_, seal)| seal);
+        if own_seal.is_some() && own_seal == seal.as_ref() {
+            return Err(same_store_error());
+        }
+        if known.iter().any(|(name, _)| name == "receiving") {
+            return Err(Error::usage(
+                "the store to move to holds the unfinished move of another store, or of one that was given up: name \
+                 an empty one",
+            ));
+        }
+        self.require_no_rows().await
+    }
+
+    async fn require_no_rows(&mut self) -> Result<()> {
+        let phrases = self.store.statements();
+        for table in &self.tables {
+            let sql = phrases
+                .for_table(phrases.first_page, table)
+                .replace("{limit}", "1");
+            let is_empty = self.store.select(&sql, &[]).await?.is_empty();
+            if !is_empty && !is_runtime_table(table) {
+                return Err(Error::usage(format!(
+                    "the store to move to is not empty (it has {}): name an empty one",
+                    table.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on only this run may write. Refuses a store that somebody has used since it was looked at.
+    pub async fn begin(&mut self, id: i64, run: i64) -> Result<()> {
+        retry_while_locked(async || {
+            self.store.begin().await?;
+            let outcome = self.begin_in_transaction(id, run).await;
+            finish_transaction(self.store.as_mut(), outcome).await
+        })
+        .await?;
+        self.run = run;
+        Ok(())
+    }
+
+    async fn begin_in_transaction(&mut self, id: i64, run: i64) -> Result<()> {
+        let phrases = self.store.statements();
+        self.store.execute_script(phrases.set_lock_timeout).await?;
+        drop_move_objects(self.store.as_mut(), &self.tables).await?;
+        let fenced = phrases.guarded_tables(&self.tables);
+        for table in &fenced {
+            self.store
+                .execute_script(&phrases.for_table(phrases.create_write_guard, table))
+                .await?;
+        }
+        // Whoever was writing has ended before the guards stood, and can be seen.
+        self.require_no_rows().await?;
+        for table in fenced.iter().filter(|table| is_runtime_table(table)) {
+            self.store
+                .execute(&phrases.for_table(phrases.empty, table), &[])
+                .await?;
+        }
+        self.store.execute_script(phrases.create_bookmarks).await?;
+        set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await?;
+        set_meta(self.store.as_mut(), "receiving", CopyValue::Integer(run)).await
+    }
+
+    /// Goes on with a move that stopped half-way: from now on only this run may write.
+    pub async fn take_over(&mut self, id: i64, run: i64) -> Result<()> {
+        if !take_over(self.store.as_mut(), id, run).await? {
+            return Err(superseded_error());
+        }
+        self.run = run;
+        Ok(())
+    }
+
+    /// How far each table was copied: the last key; no key when all of it was.
+    pub async fn bookmarks(&mut self) -> Result<HashMap<String, Option<CopyRow>>> {
+        let rows = self
+            .store
+            .select(self.store.statements().list_bookmarks, &[])
+            .await?;
+        let broken = |error| Error::with_source(ErrorKind::Internal, "a bookmark cannot be read", error);
+        let read = |row: CopyRow| match row.as_slice() {
+            [CopyValue::Text(name), CopyValue::Text(key)] => {
+                let key = serde_json::from_str(key).map_err(broken)?;
+                Ok((name.clone(), Some(key)))
+            }
+            [CopyValue::Text(name), _] => Ok((name.clone(), None)),
+            _ => Err(Error::new(ErrorKind::Internal, "a bookmark cannot be read")),
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Writes a page of a table and how far it goes, together.
+    pub async fn write_page(&mut self, place: usize, rows: &[CopyRow], next: Option<&CopyRow>) -> Result<()> {
+        self.begin_write().await?;
+        let outcome = self.write_page_in_transaction(place, rows, next).await;
+        self.finish_write(outcome).await
+    }
+
+    async fn write_page_in_transaction(
+        &mut self,
+        place: usize,
+        rows: &[CopyRow],
+        next: Option<&CopyRow>,
+    ) -> Result<()> {
+        let broken = |error| Error::with_source(ErrorKind::Internal, "a bookmark cannot be written", error);
+        let table = &self.tables[place];
+        self.store.upsert_rows(table, rows).await?;
+        let key = match next {
+            Some(key) => CopyValue::Text(serde_json::to_string(key).map_err(broken)?),
+            None => CopyValue::Null,
+        };
+        let values = [CopyValue::Text(table.name.clone()), key];
+        self.store
+            .execute(self.store.statements().save_bookmark, &values)
+            .await?;
+        Ok(())
+    }
+
+    /// Writes what has changed, and deletes what is no longer there.
+    pub async fn apply(&mut self, changes: &ChangedRows) -> Result<()> {
+        if changes.tables.is_empty() {
+            return Ok(());
+        }
+        self.begin_write().await?;
+        let outcome = self.apply_in_transaction(changes).await;
+        self.finish_write(outcome).await
+    }
+
+    async fn apply_in_transaction(&mut self, changes: &ChangedRows) -> Result<()> {
+        for (place, keys, rows) in &changes.tables {
+            let table = &self.tables[*place];
+            if rows.len() < keys.len() {
+                self.store.delete_rows(table, keys).await?;
+            }
+            self.store.upsert_rows(table, rows).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings the servers' own knowledge of how the rows lie up to date.
+    pub async fn analyze(&mut self) -> Result<()> {
+        let phrases = self.store.statements();
+        let sql = phrases.for_tables(phrases.analyze, &self.tables);
+        self.begin_write().await?;
+        let outcome = self.store.execute_script(&sql).await;
+        self.finish_write(outcome).await
+    }
+
+    /// Writes what is known once, and what only this dialect keeps. `numbers` is the last number given out.
+    pub async fn finish(&mut self, meta: &MetaValues, numbers: i64) -> Result<()> {
+        self.begin_write().await?;
+        let outcome = self.finish_in_transaction(meta, numbers).await;
+        self.finish_write(outcome).await
+    }
+
+    async fn finish_in_transaction(&mut self, meta: &MetaValues, numbers: i64) -> Result<()> {
+        let phrases = self.store.statements();
+        for (name, value) in meta {
+            set_meta(self.store.as_mut(), name, value.clone()).await?;
+        }
+        let numbered = |sql: &str| sql.replace("{last_number}", &numbers.to_string());
+        self.store.execute_script(&numbered(phrases.finish)).await?;
+        self.store.create_partitions().await?;
+        match phrases.derive {
+            Some(derive) if self.tables.iter().any(|table| table.backend_column.is_some()) => {
+                self.store.execute_script(&numbered(derive)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Opens the store: whoever comes may use it, and nothing of the move stays in it.
+    pub async fn open(&mut self) -> Result<()> {
+        retry_while_locked(async || {
+            self.begin_write().await?;
+            let outcome = self.open_in_transaction().await;
+            finish_transaction(self.store.as_mut(), outcome).await
+        })
+        .await
+    }
+
+    async fn open_in_transaction(&mut self) -> Result<()> {
+        self.store
+            .execute_script(self.store.statements().set_lock_timeout)
+            .await?;
+        drop_move_objects(self.store.as_mut(), &self.tables).await
+    }
+
+    /// Begins a transaction in which this run, and nobody else, may write.
+    async fn begin_write(&mut self) -> Result<()> {
+        self.store.begin().await?;
+        let lifted = self
+            .store
+            .execute(
+                self.store.statements().lift_write_guard,
+                &[CopyValue::Integer(self.run)],
+            )
+            .await;
+        let lifted = match lifted {
+            Ok(1) => return Ok(()),
+            Ok(_) => superseded_error(),
+            Err(error) => error,
+        };
+        self.store.rollback().await;
+        Err(lifted)
+    }
+
+    async fn finish_write(&mut self, outcome: Result<()>) -> Result<()> {
+        let outcome = match outcome {
+            Ok(()) => set_meta(self.store.as_mut(), "receiving", CopyValue::Integer(self.run)).await,
+            Err(error) => Err(error),
+        };
+        finish_transaction(self.store.as_mut(), outcome).await
+    }
+}

@@ -1,0 +1,85 @@
+//! The digest of a server's certificate that ties a password exchange to its TLS connection (RFC 5929,
+//! `tls-server-end-point`).
+//!
+//! Reads no more of the certificate than which algorithm signed it. Judges nothing.
+
+use sha2::{Digest, Sha256, Sha384, Sha512};
+
+const SEQUENCE: u8 = 0x30;
+const OBJECT: u8 = 0x06;
+
+/// `1.2.840.113549.1.1`: RSA; the last number says which digest.
+const RSA: [u8; 8] = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01];
+
+/// `1.2.840.10045.4`: ECDSA, with SHA-1 as 1, with the others under 3.
+const ECDSA: [u8; 6] = [0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04];
+
+/// The digest by the algorithm that signed the certificate, or SHA-256 where that one is too weak; none for
+/// signatures that the standard says nothing about.
+pub fn certificate_digest(certificate: &[u8]) -> Option<Vec<u8>> {
+    let (parts, _) = der_element(certificate, SEQUENCE)?;
+    let (_, after_the_body) = der_element(parts, SEQUENCE)?;
+    let (algorithm, _) = der_element(after_the_body, SEQUENCE)?;
+    let (name, _) = der_element(algorithm, OBJECT)?;
+    let rsa = name.strip_prefix(&RSA);
+    let ecdsa = name.strip_prefix(&ECDSA);
+    match (rsa, ecdsa) {
+        (Some([4 | 5 | 11]), _) | (_, Some([1] | [3, 2])) => Some(Sha256::digest(certificate).to_vec()),
+        (Some([12]), _) | (_, Some([3, 3])) => Some(Sha384::digest(certificate).to_vec()),
+        (Some([13]), _) | (_, Some([3, 4])) => Some(Sha512::digest(certificate).to_vec()),
+        _ => None,
+    }
+}
+
+/// What is in the first element, which must be of that kind, and what follows it.
+fn der_element(bytes: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
+    let (&[found, length], rest) = bytes.split_first_chunk::<2>()?;
+    if found != kind {
+        return None;
+    }
+    let (length, rest) = match length {
+        0..=0x7F => (usize::from(length), rest),
+        0x81..=0x84 => {
+            let (digits, rest) = rest.split_at_checked(usize::from(length - 0x80))?;
+            let length = digits
+                .iter()
+                .fold(0, |length, digit| length << 8 | usize::from(*digit));
+            (length, rest)
+        }
+        _ => return None,
+    };
+    rest.split_at_checked(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_follows_the_signature() {
+        let signed = |name: &[u8]| {
+            let name = [&[OBJECT, u8::try_from(name.len()).unwrap()], name].concat();
+            let algorithm = [&[SEQUENCE, u8::try_from(name.len()).unwrap()], &name[..]].concat();
+            let parts = [&[SEQUENCE, 0], &algorithm[..]].concat();
+            [&[SEQUENCE, 0x81, u8::try_from(parts.len()).unwrap()], &parts[..]].concat()
+        };
+        let length = |name: &[u8]| certificate_digest(&signed(name)).map(|digest| digest.len());
+        assert_eq!(length(&[&RSA[..], &[11]].concat()), Some(32));
+        assert_eq!(length(&[&RSA[..], &[12]].concat()), Some(48));
+        assert_eq!(length(&[&ECDSA[..], &[3, 4]].concat()), Some(64));
+        assert_eq!(length(&[0x2B, 0x65, 0x70]), None);
+    }
+
+    #[test]
+    fn what_is_no_certificate_has_no_digest() {
+        for bytes in [
+            &b""[..],
+            b"\x30",
+            b"\x30\x84\xFF\xFF\xFF\xFF",
+            b"\x30\x05abcde",
+            b"GET /",
+        ] {
+            assert_eq!(certificate_digest(bytes), None);
+        }
+    }
+}

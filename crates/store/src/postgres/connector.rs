@@ -1,0 +1,113 @@
+//! Makes new connections: asks the hosts of a URL in turn, each for a limited time.
+//!
+//! The host that answered last is asked first, so that a host that is gone costs one wait and not one for each
+//! connection. Keeps no connection: the pool does.
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_postgres::Client;
+
+use super::connection_config::PgConnectionConfig;
+use super::errors::PgError;
+
+/// Where new connections come from.
+pub struct PgConnector {
+    config: PgConnectionConfig,
+    /// Which host is asked first.
+    first_host: AtomicUsize,
+}
+
+impl PgConnector {
+    /// A door to these hosts.
+    pub fn new(address: PgConnectionConfig) -> Self {
+        Self {
+            config: address,
+            first_host: AtomicUsize::new(0),
+        }
+    }
+
+    /// How many hosts there are to ask.
+    pub fn host_count(&self) -> usize {
+        self.config.hosts.len()
+    }
+
+    async fn connect_to_host(&self, place: usize) -> Result<PgConnection, PgError> {
+        let host = &self.config.hosts[place];
+        let connecting = host.connect(self.config.tls.clone());
+        let (client, connection) = timeout(self.config.connect_timeout, Box::pin(connecting))
+            .await
+            .map_err(|_| PgError::Timeout)??;
+        let carrier = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                log::debug!(
+                    "a connection to the database server ended: {}",
+                    PgError::from(error)
+                );
+            }
+        });
+        Ok(PgConnection {
+            client,
+            driver: carrier,
+        })
+    }
+}
+
+impl Manager for PgConnector {
+    type Type = PgConnection;
+    type Error = PgError;
+
+    async fn create(&self) -> Result<PgConnection, PgError> {
+        let hosts = self.config.hosts.len();
+        let first = if self.config.is_load_balanced {
+            self.first_host.fetch_add(1, Ordering::Relaxed)
+        } else {
+            self.first_host.load(Ordering::Relaxed)
+        };
+        let mut worst = PgError::Timeout;
+        for step in 0..hosts {
+            let place = first.wrapping_add(step) % hosts;
+            match self.connect_to_host(place).await {
+                Ok(connection) => {
+                    if !self.config.is_load_balanced {
+                        self.first_host.store(place, Ordering::Relaxed);
+                    }
+                    return Ok(connection);
+                }
+                Err(trouble) if trouble.is_at_least_as_specific_as(&worst) => worst = trouble,
+                Err(_) => {}
+            }
+        }
+        Err(worst)
+    }
+
+    async fn recycle(&self, connection: &mut PgConnection, _: &Metrics) -> RecycleResult<PgError> {
+        if connection.is_closed() {
+            return Err(RecycleError::message("closed"));
+        }
+        Ok(())
+    }
+}
+
+/// A connection and the task that carries it. Dropping it ends both.
+pub struct PgConnection {
+    client: Client,
+    driver: JoinHandle<()>,
+}
+
+impl Deref for PgConnection {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Drop for PgConnection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}

@@ -1,0 +1,302 @@
+//! A PostgreSQL store as a move sees it: whole batches as arrays, one statement for each.
+//!
+//! What is U+0000 elsewhere is written and read back as the store's own verbs do.
+
+use std::error::Error as Cause;
+
+use async_trait::async_trait;
+use tokio_postgres::types::private::BytesMut;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type as Kind, to_sql_checked};
+
+use super::connection_config::ServerRole;
+use super::errors::PgError;
+use super::partitions;
+use super::pool::{PgPool, PgTransaction, TypedValue};
+use super::rows::{escape_text, unescape_text};
+use crate::copy::{
+    ColumnType, CopyRow, CopyStatements, CopyTable, CopyValue, POSTGRES, TableStore, require_open,
+};
+use postrider_core::error::{Error, ErrorKind as Failure, Result};
+use postrider_core::id::DeliveryId;
+
+static MOVE_STATE: &str = include_str!("../../../../sql/postgres/copy/read_state.sql");
+
+/// One that writes, one that reads beside it, and one to spare when one of them breaks.
+const CONNECTIONS_MAX: usize = 3;
+
+const ERROR_CONTEXT: &str = "cannot move the store";
+
+/// The pool, and the transaction that is under way.
+struct PostgresTableStore {
+    pool: PgPool,
+    transaction: Option<PgTransaction>,
+}
+
+/// The store a URL names, for a move.
+pub fn open_table_store(url: &str) -> Result<Box<dyn TableStore>> {
+    let link = PgPool::new(url, ServerRole::Primary, CONNECTIONS_MAX)?;
+    Ok(Box::new(PostgresTableStore {
+        pool: link,
+        transaction: None,
+    }))
+}
+
+/// A store that was moved, or is being filled by a move, is not for use.
+pub async fn refuse_moved(link: &PgPool) -> Result<()> {
+    let act = "cannot read the store's state";
+    let state = async {
+        let desk = link.begin_read().await?;
+        let row = desk.query_one(MOVE_STATE, &[]).await;
+        let row = desk.finish(row).await?;
+        Ok((
+            super::rows::get::<Option<String>>(&row, 0)?,
+            super::rows::get(&row, 1)?,
+        ))
+    };
+    let (moved, is_receiving) = state.await.map_err(|trouble: PgError| trouble.to_error(act))?;
+    require_open(moved.as_deref(), is_receiving)
+}
+
+impl ToSql for CopyValue {
+    fn to_sql(&self, kind: &Kind, out: &mut BytesMut) -> Result<IsNull, Box<dyn Cause + Sync + Send>> {
+        match self {
+            Self::Null => Ok(IsNull::Yes),
+            Self::Integer(number) if *kind == Kind::BOOL => (*number != 0).to_sql(kind, out),
+            Self::Integer(number) => number.to_sql(kind, out),
+            Self::Real(number) => number.to_sql(kind, out),
+            Self::Text(text) => escape_text(text).as_ref().to_sql(kind, out),
+            Self::Bytes(bytes) => bytes.to_sql(kind, out),
+        }
+    }
+
+    fn accepts(_: &Kind) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+impl<'r> FromSql<'r> for CopyValue {
+    fn from_sql(kind: &Kind, raw: &'r [u8]) -> Result<Self, Box<dyn Cause + Sync + Send>> {
+        Ok(match *kind {
+            Kind::INT8 => Self::Integer(i64::from_sql(kind, raw)?),
+            Kind::INT4 => Self::Integer(i32::from_sql(kind, raw)?.into()),
+            Kind::INT2 => Self::Integer(i16::from_sql(kind, raw)?.into()),
+            Kind::BOOL => Self::Integer(bool::from_sql(kind, raw)?.into()),
+            Kind::FLOAT8 => Self::Real(f64::from_sql(kind, raw)?),
+            Kind::FLOAT4 => Self::Real(f32::from_sql(kind, raw)?.into()),
+            Kind::BYTEA => Self::Bytes(Vec::from_sql(kind, raw)?),
+            _ => Self::Text(unescape_text(String::from_sql(kind, raw)?)),
+        })
+    }
+
+    fn from_sql_null(_: &Kind) -> Result<Self, Box<dyn Cause + Sync + Send>> {
+        Ok(Self::Null)
+    }
+
+    fn accepts(kind: &Kind) -> bool {
+        let known = [
+            Kind::INT8,
+            Kind::INT4,
+            Kind::INT2,
+            Kind::BOOL,
+            Kind::FLOAT8,
+            Kind::FLOAT4,
+            Kind::BYTEA,
+        ];
+        known.contains(kind) || <String as FromSql>::accepts(kind)
+    }
+}
+
+/// A single value's type as the server is told; it finds out by itself what a missing value would be.
+fn postgres_type(value: &CopyValue) -> Kind {
+    match value {
+        CopyValue::Null => Kind::UNKNOWN,
+        CopyValue::Integer(_) => Kind::INT8,
+        CopyValue::Real(_) => Kind::FLOAT8,
+        CopyValue::Text(_) => Kind::TEXT,
+        CopyValue::Bytes(_) => Kind::BYTEA,
+    }
+}
+
+/// A column's values as the server is told, and the word for them.
+fn array_type(kind: ColumnType) -> (Kind, &'static str) {
+    match kind {
+        ColumnType::Integer => (Kind::INT8_ARRAY, "BIGINT[]"),
+        ColumnType::Boolean => (Kind::BOOL_ARRAY, "BOOLEAN[]"),
+        ColumnType::Real => (Kind::FLOAT8_ARRAY, "DOUBLE PRECISION[]"),
+        ColumnType::Text => (Kind::TEXT_ARRAY, "TEXT[]"),
+        ColumnType::Bytes => (Kind::BYTEA_ARRAY, "BYTEA[]"),
+    }
+}
+
+/// Rows turned on their side: an array for each column.
+struct ColumnArrays<'r> {
+    columns: Vec<(Vec<&'r CopyValue>, Kind)>,
+    type_names: Vec<&'static str>,
+}
+
+impl<'r> ColumnArrays<'r> {
+    fn new(kinds: impl Iterator<Item = ColumnType>, rows: &'r [CopyRow]) -> Self {
+        let mut arrays = Self {
+            columns: Vec::new(),
+            type_names: Vec::new(),
+        };
+        for (place, kind) in kinds.enumerate() {
+            let (kind, word) = array_type(kind);
+            let column = rows.iter().map(|row| &row[place]).collect();
+            arrays.columns.push((column, kind));
+            arrays.type_names.push(word);
+        }
+        arrays
+    }
+
+    fn bind_values(&self) -> Vec<TypedValue<'_>> {
+        self.columns
+            .iter()
+            .map(|(values, kind)| (values as &(dyn ToSql + Sync), kind.clone()))
+            .collect()
+    }
+
+    /// `$1::BIGINT[], $2::TEXT[]`
+    fn with_arrays(&self, sql: &str) -> String {
+        let words = self.type_names.iter().enumerate();
+        let words = words.map(|(place, word)| format!("${}::{word}", place + 1));
+        sql.replace("{arrays}", &words.collect::<Vec<_>>().join(", "))
+    }
+}
+
+fn to_error(trouble: &PgError) -> Error {
+    trouble.to_error(ERROR_CONTEXT)
+}
+
+fn decode_rows(rows: &[tokio_postgres::Row]) -> Result<Vec<CopyRow>, PgError> {
+    let row = |row: &tokio_postgres::Row| {
+        let cells = (0..row.len()).map(|place| super::rows::get(row, place));
+        cells.collect::<Result<CopyRow, PgError>>()
+    };
+    rows.iter().map(row).collect()
+}
+
+/// The numbers of the messages that rows belong to, where the table is kept by month.
+fn message_numbers<'r>(table: &CopyTable, rows: &'r [CopyRow]) -> impl Iterator<Item = i64> + use<'r> {
+    let per_message = match table.name.as_str() {
+        "messages" => Some(1),
+        "deliveries" | "attempts" => Some(DeliveryId::PER_MESSAGE),
+        _ => None,
+    };
+    let place = table.key.first().copied().unwrap_or_default();
+    let number = move |row: &CopyRow| Some(row.get(place)?.as_integer()?.div_euclid(per_message?));
+    rows.iter().filter_map(number)
+}
+
+impl PostgresTableStore {
+    fn transaction(&self) -> Result<&PgTransaction> {
+        let none = || {
+            Error::new(
+                Failure::Internal,
+                format!("{ERROR_CONTEXT}: no transaction is under way"),
+            )
+        };
+        self.transaction.as_ref().ok_or_else(none)
+    }
+
+    async fn query_once(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<Vec<CopyRow>> {
+        let desk = self
+            .pool
+            .begin_read()
+            .await
+            .map_err(|trouble| to_error(&trouble))?;
+        let found = desk.query(sql, values).await;
+        let found = desk.finish(found).await.and_then(|rows| decode_rows(&rows));
+        found.map_err(|trouble| to_error(&trouble))
+    }
+}
+
+#[async_trait]
+impl TableStore for PostgresTableStore {
+    fn statements(&self) -> &'static CopyStatements {
+        &POSTGRES
+    }
+
+    async fn select(&mut self, sql: &str, values: &[CopyValue]) -> Result<Vec<CopyRow>> {
+        let bound = values
+            .iter()
+            .map(|value| (value as &(dyn ToSql + Sync), postgres_type(value)));
+        let bound = bound.collect::<Vec<_>>();
+        let Some(desk) = &self.transaction else {
+            return self.query_once(sql, &bound).await;
+        };
+        let found = desk.query(sql, &bound).await.and_then(|rows| decode_rows(&rows));
+        found.map_err(|trouble| to_error(&trouble))
+    }
+
+    async fn select_by_keys(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<Vec<CopyRow>> {
+        let arrays = ColumnArrays::new(table.key_columns().map(|column| column.kind), keys);
+        let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.fetch, table));
+        self.query_once(&sql, &arrays.bind_values()).await
+    }
+
+    async fn begin(&mut self) -> Result<()> {
+        let desk = self
+            .pool
+            .begin_write()
+            .await
+            .map_err(|trouble| to_error(&trouble))?;
+        self.transaction = Some(desk);
+        Ok(())
+    }
+
+    async fn execute(&mut self, sql: &str, values: &[CopyValue]) -> Result<u64> {
+        let bound = values
+            .iter()
+            .map(|value| (value as &(dyn ToSql + Sync), postgres_type(value)));
+        let changed = self.transaction()?.execute(sql, &bound.collect::<Vec<_>>()).await;
+        changed.map_err(|trouble| to_error(&trouble))
+    }
+
+    async fn execute_script(&mut self, sql: &str) -> Result<()> {
+        self.transaction()?
+            .batch_execute(sql)
+            .await
+            .map_err(|trouble| to_error(&trouble))
+    }
+
+    async fn upsert_rows(&mut self, table: &CopyTable, rows: &[CopyRow]) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let arrays = ColumnArrays::new(table.columns.iter().map(|column| column.kind), rows);
+        let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.upsert, table));
+        let desk = self.transaction()?;
+        let put = async {
+            partitions::create_for_numbers(desk, message_numbers(table, rows)).await?;
+            desk.execute(&sql, &arrays.bind_values()).await
+        };
+        put.await.map(drop).map_err(|trouble| to_error(&trouble))
+    }
+
+    async fn delete_rows(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<()> {
+        let arrays = ColumnArrays::new(table.key_columns().map(|column| column.kind), keys);
+        let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.delete, table));
+        let erased = self.transaction()?.execute(&sql, &arrays.bind_values()).await;
+        erased.map(drop).map_err(|trouble| to_error(&trouble))
+    }
+
+    async fn create_partitions(&mut self) -> Result<()> {
+        let made = partitions::create_ahead(self.transaction()?).await;
+        made.map_err(|trouble| to_error(&trouble))
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        match self.transaction.take() {
+            Some(desk) => desk.finish(Ok(())).await.map_err(|trouble| to_error(&trouble)),
+            None => Ok(()),
+        }
+    }
+
+    async fn rollback(&mut self) {
+        // A transaction that is dropped takes its connection with it, and is undone.
+        self.transaction = None;
+    }
+}

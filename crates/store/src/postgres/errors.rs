@@ -1,0 +1,208 @@
+//! Turns PostgreSQL's errors into ours, and decides which of them are the server's fault and not the work's.
+//!
+//! The words name what to do; SQL, rows and passwords stay out of them.
+
+use std::error::Error as _;
+
+use deadpool::managed::PoolError;
+use tokio_postgres::error::SqlState;
+
+use crate::copy::WriteGuard;
+use postrider_core::error::{Error, ErrorKind};
+
+/// Why a piece of work did not happen.
+#[derive(Debug)]
+pub enum PgError {
+    /// The server said no, or the connection broke.
+    Server(tokio_postgres::Error),
+    /// A server took the connection and then said nothing.
+    Timeout,
+    /// No connection became free.
+    PoolTimeout,
+    /// A row holds what no row can.
+    InvalidRow(String),
+}
+
+/// Why a server that was reached would not do.
+enum ServerRejection {
+    /// Its certificate is not the right one.
+    Certificate,
+    /// It cannot be written to, or it can where only reading was asked for.
+    ReadOnly,
+    /// It has no TLS, or not the one we speak.
+    Tls,
+}
+
+impl From<tokio_postgres::Error> for PgError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Server(error)
+    }
+}
+
+impl From<PoolError<PgError>> for PgError {
+    fn from(error: PoolError<PgError>) -> Self {
+        match error {
+            PoolError::Backend(trouble) => trouble,
+            PoolError::Timeout(_)
+            | PoolError::Closed
+            | PoolError::NoRuntimeSpecified
+            | PoolError::PostCreateHook(_) => Self::PoolTimeout,
+        }
+    }
+}
+
+impl PgError {
+    /// The server's code for it.
+    pub fn code(&self) -> Option<&SqlState> {
+        match self {
+            Self::Server(error) => error.code(),
+            Self::Timeout | Self::PoolTimeout | Self::InvalidRow(_) => None,
+        }
+    }
+
+    /// Whether two pieces of work stood in each other's way, so that a second go may well succeed.
+    pub fn is_transaction_conflict(&self) -> bool {
+        let collisions = [
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::T_R_SERIALIZATION_FAILURE,
+        ];
+        self.code().is_some_and(|code| collisions.contains(code))
+    }
+
+    /// Whether another connection may do what this one could not: it broke, the server closes it, or the server
+    /// is not the one to write to any more.
+    pub fn is_connection_error(&self) -> bool {
+        let Self::Server(error) = self else { return false };
+        error.code().is_none_or(|code| {
+            let code = code.code();
+            code == "25006" || code.starts_with("57P0") || code.starts_with("08")
+        })
+    }
+
+    /// Of several hosts' troubles the one to show is what a server said, then what a connection came to.
+    pub fn is_at_least_as_specific_as(&self, other: &Self) -> bool {
+        self.specificity() >= other.specificity()
+    }
+
+    fn specificity(&self) -> u8 {
+        match self {
+            Self::InvalidRow(_) => 4,
+            Self::Server(error) if error.code().is_some() => 3,
+            Self::Server(_) if self.server_rejection().is_some() => 2,
+            Self::Server(_) => 1,
+            Self::Timeout | Self::PoolTimeout => 0,
+        }
+    }
+
+    /// What was the matter with a server that was reached and would not do.
+    fn server_rejection(&self) -> Option<ServerRejection> {
+        let Self::Server(error) = self else { return None };
+        let cause = error.source()?;
+        let cause = cause.downcast_ref::<std::io::Error>();
+        let rustls = cause.and_then(|cause| cause.get_ref()?.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::InvalidCertificate(_)) = rustls {
+            return Some(ServerRejection::Certificate);
+        }
+        if cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::PermissionDenied) {
+            return Some(ServerRejection::ReadOnly);
+        }
+        // The client library has no name for it but these words.
+        error
+            .to_string()
+            .contains("TLS handshake")
+            .then_some(ServerRejection::Tls)
+    }
+
+    /// What kind of failure it is. Away, full, starting, stopping: try again later.
+    pub fn kind(&self) -> ErrorKind {
+        if matches!(self, Self::InvalidRow(_)) {
+            return ErrorKind::Internal;
+        }
+        let Some(code) = self.code() else {
+            return match self.server_rejection() {
+                Some(ServerRejection::Certificate | ServerRejection::Tls) => ErrorKind::Usage,
+                Some(ServerRejection::ReadOnly) | None => ErrorKind::Unavailable,
+            };
+        };
+        let code = code.code();
+        if let Some(fence) = WriteGuard::from_sqlstate(code) {
+            return fence.kind();
+        }
+        if code.starts_with("28") || code.starts_with("3D") || code == "42501" {
+            return ErrorKind::Usage;
+        }
+        let passing = ["08", "53", "57", "58", "40", "55"];
+        if ["25006", "25P03"].contains(&code) || passing.iter().any(|class| code.starts_with(class)) {
+            return ErrorKind::Unavailable;
+        }
+        ErrorKind::Internal
+    }
+
+    /// What a client may know of it: what is the matter with the server, never SQL.
+    fn client_message(&self) -> &'static str {
+        let Some(code) = self.code() else {
+            return match (self, self.server_rejection()) {
+                (Self::InvalidRow(_), _) => "the database holds what it cannot hold",
+                (Self::PoolTimeout, _) => {
+                    "all connections to the database server are taken (store.connections says how many there are)"
+                }
+                (_, Some(ServerRejection::Certificate)) => {
+                    "the database server's certificate is not to be trusted; sslrootcert=FILE in the store's URL \
+                     names the certificates that are"
+                }
+                (_, Some(ServerRejection::ReadOnly)) => {
+                    "no database server of the store's URL can be written to"
+                }
+                (_, Some(ServerRejection::Tls)) => {
+                    "the database server cannot be spoken to with TLS, which sslmode in the store's URL asks for"
+                }
+                (Self::Timeout, _) => "the database server does not answer",
+                (Self::Server(_), None) => "the database server cannot be reached",
+            };
+        };
+        if let Some(fence) = WriteGuard::from_sqlstate(code.code()) {
+            return fence.client_message();
+        }
+        match code.code() {
+            "53100" => "the database server's disk is full",
+            "53300" => "the database server has no connection left",
+            "25006" => "the database server can only be read",
+            "25P03" => {
+                "the database server gave the transaction up, because this host said nothing for too long"
+            }
+            "42501" => "the database server does not allow it to this user",
+            code if code.starts_with("28") => "the database server refuses this user or password",
+            code if code.starts_with("3D") => "there is no such database",
+            code if code.starts_with("57") => "the database server is starting or stopping",
+            _ => "the database server refuses it",
+        }
+    }
+
+    /// Our error for it.
+    pub fn to_error(&self, act: &str) -> Error {
+        Error::with_source(
+            self.kind(),
+            format!("{act}: {}", self.client_message()),
+            self.to_string(),
+        )
+    }
+}
+
+impl std::fmt::Display for PgError {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Server(error) => {
+                error.fmt(out)?;
+                // The server's own words, without the detail line, which may quote rows.
+                match (error.as_db_error(), std::error::Error::source(error)) {
+                    (Some(said), _) => write!(out, ": {} ({})", said.message(), said.code().code()),
+                    (None, Some(cause)) => write!(out, ": {cause}"),
+                    (None, None) => Ok(()),
+                }
+            }
+            Self::Timeout => out.write_str("no answer in time"),
+            Self::PoolTimeout => out.write_str("no connection became free in time"),
+            Self::InvalidRow(what) => out.write_str(what),
+        }
+    }
+}

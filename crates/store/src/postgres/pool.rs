@@ -1,0 +1,226 @@
+//! The way to the server: a pool of connections, and one transaction at a time on one of them.
+//!
+//! Leaves nothing behind in a session (no named statements, no settings, no session locks), so that a pooler that
+//! gives every transaction another connection may stand between. A transaction that is dropped half way takes its
+//! connection with it.
+
+use std::time::Duration;
+
+use deadpool::Runtime;
+use deadpool::managed::{Object, Pool};
+use tokio::time::timeout;
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+
+use super::connection_config::{self, ServerRole};
+use super::connector::PgConnector;
+use super::errors::PgError;
+use postrider_core::error::{Error, ErrorKind, Result};
+
+static BEGIN_WRITE: &str = include_str!("../../../../sql/postgres/maintenance/begin_write.sql");
+static BEGIN_READ: &str = include_str!("../../../../sql/postgres/maintenance/begin_read.sql");
+
+/// How long the server may take to begin a transaction before it counts as gone.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long a connection may take to become free.
+const POOL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Values with their types, for one statement: `bind![id, name]`.
+macro_rules! bind {
+    ($($value:expr),* $(,)?) => {
+        &[$($crate::postgres::pool::SqlValue::bind(&$value)),*]
+    };
+}
+
+pub(super) use bind;
+
+/// A value whose type the server need not be asked for.
+pub trait SqlValue: ToSql + Sync + Sized {
+    /// Its type there.
+    const TYPE: Type;
+
+    /// The value with its type.
+    fn bind(&self) -> TypedValue<'_> {
+        (self, Self::TYPE)
+    }
+}
+
+/// A value with its type.
+pub type TypedValue<'a> = (&'a (dyn ToSql + Sync), Type);
+
+macro_rules! types {
+    ($($value:ty => $name:ident;)*) => {
+        $(impl SqlValue for $value {
+            const TYPE: Type = Type::$name;
+        })*
+    };
+}
+
+type SqlText<'a> = std::borrow::Cow<'a, str>;
+
+types! {
+    i64 => INT8;
+    Option<i64> => INT8;
+    &str => TEXT;
+    Option<&str> => TEXT;
+    SqlText<'_> => TEXT;
+    Option<SqlText<'_>> => TEXT;
+    Vec<u8> => BYTEA;
+    Vec<i64> => INT8_ARRAY;
+    Vec<Option<i64>> => INT8_ARRAY;
+    Vec<&str> => TEXT_ARRAY;
+    Vec<String> => TEXT_ARRAY;
+    Vec<SqlText<'_>> => TEXT_ARRAY;
+    Vec<Option<&str>> => TEXT_ARRAY;
+    Vec<Option<String>> => TEXT_ARRAY;
+    Vec<Option<SqlText<'_>>> => TEXT_ARRAY;
+    Vec<Vec<u8>> => BYTEA_ARRAY;
+}
+
+/// A pool of connections to one database.
+#[derive(Clone)]
+pub struct PgPool {
+    pool: Pool<PgConnector>,
+}
+
+impl PgPool {
+    /// Reads the URL; opens so many connections at most, when they are needed. Connects to nothing yet.
+    pub fn new(url: &str, purpose: ServerRole, connections: usize) -> Result<Self> {
+        let door = PgConnector::new(connection_config::parse(url, purpose)?);
+        let pool = Pool::builder(door)
+            .max_size(connections)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(POOL_TIMEOUT))
+            .build()
+            .map_err(|error| {
+                Error::with_source(ErrorKind::Internal, "cannot make a pool of connections", error)
+            })?;
+        Ok(Self { pool })
+    }
+
+    /// Whether another server may take the place of the one that is written to.
+    pub fn has_several_hosts(&self) -> bool {
+        self.pool.manager().host_count() > 1
+    }
+
+    /// Begins a transaction that may write, and whose commit is on disk when it is answered.
+    pub async fn begin_write(&self) -> Result<PgTransaction, PgError> {
+        let (desk, _) = self.begin_transaction(None, BEGIN_WRITE).await?;
+        Ok(desk)
+    }
+
+    /// Begins a transaction that reads one moment's truth.
+    pub async fn begin_read(&self) -> Result<PgTransaction, PgError> {
+        let (desk, _) = self.begin_transaction(None, BEGIN_READ).await?;
+        Ok(desk)
+    }
+
+    /// Asks for one row, then begins a transaction that reads a later moment's truth from the same server.
+    pub async fn query_then_begin_read(&self, sql: &str) -> Result<(Row, PgTransaction), PgError> {
+        let (desk, row) = self.begin_transaction(Some(sql), BEGIN_READ).await?;
+        let row = row.ok_or_else(|| PgError::InvalidRow("a row is missing".to_owned()))?;
+        Ok((row, desk))
+    }
+
+    /// Connections that broke unnoticed, as all of them do when the server starts again, and those to a server that
+    /// is not the one to write to any more, are thrown away; only a new one can fail. A server that says nothing
+    /// takes all its connections with it, so that they are not tried one by one.
+    async fn begin_transaction(
+        &self,
+        question: Option<&str>,
+        words: &str,
+    ) -> Result<(PgTransaction, Option<Row>), PgError> {
+        loop {
+            let client = self.pool.get().await?;
+            let is_new = Object::metrics(&client).recycle_count == 0;
+            let desk = PgTransaction {
+                connection: Some(client),
+            };
+            match timeout(BEGIN_TIMEOUT, desk.begin(question, words)).await {
+                Ok(Ok(row)) => return Ok((desk, row)),
+                Ok(Err(trouble)) if !is_new && trouble.is_connection_error() => {}
+                Ok(Err(trouble)) => return Err(trouble),
+                Err(_) => self.drop_idle_connections(),
+            }
+            if is_new {
+                return Err(PgError::Timeout);
+            }
+        }
+    }
+
+    /// Throws away the connections that nobody uses: the server does not answer on others.
+    pub fn drop_idle_connections(&self) {
+        drop(self.pool.retain(|_, _| false));
+    }
+}
+
+/// One transaction. Whatever is not committed has not happened.
+pub struct PgTransaction {
+    connection: Option<Object<PgConnector>>,
+}
+
+impl PgTransaction {
+    fn connection(&self) -> Result<&Object<PgConnector>, PgError> {
+        self.connection
+            .as_ref()
+            .ok_or_else(|| PgError::InvalidRow("the transaction is over".to_owned()))
+    }
+
+    async fn begin(&self, question: Option<&str>, words: &str) -> Result<Option<Row>, PgError> {
+        let row = match question {
+            None => None,
+            Some(sql) => self.query_optional(sql, &[]).await?,
+        };
+        self.connection()?.batch_execute(words).await?;
+        Ok(row)
+    }
+
+    /// The rows of a statement.
+    pub async fn query(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<Vec<Row>, PgError> {
+        Ok(self.connection()?.query_typed(sql, values).await?)
+    }
+
+    /// The first row of a statement, if there is one.
+    pub async fn query_optional(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<Option<Row>, PgError> {
+        Ok(self.query(sql, values).await?.into_iter().next())
+    }
+
+    /// The only row of a statement.
+    pub async fn query_one(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<Row, PgError> {
+        let row = self.query_optional(sql, values).await?;
+        row.ok_or_else(|| PgError::InvalidRow("a row is missing".to_owned()))
+    }
+
+    /// Runs a statement that changes rows; how many.
+    pub async fn execute(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<u64, PgError> {
+        Ok(self.connection()?.execute_typed(sql, values).await?)
+    }
+
+    /// Runs several statements without values.
+    pub async fn batch_execute(&self, sql: &str) -> Result<(), PgError> {
+        Ok(self.connection()?.batch_execute(sql).await?)
+    }
+
+    /// Commits what succeeded, undoes what did not, and gives the connection back.
+    pub async fn finish<T>(mut self, outcome: Result<T, PgError>) -> Result<T, PgError> {
+        let words = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = self.connection()?.batch_execute(words).await;
+        match (outcome, ended) {
+            (outcome, Ok(())) => {
+                drop(self.connection.take());
+                outcome
+            }
+            (Ok(_), Err(error)) => Err(error.into()),
+            (Err(trouble), Err(_)) => Err(trouble),
+        }
+    }
+}
+
+impl Drop for PgTransaction {
+    fn drop(&mut self) {
+        if let Some(client) = self.connection.take() {
+            drop(Object::take(client));
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Deleting what is old and has ended. What the report counts of it moves from the live roll-ups to the kept
+//! ones, so that neither `fold` nor a rebuild from nothing comes to other numbers afterwards.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::errors::PgError;
+use super::partitions;
+use super::pool::{PgTransaction, bind};
+use super::read;
+use super::report;
+use super::rollups::{self, AttemptsByDelivery};
+use super::rows;
+use crate::rollups::{HOUR_MS, RollupChanges};
+use postrider_core::clock::Timestamp;
+use postrider_core::delivery::DeliveryStateKind;
+
+static ENDED_MESSAGES: &str = include_str!("../../../../sql/postgres/maintenance/select_old_messages.sql");
+static REPORTED_DELIVERIES: &str =
+    include_str!("../../../../sql/postgres/maintenance/select_counted_deliveries.sql");
+static SUBTRACT_ADDRESSES: &str =
+    include_str!("../../../../sql/postgres/maintenance/correct_address_count.sql");
+static ADD_KEPT_ADDRESSES: &str =
+    include_str!("../../../../sql/postgres/maintenance/add_pruned_address_count.sql");
+static LEASES_DELETE: &str = include_str!("../../../../sql/postgres/maintenance/delete_leases.sql");
+static ATTEMPTS_DELETE: &str = include_str!("../../../../sql/postgres/maintenance/delete_attempts.sql");
+static DELIVERIES_DELETE: &str = include_str!("../../../../sql/postgres/maintenance/delete_deliveries.sql");
+static MESSAGE_DELETE: &str = include_str!("../../../../sql/postgres/maintenance/delete_messages.sql");
+static DELETE_KEYS: &str =
+    include_str!("../../../../sql/postgres/maintenance/delete_expired_idempotency_keys.sql");
+static DELETE_THROTTLES: &str =
+    include_str!("../../../../sql/postgres/maintenance/delete_expired_user_throttles.sql");
+static DELETE_SEEN_TEXTS: &str =
+    include_str!("../../../../sql/postgres/maintenance/delete_old_opt_messages.sql");
+static DELETE_EVENTS: &str = include_str!("../../../../sql/postgres/maintenance/delete_old_events.sql");
+static EXPIRED_BROADCASTS: &str =
+    include_str!("../../../../sql/postgres/maintenance/select_old_broadcasts.sql");
+static DELETE_BROADCAST_USERS: &str =
+    include_str!("../../../../sql/postgres/maintenance/delete_broadcast_users.sql");
+static DELETE_BROADCAST_MESSAGES: &str =
+    include_str!("../../../../sql/postgres/maintenance/delete_broadcast_messages.sql");
+static DELETE_BROADCAST: &str = include_str!("../../../../sql/postgres/maintenance/delete_broadcasts.sql");
+static DELETE_RECEIPTS: &str =
+    include_str!("../../../../sql/postgres/maintenance/delete_old_unmatched_receipts.sql");
+
+/// What the report counts of an address, by whether it has been counted.
+#[derive(Default)]
+struct AddressCounts {
+    all: i64,
+    uncounted: i64,
+}
+
+/// Out of which months single messages go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PruneScope {
+    /// Every one.
+    AllPartitions,
+    /// Those that are old to the last message, and could go as a whole if nothing of them waited.
+    ExpiredPartitions,
+}
+
+/// See [`crate::Store::prune`].
+pub async fn prune(
+    desk: &PgTransaction,
+    before: Timestamp,
+    months: PruneScope,
+    limit: usize,
+) -> Result<usize, PgError> {
+    let folded = report::lock_rollup_position(desk).await?;
+    let numbers = ended_messages(desk, before, months, limit).await?;
+    if numbers.is_empty() {
+        return Ok(0);
+    }
+    delete_messages(desk, folded, numbers).await
+}
+
+/// See [`crate::Store::forget`].
+pub async fn delete_expired(
+    desk: &PgTransaction,
+    before: Timestamp,
+    now: Timestamp,
+    limit: usize,
+) -> Result<usize, PgError> {
+    let (now, before) = (now.timestamp_millis(), before.timestamp_millis());
+    let mut deleted = 0;
+    for (sql, bound) in [
+        (DELETE_KEYS, now),
+        (DELETE_THROTTLES, now.div_euclid(HOUR_MS)),
+        (DELETE_RECEIPTS, before),
+        (DELETE_SEEN_TEXTS, before),
+        (DELETE_EVENTS, before),
+    ] {
+        deleted += desk.execute(sql, bind![bound, rows::limit_to_sql(limit)]).await?;
+    }
+    deleted += delete_expired_broadcasts(desk, before, limit).await?;
+    Ok(usize::try_from(deleted).unwrap_or(usize::MAX))
+}
+
+/// Broadcasts go after the last of their messages.
+async fn delete_expired_broadcasts(desk: &PgTransaction, before: i64, limit: usize) -> Result<u64, PgError> {
+    let numbers = desk
+        .query(EXPIRED_BROADCASTS, bind![before, rows::limit_to_sql(limit)])
+        .await?;
+    let numbers = numbers.iter().map(|row| rows::get::<i64>(row, 0));
+    let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+    if numbers.is_empty() {
+        return Ok(0);
+    }
+    desk.execute(DELETE_BROADCAST_USERS, bind![numbers]).await?;
+    desk.execute(DELETE_BROADCAST_MESSAGES, bind![numbers]).await?;
+    desk.execute(DELETE_BROADCAST, bind![numbers]).await
+}
+
+/// Deletes these messages, which are in order, but for those of which something waits again; how many.
+async fn delete_messages(desk: &PgTransaction, folded: i64, mut numbers: Vec<i64>) -> Result<usize, PgError> {
+    let first = numbers
+        .first()
+        .map_or(0, |number| rows::delivery_id_range(*number).0);
+    let last = numbers
+        .last()
+        .map_or(0, |number| rows::delivery_id_range(*number).1);
+    let lines = desk
+        .query(REPORTED_DELIVERIES, bind![numbers, first, last])
+        .await?;
+    let lines = lines
+        .iter()
+        .map(|row| rollups::decode_reported_delivery(row, folded));
+    let mut lines = lines.collect::<Result<Vec<_>, _>>()?;
+    // Somebody may have sent it again between the two looks.
+    let revived = lines
+        .iter()
+        .filter(|line| line.counts.current.state == DeliveryStateKind::Waiting);
+    let revived = revived
+        .map(|line| line.id.message_number())
+        .collect::<HashSet<_>>();
+    numbers.retain(|number| !revived.contains(number));
+    lines.retain(|line| !revived.contains(&line.id.message_number()));
+    let calls = AttemptsByDelivery::load(desk, &lines).await?;
+    let (mut live, mut kept) = (RollupChanges::default(), RollupChanges::default());
+    let mut addresses = BTreeMap::<&str, AddressCounts>::new();
+    for line in &lines {
+        line.move_to_kept(calls.of_delivery(line.id), &mut live, &mut kept);
+        let share = addresses.entry(&line.address).or_default();
+        share.all += 1;
+        share.uncounted += i64::from(!line.is_counted());
+    }
+    rollups::save_changes(&live, desk, "live").await?;
+    rollups::save_changes(&kept, desk, "pruned").await?;
+    let names = addresses.keys().copied().collect::<Vec<_>>();
+    let all = addresses.values().map(|share| share.all).collect::<Vec<_>>();
+    let not_counted = addresses.values().map(|share| share.uncounted);
+    let not_counted = not_counted.collect::<Vec<_>>();
+    desk.execute(ADD_KEPT_ADDRESSES, bind![names, all]).await?;
+    desk.execute(SUBTRACT_ADDRESSES, bind![names, not_counted])
+        .await?;
+    let ids = lines.iter().map(|line| line.id.0).collect::<Vec<_>>();
+    desk.execute(LEASES_DELETE, bind![ids]).await?;
+    desk.execute(ATTEMPTS_DELETE, bind![ids]).await?;
+    desk.execute(DELIVERIES_DELETE, bind![ids]).await?;
+    desk.execute(MESSAGE_DELETE, bind![numbers]).await?;
+    Ok(numbers.len())
+}
+
+/// Messages that were accepted before then and of which nothing waits any more, oldest first and out of one month.
+/// Months that can go as a whole are left out.
+async fn ended_messages(
+    desk: &PgTransaction,
+    before: Timestamp,
+    months: PruneScope,
+    limit: usize,
+) -> Result<Vec<i64>, PgError> {
+    let whole = partitions::droppable(desk, before).await?;
+    let candidates = match months {
+        PruneScope::AllPartitions => partitions::list(desk).await?,
+        PruneScope::ExpiredPartitions => partitions::fully_expired(desk, before).await?,
+    };
+    let before = before.timestamp_millis();
+    // Numbers and times of hosts may differ a little in their order: what is late goes with the next hour.
+    let later = read::first_number_of_hour(desk, before.div_euclid(HOUR_MS) + 2).await?;
+    let bound = later.unwrap_or(i64::MAX);
+    for month in candidates {
+        let goes_whole = whole.iter().any(|one| one.index == month.index);
+        if month.is_detached || goes_whole || month.first_number() >= bound {
+            continue;
+        }
+        let last = bound.min(month.next_first_number());
+        let found = desk
+            .query(
+                ENDED_MESSAGES,
+                bind![month.first_number(), last, before, rows::limit_to_sql(limit)],
+            )
+            .await?;
+        if !found.is_empty() {
+            return found.iter().map(|row| rows::get(row, 0)).collect();
+        }
+    }
+    Ok(Vec::new())
+}

@@ -1,0 +1,237 @@
+//! Reads that may be old go to another server: which of its answers are new enough, and when it is left alone.
+//!
+//! Ages are measured in the primary's log, never by clocks: what the replica has replayed is compared with where the
+//! primary stood. A replica that is away, broken or too far behind costs time only: the primary is asked instead.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio_postgres::Row;
+
+use super::connection_config::ServerRole;
+use super::errors::PgError;
+use super::pool::{PgPool, PgTransaction};
+use super::rows;
+use postrider_core::clock;
+use postrider_core::error::Error;
+
+static WAL_POSITION: &str = include_str!("../../../../sql/postgres/maintenance/read_log_position.sql");
+
+/// How old an answer may be that need not be new.
+const STALENESS_MAX: Duration = Duration::from_secs(10);
+
+/// How often the primary is asked where it stands.
+const POSITION_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How long a replica that is a little behind is waited for where the answer must be new.
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(2);
+const CATCH_UP_POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How long a replica is left alone after it could not be used.
+const RETRY_DELAY: Duration = Duration::from_secs(5);
+
+/// How long an answer of the replica is waited for before the primary is asked.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How new an answer must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// All that was committed before the question is in it.
+    Now,
+    /// It may miss what was committed in the last seconds.
+    Seconds,
+}
+
+/// Whether a URL names a replica that answers.
+pub async fn check_replica(url: &str) -> Result<(), Error> {
+    let act = "cannot read from the replica";
+    let link = PgPool::new(url, ServerRole::Replica, 1)?;
+    let fault = |trouble: PgError| trouble.to_error(act);
+    let (row, desk) = link.query_then_begin_read(WAL_POSITION).await.map_err(fault)?;
+    desk.finish(is_replica(&row))
+        .await
+        .map_err(fault)?
+        .then_some(())
+        .ok_or_else(|| {
+            let remedy = "name one in store.replica_url, or leave it out: until then the primary is asked";
+            Error::usage(format!("{act}: the server is none; {remedy}"))
+        })
+}
+
+fn is_replica(row: &Row) -> Result<bool, PgError> {
+    rows::get(row, 0)
+}
+
+/// The second server, and how far it can be relied on.
+pub struct Replica {
+    pool: PgPool,
+    state: Mutex<ReplicaState>,
+}
+
+/// What is known at the moment.
+#[derive(Default)]
+struct ReplicaState {
+    /// Where the primary stood, and when, oldest first.
+    primary_positions: VecDeque<(Instant, i64)>,
+    /// Until when the primary is asked; there when the replica could not be used the last time.
+    disabled_until: Option<Instant>,
+}
+
+impl ReplicaState {
+    /// The oldest position that is new enough, unless it is time to ask where the primary stands.
+    fn required_position(&mut self, now: Instant) -> Option<i64> {
+        self.primary_positions
+            .retain(|(at, _)| now.duration_since(*at) <= STALENESS_MAX);
+        let (newest, _) = self.primary_positions.back()?;
+        if now.duration_since(*newest) > POSITION_INTERVAL {
+            return None;
+        }
+        self.primary_positions.front().map(|(_, position)| *position)
+    }
+}
+
+impl Replica {
+    /// A replica that was never asked.
+    pub fn new(link: PgPool) -> Self {
+        Self {
+            pool: link,
+            state: Mutex::default(),
+        }
+    }
+
+    /// A transaction on the replica, if it can give an answer that is new enough.
+    pub async fn read(&self, primary: &PgPool, freshness: Freshness) -> Option<PgTransaction> {
+        if self.is_disabled() {
+            return None;
+        }
+        let wanted = match self.target_position(primary, freshness).await {
+            Ok(wanted) => wanted,
+            Err(trouble) => {
+                // Whoever asks the primary next says so.
+                log::debug!("the database server does not say how far it is: {trouble}");
+                return None;
+            }
+        };
+        match self.catch_up(wanted, freshness).await {
+            Ok(Some(desk)) => Some(desk),
+            Ok(None) => {
+                self.disable("it is too far behind");
+                None
+            }
+            Err(trouble) => {
+                self.disable(trouble);
+                None
+            }
+        }
+    }
+
+    /// What a read on the replica came to; none when the primary must be asked after all.
+    pub async fn finish<T>(&self, desk: PgTransaction, outcome: Result<T, PgError>) -> Option<T> {
+        match desk.finish(outcome).await {
+            Ok(answer) => {
+                self.enable();
+                Some(answer)
+            }
+            Err(trouble) => {
+                self.disable(trouble);
+                None
+            }
+        }
+    }
+
+    /// The position the replica must have reached.
+    async fn target_position(&self, primary: &PgPool, freshness: Freshness) -> Result<i64, PgError> {
+        if freshness == Freshness::Seconds {
+            let known = self.state().required_position(Instant::now());
+            if let Some(position) = known {
+                return Ok(position);
+            }
+        }
+        let asked = Instant::now();
+        let desk = primary.begin_read().await?;
+        let row = desk.query_one(WAL_POSITION, &[]).await;
+        let position = rows::get(&desk.finish(row).await?, 1)?;
+        let mut standing = self.state();
+        standing.primary_positions.push_back((asked, position));
+        Ok(match freshness {
+            Freshness::Now => position,
+            Freshness::Seconds => standing.required_position(asked).unwrap_or(position),
+        })
+    }
+
+    async fn catch_up(&self, wanted: i64, freshness: Freshness) -> Result<Option<PgTransaction>, PgError> {
+        let began = Instant::now();
+        loop {
+            let (row, desk) = self.pool.query_then_begin_read(WAL_POSITION).await?;
+            if !is_replica(&row)? {
+                return Err(PgError::InvalidRow(
+                    "store.replica_url names a server that is no replica".to_owned(),
+                ));
+            }
+            if rows::get::<Option<i64>>(&row, 1)?.is_some_and(|position| position >= wanted) {
+                return Ok(Some(desk));
+            }
+            desk.finish(Ok(())).await?;
+            if freshness == Freshness::Seconds || began.elapsed() > CATCH_UP_TIMEOUT {
+                return Ok(None);
+            }
+            clock::sleep(CATCH_UP_POLL_INTERVAL).await;
+        }
+    }
+
+    fn is_disabled(&self) -> bool {
+        let until = self.state().disabled_until;
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Leaves the replica alone for a while. Said once, not each time it is tried again.
+    pub fn disable(&self, why: impl std::fmt::Display) {
+        let before = self.state().disabled_until.replace(Instant::now() + RETRY_DELAY);
+        if before.is_none() {
+            log::warn!("the replica cannot be used, the primary is asked instead: {why}");
+        }
+    }
+
+    fn enable(&self) {
+        if self.state().disabled_until.take().is_some() {
+            log::info!("the replica is used again");
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, ReplicaState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_good_while_it_is_young_and_another_follows_it() {
+        let zero = Instant::now();
+        let at = |seconds| zero + Duration::from_secs(seconds);
+        let mut standing = ReplicaState::default();
+        assert_eq!(
+            standing.required_position(zero),
+            None,
+            "the primary was never asked"
+        );
+        for (seconds, position) in [(0, 100), (3, 130), (6, 160), (9, 190)] {
+            standing.primary_positions.push_back((at(seconds), position));
+        }
+        assert_eq!(standing.required_position(at(10)), Some(100), "as old as may be");
+        assert_eq!(
+            standing.required_position(at(11)),
+            Some(130),
+            "the first one is too old"
+        );
+        assert_eq!(
+            standing.required_position(at(12)),
+            None,
+            "time to ask the primary"
+        );
+        assert_eq!(standing.primary_positions.len(), 3);
+    }
+}

@@ -1,0 +1,161 @@
+//! The report's roll-ups: kept up with what changed, forgotten, read.
+//!
+//! Deliveries up to the mark `folded` have been counted; those that changed since bear the mark `recount`;
+//! whatever lies beyond `folded` was never counted. So a new delivery costs the report nothing until `fold`.
+
+use std::collections::BTreeMap;
+
+use super::accept::NUMBERS_LOCK;
+use super::drop_partition;
+use super::errors::PgError;
+use super::pool::{PgPool, PgTransaction, bind};
+use super::rollups::{self, AttemptsByDelivery};
+use super::rows;
+use crate::ReportSnapshot;
+use crate::report::{self, RollupEntries, RollupEntry};
+use crate::rollups::RollupChanges;
+use postrider_core::clock::Timestamp;
+use postrider_core::report::{Report, TopRecipientRow};
+
+static CHANGED_DELIVERIES: &str = include_str!("../../../../sql/postgres/report/select_changed.sql");
+static NEW_DELIVERIES: &str = include_str!("../../../../sql/postgres/report/select_new.sql");
+static SAVE_COUNTED: &str = include_str!("../../../../sql/postgres/report/mark_counted.sql");
+static LOCK_NUMBERS_EXCLUSIVE: &str =
+    include_str!("../../../../sql/postgres/accept/lock_numbers_exclusive.sql");
+static LAST_NUMBER: &str = include_str!("../../../../sql/postgres/report/read_last_committed_number.sql");
+static LOCK_ROLLUP_POSITION: &str = include_str!("../../../../sql/postgres/report/read_rollup_position.sql");
+static SAVE_ROLLUP_POSITION: &str = include_str!("../../../../sql/postgres/report/save_rollup_position.sql");
+static ADD_ADDRESSES: &str = include_str!("../../../../sql/postgres/report/add_address_count.sql");
+static DELETE_LIVE_ROLLUPS: &str = include_str!("../../../../sql/postgres/report/clear_live_rollups.sql");
+static DELETE_LIVE_ADDRESSES: &str = include_str!("../../../../sql/postgres/report/clear_address_counts.sql");
+static ROLLUP_ENTRIES: &str = include_str!("../../../../sql/postgres/report/read_rollups.sql");
+static TOP_ADDRESSES: &str = include_str!("../../../../sql/postgres/report/select_top_addresses.sql");
+static SNAPSHOT: &str = include_str!("../../../../sql/postgres/report/read_snapshot.sql");
+static SAVE_SNAPSHOT: &str = include_str!("../../../../sql/postgres/report/save_snapshot.sql");
+static DELETE_OLD_SNAPSHOTS: &str = include_str!("../../../../sql/postgres/report/delete_old_snapshots.sql");
+
+/// Up to which delivery nothing can come any more. A transaction of its own, so that accepts wait for it only
+/// as long as it takes to read a number.
+pub async fn last_committed_delivery(link: &PgPool) -> Result<i64, PgError> {
+    let desk = link.begin_write().await?;
+    let number = last_number(&desk).await;
+    let number = desk.finish(number).await?;
+    Ok(rows::delivery_id_range(number).1)
+}
+
+async fn last_number(desk: &PgTransaction) -> Result<i64, PgError> {
+    desk.query(LOCK_NUMBERS_EXCLUSIVE, bind![NUMBERS_LOCK]).await?;
+    rows::get(&desk.query_one(LAST_NUMBER, &[]).await?, 0)
+}
+
+/// Up to which delivery the report has counted. Nobody else counts until the transaction ends.
+pub async fn lock_rollup_position(desk: &PgTransaction) -> Result<i64, PgError> {
+    rows::get(&desk.query_one(LOCK_ROLLUP_POSITION, &[]).await?, 0)
+}
+
+/// See [`crate::Store::fold`].
+pub async fn apply_changes(desk: &PgTransaction, horizon: i64, limit: usize) -> Result<usize, PgError> {
+    let folded = lock_rollup_position(desk).await?;
+    let mut found = desk
+        .query(CHANGED_DELIVERIES, bind![folded, rows::limit_to_sql(limit)])
+        .await?;
+    if found.len() < limit {
+        let left = rows::limit_to_sql(limit - found.len());
+        found.extend(desk.query(NEW_DELIVERIES, bind![folded, left, horizon]).await?);
+    }
+    let lines = found
+        .iter()
+        .map(|row| rollups::decode_reported_delivery(row, folded));
+    let lines = lines.collect::<Result<Vec<_>, _>>()?;
+    if lines.is_empty() {
+        return Ok(0);
+    }
+    let calls = AttemptsByDelivery::load(desk, &lines).await?;
+    let mut sums = RollupChanges::default();
+    let mut addresses = BTreeMap::<&str, i64>::new();
+    let mut counted = Vec::with_capacity(lines.len());
+    for line in &lines {
+        counted.push(line.apply_to(calls.of_delivery(line.id), &mut sums));
+        if !line.is_counted() {
+            *addresses.entry(&line.address).or_default() += 1;
+        }
+    }
+    let ids = lines.iter().map(|line| line.id.0).collect::<Vec<_>>();
+    desk.execute(SAVE_COUNTED, bind![ids, counted]).await?;
+    rollups::save_changes(&sums, desk, "live").await?;
+    let (names, counts): (Vec<&str>, Vec<i64>) = addresses.into_iter().unzip();
+    desk.execute(ADD_ADDRESSES, bind![names, counts]).await?;
+    let new = lines.iter().filter(|line| !line.is_counted());
+    if let Some(mark) = new.map(|line| line.id.0).max() {
+        desk.execute(SAVE_ROLLUP_POSITION, bind![mark]).await?;
+    }
+    Ok(lines.len())
+}
+
+/// See [`crate::Store::unfold`].
+pub async fn begin_rebuild(desk: &PgTransaction) -> Result<(), PgError> {
+    // A month on its way out is counted by what the roll-ups say now.
+    lock_rollup_position(desk).await?;
+    drop_partition::drop_detached(desk).await?;
+    desk.execute(DELETE_LIVE_ROLLUPS, &[]).await?;
+    desk.execute(DELETE_LIVE_ADDRESSES, &[]).await?;
+    desk.execute(SAVE_ROLLUP_POSITION, bind![0_i64]).await?;
+    Ok(())
+}
+
+/// See [`crate::Store::report`].
+pub async fn report(desk: &PgTransaction, as_of: Timestamp) -> Result<Report, PgError> {
+    let mut ledgers = RollupEntries::default();
+    for (ledger, from_line) in report::required_rollups(as_of) {
+        ledgers.insert(ledger, rollup_entries(desk, ledger, &from_line).await?);
+    }
+    Ok(ledgers.build_report(as_of, top_addresses(desk).await?))
+}
+
+async fn rollup_entries(
+    desk: &PgTransaction,
+    ledger: &str,
+    from_line: &str,
+) -> Result<Vec<RollupEntry>, PgError> {
+    let found = desk.query(ROLLUP_ENTRIES, bind![ledger, from_line]).await?;
+    let read = |row| {
+        Ok(RollupEntry {
+            group: rows::get(row, 0)?,
+            key: rows::get(row, 1)?,
+            count: rows::decode_count(row, 2)?,
+        })
+    };
+    found.iter().map(read).collect()
+}
+
+async fn top_addresses(desk: &PgTransaction) -> Result<Vec<TopRecipientRow>, PgError> {
+    let found = desk.query(TOP_ADDRESSES, &[]).await?;
+    let read = |row| {
+        Ok(TopRecipientRow {
+            address: rows::get(row, 0)?,
+            count: rows::decode_count(row, 1)?,
+        })
+    };
+    found.iter().map(read).collect()
+}
+
+/// See [`crate::Store::keep_snapshot`].
+pub async fn save_snapshot(desk: &PgTransaction, snapshot: &ReportSnapshot) -> Result<(), PgError> {
+    let as_of = snapshot.as_of.timestamp_millis();
+    desk.execute(SAVE_SNAPSHOT, bind![snapshot.generation, as_of, snapshot.content])
+        .await?;
+    desk.execute(DELETE_OLD_SNAPSHOTS, &[]).await?;
+    Ok(())
+}
+
+/// See [`crate::Store::snapshot`].
+pub async fn snapshot(desk: &PgTransaction) -> Result<Option<ReportSnapshot>, PgError> {
+    let Some(row) = desk.query_optional(SNAPSHOT, &[]).await? else {
+        return Ok(None);
+    };
+    Ok(Some(ReportSnapshot {
+        generation: rows::get(&row, 0)?,
+        as_of: rows::decode_time(&row, 1)?,
+        content: rows::get(&row, 2)?,
+    }))
+}

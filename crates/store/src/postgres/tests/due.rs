@@ -1,0 +1,51 @@
+//! How PostgreSQL finds what is due: only the rows that are asked for, whatever else waits.
+
+use super::*;
+use crate::postgres::pool::{PgTransaction, TypedValue, bind};
+use postrider_core::capacity::Capacity;
+use postrider_core::clock::from_millis;
+
+static DUE: &str = include_str!("../../../../../sql/postgres/claim/select_due.sql");
+static DUE_CHANNELS: &str = include_str!("../../../../../sql/postgres/claim/list_waiting_channels.sql");
+
+/// Many due on one channel, a few on another.
+const FILL_TABLES: &str = "
+    INSERT INTO messages (number, id, body, created_at)
+    SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex'), 'hello', 0 FROM generate_series(1, 60003) AS n;
+    INSERT INTO deliveries (id, channel, address, spelling, parts, priority, state, resends_left, due_at, expires_at)
+    SELECT n << 6, CASE WHEN n > 60000 THEN 'sms' ELSE 'flood' END, '1', '1', 1, 1, 'waiting', 0, n, 9000000
+    FROM generate_series(1, 60003) AS n;
+    ANALYZE deliveries";
+
+/// The pages that were read, by PostgreSQL's own word.
+async fn pages_read(desk: &PgTransaction, sql: &str, binds: &[TypedValue<'_>]) -> i64 {
+    let rows = desk
+        .query(&format!("EXPLAIN (ANALYZE, BUFFERS) {sql}"), binds)
+        .await;
+    let lines: Vec<String> = rows.unwrap().iter().map(|row| row.get(0)).collect();
+    assert!(!lines.iter().any(|line| line.contains("Seq Scan")), "{lines:#?}");
+    let first = lines.iter().find(|line| line.contains("Buffers:")).unwrap();
+    let number = |part: &str| {
+        part.split_once('=')
+            .and_then(|(_, count)| count.parse::<i64>().ok())
+    };
+    first.split_whitespace().filter_map(number).sum()
+}
+
+#[tokio::test]
+async fn a_channel_that_is_left_alone_is_not_walked_past() {
+    let store = open(&new_database()).unwrap();
+    store.ping().await.unwrap();
+    let desk = store.pool.begin_write().await.unwrap();
+    let made = desk.batch_execute(FILL_TABLES).await;
+    desk.finish(made).await.unwrap();
+    let wish = Capacity::total(1_000).with_channel(name("flood"), 0);
+    let due = store.due(from_millis(1_000_000), &wish).await.unwrap();
+    assert_eq!(due.len(), 3);
+    let desk = store.pool.begin_write().await.unwrap();
+    let (channels, rooms) = (vec!["sms"], vec![1_000_i64]);
+    let read = pages_read(&desk, DUE, bind![1_000_000_i64, channels, rooms]).await;
+    assert!(read < 50, "{read} pages for three rows");
+    let read = pages_read(&desk, DUE_CHANNELS, &[]).await;
+    assert!(read < 50, "{read} pages for two channels");
+}

@@ -1,0 +1,194 @@
+//! What PostgreSQL keeps of what is in workers' hands: beside the deliveries, which a claim leaves alone.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::Cancelled;
+use crate::postgres::admin;
+use crate::postgres::pool::{PgPool, PgTransaction};
+use postrider_core::delivery::DeliveryState;
+use postrider_core::message::RecordResult;
+
+async fn query_number(store: &PostgresStore, sql: &str) -> i64 {
+    let desk = store.pool.begin_read().await.unwrap();
+    desk.query_one(sql, &[]).await.unwrap().get(0)
+}
+
+async fn run_script(store: &PostgresStore, sql: &str) {
+    let desk = store.pool.begin_write().await.unwrap();
+    let done = desk.batch_execute(sql).await;
+    desk.finish(done).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_claim_leaves_the_delivery_as_it_lies_and_a_record_ends_the_lease() {
+    let store = open(&new_database()).unwrap();
+    let id = accepted(&store, sms(1)).await;
+    let place = "SELECT xmin::TEXT::BIGINT * 1000 + (ctid::TEXT::POINT)[1]::BIGINT FROM deliveries";
+    let before = query_number(&store, place).await;
+    let claim = claimed(&store, id, at(1)).await;
+    assert_eq!(query_number(&store, place).await, before);
+    assert_eq!(first_delivery(&store, 1).await.round, 1);
+    assert_eq!(
+        first_delivery(&store, 1).await.state,
+        DeliveryState::Waiting {
+            due_at: at(61),
+            reason: None
+        }
+    );
+    assert_eq!(store.backlog(at(9)).await.unwrap().due, 0);
+    assert_eq!(store.backlog(at(61)).await.unwrap().oldest_due_at, Some(at(61)));
+    record(
+        &store,
+        finished_round(&claim, vec![], waiting_state(at(50), "down"), at(2)),
+    )
+    .await;
+    assert_eq!(query_number(&store, "SELECT count(*) FROM leases").await, 0);
+    assert!(is_not_claimable(&store, id, at(49)).await);
+    assert_eq!(
+        query_number(&store, "SELECT count(*) FROM leases").await,
+        0,
+        "nothing is left of it"
+    );
+}
+
+/// Waits until somebody stands before a lock.
+async fn wait_for_blocked_session(store: &PostgresStore) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let deadline = std::time::Instant::now() + TIMEOUT;
+    while query_number(store, waiting).await == 0 {
+        assert!(std::time::Instant::now() < deadline, "nobody waits");
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn claim_concurrently(store: &Arc<PostgresStore>, desk: PgTransaction, id: DeliveryId) -> usize {
+    let worker = Arc::clone(store);
+    let claim = tokio::spawn(async move { worker.claim(vec![id], at(1), LEASE).await.unwrap().len() });
+    wait_for_blocked_session(store).await;
+    desk.finish(Ok::<_, crate::postgres::errors::PgError>(()))
+        .await
+        .unwrap();
+    claim.await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_called_off_in_the_same_moment_is_not_claimed() {
+    let store = Arc::new(open(&new_database()).unwrap());
+    let delivery = accepted(&*store, sms(1)).await;
+    let desk = store.pool.begin_write().await.unwrap();
+    let cancelled = admin::cancel_message(&desk, id(1), at(1)).await.unwrap();
+    assert_eq!(cancelled, Cancelled::Done(vec![name("sms")]));
+    assert_eq!(claim_concurrently(&store, desk, delivery).await, 0);
+    assert_eq!(query_number(&store, "SELECT count(*) FROM leases").await, 0);
+}
+
+#[tokio::test]
+async fn what_is_made_due_in_the_same_moment_is_claimed() {
+    let store = Arc::new(open(&new_database()).unwrap());
+    let mut new = sms(1);
+    new.deliveries[0].due_at = at(500);
+    let delivery = accepted(&*store, new).await;
+    let desk = store.pool.begin_write().await.unwrap();
+    let nudges = admin::requeue(&desk, &[delivery], at(1), at(0)).await.unwrap();
+    assert_eq!(nudges.len(), 1);
+    assert_eq!(claim_concurrently(&store, desk, delivery).await, 1);
+}
+
+#[tokio::test]
+async fn hosts_that_claim_and_record_and_call_off_the_same_never_share_a_round() {
+    let url = new_database();
+    let hosts = (0..4).map(|_| Arc::new(open(&url).unwrap())).collect::<Vec<_>>();
+    let mut ids = Vec::new();
+    for which in 0..60 {
+        ids.push(accepted(&*hosts[0], sms(which)).await);
+    }
+    let mut work = tokio::task::JoinSet::new();
+    for (turn, host) in hosts.iter().enumerate() {
+        let (host, mut ids) = (Arc::clone(host), ids.clone());
+        ids.rotate_left(turn * 15);
+        work.spawn(async move {
+            let mut rounds = Vec::new();
+            for time in 0..20 {
+                // Every lease has ended by the next time.
+                let now = at(time * 100);
+                let won = host.claim(ids.clone(), now, LEASE).await.unwrap();
+                rounds.extend(won.iter().map(|claim| (claim.id, claim.round)));
+                let ends = won.iter().step_by(2);
+                let ends = ends
+                    .map(|claim| finished_round(claim, vec![], waiting_state(now, "down"), now))
+                    .collect::<Vec<_>>();
+                host.record(ends).await.unwrap();
+                host.cancel_message(id(u64::try_from(time).unwrap() * 3), now)
+                    .await
+                    .unwrap();
+            }
+            rounds
+        });
+    }
+    let mut rounds = work.join_all().await.concat();
+    let all = rounds.len();
+    rounds.sort_unstable();
+    rounds.dedup();
+    assert_eq!(rounds.len(), all, "a round is one host's");
+    let stray = "SELECT count(*) FROM leases AS l JOIN deliveries AS d USING (id) WHERE state <> 'waiting' OR claims = 0";
+    assert_eq!(query_number(&hosts[0], stray).await, 0);
+}
+
+/// A store as the version before leases left it, with two rounds under way.
+async fn database_before_leases(url: &str) -> [DeliveryId; 2] {
+    let link = PgPool::new(url, ServerRole::Primary, 1).unwrap();
+    let desk = link.begin_write().await.unwrap();
+    let store = open(url).unwrap();
+    let ids = [accepted(&store, sms(1)).await, accepted(&store, sms(2)).await];
+    let claim = format!(
+        "UPDATE deliveries SET round = 1, due_at = {}",
+        at(61).timestamp_millis()
+    );
+    run_script(&store, &claim).await;
+    let made = desk
+        .batch_execute(
+            "DROP TABLE leases; DROP TABLE orders; DROP TABLE users, broadcasts, broadcast_users, broadcast_messages; DROP TABLE events; DROP TABLE opting_texts; DROP INDEX messages_user; \
+             ALTER TABLE messages DROP COLUMN watch; \
+             DELETE FROM migrations WHERE number >= 8",
+        )
+        .await;
+    desk.finish(made).await.unwrap();
+    ids
+}
+
+#[tokio::test]
+async fn rounds_that_began_before_there_were_leases_end_as_they_should() {
+    let url = new_database();
+    let [ends, lost] = database_before_leases(&url).await;
+    let store = open(&url).unwrap();
+    assert!(is_not_claimable(&store, ends, at(60)).await);
+    assert_eq!(
+        store.cancel_message(id(1), at(2)).await.unwrap(),
+        Cancelled::TooLate
+    );
+    let again = claimed(&store, lost, at(61)).await;
+    assert_eq!((again.round, again.unrecorded_claims), (2, 1));
+    let end = |id, number, now| {
+        let of = postrider_core::message::ClaimedDelivery {
+            id,
+            round: number,
+            ..again.clone()
+        };
+        finished_round(&of, vec![], sent_state("blue", "b", now), now)
+    };
+    assert_eq!(record(&store, end(ends, 1, at(62))).await, RecordResult::Stored);
+    assert_eq!(
+        record(&store, end(lost, 1, at(62))).await,
+        RecordResult::Superseded
+    );
+    assert_eq!(record(&store, end(lost, 2, at(63))).await, RecordResult::Stored);
+    assert_eq!(
+        first_delivery(&store, 1).await.state,
+        sent_state("blue", "b", at(62))
+    );
+    assert_eq!(
+        first_delivery(&store, 2).await.state,
+        sent_state("blue", "b", at(63))
+    );
+}

@@ -1,0 +1,198 @@
+//! Months come and go: numbers jump, whole months are deleted, the report keeps counting, an older store survives.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::postgres::{drop_partition, read};
+use crate::testing::report::{first_day, first_night, rebuilt_report};
+use postrider_core::capacity::Capacity;
+use postrider_core::clock::Timestamp;
+use postrider_core::id::DeliveryId;
+use postrider_core::report::Report;
+
+const DAY: i64 = 86_400;
+
+/// A moment in the month after the busy day's.
+fn next_month() -> Timestamp {
+    at(40 * DAY)
+}
+
+async fn store() -> Arc<PostgresStore> {
+    Arc::new(open(&new_database()).unwrap())
+}
+
+/// The tables that hold deliveries, in order.
+async fn partitions(store: &PostgresStore) -> Vec<String> {
+    let desk = store.pool.begin_read().await.unwrap();
+    let sql =
+        "SELECT relname::TEXT FROM pg_class WHERE relkind = 'r' AND relname LIKE 'deliveries%' ORDER BY 1";
+    let found = desk.query(sql, &[]).await.unwrap();
+    found.iter().map(|row| row.get(0)).collect()
+}
+
+async fn up_to_date_report(store: &PostgresStore) -> Report {
+    apply_all_changes(store).await;
+    store.report(at(20_000)).await.unwrap()
+}
+
+/// A message in the month after the busy day's, whose hour shows that the day is over.
+async fn accept_next_month(store: &PostgresStore, which: u64) -> DeliveryId {
+    let mut message = sms(which);
+    message.created_at = next_month();
+    accepted(store, message).await
+}
+
+#[tokio::test]
+async fn a_month_that_is_over_goes_as_a_whole_and_stays_counted() {
+    let store = store().await;
+    let nothing_old = at(-DAY);
+    store.prune(nothing_old, at(0), 10).await.unwrap();
+    let ids = first_day(&*store).await;
+    store.apply_changes(8).await.unwrap();
+    first_night(&*store, &ids).await;
+    store.prune(nothing_old, next_month(), 10).await.unwrap();
+    assert!(
+        accept_next_month(&store, 90).await.0 >= 1 << 42,
+        "the numbers have jumped"
+    );
+    for id in store.due(at(2 * DAY), &Capacity::total(100)).await.unwrap() {
+        if id.id.0 < 1 << 42 {
+            fail_now(&store, id.id).await;
+        }
+    }
+    let whole = up_to_date_report(&store).await;
+    store.prune(next_month(), next_month(), 10).await.unwrap();
+    assert_eq!(
+        partitions(&store).await,
+        ["deliveries_1", "deliveries_2", "deliveries_3"]
+    );
+    assert_eq!(up_to_date_report(&store).await, whole);
+    assert_eq!(rebuilt_report(&*store).await, whole);
+    assert!(store.find_message(id(1)).await.unwrap().is_none());
+    assert!(store.find_message(id(90)).await.unwrap().is_some());
+}
+
+async fn fail_now(store: &PostgresStore, id: DeliveryId) {
+    claim_and_fail(
+        store,
+        id,
+        postrider_core::delivery::Failure::Exhausted,
+        at(3 * DAY),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_month_in_which_something_waits_goes_piece_by_piece() {
+    let store = store().await;
+    store.prune(at(-DAY), at(0), 10).await.unwrap();
+    let (gone, waiting) = (accepted(&*store, sms(1)).await, accepted(&*store, sms(2)).await);
+    claim_and_send(&*store, gone, "blue", "b-1", at(1)).await;
+    store.prune(at(-DAY), next_month(), 10).await.unwrap();
+    accept_next_month(&store, 3).await;
+    assert_eq!(store.prune(next_month(), next_month(), 10).await.unwrap(), 1);
+    assert_eq!(store.prune(next_month(), next_month(), 10).await.unwrap(), 0);
+    claim_and_send(&*store, waiting, "blue", "b-2", next_month()).await;
+    assert_eq!(store.prune(next_month(), next_month(), 10).await.unwrap(), 1);
+    assert_eq!(partitions(&store).await[0], "deliveries_1");
+}
+
+#[tokio::test]
+async fn a_month_that_was_taken_out_is_counted_by_whoever_comes_next() {
+    for rebuilds in [false, true] {
+        let store = store().await;
+        store.prune(at(-DAY), at(0), 10).await.unwrap();
+        let first = accepted(&*store, sms(1)).await;
+        claim_and_send(&*store, first, "blue", "b-1", at(1)).await;
+        store.prune(at(-DAY), next_month(), 10).await.unwrap();
+        accept_next_month(&store, 2).await;
+        let whole = up_to_date_report(&store).await;
+        let desk = store.pool.begin_write().await.unwrap();
+        let taken = drop_partition::detach_one(&desk, next_month()).await;
+        assert!(desk.finish(taken).await.unwrap());
+        assert_eq!(up_to_date_report(&store).await, whole);
+        if rebuilds {
+            assert_eq!(rebuilt_report(&*store).await, whole);
+        } else {
+            assert_eq!(store.prune(at(-DAY), next_month(), 10).await.unwrap(), 1);
+        }
+        assert_eq!(up_to_date_report(&store).await, whole);
+        assert_eq!(partitions(&store).await[0], "deliveries_1");
+    }
+}
+
+#[tokio::test]
+async fn tables_in_use_keep_a_month_and_nobody_waits() {
+    let store = store().await;
+    store.prune(at(-DAY), at(0), 10).await.unwrap();
+    let sent = accepted(&*store, sms(1)).await;
+    claim_and_send(&*store, sent, "blue", "b-1", at(1)).await;
+    store.prune(at(-DAY), next_month(), 10).await.unwrap();
+    let reader = store.pool.begin_read().await.unwrap();
+    read::backlogs(&reader, at(0)).await.unwrap();
+    assert_eq!(store.prune(next_month(), next_month(), 10).await.unwrap(), 0);
+    assert_eq!(partitions(&store).await[0], "deliveries_0");
+    drop(reader);
+    assert_eq!(store.prune(next_month(), next_month(), 10).await.unwrap(), 1);
+    assert_eq!(partitions(&store).await[0], "deliveries_1");
+}
+
+#[tokio::test]
+async fn numbers_jump_once_a_month_however_many_hosts_prune() {
+    let store = store().await;
+    accepted(&*store, sms(1)).await;
+    for now in [at(0), at(1), next_month(), at(40 * DAY + 1), at(75 * DAY), at(0)] {
+        let prunes = (0..5).map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.prune(at(-DAY), now, 10).await.unwrap() })
+        });
+        for prune in prunes.collect::<Vec<_>>() {
+            prune.await.unwrap();
+        }
+    }
+    assert_eq!(accepted(&*store, sms(2)).await.message_number(), 2 << 36);
+    assert_eq!(partitions(&store).await.len(), 5);
+}
+
+/// Prunes as cron does: every day what is older than 90 days.
+async fn prune_daily(store: &PostgresStore, day: i64) -> usize {
+    let (now, before) = (at(day * DAY), at((day - 90) * DAY));
+    let mut deleted = 0;
+    loop {
+        match store.prune_by_month(before, now, 10).await.unwrap() {
+            0 => return deleted,
+            some => deleted += some,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_daily_prune_leaves_a_month_until_it_can_go_as_a_whole() {
+    let store = store().await;
+    let (mut sizes, mut waiting) = (Vec::new(), None);
+    for day in (0..220).step_by(4) {
+        let deleted = prune_daily(&store, day).await;
+        if deleted > 0 {
+            sizes.push(deleted);
+        }
+        let mut message = sms(u64::try_from(day).unwrap());
+        message.created_at = at(day * DAY);
+        let id = accepted(&*store, message).await;
+        if day == 40 {
+            waiting = Some(id);
+        } else {
+            claim_and_send(&*store, id, "blue", &format!("b-{day}"), at(day * DAY)).await;
+        }
+    }
+    // The first month began in its middle.
+    assert_eq!(sizes.len(), 4, "{sizes:?}");
+    assert!(
+        sizes.iter().all(|size| *size >= 5),
+        "months and no days: {sizes:?}"
+    );
+    let due = store.due(at(220 * DAY), &Capacity::total(10)).await.unwrap();
+    assert!(
+        due.iter().any(|nudge| Some(nudge.id) == waiting),
+        "what waits stays"
+    );
+}

@@ -1,0 +1,87 @@
+//! TLS to a real server, with certificates made for the test.
+
+use super::server::{PostgresServer, ServerCertificate};
+use super::*;
+
+async fn open_encrypted(url: &str) -> Result<(), String> {
+    let store = open(url).map_err(|error| format!("{:?}: {}", error.kind(), error.chain()))?;
+    accepted(&store, sms(1)).await;
+    let desk = store.pool.begin_read().await.unwrap();
+    let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+    let encrypted = desk.query_one(sql, &[]).await.unwrap().get::<_, bool>(0);
+    assert!(encrypted, "{url}");
+    let emptied = desk
+        .batch_execute("ROLLBACK; TRUNCATE messages, deliveries; BEGIN")
+        .await;
+    desk.finish(emptied).await.unwrap();
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_certificate_is_checked_as_far_as_the_url_asks() {
+    let (ours, theirs) = (
+        ServerCertificate::self_signed_authority(),
+        ServerCertificate::self_signed_authority(),
+    );
+    let server = PostgresServer::with_tls(&ours.sign("DNS:db.example.org"));
+    let elsewhere = PostgresServer::with_tls(&ours.sign("IP:127.0.0.1"));
+    let url = |server: &PostgresServer, mode: &str, roots: Option<&ServerCertificate>| {
+        let roots = roots.map(|roots| format!("&sslrootcert={}", roots.file.display()));
+        let place = format!("postgres://postgres:secret@{}/postgres", server.host_and_port());
+        format!("{place}?sslmode={mode}{}", roots.unwrap_or_default())
+    };
+    for (server, mode, roots) in [
+        (&server, "prefer", None),
+        (&server, "require", None),
+        (&server, "require", Some(&ours)),
+        (&server, "verify-ca", Some(&ours)),
+        (&elsewhere, "verify-full", Some(&ours)),
+        (&elsewhere, "require&channel_binding=require", None),
+    ] {
+        let url = url(server, mode, roots);
+        assert_eq!(open_encrypted(&url).await, Ok(()), "{url}");
+    }
+    for (mode, roots, words) in [
+        ("require", Some(&theirs), "BadSignature"),
+        ("verify-ca", Some(&theirs), "BadSignature"),
+        ("verify-full", Some(&ours), "db.example.org"),
+    ] {
+        let url = url(&server, mode, roots);
+        let refused = open_encrypted(&url).await.unwrap_err();
+        let said = "Usage: cannot bring the database up to date: the database server's certificate is not to be trusted";
+        assert!(
+            refused.starts_with(said) && refused.contains(words),
+            "{url}: {refused}"
+        );
+    }
+    let refused = open_encrypted(&url(&server, "disable", None)).await.unwrap_err();
+    assert!(refused.contains("refuses this user or password"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_nobody_signed_is_trusted_when_it_is_named_itself() {
+    let alone = ServerCertificate::self_signed_server("IP:127.0.0.1");
+    let server = PostgresServer::with_tls(&alone);
+    let url = format!(
+        "postgres://postgres:secret@{}/postgres?sslmode=verify-full",
+        server.host_and_port()
+    );
+    let named = format!("{url}&sslrootcert={}", alone.file.display());
+    assert_eq!(open_encrypted(&named).await, Ok(()));
+    let refused = open_encrypted(&url).await.unwrap_err();
+    assert!(refused.contains("sslrootcert=FILE"), "{refused}");
+}
+
+#[tokio::test]
+async fn roots_that_cannot_be_read_are_refused_with_the_reason() {
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    for (file, words) in [
+        ("/no/such.pem", "cannot read /no/such.pem"),
+        (empty.path().to_str().unwrap(), "no certificate in"),
+    ] {
+        let url = format!("postgres://postgres@127.0.0.1/none?sslmode=verify-full&sslrootcert={file}");
+        let refused = super::super::migrate(&url, TIMEOUT).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Usage);
+        assert!(refused.to_string().contains(words), "{refused}");
+    }
+}

@@ -1,0 +1,286 @@
+//! The encrypted way to a server: rustls beneath the client library.
+//!
+//! How much of a certificate is checked follows libpq's `sslmode`. A certificate that stands in the root file itself
+//! is trusted as it is, because many servers have one that nobody else signed. Never falls back to a weaker check.
+
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream as Encrypted;
+
+use super::channel_binding;
+use postrider_core::error::{Error, ErrorKind, Result};
+
+/// Which certificates others may be signed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Roots {
+    /// Those of this machine.
+    System,
+    /// Those in a PEM file.
+    File(PathBuf),
+}
+
+/// Which servers will do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertificateCheck {
+    /// Any that encrypts.
+    Unverified,
+    /// One whose certificate was signed by a root.
+    Issuer(Roots),
+    /// The same, and the certificate is for the host of the URL.
+    HostName(Roots),
+}
+
+/// Makes encrypted connections.
+#[derive(Clone)]
+pub struct PgTls {
+    connector: TlsConnector,
+}
+
+impl PgTls {
+    /// Reads the roots that are needed.
+    pub fn new(trust: CertificateCheck) -> Result<Self> {
+        let provider = Arc::new(ring::default_provider());
+        let check = match trust {
+            CertificateCheck::Unverified => CertificateVerifier::without_checks(Arc::clone(&provider)),
+            CertificateCheck::Issuer(roots) => {
+                CertificateVerifier::with_roots(Arc::clone(&provider), &roots, false)?
+            }
+            CertificateCheck::HostName(roots) => {
+                CertificateVerifier::with_roots(Arc::clone(&provider), &roots, true)?
+            }
+        };
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.map_err(|error| {
+            Error::with_source(ErrorKind::Internal, "cannot prepare TLS for the store", error)
+        })?;
+        let mut config = config
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(check))
+            .with_no_client_auth();
+        // What servers of version 17 and later ask for when TLS begins at once.
+        config.alpn_protocols = vec![b"postgresql".to_vec()];
+        Ok(Self {
+            connector: TlsConnector::from(Arc::new(config)),
+        })
+    }
+}
+
+/// Looks at the server's certificate.
+#[derive(Debug)]
+struct CertificateVerifier {
+    provider: Arc<CryptoProvider>,
+    /// None: any certificate will do.
+    issuer: Option<Arc<WebPkiServerVerifier>>,
+    /// Those that are trusted as they are.
+    pinned: Vec<CertificateDer<'static>>,
+    checks_host_name: bool,
+}
+
+impl CertificateVerifier {
+    fn without_checks(provider: Arc<CryptoProvider>) -> Self {
+        Self {
+            provider,
+            issuer: None,
+            pinned: Vec::new(),
+            checks_host_name: false,
+        }
+    }
+
+    fn with_roots(provider: Arc<CryptoProvider>, roots: &Roots, host: bool) -> Result<Self> {
+        let (certificates, known) = match roots {
+            Roots::System => (rustls_native_certs::load_native_certs().certs, Vec::new()),
+            Roots::File(file) => {
+                let found = read_certificates(file)?;
+                (found.clone(), found)
+            }
+        };
+        let mut store = RootCertStore::empty();
+        let (taken, _) = store.add_parsable_certificates(certificates);
+        if taken == 0 {
+            return Err(Error::usage(match roots {
+                Roots::System => "this machine has no root certificates to check the store's with: install them \
+                                  (package ca-certificates), or name a file with sslrootcert=FILE in the store's URL"
+                    .to_owned(),
+                Roots::File(file) => format!(
+                    "there is no certificate in {}: sslrootcert in the store's URL names a file in PEM form",
+                    file.display()
+                ),
+            }));
+        }
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(&provider));
+        let verifier = verifier.build();
+        let verifier = verifier.map_err(|error| {
+            Error::with_source(ErrorKind::Internal, "cannot prepare TLS for the store", error)
+        })?;
+        Ok(Self {
+            provider,
+            issuer: Some(verifier),
+            pinned: known,
+            checks_host_name: host,
+        })
+    }
+}
+
+fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let fault = |error| {
+        let act = format!(
+            "cannot read {}, which sslrootcert in the store's URL names",
+            file.display()
+        );
+        Error::with_source(ErrorKind::Usage, act, error)
+    };
+    let certificates = CertificateDer::pem_file_iter(file).map_err(fault)?;
+    certificates.collect::<std::result::Result<_, _>>().map_err(fault)
+}
+
+impl ServerCertVerifier for CertificateVerifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        status: &[u8],
+        now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        let Some(issuer) = &self.issuer else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        if self.pinned.iter().any(|known| known == certificate) {
+            if self.checks_host_name {
+                rustls::client::verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+            }
+            return Ok(ServerCertVerified::assertion());
+        }
+        // The name is looked at last.
+        match issuer.verify_server_cert(certificate, between, name, status, now) {
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if !self.checks_host_name => Ok(ServerCertVerified::assertion()),
+            verdict => verdict,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+impl<S> MakeTlsConnect<S> for PgTls
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = EncryptedStream<S>;
+    type TlsConnect = Handshake;
+    type Error = io::Error;
+
+    fn make_tls_connect(&mut self, host: &str) -> io::Result<Handshake> {
+        Ok(Handshake {
+            connector: self.connector.clone(),
+            host: host.to_owned(),
+        })
+    }
+}
+
+/// One connection on its way.
+pub struct Handshake {
+    connector: TlsConnector,
+    host: String,
+}
+
+type TlsConnectFuture<S> = Pin<Box<dyn Future<Output = io::Result<EncryptedStream<S>>> + Send>>;
+
+impl<S> TlsConnect<S> for Handshake
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    type Stream = EncryptedStream<S>;
+    type Error = io::Error;
+    type Future = TlsConnectFuture<S>;
+
+    fn connect(self, stream: S) -> TlsConnectFuture<S> {
+        Box::pin(async move {
+            let name = ServerName::try_from(self.host);
+            let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+            self.connector.connect(name, stream).await.map(EncryptedStream)
+        })
+    }
+}
+
+/// An encrypted connection.
+pub struct EncryptedStream<S>(Encrypted<S>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for EncryptedStream<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        let (_, session) = self.0.get_ref();
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        match certificate.and_then(|certificate| channel_binding::certificate_digest(certificate)) {
+            Some(digest) => ChannelBinding::tls_server_end_point(digest),
+            None => ChannelBinding::none(),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for EncryptedStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for EncryptedStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,86 @@
+//! A copy of the whole store while it is in use, by SQLite's online backup.
+//!
+//! The reading side keeps one read transaction open, so that a busy writer cannot make the copy begin again and
+//! again. The copy is made beside the target and takes its name only when it is whole.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, OpenFlags};
+
+use super::connect;
+use super::errors::to_error;
+use crate::Progress;
+use postrider_core::clock::sleep_thread;
+use postrider_core::error::{Error, ErrorKind, Result};
+
+const ERROR_CONTEXT: &str = "cannot copy the store";
+
+/// Pages copied at a time, between two calls of `progress`.
+const STEP_PAGES: i32 = 1_024;
+
+/// How long to wait before asking a locked file again.
+const LOCK_RETRY_DELAY: Duration = Duration::from_millis(50);
+
+/// Copies the database `from` to the file `to`, which is replaced if it is there.
+pub fn backup_database(from: &Path, to: &Path, lock_wait: Duration, progress: &Progress) -> Result<()> {
+    if is_same_file(from, to) {
+        return Err(Error::usage(format!(
+            "{ERROR_CONTEXT} onto itself: name another file than {}",
+            from.display()
+        )));
+    }
+    let part = with_suffix(to, ".part");
+    let failed = |error: std::io::Error| Error::with_source(ErrorKind::Unavailable, ERROR_CONTEXT, error);
+    remove_if_exists(&part).map_err(failed)?;
+    copy_pages(from, &part, lock_wait, progress).map_err(|error| to_error(ERROR_CONTEXT, error))?;
+    // What belongs to an older copy of that name must not be taken for the log of the new one.
+    remove_if_exists(&with_suffix(to, "-wal")).map_err(failed)?;
+    remove_if_exists(&with_suffix(to, "-shm")).map_err(failed)?;
+    std::fs::rename(&part, to).map_err(failed)
+}
+
+fn copy_pages(from: &Path, to: &Path, lock_wait: Duration, progress: &Progress) -> rusqlite::Result<()> {
+    let source = connect::open_reader(from, lock_wait)?;
+    let unchanging = source.unchecked_transaction()?;
+    unchanging.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?;
+    let mut target = Connection::open_with_flags(
+        to,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    let backup = Backup::new(&unchanging, &mut target)?;
+    loop {
+        let step = backup.step(STEP_PAGES)?;
+        let so_far = backup.progress();
+        let all = u64::try_from(so_far.pagecount).unwrap_or(0);
+        progress(all - u64::try_from(so_far.remaining).unwrap_or(0).min(all), all);
+        match step {
+            StepResult::Done => return Ok(()),
+            StepResult::Busy | StepResult::Locked => sleep_thread(LOCK_RETRY_DELAY),
+            _ => {}
+        }
+    }
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
+/// The path with something added to its last part.
+fn with_suffix(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+fn remove_if_exists(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,181 @@
+//! A SQLite store as a move sees it: one connection that reads, one that writes.
+//!
+//! Reads never hold anybody up; what is written in the old store is little, and in short transactions.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::types::{ToSqlOutput, Value as Cell, ValueRef};
+use rusqlite::{Connection, ToSql, params_from_iter};
+
+use super::connect;
+use super::errors::to_error;
+use crate::copy::{CopyRow, CopyStatements, CopyTable, CopyValue, SQLITE, TableStore};
+use postrider_core::clock::sleep_thread;
+use postrider_core::error::Result;
+
+const ERROR_CONTEXT: &str = "cannot move the store";
+
+/// How long to wait before asking again for a lock that a busy writer gives back only for moments.
+const LOCK_RETRY_DELAY: Duration = Duration::from_millis(1);
+
+/// Both connections.
+struct SqliteTableStore {
+    reader: Connection,
+    writer: Connection,
+}
+
+/// The store in a file, for a move.
+pub fn open_table_store(file: &Path, lock_wait: Duration) -> Result<Box<dyn TableStore>> {
+    let opened = || {
+        let mut writing = connect::open_writer(file, lock_wait)?;
+        let asks_max = lock_wait.as_millis() / LOCK_RETRY_DELAY.as_millis();
+        writing.busy_handler(Some(move |asked: i32| {
+            sleep_thread(LOCK_RETRY_DELAY);
+            u128::try_from(asked).is_ok_and(|asked| asked < asks_max)
+        }))?;
+        let reading = connect::open_reader(file, lock_wait)?;
+        Ok(SqliteTableStore {
+            reader: reading,
+            writer: writing,
+        })
+    };
+    let side: rusqlite::Result<SqliteTableStore> = opened();
+    Ok(Box::new(side.map_err(|error| to_error(ERROR_CONTEXT, error))?))
+}
+
+impl ToSql for CopyValue {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Null => ToSqlOutput::Owned(Cell::Null),
+            Self::Integer(number) => ToSqlOutput::Owned(Cell::Integer(*number)),
+            Self::Real(number) => ToSqlOutput::Owned(Cell::Real(*number)),
+            Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Self::Bytes(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+        })
+    }
+}
+
+fn decode_value(cell: ValueRef<'_>) -> rusqlite::Result<CopyValue> {
+    Ok(match cell {
+        ValueRef::Null => CopyValue::Null,
+        ValueRef::Integer(number) => CopyValue::Integer(number),
+        ValueRef::Real(number) => CopyValue::Real(number),
+        ValueRef::Text(text) => CopyValue::Text(std::str::from_utf8(text)?.to_owned()),
+        ValueRef::Blob(bytes) => CopyValue::Bytes(bytes.to_vec()),
+    })
+}
+
+fn select_rows(connection: &Connection, sql: &str, values: &[CopyValue]) -> rusqlite::Result<Vec<CopyRow>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let columns = statement.column_count();
+    let mut found = statement.query(params_from_iter(values))?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        let cells = (0..columns).map(|place| decode_value(row.get_ref(place)?));
+        rows.push(cells.collect::<rusqlite::Result<CopyRow>>()?);
+    }
+    Ok(rows)
+}
+
+fn upsert_rows(connection: &Connection, table: &CopyTable, rows: &[CopyRow]) -> rusqlite::Result<()> {
+    let (phrase, count) = (SQLITE.upsert, table.columns.len());
+    let sql = match table.backend_column {
+        None => SQLITE.with_placeholders(&SQLITE.for_table(phrase, table), count),
+        Some((apart, _)) => {
+            let sql = phrase.replace("{columns}", &format!("{{columns}}, \"{}\"", apart.column));
+            SQLITE.with_placeholders(&SQLITE.for_table(&sql, table), count + 1)
+        }
+    };
+    let mut statement = connection.prepare_cached(&sql)?;
+    for row in rows {
+        let filled = table.backend_column.map(|(_, stand_in)| &row[stand_in]);
+        statement.execute(params_from_iter(row.iter().chain(filled)))?;
+    }
+    Ok(())
+}
+
+fn delete_rows(connection: &Connection, table: &CopyTable, keys: &[CopyRow]) -> rusqlite::Result<()> {
+    let sql = SQLITE.for_table(SQLITE.delete, table);
+    let mut statement = connection.prepare_cached(&SQLITE.with_placeholders(&sql, table.key.len()))?;
+    for key in keys {
+        statement.execute(params_from_iter(key))?;
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl TableStore for SqliteTableStore {
+    fn statements(&self) -> &'static CopyStatements {
+        &SQLITE
+    }
+
+    async fn select(&mut self, sql: &str, values: &[CopyValue]) -> Result<Vec<CopyRow>> {
+        let connection = if self.writer.is_autocommit() {
+            &self.reader
+        } else {
+            &self.writer
+        };
+        select_rows(connection, sql, values).map_err(|error| to_error(ERROR_CONTEXT, error))
+    }
+
+    async fn select_by_keys(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<Vec<CopyRow>> {
+        let sql = SQLITE.for_table(SQLITE.fetch, table);
+        let sql = SQLITE.with_placeholders(&sql, table.key.len());
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            found.extend(
+                select_rows(&self.reader, &sql, key).map_err(|error| to_error(ERROR_CONTEXT, error))?,
+            );
+        }
+        Ok(found)
+    }
+
+    async fn begin(&mut self) -> Result<()> {
+        self.execute_script("BEGIN IMMEDIATE").await
+    }
+
+    async fn execute(&mut self, sql: &str, values: &[CopyValue]) -> Result<u64> {
+        let changed = self
+            .writer
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.execute(params_from_iter(values)));
+        let changed = changed.map_err(|error| to_error(ERROR_CONTEXT, error))?;
+        Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+    }
+
+    async fn execute_script(&mut self, sql: &str) -> Result<()> {
+        self.writer
+            .execute_batch(sql)
+            .map_err(|error| to_error(ERROR_CONTEXT, error))
+    }
+
+    async fn upsert_rows(&mut self, table: &CopyTable, rows: &[CopyRow]) -> Result<()> {
+        upsert_rows(&self.writer, table, rows).map_err(|error| to_error(ERROR_CONTEXT, error))
+    }
+
+    async fn delete_rows(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<()> {
+        delete_rows(&self.writer, table, keys).map_err(|error| to_error(ERROR_CONTEXT, error))
+    }
+
+    async fn create_partitions(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        let outcome = self.execute_script("COMMIT").await;
+        if outcome.is_err() {
+            self.rollback().await;
+        }
+        outcome
+    }
+
+    async fn rollback(&mut self) {
+        if !self.writer.is_autocommit()
+            && let Err(error) = self.execute_script("ROLLBACK").await
+        {
+            log::error!("{}", error.chain());
+        }
+    }
+}

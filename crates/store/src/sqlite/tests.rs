@@ -1,0 +1,74 @@
+//! The contract, and what is SQLite's alone: locks, failures, migrations, copies.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+mod due;
+mod failures;
+mod files;
+mod plans;
+
+use super::SqliteStore;
+use super::write_transaction::WriteTransaction;
+use crate::testing::conformance_tests;
+use crate::testing::fixtures::StoreOpener;
+use crate::{MessageQuery, Store};
+
+/// A database in a folder of its own, which goes with the opener.
+fn fresh_database() -> StoreOpener {
+    let folder = tempfile::tempdir().unwrap();
+    Box::new(move || {
+        let file = folder.path().join("postrider.db");
+        Arc::new(SqliteStore::open(&file, Duration::from_secs(30)).unwrap()) as Arc<dyn Store>
+    })
+}
+
+conformance_tests!(super::fresh_database);
+
+/// A store whose inside the tests can reach, in a folder of its own.
+struct TestStore {
+    folder: tempfile::TempDir,
+    store: SqliteStore,
+}
+
+impl TestStore {
+    fn new() -> Self {
+        Self::with_lock_timeout(Duration::from_secs(30))
+    }
+
+    fn with_lock_timeout(lock_wait: Duration) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("postrider.db"), lock_wait).unwrap();
+        Self { folder, store }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("postrider.db")
+    }
+
+    /// As another program would open the file.
+    fn foreign_connection(&self) -> Connection {
+        Connection::open(self.file()).unwrap()
+    }
+
+    async fn pragma(&self, sql: &'static str) {
+        let work = move |desk: &mut WriteTransaction<'_>| {
+            let statement = desk.statement(sql)?;
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
+            Ok(())
+        };
+        self.store.write_thread.run("set a pragma", work).await.unwrap();
+    }
+
+    async fn count(&self) -> usize {
+        let query = MessageQuery {
+            limit: 10_000,
+            ..MessageQuery::default()
+        };
+        self.store.search(query).await.unwrap().messages.len()
+    }
+}

@@ -1,0 +1,211 @@
+//! Promises about recipients with several addresses.
+
+use std::sync::Arc;
+
+use super::fixtures::*;
+use crate::{ReceiptResult, Store};
+use postrider_core::attempt::{Attempt, Outcome};
+use postrider_core::contact::Contact;
+use postrider_core::delivery::{DeliveryState, Failure};
+use postrider_core::message::{Acceptance, NewMessage, RecordResult};
+use postrider_core::receipt::ReceiptStatus;
+use postrider_core::recipient::{AddressKind, Recipient, RecipientStatus};
+
+type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
+
+const PUSH: &str = "token-1";
+const EMAIL: &str = "ada@example.org";
+
+fn contact(kind: AddressKind, address: &str) -> Contact {
+    Contact {
+        kind,
+        address: address.to_owned(),
+        spelling: format!(" {address}"),
+    }
+}
+
+fn contacts() -> Vec<Contact> {
+    vec![
+        contact(AddressKind::Push, PUSH),
+        contact(AddressKind::Email, EMAIL),
+    ]
+}
+
+/// A message to a person with a push token and an e-mail address.
+fn to_both(which: u64) -> NewMessage {
+    let mut new = sms_to(which, PUSH);
+    new.subject = Some(format!("subject {which}"));
+    new.deliveries[0].channel = name("mix");
+    new.deliveries[0].contacts = contacts();
+    new
+}
+
+fn invalid_recipient_outcome() -> Outcome {
+    let reason = "no such device".to_owned();
+    Outcome::InvalidRecipient { reason }
+}
+
+fn attempt_to(address: &str, provider: &str, outcome: Outcome, second: i64) -> Attempt {
+    Attempt {
+        address: Some(address.to_owned()),
+        ..attempt(provider, outcome, at(second))
+    }
+}
+
+async fn recipient_on_mix(store: &dyn Store, address: &str) -> Option<Recipient> {
+    store.recipient(&name("mix"), address).await.unwrap()
+}
+
+async fn deactivate(store: &dyn Store, address: &str) {
+    let recipient = Recipient {
+        channel: name("mix"),
+        address: address.to_owned(),
+        status: RecipientStatus::Inactive,
+        reason: "gone".to_owned(),
+        changed_by: "operator".to_owned(),
+        changed_at: at(0),
+    };
+    store.set_recipient(recipient).await.unwrap();
+}
+
+pub async fn contacts_and_subject_come_back_with_the_claim(open: Open<'_>) {
+    let store = open();
+    let id = accepted(&*store, to_both(1)).await;
+    let claim = claimed(&*store, id, at(1)).await;
+    assert_eq!(claim.contacts, Some(contacts()));
+    assert_eq!(
+        (claim.address.as_str(), claim.subject.as_deref()),
+        (PUSH, Some("subject 1"))
+    );
+    assert_eq!(
+        find_message(&*store, 1).await.subject.as_deref(),
+        Some("subject 1")
+    );
+}
+
+pub async fn one_address_needs_no_contacts(open: Open<'_>) {
+    let store = open();
+    let id = accepted(&*store, sms(1)).await;
+    let claim = claimed(&*store, id, at(1)).await;
+    assert_eq!((claim.contacts, claim.subject), (None, None));
+}
+
+pub async fn a_contact_that_is_inactive_is_left_out(open: Open<'_>) {
+    let store = open();
+    deactivate(&*store, PUSH).await;
+    let id = accepted(&*store, to_both(1)).await;
+    let claim = claimed(&*store, id, at(1)).await;
+    assert_eq!(claim.contacts, Some(contacts()[1..].to_vec()));
+    deactivate(&*store, EMAIL).await;
+    let claim = claimed(&*store, id, at(100)).await;
+    assert_eq!(claim.contacts, Some(vec![]));
+}
+
+pub async fn a_person_without_any_active_contact_is_not_written_to(open: Open<'_>) {
+    let store = open();
+    deactivate(&*store, PUSH).await;
+    deactivate(&*store, EMAIL).await;
+    let answers = store.accept(vec![to_both(1)]).await.unwrap();
+    assert_eq!(answers, [Acceptance::Suppressed]);
+}
+
+pub async fn the_address_that_was_used_becomes_inactive_and_no_other(open: Open<'_>) {
+    let store = open();
+    let mut new = to_both(1);
+    new.deliveries[0].contacts.swap(0, 1);
+    let id = accepted(&*store, new).await;
+    let claim = claimed(&*store, id, at(1)).await;
+    let attempts = vec![
+        attempt_to(EMAIL, "post", invalid_recipient_outcome(), 1),
+        attempt_to(PUSH, "pushy", accepted_outcome("p-1"), 2),
+    ];
+    let round = finished_round(&claim, attempts, sent_state("pushy", "p-1", at(2)), at(2));
+    assert_eq!(record(&*store, round).await, RecordResult::Stored);
+    let dead = recipient_on_mix(&*store, EMAIL).await.unwrap();
+    assert_eq!(
+        (dead.status, dead.reason.as_str(), dead.changed_by.as_str()),
+        (RecipientStatus::Inactive, "no such device", "post")
+    );
+    assert_eq!(recipient_on_mix(&*store, PUSH).await, None);
+    let attempts = first_delivery(&*store, 1).await.attempts;
+    let used = attempts.iter().map(|attempt| attempt.address.as_deref());
+    assert_eq!(used.collect::<Vec<_>>(), [Some(EMAIL), Some(PUSH)]);
+}
+
+pub async fn who_could_not_be_addressed_stays_active(open: Open<'_>) {
+    let store = open();
+    let id = accepted(&*store, to_both(1)).await;
+    let claim = claimed(&*store, id, at(1)).await;
+    let state = DeliveryState::failed(Failure::InvalidRecipient, "no address fits", at(1));
+    assert_eq!(
+        record(&*store, finished_round(&claim, vec![], state, at(1))).await,
+        RecordResult::Stored
+    );
+    assert_eq!(recipient_on_mix(&*store, PUSH).await, None);
+}
+
+/// Sends message 1 to the e-mail address, which is not its first one.
+async fn send_to_email(store: &dyn Store) {
+    let id = accepted(store, to_both(1)).await;
+    let claim = claimed(store, id, at(1)).await;
+    let attempts = vec![attempt_to(EMAIL, "post", accepted_outcome("m-1"), 1)];
+    let round = finished_round(&claim, attempts, sent_state("post", "m-1", at(1)), at(1));
+    assert_ne!(record(store, round).await, RecordResult::Superseded);
+}
+
+fn invalid_verdict() -> ReceiptStatus {
+    let reason = "no such mailbox".to_owned();
+    ReceiptStatus::Invalid { reason }
+}
+
+pub async fn a_dead_address_in_a_receipt_lets_the_others_have_it(open: Open<'_>) {
+    let store = open();
+    send_to_email(&*store).await;
+    let outcome = apply_receipt(
+        &*store,
+        received_receipt(Some("post"), "m-1", invalid_verdict(), at(5)),
+    )
+    .await;
+    assert!(matches!(outcome, ReceiptResult::Applied(_)), "{outcome:?}");
+    assert_eq!(
+        recipient_on_mix(&*store, EMAIL).await.unwrap().status,
+        RecipientStatus::Inactive
+    );
+    assert_eq!(recipient_on_mix(&*store, PUSH).await, None);
+    let found = first_delivery(&*store, 1).await;
+    assert_eq!(
+        found.state,
+        waiting_state(at(6), "sent again to another address: no such mailbox")
+    );
+    let claim = claimed(&*store, found.id, at(6)).await;
+    assert_eq!(
+        (claim.contacts, claim.avoid),
+        (Some(contacts()[..1].to_vec()), None)
+    );
+}
+
+pub async fn a_dead_address_in_a_receipt_is_the_end_when_no_other_is_left(open: Open<'_>) {
+    let store = open();
+    send_to_email(&*store).await;
+    deactivate(&*store, PUSH).await;
+    apply_receipt(
+        &*store,
+        received_receipt(Some("post"), "m-1", invalid_verdict(), at(5)),
+    )
+    .await;
+    let state = DeliveryState::failed(Failure::InvalidRecipient, "no such mailbox", at(5));
+    assert_eq!(first_delivery(&*store, 1).await.state, state);
+}
+
+pub async fn an_early_receipt_knows_the_address_that_was_used(open: Open<'_>) {
+    let store = open();
+    let early = received_receipt(Some("post"), "m-1", invalid_verdict(), at(1));
+    assert_eq!(apply_receipt(&*store, early).await, ReceiptResult::Unmatched);
+    send_to_email(&*store).await;
+    assert_eq!(
+        recipient_on_mix(&*store, EMAIL).await.unwrap().status,
+        RecipientStatus::Inactive
+    );
+    assert_eq!(recipient_on_mix(&*store, PUSH).await, None);
+    assert_eq!(first_delivery(&*store, 1).await.state.kind().as_str(), "waiting");
+}

@@ -1,0 +1,107 @@
+//! Promises about deleting what is old.
+
+use std::sync::Arc;
+
+use super::fixtures::*;
+use super::report::{first_day, first_night, rebuilt_report};
+use crate::Store;
+use postrider_core::message::Acceptance;
+
+type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
+
+pub async fn prune_deletes_what_is_old_and_has_ended(open: Open<'_>) {
+    let store = open();
+    let ids = first_day(&*store).await;
+    first_night(&*store, &ids).await;
+    // Up to message 12 all but 5, 9 and 10 have ended: 5 and 10 have a second leg, 9 is sent once more.
+    let before = at(13 * 500);
+    assert_eq!(store.prune(before, before, 4).await.unwrap(), 4);
+    assert_eq!(store.prune(before, before, 100).await.unwrap(), 5);
+    assert_eq!(store.prune(before, before, 100).await.unwrap(), 0);
+    for which in 1..=20 {
+        let kept = store.find_message(id(which)).await.unwrap().is_some();
+        assert_eq!(kept, which > 12 || [5, 9, 10].contains(&which), "message {which}");
+    }
+    assert_eq!(store.prune(at(-9_999), before, 100).await.unwrap(), 0);
+}
+
+pub async fn prune_keeps_the_totals(open: Open<'_>) {
+    let store = open();
+    let ids = first_day(&*store).await;
+    apply_all_changes(&*store).await;
+    first_night(&*store, &ids).await;
+    apply_all_changes(&*store).await;
+    let whole = store.report(at(20_000)).await.unwrap();
+    store.prune(at(13 * 500), at(0), 100).await.unwrap();
+    assert_eq!(store.report(at(20_000)).await.unwrap(), whole);
+    apply_all_changes(&*store).await;
+    assert_eq!(store.report(at(20_000)).await.unwrap(), whole);
+    assert_eq!(rebuilt_report(&*store).await, whole);
+    store.prune(at(99_999), at(0), 3).await.unwrap();
+    assert_eq!(rebuilt_report(&*store).await, whole);
+}
+
+pub async fn prune_counts_what_was_never_folded(open: Open<'_>) {
+    let (pruned, whole) = (open(), open());
+    let ids = first_day(&*pruned).await;
+    apply_some_changes(&*pruned, &ids).await;
+    pruned.prune(at(13 * 500), at(0), 100).await.unwrap();
+    apply_all_changes(&*pruned).await;
+    let report = pruned.report(at(20_000)).await.unwrap();
+    assert_eq!((report.messages, report.totals.sum()), (20, 24));
+    assert_eq!(
+        report.top_recipients.iter().map(|line| line.count).sum::<u64>(),
+        24
+    );
+    assert_eq!(rebuilt_report(&*whole).await, report);
+}
+
+/// Some deliveries counted, some counted and changed since, some never counted.
+async fn apply_some_changes(store: &dyn Store, ids: &[postrider_core::id::DeliveryId]) {
+    store.apply_changes(8).await.unwrap();
+    first_night(store, ids).await;
+}
+
+pub async fn prune_never_gives_a_number_out_again(open: Open<'_>) {
+    let store = open();
+    let last = accepted(&*store, sms(1)).await;
+    claim_and_send(&*store, last, "blue", "b-1", at(1)).await;
+    assert_eq!(store.prune(at(9), at(9), 10).await.unwrap(), 1);
+    let next = accepted(&*open(), sms(2)).await;
+    assert!(next > last, "{next} after {last}");
+}
+
+pub async fn prune_forgets_outdated_keys(open: Open<'_>) {
+    let store = open();
+    let (mut first, mut again) = (sms(1), sms(2));
+    first.idempotency = idempotency_key(1, 1);
+    again.idempotency = idempotency_key(1, 1);
+    accepted(&*store, first).await;
+    store.delete_expired(at(0), at(999), 10).await.unwrap();
+    let answers = store.accept(vec![again.clone()]).await.unwrap();
+    assert!(matches!(answers[0], Acceptance::Replayed { .. }));
+    store.delete_expired(at(0), at(1000), 10).await.unwrap();
+    accepted(&*store, again).await;
+}
+
+pub async fn forget_comes_to_an_end_a_few_at_a_time(open: Open<'_>) {
+    let store = open();
+    for which in 0..7 {
+        let mut message = sms(u64::from(which));
+        message.idempotency = idempotency_key(which, 1);
+        message.throttles = vec![hourly(which, 300)];
+        accepted(&*store, message).await;
+        let early = received_receipt(
+            Some("blue"),
+            &format!("unknown-{which}"),
+            bounced_verdict(),
+            at(1),
+        );
+        apply_receipt(&*store, early).await;
+    }
+    let forget = async || store.delete_expired(at(9), at(7200), 3).await.unwrap();
+    assert_eq!(forget().await, 9, "of each kind three");
+    assert_eq!(forget().await, 9);
+    assert_eq!(forget().await, 3);
+    assert_eq!(forget().await, 0, "and nothing is left");
+}

@@ -1,0 +1,186 @@
+//! Promises about what was sent to whom, listed and counted.
+
+use std::sync::Arc;
+
+use super::fixtures::*;
+use crate::{Store, UsageQuery};
+use postrider_core::clock::Timestamp;
+use postrider_core::delivery::Failure;
+use postrider_core::message::NewMessage;
+use postrider_core::usage::UsageRow;
+
+type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
+
+const DAY: i64 = 86_400;
+
+/// A message to a person, accepted then.
+fn message_to(user: Option<&str>, which: u64, now: Timestamp) -> NewMessage {
+    let mut message = sms(which);
+    message.user = user.map(str::to_owned);
+    message.created_at = now;
+    message
+}
+
+fn usage_of(user: &str) -> UsageQuery {
+    UsageQuery {
+        user: Some(user.to_owned()),
+        limit: 100,
+        ..UsageQuery::default()
+    }
+}
+
+fn usage_of_all() -> UsageQuery {
+    UsageQuery {
+        limit: 100,
+        ..UsageQuery::default()
+    }
+}
+
+/// Which messages are found.
+async fn found_messages(store: &dyn Store, query: UsageQuery) -> Vec<u64> {
+    let page = store.usage(query).await.unwrap();
+    assert_eq!(page.next, None);
+    let which = |bytes: [u8; 16]| u64::from_be_bytes(bytes[8..].try_into().unwrap());
+    page.messages
+        .iter()
+        .map(|message| which(message.id.bytes()))
+        .collect()
+}
+
+pub async fn usage_is_a_persons_own_newest_first(open: Open<'_>) {
+    let store = open();
+    let odd = "0\u{0}\u{1A}; DROP";
+    for (which, user) in [Some("ann"), None, Some("bob"), Some("ann"), Some(odd)]
+        .iter()
+        .enumerate()
+    {
+        let which = u64::try_from(which).unwrap();
+        accepted(&*store, message_to(*user, which, at(which.cast_signed()))).await;
+    }
+    assert_eq!(found_messages(&*store, usage_of("ann")).await, [3, 0]);
+    assert_eq!(found_messages(&*store, usage_of("bob")).await, [2]);
+    assert_eq!(found_messages(&*store, usage_of(odd)).await, [4]);
+    assert_eq!(found_messages(&*store, usage_of("ANN")).await, [0_u64; 0]);
+    assert_eq!(found_messages(&*store, usage_of_all()).await, [4, 3, 2, 1, 0]);
+    let page = store.usage(usage_of(odd)).await.unwrap();
+    assert_eq!(page.messages[0].user.as_deref(), Some(odd));
+    assert_eq!(page.messages[0].deliveries.len(), 1);
+}
+
+pub async fn usage_lies_between_two_moments(open: Open<'_>) {
+    let store = open();
+    // One each half hour, so that hours begin and end between them.
+    for which in 0..8_u64 {
+        accepted(
+            &*store,
+            message_to(Some("ann"), which, at(which.cast_signed() * 1_800)),
+        )
+        .await;
+    }
+    let between = |since: Option<i64>, until: Option<i64>, user: Option<&str>| UsageQuery {
+        user: user.map(str::to_owned),
+        since: since.map(at),
+        until: until.map(at),
+        ..usage_of_all()
+    };
+    for user in [Some("ann"), None] {
+        for (since, until, expected) in [
+            (Some(3_600), None, &[7, 6, 5, 4, 3, 2][..]),
+            (Some(3_601), None, &[7, 6, 5, 4, 3]),
+            (None, Some(3_600), &[1, 0]),
+            (None, Some(3_601), &[2, 1, 0]),
+            (Some(1_800), Some(5_400), &[2, 1]),
+            (Some(5_400), Some(1_800), &[]),
+            (Some(99 * DAY), None, &[]),
+            (None, Some(-99 * DAY), &[]),
+            (None, Some(99 * DAY), &[7, 6, 5, 4, 3, 2, 1, 0]),
+        ] {
+            let query = between(since, until, user);
+            let counted = store.usage_totals(query.clone()).await.unwrap();
+            let sum = counted.rows.iter().map(|line| line.deliveries).sum::<u64>();
+            assert_eq!(sum, u64::try_from(expected.len()).unwrap(), "{query:?}");
+            assert_eq!(
+                found_messages(&*store, query.clone()).await,
+                expected,
+                "{query:?}"
+            );
+        }
+    }
+}
+
+pub async fn usage_comes_in_pages(open: Open<'_>) {
+    let store = open();
+    for which in 0..5 {
+        accepted(&*store, message_to(Some("ann"), which, at(0))).await;
+        accepted(&*store, message_to(None, 10 + which, at(0))).await;
+    }
+    let mut query = UsageQuery {
+        limit: 2,
+        ..usage_of("ann")
+    };
+    let mut sizes = Vec::new();
+    loop {
+        let page = store.usage(query.clone()).await.unwrap();
+        sizes.push(page.messages.len());
+        assert!(page.messages.iter().all(|message| message.user.is_some()));
+        match page.next {
+            Some(next) => query.before = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(sizes, [2, 2, 1]);
+}
+
+pub async fn usage_totals_are_by_day_person_and_channel(open: Open<'_>) {
+    let store = open();
+    let midnight = at(0).date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
+    let mut both = message_to(Some("ann"), 1, midnight);
+    both.deliveries.push(new_delivery("email", "a@example.org"));
+    let first = accepted(&*store, both).await;
+    claim_and_send(&*store, first, "blue", "b-1", at(1)).await;
+    let second = accepted(&*store, message_to(Some("ann"), 2, midnight)).await;
+    claim_and_fail(&*store, second, Failure::Rejected, at(1)).await;
+    let before = midnight - chrono::TimeDelta::milliseconds(1);
+    accepted(&*store, message_to(Some("ann"), 3, before)).await;
+    accepted(&*store, message_to(None, 4, midnight)).await;
+    let line = |user: Option<&str>, channel: &str, day: Timestamp, counts: [u64; 4], tries| UsageRow {
+        user: user.map(str::to_owned),
+        channel: name(channel),
+        day: day.date_naive(),
+        deliveries: counts.iter().sum(),
+        waiting: counts[0],
+        sent: counts[1],
+        delivered: counts[2],
+        failed: counts[3],
+        opened: 0,
+        parts: 2 * counts.iter().sum::<u64>(),
+        tries,
+    };
+    let ann = [
+        line(Some("ann"), "email", midnight, [1, 0, 0, 0], 0),
+        line(Some("ann"), "sms", midnight, [0, 1, 0, 1], 2),
+        line(Some("ann"), "sms", before, [1, 0, 0, 0], 0),
+    ];
+    let counted = store.usage_totals(usage_of("ann")).await.unwrap();
+    assert_eq!((counted.rows.as_slice(), counted.is_complete), (&ann[..], true));
+    let mut everybody = vec![line(None, "sms", midnight, [1, 0, 0, 0], 0)];
+    everybody.extend(ann);
+    let counted = store.usage_totals(usage_of_all()).await.unwrap();
+    assert_eq!((counted.rows, counted.is_complete), (everybody, true));
+}
+
+pub async fn usage_totals_say_when_they_are_not_all(open: Open<'_>) {
+    let store = open();
+    let persons = 10_001_u64;
+    let mut batch = (0..persons)
+        .map(|which| message_to(Some(&format!("person {which}")), which, at(0)))
+        .collect::<Vec<_>>();
+    while !batch.is_empty() {
+        let rest = batch.split_off(batch.len().min(1_000));
+        store.accept(std::mem::replace(&mut batch, rest)).await.unwrap();
+    }
+    let counted = store.usage_totals(usage_of_all()).await.unwrap();
+    assert_eq!((counted.rows.len(), counted.is_complete), (10_000, false));
+    let counted = store.usage_totals(usage_of("person 7")).await.unwrap();
+    assert_eq!((counted.rows.len(), counted.is_complete), (1, true));
+}

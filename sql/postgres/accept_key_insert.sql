@@ -1,8 +1,0 @@
--- An outdated row with the same key may still lie here. What does not come back was taken by another host.
-INSERT INTO keys (key, request, number, message, expires_at)
-SELECT * FROM unnest($1::BYTEA[], $2::BYTEA[], $3::BIGINT[], $4::BYTEA[], $5::BIGINT[])
-ON CONFLICT (key) DO UPDATE SET
-    request = excluded.request, number = excluded.number,
-    message = excluded.message, expires_at = excluded.expires_at
-WHERE keys.expires_at <= $6
-RETURNING key

@@ -1,5 +1,0 @@
--- One moment's truth. The server gives the transaction up when our host is cut off or frozen. Compiling a
--- statement of a few milliseconds takes two hundred.
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-SET LOCAL jit = off;
-SET LOCAL idle_in_transaction_session_timeout = '4s';

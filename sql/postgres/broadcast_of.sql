@@ -1,8 +1,0 @@
--- The broadcasts that messages came from; the run of numbers that begins last before one is the only one it can be in.
-SELECT asked.number, b.id
-FROM unnest($1::BIGINT[]) AS asked (number)
-CROSS JOIN LATERAL (
-    SELECT last_number, broadcast FROM broadcast_messages WHERE first_number <= asked.number ORDER BY first_number DESC LIMIT 1
-) AS run
-JOIN broadcasts AS b ON b.number = run.broadcast
-WHERE run.last_number >= asked.number

@@ -1,0 +1,1 @@
+SELECT bytes FROM meta WHERE name = 'store_secret'

@@ -1,0 +1,1 @@
+UPDATE job_locks SET expires_at = $3, is_done = TRUE WHERE job = $1 AND process_name = $2 AND NOT is_done

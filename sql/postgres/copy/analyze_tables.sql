@@ -1,0 +1,2 @@
+-- After a bulk insert the planner needs new statistics before the first query.
+ANALYZE {tables}

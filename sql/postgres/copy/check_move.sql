@@ -1,0 +1,2 @@
+-- Checks that the store still belongs to this move, and locks the row so that it does until the transaction ends.
+UPDATE meta SET number = number WHERE name = 'move_id' AND number = $1

@@ -1,0 +1,11 @@
+CREATE OR REPLACE FUNCTION write_guard_receiving() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM meta WHERE name = 'receiving') THEN
+        RAISE EXCEPTION 'the store is being filled' USING ERRCODE = 'PM003';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER write_guard_receiving BEFORE INSERT OR UPDATE OR DELETE ON {table}
+FOR EACH STATEMENT EXECUTE FUNCTION write_guard_receiving()

@@ -1,0 +1,1 @@
+DROP TRIGGER IF EXISTS write_guard_moved ON {table}

@@ -1,0 +1,1 @@
+SELECT {columns} FROM {table} WHERE ({key}) > ({parameters}) ORDER BY {key} LIMIT {limit}

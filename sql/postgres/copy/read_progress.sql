@@ -1,0 +1,1 @@
+SELECT table_name, last_key FROM copy_progress

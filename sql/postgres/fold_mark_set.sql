@@ -1,1 +1,0 @@
-UPDATE meta SET number = $1 WHERE name = 'folded'

@@ -1,0 +1,5 @@
+-- Locked rows are skipped and deleted next time.
+DELETE FROM user_throttles WHERE subject IN (
+    SELECT subject FROM user_throttles WHERE expires_hour <= $1 ORDER BY expires_hour LIMIT $2
+    FOR UPDATE SKIP LOCKED
+)

@@ -1,0 +1,5 @@
+-- Locked rows are skipped and deleted next time.
+DELETE FROM unmatched_receipts WHERE (reference, provider, status) IN (
+    SELECT reference, provider, status FROM unmatched_receipts WHERE received_at < $1 ORDER BY received_at LIMIT $2
+    FOR UPDATE SKIP LOCKED
+)

@@ -1,0 +1,4 @@
+ALTER TABLE messages DETACH PARTITION messages_{partition};
+ALTER TABLE deliveries DETACH PARTITION deliveries_{partition};
+ALTER TABLE attempts DETACH PARTITION attempts_{partition};
+UPDATE partitions SET is_detached = TRUE WHERE partition_number = {partition};

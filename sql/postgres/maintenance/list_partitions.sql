@@ -1,0 +1,1 @@
+SELECT partition_number, month, is_detached FROM partitions ORDER BY partition_number

@@ -1,0 +1,1 @@
+UPDATE partitions SET month = $2 WHERE partition_number = $1

@@ -1,1 +1,0 @@
-UPDATE months SET month = $2 WHERE place = $1

@@ -1,1 +1,0 @@
-SELECT place, month, retired FROM months ORDER BY place

@@ -1,2 +1,0 @@
--- A bulk of new rows wants fresh statistics before the first query.
-ANALYZE {tables}

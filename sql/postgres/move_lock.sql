@@ -1,2 +1,0 @@
--- Waits for transactions under way; from then on only reading is possible.
-LOCK TABLE {tables} IN EXCLUSIVE MODE

@@ -1,2 +1,0 @@
--- The last message number that was given out.
-SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM message_numbers

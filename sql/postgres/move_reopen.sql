@@ -1,1 +1,0 @@
-DROP TRIGGER IF EXISTS move_close ON {table}

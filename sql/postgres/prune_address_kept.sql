@@ -1,3 +1,0 @@
-INSERT INTO addresses_kept AS k (address, count)
-SELECT * FROM unnest($1::TEXT[], $2::BIGINT[])
-ON CONFLICT (address) DO UPDATE SET count = k.count + excluded.count

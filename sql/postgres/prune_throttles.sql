@@ -1,5 +1,0 @@
--- Rows that are in use are left for the next time.
-DELETE FROM user_throttles WHERE subject IN (
-    SELECT subject FROM user_throttles WHERE expires_hour <= $1 ORDER BY expires_hour LIMIT $2
-    FOR UPDATE SKIP LOCKED
-)

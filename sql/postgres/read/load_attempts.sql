@@ -1,0 +1,3 @@
+SELECT round, provider, outcome, code, reason, at, duration_ms, delivery, address FROM attempts
+WHERE delivery BETWEEN $1 AND $2
+ORDER BY delivery, round, sequence

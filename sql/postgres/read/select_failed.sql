@@ -1,0 +1,9 @@
+SELECT d.id FROM deliveries AS d
+WHERE d.state <> 'waiting' AND d.state = 'failed' AND d.failure NOT IN ('cancelled', 'suppressed')
+    AND d.id >= $1 << 6
+    AND ($2 IS NULL OR (SELECT m.created_at FROM messages AS m WHERE m.number = d.id >> 6) >= $2)
+    AND ($3 IS NULL OR $3 = (
+        SELECT a.provider FROM attempts AS a WHERE a.delivery = d.id ORDER BY a.sequence DESC LIMIT 1
+    ))
+ORDER BY d.id
+LIMIT $4

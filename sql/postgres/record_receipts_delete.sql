@@ -1,3 +1,0 @@
-DELETE FROM receipts AS r
-USING unnest($1::TEXT[], $2::TEXT[]) AS sent (reference, provider)
-WHERE r.reference = sent.reference AND r.provider IN (sent.provider, '')

@@ -1,0 +1,1 @@
+UPDATE meta SET number = $1 WHERE name = 'rollup_position'

@@ -1,8 +1,0 @@
--- What the report counts of a retired month: one row for all deliveries that count alike. {place} is a number.
-SELECT
-    d.id & 63 = 0, m.created_at / 3600000, count(*), d.state, d.failure, d.provider, d.opened_at IS NOT NULL,
-    CASE WHEN d.id <= $1 THEN d.counted_state END, CASE WHEN d.id <= $1 THEN d.counted_failure END,
-    CASE WHEN d.id <= $1 THEN d.counted_provider END, CASE WHEN d.id <= $1 THEN d.counted_opened END
-FROM deliveries_{place} AS d
-JOIN messages_{place} AS m ON m.number = d.id >> 6
-GROUP BY 1, 2, 4, 5, 6, 7, 8, 9, 10, 11

@@ -1,1 +1,0 @@
-SELECT bytes FROM meta WHERE name = 'seal'

@@ -1,7 +1,0 @@
--- The condition of the partial index stands here as well, or the planner would not take it.
-SELECT d.id >> 6 FROM deliveries AS d
-WHERE d.state <> 'waiting' AND d.state = $5
-    AND d.id >= $1 << 6 AND d.id < $2 << 6
-    AND ($3 IS NULL OR (SELECT m.created_at FROM messages AS m WHERE m.number = d.id >> 6) >= $3)
-ORDER BY d.id DESC
-LIMIT $4

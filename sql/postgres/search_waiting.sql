@@ -1,8 +1,0 @@
--- Sorted by a sum, or the planner would walk through all that has ended in the order of the ids. So the cost follows
--- what waits, not what exists.
-SELECT d.id >> 6 FROM deliveries AS d
-WHERE d.state = 'waiting'
-    AND d.id >= $1 << 6 AND d.id < $2 << 6
-    AND ($3 IS NULL OR (SELECT m.created_at FROM messages AS m WHERE m.number = d.id >> 6) >= $3)
-ORDER BY d.id + 0 DESC
-LIMIT $4

@@ -1,0 +1,2 @@
+-- Returns whether the recipient is not active. A recipient without a row is active.
+SELECT status <> 'active' FROM recipients WHERE channel = ?1 AND address = ?2

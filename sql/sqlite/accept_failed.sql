@@ -1,4 +1,0 @@
--- What starts and ends as failed, because its recipient may not or cannot be written to.
-INSERT INTO deliveries (
-    id, channel, address, spelling, parts, priority, state, failure, reason, resends_left, expires_at, ended_at
-) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 'failed', ?7, ?8, ?9, ?10, ?11)

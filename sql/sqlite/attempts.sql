@@ -1,3 +1,0 @@
-SELECT round, provider, outcome, code, reason, at, duration_ms, address FROM attempts
-WHERE delivery = ?1
-ORDER BY round, place

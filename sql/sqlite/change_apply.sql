@@ -1,7 +1,0 @@
--- What had failed begins anew, with fresh tries and time enough.
-UPDATE deliveries SET
-    state = ?2, failure = ?3, reason = ?4, due_at = ?5, ended_at = ?6,
-    tries = CASE WHEN state = 'failed' THEN 0 ELSE tries END,
-    expires_at = CASE WHEN state = 'failed' THEN max(expires_at, ?7) ELSE expires_at END,
-    recount = (id <= ?8)
-WHERE id = ?1

@@ -1,2 +1,0 @@
--- The lease.
-UPDATE deliveries SET due_at = ?2, round = round + 1 WHERE id = ?1

@@ -1,0 +1,1 @@
+UPDATE job_locks SET expires_at = ?3 WHERE job = ?1 AND process_name = ?2 AND is_done = 0

@@ -1,0 +1,1 @@
+-- Empty: SQLite plans here do not depend on statistics.

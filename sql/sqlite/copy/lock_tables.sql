@@ -1,0 +1,1 @@
+-- Empty: a write transaction has the file to itself.

@@ -1,2 +1,0 @@
--- Attempts are numbered as they were recorded, so what was not counted comes last.
-SELECT place, provider, outcome, duration_ms FROM attempts WHERE delivery = ?1

@@ -1,8 +1,0 @@
--- Counted before and changed since.
-SELECT
-    d.id, d.address, m.created_at, d.state, d.failure, d.provider, d.opened_at IS NOT NULL,
-    d.counted_state, d.counted_failure, d.counted_provider, d.counted_opened, d.counted_attempts
-FROM deliveries AS d INDEXED BY deliveries_recount
-CROSS JOIN messages AS m ON m.number = d.id >> 6
-WHERE d.recount = 1 AND d.id <= ?1
-LIMIT ?2

@@ -1,0 +1,1 @@
+-- Empty: a writer waits for any other writer (busy_timeout).

@@ -1,0 +1,438 @@
+-- The whole schema. Conventions for every table:
+--
+-- * Times are milliseconds since 1970-01-01 UTC, unless the column name says hour or micros.
+-- * States, outcomes and kinds are words, so that queries written by hand read well.
+-- * The CHECK constraints refuse rows that the state machine cannot produce. In `deliveries` they are written with OR
+--   instead of IN: for a longer IN list SQLite builds a temporary table for every row it writes.
+-- * STRICT makes SQLite enforce the column types. WITHOUT ROWID stores small rows inside the primary key.
+
+-- Marks the file as ours ("Post" in ASCII). A file with another mark is refused, never migrated.
+PRAGMA application_id = 0x506F7374;
+
+-- Messages and deliveries -------------------------------------------------------------------------
+
+-- One row per accepted message.
+CREATE TABLE messages (
+    -- Running number in the order of acceptance. A number is never used twice, see `meta.number_pruned`.
+    number     INTEGER PRIMARY KEY,
+    -- The public identifier, a UUID.
+    id         BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+    body       TEXT NOT NULL,
+    -- The user that the client named, or NULL.
+    user       TEXT,
+    created_at INTEGER NOT NULL,
+    -- Subject line, for channels that have one.
+    subject    TEXT,
+    -- The webhook endpoint that receives the events of this message: a callback URL and the name of an API key with a
+    -- blank between them; either part may be empty. NULL when the client did not ask for events.
+    event_target      TEXT
+) STRICT;
+
+-- Messages of one user, for the inbox and for usage. Messages without a user are not indexed.
+CREATE INDEX messages_user ON messages (user) WHERE user IS NOT NULL;
+
+-- The range of message numbers accepted in one hour. Replaces an index on messages.created_at with a few rows.
+CREATE TABLE message_hours (
+    -- Hours since 1970.
+    hour         INTEGER PRIMARY KEY,
+    first_number INTEGER NOT NULL,
+    last_number  INTEGER NOT NULL
+) STRICT;
+
+-- One row per delivery: one message over one channel to one recipient, with its state.
+CREATE TABLE deliveries (
+    -- messages.number * 64 + position of the delivery in its message (0 to 63).
+    id           INTEGER PRIMARY KEY,
+    channel      TEXT NOT NULL,
+    -- The normalised address, and the address as the client wrote it.
+    address      TEXT NOT NULL,
+    spelling     TEXT NOT NULL,
+    -- Number of SMS parts; 1 on other channels.
+    parts        INTEGER NOT NULL,
+    -- 0 is sent before 1.
+    priority     INTEGER NOT NULL CHECK (priority IN (0, 1)),
+    state        TEXT NOT NULL CHECK (state = 'waiting' OR state = 'sent' OR state = 'delivered' OR state = 'failed'),
+    -- Kind of failure, set only in state 'failed'; `reason` explains it in words.
+    failure      TEXT CHECK (
+        failure IS NULL OR failure = 'rejected' OR failure = 'invalid_recipient' OR failure = 'suppressed'
+        OR failure = 'exhausted' OR failure = 'expired' OR failure = 'bounced' OR failure = 'cancelled'
+        OR failure = 'unknown'
+    ),
+    reason       TEXT,
+    -- Number of claims so far. It is the fencing token: only the worker of the current round may record its result.
+    round        INTEGER NOT NULL DEFAULT 0,
+    -- The last round whose result was recorded. Less than `round` while a worker holds the lease, and after a worker
+    -- died.
+    recorded     INTEGER NOT NULL DEFAULT 0,
+    -- Rounds that used up a try.
+    tries        INTEGER NOT NULL DEFAULT 0,
+    -- How often the delivery may still be sent again after a bounce.
+    resends_left INTEGER NOT NULL,
+    -- The provider that accepted the delivery last, and its reference for it.
+    provider     TEXT,
+    reference    TEXT,
+    -- A provider that bounced the delivery: later rounds skip it, unless the channel has no other.
+    avoid        TEXT,
+    -- When the delivery is due; during a claim, when the lease expires. Set only in state 'waiting'.
+    due_at       INTEGER,
+    expires_at   INTEGER NOT NULL,
+    -- When it was sent, delivered or failed.
+    ended_at     INTEGER,
+    opened_at    INTEGER,
+    -- 1 if the delivery was changed after the rollups counted it. Deliveries above `meta.folded` were never counted.
+    rollup_pending           INTEGER NOT NULL DEFAULT 0,
+    -- The values with which the rollups last counted this delivery.
+    counted_state     TEXT,
+    counted_failure   TEXT,
+    counted_provider  TEXT,
+    counted_opened    INTEGER,
+    counted_attempts  INTEGER,
+    -- All addresses of the recipient on a channel that mixes kinds of addresses: one line each, with kind, address and
+    -- spelling separated by tabs. NULL when there is one address only.
+    contacts          TEXT,
+    CHECK ((state = 'waiting') = (due_at IS NOT NULL)),
+    CHECK ((state = 'waiting') = (ended_at IS NULL)),
+    CHECK ((state = 'failed') = (failure IS NOT NULL)),
+    CHECK (state <> 'failed' OR reason IS NOT NULL),
+    CHECK (state = 'waiting' OR state = 'failed' OR provider IS NOT NULL),
+    CHECK (reference IS NULL OR provider IS NOT NULL),
+    CHECK (opened_at IS NULL OR state = 'delivered'),
+    CHECK (recorded BETWEEN 0 AND round)
+) STRICT;
+
+-- Due deliveries are read channel by channel, so that a channel without capacity costs nothing.
+CREATE INDEX deliveries_due ON deliveries (channel, priority, due_at) WHERE state = 'waiting';
+-- Search by state. SQLite appends the id to every index entry, so results come in the order of the ids.
+CREATE INDEX deliveries_ended ON deliveries (state) WHERE state <> 'waiting';
+CREATE INDEX deliveries_address ON deliveries (address);
+-- Finds the delivery that a receipt belongs to.
+CREATE INDEX deliveries_reference ON deliveries (reference) WHERE reference IS NOT NULL;
+-- Deliveries that the rollups have to count again.
+CREATE INDEX deliveries_rollup_pending ON deliveries (rollup_pending) WHERE rollup_pending = 1;
+
+-- One row per attempt: one call to one provider for a delivery.
+CREATE TABLE attempts (
+    delivery    INTEGER NOT NULL,
+    -- Number of the attempt within the delivery, from 0, in the order in which attempts were recorded.
+    sequence       INTEGER NOT NULL,
+    round       INTEGER NOT NULL,
+    -- NULL when the worker died before it could record which provider it called.
+    provider    TEXT,
+    outcome     TEXT NOT NULL,
+    -- The provider's own result code.
+    code        TEXT,
+    reason      TEXT,
+    -- When the call began.
+    at          INTEGER NOT NULL,
+    duration_ms INTEGER NOT NULL,
+    -- The address that was used, when the delivery has several.
+    address     TEXT,
+    PRIMARY KEY (delivery, sequence)
+) STRICT, WITHOUT ROWID;
+
+-- Idempotency keys: a repeated request with the same key gets the first answer.
+CREATE TABLE idempotency_keys (
+    -- SHA-256 of the key, and of the request it came with.
+    key        BLOB PRIMARY KEY CHECK (length(key) = 32),
+    request    BLOB NOT NULL CHECK (length(request) = 32),
+    -- The message (or broadcast) that was stored for it: its number and its public id.
+    number     INTEGER NOT NULL,
+    message    BLOB NOT NULL CHECK (length(message) = 16),
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idempotency_keys_expires_at ON idempotency_keys (expires_at);
+
+-- Receipts that arrived before the send they belong to was recorded. They are applied when it is recorded.
+CREATE TABLE unmatched_receipts (
+    reference TEXT NOT NULL,
+    -- Empty when the receipt does not say which provider it comes from; it then matches any provider.
+    provider  TEXT NOT NULL,
+    status   TEXT NOT NULL CHECK (status IN ('delivered', 'bounced', 'invalid', 'opened')),
+    reason    TEXT,
+    -- When the provider says it happened, and when the receipt arrived.
+    at        INTEGER NOT NULL,
+    received_at  INTEGER NOT NULL,
+    -- A provider that repeats a receipt adds no row.
+    PRIMARY KEY (reference, provider, status)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX unmatched_receipts_received_at ON unmatched_receipts (received_at);
+
+-- Recipients --------------------------------------------------------------------------------------
+
+-- The status of recipients whose status was ever set. A recipient without a row is active.
+CREATE TABLE recipients (
+    channel    TEXT NOT NULL,
+    address    TEXT NOT NULL,
+    status   TEXT NOT NULL CHECK (status IN ('active', 'inactive', 'opted_out')),
+    reason     TEXT NOT NULL,
+    -- What caused the change, for example a provider.
+    changed_by TEXT NOT NULL,
+    changed_at INTEGER NOT NULL,
+    PRIMARY KEY (channel, address)
+) STRICT, WITHOUT ROWID;
+
+-- Inbound messages that were handled as an opt-out or opt-in. A message that a provider delivers twice is ignored.
+CREATE TABLE opt_messages (
+    provider  TEXT NOT NULL,
+    -- The provider's own id of the inbound message.
+    reference TEXT NOT NULL,
+    channel   TEXT NOT NULL,
+    address   TEXT NOT NULL,
+    received_at  INTEGER NOT NULL,
+    PRIMARY KEY (provider, reference, channel, address)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX opt_messages_received_at ON opt_messages (received_at);
+
+-- User throttles: when a user was last sent messages that expect an answer. One row per user and scope, so that a limit
+-- costs one read and one write however high it is.
+CREATE TABLE user_throttles (
+    -- SHA-256 of the user and the scope.
+    subject      BLOB PRIMARY KEY CHECK (length(subject) = 32),
+    -- The first time in milliseconds, then 32-bit differences.
+    times        BLOB NOT NULL,
+    -- The hour since 1970 from which on the row can be deleted. An hour, not a millisecond, so that the index rarely
+    -- changes.
+    expires_hour INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX user_throttles_expires_hour ON user_throttles (expires_hour);
+
+-- Users and broadcasts ----------------------------------------------------------------------------
+
+-- Registered users. They are numbered without gaps in the order of registration and never deleted, so that a broadcast
+-- to all users only has to remember the last number.
+CREATE TABLE users (
+    -- The client's own identifier of the user.
+    id         TEXT PRIMARY KEY,
+    number     INTEGER NOT NULL UNIQUE,
+    name       TEXT,
+    -- One line per address: kind, address and spelling separated by tabs.
+    contacts   TEXT,
+    created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- One row per broadcast: one body to many users.
+CREATE TABLE broadcasts (
+    number      INTEGER PRIMARY KEY,
+    -- The public identifier, a UUID.
+    id          BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+    body        TEXT NOT NULL,
+    channel     TEXT NOT NULL,
+    -- The name of the API key that created it; empty when no keys are configured.
+    caller      TEXT NOT NULL,
+    created_at  INTEGER NOT NULL,
+    -- 1: to all users up to number last_user; 0: to the users in broadcast_users.
+    to_all      INTEGER NOT NULL CHECK (to_all IN (0, 1)),
+    last_user   INTEGER NOT NULL,
+    -- How many users it goes to.
+    users       INTEGER NOT NULL,
+    -- Fan-out progress: the number of the last user that was processed. It changes in the transaction that stores the
+    -- messages, so that no user gets two messages and none is left out.
+    fan_out_position     INTEGER NOT NULL DEFAULT 0,
+    -- Messages stored, users without an address on the channel, and messages that were not accepted.
+    messages    INTEGER NOT NULL DEFAULT 0,
+    unreachable INTEGER NOT NULL DEFAULT 0,
+    refused     INTEGER NOT NULL DEFAULT 0,
+    -- 1 when the fan-out is complete.
+    is_fanned_out      INTEGER NOT NULL DEFAULT 0 CHECK (is_fanned_out IN (0, 1))
+) STRICT;
+
+-- Broadcasts whose fan-out is not complete.
+CREATE INDEX broadcasts_fan_out_pending ON broadcasts (number) WHERE is_fanned_out = 0;
+
+-- The users of a broadcast that does not go to all.
+CREATE TABLE broadcast_users (
+    broadcast   INTEGER NOT NULL,
+    user_number INTEGER NOT NULL,
+    PRIMARY KEY (broadcast, user_number)
+) STRICT, WITHOUT ROWID;
+
+-- The messages of a broadcast, as ranges of message numbers without gaps: a thousand messages stored in one transaction
+-- are one row.
+CREATE TABLE broadcast_messages (
+    first_number INTEGER PRIMARY KEY,
+    last_number  INTEGER NOT NULL,
+    broadcast    INTEGER NOT NULL,
+    CHECK (last_number >= first_number)
+) STRICT;
+
+CREATE INDEX broadcast_messages_broadcast ON broadcast_messages (broadcast);
+
+-- Events ------------------------------------------------------------------------------------------
+
+-- The outbox of webhook events. A row is written in the transaction that changes the delivery.
+CREATE TABLE events (
+    delivery INTEGER NOT NULL,
+    -- Number of the event within the delivery, from 1.
+    sequence INTEGER NOT NULL,
+    -- messages.id, messages.watch, deliveries.channel and deliveries.spelling, copied so that the event outlives them.
+    message  BLOB NOT NULL CHECK (length(message) = 16),
+    event_target    TEXT NOT NULL,
+    -- The queue of the webhook endpoint: host and port of the callback URL, or the API key. A slow endpoint delays only
+    -- its own queue.
+    endpoint     TEXT NOT NULL,
+    channel  TEXT NOT NULL,
+    spelling TEXT NOT NULL,
+    -- The type of the event.
+    event_type     TEXT NOT NULL CHECK (event_type IN ('waiting', 'sent', 'delivered', 'failed', 'opened')),
+    failure  TEXT,
+    reason   TEXT,
+    provider TEXT,
+    -- When the change happened.
+    at       INTEGER NOT NULL,
+    -- 'waiting' to be sent, 'taken' by the endpoint, or 'dead' (given up, can be replayed).
+    state    TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'delivered', 'dead')),
+    -- In state 'waiting': when it is due. Otherwise: when it was taken or given up.
+    due_or_ended_at   INTEGER NOT NULL,
+    -- Number of claims; it is the fencing token, as `deliveries.round`.
+    claims   INTEGER NOT NULL DEFAULT 0,
+    -- Failed delivery attempts.
+    tries    INTEGER NOT NULL DEFAULT 0,
+    -- Result of the last delivery attempt, in words.
+    last_result   TEXT,
+    PRIMARY KEY (delivery, sequence)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX events_due ON events (endpoint, due_or_ended_at) WHERE state = 'waiting';
+-- Dead letters, which are listed by time and are few.
+CREATE INDEX events_dead ON events (at) WHERE state = 'dead';
+CREATE INDEX events_at ON events (at);
+
+-- Coordination between processes ------------------------------------------------------------------
+
+-- The shared rate limiter (token bucket) of each provider that has a rate.
+CREATE TABLE rate_limiters (
+    provider         TEXT PRIMARY KEY,
+    -- Millionths of a token; negative after a message with more parts than the bucket holds.
+    tokens_micros    INTEGER NOT NULL,
+    -- When the tokens were counted.
+    counted_at       INTEGER NOT NULL,
+    -- The next free send time, in microseconds since 1970: at fast providers these times are less than 1 ms apart.
+    next_slot_micros INTEGER,
+    -- Cooldown: the provider asked not to be called before this time.
+    cooldown_until     INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- The shared circuit breaker of each provider.
+CREATE TABLE provider_health (
+    provider     TEXT PRIMARY KEY,
+    circuit     TEXT NOT NULL CHECK (circuit IN ('closed', 'open', 'half_open', 'misconfigured')),
+    -- When an open breaker may be probed ('resting' only).
+    open_until         INTEGER,
+    -- The breaker was opened for this many times its shortest duration ('resting' and 'probing').
+    backoff_factor        INTEGER,
+    -- What is wrong with the configuration ('out' only).
+    reason       TEXT,
+    -- Cooldown: the provider asked not to be called before this time.
+    cooldown_until INTEGER,
+    -- When the breaker last changed. In 'out': when the newest process that found the error read its configuration.
+    since        INTEGER NOT NULL,
+    -- Increases with every change.
+    version      INTEGER NOT NULL,
+    CHECK ((circuit = 'open') = (open_until IS NOT NULL)),
+    CHECK ((circuit IN ('open', 'half_open')) = (backoff_factor IS NOT NULL)),
+    CHECK ((circuit = 'misconfigured') = (reason IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+
+-- The last command of an operator for each provider: pause it, or resume it. It applies to every process.
+CREATE TABLE provider_controls (
+    provider TEXT PRIMARY KEY,
+    action     TEXT NOT NULL CHECK (action IN ('pause', 'resume')),
+    requested_by  TEXT NOT NULL,
+    requested_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Job locks: each scheduled job runs in one process at a time. A lock is free again after ends_at.
+CREATE TABLE job_locks (
+    job     TEXT PRIMARY KEY,
+    -- The process that holds the lock.
+    process_name   TEXT NOT NULL,
+    acquired_at INTEGER NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    -- 1: the job has finished, and the lock only prevents another run before ends_at.
+    is_done     INTEGER NOT NULL CHECK (is_done IN (0, 1))
+) STRICT, WITHOUT ROWID;
+
+-- The report --------------------------------------------------------------------------------------
+
+-- Rollups: the counters from which the report is made. `ledger` names the counter, `line` and `entry` are its labels
+-- (for example 'outcomes', a provider, 'accepted').
+CREATE TABLE rollups (
+    metric TEXT NOT NULL,
+    group_name   TEXT NOT NULL,
+    entry  TEXT NOT NULL,
+    -- 'live': counts deliveries that still exist and can be rebuilt from them. 'kept': counts pruned deliveries.
+    origin TEXT NOT NULL CHECK (origin IN ('live', 'pruned')),
+    count  INTEGER NOT NULL,
+    PRIMARY KEY (metric, group_name, entry, origin)
+) STRICT, WITHOUT ROWID;
+
+-- Deliveries by address, including pruned ones. Rebuilding the rollups empties it.
+CREATE TABLE address_counts (
+    address TEXT PRIMARY KEY,
+    count   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The ten addresses with the most deliveries. Most addresses have one delivery only and are not indexed.
+CREATE INDEX address_counts_count ON address_counts (count DESC, address) WHERE count > 1;
+
+-- Pruned deliveries by address. They cannot be counted again.
+CREATE TABLE pruned_address_counts (
+    address TEXT PRIMARY KEY,
+    count   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX pruned_address_counts_count ON pruned_address_counts (count DESC, address) WHERE count > 1;
+
+-- The rendered report. The newest row counts; two older ones stay for requests that are just reading them.
+CREATE TABLE report_snapshots (
+    generation INTEGER PRIMARY KEY,
+    as_of      INTEGER NOT NULL,
+    content    BLOB NOT NULL
+) STRICT;
+
+-- Host and port of each provider, for the view below only.
+CREATE TABLE providers (
+    name TEXT PRIMARY KEY,
+    host TEXT NOT NULL,
+    port INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Values that exist once per store.
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY,
+    value ANY NOT NULL
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO meta (name, value) VALUES
+    -- The store secret. SQLite's generator is seeded by the operating system.
+    ('store_secret', randomblob(32)),
+    -- The greatest message number that was pruned, so that it is not used again.
+    ('number_pruned', 0),
+    -- The greatest delivery id that the rollups have counted.
+    ('rollup_position', 0),
+    -- Incremented by every health check, which has to be a real write.
+    ('ping_counter', 0);
+
+-- One row per delivery in the column names of the replaced SMS gateway, for queries written by hand. The names are a
+-- promise to operators and do not change.
+CREATE VIEW notifications AS
+SELECT
+    d.id                                                            AS id,
+    d.spelling                                                      AS mobile,
+    coalesce(p.host, '')                                            AS server,
+    coalesce(p.port, 0)                                             AS port,
+    CASE WHEN d.state IN ('sent', 'delivered') THEN 1 ELSE 0 END    AS status,
+    CASE
+        WHEN d.rollup_pending = 0 AND d.id <= (SELECT value FROM meta WHERE name = 'rollup_position') THEN 1
+        ELSE 0
+    END                                                             AS synced,
+    CASE WHEN d.channel = 'sms' THEN 1 ELSE 0 END                   AS type,
+    strftime('%Y-%m-%d %H:%M:%S', m.created_at / 1000, 'unixepoch') AS created_at,
+    m.body                                                          AS body
+FROM deliveries AS d
+JOIN messages AS m ON m.number = d.id >> 6
+LEFT JOIN providers AS p ON p.name = d.provider;

@@ -1,1 +1,0 @@
--- Nothing to do: plans do not depend on statistics here.

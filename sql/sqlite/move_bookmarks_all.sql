@@ -1,1 +1,0 @@
-SELECT place, key FROM move_bookmarks

@@ -1,2 +1,0 @@
-INSERT INTO meta (name, value) VALUES ('held', CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?1)
-ON CONFLICT (name) DO UPDATE SET value = excluded.value

@@ -1,1 +1,0 @@
--- Nothing to do: a transaction that writes has the file to itself.

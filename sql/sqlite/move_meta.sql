@@ -1,6 +1,0 @@
--- What is known once, as a number or as bytes.
-SELECT
-    name,
-    CASE WHEN typeof(value) = 'integer' THEN value END,
-    CASE WHEN typeof(value) <> 'integer' THEN CAST(value AS BLOB) END
-FROM meta

@@ -1,2 +1,0 @@
-INSERT INTO {table} ({columns}) VALUES ({marks})
-ON CONFLICT ({key}) DO UPDATE SET {sets}

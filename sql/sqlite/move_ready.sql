@@ -1,2 +1,0 @@
--- Nothing is ever half taken away here.
-SELECT 0

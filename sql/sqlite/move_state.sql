@@ -1,4 +1,0 @@
--- Where the store was moved to, and whether a move is filling it.
-SELECT
-    (SELECT CAST(value AS TEXT) FROM meta WHERE name = 'moved'),
-    EXISTS (SELECT 1 FROM meta WHERE name = 'receiving')

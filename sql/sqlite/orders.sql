@@ -1,1 +1,0 @@
-SELECT provider, word, told_by, told_at FROM orders

@@ -1,1 +1,0 @@
--- Nothing to do: whoever writes is waited for as any other writer is.

@@ -1,2 +1,0 @@
-INSERT INTO addresses_kept (address, count) VALUES (?1, ?2)
-ON CONFLICT (address) DO UPDATE SET count = count + ?2

@@ -1,2 +1,0 @@
--- SQLite as it is built here has no DELETE with LIMIT.
-DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)

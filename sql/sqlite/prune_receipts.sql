@@ -1,3 +1,0 @@
-DELETE FROM receipts WHERE (reference, provider, verdict) IN (
-    SELECT reference, provider, verdict FROM receipts WHERE heard_at < ?1 ORDER BY heard_at LIMIT ?2
-)

@@ -1,0 +1,17 @@
+-- Counts the newest deliveries of one user, up to a limit that keeps the query fast, by day and channel.
+SELECT
+    user, channel, day, count(*), sum(state = 'waiting'), sum(state = 'sent'), sum(state = 'delivered'),
+    sum(state = 'failed'), sum(opened), sum(parts), sum(tries)
+FROM (
+    SELECT
+        m.user AS user, d.channel AS channel, m.created_at / 86400000 AS day, d.state AS state,
+        d.opened_at IS NOT NULL AS opened, d.parts AS parts, d.tries AS tries
+    FROM messages AS m INDEXED BY messages_user
+    CROSS JOIN deliveries AS d ON d.id BETWEEN m.number << 6 AND m.number << 6 | 63
+    WHERE m.user = ?7 AND m.number >= ?1 AND m.number < ?2 AND m.created_at >= ?3 AND m.created_at < ?4
+    ORDER BY m.number DESC
+    LIMIT ?5
+)
+GROUP BY day, user, channel
+ORDER BY day DESC, user, channel
+LIMIT ?6

@@ -1,0 +1,1 @@
+DELETE FROM unmatched_receipts WHERE reference = ?1 AND coalesce(nullif(provider, ''), ?2) = ?2

@@ -1,0 +1,1 @@
+SELECT status, reason, changed_by, changed_at FROM recipients WHERE channel = ?1 AND address = ?2

@@ -1,1 +1,0 @@
-DELETE FROM receipts WHERE reference = ?1 AND coalesce(nullif(provider, ''), ?2) = ?2

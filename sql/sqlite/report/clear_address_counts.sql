@@ -1,0 +1,2 @@
+-- Without WHERE, SQLite frees the pages without reading them.
+DELETE FROM address_counts

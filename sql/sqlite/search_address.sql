@@ -1,7 +1,0 @@
--- A number comes once for each of its deliveries.
-SELECT d.id >> 6 FROM deliveries AS d INDEXED BY deliveries_address
-WHERE d.address = ?5 AND (?6 IS NULL OR d.state = ?6)
-    AND d.id >= ?1 << 6 AND d.id < ?2 << 6
-    AND (?3 IS NULL OR (SELECT m.created_at FROM messages AS m WHERE m.number = d.id >> 6) >= ?3)
-ORDER BY d.id DESC
-LIMIT ?4

@@ -1,8 +1,0 @@
--- What waits is found in the index of what is due and sorted: an index in this order would cost every accept.
--- The cost follows what waits, not what exists.
-SELECT d.id >> 6 FROM deliveries AS d INDEXED BY deliveries_due
-WHERE d.state = 'waiting'
-    AND d.id >= ?1 << 6 AND d.id < ?2 << 6
-    AND (?3 IS NULL OR (SELECT m.created_at FROM messages AS m WHERE m.number = d.id >> 6) >= ?3)
-ORDER BY d.id DESC
-LIMIT ?4

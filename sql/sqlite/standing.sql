@@ -1,1 +1,0 @@
-SELECT provider, standing, till, times, reason, paused_until, since, version FROM standings WHERE provider = ?1

@@ -1,1 +1,0 @@
-SELECT holder, began_at, ends_at, done FROM turns WHERE task = ?1

@@ -1,2 +1,0 @@
--- Without a condition SQLite drops the pages unread.
-DELETE FROM addresses

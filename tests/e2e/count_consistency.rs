@@ -1,0 +1,287 @@
+//! Numbers that do not add up are bugs: whoever counts, the store, the report, its page, the metrics, the operator's page
+//! and the monitor come to the same numbers, at the end of a simulation and in its middle.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Instant;
+
+use super::raw_http;
+use super::test_gateway::{ConsoleProcess, TestGateway, WAIT_LIMIT, free_address, poll_pause, wait_until};
+
+/// Everything that can become of a message: fails, is refused, is unknown, is delivered, is lost after all, is opened.
+const ALL_OUTCOMES_CONFIG: &str = "[providers.blue]\nkind = \"mock\"\nmean_time = \"1ms\"\nfailure_rate = 0.1\nrejected = 0.05\n\
+                          unknown = 0.02\ninvalid_recipient = 0.01\nrest_after = 1000000\n\
+                          receipts = { delivered = 0.7, bounced = 0.1, invalid = 0.02, opened = 0.5 }\n\
+                          [providers.red]\nkind = \"mock\"\nfailure_rate = 0.3\nrest_after = 1000000\n\
+                          receipts = \"delivered\"\n\
+                          [channels.sms]\nproviders = [\"blue\", \"red\"]\nbounce = \"resend\"\n\
+                          [retry]\nbase = \"10ms\"\ncap = \"50ms\"\nmax_tries = 3\n\
+                          [schedule]\nresend = \"never\"\nreport = \"never\"\n[work]\nconcurrency = 8\n";
+
+/// What somebody counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct StateCounts {
+    accepted: i64,
+    waiting: i64,
+    sent: i64,
+    delivered: i64,
+    failed: i64,
+}
+
+impl StateCounts {
+    fn is_consistent(self) -> bool {
+        self.accepted == self.waiting + self.sent + self.delivered + self.failed
+    }
+}
+
+/// By the store itself.
+fn counts_in_store(store: &rusqlite::Connection) -> StateCounts {
+    let number = |sql: &str| store.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    let state = |state| {
+        number(&format!(
+            "SELECT count(*) FROM deliveries WHERE state = '{state}'"
+        ))
+    };
+    StateCounts {
+        accepted: number("SELECT count(*) FROM messages"),
+        waiting: state("waiting"),
+        sent: state("sent"),
+        delivered: state("delivered"),
+        failed: state("failed"),
+    }
+}
+
+/// By the counters above a page.
+fn counts_on_page(at: SocketAddr, path: &str) -> Option<StateCounts> {
+    let page = raw_http::get(at, path)?.body;
+    let counter = |name: &str| {
+        let (_, rest) = page.split_once(&format!("data-live=\"counter-{name}\">"))?;
+        rest.split_once('<')?.0.replace(',', "").parse().ok()
+    };
+    Some(StateCounts {
+        accepted: counter("accepted")?,
+        waiting: counter("waiting")?,
+        sent: counter("sent")?,
+        delivered: counter("delivered")?,
+        failed: counter("failed")?,
+    })
+}
+
+/// By the report as machines read it.
+fn counts_in_report(at: SocketAddr) -> Option<StateCounts> {
+    let report = raw_http::get(at, "/v1/report")?.json();
+    let totals = &report["totals"];
+    Some(StateCounts {
+        accepted: report["messages"].as_i64()?,
+        waiting: totals["waiting"].as_i64()?,
+        sent: totals["sent"].as_i64()?,
+        delivered: totals["delivered"].as_i64()?,
+        failed: totals["failed"].as_i64()?,
+    })
+}
+
+/// The sum of all samples of a metric with such a label.
+fn metric_sum(at: SocketAddr, name: &str, label: &str) -> i64 {
+    let metrics = raw_http::get(at, "/metrics").expect("metrics").body;
+    let samples = metrics
+        .lines()
+        .filter(|line| line.starts_with(name) && line.contains(label));
+    let values = samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    #[allow(clippy::cast_possible_truncation)]
+    // Counts, far below what a fraction can hold.
+    let sum = values.sum::<f64>() as i64;
+    sum
+}
+
+/// What the monitor says of sent and failed.
+fn counts_in_monitor(world: &TestGateway, store: &str) -> (i64, i64) {
+    let mut command = world.command(&["monitor", "--interval", "1h"]);
+    command.env("POSTRIDER_STORE_URL", format!("sqlite:{store}"));
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+    let said: Vec<String> = lines.take(3).map(Result::unwrap).collect();
+    assert_eq!(ConsoleProcess::from_child(child).terminate().code(), Some(0));
+    let number = |line: &str, prefix: &str| line.strip_prefix(prefix).unwrap().parse().unwrap();
+    assert!(
+        said[2].starts_with("Average time per message: ") && said[2].ends_with(" seconds"),
+        "{said:?}"
+    );
+    (
+        number(&said[0], "Total messages sent: "),
+        number(&said[1], "Total messages failed: "),
+    )
+}
+
+/// All that anybody says of this store, by who says it, once the report was brought up to date.
+fn all_counts(world: &TestGateway, store: &str) -> Vec<(&'static str, Option<StateCounts>)> {
+    let mut command = world.command(&["sync:report"]);
+    command.env("POSTRIDER_STORE_URL", format!("sqlite:{store}"));
+    assert!(command.output().unwrap().status.success());
+    let connection = rusqlite::Connection::open(world.folder.path().join(store)).unwrap();
+    let in_store = counts_in_store(&connection);
+    let (sent, failed) = counts_in_monitor(world, store);
+    let watched = StateCounts {
+        sent: sent - in_store.delivered,
+        failed,
+        ..in_store
+    };
+    let gauge = StateCounts {
+        waiting: metric_sum(world.address, "postrider_waiting{", "channel="),
+        ..in_store
+    };
+    vec![
+        ("store", Some(in_store)),
+        ("report", counts_in_report(world.address)),
+        ("page", counts_on_page(world.address, "/")),
+        ("usage", counts_on_page(world.address, "/usage")),
+        ("broadcasts", counts_on_page(world.address, "/broadcasts")),
+        ("operate", counts_on_page(world.address, "/operate")),
+        ("monitor", Some(watched)),
+        ("metrics", Some(gauge)),
+    ]
+}
+
+/// Waits until all of them say the same: pages are remembered for a second. What they agree on.
+fn wait_until_counts_agree(world: &TestGateway, store: &str) -> StateCounts {
+    let began = Instant::now();
+    loop {
+        let told = all_counts(world, store);
+        let sums = told[0].1.unwrap();
+        if told.iter().all(|(_, other)| *other == Some(sums)) {
+            assert!(sums.is_consistent(), "{sums:?}");
+            return sums;
+        }
+        assert!(began.elapsed() < WAIT_LIMIT, "{told:#?}");
+        poll_pause();
+    }
+}
+
+/// `serve` that only answers, on that store.
+fn serve_store(world: &TestGateway, store: &str) -> ConsoleProcess {
+    std::fs::write(
+        world.folder.path().join("console.toml"),
+        format!("listen = \"{}\"\n[schedule]\nresend = \"never\"\nreport = \"never\"\n[store]\nurl = \"sqlite:{store}\"\n", world.address),
+    )
+    .unwrap();
+    world.start_serve(&["--workers", "0"])
+}
+
+#[test]
+fn after_everything_that_can_happen_all_count_alike_in_the_middle_and_at_the_end() {
+    let world = TestGateway::new(ALL_OUTCOMES_CONFIG);
+    let _serve = world.start_serve(&["--workers", "0"]);
+    let made = world.run_ok(&["produce", "--messages", "3000"]);
+    assert!(made.starts_with("produced 3000 messages"), "{made}");
+
+    let first = world.start(&["work"]);
+    let ended = "SELECT count(*) FROM deliveries WHERE state <> 'waiting'";
+    wait_until("some have ended", || world.query_number(ended) > 500);
+    assert_eq!(first.terminate().code(), Some(0));
+    let middle = wait_until_counts_agree(&world, "postrider.db");
+    assert!(middle.accepted == 3_000 && middle.waiting > 0, "{middle:?}");
+
+    let at = free_address();
+    let _second = world.start(&["work", "--listen", &at.to_string()]);
+    let counted = |state: &str| {
+        metric_sum(
+            at,
+            "postrider_state_changes_total{",
+            &format!("state=\"{state}\""),
+        )
+    };
+    wait_until("all have ended", || {
+        world.query_number("SELECT count(*) FROM deliveries WHERE state = 'waiting'") == 0
+    });
+    let began = Instant::now();
+    loop {
+        let end = wait_until_counts_agree(&world, "postrider.db");
+        let both = (end.delivered - middle.delivered, end.failed - middle.failed);
+        if end.waiting == 0 && (counted("delivered"), counted("failed")) == both {
+            let unknown = world.query_number("SELECT count(*) FROM attempts WHERE outcome = 'unknown'");
+            assert!(both.0 > 0 && both.1 > 0 && unknown > 0, "{end:?}");
+            break;
+        }
+        assert!(
+            began.elapsed() < WAIT_LIMIT,
+            "{middle:?} {end:?} {} {}",
+            counted("delivered"),
+            counted("failed")
+        );
+        poll_pause();
+    }
+}
+
+#[test]
+fn a_store_that_a_simulation_leaves_behind_is_told_alike_by_all() {
+    for (store, arguments) in [
+        (
+            "retried.db",
+            &["--messages", "3000", "--mean-time", "0", "--failure-rate", "0.3"][..],
+        ),
+        (
+            "alert.db",
+            &["--messages", "3000", "--mean-time", "0", "--no-retry"],
+        ),
+        ("users.db", &["--users", "600", "--loss-ratio", "0.2"]),
+    ] {
+        let world = TestGateway::new("");
+        let keep = format!("--keep=sqlite:{store}");
+        let printed = world.run_ok(&[&["simulate", "--seed", "5", &keep], arguments].concat());
+        let _serve = serve_store(&world, store);
+        let sums = wait_until_counts_agree(&world, store);
+        let line = |who: &str| {
+            let line = printed.lines().find(|line| line.starts_with(who));
+            let words = line.unwrap().split_whitespace().skip(1);
+            words.map(|word| word.parse::<i64>().unwrap()).collect::<Vec<_>>()
+        };
+        let all = [
+            sums.accepted,
+            sums.waiting,
+            sums.sent,
+            sums.delivered,
+            sums.failed,
+        ];
+        assert_eq!(line("report"), all, "{printed}");
+        assert_eq!(line("metrics"), all, "{printed}");
+    }
+}
+
+#[test]
+fn an_interrupted_simulation_is_told_alike_by_all() {
+    for arguments in [
+        &["--messages", "4000", "--mean-time", "3ms"][..],
+        &["--users", "800", "--mean-time", "3ms"],
+    ] {
+        let world = TestGateway::new("");
+        let store = world.folder.path().join("kept.db");
+        let mut command = world.command(&[&["simulate", "--keep=sqlite:kept.db"], arguments].concat());
+        let child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let ended = || {
+            let store = rusqlite::Connection::open(&store).ok()?;
+            let sql = "SELECT count(*) FROM deliveries WHERE state <> 'waiting'";
+            store.query_row(sql, [], |row| row.get::<_, i64>(0)).ok()
+        };
+        wait_until("some have ended", || ended().is_some_and(|ended| ended > 50));
+        let interrupt = std::process::Command::new("kill")
+            .args(["-INT", &child.id().to_string()])
+            .status();
+        assert!(interrupt.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        let table = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.code() == Some(1) && !table.contains("wrong:"),
+            "{table}"
+        );
+        let _serve = serve_store(&world, "kept.db");
+        let sums = wait_until_counts_agree(&world, "kept.db");
+        assert!(sums.waiting > 0 && sums.accepted > sums.waiting, "{sums:?}");
+    }
+}

@@ -1,0 +1,292 @@
+//! `console move`: a store that is in use moves to another one, is killed half-way and goes on; nothing is lost, and
+//! whoever still runs on the old store is told.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::raw_http;
+use super::stub_provider::{StubBehavior, StubProvider};
+use super::test_gateway::{TestGateway, poll_pause, wait_until};
+use postrider_core::testing::postgres_server::new_database;
+
+/// Clients that hand in messages all the time.
+struct SubmissionLoad {
+    stop: Arc<AtomicBool>,
+    accepted: Arc<Mutex<HashMap<String, String>>>,
+    refused: Arc<AtomicU64>,
+    clients: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl SubmissionLoad {
+    fn start(at: SocketAddr) -> Self {
+        let (stop, accepted, refused) = (Arc::default(), Arc::default(), Arc::default());
+        let number = Arc::new(AtomicU64::new(0));
+        let client = |_| {
+            let (stop, accepted, refused): (Arc<AtomicBool>, Arc<Mutex<HashMap<_, _>>>, Arc<AtomicU64>) =
+                (Arc::clone(&stop), Arc::clone(&accepted), Arc::clone(&refused));
+            let number = Arc::clone(&number);
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::SeqCst) {
+                    poll_pause();
+                    let body = format!("moving-{}", number.fetch_add(1, Ordering::SeqCst));
+                    let answer = raw_http::get(at, &format!("/sms/send?number=09122222222&body={body}"));
+                    match answer {
+                        Some(answer) if answer.status == 200 => {
+                            let id = answer.json()["Data"][0]["id"].as_str().unwrap().to_owned();
+                            accepted.lock().unwrap().insert(id, body);
+                        }
+                        Some(answer) if answer.status == 503 => {
+                            refused.fetch_add(1, Ordering::SeqCst);
+                        }
+                        _ => {}
+                    }
+                }
+            })
+        };
+        let clients = (0..3).map(client).collect();
+        Self {
+            stop,
+            accepted,
+            refused,
+            clients,
+        }
+    }
+
+    fn accepted_count(&self) -> usize {
+        self.accepted.lock().unwrap().len()
+    }
+
+    fn refused_count(&self) -> u64 {
+        self.refused.load(Ordering::SeqCst)
+    }
+
+    fn stop(self) -> HashMap<String, String> {
+        self.stop.store(true, Ordering::SeqCst);
+        self.clients.into_iter().for_each(|client| client.join().unwrap());
+        Arc::try_unwrap(self.accepted).unwrap().into_inner().unwrap()
+    }
+}
+
+/// One number from a database; none while it has no such table.
+fn query_postgres(url: &str, sql: &str) -> Option<i64> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let number = client.query_one(sql, &[]).await.ok().map(|row| row.get(0));
+        connection.abort();
+        number
+    })
+}
+
+fn output_text(output: &std::process::Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+fn config(stub: &StubProvider, store: &str) -> String {
+    format!(
+        "{}\n[store]\nurl = \"{store}\"\n[work]\nlease = \"16s\"\nconcurrency = 8\n[channels.sms]\n\
+         providers = [\"red\"]\n[retry]\nbase = \"100ms\"\ncap = \"1s\"\n[schedule]\nresend = \"1s\"\nreport = \"never\"\n",
+        stub.texting_config("red")
+    )
+}
+
+#[test]
+fn a_store_in_use_is_moved_and_nothing_is_lost() {
+    let stub = StubProvider::new(StubBehavior::AcceptAfterMs(3));
+    let old = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
+    let serving = old.start_serve(&[]);
+    let load = SubmissionLoad::start(old.address);
+    wait_until("there is something to move", || load.accepted_count() > 100);
+    let url = new_database();
+
+    let killed = old.start(&["move", "--to", &url, "--batch", "2"]);
+    wait_until("it is half-way", || {
+        query_postgres(&url, "SELECT count(*) FROM messages").is_some_and(|count| count > 20)
+    });
+    killed.kill();
+    let new = TestGateway::new(&config(&stub, &url));
+    let early = new.run(&["status"]);
+    assert_eq!(early.status.code(), Some(2), "{early:?}");
+    assert!(output_text(&early).contains("not finished"), "{early:?}");
+    let enough = load.accepted_count() + 20;
+    wait_until("the old store goes on", || load.accepted_count() > enough);
+    assert_eq!(load.refused_count(), 0);
+
+    let told = old.run_ok(&["move", "--to", &url, "--batch", "100"]);
+    assert!(told.contains("--switch"), "{told}");
+    assert_eq!(load.refused_count(), 0);
+    let told = old.run_ok(&["move", "--to", &url, "--switch"]);
+    assert!(told.contains("both stores hold the same"), "{told}");
+    wait_until("the old store takes nothing any more", || {
+        load.refused_count() > 5
+    });
+    assert_eq!(old.get("/readyz").unwrap().status, 503);
+    assert!(old.log().contains("moved to postgres://"), "{}", old.log());
+    let accepted = load.stop();
+    let calls = stub.calls().len();
+    let late = old.run(&["status"]);
+    assert_eq!(late.status.code(), Some(2));
+    assert!(
+        output_text(&late).contains("was moved to postgres://"),
+        "{late:?}"
+    );
+    // Longer than it takes the old processes to look again for what is due there.
+    let looked_again = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    while std::time::Instant::now() < looked_again {
+        let now = stub.calls().len();
+        assert_eq!(now, calls, "the old store sends nothing after the switch");
+        poll_pause();
+    }
+
+    let _new = new.start_serve(&[]);
+    wait_until("all of it is sent", || {
+        query_postgres(&url, "SELECT count(*) FROM deliveries WHERE state <> 'sent'") == Some(0)
+    });
+    let ids = accepted
+        .keys()
+        .map(|id| format!("'{}'", id.replace('-', "")))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let there = format!("SELECT count(*) FROM messages WHERE encode(id, 'hex') IN ({ids})");
+    let there = query_postgres(&url, &there).unwrap();
+    assert_eq!(
+        usize::try_from(there).unwrap(),
+        accepted.len(),
+        "all that was accepted is there"
+    );
+    drop(serving);
+    let stored = query_postgres(&url, "SELECT count(*) FROM messages").unwrap();
+    assert_eq!(usize::try_from(stored).unwrap(), accepted.len());
+    let unknown = query_postgres(&url, "SELECT count(*) FROM attempts WHERE outcome = 'unknown'").unwrap();
+    let seconds = duplicate_sends(&stub, &accepted);
+    assert!(
+        seconds <= unknown,
+        "{seconds} second sends, {unknown} shown as unknown"
+    );
+    new.run_ok(&["sync:report", "--full"]);
+    assert_eq!(new.get("/v1/report").unwrap().json()["messages"], stored);
+}
+
+/// How many more calls the provider got than there are different messages.
+fn duplicate_sends(stub: &StubProvider, accepted: &HashMap<String, String>) -> i64 {
+    let mut calls: HashMap<String, i64> = HashMap::new();
+    for call in stub.calls() {
+        let call: serde_json::Value = serde_json::from_str(&call).unwrap();
+        *calls
+            .entry(call["message"].as_str().unwrap().to_owned())
+            .or_default() += 1;
+    }
+    let missing = accepted.values().filter(|body| !calls.contains_key(*body));
+    assert_eq!(missing.collect::<HashSet<_>>(), HashSet::new());
+    calls.values().map(|count| count - 1).sum()
+}
+
+/// The report, counted from nothing, without its time.
+fn report_json(world: &TestGateway) -> serde_json::Value {
+    world.run_ok(&["sync:report", "--full"]);
+    let serving = world.start_serve(&["--workers", "0"]);
+    let mut report = world.get("/v1/report").unwrap().json();
+    serving.terminate();
+    report.as_object_mut().unwrap().remove("as_of");
+    report
+}
+
+#[test]
+fn there_and_back_again_the_report_says_the_same() {
+    let stub = StubProvider::new(StubBehavior::Accept);
+    let old = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
+    let serving = old.start_serve(&[]);
+    let sent: Vec<String> = (0..12)
+        .map(|n| old.send(&format!("0912222222{}", n % 10), &format!("text %1A0 {n}")))
+        .collect();
+    for id in &sent {
+        old.wait_for_state(id, &["sent"]);
+    }
+    old.run_ok(&["recipient", "09122222299", "--set", "opted_out"]);
+    old.post("/v1/messages", r#"{"to": "09122222299", "body": "no"}"#);
+    serving.terminate();
+    let before = report_json(&old);
+    assert_eq!(before["messages"], 12, "{before}");
+
+    let url = new_database();
+    old.run_ok(&["move", "--to", &url, "--switch", "--batch", "5"]);
+    let new = TestGateway::new(&config(&stub, &url));
+    assert_eq!(report_json(&new), before);
+
+    new.run_ok(&["move", "--to", "sqlite:back.db", "--switch"]);
+    let back = new.folder.path().join("back.db");
+    let back = TestGateway::new(&config(&stub, &format!("sqlite:{}", back.display())));
+    assert_eq!(report_json(&back), before);
+    back.run_ok(&["move", "--to", "sqlite:beside.db", "--switch"]);
+
+    let beside = back.folder.path().join("beside.db");
+    let beside = TestGateway::new(&config(&stub, &format!("sqlite:{}", beside.display())));
+    assert_eq!(report_json(&beside), before);
+    let _serving = beside.start_serve(&[]);
+    let next = beside.send("09122222222", "after all of it");
+    beside.wait_for_state(&next, &["sent"]);
+    assert_eq!(beside.message(&sent[0])["body"], "text \u{1A}0 0");
+    let standing = beside.run_ok(&["recipient", "09122222299"]);
+    assert!(standing.contains("opted_out"), "{standing}");
+}
+
+#[test]
+fn what_cannot_be_moved_is_refused_with_the_remedy() {
+    let stub = StubProvider::new(StubBehavior::Accept);
+    let world = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
+    world.run_ok(&["send", "09122222222", "hello"]);
+    let full = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
+    full.run_ok(&["send", "09122222222", "hello"]);
+    let full = format!("sqlite:{}", full.folder.path().join("postrider.db").display());
+    let nowhere = format!(
+        "postgres://127.0.0.1:{}/none",
+        postrider_core::testing::backend_server::free_port()
+    );
+    for (arguments, code, words) in [
+        (vec!["--to", "sqlite:postrider.db"], 2, "same store"),
+        (vec!["--to", "sqlite:./postrider.db"], 2, "same store"),
+        (vec!["--to", &full], 2, "not empty"),
+        (vec!["--to", "mysql://host/name"], 2, "must begin with"),
+        (
+            vec!["--from", "sqlite:none.db", "--to", "sqlite:new.db"],
+            2,
+            "none.db does not exist",
+        ),
+        (vec!["--to", &nowhere], 1, "cannot be reached"),
+        (vec!["--to", "sqlite:new.db", "--abandon"], 2, "no move"),
+    ] {
+        let mut words_all = vec!["move"];
+        words_all.extend(&arguments);
+        let refused = world.run(&words_all);
+        assert_eq!(refused.status.code(), Some(code), "{arguments:?} {refused:?}");
+        assert!(output_text(&refused).contains(words), "{arguments:?} {refused:?}");
+    }
+    assert!(!world.folder.path().join("none.db").exists());
+}
+
+#[test]
+fn a_move_that_is_given_up_leaves_nothing_behind() {
+    let stub = StubProvider::new(StubBehavior::Accept);
+    let world = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
+    world.run_ok(&["send", "09122222222", "hello"]);
+    let left = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'move%'";
+    world.run_ok(&["move", "--to", "sqlite:new.db"]);
+    assert!(world.query_number(left) > 0);
+    world.run_ok(&["move", "--to", "sqlite:new.db", "--abandon"]);
+    assert_eq!(world.query_number(left), 0);
+    let again = world.run(&["move", "--to", "sqlite:new.db"]);
+    assert!(output_text(&again).contains("given up"), "{again:?}");
+    world.run_ok(&["move", "--to", "sqlite:other.db", "--switch"]);
+    let closed = world.run(&["move", "--to", "sqlite:other.db", "--abandon"]);
+    assert!(output_text(&closed).contains("finished"), "{closed:?}");
+}

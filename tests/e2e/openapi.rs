@@ -1,0 +1,63 @@
+//! The description at `/api.json` is true: schemathesis, a program of others, makes up requests from it, valid ones and
+//! wrong ones, and holds every answer of a running gateway against it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::test_gateway::TestGateway;
+
+/// A gateway with one channel and one key; the secret of the key is `sesame`.
+const CONFIG: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\nproviders = [\"mock\"]\n\
+                             [[keys]]\nname = \"tester\"\n\
+                             sha256 = \"d0c04f4b1951e4aeaaec8223ed2039e542f3aae805a6fa7f6d794e5afff5d272\"\n\
+                             scopes = [\"send\", \"read\"]\n";
+
+fn schemathesis_program() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target")),
+        PathBuf::from,
+    );
+    let program = target.join("peers/python/bin/schemathesis");
+    assert!(
+        program.exists(),
+        "schemathesis is not installed: run ./start.sh test"
+    );
+    program
+}
+
+/// Whether schemathesis is content, and what it says.
+fn run_schemathesis(world: &TestGateway) -> (bool, String) {
+    let url = format!("http://{}/api.json", world.address);
+    let output = Command::new(schemathesis_program())
+        .current_dir(world.folder.path())
+        .arg("--config-file")
+        .arg(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/peers/schemathesis.toml"
+        ))
+        .args(["run", &url, "--header", "X-Api-Key: sesame", "--seed", "17"])
+        .args([
+            "--request-timeout",
+            "60",
+            "--max-examples",
+            "20",
+            "--suppress-health-check",
+            "all",
+            "--continue-on-failure",
+        ])
+        .output()
+        .expect("schemathesis runs");
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+#[test]
+fn whatever_is_made_up_from_the_description_is_answered_as_described() {
+    let world = TestGateway::new(CONFIG);
+    let _serve = world.start_serve(&[]);
+    let (content, said) = run_schemathesis(&world);
+    assert!(content, "{said}\n{}", world.log());
+}

@@ -1,0 +1,163 @@
+//! The runs of systems D and E, which simulations take the place of: their numbers are what the reference expects.
+
+use super::simulate::{is_expected_except_timing, numbers_in_line, stderr, stdout};
+use super::test_gateway::TestGateway;
+
+/// The block of counts and ratios of each message in what was printed.
+pub fn ratio_blocks(printed: &str) -> Vec<serde_json::Value> {
+    let parts = printed.split("\nid: ").flat_map(|part| part.split_once('{'));
+    let blocks = parts.map(|(_, rest)| format!("{{{}}}", rest.split_once('}').unwrap().0));
+    blocks
+        .map(|block| serde_json::from_str(&block).unwrap())
+        .collect()
+}
+
+#[test]
+fn the_run_of_system_d_comes_out_as_its_reference_expects() {
+    let world = TestGateway::new("");
+    let output = world.run(&[
+        "simulate",
+        "--messages",
+        "1000",
+        "--senders",
+        "25",
+        "--mean-time",
+        "0.1",
+        "--failure-rate",
+        "0.2",
+        "--no-retry",
+        "--seed",
+        "4",
+    ]);
+    let table = stdout(&output);
+    assert!(is_expected_except_timing(&output), "{table}{}", stderr(&output));
+    let [accepted, waiting, sent, delivered, failed] = numbers_in_line(&table, "report")[..] else {
+        panic!("{table}");
+    };
+    assert_eq!(
+        (accepted, waiting, delivered, sent),
+        (1_000, 0, 0, 1_000 - failed),
+        "{table}"
+    );
+    assert!((149..=251).contains(&failed), "{table}");
+    let line = table
+        .lines()
+        .find(|line| line.starts_with("average time of a call"))
+        .unwrap();
+    let found = line
+        .split_whitespace()
+        .find_map(|word| word.parse::<f64>().ok())
+        .unwrap();
+    // How much a machine adds is its own affair.
+    assert!(found > 0.1 - 0.013, "{line}");
+}
+
+#[test]
+fn the_run_of_system_e_comes_out_as_its_reference_expects_and_again_by_its_seed() {
+    let world = TestGateway::new("");
+    let played = |further: &[&str]| {
+        let example = [
+            "simulate",
+            "--users",
+            "1000",
+            "--messages-per-user",
+            "5",
+            "--loss-ratio",
+            "0.1",
+            "--open-ratio",
+            "0.6",
+            "--seed",
+            "8",
+        ];
+        let printed = world.run_ok(&[&example, further].concat());
+        assert!(printed.ends_with("all as expected\n"), "{printed}");
+        printed
+    };
+    let printed = played(&[]);
+    let messages = ratio_blocks(&printed);
+    assert_eq!(messages.len(), 5, "{printed}");
+    assert_eq!(
+        printed.lines().filter(|line| line.starts_with("body: ")).count(),
+        5
+    );
+    for message in &messages {
+        let [sent, received, opened] =
+            ["sent", "received", "opened"].map(|name| message[name].as_u64().unwrap());
+        assert_eq!(sent, 1_000);
+        // Four standard deviations, and one more for each of five messages.
+        assert!(
+            (853..=947).contains(&received) && (465..=615).contains(&opened),
+            "{message}"
+        );
+        let hundredths = |part: u64, whole: u64| (200 * part + whole) / (2 * whole);
+        let words = |hundredths: u64| format!("{}.{:02}", hundredths / 100, hundredths % 100);
+        assert_eq!(message["received_ratio"], words(hundredths(received, sent)));
+        assert_eq!(message["opened_ratio"], words(hundredths(opened, received)));
+    }
+    let again = ratio_blocks(&played(&["--senders", "1", "--concurrency", "16"]));
+    assert_eq!(
+        again, messages,
+        "the same seed has the same counts, whoever sends"
+    );
+}
+
+#[test]
+fn users_who_are_nobody_or_receive_nothing_have_no_ratio_that_divides_by_zero() {
+    let world = TestGateway::new("");
+    let nobody = ratio_blocks(&world.run_ok(&["simulate", "--users", "0", "--messages-per-user", "2"]));
+    assert_eq!(nobody.len(), 2);
+    for message in nobody {
+        assert_eq!(message["sent"], 0);
+        assert!(
+            message["received_ratio"].is_null() && message["opened_ratio"].is_null(),
+            "{message}"
+        );
+    }
+    let lost = ratio_blocks(&world.run_ok(&[
+        "simulate",
+        "--users",
+        "20",
+        "--messages-per-user",
+        "1",
+        "--loss-ratio",
+        "1",
+    ]));
+    assert_eq!(lost[0]["received_ratio"], "0.00");
+    assert!(lost[0]["opened_ratio"].is_null());
+    let all = [
+        "simulate",
+        "--users",
+        "20",
+        "--messages-per-user",
+        "1",
+        "--loss-ratio",
+        "0",
+        "--open-ratio",
+        "1",
+    ];
+    let all = ratio_blocks(&world.run_ok(&all));
+    assert_eq!((&all[0]["received"], &all[0]["opened"]), (&20.into(), &20.into()));
+}
+
+#[test]
+fn options_of_an_alert_and_of_users_do_not_go_together() {
+    let world = TestGateway::new("");
+    for arguments in [
+        ["simulate", "--users", "10", "--messages", "5"],
+        ["simulate", "--users", "10", "--failure-rate", "0.1"],
+        ["simulate", "--users", "10", "--sender", "mean=1s"],
+    ] {
+        let output = world.run(&arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(
+            stderr(&output).contains("cannot be used with"),
+            "{}",
+            stderr(&output)
+        );
+    }
+    for option in ["--messages-per-user", "--loss-ratio", "--open-ratio"] {
+        let output = world.run(&["simulate", option, "1"]);
+        assert_eq!(output.status.code(), Some(2), "{option}");
+        assert!(stderr(&output).contains("--users"), "{}", stderr(&output));
+    }
+}

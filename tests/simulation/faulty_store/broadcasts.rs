@@ -1,0 +1,56 @@
+//! What a host asks of users and broadcasts: passed through, cut off like everything else.
+
+use async_trait::async_trait;
+use postrider_core::broadcast::{
+    Broadcast, BroadcastAcceptance, BroadcastCounts, BroadcastId, FanOutStep, NewBroadcast, NewUser, User,
+    UserInboxPage, UserRegistration,
+};
+use postrider_core::error::Result;
+use postrider_core::message::{Acceptance, NewMessage};
+use postrider_store::BroadcastStore;
+
+use super::FaultyStore;
+
+#[async_trait]
+impl BroadcastStore for FaultyStore {
+    async fn register_users(&self, users: Vec<NewUser>) -> Result<Vec<UserRegistration>> {
+        self.call("register", self.store.register_users(users)).await
+    }
+
+    async fn user(&self, id: &str) -> Result<Option<User>> {
+        self.call("user", self.store.user(id)).await
+    }
+
+    async fn create_broadcast(&self, broadcast: NewBroadcast) -> Result<BroadcastAcceptance> {
+        self.call("announce", self.store.create_broadcast(broadcast))
+            .await
+    }
+
+    async fn next_unfinished_broadcast(&self, after: i64) -> Result<Option<Broadcast>> {
+        self.call("unspread", self.store.next_unfinished_broadcast(after))
+            .await
+    }
+
+    async fn next_broadcast_users(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {
+        self.call("addressees", self.store.next_broadcast_users(broadcast, limit))
+            .await
+    }
+
+    async fn fan_out(&self, reach: FanOutStep, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>> {
+        self.call("spread", self.store.fan_out(reach, messages)).await
+    }
+
+    async fn broadcast(&self, id: BroadcastId) -> Result<Option<(Broadcast, BroadcastCounts)>> {
+        self.call("broadcast", self.store.broadcast(id)).await
+    }
+
+    async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>> {
+        self.call("broadcasts", self.store.broadcasts(before, limit))
+            .await
+    }
+
+    async fn user_inbox(&self, user: &str, before: Option<i64>, limit: usize) -> Result<UserInboxPage> {
+        self.call("inbox", self.store.user_inbox(user, before, limit))
+            .await
+    }
+}
