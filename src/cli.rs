@@ -12,12 +12,12 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
+use postrider_core::duration::parse_duration;
 use postrider_core::id::MessageId;
+use postrider_core::name::ConfigName;
 use postrider_core::recipient::RecipientStatus;
 use postrider_engine::config::mock_sender::{parse_failure_rate, parse_mean_time};
-use postrider_engine::config::parse_duration;
 
 mod events;
 mod loadgen;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use postrider_core::capacity::Capacity;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{ClaimedDelivery, CompletedRound};
+use postrider_core::round::{ClaimedDelivery, CompletedRound};
 use postrider_store::Store;
 
 use crate::footprint::cpu_ticks;

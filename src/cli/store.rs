@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use postrider_engine::config::parse_duration;
+use postrider_core::duration::parse_duration;
 
 /// A hundred years: beyond every message, and within what a calendar can count.
 const MESSAGE_AGE_MAX: Duration = Duration::from_secs(36_500 * 24 * 3_600);

@@ -6,10 +6,10 @@ use std::fmt::Write;
 
 use super::{format_count, format_time, open_gateway, print_text, replace_control_characters};
 use crate::cli::{Cli, MessageArgs as Arguments};
+use postrider_core::address::mask_address;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::message::{Delivery, Message, RecordedAttempt};
-use postrider_core::recipient::mask_address;
 
 /// Prints the timeline.
 pub async fn run(cli: &Cli, arguments: &Arguments) -> Result<()> {

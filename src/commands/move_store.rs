@@ -10,6 +10,7 @@ use indicatif::ProgressBar;
 
 use super::{format_count, load_config, print_line, progress_bar};
 use crate::cli::{Cli, MoveArgs as Arguments};
+use postrider_core::duration::format_duration;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::random::Random;
 use postrider_engine::config::mask_url;
@@ -111,7 +112,7 @@ async fn close_old_store(under_way: &mut StoreMove, arguments: &Arguments) -> Re
         print_line(format_args!(
             "{} still under way after {}: the new store will show them as unknown",
             format_count(in_hand, "call"),
-            humantime::format_duration(arguments.wait)
+            format_duration(arguments.wait)
         ))?;
     }
     print_line("the old store is closed")

@@ -5,8 +5,9 @@
 
 use super::{format_time, open_gateway, print_line};
 use crate::cli::{Cli, RecipientArgs as Arguments};
+use postrider_core::address::mask_address;
 use postrider_core::error::{Error, Result};
-use postrider_core::recipient::{Recipient, RecipientStatus, mask_address};
+use postrider_core::recipient::{Recipient, RecipientStatus};
 use postrider_engine::gateway::Gateway;
 use postrider_engine::recipient::{self, RecipientAddress, RecipientError, RecipientStatusChange};
 

@@ -11,7 +11,7 @@ use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
 use postrider_core::id::DeliveryId;
 use postrider_core::job::ScheduledJob;
-use postrider_core::message::QueueEntry;
+use postrider_core::queue_entry::QueueEntry;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::job_lock::{self, JobRun, SAME_RUN_WINDOW};
 use postrider_engine::resend::{self, ENTRIES_PUSHED_MAX, entries_pushed_max};

@@ -8,10 +8,10 @@ use super::{flush_queue, open_gateway, print_line, send_via};
 use crate::cli::{Cli, SendArgs};
 use postrider_core::clock;
 use postrider_core::delivery::DeliveryStateKind;
+use postrider_core::duration::{format_duration, round_up_to_seconds};
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::id::MessageId;
 use postrider_engine::accept::{AcceptError, AcceptRequest, accept};
-use postrider_engine::config::{format_duration, round_up_to_seconds};
 use postrider_engine::gateway::Gateway;
 
 /// How often the store is asked whether the message has left.

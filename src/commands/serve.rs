@@ -15,8 +15,8 @@ use super::background::BackgroundTasks;
 use super::signals::TerminationSignals;
 use super::{ConfigOverride, load_config, print_line};
 use crate::cli::{Cli, ServeArgs};
+use postrider_core::address;
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_core::recipient;
 use postrider_engine::config::{Config, check_listen_address, mask_url};
 use postrider_engine::gateway::Gateway;
 use postrider_engine::worker::StopSignal;
@@ -68,7 +68,7 @@ fn overrides(arguments: &ServeArgs) -> Vec<ConfigOverride> {
 
 /// The phone number library reads its tables at the first number; nobody's message should wait for that.
 fn preload_phone_metadata() {
-    std::thread::spawn(recipient::preload_phone_metadata);
+    std::thread::spawn(address::preload_phone_metadata);
 }
 
 pub(super) fn bind_listener(address: SocketAddr) -> Result<TcpListener> {

@@ -7,9 +7,9 @@ use std::fmt::Write;
 
 use super::{open_gateway, print_line, print_text, replace_control_characters};
 use crate::cli::{Cli, OutputFormat, UsageArgs as Arguments};
+use postrider_core::address::mask_address;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::message::Message;
-use postrider_core::recipient::mask_address;
 use postrider_engine::gateway::Gateway;
 use postrider_server::usage::{UsageDeliveryRow, UsageTotalsView, csv, usage_rows};
 use postrider_store::UsageQuery;

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use postrider_core::capacity::Capacity;
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::delivery::DeliveryState;
 use postrider_core::error::{Error, ErrorKind, Result};
@@ -20,13 +19,14 @@ use postrider_core::event::{ClaimedEvent, Event, EventAttemptResult, EventKey};
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::inbound::OptChange;
 use postrider_core::job::{JobLockResult, ScheduledJob};
-use postrider_core::message::{
-    Acceptance, ClaimedDelivery, CompletedRound, Delivery, Message, NewMessage, QueueEntry, RecordResult,
-};
+use postrider_core::message::{Acceptance, Delivery, Message, NewMessage};
+use postrider_core::name::ConfigName;
 use postrider_core::provider_control::ProviderControl;
+use postrider_core::queue_entry::QueueEntry;
 use postrider_core::rate_limit::RateLimitRequest;
 use postrider_core::recipient::Recipient;
 use postrider_core::report::Report;
+use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
 use postrider_store::{
     Backlog, Cancelled, DeadLetterRequest, DeliverySelection, EventQuery, EventStore, LastAttempt,

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use postrider_cache::SignedCache;
-use postrider_core::channel::UnknownPolicy;
 use postrider_core::clock::Clock;
 use postrider_core::random::Random;
+use postrider_core::retry::UnknownPolicy;
 use postrider_engine::config::Config;
 use postrider_engine::gateway::{Backends, Gateway};
 use postrider_providers::Provider;

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use postrider_core::attempt::Outcome;
-use postrider_core::channel::UnknownPolicy;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, Failure};
 use postrider_core::message::{Delivery, Message};
 use postrider_core::report::{DeliveryTotals, Report};
+use postrider_core::retry::UnknownPolicy;
 
 use super::host::HOLDING_CHANNEL;
 use super::reference_model::DeliveryHistory;

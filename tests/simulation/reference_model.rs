@@ -9,7 +9,8 @@ use postrider_core::attempt::Attempt;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::{ClaimedDelivery, Delivery, Message};
+use postrider_core::message::{Delivery, Message};
+use postrider_core::round::ClaimedDelivery;
 
 use super::coordination_model::CoordinationModel;
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use postrider_core::capacity::CapacitySource;
 use postrider_core::clock::Timestamp;
 use postrider_core::id::DeliveryId;
-use postrider_core::message::QueueEntry;
+use postrider_core::queue_entry::QueueEntry;
 use postrider_queue::Queue;
 
 use super::context::SimulationContext;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::channel::ConfigName;
+use crate::name::ConfigName;
 
 /// What a call to a provider came to. Failure is ordinary data here, never an error.
 #[derive(Clone, Debug, PartialEq, Eq)]

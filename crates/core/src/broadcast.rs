@@ -4,10 +4,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::channel::ConfigName;
-use super::contact::Contact;
-use super::id::MessageId;
-use super::message::{Idempotency, Message};
+use crate::contact::Contact;
+use crate::id::MessageId;
+use crate::message::{Idempotency, Message};
+use crate::name::ConfigName;
 
 /// A broadcast's public name, made as a message's is.
 pub type BroadcastId = MessageId;

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::channel::ConfigName;
+use crate::name::ConfigName;
 
 /// So many in all, and for some channels a number of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::retry::saturating_add;
+use crate::clock::saturating_add;
 
 /// A rest grows with each failed probe, up to so many times the first one.
 const BACKOFF_FACTOR_MAX: u32 = 8;

@@ -147,6 +147,15 @@ pub fn from_millis(millis: i64) -> Timestamp {
         .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
+/// The moment that lies so much later; the end of time when that is out of range, because some waits are a
+/// provider's word.
+pub fn saturating_add(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
+    chrono::TimeDelta::from_std(wait)
+        .ok()
+        .and_then(|wait| now.checked_add_signed(wait))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
 /// Waits in real time. For loops that have nothing to do, never for correctness.
 #[allow(clippy::disallowed_methods)]
 pub async fn sleep(duration: Duration) {
@@ -203,5 +212,19 @@ mod tests {
         assert!(difference_ms(clock.now(), theirs) < 50, "{clock:?}");
         read_clock(&clock, theirs + TimeDelta::seconds(9), Duration::from_millis(400));
         assert!(difference_ms(clock.now(), theirs) > 8_000, "{clock:?}");
+    }
+
+    #[test]
+    fn no_wait_leads_beyond_the_end_of_time() {
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(
+            saturating_add(now, Duration::from_millis(5)).timestamp_millis(),
+            5
+        );
+        assert_eq!(saturating_add(now, Duration::MAX), DateTime::<Utc>::MAX_UTC);
+        assert_eq!(
+            saturating_add(now, Duration::from_secs(1 << 50)),
+            DateTime::<Utc>::MAX_UTC
+        );
     }
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::attempt::Outcome;
-use super::channel::{ConfigName, UnknownPolicy};
-use super::receipt::ReceiptStatus;
-use super::retry::{RetryPolicy, saturating_add};
+use crate::attempt::Outcome;
+use crate::clock::saturating_add;
+use crate::name::ConfigName;
+use crate::receipt::ReceiptStatus;
+use crate::retry::{RetryPolicy, UnknownPolicy};
 
 /// Where a delivery stands, with the facts of that standing.
 #[derive(Clone, Debug, PartialEq, Eq)]

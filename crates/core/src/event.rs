@@ -8,9 +8,9 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 
-use super::channel::ConfigName;
-use super::delivery::{DeliveryState, Failure};
-use super::id::{DeliveryId, MessageId};
+use crate::delivery::{DeliveryState, Failure};
+use crate::id::{DeliveryId, MessageId};
+use crate::name::ConfigName;
 
 /// Who wants to hear of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

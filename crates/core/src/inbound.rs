@@ -5,8 +5,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::channel::ConfigName;
-use super::receipt::Receipt;
+use crate::name::ConfigName;
+use crate::receipt::Receipt;
 
 /// One thing a provider tells us.
 #[derive(Clone, Debug, PartialEq, Eq)]

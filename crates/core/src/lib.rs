@@ -3,6 +3,7 @@
 //! Everything here is plain data and pure functions. The current time and random numbers are arguments; [`clock`] and
 //! [`dice`] are the only modules that read them. No I/O except in `testing`, which starts real servers for tests.
 
+pub mod address;
 pub mod attempt;
 pub mod broadcast;
 pub mod capacity;
@@ -11,13 +12,17 @@ pub mod circuit_breaker;
 pub mod clock;
 pub mod contact;
 pub mod delivery;
+pub mod duration;
 pub mod error;
 pub mod event;
 pub mod id;
 pub mod inbound;
 pub mod job;
 pub mod message;
+pub mod name;
+pub mod priority;
 pub mod provider_control;
+pub mod queue_entry;
 pub mod random;
 pub mod rate_limit;
 pub mod receipt;
@@ -25,6 +30,7 @@ pub mod recipient;
 pub mod report;
 pub mod request_origin;
 pub mod retry;
+pub mod round;
 pub mod routing;
 pub mod shared_health;
 pub mod slots;

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::channel::ConfigName;
+use crate::name::ConfigName;
 
 /// The last word on a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]

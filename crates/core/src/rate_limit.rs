@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::channel::ConfigName;
+use crate::name::ConfigName;
 
 /// Millionths of a token in a token.
 const MICROS_PER_TOKEN: f64 = 1e6;

@@ -5,7 +5,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::attempt::Outcome;
+use crate::attempt::Outcome;
 
 /// Upper bounds of the duration buckets, in milliseconds; one more bucket takes what is slower.
 pub const DURATION_BOUNDS_MS: [u64; 19] = [

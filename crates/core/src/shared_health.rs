@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::channel::ConfigName;
-use super::circuit_breaker::{CLOCK_SKEW_MAX, CircuitState, is_open_period_over, is_probe_expired};
-use super::retry::saturating_add;
+use crate::circuit_breaker::{CLOCK_SKEW_MAX, CircuitState, is_open_period_over, is_probe_expired};
+use crate::clock::saturating_add;
+use crate::name::ConfigName;
 
 /// The longest pause: a provider that asks for more is asked again after that.
 pub const COOLDOWN_MAX: Duration = Duration::from_secs(24 * 3_600);

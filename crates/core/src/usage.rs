@@ -4,7 +4,7 @@
 
 use chrono::NaiveDate;
 
-use super::channel::ConfigName;
+use crate::name::ConfigName;
 
 /// What went to one person over one channel on one day.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,13 +15,15 @@ pub use addressing::MissingAddressPolicy;
 pub use batch::AcceptBatch;
 
 use crate::gateway::Gateway;
-use postrider_core::channel::ConfigName;
+use postrider_core::address::{AddressError, AddressKind};
 use postrider_core::clock::Timestamp;
 use postrider_core::error::Error;
 use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::{Acceptance, Idempotency, NewDelivery, NewMessage, Priority, QueueEntry};
-use postrider_core::recipient::{AddressError, AddressKind};
+use postrider_core::message::{Acceptance, Idempotency, NewDelivery, NewMessage};
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
+use postrider_core::queue_entry::QueueEntry;
 use postrider_core::text_parts;
 
 /// The longest subject, in characters.

@@ -4,10 +4,10 @@
 
 use crate::gateway::{Gateway, ProviderRuntime, Route};
 use crate::receipts;
+use postrider_core::address::parse_address;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
 use postrider_core::inbound::{CallbackItem, InboundMessage, OptAction, OptChange};
-use postrider_core::recipient;
 
 /// Applies all that was heard from one provider.
 pub async fn ingest(gateway: &Gateway, lane: &ProviderRuntime, incoming: Vec<CallbackItem>) -> Result<()> {
@@ -95,7 +95,7 @@ fn opt_changes(
         .iter()
         .filter(|kind| kind.is_usable_by(wanted));
     let mut addresses = kinds
-        .filter_map(|kind| recipient::parse_address(*kind, &asked.address, &gateway.config.phone).ok())
+        .filter_map(|kind| parse_address(*kind, &asked.address, &gateway.config.phone).ok())
         .collect::<Vec<_>>();
     addresses.dedup();
     let opting = |address| OptChange {

@@ -2,9 +2,9 @@
 //!
 //! What was found out here and not told yet is never overwritten by what others say. Asks and tells nobody itself.
 
-use postrider_core::channel::ConfigName;
 use postrider_core::circuit_breaker::{CircuitBreaker, CircuitState};
 use postrider_core::clock::Timestamp;
+use postrider_core::name::ConfigName;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth, is_cooldown_active};
 

@@ -7,12 +7,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use postrider_core::channel::{Channel, ConfigName};
-use postrider_core::recipient::PhoneRules;
+use postrider_core::address::PhoneRules;
+use postrider_core::channel::Channel;
+use postrider_core::name::ConfigName;
 use postrider_core::retry::RetryPolicy;
 
 mod check;
-mod duration;
 mod environment;
 mod events;
 pub mod keys;
@@ -27,7 +27,6 @@ mod table_reader;
 mod tables;
 
 pub use check::{LEASE_MARGIN, check_listen_address};
-pub use duration::{format_duration, parse_duration, round_up_to_seconds};
 pub use environment::Environment;
 pub use events::{ApiKeyEvents, EventsConfig};
 pub use secret::mask_url;

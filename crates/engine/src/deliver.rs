@@ -9,13 +9,13 @@ use crate::gateway::{Gateway, ProviderBusy, ProviderRuntime, Route};
 use addresses::{ChosenAddress, DeliveryAddresses};
 use postrider_core::attempt::{Attempt, Outcome};
 use postrider_core::capacity::{Capacity, CapacitySource};
-use postrider_core::channel::ConfigName;
-use postrider_core::clock::Timestamp;
+use postrider_core::clock::{Timestamp, saturating_add};
 use postrider_core::delivery::{DeliveryRules, DeliveryState, DeliveryTransition, RoundEnd};
 use postrider_core::error::{Error, ErrorKind};
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{ClaimedDelivery, CompletedRound, QueueEntry, RecordResult};
-use postrider_core::retry::saturating_add;
+use postrider_core::name::ConfigName;
+use postrider_core::queue_entry::QueueEntry;
+use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 use postrider_providers::OutboundMessage;
 
 mod addresses;
@@ -473,7 +473,7 @@ fn rules_without_channel(claimed: &ClaimedDelivery) -> DeliveryRules<'static> {
         tries: claimed.tries,
         expires_at: claimed.expires_at,
         retry: &RETRY,
-        unknown_policy: postrider_core::channel::UnknownPolicy::Resend,
+        unknown_policy: postrider_core::retry::UnknownPolicy::Resend,
     }
 }
 

@@ -13,9 +13,9 @@ use super::worker::StopSignal;
 use crate::gateway::Gateway;
 use attempt::EventAttempt;
 use endpoints::{EndpointResult, EndpointTable};
+use postrider_core::clock::saturating_add;
 use postrider_core::error::Error;
 use postrider_core::event::{ClaimedEvent, EventAttemptResult};
-use postrider_core::retry::saturating_add;
 use postrider_providers::webhook::{self, WebhookClient};
 use postrider_store::DeadLetterRequest;
 

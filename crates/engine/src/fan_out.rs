@@ -14,7 +14,7 @@ use crate::gateway::Gateway;
 use postrider_core::broadcast::{Broadcast, FanOutStep, User};
 use postrider_core::error::Result;
 use postrider_core::job::ScheduledJob;
-use postrider_core::message::Priority;
+use postrider_core::priority::Priority;
 
 /// Users looked at in one transaction.
 const USERS_PER_STEP: usize = 1_000;

@@ -5,11 +5,11 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::gateway::Gateway;
-use postrider_core::channel::ConfigName;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::error::Result;
 use postrider_core::id::DeliveryId;
-use postrider_core::message::QueueEntry;
+use postrider_core::name::ConfigName;
+use postrider_core::queue_entry::QueueEntry;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_providers::CallbackMode;
 use postrider_store::{ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};

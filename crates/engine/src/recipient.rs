@@ -3,9 +3,10 @@
 //! Messages that were refused in the meantime are not sent by a change.
 
 use crate::gateway::Gateway;
-use postrider_core::channel::ConfigName;
+use postrider_core::address::{AddressError, parse_address_of_kinds};
 use postrider_core::error::{Error, Result};
-use postrider_core::recipient::{self, AddressError, Recipient, RecipientStatus};
+use postrider_core::name::ConfigName;
+use postrider_core::recipient::{Recipient, RecipientStatus};
 
 /// The longest reason or name of who says so, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
@@ -41,7 +42,7 @@ pub fn parse_recipient(
     typed: &str,
 ) -> std::result::Result<RecipientAddress, RecipientError> {
     let route = gateway.route(channel).ok_or(RecipientError::UnknownChannel)?;
-    let read = recipient::parse_address_of_kinds(route.address_kinds(), typed, &gateway.config.phone);
+    let read = parse_address_of_kinds(route.address_kinds(), typed, &gateway.config.phone);
     let (_, normalised) = read.map_err(RecipientError::InvalidAddress)?;
     Ok(RecipientAddress {
         channel: route.channel.name.clone(),

@@ -12,7 +12,7 @@ use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::Result;
 use postrider_core::id::DeliveryId;
 use postrider_core::job::ScheduledJob;
-use postrider_core::message::QueueEntry;
+use postrider_core::queue_entry::QueueEntry;
 use postrider_store::{Backlog, DeliverySelection};
 
 /// The most nudges of one run, whatever the queue could hold.

@@ -8,10 +8,11 @@ use prometheus_client::metrics::counter::Counter;
 
 use super::provider_runtime::{ProviderBusy, ProviderRuntime};
 use crate::metrics::Metrics;
-use postrider_core::channel::{Addressing, Channel, ConfigName};
+use postrider_core::address::AddressKind;
+use postrider_core::channel::{Addressing, Channel};
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::recipient::AddressKind;
+use postrider_core::name::ConfigName;
 use postrider_core::routing::{RouteBalancer, RouteCandidate};
 
 /// A channel on its way through the day.

@@ -4,12 +4,12 @@
 //! messages, says how far it came, and the next one goes on from there. Changes nothing.
 
 use crate::gateway::Gateway;
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, Failure};
 use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Delivery, Message};
+use postrider_core::name::ConfigName;
 use postrider_store::{LastAttempt, MessageList, MessageQuery, UsageQuery};
 
 /// Through how many messages one look goes at most, so that no page keeps the store busy for long.

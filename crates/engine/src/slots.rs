@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use crate::gateway::{Gateway, ProviderRuntime};
 use postrider_core::capacity::{Capacity, CapacitySource};
-use postrider_core::channel::ConfigName;
+use postrider_core::name::ConfigName;
 use postrider_core::slots::{ChannelLoad, ProviderLoad, share_slots};
 
 /// This part of all places is worth a claim at once.

@@ -3,11 +3,11 @@
 //! Nobody is written to.
 
 use crate::gateway::Gateway;
+use postrider_core::address::{AddressError, AddressKind, PhoneRules, parse_address};
 use postrider_core::broadcast::{NewUser, USER_CHARS_MAX, UserRegistration};
 use postrider_core::clock::Timestamp;
-use postrider_core::contact::{self, AddressKind, Contact};
+use postrider_core::contact::{self, Contact};
 use postrider_core::error::Result;
-use postrider_core::recipient::{self, AddressError, PhoneRules};
 
 /// Why somebody cannot register.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub fn validate(
     if name.as_deref().is_some_and(|name| !is_valid_name(name)) {
         return Err(InvalidUser::Name);
     }
-    let contact = |(kind, typed): (AddressKind, String)| match recipient::parse_address(kind, &typed, rules) {
+    let contact = |(kind, typed): (AddressKind, String)| match parse_address(kind, &typed, rules) {
         Ok(address) => Ok(Contact {
             kind,
             address,

@@ -130,7 +130,7 @@ pub(super) fn scale_byte(byte: u8, range: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use postrider_core::recipient::{AddressKind, PhoneRules, parse_address};
+    use postrider_core::address::{AddressKind, PhoneRules, parse_address};
 
     #[test]
     fn invented_numbers_are_possible_ones() {

@@ -3,10 +3,10 @@
 //! Goes past the faces, and through everything behind them. Sends nothing itself.
 
 use crate::messages::{random_phone_number, random_text, scale_byte};
+use postrider_core::address::AddressKind;
 use postrider_core::broadcast::{
     BroadcastAudience, BroadcastId, NewUser, USERS_PER_REQUEST_MAX, UserRegistration,
 };
-use postrider_core::contact::AddressKind;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::random::Random;
 use postrider_engine::accept::AcceptError;

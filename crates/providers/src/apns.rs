@@ -23,12 +23,12 @@ use super::json_api::{JsonResponse, gateway_id, into_json_response, json_post_re
 use super::{
     AccountCheck, CallLimits, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
 };
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, from_millis};
 use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::inbound::CallbackItem;
-use postrider_core::recipient::AddressKind;
 
 use provider_token::ProviderTokenSigner;
 pub use settings::ApnsSettings;

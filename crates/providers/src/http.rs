@@ -20,11 +20,11 @@ use async_trait::async_trait;
 
 use super::http_client::{HttpCallResult, HttpClient};
 use super::{AccountCheck, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider};
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
-use postrider_core::channel::ConfigName;
 use postrider_core::error::Result;
 use postrider_core::inbound::CallbackItem;
-use postrider_core::recipient::AddressKind;
+use postrider_core::name::ConfigName;
 
 pub(super) use receipts::CallbackReceiptParser;
 use request::RequestTemplate;

@@ -25,11 +25,11 @@ use super::sms::{self, CallbackFields, SmsCodeClass, join_reasons};
 use super::{
     AdapterContext, CallbackError, CallbackMode, CallbackRequest, CallbackResponse, OutboundMessage, Provider,
 };
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::error::Result;
 use postrider_core::inbound::{CallbackItem, InboundMessage};
 use postrider_core::receipt::Receipt;
-use postrider_core::recipient::AddressKind;
 
 pub use settings::KavenegarSettings;
 

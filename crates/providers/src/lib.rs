@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::SendResult;
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::{Clock, Timestamp};
 use postrider_core::error::{Error, Result};
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::inbound::CallbackItem;
-use postrider_core::recipient::AddressKind;
+use postrider_core::name::ConfigName;
 
 pub mod apns;
 mod callback_auth;

@@ -22,11 +22,11 @@ use super::{
     AccountCheck, CallLimits, CallbackError, CallbackMode, CallbackRequest, CallbackResponse,
     OutboundMessage, Provider,
 };
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::Result;
 use postrider_core::inbound::CallbackItem;
-use postrider_core::recipient::AddressKind;
 
 use callbacks::SentMessages;
 pub use settings::MessengerSettings;

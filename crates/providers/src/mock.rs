@@ -16,13 +16,13 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::outcome_kind::OutcomeKind;
 use super::{CallLimits, CallbackError, CallbackRequest, OutboundMessage, Provider};
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::{Clock, sleep};
 use postrider_core::inbound::CallbackItem;
+use postrider_core::name::ConfigName;
 use postrider_core::random::Random;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
-use postrider_core::recipient::AddressKind;
 
 pub use settings::MockSettings;
 use settings::{ReceiptShares, ScriptedResult, SeedBy};

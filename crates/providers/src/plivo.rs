@@ -22,12 +22,12 @@ use super::sms::{self, CallbackFields, NonceCache, SmsCodeClass, join_reasons};
 use super::{
     AdapterContext, CallbackError, CallbackMode, CallbackRequest, CallbackResponse, OutboundMessage, Provider,
 };
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::Result;
 use postrider_core::inbound::{CallbackItem, InboundMessage};
 use postrider_core::receipt::{Receipt, ReceiptStatus};
-use postrider_core::recipient::AddressKind;
 
 pub use settings::PlivoSettings;
 

@@ -21,11 +21,11 @@ use serde_json::{Value, json};
 use super::email_address::{encode_mailbox, parse_recipient, single_line};
 use super::http_client::{HttpCallResult, HttpClient, host_and_port};
 use super::{AccountCheck, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider};
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::Result;
 use postrider_core::inbound::CallbackItem;
-use postrider_core::recipient::AddressKind;
 
 pub use settings::SesSettings;
 use sigv4::AwsCredentials;

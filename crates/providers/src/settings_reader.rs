@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 
+use postrider_core::address::AddressKind;
+use postrider_core::duration::{NOT_A_DURATION, parse_duration};
 use postrider_core::error::{Error, Result};
-use postrider_core::recipient::AddressKind;
 
 /// The longest text of a provider that is kept as a reason, in characters.
 const REASON_CHARS_MAX: usize = 200;
@@ -33,11 +34,7 @@ pub(super) fn read_table<T: DeserializeOwned>(table: toml::Table) -> Result<T> {
 /// Reads `"500ms"`, `"30s"` or `"1h 30m"`.
 pub(super) fn deserialize_duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(from)?;
-    humantime::parse_duration(text.trim()).map_err(|_| {
-        D::Error::custom(
-            "is not a duration; write a number and a unit, such as \"500ms\", \"30s\" or \"20m\"",
-        )
-    })
+    parse_duration(&text).map_err(|_| D::Error::custom(NOT_A_DURATION))
 }
 
 /// Like [`duration`], for a key that may be left out.

@@ -33,13 +33,13 @@ use tokio::sync::{Mutex, oneshot};
 use super::{
     AccountCheck, CallLimits, CallbackError, CallbackRequest, OutboundMessage, Provider, Transcript,
 };
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Clock;
 use postrider_core::error::{Error, Result};
 use postrider_core::inbound::CallbackItem;
+use postrider_core::name::ConfigName;
 use postrider_core::random::Random;
-use postrider_core::recipient::AddressKind;
 
 use account::{ReceivedItem, SmppAccount};
 use connection::{ConnectionState, SmppConnection};

@@ -24,11 +24,11 @@ use tokio::time::Instant;
 use super::{
     AccountCheck, CallLimits, CallbackError, CallbackRequest, OutboundMessage, Provider, Transcript,
 };
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::inbound::CallbackItem;
-use postrider_core::recipient::AddressKind;
 
 use message::{ComposeError, EmailMessage};
 use session::{SmtpAuth, SmtpConnector, SmtpError, SmtpSession};

@@ -24,12 +24,12 @@ use super::sms::{self, CallbackFields, NonceCache, SmsCodeClass, join_reasons};
 use super::{
     AdapterContext, CallbackError, CallbackMode, CallbackRequest, CallbackResponse, OutboundMessage, Provider,
 };
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, Timestamp};
 use postrider_core::error::Result;
 use postrider_core::inbound::{CallbackItem, InboundMessage};
 use postrider_core::receipt::{Receipt, ReceiptStatus};
-use postrider_core::recipient::AddressKind;
 use postrider_core::text_parts::{Alphabet, count_parts};
 
 use segments::VonageSegments;

@@ -19,12 +19,12 @@ use serde_json::json;
 use super::egress_policy::EgressPolicy;
 use super::settings_reader::read_table;
 use super::{CallLimits, CallbackError, CallbackRequest, OutboundMessage, Provider, Transcript};
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, from_millis};
 use postrider_core::error::{Error, Result};
 use postrider_core::id::DeliveryId;
 use postrider_core::inbound::CallbackItem;
-use postrider_core::recipient::AddressKind;
 
 pub use client::{WebhookClient, WebhookRequest, WebhookResult, parse_url};
 use outcomes::{EndpointOwner, send_result};

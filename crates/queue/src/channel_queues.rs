@@ -7,9 +7,10 @@
 
 use super::due_queue::DueQueue;
 use postrider_core::capacity::Capacity;
-use postrider_core::channel::ConfigName;
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{Priority, QueueEntry};
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
+use postrider_core::queue_entry::QueueEntry;
 
 /// All rows and their common limit.
 pub(super) struct ChannelQueues {

@@ -20,7 +20,7 @@ use postrider_core::capacity::CapacitySource;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, Result};
 use postrider_core::id::DeliveryId;
-use postrider_core::message::QueueEntry;
+use postrider_core::queue_entry::QueueEntry;
 
 /// What every queue can do. `contract.rs` decides what a queue is.
 #[async_trait]

@@ -15,7 +15,7 @@ use super::channel_queues::ChannelQueues;
 use postrider_core::capacity::{Capacity, CapacitySource};
 use postrider_core::clock::Timestamp;
 use postrider_core::id::DeliveryId;
-use postrider_core::message::QueueEntry;
+use postrider_core::queue_entry::QueueEntry;
 
 /// A window of ids and a bell for those who wait.
 pub(super) struct MemoryQueue {

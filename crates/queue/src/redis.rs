@@ -27,7 +27,8 @@ use postrider_core::capacity::{Capacity, CapacitySource};
 use postrider_core::clock::{Timestamp, sleep};
 use postrider_core::error::Result;
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{Priority, QueueEntry};
+use postrider_core::priority::Priority;
+use postrider_core::queue_entry::QueueEntry;
 
 /// How many nudges travel in one round trip.
 const BATCH_ENTRIES_MAX: usize = 1_000;

@@ -12,10 +12,11 @@ use tokio::time::Instant;
 
 use super::Queue;
 use postrider_core::capacity::{Capacity, CapacitySource};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{Priority, QueueEntry};
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
+use postrider_core::queue_entry::QueueEntry;
 use postrider_core::testing::backend_server::BackendServer;
 
 /// Longer than any test waits for something that does happen.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::problem::store_status;
-use postrider_core::recipient::AddressKind;
+use postrider_core::address::AddressKind;
+use postrider_core::duration::{format_duration, round_up_to_seconds};
 use postrider_engine::accept::{AcceptError, RequestIdempotencyKey};
-use postrider_engine::config::{format_duration, round_up_to_seconds};
 use postrider_engine::gateway::Gateway;
 
 /// The header a client repeats a request under.

@@ -23,7 +23,7 @@ use super::openapi::{
 };
 use super::problem::{self, PROBLEM_JSON, Problem};
 use super::{auth, body, errors};
-use postrider_core::recipient::AddressKind;
+use postrider_core::address::AddressKind;
 use postrider_engine::accept::{self, AcceptError, Accepted};
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;

@@ -28,13 +28,13 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use postrider_cache::SignedCache;
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::channel::Addressing;
 use postrider_core::clock::{Clock, from_millis};
 use postrider_core::inbound::CallbackItem;
 use postrider_core::random::Random;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
-use postrider_core::recipient::AddressKind;
 use postrider_engine::config::Config;
 use postrider_engine::deliver::{self, DeliverStep};
 use postrider_engine::gateway::{Backends, Gateway};

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::error::Result;
@@ -16,7 +15,8 @@ use postrider_core::event::{
     ClaimedEvent, Event, EventAttemptResult, EventKey, EventStatusKind, EventTarget, EventType,
 };
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::CompletedRound;
+use postrider_core::name::ConfigName;
+use postrider_core::round::CompletedRound;
 
 /// What every store can do with events. `contract/events.rs` decides what that is.
 #[async_trait]

@@ -16,13 +16,14 @@ use tokio::sync::mpsc;
 use super::super::signals::TerminationSignals;
 use super::super::{format_age, format_time, to_f64};
 use super::{MonitorView, MonitoredStore, poll_delay};
+use postrider_core::address::mask_address;
 use postrider_core::circuit_breaker::CircuitState;
 use postrider_core::clock::{self, Clock, Timestamp};
+use postrider_core::duration::format_duration;
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_core::recipient::mask_address;
 use postrider_core::report::{ProviderReportRow, Report};
 use postrider_core::shared_health::SharedHealth;
-use postrider_engine::config::{Config, format_duration};
+use postrider_engine::config::Config;
 use postrider_engine::status::StatusOverview;
 
 /// How soon a key that ends it is heard once nobody listens any more.

@@ -6,8 +6,8 @@ use std::fmt::Write;
 
 use super::super::{format_rate, to_f64};
 use super::theory::{Expectation, SimulationPlan, SimulationRun, expectations};
+use postrider_core::duration::format_duration;
 use postrider_core::report::Report;
-use postrider_engine::config::format_duration;
 
 /// The whole text. Writing into a string cannot fail, so results of `write!` are dropped.
 pub fn render_result(

@@ -3,12 +3,13 @@
 //! Refuses a configuration with a real provider: its messages would be marked as sent and never leave.
 
 use crate::cli::WorkArgs;
-use postrider_core::channel::ConfigName;
+use postrider_core::duration::format_duration;
 use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_core::name::ConfigName;
 use postrider_engine::config::mock_sender::{
     FailurePolicy, MockSender, MockSenderOptions, failure_rate_from_environment, mean_time_from_environment,
 };
-use postrider_engine::config::{Config, Environment, format_duration};
+use postrider_engine::config::{Config, Environment};
 
 /// The sender to play, where the command line or the environment names one; the command line goes first.
 pub fn mock_sender(arguments: &WorkArgs, environment: &Environment) -> Result<Option<MockSender>> {

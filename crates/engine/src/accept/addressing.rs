@@ -5,12 +5,12 @@
 
 use super::{AcceptError, AcceptRequest};
 use crate::gateway::{Gateway, Route};
+use postrider_core::address::{self, AddressKind, PhoneRules, parse_address_of_kinds};
 use postrider_core::channel::Channel;
 use postrider_core::clock::Timestamp;
 use postrider_core::contact::Contact;
 use postrider_core::id::DeliveryId;
 use postrider_core::message::NewDelivery;
-use postrider_core::recipient::{self, AddressKind, PhoneRules};
 
 /// Which contact a channel takes that takes any text: those first that nothing but a provider can judge.
 const ANY_ADDRESS_PREFERENCE: [AddressKind; 6] = [
@@ -121,7 +121,7 @@ impl ResolvedAddress {
 
 /// One address as the client wrote it for this channel.
 fn parse_address(route: &Route, typed: &str, rules: &PhoneRules) -> Result<ResolvedAddress, AcceptError> {
-    let read = recipient::parse_address_of_kinds(route.address_kinds(), typed, rules);
+    let read = parse_address_of_kinds(route.address_kinds(), typed, rules);
     let (kind, address) = read.map_err(|why| AcceptError::InvalidAddress {
         channel: route.channel.name.clone(),
         cause: why,
@@ -148,7 +148,7 @@ fn select_contacts(
         let Some((kind, typed)) = find_contact(*kind, &request.contacts) else {
             continue;
         };
-        match recipient::parse_address(kind, typed, rules) {
+        match address::parse_address(kind, typed, rules) {
             Ok(address) => contacts.push(Contact {
                 kind,
                 address,
@@ -177,7 +177,7 @@ fn user_as_address(route: &Route, request: &AcceptRequest) -> Option<ResolvedAdd
     if !route.can_use_any_text() {
         return None;
     }
-    let address = recipient::parse_address(AddressKind::Any, user, &PhoneRules::default()).ok()?;
+    let address = address::parse_address(AddressKind::Any, user, &PhoneRules::default()).ok()?;
     let spelling = user.clone();
     let contact = Contact {
         kind: AddressKind::Any,

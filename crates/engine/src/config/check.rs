@@ -5,11 +5,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::duration::format_duration;
 use super::source::ConfigSource;
 use super::{Config, ProviderConfig};
-use postrider_core::channel::{Channel, ConfigName};
+use postrider_core::channel::Channel;
+use postrider_core::duration::format_duration;
 use postrider_core::error::{Error, Result};
+use postrider_core::name::ConfigName;
 
 /// How much longer than the slowest round a lease has to be: for the claim, the record, and a slow disk.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(5);

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use super::duration::parse_duration;
 use super::environment::Environment;
 use super::secret::resolve_text;
 use super::table_reader::TableReader;
+use postrider_core::duration::parse_duration;
 use postrider_core::error::Result;
 use postrider_providers::EgressPolicy;
 use postrider_providers::webhook::{self, SigningSecrets};

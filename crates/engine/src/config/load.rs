@@ -12,8 +12,8 @@ use super::environment::Environment;
 use super::source::ConfigSource;
 use super::table_reader::TableReader;
 use super::{Config, LimitsConfig, ScheduleConfig, WorkConfig, check, events, legacy_environment, tables};
+use postrider_core::address::{PhoneRules, PhoneStrictness};
 use postrider_core::error::Result;
-use postrider_core::recipient::{PhoneRules, PhoneStrictness};
 use postrider_core::retry::RetryPolicy;
 
 impl Config {

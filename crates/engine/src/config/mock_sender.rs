@@ -8,11 +8,12 @@ use std::time::Duration;
 use toml::Value;
 
 use super::check::LEASE_MARGIN;
-use super::duration::{format_duration, parse_duration};
 use super::environment::Environment;
 use super::{Config, ProviderConfig};
-use postrider_core::channel::{Channel, ConfigName};
+use postrider_core::channel::Channel;
+use postrider_core::duration::{format_duration, parse_duration};
 use postrider_core::error::{Error, Result};
+use postrider_core::name::ConfigName;
 use postrider_core::routing::RoutingStrategy;
 
 /// The longest mean time of a call.

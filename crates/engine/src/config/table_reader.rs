@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use toml::Value;
 
-use super::duration::parse_duration;
 use super::keys::{ConfigKey, ValueKind, find_config_key, key_names_under};
 use super::source::{ConfigSource, did_you_mean, expected_value};
+use postrider_core::duration::parse_duration;
 use postrider_core::error::{Error, ErrorKind, Result};
 
 /// The longest duration that makes sense anywhere: ten years.

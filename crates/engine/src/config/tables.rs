@@ -11,11 +11,12 @@ use super::secret::{mask_table, resolve_table, resolve_text};
 use super::source::did_you_mean;
 use super::table_reader::TableReader;
 use super::{ApiKey, EventsConfig, ProviderConfig, Scope, events};
-use postrider_core::channel::{Addressing, Channel, ConfigName, UnknownPolicy};
+use postrider_core::address::AddressKind;
+use postrider_core::channel::{Addressing, Channel};
 use postrider_core::error::Result;
-use postrider_core::message::Priority;
-use postrider_core::recipient::AddressKind;
-use postrider_core::retry::RetryPolicy;
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
+use postrider_core::retry::{RetryPolicy, UnknownPolicy};
 use postrider_core::routing::RoutingStrategy;
 
 /// Two mock providers with a failure rate that makes failover visible.

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use super::keys::CONFIG_KEYS;
 use super::*;
-use postrider_core::channel::{Addressing, UnknownPolicy};
-use postrider_core::message::Priority;
-use postrider_core::recipient::{AddressKind, PhoneStrictness};
+use postrider_core::address::{AddressKind, PhoneStrictness};
+use postrider_core::channel::Addressing;
+use postrider_core::priority::Priority;
+use postrider_core::retry::UnknownPolicy;
 use postrider_core::routing::RoutingStrategy;
 
 mod channels;

@@ -4,8 +4,8 @@
 //! calls dead is only left out for the rest of the round; the record makes it inactive.
 
 use crate::gateway::{ProviderRuntime, Route};
-use postrider_core::message::ClaimedDelivery;
-use postrider_core::recipient::{self, AddressKind};
+use postrider_core::address::{AddressKind, guess_address_kind};
+use postrider_core::round::ClaimedDelivery;
 
 /// What a claimed delivery can be sent to.
 pub(super) struct DeliveryAddresses<'c> {
@@ -30,7 +30,7 @@ impl<'c> DeliveryAddresses<'c> {
     pub fn new(claimed: &'c ClaimedDelivery, route: &Route) -> Self {
         let kind = match route.address_kinds() {
             [kind] => *kind,
-            _ => recipient::guess_address_kind(&claimed.address),
+            _ => guess_address_kind(&claimed.address),
         };
         Self {
             claimed,

@@ -11,10 +11,9 @@ use serde_json::json;
 use super::endpoints::EndpointResult;
 use crate::config::{ApiKey, Config, EventsConfig};
 use crate::gateway::Gateway;
-use postrider_core::clock::Timestamp;
+use postrider_core::clock::{Timestamp, saturating_add};
 use postrider_core::delivery::Failure;
 use postrider_core::event::{ClaimedEvent, Event, EventAttemptResult, EventStatus, EventTarget};
-use postrider_core::retry::saturating_add;
 use postrider_providers::webhook::{SigningSecrets, WebhookClient, WebhookRequest, WebhookResult};
 
 /// What came of telling an event.

@@ -5,8 +5,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use postrider_core::clock::Timestamp;
-use postrider_core::retry::saturating_add;
+use postrider_core::clock::{Timestamp, saturating_add};
 
 /// After so many failures in a row a receiver rests, and gets one call at a time until one succeeds.
 const FAILURES_BEFORE_BACKOFF: u32 = 3;

@@ -121,7 +121,7 @@ pub(super) fn find_test_number(number: &str) -> Option<CallPlan> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use postrider_core::recipient::{PhoneRules, PhoneStrictness};
+    use postrider_core::address::{PhoneRules, PhoneStrictness};
 
     /// The table as documents have it.
     fn markdown_table() -> String {

@@ -11,9 +11,8 @@ use serde::Serialize;
 use super::settings::ApnsSettings;
 use crate::jwt::JwtKey;
 use postrider_core::attempt::{Outcome, SendResult};
-use postrider_core::clock::{Clock, Timestamp};
+use postrider_core::clock::{Clock, Timestamp, saturating_add};
 use postrider_core::error::{Error, Result};
-use postrider_core::retry::saturating_add;
 
 /// How long a token is used; Apple takes it for an hour.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(50 * 60);

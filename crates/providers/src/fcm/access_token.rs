@@ -19,9 +19,8 @@ use crate::json_api::{JsonResponse, into_json_response};
 use crate::jwt::JwtKey;
 use crate::settings_reader::sanitize_text;
 use postrider_core::attempt::{Outcome, SendResult};
-use postrider_core::clock::{Clock, Timestamp};
+use postrider_core::clock::{Clock, Timestamp, saturating_add};
 use postrider_core::error::{Error, Result};
-use postrider_core::retry::saturating_add;
 
 /// What a message hears whose time was up before there was a token.
 pub(super) const TOKEN_TIMEOUT_REASON: &str = "there was no access token in time; nothing was sent";

@@ -17,8 +17,8 @@ use crate::outcome_kind::OutcomeKind;
 use crate::settings_reader::{
     default_address_kind, deserialize_address_kind, deserialize_optional_duration, read_table,
 };
+use postrider_core::address::AddressKind;
 use postrider_core::error::Result;
-use postrider_core::recipient::AddressKind;
 
 /// How a provider with an HTTP interface is spoken to.
 #[derive(Clone, Deserialize)]

@@ -13,9 +13,9 @@ use serde::de::{
 
 use crate::outcome_kind::OutcomeKind;
 use crate::settings_reader::{deserialize_address_kind, deserialize_duration, read_table};
+use postrider_core::address::AddressKind;
 use postrider_core::error::{Error, Result};
 use postrider_core::receipt::ReceiptStatus;
-use postrider_core::recipient::AddressKind;
 
 /// The keys of `kind = "mock"`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

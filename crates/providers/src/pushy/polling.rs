@@ -13,10 +13,9 @@ use tokio::task::JoinSet;
 
 use super::PushyApi;
 use crate::json_api::JsonResponse;
-use postrider_core::clock::Timestamp;
+use postrider_core::clock::{Timestamp, saturating_add};
 use postrider_core::inbound::CallbackItem;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
-use postrider_core::retry::saturating_add;
 
 /// How long after the send Pushy is asked.
 const POLL_DELAYS: [Duration; 4] = [

@@ -16,10 +16,10 @@ use super::receipt::{DeliveryReceipt, ReceiptParser, normalize_error};
 use super::settings::{DefaultAlphabet, SmppEndpoint, SmppSettings};
 use super::tls::SmppTlsConnector;
 use crate::{CallLimits, Transcript};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Clock;
 use postrider_core::error::{Error, Result};
 use postrider_core::inbound::{CallbackItem, InboundMessage};
+use postrider_core::name::ConfigName;
 use postrider_core::receipt::Receipt;
 
 /// The most things heard that wait to be stored; beyond it the message centre is asked to bring them again.

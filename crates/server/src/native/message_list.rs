@@ -19,8 +19,8 @@ use super::message_view::MessageView;
 use crate::openapi::{AuthErrorResponses, BadRequestResponses, StoreErrorResponses};
 use crate::problem::{Problem, Violation};
 use crate::{auth, cursor, form};
+use postrider_core::address::{AddressKind, parse_address};
 use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::recipient::{self, AddressKind};
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
 use postrider_store::MessageQuery;
@@ -152,5 +152,5 @@ pub(crate) fn normalize_address(gateway: &Gateway, typed: &str) -> Option<String
     AddressKind::ALL
         .into_iter()
         .filter(|kind| routes().any(|route| route.address_kinds().contains(kind)))
-        .find_map(|kind| recipient::parse_address(kind, typed, &gateway.config.phone).ok())
+        .find_map(|kind| parse_address(kind, typed, &gateway.config.phone).ok())
 }

@@ -22,9 +22,9 @@ use crate::openapi::{
 };
 use crate::problem::{self, PROBLEM_JSON, Problem, Violation};
 use crate::{auth, body, errors};
-use postrider_core::channel::ConfigName;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::id::{DeliveryId, MessageId};
+use postrider_core::name::ConfigName;
 use postrider_engine::accept::{self, AcceptError, Accepted};
 use postrider_engine::config::Scope;
 use postrider_engine::events;

@@ -22,7 +22,7 @@ use super::PathSegment;
 use crate::body::{self, BodyError};
 use crate::openapi::{BodyErrorResponses, NotFoundResponses, ProblemView, StoreErrorResponses};
 use crate::problem::{PROBLEM_JSON, Problem};
-use postrider_core::channel::ConfigName;
+use postrider_core::name::ConfigName;
 use postrider_engine::callbacks;
 use postrider_engine::gateway::Gateway;
 use postrider_providers::{CallbackError, CallbackMode, CallbackRequest, CallbackResponse};

@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 
 use crate::problem::Violation;
 use postrider_core::clock::Timestamp;
-use postrider_core::message::Priority;
+use postrider_core::duration::parse_duration;
+use postrider_core::priority::Priority;
 use postrider_engine::accept::AcceptRequest;
-use postrider_engine::config::parse_duration;
 use postrider_engine::events;
 use postrider_engine::gateway::Gateway;
 

@@ -21,8 +21,8 @@ use crate::openapi::{
 };
 use crate::problem::{PROBLEM_JSON, Problem, Violation};
 use crate::{auth, body};
+use postrider_core::address::AddressKind;
 use postrider_core::broadcast::{NewUser, USERS_PER_REQUEST_MAX, User, UserRegistration};
-use postrider_core::recipient::AddressKind;
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::users::{self, InvalidUser};

@@ -3,8 +3,8 @@
 //! Nothing here rounds a trouble away: a share that is not nothing never reads as nothing, and what cannot be
 //! computed is an en dash. All times are UTC.
 
+use postrider_core::address::mask_address;
 use postrider_core::clock::Timestamp;
-use postrider_core::recipient;
 
 /// Stands for a number that cannot be computed, such as a share of nothing.
 pub(super) const NOT_AVAILABLE: &str = "–";
@@ -70,7 +70,7 @@ pub(super) fn humanize(word: &str) -> String {
 /// The address as a page may show it: `+98912***2222`, unless whole numbers are configured.
 pub(super) fn address(address: &str, mask: bool) -> String {
     if mask {
-        recipient::mask_address(address)
+        mask_address(address)
     } else {
         address.to_owned()
     }

@@ -4,9 +4,9 @@
 
 use super::format;
 use crate::form;
+use postrider_core::address::{AddressKind, parse_address};
 use postrider_core::error::Result;
 use postrider_core::message::{Delivery, Message};
-use postrider_core::recipient::{self, AddressKind};
 use postrider_engine::gateway::Gateway;
 use postrider_store::MessageQuery;
 
@@ -97,7 +97,7 @@ pub(super) async fn search_number(
     } else {
         AddressKind::Phone
     };
-    let Ok(address) = recipient::parse_address(kind, typed, &gateway.config.phone) else {
+    let Ok(address) = parse_address(kind, typed, &gateway.config.phone) else {
         return Ok(NumberSearchResults::Unreadable { typed: shown });
     };
     let before = asked.before;

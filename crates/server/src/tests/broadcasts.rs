@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{TestResponse, TestServer};
 use postrider_core::broadcast::{BroadcastAudience, NewBroadcast};
 use postrider_core::id::MessageId;
-use postrider_core::message::Priority;
+use postrider_core::priority::Priority;
 use postrider_engine::fan_out;
 
 async fn register(world: &TestServer, ids: &[&str]) {

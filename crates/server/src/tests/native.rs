@@ -5,8 +5,8 @@ use axum::http::Request;
 use serde_json::{Value, json};
 
 use super::{TestResponse, TestServer};
+use postrider_core::address::AddressKind;
 use postrider_core::channel::{Addressing, Channel};
-use postrider_core::recipient::AddressKind;
 use postrider_engine::{resend, sync_report};
 
 async fn submit(world: &TestServer, body: &Value) -> TestResponse {

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{TestResponse, TestServer};
+use postrider_core::address::AddressKind;
 use postrider_core::channel::{Addressing, Channel};
-use postrider_core::recipient::AddressKind;
 use postrider_engine::config::{ApiKey, Scope};
 
 async fn put(world: &TestServer, path: &str, key: Option<&str>, body: &Value) -> TestResponse {

@@ -6,7 +6,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{TestResponse, TestServer, accepting_provider};
-use postrider_core::channel::ConfigName;
+use postrider_core::name::ConfigName;
 use postrider_engine::config::{ApiKey, Scope};
 use postrider_engine::gateway::callback_token;
 use postrider_providers::CallbackMode;

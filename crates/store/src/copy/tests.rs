@@ -13,9 +13,10 @@ use crate::{ProviderEndpoint, ReportSnapshot, Store, open};
 use postrider_core::clock::Clock;
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::error::ErrorKind;
-use postrider_core::message::{Priority, RecordResult};
+use postrider_core::priority::Priority;
 use postrider_core::receipt::ReceiptStatus;
 use postrider_core::recipient::{Recipient, RecipientStatus};
+use postrider_core::round::RecordResult;
 use postrider_core::testing::postgres_server::new_database;
 
 const TIMEOUT: Duration = Duration::from_secs(30);

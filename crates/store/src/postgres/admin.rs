@@ -11,12 +11,13 @@ use super::read;
 use super::rows::{self, StateColumns, escape_text};
 use crate::events::NewEvent;
 use crate::{Cancelled, ProviderEndpoint};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::{Priority, QueueEntry};
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
+use postrider_core::queue_entry::QueueEntry;
 use postrider_core::recipient::{Recipient, RecipientStatus};
 
 static LOCK_LEASES: &str = include_str!("../../../../sql/postgres/claim/block_claims.sql");

@@ -15,13 +15,14 @@ use super::rows::{self, StateColumns, escape_text};
 use super::suppressed::active_contacts;
 use crate::events::NewEvent;
 use crate::{MatchedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, RemainingAlternatives};
 use postrider_core::event::EventTarget;
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{InvalidatedAddress, Priority};
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
 use postrider_core::receipt::ReceiptStatus;
+use postrider_core::round::InvalidatedAddress;
 
 static FIND_BY_REFERENCE: &str = include_str!("../../../../sql/postgres/receipts/find_by_reference.sql");
 static FIND_BY_ID: &str = include_str!("../../../../sql/postgres/receipts/check_accepted_delivery.sql");

@@ -9,13 +9,13 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use super::errors::PgError;
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::contact::{self, Contact};
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, Failure};
 use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::Priority;
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
 
 type Result<T> = std::result::Result<T, PgError>;
 

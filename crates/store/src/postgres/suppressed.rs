@@ -7,9 +7,9 @@ use std::collections::HashSet;
 use super::errors::PgError;
 use super::pool::{PgTransaction, bind};
 use super::rows;
-use postrider_core::channel::ConfigName;
 use postrider_core::contact::Contact;
 use postrider_core::message::NewDelivery;
+use postrider_core::name::ConfigName;
 
 static FIND_SUPPRESSED: &str = include_str!("../../../../sql/postgres/accept/find_suppressed_recipients.sql");
 

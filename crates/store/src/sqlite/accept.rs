@@ -7,13 +7,13 @@ use rusqlite::{OptionalExtension, params};
 use super::write_transaction::WriteTransaction;
 use super::{events, rows, user_throttle};
 use crate::events::NewEvent;
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::contact;
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Acceptance, Idempotency, NewDelivery, NewMessage};
+use postrider_core::name::ConfigName;
 
 static FIND_KEY: &str = include_str!("../../../../sql/sqlite/accept/find_idempotency_key.sql");
 static INSERT_KEY: &str = include_str!("../../../../sql/sqlite/accept/insert_idempotency_key.sql");

@@ -13,14 +13,14 @@ use super::rows::{self, StateColumns};
 use super::write_transaction::WriteTransaction;
 use crate::events::NewEvent;
 use postrider_core::capacity::{Capacity, round_robin};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::contact::Contact;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{
-    ClaimedDelivery, CompletedRound, InvalidatedAddress, Priority, QueueEntry, RecordResult,
-};
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
+use postrider_core::queue_entry::QueueEntry;
+use postrider_core::round::{ClaimedDelivery, CompletedRound, InvalidatedAddress, RecordResult};
 
 static DUE: &str = include_str!("../../../../sql/sqlite/claim/select_due.sql");
 static DUE_CHANNELS: &str = include_str!("../../../../sql/sqlite/claim/list_waiting_channels.sql");

@@ -7,11 +7,11 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use super::rows;
 use crate::rollups::HOUR_MS;
 use crate::{Backlog, DeliverySelection, LastAttempt, MessageList, MessageQuery, SelectableStatus};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Delivery, Message, RecordedAttempt};
+use postrider_core::name::ConfigName;
 
 static MESSAGE_NUMBER: &str = include_str!("../../../../sql/sqlite/read/find_message_number.sql");
 static MESSAGE: &str = include_str!("../../../../sql/sqlite/read/load_message.sql");

@@ -7,13 +7,13 @@ use std::str::FromStr;
 use rusqlite::Row;
 use rusqlite::types::Type;
 
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::contact::{self, Contact};
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, Failure};
 use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::Priority;
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
 
 /// A state as the columns hold it.
 pub struct StateColumns<'a> {

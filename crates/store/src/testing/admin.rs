@@ -10,7 +10,8 @@ use postrider_core::attempt::Outcome;
 use postrider_core::capacity::Capacity;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, Failure};
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{Priority, QueueEntry};
+use postrider_core::priority::Priority;
+use postrider_core::queue_entry::QueueEntry;
 use postrider_core::recipient::{self, Recipient};
 
 type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::fixtures::*;
 use crate::{ReceiptResult, ReceivedReceipt, Store};
+use postrider_core::address::AddressKind;
 use postrider_core::broadcast::{
     Broadcast, BroadcastAcceptance, BroadcastAudience, BroadcastCounts, FanOutStep, NewBroadcast, NewUser,
     UserRegistration,
 };
-use postrider_core::contact::{AddressKind, Contact};
+use postrider_core::contact::Contact;
 use postrider_core::delivery::Failure;
 use postrider_core::id::DeliveryId;
 use postrider_core::message::{Acceptance, NewMessage};

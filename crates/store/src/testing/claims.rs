@@ -7,8 +7,11 @@ use crate::Store;
 use postrider_core::capacity::Capacity;
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{CompletedRound, Priority, QueueEntry, RecordResult, RecordedAttempt};
+use postrider_core::message::RecordedAttempt;
+use postrider_core::priority::Priority;
+use postrider_core::queue_entry::QueueEntry;
 use postrider_core::recipient::RecipientStatus;
+use postrider_core::round::{CompletedRound, RecordResult};
 
 type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
 

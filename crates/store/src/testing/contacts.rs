@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::fixtures::*;
 use crate::{ReceiptResult, Store};
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Attempt, Outcome};
 use postrider_core::contact::Contact;
 use postrider_core::delivery::{DeliveryState, Failure};
-use postrider_core::message::{Acceptance, NewMessage, RecordResult};
+use postrider_core::message::{Acceptance, NewMessage};
 use postrider_core::receipt::ReceiptStatus;
-use postrider_core::recipient::{AddressKind, Recipient, RecipientStatus};
+use postrider_core::recipient::{Recipient, RecipientStatus};
+use postrider_core::round::RecordResult;
 
 type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
 

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use crate::{ReceiptResult, ReceivedReceipt, Store};
 use postrider_core::attempt::{Attempt, Outcome};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::{
-    Acceptance, ClaimedDelivery, CompletedRound, Delivery, Idempotency, Message, NewDelivery, NewMessage,
-    Priority, RecordResult,
-};
+use postrider_core::message::{Acceptance, Delivery, Idempotency, Message, NewDelivery, NewMessage};
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
+use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 use postrider_core::user_throttle::UserThrottle;
 
 /// Opens one more store on the same database.

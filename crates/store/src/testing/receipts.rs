@@ -6,9 +6,9 @@ use super::fixtures::*;
 use crate::{ReceiptResult, Store, UNMATCHED_RECEIPTS_MAX};
 use postrider_core::capacity::Capacity;
 use postrider_core::delivery::{self, DeliveryState, Failure};
-use postrider_core::message::RecordResult;
 use postrider_core::receipt::ReceiptStatus;
 use postrider_core::recipient::RecipientStatus;
+use postrider_core::round::RecordResult;
 
 type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
 

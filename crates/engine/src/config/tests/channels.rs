@@ -1,8 +1,8 @@
 //! Channels that are switched off, and what their addresses are.
 
 use super::{TWO_PROVIDERS, load};
+use postrider_core::address::AddressKind;
 use postrider_core::channel::Addressing;
-use postrider_core::recipient::AddressKind;
 
 #[test]
 fn a_channel_that_is_switched_off_is_left_out_everywhere() {

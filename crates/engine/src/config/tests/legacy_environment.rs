@@ -2,7 +2,8 @@
 
 use super::super::*;
 use super::{TWO_PROVIDERS, load, load_with};
-use postrider_core::channel::{Addressing, UnknownPolicy};
+use postrider_core::channel::Addressing;
+use postrider_core::retry::UnknownPolicy;
 use postrider_core::routing::RoutingStrategy;
 
 /// The default configuration of the notification service.

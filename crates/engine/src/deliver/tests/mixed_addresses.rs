@@ -8,11 +8,13 @@ use super::*;
 use crate::accept::{AcceptError, MissingAddressPolicy};
 use crate::config::ProviderConfig;
 use crate::receipts;
-use postrider_core::channel::{Addressing, ConfigName};
+use postrider_core::address::AddressKind;
+use postrider_core::channel::Addressing;
 use postrider_core::clock::Timestamp;
 use postrider_core::message::Delivery;
+use postrider_core::name::ConfigName;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
-use postrider_core::recipient::{AddressKind, Recipient, RecipientStatus};
+use postrider_core::recipient::{Recipient, RecipientStatus};
 use postrider_core::routing::RoutingStrategy;
 
 const PUSH: &str = "token-1";

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::SubmissionReader;
 use crate::errors;
-use postrider_core::recipient::AddressKind;
+use postrider_core::address::AddressKind;
 use postrider_engine::accept::{AcceptRequest, MissingAddressPolicy};
 use postrider_engine::gateway::Gateway;
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate};
 use crate::native;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryStateKind, Failure};
-use postrider_engine::config::parse_duration;
+use postrider_core::duration::parse_duration;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::search::{DeliverySearchFilter, StateFilter};
 

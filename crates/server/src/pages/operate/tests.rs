@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::live_updates;
 use crate::tests::{TestResponse, TestServer};
-use postrider_core::channel::ConfigName;
 use postrider_core::delivery::DeliveryStateKind;
+use postrider_core::name::ConfigName;
 use postrider_engine::config::{ApiKey, Config, Scope};
 
 const FORM_URLENCODED: &str = "application/x-www-form-urlencoded";

@@ -7,7 +7,7 @@ use crate::Cancelled;
 use crate::postgres::admin;
 use crate::postgres::pool::{PgPool, PgTransaction};
 use postrider_core::delivery::DeliveryState;
-use postrider_core::message::RecordResult;
+use postrider_core::round::RecordResult;
 
 async fn query_number(store: &PostgresStore, sql: &str) -> i64 {
     let desk = store.pool.begin_read().await.unwrap();
@@ -170,7 +170,7 @@ async fn rounds_that_began_before_there_were_leases_end_as_they_should() {
     let again = claimed(&store, lost, at(61)).await;
     assert_eq!((again.round, again.unrecorded_claims), (2, 1));
     let end = |id, number, now| {
-        let of = postrider_core::message::ClaimedDelivery {
+        let of = postrider_core::round::ClaimedDelivery {
             id,
             round: number,
             ..again.clone()

@@ -11,8 +11,9 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::ReceiptResult;
 use postrider_core::delivery::DeliveryState;
-use postrider_core::message::{Acceptance, NewMessage, RecordResult};
+use postrider_core::message::{Acceptance, NewMessage};
 use postrider_core::receipt::ReceiptStatus;
+use postrider_core::round::RecordResult;
 
 /// A way to the server that loses the answer of the next commit when it is told to.
 struct CommitReplyDropper {

@@ -1,0 +1,16 @@
+//! Addresses of recipients: kinds, parsing into a normal form, and masking.
+//!
+//! Phone numbers are normalised to E.164. Parsing checks the form only; whether an address exists is known to its
+//! provider.
+
+mod error;
+mod kind;
+mod mask;
+mod parse;
+mod phone;
+
+pub use error::AddressError;
+pub use kind::AddressKind;
+pub use mask::mask_address;
+pub use parse::{guess_address_kind, parse_address, parse_address_of_kinds};
+pub use phone::{PhoneRules, PhoneStrictness, preload_phone_metadata};

@@ -1,0 +1,65 @@
+use phonenumber::country;
+use proptest::prelude::*;
+
+use super::super::mask::mask_address;
+use super::super::phone::PhoneStrictness;
+use super::*;
+
+#[test]
+fn an_email_is_kept_as_written_but_for_the_domain() {
+    for (typed, read) in [
+        ("Anna@Example.ORG", Ok("Anna@example.org")),
+        (" a.b+c@mail.example.org ", Ok("a.b+c@mail.example.org")),
+        ("root@localhost", Ok("root@localhost")),
+        ("", Err(AddressError::Empty)),
+        ("anna", Err(AddressError::InvalidFormat)),
+        ("@example.org", Err(AddressError::InvalidFormat)),
+        ("anna@", Err(AddressError::InvalidFormat)),
+        ("anna@@example.org", Err(AddressError::InvalidFormat)),
+        ("anna@exa@mple.org", Err(AddressError::InvalidFormat)),
+        ("anna@example..org", Err(AddressError::InvalidFormat)),
+        ("anna@-example.org", Err(AddressError::InvalidFormat)),
+        ("an na@example.org", Err(AddressError::InvalidCharacter)),
+        (
+            "anna@example.org\r\nBcc: b@example.org",
+            Err(AddressError::InvalidCharacter),
+        ),
+        ("<anna@example.org>", Err(AddressError::InvalidCharacter)),
+    ] {
+        assert_eq!(parse_email(typed).as_deref(), read.as_deref(), "{typed}");
+    }
+    assert_eq!(
+        parse_email(&format!("{}@x.org", "a".repeat(65))),
+        Err(AddressError::InvalidFormat)
+    );
+    assert_eq!(
+        parse_email(&format!("a@{}org", "x.".repeat(130))),
+        Err(AddressError::TooLong)
+    );
+}
+
+#[test]
+fn an_opaque_address_is_any_text_without_control_characters() {
+    assert_eq!(parse_opaque(" chat:42 ").as_deref(), Ok("chat:42"));
+    assert_eq!(parse_opaque(" "), Err(AddressError::Empty));
+    assert_eq!(parse_opaque("a\u{0}b"), Err(AddressError::InvalidCharacter));
+    assert_eq!(parse_opaque(&"x".repeat(2_049)), Err(AddressError::TooLong));
+    assert_eq!(
+        parse_address(AddressKind::Any, "x", &PhoneRules::default()).as_deref(),
+        Ok("x")
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_whatever_upsets_the_reader(typed in "\\PC{0,60}", region in 0..4_usize) {
+        let region = [country::IR, country::US, country::DE, country::BR][region];
+        for strictness in [PhoneStrictness::Possible, PhoneStrictness::Valid] {
+            for kind in AddressKind::ALL {
+                if let Ok(address) = parse_address(kind, &typed, &PhoneRules { region, strictness }) {
+                    prop_assert!(!mask_address(&address).is_empty());
+                }
+            }
+        }
+    }
+}
