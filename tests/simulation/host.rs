@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use postrider_cache::SignedCache;
+use postrider_cache::StoreSecret;
 use postrider_core::clock::Clock;
 use postrider_core::random::Random;
 use postrider_core::retry::UnknownPolicy;
@@ -55,10 +55,8 @@ impl SimulatedHost {
             random: Random::seeded(world.random_between(0, 1 << 40).unsigned_abs()),
             store: Arc::clone(&link) as Arc<dyn Store>,
             queue: Arc::clone(queue) as Arc<dyn Queue>,
-            cache: SignedCache::new(
-                postrider_cache::open("memory:").unwrap(),
-                store.store_secret().await.unwrap(),
-            ),
+            cache: postrider_cache::open("memory:").unwrap(),
+            secret: StoreSecret::new(store.store_secret().await.unwrap()),
         };
         let carrier = |name| -> Arc<dyn Provider> {
             let world = Arc::clone(world);

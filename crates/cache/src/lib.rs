@@ -1,50 +1,33 @@
-//! A memory that may be lost: rendered pages and hot look-ups.
+//! Caches: memory and memcached, for rendered pages and frequent look-ups.
 //!
-//! A miss, an outage, or garbage in it never changes what is shown, only how fast. So nothing here returns an
-//! error, and everything is sealed before it goes in: what does not open with the store's own secret is a miss.
+//! A cache may lose its content at any time. A miss, an outage or garbage makes an answer slower, never different, so no
+//! function returns an error. Values are signed with the store's secret ([`SignedCache`]).
 
+mod cache;
 mod memcached;
 mod memory;
-mod signed;
-#[cfg(test)]
-mod testing;
+mod signed_cache;
+mod store_secret;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use async_trait::async_trait;
-use prometheus_client::metrics::counter::Counter;
 
 use postrider_core::error::{Error, Result};
 
-pub use signed::SignedCache;
+pub use cache::Cache;
+pub use signed_cache::SignedCache;
+pub use store_secret::StoreSecret;
 
-/// How much memory the cache inside the process may take, in bytes.
+/// Limit of the memory cache, in bytes.
 const MEMORY_CACHE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// What every cache can do. `contract.rs` decides what a cache is.
-#[async_trait]
-pub trait Cache: Send + Sync {
-    /// What is kept under the key, unless it is lost, outdated or out of reach.
-    async fn get(&self, key: &str) -> Option<Vec<u8>>;
-
-    /// Keeps a value for at most `keep`.
-    async fn set(&self, key: &str, value: &[u8], keep: Duration);
-
-    /// Whether it can be reached now.
-    async fn ping(&self) -> bool;
-
-    /// Counts how often it was found away or refused something. What is in the process itself never is.
-    fn errors(&self) -> Counter {
-        Counter::default()
-    }
-}
-
-/// The cache an URL names: `memory:` or `memcache://HOST:PORT`. A memcached that is away is no error: it is
-/// logged when it is asked, and used as soon as it is there. Goes into a [`Sealed`] before it is used.
+/// Opens the cache of a URL: `memory:` or `memcache://HOST:PORT`. Wrap it in a [`SignedCache`] before use.
+///
+/// # Errors
+/// The URL is invalid. An unreachable memcached is not an error: it is logged, and used as soon as it answers.
 pub fn open(url: &str) -> Result<Arc<dyn Cache>> {
-    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
-    match scheme {
+    match url.split_once(':').map_or("", |(scheme, _)| scheme) {
         "memory" => Ok(Arc::new(memory::MemoryCache::new(MEMORY_CACHE_BYTES_MAX))),
         "memcache" => Ok(Arc::new(memcached::MemcachedCache::open(url)?)),
         _ => Err(Error::usage(
@@ -54,16 +37,4 @@ pub fn open(url: &str) -> Result<Arc<dyn Cache>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn another_url_is_refused_with_the_remedy() {
-        for url in ["", "memory", "redis://host", "memcache:", "secret@host"] {
-            let refusal = open(url).err().expect(url);
-            assert!(refusal.chain().contains("memcache://"), "{url}");
-            assert!(!refusal.chain().contains("secret"));
-        }
-        assert!(open("memory:").is_ok());
-    }
-}
+mod tests;

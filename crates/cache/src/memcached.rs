@@ -1,8 +1,8 @@
 //! The cache in memcached, for several processes.
 //!
-//! Every call has one short time limit. A server that fails it rests for a second, in which everything is a
-//! miss at once; then one call tries it again, so an absent server costs one time limit a second and not one
-//! a page. Speaks the meta protocol of memcached 1.6. Never repeats an URL in a message.
+//! Every call has one short time limit. After a failure all calls miss at once for [`RETRY_INTERVAL`]; then one call
+//! tries the server again, so that an unreachable server costs one time limit a second and not one for each page.
+//! Uses the meta protocol of memcached 1.6. Messages never contain the URL, which may hold a password.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -11,33 +11,33 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use memcache::exp::{AsyncMetaClient, Error as Trouble};
+use memcache::exp::{AsyncMetaClient, Error as MemcacheError};
 use prometheus_client::metrics::counter::Counter;
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout};
 
-use super::Cache;
+use crate::cache::Cache;
 use postrider_core::error::{Error, Result};
 
-/// How long one call may take, connecting included.
+/// Time limit of one call, connecting included.
 const CALL_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// How long a server that failed is left alone.
+/// Time without calls after a failure.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What memcached keeps of one value by default is 1 MiB, its own header and the key included.
+/// Largest value, in bytes. The default limit of memcached is 1 MiB, its own header and the key included.
 const VALUE_BYTES_MAX: usize = 1_000_000;
 
-/// The longest key memcached takes, in bytes.
+/// Longest key that memcached accepts, in bytes.
 const KEY_BYTES_MAX: usize = 250;
 
-/// What stands before every key.
+/// Prefix of every key.
 const KEY_PREFIX: &str = "postrider:";
 
 const CONNECTIONS_MAX: usize = 32;
 const DEFAULT_PORT: u16 = 11_211;
 
-/// A pool of connections to one server, and whether that server is to be asked now.
+/// A pool of connections to one memcached server.
 pub(super) struct MemcachedCache {
     address: String,
     server: Mutex<ServerState>,
@@ -45,7 +45,7 @@ pub(super) struct MemcachedCache {
     errors: Counter,
 }
 
-/// The pool is made again after a failure, so that a server that moved to another address is found.
+/// A failure drops the pool; the next one resolves the host again and finds a server that has moved.
 #[derive(Default)]
 struct ServerState {
     pool: Option<AsyncMetaClient>,
@@ -53,15 +53,13 @@ struct ServerState {
 }
 
 impl MemcachedCache {
-    /// Reads the URL; connects only when it is first asked.
+    /// Parses the URL. The first call connects.
     pub fn open(url: &str) -> Result<Self> {
-        let place = parse_address(url).ok_or_else(|| {
-            Error::usage(
-                "the cache url cannot be used: it reads memcache://HOST[:PORT], without a password or a path",
-            )
+        let address = parse_address(url).ok_or_else(|| {
+            Error::usage("invalid cache url: expected memcache://HOST[:PORT] without a password or a path")
         })?;
         Ok(Self {
-            address: place,
+            address,
             server: Mutex::default(),
             is_rejection_logged: AtomicBool::new(false),
             errors: Counter::default(),
@@ -72,10 +70,10 @@ impl MemcachedCache {
         self.server.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The answer, unless the server is away, refuses, or rests.
-    async fn request<T, F>(&self, question: impl FnOnce(AsyncMetaClient) -> F) -> Option<T>
+    /// Runs one command. Returns none when the server is unreachable, rejects the command or is not to be called yet.
+    async fn request<T, F>(&self, command: impl FnOnce(AsyncMetaClient) -> F) -> Option<T>
     where
-        F: Future<Output = Result<T, Trouble>>,
+        F: Future<Output = Result<T, MemcacheError>>,
     {
         let pool = self.pool_if_due()?;
         let call = async {
@@ -83,38 +81,38 @@ impl MemcachedCache {
                 Some(pool) => pool,
                 None => self.connect().await?,
             };
-            question(pool).await
+            command(pool).await
         };
         match timeout(CALL_TIMEOUT, call).await {
-            Ok(Ok(answer)) => {
+            Ok(Ok(response)) => {
                 self.mark_reachable();
-                Some(answer)
+                Some(response)
             }
-            Ok(Err(refusal @ (Trouble::Server(_) | Trouble::Rejected(_)))) => {
+            Ok(Err(error @ (MemcacheError::Server(_) | MemcacheError::Rejected(_)))) => {
                 self.mark_reachable();
-                self.log_rejected(&refusal);
+                self.log_rejected(&error);
                 None
             }
-            Ok(Err(trouble)) => self.mark_unreachable(&trouble),
+            Ok(Err(error)) => self.mark_unreachable(&error),
             Err(_) => self.mark_unreachable(&"no answer within the time limit"),
         }
     }
 
-    /// The pool, if there is one; nothing at all while the server rests. The first to come after the rest
-    /// is the one that tries, and prolongs the rest for all others until it knows.
+    /// Returns none while the server is not to be called. The first call after [`RETRY_INTERVAL`] tries the server and
+    /// postpones the calls of all others until it has ended.
     fn pool_if_due(&self) -> Option<Option<AsyncMetaClient>> {
-        let mut line = self.server();
-        if let Some(end) = line.retry_at {
+        let mut server = self.server();
+        if let Some(retry_at) = server.retry_at {
             let now = Instant::now();
-            if now < end {
+            if now < retry_at {
                 return None;
             }
-            line.retry_at = Some(now + RETRY_INTERVAL);
+            server.retry_at = Some(now + RETRY_INTERVAL);
         }
-        Some(line.pool.clone())
+        Some(server.pool.clone())
     }
 
-    async fn connect(&self) -> Result<AsyncMetaClient, Trouble> {
+    async fn connect(&self) -> Result<AsyncMetaClient, MemcacheError> {
         let pool = AsyncMetaClient::builder()
             .connect_timeout(Some(CALL_TIMEOUT))
             .io_timeout(Some(CALL_TIMEOUT))
@@ -128,30 +126,30 @@ impl MemcachedCache {
 
     fn mark_reachable(&self) {
         if self.server().retry_at.take().is_some() {
-            log::info!("memcached at {} is back", self.address);
+            log::info!("memcached: reachable again: server={}", self.address);
         }
     }
 
-    fn mark_unreachable<T>(&self, trouble: &impl Display) -> Option<T> {
+    fn mark_unreachable<T>(&self, error: &impl Display) -> Option<T> {
         self.errors.inc();
-        let mut line = self.server();
-        line.pool = None;
-        let known = line.retry_at.replace(Instant::now() + RETRY_INTERVAL).is_some();
-        drop(line);
-        if !known {
+        let mut server = self.server();
+        server.pool = None;
+        let was_unreachable = server.retry_at.replace(Instant::now() + RETRY_INTERVAL).is_some();
+        drop(server);
+        if !was_unreachable {
             log::warn!(
-                "memcached at {} is away, pages come from the store: {trouble}",
+                "memcached: unreachable; reading from the store: server={}: {error}",
                 self.address
             );
         }
         None
     }
 
-    fn log_rejected(&self, refusal: &impl Display) {
+    fn log_rejected(&self, error: &impl Display) {
         self.errors.inc();
         if !self.is_rejection_logged.swap(true, Ordering::Relaxed) {
             log::warn!(
-                "memcached at {} did not keep something, said once: {refusal}",
+                "memcached: value rejected (logged once): server={}: {error}",
                 self.address
             );
         }
@@ -171,9 +169,9 @@ impl Cache for MemcachedCache {
         let key = wire_key(key);
         if value.len() > VALUE_BYTES_MAX || keep.is_zero() {
             if !keep.is_zero() {
-                self.log_rejected(&format_args!("{} bytes are too many", value.len()));
+                self.log_rejected(&format_args!("value too large: bytes={}", value.len()));
             }
-            // What stood there before is outdated now.
+            // The old value is outdated.
             self.request(|pool| async move { pool.delete(key).send().await })
                 .await;
             return;
@@ -193,11 +191,11 @@ impl Cache for MemcachedCache {
     }
 }
 
-/// The key as memcached takes it: printable, without blanks, not too long.
+/// Returns the key as memcached accepts it: printable, without blanks, not too long; otherwise its digest.
 fn wire_key(key: &str) -> String {
-    let plain =
+    let is_plain =
         key.len() + KEY_PREFIX.len() <= KEY_BYTES_MAX && key.bytes().all(|byte| byte.is_ascii_graphic());
-    if plain {
+    if is_plain {
         return format!("{KEY_PREFIX}{key}");
     }
     let digest = Sha256::digest(key.as_bytes());
@@ -206,19 +204,19 @@ fn wire_key(key: &str) -> String {
     })
 }
 
-/// `HOST:PORT` of a `memcache://HOST[:PORT][/]`.
+/// Returns `HOST:PORT` of a `memcache://HOST[:PORT][/]`.
 fn parse_address(url: &str) -> Option<String> {
-    let place = url.strip_prefix("memcache://")?;
-    let place = place.strip_suffix('/').unwrap_or(place);
-    if place.contains(['/', '?', '#', '@', ' ']) {
+    let authority = url.strip_prefix("memcache://")?;
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    if authority.contains(['/', '?', '#', '@', ' ']) {
         return None;
     }
-    let (host, port) = match place.rsplit_once(':') {
+    let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-        _ => (place, DEFAULT_PORT),
+        _ => (authority, DEFAULT_PORT),
     };
-    let bare = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
-    (bare && !host.is_empty()).then(|| format!("{host}:{port}"))
+    let is_host = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
+    (is_host && !host.is_empty()).then(|| format!("{host}:{port}"))
 }
 
 #[cfg(test)]

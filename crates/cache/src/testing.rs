@@ -1,20 +1,21 @@
-//! What a cache is: one suite that every backend passes, sealed or not.
+//! The conformance suite of caches: every backend passes it, signed or not.
 //!
-//! `cache_conformance!` takes a closure that opens an empty cache and makes one test of each promise.
+//! `cache_conformance!` takes a closure that opens an empty cache and expands to one test for each function below.
+#![allow(clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use super::Cache;
 use postrider_core::clock::sleep;
 use postrider_core::testing::backend_server::BackendServer;
+use tokio::time::Instant;
 
-/// Longer than any test waits for something that does happen.
+use crate::cache::Cache;
+
+/// Deadline of everything that is expected to happen.
 pub const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A cache with what it needs to live.
+/// A cache and the server behind it.
 pub struct TestCache {
     pub cache: Arc<dyn Cache>,
     _server: Option<BackendServer>,
@@ -25,46 +26,54 @@ impl TestCache {
         Self { cache, _server: None }
     }
 
-    pub fn with_server(peer: BackendServer, cache: Arc<dyn Cache>) -> Self {
+    pub fn with_server(server: BackendServer, cache: Arc<dyn Cache>) -> Self {
         Self {
             cache,
-            _server: Some(peer),
+            _server: Some(server),
         }
+    }
+
+    async fn set(&self, key: &str, value: &[u8]) {
+        self.cache.set(key, value, TEST_TIMEOUT).await;
+    }
+
+    async fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.cache.get(key).await
     }
 }
 
-/// Asks again and again; the deadline only ends a test that fails.
+/// Polls until the condition holds. The deadline ends only tests that fail.
 pub async fn wait_until<F: Future<Output = bool>>(what: &str, holds: impl Fn() -> F) {
     let deadline = Instant::now() + TEST_TIMEOUT;
     while !holds().await {
-        assert!(Instant::now() < deadline, "never came true: {what}");
+        assert!(Instant::now() < deadline, "not within {TEST_TIMEOUT:?}: {what}");
         sleep(Duration::from_millis(10)).await;
     }
 }
 
-pub async fn what_was_set_comes_back(place: TestCache) {
-    place.cache.set("report", b"numbers", TEST_TIMEOUT).await;
-    assert_eq!(place.cache.get("report").await.as_deref(), Some(&b"numbers"[..]));
-    assert_eq!(place.cache.get("another").await, None);
-    assert!(place.cache.ping().await);
+pub async fn a_value_is_returned_under_its_key(test: TestCache) {
+    test.set("report", b"numbers").await;
+    assert_eq!(test.get("report").await.as_deref(), Some(&b"numbers"[..]));
+    assert_eq!(test.get("another").await, None);
+    assert!(test.cache.ping().await);
 }
 
-pub async fn the_last_value_counts(place: TestCache) {
+pub async fn the_last_value_wins(test: TestCache) {
     for value in [&b"first, and longer"[..], b"second"] {
-        place.cache.set("report", value, TEST_TIMEOUT).await;
+        test.set("report", value).await;
     }
-    assert_eq!(place.cache.get("report").await.as_deref(), Some(&b"second"[..]));
+    assert_eq!(test.get("report").await.as_deref(), Some(&b"second"[..]));
 }
 
-pub async fn any_bytes_are_a_value(place: TestCache) {
+pub async fn any_bytes_are_a_value(test: TestCache) {
     let all: Vec<u8> = (0..=255).cycle().take(100_000).collect();
     for value in [&all[..], b"", b"\r\nEN\r\n"] {
-        place.cache.set("bytes", value, TEST_TIMEOUT).await;
-        assert_eq!(place.cache.get("bytes").await.as_deref(), Some(value));
+        test.set("bytes", value).await;
+        assert_eq!(test.get("bytes").await.as_deref(), Some(value));
     }
 }
 
-pub async fn any_text_is_a_key(place: TestCache) {
+pub async fn any_text_is_a_key(test: TestCache) {
     let keys = [
         "a b",
         "line\r\nbreak",
@@ -74,58 +83,50 @@ pub async fn any_text_is_a_key(place: TestCache) {
         &"long".repeat(201),
     ];
     for key in keys {
-        place.cache.set(key, key.as_bytes(), TEST_TIMEOUT).await;
+        test.set(key, key.as_bytes()).await;
     }
     for key in keys {
-        assert_eq!(
-            place.cache.get(key).await.as_deref(),
-            Some(key.as_bytes()),
-            "{key:?}"
-        );
+        assert_eq!(test.get(key).await.as_deref(), Some(key.as_bytes()), "{key:?}");
     }
 }
 
-pub async fn a_value_ends_with_its_time(place: TestCache) {
-    place.cache.set("short", b"1", Duration::from_secs(1)).await;
-    place.cache.set("none", b"1", Duration::ZERO).await;
-    assert_eq!(place.cache.get("none").await, None);
-    wait_until("the value is gone", || async {
-        place.cache.get("short").await.is_none()
+pub async fn a_value_expires(test: TestCache) {
+    // memcached counts whole seconds: a value of one second may be gone at once, one of two seconds is not.
+    test.cache.set("short", b"1", Duration::from_secs(2)).await;
+    test.cache.set("none", b"1", Duration::ZERO).await;
+    assert_eq!(test.get("short").await.as_deref(), Some(&b"1"[..]));
+    assert_eq!(test.get("none").await, None);
+    wait_until("the value has expired", || async {
+        test.get("short").await.is_none()
     })
     .await;
 }
 
-pub async fn a_value_that_is_too_large_leaves_no_older_one_behind(place: TestCache) {
-    place.cache.set("report", b"small", TEST_TIMEOUT).await;
-    place
-        .cache
-        .set("report", &vec![7; 9 * 1024 * 1024], TEST_TIMEOUT)
-        .await;
-    assert_eq!(place.cache.get("report").await, None);
-    place.cache.set("report", b"small again", TEST_TIMEOUT).await;
-    assert_eq!(
-        place.cache.get("report").await.as_deref(),
-        Some(&b"small again"[..])
-    );
+pub async fn a_value_that_is_too_large_removes_the_old_one(test: TestCache) {
+    test.set("report", b"small").await;
+    test.set("report", &vec![7; 9 * 1024 * 1024]).await;
+    assert_eq!(test.get("report").await, None);
+    test.set("report", b"small again").await;
+    assert_eq!(test.get("report").await.as_deref(), Some(&b"small again"[..]));
 }
 
-/// One test of each promise for the backend that the closure opens.
+/// Expands to the conformance tests of a cache. Takes an async closure that returns an empty [`TestCache`].
+#[macro_export]
 macro_rules! cache_conformance {
     ($open:expr) => {
-        cache_conformance!($open,
-            what_was_set_comes_back
-            the_last_value_counts
+        $crate::cache_conformance!($open,
+            a_value_is_returned_under_its_key
+            the_last_value_wins
             any_bytes_are_a_value
             any_text_is_a_key
-            a_value_ends_with_its_time
-            a_value_that_is_too_large_leaves_no_older_one_behind
+            a_value_expires
+            a_value_that_is_too_large_removes_the_old_one
         );
     };
-    ($open:expr, $($promise:ident)+) => {$(
+    ($open:expr, $($test:ident)+) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $promise() {
-            testing::$promise($open().await).await;
+        async fn $test() {
+            $crate::testing::$test($open().await).await;
         }
     )+};
 }
-pub(super) use cache_conformance;

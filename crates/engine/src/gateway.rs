@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use crate::config::{Config, ProviderConfig};
 use crate::metrics::Metrics;
-use postrider_cache::{Cache, SignedCache};
+use postrider_cache::{Cache, SignedCache, StoreSecret};
 use postrider_core::clock::Clock;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::Result;
@@ -52,6 +52,8 @@ pub struct Gateway {
     pub queue: Arc<dyn Queue>,
     /// The memory that may be lost.
     pub cache: SignedCache,
+    /// Signs session cookies, form tokens and callback tokens.
+    pub secret: StoreSecret,
     /// What is counted.
     pub metrics: Metrics,
     /// Who this process is to the others on the same store, in words that mean something to an operator.
@@ -77,7 +79,9 @@ pub struct Backends {
     /// The nudge.
     pub queue: Arc<dyn Queue>,
     /// The memory that may be lost.
-    pub cache: SignedCache,
+    pub cache: Arc<dyn Cache>,
+    /// The secret of the store.
+    pub secret: StoreSecret,
 }
 
 impl Gateway {
@@ -86,17 +90,16 @@ impl Gateway {
     pub async fn open(config: Config) -> Result<Self> {
         let store = postrider_store::open_with(&store_location(&config))?;
         let queue = postrider_queue::open(&config.queue_url, config.queue_window).await?;
-        let cache = SignedCache::new(
-            postrider_cache::open(&config.cache_url)?,
-            store.store_secret().await?,
-        );
-        let adapters = build_providers(&config, &cache)?;
+        let cache = postrider_cache::open(&config.cache_url)?;
+        let secret = StoreSecret::new(store.store_secret().await?);
+        let adapters = build_providers(&config, &secret)?;
         let edges = Backends {
             clock: crate::shared_health::store_clock(&store).await?,
             random: Random::default(),
             store,
             queue,
             cache,
+            secret,
         };
         let gateway = Self::wire(config, edges, adapters);
         gateway.warn_of_unusable_providers();
@@ -124,6 +127,7 @@ impl Gateway {
             store,
             queue,
             cache,
+            secret,
         } = edges;
         let metrics = Metrics::default();
         metrics.register_backend_errors(queue.errors(), cache.errors());
@@ -160,7 +164,8 @@ impl Gateway {
             random: dice,
             store,
             queue,
-            cache,
+            cache: SignedCache::new(cache, secret.clone()),
+            secret,
             metrics,
             events_pending: Notify::new(),
             fan_out_pending: Notify::new(),
@@ -234,7 +239,7 @@ impl Gateway {
             .filter(|lane| lane.provider.callback_mode() == CallbackMode::Texting)
             .filter(|lane| {
                 let name = lane.name.as_str().as_bytes();
-                self.cache.verify(CALLBACK_PURPOSE, name, &proof)
+                self.secret.verify(CALLBACK_PURPOSE, name, &proof)
             })
             .last()
     }
@@ -277,13 +282,13 @@ pub fn store_location(config: &Config) -> StoreOptions<'_> {
 }
 
 /// Builds the adapters of all configured providers, in the order of the configuration.
-pub fn build_providers(config: &Config, cache: &SignedCache) -> Result<Vec<Arc<dyn Provider>>> {
+pub fn build_providers(config: &Config, secret: &StoreSecret) -> Result<Vec<Arc<dyn Provider>>> {
     let outbound = HttpClientPool::new()?;
     config
         .providers
         .iter()
         .map(|provider| {
-            let token = callback_token(cache, &provider.name);
+            let token = callback_token(secret, &provider.name);
             build_provider(provider, &config.public_url, &token, &outbound)
         })
         .collect()
@@ -291,8 +296,8 @@ pub fn build_providers(config: &Config, cache: &SignedCache) -> Result<Vec<Arc<d
 
 /// Returns the token in the callback URL of a provider with `receipts = "texting"`: the same in every process on the
 /// store, another for each provider, and known to those only that were given the URL.
-pub fn callback_token(cache: &SignedCache, provider: &ConfigName) -> String {
-    URL_SAFE_NO_PAD.encode(cache.sign(CALLBACK_PURPOSE, provider.as_str().as_bytes()))
+pub fn callback_token(secret: &StoreSecret, provider: &ConfigName) -> String {
+    URL_SAFE_NO_PAD.encode(secret.sign(CALLBACK_PURPOSE, provider.as_str().as_bytes()))
 }
 
 /// Builds the adapter a provider's configuration names; its settings are read here, and an error names their place.

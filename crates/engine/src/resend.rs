@@ -127,7 +127,7 @@ mod tests {
     use crate::accept::{self, AcceptRequest};
     use crate::config::Config;
     use crate::gateway::{Backends, build_providers};
-    use postrider_cache::SignedCache;
+    use postrider_cache::StoreSecret;
     use postrider_core::clock::Clock;
     use postrider_core::random::Random;
 
@@ -141,16 +141,14 @@ mod tests {
         let edges = Backends {
             clock: Clock::manual("2026-05-01T12:00:00Z".parse().unwrap()),
             random: Random::seeded(1),
-            cache: SignedCache::new(
-                postrider_cache::open("memory:").unwrap(),
-                store.store_secret().await.unwrap(),
-            ),
+            cache: postrider_cache::open("memory:").unwrap(),
+            secret: StoreSecret::new(store.store_secret().await.unwrap()),
             queue: postrider_queue::open("memory:", config.queue_window)
                 .await
                 .unwrap(),
             store,
         };
-        let adapters = build_providers(&config, &edges.cache).unwrap();
+        let adapters = build_providers(&config, &edges.secret).unwrap();
         let gateway = Gateway::wire(config, edges, adapters);
         for _ in 0..12 {
             let request = AcceptRequest {

@@ -134,15 +134,15 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::gateway::{RuntimeContext, build_providers};
-    use postrider_cache::{self, SignedCache};
+    use postrider_cache::StoreSecret;
     use postrider_core::attempt::Outcome;
 
     #[tokio::test]
     async fn who_avoids_the_only_provider_that_works_waits_for_the_other() {
         let config = Config::test_mode();
         let metrics = Metrics::default();
-        let cache = SignedCache::new(postrider_cache::open("memory:").unwrap(), [0; 32]);
-        let adapters = build_providers(&config, &cache).unwrap();
+        let secret = StoreSecret::new([0; 32]);
+        let adapters = build_providers(&config, &secret).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
         let ties = RuntimeContext {

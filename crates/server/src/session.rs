@@ -23,7 +23,7 @@ const SESSION_SECONDS: i64 = 12 * 3_600;
 /// The cookie that signs that key in from now on.
 pub(super) fn sign_in_cookie(gateway: &Gateway, key: &ApiKey) -> String {
     let ends = gateway.clock.now().timestamp() + SESSION_SECONDS;
-    let proof = gateway.cache.sign("session", &session_payload(key, ends));
+    let proof = gateway.secret.sign("session", &session_payload(key, ends));
     let value = format!("{ends}.{}", URL_SAFE_NO_PAD.encode(proof));
     session_cookie(gateway, &value, SESSION_SECONDS)
 }
@@ -54,7 +54,7 @@ pub(super) fn session_key<'a>(gateway: &'a Gateway, headers: &HeaderMap) -> Opti
     let keys = gateway.config.keys.iter();
     keys.filter(|key| {
         gateway
-            .cache
+            .secret
             .verify("session", &session_payload(key, ends), &proof)
     })
     .last()
@@ -79,7 +79,7 @@ fn session_payload(key: &ApiKey, ends: i64) -> Vec<u8> {
 pub(super) fn form_token(gateway: &Gateway, operator: &str, headers: &HeaderMap) -> String {
     let ends = gateway.clock.now().timestamp() + SESSION_SECONDS;
     let proof = gateway
-        .cache
+        .secret
         .sign("form", &form_token_payload(operator, headers, ends));
     format!("{ends}.{}", URL_SAFE_NO_PAD.encode(proof))
 }
@@ -99,7 +99,7 @@ pub(super) fn is_valid_form_token(
     };
     ends > gateway.clock.now().timestamp()
         && gateway
-            .cache
+            .secret
             .verify("form", &form_token_payload(operator, headers, ends), &proof)
 }
 

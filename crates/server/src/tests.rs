@@ -27,7 +27,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-use postrider_cache::SignedCache;
+use postrider_cache::StoreSecret;
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::channel::Addressing;
@@ -141,10 +141,8 @@ impl TestServer {
             queue: postrider_queue::open(&config.queue_url, config.queue_window)
                 .await
                 .unwrap(),
-            cache: SignedCache::new(
-                postrider_cache::open(&config.cache_url).unwrap(),
-                store.store_secret().await.unwrap(),
-            ),
+            cache: postrider_cache::open(&config.cache_url).unwrap(),
+            secret: StoreSecret::new(store.store_secret().await.unwrap()),
             store,
         };
         let adapters = config.providers.iter().map(|_| Arc::clone(&adapter)).collect();

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::theory::{SenderStats, SimulationPlan};
 use crate::cli::SimulateArgs;
 use crate::commands::print_line;
-use postrider_cache::SignedCache;
+use postrider_cache::StoreSecret;
 use postrider_core::attempt::Outcome;
 use postrider_core::broadcast::{Broadcast, BroadcastId};
 use postrider_core::channel::Channel;
@@ -199,12 +199,10 @@ impl SharedBackends {
             random: Random::default(),
             store: Arc::clone(&self.store),
             queue: Arc::clone(&self.queue),
-            cache: SignedCache::new(
-                postrider_cache::open("memory:")?,
-                self.store.store_secret().await?,
-            ),
+            cache: postrider_cache::open("memory:")?,
+            secret: StoreSecret::new(self.store.store_secret().await?),
         };
-        let adapters = build_providers(&config, &edges.cache)?;
+        let adapters = build_providers(&config, &edges.secret)?;
         Ok(Gateway::wire(config, edges, adapters))
     }
 }

@@ -1,24 +1,24 @@
-//! The contract against a real memcached, and what happens when it is killed, emptied or stopped.
+//! The conformance suite against a real memcached, and a server that is killed, flushed or suspended.
 
 use std::sync::Arc;
 
 use super::*;
-use crate::testing::{self, TEST_TIMEOUT, TestCache, cache_conformance, wait_until};
+use crate::testing::{TEST_TIMEOUT, TestCache, wait_until};
 use postrider_core::testing::backend_server::BackendServer;
 
 fn start_server() -> (BackendServer, MemcachedCache) {
-    let peer = BackendServer::memcached();
-    let cache = MemcachedCache::open(&peer.url()).expect("a usable url");
-    (peer, cache)
+    let server = BackendServer::memcached();
+    let cache = MemcachedCache::open(&server.url()).expect("a usable url");
+    (server, cache)
 }
 
-cache_conformance!(async || {
-    let (peer, cache) = start_server();
-    TestCache::with_server(peer, Arc::new(cache))
+crate::cache_conformance!(async || {
+    let (server, cache) = start_server();
+    TestCache::with_server(server, Arc::new(cache))
 });
 
 async fn wait_until_working(cache: &MemcachedCache) {
-    wait_until("it is asked again", || async {
+    wait_until("the cache keeps a value", || async {
         cache.set("again", b"yes", TEST_TIMEOUT).await;
         cache.get("again").await.is_some()
     })
@@ -26,65 +26,70 @@ async fn wait_until_working(cache: &MemcachedCache) {
 }
 
 #[tokio::test]
-async fn killed_it_is_a_miss_and_restarted_it_works_again() {
-    let (mut peer, cache) = start_server();
+async fn a_killed_server_is_a_miss_and_works_again_after_a_restart() {
+    let (mut server, cache) = start_server();
     cache.set("report", b"numbers", TEST_TIMEOUT).await;
-    peer.kill();
+    assert!(cache.get("report").await.is_some());
+    server.kill();
     assert_eq!(cache.get("report").await, None);
     assert!(!cache.ping().await);
-    peer.restart();
+    server.restart();
     wait_until_working(&cache).await;
-    assert_eq!(cache.get("report").await, None, "it came back empty");
+    assert_eq!(cache.get("report").await, None, "the server restarted empty");
 }
 
 #[tokio::test]
-async fn flushed_it_is_empty() {
-    let (peer, cache) = start_server();
+async fn a_flushed_server_is_empty() {
+    let (server, cache) = start_server();
     cache.set("report", b"numbers", TEST_TIMEOUT).await;
-    assert_eq!(peer.send_command("flush_all"), "OK");
-    wait_until("it is empty", || async { cache.get("report").await.is_none() }).await;
+    assert!(cache.get("report").await.is_some());
+    assert_eq!(server.send_command("flush_all"), "OK");
+    wait_until("the cache is empty", || async {
+        cache.get("report").await.is_none()
+    })
+    .await;
 }
 
 #[tokio::test]
-async fn stopped_it_is_left_alone_until_the_rest_is_over() {
-    let (peer, cache) = start_server();
+async fn a_suspended_server_is_not_called_until_the_retry_interval_is_over() {
+    let (server, cache) = start_server();
     wait_until_working(&cache).await;
-    peer.suspend();
+    server.suspend();
     assert_eq!(cache.get("again").await, None);
-    assert!(cache.server().retry_at.is_some(), "it rests now");
+    assert!(cache.server().retry_at.is_some(), "a retry is scheduled");
     cache.server().retry_at = Some(Instant::now() + TEST_TIMEOUT);
-    let began = Instant::now();
+    let start = Instant::now();
     for _ in 0..100 {
         assert_eq!(cache.get("again").await, None);
     }
-    assert!(began.elapsed() < CALL_TIMEOUT * 10, "nobody asks it meanwhile");
+    assert!(start.elapsed() < CALL_TIMEOUT * 10, "no call before the retry");
     cache.server().retry_at = Some(Instant::now());
-    peer.resume();
+    server.resume();
     wait_until_working(&cache).await;
 }
 
 #[tokio::test]
-async fn only_one_tries_again_after_the_rest() {
-    let (mut peer, cache) = start_server();
-    peer.kill();
+async fn only_one_call_retries() {
+    let (mut server, cache) = start_server();
+    server.kill();
     assert!(!cache.ping().await);
     cache.server().retry_at = Some(Instant::now());
-    assert!(cache.pool_if_due().is_some(), "the first tries");
-    assert!(cache.pool_if_due().is_none(), "the others do not");
+    assert!(cache.pool_if_due().is_some(), "the first call tries the server");
+    assert!(cache.pool_if_due().is_none(), "the other calls miss");
 }
 
 #[test]
-fn a_place_is_a_host_and_a_port() {
-    let good = [
+fn an_address_is_a_host_and_a_port() {
+    let valid = [
         ("memcache://cache", "cache:11211"),
         ("memcache://cache:1/", "cache:1"),
         ("memcache://[::1]", "[::1]:11211"),
         ("memcache://[::1]:2", "[::1]:2"),
     ];
-    for (url, expected) in good {
+    for (url, expected) in valid {
         assert_eq!(parse_address(url).as_deref(), Some(expected), "{url}");
     }
-    let bad = [
+    let invalid = [
         "memcache:",
         "memcache://",
         "memcache://:1",
@@ -95,14 +100,14 @@ fn a_place_is_a_host_and_a_port() {
         "memcache://a/b",
         "memcache://a?x=y",
     ];
-    for url in bad {
-        let refusal = MemcachedCache::open(url).err().expect(url);
-        assert!(!refusal.chain().contains("secret"));
+    for url in invalid {
+        let error = MemcachedCache::open(url).err().expect(url);
+        assert!(!error.chain().contains("secret"));
     }
 }
 
 #[test]
-fn an_odd_key_travels_as_its_digest() {
+fn a_key_that_memcached_does_not_accept_is_replaced_by_its_digest() {
     assert_eq!(wire_key("report"), "postrider:report");
     for odd in ["a b", "ä", "a\0", &"x".repeat(241)] {
         let key = wire_key(odd);

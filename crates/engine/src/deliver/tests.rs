@@ -14,7 +14,7 @@ use super::*;
 use crate::accept::{self, AcceptRequest};
 use crate::config::Config;
 use crate::gateway::Backends;
-use postrider_cache::SignedCache;
+use postrider_cache::StoreSecret;
 use postrider_core::attempt::SendResult;
 use postrider_core::clock::{Clock, sleep_thread};
 use postrider_core::id::MessageId;
@@ -66,10 +66,8 @@ async fn gateway_with_message_and(
     let edges = Backends {
         clock,
         random: Random::seeded(1),
-        cache: SignedCache::new(
-            postrider_cache::open("memory:").unwrap(),
-            store.store_secret().await.unwrap(),
-        ),
+        cache: postrider_cache::open("memory:").unwrap(),
+        secret: StoreSecret::new(store.store_secret().await.unwrap()),
         queue: postrider_queue::open("memory:", 10).await.unwrap(),
         store,
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::config::Config;
 use crate::gateway::Backends;
-use postrider_cache::SignedCache;
+use postrider_cache::StoreSecret;
 use postrider_core::clock::{Clock, from_millis};
 use postrider_core::random::Random;
 use postrider_store::Store;
@@ -21,10 +21,8 @@ async fn two_gateways(folder: &tempfile::TempDir) -> (Gateway, Gateway) {
         let edges = Backends {
             clock: clock.clone(),
             random: Random::seeded(seed),
-            cache: SignedCache::new(
-                postrider_cache::open("memory:").unwrap(),
-                store.store_secret().await.unwrap(),
-            ),
+            cache: postrider_cache::open("memory:").unwrap(),
+            secret: StoreSecret::new(store.store_secret().await.unwrap()),
             queue: postrider_queue::open("memory:", 10).await.unwrap(),
             store: Arc::clone(&store),
         };

@@ -8,7 +8,7 @@ use crate::accept::{self, AcceptRequest};
 use crate::config::Config;
 use crate::deliver::{self, DeliverStep};
 use crate::gateway::{Backends, build_providers};
-use postrider_cache::SignedCache;
+use postrider_cache::StoreSecret;
 use postrider_core::clock::{Clock, from_millis};
 use postrider_core::random::Random;
 
@@ -19,15 +19,13 @@ async fn open_gateway(folder: &tempfile::TempDir) -> Gateway {
     let edges = Backends {
         clock: Clock::manual(from_millis(1_700_000_000_000)),
         random: Random::seeded(1),
-        cache: SignedCache::new(
-            postrider_cache::open("memory:").unwrap(),
-            store.store_secret().await.unwrap(),
-        ),
+        cache: postrider_cache::open("memory:").unwrap(),
+        secret: StoreSecret::new(store.store_secret().await.unwrap()),
         queue: postrider_queue::open("memory:", 10_000).await.unwrap(),
         store: Arc::clone(&store),
     };
     let config = Config::test_mode();
-    let adapters = build_providers(&config, &edges.cache).unwrap();
+    let adapters = build_providers(&config, &edges.secret).unwrap();
     Gateway::wire(config, edges, adapters)
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::Config;
 use crate::gateway::{Backends, ProviderRuntime, build_providers};
-use postrider_cache::SignedCache;
+use postrider_cache::StoreSecret;
 use postrider_core::attempt::Outcome;
 use postrider_core::clock::from_millis;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
@@ -23,17 +23,15 @@ async fn started_gateways(folder: &tempfile::TempDir, clock: &Clock, count: u64)
         let edges = Backends {
             clock: clock.clone(),
             random: Random::seeded(seed),
-            cache: SignedCache::new(
-                postrider_cache::open("memory:").unwrap(),
-                store.store_secret().await.unwrap(),
-            ),
+            cache: postrider_cache::open("memory:").unwrap(),
+            secret: StoreSecret::new(store.store_secret().await.unwrap()),
             queue: postrider_queue::open("memory:", 10).await.unwrap(),
             store: Arc::clone(&store),
         };
         let mut config = Config::test_mode();
         config.providers[0].rate = Some(2.0);
         config.providers[1].breaker_failure_threshold = 1;
-        let adapters = build_providers(&config, &edges.cache).unwrap();
+        let adapters = build_providers(&config, &edges.secret).unwrap();
         processes.push(Gateway::wire(config, edges, adapters));
     }
     processes

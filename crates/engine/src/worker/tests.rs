@@ -9,7 +9,7 @@ use super::*;
 use crate::accept::{self, AcceptRequest};
 use crate::config::Config;
 use crate::gateway::Backends;
-use postrider_cache::SignedCache;
+use postrider_cache::StoreSecret;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::capacity::CapacitySource;
 use postrider_core::channel::Channel;
@@ -134,10 +134,8 @@ impl<Red: Provider + Default + 'static, Blue: Provider + Default + 'static> Work
         let edges = Backends {
             clock: Clock::System,
             random: Random::seeded(1),
-            cache: SignedCache::new(
-                postrider_cache::open("memory:").unwrap(),
-                store.store_secret().await.unwrap(),
-            ),
+            cache: postrider_cache::open("memory:").unwrap(),
+            secret: StoreSecret::new(store.store_secret().await.unwrap()),
             queue,
             store,
         };

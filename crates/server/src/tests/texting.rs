@@ -46,7 +46,7 @@ async fn send_message(world: &TestServer) -> Sent {
 
 /// Where that provider reports to.
 fn callback(world: &TestServer, provider: &ConfigName) -> String {
-    let token = callback_token(&world.gateway.cache, provider);
+    let token = callback_token(&world.gateway.secret, provider);
     format!("/messages/delivery_status?token={token}")
 }
 

@@ -83,10 +83,8 @@ impl MixedAddressHarness {
         let edges = Backends {
             clock: Clock::System,
             random: Random::seeded(1),
-            cache: SignedCache::new(
-                postrider_cache::open("memory:").unwrap(),
-                store.store_secret().await.unwrap(),
-            ),
+            cache: postrider_cache::open("memory:").unwrap(),
+            secret: StoreSecret::new(store.store_secret().await.unwrap()),
             queue: postrider_queue::open("memory:", 10).await.unwrap(),
             store,
         };

@@ -44,10 +44,8 @@ impl RateLimitHarness {
         let edges = Backends {
             clock: Clock::manual("2026-05-01T12:00:00Z".parse().unwrap()),
             random: Random::seeded(1),
-            cache: SignedCache::new(
-                postrider_cache::open("memory:").unwrap(),
-                store.store_secret().await.unwrap(),
-            ),
+            cache: postrider_cache::open("memory:").unwrap(),
+            secret: StoreSecret::new(store.store_secret().await.unwrap()),
             queue: postrider_queue::open("memory:", 5_000).await.unwrap(),
             store,
         };

@@ -80,10 +80,8 @@ async fn second_gateway(first: &Gateway, folder: &Path) -> Gateway {
     let edges = Backends {
         clock: first.clock.clone(),
         random: Random::seeded(2),
-        cache: SignedCache::new(
-            postrider_cache::open("memory:").unwrap(),
-            first.store.store_secret().await.unwrap(),
-        ),
+        cache: postrider_cache::open("memory:").unwrap(),
+        secret: StoreSecret::new(first.store.store_secret().await.unwrap()),
         queue: postrider_queue::open("memory:", 10).await.unwrap(),
         store: postrider_store::open(&url, Duration::from_secs(5)).unwrap(),
     };
