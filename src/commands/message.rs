@@ -184,7 +184,7 @@ mod tests {
             "{text}"
         );
         assert!(lines[6].ends_with("delivered"), "{text}");
-        assert!(lines[7].starts_with("  next: nothing more"), "{text}");
+        assert!(lines[7].starts_with("  next: none"), "{text}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! One call to one provider, and what it came to.
+//! One call to one provider and its outcome.
 //!
-//! Only an adapter makes an outcome; everything else reads it.
+//! Adapters create outcomes; everything else reads them.
 
 use std::time::Duration;
 
@@ -8,55 +8,55 @@ use chrono::{DateTime, Utc};
 
 use crate::name::ConfigName;
 
-/// What a call to a provider came to. Failure is ordinary data here, never an error.
+/// The outcome of a call to a provider. A failure is data, not an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The provider has taken the message; `reference` is its own id for it, if it gave one.
+    /// The provider has accepted the message.
     Accepted {
-        /// The provider's id, which its receipts will carry.
+        /// The provider's id of the message, which its receipts carry.
         reference: Option<String>,
     },
-    /// Not now for this recipient (handset off, mailbox full, greylisted).
+    /// Not now for this recipient (handset off, mailbox full, greylisting).
     Deferred {
-        /// In the provider's words, for the operator.
+        /// The reason that the provider gave.
         reason: String,
-        /// When the provider wants to be asked again.
+        /// The wait that the provider asks for.
         retry_after: Option<Duration>,
     },
-    /// Not now for this provider; the next one is tried at once.
+    /// Not now through this provider; the next one is tried at once.
     Unavailable {
-        /// What went wrong.
+        /// The cause.
         reason: String,
     },
-    /// We go too fast for this provider; it is paused, and no try is used up.
+    /// Too fast for this provider: it gets a cooldown, and no try is used up.
     Throttled {
-        /// How long it wants to be left alone.
+        /// The wait that the provider asks for.
         retry_after: Option<Duration>,
     },
-    /// Never for this message.
+    /// The provider will never accept this message.
     Rejected {
-        /// In the provider's words, for the operator.
+        /// The reason that the provider gave.
         reason: String,
     },
-    /// Never for this address; the recipient becomes inactive.
+    /// The address does not exist; the recipient becomes inactive.
     InvalidRecipient {
-        /// In the provider's words, for the operator.
+        /// The reason that the provider gave.
         reason: String,
     },
-    /// Our account or settings are wrong; the provider leaves the rotation until the next start.
+    /// Our account or settings are wrong; the provider leaves the rotation until the configuration is loaded again.
     Misconfigured {
-        /// What the provider objects to.
+        /// The reason that the provider gave.
         reason: String,
     },
-    /// Silence after the request had left: it may or may not have been sent.
+    /// No answer after the request had left: the message may or may not have been sent.
     Unknown {
-        /// What is known about the silence.
+        /// What is known about the missing answer.
         reason: String,
     },
 }
 
 impl Outcome {
-    /// The words the stores, the faces and the metrics use, in the order of the enum.
+    /// The names in stores, APIs and metrics, in the order of the enum.
     pub const NAMES: [&'static str; 8] = [
         "accepted",
         "deferred",
@@ -68,7 +68,7 @@ impl Outcome {
         "unknown",
     ];
 
-    /// The outcome's word.
+    /// Returns the name in stores, APIs and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Accepted { .. } => "accepted",
@@ -82,7 +82,7 @@ impl Outcome {
         }
     }
 
-    /// Whether this outcome speaks of the provider only, so that the next one should be asked at once.
+    /// Returns whether the outcome concerns only the provider, so that the next provider is tried at once.
     pub fn is_about_provider(&self) -> bool {
         match self {
             Self::Unavailable { .. } | Self::Throttled { .. } | Self::Misconfigured { .. } => true,
@@ -94,11 +94,11 @@ impl Outcome {
         }
     }
 
-    /// The reason, where there is one.
+    /// Returns the reason; none if the message was accepted.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Accepted { .. } => None,
-            Self::Throttled { .. } => Some("too fast for the provider"),
+            Self::Throttled { .. } => Some(THROTTLED_REASON),
             Self::Deferred { reason, .. }
             | Self::Unavailable { reason }
             | Self::Rejected { reason }
@@ -109,29 +109,32 @@ impl Outcome {
     }
 }
 
-/// A finished call: who was asked, what it came to, how long it took.
+/// The reason of [`Outcome::Throttled`], for operators.
+pub(crate) const THROTTLED_REASON: &str = "the provider throttled the request";
+
+/// A finished call to a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// The provider that was asked; none when a worker died and nobody knows whom it was asking.
+    /// The provider; none when the worker stopped during the call and it is unknown which provider it called.
     pub provider: Option<ConfigName>,
-    /// What it came to.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The provider's own code (`30003`, `HTTP 503`), for the operator.
+    /// The provider's own code (`30003`, `HTTP 503`).
     pub code: Option<String>,
-    /// When the call began.
+    /// The start of the call.
     pub at: DateTime<Utc>,
-    /// How long it took.
+    /// The duration of the call.
     pub duration: Duration,
-    /// The address that was used, where the delivery had several.
+    /// The address that was used, if the delivery had several.
     pub address: Option<String>,
 }
 
-/// What a provider's adapter hands back: the outcome and the raw code behind it.
+/// The result of an adapter's send: the outcome and the provider code behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendResult {
-    /// What the call came to.
+    /// The outcome.
     pub outcome: Outcome,
-    /// The provider's own code, kept beside the outcome so that nothing is lost in translation.
+    /// The provider's own code, for operators.
     pub code: Option<String>,
 }
 

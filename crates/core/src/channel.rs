@@ -1,6 +1,6 @@
-//! A channel: a named way to a person, with its providers, its strategy and its policies.
+//! Channels: the configured routes to people, each with providers, a routing strategy and policies.
 //!
-//! Says what is wanted; how the providers do at the moment is kept elsewhere.
+//! Holds the configuration only; the current state of providers is kept by the engine.
 
 use crate::address::AddressKind;
 use crate::name::ConfigName;
@@ -8,54 +8,53 @@ use crate::priority::Priority;
 use crate::retry::{RetryPolicy, UnknownPolicy};
 use crate::routing::RoutingStrategy;
 
-/// What a channel is made of. Built from the configuration, then never changed.
+/// A configured channel. Never changes after the start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Channel {
-    /// Its name: `sms`, `email`, or any other.
+    /// The name: `sms`, `email`, or any other.
     pub name: ConfigName,
-    /// Its providers in the configured order.
+    /// The providers in the configured order.
     pub providers: Vec<ConfigName>,
     /// How the first provider of a round is chosen.
     pub strategy: RoutingStrategy,
-    /// When and how often it is tried again.
+    /// When and how often a delivery is tried again.
     pub retry: RetryPolicy,
-    /// What follows when a provider went silent after our request had left.
+    /// What follows when a provider does not answer after the request has left.
     pub unknown_policy: UnknownPolicy,
-    /// How often a receipt that says "not delivered" sends it once more, through another provider.
+    /// Number of times that a bounced delivery is sent again through another provider.
     pub bounce_resends: u32,
-    /// Whether it goes before other channels' deliveries.
+    /// The priority of its deliveries.
     pub priority: Priority,
-    /// What the addresses on this channel are.
+    /// The kinds of addresses that it accepts.
     pub addressing: Addressing,
-    /// The line above messages that bring none, for providers that have one.
+    /// The subject of messages without one, for providers that send subjects.
     pub subject: Option<String>,
-    /// Whether messages over it expect an answer from the user when their sender does not say.
+    /// Whether its messages expect an answer from the user unless the sender says otherwise.
     pub expects_reply: bool,
-    /// The most messages that expect an answer, to one user in any hour, over this channel alone; 0 is no limit, none
-    /// leaves it to the configuration's general number.
+    /// Maximum number of messages that expect an answer, per user and hour over this channel; 0 for no limit, none for
+    /// the general limit of the configuration.
     pub user_per_hour: Option<u32>,
 }
 
-/// What the addresses on a channel are.
+/// The kinds of addresses that a channel accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Addressing {
-    /// Of one kind, whatever the channel's providers want.
+    /// Exactly this kind, whatever its providers accept.
     Only(AddressKind),
-    /// What the channel's providers want; this kind where they take any.
+    /// The kinds that its providers accept; this kind if they accept any.
     ByProviders(AddressKind),
-    /// Of several kinds, also where the channel's providers take any.
+    /// Several kinds, even if its providers accept any.
     Mixed,
 }
 
 impl Addressing {
-    /// The kinds of addresses that are taken, in the order of the providers that want them. Never empty; more than one
+    /// Returns the accepted kinds, in the order of the providers that accept them (`wanted`). Never empty; more than one
     /// on a channel that mixes kinds.
     pub fn kinds(self, wanted: impl Iterator<Item = AddressKind>) -> Vec<AddressKind> {
-        let mut kinds = Vec::new();
         if let Self::Only(kind) = self {
-            kinds.push(kind);
-            return kinds;
+            return vec![kind];
         }
+        let mut kinds = Vec::new();
         for kind in wanted.filter(|kind| *kind != AddressKind::Any) {
             if !kinds.contains(&kind) {
                 kinds.push(kind);

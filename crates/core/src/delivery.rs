@@ -1,196 +1,114 @@
 //! The state machine of a delivery: one message over one channel to one recipient.
 //!
-//! States change in this file only: after a round of calls ([`State::after`]), after a receipt
-//! ([`State::receive`]), and by an operator ([`State::cancel`], [`State::revive`]). No wildcard arms.
+//! All changes of state are functions of this file: after a round ([`DeliveryState::after`]), after a receipt
+//! ([`DeliveryState::apply_receipt`]), and by a client or an operator ([`DeliveryState::cancel`],
+//! [`DeliveryState::requeue`]). Matches have no wildcard arm, so that a new outcome cannot be forgotten.
+
+mod failure;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::attempt::Outcome;
+use crate::attempt::{Outcome, THROTTLED_REASON};
 use crate::clock::saturating_add;
 use crate::name::ConfigName;
 use crate::receipt::ReceiptStatus;
 use crate::retry::{RetryPolicy, UnknownPolicy};
 
-/// Where a delivery stands, with the facts of that standing.
+pub use failure::{DeliveryStateKind, Failure};
+
+/// The state of a delivery with its facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeliveryState {
     /// Not sent yet, or to be sent again.
     Waiting {
-        /// From when on a worker may claim it.
+        /// The time from which a worker may claim it.
         due_at: DateTime<Utc>,
-        /// Why it still waits, in words for the operator; none before the first round.
+        /// Why it still waits, for operators; none before the first round.
         reason: Option<String>,
     },
-    /// A provider has taken it.
+    /// A provider has accepted it.
     Sent {
-        /// Which one.
+        /// The provider.
         provider: ConfigName,
-        /// The provider's id, if it gave one.
+        /// The provider's id of the message.
         reference: Option<String>,
-        /// When it was taken.
+        /// The time of acceptance.
         at: DateTime<Utc>,
     },
-    /// A receipt says that it reached the person.
+    /// A receipt reports that it reached the person.
     Delivered {
-        /// When.
+        /// The time that the receipt states.
         at: DateTime<Utc>,
     },
-    /// It will not be sent (again) unless an operator asks.
+    /// It is not sent (again) unless an operator requeues it.
     Failed {
-        /// Of which kind.
+        /// The kind of failure.
         failure: Failure,
-        /// In words for the operator.
+        /// The details, for operators.
         reason: String,
-        /// When.
+        /// The time of the failure.
         at: DateTime<Utc>,
     },
 }
 
-/// Why a delivery failed for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Failure {
-    /// A provider refuses this message.
-    Rejected,
-    /// The address is dead.
-    InvalidRecipient,
-    /// The recipient was inactive or had opted out when the message came.
-    Suppressed,
-    /// Every allowed try was used up.
-    Exhausted,
-    /// It grew too old.
-    Expired,
-    /// A provider took it and reported later that it did not arrive.
-    Bounced,
-    /// A client or an operator called it off.
-    Cancelled,
-    /// A provider went silent and the channel's policy is to hold.
-    Unknown,
-}
-
-impl Failure {
-    /// Every failure, in the order of the enum.
-    pub const ALL: [Self; 8] = [
-        Self::Rejected,
-        Self::InvalidRecipient,
-        Self::Suppressed,
-        Self::Exhausted,
-        Self::Expired,
-        Self::Bounced,
-        Self::Cancelled,
-        Self::Unknown,
-    ];
-
-    /// The word that stores and faces use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rejected => "rejected",
-            Self::InvalidRecipient => "invalid_recipient",
-            Self::Suppressed => "suppressed",
-            Self::Exhausted => "exhausted",
-            Self::Expired => "expired",
-            Self::Bounced => "bounced",
-            Self::Cancelled => "cancelled",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// Back from the word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|failure| failure.as_str() == word)
-    }
-}
-
-/// The four states without their facts: what totals count and searches ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum DeliveryStateKind {
-    /// See [`State::Waiting`].
-    Waiting,
-    /// See [`State::Sent`].
-    Sent,
-    /// See [`State::Delivered`].
-    Delivered,
-    /// See [`State::Failed`].
-    Failed,
-}
-
-impl DeliveryStateKind {
-    /// Every standing, in the order of a delivery's life.
-    pub const ALL: [Self; 4] = [Self::Waiting, Self::Sent, Self::Delivered, Self::Failed];
-
-    /// The word that stores and faces use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Sent => "sent",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Back from the word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|standing| standing.as_str() == word)
-    }
-}
-
-/// What one round over a channel's providers came to.
+/// The end of a round over a channel's providers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RoundEnd {
-    /// A provider said something that ends the round.
+    /// The outcome of a provider ended the round.
     Decided {
-        /// Which provider.
+        /// The provider.
         provider: ConfigName,
-        /// What it said; never an outcome that asks for the next provider.
+        /// The outcome; never one that leads to the next provider.
         outcome: Outcome,
     },
-    /// Every provider was asked or skipped, and at least one of those asked failed.
+    /// Every provider was tried or skipped, and at least one call failed.
     AllFailed {
-        /// The last failure, in words.
+        /// The last failure.
         reason: String,
     },
-    /// No provider could be asked now (resting, paused, at its limit): nothing failed, no try is used up.
+    /// No provider could be called (circuit open, paused, at its limit). Uses up no try.
     NoProviderAvailable {
-        /// When one is expected to be free.
+        /// The time after which a provider is expected to be available.
         retry_after: Duration,
-        /// Why nobody was, in words.
+        /// Why no provider was available.
         reason: String,
     },
-    /// An earlier round was claimed and never recorded: its worker died, perhaps in mid-call.
+    /// An earlier claim was never recorded: its worker stopped, possibly during a call.
     ClaimLost,
-    /// It was claimed after the moment at which it expires; nobody was asked.
+    /// The delivery was claimed after its expiry; no provider was called.
     Expired,
-    /// None of the channel's providers can use an address that the recipient has; nobody was asked.
+    /// No provider of the channel can use an address of the recipient; no provider was called.
     NoUsableAddress {
-        /// In words for the operator.
+        /// The details, for operators.
         reason: String,
     },
 }
 
-/// What is left to a delivery that a provider reports as lost.
+/// What can still be tried after a provider reported that a message was not delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RemainingAlternatives {
-    /// How often a bounce may still send it through another provider.
+    /// Number of times that a bounce may still be sent again through another provider.
     pub resends: u32,
-    /// How many other addresses of the recipient the channel's providers can use.
+    /// Number of other addresses of the recipient that the channel's providers can use.
     pub addresses: usize,
 }
 
-/// What the state machine needs to know of a delivery and its channel.
+/// The facts of a delivery and its channel on which a change of state depends.
 #[derive(Clone, Debug)]
 pub struct DeliveryRules<'a> {
-    /// Rounds that used up a try so far.
+    /// Rounds so far that used up a try.
     pub tries: u32,
-    /// After this moment the delivery is not tried again.
+    /// The time after which the delivery is not tried again.
     pub expires_at: DateTime<Utc>,
-    /// The channel's retry numbers.
+    /// The channel's retry policy.
     pub retry: &'a RetryPolicy,
-    /// The channel's policy for silence.
+    /// The channel's policy for missing answers.
     pub unknown_policy: UnknownPolicy,
 }
 
-/// The new state and how many tries are used up with it.
+/// The state after a round and the tries used up so far.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliveryTransition {
     /// The new state.
@@ -200,7 +118,7 @@ pub struct DeliveryTransition {
 }
 
 impl DeliveryState {
-    /// The state without its facts.
+    /// Returns the state without its facts.
     pub fn kind(&self) -> DeliveryStateKind {
         match self {
             Self::Waiting { .. } => DeliveryStateKind::Waiting,
@@ -210,7 +128,7 @@ impl DeliveryState {
         }
     }
 
-    /// A failed state.
+    /// Returns a failed state.
     pub fn failed(failure: Failure, reason: impl Into<String>, at: DateTime<Utc>) -> Self {
         Self::Failed {
             failure,
@@ -219,37 +137,38 @@ impl DeliveryState {
         }
     }
 
-    /// The state that follows a round: the only change after a send.
+    /// Returns the state after a round, the only change after a send. `random` is a number from 0 to 1.
     pub fn after(
         end: RoundEnd,
         rules: &DeliveryRules<'_>,
         now: DateTime<Utc>,
-        luck: f64,
+        random: f64,
     ) -> DeliveryTransition {
-        let again = |reason: String, retry_after| Self::retry_later(reason, retry_after, rules, now, luck);
+        let retry = |reason: String, retry_after| Self::retry_later(reason, retry_after, rules, now, random);
+        let postpone = |reason: String, delay| DeliveryTransition {
+            state: Self::waiting_after(delay, reason, rules, now),
+            tries: rules.tries,
+        };
+        let end_without_try = |failure, reason: String| DeliveryTransition {
+            state: Self::failed(failure, reason, now),
+            tries: rules.tries,
+        };
         let done = |state| DeliveryTransition {
             state,
             tries: rules.tries + 1,
         };
+        let unknown = |reason: String| match rules.unknown_policy {
+            UnknownPolicy::Resend => retry(reason, None),
+            UnknownPolicy::Hold => done(Self::failed(Failure::Unknown, reason, now)),
+        };
         match end {
-            RoundEnd::AllFailed { reason } => again(reason, None),
-            RoundEnd::NoProviderAvailable { retry_after, reason } => {
-                Self::postpone(retry_after, reason, rules, now)
+            RoundEnd::AllFailed { reason } => retry(reason, None),
+            RoundEnd::NoProviderAvailable { retry_after, reason } => postpone(reason, retry_after),
+            RoundEnd::Expired => {
+                end_without_try(Failure::Expired, "expired before it could be sent".to_owned())
             }
-            RoundEnd::Expired => DeliveryTransition {
-                state: Self::failed(Failure::Expired, "too old before it could be sent", now),
-                tries: rules.tries,
-            },
-            RoundEnd::NoUsableAddress { reason } => DeliveryTransition {
-                state: Self::failed(Failure::InvalidRecipient, reason, now),
-                tries: rules.tries,
-            },
-            RoundEnd::ClaimLost => match rules.unknown_policy {
-                UnknownPolicy::Resend => again("a worker died while sending".to_owned(), None),
-                UnknownPolicy::Hold => {
-                    done(Self::failed(Failure::Unknown, "a worker died while sending", now))
-                }
-            },
+            RoundEnd::NoUsableAddress { reason } => end_without_try(Failure::InvalidRecipient, reason),
+            RoundEnd::ClaimLost => unknown("the worker stopped during the call".to_owned()),
             RoundEnd::Decided { provider, outcome } => match outcome {
                 Outcome::Accepted { reference } => done(Self::Sent {
                     provider,
@@ -260,133 +179,104 @@ impl DeliveryState {
                 Outcome::InvalidRecipient { reason } => {
                     done(Self::failed(Failure::InvalidRecipient, reason, now))
                 }
-                Outcome::Deferred { reason, retry_after } => again(reason, retry_after),
-                Outcome::Unavailable { reason } | Outcome::Misconfigured { reason } => again(reason, None),
-                Outcome::Throttled { retry_after } => Self::postpone(
+                Outcome::Deferred { reason, retry_after } => retry(reason, retry_after),
+                Outcome::Unavailable { reason } | Outcome::Misconfigured { reason } => retry(reason, None),
+                Outcome::Throttled { retry_after } => postpone(
+                    THROTTLED_REASON.to_owned(),
                     retry_after.unwrap_or(rules.retry.base),
-                    "too fast for the provider".to_owned(),
-                    rules,
-                    now,
                 ),
-                Outcome::Unknown { reason } => match rules.unknown_policy {
-                    UnknownPolicy::Resend => again(reason, None),
-                    UnknownPolicy::Hold => done(Self::failed(Failure::Unknown, reason, now)),
-                },
+                Outcome::Unknown { reason } => unknown(reason),
             },
         }
     }
 
-    /// Later again after a failed round, unless the tries or the time are used up.
+    /// Waits for the next try after a failed round, or fails if tries or time are used up.
     fn retry_later(
         reason: String,
         retry_after: Option<Duration>,
         rules: &DeliveryRules<'_>,
         now: DateTime<Utc>,
-        luck: f64,
+        random: f64,
     ) -> DeliveryTransition {
         let tries = rules.tries + 1;
-        let due_at = saturating_add(now, rules.retry.delay(tries, retry_after, luck));
         let state = if rules.retry.is_exhausted(tries) {
-            Self::failed(
-                Failure::Exhausted,
-                format!("gave up after {tries} tries: {reason}"),
-                now,
-            )
-        } else if due_at >= rules.expires_at {
-            Self::failed(
-                Failure::Expired,
-                format!("would be too late at the next try: {reason}"),
-                now,
-            )
+            let reason = format!("gave up after {tries} tries: {reason}");
+            Self::failed(Failure::Exhausted, reason, now)
         } else {
-            Self::Waiting {
-                due_at,
-                reason: Some(reason),
-            }
+            Self::waiting_after(rules.retry.delay(tries, retry_after, random), reason, rules, now)
         };
         DeliveryTransition { state, tries }
     }
 
-    /// Later again although nothing failed; no try is used up.
-    fn postpone(
-        retry_after: Duration,
-        reason: String,
-        rules: &DeliveryRules<'_>,
-        now: DateTime<Utc>,
-    ) -> DeliveryTransition {
-        let due_at = saturating_add(now, retry_after);
-        let state = if due_at >= rules.expires_at {
-            Self::failed(
+    /// Waits for `delay`, or fails if the delivery expires before.
+    fn waiting_after(delay: Duration, reason: String, rules: &DeliveryRules<'_>, now: DateTime<Utc>) -> Self {
+        let due_at = saturating_add(now, delay);
+        if due_at >= rules.expires_at {
+            return Self::failed(
                 Failure::Expired,
-                format!("would be too late at the next try: {reason}"),
+                format!("expires before the next try: {reason}"),
                 now,
-            )
-        } else {
-            Self::Waiting {
-                due_at,
-                reason: Some(reason),
-            }
-        };
-        DeliveryTransition {
-            state,
-            tries: rules.tries,
+            );
+        }
+        Self::Waiting {
+            due_at,
+            reason: Some(reason),
         }
     }
 
-    /// The state that follows a receipt for what `Sent` describes, or none when the receipt changes nothing.
+    /// Returns the state after a receipt; none if the receipt changes nothing.
     ///
-    /// A receipt never moves a state backwards: what has ended stays as it ended. What failed for one address goes
-    /// out to another one that is `left`.
+    /// Only a sent message changes: a receipt never moves a state backwards. A message that failed for one address is
+    /// sent to another one if there is one `left`.
     pub fn apply_receipt(
         &self,
-        verdict: &ReceiptStatus,
+        status: &ReceiptStatus,
         at: DateTime<Utc>,
         left: RemainingAlternatives,
     ) -> Option<Self> {
+        let resend = |reason| Self::Waiting {
+            due_at: at,
+            reason: Some(reason),
+        };
         match self {
             Self::Waiting { .. } | Self::Delivered { .. } | Self::Failed { .. } => None,
-            Self::Sent { .. } => Some(match verdict {
+            Self::Sent { .. } => Some(match status {
                 ReceiptStatus::Delivered | ReceiptStatus::Opened => Self::Delivered { at },
-                ReceiptStatus::Invalid { reason } if left.addresses > 0 => Self::Waiting {
-                    due_at: at,
-                    reason: Some(format!("sent again to another address: {reason}")),
-                },
+                ReceiptStatus::Invalid { reason } if left.addresses > 0 => {
+                    resend(format!("sent again to another address: {reason}"))
+                }
                 ReceiptStatus::Invalid { reason } => Self::failed(Failure::InvalidRecipient, reason, at),
-                ReceiptStatus::Bounced { reason } if left.resends > 0 => Self::Waiting {
-                    due_at: at,
-                    reason: Some(format!("sent again elsewhere: {reason}")),
-                },
+                ReceiptStatus::Bounced { reason } if left.resends > 0 => {
+                    resend(format!("sent again through another provider: {reason}"))
+                }
                 ReceiptStatus::Bounced { reason } => Self::failed(Failure::Bounced, reason, at),
             }),
         }
     }
 
-    /// The state after a client calls the delivery off, or none when it is too late for that.
+    /// Returns the state after a cancellation; none if the message was sent already.
     pub fn cancel(&self, now: DateTime<Utc>) -> Option<Self> {
-        match self {
-            Self::Waiting { .. } => Some(Self::failed(
-                Failure::Cancelled,
-                "called off before it was sent",
-                now,
-            )),
-            Self::Sent { .. } | Self::Delivered { .. } | Self::Failed { .. } => None,
-        }
+        self.fail_if_waiting(Failure::Cancelled, "cancelled before it was sent", now)
     }
 
-    /// The state after its recipient opted out or was called inactive, or none when it is too late for that.
+    /// Returns the state after the recipient became inactive or opted out; none if the message was sent already.
     pub fn suppress(&self, now: DateTime<Utc>) -> Option<Self> {
+        self.fail_if_waiting(
+            Failure::Suppressed,
+            "the recipient became inactive or opted out",
+            now,
+        )
+    }
+
+    fn fail_if_waiting(&self, failure: Failure, reason: &str, now: DateTime<Utc>) -> Option<Self> {
         match self {
-            Self::Waiting { .. } => Some(Self::failed(
-                Failure::Suppressed,
-                "the recipient became inactive or opted out",
-                now,
-            )),
+            Self::Waiting { .. } => Some(Self::failed(failure, reason, now)),
             Self::Sent { .. } | Self::Delivered { .. } | Self::Failed { .. } => None,
         }
     }
 
-    /// The state after an operator asks to send the delivery at once: what failed waits again, unless it was called off
-    /// or must not be written to; what waits for later waits no longer. None when that changes nothing.
+    /// Returns the state after an operator requeues the delivery: a failed one waits again unless it was cancelled or
+    /// suppressed, and one that waits becomes due. None if that changes nothing.
     pub fn requeue(&self, now: DateTime<Utc>) -> Option<Self> {
         match self {
             Self::Failed { failure, .. } => match failure {
@@ -398,7 +288,7 @@ impl DeliveryState {
                 | Failure::Bounced
                 | Failure::Unknown => Some(Self::Waiting {
                     due_at: now,
-                    reason: Some("sent again by an operator".to_owned()),
+                    reason: Some("requeued by an operator".to_owned()),
                 }),
             },
             Self::Waiting { due_at, reason } => (*due_at > now).then(|| Self::Waiting {
@@ -409,41 +299,23 @@ impl DeliveryState {
         }
     }
 
-    /// What happens next, in words for a person.
+    /// Returns the next step of the delivery, in words for people.
     pub fn describe_next_step(&self, now: DateTime<Utc>) -> String {
         match self {
             Self::Waiting { due_at, reason } => {
                 let when = if *due_at <= now {
-                    "it is due now and goes out as soon as a worker is free".to_owned()
+                    "due now; sent as soon as a worker is free".to_owned()
                 } else {
-                    format!("it is tried again at {}", due_at.format("%Y-%m-%d %H:%M:%S UTC"))
+                    format!("tried at {}", due_at.format("%Y-%m-%d %H:%M:%S UTC"))
                 };
                 match reason {
-                    Some(reason) => format!("{when}; it waits because: {reason}"),
+                    Some(reason) => format!("{when}; waits because: {reason}"),
                     None => when,
                 }
             }
-            Self::Sent { provider, .. } => format!("{provider} has it; its receipt is awaited"),
-            Self::Delivered { .. } => "nothing more: it has arrived".to_owned(),
-            Self::Failed { failure, reason, .. } => {
-                format!("nothing more: {} ({reason})", failure.description())
-            }
-        }
-    }
-}
-
-impl Failure {
-    /// The failure in words for a person.
-    fn description(self) -> &'static str {
-        match self {
-            Self::Rejected => "the provider refuses this message",
-            Self::InvalidRecipient => "the address does not exist",
-            Self::Suppressed => "the recipient is not to be written to",
-            Self::Exhausted => "every try was used up",
-            Self::Expired => "it grew too old",
-            Self::Bounced => "the provider could not deliver it",
-            Self::Cancelled => "it was called off",
-            Self::Unknown => "nobody knows whether it was sent, and this channel does not risk a second one",
+            Self::Sent { provider, .. } => format!("waits for the receipt of {provider}"),
+            Self::Delivered { .. } => "none: delivered".to_owned(),
+            Self::Failed { failure, reason, .. } => format!("none: {} ({reason})", failure.description()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Domain types and pure rules of Postrider: messages, deliveries, retry, routing, limits, addresses and text parts.
 //!
-//! Everything here is plain data and pure functions. The current time and random numbers are arguments; [`clock`] and
-//! [`dice`] are the only modules that read them. No I/O except in `testing`, which starts real servers for tests.
+//! Plain data and pure functions. The current time and random numbers are arguments; only [`clock`] and [`random`] read
+//! them. No I/O except in `testing`, which starts real servers for tests.
 
 pub mod address;
 pub mod attempt;
@@ -36,6 +36,7 @@ pub mod shared_health;
 pub mod slots;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod text_enum;
 pub mod text_parts;
 pub mod usage;
 pub mod user_throttle;

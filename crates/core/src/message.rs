@@ -1,6 +1,4 @@
-//! A message as it is accepted, and as it is read back with all that happened to it.
-//!
-//! Facts only: states change in `delivery`, and who is asked is decided in `route`.
+//! Messages: as they are accepted, and as the store returns them with their deliveries and attempts.
 
 use std::time::Duration;
 
@@ -14,163 +12,163 @@ use crate::name::ConfigName;
 use crate::priority::Priority;
 use crate::user_throttle::UserThrottle;
 
-/// A checked message, ready to be stored. Only `flow/accept` makes one.
+/// A validated message, ready to be stored. Only the engine's `accept` creates one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewMessage {
-    /// Its public name.
+    /// The public id.
     pub id: MessageId,
-    /// The line above what it says, for providers that have one.
+    /// The subject, for providers that send subjects.
     pub subject: Option<String>,
-    /// What it says.
+    /// The body.
     pub body: String,
-    /// The client's own name for the person, if it gave one.
+    /// The client's id of the user.
     pub user: Option<String>,
-    /// One for each channel it goes over; at least one, at most [`DeliveryId::PER_MESSAGE`].
+    /// One for each channel and recipient; at least one, at most [`DeliveryId::PER_MESSAGE`].
     pub deliveries: Vec<NewDelivery>,
-    /// The client's promise that a repetition is the same request.
+    /// The idempotency key of the request.
     pub idempotency: Option<Idempotency>,
-    /// Who wants to hear of it.
+    /// The target of the message's events.
     pub event_target: Option<EventTarget>,
-    /// What limits how many messages that expect an answer its users get; each subject once.
+    /// The user throttles that apply, each subject once.
     pub throttles: Vec<UserThrottle>,
-    /// Whether it could not be sent any more, so that only what the same key brought before is asked for.
+    /// Whether the message could not be sent any more, so that only an earlier result of the same key is looked up.
     pub replay_only: bool,
-    /// When it was accepted.
+    /// The time of acceptance.
     pub created_at: DateTime<Utc>,
 }
 
-/// One message over one channel to one address, before it has a state.
+/// A message over one channel to one address, before it has a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewDelivery {
-    /// Over which channel.
+    /// The channel.
     pub channel: ConfigName,
-    /// To which address, normalised (E.164 for a phone number); empty where there is a `refusal`.
+    /// The normalised address (E.164 for a phone number); empty if there is a `rejection_reason`.
     pub address: String,
     /// The address as the client wrote it.
     pub spelling: String,
-    /// On a channel that mixes kinds of addresses: every address of the person that its providers can use, the one
-    /// above among them; else empty.
+    /// On a channel with several kinds of addresses: all addresses of the person that its providers can use, including
+    /// the one above; otherwise empty.
     pub contacts: Vec<Contact>,
-    /// Why it cannot be sent at all, so that it begins and ends as failed while its neighbours go out.
+    /// Why the delivery starts as failed; the other deliveries of the message are sent.
     pub rejection_reason: Option<String>,
-    /// How many text parts a provider will count.
+    /// Number of text parts.
     pub parts: u32,
-    /// Whether it goes before others.
+    /// The priority.
     pub priority: Priority,
-    /// How often a bounce may send it once more, through another provider.
+    /// Number of times that a bounce may be sent again through another provider.
     pub resends_left: u32,
-    /// From when on it may be sent.
+    /// The time from which the delivery may be sent.
     pub due_at: DateTime<Utc>,
-    /// After this moment it is not sent any more.
+    /// The time after which the delivery is not sent any more.
     pub expires_at: DateTime<Utc>,
 }
 
 /// A client's key for a request and a digest of that request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
-    /// SHA-256 over the client's scope and its key.
+    /// SHA-256 of the client's scope and its key.
     pub key: [u8; 32],
-    /// SHA-256 over what was asked.
+    /// SHA-256 of the request.
     pub request: [u8; 32],
-    /// Until when the key is remembered.
+    /// The time until which the key is kept.
     pub expires_at: DateTime<Utc>,
 }
 
-/// What a store made of a message that was handed in.
+/// The result of storing a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acceptance {
-    /// It is on disk.
+    /// The message is on disk.
     Stored {
-        /// Its running number.
+        /// The serial number of the message.
         number: i64,
     },
-    /// The same key brought the same request before; nothing new was stored.
+    /// The same key came with the same request before; nothing new was stored.
     Replayed {
         /// The message stored then.
         id: MessageId,
-        /// Its running number.
+        /// Its serial number.
         number: i64,
     },
-    /// The same key brought another request before; nothing was stored.
+    /// The same key came with another request before; nothing was stored.
     KeyReused,
-    /// Only a replay was asked for, and the key brought nothing before; nothing was stored.
+    /// Only a replay was requested, and the key is unknown; nothing was stored.
     NothingToReplay,
     /// Every recipient is inactive or has opted out; nothing was stored.
     Suppressed,
-    /// A user has had as many messages as the limit allows; nothing was stored.
+    /// A user has received as many messages as the throttle allows; nothing was stored.
     Throttled {
-        /// After how long one more is let through.
+        /// The time after which one more message is accepted.
         retry_after: Duration,
     },
 }
 
-/// A message with everything that is known of it.
+/// A message with its deliveries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Its public name.
+    /// The public id.
     pub id: MessageId,
-    /// Its running number.
+    /// The serial number.
     pub number: i64,
-    /// The line above what it says, for providers that have one.
+    /// The subject.
     pub subject: Option<String>,
-    /// What it says.
+    /// The body.
     pub body: String,
-    /// The client's own name for the person.
+    /// The client's id of the user.
     pub user: Option<String>,
-    /// When it was accepted.
+    /// The time of acceptance.
     pub created_at: DateTime<Utc>,
-    /// One for each channel.
+    /// One for each channel and recipient.
     pub deliveries: Vec<Delivery>,
 }
 
-/// A delivery with everything that is known of it.
+/// A delivery with its attempts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// Its number.
+    /// The id.
     pub id: DeliveryId,
-    /// Over which channel.
+    /// The channel.
     pub channel: ConfigName,
-    /// To which normalised address.
+    /// The normalised address.
     pub address: String,
     /// The address as the client wrote it.
     pub spelling: String,
-    /// How many text parts it has.
+    /// Number of text parts.
     pub parts: u32,
-    /// Where it stands.
+    /// The state.
     pub state: DeliveryState,
-    /// How often it was claimed.
+    /// Number of claims.
     pub round: u32,
-    /// How many rounds used up a try.
+    /// Rounds that used up a try.
     pub tries: u32,
-    /// The provider that last took it.
+    /// The provider that last accepted the message.
     pub provider: Option<ConfigName>,
-    /// That provider's id for it.
+    /// That provider's id of the message.
     pub reference: Option<String>,
-    /// After this moment it is not sent any more.
+    /// The time after which the delivery is not sent any more.
     pub expires_at: DateTime<Utc>,
-    /// When the person opened it.
+    /// The time at which the person opened the message.
     pub opened_at: Option<DateTime<Utc>>,
-    /// Every call made for it, oldest first; empty where only a list was asked for.
+    /// All attempts, oldest first; empty in lists.
     pub attempts: Vec<RecordedAttempt>,
 }
 
-/// An attempt as a store gives it back: the outcome's word and reason, no longer its parts.
+/// An attempt as the store returns it: the name of the outcome without its facts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedAttempt {
-    /// The round it belongs to.
+    /// The round.
     pub round: u32,
-    /// Who was asked.
+    /// The provider.
     pub provider: Option<ConfigName>,
-    /// The outcome's word.
+    /// The name of the outcome.
     pub outcome: String,
     /// The provider's own code.
     pub code: Option<String>,
-    /// The reason, in words for the operator.
+    /// The reason, for operators.
     pub reason: Option<String>,
-    /// When the call began.
+    /// The start of the call.
     pub at: DateTime<Utc>,
-    /// How long it took, in milliseconds.
+    /// The duration of the call, in milliseconds.
     pub duration_ms: u64,
-    /// The address that was used, where the delivery had several.
+    /// The address that was used, if the delivery had several.
     pub address: Option<String>,
 }

@@ -1,18 +1,18 @@
-//! Names of channels and providers as the configuration writes them.
+//! Names of channels and providers in the configuration.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// A short name for a channel or a provider: 1 to 64 letters, digits, `-`, `_` or `.`. Cheap to clone.
+/// The name of a channel or a provider: 1 to 64 letters, digits, `-`, `_` or `.`. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConfigName(Arc<str>);
 
 impl ConfigName {
-    /// The longest name, in bytes.
+    /// Length of the longest name, in bytes.
     pub const BYTES_MAX: usize = 64;
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -28,11 +28,8 @@ impl FromStr for ConfigName {
     type Err = InvalidConfigName;
 
     fn from_str(text: &str) -> Result<Self, InvalidConfigName> {
-        let fits = (1..=Self::BYTES_MAX).contains(&text.len());
-        let clean = text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-        if fits && clean {
+        let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if (1..=Self::BYTES_MAX).contains(&text.len()) && text.bytes().all(is_valid) {
             Ok(Self(text.into()))
         } else {
             Err(InvalidConfigName)
@@ -40,6 +37,6 @@ impl FromStr for ConfigName {
     }
 }
 
-/// The text is empty, too long, or has a character a name cannot have.
+/// The error for a name that is empty, too long, or has an invalid character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidConfigName;

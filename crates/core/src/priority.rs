@@ -1,11 +1,11 @@
-//! Priority of a delivery in the queue.
+//! The priority of a delivery.
 
-/// Which of two due deliveries goes first.
+/// The order of due deliveries: all of high priority are sent before those of normal priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
 pub enum Priority {
-    /// Before all that is normal: one-time codes.
+    /// Urgent messages such as one-time codes.
     High,
-    /// Everything else.
+    /// All other messages.
     #[default]
     Normal,
 }

@@ -1,4 +1,4 @@
-//! The entry of a delivery in the queue.
+//! What a queue holds of a delivery.
 
 use chrono::{DateTime, Utc};
 
@@ -6,15 +6,15 @@ use crate::id::DeliveryId;
 use crate::name::ConfigName;
 use crate::priority::Priority;
 
-/// A hint that a delivery is due: what a queue holds.
+/// A hint that a delivery is due. The store decides whether it can be claimed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct QueueEntry {
-    /// Which delivery.
+    /// The delivery.
     pub id: DeliveryId,
-    /// Over which channel: each waits in a row of its own.
+    /// The channel, which has a queue of its own.
     pub channel: ConfigName,
-    /// From when on it can be claimed.
+    /// The time from which the delivery can be claimed.
     pub due_at: DateTime<Utc>,
-    /// Whether it goes before others.
+    /// The priority within the queue.
     pub priority: Priority,
 }

@@ -1,39 +1,39 @@
-//! The only file that makes random numbers.
+//! The only module that makes random numbers.
 //!
-//! Everything else gets `luck` as an argument, so that a seed replays a whole run.
+//! Everything else takes them as arguments, so that a seed replays a whole run.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-/// A source of luck: the thread's generator, or a seeded one that replays.
+/// A source of random numbers.
 #[derive(Debug, Default)]
 pub enum Random {
-    /// Different on every run.
+    /// The generator of the thread: different on every run.
     #[default]
     Thread,
-    /// The same sequence for the same seed.
+    /// A seeded generator: the same sequence for the same seed.
     Seeded(Box<Mutex<StdRng>>),
 }
 
 impl Random {
-    /// Dice that throw the same sequence for the same seed.
+    /// Returns a generator that gives the same sequence for the same seed.
     pub fn seeded(seed: u64) -> Self {
         Self::Seeded(Box::new(Mutex::new(StdRng::seed_from_u64(seed))))
     }
 
-    /// Dice for a seed that somebody may have asked for.
+    /// Returns a seeded generator if there is a seed.
     pub fn from_optional_seed(seed: Option<u32>) -> Self {
         seed.map_or_else(Self::default, |seed| Self::seeded(seed.into()))
     }
 
-    /// A number from 0 (included) to 1 (excluded).
+    /// Returns a number from 0 (included) to 1 (excluded).
     pub fn fraction(&self) -> f64 {
         self.sample()
     }
 
-    /// Random bytes for an identifier.
+    /// Returns random bytes for an identifier.
     pub fn bytes<const N: usize>(&self) -> [u8; N] {
         self.sample()
     }
@@ -45,12 +45,7 @@ impl Random {
     {
         match self {
             Self::Thread => rand::rng().random(),
-            Self::Seeded(generator) => {
-                let mut generator = generator
-                    .lock()
-                    .unwrap_or_else(std::sync::PoisonError::into_inner);
-                generator.random()
-            }
+            Self::Seeded(generator) => generator.lock().unwrap_or_else(PoisonError::into_inner).random(),
         }
     }
 }

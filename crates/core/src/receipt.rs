@@ -1,30 +1,30 @@
-//! A provider's later word about something it accepted.
+//! Delivery receipts: a provider's later report about a message that it accepted.
 //!
-//! Only an adapter makes one; what follows from it is decided in `delivery`.
+//! Adapters create receipts; `delivery` decides what follows from them.
 
 use chrono::{DateTime, Utc};
 
-/// What became of an accepted message, in the provider's later word.
+/// The final result that a provider reports for an accepted message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReceiptStatus {
-    /// It reached the person.
+    /// The message reached the person.
     Delivered,
-    /// It did not, and the address may still be good.
+    /// The message was not delivered; the address may still be valid.
     Bounced {
-        /// In the provider's words, for the operator.
+        /// The reason that the provider gave.
         reason: String,
     },
-    /// It did not, and the address is dead: the recipient becomes inactive.
+    /// The message was not delivered because the address does not exist; the recipient becomes inactive.
     Invalid {
-        /// In the provider's words, for the operator.
+        /// The reason that the provider gave.
         reason: String,
     },
-    /// The person opened it, which also says that it was delivered.
+    /// The person opened the message, which implies that it was delivered.
     Opened,
 }
 
 impl ReceiptStatus {
-    /// The words the stores use.
+    /// Returns the name in stores.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
@@ -34,7 +34,7 @@ impl ReceiptStatus {
         }
     }
 
-    /// The reason of a bad verdict.
+    /// Returns the reason of a failed delivery.
     pub fn reason(&self) -> Option<&str> {
         match self {
             Self::Bounced { reason } | Self::Invalid { reason } => Some(reason),
@@ -42,9 +42,9 @@ impl ReceiptStatus {
         }
     }
 
-    /// Back from a store's word.
-    pub fn from_parts(word: &str, reason: String) -> Option<Self> {
-        match word {
+    /// Returns the status with this name; `reason` is used where the status has one.
+    pub fn from_parts(name: &str, reason: String) -> Option<Self> {
+        match name {
             "delivered" => Some(Self::Delivered),
             "bounced" => Some(Self::Bounced { reason }),
             "invalid" => Some(Self::Invalid { reason }),
@@ -54,13 +54,13 @@ impl ReceiptStatus {
     }
 }
 
-/// One receipt, as an adapter reads it from its provider's own format.
+/// A receipt as an adapter parses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The provider's id of the message, in the canonical form its adapter also gives at the send.
+    /// The provider's id of the message, in the same form as in [`Outcome::Accepted`](crate::attempt::Outcome::Accepted).
     pub reference: String,
-    /// What became of it.
+    /// The status.
     pub status: ReceiptStatus,
-    /// When the provider says it happened; else when we heard of it.
+    /// The time that the provider states; otherwise the time at which the receipt arrived.
     pub at: DateTime<Utc>,
 }

@@ -1,53 +1,41 @@
-//! Recipients: addresses on a channel and whether messages may be sent to them.
+//! Recipients: addresses on a channel, and whether messages may be sent to them.
 
 use chrono::{DateTime, Utc};
 
 use crate::name::ConfigName;
+use crate::text_enum::text_enum;
 
-/// Whether an address may be written to.
+/// Whether messages may be sent to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum RecipientStatus {
-    /// It may.
+    /// Messages are sent.
     #[default]
     Active,
-    /// A provider said that it is dead.
+    /// A provider reported that the address does not exist.
     Inactive,
-    /// The person does not want it.
+    /// The person has opted out.
     OptedOut,
 }
 
-impl RecipientStatus {
-    /// Every standing, in the order of the enum.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Inactive, Self::OptedOut];
+text_enum!(RecipientStatus {
+    Active => "active",
+    Inactive => "inactive",
+    OptedOut => "opted_out",
+});
 
-    /// The word that stores and faces use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Inactive => "inactive",
-            Self::OptedOut => "opted_out",
-        }
-    }
-
-    /// Back from the word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|standing| standing.as_str() == word)
-    }
-}
-
-/// An address on a channel, what is known of it, and who said so.
+/// An address on a channel with its status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipient {
-    /// On which channel.
+    /// The channel.
     pub channel: ConfigName,
     /// The normalised address.
     pub address: String,
-    /// Whether it may be written to.
+    /// Whether messages may be sent.
     pub status: RecipientStatus,
-    /// Why.
+    /// The reason of the status.
     pub reason: String,
-    /// Who said so: a provider's name or an operator's.
+    /// The provider or the operator that set the status.
     pub changed_by: String,
-    /// When.
+    /// The time at which the status was set.
     pub changed_at: DateTime<Utc>,
 }

@@ -1,4 +1,4 @@
-//! One round of a delivery: what a worker claims, and what it records at the end.
+//! One round of a delivery: the claim with which it begins and the record with which it ends.
 
 use chrono::{DateTime, Utc};
 
@@ -10,88 +10,88 @@ use crate::id::{DeliveryId, MessageId};
 use crate::name::ConfigName;
 use crate::priority::Priority;
 
-/// A delivery a worker has won, with all it needs to send it.
+/// A delivery that a worker has claimed, with everything that sending it needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedDelivery {
-    /// Which delivery.
+    /// The delivery.
     pub id: DeliveryId,
-    /// The message it carries.
+    /// The message that it belongs to.
     pub message: MessageId,
-    /// Over which channel.
+    /// The channel.
     pub channel: ConfigName,
-    /// To which normalised address.
+    /// The normalised address.
     pub address: String,
     /// The address as the client wrote it.
     pub spelling: String,
-    /// Of a delivery with several addresses: those that may still be written to, the best first.
+    /// The addresses that may still be used, best first; none for a delivery with a single address.
     pub contacts: Option<Vec<Contact>>,
-    /// The line above what the message says.
+    /// The subject of the message.
     pub subject: Option<String>,
-    /// What the message says.
+    /// The body of the message.
     pub body: String,
-    /// How many text parts it has.
+    /// Number of text parts.
     pub parts: u32,
     /// The fencing token of this claim.
     pub round: u32,
-    /// Rounds that used up a try so far.
+    /// Rounds so far that used up a try.
     pub tries: u32,
-    /// How many of the latest claims were never recorded, so that nobody knows whether it was sent.
+    /// Number of the latest claims that were never recorded: it is unknown whether they sent the message.
     pub unrecorded_claims: u32,
-    /// A provider to leave out, because it reported that it could not deliver this.
+    /// The provider to skip, because it reported that it could not deliver the message.
     pub avoid: Option<ConfigName>,
-    /// Whether it goes before others.
+    /// The priority.
     pub priority: Priority,
-    /// After this moment it is not sent any more.
+    /// The time after which the delivery is not sent any more.
     pub expires_at: DateTime<Utc>,
-    /// Who wants to hear of it; comes back with the round.
+    /// The target of the message's events; the completed round carries it back to the store.
     pub event_target: Option<EventTarget>,
 }
 
-/// What a round came to, ready to be stored. Kept only while the delivery's round is still this one.
+/// The result of a round, ready to be recorded. The store keeps it only while the delivery's round is still this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompletedRound {
-    /// Which delivery.
+    /// The delivery.
     pub id: DeliveryId,
     /// The fencing token of the claim.
     pub round: u32,
-    /// The calls that were made, in order.
+    /// The attempts, in order.
     pub attempts: Vec<Attempt>,
-    /// The state they lead to.
+    /// The new state.
     pub state: DeliveryState,
     /// Rounds that used up a try, this one included.
     pub tries: u32,
-    /// When the round ended.
+    /// The end of the round.
     pub at: DateTime<Utc>,
-    /// Who wants to hear of it, as the claim said.
+    /// The target of the message's events, from the claim.
     pub event_target: Option<EventTarget>,
 }
 
-/// An address that a provider called dead in a round.
+/// An address for which a provider reported `invalid_recipient` in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidatedAddress<'a> {
-    /// Which one, where the delivery has several.
+    /// The address; none when the delivery has only one.
     pub address: Option<&'a str>,
-    /// In the provider's words.
+    /// The reason that the provider gave.
     pub reason: &'a str,
     /// The provider.
     pub provider: &'a ConfigName,
-    /// When.
+    /// The time of the report.
     pub at: DateTime<Utc>,
 }
 
 impl CompletedRound {
-    /// The addresses that are to become inactive: each that a provider called dead where the delivery has several, else
-    /// the only one when the round failed for it.
+    /// Returns the addresses that become inactive: every invalid one of a delivery with several addresses; the only
+    /// address if the round failed for it.
     pub fn invalidated_addresses(&self) -> Vec<InvalidatedAddress<'_>> {
-        let mut dead = Vec::new();
+        let mut invalidated = Vec::new();
         for attempt in &self.attempts {
-            if let (Outcome::InvalidRecipient { reason }, Some(by), Some(address)) =
+            if let (Outcome::InvalidRecipient { reason }, Some(provider), Some(address)) =
                 (&attempt.outcome, &attempt.provider, &attempt.address)
             {
-                dead.push(InvalidatedAddress {
+                invalidated.push(InvalidatedAddress {
                     address: Some(address),
                     reason,
-                    provider: by,
+                    provider,
                     at: self.at,
                 });
             }
@@ -102,35 +102,35 @@ impl CompletedRound {
             reason,
             at,
         } = &self.state
-            && let Some(by) = last.filter(|_| dead.is_empty())
+            && let Some(provider) = last.filter(|_| invalidated.is_empty())
         {
-            dead.push(InvalidatedAddress {
+            invalidated.push(InvalidatedAddress {
                 address: None,
                 reason,
-                provider: by,
+                provider,
                 at: *at,
             });
         }
-        dead
+        invalidated
     }
 }
 
-/// What a store made of a recorded round.
+/// The result of recording a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordResult {
-    /// It is on disk, perhaps since an earlier time whose answer was lost.
+    /// The round is on disk, possibly since an earlier call whose answer was lost.
     Stored,
-    /// It is on disk, and receipts that had come before it moved the delivery on to there.
+    /// The round is on disk, and a receipt that had arrived before it moved the delivery on to this state.
     MovedByReceipt(DeliveryStateKind),
     /// Another worker has claimed the delivery since; nothing was changed.
     Superseded,
 }
 
 impl RecordResult {
-    /// A round that ended in `recorded`, where early receipts left it in `stands`.
-    pub fn from_states(recorded: DeliveryStateKind, stands: Option<DeliveryStateKind>) -> Self {
-        match stands.filter(|stands| *stands != recorded) {
-            Some(stands) => Self::MovedByReceipt(stands),
+    /// Returns the result of a round that recorded the state `recorded` and left the delivery in `current`.
+    pub fn from_states(recorded: DeliveryStateKind, current: Option<DeliveryStateKind>) -> Self {
+        match current.filter(|current| *current != recorded) {
+            Some(current) => Self::MovedByReceipt(current),
             None => Self::Stored,
         }
     }

@@ -436,7 +436,7 @@ fn lost_attempt(now: Timestamp) -> Attempt {
     Attempt {
         provider: None,
         outcome: Outcome::Unknown {
-            reason: "a worker died while sending".to_owned(),
+            reason: "the worker stopped during the call".to_owned(),
         },
         code: None,
         at: now,

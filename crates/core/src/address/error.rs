@@ -1,30 +1,30 @@
-//! Why a text is not an address.
+//! Reasons why a text is not an address.
 
 use std::fmt;
 
-/// Why a text is no address.
+/// The reason why a text is not an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressError {
-    /// There is nothing.
+    /// The text is empty.
     Empty,
-    /// It is longer than any such address.
+    /// The text is longer than any address of this kind.
     TooLong,
-    /// It has a character that no such address has.
+    /// A character cannot occur in an address of this kind.
     InvalidCharacter,
-    /// It has not the shape, or not the length, of such an address.
+    /// The form or the length is wrong.
     InvalidFormat,
-    /// It has the right length, but its region has given out no such number.
+    /// The length is right, but the numbering plan has not assigned the number.
     UnassignedNumber,
 }
 
 impl fmt::Display for AddressError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Self::Empty => "there is no address",
+            Self::Empty => "missing address",
             Self::TooLong => "the address is too long",
-            Self::InvalidCharacter => "the address has a character that does not belong there",
-            Self::InvalidFormat => "the address has not the form of one on this channel",
-            Self::UnassignedNumber => "no such number has been given out",
+            Self::InvalidCharacter => "the address has an invalid character",
+            Self::InvalidFormat => "invalid address format for this channel",
+            Self::UnassignedNumber => "phone number is not assigned",
         })
     }
 }

@@ -1,7 +1,9 @@
 //! Masked addresses for logs and pages.
 
-/// The address as logs and pages may show it: `+98912***2222`, `a***@example.org`. Of what is too short to
-/// hide anything, or of a shape of its own (a push token, a URL with a secret), only the beginning remains.
+/// Returns the address with its middle hidden: `+98912***2222`, `a***@example.org`.
+///
+/// Of an address that is too short to hide anything, or that may contain a secret (a push token, a URL), at most the
+/// beginning remains.
 pub fn mask_address(address: &str) -> String {
     if let Some((local, domain)) = address.split_once('@')
         && !address.contains('/')
@@ -22,9 +24,9 @@ pub fn mask_address(address: &str) -> String {
     }
 }
 
-fn first_chars(text: &str, letters: usize) -> &str {
+fn first_chars(text: &str, count: usize) -> &str {
     text.char_indices()
-        .nth(letters)
+        .nth(count)
         .map_or(text, |(end, _)| &text[..end])
 }
 

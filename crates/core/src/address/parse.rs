@@ -1,34 +1,42 @@
-//! Parsing of addresses.
+//! Parsing of addresses into the form in which they are stored.
+//!
+//! Checks the form only. Errors never contain the address.
 
 use super::error::AddressError;
 use super::kind::AddressKind;
 use super::phone::PhoneRules;
 
-/// The longest e-mail address, in bytes, and the longest part before its `@` (RFC 5321).
+/// Longest e-mail address and longest part before the `@`, in bytes (RFC 5321).
 const EMAIL_BYTES_MAX: usize = 254;
 const EMAIL_LOCAL_BYTES_MAX: usize = 64;
-/// The longest opaque address, in bytes: the longest URL that is safe everywhere.
+/// Longest opaque address, in bytes: the longest URL that browsers and proxies commonly accept.
 const OPAQUE_BYTES_MAX: usize = 2_048;
 
-/// Reads an address as its channel needs it and gives it back in the one form it is kept in.
-pub fn parse_address(kind: AddressKind, typed: &str, rules: &PhoneRules) -> Result<String, AddressError> {
+/// Parses an address of a known kind and returns its normal form.
+///
+/// # Errors
+/// The text is not an address of this kind.
+pub fn parse_address(kind: AddressKind, text: &str, rules: &PhoneRules) -> Result<String, AddressError> {
     match kind {
-        AddressKind::Phone => rules.parse_phone(typed),
-        AddressKind::Email => parse_email(typed),
-        AddressKind::Url => parse_url(typed),
-        AddressKind::Push | AddressKind::Messenger | AddressKind::Any => parse_opaque(typed),
+        AddressKind::Phone => rules.parse_phone(text),
+        AddressKind::Email => parse_email(text),
+        AddressKind::Url => parse_url(text),
+        AddressKind::Push | AddressKind::Messenger | AddressKind::Any => parse_opaque(text),
     }
 }
 
-/// Reads an address of which only the channel is known: as the first of the channel's `kinds` that it can be, those
-/// that are strict before those that take any text.
+/// Parses an address whose channel accepts several kinds: tries `kinds` with a strict form first, then those that
+/// accept any text. Returns the first kind that fits and the normal form.
+///
+/// # Errors
+/// The text is not an address of any of `kinds`.
 pub fn parse_address_of_kinds(
     kinds: &[AddressKind],
-    typed: &str,
+    text: &str,
     rules: &PhoneRules,
 ) -> Result<(AddressKind, String), AddressError> {
     if let [kind] = kinds {
-        return parse_address(*kind, typed, rules).map(|address| (*kind, address));
+        return parse_address(*kind, text, rules).map(|address| (*kind, address));
     }
     let strict_first = [
         AddressKind::Url,
@@ -38,17 +46,17 @@ pub fn parse_address_of_kinds(
         AddressKind::Messenger,
         AddressKind::Any,
     ];
-    let mut why = AddressError::InvalidFormat;
+    let mut error = AddressError::InvalidFormat;
     for kind in strict_first.into_iter().filter(|kind| kinds.contains(kind)) {
-        match parse_address(kind, typed, rules) {
+        match parse_address(kind, text, rules) {
             Ok(address) => return Ok((kind, address)),
-            Err(wrong) => why = wrong,
+            Err(reason) => error = reason,
         }
     }
-    Err(why)
+    Err(error)
 }
 
-/// What a normalised address most likely is.
+/// Guesses the kind of an address in normal form.
 pub fn guess_address_kind(address: &str) -> AddressKind {
     let digits = address.strip_prefix('+').unwrap_or_default();
     if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -62,26 +70,25 @@ pub fn guess_address_kind(address: &str) -> AddressKind {
     }
 }
 
-/// Reads an e-mail address: one `@`, lengths, no blanks. The domain is kept in small letters.
-fn parse_email(typed: &str) -> Result<String, AddressError> {
-    let typed = typed.trim();
-    if typed.is_empty() {
+/// Parses an e-mail address: one `@`, limited lengths, no blanks. The domain becomes lower case.
+fn parse_email(text: &str) -> Result<String, AddressError> {
+    let text = text.trim();
+    if text.is_empty() {
         return Err(AddressError::Empty);
     }
-    if typed.len() > EMAIL_BYTES_MAX {
+    if text.len() > EMAIL_BYTES_MAX {
         return Err(AddressError::TooLong);
     }
-    let odd =
-        |letter: char| letter.is_whitespace() || letter.is_control() || "<>()[]\\,;:\"".contains(letter);
-    if typed.contains(odd) {
+    let is_invalid = |c: char| c.is_whitespace() || c.is_control() || "<>()[]\\,;:\"".contains(c);
+    if text.contains(is_invalid) {
         return Err(AddressError::InvalidCharacter);
     }
-    let (local, domain) = typed.split_once('@').ok_or(AddressError::InvalidFormat)?;
+    let (local, domain) = text.split_once('@').ok_or(AddressError::InvalidFormat)?;
     let is_label = |label: &str| {
-        let clean = label
-            .chars()
-            .all(|letter| letter.is_alphanumeric() || letter == '-');
-        clean && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+        label.chars().all(|c| c.is_alphanumeric() || c == '-')
+            && (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
     };
     if local.is_empty() || local.len() > EMAIL_LOCAL_BYTES_MAX || !domain.split('.').all(is_label) {
         return Err(AddressError::InvalidFormat);
@@ -89,36 +96,36 @@ fn parse_email(typed: &str) -> Result<String, AddressError> {
     Ok(format!("{local}@{}", domain.to_lowercase()))
 }
 
-/// Reads a URL: `http` or `https`, a host, no blanks. Scheme and host are kept in small letters.
-fn parse_url(typed: &str) -> Result<String, AddressError> {
-    let typed = parse_opaque(typed)?;
-    if typed.contains(char::is_whitespace) {
+/// Parses a URL: `http` or `https`, a host, no blanks. Scheme and host become lower case.
+fn parse_url(text: &str) -> Result<String, AddressError> {
+    let text = parse_opaque(text)?;
+    if text.contains(char::is_whitespace) {
         return Err(AddressError::InvalidCharacter);
     }
-    let (scheme, rest) = typed.split_once("://").ok_or(AddressError::InvalidFormat)?;
+    let (scheme, rest) = text.split_once("://").ok_or(AddressError::InvalidFormat)?;
     let scheme = scheme.to_ascii_lowercase();
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let (login, host) = match authority.rsplit_once('@') {
-        Some((login, host)) => (format!("{login}@"), host),
+    let (userinfo, host) = match authority.rsplit_once('@') {
+        Some((userinfo, host)) => (format!("{userinfo}@"), host),
         None => (String::new(), authority),
     };
     if !matches!(scheme.as_str(), "http" | "https") || host.is_empty() || host.starts_with(':') {
         return Err(AddressError::InvalidFormat);
     }
-    Ok(format!("{scheme}://{login}{}{path}", host.to_lowercase()))
+    Ok(format!("{scheme}://{userinfo}{}{path}", host.to_lowercase()))
 }
 
-/// Reads any text that only the provider understands: not empty, not endless, no control characters.
-fn parse_opaque(typed: &str) -> Result<String, AddressError> {
-    let typed = typed.trim();
-    if typed.is_empty() {
+/// Parses an address that only the provider understands: limited length, no control characters.
+fn parse_opaque(text: &str) -> Result<String, AddressError> {
+    let text = text.trim();
+    if text.is_empty() {
         Err(AddressError::Empty)
-    } else if typed.len() > OPAQUE_BYTES_MAX {
+    } else if text.len() > OPAQUE_BYTES_MAX {
         Err(AddressError::TooLong)
-    } else if typed.contains(char::is_control) {
+    } else if text.contains(char::is_control) {
         Err(AddressError::InvalidCharacter)
     } else {
-        Ok(typed.to_owned())
+        Ok(text.to_owned())
     }
 }
 

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::*;
 
-const LUCK: f64 = 1.0;
+const RANDOM: f64 = 1.0;
 
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
@@ -14,7 +14,7 @@ fn red() -> ConfigName {
     "red".parse().unwrap()
 }
 
-/// The state that follows, after 1 of at most 3 tries, at second 100 of a life of 1,000, with waits of 30 s.
+/// A delivery after 1 of at most 3 tries, at second 100 of 1,000, with delays of 30 s.
 struct RoundCase {
     unknown: UnknownPolicy,
     tries: u32,
@@ -45,12 +45,12 @@ impl RoundCase {
             retry: &retry,
             unknown_policy: self.unknown,
         };
-        let next = DeliveryState::after(end, &rules, at(100), LUCK);
+        let next = DeliveryState::after(end, &rules, at(100), RANDOM);
         (state_summary(&next.state), next.tries)
     }
 }
 
-/// The state in one line.
+/// Returns the state in one line.
 fn state_summary(state: &DeliveryState) -> String {
     match state {
         DeliveryState::Waiting { due_at, .. } => format!("waiting {}", due_at.timestamp()),
@@ -79,60 +79,60 @@ fn seconds(count: u64) -> Option<Duration> {
     Some(Duration::from_secs(count))
 }
 
-/// A state in one line, and the tries used up with it.
+/// A state in one line, and the tries used up so far.
 type ExpectedState = (&'static str, u32);
 
-/// Every end of a round, and what follows under `resend` and under `hold`.
+/// Every end of a round with the state that follows under `resend` and under `hold`.
 fn all_round_ends() -> Vec<(RoundEnd, ExpectedState, ExpectedState)> {
-    let alike = |end, next| (end, next, next);
+    let same = |end, next| (end, next, next);
     let reference = Some("r-1".to_owned());
     vec![
-        alike(decided(Outcome::Accepted { reference }), ("sent red r-1", 2)),
-        alike(decided(Outcome::Accepted { reference: None }), ("sent red -", 2)),
-        alike(
+        same(decided(Outcome::Accepted { reference }), ("sent red r-1", 2)),
+        same(decided(Outcome::Accepted { reference: None }), ("sent red -", 2)),
+        same(
             decided(Outcome::Deferred {
                 reason: reason(),
                 retry_after: None,
             }),
             ("waiting 130", 2),
         ),
-        alike(
+        same(
             decided(Outcome::Deferred {
                 reason: reason(),
                 retry_after: seconds(5),
             }),
             ("waiting 130", 2),
         ),
-        alike(
+        same(
             decided(Outcome::Deferred {
                 reason: reason(),
                 retry_after: seconds(90),
             }),
             ("waiting 190", 2),
         ),
-        alike(
+        same(
             decided(Outcome::Unavailable { reason: reason() }),
             ("waiting 130", 2),
         ),
-        alike(
+        same(
             decided(Outcome::Misconfigured { reason: reason() }),
             ("waiting 130", 2),
         ),
-        alike(
+        same(
             decided(Outcome::Throttled { retry_after: None }),
             ("waiting 130", 1),
         ),
-        alike(
+        same(
             decided(Outcome::Throttled {
                 retry_after: seconds(7),
             }),
             ("waiting 107", 1),
         ),
-        alike(
+        same(
             decided(Outcome::Rejected { reason: reason() }),
             ("failed rejected", 2),
         ),
-        alike(
+        same(
             decided(Outcome::InvalidRecipient { reason: reason() }),
             ("failed invalid_recipient", 2),
         ),
@@ -142,16 +142,16 @@ fn all_round_ends() -> Vec<(RoundEnd, ExpectedState, ExpectedState)> {
             ("failed unknown", 2),
         ),
         (RoundEnd::ClaimLost, ("waiting 130", 2), ("failed unknown", 2)),
-        alike(RoundEnd::AllFailed { reason: reason() }, ("waiting 130", 2)),
-        alike(
+        same(RoundEnd::AllFailed { reason: reason() }, ("waiting 130", 2)),
+        same(
             RoundEnd::NoProviderAvailable {
                 retry_after: Duration::from_secs(9),
                 reason: reason(),
             },
             ("waiting 109", 1),
         ),
-        alike(RoundEnd::Expired, ("failed expired", 1)),
-        alike(
+        same(RoundEnd::Expired, ("failed expired", 1)),
+        same(
             RoundEnd::NoUsableAddress { reason: reason() },
             ("failed invalid_recipient", 1),
         ),
@@ -159,7 +159,7 @@ fn all_round_ends() -> Vec<(RoundEnd, ExpectedState, ExpectedState)> {
 }
 
 #[test]
-fn every_end_of_a_round_leads_to_its_state() {
+fn each_end_of_a_round_leads_to_its_state() {
     for (end, resend, hold) in all_round_ends() {
         for (unknown, (state, tries)) in [(UnknownPolicy::Resend, resend), (UnknownPolicy::Hold, hold)] {
             let case = RoundCase {
@@ -176,40 +176,40 @@ fn every_end_of_a_round_leads_to_its_state() {
 }
 
 #[test]
-fn whatever_would_wait_is_given_up_after_the_last_try() {
+fn no_delivery_waits_after_the_last_try() {
     for (end, (state, tries), _) in all_round_ends() {
         let last = RoundCase {
             tries: 2,
             ..RoundCase::default()
         }
         .after(end.clone());
-        let wanted = match (state.starts_with("waiting"), tries) {
+        let expected = match (state.starts_with("waiting"), tries) {
             (true, 2) => "failed exhausted",
             _ => state,
         };
-        assert_eq!(last, (wanted.to_owned(), tries + 1), "{end:?}");
+        assert_eq!(last, (expected.to_owned(), tries + 1), "{end:?}");
     }
 }
 
 #[test]
-fn whatever_would_wait_until_it_is_too_old_is_given_up_now() {
+fn a_delivery_that_would_expire_before_the_next_try_fails_now() {
     for (end, (state, tries), _) in all_round_ends() {
-        let old = RoundCase {
+        let short = RoundCase {
             expires_at: 107,
             ..RoundCase::default()
         }
         .after(end.clone());
-        let wanted = if state.starts_with("waiting") {
+        let expected = if state.starts_with("waiting") {
             "failed expired"
         } else {
             state
         };
-        assert_eq!(old, (wanted.to_owned(), tries), "{end:?}");
+        assert_eq!(short, (expected.to_owned(), tries), "{end:?}");
     }
 }
 
 #[test]
-fn a_provider_that_wants_to_be_left_alone_for_ever_upsets_nothing() {
+fn the_longest_retry_after_is_no_overflow() {
     let retry_after = Some(Duration::MAX);
     for outcome in [
         Outcome::Deferred {
@@ -248,17 +248,17 @@ fn all_receipt_statuses() -> [ReceiptStatus; 4] {
 }
 
 #[test]
-fn a_receipt_ends_what_was_sent() {
+fn a_receipt_ends_a_sent_delivery() {
     let sent = &states()[1];
     let after = |resends, addresses| {
         let left = RemainingAlternatives { resends, addresses };
         all_receipt_statuses()
-            .map(|verdict| state_summary(&sent.apply_receipt(&verdict, at(50), left).unwrap()))
+            .map(|status| state_summary(&sent.apply_receipt(&status, at(50), left).unwrap()))
     };
-    let [arrived, bounced, invalid] = ["delivered", "failed bounced", "failed invalid_recipient"];
-    assert_eq!(after(0, 0), [arrived, arrived, bounced, invalid]);
-    assert_eq!(after(1, 0), [arrived, arrived, "waiting 50", invalid]);
-    assert_eq!(after(0, 1), [arrived, arrived, bounced, "waiting 50"]);
+    let [delivered, bounced, invalid] = ["delivered", "failed bounced", "failed invalid_recipient"];
+    assert_eq!(after(0, 0), [delivered, delivered, bounced, invalid]);
+    assert_eq!(after(1, 0), [delivered, delivered, "waiting 50", invalid]);
+    assert_eq!(after(0, 1), [delivered, delivered, bounced, "waiting 50"]);
 }
 
 #[test]
@@ -271,18 +271,18 @@ fn a_receipt_never_moves_a_state_backwards() {
         .iter()
         .filter(|state| state.kind() != DeliveryStateKind::Sent)
     {
-        for verdict in all_receipt_statuses() {
+        for status in all_receipt_statuses() {
             assert_eq!(
-                state.apply_receipt(&verdict, at(50), left),
+                state.apply_receipt(&status, at(50), left),
                 None,
-                "{state:?} {verdict:?}"
+                "{state:?} {status:?}"
             );
         }
     }
 }
 
 #[test]
-fn only_what_waits_can_be_called_off_and_what_failed_or_waits_can_be_sent_at_once() {
+fn only_waiting_deliveries_are_cancelled_and_failed_or_waiting_ones_requeued() {
     let after = |change: fn(&DeliveryState, DateTime<Utc>) -> Option<DeliveryState>| {
         states().map(|state| change(&state, at(9)).map_or("-".to_owned(), |next| state_summary(&next)))
     };
@@ -295,38 +295,38 @@ fn only_what_waits_can_be_called_off_and_what_failed_or_waits_can_be_sent_at_onc
     assert_eq!(waits(10).requeue(at(9)), Some(waits(9)));
     assert_eq!(waits(9).requeue(at(9)), None);
     for failure in Failure::ALL {
-        let revived = DeliveryState::failed(failure, "why", at(1))
+        let is_requeued = DeliveryState::failed(failure, "why", at(1))
             .requeue(at(9))
             .is_some();
         let is_final = matches!(failure, Failure::Cancelled | Failure::Suppressed);
-        assert_eq!(revived, !is_final, "{failure:?}");
+        assert_eq!(is_requeued, !is_final, "{failure:?}");
     }
 }
 
 #[test]
-fn the_next_step_is_said_in_words() {
+fn the_next_step_is_described() {
     let waiting = DeliveryState::Waiting {
         due_at: at(60),
         reason: Some(reason()),
     };
     assert_eq!(
         waiting.describe_next_step(at(0)),
-        "it is tried again at 1970-01-01 00:01:00 UTC; it waits because: down"
+        "tried at 1970-01-01 00:01:00 UTC; waits because: down"
     );
-    assert!(waiting.describe_next_step(at(60)).starts_with("it is due now"));
+    assert!(waiting.describe_next_step(at(60)).starts_with("due now"));
     let [_, sent, delivered, failed] = states().map(|state| state.describe_next_step(at(0)));
-    assert_eq!(sent, "red has it; its receipt is awaited");
-    assert_eq!(delivered, "nothing more: it has arrived");
-    assert_eq!(failed, "nothing more: the provider refuses this message (no)");
+    assert_eq!(sent, "waits for the receipt of red");
+    assert_eq!(delivered, "none: delivered");
+    assert_eq!(failed, "none: the provider rejects this message (no)");
 }
 
 #[test]
-fn words_lead_back_to_what_they_stand_for() {
+fn names_parse_to_their_values() {
     for failure in Failure::ALL {
         assert_eq!(Failure::parse(failure.as_str()), Some(failure));
     }
-    for standing in DeliveryStateKind::ALL {
-        assert_eq!(DeliveryStateKind::parse(standing.as_str()), Some(standing));
+    for kind in DeliveryStateKind::ALL {
+        assert_eq!(DeliveryStateKind::parse(kind.as_str()), Some(kind));
     }
     assert_eq!(Failure::parse("lost"), None);
     assert_eq!(DeliveryStateKind::parse("lost"), None);

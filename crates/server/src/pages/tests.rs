@@ -128,7 +128,7 @@ pub(super) fn hostile_message() -> Message {
             attempts: vec![
                 attempt(1, Some("mock-blue"), "unavailable", Some(HOSTILE_TEXT)),
                 attempt(1, Some("mock-red"), "deferred", Some("handset off")),
-                attempt(2, None, "unknown", Some("a worker died while sending")),
+                attempt(2, None, "unknown", Some("the worker stopped during the call")),
             ],
         }],
     }
@@ -313,7 +313,7 @@ fn a_timeline_has_every_call_in_order() {
     assert!(places.is_sorted(), "{places:?}");
     assert_contains(
         &page,
-        &["nobody knows", "+98912***2222", "37 ms", "every try was used up"],
+        &["nobody knows", "+98912***2222", "37 ms", "no tries left"],
     );
 }
 

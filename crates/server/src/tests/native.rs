@@ -141,7 +141,7 @@ async fn a_message_goes_over_the_used_channels_that_its_addresses_fit() {
         (
             json!({"to": {"phone": phone, "email": "ada"}, "body": "hi"}),
             "to.email",
-            "the address has not the form of one on this channel",
+            "invalid address format for this channel",
         ),
     ] {
         let reply = submit(&world, &body).await;

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn a_mask_hides_the_middle() {
-    for (address, shown) in [
+    for (address, masked) in [
         ("+989122222222", "+98912***2222"),
         ("+16502530000", "+1650***0000"),
         ("+4930123456", "+493***3456"),
@@ -15,6 +15,6 @@ fn a_mask_hides_the_middle() {
         ("https://a:b@host/x", "http***"),
         ("", "***"),
     ] {
-        assert_eq!(mask_address(address), shown, "{address}");
+        assert_eq!(mask_address(address), masked, "{address}");
     }
 }

@@ -8,8 +8,8 @@ fn rules(region: country::Id, strictness: PhoneStrictness) -> PhoneRules {
 }
 
 #[test]
-fn one_number_in_all_its_spellings_is_one_address() {
-    for typed in [
+fn all_spellings_of_a_number_give_the_same_address() {
+    for text in [
         "09122222222",
         "9122222222",
         "+989122222222",
@@ -26,15 +26,15 @@ fn one_number_in_all_its_spellings_is_one_address() {
         "\u{FF0B}９８９１２２２２２２２２",
     ] {
         for strictness in [PhoneStrictness::Possible, PhoneStrictness::Valid] {
-            let read = rules(country::IR, strictness).parse_phone(typed);
-            assert_eq!(read.as_deref(), Ok("+989122222222"), "{typed} {strictness:?}");
+            let parsed = rules(country::IR, strictness).parse_phone(text);
+            assert_eq!(parsed.as_deref(), Ok("+989122222222"), "{text} {strictness:?}");
         }
     }
 }
 
 #[test]
-fn numbers_abroad_keep_what_their_own_region_needs() {
-    for (region, typed, read) in [
+fn international_numbers_follow_their_own_numbering_plan() {
+    for (region, text, parsed) in [
         (country::IR, "+39 06 6982", "+39066982"),
         (country::IR, "0039066982", "+39066982"),
         (country::IR, "+48-123-456-789", "+48123456789"),
@@ -52,18 +52,18 @@ fn numbers_abroad_keep_what_their_own_region_needs() {
     ] {
         assert_eq!(
             rules(region, PhoneStrictness::Possible)
-                .parse_phone(typed)
+                .parse_phone(text)
                 .as_deref(),
-            Ok(read),
-            "{typed}"
+            Ok(parsed),
+            "{text}"
         );
     }
 }
 
 #[test]
-fn what_is_no_number_is_refused() {
+fn a_text_that_is_not_a_number_is_an_error() {
     let too_long = "1".repeat(51);
-    for (typed, why) in [
+    for (text, error) in [
         ("", AddressError::Empty),
         ("   ", AddressError::Empty),
         ("()", AddressError::Empty),
@@ -85,27 +85,27 @@ fn what_is_no_number_is_refused() {
         (&too_long, AddressError::TooLong),
     ] {
         for strictness in [PhoneStrictness::Possible, PhoneStrictness::Valid] {
-            let read = rules(country::IR, strictness).parse_phone(typed);
-            assert!(read.is_err(), "{typed:?} {strictness:?}: {read:?}");
+            let parsed = rules(country::IR, strictness).parse_phone(text);
+            assert!(parsed.is_err(), "{text:?} {strictness:?}: {parsed:?}");
         }
-        assert_eq!(PhoneRules::default().parse_phone(typed), Err(why), "{typed:?}");
+        assert_eq!(PhoneRules::default().parse_phone(text), Err(error), "{text:?}");
     }
 }
 
 #[test]
-fn an_invented_number_is_possible_and_not_valid() {
-    for (typed, read) in [
+fn an_unassigned_number_is_possible_but_not_valid() {
+    for (text, parsed) in [
         ("1231233211", "+981231233211"),
         ("0123456789", "+980123456789"),
         ("0012345678", "+980012345678"),
         ("0000000000", "+980000000000"),
     ] {
-        assert_eq!(PhoneRules::default().parse_phone(typed).as_deref(), Ok(read));
+        assert_eq!(PhoneRules::default().parse_phone(text).as_deref(), Ok(parsed));
         assert!(
             rules(country::IR, PhoneStrictness::Valid)
-                .parse_phone(typed)
+                .parse_phone(text)
                 .is_err(),
-            "{typed}"
+            "{text}"
         );
     }
     assert_eq!(
@@ -115,12 +115,12 @@ fn an_invented_number_is_possible_and_not_valid() {
 }
 
 #[test]
-fn the_short_way_reads_the_usual_spellings_only() {
-    let short_way = |region, typed| rules(region, PhoneStrictness::Possible).parse_common_spelling(typed);
-    for typed in ["09122222222", "+989122222222", "00989122222222"] {
-        assert_eq!(short_way(country::IR, typed).as_deref(), Some("+989122222222"));
+fn only_common_spellings_are_parsed_without_the_library() {
+    let shortcut = |region, text| rules(region, PhoneStrictness::Possible).parse_common_spelling(text);
+    for text in ["09122222222", "+989122222222", "00989122222222"] {
+        assert_eq!(shortcut(country::IR, text).as_deref(), Some("+989122222222"));
     }
-    for (region, typed) in [
+    for (region, text) in [
         (country::IR, "9122222222"),
         (country::IR, "+9809122222222"),
         (country::IR, "009809122222222"),
@@ -132,7 +132,7 @@ fn the_short_way_reads_the_usual_spellings_only() {
         (country::IT, "03381234567"),
         (country::BR, "01123456789"),
     ] {
-        assert_eq!(short_way(region, typed), None, "{typed}");
+        assert_eq!(shortcut(region, text), None, "{text}");
     }
     assert_eq!(
         rules(country::IR, PhoneStrictness::Valid).parse_common_spelling("09122222222"),
@@ -142,50 +142,52 @@ fn the_short_way_reads_the_usual_spellings_only() {
 
 proptest! {
     #[test]
-    fn any_digits_and_signs_are_read_or_refused(typed in "[+0-9 ()\\-]{0,24}", region in 0..4_usize) {
+    fn a_valid_number_is_possible_and_parses_to_itself(text in "[+0-9 ()\\-]{0,24}", region in 0..4_usize) {
         let region = [country::IR, country::US, country::DE, country::BR][region];
-        let possible = rules(region, PhoneStrictness::Possible).parse_phone(&typed);
-        if let Ok(number) = rules(region, PhoneStrictness::Valid).parse_phone(&typed) {
+        let possible = rules(region, PhoneStrictness::Possible).parse_phone(&text);
+        if let Ok(number) = rules(region, PhoneStrictness::Valid).parse_phone(&text) {
             prop_assert!(possible.is_ok());
             prop_assert_eq!(rules(region, PhoneStrictness::Valid).parse_phone(&number), Ok(number));
         }
     }
 
     #[test]
-    fn every_invented_number_of_ten_digits_passes(digits in "[0-9]{10}") {
-        let read = PhoneRules::default().parse_phone(&digits);
-        prop_assert!(read.is_ok(), "{} {:?}", digits, read);
+    fn every_number_of_ten_digits_is_possible(digits in "[0-9]{10}") {
+        let parsed = PhoneRules::default().parse_phone(&digits);
+        prop_assert!(parsed.is_ok(), "{} {:?}", digits, parsed);
     }
 
     #[test]
-    fn what_is_dialled_inside_a_region_is_read_as_the_library_reads_it(digits in "0[0-9]{1,16}") {
-        let mut short_ways = 0;
+    fn national_spellings_parse_as_with_the_library(digits in "0[0-9]{1,16}") {
+        let mut shortcuts = 0;
         for region in DATABASE.iter().filter_map(|region| region.id().parse().ok()) {
             for strictness in [PhoneStrictness::Possible, PhoneStrictness::Valid] {
                 let rules = rules(region, strictness);
                 if let Some(number) = rules.parse_common_spelling(&digits) {
-                    short_ways += 1;
+                    shortcuts += 1;
                     prop_assert_eq!(Ok(number), rules.parse_with_library(&digits), "{:?} {}", region, digits);
                 }
             }
         }
-        prop_assert!(short_ways > 0 || digits.starts_with("00") || digits.len() != 11);
+        prop_assert!(shortcuts > 0 || digits.starts_with("00") || digits.len() != 11);
     }
 
     #[test]
-    fn what_is_dialled_from_abroad_is_read_as_the_library_reads_it(national in "[0-9]{1,14}") {
-        let mut short_ways = 0;
+    fn international_spellings_parse_as_with_the_library(national in "[0-9]{1,14}") {
+        let mut shortcuts = 0;
         for region in DATABASE.iter() {
-            let Ok(id) = region.id().parse() else { continue };
+            let Ok(id) = region.id().parse() else {
+                continue;
+            };
             let rules = rules(id, PhoneStrictness::Possible);
             for mark in ["+", "00"] {
                 let digits = format!("{mark}{}{national}", region.country_code());
                 if let Some(number) = rules.parse_common_spelling(&digits) {
-                    short_ways += 1;
+                    shortcuts += 1;
                     prop_assert_eq!(Ok(number), rules.parse_with_library(&digits), "{:?} {}", id, digits);
                 }
             }
         }
-        prop_assert!(short_ways > 0 || national.starts_with('0') || national.len() != 10);
+        prop_assert!(shortcuts > 0 || national.starts_with('0') || national.len() != 10);
     }
 }

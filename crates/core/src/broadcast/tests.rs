@@ -1,0 +1,34 @@
+use super::*;
+
+#[test]
+fn ratios_have_two_decimals_and_are_none_without_a_whole() {
+    for (part, whole, text) in [
+        (8, 10, Some("0.80")),
+        (4, 8, Some("0.50")),
+        (0, 3, Some("0.00")),
+        (3, 3, Some("1.00")),
+        (2, 3, Some("0.67")),
+        (1, 8, Some("0.13")),
+        (u64::MAX, u64::MAX, Some("1.00")),
+        (0, 0, None),
+        (1, 0, None),
+    ] {
+        assert_eq!(format_ratio(part, whole).as_deref(), text, "{part}/{whole}");
+    }
+}
+
+#[test]
+fn ten_sent_eight_received_four_opened() {
+    let tally = BroadcastCounts {
+        messages: 10,
+        unconfirmed: 1,
+        failed: 1,
+        received: 8,
+        opened: 4,
+        waiting: 0,
+    };
+    assert_eq!(tally.received_ratio().as_deref(), Some("0.80"));
+    assert_eq!(tally.opened_ratio().as_deref(), Some("0.50"));
+    assert_eq!(BroadcastCounts::default().received_ratio(), None);
+    assert_eq!(BroadcastCounts::default().opened_ratio(), None);
+}

@@ -1,0 +1,73 @@
+//! Reasons for which a delivery fails, and the states without their facts.
+
+use crate::text_enum::text_enum;
+
+/// The reason for which a delivery failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// A provider rejected the message.
+    Rejected,
+    /// The address does not exist.
+    InvalidRecipient,
+    /// The recipient was inactive or had opted out.
+    Suppressed,
+    /// Every allowed try was used up.
+    Exhausted,
+    /// The delivery reached its expiry.
+    Expired,
+    /// A provider accepted the message and reported later that it was not delivered.
+    Bounced,
+    /// A client or an operator cancelled the delivery.
+    Cancelled,
+    /// A provider did not answer, and the channel's policy is to hold.
+    Unknown,
+}
+
+text_enum!(Failure {
+    Rejected => "rejected",
+    InvalidRecipient => "invalid_recipient",
+    Suppressed => "suppressed",
+    Exhausted => "exhausted",
+    Expired => "expired",
+    Bounced => "bounced",
+    Cancelled => "cancelled",
+    Unknown => "unknown",
+});
+
+impl Failure {
+    /// Returns the failure in words for people.
+    pub(super) fn description(self) -> &'static str {
+        match self {
+            Self::Rejected => "the provider rejects this message",
+            Self::InvalidRecipient => "the address does not exist",
+            Self::Suppressed => "the recipient is inactive or has opted out",
+            Self::Exhausted => "no tries left",
+            Self::Expired => "expired",
+            Self::Bounced => "the provider could not deliver it",
+            Self::Cancelled => "cancelled",
+            Self::Unknown => {
+                "no provider answer after the request was sent; this channel does not repeat such attempts"
+            }
+        }
+    }
+}
+
+/// A [`DeliveryState`](super::DeliveryState) without its facts, for counters and searches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeliveryStateKind {
+    /// See [`DeliveryState::Waiting`](super::DeliveryState::Waiting).
+    Waiting,
+    /// See [`DeliveryState::Sent`](super::DeliveryState::Sent).
+    Sent,
+    /// See [`DeliveryState::Delivered`](super::DeliveryState::Delivered).
+    Delivered,
+    /// See [`DeliveryState::Failed`](super::DeliveryState::Failed).
+    Failed,
+}
+
+text_enum!(DeliveryStateKind {
+    Waiting => "waiting",
+    Sent => "sent",
+    Delivered => "delivered",
+    Failed => "failed",
+});

@@ -1,0 +1,101 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const WINDOW_MS: i64 = 3_600_000;
+
+fn at(millis: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::milliseconds(1_700_000_000_000 + millis)
+}
+
+fn limit(limit: u32) -> UserThrottle {
+    UserThrottle {
+        subject: [0; 32],
+        limit,
+        window: Duration::from_millis(3_600_000),
+    }
+}
+
+#[test]
+fn the_window_rolls_to_the_millisecond() {
+    let mut times = RecentMessageTimes::default();
+    for millis in [0, 10, 20] {
+        assert_eq!(times.try_record(&limit(3), at(millis)), Ok(()));
+    }
+    let wait = |times: &mut RecentMessageTimes, millis| times.try_record(&limit(3), at(millis)).unwrap_err();
+    assert_eq!(wait(&mut times, 20), Duration::from_millis(3_599_980));
+    assert_eq!(wait(&mut times, WINDOW_MS - 1), Duration::from_millis(1));
+    assert_eq!(times.try_record(&limit(3), at(WINDOW_MS)), Ok(()));
+    assert_eq!(wait(&mut times, WINDOW_MS), Duration::from_millis(10));
+}
+
+#[test]
+fn a_lower_limit_holds_at_once_and_a_higher_one_too() {
+    let mut times = RecentMessageTimes::default();
+    for millis in 0..5 {
+        assert_eq!(times.try_record(&limit(5), at(millis)), Ok(()));
+    }
+    let wait = times.try_record(&limit(2), at(4)).unwrap_err();
+    assert_eq!(
+        wait,
+        Duration::from_millis(3_599_999),
+        "four of five have to leave"
+    );
+    assert_eq!(times.try_record(&limit(6), at(4)), Ok(()));
+}
+
+#[test]
+fn a_clock_that_was_set_back_locks_nobody_out_for_long() {
+    let mut times = RecentMessageTimes::default();
+    let day = 24 * WINDOW_MS;
+    assert_eq!(times.try_record(&limit(1), at(day)), Ok(()));
+    assert_eq!(times.try_record(&limit(1), at(0)), Ok(()));
+    let wait = times.try_record(&limit(1), at(-WINDOW_MS / 2)).unwrap_err();
+    assert_eq!(wait, Duration::from_millis(5_400_000));
+}
+
+#[test]
+fn what_was_never_written_is_not_read() {
+    assert_eq!(RecentMessageTimes::from_bytes(&[1, 2, 3]), None);
+    assert_eq!(RecentMessageTimes::from_bytes(&[0; 11]), None);
+    assert_eq!(
+        RecentMessageTimes::from_bytes(&[]),
+        Some(RecentMessageTimes::default())
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_window_ever_holds_more_than_the_limit(
+        most in 1_u32..6,
+        steps in proptest::collection::vec(-50_000_i64..900_000, 1..120),
+    ) {
+        let (mut times, mut now, mut taken) = (RecentMessageTimes::default(), 0, Vec::new());
+        for step in steps {
+            now += step;
+            if times.try_record(&limit(most), at(now)).is_ok() {
+                // Who comes with an older time than the one before is let through at that one's time.
+                taken.push(taken.last().map_or(now, |last| now.max(*last)));
+            }
+            let kept = RecentMessageTimes::from_bytes(&times.to_bytes()).unwrap();
+            prop_assert_eq!(&kept, &times);
+        }
+        for (place, start) in taken.iter().enumerate() {
+            let inside = taken[place..].iter().filter(|time| **time < start + WINDOW_MS).count();
+            prop_assert!(inside <= most as usize, "{inside} from {start}");
+        }
+    }
+
+    #[test]
+    fn who_comes_back_when_told_is_let_through(steps in proptest::collection::vec(0_i64..900_000, 1..60)) {
+        let (mut times, mut now) = (RecentMessageTimes::default(), 0);
+        for step in steps {
+            now += step;
+            if let Err(wait) = times.try_record(&limit(3), at(now)) {
+                prop_assert!(times.clone().try_record(&limit(3), at(now) + wait - Duration::from_millis(1)).is_err());
+                now += i64::try_from(wait.as_millis()).unwrap();
+                prop_assert_eq!(times.try_record(&limit(3), at(now)), Ok(()));
+            }
+        }
+    }
+}
