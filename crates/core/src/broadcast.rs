@@ -1,6 +1,6 @@
-//! Users who have registered, and broadcasts: one body to many of them.
+//! Registered users, and broadcasts: one body to many of them.
 //!
-//! Facts and arithmetic only. What a broadcast comes to is counted from its messages, never kept beside them.
+//! The results of a broadcast are counted from its messages and not stored with it.
 
 use chrono::{DateTime, Utc};
 
@@ -9,199 +9,199 @@ use crate::id::MessageId;
 use crate::message::{Idempotency, Message};
 use crate::name::ConfigName;
 
-/// A broadcast's public name, made as a message's is.
+/// The public id of a broadcast, made like the id of a message.
 pub type BroadcastId = MessageId;
 
-/// The longest name by which clients know a user, and the longest name of a person, in characters.
+/// Length of the longest user id and of the longest user name, in characters.
 pub const USER_CHARS_MAX: usize = 255;
 
-/// The most users that one request registers.
+/// Maximum number of users that one request registers.
 pub const USERS_PER_REQUEST_MAX: usize = 1_000;
 
-/// The most users that a broadcast names one by one.
+/// Maximum number of users that a broadcast lists.
 pub const LISTED_USERS_MAX: usize = 10_000;
 
-/// Who is to be registered, or changed if registered already.
+/// A user to be registered, or changed if already registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewUser {
-    /// The client's own name for the user.
+    /// The client's id of the user.
     pub id: String,
-    /// What people call the user; none leaves what is known.
+    /// The display name; none keeps the stored one.
     pub name: Option<String>,
-    /// The user's addresses, each kind at most once; none leaves what is known.
+    /// The addresses, at most one of each kind; none keeps the stored ones.
     pub contacts: Option<Vec<Contact>>,
-    /// When it is asked for.
+    /// The time of the request.
     pub created_at: DateTime<Utc>,
 }
 
-/// Who has registered.
+/// A registered user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// The running number: how many had registered then.
+    /// The serial number, in the order of registration.
     pub number: i64,
-    /// The client's own name for the user.
+    /// The client's id of the user.
     pub id: String,
-    /// What people call the user.
+    /// The display name.
     pub name: Option<String>,
-    /// The user's addresses, each kind at most once.
+    /// The addresses, at most one of each kind.
     pub contacts: Vec<Contact>,
-    /// When the user registered first.
+    /// The time of the first registration.
     pub created_at: DateTime<Utc>,
 }
 
-/// What registering came to.
+/// The result of registering a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserRegistration {
     /// The user is new.
     Added,
-    /// The user was there, and is changed.
+    /// The user was registered and has changed.
     Changed,
-    /// The user was there, and is as before.
+    /// The user was registered and is unchanged.
     Unchanged,
 }
 
-/// To whom a broadcast goes.
+/// The users to whom a broadcast is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BroadcastAudience {
-    /// To everybody who is registered when it is stored.
+    /// Every user who is registered when the broadcast is stored.
     All,
-    /// To these, each once.
+    /// The users with these ids, each once.
     Listed(Vec<String>),
 }
 
-/// A checked broadcast, ready to be stored.
+/// A validated broadcast, ready to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewBroadcast {
-    /// Its public name.
+    /// The public id.
     pub id: BroadcastId,
-    /// What it says.
+    /// The body of its messages.
     pub body: String,
-    /// Over which channel.
+    /// The channel of its messages.
     pub channel: ConfigName,
-    /// To whom.
+    /// The recipients.
     pub audience: BroadcastAudience,
-    /// The name of the API key it came with; empty where there are no keys.
+    /// The name of the API key of the request; empty without keys.
     pub caller: String,
-    /// The client's promise that a repetition is the same request.
+    /// The idempotency key of the request.
     pub idempotency: Option<Idempotency>,
-    /// When it was accepted.
+    /// The time of acceptance.
     pub created_at: DateTime<Utc>,
 }
 
-/// What a store made of a broadcast that was handed in.
+/// The result of storing a broadcast.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BroadcastAcceptance {
-    /// It is on disk, to so many users.
+    /// The broadcast is on disk.
     Stored {
-        /// How many.
+        /// Number of users.
         users: u64,
     },
-    /// The same key brought the same request before; nothing new was stored.
+    /// The same key came with the same request before; nothing new was stored.
     Replayed {
         /// The broadcast stored then.
         id: BroadcastId,
     },
-    /// The same key brought another request before; nothing was stored.
+    /// The same key came with another request before; nothing was stored.
     KeyReused,
-    /// Some of those it names have not registered; nothing was stored.
+    /// Some of the listed users are not registered; nothing was stored.
     UnknownUsers {
-        /// The first of them.
+        /// The ids of the first of them.
         first: Vec<String>,
-        /// How many in all.
+        /// Number of all of them.
         count: usize,
     },
 }
 
-/// A broadcast as it is kept.
+/// A stored broadcast with the progress of its fan-out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broadcast {
-    /// Its running number.
+    /// The serial number.
     pub number: i64,
-    /// Its public name.
+    /// The public id.
     pub id: BroadcastId,
-    /// What it says.
+    /// The body of its messages.
     pub body: String,
-    /// Over which channel.
+    /// The channel of its messages.
     pub channel: ConfigName,
-    /// The name of the API key it came with.
+    /// The name of the API key of the request.
     pub caller: String,
-    /// When it was accepted.
+    /// The time of acceptance.
     pub created_at: DateTime<Utc>,
-    /// Whether it goes to everybody up to `last_user`.
+    /// Whether it is sent to all users up to `last_user`.
     pub is_to_all: bool,
-    /// The last user who had registered then.
+    /// The number of the last user who was registered at that time.
     pub last_user: i64,
-    /// To how many users it goes.
+    /// Number of users.
     pub users: u64,
-    /// The number of the last user who was looked at.
+    /// The number of the last user that the fan-out has processed.
     pub fan_out_position: i64,
-    /// How many messages it has become.
+    /// Number of messages made so far.
     pub messages: u64,
-    /// How many users had no address on the channel.
+    /// Number of users without an address on the channel.
     pub unreachable: u64,
-    /// How many users were not written to, because they may not be or have had enough.
+    /// Number of users who got no message because they are inactive, have opted out or are throttled.
     pub refused: u64,
-    /// Whether every user was looked at.
+    /// Whether all users were processed.
     pub is_fanned_out: bool,
 }
 
-/// What became of a broadcast's messages, counted now.
+/// The current results of a broadcast's messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BroadcastCounts {
     /// Messages that still exist.
     pub messages: u64,
-    /// Of these: wait to be sent.
+    /// Messages that wait to be sent.
     pub waiting: u64,
-    /// A provider has them, and nobody has said that they arrived.
+    /// Messages that a provider has accepted and for which no receipt has arrived.
     pub unconfirmed: u64,
-    /// Arrived.
+    /// Delivered messages.
     pub received: u64,
-    /// Will not arrive.
+    /// Failed messages.
     pub failed: u64,
-    /// Opened, which only what arrived can be.
+    /// Delivered messages that were opened.
     pub opened: u64,
 }
 
 impl BroadcastCounts {
-    /// Which part of the messages arrived; none where there are none.
+    /// Returns the share of messages that were delivered; none without messages.
     pub fn received_ratio(&self) -> Option<String> {
         format_ratio(self.received, self.messages)
     }
 
-    /// Which part of what arrived was opened; none where nothing arrived.
+    /// Returns the share of delivered messages that were opened; none without delivered messages.
     pub fn opened_ratio(&self) -> Option<String> {
         format_ratio(self.opened, self.received)
     }
 }
 
-/// The quotient with two decimals, a half rounded up; none for a division by zero.
+/// Returns the quotient with two decimals, rounded half up; none for a division by zero.
 pub fn format_ratio(part: u64, whole: u64) -> Option<String> {
     let (part, whole) = (u128::from(part), u128::from(whole));
     let hundredths = (200 * part + whole).checked_div(2 * whole)?;
     Some(format!("{}.{:02}", hundredths / 100, hundredths % 100))
 }
 
-/// One step of a broadcast on its way: the users from one number to another and the messages to them.
+/// One step of a fan-out: a range of users, processed together with their messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FanOutStep {
-    /// Which broadcast.
+    /// The serial number of the broadcast.
     pub broadcast: i64,
-    /// Where it stood when this step was made.
+    /// The position at which the step was prepared.
     pub from: i64,
-    /// Where it stands afterwards.
+    /// The position after the step.
     pub to: i64,
-    /// How many of the users have no address on the channel.
+    /// Number of users without an address on the channel.
     pub unreachable: u64,
-    /// Whether nobody comes after them.
+    /// Whether no users follow.
     pub is_last: bool,
 }
 
-/// A page of what a user has received, newest first.
+/// A page of the messages of one user, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserInboxPage {
-    /// Messages without attempts, each with the broadcast it came from.
+    /// Messages without attempts, each with the broadcast that it belongs to.
     pub messages: Vec<(Message, Option<BroadcastId>)>,
-    /// What `before` must be for the next page; none on the last one.
+    /// The value of `before` for the next page; none on the last page.
     pub next: Option<i64>,
 }
 

@@ -1,78 +1,77 @@
-//! What a worker can take on now: so many deliveries in all, and so many of each channel.
+//! The number of deliveries that a worker can take now, in total and by channel.
 //!
-//! A queue and a store are asked with it, so that a channel whose places are full is left alone without being
-//! walked past. It knows nothing of places or providers.
+//! A queue and a store return no deliveries of a channel without capacity, so that a busy channel does not hold up the
+//! others.
 
 use std::collections::VecDeque;
 
 use crate::name::ConfigName;
 
-/// So many in all, and for some channels a number of their own.
+/// A limit for all deliveries, and lower limits for some channels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// At most so many in all.
+    /// Maximum number of deliveries in total.
     pub limit: usize,
     by_channel: Vec<(ConfigName, usize)>,
 }
 
 impl Capacity {
-    /// So many, of whatever channel.
+    /// Returns a limit that holds for every channel.
     pub fn total(limit: usize) -> Self {
-        let rooms = Vec::new();
         Self {
             limit,
-            by_channel: rooms,
+            by_channel: Vec::new(),
         }
     }
 
-    /// The same with at most `room` of that channel; none at all leaves the channel alone.
-    pub fn with_channel(mut self, channel: ConfigName, room: usize) -> Self {
-        self.by_channel.push((channel, room));
+    /// Adds the limit of one channel; 0 excludes the channel.
+    pub fn with_channel(mut self, channel: ConfigName, limit: usize) -> Self {
+        self.by_channel.push((channel, limit));
         self
     }
 
-    /// Room for so many more, in all and of each channel that there is room for: for filling a queue.
+    /// Adds `more` to the total and to every channel limit above 0, to fill a queue beyond the present capacity.
     pub fn increased_by(mut self, more: usize) -> Self {
         self.limit += more;
-        for (_, room) in &mut self.by_channel {
-            if *room > 0 {
-                *room += more;
+        for (_, limit) in &mut self.by_channel {
+            if *limit > 0 {
+                *limit += more;
             }
         }
         self
     }
 
-    /// How many of that channel; a channel that was not spoken of may fill the whole wish.
+    /// Returns the limit of a channel: its own, or the total.
     pub fn for_channel(&self, channel: &str) -> usize {
         let own = self.by_channel.iter().find(|(name, _)| name.as_str() == channel);
-        own.map_or(self.limit, |(_, room)| self.limit.min(*room))
+        own.map_or(self.limit, |(_, limit)| self.limit.min(*limit))
     }
 
-    /// Those that are wished for, in their order, and the rest.
-    pub fn split<T>(&self, all: Vec<T>, channel: impl Fn(&T) -> &ConfigName) -> (Vec<T>, Vec<T>) {
+    /// Splits items into those within the limits, in their order, and the rest.
+    pub fn split<T>(&self, items: Vec<T>, channel: impl Fn(&T) -> &ConfigName) -> (Vec<T>, Vec<T>) {
         let mut left = self.clone();
-        all.into_iter().partition(|one| {
-            let name = channel(one);
-            let wanted = left.for_channel(name.as_str()) > 0;
-            if wanted {
+        items.into_iter().partition(|item| {
+            let name = channel(item);
+            let fits = left.for_channel(name.as_str()) > 0;
+            if fits {
                 left.limit -= 1;
-                if let Some((_, room)) = left.by_channel.iter_mut().find(|(other, _)| other == name) {
-                    *room -= 1;
+                if let Some((_, limit)) = left.by_channel.iter_mut().find(|(other, _)| other == name) {
+                    *limit -= 1;
                 }
             }
-            wanted
+            fits
         })
     }
 
-    /// The channels with a number of their own.
+    /// Returns the channels with their own limits.
     pub fn channel_limits(&self) -> &[(ConfigName, usize)] {
         &self.by_channel
     }
 }
 
-/// Who takes deliveries on, and is asked again whenever there may be more of them.
+/// Something that takes deliveries. A queue calls it whenever more may have become due.
 pub trait CapacitySource: Send + Sync {
-    /// What can be taken on now.
+    /// Returns the present capacity.
     fn capacity(&self) -> Capacity;
 }
 
@@ -88,15 +87,15 @@ impl CapacitySource for usize {
     }
 }
 
-/// One of each list in turn, each in its own order, at most `limit`.
+/// Takes one item of each list in turn, each list in its own order, at most `limit` items.
 pub fn round_robin<T>(lists: Vec<Vec<T>>, limit: usize) -> Vec<T> {
     let mut lists: VecDeque<_> = lists.into_iter().map(Vec::into_iter).collect();
     let mut taken = Vec::new();
     while taken.len() < limit
         && let Some(mut list) = lists.pop_front()
     {
-        if let Some(one) = list.next() {
-            taken.push(one);
+        if let Some(item) = list.next() {
+            taken.push(item);
             lists.push_back(list);
         }
     }

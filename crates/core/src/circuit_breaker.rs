@@ -1,7 +1,8 @@
-//! Whether a provider is fit to be asked, judged by how its last calls went.
+//! The circuit breaker of one provider: decides from the results of the last calls whether another call may start.
 //!
-//! Several failures in a row give it a rest; then one call, the probe, finds out whether it is back. Wrong
-//! settings put it out until the configuration is loaded again. Never waits and never calls anybody.
+//! Several failures in a row open the circuit; after a pause one call, the probe, tests whether the provider works again.
+//! A misconfigured provider gets no calls until the configuration is loaded again or an operator resets the breaker.
+//! Pure rules: never waits and never calls a provider.
 
 use std::time::Duration;
 
@@ -9,290 +10,229 @@ use chrono::{DateTime, Utc};
 
 use crate::clock::saturating_add;
 
-/// A rest grows with each failed probe, up to so many times the first one.
+/// Limit of the back-off: a circuit stays open for at most so many times `open_duration`.
 const BACKOFF_FACTOR_MAX: u32 = 8;
-/// A probe that was never answered counts as lost after the first rest, but not sooner than this.
+/// Shortest time after which a probe without a result counts as lost.
 const PROBE_TIMEOUT_MIN: Duration = Duration::from_secs(60);
-/// What lies further ahead than this was told by a clock that was wrong. Less than that can be somebody who was held up:
-/// a worker that wakes late still has the time at which it fell asleep.
+/// Largest plausible difference between the clocks of two processes. A time further ahead comes from a wrong clock; a
+/// smaller difference may come from a process that was suspended and still uses the time from before.
 pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(3_600);
 
-/// The health of one provider.
+/// The circuit breaker of one provider.
 #[derive(Clone, Debug)]
 pub struct CircuitBreaker {
     failure_threshold: u32,
     open_duration: Duration,
-    state: BreakerState,
+    /// Failures in a row while the circuit is closed.
+    failures: u32,
+    state: CircuitState,
 }
 
-#[derive(Clone, Debug)]
-enum BreakerState {
-    Closed {
-        failures: u32,
-    },
-    Open {
-        until: DateTime<Utc>,
-        backoff_factor: u32,
-    },
-    HalfOpen {
-        since: DateTime<Utc>,
-        backoff_factor: u32,
-    },
-    Misconfigured {
-        reason: String,
-    },
-}
-
-/// What one process tells the others of a provider's health.
+/// The state of a circuit, as processes share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CircuitState {
-    /// It works.
+    /// Calls are allowed.
     Closed,
-    /// It failed too often and gets no calls.
+    /// Too many calls failed; no calls are allowed.
     Open {
-        /// Until then.
+        /// The time of the next probe.
         until: DateTime<Utc>,
-        /// How much longer than the first rest this one is.
+        /// The length of this pause as a multiple of the first one.
         backoff_factor: u32,
     },
-    /// One process is finding out whether it is back.
+    /// One process makes a probe.
     HalfOpen {
-        /// Since then.
+        /// The start of the probe.
         since: DateTime<Utc>,
-        /// As in [`Told::Resting`].
+        /// As in [`CircuitState::Open`].
         backoff_factor: u32,
     },
-    /// Its account or settings are wrong.
+    /// The provider rejects our account or settings.
     Misconfigured {
-        /// What it objects to.
+        /// The reason that the provider gave.
         reason: String,
     },
 }
 
-/// The answer to "may I ask it now?".
+/// Whether a call may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// Yes.
+    /// The call may start.
     Allowed,
-    /// Yes, and yours is the one call that finds out whether it is back. It has to be reported.
+    /// The call may start as the probe. Its result has to be recorded.
     Probe,
-    /// No: it rests, or another call is finding out.
+    /// The circuit is open, or another call is the probe.
     CircuitOpen {
-        /// When asking again makes sense.
+        /// The time at which it makes sense to ask again.
         until: DateTime<Utc>,
     },
-    /// No, not before the configuration is loaded again.
+    /// No calls before the configuration is loaded again.
     Misconfigured,
 }
 
-/// How a provider stands, for pages and `console status`.
+/// The state of a circuit as pages and `console status` show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CircuitStatus {
-    /// Its last call went well, or too few failed to worry.
+    /// See [`CircuitState::Closed`].
     Closed,
-    /// It gets no calls for a while.
+    /// See [`CircuitState::Open`].
     Open {
-        /// Until then.
+        /// The time of the next probe.
         until: DateTime<Utc>,
     },
-    /// One call is finding out whether it is back.
+    /// See [`CircuitState::HalfOpen`].
     HalfOpen,
-    /// Its account or settings are wrong.
+    /// See [`CircuitState::Misconfigured`].
     Misconfigured {
-        /// What it objects to.
+        /// The reason that the provider gave.
         reason: String,
     },
 }
 
 impl CircuitBreaker {
-    /// A provider nothing bad is known of. It rests after `rest_after` failures in a row, first for `rest_for`.
-    pub fn new(rest_after: u32, rest_for: Duration) -> Self {
+    /// Returns a closed breaker that opens after `failure_threshold` failures in a row, first for `open_duration`.
+    pub fn new(failure_threshold: u32, open_duration: Duration) -> Self {
         Self {
-            failure_threshold: rest_after,
-            open_duration: rest_for,
-            state: BreakerState::Closed { failures: 0 },
+            failure_threshold,
+            open_duration,
+            failures: 0,
+            state: CircuitState::Closed,
         }
     }
 
-    /// Whether [`Health::admit`] would let a call through; changes nothing.
+    /// Returns whether [`CircuitBreaker::admit`] would allow a call. Changes nothing.
     pub fn is_available(&self, now: DateTime<Utc>) -> bool {
         match &self.state {
-            BreakerState::Closed { .. } => true,
-            BreakerState::Open { until, .. } => is_open_period_over(*until, self.probe_timeout(), now),
-            BreakerState::HalfOpen { since, .. } => is_probe_expired(*since, self.probe_timeout(), now),
-            BreakerState::Misconfigured { .. } => false,
+            CircuitState::Closed => true,
+            CircuitState::Open { until, .. } => is_open_period_over(*until, self.probe_timeout(), now),
+            CircuitState::HalfOpen { since, .. } => is_probe_expired(*since, self.probe_timeout(), now),
+            CircuitState::Misconfigured { .. } => false,
         }
     }
 
-    /// Asks for one call. After a rest, exactly one gets through until its result is reported.
+    /// Requests one call. After the open period, exactly one call is allowed until its result is recorded.
     pub fn admit(&mut self, now: DateTime<Utc>) -> Admission {
-        let (times, until) = match &self.state {
-            BreakerState::Closed { .. } => return Admission::Allowed,
-            BreakerState::Misconfigured { .. } => return Admission::Misconfigured,
-            BreakerState::Open {
+        let (until, backoff_factor) = match &self.state {
+            CircuitState::Closed => return Admission::Allowed,
+            CircuitState::Misconfigured { .. } => return Admission::Misconfigured,
+            CircuitState::Open {
                 until,
-                backoff_factor: times,
-            } => (*times, *until),
-            BreakerState::HalfOpen {
+                backoff_factor,
+            } => (*until, *backoff_factor),
+            CircuitState::HalfOpen {
                 since,
-                backoff_factor: times,
-            } => (*times, saturating_add(*since, self.probe_timeout())),
+                backoff_factor,
+            } => (saturating_add(*since, self.probe_timeout()), *backoff_factor),
         };
         if !self.is_available(now) {
             return Admission::CircuitOpen { until };
         }
-        self.state = BreakerState::HalfOpen {
+        self.state = CircuitState::HalfOpen {
             since: now,
-            backoff_factor: times,
+            backoff_factor,
         };
         Admission::Probe
     }
 
-    /// A call went well, whatever was said about the message: the provider works.
+    /// Records a call in which the provider worked, whatever it decided about the message.
     pub fn record_success(&mut self) {
         match self.state {
-            BreakerState::Closed { .. } | BreakerState::Open { .. } | BreakerState::HalfOpen { .. } => {
-                self.state = BreakerState::Closed { failures: 0 };
-            }
-            BreakerState::Misconfigured { .. } => {}
+            CircuitState::Closed | CircuitState::Open { .. } | CircuitState::HalfOpen { .. } => self.reset(),
+            CircuitState::Misconfigured { .. } => {}
         }
     }
 
-    /// A call failed through the provider's fault.
+    /// Records a call that failed because of the provider.
     pub fn record_failure(&mut self, now: DateTime<Utc>) {
         match self.state {
-            BreakerState::Closed { failures } if failures + 1 < self.failure_threshold => {
-                self.state = BreakerState::Closed {
-                    failures: failures + 1,
-                };
+            CircuitState::Closed => {
+                self.failures += 1;
+                if self.failures >= self.failure_threshold {
+                    self.open(1, now);
+                }
             }
-            BreakerState::Closed { .. } => self.open(1, now),
-            BreakerState::HalfOpen {
-                backoff_factor: times,
-                ..
-            } => self.open((times * 2).min(BACKOFF_FACTOR_MAX), now),
-            // A call from before the rest: nothing new.
-            BreakerState::Open { .. } | BreakerState::Misconfigured { .. } => {}
+            CircuitState::HalfOpen { backoff_factor, .. } => {
+                self.open((backoff_factor * 2).min(BACKOFF_FACTOR_MAX), now);
+            }
+            // The call began before the circuit opened.
+            CircuitState::Open { .. } | CircuitState::Misconfigured { .. } => {}
         }
     }
 
-    /// Its account or settings are wrong; more calls would only annoy it.
+    /// Records that the provider rejects our account or settings.
     pub fn record_misconfigured(&mut self, reason: impl Into<String>) {
-        self.state = BreakerState::Misconfigured {
+        self.state = CircuitState::Misconfigured {
             reason: reason.into(),
         };
     }
 
-    /// An operator wants it to be asked again, whatever was found out.
+    /// Closes the circuit, whatever was recorded.
     pub fn reset(&mut self) {
-        self.state = BreakerState::Closed { failures: 0 };
+        self.state = CircuitState::Closed;
+        self.failures = 0;
     }
 
-    /// What others should know.
+    /// Returns the state for the other processes.
     pub fn state_to_share(&self) -> CircuitState {
-        match &self.state {
-            BreakerState::Closed { .. } => CircuitState::Closed,
-            BreakerState::Open {
-                until,
-                backoff_factor: times,
-            } => CircuitState::Open {
-                until: *until,
-                backoff_factor: *times,
-            },
-            BreakerState::HalfOpen {
-                since,
-                backoff_factor: times,
-            } => CircuitState::HalfOpen {
-                since: *since,
-                backoff_factor: *times,
-            },
-            BreakerState::Misconfigured { reason } => CircuitState::Misconfigured {
-                reason: reason.clone(),
-            },
-        }
+        self.state.clone()
     }
 
-    /// Takes over what others found out. Failures of our own go on being counted while it is well; who is out stays out,
-    /// because our own configuration is the one that was found wrong.
-    pub fn load_shared(&mut self, told: &CircuitState) {
-        if matches!(self.state, BreakerState::Misconfigured { .. }) {
+    /// Takes over the state that the processes share. A closed circuit keeps its own count of failures. A misconfigured
+    /// one stays so, because it was found with the configuration of this process.
+    pub fn load_shared(&mut self, shared: &CircuitState) {
+        if matches!(self.state, CircuitState::Misconfigured { .. }) {
             return;
         }
-        self.state = match (told, &self.state) {
-            (CircuitState::Closed, BreakerState::Closed { failures }) => {
-                BreakerState::Closed { failures: *failures }
-            }
-            (CircuitState::Closed, _) => BreakerState::Closed { failures: 0 },
-            (
-                CircuitState::Open {
-                    until,
-                    backoff_factor: times,
-                },
-                _,
-            ) => BreakerState::Open {
-                until: *until,
-                backoff_factor: *times,
-            },
-            (
-                CircuitState::HalfOpen {
-                    since,
-                    backoff_factor: times,
-                },
-                _,
-            ) => BreakerState::HalfOpen {
-                since: *since,
-                backoff_factor: *times,
-            },
-            (CircuitState::Misconfigured { reason }, _) => BreakerState::Misconfigured {
-                reason: reason.clone(),
-            },
-        };
+        if self.state != CircuitState::Closed {
+            self.failures = 0;
+        }
+        self.state = shared.clone();
     }
 
-    /// How it stands.
+    /// Returns the state for people.
     pub fn status(&self) -> CircuitStatus {
         match &self.state {
-            BreakerState::Closed { .. } => CircuitStatus::Closed,
-            BreakerState::Open { until, .. } => CircuitStatus::Open { until: *until },
-            BreakerState::HalfOpen { .. } => CircuitStatus::HalfOpen,
-            BreakerState::Misconfigured { reason } => CircuitStatus::Misconfigured {
+            CircuitState::Closed => CircuitStatus::Closed,
+            CircuitState::Open { until, .. } => CircuitStatus::Open { until: *until },
+            CircuitState::HalfOpen { .. } => CircuitStatus::HalfOpen,
+            CircuitState::Misconfigured { reason } => CircuitStatus::Misconfigured {
                 reason: reason.clone(),
             },
         }
     }
 
-    fn open(&mut self, times: u32, now: DateTime<Utc>) {
-        self.state = BreakerState::Open {
-            until: saturating_add(now, self.open_duration.saturating_mul(times)),
-            backoff_factor: times,
+    fn open(&mut self, backoff_factor: u32, now: DateTime<Utc>) {
+        self.state = CircuitState::Open {
+            until: saturating_add(now, self.open_duration.saturating_mul(backoff_factor)),
+            backoff_factor,
         };
     }
 
-    /// How long the result of a probe is waited for before another may be made.
+    /// Returns the time after which a probe without a result counts as lost.
     pub fn probe_timeout(&self) -> Duration {
         self.open_duration.max(PROBE_TIMEOUT_MIN)
     }
 }
 
-/// Whether a rest until then is over, among those who wait so long for a probe. One that is longer than any rest can be
-/// was told by a clock that was wrong.
-pub fn is_open_period_over(until: DateTime<Utc>, patience: Duration, now: DateTime<Utc>) -> bool {
-    let longest = patience
+/// Returns whether a circuit that is open until `until` may be probed. A longer period than any breaker sets comes from a
+/// wrong clock and is over.
+pub fn is_open_period_over(until: DateTime<Utc>, probe_timeout: Duration, now: DateTime<Utc>) -> bool {
+    let longest = probe_timeout
         .saturating_mul(BACKOFF_FACTOR_MAX)
         .saturating_add(CLOCK_SKEW_MAX);
     until <= now || until > saturating_add(now, longest)
 }
 
-/// Whether a probe that began then has been waited for long enough, or was begun by a clock that was wrong.
-pub fn is_probe_expired(since: DateTime<Utc>, patience: Duration, now: DateTime<Utc>) -> bool {
-    saturating_add(since, patience) <= now || since > saturating_add(now, CLOCK_SKEW_MAX)
+/// Returns whether a probe that began at `since` counts as lost or was begun by a wrong clock.
+pub fn is_probe_expired(since: DateTime<Utc>, probe_timeout: Duration, now: DateTime<Utc>) -> bool {
+    saturating_add(since, probe_timeout) <= now || since > saturating_add(now, CLOCK_SKEW_MAX)
 }
 
 impl CircuitStatus {
-    /// Every word that [`Standing::word`] says.
+    /// Every value of [`CircuitStatus::as_str`].
     pub const NAMES: [&'static str; 4] = ["closed", "open", "half_open", "misconfigured"];
 
-    /// One word, for machines.
+    /// Returns the name in APIs and metrics.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Closed => "closed",
@@ -302,16 +242,17 @@ impl CircuitStatus {
         }
     }
 
-    /// A sentence, for a person.
+    /// Returns the status in words for people.
     pub fn description(&self) -> String {
         match self {
-            Self::Closed => "works".to_owned(),
+            Self::Closed => "circuit closed".to_owned(),
             Self::Open { until } => {
-                format!("failed too often; rests until {}", until.format("%H:%M:%S UTC"))
+                let until = until.format("%H:%M:%S UTC");
+                format!("circuit open after repeated failures until {until}")
             }
-            Self::HalfOpen => "rested; one call is finding out whether it is back".to_owned(),
+            Self::HalfOpen => "circuit half-open; one probe call is running".to_owned(),
             Self::Misconfigured { reason } => {
-                format!("out until the next start, its account or settings are wrong: {reason}")
+                format!("misconfigured: the provider rejects our account or settings: {reason}")
             }
         }
     }

@@ -1,49 +1,51 @@
-//! The only file that reads the system clock or waits for time to pass.
+//! The only module that reads the system clock or waits for time to pass.
 //!
-//! Everything else gets `now` as an argument. Simulations set the clock by hand.
+//! Everything else takes the current time as an argument. Tests and simulations set a manual clock. Times are in UTC and
+//! in whole milliseconds, as the stores keep them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeZone, Utc};
+use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 
-/// A moment in UTC. Stores keep it in whole milliseconds.
+/// A time in UTC, in whole milliseconds.
 pub type Timestamp = DateTime<Utc>;
 
-/// Where `now` comes from.
+/// The source of the current time.
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
-    /// The machine's own clock.
+    /// The clock of this machine.
     #[default]
     System,
-    /// Another machine's clock, from which many take the time; between two looks at it ours only counts on.
+    /// The clock of another machine, which several hosts follow. Between two readings the steady clock of this machine
+    /// counts on.
     Synced(Arc<SyncedClock>),
-    /// Milliseconds since 1970, moved by a test or a simulation.
+    /// Milliseconds since 1970, set by a test or a simulation.
     Manual(Arc<AtomicI64>),
 }
 
-/// What is known of a clock that is followed.
+/// A clock that follows the clock of another machine.
 #[derive(Debug)]
 pub struct SyncedClock {
-    /// Where the machine's steady clock is counted from.
+    /// The start of counting, by the steady clock of this machine.
     origin: Instant,
-    /// What the followed clock showed at the origin, in microseconds since 1970.
+    /// The followed clock's time at the origin, in microseconds since 1970.
     at_origin_micros: AtomicI64,
 }
 
 impl SyncedClock {
-    /// How long it has been counting, by the machine's steady clock.
+    /// Returns the time since the origin, by the steady clock of this machine.
     pub fn elapsed(&self) -> Duration {
         self.origin.elapsed()
     }
 
-    /// Takes over what the followed clock showed somewhen between two moments of [`Followed::counted`]. What lies
-    /// within the error of such a look changes nothing.
-    pub fn record_reading(&self, shown: Timestamp, asked: Duration, answered: Duration) {
-        let middle = micros((asked + answered) / 2);
-        let error = micros(answered.saturating_sub(asked) / 2) + 500;
-        // It was cut to whole milliseconds.
+    /// Records that the followed clock showed `shown` at some moment between `requested` and `received`, which are
+    /// values of [`SyncedClock::elapsed`]. A difference within the error of the reading changes nothing.
+    pub fn record_reading(&self, shown: Timestamp, requested: Duration, received: Duration) {
+        let middle = micros((requested + received) / 2);
+        let error = micros(received.saturating_sub(requested) / 2) + 500;
+        // `shown` was cut to whole milliseconds.
         let at_origin = shown.timestamp_micros() + 500 - middle;
         let known = self.at_origin_micros.load(Ordering::SeqCst);
         if (at_origin - known).abs() > error {
@@ -62,12 +64,12 @@ fn micros(duration: Duration) -> i64 {
 }
 
 impl Clock {
-    /// A clock that stands still at the given moment until it is moved.
+    /// Returns a clock that stands at `start` until it is moved.
     pub fn manual(start: Timestamp) -> Self {
         Self::Manual(Arc::new(AtomicI64::new(start.timestamp_millis())))
     }
 
-    /// A clock that follows another one, and shows the machine's time until it has heard of it.
+    /// Returns a clock that follows another one, and shows the time of this machine until the first reading.
     pub fn synced() -> Self {
         let shown = Self::System.now().timestamp_micros();
         Self::Synced(Arc::new(SyncedClock {
@@ -76,25 +78,25 @@ impl Clock {
         }))
     }
 
-    /// How far it is ahead of the machine's own clock, in seconds.
+    /// Returns how far the clock is ahead of the clock of this machine, in seconds.
     pub fn offset_seconds(&self) -> f64 {
         match self {
-            Self::Synced(followed) => (followed.now() - Self::System.now()).as_seconds_f64(),
+            Self::Synced(synced) => (synced.now() - Self::System.now()).as_seconds_f64(),
             Self::System | Self::Manual(_) => 0.0,
         }
     }
 
-    /// The present, cut to whole milliseconds as the stores keep it.
+    /// Returns the current time.
     #[allow(clippy::disallowed_methods)]
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => from_millis(Utc::now().timestamp_millis()),
-            Self::Synced(followed) => followed.now(),
+            Self::Synced(synced) => synced.now(),
             Self::Manual(millis) => from_millis(millis.load(Ordering::SeqCst)),
         }
     }
 
-    /// Moves a manual clock forward; the system's clock is not ours to move.
+    /// Moves a manual clock forward. Does nothing to other clocks.
     pub fn advance(&self, by: Duration) {
         if let Self::Manual(millis) = self {
             millis.fetch_add(
@@ -104,7 +106,7 @@ impl Clock {
         }
     }
 
-    /// Begins to measure time; a correction of the system's clock does not touch what is measured.
+    /// Starts to measure time. Corrections of the system clock do not affect the result.
     pub fn stopwatch(&self) -> Stopwatch {
         match self {
             Self::System | Self::Synced(_) => Stopwatch::System(Instant::now()),
@@ -112,7 +114,8 @@ impl Clock {
         }
     }
 
-    /// Waits for time to pass. Nobody can wait for a clock that is moved by hand: it only gives way to others.
+    /// Waits for time to pass. With a manual clock it only yields to other tasks, because that clock does not move by
+    /// itself.
     pub async fn sleep(&self, duration: Duration) {
         match self {
             Self::System | Self::Synced(_) => sleep(duration).await,
@@ -121,48 +124,47 @@ impl Clock {
     }
 }
 
-/// Time measured from one moment on.
+/// The time since a start.
 #[derive(Clone, Debug)]
 pub enum Stopwatch {
-    /// By the machine's steady clock.
+    /// Measured by the steady clock of this machine.
     System(Instant),
-    /// By how far a manual clock was moved since.
+    /// Measured by the moves of a manual clock since a time.
     Manual(Clock, Timestamp),
 }
 
 impl Stopwatch {
-    /// How much time has passed.
+    /// Returns the time since the start.
     pub fn elapsed(&self) -> Duration {
         match self {
-            Self::System(began) => began.elapsed(),
-            Self::Manual(clock, began) => (clock.now() - *began).to_std().unwrap_or_default(),
+            Self::System(start) => start.elapsed(),
+            Self::Manual(clock, start) => (clock.now() - *start).to_std().unwrap_or_default(),
         }
     }
 }
 
-/// The moment that lies `millis` milliseconds after 1970; the end of time when that is out of range.
+/// Returns the time `millis` milliseconds after 1970, or the last representable time.
 pub fn from_millis(millis: i64) -> Timestamp {
     Utc.timestamp_millis_opt(millis)
         .single()
-        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+        .unwrap_or(Timestamp::MAX_UTC)
 }
 
-/// The moment that lies so much later; the end of time when that is out of range, because some waits are a
-/// provider's word.
-pub fn saturating_add(now: DateTime<Utc>, wait: Duration) -> DateTime<Utc> {
-    chrono::TimeDelta::from_std(wait)
+/// Returns the time `wait` after `time`, or the last representable time, because providers may ask for any wait.
+pub fn saturating_add(time: Timestamp, wait: Duration) -> Timestamp {
+    TimeDelta::from_std(wait)
         .ok()
-        .and_then(|wait| now.checked_add_signed(wait))
-        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+        .and_then(|wait| time.checked_add_signed(wait))
+        .unwrap_or(Timestamp::MAX_UTC)
 }
 
-/// Waits in real time. For loops that have nothing to do, never for correctness.
+/// Waits in real time. For idle loops, never for correctness.
 #[allow(clippy::disallowed_methods)]
 pub async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-/// Blocks the calling thread in real time; for threads outside the async runtime only.
+/// Blocks the calling thread in real time. For threads outside the async runtime only.
 #[allow(clippy::disallowed_methods)]
 pub fn sleep_thread(duration: Duration) {
     std::thread::sleep(duration);

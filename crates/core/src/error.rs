@@ -1,26 +1,26 @@
-//! The one error type: what act failed, of which kind, and the chain beneath it.
+//! The error type of the project: a kind, a message and the chain of causes.
 //!
-//! The kind decides how a face answers and how a command exits; the message names the act in lower case.
-//! The chain is for the log only: a client sees kind and message, never SQL or a provider's words.
+//! The kind decides the HTTP status and the exit code. Clients see the kind and the message; the chain, which may contain
+//! SQL or provider texts, goes to the log only.
 
 use std::fmt;
 
-/// What sort of failure it is, and so what the caller can do about it.
+/// The kind of a failure: what the caller can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The truth cannot be reached or written now: disk full, read-only, locked, away. Try again later.
+    /// The store cannot be reached or written now (disk full, read-only, locked, connection lost). Try again later.
     Unavailable,
-    /// The configuration or the command line is wrong. The message names the place and the remedy.
+    /// The configuration or the command line is wrong. The message names the place and the correction.
     Usage,
-    /// What was asked for does not exist.
+    /// The requested object does not exist.
     NotFound,
-    /// What was asked for is in a state that forbids it.
+    /// The state of the object does not allow the operation.
     Conflict,
-    /// A defect of ours, or data that should not be possible.
+    /// A defect, or data that should not be possible.
     Internal,
 }
 
-/// A failure with the act that failed.
+/// A failed operation.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -28,50 +28,50 @@ pub struct Error {
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// The result of everything that touches the truth.
+/// The result of an operation that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A failure without anything beneath it.
-    pub fn new(kind: ErrorKind, act: impl Into<String>) -> Self {
+    /// Returns an error without a cause.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
-            message: act.into(),
+            message: message.into(),
             source: None,
         }
     }
 
-    /// A failure caused by another one, which only the log will show.
+    /// Returns an error with a cause, which only the log shows.
     pub fn with_source(
         kind: ErrorKind,
-        act: impl Into<String>,
+        message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
         Self {
             kind,
-            message: act.into(),
+            message: message.into(),
             source: Some(source.into()),
         }
     }
 
-    /// A wrong configuration or command line.
-    pub fn usage(act: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Usage, act)
+    /// Returns an error about the configuration or the command line.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, message)
     }
 
-    /// The same failure with the place it speaks of in front.
+    /// Puts the place of the failure in front of the message.
     #[must_use]
     pub fn with_context(mut self, place: &str) -> Self {
         self.message = format!("{place} {}", self.message);
         self
     }
 
-    /// How a face answers and a command exits.
+    /// Returns the kind, which decides the HTTP status and the exit code.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// The whole chain on one line, for the log.
+    /// Returns the message and all causes on one line, for the log.
     pub fn chain(&self) -> String {
         let mut line = self.message.clone();
         let mut next = std::error::Error::source(self);

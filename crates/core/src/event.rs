@@ -1,7 +1,7 @@
-//! Events: what clients who asked for it are told when one of their deliveries moves on.
+//! Events: the changes of a delivery's state that are reported to the client by webhook.
 //!
-//! Facts and their words only: the store keeps events in the transaction that changes a state, `flow/events` sends
-//! them. Never the text of the message: who wants it asks for it.
+//! The store writes an event in the transaction that changes the state; the engine sends it. Events never contain the
+//! body of the message.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,96 +11,81 @@ use chrono::{DateTime, Utc};
 use crate::delivery::{DeliveryState, Failure};
 use crate::id::{DeliveryId, MessageId};
 use crate::name::ConfigName;
+use crate::text_enum::text_enum;
 
-/// Who wants to hear of a message.
+/// The webhook endpoint to which the events of a message are sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EventTarget {
-    /// This address, which the client named with the message.
+    /// The URL that came with the message.
     Url {
-        /// A checked URL.
+        /// A validated URL.
         url: String,
-        /// The API key it came with, which may have signing secrets of its own; empty where there are no keys.
+        /// The API key that the message came with, which may have its own signing secrets; empty without keys.
         api_key: String,
     },
-    /// The address that the configuration has for this API key, as it is when the event is sent.
+    /// The URL that is configured for this API key at the time of sending.
     ApiKey(String),
 }
 
 impl EventTarget {
-    /// As a store keeps it: the address, which has no blanks, and the key behind a blank.
+    /// Encodes the target for the store: the URL, which has no blanks, a blank, and the key.
     pub fn encode(&self) -> String {
         match self {
-            Self::Url { url, api_key: key } => format!("{url} {key}"),
-            Self::ApiKey(key) => format!(" {key}"),
+            Self::Url { url, api_key } => format!("{url} {api_key}"),
+            Self::ApiKey(api_key) => format!(" {api_key}"),
         }
     }
 
-    /// Back from what a store keeps.
+    /// Decodes what [`EventTarget::encode`] wrote.
     pub fn decode(text: &str) -> Option<Self> {
-        let (url, key) = text.split_once(' ')?;
-        let key = key.to_owned();
-        Some(if url.is_empty() {
-            Self::ApiKey(key)
-        } else {
-            let url = url.to_owned();
-            Self::Url { url, api_key: key }
-        })
+        let (url, api_key) = text.split_once(' ')?;
+        let api_key = api_key.to_owned();
+        if url.is_empty() {
+            return Some(Self::ApiKey(api_key));
+        }
+        let url = url.to_owned();
+        Some(Self::Url { url, api_key })
     }
 
-    /// Whose queue its events stand in, so that one receiver holds up nobody else: a host with its port, or a key.
+    /// Returns the name of the queue of its events: a host with its port, or a key. One slow endpoint delays only the
+    /// events of its own queue.
     pub fn queue_name(&self) -> String {
         match self {
             Self::Url { url, .. } => {
                 let rest = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
                 rest.split(['/', '?', '#']).next().unwrap_or(rest).to_lowercase()
             }
-            Self::ApiKey(key) => format!("key {key}"),
+            Self::ApiKey(api_key) => format!("key {api_key}"),
         }
     }
 }
 
-/// What happened to a delivery.
+/// A change of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EventType {
-    /// It waits again, after it was sent or had failed.
+    /// The delivery waits again after it was sent or had failed.
     Waiting,
-    /// A provider took it.
+    /// A provider accepted it.
     Sent,
-    /// It arrived.
+    /// It was delivered.
     Delivered,
-    /// It will not arrive.
+    /// It failed.
     Failed,
-    /// The person opened it.
+    /// The person opened the message.
     Opened,
 }
 
+// The name follows `message.` in the type of an event.
+text_enum!(EventType {
+    Waiting => "waiting",
+    Sent => "sent",
+    Delivered => "delivered",
+    Failed => "failed",
+    Opened => "opened",
+});
+
 impl EventType {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Waiting,
-        Self::Sent,
-        Self::Delivered,
-        Self::Failed,
-        Self::Opened,
-    ];
-
-    /// The word in stores, and behind `message.` in events.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Sent => "sent",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::Opened => "opened",
-        }
-    }
-
-    /// Back from the word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.as_str() == word)
-    }
-
-    /// That a delivery has come to this state.
+    /// Returns the event of a delivery that has reached `state`.
     pub fn from_state(state: &DeliveryState) -> Self {
         match state {
             DeliveryState::Waiting { .. } => Self::Waiting,
@@ -111,15 +96,14 @@ impl EventType {
     }
 }
 
-/// An event's public name, the same however often it is sent: the message's, the delivery's place in the message, and
-/// which event of the delivery it is.
+/// The public id of an event, the same in every delivery attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EventId {
     /// The message.
     pub message: MessageId,
-    /// Which delivery of the message, from 0.
+    /// The index of the delivery in the message, from 0.
     pub delivery_index: u32,
-    /// Which event of the delivery, from 1.
+    /// The number of the event within the delivery, from 1.
     pub sequence: u32,
 }
 
@@ -130,7 +114,7 @@ impl fmt::Display for EventId {
     }
 }
 
-/// The text is not an event's name.
+/// The error for a text that is not an event id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidEventId;
 
@@ -149,110 +133,97 @@ impl FromStr for EventId {
     }
 }
 
-/// Which event, inside.
+/// The key of an event in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventKey {
-    /// The delivery it speaks of.
+    /// The delivery.
     pub delivery: DeliveryId,
-    /// Which event of the delivery, from 1.
+    /// The number of the event within the delivery, from 1.
     pub sequence: u32,
 }
 
-/// Something that happened, and how far its receiver knows.
+/// An event and the progress of its own delivery to the webhook endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Which.
+    /// The key.
     pub key: EventKey,
-    /// The message it speaks of.
+    /// The message.
     pub message: MessageId,
-    /// Who wants to hear of it.
+    /// The endpoint to which it is sent.
     pub target: EventTarget,
-    /// Over which channel the delivery goes.
+    /// The channel of the delivery.
     pub channel: ConfigName,
     /// The address as the client wrote it.
     pub spelling: String,
-    /// What happened.
+    /// The change of the delivery.
     pub event_type: EventType,
-    /// What kind of failure it was.
+    /// The kind of failure of a failed delivery.
     pub failure: Option<Failure>,
-    /// Why, in words.
+    /// The reason, for people.
     pub reason: Option<String>,
-    /// Who carried it.
+    /// The provider that accepted the message.
     pub provider: Option<ConfigName>,
-    /// When it happened.
+    /// The time of the change.
     pub at: DateTime<Utc>,
-    /// Where the event itself stands.
+    /// The status of the event itself.
     pub status: EventStatus,
-    /// How many calls its receiver did not take it in.
+    /// Number of failed calls to the endpoint.
     pub tries: u32,
-    /// What came of the last call, in words.
+    /// The result of the last call, for people.
     pub last_result: Option<String>,
 }
 
 impl Event {
-    /// Its public name.
+    /// Returns the public id.
     pub fn id(&self) -> EventId {
-        let place = self.key.delivery.0.rem_euclid(DeliveryId::PER_MESSAGE);
+        let index = self.key.delivery.0.rem_euclid(DeliveryId::PER_MESSAGE);
         EventId {
             message: self.message,
-            delivery_index: u32::try_from(place).unwrap_or_default(),
+            delivery_index: u32::try_from(index).unwrap_or_default(),
             sequence: self.key.sequence,
         }
     }
 }
 
-/// Where an event stands.
+/// Whether the webhook endpoint has received an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventStatus {
-    /// To be sent from then on.
+    /// Not received yet.
     Waiting {
-        /// From when on.
+        /// The time of the next call.
         due_at: DateTime<Utc>,
     },
-    /// Its receiver has it.
+    /// The endpoint has confirmed the event.
     Delivered {
-        /// Since when.
+        /// The time of the confirmation.
         at: DateTime<Utc>,
     },
-    /// Given up; an operator can have it sent again.
+    /// A dead letter: given up, until an operator sends it again.
     Dead {
-        /// Since when.
+        /// The time at which it was given up.
         at: DateTime<Utc>,
     },
 }
 
-/// The words for [`EventStanding`].
+/// An [`EventStatus`] without its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventStatusKind {
-    /// To be sent.
+    /// See [`EventStatus::Waiting`].
     Waiting,
-    /// Its receiver has it.
+    /// See [`EventStatus::Delivered`].
     Delivered,
-    /// Given up.
+    /// See [`EventStatus::Dead`].
     Dead,
 }
 
-impl EventStatusKind {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Waiting, Self::Delivered, Self::Dead];
-
-    /// The word in stores and lists.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Delivered => "delivered",
-            Self::Dead => "dead",
-        }
-    }
-
-    /// Back from the word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.as_str() == word)
-    }
-}
+text_enum!(EventStatusKind {
+    Waiting => "waiting",
+    Delivered => "delivered",
+    Dead => "dead",
+});
 
 impl EventStatus {
-    /// Which it is.
+    /// Returns the status without its time.
     pub fn kind(self) -> EventStatusKind {
         match self {
             Self::Waiting { .. } => EventStatusKind::Waiting,
@@ -261,7 +232,7 @@ impl EventStatus {
         }
     }
 
-    /// The moment it carries.
+    /// Returns the time of the status.
     pub fn time(self) -> DateTime<Utc> {
         match self {
             Self::Waiting { due_at } => due_at,
@@ -269,37 +240,37 @@ impl EventStatus {
         }
     }
 
-    /// From its word and its moment.
-    pub fn from_parts(state: EventStatusKind, moment: DateTime<Utc>) -> Self {
-        match state {
-            EventStatusKind::Waiting => Self::Waiting { due_at: moment },
-            EventStatusKind::Delivered => Self::Delivered { at: moment },
-            EventStatusKind::Dead => Self::Dead { at: moment },
+    /// Returns the status of this kind and time.
+    pub fn from_parts(kind: EventStatusKind, time: DateTime<Utc>) -> Self {
+        match kind {
+            EventStatusKind::Waiting => Self::Waiting { due_at: time },
+            EventStatusKind::Delivered => Self::Delivered { at: time },
+            EventStatusKind::Dead => Self::Dead { at: time },
         }
     }
 }
 
-/// An event a sender has won, and the fencing token of the claim.
+/// An event that a sender has claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedEvent {
-    /// What to tell.
+    /// The event.
     pub event: Event,
-    /// How often it was claimed.
+    /// Number of claims so far: the fencing token of this one.
     pub claims: u32,
 }
 
-/// What came of a claimed event, kept only while nobody has claimed it since.
+/// The result of sending a claimed event. The store keeps it only if the event was not claimed again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventAttemptResult {
-    /// Which event.
+    /// The event.
     pub key: EventKey,
     /// The fencing token of the claim.
     pub claims: u32,
-    /// Where it stands now.
+    /// The new status.
     pub status: EventStatus,
-    /// How many calls its receiver did not take it in, the last one included.
+    /// Number of failed calls to the endpoint, the last one included.
     pub tries: u32,
-    /// What came of the call, in words.
+    /// The result of the call, for people.
     pub result: String,
 }
 

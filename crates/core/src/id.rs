@@ -1,6 +1,4 @@
-//! Names of things: messages are known to clients by UUID, deliveries inside by number.
-//!
-//! Nothing here knows where names are stored.
+//! Ids: clients know messages by UUID; the store numbers deliveries.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,23 +6,23 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// A message's public name, a UUID of version 7: it grows with time, so the index that holds it stays warm.
+/// The public id of a message: a UUID of version 7. Ids grow with time, so that new ones share the pages of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(Uuid);
 
 impl MessageId {
-    /// A name for a message made at `now`; `luck` keeps two of the same millisecond apart.
-    pub fn new(now: DateTime<Utc>, luck: [u8; 10]) -> Self {
+    /// Returns the id of a message made at `now`. The random bytes distinguish messages of the same millisecond.
+    pub fn new(now: DateTime<Utc>, random: [u8; 10]) -> Self {
         let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
-        Self(uuid::Builder::from_unix_timestamp_millis(millis, &luck).into_uuid())
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
     }
 
-    /// The 16 bytes a store keeps.
+    /// Returns the 16 bytes that a store keeps.
     pub fn bytes(&self) -> [u8; 16] {
         self.0.into_bytes()
     }
 
-    /// Back from the 16 bytes a store keeps.
+    /// Returns the id with these bytes.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
@@ -44,30 +42,30 @@ impl FromStr for MessageId {
     }
 }
 
-/// The text is not a UUID.
+/// The error for a text that is not a UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidMessageId;
 
-/// A delivery's number: the message's running number times [`DeliveryId::PER_MESSAGE`], plus its place in
-/// the message. So the deliveries of one message lie side by side and need no index of their own.
+/// The id of a delivery: the serial number of its message times [`DeliveryId::PER_MESSAGE`], plus its index in the
+/// message. The deliveries of a message are therefore adjacent and need no index of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DeliveryId(pub i64);
 
 impl DeliveryId {
-    /// The most deliveries one message can have.
+    /// Maximum number of deliveries of one message.
     pub const PER_MESSAGE: i64 = 64;
 
-    /// The delivery at `place` (from 0) of the message with that running number.
-    pub fn from_position(message_number: i64, place: usize) -> Self {
-        Self(message_number * Self::PER_MESSAGE + i64::try_from(place).unwrap_or(0) % Self::PER_MESSAGE)
+    /// Returns the id of the delivery at `index` (from 0) of a message.
+    pub fn from_position(message_number: i64, index: usize) -> Self {
+        Self(message_number * Self::PER_MESSAGE + i64::try_from(index).unwrap_or(0) % Self::PER_MESSAGE)
     }
 
-    /// The running number of the message this delivery belongs to.
+    /// Returns the serial number of the message.
     pub fn message_number(self) -> i64 {
         self.0.div_euclid(Self::PER_MESSAGE)
     }
 
-    /// Whether it is its message's first, which every message has.
+    /// Returns whether it is the first delivery of its message. Every message has one.
     pub fn is_first(self) -> bool {
         self.0.rem_euclid(Self::PER_MESSAGE) == 0
     }

@@ -1,21 +1,21 @@
-//! What a provider brings us: its later word about what it accepted, and texts that people write to us.
+//! What a provider reports to us: receipts, inbound messages and opt-outs.
 //!
-//! Only an adapter makes one. Of a text only the words that stop and start a sender matter; nothing here keeps what
-//! people write.
+//! Adapters create these values from callbacks. Of an inbound message only the opt-out and opt-in keywords matter; its
+//! text is not stored.
 
 use chrono::{DateTime, Utc};
 
 use crate::name::ConfigName;
 use crate::receipt::Receipt;
 
-/// One thing a provider tells us.
+/// One item of a provider callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallbackItem {
-    /// What became of something it accepted.
+    /// The result of an accepted message.
     Receipt(Receipt),
-    /// A person wrote to one of our numbers.
+    /// A person sent a text to one of our numbers.
     InboundMessage(InboundMessage),
-    /// The provider itself knows that a person wants nothing from us.
+    /// The provider reports that a person has opted out.
     OptedOut(OptOutNotice),
 }
 
@@ -28,31 +28,31 @@ impl From<Receipt> for CallbackItem {
 /// A text that a person sent to one of our numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboundMessage {
-    /// The provider's id of the text, if it gave one: a repetition is known by it.
+    /// The provider's id of the text, by which a repetition is recognised.
     pub reference: Option<String>,
-    /// Who wrote. Digits of a full international number need a `+` in front; other spellings are read by the rules of
-    /// the configured region.
+    /// The sender. A full international number begins with `+`; other spellings are parsed by the rules of the
+    /// configured region.
     pub from: String,
     /// Our number or name, as the provider writes it.
     pub to: String,
-    /// What the person wrote.
+    /// The text.
     pub body: String,
-    /// When the provider says that it came; else when we heard of it.
+    /// The time that the provider states; otherwise the time of the callback.
     pub at: DateTime<Utc>,
 }
 
-/// What a provider says in passing: that it does not write to this person for us any more.
+/// A provider's report that it does not send to a person for us any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptOutNotice {
-    /// Who; written like [`InboundText::from`].
+    /// The address, written like [`InboundMessage::from`].
     pub address: String,
-    /// In words for the operator.
+    /// The reason, for operators.
     pub reason: String,
-    /// When we heard of it.
+    /// The time of the report.
     pub at: DateTime<Utc>,
 }
 
-/// What a person wants of us.
+/// A person's choice about messages from us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptAction {
     /// No more messages.
@@ -61,15 +61,14 @@ pub enum OptAction {
     OptIn,
 }
 
-/// The words that stop a sender, and those that start it again, as the field has them.
+/// The opt-out and opt-in keywords that are common in the field.
 const OPT_OUT_KEYWORDS: [&str; 6] = ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT"];
 const OPT_IN_KEYWORDS: [&str; 3] = ["START", "YES", "UNSTOP"];
 
 impl InboundMessage {
-    /// What the person wants, when the whole text is one of the words for it. A sentence that has one in it wants
-    /// nothing.
+    /// Returns the action if the whole text is a keyword. A keyword within a sentence means nothing.
     pub fn opt_action(&self) -> Option<OptAction> {
-        let is = |word: &&str| self.body.trim().eq_ignore_ascii_case(word);
+        let is = |keyword: &&str| self.body.trim().eq_ignore_ascii_case(keyword);
         if OPT_OUT_KEYWORDS.iter().any(&is) {
             Some(OptAction::OptOut)
         } else {
@@ -78,22 +77,22 @@ impl InboundMessage {
     }
 }
 
-/// A person's wish about one address, ready to be kept.
+/// An opt-out or opt-in of one address, ready to be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OptChange {
-    /// On which channel.
+    /// The channel.
     pub channel: ConfigName,
     /// The normalised address.
     pub address: String,
-    /// What the person wants.
+    /// The action.
     pub action: OptAction,
-    /// In words for the operator.
+    /// The reason, for operators.
     pub reason: String,
-    /// Which provider brought it.
+    /// The provider that reported it.
     pub provider: ConfigName,
-    /// The provider's id of the text, by which a repetition is known.
+    /// The provider's id of the text, by which a repetition is recognised.
     pub reference: Option<String>,
-    /// When.
+    /// The time of the report.
     pub at: DateTime<Utc>,
 }
 

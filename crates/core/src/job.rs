@@ -1,24 +1,24 @@
-//! Work that only one process of a fleet does at a time, and whose turn it is.
+//! Scheduled jobs and the lock that lets only one process run a job at a time.
 //!
-//! A turn ends when its owner says so, or by itself when the owner has died. Never says what the work is.
+//! The lock ends when its owner releases it, or by itself when the owner has stopped.
 
 use chrono::{DateTime, Utc};
 
-/// Work with one owner.
+/// A job that one process runs at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScheduledJob {
-    /// Queueing what is due.
+    /// Queues due deliveries.
     Resend,
-    /// Bringing the report up to date.
+    /// Brings the report up to date.
     Report,
-    /// Deleting what is old.
+    /// Deletes expired data.
     Prune,
-    /// Making broadcasts into messages.
+    /// Makes the messages of broadcasts.
     FanOut,
 }
 
 impl ScheduledJob {
-    /// One word, for machines.
+    /// Returns the name in stores and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Resend => "resend",
@@ -29,24 +29,24 @@ impl ScheduledJob {
     }
 }
 
-/// The answer to "may I do it?".
+/// The result of acquiring a job lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobLockResult {
-    /// Yes, and nobody else may until it ends.
+    /// The lock was acquired.
     Acquired,
-    /// No: another has it.
+    /// Another process holds the lock.
     Busy(JobLockOwner),
 }
 
-/// Who has a turn.
+/// The process that holds a job lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobLockOwner {
-    /// The process, in words that mean something to an operator.
+    /// The name of the process, for operators.
     pub process_name: String,
-    /// When it began.
+    /// The time at which the lock was acquired.
     pub acquired_at: DateTime<Utc>,
-    /// When the turn ends by itself.
+    /// The time at which the lock ends by itself.
     pub expires_at: DateTime<Utc>,
-    /// Whether the work is done, and the turn kept only so that it is not done again at once.
+    /// Whether the job has ended and the lock only prevents that it runs again at once.
     pub is_done: bool,
 }

@@ -1,48 +1,36 @@
-//! What an operator says of a provider: leave it alone, or try it again now.
+//! Pausing and resuming of providers by operators.
 //!
-//! The last word of each provider is kept in the store and holds for every process on it, until the next word. It is
-//! stronger than what calls show: a provider that was put to rest stays so however well its last calls went.
+//! The store keeps the last action for each provider; it holds for every process until the next one. It takes precedence
+//! over the circuit breaker: a paused provider stays paused, however well its last calls went.
 
 use chrono::{DateTime, Utc};
 
 use crate::name::ConfigName;
+use crate::text_enum::text_enum;
 
-/// The last word on a provider.
+/// The last action of an operator on a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderControl {
-    /// Of which provider.
+    /// The provider.
     pub provider: ConfigName,
-    /// What is wanted.
+    /// The action.
     pub action: ControlAction,
-    /// Who said so: the name of a key, empty where there are none.
+    /// The name of the API key of the operator; empty without keys.
     pub requested_by: String,
-    /// When.
+    /// The time of the action.
     pub at: DateTime<Utc>,
 }
 
-/// What an operator can want.
+/// An action of an operator on a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControlAction {
-    /// It gets no calls until it is woken.
+    /// The provider gets no calls until it is resumed.
     Pause,
-    /// It gets calls at once, whatever is known of its health.
+    /// The provider gets calls at once, whatever the state of its circuit.
     Resume,
 }
 
-impl ControlAction {
-    /// Both, in the order of the enum.
-    pub const ALL: [Self; 2] = [Self::Pause, Self::Resume];
-
-    /// The word that stores and pages use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-        }
-    }
-
-    /// Back from the word.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.as_str() == word)
-    }
-}
+text_enum!(ControlAction {
+    Pause => "pause",
+    Resume => "resume",
+});

@@ -1,8 +1,7 @@
-//! How fast a provider may be asked, by all processes together.
+//! The rate limit of a provider, for all processes together: a token bucket with one token for each message part.
 //!
-//! A bucket of tokens, one for each message part. Who is refused gets a time of its own to come back, one after
-//! the other, so that a thousand waiting messages do not come back as a herd. The store keeps the numbers under a
-//! lock ([`pass`]); nothing here knows how.
+//! A refused message gets a slot, its own time to come back, so that a thousand waiting messages do not all come back at
+//! once. The store keeps [`RateLimiterState`] under a lock and calls [`acquire_permits`].
 
 use std::time::Duration;
 
@@ -13,81 +12,81 @@ use crate::name::ConfigName;
 /// Millionths of a token in a token.
 const MICROS_PER_TOKEN: f64 = 1e6;
 
-/// Nobody has come for as long as a full bucket and so many parts need, and this much longer: whoever was promised
-/// a time has gone elsewhere.
+/// Slots expire if no message came for the time of a full bucket and so many parts, plus a margin: the messages that were
+/// to use them have been sent through other providers.
 const SLOT_EXPIRY_PARTS: f64 = 10.0;
 const SLOT_EXPIRY_MARGIN: Duration = Duration::from_secs(5);
 
-/// A time kept from so far ahead can only be a clock that was wrong.
+/// A state from further in the future than this comes from a wrong clock.
 const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(60);
 
-/// Below so many parts a second a full bucket has no room for those who come late.
+/// Below this rate, in parts per second, a full bucket has no reserve for late messages.
 const SLOW_RATE_PER_SECOND: f64 = 2.0;
 
-/// How late somebody may come to a slow provider at nobody's cost, in seconds.
+/// Delay with which a message may use its slot at a slow provider without delaying others, in seconds.
 const LATE_TOLERANCE_SECONDS: f64 = 0.25;
 
-/// Messages that want to go to a provider now.
+/// Messages that are to be sent through a provider now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RateLimitRequest {
-    /// Which provider.
+    /// The provider.
     pub provider: ConfigName,
-    /// Its parts per second, for all processes together.
+    /// The provider's rate in parts per second, for all processes together.
     pub rate: f64,
-    /// How many parts each message has, in the order they came.
+    /// The number of parts of each message, in order.
     pub parts: Vec<u32>,
-    /// The provider wants to be left alone until then, as far as this process knows, and asked slowly afterwards.
+    /// The end of the provider's cooldown as far as this process knows.
     pub cooldown_until: Option<DateTime<Utc>>,
 }
 
-/// What is kept of a provider's pace from one wish to the next.
+/// The state of a rate limiter between requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RateLimiterState {
-    /// Millionths of a token that were left; below nothing after a large message.
+    /// Millionths of a token that were left; negative after a message with more parts than the bucket holds.
     pub tokens_micros: i64,
-    /// When they were counted.
+    /// The time at which the tokens were counted.
     pub counted_at: Option<DateTime<Utc>>,
-    /// The next free time to come back at.
+    /// The next free slot.
     pub next_slot: Option<DateTime<Utc>>,
-    /// The provider wants to be left alone until then.
+    /// The end of the provider's cooldown.
     pub cooldown_until: Option<DateTime<Utc>>,
 }
 
-/// Lets each message of a wish go, or says how long it has to wait. `kept` is none before the first wish.
+/// Allows each message of a request or returns how long it has to wait. `state` is none before the first request.
 pub fn acquire_permits(
-    kept: Option<RateLimiterState>,
-    wish: &RateLimitRequest,
+    state: Option<RateLimiterState>,
+    request: &RateLimitRequest,
     now: DateTime<Utc>,
 ) -> (RateLimiterState, Vec<Result<(), Duration>>) {
-    let mut pace = RateLimiter::restore(wish.rate, kept, now);
-    if let Some(until) = wish.cooldown_until {
-        pace.start_cooldown(until);
+    let mut limiter = RateLimiter::restore(request.rate, state, now);
+    if let Some(until) = request.cooldown_until {
+        limiter.start_cooldown(until);
     }
-    let passages = wish
+    let permits = request
         .parts
         .iter()
-        .map(|parts| pace.try_acquire(*parts, now))
+        .map(|parts| limiter.try_acquire(*parts, now))
         .collect();
-    (pace.state(now), passages)
+    (limiter.state(now), permits)
 }
 
-/// The pace of one provider.
+/// The rate limiter of one provider.
 #[derive(Clone, Debug)]
 pub struct RateLimiter {
     /// Parts per second.
     rate: f64,
-    /// Parts that may go now; below nothing after a message with more parts than the bucket holds.
+    /// Parts that may be sent now; negative after a message with more parts than the bucket holds.
     tokens: f64,
-    /// When the tokens were last counted.
+    /// The time at which the tokens were last counted.
     counted_at: Option<DateTime<Utc>>,
-    /// The next free time to come back at.
+    /// The next free slot.
     next_slot: Option<DateTime<Utc>>,
-    /// The provider wants to be left alone until then.
+    /// The end of the provider's cooldown.
     cooldown_until: Option<DateTime<Utc>>,
 }
 
 impl RateLimiter {
-    /// A pace of `rate` parts per second, with a full bucket: one second's worth, at least one part.
+    /// Returns a limiter for `rate` parts per second with a full bucket: the parts of one second, at least one.
     pub fn new(rate: f64) -> Self {
         Self {
             rate,
@@ -98,41 +97,40 @@ impl RateLimiter {
         }
     }
 
-    /// Goes on where another process left off.
-    pub fn restore(rate: f64, kept: Option<RateLimiterState>, now: DateTime<Utc>) -> Self {
-        let mut pace = Self::new(rate);
-        let Some(kept) = kept else {
-            return pace;
+    /// Returns a limiter that continues from `state`.
+    pub fn restore(rate: f64, state: Option<RateLimiterState>, now: DateTime<Utc>) -> Self {
+        let mut limiter = Self::new(rate);
+        let Some(state) = state else {
+            return limiter;
         };
-        pace.tokens = (kept.tokens_micros as f64 / MICROS_PER_TOKEN).min(burst_size(rate));
-        pace.counted_at = kept.counted_at;
-        pace.next_slot = kept.next_slot;
-        pace.cooldown_until = kept.cooldown_until;
-        let idle = kept
+        limiter.tokens = (state.tokens_micros as f64 / MICROS_PER_TOKEN).min(burst_size(rate));
+        limiter.counted_at = state.counted_at;
+        limiter.next_slot = state.next_slot;
+        limiter.cooldown_until = state.cooldown_until;
+        let idle = state
             .counted_at
             .map_or(Duration::MAX, |at| elapsed_between(at, now));
         if idle > seconds((burst_size(rate) + SLOT_EXPIRY_PARTS) / rate) + SLOT_EXPIRY_MARGIN {
-            pace.next_slot = None;
+            limiter.next_slot = None;
         }
-        let held = kept
+        let is_cooling_down = state
             .cooldown_until
-            .is_some_and(|until| Some(until) >= kept.counted_at);
-        if !held
-            && kept
-                .counted_at
-                .is_some_and(|at| elapsed_between(now, at) > CLOCK_AHEAD_MAX)
-        {
-            pace.counted_at = Some(now);
-            pace.next_slot = None;
-            pace.tokens = pace.tokens.min(0.0);
+            .is_some_and(|until| Some(until) >= state.counted_at);
+        let is_from_future = state
+            .counted_at
+            .is_some_and(|at| elapsed_between(now, at) > CLOCK_AHEAD_MAX);
+        if is_from_future && !is_cooling_down {
+            limiter.counted_at = Some(now);
+            limiter.next_slot = None;
+            limiter.tokens = limiter.tokens.min(0.0);
         }
-        pace
+        limiter
     }
 
-    /// What another process needs to go on.
+    /// Returns the state from which another process continues.
     pub fn state(&self, now: DateTime<Utc>) -> RateLimiterState {
         RateLimiterState {
-            // Rounding never makes a token. No bucket is larger than what the number holds.
+            // Rounding down never creates a token. Every bucket fits into the number.
             #[allow(clippy::cast_possible_truncation)]
             tokens_micros: (self.tokens * MICROS_PER_TOKEN).floor() as i64,
             counted_at: Some(self.counted_at.unwrap_or(now)),
@@ -141,8 +139,8 @@ impl RateLimiter {
         }
     }
 
-    /// Lets a message of so many parts go, or says how long to wait. Each one refused gets a later time than
-    /// the one refused before it. A message with more parts than the bucket holds goes when the bucket is full.
+    /// Allows a message of so many parts or returns how long it has to wait. Each refused message gets a later slot than
+    /// the one before. A message with more parts than the bucket holds is allowed when the bucket is full.
     pub fn try_acquire(&mut self, parts: u32, now: DateTime<Utc>) -> Result<(), Duration> {
         if let Some(until) = self.cooldown_until.filter(|until| *until > now) {
             return Err(self.reserve_slot(parts, until, now));
@@ -157,29 +155,26 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// Leaves the provider alone until then, and starts slowly afterwards: it said that we go too fast.
+    /// Starts a cooldown, after which the bucket begins almost empty, because calls were too fast for the provider.
     pub fn start_cooldown(&mut self, until: DateTime<Utc>) {
-        let later = self
-            .cooldown_until
-            .is_none_or(|paused_until| paused_until < until);
-        if later {
+        if self.cooldown_until.is_none_or(|known| known < until) {
             self.cooldown_until = Some(until);
             self.tokens = self.tokens.min(1.0);
             self.counted_at = self.counted_at.max(Some(until));
         }
     }
 
-    /// The first time that is neither before `earliest` nor promised to another one, as a wait from `now`.
+    /// Reserves the first free slot from `earliest` on and returns the wait from `now`.
     fn reserve_slot(&mut self, parts: u32, earliest: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
         let slot = self.next_slot.map_or(earliest, |next| next.max(earliest));
         self.next_slot = Some(slot + seconds(f64::from(parts.max(1)) / self.rate));
         round_up_to_millis(elapsed_between(now, slot))
     }
 
-    /// How many tokens a message of so many parts lacks.
+    /// Returns the number of tokens that a message of so many parts lacks.
     fn missing_tokens(&self, parts: u32, now: DateTime<Utc>) -> f64 {
         let missing = f64::from(parts).min(burst_size(self.rate)) - self.tokens_at(now);
-        // What is lost in rounding must not cost a round.
+        // A rounding error must not cost a round.
         if missing < 1e-4 { 0.0 } else { missing }
     }
 
@@ -192,13 +187,13 @@ impl RateLimiter {
     }
 }
 
-/// What a full bucket holds.
+/// Returns the number of tokens in a full bucket.
 fn burst_size(rate: f64) -> f64 {
     rate.max(1.0)
 }
 
-/// What a bucket that holds one message takes beyond: who comes a little later than promised must not make all who
-/// were promised the times after him come in vain.
+/// Returns what the bucket of a slow provider holds beyond its burst. Without it a message that comes a little later than
+/// its slot would make all messages with later slots come in vain.
 fn late_tolerance_tokens(rate: f64) -> f64 {
     if rate < SLOW_RATE_PER_SECOND {
         rate * LATE_TOLERANCE_SECONDS
@@ -207,21 +202,20 @@ fn late_tolerance_tokens(rate: f64) -> f64 {
     }
 }
 
-/// The time from one moment to a later one; nothing when it is not later.
+/// Returns the time from `from` to `to`, or zero if `to` is earlier.
 fn elapsed_between(from: DateTime<Utc>, to: DateTime<Utc>) -> Duration {
     (to - from).to_std().unwrap_or_default()
 }
 
-/// So many seconds.
 fn seconds(count: f64) -> Duration {
     Duration::try_from_secs_f64(count.clamp(0.0, 1e9)).unwrap_or_default()
 }
 
-/// Rounded up to whole milliseconds, as the stores keep them: a moment too early would be in vain.
+/// Rounds up to whole milliseconds, the resolution of the stores: a message that comes too early is refused again.
 fn round_up_to_millis(duration: Duration) -> Duration {
     match duration.subsec_nanos() % 1_000_000 {
-        over if over <= 2 => duration - Duration::from_nanos(u64::from(over)),
-        over => duration + Duration::from_nanos(u64::from(1_000_000 - over)),
+        rest if rest <= 2 => duration - Duration::from_nanos(u64::from(rest)),
+        rest => duration + Duration::from_nanos(u64::from(1_000_000 - rest)),
     }
 }
 

@@ -1,7 +1,7 @@
-//! What the processes that share a store know of a provider together: how it does, and until when it is paused.
+//! The state of a provider that all processes on a store share: its circuit and its cooldown.
 //!
-//! Each process judges by its own calls and tells what changed; the rules here decide what is kept of that, whoever
-//! comes first. The store keeps the result under a lock; nothing here knows how.
+//! Each process judges by its own calls and reports changes. The rules here merge a report into the shared state,
+//! whatever the order of reports; the store applies them under a lock.
 
 use std::time::Duration;
 
@@ -11,79 +11,79 @@ use crate::circuit_breaker::{CLOCK_SKEW_MAX, CircuitState, is_open_period_over, 
 use crate::clock::saturating_add;
 use crate::name::ConfigName;
 
-/// The longest pause: a provider that asks for more is asked again after that.
+/// Longest cooldown: a provider that asks for more is called again after this time.
 pub const COOLDOWN_MAX: Duration = Duration::from_secs(24 * 3_600);
 
-/// Processes that read their configuration within this time of each other were started together: what is wrong with a
-/// provider is news once for all of them.
+/// Processes that load their configuration within this time of each other count as started together: only the first of
+/// them that finds a provider misconfigured reports something new.
 const SAME_START_WINDOW: Duration = Duration::from_secs(60);
 
-/// What one process has to tell.
+/// What one process reports about a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthReport {
-    /// Of which provider.
+    /// The provider.
     pub provider: ConfigName,
-    /// How it does, when this process has found out something new.
+    /// The new state of its circuit; none if it did not change.
     pub circuit: Option<CircuitState>,
-    /// The provider asked to be left alone until then.
+    /// The end of the cooldown that the provider asked for.
     pub cooldown_until: Option<DateTime<Utc>>,
-    /// When this process read its configuration. Wrong settings that were found before then may have been mended.
+    /// The time at which this process loaded its configuration, which may correct settings that were wrong before.
     pub config_loaded_at: DateTime<Utc>,
 }
 
-/// What is known together.
+/// The shared state of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedHealth {
-    /// Of which provider.
+    /// The provider.
     pub provider: ConfigName,
-    /// How it does.
+    /// The state of its circuit.
     pub circuit: CircuitState,
-    /// The provider asked to be left alone until then.
+    /// The end of the cooldown that the provider asked for.
     pub cooldown_until: Option<DateTime<Utc>>,
-    /// When `told` changed. Who is out is so for those whose configuration is no newer than that of the newest process
-    /// that found it out: then it is the moment when that one read its configuration.
+    /// The time at which `circuit` changed. For a misconfigured provider, the time at which the newest process that
+    /// reported it loaded its configuration: the state applies to configurations that are no newer.
     pub since: DateTime<Utc>,
-    /// Greater with every change.
+    /// Grows with every change.
     pub version: i64,
 }
 
 impl SharedHealth {
-    /// What is known after the news; `known` is none before the first.
-    pub fn after(known: Option<Self>, news: HealthReport, now: DateTime<Utc>) -> Self {
-        let found_at = match news.circuit {
-            Some(CircuitState::Misconfigured { .. }) => news.config_loaded_at,
+    /// Merges a report into the shared state. `known` is none before the first report.
+    pub fn after(known: Option<Self>, report: HealthReport, now: DateTime<Utc>) -> Self {
+        let reported_since = match report.circuit {
+            Some(CircuitState::Misconfigured { .. }) => report.config_loaded_at,
             _ => now,
         };
         let Some(known) = known else {
             return Self {
-                provider: news.provider,
-                circuit: news.circuit.unwrap_or(CircuitState::Closed),
-                cooldown_until: news.cooldown_until,
-                since: found_at,
+                provider: report.provider,
+                circuit: report.circuit.unwrap_or(CircuitState::Closed),
+                cooldown_until: report.cooldown_until,
+                since: reported_since,
                 version: 1,
             };
         };
-        let told = match &news.circuit {
+        let circuit = match &report.circuit {
             None => known.circuit.clone(),
-            Some(told) if known.applies_to(news.config_loaded_at, now) => {
-                merge_circuits(&known.circuit, told.clone())
+            Some(circuit) if known.applies_to(report.config_loaded_at, now) => {
+                merge_circuits(&known.circuit, circuit.clone())
             }
-            Some(told) => told.clone(),
+            Some(circuit) => circuit.clone(),
         };
-        let since = if told != known.circuit || (news.circuit.is_some() && known.is_from_future(now)) {
-            found_at
-        } else if matches!(news.circuit, Some(CircuitState::Misconfigured { .. })) {
-            known.since.max(found_at)
+        let since = if circuit != known.circuit || (report.circuit.is_some() && known.is_from_future(now)) {
+            reported_since
+        } else if matches!(report.circuit, Some(CircuitState::Misconfigured { .. })) {
+            known.since.max(reported_since)
         } else {
             known.since
         };
-        let paused_until = known
+        let cooldown_until = known
             .cooldown_until
             .filter(|until| !is_cooldown_implausible(*until, now));
         let after = Self {
             provider: known.provider.clone(),
-            circuit: told,
-            cooldown_until: paused_until.max(news.cooldown_until),
+            circuit,
+            cooldown_until: cooldown_until.max(report.cooldown_until),
             since,
             version: known.version,
         };
@@ -96,55 +96,59 @@ impl SharedHealth {
         }
     }
 
-    /// What is known once whoever asks makes the probe; none when it is not his to make: the provider rests, is well
-    /// already, or another is making it.
-    pub fn with_probe_started(&self, patience: Duration, now: DateTime<Utc>) -> Option<Self> {
-        let (is_free, times) = match &self.circuit {
+    /// Returns the state in which the calling process makes the probe. None if it may not: the circuit is closed or not
+    /// due for a probe, or another process makes it.
+    pub fn with_probe_started(&self, probe_timeout: Duration, now: DateTime<Utc>) -> Option<Self> {
+        let (is_due, backoff_factor) = match &self.circuit {
             CircuitState::Open {
                 until,
-                backoff_factor: times,
-            } => (is_open_period_over(*until, patience, now), *times),
+                backoff_factor,
+            } => (is_open_period_over(*until, probe_timeout, now), *backoff_factor),
             CircuitState::HalfOpen {
                 since,
-                backoff_factor: times,
-            } => (is_probe_expired(*since, patience, now), *times),
+                backoff_factor,
+            } => (is_probe_expired(*since, probe_timeout, now), *backoff_factor),
             CircuitState::Closed | CircuitState::Misconfigured { .. } => return None,
         };
-        (is_free || self.is_from_future(now)).then(|| Self {
-            circuit: CircuitState::HalfOpen {
-                since: now,
-                backoff_factor: times,
-            },
-            since: now,
-            version: self.version + 1,
-            ..self.clone()
+        (is_due || self.is_from_future(now)).then(|| {
+            self.with_circuit(
+                CircuitState::HalfOpen {
+                    since: now,
+                    backoff_factor,
+                },
+                now,
+            )
         })
     }
 
-    /// What is known once an operator wants it to be asked again. A pause that the provider asked for stays.
+    /// Returns the state after an operator has resumed the provider. A cooldown that the provider asked for stays.
     pub fn resumed(&self, now: DateTime<Utc>) -> Self {
+        self.with_circuit(CircuitState::Closed, now)
+    }
+
+    fn with_circuit(&self, circuit: CircuitState, now: DateTime<Utc>) -> Self {
         Self {
-            circuit: CircuitState::Closed,
+            circuit,
             since: now,
             version: self.version + 1,
             ..self.clone()
         }
     }
 
-    /// Whether it concerns a process that read its configuration at `loaded_at`.
-    pub fn applies_to(&self, loaded_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    /// Returns whether the state applies to a process that loaded its configuration at `config_loaded_at`.
+    pub fn applies_to(&self, config_loaded_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         !self.is_from_future(now)
-            && (!matches!(self.circuit, CircuitState::Misconfigured { .. }) || self.since >= loaded_at)
+            && (!matches!(self.circuit, CircuitState::Misconfigured { .. }) || self.since >= config_loaded_at)
     }
 
-    /// Whether only a clock that was wrong can have told it.
+    /// Returns whether the state comes from a wrong clock.
     fn is_from_future(&self, now: DateTime<Utc>) -> bool {
         self.since > saturating_add(now, CLOCK_SKEW_MAX)
     }
 }
 
-/// Whether a provider that asked to be left alone until then is to be left alone at `now`. A pause that is longer than
-/// any can be was told by a clock that was wrong.
+/// Returns whether a cooldown until `until` is in force at `now`. A longer one than [`COOLDOWN_MAX`] comes from a wrong
+/// clock and is ignored.
 pub fn is_cooldown_active(until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     until > now && !is_cooldown_implausible(until, now)
 }
@@ -153,70 +157,69 @@ fn is_cooldown_implausible(until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     until > saturating_add(now, COOLDOWN_MAX + CLOCK_SKEW_MAX)
 }
 
-/// What came of telling news.
+/// The result of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportedHealth {
-    /// What is known together now.
+    /// The shared state after the report.
     pub shared: SharedHealth,
-    /// Whether the news changed how the provider does: of all who find out the same, one is told so. Wrong settings that
-    /// are found again after another start are news again.
+    /// Whether the report changed the circuit. Of all processes that find the same, one gets `true`. Settings that are
+    /// still wrong after another start are new again.
     pub is_new: bool,
 }
 
 impl ReportedHealth {
-    /// What comes of the news; `known` is none before the first.
-    pub fn after(known: Option<SharedHealth>, news: HealthReport, now: DateTime<Utc>) -> Self {
+    /// Merges a report as [`SharedHealth::after`] does and decides whether it is new.
+    pub fn after(known: Option<SharedHealth>, report: HealthReport, now: DateTime<Utc>) -> Self {
         let before = known.as_ref().map(|known| (known.circuit.clone(), known.since));
         let is_new_start = before.as_ref().is_some_and(|(_, since)| {
-            news.circuit.is_some() && news.config_loaded_at > saturating_add(*since, SAME_START_WINDOW)
+            report.circuit.is_some() && report.config_loaded_at > saturating_add(*since, SAME_START_WINDOW)
         });
-        let is_out = |told: &CircuitState| matches!(told, CircuitState::Misconfigured { .. });
-        let known = SharedHealth::after(known, news, now);
-        let is_news = match before {
+        let is_misconfigured = |circuit: &CircuitState| matches!(circuit, CircuitState::Misconfigured { .. });
+        let shared = SharedHealth::after(known, report, now);
+        let is_new = match before {
             None => true,
-            Some((told, _)) if is_out(&told) && is_out(&known.circuit) => is_new_start,
-            Some((told, _)) => told != known.circuit,
+            Some((circuit, _)) if is_misconfigured(&circuit) && is_misconfigured(&shared.circuit) => {
+                is_new_start
+            }
+            Some((circuit, _)) => circuit != shared.circuit,
         };
-        Self {
-            shared: known,
-            is_new: is_news,
-        }
+        Self { shared, is_new }
     }
 }
 
-/// The longer of two rests counts, and who is out stays out; otherwise the newest word does.
-fn merge_circuits(known: &CircuitState, news: CircuitState) -> CircuitState {
-    match (known, news) {
-        (CircuitState::Misconfigured { reason }, _) => CircuitState::Misconfigured {
-            reason: reason.clone(),
-        },
+/// Of two open periods the longer one wins, and a misconfigured provider stays so; otherwise the reported state wins.
+fn merge_circuits(known: &CircuitState, reported: CircuitState) -> CircuitState {
+    match (known, reported) {
+        (CircuitState::Misconfigured { .. }, _) => known.clone(),
         (
             CircuitState::Open {
-                until,
-                backoff_factor: times,
+                until: known_until,
+                backoff_factor: known_factor,
             },
             CircuitState::Open {
-                until: new,
-                backoff_factor: t,
+                until,
+                backoff_factor,
             },
         ) => CircuitState::Open {
-            until: new.max(*until),
-            backoff_factor: t.max(*times),
+            until: until.max(*known_until),
+            backoff_factor: backoff_factor.max(*known_factor),
         },
         (
             CircuitState::HalfOpen {
-                backoff_factor: times,
+                backoff_factor: known_factor,
                 ..
             },
             CircuitState::Open {
                 until,
-                backoff_factor: t,
+                backoff_factor,
             },
         ) => CircuitState::Open {
             until,
-            backoff_factor: t.max(*times),
+            backoff_factor: backoff_factor.max(*known_factor),
         },
-        (CircuitState::Closed | CircuitState::Open { .. } | CircuitState::HalfOpen { .. }, news) => news,
+        (CircuitState::Closed | CircuitState::Open { .. } | CircuitState::HalfOpen { .. }, reported) => {
+            reported
+        }
     }
 }
 

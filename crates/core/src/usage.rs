@@ -1,34 +1,34 @@
-//! What was sent to people, counted by day, person and channel.
+//! Usage: deliveries counted by day, user and channel.
 //!
-//! Counts deliveries as they are now: what has been pruned is not among them.
+//! Counts the deliveries that exist now; deleted ones are not included.
 
 use chrono::NaiveDate;
 
 use crate::name::ConfigName;
 
-/// What went to one person over one channel on one day.
+/// The deliveries to one user over one channel on one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageRow {
-    /// The client's own name for the person; none where the client gave none.
+    /// The client's id of the user; none if the client gave none.
     pub user: Option<String>,
-    /// Over which channel.
+    /// The channel.
     pub channel: ConfigName,
-    /// The day in UTC on which the messages were accepted.
+    /// The day of acceptance, in UTC.
     pub day: NaiveDate,
-    /// Deliveries, whatever became of them.
+    /// All deliveries.
     pub deliveries: u64,
-    /// Of these, not sent yet.
+    /// Deliveries that were not sent yet.
     pub waiting: u64,
-    /// Of these, with a provider.
+    /// Deliveries that a provider has accepted.
     pub sent: u64,
-    /// Of these, arrived.
+    /// Delivered ones.
     pub delivered: u64,
-    /// Of these, failed for good.
+    /// Failed ones.
     pub failed: u64,
-    /// Of these, opened by the person.
+    /// Opened ones.
     pub opened: u64,
     /// Text parts.
     pub parts: u64,
-    /// Tries used up.
+    /// Tries that were used up.
     pub tries: u64,
 }

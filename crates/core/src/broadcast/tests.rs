@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn ratios_have_two_decimals_and_are_none_without_a_whole() {
+fn ratios_have_two_decimals_and_are_none_for_a_division_by_zero() {
     for (part, whole, text) in [
         (8, 10, Some("0.80")),
         (4, 8, Some("0.50")),
@@ -18,8 +18,8 @@ fn ratios_have_two_decimals_and_are_none_without_a_whole() {
 }
 
 #[test]
-fn ten_sent_eight_received_four_opened() {
-    let tally = BroadcastCounts {
+fn ratios_refer_to_all_messages_and_to_delivered_ones() {
+    let counts = BroadcastCounts {
         messages: 10,
         unconfirmed: 1,
         failed: 1,
@@ -27,8 +27,8 @@ fn ten_sent_eight_received_four_opened() {
         opened: 4,
         waiting: 0,
     };
-    assert_eq!(tally.received_ratio().as_deref(), Some("0.80"));
-    assert_eq!(tally.opened_ratio().as_deref(), Some("0.50"));
+    assert_eq!(counts.received_ratio().as_deref(), Some("0.80"));
+    assert_eq!(counts.opened_ratio().as_deref(), Some("0.50"));
     assert_eq!(BroadcastCounts::default().received_ratio(), None);
     assert_eq!(BroadcastCounts::default().opened_ratio(), None);
 }

@@ -3,7 +3,7 @@ use chrono::TimeDelta;
 use super::*;
 
 #[test]
-fn message_ids_grow_with_time_and_survive_text_and_bytes() {
+fn message_ids_grow_with_time_and_convert_to_text_and_bytes() {
     let start = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
     let at = |millis| MessageId::new(start + TimeDelta::milliseconds(millis), [7; 10]);
     assert!(at(0) < at(1) && at(1) < at(1_000));
@@ -14,7 +14,7 @@ fn message_ids_grow_with_time_and_survive_text_and_bytes() {
 }
 
 #[test]
-fn deliveries_of_one_message_lie_side_by_side() {
+fn ids_of_the_deliveries_of_a_message_are_adjacent() {
     assert_eq!(DeliveryId::from_position(3, 0), DeliveryId(192));
     assert_eq!(DeliveryId::from_position(3, 63), DeliveryId(255));
     assert_eq!(DeliveryId::from_position(3, 63).message_number(), 3);

@@ -11,7 +11,7 @@ fn inbound_message(body: &str) -> InboundMessage {
 }
 
 #[test]
-fn a_word_stops_or_starts_when_it_is_all_there_is() {
+fn a_keyword_counts_only_as_the_whole_text() {
     for body in [
         "STOP",
         " stop\r\n",

@@ -13,15 +13,15 @@ fn millis(wait: Duration) -> i64 {
     i64::try_from(wait.as_millis()).unwrap()
 }
 
-/// Lets so many messages wait at once and each come back when it was told to; how often they came in all,
-/// and when the last one went.
-fn drain_waiting(pace: &mut RateLimiter, messages: u32, parts: u32) -> (u32, i64) {
+/// Sends so many messages that come at once and come back at their slots. Returns the number of calls and the time of the
+/// last permit, in milliseconds.
+fn drain_waiting(limiter: &mut RateLimiter, messages: u32, parts: u32) -> (u32, i64) {
     let mut waiting = BTreeMap::from([(0, messages)]);
     let (mut calls, mut last) = (0, 0);
     while let Some((now, count)) = waiting.pop_first() {
         for _ in 0..count {
             calls += 1;
-            match pace.try_acquire(parts, at(now)) {
+            match limiter.try_acquire(parts, at(now)) {
                 Ok(()) => last = now,
                 Err(wait) => *waiting.entry(now + millis(wait).max(1)).or_default() += 1,
             }
@@ -31,12 +31,12 @@ fn drain_waiting(pace: &mut RateLimiter, messages: u32, parts: u32) -> (u32, i64
 }
 
 #[test]
-fn one_second_is_let_go_at_once_and_then_the_pace_holds() {
-    let mut pace = RateLimiter::new(10.0);
-    assert!((0..10).all(|_| pace.try_acquire(1, at(0)).is_ok()));
-    assert_eq!(pace.try_acquire(1, at(0)), Err(Duration::from_millis(100)));
-    assert_eq!(pace.try_acquire(1, at(0)), Err(Duration::from_millis(200)));
-    assert_eq!(pace.try_acquire(1, at(100)), Ok(()));
+fn a_burst_of_one_second_is_allowed_and_then_the_rate_holds() {
+    let mut limiter = RateLimiter::new(10.0);
+    assert!((0..10).all(|_| limiter.try_acquire(1, at(0)).is_ok()));
+    assert_eq!(limiter.try_acquire(1, at(0)), Err(Duration::from_millis(100)));
+    assert_eq!(limiter.try_acquire(1, at(0)), Err(Duration::from_millis(200)));
+    assert_eq!(limiter.try_acquire(1, at(100)), Ok(()));
 }
 
 #[test]
@@ -58,48 +58,51 @@ fn a_thousand_waiting_messages_come_back_one_by_one() {
 }
 
 #[test]
-fn a_fast_provider_is_kept_busy() {
+fn the_rate_of_a_fast_provider_is_used_up() {
     let (_, last) = drain_waiting(&mut RateLimiter::new(5_000.0), 25_000, 1);
     assert!(last <= 4_020, "{last} ms");
 }
 
 #[test]
-fn promised_times_are_forgotten_when_they_have_passed() {
-    let mut pace = RateLimiter::new(1.0);
-    assert!(pace.try_acquire(1, at(0)).is_ok());
+fn past_slots_are_free_again() {
+    let mut limiter = RateLimiter::new(1.0);
+    assert!(limiter.try_acquire(1, at(0)).is_ok());
     for _ in 0..100 {
-        assert!(pace.try_acquire(1, at(0)).is_err());
+        assert!(limiter.try_acquire(1, at(0)).is_err());
     }
-    assert!(pace.try_acquire(1, at(200_000)).is_ok());
-    assert_eq!(pace.try_acquire(1, at(200_000)), Err(Duration::from_millis(750)));
+    assert!(limiter.try_acquire(1, at(200_000)).is_ok());
+    assert_eq!(
+        limiter.try_acquire(1, at(200_000)),
+        Err(Duration::from_millis(750))
+    );
 }
 
 #[test]
-fn a_message_larger_than_the_bucket_goes_and_is_paid_for_afterwards() {
-    let mut pace = RateLimiter::new(2.0);
-    assert!(pace.try_acquire(8, at(0)).is_ok());
-    assert_eq!(pace.try_acquire(1, at(0)), Err(Duration::from_millis(3_500)));
-    assert!(pace.try_acquire(1, at(3_500)).is_ok());
+fn a_message_larger_than_the_bucket_delays_later_ones() {
+    let mut limiter = RateLimiter::new(2.0);
+    assert!(limiter.try_acquire(8, at(0)).is_ok());
+    assert_eq!(limiter.try_acquire(1, at(0)), Err(Duration::from_millis(3_500)));
+    assert!(limiter.try_acquire(1, at(3_500)).is_ok());
 }
 
 #[test]
-fn a_pause_holds_and_spreads_those_who_come_back() {
-    let mut pace = RateLimiter::new(2.0);
-    pace.start_cooldown(at(5_000));
-    pace.start_cooldown(at(1_000));
-    assert_eq!(pace.try_acquire(1, at(0)), Err(Duration::from_millis(5_000)));
-    assert_eq!(pace.try_acquire(1, at(0)), Err(Duration::from_millis(5_500)));
-    assert!(pace.try_acquire(1, at(5_000)).is_ok());
-    assert!(pace.try_acquire(1, at(5_000)).is_err());
+fn a_cooldown_holds_and_gives_different_slots() {
+    let mut limiter = RateLimiter::new(2.0);
+    limiter.start_cooldown(at(5_000));
+    limiter.start_cooldown(at(1_000));
+    assert_eq!(limiter.try_acquire(1, at(0)), Err(Duration::from_millis(5_000)));
+    assert_eq!(limiter.try_acquire(1, at(0)), Err(Duration::from_millis(5_500)));
+    assert!(limiter.try_acquire(1, at(5_000)).is_ok());
+    assert!(limiter.try_acquire(1, at(5_000)).is_err());
 }
 
 #[test]
-fn a_clock_that_steps_back_grants_nothing() {
-    let mut pace = RateLimiter::new(1.0);
-    assert!(pace.try_acquire(1, at(10_000)).is_ok());
-    assert!(pace.try_acquire(1, at(9_000)).is_err());
-    assert!(pace.try_acquire(1, at(10_999)).is_err());
-    assert!(pace.try_acquire(1, at(11_000)).is_ok());
+fn a_clock_that_steps_back_allows_nothing() {
+    let mut limiter = RateLimiter::new(1.0);
+    assert!(limiter.try_acquire(1, at(10_000)).is_ok());
+    assert!(limiter.try_acquire(1, at(9_000)).is_err());
+    assert!(limiter.try_acquire(1, at(10_999)).is_err());
+    assert!(limiter.try_acquire(1, at(11_000)).is_ok());
 }
 
 fn request(rate: f64, parts: &[u32]) -> RateLimitRequest {
@@ -111,25 +114,25 @@ fn request(rate: f64, parts: &[u32]) -> RateLimitRequest {
     }
 }
 
-/// Passes one message of one part; what it said and what is kept.
+/// Requests a permit for one message of one part.
 fn acquire_one_permit(
-    kept: Option<RateLimiterState>,
+    state: Option<RateLimiterState>,
     rate: f64,
     now: i64,
 ) -> (RateLimiterState, Result<(), Duration>) {
-    let (kept, passages) = acquire_permits(kept, &request(rate, &[1]), at(now));
-    (kept, passages[0])
+    let (state, permits) = acquire_permits(state, &request(rate, &[1]), at(now));
+    (state, permits[0])
 }
 
 #[test]
-fn who_comes_a_little_late_to_a_slow_provider_delays_nobody() {
-    let (mut pace, mut calls) = (RateLimiter::new(1.0), 0);
+fn a_late_message_to_a_slow_provider_delays_no_other() {
+    let (mut limiter, mut calls) = (RateLimiter::new(1.0), 0);
     let mut waiting = BTreeMap::from([(0, 100)]);
     while let Some((now, count)) = waiting.pop_first() {
-        for turn in 0..count {
+        for index in 0..count {
             calls += 1;
-            let late = (now + turn) % 97 * 2;
-            if let Err(wait) = pace.try_acquire(1, at(now + late)) {
+            let late = (now + index) % 97 * 2;
+            if let Err(wait) = limiter.try_acquire(1, at(now + late)) {
                 *waiting.entry(now + late + millis(wait)).or_default() += 1;
             }
         }
@@ -138,54 +141,54 @@ fn who_comes_a_little_late_to_a_slow_provider_delays_nobody() {
 }
 
 #[test]
-fn a_pause_one_process_was_told_holds_for_all() {
-    let told = RateLimitRequest {
+fn a_cooldown_that_one_process_reports_holds_for_all() {
+    let request_with_cooldown = RateLimitRequest {
         cooldown_until: Some(at(5_000)),
         ..request(2.0, &[1, 1])
     };
-    let (kept, passages) = acquire_permits(None, &told, at(0));
-    assert_eq!(passages[0], Err(Duration::from_millis(5_000)));
-    assert_eq!(passages[1], Err(Duration::from_millis(5_500)));
-    let (kept, other) = acquire_one_permit(Some(kept), 2.0, 1_000);
+    let (state, permits) = acquire_permits(None, &request_with_cooldown, at(0));
+    assert_eq!(permits[0], Err(Duration::from_millis(5_000)));
+    assert_eq!(permits[1], Err(Duration::from_millis(5_500)));
+    let (state, other) = acquire_one_permit(Some(state), 2.0, 1_000);
     assert_eq!(other, Err(Duration::from_millis(5_000)));
-    assert_eq!(acquire_one_permit(Some(kept), 2.0, 5_000).1, Ok(()));
+    assert_eq!(acquire_one_permit(Some(state), 2.0, 5_000).1, Ok(()));
 }
 
 #[test]
-fn promises_nobody_keeps_are_forgotten() {
-    let (kept, _) = acquire_permits(None, &request(1.0, &[1; 1_000]), at(0));
-    let (kept, early) = acquire_permits(Some(kept), &request(1.0, &[1, 1, 1]), at(3_000));
+fn unused_slots_expire() {
+    let (state, _) = acquire_permits(None, &request(1.0, &[1; 1_000]), at(0));
+    let (state, early) = acquire_permits(Some(state), &request(1.0, &[1, 1, 1]), at(3_000));
     assert_eq!(early[1], Err(Duration::from_millis(997_000)));
-    let (_, late) = acquire_permits(Some(kept), &request(1.0, &[1, 1, 1]), at(30_000));
+    let (_, late) = acquire_permits(Some(state), &request(1.0, &[1, 1, 1]), at(30_000));
     assert_eq!(late[1], Err(Duration::from_millis(750)));
 }
 
 #[test]
-fn a_time_from_a_clock_that_was_wrong_does_not_stop_a_provider_for_long() {
-    let (kept, _) = acquire_one_permit(None, 1.0, 3_600_000);
-    let (kept, refused) = acquire_one_permit(Some(kept), 1.0, 0);
+fn a_state_from_a_wrong_clock_stops_a_provider_for_one_interval_only() {
+    let (state, _) = acquire_one_permit(None, 1.0, 3_600_000);
+    let (state, refused) = acquire_one_permit(Some(state), 1.0, 0);
     assert_eq!(refused, Err(Duration::from_secs(1)));
-    assert_eq!(acquire_one_permit(Some(kept), 1.0, 1_000).1, Ok(()));
+    assert_eq!(acquire_one_permit(Some(state), 1.0, 1_000).1, Ok(()));
 }
 
 proptest! {
     #[test]
-    fn never_more_than_the_rate_and_one_burst_in_any_window(
+    fn no_window_has_more_than_the_rate_and_one_burst(
         rate in 0.2_f64..50.0,
         calls in proptest::collection::vec((0_i64..400, 1_u32..6), 1..200),
     ) {
-        let mut pace = RateLimiter::new(rate);
+        let mut limiter = RateLimiter::new(rate);
         let mut now = 0;
-        let mut gone: Vec<(i64, f64)> = Vec::new();
+        let mut sent: Vec<(i64, f64)> = Vec::new();
         for (step, parts) in calls {
             now += step;
-            if pace.try_acquire(parts, at(now)).is_ok() {
-                gone.push((now, f64::from(parts)));
+            if limiter.try_acquire(parts, at(now)).is_ok() {
+                sent.push((now, f64::from(parts)));
             }
         }
-        for (first, (from, _)) in gone.iter().enumerate() {
+        for (first, (from, _)) in sent.iter().enumerate() {
             let mut sum = 0.0;
-            for (to, parts) in &gone[first..] {
+            for (to, parts) in &sent[first..] {
                 sum += parts;
                 let seconds = (to - from) as f64 / 1_000.0;
                 prop_assert!(sum <= rate * seconds + rate.max(5.0) + late_tolerance_tokens(rate) + 0.05, "{sum} in {seconds} s at {rate}");
@@ -194,47 +197,47 @@ proptest! {
     }
 
     #[test]
-    fn it_is_all_the_same_whether_one_process_asks_or_several_in_turn(
+    fn several_processes_in_turn_get_the_permits_of_one(
         rate in 0.2_f64..500.0,
         calls in proptest::collection::vec((0_i64..400, proptest::collection::vec(1_u32..6, 1..9)), 1..60),
     ) {
         let mut alone = RateLimiter::new(rate);
-        let (mut kept, mut now) = (None, 0);
+        let (mut state, mut now) = (None, 0);
         for (step, parts) in calls {
             now += step;
-            let wish = request(rate, &parts);
-            let (after, passages) = acquire_permits(kept, &wish, at(now));
-            kept = Some(after);
+            let one_request = request(rate, &parts);
+            let (after, permits) = acquire_permits(state, &one_request, at(now));
+            state = Some(after);
             let expected = parts.iter().map(|parts| alone.try_acquire(*parts, at(now)).is_ok());
-            let passed = passages.iter().map(Result::is_ok);
-            prop_assert_eq!(passed.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+            let allowed = permits.iter().map(Result::is_ok);
+            prop_assert_eq!(allowed.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
         }
     }
 
     #[test]
-    fn clocks_that_disagree_a_little_grant_nothing_more(
+    fn a_small_clock_skew_allows_no_more(
         rate in 1.0_f64..100.0,
         calls in proptest::collection::vec((0_i64..50, -30_i64..30), 1..300),
     ) {
-        let (mut kept, mut now, mut gone) = (None, 1_000, 0_i64);
+        let (mut state, mut now, mut sent) = (None, 1_000, 0_i64);
         for (step, skew) in calls {
             now += step;
-            let (after, passages) = acquire_permits(kept, &request(rate, &[1]), at(now + skew));
-            kept = Some(after);
-            gone += i64::from(passages[0].is_ok());
+            let (after, permits) = acquire_permits(state, &request(rate, &[1]), at(now + skew));
+            state = Some(after);
+            sent += i64::from(permits[0].is_ok());
         }
         let seconds = (now - 1_000 + 60) as f64 / 1_000.0;
-        prop_assert!(gone as f64 <= rate * seconds + burst_size(rate) + late_tolerance_tokens(rate) + 0.05, "{gone} in {seconds} s");
+        prop_assert!(sent as f64 <= rate * seconds + burst_size(rate) + late_tolerance_tokens(rate) + 0.05, "{sent} in {seconds} s");
     }
 
     #[test]
-    fn who_comes_back_alone_when_told_is_let_go(rate in 0.2_f64..500.0, parts in 1_u32..9, start in 0_i64..10_000) {
-        let mut pace = RateLimiter::new(rate);
+    fn a_single_message_is_allowed_at_its_slot(rate in 0.2_f64..500.0, parts in 1_u32..9, start in 0_i64..10_000) {
+        let mut limiter = RateLimiter::new(rate);
         let mut now = start;
         for _ in 0..50 {
-            if let Err(wait) = pace.try_acquire(parts, at(now)) {
+            if let Err(wait) = limiter.try_acquire(parts, at(now)) {
                 now += millis(wait);
-                prop_assert!(pace.try_acquire(parts, at(now)).is_ok());
+                prop_assert!(limiter.try_acquire(parts, at(now)).is_ok());
             }
         }
     }
