@@ -1,9 +1,9 @@
 //! Decides whether a browser may have sent a request on behalf of another web site.
 //!
-//! A server without API keys trusts every request that reaches it, and any web page can make a browser send one. Such
-//! requests are recognised by their `Host` (a foreign name that was pointed at this machine: DNS rebinding) and by
-//! `Sec-Fetch-Site` and `Origin`, which browsers add and pages cannot change. Programs such as curl send neither of the
-//! two, and an address typed into the browser is sent as `Sec-Fetch-Site: none`; both pass. Knows no routes and no keys.
+//! A server without API keys trusts every request, and any web page can make a browser send one. Such requests have a
+//! foreign `Host` (DNS rebinding), or a `Sec-Fetch-Site` or `Origin` that names another site; browsers add these headers
+//! and pages cannot change them. Programs such as curl send neither, and a URL typed into the browser is sent with
+//! `Sec-Fetch-Site: none`; both are accepted.
 
 use std::net::IpAddr;
 
@@ -11,16 +11,16 @@ use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri};
 
-/// Why a request without credentials is refused.
+/// The reason why a request without credentials is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OriginRefusal {
     /// `Host` is neither `localhost`, an IP address nor the server's public name.
     ForeignHost,
-    /// A browser says that a page of another site sends it.
+    /// The browser reports that a page of another site sent the request.
     CrossSite,
 }
 
-/// Returns why the request must be refused; none when it may pass. `public_host` is the server's own public name.
+/// Returns why the request must be refused; none if it is accepted. `public_host` is the server's own public name.
 pub fn refusal(uri: &Uri, headers: &HeaderMap, public_host: Option<&str>) -> Option<OriginRefusal> {
     if !is_own_host(uri, headers, public_host) {
         Some(OriginRefusal::ForeignHost)
@@ -31,7 +31,7 @@ pub fn refusal(uri: &Uri, headers: &HeaderMap, public_host: Option<&str>) -> Opt
     }
 }
 
-/// Returns whether a browser says that a page of another site sends this request.
+/// Returns whether the browser reports that a page of another site sent the request.
 pub fn is_cross_site(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return site != "same-origin" && site != "none";
@@ -53,8 +53,8 @@ pub fn host_of_url(url: &str) -> Option<String> {
     host_of(rest.split(['/', '?', '#']).next()?)
 }
 
-/// Every `Host` line and the authority of an absolute request target count. A request without any passes: browsers
-/// always send one.
+/// Checks every `Host` header and the authority of an absolute request target. A request without any is accepted, because
+/// browsers always send one.
 fn is_own_host(uri: &Uri, headers: &HeaderMap, public_host: Option<&str>) -> bool {
     let is_own = |authority: &str| {
         host_of(authority).is_some_and(|host| {
@@ -63,12 +63,12 @@ fn is_own_host(uri: &Uri, headers: &HeaderMap, public_host: Option<&str>) -> boo
                 || public_host.is_some_and(|own| own.eq_ignore_ascii_case(&host))
         })
     };
-    let is_own_line = |line: &HeaderValue| line.to_str().is_ok_and(is_own);
+    let is_own_header = |value: &HeaderValue| value.to_str().is_ok_and(is_own);
     uri.authority().is_none_or(|authority| is_own(authority.as_str()))
-        && headers.get_all(HOST).iter().all(is_own_line)
+        && headers.get_all(HOST).iter().all(is_own_header)
 }
 
-/// The host in `HOST`, `HOST:PORT` or `[ADDRESS]:PORT`, in lower case.
+/// Returns the host of `HOST`, `HOST:PORT` or `[ADDRESS]:PORT`, in lower case.
 fn host_of(authority: &str) -> Option<String> {
     let authority: Authority = authority.parse().ok()?;
     let is_bare = !authority.as_str().contains('@') && !authority.host().is_empty();

@@ -1,11 +1,10 @@
-//! In which order a channel's providers are asked in one round.
+//! The order in which a channel's providers are tried in one round.
 //!
-//! Shares are exact, not left to chance: whoever is furthest below its share goes first. Nothing here knows why
-//! a provider is not fit to be asked.
+//! Shares are exact instead of random: the provider furthest below its share goes first.
 
 use std::cmp::Reverse;
 
-/// How the first provider of a round is chosen. Every strategy fails over to the rest of the list.
+/// How the first provider of a round is chosen. Every strategy continues with the other providers of the channel.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum RoutingStrategy {
     /// In the configured order.
@@ -13,32 +12,32 @@ pub enum RoutingStrategy {
     /// Equal shares.
     #[default]
     RoundRobin,
-    /// Exact shares, one weight for each provider in the configured order.
+    /// Exact shares: one weight for each provider, in the configured order.
     Weighted(Vec<u32>),
     /// The provider with the fewest calls in flight.
     LeastBusy,
 }
 
-/// What the order of a round depends on, for one provider of the channel.
+/// The present state of a provider, as far as the order depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteCandidate {
     /// Calls in flight.
     pub in_flight: usize,
-    /// Whether it can be asked now: healthy, not paused, not at its limits.
+    /// Whether a call may start now: circuit closed, not paused, not at its limits.
     pub is_available: bool,
 }
 
-/// What a channel remembers of the rounds before, so that shares come out exactly.
+/// The state of a channel's routing between rounds.
 #[derive(Clone, Debug, Default)]
 pub struct RouteBalancer {
-    /// How far each provider is below its share (above it when negative), in weights.
+    /// How far each provider is below its share (above it if negative), in weights.
     credits: Vec<i64>,
-    /// Whose turn it is among equals.
+    /// The provider that goes first among equals.
     next_index: usize,
 }
 
 impl RouteBalancer {
-    /// The indexes of the fit candidates in the order to be asked. The first of them is counted as asked.
+    /// Returns the indexes of the available candidates in the order in which they are tried. Counts the first as used.
     pub fn order(&mut self, strategy: &RoutingStrategy, candidates: &[RouteCandidate]) -> Vec<usize> {
         let mut order = Vec::with_capacity(candidates.len());
         order.extend((0..candidates.len()).filter(|index| candidates[*index].is_available));
@@ -55,8 +54,8 @@ impl RouteBalancer {
         order
     }
 
-    /// Smooth weighted round robin among the fit ones: each earns its weight, the richest goes first and pays
-    /// what all have earned. Who is not fit neither earns nor pays; who has no weight stands at the end.
+    /// Smooth weighted round robin: every available candidate earns its weight; the one with most credits goes first and
+    /// pays the sum of all weights earned. Unavailable candidates neither earn nor pay; those with weight 0 go last.
     fn sort_by_weight(&mut self, order: &mut [usize], candidates: usize, weight: impl Fn(usize) -> i64) {
         self.credits.resize(candidates, 0);
         let mut earned = 0;
@@ -73,8 +72,8 @@ impl RouteBalancer {
 
     fn sort_by_in_flight(&mut self, order: &mut [usize], candidates: &[RouteCandidate]) {
         let count = candidates.len();
-        let places_to_turn = |index: usize| (index + count - self.next_index % count) % count;
-        order.sort_by_key(|index| (candidates[*index].in_flight, places_to_turn(*index)));
+        let distance = |index: usize| (index + count - self.next_index % count) % count;
+        order.sort_by_key(|index| (candidates[*index].in_flight, distance(*index)));
         if let Some(first) = order.first() {
             self.next_index = first + 1;
         }

@@ -1,76 +1,77 @@
-//! How a worker's places are shared between channels and their providers.
+//! Distribution of a worker's slots among channels and their providers.
 //!
-//! Every provider has a few places that nobody else may take; the rest are common. A channel may hold so many of
-//! the common ones as keep some free for the next who comes: seven times what is left. So whoever is alone uses nearly
-//! all, and a newcomer never waits for a slow one. Providers of one channel are not held apart while they answer, so
-//! that its strategy alone says who is asked; what their channel leaves free is for the others when one falls silent,
-//! which then gets no more than three times what is left. Numbers only: no clock, no names.
+//! Some slots are reserved for each provider; the rest are shared. A channel may use shared slots as long as it holds at
+//! most seven times as many as remain free. So a channel that is alone uses nearly all slots, and a new one never waits
+//! for a slow one. Providers of one channel that answer are limited together, so that the routing strategy alone chooses
+//! between them; a provider that does not answer is limited to three times the free slots, and the rest of its channel's
+//! part remains for the other providers. Pure arithmetic: no clock, no names.
 
-/// A channel beside others, or one whose providers may have to stand in for each other, may hold so many common places
-/// for each that stays free.
+/// Maximum shared slots per free shared slot for a channel beside others, or for the responsive providers of a channel
+/// with several.
 const CHANNEL_SHARE_FACTOR: usize = 7;
 
-/// A silent provider whose channel has others may hold so many common places for each that stays free.
+/// Maximum shared slots per free shared slot for an unresponsive provider whose channel has others.
 const UNRESPONSIVE_SHARE_FACTOR: usize = 3;
 
-/// The part of all places that is kept for providers which do not use theirs: one of so many.
+/// One slot in so many is reserved for providers that use fewer than their part.
 const RESERVED_FRACTION: usize = 8;
 
-/// A provider as the worker sees it now.
+/// The present load of a provider in this worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProviderLoad {
     /// Calls in flight.
     pub in_flight: usize,
-    /// Calls in flight at most.
+    /// Maximum calls in flight.
     pub concurrency: usize,
-    /// Whether it can be asked now.
+    /// Whether a call may start now.
     pub is_available: bool,
-    /// Whether it has calls in flight and has answered none for a while.
+    /// Whether it has calls in flight and has not answered any for a while.
     pub is_unresponsive: bool,
-    /// Whether nobody can say when it can be asked again: a call in flight finds that out, or an operator put it to rest.
+    /// Whether the time at which it becomes available is unknown: a probe is running, or an operator has paused it.
     pub has_unknown_recovery: bool,
 }
 
-/// A channel as the worker sees it now.
+/// The present load of a channel in this worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelLoad {
-    /// Places its deliveries hold.
+    /// Slots that its deliveries use.
     pub slots_used: usize,
-    /// Its providers, as indexes into the list of all.
+    /// Its providers, as indexes into the list of all providers.
     pub providers: Vec<usize>,
 }
 
-/// Who may take how much.
+/// The result of [`share_slots`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotShares {
-    /// How many more deliveries each channel may take on now.
+    /// The number of deliveries that each channel may take now.
     pub channel_slots: Vec<usize>,
-    /// How many calls each provider may have in flight beside what it is configured for.
+    /// The maximum number of calls in flight for each provider, beside its configured one.
     pub provider_limits: Vec<usize>,
 }
 
-/// Shares `places`, of which `held` are taken (by these channels and by others).
+/// Distributes `slots`, of which `used` are taken.
 pub fn share_slots(
-    places: usize,
-    held: usize,
-    holders: &[ChannelLoad],
-    carriers: &[ProviderLoad],
+    slots: usize,
+    used: usize,
+    channels: &[ChannelLoad],
+    providers: &[ProviderLoad],
 ) -> SlotShares {
-    let desk = SlotCalculation::new(places, held, holders, carriers);
-    let rooms = holders.iter().map(|holder| desk.channel_slots(holder)).collect();
-    let ceilings = (0..carriers.len())
-        .map(|index| desk.provider_limit(index))
-        .collect();
+    let calculation = SlotCalculation::new(slots, used, channels, providers);
     SlotShares {
-        channel_slots: rooms,
-        provider_limits: ceilings,
+        channel_slots: channels
+            .iter()
+            .map(|channel| calculation.channel_slots(channel))
+            .collect(),
+        provider_limits: (0..providers.len())
+            .map(|index| calculation.provider_limit(index))
+            .collect(),
     }
 }
 
 struct SlotCalculation<'a> {
-    /// Places each provider can count on.
+    /// Slots reserved for each provider.
     reserved_each: usize,
-    /// Free places that are kept for nobody.
+    /// Free slots that are not reserved.
     shared_free: usize,
     free: usize,
     channels: &'a [ChannelLoad],
@@ -78,123 +79,131 @@ struct SlotCalculation<'a> {
 }
 
 impl<'a> SlotCalculation<'a> {
-    fn new(places: usize, held: usize, holders: &'a [ChannelLoad], carriers: &'a [ProviderLoad]) -> Self {
-        let kept = if places > carriers.len() {
-            (places / (RESERVED_FRACTION * carriers.len().max(1))).max(1)
+    fn new(slots: usize, used: usize, channels: &'a [ChannelLoad], providers: &'a [ProviderLoad]) -> Self {
+        let reserved_each = if slots > providers.len() {
+            (slots / (RESERVED_FRACTION * providers.len().max(1))).max(1)
         } else {
             0
         };
-        let free = places.saturating_sub(held);
-        let unused: usize = carriers
+        let free = slots.saturating_sub(used);
+        let unused: usize = providers
             .iter()
-            .map(|carrier| kept.saturating_sub(carrier.in_flight))
+            .map(|provider| reserved_each.saturating_sub(provider.in_flight))
             .sum();
         Self {
-            reserved_each: kept,
+            reserved_each,
             shared_free: free.saturating_sub(unused),
             free,
-            channels: holders,
-            providers: carriers,
+            channels,
+            providers,
         }
     }
 
-    /// What a channel may take: its part of the common places and what is kept for its providers, but no more
-    /// than those of them that can be asked have room for. Without such a one its rounds are short; while one of them is
-    /// awaited they would be short and many, so it is left alone until that is over.
-    fn channel_slots(&self, holder: &ChannelLoad) -> usize {
-        let of_its_own: usize = self
-            .providers_of(holder)
-            .map(|carrier| carrier.in_flight.min(self.reserved_each))
+    /// Returns the slots that a channel may take: its part of the shared ones and the reserved ones of its providers, but
+    /// no more than its available providers can use. Without an available provider a round is short, so the channel may
+    /// take deliveries to postpone them; not while a recovery is awaited, when each would be postponed again and again.
+    fn channel_slots(&self, channel: &ChannelLoad) -> usize {
+        let on_reserved: usize = self
+            .providers_of(channel)
+            .map(|provider| provider.in_flight.min(self.reserved_each))
             .sum();
-        let hold = (self.channels.len() > 1).then_some(CHANNEL_SHARE_FACTOR);
-        let common = self.shared_part(holder.slots_used.saturating_sub(of_its_own), hold);
-        let unused: usize = self
-            .providers_of(holder)
-            .map(|carrier| self.unused_reserved(carrier))
+        let factor = (self.channels.len() > 1).then_some(CHANNEL_SHARE_FACTOR);
+        let shared = self.shared_part(channel.slots_used.saturating_sub(on_reserved), factor);
+        let reserved: usize = self
+            .providers_of(channel)
+            .map(|provider| self.unused_reserved(provider))
             .sum();
-        let room = if self.providers_of(holder).any(|carrier| carrier.is_available) {
-            self.available_provider_slots(holder).min(common + unused)
+        let slots = if self.providers_of(channel).any(|provider| provider.is_available) {
+            self.available_provider_slots(channel).min(shared + reserved)
         } else if self
-            .providers_of(holder)
-            .any(|carrier| carrier.has_unknown_recovery)
+            .providers_of(channel)
+            .any(|provider| provider.has_unknown_recovery)
         {
             0
         } else {
-            common + unused.max(1)
+            shared + reserved.max(1)
         };
-        room.min(self.free)
+        slots.min(self.free)
     }
 
-    /// What those of a channel's providers have room for that can be asked.
-    fn available_provider_slots(&self, holder: &ChannelLoad) -> usize {
-        let fit = || self.providers_of(holder).filter(|carrier| carrier.is_available);
-        let lively = || fit().filter(|carrier| !carrier.is_unresponsive);
-        let silent: usize = fit()
-            .filter(|carrier| carrier.is_unresponsive)
-            .map(|carrier| self.provider_slots(carrier, self.unresponsive_share_factor(holder)))
+    /// Returns the slots that a channel's available providers can use.
+    fn available_provider_slots(&self, channel: &ChannelLoad) -> usize {
+        let available = || {
+            self.providers_of(channel)
+                .filter(|provider| provider.is_available)
+        };
+        let responsive = || available().filter(|provider| !provider.is_unresponsive);
+        let unresponsive_slots: usize = available()
+            .filter(|provider| provider.is_unresponsive)
+            .map(|provider| self.provider_slots(provider, self.unresponsive_share_factor(channel)))
             .sum();
-        let most: usize = lively()
-            .map(|carrier| carrier.concurrency.saturating_sub(carrier.in_flight))
+        let responsive_concurrency: usize = responsive()
+            .map(|provider| provider.concurrency.saturating_sub(provider.in_flight))
             .sum();
-        let lively = match lively().count() {
+        let responsive_slots = match responsive().count() {
             0 => 0,
-            1 => lively().map(|carrier| self.provider_slots(carrier, None)).sum(),
-            _ => self.responsive_slots(holder).min(most),
+            1 => responsive()
+                .map(|provider| self.provider_slots(provider, None))
+                .sum(),
+            _ => self.responsive_slots(channel).min(responsive_concurrency),
         };
-        silent + lively
+        unresponsive_slots + responsive_slots
     }
 
-    /// What may go to a channel's providers that answer. Any of them may get all of it, and may be the next to fall
-    /// silent: so they count as one, and what is kept for the others stays free.
-    fn responsive_slots(&self, holder: &ChannelLoad) -> usize {
-        let silent: usize = self
-            .providers_of(holder)
-            .filter(|carrier| carrier.is_unresponsive)
-            .map(|carrier| carrier.in_flight)
+    /// Returns the slots for a channel's responsive providers. Any of them may get all calls and stop answering next, so
+    /// they count as one, and the reserved slots of the others stay free.
+    fn responsive_slots(&self, channel: &ChannelLoad) -> usize {
+        let unresponsive: usize = self
+            .providers_of(channel)
+            .filter(|provider| provider.is_unresponsive)
+            .map(|provider| provider.in_flight)
             .sum();
-        let held = holder.slots_used.saturating_sub(silent);
-        let beyond = held.saturating_sub(self.reserved_each);
-        self.shared_part(beyond, Some(CHANNEL_SHARE_FACTOR)) + self.reserved_each.saturating_sub(held)
+        let used = channel.slots_used.saturating_sub(unresponsive);
+        let shared_used = used.saturating_sub(self.reserved_each);
+        self.shared_part(shared_used, Some(CHANNEL_SHARE_FACTOR)) + self.reserved_each.saturating_sub(used)
     }
 
-    /// One that answers has none of its own.
+    /// Returns the limit of a provider. Only unresponsive ones have one.
     fn provider_limit(&self, index: usize) -> usize {
-        let carrier = &self.providers[index];
-        let holders = self.channels.iter();
-        let mut holds = holders
-            .filter(|holder| holder.providers.contains(&index))
-            .filter_map(|holder| self.unresponsive_share_factor(holder));
-        match holds.next() {
-            Some(hold) if carrier.is_unresponsive => {
-                carrier.in_flight + self.provider_slots(carrier, Some(hold))
+        let provider = &self.providers[index];
+        let mut factors = self
+            .channels
+            .iter()
+            .filter(|channel| channel.providers.contains(&index))
+            .filter_map(|channel| self.unresponsive_share_factor(channel));
+        match factors.next() {
+            Some(factor) if provider.is_unresponsive => {
+                provider.in_flight + self.provider_slots(provider, Some(factor))
             }
             _ => usize::MAX,
         }
     }
 
-    fn unresponsive_share_factor(&self, holder: &ChannelLoad) -> Option<usize> {
-        (holder.providers.len() > 1).then_some(UNRESPONSIVE_SHARE_FACTOR)
+    fn unresponsive_share_factor(&self, channel: &ChannelLoad) -> Option<usize> {
+        (channel.providers.len() > 1).then_some(UNRESPONSIVE_SHARE_FACTOR)
     }
 
-    fn provider_slots(&self, carrier: &ProviderLoad, hold: Option<usize>) -> usize {
-        let beyond = carrier.in_flight.saturating_sub(self.reserved_each);
-        let room = self.shared_part(beyond, hold) + self.unused_reserved(carrier);
-        room.min(carrier.concurrency.saturating_sub(carrier.in_flight))
+    fn provider_slots(&self, provider: &ProviderLoad, factor: Option<usize>) -> usize {
+        let shared_used = provider.in_flight.saturating_sub(self.reserved_each);
+        let slots = self.shared_part(shared_used, factor) + self.unused_reserved(provider);
+        slots.min(provider.concurrency.saturating_sub(provider.in_flight))
     }
 
-    fn unused_reserved(&self, carrier: &ProviderLoad) -> usize {
-        self.reserved_each.saturating_sub(carrier.in_flight)
+    fn unused_reserved(&self, provider: &ProviderLoad) -> usize {
+        self.reserved_each.saturating_sub(provider.in_flight)
     }
 
-    fn providers_of(&self, holder: &'a ChannelLoad) -> impl Iterator<Item = &'a ProviderLoad> {
-        holder.providers.iter().map(|index| &self.providers[*index])
+    fn providers_of(&self, channel: &'a ChannelLoad) -> impl Iterator<Item = &'a ProviderLoad> {
+        channel.providers.iter().map(|index| &self.providers[*index])
     }
 
-    /// How many more common places may be taken by one who holds so many, so that afterwards it holds no more
-    /// than `hold` for each that is free.
-    fn shared_part(&self, held: usize, hold: Option<usize>) -> usize {
-        match hold {
-            Some(hold) => (hold * self.shared_free).saturating_sub(held).div_ceil(hold + 1),
+    /// Returns how many more shared slots can be taken beside `used` ones so that afterwards at most `factor` are used
+    /// for each that is free.
+    fn shared_part(&self, used: usize, factor: Option<usize>) -> usize {
+        match factor {
+            Some(factor) => (factor * self.shared_free)
+                .saturating_sub(used)
+                .div_ceil(factor + 1),
             None => self.shared_free,
         }
     }

@@ -1,9 +1,9 @@
-//! How many text parts a body takes, and where it is cut.
+//! The parts of a text message: their number and their boundaries.
 //!
-//! Plain text goes in the GSM 7-bit alphabet, 160 characters alone or 153 a part; one character outside it
-//! turns the whole body into UCS-2, 70 or 67. No escape pair and no surrogate pair is ever cut.
+//! A body in the GSM 7-bit alphabet has 160 characters in one part, or 153 in each of several; one character outside the
+//! alphabet makes the whole body UCS-2 with 70 or 67. No escape pair and no surrogate pair is split.
 
-/// In which alphabet a body travels.
+/// The alphabet in which a body is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alphabet {
     /// The 7-bit alphabet of GSM 03.38 with its extension table.
@@ -13,7 +13,7 @@ pub enum Alphabet {
 }
 
 impl Alphabet {
-    /// The most units in a body that travels in one part.
+    /// Returns the maximum number of units in a single part.
     pub fn single_part_units_max(self) -> usize {
         match self {
             Self::Gsm7 => 160,
@@ -21,7 +21,7 @@ impl Alphabet {
         }
     }
 
-    /// The most units in one of several parts, which also carries its number.
+    /// Returns the maximum number of units in one of several parts, which also has a concatenation header.
     pub fn concatenated_part_units_max(self) -> usize {
         match self {
             Self::Gsm7 => 153,
@@ -29,27 +29,27 @@ impl Alphabet {
         }
     }
 
-    /// How many units a character takes.
-    fn units(self, letter: char) -> usize {
+    /// Returns the number of units of a character.
+    fn units(self, c: char) -> usize {
         match self {
-            Self::Gsm7 => gsm_units(letter),
-            Self::Ucs2 => letter.len_utf16(),
+            Self::Gsm7 => gsm_units(c),
+            Self::Ucs2 => c.len_utf16(),
         }
     }
 }
 
-/// What a body takes.
+/// The size of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextParts {
-    /// The alphabet it travels in.
+    /// The alphabet.
     pub alphabet: Alphabet,
-    /// How many parts, at least one.
+    /// Number of parts, at least one.
     pub count: u32,
-    /// How many units of the alphabet in all.
+    /// Number of units of the alphabet in all parts.
     pub units: usize,
 }
 
-/// Counts a body's parts without making them.
+/// Counts the parts of a body without splitting it.
 pub fn count_parts(body: &str) -> TextParts {
     let (alphabet, units, has_pairs) = measure_units(body);
     let each = alphabet.concatenated_part_units_max();
@@ -67,79 +67,79 @@ pub fn count_parts(body: &str) -> TextParts {
     }
 }
 
-/// Cuts a body into the parts that [`parts`] counts.
+/// Splits a body into the parts that [`count_parts`] counts.
 pub fn split_parts(body: &str) -> Vec<String> {
     let (alphabet, units, _) = measure_units(body);
     if units <= alphabet.single_part_units_max() {
         return vec![body.to_owned()];
     }
     let mut start = 0;
-    let mut pieces = Vec::new();
-    for cut in part_boundaries(body, alphabet).chain([body.len()]) {
-        pieces.push(body[start..cut].to_owned());
-        start = cut;
+    let mut parts = Vec::new();
+    for end in part_boundaries(body, alphabet).chain([body.len()]) {
+        parts.push(body[start..end].to_owned());
+        start = end;
     }
-    pieces
+    parts
 }
 
-/// The alphabet, the units, and whether some character takes two units and so must not be cut.
+/// Returns the alphabet, the units, and whether a character has two units, between which the body must not be split.
 fn measure_units(body: &str) -> (Alphabet, usize, bool) {
     if let Some(units) = measure_ascii_units(body) {
         return (Alphabet::Gsm7, units, units != body.len());
     }
     let mut units = 0;
     let mut is_gsm = true;
-    for letter in body.chars() {
-        let taken = gsm_units(letter);
-        if taken == 0 {
+    for c in body.chars() {
+        let gsm = gsm_units(c);
+        if gsm == 0 {
             is_gsm = false;
             break;
         }
-        units += taken;
+        units += gsm;
     }
     if is_gsm {
         return (Alphabet::Gsm7, units, units != body.chars().count());
     }
-    let (mut letters, mut units) = (0, 0);
-    for letter in body.chars() {
-        letters += 1;
-        units += letter.len_utf16();
+    let (mut chars, mut units) = (0, 0);
+    for c in body.chars() {
+        chars += 1;
+        units += c.len_utf16();
     }
-    (Alphabet::Ucs2, units, units != letters)
+    (Alphabet::Ucs2, units, units != chars)
 }
 
-/// The units of a body that is plain ASCII, which most are; none when it is not.
+/// Returns the units of an ASCII body, the most common case; none for other bodies.
 fn measure_ascii_units(body: &str) -> Option<usize> {
     let mut units = 0;
     for byte in body.bytes() {
         match ASCII_UNITS.get(usize::from(byte)) {
             Some(0) | None => return None,
-            Some(taken) => units += usize::from(*taken),
+            Some(gsm) => units += usize::from(*gsm),
         }
     }
     Some(units)
 }
 
-/// The byte places at which a new part begins.
+/// Returns the byte positions at which a new part begins.
 fn part_boundaries(body: &str, alphabet: Alphabet) -> impl Iterator<Item = usize> {
     let mut filled = 0;
-    body.char_indices().filter_map(move |(place, letter)| {
-        let units = alphabet.units(letter);
+    body.char_indices().filter_map(move |(position, c)| {
+        let units = alphabet.units(c);
         filled += units;
         if filled <= alphabet.concatenated_part_units_max() {
             return None;
         }
         filled = units;
-        Some(place)
+        Some(position)
     })
 }
 
-/// How many 7-bit units a character takes: one, two with an escape, none when the alphabet has not got it.
-fn gsm_units(letter: char) -> usize {
-    match u8::try_from(letter) {
+/// Returns the number of 7-bit units of a character: one, two with an escape, or zero outside the alphabet.
+fn gsm_units(c: char) -> usize {
+    match u8::try_from(c) {
         Ok(byte) if byte.is_ascii() => usize::from(ASCII_UNITS[usize::from(byte)]),
-        _ if GSM_BEYOND_ASCII.contains(&letter) => 1,
-        _ => usize::from(letter == '€') * 2,
+        _ if GSM_BEYOND_ASCII.contains(&c) => 1,
+        _ => usize::from(c == '€') * 2,
     }
 }
 
@@ -149,7 +149,7 @@ const GSM_BEYOND_ASCII: [char; 39] = [
     'Ξ', 'Æ', 'æ', 'ß', 'É', '¤', '¡', 'Ä', 'Ö', 'Ñ', 'Ü', '§', '¿', 'ä', 'ö', 'ñ', 'ü', 'à',
 ];
 
-/// How many units each ASCII character takes.
+/// The number of units of each ASCII character.
 const ASCII_UNITS: [u8; 128] = ascii_units();
 
 const fn ascii_units() -> [u8; 128] {

@@ -1,25 +1,25 @@
-//! How many messages that expect an answer a user may get in a rolling window.
+//! The limit for messages that expect an answer, per user and rolling window.
 //!
-//! A store keeps the times of a user's latest messages in one small row and asks here whether one more may follow.
-//! Exact to the millisecond: no window of that length, wherever it begins, ever holds more messages than the limit.
+//! A store keeps the times of a user's latest messages in one small row and decides with them about the next one. Exact to
+//! the millisecond: no window of that length, wherever it begins, holds more messages than the limit.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// One limit that one message has to keep.
+/// A limit that applies to a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserThrottle {
-    /// SHA-256 over who is protected and what is counted together.
+    /// SHA-256 of the user and of what is counted together.
     pub subject: [u8; 32],
-    /// The most messages in a window; at least one.
+    /// Maximum number of messages in a window; at least one.
     pub limit: u32,
-    /// How long a message counts, at most [`UserThrottle::WINDOW_MAX`].
+    /// Time for which a message counts, at most [`UserThrottle::WINDOW_MAX`].
     pub window: Duration,
 }
 
 impl UserThrottle {
-    /// The longest window. Times are kept as gaps of 32 bits in milliseconds.
+    /// Longest window: differences of times are stored in 32 bits, in milliseconds.
     pub const WINDOW_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
     fn window(&self) -> TimeDelta {
@@ -27,36 +27,36 @@ impl UserThrottle {
     }
 }
 
-/// When a subject's latest messages were accepted, oldest first.
+/// The times at which a subject's latest messages were accepted, in milliseconds since 1970, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecentMessageTimes(Vec<i64>);
 
 impl RecentMessageTimes {
-    /// Lets one more message through and remembers it, or says after how long one would be let through.
+    /// Records one more message, or returns the time after which it would be accepted.
     ///
-    /// A `now` that is a little older than what was let through before (another host was faster) counts as that
-    /// moment. One that is older by more than a window says that a clock was set back: what lies ahead is forgotten.
+    /// A `now` slightly before the newest recorded time (another host was faster) counts as that time. A `now` more than a
+    /// window before it means that a clock was set back; later times are then dropped.
     pub fn try_record(&mut self, throttle: &UserThrottle, now: DateTime<Utc>) -> Result<(), Duration> {
         let window = throttle.window().num_milliseconds();
         let now = now.timestamp_millis();
         self.0.retain(|time| *time <= now + window);
-        let moment = self.0.last().map_or(now, |newest| now.max(*newest));
-        self.0.retain(|time| *time > moment - window);
+        let time = self.0.last().map_or(now, |newest| now.max(*newest));
+        self.0.retain(|recorded| *recorded > time - window);
         let limit = usize::try_from(throttle.limit).unwrap_or(usize::MAX).max(1);
         if let Some(excess) = self.0.len().checked_sub(limit) {
-            let free_at = self.0.get(excess).map_or(moment, |time| time + window);
+            let free_at = self.0.get(excess).map_or(time, |recorded| recorded + window);
             return Err(Duration::from_millis(u64::try_from(free_at - now).unwrap_or(1)));
         }
-        self.0.push(moment);
+        self.0.push(time);
         Ok(())
     }
 
-    /// From which moment on, in milliseconds since 1970, nothing of it counts any more.
+    /// Returns the time from which no recorded message counts any more, in milliseconds since 1970.
     pub fn expires_at_ms(&self, throttle: &UserThrottle) -> i64 {
         self.0.last().copied().unwrap_or_default() + throttle.window().num_milliseconds()
     }
 
-    /// The times as a store keeps them: the first in milliseconds since 1970, then gaps.
+    /// Encodes the times for a store: the first in milliseconds since 1970, then the differences.
     pub fn to_bytes(&self) -> Vec<u8> {
         let Some(first) = self.0.first() else {
             return Vec::new();
@@ -70,7 +70,7 @@ impl RecentMessageTimes {
         bytes
     }
 
-    /// Back from a store; none when no times were ever written so.
+    /// Decodes what [`RecentMessageTimes::to_bytes`] wrote; returns none for other bytes.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         if bytes.is_empty() {
             return Some(Self::default());

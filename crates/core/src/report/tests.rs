@@ -1,19 +1,19 @@
 use super::*;
 
 #[test]
-fn nothing_is_never_divided_by() {
-    let line = ProviderReportRow::default();
+fn an_empty_report_divides_by_nothing() {
+    let row = ProviderReportRow::default();
     assert_eq!(percent(0, 0), None);
-    assert_eq!(line.fault_percent(), None);
-    assert_eq!(line.delivered_percent(), None);
-    assert_eq!(line.percentile_ms(0.5), None);
-    assert_eq!(line.mean_seconds(), None);
+    assert_eq!(row.fault_percent(), None);
+    assert_eq!(row.delivered_percent(), None);
+    assert_eq!(row.percentile_ms(0.5), None);
+    assert_eq!(row.mean_seconds(), None);
     assert_eq!(Report::default().totals.sum(), 0);
 }
 
 #[test]
-fn faults_are_what_the_provider_is_to_blame_for() {
-    let line = ProviderReportRow {
+fn faults_are_failures_of_the_provider() {
+    let row = ProviderReportRow {
         // accepted, deferred, unavailable, throttled, rejected, invalid_recipient, misconfigured, unknown
         outcomes: [85, 1, 2, 1, 1, 1, 4, 5],
         sent: 10,
@@ -21,13 +21,13 @@ fn faults_are_what_the_provider_is_to_blame_for() {
         bounced: 20,
         ..ProviderReportRow::default()
     };
-    assert_eq!(line.attempts(), 100);
-    assert_eq!(line.fault_percent(), Some(11.0));
-    assert_eq!(line.delivered_percent(), Some(70.0));
+    assert_eq!(row.attempts(), 100);
+    assert_eq!(row.fault_percent(), Some(11.0));
+    assert_eq!(row.delivered_percent(), Some(70.0));
 }
 
 #[test]
-fn a_duration_falls_into_the_bucket_whose_bound_it_does_not_pass() {
+fn a_duration_belongs_to_the_first_bucket_with_a_sufficient_bound() {
     for (duration_ms, bucket) in [
         (0, 0),
         (1, 0),
@@ -43,10 +43,10 @@ fn a_duration_falls_into_the_bucket_whose_bound_it_does_not_pass() {
 
 #[test]
 fn percentiles_are_upper_bounds_of_their_buckets() {
-    let mut line = ProviderReportRow::default();
-    line.durations[duration_bucket(10)] = 94;
-    line.durations[duration_bucket(400)] = 5;
-    line.durations[duration_bucket(99_999)] = 1;
+    let mut row = ProviderReportRow::default();
+    row.durations[duration_bucket(10)] = 94;
+    row.durations[duration_bucket(400)] = 5;
+    row.durations[duration_bucket(99_999)] = 1;
     for (part, bound) in [
         (0.0, 12),
         (0.5, 12),
@@ -55,12 +55,12 @@ fn percentiles_are_upper_bounds_of_their_buckets() {
         (0.99, 500),
         (1.0, 60_000),
     ] {
-        assert_eq!(line.percentile_ms(part), Some(bound), "{part}");
+        assert_eq!(row.percentile_ms(part), Some(bound), "{part}");
     }
 }
 
 #[test]
-fn totals_add_up() {
+fn totals_are_summed() {
     let totals = DeliveryTotals {
         waiting: 1,
         sent: 2,

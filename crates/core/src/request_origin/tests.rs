@@ -1,19 +1,19 @@
 use super::*;
 
-fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    for (name, value) in lines {
+    for (name, value) in pairs {
         headers.append(*name, value.parse().unwrap());
     }
     headers
 }
 
-fn judged(target: &str, lines: &[(&'static str, &str)]) -> Option<OriginRefusal> {
+fn refusal_of(target: &str, lines: &[(&'static str, &str)]) -> Option<OriginRefusal> {
     refusal(&target.parse().unwrap(), &headers(lines), Some("gw.example.org"))
 }
 
 #[test]
-fn only_the_servers_own_names_and_addresses_pass() {
+fn only_the_names_and_addresses_of_the_server_are_accepted() {
     for host in [
         "localhost",
         "LOCALHOST:8080",
@@ -23,7 +23,7 @@ fn only_the_servers_own_names_and_addresses_pass() {
         "gw.example.org",
         "GW.example.org:443",
     ] {
-        assert_eq!(judged("/", &[("host", host)]), None, "{host}");
+        assert_eq!(refusal_of("/", &[("host", host)]), None, "{host}");
     }
     for host in [
         "evil.example:8080",
@@ -36,24 +36,24 @@ fn only_the_servers_own_names_and_addresses_pass() {
         ":8080",
     ] {
         let refused = Some(OriginRefusal::ForeignHost);
-        assert_eq!(judged("/", &[("host", host)]), refused, "{host}");
+        assert_eq!(refusal_of("/", &[("host", host)]), refused, "{host}");
     }
 }
 
 #[test]
-fn a_second_host_and_an_absolute_target_are_judged_as_well() {
+fn a_second_host_and_an_absolute_target_are_checked_as_well() {
     let refused = Some(OriginRefusal::ForeignHost);
     let two = [("host", "localhost"), ("host", "evil.example")];
-    assert_eq!(judged("/", &two), refused);
+    assert_eq!(refusal_of("/", &two), refused);
     let local = [("host", "localhost")];
-    assert_eq!(judged("http://evil.example/", &local), refused);
-    assert_eq!(judged("http://127.0.0.1/", &local), None);
-    assert_eq!(judged("/", &[]), None, "HTTP/1.0 has no host");
+    assert_eq!(refusal_of("http://evil.example/", &local), refused);
+    assert_eq!(refusal_of("http://127.0.0.1/", &local), None);
+    assert_eq!(refusal_of("/", &[]), None, "HTTP/1.0 has no host");
 }
 
 #[test]
-fn what_another_site_sends_is_refused_and_what_the_address_bar_and_programs_send_passes() {
-    let with = |name, value| judged("/", &[("host", "localhost:8080"), (name, value)]);
+fn requests_of_other_sites_are_refused_and_those_of_the_address_bar_and_of_programs_accepted() {
+    let with = |name, value| refusal_of("/", &[("host", "localhost:8080"), (name, value)]);
     for site in ["cross-site", "same-site", "anything"] {
         assert_eq!(
             with("sec-fetch-site", site),

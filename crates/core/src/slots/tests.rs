@@ -20,128 +20,128 @@ fn unresponsive_provider(in_flight: usize) -> ProviderLoad {
     }
 }
 
-fn channel(held: usize, carriers: &[usize]) -> ChannelLoad {
+fn channel(used: usize, providers: &[usize]) -> ChannelLoad {
     ChannelLoad {
-        slots_used: held,
-        providers: carriers.to_vec(),
+        slots_used: used,
+        providers: providers.to_vec(),
     }
 }
 
-/// Two channels with a provider each, that hold so many calls.
-fn share_between_two(places: usize, first: usize, second: usize) -> SlotShares {
-    let holders = [channel(first, &[0]), channel(second, &[1])];
+/// Shares slots between two channels with one provider each and so many calls in flight.
+fn share_between_two(slots: usize, first: usize, second: usize) -> SlotShares {
+    let channels = [channel(first, &[0]), channel(second, &[1])];
     share_slots(
-        places,
+        slots,
         first + second,
-        &holders,
+        &channels,
         &[responsive_provider(first), responsive_provider(second)],
     )
 }
 
-/// Lets a channel of [`two`] take all it may, a few at a time as a worker does.
-fn slots_taken_alone(places: usize, second: usize) -> usize {
+/// Returns how many slots the first of two channels takes, a few at a time as a worker does.
+fn slots_taken_alone(slots: usize, second: usize) -> usize {
     let mut first = 0;
     loop {
-        match share_between_two(places, first, second).channel_slots[0] {
+        match share_between_two(slots, first, second).channel_slots[0] {
             0 => return first,
-            room => first += room.min(5),
+            granted => first += granted.min(5),
         }
     }
 }
 
 #[test]
-fn the_only_channel_uses_every_place() {
+fn the_only_channel_uses_every_slot() {
     let shares = share_slots(256, 0, &[channel(0, &[0])], &[responsive_provider(0)]);
     assert_eq!(shares.channel_slots, [256]);
 }
 
 #[test]
-fn a_channel_alone_with_work_uses_nearly_all_places() {
+fn the_only_busy_channel_uses_nearly_all_slots() {
     assert!(slots_taken_alone(256, 0) > 200, "{}", slots_taken_alone(256, 0));
     assert!(slots_taken_alone(8, 0) >= 6, "{}", slots_taken_alone(8, 0));
 }
 
 #[test]
-fn a_newcomer_has_places_at_once_beside_one_that_hangs() {
-    for places in [3, 8, 50, 256, 5_000] {
-        let hangs = slots_taken_alone(places, 0);
-        let room = share_between_two(places, hangs, 0).channel_slots[1];
-        assert!(room >= (places / 16).max(1), "{room} of {places}");
+fn a_new_channel_gets_slots_at_once_beside_one_that_hangs() {
+    for slots in [3, 8, 50, 256, 5_000] {
+        let hangs = slots_taken_alone(slots, 0);
+        let granted = share_between_two(slots, hangs, 0).channel_slots[1];
+        assert!(granted >= (slots / 16).max(1), "{granted} of {slots}");
     }
 }
 
 #[test]
-fn what_the_slow_one_gives_back_goes_to_who_holds_less() {
+fn released_slots_go_to_the_channel_with_fewer() {
     let mut slow = slots_taken_alone(256, 0);
-    let mut quick = 0;
+    let mut fast = 0;
     loop {
-        let rooms = share_between_two(256, slow, quick).channel_slots;
-        if rooms[0] > 0 || quick >= slow {
+        let channel_slots = share_between_two(256, slow, fast).channel_slots;
+        if channel_slots[0] > 0 || fast >= slow {
             break;
         }
-        quick += rooms[1];
+        fast += channel_slots[1];
         slow -= 1;
     }
-    assert!(quick + 16 >= slow, "{quick} beside {slow}");
+    assert!(fast + 16 >= slow, "{fast} beside {slow}");
 }
 
-/// Lets a channel of two providers take all it may, all of it through the first.
-fn fill_through_first_provider(places: usize, first: fn(usize) -> ProviderLoad) -> (usize, SlotShares) {
-    let mut held = 0;
+/// Lets a channel with two providers take all slots that it may, all through the first provider.
+fn fill_through_first_provider(slots: usize, first: fn(usize) -> ProviderLoad) -> (usize, SlotShares) {
+    let mut used = 0;
     loop {
         let shares = share_slots(
-            places,
-            held,
-            &[channel(held, &[0, 1])],
-            &[first(held), responsive_provider(0)],
+            slots,
+            used,
+            &[channel(used, &[0, 1])],
+            &[first(used), responsive_provider(0)],
         );
-        match shares.channel_slots[0].min(shares.provider_limits[0].saturating_sub(held)) {
-            0 => return (held, shares),
-            room => held += room.min(5),
+        match shares.channel_slots[0].min(shares.provider_limits[0].saturating_sub(used)) {
+            0 => return (used, shares),
+            granted => used += granted.min(5),
         }
     }
 }
 
 #[test]
-fn a_provider_that_answers_carries_all_that_its_channel_takes_on() {
-    for places in [8, 64, 256] {
-        let (held, shares) = fill_through_first_provider(places, responsive_provider);
+fn a_responsive_provider_may_get_all_calls_of_its_channel() {
+    for slots in [8, 64, 256] {
+        let (used, shares) = fill_through_first_provider(slots, responsive_provider);
         assert_eq!(
             shares.provider_limits,
             [usize::MAX; 2],
-            "its strategy alone says who is asked"
+            "the routing strategy alone chooses the provider"
         );
-        assert!(held >= places * 3 / 4, "{held} of {places}");
-        assert!(held < places, "nothing would be left if it fell silent");
+        assert!(used >= slots * 3 / 4, "{used} of {slots}");
+        assert!(used < slots, "nothing would be left if it stopped answering");
     }
 }
 
 #[test]
-fn a_provider_that_falls_silent_leaves_places_to_the_other_one_of_its_channel() {
+fn a_provider_that_stops_answering_leaves_slots_to_the_other_of_its_channel() {
     let (hanging, _) = fill_through_first_provider(256, responsive_provider);
-    let carriers = [unresponsive_provider(hanging), responsive_provider(0)];
-    let shares = share_slots(256, hanging, &[channel(hanging, &[0, 1])], &carriers);
+    let providers = [unresponsive_provider(hanging), responsive_provider(0)];
+    let shares = share_slots(256, hanging, &[channel(hanging, &[0, 1])], &providers);
     assert!(shares.channel_slots[0] >= 32, "{shares:?} beside {hanging}");
     assert_eq!(
         shares.provider_limits,
         [hanging, usize::MAX],
-        "no more for the one that hangs"
+        "no more calls to the unresponsive provider"
     );
 }
 
 #[test]
-fn a_provider_that_was_silent_from_the_first_leaves_more() {
+fn a_provider_that_never_answered_leaves_more_slots() {
     let (hanging, shares) = fill_through_first_provider(256, unresponsive_provider);
     assert!((128..208).contains(&hanging), "{hanging}");
     assert!(shares.channel_slots[0] >= 48, "{shares:?} beside {hanging}");
 }
 
 #[test]
-fn when_a_second_one_falls_silent_the_third_has_places() {
+fn when_a_second_provider_stops_answering_the_third_has_slots() {
     let mut second = 0;
-    let at = |second: usize, carriers: [ProviderLoad; 3]| {
-        let held = 200 + second;
-        share_slots(256, held, &[channel(held, &[0, 1, 2])], &carriers)
+    let at = |second: usize, providers: [ProviderLoad; 3]| {
+        let used = 200 + second;
+        share_slots(256, used, &[channel(used, &[0, 1, 2])], &providers)
     };
     while at(
         second,
@@ -169,59 +169,65 @@ fn when_a_second_one_falls_silent_the_third_has_places() {
 }
 
 #[test]
-fn both_keep_their_places_when_another_channel_comes() {
-    let holders = [channel(150, &[0, 1]), channel(90, &[2])];
-    let carriers = [
+fn reserved_slots_remain_when_another_channel_comes() {
+    let channels = [channel(150, &[0, 1]), channel(90, &[2])];
+    let providers = [
         unresponsive_provider(150),
         responsive_provider(0),
         responsive_provider(90),
     ];
-    let shares = share_slots(256, 240, &holders, &carriers);
+    let shares = share_slots(256, 240, &channels, &providers);
     assert!(
         shares.channel_slots[0] >= 10,
-        "kept for the quick one: {shares:?}"
+        "reserved for the responsive provider: {shares:?}"
     );
-    assert_eq!(shares.provider_limits[0], 150, "not for the one that hangs");
+    assert_eq!(
+        shares.provider_limits[0], 150,
+        "not for the unresponsive provider"
+    );
 }
 
 #[test]
-fn a_channel_whose_providers_are_full_is_left_alone_until_one_is_not() {
+fn a_channel_whose_providers_are_full_gets_no_slots() {
     let full = ProviderLoad {
         concurrency: 4,
         ..responsive_provider(4)
     };
     let shares = share_slots(100, 4, &[channel(4, &[0])], &[full]);
     assert_eq!(shares.channel_slots, [0]);
-    let resting = ProviderLoad {
+    let unavailable = ProviderLoad {
         is_available: false,
         ..full
     };
-    let shares = share_slots(100, 4, &[channel(4, &[0])], &[resting]);
-    assert!(shares.channel_slots[0] > 0, "nobody to ask: a round is short");
+    let shares = share_slots(100, 4, &[channel(4, &[0])], &[unavailable]);
+    assert!(
+        shares.channel_slots[0] > 0,
+        "no provider to call: a round is short"
+    );
 }
 
 #[test]
-fn a_channel_that_waits_for_a_probe_is_left_alone() {
-    let rests = ProviderLoad {
+fn a_channel_that_waits_for_a_probe_gets_no_slots() {
+    let unavailable = ProviderLoad {
         is_available: false,
         ..responsive_provider(0)
     };
-    let awaited = ProviderLoad {
+    let recovering = ProviderLoad {
         has_unknown_recovery: true,
-        ..rests
+        ..unavailable
     };
-    let rooms =
-        |carriers: &[ProviderLoad]| share_slots(100, 1, &[channel(1, &[0, 1])], carriers).channel_slots[0];
-    assert_eq!(rooms(&[awaited, rests]), 0);
+    let channel_slots =
+        |providers: &[ProviderLoad]| share_slots(100, 1, &[channel(1, &[0, 1])], providers).channel_slots[0];
+    assert_eq!(channel_slots(&[recovering, unavailable]), 0);
     assert!(
-        rooms(&[rests, rests]) > 0,
-        "each is put off once, for as long as it takes"
+        channel_slots(&[unavailable, unavailable]) > 0,
+        "each delivery is postponed once, for as long as it takes"
     );
-    assert!(rooms(&[awaited, responsive_provider(0)]) > 0);
+    assert!(channel_slots(&[recovering, responsive_provider(0)]) > 0);
 }
 
 #[test]
-fn a_channel_without_providers_has_room() {
+fn a_channel_without_providers_gets_slots() {
     let shares = share_slots(
         10,
         0,
@@ -233,22 +239,22 @@ fn a_channel_without_providers_has_room() {
 
 proptest! {
     #[test]
-    fn who_holds_nothing_has_room_while_a_place_is_free(
-        places in 1_usize..400,
+    fn a_channel_without_slots_gets_one_while_one_is_free(
+        slots in 1_usize..400,
         flights in vec(0_usize..200, 1..8),
     ) {
-        let mut left = places;
-        let carriers: Vec<ProviderLoad> = flights.iter().map(|wanted| {
+        let mut left = slots;
+        let providers: Vec<ProviderLoad> = flights.iter().map(|wanted| {
             let in_flight = left.min(*wanted);
             left -= in_flight;
             responsive_provider(in_flight)
         }).collect();
-        let holders: Vec<ChannelLoad> = carriers.iter().enumerate()
-            .map(|(index, carrier)| channel(carrier.in_flight, &[index])).collect();
-        let shares = share_slots(places, places - left, &holders, &carriers);
-        for (room, holder) in shares.channel_slots.iter().zip(&holders) {
-            prop_assert!(*room <= left);
-            prop_assert!(*room > 0 || holder.slots_used > 0 || left == 0, "{:?}", shares);
+        let channels: Vec<ChannelLoad> = providers.iter().enumerate()
+            .map(|(index, provider)| channel(provider.in_flight, &[index])).collect();
+        let shares = share_slots(slots, slots - left, &channels, &providers);
+        for (granted, load) in shares.channel_slots.iter().zip(&channels) {
+            prop_assert!(*granted <= left);
+            prop_assert!(*granted > 0 || load.slots_used > 0 || left == 0, "{:?}", shares);
         }
     }
 }

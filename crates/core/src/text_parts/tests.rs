@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn bodies_take_the_parts_that_carriers_count() {
+fn bodies_have_the_parts_that_carriers_count() {
     use Alphabet::{Gsm7, Ucs2};
     let of = |text: &str, times: usize| text.repeat(times);
     for (body, alphabet, count, units) in [
@@ -47,13 +47,13 @@ fn bodies_take_the_parts_that_carriers_count() {
 }
 
 #[test]
-fn the_whole_basic_table_is_plain_text() {
+fn the_whole_basic_table_is_gsm_7_bit() {
     let table = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZ\
                  ÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
     assert_eq!(table.chars().count(), 127);
-    assert!(table.chars().all(|letter| gsm_units(letter) == 1));
-    assert!("\u{C}^{}\\[~]|€".chars().all(|letter| gsm_units(letter) == 2));
-    assert!("`ç\t\u{0}\u{7F}اÀ".chars().all(|letter| gsm_units(letter) == 0));
+    assert!(table.chars().all(|c| gsm_units(c) == 1));
+    assert!("\u{C}^{}\\[~]|€".chars().all(|c| gsm_units(c) == 2));
+    assert!("`ç\t\u{0}\u{7F}اÀ".chars().all(|c| gsm_units(c) == 0));
 }
 
 fn body() -> impl Strategy<Value = String> {
@@ -68,18 +68,18 @@ fn body() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn the_parts_together_are_the_body_and_each_fits(body in body()) {
+    fn the_parts_concatenate_to_the_body_and_each_fits(body in body()) {
         let counted = count_parts(&body);
-        let pieces = split_parts(&body);
-        prop_assert_eq!(pieces.concat(), body);
-        prop_assert_eq!(counted.count as usize, pieces.len());
-        let limit = if pieces.len() == 1 {
+        let parts = split_parts(&body);
+        prop_assert_eq!(parts.concat(), body);
+        prop_assert_eq!(counted.count as usize, parts.len());
+        let limit = if parts.len() == 1 {
             counted.alphabet.single_part_units_max()
         } else {
             counted.alphabet.concatenated_part_units_max()
         };
-        let units = |piece: &String| piece.chars().map(|letter| counted.alphabet.units(letter)).sum::<usize>();
-        prop_assert!(pieces.iter().all(|piece| units(piece) <= limit));
-        prop_assert_eq!(pieces.iter().map(units).sum::<usize>(), counted.units);
+        let units = |part: &String| part.chars().map(|c| counted.alphabet.units(c)).sum::<usize>();
+        prop_assert!(parts.iter().all(|part| units(part) <= limit));
+        prop_assert_eq!(parts.iter().map(units).sum::<usize>(), counted.units);
     }
 }

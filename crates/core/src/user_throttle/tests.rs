@@ -30,7 +30,7 @@ fn the_window_rolls_to_the_millisecond() {
 }
 
 #[test]
-fn a_lower_limit_holds_at_once_and_a_higher_one_too() {
+fn a_changed_limit_holds_at_once() {
     let mut times = RecentMessageTimes::default();
     for millis in 0..5 {
         assert_eq!(times.try_record(&limit(5), at(millis)), Ok(()));
@@ -39,13 +39,13 @@ fn a_lower_limit_holds_at_once_and_a_higher_one_too() {
     assert_eq!(
         wait,
         Duration::from_millis(3_599_999),
-        "four of five have to leave"
+        "four of five have to expire"
     );
     assert_eq!(times.try_record(&limit(6), at(4)), Ok(()));
 }
 
 #[test]
-fn a_clock_that_was_set_back_locks_nobody_out_for_long() {
+fn a_clock_that_was_set_back_does_not_lock_a_user_out() {
     let mut times = RecentMessageTimes::default();
     let day = 24 * WINDOW_MS;
     assert_eq!(times.try_record(&limit(1), at(day)), Ok(()));
@@ -55,7 +55,7 @@ fn a_clock_that_was_set_back_locks_nobody_out_for_long() {
 }
 
 #[test]
-fn what_was_never_written_is_not_read() {
+fn other_bytes_are_not_decoded() {
     assert_eq!(RecentMessageTimes::from_bytes(&[1, 2, 3]), None);
     assert_eq!(RecentMessageTimes::from_bytes(&[0; 11]), None);
     assert_eq!(
@@ -74,20 +74,20 @@ proptest! {
         for step in steps {
             now += step;
             if times.try_record(&limit(most), at(now)).is_ok() {
-                // Who comes with an older time than the one before is let through at that one's time.
+                // A message with an older time than the one before counts at the time of that one.
                 taken.push(taken.last().map_or(now, |last| now.max(*last)));
             }
             let kept = RecentMessageTimes::from_bytes(&times.to_bytes()).unwrap();
             prop_assert_eq!(&kept, &times);
         }
-        for (place, start) in taken.iter().enumerate() {
-            let inside = taken[place..].iter().filter(|time| **time < start + WINDOW_MS).count();
+        for (index, start) in taken.iter().enumerate() {
+            let inside = taken[index..].iter().filter(|time| **time < start + WINDOW_MS).count();
             prop_assert!(inside <= most as usize, "{inside} from {start}");
         }
     }
 
     #[test]
-    fn who_comes_back_when_told_is_let_through(steps in proptest::collection::vec(0_i64..900_000, 1..60)) {
+    fn a_message_is_accepted_after_the_returned_time(steps in proptest::collection::vec(0_i64..900_000, 1..60)) {
         let (mut times, mut now) = (RecentMessageTimes::default(), 0);
         for step in steps {
             now += step;
