@@ -1,4 +1,4 @@
-//! Real servers for tests: PostgreSQL, Redis, memcached, and the processes that end them with the test binary.
+//! Real servers for tests: PostgreSQL, Redis and memcached. They end with the test binary.
 //!
 //! Only compiled with the feature `testing`. A missing program fails the test with the command that installs it.
 #![allow(
@@ -13,7 +13,7 @@ pub mod backend_server;
 pub mod postgres_server;
 pub mod postgres_shutdown;
 
-/// Returns the root folder of the workspace, where `target/` and `tests/peers/` lie.
+/// Returns the root folder of the workspace.
 pub fn workspace_root() -> std::path::PathBuf {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

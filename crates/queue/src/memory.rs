@@ -1,7 +1,9 @@
-//! The queue inside one process: a window of ids under one short lock.
+//! The queue inside one process: a limited number of entries behind one short lock. The default.
 //!
-//! The default, and fast enough to stand on the way of every accepted message. It forgets everything when
-//! the process ends, which costs nothing: the store is asked then. Never grows past its window.
+//! Fast enough for every accepted message. Its content is lost when the process ends; the store is queried then.
+
+mod channel_queues;
+mod due_queue;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,21 +12,21 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
-use super::Queue;
-use super::channel_queues::ChannelQueues;
+use self::channel_queues::ChannelQueues;
+use crate::queue::Queue;
 use postrider_core::capacity::{Capacity, CapacitySource};
-use postrider_core::clock::Timestamp;
+use postrider_core::clock::{Timestamp, saturating_add};
 use postrider_core::id::DeliveryId;
 use postrider_core::queue_entry::QueueEntry;
 
-/// A window of ids and a bell for those who wait.
+/// Entries in memory and a notification for waiting workers.
 pub(super) struct MemoryQueue {
     channels: Mutex<ChannelQueues>,
     notify: Notify,
 }
 
 impl MemoryQueue {
-    /// An empty queue that holds at most `window` ids.
+    /// Returns an empty queue that holds at most `window` entries.
     pub fn new(window: usize) -> Self {
         Self {
             channels: Mutex::new(ChannelQueues::new(window)),
@@ -36,28 +38,30 @@ impl MemoryQueue {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is due, and how long until the next one is. Rings on for another worker when more is due.
-    fn pop_due(&self, wish: &Capacity, now: i64) -> (Vec<DeliveryId>, Option<Duration>) {
-        let mut lanes = self.channels();
-        let taken = lanes.pop_due(wish, now);
-        let next = lanes.next_due(wish);
-        drop(lanes);
-        if !taken.is_empty() && next.is_some_and(|due| due <= now) {
+    /// Returns due ids and the time until the next one is due. Wakes another worker if more are due.
+    fn pop_due(&self, capacity: &Capacity, now_ms: i64) -> (Vec<DeliveryId>, Option<Duration>) {
+        let mut channels = self.channels();
+        let ids = channels.pop_due(capacity, now_ms);
+        let next_due_ms = channels.next_due(capacity);
+        drop(channels);
+        if !ids.is_empty() && next_due_ms.is_some_and(|due_ms| due_ms <= now_ms) {
             self.notify.notify_one();
         }
-        let until =
-            next.map(|due| Duration::from_millis(u64::try_from(due.saturating_sub(now)).unwrap_or(0)));
-        (taken, until)
+        let until_next = next_due_ms
+            .map(|due_ms| Duration::from_millis(u64::try_from(due_ms.saturating_sub(now_ms)).unwrap_or(0)));
+        (ids, until_next)
     }
 }
 
 #[async_trait]
 impl Queue for MemoryQueue {
-    fn push(&self, nudges: &[QueueEntry]) {
-        let mut lanes = self.channels();
-        let brought = nudges.iter().fold(false, |any, nudge| lanes.push(nudge) | any);
-        drop(lanes);
-        if brought {
+    fn push(&self, entries: &[QueueEntry]) {
+        let mut channels = self.channels();
+        let has_changed = entries
+            .iter()
+            .fold(false, |any, entry| channels.push(entry) | any);
+        drop(channels);
+        if has_changed {
             self.notify.notify_one();
         }
     }
@@ -70,17 +74,18 @@ impl Queue for MemoryQueue {
         self.notify.notify_one();
     }
 
-    async fn pop(&self, appetite: &dyn CapacitySource, now: Timestamp, wait: Duration) -> Vec<DeliveryId> {
-        let began = Instant::now();
+    async fn pop(&self, source: &dyn CapacitySource, now: Timestamp, wait: Duration) -> Vec<DeliveryId> {
+        let start = Instant::now();
         loop {
-            let passed = began.elapsed();
-            let wish = appetite.capacity();
-            let (taken, next) = self.pop_due(&wish, super::millis_after(now, passed));
-            if !taken.is_empty() || wish.limit == 0 || passed >= wait {
-                return taken;
+            let elapsed = start.elapsed();
+            let capacity = source.capacity();
+            let (ids, until_next) = self.pop_due(&capacity, saturating_add(now, elapsed).timestamp_millis());
+            if !ids.is_empty() || capacity.limit == 0 || elapsed >= wait {
+                return ids;
             }
-            let left = wait - passed;
-            let _rung = timeout(next.map_or(left, |until| until.min(left)), self.notify.notified()).await;
+            let left = wait - elapsed;
+            let pause = until_next.map_or(left, |until| until.min(left));
+            let _notified = timeout(pause, self.notify.notified()).await;
         }
     }
 

@@ -1,8 +1,8 @@
-//! The queue in Redis, for several processes: two sorted sets by due time for each channel, and a bell.
+//! The queue in Redis, for several processes: two sorted sets by due time for each channel, and a notification channel.
 //!
-//! A push goes into a bounded buffer here and reaches Redis in batches by a task of the queue's own; a pop
-//! is one round trip. Redis killed, emptied, stopped or slow costs time only: an answer that gets lost on
-//! its way takes its ids along, and the store finds them again. Needs Redis 6.2 or later.
+//! Pushed entries go into a limited buffer, from which a background task writes them to Redis in batches; a pop is one
+//! round trip. An outage or a loss of data only costs time: ids in a lost answer are lost with it, and the store finds
+//! them again. Needs Redis 6.2 or later.
 
 mod connection;
 mod discovery;
@@ -20,23 +20,24 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use self::connection::{COMMAND_TIMEOUT, RedisConnection, RequestError};
+use self::connection::{RedisConnection, RequestError};
+use self::discovery::COMMAND_TIMEOUT;
 use self::url::RedisUrl;
-use super::Queue;
+use crate::queue::Queue;
 use postrider_core::capacity::{Capacity, CapacitySource};
-use postrider_core::clock::{Timestamp, sleep};
+use postrider_core::clock::{Timestamp, saturating_add, sleep};
 use postrider_core::error::Result;
 use postrider_core::id::DeliveryId;
 use postrider_core::priority::Priority;
 use postrider_core::queue_entry::QueueEntry;
 
-/// How many nudges travel in one round trip.
+/// Maximum number of entries in one round trip.
 const BATCH_ENTRIES_MAX: usize = 1_000;
 
-/// How long a Redis that refuses nudges is left alone with them.
+/// Delay before entries that Redis rejected are sent again.
 const REJECTED_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// A buffer, a task that empties it into Redis, and a link that mends itself.
+/// A buffer, a task that writes it to Redis, and a connection that reconnects by itself.
 pub(super) struct RedisQueue {
     shared: Arc<RedisQueueState>,
     tasks: [JoinHandle<()>; 2],
@@ -49,16 +50,16 @@ struct RedisQueueState {
     window: usize,
     buffer: Mutex<PushBuffer>,
     pushed: Notify,
-    /// Which channel is asked first by the next pop.
+    /// The channel that the next pop serves first.
     next_channel: AtomicU32,
-    /// The number of the last load of the buffer that has reached Redis.
+    /// The number of the last batch that has reached Redis.
     written: watch::Sender<u64>,
 }
 
 struct RedisKeys {
-    /// What every name begins with.
+    /// The prefix of every key.
     prefix: String,
-    /// The set of channels that have a row.
+    /// The set of channels that have a queue.
     channels: String,
     notify_channel: String,
 }
@@ -69,7 +70,7 @@ struct LuaScripts {
     depth: Script,
 }
 
-/// What was pushed and is not on its way yet. Each time it is emptied its load gets the next number.
+/// Pushed entries that were not sent yet. Each time the buffer is emptied, its content becomes the batch `batch_number`.
 struct PushBuffer {
     entries: Vec<QueueEntry>,
     batch_number: u64,
@@ -77,22 +78,22 @@ struct PushBuffer {
 }
 
 impl RedisQueue {
-    /// Starts the queue's tasks and waits for the first attempt to connect, however it ends.
+    /// Starts the background tasks and waits for the end of the first connection attempt.
     pub async fn open(url: &str, window: usize) -> Result<Self> {
-        let address = RedisUrl::parse(url)?;
-        let prefix = address.prefix.clone();
-        let names = RedisKeys {
+        let url = RedisUrl::parse(url)?;
+        let prefix = url.prefix.clone();
+        let keys = RedisKeys {
             channels: format!("{prefix}channels"),
-            notify_channel: format!("{prefix}bell"),
+            notify_channel: format!("{prefix}notify"),
             prefix,
         };
         let shared = Arc::new(RedisQueueState {
             connection: Arc::new(RedisConnection::new(
-                address,
-                names.channels.clone(),
-                names.notify_channel.clone(),
+                url,
+                keys.channels.clone(),
+                keys.notify_channel.clone(),
             )),
-            keys: names,
+            keys,
             scripts: LuaScripts {
                 push: Script::new(include_str!("redis/push.lua")),
                 pop: Script::new(include_str!("redis/pop.lua")),
@@ -131,19 +132,19 @@ impl RedisQueueState {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Carries what is pushed to Redis for as long as the task lives; what did not arrive goes again.
+    /// Writes pushed entries to Redis until the task is aborted. Sends a batch again until it has arrived.
     async fn run_writer(self: Arc<Self>) {
         loop {
-            let (nudges, load) = self.next_batch().await;
-            for batch in nudges.chunks(BATCH_ENTRIES_MAX) {
-                while let Err(missing) = self.write_batch(batch).await {
-                    match missing {
+            let (entries, number) = self.next_batch().await;
+            for batch in entries.chunks(BATCH_ENTRIES_MAX) {
+                while let Err(error) = self.write_batch(batch).await {
+                    match error {
                         RequestError::Disconnected => self.connection.wait_connected().await,
                         RequestError::Rejected => sleep(REJECTED_RETRY_DELAY).await,
                     }
                 }
             }
-            self.written.send_replace(load);
+            self.written.send_replace(number);
         }
     }
 
@@ -152,10 +153,10 @@ impl RedisQueueState {
             {
                 let mut buffer = self.buffer();
                 if !buffer.entries.is_empty() {
-                    let load = buffer.batch_number;
+                    let number = buffer.batch_number;
                     buffer.batch_number += 1;
                     buffer.is_overflowing = false;
-                    return (std::mem::take(&mut buffer.entries), load);
+                    return (std::mem::take(&mut buffer.entries), number);
                 }
             }
             self.pushed.notified().await;
@@ -163,78 +164,82 @@ impl RedisQueueState {
     }
 
     async fn write_batch(&self, batch: &[QueueEntry]) -> std::result::Result<(), RequestError> {
-        let mut rows: BTreeMap<&str, (Vec<&QueueEntry>, Vec<&QueueEntry>)> = BTreeMap::new();
-        for nudge in batch {
-            let (high, normal) = rows.entry(nudge.channel.as_str()).or_default();
-            match nudge.priority {
-                Priority::High => high.push(nudge),
-                Priority::Normal => normal.push(nudge),
+        let mut by_channel: BTreeMap<&str, (Vec<&QueueEntry>, Vec<&QueueEntry>)> = BTreeMap::new();
+        for entry in batch {
+            let (high, normal) = by_channel.entry(entry.channel.as_str()).or_default();
+            match entry.priority {
+                Priority::High => high.push(entry),
+                Priority::Normal => normal.push(entry),
             }
         }
-        let names = &self.keys;
-        let mut call = self.scripts.push.key(&names.channels);
-        call.arg(&names.prefix)
-            .arg(&names.notify_channel)
+        let mut script = self.scripts.push.key(&self.keys.channels);
+        script
+            .arg(&self.keys.prefix)
+            .arg(&self.keys.notify_channel)
             .arg(self.window);
-        for (channel, (high, normal)) in rows {
-            call.arg(channel).arg(high.len()).arg(normal.len());
-            for nudge in high.into_iter().chain(normal) {
-                call.arg(nudge.due_at.timestamp_millis()).arg(nudge.id.0);
+        for (channel, (high, normal)) in by_channel {
+            script.arg(channel).arg(high.len()).arg(normal.len());
+            for entry in high.into_iter().chain(normal) {
+                script.arg(entry.due_at.timestamp_millis()).arg(entry.id.0);
             }
         }
-        let ask = |mut connection| async move { call.invoke_async::<i64>(&mut connection).await };
-        self.connection.request(ask).await.map(drop)
+        let command = |mut connection| async move { script.invoke_async::<i64>(&mut connection).await };
+        self.connection.request(command).await.map(drop)
     }
 
-    /// What is due, and how long until the next one is. Rings on for another worker of this process when more is due.
+    /// Returns due ids and the time until the next one is due. Wakes another worker of this process if more are due.
     async fn pop_due(
         &self,
-        wish: &Capacity,
-        now: i64,
+        capacity: &Capacity,
+        now_ms: i64,
     ) -> std::result::Result<(Vec<DeliveryId>, Option<Duration>), RequestError> {
-        let turn = self.next_channel.fetch_add(1, Ordering::Relaxed);
-        let mut call = self.scripts.pop.key(&self.keys.channels);
-        call.arg(&self.keys.prefix).arg(now).arg(wish.limit).arg(turn);
-        for (channel, room) in wish.channel_limits() {
-            call.arg(channel.as_str()).arg(*room);
+        let first_channel = self.next_channel.fetch_add(1, Ordering::Relaxed);
+        let mut script = self.scripts.pop.key(&self.keys.channels);
+        script
+            .arg(&self.keys.prefix)
+            .arg(now_ms)
+            .arg(capacity.limit)
+            .arg(first_channel);
+        for (channel, limit) in capacity.channel_limits() {
+            script.arg(channel.as_str()).arg(*limit);
         }
-        let ask =
-            |mut connection| async move { call.invoke_async::<(i64, Vec<String>)>(&mut connection).await };
-        let (until_next, ids) = self.connection.request(ask).await?;
-        if !ids.is_empty() && until_next == 0 {
+        let command =
+            |mut connection| async move { script.invoke_async::<(i64, Vec<String>)>(&mut connection).await };
+        let (until_next_ms, ids) = self.connection.request(command).await?;
+        if !ids.is_empty() && until_next_ms == 0 {
             self.connection.notify_one();
         }
         let ids = ids
             .iter()
             .filter_map(|id| id.parse().ok().map(DeliveryId))
             .collect();
-        Ok((ids, u64::try_from(until_next).ok().map(Duration::from_millis)))
+        Ok((ids, u64::try_from(until_next_ms).ok().map(Duration::from_millis)))
     }
 }
 
 #[async_trait]
 impl Queue for RedisQueue {
-    fn push(&self, nudges: &[QueueEntry]) {
+    fn push(&self, entries: &[QueueEntry]) {
         let mut buffer = self.shared.buffer();
         let room = self.shared.window.saturating_sub(buffer.entries.len());
-        let kept = nudges.len().min(room);
-        buffer.entries.extend_from_slice(&nudges[..kept]);
-        let overflows =
-            kept < nudges.len() && !std::mem::replace(&mut buffer.is_overflowing, kept < nudges.len());
+        let kept = entries.len().min(room);
+        buffer.entries.extend_from_slice(&entries[..kept]);
+        let is_overflow = kept < entries.len();
+        let is_new_overflow = is_overflow && !std::mem::replace(&mut buffer.is_overflowing, is_overflow);
         drop(buffer);
         self.shared.pushed.notify_one();
-        if overflows {
-            log::info!("the buffer before redis is full: the store holds the rest");
+        if is_new_overflow {
+            log::info!("redis: push buffer full; the store keeps the remaining deliveries");
         }
     }
 
     async fn flush(&self, wait: Duration) -> bool {
-        let load = {
+        let number = {
             let buffer = self.shared.buffer();
             buffer.batch_number - u64::from(buffer.entries.is_empty())
         };
         let mut written = self.shared.written.subscribe();
-        let arrived = written.wait_for(|written| *written >= load);
+        let arrived = written.wait_for(|written| *written >= number);
         timeout(wait, arrived).await.is_ok()
     }
 
@@ -242,18 +247,18 @@ impl Queue for RedisQueue {
         self.shared.connection.notify_one();
     }
 
-    async fn pop(&self, appetite: &dyn CapacitySource, now: Timestamp, wait: Duration) -> Vec<DeliveryId> {
-        let link = &self.shared.connection;
-        let began = Instant::now();
+    async fn pop(&self, source: &dyn CapacitySource, now: Timestamp, wait: Duration) -> Vec<DeliveryId> {
+        let connection = &self.shared.connection;
+        let start = Instant::now();
         loop {
-            let passed = began.elapsed();
-            let wish = appetite.capacity();
-            let answer = self.shared.pop_due(&wish, super::millis_after(now, passed)).await;
-            let left = wait.saturating_sub(began.elapsed());
-            let (taken, next) = match answer {
-                Ok(answer) => answer,
+            let capacity = source.capacity();
+            let now_ms = saturating_add(now, start.elapsed()).timestamp_millis();
+            let result = self.shared.pop_due(&capacity, now_ms).await;
+            let left = wait.saturating_sub(start.elapsed());
+            let (ids, until_next) = match result {
+                Ok(result) => result,
                 Err(RequestError::Disconnected)
-                    if !left.is_zero() && timeout(left, link.wait_connected()).await.is_ok() =>
+                    if !left.is_zero() && timeout(left, connection.wait_connected()).await.is_ok() =>
                 {
                     continue;
                 }
@@ -263,10 +268,11 @@ impl Queue for RedisQueue {
                     return Vec::new();
                 }
             };
-            if !taken.is_empty() || wish.limit == 0 || left.is_zero() {
-                return taken;
+            if !ids.is_empty() || capacity.limit == 0 || left.is_zero() {
+                return ids;
             }
-            let _rung = timeout(next.map_or(left, |until| until.min(left)), link.wait_notified()).await;
+            let pause = until_next.map_or(left, |until| until.min(left));
+            let _notified = timeout(pause, connection.wait_notified()).await;
         }
     }
 
@@ -275,11 +281,10 @@ impl Queue for RedisQueue {
     }
 
     async fn depth(&self) -> Option<u64> {
-        let names = &self.shared.keys;
-        let mut call = self.shared.scripts.depth.key(&names.channels);
-        call.arg(&names.prefix);
-        let ask = |mut connection| async move { call.invoke_async::<u64>(&mut connection).await };
-        self.shared.connection.request(ask).await.ok()
+        let mut script = self.shared.scripts.depth.key(&self.shared.keys.channels);
+        script.arg(&self.shared.keys.prefix);
+        let command = |mut connection| async move { script.invoke_async::<u64>(&mut connection).await };
+        self.shared.connection.request(command).await.ok()
     }
 }
 

@@ -1,16 +1,16 @@
-//! What a queue is: one suite that every backend passes.
+//! The conformance suite of queues: every backend passes it.
 //!
-//! `queue_conformance!` takes a closure that opens an empty queue with a window, and makes one test of each
-//! promise, so that a failure names the promise and the backend.
+//! `queue_conformance!` takes a closure that opens an empty queue with a window and expands to one test for each function
+//! below, so that a failure names the rule and the backend.
+#![allow(clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::Queue;
 use postrider_core::capacity::{Capacity, CapacitySource};
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::id::DeliveryId;
@@ -19,16 +19,18 @@ use postrider_core::priority::Priority;
 use postrider_core::queue_entry::QueueEntry;
 use postrider_core::testing::backend_server::BackendServer;
 
-/// Longer than any test waits for something that does happen.
+use crate::queue::Queue;
+
+/// Deadline of everything that is expected to happen.
 pub const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 const NO_WAIT: Duration = Duration::ZERO;
 const SHORT_WAIT: Duration = Duration::from_millis(30);
 
-/// A queue with what it needs to live.
+/// A queue and the server behind it.
 pub struct TestQueue {
     pub queue: Arc<dyn Queue>,
-    /// The server behind it, dropped after the queue.
+    /// Dropped after the queue.
     _server: Option<BackendServer>,
 }
 
@@ -37,35 +39,39 @@ impl TestQueue {
         Self { queue, _server: None }
     }
 
-    pub fn with_server(peer: BackendServer, queue: Arc<dyn Queue>) -> Self {
+    pub fn with_server(server: BackendServer, queue: Arc<dyn Queue>) -> Self {
         Self {
             queue,
-            _server: Some(peer),
+            _server: Some(server),
         }
     }
 
-    pub async fn push(&self, nudges: &[QueueEntry]) {
-        self.queue.push(nudges);
-        assert!(self.queue.flush(TEST_TIMEOUT).await, "what was pushed arrives");
+    pub async fn push(&self, entries: &[QueueEntry]) {
+        self.queue.push(entries);
+        assert!(
+            self.queue.flush(TEST_TIMEOUT).await,
+            "the entries reach the queue"
+        );
     }
 
     pub async fn pop(&self, limit: usize, now: Timestamp) -> Vec<i64> {
         self.pop_with_capacity(&limit, now).await
     }
 
-    /// Takes what is wished for; the ids of the channels come in no order worth testing.
-    pub async fn pop_with_capacity(&self, appetite: &dyn CapacitySource, now: Timestamp) -> Vec<i64> {
-        let taken = self.queue.pop(appetite, now, NO_WAIT).await;
-        taken.iter().map(|id| id.0).collect()
+    /// Pops what is due without waiting.
+    pub async fn pop_with_capacity(&self, source: &dyn CapacitySource, now: Timestamp) -> Vec<i64> {
+        let ids = self.queue.pop(source, now, NO_WAIT).await;
+        ids.iter().map(|id| id.0).collect()
     }
 }
 
 pub fn test_start() -> Timestamp {
-    from_millis(1_790_000_000_000)
+    test_time(0)
 }
 
+/// Returns the time so many milliseconds after [`test_start`].
 pub fn test_time(millis: i64) -> Timestamp {
-    test_start() + TimeDelta::milliseconds(millis)
+    from_millis(1_790_000_000_000 + millis)
 }
 
 pub fn entry(id: i64, due_at: Timestamp, priority: Priority) -> QueueEntry {
@@ -85,7 +91,7 @@ fn name(channel: &str) -> ConfigName {
     channel.parse().expect("a name")
 }
 
-/// Ids from `first` on that are due now on a channel.
+/// Returns entries with ids from `first` on that are due now.
 fn entries_on(channel: &str, first: i64, count: i64) -> Vec<QueueEntry> {
     let ids = first..first + count;
     ids.map(|id| entry_on(channel, id, test_start(), Priority::Normal))
@@ -96,151 +102,173 @@ pub fn entry_due_now(id: i64) -> QueueEntry {
     entry(id, test_start(), Priority::Normal)
 }
 
-pub async fn what_is_due_comes_by_due_time(place: TestQueue) {
-    place
-        .push(
-            &[(1, 20), (2, 10), (3, 30), (4, 31)]
-                .map(|(id, due)| entry(id, test_time(due), Priority::Normal)),
-        )
-        .await;
-    assert_eq!(place.pop(10, test_time(30)).await, [2, 1, 3]);
-    assert_eq!(place.pop(10, test_time(30)).await, [0; 0]);
-    assert_eq!(place.pop(10, test_time(31)).await, [4]);
+/// A capacity that notifies when it is read, which a pop does before it waits.
+pub struct ObservedCapacity {
+    capacity: Capacity,
+    read: Notify,
 }
 
-pub async fn high_priority_goes_first(place: TestQueue) {
-    place
-        .push(&[
-            entry(1, test_time(0), Priority::Normal),
-            entry(2, test_time(9), Priority::High),
-            entry(3, test_time(99), Priority::High),
-        ])
-        .await;
-    assert_eq!(place.pop(10, test_time(10)).await, [2, 1]);
+impl ObservedCapacity {
+    pub fn new(capacity: Capacity) -> Arc<Self> {
+        Arc::new(Self {
+            capacity,
+            read: Notify::new(),
+        })
+    }
+
+    /// Waits until a pop has read the capacity and has had time to look into the queue.
+    pub async fn wait_until_popping(&self) {
+        self.read.notified().await;
+        pause().await;
+    }
 }
 
-pub async fn no_more_than_the_limit_is_taken(place: TestQueue) {
-    place
-        .push(&[
-            entry(1, test_start(), Priority::High),
-            entry(2, test_start(), Priority::High),
-            entry(3, test_start(), Priority::Normal),
-            entry(4, test_time(1), Priority::Normal),
-        ])
-        .await;
-    assert_eq!(place.pop(3, test_time(1)).await, [1, 2, 3]);
-    assert_eq!(place.pop(3, test_time(1)).await, [4]);
-    assert_eq!(place.pop(0, test_time(1)).await, [0; 0]);
+async fn pause() {
+    postrider_core::clock::sleep(SHORT_WAIT).await;
 }
 
-pub async fn an_id_stands_in_it_once_and_the_earlier_time_wins(place: TestQueue) {
-    place.push(&[entry(1, test_time(50), Priority::Normal)]).await;
-    place.push(&[entry(1, test_time(10), Priority::Normal)]).await;
-    place.push(&[entry(1, test_time(90), Priority::Normal)]).await;
-    assert_eq!(place.queue.depth().await, Some(1));
-    assert_eq!(place.pop(10, test_time(10)).await, [1]);
-    assert_eq!(place.pop(10, test_time(99)).await, [0; 0]);
+impl CapacitySource for ObservedCapacity {
+    fn capacity(&self) -> Capacity {
+        self.read.notify_one();
+        self.capacity.clone()
+    }
 }
 
-pub async fn the_higher_priority_wins_too(place: TestQueue) {
-    place.push(&[entry(1, test_time(5), Priority::Normal)]).await;
-    place
-        .push(&[
-            entry(1, test_time(9), Priority::High),
-            entry(2, test_time(1), Priority::Normal),
-        ])
-        .await;
-    place.push(&[entry(1, test_time(7), Priority::Normal)]).await;
-    assert_eq!(place.queue.depth().await, Some(2));
-    assert_eq!(place.pop(10, test_time(5)).await, [1, 2]);
+pub async fn due_ids_come_in_order_of_their_due_time(test: TestQueue) {
+    test.push(
+        &[(1, 20), (2, 10), (3, 30), (4, 31)].map(|(id, due)| entry(id, test_time(due), Priority::Normal)),
+    )
+    .await;
+    assert_eq!(test.pop(10, test_time(30)).await, [2, 1, 3]);
+    assert_eq!(test.pop(10, test_time(30)).await, [0; 0]);
+    assert_eq!(test.pop(10, test_time(31)).await, [4]);
 }
 
-pub async fn a_taken_id_can_be_pushed_again(place: TestQueue) {
-    place.push(&[entry_due_now(7)]).await;
-    assert_eq!(place.pop(10, test_start()).await, [7]);
-    place.push(&[entry_due_now(7)]).await;
-    assert_eq!(place.pop(10, test_start()).await, [7]);
+pub async fn high_priority_comes_first(test: TestQueue) {
+    test.push(&[
+        entry(1, test_time(0), Priority::Normal),
+        entry(2, test_time(9), Priority::High),
+        entry(3, test_time(99), Priority::High),
+    ])
+    .await;
+    assert_eq!(test.pop(10, test_time(10)).await, [2, 1]);
 }
 
-pub async fn any_number_can_be_an_id(place: TestQueue) {
+pub async fn a_pop_returns_at_most_the_limit(test: TestQueue) {
+    test.push(&[
+        entry(1, test_start(), Priority::High),
+        entry(2, test_start(), Priority::High),
+        entry(3, test_start(), Priority::Normal),
+        entry(4, test_time(1), Priority::Normal),
+    ])
+    .await;
+    assert_eq!(test.pop(3, test_time(1)).await, [1, 2, 3]);
+    assert_eq!(test.pop(3, test_time(1)).await, [4]);
+    assert_eq!(test.pop(0, test_time(1)).await, [0; 0]);
+}
+
+pub async fn an_id_is_queued_once_and_the_earlier_time_wins(test: TestQueue) {
+    test.push(&[entry(1, test_time(50), Priority::Normal)]).await;
+    test.push(&[entry(1, test_time(10), Priority::Normal)]).await;
+    test.push(&[entry(1, test_time(90), Priority::Normal)]).await;
+    assert_eq!(test.queue.depth().await, Some(1));
+    assert_eq!(test.pop(10, test_time(10)).await, [1]);
+    assert_eq!(test.pop(10, test_time(99)).await, [0; 0]);
+}
+
+pub async fn the_higher_priority_wins_too(test: TestQueue) {
+    test.push(&[entry(1, test_time(5), Priority::Normal)]).await;
+    test.push(&[
+        entry(1, test_time(9), Priority::High),
+        entry(2, test_time(1), Priority::Normal),
+    ])
+    .await;
+    test.push(&[entry(1, test_time(7), Priority::Normal)]).await;
+    assert_eq!(test.queue.depth().await, Some(2));
+    assert_eq!(test.pop(10, test_time(5)).await, [1, 2]);
+}
+
+pub async fn a_popped_id_can_be_pushed_again(test: TestQueue) {
+    test.push(&[entry_due_now(7)]).await;
+    assert_eq!(test.pop(10, test_start()).await, [7]);
+    test.push(&[entry_due_now(7)]).await;
+    assert_eq!(test.pop(10, test_start()).await, [7]);
+}
+
+pub async fn any_number_can_be_an_id(test: TestQueue) {
     let ids = [i64::MAX, 1, i64::MAX - 1];
-    place.push(&ids.map(entry_due_now)).await;
-    let mut taken = place.pop(10, test_start()).await;
+    test.push(&ids.map(entry_due_now)).await;
+    let mut taken = test.pop(10, test_start()).await;
     taken.sort_unstable();
     assert_eq!(taken, [1, i64::MAX - 1, i64::MAX]);
 }
 
-pub async fn a_push_wakes_who_waits(place: TestQueue) {
-    let waiter = place.queue.clone();
-    let pop = tokio::spawn(async move { waiter.pop(&10, test_start(), TEST_TIMEOUT).await });
-    tokio::time::timeout(SHORT_WAIT, std::future::pending::<()>())
-        .await
-        .expect_err("a breath, so that it waits");
-    let began = Instant::now();
-    place.push(&[entry_due_now(3)]).await;
-    assert_eq!(pop.await.expect("the waiter"), [DeliveryId(3)]);
-    assert!(
-        began.elapsed() < TEST_TIMEOUT / 2,
-        "a ring, not the end of the wait"
-    );
+pub async fn a_push_wakes_a_waiting_worker(test: TestQueue) {
+    let source = ObservedCapacity::new(Capacity::total(10));
+    let (queue, capacity) = (test.queue.clone(), source.clone());
+    let pop = tokio::spawn(async move { queue.pop(&*capacity, test_start(), TEST_TIMEOUT).await });
+    source.wait_until_popping().await;
+    let start = Instant::now();
+    test.push(&[entry_due_now(3)]).await;
+    assert_eq!(pop.await.expect("a worker"), [DeliveryId(3)]);
+    assert!(start.elapsed() < TEST_TIMEOUT / 2, "woken, not timed out");
 }
 
-pub async fn a_due_time_wakes_who_waits(place: TestQueue) {
-    place.push(&[entry(4, test_time(60), Priority::Normal)]).await;
-    let began = Instant::now();
+pub async fn a_due_time_wakes_a_waiting_worker(test: TestQueue) {
+    test.push(&[entry(4, test_time(60), Priority::Normal)]).await;
+    let start = Instant::now();
     assert_eq!(
-        place.queue.pop(&10, test_start(), TEST_TIMEOUT).await,
+        test.queue.pop(&10, test_start(), TEST_TIMEOUT).await,
         [DeliveryId(4)]
     );
-    let passed = began.elapsed();
+    let elapsed = start.elapsed();
     assert!(
-        passed >= Duration::from_millis(60),
-        "not before it is due: {passed:?}"
+        elapsed >= Duration::from_millis(60),
+        "not before it is due: {elapsed:?}"
     );
-    assert!(passed < TEST_TIMEOUT / 2, "soon after it is due: {passed:?}");
+    assert!(elapsed < TEST_TIMEOUT / 2, "soon after it is due: {elapsed:?}");
 }
 
-pub async fn an_earlier_push_shortens_the_wait(place: TestQueue) {
-    place
-        .push(&[entry(1, test_time(3_600_000), Priority::Normal)])
+pub async fn an_earlier_push_shortens_the_wait(test: TestQueue) {
+    test.push(&[entry(1, test_time(3_600_000), Priority::Normal)])
         .await;
-    let waiter = place.queue.clone();
-    let pop = tokio::spawn(async move { waiter.pop(&10, test_start(), TEST_TIMEOUT).await });
+    let queue = test.queue.clone();
+    let pop = tokio::spawn(async move { queue.pop(&10, test_start(), TEST_TIMEOUT).await });
     tokio::task::yield_now().await;
-    place.push(&[entry(1, test_time(40), Priority::Normal)]).await;
-    assert_eq!(pop.await.expect("the waiter"), [DeliveryId(1)]);
+    test.push(&[entry(1, test_time(40), Priority::Normal)]).await;
+    assert_eq!(pop.await.expect("a worker"), [DeliveryId(1)]);
 }
 
-pub async fn a_wait_without_work_ends_empty(place: TestQueue) {
-    let began = Instant::now();
-    assert!(place.queue.pop(&10, test_start(), SHORT_WAIT).await.is_empty());
-    assert!(began.elapsed() >= SHORT_WAIT);
+pub async fn a_wait_without_work_ends_empty(test: TestQueue) {
+    let start = Instant::now();
+    assert!(test.queue.pop(&10, test_start(), SHORT_WAIT).await.is_empty());
+    assert!(start.elapsed() >= SHORT_WAIT);
 }
 
-pub async fn a_pop_that_is_given_up_takes_nothing_along(place: TestQueue) {
-    let given_up = tokio::time::timeout(SHORT_WAIT, place.queue.pop(&10, test_start(), TEST_TIMEOUT)).await;
-    given_up.expect_err("nothing to take yet");
-    place.push(&[entry_due_now(8)]).await;
+pub async fn a_cancelled_pop_loses_nothing(test: TestQueue) {
+    let cancelled = tokio::time::timeout(SHORT_WAIT, test.queue.pop(&10, test_start(), TEST_TIMEOUT)).await;
+    cancelled.expect_err("nothing is due yet");
+    test.push(&[entry_due_now(8)]).await;
     assert_eq!(
-        place.queue.pop(&10, test_start(), TEST_TIMEOUT).await,
+        test.queue.pop(&10, test_start(), TEST_TIMEOUT).await,
         [DeliveryId(8)]
     );
 }
 
-pub async fn no_id_goes_to_two_workers(place: TestQueue) {
+pub async fn no_id_is_returned_to_two_workers(test: TestQueue) {
     let all: Vec<QueueEntry> = (0..3_000).map(entry_due_now).collect();
-    place.push(&all).await;
+    test.push(&all).await;
     let workers: Vec<_> = (0..4)
         .map(|_| {
-            let queue = place.queue.clone();
+            let queue = test.queue.clone();
             tokio::spawn(async move {
-                let mut mine = Vec::new();
+                let mut popped = Vec::new();
                 loop {
                     let taken = queue.pop(&64, test_start(), NO_WAIT).await;
                     if taken.is_empty() {
-                        return mine;
+                        return popped;
                     }
-                    mine.extend(taken);
+                    popped.extend(taken);
                 }
             })
         })
@@ -253,102 +281,109 @@ pub async fn no_id_goes_to_two_workers(place: TestQueue) {
     assert_eq!(taken, (0..3_000).collect::<Vec<_>>());
 }
 
-/// Takes a queue with a window of three.
-pub async fn a_full_window_keeps_what_goes_first(place: TestQueue) {
-    place
-        .push(&[10, 20, 30, 40].map(|due| entry(due, test_time(due), Priority::Normal)))
+/// The window is three.
+pub async fn a_full_window_keeps_the_first_entries(test: TestQueue) {
+    test.push(&[10, 20, 30, 40].map(|due| entry(due, test_time(due), Priority::Normal)))
         .await;
-    assert_eq!(place.queue.depth().await, Some(3));
-    place
-        .push(&[
-            entry(15, test_time(15), Priority::Normal),
-            entry(99, test_time(99), Priority::High),
-        ])
-        .await;
-    assert_eq!(place.pop(10, test_time(100)).await, [99, 10, 15]);
+    assert_eq!(test.queue.depth().await, Some(3));
+    test.push(&[
+        entry(15, test_time(15), Priority::Normal),
+        entry(99, test_time(99), Priority::High),
+    ])
+    .await;
+    assert_eq!(test.pop(10, test_time(100)).await, [99, 10, 15]);
 }
 
-/// Takes a queue with a window of three: the flood keeps what is left by the others.
-pub async fn a_flood_in_one_channel_drives_no_other_out(place: TestQueue) {
-    place.push(&entries_on("flood", 1, 50)).await;
+/// The window is three: the flood gets what the other channels leave.
+pub async fn a_flood_in_one_channel_displaces_no_other_channel(test: TestQueue) {
+    test.push(&entries_on("flood", 1, 50)).await;
     let later = entry_on("calm", 101, test_time(9), Priority::Normal);
-    place.push(&[later]).await;
-    place.push(&entries_on("flood", 60, 50)).await;
-    assert_eq!(place.queue.depth().await, Some(3));
+    test.push(&[later]).await;
+    test.push(&entries_on("flood", 60, 50)).await;
+    assert_eq!(test.queue.depth().await, Some(3));
     let calm = Capacity::total(10).with_channel(name("flood"), 0);
-    assert_eq!(place.pop_with_capacity(&calm, test_time(9)).await, [101]);
-    assert_eq!(place.pop(10, test_time(9)).await.len(), 2);
+    assert_eq!(test.pop_with_capacity(&calm, test_time(9)).await, [101]);
+    assert_eq!(test.pop(10, test_time(9)).await.len(), 2);
 }
 
-pub async fn channels_are_taken_from_in_turn(place: TestQueue) {
-    place.push(&entries_on("flood", 1, 500)).await;
-    place.push(&entries_on("calm", 1_001, 5)).await;
-    place.push(&entries_on("quiet", 2_001, 1)).await;
-    let taken = place.pop(9, test_start()).await;
-    let of = |first: i64| {
+pub async fn channels_are_served_in_turn(test: TestQueue) {
+    test.push(&entries_on("flood", 1, 500)).await;
+    test.push(&entries_on("calm", 1_001, 5)).await;
+    test.push(&entries_on("quiet", 2_001, 1)).await;
+    let taken = test.pop(9, test_start()).await;
+    let count_of = |first: i64| {
         let ids = taken.iter().filter(|id| (first..first + 1_000).contains(*id));
         ids.count()
     };
-    assert_eq!((of(2_001), of(1_001), of(1)), (1, 4, 4), "{taken:?}");
+    assert_eq!(
+        (count_of(2_001), count_of(1_001), count_of(1)),
+        (1, 4, 4),
+        "{taken:?}"
+    );
     let singles = [
-        place.pop(1, test_start()).await,
-        place.pop(1, test_start()).await,
-        place.pop(1, test_start()).await,
+        test.pop(1, test_start()).await,
+        test.pop(1, test_start()).await,
+        test.pop(1, test_start()).await,
     ];
     assert!(
         singles.iter().any(|id| id[0] > 1_000),
-        "also one by one: {singles:?}"
+        "also one at a time: {singles:?}"
     );
 }
 
-pub async fn a_channel_without_room_is_left_alone(place: TestQueue) {
-    place.push(&entries_on("full", 1, 50)).await;
-    place.push(&entries_on("some", 1_001, 50)).await;
-    let wish = Capacity::total(10)
+pub async fn a_channel_without_capacity_is_skipped(test: TestQueue) {
+    test.push(&entries_on("full", 1, 50)).await;
+    test.push(&entries_on("some", 1_001, 50)).await;
+    let capacity = Capacity::total(10)
         .with_channel(name("full"), 0)
         .with_channel(name("some"), 3);
     assert_eq!(
-        place.pop_with_capacity(&wish, test_start()).await,
+        test.pop_with_capacity(&capacity, test_start()).await,
         [1_001, 1_002, 1_003]
     );
-    place.push(&entries_on("unheard-of", 2_001, 1)).await;
-    let taken = place.pop_with_capacity(&wish, test_start()).await;
-    assert_eq!(taken.len(), 4, "a channel nobody spoke of is free: {taken:?}");
+    test.push(&entries_on("unlisted", 2_001, 1)).await;
+    let taken = test.pop_with_capacity(&capacity, test_start()).await;
+    assert_eq!(
+        taken.len(),
+        4,
+        "a channel without a limit of its own is free: {taken:?}"
+    );
     assert!(!taken.contains(&1));
 }
 
-pub async fn high_priority_of_one_channel_goes_before_normal_of_another(place: TestQueue) {
-    place.push(&entries_on("a", 1, 5)).await;
-    place
-        .push(&[entry_on("b", 9, test_time(5), Priority::High)])
-        .await;
-    assert_eq!(place.pop(1, test_time(5)).await, [9]);
-    place
-        .push(&[entry_on("b", 9, test_time(5), Priority::High)])
-        .await;
-    let wish = Capacity::total(1).with_channel(name("b"), 0);
+pub async fn high_priority_of_one_channel_comes_before_normal_of_another(test: TestQueue) {
+    test.push(&entries_on("a", 1, 5)).await;
+    test.push(&[entry_on("b", 9, test_time(5), Priority::High)]).await;
+    assert_eq!(test.pop(1, test_time(5)).await, [9]);
+    test.push(&[entry_on("b", 9, test_time(5), Priority::High)]).await;
+    let capacity = Capacity::total(1).with_channel(name("b"), 0);
     assert_eq!(
-        place.pop_with_capacity(&wish, test_time(5)).await,
+        test.pop_with_capacity(&capacity, test_time(5)).await,
         [1],
-        "unless it has no room"
+        "a channel without capacity is skipped"
     );
 }
 
-pub async fn a_wait_is_not_cut_short_by_a_channel_without_room(place: TestQueue) {
-    place.push(&entries_on("full", 1, 5)).await;
-    let wish = Capacity::total(10).with_channel(name("full"), 0);
-    let waits = CountingCapacity {
-        capacity: wish,
+pub async fn a_channel_without_capacity_does_not_shorten_the_wait(test: TestQueue) {
+    test.push(&entries_on("full", 1, 5)).await;
+    let capacity = Capacity::total(10).with_channel(name("full"), 0);
+    let counting = CountingCapacity {
+        capacity,
         calls: AtomicUsize::new(0),
     };
-    assert!(place.queue.pop(&waits, test_start(), SHORT_WAIT).await.is_empty());
     assert!(
-        waits.calls.load(Ordering::Relaxed) < 10,
-        "it waits, it does not spin"
+        test.queue
+            .pop(&counting, test_start(), SHORT_WAIT)
+            .await
+            .is_empty()
+    );
+    assert!(
+        counting.calls.load(Ordering::Relaxed) < 10,
+        "it waits instead of polling"
     );
 }
 
-/// Counts how often it was asked.
+/// A capacity that counts how often it is read.
 struct CountingCapacity {
     capacity: Capacity,
     calls: AtomicUsize,
@@ -361,65 +396,72 @@ impl CapacitySource for CountingCapacity {
     }
 }
 
-/// Wants nothing of a channel until it is told to.
-struct SwitchableCapacity(AtomicBool);
+/// A capacity without room for one channel until it is switched on.
+struct SwitchableCapacity {
+    is_on: AtomicBool,
+    read: Notify,
+}
 
 impl CapacitySource for SwitchableCapacity {
     fn capacity(&self) -> Capacity {
-        let room = if self.0.load(Ordering::SeqCst) { 10 } else { 0 };
-        Capacity::total(10).with_channel(name("sms"), room)
+        self.read.notify_one();
+        let limit = if self.is_on.load(Ordering::SeqCst) { 10 } else { 0 };
+        Capacity::total(10).with_channel(name("sms"), limit)
     }
 }
 
-pub async fn a_ring_makes_who_waits_wish_anew(place: TestQueue) {
-    place.push(&[entry_due_now(5)]).await;
-    let appetite = Arc::new(SwitchableCapacity(AtomicBool::new(false)));
-    let (waiter, wish) = (place.queue.clone(), appetite.clone());
-    let pop = tokio::spawn(async move { waiter.pop(&*wish, test_start(), TEST_TIMEOUT).await });
-    tokio::time::timeout(SHORT_WAIT, std::future::pending::<()>())
-        .await
-        .expect_err("a breath, so that it waits");
+pub async fn a_notification_makes_a_waiting_worker_read_its_capacity_again(test: TestQueue) {
+    test.push(&[entry_due_now(5)]).await;
+    let switch = Arc::new(SwitchableCapacity {
+        is_on: AtomicBool::new(false),
+        read: Notify::new(),
+    });
+    let (queue, source) = (test.queue.clone(), switch.clone());
+    let pop = tokio::spawn(async move { queue.pop(&*source, test_start(), TEST_TIMEOUT).await });
+    switch.read.notified().await;
+    pause().await;
     assert!(!pop.is_finished());
-    appetite.0.store(true, Ordering::SeqCst);
-    let began = Instant::now();
-    place.queue.notify_one();
-    assert_eq!(pop.await.expect("the waiter"), [DeliveryId(5)]);
-    assert!(
-        began.elapsed() < TEST_TIMEOUT / 2,
-        "a ring, not the end of the wait"
-    );
+    switch.is_on.store(true, Ordering::SeqCst);
+    let start = Instant::now();
+    test.queue.notify_one();
+    assert_eq!(pop.await.expect("a worker"), [DeliveryId(5)]);
+    assert!(start.elapsed() < TEST_TIMEOUT / 2, "woken, not timed out");
 }
 
-/// One test of each promise for the backend that the closure opens.
+/// Expands to the conformance tests of a queue. Takes an async closure that returns an empty [`TestQueue`] with the given
+/// window.
+#[macro_export]
 macro_rules! queue_conformance {
     ($open:expr) => {
-        queue_conformance!($open, 100_000:
-            what_is_due_comes_by_due_time
-            high_priority_goes_first
-            no_more_than_the_limit_is_taken
-            an_id_stands_in_it_once_and_the_earlier_time_wins
+        $crate::queue_conformance!($open, 100_000:
+            due_ids_come_in_order_of_their_due_time
+            high_priority_comes_first
+            a_pop_returns_at_most_the_limit
+            an_id_is_queued_once_and_the_earlier_time_wins
             the_higher_priority_wins_too
-            a_taken_id_can_be_pushed_again
+            a_popped_id_can_be_pushed_again
             any_number_can_be_an_id
-            a_push_wakes_who_waits
-            a_due_time_wakes_who_waits
+            a_push_wakes_a_waiting_worker
+            a_due_time_wakes_a_waiting_worker
             an_earlier_push_shortens_the_wait
             a_wait_without_work_ends_empty
-            a_pop_that_is_given_up_takes_nothing_along
-            no_id_goes_to_two_workers
-            channels_are_taken_from_in_turn
-            a_channel_without_room_is_left_alone
-            high_priority_of_one_channel_goes_before_normal_of_another
-            a_wait_is_not_cut_short_by_a_channel_without_room
-            a_ring_makes_who_waits_wish_anew
+            a_cancelled_pop_loses_nothing
+            no_id_is_returned_to_two_workers
+            channels_are_served_in_turn
+            a_channel_without_capacity_is_skipped
+            high_priority_of_one_channel_comes_before_normal_of_another
+            a_channel_without_capacity_does_not_shorten_the_wait
+            a_notification_makes_a_waiting_worker_read_its_capacity_again
         );
-        queue_conformance!($open, 3: a_full_window_keeps_what_goes_first a_flood_in_one_channel_drives_no_other_out);
+        $crate::queue_conformance!($open, 3:
+            a_full_window_keeps_the_first_entries
+            a_flood_in_one_channel_displaces_no_other_channel
+        );
     };
-    ($open:expr, $window:literal: $($promise:ident)+) => {$(
+    ($open:expr, $window:literal: $($test:ident)+) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $promise() {
-            testing::$promise($open($window).await).await;
+        async fn $test() {
+            $crate::testing::$test($open($window).await).await;
         }
     )+};
 }
-pub(super) use queue_conformance;

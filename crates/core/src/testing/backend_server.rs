@@ -1,7 +1,6 @@
-//! Real redis-server and memcached processes for tests, each test its own, on a free port of 127.0.0.1.
+//! Real redis-server and memcached processes for tests, on free ports of 127.0.0.1.
 //!
-//! Standard library only, so that unit tests and the end-to-end tests include the same file. A peer can be
-//! killed, started again empty, stopped and continued; it ends, by its own pid, when it is dropped.
+//! A test can kill, restart, suspend and resume its server. The server ends when it is dropped.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,10 +8,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a peer may take to answer for the first time before the test fails.
+/// Maximum time from the start of a server to its first answer.
 const SERVER_START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A running server that a test owns.
+/// A running server of one test.
 pub struct BackendServer {
     program: &'static str,
     arguments: Vec<String>,
@@ -24,38 +23,38 @@ pub struct BackendServer {
 }
 
 impl BackendServer {
-    /// A Redis that keeps nothing on disk.
+    /// Starts a Redis without persistence.
     pub fn redis() -> Self {
         Self::redis_with(&[])
     }
 
-    /// A Redis with further arguments, such as `--requirepass`.
-    pub fn redis_with(further: &[&str]) -> Self {
+    /// Starts a Redis with additional arguments, such as `--requirepass`.
+    pub fn redis_with(arguments: &[&str]) -> Self {
         let fixed = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
-        Self::start("redis-server", "PING\r\n", "redis", |port, place| {
-            let own = ["--port", port, "--dir", place];
-            own.iter()
+        Self::start("redis-server", "PING\r\n", "redis", |port, dir| {
+            ["--port", port, "--dir", dir]
+                .iter()
                 .chain(&fixed)
-                .chain(further)
+                .chain(arguments)
                 .map(ToString::to_string)
                 .collect()
         })
     }
 
-    /// A sentinel that watches a Redis on that port, calls it `main`, and needs nobody's consent to act.
-    pub fn sentinel(watched: u16) -> Self {
-        Self::start("redis-server", "PING\r\n", "redis", |port, place| {
+    /// Starts a sentinel with a quorum of one that watches the Redis on `master_port` under the name `main`.
+    pub fn sentinel(master_port: u16) -> Self {
+        Self::start("redis-server", "PING\r\n", "redis", |port, dir| {
             let settings = format!(
-                "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {watched} 1\n\
+                "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {master_port} 1\n\
                  sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n"
             );
-            let file = format!("{place}/sentinel.conf");
+            let file = format!("{dir}/sentinel.conf");
             std::fs::write(&file, settings).expect("a folder to write to");
             vec![file, "--sentinel".to_owned()]
         })
     }
 
-    /// A memcached of 64 MiB.
+    /// Starts a memcached with 64 MiB.
     pub fn memcached() -> Self {
         Self::start("memcached", "version\r\n", "memcache", |port, _| {
             ["-l", "127.0.0.1", "-U", "0", "-u", "nobody", "-p", port]
@@ -64,36 +63,36 @@ impl BackendServer {
         })
     }
 
-    /// Where it listens.
+    /// Returns the port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// `redis://127.0.0.1:PORT` or `memcache://127.0.0.1:PORT`.
+    /// Returns `redis://127.0.0.1:PORT` or `memcache://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("{}://127.0.0.1:{}", self.scheme, self.port)
     }
 
-    /// Ends it with SIGKILL; nothing listens on its port afterwards.
+    /// Ends the server with SIGKILL. Nothing listens on its port afterwards.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            child.kill().expect("the peer was still ours to kill");
-            child.wait().expect("the peer can be waited for");
+            child.kill().expect("the server can be killed");
+            child.wait().expect("the server can be waited for");
         }
     }
 
-    /// Starts it again on the same port, empty, killing it first if it runs.
+    /// Starts the server again on the same port, empty. Kills it first if it runs.
     pub fn restart(&mut self) {
         self.kill();
         assert!(
             self.spawn(),
-            "{} did not come back on port {}",
+            "{} did not restart on port {}",
             self.program,
             self.port
         );
     }
 
-    /// SIGSTOP: it keeps its connections and answers nothing. Returns when its last thread stands still.
+    /// Suspends the server with SIGSTOP: it keeps its connections and answers nothing. Returns when all threads are stopped.
     pub fn suspend(&self) {
         self.send_signal("-STOP");
         let deadline = Instant::now() + SERVER_START_TIMEOUT;
@@ -103,39 +102,39 @@ impl BackendServer {
         }
     }
 
-    /// SIGCONT: it goes on where it was stopped.
+    /// Resumes the server with SIGCONT.
     pub fn resume(&self) {
         self.send_signal("-CONT");
     }
 
-    /// Sends one line, and returns the first line of the answer.
+    /// Sends one line and returns the first line of the answer.
     pub fn send_command(&self, line: &str) -> String {
-        self.first_response_line(line).expect("the peer answers")
+        self.first_response_line(line).expect("the server answers")
     }
 
     fn start(
         program: &'static str,
-        greeting: &'static str,
+        ready_probe: &'static str,
         scheme: &'static str,
         arguments: impl Fn(&str, &str) -> Vec<String>,
     ) -> Self {
-        // A port that was free a moment ago may be taken by now; then another is tried.
+        // Another process may have taken the free port since.
         for _ in 0..5 {
             let port = free_port();
-            let place =
+            let data_dir =
                 std::env::temp_dir().join(format!("postrider-{program}-{}-{port}", std::process::id()));
-            std::fs::create_dir_all(&place).expect("a directory for the peer");
-            let mut peer = Self {
+            std::fs::create_dir_all(&data_dir).expect("a directory for the server");
+            let mut server = Self {
                 program,
-                arguments: arguments(&port.to_string(), &place.to_string_lossy()),
-                ready_probe: greeting,
+                arguments: arguments(&port.to_string(), &data_dir.to_string_lossy()),
+                ready_probe,
                 scheme,
                 port,
-                data_dir: place,
+                data_dir,
                 child: None,
             };
-            if peer.spawn() {
-                return peer;
+            if server.spawn() {
+                return server;
             }
         }
         panic!("{program} does not start; run it by hand to see why");
@@ -149,9 +148,9 @@ impl BackendServer {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
-        let child = started.unwrap_or_else(|trouble| {
+        let child = started.unwrap_or_else(|error| {
             panic!(
-                "{} cannot be started ({trouble}): `apt-get install redis-server memcached`, or `./start.sh test`",
+                "{} cannot be started ({error}): `apt-get install redis-server memcached`, or `./start.sh test`",
                 self.program
             )
         });
@@ -190,12 +189,15 @@ impl BackendServer {
     }
 
     fn is_suspended(&self) -> bool {
-        let tasks = format!("/proc/{}/task", self.child.as_ref().expect("the peer runs").id());
+        let tasks = format!(
+            "/proc/{}/task",
+            self.child.as_ref().expect("the server runs").id()
+        );
         let mut threads = std::fs::read_dir(tasks).expect("a proc file system");
         threads.all(|thread| {
             let state = thread.map(|thread| thread.path().join("stat"));
             let state = state.and_then(std::fs::read_to_string).unwrap_or_default();
-            // The state follows the program's name, which stands in parentheses.
+            // The state follows the name of the program in parentheses.
             state
                 .rsplit_once(") ")
                 .is_some_and(|(_, rest)| rest.starts_with('T'))
@@ -203,7 +205,7 @@ impl BackendServer {
     }
 
     fn send_signal(&self, signal: &str) {
-        let pid = self.child.as_ref().expect("the peer runs").id().to_string();
+        let pid = self.child.as_ref().expect("the server runs").id().to_string();
         let sent = Command::new("kill").args([signal, &pid]).status();
         assert!(sent.is_ok_and(|status| status.success()), "kill {signal} {pid}");
     }
@@ -219,7 +221,7 @@ impl Drop for BackendServer {
     }
 }
 
-/// A port of 127.0.0.1 on which nobody listened a moment ago.
+/// Returns a port of 127.0.0.1 that was free at the time of the call.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("its address").port()

@@ -1,15 +1,15 @@
-# Runs a PostgreSQL server of its own for tests until whoever started it closes its end of the pipe or dies.
+# Runs a PostgreSQL server for tests until standard input is closed, which also happens when the parent process ends.
 #
-#   sh database.sh BIN PLACE PORT [SETTINGS OF THE SERVER]
+#   sh database.sh BIN DIR PORT [SERVER SETTINGS]
 #
-# Keeps its files in PLACE, which goes with the server. They may be lost with the machine: nothing is flushed.
+# Keeps the files in DIR and removes it at the end. Nothing is flushed to disk.
 set -eu
 
-# Whoever interrupts the tests interrupts this shell too, which has to clear up all the same.
+# An interrupt of the tests reaches this shell too; it has to clean up nevertheless.
 trap '' INT TERM HUP
 
 bin=$1
-place=$2
+dir=$2
 port=$3
 shift 3
 
@@ -21,16 +21,16 @@ as_owner() {
     exec "$@"
 }
 
-if [ "$(id -u)" = 0 ]; then chown postgres "$place"; fi
-cd "$place"
-(as_owner "$bin/initdb" -D "$place/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$place/log" 2>&1)
-as_owner "$bin/postgres" -D "$place/data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
+if [ "$(id -u)" = 0 ]; then chown postgres "$dir"; fi
+cd "$dir"
+(as_owner "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$dir/log" 2>&1)
+as_owner "$bin/postgres" -D "$dir/data" -p "$port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
     -c max_connections=400 -c fsync=off -c full_page_writes=off -c shared_buffers=64MB \
-    -c dynamic_shared_memory_type=mmap "$@" >>"$place/log" 2>&1 &
+    -c dynamic_shared_memory_type=mmap "$@" >>"$dir/log" 2>&1 &
 server=$!
-# What ends the test from a terminal must not end its server without a word.
+# A signal from the terminal must not end the server before this shell does.
 trap '' INT TERM HUP
 read -r _ || true
 kill -QUIT "$server" || true
 wait "$server" || true
-rm -rf "$place"
+rm -rf "$dir"

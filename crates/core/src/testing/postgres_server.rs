@@ -1,7 +1,7 @@
 //! A real PostgreSQL server for all tests of one binary, on a free port of 127.0.0.1, and a database for each test.
 //!
-//! Standard library only, so that unit tests and the end-to-end tests include the same file. The server ends, and
-//! its files go, when the test binary ends in whatever way.
+//! A shell script supervises the server: it ends the server and removes its files when the test binary ends, however that
+//! happens.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::backend_server::free_port;
 
-/// How long the server may take to answer for the first time before the test fails.
+/// Maximum time from the start of the server to its first answer.
 const POSTGRES_START_TIMEOUT: Duration = Duration::from_secs(60);
 
 const INSTALL_HINT: &str = "`apt-get install postgresql`, or `./start.sh test`";
@@ -19,19 +19,19 @@ const INSTALL_HINT: &str = "`apt-get install postgresql`, or `./start.sh test`";
 struct PostgresTestServer {
     program_dir: PathBuf,
     port: u16,
-    /// Whoever looks after the server: it ends it when this end of its pipe is closed.
+    /// The shell that supervises the server. It ends the server when this end of its pipe is closed.
     supervisor: Child,
 }
 
 static SERVER: OnceLock<PostgresTestServer> = OnceLock::new();
 
-/// The URL of a new, empty database.
+/// Creates an empty database and returns its URL.
 pub fn new_database() -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let server = SERVER.get_or_init(PostgresTestServer::start);
     let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-    let made = server.client_command("createdb").arg(&name).status();
-    assert!(made.is_ok_and(|status| status.success()), "createdb {name}");
+    let created = server.client_command("createdb").arg(&name).status();
+    assert!(created.is_ok_and(|status| status.success()), "createdb {name}");
     format!("postgres://postgres@127.0.0.1:{}/{name}", server.port)
 }
 
@@ -39,7 +39,7 @@ impl PostgresTestServer {
     fn start() -> Self {
         let bin =
             find_postgres_programs().unwrap_or_else(|| panic!("postgres is not installed: {INSTALL_HINT}"));
-        // A port that was free a moment ago may be taken by now; then another is tried.
+        // Another process may have taken the free port since.
         for _ in 0..5 {
             let mut server = Self::spawn(&bin);
             if server.is_ready() {
@@ -51,12 +51,12 @@ impl PostgresTestServer {
 
     fn spawn(bin: &Path) -> Self {
         let port = free_port();
-        let place = std::env::temp_dir().join(format!("postrider-postgres-{}-{port}", std::process::id()));
-        std::fs::create_dir_all(&place).expect("a directory for the server");
-        let keeper = Command::new("sh")
+        let data_dir = std::env::temp_dir().join(format!("postrider-postgres-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&data_dir).expect("a directory for the server");
+        let supervisor = Command::new("sh")
             .args(["-c", include_str!("database.sh"), "database.sh"])
             .arg(bin)
-            .arg(&place)
+            .arg(&data_dir)
             .arg(port.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -65,7 +65,7 @@ impl PostgresTestServer {
         Self {
             program_dir: bin.to_owned(),
             port,
-            supervisor: keeper.expect("a shell"),
+            supervisor: supervisor.expect("a shell"),
         }
     }
 
@@ -90,19 +90,19 @@ impl PostgresTestServer {
     }
 }
 
-/// Where the server's programs are: Debian keeps them out of the search path, one folder for each version.
+/// Returns the folder of the server programs. Debian keeps them outside the search path, one folder for each version.
 pub fn find_postgres_programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
-    let mut places: Vec<PathBuf> = versions
+    let mut folders: Vec<PathBuf> = versions
         .filter_map(|version| Some(version.ok()?.path().join("bin")))
         .collect();
-    places.sort();
-    places.reverse();
+    folders.sort();
+    folders.reverse();
     #[allow(clippy::disallowed_methods)]
-    // The search path is the machine's, not a setting of ours.
+    // The search path belongs to the machine, not to the configuration.
     let path = std::env::var("PATH").unwrap_or_default();
-    places.extend(std::env::split_paths(&path));
-    places
+    folders.extend(std::env::split_paths(&path));
+    folders
         .into_iter()
-        .find(|place| place.join("initdb").is_file() && place.join("postgres").is_file())
+        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
 }

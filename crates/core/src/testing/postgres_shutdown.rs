@@ -1,36 +1,35 @@
-//! How a PostgreSQL server that a test owns comes to its end: with its processes, and with the memory they share, which
-//! the system keeps for whoever is killed.
+//! Stops or kills a PostgreSQL server of a test with all its processes.
 //!
-//! Standard library only, so that unit tests and the fleet's tests include the same file.
+//! A killed server leaves a shared memory segment behind, which is removed as well.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a server may take to stop before it is killed.
+/// Maximum time for a server to stop before it is killed.
 const POSTGRES_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The setting that keeps what its processes share among the server's own files, and so lets it go with them.
+/// The setting that keeps dynamic shared memory in files of the data folder, with which it is removed.
 pub const MMAP_SHARED_MEMORY_SETTING: &str = "dynamic_shared_memory_type=mmap";
 
-/// Stops a server at once and waits for it. `files` is where it keeps its own.
-pub fn stop_postgres(mut child: Child, files: &Path) {
-    // One that was stopped hears nothing before it goes on.
+/// Stops a server at once and waits for it to end.
+pub fn stop_postgres(mut child: Child, data_dir: &Path) {
+    // A suspended process receives no signal before it is resumed.
     send_signal("-CONT", &process_tree(&child));
     send_signal("-QUIT", &[child.id()]);
     let deadline = Instant::now() + POSTGRES_STOP_TIMEOUT;
     while matches!(child.try_wait(), Ok(None)) {
         if Instant::now() > deadline {
-            return kill_postgres(child, files);
+            return kill_postgres(child, data_dir);
         }
         std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 
-/// Ends all of a server's processes with SIGKILL, as a machine that loses its power does, and removes the segment that
-/// they leave behind.
-pub fn kill_postgres(mut child: Child, files: &Path) {
-    let segment = shared_memory_segment(files);
+/// Ends all processes of a server with SIGKILL, like a loss of power, and removes the shared memory segment that they leave
+/// behind.
+pub fn kill_postgres(mut child: Child, data_dir: &Path) {
+    let segment = shared_memory_segment(data_dir);
     send_signal("-KILL", &process_tree(&child));
     let _ = child.wait();
     if let Some(segment) = segment {
@@ -39,14 +38,14 @@ pub fn kill_postgres(mut child: Child, files: &Path) {
     }
 }
 
-/// The number of the segment a running server holds.
-pub fn shared_memory_segment(files: &Path) -> Option<String> {
-    let lock = std::fs::read_to_string(files.join("postmaster.pid")).ok()?;
+/// Returns the id of the shared memory segment of a running server.
+pub fn shared_memory_segment(data_dir: &Path) -> Option<String> {
+    let lock = std::fs::read_to_string(data_dir.join("postmaster.pid")).ok()?;
     let numbers = lock.lines().nth(6)?;
     numbers.split_whitespace().nth(1).map(str::to_owned)
 }
 
-/// A server and the processes it has begun.
+/// Returns the ids of a server process and its children.
 pub fn process_tree(child: &Child) -> Vec<u32> {
     let pid = child.id();
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
@@ -54,7 +53,7 @@ pub fn process_tree(child: &Child) -> Vec<u32> {
     std::iter::once(pid).chain(children).collect()
 }
 
-/// Sends a signal to processes; one of them may have ended by itself in between.
+/// Sends a signal to processes. Ignores processes that have ended.
 pub fn send_signal(signal: &str, pids: &[u32]) {
     let mut command = Command::new("kill");
     command.arg(signal).args(pids.iter().map(u32::to_string));

@@ -1,11 +1,13 @@
-use super::*;
-use crate::testing::{self, TestQueue, queue_conformance};
+use std::sync::Arc;
 
-queue_conformance!(async |window| TestQueue::new(std::sync::Arc::new(MemoryQueue::new(window))));
+use super::*;
+use crate::testing::{self, TestQueue};
+
+crate::queue_conformance!(async |window| TestQueue::new(Arc::new(MemoryQueue::new(window))));
 
 #[tokio::test]
-async fn a_push_of_several_wakes_several_workers() {
-    let queue = std::sync::Arc::new(MemoryQueue::new(100));
+async fn a_push_of_several_entries_wakes_several_workers() {
+    let queue = Arc::new(MemoryQueue::new(100));
     let workers: Vec<_> = (0..4)
         .map(|_| {
             let queue = queue.clone();

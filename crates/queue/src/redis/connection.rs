@@ -1,9 +1,9 @@
-//! One connection to Redis that mends itself: a task of its own connects, subscribes to the bell, and
-//! connects again with back-off when the connection is lost or an answer takes too long.
+//! One connection to Redis that reconnects by itself.
 //!
-//! Says once when Redis goes and once when it is back, never per call. Callers never connect and never wait
-//! for more than one command's time limit; while Redis is away they learn so at once. A Redis that answers, but refuses
-//! what it is asked (its memory is full), keeps its connection.
+//! A background task connects, subscribes to the notification channel, and connects again with back-off when the connection
+//! is lost or an answer takes too long. Callers never connect and wait for at most one command timeout; while Redis is
+//! unreachable they get an error at once. A Redis that rejects commands (its memory is full) keeps its connection. The
+//! start and the end of an outage are logged once each.
 
 use std::fmt::Display;
 use std::future::Future;
@@ -17,32 +17,30 @@ use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisError, RedisResult};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
+use super::discovery::{COMMAND_TIMEOUT, find_server};
 use super::url::RedisUrl;
 use postrider_core::clock::sleep;
 
-/// How long one command, and one attempt to connect, may take before Redis counts as away.
-pub(super) const COMMAND_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// The rest between two attempts to connect grows from the first to the second.
+/// Shortest and longest delay between two connection attempts.
 const RECONNECT_DELAY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// A connection that lasted this long is followed by a short rest; a shorter one shows that Redis answers
-/// but refuses, so that the rest goes on growing.
+/// Lifetime of a connection after which the next delay is short again. A shorter one shows that Redis accepts connections
+/// but closes them, so that the delay keeps growing.
 const STABLE_AFTER: Duration = Duration::from_secs(5);
 
-/// What a server refuses and would refuse as well over another connection: its memory is full, it cannot write its
-/// snapshot or reach its replicas, the user may not do that, another's script runs.
+/// Error codes that another connection would get as well: memory full, snapshot or replicas failed, permission missing,
+/// another script is running.
 const REJECTION_CODES: [&str; 5] = ["OOM", "MISCONF", "NOREPLICAS", "NOPERM", "BUSY"];
 
-/// How often a refusal is worth a word.
+/// Minimum time between two log lines about rejected commands.
 const REJECTION_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Why there is no answer.
+/// The reason why a command has no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RequestError {
-    /// Redis is away.
+    /// Redis is unreachable.
     Disconnected,
-    /// Redis is there and refuses.
+    /// Redis rejected the command.
     Rejected,
 }
 
@@ -56,10 +54,10 @@ enum RedisConnectionState {
     Disconnected,
 }
 
-/// The connection as it stands now.
+/// The connection and its present state.
 pub(super) struct RedisConnection {
     url: RedisUrl,
-    /// One of our names, by which a cluster knows whose they are.
+    /// A key of the queue, by which the server that owns its slot in a cluster is found.
     key: String,
     notify_channel: String,
     server: String,
@@ -71,13 +69,13 @@ pub(super) struct RedisConnection {
 }
 
 impl RedisConnection {
-    /// A link that is not connected yet; [`keep`](Self::keep) does that.
-    pub fn new(address: RedisUrl, key: String, channel: String) -> Self {
+    /// Returns a connection that is not connected yet; [`run`](Self::run) connects.
+    pub fn new(url: RedisUrl, key: String, notify_channel: String) -> Self {
         Self {
-            server: address.hosts_text(),
-            url: address,
+            server: url.hosts_text(),
+            url,
             key,
-            notify_channel: channel,
+            notify_channel,
             state: watch::Sender::new(RedisConnectionState::Connecting),
             notify: Arc::new(Notify::new()),
             is_disconnected: AtomicBool::new(false),
@@ -86,108 +84,108 @@ impl RedisConnection {
         }
     }
 
-    /// Counts every time that it could not be reached, was lost, or refused something.
+    /// Returns the counter of failed connections, lost connections and rejected commands.
     pub fn errors(&self) -> Counter {
         self.errors.clone()
     }
 
-    /// Connects for as long as the task lives.
+    /// Keeps the connection until the task is aborted.
     pub async fn run(self: Arc<Self>) {
-        let mut rest = RECONNECT_DELAY.0;
-        for number in 0.. {
-            match self.connect(number).await {
+        let mut delay = RECONNECT_DELAY.0;
+        for generation in 0.. {
+            match self.connect(generation).await {
                 Ok(connection) => {
                     self.state.send_replace(RedisConnectionState::Connected {
-                        generation: number,
+                        generation,
                         connection,
                     });
                     self.notify.notify_one();
-                    let began = Instant::now();
-                    self.wait_for_state(|standing| matches!(standing, RedisConnectionState::Disconnected))
+                    let connected_at = Instant::now();
+                    self.wait_for_state(|state| matches!(state, RedisConnectionState::Disconnected))
                         .await;
-                    if began.elapsed() > STABLE_AFTER {
-                        rest = RECONNECT_DELAY.0;
+                    if connected_at.elapsed() > STABLE_AFTER {
+                        delay = RECONNECT_DELAY.0;
                     }
                 }
-                Err(trouble) => {
+                Err(error) => {
                     self.state.send_replace(RedisConnectionState::Disconnected);
-                    self.log_disconnected(&trouble);
+                    self.log_disconnected(&error);
                 }
             }
-            sleep(rest).await;
-            rest = (rest * 2).min(RECONNECT_DELAY.1);
+            sleep(delay).await;
+            delay = (delay * 2).min(RECONNECT_DELAY.1);
         }
     }
 
-    /// Returns when the first attempt to connect has ended, however it did.
+    /// Returns when the first connection attempt has succeeded or failed.
     pub async fn wait_first_attempt(&self) {
-        self.wait_for_state(|standing| !matches!(standing, RedisConnectionState::Connecting))
+        self.wait_for_state(|state| !matches!(state, RedisConnectionState::Connecting))
             .await;
     }
 
-    /// Returns when Redis can be asked.
+    /// Returns when the connection is established.
     pub async fn wait_connected(&self) {
-        self.wait_for_state(|standing| matches!(standing, RedisConnectionState::Connected { .. }))
+        self.wait_for_state(|state| matches!(state, RedisConnectionState::Connected { .. }))
             .await;
     }
 
-    /// Returns when the bell has rung since it was last heard, or the connection is new.
+    /// Returns when a notification has arrived since the last call, or the connection is new.
     pub async fn wait_notified(&self) {
         self.notify.notified().await;
     }
 
-    /// Passes a ring on to another one who waits in this process.
+    /// Wakes one waiter in this process.
     pub fn notify_one(&self) {
         self.notify.notify_one();
     }
 
-    /// The answer, unless Redis is away, refuses, or is too slow, which makes it away.
+    /// Runs one command. A command that exceeds [`COMMAND_TIMEOUT`] ends the connection.
     pub async fn request<T, F>(
         &self,
-        question: impl FnOnce(MultiplexedConnection) -> F,
+        command: impl FnOnce(MultiplexedConnection) -> F,
     ) -> Result<T, RequestError>
     where
         F: Future<Output = RedisResult<T>>,
     {
         let RedisConnectionState::Connected {
-            generation: number,
+            generation,
             connection,
         } = self.state.borrow().clone()
         else {
             return Err(RequestError::Disconnected);
         };
-        match timeout(COMMAND_TIMEOUT, question(connection)).await {
+        match timeout(COMMAND_TIMEOUT, command(connection)).await {
             Ok(Ok(answer)) => {
                 self.log_reconnected();
                 return Ok(answer);
             }
-            Ok(Err(refusal)) if is_rejection(&refusal) => {
-                self.log_rejected(&refusal);
+            Ok(Err(error)) if is_rejection(&error) => {
+                self.log_rejected(&error);
                 return Err(RequestError::Rejected);
             }
-            Ok(Err(trouble)) => self.disconnect(number, &trouble),
-            Err(_) => self.disconnect(number, &"no answer within the time limit"),
+            Ok(Err(error)) => self.disconnect(generation, &error),
+            Err(_) => self.disconnect(generation, &"no answer within the time limit"),
         }
         Err(RequestError::Disconnected)
     }
 
-    async fn connect(self: &Arc<Self>, number: u64) -> Result<MultiplexedConnection, String> {
+    async fn connect(self: &Arc<Self>, generation: u64) -> Result<MultiplexedConnection, String> {
         let settings = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(COMMAND_TIMEOUT))
             .set_response_timeout(Some(COMMAND_TIMEOUT))
-            .set_push_sender(self.push_listener(number));
-        let client = self.url.find_server(&self.key).await?;
+            .set_push_sender(self.push_listener(generation));
+        let client = find_server(&self.url, &self.key).await?;
         let attempt = async {
             let mut connection = client
                 .get_multiplexed_async_connection_with_config(&settings)
                 .await?;
             match connection.subscribe(&self.notify_channel).await {
-                Err(refusal) if refusal.code() == Some("NOPERM") => {
+                Err(error) if error.code() == Some("NOPERM") => {
                     log::warn!(
-                        "redis at {}: new work is noticed late, because the user may not use the channel: \
-                         grant it with `ACL SETUSER <user> &{}`",
-                        self.server,
-                        self.notify_channel
+                        "redis: missing permission to subscribe; new work is noticed late; \
+                         grant it with `ACL SETUSER <user> &{}`: server={}",
+                        self.notify_channel,
+                        self.server
                     );
                 }
                 answer => answer?,
@@ -196,24 +194,24 @@ impl RedisConnection {
         };
         match timeout(COMMAND_TIMEOUT * 2, attempt).await {
             Ok(Ok(connection)) => Ok(connection),
-            Ok(Err(trouble)) => Err(trouble.to_string()),
+            Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("no answer within the time limit".into()),
         }
     }
 
-    /// Hears the bell, and hears at once when this connection ends.
+    /// Handles notifications, and the end of this connection.
     fn push_listener(
         self: &Arc<Self>,
-        number: u64,
+        generation: u64,
     ) -> impl Fn(PushInfo) -> Result<(), &'static str> + Send + Sync + 'static {
-        let bell = Arc::clone(&self.notify);
-        let link = Arc::downgrade(self);
+        let notify = Arc::clone(&self.notify);
+        let connection = Arc::downgrade(self);
         move |push| {
             match push.kind {
-                PushKind::Message => bell.notify_one(),
+                PushKind::Message => notify.notify_one(),
                 PushKind::Disconnection => {
-                    if let Some(link) = link.upgrade() {
-                        link.disconnect(number, &"the connection was closed");
+                    if let Some(connection) = connection.upgrade() {
+                        connection.disconnect(generation, &"the connection was closed");
                     }
                 }
                 _ => {}
@@ -222,41 +220,41 @@ impl RedisConnection {
         }
     }
 
-    /// Gives up this very connection; a newer one stays.
-    fn disconnect(&self, lost: u64, trouble: &impl Display) {
-        let gave_up = self.state.send_if_modified(|standing| {
-            let same =
-                matches!(standing, RedisConnectionState::Connected { generation, .. } if *generation == lost);
-            if same {
-                *standing = RedisConnectionState::Disconnected;
+    /// Drops the connection of this generation. A newer one stays.
+    fn disconnect(&self, lost: u64, error: &impl Display) {
+        let is_dropped = self.state.send_if_modified(|state| {
+            let is_current =
+                matches!(state, RedisConnectionState::Connected { generation, .. } if *generation == lost);
+            if is_current {
+                *state = RedisConnectionState::Disconnected;
             }
-            same
+            is_current
         });
-        if gave_up {
-            self.log_disconnected(trouble);
+        if is_dropped {
+            self.log_disconnected(error);
         }
     }
 
-    fn log_disconnected(&self, trouble: &impl Display) {
+    fn log_disconnected(&self, error: &impl Display) {
         self.errors.inc();
         if !self.is_disconnected.swap(true, Ordering::Relaxed) {
             log::warn!(
-                "redis at {} is away, the store is asked instead: {trouble}",
+                "redis: unreachable; using the store instead: server={}: {error}",
                 self.server
             );
         }
     }
 
-    fn log_rejected(&self, refusal: &RedisError) {
+    fn log_rejected(&self, error: &RedisError) {
         self.errors.inc();
-        let mut said = self
+        let mut logged_at = self
             .rejection_logged_at
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if said.is_none_or(|said| said.elapsed() >= REJECTION_LOG_INTERVAL) {
-            *said = Some(Instant::now());
+        if logged_at.is_none_or(|at| at.elapsed() >= REJECTION_LOG_INTERVAL) {
+            *logged_at = Some(Instant::now());
             log::warn!(
-                "redis at {} refuses what it is asked, the store is asked instead: {refusal}",
+                "redis: command rejected; using the store instead: server={}: {error}",
                 self.server
             );
         }
@@ -264,19 +262,19 @@ impl RedisConnection {
 
     fn log_reconnected(&self) {
         if self.is_disconnected.swap(false, Ordering::Relaxed) {
-            log::info!("redis at {} is back", self.server);
+            log::info!("redis: reachable again: server={}", self.server);
         }
     }
 
     async fn wait_for_state(&self, holds: impl FnMut(&RedisConnectionState) -> bool) {
-        // An error would mean that the sender is gone, but `self` is the sender.
-        let mut standing = self.state.subscribe();
-        let _reached = standing.wait_for(holds).await;
+        // An error would mean that the sender was dropped, but `self` owns it.
+        let mut state = self.state.subscribe();
+        let _reached = state.wait_for(holds).await;
     }
 }
 
-/// Before 7.0 a script's own words hide the code of what was refused in it.
-fn is_rejection(trouble: &RedisError) -> bool {
-    trouble.code().is_some_and(|code| REJECTION_CODES.contains(&code))
-        || trouble.to_string().contains("OOM command not allowed")
+/// Before Redis 7.0 the error of a script hides the code of the command in it.
+fn is_rejection(error: &RedisError) -> bool {
+    error.code().is_some_and(|code| REJECTION_CODES.contains(&code))
+        || error.to_string().contains("OOM command not allowed")
 }

@@ -1,28 +1,28 @@
-//! The contract against a real redis-server, and what happens when that server is killed, emptied,
-//! restarted or stopped: time is lost, nothing else.
+//! The conformance suite against a real redis-server, and outages of that server, which only cost time.
+
+mod deployments;
 
 use super::*;
-use crate::testing::{self, TEST_TIMEOUT, TestQueue, entry_due_now, queue_conformance, test_start};
-use postrider_core::testing::backend_server::BackendServer;
-use postrider_core::testing::backend_server::free_port;
+use crate::testing::{ObservedCapacity, TEST_TIMEOUT, TestQueue, entry_due_now, test_start};
+use postrider_core::testing::backend_server::{BackendServer, free_port};
 
 async fn open(url: &str, window: usize) -> Arc<dyn Queue> {
     Arc::new(RedisQueue::open(url, window).await.expect("a usable url"))
 }
 
 async fn test_queue(window: usize) -> TestQueue {
-    let peer = BackendServer::redis();
-    let queue = open(&peer.url(), window).await;
-    TestQueue::with_server(peer, queue)
+    let server = BackendServer::redis();
+    let queue = open(&server.url(), window).await;
+    TestQueue::with_server(server, queue)
 }
 
 async fn start_server() -> (BackendServer, Arc<dyn Queue>) {
-    let peer = BackendServer::redis();
-    let queue = open(&peer.url(), 100_000).await;
-    (peer, queue)
+    let server = BackendServer::redis();
+    let queue = open(&server.url(), 100_000).await;
+    (server, queue)
 }
 
-/// Pushes and pops until an id has gone through; the deadline only ends a test that fails.
+/// Pushes and pops until an id was returned. The deadline ends only tests that fail.
 async fn wait_until_working(queue: &dyn Queue, id: i64) {
     let deadline = Instant::now() + TEST_TIMEOUT;
     while Instant::now() < deadline {
@@ -35,76 +35,84 @@ async fn wait_until_working(queue: &dyn Queue, id: i64) {
             return;
         }
     }
-    panic!("the queue did not come back within {TEST_TIMEOUT:?}");
+    panic!("the queue does not work after {TEST_TIMEOUT:?}");
 }
 
-queue_conformance!(async |window| test_queue(window).await);
+crate::queue_conformance!(async |window| test_queue(window).await);
 
-mod deployments;
+/// Starts a pop in the background. Returns the capacity that it reads, and its result.
+fn spawn_worker(queue: Arc<dyn Queue>) -> (Arc<ObservedCapacity>, JoinHandle<Vec<DeliveryId>>) {
+    let source = ObservedCapacity::new(Capacity::total(10));
+    let capacity = source.clone();
+    let worker = tokio::spawn(async move { queue.pop(&*capacity, test_start(), TEST_TIMEOUT).await });
+    (source, worker)
+}
 
 #[tokio::test]
-async fn two_processes_share_the_work_and_ring_for_each_other() {
-    let (peer, here) = start_server().await;
-    let there = open(&peer.url(), 100_000).await;
-    let worker = tokio::spawn(async move { there.pop(&10, test_start(), TEST_TIMEOUT).await });
-    let waits = timeout(Duration::from_millis(50), std::future::pending::<()>()).await;
-    waits.expect_err("a breath, so that the other one waits");
-    here.push(&[entry_due_now(5)]);
+async fn two_processes_share_the_queue_and_notify_each_other() {
+    let (server, first) = start_server().await;
+    let second = open(&server.url(), 100_000).await;
+    let (source, worker) = spawn_worker(second);
+    source.wait_until_popping().await;
+    first.push(&[entry_due_now(5)]);
     assert_eq!(worker.await.expect("the other one"), [DeliveryId(5)]);
 }
 
 #[tokio::test]
-async fn killed_and_restarted_empty_it_works_again() {
-    let (mut peer, queue) = start_server().await;
+async fn the_queue_works_again_after_a_kill_and_a_restart() {
+    let (mut server, queue) = start_server().await;
     queue.push(&[entry_due_now(1)]);
     assert!(queue.flush(TEST_TIMEOUT).await);
-    peer.kill();
-    let began = Instant::now();
+    server.kill();
+    let start = Instant::now();
     let wait = Duration::from_millis(100);
     assert!(queue.pop(&10, test_start(), wait).await.is_empty());
-    assert!(began.elapsed() >= wait, "an absent server is no reason to spin");
+    assert!(
+        start.elapsed() >= wait,
+        "it waits instead of polling an unreachable server"
+    );
     queue.push(&[entry_due_now(2)]);
     assert!(!queue.flush(wait).await);
     assert_eq!(queue.depth().await, None);
-    peer.restart();
+    server.restart();
     assert!(
         queue.flush(TEST_TIMEOUT).await,
-        "what was pushed meanwhile arrives"
+        "entries pushed during the outage arrive"
     );
     assert_eq!(queue.pop(&10, test_start(), TEST_TIMEOUT).await, [DeliveryId(2)]);
 }
 
 #[tokio::test]
-async fn a_worker_that_waits_through_a_restart_is_woken_by_the_next_push() {
-    let (mut peer, queue) = start_server().await;
-    let waiter = queue.clone();
-    let worker = tokio::spawn(async move { waiter.pop(&10, test_start(), TEST_TIMEOUT).await });
-    peer.restart();
+async fn a_worker_that_waits_during_a_restart_is_woken_by_the_next_push() {
+    let (mut server, queue) = start_server().await;
+    let (source, worker) = spawn_worker(queue.clone());
+    source.wait_until_popping().await;
+    server.restart();
     queue.push(&[entry_due_now(6)]);
     assert_eq!(worker.await.expect("the worker"), [DeliveryId(6)]);
 }
 
 #[tokio::test]
-async fn flushed_it_is_empty_and_works() {
-    let (peer, queue) = start_server().await;
+async fn a_flushed_queue_is_empty_and_works() {
+    let (server, queue) = start_server().await;
     queue.push(&[entry_due_now(1)]);
     assert!(queue.flush(TEST_TIMEOUT).await);
-    assert_eq!(peer.send_command("FLUSHALL"), "+OK");
+    assert_eq!(server.send_command("FLUSHALL"), "+OK");
     assert_eq!(queue.depth().await, Some(0));
-    assert_eq!(peer.send_command("SCRIPT FLUSH"), "+OK");
+    assert_eq!(server.send_command("SCRIPT FLUSH"), "+OK");
     wait_until_working(&*queue, 2).await;
 }
 
 #[tokio::test]
-async fn a_server_whose_memory_is_full_keeps_its_connection_and_gets_what_waits_when_it_can_take_it() {
-    let (peer, queue) = start_server().await;
+async fn a_server_with_full_memory_keeps_its_connection_and_gets_the_entries_later() {
+    let (server, queue) = start_server().await;
     wait_until_working(&*queue, 1).await;
-    let client = redis::Client::open(peer.url()).expect("the url");
-    let mut watcher = client.get_multiplexed_async_connection().await.expect("redis");
-    let mut met = async || {
+    let client = redis::Client::open(server.url()).expect("the url");
+    let mut observer = client.get_multiplexed_async_connection().await.expect("redis");
+    let mut connections = async || {
         let stats: String = redis::cmd("INFO")
             .arg("stats")
-            .query_async(&mut watcher)
+            .query_async(&mut observer)
             .await
             .expect("an answer");
         let count = stats
@@ -112,56 +120,63 @@ async fn a_server_whose_memory_is_full_keeps_its_connection_and_gets_what_waits_
             .find(|line| line.starts_with("total_connections_received"));
         count.expect("the count").to_owned()
     };
-    assert_eq!(peer.send_command("CONFIG SET maxmemory 1"), "+OK");
-    let before = met().await;
+    assert_eq!(server.send_command("CONFIG SET maxmemory 1"), "+OK");
+    let before = connections().await;
     queue.push(&[entry_due_now(2)]);
-    assert!(!queue.flush(Duration::from_millis(1_500)).await, "it is refused");
-    assert_eq!(queue.depth().await, Some(0), "what needs no memory is answered");
+    assert!(
+        !queue.flush(Duration::from_millis(1_500)).await,
+        "the push is rejected"
+    );
+    assert_eq!(
+        queue.depth().await,
+        Some(0),
+        "commands that need no memory are answered"
+    );
     assert!(queue.pop(&10, test_start(), Duration::ZERO).await.is_empty());
-    assert_eq!(met().await, before, "nobody had to connect again");
-    assert_eq!(peer.send_command("CONFIG SET maxmemory 0"), "+OK");
+    assert_eq!(connections().await, before, "no new connection");
+    assert_eq!(server.send_command("CONFIG SET maxmemory 0"), "+OK");
     assert!(queue.flush(TEST_TIMEOUT).await);
     assert_eq!(queue.pop(&10, test_start(), TEST_TIMEOUT).await, [DeliveryId(2)]);
 }
 
 #[tokio::test]
-async fn stopped_it_counts_as_away_and_continued_it_works_again() {
-    let (peer, queue) = start_server().await;
+async fn a_suspended_server_is_unreachable_and_works_again_after_a_resume() {
+    let (server, queue) = start_server().await;
     wait_until_working(&*queue, 1).await;
-    peer.suspend();
-    let began = Instant::now();
+    server.suspend();
+    let start = Instant::now();
     assert!(
         queue
             .pop(&10, test_start(), Duration::from_millis(100))
             .await
             .is_empty()
     );
-    let passed = began.elapsed();
-    assert!(passed < COMMAND_TIMEOUT * 10, "a bounded wait: {passed:?}");
-    let began = Instant::now();
+    let elapsed = start.elapsed();
+    assert!(elapsed < COMMAND_TIMEOUT * 10, "a bounded wait: {elapsed:?}");
+    let start = Instant::now();
     queue.push(&[entry_due_now(2)]);
-    assert!(began.elapsed() < COMMAND_TIMEOUT, "a push never waits");
+    assert!(start.elapsed() < COMMAND_TIMEOUT, "a push never waits");
     assert_eq!(queue.depth().await, None);
-    peer.resume();
+    server.resume();
     wait_until_working(&*queue, 3).await;
 }
 
 #[tokio::test]
-async fn absent_at_the_start_it_is_used_as_soon_as_it_is_there() {
-    let mut peer = BackendServer::redis();
-    peer.kill();
-    let queue = open(&peer.url(), 100_000).await;
+async fn a_server_that_is_unreachable_at_the_start_is_used_as_soon_as_it_answers() {
+    let mut server = BackendServer::redis();
+    server.kill();
+    let queue = open(&server.url(), 100_000).await;
     queue.push(&[entry_due_now(4)]);
     assert_eq!(queue.depth().await, None);
-    peer.restart();
+    server.restart();
     assert_eq!(queue.pop(&10, test_start(), TEST_TIMEOUT).await, [DeliveryId(4)]);
 }
 
 #[tokio::test]
-async fn the_buffer_before_an_absent_redis_is_bounded() {
+async fn the_buffer_for_an_unreachable_redis_is_limited() {
     let queue = RedisQueue::open(&format!("redis://127.0.0.1:{}", free_port()), 3)
         .await
-        .expect("an absent redis is no error");
+        .expect("an unreachable redis is no error");
     for id in 0..100 {
         queue.push(&[id, 1_000 + id].map(entry_due_now));
         assert!(queue.shared.buffer().entries.len() <= 3);
@@ -171,10 +186,10 @@ async fn the_buffer_before_an_absent_redis_is_bounded() {
 
 #[tokio::test]
 async fn database_password_and_prefix_come_from_the_url() {
-    let peer = BackendServer::redis_with(&["--requirepass", "open sesame"]);
+    let server = BackendServer::redis_with(&["--requirepass", "open sesame"]);
     let url = format!(
         "redis://:open%20sesame@127.0.0.1:{}/3?prefix=other%3A",
-        peer.port()
+        server.port()
     );
     let queue = open(&url, 100_000).await;
     queue.push(&[entry_due_now(1)]);
@@ -189,29 +204,29 @@ async fn database_password_and_prefix_come_from_the_url() {
     assert_eq!(count, 1);
 }
 
-/// What a user needs at least; README says so.
-const ACL_RULES: &str = "~postrider:* resetchannels &postrider:bell -@all +hello +ping +subscribe +publish \
+/// The permissions that an ACL user needs at least, as in README.md.
+const ACL_RULES: &str = "~postrider:* resetchannels &postrider:notify -@all +hello +ping +subscribe +publish \
                       +evalsha +script|load +smembers +sadd +srem +scard +exists +zadd +zrem +zscore +zcard +zcount \
                       +zrange +zpopmin +zpopmax";
 
-fn start_with_user(rights: &str) -> BackendServer {
+fn start_with_user(rules: &str) -> BackendServer {
     let mut arguments = vec!["--user", "rider", "on", ">secret"];
-    arguments.extend(rights.split_whitespace());
+    arguments.extend(rules.split_whitespace());
     BackendServer::redis_with(&arguments)
 }
 
 #[tokio::test]
-async fn a_user_with_only_the_rights_it_needs_has_a_whole_queue() {
-    let peer = start_with_user(ACL_RULES);
-    let url = format!("redis://rider:secret@127.0.0.1:{}", peer.port());
-    let (here, there) = (open(&url, 100_000).await, open(&url, 100_000).await);
-    let worker = tokio::spawn(async move { there.pop(&10, test_start(), TEST_TIMEOUT).await });
-    assert_answers(&*here).await;
-    here.push(&[entry_due_now(5)]);
+async fn a_user_with_the_documented_permissions_can_use_the_queue() {
+    let server = start_with_user(ACL_RULES);
+    let url = format!("redis://rider:secret@127.0.0.1:{}", server.port());
+    let (first, second) = (open(&url, 100_000).await, open(&url, 100_000).await);
+    let worker = tokio::spawn(async move { second.pop(&10, test_start(), TEST_TIMEOUT).await });
+    assert_answers(&*first).await;
+    first.push(&[entry_due_now(5)]);
     assert_eq!(worker.await.expect("the other one"), [DeliveryId(5)]);
-    assert_eq!(here.depth().await, Some(0));
-    let refused = peer.send_command("ACL LOG 1");
-    assert_eq!(refused, "*0", "nothing was refused");
+    assert_eq!(first.depth().await, Some(0));
+    let denied = server.send_command("ACL LOG 1");
+    assert_eq!(denied, "*0", "no command was denied");
 }
 
 async fn assert_answers(queue: &dyn Queue) {
@@ -220,10 +235,10 @@ async fn assert_answers(queue: &dyn Queue) {
 }
 
 #[tokio::test]
-async fn a_user_who_may_not_use_the_bell_still_works() {
-    let peer = start_with_user("~postrider:* resetchannels +@all");
+async fn a_user_without_permission_for_the_notification_channel_works() {
+    let server = start_with_user("~postrider:* resetchannels +@all");
     let queue = open(
-        &format!("redis://rider:secret@127.0.0.1:{}", peer.port()),
+        &format!("redis://rider:secret@127.0.0.1:{}", server.port()),
         100_000,
     )
     .await;
@@ -231,9 +246,9 @@ async fn a_user_who_may_not_use_the_bell_still_works() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_counts_as_away() {
-    let peer = BackendServer::redis_with(&["--requirepass", "right"]);
-    let queue = open(&format!("redis://:wrong@127.0.0.1:{}", peer.port()), 100_000).await;
+async fn a_wrong_password_counts_as_unreachable() {
+    let server = BackendServer::redis_with(&["--requirepass", "right"]);
+    let queue = open(&format!("redis://:wrong@127.0.0.1:{}", server.port()), 100_000).await;
     queue.push(&[entry_due_now(1)]);
     assert!(
         queue

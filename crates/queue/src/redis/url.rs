@@ -1,8 +1,7 @@
-//! What a queue's URL says: which servers, how they stand together, and how to speak to them.
+//! Parses the URL of a queue: hosts, topology, credentials and certificates.
 //!
-//! Several hosts are a cluster or sentinels. Everything a queue owns lies in one slot, so of a cluster, too, one
-//! server is enough, and finding it is all that is special. The URL, which may carry a password, is never
-//! repeated in an error.
+//! Several hosts are a cluster or sentinels. All keys of a queue are in one slot, so that a single connection is enough in a
+//! cluster too. Errors never contain the URL, which may hold a password.
 
 use std::collections::HashMap;
 
@@ -13,42 +12,42 @@ use redis::{
 
 use postrider_core::error::{Error, Result};
 
-/// What stands before every name in Redis unless `?prefix=` says otherwise.
+/// Prefix of every key without `?prefix=`.
 const DEFAULT_PREFIX: &str = "postrider:";
 
-/// Where sentinels listen unless the URL says otherwise.
+/// Default port of sentinels.
 const DEFAULT_SENTINEL_PORT: u16 = 26_379;
 
-/// Whom to ask, and for what.
+/// A parsed URL.
 pub(super) struct RedisUrl {
-    /// How to reach each host of the URL, at least one.
+    /// The hosts, at least one.
     pub hosts: Vec<ConnectionInfo>,
-    /// How they stand together.
+    /// The relation between the hosts.
     pub topology: Topology,
-    /// What every name of ours begins with.
+    /// The prefix of every key.
     pub prefix: String,
 }
 
-/// How the hosts of an URL stand together.
+/// The relation between the hosts of a URL.
 pub(super) enum Topology {
     /// One server.
     Standalone,
-    /// Any of them knows who holds our names.
+    /// Members of a cluster, each of which can name the owner of a slot.
     Cluster,
-    /// The hosts are sentinels, who know where their master is.
+    /// Sentinels, which know the present master.
     Sentinels {
-        /// What they call it.
+        /// The name of the master.
         master: String,
-        /// How to sign in to the sentinels themselves.
+        /// The credentials for the sentinels.
         credentials: RedisConnectionInfo,
     },
 }
 
 impl RedisUrl {
-    /// Reads an URL and the certificates it names; reaches nobody yet.
+    /// Parses a URL and reads the certificates that it names. Does not connect.
     pub fn parse(url: &str) -> Result<Self> {
         if url.contains('#') {
-            return Err(invalid_url("an url ends before #"));
+            return Err(invalid_url("remove everything from # on"));
         }
         let (body, query) = url.split_once('?').unwrap_or((url, ""));
         let query = UrlQuery::parse(query);
@@ -64,86 +63,83 @@ impl RedisUrl {
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let start = authority.rfind('@').map_or(0, |at| at + 1);
         let (user, hosts) = authority.split_at(start);
-        let (formation, path) = parse_topology(kind, path, &query)?;
-        let alone = matches!(formation, Topology::Standalone);
-        if alone && hosts.contains(',') {
+        let (topology, path) = parse_topology(kind, path, &query)?;
+        if matches!(topology, Topology::Standalone) && hosts.contains(',') {
             return Err(invalid_url(
-                "several hosts are a redis-cluster:// or the sentinels of a redis+sentinel://",
+                "several hosts need redis-cluster:// or redis+sentinel://",
             ));
         }
         let hosts = hosts.split(',').map(|host| {
-            let one = connection_info(&format!("{name}://{user}{host}/{path}"))?;
-            let one = query.with_certificates(one)?;
-            Ok(match formation {
-                Topology::Sentinels { .. } if !has_port(host) => with_host(&one, "", DEFAULT_SENTINEL_PORT),
-                _ => one,
+            let info = connection_info(&format!("{name}://{user}{host}/{path}"))?;
+            let info = query.with_certificates(info)?;
+            Ok(match topology {
+                Topology::Sentinels { .. } if !has_port(host) => with_host(&info, "", DEFAULT_SENTINEL_PORT),
+                _ => info,
             })
         });
         Ok(Self {
             hosts: hosts.collect::<Result<_>>()?,
-            prefix: query.prefix(&formation),
-            topology: formation,
+            prefix: query.prefix(&topology),
+            topology,
         })
     }
 
-    /// The hosts in words for the log.
+    /// Returns the hosts for the log.
     pub fn hosts_text(&self) -> String {
         let hosts = self.hosts.iter().map(|host| host.addr().to_string());
         hosts.collect::<Vec<_>>().join(", ")
     }
 }
 
-/// The same way to speak to another host; an empty one stands for the same host.
-pub(super) fn with_host(known: &ConnectionInfo, host: &str, port: u16) -> ConnectionInfo {
-    let or_same = |same: &String| {
+/// Returns the same connection settings for another host and port. An empty `host` keeps the host.
+pub(super) fn with_host(info: &ConnectionInfo, host: &str, port: u16) -> ConnectionInfo {
+    let host_or = |known: &String| {
         if host.is_empty() {
-            same.clone()
+            known.clone()
         } else {
             host.to_owned()
         }
     };
-    let addr = match known.addr().clone() {
-        ConnectionAddr::Tcp(same, _) => ConnectionAddr::Tcp(or_same(&same), port),
+    let addr = match info.addr().clone() {
+        ConnectionAddr::Tcp(known, _) => ConnectionAddr::Tcp(host_or(&known), port),
         ConnectionAddr::TcpTls {
-            host: same,
+            host: known,
             insecure,
             tls_params,
             ..
         } => ConnectionAddr::TcpTls {
-            host: or_same(&same),
+            host: host_or(&known),
             port,
             insecure,
             tls_params,
         },
         other => other,
     };
-    known.clone().set_addr(addr)
+    info.clone().set_addr(addr)
 }
 
-/// How the hosts stand together, and the path without what is said of that.
+/// Returns the topology and the rest of the path.
 fn parse_topology<'a>(kind: &str, path: &'a str, query: &UrlQuery) -> Result<(Topology, &'a str)> {
     match kind {
         "sentinel" => {
             let (master, database) = path.split_once('/').unwrap_or((path, ""));
             if master.is_empty() {
-                return Err(invalid_url(
-                    "it does not say what the sentinels call their master",
-                ));
+                return Err(invalid_url("the name of the master is missing"));
             }
-            let formation = Topology::Sentinels {
+            let topology = Topology::Sentinels {
                 master: master.to_owned(),
                 credentials: query.sentinel_credentials(),
             };
-            Ok((formation, database))
+            Ok((topology, database))
         }
         "cluster" => Ok((Topology::Cluster, path)),
         "" if query.has_value("cluster", "true") => Ok((Topology::Cluster, path)),
         "" => Ok((Topology::Standalone, path)),
-        _ => Err(invalid_url("there is no such way to speak to redis")),
+        _ => Err(invalid_url("unknown scheme")),
     }
 }
 
-/// What stands behind the question mark.
+/// The query part of the URL.
 struct UrlQuery(HashMap<String, String>);
 
 impl UrlQuery {
@@ -152,31 +148,31 @@ impl UrlQuery {
     }
 
     fn has_value(&self, name: &str, value: &str) -> bool {
-        self.0.get(name).is_some_and(|said| said == value)
+        self.0.get(name).is_some_and(|known| known == value)
     }
 
-    /// In a cluster, names with the same part in braces lie on one server.
-    fn prefix(&self, formation: &Topology) -> String {
+    /// In a cluster, keys with the same part in braces are on one server.
+    fn prefix(&self, topology: &Topology) -> String {
         let prefix = self.0.get("prefix").map_or(DEFAULT_PREFIX, String::as_str);
-        match formation {
+        match topology {
             Topology::Cluster if !prefix.contains('{') => format!("{{{prefix}}}"),
             Topology::Cluster | Topology::Standalone | Topology::Sentinels { .. } => prefix.to_owned(),
         }
     }
 
     fn sentinel_credentials(&self) -> RedisConnectionInfo {
-        let mut sign_in = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let mut credentials = RedisConnectionInfo::default().set_skip_set_lib_name();
         if let Some(user) = self.0.get("sentinel_user") {
-            sign_in = sign_in.set_username(user);
+            credentials = credentials.set_username(user);
         }
         if let Some(password) = self.0.get("sentinel_password") {
-            sign_in = sign_in.set_password(password);
+            credentials = credentials.set_password(password);
         }
-        sign_in
+        credentials
     }
 
-    /// The way to a host with the certificates that were named, read from their files.
-    fn with_certificates(&self, host: ConnectionInfo) -> Result<ConnectionInfo> {
+    /// Adds the certificates that the query names, read from their files.
+    fn with_certificates(&self, info: ConnectionInfo) -> Result<ConnectionInfo> {
         let file = |name: &str| {
             let path = self.0.get(name);
             path.map(|path| {
@@ -185,14 +181,14 @@ impl UrlQuery {
             })
             .transpose()
         };
-        if !matches!(host.addr(), ConnectionAddr::TcpTls { .. }) {
-            let named = ["ca", "cert", "key"]
+        if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
+            let has_certificates = ["ca", "cert", "key"]
                 .iter()
                 .any(|name| self.0.contains_key(*name));
-            return if named {
-                Err(invalid_url("certificates are for rediss://, with two s"))
+            return if has_certificates {
+                Err(invalid_url("certificates need rediss:// with two s"))
             } else {
-                Ok(host)
+                Ok(info)
             };
         }
         let root_cert = file("ca")?;
@@ -202,31 +198,31 @@ impl UrlQuery {
                 client_key,
             }),
             (None, None) => None,
-            _ => return Err(invalid_url("cert and key belong together")),
+            _ => return Err(invalid_url("cert and key must be given together")),
         };
-        // An error means that one was chosen before, which is as good.
+        // An error means that a provider was installed before.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let certificates = TlsCertificates {
             client_tls,
             root_cert,
         };
-        let client = Client::build_with_tls(host, certificates)
-            .map_err(|refusal| invalid_url(&refusal.to_string()))?;
+        let client =
+            Client::build_with_tls(info, certificates).map_err(|error| invalid_url(&error.to_string()))?;
         Ok(client.get_connection_info().clone())
     }
 }
 
-/// One host. The third version of the protocol carries the bell over the same connection as everything else.
+/// Parses the URL of one host. RESP3 carries notifications over the same connection as commands.
 fn connection_info(url: &str) -> Result<ConnectionInfo> {
-    let parsed = redis::parse_redis_url(url).ok_or_else(|| invalid_url("it is not an url"))?;
+    let parsed = redis::parse_redis_url(url).ok_or_else(|| invalid_url("it is not a url"))?;
     let connection = parsed
         .into_connection_info()
-        .map_err(|refusal| invalid_url(&refusal.to_string()))?;
+        .map_err(|error| invalid_url(&error.to_string()))?;
     let settings = connection
         .redis_settings()
         .clone()
         .set_protocol(ProtocolVersion::RESP3)
-        // One right less that a user has to have.
+        // An ACL user needs one permission less.
         .set_skip_set_lib_name();
     Ok(connection.set_redis_settings(settings))
 }
@@ -235,9 +231,9 @@ fn has_port(host: &str) -> bool {
     host.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'))
 }
 
-fn invalid_url(what: &str) -> Error {
+fn invalid_url(reason: &str) -> Error {
     Error::usage(format!(
-        "the queue url cannot be used: {what}; it reads redis://[[USER]:PASSWORD@]HOST[:PORT][/DB][?prefix=NAME:], \
+        "invalid queue url: {reason}; expected redis://[[USER]:PASSWORD@]HOST[:PORT][/DB][?prefix=NAME:], \
          rediss://… with TLS, redis-cluster://HOST,HOST or redis+sentinel://HOST,HOST/MASTER"
     ))
 }

@@ -1,31 +1,30 @@
-//! Redis as others operate it: with TLS, as a cluster, behind sentinels. All of them real.
+//! Redis with TLS, as a cluster and behind sentinels, all with real servers.
 
 use std::path::Path;
 use std::process::Command;
 
 use super::*;
 
-/// Runs a program to its end; what it said.
+/// Runs a program and returns its output.
 fn run_command(program: &str, arguments: &[&str]) -> String {
-    let ran = Command::new(program).args(arguments).output();
-    let ran = ran.unwrap_or_else(|trouble| {
-        panic!("{program} cannot be run ({trouble}): `apt-get install redis-tools openssl`")
+    let output = Command::new(program).args(arguments).output();
+    let output = output.unwrap_or_else(|error| {
+        panic!("{program} cannot be run ({error}): `apt-get install redis-tools openssl`")
     });
-    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
-    assert!(ran.status.success(), "{program} {arguments:?}: {said}{ran:?}");
-    said
+    assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Waits until it holds; the deadline only ends a test that fails.
+/// Polls until the condition holds. The deadline ends only tests that fail.
 async fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + TEST_TIMEOUT;
     while !holds() {
-        assert!(Instant::now() < deadline, "{what} within {TEST_TIMEOUT:?}");
+        assert!(Instant::now() < deadline, "not within {TEST_TIMEOUT:?}: {what}");
         postrider_core::clock::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// An authority `NAME.pem`, and for a server of 127.0.0.1 the files `NAME-server.pem` and `NAME-server.key`.
+/// Writes the certificate authority `NAME.pem`, and `NAME-server.pem` and `NAME-server.key` for a server on 127.0.0.1.
 fn write_certificates(folder: &Path, name: &str) {
     let file = |ending: &str| folder.join(format!("{name}{ending}")).display().to_string();
     let new_key = [
@@ -68,13 +67,13 @@ fn write_certificates(folder: &Path, name: &str) {
 }
 
 #[tokio::test]
-async fn over_tls_the_authority_is_checked_and_the_client_shows_its_certificate() {
+async fn tls_checks_the_authority_and_sends_the_client_certificate() {
     let folder = tempfile::tempdir().expect("a folder");
     write_certificates(folder.path(), "ours");
     write_certificates(folder.path(), "others");
     let file = |name: &str| folder.path().join(name).display().to_string();
     let port = free_port();
-    let peer = BackendServer::redis_with(&[
+    let server = BackendServer::redis_with(&[
         "--tls-port",
         &port.to_string(),
         "--tls-cert-file",
@@ -95,13 +94,13 @@ async fn over_tls_the_authority_is_checked_and_the_client_shows_its_certificate(
     let queue = open(&url("ours.pem", "ours"), 100).await;
     wait_until_working(&*queue, 1).await;
     for (authority, own) in [("others.pem", "ours"), ("ours.pem", "others")] {
-        let stranger = open(&url(authority, own), 100).await;
-        assert_eq!(stranger.depth().await, None, "{authority} {own}");
+        let other = open(&url(authority, own), 100).await;
+        assert_eq!(other.depth().await, None, "{authority} {own}");
     }
-    drop(peer);
+    drop(server);
 }
 
-/// Three members, each with a third of the slots.
+/// A cluster of three members, each with a third of the slots.
 struct RedisCluster(Vec<BackendServer>);
 
 impl RedisCluster {
@@ -118,89 +117,89 @@ impl RedisCluster {
             BackendServer::redis_with(&[&settings[..], &[bus]].concat())
         };
         let cluster = Self(buses.iter().map(member).collect());
-        for (place, range) in ["0 5460", "5461 10922", "10923 16383"].iter().enumerate() {
+        for (index, range) in ["0 5460", "5461 10922", "10923 16383"].iter().enumerate() {
             assert_eq!(
-                cluster.0[place].send_command(&format!("CLUSTER ADDSLOTSRANGE {range}")),
+                cluster.0[index].send_command(&format!("CLUSTER ADDSLOTSRANGE {range}")),
                 "+OK"
             );
             let meet = format!(
                 "CLUSTER MEET 127.0.0.1 {} {}",
-                cluster.0[place].port(),
-                buses[place]
+                cluster.0[index].port(),
+                buses[index]
             );
             assert_eq!(cluster.0[0].send_command(&meet), "+OK");
         }
-        for place in 0..3 {
+        for index in 0..3 {
             wait_until("the members know each other", || {
-                let says = cluster.query_member(place, "CLUSTER INFO");
-                says.contains("cluster_state:ok") && says.contains("cluster_known_nodes:3")
+                let info = cluster.query_member(index, "CLUSTER INFO");
+                info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
             })
             .await;
         }
         cluster
     }
 
-    fn query_member(&self, place: usize, question: &str) -> String {
-        let port = self.0[place].port().to_string();
+    fn query_member(&self, index: usize, command: &str) -> String {
+        let port = self.0[index].port().to_string();
         let mut arguments = vec!["-p", &port];
-        arguments.extend(question.split(' '));
+        arguments.extend(command.split(' '));
         run_command("redis-cli", &arguments)
     }
 
     fn url(&self) -> String {
-        let hosts = self.0.iter().map(|peer| format!("127.0.0.1:{}", peer.port()));
+        let hosts = self.0.iter().map(|server| format!("127.0.0.1:{}", server.port()));
         format!("redis-cluster://{}", hosts.collect::<Vec<_>>().join(","))
     }
 
     fn slot_owner(&self) -> usize {
-        let holds = |place: &usize| {
-            self.0[*place]
+        let is_owner = |index: &usize| {
+            self.0[*index]
                 .send_command("SCARD {postrider:}channels")
                 .starts_with(':')
         };
-        (0..3).find(holds).expect("one of them holds our slot")
+        (0..3).find(is_owner).expect("a member owns the slot")
     }
 
-    /// Gives our slot, and nothing in it, to another member.
+    /// Moves the slot of the queue to another member and drops its content.
     fn move_slot(&self) {
         let (old, new) = (self.slot_owner(), (self.slot_owner() + 1) % 3);
         let slot = self.query_member(old, "CLUSTER KEYSLOT {postrider:}channels");
-        let name = self.query_member(new, "CLUSTER MYID");
+        let node = self.query_member(new, "CLUSTER MYID");
         assert_eq!(self.0[old].send_command("FLUSHALL"), "+OK");
-        for place in [new, old, (new + 1) % 3] {
-            let set = format!("CLUSTER SETSLOT {} NODE {}", slot.trim(), name.trim());
-            assert_eq!(self.0[place].send_command(&set), "+OK");
+        for index in [new, old, (new + 1) % 3] {
+            let set = format!("CLUSTER SETSLOT {} NODE {}", slot.trim(), node.trim());
+            assert_eq!(self.0[index].send_command(&set), "+OK");
         }
     }
 }
 
 #[tokio::test]
-async fn a_cluster_holds_the_queue_wherever_its_slot_lies() {
+async fn a_cluster_serves_the_queue_from_any_slot_owner() {
     let cluster = RedisCluster::start().await;
-    let (here, there) = (open(&cluster.url(), 100).await, open(&cluster.url(), 100).await);
-    wait_until_working(&*here, 1).await;
-    let worker = tokio::spawn(async move { there.pop(&10, test_start(), TEST_TIMEOUT).await });
-    here.push(&[entry_due_now(2)]);
+    let (first, second) = (open(&cluster.url(), 100).await, open(&cluster.url(), 100).await);
+    wait_until_working(&*first, 1).await;
+    let worker = tokio::spawn(async move { second.pop(&10, test_start(), TEST_TIMEOUT).await });
+    first.push(&[entry_due_now(2)]);
     assert_eq!(
         worker.await.expect("the other one"),
         [DeliveryId(2)],
-        "the bell rings"
+        "the worker is notified"
     );
     cluster.move_slot();
-    wait_until_working(&*here, 3).await;
+    wait_until_working(&*first, 3).await;
 }
 
 #[tokio::test]
-async fn a_member_of_the_cluster_that_is_away_is_not_needed_to_find_the_others() {
+async fn an_unreachable_member_is_not_needed_to_find_the_slot_owner() {
     let mut cluster = RedisCluster::start().await;
-    let away = (cluster.slot_owner() + 1) % 3;
-    cluster.0.swap(0, away);
+    let killed = (cluster.slot_owner() + 1) % 3;
+    cluster.0.swap(0, killed);
     cluster.0[0].kill();
     let queue = open(&cluster.url(), 100).await;
     assert_eq!(
         queue.depth().await,
         Some(0),
-        "found before the cluster noticed the loss"
+        "found before the cluster noticed the failure"
     );
 }
 
@@ -209,9 +208,9 @@ async fn sentinels_lead_to_the_next_master() {
     let mut master = BackendServer::redis();
     let replica = BackendServer::redis_with(&["--replicaof", "127.0.0.1", &master.port().to_string()]);
     let sentinel = BackendServer::sentinel(master.port());
-    let nobody = free_port();
+    let unused = free_port();
     let url = format!(
-        "redis+sentinel://127.0.0.1:{nobody},127.0.0.1:{}/main/0",
+        "redis+sentinel://127.0.0.1:{unused},127.0.0.1:{}/main/0",
         sentinel.port()
     );
     let queue = open(&url, 100).await;
@@ -236,6 +235,6 @@ async fn sentinels_lead_to_the_next_master() {
     );
     assert!(
         run_command("redis-cli", &["-p", &replica.port().to_string(), "ROLE"]).starts_with("master"),
-        "what works is the one that was a replica"
+        "the replica has become the master"
     );
 }

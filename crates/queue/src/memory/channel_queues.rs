@@ -1,9 +1,8 @@
-//! Ids in the order they are to be taken: a row for each channel, two lanes in each, all together never more
-//! than a window.
+//! Ids in the order in which they are taken: a queue for each channel with two priorities, all together limited to a
+//! window.
 //!
-//! A plain structure without a lock, a clock or a wait, so that the memory queue can put one short lock
-//! around it. An id stands in it at most once. Whatever does not fit is dropped, from the longest row first:
-//! the store holds it anyway.
+//! Has no lock, no clock and no waits; the memory queue puts one short lock around it. An id is in it at most once.
+//! Entries beyond the window are dropped, from the longest channel queue first: the store holds them anyway.
 
 use super::due_queue::DueQueue;
 use postrider_core::capacity::Capacity;
@@ -12,17 +11,17 @@ use postrider_core::name::ConfigName;
 use postrider_core::priority::Priority;
 use postrider_core::queue_entry::QueueEntry;
 
-/// All rows and their common limit.
+/// All channel queues and their common limit.
 pub(super) struct ChannelQueues {
     queues: Vec<ChannelQueue>,
-    /// The row that is asked first next time.
+    /// The index of the queue that is served first next time.
     next_queue: usize,
     entries: usize,
     window: usize,
     is_overflowing: bool,
 }
 
-/// What stands in line for one channel.
+/// The queue of one channel.
 struct ChannelQueue {
     channel: ConfigName,
     high: DueQueue,
@@ -30,7 +29,7 @@ struct ChannelQueue {
 }
 
 impl ChannelQueues {
-    /// Nothing yet, and never more than `window` ids, at least one.
+    /// Returns empty queues for at most `window` ids, at least one.
     pub fn new(window: usize) -> Self {
         Self {
             queues: Vec::new(),
@@ -41,25 +40,25 @@ impl ChannelQueues {
         }
     }
 
-    /// How many ids stand in all.
+    /// Returns the number of ids in all queues.
     pub fn len(&self) -> usize {
         self.entries
     }
 
-    /// Whether the nudge brought something new: another id, or an earlier time for one that stood there.
-    /// When the window is full, what would be taken last of the longest row gives way.
-    pub fn push(&mut self, nudge: &QueueEntry) -> bool {
-        let (due, id) = (nudge.due_at.timestamp_millis(), nudge.id.0);
-        let index = self.queue_index(&nudge.channel);
-        let full = self.entries >= self.window && self.longest_queue() == index;
-        if full && !self.queues[index].has_later_entry(nudge.priority, due, id) {
+    /// Adds an entry. Returns whether it changed anything: a new id, or an earlier due time for a known one. If the window
+    /// is full, the last entry of the longest queue is dropped.
+    pub fn push(&mut self, entry: &QueueEntry) -> bool {
+        let (due, id) = (entry.due_at.timestamp_millis(), entry.id.0);
+        let index = self.queue_index(&entry.channel);
+        let is_full = self.entries >= self.window && self.longest_queue() == index;
+        if is_full && !self.queues[index].has_later_entry(entry.priority, due, id) {
             self.log_overflow();
             return false;
         }
-        let row = &mut self.queues[index];
-        let before = row.len();
-        let brought = row.push(nudge.priority, due, id);
-        self.entries = self.entries + row.len() - before;
+        let queue = &mut self.queues[index];
+        let before = queue.len();
+        let has_changed = queue.push(entry.priority, due, id);
+        self.entries = self.entries + queue.len() - before;
         while self.entries > self.window {
             self.log_overflow();
             let longest = self.longest_queue();
@@ -68,35 +67,33 @@ impl ChannelQueues {
             }
             self.entries -= 1;
         }
-        brought
+        has_changed
     }
 
-    /// Takes what is due at `now` (milliseconds) and wished for, high priority first, from the rows in turn.
-    pub fn pop_due(&mut self, wish: &Capacity, now: i64) -> Vec<DeliveryId> {
-        let mut taken = Vec::new();
-        let mut rooms: Vec<usize> = self
+    /// Removes and returns ids that are due at `now_ms` within the capacity, high priority first, the channels in turn.
+    pub fn pop_due(&mut self, capacity: &Capacity, now_ms: i64) -> Vec<DeliveryId> {
+        let mut ids = Vec::new();
+        let mut limits: Vec<usize> = self
             .queues
             .iter()
-            .map(|row| wish.for_channel(row.channel.as_str()))
+            .map(|queue| capacity.for_channel(queue.channel.as_str()))
             .collect();
         for priority in [Priority::High, Priority::Normal] {
-            self.pop_round_robin(priority, &mut rooms, wish.limit, now, &mut taken);
+            self.pop_round_robin(priority, &mut limits, capacity.limit, now_ms, &mut ids);
         }
-        self.entries -= taken.len();
+        self.entries -= ids.len();
         if self.entries <= self.window / 2 {
             self.is_overflowing = false;
         }
-        taken
+        ids
     }
 
-    /// The earliest due time of what is wished for, in milliseconds.
-    pub fn next_due(&self, wish: &Capacity) -> Option<i64> {
-        let wanted = self
-            .queues
+    /// Returns the earliest due time among the channels with capacity, in milliseconds.
+    pub fn next_due(&self, capacity: &Capacity) -> Option<i64> {
+        self.queues
             .iter()
-            .filter(|row| wish.for_channel(row.channel.as_str()) > 0);
-        wanted
-            .filter_map(|row| match (row.high.first(), row.normal.first()) {
+            .filter(|queue| capacity.for_channel(queue.channel.as_str()) > 0)
+            .filter_map(|queue| match (queue.high.first(), queue.normal.first()) {
                 (Some(high), Some(normal)) => Some(high.min(normal)),
                 (high, normal) => high.or(normal),
             })
@@ -106,23 +103,23 @@ impl ChannelQueues {
     fn pop_round_robin(
         &mut self,
         priority: Priority,
-        rooms: &mut [usize],
-        limit: usize,
-        now: i64,
-        taken: &mut Vec<DeliveryId>,
+        limits: &mut [usize],
+        total_limit: usize,
+        now_ms: i64,
+        ids: &mut Vec<DeliveryId>,
     ) {
         let mut idle = 0;
-        while taken.len() < limit && idle < self.queues.len() {
+        while ids.len() < total_limit && idle < self.queues.len() {
             let index = self.next_queue % self.queues.len();
             self.next_queue = index + 1;
-            let due = if rooms[index] > 0 {
-                self.queues[index].priority_queue(priority).pop_due(now)
+            let due = if limits[index] > 0 {
+                self.queues[index].priority_queue(priority).pop_due(now_ms)
             } else {
                 None
             };
             if let Some(id) = due {
-                rooms[index] -= 1;
-                taken.push(DeliveryId(id));
+                limits[index] -= 1;
+                ids.push(DeliveryId(id));
                 idle = 0;
             } else {
                 idle += 1;
@@ -130,9 +127,9 @@ impl ChannelQueues {
         }
     }
 
-    /// The row of that channel, made when it is the first time.
+    /// Returns the index of a channel's queue. Creates the queue if there is none.
     fn queue_index(&mut self, channel: &ConfigName) -> usize {
-        let known = self.queues.iter().position(|row| row.channel == *channel);
+        let known = self.queues.iter().position(|queue| queue.channel == *channel);
         known.unwrap_or_else(|| {
             self.queues.push(ChannelQueue {
                 channel: channel.clone(),
@@ -152,7 +149,7 @@ impl ChannelQueues {
         if !self.is_overflowing {
             self.is_overflowing = true;
             log::info!(
-                "the queue's window of {} ids is full: the store holds the rest",
+                "memory queue: window full; the store keeps the remaining deliveries: window={}",
                 self.window
             );
         }
@@ -174,21 +171,21 @@ impl ChannelQueue {
     fn push(&mut self, priority: Priority, due: i64, id: i64) -> bool {
         match priority {
             Priority::High => {
-                let earlier = self.normal.remove(id).map_or(due, |old| old.min(due));
-                self.high.insert(earlier, id)
+                let earliest = self.normal.remove(id).map_or(due, |known| known.min(due));
+                self.high.insert(earliest, id)
             }
             Priority::Normal if self.high.contains(id) => self.high.insert(due, id),
             Priority::Normal => self.normal.insert(due, id),
         }
     }
 
-    /// Whether something that stands here would be taken after this one.
+    /// Returns whether an entry of the queue would be taken after this one.
     fn has_later_entry(&self, priority: Priority, due: i64, id: i64) -> bool {
-        let before = |last: (i64, i64)| (due, id) < last;
+        let is_before = |last: (i64, i64)| (due, id) < last;
         match (priority, self.normal.last()) {
             (Priority::High, Some(_)) => true,
-            (Priority::High, None) => self.high.last().is_some_and(before),
-            (Priority::Normal, last) => last.is_some_and(before),
+            (Priority::High, None) => self.high.last().is_some_and(is_before),
+            (Priority::Normal, last) => last.is_some_and(is_before),
         }
     }
 

@@ -1,6 +1,4 @@
-//! Ids by due time, each at most once, cheap to find both ways.
-//!
-//! One priority of one channel in the memory queue. It knows neither.
+//! Ids by due time, each at most once: the deliveries of one priority of one channel.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
@@ -13,48 +11,48 @@ pub(super) struct DueQueue {
 }
 
 impl DueQueue {
-    /// How many stand in it.
+    /// Returns the number of ids.
     pub fn len(&self) -> usize {
         self.by_due.len()
     }
 
-    /// Whether the id stands in it.
+    /// Returns whether the queue contains the id.
     pub fn contains(&self, id: i64) -> bool {
         self.due_by_id.contains_key(&id)
     }
 
-    /// The earliest due time.
+    /// Returns the earliest due time.
     pub fn first(&self) -> Option<i64> {
         self.by_due.first().map(|(due, _)| *due)
     }
 
-    /// Due time and id of what would be taken last.
+    /// Returns due time and id of the last entry.
     pub fn last(&self) -> Option<(i64, i64)> {
         self.by_due.last().copied()
     }
 
-    /// Whether this was new, or earlier than before.
+    /// Inserts an id, or moves it to an earlier due time. Returns whether the queue changed.
     pub fn insert(&mut self, due: i64, id: i64) -> bool {
         match self.due_by_id.entry(id) {
-            Entry::Occupied(standing) if *standing.get() <= due => return false,
-            Entry::Occupied(mut standing) => {
-                self.by_due.remove(&(standing.insert(due), id));
+            Entry::Occupied(known) if *known.get() <= due => return false,
+            Entry::Occupied(mut known) => {
+                self.by_due.remove(&(known.insert(due), id));
             }
-            Entry::Vacant(place) => {
-                place.insert(due);
+            Entry::Vacant(vacant) => {
+                vacant.insert(due);
             }
         }
         self.by_due.insert((due, id))
     }
 
-    /// Takes the id out; answers its due time.
+    /// Removes an id and returns its due time.
     pub fn remove(&mut self, id: i64) -> Option<i64> {
         let due = self.due_by_id.remove(&id)?;
         self.by_due.remove(&(due, id));
         Some(due)
     }
 
-    /// Takes the id that is due first, if it is due at `now`.
+    /// Removes and returns the first id if it is due at `now`.
     pub fn pop_due(&mut self, now: i64) -> Option<i64> {
         if self.first()? > now {
             return None;
@@ -64,7 +62,7 @@ impl DueQueue {
         Some(id)
     }
 
-    /// Drops what would be taken last; whether there was one.
+    /// Removes the last entry. Returns whether there was one.
     pub fn drop_last(&mut self) -> bool {
         let last = self.by_due.pop_last();
         if let Some((_, id)) = last {

@@ -1,0 +1,38 @@
+//! The interface of every queue.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use prometheus_client::metrics::counter::Counter;
+
+use postrider_core::capacity::CapacitySource;
+use postrider_core::clock::Timestamp;
+use postrider_core::id::DeliveryId;
+use postrider_core::queue_entry::QueueEntry;
+
+/// A queue of due deliveries that may lose entries. The conformance suite in `testing.rs` defines its behaviour.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Adds entries. Returns at once: a background task sends them to a remote queue in batches. An id that is in the
+    /// queue already is not added again; the earlier due time wins.
+    fn push(&self, entries: &[QueueEntry]);
+
+    /// Waits at most `wait` until the pushed entries have reached the queue. Returns whether they have.
+    async fn flush(&self, wait: Duration) -> bool;
+
+    /// Removes and returns ids that are due at `now`, within the capacity of `source`: high priority first, the channels
+    /// in turn, by due time within a channel. If none is due, waits up to `wait` and reads the capacity again each time it
+    /// looks. Returns an empty list if nothing became due or the queue cannot be reached.
+    async fn pop(&self, source: &dyn CapacitySource, now: Timestamp, wait: Duration) -> Vec<DeliveryId>;
+
+    /// Wakes one caller of [`Queue::pop`] in this process, whose capacity has grown.
+    fn notify_one(&self);
+
+    /// Returns the number of entries; none if the queue cannot be reached.
+    async fn depth(&self) -> Option<u64>;
+
+    /// Returns the counter of outages and rejected commands; always 0 for a queue inside the process.
+    fn errors(&self) -> Counter {
+        Counter::default()
+    }
+}
