@@ -1,6 +1,6 @@
 //! A cache that returns only values which a process on the same store has set.
 //!
-//! Every value is signed with the store's secret together with its key. A value whose signature does not match (garbage,
+//! Every value is signed with the store's secret together with its key. A value with another signature (garbage,
 //! the value of another key, or of another gateway) is a miss. Concurrent reads of one key share one read of the backend.
 
 use std::collections::HashMap;

@@ -50,7 +50,7 @@ pub enum Outcome {
     },
     /// No answer after the request had left: the message may or may not have been sent.
     Unknown {
-        /// What is known about the missing answer.
+        /// The circumstances of the missing answer.
         reason: String,
     },
 }

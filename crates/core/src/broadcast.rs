@@ -60,10 +60,10 @@ pub enum UserRegistration {
     Unchanged,
 }
 
-/// The users to whom a broadcast is sent.
+/// The audience of a broadcast.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BroadcastAudience {
-    /// Every user who is registered when the broadcast is stored.
+    /// Every user that is registered when the broadcast is stored.
     All,
     /// The users with these ids, each once.
     Listed(Vec<String>),
@@ -127,9 +127,9 @@ pub struct Broadcast {
     pub caller: String,
     /// The time of acceptance.
     pub created_at: DateTime<Utc>,
-    /// Whether it is sent to all users up to `last_user`.
+    /// True if it is sent to all users up to `last_user`.
     pub is_to_all: bool,
-    /// The number of the last user who was registered at that time.
+    /// The number of the last user registered at that time.
     pub last_user: i64,
     /// Number of users.
     pub users: u64,
@@ -139,9 +139,9 @@ pub struct Broadcast {
     pub messages: u64,
     /// Number of users without an address on the channel.
     pub unreachable: u64,
-    /// Number of users who got no message because they are inactive, have opted out or are throttled.
+    /// Number of users without a message because they are inactive, have opted out or are throttled.
     pub refused: u64,
-    /// Whether all users were processed.
+    /// True if all users were processed.
     pub is_fanned_out: bool,
 }
 
@@ -192,7 +192,7 @@ pub struct FanOutStep {
     pub to: i64,
     /// Number of users without an address on the channel.
     pub unreachable: u64,
-    /// Whether no users follow.
+    /// True if no users follow.
     pub is_last: bool,
 }
 

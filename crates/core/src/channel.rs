@@ -15,11 +15,11 @@ pub struct Channel {
     pub name: ConfigName,
     /// The providers in the configured order.
     pub providers: Vec<ConfigName>,
-    /// How the first provider of a round is chosen.
+    /// The choice of the first provider of a round.
     pub strategy: RoutingStrategy,
-    /// When and how often a delivery is tried again.
+    /// Delays and number of retries.
     pub retry: RetryPolicy,
-    /// What follows when a provider does not answer after the request has left.
+    /// Policy for a provider that does not answer after the request has left.
     pub unknown_policy: UnknownPolicy,
     /// Number of times that a bounced delivery is sent again through another provider.
     pub bounce_resends: u32,
@@ -29,7 +29,7 @@ pub struct Channel {
     pub addressing: Addressing,
     /// The subject of messages without one, for providers that send subjects.
     pub subject: Option<String>,
-    /// Whether its messages expect an answer from the user unless the sender says otherwise.
+    /// True if its messages expect an answer from the user unless the sender says otherwise.
     pub expects_reply: bool,
     /// Maximum number of messages that expect an answer, per user and hour over this channel; 0 for no limit, none for
     /// the general limit of the configuration.

@@ -54,7 +54,7 @@ pub enum CircuitState {
     },
 }
 
-/// Whether a call may start.
+/// The decision about one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// The call may start.

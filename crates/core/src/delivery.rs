@@ -86,7 +86,7 @@ pub enum RoundEnd {
     },
 }
 
-/// What can still be tried after a provider reported that a message was not delivered.
+/// Alternatives that remain after a provider reported that a message was not delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RemainingAlternatives {
     /// Number of times that a bounce may still be sent again through another provider.

@@ -185,7 +185,7 @@ impl Event {
     }
 }
 
-/// Whether the webhook endpoint has received an event.
+/// The progress of an event to its webhook endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventStatus {
     /// Not received yet.

@@ -1,4 +1,4 @@
-//! What a provider reports to us: receipts, inbound messages and opt-outs.
+//! Items of provider callbacks: receipts, inbound messages and opt-outs.
 //!
 //! Adapters create these values from callbacks. Of an inbound message only the opt-out and opt-in keywords matter; its
 //! text is not stored.

@@ -47,6 +47,6 @@ pub struct JobLockOwner {
     pub acquired_at: DateTime<Utc>,
     /// The time at which the lock ends by itself.
     pub expires_at: DateTime<Utc>,
-    /// Whether the job has ended and the lock only prevents that it runs again at once.
+    /// True if the job has ended and the lock only prevents that it runs again at once.
     pub is_done: bool,
 }

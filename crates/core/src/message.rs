@@ -31,7 +31,7 @@ pub struct NewMessage {
     pub event_target: Option<EventTarget>,
     /// The user throttles that apply, each subject once.
     pub throttles: Vec<UserThrottle>,
-    /// Whether the message could not be sent any more, so that only an earlier result of the same key is looked up.
+    /// True if the message could not be sent any more, so that only an earlier result of the same key is looked up.
     pub replay_only: bool,
     /// The time of acceptance.
     pub created_at: DateTime<Utc>,
@@ -142,7 +142,7 @@ pub struct Delivery {
     pub tries: u32,
     /// The provider that last accepted the message.
     pub provider: Option<ConfigName>,
-    /// That provider's id of the message.
+    /// The id of the message at that provider.
     pub reference: Option<String>,
     /// The time after which the delivery is not sent any more.
     pub expires_at: DateTime<Utc>,

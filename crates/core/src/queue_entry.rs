@@ -1,4 +1,4 @@
-//! What a queue holds of a delivery.
+//! Entries of the delivery queue.
 
 use chrono::{DateTime, Utc};
 

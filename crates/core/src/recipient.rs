@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::name::ConfigName;
 use crate::text_enum::text_enum;
 
-/// Whether messages may be sent to an address.
+/// The permission to send messages to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum RecipientStatus {
     /// Messages are sent.
@@ -30,7 +30,7 @@ pub struct Recipient {
     pub channel: ConfigName,
     /// The normalised address.
     pub address: String,
-    /// Whether messages may be sent.
+    /// The status.
     pub status: RecipientStatus,
     /// The reason of the status.
     pub reason: String,

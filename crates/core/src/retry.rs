@@ -1,4 +1,4 @@
-//! When a delivery that could not be sent is tried again, and when it is given up.
+//! Retry rules: the delay before the next try of a delivery, and the end of trying.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl RetryPolicy {
     }
 }
 
-/// What follows an `unknown` outcome, the only one after which a message may be sent twice.
+/// The policy for an `unknown` outcome, the only one after which a message may be sent twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum UnknownPolicy {
     /// Send again later: a duplicate is better than a lost message.

@@ -118,7 +118,7 @@ impl CompletedRound {
 /// The result of recording a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordResult {
-    /// The round is on disk, possibly since an earlier call whose answer was lost.
+    /// The round is on disk, possibly since an earlier call that got no answer.
     Stored,
     /// The round is on disk, and a receipt that had arrived before it moved the delivery on to this state.
     MovedByReceipt(DeliveryStateKind),

@@ -4,7 +4,7 @@
 
 use std::cmp::Reverse;
 
-/// How the first provider of a round is chosen. Every strategy continues with the other providers of the channel.
+/// The choice of the first provider of a round. Every strategy continues with the other providers of the channel.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum RoutingStrategy {
     /// In the configured order.
@@ -23,14 +23,14 @@ pub enum RoutingStrategy {
 pub struct RouteCandidate {
     /// Calls in flight.
     pub in_flight: usize,
-    /// Whether a call may start now: circuit closed, not paused, not at its limits.
+    /// True if a call may start now: circuit closed, not paused, not at its limits.
     pub is_available: bool,
 }
 
 /// The state of a channel's routing between rounds.
 #[derive(Clone, Debug, Default)]
 pub struct RouteBalancer {
-    /// How far each provider is below its share (above it if negative), in weights.
+    /// Distance of each provider below its share (above it if negative), in weights.
     credits: Vec<i64>,
     /// The provider that goes first among equals.
     next_index: usize,
@@ -47,7 +47,7 @@ impl RouteBalancer {
             RoutingStrategy::Weighted(weights) => {
                 self.sort_by_weight(&mut order, candidates.len(), |index| {
                     weights.get(index).copied().map_or(0, i64::from)
-                })
+                });
             }
             RoutingStrategy::LeastBusy => self.sort_by_in_flight(&mut order, candidates),
         }

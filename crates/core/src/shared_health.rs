@@ -18,7 +18,7 @@ pub const COOLDOWN_MAX: Duration = Duration::from_secs(24 * 3_600);
 /// them that finds a provider misconfigured reports something new.
 const SAME_START_WINDOW: Duration = Duration::from_secs(60);
 
-/// What one process reports about a provider.
+/// The report of one process about a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthReport {
     /// The provider.
@@ -162,7 +162,7 @@ fn is_cooldown_implausible(until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 pub struct ReportedHealth {
     /// The shared state after the report.
     pub shared: SharedHealth,
-    /// Whether the report changed the circuit. Of all processes that find the same, one gets `true`. Settings that are
+    /// True if the report changed the circuit. Of all processes that find the same, one gets `true`. Settings that are
     /// still wrong after another start are new again.
     pub is_new: bool,
 }

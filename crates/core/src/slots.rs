@@ -10,7 +10,7 @@
 /// with several.
 const CHANNEL_SHARE_FACTOR: usize = 7;
 
-/// Maximum shared slots per free shared slot for an unresponsive provider whose channel has others.
+/// Maximum shared slots per free shared slot for an unresponsive provider of a channel with several.
 const UNRESPONSIVE_SHARE_FACTOR: usize = 3;
 
 /// One slot in so many is reserved for providers that use fewer than their part.
@@ -23,11 +23,11 @@ pub struct ProviderLoad {
     pub in_flight: usize,
     /// Maximum calls in flight.
     pub concurrency: usize,
-    /// Whether a call may start now.
+    /// True if a call may start now.
     pub is_available: bool,
-    /// Whether it has calls in flight and has not answered any for a while.
+    /// True if it has calls in flight and has not answered any for a while.
     pub is_unresponsive: bool,
-    /// Whether the time at which it becomes available is unknown: a probe is running, or an operator has paused it.
+    /// True if the time at which it becomes available is unknown: a probe is running, or an operator has paused it.
     pub has_unknown_recovery: bool,
 }
 

@@ -25,7 +25,7 @@ pub trait Queue: Send + Sync {
     /// looks. Returns an empty list if nothing became due or the queue cannot be reached.
     async fn pop(&self, source: &dyn CapacitySource, now: Timestamp, wait: Duration) -> Vec<DeliveryId>;
 
-    /// Wakes one caller of [`Queue::pop`] in this process, whose capacity has grown.
+    /// Wakes one caller of [`Queue::pop`] in this process, because its capacity has grown.
     fn notify_one(&self);
 
     /// Returns the number of entries; none if the queue cannot be reached.

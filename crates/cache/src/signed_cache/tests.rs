@@ -76,7 +76,7 @@ async fn an_entry_is_no_signature_for_another_purpose() {
     assert!(!secret.verify("session", b"c", &entry[..SIGNATURE_BYTES]));
 }
 
-/// A backend whose reads wait for a permit and are counted.
+/// A backend with blocking, counted reads.
 struct BlockingCache {
     permits: Semaphore,
     gets: AtomicUsize,

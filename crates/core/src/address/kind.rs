@@ -2,7 +2,7 @@
 
 use crate::text_enum::text_enum;
 
-/// What an address identifies: the kind of a recipient's address, or the kind that a provider accepts.
+/// The kind of a recipient's address, or the kind that a provider accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
 pub enum AddressKind {
     /// A phone number in E.164.

@@ -25,7 +25,7 @@ pub fn parse_address(kind: AddressKind, text: &str, rules: &PhoneRules) -> Resul
     }
 }
 
-/// Parses an address whose channel accepts several kinds: tries `kinds` with a strict form first, then those that
+/// Parses an address on a channel with several kinds: tries `kinds` with a strict form first, then those that
 /// accept any text. Returns the first kind that fits and the normal form.
 ///
 /// # Errors
