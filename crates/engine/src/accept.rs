@@ -1,6 +1,7 @@
-//! Takes a message in: checks it, stores it, and nudges the workers.
+//! Accepts messages: validates a request, stores the message, and pushes its deliveries to the queue.
 //!
-//! When [`accept`] returns `Ok` the message is on disk. The nudge comes after and may be lost.
+//! When [`accept`] returns `Ok`, the message is on disk. The push to the queue happens afterwards and may be
+//! lost.
 
 use std::time::Duration;
 
@@ -24,124 +25,125 @@ use postrider_core::message::{Acceptance, Idempotency, NewDelivery, NewMessage, 
 use postrider_core::recipient::{AddressError, AddressKind};
 use postrider_core::text_parts;
 
-/// The longest subject, in characters.
+/// Maximum length of a subject, in characters.
 const SUBJECT_CHARS_MAX: usize = 255;
 
-/// What a client asks for, as its face has read it.
+/// A request to send one message, as an API has parsed it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AcceptRequest {
-    /// What to say.
+    /// Text of the message.
     pub body: String,
-    /// To whom, over which channels: a channel's name and the address as the client wrote it.
+    /// Explicit addresses: a channel name and the address as the client wrote it.
     pub addresses: Vec<(String, String)>,
-    /// Over which other channels: each takes of the `contacts` what its providers can use.
+    /// Further channels; the address of each is chosen from `contacts`.
     pub channels: Vec<String>,
-    /// The person's addresses as the client wrote them, each kind at most once.
+    /// Contacts of the recipient as the client wrote them, at most one of each kind.
     pub contacts: Vec<(AddressKind, String)>,
-    /// What becomes of a channel whose address is missing or wrong.
+    /// Policy for a channel whose address is missing or invalid.
     pub on_missing_address: MissingAddressPolicy,
-    /// Whether the `user` is the address where no contact fits and the channel's providers understand any text.
+    /// Uses `user` as the address if no contact is usable and the channel's providers take any text as an
+    /// address.
     pub can_use_user_as_address: bool,
-    /// The line above the body, for providers that have one.
+    /// Subject, for providers that support one.
     pub subject: Option<String>,
-    /// The client's own name for the person.
+    /// The client's own id of the recipient.
     pub user: Option<String>,
-    /// Before others; none leaves it to the channel.
+    /// Priority; `None` uses the channel's.
     pub priority: Option<Priority>,
-    /// Not before this moment.
+    /// Earliest time to send.
     pub send_at: Option<Timestamp>,
-    /// Not after this moment; the channel's own age limit holds as well.
+    /// Time after which the message is not sent any more; the age limit of the channel also applies.
     pub expires_at: Option<Timestamp>,
-    /// Whether the user is expected to answer, so that the message counts for the user's throttle; none leaves it to
-    /// each channel.
+    /// Whether the message expects an answer and therefore counts for the user throttle; `None` uses the
+    /// channel's setting.
     pub expects_reply: Option<bool>,
-    /// Where to tell what becomes of it; checked by the face that read it.
+    /// Webhook URL for the events of this message; validated by the API that parsed it.
     pub callback_url: Option<String>,
-    /// The name of the API key it came with; empty where there are no keys.
+    /// Name of the API key of the request; empty if no API keys are configured.
     pub api_key_name: String,
-    /// The client's promise that a repetition is the same request.
+    /// Idempotency key of the request.
     pub idempotency_key: Option<RequestIdempotencyKey>,
 }
 
-/// An idempotency key as a face has read it.
+/// An idempotency key as an API has parsed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestIdempotencyKey {
-    /// Whose key it is: the same key of two clients is two keys.
+    /// Namespace of the key: equal keys of two clients are different keys.
     pub scope: String,
-    /// The client's key.
+    /// The key sent by the client.
     pub key: String,
-    /// Everything that makes two requests the same request, in the face's own writing.
+    /// Canonical form of the request; two requests with equal fingerprints are the same request.
     pub fingerprint: String,
 }
 
-/// A message that is on disk.
+/// A message that was accepted and is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// Its public name.
+    /// Public id.
     pub id: MessageId,
-    /// Its running number.
+    /// Running number.
     pub number: i64,
-    /// Text parts of the body.
+    /// Number of text parts of the body.
     pub parts: u32,
-    /// The channels it goes over, in the order of its deliveries.
+    /// Channels of the message, in the order of its deliveries.
     pub channels: Vec<ConfigName>,
-    /// Whether the same request had been accepted before under the same key.
+    /// Whether an earlier request with the same idempotency key had been accepted.
     pub is_replay: bool,
 }
 
-/// Why a message was not taken. Nothing was stored.
+/// The reason why a message was not accepted. Nothing was stored.
 #[derive(Debug)]
 pub enum AcceptError {
-    /// There is nothing to say.
+    /// The body is empty.
     EmptyBody,
-    /// The body has a character no provider can carry (NUL).
+    /// The body contains a NUL character, which no provider can send.
     InvalidBody,
-    /// The body is longer than this many characters.
+    /// The body is longer than this number of characters.
     BodyTooLong(usize),
-    /// There is nobody to say it to, or there are more addresses than a message can have.
+    /// The request has no recipient, or more addresses than a message can have.
     NoRecipient,
-    /// No such channel.
+    /// No channel has this name.
     UnknownChannel(String),
-    /// The address on this channel is not one.
+    /// An address is not valid on its channel.
     InvalidAddress {
         /// The channel.
         channel: ConfigName,
-        /// What is wrong with it.
+        /// The validation error.
         cause: AddressError,
     },
-    /// One of the contacts is not what it is said to be.
+    /// A contact is not valid for its kind.
     InvalidContact {
-        /// What it is said to be.
+        /// Kind that the client stated.
         kind: AddressKind,
-        /// What is wrong with it.
+        /// The validation error.
         cause: AddressError,
     },
-    /// None of the contacts is of a kind that this channel can use.
+    /// The channel cannot use any of the contacts.
     NoUsableContact {
         /// The channel.
         channel: ConfigName,
-        /// What it can use, in words.
+        /// Kinds of address that the channel can use, for people.
         expected: String,
     },
-    /// The subject is longer than this many characters, or has a line break or another control character.
+    /// The subject is longer than this number of characters or contains a control character.
     InvalidSubject(usize),
-    /// It would expire before it may be sent, or has already.
+    /// The message expires in the past, or before its `send_at`.
     ExpiresTooEarly,
-    /// Every recipient is inactive or has opted out.
+    /// Every recipient is inactive or opted out.
     Suppressed,
-    /// A user has had as many messages that expect an answer as the configuration allows.
+    /// The user throttle is exhausted.
     Throttled {
-        /// After how long one more is taken.
+        /// Time until the next message is accepted.
         retry_after: Duration,
     },
-    /// The key was used for another request.
+    /// The idempotency key was used for a different request.
     IdempotencyKeyReused,
-    /// The truth cannot be written now.
+    /// The store failed.
     Store(Error),
 }
 
 impl AcceptError {
-    /// A bounded word for the metrics.
+    /// Returns the value of the metric label `reason`.
     fn metric_label(&self) -> &'static str {
         match self {
             Self::EmptyBody | Self::InvalidBody | Self::BodyTooLong(_) | Self::InvalidSubject(_) => "body",
@@ -159,7 +161,12 @@ impl AcceptError {
     }
 }
 
-/// Takes a message in. Safe to repeat with a key; without one a repetition is another message.
+/// Accepts a message. Repeating a request with an idempotency key is safe; without a key a repetition is
+/// another message.
+///
+/// # Errors
+///
+/// Returns [`AcceptError`] if the request is invalid, refused by a limit, or could not be stored.
 pub async fn accept(gateway: &Gateway, request: AcceptRequest) -> Result<Accepted, AcceptError> {
     let watch = gateway.clock.stopwatch();
     let accepted = validate_and_store(gateway, request).await;
@@ -191,12 +198,12 @@ async fn validate_and_store(gateway: &Gateway, request: AcceptRequest) -> Result
     Ok(accepted)
 }
 
-/// What is needed of a message once it is stored.
+/// Data needed to complete the acceptance after the message is stored.
 struct PendingAcceptance {
     id: MessageId,
     parts: u32,
     channels: Vec<ConfigName>,
-    /// Without numbers yet.
+    /// Entries whose ids lack the message number, which is not known yet.
     queue_entries: Vec<QueueEntry>,
 }
 
@@ -242,7 +249,7 @@ fn validate(
 }
 
 impl PendingAcceptance {
-    /// What the client is told, and whom the workers are to be told of.
+    /// Returns the answer for the client and the entries to push to the queue.
     fn complete(self, acceptance: Option<&Acceptance>) -> Result<(Accepted, Vec<QueueEntry>), AcceptError> {
         let accepted = |id, number, replayed| Accepted {
             id,
@@ -271,7 +278,7 @@ impl PendingAcceptance {
     }
 }
 
-/// Who wants to hear of it: the address that came with it, else the one that the configuration has for its key.
+/// Returns the event target: the callback URL of the request, otherwise the `events_url` of its API key.
 fn find_event_target(gateway: &Gateway, request: &mut AcceptRequest) -> Option<EventTarget> {
     if let Some(url) = request.callback_url.take() {
         let key = request.api_key_name.clone();
@@ -321,7 +328,7 @@ pub(super) fn hash_idempotency_key(
     }
 }
 
-/// Nudges whose ids hold only the delivery's place, until the message has its number.
+/// Builds queue entries whose ids hold only the position of the delivery, until the message has its number.
 fn build_queue_entries(message: &NewMessage) -> Vec<QueueEntry> {
     let place = |(place, delivery): (usize, &NewDelivery)| QueueEntry {
         id: DeliveryId::from_position(0, place),

@@ -1,6 +1,7 @@
-//! Takes in what a provider brings us: receipts, and texts from people who want no more messages, or want them again.
+//! Ingests the items of a provider callback: receipts, inbound messages and opt-outs.
 //!
-//! Of other texts nothing is kept. Hearing the same again changes nothing.
+//! Inbound messages that are no opt-in or opt-out keyword are counted and not kept. Ingesting the same items
+//! again changes nothing.
 
 use crate::gateway::{Gateway, ProviderRuntime, Route};
 use crate::receipts;
@@ -9,7 +10,7 @@ use postrider_core::error::Result;
 use postrider_core::inbound::{CallbackItem, InboundMessage, OptAction, OptChange};
 use postrider_core::recipient;
 
-/// Applies all that was heard from one provider.
+/// Applies all items of one callback.
 pub async fn ingest(gateway: &Gateway, lane: &ProviderRuntime, incoming: Vec<CallbackItem>) -> Result<()> {
     let mut receipts = Vec::new();
     let mut asked = Vec::new();
@@ -35,7 +36,7 @@ pub async fn ingest(gateway: &Gateway, lane: &ProviderRuntime, incoming: Vec<Cal
     apply_opt_requests(gateway, lane, &asked).await
 }
 
-/// What somebody wants.
+/// A request of a person to receive no more messages, or to receive them again.
 struct ProviderOptRequest {
     action: OptAction,
     address: String,
@@ -56,7 +57,7 @@ impl ProviderOptRequest {
     }
 }
 
-/// Does what people ask for, on every channel that the provider carries for.
+/// Applies the requests on every channel that uses the provider.
 async fn apply_opt_requests(
     gateway: &Gateway,
     lane: &ProviderRuntime,
@@ -82,7 +83,7 @@ async fn apply_opt_requests(
     Ok(())
 }
 
-/// The address that wrote, as each kind the channel takes reads it.
+/// Returns one change for each address kind of the channel that the sender's address can be parsed as.
 fn opt_changes(
     gateway: &Gateway,
     lane: &ProviderRuntime,

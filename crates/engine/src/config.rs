@@ -1,7 +1,8 @@
-//! What the program needs to know before it starts: file, then environment, then command line, checked as a whole.
+//! Configuration of the program: file, then environment, then command line, checked as a whole.
 //!
-//! A wrong key, value or relation stops the start with an error that names the place and the remedy. The only
-//! module that reads the environment. Never prints a secret, never opens a store, queue, cache or provider.
+//! An unknown key, an invalid value or a violated relation prevents the start with an error that names the
+//! origin and the remedy. Only this module reads the environment. It never prints a secret and never opens a
+//! store, queue, cache or provider.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -32,132 +33,134 @@ pub use environment::Environment;
 pub use events::{ApiKeyEvents, EventsConfig};
 pub use secret::mask_url;
 
-/// All that is configured. Built once, then never changed.
+/// The complete configuration. Immutable after loading.
 #[derive(Clone, PartialEq)]
 pub struct Config {
-    /// Where `serve` listens.
+    /// Address on which `serve` listens.
     pub listen: SocketAddr,
-    /// How the outside reaches us, without a slash at the end: providers are told to send receipts there.
+    /// Base URL under which the gateway is reachable from outside, without a trailing slash; providers send
+    /// receipts there.
     pub public_url: String,
-    /// Whether an address other than loopback may be served without keys.
+    /// Whether `serve` may listen on an address other than loopback without API keys.
     pub insecure: bool,
-    /// How phone numbers are read.
+    /// Rules for parsing phone numbers.
     pub phone: PhoneRules,
     /// Whether pages show `+98912***2222` instead of the whole number.
     pub mask_numbers: bool,
     /// `sqlite:PATH` or `postgres://HOST:PORT/DATABASE`.
     pub store_url: String,
-    /// Where reads that may be old go; none: to the store itself.
+    /// URL of a replica for reads that may be stale; `None` reads from the store itself.
     pub store_replica_url: Option<String>,
-    /// The most connections to each server of a store on servers.
+    /// Maximum number of connections to each PostgreSQL server.
     pub store_connections: usize,
-    /// `memory:`, or a Redis in one of its forms.
+    /// `memory:` or one of the Redis URL forms.
     pub queue_url: String,
-    /// How many ids the queue holds at most; the store holds the rest.
+    /// Maximum number of entries in the queue; the store keeps the remaining deliveries.
     pub queue_window: usize,
     /// `memory:` or `memcache://HOST:PORT`.
     pub cache_url: String,
-    /// How deliveries are worked off.
+    /// Worker settings.
     pub work: WorkConfig,
-    /// What `serve` does by itself from time to time.
+    /// Scheduled jobs that `serve` runs itself.
     pub schedule: ScheduleConfig,
-    /// What a client may ask of us.
+    /// Limits of requests and connections.
     pub limits: LimitsConfig,
-    /// The most messages that expect an answer, to one user in any hour; 0 is no limit.
+    /// Maximum number of messages to one user in a rolling hour that expect an answer; 0 means no limit.
     pub user_per_hour: u32,
-    /// How clients are told what becomes of their messages.
+    /// Webhook events.
     pub events: EventsConfig,
-    /// The channels, in the order of their names.
+    /// Channels, ordered by name.
     pub channels: Vec<Channel>,
-    /// The channels of messages that name none; never empty where there are channels.
+    /// Channels of messages that name none; empty only if there are no channels.
     pub used_channels: Vec<ConfigName>,
-    /// Whether somebody chose them. If not, they are all channels, and only the inbox face sends over all.
+    /// Whether `used_channels` is configured. If not, it contains all channels, and only the inbox API sends
+    /// over all of them.
     pub has_used_channels: bool,
-    /// The providers, in the order of their names. Disabled ones are left out.
+    /// Enabled providers, ordered by name.
     pub providers: Vec<ProviderConfig>,
-    /// Who may call us. Empty: anybody who can reach us.
+    /// API keys. If empty, requests need no key.
     pub keys: Vec<ApiKey>,
-    /// Whether no provider was configured, so that two mocks stand in and nothing really leaves.
+    /// Whether no provider is configured, so that two mock providers are used and nothing is really sent.
     pub is_test_mode: bool,
 }
 
-/// How deliveries are worked off.
+/// Worker settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkConfig {
-    /// The most calls to providers in flight at once.
+    /// Maximum number of calls to providers in flight.
     pub concurrency: usize,
-    /// How long a claim lasts. Longer than the slowest possible round of any channel.
+    /// Lease of a claimed delivery. Longer than the slowest possible round of any channel.
     pub lease: Duration,
-    /// How long requests and calls in flight may take to end after SIGTERM.
+    /// Time that requests and calls in flight have to end after SIGTERM.
     pub grace: Duration,
 }
 
-/// What `serve` does by itself. None: never, cron does it.
+/// Scheduled jobs that `serve` runs itself; `None` leaves a job to cron.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScheduleConfig {
-    /// How often what is due is put into the queue again.
+    /// Interval at which due deliveries are pushed to the queue.
     pub resend: Option<Duration>,
-    /// How often the report is brought up to date.
+    /// Interval at which the report is synchronised.
     pub report: Option<Duration>,
 }
 
-/// What a client may ask of us.
+/// Limits of requests and connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitsConfig {
-    /// The longest request body.
+    /// Maximum size of a request body.
     pub body_bytes_max: usize,
-    /// The longest request head: request line and headers.
+    /// Maximum size of the request line and headers together.
     pub header_bytes_max: usize,
-    /// The most open connections.
+    /// Maximum number of open connections.
     pub connections_max: usize,
-    /// How long a client may take to send a request's head.
+    /// Time that a client has to send the request line and headers.
     pub header_timeout: Duration,
-    /// How long a client may take to send a request's body.
+    /// Time that a client has to send the request body.
     pub body_timeout: Duration,
-    /// How long a connection may lie idle between two requests.
+    /// Time that a connection may be idle between two requests.
     pub idle_timeout: Duration,
-    /// The longest message body, in characters. The default is what the large carriers of text messages take
-    /// in one call: ten parts of plain text and a little more.
+    /// Maximum length of a message body, in characters. The default is what large SMS providers take in one
+    /// call: ten parts of plain text and a little more.
     pub message_chars_max: usize,
-    /// The most lines on one page of a list.
+    /// Maximum number of items on one page of a list.
     pub page_limit_max: usize,
-    /// How long the answer to a request with an idempotency key is kept.
+    /// Time that the answer for an idempotency key is kept.
     pub idempotency_keep: Duration,
 }
 
-/// A configured account at someone who carries messages.
+/// A configured provider.
 #[derive(Clone, PartialEq)]
 pub struct ProviderConfig {
-    /// Its name.
+    /// Name of the provider.
     pub name: ConfigName,
-    /// The most message parts per second, from all hosts together; none: as many as it takes.
+    /// Maximum number of message parts per second, for all processes together; `None` means no limit.
     pub rate: Option<f64>,
-    /// The most calls in flight.
+    /// Maximum number of calls in flight.
     pub concurrency: usize,
-    /// How long connecting may take.
+    /// Timeout for connecting.
     pub connect_timeout: Duration,
-    /// How long a whole call may take, connecting included.
+    /// Timeout of a whole call, connecting included.
     pub timeout: Duration,
-    /// After so many consecutive failures it rests.
+    /// Number of consecutive failures that opens the circuit breaker.
     pub breaker_failure_threshold: u32,
-    /// How long its first rest is.
+    /// Time for which the circuit breaker stays open the first time.
     pub breaker_open_duration: Duration,
-    /// Which adapter speaks to it: `mock`, `http`, …
+    /// Name of the adapter: `mock`, `http`, …
     pub kind: String,
-    /// The kind's own keys, secrets resolved. Never print it; print the [`ProviderConfig`].
+    /// Settings of the adapter, with secrets resolved. Do not print them; print the [`ProviderConfig`].
     pub settings: toml::Table,
-    /// The kind's own keys as they may be shown.
+    /// Settings of the adapter with secrets masked.
     masked_settings: toml::Table,
 }
 
 impl ProviderConfig {
-    /// An account with the default limits.
+    /// Creates a provider with the default limits.
     pub fn new(name: ConfigName, kind: &str, settings: toml::Table) -> Self {
         let shown = secret::mask_table(&settings);
         Self {
             name,
             rate: None,
-            // A call to a mail server is a connection of its own, and servers allow few.
+            // A call to a mail server is a separate connection, and mail servers allow few.
             concurrency: if kind == "smtp" { 8 } else { 256 },
             connect_timeout: Duration::from_secs(3),
             timeout: Duration::from_secs(10),
@@ -169,51 +172,51 @@ impl ProviderConfig {
         }
     }
 
-    /// Every text in its settings that must not be shown, for those who mask what they show.
+    /// Returns every secret text in the settings, for callers that mask their output.
     pub fn secret_values(&self) -> Vec<String> {
         secret::collect_secrets(&self.settings, &self.masked_settings)
     }
 }
 
-/// One who may call us.
+/// An API key.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Who, for the log.
+    /// Name of the caller, for the log.
     pub name: String,
-    /// SHA-256 of the key itself, which is kept nowhere.
+    /// SHA-256 of the key; the key itself is not stored.
     pub sha256: [u8; 32],
-    /// What they may do.
+    /// Scopes of the key.
     pub scopes: Vec<Scope>,
-    /// The most messages that expect an answer, to one user in any hour, of this key alone; 0 is no limit, none
-    /// leaves it to the channel.
+    /// Maximum number of messages with this key to one user in a rolling hour that expect an answer; 0 means
+    /// no limit, `None` uses the channel's.
     pub user_per_hour: Option<u32>,
-    /// How this key's events are told.
+    /// Webhook events of messages with this key.
     pub events: ApiKeyEvents,
 }
 
 impl ApiKey {
-    /// Whether this key opens that door. `admin` opens every door.
+    /// Returns whether the key has the scope. `admin` includes every scope.
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
     }
 }
 
-/// What a key may be used for.
+/// A permission of an API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
-    /// Sending messages.
+    /// Send messages.
     Send,
-    /// Reading messages, the report and the pages.
+    /// Read messages, the report and the pages.
     Read,
     /// Everything.
     Admin,
 }
 
 impl Scope {
-    /// Every scope, in the order of the enum.
+    /// All scopes, in the order of the enum.
     pub const ALL: [Self; 3] = [Self::Send, Self::Read, Self::Admin];
 
-    /// The word in the configuration.
+    /// Returns the name in the configuration.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Send => "send",
@@ -259,8 +262,9 @@ impl Default for LimitsConfig {
 }
 
 impl Config {
-    /// What a start without file and environment gets: loopback, SQLite in the working directory, and two mock
-    /// providers that take turns on the channel `sms`, so that failover can be seen and nothing really leaves.
+    /// Returns the configuration of a start without file and environment: loopback, SQLite in the working
+    /// directory, and two mock providers in round robin on the channel `sms`, so that failover is visible and
+    /// nothing is really sent.
     pub fn test_mode() -> Self {
         let listen = SocketAddr::from(([127, 0, 0, 1], 8080));
         let providers = tables::mock_providers();

@@ -1,7 +1,7 @@
-//! Gets messages to people: claims what is due, asks the channel's providers one by one, records the round.
+//! Delivers messages: claims due deliveries, tries the providers of the channel, and records the round.
 //!
-//! A step says what it did; running it twice is harmless, because only one claim of a delivery wins and only
-//! the newest claim can record.
+//! Each step returns what it did and may be repeated: only one claim of a delivery succeeds, and only the
+//! newest claim can record its round.
 
 use std::time::Duration;
 
@@ -20,48 +20,49 @@ use postrider_providers::OutboundMessage;
 
 mod addresses;
 
-/// How many due deliveries a silent queue is filled with from the store at a time, beside those that are taken on at once:
-/// as long as some are left over, there is more.
+/// Maximum number of due deliveries that are pushed from the store into an empty queue at a time, beyond
+/// those that are claimed at once.
 const QUEUE_REFILL_MAX: usize = 1_000;
 
-/// How long a queue has to bring what the store is known to have more of.
+/// Time that the queue has to return entries that were pushed to it.
 const REFILLED_QUEUE_WAIT: Duration = Duration::from_millis(20);
 
-/// How often the store is asked in place of a queue that lags behind others, before the queue is tried again.
+/// Number of reads from the store that replace the queue when its entries are outdated, before the queue is
+/// tried again.
 const STORE_POLLS_WHEN_BEHIND: u32 = 64;
 
-/// How long a worker leaves a store alone that has just failed.
+/// Delay after a store error before the worker uses the store again.
 const STORE_RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// Shortest wait before a delivery that nobody could take is looked at again.
+/// Minimum delay before a delivery for which no provider was available is tried again.
 const NO_PROVIDER_RETRY_DELAY_MIN: Duration = Duration::from_millis(250);
 
-/// What a look for work found.
+/// Result of a search for due deliveries.
 #[derive(Debug, Default)]
 pub struct DueDeliveries {
-    /// Ids worth claiming, no more than wished for.
+    /// Ids to claim, no more than the capacity.
     pub ids: Vec<DeliveryId>,
-    /// What is known of more.
+    /// Whether further deliveries are due.
     pub more: MoreDue,
 }
 
-/// What is known of deliveries that are due beyond those that were found.
+/// State of due deliveries beyond those that were found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MoreDue {
-    /// Nothing.
+    /// No further deliveries are known.
     #[default]
     NoneKnown,
-    /// The store has some, and the queue was given them.
+    /// The store has more, and they were pushed to the queue.
     PushedToQueue,
-    /// So it was, and the queue does bring them.
+    /// The rest was pushed to the queue, and the queue is delivering it.
     DeliveredByQueue,
-    /// Others took most of what was found before: a queue of our own lags behind them, so that the store is asked for
-    /// just as much as is wished for, so many more times.
+    /// Other workers had claimed most of the entries: the queue of this process is outdated, so the store is
+    /// read instead, this many more times.
     QueueBehind(u32),
 }
 
 impl MoreDue {
-    /// What is known after so many of so many ids were won.
+    /// Returns the state after `won` of `tried` ids were claimed.
     pub fn after_claim(self, won: usize, tried: usize) -> Self {
         let is_overtaken = won < tried && 2 * won <= tried;
         if is_overtaken && !matches!(self, Self::QueueBehind(_)) {
@@ -71,24 +72,24 @@ impl MoreDue {
     }
 }
 
-/// A claimed delivery, and until when it is surely still ours.
+/// A claimed delivery and the end of its lease.
 pub struct LeasedDelivery {
-    /// What was claimed.
+    /// The delivery.
     pub claimed: ClaimedDelivery,
-    /// Nobody else can have claimed it before this moment.
+    /// No other worker can claim the delivery before this time.
     pub lease_expires_at: Timestamp,
 }
 
-/// What a step did.
+/// Result of [`step`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliverStep {
-    /// It took so many deliveries through a round.
+    /// Number of deliveries that went through a round.
     Processed(usize),
-    /// There was nothing to do.
+    /// No delivery was due.
     Idle,
 }
 
-/// Claims at most `limit` deliveries, waiting up to `wait` for some, and takes each through its round.
+/// Claims at most `limit` deliveries, waits up to `wait` for some, and takes each through one round.
 pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> DeliverStep {
     let found = find_due(gateway, &limit, wait).await;
     let claimed = claim(gateway, found.ids).await;
@@ -103,8 +104,8 @@ pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> DeliverSte
     }
 }
 
-/// Ids worth claiming, no more than wished for: those the queue names, or, when it is silent for `wait`, those the
-/// store knows to be due. Dropping it half-way loses nudges at most, never a delivery.
+/// Returns ids to claim, no more than the capacity: from the queue, or from the store if the queue returns
+/// none within `wait`. Dropping the future loses queue entries at most, never a delivery.
 pub async fn find_due(gateway: &Gateway, appetite: &dyn CapacitySource, wait: Duration) -> DueDeliveries {
     let ids = gateway.queue.pop(appetite, gateway.clock.now(), wait).await;
     if ids.is_empty() {
@@ -119,8 +120,9 @@ pub async fn find_due(gateway: &Gateway, appetite: &dyn CapacitySource, wait: Du
     }
 }
 
-/// The same after a look that left more in the store. A queue that does not bring it at once is away: then nothing is
-/// gained by waiting for it, or by filling it. One that did and has run dry is filled again.
+/// Returns ids to claim after a search that left more in the store. A queue that does not return the pushed
+/// entries is unavailable, so it is neither waited for nor refilled. A queue that returned them and is empty
+/// again is refilled.
 pub async fn find_more_due(gateway: &Gateway, appetite: &dyn CapacitySource, more: MoreDue) -> DueDeliveries {
     let (wait, at_once) = match more {
         MoreDue::QueueBehind(looks) => return find_due_in_store(gateway, appetite, looks).await,
@@ -143,7 +145,7 @@ pub async fn find_more_due(gateway: &Gateway, appetite: &dyn CapacitySource, mor
     DueDeliveries { more, ..swept }
 }
 
-/// What is due in the store, without the queue, for so many looks or until there is nothing.
+/// Returns due deliveries from the store, without the queue, for `polls` more reads or until none is due.
 async fn find_due_in_store(gateway: &Gateway, appetite: &dyn CapacitySource, looks: u32) -> DueDeliveries {
     let wish = appetite.capacity();
     let found = poll_store(gateway, &wish, &wish).await;
@@ -154,7 +156,8 @@ async fn find_due_in_store(gateway: &Gateway, appetite: &dyn CapacitySource, loo
     DueDeliveries { more, ..found }
 }
 
-/// Wins what can be won of these ids. Once begun it has to be seen through, or the rounds show as unknown.
+/// Claims these ids and returns the deliveries that this worker won. The caller must take each through a
+/// round; a dropped claim counts as outcome `unknown`.
 pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<LeasedDelivery> {
     if ids.is_empty() {
         return Vec::new();
@@ -176,8 +179,8 @@ pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<LeasedDeliver
     }
 }
 
-/// Takes what is wished for from the truth, and fills a silent queue with the rest of what a wider wish finds. A queue
-/// that is away is done without.
+/// Takes `capacity` of the due deliveries from the store, and pushes the rest of `refill_capacity` to the
+/// queue.
 async fn poll_store(gateway: &Gateway, wish: &Capacity, wide: &Capacity) -> DueDeliveries {
     let due = match gateway.store.due(gateway.clock.now(), wide).await {
         Ok(due) => due,
@@ -198,7 +201,7 @@ async fn poll_store(gateway: &Gateway, wish: &Capacity, wide: &Capacity) -> DueD
     }
 }
 
-/// Takes a claimed delivery once over its channel's providers and records what came of it.
+/// Takes a claimed delivery through one round over the providers of its channel and records the result.
 pub async fn run_round(gateway: &Gateway, held: LeasedDelivery) {
     let claimed = &held.claimed;
     let id = claimed.id;
@@ -242,8 +245,8 @@ pub async fn run_round(gateway: &Gateway, held: LeasedDelivery) {
     }
 }
 
-/// Records a round, and while the store is out of reach tries again for as long as the claim can last: what was
-/// sent and never recorded is sent again.
+/// Records a round. While the store is unavailable it retries until the lease may end, because an unrecorded
+/// send is sent again.
 async fn record_round(gateway: &Gateway, round: CompletedRound) -> Result<Option<RecordResult>, Error> {
     let began = gateway.clock.stopwatch();
     let mut said = false;
@@ -265,7 +268,7 @@ async fn record_round(gateway: &Gateway, round: CompletedRound) -> Result<Option
     }
 }
 
-/// Asks the providers and decides the new state; the only calls to the outside world.
+/// Tries the providers and returns the attempts and the new state. Only this function calls providers.
 async fn attempt_delivery(gateway: &Gateway, held: &LeasedDelivery) -> (Vec<Attempt>, DeliveryTransition) {
     let (now, claimed) = (gateway.clock.now(), &held.claimed);
     let Some(route) = gateway.route(claimed.channel.as_str()) else {
@@ -305,9 +308,11 @@ async fn attempt_delivery(gateway: &Gateway, held: &LeasedDelivery) -> (Vec<Atte
     )
 }
 
-/// Asks one provider after the other until one says something that is neither about the provider itself nor about an
-/// address beside which the recipient has others. A worker that was held up (a frozen machine, a slow store) asks nobody
-/// for whom the lease has no time left: another worker may be sending the same by the time the call ends.
+/// Tries the providers of the channel in routing order and returns how the round ended.
+///
+/// Stops at the first outcome that concerns the message or its last usable address; outcomes that concern the
+/// provider lead to the next one. A provider whose call could outlast the lease is skipped, because another
+/// worker may claim the delivery before that call returns and send it a second time.
 async fn try_providers(
     gateway: &Gateway,
     route: &Route,
@@ -341,7 +346,7 @@ async fn try_providers(
                 continue;
             }
         };
-        // Its pace and its probe are the store's to give, which can take long.
+        // The rate limiter and the probe wait for the store, which can take long.
         if is_late() {
             lane.release(place, gateway.clock.now());
             keep_soonest(&mut soonest, lease_too_short(lane));
@@ -379,8 +384,8 @@ async fn try_providers(
     }
 }
 
-/// Whether nobody else is to be asked in this round. A dead address is the end of the delivery only when no provider
-/// can use another one.
+/// Returns whether no further provider is tried in this round. An invalid address ends it only if no provider
+/// can use another address.
 fn ends_round(outcome: &Outcome, addresses: &DeliveryAddresses<'_>, route: &Route) -> bool {
     match outcome {
         Outcome::InvalidRecipient { .. } => !addresses.has_usable_address(route),
@@ -388,7 +393,7 @@ fn ends_round(outcome: &Outcome, addresses: &DeliveryAddresses<'_>, route: &Rout
     }
 }
 
-/// The provider to leave out, unless it is the only one that can use an address of the recipient.
+/// Returns the provider to avoid, unless it is the only one that can use an address of the recipient.
 fn provider_to_avoid<'c>(
     route: &Route,
     claimed: &'c ClaimedDelivery,
@@ -450,7 +455,7 @@ fn set_recipient(parcel: &mut OutboundMessage, to: ChosenAddress<'_>) {
     to.spelling.clone_into(&mut parcel.spelling);
 }
 
-/// Addressed to nobody yet.
+/// Builds the outbound message without its recipient.
 fn build_outbound_message(claimed: &ClaimedDelivery, route: &Route) -> OutboundMessage {
     OutboundMessage {
         delivery_id: claimed.id,
@@ -465,7 +470,8 @@ fn build_outbound_message(claimed: &ClaimedDelivery, route: &Route) -> OutboundM
     }
 }
 
-/// For a delivery whose channel has left the configuration: it waits, in case the channel comes back.
+/// Returns rules for a delivery whose channel is not configured any more: it waits, in case the channel is
+/// configured again.
 fn rules_without_channel(claimed: &ClaimedDelivery) -> DeliveryRules<'static> {
     static RETRY: std::sync::LazyLock<postrider_core::retry::RetryPolicy> =
         std::sync::LazyLock::new(Default::default);

@@ -1,7 +1,7 @@
-//! Tells clients what becomes of their messages: takes events out of the store, receiver by receiver, and posts them.
+//! Sends webhook events: claims events of each endpoint, posts them, and records the results.
 //!
-//! An event is told at least once and always under the same name. A receiver that is slow, dead or far behind has a few
-//! places and then rests; the others do not wait for it. Never changes a message.
+//! An event is sent at least once, always with the same id. A slow or failing endpoint has few slots and is
+//! backed off; other endpoints do not wait for it. This module never changes a message.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -24,39 +24,39 @@ mod endpoints;
 
 pub use attempt::render_payload;
 
-/// How often the store is asked when nobody says that there is something.
+/// Interval at which the store is polled without a notification.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a store is left alone that has just failed, and a machine that cannot make https calls.
+/// Delays after a store error, and after the HTTPS client could not be created.
 const STORE_RETRY_DELAY: Duration = Duration::from_millis(500);
 const CLIENT_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// The part of a call's time that connecting may take.
+/// Maximum time for connecting, within the timeout of a call.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(5);
 
-/// How much longer than a call a claim lasts, for what is recorded behind it.
+/// Time by which a lease outlasts the call, for recording the result.
 const EVENT_LEASE_MARGIN: Duration = Duration::from_secs(30);
 
-/// How many receivers are looked at at once, and how many ends are recorded at once.
+/// Number of endpoints read, and of results recorded, in one statement.
 const ENDPOINTS_PER_POLL: usize = 64;
 const RESULTS_PER_TRANSACTION: usize = 128;
 
-/// How many events are given up at once.
+/// Number of events moved to dead letters in one transaction.
 const DEAD_PER_TRANSACTION: usize = 500;
 
-/// One process's part in telling events.
+/// Event delivery of one process.
 struct EventDispatcher {
     gateway: Arc<Gateway>,
     client: OnceLock<WebhookClient>,
     slots: Arc<Semaphore>,
     endpoints: Mutex<EndpointTable>,
-    /// Whether somebody may have more than there was room for.
+    /// Whether the last claim filled all slots that an endpoint had.
     is_endpoint_full: AtomicBool,
     results: mpsc::Sender<EventAttemptResult>,
 }
 
-/// Tells events until told to stop. Calls in flight are finished by whoever waits for this; what is not recorded then is
-/// told again when its lease ends.
+/// Sends events until the stop signal. Calls in flight end before this function returns; a result that is not
+/// recorded leads to another attempt after the lease.
 pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
     let (ends, ended) = mpsc::channel(RESULTS_PER_TRANSACTION);
     let places = gateway.config.events.concurrency;
@@ -76,32 +76,36 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
         () = poll_endpoints(&dispatch) => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
-    // The recorder ends when the last call has.
+    // The recorder ends after the last call has ended.
     drop(dispatch);
     if let Err(panic) = recorder.await {
         log::error!("what became of events was not recorded: {panic}");
     }
 }
 
-/// The address at which a client wants to be told, as it is kept; else what is wrong with it, in words.
+/// Returns the normalised callback URL.
+///
+/// # Errors
+///
+/// Returns a text that says why the URL is not allowed.
 pub fn validate_callback_url(gateway: &Gateway, text: &str) -> Result<String, String> {
     let mut url = webhook::parse_url(&gateway.config.events.egress_policy, text)?;
     url.set_fragment(None);
     Ok(url.to_string())
 }
 
-/// Whether calls for messages of this key can be signed.
+/// Returns whether events of messages with this API key can be signed.
 pub fn can_sign(gateway: &Gateway, key: &str) -> bool {
     let key = gateway.config.keys.iter().find(|one| one.name == key);
     attempt::signing_secrets(&gateway.config.events, key).is_some()
 }
 
-/// Goes through the receivers for whom something waits, again and again.
+/// Polls the endpoints with waiting events, again and again.
 async fn poll_endpoints(dispatch: &Arc<EventDispatcher>) {
     let mut after = String::new();
     let mut has_told = false;
     loop {
-        // Waits for a free place only; it is taken when there is something to tell.
+        // Only waits for a free slot; the slot is acquired when an event is sent.
         drop(dispatch.slots.acquire().await);
         match dispatch_due(dispatch, &mut after).await {
             Ok(count) => has_told |= count > 0,
@@ -124,8 +128,8 @@ async fn wait_for_events(dispatch: &EventDispatcher) {
     }
 }
 
-/// Claims what some receivers can be told now and begins to tell it. `after` is the last receiver that was looked at;
-/// empty at the end of the round.
+/// Claims the events that some endpoints can take now and starts to send them. `after` is the last endpoint
+/// of the page; it is empty after the last page.
 async fn dispatch_due(dispatch: &Arc<EventDispatcher>, after: &mut String) -> Result<usize, Error> {
     let gateway = &dispatch.gateway;
     let lanes = gateway.store.waiting_endpoints(after, ENDPOINTS_PER_POLL).await?;
@@ -151,7 +155,7 @@ async fn dispatch_due(dispatch: &Arc<EventDispatcher>, after: &mut String) -> Re
 }
 
 impl EventDispatcher {
-    /// Whether calls can be made; made ready when there is something to tell for the first time.
+    /// Returns whether the HTTP client exists; creates it for the first event.
     async fn ensure_client(&self) -> bool {
         if self.client.get().is_some() {
             return true;
@@ -205,7 +209,8 @@ impl EventDispatcher {
         }
     }
 
-    /// Gives up what else waits for somebody who is gone, or has waited too long for somebody who does not answer.
+    /// Moves other events of the endpoint to dead letters: all of them if it is gone, those past the maximum
+    /// age if it fails.
     async fn mark_dead(&self, claimed: ClaimedEvent, lane: String, is_gone: bool) {
         let now = self.gateway.clock.now();
         let age_max = self.gateway.config.events.age_max;
@@ -237,7 +242,7 @@ impl EventDispatcher {
     }
 }
 
-/// Records what became of events, as many at once as there are.
+/// Records the results of attempts, as many at once as are available.
 async fn record_results(gateway: Arc<Gateway>, mut ended: mpsc::Receiver<EventAttemptResult>) {
     let mut ends = Vec::new();
     while ended.recv_many(&mut ends, RESULTS_PER_TRANSACTION).await > 0 {

@@ -1,8 +1,8 @@
-//! Makes broadcasts into messages, about a thousand users at a time.
+//! Fans out broadcasts: creates their messages, about a thousand users at a time.
 //!
-//! Each step stores its messages and moves the broadcast's bookmark in one transaction. So a process that dies leaves
-//! nothing half done, another goes on where it was, and two who try the same step do it once. The turn only saves them
-//! the trouble.
+//! Each step stores its messages and advances the position of the broadcast in one transaction. A process
+//! that stops leaves nothing half done, another process continues at the position, and a step that two
+//! processes try is done once. The job lock only avoids duplicate effort.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +16,13 @@ use postrider_core::error::Result;
 use postrider_core::job::ScheduledJob;
 use postrider_core::message::Priority;
 
-/// Users looked at in one transaction.
+/// Number of users in one transaction.
 const USERS_PER_STEP: usize = 1_000;
 
-/// How often it is looked for broadcasts that others have accepted and left.
+/// Interval at which broadcasts that another process accepted are looked for.
 const BROADCAST_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Spreads whatever there is, until told to stop.
+/// Fans out pending broadcasts until the stop signal.
 pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
     let mut told = 0;
     loop {
@@ -39,7 +39,8 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
     }
 }
 
-/// Nobody takes the turn where there is nothing to do. `told` is the last broadcast that was said to wait.
+/// Takes the job lock only if a broadcast is pending. `last_logged` is the newest broadcast whose missing
+/// channel was logged.
 async fn fan_out_pending(gateway: &Gateway, told: &mut i64, goes_on: impl Fn() -> bool) -> Result<()> {
     if next_broadcast(gateway, told).await?.is_some() {
         let work = fan_out_all(gateway, goes_on);
@@ -48,8 +49,8 @@ async fn fan_out_pending(gateway: &Gateway, told: &mut i64, goes_on: impl Fn() -
     Ok(())
 }
 
-/// Makes the broadcasts there are into messages, the oldest first; how many messages were stored. Ends early, between
-/// two steps, when `goes_on` says no.
+/// Fans out all pending broadcasts, oldest first, and returns how many messages were stored. Ends early,
+/// between two steps, when `continues` returns false.
 pub async fn fan_out_all(gateway: &Gateway, goes_on: impl Fn() -> bool) -> Result<u64> {
     let (mut stored, mut told) = (0, i64::MAX);
     while goes_on()
@@ -60,8 +61,8 @@ pub async fn fan_out_all(gateway: &Gateway, goes_on: impl Fn() -> bool) -> Resul
     Ok(stored)
 }
 
-/// The oldest broadcast that can be spread here. One over a channel that this process does not know waits, as
-/// deliveries do: another process, or the next configuration, may know it.
+/// Returns the oldest unfinished broadcast whose channel is configured. A process whose configuration lacks
+/// the channel skips the broadcast; another process, or the next configuration, may have it.
 async fn next_broadcast(gateway: &Gateway, told: &mut i64) -> Result<Option<Broadcast>> {
     let mut after = 0;
     while let Some(broadcast) = gateway.store.next_unfinished_broadcast(after).await? {
@@ -78,7 +79,7 @@ async fn next_broadcast(gateway: &Gateway, told: &mut i64) -> Result<Option<Broa
     Ok(None)
 }
 
-/// The next step of one broadcast.
+/// Performs the next step of one broadcast.
 async fn fan_out_step(gateway: &Gateway, broadcast: &Broadcast) -> Result<u64> {
     let users = gateway
         .store
@@ -99,14 +100,15 @@ async fn fan_out_step(gateway: &Gateway, broadcast: &Broadcast) -> Result<u64> {
             reach.unreachable += 1;
         }
     }
-    // None: another has made the same step, and the next look finds where it stands.
+    // `None`: another process has done the same step; the next read returns the new position.
     Ok(batch
         .store_fan_out_step(gateway, reach)
         .await?
         .unwrap_or_default())
 }
 
-/// The message to one user. Many never go before a one-time code, whatever the channel's own priority.
+/// Returns the request for one user. A broadcast always has normal priority, so that it never delays one-time
+/// codes.
 fn request_for_user(broadcast: &Broadcast, user: User) -> AcceptRequest {
     let contacts = user.contacts.into_iter();
     AcceptRequest {

@@ -1,6 +1,6 @@
-//! The wired program: configuration, clock, dice, store, queue, cache, lanes and routes in one place.
+//! The wired gateway: configuration, clock, random numbers, store, queue, cache, providers and routes.
 //!
-//! The only place that names backends: everything to the left gets a `&Gateway` and speaks to traits.
+//! Only [`Gateway::open`] names backends; other modules get a `&Gateway` and use traits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,65 +24,68 @@ use postrider_store::{CommitStats, ProviderEndpoint, Store, StoreOptions};
 pub use crate::provider_runtime::{ProviderBusy, ProviderRuntime, ProviderRuntimeStatus, RuntimeContext};
 pub use crate::route::Route;
 
-/// The longest answer of a provider that is read, in bytes.
+/// Maximum size of a provider response that is read.
 const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
-/// The part of a call's time that connecting may take at most, so that a host that is away is never mistaken for
-/// one that went silent.
+/// Maximum share of a call's timeout for connecting, so that an unreachable host ends as `unavailable` and
+/// not as `unknown`.
 const CONNECT_SHARE_MAX: f64 = 0.9;
 
-/// What the proof in a callback URL is for.
+/// Purpose of the signature in a callback URL.
 const CALLBACK_PURPOSE: &str = "callback";
 
-/// What an operator is told of a provider with `unsigned = true`.
+/// Warning for a provider with `unsigned = true`.
 pub const UNSIGNED_RECEIPTS: &str =
     "its receipts prove nothing (unsigned = true): every caller who guesses a reference changes deliveries";
 
-/// Everything that runs, wired.
+/// All parts of a running process.
 pub struct Gateway {
-    /// What was configured.
+    /// The configuration.
     pub config: Config,
-    /// Where `now` comes from.
+    /// Source of the current time.
     pub clock: Clock,
-    /// Where luck comes from.
+    /// Source of random numbers.
     pub random: Random,
-    /// The truth.
+    /// The store.
     pub store: Arc<dyn Store>,
-    /// The nudge.
+    /// The queue.
     pub queue: Arc<dyn Queue>,
-    /// The memory that may be lost.
+    /// The cache.
     pub cache: SignedCache,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
-    /// Who this process is to the others on the same store, in words that mean something to an operator.
+    /// Name of this process for other processes on the store and for operators.
     pub process_name: String,
-    /// Told when there may be an event to tell.
+    /// Notified when an event may be pending.
     pub events_pending: Notify,
-    /// Told when there may be a broadcast to make into messages.
+    /// Notified when a broadcast may be pending.
     pub fan_out_pending: Notify,
-    /// Told when a lane has found out something that other processes should know.
+    /// Notified when a provider's health has changed and must be reported.
     pub(crate) health_changed: Arc<Notify>,
     providers: Vec<Arc<ProviderRuntime>>,
     routes: HashMap<String, Route>,
 }
 
-/// What a gateway is wired to, opened already.
+/// Opened backends from which a gateway is wired.
 pub struct Backends {
-    /// Where `now` comes from.
+    /// Source of the current time.
     pub clock: Clock,
-    /// Where luck comes from.
+    /// Source of random numbers.
     pub random: Random,
-    /// The truth.
+    /// The store.
     pub store: Arc<dyn Store>,
-    /// The nudge.
+    /// The queue.
     pub queue: Arc<dyn Queue>,
-    /// The memory that may be lost.
+    /// The cache.
     pub cache: SignedCache,
 }
 
 impl Gateway {
-    /// Opens every edge the configuration names. A queue or cache that is away is waited for later; a store
-    /// that cannot be opened is an error.
+    /// Opens all backends of the configuration. An unavailable queue or cache is reconnected later.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the store cannot be opened or a setting is invalid.
     pub async fn open(config: Config) -> Result<Self> {
         let store = postrider_store::open_with(&store_location(&config))?;
         let queue = postrider_queue::open(&config.queue_url, config.queue_window).await?;
@@ -101,7 +104,7 @@ impl Gateway {
         let gateway = Self::wire(config, edges, adapters);
         gateway.warn_of_unusable_providers();
         gateway.warn_of_unsigned_receipts();
-        // Only people's own queries miss it, and a store that cannot be written now may be written later.
+        // Only the compatibility view needs it, and a store that is read-only now may be writable later.
         if let Err(error) = gateway
             .store
             .save_provider_endpoints(gateway.provider_addresses())
@@ -115,8 +118,8 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// Wires edges that are open already, with one adapter for each configured provider, in the same order.
-    /// Simulations bring their own clock, dice and adapters.
+    /// Wires opened backends with one adapter for each configured provider, in the same order. Tests and
+    /// simulations pass their own clock, random numbers and adapters.
     pub fn wire(config: Config, edges: Backends, adapters: Vec<Arc<dyn Provider>>) -> Self {
         let Backends {
             clock,
@@ -170,34 +173,34 @@ impl Gateway {
         }
     }
 
-    /// The channel of that name with its lanes.
+    /// Returns the route of the channel with that name.
     pub fn route(&self, channel: &str) -> Option<&Route> {
         self.routes.get(channel)
     }
 
-    /// The channels that a provider carries for.
+    /// Returns the routes of all channels that use a provider.
     pub fn routes_of_provider(&self, provider: &ConfigName) -> impl Iterator<Item = &Route> {
         self.routes
             .values()
             .filter(|route| route.channel.providers.contains(provider))
     }
 
-    /// The lane of that provider.
+    /// Returns the runtime of that provider.
     pub fn provider(&self, provider: &ConfigName) -> Option<&Arc<ProviderRuntime>> {
         self.providers.iter().find(|lane| lane.name == *provider)
     }
 
-    /// Every lane, in the order of the configuration.
+    /// Returns all providers, in the order of the configuration.
     pub fn providers(&self) -> &[Arc<ProviderRuntime>] {
         &self.providers
     }
 
-    /// Whether nothing really leaves, because every provider only plays one.
+    /// Returns whether all providers are mocks, so that nothing is really sent.
     pub fn is_test_mode(&self) -> bool {
         self.providers.iter().all(|lane| lane.provider.is_mock())
     }
 
-    /// Counts a delivery that moved to another state.
+    /// Counts a delivery that changed its state.
     pub fn count_state_change(&self, channel: &ConfigName, standing: DeliveryStateKind) {
         if let Some(route) = self.route(channel.as_str()) {
             route.count_state_change(standing);
@@ -252,7 +255,8 @@ impl Gateway {
     }
 }
 
-/// The host, the process, and what tells two apart whose host and number are the same, as in containers.
+/// Returns the name of this process: host, process id, and a random suffix for containers with equal hosts
+/// and ids.
 fn process_name(luck: [u8; 2]) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {
@@ -266,7 +270,7 @@ fn process_name(luck: [u8; 2]) -> String {
     )
 }
 
-/// Where the configuration says that the store is.
+/// Returns the store options of a configuration.
 pub fn store_location(config: &Config) -> StoreOptions<'_> {
     StoreOptions {
         url: &config.store_url,
@@ -289,14 +293,14 @@ pub fn build_providers(config: &Config, cache: &SignedCache) -> Result<Vec<Arc<d
         .collect()
 }
 
-/// Returns the token in the callback URL of a provider with `receipts = "texting"`: the same in every process on the
-/// store, another for each provider, and known to those only that were given the URL.
+/// Returns the token in the callback URL of a provider with `receipts = "texting"`. It is the same in every
+/// process on the store and different for each provider.
 pub fn callback_token(cache: &SignedCache, provider: &ConfigName) -> String {
     URL_SAFE_NO_PAD.encode(cache.sign(CALLBACK_PURPOSE, provider.as_str().as_bytes()))
 }
 
-/// Builds the adapter a provider's configuration names; its settings are read here, and an error names their place.
-/// Connects nowhere. For `callback_token` see [`callback_token`]; where no gateway runs any text will do.
+/// Builds the adapter of a provider and validates its settings; an error names the table. Opens no
+/// connection. For `callback_token` see [`callback_token`]; without a running gateway any text will do.
 pub fn build_provider(
     config: &ProviderConfig,
     public_url: &str,

@@ -1,7 +1,8 @@
-//! Work that only one process on a store does at a time: cron on every host may start it at the same second.
+//! Runs a scheduled job in one process at a time, although cron on every host may start it at the same
+//! second.
 //!
-//! The owner's turn is renewed while it works and ends by itself soon after it died. The work itself may be run twice
-//! without harm; turns only save the trouble.
+//! The lock is renewed while the job runs and expires soon after its process has stopped. Jobs are safe to
+//! run twice; the lock only avoids duplicate effort.
 
 use std::time::Duration;
 
@@ -10,31 +11,31 @@ use postrider_core::clock;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::job::{JobLockOwner, JobLockResult, ScheduledJob};
 
-/// How long a turn lasts unless it is renewed, and so how long the work waits for one who died.
+/// Time after which a lock expires unless it is renewed.
 const LOCK_TTL: Duration = Duration::from_secs(10);
 
-/// How often a turn is renewed.
+/// Interval at which a lock is renewed.
 const LOCK_RENEW_INTERVAL: Duration = Duration::from_secs(3);
 
-/// How often one who waits looks whether the turn has ended.
+/// Interval at which a waiting process tries to acquire the lock.
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The longest one waits for a turn.
+/// Maximum time to wait for a lock.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 
-/// Machines whose cron starts the same work do so within this time; who comes so much later wants it done again.
+/// Runs that start within this time on several hosts count as one run.
 pub const SAME_RUN_WINDOW: Duration = Duration::from_secs(5);
 
-/// Who did the work.
+/// Result of a job that runs in one process at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobRun<T> {
-    /// We did.
+    /// The job ran here.
     Ran(T),
-    /// Another does, or has just done.
+    /// Another process runs the job, or has just run it.
     Skipped(JobLockOwner),
 }
 
-/// Does the work unless another does it now, or began to less than `together` ago.
+/// Runs the job unless another process runs it now, or started it less than `same_run_window` ago.
 pub async fn run_unless_locked<T>(
     gateway: &Gateway,
     task: ScheduledJob,
@@ -58,7 +59,7 @@ pub async fn run_unless_locked<T>(
     }
 }
 
-/// Does the work when it is our turn; `told` hears of whom we wait for.
+/// Waits for the lock and runs the job; calls `on_wait` once with the owner of the lock if it has to wait.
 pub async fn wait_and_run<T>(
     gateway: &Gateway,
     task: ScheduledJob,
@@ -90,7 +91,7 @@ async fn acquire(gateway: &Gateway, task: ScheduledJob) -> Result<JobLockResult>
         .await
 }
 
-/// Works, and renews the turn meanwhile.
+/// Runs the job and renews the lock meanwhile.
 async fn run_with_renewal<T>(
     gateway: &Gateway,
     task: ScheduledJob,
@@ -117,7 +118,7 @@ async fn run_with_renewal<T>(
     }
 }
 
-/// A turn whose end cannot be told ends by itself.
+/// Releases the lock at `expires_at`; if the store fails, the lock expires by itself.
 async fn release(gateway: &Gateway, task: ScheduledJob, ends_at: clock::Timestamp) {
     if let Err(error) = gateway
         .store

@@ -1,8 +1,8 @@
-//! What Postrider does with a message: configuration, the wired [`gateway::Gateway`], acceptance, delivery, receipts,
+//! The engine of Postrider: configuration, the wired [`gateway::Gateway`], acceptance, delivery, receipts,
 //! events, broadcasts, the report, scheduled jobs and metrics.
 //!
-//! Nothing here knows HTTP, SQL or a provider's wire: APIs and commands call these functions, and these call the traits
-//! of `postrider-store`, `postrider-queue`, `postrider-cache` and `postrider-providers`.
+//! It knows neither HTTP requests, SQL nor provider wires: APIs and commands call these functions, and these
+//! call the traits of `postrider-store`, `postrider-queue`, `postrider-cache` and `postrider-providers`.
 
 pub mod accept;
 pub mod broadcast;

@@ -1,7 +1,8 @@
-//! What the machines are told at `/metrics`: counters and histograms in Prometheus' own terms.
+//! Metrics of `/metrics`: counters, gauges and histograms for Prometheus.
 //!
-//! Counters are made once and cloned into the parts that count, so that counting costs one atomic addition.
-//! Labels are bounded: channels, providers, outcomes and states; never a number, a user or a message.
+//! Counters are created once and cloned into the parts that count, so that counting costs one atomic
+//! addition. Label values are bounded: channels, providers, outcomes and states; never a number, a user or a
+//! message.
 
 mod labels;
 mod prometheus_text;
@@ -20,34 +21,34 @@ use self::labels::{
     BreakerLabels, ChannelLabel, OutcomeLabels, ProviderLabel, ReasonLabel, ResultLabel, StateLabels,
 };
 
-/// Seconds, from a fast local peer to the longest time limit of a call.
+/// Histogram bounds in seconds, from a fast local provider to the longest timeout of a call.
 const DURATION_BOUNDS_SECONDS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
 
-/// What can become of a receipt: shown from the start, so that the first one is seen as an increase.
+/// Results of a receipt; exported from the start, so that the first one is seen as an increase.
 const RECEIPT_RESULTS: [&str; 4] = ["applied", "unchanged", "unmatched", "dropped"];
 
-/// What can become of a text that somebody sent.
+/// Results of an inbound message.
 const INBOUND_MESSAGE_RESULTS: [&str; 4] = ["opted_out", "opted_in", "unchanged", "ignored"];
 
-/// Where an event can stand after a call that told it.
+/// States of an event after an attempt.
 const EVENT_ATTEMPT_RESULTS: [&str; 3] = ["waiting", "delivered", "dead"];
 
-/// What waits in a channel.
+/// Waiting deliveries of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelBacklog {
-    /// The channel.
+    /// Name of the channel.
     pub channel: String,
-    /// Deliveries that wait, due or not.
+    /// Waiting deliveries, due or not.
     pub waiting: u64,
-    /// Of these, due now.
+    /// Waiting deliveries that are due.
     pub due: u64,
-    /// For how many seconds the longest waiting due one has been due.
+    /// Time for which the oldest due delivery has been due, in seconds.
     pub oldest_due_seconds: i64,
 }
 
-/// Every series. Cloning one of its families clones a handle, not the numbers.
+/// All metrics. Cloning a family clones a handle, not the values.
 pub struct Metrics {
     registry: Mutex<Registry>,
     attempts: Family<OutcomeLabels, Counter>,
@@ -65,15 +66,15 @@ pub struct Metrics {
     due: Family<ChannelLabel, Gauge>,
     oldest_waiting: Family<ChannelLabel, Gauge>,
     rate_limited: Family<ProviderLabel, Counter>,
-    /// Messages stored.
+    /// Stored messages.
     pub accepted: Counter,
-    /// Verbs of the store that failed.
+    /// Failed store operations.
     pub store_errors: Counter,
-    /// How long it takes to take a message in, in seconds, however that ends.
+    /// Duration of accepting a message in seconds, including refusals.
     pub accept_duration: Histogram,
-    /// How old the newest report is, at the last look.
+    /// Age of the newest report when it was last read.
     pub report_age_seconds: Gauge,
-    /// How far the store's clock is ahead of this machine's.
+    /// Store clock minus local clock, in seconds.
     pub clock_offset_seconds: Gauge<f64, AtomicU64>,
 }
 
@@ -221,7 +222,7 @@ impl Metrics {
         registry.register_with_unit("accept_duration", taking, Unit::Seconds, accept);
     }
 
-    /// Shows what queue and cache count themselves.
+    /// Registers the error counters of queue and cache.
     pub fn register_backend_errors(&self, queue_errors: Counter, cache_errors: Counter) {
         let mut registry = lock(&self.registry);
         let words = "Times that the queue was found away or refused something";
@@ -230,7 +231,7 @@ impl Metrics {
         registry.register("cache_errors", words, cache_errors);
     }
 
-    /// Shows what the store counts of its group commits.
+    /// Registers the group commit histograms of the store.
     pub fn register_commits(&self, sizes: Histogram, seconds: Histogram) {
         let mut registry = lock(&self.registry);
         registry.register("commit_size", "Pieces of work in a group commit", sizes);
@@ -238,7 +239,7 @@ impl Metrics {
         registry.register_with_unit("commit_duration", words, Unit::Seconds, seconds);
     }
 
-    /// The counter for one provider and one outcome, to be kept by whoever counts.
+    /// Returns the counter of attempts for one provider and outcome.
     pub fn attempt_counter(&self, provider: &str, outcome: &'static str) -> Counter {
         let labels = OutcomeLabels {
             provider: provider.to_owned(),
@@ -247,7 +248,7 @@ impl Metrics {
         self.attempts.get_or_create(&labels).clone()
     }
 
-    /// The histogram of one provider's call times in seconds.
+    /// Returns the histogram of one provider's call durations, in seconds.
     pub fn attempt_duration_histogram(&self, provider: &str) -> Histogram {
         self.attempt_durations
             .get_or_create(&ProviderLabel {
@@ -256,7 +257,7 @@ impl Metrics {
             .clone()
     }
 
-    /// The counter for deliveries that a provider's rate made wait.
+    /// Returns the counter of calls that the rate limiter of a provider postponed.
     pub fn rate_limited_counter(&self, provider: &str) -> Counter {
         self.rate_limited
             .get_or_create(&ProviderLabel {
@@ -265,7 +266,7 @@ impl Metrics {
             .clone()
     }
 
-    /// The counter for deliveries of one channel that move to one state.
+    /// Returns the counter of state changes for one channel and new state.
     pub fn state_change_counter(&self, channel: &str, state: &'static str) -> Counter {
         self.state_changes
             .get_or_create(&StateLabels {
@@ -275,7 +276,7 @@ impl Metrics {
             .clone()
     }
 
-    /// Counts a message turned away.
+    /// Counts a message that was not accepted.
     pub fn count_refused(&self, reason: &'static str) {
         self.refused.get_or_create(&ReasonLabel { reason }).inc();
     }
@@ -285,27 +286,27 @@ impl Metrics {
         self.receipts.get_or_create(&ResultLabel { result: fate }).inc();
     }
 
-    /// How many receipts were counted, whatever became of them.
+    /// Returns the number of receipts of all results.
     pub fn receipt_count(&self) -> u64 {
         let count = |fate| self.receipts.get_or_create(&ResultLabel { result: fate }).get();
         RECEIPT_RESULTS.into_iter().map(count).sum()
     }
 
-    /// Counts a text that somebody sent us.
+    /// Counts an inbound message.
     pub fn count_inbound_message(&self, fate: &'static str) {
         self.inbound_messages
             .get_or_create(&ResultLabel { result: fate })
             .inc();
     }
 
-    /// Counts a call that told a client of something, by where the event stands afterwards.
+    /// Counts an attempt to send an event, by the resulting state.
     pub fn count_event_attempt(&self, fate: &'static str) {
         self.event_attempts
             .get_or_create(&ResultLabel { result: fate })
             .inc();
     }
 
-    /// Says whether a provider can be asked, and how many calls to it are under way.
+    /// Sets whether calls to a provider are allowed, and its calls in flight.
     pub fn set_provider_available(&self, provider: &str, open: bool, in_flight: usize) {
         let label = ProviderLabel {
             provider: provider.to_owned(),
@@ -315,7 +316,7 @@ impl Metrics {
         self.calls_in_flight.get_or_create(&label).set(in_flight);
     }
 
-    /// Says which of the words for a provider's health is the one now.
+    /// Sets the gauge of the current circuit state to 1 and those of the other `states` to 0.
     pub fn set_breaker_state(&self, provider: &str, words: &[&'static str], now: &str) {
         for health in words {
             let labels = BreakerLabels {
@@ -327,7 +328,7 @@ impl Metrics {
         }
     }
 
-    /// Says how many of a channel's providers can be asked.
+    /// Sets the number of a channel's providers to which calls are allowed.
     pub fn set_providers_available(&self, channel: &str, open: usize) {
         let label = ChannelLabel {
             channel: channel.to_owned(),
@@ -336,7 +337,8 @@ impl Metrics {
         self.providers_available.get_or_create(&label).set(open);
     }
 
-    /// Says what waits in each channel. A channel that is not named any more is forgotten; nobody reads meanwhile.
+    /// Sets the backlog of each channel and removes channels that are not listed. Holds the registry lock, so
+    /// that no scrape sees a partial update.
     pub fn set_channel_backlogs(&self, channels: &[ChannelBacklog]) {
         let _nobody_reads = lock(&self.registry);
         for family in [&self.waiting, &self.due, &self.oldest_waiting] {
@@ -355,12 +357,13 @@ impl Metrics {
         }
     }
 
-    /// The same as [`Metrics::text`] in Prometheus' older text format, where a counter's family ends with `_total` too.
+    /// Returns the metrics in the older Prometheus text format, in which the family of a counter ends with
+    /// `_total` too.
     pub fn prometheus_text(&self) -> String {
         prometheus_text::to_prometheus_text(&self.openmetrics_text())
     }
 
-    /// The text of `/metrics` in the OpenMetrics format.
+    /// Returns the metrics in the OpenMetrics text format.
     pub fn openmetrics_text(&self) -> String {
         let mut text = String::new();
         if encode(&mut text, &lock(&self.registry)).is_err() {

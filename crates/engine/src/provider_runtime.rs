@@ -1,8 +1,8 @@
-//! A lane: one provider with its health, its pace and its calls in flight.
+//! Runtime state of one provider: circuit breaker, rate limiter, and calls in flight.
 //!
-//! The lane decides whether its provider can be asked now and remembers what came of it. It knows nothing of
-//! deliveries or states, and one lane never waits for another. A lane without a rate whose provider is well asks
-//! nobody.
+//! [`ProviderRuntime::acquire`] decides whether a call may start now; [`ProviderRuntime::call`] makes it and
+//! updates the circuit breaker with its result. Runtimes are independent of each other and know nothing about
+//! deliveries. A provider with a closed breaker and no `rate` needs no store access.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,52 +27,53 @@ use postrider_core::shared_health::{COOLDOWN_MAX, HealthReport, ReportedHealth, 
 use postrider_providers::{OutboundMessage, Provider};
 use postrider_store::{ProbeDecision, Store};
 
-/// How soon to look again when every place of a provider is taken.
+/// Delay before a provider with `concurrency` calls in flight is tried again.
 const CONCURRENCY_RETRY: Duration = Duration::from_millis(250);
 
-/// How soon to look again when a provider is out of the rotation until the next start.
+/// Delay before a misconfigured provider is tried again.
 const MISCONFIGURED_RETRY: Duration = Duration::from_secs(60);
 
-/// How soon to look again at a provider that may be back, and how much later is as well: a call can take long, and not
-/// all who wait for it need to come at once.
+/// Delay before a provider with a probe in flight is tried again: 1 s plus up to 1 s of jitter, so that
+/// waiting deliveries do not all become due at once.
 const HALF_OPEN_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(1));
 
-/// How soon to look again when the store could not be asked.
+/// Delay before a provider is tried again after a store error.
 const STORE_ERROR_RETRY: Duration = Duration::from_secs(1);
 
-/// Why a provider is not asked for a moment.
+/// Reason for [`ProviderBusy`] while a probe is in flight.
 const REASON_HALF_OPEN: &str = "is finding out whether it is back";
 
-/// Why a provider is not asked at all.
+/// Reason for [`ProviderBusy`] of a misconfigured provider.
 const REASON_MISCONFIGURED: &str = "is out of the rotation: its settings are wrong";
 
-/// How soon to look again at a provider that an operator put to rest, and how much later is as well.
+/// Delay before a paused provider is tried again: 30 s plus up to 10 s of jitter.
 const PAUSED_RETRY: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
-/// How long a provider that said "too fast" without a time is left alone.
+/// Cooldown after outcome `throttled` without a `retry_after`.
 const THROTTLED_COOLDOWN: Duration = Duration::from_secs(1);
 
-/// What an adapter may take beyond its own time limits before it is cut off.
+/// Time by which an adapter may exceed its own timeout before the call is aborted.
 const CALL_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 
-/// A provider on its way through the day.
+/// A configured provider and its state in this process.
 pub struct ProviderRuntime {
-    /// Its name in the configuration.
+    /// Name in the configuration.
     pub name: ConfigName,
     /// The adapter.
     pub provider: Arc<dyn Provider>,
-    /// Calls in flight at most.
+    /// Maximum number of calls in flight.
     pub concurrency: usize,
-    /// Message parts a second at most, of all processes together.
+    /// Maximum number of message parts per second, for all processes together.
     pub rate: Option<f64>,
-    /// What a call may take at most.
+    /// Maximum duration of a call.
     pub call_timeout: Duration,
     circuit: Mutex<ProviderCircuit>,
     context: RuntimeContext,
     in_flight: AtomicUsize,
     response_times: ResponseTimes,
     rate_limited: Counter,
-    /// Calls in flight at most while it is silent, as the worker's places are shared now.
+    /// Maximum number of calls in flight while the provider is unresponsive, set by the worker's slot
+    /// allocation.
     unresponsive_limit: AtomicUsize,
     outcome_counters: [Counter; Outcome::NAMES.len()],
     durations: Histogram,
@@ -80,54 +81,54 @@ pub struct ProviderRuntime {
     call_micros_total: AtomicU64,
 }
 
-/// What ties the lanes of this process to those of others.
+/// Dependencies that all provider runtimes of a process share.
 #[derive(Clone)]
 pub struct RuntimeContext {
-    /// The truth, which they share.
+    /// The store.
     pub store: Arc<dyn Store>,
-    /// Told when there is something to tell.
+    /// Notified when health must be reported.
     pub health_changed: Arc<Notify>,
-    /// When this process read its configuration.
+    /// Time at which this process read its configuration.
     pub config_loaded_at: Timestamp,
 }
 
-/// Why a provider cannot be asked now.
+/// The reason why a provider cannot be called now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderBusy {
-    /// When it is worth asking again.
+    /// Delay before the provider should be tried again.
     pub retry_after: Duration,
-    /// So much later is as well, where nobody knows exactly.
+    /// Maximum jitter to add to `retry_after`.
     pub jitter_max: Duration,
-    /// In words for the operator.
+    /// Reason for the operator.
     pub reason: String,
 }
 
-/// How a lane stands, for pages and metrics.
+/// Status of a provider, for pages and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderRuntimeStatus {
-    /// Its health in a word.
+    /// Circuit state, or `paused`.
     pub state: &'static str,
-    /// What the health means now, in words.
+    /// Description of the state.
     pub detail: String,
-    /// Whether it can be asked.
+    /// Whether calls are allowed.
     pub is_available: bool,
     /// Calls in flight.
     pub in_flight: usize,
-    /// Whether an operator put it to rest.
+    /// Whether an operator has paused the provider.
     pub is_paused: bool,
 }
 
 impl ProviderRuntimeStatus {
-    /// Whether to wake it would change anything. A pause that the provider asked for is no rest.
+    /// Returns whether a resume would change anything. A cooldown is not ended by a resume.
     pub fn can_resume(&self) -> bool {
         self.state != CircuitStatus::Closed.as_str()
     }
 }
 
-/// A place among the calls in flight; given back when dropped.
+/// Permission for one call; counts as a call in flight until it is dropped.
 pub struct CallPermit<'a> {
     in_flight: &'a AtomicUsize,
-    /// Its call finds out whether the provider is back.
+    /// Whether the call is the probe of an open circuit breaker.
     is_probe: bool,
 }
 
@@ -138,7 +139,7 @@ impl Drop for CallPermit<'_> {
 }
 
 impl ProviderRuntime {
-    /// A healthy lane for a provider.
+    /// Creates a runtime with a closed circuit breaker.
     pub fn new(
         config: &ProviderConfig,
         provider: Arc<dyn Provider>,
@@ -169,7 +170,7 @@ impl ProviderRuntime {
         }
     }
 
-    /// How many calls were made so far, and how long they took together.
+    /// Returns the number of calls so far and their total duration.
     pub fn call_totals(&self) -> (u64, Duration) {
         let micros = self.call_micros_total.load(Ordering::Relaxed);
         (
@@ -178,35 +179,41 @@ impl ProviderRuntime {
         )
     }
 
-    /// Calls in flight now.
+    /// Returns the number of calls in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Acquire)
     }
 
-    /// Whether it has calls in flight and has answered none for a while.
+    /// Returns whether calls are in flight and none was answered for a while.
     pub fn is_unresponsive(&self) -> bool {
         self.response_times.is_unresponsive()
     }
 
-    /// Keeps it, while it is silent, from holding so many of the worker's places that others would have to wait for it.
+    /// Limits the calls in flight while the provider is unresponsive, so that it cannot occupy worker slots
+    /// that other providers need.
     pub fn set_unresponsive_limit(&self, calls: usize) {
         self.unresponsive_limit.store(calls, Ordering::Release);
     }
 
-    /// Whether it may be worth asking at `now`; [`Lane::enter`] has the last word.
+    /// Returns whether calls may be allowed at `now`; [`ProviderRuntime::acquire`] decides.
     pub fn is_available(&self, now: Timestamp) -> bool {
         self.circuit().is_available(now)
     }
 
-    /// Whether nobody can say when it may be asked again: somebody is finding out if it is back, and nobody else is to ask
-    /// it at `now`, or an operator put it to rest.
+    /// Returns whether the end of the unavailability is unknown: a probe is in flight, or an operator has
+    /// paused the provider.
     pub fn has_unknown_recovery(&self, now: Timestamp) -> bool {
         let judged = self.circuit();
         let is_probed = !judged.is_available(now) && judged.breaker.status() == CircuitStatus::HalfOpen;
         is_probed || judged.active_pause().is_some()
     }
 
-    /// Takes a place for a call with so many parts, or says why there is none.
+    /// Acquires a permit for a call with this number of message parts.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ProviderBusy`] if the circuit breaker, the rate limiter, a pause, a cooldown or the
+    /// concurrency does not allow a call.
     pub async fn acquire(&self, parts: u32, now: Timestamp) -> Result<CallPermit<'_>, ProviderBusy> {
         let most = self.in_flight_max();
         if self.in_flight.fetch_add(1, Ordering::AcqRel) >= most {
@@ -231,7 +238,7 @@ impl ProviderRuntime {
                 place.is_probe = self.circuit().breaker.status() == CircuitStatus::HalfOpen;
                 Ok(place)
             }
-            // Others came first while the pace was asked for; theirs is the probe.
+            // Another task became the probe while this one waited for the rate limiter.
             Admission::CircuitOpen { .. } | Admission::Misconfigured => Err(self.unavailability(now)),
         }
     }
@@ -245,7 +252,7 @@ impl ProviderRuntime {
         }
     }
 
-    /// Gives a place back without a call, so that another one may find out whether the provider is back.
+    /// Releases a permit without a call, so that another call can be the probe.
     pub fn release(&self, place: CallPermit<'_>, now: Timestamp) {
         let is_probe = place.is_probe;
         drop(place);
@@ -254,8 +261,8 @@ impl ProviderRuntime {
         }
     }
 
-    /// The store counts for all processes, so that together they never exceed the rate. There is no supply of
-    /// permits here that could be hoarded or outlive a failure: while the store is away, nobody passes.
+    /// Acquires rate permits from the store, which counts for all processes. Permits are never cached here,
+    /// so that none outlives a failure: while the store is unavailable, no call passes.
     async fn acquire_rate(&self, rate: f64, parts: u32, now: Timestamp) -> Result<(), ProviderBusy> {
         let wish = RateLimitRequest {
             provider: self.name.clone(),
@@ -276,7 +283,7 @@ impl ProviderRuntime {
         })
     }
 
-    /// Of all processes, one makes the call that finds out whether the provider is back.
+    /// Acquires the right to probe; only one process at a time gets it.
     async fn acquire_probe(&self, now: Timestamp) -> Result<(), ProviderBusy> {
         let Ok(probe) = self.request_probe(now).await else {
             self.circuit().reopen(saturating_add(now, STORE_ERROR_RETRY));
@@ -284,9 +291,9 @@ impl ProviderRuntime {
         };
         match probe {
             ProbeDecision::Granted(known) => self.load_health(&known, now),
-            // Nobody else has ever heard of its rest.
+            // No other process knows that the breaker is open.
             ProbeDecision::Denied(None) => {}
-            // What the others know is not about our configuration.
+            // The shared health does not apply to this configuration.
             ProbeDecision::Denied(Some(known)) if !known.applies_to(self.context.config_loaded_at, now) => {}
             ProbeDecision::Denied(Some(known)) => {
                 self.load_health(&known, now);
@@ -300,7 +307,7 @@ impl ProviderRuntime {
 
     async fn request_probe(&self, now: Timestamp) -> postrider_core::error::Result<ProbeDecision> {
         let store = &self.context.store;
-        // The others have to know of the rest before one of them can end it.
+        // Other processes must know that the breaker is open before one of them can probe.
         if let Some(news) = self.unreported_health() {
             for learned in store.report_health(vec![news.clone()], now).await? {
                 self.confirm_reported(&news, &learned, now);
@@ -310,14 +317,13 @@ impl ProviderRuntime {
         store.acquire_probe(&self.name, patience, now).await
     }
 
-    /// What other processes do not know yet.
+    /// Returns what other processes do not know yet.
     pub fn unreported_health(&self) -> Option<HealthReport> {
         self.circuit()
             .unreported_health(&self.name, self.context.config_loaded_at)
     }
 
-    /// What came of telling it. A provider that left the rotation is one line in the log of one process, however many
-    /// calls of however many processes were refused.
+    /// Processes the store's answer to a report. A misconfigured provider is logged once, by one process.
     pub fn confirm_reported(&self, news: &HealthReport, learned: &ReportedHealth, now: Timestamp) {
         let mut judged = self.circuit();
         if judged.is_worth_logging(news, learned) {
@@ -331,23 +337,23 @@ impl ProviderRuntime {
         judged.confirm_reported(news, &learned.shared, now);
     }
 
-    /// It was told, and no answer came.
+    /// Notes that a report was sent without an answer from the store.
     pub fn mark_report_uncertain(&self) {
         self.circuit().mark_report_uncertain();
     }
 
-    /// Takes over what other processes found out.
+    /// Loads what other processes have reported.
     pub fn load_health(&self, known: &SharedHealth, now: Timestamp) {
         self.circuit()
             .load_health(known, self.context.config_loaded_at, now);
     }
 
-    /// Takes over what an operator says.
+    /// Applies a pause or resume by an operator.
     pub fn apply_control(&self, order: &ProviderControl) {
         self.circuit().apply_control(order, self.context.config_loaded_at);
     }
 
-    /// Why it is not fit at `now`.
+    /// Returns why no call is allowed at `now`.
     pub fn unavailability(&self, now: Timestamp) -> ProviderBusy {
         let (paused_until, standing) = {
             let judged = self.circuit();
@@ -396,7 +402,8 @@ impl ProviderRuntime {
         }
     }
 
-    /// Calls the provider and remembers what came of it. Never takes longer than the provider's time limits.
+    /// Calls the provider and updates the circuit breaker. Never takes longer than the provider's timeout
+    /// plus a margin.
     pub async fn call(&self, _place: CallPermit<'_>, parcel: &OutboundMessage, clock: &Clock) -> Attempt {
         let (at, watch, _beat) = (
             clock.now(),
@@ -431,7 +438,8 @@ impl ProviderRuntime {
         }
     }
 
-    /// A provider's own words stay out of the log: many repeat the request, and with it the number and the body.
+    /// Updates counters and circuit breaker with the result of a call. The provider's response text is not
+    /// logged, because it may repeat the request with number and body.
     pub(crate) fn complete(&self, answer: &SendResult, now: Timestamp) {
         let outcome = &answer.outcome;
         if let Some(counter) = Outcome::NAMES.iter().position(|word| *word == outcome.as_str()) {
@@ -451,7 +459,7 @@ impl ProviderRuntime {
                 let until = saturating_add(now, retry_after.unwrap_or(THROTTLED_COOLDOWN).min(COOLDOWN_MAX));
                 self.update_circuit(|judged| {
                     judged.start_cooldown(until);
-                    // Whoever says "too fast" is back.
+                    // A provider that answers "too fast" is reachable.
                     if matches!(judged.breaker.status(), CircuitStatus::HalfOpen) {
                         judged.breaker.record_success();
                     }
@@ -463,19 +471,19 @@ impl ProviderRuntime {
         }
     }
 
-    /// Counts a receipt that said "not delivered" against the provider.
+    /// Counts a receipt "not delivered" as a failure of the provider.
     pub fn record_bounce(&self, now: Timestamp) {
         self.update_circuit(|judged| judged.breaker.record_failure(now));
     }
 
-    /// Changes the judgement, and has it told when others should know.
+    /// Changes the circuit and notifies the health sync if other processes must know.
     fn update_circuit(&self, change: impl FnOnce(&mut ProviderCircuit)) {
         if self.circuit().update(change) {
             self.context.health_changed.notify_one();
         }
     }
 
-    /// How it stands at `now`.
+    /// Returns the status at `now`.
     pub fn status(&self, now: Timestamp) -> ProviderRuntimeStatus {
         let judged = self.circuit();
         let standing = judged.breaker.status();

@@ -1,6 +1,6 @@
-//! Takes receipts in: a provider's later word moves a delivery on, or is kept until the delivery is known.
+//! Applies receipts: a receipt changes the state of its delivery, or is kept until the delivery is recorded.
 //!
-//! Hearing the same receipt again changes nothing.
+//! Applying the same receipt again changes nothing.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -14,15 +14,16 @@ use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_providers::CallbackMode;
 use postrider_store::{ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
 
-/// The least time between two log lines about dropped receipts, in seconds.
+/// Minimum time between two log lines about dropped receipts, in seconds.
 const DROPPED_LOG_SECONDS: i64 = 60;
 
-/// When the last of them was logged, in Unix seconds.
+/// Time of the last such log line, in Unix seconds.
 static DROPPED_LOGGED_AT: AtomicI64 = AtomicI64::new(0);
 
-/// Applies receipts of one provider, which speak of its own deliveries only. Replays and receipts for what has ended
-/// change nothing. A receipt for an unknown reference is kept until the send is recorded, unless the provider's
-/// receipts are unauthenticated. The answers stand in the order of the receipts.
+/// Applies receipts of one provider, which can only concern its own deliveries. Repeated receipts and
+/// receipts for ended deliveries change nothing. A receipt for an unknown reference is kept until the send is
+/// recorded, unless the provider's receipts are unauthenticated. Returns the results in the order of the
+/// receipts.
 pub async fn apply_receipts(
     gateway: &Gateway,
     provider: &ConfigName,
@@ -45,7 +46,7 @@ pub async fn apply_receipts(
     store_and_follow_up(gateway, heard, &verdicts).await
 }
 
-/// Says that the person opened a delivery that a provider took, and so that it arrived. Saying so again changes
+/// Records that the recipient opened a delivery, which implies that it was delivered. Repeating it changes
 /// nothing.
 pub async fn mark_opened(gateway: &Gateway, delivery: DeliveryId) -> Result<Option<ReceiptResult>> {
     let heard_at = gateway.clock.now();
@@ -83,7 +84,7 @@ async fn store_and_follow_up(
     Ok(settled)
 }
 
-/// Logs that receipts were dropped, once a minute at most: a caller can repeat them without limit.
+/// Logs dropped receipts at most once a minute, because a caller can repeat them without limit.
 fn log_dropped(gateway: &Gateway, dropped: usize) {
     if dropped == 0 {
         return;
@@ -109,8 +110,8 @@ fn count_result(gateway: &Gateway, settled: &ReceiptResult) {
     });
 }
 
-/// A delivery that is to go elsewhere is nudged; a bounce counts against the provider that had taken it, and a dead
-/// address does not.
+/// Enqueues a delivery that is to be sent again, and counts a bounce as a failure of its provider; an invalid
+/// address is no such failure.
 fn follow_up(gateway: &Gateway, settled: &ReceiptResult, verdict: &ReceiptStatus) {
     let ReceiptResult::Applied(settlement) = settled else {
         return;

@@ -1,40 +1,40 @@
-//! Whether an address may be written to: what is known of it, who said so and why, and an operator's own word.
+//! Reads and changes the status of recipients.
 //!
-//! Messages that were refused in the meantime are not sent by a change.
+//! A change does not send messages that were refused before it.
 
 use crate::gateway::Gateway;
 use postrider_core::channel::ConfigName;
 use postrider_core::error::{Error, Result};
 use postrider_core::recipient::{self, AddressError, Recipient, RecipientStatus};
 
-/// The longest reason or name of who says so, in characters.
+/// Maximum length of a reason or an author, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
 
-/// Whoever changes something without saying who he is.
+/// Author of a change that names none.
 pub const DEFAULT_CHANGED_BY: &str = "operator";
 
-/// The reason of somebody who gives none.
+/// Reason of a change that names none.
 pub const DEFAULT_REASON: &str = "changed by hand";
 
-/// An address as its channel reads it.
+/// A normalised address on a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipientAddress {
-    /// On which channel.
+    /// The channel.
     pub channel: ConfigName,
-    /// In the one form it is kept in.
+    /// The normalised address.
     pub address: String,
 }
 
-/// Why there is no such recipient.
+/// The reason why a recipient could not be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecipientError {
-    /// The configuration has no channel of that name.
+    /// No channel has this name.
     UnknownChannel,
-    /// It is no address of the channel.
+    /// The address is not valid on the channel.
     InvalidAddress(AddressError),
 }
 
-/// Reads an address in any spelling that its channel takes.
+/// Parses an address in any form that its channel accepts.
 pub fn parse_recipient(
     gateway: &Gateway,
     channel: &str,
@@ -49,23 +49,23 @@ pub fn parse_recipient(
     })
 }
 
-/// What is known of an address; none when nothing was ever said of it, which means active.
+/// Returns the stored status of an address; `None` if it was never changed, which means active.
 pub async fn find_recipient(gateway: &Gateway, address: &RecipientAddress) -> Result<Option<Recipient>> {
     gateway.store.recipient(&address.channel, &address.address).await
 }
 
-/// Somebody's word on an address.
+/// A change of a recipient's status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipientStatusChange {
-    /// Whether it may be written to.
+    /// New status.
     pub status: RecipientStatus,
-    /// Why; empty stands for [`BY_HAND`].
+    /// Reason; empty stands for [`DEFAULT_REASON`].
     pub reason: String,
-    /// Who says so; empty stands for [`OPERATOR`].
+    /// Author of the change; empty stands for [`DEFAULT_CHANGED_BY`].
     pub changed_by: String,
 }
 
-/// Keeps a word; what was known before gives way.
+/// Sets the status of a recipient and returns it.
 pub async fn set_status(
     gateway: &Gateway,
     address: &RecipientAddress,

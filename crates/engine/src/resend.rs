@@ -1,6 +1,6 @@
-//! Fills the queue again from the truth: what is due, and what an operator wants sent again.
+//! Pushes due deliveries to the queue, and requeues or cancels deliveries for an operator.
 //!
-//! Only nudges: it never calls a provider, and running it twice sends nothing twice.
+//! Never calls a provider, and running it twice sends nothing twice.
 
 use std::time::Duration;
 
@@ -15,29 +15,29 @@ use postrider_core::job::ScheduledJob;
 use postrider_core::message::QueueEntry;
 use postrider_store::{Backlog, DeliverySelection};
 
-/// The most nudges of one run, whatever the queue could hold.
+/// Maximum number of entries pushed in one run.
 pub const ENTRIES_PUSHED_MAX: usize = 100_000;
 
-/// The most nudges of one run: a queue drops what is beyond its window. The rest is found by the next run, or by idle
-/// workers.
+/// Returns the maximum number of entries pushed in one run: a queue drops entries beyond `queue.window`. The
+/// next run or an idle worker finds the rest.
 pub fn entries_pushed_max(gateway: &Gateway) -> usize {
     ENTRIES_PUSHED_MAX.min(gateway.config.queue_window)
 }
 
-/// How many deliveries one write changes at most, so that no other writer waits long.
+/// Maximum number of deliveries changed in one transaction, so that other writers do not wait long.
 const DELIVERIES_PER_TRANSACTION: usize = 500;
 
-/// What a run did.
+/// Result of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResendResult {
-    /// Deliveries that were nudged.
+    /// Number of entries pushed to the queue.
     pub enqueued: usize,
-    /// What waits altogether.
+    /// Number of waiting deliveries.
     pub backlog: Backlog,
 }
 
-/// Nudges the workers about everything that is due. Running it twice does no harm: a delivery stands in the
-/// queue at most once, and only one worker wins it.
+/// Pushes all due deliveries to the queue. Running it twice is harmless: a delivery is in the queue at most
+/// once, and only one worker can claim it.
 pub async fn enqueue_due(gateway: &Gateway) -> Result<ResendResult> {
     let now = gateway.clock.now();
     let nudges = gateway
@@ -51,8 +51,8 @@ pub async fn enqueue_due(gateway: &Gateway) -> Result<ResendResult> {
     })
 }
 
-/// The same for the built-in schedule: none when nothing is due, or another process does it or has done it within
-/// half an interval. Writes nothing while nothing is due.
+/// Runs [`enqueue_due`] for the built-in schedule. Returns `None` if nothing is due, or if another process
+/// runs it or has run it within half an interval. Writes nothing while nothing is due.
 pub async fn enqueue_if_due(gateway: &Gateway, every: Duration) -> Result<Option<ResendResult>> {
     if gateway
         .store
@@ -69,12 +69,12 @@ pub async fn enqueue_if_due(gateway: &Gateway, every: Duration) -> Result<Option
     }
 }
 
-/// The deliveries an operator speaks of, without touching them.
+/// Returns the ids of the selected deliveries.
 pub async fn select_deliveries(gateway: &Gateway, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
     gateway.store.select_deliveries(selection).await
 }
 
-/// A message that is sent again gets as much time as the most patient channel gives a new one.
+/// Returns the longest `retry.max_age` of all channels, which a requeued message gets.
 pub fn age_max(gateway: &Gateway) -> Duration {
     let channels = gateway.config.channels.iter();
     channels
@@ -83,7 +83,7 @@ pub fn age_max(gateway: &Gateway) -> Duration {
         .unwrap_or_default()
 }
 
-/// Calls off those of the deliveries that wait and are in no worker's hands. Returns how many.
+/// Cancels waiting deliveries that are not claimed, and returns how many.
 pub async fn cancel(gateway: &Gateway, ids: &[DeliveryId]) -> Result<usize> {
     let mut called_off = 0;
     for some in ids.chunks(DELIVERIES_PER_TRANSACTION) {
@@ -99,8 +99,8 @@ pub async fn cancel(gateway: &Gateway, ids: &[DeliveryId]) -> Result<usize> {
     Ok(called_off)
 }
 
-/// Makes deliveries due at once and nudges the workers. Those that a worker has in hand, or that have arrived,
-/// are left alone. Returns how many were changed; `progress` is told after each write.
+/// Makes deliveries due now and pushes them to the queue. Claimed and delivered ones are not changed. Returns
+/// how many were changed; calls `progress` after each transaction.
 pub async fn requeue(
     gateway: &Gateway,
     ids: &[DeliveryId],

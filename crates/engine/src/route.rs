@@ -1,6 +1,6 @@
-//! A route: a channel with the lanes of its providers and the balance between them.
+//! A route: a channel with the runtimes of its providers and the balancer between them.
 //!
-//! Gives an order in which to ask; it calls nobody itself.
+//! Determines the order of providers; makes no calls.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,9 +14,9 @@ use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::recipient::AddressKind;
 use postrider_core::routing::{RouteBalancer, RouteCandidate};
 
-/// A channel on its way through the day.
+/// A configured channel and its state in this process.
 pub struct Route {
-    /// What the channel is made of.
+    /// The configured channel.
     pub channel: Channel,
     providers: Vec<Arc<ProviderRuntime>>,
     address_kinds: Vec<AddressKind>,
@@ -25,7 +25,7 @@ pub struct Route {
 }
 
 impl Route {
-    /// A fresh route over those of the lanes that the channel names.
+    /// Creates a route over those of the `providers` that the channel names.
     pub fn new(channel: Channel, lanes: &[Arc<ProviderRuntime>], metrics: &Metrics) -> Self {
         let named = |name: &ConfigName| lanes.iter().find(|lane| lane.name == *name).cloned();
         let lanes: Vec<Arc<ProviderRuntime>> = channel.providers.iter().filter_map(named).collect();
@@ -42,8 +42,8 @@ impl Route {
         }
     }
 
-    /// The lanes to ask in one round, in order. Those that rest or are paused are left out, and so is `avoid`
-    /// unless it is the only one.
+    /// Returns the providers to try in one round, in order. Unavailable providers are left out, and so is
+    /// `avoid` unless it is the only one.
     pub fn order(&self, avoid: Option<&ConfigName>, now: Timestamp) -> Vec<&ProviderRuntime> {
         let candidates: Vec<RouteCandidate> = self
             .providers
@@ -65,8 +65,8 @@ impl Route {
         self.providers.len() > 1 && avoid == Some(&lane.name)
     }
 
-    /// Which of the lanes that `may_be_asked` will be the first to be worth asking again, when none is now; `avoid` as in
-    /// [`Route::order`].
+    /// Returns the provider that will be available first, among those for which `is_usable` holds; `avoid` as
+    /// in [`Route::order`].
     pub fn soonest_available(
         &self,
         avoid: Option<&ConfigName>,
@@ -86,12 +86,12 @@ impl Route {
         })
     }
 
-    /// The kinds of addresses it takes, in the order of the providers that want them. Never empty.
+    /// Returns the address kinds of the channel, in the order of its providers. Never empty.
     pub fn address_kinds(&self) -> &[AddressKind] {
         &self.address_kinds
     }
 
-    /// Whether each of its providers understands any text as an address, and the configuration asks for nothing else.
+    /// Returns whether all providers take any text as an address and the configuration does not restrict it.
     pub fn can_use_any_text(&self) -> bool {
         let is_open = match self.channel.addressing {
             Addressing::Only(kind) => kind == AddressKind::Any,
@@ -101,12 +101,12 @@ impl Route {
         is_open && lanes.all(|lane| lane.provider.address_kind() == AddressKind::Any)
     }
 
-    /// Whether a delivery over it carries several addresses.
+    /// Returns whether a delivery over this route carries several addresses.
     pub fn is_mixed(&self) -> bool {
         self.address_kinds.len() > 1
     }
 
-    /// Its providers that can use none of the addresses it takes.
+    /// Returns the providers that can use none of the channel's address kinds.
     pub fn unusable_providers(&self) -> impl Iterator<Item = &ProviderRuntime> {
         let suits = |lane: &&ProviderRuntime| {
             let wanted = lane.provider.address_kind();
@@ -115,12 +115,12 @@ impl Route {
         self.providers.iter().map(Arc::as_ref).filter(suits)
     }
 
-    /// The lanes in the configured order.
+    /// Returns the providers in the configured order.
     pub fn providers(&self) -> &[Arc<ProviderRuntime>] {
         &self.providers
     }
 
-    /// Counts a delivery that moved to another state.
+    /// Counts a delivery that changed its state.
     pub fn count_state_change(&self, standing: DeliveryStateKind) {
         if let Some(index) = DeliveryStateKind::ALL.iter().position(|other| *other == standing) {
             self.state_changes[index].inc();

@@ -1,7 +1,7 @@
-//! What an operator looks for: deliveries by address, person, state, provider and time, the newest first.
+//! Searches deliveries by address, user, state, provider and time, newest first.
 //!
-//! The store finds by address, state and time, or by person; the rest is picked out here. So one look goes through a bounded number of
-//! messages, says how far it came, and the next one goes on from there. Changes nothing.
+//! The store finds by address, state and time, or by user; other conditions are filtered here. One search
+//! therefore examines a bounded number of messages and returns where the next one continues.
 
 use crate::gateway::Gateway;
 use postrider_core::channel::ConfigName;
@@ -12,67 +12,67 @@ use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Delivery, Message};
 use postrider_store::{LastAttempt, MessageList, MessageQuery, UsageQuery};
 
-/// Through how many messages one look goes at most, so that no page keeps the store busy for long.
+/// Maximum number of messages that one search examines, so that no page keeps the store busy for long.
 pub const MESSAGES_EXAMINED_MAX: usize = 2_000;
 
-/// How many messages are read at once.
+/// Number of messages read at once.
 const MESSAGES_PER_READ: usize = 200;
 
-/// Which deliveries are looked for; what is none does not matter.
+/// Search conditions; `None` matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliverySearchFilter {
-    /// To this normalised address.
+    /// Normalised address.
     pub to: Option<String>,
-    /// To this person, as clients name them.
+    /// The client's id of the recipient.
     pub user: Option<String>,
-    /// In this state.
+    /// State.
     pub state: Option<StateFilter>,
-    /// This provider took it, or was the last to be asked.
+    /// Provider that accepted the delivery or made its last attempt.
     pub provider: Option<ConfigName>,
-    /// Accepted at or after this moment.
+    /// Accepted at or after this time.
     pub since: Option<Timestamp>,
 }
 
-/// What state is looked for.
+/// Condition on the state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateFilter {
-    /// One of the four.
+    /// The delivery is in this state.
     State(DeliveryStateKind),
-    /// Failed in this way.
+    /// The delivery failed with this cause.
     Failure(Failure),
-    /// Whatever its state, the end of one of its calls is unknown.
+    /// Any state, with an attempt whose outcome is `unknown`.
     MaybeDuplicate,
 }
 
-/// A delivery that was found, with what its message says.
+/// A delivery that was found, with data of its message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliverySearchHit {
-    /// The message it carries.
+    /// Id of the message.
     pub message: MessageId,
-    /// What the message says.
+    /// Text of the message.
     pub body: String,
-    /// The client's own name for the person.
+    /// The client's id of the recipient.
     pub user: Option<String>,
-    /// When it was accepted.
+    /// Time of acceptance.
     pub created_at: Timestamp,
     /// The delivery.
     pub delivery: Delivery,
-    /// The last call made for it.
+    /// The last attempt.
     pub last_attempt: Option<LastAttempt>,
 }
 
-/// What one look came to.
+/// Result of one search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliverySearchResults {
-    /// The newest first. All that were found of one message stand together, so there may be a few more than asked for.
+    /// Hits, newest first. All hits of one message are included, so there may be a few more than the limit.
     pub hits: Vec<DeliverySearchHit>,
-    /// Where the next look goes on; none when there is nothing older.
+    /// Position at which the next search continues; `None` if nothing older exists.
     pub next: Option<i64>,
-    /// Whether it stopped because it had gone through enough, not because it had found enough.
+    /// Whether the search ended because it had examined the maximum number of messages.
     pub is_truncated: bool,
 }
 
-/// Looks for about `limit` deliveries among the messages older than `before`.
+/// Searches for about `limit` deliveries among the messages older than `before`.
 pub async fn search_deliveries(
     gateway: &Gateway,
     wanted: &DeliverySearchFilter,
@@ -115,7 +115,7 @@ pub async fn search_deliveries(
     }
 }
 
-/// The deliveries with these ids, in their order; what has been pruned is left out.
+/// Returns the deliveries with these ids, in their order; pruned ones are left out.
 pub async fn find_by_ids(gateway: &Gateway, ids: &[DeliveryId]) -> Result<Vec<DeliverySearchHit>> {
     let mut lines = Vec::new();
     for id in ids {
@@ -131,7 +131,7 @@ pub async fn find_by_ids(gateway: &Gateway, ids: &[DeliveryId]) -> Result<Vec<De
     Ok(lines)
 }
 
-/// A page of messages among which the wanted ones are; those of one person are found by an index of their own.
+/// Reads a page of candidate messages; messages of one user are found by their own index.
 async fn read_page(
     gateway: &Gateway,
     wanted: &DeliverySearchFilter,
@@ -150,7 +150,7 @@ async fn read_page(
     gateway.store.usage(of_user).await
 }
 
-/// The wanted ones of these messages, message by message.
+/// Returns the matching deliveries, grouped by message.
 async fn match_messages(
     gateway: &Gateway,
     wanted: &DeliverySearchFilter,
@@ -185,7 +185,7 @@ async fn match_messages(
 }
 
 impl DeliverySearchFilter {
-    /// What the store can be asked for.
+    /// Returns the state condition that the store can evaluate.
     fn state_in_store(&self) -> Option<DeliveryStateKind> {
         match self.state? {
             StateFilter::State(standing) => Some(standing),
@@ -194,7 +194,7 @@ impl DeliverySearchFilter {
         }
     }
 
-    /// Those deliveries of the message that fit as far as the message itself tells.
+    /// Returns the deliveries of the message that match, without the conditions on the last attempt.
     fn hits_in(&self, message: Message) -> Vec<DeliverySearchHit> {
         if self.user.is_some() && message.user != self.user {
             return Vec::new();

@@ -1,7 +1,7 @@
-//! Keeps a process in step with the others on its store: the time, and how providers do.
+//! Synchronises a process with others on its store: the clock, and the health of providers.
 //!
-//! Tells what was found out here at once and reads what others found out about every second; writes nothing while
-//! nothing changes. Rates need none of this: every delivery asks for itself.
+//! Reports local changes at once and reads changes of other processes about every second; writes nothing
+//! while nothing changes. Rate limits do not need it: each call acquires permits from the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use postrider_core::error::Result;
 use postrider_core::shared_health::HealthReport;
 use postrider_store::Store;
 
-/// How old what others found out may be.
+/// Maximum age of what other processes have reported.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The shortest time between two looks, however much there is to tell.
+/// Minimum time between two synchronisations.
 const SYNC_INTERVAL_MIN: Duration = Duration::from_millis(50);
 
-/// A clock further away from the store's than this is worth a word.
+/// Offset between the store's clock and the local clock above which a warning is logged.
 const CLOCK_OFFSET_WARN_SECONDS: f64 = 1.0;
 
-/// The clock that everybody on this store goes by.
+/// Returns the clock that all processes on this store share.
 pub async fn store_clock(store: &Arc<dyn Store>) -> Result<Clock> {
     if !store.has_own_clock() {
         return Ok(Clock::System);
@@ -55,7 +55,7 @@ fn providers_of_reports<'g>(
     news.iter().filter_map(|news| gateway.provider(&news.provider))
 }
 
-/// Tells the others what was found out here, and learns what they found out.
+/// Reports local changes and loads the changes of other processes.
 pub async fn sync_health(gateway: &Gateway) -> Result<()> {
     let now = gateway.clock.now();
     let news = gateway
@@ -79,7 +79,7 @@ pub async fn sync_health(gateway: &Gateway) -> Result<()> {
             lane.load_health(&known, now);
         }
     }
-    // After what is known: whoever is woken is known to be well in the same instant.
+    // Controls are applied after health, so that a resumed provider is closed at once.
     for order in gateway.store.provider_controls().await? {
         if let Some(lane) = gateway.provider(&order.provider) {
             lane.apply_control(&order);
@@ -88,8 +88,8 @@ pub async fn sync_health(gateway: &Gateway) -> Result<()> {
     Ok(())
 }
 
-/// Keeps in step until it is dropped. A store that is away is asked again; meanwhile everybody judges for himself
-/// and the clock goes on.
+/// Synchronises until it is dropped. While the store is unavailable, each process uses its own circuit
+/// breakers and its own clock continues.
 pub async fn run_health_sync(gateway: Arc<Gateway>) {
     let mut away = false;
     loop {

@@ -1,7 +1,7 @@
-//! A worker's places: who holds how many, and what the worker can take on now.
+//! Slots of a worker: their use by channel and the free capacity.
 //!
-//! Counts only; how they are shared between channels and providers is decided in `domain/share`. A place that
-//! is given back wakes the worker when it had to leave somebody alone.
+//! Only counts; `postrider_core::slots` decides how slots are shared between channels and providers. A
+//! released slot wakes the worker if a channel had no free slot.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,22 +15,22 @@ use postrider_core::capacity::{Capacity, CapacitySource};
 use postrider_core::channel::ConfigName;
 use postrider_core::slots::{ChannelLoad, ProviderLoad, share_slots};
 
-/// This part of all places is worth a claim at once.
+/// A claim is made at once when this fraction of all slots is free.
 const CLAIM_BATCH_FRACTION: usize = 8;
 
-/// How long a claim waits for more places at most: short beside any call over a network.
+/// Maximum time that a claim waits for more free slots: short compared with any call over a network.
 const FREE_SLOTS_WAIT_MAX: Duration = Duration::from_millis(5);
 
-/// The places of one worker.
+/// Slots of one worker.
 pub(super) struct WorkerSlots {
     gateway: Arc<Gateway>,
-    /// The configured channels, each with its lanes as indexes.
+    /// Configured channels, each with the indexes of its providers.
     channels: Vec<(ConfigName, Vec<usize>)>,
     counts: Mutex<SlotCounts>,
-    /// Whether the last wish left somebody alone.
+    /// Whether a channel had no free slot when the capacity was last computed.
     is_channel_full: AtomicBool,
     released: Notify,
-    /// How long the last claim took, in microseconds.
+    /// Duration of the last claim, in microseconds.
     last_claim_micros: AtomicU64,
 }
 
@@ -40,14 +40,14 @@ struct SlotCounts {
     by_channel: HashMap<ConfigName, usize>,
 }
 
-/// One delivery's place; given back when dropped.
+/// The slot of one delivery; released when dropped.
 pub(super) struct WorkerSlot {
     slots: Arc<WorkerSlots>,
     channel: ConfigName,
 }
 
 impl WorkerSlots {
-    /// All of them free.
+    /// Creates the slots of a worker, all free.
     pub fn new(gateway: Arc<Gateway>) -> Arc<Self> {
         let lanes = gateway.providers();
         let index = |lane: &Arc<ProviderRuntime>| lanes.iter().position(|other| Arc::ptr_eq(lane, other));
@@ -66,7 +66,7 @@ impl WorkerSlots {
         })
     }
 
-    /// Takes a place for a delivery that was won.
+    /// Acquires a slot for a claimed delivery.
     pub fn acquire(self: &Arc<Self>, channel: &ConfigName) -> WorkerSlot {
         let mut held = self.lock_counts();
         held.total += 1;
@@ -80,19 +80,19 @@ impl WorkerSlots {
         }
     }
 
-    /// How many are taken.
+    /// Returns the number of slots in use.
     pub fn in_use(&self) -> usize {
         self.lock_counts().total
     }
 
-    /// Told after each claim how long it took.
+    /// Records the duration of a claim.
     pub fn record_claim_duration(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.last_claim_micros.store(micros, Ordering::Relaxed);
     }
 
-    /// Returns when a place is free, and a moment later when nearly all are taken: a claim of one delivery costs the
-    /// store nearly as much as one of many. A store that is quick to claim is not waited for longer than it takes.
+    /// Returns when a slot is free, and waits a moment longer if few are: claiming one delivery costs the
+    /// store nearly as much as claiming many. The moment is not longer than the last claim took.
     pub async fn wait_for_free_slots(&self) {
         self.wait_until(|taken| taken < self.total()).await;
         let few = self.total() / CLAIM_BATCH_FRACTION;
@@ -100,11 +100,11 @@ impl WorkerSlots {
         let moment = FREE_SLOTS_WAIT_MAX.min(Duration::from_micros(
             self.last_claim_micros.load(Ordering::Relaxed),
         ));
-        // When the moment is over, whatever is free must do.
+        // After that moment, the free slots are used, few as they are.
         drop(tokio::time::timeout(moment, enough).await);
     }
 
-    /// Returns when every place is free.
+    /// Returns when all slots are free.
     pub async fn wait_until_all_free(&self) {
         self.wait_until(|taken| taken == 0).await;
     }
@@ -154,7 +154,7 @@ impl WorkerSlots {
 
 impl CapacitySource for WorkerSlots {
     fn capacity(&self) -> Capacity {
-        // Before the counts are read, so that a place given back meanwhile is noticed.
+        // Set before the counts are read, so that a slot released meanwhile is noticed.
         self.is_channel_full.store(true, Ordering::SeqCst);
         let held = self.lock_counts();
         let taken = held.total;

@@ -1,7 +1,7 @@
-//! Brings the report up to date: folds what changed into the roll-ups and keeps a snapshot of the result.
+//! Synchronises the report: applies changes to the rollups and saves a snapshot of the result.
 //!
-//! Pages show the newest snapshot only, so their cost does not depend on the number of messages. One process does it
-//! at a time; who comes second does only what is left.
+//! Pages read only the newest snapshot, so that their cost does not depend on the number of messages. One
+//! process at a time runs it.
 
 use std::time::Duration;
 
@@ -13,32 +13,34 @@ use postrider_core::job::{JobLockOwner, ScheduledJob};
 use postrider_core::report::Report;
 use postrider_store::{ReportSnapshot, Store};
 
-/// How many changed deliveries one transaction folds, so that no other writer waits long for it.
+/// Number of changed deliveries applied in one transaction, so that other writers do not wait long.
 pub(super) const CHANGES_PER_TRANSACTION: usize = 1_000;
 
-/// The same where no other writer waits: pages that several messages share are written less often.
+/// The same number for a store without other writers: pages shared by several messages are written less
+/// often.
 const CHANGES_PER_TRANSACTION_EXCLUSIVE: usize = 32_000;
 
-/// A report of which nothing has changed is made anew when it is older than this.
+/// Age at which a report is saved again although its numbers have not changed.
 const REPORT_REUSE_MAX: Duration = Duration::from_secs(60);
 
-/// What a run did.
+/// Result of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncResult {
-    /// Whether the report was made anew; otherwise the newest one still says it all.
+    /// Whether a new report was saved; otherwise the newest one is still current.
     pub is_new: bool,
-    /// Changed deliveries that were folded in.
+    /// Number of changes that were applied.
     pub changes_applied: usize,
-    /// The report as it is now.
+    /// The current report.
     pub report: Report,
 }
 
-/// Folds what changed since the last run, whoever else does the same. `progress` is told how many after each batch.
+/// Applies all changes since the last run and saves the report. Calls `progress` with the number after each
+/// transaction.
 pub async fn sync(gateway: &Gateway, progress: impl Fn(usize)) -> Result<SyncResult> {
     apply_and_save(gateway, gateway.clock.now(), CHANGES_PER_TRANSACTION, progress).await
 }
 
-/// The same on a store that nobody else writes to at the moment: a million messages in half the time.
+/// Does the same on a store that has no other writer at the moment: a million messages in half the time.
 pub async fn sync_exclusive(gateway: &Gateway) -> Result<SyncResult> {
     apply_and_save(
         gateway,
@@ -49,22 +51,22 @@ pub async fn sync_exclusive(gateway: &Gateway) -> Result<SyncResult> {
     .await
 }
 
-/// Forgets the roll-ups and builds them again from nothing; comes to exactly the same numbers.
+/// Clears the rollups and builds them again; the result has the same numbers.
 pub async fn rebuild(gateway: &Gateway, progress: impl Fn(usize)) -> Result<SyncResult> {
     gateway.store.begin_rebuild().await?;
     sync(gateway, progress).await
 }
 
-/// What is to be brought up to date.
+/// Extent of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncScope {
-    /// What changed since the last run.
+    /// Changes since the last run.
     Changes,
-    /// Everything, from nothing.
+    /// All deliveries.
     Rebuild,
 }
 
-/// Brings the report up to date as soon as no other process does it. `told` hears of whom we wait for.
+/// Runs when no other process does; calls `on_wait` with the owner of the lock if it has to wait.
 pub async fn sync_with_lock(
     gateway: &Gateway,
     extent: SyncScope,
@@ -81,8 +83,8 @@ pub async fn sync_with_lock(
     job_lock::wait_and_run(gateway, ScheduledJob::Report, told, work).await
 }
 
-/// The same for the built-in schedule: none when another process does it now, or the newest report is younger than
-/// `every`.
+/// Runs for the built-in schedule. Returns `None` if another process runs it now, or if the newest report is
+/// younger than `interval`.
 pub async fn sync_if_due(gateway: &Gateway, every: Duration) -> Result<Option<SyncResult>> {
     let work = async {
         let now = gateway.clock.now();
@@ -128,7 +130,8 @@ async fn apply_and_save(
     })
 }
 
-/// Folds all that changed, so many in one transaction; how many. `progress` is told after each.
+/// Applies all changes, `batch_size` in one transaction, and returns their number. Calls `progress` after
+/// each transaction.
 pub(super) async fn apply_all_changes(
     store: &dyn Store,
     at_once: usize,
@@ -145,7 +148,7 @@ pub(super) async fn apply_all_changes(
     }
 }
 
-/// Whether the newest kept report has the same numbers, and is young enough for who asked at that moment.
+/// Returns whether the newest saved report has the same numbers and is recent enough.
 fn is_still_current(newest: &Report, report: &Report, asked_at: Timestamp) -> bool {
     let is_young = newest.as_of >= asked_at || newest.as_of + REPORT_REUSE_MAX > report.as_of;
     let same = Report {
@@ -155,7 +158,7 @@ fn is_still_current(newest: &Report, report: &Report, asked_at: Timestamp) -> bo
     is_young && newest.as_of <= report.as_of && same == *newest
 }
 
-/// The newest kept report; none before the first run.
+/// Returns the newest saved report; `None` before the first run.
 pub async fn latest_report(gateway: &Gateway) -> Result<Option<(i64, Report)>> {
     let Some(snapshot) = gateway.store.snapshot().await? else {
         return Ok(None);
@@ -165,7 +168,7 @@ pub async fn latest_report(gateway: &Gateway) -> Result<Option<(i64, Report)>> {
     Ok(Some((snapshot.generation, report)))
 }
 
-/// How long the newest report may be before the next run is due; none when only cron knows.
+/// Returns the configured interval of the report; `None` if only cron runs it.
 pub fn sync_interval(gateway: &Gateway) -> Option<Duration> {
     gateway.config.schedule.report
 }

@@ -1,7 +1,7 @@
-//! Which throttles a message has to keep: who is protected, what is counted together, and up to which number.
+//! Determines the user throttles of a message: subject, scope and limit.
 //!
-//! The number of the API key goes before the channel's, the channel's before the general one, and each counts by
-//! itself. Counting is the store's.
+//! The limit of the API key precedes the limit of the channel, which precedes the general one; each scope
+//! counts by itself. The store counts.
 
 use std::time::Duration;
 
@@ -13,10 +13,11 @@ use postrider_core::channel::Channel;
 use postrider_core::message::NewDelivery;
 use postrider_core::user_throttle::UserThrottle;
 
-/// How long a message counts.
+/// Time for which a message counts.
 const THROTTLE_WINDOW: Duration = Duration::from_secs(3600);
 
-/// The throttles of a message with these deliveries, each subject once; none when no answer is expected.
+/// Returns the throttles of a message with these deliveries, each subject once; none if no answer is
+/// expected.
 pub(super) fn user_throttles(
     gateway: &Gateway,
     request: &AcceptRequest,
@@ -47,7 +48,7 @@ pub(super) fn user_throttles(
     throttles
 }
 
-/// What is counted together, and up to which number.
+/// Returns the scope in which messages are counted together, and its limit.
 fn throttle_scope<'a>(
     of_key: Option<(&'a str, u32)>,
     channel: &'a Channel,
@@ -62,7 +63,7 @@ fn throttle_scope<'a>(
     }
 }
 
-/// The user by the client's own name, or by the address where the client gave none.
+/// Returns the hashed subject: the client's user id, otherwise the address.
 fn throttle_subject(user: Option<&str>, address: &str, scope: (&str, &str)) -> [u8; 32] {
     let (kind, who) = match user {
         Some(user) => ("user", user),

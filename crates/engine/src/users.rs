@@ -1,6 +1,6 @@
-//! Users register: what is said of them is checked and stored. Registering again changes what is given, nothing else.
+//! Registers users: validates and stores their names and contacts.
 //!
-//! Nobody is written to.
+//! Registering a user again changes the given fields only. Sends nothing.
 
 use crate::gateway::Gateway;
 use postrider_core::broadcast::{NewUser, USER_CHARS_MAX, UserRegistration};
@@ -9,23 +9,23 @@ use postrider_core::contact::{self, AddressKind, Contact};
 use postrider_core::error::Result;
 use postrider_core::recipient::{self, AddressError, PhoneRules};
 
-/// Why somebody cannot register.
+/// The reason why a user cannot be registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidUser {
-    /// The id is empty, too long, or has a control character or a blank at an end.
+    /// The id is empty, too long, has a control character, or begins or ends with a blank.
     Id,
-    /// So has the name.
+    /// The name has one of these faults.
     Name,
-    /// One of the contacts is not what it is said to be.
+    /// A contact is not valid for its kind.
     Contact {
-        /// What it is said to be.
+        /// Kind that the client stated.
         kind: AddressKind,
-        /// What is wrong with it.
+        /// The validation error.
         cause: AddressError,
     },
 }
 
-/// Somebody who wants to register, checked. Contacts that are not given stay as they are.
+/// Validates a registration. Contacts that are `None` stay unchanged.
 pub fn validate(
     rules: &PhoneRules,
     id: String,
@@ -43,7 +43,7 @@ pub fn validate(
         Ok(address) => Ok(Contact {
             kind,
             address,
-            // As it will be read back, so that the same again changes nothing.
+            // Stored as it will be read, so that registering the same again changes nothing.
             spelling: contact::replace_control_chars(&typed),
         }),
         Err(why) => Err(InvalidUser::Contact { kind, cause: why }),
@@ -62,7 +62,7 @@ fn is_valid_name(text: &str) -> bool {
     is_clean && !text.is_empty() && text.chars().count() <= USER_CHARS_MAX
 }
 
-/// Registers users in one transaction, or changes those who are there.
+/// Registers or updates users in one transaction.
 pub async fn register(gateway: &Gateway, users: Vec<NewUser>) -> Result<Vec<UserRegistration>> {
     if users.is_empty() {
         return Ok(Vec::new());

@@ -1,7 +1,7 @@
-//! The loop around delivering: takes as many deliveries as there are free places, until it is told to stop.
+//! The worker loop: claims as many deliveries as it has free slots, until the stop signal.
 //!
-//! A worker claims no more than it can call at once, so that a crash leaves few rounds in doubt, and no more of
-//! a channel than its share, so that a slow one cannot block the rest.
+//! A worker claims no more than it can call at once, so that a crash leaves few rounds with outcome
+//! `unknown`, and no more of a channel than its share, so that a slow channel cannot block the others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use super::slots::WorkerSlots;
 use super::{callbacks, deliver};
 use crate::gateway::{Gateway, ProviderRuntime};
 
-/// How long a silent queue is waited for before the store is asked.
+/// Time to wait for the queue before the store is polled.
 const QUEUE_POLL_TIMEOUT: Duration = Duration::from_millis(1_000);
 
-/// How long a store is left alone that could not take receipts.
+/// Delay after a store error before a callback is ingested again.
 const STORE_RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// Tells every loop to stop when it turns true.
+/// Stop signal of background loops: they end when the value becomes true.
 pub type StopSignal = watch::Receiver<bool>;
 
-/// Delivers until told to stop, then waits for what is in flight, at most the configured grace.
-/// Returns the number of calls it had to leave behind.
+/// Delivers until the stop signal, then waits for calls in flight, at most `work.grace`. Returns the number
+/// of calls that did not end in time.
 pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) -> u32 {
     let places = WorkerSlots::new(Arc::clone(&gateway));
     let mut more = deliver::MoreDue::NoneKnown;
@@ -47,8 +47,8 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) -> u32 {
     }
 }
 
-/// Waits for a free place and takes ids for as many places as there are; none when it is time to stop. A queue is not
-/// waited for while the store has `more`.
+/// Waits for a free slot and returns ids for as many deliveries as there are free slots; `None` at the stop
+/// signal. The queue is not waited for while the store has `more`.
 async fn wait_for_due(
     gateway: &Gateway,
     places: &WorkerSlots,
@@ -69,7 +69,7 @@ async fn wait_for_due(
     }
 }
 
-/// Takes in the receipts and texts that providers bring over their own connections, until told to stop.
+/// Ingests what a provider sends over its own connection, until the stop signal.
 pub async fn receive_incoming(gateway: Arc<Gateway>, lane: Arc<ProviderRuntime>, mut stop: StopSignal) {
     loop {
         let incoming = tokio::select! {

@@ -1,7 +1,7 @@
-//! From what a client says of the recipient to the deliveries of a message: which channel gets which address.
+//! Builds the deliveries of a message: chooses an address for each requested channel.
 //!
-//! A channel of one kind takes one address; a channel that mixes kinds takes all that its providers can use. Stores
-//! nothing, and asks nobody whether an address exists.
+//! A channel of one address kind takes one address; a channel that mixes kinds takes every address that its
+//! providers can use. Stores nothing and does not check whether an address exists.
 
 use super::{AcceptError, AcceptRequest};
 use crate::gateway::{Gateway, Route};
@@ -12,7 +12,8 @@ use postrider_core::id::DeliveryId;
 use postrider_core::message::NewDelivery;
 use postrider_core::recipient::{self, AddressKind, PhoneRules};
 
-/// Which contact a channel takes that takes any text: those first that nothing but a provider can judge.
+/// Order in which a channel that takes any text chooses a contact: first the kinds that only a provider can
+/// validate.
 const ANY_ADDRESS_PREFERENCE: [AddressKind; 6] = [
     AddressKind::Any,
     AddressKind::Push,
@@ -22,19 +23,19 @@ const ANY_ADDRESS_PREFERENCE: [AddressKind; 6] = [
     AddressKind::Phone,
 ];
 
-/// What becomes of a channel whose address is missing or wrong.
+/// Policy for a channel whose address is missing or invalid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissingAddressPolicy {
-    /// The whole message is refused.
+    /// Rejects the whole message.
     #[default]
     RejectMessage,
-    /// Its delivery begins and ends as failed; the others go out.
+    /// Stores the delivery as failed; the other deliveries are sent.
     FailDelivery,
-    /// The message does not go over it, unless it could go over none then.
+    /// Skips the channel; rejects the message if no channel remains.
     SkipChannel,
 }
 
-/// The deliveries that are asked for, in order.
+/// Returns the requested deliveries, in order.
 pub(super) fn build_deliveries(
     gateway: &Gateway,
     request: &AcceptRequest,
@@ -80,7 +81,7 @@ pub(super) fn build_deliveries(
     }
 }
 
-/// What a delivery is sent to, or why it cannot be.
+/// The address of a delivery, or the reason why it has none.
 struct ResolvedAddress {
     address: String,
     spelling: String,
@@ -103,7 +104,7 @@ impl ResolvedAddress {
         }
     }
 
-    /// The first one is the delivery's own; all are kept where the channel mixes kinds.
+    /// Uses the first contact as the address; keeps all contacts if the channel mixes kinds.
     fn from_contacts(mut contacts: Vec<Contact>, route: &Route) -> Option<Self> {
         let first = contacts.first()?;
         let (address, spelling) = (first.address.clone(), first.spelling.clone());
@@ -119,7 +120,7 @@ impl ResolvedAddress {
     }
 }
 
-/// One address as the client wrote it for this channel.
+/// Parses an address that the client wrote for this channel.
 fn parse_address(route: &Route, typed: &str, rules: &PhoneRules) -> Result<ResolvedAddress, AcceptError> {
     let read = recipient::parse_address_of_kinds(route.address_kinds(), typed, rules);
     let (kind, address) = read.map_err(|why| AcceptError::InvalidAddress {
@@ -135,8 +136,8 @@ fn parse_address(route: &Route, typed: &str, rules: &PhoneRules) -> Result<Resol
     ResolvedAddress::from_contacts(vec![contact], route).ok_or_else(|| no_usable_contact(route))
 }
 
-/// What the channel can use of the contacts, in the order of its providers. A wrong one is passed over only where a
-/// channel may fail alone.
+/// Selects the contacts that the channel can use, in the order of its providers. An invalid contact is
+/// ignored only under [`MissingAddressPolicy::FailDelivery`].
 fn select_contacts(
     route: &Route,
     request: &AcceptRequest,
@@ -168,7 +169,7 @@ fn select_contacts(
     }
 }
 
-/// The client's own name for the person as the address.
+/// Returns the client's user id as the address, if the request allows it and the providers take any text.
 fn user_as_address(route: &Route, request: &AcceptRequest) -> Option<ResolvedAddress> {
     let user = request
         .user
@@ -206,7 +207,7 @@ fn find_contact(kind: AddressKind, contacts: &[(AddressKind, String)]) -> Option
     of(kind)
 }
 
-/// What the client most likely meant for a channel that cannot use it.
+/// Returns the contact to show with a delivery that failed for lack of a valid address.
 fn likely_contact<'r>(route: &Route, request: &'r AcceptRequest) -> Option<&'r String> {
     let mut kinds = route.address_kinds().iter();
     kinds.find_map(|kind| find_contact(*kind, &request.contacts).map(|(_, typed)| typed))

@@ -1,6 +1,6 @@
-//! Relations between keys that each look right alone.
+//! Checks relations between keys whose values are valid one by one.
 //!
-//! Looks at values that have been read already; never at the file or the environment.
+//! Works on values that were read already; does not access the file or the environment.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,13 +11,14 @@ use super::{Config, ProviderConfig};
 use postrider_core::channel::{Channel, ConfigName};
 use postrider_core::error::{Error, Result};
 
-/// How much longer than the slowest round a lease has to be: for the claim, the record, and a slow disk.
+/// Minimum difference between the lease and the slowest round: time for the claim, the record, and a slow
+/// disk.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
-/// The most bytes that one character of a message takes in a request body, percent-encoded UTF-8.
+/// Maximum number of bytes that one character of a message takes in a request body: percent-encoded UTF-8.
 const BYTES_PER_CHAR_MAX: usize = 12;
 
-/// Refuses what cannot work together.
+/// Returns an error for values that cannot work together.
 pub(super) fn check_relations(config: &Config, source: &ConfigSource) -> Result<()> {
     for channel in &config.channels {
         let round = slowest_round(channel, &config.providers);
@@ -45,7 +46,7 @@ pub(super) fn check_relations(config: &Config, source: &ConfigSource) -> Result<
     Ok(())
 }
 
-/// How long a round takes when every provider of the channel uses up its time.
+/// Returns the duration of a round in which every provider of the channel uses its whole timeout.
 fn slowest_round(channel: &Channel, providers: &[ProviderConfig]) -> Duration {
     providers
         .iter()
@@ -54,7 +55,7 @@ fn slowest_round(channel: &Channel, providers: &[ProviderConfig]) -> Duration {
         .sum()
 }
 
-/// What is odd, but no reason not to start.
+/// Returns warnings for settings that are unusual but do not prevent the start.
 pub(super) fn collect_warnings(config: &Config) -> Vec<String> {
     let used = |name: &ConfigName| {
         config
@@ -79,8 +80,8 @@ pub(super) fn collect_warnings(config: &Config) -> Vec<String> {
     oddities
 }
 
-/// Refuses to serve strangers: an address other than loopback needs keys, or a clear word that it does not.
-/// For `serve`; commands that do not listen need not ask.
+/// Requires API keys or `insecure = true` for a listen address other than loopback. Only `serve` needs this
+/// check.
 pub fn check_listen_address(config: &Config, listen: SocketAddr) -> Result<()> {
     if listen.ip().is_loopback() || !config.keys.is_empty() || config.insecure {
         return Ok(());

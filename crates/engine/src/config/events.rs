@@ -1,6 +1,7 @@
-//! `[events]` and what `[[keys]]` say of it: who is told of state changes, how calls are signed, where they may go.
+//! Reads `[events]` and the event settings of `[[keys]]`: signing secrets, allowed endpoints, retries.
 //!
-//! Secrets and URLs are read and checked here, so that a start with wrong ones never comes to a call.
+//! Secrets and URLs are validated here, so that invalid ones are reported at the start and not at the first
+//! call.
 
 use std::time::Duration;
 
@@ -12,22 +13,22 @@ use postrider_core::error::Result;
 use postrider_providers::EgressPolicy;
 use postrider_providers::webhook::{self, SigningSecrets};
 
-/// How clients are told what becomes of their messages.
+/// Settings of webhook events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventsConfig {
-    /// What calls to a `callback_url` are signed with; without any, no message can ask for them.
+    /// Signing secrets for calls to a `callback_url`; without them no message can have one.
     pub secrets: SigningSecrets,
-    /// Where calls may go.
+    /// Allowed targets of calls.
     pub egress_policy: EgressPolicy,
-    /// The most calls in flight at once.
+    /// Maximum number of calls in flight.
     pub concurrency: usize,
-    /// The most of them to one receiver.
+    /// Maximum number of calls in flight to one endpoint.
     pub concurrency_per_endpoint: usize,
-    /// How long a whole call may take.
+    /// Timeout of a whole call.
     pub timeout: Duration,
-    /// The wait after each failed call; after the last one the event is given up.
+    /// Delay after each failed delivery attempt; after the last one the event becomes a dead letter.
     pub retry_schedule: Vec<Duration>,
-    /// The age at which an event is given up, however often it was tried.
+    /// Age at which an event becomes a dead letter, whatever the number of attempts.
     pub age_max: Duration,
 }
 
@@ -47,12 +48,12 @@ impl Default for EventsConfig {
     }
 }
 
-/// What one API key asks for.
+/// Event settings of one API key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApiKeyEvents {
-    /// Where every event of its messages goes that name no address of their own.
+    /// Webhook endpoint for the events of messages without a `callback_url`.
     pub url: Option<String>,
-    /// What calls for its messages are signed with; none: as `[events]` says.
+    /// Signing secrets for the events of this key; if empty, those of `[events]` are used.
     pub secrets: SigningSecrets,
 }
 
@@ -77,7 +78,7 @@ pub(super) fn read_events(values: &TableReader<'_>, environment: &Environment) -
     })
 }
 
-/// Reads what a key asks for.
+/// Reads the event settings of an API key.
 pub(super) fn read_api_key_events(
     values: &TableReader<'_>,
     events: &EventsConfig,

@@ -1,27 +1,28 @@
-//! Every key of the configuration, once: what the reader accepts, what the environment may override, what the
-//! README's table and `console.example.toml` must show.
+//! Table of all configuration keys: kind, default and description of each.
 //!
-//! A path with `NAME` in it stands for each channel or provider; such keys have no environment variable.
+//! The reader, the environment overrides, the table in the README and `console.example.toml` are all checked
+//! against it. `NAME` in a path stands for the name of a channel or provider; such keys have no environment
+//! variable.
 
 mod value_kind;
 
 pub use value_kind::{ValueKind, markdown_table};
 
-/// One key.
+/// A configuration key.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigKey {
-    /// Where it stands in the file: `work.lease`, `channels.NAME.strategy`.
+    /// Path in the file, such as `work.lease` or `channels.NAME.strategy`.
     pub path: &'static str,
-    /// What its value looks like.
+    /// Kind of the value.
     pub kind: ValueKind,
-    /// What is taken when it is not given; empty where there is nothing or where it follows from other keys.
+    /// Default value; empty if there is none or if it depends on other keys.
     pub default: &'static str,
-    /// What it is for, in one line.
+    /// Description in one line.
     pub description: &'static str,
 }
 
 impl ConfigKey {
-    /// The environment variable that overrides it; none for the keys of named tables.
+    /// Returns the environment variable that overrides the key; `None` for keys of named tables.
     pub fn environment_variable(&self) -> Option<String> {
         if self.path == USED_CHANNELS {
             return Some("USED_CHANNELS".to_owned());
@@ -31,18 +32,19 @@ impl ConfigKey {
     }
 }
 
-/// Variables that belong to the program without being keys: the file's own path, and what is logged.
+/// Variables of the program that are not configuration keys: path of the file and log filter.
 pub const OTHER_VARIABLES: [&str; 2] = ["POSTRIDER_CONFIG", "POSTRIDER_LOG"];
 
-/// Where the environment may say what is logged (`warn`, `info,postrider=debug`), the first that is set.
+/// Variables that may contain the log filter (`warn`, `info,postrider=debug`); the first one that is set is
+/// used.
 pub const LOG_VARIABLES: [&str; 2] = ["POSTRIDER_LOG", "RUST_LOG"];
 
-/// The row at that path.
+/// Returns the key at that path.
 pub fn find_config_key(path: &str) -> Option<&'static ConfigKey> {
     CONFIG_KEYS.iter().find(|row| row.path == path)
 }
 
-/// The last parts of all paths that begin with `prefix` (`work.`, or nothing for the top level).
+/// Returns the next path segment of all keys that begin with `prefix` (`work.`, or empty for the top level).
 pub fn key_names_under(prefix: &str) -> impl Iterator<Item = &'static str> {
     let mut seen = "";
     CONFIG_KEYS
@@ -66,15 +68,15 @@ const fn config_key(
     }
 }
 
-/// The one key whose variable has the name that another program gave it.
+/// The one key whose variable keeps the name that the replaced notification service gave it.
 const USED_CHANNELS: &str = "used_channels";
 
-/// A user's row in the store holds so many times at most: 40 kB.
+/// Maximum 10,000: the store keeps one timestamp per message in the user's row, 40 kB at most.
 const PER_HOUR_COUNT: ValueKind = ValueKind::Count(0, 10_000);
 
 const POSITIVE_COUNT: ValueKind = ValueKind::Count(1, 1_000_000);
 
-/// Every key, in the order of `console.example.toml`.
+/// All keys, in the order of `console.example.toml`.
 pub const CONFIG_KEYS: &[ConfigKey] = &[
     config_key(
         "listen",

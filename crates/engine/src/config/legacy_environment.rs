@@ -1,8 +1,9 @@
-//! The variables of the notification service that Postrider takes the place of: `USED_CHANNELS` and `CHANNEL_…`.
+//! Reads the environment variables of the replaced notification service: `USED_CHANNELS` and `CHANNEL_…`.
 //!
-//! They become channels and providers as the file would have them, so that everything behind treats them alike. A
-//! provider's name is one of the file's or one of that service's class names; such a name stands for the account whose
-//! credentials are there (`aliases.rs`), and else for a mock, and the log says so.
+//! They are converted to channels and providers as in the file, so that later code treats both alike. A
+//! provider is named by a table of the file or by a class name of that service; a class name stands for the
+//! account whose credentials are set ([`super::provider_aliases`]), otherwise for a mock provider, which is
+//! logged.
 
 use toml::Value;
 
@@ -11,10 +12,10 @@ use super::provider_aliases::{PROVIDER_ALIASES, ProviderAlias};
 use super::source::{ConfigSource, did_you_mean};
 use postrider_core::error::{Error, Result};
 
-/// What a variable's name begins with, before the channel's own name.
+/// Prefix of a channel variable, before the name of the channel.
 const CHANNEL_VARIABLE_PREFIX: &str = "CHANNEL_";
 
-/// The channel's name in our configuration: `CHANNEL_SMS` and `sms` are both `sms`.
+/// Returns the channel name for a variable or a name: `CHANNEL_SMS` and `sms` both give `sms`.
 pub(super) fn channel_name(word: &str) -> String {
     match word.strip_prefix(CHANNEL_VARIABLE_PREFIX) {
         Some(rest) => rest.to_ascii_lowercase(),
@@ -22,8 +23,8 @@ pub(super) fn channel_name(word: &str) -> String {
     }
 }
 
-/// Makes channels of the variables that `used_channels` names. Returns a line for the log for each mock that stands
-/// in.
+/// Creates channels from the variables that `used_channels` lists. Returns a warning for each mock provider
+/// that was created.
 pub(super) fn apply_channel_variables(
     source: &mut ConfigSource,
     environment: &Environment,
@@ -57,7 +58,7 @@ pub(super) fn apply_channel_variables(
     Ok(stand_ins)
 }
 
-/// The words of a list with commas; blanks around them say nothing.
+/// Splits a comma-separated list; blanks around the commas are ignored.
 pub(super) fn split_list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|word| !word.is_empty())
 }
@@ -90,8 +91,8 @@ fn apply_channel_variable(
     Ok(())
 }
 
-/// Makes a provider of a class name: the account whose credentials are there, else a mock, which is worth a line in the
-/// log.
+/// Creates the provider of a class name: the account whose credentials are set, otherwise a mock provider
+/// with a warning.
 fn add_alias_provider(
     source: &mut ConfigSource,
     environment: &Environment,
@@ -127,7 +128,7 @@ fn add_alias_provider(
     Ok(stand_in)
 }
 
-/// A table of that name needs no `kind`: the name says it.
+/// Sets the `kind` of a table that is named after a class name and has none.
 fn set_default_kind(source: &mut ConfigSource, alias: &ProviderAlias) {
     let providers = source.table.get_mut("providers").and_then(Value::as_table_mut);
     let table = providers.and_then(|providers| providers.get_mut(alias.name)?.as_table_mut());
@@ -136,7 +137,7 @@ fn set_default_kind(source: &mut ConfigSource, alias: &ProviderAlias) {
     }
 }
 
-/// Says which address a class of that service takes, where the kind that stands for it takes any.
+/// Sets the address kind of the class, if the adapter would take any address.
 fn set_default_address(provider: &mut toml::Table, address: &str) {
     let kind = provider.get("kind").and_then(Value::as_str);
     if matches!(kind, Some("mock" | "http")) {
@@ -164,7 +165,7 @@ fn has_table(source: &ConfigSource, section: &str, name: &str) -> bool {
     section.is_some_and(|section| section.contains_key(name))
 }
 
-/// The table `[section.name]`, made if it is not there.
+/// Returns the table `[section.name]`; creates it if it is missing.
 fn table_entry<'s>(source: &'s mut ConfigSource, section: &str, name: &str) -> Result<&'s mut toml::Table> {
     let wrong = source.error_at(section, &format!("must be a table: write [{section}.{name}]"));
     let empty = || Value::Table(toml::Table::new());

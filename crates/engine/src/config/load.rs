@@ -1,7 +1,6 @@
-//! From file, environment and command line to one checked [`Config`].
+//! Loads a checked [`Config`] from file, environment and command line.
 //!
-//! Reads and checks only; opens nothing, so a wrong configuration stops a start before it has touched
-//! anything.
+//! Opens nothing, so that an invalid configuration prevents the start before anything is changed.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -17,11 +16,15 @@ use postrider_core::recipient::{PhoneRules, PhoneStrictness};
 use postrider_core::retry::RetryPolicy;
 
 impl Config {
-    /// Reads the file, lays the environment over it and the command line's overrides (by path, as in
-    /// `("listen", "0.0.0.0:80")`) over both, and checks it as a whole. Without any of them it is
-    /// [`Config::sandbox`].
+    /// Reads the file, applies the environment and then the `overrides` of the command line (by path, as in
+    /// `("listen", "0.0.0.0:80")`), and checks the result. Without any of them it is [`Config::test_mode`].
     ///
-    /// Beside the configuration it returns warnings for the log: what is odd, but no reason not to start.
+    /// Also returns warnings for the log: settings that are unusual but do not prevent the start.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with the origin and the remedy for an unreadable file, an unknown key, an invalid
+    /// value or a violated relation.
     pub fn load(
         file: Option<&Path>,
         environment: &Environment,
@@ -167,7 +170,7 @@ fn read_limits(values: &TableReader<'_>, usual: &LimitsConfig) -> Result<LimitsC
     })
 }
 
-/// Reads a table of retry numbers; what it leaves out is as in `usual`.
+/// Reads a retry policy; missing keys keep the value of `defaults`.
 pub(super) fn read_retry(values: &TableReader<'_>, usual: &RetryPolicy) -> Result<RetryPolicy> {
     values.reject_unknown_keys()?;
     let retry = RetryPolicy {

@@ -1,36 +1,37 @@
-//! The class names of the notification service that Postrider takes the place of, and the accounts they stand for.
+//! Maps the class names of the replaced notification service to the accounts that they stand for.
 //!
-//! An alias becomes the real provider as soon as its credentials are there: as a table `[providers.NAME]` of the file, or
-//! in the variables that people set for such an account anyway. Half an account stops the start, because messages that
-//! quietly go to a mock are lost. Secrets are named here, never read.
+//! An alias becomes a real provider as soon as its credentials are set: in a table `[providers.NAME]` of the
+//! file, or in the variables that are customary for such an account. An incomplete account prevents the
+//! start, because messages sent silently to a mock provider would be lost. This module refers to secrets by
+//! variable name and does not read them.
 
 use toml::{Table, Value};
 
 use super::environment::Environment;
 use postrider_core::error::{Error, Result};
 
-/// A class name of that service.
+/// A class name of the replaced notification service.
 pub(super) struct ProviderAlias {
     pub name: &'static str,
-    /// What its addresses look like; none for one that never sends.
+    /// Kind of address; `None` for the class that never sends.
     pub address: Option<&'static str>,
-    /// How often its mock fails.
+    /// Failure rate of its mock provider, from 0 to 1.
     pub failure_rate: f64,
-    /// What it really is.
+    /// The account that it stands for.
     pub account: Option<AccountVariables>,
 }
 
-/// An account by its variables.
+/// An account that is configured by environment variables.
 pub(super) struct AccountVariables {
-    /// The adapter that speaks to it.
+    /// Name of the adapter.
     pub kind: &'static str,
-    /// The variable that can mean nothing but this account; with it the others must be there.
+    /// Variable that identifies this account; if it is set, all required variables must be set.
     pub marker_variable: &'static str,
-    /// The adapter's keys and the variables they come from, in the order in which they are looked for.
+    /// Settings of the adapter and their variables, in the order of lookup.
     keys: &'static [AccountKey],
 }
 
-/// One key of an adapter.
+/// A setting of an adapter.
 struct AccountKey {
     name: &'static str,
     variables: &'static [&'static str],
@@ -38,11 +39,11 @@ struct AccountKey {
     is_required: bool,
 }
 
-/// What a variable's text becomes.
+/// Kind of a variable's value.
 #[derive(Clone, Copy)]
 enum AccountKeyKind {
     Text,
-    /// A text that is never written anywhere: only its variable's name is.
+    /// A text that is never copied: the setting refers to the variable by name.
     Secret,
     Number,
     List,
@@ -167,7 +168,7 @@ const fn alias(name: &'static str, address: &'static str, real: AccountVariables
     }
 }
 
-/// The class names.
+/// All class names.
 pub(super) const PROVIDER_ALIASES: [ProviderAlias; 6] = [
     alias("TwilioSmsService", "phone", TWILIO),
     alias("BackupSmsService", "phone", VONAGE),
@@ -183,7 +184,7 @@ pub(super) const PROVIDER_ALIASES: [ProviderAlias; 6] = [
 ];
 
 impl AccountVariables {
-    /// The account's table as the file would have it; none when its variables are not there.
+    /// Returns the table of the account as in the file, or `None` if its marker variable is not set.
     pub fn read_account(&self, alias: &str, environment: &Environment) -> Result<Option<Table>> {
         if environment.get(self.marker_variable).is_none() {
             return Ok(None);
@@ -210,7 +211,7 @@ impl AccountVariables {
         Ok(Some(table))
     }
 
-    /// The variables without which there is no account, for whoever wants one.
+    /// Returns the names of the required variables, for messages.
     pub fn required_variables(&self) -> String {
         let needed = self.keys.iter().filter(|key| key.is_required);
         needed.map(|key| key.variables[0]).collect::<Vec<_>>().join(", ")

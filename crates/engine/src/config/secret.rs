@@ -1,7 +1,7 @@
-//! Secrets: where they come from (`${env:NAME}`, `${file:PATH}`) and how they stay out of what is printed.
+//! Resolves secrets (`${env:NAME}`, `${file:PATH}`) and masks them in output.
 //!
-//! A place may stand anywhere in a text, also more than once. A relative file starts from the configuration
-//! file's folder; one line end at its end is cut off.
+//! A placeholder may occur anywhere in a text, also several times. Relative files start from the folder of
+//! the configuration file; one line end at the end of the file is removed.
 
 use toml::Value;
 
@@ -13,10 +13,10 @@ use super::environment::Environment;
 use super::table_reader::TableReader;
 use postrider_core::error::Result;
 
-/// What is printed in place of a secret.
+/// Replacement for a secret in output.
 const MASK: &str = "***";
 
-/// Parts of key names whose values are never printed.
+/// Parts of key names whose values are masked.
 const SECRET_NAME_PARTS: [&str; 9] = [
     "secret",
     "pass",
@@ -29,7 +29,7 @@ const SECRET_NAME_PARTS: [&str; 9] = [
     "key",
 ];
 
-/// The table with every place in its texts replaced by what stands there.
+/// Returns the table with all placeholders resolved.
 pub(super) fn resolve_table(
     table: &toml::Table,
     at: &TableReader<'_>,
@@ -59,7 +59,7 @@ fn resolve_value(key: &str, value: &Value, at: &TableReader<'_>, environment: &E
     })
 }
 
-/// The text with every place replaced by what stands there.
+/// Returns the text with all placeholders resolved.
 pub(super) fn resolve_text(
     text: &str,
     key: &str,
@@ -110,8 +110,8 @@ fn read_placeholder(
     Ok(content.strip_suffix('\r').unwrap_or(content).to_owned())
 }
 
-/// The table as it may be shown: values under keys that sound like a secret are masked, and so are
-/// passwords inside URLs. A place such as `${env:NAME}` is no secret and stays.
+/// Returns the table with secrets masked: values whose key name suggests a secret, and passwords in URLs. A
+/// placeholder such as `${env:NAME}` is not masked.
 pub(super) fn mask_table(table: &toml::Table) -> toml::Table {
     table
         .iter()
@@ -144,8 +144,8 @@ fn is_placeholder(text: &str) -> bool {
     next_placeholder(text) == Some(0) && text.find('}') == Some(text.len() - 1)
 }
 
-/// The URL without its password and without query values that sound like a secret:
-/// `redis://:hunter2@host/0` becomes `redis://:***@host/0`.
+/// Returns the URL with the password and secret query values masked: `redis://:hunter2@host/0` becomes
+/// `redis://:***@host/0`.
 pub fn mask_url(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return match url.split_once('?') {
@@ -153,7 +153,8 @@ pub fn mask_url(url: &str) -> String {
             None => url.to_owned(),
         };
     };
-    // PostgreSQL's own reading: credentials reach to the `@`, whatever a password holds before it.
+    // As PostgreSQL parses it: the credentials end at the first `@`, even if the password contains `/`, `?`
+    // or `#`.
     let credentials = if scheme.starts_with("postgres") {
         rest.find('@').unwrap_or(0)
     } else {

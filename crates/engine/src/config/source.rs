@@ -1,7 +1,7 @@
-//! Where each value came from: the file's line, a variable, or the command line.
+//! Merged configuration values with their origin: a line of the file, a variable, or the command line.
 //!
-//! Lays environment and command line over the file and remembers who said what, so that an error can name the
-//! place to go to.
+//! The environment overrides the file and the command line overrides both. The origin of each value is kept
+//! for error messages.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,20 +14,20 @@ use super::keys::{CONFIG_KEYS, ConfigKey, OTHER_VARIABLES, ValueKind, find_confi
 use super::legacy_environment;
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// The merged values and their places.
+/// Merged values and their origins.
 pub(super) struct ConfigSource {
-    /// File, environment and command line laid over each other.
+    /// File, environment and command line merged.
     pub table: toml::Table,
-    /// The file's name, for errors.
+    /// Name of the file, for errors.
     file: Option<String>,
-    /// The file's text.
+    /// Text of the file.
     text: String,
-    /// The place of each value that was given, by its path.
+    /// Origin of each value, by path.
     origins: BTreeMap<String, String>,
 }
 
 impl ConfigSource {
-    /// Reads the file and lays the others over it.
+    /// Reads the file and applies environment and command line.
     pub fn read(
         file: Option<&Path>,
         environment: &Environment,
@@ -112,12 +112,12 @@ impl ConfigSource {
         Ok(())
     }
 
-    /// Remembers who said what stands at that path.
+    /// Records the origin of the value at that path.
     pub fn set_origin(&mut self, path: String, place: &str) {
         self.origins.insert(path, place.to_owned());
     }
 
-    /// A wrong value: the place it came from, its path, what is wrong and what to do.
+    /// Returns an error about a value: origin, path, problem and remedy.
     pub fn error_at(&self, path: &str, problem: &str) -> Error {
         let place = match (self.origins.get(path), &self.file) {
             (Some(place), _) => format!("{place}: "),
@@ -127,7 +127,7 @@ impl ConfigSource {
         Error::usage(format!("{place}{path} {problem}"))
     }
 
-    /// The folder that `${file:PATH}` starts from: the configuration file's own.
+    /// Returns the folder of the configuration file, from which `${file:PATH}` starts.
     pub fn folder(&self) -> &Path {
         self.file
             .as_deref()
@@ -135,7 +135,7 @@ impl ConfigSource {
             .unwrap_or_else(|| Path::new(""))
     }
 
-    /// A line for each variable that looks like ours and is not.
+    /// Returns a warning for each variable with the prefix `POSTRIDER_` that is not a known one.
     pub fn unknown_variables(&self, environment: &Environment) -> Vec<String> {
         let known = |name: &str| {
             OTHER_VARIABLES.contains(&name)
@@ -159,7 +159,7 @@ impl ConfigSource {
     }
 }
 
-/// What a value of that kind looks like, for an error.
+/// Returns the expected form of a value, for error messages.
 pub(super) fn expected_value(kind: ValueKind) -> String {
     match kind {
         ValueKind::Text => "a text in quotes".to_owned(),
@@ -175,7 +175,7 @@ pub(super) fn expected_value(kind: ValueKind) -> String {
     }
 }
 
-/// ` (did you mean X?)`, or nothing when no known word is near.
+/// Returns ` (did you mean X?)`, or an empty text if no known word is similar.
 pub(super) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
     known
         .map(|known| (strsim::jaro_winkler(word, known), known))
@@ -184,7 +184,7 @@ pub(super) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>)
         .map_or_else(String::new, |(_, known)| format!(" (did you mean {known}?)"))
 }
 
-/// A variable's or an argument's text as the value the file would have.
+/// Parses the text of a variable or an argument into the value that the file would contain.
 fn parse_value(kind: ValueKind, text: &str) -> Option<Value> {
     match kind {
         ValueKind::Text | ValueKind::Choice(_) | ValueKind::Duration | ValueKind::DurationOrNever => {

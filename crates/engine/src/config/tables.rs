@@ -1,6 +1,6 @@
-//! The tables with names: `[channels.NAME]`, `[providers.NAME]` and `[[keys]]`, and what stands in for them.
+//! Reads the named tables: `[channels.NAME]`, `[providers.NAME]` and `[[keys]]`, and their defaults.
 //!
-//! Names are checked here against each other; what a provider's own keys mean is for its adapter to say.
+//! Names are checked against each other here; the settings of an adapter are checked by the adapter.
 
 use sha2::{Digest, Sha256};
 use toml::Value;
@@ -18,7 +18,7 @@ use postrider_core::recipient::AddressKind;
 use postrider_core::retry::RetryPolicy;
 use postrider_core::routing::RoutingStrategy;
 
-/// Two mock providers with a failure rate that makes failover visible.
+/// Returns two mock providers with a failure rate that makes failover visible.
 pub(super) fn mock_providers() -> Vec<ProviderConfig> {
     let settings = |mean_time: &str| {
         toml::Table::from_iter([
@@ -40,7 +40,7 @@ pub(super) fn mock_providers() -> Vec<ProviderConfig> {
         .collect()
 }
 
-/// The channel `sms` over all providers in turn: what a configuration without channels gets.
+/// Returns the channel `sms` over all providers in round robin: the default without `[channels]`.
 pub(super) fn default_channel(providers: &[ProviderConfig], retry: &RetryPolicy) -> Option<Channel> {
     Some(Channel {
         name: "sms".parse().ok()?,
@@ -57,7 +57,7 @@ pub(super) fn default_channel(providers: &[ProviderConfig], retry: &RetryPolicy)
     })
 }
 
-/// The providers that were configured, and the names of those that are switched off.
+/// Configured providers, and the names of the disabled ones.
 pub(super) struct ConfiguredProviders {
     pub enabled: Vec<ProviderConfig>,
     pub disabled: Vec<ConfigName>,
@@ -125,7 +125,7 @@ fn read_provider(
     })
 }
 
-/// Reads `[channels.NAME]`; without any, the channel `sms` over all providers.
+/// Reads `[channels.NAME]`; without any, returns the default channel.
 pub(super) fn read_channels(
     top: &TableReader<'_>,
     providers: &ConfiguredProviders,
@@ -151,7 +151,7 @@ pub(super) fn read_channels(
     }
 }
 
-/// Reads `used_channels`, without those that are switched off; all of them when it is not there.
+/// Reads `used_channels` without disabled channels; returns all channels if it is not set.
 pub(super) fn read_used_channels(top: &TableReader<'_>, channels: &[Channel]) -> Result<Vec<ConfigName>> {
     let names = || channels.iter().map(|channel| &channel.name);
     let tables = top.section("channels")?.named_tables()?;
@@ -224,7 +224,7 @@ fn read_channel(
     })
 }
 
-/// The channel's providers in order, without those that are switched off.
+/// Reads the enabled providers of a channel, in order.
 fn read_channel_providers(
     values: &TableReader<'_>,
     providers: &ConfiguredProviders,
@@ -279,7 +279,7 @@ fn read_strategy(
     }
 }
 
-/// One weight for each listed provider, in their order.
+/// Returns one weight for each listed provider, in their order.
 fn weights_in_order(
     values: &TableReader<'_>,
     weights: &[(&str, u32)],
@@ -371,7 +371,7 @@ fn read_scopes(values: &TableReader<'_>) -> Result<Vec<Scope>> {
     }
 }
 
-/// The digest of the key, from its own text or from `sha256`.
+/// Returns the digest of the key, from `key` or from `sha256`.
 fn read_key_digest(values: &TableReader<'_>, environment: &Environment) -> Result<[u8; 32]> {
     match (values.text("sha256")?, values.text("key")?) {
         (Some(hex), None) => parse_hex_digest(hex).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! What a person may write, and what is said when it is wrong.
+//! Tests of loading: accepted forms and error messages.
 
 use std::path::PathBuf;
 
@@ -39,7 +39,7 @@ fn load(text: &str) -> Result<Config, String> {
     load_with(text, &Environment::default()).map(|(config, _)| config)
 }
 
-/// The example with the lines uncommented that begin with `#` alone.
+/// Returns the example file with all lines uncommented that begin with a single `#`.
 fn uncommented_example() -> String {
     let uncomment = |line: &str| match line.strip_prefix('#') {
         Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => rest.to_owned(),

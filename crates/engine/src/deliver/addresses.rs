@@ -1,32 +1,32 @@
-//! Which of a recipient's addresses a provider is given, while a delivery goes once over its channel's providers.
+//! Chooses the address that a provider gets during a round.
 //!
-//! Most deliveries have one address, which every provider is given. Calls nobody and stores nothing: what a provider
-//! calls dead is only left out for the rest of the round; the record makes it inactive.
+//! Most deliveries have one address for all providers. An address that a provider reports as invalid is
+//! skipped for the rest of the round; recording the round makes it inactive.
 
 use crate::gateway::{ProviderRuntime, Route};
 use postrider_core::message::ClaimedDelivery;
 use postrider_core::recipient::{self, AddressKind};
 
-/// What a claimed delivery can be sent to.
+/// Addresses of a claimed delivery.
 pub(super) struct DeliveryAddresses<'c> {
     claimed: &'c ClaimedDelivery,
-    /// What its address is, where it has no contacts.
+    /// Kind of the address of a delivery without contacts.
     kind: AddressKind,
     invalid: Vec<&'c str>,
 }
 
-/// One of them.
+/// The address chosen for a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ChosenAddress<'c> {
-    /// Normalised.
+    /// Normalised address.
     pub address: &'c str,
-    /// As the client wrote it.
+    /// Address as the client wrote it.
     pub spelling: &'c str,
 }
 
 impl<'c> DeliveryAddresses<'c> {
-    /// What was claimed, before anybody was asked. What was accepted before its channel began to mix kinds is known by
-    /// its shape.
+    /// Creates the addresses of a claimed delivery. The kind of an address that was accepted before its
+    /// channel mixed kinds is guessed from its form.
     pub fn new(claimed: &'c ClaimedDelivery, route: &Route) -> Self {
         let kind = match route.address_kinds() {
             [kind] => *kind,
@@ -39,12 +39,13 @@ impl<'c> DeliveryAddresses<'c> {
         }
     }
 
-    /// Whether there may be several, so that an attempt has to say which one it used.
+    /// Returns whether the delivery can have several addresses, so that an attempt must record which one it
+    /// used.
     pub fn has_contacts(&self) -> bool {
         self.claimed.contacts.is_some()
     }
 
-    /// The address for a provider, if there is one that it can use.
+    /// Returns the address for a provider, if it can use one.
     pub fn address_for(&self, lane: &ProviderRuntime) -> Option<ChosenAddress<'c>> {
         let wanted = lane.provider.address_kind();
         let Some(contacts) = &self.claimed.contacts else {
@@ -66,7 +67,7 @@ impl<'c> DeliveryAddresses<'c> {
         })
     }
 
-    /// Whether any provider of the channel has something to use.
+    /// Returns whether any provider of the channel can use an address.
     pub fn has_usable_address(&self, route: &Route) -> bool {
         route
             .providers()
@@ -74,19 +75,19 @@ impl<'c> DeliveryAddresses<'c> {
             .any(|lane| self.address_for(lane).is_some())
     }
 
-    /// Leaves an address out that a provider has called dead.
+    /// Excludes an address that a provider reported as invalid.
     pub fn mark_invalid(&mut self, address: &'c str) {
         self.invalid.push(address);
     }
 }
 
-/// Why a provider is not asked.
+/// Returns the reason why a provider is skipped.
 pub(super) fn skip_reason(lane: &ProviderRuntime) -> String {
     let wanted = lane.provider.address_kind().description();
     format!("{}: skipped, there is no {wanted} it can use", lane.name)
 }
 
-/// Why nobody is asked.
+/// Returns the reason why the delivery has no usable address.
 pub(super) fn no_usable_address_reason(route: &Route) -> String {
     let kinds = route
         .address_kinds()

@@ -1,4 +1,4 @@
-//! What a round does when the truth is out of reach at the wrong moment.
+//! Tests of a round while the store is unavailable.
 
 mod mixed_addresses;
 mod rate_limits;
@@ -22,7 +22,7 @@ use postrider_core::inbound::CallbackItem;
 use postrider_core::random::Random;
 use postrider_providers::{CallbackError, CallbackRequest, Provider};
 
-/// Takes every message, and as soon as it has one another program takes the store's lock for a while.
+/// Accepts every message, and lets another connection lock the store for a while.
 struct StoreLockingProvider {
     store: PathBuf,
 }
@@ -49,7 +49,7 @@ impl Provider for StoreLockingProvider {
     }
 }
 
-/// A gateway whose providers are locksmiths, and a message that waits in it.
+/// Returns a gateway with store-locking providers and one waiting message.
 async fn gateway_with_message(clock: Clock, folder: &Path) -> (Gateway, MessageId) {
     let patience = Duration::from_millis(50);
     gateway_with_message_and(Config::test_mode(), patience, clock, folder).await

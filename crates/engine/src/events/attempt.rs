@@ -1,6 +1,6 @@
-//! One event: where it goes, what it says, and what its receiver's answer makes of it.
+//! One attempt to send an event: endpoint, payload, and the state that follows from the response.
 //!
-//! Makes one call and decides; the store is written by whoever asked.
+//! Makes one call; the caller writes to the store.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use postrider_core::event::{ClaimedEvent, Event, EventAttemptResult, EventStatus
 use postrider_core::retry::saturating_add;
 use postrider_providers::webhook::{SigningSecrets, WebhookClient, WebhookRequest, WebhookResult};
 
-/// What came of telling an event.
+/// Result of an attempt.
 pub struct EventAttempt {
-    /// For the store.
+    /// Result for the store.
     pub result: EventAttemptResult,
-    /// How the receiver took it.
+    /// Result for the backoff of the endpoint.
     pub endpoint_result: EndpointResult,
-    /// Whether nobody is there any more.
+    /// Whether the endpoint answered 410 Gone.
     pub is_gone: bool,
 }
 
-/// What is to become of an event.
+/// Consequence of a response.
 #[derive(Clone, Copy)]
 enum EventOutcome {
     Delivered,
@@ -35,7 +35,7 @@ enum EventOutcome {
     Dead,
 }
 
-/// Tells a claimed event, once.
+/// Sends a claimed event once.
 pub async fn send_event(gateway: &Gateway, courier: &WebhookClient, claimed: &ClaimedEvent) -> EventAttempt {
     let event = &claimed.event;
     let (fate, answer, is_gone) = match resolve_endpoint(&gateway.config, courier, event) {
@@ -54,7 +54,7 @@ pub async fn send_event(gateway: &Gateway, courier: &WebhookClient, claimed: &Cl
     let manner = match fate {
         EventOutcome::Delivered => EndpointResult::Success,
         EventOutcome::Retry(wait) => EndpointResult::Failure(wait),
-        // What is wrong with one address says nothing of the others of the host.
+        // An error of one URL is no evidence about the other URLs of the host.
         EventOutcome::Dead => EndpointResult::Success,
     };
     let now = gateway.clock.now();
@@ -73,7 +73,7 @@ pub async fn send_event(gateway: &Gateway, courier: &WebhookClient, claimed: &Cl
     }
 }
 
-/// Where an event goes and what it is signed with, by the configuration as it is now.
+/// Returns the URL and the signing secrets of an event, according to the current configuration.
 fn resolve_endpoint<'c>(
     config: &'c Config,
     courier: &WebhookClient,
@@ -94,14 +94,14 @@ fn resolve_endpoint<'c>(
     Ok((courier.parse_url(text)?, secrets))
 }
 
-/// The key's own, else those for all.
+/// Returns the secrets of the API key, otherwise those of `[events]`.
 pub fn signing_secrets<'c>(events: &'c EventsConfig, key: Option<&'c ApiKey>) -> Option<&'c SigningSecrets> {
     let own = key.map(|key| &key.events.secrets).filter(|own| !own.is_empty());
     own.or(Some(&events.secrets))
         .filter(|secrets| !secrets.is_empty())
 }
 
-/// What a call's end means: 2xx is taken, 410 is the end, everything else is tried again.
+/// Classifies a response: 2xx is delivered, 410 is final, everything else is retried.
 fn classify_response(posted: WebhookResult) -> (EventOutcome, String, bool) {
     match posted {
         WebhookResult::Response {
@@ -127,7 +127,7 @@ fn classify_response(posted: WebhookResult) -> (EventOutcome, String, bool) {
     }
 }
 
-/// After the last wait, or at the greatest age, an event is dead.
+/// Returns the next state of an event. After the last delay or at the maximum age it is a dead letter.
 fn next_event_state(
     events: &EventsConfig,
     claimed: &ClaimedEvent,
@@ -165,7 +165,8 @@ fn next_event_state(
     }
 }
 
-/// What is told: which message, over which channel, what happened and when. The same bytes at every call.
+/// Returns the JSON payload of an event; the same bytes for each attempt. Events never contain the message
+/// body.
 pub fn render_payload(event: &Event) -> String {
     json!({
         "type": format!("message.{}", event.event_type.as_str()),

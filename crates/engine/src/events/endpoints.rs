@@ -1,6 +1,7 @@
-//! What this process knows of those it tells: who has calls in flight, who rests.
+//! In-memory state of webhook endpoints: calls in flight and backoff.
 //!
-//! Remembers only those with calls in flight or failures; a restart forgets it all, at the price of a few calls in vain.
+//! Tracks only endpoints with calls in flight or failures; a restart loses the state and costs a few failing
+//! calls.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,26 +9,26 @@ use std::time::Duration;
 use postrider_core::clock::Timestamp;
 use postrider_core::retry::saturating_add;
 
-/// After so many failures in a row a receiver rests, and gets one call at a time until one succeeds.
+/// Consecutive failures after which an endpoint is backed off, with one call at a time until one succeeds.
 const FAILURES_BEFORE_BACKOFF: u32 = 3;
 
-/// The first rest, and the longest.
+/// First and maximum backoff.
 const BACKOFF_MIN: Duration = Duration::from_secs(5);
 const BACKOFF_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// How many receivers are remembered at most.
+/// Maximum number of tracked endpoints.
 const ENDPOINTS_TRACKED_MAX: usize = 10_000;
 
-/// How a receiver took a call.
+/// Result of a call, for the backoff of its endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointResult {
-    /// It has it.
+    /// The endpoint took the event, or the event is final.
     Success,
-    /// Not now; perhaps it says when.
+    /// The endpoint failed; with the delay that it asked for, if any.
     Failure(Option<Duration>),
 }
 
-/// Those with calls in flight or failures.
+/// Endpoints with calls in flight or failures.
 pub struct EndpointTable {
     concurrency_per_endpoint: usize,
     slots: usize,
@@ -43,7 +44,7 @@ struct EndpointState {
 }
 
 impl EndpointTable {
-    /// Nobody yet: so many places for each, so many for all.
+    /// Creates an empty table with a maximum of calls in flight per endpoint and in total.
     pub fn new(per_receiver: usize, places: usize) -> Self {
         Self {
             concurrency_per_endpoint: per_receiver,
@@ -53,8 +54,8 @@ impl EndpointTable {
         }
     }
 
-    /// How many events each of these can be told now; those that have to wait are left out. The second half of the places
-    /// is for those that have none yet.
+    /// Returns the number of events that each endpoint can take now, without endpoints that can take none.
+    /// The second half of all slots is reserved for endpoints without calls in flight.
     pub fn capacities(&self, lanes: impl Iterator<Item = String>, now: Timestamp) -> Vec<(String, usize)> {
         let mut free = self.slots.saturating_sub(self.in_use);
         let mut rooms = Vec::new();
@@ -79,7 +80,7 @@ impl EndpointTable {
         rooms
     }
 
-    /// Notes that a call begins.
+    /// Records the start of a call.
     pub fn begin_attempt(&mut self, lane: &str) {
         if self.endpoints.len() >= ENDPOINTS_TRACKED_MAX {
             self.endpoints.retain(|_, receiver| receiver.in_flight > 0);
@@ -88,7 +89,7 @@ impl EndpointTable {
         self.endpoints.entry(lane.to_owned()).or_default().in_flight += 1;
     }
 
-    /// Notes how a call ended; whether the receiver is still trusted to take the next ones.
+    /// Records the result of a call; returns whether the endpoint is not backed off.
     pub fn finish_attempt(&mut self, lane: &str, manner: EndpointResult, now: Timestamp) -> bool {
         self.in_use = self.in_use.saturating_sub(1);
         let receiver = self.endpoints.entry(lane.to_owned()).or_default();

@@ -1,4 +1,4 @@
-//! Who does the work when several processes want to, and when one of them dies.
+//! Tests of job locks with several processes, one of which stops.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use postrider_core::clock::{Clock, from_millis};
 use postrider_core::random::Random;
 use postrider_store::Store;
 
-/// Two processes on one store, by one clock.
+/// Returns two gateways on one store and one clock.
 async fn two_gateways(folder: &tempfile::TempDir) -> (Gateway, Gateway) {
     let clock = Clock::manual(from_millis(1_700_000_000_000));
     let url = format!("sqlite:{}", folder.path().join("postrider.db").display());

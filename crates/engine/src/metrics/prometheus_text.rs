@@ -1,8 +1,9 @@
-//! Prometheus' older text format, for readers that do not know OpenMetrics, such as `promtool check metrics`.
+//! Converts OpenMetrics text to the older Prometheus text format, for readers such as `promtool check
+//! metrics`.
 //!
-//! The samples are the same; only what is said of a family differs, so it is made from the other text.
+//! The samples are the same; only the metadata of a family differs.
 
-/// OpenMetrics said in the older format.
+/// Converts OpenMetrics text to the Prometheus text format.
 pub(super) fn to_prometheus_text(open: &str) -> String {
     let mut text = String::with_capacity(open.len());
     let mut help = "";

@@ -1,4 +1,4 @@
-//! What is counted is shown, in both formats.
+//! Tests of both text formats.
 
 use super::*;
 

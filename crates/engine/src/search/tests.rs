@@ -1,4 +1,4 @@
-//! What an operator finds, and how far one look goes.
+//! Tests of searches and their limits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use postrider_cache::SignedCache;
 use postrider_core::clock::{Clock, from_millis};
 use postrider_core::random::Random;
 
-/// A gateway whose providers refuse what says "no" and take everything else.
+/// Returns a gateway whose providers reject the body "no" and accept others.
 async fn open_gateway(folder: &tempfile::TempDir) -> Gateway {
     let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
     let store = postrider_store::open(&url, postrider_store::DEFAULT_LOCK_TIMEOUT).unwrap();

@@ -1,4 +1,4 @@
-//! What lanes of two processes on one store know of each other.
+//! Tests of the health that provider runtimes of several processes share.
 
 use super::*;
 use crate::config::Config;
@@ -9,7 +9,7 @@ use postrider_core::clock::from_millis;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::random::Random;
 
-/// Processes on one store, by one clock, whose first provider takes two parts a second.
+/// Returns gateways on one store and one clock, whose first provider has a rate of two parts a second.
 async fn gateways(folder: &tempfile::TempDir, count: u64) -> Vec<Gateway> {
     let clock = Clock::manual(from_millis(1_700_000_000_000));
     started_gateways(folder, &clock, count).await
@@ -39,7 +39,7 @@ async fn started_gateways(folder: &tempfile::TempDir, clock: &Clock, count: u64)
     processes
 }
 
-/// The lane with a rate, and the one that rests after its first failure.
+/// Returns the provider with a rate, and the one whose breaker opens after its first failure.
 fn first_two_providers(gateway: &Gateway) -> (&ProviderRuntime, &ProviderRuntime) {
     (&gateway.providers()[0], &gateway.providers()[1])
 }
@@ -90,7 +90,7 @@ async fn a_rest_is_everybodys_and_one_makes_the_probe() {
         probes += usize::from(first_two_providers(gateway).1.acquire(1, later).await.is_ok());
     }
     assert_eq!(probes, 1);
-    // The last one made it, and tells how it went.
+    // The last one probes and reports the result.
     let accepted = Outcome::Accepted { reference: None };
     first_two_providers(&all[2]).1.complete(&accepted.into(), later);
     for gateway in all.iter().rev() {
@@ -204,7 +204,7 @@ async fn settings_that_were_mended_before_an_older_process_found_them_wrong_go_o
     sync_health(&old[0]).await.unwrap();
     sync_health(&mended[0]).await.unwrap();
     assert!(first_two_providers(&mended[0]).1.is_available(now));
-    // The mended one tells how it does, which is no news for the old one's account.
+    // The health of the corrected account does not apply to the old one.
     first_two_providers(&mended[0])
         .1
         .complete(&unavailable_outcome().into(), now);
@@ -270,7 +270,7 @@ async fn who_is_put_to_rest_stays_so_for_all_until_woken_however_well_it_does() 
     for gateway in &all {
         sync_health(gateway).await.unwrap();
         let now = gateway.clock.now();
-        // A call from before goes well.
+        // A call that started before succeeds.
         let accepted = Outcome::Accepted { reference: None };
         first_two_providers(gateway).1.complete(&accepted.into(), now);
         sync_health(gateway).await.unwrap();
@@ -341,7 +341,7 @@ async fn to_be_woken_ends_what_failures_and_wrong_settings_began() {
         }
         all[0].clock.advance(Duration::from_secs(1));
     }
-    // What is found out afterwards counts again, and the old word does not wake anybody who reads it later.
+    // Later failures count again, and a process that reads the resume later does not reset them.
     first_two_providers(&all[0])
         .1
         .complete(&unavailable_outcome().into(), all[0].clock.now());

@@ -1,4 +1,5 @@
-//! A provider that hangs, beside quick ones: on another channel, and on the same one; and more work than places.
+//! Tests of a worker with a hanging provider beside quick ones, on another channel and on the same, and with
+//! more work than slots.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -23,21 +24,21 @@ use postrider_core::routing::RoutingStrategy;
 use postrider_providers::{CallbackError, CallbackRequest, OutboundMessage, Provider};
 use postrider_queue::Queue;
 
-/// Only ends a test that fails.
+/// Time after which a test fails.
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Longer than any test: a call that hangs never ends while one runs.
+/// Longer than any test: a hanging call never ends while a test runs.
 const LONGER_THAN_TEST: Duration = Duration::from_secs(3_600);
 
 /// Never answers.
 #[derive(Default)]
 struct HangingProvider(AtomicUsize);
 
-/// Takes everything at once.
+/// Accepts every message at once.
 #[derive(Default)]
 struct InstantProvider(AtomicUsize);
 
-/// Takes everything after a moment, so that its calls pile up.
+/// Accepts every message after a moment, so that calls accumulate.
 #[derive(Default)]
 struct DelayedProvider(AtomicUsize);
 
@@ -105,7 +106,7 @@ impl WorkerHarness {
         Self::with_config(config(channels)).await
     }
 
-    /// How long it takes to get so many through one after the other, a few at a time.
+    /// Returns the time to send `count` messages one after the other, a few at a time.
     async fn time_to_send(&self, channel: &str, count: usize) -> Duration {
         let began = Instant::now();
         for sent in (0..count).step_by(4) {
@@ -175,7 +176,7 @@ impl<Red, Blue> Drop for WorkerHarness<Red, Blue> {
     }
 }
 
-/// The usual settings, but 64 places, and channels over providers named by their place.
+/// Returns a configuration with 64 slots and channels that name their providers by index.
 fn config(channels: &[(&str, &[usize])]) -> Config {
     let mut config = Config::test_mode();
     config.work.concurrency = 64;
@@ -247,7 +248,7 @@ async fn a_quick_provider_carries_its_channel_although_another_one_hangs() {
     wait_until(carried, "all that the hanging one does not hold arrive").await;
 }
 
-/// How many of 500 that come at once go to each of two providers which take a moment for each.
+/// Returns how many of 500 simultaneous messages go to each of two providers that take a moment each.
 async fn attempts_by_provider(strategy: RoutingStrategy) -> (usize, usize) {
     let mut config = config(&[("both", &[0, 1])]);
     config.channels[0].strategy = strategy;
@@ -289,10 +290,10 @@ async fn the_second_in_line_carries_the_channel_when_the_first_hangs() {
     wait_until(carried, "all that the first does not hold arrive").await;
 }
 
-/// A queue that is away: it forgets what it is given, and whoever waits for it waits in vain.
+/// An unavailable queue: it drops entries and returns none.
 #[derive(Default)]
 struct UnavailableQueue {
-    /// How often somebody waited for long.
+    /// Number of long waits for the queue.
     long_waits: AtomicUsize,
 }
 

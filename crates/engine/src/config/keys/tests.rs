@@ -1,4 +1,4 @@
-//! That the table of keys hangs together: names by one rule, none twice, and a line in the README for each.
+//! Tests of the configuration table: variable names, uniqueness, and Markdown.
 
 use super::*;
 

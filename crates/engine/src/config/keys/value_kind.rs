@@ -1,10 +1,8 @@
-//! How keys are told to people: what a value looks like, and the table of the README.
-//!
-//! Says what `keys.rs` holds; reads no configuration.
+//! Kinds of configuration values.
 
 use super::CONFIG_KEYS;
 
-/// What a key's value looks like.
+/// The kind of a configuration value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueKind {
     /// Any text.
@@ -13,24 +11,24 @@ pub enum ValueKind {
     Choice(&'static [&'static str]),
     /// `true` or `false`.
     Flag,
-    /// A whole number between these two, both included.
+    /// A whole number in this inclusive range.
     Count(i64, i64),
-    /// A number of bytes between these two, both included.
+    /// A number of bytes in this inclusive range.
     Bytes(i64, i64),
-    /// A number, perhaps with a fraction.
+    /// A number, with or without a fraction.
     Number,
     /// `30s`, `20m`.
     Duration,
     /// `20m`, or `never`.
     DurationOrNever,
-    /// A list of words.
+    /// A list of texts.
     List,
-    /// A table of numbers by provider.
+    /// A table of whole numbers by provider.
     Weights,
 }
 
 impl ValueKind {
-    /// The unit or the choices, in words.
+    /// Returns the unit or the choices, for the documentation.
     pub fn unit(self) -> String {
         match self {
             Self::Text => "text".to_owned(),
@@ -47,7 +45,7 @@ impl ValueKind {
     }
 }
 
-/// The table for the README.
+/// Returns the configuration table of the README, in Markdown.
 pub fn markdown_table() -> String {
     let mut text = String::from("| key | environment | default | unit | meaning |\n|---|---|---|---|---|\n");
     for row in CONFIG_KEYS {

@@ -1,15 +1,17 @@
-//! Finds the secrets among resolved settings: whatever may not be shown, and whatever came from a variable or a file.
+//! Collects the secrets among resolved settings: masked values, and values that came from a variable or a
+//! file.
 //!
-//! Rather too much than too little: what is found here is masked in conversations that an operator asked to see.
+//! Collects too much rather than too little: the result is used to mask transcripts that an operator asked
+//! for.
 
 use toml::{Table, Value};
 
 use super::{is_secret_name, next_placeholder};
 
-/// The shortest piece of a text that is a secret for itself.
+/// Minimum length of a word in a text that counts as a secret by itself, in bytes.
 const PIECE_BYTES_MIN: usize = 8;
 
-/// The secrets in `settings`, of which `shown` is what may be shown.
+/// Returns the secrets in `settings`; `masked` is the same table with secrets masked.
 pub fn collect_secrets(settings: &Table, shown: &Table) -> Vec<String> {
     let mut found = Vec::new();
     for (key, value) in settings {
@@ -53,7 +55,7 @@ fn collect_text(text: &str, shown: &str, found: &mut Vec<String>) {
     }
 }
 
-/// What stands in `text` where `written` has its places.
+/// Returns the parts of `text` that stand for the placeholders of `written`.
 fn placeholder_contents(text: &str, written: &str) -> Vec<String> {
     let mut contents = Vec::new();
     let (mut text, mut written) = (text, written);
@@ -74,7 +76,7 @@ fn placeholder_contents(text: &str, written: &str) -> Vec<String> {
     contents
 }
 
-/// The password of a URL, and values of its query that sound like a secret.
+/// Returns the password of a URL and the secret values of its query.
 fn url_secrets(rest: &str) -> Vec<String> {
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     let login = authority.rsplit_once('@').map(|(login, _)| login);

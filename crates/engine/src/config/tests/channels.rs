@@ -1,4 +1,4 @@
-//! Channels that are switched off, and what their addresses are.
+//! Tests of disabled channels and address kinds.
 
 use super::{TWO_PROVIDERS, load};
 use postrider_core::channel::Addressing;

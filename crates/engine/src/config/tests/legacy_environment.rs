@@ -1,11 +1,11 @@
-//! Channels made of the notification service's own variables.
+//! Tests of channels that come from the notification service's variables.
 
 use super::super::*;
 use super::{TWO_PROVIDERS, load, load_with};
 use postrider_core::channel::{Addressing, UnknownPolicy};
 use postrider_core::routing::RoutingStrategy;
 
-/// The default configuration of the notification service.
+/// Default configuration of the notification service.
 const LEGACY_VARIABLES: [(&str, &str); 6] = [
     ("CHANNEL_SMS", "TwilioSmsService,BackupSmsService"),
     ("CHANNEL_EMAIL", "AmazonSimpleEmailService, BackupEmailService"),
@@ -120,7 +120,7 @@ fn a_variable_that_names_nothing_stops_the_start() {
     }
 }
 
-/// The service's variables and these.
+/// Returns the default variables with `more` added.
 fn with_variables(more: &[(&str, &str)]) -> Environment {
     let all = LEGACY_VARIABLES.iter().chain(more);
     all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))

@@ -1,4 +1,4 @@
-//! A round over a channel whose providers want different kinds of addresses.
+//! Tests of a round over a channel whose providers need different address kinds.
 
 use std::sync::Mutex;
 
@@ -19,7 +19,7 @@ const PUSH: &str = "token-1";
 const EMAIL: &str = "ada@example.org";
 const PHONE: &str = "+989122222222";
 
-/// Answers always the same, and keeps what it was given.
+/// Returns a fixed outcome and records what it was given.
 struct RecordingProvider {
     address: AddressKind,
     outcome: Outcome,
@@ -73,7 +73,8 @@ fn invalid_recipient() -> Outcome {
 }
 
 impl MixedAddressHarness {
-    /// One channel, `mix`, over these providers in order, each named after the address it wants.
+    /// Creates a gateway with one channel, `mix`, over these providers in order, each named after its address
+    /// kind.
     async fn new(outcomes: &[(AddressKind, Outcome)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
@@ -122,7 +123,7 @@ impl MixedAddressHarness {
         }
     }
 
-    /// Sends one message to these contacts and says what became of it.
+    /// Sends one message to these contacts and returns its delivery.
     async fn send(&self, contacts: &[(AddressKind, &str)]) -> Delivery {
         let id = accept::accept(&self.gateway, request_to(contacts))
             .await
@@ -170,7 +171,7 @@ fn all_contacts() -> [(AddressKind, &'static str); 3] {
     ]
 }
 
-/// Provider, outcome and address of each attempt.
+/// Returns provider, outcome and address of each attempt.
 fn attempts(delivery: &Delivery) -> Vec<String> {
     let line = |attempt: &postrider_core::message::RecordedAttempt| {
         let provider = attempt.provider.as_ref().map_or("-", ConfigName::as_str);

@@ -1,14 +1,14 @@
-//! A provider at one message a second beside one at a thousand, by a clock that only the test moves.
+//! Tests of a provider with one message a second beside one with a thousand, on a manual clock.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use postrider_core::attempt::SendResult;
 
-/// How far the clock goes at a time.
+/// Step of the manual clock.
 const TICK: Duration = Duration::from_millis(20);
 
-/// Takes everything at once, and counts.
+/// Accepts every message at once and counts calls.
 #[derive(Default)]
 struct CountingProvider(AtomicUsize);
 
@@ -28,7 +28,7 @@ impl Provider for CountingProvider {
     }
 }
 
-/// A slow provider, at 1 a second, and a fast one, at 1,000 a second, on channels that name them by their place.
+/// A slow provider (1 message a second) and a fast one (1,000 a second), each on its own channel.
 struct RateLimitHarness {
     gateway: Gateway,
     slow: Arc<CountingProvider>,
@@ -88,7 +88,7 @@ impl RateLimitHarness {
         }
     }
 
-    /// Works for so long by the clock; what the slow one and the fast one were given so far.
+    /// Works for `time` of the manual clock; returns the calls of the slow and the fast provider so far.
     async fn work(&self, time: Duration) -> (usize, usize) {
         for _ in 0..time.as_millis() / TICK.as_millis() {
             while step(&self.gateway, 64, Duration::ZERO).await != DeliverStep::Idle {}
@@ -102,7 +102,7 @@ impl RateLimitHarness {
 #[tokio::test]
 async fn a_slow_provider_keeps_to_its_rate_and_the_fast_one_beside_it_loses_nothing() {
     let world = RateLimitHarness::new(&[("slow", &[0]), ("fast", &[1])]).await;
-    // The slow ones come first, and are all due before any of the fast ones.
+    // The slow messages are accepted first, and all are due before the fast ones.
     world.accept("slow", 30).await;
     world.accept("fast", 300).await;
     let (slow, fast) = world.work(Duration::from_secs(1)).await;

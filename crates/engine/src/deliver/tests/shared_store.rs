@@ -1,4 +1,4 @@
-//! Workers that share a store but no queue.
+//! Tests of workers that share a store but no queue.
 
 use super::*;
 
@@ -74,7 +74,7 @@ async fn accept_message(gateway: &Gateway) {
     accept::accept(gateway, request).await.unwrap();
 }
 
-/// Another process on the same store.
+/// Returns a second gateway on the same store.
 async fn second_gateway(first: &Gateway, folder: &Path) -> Gateway {
     let url = format!("sqlite:{}", folder.join("postrider.db").display());
     let edges = Backends {

@@ -1,4 +1,4 @@
-//! What an answer makes of an event, and what is told.
+//! Tests of attempts: next state and payload.
 
 use super::*;
 use postrider_core::clock::from_millis;
