@@ -168,33 +168,33 @@ impl AcceptError {
 ///
 /// Returns [`AcceptError`] if the request is invalid, refused by a limit, or could not be stored.
 pub async fn accept(gateway: &Gateway, request: AcceptRequest) -> Result<Accepted, AcceptError> {
-    let watch = gateway.clock.stopwatch();
+    let stopwatch = gateway.clock.stopwatch();
     let accepted = validate_and_store(gateway, request).await;
     gateway
         .metrics
         .accept_duration
-        .observe(watch.elapsed().as_secs_f64());
+        .observe(stopwatch.elapsed().as_secs_f64());
     match &accepted {
         Ok(accepted) if !accepted.is_replay => {
             gateway.metrics.accepted.inc();
         }
         Ok(_) => {}
-        Err(refused) => {
-            if let AcceptError::Store(error) = refused {
+        Err(error) => {
+            if let AcceptError::Store(error) = error {
                 gateway.metrics.store_errors.inc();
                 log::error!("cannot accept: {}", error.chain());
             }
-            gateway.metrics.count_refused(refused.metric_label());
+            gateway.metrics.count_refused(error.metric_label());
         }
     }
     accepted
 }
 
 async fn validate_and_store(gateway: &Gateway, request: AcceptRequest) -> Result<Accepted, AcceptError> {
-    let (message, stub) = validate(gateway, request)?;
+    let (message, pending) = validate(gateway, request)?;
     let stored = gateway.store.accept(vec![message]).await;
-    let (accepted, nudges) = stub.complete(stored.map_err(AcceptError::Store)?.first())?;
-    gateway.queue.push(&nudges);
+    let (accepted, entries) = pending.complete(stored.map_err(AcceptError::Store)?.first())?;
+    gateway.queue.push(&entries);
     Ok(accepted)
 }
 
@@ -217,17 +217,17 @@ fn validate(
     let deliveries = addressing::build_deliveries(gateway, &request, parts, now)?;
     let channels = deliveries.iter().map(|delivery| delivery.channel.clone());
     let channels = channels.collect::<Vec<_>>();
-    let too_late = deliveries
+    let expires_too_early = deliveries
         .iter()
         .any(|delivery| delivery.expires_at <= delivery.due_at);
-    if too_late && request.idempotency_key.is_none() {
+    if expires_too_early && request.idempotency_key.is_none() {
         return Err(AcceptError::ExpiresTooEarly);
     }
-    let watch = find_event_target(gateway, &mut request);
+    let event_target = find_event_target(gateway, &mut request);
     let message = NewMessage {
         id: MessageId::new(now, gateway.random.bytes()),
-        replay_only: too_late,
-        event_target: watch,
+        replay_only: expires_too_early,
+        event_target,
         throttles: user_throttle::user_throttles(gateway, &request, &deliveries),
         deliveries,
         idempotency: request
@@ -239,24 +239,24 @@ fn validate(
         user: request.user,
         created_at: now,
     };
-    let stub = PendingAcceptance {
+    let pending = PendingAcceptance {
         id: message.id,
         parts,
         channels,
         queue_entries: build_queue_entries(&message),
     };
-    Ok((message, stub))
+    Ok((message, pending))
 }
 
 impl PendingAcceptance {
     /// Returns the answer for the client and the entries to push to the queue.
     fn complete(self, acceptance: Option<&Acceptance>) -> Result<(Accepted, Vec<QueueEntry>), AcceptError> {
-        let accepted = |id, number, replayed| Accepted {
+        let accepted = |id, number, is_replay| Accepted {
             id,
             number,
             parts: self.parts,
             channels: self.channels,
-            is_replay: replayed,
+            is_replay,
         };
         match acceptance {
             Some(Acceptance::Stored { number }) => Ok((
@@ -293,9 +293,9 @@ pub(super) fn validate_body(gateway: &Gateway, body: &str) -> Result<u32, Accept
     if body.is_empty() {
         return Err(AcceptError::EmptyBody);
     }
-    let longest = gateway.config.limits.message_chars_max;
-    if body.len() > longest && body.chars().count() > longest {
-        return Err(AcceptError::BodyTooLong(longest));
+    let chars_max = gateway.config.limits.message_chars_max;
+    if body.len() > chars_max && body.chars().count() > chars_max {
+        return Err(AcceptError::BodyTooLong(chars_max));
     }
     if body.contains('\0') {
         return Err(AcceptError::InvalidBody);
@@ -320,32 +320,32 @@ pub(super) fn hash_idempotency_key(
     hash.update(key.scope.len().to_le_bytes());
     hash.update(&key.scope);
     hash.update(&key.key);
-    let keep: Duration = gateway.config.limits.idempotency_keep;
+    let ttl: Duration = gateway.config.limits.idempotency_keep;
     Idempotency {
         key: hash.finalize().into(),
         request: Sha256::digest(&key.fingerprint).into(),
-        expires_at: now + keep,
+        expires_at: now + ttl,
     }
 }
 
 /// Builds queue entries whose ids hold only the position of the delivery, until the message has its number.
 fn build_queue_entries(message: &NewMessage) -> Vec<QueueEntry> {
-    let place = |(place, delivery): (usize, &NewDelivery)| QueueEntry {
-        id: DeliveryId::from_position(0, place),
+    let to_entry = |(position, delivery): (usize, &NewDelivery)| QueueEntry {
+        id: DeliveryId::from_position(0, position),
         channel: delivery.channel.clone(),
         due_at: delivery.due_at,
         priority: delivery.priority,
     };
-    let places = message.deliveries.iter().enumerate();
-    places
+    let deliveries = message.deliveries.iter().enumerate();
+    deliveries
         .filter(|(_, delivery)| delivery.rejection_reason.is_none())
-        .map(place)
+        .map(to_entry)
         .collect()
 }
 
-fn with_message_number(mut nudges: Vec<QueueEntry>, number: i64) -> Vec<QueueEntry> {
-    for nudge in &mut nudges {
-        nudge.id = DeliveryId(DeliveryId::from_position(number, 0).0 + nudge.id.0);
+fn with_message_number(mut entries: Vec<QueueEntry>, number: i64) -> Vec<QueueEntry> {
+    for entry in &mut entries {
+        entry.id = DeliveryId(DeliveryId::from_position(number, 0).0 + entry.id.0);
     }
-    nudges
+    entries
 }

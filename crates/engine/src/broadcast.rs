@@ -64,12 +64,12 @@ pub async fn publish(
 ) -> Result<PublishedBroadcast, BroadcastError> {
     let broadcast = validate(gateway, request)?;
     let id = broadcast.id;
-    let announced = gateway.store.create_broadcast(broadcast).await.map_err(|error| {
+    let created = gateway.store.create_broadcast(broadcast).await.map_err(|error| {
         gateway.metrics.store_errors.inc();
         log::error!("cannot accept a broadcast: {}", error.chain());
         BroadcastError::Accept(AcceptError::Store(error))
     })?;
-    match announced {
+    match created {
         BroadcastAcceptance::Stored { .. } => {
             gateway.fan_out_pending.notify_one();
             Ok(PublishedBroadcast { id, is_replay: false })
@@ -95,11 +95,11 @@ fn validate(gateway: &Gateway, request: BroadcastRequest) -> Result<NewBroadcast
         BroadcastAudience::Listed(_) | BroadcastAudience::All => {}
     }
     let now = gateway.clock.now();
-    let promise = |key: &RequestIdempotencyKey| accept::hash_idempotency_key(gateway, key, now);
+    let hash_key = |key: &RequestIdempotencyKey| accept::hash_idempotency_key(gateway, key, now);
     Ok(NewBroadcast {
         id: MessageId::new(now, gateway.random.bytes()),
         channel: route.channel.name.clone(),
-        idempotency: request.idempotency_key.as_ref().map(promise),
+        idempotency: request.idempotency_key.as_ref().map(hash_key),
         body: request.body,
         audience: request.audience,
         caller: request.api_key_name,

@@ -29,9 +29,9 @@ pub struct ProviderCircuit {
 
 impl ProviderCircuit {
     /// Creates the state of a provider about which nothing is known yet.
-    pub fn new(health: CircuitBreaker) -> Self {
+    pub fn new(breaker: CircuitBreaker) -> Self {
         Self {
-            breaker: health,
+            breaker,
             cooldown_until: None,
             misconfigured_code: None,
             unreported: None,
@@ -57,27 +57,27 @@ impl ProviderCircuit {
     pub fn active_pause(&self) -> Option<&ProviderControl> {
         self.control
             .as_ref()
-            .filter(|order| order.action == ControlAction::Pause)
+            .filter(|control| control.action == ControlAction::Pause)
     }
 
     /// Applies a pause or resume. A resume resets the breaker, but not the cooldown. A resume older than
     /// `loaded_at`, when this process read its configuration, has no effect on the breaker.
-    pub fn apply_control(&mut self, order: &ProviderControl, loaded_at: Timestamp) {
-        if self.control.as_ref() == Some(order) {
+    pub fn apply_control(&mut self, control: &ProviderControl, loaded_at: Timestamp) {
+        if self.control.as_ref() == Some(control) {
             return;
         }
-        if order.action == ControlAction::Resume && order.at >= loaded_at {
+        if control.action == ControlAction::Resume && control.at >= loaded_at {
             self.breaker.reset();
             self.misconfigured_code = None;
             self.unreported = None;
             self.is_report_uncertain = false;
         }
-        self.control = Some(order.clone());
+        self.control = Some(control.clone());
     }
 
     /// Starts a cooldown; a longer one stays.
     pub fn start_cooldown(&mut self, until: Timestamp) {
-        if self.cooldown_until.is_none_or(|known| known < until) {
+        if self.cooldown_until.is_none_or(|shared| shared < until) {
             self.cooldown_until = Some(until);
             self.is_cooldown_unreported = true;
         }
@@ -98,9 +98,9 @@ impl ProviderCircuit {
 
     /// Returns whether the operator should see a log line about `report`: if no other process has reported
     /// the same, and if that is uncertain (a duplicate line is better than none).
-    pub fn is_worth_logging(&mut self, news: &HealthReport, learned: &ReportedHealth) -> bool {
+    pub fn is_worth_logging(&mut self, report: &HealthReport, response: &ReportedHealth) -> bool {
         let in_doubt = std::mem::take(&mut self.is_report_uncertain);
-        matches!(news.circuit, Some(CircuitState::Misconfigured { .. })) && (learned.is_new || in_doubt)
+        matches!(report.circuit, Some(CircuitState::Misconfigured { .. })) && (response.is_new || in_doubt)
     }
 
     /// Applies a change and returns whether there is something new to report.
@@ -127,24 +127,24 @@ impl ProviderCircuit {
 
     /// Notes that the report was stored, and loads the shared health. Changes made since the report stay
     /// unreported.
-    pub fn confirm_reported(&mut self, news: &HealthReport, known: &SharedHealth, now: Timestamp) {
-        if self.cooldown_until == news.cooldown_until {
+    pub fn confirm_reported(&mut self, report: &HealthReport, shared: &SharedHealth, now: Timestamp) {
+        if self.cooldown_until == report.cooldown_until {
             self.is_cooldown_unreported = false;
         }
-        if self.unreported == news.circuit {
+        if self.unreported == report.circuit {
             self.unreported = None;
-            self.load_health(known, news.config_loaded_at, now);
+            self.load_health(shared, report.config_loaded_at, now);
         }
     }
 
     /// Loads shared health, unless it is older than what is known, no longer applies, or a local change is
     /// unreported.
-    pub fn load_health(&mut self, known: &SharedHealth, loaded_at: Timestamp, now: Timestamp) {
-        self.cooldown_until = self.cooldown_until.max(known.cooldown_until);
-        if known.version > self.version && self.unreported.is_none() {
-            self.version = known.version;
-            if known.applies_to(loaded_at, now) {
-                self.breaker.load_shared(&known.circuit);
+    pub fn load_health(&mut self, shared: &SharedHealth, loaded_at: Timestamp, now: Timestamp) {
+        self.cooldown_until = self.cooldown_until.max(shared.cooldown_until);
+        if shared.version > self.version && self.unreported.is_none() {
+            self.version = shared.version;
+            if shared.applies_to(loaded_at, now) {
+                self.breaker.load_shared(&shared.circuit);
             }
         }
     }

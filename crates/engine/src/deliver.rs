@@ -106,12 +106,12 @@ pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> DeliverSte
 
 /// Returns ids to claim, no more than the capacity: from the queue, or from the store if the queue returns
 /// none within `wait`. Dropping the future loses queue entries at most, never a delivery.
-pub async fn find_due(gateway: &Gateway, appetite: &dyn CapacitySource, wait: Duration) -> DueDeliveries {
-    let ids = gateway.queue.pop(appetite, gateway.clock.now(), wait).await;
+pub async fn find_due(gateway: &Gateway, capacity_source: &dyn CapacitySource, wait: Duration) -> DueDeliveries {
+    let ids = gateway.queue.pop(capacity_source, gateway.clock.now(), wait).await;
     if ids.is_empty() {
-        let wish = appetite.capacity();
-        let wide = wish.clone().increased_by(QUEUE_REFILL_MAX);
-        poll_store(gateway, &wish, &wide).await
+        let capacity = capacity_source.capacity();
+        let refill_capacity = capacity.clone().increased_by(QUEUE_REFILL_MAX);
+        poll_store(gateway, &capacity, &refill_capacity).await
     } else {
         DueDeliveries {
             ids,
@@ -123,33 +123,33 @@ pub async fn find_due(gateway: &Gateway, appetite: &dyn CapacitySource, wait: Du
 /// Returns ids to claim after a search that left more in the store. A queue that does not return the pushed
 /// entries is unavailable, so it is neither waited for nor refilled. A queue that returned them and is empty
 /// again is refilled.
-pub async fn find_more_due(gateway: &Gateway, appetite: &dyn CapacitySource, more: MoreDue) -> DueDeliveries {
-    let (wait, at_once) = match more {
-        MoreDue::QueueBehind(looks) => return find_due_in_store(gateway, appetite, looks).await,
+pub async fn find_more_due(gateway: &Gateway, capacity_source: &dyn CapacitySource, more: MoreDue) -> DueDeliveries {
+    let (wait, refill_max) = match more {
+        MoreDue::QueueBehind(polls) => return find_due_in_store(gateway, capacity_source, polls).await,
         MoreDue::DeliveredByQueue => (Duration::ZERO, QUEUE_REFILL_MAX),
         MoreDue::PushedToQueue | MoreDue::NoneKnown => (REFILLED_QUEUE_WAIT, 0),
     };
-    let ids = gateway.queue.pop(appetite, gateway.clock.now(), wait).await;
+    let ids = gateway.queue.pop(capacity_source, gateway.clock.now(), wait).await;
     if !ids.is_empty() {
         let more = MoreDue::DeliveredByQueue;
         return DueDeliveries { ids, more };
     }
-    let wish = appetite.capacity();
-    let wide = wish.clone().increased_by(at_once);
-    let swept = poll_store(gateway, &wish, &wide).await;
-    let more = if swept.ids.is_empty() {
+    let capacity = capacity_source.capacity();
+    let refill_capacity = capacity.clone().increased_by(refill_max);
+    let polled = poll_store(gateway, &capacity, &refill_capacity).await;
+    let more = if polled.ids.is_empty() {
         MoreDue::NoneKnown
     } else {
         MoreDue::PushedToQueue
     };
-    DueDeliveries { more, ..swept }
+    DueDeliveries { more, ..polled }
 }
 
 /// Returns due deliveries from the store, without the queue, for `polls` more reads or until none is due.
-async fn find_due_in_store(gateway: &Gateway, appetite: &dyn CapacitySource, looks: u32) -> DueDeliveries {
-    let wish = appetite.capacity();
-    let found = poll_store(gateway, &wish, &wish).await;
-    let more = match looks.checked_sub(1) {
+async fn find_due_in_store(gateway: &Gateway, capacity_source: &dyn CapacitySource, polls: u32) -> DueDeliveries {
+    let capacity = capacity_source.capacity();
+    let found = poll_store(gateway, &capacity, &capacity).await;
+    let more = match polls.checked_sub(1) {
         Some(left) if !found.ids.is_empty() => MoreDue::QueueBehind(left),
         _ => MoreDue::NoneKnown,
     };
@@ -163,13 +163,13 @@ pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<LeasedDeliver
         return Vec::new();
     }
     let (now, lease) = (gateway.clock.now(), gateway.config.work.lease);
-    let until = saturating_add(now, lease);
+    let lease_expires_at = saturating_add(now, lease);
     match gateway.store.claim(ids, now, lease).await {
         Ok(claimed) => claimed
             .into_iter()
             .map(|claimed| LeasedDelivery {
                 claimed,
-                lease_expires_at: until,
+                lease_expires_at,
             })
             .collect(),
         Err(error) => {
@@ -181,18 +181,18 @@ pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<LeasedDeliver
 
 /// Takes `capacity` of the due deliveries from the store, and pushes the rest of `refill_capacity` to the
 /// queue.
-async fn poll_store(gateway: &Gateway, wish: &Capacity, wide: &Capacity) -> DueDeliveries {
-    let due = match gateway.store.due(gateway.clock.now(), wide).await {
+async fn poll_store(gateway: &Gateway, capacity: &Capacity, refill_capacity: &Capacity) -> DueDeliveries {
+    let due = match gateway.store.due(gateway.clock.now(), refill_capacity).await {
         Ok(due) => due,
         Err(error) => {
             back_off_after_store_error(gateway, "cannot look for what is due", &error).await;
             return DueDeliveries::default();
         }
     };
-    let (taken, rest) = wish.split(due, |nudge| &nudge.channel);
+    let (now_due, rest) = capacity.split(due, |entry| &entry.channel);
     gateway.queue.push(&rest);
     DueDeliveries {
-        ids: taken.into_iter().map(|nudge| nudge.id).collect(),
+        ids: now_due.into_iter().map(|entry| entry.id).collect(),
         more: if rest.is_empty() {
             MoreDue::NoneKnown
         } else {
@@ -202,39 +202,39 @@ async fn poll_store(gateway: &Gateway, wish: &Capacity, wide: &Capacity) -> DueD
 }
 
 /// Takes a claimed delivery through one round over the providers of its channel and records the result.
-pub async fn run_round(gateway: &Gateway, held: LeasedDelivery) {
-    let claimed = &held.claimed;
+pub async fn run_round(gateway: &Gateway, claim: LeasedDelivery) {
+    let claimed = &claim.claimed;
     let id = claimed.id;
     let (channel, priority) = (claimed.channel.clone(), claimed.priority);
-    let (attempts, next) = attempt_delivery(gateway, &held).await;
-    let state = next.state.clone();
-    let is_watched = claimed.event_target.is_some();
+    let (attempts, transition) = attempt_delivery(gateway, &claim).await;
+    let state = transition.state.clone();
+    let has_event_target = claimed.event_target.is_some();
     let round = CompletedRound {
         id,
         round: claimed.round,
         attempts,
-        state: next.state,
-        tries: next.tries,
+        state: transition.state,
+        tries: transition.tries,
         at: gateway.clock.now(),
         event_target: claimed.event_target.clone(),
     };
     match record_round(gateway, round).await {
         Ok(Some(recorded @ (RecordResult::Stored | RecordResult::MovedByReceipt(_)))) => {
             gateway.count_state_change(&channel, state.kind());
-            if let RecordResult::MovedByReceipt(on) = recorded {
-                gateway.count_state_change(&channel, on);
+            if let RecordResult::MovedByReceipt(receipt_state) = recorded {
+                gateway.count_state_change(&channel, receipt_state);
             }
-            if is_watched {
+            if has_event_target {
                 gateway.events_pending.notify_one();
             }
             if let DeliveryState::Waiting { due_at, .. } = state {
-                let nudge = QueueEntry {
+                let entry = QueueEntry {
                     id,
                     channel,
                     due_at,
                     priority,
                 };
-                gateway.queue.push(&[nudge]);
+                gateway.queue.push(&[entry]);
             }
         }
         Ok(_) => log::warn!("delivery {id} was claimed by another worker before its round was recorded"),
@@ -248,29 +248,29 @@ pub async fn run_round(gateway: &Gateway, held: LeasedDelivery) {
 /// Records a round. While the store is unavailable it retries until the lease may end, because an unrecorded
 /// send is sent again.
 async fn record_round(gateway: &Gateway, round: CompletedRound) -> Result<Option<RecordResult>, Error> {
-    let began = gateway.clock.stopwatch();
-    let mut said = false;
+    let stopwatch = gateway.clock.stopwatch();
+    let mut is_logged = false;
     loop {
         let error = match gateway.store.record(vec![round.clone()]).await {
             Ok(recorded) => return Ok(recorded.into_iter().next()),
             Err(error) => error,
         };
-        let in_vain = began.elapsed() + STORE_RETRY_DELAY >= gateway.config.work.lease;
-        if in_vain || error.kind() != ErrorKind::Unavailable {
+        let is_too_late = stopwatch.elapsed() + STORE_RETRY_DELAY >= gateway.config.work.lease;
+        if is_too_late || error.kind() != ErrorKind::Unavailable {
             return Err(error);
         }
-        if said {
+        if is_logged {
             gateway.clock.sleep(STORE_RETRY_DELAY).await;
         } else {
-            said = true;
+            is_logged = true;
             back_off_after_store_error(gateway, "cannot record a round yet", &error).await;
         }
     }
 }
 
 /// Tries the providers and returns the attempts and the new state. Only this function calls providers.
-async fn attempt_delivery(gateway: &Gateway, held: &LeasedDelivery) -> (Vec<Attempt>, DeliveryTransition) {
-    let (now, claimed) = (gateway.clock.now(), &held.claimed);
+async fn attempt_delivery(gateway: &Gateway, claim: &LeasedDelivery) -> (Vec<Attempt>, DeliveryTransition) {
+    let (now, claimed) = (gateway.clock.now(), &claim.claimed);
     let Some(route) = gateway.route(claimed.channel.as_str()) else {
         let reason = format!("the configuration has no channel {}", claimed.channel);
         let end = RoundEnd::NoProviderAvailable {
@@ -291,16 +291,16 @@ async fn attempt_delivery(gateway: &Gateway, held: &LeasedDelivery) -> (Vec<Atte
     let mut attempts = Vec::new();
     for _ in 0..claimed.unrecorded_claims {
         attempts.push(lost_attempt(now));
-        let next = DeliveryState::after(RoundEnd::ClaimLost, &rules, now, gateway.random.fraction());
-        rules.tries = next.tries;
-        if matches!(next.state, DeliveryState::Failed { .. }) {
-            return (attempts, next);
+        let transition = DeliveryState::after(RoundEnd::ClaimLost, &rules, now, gateway.random.fraction());
+        rules.tries = transition.tries;
+        if matches!(transition.state, DeliveryState::Failed { .. }) {
+            return (attempts, transition);
         }
     }
     let end = if now >= claimed.expires_at {
         RoundEnd::Expired
     } else {
-        try_providers(gateway, route, held, &mut attempts).await
+        try_providers(gateway, route, claim, &mut attempts).await
     };
     (
         attempts,
@@ -316,31 +316,31 @@ async fn attempt_delivery(gateway: &Gateway, held: &LeasedDelivery) -> (Vec<Atte
 async fn try_providers(
     gateway: &Gateway,
     route: &Route,
-    held: &LeasedDelivery,
+    claim: &LeasedDelivery,
     attempts: &mut Vec<Attempt>,
 ) -> RoundEnd {
-    let (now, claimed) = (gateway.clock.now(), &held.claimed);
+    let (now, claimed) = (gateway.clock.now(), &claim.claimed);
     let mut addresses = DeliveryAddresses::new(claimed, route);
     if !addresses.has_usable_address(route) {
         let reason = addresses::no_usable_address_reason(route);
         return RoundEnd::NoUsableAddress { reason };
     }
     let avoid = provider_to_avoid(route, claimed, &addresses);
-    let mut parcel = build_outbound_message(claimed, route);
+    let mut message = build_outbound_message(claimed, route);
     let mut soonest: Option<ProviderBusy> = None;
     let (mut failure, mut skipped) = (None, Vec::new());
-    for lane in route.order(avoid, now) {
-        let Some(to) = addresses.address_for(lane) else {
-            skipped.push(addresses::skip_reason(lane));
+    for runtime in route.order(avoid, now) {
+        let Some(to) = addresses.address_for(runtime) else {
+            skipped.push(addresses::skip_reason(runtime));
             continue;
         };
-        let is_late = || saturating_add(gateway.clock.now(), lane.call_timeout) > held.lease_expires_at;
+        let is_late = || saturating_add(gateway.clock.now(), runtime.call_timeout) > claim.lease_expires_at;
         if is_late() {
-            keep_soonest(&mut soonest, lease_too_short(lane));
+            keep_soonest(&mut soonest, lease_too_short(runtime));
             continue;
         }
-        let place = match lane.acquire(claimed.parts, gateway.clock.now()).await {
-            Ok(place) => place,
+        let permit = match runtime.acquire(claimed.parts, gateway.clock.now()).await {
+            Ok(permit) => permit,
             Err(busy) => {
                 keep_soonest(&mut soonest, busy);
                 continue;
@@ -348,12 +348,12 @@ async fn try_providers(
         };
         // The rate limiter and the probe wait for the store, which can take long.
         if is_late() {
-            lane.release(place, gateway.clock.now());
-            keep_soonest(&mut soonest, lease_too_short(lane));
+            runtime.release(permit, gateway.clock.now());
+            keep_soonest(&mut soonest, lease_too_short(runtime));
             continue;
         }
-        set_recipient(&mut parcel, to);
-        let mut attempt = lane.call(place, &parcel, &gateway.clock).await;
+        set_recipient(&mut message, to);
+        let mut attempt = runtime.call(permit, &message, &gateway.clock).await;
         attempt.address = addresses.has_contacts().then(|| to.address.to_owned());
         let outcome = attempt.outcome.clone();
         attempts.push(attempt);
@@ -362,13 +362,13 @@ async fn try_providers(
         }
         if ends_round(&outcome, &addresses, route) {
             return RoundEnd::Decided {
-                provider: lane.name.clone(),
+                provider: runtime.name.clone(),
                 outcome,
             };
         }
         match outcome {
-            Outcome::Throttled { .. } => keep_soonest(&mut soonest, lane.unavailability(gateway.clock.now())),
-            other => failure = Some(describe_failure(lane, &other)),
+            Outcome::Throttled { .. } => keep_soonest(&mut soonest, runtime.unavailability(gateway.clock.now())),
+            other => failure = Some(describe_failure(runtime, &other)),
         }
     }
     match failure {
@@ -377,7 +377,7 @@ async fn try_providers(
         },
         None => no_provider_available(
             soonest.unwrap_or_else(|| {
-                route.soonest_available(avoid, now, |lane| addresses.address_for(lane).is_some())
+                route.soonest_available(avoid, now, |runtime| addresses.address_for(runtime).is_some())
             }),
             gateway.random.fraction(),
         ),
@@ -400,26 +400,26 @@ fn provider_to_avoid<'c>(
     addresses: &DeliveryAddresses<'_>,
 ) -> Option<&'c ConfigName> {
     let avoid = claimed.avoid.as_ref()?;
-    let mut others = route.providers().iter().filter(|lane| lane.name != *avoid);
+    let mut others = route.providers().iter().filter(|runtime| runtime.name != *avoid);
     others
-        .any(|lane| addresses.address_for(lane).is_some())
+        .any(|runtime| addresses.address_for(runtime).is_some())
         .then_some(avoid)
 }
 
-fn lease_too_short(lane: &ProviderRuntime) -> ProviderBusy {
+fn lease_too_short(runtime: &ProviderRuntime) -> ProviderBusy {
     ProviderBusy {
         retry_after: NO_PROVIDER_RETRY_DELAY_MIN,
         jitter_max: Duration::ZERO,
         reason: format!(
             "the worker was held up; {} may take longer than the rest of its lease",
-            lane.name
+            runtime.name
         ),
     }
 }
 
-fn no_provider_available(busy: ProviderBusy, luck: f64) -> RoundEnd {
+fn no_provider_available(busy: ProviderBusy, fraction: f64) -> RoundEnd {
     RoundEnd::NoProviderAvailable {
-        retry_after: busy.retry_after.max(NO_PROVIDER_RETRY_DELAY_MIN) + busy.jitter_max.mul_f64(luck),
+        retry_after: busy.retry_after.max(NO_PROVIDER_RETRY_DELAY_MIN) + busy.jitter_max.mul_f64(fraction),
         reason: busy.reason,
     }
 }
@@ -433,8 +433,8 @@ fn keep_soonest(soonest: &mut Option<ProviderBusy>, busy: ProviderBusy) {
     }
 }
 
-fn describe_failure(lane: &ProviderRuntime, outcome: &Outcome) -> String {
-    format!("{}: {}", lane.name, outcome.reason().unwrap_or(outcome.as_str()))
+fn describe_failure(runtime: &ProviderRuntime, outcome: &Outcome) -> String {
+    format!("{}: {}", runtime.name, outcome.reason().unwrap_or(outcome.as_str()))
 }
 
 fn lost_attempt(now: Timestamp) -> Attempt {
@@ -450,9 +450,9 @@ fn lost_attempt(now: Timestamp) -> Attempt {
     }
 }
 
-fn set_recipient(parcel: &mut OutboundMessage, to: ChosenAddress<'_>) {
-    to.address.clone_into(&mut parcel.to);
-    to.spelling.clone_into(&mut parcel.spelling);
+fn set_recipient(message: &mut OutboundMessage, to: ChosenAddress<'_>) {
+    to.address.clone_into(&mut message.to);
+    to.spelling.clone_into(&mut message.spelling);
 }
 
 /// Builds the outbound message without its recipient.

@@ -58,26 +58,26 @@ struct EventDispatcher {
 /// Sends events until the stop signal. Calls in flight end before this function returns; a result that is not
 /// recorded leads to another attempt after the lease.
 pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
-    let (ends, ended) = mpsc::channel(RESULTS_PER_TRANSACTION);
-    let places = gateway.config.events.concurrency;
-    let dispatch = Arc::new(EventDispatcher {
+    let (results, receiver) = mpsc::channel(RESULTS_PER_TRANSACTION);
+    let concurrency = gateway.config.events.concurrency;
+    let dispatcher = Arc::new(EventDispatcher {
         endpoints: Mutex::new(EndpointTable::new(
             gateway.config.events.concurrency_per_endpoint,
-            places,
+            concurrency,
         )),
-        slots: Arc::new(Semaphore::new(places)),
+        slots: Arc::new(Semaphore::new(concurrency)),
         client: OnceLock::new(),
         is_endpoint_full: AtomicBool::new(false),
         gateway: Arc::clone(&gateway),
-        results: ends,
+        results,
     });
-    let recorder = tokio::spawn(record_results(gateway, ended));
+    let recorder = tokio::spawn(record_results(gateway, receiver));
     tokio::select! {
-        () = poll_endpoints(&dispatch) => {}
+        () = poll_endpoints(&dispatcher) => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
     // The recorder ends after the last call has ended.
-    drop(dispatch);
+    drop(dispatcher);
     if let Err(panic) = recorder.await {
         log::error!("what became of events was not recorded: {panic}");
     }
@@ -96,60 +96,60 @@ pub fn validate_callback_url(gateway: &Gateway, text: &str) -> Result<String, St
 
 /// Returns whether events of messages with this API key can be signed.
 pub fn can_sign(gateway: &Gateway, key: &str) -> bool {
-    let key = gateway.config.keys.iter().find(|one| one.name == key);
+    let key = gateway.config.keys.iter().find(|event| event.name == key);
     attempt::signing_secrets(&gateway.config.events, key).is_some()
 }
 
 /// Polls the endpoints with waiting events, again and again.
-async fn poll_endpoints(dispatch: &Arc<EventDispatcher>) {
+async fn poll_endpoints(dispatcher: &Arc<EventDispatcher>) {
     let mut after = String::new();
-    let mut has_told = false;
+    let mut has_sent = false;
     loop {
         // Only waits for a free slot; the slot is acquired when an event is sent.
-        drop(dispatch.slots.acquire().await);
-        match dispatch_due(dispatch, &mut after).await {
-            Ok(count) => has_told |= count > 0,
+        drop(dispatcher.slots.acquire().await);
+        match dispatch_due(dispatcher, &mut after).await {
+            Ok(count) => has_sent |= count > 0,
             Err(error) => {
-                dispatch.gateway.metrics.store_errors.inc();
+                dispatcher.gateway.metrics.store_errors.inc();
                 log::error!("cannot tell events: {}", error.chain());
-                dispatch.gateway.clock.sleep(STORE_RETRY_DELAY).await;
+                dispatcher.gateway.clock.sleep(STORE_RETRY_DELAY).await;
             }
         }
-        if after.is_empty() && !std::mem::take(&mut has_told) {
-            wait_for_events(dispatch).await;
+        if after.is_empty() && !std::mem::take(&mut has_sent) {
+            wait_for_events(dispatcher).await;
         }
     }
 }
 
-async fn wait_for_events(dispatch: &EventDispatcher) {
+async fn wait_for_events(dispatcher: &EventDispatcher) {
     tokio::select! {
-        () = dispatch.gateway.events_pending.notified() => {}
-        () = dispatch.gateway.clock.sleep(POLL_INTERVAL) => {}
+        () = dispatcher.gateway.events_pending.notified() => {}
+        () = dispatcher.gateway.clock.sleep(POLL_INTERVAL) => {}
     }
 }
 
 /// Claims the events that some endpoints can take now and starts to send them. `after` is the last endpoint
 /// of the page; it is empty after the last page.
-async fn dispatch_due(dispatch: &Arc<EventDispatcher>, after: &mut String) -> Result<usize, Error> {
-    let gateway = &dispatch.gateway;
-    let lanes = gateway.store.waiting_endpoints(after, ENDPOINTS_PER_POLL).await?;
-    *after = match lanes.last() {
-        Some(last) if lanes.len() == ENDPOINTS_PER_POLL => last.name.clone(),
+async fn dispatch_due(dispatcher: &Arc<EventDispatcher>, after: &mut String) -> Result<usize, Error> {
+    let gateway = &dispatcher.gateway;
+    let endpoints = gateway.store.waiting_endpoints(after, ENDPOINTS_PER_POLL).await?;
+    *after = match endpoints.last() {
+        Some(last) if endpoints.len() == ENDPOINTS_PER_POLL => last.name.clone(),
         _ => String::new(),
     };
     let now = gateway.clock.now();
-    let due = lanes.into_iter().filter(|lane| lane.due_at <= now);
-    let asked = dispatch.with_endpoints(|known| known.capacities(due.map(|lane| lane.name), now));
-    if asked.is_empty() || !dispatch.ensure_client().await {
+    let due = endpoints.into_iter().filter(|endpoint| endpoint.due_at <= now);
+    let capacities = dispatcher.with_endpoints(|table| table.capacities(due.map(|endpoint| endpoint.name), now));
+    if capacities.is_empty() || !dispatcher.ensure_client().await {
         return Ok(0);
     }
     let lease = gateway.config.events.timeout + EVENT_LEASE_MARGIN;
-    let rooms = asked.iter().map(|(_, room)| room).sum::<usize>();
-    let claimed = gateway.store.claim_events(asked, now, lease).await?;
+    let capacity = capacities.iter().map(|(_, capacity)| capacity).sum::<usize>();
+    let claimed = gateway.store.claim_events(capacities, now, lease).await?;
     let count = claimed.len();
-    dispatch.is_endpoint_full.store(count == rooms, Ordering::SeqCst);
-    for one in claimed {
-        dispatch.start_attempt(one).await;
+    dispatcher.is_endpoint_full.store(count == capacity, Ordering::SeqCst);
+    for event in claimed {
+        dispatcher.start_attempt(event).await;
     }
     Ok(count)
 }
@@ -163,7 +163,7 @@ impl EventDispatcher {
         let events = &self.gateway.config.events;
         let connect = CONNECT_TIMEOUT_MAX.min(events.timeout);
         match WebhookClient::new(events.egress_policy.clone(), connect, events.timeout) {
-            Ok(courier) => self.client.set(courier).is_ok(),
+            Ok(client) => self.client.set(client).is_ok(),
             Err(error) => {
                 log::error!("events have to wait: {}", error.chain());
                 self.gateway.clock.sleep(CLIENT_RETRY_DELAY).await;
@@ -173,49 +173,49 @@ impl EventDispatcher {
     }
 
     async fn start_attempt(self: &Arc<Self>, claimed: ClaimedEvent) {
-        let lane = claimed.event.target.queue_name();
-        self.with_endpoints(|known| known.begin_attempt(&lane));
-        let place = Arc::clone(&self.slots).acquire_owned().await;
-        let dispatch = Arc::clone(self);
+        let endpoint = claimed.event.target.queue_name();
+        self.with_endpoints(|table| table.begin_attempt(&endpoint));
+        let slot = Arc::clone(&self.slots).acquire_owned().await;
+        let dispatcher = Arc::clone(self);
         tokio::spawn(async move {
-            dispatch.attempt(claimed, lane).await;
-            drop(place);
-            if dispatch.is_endpoint_full.load(Ordering::SeqCst) {
-                dispatch.gateway.events_pending.notify_one();
+            dispatcher.attempt(claimed, endpoint).await;
+            drop(slot);
+            if dispatcher.is_endpoint_full.load(Ordering::SeqCst) {
+                dispatcher.gateway.events_pending.notify_one();
             }
         });
     }
 
-    async fn attempt(&self, claimed: ClaimedEvent, lane: String) {
-        let Some(courier) = self.client.get() else {
+    async fn attempt(&self, claimed: ClaimedEvent, endpoint: String) {
+        let Some(client) = self.client.get() else {
             return;
         };
-        let told = attempt::send_event(&self.gateway, courier, &claimed).await;
+        let attempt = attempt::send_event(&self.gateway, client, &claimed).await;
         let EventAttempt {
-            result: end,
-            endpoint_result: manner,
+            result,
+            endpoint_result,
             is_gone,
-        } = told;
+        } = attempt;
         let now = self.gateway.clock.now();
-        let is_trusted = self.with_endpoints(|known| known.finish_attempt(&lane, manner, now));
+        let is_healthy = self.with_endpoints(|table| table.finish_attempt(&endpoint, endpoint_result, now));
         self.gateway
             .metrics
-            .count_event_attempt(end.status.kind().as_str());
-        if self.results.send(end).await.is_err() {
+            .count_event_attempt(result.status.kind().as_str());
+        if self.results.send(result).await.is_err() {
             log::error!("an event was told and cannot be recorded: it will be told again");
         }
-        if is_gone || (!is_trusted && manner != EndpointResult::Success) {
-            self.mark_dead(claimed, lane, is_gone).await;
+        if is_gone || (!is_healthy && endpoint_result != EndpointResult::Success) {
+            self.mark_dead(claimed, endpoint, is_gone).await;
         }
     }
 
     /// Moves other events of the endpoint to dead letters: all of them if it is gone, those past the maximum
     /// age if it fails.
-    async fn mark_dead(&self, claimed: ClaimedEvent, lane: String, is_gone: bool) {
+    async fn mark_dead(&self, claimed: ClaimedEvent, endpoint: String, is_gone: bool) {
         let now = self.gateway.clock.now();
         let age_max = self.gateway.config.events.age_max;
-        let burial = DeadLetterRequest {
-            endpoint: lane,
+        let request = DeadLetterRequest {
+            endpoint,
             watch: is_gone.then_some(claimed.event.target),
             before: if is_gone {
                 saturating_add(now, POLL_INTERVAL)
@@ -230,31 +230,31 @@ impl EventDispatcher {
             now,
             limit: DEAD_PER_TRANSACTION,
         };
-        match self.gateway.store.dead_letter_events(burial).await {
+        match self.gateway.store.dead_letter_events(request).await {
             Ok(0) => {}
             Ok(count) => log::warn!("{count} events were given up"),
             Err(error) => log::error!("{}", error.chain()),
         }
     }
 
-    fn with_endpoints<T>(&self, act: impl FnOnce(&mut EndpointTable) -> T) -> T {
-        act(&mut self.endpoints.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_endpoints<T>(&self, access: impl FnOnce(&mut EndpointTable) -> T) -> T {
+        access(&mut self.endpoints.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// Records the results of attempts, as many at once as are available.
-async fn record_results(gateway: Arc<Gateway>, mut ended: mpsc::Receiver<EventAttemptResult>) {
-    let mut ends = Vec::new();
-    while ended.recv_many(&mut ends, RESULTS_PER_TRANSACTION).await > 0 {
-        let began = gateway.clock.stopwatch();
-        while let Err(error) = gateway.store.record_events(ends.clone()).await {
+async fn record_results(gateway: Arc<Gateway>, mut receiver: mpsc::Receiver<EventAttemptResult>) {
+    let mut results = Vec::new();
+    while receiver.recv_many(&mut results, RESULTS_PER_TRANSACTION).await > 0 {
+        let stopwatch = gateway.clock.stopwatch();
+        while let Err(error) = gateway.store.record_events(results.clone()).await {
             gateway.metrics.store_errors.inc();
             log::error!("cannot record what became of events: {}", error.chain());
-            if began.elapsed() > EVENT_LEASE_MARGIN {
+            if stopwatch.elapsed() > EVENT_LEASE_MARGIN {
                 break;
             }
             gateway.clock.sleep(STORE_RETRY_DELAY).await;
         }
-        ends.clear();
+        results.clear();
     }
 }

@@ -24,15 +24,15 @@ const BROADCAST_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Fans out pending broadcasts until the stop signal.
 pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
-    let mut told = 0;
+    let mut last_logged = 0;
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             () = gateway.fan_out_pending.notified() => {}
             () = gateway.clock.sleep(BROADCAST_POLL_INTERVAL) => {}
         }
-        let goes_on = || !*stop.borrow();
-        if let Err(error) = fan_out_pending(&gateway, &mut told, goes_on).await {
+        let continues = || !*stop.borrow();
+        if let Err(error) = fan_out_pending(&gateway, &mut last_logged, continues).await {
             gateway.metrics.store_errors.inc();
             log::error!("broadcasts have to wait: {}", error.chain());
         }
@@ -41,20 +41,20 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
 
 /// Takes the job lock only if a broadcast is pending. `last_logged` is the newest broadcast whose missing
 /// channel was logged.
-async fn fan_out_pending(gateway: &Gateway, told: &mut i64, goes_on: impl Fn() -> bool) -> Result<()> {
-    if next_broadcast(gateway, told).await?.is_some() {
-        let work = fan_out_all(gateway, goes_on);
-        job_lock::run_unless_locked(gateway, ScheduledJob::FanOut, Duration::ZERO, work).await?;
+async fn fan_out_pending(gateway: &Gateway, last_logged: &mut i64, continues: impl Fn() -> bool) -> Result<()> {
+    if next_broadcast(gateway, last_logged).await?.is_some() {
+        let job = fan_out_all(gateway, continues);
+        job_lock::run_unless_locked(gateway, ScheduledJob::FanOut, Duration::ZERO, job).await?;
     }
     Ok(())
 }
 
 /// Fans out all pending broadcasts, oldest first, and returns how many messages were stored. Ends early,
 /// between two steps, when `continues` returns false.
-pub async fn fan_out_all(gateway: &Gateway, goes_on: impl Fn() -> bool) -> Result<u64> {
-    let (mut stored, mut told) = (0, i64::MAX);
-    while goes_on()
-        && let Some(broadcast) = next_broadcast(gateway, &mut told).await?
+pub async fn fan_out_all(gateway: &Gateway, continues: impl Fn() -> bool) -> Result<u64> {
+    let (mut stored, mut last_logged) = (0, i64::MAX);
+    while continues()
+        && let Some(broadcast) = next_broadcast(gateway, &mut last_logged).await?
     {
         stored += fan_out_step(gateway, &broadcast).await?;
     }
@@ -63,17 +63,17 @@ pub async fn fan_out_all(gateway: &Gateway, goes_on: impl Fn() -> bool) -> Resul
 
 /// Returns the oldest unfinished broadcast whose channel is configured. A process whose configuration lacks
 /// the channel skips the broadcast; another process, or the next configuration, may have it.
-async fn next_broadcast(gateway: &Gateway, told: &mut i64) -> Result<Option<Broadcast>> {
+async fn next_broadcast(gateway: &Gateway, last_logged: &mut i64) -> Result<Option<Broadcast>> {
     let mut after = 0;
     while let Some(broadcast) = gateway.store.next_unfinished_broadcast(after).await? {
         if gateway.route(broadcast.channel.as_str()).is_some() {
             return Ok(Some(broadcast));
         }
         after = broadcast.number;
-        if after > *told {
+        if after > *last_logged {
             let (id, channel) = (broadcast.id, broadcast.channel);
             log::error!("broadcast {id} has to wait: the configuration has no channel {channel}");
-            *told = after;
+            *last_logged = after;
         }
     }
     Ok(None)
@@ -85,7 +85,7 @@ async fn fan_out_step(gateway: &Gateway, broadcast: &Broadcast) -> Result<u64> {
         .store
         .next_broadcast_users(broadcast, USERS_PER_STEP)
         .await?;
-    let mut reach = FanOutStep {
+    let mut step = FanOutStep {
         broadcast: broadcast.number,
         from: broadcast.fan_out_position,
         to: users
@@ -97,12 +97,12 @@ async fn fan_out_step(gateway: &Gateway, broadcast: &Broadcast) -> Result<u64> {
     let mut batch = AcceptBatch::default();
     for user in users {
         if batch.add(gateway, request_for_user(broadcast, user)).is_err() {
-            reach.unreachable += 1;
+            step.unreachable += 1;
         }
     }
     // `None`: another process has done the same step; the next read returns the new position.
     Ok(batch
-        .store_fan_out_step(gateway, reach)
+        .store_fan_out_step(gateway, step)
         .await?
         .unwrap_or_default())
 }

@@ -94,14 +94,14 @@ impl Gateway {
             store.store_secret().await?,
         );
         let adapters = build_providers(&config, &cache)?;
-        let edges = Backends {
+        let backends = Backends {
             clock: crate::shared_health::store_clock(&store).await?,
             random: Random::default(),
             store,
             queue,
             cache,
         };
-        let gateway = Self::wire(config, edges, adapters);
+        let gateway = Self::wire(config, backends, adapters);
         gateway.warn_of_unusable_providers();
         gateway.warn_of_unsigned_receipts();
         // Only the compatibility view needs it, and a store that is read-only now may be writable later.
@@ -120,30 +120,30 @@ impl Gateway {
 
     /// Wires opened backends with one adapter for each configured provider, in the same order. Tests and
     /// simulations pass their own clock, random numbers and adapters.
-    pub fn wire(config: Config, edges: Backends, adapters: Vec<Arc<dyn Provider>>) -> Self {
+    pub fn wire(config: Config, backends: Backends, adapters: Vec<Arc<dyn Provider>>) -> Self {
         let Backends {
             clock,
-            random: dice,
+            random,
             store,
             queue,
             cache,
-        } = edges;
+        } = backends;
         let metrics = Metrics::default();
         metrics.register_backend_errors(queue.errors(), cache.errors());
         if let Some((sizes, seconds)) = store.commit_stats().map(CommitStats::histograms) {
             metrics.register_commits(sizes, seconds);
         }
-        let ties = RuntimeContext {
+        let context = RuntimeContext {
             store: Arc::clone(&store),
             health_changed: Arc::default(),
             config_loaded_at: clock.now(),
         };
-        let lanes: Vec<Arc<ProviderRuntime>> = config
+        let runtimes: Vec<Arc<ProviderRuntime>> = config
             .providers
             .iter()
             .zip(adapters)
             .map(|(provider, adapter)| {
-                Arc::new(ProviderRuntime::new(provider, adapter, &metrics, ties.clone()))
+                Arc::new(ProviderRuntime::new(provider, adapter, &metrics, context.clone()))
             })
             .collect();
         let routes = config
@@ -152,23 +152,23 @@ impl Gateway {
             .map(|channel| {
                 (
                     channel.name.to_string(),
-                    Route::new(channel.clone(), &lanes, &metrics),
+                    Route::new(channel.clone(), &runtimes, &metrics),
                 )
             })
             .collect();
         Self {
-            process_name: process_name(dice.bytes()),
+            process_name: process_name(random.bytes()),
             config,
             clock,
-            random: dice,
+            random,
             store,
             queue,
             cache,
             metrics,
             events_pending: Notify::new(),
             fan_out_pending: Notify::new(),
-            health_changed: ties.health_changed,
-            providers: lanes,
+            health_changed: context.health_changed,
+            providers: runtimes,
             routes,
         }
     }
@@ -187,7 +187,7 @@ impl Gateway {
 
     /// Returns the runtime of that provider.
     pub fn provider(&self, provider: &ConfigName) -> Option<&Arc<ProviderRuntime>> {
-        self.providers.iter().find(|lane| lane.name == *provider)
+        self.providers.iter().find(|runtime| runtime.name == *provider)
     }
 
     /// Returns all providers, in the order of the configuration.
@@ -197,22 +197,22 @@ impl Gateway {
 
     /// Returns whether all providers are mocks, so that nothing is really sent.
     pub fn is_test_mode(&self) -> bool {
-        self.providers.iter().all(|lane| lane.provider.is_mock())
+        self.providers.iter().all(|runtime| runtime.provider.is_mock())
     }
 
     /// Counts a delivery that changed its state.
-    pub fn count_state_change(&self, channel: &ConfigName, standing: DeliveryStateKind) {
+    pub fn count_state_change(&self, channel: &ConfigName, state: DeliveryStateKind) {
         if let Some(route) = self.route(channel.as_str()) {
-            route.count_state_change(standing);
+            route.count_state_change(state);
         }
     }
 
     fn warn_of_unusable_providers(&self) {
         for route in self.routes.values() {
-            for lane in route.unusable_providers() {
-                let (name, wanted) = (&lane.name, lane.provider.address_kind().description());
+            for runtime in route.unusable_providers() {
+                let (name, kind) = (&runtime.name, runtime.provider.address_kind().description());
                 log::warn!(
-                    "[channels.{}] takes no {wanted}, which is what {name} wants, so that {name} is never asked: take it \
+                    "[channels.{}] takes no {kind}, which is what {name} wants, so that {name} is never asked: take it \
                      out of the channel, or put the channel's address right",
                     route.channel.name
                 );
@@ -221,9 +221,9 @@ impl Gateway {
     }
 
     fn warn_of_unsigned_receipts(&self) {
-        for lane in &self.providers {
-            if lane.provider.callback_mode() == CallbackMode::Unsigned {
-                log::warn!("{UNSIGNED_RECEIPTS}; provider={}", lane.name);
+        for runtime in &self.providers {
+            if runtime.provider.callback_mode() == CallbackMode::Unsigned {
+                log::warn!("{UNSIGNED_RECEIPTS}; provider={}", runtime.name);
             }
         }
     }
@@ -231,33 +231,33 @@ impl Gateway {
     /// Returns the provider whose callback URL carries this token, if there is one that reports to
     /// `/messages/delivery_status`. The comparison takes the same time for every wrong token.
     pub fn provider_of_callback_token(&self, token: &str) -> Option<&Arc<ProviderRuntime>> {
-        let proof = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let signature = URL_SAFE_NO_PAD.decode(token).ok()?;
         self.providers
             .iter()
-            .filter(|lane| lane.provider.callback_mode() == CallbackMode::Texting)
-            .filter(|lane| {
-                let name = lane.name.as_str().as_bytes();
-                self.cache.verify(CALLBACK_PURPOSE, name, &proof)
+            .filter(|runtime| runtime.provider.callback_mode() == CallbackMode::Texting)
+            .filter(|runtime| {
+                let name = runtime.name.as_str().as_bytes();
+                self.cache.verify(CALLBACK_PURPOSE, name, &signature)
             })
             .last()
     }
 
     fn provider_addresses(&self) -> Vec<ProviderEndpoint> {
-        let place = |lane: &Arc<ProviderRuntime>| {
-            let (host, port) = lane.provider.endpoint();
+        let to_endpoint = |runtime: &Arc<ProviderRuntime>| {
+            let (host, port) = runtime.provider.endpoint();
             ProviderEndpoint {
-                name: lane.name.clone(),
+                name: runtime.name.clone(),
                 host,
                 port,
             }
         };
-        self.providers.iter().map(place).collect()
+        self.providers.iter().map(to_endpoint).collect()
     }
 }
 
 /// Returns the name of this process: host, process id, and a random suffix for containers with equal hosts
 /// and ids.
-fn process_name(luck: [u8; 2]) -> String {
+fn process_name(suffix: [u8; 2]) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {
         "" => "a host without a name",
@@ -266,7 +266,7 @@ fn process_name(luck: [u8; 2]) -> String {
     format!(
         "{host}, process {} ({:04x})",
         std::process::id(),
-        u16::from_be_bytes(luck)
+        u16::from_be_bytes(suffix)
     )
 }
 
@@ -282,13 +282,13 @@ pub fn store_location(config: &Config) -> StoreOptions<'_> {
 
 /// Builds the adapters of all configured providers, in the order of the configuration.
 pub fn build_providers(config: &Config, cache: &SignedCache) -> Result<Vec<Arc<dyn Provider>>> {
-    let outbound = HttpClientPool::new()?;
+    let clients = HttpClientPool::new()?;
     config
         .providers
         .iter()
         .map(|provider| {
             let token = callback_token(cache, &provider.name);
-            build_provider(provider, &config.public_url, &token, &outbound)
+            build_provider(provider, &config.public_url, &token, &clients)
         })
         .collect()
 }
@@ -305,9 +305,9 @@ pub fn build_provider(
     config: &ProviderConfig,
     public_url: &str,
     callback_token: &str,
-    outbound: &HttpClientPool,
+    clients: &HttpClientPool,
 ) -> Result<Arc<dyn Provider>> {
-    build_adapter(config, public_url, callback_token, outbound)
+    build_adapter(config, public_url, callback_token, clients)
         .map_err(|error| error.with_context(&format!("[providers.{}]", config.name)))
 }
 
@@ -315,7 +315,7 @@ fn build_adapter(
     config: &ProviderConfig,
     public_url: &str,
     callback_token: &str,
-    outbound: &HttpClientPool,
+    clients: &HttpClientPool,
 ) -> Result<Arc<dyn Provider>> {
     let settings = postrider_providers::ProviderSettings::read(&config.kind, config.settings.clone())?;
     let limits = CallLimits {
@@ -331,7 +331,7 @@ fn build_adapter(
         &limits,
         public_url,
         callback_token,
-        outbound,
+        clients,
     )
 }
 
@@ -341,11 +341,11 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_provider_says_where_it_stands() {
-        let outbound = HttpClientPool::new().unwrap();
+        let clients = HttpClientPool::new().unwrap();
         let settings = toml::toml! { latencyy = "3ms" };
         for (kind, word) in [("mock", "latencyy"), ("pigeon", "pigeon")] {
             let config = ProviderConfig::new("blue".parse().unwrap(), kind, settings.clone());
-            let error = build_provider(&config, "http://127.0.0.1", "", &outbound)
+            let error = build_provider(&config, "http://127.0.0.1", "", &clients)
                 .err()
                 .unwrap()
                 .to_string();

@@ -38,23 +38,23 @@ pub enum JobRun<T> {
 /// Runs the job unless another process runs it now, or started it less than `same_run_window` ago.
 pub async fn run_unless_locked<T>(
     gateway: &Gateway,
-    task: ScheduledJob,
-    together: Duration,
-    work: impl Future<Output = Result<T>>,
+    job: ScheduledJob,
+    same_run_window: Duration,
+    run: impl Future<Output = Result<T>>,
 ) -> Result<JobRun<T>> {
-    match acquire(gateway, task).await? {
+    match acquire(gateway, job).await? {
         JobLockResult::Busy(owner) => Ok(JobRun::Skipped(owner)),
         JobLockResult::Acquired => {
-            let next_at = gateway.clock.now() + together;
-            let outcome = run_with_renewal(gateway, task, work).await;
-            let next_at = next_at.max(gateway.clock.now());
-            let ends_at = if outcome.is_ok() {
-                next_at
+            let expires_at = gateway.clock.now() + same_run_window;
+            let result = run_with_renewal(gateway, job, run).await;
+            let expires_at = expires_at.max(gateway.clock.now());
+            let expires_at = if result.is_ok() {
+                expires_at
             } else {
                 gateway.clock.now()
             };
-            release(gateway, task, ends_at).await;
-            outcome.map(JobRun::Ran)
+            release(gateway, job, expires_at).await;
+            result.map(JobRun::Ran)
         }
     }
 }
@@ -62,67 +62,67 @@ pub async fn run_unless_locked<T>(
 /// Waits for the lock and runs the job; calls `on_wait` once with the owner of the lock if it has to wait.
 pub async fn wait_and_run<T>(
     gateway: &Gateway,
-    task: ScheduledJob,
-    told: impl Fn(&JobLockOwner),
-    work: impl Future<Output = Result<T>>,
+    job: ScheduledJob,
+    on_wait: impl Fn(&JobLockOwner),
+    run: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     let mut waited = Duration::ZERO;
-    while let JobLockResult::Busy(owner) = acquire(gateway, task).await? {
+    while let JobLockResult::Busy(owner) = acquire(gateway, job).await? {
         if waited.is_zero() {
-            told(&owner);
+            on_wait(&owner);
         }
         if waited >= LOCK_WAIT_MAX {
-            let act = format!("another process has not finished yet: {}", owner.process_name);
-            return Err(Error::new(ErrorKind::Unavailable, act));
+            let message = format!("another process has not finished yet: {}", owner.process_name);
+            return Err(Error::new(ErrorKind::Unavailable, message));
         }
         clock::sleep(LOCK_POLL_INTERVAL).await;
         waited += LOCK_POLL_INTERVAL;
     }
-    let outcome = run_with_renewal(gateway, task, work).await;
-    release(gateway, task, gateway.clock.now()).await;
-    outcome
+    let result = run_with_renewal(gateway, job, run).await;
+    release(gateway, job, gateway.clock.now()).await;
+    result
 }
 
-async fn acquire(gateway: &Gateway, task: ScheduledJob) -> Result<JobLockResult> {
+async fn acquire(gateway: &Gateway, job: ScheduledJob) -> Result<JobLockResult> {
     let now = gateway.clock.now();
     gateway
         .store
-        .acquire_job_lock(task, &gateway.process_name, now, LOCK_TTL)
+        .acquire_job_lock(job, &gateway.process_name, now, LOCK_TTL)
         .await
 }
 
 /// Runs the job and renews the lock meanwhile.
 async fn run_with_renewal<T>(
     gateway: &Gateway,
-    task: ScheduledJob,
-    work: impl Future<Output = Result<T>>,
+    job: ScheduledJob,
+    run: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let renewing = async {
+    let renewal = async {
         loop {
             clock::sleep(LOCK_RENEW_INTERVAL).await;
-            let ends_at = gateway.clock.now() + LOCK_TTL;
+            let expires_at = gateway.clock.now() + LOCK_TTL;
             match gateway
                 .store
-                .renew_job_lock(task, &gateway.process_name, ends_at)
+                .renew_job_lock(job, &gateway.process_name, expires_at)
                 .await
             {
                 Ok(true) => {}
-                Ok(false) => log::warn!("another process has begun the work \"{}\" as well", task.as_str()),
+                Ok(false) => log::warn!("another process has begun the work \"{}\" as well", job.as_str()),
                 Err(error) => log::error!("{}", error.chain()),
             }
         }
     };
     tokio::select! {
-        outcome = work => outcome,
-        () = renewing => Err(Error::new(ErrorKind::Internal, "the turn was renewed to the end of time")),
+        result = run => result,
+        () = renewal => Err(Error::new(ErrorKind::Internal, "the turn was renewed to the end of time")),
     }
 }
 
 /// Releases the lock at `expires_at`; if the store fails, the lock expires by itself.
-async fn release(gateway: &Gateway, task: ScheduledJob, ends_at: clock::Timestamp) {
+async fn release(gateway: &Gateway, job: ScheduledJob, expires_at: clock::Timestamp) {
     if let Err(error) = gateway
         .store
-        .release_job_lock(task, &gateway.process_name, ends_at)
+        .release_job_lock(job, &gateway.process_name, expires_at)
         .await
     {
         log::error!("{}", error.chain());

@@ -104,13 +104,13 @@ impl Default for Metrics {
             report_age_seconds: Gauge::default(),
             clock_offset_seconds: Gauge::default(),
         };
-        for (family, fates) in [
+        for (family, results) in [
             (&metrics.receipts, &RECEIPT_RESULTS[..]),
             (&metrics.inbound_messages, &INBOUND_MESSAGE_RESULTS[..]),
             (&metrics.event_attempts, &EVENT_ATTEMPT_RESULTS[..]),
         ] {
-            for fate in fates {
-                drop(family.get_or_create(&ResultLabel { result: fate }));
+            for result in results {
+                drop(family.get_or_create(&ResultLabel { result }));
             }
         }
         metrics.register();
@@ -158,12 +158,12 @@ impl Metrics {
             "Deliveries that a provider's rate made wait",
             self.rate_limited.clone(),
         );
-        let ahead = self.clock_offset_seconds.clone();
+        let clock_offset = self.clock_offset_seconds.clone();
         registry.register_with_unit(
             "clock_ahead",
             "How far the store's clock is ahead of ours",
             Unit::Seconds,
-            ahead,
+            clock_offset,
         );
         drop(registry);
         self.register_gauges();
@@ -172,8 +172,8 @@ impl Metrics {
 
     fn register_gauges(&self) {
         let mut registry = lock(&self.registry);
-        let health = "1 for what a provider's health is called now, 0 for what else it could be";
-        registry.register("provider_health", health, self.breaker_states.clone());
+        let help = "1 for what a provider's health is called now, 0 for what else it could be";
+        registry.register("provider_health", help, self.breaker_states.clone());
         let gauges = [
             (
                 "provider_open",
@@ -209,34 +209,34 @@ impl Metrics {
 
     fn register_seconds(&self) {
         let mut registry = lock(&self.registry);
-        let oldest = "For how long the longest waiting due delivery has been due";
+        let oldest_help = "For how long the longest waiting due delivery has been due";
         let oldest_waiting = self.oldest_waiting.clone();
-        registry.register_with_unit("oldest_waiting", oldest, Unit::Seconds, oldest_waiting);
-        let age = "Age of the newest report, or of this process while there is none";
+        registry.register_with_unit("oldest_waiting", oldest_help, Unit::Seconds, oldest_waiting);
+        let age_help = "Age of the newest report, or of this process while there is none";
         let report_age = self.report_age_seconds.clone();
-        registry.register_with_unit("report_age", age, Unit::Seconds, report_age);
+        registry.register_with_unit("report_age", age_help, Unit::Seconds, report_age);
         let durations = self.attempt_durations.clone();
         registry.register_with_unit("attempt_duration", "Time of a call", Unit::Seconds, durations);
-        let taking = "Time to take a message in, however that ends";
+        let accept_help = "Time to take a message in, however that ends";
         let accept = self.accept_duration.clone();
-        registry.register_with_unit("accept_duration", taking, Unit::Seconds, accept);
+        registry.register_with_unit("accept_duration", accept_help, Unit::Seconds, accept);
     }
 
     /// Registers the error counters of queue and cache.
     pub fn register_backend_errors(&self, queue_errors: Counter, cache_errors: Counter) {
         let mut registry = lock(&self.registry);
-        let words = "Times that the queue was found away or refused something";
-        registry.register("queue_errors", words, queue_errors);
-        let words = "Times that the cache was found away or refused something";
-        registry.register("cache_errors", words, cache_errors);
+        let help = "Times that the queue was found away or refused something";
+        registry.register("queue_errors", help, queue_errors);
+        let help = "Times that the cache was found away or refused something";
+        registry.register("cache_errors", help, cache_errors);
     }
 
     /// Registers the group commit histograms of the store.
     pub fn register_commits(&self, sizes: Histogram, seconds: Histogram) {
         let mut registry = lock(&self.registry);
         registry.register("commit_size", "Pieces of work in a group commit", sizes);
-        let words = "Time of a group commit, from its first piece to the end of its flush";
-        registry.register_with_unit("commit_duration", words, Unit::Seconds, seconds);
+        let help = "Time of a group commit, from its first piece to the end of its flush";
+        registry.register_with_unit("commit_duration", help, Unit::Seconds, seconds);
     }
 
     /// Returns the counter of attempts for one provider and outcome.
@@ -282,59 +282,59 @@ impl Metrics {
     }
 
     /// Counts a receipt.
-    pub fn count_receipt(&self, fate: &'static str) {
-        self.receipts.get_or_create(&ResultLabel { result: fate }).inc();
+    pub fn count_receipt(&self, result: &'static str) {
+        self.receipts.get_or_create(&ResultLabel { result }).inc();
     }
 
     /// Returns the number of receipts of all results.
     pub fn receipt_count(&self) -> u64 {
-        let count = |fate| self.receipts.get_or_create(&ResultLabel { result: fate }).get();
+        let count = |result| self.receipts.get_or_create(&ResultLabel { result }).get();
         RECEIPT_RESULTS.into_iter().map(count).sum()
     }
 
     /// Counts an inbound message.
-    pub fn count_inbound_message(&self, fate: &'static str) {
+    pub fn count_inbound_message(&self, result: &'static str) {
         self.inbound_messages
-            .get_or_create(&ResultLabel { result: fate })
+            .get_or_create(&ResultLabel { result })
             .inc();
     }
 
     /// Counts an attempt to send an event, by the resulting state.
-    pub fn count_event_attempt(&self, fate: &'static str) {
+    pub fn count_event_attempt(&self, result: &'static str) {
         self.event_attempts
-            .get_or_create(&ResultLabel { result: fate })
+            .get_or_create(&ResultLabel { result })
             .inc();
     }
 
     /// Sets whether calls to a provider are allowed, and its calls in flight.
-    pub fn set_provider_available(&self, provider: &str, open: bool, in_flight: usize) {
+    pub fn set_provider_available(&self, provider: &str, available: bool, in_flight: usize) {
         let label = ProviderLabel {
             provider: provider.to_owned(),
         };
-        self.provider_available.get_or_create(&label).set(i64::from(open));
+        self.provider_available.get_or_create(&label).set(i64::from(available));
         let in_flight = i64::try_from(in_flight).unwrap_or(i64::MAX);
         self.calls_in_flight.get_or_create(&label).set(in_flight);
     }
 
     /// Sets the gauge of the current circuit state to 1 and those of the other `states` to 0.
-    pub fn set_breaker_state(&self, provider: &str, words: &[&'static str], now: &str) {
-        for health in words {
+    pub fn set_breaker_state(&self, provider: &str, states: &[&'static str], now: &str) {
+        for state in states {
             let labels = BreakerLabels {
                 provider: provider.to_owned(),
-                state: health,
+                state,
             };
             let gauge = self.breaker_states.get_or_create(&labels);
-            gauge.set(i64::from(*health == now));
+            gauge.set(i64::from(*state == now));
         }
     }
 
     /// Sets the number of a channel's providers to which calls are allowed.
-    pub fn set_providers_available(&self, channel: &str, open: usize) {
+    pub fn set_providers_available(&self, channel: &str, available: usize) {
         let label = ChannelLabel {
             channel: channel.to_owned(),
         };
-        let open = i64::try_from(open).unwrap_or(i64::MAX);
-        self.providers_available.get_or_create(&label).set(open);
+        let available = i64::try_from(available).unwrap_or(i64::MAX);
+        self.providers_available.get_or_create(&label).set(available);
     }
 
     /// Sets the backlog of each channel and removes channels that are not listed. Holds the registry lock, so
@@ -345,15 +345,15 @@ impl Metrics {
             family.clear();
         }
         let gauge = |count| i64::try_from(count).unwrap_or(i64::MAX);
-        for one in channels {
+        for backlog in channels {
             let label = ChannelLabel {
-                channel: one.channel.clone(),
+                channel: backlog.channel.clone(),
             };
-            self.waiting.get_or_create(&label).set(gauge(one.waiting));
-            self.due.get_or_create(&label).set(gauge(one.due));
+            self.waiting.get_or_create(&label).set(gauge(backlog.waiting));
+            self.due.get_or_create(&label).set(gauge(backlog.due));
             self.oldest_waiting
                 .get_or_create(&label)
-                .set(one.oldest_due_seconds);
+                .set(backlog.oldest_due_seconds);
         }
     }
 

@@ -144,7 +144,7 @@ impl ProviderRuntime {
         config: &ProviderConfig,
         provider: Arc<dyn Provider>,
         metrics: &Metrics,
-        ties: RuntimeContext,
+        context: RuntimeContext,
     ) -> Self {
         let name = config.name.as_str();
         metrics.set_provider_available(name, true, 0);
@@ -159,11 +159,11 @@ impl ProviderRuntime {
                 config.breaker_open_duration,
             ))),
             rate_limited: metrics.rate_limited_counter(name),
-            context: ties,
+            context,
             in_flight: AtomicUsize::new(0),
             response_times: ResponseTimes::default(),
             unresponsive_limit: AtomicUsize::new(usize::MAX),
-            outcome_counters: Outcome::NAMES.map(|word| metrics.attempt_counter(name, word)),
+            outcome_counters: Outcome::NAMES.map(|outcome| metrics.attempt_counter(name, outcome)),
             durations: metrics.attempt_duration_histogram(name),
             calls_total: AtomicU64::new(0),
             call_micros_total: AtomicU64::new(0),
@@ -203,9 +203,9 @@ impl ProviderRuntime {
     /// Returns whether the end of the unavailability is unknown: a probe is in flight, or an operator has
     /// paused the provider.
     pub fn has_unknown_recovery(&self, now: Timestamp) -> bool {
-        let judged = self.circuit();
-        let is_probed = !judged.is_available(now) && judged.breaker.status() == CircuitStatus::HalfOpen;
-        is_probed || judged.active_pause().is_some()
+        let circuit = self.circuit();
+        let is_probed = !circuit.is_available(now) && circuit.breaker.status() == CircuitStatus::HalfOpen;
+        is_probed || circuit.active_pause().is_some()
     }
 
     /// Acquires a permit for a call with this number of message parts.
@@ -215,12 +215,12 @@ impl ProviderRuntime {
     /// Returns [`ProviderBusy`] if the circuit breaker, the rate limiter, a pause, a cooldown or the
     /// concurrency does not allow a call.
     pub async fn acquire(&self, parts: u32, now: Timestamp) -> Result<CallPermit<'_>, ProviderBusy> {
-        let most = self.in_flight_max();
-        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= most {
+        let limit = self.in_flight_max();
+        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= limit {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
             return Err(self.busy_for(CONCURRENCY_RETRY, "has all its calls in flight"));
         }
-        let mut place = CallPermit {
+        let mut permit = CallPermit {
             in_flight: &self.in_flight,
             is_probe: false,
         };
@@ -232,11 +232,11 @@ impl ProviderRuntime {
         }
         let admission = self.circuit().breaker.admit(now);
         match admission {
-            Admission::Allowed => Ok(place),
+            Admission::Allowed => Ok(permit),
             Admission::Probe => {
                 self.acquire_probe(now).await?;
-                place.is_probe = self.circuit().breaker.status() == CircuitStatus::HalfOpen;
-                Ok(place)
+                permit.is_probe = self.circuit().breaker.status() == CircuitStatus::HalfOpen;
+                Ok(permit)
             }
             // Another task became the probe while this one waited for the rate limiter.
             Admission::CircuitOpen { .. } | Admission::Misconfigured => Err(self.unavailability(now)),
@@ -253,31 +253,31 @@ impl ProviderRuntime {
     }
 
     /// Releases a permit without a call, so that another call can be the probe.
-    pub fn release(&self, place: CallPermit<'_>, now: Timestamp) {
-        let is_probe = place.is_probe;
-        drop(place);
+    pub fn release(&self, permit: CallPermit<'_>, now: Timestamp) {
+        let is_probe = permit.is_probe;
+        drop(permit);
         if is_probe {
-            self.update_circuit(|judged| judged.reopen(now));
+            self.update_circuit(|circuit| circuit.reopen(now));
         }
     }
 
     /// Acquires rate permits from the store, which counts for all processes. Permits are never cached here,
     /// so that none outlives a failure: while the store is unavailable, no call passes.
     async fn acquire_rate(&self, rate: f64, parts: u32, now: Timestamp) -> Result<(), ProviderBusy> {
-        let wish = RateLimitRequest {
+        let request = RateLimitRequest {
             provider: self.name.clone(),
             rate,
             parts: vec![parts],
             cooldown_until: self.circuit().cooldown_until(now),
         };
-        let passage = match self.context.store.acquire_rate_permits(wish, now).await {
-            Ok(passages) => passages.into_iter().next(),
+        let decision = match self.context.store.acquire_rate_permits(request, now).await {
+            Ok(decisions) => decisions.into_iter().next(),
             Err(error) => {
                 log::error!("nothing goes to {}: {}", self.name, error.chain());
                 None
             }
         };
-        passage.unwrap_or(Err(STORE_ERROR_RETRY)).map_err(|wait| {
+        decision.unwrap_or(Err(STORE_ERROR_RETRY)).map_err(|wait| {
             self.rate_limited.inc();
             self.busy_for(wait, "is at its rate limit")
         })
@@ -290,13 +290,13 @@ impl ProviderRuntime {
             return Err(self.busy_for(STORE_ERROR_RETRY, REASON_HALF_OPEN));
         };
         match probe {
-            ProbeDecision::Granted(known) => self.load_health(&known, now),
+            ProbeDecision::Granted(shared) => self.load_health(&shared, now),
             // No other process knows that the breaker is open.
             ProbeDecision::Denied(None) => {}
             // The shared health does not apply to this configuration.
-            ProbeDecision::Denied(Some(known)) if !known.applies_to(self.context.config_loaded_at, now) => {}
-            ProbeDecision::Denied(Some(known)) => {
-                self.load_health(&known, now);
+            ProbeDecision::Denied(Some(shared)) if !shared.applies_to(self.context.config_loaded_at, now) => {}
+            ProbeDecision::Denied(Some(shared)) => {
+                self.load_health(&shared, now);
                 if self.circuit().breaker.status() != CircuitStatus::Closed {
                     return Err(self.busy_half_open());
                 }
@@ -308,13 +308,13 @@ impl ProviderRuntime {
     async fn request_probe(&self, now: Timestamp) -> postrider_core::error::Result<ProbeDecision> {
         let store = &self.context.store;
         // Other processes must know that the breaker is open before one of them can probe.
-        if let Some(news) = self.unreported_health() {
-            for learned in store.report_health(vec![news.clone()], now).await? {
-                self.confirm_reported(&news, &learned, now);
+        if let Some(report) = self.unreported_health() {
+            for response in store.report_health(vec![report.clone()], now).await? {
+                self.confirm_reported(&report, &response, now);
             }
         }
-        let patience = self.circuit().breaker.probe_timeout();
-        store.acquire_probe(&self.name, patience, now).await
+        let timeout = self.circuit().breaker.probe_timeout();
+        store.acquire_probe(&self.name, timeout, now).await
     }
 
     /// Returns what other processes do not know yet.
@@ -324,17 +324,17 @@ impl ProviderRuntime {
     }
 
     /// Processes the store's answer to a report. A misconfigured provider is logged once, by one process.
-    pub fn confirm_reported(&self, news: &HealthReport, learned: &ReportedHealth, now: Timestamp) {
-        let mut judged = self.circuit();
-        if judged.is_worth_logging(news, learned) {
-            let code = judged.misconfigured_code.as_deref().unwrap_or("no code");
+    pub fn confirm_reported(&self, report: &HealthReport, response: &ReportedHealth, now: Timestamp) {
+        let mut circuit = self.circuit();
+        if circuit.is_worth_logging(report, response) {
+            let code = circuit.misconfigured_code.as_deref().unwrap_or("no code");
             log::error!(
                 "{} is out of the rotation until the next start, or until an operator wakes it: it refuses our account or \
                  settings ({code}); `console status` has its words",
                 self.name,
             );
         }
-        judged.confirm_reported(news, &learned.shared, now);
+        circuit.confirm_reported(report, &response.shared, now);
     }
 
     /// Notes that a report was sent without an answer from the store.
@@ -343,34 +343,34 @@ impl ProviderRuntime {
     }
 
     /// Loads what other processes have reported.
-    pub fn load_health(&self, known: &SharedHealth, now: Timestamp) {
+    pub fn load_health(&self, shared: &SharedHealth, now: Timestamp) {
         self.circuit()
-            .load_health(known, self.context.config_loaded_at, now);
+            .load_health(shared, self.context.config_loaded_at, now);
     }
 
     /// Applies a pause or resume by an operator.
-    pub fn apply_control(&self, order: &ProviderControl) {
-        self.circuit().apply_control(order, self.context.config_loaded_at);
+    pub fn apply_control(&self, control: &ProviderControl) {
+        self.circuit().apply_control(control, self.context.config_loaded_at);
     }
 
     /// Returns why no call is allowed at `now`.
     pub fn unavailability(&self, now: Timestamp) -> ProviderBusy {
-        let (paused_until, standing) = {
-            let judged = self.circuit();
-            if judged.active_pause().is_some() {
-                let (retry_after, spread) = PAUSED_RETRY;
+        let (cooldown_until, status) = {
+            let circuit = self.circuit();
+            if circuit.active_pause().is_some() {
+                let (retry_after, jitter_max) = PAUSED_RETRY;
                 return ProviderBusy {
-                    jitter_max: spread,
+                    jitter_max,
                     ..self.busy_for(retry_after, "was put to rest by an operator")
                 };
             }
-            (judged.cooldown_until(now), judged.breaker.status())
+            (circuit.cooldown_until(now), circuit.breaker.status())
         };
-        if let Some(until) = paused_until {
+        if let Some(until) = cooldown_until {
             let wait = (until - now).to_std().unwrap_or_default();
             return self.busy_for(wait, "asked us to slow down");
         }
-        match standing {
+        match status {
             CircuitStatus::Open { until } => self.busy_circuit_open(until, now),
             CircuitStatus::Closed => self.busy_for(CONCURRENCY_RETRY, REASON_HALF_OPEN),
             CircuitStatus::HalfOpen => self.busy_half_open(),
@@ -387,9 +387,9 @@ impl ProviderRuntime {
     }
 
     fn busy_half_open(&self) -> ProviderBusy {
-        let (retry_after, spread) = HALF_OPEN_RETRY;
+        let (retry_after, jitter_max) = HALF_OPEN_RETRY;
         ProviderBusy {
-            jitter_max: spread,
+            jitter_max,
             ..self.busy_for(retry_after, REASON_HALF_OPEN)
         }
     }
@@ -404,34 +404,34 @@ impl ProviderRuntime {
 
     /// Calls the provider and updates the circuit breaker. Never takes longer than the provider's timeout
     /// plus a margin.
-    pub async fn call(&self, _place: CallPermit<'_>, parcel: &OutboundMessage, clock: &Clock) -> Attempt {
-        let (at, watch, _beat) = (
+    pub async fn call(&self, _permit: CallPermit<'_>, message: &OutboundMessage, clock: &Clock) -> Attempt {
+        let (at, stopwatch, _guard) = (
             clock.now(),
             clock.stopwatch(),
             self.response_times.start_call(clock),
         );
-        let answer = match tokio::time::timeout(self.call_timeout, self.provider.send(parcel)).await {
-            Ok(answer) => answer,
+        let result = match tokio::time::timeout(self.call_timeout, self.provider.send(message)).await {
+            Ok(result) => result,
             Err(_) => SendResult::from(Outcome::Unknown {
                 reason: "no answer within the time limit".to_owned(),
             }),
         };
         if !matches!(
-            answer.outcome,
+            result.outcome,
             Outcome::Unknown { .. } | Outcome::Unavailable { .. }
         ) {
             self.response_times.record_response(clock);
         }
-        let duration = watch.elapsed();
-        self.complete(&answer, at + duration);
+        let duration = stopwatch.elapsed();
+        self.complete(&result, at + duration);
         self.durations.observe(duration.as_secs_f64());
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         self.call_micros_total.fetch_add(micros, Ordering::Relaxed);
         self.calls_total.fetch_add(1, Ordering::Relaxed);
         Attempt {
             provider: Some(self.name.clone()),
-            outcome: answer.outcome,
-            code: answer.code,
+            outcome: result.outcome,
+            code: result.code,
             at,
             duration,
             address: None,
@@ -440,9 +440,9 @@ impl ProviderRuntime {
 
     /// Updates counters and circuit breaker with the result of a call. The provider's response text is not
     /// logged, because it may repeat the request with number and body.
-    pub(crate) fn complete(&self, answer: &SendResult, now: Timestamp) {
-        let outcome = &answer.outcome;
-        if let Some(counter) = Outcome::NAMES.iter().position(|word| *word == outcome.as_str()) {
+    pub(crate) fn complete(&self, result: &SendResult, now: Timestamp) {
+        let outcome = &result.outcome;
+        if let Some(counter) = Outcome::NAMES.iter().position(|name| *name == outcome.as_str()) {
             self.outcome_counters[counter].inc();
         }
         match outcome {
@@ -450,30 +450,30 @@ impl ProviderRuntime {
             | Outcome::Deferred { .. }
             | Outcome::Rejected { .. }
             | Outcome::InvalidRecipient { .. } => {
-                self.update_circuit(|judged| judged.breaker.record_success())
+                self.update_circuit(|circuit| circuit.breaker.record_success())
             }
             Outcome::Unavailable { .. } | Outcome::Unknown { .. } => {
-                self.update_circuit(|judged| judged.breaker.record_failure(now));
+                self.update_circuit(|circuit| circuit.breaker.record_failure(now));
             }
             Outcome::Throttled { retry_after } => {
                 let until = saturating_add(now, retry_after.unwrap_or(THROTTLED_COOLDOWN).min(COOLDOWN_MAX));
-                self.update_circuit(|judged| {
-                    judged.start_cooldown(until);
+                self.update_circuit(|circuit| {
+                    circuit.start_cooldown(until);
                     // A provider that answers "too fast" is reachable.
-                    if matches!(judged.breaker.status(), CircuitStatus::HalfOpen) {
-                        judged.breaker.record_success();
+                    if matches!(circuit.breaker.status(), CircuitStatus::HalfOpen) {
+                        circuit.breaker.record_success();
                     }
                 });
             }
             Outcome::Misconfigured { reason } => {
-                self.update_circuit(|judged| judged.record_misconfigured(reason, answer.code.as_deref()));
+                self.update_circuit(|circuit| circuit.record_misconfigured(reason, result.code.as_deref()));
             }
         }
     }
 
     /// Counts a receipt "not delivered" as a failure of the provider.
     pub fn record_bounce(&self, now: Timestamp) {
-        self.update_circuit(|judged| judged.breaker.record_failure(now));
+        self.update_circuit(|circuit| circuit.breaker.record_failure(now));
     }
 
     /// Changes the circuit and notifies the health sync if other processes must know.
@@ -485,28 +485,28 @@ impl ProviderRuntime {
 
     /// Returns the status at `now`.
     pub fn status(&self, now: Timestamp) -> ProviderRuntimeStatus {
-        let judged = self.circuit();
-        let standing = judged.breaker.status();
-        let paused_until = judged
+        let circuit = self.circuit();
+        let status = circuit.breaker.status();
+        let cooldown_until = circuit
             .cooldown_until(now)
-            .filter(|_| standing == CircuitStatus::Closed);
-        let (health, detail) = match (judged.active_pause(), paused_until) {
-            (Some(order), _) => ("paused", pause_description(order)),
+            .filter(|_| status == CircuitStatus::Closed);
+        let (state, detail) = match (circuit.active_pause(), cooldown_until) {
+            (Some(control), _) => ("paused", pause_description(control)),
             (None, Some(until)) => {
                 let until = until.format("%H:%M:%S UTC");
                 (
-                    standing.as_str(),
+                    status.as_str(),
                     format!("asked us to slow down; gets no calls until {until}"),
                 )
             }
-            (None, None) => (standing.as_str(), standing.description()),
+            (None, None) => (status.as_str(), status.description()),
         };
         ProviderRuntimeStatus {
-            state: health,
+            state,
             detail,
-            is_available: judged.is_available(now),
+            is_available: circuit.is_available(now),
             in_flight: self.in_flight(),
-            is_paused: judged.active_pause().is_some(),
+            is_paused: circuit.active_pause().is_some(),
         }
     }
 
@@ -515,12 +515,12 @@ impl ProviderRuntime {
     }
 }
 
-fn pause_description(order: &ProviderControl) -> String {
-    let by = if order.requested_by.is_empty() {
+fn pause_description(control: &ProviderControl) -> String {
+    let by = if control.requested_by.is_empty() {
         "an operator"
     } else {
-        order.requested_by.as_str()
+        control.requested_by.as_str()
     };
-    let at = order.at.format("%Y-%m-%d %H:%M UTC");
+    let at = control.at.format("%Y-%m-%d %H:%M UTC");
     format!("put to rest by {by} on {at}; gets no calls until it is woken")
 }

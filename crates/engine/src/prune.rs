@@ -26,12 +26,12 @@ pub struct PruneOptions {
 
 /// Deletes old messages that have ended, and expired data. Returns the number of deleted messages; calls
 /// `progress` with the number after each batch.
-pub async fn prune(gateway: &Gateway, age: PruneOptions, progress: impl Fn(usize)) -> Result<usize> {
+pub async fn prune(gateway: &Gateway, options: PruneOptions, progress: impl Fn(usize)) -> Result<usize> {
     let now = gateway.clock.now();
-    let before = now - age.older_than;
+    let before = now - options.older_than;
     let mut pruned = 0;
     loop {
-        let some = if age.is_by_month {
+        let count = if options.is_by_month {
             gateway
                 .store
                 .prune_by_month(before, now, MESSAGES_PER_TRANSACTION)
@@ -39,11 +39,11 @@ pub async fn prune(gateway: &Gateway, age: PruneOptions, progress: impl Fn(usize
         } else {
             gateway.store.prune(before, now, MESSAGES_PER_TRANSACTION).await?
         };
-        if some == 0 {
+        if count == 0 {
             break;
         }
-        pruned += some;
-        progress(some);
+        pruned += count;
+        progress(count);
     }
     while gateway
         .store

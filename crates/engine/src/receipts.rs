@@ -29,59 +29,59 @@ pub async fn apply_receipts(
     provider: &ConfigName,
     receipts: Vec<Receipt>,
 ) -> Result<Vec<ReceiptResult>> {
-    let heard_at = gateway.clock.now();
-    let lane = gateway.provider(provider);
-    let may_wait = lane.is_some_and(|lane| lane.provider.callback_mode() != CallbackMode::Unsigned);
+    let now = gateway.clock.now();
+    let runtime = gateway.provider(provider);
+    let can_wait = runtime.is_some_and(|runtime| runtime.provider.callback_mode() != CallbackMode::Unsigned);
     let verdicts: Vec<ReceiptStatus> = receipts.iter().map(|receipt| receipt.status.clone()).collect();
-    let heard = receipts
+    let received = receipts
         .into_iter()
         .map(|receipt| ReceivedReceipt {
             provider: Some(provider.clone()),
             receipt,
             delivery: None,
-            received_at: heard_at,
-            can_wait: may_wait,
+            received_at: now,
+            can_wait,
         })
         .collect();
-    store_and_follow_up(gateway, heard, &verdicts).await
+    store_and_follow_up(gateway, received, &verdicts).await
 }
 
 /// Records that the recipient opened a delivery, which implies that it was delivered. Repeating it changes
 /// nothing.
 pub async fn mark_opened(gateway: &Gateway, delivery: DeliveryId) -> Result<Option<ReceiptResult>> {
-    let heard_at = gateway.clock.now();
+    let now = gateway.clock.now();
     let receipt = Receipt {
         reference: String::new(),
         status: ReceiptStatus::Opened,
-        at: heard_at,
+        at: now,
     };
-    let heard = ReceivedReceipt {
+    let received = ReceivedReceipt {
         provider: None,
         receipt,
         delivery: Some(delivery),
-        received_at: heard_at,
+        received_at: now,
         can_wait: false,
     };
-    let settled = store_and_follow_up(gateway, vec![heard], &[ReceiptStatus::Opened]).await?;
-    Ok(settled.into_iter().next())
+    let results = store_and_follow_up(gateway, vec![received], &[ReceiptStatus::Opened]).await?;
+    Ok(results.into_iter().next())
 }
 
 async fn store_and_follow_up(
     gateway: &Gateway,
-    heard: Vec<ReceivedReceipt>,
+    received: Vec<ReceivedReceipt>,
     verdicts: &[ReceiptStatus],
 ) -> Result<Vec<ReceiptResult>> {
-    let settled = gateway.store.apply_receipts(heard).await?;
-    for (one, verdict) in settled.iter().zip(verdicts) {
-        count_result(gateway, one);
-        follow_up(gateway, one, verdict);
+    let results = gateway.store.apply_receipts(received).await?;
+    for (result, verdict) in results.iter().zip(verdicts) {
+        count_result(gateway, result);
+        follow_up(gateway, result, verdict);
     }
-    let dropped = settled
+    let dropped = results
         .iter()
-        .filter(|one| **one == ReceiptResult::Dropped)
+        .filter(|result| **result == ReceiptResult::Dropped)
         .count();
     log_dropped(gateway, dropped);
-    Ok(settled)
+    Ok(results)
 }
 
 /// Logs dropped receipts at most once a minute, because a caller can repeat them without limit.
@@ -101,8 +101,8 @@ fn log_dropped(gateway: &Gateway, dropped: usize) {
     );
 }
 
-fn count_result(gateway: &Gateway, settled: &ReceiptResult) {
-    gateway.metrics.count_receipt(match settled {
+fn count_result(gateway: &Gateway, results: &ReceiptResult) {
+    gateway.metrics.count_receipt(match results {
         ReceiptResult::Applied(_) => "applied",
         ReceiptResult::Unchanged(_) => "unchanged",
         ReceiptResult::Unmatched => "unmatched",
@@ -112,26 +112,26 @@ fn count_result(gateway: &Gateway, settled: &ReceiptResult) {
 
 /// Enqueues a delivery that is to be sent again, and counts a bounce as a failure of its provider; an invalid
 /// address is no such failure.
-fn follow_up(gateway: &Gateway, settled: &ReceiptResult, verdict: &ReceiptStatus) {
-    let ReceiptResult::Applied(settlement) = settled else {
+fn follow_up(gateway: &Gateway, results: &ReceiptResult, verdict: &ReceiptStatus) {
+    let ReceiptResult::Applied(applied) = results else {
         return;
     };
-    let now = settlement.state.kind();
-    if now != settlement.previous_kind {
-        gateway.count_state_change(&settlement.channel, now);
+    let now = applied.state.kind();
+    if now != applied.previous_kind {
+        gateway.count_state_change(&applied.channel, now);
     }
-    if let DeliveryState::Waiting { due_at, .. } = &settlement.state {
-        let nudge = QueueEntry {
-            id: settlement.id,
-            channel: settlement.channel.clone(),
+    if let DeliveryState::Waiting { due_at, .. } = &applied.state {
+        let entry = QueueEntry {
+            id: applied.id,
+            channel: applied.channel.clone(),
             due_at: *due_at,
-            priority: settlement.priority,
+            priority: applied.priority,
         };
-        gateway.queue.push(&[nudge]);
+        gateway.queue.push(&[entry]);
     }
     if matches!(verdict, ReceiptStatus::Bounced { .. })
-        && let Some(lane) = gateway.provider(&settlement.provider)
+        && let Some(runtime) = gateway.provider(&applied.provider)
     {
-        lane.record_bounce(gateway.clock.now());
+        runtime.record_bounce(gateway.clock.now());
     }
 }

@@ -38,11 +38,11 @@ pub enum RecipientError {
 pub fn parse_recipient(
     gateway: &Gateway,
     channel: &str,
-    typed: &str,
+    text: &str,
 ) -> std::result::Result<RecipientAddress, RecipientError> {
     let route = gateway.route(channel).ok_or(RecipientError::UnknownChannel)?;
-    let read = recipient::parse_address_of_kinds(route.address_kinds(), typed, &gateway.config.phone);
-    let (_, normalised) = read.map_err(RecipientError::InvalidAddress)?;
+    let parsed = recipient::parse_address_of_kinds(route.address_kinds(), text, &gateway.config.phone);
+    let (_, normalised) = parsed.map_err(RecipientError::InvalidAddress)?;
     Ok(RecipientAddress {
         channel: route.channel.name.clone(),
         address: normalised,
@@ -69,26 +69,26 @@ pub struct RecipientStatusChange {
 pub async fn set_status(
     gateway: &Gateway,
     address: &RecipientAddress,
-    word: RecipientStatusChange,
+    change: RecipientStatusChange,
 ) -> Result<Recipient> {
-    let changed = Recipient {
+    let recipient = Recipient {
         channel: address.channel.clone(),
         address: address.address.clone(),
-        status: word.status,
-        reason: validate_line(&word.reason, "the reason", DEFAULT_REASON)?,
-        changed_by: validate_line(&word.changed_by, "the name", DEFAULT_CHANGED_BY)?,
+        status: change.status,
+        reason: validate_line(&change.reason, "the reason", DEFAULT_REASON)?,
+        changed_by: validate_line(&change.changed_by, "the name", DEFAULT_CHANGED_BY)?,
         changed_at: gateway.clock.now(),
     };
-    gateway.store.set_recipient(changed.clone()).await?;
-    Ok(changed)
+    gateway.store.set_recipient(recipient.clone()).await?;
+    Ok(recipient)
 }
 
-fn validate_line(text: &str, what: &str, otherwise: &str) -> Result<String> {
+fn validate_line(text: &str, label: &str, default: &str) -> Result<String> {
     let text = text.trim();
     if text.chars().count() > REASON_CHARS_MAX || text.contains(char::is_control) {
         return Err(Error::usage(format!(
-            "{what} must be at most {REASON_CHARS_MAX} characters on one line"
+            "{label} must be at most {REASON_CHARS_MAX} characters on one line"
         )));
     }
-    Ok(if text.is_empty() { otherwise } else { text }.to_owned())
+    Ok(if text.is_empty() { default } else { text }.to_owned())
 }

@@ -40,20 +40,20 @@ pub struct ResendResult {
 /// once, and only one worker can claim it.
 pub async fn enqueue_due(gateway: &Gateway) -> Result<ResendResult> {
     let now = gateway.clock.now();
-    let nudges = gateway
+    let entries = gateway
         .store
         .due(now, &Capacity::total(entries_pushed_max(gateway)))
         .await?;
-    gateway.queue.push(&nudges);
+    gateway.queue.push(&entries);
     Ok(ResendResult {
-        enqueued: nudges.len(),
+        enqueued: entries.len(),
         backlog: gateway.store.backlog(now).await?,
     })
 }
 
 /// Runs [`enqueue_due`] for the built-in schedule. Returns `None` if nothing is due, or if another process
 /// runs it or has run it within half an interval. Writes nothing while nothing is due.
-pub async fn enqueue_if_due(gateway: &Gateway, every: Duration) -> Result<Option<ResendResult>> {
+pub async fn enqueue_if_due(gateway: &Gateway, interval: Duration) -> Result<Option<ResendResult>> {
     if gateway
         .store
         .due(gateway.clock.now(), &Capacity::total(1))
@@ -62,9 +62,9 @@ pub async fn enqueue_if_due(gateway: &Gateway, every: Duration) -> Result<Option
     {
         return Ok(None);
     }
-    let together = job_lock::SAME_RUN_WINDOW.min(every / 2);
-    match job_lock::run_unless_locked(gateway, ScheduledJob::Resend, together, enqueue_due(gateway)).await? {
-        job_lock::JobRun::Ran(resent) => Ok(Some(resent)),
+    let same_run_window = job_lock::SAME_RUN_WINDOW.min(interval / 2);
+    match job_lock::run_unless_locked(gateway, ScheduledJob::Resend, same_run_window, enqueue_due(gateway)).await? {
+        job_lock::JobRun::Ran(result) => Ok(Some(result)),
         job_lock::JobRun::Skipped(_) => Ok(None),
     }
 }
@@ -85,18 +85,18 @@ pub fn age_max(gateway: &Gateway) -> Duration {
 
 /// Cancels waiting deliveries that are not claimed, and returns how many.
 pub async fn cancel(gateway: &Gateway, ids: &[DeliveryId]) -> Result<usize> {
-    let mut called_off = 0;
-    for some in ids.chunks(DELIVERIES_PER_TRANSACTION) {
+    let mut cancelled = 0;
+    for chunk in ids.chunks(DELIVERIES_PER_TRANSACTION) {
         let channels = gateway
             .store
-            .cancel_deliveries(some.to_vec(), gateway.clock.now())
+            .cancel_deliveries(chunk.to_vec(), gateway.clock.now())
             .await?;
         for channel in &channels {
             gateway.count_state_change(channel, DeliveryStateKind::Failed);
         }
-        called_off += channels.len();
+        cancelled += channels.len();
     }
-    Ok(called_off)
+    Ok(cancelled)
 }
 
 /// Makes deliveries due now and pushes them to the queue. Claimed and delivered ones are not changed. Returns
@@ -107,18 +107,18 @@ pub async fn requeue(
     expires_at: Timestamp,
     progress: impl Fn(usize),
 ) -> Result<usize> {
-    let mut revived = 0;
-    for some in ids.chunks(DELIVERIES_PER_TRANSACTION) {
+    let mut requeued = 0;
+    for chunk in ids.chunks(DELIVERIES_PER_TRANSACTION) {
         let now = gateway.clock.now();
-        let nudges: Vec<QueueEntry> = gateway.store.requeue(some.to_vec(), now, expires_at).await?;
-        gateway.queue.push(&nudges);
-        for nudge in &nudges {
-            gateway.count_state_change(&nudge.channel, DeliveryStateKind::Waiting);
+        let entries: Vec<QueueEntry> = gateway.store.requeue(chunk.to_vec(), now, expires_at).await?;
+        gateway.queue.push(&entries);
+        for entry in &entries {
+            gateway.count_state_change(&entry.channel, DeliveryStateKind::Waiting);
         }
-        revived += nudges.len();
-        progress(some.len());
+        requeued += entries.len();
+        progress(chunk.len());
     }
-    Ok(revived)
+    Ok(requeued)
 }
 
 #[cfg(test)]
@@ -138,7 +138,7 @@ mod tests {
         let store = postrider_store::open(&url, postrider_store::DEFAULT_LOCK_TIMEOUT).unwrap();
         let mut config = Config::test_mode();
         config.queue_window = 5;
-        let edges = Backends {
+        let backends = Backends {
             clock: Clock::manual("2026-05-01T12:00:00Z".parse().unwrap()),
             random: Random::seeded(1),
             cache: SignedCache::new(
@@ -150,8 +150,8 @@ mod tests {
                 .unwrap(),
             store,
         };
-        let adapters = build_providers(&config, &edges.cache).unwrap();
-        let gateway = Gateway::wire(config, edges, adapters);
+        let adapters = build_providers(&config, &backends.cache).unwrap();
+        let gateway = Gateway::wire(config, backends, adapters);
         for _ in 0..12 {
             let request = AcceptRequest {
                 body: "hello".to_owned(),
@@ -160,9 +160,9 @@ mod tests {
             };
             accept::accept(&gateway, request).await.unwrap();
         }
-        let resent = enqueue_due(&gateway).await.unwrap();
-        assert_eq!(resent.enqueued, 5);
-        assert_eq!(resent.backlog.due, 12);
+        let result = enqueue_due(&gateway).await.unwrap();
+        assert_eq!(result.enqueued, 5);
+        assert_eq!(result.backlog.due, 12);
         assert_eq!(gateway.queue.depth().await, Some(5));
     }
 }

@@ -43,8 +43,8 @@ impl ResponseTimes {
     /// Returns whether the provider is unresponsive.
     pub fn is_unresponsive(&self) -> bool {
         let calls = self.calls();
-        let heard = calls.last_response.as_ref().filter(|_| calls.count > 0);
-        heard.is_some_and(|heard| heard.elapsed() >= UNRESPONSIVE_AFTER)
+        let last_response = calls.last_response.as_ref().filter(|_| calls.count > 0);
+        last_response.is_some_and(|last_response| last_response.elapsed() >= UNRESPONSIVE_AFTER)
     }
 
     fn calls(&self) -> MutexGuard<'_, CallsInFlight> {
@@ -66,22 +66,22 @@ mod tests {
     #[test]
     fn who_has_calls_in_flight_and_answers_nobody_is_silent() {
         let clock = Clock::manual(from_millis(0));
-        let pulse = ResponseTimes::default();
-        assert!(!pulse.is_unresponsive(), "nobody asked");
-        let first = pulse.start_call(&clock);
+        let times = ResponseTimes::default();
+        assert!(!times.is_unresponsive(), "nobody asked");
+        let first = times.start_call(&clock);
         clock.advance(UNRESPONSIVE_AFTER / 2);
-        let second = pulse.start_call(&clock);
+        let second = times.start_call(&clock);
         clock.advance(UNRESPONSIVE_AFTER / 2);
-        assert!(pulse.is_unresponsive());
+        assert!(times.is_unresponsive());
         drop(first);
-        assert!(pulse.is_unresponsive(), "a call that was given up is no answer");
-        pulse.record_response(&clock);
-        assert!(!pulse.is_unresponsive());
+        assert!(times.is_unresponsive(), "a call that was given up is no answer");
+        times.record_response(&clock);
+        assert!(!times.is_unresponsive());
         clock.advance(UNRESPONSIVE_AFTER);
-        assert!(pulse.is_unresponsive());
+        assert!(times.is_unresponsive());
         drop(second);
-        assert!(!pulse.is_unresponsive(), "nobody waits");
-        let _third = pulse.start_call(&clock);
-        assert!(!pulse.is_unresponsive(), "it was only asked now");
+        assert!(!times.is_unresponsive(), "nobody waits");
+        let _third = times.start_call(&clock);
+        assert!(!times.is_unresponsive(), "it was only asked now");
     }
 }

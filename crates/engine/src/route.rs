@@ -26,19 +26,19 @@ pub struct Route {
 
 impl Route {
     /// Creates a route over those of the `providers` that the channel names.
-    pub fn new(channel: Channel, lanes: &[Arc<ProviderRuntime>], metrics: &Metrics) -> Self {
-        let named = |name: &ConfigName| lanes.iter().find(|lane| lane.name == *name).cloned();
-        let lanes: Vec<Arc<ProviderRuntime>> = channel.providers.iter().filter_map(named).collect();
-        let wanted = lanes.iter().map(|lane| lane.provider.address_kind());
+    pub fn new(channel: Channel, runtimes: &[Arc<ProviderRuntime>], metrics: &Metrics) -> Self {
+        let find = |name: &ConfigName| runtimes.iter().find(|runtime| runtime.name == *name).cloned();
+        let runtimes: Vec<Arc<ProviderRuntime>> = channel.providers.iter().filter_map(find).collect();
+        let wanted = runtimes.iter().map(|runtime| runtime.provider.address_kind());
         let kinds = channel.addressing.kinds(wanted);
-        let moved = DeliveryStateKind::ALL
-            .map(|standing| metrics.state_change_counter(channel.name.as_str(), standing.as_str()));
+        let state_changes = DeliveryStateKind::ALL
+            .map(|state| metrics.state_change_counter(channel.name.as_str(), state.as_str()));
         Self {
             balancer: Mutex::default(),
-            providers: lanes,
+            providers: runtimes,
             address_kinds: kinds,
             channel,
-            state_changes: moved,
+            state_changes,
         }
     }
 
@@ -48,21 +48,21 @@ impl Route {
         let candidates: Vec<RouteCandidate> = self
             .providers
             .iter()
-            .map(|lane| RouteCandidate {
-                in_flight: lane.in_flight(),
-                is_available: lane.is_available(now) && !self.is_avoided(lane, avoid),
+            .map(|runtime| RouteCandidate {
+                in_flight: runtime.in_flight(),
+                is_available: runtime.is_available(now) && !self.is_avoided(runtime, avoid),
             })
             .collect();
-        let mut balance = self.balancer.lock().unwrap_or_else(PoisonError::into_inner);
-        let order = balance.order(&self.channel.strategy, &candidates);
+        let mut balancer = self.balancer.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = balancer.order(&self.channel.strategy, &candidates);
         order
             .into_iter()
             .filter_map(|index| self.providers.get(index).map(Arc::as_ref))
             .collect()
     }
 
-    fn is_avoided(&self, lane: &ProviderRuntime, avoid: Option<&ConfigName>) -> bool {
-        self.providers.len() > 1 && avoid == Some(&lane.name)
+    fn is_avoided(&self, runtime: &ProviderRuntime, avoid: Option<&ConfigName>) -> bool {
+        self.providers.len() > 1 && avoid == Some(&runtime.name)
     }
 
     /// Returns the provider that will be available first, among those for which `is_usable` holds; `avoid` as
@@ -71,13 +71,13 @@ impl Route {
         &self,
         avoid: Option<&ConfigName>,
         now: Timestamp,
-        may_be_asked: impl Fn(&ProviderRuntime) -> bool,
+        is_usable: impl Fn(&ProviderRuntime) -> bool,
     ) -> ProviderBusy {
         let busy = self
             .providers
             .iter()
-            .filter(|lane| !self.is_avoided(lane, avoid) && may_be_asked(lane))
-            .map(|lane| lane.unavailability(now))
+            .filter(|runtime| !self.is_avoided(runtime, avoid) && is_usable(runtime))
+            .map(|runtime| runtime.unavailability(now))
             .min_by_key(|busy| busy.retry_after);
         busy.unwrap_or_else(|| ProviderBusy {
             retry_after: std::time::Duration::from_secs(60),
@@ -97,8 +97,8 @@ impl Route {
             Addressing::Only(kind) => kind == AddressKind::Any,
             Addressing::ByProviders(_) | Addressing::Mixed => true,
         };
-        let mut lanes = self.providers.iter();
-        is_open && lanes.all(|lane| lane.provider.address_kind() == AddressKind::Any)
+        let mut runtimes = self.providers.iter();
+        is_open && runtimes.all(|runtime| runtime.provider.address_kind() == AddressKind::Any)
     }
 
     /// Returns whether a delivery over this route carries several addresses.
@@ -108,11 +108,11 @@ impl Route {
 
     /// Returns the providers that can use none of the channel's address kinds.
     pub fn unusable_providers(&self) -> impl Iterator<Item = &ProviderRuntime> {
-        let suits = |lane: &&ProviderRuntime| {
-            let wanted = lane.provider.address_kind();
+        let cannot_be_used = |runtime: &&ProviderRuntime| {
+            let wanted = runtime.provider.address_kind();
             !self.address_kinds.iter().any(|kind| kind.is_usable_by(wanted))
         };
-        self.providers.iter().map(Arc::as_ref).filter(suits)
+        self.providers.iter().map(Arc::as_ref).filter(cannot_be_used)
     }
 
     /// Returns the providers in the configured order.
@@ -121,8 +121,8 @@ impl Route {
     }
 
     /// Counts a delivery that changed its state.
-    pub fn count_state_change(&self, standing: DeliveryStateKind) {
-        if let Some(index) = DeliveryStateKind::ALL.iter().position(|other| *other == standing) {
+    pub fn count_state_change(&self, state: DeliveryStateKind) {
+        if let Some(index) = DeliveryStateKind::ALL.iter().position(|other| *other == state) {
             self.state_changes[index].inc();
         }
     }
@@ -144,27 +144,27 @@ mod tests {
         let adapters = build_providers(&config, &cache).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
-        let ties = RuntimeContext {
+        let context = RuntimeContext {
             store: postrider_store::open(&url, postrider_store::DEFAULT_LOCK_TIMEOUT).unwrap(),
             health_changed: Arc::default(),
             config_loaded_at: postrider_core::clock::from_millis(0),
         };
-        let lanes: Vec<Arc<ProviderRuntime>> = config
+        let runtimes: Vec<Arc<ProviderRuntime>> = config
             .providers
             .iter()
             .zip(adapters)
             .map(|(provider, adapter)| {
-                Arc::new(ProviderRuntime::new(provider, adapter, &metrics, ties.clone()))
+                Arc::new(ProviderRuntime::new(provider, adapter, &metrics, context.clone()))
             })
             .collect();
         let now = postrider_core::clock::from_millis(0);
         let reason = "no account".to_owned();
-        lanes[1].complete(&Outcome::Misconfigured { reason }.into(), now);
-        let route = Route::new(config.channels[0].clone(), &lanes, &metrics);
-        let avoid = &lanes[0].name;
+        runtimes[1].complete(&Outcome::Misconfigured { reason }.into(), now);
+        let route = Route::new(config.channels[0].clone(), &runtimes, &metrics);
+        let avoid = &runtimes[0].name;
         assert!(route.order(Some(avoid), now).is_empty());
         let busy = route.soonest_available(Some(avoid), now, |_| true);
-        assert!(busy.reason.contains(lanes[1].name.as_str()), "{busy:?}");
+        assert!(busy.reason.contains(runtimes[1].name.as_str()), "{busy:?}");
         assert!(busy.retry_after.as_secs() >= 1, "{busy:?}");
     }
 }

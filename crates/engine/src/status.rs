@@ -75,11 +75,11 @@ pub async fn read_totals(store: &dyn Store) -> Result<StatusOverview> {
 /// Returns the complete status.
 pub async fn read_overview(store: &dyn Store) -> Result<StatusOverview> {
     let overview = read_totals(store).await?;
-    let firsts = store
+    let oldest = store
         .due(overview.report.as_of, &Capacity::total(CHANNELS_MAX))
         .await?;
     Ok(StatusOverview {
-        oldest_due_at: firsts.iter().map(|nudge| nudge.due_at).min(),
+        oldest_due_at: oldest.iter().map(|entry| entry.due_at).min(),
         provider_health: store.load_health().await?,
         failures: latest_failures(store).await?,
         ..overview
@@ -92,11 +92,11 @@ async fn latest_failures(store: &dyn Store) -> Result<Vec<FailureLine>> {
         limit: FAILURES_SHOWN_MAX,
         ..MessageQuery::default()
     };
-    let mut lines = Vec::new();
+    let mut failures = Vec::new();
     for message in store.search(query).await?.messages {
         for delivery in message.deliveries {
             if let DeliveryState::Failed { failure, reason, at } = delivery.state {
-                lines.push(FailureLine {
+                failures.push(FailureLine {
                     at,
                     spelling: delivery.spelling,
                     channel: delivery.channel.to_string(),
@@ -106,7 +106,7 @@ async fn latest_failures(store: &dyn Store) -> Result<Vec<FailureLine>> {
             }
         }
     }
-    lines.sort_by_key(|line| std::cmp::Reverse(line.at));
-    lines.truncate(FAILURES_SHOWN_MAX);
-    Ok(lines)
+    failures.sort_by_key(|failure| std::cmp::Reverse(failure.at));
+    failures.truncate(FAILURES_SHOWN_MAX);
+    Ok(failures)
 }

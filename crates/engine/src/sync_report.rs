@@ -69,28 +69,28 @@ pub enum SyncScope {
 /// Runs when no other process does; calls `on_wait` with the owner of the lock if it has to wait.
 pub async fn sync_with_lock(
     gateway: &Gateway,
-    extent: SyncScope,
-    told: impl Fn(&JobLockOwner),
+    scope: SyncScope,
+    on_wait: impl Fn(&JobLockOwner),
     progress: impl Fn(usize),
 ) -> Result<SyncResult> {
     let asked_at = gateway.clock.now();
-    let work = async {
-        match extent {
+    let job = async {
+        match scope {
             SyncScope::Changes => apply_and_save(gateway, asked_at, CHANGES_PER_TRANSACTION, progress).await,
             SyncScope::Rebuild => rebuild(gateway, progress).await,
         }
     };
-    job_lock::wait_and_run(gateway, ScheduledJob::Report, told, work).await
+    job_lock::wait_and_run(gateway, ScheduledJob::Report, on_wait, job).await
 }
 
 /// Runs for the built-in schedule. Returns `None` if another process runs it now, or if the newest report is
 /// younger than `interval`.
-pub async fn sync_if_due(gateway: &Gateway, every: Duration) -> Result<Option<SyncResult>> {
-    let work = async {
+pub async fn sync_if_due(gateway: &Gateway, interval: Duration) -> Result<Option<SyncResult>> {
+    let job = async {
         let now = gateway.clock.now();
         let is_due = latest_report(gateway)
             .await?
-            .is_none_or(|(_, newest)| newest.as_of + every <= now);
+            .is_none_or(|(_, newest)| newest.as_of + interval <= now);
         if is_due {
             apply_and_save(gateway, now, CHANGES_PER_TRANSACTION, |_| ())
                 .await
@@ -99,8 +99,8 @@ pub async fn sync_if_due(gateway: &Gateway, every: Duration) -> Result<Option<Sy
             Ok(None)
         }
     };
-    match job_lock::run_unless_locked(gateway, ScheduledJob::Report, Duration::ZERO, work).await? {
-        job_lock::JobRun::Ran(synced) => Ok(synced),
+    match job_lock::run_unless_locked(gateway, ScheduledJob::Report, Duration::ZERO, job).await? {
+        job_lock::JobRun::Ran(result) => Ok(result),
         job_lock::JobRun::Skipped(_) => Ok(None),
     }
 }
@@ -108,24 +108,24 @@ pub async fn sync_if_due(gateway: &Gateway, every: Duration) -> Result<Option<Sy
 async fn apply_and_save(
     gateway: &Gateway,
     asked_at: Timestamp,
-    at_once: usize,
+    batch_size: usize,
     progress: impl Fn(usize),
 ) -> Result<SyncResult> {
-    let folded = apply_all_changes(&*gateway.store, at_once, progress).await?;
+    let changes_applied = apply_all_changes(&*gateway.store, batch_size, progress).await?;
     let report = gateway.store.report(gateway.clock.now()).await?;
     if let Some((_, newest)) = latest_report(gateway).await?
         && is_still_current(&newest, &report, asked_at)
     {
         return Ok(SyncResult {
             is_new: false,
-            changes_applied: folded,
+            changes_applied,
             report: newest,
         });
     }
     save_snapshot(gateway, &report).await?;
     Ok(SyncResult {
         is_new: true,
-        changes_applied: folded,
+        changes_applied,
         report,
     })
 }
@@ -134,28 +134,28 @@ async fn apply_and_save(
 /// each transaction.
 pub(super) async fn apply_all_changes(
     store: &dyn Store,
-    at_once: usize,
+    batch_size: usize,
     progress: impl Fn(usize),
 ) -> Result<usize> {
-    let mut folded = 0;
+    let mut changes_applied = 0;
     loop {
-        let some = store.apply_changes(at_once).await?;
-        folded += some;
-        progress(some);
-        if some < at_once {
-            return Ok(folded);
+        let count = store.apply_changes(batch_size).await?;
+        changes_applied += count;
+        progress(count);
+        if count < batch_size {
+            return Ok(changes_applied);
         }
     }
 }
 
 /// Returns whether the newest saved report has the same numbers and is recent enough.
 fn is_still_current(newest: &Report, report: &Report, asked_at: Timestamp) -> bool {
-    let is_young = newest.as_of >= asked_at || newest.as_of + REPORT_REUSE_MAX > report.as_of;
-    let same = Report {
+    let is_recent = newest.as_of >= asked_at || newest.as_of + REPORT_REUSE_MAX > report.as_of;
+    let unchanged = Report {
         as_of: newest.as_of,
         ..report.clone()
     };
-    is_young && newest.as_of <= report.as_of && same == *newest
+    is_recent && newest.as_of <= report.as_of && unchanged == *newest
 }
 
 /// Returns the newest saved report; `None` before the first run.

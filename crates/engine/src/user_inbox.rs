@@ -38,14 +38,14 @@ fn unread_delivery(message: &Message) -> Option<&Delivery> {
         return None;
     }
     let mut deliveries = message.deliveries.iter();
-    let arrived = deliveries.find(|delivery| matches!(delivery.state, DeliveryState::Delivered { .. }));
+    let delivered = deliveries.find(|delivery| matches!(delivery.state, DeliveryState::Delivered { .. }));
     let mut deliveries = message.deliveries.iter();
-    arrived.or_else(|| deliveries.find(|delivery| matches!(delivery.state, DeliveryState::Sent { .. })))
+    delivered.or_else(|| deliveries.find(|delivery| matches!(delivery.state, DeliveryState::Sent { .. })))
 }
 
 /// Returns the state of a message for its user: the best state of its deliveries.
 pub fn message_state(message: &Message) -> DeliveryStateKind {
-    let stands = |wanted: &DeliveryStateKind| {
+    let has_state = |wanted: &DeliveryStateKind| {
         let mut deliveries = message.deliveries.iter();
         deliveries.any(|delivery| delivery.state.kind() == *wanted)
     };
@@ -56,6 +56,6 @@ pub fn message_state(message: &Message) -> DeliveryStateKind {
     ];
     best_first
         .into_iter()
-        .find(stands)
+        .find(has_state)
         .unwrap_or(DeliveryStateKind::Failed)
 }

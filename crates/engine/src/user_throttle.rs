@@ -25,7 +25,7 @@ pub(super) fn user_throttles(
 ) -> Vec<UserThrottle> {
     let keys = &gateway.config.keys;
     let key = keys.iter().find(|key| key.name == request.api_key_name);
-    let of_key = key.and_then(|key| Some((key.name.as_str(), key.user_per_hour?)));
+    let key_limit = key.and_then(|key| Some((key.name.as_str(), key.user_per_hour?)));
     let mut throttles = Vec::<UserThrottle>::new();
     for delivery in deliveries {
         let Some(route) = gateway.route(delivery.channel.as_str()) else {
@@ -35,7 +35,7 @@ pub(super) fn user_throttles(
         if delivery.rejection_reason.is_some() || !request.expects_reply.unwrap_or(channel.expects_reply) {
             continue;
         }
-        let (scope, limit) = throttle_scope(of_key, channel, gateway.config.user_per_hour);
+        let (scope, limit) = throttle_scope(key_limit, channel, gateway.config.user_per_hour);
         let subject = throttle_subject(request.user.as_deref(), &delivery.address, scope);
         if limit > 0 && throttles.iter().all(|known| known.subject != subject) {
             throttles.push(UserThrottle {
@@ -50,27 +50,27 @@ pub(super) fn user_throttles(
 
 /// Returns the scope in which messages are counted together, and its limit.
 fn throttle_scope<'a>(
-    of_key: Option<(&'a str, u32)>,
+    key_limit: Option<(&'a str, u32)>,
     channel: &'a Channel,
-    usual: u32,
+    default_limit: u32,
 ) -> ((&'static str, &'a str), u32) {
-    if let Some((key, limit)) = of_key {
+    if let Some((key, limit)) = key_limit {
         return (("key", key), limit);
     }
     match channel.user_per_hour {
         Some(limit) => (("channel", channel.name.as_str()), limit),
-        None => (("", ""), usual),
+        None => (("", ""), default_limit),
     }
 }
 
 /// Returns the hashed subject: the client's user id, otherwise the address.
 fn throttle_subject(user: Option<&str>, address: &str, scope: (&str, &str)) -> [u8; 32] {
-    let (kind, who) = match user {
+    let (kind, id) = match user {
         Some(user) => ("user", user),
         None => ("address", address),
     };
     let mut hash = Sha256::new();
-    for part in [kind, who, scope.0, scope.1] {
+    for part in [kind, id, scope.0, scope.1] {
         hash.update(part.len().to_le_bytes());
         hash.update(part);
     }

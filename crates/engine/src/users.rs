@@ -39,14 +39,14 @@ pub fn validate(
     if name.as_deref().is_some_and(|name| !is_valid_name(name)) {
         return Err(InvalidUser::Name);
     }
-    let contact = |(kind, typed): (AddressKind, String)| match recipient::parse_address(kind, &typed, rules) {
+    let contact = |(kind, text): (AddressKind, String)| match recipient::parse_address(kind, &text, rules) {
         Ok(address) => Ok(Contact {
             kind,
             address,
             // Stored as it will be read, so that registering the same again changes nothing.
-            spelling: contact::replace_control_chars(&typed),
+            spelling: contact::replace_control_chars(&text),
         }),
-        Err(why) => Err(InvalidUser::Contact { kind, cause: why }),
+        Err(cause) => Err(InvalidUser::Contact { kind, cause }),
     };
     let contacts = contacts.map(|contacts| contacts.into_iter().map(contact).collect());
     Ok(NewUser {
@@ -80,7 +80,7 @@ mod tests {
         name: Option<&str>,
         contacts: &[(AddressKind, &str)],
     ) -> std::result::Result<NewUser, InvalidUser> {
-        let contacts = contacts.iter().map(|(kind, typed)| (*kind, (*typed).to_owned()));
+        let contacts = contacts.iter().map(|(kind, text)| (*kind, (*text).to_owned()));
         validate(
             &PhoneRules::default(),
             id.to_owned(),

@@ -24,26 +24,26 @@ pub type StopSignal = watch::Receiver<bool>;
 /// Delivers until the stop signal, then waits for calls in flight, at most `work.grace`. Returns the number
 /// of calls that did not end in time.
 pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) -> u32 {
-    let places = WorkerSlots::new(Arc::clone(&gateway));
+    let slots = WorkerSlots::new(Arc::clone(&gateway));
     let mut more = deliver::MoreDue::NoneKnown;
-    while let Some(found) = wait_for_due(&gateway, &places, more, &mut stop).await {
+    while let Some(found) = wait_for_due(&gateway, &slots, more, &mut stop).await {
         let tried = found.ids.len();
-        let watch = gateway.clock.stopwatch();
+        let stopwatch = gateway.clock.stopwatch();
         let claimed = deliver::claim(&gateway, found.ids).await;
-        places.record_claim_duration(watch.elapsed());
+        slots.record_claim_duration(stopwatch.elapsed());
         more = found.more.after_claim(claimed.len(), tried);
-        for one in claimed {
-            let place = places.acquire(&one.claimed.channel);
+        for delivery in claimed {
+            let slot = slots.acquire(&delivery.claimed.channel);
             let gateway = Arc::clone(&gateway);
             tokio::spawn(async move {
-                deliver::run_round(&gateway, one).await;
-                drop(place);
+                deliver::run_round(&gateway, delivery).await;
+                drop(slot);
             });
         }
     }
-    match tokio::time::timeout(gateway.config.work.grace, places.wait_until_all_free()).await {
+    match tokio::time::timeout(gateway.config.work.grace, slots.wait_until_all_free()).await {
         Ok(()) => 0,
-        Err(_) => u32::try_from(places.in_use()).unwrap_or(u32::MAX),
+        Err(_) => u32::try_from(slots.in_use()).unwrap_or(u32::MAX),
     }
 }
 
@@ -51,34 +51,34 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) -> u32 {
 /// signal. The queue is not waited for while the store has `more`.
 async fn wait_for_due(
     gateway: &Gateway,
-    places: &WorkerSlots,
+    slots: &WorkerSlots,
     more: deliver::MoreDue,
     stop: &mut StopSignal,
 ) -> Option<deliver::DueDeliveries> {
-    let some = async {
-        places.wait_for_free_slots().await;
+    let find = async {
+        slots.wait_for_free_slots().await;
         match more {
-            deliver::MoreDue::NoneKnown => deliver::find_due(gateway, places, QUEUE_POLL_TIMEOUT).await,
-            more => deliver::find_more_due(gateway, places, more).await,
+            deliver::MoreDue::NoneKnown => deliver::find_due(gateway, slots, QUEUE_POLL_TIMEOUT).await,
+            more => deliver::find_more_due(gateway, slots, more).await,
         }
     };
     tokio::select! {
         biased;
         _ = stop.wait_for(|stop| *stop) => None,
-        found = some => Some(found),
+        found = find => Some(found),
     }
 }
 
 /// Ingests what a provider sends over its own connection, until the stop signal.
-pub async fn receive_incoming(gateway: Arc<Gateway>, lane: Arc<ProviderRuntime>, mut stop: StopSignal) {
+pub async fn receive_incoming(gateway: Arc<Gateway>, runtime: Arc<ProviderRuntime>, mut stop: StopSignal) {
     loop {
-        let incoming = tokio::select! {
-            incoming = lane.provider.receive() => incoming,
+        let items = tokio::select! {
+            items = runtime.provider.receive() => items,
             _ = stop.changed() => return,
         };
-        while let Err(error) = callbacks::ingest(&gateway, &lane, incoming.clone()).await {
+        while let Err(error) = callbacks::ingest(&gateway, &runtime, items.clone()).await {
             gateway.metrics.store_errors.inc();
-            log::error!("receipts of {} have to wait: {}", lane.name, error.chain());
+            log::error!("receipts of {} have to wait: {}", runtime.name, error.chain());
             if *stop.borrow() {
                 return;
             }

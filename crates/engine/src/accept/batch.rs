@@ -18,10 +18,10 @@ pub struct AcceptBatch {
 impl AcceptBatch {
     /// Validates a message and adds it to the batch.
     pub fn add(&mut self, gateway: &Gateway, request: AcceptRequest) -> std::result::Result<(), AcceptError> {
-        let (message, stub) = validate(gateway, request)
-            .inspect_err(|why| gateway.metrics.count_refused(why.metric_label()))?;
+        let (message, pending) = validate(gateway, request)
+            .inspect_err(|error| gateway.metrics.count_refused(error.metric_label()))?;
         self.messages.push(message);
-        self.pending.push(stub);
+        self.pending.push(pending);
         Ok(())
     }
 
@@ -50,25 +50,25 @@ impl AcceptBatch {
 
     /// Stores the messages as one step of a broadcast, all or none. Returns `None` if another process has
     /// done this step, otherwise how many messages were accepted.
-    pub async fn store_fan_out_step(self, gateway: &Gateway, reach: FanOutStep) -> Result<Option<u64>> {
-        let stored = gateway.store.fan_out(reach, self.messages).await?;
+    pub async fn store_fan_out_step(self, gateway: &Gateway, step: FanOutStep) -> Result<Option<u64>> {
+        let stored = gateway.store.fan_out(step, self.messages).await?;
         Ok(stored.map(|stored| enqueue_accepted(gateway, self.pending, &stored)))
     }
 }
 
 /// Counts accepted messages and pushes their deliveries to the queue.
-fn enqueue_accepted(gateway: &Gateway, stubs: Vec<PendingAcceptance>, stored: &[Acceptance]) -> u64 {
-    let (mut taken, mut nudges) = (0, Vec::with_capacity(stored.len()));
-    for (stub, acceptance) in stubs.into_iter().zip(stored) {
-        match stub.complete(Some(acceptance)) {
-            Ok((_, nudged)) => {
-                taken += 1;
-                nudges.extend(nudged);
+fn enqueue_accepted(gateway: &Gateway, pending: Vec<PendingAcceptance>, stored: &[Acceptance]) -> u64 {
+    let (mut accepted, mut entries) = (0, Vec::with_capacity(stored.len()));
+    for (pending, acceptance) in pending.into_iter().zip(stored) {
+        match pending.complete(Some(acceptance)) {
+            Ok((_, added)) => {
+                accepted += 1;
+                entries.extend(added);
             }
-            Err(refused) => gateway.metrics.count_refused(refused.metric_label()),
+            Err(error) => gateway.metrics.count_refused(error.metric_label()),
         }
     }
-    gateway.metrics.accepted.inc_by(taken);
-    gateway.queue.push(&nudges);
-    taken
+    gateway.metrics.accepted.inc_by(accepted);
+    gateway.queue.push(&entries);
+    accepted
 }

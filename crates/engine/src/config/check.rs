@@ -22,23 +22,23 @@ const BYTES_PER_CHAR_MAX: usize = 12;
 pub(super) fn check_relations(config: &Config, source: &ConfigSource) -> Result<()> {
     for channel in &config.channels {
         let round = slowest_round(channel, &config.providers);
-        let least = round + LEASE_MARGIN;
-        if config.work.lease < least {
+        let lease_min = round + LEASE_MARGIN;
+        if config.work.lease < lease_min {
             let problem = format!(
                 "is {}, but a round over all providers of [channels.{}] can take {}: raise it to at least {}, \
                  or lower timeout and connect_timeout of its providers",
                 format_duration(config.work.lease),
                 channel.name,
                 format_duration(round),
-                format_duration(least),
+                format_duration(lease_min),
             );
             return Err(source.error_at("work.lease", &problem));
         }
     }
-    let body = config.limits.message_chars_max.saturating_mul(BYTES_PER_CHAR_MAX);
-    if config.limits.body_bytes_max < body {
+    let bytes_min = config.limits.message_chars_max.saturating_mul(BYTES_PER_CHAR_MAX);
+    if config.limits.body_bytes_max < bytes_min {
         let problem = format!(
-            "is too small for a message of limits.message_chars_max characters: raise it to at least {body}, \
+            "is too small for a message of limits.message_chars_max characters: raise it to at least {bytes_min}, \
              or lower limits.message_chars_max"
         );
         return Err(source.error_at("limits.body_bytes_max", &problem));
@@ -57,14 +57,14 @@ fn slowest_round(channel: &Channel, providers: &[ProviderConfig]) -> Duration {
 
 /// Returns warnings for settings that are unusual but do not prevent the start.
 pub(super) fn collect_warnings(config: &Config) -> Vec<String> {
-    let used = |name: &ConfigName| {
+    let is_used = |name: &ConfigName| {
         config
             .channels
             .iter()
             .any(|channel| channel.providers.contains(name))
     };
-    let idle = config.providers.iter().filter(|provider| !used(&provider.name));
-    let mut oddities = idle
+    let unused = config.providers.iter().filter(|provider| !is_used(&provider.name));
+    let mut warnings = unused
         .map(|provider| format!("no channel uses [providers.{}]; add it to one", provider.name))
         .collect::<Vec<_>>();
     let slowest = config
@@ -72,12 +72,12 @@ pub(super) fn collect_warnings(config: &Config) -> Vec<String> {
         .iter()
         .map(|provider| provider.connect_timeout + provider.timeout);
     if slowest.max().is_some_and(|slowest| slowest > config.work.grace) {
-        oddities.push(
+        warnings.push(
             "work.grace is shorter than a provider's time limits: calls that a stop cuts off count as unknown"
                 .to_owned(),
         );
     }
-    oddities
+    warnings
 }
 
 /// Requires API keys or `insecure = true` for a listen address other than loopback. Only `serve` needs this

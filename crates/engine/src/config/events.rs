@@ -35,14 +35,14 @@ pub struct EventsConfig {
 impl Default for EventsConfig {
     fn default() -> Self {
         let minutes = [5, 30, 120, 300, 600, 840, 1_200, 1_440];
-        let waits = minutes.map(|minutes| Duration::from_secs(minutes * 60));
+        let schedule = minutes.map(|minutes| Duration::from_secs(minutes * 60));
         Self {
             secrets: SigningSecrets::default(),
             egress_policy: EgressPolicy::new(Vec::new(), vec![443]),
             concurrency: 32,
             concurrency_per_endpoint: 4,
             timeout: Duration::from_secs(15),
-            retry_schedule: [&[Duration::from_secs(5)], waits.as_slice()].concat(),
+            retry_schedule: [&[Duration::from_secs(5)], schedule.as_slice()].concat(),
             age_max: Duration::from_secs(96 * 3600),
         }
     }
@@ -60,21 +60,21 @@ pub struct ApiKeyEvents {
 /// Reads `[events]`.
 pub(super) fn read_events(values: &TableReader<'_>, environment: &Environment) -> Result<EventsConfig> {
     values.reject_unknown_keys()?;
-    let usual = EventsConfig::default();
+    let defaults = EventsConfig::default();
     let networks = values.list("networks")?;
     let ports = read_ports(values)?;
-    let guard = EgressPolicy::parse(&networks, ports.as_deref().unwrap_or(&[443]));
-    let waits = read_retry_schedule(values)?;
+    let policy = EgressPolicy::parse(&networks, ports.as_deref().unwrap_or(&[443]));
+    let schedule = read_retry_schedule(values)?;
     Ok(EventsConfig {
         secrets: read_secrets("secrets", values, environment)?,
-        egress_policy: guard.map_err(|cause| values.error_at("networks", &format!("is wrong: {cause}")))?,
-        concurrency: values.count("concurrency")?.unwrap_or(usual.concurrency),
+        egress_policy: policy.map_err(|cause| values.error_at("networks", &format!("is wrong: {cause}")))?,
+        concurrency: values.count("concurrency")?.unwrap_or(defaults.concurrency),
         concurrency_per_endpoint: values
             .count("per_receiver")?
-            .unwrap_or(usual.concurrency_per_endpoint),
-        timeout: values.duration("timeout")?.unwrap_or(usual.timeout),
-        retry_schedule: waits.unwrap_or(usual.retry_schedule),
-        age_max: values.duration("max_age")?.unwrap_or(usual.age_max),
+            .unwrap_or(defaults.concurrency_per_endpoint),
+        timeout: values.duration("timeout")?.unwrap_or(defaults.timeout),
+        retry_schedule: schedule.unwrap_or(defaults.retry_schedule),
+        age_max: values.duration("max_age")?.unwrap_or(defaults.age_max),
     })
 }
 
@@ -104,8 +104,8 @@ pub(super) fn read_api_key_events(
 }
 
 fn read_secrets(key: &str, values: &TableReader<'_>, environment: &Environment) -> Result<SigningSecrets> {
-    let written = values.list(key)?;
-    let resolved = written
+    let texts = values.list(key)?;
+    let resolved = texts
         .into_iter()
         .map(|text| resolve_text(text, key, values, environment));
     let resolved = resolved.collect::<Result<Vec<_>>>()?;
@@ -113,13 +113,13 @@ fn read_secrets(key: &str, values: &TableReader<'_>, environment: &Environment) 
 }
 
 fn read_ports(values: &TableReader<'_>) -> Result<Option<Vec<u16>>> {
-    let words = values.list("ports")?;
-    if words.is_empty() {
+    let texts = values.list("ports")?;
+    if texts.is_empty() {
         return Ok(None);
     }
-    let ports = words
+    let ports = texts
         .iter()
-        .map(|word| word.parse().ok())
+        .map(|text| text.parse().ok())
         .collect::<Option<Vec<_>>>();
     ports
         .map(Some)
@@ -127,15 +127,15 @@ fn read_ports(values: &TableReader<'_>) -> Result<Option<Vec<u16>>> {
 }
 
 fn read_retry_schedule(values: &TableReader<'_>) -> Result<Option<Vec<Duration>>> {
-    let words = values.list("waits")?;
-    if words.is_empty() {
+    let texts = values.list("waits")?;
+    if texts.is_empty() {
         return Ok(None);
     }
-    let waits = words
+    let schedule = texts
         .iter()
-        .map(|word| parse_duration(word).ok())
+        .map(|text| parse_duration(text).ok())
         .collect::<Option<Vec<_>>>();
-    waits
+    schedule
         .map(Some)
         .ok_or_else(|| values.error_at("waits", "must list durations, such as [\"5s\", \"5m\", \"2h\"]"))
 }

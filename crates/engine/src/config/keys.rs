@@ -41,7 +41,7 @@ pub const LOG_VARIABLES: [&str; 2] = ["POSTRIDER_LOG", "RUST_LOG"];
 
 /// Returns the key at that path.
 pub fn find_config_key(path: &str) -> Option<&'static ConfigKey> {
-    CONFIG_KEYS.iter().find(|row| row.path == path)
+    CONFIG_KEYS.iter().find(|key| key.path == path)
 }
 
 /// Returns the next path segment of all keys that begin with `prefix` (`work.`, or empty for the top level).
@@ -49,8 +49,8 @@ pub fn key_names_under(prefix: &str) -> impl Iterator<Item = &'static str> {
     let mut seen = "";
     CONFIG_KEYS
         .iter()
-        .filter_map(move |row| row.path.strip_prefix(prefix))
-        .map(|rest| rest.split('.').next().unwrap_or(rest))
+        .filter_map(move |key| key.path.strip_prefix(prefix))
+        .map(|tail| tail.split('.').next().unwrap_or(tail))
         .filter(move |name| std::mem::replace(&mut seen, name) != *name)
 }
 
@@ -58,13 +58,13 @@ const fn config_key(
     path: &'static str,
     kind: ValueKind,
     default: &'static str,
-    meaning: &'static str,
+    description: &'static str,
 ) -> ConfigKey {
     ConfigKey {
         path,
         kind,
         default,
-        description: meaning,
+        description,
     }
 }
 

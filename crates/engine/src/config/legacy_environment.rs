@@ -16,10 +16,10 @@ use postrider_core::error::{Error, Result};
 const CHANNEL_VARIABLE_PREFIX: &str = "CHANNEL_";
 
 /// Returns the channel name for a variable or a name: `CHANNEL_SMS` and `sms` both give `sms`.
-pub(super) fn channel_name(word: &str) -> String {
-    match word.strip_prefix(CHANNEL_VARIABLE_PREFIX) {
+pub(super) fn channel_name(name: &str) -> String {
+    match name.strip_prefix(CHANNEL_VARIABLE_PREFIX) {
         Some(rest) => rest.to_ascii_lowercase(),
-        None => word.to_owned(),
+        None => name.to_owned(),
     }
 }
 
@@ -30,44 +30,44 @@ pub(super) fn apply_channel_variables(
     environment: &Environment,
 ) -> Result<Vec<String>> {
     let used = source.table.get("used_channels").and_then(Value::as_array);
-    let words = used.into_iter().flatten().filter_map(Value::as_str);
-    let words = words.map(str::to_owned).collect::<Vec<_>>();
+    let names = used.into_iter().flatten().filter_map(Value::as_str);
+    let names = names.map(str::to_owned).collect::<Vec<_>>();
     for alias in &PROVIDER_ALIASES {
         set_default_kind(source, alias);
     }
-    let mut stand_ins = Vec::new();
-    for word in words
+    let mut warnings = Vec::new();
+    for name in names
         .iter()
-        .filter(|word| word.starts_with(CHANNEL_VARIABLE_PREFIX))
+        .filter(|name| name.starts_with(CHANNEL_VARIABLE_PREFIX))
     {
-        match environment.get(word) {
-            Some(text) => apply_channel_variable(source, environment, (word, text), &mut stand_ins)?,
-            None if has_table(source, "channels", &channel_name(word)) => {}
+        match environment.get(name) {
+            Some(text) => apply_channel_variable(source, environment, (name, text), &mut warnings)?,
+            None if has_table(source, "channels", &channel_name(name)) => {}
             None => {
                 let set = environment
                     .names_with_prefix(CHANNEL_VARIABLE_PREFIX)
-                    .filter(|name| *name != word);
+                    .filter(|other| other != name);
                 let remedy = format!(
-                    "names {word}, but there is no such variable: set it to its providers, or correct the name{}",
-                    did_you_mean(word, set)
+                    "names {name}, but there is no such variable: set it to its providers, or correct the name{}",
+                    did_you_mean(name, set)
                 );
                 return Err(source.error_at("used_channels", &remedy));
             }
         }
     }
-    Ok(stand_ins)
+    Ok(warnings)
 }
 
 /// Splits a comma-separated list; blanks around the commas are ignored.
 pub(super) fn split_list(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|word| !word.is_empty())
+    text.split(',').map(str::trim).filter(|name| !name.is_empty())
 }
 
 fn apply_channel_variable(
     source: &mut ConfigSource,
     environment: &Environment,
     (variable, text): (&str, &str),
-    stand_ins: &mut Vec<String>,
+    warnings: &mut Vec<String>,
 ) -> Result<()> {
     for provider in split_list(text) {
         let alias = PROVIDER_ALIASES.iter().find(|alias| alias.name == provider);
@@ -78,7 +78,7 @@ fn apply_channel_variable(
             continue;
         }
         let alias = alias.ok_or_else(|| unknown_provider(source, variable, provider))?;
-        stand_ins.extend(add_alias_provider(source, environment, alias)?);
+        warnings.extend(add_alias_provider(source, environment, alias)?);
     }
     let providers = split_list(text).map(Value::from).collect::<Vec<_>>();
     let name = channel_name(variable);
@@ -100,14 +100,14 @@ fn add_alias_provider(
 ) -> Result<Option<String>> {
     let name = alias.name;
     let account = match &alias.account {
-        Some(real) => real.read_account(name, environment)?,
+        Some(variables) => variables.read_account(name, environment)?,
         None => None,
     };
-    let stand_in = account.is_none().then(|| {
-        let remedy = alias.account.as_ref().map_or_else(String::new, |real| {
+    let warning = account.is_none().then(|| {
+        let remedy = alias.account.as_ref().map_or_else(String::new, |variables| {
             format!(
                 " (its account is {} in the environment, or that table)",
-                real.required_variables()
+                variables.required_variables()
             )
         });
         format!(
@@ -125,15 +125,15 @@ fn add_alias_provider(
     if let Some(address) = alias.address {
         set_default_address(table, address);
     }
-    Ok(stand_in)
+    Ok(warning)
 }
 
 /// Sets the `kind` of a table that is named after a class name and has none.
 fn set_default_kind(source: &mut ConfigSource, alias: &ProviderAlias) {
     let providers = source.table.get_mut("providers").and_then(Value::as_table_mut);
     let table = providers.and_then(|providers| providers.get_mut(alias.name)?.as_table_mut());
-    if let (Some(table), Some(real)) = (table, &alias.account) {
-        table.entry("kind").or_insert_with(|| Value::from(real.kind));
+    if let (Some(table), Some(variables)) = (table, &alias.account) {
+        table.entry("kind").or_insert_with(|| Value::from(variables.kind));
     }
 }
 
@@ -147,16 +147,16 @@ fn set_default_address(provider: &mut toml::Table, address: &str) {
 
 fn unknown_provider(source: &ConfigSource, variable: &str, provider: &str) -> Error {
     let aliases = PROVIDER_ALIASES.iter().map(|alias| alias.name);
-    let of_file = source.table.get("providers").and_then(Value::as_table);
-    let of_file = of_file
+    let configured = source.table.get("providers").and_then(Value::as_table);
+    let configured = configured
         .into_iter()
         .flat_map(toml::Table::keys)
         .map(String::as_str);
-    let near = did_you_mean(provider, aliases.clone().chain(of_file));
+    let suggestion = did_you_mean(provider, aliases.clone().chain(configured));
     let known = aliases.collect::<Vec<_>>().join(", ");
     Error::usage(format!(
         "{variable}: names {provider}, but there is no [providers.{provider}], nor is it one of {known}; add it or \
-         correct the name{near}"
+         correct the name{suggestion}"
     ))
 }
 
@@ -167,9 +167,9 @@ fn has_table(source: &ConfigSource, section: &str, name: &str) -> bool {
 
 /// Returns the table `[section.name]`; creates it if it is missing.
 fn table_entry<'s>(source: &'s mut ConfigSource, section: &str, name: &str) -> Result<&'s mut toml::Table> {
-    let wrong = source.error_at(section, &format!("must be a table: write [{section}.{name}]"));
+    let error = source.error_at(section, &format!("must be a table: write [{section}.{name}]"));
     let empty = || Value::Table(toml::Table::new());
     let section = source.table.entry(section).or_insert_with(empty).as_table_mut();
     let named = section.and_then(|section| section.entry(name).or_insert_with(empty).as_table_mut());
-    named.ok_or(wrong)
+    named.ok_or(error)
 }

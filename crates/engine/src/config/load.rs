@@ -31,12 +31,12 @@ impl Config {
         overrides: &[(&str, String)],
     ) -> Result<(Self, Vec<String>)> {
         let mut source = ConfigSource::read(file, environment, overrides)?;
-        let stand_ins = legacy_environment::apply_channel_variables(&mut source, environment)?;
+        let legacy_warnings = legacy_environment::apply_channel_variables(&mut source, environment)?;
         let top = TableReader::root(&source);
         top.reject_unknown_keys()?;
         let providers = tables::read_providers(&top, environment)?;
-        let sandbox = providers.enabled.is_empty() && providers.disabled.is_empty();
-        let providers = if sandbox {
+        let is_test_mode = providers.enabled.is_empty() && providers.disabled.is_empty();
+        let providers = if is_test_mode {
             tables::ConfiguredProviders {
                 enabled: tables::mock_providers(),
                 disabled: Vec::new(),
@@ -51,7 +51,7 @@ impl Config {
             providers: providers.enabled,
             keys: tables::read_api_keys(&top, &events, environment)?,
             events,
-            is_test_mode: sandbox,
+            is_test_mode,
             ..Self::test_mode()
         };
         config.used_channels = tables::read_used_channels(&top, &config.channels)?;
@@ -66,7 +66,7 @@ impl Config {
         config.user_per_hour = throttle.count("user_per_hour")?.unwrap_or(config.user_per_hour);
         check::check_relations(&config, &source)?;
         let mut warnings = source.unknown_variables(environment);
-        warnings.extend(stand_ins);
+        warnings.extend(legacy_warnings);
         warnings.extend(check::collect_warnings(&config));
         Ok((config, warnings))
     }
@@ -100,8 +100,8 @@ impl Config {
         for section in [&store, &queue, &cache] {
             section.reject_unknown_keys()?;
         }
-        let url = |section: &TableReader<'_>, usual: &str| {
-            Ok::<_, postrider_core::error::Error>(section.text("url")?.unwrap_or(usual).to_owned())
+        let url = |section: &TableReader<'_>, default: &str| {
+            Ok::<_, postrider_core::error::Error>(section.text("url")?.unwrap_or(default).to_owned())
         };
         self.store_url = url(&store, &self.store_url)?;
         let replica = store.text("replica_url")?.filter(|url| !url.is_empty());
@@ -115,9 +115,9 @@ impl Config {
 }
 
 fn read_phone_rules(top: &TableReader<'_>) -> Result<PhoneRules> {
-    let usual = PhoneRules::default();
+    let defaults = PhoneRules::default();
     let region = match top.text("region")? {
-        None => usual.region,
+        None => defaults.region,
         Some(text) => text.parse::<country::Id>().map_err(|_| {
             top.error_at(
                 "region",
@@ -132,53 +132,53 @@ fn read_phone_rules(top: &TableReader<'_>) -> Result<PhoneRules> {
     Ok(PhoneRules { region, strictness })
 }
 
-fn read_work(values: &TableReader<'_>, usual: &WorkConfig) -> Result<WorkConfig> {
+fn read_work(values: &TableReader<'_>, defaults: &WorkConfig) -> Result<WorkConfig> {
     values.reject_unknown_keys()?;
     Ok(WorkConfig {
-        concurrency: values.count("concurrency")?.unwrap_or(usual.concurrency),
-        lease: values.duration("lease")?.unwrap_or(usual.lease),
-        grace: values.duration("grace")?.unwrap_or(usual.grace),
+        concurrency: values.count("concurrency")?.unwrap_or(defaults.concurrency),
+        lease: values.duration("lease")?.unwrap_or(defaults.lease),
+        grace: values.duration("grace")?.unwrap_or(defaults.grace),
     })
 }
 
-fn read_schedule(values: &TableReader<'_>, usual: &ScheduleConfig) -> Result<ScheduleConfig> {
+fn read_schedule(values: &TableReader<'_>, defaults: &ScheduleConfig) -> Result<ScheduleConfig> {
     values.reject_unknown_keys()?;
     Ok(ScheduleConfig {
-        resend: values.duration_or_never("resend")?.unwrap_or(usual.resend),
-        report: values.duration_or_never("report")?.unwrap_or(usual.report),
+        resend: values.duration_or_never("resend")?.unwrap_or(defaults.resend),
+        report: values.duration_or_never("report")?.unwrap_or(defaults.report),
     })
 }
 
-fn read_limits(values: &TableReader<'_>, usual: &LimitsConfig) -> Result<LimitsConfig> {
+fn read_limits(values: &TableReader<'_>, defaults: &LimitsConfig) -> Result<LimitsConfig> {
     values.reject_unknown_keys()?;
     Ok(LimitsConfig {
-        body_bytes_max: values.count("body_bytes_max")?.unwrap_or(usual.body_bytes_max),
+        body_bytes_max: values.count("body_bytes_max")?.unwrap_or(defaults.body_bytes_max),
         header_bytes_max: values
             .count("header_bytes_max")?
-            .unwrap_or(usual.header_bytes_max),
-        connections_max: values.count("connections_max")?.unwrap_or(usual.connections_max),
-        header_timeout: values.duration("header_timeout")?.unwrap_or(usual.header_timeout),
-        body_timeout: values.duration("body_timeout")?.unwrap_or(usual.body_timeout),
-        idle_timeout: values.duration("idle_timeout")?.unwrap_or(usual.idle_timeout),
+            .unwrap_or(defaults.header_bytes_max),
+        connections_max: values.count("connections_max")?.unwrap_or(defaults.connections_max),
+        header_timeout: values.duration("header_timeout")?.unwrap_or(defaults.header_timeout),
+        body_timeout: values.duration("body_timeout")?.unwrap_or(defaults.body_timeout),
+        idle_timeout: values.duration("idle_timeout")?.unwrap_or(defaults.idle_timeout),
         message_chars_max: values
             .count("message_chars_max")?
-            .unwrap_or(usual.message_chars_max),
-        page_limit_max: values.count("page_limit_max")?.unwrap_or(usual.page_limit_max),
+            .unwrap_or(defaults.message_chars_max),
+        page_limit_max: values.count("page_limit_max")?.unwrap_or(defaults.page_limit_max),
         idempotency_keep: values
             .duration("idempotency_keep")?
-            .unwrap_or(usual.idempotency_keep),
+            .unwrap_or(defaults.idempotency_keep),
     })
 }
 
 /// Reads a retry policy; missing keys keep the value of `defaults`.
-pub(super) fn read_retry(values: &TableReader<'_>, usual: &RetryPolicy) -> Result<RetryPolicy> {
+pub(super) fn read_retry(values: &TableReader<'_>, defaults: &RetryPolicy) -> Result<RetryPolicy> {
     values.reject_unknown_keys()?;
     let retry = RetryPolicy {
-        base: values.duration("base")?.unwrap_or(usual.base),
-        factor: values.number("factor")?.unwrap_or(usual.factor),
-        cap: values.duration("cap")?.unwrap_or(usual.cap),
-        tries_max: values.count("max_tries")?.unwrap_or(usual.tries_max),
-        age_max: values.duration("max_age")?.unwrap_or(usual.age_max),
+        base: values.duration("base")?.unwrap_or(defaults.base),
+        factor: values.number("factor")?.unwrap_or(defaults.factor),
+        cap: values.duration("cap")?.unwrap_or(defaults.cap),
+        tries_max: values.count("max_tries")?.unwrap_or(defaults.tries_max),
+        age_max: values.duration("max_age")?.unwrap_or(defaults.age_max),
     };
     if !(1.0..=100.0).contains(&retry.factor) {
         return Err(values.error_at("factor", "must be from 1 to 100: waits do not shrink"));

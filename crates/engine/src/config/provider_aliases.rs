@@ -52,12 +52,12 @@ enum AccountKeyKind {
 const fn required(
     name: &'static str,
     variables: &'static [&'static str],
-    shape: AccountKeyKind,
+    kind: AccountKeyKind,
 ) -> AccountKey {
     AccountKey {
         name,
         variables,
-        kind: shape,
+        kind,
         is_required: true,
     }
 }
@@ -65,12 +65,12 @@ const fn required(
 const fn optional(
     name: &'static str,
     variables: &'static [&'static str],
-    shape: AccountKeyKind,
+    kind: AccountKeyKind,
 ) -> AccountKey {
     AccountKey {
         name,
         variables,
-        kind: shape,
+        kind,
         is_required: false,
     }
 }
@@ -159,12 +159,12 @@ const PUSHY: AccountVariables = AccountVariables {
     keys: &[required("api_key", &["PUSHY_API_KEY"], AccountKeyKind::Secret)],
 };
 
-const fn alias(name: &'static str, address: &'static str, real: AccountVariables) -> ProviderAlias {
+const fn alias(name: &'static str, address: &'static str, account: AccountVariables) -> ProviderAlias {
     ProviderAlias {
         name,
         address: Some(address),
         failure_rate: 0.0,
-        account: Some(real),
+        account: Some(account),
     }
 }
 
@@ -191,18 +191,18 @@ impl AccountVariables {
         }
         let mut table = Table::from_iter([("kind".to_owned(), Value::from(self.kind))]);
         for key in self.keys {
-            let found = key
+            let value = key
                 .variables
                 .iter()
                 .find_map(|name| Some((*name, environment.get(name)?)));
-            match found {
+            match value {
                 Some((variable, text)) => {
                     table.insert(key.name.to_owned(), key.kind.parse(variable, text)?);
                 }
                 None if key.is_required => {
-                    let (sign, missing) = (self.marker_variable, key.variables.join(" or "));
+                    let (marker, missing) = (self.marker_variable, key.variables.join(" or "));
                     return Err(Error::usage(format!(
-                        "{sign}: is set, so that {alias} is a real account, but {missing} is not: set it, or unset {sign}"
+                        "{marker}: is set, so that {alias} is a real account, but {missing} is not: set it, or unset {marker}"
                     )));
                 }
                 None => {}
@@ -213,8 +213,8 @@ impl AccountVariables {
 
     /// Returns the names of the required variables, for messages.
     pub fn required_variables(&self) -> String {
-        let needed = self.keys.iter().filter(|key| key.is_required);
-        needed.map(|key| key.variables[0]).collect::<Vec<_>>().join(", ")
+        let required = self.keys.iter().filter(|key| key.is_required);
+        required.map(|key| key.variables[0]).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -230,8 +230,8 @@ impl AccountKeyKind {
                 Value::from(number)
             }
             Self::List => {
-                let words = super::legacy_environment::split_list(text).map(Value::from);
-                Value::from(words.collect::<Vec<_>>())
+                let values = super::legacy_environment::split_list(text).map(Value::from);
+                Value::from(values.collect::<Vec<_>>())
             }
         })
     }

@@ -32,18 +32,18 @@ const SECRET_NAME_PARTS: [&str; 9] = [
 /// Returns the table with all placeholders resolved.
 pub(super) fn resolve_table(
     table: &toml::Table,
-    at: &TableReader<'_>,
+    reader: &TableReader<'_>,
     environment: &Environment,
 ) -> Result<toml::Table> {
     table
         .iter()
-        .map(|(key, value)| Ok((key.clone(), resolve_value(key, value, at, environment)?)))
+        .map(|(key, value)| Ok((key.clone(), resolve_value(key, value, reader, environment)?)))
         .collect()
 }
 
-fn resolve_value(key: &str, value: &Value, at: &TableReader<'_>, environment: &Environment) -> Result<Value> {
+fn resolve_value(key: &str, value: &Value, reader: &TableReader<'_>, environment: &Environment) -> Result<Value> {
     let inner = |(name, value): (&String, &Value)| {
-        let value = resolve_value(&format!("{key}.{name}"), value, at, environment)?;
+        let value = resolve_value(&format!("{key}.{name}"), value, reader, environment)?;
         Ok((name.clone(), value))
     };
     Ok(match value {
@@ -51,10 +51,10 @@ fn resolve_value(key: &str, value: &Value, at: &TableReader<'_>, environment: &E
         Value::Array(values) => {
             let values = values.iter().enumerate();
             let values = values
-                .map(|(index, value)| resolve_value(&format!("{key}[{index}]"), value, at, environment));
+                .map(|(index, value)| resolve_value(&format!("{key}[{index}]"), value, reader, environment));
             Value::Array(values.collect::<Result<_>>()?)
         }
-        Value::String(text) => Value::String(resolve_text(text, key, at, environment)?),
+        Value::String(text) => Value::String(resolve_text(text, key, reader, environment)?),
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => value.clone(),
     })
 }
@@ -63,22 +63,22 @@ fn resolve_value(key: &str, value: &Value, at: &TableReader<'_>, environment: &E
 pub(super) fn resolve_text(
     text: &str,
     key: &str,
-    at: &TableReader<'_>,
+    reader: &TableReader<'_>,
     environment: &Environment,
 ) -> Result<String> {
-    let mut whole = String::with_capacity(text.len());
+    let mut resolved = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = next_placeholder(rest) {
-        whole.push_str(&rest[..start]);
+        resolved.push_str(&rest[..start]);
         let Some(length) = rest[start..].find('}') else {
-            return Err(at.error_at(key, "has a ${ without its }; write ${env:NAME} or ${file:PATH}"));
+            return Err(reader.error_at(key, "has a ${ without its }; write ${env:NAME} or ${file:PATH}"));
         };
-        let place = &rest[start + 2..start + length];
-        whole.push_str(&read_placeholder(place, key, at, environment)?);
+        let placeholder = &rest[start + 2..start + length];
+        resolved.push_str(&read_placeholder(placeholder, key, reader, environment)?);
         rest = &rest[start + length + 1..];
     }
-    whole.push_str(rest);
-    Ok(whole)
+    resolved.push_str(rest);
+    Ok(resolved)
 }
 
 fn next_placeholder(text: &str) -> Option<usize> {
@@ -87,21 +87,21 @@ fn next_placeholder(text: &str) -> Option<usize> {
 }
 
 fn read_placeholder(
-    place: &str,
+    placeholder: &str,
     key: &str,
-    at: &TableReader<'_>,
+    reader: &TableReader<'_>,
     environment: &Environment,
 ) -> Result<String> {
-    if let Some(name) = place.strip_prefix("env:") {
-        let remedy = || format!("needs the variable {name}, which is not set; set it before the start");
+    if let Some(name) = placeholder.strip_prefix("env:") {
+        let problem = || format!("needs the variable {name}, which is not set; set it before the start");
         return environment
             .get(name)
             .map(str::to_owned)
-            .ok_or_else(|| at.error_at(key, &remedy()));
+            .ok_or_else(|| reader.error_at(key, &problem()));
     }
-    let name = place.strip_prefix("file:").unwrap_or(place);
-    let content = std::fs::read_to_string(at.folder().join(name)).map_err(|cause| {
-        at.error_at(
+    let name = placeholder.strip_prefix("file:").unwrap_or(placeholder);
+    let content = std::fs::read_to_string(reader.folder().join(name)).map_err(|cause| {
+        reader.error_at(
             key,
             &format!("needs the file {name}, which cannot be read: {cause}"),
         )
@@ -166,8 +166,8 @@ pub fn mask_url(url: &str) -> String {
         .map_or(rest.len(), |end| credentials + end);
     let (authority, path) = rest.split_at(authority_end);
     let authority = match authority.rsplit_once('@') {
-        Some((whole, host)) => {
-            let user = whole.split_once(':').map_or("", |(user, _)| user);
+        Some((login, host)) => {
+            let user = login.split_once(':').map_or("", |(user, _)| user);
             format!("{user}:{MASK}@{host}")
         }
         None => authority.to_owned(),
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn passwords_inside_urls_are_masked() {
-        for (url, shown) in [
+        for (url, masked) in [
             ("memory:", "memory:"),
             ("sqlite:/var/lib/a@b.db", "sqlite:/var/lib/a@b.db"),
             ("redis://localhost:6379/0", "redis://localhost:6379/0"),
@@ -217,7 +217,7 @@ mod tests {
             ),
             ("unix:/r.sock?db=1&pass=hunter2", "unix:/r.sock?db=1&pass=***"),
         ] {
-            assert_eq!(mask_url(url), shown);
+            assert_eq!(mask_url(url), masked);
         }
     }
 
@@ -226,8 +226,8 @@ mod tests {
         let table = "token = \"hunter2\"\npassword = 1234\nurl = \"http://host\"\n\
                      [headers]\nAuthorization = \"Bearer hunter2\"\nAccept = \"*/*\"\n[auth]\nuser = \"hunter2\"\n\
                      [place]\ntoken = \"${env:T}\"\nmixed_token = \"hunter2${env:T}\"";
-        let shown = mask_table(&table.parse().unwrap()).to_string();
-        assert!(!shown.contains("hunter2") && !shown.contains("1234"), "{shown}");
-        assert!(shown.contains("http://host") && shown.contains("*/*") && shown.contains("\"${env:T}\""));
+        let masked = mask_table(&table.parse().unwrap()).to_string();
+        assert!(!masked.contains("hunter2") && !masked.contains("1234"), "{masked}");
+        assert!(masked.contains("http://host") && masked.contains("*/*") && masked.contains("\"${env:T}\""));
     }
 }

@@ -42,19 +42,19 @@ impl ConfigSource {
                 origins: BTreeMap::new(),
             },
         };
-        for row in CONFIG_KEYS {
-            let Some(name) = row.environment_variable() else {
+        for key in CONFIG_KEYS {
+            let Some(name) = key.environment_variable() else {
                 continue;
             };
             if let Some(text) = environment.get(&name) {
-                source.set_override(row, text, name)?;
+                source.set_override(key, text, name)?;
             }
         }
         for (path, text) in overrides {
-            let row = find_config_key(path)
-                .filter(|row| row.environment_variable().is_some())
+            let key = find_config_key(path)
+                .filter(|key| key.environment_variable().is_some())
                 .ok_or_else(|| Error::usage(format!("command line: there is no key {path}")))?;
-            source.set_override(row, text, format!("command line, {path}"))?;
+            source.set_override(key, text, format!("command line, {path}"))?;
         }
         Ok(source)
     }
@@ -62,21 +62,21 @@ impl ConfigSource {
     fn from_file(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|cause| {
-            let act =
+            let message =
                 format!("cannot read the configuration file {name}: {cause}; check --config and its rights");
-            Error::with_source(ErrorKind::Usage, act, cause)
+            Error::with_source(ErrorKind::Usage, message, cause)
         })?;
         let tree = DeTable::parse(&text).map_err(|cause| {
             let line = line_number(&text, cause.span().map_or(0, |span| span.start));
-            let what = cause.message();
-            Error::usage(format!("{name} line {line}: this is not TOML: {what}"))
+            let problem = cause.message();
+            Error::usage(format!("{name} line {line}: this is not TOML: {problem}"))
         })?;
-        let mut places = BTreeMap::new();
+        let mut origins = BTreeMap::new();
         collect_origins(
             tree.get_ref(),
             "",
             &|at| format!("{name} line {}", line_number(&text, at)),
-            &mut places,
+            &mut origins,
         );
         let table = text
             .parse::<toml::Table>()
@@ -85,18 +85,18 @@ impl ConfigSource {
             table,
             file: Some(name),
             text,
-            origins: places,
+            origins,
         })
     }
 
-    fn set_override(&mut self, row: &ConfigKey, text: &str, place: String) -> Result<()> {
-        let value = parse_value(row.kind, text).ok_or_else(|| {
+    fn set_override(&mut self, key: &ConfigKey, text: &str, origin: String) -> Result<()> {
+        let value = parse_value(key.kind, text).ok_or_else(|| {
             Error::usage(format!(
-                "{place}: must be {}, but is \"{text}\"",
-                expected_value(row.kind)
+                "{origin}: must be {}, but is \"{text}\"",
+                expected_value(key.kind)
             ))
         })?;
-        let (section, name) = row.path.rsplit_once('.').unwrap_or(("", row.path));
+        let (section, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         let mut table = &mut self.table;
         if !section.is_empty() {
             let entry = table
@@ -108,23 +108,23 @@ impl ConfigSource {
             table = inner;
         }
         table.insert(name.to_owned(), value);
-        self.origins.insert(row.path.to_owned(), place);
+        self.origins.insert(key.path.to_owned(), origin);
         Ok(())
     }
 
     /// Records the origin of the value at that path.
-    pub fn set_origin(&mut self, path: String, place: &str) {
-        self.origins.insert(path, place.to_owned());
+    pub fn set_origin(&mut self, path: String, origin: &str) {
+        self.origins.insert(path, origin.to_owned());
     }
 
     /// Returns an error about a value: origin, path, problem and remedy.
     pub fn error_at(&self, path: &str, problem: &str) -> Error {
-        let place = match (self.origins.get(path), &self.file) {
-            (Some(place), _) => format!("{place}: "),
+        let origin = match (self.origins.get(path), &self.file) {
+            (Some(origin), _) => format!("{origin}: "),
             (None, Some(file)) => format!("{file}: "),
             (None, None) => String::new(),
         };
-        Error::usage(format!("{place}{path} {problem}"))
+        Error::usage(format!("{origin}{path} {problem}"))
     }
 
     /// Returns the folder of the configuration file, from which `${file:PATH}` starts.
@@ -137,23 +137,23 @@ impl ConfigSource {
 
     /// Returns a warning for each variable with the prefix `POSTRIDER_` that is not a known one.
     pub fn unknown_variables(&self, environment: &Environment) -> Vec<String> {
-        let known = |name: &str| {
+        let is_known = |name: &str| {
             OTHER_VARIABLES.contains(&name)
                 || CONFIG_KEYS
                     .iter()
-                    .any(|row| row.environment_variable().as_deref() == Some(name))
+                    .any(|key| key.environment_variable().as_deref() == Some(name))
                 || self.text.contains(&format!("${{env:{name}}}"))
         };
-        let ours = CONFIG_KEYS
+        let known_names = CONFIG_KEYS
             .iter()
             .filter_map(ConfigKey::environment_variable)
             .collect::<Vec<_>>();
         environment
             .names_with_prefix("POSTRIDER_")
-            .filter(|name| !known(name))
+            .filter(|name| !is_known(name))
             .map(|name| {
-                let near = did_you_mean(name, ours.iter().map(String::as_str));
-                format!("the variable {name} is not one of ours and changes nothing{near}")
+                let suggestion = did_you_mean(name, known_names.iter().map(String::as_str));
+                format!("the variable {name} is not one of ours and changes nothing{suggestion}")
             })
             .collect()
     }
@@ -179,7 +179,7 @@ pub(super) fn expected_value(kind: ValueKind) -> String {
 pub(super) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
     known
         .map(|known| (strsim::jaro_winkler(word, known), known))
-        .filter(|(likeness, _)| *likeness > 0.8)
+        .filter(|(similarity, _)| *similarity > 0.8)
         .max_by(|one, other| one.0.total_cmp(&other.0))
         .map_or_else(String::new, |(_, known)| format!(" (did you mean {known}?)"))
 }
@@ -211,20 +211,20 @@ fn parse_value(kind: ValueKind, text: &str) -> Option<Value> {
 fn collect_origins(
     table: &DeTable<'_>,
     prefix: &str,
-    place: &dyn Fn(usize) -> String,
-    places: &mut BTreeMap<String, String>,
+    origin: &dyn Fn(usize) -> String,
+    origins: &mut BTreeMap<String, String>,
 ) {
     for (key, value) in table {
         let path = format!("{prefix}{}", key.get_ref());
-        places.insert(path.clone(), place(key.span().start));
+        origins.insert(path.clone(), origin(key.span().start));
         match value.get_ref() {
-            DeValue::Table(inner) => collect_origins(inner, &format!("{path}."), place, places),
+            DeValue::Table(inner) => collect_origins(inner, &format!("{path}."), origin, origins),
             DeValue::Array(values) => {
                 for (index, value) in values.iter().enumerate() {
                     let path = format!("{path}[{index}]");
-                    places.insert(path.clone(), place(value.span().start));
+                    origins.insert(path.clone(), origin(value.span().start));
                     if let DeValue::Table(inner) = value.get_ref() {
-                        collect_origins(inner, &format!("{path}."), place, places);
+                        collect_origins(inner, &format!("{path}."), origin, origins);
                     }
                 }
             }

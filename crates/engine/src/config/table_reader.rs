@@ -98,9 +98,9 @@ impl<'a> TableReader<'a> {
     pub fn reject_unknown_keys(&self) -> Result<()> {
         for name in self.table.into_iter().flat_map(toml::Table::keys) {
             if !key_names_under(&self.key_pattern).any(|known| known == name) {
-                let near = did_you_mean(name, key_names_under(&self.key_pattern));
+                let suggestion = did_you_mean(name, key_names_under(&self.key_pattern));
                 let remedy = "is not a key; correct or remove it, console.example.toml shows all keys";
-                return Err(self.error_at(name, &format!("{remedy}{near}")));
+                return Err(self.error_at(name, &format!("{remedy}{suggestion}")));
             }
         }
         Ok(())
@@ -150,12 +150,12 @@ impl<'a> TableReader<'a> {
     /// Reads a whole number in the range of the key.
     pub fn count<N: TryFrom<i64>>(&self, name: &str) -> Result<Option<N>> {
         self.read(name, |kind, value| {
-            let (ValueKind::Count(least, most) | ValueKind::Bytes(least, most)) = kind else {
+            let (ValueKind::Count(min, max) | ValueKind::Bytes(min, max)) = kind else {
                 return None;
             };
             let number = value
                 .as_integer()
-                .filter(|number| (least..=most).contains(number));
+                .filter(|number| (min..=max).contains(number));
             number.and_then(|number| N::try_from(number).ok())
         })
     }
@@ -209,14 +209,14 @@ impl<'a> TableReader<'a> {
     }
 
     fn read<T>(&self, name: &str, read: impl FnOnce(ValueKind, &'a Value) -> Option<T>) -> Result<Option<T>> {
-        let row = self.config_key(name)?;
+        let key = self.config_key(name)?;
         let Some(value) = self.raw(name) else {
             return Ok(None);
         };
-        read(row.kind, value).map(Some).ok_or_else(|| {
+        read(key.kind, value).map(Some).ok_or_else(|| {
             self.error_at(
                 name,
-                &format!("must be {}, but is {value}", expected_value(row.kind)),
+                &format!("must be {}, but is {value}", expected_value(key.kind)),
             )
         })
     }

@@ -68,19 +68,19 @@ pub(super) fn read_providers(
     top: &TableReader<'_>,
     environment: &Environment,
 ) -> Result<ConfiguredProviders> {
-    let mut read = ConfiguredProviders {
+    let mut configured = ConfiguredProviders {
         enabled: Vec::new(),
         disabled: Vec::new(),
     };
     for (name, values) in top.section("providers")?.named_tables()? {
         let name = parse_name(name, &values)?;
         if values.flag("enabled")?.unwrap_or(true) {
-            read.enabled.push(read_provider(name, &values, environment)?);
+            configured.enabled.push(read_provider(name, &values, environment)?);
         } else {
-            read.disabled.push(name);
+            configured.disabled.push(name);
         }
     }
-    Ok(read)
+    Ok(configured)
 }
 
 fn read_provider(
@@ -94,11 +94,11 @@ fn read_provider(
             "is missing; say which adapter speaks to it, such as \"http\"",
         ));
     };
-    let written = values
+    let entries = values
         .other_entries()
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect::<toml::Table>();
-    let settings = resolve_table(&written, values, environment)?;
+    let settings = resolve_table(&entries, values, environment)?;
     let rate = values.number("rate")?;
     if rate.is_some_and(|rate| rate <= 0.0) {
         return Err(values.error_at(
@@ -106,22 +106,22 @@ fn read_provider(
             "must be more than 0 parts per second; leave it out for no limit, or say enabled = false",
         ));
     }
-    let usual = ProviderConfig::new(name, kind, settings);
+    let defaults = ProviderConfig::new(name, kind, settings);
     Ok(ProviderConfig {
         rate,
-        concurrency: values.count("concurrency")?.unwrap_or(usual.concurrency),
+        concurrency: values.count("concurrency")?.unwrap_or(defaults.concurrency),
         connect_timeout: values
             .duration("connect_timeout")?
-            .unwrap_or(usual.connect_timeout),
-        timeout: values.duration("timeout")?.unwrap_or(usual.timeout),
+            .unwrap_or(defaults.connect_timeout),
+        timeout: values.duration("timeout")?.unwrap_or(defaults.timeout),
         breaker_failure_threshold: values
             .count("rest_after")?
-            .unwrap_or(usual.breaker_failure_threshold),
+            .unwrap_or(defaults.breaker_failure_threshold),
         breaker_open_duration: values
             .duration("rest_for")?
-            .unwrap_or(usual.breaker_open_duration),
-        masked_settings: mask_table(&written),
-        ..usual
+            .unwrap_or(defaults.breaker_open_duration),
+        masked_settings: mask_table(&entries),
+        ..defaults
     })
 }
 
@@ -157,15 +157,15 @@ pub(super) fn read_used_channels(top: &TableReader<'_>, channels: &[Channel]) ->
     let tables = top.section("channels")?.named_tables()?;
     let is_disabled = |wanted: &str| tables.iter().any(|(name, _)| *name == wanted);
     let mut used = Vec::new();
-    for word in top.list("used_channels")? {
-        let wanted = channel_name(word);
+    for text in top.list("used_channels")? {
+        let wanted = channel_name(text);
         let Some(name) = names().find(|name| name.as_str() == wanted) else {
             if is_disabled(&wanted) {
                 continue;
             }
-            let near = did_you_mean(&wanted, names().map(ConfigName::as_str));
+            let suggestion = did_you_mean(&wanted, names().map(ConfigName::as_str));
             let remedy = format!(
-                "names {word}, but there is no [channels.{wanted}]; add it or correct the name{near}"
+                "names {text}, but there is no [channels.{wanted}]; add it or correct the name{suggestion}"
             );
             return Err(top.error_at("used_channels", &remedy));
         };
@@ -196,7 +196,7 @@ fn read_channel(
     let strategy = read_strategy(values, &listed, providers)?;
     let address = match values.choice("address")? {
         Some("mixed") => Addressing::Mixed,
-        Some(word) => Addressing::Only(AddressKind::parse(word).unwrap_or(AddressKind::Any)),
+        Some(text) => Addressing::Only(AddressKind::parse(text).unwrap_or(AddressKind::Any)),
         None => Addressing::ByProviders(default_address_kind(&name)),
     };
     let subject = values.text("subject")?.filter(|subject| !subject.is_empty());
@@ -231,18 +231,18 @@ fn read_channel_providers(
 ) -> Result<Vec<ConfigName>> {
     let mut listed: Vec<ConfigName> = Vec::new();
     let known = || providers.enabled.iter().map(|provider| &provider.name);
-    for word in values.list("providers")? {
-        let disabled = providers.disabled.iter().any(|name| name.as_str() == word);
-        match known().find(|name| name.as_str() == word) {
+    for text in values.list("providers")? {
+        let disabled = providers.disabled.iter().any(|name| name.as_str() == text);
+        match known().find(|name| name.as_str() == text) {
             Some(name) if listed.contains(name) => {
-                return Err(values.error_at("providers", &format!("lists {word} twice; list it once")));
+                return Err(values.error_at("providers", &format!("lists {text} twice; list it once")));
             }
             Some(name) => listed.push(name.clone()),
             None if disabled => {}
             None => {
-                let near = did_you_mean(word, known().map(ConfigName::as_str));
+                let suggestion = did_you_mean(text, known().map(ConfigName::as_str));
                 let remedy = format!(
-                    "names {word}, but there is no [providers.{word}]; add it or correct the name{near}"
+                    "names {text}, but there is no [providers.{text}]; add it or correct the name{suggestion}"
                 );
                 return Err(values.error_at("providers", &remedy));
             }
@@ -261,14 +261,14 @@ fn read_strategy(
     providers: &ConfiguredProviders,
 ) -> Result<RoutingStrategy> {
     let weights = values.weights("weights")?;
-    let word = values.choice("strategy")?;
-    if word != Some("weighted") && weights.is_some() {
+    let text = values.choice("strategy")?;
+    if text != Some("weighted") && weights.is_some() {
         return Err(values.error_at(
             "weights",
             "is for strategy = \"weighted\" only; set that or remove the weights",
         ));
     }
-    match word {
+    match text {
         Some("failover") => Ok(RoutingStrategy::Failover),
         Some("least_busy") => Ok(RoutingStrategy::LeastBusy),
         Some("weighted") => {
@@ -286,29 +286,29 @@ fn weights_in_order(
     listed: &[ConfigName],
     providers: &ConfiguredProviders,
 ) -> Result<Vec<u32>> {
-    let is_listed = |word: &str| {
+    let is_listed = |text: &str| {
         listed
             .iter()
             .chain(&providers.disabled)
-            .any(|name| name.as_str() == word)
+            .any(|name| name.as_str() == text)
     };
-    if let Some((stranger, _)) = weights.iter().find(|(word, _)| !is_listed(word)) {
-        let near = did_you_mean(stranger, listed.iter().map(ConfigName::as_str));
-        let remedy = format!("has one for {stranger}, which is not in the channel's providers{near}");
+    if let Some((unknown, _)) = weights.iter().find(|(text, _)| !is_listed(text)) {
+        let suggestion = did_you_mean(unknown, listed.iter().map(ConfigName::as_str));
+        let remedy = format!("has one for {unknown}, which is not in the channel's providers{suggestion}");
         return Err(values.error_at("weights", &remedy));
     }
     let weight_of = |name: &ConfigName| {
-        let found = weights.iter().find(|(word, _)| *word == name.as_str());
+        let found = weights.iter().find(|(text, _)| *text == name.as_str());
         found.map(|(_, weight)| *weight).ok_or_else(|| {
             let remedy = format!("has none for {name}; give it one, 0 makes it a last resort");
             values.error_at("weights", &remedy)
         })
     };
-    let exact = listed.iter().map(weight_of).collect::<Result<Vec<_>>>()?;
-    if exact.iter().all(|weight| *weight == 0) {
+    let ordered = listed.iter().map(weight_of).collect::<Result<Vec<_>>>()?;
+    if ordered.iter().all(|weight| *weight == 0) {
         return Err(values.error_at("weights", "are all 0; give at least one provider a share"));
     }
-    Ok(exact)
+    Ok(ordered)
 }
 
 fn default_address_kind(name: &ConfigName) -> AddressKind {
@@ -323,8 +323,8 @@ fn default_address_kind(name: &ConfigName) -> AddressKind {
 
 fn parse_name(text: &str, values: &TableReader<'_>) -> Result<ConfigName> {
     text.parse().map_err(|_| {
-        let most = ConfigName::BYTES_MAX;
-        let problem = format!("is not a name; use 1 to {most} letters, digits, -, _ or .");
+        let bytes_max = ConfigName::BYTES_MAX;
+        let problem = format!("is not a name; use 1 to {bytes_max} letters, digits, -, _ or .");
         values.table_error(&problem)
     })
 }
@@ -363,7 +363,7 @@ pub(super) fn read_api_keys(
 
 fn read_scopes(values: &TableReader<'_>) -> Result<Vec<Scope>> {
     let wrong = "must list some of \"send\", \"read\", \"admin\"";
-    let scope_of = |word: &str| Scope::ALL.into_iter().find(|scope| scope.as_str() == word);
+    let scope_of = |text: &str| Scope::ALL.into_iter().find(|scope| scope.as_str() == text);
     let scopes = values.list("scopes")?.into_iter().map(scope_of);
     match scopes.collect::<Option<Vec<_>>>() {
         Some(scopes) if !scopes.is_empty() => Ok(scopes),
@@ -380,8 +380,8 @@ fn read_key_digest(values: &TableReader<'_>, environment: &Environment) -> Resul
                 "must be 64 hexadecimal digits; make them with: printf %s KEY | sha256sum",
             )
         }),
-        (None, Some(written)) => {
-            let key = resolve_text(written, "key", values, environment)?;
+        (None, Some(text)) => {
+            let key = resolve_text(text, "key", values, environment)?;
             if key.len() < 16 {
                 return Err(values.error_at(
                     "key",
@@ -400,8 +400,8 @@ fn parse_hex_digest(hex: &str) -> Option<[u8; 32]> {
     if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    for (place, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(hex.get(place * 2..place * 2 + 2)?, 16).ok()?;
+    for (index, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(index * 2..index * 2 + 2)?, 16).ok()?;
     }
     Some(digest)
 }

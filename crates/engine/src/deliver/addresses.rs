@@ -46,20 +46,20 @@ impl<'c> DeliveryAddresses<'c> {
     }
 
     /// Returns the address for a provider, if it can use one.
-    pub fn address_for(&self, lane: &ProviderRuntime) -> Option<ChosenAddress<'c>> {
-        let wanted = lane.provider.address_kind();
+    pub fn address_for(&self, runtime: &ProviderRuntime) -> Option<ChosenAddress<'c>> {
+        let kind = runtime.provider.address_kind();
         let Some(contacts) = &self.claimed.contacts else {
             let is_usable = self.invalid.is_empty()
-                && self.kind.is_usable_by(wanted)
-                && lane.provider.can_send_to(&self.claimed.address);
+                && self.kind.is_usable_by(kind)
+                && runtime.provider.can_send_to(&self.claimed.address);
             return is_usable.then_some(ChosenAddress {
                 address: &self.claimed.address,
                 spelling: &self.claimed.spelling,
             });
         };
         let mut usable = contacts.iter().filter(|contact| {
-            let is_dead = self.invalid.contains(&contact.address.as_str());
-            contact.kind.is_usable_by(wanted) && !is_dead && lane.provider.can_send_to(&contact.address)
+            let is_invalid = self.invalid.contains(&contact.address.as_str());
+            contact.kind.is_usable_by(kind) && !is_invalid && runtime.provider.can_send_to(&contact.address)
         });
         usable.next().map(|contact| ChosenAddress {
             address: &contact.address,
@@ -72,7 +72,7 @@ impl<'c> DeliveryAddresses<'c> {
         route
             .providers()
             .iter()
-            .any(|lane| self.address_for(lane).is_some())
+            .any(|runtime| self.address_for(runtime).is_some())
     }
 
     /// Excludes an address that a provider reported as invalid.
@@ -82,9 +82,9 @@ impl<'c> DeliveryAddresses<'c> {
 }
 
 /// Returns the reason why a provider is skipped.
-pub(super) fn skip_reason(lane: &ProviderRuntime) -> String {
-    let wanted = lane.provider.address_kind().description();
-    format!("{}: skipped, there is no {wanted} it can use", lane.name)
+pub(super) fn skip_reason(runtime: &ProviderRuntime) -> String {
+    let kind = runtime.provider.address_kind().description();
+    format!("{}: skipped, there is no {kind} it can use", runtime.name)
 }
 
 /// Returns the reason why the delivery has no usable address.

@@ -12,46 +12,46 @@ use super::{is_secret_name, next_placeholder};
 const PIECE_BYTES_MIN: usize = 8;
 
 /// Returns the secrets in `settings`; `masked` is the same table with secrets masked.
-pub fn collect_secrets(settings: &Table, shown: &Table) -> Vec<String> {
-    let mut found = Vec::new();
+pub fn collect_secrets(settings: &Table, masked: &Table) -> Vec<String> {
+    let mut secrets = Vec::new();
     for (key, value) in settings {
-        collect_value(value, shown.get(key), &mut found);
+        collect_value(value, masked.get(key), &mut secrets);
     }
-    found.retain(|secret| !secret.trim().is_empty());
-    found
+    secrets.retain(|secret| !secret.trim().is_empty());
+    secrets
 }
 
-fn collect_value(value: &Value, shown: Option<&Value>, found: &mut Vec<String>) {
-    match (value, shown) {
-        (Value::Table(table), Some(Value::Table(shown))) => {
+fn collect_value(value: &Value, masked: Option<&Value>, secrets: &mut Vec<String>) {
+    match (value, masked) {
+        (Value::Table(table), Some(Value::Table(masked))) => {
             for (key, value) in table {
-                collect_value(value, shown.get(key), found);
+                collect_value(value, masked.get(key), secrets);
             }
         }
-        (Value::Array(values), Some(Value::Array(shown))) => {
-            for (value, shown) in values.iter().zip(shown) {
-                collect_value(value, Some(shown), found);
+        (Value::Array(values), Some(Value::Array(masked))) => {
+            for (value, masked) in values.iter().zip(masked) {
+                collect_value(value, Some(masked), secrets);
             }
         }
-        (Value::String(text), Some(Value::String(shown))) if text == shown => {}
-        (Value::String(text), Some(Value::String(shown))) => collect_text(text, shown, found),
-        (Value::Integer(_) | Value::Float(_), Some(Value::String(_))) => found.push(value.to_string()),
+        (Value::String(text), Some(Value::String(masked))) if text == masked => {}
+        (Value::String(text), Some(Value::String(masked))) => collect_text(text, masked, secrets),
+        (Value::Integer(_) | Value::Float(_), Some(Value::String(_))) => secrets.push(value.to_string()),
         _ => {}
     }
 }
 
-fn collect_text(text: &str, shown: &str, found: &mut Vec<String>) {
-    if next_placeholder(shown).is_some() {
-        found.extend(placeholder_contents(text, shown));
+fn collect_text(text: &str, masked: &str, secrets: &mut Vec<String>) {
+    if next_placeholder(masked).is_some() {
+        secrets.extend(placeholder_contents(text, masked));
     } else if let Some((_, rest)) = text.split_once("://") {
-        found.extend(url_secrets(rest));
+        secrets.extend(url_secrets(rest));
     } else {
         // `Bearer abc` is a secret, and so is `abc` alone.
-        let pieces = text
+        let words = text
             .split_whitespace()
-            .filter(|piece| piece.len() >= PIECE_BYTES_MIN);
-        found.extend(pieces.map(str::to_owned));
-        found.push(text.to_owned());
+            .filter(|word| word.len() >= PIECE_BYTES_MIN);
+        secrets.extend(words.map(str::to_owned));
+        secrets.push(text.to_owned());
     }
 }
 
@@ -96,7 +96,7 @@ mod tests {
     use super::super::mask_table;
     use super::*;
 
-    fn found(written: &str, resolved: &str) -> Vec<String> {
+    fn secrets(written: &str, resolved: &str) -> Vec<String> {
         collect_secrets(&resolved.parse().unwrap(), &mask_table(&written.parse().unwrap()))
     }
 
@@ -123,7 +123,7 @@ mod tests {
             ),
             ("pin_token = 1234", "pin_token = 1234", vec!["1234"]),
         ] {
-            assert_eq!(found(written, resolved), expected, "{written}");
+            assert_eq!(secrets(written, resolved), expected, "{written}");
         }
     }
 }
