@@ -65,8 +65,7 @@ pub async fn publish(
     let broadcast = validate(gateway, request)?;
     let id = broadcast.id;
     let created = gateway.store.create_broadcast(broadcast).await.map_err(|error| {
-        gateway.metrics.store_errors.inc();
-        log::error!("cannot accept a broadcast: {}", error.chain());
+        gateway.record_store_error("broadcast: store error", &error);
         BroadcastError::Accept(AcceptError::Store(error))
     })?;
     match created {

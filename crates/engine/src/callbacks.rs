@@ -49,7 +49,7 @@ impl ProviderOptRequest {
     fn from_inbound(message: InboundMessage) -> Option<Self> {
         Some(Self {
             action: message.opt_action()?,
-            reason: format!("wrote \"{}\"", message.body.trim()),
+            reason: format!("sent \"{}\"", message.body.trim()),
             address: message.from,
             reference: message.reference,
             at: message.at,

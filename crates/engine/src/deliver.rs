@@ -3,74 +3,29 @@
 //! Each step returns what it did and may be repeated: only one claim of a delivery succeeds, and only the
 //! newest claim can record its round.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::gateway::{Gateway, ProviderBusy, ProviderRuntime, Route};
+use crate::due::find_due;
+use crate::gateway::{Gateway, ProviderBusy, ProviderRuntime, Route, STORE_RETRY_DELAY};
 use addresses::{ChosenAddress, DeliveryAddresses};
 use postrider_core::attempt::{Attempt, Outcome};
-use postrider_core::capacity::{Capacity, CapacitySource};
-use postrider_core::channel::ConfigName;
+use postrider_core::channel::{ConfigName, UnknownPolicy};
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryRules, DeliveryState, DeliveryTransition, RoundEnd};
 use postrider_core::error::{Error, ErrorKind};
 use postrider_core::id::DeliveryId;
 use postrider_core::message::{ClaimedDelivery, CompletedRound, QueueEntry, RecordResult};
-use postrider_core::retry::saturating_add;
+use postrider_core::retry::{RetryPolicy, saturating_add};
 use postrider_providers::OutboundMessage;
 
 mod addresses;
 
-/// Maximum number of due deliveries that are pushed from the store into an empty queue at a time, beyond
-/// those that are claimed at once.
-const QUEUE_REFILL_MAX: usize = 1_000;
-
-/// Time that the queue has to return entries that were pushed to it.
-const REFILLED_QUEUE_WAIT: Duration = Duration::from_millis(20);
-
-/// Number of reads from the store that replace the queue when its entries are outdated, before the queue is
-/// tried again.
-const STORE_POLLS_WHEN_BEHIND: u32 = 64;
-
-/// Delay after a store error before the worker uses the store again.
-const STORE_RETRY_DELAY: Duration = Duration::from_millis(500);
+/// Delay before a delivery is tried again whose channel is not configured.
+const NOT_CONFIGURED_RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// Minimum delay before a delivery for which no provider was available is tried again.
 const NO_PROVIDER_RETRY_DELAY_MIN: Duration = Duration::from_millis(250);
-
-/// Result of a search for due deliveries.
-#[derive(Debug, Default)]
-pub struct DueDeliveries {
-    /// Ids to claim, no more than the capacity.
-    pub ids: Vec<DeliveryId>,
-    /// Whether further deliveries are due.
-    pub more: MoreDue,
-}
-
-/// State of due deliveries beyond those that were found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MoreDue {
-    /// No further deliveries are known.
-    #[default]
-    NoneKnown,
-    /// The store has more, and they were pushed to the queue.
-    PushedToQueue,
-    /// The rest was pushed to the queue, and the queue is delivering it.
-    DeliveredByQueue,
-    /// Other workers had claimed most of the entries: the queue of this process is outdated, so the store is
-    /// read instead, this many more times.
-    QueueBehind(u32),
-}
-
-impl MoreDue {
-    /// Returns the state after `won` of `tried` ids were claimed.
-    pub fn after_claim(self, won: usize, tried: usize) -> Self {
-        let is_overtaken = won < tried && 2 * won <= tried;
-        if is_overtaken && !matches!(self, Self::QueueBehind(_)) {
-            return Self::QueueBehind(STORE_POLLS_WHEN_BEHIND);
-        }
-        self
-    }
-}
 
 /// A claimed delivery and the end of its lease.
 pub struct LeasedDelivery {
@@ -104,58 +59,6 @@ pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> DeliverSte
     }
 }
 
-/// Returns ids to claim, no more than the capacity: from the queue, or from the store if the queue returns
-/// none within `wait`. Dropping the future loses queue entries at most, never a delivery.
-pub async fn find_due(gateway: &Gateway, capacity_source: &dyn CapacitySource, wait: Duration) -> DueDeliveries {
-    let ids = gateway.queue.pop(capacity_source, gateway.clock.now(), wait).await;
-    if ids.is_empty() {
-        let capacity = capacity_source.capacity();
-        let refill_capacity = capacity.clone().increased_by(QUEUE_REFILL_MAX);
-        poll_store(gateway, &capacity, &refill_capacity).await
-    } else {
-        DueDeliveries {
-            ids,
-            more: MoreDue::NoneKnown,
-        }
-    }
-}
-
-/// Returns ids to claim after a search that left more in the store. A queue that does not return the pushed
-/// entries is unavailable, so it is neither waited for nor refilled. A queue that returned them and is empty
-/// again is refilled.
-pub async fn find_more_due(gateway: &Gateway, capacity_source: &dyn CapacitySource, more: MoreDue) -> DueDeliveries {
-    let (wait, refill_max) = match more {
-        MoreDue::QueueBehind(polls) => return find_due_in_store(gateway, capacity_source, polls).await,
-        MoreDue::DeliveredByQueue => (Duration::ZERO, QUEUE_REFILL_MAX),
-        MoreDue::PushedToQueue | MoreDue::NoneKnown => (REFILLED_QUEUE_WAIT, 0),
-    };
-    let ids = gateway.queue.pop(capacity_source, gateway.clock.now(), wait).await;
-    if !ids.is_empty() {
-        let more = MoreDue::DeliveredByQueue;
-        return DueDeliveries { ids, more };
-    }
-    let capacity = capacity_source.capacity();
-    let refill_capacity = capacity.clone().increased_by(refill_max);
-    let polled = poll_store(gateway, &capacity, &refill_capacity).await;
-    let more = if polled.ids.is_empty() {
-        MoreDue::NoneKnown
-    } else {
-        MoreDue::PushedToQueue
-    };
-    DueDeliveries { more, ..polled }
-}
-
-/// Returns due deliveries from the store, without the queue, for `polls` more reads or until none is due.
-async fn find_due_in_store(gateway: &Gateway, capacity_source: &dyn CapacitySource, polls: u32) -> DueDeliveries {
-    let capacity = capacity_source.capacity();
-    let found = poll_store(gateway, &capacity, &capacity).await;
-    let more = match polls.checked_sub(1) {
-        Some(left) if !found.ids.is_empty() => MoreDue::QueueBehind(left),
-        _ => MoreDue::NoneKnown,
-    };
-    DueDeliveries { more, ..found }
-}
-
 /// Claims these ids and returns the deliveries that this worker won. The caller must take each through a
 /// round; a dropped claim counts as outcome `unknown`.
 pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<LeasedDelivery> {
@@ -173,31 +76,11 @@ pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<LeasedDeliver
             })
             .collect(),
         Err(error) => {
-            back_off_after_store_error(gateway, "cannot claim", &error).await;
+            gateway
+                .back_off_after_store_error("deliver: claim failed", &error)
+                .await;
             Vec::new()
         }
-    }
-}
-
-/// Takes `capacity` of the due deliveries from the store, and pushes the rest of `refill_capacity` to the
-/// queue.
-async fn poll_store(gateway: &Gateway, capacity: &Capacity, refill_capacity: &Capacity) -> DueDeliveries {
-    let due = match gateway.store.due(gateway.clock.now(), refill_capacity).await {
-        Ok(due) => due,
-        Err(error) => {
-            back_off_after_store_error(gateway, "cannot look for what is due", &error).await;
-            return DueDeliveries::default();
-        }
-    };
-    let (now_due, rest) = capacity.split(due, |entry| &entry.channel);
-    gateway.queue.push(&rest);
-    DueDeliveries {
-        ids: now_due.into_iter().map(|entry| entry.id).collect(),
-        more: if rest.is_empty() {
-            MoreDue::NoneKnown
-        } else {
-            MoreDue::PushedToQueue
-        },
     }
 }
 
@@ -237,10 +120,12 @@ pub async fn run_round(gateway: &Gateway, claim: LeasedDelivery) {
                 gateway.queue.push(&[entry]);
             }
         }
-        Ok(_) => log::warn!("delivery {id} was claimed by another worker before its round was recorded"),
+        Ok(_) => {
+            log::warn!("deliver: round not recorded, delivery was claimed by another worker; delivery={id}")
+        }
         Err(error) => {
-            back_off_after_store_error(gateway, "cannot record a round; it will show as unknown", &error)
-                .await
+            let message = "deliver: recording a round failed, the attempt will count as unknown";
+            gateway.back_off_after_store_error(message, &error).await;
         }
     }
 }
@@ -263,7 +148,9 @@ async fn record_round(gateway: &Gateway, round: CompletedRound) -> Result<Option
             gateway.clock.sleep(STORE_RETRY_DELAY).await;
         } else {
             is_logged = true;
-            back_off_after_store_error(gateway, "cannot record a round yet", &error).await;
+            gateway
+                .back_off_after_store_error("deliver: recording a round failed, retrying", &error)
+                .await;
         }
     }
 }
@@ -272,9 +159,9 @@ async fn record_round(gateway: &Gateway, round: CompletedRound) -> Result<Option
 async fn attempt_delivery(gateway: &Gateway, claim: &LeasedDelivery) -> (Vec<Attempt>, DeliveryTransition) {
     let (now, claimed) = (gateway.clock.now(), &claim.claimed);
     let Some(route) = gateway.route(claimed.channel.as_str()) else {
-        let reason = format!("the configuration has no channel {}", claimed.channel);
+        let reason = format!("channel {} is not configured", claimed.channel);
         let end = RoundEnd::NoProviderAvailable {
-            retry_after: Duration::from_secs(60),
+            retry_after: NOT_CONFIGURED_RETRY_DELAY,
             reason,
         };
         return (
@@ -367,7 +254,9 @@ async fn try_providers(
             };
         }
         match outcome {
-            Outcome::Throttled { .. } => keep_soonest(&mut soonest, runtime.unavailability(gateway.clock.now())),
+            Outcome::Throttled { .. } => {
+                keep_soonest(&mut soonest, runtime.unavailability(gateway.clock.now()))
+            }
             other => failure = Some(describe_failure(runtime, &other)),
         }
     }
@@ -410,10 +299,7 @@ fn lease_too_short(runtime: &ProviderRuntime) -> ProviderBusy {
     ProviderBusy {
         retry_after: NO_PROVIDER_RETRY_DELAY_MIN,
         jitter_max: Duration::ZERO,
-        reason: format!(
-            "the worker was held up; {} may take longer than the rest of its lease",
-            runtime.name
-        ),
+        reason: format!("not enough lease time left for a call to {}", runtime.name),
     }
 }
 
@@ -434,14 +320,18 @@ fn keep_soonest(soonest: &mut Option<ProviderBusy>, busy: ProviderBusy) {
 }
 
 fn describe_failure(runtime: &ProviderRuntime, outcome: &Outcome) -> String {
-    format!("{}: {}", runtime.name, outcome.reason().unwrap_or(outcome.as_str()))
+    format!(
+        "{}: {}",
+        runtime.name,
+        outcome.reason().unwrap_or(outcome.as_str())
+    )
 }
 
 fn lost_attempt(now: Timestamp) -> Attempt {
     Attempt {
         provider: None,
         outcome: Outcome::Unknown {
-            reason: "a worker died while sending".to_owned(),
+            reason: "the worker stopped during the call".to_owned(),
         },
         code: None,
         at: now,
@@ -473,20 +363,13 @@ fn build_outbound_message(claimed: &ClaimedDelivery, route: &Route) -> OutboundM
 /// Returns rules for a delivery whose channel is not configured any more: it waits, in case the channel is
 /// configured again.
 fn rules_without_channel(claimed: &ClaimedDelivery) -> DeliveryRules<'static> {
-    static RETRY: std::sync::LazyLock<postrider_core::retry::RetryPolicy> =
-        std::sync::LazyLock::new(Default::default);
+    static RETRY: LazyLock<RetryPolicy> = LazyLock::new(RetryPolicy::default);
     DeliveryRules {
         tries: claimed.tries,
         expires_at: claimed.expires_at,
         retry: &RETRY,
-        unknown_policy: postrider_core::channel::UnknownPolicy::Resend,
+        unknown_policy: UnknownPolicy::Resend,
     }
-}
-
-async fn back_off_after_store_error(gateway: &Gateway, act: &str, error: &Error) {
-    gateway.metrics.store_errors.inc();
-    log::error!("{act}: {}", error.chain());
-    gateway.clock.sleep(STORE_RETRY_DELAY).await;
 }
 
 #[cfg(test)]

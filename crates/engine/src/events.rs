@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 
-use super::worker::StopSignal;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, STORE_RETRY_DELAY};
+use crate::stop::StopSignal;
 use attempt::EventAttempt;
 use endpoints::{EndpointResult, EndpointTable};
 use postrider_core::error::Error;
@@ -27,8 +27,7 @@ pub use attempt::render_payload;
 /// Interval at which the store is polled without a notification.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Delays after a store error, and after the HTTPS client could not be created.
-const STORE_RETRY_DELAY: Duration = Duration::from_millis(500);
+/// Delay after the HTTPS client could not be created.
 const CLIENT_RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// Maximum time for connecting, within the timeout of a call.
@@ -79,7 +78,7 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
     // The recorder ends after the last call has ended.
     drop(dispatcher);
     if let Err(panic) = recorder.await {
-        log::error!("what became of events was not recorded: {panic}");
+        log::error!("events: recorder panicked: {panic}");
     }
 }
 
@@ -96,8 +95,7 @@ pub fn validate_callback_url(gateway: &Gateway, text: &str) -> Result<String, St
 
 /// Returns whether events of messages with this API key can be signed.
 pub fn can_sign(gateway: &Gateway, key: &str) -> bool {
-    let key = gateway.config.keys.iter().find(|event| event.name == key);
-    attempt::signing_secrets(&gateway.config.events, key).is_some()
+    attempt::signing_secrets(&gateway.config.events, gateway.config.api_key(key)).is_some()
 }
 
 /// Polls the endpoints with waiting events, again and again.
@@ -110,9 +108,11 @@ async fn poll_endpoints(dispatcher: &Arc<EventDispatcher>) {
         match dispatch_due(dispatcher, &mut after).await {
             Ok(count) => has_sent |= count > 0,
             Err(error) => {
-                dispatcher.gateway.metrics.store_errors.inc();
-                log::error!("cannot tell events: {}", error.chain());
-                dispatcher.gateway.clock.sleep(STORE_RETRY_DELAY).await;
+                let message = "events: store error, retrying";
+                dispatcher
+                    .gateway
+                    .back_off_after_store_error(message, &error)
+                    .await;
             }
         }
         if after.is_empty() && !std::mem::take(&mut has_sent) {
@@ -139,7 +139,8 @@ async fn dispatch_due(dispatcher: &Arc<EventDispatcher>, after: &mut String) -> 
     };
     let now = gateway.clock.now();
     let due = endpoints.into_iter().filter(|endpoint| endpoint.due_at <= now);
-    let capacities = dispatcher.with_endpoints(|table| table.capacities(due.map(|endpoint| endpoint.name), now));
+    let capacities =
+        dispatcher.with_endpoints(|table| table.capacities(due.map(|endpoint| endpoint.name), now));
     if capacities.is_empty() || !dispatcher.ensure_client().await {
         return Ok(0);
     }
@@ -147,7 +148,9 @@ async fn dispatch_due(dispatcher: &Arc<EventDispatcher>, after: &mut String) -> 
     let capacity = capacities.iter().map(|(_, capacity)| capacity).sum::<usize>();
     let claimed = gateway.store.claim_events(capacities, now, lease).await?;
     let count = claimed.len();
-    dispatcher.is_endpoint_full.store(count == capacity, Ordering::SeqCst);
+    dispatcher
+        .is_endpoint_full
+        .store(count == capacity, Ordering::SeqCst);
     for event in claimed {
         dispatcher.start_attempt(event).await;
     }
@@ -165,7 +168,10 @@ impl EventDispatcher {
         match WebhookClient::new(events.egress_policy.clone(), connect, events.timeout) {
             Ok(client) => self.client.set(client).is_ok(),
             Err(error) => {
-                log::error!("events have to wait: {}", error.chain());
+                log::error!(
+                    "events: HTTP client could not be created, retrying: {}",
+                    error.chain()
+                );
                 self.gateway.clock.sleep(CLIENT_RETRY_DELAY).await;
                 false
             }
@@ -202,7 +208,7 @@ impl EventDispatcher {
             .metrics
             .count_event_attempt(result.status.kind().as_str());
         if self.results.send(result).await.is_err() {
-            log::error!("an event was told and cannot be recorded: it will be told again");
+            log::error!("events: attempt not recorded, the event will be sent again");
         }
         if is_gone || (!is_healthy && endpoint_result != EndpointResult::Success) {
             self.mark_dead(claimed, endpoint, is_gone).await;
@@ -223,17 +229,17 @@ impl EventDispatcher {
                 now - age_max
             },
             reason: if is_gone {
-                "its receiver answered 410: nobody is there any more".to_owned()
+                "endpoint answered 410 Gone".to_owned()
             } else {
-                "its receiver has not answered for too long".to_owned()
+                "endpoint failed until the maximum age".to_owned()
             },
             now,
             limit: DEAD_PER_TRANSACTION,
         };
         match self.gateway.store.dead_letter_events(request).await {
             Ok(0) => {}
-            Ok(count) => log::warn!("{count} events were given up"),
-            Err(error) => log::error!("{}", error.chain()),
+            Ok(count) => log::warn!("events: moved to dead letters; count={count}"),
+            Err(error) => log::error!("events: moving to dead letters failed: {}", error.chain()),
         }
     }
 
@@ -248,8 +254,7 @@ async fn record_results(gateway: Arc<Gateway>, mut receiver: mpsc::Receiver<Even
     while receiver.recv_many(&mut results, RESULTS_PER_TRANSACTION).await > 0 {
         let stopwatch = gateway.clock.stopwatch();
         while let Err(error) = gateway.store.record_events(results.clone()).await {
-            gateway.metrics.store_errors.inc();
-            log::error!("cannot record what became of events: {}", error.chain());
+            gateway.record_store_error("events: recording attempts failed, retrying", &error);
             if stopwatch.elapsed() > EVENT_LEASE_MARGIN {
                 break;
             }

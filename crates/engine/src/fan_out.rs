@@ -7,10 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::accept::{AcceptBatch, AcceptRequest};
-use super::job_lock;
-use super::worker::StopSignal;
+use crate::accept::{AcceptBatch, AcceptRequest};
 use crate::gateway::Gateway;
+use crate::job_lock;
+use crate::stop::StopSignal;
 use postrider_core::broadcast::{Broadcast, FanOutStep, User};
 use postrider_core::error::Result;
 use postrider_core::job::ScheduledJob;
@@ -33,15 +33,18 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
         }
         let continues = || !*stop.borrow();
         if let Err(error) = fan_out_pending(&gateway, &mut last_logged, continues).await {
-            gateway.metrics.store_errors.inc();
-            log::error!("broadcasts have to wait: {}", error.chain());
+            gateway.record_store_error("fan-out: store error, retrying", &error);
         }
     }
 }
 
 /// Takes the job lock only if a broadcast is pending. `last_logged` is the newest broadcast whose missing
 /// channel was logged.
-async fn fan_out_pending(gateway: &Gateway, last_logged: &mut i64, continues: impl Fn() -> bool) -> Result<()> {
+async fn fan_out_pending(
+    gateway: &Gateway,
+    last_logged: &mut i64,
+    continues: impl Fn() -> bool,
+) -> Result<()> {
     if next_broadcast(gateway, last_logged).await?.is_some() {
         let job = fan_out_all(gateway, continues);
         job_lock::run_unless_locked(gateway, ScheduledJob::FanOut, Duration::ZERO, job).await?;
@@ -72,7 +75,9 @@ async fn next_broadcast(gateway: &Gateway, last_logged: &mut i64) -> Result<Opti
         after = broadcast.number;
         if after > *last_logged {
             let (id, channel) = (broadcast.id, broadcast.channel);
-            log::error!("broadcast {id} has to wait: the configuration has no channel {channel}");
+            log::error!(
+                "fan-out: broadcast postponed, its channel is not configured; broadcast={id} channel={channel}"
+            );
             *last_logged = after;
         }
     }
@@ -101,10 +106,7 @@ async fn fan_out_step(gateway: &Gateway, broadcast: &Broadcast) -> Result<u64> {
         }
     }
     // `None`: another process has done the same step; the next read returns the new position.
-    Ok(batch
-        .store_fan_out_step(gateway, step)
-        .await?
-        .unwrap_or_default())
+    Ok(batch.store_fan_out_step(gateway, step).await?.unwrap_or_default())
 }
 
 /// Returns the request for one user. A broadcast always has normal priority, so that it never delays one-time

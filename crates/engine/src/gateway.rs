@@ -1,9 +1,11 @@
 //! The wired gateway: configuration, clock, random numbers, store, queue, cache, providers and routes.
 //!
-//! Only [`Gateway::open`] names backends; other modules get a `&Gateway` and use traits.
+//! Only [`Gateway::open`] (module `open`) names backends; other modules get a `&Gateway` and use traits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,11 +17,11 @@ use postrider_cache::{Cache, SignedCache};
 use postrider_core::channel::ConfigName;
 use postrider_core::clock::Clock;
 use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::error::Result;
+use postrider_core::error::{Error, Result};
 use postrider_core::random::Random;
 use postrider_providers::{CallLimits, CallbackMode, HttpClientPool, Provider};
 use postrider_queue::Queue;
-use postrider_store::{CommitStats, ProviderEndpoint, Store, StoreOptions};
+use postrider_store::{CommitStats, Store, StoreOptions};
 
 pub use crate::provider_runtime::{ProviderBusy, ProviderRuntime, ProviderRuntimeStatus, RuntimeContext};
 pub use crate::route::Route;
@@ -31,12 +33,14 @@ const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 /// not as `unknown`.
 const CONNECT_SHARE_MAX: f64 = 0.9;
 
+/// Delay after a store error before the store is used again.
+pub(crate) const STORE_RETRY_DELAY: Duration = Duration::from_millis(500);
+
 /// Purpose of the signature in a callback URL.
 const CALLBACK_PURPOSE: &str = "callback";
 
 /// Warning for a provider with `unsigned = true`.
-pub const UNSIGNED_RECEIPTS: &str =
-    "its receipts prove nothing (unsigned = true): every caller who guesses a reference changes deliveries";
+pub const UNSIGNED_RECEIPTS: &str = "receipts are not authenticated (unsigned = true): every caller that guesses a reference can change deliveries";
 
 /// All parts of a running process.
 pub struct Gateway {
@@ -62,6 +66,8 @@ pub struct Gateway {
     pub fan_out_pending: Notify,
     /// Notified when a provider's health has changed and must be reported.
     pub(crate) health_changed: Arc<Notify>,
+    /// Time of the last log line about dropped receipts, in Unix seconds.
+    dropped_receipts_logged_at: AtomicI64,
     providers: Vec<Arc<ProviderRuntime>>,
     routes: HashMap<String, Route>,
 }
@@ -81,43 +87,6 @@ pub struct Backends {
 }
 
 impl Gateway {
-    /// Opens all backends of the configuration. An unavailable queue or cache is reconnected later.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the store cannot be opened or a setting is invalid.
-    pub async fn open(config: Config) -> Result<Self> {
-        let store = postrider_store::open_with(&store_location(&config))?;
-        let queue = postrider_queue::open(&config.queue_url, config.queue_window).await?;
-        let cache = SignedCache::new(
-            postrider_cache::open(&config.cache_url)?,
-            store.store_secret().await?,
-        );
-        let adapters = build_providers(&config, &cache)?;
-        let backends = Backends {
-            clock: crate::shared_health::store_clock(&store).await?,
-            random: Random::default(),
-            store,
-            queue,
-            cache,
-        };
-        let gateway = Self::wire(config, backends, adapters);
-        gateway.warn_of_unusable_providers();
-        gateway.warn_of_unsigned_receipts();
-        // Only the compatibility view needs it, and a store that is read-only now may be writable later.
-        if let Err(error) = gateway
-            .store
-            .save_provider_endpoints(gateway.provider_addresses())
-            .await
-        {
-            log::error!("{}", error.chain());
-        }
-        if let Err(error) = crate::shared_health::sync_health(&gateway).await {
-            log::error!("{}", error.chain());
-        }
-        Ok(gateway)
-    }
-
     /// Wires opened backends with one adapter for each configured provider, in the same order. Tests and
     /// simulations pass their own clock, random numbers and adapters.
     pub fn wire(config: Config, backends: Backends, adapters: Vec<Arc<dyn Provider>>) -> Self {
@@ -168,6 +137,7 @@ impl Gateway {
             events_pending: Notify::new(),
             fan_out_pending: Notify::new(),
             health_changed: context.health_changed,
+            dropped_receipts_logged_at: AtomicI64::new(0),
             providers: runtimes,
             routes,
         }
@@ -207,25 +177,26 @@ impl Gateway {
         }
     }
 
-    fn warn_of_unusable_providers(&self) {
-        for route in self.routes.values() {
-            for runtime in route.unusable_providers() {
-                let (name, kind) = (&runtime.name, runtime.provider.address_kind().description());
-                log::warn!(
-                    "[channels.{}] takes no {kind}, which is what {name} wants, so that {name} is never asked: take it \
-                     out of the channel, or put the channel's address right",
-                    route.channel.name
-                );
-            }
-        }
+    /// Counts and logs a store error. `message` is the constant start of the log line.
+    pub(crate) fn record_store_error(&self, message: &str, error: &Error) {
+        self.metrics.store_errors.inc();
+        log::error!("{message}: {}", error.chain());
     }
 
-    fn warn_of_unsigned_receipts(&self) {
-        for runtime in &self.providers {
-            if runtime.provider.callback_mode() == CallbackMode::Unsigned {
-                log::warn!("{UNSIGNED_RECEIPTS}; provider={}", runtime.name);
-            }
+    /// Counts and logs a store error, and waits before the store is used again.
+    pub(crate) async fn back_off_after_store_error(&self, message: &str, error: &Error) {
+        self.record_store_error(message, error);
+        self.clock.sleep(STORE_RETRY_DELAY).await;
+    }
+
+    /// Returns whether dropped receipts may be logged now, at most once in `interval` seconds.
+    pub(crate) fn may_log_dropped_receipts(&self, now: i64, interval: i64) -> bool {
+        let last = self.dropped_receipts_logged_at.load(Ordering::Relaxed);
+        if now.saturating_sub(last) < interval && now >= last {
+            return false;
         }
+        self.dropped_receipts_logged_at.store(now, Ordering::Relaxed);
+        true
     }
 
     /// Returns the provider whose callback URL carries this token, if there is one that reports to
@@ -240,18 +211,6 @@ impl Gateway {
                 self.cache.verify(CALLBACK_PURPOSE, name, &signature)
             })
             .last()
-    }
-
-    fn provider_addresses(&self) -> Vec<ProviderEndpoint> {
-        let to_endpoint = |runtime: &Arc<ProviderRuntime>| {
-            let (host, port) = runtime.provider.endpoint();
-            ProviderEndpoint {
-                name: runtime.name.clone(),
-                host,
-                port,
-            }
-        };
-        self.providers.iter().map(to_endpoint).collect()
     }
 }
 
@@ -336,23 +295,4 @@ fn build_adapter(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_wrong_with_a_provider_says_where_it_stands() {
-        let clients = HttpClientPool::new().unwrap();
-        let settings = toml::toml! { latencyy = "3ms" };
-        for (kind, word) in [("mock", "latencyy"), ("pigeon", "pigeon")] {
-            let config = ProviderConfig::new("blue".parse().unwrap(), kind, settings.clone());
-            let error = build_provider(&config, "http://127.0.0.1", "", &clients)
-                .err()
-                .unwrap()
-                .to_string();
-            assert!(
-                error.starts_with("[providers.blue] ") && error.contains(word),
-                "{error}"
-            );
-        }
-    }
-}
+mod tests;

@@ -72,7 +72,10 @@ pub async fn wait_and_run<T>(
             on_wait(&owner);
         }
         if waited >= LOCK_WAIT_MAX {
-            let message = format!("another process has not finished yet: {}", owner.process_name);
+            let message = format!(
+                "job lock not acquired within 15 minutes; held by {}",
+                owner.process_name
+            );
             return Err(Error::new(ErrorKind::Unavailable, message));
         }
         clock::sleep(LOCK_POLL_INTERVAL).await;
@@ -107,14 +110,17 @@ async fn run_with_renewal<T>(
                 .await
             {
                 Ok(true) => {}
-                Ok(false) => log::warn!("another process has begun the work \"{}\" as well", job.as_str()),
-                Err(error) => log::error!("{}", error.chain()),
+                Ok(false) => log::warn!(
+                    "job lock lost: another process runs the same job; job={}",
+                    job.as_str()
+                ),
+                Err(error) => log::error!("job lock: renewal failed: {}", error.chain()),
             }
         }
     };
     tokio::select! {
         result = run => result,
-        () = renewal => Err(Error::new(ErrorKind::Internal, "the turn was renewed to the end of time")),
+        () = renewal => Err(Error::new(ErrorKind::Internal, "job lock renewal ended unexpectedly")),
     }
 }
 
@@ -125,7 +131,7 @@ async fn release(gateway: &Gateway, job: ScheduledJob, expires_at: clock::Timest
         .release_job_lock(job, &gateway.process_name, expires_at)
         .await
     {
-        log::error!("{}", error.chain());
+        log::error!("job lock: release failed: {}", error.chain());
     }
 }
 

@@ -122,46 +122,46 @@ impl Metrics {
     fn register(&self) {
         let mut registry = lock(&self.registry);
         registry.register("accepted", "Messages stored", self.accepted.clone());
-        registry.register("attempts", "Calls to providers by outcome", self.attempts.clone());
+        registry.register(
+            "attempts",
+            "Attempts by provider and outcome",
+            self.attempts.clone(),
+        );
         registry.register(
             "state_changes",
-            "Deliveries that moved to a state",
+            "Delivery state changes by channel and new state",
             self.state_changes.clone(),
         );
         registry.register(
             "refused",
-            "Messages turned away at the door",
+            "Messages that were not accepted, by reason",
             self.refused.clone(),
         );
+        registry.register("receipts", "Receipts by result", self.receipts.clone());
         registry.register(
-            "receipts",
-            "Receipts by what became of them",
-            self.receipts.clone(),
-        );
-        registry.register(
-            "inbound_texts",
-            "Texts that people sent, by what became of them",
+            "inbound_messages",
+            "Inbound messages by result",
             self.inbound_messages.clone(),
         );
         registry.register(
-            "events",
-            "Calls that told clients of state changes, by where the event stands afterwards",
+            "event_attempts",
+            "Webhook delivery attempts by resulting event state",
             self.event_attempts.clone(),
         );
         registry.register(
             "store_errors",
-            "Verbs of the store that failed",
+            "Store operations that failed",
             self.store_errors.clone(),
         );
         registry.register(
-            "held_back",
-            "Deliveries that a provider's rate made wait",
+            "rate_limited",
+            "Calls postponed by the provider rate limiter",
             self.rate_limited.clone(),
         );
         let clock_offset = self.clock_offset_seconds.clone();
         registry.register_with_unit(
-            "clock_ahead",
-            "How far the store's clock is ahead of ours",
+            "clock_offset",
+            "Store clock minus local clock",
             Unit::Seconds,
             clock_offset,
         );
@@ -172,17 +172,17 @@ impl Metrics {
 
     fn register_gauges(&self) {
         let mut registry = lock(&self.registry);
-        let help = "1 for what a provider's health is called now, 0 for what else it could be";
-        registry.register("provider_health", help, self.breaker_states.clone());
+        let help = "1 for the current circuit breaker state of a provider, 0 for the others";
+        registry.register("provider_circuit", help, self.breaker_states.clone());
         let gauges = [
             (
-                "provider_open",
-                "1 when a provider can be asked, 0 when it rests or is out",
+                "provider_available",
+                "1 when calls to a provider are allowed, 0 otherwise",
                 &self.provider_available,
             ),
             (
                 "calls_in_flight",
-                "Calls to a provider under way",
+                "Calls to a provider in flight",
                 &self.calls_in_flight,
             ),
         ];
@@ -190,15 +190,11 @@ impl Metrics {
             registry.register(name, help, gauge.clone());
         }
         let channels = [
-            ("waiting", "Deliveries that wait, due or not", &self.waiting),
+            ("waiting", "Waiting deliveries, due or not", &self.waiting),
+            ("due", "Waiting deliveries that are due", &self.due),
             (
-                "due",
-                "Deliveries that wait though their time has come",
-                &self.due,
-            ),
-            (
-                "providers_open",
-                "How many of a channel's providers can be asked",
+                "providers_available",
+                "Providers of a channel to which calls are allowed",
                 &self.providers_available,
             ),
         ];
@@ -209,15 +205,20 @@ impl Metrics {
 
     fn register_seconds(&self) {
         let mut registry = lock(&self.registry);
-        let oldest_help = "For how long the longest waiting due delivery has been due";
+        let oldest_help = "Time for which the oldest due delivery has been due";
         let oldest_waiting = self.oldest_waiting.clone();
         registry.register_with_unit("oldest_waiting", oldest_help, Unit::Seconds, oldest_waiting);
         let age_help = "Age of the newest report, or of this process while there is none";
         let report_age = self.report_age_seconds.clone();
         registry.register_with_unit("report_age", age_help, Unit::Seconds, report_age);
         let durations = self.attempt_durations.clone();
-        registry.register_with_unit("attempt_duration", "Time of a call", Unit::Seconds, durations);
-        let accept_help = "Time to take a message in, however that ends";
+        registry.register_with_unit(
+            "attempt_duration",
+            "Duration of an attempt",
+            Unit::Seconds,
+            durations,
+        );
+        let accept_help = "Duration of accepting a message, including refusals";
         let accept = self.accept_duration.clone();
         registry.register_with_unit("accept_duration", accept_help, Unit::Seconds, accept);
     }
@@ -225,17 +226,17 @@ impl Metrics {
     /// Registers the error counters of queue and cache.
     pub fn register_backend_errors(&self, queue_errors: Counter, cache_errors: Counter) {
         let mut registry = lock(&self.registry);
-        let help = "Times that the queue was found away or refused something";
+        let help = "Queue operations that failed";
         registry.register("queue_errors", help, queue_errors);
-        let help = "Times that the cache was found away or refused something";
+        let help = "Cache operations that failed";
         registry.register("cache_errors", help, cache_errors);
     }
 
     /// Registers the group commit histograms of the store.
     pub fn register_commits(&self, sizes: Histogram, seconds: Histogram) {
         let mut registry = lock(&self.registry);
-        registry.register("commit_size", "Pieces of work in a group commit", sizes);
-        let help = "Time of a group commit, from its first piece to the end of its flush";
+        registry.register("commit_size", "Operations in a group commit", sizes);
+        let help = "Duration of a group commit, from its first operation to the end of the fsync";
         registry.register_with_unit("commit_duration", help, Unit::Seconds, seconds);
     }
 
@@ -294,16 +295,12 @@ impl Metrics {
 
     /// Counts an inbound message.
     pub fn count_inbound_message(&self, result: &'static str) {
-        self.inbound_messages
-            .get_or_create(&ResultLabel { result })
-            .inc();
+        self.inbound_messages.get_or_create(&ResultLabel { result }).inc();
     }
 
     /// Counts an attempt to send an event, by the resulting state.
     pub fn count_event_attempt(&self, result: &'static str) {
-        self.event_attempts
-            .get_or_create(&ResultLabel { result })
-            .inc();
+        self.event_attempts.get_or_create(&ResultLabel { result }).inc();
     }
 
     /// Sets whether calls to a provider are allowed, and its calls in flight.
@@ -311,7 +308,9 @@ impl Metrics {
         let label = ProviderLabel {
             provider: provider.to_owned(),
         };
-        self.provider_available.get_or_create(&label).set(i64::from(available));
+        self.provider_available
+            .get_or_create(&label)
+            .set(i64::from(available));
         let in_flight = i64::try_from(in_flight).unwrap_or(i64::MAX);
         self.calls_in_flight.get_or_create(&label).set(in_flight);
     }
@@ -340,7 +339,7 @@ impl Metrics {
     /// Sets the backlog of each channel and removes channels that are not listed. Holds the registry lock, so
     /// that no scrape sees a partial update.
     pub fn set_channel_backlogs(&self, channels: &[ChannelBacklog]) {
-        let _nobody_reads = lock(&self.registry);
+        let _guard = lock(&self.registry);
         for family in [&self.waiting, &self.due, &self.oldest_waiting] {
             family.clear();
         }
@@ -367,7 +366,7 @@ impl Metrics {
     pub fn openmetrics_text(&self) -> String {
         let mut text = String::new();
         if encode(&mut text, &lock(&self.registry)).is_err() {
-            log::error!("metrics could not be written");
+            log::error!("metrics: encoding failed");
         }
         text
     }

@@ -4,18 +4,25 @@
 //! updates the circuit breaker with its result. Runtimes are independent of each other and know nothing about
 //! deliveries. A provider with a closed breaker and no `rate` needs no store access.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::Notify;
 
-use super::circuit::ProviderCircuit;
-use super::response_times::ResponseTimes;
+mod busy;
+mod call_metrics;
+mod status;
+
+pub use busy::ProviderBusy;
+pub use status::ProviderRuntimeStatus;
+
+use crate::circuit::ProviderCircuit;
 use crate::config::ProviderConfig;
 use crate::metrics::Metrics;
+use crate::response_times::ResponseTimes;
+use busy::STORE_ERROR_RETRY;
+use call_metrics::CallMetrics;
 use postrider_core::attempt::{Attempt, Outcome, SendResult};
 use postrider_core::channel::ConfigName;
 use postrider_core::circuit_breaker::{Admission, CircuitBreaker, CircuitStatus};
@@ -26,28 +33,6 @@ use postrider_core::retry::saturating_add;
 use postrider_core::shared_health::{COOLDOWN_MAX, HealthReport, ReportedHealth, SharedHealth};
 use postrider_providers::{OutboundMessage, Provider};
 use postrider_store::{ProbeDecision, Store};
-
-/// Delay before a provider with `concurrency` calls in flight is tried again.
-const CONCURRENCY_RETRY: Duration = Duration::from_millis(250);
-
-/// Delay before a misconfigured provider is tried again.
-const MISCONFIGURED_RETRY: Duration = Duration::from_secs(60);
-
-/// Delay before a provider with a probe in flight is tried again: 1 s plus up to 1 s of jitter, so that
-/// waiting deliveries do not all become due at once.
-const HALF_OPEN_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(1));
-
-/// Delay before a provider is tried again after a store error.
-const STORE_ERROR_RETRY: Duration = Duration::from_secs(1);
-
-/// Reason for [`ProviderBusy`] while a probe is in flight.
-const REASON_HALF_OPEN: &str = "is finding out whether it is back";
-
-/// Reason for [`ProviderBusy`] of a misconfigured provider.
-const REASON_MISCONFIGURED: &str = "is out of the rotation: its settings are wrong";
-
-/// Delay before a paused provider is tried again: 30 s plus up to 10 s of jitter.
-const PAUSED_RETRY: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
 /// Cooldown after outcome `throttled` without a `retry_after`.
 const THROTTLED_COOLDOWN: Duration = Duration::from_secs(1);
@@ -71,14 +56,10 @@ pub struct ProviderRuntime {
     context: RuntimeContext,
     in_flight: AtomicUsize,
     response_times: ResponseTimes,
-    rate_limited: Counter,
     /// Maximum number of calls in flight while the provider is unresponsive, set by the worker's slot
     /// allocation.
     unresponsive_limit: AtomicUsize,
-    outcome_counters: [Counter; Outcome::NAMES.len()],
-    durations: Histogram,
-    calls_total: AtomicU64,
-    call_micros_total: AtomicU64,
+    call_metrics: CallMetrics,
 }
 
 /// Dependencies that all provider runtimes of a process share.
@@ -90,39 +71,6 @@ pub struct RuntimeContext {
     pub health_changed: Arc<Notify>,
     /// Time at which this process read its configuration.
     pub config_loaded_at: Timestamp,
-}
-
-/// The reason why a provider cannot be called now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProviderBusy {
-    /// Delay before the provider should be tried again.
-    pub retry_after: Duration,
-    /// Maximum jitter to add to `retry_after`.
-    pub jitter_max: Duration,
-    /// Reason for the operator.
-    pub reason: String,
-}
-
-/// Status of a provider, for pages and metrics.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProviderRuntimeStatus {
-    /// Circuit state, or `paused`.
-    pub state: &'static str,
-    /// Description of the state.
-    pub detail: String,
-    /// Whether calls are allowed.
-    pub is_available: bool,
-    /// Calls in flight.
-    pub in_flight: usize,
-    /// Whether an operator has paused the provider.
-    pub is_paused: bool,
-}
-
-impl ProviderRuntimeStatus {
-    /// Returns whether a resume would change anything. A cooldown is not ended by a resume.
-    pub fn can_resume(&self) -> bool {
-        self.state != CircuitStatus::Closed.as_str()
-    }
 }
 
 /// Permission for one call; counts as a call in flight until it is dropped.
@@ -158,25 +106,17 @@ impl ProviderRuntime {
                 config.breaker_failure_threshold,
                 config.breaker_open_duration,
             ))),
-            rate_limited: metrics.rate_limited_counter(name),
             context,
             in_flight: AtomicUsize::new(0),
             response_times: ResponseTimes::default(),
             unresponsive_limit: AtomicUsize::new(usize::MAX),
-            outcome_counters: Outcome::NAMES.map(|outcome| metrics.attempt_counter(name, outcome)),
-            durations: metrics.attempt_duration_histogram(name),
-            calls_total: AtomicU64::new(0),
-            call_micros_total: AtomicU64::new(0),
+            call_metrics: CallMetrics::new(name, metrics),
         }
     }
 
     /// Returns the number of calls so far and their total duration.
     pub fn call_totals(&self) -> (u64, Duration) {
-        let micros = self.call_micros_total.load(Ordering::Relaxed);
-        (
-            self.calls_total.load(Ordering::Relaxed),
-            Duration::from_micros(micros),
-        )
+        self.call_metrics.totals()
     }
 
     /// Returns the number of calls in flight.
@@ -218,7 +158,7 @@ impl ProviderRuntime {
         let limit = self.in_flight_max();
         if self.in_flight.fetch_add(1, Ordering::AcqRel) >= limit {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
-            return Err(self.busy_for(CONCURRENCY_RETRY, "has all its calls in flight"));
+            return Err(ProviderBusy::at_concurrency_limit(&self.name));
         }
         let mut permit = CallPermit {
             in_flight: &self.in_flight,
@@ -273,13 +213,17 @@ impl ProviderRuntime {
         let decision = match self.context.store.acquire_rate_permits(request, now).await {
             Ok(decisions) => decisions.into_iter().next(),
             Err(error) => {
-                log::error!("nothing goes to {}: {}", self.name, error.chain());
+                log::error!(
+                    "rate limiter: store error, no calls are made: {}; provider={}",
+                    error.chain(),
+                    self.name
+                );
                 None
             }
         };
         decision.unwrap_or(Err(STORE_ERROR_RETRY)).map_err(|wait| {
-            self.rate_limited.inc();
-            self.busy_for(wait, "is at its rate limit")
+            self.call_metrics.rate_limited.inc();
+            ProviderBusy::at_rate_limit(&self.name, wait)
         })
     }
 
@@ -287,18 +231,19 @@ impl ProviderRuntime {
     async fn acquire_probe(&self, now: Timestamp) -> Result<(), ProviderBusy> {
         let Ok(probe) = self.request_probe(now).await else {
             self.circuit().reopen(saturating_add(now, STORE_ERROR_RETRY));
-            return Err(self.busy_for(STORE_ERROR_RETRY, REASON_HALF_OPEN));
+            return Err(ProviderBusy::probe_unavailable(&self.name));
         };
         match probe {
             ProbeDecision::Granted(shared) => self.load_health(&shared, now),
             // No other process knows that the breaker is open.
             ProbeDecision::Denied(None) => {}
             // The shared health does not apply to this configuration.
-            ProbeDecision::Denied(Some(shared)) if !shared.applies_to(self.context.config_loaded_at, now) => {}
+            ProbeDecision::Denied(Some(shared)) if !shared.applies_to(self.context.config_loaded_at, now) => {
+            }
             ProbeDecision::Denied(Some(shared)) => {
                 self.load_health(&shared, now);
                 if self.circuit().breaker.status() != CircuitStatus::Closed {
-                    return Err(self.busy_half_open());
+                    return Err(ProviderBusy::half_open(&self.name));
                 }
             }
         }
@@ -329,8 +274,8 @@ impl ProviderRuntime {
         if circuit.is_worth_logging(report, response) {
             let code = circuit.misconfigured_code.as_deref().unwrap_or("no code");
             log::error!(
-                "{} is out of the rotation until the next start, or until an operator wakes it: it refuses our account or \
-                 settings ({code}); `console status` has its words",
+                "provider misconfigured: it rejects our account or settings and gets no calls until the next start or a \
+                 resume; `console status` shows its response; provider={} code={code}",
                 self.name,
             );
         }
@@ -350,56 +295,8 @@ impl ProviderRuntime {
 
     /// Applies a pause or resume by an operator.
     pub fn apply_control(&self, control: &ProviderControl) {
-        self.circuit().apply_control(control, self.context.config_loaded_at);
-    }
-
-    /// Returns why no call is allowed at `now`.
-    pub fn unavailability(&self, now: Timestamp) -> ProviderBusy {
-        let (cooldown_until, status) = {
-            let circuit = self.circuit();
-            if circuit.active_pause().is_some() {
-                let (retry_after, jitter_max) = PAUSED_RETRY;
-                return ProviderBusy {
-                    jitter_max,
-                    ..self.busy_for(retry_after, "was put to rest by an operator")
-                };
-            }
-            (circuit.cooldown_until(now), circuit.breaker.status())
-        };
-        if let Some(until) = cooldown_until {
-            let wait = (until - now).to_std().unwrap_or_default();
-            return self.busy_for(wait, "asked us to slow down");
-        }
-        match status {
-            CircuitStatus::Open { until } => self.busy_circuit_open(until, now),
-            CircuitStatus::Closed => self.busy_for(CONCURRENCY_RETRY, REASON_HALF_OPEN),
-            CircuitStatus::HalfOpen => self.busy_half_open(),
-            CircuitStatus::Misconfigured { .. } => self.busy_for(MISCONFIGURED_RETRY, REASON_MISCONFIGURED),
-        }
-    }
-
-    fn busy_circuit_open(&self, until: Timestamp, now: Timestamp) -> ProviderBusy {
-        let wait = (until - now)
-            .to_std()
-            .unwrap_or_default()
-            .max(Duration::from_millis(10));
-        self.busy_for(wait, "rests after failures")
-    }
-
-    fn busy_half_open(&self) -> ProviderBusy {
-        let (retry_after, jitter_max) = HALF_OPEN_RETRY;
-        ProviderBusy {
-            jitter_max,
-            ..self.busy_for(retry_after, REASON_HALF_OPEN)
-        }
-    }
-
-    fn busy_for(&self, retry_after: Duration, reason: &str) -> ProviderBusy {
-        ProviderBusy {
-            retry_after,
-            jitter_max: Duration::ZERO,
-            reason: format!("{} {reason}", self.name),
-        }
+        self.circuit()
+            .apply_control(control, self.context.config_loaded_at);
     }
 
     /// Calls the provider and updates the circuit breaker. Never takes longer than the provider's timeout
@@ -413,7 +310,7 @@ impl ProviderRuntime {
         let result = match tokio::time::timeout(self.call_timeout, self.provider.send(message)).await {
             Ok(result) => result,
             Err(_) => SendResult::from(Outcome::Unknown {
-                reason: "no answer within the time limit".to_owned(),
+                reason: "no response within the timeout".to_owned(),
             }),
         };
         if !matches!(
@@ -424,10 +321,7 @@ impl ProviderRuntime {
         }
         let duration = stopwatch.elapsed();
         self.complete(&result, at + duration);
-        self.durations.observe(duration.as_secs_f64());
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        self.call_micros_total.fetch_add(micros, Ordering::Relaxed);
-        self.calls_total.fetch_add(1, Ordering::Relaxed);
+        self.call_metrics.record_duration(duration);
         Attempt {
             provider: Some(self.name.clone()),
             outcome: result.outcome,
@@ -442,9 +336,7 @@ impl ProviderRuntime {
     /// logged, because it may repeat the request with number and body.
     pub(crate) fn complete(&self, result: &SendResult, now: Timestamp) {
         let outcome = &result.outcome;
-        if let Some(counter) = Outcome::NAMES.iter().position(|name| *name == outcome.as_str()) {
-            self.outcome_counters[counter].inc();
-        }
+        self.call_metrics.count_outcome(outcome);
         match outcome {
             Outcome::Accepted { .. }
             | Outcome::Deferred { .. }
@@ -483,44 +375,17 @@ impl ProviderRuntime {
         }
     }
 
+    /// Returns why no call is allowed at `now`.
+    pub fn unavailability(&self, now: Timestamp) -> ProviderBusy {
+        ProviderBusy::from_circuit(&self.name, &self.circuit(), now)
+    }
+
     /// Returns the status at `now`.
     pub fn status(&self, now: Timestamp) -> ProviderRuntimeStatus {
-        let circuit = self.circuit();
-        let status = circuit.breaker.status();
-        let cooldown_until = circuit
-            .cooldown_until(now)
-            .filter(|_| status == CircuitStatus::Closed);
-        let (state, detail) = match (circuit.active_pause(), cooldown_until) {
-            (Some(control), _) => ("paused", pause_description(control)),
-            (None, Some(until)) => {
-                let until = until.format("%H:%M:%S UTC");
-                (
-                    status.as_str(),
-                    format!("asked us to slow down; gets no calls until {until}"),
-                )
-            }
-            (None, None) => (status.as_str(), status.description()),
-        };
-        ProviderRuntimeStatus {
-            state,
-            detail,
-            is_available: circuit.is_available(now),
-            in_flight: self.in_flight(),
-            is_paused: circuit.active_pause().is_some(),
-        }
+        ProviderRuntimeStatus::new(&self.circuit(), self.in_flight(), now)
     }
 
     fn circuit(&self) -> MutexGuard<'_, ProviderCircuit> {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn pause_description(control: &ProviderControl) -> String {
-    let by = if control.requested_by.is_empty() {
-        "an operator"
-    } else {
-        control.requested_by.as_str()
-    };
-    let at = control.at.format("%Y-%m-%d %H:%M UTC");
-    format!("put to rest by {by} on {at}; gets no calls until it is woken")
 }

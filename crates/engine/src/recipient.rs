@@ -14,7 +14,7 @@ pub const REASON_CHARS_MAX: usize = 500;
 pub const DEFAULT_CHANGED_BY: &str = "operator";
 
 /// Reason of a change that names none.
-pub const DEFAULT_REASON: &str = "changed by hand";
+pub const DEFAULT_REASON: &str = "changed manually";
 
 /// A normalised address on a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -63,7 +63,14 @@ pub async fn enqueue_if_due(gateway: &Gateway, interval: Duration) -> Result<Opt
         return Ok(None);
     }
     let same_run_window = job_lock::SAME_RUN_WINDOW.min(interval / 2);
-    match job_lock::run_unless_locked(gateway, ScheduledJob::Resend, same_run_window, enqueue_due(gateway)).await? {
+    match job_lock::run_unless_locked(
+        gateway,
+        ScheduledJob::Resend,
+        same_run_window,
+        enqueue_due(gateway),
+    )
+    .await?
+    {
         job_lock::JobRun::Ran(result) => Ok(Some(result)),
         job_lock::JobRun::Skipped(_) => Ok(None),
     }
@@ -122,47 +129,4 @@ pub async fn requeue(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::accept::{self, AcceptRequest};
-    use crate::config::Config;
-    use crate::gateway::{Backends, build_providers};
-    use postrider_cache::SignedCache;
-    use postrider_core::clock::Clock;
-    use postrider_core::random::Random;
-
-    #[tokio::test]
-    async fn no_more_is_said_to_be_queued_than_the_queue_holds() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
-        let store = postrider_store::open(&url, postrider_store::DEFAULT_LOCK_TIMEOUT).unwrap();
-        let mut config = Config::test_mode();
-        config.queue_window = 5;
-        let backends = Backends {
-            clock: Clock::manual("2026-05-01T12:00:00Z".parse().unwrap()),
-            random: Random::seeded(1),
-            cache: SignedCache::new(
-                postrider_cache::open("memory:").unwrap(),
-                store.store_secret().await.unwrap(),
-            ),
-            queue: postrider_queue::open("memory:", config.queue_window)
-                .await
-                .unwrap(),
-            store,
-        };
-        let adapters = build_providers(&config, &backends.cache).unwrap();
-        let gateway = Gateway::wire(config, backends, adapters);
-        for _ in 0..12 {
-            let request = AcceptRequest {
-                body: "hello".to_owned(),
-                addresses: vec![("sms".to_owned(), "09122222222".to_owned())],
-                ..AcceptRequest::default()
-            };
-            accept::accept(&gateway, request).await.unwrap();
-        }
-        let result = enqueue_due(&gateway).await.unwrap();
-        assert_eq!(result.enqueued, 5);
-        assert_eq!(result.backlog.due, 12);
-        assert_eq!(gateway.queue.depth().await, Some(5));
-    }
-}
+mod tests;

@@ -59,29 +59,4 @@ impl Drop for CallGuard<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use postrider_core::clock::from_millis;
-
-    #[test]
-    fn who_has_calls_in_flight_and_answers_nobody_is_silent() {
-        let clock = Clock::manual(from_millis(0));
-        let times = ResponseTimes::default();
-        assert!(!times.is_unresponsive(), "nobody asked");
-        let first = times.start_call(&clock);
-        clock.advance(UNRESPONSIVE_AFTER / 2);
-        let second = times.start_call(&clock);
-        clock.advance(UNRESPONSIVE_AFTER / 2);
-        assert!(times.is_unresponsive());
-        drop(first);
-        assert!(times.is_unresponsive(), "a call that was given up is no answer");
-        times.record_response(&clock);
-        assert!(!times.is_unresponsive());
-        clock.advance(UNRESPONSIVE_AFTER);
-        assert!(times.is_unresponsive());
-        drop(second);
-        assert!(!times.is_unresponsive(), "nobody waits");
-        let _third = times.start_call(&clock);
-        assert!(!times.is_unresponsive(), "it was only asked now");
-    }
-}
+mod tests;

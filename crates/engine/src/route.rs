@@ -129,42 +129,4 @@ impl Route {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Config;
-    use crate::gateway::{RuntimeContext, build_providers};
-    use postrider_cache::{self, SignedCache};
-    use postrider_core::attempt::Outcome;
-
-    #[tokio::test]
-    async fn who_avoids_the_only_provider_that_works_waits_for_the_other() {
-        let config = Config::test_mode();
-        let metrics = Metrics::default();
-        let cache = SignedCache::new(postrider_cache::open("memory:").unwrap(), [0; 32]);
-        let adapters = build_providers(&config, &cache).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
-        let context = RuntimeContext {
-            store: postrider_store::open(&url, postrider_store::DEFAULT_LOCK_TIMEOUT).unwrap(),
-            health_changed: Arc::default(),
-            config_loaded_at: postrider_core::clock::from_millis(0),
-        };
-        let runtimes: Vec<Arc<ProviderRuntime>> = config
-            .providers
-            .iter()
-            .zip(adapters)
-            .map(|(provider, adapter)| {
-                Arc::new(ProviderRuntime::new(provider, adapter, &metrics, context.clone()))
-            })
-            .collect();
-        let now = postrider_core::clock::from_millis(0);
-        let reason = "no account".to_owned();
-        runtimes[1].complete(&Outcome::Misconfigured { reason }.into(), now);
-        let route = Route::new(config.channels[0].clone(), &runtimes, &metrics);
-        let avoid = &runtimes[0].name;
-        assert!(route.order(Some(avoid), now).is_empty());
-        let busy = route.soonest_available(Some(avoid), now, |_| true);
-        assert!(busy.reason.contains(runtimes[1].name.as_str()), "{busy:?}");
-        assert!(busy.retry_after.as_secs() >= 1, "{busy:?}");
-    }
-}
+mod tests;

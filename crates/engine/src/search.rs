@@ -228,7 +228,10 @@ impl DeliverySearchFilter {
     }
 
     fn matches_last_attempt(&self, hit: &DeliverySearchHit) -> bool {
-        let attempted_by = hit.last_attempt.as_ref().and_then(|attempt| attempt.provider.as_ref());
+        let attempted_by = hit
+            .last_attempt
+            .as_ref()
+            .and_then(|attempt| attempt.provider.as_ref());
         let accepted_by = hit.delivery.provider.as_ref();
         let is_of = |provider| attempted_by == Some(provider) || accepted_by == Some(provider);
         let has_unknown_attempt = || {

@@ -32,8 +32,7 @@ pub async fn store_clock(store: &Arc<dyn Store>) -> Result<Clock> {
     let offset = clock.offset_seconds();
     if offset.abs() > CLOCK_OFFSET_WARN_SECONDS {
         log::warn!(
-            "the store's clock is {offset:.1} s ahead of this machine's; the store's is used, and logs show this \
-             machine's"
+            "clock offset: using the store's clock, logs show the local one; offset_seconds={offset:.1}"
         );
     }
     Ok(clock)
@@ -52,7 +51,9 @@ fn providers_of_reports<'g>(
     gateway: &'g Gateway,
     reports: &'g [HealthReport],
 ) -> impl Iterator<Item = &'g Arc<ProviderRuntime>> {
-    reports.iter().filter_map(|report| gateway.provider(&report.provider))
+    reports
+        .iter()
+        .filter_map(|report| gateway.provider(&report.provider))
 }
 
 /// Reports local changes and loads the changes of other processes.
@@ -99,16 +100,20 @@ pub async fn run_health_sync(gateway: Arc<Gateway>) {
         };
         match step.await {
             Ok(()) => is_unavailable = false,
-            Err(error) if is_unavailable => log::debug!("not in step with other hosts: {}", error.chain()),
+            Err(error) if is_unavailable => log::debug!("health sync failed, retrying: {}", error.chain()),
             Err(error) => {
                 is_unavailable = true;
-                gateway.metrics.store_errors.inc();
-                log::error!("not in step with other hosts: {}", error.chain());
+                gateway.record_store_error("health sync failed, retrying", &error);
             }
         }
         let offset = gateway.clock.offset_seconds();
         gateway.metrics.clock_offset_seconds.set(offset);
-        clock::sleep(if is_unavailable { SYNC_INTERVAL } else { SYNC_INTERVAL_MIN }).await;
+        clock::sleep(if is_unavailable {
+            SYNC_INTERVAL
+        } else {
+            SYNC_INTERVAL_MIN
+        })
+        .await;
         tokio::select! {
             () = gateway.health_changed.notified() => {}
             () = clock::sleep(SYNC_INTERVAL.saturating_sub(SYNC_INTERVAL_MIN)) => {}

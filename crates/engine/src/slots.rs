@@ -50,7 +50,8 @@ impl WorkerSlots {
     /// Creates the slots of a worker, all free.
     pub fn new(gateway: Arc<Gateway>) -> Arc<Self> {
         let runtimes = gateway.providers();
-        let index = |runtime: &Arc<ProviderRuntime>| runtimes.iter().position(|other| Arc::ptr_eq(runtime, other));
+        let index =
+            |runtime: &Arc<ProviderRuntime>| runtimes.iter().position(|other| Arc::ptr_eq(runtime, other));
         let channels = gateway.config.channels.iter().map(|channel| {
             let route = gateway.route(channel.name.as_str());
             let own = route.map_or(&[][..], |route| route.providers());
@@ -169,8 +170,10 @@ impl CapacitySource for WorkerSlots {
             runtime.set_unresponsive_limit(*ceiling);
         }
         let free = self.total().saturating_sub(in_use);
-        self.is_channel_full
-            .store(free == 0 || allocation.channel_slots.contains(&0), Ordering::SeqCst);
+        self.is_channel_full.store(
+            free == 0 || allocation.channel_slots.contains(&0),
+            Ordering::SeqCst,
+        );
         let names = self.channels.iter().map(|(name, _)| name.clone());
         names
             .zip(allocation.channel_slots)

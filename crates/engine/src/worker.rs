@@ -6,26 +6,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
-use super::slots::WorkerSlots;
-use super::{callbacks, deliver};
-use crate::gateway::{Gateway, ProviderRuntime};
+use crate::due::{DueDeliveries, MoreDue, find_due, find_more_due};
+use crate::gateway::{Gateway, ProviderRuntime, STORE_RETRY_DELAY};
+use crate::slots::WorkerSlots;
+use crate::stop::StopSignal;
+use crate::{callbacks, deliver};
 
 /// Time to wait for the queue before the store is polled.
 const QUEUE_POLL_TIMEOUT: Duration = Duration::from_millis(1_000);
-
-/// Delay after a store error before a callback is ingested again.
-const STORE_RETRY_DELAY: Duration = Duration::from_millis(500);
-
-/// Stop signal of background loops: they end when the value becomes true.
-pub type StopSignal = watch::Receiver<bool>;
 
 /// Delivers until the stop signal, then waits for calls in flight, at most `work.grace`. Returns the number
 /// of calls that did not end in time.
 pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) -> u32 {
     let slots = WorkerSlots::new(Arc::clone(&gateway));
-    let mut more = deliver::MoreDue::NoneKnown;
+    let mut more = MoreDue::default();
     while let Some(found) = wait_for_due(&gateway, &slots, more, &mut stop).await {
         let tried = found.ids.len();
         let stopwatch = gateway.clock.stopwatch();
@@ -52,14 +46,14 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) -> u32 {
 async fn wait_for_due(
     gateway: &Gateway,
     slots: &WorkerSlots,
-    more: deliver::MoreDue,
+    more: MoreDue,
     stop: &mut StopSignal,
-) -> Option<deliver::DueDeliveries> {
+) -> Option<DueDeliveries> {
     let find = async {
         slots.wait_for_free_slots().await;
         match more {
-            deliver::MoreDue::NoneKnown => deliver::find_due(gateway, slots, QUEUE_POLL_TIMEOUT).await,
-            more => deliver::find_more_due(gateway, slots, more).await,
+            MoreDue::NoneKnown => find_due(gateway, slots, QUEUE_POLL_TIMEOUT).await,
+            more => find_more_due(gateway, slots, more).await,
         }
     };
     tokio::select! {
@@ -77,8 +71,8 @@ pub async fn receive_incoming(gateway: Arc<Gateway>, runtime: Arc<ProviderRuntim
             _ = stop.changed() => return,
         };
         while let Err(error) = callbacks::ingest(&gateway, &runtime, items.clone()).await {
-            gateway.metrics.store_errors.inc();
-            log::error!("receipts of {} have to wait: {}", runtime.name, error.chain());
+            let message = format!("callbacks: store error, retrying; provider={}", runtime.name);
+            gateway.record_store_error(&message, &error);
             if *stop.borrow() {
                 return;
             }

@@ -3,7 +3,7 @@
 //! A channel of one address kind takes one address; a channel that mixes kinds takes every address that its
 //! providers can use. Stores nothing and does not check whether an address exists.
 
-use super::{AcceptError, AcceptRequest};
+use super::request::{AcceptError, AcceptRequest, MissingAddressPolicy};
 use crate::gateway::{Gateway, Route};
 use postrider_core::channel::Channel;
 use postrider_core::clock::Timestamp;
@@ -22,18 +22,6 @@ const ANY_ADDRESS_PREFERENCE: [AddressKind; 6] = [
     AddressKind::Email,
     AddressKind::Phone,
 ];
-
-/// Policy for a channel whose address is missing or invalid.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MissingAddressPolicy {
-    /// Rejects the whole message.
-    #[default]
-    RejectMessage,
-    /// Stores the delivery as failed; the other deliveries are sent.
-    FailDelivery,
-    /// Skips the channel; rejects the message if no channel remains.
-    SkipChannel,
-}
 
 /// Returns the requested deliveries, in order.
 pub(super) fn build_deliveries(
@@ -94,7 +82,7 @@ impl ResolvedAddress {
         let reason = match error {
             AcceptError::InvalidAddress { cause: error, .. }
             | AcceptError::InvalidContact { cause: error, .. } => error.to_string(),
-            _ => "no address for this channel was given".to_owned(),
+            _ => "missing address for this channel".to_owned(),
         };
         Self {
             address: String::new(),
@@ -162,7 +150,9 @@ fn select_contacts(
     }
     let address = ResolvedAddress::from_contacts(contacts, route);
     match (address, invalid) {
-        (_, Some(invalid)) if request.on_missing_address != MissingAddressPolicy::FailDelivery => Err(invalid),
+        (_, Some(invalid)) if request.on_missing_address != MissingAddressPolicy::FailDelivery => {
+            Err(invalid)
+        }
         (Some(address), _) => Ok(address),
         (None, Some(invalid)) => Err(invalid),
         (None, None) => user_as_address(route, request).ok_or_else(|| no_usable_contact(route)),

@@ -3,10 +3,12 @@
 //! For callers that create messages by the thousand. Validation and storing are separate steps, so that the
 //! next batch can be validated while this one is written.
 
-use super::{AcceptError, AcceptRequest, Acceptance, NewMessage, PendingAcceptance, validate};
+use super::request::{AcceptError, AcceptRequest};
+use super::validate::{PendingAcceptance, validate};
 use crate::gateway::Gateway;
 use postrider_core::broadcast::FanOutStep;
 use postrider_core::error::Result;
+use postrider_core::message::{Acceptance, NewMessage};
 
 /// Validated messages that can be stored together.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::duration::format_duration;
 use super::source::ConfigSource;
-use super::{Config, ProviderConfig};
+use super::types::{Config, ProviderConfig};
 use postrider_core::channel::{Channel, ConfigName};
 use postrider_core::error::{Error, Result};
 
@@ -63,7 +63,10 @@ pub(super) fn collect_warnings(config: &Config) -> Vec<String> {
             .iter()
             .any(|channel| channel.providers.contains(name))
     };
-    let unused = config.providers.iter().filter(|provider| !is_used(&provider.name));
+    let unused = config
+        .providers
+        .iter()
+        .filter(|provider| !is_used(&provider.name));
     let mut warnings = unused
         .map(|provider| format!("no channel uses [providers.{}]; add it to one", provider.name))
         .collect::<Vec<_>>();
@@ -73,7 +76,7 @@ pub(super) fn collect_warnings(config: &Config) -> Vec<String> {
         .map(|provider| provider.connect_timeout + provider.timeout);
     if slowest.max().is_some_and(|slowest| slowest > config.work.grace) {
         warnings.push(
-            "work.grace is shorter than a provider's time limits: calls that a stop cuts off count as unknown"
+            "work.grace is shorter than a provider timeout: calls cut off at shutdown count as unknown"
                 .to_owned(),
         );
     }
@@ -87,7 +90,7 @@ pub fn check_listen_address(config: &Config, listen: SocketAddr) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "listen is {listen}, which others can reach, and there are no keys: add [[keys]] to the configuration file, \
-         listen on 127.0.0.1, or say insecure = true"
+        "listen is {listen}, which is not loopback, and no API keys are configured: add [[keys]] to the configuration \
+         file, listen on 127.0.0.1, or set insecure = true"
     )))
 }

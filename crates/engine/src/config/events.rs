@@ -9,53 +9,10 @@ use super::duration::parse_duration;
 use super::environment::Environment;
 use super::secret::resolve_text;
 use super::table_reader::TableReader;
+use super::types::{ApiKeyEvents, EventsConfig};
 use postrider_core::error::Result;
 use postrider_providers::EgressPolicy;
 use postrider_providers::webhook::{self, SigningSecrets};
-
-/// Settings of webhook events.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventsConfig {
-    /// Signing secrets for calls to a `callback_url`; without them no message can have one.
-    pub secrets: SigningSecrets,
-    /// Allowed targets of calls.
-    pub egress_policy: EgressPolicy,
-    /// Maximum number of calls in flight.
-    pub concurrency: usize,
-    /// Maximum number of calls in flight to one endpoint.
-    pub concurrency_per_endpoint: usize,
-    /// Timeout of a whole call.
-    pub timeout: Duration,
-    /// Delay after each failed delivery attempt; after the last one the event becomes a dead letter.
-    pub retry_schedule: Vec<Duration>,
-    /// Age at which an event becomes a dead letter, whatever the number of attempts.
-    pub age_max: Duration,
-}
-
-impl Default for EventsConfig {
-    fn default() -> Self {
-        let minutes = [5, 30, 120, 300, 600, 840, 1_200, 1_440];
-        let schedule = minutes.map(|minutes| Duration::from_secs(minutes * 60));
-        Self {
-            secrets: SigningSecrets::default(),
-            egress_policy: EgressPolicy::new(Vec::new(), vec![443]),
-            concurrency: 32,
-            concurrency_per_endpoint: 4,
-            timeout: Duration::from_secs(15),
-            retry_schedule: [&[Duration::from_secs(5)], schedule.as_slice()].concat(),
-            age_max: Duration::from_secs(96 * 3600),
-        }
-    }
-}
-
-/// Event settings of one API key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ApiKeyEvents {
-    /// Webhook endpoint for the events of messages without a `callback_url`.
-    pub url: Option<String>,
-    /// Signing secrets for the events of this key; if empty, those of `[events]` are used.
-    pub secrets: SigningSecrets,
-}
 
 /// Reads `[events]`.
 pub(super) fn read_events(values: &TableReader<'_>, environment: &Environment) -> Result<EventsConfig> {
@@ -67,10 +24,11 @@ pub(super) fn read_events(values: &TableReader<'_>, environment: &Environment) -
     let schedule = read_retry_schedule(values)?;
     Ok(EventsConfig {
         secrets: read_secrets("secrets", values, environment)?,
-        egress_policy: policy.map_err(|cause| values.error_at("networks", &format!("is wrong: {cause}")))?,
+        egress_policy: policy
+            .map_err(|cause| values.error_at("networks", &format!("is invalid: {cause}")))?,
         concurrency: values.count("concurrency")?.unwrap_or(defaults.concurrency),
         concurrency_per_endpoint: values
-            .count("per_receiver")?
+            .count("concurrency_per_endpoint")?
             .unwrap_or(defaults.concurrency_per_endpoint),
         timeout: values.duration("timeout")?.unwrap_or(defaults.timeout),
         retry_schedule: schedule.unwrap_or(defaults.retry_schedule),
@@ -96,7 +54,7 @@ pub(super) fn read_api_key_events(
     };
     let secrets = read_secrets("events_secrets", values, environment)?;
     if url.is_some() && secrets.is_empty() && events.secrets.is_empty() {
-        let remedy = "needs a secret to sign with: add events_secrets here, or secrets to [events]; make one with: \
+        let remedy = "needs a secret to sign with: add events_secrets here, or secrets to [events]; create one with: \
                       console events secret";
         return Err(values.error_at("events_url", remedy));
     }
@@ -127,7 +85,7 @@ fn read_ports(values: &TableReader<'_>) -> Result<Option<Vec<u16>>> {
 }
 
 fn read_retry_schedule(values: &TableReader<'_>) -> Result<Option<Vec<Duration>>> {
-    let texts = values.list("waits")?;
+    let texts = values.list("retry_schedule")?;
     if texts.is_empty() {
         return Ok(None);
     }
@@ -135,7 +93,10 @@ fn read_retry_schedule(values: &TableReader<'_>) -> Result<Option<Vec<Duration>>
         .iter()
         .map(|text| parse_duration(text).ok())
         .collect::<Option<Vec<_>>>();
-    schedule
-        .map(Some)
-        .ok_or_else(|| values.error_at("waits", "must list durations, such as [\"5s\", \"5m\", \"2h\"]"))
+    schedule.map(Some).ok_or_else(|| {
+        values.error_at(
+            "retry_schedule",
+            "must list durations, such as [\"5s\", \"5m\", \"2h\"]",
+        )
+    })
 }

@@ -9,7 +9,8 @@ use toml::Value;
 
 use super::environment::Environment;
 use super::provider_aliases::{PROVIDER_ALIASES, ProviderAlias};
-use super::source::{ConfigSource, did_you_mean};
+use super::source::ConfigSource;
+use super::text::{did_you_mean, split_list};
 use postrider_core::error::{Error, Result};
 
 /// Prefix of a channel variable, before the name of the channel.
@@ -48,7 +49,7 @@ pub(super) fn apply_channel_variables(
                     .names_with_prefix(CHANNEL_VARIABLE_PREFIX)
                     .filter(|other| other != name);
                 let remedy = format!(
-                    "names {name}, but there is no such variable: set it to its providers, or correct the name{}",
+                    "lists {name}, but no such environment variable is set: set it to its providers, or correct the name{}",
                     did_you_mean(name, set)
                 );
                 return Err(source.error_at("used_channels", &remedy));
@@ -56,11 +57,6 @@ pub(super) fn apply_channel_variables(
         }
     }
     Ok(warnings)
-}
-
-/// Splits a comma-separated list; blanks around the commas are ignored.
-pub(super) fn split_list(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|name| !name.is_empty())
 }
 
 fn apply_channel_variable(
@@ -106,13 +102,11 @@ fn add_alias_provider(
     let warning = account.is_none().then(|| {
         let remedy = alias.account.as_ref().map_or_else(String::new, |variables| {
             format!(
-                " (its account is {} in the environment, or that table)",
+                " (set {} in the environment, or add that table)",
                 variables.required_variables()
             )
         });
-        format!(
-            "{name} has no [providers.{name}] and stands for a mock: nothing it takes really leaves{remedy}"
-        )
+        format!("{name} has no [providers.{name}] and no credentials: using a mock, nothing is sent{remedy}")
     });
     let table = table_entry(source, "providers", name)?;
     match account {
@@ -155,8 +149,7 @@ fn unknown_provider(source: &ConfigSource, variable: &str, provider: &str) -> Er
     let suggestion = did_you_mean(provider, aliases.clone().chain(configured));
     let known = aliases.collect::<Vec<_>>().join(", ");
     Error::usage(format!(
-        "{variable}: names {provider}, but there is no [providers.{provider}], nor is it one of {known}; add it or \
-         correct the name{suggestion}"
+        "{variable}: unknown provider {provider}: add [providers.{provider}], or use one of {known}{suggestion}"
     ))
 }
 

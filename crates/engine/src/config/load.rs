@@ -7,10 +7,18 @@ use std::path::Path;
 
 use phonenumber::country;
 
+use super::api_keys::read_api_keys;
+use super::channels::{read_channels, read_used_channels};
+use super::check::{check_relations, collect_warnings};
 use super::environment::Environment;
+use super::events::read_events;
+use super::legacy_environment::apply_channel_variables;
+use super::providers::read_providers;
+use super::retry::read_retry;
 use super::source::ConfigSource;
 use super::table_reader::TableReader;
-use super::{Config, LimitsConfig, ScheduleConfig, WorkConfig, check, events, legacy_environment, tables};
+use super::test_mode::mock_providers;
+use super::types::{Config, LimitsConfig, ScheduleConfig, WorkConfig};
 use postrider_core::error::Result;
 use postrider_core::recipient::{PhoneRules, PhoneStrictness};
 use postrider_core::retry::RetryPolicy;
@@ -31,30 +39,25 @@ impl Config {
         overrides: &[(&str, String)],
     ) -> Result<(Self, Vec<String>)> {
         let mut source = ConfigSource::read(file, environment, overrides)?;
-        let legacy_warnings = legacy_environment::apply_channel_variables(&mut source, environment)?;
+        let legacy_warnings = apply_channel_variables(&mut source, environment)?;
         let top = TableReader::root(&source);
         top.reject_unknown_keys()?;
-        let providers = tables::read_providers(&top, environment)?;
+        let mut providers = read_providers(&top, environment)?;
         let is_test_mode = providers.enabled.is_empty() && providers.disabled.is_empty();
-        let providers = if is_test_mode {
-            tables::ConfiguredProviders {
-                enabled: tables::mock_providers(),
-                disabled: Vec::new(),
-            }
-        } else {
-            providers
-        };
+        if is_test_mode {
+            providers.enabled = mock_providers();
+        }
         let retry = read_retry(&top.section("retry")?, &RetryPolicy::default())?;
-        let events = events::read_events(&top.section("events")?, environment)?;
+        let events = read_events(&top.section("events")?, environment)?;
         let mut config = Self {
-            channels: tables::read_channels(&top, &providers, &retry)?,
+            channels: read_channels(&top, &providers, &retry)?,
             providers: providers.enabled,
-            keys: tables::read_api_keys(&top, &events, environment)?,
+            keys: read_api_keys(&top, &events, environment)?,
             events,
             is_test_mode,
             ..Self::test_mode()
         };
-        config.used_channels = tables::read_used_channels(&top, &config.channels)?;
+        config.used_channels = read_used_channels(&top, &config.channels)?;
         config.has_used_channels = !top.list("used_channels")?.is_empty();
         config.read_top(&top)?;
         config.read_backends(&top)?;
@@ -64,10 +67,10 @@ impl Config {
         let throttle = top.section("throttle")?;
         throttle.reject_unknown_keys()?;
         config.user_per_hour = throttle.count("user_per_hour")?.unwrap_or(config.user_per_hour);
-        check::check_relations(&config, &source)?;
+        check_relations(&config, &source)?;
         let mut warnings = source.unknown_variables(environment);
         warnings.extend(legacy_warnings);
-        warnings.extend(check::collect_warnings(&config));
+        warnings.extend(collect_warnings(&config));
         Ok((config, warnings))
     }
 
@@ -156,8 +159,12 @@ fn read_limits(values: &TableReader<'_>, defaults: &LimitsConfig) -> Result<Limi
         header_bytes_max: values
             .count("header_bytes_max")?
             .unwrap_or(defaults.header_bytes_max),
-        connections_max: values.count("connections_max")?.unwrap_or(defaults.connections_max),
-        header_timeout: values.duration("header_timeout")?.unwrap_or(defaults.header_timeout),
+        connections_max: values
+            .count("connections_max")?
+            .unwrap_or(defaults.connections_max),
+        header_timeout: values
+            .duration("header_timeout")?
+            .unwrap_or(defaults.header_timeout),
         body_timeout: values.duration("body_timeout")?.unwrap_or(defaults.body_timeout),
         idle_timeout: values.duration("idle_timeout")?.unwrap_or(defaults.idle_timeout),
         message_chars_max: values
@@ -168,26 +175,4 @@ fn read_limits(values: &TableReader<'_>, defaults: &LimitsConfig) -> Result<Limi
             .duration("idempotency_keep")?
             .unwrap_or(defaults.idempotency_keep),
     })
-}
-
-/// Reads a retry policy; missing keys keep the value of `defaults`.
-pub(super) fn read_retry(values: &TableReader<'_>, defaults: &RetryPolicy) -> Result<RetryPolicy> {
-    values.reject_unknown_keys()?;
-    let retry = RetryPolicy {
-        base: values.duration("base")?.unwrap_or(defaults.base),
-        factor: values.number("factor")?.unwrap_or(defaults.factor),
-        cap: values.duration("cap")?.unwrap_or(defaults.cap),
-        tries_max: values.count("max_tries")?.unwrap_or(defaults.tries_max),
-        age_max: values.duration("max_age")?.unwrap_or(defaults.age_max),
-    };
-    if !(1.0..=100.0).contains(&retry.factor) {
-        return Err(values.error_at("factor", "must be from 1 to 100: waits do not shrink"));
-    }
-    if retry.base > retry.cap {
-        return Err(values.error_at(
-            "cap",
-            "is shorter than base, the first wait; raise cap or lower base",
-        ));
-    }
-    Ok(retry)
 }

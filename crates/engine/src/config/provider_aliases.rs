@@ -8,6 +8,7 @@
 use toml::{Table, Value};
 
 use super::environment::Environment;
+use super::text::split_list;
 use postrider_core::error::{Error, Result};
 
 /// A class name of the replaced notification service.
@@ -202,7 +203,7 @@ impl AccountVariables {
                 None if key.is_required => {
                     let (marker, missing) = (self.marker_variable, key.variables.join(" or "));
                     return Err(Error::usage(format!(
-                        "{marker}: is set, so that {alias} is a real account, but {missing} is not: set it, or unset {marker}"
+                        "{marker} is set, so that {alias} needs an account, but {missing} is not set: set it, or unset {marker}"
                     )));
                 }
                 None => {}
@@ -214,7 +215,10 @@ impl AccountVariables {
     /// Returns the names of the required variables, for messages.
     pub fn required_variables(&self) -> String {
         let required = self.keys.iter().filter(|key| key.is_required);
-        required.map(|key| key.variables[0]).collect::<Vec<_>>().join(", ")
+        required
+            .map(|key| key.variables[0])
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 
@@ -230,7 +234,7 @@ impl AccountKeyKind {
                 Value::from(number)
             }
             Self::List => {
-                let values = super::legacy_environment::split_list(text).map(Value::from);
+                let values = split_list(text).map(Value::from);
                 Value::from(values.collect::<Vec<_>>())
             }
         })

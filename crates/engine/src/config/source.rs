@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::environment::Environment;
 use super::keys::{CONFIG_KEYS, ConfigKey, OTHER_VARIABLES, ValueKind, find_config_key};
-use super::legacy_environment;
+use super::text::{did_you_mean, split_list};
 use postrider_core::error::{Error, ErrorKind, Result};
 
 /// Merged values and their origins.
@@ -53,7 +53,7 @@ impl ConfigSource {
         for (path, text) in overrides {
             let key = find_config_key(path)
                 .filter(|key| key.environment_variable().is_some())
-                .ok_or_else(|| Error::usage(format!("command line: there is no key {path}")))?;
+                .ok_or_else(|| Error::usage(format!("command line: unknown key {path}")))?;
             source.set_override(key, text, format!("command line, {path}"))?;
         }
         Ok(source)
@@ -62,14 +62,15 @@ impl ConfigSource {
     fn from_file(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|cause| {
-            let message =
-                format!("cannot read the configuration file {name}: {cause}; check --config and its rights");
+            let message = format!(
+                "cannot read the configuration file {name}: {cause}; check --config and the file permissions"
+            );
             Error::with_source(ErrorKind::Usage, message, cause)
         })?;
         let tree = DeTable::parse(&text).map_err(|cause| {
             let line = line_number(&text, cause.span().map_or(0, |span| span.start));
             let problem = cause.message();
-            Error::usage(format!("{name} line {line}: this is not TOML: {problem}"))
+            Error::usage(format!("{name} line {line}: not valid TOML: {problem}"))
         })?;
         let mut origins = BTreeMap::new();
         collect_origins(
@@ -80,7 +81,7 @@ impl ConfigSource {
         );
         let table = text
             .parse::<toml::Table>()
-            .map_err(|cause| Error::usage(format!("{name}: this is not TOML: {}", cause.message())))?;
+            .map_err(|cause| Error::usage(format!("{name}: not valid TOML: {}", cause.message())))?;
         Ok(Self {
             table,
             file: Some(name),
@@ -93,7 +94,7 @@ impl ConfigSource {
         let value = parse_value(key.kind, text).ok_or_else(|| {
             Error::usage(format!(
                 "{origin}: must be {}, but is \"{text}\"",
-                expected_value(key.kind)
+                key.kind.expected()
             ))
         })?;
         let (section, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
@@ -153,35 +154,10 @@ impl ConfigSource {
             .filter(|name| !is_known(name))
             .map(|name| {
                 let suggestion = did_you_mean(name, known_names.iter().map(String::as_str));
-                format!("the variable {name} is not one of ours and changes nothing{suggestion}")
+                format!("unknown environment variable {name}{suggestion}")
             })
             .collect()
     }
-}
-
-/// Returns the expected form of a value, for error messages.
-pub(super) fn expected_value(kind: ValueKind) -> String {
-    match kind {
-        ValueKind::Text => "a text in quotes".to_owned(),
-        ValueKind::Choice(words) => format!("one of {}", words.join(", ")),
-        ValueKind::Flag => "true or false".to_owned(),
-        ValueKind::Count(least, most) => format!("a whole number from {least} to {most}"),
-        ValueKind::Bytes(least, most) => format!("a number of bytes from {least} to {most}"),
-        ValueKind::Number => "a number such as 2 or 0.5".to_owned(),
-        ValueKind::Duration => "a duration such as \"500ms\", \"30s\", \"20m\" or \"24h\"".to_owned(),
-        ValueKind::DurationOrNever => "a duration such as \"20m\", or \"never\"".to_owned(),
-        ValueKind::List => "a list of texts such as [\"red\", \"blue\"]".to_owned(),
-        ValueKind::Weights => "a table of whole numbers such as { red = 30, blue = 70 }".to_owned(),
-    }
-}
-
-/// Returns ` (did you mean X?)`, or an empty text if no known word is similar.
-pub(super) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
-    known
-        .map(|known| (strsim::jaro_winkler(word, known), known))
-        .filter(|(similarity, _)| *similarity > 0.8)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map_or_else(String::new, |(_, known)| format!(" (did you mean {known}?)"))
 }
 
 /// Parses the text of a variable or an argument into the value that the file would contain.
@@ -199,11 +175,7 @@ fn parse_value(kind: ValueKind, text: &str) -> Option<Value> {
             text.replace('_', "").parse::<i64>().ok().map(Value::from)
         }
         ValueKind::Number => text.parse::<f64>().ok().map(Value::from),
-        ValueKind::List => Some(Value::from(
-            legacy_environment::split_list(text)
-                .map(Value::from)
-                .collect::<Vec<_>>(),
-        )),
+        ValueKind::List => Some(Value::from(split_list(text).map(Value::from).collect::<Vec<_>>())),
         ValueKind::Weights => None,
     }
 }

@@ -9,7 +9,9 @@ use toml::Value;
 
 use super::duration::parse_duration;
 use super::keys::{ConfigKey, ValueKind, find_config_key, key_names_under};
-use super::source::{ConfigSource, did_you_mean, expected_value};
+use super::source::ConfigSource;
+use super::text::did_you_mean;
+use postrider_core::channel::ConfigName;
 use postrider_core::error::{Error, ErrorKind, Result};
 
 /// Maximum of any duration: ten years.
@@ -99,7 +101,7 @@ impl<'a> TableReader<'a> {
         for name in self.table.into_iter().flat_map(toml::Table::keys) {
             if !key_names_under(&self.key_pattern).any(|known| known == name) {
                 let suggestion = did_you_mean(name, key_names_under(&self.key_pattern));
-                let remedy = "is not a key; correct or remove it, console.example.toml shows all keys";
+                let remedy = "is not a known key; correct or remove it (console.example.toml lists all keys)";
                 return Err(self.error_at(name, &format!("{remedy}{suggestion}")));
             }
         }
@@ -120,6 +122,16 @@ impl<'a> TableReader<'a> {
     /// Returns an error about this table as a whole.
     pub fn table_error(&self, problem: &str) -> Error {
         self.source.error_at(self.path.trim_end_matches('.'), problem)
+    }
+
+    /// Parses the name of this table.
+    pub fn parse_name(&self, name: &str) -> Result<ConfigName> {
+        name.parse().map_err(|_| {
+            let bytes_max = ConfigName::BYTES_MAX;
+            self.table_error(&format!(
+                "is not a valid name; use 1 to {bytes_max} letters, digits, -, _ or ."
+            ))
+        })
     }
 
     /// Returns the folder from which relative files start.
@@ -153,9 +165,7 @@ impl<'a> TableReader<'a> {
             let (ValueKind::Count(min, max) | ValueKind::Bytes(min, max)) = kind else {
                 return None;
             };
-            let number = value
-                .as_integer()
-                .filter(|number| (min..=max).contains(number));
+            let number = value.as_integer().filter(|number| (min..=max).contains(number));
             number.and_then(|number| N::try_from(number).ok())
         })
     }
@@ -173,7 +183,7 @@ impl<'a> TableReader<'a> {
     pub fn duration(&self, name: &str) -> Result<Option<Duration>> {
         let read = |_, value: &Value| value.as_str().and_then(|text| parse_duration(text).ok());
         match self.read(name, read)? {
-            Some(Duration::ZERO) => Err(self.error_at(name, "must be longer than nothing")),
+            Some(Duration::ZERO) => Err(self.error_at(name, "must be greater than zero")),
             Some(duration) if duration > DURATION_MAX => Err(self.error_at(name, "must be at most 3650d")),
             duration => Ok(duration),
         }
@@ -213,18 +223,19 @@ impl<'a> TableReader<'a> {
         let Some(value) = self.raw(name) else {
             return Ok(None);
         };
-        read(key.kind, value).map(Some).ok_or_else(|| {
-            self.error_at(
-                name,
-                &format!("must be {}, but is {value}", expected_value(key.kind)),
-            )
-        })
+        read(key.kind, value)
+            .map(Some)
+            .ok_or_else(|| self.error_at(name, &format!("must be {}, but is {value}", key.kind.expected())))
     }
 
     fn config_key(&self, name: &str) -> Result<&'static ConfigKey> {
         let path = format!("{}{name}", self.key_pattern);
-        find_config_key(&path)
-            .ok_or_else(|| Error::new(ErrorKind::Internal, format!("no row for the key {path}")))
+        find_config_key(&path).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Internal,
+                format!("key {path} is missing in the table of keys"),
+            )
+        })
     }
 
     fn raw(&self, name: &str) -> Option<&'a Value> {

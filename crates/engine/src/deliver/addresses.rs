@@ -84,7 +84,7 @@ impl<'c> DeliveryAddresses<'c> {
 /// Returns the reason why a provider is skipped.
 pub(super) fn skip_reason(runtime: &ProviderRuntime) -> String {
     let kind = runtime.provider.address_kind().description();
-    format!("{}: skipped, there is no {kind} it can use", runtime.name)
+    format!("{}: skipped, the recipient has no {kind}", runtime.name)
 }
 
 /// Returns the reason why the delivery has no usable address.
@@ -95,7 +95,7 @@ pub(super) fn no_usable_address_reason(route: &Route) -> String {
         .map(|kind| kind.description())
         .collect::<Vec<_>>();
     format!(
-        "no address that this channel's providers can use ({}) may be written to",
+        "no active address for the providers of this channel ({})",
         kinds.join(", ")
     )
 }

@@ -79,18 +79,19 @@ fn resolve_endpoint<'c>(
     client: &WebhookClient,
     event: &Event,
 ) -> Result<(Url, &'c SigningSecrets), String> {
-    let find_key = |name: &str| config.keys.iter().find(|key| key.name == name);
     let (text, key) = match &event.target {
-        EventTarget::Url { url, api_key: key } => (url.as_str(), find_key(key)),
+        EventTarget::Url { url, api_key: key } => (url.as_str(), config.api_key(key)),
         EventTarget::ApiKey(name) => {
-            let key = find_key(name).ok_or_else(|| format!("the configuration has no key {name}"))?;
+            let key = config
+                .api_key(name)
+                .ok_or_else(|| format!("API key {name} is not configured"))?;
             let url = key.events.url.as_deref();
-            let missing = || format!("the key {name} has no events_url any more");
+            let missing = || format!("API key {name} has no events_url");
             (url.ok_or_else(missing)?, Some(key))
         }
     };
     let secrets =
-        signing_secrets(&config.events, key).ok_or("the configuration has no secrets to sign events with")?;
+        signing_secrets(&config.events, key).ok_or("no signing secrets for events are configured")?;
     Ok((client.parse_url(text)?, secrets))
 }
 

@@ -1,7 +1,5 @@
 //! Kinds of configuration values.
 
-use super::CONFIG_KEYS;
-
 /// The kind of a configuration value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueKind {
@@ -43,28 +41,20 @@ impl ValueKind {
             Self::Weights => "table".to_owned(),
         }
     }
-}
 
-/// Returns the configuration table of the README, in Markdown.
-pub fn markdown_table() -> String {
-    let mut text = String::from("| key | environment | default | unit | meaning |\n|---|---|---|---|---|\n");
-    for row in CONFIG_KEYS {
-        let code = |word: &str| {
-            if word.is_empty() {
-                String::new()
-            } else {
-                format!("`{word}`")
-            }
-        };
-        let environment = row.environment_variable().unwrap_or_default();
-        text.push_str(&format!(
-            "| {} | {} | {} | {} | {} |\n",
-            code(row.path),
-            code(&environment),
-            code(row.default),
-            row.kind.unit(),
-            row.description
-        ));
+    /// Returns the expected form of a value, for error messages.
+    pub fn expected(self) -> String {
+        match self {
+            Self::Text => "a text in quotes".to_owned(),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Flag => "true or false".to_owned(),
+            Self::Count(least, most) => format!("a whole number from {least} to {most}"),
+            Self::Bytes(least, most) => format!("a number of bytes from {least} to {most}"),
+            Self::Number => "a number such as 2 or 0.5".to_owned(),
+            Self::Duration => "a duration such as \"500ms\", \"30s\", \"20m\" or \"24h\"".to_owned(),
+            Self::DurationOrNever => "a duration such as \"20m\", or \"never\"".to_owned(),
+            Self::List => "a list of texts such as [\"red\", \"blue\"]".to_owned(),
+            Self::Weights => "a table of whole numbers such as { red = 30, blue = 70 }".to_owned(),
+        }
     }
-    text
 }

@@ -6,7 +6,8 @@
 
 use toml::{Table, Value};
 
-use super::{is_secret_name, next_placeholder};
+use super::mask::is_secret_name;
+use super::placeholder::next_placeholder;
 
 /// Minimum length of a word in a text that counts as a secret by itself, in bytes.
 const PIECE_BYTES_MIN: usize = 8;
@@ -92,38 +93,4 @@ fn url_secrets(rest: &str) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::mask_table;
-    use super::*;
-
-    fn secrets(written: &str, resolved: &str) -> Vec<String> {
-        collect_secrets(&resolved.parse().unwrap(), &mask_table(&written.parse().unwrap()))
-    }
-
-    #[test]
-    fn what_may_not_be_shown_is_found_wherever_it_stands() {
-        for (written, resolved, expected) in [
-            ("api_key = \"abc\"", "api_key = \"abc\"", vec!["abc"]),
-            ("host = \"a\"", "host = \"a\"", vec![]),
-            ("a = \"${env:A}\"", "a = \"x1\"", vec!["x1"]),
-            (
-                "a = \"x/${env:A}/y${env:B}\"",
-                "a = \"x/12/y34\"",
-                vec!["12", "34"],
-            ),
-            (
-                "url = \"https://u:pw@h/?token=t1&x=2\"",
-                "url = \"https://u:pw@h/?token=t1&x=2\"",
-                vec!["pw", "t1"],
-            ),
-            (
-                "[headers]\nauthorization = \"Bearer abcdefghi\"",
-                "[headers]\nauthorization = \"Bearer abcdefghi\"",
-                vec!["abcdefghi", "Bearer abcdefghi"],
-            ),
-            ("pin_token = 1234", "pin_token = 1234", vec!["1234"]),
-        ] {
-            assert_eq!(secrets(written, resolved), expected, "{written}");
-        }
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::accept::AcceptRequest;
+use super::request::AcceptRequest;
 use crate::gateway::Gateway;
 use postrider_core::channel::Channel;
 use postrider_core::message::NewDelivery;
@@ -23,8 +23,7 @@ pub(super) fn user_throttles(
     request: &AcceptRequest,
     deliveries: &[NewDelivery],
 ) -> Vec<UserThrottle> {
-    let keys = &gateway.config.keys;
-    let key = keys.iter().find(|key| key.name == request.api_key_name);
+    let key = gateway.config.api_key(&request.api_key_name);
     let key_limit = key.and_then(|key| Some((key.name.as_str(), key.user_per_hour?)));
     let mut throttles = Vec::<UserThrottle>::new();
     for delivery in deliveries {
