@@ -207,7 +207,10 @@ fn a_provider_that_refuses_us_is_one_line_in_the_log_however_many_workers_found_
         "no message is lost, none sent twice"
     );
     let status = world.run_ok(&["status"]);
-    assert!(status.contains("red") && status.contains("out"), "{status}");
+    assert!(
+        status.contains("red") && status.contains("misconfigured"),
+        "{status}"
+    );
 }
 
 #[test]

@@ -35,6 +35,9 @@ const INBOUND_MESSAGE_RESULTS: [&str; 4] = ["opted_out", "opted_in", "unchanged"
 /// States of an event after an attempt.
 const EVENT_ATTEMPT_RESULTS: [&str; 3] = ["waiting", "delivered", "dead"];
 
+/// States of a provider: those of its circuit breaker, and paused by an operator.
+const CIRCUIT_STATES: [&str; 5] = ["closed", "open", "half_open", "misconfigured", "paused"];
+
 /// Waiting deliveries of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelBacklog {
@@ -315,15 +318,15 @@ impl Metrics {
         self.calls_in_flight.get_or_create(&label).set(in_flight);
     }
 
-    /// Sets the gauge of the current circuit state to 1 and those of the other `states` to 0.
-    pub fn set_breaker_state(&self, provider: &str, states: &[&'static str], now: &str) {
-        for state in states {
+    /// Sets the gauge of the current circuit state to 1 and those of the other states to 0.
+    pub fn set_breaker_state(&self, provider: &str, current: &str) {
+        for state in CIRCUIT_STATES {
             let labels = BreakerLabels {
                 provider: provider.to_owned(),
                 state,
             };
             let gauge = self.breaker_states.get_or_create(&labels);
-            gauge.set(i64::from(*state == now));
+            gauge.set(i64::from(state == current));
         }
     }
 
