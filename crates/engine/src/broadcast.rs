@@ -30,7 +30,7 @@ pub struct BroadcastRequest {
 pub struct PublishedBroadcast {
     /// Public id.
     pub id: BroadcastId,
-    /// Whether an earlier request with the same idempotency key had been accepted.
+    /// True if an earlier request with the same idempotency key had been accepted.
     pub is_replay: bool,
 }
 

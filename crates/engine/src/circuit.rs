@@ -18,7 +18,7 @@ pub struct ProviderCircuit {
     pub misconfigured_code: Option<String>,
     /// State that was found here and is not reported yet.
     unreported: Option<CircuitState>,
-    /// Whether a report was sent without an answer from the store.
+    /// True if a report was sent without an answer from the store.
     is_report_uncertain: bool,
     is_cooldown_unreported: bool,
     /// Version of the newest shared health that was loaded.
@@ -105,14 +105,14 @@ impl ProviderCircuit {
 
     /// Applies a change and returns whether there is something new to report.
     pub fn update(&mut self, change: impl FnOnce(&mut Self)) -> bool {
-        let (before, paused_before) = (self.breaker.state_to_share(), self.cooldown_until);
+        let (before, cooldown_before) = (self.breaker.state_to_share(), self.cooldown_until);
         change(self);
         let after = self.breaker.state_to_share();
-        let found = after != before;
-        if found {
+        let is_changed = after != before;
+        if is_changed {
             self.unreported = Some(after);
         }
-        found || self.cooldown_until != paused_before
+        is_changed || self.cooldown_until != cooldown_before
     }
 
     /// Returns what other processes do not know yet.
@@ -151,14 +151,10 @@ impl ProviderCircuit {
 
     /// Returns to `open` until then, because the probe could not be made.
     pub fn reopen(&mut self, until: Timestamp) {
-        if let CircuitState::HalfOpen {
-            backoff_factor: times,
-            ..
-        } = self.breaker.state_to_share()
-        {
+        if let CircuitState::HalfOpen { backoff_factor, .. } = self.breaker.state_to_share() {
             self.breaker.load_shared(&CircuitState::Open {
                 until,
-                backoff_factor: times,
+                backoff_factor,
             });
         }
     }

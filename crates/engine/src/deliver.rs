@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::due::find_due;
 use crate::gateway::{Gateway, ProviderBusy, ProviderRuntime, Route, STORE_RETRY_DELAY};
+use crate::provider_runtime::CallPermit;
 use addresses::{ChosenAddress, DeliveryAddresses};
 use postrider_core::attempt::{Attempt, Outcome};
 use postrider_core::channel::{ConfigName, UnknownPolicy};
@@ -21,7 +22,7 @@ use postrider_providers::OutboundMessage;
 
 mod addresses;
 
-/// Delay before a delivery is tried again whose channel is not configured.
+/// Delay before a delivery of an unconfigured channel is tried again.
 const NOT_CONFIGURED_RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// Minimum delay before a delivery for which no provider was available is tried again.
@@ -49,8 +50,8 @@ pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> DeliverSte
     let found = find_due(gateway, &limit, wait).await;
     let claimed = claim(gateway, found.ids).await;
     let count = claimed.len();
-    for one in claimed {
-        run_round(gateway, one).await;
+    for delivery in claimed {
+        run_round(gateway, delivery).await;
     }
     if count == 0 {
         DeliverStep::Idle
@@ -121,7 +122,7 @@ pub async fn run_round(gateway: &Gateway, claim: LeasedDelivery) {
             }
         }
         Ok(_) => {
-            log::warn!("deliver: round not recorded, delivery was claimed by another worker; delivery={id}")
+            log::warn!("deliver: round not recorded, delivery was claimed by another worker; delivery={id}");
         }
         Err(error) => {
             let message = "deliver: recording a round failed, the attempt will count as unknown";
@@ -198,7 +199,7 @@ async fn attempt_delivery(gateway: &Gateway, claim: &LeasedDelivery) -> (Vec<Att
 /// Tries the providers of the channel in routing order and returns how the round ended.
 ///
 /// Stops at the first outcome that concerns the message or its last usable address; outcomes that concern the
-/// provider lead to the next one. A provider whose call could outlast the lease is skipped, because another
+/// provider lead to the next one. A provider is skipped if its call could outlast the lease, because another
 /// worker may claim the delivery before that call returns and send it a second time.
 async fn try_providers(
     gateway: &Gateway,
@@ -221,24 +222,13 @@ async fn try_providers(
             skipped.push(addresses::skip_reason(runtime));
             continue;
         };
-        let is_late = || saturating_add(gateway.clock.now(), runtime.call_timeout) > claim.lease_expires_at;
-        if is_late() {
-            keep_soonest(&mut soonest, lease_too_short(runtime));
-            continue;
-        }
-        let permit = match runtime.acquire(claimed.parts, gateway.clock.now()).await {
+        let permit = match acquire_within_lease(gateway, runtime, claim).await {
             Ok(permit) => permit,
             Err(busy) => {
                 keep_soonest(&mut soonest, busy);
                 continue;
             }
         };
-        // The rate limiter and the probe wait for the store, which can take long.
-        if is_late() {
-            runtime.release(permit, gateway.clock.now());
-            keep_soonest(&mut soonest, lease_too_short(runtime));
-            continue;
-        }
         set_recipient(&mut message, to);
         let mut attempt = runtime.call(permit, &message, &gateway.clock).await;
         attempt.address = addresses.has_contacts().then(|| to.address.to_owned());
@@ -255,7 +245,7 @@ async fn try_providers(
         }
         match outcome {
             Outcome::Throttled { .. } => {
-                keep_soonest(&mut soonest, runtime.unavailability(gateway.clock.now()))
+                keep_soonest(&mut soonest, runtime.unavailability(gateway.clock.now()));
             }
             other => failure = Some(describe_failure(runtime, &other)),
         }
@@ -271,6 +261,26 @@ async fn try_providers(
             gateway.random.fraction(),
         ),
     }
+}
+
+/// Acquires a permit for a call that ends within the lease.
+async fn acquire_within_lease<'r>(
+    gateway: &Gateway,
+    runtime: &'r ProviderRuntime,
+    claim: &LeasedDelivery,
+) -> Result<CallPermit<'r>, ProviderBusy> {
+    let could_outlast_lease =
+        || saturating_add(gateway.clock.now(), runtime.call_timeout) > claim.lease_expires_at;
+    if could_outlast_lease() {
+        return Err(lease_too_short(runtime));
+    }
+    let permit = runtime.acquire(claim.claimed.parts, gateway.clock.now()).await?;
+    // The rate limiter and the probe wait for the store, which can take long.
+    if could_outlast_lease() {
+        runtime.release(permit, gateway.clock.now());
+        return Err(lease_too_short(runtime));
+    }
+    Ok(permit)
 }
 
 /// Returns whether no further provider is tried in this round. An invalid address ends it only if no provider
@@ -360,8 +370,8 @@ fn build_outbound_message(claimed: &ClaimedDelivery, route: &Route) -> OutboundM
     }
 }
 
-/// Returns rules for a delivery whose channel is not configured any more: it waits, in case the channel is
-/// configured again.
+/// Returns rules for a delivery of an unconfigured channel: it waits, in case the channel is configured
+/// again.
 fn rules_without_channel(claimed: &ClaimedDelivery) -> DeliveryRules<'static> {
     static RETRY: LazyLock<RetryPolicy> = LazyLock::new(RetryPolicy::default);
     DeliveryRules {

@@ -25,7 +25,7 @@ const STORE_POLLS_WHEN_BEHIND: u32 = 64;
 pub struct DueDeliveries {
     /// Ids to claim, no more than the capacity.
     pub ids: Vec<DeliveryId>,
-    /// Whether further deliveries are due.
+    /// Further due deliveries.
     pub more: MoreDue,
 }
 

@@ -49,7 +49,7 @@ struct EventDispatcher {
     client: OnceLock<WebhookClient>,
     slots: Arc<Semaphore>,
     endpoints: Mutex<EndpointTable>,
-    /// Whether the last claim filled all slots that an endpoint had.
+    /// True if the last claim filled all slots that an endpoint had.
     is_endpoint_full: AtomicBool,
     results: mpsc::Sender<EventAttemptResult>,
 }

@@ -38,8 +38,8 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
     }
 }
 
-/// Takes the job lock only if a broadcast is pending. `last_logged` is the newest broadcast whose missing
-/// channel was logged.
+/// Takes the job lock only if a broadcast is pending. `last_logged` is the newest broadcast that was logged
+/// for its missing channel.
 async fn fan_out_pending(
     gateway: &Gateway,
     last_logged: &mut i64,
@@ -64,8 +64,8 @@ pub async fn fan_out_all(gateway: &Gateway, continues: impl Fn() -> bool) -> Res
     Ok(stored)
 }
 
-/// Returns the oldest unfinished broadcast whose channel is configured. A process whose configuration lacks
-/// the channel skips the broadcast; another process, or the next configuration, may have it.
+/// Returns the oldest unfinished broadcast over a configured channel. A process that does not configure the
+/// channel skips the broadcast; another process, or the next configuration, may have it.
 async fn next_broadcast(gateway: &Gateway, last_logged: &mut i64) -> Result<Option<Broadcast>> {
     let mut after = 0;
     while let Some(broadcast) = gateway.store.next_unfinished_broadcast(after).await? {

@@ -199,7 +199,7 @@ impl Gateway {
         true
     }
 
-    /// Returns the provider whose callback URL carries this token, if there is one that reports to
+    /// Returns the provider with this token in its callback URL, if there is one that reports to
     /// `/messages/delivery_status`. The comparison takes the same time for every wrong token.
     pub fn provider_of_callback_token(&self, token: &str) -> Option<&Arc<ProviderRuntime>> {
         let signature = URL_SAFE_NO_PAD.decode(token).ok()?;

@@ -76,7 +76,7 @@ pub struct RuntimeContext {
 /// Permission for one call; counts as a call in flight until it is dropped.
 pub struct CallPermit<'a> {
     in_flight: &'a AtomicUsize,
-    /// Whether the call is the probe of an open circuit breaker.
+    /// True if the call is the probe of an open circuit breaker.
     is_probe: bool,
 }
 
@@ -342,7 +342,7 @@ impl ProviderRuntime {
             | Outcome::Deferred { .. }
             | Outcome::Rejected { .. }
             | Outcome::InvalidRecipient { .. } => {
-                self.update_circuit(|circuit| circuit.breaker.record_success())
+                self.update_circuit(|circuit| circuit.breaker.record_success());
             }
             Outcome::Unavailable { .. } | Outcome::Unknown { .. } => {
                 self.update_circuit(|circuit| circuit.breaker.record_failure(now));

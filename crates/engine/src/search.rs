@@ -40,7 +40,7 @@ pub enum StateFilter {
     State(DeliveryStateKind),
     /// The delivery failed with this cause.
     Failure(Failure),
-    /// Any state, with an attempt whose outcome is `unknown`.
+    /// Any state, with at least one attempt of outcome `unknown`.
     MaybeDuplicate,
 }
 
@@ -68,7 +68,7 @@ pub struct DeliverySearchResults {
     pub hits: Vec<DeliverySearchHit>,
     /// Position at which the next search continues; `None` if nothing older exists.
     pub next: Option<i64>,
-    /// Whether the search ended because it had examined the maximum number of messages.
+    /// True if the search ended because it had examined the maximum number of messages.
     pub is_truncated: bool,
 }
 

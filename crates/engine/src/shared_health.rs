@@ -67,7 +67,7 @@ pub async fn sync_health(gateway: &Gateway) -> Result<()> {
     if !reports.is_empty() {
         let stored = gateway.store.report_health(reports.clone(), now).await;
         let responses = stored.inspect_err(|_| {
-            providers_of_reports(gateway, &reports).for_each(|runtime| runtime.mark_report_uncertain())
+            providers_of_reports(gateway, &reports).for_each(|runtime| runtime.mark_report_uncertain());
         })?;
         for (report, response) in reports.iter().zip(responses) {
             if let Some(runtime) = gateway.provider(&report.provider) {

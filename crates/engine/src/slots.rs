@@ -27,7 +27,7 @@ pub(super) struct WorkerSlots {
     /// Configured channels, each with the indexes of its providers.
     channels: Vec<(ConfigName, Vec<usize>)>,
     counts: Mutex<SlotCounts>,
-    /// Whether a channel had no free slot when the capacity was last computed.
+    /// True if a channel had no free slot when the capacity was last computed.
     is_channel_full: AtomicBool,
     released: Notify,
     /// Duration of the last claim, in microseconds.

@@ -12,7 +12,7 @@ use postrider_core::report::{Report, mean_seconds};
 use postrider_core::shared_health::SharedHealth;
 use postrider_store::{MessageQuery, Store};
 
-/// Maximum number of channels whose oldest due delivery is read.
+/// Maximum number of channels for the search of the oldest due delivery.
 const CHANNELS_MAX: usize = 64;
 
 /// Maximum number of failures shown.

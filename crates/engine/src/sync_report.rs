@@ -26,7 +26,7 @@ const REPORT_REUSE_MAX: Duration = Duration::from_secs(60);
 /// Result of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncResult {
-    /// Whether a new report was saved; otherwise the newest one is still current.
+    /// True if a new report was saved; otherwise the newest one is still current.
     pub is_new: bool,
     /// Number of changes that were applied.
     pub changes_applied: usize,

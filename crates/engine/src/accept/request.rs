@@ -20,7 +20,7 @@ pub struct AcceptRequest {
     pub channels: Vec<String>,
     /// Contacts of the recipient as the client wrote them, at most one of each kind.
     pub contacts: Vec<(AddressKind, String)>,
-    /// Policy for a channel whose address is missing or invalid.
+    /// Policy for a channel with a missing or invalid address.
     pub on_missing_address: MissingAddressPolicy,
     /// Uses `user` as the address if no contact is usable and the channel's providers take any text as an
     /// address.
@@ -35,7 +35,7 @@ pub struct AcceptRequest {
     pub send_at: Option<Timestamp>,
     /// Time after which the message is not sent any more; the age limit of the channel also applies.
     pub expires_at: Option<Timestamp>,
-    /// Whether the message expects an answer and therefore counts for the user throttle; `None` uses the
+    /// True if the message expects an answer and therefore counts for the user throttle; `None` uses the
     /// channel's setting.
     pub expects_reply: Option<bool>,
     /// Webhook URL for the events of this message; validated by the API that parsed it.
@@ -68,7 +68,7 @@ pub struct Accepted {
     pub parts: u32,
     /// Channels of the message, in the order of its deliveries.
     pub channels: Vec<ConfigName>,
-    /// Whether an earlier request with the same idempotency key had been accepted.
+    /// True if an earlier request with the same idempotency key had been accepted.
     pub is_replay: bool,
 }
 
@@ -142,7 +142,7 @@ impl AcceptError {
     }
 }
 
-/// Policy for a channel whose address is missing or invalid.
+/// Policy for a channel with a missing or invalid address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissingAddressPolicy {
     /// Rejects the whole message.

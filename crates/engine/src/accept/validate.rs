@@ -23,7 +23,7 @@ pub(super) struct PendingAcceptance {
     id: MessageId,
     parts: u32,
     channels: Vec<ConfigName>,
-    /// Entries whose ids lack the message number, which is not known yet.
+    /// Entries without the message number in their ids, which is not known yet.
     queue_entries: Vec<QueueEntry>,
 }
 
@@ -154,7 +154,8 @@ pub(crate) fn hash_idempotency_key(
     }
 }
 
-/// Builds queue entries whose ids hold only the position of the delivery, until the message has its number.
+/// Builds queue entries with ids that hold only the position of the delivery, until the message has its
+/// number.
 fn build_queue_entries(message: &NewMessage) -> Vec<QueueEntry> {
     let to_entry = |(position, delivery): (usize, &NewDelivery)| QueueEntry {
         id: DeliveryId::from_position(0, position),

@@ -1,4 +1,4 @@
-//! Checks relations between keys whose values are valid one by one.
+//! Checks relations between keys that are valid one by one.
 //!
 //! Works on values that were read already; does not access the file or the environment.
 
@@ -51,7 +51,7 @@ fn slowest_round(channel: &Channel, providers: &[ProviderConfig]) -> Duration {
     providers
         .iter()
         .filter(|provider| channel.providers.contains(&provider.name))
-        .map(|provider| provider.connect_timeout + provider.timeout)
+        .map(ProviderConfig::call_duration_max)
         .sum()
 }
 
@@ -70,10 +70,7 @@ pub(super) fn collect_warnings(config: &Config) -> Vec<String> {
     let mut warnings = unused
         .map(|provider| format!("no channel uses [providers.{}]; add it to one", provider.name))
         .collect::<Vec<_>>();
-    let slowest = config
-        .providers
-        .iter()
-        .map(|provider| provider.connect_timeout + provider.timeout);
+    let slowest = config.providers.iter().map(ProviderConfig::call_duration_max);
     if slowest.max().is_some_and(|slowest| slowest > config.work.grace) {
         warnings.push(
             "work.grace is shorter than a provider timeout: calls cut off at shutdown count as unknown"

@@ -19,9 +19,19 @@ pub(super) fn read_events(values: &TableReader<'_>, environment: &Environment) -
     values.reject_unknown_keys()?;
     let defaults = EventsConfig::default();
     let networks = values.list("networks")?;
-    let ports = read_ports(values)?;
+    let ports = read_parsed_list(
+        "ports",
+        values,
+        |text| text.parse().ok(),
+        "ports, such as [\"443\", \"8443\"]",
+    )?;
     let policy = EgressPolicy::parse(&networks, ports.as_deref().unwrap_or(&[443]));
-    let schedule = read_retry_schedule(values)?;
+    let schedule = read_parsed_list(
+        "retry_schedule",
+        values,
+        |text| parse_duration(text).ok(),
+        "durations, such as [\"5s\", \"5m\", \"2h\"]",
+    )?;
     Ok(EventsConfig {
         secrets: read_secrets("secrets", values, environment)?,
         egress_policy: policy
@@ -70,33 +80,18 @@ fn read_secrets(key: &str, values: &TableReader<'_>, environment: &Environment) 
     SigningSecrets::parse(&resolved).map_err(|cause| values.error_at(key, &cause))
 }
 
-fn read_ports(values: &TableReader<'_>) -> Result<Option<Vec<u16>>> {
-    let texts = values.list("ports")?;
+/// Parses every text of a list; `None` if the list is missing or empty.
+fn read_parsed_list<T>(
+    key: &str,
+    values: &TableReader<'_>,
+    parse: impl Fn(&str) -> Option<T>,
+    expected: &str,
+) -> Result<Option<Vec<T>>> {
+    let texts = values.list(key)?;
     if texts.is_empty() {
         return Ok(None);
     }
-    let ports = texts
-        .iter()
-        .map(|text| text.parse().ok())
-        .collect::<Option<Vec<_>>>();
-    ports
-        .map(Some)
-        .ok_or_else(|| values.error_at("ports", "must list ports, such as [\"443\", \"8443\"]"))
-}
-
-fn read_retry_schedule(values: &TableReader<'_>) -> Result<Option<Vec<Duration>>> {
-    let texts = values.list("retry_schedule")?;
-    if texts.is_empty() {
-        return Ok(None);
-    }
-    let schedule = texts
-        .iter()
-        .map(|text| parse_duration(text).ok())
-        .collect::<Option<Vec<_>>>();
-    schedule.map(Some).ok_or_else(|| {
-        values.error_at(
-            "retry_schedule",
-            "must list durations, such as [\"5s\", \"5m\", \"2h\"]",
-        )
-    })
+    let parsed = texts.into_iter().map(parse).collect::<Option<Vec<_>>>();
+    let error = || values.error_at(key, &format!("must list {expected}"));
+    parsed.map(Some).ok_or_else(error)
 }

@@ -1,8 +1,8 @@
 //! Reads the environment variables of the replaced notification service: `USED_CHANNELS` and `CHANNEL_…`.
 //!
 //! They are converted to channels and providers as in the file, so that later code treats both alike. A
-//! provider is named by a table of the file or by a class name of that service; a class name stands for the
-//! account whose credentials are set ([`super::provider_aliases`]), otherwise for a mock provider, which is
+//! provider is named by a table of the file or by a class name of that service. A class name stands for an
+//! account if its credentials are set ([`super::provider_aliases`]), otherwise for a mock provider, which is
 //! logged.
 
 use toml::Value;
@@ -87,7 +87,7 @@ fn apply_channel_variable(
     Ok(())
 }
 
-/// Creates the provider of a class name: the account whose credentials are set, otherwise a mock provider
+/// Creates the provider of a class name: the account if its credentials are set, otherwise a mock provider
 /// with a warning.
 fn add_alias_provider(
     source: &mut ConfigSource,

@@ -394,13 +394,13 @@ fn a_wrong_variable_is_named_and_a_strange_one_only_warned_of() {
         "{error}"
     );
 
-    let strange = Environment::from([
+    let environment = Environment::from([
         ("POSTRIDER_STORE_ULR", "sqlite:x"),
         ("POSTRIDER_RED", "0123456789abcdef"),
         ("POSTRIDER_CONFIG", "x"),
     ]);
     let text = "[[keys]]\nname = \"shop\"\nkey = \"${env:POSTRIDER_RED}\"\nscopes = [\"send\"]\n";
-    let (_, warnings) = load_with(text, &strange).unwrap();
+    let (_, warnings) = load_with(text, &environment).unwrap();
     let expected = "unknown environment variable POSTRIDER_STORE_ULR (did you mean POSTRIDER_STORE_URL?)";
     assert_eq!(warnings, [expected]);
 }

@@ -19,11 +19,11 @@ pub struct Config {
     /// Base URL under which the gateway is reachable from outside, without a trailing slash; providers send
     /// receipts there.
     pub public_url: String,
-    /// Whether `serve` may listen on an address other than loopback without API keys.
+    /// True if `serve` may listen on an address other than loopback without API keys.
     pub insecure: bool,
     /// Rules for parsing phone numbers.
     pub phone: PhoneRules,
-    /// Whether pages show `+98912***2222` instead of the whole number.
+    /// True if pages show `+98912***2222` instead of the whole number.
     pub mask_numbers: bool,
     /// `sqlite:PATH` or `postgres://HOST:PORT/DATABASE`.
     pub store_url: String,
@@ -51,14 +51,14 @@ pub struct Config {
     pub channels: Vec<Channel>,
     /// Channels of messages that name none; empty only if there are no channels.
     pub used_channels: Vec<ConfigName>,
-    /// Whether `used_channels` is configured. If not, it contains all channels, and only the inbox API sends
+    /// True if `used_channels` is configured. If not, it contains all channels, and only the inbox API sends
     /// over all of them.
     pub has_used_channels: bool,
     /// Enabled providers, ordered by name.
     pub providers: Vec<ProviderConfig>,
     /// API keys. If empty, requests need no key.
     pub keys: Vec<ApiKey>,
-    /// Whether no provider is configured, so that two mock providers are used and nothing is really sent.
+    /// True if no provider is configured, so that two mock providers are used and nothing is really sent.
     pub is_test_mode: bool,
 }
 
@@ -148,6 +148,11 @@ impl ProviderConfig {
             settings,
             masked_settings,
         }
+    }
+
+    /// Returns the maximum duration of a call, connecting included.
+    pub fn call_duration_max(&self) -> Duration {
+        self.connect_timeout + self.timeout
     }
 
     /// Returns every secret text in the settings, for callers that mask their output.

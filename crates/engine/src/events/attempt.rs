@@ -23,7 +23,7 @@ pub struct EventAttempt {
     pub result: EventAttemptResult,
     /// Result for the backoff of the endpoint.
     pub endpoint_result: EndpointResult,
-    /// Whether the endpoint answered 410 Gone.
+    /// True if the endpoint answered 410 Gone.
     pub is_gone: bool,
 }
 

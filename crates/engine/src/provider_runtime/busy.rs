@@ -72,7 +72,7 @@ impl ProviderBusy {
             };
         }
         if let Some(until) = circuit.cooldown_until(now) {
-            return Self::new(provider, time_until(until, now), "asked us to slow down");
+            return Self::new(provider, time_until(until, now), "is in cooldown (throttled)");
         }
         match circuit.breaker.status() {
             CircuitStatus::Open { until } => {

@@ -15,11 +15,11 @@ pub struct ProviderRuntimeStatus {
     pub state: &'static str,
     /// Description of the state.
     pub detail: String,
-    /// Whether calls are allowed.
+    /// True if calls are allowed.
     pub is_available: bool,
     /// Calls in flight.
     pub in_flight: usize,
-    /// Whether an operator has paused the provider.
+    /// True if an operator has paused the provider.
     pub is_paused: bool,
 }
 
@@ -42,7 +42,7 @@ impl ProviderRuntimeStatus {
                 let until = until.format("%H:%M:%S UTC");
                 (
                     status.as_str(),
-                    format!("asked us to slow down; gets no calls until {until}"),
+                    format!("in cooldown (throttled); gets no calls until {until}"),
                 )
             }
             (None, None) => (status.as_str(), status.description()),

@@ -8,7 +8,7 @@ use postrider_core::attempt::Outcome;
 use postrider_core::clock::from_millis;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 
-/// Returns gateways on one store and one clock, whose first provider has a rate of two parts a second.
+/// Returns gateways on one store and one clock; their first provider has a rate of two parts a second.
 async fn gateways(folder: &tempfile::TempDir, count: u64) -> Vec<Gateway> {
     let clock = Clock::manual(from_millis(1_700_000_000_000));
     started_gateways(folder, &clock, count).await
@@ -27,7 +27,7 @@ async fn started_gateways(folder: &tempfile::TempDir, clock: &Clock, count: u64)
     gateways
 }
 
-/// Returns the provider with a rate, and the one whose breaker opens after its first failure.
+/// Returns the provider with a rate, and the one with a breaker that opens after its first failure.
 fn first_two_providers(gateway: &Gateway) -> (&ProviderRuntime, &ProviderRuntime) {
     (&gateway.providers()[0], &gateway.providers()[1])
 }
@@ -362,6 +362,6 @@ async fn a_resume_does_not_end_a_cooldown() {
         sync_health(gateway).await.unwrap();
         let status = first_two_providers(gateway).1.status(gateway.clock.now());
         assert!(!status.is_available && !status.can_resume(), "{status:?}");
-        assert!(status.detail.contains("asked us to slow down"), "{status:?}");
+        assert!(status.detail.contains("in cooldown"), "{status:?}");
     }
 }

@@ -39,7 +39,7 @@ struct WorkerHarness {
 }
 
 impl WorkerHarness {
-    /// Starts a worker whose first provider hangs and whose second one accepts at once.
+    /// Starts a worker over a first provider that hangs and a second one that accepts at once.
     async fn with_hanging_provider(config: Config) -> Self {
         Self::new(config, StubProvider::hanging(), StubProvider::accepting(), None).await
     }

@@ -2,7 +2,7 @@
 
 use super::value_kind::ValueKind;
 
-/// The one key whose variable keeps the name that the replaced notification service gave it.
+/// The one key with a variable that is not derived from its path: the replaced notification service named it.
 pub(super) const USED_CHANNELS: &str = "used_channels";
 
 /// A configuration key.

@@ -7,7 +7,7 @@ use super::placeholder::is_placeholder;
 /// Replacement for a secret in output.
 const MASK: &str = "***";
 
-/// Parts of key names whose values are masked.
+/// Values of keys with one of these parts in their name are masked.
 const SECRET_NAME_PARTS: [&str; 9] = [
     "secret",
     "pass",
@@ -20,7 +20,7 @@ const SECRET_NAME_PARTS: [&str; 9] = [
     "key",
 ];
 
-/// Returns the table with secrets masked: values whose key name suggests a secret, and passwords in URLs. A
+/// Returns the table with secrets masked: values of keys with a secret name, and passwords in URLs. A
 /// placeholder such as `${env:NAME}` is not masked.
 pub(in crate::config) fn mask_table(table: &toml::Table) -> toml::Table {
     table

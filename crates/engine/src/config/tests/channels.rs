@@ -25,18 +25,18 @@ fn a_disabled_channel_is_left_out_everywhere() {
 
 #[test]
 fn a_configured_address_kind_precedes_the_one_of_the_name() {
-    for (word, wanted) in [
+    for (address, expected) in [
         ("url", Addressing::Only(AddressKind::Url)),
         ("opaque", Addressing::Only(AddressKind::Any)),
         ("mixed", Addressing::Mixed),
     ] {
         let channel = format!(
-            "{TWO_PROVIDERS}[channels.sms]\nproviders = [\"red\"]\naddress = \"{word}\"\nsubject = \"News\"\n"
+            "{TWO_PROVIDERS}[channels.sms]\nproviders = [\"red\"]\naddress = \"{address}\"\nsubject = \"News\"\n"
         );
         let channel = load(&channel).unwrap().channels.remove(0);
         assert_eq!(
             (channel.addressing, channel.subject.as_deref()),
-            (wanted, Some("News"))
+            (expected, Some("News"))
         );
     }
     let channel = format!("{TWO_PROVIDERS}[channels.sms]\nproviders = [\"red\"]\nsubject = \"a\\nb\"\n");

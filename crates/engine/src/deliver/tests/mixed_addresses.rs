@@ -1,4 +1,4 @@
-//! Tests of a round over a channel whose providers need different address kinds.
+//! Tests of a round over a channel with providers that need different address kinds.
 
 use tempfile::TempDir;
 
