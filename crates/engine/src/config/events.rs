@@ -3,8 +3,6 @@
 //! Secrets and URLs are validated here, so that invalid ones are reported at the start and not at the first
 //! call.
 
-use std::time::Duration;
-
 use super::duration::parse_duration;
 use super::environment::Environment;
 use super::secret::resolve_text;
