@@ -118,14 +118,14 @@ pub fn request_over(channel: &str) -> AcceptRequest {
 }
 
 /// A provider that returns a fixed outcome and records what it was given.
-pub struct StubProvider {
+pub struct FixedOutcomeProvider {
     address_kind: AddressKind,
     outcome: Option<Outcome>,
     delay: Duration,
     received: Mutex<Vec<OutboundMessage>>,
 }
 
-impl StubProvider {
+impl FixedOutcomeProvider {
     /// Returns a provider that answers every call with `outcome`.
     pub fn new(outcome: Outcome) -> Self {
         Self {
@@ -177,7 +177,7 @@ impl StubProvider {
 }
 
 #[async_trait]
-impl Provider for StubProvider {
+impl Provider for FixedOutcomeProvider {
     async fn send(&self, message: &OutboundMessage) -> SendResult {
         self.received
             .lock()

@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use super::*;
 use crate::accept::{self, AcceptRequest};
 use crate::config::Config;
-use crate::testing::{GatewayBuilder, StubProvider, open_store, open_store_with_timeout, request_over};
+use crate::testing::{
+    FixedOutcomeProvider, GatewayBuilder, open_store, open_store_with_timeout, request_over,
+};
 use postrider_core::attempt::SendResult;
 use postrider_core::clock::{Clock, sleep_thread};
 use postrider_core::id::MessageId;

@@ -7,7 +7,7 @@ use super::*;
 use crate::accept::{self, AcceptRequest};
 use crate::config::Config;
 use crate::deliver::{self, DeliverStep};
-use crate::testing::{GatewayBuilder, StubProvider, open_store};
+use crate::testing::{FixedOutcomeProvider, GatewayBuilder, open_store};
 use postrider_core::attempt::Outcome;
 use postrider_core::routing::RoutingStrategy;
 
@@ -18,8 +18,8 @@ async fn open_gateway(folder: &tempfile::TempDir) -> Gateway {
     let reason = "down".to_owned();
     GatewayBuilder::new(config)
         .providers(vec![
-            Arc::new(StubProvider::new(Outcome::Unavailable { reason })),
-            Arc::new(StubProvider::accepting()),
+            Arc::new(FixedOutcomeProvider::new(Outcome::Unavailable { reason })),
+            Arc::new(FixedOutcomeProvider::accepting()),
         ])
         .wire(&open_store(folder.path()))
         .await

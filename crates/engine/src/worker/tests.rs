@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::accept;
 use crate::config::Config;
-use crate::testing::{GatewayBuilder, StubProvider, open_store, request_over};
+use crate::testing::{FixedOutcomeProvider, GatewayBuilder, open_store, request_over};
 use postrider_core::attempt::Outcome;
 use postrider_core::capacity::CapacitySource;
 use postrider_core::channel::Channel;
@@ -31,8 +31,8 @@ const LONGER_THAN_TEST: Duration = Duration::from_secs(3_600);
 /// A worker over two providers.
 struct WorkerHarness {
     gateway: Arc<Gateway>,
-    first: Arc<StubProvider>,
-    second: Arc<StubProvider>,
+    first: Arc<FixedOutcomeProvider>,
+    second: Arc<FixedOutcomeProvider>,
     worker: tokio::task::JoinHandle<u32>,
     _stop: watch::Sender<bool>,
     _folder: tempfile::TempDir,
@@ -41,13 +41,19 @@ struct WorkerHarness {
 impl WorkerHarness {
     /// Starts a worker over a first provider that hangs and a second one that accepts at once.
     async fn with_hanging_provider(config: Config) -> Self {
-        Self::new(config, StubProvider::hanging(), StubProvider::accepting(), None).await
+        Self::new(
+            config,
+            FixedOutcomeProvider::hanging(),
+            FixedOutcomeProvider::accepting(),
+            None,
+        )
+        .await
     }
 
     async fn new(
         config: Config,
-        first: StubProvider,
-        second: StubProvider,
+        first: FixedOutcomeProvider,
+        second: FixedOutcomeProvider,
         queue: Option<Arc<dyn Queue>>,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -178,7 +184,7 @@ async fn a_quick_provider_serves_its_channel_although_another_provider_hangs() {
 async fn attempts_by_provider(strategy: RoutingStrategy) -> (usize, usize) {
     let mut config = config(&[("both", &[0, 1])]);
     config.channels[0].strategy = strategy;
-    let provider = || StubProvider::accepting_after(Duration::from_millis(30));
+    let provider = || FixedOutcomeProvider::accepting_after(Duration::from_millis(30));
     let harness = WorkerHarness::new(config, provider(), provider(), None).await;
     harness.accept("both", 500).await;
     let counts = || (harness.first.call_count(), harness.second.call_count());
@@ -242,7 +248,10 @@ impl Queue for UnavailableQueue {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unavailable_queue_is_not_waited_for_while_the_store_has_more() {
     let queue = Arc::new(UnavailableQueue::default());
-    let (first, second) = (StubProvider::accepting(), StubProvider::accepting());
+    let (first, second) = (
+        FixedOutcomeProvider::accepting(),
+        FixedOutcomeProvider::accepting(),
+    );
     let harness = WorkerHarness::new(config(&[("both", &[0, 1])]), first, second, Some(queue.clone())).await;
     harness.accept("both", 1_000).await;
     let before = queue.long_waits.load(Ordering::SeqCst);
@@ -275,7 +284,10 @@ async fn deliveries_that_wait_for_a_probe_are_not_claimed_again_and_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deliveries_of_a_paused_provider_are_not_claimed_until_it_is_resumed() {
     let config = config(&[("paused", &[0]), ("other", &[1])]);
-    let (first, second) = (StubProvider::accepting(), StubProvider::accepting());
+    let (first, second) = (
+        FixedOutcomeProvider::accepting(),
+        FixedOutcomeProvider::accepting(),
+    );
     let harness = WorkerHarness::new(config, first, second, None).await;
     let runtime = &harness.gateway.providers()[0];
     let control = |action| ProviderControl {

@@ -19,7 +19,7 @@ const PHONE: &str = "+989122222222";
 
 struct MixedAddressHarness {
     gateway: Gateway,
-    providers: Vec<Arc<StubProvider>>,
+    providers: Vec<Arc<FixedOutcomeProvider>>,
     _folder: TempDir,
 }
 
@@ -55,7 +55,7 @@ impl MixedAddressHarness {
             config
                 .providers
                 .push(ProviderConfig::new(name(kind.as_str()), "mock", settings));
-            let provider = StubProvider::new(outcome.clone()).with_address_kind(*kind);
+            let provider = FixedOutcomeProvider::new(outcome.clone()).with_address_kind(*kind);
             providers.push(Arc::new(provider));
         }
         let channel = &mut config.channels[0];

@@ -9,8 +9,8 @@ const TICK: Duration = Duration::from_millis(20);
 /// A slow provider (1 message a second) and a fast one (1,000 a second), each on its own channel.
 struct RateLimitHarness {
     gateway: Gateway,
-    slow: Arc<StubProvider>,
-    fast: Arc<StubProvider>,
+    slow: Arc<FixedOutcomeProvider>,
+    fast: Arc<FixedOutcomeProvider>,
     _folder: tempfile::TempDir,
 }
 
@@ -29,8 +29,8 @@ impl RateLimitHarness {
             ..default.clone()
         };
         config.channels = channels.iter().map(channel).collect();
-        let slow = Arc::new(StubProvider::accepting());
-        let fast = Arc::new(StubProvider::accepting());
+        let slow = Arc::new(FixedOutcomeProvider::accepting());
+        let fast = Arc::new(FixedOutcomeProvider::accepting());
         let folder = tempfile::tempdir().unwrap();
         let gateway = GatewayBuilder::new(config)
             .providers(vec![slow.clone(), fast.clone()])
