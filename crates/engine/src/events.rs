@@ -220,19 +220,16 @@ impl EventDispatcher {
     async fn mark_dead(&self, claimed: ClaimedEvent, endpoint: String, is_gone: bool) {
         let now = self.gateway.clock.now();
         let age_max = self.gateway.config.events.age_max;
+        let (before, reason) = if is_gone {
+            (saturating_add(now, POLL_INTERVAL), "endpoint answered 410 Gone")
+        } else {
+            (now - age_max, "endpoint failed until the maximum age")
+        };
         let request = DeadLetterRequest {
             endpoint,
             watch: is_gone.then_some(claimed.event.target),
-            before: if is_gone {
-                saturating_add(now, POLL_INTERVAL)
-            } else {
-                now - age_max
-            },
-            reason: if is_gone {
-                "endpoint answered 410 Gone".to_owned()
-            } else {
-                "endpoint failed until the maximum age".to_owned()
-            },
+            before,
+            reason: reason.to_owned(),
             now,
             limit: DEAD_PER_TRANSACTION,
         };

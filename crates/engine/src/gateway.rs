@@ -219,7 +219,7 @@ impl Gateway {
 fn process_name(suffix: [u8; 2]) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {
-        "" => "a host without a name",
+        "" => "unnamed host",
         host => host,
     };
     format!(

@@ -45,13 +45,13 @@ pub async fn run_unless_locked<T>(
     match acquire(gateway, job).await? {
         JobLockResult::Busy(owner) => Ok(JobRun::Skipped(owner)),
         JobLockResult::Acquired => {
-            let expires_at = gateway.clock.now() + same_run_window;
+            let window_end = gateway.clock.now() + same_run_window;
             let result = run_with_renewal(gateway, job, run).await;
-            let expires_at = expires_at.max(gateway.clock.now());
+            let finished_at = gateway.clock.now();
             let expires_at = if result.is_ok() {
-                expires_at
+                window_end.max(finished_at)
             } else {
-                gateway.clock.now()
+                finished_at
             };
             release(gateway, job, expires_at).await;
             result.map(JobRun::Ran)

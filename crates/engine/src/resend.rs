@@ -18,14 +18,14 @@ use postrider_store::{Backlog, DeliverySelection};
 /// Maximum number of entries pushed in one run.
 pub const ENTRIES_PUSHED_MAX: usize = 100_000;
 
+/// Maximum number of deliveries changed in one transaction, so that other writers do not wait long.
+const DELIVERIES_PER_TRANSACTION: usize = 500;
+
 /// Returns the maximum number of entries pushed in one run: a queue drops entries beyond `queue.window`. The
 /// next run or an idle worker finds the rest.
 pub fn entries_pushed_max(gateway: &Gateway) -> usize {
     ENTRIES_PUSHED_MAX.min(gateway.config.queue_window)
 }
-
-/// Maximum number of deliveries changed in one transaction, so that other writers do not wait long.
-const DELIVERIES_PER_TRANSACTION: usize = 500;
 
 /// Result of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,14 +63,8 @@ pub async fn enqueue_if_due(gateway: &Gateway, interval: Duration) -> Result<Opt
         return Ok(None);
     }
     let same_run_window = job_lock::SAME_RUN_WINDOW.min(interval / 2);
-    match job_lock::run_unless_locked(
-        gateway,
-        ScheduledJob::Resend,
-        same_run_window,
-        enqueue_due(gateway),
-    )
-    .await?
-    {
+    let run = enqueue_due(gateway);
+    match job_lock::run_unless_locked(gateway, ScheduledJob::Resend, same_run_window, run).await? {
         job_lock::JobRun::Ran(result) => Ok(Some(result)),
         job_lock::JobRun::Skipped(_) => Ok(None),
     }

@@ -3,6 +3,7 @@
 //! Determines the order of providers; makes no calls.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 
@@ -13,6 +14,9 @@ use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::recipient::AddressKind;
 use postrider_core::routing::{RouteBalancer, RouteCandidate};
+
+/// Delay before a delivery is tried again if the channel has no usable provider.
+const NO_PROVIDER_RETRY_DELAY: Duration = Duration::from_secs(60);
 
 /// A configured channel and its state in this process.
 pub struct Route {
@@ -80,9 +84,9 @@ impl Route {
             .map(|runtime| runtime.unavailability(now))
             .min_by_key(|busy| busy.retry_after);
         busy.unwrap_or_else(|| ProviderBusy {
-            retry_after: std::time::Duration::from_secs(60),
-            jitter_max: std::time::Duration::ZERO,
-            reason: format!("the channel {} has no provider", self.channel.name),
+            retry_after: NO_PROVIDER_RETRY_DELAY,
+            jitter_max: Duration::ZERO,
+            reason: format!("channel {} has no usable provider", self.channel.name),
         })
     }
 

@@ -73,10 +73,12 @@ pub async fn sync_with_lock(
     on_wait: impl Fn(&JobLockOwner),
     progress: impl Fn(usize),
 ) -> Result<SyncResult> {
-    let asked_at = gateway.clock.now();
+    let requested_at = gateway.clock.now();
     let job = async {
         match scope {
-            SyncScope::Changes => apply_and_save(gateway, asked_at, CHANGES_PER_TRANSACTION, progress).await,
+            SyncScope::Changes => {
+                apply_and_save(gateway, requested_at, CHANGES_PER_TRANSACTION, progress).await
+            }
             SyncScope::Rebuild => rebuild(gateway, progress).await,
         }
     };
@@ -91,13 +93,11 @@ pub async fn sync_if_due(gateway: &Gateway, interval: Duration) -> Result<Option
         let is_due = latest_report(gateway)
             .await?
             .is_none_or(|(_, newest)| newest.as_of + interval <= now);
-        if is_due {
-            apply_and_save(gateway, now, CHANGES_PER_TRANSACTION, |_| ())
-                .await
-                .map(Some)
-        } else {
-            Ok(None)
+        if !is_due {
+            return Ok(None);
         }
+        let result = apply_and_save(gateway, now, CHANGES_PER_TRANSACTION, |_| ()).await?;
+        Ok(Some(result))
     };
     match job_lock::run_unless_locked(gateway, ScheduledJob::Report, Duration::ZERO, job).await? {
         job_lock::JobRun::Ran(result) => Ok(result),
@@ -107,14 +107,14 @@ pub async fn sync_if_due(gateway: &Gateway, interval: Duration) -> Result<Option
 
 async fn apply_and_save(
     gateway: &Gateway,
-    asked_at: Timestamp,
+    requested_at: Timestamp,
     batch_size: usize,
     progress: impl Fn(usize),
 ) -> Result<SyncResult> {
     let changes_applied = apply_all_changes(&*gateway.store, batch_size, progress).await?;
     let report = gateway.store.report(gateway.clock.now()).await?;
     if let Some((_, newest)) = latest_report(gateway).await?
-        && is_still_current(&newest, &report, asked_at)
+        && is_still_current(&newest, &report, requested_at)
     {
         return Ok(SyncResult {
             is_new: false,
@@ -149,8 +149,8 @@ pub(super) async fn apply_all_changes(
 }
 
 /// Returns whether the newest saved report has the same numbers and is recent enough.
-fn is_still_current(newest: &Report, report: &Report, asked_at: Timestamp) -> bool {
-    let is_recent = newest.as_of >= asked_at || newest.as_of + REPORT_REUSE_MAX > report.as_of;
+fn is_still_current(newest: &Report, report: &Report, requested_at: Timestamp) -> bool {
+    let is_recent = newest.as_of >= requested_at || newest.as_of + REPORT_REUSE_MAX > report.as_of;
     let unchanged = Report {
         as_of: newest.as_of,
         ..report.clone()
@@ -164,7 +164,7 @@ pub async fn latest_report(gateway: &Gateway) -> Result<Option<(i64, Report)>> {
         return Ok(None);
     };
     let report = serde_json::from_slice(&snapshot.content)
-        .map_err(|error| Error::with_source(ErrorKind::Internal, "read the kept report", error))?;
+        .map_err(|error| Error::with_source(ErrorKind::Internal, "cannot read the saved report", error))?;
     Ok(Some((snapshot.generation, report)))
 }
 
@@ -175,7 +175,7 @@ pub fn sync_interval(gateway: &Gateway) -> Option<Duration> {
 
 async fn save_snapshot(gateway: &Gateway, report: &Report) -> Result<()> {
     let content = serde_json::to_vec(report)
-        .map_err(|error| Error::with_source(ErrorKind::Internal, "write the report", error))?;
+        .map_err(|error| Error::with_source(ErrorKind::Internal, "cannot encode the report", error))?;
     let snapshot = ReportSnapshot {
         generation: report.as_of.timestamp_millis(),
         as_of: report.as_of,

@@ -45,12 +45,11 @@ pub(super) fn read_api_keys(
 }
 
 fn read_scopes(values: &TableReader<'_>) -> Result<Vec<Scope>> {
-    let wrong = "must contain some of \"send\", \"read\", \"admin\"";
     let scope_of = |text: &str| Scope::ALL.into_iter().find(|scope| scope.as_str() == text);
     let scopes = values.list("scopes")?.into_iter().map(scope_of);
     match scopes.collect::<Option<Vec<_>>>() {
         Some(scopes) if !scopes.is_empty() => Ok(scopes),
-        _ => Err(values.error_at("scopes", wrong)),
+        _ => Err(values.error_at("scopes", "must contain some of \"send\", \"read\", \"admin\"")),
     }
 }
 

@@ -29,17 +29,19 @@ pub(in crate::config) fn mask_table(table: &toml::Table) -> toml::Table {
         .collect()
 }
 
-fn mask_value(secret: bool, value: &Value) -> Value {
+fn mask_value(is_secret: bool, value: &Value) -> Value {
     match value {
         Value::Table(table) => {
             let inner = |(key, value): (&String, &Value)| {
-                (key.clone(), mask_value(secret || is_secret_name(key), value))
+                (key.clone(), mask_value(is_secret || is_secret_name(key), value))
             };
             Value::Table(table.iter().map(inner).collect())
         }
-        Value::Array(values) => Value::Array(values.iter().map(|value| mask_value(secret, value)).collect()),
-        Value::String(text) if secret && !is_placeholder(text) => Value::from(MASK),
-        Value::Integer(_) | Value::Float(_) if secret => Value::from(MASK),
+        Value::Array(values) => {
+            Value::Array(values.iter().map(|value| mask_value(is_secret, value)).collect())
+        }
+        Value::String(text) if is_secret && !is_placeholder(text) => Value::from(MASK),
+        Value::Integer(_) | Value::Float(_) if is_secret => Value::from(MASK),
         Value::String(text) => Value::String(mask_url(text)),
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => value.clone(),
     }
