@@ -126,7 +126,7 @@ impl Gateway {
             })
             .collect();
         Self {
-            process_name: process_name(random.bytes()),
+            process_name: describe_process(random.bytes()),
             config,
             clock,
             random,
@@ -216,7 +216,7 @@ impl Gateway {
 
 /// Returns the name of this process: host, process id, and a random suffix for containers with equal hosts
 /// and ids.
-fn process_name(suffix: [u8; 2]) -> String {
+fn describe_process(suffix: [u8; 2]) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {
         "" => "unnamed host",
