@@ -1,8 +1,8 @@
-# Builds console and puts it alone into a small image that does not run as root.
-# SQLite is inside the program, so it needs nothing but the C library and the certificate authorities.
+# Builds console and copies it into a small image that does not run as root.
+# SQLite is linked into the program, so it needs only the C library and the CA certificates.
 #
 #   docker build -t postrider .
-#   docker run --rm -p 127.0.0.1:8080:8080 -e POSTRIDER_INSECURE=true postrider     (a sandbox to look at)
+#   docker run --rm -p 127.0.0.1:8080:8080 -e POSTRIDER_INSECURE=true postrider     (test mode, for a first look)
 
 FROM rust:1.95-slim-bookworm AS build
 RUN apt-get update \
@@ -22,7 +22,7 @@ COPY --from=build /source/target/release/console /usr/local/bin/console
 USER postrider
 WORKDIR /var/lib/postrider
 VOLUME /var/lib/postrider
-# Inside a container loopback is of no use; serve then asks for keys, or for a clear word that it needs none.
+# Loopback is useless inside a container; on other addresses serve needs API keys or POSTRIDER_INSECURE=true.
 ENV POSTRIDER_LISTEN=0.0.0.0:8080
 EXPOSE 8080
 ENTRYPOINT ["console"]

@@ -12,7 +12,8 @@ use postrider_core::clock::{self, Timestamp};
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::gateway::Gateway;
 use postrider_engine::shared_health;
-use postrider_engine::worker::{self, StopSignal};
+use postrider_engine::stop::StopSignal;
+use postrider_engine::worker;
 use postrider_engine::{events, fan_out, resend, sync_report};
 
 /// How long a process that ends may take to tell the others what its last calls showed, and what it accepted last.

@@ -19,7 +19,7 @@ use postrider_core::address;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::config::{Config, check_listen_address, mask_url};
 use postrider_engine::gateway::Gateway;
-use postrider_engine::worker::StopSignal;
+use postrider_engine::stop::StopSignal;
 
 /// How many new connections the system holds for us while we are busy.
 const LISTEN_BACKLOG: u32 = 4_096;

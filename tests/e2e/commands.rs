@@ -137,14 +137,14 @@ fn a_provider_whose_receipts_prove_nothing_is_refused_or_named() {
     assert!(
         world
             .log()
-            .contains("its receipts prove nothing (unsigned = true)"),
+            .contains("receipts are not authenticated (unsigned = true)"),
         "{}",
         world.log()
     );
     assert!(world.log().contains("provider=red"), "{}", world.log());
     let checked = world.run_ok(&["check"]);
     assert!(
-        checked.contains("warning: provider red: its receipts prove nothing"),
+        checked.contains("warning: provider red: receipts are not authenticated"),
         "{checked}"
     );
 }

@@ -10,9 +10,9 @@ use super::test_gateway::{ConsoleProcess, TestGateway, WAIT_LIMIT, free_address,
 
 /// Everything that can become of a message: fails, is refused, is unknown, is delivered, is lost after all, is opened.
 const ALL_OUTCOMES_CONFIG: &str = "[providers.blue]\nkind = \"mock\"\nmean_time = \"1ms\"\nfailure_rate = 0.1\nrejected = 0.05\n\
-                          unknown = 0.02\ninvalid_recipient = 0.01\nrest_after = 1000000\n\
+                          unknown = 0.02\ninvalid_recipient = 0.01\nbreaker_failure_threshold = 1000000\n\
                           receipts = { delivered = 0.7, bounced = 0.1, invalid = 0.02, opened = 0.5 }\n\
-                          [providers.red]\nkind = \"mock\"\nfailure_rate = 0.3\nrest_after = 1000000\n\
+                          [providers.red]\nkind = \"mock\"\nfailure_rate = 0.3\nbreaker_failure_threshold = 1000000\n\
                           receipts = \"delivered\"\n\
                           [channels.sms]\nproviders = [\"blue\", \"red\"]\nbounce = \"resend\"\n\
                           [retry]\nbase = \"10ms\"\ncap = \"50ms\"\nmax_tries = 3\n\

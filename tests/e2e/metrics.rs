@@ -12,8 +12,8 @@ const CONFIG: &str = "[providers.blue]\nkind = \"mock\"\nmean_time = \"0s\"\nrec
                              receipt_delay = \"1ms\"\n[channels.sms]\nproviders = [\"blue\"]\n";
 
 /// The labels that a series may have; none of them takes a number, a person or a message.
-const ALLOWED_LABELS: [&str; 8] = [
-    "channel", "provider", "outcome", "state", "health", "reason", "fate", "le",
+const ALLOWED_LABELS: [&str; 7] = [
+    "channel", "provider", "outcome", "state", "reason", "result", "le",
 ];
 
 /// A gateway through which everything has happened that is counted: a message that arrived, and one turned away.
@@ -128,9 +128,9 @@ fn what_is_counted_adds_up() {
         "postrider_state_changes_total{channel=\"sms\",state=\"sent\"} 1",
         "postrider_state_changes_total{channel=\"sms\",state=\"delivered\"} 1",
         "postrider_refused_total{reason=\"address\"} 1",
-        "postrider_receipts_total{fate=\"applied\"} 1",
+        "postrider_receipts_total{result=\"applied\"} 1",
         "postrider_waiting{channel=\"sms\"} 0",
-        "postrider_providers_open{channel=\"sms\"} 1",
+        "postrider_providers_available{channel=\"sms\"} 1",
         "postrider_accept_duration_seconds_count 2",
         "postrider_attempt_duration_seconds_count{provider=\"blue\"} 1",
         "postrider_queue_errors_total 0",

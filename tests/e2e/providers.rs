@@ -191,7 +191,7 @@ fn a_provider_that_refuses_us_is_one_line_in_the_log_however_many_workers_found_
         let log = world.log();
         let lines = log
             .lines()
-            .filter(|line| line.contains("red is out of the rotation"));
+            .filter(|line| line.contains("provider misconfigured") && line.contains("provider=red"));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
     wait_until("somebody says so", || !alerts().is_empty());
@@ -207,7 +207,10 @@ fn a_provider_that_refuses_us_is_one_line_in_the_log_however_many_workers_found_
         "no message is lost, none sent twice"
     );
     let status = world.run_ok(&["status"]);
-    assert!(status.contains("red") && status.contains("out"), "{status}");
+    assert!(
+        status.contains("red") && status.contains("misconfigured"),
+        "{status}"
+    );
 }
 
 #[test]

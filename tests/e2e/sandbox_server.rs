@@ -123,8 +123,9 @@ impl SandboxTest {
         let receipts = self.counters()["receipts"].clone();
         let sent = receipts["sent"].as_object().unwrap().values();
         let sent: u64 = sent.map(|count| count.as_u64().unwrap()).sum();
-        let fates = ["applied", "kept", "unchanged", "dropped"];
-        let heard = fates.map(|fate| self.metric(&format!("postrider_receipts_total{{fate=\"{fate}\"}}")));
+        let results = ["applied", "unmatched", "unchanged", "dropped"];
+        let heard =
+            results.map(|result| self.metric(&format!("postrider_receipts_total{{result=\"{result}\"}}")));
         receipts["waiting"] == 0 && sent == heard.iter().sum::<u64>()
     }
 }
@@ -245,12 +246,12 @@ fn while_one_provider_is_too_busy_or_babbles_the_next_one_carries_the_messages()
         trial.gateway.attempts(&id),
         ["sandbox_simple: throttled", "sandbox_twilio: accepted"]
     );
-    let resting = "postrider_provider_health{provider=\"sandbox_simple\",health=\"resting\"}";
+    let open = "postrider_provider_circuit{provider=\"sandbox_simple\",state=\"open\"}";
     trial.set_fault("PUT", "{\"fault\":\"garbage\",\"wire\":\"simple\"}");
-    wait_until("it rests after failures", || {
+    wait_until("its circuit breaker opens", || {
         let id = trial.send_message();
         trial.gateway.wait_for_state(&id, &["failed", "delivered"]);
-        trial.metric(resting) == 1
+        trial.metric(open) == 1
     });
     let id = trial.send_message();
     trial.gateway.wait_for_state(&id, &["delivered"]);
@@ -272,7 +273,7 @@ fn by_luck_on_all_three_wires_both_sides_count_the_same() {
         "7",
     ];
     let trial = SandboxTest::new(&options, |printed| {
-        let patient = printed.replace("kind = ", "rest_after = 1000\nkind = ");
+        let patient = printed.replace("kind = ", "breaker_failure_threshold = 1000\nkind = ");
         format!("{patient}\n[retry]\nbase = \"100ms\"\ncap = \"100ms\"\n")
     });
     for _ in 0..90 {

@@ -225,7 +225,7 @@ fn a_key_hears_of_its_messages_and_a_dead_neighbour_holds_nobody_up() {
     let (provider, receiver) = (StubProvider::new(StubBehavior::Accept), WebhookReceiver::new(200));
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let key = format!(
-        "concurrency = 2\nper_receiver = 2\ntimeout = \"30s\"\n[[keys]]\nname = \"shop\"\n\
+        "concurrency = 2\nconcurrency_per_endpoint = 2\ntimeout = \"30s\"\n[[keys]]\nname = \"shop\"\n\
          key = \"SHOP-KEY-0123456789\"\nscopes = [\"admin\"]\nevents_url = \"{}\"\nevents_secrets = [\"{SECRET}\"]\n",
         receiver.url()
     );

@@ -45,7 +45,7 @@ fn three_workers_keep_one_providers_rate() {
 fn a_provider_that_rests_on_one_host_rests_on_all() {
     let mut crowd = TestCluster::start(ClusterOptions {
         provider_behavior: StubBehavior::Status(503),
-        provider_config: "rest_after = 3\nrest_for = \"600s\"",
+        provider_config: "breaker_failure_threshold = 3\nbreaker_open_duration = \"600s\"",
         ..ClusterOptions::default()
     });
     crowd.start_console(WORKER_HOSTS[0]);

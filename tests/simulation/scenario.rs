@@ -9,6 +9,7 @@ use postrider_core::id::MessageId;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_engine::accept::{self, AcceptError, AcceptRequest, Accepted, RequestIdempotencyKey};
 use postrider_engine::deliver::{self, LeasedDelivery};
+use postrider_engine::due;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::shared_health;
 use postrider_engine::{prune, receipts, resend, sync_report};
@@ -265,7 +266,7 @@ impl FaultScenario {
     fn start_claim(&mut self, host: usize) {
         let places = usize::try_from(self.context.random_between(1, 4)).unwrap();
         self.spawn_task(host, "claim", move |gateway| async move {
-            let found = deliver::find_due(&gateway, &places, Duration::ZERO).await;
+            let found = due::find_due(&gateway, &places, Duration::ZERO).await;
             TaskResult::Claimed(deliver::claim(&gateway, found.ids).await)
         });
     }

@@ -1,6 +1,7 @@
-//! Publishes one body to many users: checked and stored here, and made into messages by `flow/spread`.
+//! Publishes one body to many users: validates and stores the broadcast.
 //!
-//! When [`publish`] returns `Ok` the broadcast is on disk, with the number of the last user there was.
+//! When [`publish`] returns `Ok`, the broadcast is on disk together with the number of the last user that it
+//! includes. [`crate::fan_out`] creates its messages.
 
 use crate::accept::{self, AcceptError, RequestIdempotencyKey};
 use crate::gateway::Gateway;
@@ -9,61 +10,65 @@ use postrider_core::broadcast::{
 };
 use postrider_core::id::MessageId;
 
-/// What a client asks for, as its face has read it.
+/// A request to publish a broadcast, as an API has parsed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BroadcastRequest {
-    /// What to say.
+    /// Text of every message.
     pub body: String,
-    /// Over which channel.
+    /// Name of the channel.
     pub channel: String,
-    /// To whom.
+    /// Users that receive the broadcast.
     pub audience: BroadcastAudience,
-    /// The name of the API key it came with; empty where there are no keys.
+    /// Name of the API key of the request; empty if no API keys are configured.
     pub api_key_name: String,
-    /// The client's promise that a repetition is the same request.
+    /// Idempotency key of the request.
     pub idempotency_key: Option<RequestIdempotencyKey>,
 }
 
-/// A broadcast that is on disk.
+/// A broadcast that was accepted and is on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedBroadcast {
-    /// Its public name.
+    /// Public id.
     pub id: BroadcastId,
-    /// Whether the same request had been accepted before under the same key.
+    /// True if an earlier request with the same idempotency key had been accepted.
     pub is_replay: bool,
 }
 
-/// Why a broadcast was not taken. Nothing was stored.
+/// The reason why a broadcast was not accepted. Nothing was stored.
 #[derive(Debug)]
 pub enum BroadcastError {
-    /// As a message would be refused.
+    /// An error that a single message would cause as well.
     Accept(AcceptError),
-    /// It names nobody.
+    /// The list of users is empty.
     NoUsers,
-    /// It names more users than this.
+    /// The list has more than this number of users.
     TooManyUsers(usize),
-    /// Some of those it names have not registered.
+    /// Some listed users are not registered.
     UnknownUsers {
-        /// The first of them.
+        /// The first few of them.
         first: Vec<String>,
-        /// How many in all.
+        /// Number of unregistered users.
         count: usize,
     },
 }
 
-/// Takes a broadcast in. Safe to repeat with a key; without one a repetition is another broadcast.
+/// Accepts a broadcast. Repeating a request with an idempotency key is safe; without a key a repetition is
+/// another broadcast.
+///
+/// # Errors
+///
+/// Returns [`BroadcastError`] if the request is invalid or could not be stored.
 pub async fn publish(
     gateway: &Gateway,
     request: BroadcastRequest,
 ) -> Result<PublishedBroadcast, BroadcastError> {
     let broadcast = validate(gateway, request)?;
     let id = broadcast.id;
-    let announced = gateway.store.create_broadcast(broadcast).await.map_err(|error| {
-        gateway.metrics.store_errors.inc();
-        log::error!("cannot accept a broadcast: {}", error.chain());
+    let created = gateway.store.create_broadcast(broadcast).await.map_err(|error| {
+        gateway.record_store_error("broadcast: store error", &error);
         BroadcastError::Accept(AcceptError::Store(error))
     })?;
-    match announced {
+    match created {
         BroadcastAcceptance::Stored { .. } => {
             gateway.fan_out_pending.notify_one();
             Ok(PublishedBroadcast { id, is_replay: false })
@@ -89,11 +94,11 @@ fn validate(gateway: &Gateway, request: BroadcastRequest) -> Result<NewBroadcast
         BroadcastAudience::Listed(_) | BroadcastAudience::All => {}
     }
     let now = gateway.clock.now();
-    let promise = |key: &RequestIdempotencyKey| accept::hash_idempotency_key(gateway, key, now);
+    let hash_key = |key: &RequestIdempotencyKey| accept::hash_idempotency_key(gateway, key, now);
     Ok(NewBroadcast {
         id: MessageId::new(now, gateway.random.bytes()),
         channel: route.channel.name.clone(),
-        idempotency: request.idempotency_key.as_ref().map(promise),
+        idempotency: request.idempotency_key.as_ref().map(hash_key),
         body: request.body,
         audience: request.audience,
         caller: request.api_key_name,

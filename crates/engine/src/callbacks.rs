@@ -1,6 +1,7 @@
-//! Takes in what a provider brings us: receipts, and texts from people who want no more messages, or want them again.
+//! Ingests the items of a provider callback: receipts, inbound messages and opt-outs.
 //!
-//! Of other texts nothing is kept. Hearing the same again changes nothing.
+//! Inbound messages that are no opt-in or opt-out keyword are counted and not kept. Ingesting the same items
+//! again changes nothing.
 
 use crate::gateway::{Gateway, ProviderRuntime, Route};
 use crate::receipts;
@@ -9,33 +10,33 @@ use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
 use postrider_core::inbound::{CallbackItem, InboundMessage, OptAction, OptChange};
 
-/// Applies all that was heard from one provider.
-pub async fn ingest(gateway: &Gateway, lane: &ProviderRuntime, incoming: Vec<CallbackItem>) -> Result<()> {
+/// Applies all items of one callback.
+pub async fn ingest(gateway: &Gateway, runtime: &ProviderRuntime, items: Vec<CallbackItem>) -> Result<()> {
     let mut receipts = Vec::new();
-    let mut asked = Vec::new();
-    for one in incoming {
-        match one {
+    let mut requests = Vec::new();
+    for request in items {
+        match request {
             CallbackItem::Receipt(receipt) => receipts.push(receipt),
-            CallbackItem::InboundMessage(text) => match ProviderOptRequest::from_inbound(text) {
-                Some(one) => asked.push(one),
+            CallbackItem::InboundMessage(message) => match ProviderOptRequest::from_inbound(message) {
+                Some(request) => requests.push(request),
                 None => gateway.metrics.count_inbound_message("ignored"),
             },
-            CallbackItem::OptedOut(said) => asked.push(ProviderOptRequest {
+            CallbackItem::OptedOut(opt_out) => requests.push(ProviderOptRequest {
                 action: OptAction::OptOut,
-                address: said.address,
-                reason: said.reason,
+                address: opt_out.address,
+                reason: opt_out.reason,
                 reference: None,
-                at: said.at,
+                at: opt_out.at,
             }),
         }
     }
     if !receipts.is_empty() {
-        receipts::apply_receipts(gateway, &lane.name, receipts).await?;
+        receipts::apply_receipts(gateway, &runtime.name, receipts).await?;
     }
-    apply_opt_requests(gateway, lane, &asked).await
+    apply_opt_requests(gateway, runtime, &requests).await
 }
 
-/// What somebody wants.
+/// A request of a person to receive no more messages, or to receive them again.
 struct ProviderOptRequest {
     action: OptAction,
     address: String,
@@ -45,35 +46,35 @@ struct ProviderOptRequest {
 }
 
 impl ProviderOptRequest {
-    fn from_inbound(text: InboundMessage) -> Option<Self> {
+    fn from_inbound(message: InboundMessage) -> Option<Self> {
         Some(Self {
-            action: text.opt_action()?,
-            reason: format!("wrote \"{}\"", text.body.trim()),
-            address: text.from,
-            reference: text.reference,
-            at: text.at,
+            action: message.opt_action()?,
+            reason: format!("sent \"{}\"", message.body.trim()),
+            address: message.from,
+            reference: message.reference,
+            at: message.at,
         })
     }
 }
 
-/// Does what people ask for, on every channel that the provider carries for.
+/// Applies the requests on every channel that uses the provider.
 async fn apply_opt_requests(
     gateway: &Gateway,
-    lane: &ProviderRuntime,
-    asked: &[ProviderOptRequest],
+    runtime: &ProviderRuntime,
+    requests: &[ProviderOptRequest],
 ) -> Result<()> {
-    let over = |asked| {
-        let routes = gateway.routes_of_provider(&lane.name);
-        routes.flat_map(move |route| opt_changes(gateway, lane, route, asked))
+    let changes_for = |request| {
+        let routes = gateway.routes_of_provider(&runtime.name);
+        routes.flat_map(move |route| opt_changes(gateway, runtime, route, request))
     };
-    let wishes = asked.iter().flat_map(over).collect::<Vec<_>>();
-    if wishes.is_empty() {
+    let changes = requests.iter().flat_map(changes_for).collect::<Vec<_>>();
+    if changes.is_empty() {
         return Ok(());
     }
-    let kinds = wishes.iter().map(|opting| opting.action).collect::<Vec<_>>();
-    let changed = gateway.store.apply_opt_changes(wishes).await?;
-    for (wish, changed) in kinds.into_iter().zip(changed) {
-        gateway.metrics.count_inbound_message(match (wish, changed) {
+    let actions = changes.iter().map(|change| change.action).collect::<Vec<_>>();
+    let changed = gateway.store.apply_opt_changes(changes).await?;
+    for (action, changed) in actions.into_iter().zip(changed) {
+        gateway.metrics.count_inbound_message(match (action, changed) {
             (OptAction::OptOut, true) => "opted_out",
             (OptAction::OptIn, true) => "opted_in",
             (OptAction::OptOut | OptAction::OptIn, false) => "unchanged",
@@ -82,30 +83,30 @@ async fn apply_opt_requests(
     Ok(())
 }
 
-/// The address that wrote, as each kind the channel takes reads it.
+/// Returns one change for each address kind of the channel that the sender's address can be parsed as.
 fn opt_changes(
     gateway: &Gateway,
-    lane: &ProviderRuntime,
+    runtime: &ProviderRuntime,
     route: &Route,
-    asked: &ProviderOptRequest,
+    request: &ProviderOptRequest,
 ) -> Vec<OptChange> {
-    let wanted = lane.provider.address_kind();
+    let usable_kind = runtime.provider.address_kind();
     let kinds = route
         .address_kinds()
         .iter()
-        .filter(|kind| kind.is_usable_by(wanted));
+        .filter(|kind| kind.is_usable_by(usable_kind));
     let mut addresses = kinds
-        .filter_map(|kind| parse_address(*kind, &asked.address, &gateway.config.phone).ok())
+        .filter_map(|kind| parse_address(*kind, &request.address, &gateway.config.phone).ok())
         .collect::<Vec<_>>();
     addresses.dedup();
-    let opting = |address| OptChange {
+    let to_change = |address| OptChange {
         channel: route.channel.name.clone(),
         address,
-        action: asked.action,
-        reason: asked.reason.clone(),
-        provider: lane.name.clone(),
-        reference: asked.reference.clone(),
-        at: asked.at,
+        action: request.action,
+        reason: request.reason.clone(),
+        provider: runtime.name.clone(),
+        reference: request.reference.clone(),
+        at: request.at,
     };
-    addresses.into_iter().map(opting).collect()
+    addresses.into_iter().map(to_change).collect()
 }

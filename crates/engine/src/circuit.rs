@@ -1,36 +1,36 @@
-//! What a process thinks of a provider, and which of it the others do not know yet.
+//! Circuit breaker of a provider in this process, with the changes that other processes do not know yet.
 //!
-//! What was found out here and not told yet is never overwritten by what others say. Asks and tells nobody itself.
-
+//! A change that was found here and is not reported yet is never overwritten by shared health. This module
+//! neither reads nor writes the store.
 use postrider_core::circuit_breaker::{CircuitBreaker, CircuitState};
 use postrider_core::clock::Timestamp;
 use postrider_core::name::ConfigName;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth, is_cooldown_active};
 
-/// The judgement on one provider.
+/// Circuit breaker, cooldown and pause of one provider.
 pub struct ProviderCircuit {
-    /// How it does.
+    /// The circuit breaker.
     pub breaker: CircuitBreaker,
     cooldown_until: Option<Timestamp>,
-    /// The code it was put out with, if it was.
+    /// Provider code of the response that opened the breaker as misconfigured.
     pub misconfigured_code: Option<String>,
-    /// Found out here, and not told yet.
+    /// State that was found here and is not reported yet.
     unreported: Option<CircuitState>,
-    /// It may have been told, but no answer came.
+    /// True if a report was sent without an answer from the store.
     is_report_uncertain: bool,
     is_cooldown_unreported: bool,
-    /// The newest of what is known together that went into this.
+    /// Version of the newest shared health that was loaded.
     version: i64,
-    /// An operator's last word.
+    /// Latest pause or resume by an operator.
     control: Option<ProviderControl>,
 }
 
 impl ProviderCircuit {
-    /// Nothing was found out yet.
-    pub fn new(health: CircuitBreaker) -> Self {
+    /// Creates the state of a provider about which nothing is known yet.
+    pub fn new(breaker: CircuitBreaker) -> Self {
         Self {
-            breaker: health,
+            breaker,
             cooldown_until: None,
             misconfigured_code: None,
             unreported: None,
@@ -41,48 +41,48 @@ impl ProviderCircuit {
         }
     }
 
-    /// Whether it may be worth asking.
+    /// Returns whether calls are allowed: not paused, no cooldown, breaker permits.
     pub fn is_available(&self, now: Timestamp) -> bool {
         self.active_pause().is_none() && self.cooldown_until(now).is_none() && self.breaker.is_available(now)
     }
 
-    /// Until when it asked to be left alone, if it is at `now`.
+    /// Returns the end of the cooldown if it is active at `now`.
     pub fn cooldown_until(&self, now: Timestamp) -> Option<Timestamp> {
         self.cooldown_until
             .filter(|until| is_cooldown_active(*until, now))
     }
 
-    /// The word of an operator who put it to rest, while it holds.
+    /// Returns the pause by an operator while it is in force.
     pub fn active_pause(&self) -> Option<&ProviderControl> {
         self.control
             .as_ref()
-            .filter(|order| order.action == ControlAction::Pause)
+            .filter(|control| control.action == ControlAction::Pause)
     }
 
-    /// Takes an operator's word over. To be woken ends whatever this process, whose configuration is of `loaded_at`, has
-    /// found out so far, but not a pause that the provider asked for; a word from before then has done its work.
-    pub fn apply_control(&mut self, order: &ProviderControl, loaded_at: Timestamp) {
-        if self.control.as_ref() == Some(order) {
+    /// Applies a pause or resume. A resume resets the breaker, but not the cooldown. A resume older than
+    /// `loaded_at`, when this process read its configuration, has no effect on the breaker.
+    pub fn apply_control(&mut self, control: &ProviderControl, loaded_at: Timestamp) {
+        if self.control.as_ref() == Some(control) {
             return;
         }
-        if order.action == ControlAction::Resume && order.at >= loaded_at {
+        if control.action == ControlAction::Resume && control.at >= loaded_at {
             self.breaker.reset();
             self.misconfigured_code = None;
             self.unreported = None;
             self.is_report_uncertain = false;
         }
-        self.control = Some(order.clone());
+        self.control = Some(control.clone());
     }
 
-    /// Leaves it alone until then; a longer pause stays.
+    /// Starts a cooldown; a longer one stays.
     pub fn start_cooldown(&mut self, until: Timestamp) {
-        if self.cooldown_until.is_none_or(|known| known < until) {
+        if self.cooldown_until.is_none_or(|shared| shared < until) {
             self.cooldown_until = Some(until);
             self.is_cooldown_unreported = true;
         }
     }
 
-    /// Puts it out. The first refusal is kept; those that were under way with it say nothing new.
+    /// Opens the breaker as misconfigured. The first reason is kept; calls that were in flight add nothing.
     pub fn record_misconfigured(&mut self, reason: &str, code: Option<&str>) {
         if !matches!(self.breaker.state_to_share(), CircuitState::Misconfigured { .. }) {
             self.misconfigured_code = code.map(str::to_owned);
@@ -90,31 +90,31 @@ impl ProviderCircuit {
         }
     }
 
-    /// Nobody knows whether the others were told.
+    /// Notes that it is not known whether the report was stored.
     pub fn mark_report_uncertain(&mut self) {
         self.is_report_uncertain = true;
     }
 
-    /// Whether what came of telling `news` is worth a word to the operator: when nobody else has brought the same, and,
-    /// better twice than never, when it is in doubt who has.
-    pub fn is_worth_logging(&mut self, news: &HealthReport, learned: &ReportedHealth) -> bool {
+    /// Returns whether the operator should see a log line about `report`: if no other process has reported
+    /// the same, and if that is uncertain (a duplicate line is better than none).
+    pub fn is_worth_logging(&mut self, report: &HealthReport, response: &ReportedHealth) -> bool {
         let in_doubt = std::mem::take(&mut self.is_report_uncertain);
-        matches!(news.circuit, Some(CircuitState::Misconfigured { .. })) && (learned.is_new || in_doubt)
+        matches!(report.circuit, Some(CircuitState::Misconfigured { .. })) && (response.is_new || in_doubt)
     }
 
-    /// Runs a change; whether there is something new to tell.
+    /// Applies a change and returns whether there is something new to report.
     pub fn update(&mut self, change: impl FnOnce(&mut Self)) -> bool {
-        let (before, paused_before) = (self.breaker.state_to_share(), self.cooldown_until);
+        let (before, cooldown_before) = (self.breaker.state_to_share(), self.cooldown_until);
         change(self);
         let after = self.breaker.state_to_share();
-        let found = after != before;
-        if found {
+        let is_changed = after != before;
+        if is_changed {
             self.unreported = Some(after);
         }
-        found || self.cooldown_until != paused_before
+        is_changed || self.cooldown_until != cooldown_before
     }
 
-    /// What the others do not know yet.
+    /// Returns what other processes do not know yet.
     pub fn unreported_health(&self, provider: &ConfigName, loaded_at: Timestamp) -> Option<HealthReport> {
         (self.unreported.is_some() || self.is_cooldown_unreported).then(|| HealthReport {
             provider: provider.clone(),
@@ -124,38 +124,36 @@ impl ProviderCircuit {
         })
     }
 
-    /// The news were told, and this is known together since. What was found out meanwhile still has to be told.
-    pub fn confirm_reported(&mut self, news: &HealthReport, known: &SharedHealth, now: Timestamp) {
-        if self.cooldown_until == news.cooldown_until {
+    /// Notes that the report was stored, and loads the shared health. Changes made since the report stay
+    /// unreported.
+    pub fn confirm_reported(&mut self, report: &HealthReport, shared: &SharedHealth, now: Timestamp) {
+        if self.cooldown_until == report.cooldown_until {
             self.is_cooldown_unreported = false;
         }
-        if self.unreported == news.circuit {
+        if self.unreported == report.circuit {
             self.unreported = None;
-            self.load_health(known, news.config_loaded_at, now);
+            self.load_health(shared, report.config_loaded_at, now);
         }
     }
 
-    /// Takes over what others found out, unless it is old, was mended since, or we know better.
-    pub fn load_health(&mut self, known: &SharedHealth, loaded_at: Timestamp, now: Timestamp) {
-        self.cooldown_until = self.cooldown_until.max(known.cooldown_until);
-        if known.version > self.version && self.unreported.is_none() {
-            self.version = known.version;
-            if known.applies_to(loaded_at, now) {
-                self.breaker.load_shared(&known.circuit);
+    /// Loads shared health, unless it is older than what is known, no longer applies, or a local change is
+    /// unreported.
+    pub fn load_health(&mut self, shared: &SharedHealth, loaded_at: Timestamp, now: Timestamp) {
+        self.cooldown_until = self.cooldown_until.max(shared.cooldown_until);
+        if shared.version > self.version && self.unreported.is_none() {
+            self.version = shared.version;
+            if shared.applies_to(loaded_at, now) {
+                self.breaker.load_shared(&shared.circuit);
             }
         }
     }
 
-    /// The probe could not be made after all; the rest goes on until then.
+    /// Returns to `open` until then, because the probe could not be made.
     pub fn reopen(&mut self, until: Timestamp) {
-        if let CircuitState::HalfOpen {
-            backoff_factor: times,
-            ..
-        } = self.breaker.state_to_share()
-        {
+        if let CircuitState::HalfOpen { backoff_factor, .. } = self.breaker.state_to_share() {
             self.breaker.load_shared(&CircuitState::Open {
                 until,
-                backoff_factor: times,
+                backoff_factor,
             });
         }
     }

@@ -1,100 +1,58 @@
-//! Gets messages to people: claims what is due, asks the channel's providers one by one, records the round.
+//! Delivers messages: claims due deliveries, tries the providers of the channel, and records the round.
 //!
-//! A step says what it did; running it twice is harmless, because only one claim of a delivery wins and only
-//! the newest claim can record.
+//! Each step returns what it did and may be repeated: only one claim of a delivery succeeds, and only the
+//! newest claim can record its round.
 
-use std::time::Duration;
-
-use crate::gateway::{Gateway, ProviderBusy, ProviderRuntime, Route};
-use addresses::{ChosenAddress, DeliveryAddresses};
 use postrider_core::attempt::{Attempt, Outcome};
-use postrider_core::capacity::{Capacity, CapacitySource};
 use postrider_core::clock::{Timestamp, saturating_add};
 use postrider_core::delivery::{DeliveryRules, DeliveryState, DeliveryTransition, RoundEnd};
 use postrider_core::error::{Error, ErrorKind};
 use postrider_core::id::DeliveryId;
 use postrider_core::name::ConfigName;
 use postrider_core::queue_entry::QueueEntry;
+use postrider_core::retry::{RetryPolicy, UnknownPolicy};
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use crate::due::find_due;
+use crate::gateway::{Gateway, ProviderBusy, ProviderRuntime, Route, STORE_RETRY_DELAY};
+use crate::provider_runtime::CallPermit;
+use addresses::{ChosenAddress, DeliveryAddresses};
 use postrider_providers::OutboundMessage;
 
 mod addresses;
 
-/// How many due deliveries a silent queue is filled with from the store at a time, beside those that are taken on at once:
-/// as long as some are left over, there is more.
-const QUEUE_REFILL_MAX: usize = 1_000;
+/// Delay before a delivery of an unconfigured channel is tried again.
+const NOT_CONFIGURED_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// How long a queue has to bring what the store is known to have more of.
-const REFILLED_QUEUE_WAIT: Duration = Duration::from_millis(20);
-
-/// How often the store is asked in place of a queue that lags behind others, before the queue is tried again.
-const STORE_POLLS_WHEN_BEHIND: u32 = 64;
-
-/// How long a worker leaves a store alone that has just failed.
-const STORE_RETRY_DELAY: Duration = Duration::from_millis(500);
-
-/// Shortest wait before a delivery that nobody could take is looked at again.
+/// Minimum delay before a delivery for which no provider was available is tried again.
 const NO_PROVIDER_RETRY_DELAY_MIN: Duration = Duration::from_millis(250);
 
-/// What a look for work found.
-#[derive(Debug, Default)]
-pub struct DueDeliveries {
-    /// Ids worth claiming, no more than wished for.
-    pub ids: Vec<DeliveryId>,
-    /// What is known of more.
-    pub more: MoreDue,
-}
-
-/// What is known of deliveries that are due beyond those that were found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MoreDue {
-    /// Nothing.
-    #[default]
-    NoneKnown,
-    /// The store has some, and the queue was given them.
-    PushedToQueue,
-    /// So it was, and the queue does bring them.
-    DeliveredByQueue,
-    /// Others took most of what was found before: a queue of our own lags behind them, so that the store is asked for
-    /// just as much as is wished for, so many more times.
-    QueueBehind(u32),
-}
-
-impl MoreDue {
-    /// What is known after so many of so many ids were won.
-    pub fn after_claim(self, won: usize, tried: usize) -> Self {
-        let is_overtaken = won < tried && 2 * won <= tried;
-        if is_overtaken && !matches!(self, Self::QueueBehind(_)) {
-            return Self::QueueBehind(STORE_POLLS_WHEN_BEHIND);
-        }
-        self
-    }
-}
-
-/// A claimed delivery, and until when it is surely still ours.
+/// A claimed delivery and the end of its lease.
 pub struct LeasedDelivery {
-    /// What was claimed.
+    /// The delivery.
     pub claimed: ClaimedDelivery,
-    /// Nobody else can have claimed it before this moment.
+    /// No other worker can claim the delivery before this time.
     pub lease_expires_at: Timestamp,
 }
 
-/// What a step did.
+/// Result of [`step`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliverStep {
-    /// It took so many deliveries through a round.
+    /// Number of deliveries that went through a round.
     Processed(usize),
-    /// There was nothing to do.
+    /// No delivery was due.
     Idle,
 }
 
-/// Claims at most `limit` deliveries, waiting up to `wait` for some, and takes each through its round.
+/// Claims at most `limit` deliveries, waits up to `wait` for some, and takes each through one round.
 pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> DeliverStep {
     let found = find_due(gateway, &limit, wait).await;
     let claimed = claim(gateway, found.ids).await;
     let count = claimed.len();
-    for one in claimed {
-        run_round(gateway, one).await;
+    for delivery in claimed {
+        run_round(gateway, delivery).await;
     }
     if count == 0 {
         DeliverStep::Idle
@@ -103,175 +61,109 @@ pub async fn step(gateway: &Gateway, limit: usize, wait: Duration) -> DeliverSte
     }
 }
 
-/// Ids worth claiming, no more than wished for: those the queue names, or, when it is silent for `wait`, those the
-/// store knows to be due. Dropping it half-way loses nudges at most, never a delivery.
-pub async fn find_due(gateway: &Gateway, appetite: &dyn CapacitySource, wait: Duration) -> DueDeliveries {
-    let ids = gateway.queue.pop(appetite, gateway.clock.now(), wait).await;
-    if ids.is_empty() {
-        let wish = appetite.capacity();
-        let wide = wish.clone().increased_by(QUEUE_REFILL_MAX);
-        poll_store(gateway, &wish, &wide).await
-    } else {
-        DueDeliveries {
-            ids,
-            more: MoreDue::NoneKnown,
-        }
-    }
-}
-
-/// The same after a look that left more in the store. A queue that does not bring it at once is away: then nothing is
-/// gained by waiting for it, or by filling it. One that did and has run dry is filled again.
-pub async fn find_more_due(gateway: &Gateway, appetite: &dyn CapacitySource, more: MoreDue) -> DueDeliveries {
-    let (wait, at_once) = match more {
-        MoreDue::QueueBehind(looks) => return find_due_in_store(gateway, appetite, looks).await,
-        MoreDue::DeliveredByQueue => (Duration::ZERO, QUEUE_REFILL_MAX),
-        MoreDue::PushedToQueue | MoreDue::NoneKnown => (REFILLED_QUEUE_WAIT, 0),
-    };
-    let ids = gateway.queue.pop(appetite, gateway.clock.now(), wait).await;
-    if !ids.is_empty() {
-        let more = MoreDue::DeliveredByQueue;
-        return DueDeliveries { ids, more };
-    }
-    let wish = appetite.capacity();
-    let wide = wish.clone().increased_by(at_once);
-    let swept = poll_store(gateway, &wish, &wide).await;
-    let more = if swept.ids.is_empty() {
-        MoreDue::NoneKnown
-    } else {
-        MoreDue::PushedToQueue
-    };
-    DueDeliveries { more, ..swept }
-}
-
-/// What is due in the store, without the queue, for so many looks or until there is nothing.
-async fn find_due_in_store(gateway: &Gateway, appetite: &dyn CapacitySource, looks: u32) -> DueDeliveries {
-    let wish = appetite.capacity();
-    let found = poll_store(gateway, &wish, &wish).await;
-    let more = match looks.checked_sub(1) {
-        Some(left) if !found.ids.is_empty() => MoreDue::QueueBehind(left),
-        _ => MoreDue::NoneKnown,
-    };
-    DueDeliveries { more, ..found }
-}
-
-/// Wins what can be won of these ids. Once begun it has to be seen through, or the rounds show as unknown.
+/// Claims these ids and returns the deliveries that this worker won. The caller must take each through a
+/// round; a dropped claim counts as outcome `unknown`.
 pub async fn claim(gateway: &Gateway, ids: Vec<DeliveryId>) -> Vec<LeasedDelivery> {
     if ids.is_empty() {
         return Vec::new();
     }
     let (now, lease) = (gateway.clock.now(), gateway.config.work.lease);
-    let until = saturating_add(now, lease);
+    let lease_expires_at = saturating_add(now, lease);
     match gateway.store.claim(ids, now, lease).await {
         Ok(claimed) => claimed
             .into_iter()
             .map(|claimed| LeasedDelivery {
                 claimed,
-                lease_expires_at: until,
+                lease_expires_at,
             })
             .collect(),
         Err(error) => {
-            back_off_after_store_error(gateway, "cannot claim", &error).await;
+            gateway
+                .back_off_after_store_error("deliver: claim failed", &error)
+                .await;
             Vec::new()
         }
     }
 }
 
-/// Takes what is wished for from the truth, and fills a silent queue with the rest of what a wider wish finds. A queue
-/// that is away is done without.
-async fn poll_store(gateway: &Gateway, wish: &Capacity, wide: &Capacity) -> DueDeliveries {
-    let due = match gateway.store.due(gateway.clock.now(), wide).await {
-        Ok(due) => due,
-        Err(error) => {
-            back_off_after_store_error(gateway, "cannot look for what is due", &error).await;
-            return DueDeliveries::default();
-        }
-    };
-    let (taken, rest) = wish.split(due, |nudge| &nudge.channel);
-    gateway.queue.push(&rest);
-    DueDeliveries {
-        ids: taken.into_iter().map(|nudge| nudge.id).collect(),
-        more: if rest.is_empty() {
-            MoreDue::NoneKnown
-        } else {
-            MoreDue::PushedToQueue
-        },
-    }
-}
-
-/// Takes a claimed delivery once over its channel's providers and records what came of it.
-pub async fn run_round(gateway: &Gateway, held: LeasedDelivery) {
-    let claimed = &held.claimed;
+/// Takes a claimed delivery through one round over the providers of its channel and records the result.
+pub async fn run_round(gateway: &Gateway, claim: LeasedDelivery) {
+    let claimed = &claim.claimed;
     let id = claimed.id;
     let (channel, priority) = (claimed.channel.clone(), claimed.priority);
-    let (attempts, next) = attempt_delivery(gateway, &held).await;
-    let state = next.state.clone();
-    let is_watched = claimed.event_target.is_some();
+    let (attempts, transition) = attempt_delivery(gateway, &claim).await;
+    let state = transition.state.clone();
+    let has_event_target = claimed.event_target.is_some();
     let round = CompletedRound {
         id,
         round: claimed.round,
         attempts,
-        state: next.state,
-        tries: next.tries,
+        state: transition.state,
+        tries: transition.tries,
         at: gateway.clock.now(),
         event_target: claimed.event_target.clone(),
     };
     match record_round(gateway, round).await {
         Ok(Some(recorded @ (RecordResult::Stored | RecordResult::MovedByReceipt(_)))) => {
             gateway.count_state_change(&channel, state.kind());
-            if let RecordResult::MovedByReceipt(on) = recorded {
-                gateway.count_state_change(&channel, on);
+            if let RecordResult::MovedByReceipt(receipt_state) = recorded {
+                gateway.count_state_change(&channel, receipt_state);
             }
-            if is_watched {
+            if has_event_target {
                 gateway.events_pending.notify_one();
             }
             if let DeliveryState::Waiting { due_at, .. } = state {
-                let nudge = QueueEntry {
+                let entry = QueueEntry {
                     id,
                     channel,
                     due_at,
                     priority,
                 };
-                gateway.queue.push(&[nudge]);
+                gateway.queue.push(&[entry]);
             }
         }
-        Ok(_) => log::warn!("delivery {id} was claimed by another worker before its round was recorded"),
+        Ok(_) => {
+            log::warn!("deliver: round not recorded, delivery was claimed by another worker; delivery={id}");
+        }
         Err(error) => {
-            back_off_after_store_error(gateway, "cannot record a round; it will show as unknown", &error)
-                .await
+            let message = "deliver: recording a round failed, the attempt will count as unknown";
+            gateway.back_off_after_store_error(message, &error).await;
         }
     }
 }
 
-/// Records a round, and while the store is out of reach tries again for as long as the claim can last: what was
-/// sent and never recorded is sent again.
+/// Records a round. While the store is unavailable it retries until the lease may end, because an unrecorded
+/// send is sent again.
 async fn record_round(gateway: &Gateway, round: CompletedRound) -> Result<Option<RecordResult>, Error> {
-    let began = gateway.clock.stopwatch();
-    let mut said = false;
+    let stopwatch = gateway.clock.stopwatch();
+    let mut is_logged = false;
     loop {
         let error = match gateway.store.record(vec![round.clone()]).await {
             Ok(recorded) => return Ok(recorded.into_iter().next()),
             Err(error) => error,
         };
-        let in_vain = began.elapsed() + STORE_RETRY_DELAY >= gateway.config.work.lease;
-        if in_vain || error.kind() != ErrorKind::Unavailable {
+        let is_too_late = stopwatch.elapsed() + STORE_RETRY_DELAY >= gateway.config.work.lease;
+        if is_too_late || error.kind() != ErrorKind::Unavailable {
             return Err(error);
         }
-        if said {
+        if is_logged {
             gateway.clock.sleep(STORE_RETRY_DELAY).await;
         } else {
-            said = true;
-            back_off_after_store_error(gateway, "cannot record a round yet", &error).await;
+            is_logged = true;
+            gateway
+                .back_off_after_store_error("deliver: recording a round failed, retrying", &error)
+                .await;
         }
     }
 }
 
-/// Asks the providers and decides the new state; the only calls to the outside world.
-async fn attempt_delivery(gateway: &Gateway, held: &LeasedDelivery) -> (Vec<Attempt>, DeliveryTransition) {
-    let (now, claimed) = (gateway.clock.now(), &held.claimed);
+/// Tries the providers and returns the attempts and the new state. Only this function calls providers.
+async fn attempt_delivery(gateway: &Gateway, claim: &LeasedDelivery) -> (Vec<Attempt>, DeliveryTransition) {
+    let (now, claimed) = (gateway.clock.now(), &claim.claimed);
     let Some(route) = gateway.route(claimed.channel.as_str()) else {
-        let reason = format!("the configuration has no channel {}", claimed.channel);
+        let reason = format!("channel {} is not configured", claimed.channel);
         let end = RoundEnd::NoProviderAvailable {
-            retry_after: Duration::from_secs(60),
+            retry_after: NOT_CONFIGURED_RETRY_DELAY,
             reason,
         };
         return (
@@ -288,16 +180,16 @@ async fn attempt_delivery(gateway: &Gateway, held: &LeasedDelivery) -> (Vec<Atte
     let mut attempts = Vec::new();
     for _ in 0..claimed.unrecorded_claims {
         attempts.push(lost_attempt(now));
-        let next = DeliveryState::after(RoundEnd::ClaimLost, &rules, now, gateway.random.fraction());
-        rules.tries = next.tries;
-        if matches!(next.state, DeliveryState::Failed { .. }) {
-            return (attempts, next);
+        let transition = DeliveryState::after(RoundEnd::ClaimLost, &rules, now, gateway.random.fraction());
+        rules.tries = transition.tries;
+        if matches!(transition.state, DeliveryState::Failed { .. }) {
+            return (attempts, transition);
         }
     }
     let end = if now >= claimed.expires_at {
         RoundEnd::Expired
     } else {
-        try_providers(gateway, route, held, &mut attempts).await
+        try_providers(gateway, route, claim, &mut attempts).await
     };
     (
         attempts,
@@ -305,50 +197,41 @@ async fn attempt_delivery(gateway: &Gateway, held: &LeasedDelivery) -> (Vec<Atte
     )
 }
 
-/// Asks one provider after the other until one says something that is neither about the provider itself nor about an
-/// address beside which the recipient has others. A worker that was held up (a frozen machine, a slow store) asks nobody
-/// for whom the lease has no time left: another worker may be sending the same by the time the call ends.
+/// Tries the providers of the channel in routing order and returns how the round ended.
+///
+/// Stops at the first outcome that concerns the message or its last usable address; outcomes that concern the
+/// provider lead to the next one. A provider is skipped if its call could outlast the lease, because another
+/// worker may claim the delivery before that call returns and send it a second time.
 async fn try_providers(
     gateway: &Gateway,
     route: &Route,
-    held: &LeasedDelivery,
+    claim: &LeasedDelivery,
     attempts: &mut Vec<Attempt>,
 ) -> RoundEnd {
-    let (now, claimed) = (gateway.clock.now(), &held.claimed);
+    let (now, claimed) = (gateway.clock.now(), &claim.claimed);
     let mut addresses = DeliveryAddresses::new(claimed, route);
     if !addresses.has_usable_address(route) {
         let reason = addresses::no_usable_address_reason(route);
         return RoundEnd::NoUsableAddress { reason };
     }
     let avoid = provider_to_avoid(route, claimed, &addresses);
-    let mut parcel = build_outbound_message(claimed, route);
+    let mut message = build_outbound_message(claimed, route);
     let mut soonest: Option<ProviderBusy> = None;
     let (mut failure, mut skipped) = (None, Vec::new());
-    for lane in route.order(avoid, now) {
-        let Some(to) = addresses.address_for(lane) else {
-            skipped.push(addresses::skip_reason(lane));
+    for runtime in route.order(avoid, now) {
+        let Some(to) = addresses.address_for(runtime) else {
+            skipped.push(addresses::skip_reason(runtime));
             continue;
         };
-        let is_late = || saturating_add(gateway.clock.now(), lane.call_timeout) > held.lease_expires_at;
-        if is_late() {
-            keep_soonest(&mut soonest, lease_too_short(lane));
-            continue;
-        }
-        let place = match lane.acquire(claimed.parts, gateway.clock.now()).await {
-            Ok(place) => place,
+        let permit = match acquire_within_lease(gateway, runtime, claim).await {
+            Ok(permit) => permit,
             Err(busy) => {
                 keep_soonest(&mut soonest, busy);
                 continue;
             }
         };
-        // Its pace and its probe are the store's to give, which can take long.
-        if is_late() {
-            lane.release(place, gateway.clock.now());
-            keep_soonest(&mut soonest, lease_too_short(lane));
-            continue;
-        }
-        set_recipient(&mut parcel, to);
-        let mut attempt = lane.call(place, &parcel, &gateway.clock).await;
+        set_recipient(&mut message, to);
+        let mut attempt = runtime.call(permit, &message, &gateway.clock).await;
         attempt.address = addresses.has_contacts().then(|| to.address.to_owned());
         let outcome = attempt.outcome.clone();
         attempts.push(attempt);
@@ -357,13 +240,15 @@ async fn try_providers(
         }
         if ends_round(&outcome, &addresses, route) {
             return RoundEnd::Decided {
-                provider: lane.name.clone(),
+                provider: runtime.name.clone(),
                 outcome,
             };
         }
         match outcome {
-            Outcome::Throttled { .. } => keep_soonest(&mut soonest, lane.unavailability(gateway.clock.now())),
-            other => failure = Some(describe_failure(lane, &other)),
+            Outcome::Throttled { .. } => {
+                keep_soonest(&mut soonest, runtime.unavailability(gateway.clock.now()));
+            }
+            other => failure = Some(describe_failure(runtime, &other)),
         }
     }
     match failure {
@@ -372,15 +257,35 @@ async fn try_providers(
         },
         None => no_provider_available(
             soonest.unwrap_or_else(|| {
-                route.soonest_available(avoid, now, |lane| addresses.address_for(lane).is_some())
+                route.soonest_available(avoid, now, |runtime| addresses.address_for(runtime).is_some())
             }),
             gateway.random.fraction(),
         ),
     }
 }
 
-/// Whether nobody else is to be asked in this round. A dead address is the end of the delivery only when no provider
-/// can use another one.
+/// Acquires a permit for a call that ends within the lease.
+async fn acquire_within_lease<'r>(
+    gateway: &Gateway,
+    runtime: &'r ProviderRuntime,
+    claim: &LeasedDelivery,
+) -> Result<CallPermit<'r>, ProviderBusy> {
+    let could_outlast_lease =
+        || saturating_add(gateway.clock.now(), runtime.call_timeout) > claim.lease_expires_at;
+    if could_outlast_lease() {
+        return Err(lease_too_short(runtime));
+    }
+    let permit = runtime.acquire(claim.claimed.parts, gateway.clock.now()).await?;
+    // The rate limiter and the probe wait for the store, which can take long.
+    if could_outlast_lease() {
+        runtime.release(permit, gateway.clock.now());
+        return Err(lease_too_short(runtime));
+    }
+    Ok(permit)
+}
+
+/// Returns whether no further provider is tried in this round. An invalid address ends it only if no provider
+/// can use another address.
 fn ends_round(outcome: &Outcome, addresses: &DeliveryAddresses<'_>, route: &Route) -> bool {
     match outcome {
         Outcome::InvalidRecipient { .. } => !addresses.has_usable_address(route),
@@ -388,33 +293,30 @@ fn ends_round(outcome: &Outcome, addresses: &DeliveryAddresses<'_>, route: &Rout
     }
 }
 
-/// The provider to leave out, unless it is the only one that can use an address of the recipient.
+/// Returns the provider to avoid, unless it is the only one that can use an address of the recipient.
 fn provider_to_avoid<'c>(
     route: &Route,
     claimed: &'c ClaimedDelivery,
     addresses: &DeliveryAddresses<'_>,
 ) -> Option<&'c ConfigName> {
     let avoid = claimed.avoid.as_ref()?;
-    let mut others = route.providers().iter().filter(|lane| lane.name != *avoid);
+    let mut others = route.providers().iter().filter(|runtime| runtime.name != *avoid);
     others
-        .any(|lane| addresses.address_for(lane).is_some())
+        .any(|runtime| addresses.address_for(runtime).is_some())
         .then_some(avoid)
 }
 
-fn lease_too_short(lane: &ProviderRuntime) -> ProviderBusy {
+fn lease_too_short(runtime: &ProviderRuntime) -> ProviderBusy {
     ProviderBusy {
         retry_after: NO_PROVIDER_RETRY_DELAY_MIN,
         jitter_max: Duration::ZERO,
-        reason: format!(
-            "the worker was held up; {} may take longer than the rest of its lease",
-            lane.name
-        ),
+        reason: format!("not enough lease time left for a call to {}", runtime.name),
     }
 }
 
-fn no_provider_available(busy: ProviderBusy, luck: f64) -> RoundEnd {
+fn no_provider_available(busy: ProviderBusy, fraction: f64) -> RoundEnd {
     RoundEnd::NoProviderAvailable {
-        retry_after: busy.retry_after.max(NO_PROVIDER_RETRY_DELAY_MIN) + busy.jitter_max.mul_f64(luck),
+        retry_after: busy.retry_after.max(NO_PROVIDER_RETRY_DELAY_MIN) + busy.jitter_max.mul_f64(fraction),
         reason: busy.reason,
     }
 }
@@ -428,8 +330,12 @@ fn keep_soonest(soonest: &mut Option<ProviderBusy>, busy: ProviderBusy) {
     }
 }
 
-fn describe_failure(lane: &ProviderRuntime, outcome: &Outcome) -> String {
-    format!("{}: {}", lane.name, outcome.reason().unwrap_or(outcome.as_str()))
+fn describe_failure(runtime: &ProviderRuntime, outcome: &Outcome) -> String {
+    format!(
+        "{}: {}",
+        runtime.name,
+        outcome.reason().unwrap_or(outcome.as_str())
+    )
 }
 
 fn lost_attempt(now: Timestamp) -> Attempt {
@@ -445,12 +351,12 @@ fn lost_attempt(now: Timestamp) -> Attempt {
     }
 }
 
-fn set_recipient(parcel: &mut OutboundMessage, to: ChosenAddress<'_>) {
-    to.address.clone_into(&mut parcel.to);
-    to.spelling.clone_into(&mut parcel.spelling);
+fn set_recipient(message: &mut OutboundMessage, to: ChosenAddress<'_>) {
+    to.address.clone_into(&mut message.to);
+    to.spelling.clone_into(&mut message.spelling);
 }
 
-/// Addressed to nobody yet.
+/// Builds the outbound message without its recipient.
 fn build_outbound_message(claimed: &ClaimedDelivery, route: &Route) -> OutboundMessage {
     OutboundMessage {
         delivery_id: claimed.id,
@@ -465,22 +371,16 @@ fn build_outbound_message(claimed: &ClaimedDelivery, route: &Route) -> OutboundM
     }
 }
 
-/// For a delivery whose channel has left the configuration: it waits, in case the channel comes back.
+/// Returns rules for a delivery of an unconfigured channel: it waits, in case the channel is configured
+/// again.
 fn rules_without_channel(claimed: &ClaimedDelivery) -> DeliveryRules<'static> {
-    static RETRY: std::sync::LazyLock<postrider_core::retry::RetryPolicy> =
-        std::sync::LazyLock::new(Default::default);
+    static RETRY: LazyLock<RetryPolicy> = LazyLock::new(RetryPolicy::default);
     DeliveryRules {
         tries: claimed.tries,
         expires_at: claimed.expires_at,
         retry: &RETRY,
-        unknown_policy: postrider_core::retry::UnknownPolicy::Resend,
+        unknown_policy: UnknownPolicy::Resend,
     }
-}
-
-async fn back_off_after_store_error(gateway: &Gateway, act: &str, error: &Error) {
-    gateway.metrics.store_errors.inc();
-    log::error!("{act}: {}", error.chain());
-    gateway.clock.sleep(STORE_RETRY_DELAY).await;
 }
 
 #[cfg(test)]

@@ -1,21 +1,21 @@
-//! Tells clients what becomes of their messages: takes events out of the store, receiver by receiver, and posts them.
+//! Sends webhook events: claims events of each endpoint, posts them, and records the results.
 //!
-//! An event is told at least once and always under the same name. A receiver that is slow, dead or far behind has a few
-//! places and then rests; the others do not wait for it. Never changes a message.
+//! An event is sent at least once, always with the same id. A slow or failing endpoint has few slots and is
+//! backed off; other endpoints do not wait for it. This module never changes a message.
 
+use postrider_core::clock::saturating_add;
+use postrider_core::error::Error;
+use postrider_core::event::{ClaimedEvent, EventAttemptResult};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 
-use super::worker::StopSignal;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, STORE_RETRY_DELAY};
+use crate::stop::StopSignal;
 use attempt::EventAttempt;
 use endpoints::{EndpointResult, EndpointTable};
-use postrider_core::clock::saturating_add;
-use postrider_core::error::Error;
-use postrider_core::event::{ClaimedEvent, EventAttemptResult};
 use postrider_providers::webhook::{self, WebhookClient};
 use postrider_store::DeadLetterRequest;
 
@@ -24,134 +24,141 @@ mod endpoints;
 
 pub use attempt::render_payload;
 
-/// How often the store is asked when nobody says that there is something.
+/// Interval at which the store is polled without a notification.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long a store is left alone that has just failed, and a machine that cannot make https calls.
-const STORE_RETRY_DELAY: Duration = Duration::from_millis(500);
+/// Delay after the HTTPS client could not be created.
 const CLIENT_RETRY_DELAY: Duration = Duration::from_secs(60);
 
-/// The part of a call's time that connecting may take.
+/// Maximum time for connecting, within the timeout of a call.
 const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(5);
 
-/// How much longer than a call a claim lasts, for what is recorded behind it.
+/// Time by which a lease outlasts the call, for recording the result.
 const EVENT_LEASE_MARGIN: Duration = Duration::from_secs(30);
 
-/// How many receivers are looked at at once, and how many ends are recorded at once.
+/// Number of endpoints read, and of results recorded, in one statement.
 const ENDPOINTS_PER_POLL: usize = 64;
 const RESULTS_PER_TRANSACTION: usize = 128;
 
-/// How many events are given up at once.
+/// Number of events moved to dead letters in one transaction.
 const DEAD_PER_TRANSACTION: usize = 500;
 
-/// One process's part in telling events.
+/// Event delivery of one process.
 struct EventDispatcher {
     gateway: Arc<Gateway>,
     client: OnceLock<WebhookClient>,
     slots: Arc<Semaphore>,
     endpoints: Mutex<EndpointTable>,
-    /// Whether somebody may have more than there was room for.
+    /// True if the last claim filled all slots that an endpoint had.
     is_endpoint_full: AtomicBool,
     results: mpsc::Sender<EventAttemptResult>,
 }
 
-/// Tells events until told to stop. Calls in flight are finished by whoever waits for this; what is not recorded then is
-/// told again when its lease ends.
+/// Sends events until the stop signal. Calls in flight end before this function returns; a result that is not
+/// recorded leads to another attempt after the lease.
 pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
-    let (ends, ended) = mpsc::channel(RESULTS_PER_TRANSACTION);
-    let places = gateway.config.events.concurrency;
-    let dispatch = Arc::new(EventDispatcher {
+    let (results, receiver) = mpsc::channel(RESULTS_PER_TRANSACTION);
+    let concurrency = gateway.config.events.concurrency;
+    let dispatcher = Arc::new(EventDispatcher {
         endpoints: Mutex::new(EndpointTable::new(
             gateway.config.events.concurrency_per_endpoint,
-            places,
+            concurrency,
         )),
-        slots: Arc::new(Semaphore::new(places)),
+        slots: Arc::new(Semaphore::new(concurrency)),
         client: OnceLock::new(),
         is_endpoint_full: AtomicBool::new(false),
         gateway: Arc::clone(&gateway),
-        results: ends,
+        results,
     });
-    let recorder = tokio::spawn(record_results(gateway, ended));
+    let recorder = tokio::spawn(record_results(gateway, receiver));
     tokio::select! {
-        () = poll_endpoints(&dispatch) => {}
+        () = poll_endpoints(&dispatcher) => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }
-    // The recorder ends when the last call has.
-    drop(dispatch);
+    // The recorder ends after the last call has ended.
+    drop(dispatcher);
     if let Err(panic) = recorder.await {
-        log::error!("what became of events was not recorded: {panic}");
+        log::error!("events: recorder panicked: {panic}");
     }
 }
 
-/// The address at which a client wants to be told, as it is kept; else what is wrong with it, in words.
+/// Returns the normalised callback URL.
+///
+/// # Errors
+///
+/// Returns a text that says why the URL is not allowed.
 pub fn validate_callback_url(gateway: &Gateway, text: &str) -> Result<String, String> {
     let mut url = webhook::parse_url(&gateway.config.events.egress_policy, text)?;
     url.set_fragment(None);
     Ok(url.to_string())
 }
 
-/// Whether calls for messages of this key can be signed.
+/// Returns whether events of messages with this API key can be signed.
 pub fn can_sign(gateway: &Gateway, key: &str) -> bool {
-    let key = gateway.config.keys.iter().find(|one| one.name == key);
-    attempt::signing_secrets(&gateway.config.events, key).is_some()
+    attempt::signing_secrets(&gateway.config.events, gateway.config.api_key(key)).is_some()
 }
 
-/// Goes through the receivers for whom something waits, again and again.
-async fn poll_endpoints(dispatch: &Arc<EventDispatcher>) {
+/// Polls the endpoints with waiting events, again and again.
+async fn poll_endpoints(dispatcher: &Arc<EventDispatcher>) {
     let mut after = String::new();
-    let mut has_told = false;
+    let mut has_sent = false;
     loop {
-        // Waits for a free place only; it is taken when there is something to tell.
-        drop(dispatch.slots.acquire().await);
-        match dispatch_due(dispatch, &mut after).await {
-            Ok(count) => has_told |= count > 0,
+        // Only waits for a free slot; the slot is acquired when an event is sent.
+        drop(dispatcher.slots.acquire().await);
+        match dispatch_due(dispatcher, &mut after).await {
+            Ok(count) => has_sent |= count > 0,
             Err(error) => {
-                dispatch.gateway.metrics.store_errors.inc();
-                log::error!("cannot tell events: {}", error.chain());
-                dispatch.gateway.clock.sleep(STORE_RETRY_DELAY).await;
+                let message = "events: store error, retrying";
+                dispatcher
+                    .gateway
+                    .back_off_after_store_error(message, &error)
+                    .await;
             }
         }
-        if after.is_empty() && !std::mem::take(&mut has_told) {
-            wait_for_events(dispatch).await;
+        if after.is_empty() && !std::mem::take(&mut has_sent) {
+            wait_for_events(dispatcher).await;
         }
     }
 }
 
-async fn wait_for_events(dispatch: &EventDispatcher) {
+async fn wait_for_events(dispatcher: &EventDispatcher) {
     tokio::select! {
-        () = dispatch.gateway.events_pending.notified() => {}
-        () = dispatch.gateway.clock.sleep(POLL_INTERVAL) => {}
+        () = dispatcher.gateway.events_pending.notified() => {}
+        () = dispatcher.gateway.clock.sleep(POLL_INTERVAL) => {}
     }
 }
 
-/// Claims what some receivers can be told now and begins to tell it. `after` is the last receiver that was looked at;
-/// empty at the end of the round.
-async fn dispatch_due(dispatch: &Arc<EventDispatcher>, after: &mut String) -> Result<usize, Error> {
-    let gateway = &dispatch.gateway;
-    let lanes = gateway.store.waiting_endpoints(after, ENDPOINTS_PER_POLL).await?;
-    *after = match lanes.last() {
-        Some(last) if lanes.len() == ENDPOINTS_PER_POLL => last.name.clone(),
+/// Claims the events that some endpoints can take now and starts to send them. `after` is the last endpoint
+/// of the page; it is empty after the last page.
+async fn dispatch_due(dispatcher: &Arc<EventDispatcher>, after: &mut String) -> Result<usize, Error> {
+    let gateway = &dispatcher.gateway;
+    let endpoints = gateway.store.waiting_endpoints(after, ENDPOINTS_PER_POLL).await?;
+    *after = match endpoints.last() {
+        Some(last) if endpoints.len() == ENDPOINTS_PER_POLL => last.name.clone(),
         _ => String::new(),
     };
     let now = gateway.clock.now();
-    let due = lanes.into_iter().filter(|lane| lane.due_at <= now);
-    let asked = dispatch.with_endpoints(|known| known.capacities(due.map(|lane| lane.name), now));
-    if asked.is_empty() || !dispatch.ensure_client().await {
+    let due = endpoints.into_iter().filter(|endpoint| endpoint.due_at <= now);
+    let capacities =
+        dispatcher.with_endpoints(|table| table.capacities(due.map(|endpoint| endpoint.name), now));
+    if capacities.is_empty() || !dispatcher.ensure_client().await {
         return Ok(0);
     }
     let lease = gateway.config.events.timeout + EVENT_LEASE_MARGIN;
-    let rooms = asked.iter().map(|(_, room)| room).sum::<usize>();
-    let claimed = gateway.store.claim_events(asked, now, lease).await?;
+    let capacity = capacities.iter().map(|(_, capacity)| capacity).sum::<usize>();
+    let claimed = gateway.store.claim_events(capacities, now, lease).await?;
     let count = claimed.len();
-    dispatch.is_endpoint_full.store(count == rooms, Ordering::SeqCst);
-    for one in claimed {
-        dispatch.start_attempt(one).await;
+    dispatcher
+        .is_endpoint_full
+        .store(count == capacity, Ordering::SeqCst);
+    for event in claimed {
+        dispatcher.start_attempt(event).await;
     }
     Ok(count)
 }
 
 impl EventDispatcher {
-    /// Whether calls can be made; made ready when there is something to tell for the first time.
+    /// Returns whether the HTTP client exists; creates it for the first event.
     async fn ensure_client(&self) -> bool {
         if self.client.get().is_some() {
             return true;
@@ -159,9 +166,12 @@ impl EventDispatcher {
         let events = &self.gateway.config.events;
         let connect = CONNECT_TIMEOUT_MAX.min(events.timeout);
         match WebhookClient::new(events.egress_policy.clone(), connect, events.timeout) {
-            Ok(courier) => self.client.set(courier).is_ok(),
+            Ok(client) => self.client.set(client).is_ok(),
             Err(error) => {
-                log::error!("events have to wait: {}", error.chain());
+                log::error!(
+                    "events: HTTP client could not be created, retrying: {}",
+                    error.chain()
+                );
                 self.gateway.clock.sleep(CLIENT_RETRY_DELAY).await;
                 false
             }
@@ -169,87 +179,84 @@ impl EventDispatcher {
     }
 
     async fn start_attempt(self: &Arc<Self>, claimed: ClaimedEvent) {
-        let lane = claimed.event.target.queue_name();
-        self.with_endpoints(|known| known.begin_attempt(&lane));
-        let place = Arc::clone(&self.slots).acquire_owned().await;
-        let dispatch = Arc::clone(self);
+        let endpoint = claimed.event.target.queue_name();
+        self.with_endpoints(|table| table.begin_attempt(&endpoint));
+        let slot = Arc::clone(&self.slots).acquire_owned().await;
+        let dispatcher = Arc::clone(self);
         tokio::spawn(async move {
-            dispatch.attempt(claimed, lane).await;
-            drop(place);
-            if dispatch.is_endpoint_full.load(Ordering::SeqCst) {
-                dispatch.gateway.events_pending.notify_one();
+            dispatcher.attempt(claimed, endpoint).await;
+            drop(slot);
+            if dispatcher.is_endpoint_full.load(Ordering::SeqCst) {
+                dispatcher.gateway.events_pending.notify_one();
             }
         });
     }
 
-    async fn attempt(&self, claimed: ClaimedEvent, lane: String) {
-        let Some(courier) = self.client.get() else {
+    async fn attempt(&self, claimed: ClaimedEvent, endpoint: String) {
+        let Some(client) = self.client.get() else {
             return;
         };
-        let told = attempt::send_event(&self.gateway, courier, &claimed).await;
+        let attempt = attempt::send_event(&self.gateway, client, &claimed).await;
         let EventAttempt {
-            result: end,
-            endpoint_result: manner,
+            result,
+            endpoint_result,
             is_gone,
-        } = told;
+        } = attempt;
         let now = self.gateway.clock.now();
-        let is_trusted = self.with_endpoints(|known| known.finish_attempt(&lane, manner, now));
+        let is_healthy = self.with_endpoints(|table| table.finish_attempt(&endpoint, endpoint_result, now));
         self.gateway
             .metrics
-            .count_event_attempt(end.status.kind().as_str());
-        if self.results.send(end).await.is_err() {
-            log::error!("an event was told and cannot be recorded: it will be told again");
+            .count_event_attempt(result.status.kind().as_str());
+        if self.results.send(result).await.is_err() {
+            log::error!("events: attempt not recorded, the event will be sent again");
         }
-        if is_gone || (!is_trusted && manner != EndpointResult::Success) {
-            self.mark_dead(claimed, lane, is_gone).await;
+        if is_gone || (!is_healthy && endpoint_result != EndpointResult::Success) {
+            self.mark_dead(claimed, endpoint, is_gone).await;
         }
     }
 
-    /// Gives up what else waits for somebody who is gone, or has waited too long for somebody who does not answer.
-    async fn mark_dead(&self, claimed: ClaimedEvent, lane: String, is_gone: bool) {
+    /// Moves other events of the endpoint to dead letters: all of them if it is gone, those past the maximum
+    /// age if it fails.
+    async fn mark_dead(&self, claimed: ClaimedEvent, endpoint: String, is_gone: bool) {
         let now = self.gateway.clock.now();
         let age_max = self.gateway.config.events.age_max;
-        let burial = DeadLetterRequest {
-            endpoint: lane,
+        let (before, reason) = if is_gone {
+            (saturating_add(now, POLL_INTERVAL), "endpoint answered 410 Gone")
+        } else {
+            (now - age_max, "endpoint failed until the maximum age")
+        };
+        let request = DeadLetterRequest {
+            endpoint,
             watch: is_gone.then_some(claimed.event.target),
-            before: if is_gone {
-                saturating_add(now, POLL_INTERVAL)
-            } else {
-                now - age_max
-            },
-            reason: if is_gone {
-                "its receiver answered 410: nobody is there any more".to_owned()
-            } else {
-                "its receiver has not answered for too long".to_owned()
-            },
+            before,
+            reason: reason.to_owned(),
             now,
             limit: DEAD_PER_TRANSACTION,
         };
-        match self.gateway.store.dead_letter_events(burial).await {
+        match self.gateway.store.dead_letter_events(request).await {
             Ok(0) => {}
-            Ok(count) => log::warn!("{count} events were given up"),
-            Err(error) => log::error!("{}", error.chain()),
+            Ok(count) => log::warn!("events: moved to dead letters; count={count}"),
+            Err(error) => log::error!("events: moving to dead letters failed: {}", error.chain()),
         }
     }
 
-    fn with_endpoints<T>(&self, act: impl FnOnce(&mut EndpointTable) -> T) -> T {
-        act(&mut self.endpoints.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with_endpoints<T>(&self, access: impl FnOnce(&mut EndpointTable) -> T) -> T {
+        access(&mut self.endpoints.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Records what became of events, as many at once as there are.
-async fn record_results(gateway: Arc<Gateway>, mut ended: mpsc::Receiver<EventAttemptResult>) {
-    let mut ends = Vec::new();
-    while ended.recv_many(&mut ends, RESULTS_PER_TRANSACTION).await > 0 {
-        let began = gateway.clock.stopwatch();
-        while let Err(error) = gateway.store.record_events(ends.clone()).await {
-            gateway.metrics.store_errors.inc();
-            log::error!("cannot record what became of events: {}", error.chain());
-            if began.elapsed() > EVENT_LEASE_MARGIN {
+/// Records the results of attempts, as many at once as are available.
+async fn record_results(gateway: Arc<Gateway>, mut receiver: mpsc::Receiver<EventAttemptResult>) {
+    let mut results = Vec::new();
+    while receiver.recv_many(&mut results, RESULTS_PER_TRANSACTION).await > 0 {
+        let stopwatch = gateway.clock.stopwatch();
+        while let Err(error) = gateway.store.record_events(results.clone()).await {
+            gateway.record_store_error("events: recording attempts failed, retrying", &error);
+            if stopwatch.elapsed() > EVENT_LEASE_MARGIN {
                 break;
             }
             gateway.clock.sleep(STORE_RETRY_DELAY).await;
         }
-        ends.clear();
+        results.clear();
     }
 }

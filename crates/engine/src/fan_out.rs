@@ -1,90 +1,96 @@
-//! Makes broadcasts into messages, about a thousand users at a time.
+//! Fans out broadcasts: creates their messages, about a thousand users at a time.
 //!
-//! Each step stores its messages and moves the broadcast's bookmark in one transaction. So a process that dies leaves
-//! nothing half done, another goes on where it was, and two who try the same step do it once. The turn only saves them
-//! the trouble.
+//! Each step stores its messages and advances the position of the broadcast in one transaction. A process
+//! that stops leaves nothing half done, another process continues at the position, and a step that two
+//! processes try is done once. The job lock only avoids duplicate effort.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use super::accept::{AcceptBatch, AcceptRequest};
-use super::job_lock;
-use super::worker::StopSignal;
-use crate::gateway::Gateway;
 use postrider_core::broadcast::{Broadcast, FanOutStep, User};
 use postrider_core::error::Result;
 use postrider_core::job::ScheduledJob;
 use postrider_core::priority::Priority;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Users looked at in one transaction.
+use crate::accept::{AcceptBatch, AcceptRequest};
+use crate::gateway::Gateway;
+use crate::job_lock;
+use crate::stop::StopSignal;
+
+/// Number of users in one transaction.
 const USERS_PER_STEP: usize = 1_000;
 
-/// How often it is looked for broadcasts that others have accepted and left.
+/// Interval at which broadcasts that another process accepted are looked for.
 const BROADCAST_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Spreads whatever there is, until told to stop.
+/// Fans out pending broadcasts until the stop signal.
 pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
-    let mut told = 0;
+    let mut last_logged = 0;
     loop {
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             () = gateway.fan_out_pending.notified() => {}
             () = gateway.clock.sleep(BROADCAST_POLL_INTERVAL) => {}
         }
-        let goes_on = || !*stop.borrow();
-        if let Err(error) = fan_out_pending(&gateway, &mut told, goes_on).await {
-            gateway.metrics.store_errors.inc();
-            log::error!("broadcasts have to wait: {}", error.chain());
+        let continues = || !*stop.borrow();
+        if let Err(error) = fan_out_pending(&gateway, &mut last_logged, continues).await {
+            gateway.record_store_error("fan-out: store error, retrying", &error);
         }
     }
 }
 
-/// Nobody takes the turn where there is nothing to do. `told` is the last broadcast that was said to wait.
-async fn fan_out_pending(gateway: &Gateway, told: &mut i64, goes_on: impl Fn() -> bool) -> Result<()> {
-    if next_broadcast(gateway, told).await?.is_some() {
-        let work = fan_out_all(gateway, goes_on);
-        job_lock::run_unless_locked(gateway, ScheduledJob::FanOut, Duration::ZERO, work).await?;
+/// Takes the job lock only if a broadcast is pending. `last_logged` is the newest broadcast that was logged
+/// for its missing channel.
+async fn fan_out_pending(
+    gateway: &Gateway,
+    last_logged: &mut i64,
+    continues: impl Fn() -> bool,
+) -> Result<()> {
+    if next_broadcast(gateway, last_logged).await?.is_some() {
+        let job = fan_out_all(gateway, continues);
+        job_lock::run_unless_locked(gateway, ScheduledJob::FanOut, Duration::ZERO, job).await?;
     }
     Ok(())
 }
 
-/// Makes the broadcasts there are into messages, the oldest first; how many messages were stored. Ends early, between
-/// two steps, when `goes_on` says no.
-pub async fn fan_out_all(gateway: &Gateway, goes_on: impl Fn() -> bool) -> Result<u64> {
-    let (mut stored, mut told) = (0, i64::MAX);
-    while goes_on()
-        && let Some(broadcast) = next_broadcast(gateway, &mut told).await?
+/// Fans out all pending broadcasts, oldest first, and returns how many messages were stored. Ends early,
+/// between two steps, when `continues` returns false.
+pub async fn fan_out_all(gateway: &Gateway, continues: impl Fn() -> bool) -> Result<u64> {
+    let (mut stored, mut last_logged) = (0, i64::MAX);
+    while continues()
+        && let Some(broadcast) = next_broadcast(gateway, &mut last_logged).await?
     {
         stored += fan_out_step(gateway, &broadcast).await?;
     }
     Ok(stored)
 }
 
-/// The oldest broadcast that can be spread here. One over a channel that this process does not know waits, as
-/// deliveries do: another process, or the next configuration, may know it.
-async fn next_broadcast(gateway: &Gateway, told: &mut i64) -> Result<Option<Broadcast>> {
+/// Returns the oldest unfinished broadcast over a configured channel. A process that does not configure the
+/// channel skips the broadcast; another process, or the next configuration, may have it.
+async fn next_broadcast(gateway: &Gateway, last_logged: &mut i64) -> Result<Option<Broadcast>> {
     let mut after = 0;
     while let Some(broadcast) = gateway.store.next_unfinished_broadcast(after).await? {
         if gateway.route(broadcast.channel.as_str()).is_some() {
             return Ok(Some(broadcast));
         }
         after = broadcast.number;
-        if after > *told {
+        if after > *last_logged {
             let (id, channel) = (broadcast.id, broadcast.channel);
-            log::error!("broadcast {id} has to wait: the configuration has no channel {channel}");
-            *told = after;
+            log::error!(
+                "fan-out: broadcast postponed, its channel is not configured; broadcast={id} channel={channel}"
+            );
+            *last_logged = after;
         }
     }
     Ok(None)
 }
 
-/// The next step of one broadcast.
+/// Performs the next step of one broadcast.
 async fn fan_out_step(gateway: &Gateway, broadcast: &Broadcast) -> Result<u64> {
     let users = gateway
         .store
         .next_broadcast_users(broadcast, USERS_PER_STEP)
         .await?;
-    let mut reach = FanOutStep {
+    let mut step = FanOutStep {
         broadcast: broadcast.number,
         from: broadcast.fan_out_position,
         to: users
@@ -96,17 +102,15 @@ async fn fan_out_step(gateway: &Gateway, broadcast: &Broadcast) -> Result<u64> {
     let mut batch = AcceptBatch::default();
     for user in users {
         if batch.add(gateway, request_for_user(broadcast, user)).is_err() {
-            reach.unreachable += 1;
+            step.unreachable += 1;
         }
     }
-    // None: another has made the same step, and the next look finds where it stands.
-    Ok(batch
-        .store_fan_out_step(gateway, reach)
-        .await?
-        .unwrap_or_default())
+    // `None`: another process has done the same step; the next read returns the new position.
+    Ok(batch.store_fan_out_step(gateway, step).await?.unwrap_or_default())
 }
 
-/// The message to one user. Many never go before a one-time code, whatever the channel's own priority.
+/// Returns the request for one user. A broadcast always has normal priority, so that it never delays one-time
+/// codes.
 fn request_for_user(broadcast: &Broadcast, user: User) -> AcceptRequest {
     let contacts = user.contacts.into_iter();
     AcceptRequest {

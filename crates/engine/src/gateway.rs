@@ -1,9 +1,16 @@
-//! The wired program: configuration, clock, dice, store, queue, cache, lanes and routes in one place.
+//! The wired gateway: configuration, clock, random numbers, store, queue, cache, providers and routes.
 //!
-//! The only place that names backends: everything to the left gets a `&Gateway` and speaks to traits.
+//! Only [`Gateway::open`] (module `open`) names backends; other modules get a `&Gateway` and use traits.
 
+use postrider_core::clock::Clock;
+use postrider_core::delivery::DeliveryStateKind;
+use postrider_core::error::{Error, Result};
+use postrider_core::name::ConfigName;
+use postrider_core::random::Random;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,140 +18,106 @@ use tokio::sync::Notify;
 
 use crate::config::{Config, ProviderConfig};
 use crate::metrics::Metrics;
-use postrider_cache::{Cache, SignedCache, StoreSecret};
-use postrider_core::clock::Clock;
-use postrider_core::delivery::DeliveryStateKind;
-use postrider_core::error::Result;
-use postrider_core::name::ConfigName;
-use postrider_core::random::Random;
+use postrider_cache::{Cache, StoreSecret};
 use postrider_providers::{CallLimits, CallbackMode, HttpClientPool, Provider};
 use postrider_queue::Queue;
-use postrider_store::{CommitStats, ProviderEndpoint, Store, StoreOptions};
+use postrider_store::{CommitStats, Store, StoreOptions};
 
 pub use crate::provider_runtime::{ProviderBusy, ProviderRuntime, ProviderRuntimeStatus, RuntimeContext};
 pub use crate::route::Route;
 
-/// The longest answer of a provider that is read, in bytes.
+/// Maximum size of a provider response that is read.
 const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
-/// The part of a call's time that connecting may take at most, so that a host that is away is never mistaken for
-/// one that went silent.
+/// Maximum share of a call's timeout for connecting, so that an unreachable host ends as `unavailable` and
+/// not as `unknown`.
 const CONNECT_SHARE_MAX: f64 = 0.9;
 
-/// What the proof in a callback URL is for.
+/// Delay after a store error before the store is used again.
+pub(crate) const STORE_RETRY_DELAY: Duration = Duration::from_millis(500);
+
+/// Purpose of the signature in a callback URL.
 const CALLBACK_PURPOSE: &str = "callback";
 
-/// What an operator is told of a provider with `unsigned = true`.
-pub const UNSIGNED_RECEIPTS: &str =
-    "its receipts prove nothing (unsigned = true): every caller who guesses a reference changes deliveries";
+/// Warning for a provider with `unsigned = true`.
+pub const UNSIGNED_RECEIPTS: &str = "receipts are not authenticated (unsigned = true): every caller that guesses a reference can change deliveries";
 
-/// Everything that runs, wired.
+/// All parts of a running process.
 pub struct Gateway {
-    /// What was configured.
+    /// The configuration.
     pub config: Config,
-    /// Where `now` comes from.
+    /// Source of the current time.
     pub clock: Clock,
-    /// Where luck comes from.
+    /// Source of random numbers.
     pub random: Random,
-    /// The truth.
+    /// The store.
     pub store: Arc<dyn Store>,
-    /// The nudge.
+    /// The queue.
     pub queue: Arc<dyn Queue>,
-    /// The memory that may be lost.
-    pub cache: SignedCache,
-    /// Signs session cookies, form tokens and callback tokens.
+    /// The cache.
+    pub cache: Arc<dyn Cache>,
+    /// Key that signs cookies and callback tokens.
     pub secret: StoreSecret,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
-    /// Who this process is to the others on the same store, in words that mean something to an operator.
+    /// Name of this process for other processes on the store and for operators.
     pub process_name: String,
-    /// Told when there may be an event to tell.
+    /// Notified when an event may be pending.
     pub events_pending: Notify,
-    /// Told when there may be a broadcast to make into messages.
+    /// Notified when a broadcast may be pending.
     pub fan_out_pending: Notify,
-    /// Told when a lane has found out something that other processes should know.
+    /// Notified when a provider's health has changed and must be reported.
     pub(crate) health_changed: Arc<Notify>,
+    /// Time of the last log line about dropped receipts, in Unix seconds.
+    dropped_receipts_logged_at: AtomicI64,
     providers: Vec<Arc<ProviderRuntime>>,
     routes: HashMap<String, Route>,
 }
 
-/// What a gateway is wired to, opened already.
+/// Opened backends from which a gateway is wired.
 pub struct Backends {
-    /// Where `now` comes from.
+    /// Source of the current time.
     pub clock: Clock,
-    /// Where luck comes from.
+    /// Source of random numbers.
     pub random: Random,
-    /// The truth.
+    /// The store.
     pub store: Arc<dyn Store>,
-    /// The nudge.
+    /// The queue.
     pub queue: Arc<dyn Queue>,
-    /// The memory that may be lost.
+    /// The cache.
     pub cache: Arc<dyn Cache>,
-    /// The secret of the store.
+    /// Key that signs cookies and callback tokens.
     pub secret: StoreSecret,
 }
 
 impl Gateway {
-    /// Opens every edge the configuration names. A queue or cache that is away is waited for later; a store
-    /// that cannot be opened is an error.
-    pub async fn open(config: Config) -> Result<Self> {
-        let store = postrider_store::open_with(&store_location(&config))?;
-        let queue = postrider_queue::open(&config.queue_url, config.queue_window).await?;
-        let cache = postrider_cache::open(&config.cache_url)?;
-        let secret = StoreSecret::new(store.store_secret().await?);
-        let adapters = build_providers(&config, &secret)?;
-        let edges = Backends {
-            clock: crate::shared_health::store_clock(&store).await?,
-            random: Random::default(),
-            store,
-            queue,
-            cache,
-            secret,
-        };
-        let gateway = Self::wire(config, edges, adapters);
-        gateway.warn_of_unusable_providers();
-        gateway.warn_of_unsigned_receipts();
-        // Only people's own queries miss it, and a store that cannot be written now may be written later.
-        if let Err(error) = gateway
-            .store
-            .save_provider_endpoints(gateway.provider_addresses())
-            .await
-        {
-            log::error!("{}", error.chain());
-        }
-        if let Err(error) = crate::shared_health::sync_health(&gateway).await {
-            log::error!("{}", error.chain());
-        }
-        Ok(gateway)
-    }
-
-    /// Wires edges that are open already, with one adapter for each configured provider, in the same order.
-    /// Simulations bring their own clock, dice and adapters.
-    pub fn wire(config: Config, edges: Backends, adapters: Vec<Arc<dyn Provider>>) -> Self {
+    /// Wires opened backends with one adapter for each configured provider, in the same order. Tests and
+    /// simulations pass their own clock, random numbers and adapters.
+    pub fn wire(config: Config, backends: Backends, adapters: Vec<Arc<dyn Provider>>) -> Self {
         let Backends {
             clock,
-            random: dice,
+            random,
             store,
             queue,
             cache,
             secret,
-        } = edges;
+        } = backends;
         let metrics = Metrics::default();
         metrics.register_backend_errors(queue.errors(), cache.errors());
         if let Some((sizes, seconds)) = store.commit_stats().map(CommitStats::histograms) {
             metrics.register_commits(sizes, seconds);
         }
-        let ties = RuntimeContext {
+        let context = RuntimeContext {
             store: Arc::clone(&store),
             health_changed: Arc::default(),
             config_loaded_at: clock.now(),
         };
-        let lanes: Vec<Arc<ProviderRuntime>> = config
+        let runtimes: Vec<Arc<ProviderRuntime>> = config
             .providers
             .iter()
             .zip(adapters)
             .map(|(provider, adapter)| {
-                Arc::new(ProviderRuntime::new(provider, adapter, &metrics, ties.clone()))
+                Arc::new(ProviderRuntime::new(provider, adapter, &metrics, context.clone()))
             })
             .collect();
         let routes = config
@@ -153,125 +126,116 @@ impl Gateway {
             .map(|channel| {
                 (
                     channel.name.to_string(),
-                    Route::new(channel.clone(), &lanes, &metrics),
+                    Route::new(channel.clone(), &runtimes, &metrics),
                 )
             })
             .collect();
         Self {
-            process_name: process_name(dice.bytes()),
+            process_name: describe_process(random.bytes()),
             config,
             clock,
-            random: dice,
+            random,
             store,
             queue,
-            cache: SignedCache::new(cache, secret.clone()),
+            cache,
             secret,
             metrics,
             events_pending: Notify::new(),
             fan_out_pending: Notify::new(),
-            health_changed: ties.health_changed,
-            providers: lanes,
+            health_changed: context.health_changed,
+            dropped_receipts_logged_at: AtomicI64::new(0),
+            providers: runtimes,
             routes,
         }
     }
 
-    /// The channel of that name with its lanes.
+    /// Returns the route of the channel with that name.
     pub fn route(&self, channel: &str) -> Option<&Route> {
         self.routes.get(channel)
     }
 
-    /// The channels that a provider carries for.
+    /// Returns the routes of all channels that use a provider.
     pub fn routes_of_provider(&self, provider: &ConfigName) -> impl Iterator<Item = &Route> {
         self.routes
             .values()
             .filter(|route| route.channel.providers.contains(provider))
     }
 
-    /// The lane of that provider.
+    /// Returns the runtime of that provider.
     pub fn provider(&self, provider: &ConfigName) -> Option<&Arc<ProviderRuntime>> {
-        self.providers.iter().find(|lane| lane.name == *provider)
+        self.providers.iter().find(|runtime| runtime.name == *provider)
     }
 
-    /// Every lane, in the order of the configuration.
+    /// Returns all providers, in the order of the configuration.
     pub fn providers(&self) -> &[Arc<ProviderRuntime>] {
         &self.providers
     }
 
-    /// Whether nothing really leaves, because every provider only plays one.
+    /// Returns whether all providers are mocks, so that nothing is really sent.
     pub fn is_test_mode(&self) -> bool {
-        self.providers.iter().all(|lane| lane.provider.is_mock())
+        self.providers.iter().all(|runtime| runtime.provider.is_mock())
     }
 
-    /// Counts a delivery that moved to another state.
-    pub fn count_state_change(&self, channel: &ConfigName, standing: DeliveryStateKind) {
+    /// Counts a delivery that changed its state.
+    pub fn count_state_change(&self, channel: &ConfigName, state: DeliveryStateKind) {
         if let Some(route) = self.route(channel.as_str()) {
-            route.count_state_change(standing);
+            route.count_state_change(state);
         }
     }
 
-    fn warn_of_unusable_providers(&self) {
-        for route in self.routes.values() {
-            for lane in route.unusable_providers() {
-                let (name, wanted) = (&lane.name, lane.provider.address_kind().description());
-                log::warn!(
-                    "[channels.{}] takes no {wanted}, which is what {name} wants, so that {name} is never asked: take it \
-                     out of the channel, or put the channel's address right",
-                    route.channel.name
-                );
-            }
-        }
+    /// Counts and logs a store error. `message` is the constant start of the log line.
+    pub(crate) fn record_store_error(&self, message: &str, error: &Error) {
+        self.metrics.store_errors.inc();
+        log::error!("{message}: {}", error.chain());
     }
 
-    fn warn_of_unsigned_receipts(&self) {
-        for lane in &self.providers {
-            if lane.provider.callback_mode() == CallbackMode::Unsigned {
-                log::warn!("{UNSIGNED_RECEIPTS}; provider={}", lane.name);
-            }
-        }
+    /// Counts and logs a store error, and waits before the store is used again.
+    pub(crate) async fn back_off_after_store_error(&self, message: &str, error: &Error) {
+        self.record_store_error(message, error);
+        self.clock.sleep(STORE_RETRY_DELAY).await;
     }
 
-    /// Returns the provider whose callback URL carries this token, if there is one that reports to
+    /// Returns whether dropped receipts may be logged now, at most once in `interval` seconds.
+    pub(crate) fn may_log_dropped_receipts(&self, now: i64, interval: i64) -> bool {
+        let last = self.dropped_receipts_logged_at.load(Ordering::Relaxed);
+        if now.saturating_sub(last) < interval && now >= last {
+            return false;
+        }
+        self.dropped_receipts_logged_at.store(now, Ordering::Relaxed);
+        true
+    }
+
+    /// Returns the provider with this token in its callback URL, if there is one that reports to
     /// `/messages/delivery_status`. The comparison takes the same time for every wrong token.
     pub fn provider_of_callback_token(&self, token: &str) -> Option<&Arc<ProviderRuntime>> {
-        let proof = URL_SAFE_NO_PAD.decode(token).ok()?;
+        let signature = URL_SAFE_NO_PAD.decode(token).ok()?;
         self.providers
             .iter()
-            .filter(|lane| lane.provider.callback_mode() == CallbackMode::Texting)
-            .filter(|lane| {
-                let name = lane.name.as_str().as_bytes();
-                self.secret.verify(CALLBACK_PURPOSE, name, &proof)
+            .filter(|runtime| runtime.provider.callback_mode() == CallbackMode::Texting)
+            .filter(|runtime| {
+                let name = runtime.name.as_str().as_bytes();
+                self.secret.verify(CALLBACK_PURPOSE, name, &signature)
             })
             .last()
     }
-
-    fn provider_addresses(&self) -> Vec<ProviderEndpoint> {
-        let place = |lane: &Arc<ProviderRuntime>| {
-            let (host, port) = lane.provider.endpoint();
-            ProviderEndpoint {
-                name: lane.name.clone(),
-                host,
-                port,
-            }
-        };
-        self.providers.iter().map(place).collect()
-    }
 }
 
-/// The host, the process, and what tells two apart whose host and number are the same, as in containers.
-fn process_name(luck: [u8; 2]) -> String {
+/// Returns the name of this process: host, process id, and a random suffix for containers with equal hosts
+/// and ids.
+fn describe_process(suffix: [u8; 2]) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let host = match host.trim() {
-        "" => "a host without a name",
+        "" => "unnamed host",
         host => host,
     };
     format!(
         "{host}, process {} ({:04x})",
         std::process::id(),
-        u16::from_be_bytes(luck)
+        u16::from_be_bytes(suffix)
     )
 }
 
-/// Where the configuration says that the store is.
+/// Returns the store options of a configuration.
 pub fn store_location(config: &Config) -> StoreOptions<'_> {
     StoreOptions {
         url: &config.store_url,
@@ -283,32 +247,32 @@ pub fn store_location(config: &Config) -> StoreOptions<'_> {
 
 /// Builds the adapters of all configured providers, in the order of the configuration.
 pub fn build_providers(config: &Config, secret: &StoreSecret) -> Result<Vec<Arc<dyn Provider>>> {
-    let outbound = HttpClientPool::new()?;
+    let clients = HttpClientPool::new()?;
     config
         .providers
         .iter()
         .map(|provider| {
             let token = callback_token(secret, &provider.name);
-            build_provider(provider, &config.public_url, &token, &outbound)
+            build_provider(provider, &config.public_url, &token, &clients)
         })
         .collect()
 }
 
-/// Returns the token in the callback URL of a provider with `receipts = "texting"`: the same in every process on the
-/// store, another for each provider, and known to those only that were given the URL.
+/// Returns the token in the callback URL of a provider with `receipts = "texting"`. It is the same in every
+/// process on the store and different for each provider.
 pub fn callback_token(secret: &StoreSecret, provider: &ConfigName) -> String {
     URL_SAFE_NO_PAD.encode(secret.sign(CALLBACK_PURPOSE, provider.as_str().as_bytes()))
 }
 
-/// Builds the adapter a provider's configuration names; its settings are read here, and an error names their place.
-/// Connects nowhere. For `callback_token` see [`callback_token`]; where no gateway runs any text will do.
+/// Builds the adapter of a provider and validates its settings; an error names the table. Opens no
+/// connection. For `callback_token` see [`callback_token`]; without a running gateway any text will do.
 pub fn build_provider(
     config: &ProviderConfig,
     public_url: &str,
     callback_token: &str,
-    outbound: &HttpClientPool,
+    clients: &HttpClientPool,
 ) -> Result<Arc<dyn Provider>> {
-    build_adapter(config, public_url, callback_token, outbound)
+    build_adapter(config, public_url, callback_token, clients)
         .map_err(|error| error.with_context(&format!("[providers.{}]", config.name)))
 }
 
@@ -316,7 +280,7 @@ fn build_adapter(
     config: &ProviderConfig,
     public_url: &str,
     callback_token: &str,
-    outbound: &HttpClientPool,
+    clients: &HttpClientPool,
 ) -> Result<Arc<dyn Provider>> {
     let settings = postrider_providers::ProviderSettings::read(&config.kind, config.settings.clone())?;
     let limits = CallLimits {
@@ -332,28 +296,9 @@ fn build_adapter(
         &limits,
         public_url,
         callback_token,
-        outbound,
+        clients,
     )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_wrong_with_a_provider_says_where_it_stands() {
-        let outbound = HttpClientPool::new().unwrap();
-        let settings = toml::toml! { latencyy = "3ms" };
-        for (kind, word) in [("mock", "latencyy"), ("pigeon", "pigeon")] {
-            let config = ProviderConfig::new("blue".parse().unwrap(), kind, settings.clone());
-            let error = build_provider(&config, "http://127.0.0.1", "", &outbound)
-                .err()
-                .unwrap()
-                .to_string();
-            assert!(
-                error.starts_with("[providers.blue] ") && error.contains(word),
-                "{error}"
-            );
-        }
-    }
-}
+mod tests;

@@ -1,130 +1,137 @@
-//! Work that only one process on a store does at a time: cron on every host may start it at the same second.
+//! Runs a scheduled job in one process at a time, although cron on every host may start it at the same
+//! second.
 //!
-//! The owner's turn is renewed while it works and ends by itself soon after it died. The work itself may be run twice
-//! without harm; turns only save the trouble.
+//! The lock is renewed while the job runs and expires soon after its process has stopped. Jobs are safe to
+//! run twice; the lock only avoids duplicate effort.
 
+use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_core::job::{JobLockOwner, JobLockResult, ScheduledJob};
 use std::time::Duration;
 
 use crate::gateway::Gateway;
 use postrider_core::clock;
-use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_core::job::{JobLockOwner, JobLockResult, ScheduledJob};
 
-/// How long a turn lasts unless it is renewed, and so how long the work waits for one who died.
+/// Time after which a lock expires unless it is renewed.
 const LOCK_TTL: Duration = Duration::from_secs(10);
 
-/// How often a turn is renewed.
+/// Interval at which a lock is renewed.
 const LOCK_RENEW_INTERVAL: Duration = Duration::from_secs(3);
 
-/// How often one who waits looks whether the turn has ended.
+/// Interval at which a waiting process tries to acquire the lock.
 const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The longest one waits for a turn.
+/// Maximum time to wait for a lock.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(15 * 60);
 
-/// Machines whose cron starts the same work do so within this time; who comes so much later wants it done again.
+/// Runs that start within this time on several hosts count as one run.
 pub const SAME_RUN_WINDOW: Duration = Duration::from_secs(5);
 
-/// Who did the work.
+/// Result of a job that runs in one process at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobRun<T> {
-    /// We did.
+    /// The job ran here.
     Ran(T),
-    /// Another does, or has just done.
+    /// Another process runs the job, or has just run it.
     Skipped(JobLockOwner),
 }
 
-/// Does the work unless another does it now, or began to less than `together` ago.
+/// Runs the job unless another process runs it now, or started it less than `same_run_window` ago.
 pub async fn run_unless_locked<T>(
     gateway: &Gateway,
-    task: ScheduledJob,
-    together: Duration,
-    work: impl Future<Output = Result<T>>,
+    job: ScheduledJob,
+    same_run_window: Duration,
+    run: impl Future<Output = Result<T>>,
 ) -> Result<JobRun<T>> {
-    match acquire(gateway, task).await? {
+    match acquire(gateway, job).await? {
         JobLockResult::Busy(owner) => Ok(JobRun::Skipped(owner)),
         JobLockResult::Acquired => {
-            let next_at = gateway.clock.now() + together;
-            let outcome = run_with_renewal(gateway, task, work).await;
-            let next_at = next_at.max(gateway.clock.now());
-            let ends_at = if outcome.is_ok() {
-                next_at
+            let window_end = gateway.clock.now() + same_run_window;
+            let result = run_with_renewal(gateway, job, run).await;
+            let finished_at = gateway.clock.now();
+            let expires_at = if result.is_ok() {
+                window_end.max(finished_at)
             } else {
-                gateway.clock.now()
+                finished_at
             };
-            release(gateway, task, ends_at).await;
-            outcome.map(JobRun::Ran)
+            release(gateway, job, expires_at).await;
+            result.map(JobRun::Ran)
         }
     }
 }
 
-/// Does the work when it is our turn; `told` hears of whom we wait for.
+/// Waits for the lock and runs the job; calls `on_wait` once with the owner of the lock if it has to wait.
 pub async fn wait_and_run<T>(
     gateway: &Gateway,
-    task: ScheduledJob,
-    told: impl Fn(&JobLockOwner),
-    work: impl Future<Output = Result<T>>,
+    job: ScheduledJob,
+    on_wait: impl Fn(&JobLockOwner),
+    run: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     let mut waited = Duration::ZERO;
-    while let JobLockResult::Busy(owner) = acquire(gateway, task).await? {
+    while let JobLockResult::Busy(owner) = acquire(gateway, job).await? {
         if waited.is_zero() {
-            told(&owner);
+            on_wait(&owner);
         }
         if waited >= LOCK_WAIT_MAX {
-            let act = format!("another process has not finished yet: {}", owner.process_name);
-            return Err(Error::new(ErrorKind::Unavailable, act));
+            let message = format!(
+                "job lock not acquired within 15 minutes; held by {}",
+                owner.process_name
+            );
+            return Err(Error::new(ErrorKind::Unavailable, message));
         }
         clock::sleep(LOCK_POLL_INTERVAL).await;
         waited += LOCK_POLL_INTERVAL;
     }
-    let outcome = run_with_renewal(gateway, task, work).await;
-    release(gateway, task, gateway.clock.now()).await;
-    outcome
+    let result = run_with_renewal(gateway, job, run).await;
+    release(gateway, job, gateway.clock.now()).await;
+    result
 }
 
-async fn acquire(gateway: &Gateway, task: ScheduledJob) -> Result<JobLockResult> {
+async fn acquire(gateway: &Gateway, job: ScheduledJob) -> Result<JobLockResult> {
     let now = gateway.clock.now();
     gateway
         .store
-        .acquire_job_lock(task, &gateway.process_name, now, LOCK_TTL)
+        .acquire_job_lock(job, &gateway.process_name, now, LOCK_TTL)
         .await
 }
 
-/// Works, and renews the turn meanwhile.
+/// Runs the job and renews the lock meanwhile.
 async fn run_with_renewal<T>(
     gateway: &Gateway,
-    task: ScheduledJob,
-    work: impl Future<Output = Result<T>>,
+    job: ScheduledJob,
+    run: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    let renewing = async {
+    let renewal = async {
         loop {
             clock::sleep(LOCK_RENEW_INTERVAL).await;
-            let ends_at = gateway.clock.now() + LOCK_TTL;
+            let expires_at = gateway.clock.now() + LOCK_TTL;
             match gateway
                 .store
-                .renew_job_lock(task, &gateway.process_name, ends_at)
+                .renew_job_lock(job, &gateway.process_name, expires_at)
                 .await
             {
                 Ok(true) => {}
-                Ok(false) => log::warn!("another process has begun the work \"{}\" as well", task.as_str()),
-                Err(error) => log::error!("{}", error.chain()),
+                Ok(false) => log::warn!(
+                    "job lock lost: another process runs the same job; job={}",
+                    job.as_str()
+                ),
+                Err(error) => log::error!("job lock: renewal failed: {}", error.chain()),
             }
         }
     };
     tokio::select! {
-        outcome = work => outcome,
-        () = renewing => Err(Error::new(ErrorKind::Internal, "the turn was renewed to the end of time")),
+        result = run => result,
+        () = renewal => Err(Error::new(ErrorKind::Internal, "job lock renewal ended unexpectedly")),
     }
 }
 
-/// A turn whose end cannot be told ends by itself.
-async fn release(gateway: &Gateway, task: ScheduledJob, ends_at: clock::Timestamp) {
+/// Releases the lock at `expires_at`; if the store fails, the lock expires by itself.
+async fn release(gateway: &Gateway, job: ScheduledJob, expires_at: clock::Timestamp) {
     if let Err(error) = gateway
         .store
-        .release_job_lock(task, &gateway.process_name, ends_at)
+        .release_job_lock(job, &gateway.process_name, expires_at)
         .await
     {
-        log::error!("{}", error.chain());
+        log::error!("job lock: release failed: {}", error.chain());
     }
 }
 

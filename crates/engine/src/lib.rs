@@ -1,8 +1,8 @@
-//! What Postrider does with a message: configuration, the wired [`gateway::Gateway`], acceptance, delivery, receipts,
+//! The engine of Postrider: configuration, the wired [`gateway::Gateway`], acceptance, delivery, receipts,
 //! events, broadcasts, the report, scheduled jobs and metrics.
 //!
-//! Nothing here knows HTTP, SQL or a provider's wire: APIs and commands call these functions, and these call the traits
-//! of `postrider-store`, `postrider-queue`, `postrider-cache` and `postrider-providers`.
+//! It knows neither HTTP requests, SQL nor provider wires: APIs and commands call these functions, and these
+//! call the traits of `postrider-store`, `postrider-queue`, `postrider-cache` and `postrider-providers`.
 
 pub mod accept;
 pub mod broadcast;
@@ -10,11 +10,13 @@ pub mod callbacks;
 mod circuit;
 pub mod config;
 pub mod deliver;
+pub mod due;
 pub mod events;
 pub mod fan_out;
 pub mod gateway;
 pub mod job_lock;
 pub mod metrics;
+mod open;
 pub mod provider_runtime;
 pub mod prune;
 pub mod receipts;
@@ -26,8 +28,10 @@ pub mod search;
 pub mod shared_health;
 mod slots;
 pub mod status;
+pub mod stop;
 pub mod sync_report;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod user_inbox;
-mod user_throttle;
 pub mod users;
 pub mod worker;

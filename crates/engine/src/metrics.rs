@@ -1,7 +1,8 @@
-//! What the machines are told at `/metrics`: counters and histograms in Prometheus' own terms.
+//! Metrics of `/metrics`: counters, gauges and histograms for Prometheus.
 //!
-//! Counters are made once and cloned into the parts that count, so that counting costs one atomic addition.
-//! Labels are bounded: channels, providers, outcomes and states; never a number, a user or a message.
+//! Counters are created once and cloned into the parts that count, so that counting costs one atomic
+//! addition. Label values are bounded: channels, providers, outcomes and states; never a number, a user or a
+//! message.
 
 mod labels;
 mod prometheus_text;
@@ -20,34 +21,37 @@ use self::labels::{
     BreakerLabels, ChannelLabel, OutcomeLabels, ProviderLabel, ReasonLabel, ResultLabel, StateLabels,
 };
 
-/// Seconds, from a fast local peer to the longest time limit of a call.
+/// Histogram bounds in seconds, from a fast local provider to the longest timeout of a call.
 const DURATION_BOUNDS_SECONDS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0,
 ];
 
-/// What can become of a receipt: shown from the start, so that the first one is seen as an increase.
+/// Results of a receipt; exported from the start, so that the first one is seen as an increase.
 const RECEIPT_RESULTS: [&str; 4] = ["applied", "unchanged", "unmatched", "dropped"];
 
-/// What can become of a text that somebody sent.
+/// Results of an inbound message.
 const INBOUND_MESSAGE_RESULTS: [&str; 4] = ["opted_out", "opted_in", "unchanged", "ignored"];
 
-/// Where an event can stand after a call that told it.
+/// States of an event after an attempt.
 const EVENT_ATTEMPT_RESULTS: [&str; 3] = ["waiting", "delivered", "dead"];
 
-/// What waits in a channel.
+/// States of a provider: those of its circuit breaker, and paused by an operator.
+const CIRCUIT_STATES: [&str; 5] = ["closed", "open", "half_open", "misconfigured", "paused"];
+
+/// Waiting deliveries of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelBacklog {
-    /// The channel.
+    /// Name of the channel.
     pub channel: String,
-    /// Deliveries that wait, due or not.
+    /// Waiting deliveries, due or not.
     pub waiting: u64,
-    /// Of these, due now.
+    /// Waiting deliveries that are due.
     pub due: u64,
-    /// For how many seconds the longest waiting due one has been due.
+    /// Time for which the oldest due delivery has been due, in seconds.
     pub oldest_due_seconds: i64,
 }
 
-/// Every series. Cloning one of its families clones a handle, not the numbers.
+/// All metrics. Cloning a family clones a handle, not the values.
 pub struct Metrics {
     registry: Mutex<Registry>,
     attempts: Family<OutcomeLabels, Counter>,
@@ -65,15 +69,15 @@ pub struct Metrics {
     due: Family<ChannelLabel, Gauge>,
     oldest_waiting: Family<ChannelLabel, Gauge>,
     rate_limited: Family<ProviderLabel, Counter>,
-    /// Messages stored.
+    /// Stored messages.
     pub accepted: Counter,
-    /// Verbs of the store that failed.
+    /// Failed store operations.
     pub store_errors: Counter,
-    /// How long it takes to take a message in, in seconds, however that ends.
+    /// Duration of accepting a message in seconds, including refusals.
     pub accept_duration: Histogram,
-    /// How old the newest report is, at the last look.
+    /// Age of the newest report when it was last read.
     pub report_age_seconds: Gauge,
-    /// How far the store's clock is ahead of this machine's.
+    /// Store clock minus local clock, in seconds.
     pub clock_offset_seconds: Gauge<f64, AtomicU64>,
 }
 
@@ -103,13 +107,13 @@ impl Default for Metrics {
             report_age_seconds: Gauge::default(),
             clock_offset_seconds: Gauge::default(),
         };
-        for (family, fates) in [
+        for (family, results) in [
             (&metrics.receipts, &RECEIPT_RESULTS[..]),
             (&metrics.inbound_messages, &INBOUND_MESSAGE_RESULTS[..]),
             (&metrics.event_attempts, &EVENT_ATTEMPT_RESULTS[..]),
         ] {
-            for fate in fates {
-                drop(family.get_or_create(&ResultLabel { result: fate }));
+            for result in results {
+                drop(family.get_or_create(&ResultLabel { result }));
             }
         }
         metrics.register();
@@ -121,48 +125,48 @@ impl Metrics {
     fn register(&self) {
         let mut registry = lock(&self.registry);
         registry.register("accepted", "Messages stored", self.accepted.clone());
-        registry.register("attempts", "Calls to providers by outcome", self.attempts.clone());
+        registry.register(
+            "attempts",
+            "Attempts by provider and outcome",
+            self.attempts.clone(),
+        );
         registry.register(
             "state_changes",
-            "Deliveries that moved to a state",
+            "Delivery state changes by channel and new state",
             self.state_changes.clone(),
         );
         registry.register(
             "refused",
-            "Messages turned away at the door",
+            "Messages that were not accepted, by reason",
             self.refused.clone(),
         );
+        registry.register("receipts", "Receipts by result", self.receipts.clone());
         registry.register(
-            "receipts",
-            "Receipts by what became of them",
-            self.receipts.clone(),
-        );
-        registry.register(
-            "inbound_texts",
-            "Texts that people sent, by what became of them",
+            "inbound_messages",
+            "Inbound messages by result",
             self.inbound_messages.clone(),
         );
         registry.register(
-            "events",
-            "Calls that told clients of state changes, by where the event stands afterwards",
+            "event_attempts",
+            "Webhook delivery attempts by resulting event state",
             self.event_attempts.clone(),
         );
         registry.register(
             "store_errors",
-            "Verbs of the store that failed",
+            "Store operations that failed",
             self.store_errors.clone(),
         );
         registry.register(
-            "held_back",
-            "Deliveries that a provider's rate made wait",
+            "rate_limited",
+            "Calls postponed by the provider rate limiter",
             self.rate_limited.clone(),
         );
-        let ahead = self.clock_offset_seconds.clone();
+        let clock_offset = self.clock_offset_seconds.clone();
         registry.register_with_unit(
-            "clock_ahead",
-            "How far the store's clock is ahead of ours",
+            "clock_offset",
+            "Store clock minus local clock",
             Unit::Seconds,
-            ahead,
+            clock_offset,
         );
         drop(registry);
         self.register_gauges();
@@ -171,17 +175,17 @@ impl Metrics {
 
     fn register_gauges(&self) {
         let mut registry = lock(&self.registry);
-        let health = "1 for what a provider's health is called now, 0 for what else it could be";
-        registry.register("provider_health", health, self.breaker_states.clone());
+        let help = "1 for the current circuit breaker state of a provider, 0 for the others";
+        registry.register("provider_circuit", help, self.breaker_states.clone());
         let gauges = [
             (
-                "provider_open",
-                "1 when a provider can be asked, 0 when it rests or is out",
+                "provider_available",
+                "1 when calls to a provider are allowed, 0 otherwise",
                 &self.provider_available,
             ),
             (
                 "calls_in_flight",
-                "Calls to a provider under way",
+                "Calls to a provider in flight",
                 &self.calls_in_flight,
             ),
         ];
@@ -189,15 +193,11 @@ impl Metrics {
             registry.register(name, help, gauge.clone());
         }
         let channels = [
-            ("waiting", "Deliveries that wait, due or not", &self.waiting),
+            ("waiting", "Waiting deliveries, due or not", &self.waiting),
+            ("due", "Waiting deliveries that are due", &self.due),
             (
-                "due",
-                "Deliveries that wait though their time has come",
-                &self.due,
-            ),
-            (
-                "providers_open",
-                "How many of a channel's providers can be asked",
+                "providers_available",
+                "Providers of a channel to which calls are allowed",
                 &self.providers_available,
             ),
         ];
@@ -208,37 +208,42 @@ impl Metrics {
 
     fn register_seconds(&self) {
         let mut registry = lock(&self.registry);
-        let oldest = "For how long the longest waiting due delivery has been due";
+        let oldest_help = "Time for which the oldest due delivery has been due";
         let oldest_waiting = self.oldest_waiting.clone();
-        registry.register_with_unit("oldest_waiting", oldest, Unit::Seconds, oldest_waiting);
-        let age = "Age of the newest report, or of this process while there is none";
+        registry.register_with_unit("oldest_waiting", oldest_help, Unit::Seconds, oldest_waiting);
+        let age_help = "Age of the newest report, or of this process while there is none";
         let report_age = self.report_age_seconds.clone();
-        registry.register_with_unit("report_age", age, Unit::Seconds, report_age);
+        registry.register_with_unit("report_age", age_help, Unit::Seconds, report_age);
         let durations = self.attempt_durations.clone();
-        registry.register_with_unit("attempt_duration", "Time of a call", Unit::Seconds, durations);
-        let taking = "Time to take a message in, however that ends";
+        registry.register_with_unit(
+            "attempt_duration",
+            "Duration of an attempt",
+            Unit::Seconds,
+            durations,
+        );
+        let accept_help = "Duration of accepting a message, including refusals";
         let accept = self.accept_duration.clone();
-        registry.register_with_unit("accept_duration", taking, Unit::Seconds, accept);
+        registry.register_with_unit("accept_duration", accept_help, Unit::Seconds, accept);
     }
 
-    /// Shows what queue and cache count themselves.
+    /// Registers the error counters of queue and cache.
     pub fn register_backend_errors(&self, queue_errors: Counter, cache_errors: Counter) {
         let mut registry = lock(&self.registry);
-        let words = "Times that the queue was found away or refused something";
-        registry.register("queue_errors", words, queue_errors);
-        let words = "Times that the cache was found away or refused something";
-        registry.register("cache_errors", words, cache_errors);
+        let help = "Queue operations that failed";
+        registry.register("queue_errors", help, queue_errors);
+        let help = "Cache operations that failed";
+        registry.register("cache_errors", help, cache_errors);
     }
 
-    /// Shows what the store counts of its group commits.
+    /// Registers the group commit histograms of the store.
     pub fn register_commits(&self, sizes: Histogram, seconds: Histogram) {
         let mut registry = lock(&self.registry);
-        registry.register("commit_size", "Pieces of work in a group commit", sizes);
-        let words = "Time of a group commit, from its first piece to the end of its flush";
-        registry.register_with_unit("commit_duration", words, Unit::Seconds, seconds);
+        registry.register("commit_size", "Operations in a group commit", sizes);
+        let help = "Duration of a group commit, from its first operation to the end of the fsync";
+        registry.register_with_unit("commit_duration", help, Unit::Seconds, seconds);
     }
 
-    /// The counter for one provider and one outcome, to be kept by whoever counts.
+    /// Returns the counter of attempts for one provider and outcome.
     pub fn attempt_counter(&self, provider: &str, outcome: &'static str) -> Counter {
         let labels = OutcomeLabels {
             provider: provider.to_owned(),
@@ -247,7 +252,7 @@ impl Metrics {
         self.attempts.get_or_create(&labels).clone()
     }
 
-    /// The histogram of one provider's call times in seconds.
+    /// Returns the histogram of one provider's call durations, in seconds.
     pub fn attempt_duration_histogram(&self, provider: &str) -> Histogram {
         self.attempt_durations
             .get_or_create(&ProviderLabel {
@@ -256,7 +261,7 @@ impl Metrics {
             .clone()
     }
 
-    /// The counter for deliveries that a provider's rate made wait.
+    /// Returns the counter of calls that the rate limiter of a provider postponed.
     pub fn rate_limited_counter(&self, provider: &str) -> Counter {
         self.rate_limited
             .get_or_create(&ProviderLabel {
@@ -265,7 +270,7 @@ impl Metrics {
             .clone()
     }
 
-    /// The counter for deliveries of one channel that move to one state.
+    /// Returns the counter of state changes for one channel and new state.
     pub fn state_change_counter(&self, channel: &str, state: &'static str) -> Counter {
         self.state_changes
             .get_or_create(&StateLabels {
@@ -275,96 +280,96 @@ impl Metrics {
             .clone()
     }
 
-    /// Counts a message turned away.
+    /// Counts a message that was not accepted.
     pub fn count_refused(&self, reason: &'static str) {
         self.refused.get_or_create(&ReasonLabel { reason }).inc();
     }
 
     /// Counts a receipt.
-    pub fn count_receipt(&self, fate: &'static str) {
-        self.receipts.get_or_create(&ResultLabel { result: fate }).inc();
+    pub fn count_receipt(&self, result: &'static str) {
+        self.receipts.get_or_create(&ResultLabel { result }).inc();
     }
 
-    /// How many receipts were counted, whatever became of them.
+    /// Returns the number of receipts of all results.
     pub fn receipt_count(&self) -> u64 {
-        let count = |fate| self.receipts.get_or_create(&ResultLabel { result: fate }).get();
+        let count = |result| self.receipts.get_or_create(&ResultLabel { result }).get();
         RECEIPT_RESULTS.into_iter().map(count).sum()
     }
 
-    /// Counts a text that somebody sent us.
-    pub fn count_inbound_message(&self, fate: &'static str) {
-        self.inbound_messages
-            .get_or_create(&ResultLabel { result: fate })
-            .inc();
+    /// Counts an inbound message.
+    pub fn count_inbound_message(&self, result: &'static str) {
+        self.inbound_messages.get_or_create(&ResultLabel { result }).inc();
     }
 
-    /// Counts a call that told a client of something, by where the event stands afterwards.
-    pub fn count_event_attempt(&self, fate: &'static str) {
-        self.event_attempts
-            .get_or_create(&ResultLabel { result: fate })
-            .inc();
+    /// Counts an attempt to send an event, by the resulting state.
+    pub fn count_event_attempt(&self, result: &'static str) {
+        self.event_attempts.get_or_create(&ResultLabel { result }).inc();
     }
 
-    /// Says whether a provider can be asked, and how many calls to it are under way.
-    pub fn set_provider_available(&self, provider: &str, open: bool, in_flight: usize) {
+    /// Sets whether calls to a provider are allowed, and its calls in flight.
+    pub fn set_provider_available(&self, provider: &str, available: bool, in_flight: usize) {
         let label = ProviderLabel {
             provider: provider.to_owned(),
         };
-        self.provider_available.get_or_create(&label).set(i64::from(open));
+        self.provider_available
+            .get_or_create(&label)
+            .set(i64::from(available));
         let in_flight = i64::try_from(in_flight).unwrap_or(i64::MAX);
         self.calls_in_flight.get_or_create(&label).set(in_flight);
     }
 
-    /// Says which of the words for a provider's health is the one now.
-    pub fn set_breaker_state(&self, provider: &str, words: &[&'static str], now: &str) {
-        for health in words {
+    /// Sets the gauge of the current circuit state to 1 and those of the other states to 0.
+    pub fn set_breaker_state(&self, provider: &str, current: &str) {
+        for state in CIRCUIT_STATES {
             let labels = BreakerLabels {
                 provider: provider.to_owned(),
-                state: health,
+                state,
             };
             let gauge = self.breaker_states.get_or_create(&labels);
-            gauge.set(i64::from(*health == now));
+            gauge.set(i64::from(state == current));
         }
     }
 
-    /// Says how many of a channel's providers can be asked.
-    pub fn set_providers_available(&self, channel: &str, open: usize) {
+    /// Sets the number of a channel's providers to which calls are allowed.
+    pub fn set_providers_available(&self, channel: &str, available: usize) {
         let label = ChannelLabel {
             channel: channel.to_owned(),
         };
-        let open = i64::try_from(open).unwrap_or(i64::MAX);
-        self.providers_available.get_or_create(&label).set(open);
+        let available = i64::try_from(available).unwrap_or(i64::MAX);
+        self.providers_available.get_or_create(&label).set(available);
     }
 
-    /// Says what waits in each channel. A channel that is not named any more is forgotten; nobody reads meanwhile.
+    /// Sets the backlog of each channel and removes channels that are not listed. Holds the registry lock, so
+    /// that no scrape sees a partial update.
     pub fn set_channel_backlogs(&self, channels: &[ChannelBacklog]) {
-        let _nobody_reads = lock(&self.registry);
+        let _guard = lock(&self.registry);
         for family in [&self.waiting, &self.due, &self.oldest_waiting] {
             family.clear();
         }
         let gauge = |count| i64::try_from(count).unwrap_or(i64::MAX);
-        for one in channels {
+        for backlog in channels {
             let label = ChannelLabel {
-                channel: one.channel.clone(),
+                channel: backlog.channel.clone(),
             };
-            self.waiting.get_or_create(&label).set(gauge(one.waiting));
-            self.due.get_or_create(&label).set(gauge(one.due));
+            self.waiting.get_or_create(&label).set(gauge(backlog.waiting));
+            self.due.get_or_create(&label).set(gauge(backlog.due));
             self.oldest_waiting
                 .get_or_create(&label)
-                .set(one.oldest_due_seconds);
+                .set(backlog.oldest_due_seconds);
         }
     }
 
-    /// The same as [`Metrics::text`] in Prometheus' older text format, where a counter's family ends with `_total` too.
+    /// Returns the metrics in the older Prometheus text format, in which the family of a counter ends with
+    /// `_total` too.
     pub fn prometheus_text(&self) -> String {
         prometheus_text::to_prometheus_text(&self.openmetrics_text())
     }
 
-    /// The text of `/metrics` in the OpenMetrics format.
+    /// Returns the metrics in the OpenMetrics text format.
     pub fn openmetrics_text(&self) -> String {
         let mut text = String::new();
         if encode(&mut text, &lock(&self.registry)).is_err() {
-            log::error!("metrics could not be written");
+            log::error!("metrics: encoding failed");
         }
         text
     }

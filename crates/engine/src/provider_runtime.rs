@@ -1,21 +1,9 @@
-//! A lane: one provider with its health, its pace and its calls in flight.
+//! Runtime state of one provider: circuit breaker, rate limiter, and calls in flight.
 //!
-//! The lane decides whether its provider can be asked now and remembers what came of it. It knows nothing of
-//! deliveries or states, and one lane never waits for another. A lane without a rate whose provider is well asks
-//! nobody.
+//! [`ProviderRuntime::acquire`] decides whether a call may start now; [`ProviderRuntime::call`] makes it and
+//! updates the circuit breaker with its result. Runtimes are independent of each other and know nothing about
+//! deliveries. A provider with a closed breaker and no `rate` needs no store access.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::histogram::Histogram;
-use tokio::sync::Notify;
-
-use super::circuit::ProviderCircuit;
-use super::response_times::ResponseTimes;
-use crate::config::ProviderConfig;
-use crate::metrics::Metrics;
 use postrider_core::attempt::{Attempt, Outcome, SendResult};
 use postrider_core::circuit_breaker::{Admission, CircuitBreaker, CircuitStatus};
 use postrider_core::clock::{Clock, Timestamp, saturating_add};
@@ -23,110 +11,71 @@ use postrider_core::name::ConfigName;
 use postrider_core::provider_control::ProviderControl;
 use postrider_core::rate_limit::RateLimitRequest;
 use postrider_core::shared_health::{COOLDOWN_MAX, HealthReport, ReportedHealth, SharedHealth};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+mod busy;
+mod call_metrics;
+mod status;
+
+pub use busy::ProviderBusy;
+pub use status::ProviderRuntimeStatus;
+
+use crate::circuit::ProviderCircuit;
+use crate::config::ProviderConfig;
+use crate::metrics::Metrics;
+use crate::response_times::ResponseTimes;
+use busy::STORE_ERROR_RETRY;
+use call_metrics::CallMetrics;
 use postrider_providers::{OutboundMessage, Provider};
 use postrider_store::{ProbeDecision, Store};
 
-/// How soon to look again when every place of a provider is taken.
-const CONCURRENCY_RETRY: Duration = Duration::from_millis(250);
-
-/// How soon to look again when a provider is out of the rotation until the next start.
-const MISCONFIGURED_RETRY: Duration = Duration::from_secs(60);
-
-/// How soon to look again at a provider that may be back, and how much later is as well: a call can take long, and not
-/// all who wait for it need to come at once.
-const HALF_OPEN_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(1));
-
-/// How soon to look again when the store could not be asked.
-const STORE_ERROR_RETRY: Duration = Duration::from_secs(1);
-
-/// Why a provider is not asked for a moment.
-const REASON_HALF_OPEN: &str = "is finding out whether it is back";
-
-/// Why a provider is not asked at all.
-const REASON_MISCONFIGURED: &str = "is out of the rotation: its settings are wrong";
-
-/// How soon to look again at a provider that an operator put to rest, and how much later is as well.
-const PAUSED_RETRY: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
-
-/// How long a provider that said "too fast" without a time is left alone.
+/// Cooldown after outcome `throttled` without a `retry_after`.
 const THROTTLED_COOLDOWN: Duration = Duration::from_secs(1);
 
-/// What an adapter may take beyond its own time limits before it is cut off.
+/// Time by which an adapter may exceed its own timeout before the call is aborted.
 const CALL_TIMEOUT_MARGIN: Duration = Duration::from_secs(1);
 
-/// A provider on its way through the day.
+/// A configured provider and its state in this process.
 pub struct ProviderRuntime {
-    /// Its name in the configuration.
+    /// Name in the configuration.
     pub name: ConfigName,
     /// The adapter.
     pub provider: Arc<dyn Provider>,
-    /// Calls in flight at most.
+    /// Maximum number of calls in flight.
     pub concurrency: usize,
-    /// Message parts a second at most, of all processes together.
+    /// Maximum number of message parts per second, for all processes together.
     pub rate: Option<f64>,
-    /// What a call may take at most.
+    /// Maximum duration of a call.
     pub call_timeout: Duration,
     circuit: Mutex<ProviderCircuit>,
     context: RuntimeContext,
     in_flight: AtomicUsize,
     response_times: ResponseTimes,
-    rate_limited: Counter,
-    /// Calls in flight at most while it is silent, as the worker's places are shared now.
+    /// Maximum number of calls in flight while the provider is unresponsive, set by the worker's slot
+    /// allocation.
     unresponsive_limit: AtomicUsize,
-    outcome_counters: [Counter; Outcome::NAMES.len()],
-    durations: Histogram,
-    calls_total: AtomicU64,
-    call_micros_total: AtomicU64,
+    call_metrics: CallMetrics,
 }
 
-/// What ties the lanes of this process to those of others.
+/// Dependencies that all provider runtimes of a process share.
 #[derive(Clone)]
 pub struct RuntimeContext {
-    /// The truth, which they share.
+    /// The store.
     pub store: Arc<dyn Store>,
-    /// Told when there is something to tell.
+    /// Notified when health must be reported.
     pub health_changed: Arc<Notify>,
-    /// When this process read its configuration.
+    /// Time at which this process read its configuration.
     pub config_loaded_at: Timestamp,
 }
 
-/// Why a provider cannot be asked now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProviderBusy {
-    /// When it is worth asking again.
-    pub retry_after: Duration,
-    /// So much later is as well, where nobody knows exactly.
-    pub jitter_max: Duration,
-    /// In words for the operator.
-    pub reason: String,
-}
-
-/// How a lane stands, for pages and metrics.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProviderRuntimeStatus {
-    /// Its health in a word.
-    pub state: &'static str,
-    /// What the health means now, in words.
-    pub detail: String,
-    /// Whether it can be asked.
-    pub is_available: bool,
-    /// Calls in flight.
-    pub in_flight: usize,
-    /// Whether an operator put it to rest.
-    pub is_paused: bool,
-}
-
-impl ProviderRuntimeStatus {
-    /// Whether to wake it would change anything. A pause that the provider asked for is no rest.
-    pub fn can_resume(&self) -> bool {
-        self.state != CircuitStatus::Closed.as_str()
-    }
-}
-
-/// A place among the calls in flight; given back when dropped.
+/// Permission for one call; counts as a call in flight until it is dropped.
 pub struct CallPermit<'a> {
     in_flight: &'a AtomicUsize,
-    /// Its call finds out whether the provider is back.
+    /// True if the call is the probe of an open circuit breaker.
     is_probe: bool,
 }
 
@@ -137,12 +86,12 @@ impl Drop for CallPermit<'_> {
 }
 
 impl ProviderRuntime {
-    /// A healthy lane for a provider.
+    /// Creates a runtime with a closed circuit breaker.
     pub fn new(
         config: &ProviderConfig,
         provider: Arc<dyn Provider>,
         metrics: &Metrics,
-        ties: RuntimeContext,
+        context: RuntimeContext,
     ) -> Self {
         let name = config.name.as_str();
         metrics.set_provider_available(name, true, 0);
@@ -156,63 +105,61 @@ impl ProviderRuntime {
                 config.breaker_failure_threshold,
                 config.breaker_open_duration,
             ))),
-            rate_limited: metrics.rate_limited_counter(name),
-            context: ties,
+            context,
             in_flight: AtomicUsize::new(0),
             response_times: ResponseTimes::default(),
             unresponsive_limit: AtomicUsize::new(usize::MAX),
-            outcome_counters: Outcome::NAMES.map(|word| metrics.attempt_counter(name, word)),
-            durations: metrics.attempt_duration_histogram(name),
-            calls_total: AtomicU64::new(0),
-            call_micros_total: AtomicU64::new(0),
+            call_metrics: CallMetrics::new(name, metrics),
         }
     }
 
-    /// How many calls were made so far, and how long they took together.
+    /// Returns the number of calls so far and their total duration.
     pub fn call_totals(&self) -> (u64, Duration) {
-        let micros = self.call_micros_total.load(Ordering::Relaxed);
-        (
-            self.calls_total.load(Ordering::Relaxed),
-            Duration::from_micros(micros),
-        )
+        self.call_metrics.totals()
     }
 
-    /// Calls in flight now.
+    /// Returns the number of calls in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Acquire)
     }
 
-    /// Whether it has calls in flight and has answered none for a while.
+    /// Returns whether calls are in flight and none was answered for a while.
     pub fn is_unresponsive(&self) -> bool {
         self.response_times.is_unresponsive()
     }
 
-    /// Keeps it, while it is silent, from holding so many of the worker's places that others would have to wait for it.
+    /// Limits the calls in flight while the provider is unresponsive, so that it cannot occupy worker slots
+    /// that other providers need.
     pub fn set_unresponsive_limit(&self, calls: usize) {
         self.unresponsive_limit.store(calls, Ordering::Release);
     }
 
-    /// Whether it may be worth asking at `now`; [`Lane::enter`] has the last word.
+    /// Returns whether calls may be allowed at `now`; [`ProviderRuntime::acquire`] decides.
     pub fn is_available(&self, now: Timestamp) -> bool {
         self.circuit().is_available(now)
     }
 
-    /// Whether nobody can say when it may be asked again: somebody is finding out if it is back, and nobody else is to ask
-    /// it at `now`, or an operator put it to rest.
+    /// Returns whether the end of the unavailability is unknown: a probe is in flight, or an operator has
+    /// paused the provider.
     pub fn has_unknown_recovery(&self, now: Timestamp) -> bool {
-        let judged = self.circuit();
-        let is_probed = !judged.is_available(now) && judged.breaker.status() == CircuitStatus::HalfOpen;
-        is_probed || judged.active_pause().is_some()
+        let circuit = self.circuit();
+        let is_probed = !circuit.is_available(now) && circuit.breaker.status() == CircuitStatus::HalfOpen;
+        is_probed || circuit.active_pause().is_some()
     }
 
-    /// Takes a place for a call with so many parts, or says why there is none.
+    /// Acquires a permit for a call with this number of message parts.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ProviderBusy`] if the circuit breaker, the rate limiter, a pause, a cooldown or the
+    /// concurrency does not allow a call.
     pub async fn acquire(&self, parts: u32, now: Timestamp) -> Result<CallPermit<'_>, ProviderBusy> {
-        let most = self.in_flight_max();
-        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= most {
+        let limit = self.in_flight_max();
+        if self.in_flight.fetch_add(1, Ordering::AcqRel) >= limit {
             self.in_flight.fetch_sub(1, Ordering::AcqRel);
-            return Err(self.busy_for(CONCURRENCY_RETRY, "has all its calls in flight"));
+            return Err(ProviderBusy::at_concurrency_limit(&self.name));
         }
-        let mut place = CallPermit {
+        let mut permit = CallPermit {
             in_flight: &self.in_flight,
             is_probe: false,
         };
@@ -224,13 +171,13 @@ impl ProviderRuntime {
         }
         let admission = self.circuit().breaker.admit(now);
         match admission {
-            Admission::Allowed => Ok(place),
+            Admission::Allowed => Ok(permit),
             Admission::Probe => {
                 self.acquire_probe(now).await?;
-                place.is_probe = self.circuit().breaker.status() == CircuitStatus::HalfOpen;
-                Ok(place)
+                permit.is_probe = self.circuit().breaker.status() == CircuitStatus::HalfOpen;
+                Ok(permit)
             }
-            // Others came first while the pace was asked for; theirs is the probe.
+            // Another task became the probe while this one waited for the rate limiter.
             Admission::CircuitOpen { .. } | Admission::Misconfigured => Err(self.unavailability(now)),
         }
     }
@@ -244,53 +191,58 @@ impl ProviderRuntime {
         }
     }
 
-    /// Gives a place back without a call, so that another one may find out whether the provider is back.
-    pub fn release(&self, place: CallPermit<'_>, now: Timestamp) {
-        let is_probe = place.is_probe;
-        drop(place);
+    /// Releases a permit without a call, so that another call can be the probe.
+    pub fn release(&self, permit: CallPermit<'_>, now: Timestamp) {
+        let is_probe = permit.is_probe;
+        drop(permit);
         if is_probe {
-            self.update_circuit(|judged| judged.reopen(now));
+            self.update_circuit(|circuit| circuit.reopen(now));
         }
     }
 
-    /// The store counts for all processes, so that together they never exceed the rate. There is no supply of
-    /// permits here that could be hoarded or outlive a failure: while the store is away, nobody passes.
+    /// Acquires rate permits from the store, which counts for all processes. Permits are never cached here,
+    /// so that none outlives a failure: while the store is unavailable, no call passes.
     async fn acquire_rate(&self, rate: f64, parts: u32, now: Timestamp) -> Result<(), ProviderBusy> {
-        let wish = RateLimitRequest {
+        let request = RateLimitRequest {
             provider: self.name.clone(),
             rate,
             parts: vec![parts],
             cooldown_until: self.circuit().cooldown_until(now),
         };
-        let passage = match self.context.store.acquire_rate_permits(wish, now).await {
-            Ok(passages) => passages.into_iter().next(),
+        let decision = match self.context.store.acquire_rate_permits(request, now).await {
+            Ok(decisions) => decisions.into_iter().next(),
             Err(error) => {
-                log::error!("nothing goes to {}: {}", self.name, error.chain());
+                log::error!(
+                    "rate limiter: store error, no calls are made: {}; provider={}",
+                    error.chain(),
+                    self.name
+                );
                 None
             }
         };
-        passage.unwrap_or(Err(STORE_ERROR_RETRY)).map_err(|wait| {
-            self.rate_limited.inc();
-            self.busy_for(wait, "is at its rate limit")
+        decision.unwrap_or(Err(STORE_ERROR_RETRY)).map_err(|wait| {
+            self.call_metrics.rate_limited.inc();
+            ProviderBusy::at_rate_limit(&self.name, wait)
         })
     }
 
-    /// Of all processes, one makes the call that finds out whether the provider is back.
+    /// Acquires the right to probe; only one process at a time gets it.
     async fn acquire_probe(&self, now: Timestamp) -> Result<(), ProviderBusy> {
         let Ok(probe) = self.request_probe(now).await else {
             self.circuit().reopen(saturating_add(now, STORE_ERROR_RETRY));
-            return Err(self.busy_for(STORE_ERROR_RETRY, REASON_HALF_OPEN));
+            return Err(ProviderBusy::probe_unavailable(&self.name));
         };
         match probe {
-            ProbeDecision::Granted(known) => self.load_health(&known, now),
-            // Nobody else has ever heard of its rest.
+            ProbeDecision::Granted(shared) => self.load_health(&shared, now),
+            // No other process knows that the breaker is open.
             ProbeDecision::Denied(None) => {}
-            // What the others know is not about our configuration.
-            ProbeDecision::Denied(Some(known)) if !known.applies_to(self.context.config_loaded_at, now) => {}
-            ProbeDecision::Denied(Some(known)) => {
-                self.load_health(&known, now);
+            // The shared health does not apply to this configuration.
+            ProbeDecision::Denied(Some(shared)) if !shared.applies_to(self.context.config_loaded_at, now) => {
+            }
+            ProbeDecision::Denied(Some(shared)) => {
+                self.load_health(&shared, now);
                 if self.circuit().breaker.status() != CircuitStatus::Closed {
-                    return Err(self.busy_half_open());
+                    return Err(ProviderBusy::half_open(&self.name));
                 }
             }
         }
@@ -299,219 +251,140 @@ impl ProviderRuntime {
 
     async fn request_probe(&self, now: Timestamp) -> postrider_core::error::Result<ProbeDecision> {
         let store = &self.context.store;
-        // The others have to know of the rest before one of them can end it.
-        if let Some(news) = self.unreported_health() {
-            for learned in store.report_health(vec![news.clone()], now).await? {
-                self.confirm_reported(&news, &learned, now);
+        // Other processes must know that the breaker is open before one of them can probe.
+        if let Some(report) = self.unreported_health() {
+            for response in store.report_health(vec![report.clone()], now).await? {
+                self.confirm_reported(&report, &response, now);
             }
         }
-        let patience = self.circuit().breaker.probe_timeout();
-        store.acquire_probe(&self.name, patience, now).await
+        let timeout = self.circuit().breaker.probe_timeout();
+        store.acquire_probe(&self.name, timeout, now).await
     }
 
-    /// What other processes do not know yet.
+    /// Returns what other processes do not know yet.
     pub fn unreported_health(&self) -> Option<HealthReport> {
         self.circuit()
             .unreported_health(&self.name, self.context.config_loaded_at)
     }
 
-    /// What came of telling it. A provider that left the rotation is one line in the log of one process, however many
-    /// calls of however many processes were refused.
-    pub fn confirm_reported(&self, news: &HealthReport, learned: &ReportedHealth, now: Timestamp) {
-        let mut judged = self.circuit();
-        if judged.is_worth_logging(news, learned) {
-            let code = judged.misconfigured_code.as_deref().unwrap_or("no code");
+    /// Processes the store's answer to a report. A misconfigured provider is logged once, by one process.
+    pub fn confirm_reported(&self, report: &HealthReport, response: &ReportedHealth, now: Timestamp) {
+        let mut circuit = self.circuit();
+        if circuit.is_worth_logging(report, response) {
+            let code = circuit.misconfigured_code.as_deref().unwrap_or("no code");
             log::error!(
-                "{} is out of the rotation until the next start, or until an operator wakes it: it refuses our account or \
-                 settings ({code}); `console status` has its words",
+                "provider misconfigured: it rejects our account or settings and gets no calls until the next start or a \
+                 resume; `console status` shows its response; provider={} code={code}",
                 self.name,
             );
         }
-        judged.confirm_reported(news, &learned.shared, now);
+        circuit.confirm_reported(report, &response.shared, now);
     }
 
-    /// It was told, and no answer came.
+    /// Notes that a report was sent without an answer from the store.
     pub fn mark_report_uncertain(&self) {
         self.circuit().mark_report_uncertain();
     }
 
-    /// Takes over what other processes found out.
-    pub fn load_health(&self, known: &SharedHealth, now: Timestamp) {
+    /// Loads what other processes have reported.
+    pub fn load_health(&self, shared: &SharedHealth, now: Timestamp) {
         self.circuit()
-            .load_health(known, self.context.config_loaded_at, now);
+            .load_health(shared, self.context.config_loaded_at, now);
     }
 
-    /// Takes over what an operator says.
-    pub fn apply_control(&self, order: &ProviderControl) {
-        self.circuit().apply_control(order, self.context.config_loaded_at);
+    /// Applies a pause or resume by an operator.
+    pub fn apply_control(&self, control: &ProviderControl) {
+        self.circuit()
+            .apply_control(control, self.context.config_loaded_at);
     }
 
-    /// Why it is not fit at `now`.
-    pub fn unavailability(&self, now: Timestamp) -> ProviderBusy {
-        let (paused_until, standing) = {
-            let judged = self.circuit();
-            if judged.active_pause().is_some() {
-                let (retry_after, spread) = PAUSED_RETRY;
-                return ProviderBusy {
-                    jitter_max: spread,
-                    ..self.busy_for(retry_after, "was put to rest by an operator")
-                };
-            }
-            (judged.cooldown_until(now), judged.breaker.status())
-        };
-        if let Some(until) = paused_until {
-            let wait = (until - now).to_std().unwrap_or_default();
-            return self.busy_for(wait, "asked us to slow down");
-        }
-        match standing {
-            CircuitStatus::Open { until } => self.busy_circuit_open(until, now),
-            CircuitStatus::Closed => self.busy_for(CONCURRENCY_RETRY, REASON_HALF_OPEN),
-            CircuitStatus::HalfOpen => self.busy_half_open(),
-            CircuitStatus::Misconfigured { .. } => self.busy_for(MISCONFIGURED_RETRY, REASON_MISCONFIGURED),
-        }
-    }
-
-    fn busy_circuit_open(&self, until: Timestamp, now: Timestamp) -> ProviderBusy {
-        let wait = (until - now)
-            .to_std()
-            .unwrap_or_default()
-            .max(Duration::from_millis(10));
-        self.busy_for(wait, "rests after failures")
-    }
-
-    fn busy_half_open(&self) -> ProviderBusy {
-        let (retry_after, spread) = HALF_OPEN_RETRY;
-        ProviderBusy {
-            jitter_max: spread,
-            ..self.busy_for(retry_after, REASON_HALF_OPEN)
-        }
-    }
-
-    fn busy_for(&self, retry_after: Duration, reason: &str) -> ProviderBusy {
-        ProviderBusy {
-            retry_after,
-            jitter_max: Duration::ZERO,
-            reason: format!("{} {reason}", self.name),
-        }
-    }
-
-    /// Calls the provider and remembers what came of it. Never takes longer than the provider's time limits.
-    pub async fn call(&self, _place: CallPermit<'_>, parcel: &OutboundMessage, clock: &Clock) -> Attempt {
-        let (at, watch, _beat) = (
+    /// Calls the provider and updates the circuit breaker. Never takes longer than the provider's timeout
+    /// plus a margin.
+    pub async fn call(&self, _permit: CallPermit<'_>, message: &OutboundMessage, clock: &Clock) -> Attempt {
+        let (at, stopwatch, _guard) = (
             clock.now(),
             clock.stopwatch(),
             self.response_times.start_call(clock),
         );
-        let answer = match tokio::time::timeout(self.call_timeout, self.provider.send(parcel)).await {
-            Ok(answer) => answer,
+        let result = match tokio::time::timeout(self.call_timeout, self.provider.send(message)).await {
+            Ok(result) => result,
             Err(_) => SendResult::from(Outcome::Unknown {
-                reason: "no answer within the time limit".to_owned(),
+                reason: "no response within the timeout".to_owned(),
             }),
         };
         if !matches!(
-            answer.outcome,
+            result.outcome,
             Outcome::Unknown { .. } | Outcome::Unavailable { .. }
         ) {
             self.response_times.record_response(clock);
         }
-        let duration = watch.elapsed();
-        self.complete(&answer, at + duration);
-        self.durations.observe(duration.as_secs_f64());
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        self.call_micros_total.fetch_add(micros, Ordering::Relaxed);
-        self.calls_total.fetch_add(1, Ordering::Relaxed);
+        let duration = stopwatch.elapsed();
+        self.complete(&result, at + duration);
+        self.call_metrics.record_duration(duration);
         Attempt {
             provider: Some(self.name.clone()),
-            outcome: answer.outcome,
-            code: answer.code,
+            outcome: result.outcome,
+            code: result.code,
             at,
             duration,
             address: None,
         }
     }
 
-    /// A provider's own words stay out of the log: many repeat the request, and with it the number and the body.
-    pub(crate) fn complete(&self, answer: &SendResult, now: Timestamp) {
-        let outcome = &answer.outcome;
-        if let Some(counter) = Outcome::NAMES.iter().position(|word| *word == outcome.as_str()) {
-            self.outcome_counters[counter].inc();
-        }
+    /// Updates counters and circuit breaker with the result of a call. The provider's response text is not
+    /// logged, because it may repeat the request with number and body.
+    pub(crate) fn complete(&self, result: &SendResult, now: Timestamp) {
+        let outcome = &result.outcome;
+        self.call_metrics.count_outcome(outcome);
         match outcome {
             Outcome::Accepted { .. }
             | Outcome::Deferred { .. }
             | Outcome::Rejected { .. }
             | Outcome::InvalidRecipient { .. } => {
-                self.update_circuit(|judged| judged.breaker.record_success())
+                self.update_circuit(|circuit| circuit.breaker.record_success());
             }
             Outcome::Unavailable { .. } | Outcome::Unknown { .. } => {
-                self.update_circuit(|judged| judged.breaker.record_failure(now));
+                self.update_circuit(|circuit| circuit.breaker.record_failure(now));
             }
             Outcome::Throttled { retry_after } => {
                 let until = saturating_add(now, retry_after.unwrap_or(THROTTLED_COOLDOWN).min(COOLDOWN_MAX));
-                self.update_circuit(|judged| {
-                    judged.start_cooldown(until);
-                    // Whoever says "too fast" is back.
-                    if matches!(judged.breaker.status(), CircuitStatus::HalfOpen) {
-                        judged.breaker.record_success();
+                self.update_circuit(|circuit| {
+                    circuit.start_cooldown(until);
+                    // A provider that answers "too fast" is reachable.
+                    if matches!(circuit.breaker.status(), CircuitStatus::HalfOpen) {
+                        circuit.breaker.record_success();
                     }
                 });
             }
             Outcome::Misconfigured { reason } => {
-                self.update_circuit(|judged| judged.record_misconfigured(reason, answer.code.as_deref()));
+                self.update_circuit(|circuit| circuit.record_misconfigured(reason, result.code.as_deref()));
             }
         }
     }
 
-    /// Counts a receipt that said "not delivered" against the provider.
+    /// Counts a receipt "not delivered" as a failure of the provider.
     pub fn record_bounce(&self, now: Timestamp) {
-        self.update_circuit(|judged| judged.breaker.record_failure(now));
+        self.update_circuit(|circuit| circuit.breaker.record_failure(now));
     }
 
-    /// Changes the judgement, and has it told when others should know.
+    /// Changes the circuit and notifies the health sync if other processes must know.
     fn update_circuit(&self, change: impl FnOnce(&mut ProviderCircuit)) {
         if self.circuit().update(change) {
             self.context.health_changed.notify_one();
         }
     }
 
-    /// How it stands at `now`.
+    /// Returns why no call is allowed at `now`.
+    pub fn unavailability(&self, now: Timestamp) -> ProviderBusy {
+        ProviderBusy::from_circuit(&self.name, &self.circuit(), now)
+    }
+
+    /// Returns the status at `now`.
     pub fn status(&self, now: Timestamp) -> ProviderRuntimeStatus {
-        let judged = self.circuit();
-        let standing = judged.breaker.status();
-        let paused_until = judged
-            .cooldown_until(now)
-            .filter(|_| standing == CircuitStatus::Closed);
-        let (health, detail) = match (judged.active_pause(), paused_until) {
-            (Some(order), _) => ("paused", pause_description(order)),
-            (None, Some(until)) => {
-                let until = until.format("%H:%M:%S UTC");
-                (
-                    standing.as_str(),
-                    format!("asked us to slow down; gets no calls until {until}"),
-                )
-            }
-            (None, None) => (standing.as_str(), standing.description()),
-        };
-        ProviderRuntimeStatus {
-            state: health,
-            detail,
-            is_available: judged.is_available(now),
-            in_flight: self.in_flight(),
-            is_paused: judged.active_pause().is_some(),
-        }
+        ProviderRuntimeStatus::new(&self.circuit(), self.in_flight(), now)
     }
 
     fn circuit(&self) -> MutexGuard<'_, ProviderCircuit> {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn pause_description(order: &ProviderControl) -> String {
-    let by = if order.requested_by.is_empty() {
-        "an operator"
-    } else {
-        order.requested_by.as_str()
-    };
-    let at = order.at.format("%Y-%m-%d %H:%M UTC");
-    format!("put to rest by {by} on {at}; gets no calls until it is woken")
 }

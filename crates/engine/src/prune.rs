@@ -1,36 +1,37 @@
-//! Forgets old messages that have ended, a few at a time, so that no writer waits long for it.
+//! Deletes old messages that have ended, a few at a time, so that other writers do not wait long.
 //!
-//! What waits is never forgotten, and what the report counted stays counted.
+//! Waiting messages are never deleted, and the report keeps its counts.
 
+use postrider_core::error::Result;
 use std::time::Duration;
 
 use crate::gateway::Gateway;
-use postrider_core::error::Result;
 
-/// How many messages one transaction deletes at most. On SQLite, among 1,000,000, 500 at once took 23 ms, for which
-/// every writer waits.
+/// Maximum number of messages deleted in one transaction. On SQLite with 1,000,000 messages, 500 at once took
+/// 23 ms, during which every writer waits.
 const MESSAGES_PER_TRANSACTION: usize = 100;
 
-/// How many outdated keys, throttles and receipts one transaction deletes at most, of each kind.
+/// Maximum number of expired idempotency keys, throttles and receipts deleted in one transaction, of each
+/// kind.
 const EXPIRED_ROWS_PER_TRANSACTION: usize = 200;
 
-/// What is deleted.
+/// Selection of messages to delete.
 #[derive(Clone, Copy, Debug)]
 pub struct PruneOptions {
-    /// What was accepted longer ago than this and has ended.
+    /// Deletes ended messages that were accepted longer ago than this.
     pub older_than: Duration,
-    /// Nothing of a month before all of it is that old, where the store is kept by month.
+    /// Deletes a month only when all of it is old enough, if the store is partitioned by month.
     pub is_by_month: bool,
 }
 
-/// Deletes what is old and has ended, and whatever is outdated beside it. The report keeps counting it.
-/// Returns how many messages went; `progress` is told after each batch.
-pub async fn prune(gateway: &Gateway, age: PruneOptions, progress: impl Fn(usize)) -> Result<usize> {
+/// Deletes old messages that have ended, and expired data. Returns the number of deleted messages; calls
+/// `progress` with the number after each batch.
+pub async fn prune(gateway: &Gateway, options: PruneOptions, progress: impl Fn(usize)) -> Result<usize> {
     let now = gateway.clock.now();
-    let before = now - age.older_than;
+    let before = now - options.older_than;
     let mut pruned = 0;
     loop {
-        let some = if age.is_by_month {
+        let count = if options.is_by_month {
             gateway
                 .store
                 .prune_by_month(before, now, MESSAGES_PER_TRANSACTION)
@@ -38,11 +39,11 @@ pub async fn prune(gateway: &Gateway, age: PruneOptions, progress: impl Fn(usize
         } else {
             gateway.store.prune(before, now, MESSAGES_PER_TRANSACTION).await?
         };
-        if some == 0 {
+        if count == 0 {
             break;
         }
-        pruned += some;
-        progress(some);
+        pruned += count;
+        progress(count);
     }
     while gateway
         .store

@@ -1,8 +1,6 @@
-//! Takes receipts in: a provider's later word moves a delivery on, or is kept until the delivery is known.
+//! Applies receipts: a receipt changes the state of its delivery, or is kept until the delivery is recorded.
 //!
-//! Hearing the same receipt again changes nothing.
-
-use std::sync::atomic::{AtomicI64, Ordering};
+//! Applying the same receipt again changes nothing.
 
 use crate::gateway::Gateway;
 use postrider_core::delivery::DeliveryState;
@@ -12,125 +10,106 @@ use postrider_core::name::ConfigName;
 use postrider_core::queue_entry::QueueEntry;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_providers::CallbackMode;
-use postrider_store::{ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
+use postrider_store::{MatchedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
 
-/// The least time between two log lines about dropped receipts, in seconds.
+/// Minimum time between two log lines about dropped receipts, in seconds.
 const DROPPED_LOG_SECONDS: i64 = 60;
 
-/// When the last of them was logged, in Unix seconds.
-static DROPPED_LOGGED_AT: AtomicI64 = AtomicI64::new(0);
-
-/// Applies receipts of one provider, which speak of its own deliveries only. Replays and receipts for what has ended
-/// change nothing. A receipt for an unknown reference is kept until the send is recorded, unless the provider's
-/// receipts are unauthenticated. The answers stand in the order of the receipts.
+/// Applies receipts of one provider, which can only concern its own deliveries.
+///
+/// Repeated receipts and receipts for ended deliveries change nothing. A receipt for an unknown reference is kept
+/// until the send is recorded, unless the provider's receipts are unauthenticated. Returns the results in the
+/// order of the receipts.
 pub async fn apply_receipts(
     gateway: &Gateway,
     provider: &ConfigName,
     receipts: Vec<Receipt>,
 ) -> Result<Vec<ReceiptResult>> {
-    let heard_at = gateway.clock.now();
-    let lane = gateway.provider(provider);
-    let may_wait = lane.is_some_and(|lane| lane.provider.callback_mode() != CallbackMode::Unsigned);
-    let verdicts: Vec<ReceiptStatus> = receipts.iter().map(|receipt| receipt.status.clone()).collect();
-    let heard = receipts
+    let received_at = gateway.clock.now();
+    let runtime = gateway.provider(provider);
+    let can_wait = runtime.is_some_and(|runtime| runtime.provider.callback_mode() != CallbackMode::Unsigned);
+    let received = receipts
         .into_iter()
         .map(|receipt| ReceivedReceipt {
             provider: Some(provider.clone()),
             receipt,
             delivery: None,
-            received_at: heard_at,
-            can_wait: may_wait,
+            received_at,
+            can_wait,
         })
         .collect();
-    store_and_follow_up(gateway, heard, &verdicts).await
+    apply(gateway, received).await
 }
 
-/// Says that the person opened a delivery that a provider took, and so that it arrived. Saying so again changes
-/// nothing.
+/// Records that the recipient opened a delivery, which implies that it was delivered. Repeating it changes nothing.
 pub async fn mark_opened(gateway: &Gateway, delivery: DeliveryId) -> Result<Option<ReceiptResult>> {
-    let heard_at = gateway.clock.now();
-    let receipt = Receipt {
-        reference: String::new(),
-        status: ReceiptStatus::Opened,
-        at: heard_at,
-    };
-    let heard = ReceivedReceipt {
+    let now = gateway.clock.now();
+    let received = ReceivedReceipt {
         provider: None,
-        receipt,
+        receipt: Receipt {
+            reference: String::new(),
+            status: ReceiptStatus::Opened,
+            at: now,
+        },
         delivery: Some(delivery),
-        received_at: heard_at,
+        received_at: now,
         can_wait: false,
     };
-    let settled = store_and_follow_up(gateway, vec![heard], &[ReceiptStatus::Opened]).await?;
-    Ok(settled.into_iter().next())
+    Ok(apply(gateway, vec![received]).await?.into_iter().next())
 }
 
-async fn store_and_follow_up(
-    gateway: &Gateway,
-    heard: Vec<ReceivedReceipt>,
-    verdicts: &[ReceiptStatus],
-) -> Result<Vec<ReceiptResult>> {
-    let settled = gateway.store.apply_receipts(heard).await?;
-    for (one, verdict) in settled.iter().zip(verdicts) {
-        count_result(gateway, one);
-        follow_up(gateway, one, verdict);
+async fn apply(gateway: &Gateway, received: Vec<ReceivedReceipt>) -> Result<Vec<ReceiptResult>> {
+    let results = gateway.store.apply_receipts(received.clone()).await?;
+    for (received, result) in received.iter().zip(&results) {
+        gateway.metrics.count_receipt(metric_label(result));
+        if let ReceiptResult::Applied(delivery) = result {
+            follow_up(gateway, delivery, &received.receipt.status);
+        }
     }
-    let dropped = settled
-        .iter()
-        .filter(|one| **one == ReceiptResult::Dropped)
-        .count();
-    log_dropped(gateway, dropped);
-    Ok(settled)
+    let is_dropped = |result: &&ReceiptResult| **result == ReceiptResult::Dropped;
+    log_dropped(gateway, results.iter().filter(is_dropped).count());
+    Ok(results)
 }
 
-/// Logs that receipts were dropped, once a minute at most: a caller can repeat them without limit.
+/// Logs dropped receipts at most once a minute, because a caller can repeat them without limit.
 fn log_dropped(gateway: &Gateway, dropped: usize) {
-    if dropped == 0 {
-        return;
-    }
     let now = gateway.clock.now().timestamp();
-    let logged_at = DROPPED_LOGGED_AT.load(Ordering::Relaxed);
-    if now.saturating_sub(logged_at) < DROPPED_LOG_SECONDS && now >= logged_at {
+    if dropped == 0 || !gateway.may_log_dropped_receipts(now, DROPPED_LOG_SECONDS) {
         return;
     }
-    DROPPED_LOGGED_AT.store(now, Ordering::Relaxed);
     log::warn!(
-        "receipts with an unknown reference are dropped: unauthenticated callers' are not kept, and at most \
-         {UNMATCHED_RECEIPTS_MAX} wait; see postrider_receipts_total{{fate=\"dropped\"}}; dropped_now={dropped}"
+        "receipts: dropped, unknown reference (unauthenticated provider, or more than {UNMATCHED_RECEIPTS_MAX} \
+         waiting); dropped={dropped}"
     );
 }
 
-fn count_result(gateway: &Gateway, settled: &ReceiptResult) {
-    gateway.metrics.count_receipt(match settled {
+fn metric_label(result: &ReceiptResult) -> &'static str {
+    match result {
         ReceiptResult::Applied(_) => "applied",
         ReceiptResult::Unchanged(_) => "unchanged",
         ReceiptResult::Unmatched => "unmatched",
         ReceiptResult::Dropped => "dropped",
-    });
+    }
 }
 
-/// A delivery that is to go elsewhere is nudged; a bounce counts against the provider that had taken it, and a dead
-/// address does not.
-fn follow_up(gateway: &Gateway, settled: &ReceiptResult, verdict: &ReceiptStatus) {
-    let ReceiptResult::Applied(settlement) = settled else {
-        return;
-    };
-    let now = settlement.state.kind();
-    if now != settlement.previous_kind {
-        gateway.count_state_change(&settlement.channel, now);
+/// Enqueues a delivery that is to be sent again, and counts a bounce as a failure of its provider; an invalid
+/// address is no such failure.
+fn follow_up(gateway: &Gateway, delivery: &MatchedDelivery, status: &ReceiptStatus) {
+    let kind = delivery.state.kind();
+    if kind != delivery.previous_kind {
+        gateway.count_state_change(&delivery.channel, kind);
     }
-    if let DeliveryState::Waiting { due_at, .. } = &settlement.state {
-        let nudge = QueueEntry {
-            id: settlement.id,
-            channel: settlement.channel.clone(),
+    if let DeliveryState::Waiting { due_at, .. } = &delivery.state {
+        gateway.queue.push(&[QueueEntry {
+            id: delivery.id,
+            channel: delivery.channel.clone(),
             due_at: *due_at,
-            priority: settlement.priority,
-        };
-        gateway.queue.push(&[nudge]);
+            priority: delivery.priority,
+        }]);
     }
-    if matches!(verdict, ReceiptStatus::Bounced { .. })
-        && let Some(lane) = gateway.provider(&settlement.provider)
+    if matches!(status, ReceiptStatus::Bounced { .. })
+        && let Some(runtime) = gateway.provider(&delivery.provider)
     {
-        lane.record_bounce(gateway.clock.now());
+        runtime.record_bounce(gateway.clock.now());
     }
 }

@@ -1,6 +1,6 @@
-//! Whether an address may be written to: what is known of it, who said so and why, and an operator's own word.
+//! Reads and changes the status of recipients.
 //!
-//! Messages that were refused in the meantime are not sent by a change.
+//! A change does not send messages that were refused before it.
 
 use crate::gateway::Gateway;
 use postrider_core::address::{AddressError, parse_address_of_kinds};
@@ -8,88 +8,88 @@ use postrider_core::error::{Error, Result};
 use postrider_core::name::ConfigName;
 use postrider_core::recipient::{Recipient, RecipientStatus};
 
-/// The longest reason or name of who says so, in characters.
+/// Maximum length of a reason or an author, in characters.
 pub const REASON_CHARS_MAX: usize = 500;
 
-/// Whoever changes something without saying who he is.
+/// Author of a change that names none.
 pub const DEFAULT_CHANGED_BY: &str = "operator";
 
-/// The reason of somebody who gives none.
-pub const DEFAULT_REASON: &str = "changed by hand";
+/// Reason of a change that names none.
+pub const DEFAULT_REASON: &str = "changed manually";
 
-/// An address as its channel reads it.
+/// A normalised address on a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipientAddress {
-    /// On which channel.
+    /// The channel.
     pub channel: ConfigName,
-    /// In the one form it is kept in.
+    /// The normalised address.
     pub address: String,
 }
 
-/// Why there is no such recipient.
+/// The reason why a recipient could not be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecipientError {
-    /// The configuration has no channel of that name.
+    /// No channel has this name.
     UnknownChannel,
-    /// It is no address of the channel.
+    /// The address is not valid on the channel.
     InvalidAddress(AddressError),
 }
 
-/// Reads an address in any spelling that its channel takes.
+/// Parses an address in any form that its channel accepts.
 pub fn parse_recipient(
     gateway: &Gateway,
     channel: &str,
-    typed: &str,
+    text: &str,
 ) -> std::result::Result<RecipientAddress, RecipientError> {
     let route = gateway.route(channel).ok_or(RecipientError::UnknownChannel)?;
-    let read = parse_address_of_kinds(route.address_kinds(), typed, &gateway.config.phone);
-    let (_, normalised) = read.map_err(RecipientError::InvalidAddress)?;
+    let parsed = parse_address_of_kinds(route.address_kinds(), text, &gateway.config.phone);
+    let (_, normalised) = parsed.map_err(RecipientError::InvalidAddress)?;
     Ok(RecipientAddress {
         channel: route.channel.name.clone(),
         address: normalised,
     })
 }
 
-/// What is known of an address; none when nothing was ever said of it, which means active.
+/// Returns the stored status of an address; `None` if it was never changed, which means active.
 pub async fn find_recipient(gateway: &Gateway, address: &RecipientAddress) -> Result<Option<Recipient>> {
     gateway.store.recipient(&address.channel, &address.address).await
 }
 
-/// Somebody's word on an address.
+/// A change of a recipient's status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipientStatusChange {
-    /// Whether it may be written to.
+    /// New status.
     pub status: RecipientStatus,
-    /// Why; empty stands for [`BY_HAND`].
+    /// Reason; empty stands for [`DEFAULT_REASON`].
     pub reason: String,
-    /// Who says so; empty stands for [`OPERATOR`].
+    /// Author of the change; empty stands for [`DEFAULT_CHANGED_BY`].
     pub changed_by: String,
 }
 
-/// Keeps a word; what was known before gives way.
+/// Sets the status of a recipient and returns it.
 pub async fn set_status(
     gateway: &Gateway,
     address: &RecipientAddress,
-    word: RecipientStatusChange,
+    change: RecipientStatusChange,
 ) -> Result<Recipient> {
-    let changed = Recipient {
+    let recipient = Recipient {
         channel: address.channel.clone(),
         address: address.address.clone(),
-        status: word.status,
-        reason: validate_line(&word.reason, "the reason", DEFAULT_REASON)?,
-        changed_by: validate_line(&word.changed_by, "the name", DEFAULT_CHANGED_BY)?,
+        status: change.status,
+        reason: validate_line(&change.reason, "the reason", DEFAULT_REASON)?,
+        changed_by: validate_line(&change.changed_by, "the name", DEFAULT_CHANGED_BY)?,
         changed_at: gateway.clock.now(),
     };
-    gateway.store.set_recipient(changed.clone()).await?;
-    Ok(changed)
+    gateway.store.set_recipient(recipient.clone()).await?;
+    Ok(recipient)
 }
 
-fn validate_line(text: &str, what: &str, otherwise: &str) -> Result<String> {
+fn validate_line(text: &str, label: &str, default: &str) -> Result<String> {
     let text = text.trim();
     if text.chars().count() > REASON_CHARS_MAX || text.contains(char::is_control) {
         return Err(Error::usage(format!(
-            "{what} must be at most {REASON_CHARS_MAX} characters on one line"
+            "{label} must be at most {REASON_CHARS_MAX} characters on one line"
         )));
     }
-    Ok(if text.is_empty() { otherwise } else { text }.to_owned())
+    Ok(if text.is_empty() { default } else { text }.to_owned())
 }

@@ -1,11 +1,7 @@
-//! Fills the queue again from the truth: what is due, and what an operator wants sent again.
+//! Pushes due deliveries to the queue, and requeues or cancels deliveries for an operator.
 //!
-//! Only nudges: it never calls a provider, and running it twice sends nothing twice.
+//! Never calls a provider, and running it twice sends nothing twice.
 
-use std::time::Duration;
-
-use super::job_lock;
-use crate::gateway::Gateway;
 use postrider_core::capacity::Capacity;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryStateKind;
@@ -13,47 +9,51 @@ use postrider_core::error::Result;
 use postrider_core::id::DeliveryId;
 use postrider_core::job::ScheduledJob;
 use postrider_core::queue_entry::QueueEntry;
+use std::time::Duration;
+
+use super::job_lock;
+use crate::gateway::Gateway;
 use postrider_store::{Backlog, DeliverySelection};
 
-/// The most nudges of one run, whatever the queue could hold.
+/// Maximum number of entries pushed in one run.
 pub const ENTRIES_PUSHED_MAX: usize = 100_000;
 
-/// The most nudges of one run: a queue drops what is beyond its window. The rest is found by the next run, or by idle
-/// workers.
+/// Maximum number of deliveries changed in one transaction, so that other writers do not wait long.
+const DELIVERIES_PER_TRANSACTION: usize = 500;
+
+/// Returns the maximum number of entries pushed in one run: a queue drops entries beyond `queue.window`. The
+/// next run or an idle worker finds the rest.
 pub fn entries_pushed_max(gateway: &Gateway) -> usize {
     ENTRIES_PUSHED_MAX.min(gateway.config.queue_window)
 }
 
-/// How many deliveries one write changes at most, so that no other writer waits long.
-const DELIVERIES_PER_TRANSACTION: usize = 500;
-
-/// What a run did.
+/// Result of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResendResult {
-    /// Deliveries that were nudged.
+    /// Number of entries pushed to the queue.
     pub enqueued: usize,
-    /// What waits altogether.
+    /// Number of waiting deliveries.
     pub backlog: Backlog,
 }
 
-/// Nudges the workers about everything that is due. Running it twice does no harm: a delivery stands in the
-/// queue at most once, and only one worker wins it.
+/// Pushes all due deliveries to the queue. Running it twice is harmless: a delivery is in the queue at most
+/// once, and only one worker can claim it.
 pub async fn enqueue_due(gateway: &Gateway) -> Result<ResendResult> {
     let now = gateway.clock.now();
-    let nudges = gateway
+    let entries = gateway
         .store
         .due(now, &Capacity::total(entries_pushed_max(gateway)))
         .await?;
-    gateway.queue.push(&nudges);
+    gateway.queue.push(&entries);
     Ok(ResendResult {
-        enqueued: nudges.len(),
+        enqueued: entries.len(),
         backlog: gateway.store.backlog(now).await?,
     })
 }
 
-/// The same for the built-in schedule: none when nothing is due, or another process does it or has done it within
-/// half an interval. Writes nothing while nothing is due.
-pub async fn enqueue_if_due(gateway: &Gateway, every: Duration) -> Result<Option<ResendResult>> {
+/// Runs [`enqueue_due`] for the built-in schedule. Returns `None` if nothing is due, or if another process
+/// runs it or has run it within half an interval. Writes nothing while nothing is due.
+pub async fn enqueue_if_due(gateway: &Gateway, interval: Duration) -> Result<Option<ResendResult>> {
     if gateway
         .store
         .due(gateway.clock.now(), &Capacity::total(1))
@@ -62,19 +62,20 @@ pub async fn enqueue_if_due(gateway: &Gateway, every: Duration) -> Result<Option
     {
         return Ok(None);
     }
-    let together = job_lock::SAME_RUN_WINDOW.min(every / 2);
-    match job_lock::run_unless_locked(gateway, ScheduledJob::Resend, together, enqueue_due(gateway)).await? {
-        job_lock::JobRun::Ran(resent) => Ok(Some(resent)),
+    let same_run_window = job_lock::SAME_RUN_WINDOW.min(interval / 2);
+    let run = enqueue_due(gateway);
+    match job_lock::run_unless_locked(gateway, ScheduledJob::Resend, same_run_window, run).await? {
+        job_lock::JobRun::Ran(result) => Ok(Some(result)),
         job_lock::JobRun::Skipped(_) => Ok(None),
     }
 }
 
-/// The deliveries an operator speaks of, without touching them.
+/// Returns the ids of the selected deliveries.
 pub async fn select_deliveries(gateway: &Gateway, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
     gateway.store.select_deliveries(selection).await
 }
 
-/// A message that is sent again gets as much time as the most patient channel gives a new one.
+/// Returns the longest `retry.max_age` of all channels, which a requeued message gets.
 pub fn age_max(gateway: &Gateway) -> Duration {
     let channels = gateway.config.channels.iter();
     channels
@@ -83,84 +84,43 @@ pub fn age_max(gateway: &Gateway) -> Duration {
         .unwrap_or_default()
 }
 
-/// Calls off those of the deliveries that wait and are in no worker's hands. Returns how many.
+/// Cancels waiting deliveries that are not claimed, and returns how many.
 pub async fn cancel(gateway: &Gateway, ids: &[DeliveryId]) -> Result<usize> {
-    let mut called_off = 0;
-    for some in ids.chunks(DELIVERIES_PER_TRANSACTION) {
+    let mut cancelled = 0;
+    for chunk in ids.chunks(DELIVERIES_PER_TRANSACTION) {
         let channels = gateway
             .store
-            .cancel_deliveries(some.to_vec(), gateway.clock.now())
+            .cancel_deliveries(chunk.to_vec(), gateway.clock.now())
             .await?;
         for channel in &channels {
             gateway.count_state_change(channel, DeliveryStateKind::Failed);
         }
-        called_off += channels.len();
+        cancelled += channels.len();
     }
-    Ok(called_off)
+    Ok(cancelled)
 }
 
-/// Makes deliveries due at once and nudges the workers. Those that a worker has in hand, or that have arrived,
-/// are left alone. Returns how many were changed; `progress` is told after each write.
+/// Makes deliveries due now and pushes them to the queue. Claimed and delivered ones are not changed. Returns
+/// how many were changed; calls `progress` after each transaction.
 pub async fn requeue(
     gateway: &Gateway,
     ids: &[DeliveryId],
     expires_at: Timestamp,
     progress: impl Fn(usize),
 ) -> Result<usize> {
-    let mut revived = 0;
-    for some in ids.chunks(DELIVERIES_PER_TRANSACTION) {
+    let mut requeued = 0;
+    for chunk in ids.chunks(DELIVERIES_PER_TRANSACTION) {
         let now = gateway.clock.now();
-        let nudges: Vec<QueueEntry> = gateway.store.requeue(some.to_vec(), now, expires_at).await?;
-        gateway.queue.push(&nudges);
-        for nudge in &nudges {
-            gateway.count_state_change(&nudge.channel, DeliveryStateKind::Waiting);
+        let entries: Vec<QueueEntry> = gateway.store.requeue(chunk.to_vec(), now, expires_at).await?;
+        gateway.queue.push(&entries);
+        for entry in &entries {
+            gateway.count_state_change(&entry.channel, DeliveryStateKind::Waiting);
         }
-        revived += nudges.len();
-        progress(some.len());
+        requeued += entries.len();
+        progress(chunk.len());
     }
-    Ok(revived)
+    Ok(requeued)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::accept::{self, AcceptRequest};
-    use crate::config::Config;
-    use crate::gateway::{Backends, build_providers};
-    use postrider_cache::StoreSecret;
-    use postrider_core::clock::Clock;
-    use postrider_core::random::Random;
-
-    #[tokio::test]
-    async fn no_more_is_said_to_be_queued_than_the_queue_holds() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
-        let store = postrider_store::open(&url, postrider_store::DEFAULT_LOCK_TIMEOUT).unwrap();
-        let mut config = Config::test_mode();
-        config.queue_window = 5;
-        let edges = Backends {
-            clock: Clock::manual("2026-05-01T12:00:00Z".parse().unwrap()),
-            random: Random::seeded(1),
-            cache: postrider_cache::open("memory:").unwrap(),
-            secret: StoreSecret::new(store.store_secret().await.unwrap()),
-            queue: postrider_queue::open("memory:", config.queue_window)
-                .await
-                .unwrap(),
-            store,
-        };
-        let adapters = build_providers(&config, &edges.secret).unwrap();
-        let gateway = Gateway::wire(config, edges, adapters);
-        for _ in 0..12 {
-            let request = AcceptRequest {
-                body: "hello".to_owned(),
-                addresses: vec![("sms".to_owned(), "09122222222".to_owned())],
-                ..AcceptRequest::default()
-            };
-            accept::accept(&gateway, request).await.unwrap();
-        }
-        let resent = enqueue_due(&gateway).await.unwrap();
-        assert_eq!(resent.enqueued, 5);
-        assert_eq!(resent.backlog.due, 12);
-        assert_eq!(gateway.queue.depth().await, Some(5));
-    }
-}
+mod tests;

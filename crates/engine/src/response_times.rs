@@ -1,31 +1,30 @@
-//! Whether a provider answers: how long those who called it have been waiting without a word to anybody.
+//! Detects an unresponsive provider: calls in flight and no response for a while.
 //!
-//! Counts and measures only. A call that ends without an answer is no word.
+//! A call that ends without a response does not count as a response.
 
+use postrider_core::clock::{Clock, Stopwatch};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use postrider_core::clock::{Clock, Stopwatch};
-
-/// A provider with calls in flight that has answered nobody for so long may hang.
+/// Time without a response after which a provider with calls in flight is unresponsive.
 const UNRESPONSIVE_AFTER: Duration = Duration::from_secs(1);
 
-/// The calls to one provider.
+/// Calls in flight to one provider.
 #[derive(Default)]
 pub struct ResponseTimes(Mutex<CallsInFlight>);
 
 #[derive(Default)]
 struct CallsInFlight {
     count: usize,
-    /// Since the last answer, or since the first of these calls.
+    /// Time of the last response, or the start of the first call in flight.
     last_response: Option<Stopwatch>,
 }
 
-/// A call in flight; it ends when dropped.
+/// A call in flight; ends when dropped.
 pub struct CallGuard<'a>(&'a ResponseTimes);
 
 impl ResponseTimes {
-    /// A call begins.
+    /// Starts a call.
     pub fn start_call(&self, clock: &Clock) -> CallGuard<'_> {
         let mut calls = self.calls();
         if calls.count == 0 {
@@ -35,16 +34,16 @@ impl ResponseTimes {
         CallGuard(self)
     }
 
-    /// The provider answered somebody.
+    /// Records a response.
     pub fn record_response(&self, clock: &Clock) {
         self.calls().last_response = Some(clock.stopwatch());
     }
 
-    /// Whether it may hang.
+    /// Returns whether the provider is unresponsive.
     pub fn is_unresponsive(&self) -> bool {
         let calls = self.calls();
-        let heard = calls.last_response.as_ref().filter(|_| calls.count > 0);
-        heard.is_some_and(|heard| heard.elapsed() >= UNRESPONSIVE_AFTER)
+        let last_response = calls.last_response.as_ref().filter(|_| calls.count > 0);
+        last_response.is_some_and(|last_response| last_response.elapsed() >= UNRESPONSIVE_AFTER)
     }
 
     fn calls(&self) -> MutexGuard<'_, CallsInFlight> {
@@ -59,29 +58,4 @@ impl Drop for CallGuard<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use postrider_core::clock::from_millis;
-
-    #[test]
-    fn who_has_calls_in_flight_and_answers_nobody_is_silent() {
-        let clock = Clock::manual(from_millis(0));
-        let pulse = ResponseTimes::default();
-        assert!(!pulse.is_unresponsive(), "nobody asked");
-        let first = pulse.start_call(&clock);
-        clock.advance(UNRESPONSIVE_AFTER / 2);
-        let second = pulse.start_call(&clock);
-        clock.advance(UNRESPONSIVE_AFTER / 2);
-        assert!(pulse.is_unresponsive());
-        drop(first);
-        assert!(pulse.is_unresponsive(), "a call that was given up is no answer");
-        pulse.record_response(&clock);
-        assert!(!pulse.is_unresponsive());
-        clock.advance(UNRESPONSIVE_AFTER);
-        assert!(pulse.is_unresponsive());
-        drop(second);
-        assert!(!pulse.is_unresponsive(), "nobody waits");
-        let _third = pulse.start_call(&clock);
-        assert!(!pulse.is_unresponsive(), "it was only asked now");
-    }
-}
+mod tests;

@@ -1,23 +1,27 @@
-//! A route: a channel with the lanes of its providers and the balance between them.
+//! A route: a channel with the runtimes of its providers and the balancer between them.
 //!
-//! Gives an order in which to ask; it calls nobody itself.
+//! Determines the order of providers; makes no calls.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use prometheus_client::metrics::counter::Counter;
-
-use super::provider_runtime::{ProviderBusy, ProviderRuntime};
-use crate::metrics::Metrics;
 use postrider_core::address::AddressKind;
 use postrider_core::channel::{Addressing, Channel};
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::name::ConfigName;
 use postrider_core::routing::{RouteBalancer, RouteCandidate};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-/// A channel on its way through the day.
+use prometheus_client::metrics::counter::Counter;
+
+use super::provider_runtime::{ProviderBusy, ProviderRuntime};
+use crate::metrics::Metrics;
+
+/// Delay before a delivery is tried again if the channel has no usable provider.
+const NO_PROVIDER_RETRY_DELAY: Duration = Duration::from_secs(60);
+
+/// A configured channel and its state in this process.
 pub struct Route {
-    /// What the channel is made of.
+    /// The configured channel.
     pub channel: Channel,
     providers: Vec<Arc<ProviderRuntime>>,
     address_kinds: Vec<AddressKind>,
@@ -26,146 +30,108 @@ pub struct Route {
 }
 
 impl Route {
-    /// A fresh route over those of the lanes that the channel names.
-    pub fn new(channel: Channel, lanes: &[Arc<ProviderRuntime>], metrics: &Metrics) -> Self {
-        let named = |name: &ConfigName| lanes.iter().find(|lane| lane.name == *name).cloned();
-        let lanes: Vec<Arc<ProviderRuntime>> = channel.providers.iter().filter_map(named).collect();
-        let wanted = lanes.iter().map(|lane| lane.provider.address_kind());
+    /// Creates a route over those of the `providers` that the channel names.
+    pub fn new(channel: Channel, runtimes: &[Arc<ProviderRuntime>], metrics: &Metrics) -> Self {
+        let find = |name: &ConfigName| runtimes.iter().find(|runtime| runtime.name == *name).cloned();
+        let runtimes: Vec<Arc<ProviderRuntime>> = channel.providers.iter().filter_map(find).collect();
+        let wanted = runtimes.iter().map(|runtime| runtime.provider.address_kind());
         let kinds = channel.addressing.kinds(wanted);
-        let moved = DeliveryStateKind::ALL
-            .map(|standing| metrics.state_change_counter(channel.name.as_str(), standing.as_str()));
+        let state_changes = DeliveryStateKind::ALL
+            .map(|state| metrics.state_change_counter(channel.name.as_str(), state.as_str()));
         Self {
             balancer: Mutex::default(),
-            providers: lanes,
+            providers: runtimes,
             address_kinds: kinds,
             channel,
-            state_changes: moved,
+            state_changes,
         }
     }
 
-    /// The lanes to ask in one round, in order. Those that rest or are paused are left out, and so is `avoid`
-    /// unless it is the only one.
+    /// Returns the providers to try in one round, in order. Unavailable providers are left out, and so is
+    /// `avoid` unless it is the only one.
     pub fn order(&self, avoid: Option<&ConfigName>, now: Timestamp) -> Vec<&ProviderRuntime> {
         let candidates: Vec<RouteCandidate> = self
             .providers
             .iter()
-            .map(|lane| RouteCandidate {
-                in_flight: lane.in_flight(),
-                is_available: lane.is_available(now) && !self.is_avoided(lane, avoid),
+            .map(|runtime| RouteCandidate {
+                in_flight: runtime.in_flight(),
+                is_available: runtime.is_available(now) && !self.is_avoided(runtime, avoid),
             })
             .collect();
-        let mut balance = self.balancer.lock().unwrap_or_else(PoisonError::into_inner);
-        let order = balance.order(&self.channel.strategy, &candidates);
+        let mut balancer = self.balancer.lock().unwrap_or_else(PoisonError::into_inner);
+        let order = balancer.order(&self.channel.strategy, &candidates);
         order
             .into_iter()
             .filter_map(|index| self.providers.get(index).map(Arc::as_ref))
             .collect()
     }
 
-    fn is_avoided(&self, lane: &ProviderRuntime, avoid: Option<&ConfigName>) -> bool {
-        self.providers.len() > 1 && avoid == Some(&lane.name)
+    fn is_avoided(&self, runtime: &ProviderRuntime, avoid: Option<&ConfigName>) -> bool {
+        self.providers.len() > 1 && avoid == Some(&runtime.name)
     }
 
-    /// Which of the lanes that `may_be_asked` will be the first to be worth asking again, when none is now; `avoid` as in
-    /// [`Route::order`].
+    /// Returns the provider that will be available first, among those for which `is_usable` holds; `avoid` as
+    /// in [`Route::order`].
     pub fn soonest_available(
         &self,
         avoid: Option<&ConfigName>,
         now: Timestamp,
-        may_be_asked: impl Fn(&ProviderRuntime) -> bool,
+        is_usable: impl Fn(&ProviderRuntime) -> bool,
     ) -> ProviderBusy {
         let busy = self
             .providers
             .iter()
-            .filter(|lane| !self.is_avoided(lane, avoid) && may_be_asked(lane))
-            .map(|lane| lane.unavailability(now))
+            .filter(|runtime| !self.is_avoided(runtime, avoid) && is_usable(runtime))
+            .map(|runtime| runtime.unavailability(now))
             .min_by_key(|busy| busy.retry_after);
         busy.unwrap_or_else(|| ProviderBusy {
-            retry_after: std::time::Duration::from_secs(60),
-            jitter_max: std::time::Duration::ZERO,
-            reason: format!("the channel {} has no provider", self.channel.name),
+            retry_after: NO_PROVIDER_RETRY_DELAY,
+            jitter_max: Duration::ZERO,
+            reason: format!("channel {} has no usable provider", self.channel.name),
         })
     }
 
-    /// The kinds of addresses it takes, in the order of the providers that want them. Never empty.
+    /// Returns the address kinds of the channel, in the order of its providers. Never empty.
     pub fn address_kinds(&self) -> &[AddressKind] {
         &self.address_kinds
     }
 
-    /// Whether each of its providers understands any text as an address, and the configuration asks for nothing else.
+    /// Returns whether all providers take any text as an address and the configuration does not restrict it.
     pub fn can_use_any_text(&self) -> bool {
         let is_open = match self.channel.addressing {
             Addressing::Only(kind) => kind == AddressKind::Any,
             Addressing::ByProviders(_) | Addressing::Mixed => true,
         };
-        let mut lanes = self.providers.iter();
-        is_open && lanes.all(|lane| lane.provider.address_kind() == AddressKind::Any)
+        let mut runtimes = self.providers.iter();
+        is_open && runtimes.all(|runtime| runtime.provider.address_kind() == AddressKind::Any)
     }
 
-    /// Whether a delivery over it carries several addresses.
+    /// Returns whether a delivery over this route carries several addresses.
     pub fn is_mixed(&self) -> bool {
         self.address_kinds.len() > 1
     }
 
-    /// Its providers that can use none of the addresses it takes.
+    /// Returns the providers that can use none of the channel's address kinds.
     pub fn unusable_providers(&self) -> impl Iterator<Item = &ProviderRuntime> {
-        let suits = |lane: &&ProviderRuntime| {
-            let wanted = lane.provider.address_kind();
+        let cannot_be_used = |runtime: &&ProviderRuntime| {
+            let wanted = runtime.provider.address_kind();
             !self.address_kinds.iter().any(|kind| kind.is_usable_by(wanted))
         };
-        self.providers.iter().map(Arc::as_ref).filter(suits)
+        self.providers.iter().map(Arc::as_ref).filter(cannot_be_used)
     }
 
-    /// The lanes in the configured order.
+    /// Returns the providers in the configured order.
     pub fn providers(&self) -> &[Arc<ProviderRuntime>] {
         &self.providers
     }
 
-    /// Counts a delivery that moved to another state.
-    pub fn count_state_change(&self, standing: DeliveryStateKind) {
-        if let Some(index) = DeliveryStateKind::ALL.iter().position(|other| *other == standing) {
+    /// Counts a delivery that changed its state.
+    pub fn count_state_change(&self, state: DeliveryStateKind) {
+        if let Some(index) = DeliveryStateKind::ALL.iter().position(|other| *other == state) {
             self.state_changes[index].inc();
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Config;
-    use crate::gateway::{RuntimeContext, build_providers};
-    use postrider_cache::StoreSecret;
-    use postrider_core::attempt::Outcome;
-
-    #[tokio::test]
-    async fn who_avoids_the_only_provider_that_works_waits_for_the_other() {
-        let config = Config::test_mode();
-        let metrics = Metrics::default();
-        let secret = StoreSecret::new([0; 32]);
-        let adapters = build_providers(&config, &secret).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
-        let ties = RuntimeContext {
-            store: postrider_store::open(&url, postrider_store::DEFAULT_LOCK_TIMEOUT).unwrap(),
-            health_changed: Arc::default(),
-            config_loaded_at: postrider_core::clock::from_millis(0),
-        };
-        let lanes: Vec<Arc<ProviderRuntime>> = config
-            .providers
-            .iter()
-            .zip(adapters)
-            .map(|(provider, adapter)| {
-                Arc::new(ProviderRuntime::new(provider, adapter, &metrics, ties.clone()))
-            })
-            .collect();
-        let now = postrider_core::clock::from_millis(0);
-        let reason = "no account".to_owned();
-        lanes[1].complete(&Outcome::Misconfigured { reason }.into(), now);
-        let route = Route::new(config.channels[0].clone(), &lanes, &metrics);
-        let avoid = &lanes[0].name;
-        assert!(route.order(Some(avoid), now).is_empty());
-        let busy = route.soonest_available(Some(avoid), now, |_| true);
-        assert!(busy.reason.contains(lanes[1].name.as_str()), "{busy:?}");
-        assert!(busy.retry_after.as_secs() >= 1, "{busy:?}");
-    }
-}
+mod tests;

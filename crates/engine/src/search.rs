@@ -1,7 +1,7 @@
-//! What an operator looks for: deliveries by address, person, state, provider and time, the newest first.
+//! Searches deliveries by address, user, state, provider and time, newest first.
 //!
-//! The store finds by address, state and time, or by person; the rest is picked out here. So one look goes through a bounded number of
-//! messages, says how far it came, and the next one goes on from there. Changes nothing.
+//! The store finds by address, state and time, or by user; other conditions are filtered here. One search
+//! therefore examines a bounded number of messages and returns where the next one continues.
 
 use crate::gateway::Gateway;
 use postrider_core::clock::Timestamp;
@@ -12,112 +12,112 @@ use postrider_core::message::{Delivery, Message};
 use postrider_core::name::ConfigName;
 use postrider_store::{LastAttempt, MessageList, MessageQuery, UsageQuery};
 
-/// Through how many messages one look goes at most, so that no page keeps the store busy for long.
+/// Maximum number of messages that one search examines, so that no page keeps the store busy for long.
 pub const MESSAGES_EXAMINED_MAX: usize = 2_000;
 
-/// How many messages are read at once.
+/// Number of messages read at once.
 const MESSAGES_PER_READ: usize = 200;
 
-/// Which deliveries are looked for; what is none does not matter.
+/// Search conditions; `None` matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliverySearchFilter {
-    /// To this normalised address.
+    /// Normalised address.
     pub to: Option<String>,
-    /// To this person, as clients name them.
+    /// The client's id of the recipient.
     pub user: Option<String>,
-    /// In this state.
+    /// State.
     pub state: Option<StateFilter>,
-    /// This provider took it, or was the last to be asked.
+    /// Provider that accepted the delivery or made its last attempt.
     pub provider: Option<ConfigName>,
-    /// Accepted at or after this moment.
+    /// Accepted at or after this time.
     pub since: Option<Timestamp>,
 }
 
-/// What state is looked for.
+/// Condition on the state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateFilter {
-    /// One of the four.
+    /// The delivery is in this state.
     State(DeliveryStateKind),
-    /// Failed in this way.
+    /// The delivery failed with this cause.
     Failure(Failure),
-    /// Whatever its state, the end of one of its calls is unknown.
+    /// Any state, with at least one attempt of outcome `unknown`.
     MaybeDuplicate,
 }
 
-/// A delivery that was found, with what its message says.
+/// A delivery that was found, with data of its message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeliverySearchHit {
-    /// The message it carries.
+    /// Id of the message.
     pub message: MessageId,
-    /// What the message says.
+    /// Text of the message.
     pub body: String,
-    /// The client's own name for the person.
+    /// The client's id of the recipient.
     pub user: Option<String>,
-    /// When it was accepted.
+    /// Time of acceptance.
     pub created_at: Timestamp,
     /// The delivery.
     pub delivery: Delivery,
-    /// The last call made for it.
+    /// The last attempt.
     pub last_attempt: Option<LastAttempt>,
 }
 
-/// What one look came to.
+/// Result of one search.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliverySearchResults {
-    /// The newest first. All that were found of one message stand together, so there may be a few more than asked for.
+    /// Hits, newest first. All hits of one message are included, so there may be a few more than the limit.
     pub hits: Vec<DeliverySearchHit>,
-    /// Where the next look goes on; none when there is nothing older.
+    /// Position at which the next search continues; `None` if nothing older exists.
     pub next: Option<i64>,
-    /// Whether it stopped because it had gone through enough, not because it had found enough.
+    /// True if the search ended because it had examined the maximum number of messages.
     pub is_truncated: bool,
 }
 
-/// Looks for about `limit` deliveries among the messages older than `before`.
+/// Searches for about `limit` deliveries among the messages older than `before`.
 pub async fn search_deliveries(
     gateway: &Gateway,
-    wanted: &DeliverySearchFilter,
+    filter: &DeliverySearchFilter,
     before: Option<i64>,
     limit: usize,
 ) -> Result<DeliverySearchResults> {
-    let mut found = DeliverySearchResults::default();
+    let mut results = DeliverySearchResults::default();
     let mut query = MessageQuery {
-        to: wanted.to.clone(),
-        state: wanted.state_in_store(),
-        since: wanted.since,
+        to: filter.to.clone(),
+        state: filter.state_in_store(),
+        since: filter.since,
         before,
         limit: limit.clamp(1, MESSAGES_PER_READ),
     };
     let mut examined = 0;
     loop {
-        let page = read_page(gateway, wanted, &query).await?;
+        let page = read_page(gateway, filter, &query).await?;
         examined += page.messages.len();
-        let last = page.next;
-        let mut groups = match_messages(gateway, wanted, page.messages)
+        let next = page.next;
+        let mut groups = match_messages(gateway, filter, page.messages)
             .await?
             .into_iter()
             .peekable();
-        while let Some((number, lines)) = groups.next() {
-            found.hits.extend(lines);
-            if found.hits.len() >= limit {
-                found.next = Some(number).filter(|_| last.is_some() || groups.peek().is_some());
-                return Ok(found);
+        while let Some((number, hits)) = groups.next() {
+            results.hits.extend(hits);
+            if results.hits.len() >= limit {
+                results.next = Some(number).filter(|_| next.is_some() || groups.peek().is_some());
+                return Ok(results);
             }
         }
-        let Some(last) = last else {
-            return Ok(found);
+        let Some(next) = next else {
+            return Ok(results);
         };
         if examined >= MESSAGES_EXAMINED_MAX {
-            (found.next, found.is_truncated) = (Some(last), true);
-            return Ok(found);
+            (results.next, results.is_truncated) = (Some(next), true);
+            return Ok(results);
         }
-        query.before = Some(last);
+        query.before = Some(next);
         query.limit = MESSAGES_PER_READ.min(MESSAGES_EXAMINED_MAX - examined);
     }
 }
 
-/// The deliveries with these ids, in their order; what has been pruned is left out.
+/// Returns the deliveries with these ids, in their order; pruned ones are left out.
 pub async fn find_by_ids(gateway: &Gateway, ids: &[DeliveryId]) -> Result<Vec<DeliverySearchHit>> {
-    let mut lines = Vec::new();
+    let mut hits = Vec::new();
     for id in ids {
         let query = MessageQuery {
             before: Some(id.message_number().saturating_add(1)),
@@ -126,22 +126,22 @@ pub async fn find_by_ids(gateway: &Gateway, ids: &[DeliveryId]) -> Result<Vec<De
         };
         let messages = gateway.store.search(query).await?.messages.into_iter();
         let all = messages.flat_map(|message| DeliverySearchFilter::default().hits_in(message));
-        lines.extend(all.filter(|line| line.delivery.id == *id));
+        hits.extend(all.filter(|hit| hit.delivery.id == *id));
     }
-    Ok(lines)
+    Ok(hits)
 }
 
-/// A page of messages among which the wanted ones are; those of one person are found by an index of their own.
+/// Reads a page of candidate messages; messages of one user are found by their own index.
 async fn read_page(
     gateway: &Gateway,
-    wanted: &DeliverySearchFilter,
+    filter: &DeliverySearchFilter,
     query: &MessageQuery,
 ) -> Result<MessageList> {
-    if query.to.is_some() || wanted.user.is_none() {
+    if query.to.is_some() || filter.user.is_none() {
         return gateway.store.search(query.clone()).await;
     }
     let of_user = UsageQuery {
-        user: wanted.user.clone(),
+        user: filter.user.clone(),
         since: query.since,
         until: None,
         before: query.before,
@@ -150,61 +150,61 @@ async fn read_page(
     gateway.store.usage(of_user).await
 }
 
-/// The wanted ones of these messages, message by message.
+/// Returns the matching deliveries, grouped by message.
 async fn match_messages(
     gateway: &Gateway,
-    wanted: &DeliverySearchFilter,
+    filter: &DeliverySearchFilter,
     messages: Vec<Message>,
 ) -> Result<Vec<(i64, Vec<DeliverySearchHit>)>> {
     let mut groups = Vec::new();
     for message in messages {
         let number = message.number;
-        let lines = wanted.hits_in(message);
-        if !lines.is_empty() {
-            groups.push((number, lines));
+        let hits = filter.hits_in(message);
+        if !hits.is_empty() {
+            groups.push((number, hits));
         }
     }
     let ids: Vec<DeliveryId> = groups
         .iter()
-        .flat_map(|(_, lines)| lines.iter().map(|line| line.delivery.id))
+        .flat_map(|(_, hits)| hits.iter().map(|hit| hit.delivery.id))
         .collect();
     if ids.is_empty() {
         return Ok(groups);
     }
-    let mut calls = gateway.store.last_attempts(ids).await?;
-    calls.sort_by_key(|call| call.id);
-    for (_, lines) in &mut groups {
-        for line in lines.iter_mut() {
-            let place = calls.binary_search_by_key(&line.delivery.id, |call| call.id);
-            line.last_attempt = place.ok().and_then(|place| calls.get(place).cloned());
+    let mut attempts = gateway.store.last_attempts(ids).await?;
+    attempts.sort_by_key(|attempt| attempt.id);
+    for (_, hits) in &mut groups {
+        for hit in hits.iter_mut() {
+            let index = attempts.binary_search_by_key(&hit.delivery.id, |attempt| attempt.id);
+            hit.last_attempt = index.ok().and_then(|index| attempts.get(index).cloned());
         }
-        lines.retain(|line| wanted.matches_last_attempt(line));
+        hits.retain(|hit| filter.matches_last_attempt(hit));
     }
-    groups.retain(|(_, lines)| !lines.is_empty());
+    groups.retain(|(_, hits)| !hits.is_empty());
     Ok(groups)
 }
 
 impl DeliverySearchFilter {
-    /// What the store can be asked for.
+    /// Returns the state condition that the store can evaluate.
     fn state_in_store(&self) -> Option<DeliveryStateKind> {
         match self.state? {
-            StateFilter::State(standing) => Some(standing),
+            StateFilter::State(kind) => Some(kind),
             StateFilter::Failure(_) => Some(DeliveryStateKind::Failed),
             StateFilter::MaybeDuplicate => None,
         }
     }
 
-    /// Those deliveries of the message that fit as far as the message itself tells.
+    /// Returns the deliveries of the message that match, without the conditions on the last attempt.
     fn hits_in(&self, message: Message) -> Vec<DeliverySearchHit> {
         if self.user.is_some() && message.user != self.user {
             return Vec::new();
         }
         let (id, body, user, created_at) = (message.id, message.body, message.user, message.created_at);
-        let fitting = message
+        let matching = message
             .deliveries
             .into_iter()
             .filter(|delivery| self.matches(delivery));
-        fitting
+        matching
             .map(|delivery| DeliverySearchHit {
                 message: id,
                 body: body.clone(),
@@ -218,26 +218,29 @@ impl DeliverySearchFilter {
 
     fn matches(&self, delivery: &Delivery) -> bool {
         let is_failure =
-            |wish| matches!(&delivery.state, DeliveryState::Failed { failure, .. } if *failure == wish);
+            |wanted| matches!(&delivery.state, DeliveryState::Failed { failure, .. } if *failure == wanted);
         let state = match self.state {
             None | Some(StateFilter::MaybeDuplicate) => true,
-            Some(StateFilter::State(standing)) => delivery.state.kind() == standing,
+            Some(StateFilter::State(kind)) => delivery.state.kind() == kind,
             Some(StateFilter::Failure(failure)) => is_failure(failure),
         };
         state && self.to.as_ref().is_none_or(|to| *to == delivery.address)
     }
 
-    fn matches_last_attempt(&self, line: &DeliverySearchHit) -> bool {
-        let asked = line.last_attempt.as_ref().and_then(|call| call.provider.as_ref());
-        let taken = line.delivery.provider.as_ref();
-        let is_by = |provider| asked == Some(provider) || taken == Some(provider);
-        let may_be_twice = || {
-            line.last_attempt
+    fn matches_last_attempt(&self, hit: &DeliverySearchHit) -> bool {
+        let attempted_by = hit
+            .last_attempt
+            .as_ref()
+            .and_then(|attempt| attempt.provider.as_ref());
+        let accepted_by = hit.delivery.provider.as_ref();
+        let is_of = |provider| attempted_by == Some(provider) || accepted_by == Some(provider);
+        let has_unknown_attempt = || {
+            hit.last_attempt
                 .as_ref()
-                .is_some_and(|call| call.has_unknown_attempt)
+                .is_some_and(|attempt| attempt.has_unknown_attempt)
         };
-        self.provider.as_ref().is_none_or(is_by)
-            && (self.state != Some(StateFilter::MaybeDuplicate) || may_be_twice())
+        self.provider.as_ref().is_none_or(is_of)
+            && (self.state != Some(StateFilter::MaybeDuplicate) || has_unknown_attempt())
     }
 }
 

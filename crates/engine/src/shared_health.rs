@@ -1,114 +1,119 @@
-//! Keeps a process in step with the others on its store: the time, and how providers do.
+//! Synchronises a process with others on its store: the clock, and the health of providers.
 //!
-//! Tells what was found out here at once and reads what others found out about every second; writes nothing while
-//! nothing changes. Rates need none of this: every delivery asks for itself.
+//! Reports local changes at once and reads changes of other processes about every second; writes nothing
+//! while nothing changes. Rate limits do not need it: each call acquires permits from the store.
 
+use postrider_core::clock::{self, Clock};
+use postrider_core::error::Result;
+use postrider_core::shared_health::HealthReport;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::gateway::Gateway;
 use crate::provider_runtime::ProviderRuntime;
-use postrider_core::clock::{self, Clock};
-use postrider_core::error::Result;
-use postrider_core::shared_health::HealthReport;
 use postrider_store::Store;
 
-/// How old what others found out may be.
+/// Maximum age of what other processes have reported.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The shortest time between two looks, however much there is to tell.
+/// Minimum time between two synchronisations.
 const SYNC_INTERVAL_MIN: Duration = Duration::from_millis(50);
 
-/// A clock further away from the store's than this is worth a word.
+/// Offset between the store's clock and the local clock above which a warning is logged.
 const CLOCK_OFFSET_WARN_SECONDS: f64 = 1.0;
 
-/// The clock that everybody on this store goes by.
+/// Returns the clock that all processes on this store share.
 pub async fn store_clock(store: &Arc<dyn Store>) -> Result<Clock> {
     if !store.has_own_clock() {
         return Ok(Clock::System);
     }
     let clock = Clock::synced();
     sync_clock(store, &clock).await?;
-    let ahead = clock.offset_seconds();
-    if ahead.abs() > CLOCK_OFFSET_WARN_SECONDS {
+    let offset = clock.offset_seconds();
+    if offset.abs() > CLOCK_OFFSET_WARN_SECONDS {
         log::warn!(
-            "the store's clock is {ahead:.1} s ahead of this machine's; the store's is used, and logs show this \
-             machine's"
+            "clock offset: using the store's clock, logs show the local one; offset_seconds={offset:.1}"
         );
     }
     Ok(clock)
 }
 
 async fn sync_clock(store: &Arc<dyn Store>, clock: &Clock) -> Result<()> {
-    if let Clock::Synced(followed) = clock {
-        let asked = followed.elapsed();
-        let shown = store.current_time().await?;
-        followed.record_reading(shown, asked, followed.elapsed());
+    if let Clock::Synced(synced) = clock {
+        let started = synced.elapsed();
+        let store_time = store.current_time().await?;
+        synced.record_reading(store_time, started, synced.elapsed());
     }
     Ok(())
 }
 
 fn providers_of_reports<'g>(
     gateway: &'g Gateway,
-    news: &'g [HealthReport],
+    reports: &'g [HealthReport],
 ) -> impl Iterator<Item = &'g Arc<ProviderRuntime>> {
-    news.iter().filter_map(|news| gateway.provider(&news.provider))
+    reports
+        .iter()
+        .filter_map(|report| gateway.provider(&report.provider))
 }
 
-/// Tells the others what was found out here, and learns what they found out.
+/// Reports local changes and loads the changes of other processes.
 pub async fn sync_health(gateway: &Gateway) -> Result<()> {
     let now = gateway.clock.now();
-    let news = gateway
+    let reports = gateway
         .providers()
         .iter()
-        .filter_map(|lane| lane.unreported_health());
-    let news = news.collect::<Vec<_>>();
-    if !news.is_empty() {
-        let told = gateway.store.report_health(news.clone(), now).await;
-        let learned = told.inspect_err(|_| {
-            providers_of_reports(gateway, &news).for_each(|lane| lane.mark_report_uncertain())
+        .filter_map(|runtime| runtime.unreported_health());
+    let reports = reports.collect::<Vec<_>>();
+    if !reports.is_empty() {
+        let stored = gateway.store.report_health(reports.clone(), now).await;
+        let responses = stored.inspect_err(|_| {
+            providers_of_reports(gateway, &reports).for_each(|runtime| runtime.mark_report_uncertain());
         })?;
-        for (news, learned) in news.iter().zip(learned) {
-            if let Some(lane) = gateway.provider(&news.provider) {
-                lane.confirm_reported(news, &learned, now);
+        for (report, response) in reports.iter().zip(responses) {
+            if let Some(runtime) = gateway.provider(&report.provider) {
+                runtime.confirm_reported(report, &response, now);
             }
         }
     }
-    for known in gateway.store.load_health().await? {
-        if let Some(lane) = gateway.provider(&known.provider) {
-            lane.load_health(&known, now);
+    for shared in gateway.store.load_health().await? {
+        if let Some(runtime) = gateway.provider(&shared.provider) {
+            runtime.load_health(&shared, now);
         }
     }
-    // After what is known: whoever is woken is known to be well in the same instant.
-    for order in gateway.store.provider_controls().await? {
-        if let Some(lane) = gateway.provider(&order.provider) {
-            lane.apply_control(&order);
+    // Controls are applied after health, so that a resumed provider is closed at once.
+    for control in gateway.store.provider_controls().await? {
+        if let Some(runtime) = gateway.provider(&control.provider) {
+            runtime.apply_control(&control);
         }
     }
     Ok(())
 }
 
-/// Keeps in step until it is dropped. A store that is away is asked again; meanwhile everybody judges for himself
-/// and the clock goes on.
+/// Synchronises until it is dropped. While the store is unavailable, each process uses its own circuit
+/// breakers and its own clock continues.
 pub async fn run_health_sync(gateway: Arc<Gateway>) {
-    let mut away = false;
+    let mut is_unavailable = false;
     loop {
         let step = async {
             sync_clock(&gateway.store, &gateway.clock).await?;
             sync_health(&gateway).await
         };
         match step.await {
-            Ok(()) => away = false,
-            Err(error) if away => log::debug!("not in step with other hosts: {}", error.chain()),
+            Ok(()) => is_unavailable = false,
+            Err(error) if is_unavailable => log::debug!("health sync failed, retrying: {}", error.chain()),
             Err(error) => {
-                away = true;
-                gateway.metrics.store_errors.inc();
-                log::error!("not in step with other hosts: {}", error.chain());
+                is_unavailable = true;
+                gateway.record_store_error("health sync failed, retrying", &error);
             }
         }
-        let ahead = gateway.clock.offset_seconds();
-        gateway.metrics.clock_offset_seconds.set(ahead);
-        clock::sleep(if away { SYNC_INTERVAL } else { SYNC_INTERVAL_MIN }).await;
+        let offset = gateway.clock.offset_seconds();
+        gateway.metrics.clock_offset_seconds.set(offset);
+        clock::sleep(if is_unavailable {
+            SYNC_INTERVAL
+        } else {
+            SYNC_INTERVAL_MIN
+        })
+        .await;
         tokio::select! {
             () = gateway.health_changed.notified() => {}
             () = clock::sleep(SYNC_INTERVAL.saturating_sub(SYNC_INTERVAL_MIN)) => {}

@@ -1,8 +1,11 @@
-//! A worker's places: who holds how many, and what the worker can take on now.
+//! Slots of a worker: their use by channel and the free capacity.
 //!
-//! Counts only; how they are shared between channels and providers is decided in `domain/share`. A place that
-//! is given back wakes the worker when it had to leave somebody alone.
+//! Only counts; `postrider_core::slots` decides how slots are shared between channels and providers. A
+//! released slot wakes the worker if a channel had no free slot.
 
+use postrider_core::capacity::{Capacity, CapacitySource};
+use postrider_core::name::ConfigName;
+use postrider_core::slots::{ChannelLoad, ProviderLoad, share_slots};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,26 +14,23 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::gateway::{Gateway, ProviderRuntime};
-use postrider_core::capacity::{Capacity, CapacitySource};
-use postrider_core::name::ConfigName;
-use postrider_core::slots::{ChannelLoad, ProviderLoad, share_slots};
 
-/// This part of all places is worth a claim at once.
+/// A claim is made at once when this fraction of all slots is free.
 const CLAIM_BATCH_FRACTION: usize = 8;
 
-/// How long a claim waits for more places at most: short beside any call over a network.
+/// Maximum time that a claim waits for more free slots: short compared with any call over a network.
 const FREE_SLOTS_WAIT_MAX: Duration = Duration::from_millis(5);
 
-/// The places of one worker.
+/// Slots of one worker.
 pub(super) struct WorkerSlots {
     gateway: Arc<Gateway>,
-    /// The configured channels, each with its lanes as indexes.
+    /// Configured channels, each with the indexes of its providers.
     channels: Vec<(ConfigName, Vec<usize>)>,
     counts: Mutex<SlotCounts>,
-    /// Whether the last wish left somebody alone.
+    /// True if a channel had no free slot when the capacity was last computed.
     is_channel_full: AtomicBool,
     released: Notify,
-    /// How long the last claim took, in microseconds.
+    /// Duration of the last claim, in microseconds.
     last_claim_micros: AtomicU64,
 }
 
@@ -40,17 +40,18 @@ struct SlotCounts {
     by_channel: HashMap<ConfigName, usize>,
 }
 
-/// One delivery's place; given back when dropped.
+/// The slot of one delivery; released when dropped.
 pub(super) struct WorkerSlot {
     slots: Arc<WorkerSlots>,
     channel: ConfigName,
 }
 
 impl WorkerSlots {
-    /// All of them free.
+    /// Creates the slots of a worker, all free.
     pub fn new(gateway: Arc<Gateway>) -> Arc<Self> {
-        let lanes = gateway.providers();
-        let index = |lane: &Arc<ProviderRuntime>| lanes.iter().position(|other| Arc::ptr_eq(lane, other));
+        let runtimes = gateway.providers();
+        let index =
+            |runtime: &Arc<ProviderRuntime>| runtimes.iter().position(|other| Arc::ptr_eq(runtime, other));
         let channels = gateway.config.channels.iter().map(|channel| {
             let route = gateway.route(channel.name.as_str());
             let own = route.map_or(&[][..], |route| route.providers());
@@ -66,13 +67,13 @@ impl WorkerSlots {
         })
     }
 
-    /// Takes a place for a delivery that was won.
+    /// Acquires a slot for a claimed delivery.
     pub fn acquire(self: &Arc<Self>, channel: &ConfigName) -> WorkerSlot {
-        let mut held = self.lock_counts();
-        held.total += 1;
-        match held.by_channel.get_mut(channel) {
+        let mut counts = self.lock_counts();
+        counts.total += 1;
+        match counts.by_channel.get_mut(channel) {
             Some(count) => *count += 1,
-            None => drop(held.by_channel.insert(channel.clone(), 1)),
+            None => drop(counts.by_channel.insert(channel.clone(), 1)),
         }
         WorkerSlot {
             slots: Arc::clone(self),
@@ -80,37 +81,37 @@ impl WorkerSlots {
         }
     }
 
-    /// How many are taken.
+    /// Returns the number of slots in use.
     pub fn in_use(&self) -> usize {
         self.lock_counts().total
     }
 
-    /// Told after each claim how long it took.
-    pub fn record_claim_duration(&self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    /// Records the duration of a claim.
+    pub fn record_claim_duration(&self, duration: Duration) {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         self.last_claim_micros.store(micros, Ordering::Relaxed);
     }
 
-    /// Returns when a place is free, and a moment later when nearly all are taken: a claim of one delivery costs the
-    /// store nearly as much as one of many. A store that is quick to claim is not waited for longer than it takes.
+    /// Returns when a slot is free, and waits a moment longer if few are: claiming one delivery costs the
+    /// store nearly as much as claiming many. The moment is not longer than the last claim took.
     pub async fn wait_for_free_slots(&self) {
-        self.wait_until(|taken| taken < self.total()).await;
-        let few = self.total() / CLAIM_BATCH_FRACTION;
-        let enough = self.wait_until(|taken| taken + few <= self.total());
-        let moment = FREE_SLOTS_WAIT_MAX.min(Duration::from_micros(
+        self.wait_until(|in_use| in_use < self.total()).await;
+        let batch = self.total() / CLAIM_BATCH_FRACTION;
+        let enough_free = self.wait_until(|in_use| in_use + batch <= self.total());
+        let wait = FREE_SLOTS_WAIT_MAX.min(Duration::from_micros(
             self.last_claim_micros.load(Ordering::Relaxed),
         ));
-        // When the moment is over, whatever is free must do.
-        drop(tokio::time::timeout(moment, enough).await);
+        // After that moment, the free slots are used, few as they are.
+        drop(tokio::time::timeout(wait, enough_free).await);
     }
 
-    /// Returns when every place is free.
+    /// Returns when all slots are free.
     pub async fn wait_until_all_free(&self) {
-        self.wait_until(|taken| taken == 0).await;
+        self.wait_until(|in_use| in_use == 0).await;
     }
 
-    async fn wait_until(&self, holds: impl Fn(usize) -> bool) {
-        while !holds(self.in_use()) {
+    async fn wait_until(&self, condition: impl Fn(usize) -> bool) {
+        while !condition(self.in_use()) {
             self.released.notified().await;
         }
     }
@@ -120,15 +121,15 @@ impl WorkerSlots {
     }
 
     fn release(&self, channel: &ConfigName) {
-        let mut held = self.lock_counts();
-        held.total = held.total.saturating_sub(1);
-        if let Some(count) = held.by_channel.get_mut(channel) {
+        let mut counts = self.lock_counts();
+        counts.total = counts.total.saturating_sub(1);
+        if let Some(count) = counts.by_channel.get_mut(channel) {
             *count -= 1;
             if *count == 0 {
-                held.by_channel.remove(channel);
+                counts.by_channel.remove(channel);
             }
         }
-        drop(held);
+        drop(counts);
         self.released.notify_one();
         if self.is_channel_full.swap(false, Ordering::SeqCst) {
             self.gateway.queue.notify_one();
@@ -137,14 +138,14 @@ impl WorkerSlots {
 
     fn provider_loads(&self) -> Vec<ProviderLoad> {
         let now = self.gateway.clock.now();
-        let carrier = |lane: &Arc<ProviderRuntime>| ProviderLoad {
-            in_flight: lane.in_flight(),
-            concurrency: lane.concurrency,
-            is_available: lane.is_available(now),
-            is_unresponsive: lane.is_unresponsive(),
-            has_unknown_recovery: lane.has_unknown_recovery(now),
+        let load = |runtime: &Arc<ProviderRuntime>| ProviderLoad {
+            in_flight: runtime.in_flight(),
+            concurrency: runtime.concurrency,
+            is_available: runtime.is_available(now),
+            is_unresponsive: runtime.is_unresponsive(),
+            has_unknown_recovery: runtime.has_unknown_recovery(now),
         };
-        self.gateway.providers().iter().map(carrier).collect()
+        self.gateway.providers().iter().map(load).collect()
     }
 
     fn lock_counts(&self) -> MutexGuard<'_, SlotCounts> {
@@ -154,28 +155,30 @@ impl WorkerSlots {
 
 impl CapacitySource for WorkerSlots {
     fn capacity(&self) -> Capacity {
-        // Before the counts are read, so that a place given back meanwhile is noticed.
+        // Set before the counts are read, so that a slot released meanwhile is noticed.
         self.is_channel_full.store(true, Ordering::SeqCst);
-        let held = self.lock_counts();
-        let taken = held.total;
-        let holder = |(name, carriers): &(ConfigName, Vec<usize>)| ChannelLoad {
-            slots_used: held.by_channel.get(name).copied().unwrap_or(0),
-            providers: carriers.clone(),
+        let counts = self.lock_counts();
+        let in_use = counts.total;
+        let to_load = |(name, providers): &(ConfigName, Vec<usize>)| ChannelLoad {
+            slots_used: counts.by_channel.get(name).copied().unwrap_or(0),
+            providers: providers.clone(),
         };
-        let holders: Vec<ChannelLoad> = self.channels.iter().map(holder).collect();
-        drop(held);
-        let shares = share_slots(self.total(), taken, &holders, &self.provider_loads());
-        for (lane, ceiling) in self.gateway.providers().iter().zip(&shares.provider_limits) {
-            lane.set_unresponsive_limit(*ceiling);
+        let loads: Vec<ChannelLoad> = self.channels.iter().map(to_load).collect();
+        drop(counts);
+        let allocation = share_slots(self.total(), in_use, &loads, &self.provider_loads());
+        for (runtime, ceiling) in self.gateway.providers().iter().zip(&allocation.provider_limits) {
+            runtime.set_unresponsive_limit(*ceiling);
         }
-        let free = self.total().saturating_sub(taken);
-        self.is_channel_full
-            .store(free == 0 || shares.channel_slots.contains(&0), Ordering::SeqCst);
+        let free = self.total().saturating_sub(in_use);
+        self.is_channel_full.store(
+            free == 0 || allocation.channel_slots.contains(&0),
+            Ordering::SeqCst,
+        );
         let names = self.channels.iter().map(|(name, _)| name.clone());
         names
-            .zip(shares.channel_slots)
-            .fold(Capacity::total(free), |wish, (name, room)| {
-                wish.with_channel(name, room)
+            .zip(allocation.channel_slots)
+            .fold(Capacity::total(free), |capacity, (name, slots)| {
+                capacity.with_channel(name, slots)
             })
     }
 }

@@ -1,7 +1,7 @@
-//! How it goes at this moment, for whoever watches: totals, what waits longest, providers, the latest failures.
+//! Current status for monitoring: totals, oldest due delivery, providers, latest failures.
 //!
-//! Brings the report's roll-ups up to date and reads those, so that a look costs what has changed since the one before
-//! and not what exists. Needs the store only; changes nothing that anybody could miss.
+//! Applies pending changes to the rollups and reads those, so that the cost depends on what changed and not
+//! on what exists. Needs only the store.
 
 use super::sync_report::{CHANGES_PER_TRANSACTION, apply_all_changes};
 use postrider_core::capacity::Capacity;
@@ -12,58 +12,58 @@ use postrider_core::report::{Report, mean_seconds};
 use postrider_core::shared_health::SharedHealth;
 use postrider_store::{MessageQuery, Store};
 
-/// Channels of which the longest waiting delivery is looked for.
+/// Maximum number of channels for the search of the oldest due delivery.
 const CHANNELS_MAX: usize = 64;
 
-/// Failures that are shown.
+/// Maximum number of failures shown.
 const FAILURES_SHOWN_MAX: usize = 10;
 
-/// What one look shows.
+/// Status at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StatusOverview {
-    /// Everything that was counted, as of the look.
+    /// All counters.
     pub report: Report,
-    /// Since when the longest waiting of those that go first in their channel has been due.
+    /// Due time of the oldest due delivery.
     pub oldest_due_at: Option<Timestamp>,
-    /// What processes know together of providers.
+    /// Shared health of the providers.
     pub provider_health: Vec<SharedHealth>,
-    /// The newest of the messages that failed.
+    /// The newest failures.
     pub failures: Vec<FailureLine>,
 }
 
-/// A message that failed.
+/// A failed delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailureLine {
-    /// When.
+    /// Time of the failure.
     pub at: Timestamp,
-    /// To whom, as the client wrote it.
+    /// Address as the client wrote it.
     pub spelling: String,
-    /// Over which channel.
+    /// Name of the channel.
     pub channel: String,
-    /// Of which kind.
+    /// Kind of failure.
     pub failure: &'static str,
-    /// In words for the operator.
+    /// Reason for the operator.
     pub reason: String,
 }
 
 impl StatusOverview {
-    /// Sent, whether or not a receipt has come.
+    /// Returns the number of sent deliveries, with or without a receipt.
     pub fn sent(&self) -> u64 {
         self.report.totals.sent + self.report.totals.delivered
     }
 
-    /// Failed for good.
+    /// Returns the number of failed deliveries.
     pub fn failed(&self) -> u64 {
         self.report.totals.failed_sum()
     }
 
-    /// How long a call took on average, in seconds; none before the first.
+    /// Returns the mean duration of an attempt in seconds; `None` before the first.
     pub fn mean_seconds(&self) -> Option<f64> {
         mean_seconds(&self.report.providers)
     }
 }
 
-/// Counts what changed, and reads what is shown without failures.
+/// Applies pending changes and returns the totals, without failures.
 pub async fn read_totals(store: &dyn Store) -> Result<StatusOverview> {
     apply_all_changes(store, CHANGES_PER_TRANSACTION, |_| ()).await?;
     Ok(StatusOverview {
@@ -72,14 +72,14 @@ pub async fn read_totals(store: &dyn Store) -> Result<StatusOverview> {
     })
 }
 
-/// The same with all that a screen shows.
+/// Returns the complete status.
 pub async fn read_overview(store: &dyn Store) -> Result<StatusOverview> {
     let overview = read_totals(store).await?;
-    let firsts = store
+    let oldest = store
         .due(overview.report.as_of, &Capacity::total(CHANNELS_MAX))
         .await?;
     Ok(StatusOverview {
-        oldest_due_at: firsts.iter().map(|nudge| nudge.due_at).min(),
+        oldest_due_at: oldest.iter().map(|entry| entry.due_at).min(),
         provider_health: store.load_health().await?,
         failures: latest_failures(store).await?,
         ..overview
@@ -92,11 +92,11 @@ async fn latest_failures(store: &dyn Store) -> Result<Vec<FailureLine>> {
         limit: FAILURES_SHOWN_MAX,
         ..MessageQuery::default()
     };
-    let mut lines = Vec::new();
+    let mut failures = Vec::new();
     for message in store.search(query).await?.messages {
         for delivery in message.deliveries {
             if let DeliveryState::Failed { failure, reason, at } = delivery.state {
-                lines.push(FailureLine {
+                failures.push(FailureLine {
                     at,
                     spelling: delivery.spelling,
                     channel: delivery.channel.to_string(),
@@ -106,7 +106,7 @@ async fn latest_failures(store: &dyn Store) -> Result<Vec<FailureLine>> {
             }
         }
     }
-    lines.sort_by_key(|line| std::cmp::Reverse(line.at));
-    lines.truncate(FAILURES_SHOWN_MAX);
-    Ok(lines)
+    failures.sort_by_key(|failure| std::cmp::Reverse(failure.at));
+    failures.truncate(FAILURES_SHOWN_MAX);
+    Ok(failures)
 }

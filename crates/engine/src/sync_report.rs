@@ -1,44 +1,46 @@
-//! Brings the report up to date: folds what changed into the roll-ups and keeps a snapshot of the result.
+//! Synchronises the report: applies changes to the rollups and saves a snapshot of the result.
 //!
-//! Pages show the newest snapshot only, so their cost does not depend on the number of messages. One process does it
-//! at a time; who comes second does only what is left.
+//! Pages read only the newest snapshot, so that their cost does not depend on the number of messages. One
+//! process at a time runs it.
 
-use std::time::Duration;
-
-use super::job_lock;
-use crate::gateway::Gateway;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::job::{JobLockOwner, ScheduledJob};
 use postrider_core::report::Report;
+use std::time::Duration;
+
+use super::job_lock;
+use crate::gateway::Gateway;
 use postrider_store::{ReportSnapshot, Store};
 
-/// How many changed deliveries one transaction folds, so that no other writer waits long for it.
+/// Number of changed deliveries applied in one transaction, so that other writers do not wait long.
 pub(super) const CHANGES_PER_TRANSACTION: usize = 1_000;
 
-/// The same where no other writer waits: pages that several messages share are written less often.
+/// The same number for a store without other writers: pages shared by several messages are written less
+/// often.
 const CHANGES_PER_TRANSACTION_EXCLUSIVE: usize = 32_000;
 
-/// A report of which nothing has changed is made anew when it is older than this.
+/// Age at which a report is saved again although its numbers have not changed.
 const REPORT_REUSE_MAX: Duration = Duration::from_secs(60);
 
-/// What a run did.
+/// Result of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncResult {
-    /// Whether the report was made anew; otherwise the newest one still says it all.
+    /// True if a new report was saved; otherwise the newest one is still current.
     pub is_new: bool,
-    /// Changed deliveries that were folded in.
+    /// Number of changes that were applied.
     pub changes_applied: usize,
-    /// The report as it is now.
+    /// The current report.
     pub report: Report,
 }
 
-/// Folds what changed since the last run, whoever else does the same. `progress` is told how many after each batch.
+/// Applies all changes since the last run and saves the report. Calls `progress` with the number after each
+/// transaction.
 pub async fn sync(gateway: &Gateway, progress: impl Fn(usize)) -> Result<SyncResult> {
     apply_and_save(gateway, gateway.clock.now(), CHANGES_PER_TRANSACTION, progress).await
 }
 
-/// The same on a store that nobody else writes to at the moment: a million messages in half the time.
+/// Does the same on a store that has no other writer at the moment: a million messages in half the time.
 pub async fn sync_exclusive(gateway: &Gateway) -> Result<SyncResult> {
     apply_and_save(
         gateway,
@@ -49,130 +51,131 @@ pub async fn sync_exclusive(gateway: &Gateway) -> Result<SyncResult> {
     .await
 }
 
-/// Forgets the roll-ups and builds them again from nothing; comes to exactly the same numbers.
+/// Clears the rollups and builds them again; the result has the same numbers.
 pub async fn rebuild(gateway: &Gateway, progress: impl Fn(usize)) -> Result<SyncResult> {
     gateway.store.begin_rebuild().await?;
     sync(gateway, progress).await
 }
 
-/// What is to be brought up to date.
+/// Extent of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncScope {
-    /// What changed since the last run.
+    /// Changes since the last run.
     Changes,
-    /// Everything, from nothing.
+    /// All deliveries.
     Rebuild,
 }
 
-/// Brings the report up to date as soon as no other process does it. `told` hears of whom we wait for.
+/// Runs when no other process does; calls `on_wait` with the owner of the lock if it has to wait.
 pub async fn sync_with_lock(
     gateway: &Gateway,
-    extent: SyncScope,
-    told: impl Fn(&JobLockOwner),
+    scope: SyncScope,
+    on_wait: impl Fn(&JobLockOwner),
     progress: impl Fn(usize),
 ) -> Result<SyncResult> {
-    let asked_at = gateway.clock.now();
-    let work = async {
-        match extent {
-            SyncScope::Changes => apply_and_save(gateway, asked_at, CHANGES_PER_TRANSACTION, progress).await,
+    let requested_at = gateway.clock.now();
+    let job = async {
+        match scope {
+            SyncScope::Changes => {
+                apply_and_save(gateway, requested_at, CHANGES_PER_TRANSACTION, progress).await
+            }
             SyncScope::Rebuild => rebuild(gateway, progress).await,
         }
     };
-    job_lock::wait_and_run(gateway, ScheduledJob::Report, told, work).await
+    job_lock::wait_and_run(gateway, ScheduledJob::Report, on_wait, job).await
 }
 
-/// The same for the built-in schedule: none when another process does it now, or the newest report is younger than
-/// `every`.
-pub async fn sync_if_due(gateway: &Gateway, every: Duration) -> Result<Option<SyncResult>> {
-    let work = async {
+/// Runs for the built-in schedule. Returns `None` if another process runs it now, or if the newest report is
+/// younger than `interval`.
+pub async fn sync_if_due(gateway: &Gateway, interval: Duration) -> Result<Option<SyncResult>> {
+    let job = async {
         let now = gateway.clock.now();
         let is_due = latest_report(gateway)
             .await?
-            .is_none_or(|(_, newest)| newest.as_of + every <= now);
-        if is_due {
-            apply_and_save(gateway, now, CHANGES_PER_TRANSACTION, |_| ())
-                .await
-                .map(Some)
-        } else {
-            Ok(None)
+            .is_none_or(|(_, newest)| newest.as_of + interval <= now);
+        if !is_due {
+            return Ok(None);
         }
+        let result = apply_and_save(gateway, now, CHANGES_PER_TRANSACTION, |_| ()).await?;
+        Ok(Some(result))
     };
-    match job_lock::run_unless_locked(gateway, ScheduledJob::Report, Duration::ZERO, work).await? {
-        job_lock::JobRun::Ran(synced) => Ok(synced),
+    match job_lock::run_unless_locked(gateway, ScheduledJob::Report, Duration::ZERO, job).await? {
+        job_lock::JobRun::Ran(result) => Ok(result),
         job_lock::JobRun::Skipped(_) => Ok(None),
     }
 }
 
 async fn apply_and_save(
     gateway: &Gateway,
-    asked_at: Timestamp,
-    at_once: usize,
+    requested_at: Timestamp,
+    batch_size: usize,
     progress: impl Fn(usize),
 ) -> Result<SyncResult> {
-    let folded = apply_all_changes(&*gateway.store, at_once, progress).await?;
+    let changes_applied = apply_all_changes(&*gateway.store, batch_size, progress).await?;
     let report = gateway.store.report(gateway.clock.now()).await?;
     if let Some((_, newest)) = latest_report(gateway).await?
-        && is_still_current(&newest, &report, asked_at)
+        && is_still_current(&newest, &report, requested_at)
     {
         return Ok(SyncResult {
             is_new: false,
-            changes_applied: folded,
+            changes_applied,
             report: newest,
         });
     }
     save_snapshot(gateway, &report).await?;
     Ok(SyncResult {
         is_new: true,
-        changes_applied: folded,
+        changes_applied,
         report,
     })
 }
 
-/// Folds all that changed, so many in one transaction; how many. `progress` is told after each.
+/// Applies all changes, `batch_size` in one transaction, and returns their number. Calls `progress` after
+/// each transaction.
 pub(super) async fn apply_all_changes(
     store: &dyn Store,
-    at_once: usize,
+    batch_size: usize,
     progress: impl Fn(usize),
 ) -> Result<usize> {
-    let mut folded = 0;
+    let mut changes_applied = 0;
     loop {
-        let some = store.apply_changes(at_once).await?;
-        folded += some;
-        progress(some);
-        if some < at_once {
-            return Ok(folded);
+        let count = store.apply_changes(batch_size).await?;
+        changes_applied += count;
+        progress(count);
+        if count < batch_size {
+            return Ok(changes_applied);
         }
     }
 }
 
-/// Whether the newest kept report has the same numbers, and is young enough for who asked at that moment.
-fn is_still_current(newest: &Report, report: &Report, asked_at: Timestamp) -> bool {
-    let is_young = newest.as_of >= asked_at || newest.as_of + REPORT_REUSE_MAX > report.as_of;
-    let same = Report {
+/// Returns whether the newest saved report has the same numbers and is recent enough.
+fn is_still_current(newest: &Report, report: &Report, requested_at: Timestamp) -> bool {
+    let is_recent = newest.as_of >= requested_at || newest.as_of + REPORT_REUSE_MAX > report.as_of;
+    let unchanged = Report {
         as_of: newest.as_of,
         ..report.clone()
     };
-    is_young && newest.as_of <= report.as_of && same == *newest
+    is_recent && newest.as_of <= report.as_of && unchanged == *newest
 }
 
-/// The newest kept report; none before the first run.
+/// Returns the newest saved report; `None` before the first run.
 pub async fn latest_report(gateway: &Gateway) -> Result<Option<(i64, Report)>> {
     let Some(snapshot) = gateway.store.snapshot().await? else {
         return Ok(None);
     };
     let report = serde_json::from_slice(&snapshot.content)
-        .map_err(|error| Error::with_source(ErrorKind::Internal, "read the kept report", error))?;
+        .map_err(|error| Error::with_source(ErrorKind::Internal, "cannot read the saved report", error))?;
     Ok(Some((snapshot.generation, report)))
 }
 
-/// How long the newest report may be before the next run is due; none when only cron knows.
+/// Returns the configured interval of the report; `None` if only cron runs it.
 pub fn sync_interval(gateway: &Gateway) -> Option<Duration> {
     gateway.config.schedule.report
 }
 
 async fn save_snapshot(gateway: &Gateway, report: &Report) -> Result<()> {
     let content = serde_json::to_vec(report)
-        .map_err(|error| Error::with_source(ErrorKind::Internal, "write the report", error))?;
+        .map_err(|error| Error::with_source(ErrorKind::Internal, "cannot encode the report", error))?;
     let snapshot = ReportSnapshot {
         generation: report.as_of.timestamp_millis(),
         as_of: report.as_of,

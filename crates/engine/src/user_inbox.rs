@@ -1,6 +1,6 @@
-//! What a user has received, and the user's word that a message was read.
+//! Inbox of a registered user: marks messages as read and summarises their state.
 //!
-//! Reading goes the way of receipts. What never arrived cannot be read.
+//! Reading a message is recorded as a receipt. A message that was not sent cannot be read.
 
 use super::receipts;
 use crate::gateway::Gateway;
@@ -9,8 +9,8 @@ use postrider_core::error::Result;
 use postrider_core::id::MessageId;
 use postrider_core::message::{Delivery, Message};
 
-/// Notes that the user has read the message, unless that is known or it never arrived; the message as it is then.
-/// None when there is no such message to this user.
+/// Records that the user has read the message and returns the message. Changes nothing if that is known or
+/// the message was not sent. Returns `None` if the user has no such message.
 pub async fn mark_read(gateway: &Gateway, user: &str, id: MessageId) -> Result<Option<Message>> {
     let Some(message) = find_for_user(gateway, user, id).await? else {
         return Ok(None);
@@ -27,8 +27,8 @@ async fn find_for_user(gateway: &Gateway, user: &str, id: MessageId) -> Result<O
     Ok(found.filter(|message| message.user.as_deref() == Some(user)))
 }
 
-/// The delivery that was read: one that arrived, else one that a provider took. None when the message was read before,
-/// or never arrived.
+/// Returns the delivery to mark as read: a delivered one, otherwise a sent one. Returns `None` if the message
+/// was read before or was not sent.
 fn unread_delivery(message: &Message) -> Option<&Delivery> {
     if message
         .deliveries
@@ -38,14 +38,14 @@ fn unread_delivery(message: &Message) -> Option<&Delivery> {
         return None;
     }
     let mut deliveries = message.deliveries.iter();
-    let arrived = deliveries.find(|delivery| matches!(delivery.state, DeliveryState::Delivered { .. }));
+    let delivered = deliveries.find(|delivery| matches!(delivery.state, DeliveryState::Delivered { .. }));
     let mut deliveries = message.deliveries.iter();
-    arrived.or_else(|| deliveries.find(|delivery| matches!(delivery.state, DeliveryState::Sent { .. })))
+    delivered.or_else(|| deliveries.find(|delivery| matches!(delivery.state, DeliveryState::Sent { .. })))
 }
 
-/// Where a message stands for its user: the best of its deliveries.
+/// Returns the state of a message for its user: the best state of its deliveries.
 pub fn message_state(message: &Message) -> DeliveryStateKind {
-    let stands = |wanted: &DeliveryStateKind| {
+    let has_state = |wanted: &DeliveryStateKind| {
         let mut deliveries = message.deliveries.iter();
         deliveries.any(|delivery| delivery.state.kind() == *wanted)
     };
@@ -56,6 +56,6 @@ pub fn message_state(message: &Message) -> DeliveryStateKind {
     ];
     best_first
         .into_iter()
-        .find(stands)
+        .find(has_state)
         .unwrap_or(DeliveryStateKind::Failed)
 }

@@ -1,6 +1,6 @@
-//! Users register: what is said of them is checked and stored. Registering again changes what is given, nothing else.
+//! Registers users: validates and stores their names and contacts.
 //!
-//! Nobody is written to.
+//! Registering a user again changes the given fields only. Sends nothing.
 
 use crate::gateway::Gateway;
 use postrider_core::address::{AddressError, AddressKind, PhoneRules, parse_address};
@@ -9,23 +9,23 @@ use postrider_core::clock::Timestamp;
 use postrider_core::contact::{self, Contact};
 use postrider_core::error::Result;
 
-/// Why somebody cannot register.
+/// The reason why a user cannot be registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InvalidUser {
-    /// The id is empty, too long, or has a control character or a blank at an end.
+    /// The id is empty, too long, has a control character, or begins or ends with a blank.
     Id,
-    /// So has the name.
+    /// The name has one of these faults.
     Name,
-    /// One of the contacts is not what it is said to be.
+    /// A contact is not valid for its kind.
     Contact {
-        /// What it is said to be.
+        /// Kind that the client stated.
         kind: AddressKind,
-        /// What is wrong with it.
+        /// The validation error.
         cause: AddressError,
     },
 }
 
-/// Somebody who wants to register, checked. Contacts that are not given stay as they are.
+/// Validates a registration. Contacts that are `None` stay unchanged.
 pub fn validate(
     rules: &PhoneRules,
     id: String,
@@ -39,14 +39,14 @@ pub fn validate(
     if name.as_deref().is_some_and(|name| !is_valid_name(name)) {
         return Err(InvalidUser::Name);
     }
-    let contact = |(kind, typed): (AddressKind, String)| match parse_address(kind, &typed, rules) {
+    let contact = |(kind, text): (AddressKind, String)| match parse_address(kind, &text, rules) {
         Ok(address) => Ok(Contact {
             kind,
             address,
-            // As it will be read back, so that the same again changes nothing.
-            spelling: contact::replace_control_chars(&typed),
+            // Stored as it will be read, so that registering the same again changes nothing.
+            spelling: contact::replace_control_chars(&text),
         }),
-        Err(why) => Err(InvalidUser::Contact { kind, cause: why }),
+        Err(cause) => Err(InvalidUser::Contact { kind, cause }),
     };
     let contacts = contacts.map(|contacts| contacts.into_iter().map(contact).collect());
     Ok(NewUser {
@@ -62,7 +62,7 @@ fn is_valid_name(text: &str) -> bool {
     is_clean && !text.is_empty() && text.chars().count() <= USER_CHARS_MAX
 }
 
-/// Registers users in one transaction, or changes those who are there.
+/// Registers or updates users in one transaction.
 pub async fn register(gateway: &Gateway, users: Vec<NewUser>) -> Result<Vec<UserRegistration>> {
     if users.is_empty() {
         return Ok(Vec::new());
@@ -71,55 +71,4 @@ pub async fn register(gateway: &Gateway, users: Vec<NewUser>) -> Result<Vec<User
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use postrider_core::clock::from_millis;
-
-    fn checked(
-        id: &str,
-        name: Option<&str>,
-        contacts: &[(AddressKind, &str)],
-    ) -> std::result::Result<NewUser, InvalidUser> {
-        let contacts = contacts.iter().map(|(kind, typed)| (*kind, (*typed).to_owned()));
-        validate(
-            &PhoneRules::default(),
-            id.to_owned(),
-            name.map(str::to_owned),
-            Some(contacts.collect()),
-            from_millis(0),
-        )
-    }
-
-    #[test]
-    fn ids_and_names_are_one_clean_line_that_is_not_too_long() {
-        let longest = "ü".repeat(USER_CHARS_MAX);
-        for good in ["a", "ana/7 ö", &longest] {
-            assert!(checked(good, Some(good), &[]).is_ok(), "{good}");
-        }
-        for bad in ["", " a", "a ", "a\nb", "\0", &format!("{longest}x")] {
-            assert_eq!(checked(bad, None, &[]), Err(InvalidUser::Id), "{bad:?}");
-            assert_eq!(checked("a", Some(bad), &[]), Err(InvalidUser::Name), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn contacts_are_kept_as_they_were_written_and_as_they_are_used() {
-        let user = checked("a", None, &[(AddressKind::Phone, "0912 222 2222")]).unwrap();
-        let contact = &user.contacts.unwrap()[0];
-        assert_eq!(
-            (contact.address.as_str(), contact.spelling.as_str()),
-            ("+989122222222", "0912 222 2222")
-        );
-        let wrong = checked("a", None, &[(AddressKind::Email, "nobody")]);
-        assert!(
-            matches!(
-                wrong,
-                Err(InvalidUser::Contact {
-                    kind: AddressKind::Email,
-                    ..
-                })
-            ),
-            "{wrong:?}"
-        );
-    }
-}
+mod tests;

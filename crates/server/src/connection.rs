@@ -27,7 +27,7 @@ use super::REQUEST_ID;
 use super::listen::{PanicCatchingRouter, ResponseBody, wait_for_stop};
 use postrider_core::clock;
 use postrider_engine::config::LimitsConfig;
-use postrider_engine::worker::StopSignal;
+use postrider_engine::stop::StopSignal;
 
 /// The smallest buffer hyper works with, in bytes.
 const BUFFER_BYTES_MIN: usize = 8 * 1024;

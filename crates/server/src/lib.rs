@@ -37,7 +37,7 @@ use tower_http::compression::CompressionLayer;
 use postrider_core::request_origin;
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
-use postrider_engine::worker::StopSignal;
+use postrider_engine::stop::StopSignal;
 
 pub use listen::{serve, serve_monitoring};
 

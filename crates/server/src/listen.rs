@@ -20,7 +20,7 @@ use super::{monitoring_routes, problem, routes};
 use postrider_core::clock;
 use postrider_core::error::Result;
 use postrider_engine::gateway::Gateway;
-use postrider_engine::worker::StopSignal;
+use postrider_engine::stop::StopSignal;
 
 /// How long accepting rests after a failure, so that a lack of file handles does not become a lack of CPU.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(20);

@@ -24,7 +24,6 @@ use super::auth::{self, AuthError};
 use super::openapi::AuthErrorResponses as NoEntry;
 use super::problem::{self, STORE_RETRY_AFTER_SECONDS};
 use postrider_cache::Cache;
-use postrider_core::circuit_breaker::CircuitStatus;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::{Gateway, Route};
@@ -284,9 +283,7 @@ async fn metrics(
         gateway
             .metrics
             .set_provider_available(name, view.is_available, view.in_flight);
-        gateway
-            .metrics
-            .set_breaker_state(name, &CircuitStatus::NAMES, view.state);
+        gateway.metrics.set_breaker_state(name, view.state);
     }
     let ((), snapshot) = tokio::join!(counted.refresh(&gateway), with_timeout(gateway.store.snapshot()));
     match snapshot {

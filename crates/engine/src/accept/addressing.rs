@@ -1,18 +1,19 @@
-//! From what a client says of the recipient to the deliveries of a message: which channel gets which address.
+//! Builds the deliveries of a message: chooses an address for each requested channel.
 //!
-//! A channel of one kind takes one address; a channel that mixes kinds takes all that its providers can use. Stores
-//! nothing, and asks nobody whether an address exists.
+//! A channel of one address kind takes one address; a channel that mixes kinds takes every address that its
+//! providers can use. Stores nothing and does not check whether an address exists.
 
-use super::{AcceptError, AcceptRequest};
+use super::request::{AcceptError, AcceptRequest, MissingAddressPolicy};
 use crate::gateway::{Gateway, Route};
-use postrider_core::address::{self, AddressKind, PhoneRules, parse_address_of_kinds};
+use postrider_core::address::{self, AddressKind, PhoneRules};
 use postrider_core::channel::Channel;
 use postrider_core::clock::Timestamp;
 use postrider_core::contact::Contact;
 use postrider_core::id::DeliveryId;
 use postrider_core::message::NewDelivery;
 
-/// Which contact a channel takes that takes any text: those first that nothing but a provider can judge.
+/// Order in which a channel that takes any text chooses a contact: first the kinds that only a provider can
+/// validate.
 const ANY_ADDRESS_PREFERENCE: [AddressKind; 6] = [
     AddressKind::Any,
     AddressKind::Push,
@@ -22,65 +23,53 @@ const ANY_ADDRESS_PREFERENCE: [AddressKind; 6] = [
     AddressKind::Phone,
 ];
 
-/// What becomes of a channel whose address is missing or wrong.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MissingAddressPolicy {
-    /// The whole message is refused.
-    #[default]
-    RejectMessage,
-    /// Its delivery begins and ends as failed; the others go out.
-    FailDelivery,
-    /// The message does not go over it, unless it could go over none then.
-    SkipChannel,
-}
-
-/// The deliveries that are asked for, in order.
+/// Returns the requested deliveries, in order.
 pub(super) fn build_deliveries(
     gateway: &Gateway,
     request: &AcceptRequest,
     parts: u32,
     now: Timestamp,
 ) -> Result<Vec<NewDelivery>, AcceptError> {
-    let fits = 1..=usize::try_from(DeliveryId::PER_MESSAGE).unwrap_or(1);
-    if !fits.contains(&(request.addresses.len() + request.channels.len())) {
+    let allowed = 1..=usize::try_from(DeliveryId::PER_MESSAGE).unwrap_or(1);
+    if !allowed.contains(&(request.addresses.len() + request.channels.len())) {
         return Err(AcceptError::NoRecipient);
     }
-    let typed = request
+    let text = request
         .addresses
         .iter()
-        .map(|(channel, typed)| (channel, Some(typed)));
+        .map(|(channel, text)| (channel, Some(text)));
     let by_contacts = request.channels.iter().map(|channel| (channel, None));
     let mut deliveries = Vec::with_capacity(request.addresses.len() + request.channels.len());
-    let mut left_out = None;
-    for (channel, typed) in typed.chain(by_contacts) {
+    let mut skipped = None;
+    for (channel, text) in text.chain(by_contacts) {
         let route = gateway
             .route(channel)
             .ok_or_else(|| AcceptError::UnknownChannel(channel.clone()))?;
-        let given = match typed {
-            Some(typed) => parse_address(route, typed, &gateway.config.phone),
+        let address = match text {
+            Some(text) => parse_address(route, text, &gateway.config.phone),
             None => select_contacts(route, request, &gateway.config.phone),
         };
-        match (given, request.on_missing_address) {
-            (Ok(given), _) => deliveries.push(build_delivery(&route.channel, given, request, parts, now)),
-            (Err(why), MissingAddressPolicy::FailDelivery) => {
-                let spelling = typed.or_else(|| likely_contact(route, request)).cloned();
-                let given = ResolvedAddress::unusable(&why, spelling.unwrap_or_default());
-                deliveries.push(build_delivery(&route.channel, given, request, parts, now));
+        match (address, request.on_missing_address) {
+            (Ok(address), _) => deliveries.push(build_delivery(&route.channel, address, request, parts, now)),
+            (Err(error), MissingAddressPolicy::FailDelivery) => {
+                let spelling = text.or_else(|| likely_contact(route, request)).cloned();
+                let address = ResolvedAddress::unusable(&error, spelling.unwrap_or_default());
+                deliveries.push(build_delivery(&route.channel, address, request, parts, now));
             }
-            (Err(why @ AcceptError::InvalidContact { .. }), _)
-            | (Err(why), MissingAddressPolicy::RejectMessage) => return Err(why),
-            (Err(why), MissingAddressPolicy::SkipChannel) => {
-                left_out.get_or_insert(why);
+            (Err(error @ AcceptError::InvalidContact { .. }), _)
+            | (Err(error), MissingAddressPolicy::RejectMessage) => return Err(error),
+            (Err(error), MissingAddressPolicy::SkipChannel) => {
+                skipped.get_or_insert(error);
             }
         }
     }
-    match left_out {
-        Some(why) if deliveries.is_empty() => Err(why),
+    match skipped {
+        Some(error) if deliveries.is_empty() => Err(error),
         _ => Ok(deliveries),
     }
 }
 
-/// What a delivery is sent to, or why it cannot be.
+/// The address of a delivery, or the reason why it has none.
 struct ResolvedAddress {
     address: String,
     spelling: String,
@@ -89,21 +78,21 @@ struct ResolvedAddress {
 }
 
 impl ResolvedAddress {
-    fn unusable(why: &AcceptError, spelling: String) -> Self {
-        let refusal = match why {
-            AcceptError::InvalidAddress { cause: why, .. }
-            | AcceptError::InvalidContact { cause: why, .. } => why.to_string(),
-            _ => "no address for this channel was given".to_owned(),
+    fn unusable(error: &AcceptError, spelling: String) -> Self {
+        let reason = match error {
+            AcceptError::InvalidAddress { cause: error, .. }
+            | AcceptError::InvalidContact { cause: error, .. } => error.to_string(),
+            _ => "missing address for this channel".to_owned(),
         };
         Self {
             address: String::new(),
             spelling,
             contacts: Vec::new(),
-            rejection_reason: Some(refusal),
+            rejection_reason: Some(reason),
         }
     }
 
-    /// The first one is the delivery's own; all are kept where the channel mixes kinds.
+    /// Uses the first contact as the address; keeps all contacts if the channel mixes kinds.
     fn from_contacts(mut contacts: Vec<Contact>, route: &Route) -> Option<Self> {
         let first = contacts.first()?;
         let (address, spelling) = (first.address.clone(), first.spelling.clone());
@@ -119,14 +108,14 @@ impl ResolvedAddress {
     }
 }
 
-/// One address as the client wrote it for this channel.
-fn parse_address(route: &Route, typed: &str, rules: &PhoneRules) -> Result<ResolvedAddress, AcceptError> {
-    let read = parse_address_of_kinds(route.address_kinds(), typed, rules);
-    let (kind, address) = read.map_err(|why| AcceptError::InvalidAddress {
+/// Parses an address that the client wrote for this channel.
+fn parse_address(route: &Route, text: &str, rules: &PhoneRules) -> Result<ResolvedAddress, AcceptError> {
+    let read = address::parse_address_of_kinds(route.address_kinds(), text, rules);
+    let (kind, address) = read.map_err(|error| AcceptError::InvalidAddress {
         channel: route.channel.name.clone(),
-        cause: why,
+        cause: error,
     })?;
-    let spelling = typed.to_owned();
+    let spelling = text.to_owned();
     let contact = Contact {
         kind,
         address,
@@ -135,40 +124,42 @@ fn parse_address(route: &Route, typed: &str, rules: &PhoneRules) -> Result<Resol
     ResolvedAddress::from_contacts(vec![contact], route).ok_or_else(|| no_usable_contact(route))
 }
 
-/// What the channel can use of the contacts, in the order of its providers. A wrong one is passed over only where a
-/// channel may fail alone.
+/// Selects the contacts that the channel can use, in the order of its providers. An invalid contact is
+/// ignored only under [`MissingAddressPolicy::FailDelivery`].
 fn select_contacts(
     route: &Route,
     request: &AcceptRequest,
     rules: &PhoneRules,
 ) -> Result<ResolvedAddress, AcceptError> {
     let mut contacts = Vec::new();
-    let mut wrong = None;
+    let mut invalid = None;
     for kind in route.address_kinds() {
-        let Some((kind, typed)) = find_contact(*kind, &request.contacts) else {
+        let Some((kind, text)) = find_contact(*kind, &request.contacts) else {
             continue;
         };
-        match address::parse_address(kind, typed, rules) {
+        match address::parse_address(kind, text, rules) {
             Ok(address) => contacts.push(Contact {
                 kind,
                 address,
-                spelling: typed.clone(),
+                spelling: text.clone(),
             }),
-            Err(why) => {
-                wrong.get_or_insert(AcceptError::InvalidContact { kind, cause: why });
+            Err(error) => {
+                invalid.get_or_insert(AcceptError::InvalidContact { kind, cause: error });
             }
         }
     }
-    let given = ResolvedAddress::from_contacts(contacts, route);
-    match (given, wrong) {
-        (_, Some(wrong)) if request.on_missing_address != MissingAddressPolicy::FailDelivery => Err(wrong),
-        (Some(given), _) => Ok(given),
-        (None, Some(wrong)) => Err(wrong),
+    let address = ResolvedAddress::from_contacts(contacts, route);
+    match (address, invalid) {
+        (_, Some(invalid)) if request.on_missing_address != MissingAddressPolicy::FailDelivery => {
+            Err(invalid)
+        }
+        (Some(address), _) => Ok(address),
+        (None, Some(invalid)) => Err(invalid),
         (None, None) => user_as_address(route, request).ok_or_else(|| no_usable_contact(route)),
     }
 }
 
-/// The client's own name for the person as the address.
+/// Returns the client's user id as the address, if the request allows it and the providers take any text.
 fn user_as_address(route: &Route, request: &AcceptRequest) -> Option<ResolvedAddress> {
     let user = request
         .user
@@ -196,40 +187,40 @@ fn no_usable_contact(route: &Route) -> AcceptError {
 }
 
 fn find_contact(kind: AddressKind, contacts: &[(AddressKind, String)]) -> Option<(AddressKind, &String)> {
-    let of = |wanted: AddressKind| {
+    let find = |wanted: AddressKind| {
         let found = contacts.iter().find(|(kind, _)| *kind == wanted);
-        found.map(|(kind, typed)| (*kind, typed))
+        found.map(|(kind, text)| (*kind, text))
     };
     if kind == AddressKind::Any {
-        return ANY_ADDRESS_PREFERENCE.into_iter().find_map(of);
+        return ANY_ADDRESS_PREFERENCE.into_iter().find_map(find);
     }
-    of(kind)
+    find(kind)
 }
 
-/// What the client most likely meant for a channel that cannot use it.
+/// Returns the contact to show with a delivery that failed for lack of a valid address.
 fn likely_contact<'r>(route: &Route, request: &'r AcceptRequest) -> Option<&'r String> {
     let mut kinds = route.address_kinds().iter();
-    kinds.find_map(|kind| find_contact(*kind, &request.contacts).map(|(_, typed)| typed))
+    kinds.find_map(|kind| find_contact(*kind, &request.contacts).map(|(_, text)| text))
 }
 
 fn build_delivery(
     channel: &Channel,
-    given: ResolvedAddress,
+    address: ResolvedAddress,
     request: &AcceptRequest,
     parts: u32,
     now: Timestamp,
 ) -> NewDelivery {
     let due_at = request.send_at.map_or(now, |send_at| send_at.max(now));
-    let oldest = due_at + channel.retry.age_max;
+    let latest = due_at + channel.retry.age_max;
     let expires_at = request
         .expires_at
-        .map_or(oldest, |expires_at| expires_at.min(oldest));
+        .map_or(latest, |expires_at| expires_at.min(latest));
     NewDelivery {
         channel: channel.name.clone(),
-        address: given.address,
-        spelling: given.spelling,
-        contacts: given.contacts,
-        rejection_reason: given.rejection_reason,
+        address: address.address,
+        spelling: address.spelling,
+        contacts: address.contacts,
+        rejection_reason: address.rejection_reason,
         parts,
         priority: request.priority.unwrap_or(channel.priority),
         resends_left: channel.bounce_resends,

@@ -1,14 +1,16 @@
-//! Many messages taken in at once: one transaction for all of them, one nudge for the queue.
+//! Accepts many messages in one transaction, with one push to the queue.
 //!
-//! For whoever makes messages by the thousand beside the faces. Checking a batch takes time and storing it takes
-//! time, so they are two steps: the next batch can be checked while this one is written.
+//! For callers that create messages by the thousand. Validation and storing are separate steps, so that the
+//! next batch can be validated while this one is written.
 
-use super::{AcceptError, AcceptRequest, Acceptance, NewMessage, PendingAcceptance, validate};
+use super::request::{AcceptError, AcceptRequest};
+use super::validate::{PendingAcceptance, validate};
 use crate::gateway::Gateway;
 use postrider_core::broadcast::FanOutStep;
 use postrider_core::error::Result;
+use postrider_core::message::{Acceptance, NewMessage};
 
-/// Messages that were checked and can be stored together.
+/// Validated messages that can be stored together.
 #[derive(Default)]
 pub struct AcceptBatch {
     messages: Vec<NewMessage>,
@@ -16,27 +18,27 @@ pub struct AcceptBatch {
 }
 
 impl AcceptBatch {
-    /// Checks a message and adds it.
+    /// Validates a message and adds it to the batch.
     pub fn add(&mut self, gateway: &Gateway, request: AcceptRequest) -> std::result::Result<(), AcceptError> {
-        let (message, stub) = validate(gateway, request)
-            .inspect_err(|why| gateway.metrics.count_refused(why.metric_label()))?;
+        let (message, pending) = validate(gateway, request)
+            .inspect_err(|error| gateway.metrics.count_refused(error.metric_label()))?;
         self.messages.push(message);
-        self.pending.push(stub);
+        self.pending.push(pending);
         Ok(())
     }
 
-    /// How many there are.
+    /// Returns the number of messages.
     pub fn len(&self) -> usize {
         self.messages.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether the batch has no messages.
     pub fn is_empty(&self) -> bool {
         self.messages.is_empty()
     }
 
-    /// Stores them; all are on disk when it returns, or none is. How many were taken: those to recipients that may
-    /// not be written to are not.
+    /// Stores all messages or none, and returns how many were accepted. Messages to inactive or opted-out
+    /// recipients are not counted.
     pub async fn store(self, gateway: &Gateway) -> Result<u64> {
         if self.is_empty() {
             return Ok(0);
@@ -48,27 +50,27 @@ impl AcceptBatch {
         Ok(enqueue_accepted(gateway, self.pending, &stored))
     }
 
-    /// Stores them as one step of a broadcast, which happens altogether or not at all. None when another has made that
-    /// step; else how many were taken.
-    pub async fn store_fan_out_step(self, gateway: &Gateway, reach: FanOutStep) -> Result<Option<u64>> {
-        let stored = gateway.store.fan_out(reach, self.messages).await?;
+    /// Stores the messages as one step of a broadcast, all or none. Returns `None` if another process has
+    /// done this step, otherwise how many messages were accepted.
+    pub async fn store_fan_out_step(self, gateway: &Gateway, step: FanOutStep) -> Result<Option<u64>> {
+        let stored = gateway.store.fan_out(step, self.messages).await?;
         Ok(stored.map(|stored| enqueue_accepted(gateway, self.pending, &stored)))
     }
 }
 
-/// Counts what was taken, and tells the workers of it.
-fn enqueue_accepted(gateway: &Gateway, stubs: Vec<PendingAcceptance>, stored: &[Acceptance]) -> u64 {
-    let (mut taken, mut nudges) = (0, Vec::with_capacity(stored.len()));
-    for (stub, acceptance) in stubs.into_iter().zip(stored) {
-        match stub.complete(Some(acceptance)) {
-            Ok((_, nudged)) => {
-                taken += 1;
-                nudges.extend(nudged);
+/// Counts accepted messages and pushes their deliveries to the queue.
+fn enqueue_accepted(gateway: &Gateway, pending: Vec<PendingAcceptance>, stored: &[Acceptance]) -> u64 {
+    let (mut accepted, mut entries) = (0, Vec::with_capacity(stored.len()));
+    for (pending, acceptance) in pending.into_iter().zip(stored) {
+        match pending.complete(Some(acceptance)) {
+            Ok((_, added)) => {
+                accepted += 1;
+                entries.extend(added);
             }
-            Err(refused) => gateway.metrics.count_refused(refused.metric_label()),
+            Err(error) => gateway.metrics.count_refused(error.metric_label()),
         }
     }
-    gateway.metrics.accepted.inc_by(taken);
-    gateway.queue.push(&nudges);
-    taken
+    gateway.metrics.accepted.inc_by(accepted);
+    gateway.queue.push(&entries);
+    accepted
 }

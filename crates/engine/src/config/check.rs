@@ -1,44 +1,45 @@
-//! Relations between keys that each look right alone.
+//! Checks relations between keys that are valid one by one.
 //!
-//! Looks at values that have been read already; never at the file or the environment.
+//! Works on values that were read already; does not access the file or the environment.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use super::source::ConfigSource;
-use super::{Config, ProviderConfig};
 use postrider_core::channel::Channel;
 use postrider_core::duration::format_duration;
 use postrider_core::error::{Error, Result};
 use postrider_core::name::ConfigName;
+use std::net::SocketAddr;
+use std::time::Duration;
 
-/// How much longer than the slowest round a lease has to be: for the claim, the record, and a slow disk.
+use super::source::ConfigSource;
+use super::types::{Config, ProviderConfig};
+
+/// Minimum difference between the lease and the slowest round: time for the claim, the record, and a slow
+/// disk.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
-/// The most bytes that one character of a message takes in a request body, percent-encoded UTF-8.
+/// Maximum number of bytes that one character of a message takes in a request body: percent-encoded UTF-8.
 const BYTES_PER_CHAR_MAX: usize = 12;
 
-/// Refuses what cannot work together.
+/// Returns an error for values that cannot work together.
 pub(super) fn check_relations(config: &Config, source: &ConfigSource) -> Result<()> {
     for channel in &config.channels {
         let round = slowest_round(channel, &config.providers);
-        let least = round + LEASE_MARGIN;
-        if config.work.lease < least {
+        let lease_min = round + LEASE_MARGIN;
+        if config.work.lease < lease_min {
             let problem = format!(
                 "is {}, but a round over all providers of [channels.{}] can take {}: raise it to at least {}, \
                  or lower timeout and connect_timeout of its providers",
                 format_duration(config.work.lease),
                 channel.name,
                 format_duration(round),
-                format_duration(least),
+                format_duration(lease_min),
             );
             return Err(source.error_at("work.lease", &problem));
         }
     }
-    let body = config.limits.message_chars_max.saturating_mul(BYTES_PER_CHAR_MAX);
-    if config.limits.body_bytes_max < body {
+    let bytes_min = config.limits.message_chars_max.saturating_mul(BYTES_PER_CHAR_MAX);
+    if config.limits.body_bytes_max < bytes_min {
         let problem = format!(
-            "is too small for a message of limits.message_chars_max characters: raise it to at least {body}, \
+            "is too small for a message of limits.message_chars_max characters: raise it to at least {bytes_min}, \
              or lower limits.message_chars_max"
         );
         return Err(source.error_at("limits.body_bytes_max", &problem));
@@ -46,48 +47,48 @@ pub(super) fn check_relations(config: &Config, source: &ConfigSource) -> Result<
     Ok(())
 }
 
-/// How long a round takes when every provider of the channel uses up its time.
+/// Returns the duration of a round in which every provider of the channel uses its whole timeout.
 fn slowest_round(channel: &Channel, providers: &[ProviderConfig]) -> Duration {
     providers
         .iter()
         .filter(|provider| channel.providers.contains(&provider.name))
-        .map(|provider| provider.connect_timeout + provider.timeout)
+        .map(ProviderConfig::call_duration_max)
         .sum()
 }
 
-/// What is odd, but no reason not to start.
+/// Returns warnings for settings that are unusual but do not prevent the start.
 pub(super) fn collect_warnings(config: &Config) -> Vec<String> {
-    let used = |name: &ConfigName| {
+    let is_used = |name: &ConfigName| {
         config
             .channels
             .iter()
             .any(|channel| channel.providers.contains(name))
     };
-    let idle = config.providers.iter().filter(|provider| !used(&provider.name));
-    let mut oddities = idle
-        .map(|provider| format!("no channel uses [providers.{}]; add it to one", provider.name))
-        .collect::<Vec<_>>();
-    let slowest = config
+    let unused = config
         .providers
         .iter()
-        .map(|provider| provider.connect_timeout + provider.timeout);
+        .filter(|provider| !is_used(&provider.name));
+    let mut warnings = unused
+        .map(|provider| format!("no channel uses [providers.{}]; add it to one", provider.name))
+        .collect::<Vec<_>>();
+    let slowest = config.providers.iter().map(ProviderConfig::call_duration_max);
     if slowest.max().is_some_and(|slowest| slowest > config.work.grace) {
-        oddities.push(
-            "work.grace is shorter than a provider's time limits: calls that a stop cuts off count as unknown"
+        warnings.push(
+            "work.grace is shorter than a provider timeout: calls cut off at shutdown count as unknown"
                 .to_owned(),
         );
     }
-    oddities
+    warnings
 }
 
-/// Refuses to serve strangers: an address other than loopback needs keys, or a clear word that it does not.
-/// For `serve`; commands that do not listen need not ask.
+/// Requires API keys or `insecure = true` for a listen address other than loopback. Only `serve` needs this
+/// check.
 pub fn check_listen_address(config: &Config, listen: SocketAddr) -> Result<()> {
     if listen.ip().is_loopback() || !config.keys.is_empty() || config.insecure {
         return Ok(());
     }
     Err(Error::usage(format!(
-        "listen is {listen}, which others can reach, and there are no keys: add [[keys]] to the configuration file, \
-         listen on 127.0.0.1, or say insecure = true"
+        "listen is {listen}, which is not loopback, and no API keys are configured: add [[keys]] to the configuration \
+         file, listen on 127.0.0.1, or set insecure = true"
     )))
 }

@@ -1,22 +1,22 @@
-//! The environment as it was at the start, read once. No other file of the program reads it.
+//! The environment of the process, read once at the start. No other module reads it.
 //!
-//! Tests bring their own, so no test changes the environment of another.
+//! Tests construct their own, so that no test changes the environment of another.
 
 use std::collections::BTreeMap;
 
-/// Variables by name. Those that are not Unicode are left out.
+/// Environment variables by name. Variables that are not Unicode are left out.
 #[derive(Clone, Debug, Default)]
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// What this process was started with.
+    /// Reads the environment of this process.
     pub fn from_process() -> Self {
         std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect()
     }
 
-    /// The variable's value. An empty one counts as not set, as in `NAME= console serve`.
+    /// Returns the value of a variable. An empty variable counts as not set, as in `NAME= console serve`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0
             .get(name)
@@ -24,7 +24,7 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
-    /// The names that begin with `prefix`.
+    /// Returns the names that begin with `prefix`.
     pub fn names_with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
         self.0
             .keys()

@@ -1,83 +1,50 @@
-//! `[events]` and what `[[keys]]` say of it: who is told of state changes, how calls are signed, where they may go.
+//! Reads `[events]` and the event settings of `[[keys]]`: signing secrets, allowed endpoints, retries.
 //!
-//! Secrets and URLs are read and checked here, so that a start with wrong ones never comes to a call.
-
-use std::time::Duration;
+//! Secrets and URLs are validated here, so that invalid ones are reported at the start and not at the first
+//! call.
 
 use super::environment::Environment;
 use super::secret::resolve_text;
 use super::table_reader::TableReader;
+use super::types::{ApiKeyEvents, EventsConfig};
 use postrider_core::duration::parse_duration;
 use postrider_core::error::Result;
 use postrider_providers::EgressPolicy;
 use postrider_providers::webhook::{self, SigningSecrets};
 
-/// How clients are told what becomes of their messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventsConfig {
-    /// What calls to a `callback_url` are signed with; without any, no message can ask for them.
-    pub secrets: SigningSecrets,
-    /// Where calls may go.
-    pub egress_policy: EgressPolicy,
-    /// The most calls in flight at once.
-    pub concurrency: usize,
-    /// The most of them to one receiver.
-    pub concurrency_per_endpoint: usize,
-    /// How long a whole call may take.
-    pub timeout: Duration,
-    /// The wait after each failed call; after the last one the event is given up.
-    pub retry_schedule: Vec<Duration>,
-    /// The age at which an event is given up, however often it was tried.
-    pub age_max: Duration,
-}
-
-impl Default for EventsConfig {
-    fn default() -> Self {
-        let minutes = [5, 30, 120, 300, 600, 840, 1_200, 1_440];
-        let waits = minutes.map(|minutes| Duration::from_secs(minutes * 60));
-        Self {
-            secrets: SigningSecrets::default(),
-            egress_policy: EgressPolicy::new(Vec::new(), vec![443]),
-            concurrency: 32,
-            concurrency_per_endpoint: 4,
-            timeout: Duration::from_secs(15),
-            retry_schedule: [&[Duration::from_secs(5)], waits.as_slice()].concat(),
-            age_max: Duration::from_secs(96 * 3600),
-        }
-    }
-}
-
-/// What one API key asks for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ApiKeyEvents {
-    /// Where every event of its messages goes that name no address of their own.
-    pub url: Option<String>,
-    /// What calls for its messages are signed with; none: as `[events]` says.
-    pub secrets: SigningSecrets,
-}
-
 /// Reads `[events]`.
 pub(super) fn read_events(values: &TableReader<'_>, environment: &Environment) -> Result<EventsConfig> {
     values.reject_unknown_keys()?;
-    let usual = EventsConfig::default();
+    let defaults = EventsConfig::default();
     let networks = values.list("networks")?;
-    let ports = read_ports(values)?;
-    let guard = EgressPolicy::parse(&networks, ports.as_deref().unwrap_or(&[443]));
-    let waits = read_retry_schedule(values)?;
+    let ports = read_parsed_list(
+        "ports",
+        values,
+        |text| text.parse().ok(),
+        "ports, such as [\"443\", \"8443\"]",
+    )?;
+    let policy = EgressPolicy::parse(&networks, ports.as_deref().unwrap_or(&[443]));
+    let schedule = read_parsed_list(
+        "retry_schedule",
+        values,
+        |text| parse_duration(text).ok(),
+        "durations, such as [\"5s\", \"5m\", \"2h\"]",
+    )?;
     Ok(EventsConfig {
         secrets: read_secrets("secrets", values, environment)?,
-        egress_policy: guard.map_err(|cause| values.error_at("networks", &format!("is wrong: {cause}")))?,
-        concurrency: values.count("concurrency")?.unwrap_or(usual.concurrency),
+        egress_policy: policy
+            .map_err(|cause| values.error_at("networks", &format!("is invalid: {cause}")))?,
+        concurrency: values.count("concurrency")?.unwrap_or(defaults.concurrency),
         concurrency_per_endpoint: values
-            .count("per_receiver")?
-            .unwrap_or(usual.concurrency_per_endpoint),
-        timeout: values.duration("timeout")?.unwrap_or(usual.timeout),
-        retry_schedule: waits.unwrap_or(usual.retry_schedule),
-        age_max: values.duration("max_age")?.unwrap_or(usual.age_max),
+            .count("concurrency_per_endpoint")?
+            .unwrap_or(defaults.concurrency_per_endpoint),
+        timeout: values.duration("timeout")?.unwrap_or(defaults.timeout),
+        retry_schedule: schedule.unwrap_or(defaults.retry_schedule),
+        age_max: values.duration("max_age")?.unwrap_or(defaults.age_max),
     })
 }
 
-/// Reads what a key asks for.
+/// Reads the event settings of an API key.
 pub(super) fn read_api_key_events(
     values: &TableReader<'_>,
     events: &EventsConfig,
@@ -95,7 +62,7 @@ pub(super) fn read_api_key_events(
     };
     let secrets = read_secrets("events_secrets", values, environment)?;
     if url.is_some() && secrets.is_empty() && events.secrets.is_empty() {
-        let remedy = "needs a secret to sign with: add events_secrets here, or secrets to [events]; make one with: \
+        let remedy = "needs a secret to sign with: add events_secrets here, or secrets to [events]; create one with: \
                       console events secret";
         return Err(values.error_at("events_url", remedy));
     }
@@ -103,38 +70,26 @@ pub(super) fn read_api_key_events(
 }
 
 fn read_secrets(key: &str, values: &TableReader<'_>, environment: &Environment) -> Result<SigningSecrets> {
-    let written = values.list(key)?;
-    let resolved = written
+    let texts = values.list(key)?;
+    let resolved = texts
         .into_iter()
         .map(|text| resolve_text(text, key, values, environment));
     let resolved = resolved.collect::<Result<Vec<_>>>()?;
     SigningSecrets::parse(&resolved).map_err(|cause| values.error_at(key, &cause))
 }
 
-fn read_ports(values: &TableReader<'_>) -> Result<Option<Vec<u16>>> {
-    let words = values.list("ports")?;
-    if words.is_empty() {
+/// Parses every text of a list; `None` if the list is missing or empty.
+fn read_parsed_list<T>(
+    key: &str,
+    values: &TableReader<'_>,
+    parse: impl Fn(&str) -> Option<T>,
+    expected: &str,
+) -> Result<Option<Vec<T>>> {
+    let texts = values.list(key)?;
+    if texts.is_empty() {
         return Ok(None);
     }
-    let ports = words
-        .iter()
-        .map(|word| word.parse().ok())
-        .collect::<Option<Vec<_>>>();
-    ports
-        .map(Some)
-        .ok_or_else(|| values.error_at("ports", "must list ports, such as [\"443\", \"8443\"]"))
-}
-
-fn read_retry_schedule(values: &TableReader<'_>) -> Result<Option<Vec<Duration>>> {
-    let words = values.list("waits")?;
-    if words.is_empty() {
-        return Ok(None);
-    }
-    let waits = words
-        .iter()
-        .map(|word| parse_duration(word).ok())
-        .collect::<Option<Vec<_>>>();
-    waits
-        .map(Some)
-        .ok_or_else(|| values.error_at("waits", "must list durations, such as [\"5s\", \"5m\", \"2h\"]"))
+    let parsed = texts.into_iter().map(parse).collect::<Option<Vec<_>>>();
+    let error = || values.error_at(key, &format!("must list {expected}"));
+    parsed.map(Some).ok_or_else(error)
 }

@@ -1,72 +1,69 @@
-//! The variables of the notification service that Postrider takes the place of: `USED_CHANNELS` and `CHANNEL_…`.
+//! Reads the environment variables of the replaced notification service: `USED_CHANNELS` and `CHANNEL_…`.
 //!
-//! They become channels and providers as the file would have them, so that everything behind treats them alike. A
-//! provider's name is one of the file's or one of that service's class names; such a name stands for the account whose
-//! credentials are there (`aliases.rs`), and else for a mock, and the log says so.
+//! They are converted to channels and providers as in the file, so that later code treats both alike. A
+//! provider is named by a table of the file or by a class name of that service. A class name stands for an
+//! account if its credentials are set ([`super::provider_aliases`]), otherwise for a mock provider, which is
+//! logged.
 
+use postrider_core::error::{Error, Result};
 use toml::Value;
 
 use super::environment::Environment;
 use super::provider_aliases::{PROVIDER_ALIASES, ProviderAlias};
-use super::source::{ConfigSource, did_you_mean};
-use postrider_core::error::{Error, Result};
+use super::source::ConfigSource;
+use super::text::{did_you_mean, split_list};
 
-/// What a variable's name begins with, before the channel's own name.
+/// Prefix of a channel variable, before the name of the channel.
 const CHANNEL_VARIABLE_PREFIX: &str = "CHANNEL_";
 
-/// The channel's name in our configuration: `CHANNEL_SMS` and `sms` are both `sms`.
-pub(super) fn channel_name(word: &str) -> String {
-    match word.strip_prefix(CHANNEL_VARIABLE_PREFIX) {
+/// Returns the channel name for a variable or a name: `CHANNEL_SMS` and `sms` both give `sms`.
+pub(super) fn channel_name(name: &str) -> String {
+    match name.strip_prefix(CHANNEL_VARIABLE_PREFIX) {
         Some(rest) => rest.to_ascii_lowercase(),
-        None => word.to_owned(),
+        None => name.to_owned(),
     }
 }
 
-/// Makes channels of the variables that `used_channels` names. Returns a line for the log for each mock that stands
-/// in.
+/// Creates channels from the variables that `used_channels` lists. Returns a warning for each mock provider
+/// that was created.
 pub(super) fn apply_channel_variables(
     source: &mut ConfigSource,
     environment: &Environment,
 ) -> Result<Vec<String>> {
     let used = source.table.get("used_channels").and_then(Value::as_array);
-    let words = used.into_iter().flatten().filter_map(Value::as_str);
-    let words = words.map(str::to_owned).collect::<Vec<_>>();
+    let names = used.into_iter().flatten().filter_map(Value::as_str);
+    let names = names.map(str::to_owned).collect::<Vec<_>>();
     for alias in &PROVIDER_ALIASES {
         set_default_kind(source, alias);
     }
-    let mut stand_ins = Vec::new();
-    for word in words
+    let mut warnings = Vec::new();
+    for name in names
         .iter()
-        .filter(|word| word.starts_with(CHANNEL_VARIABLE_PREFIX))
+        .filter(|name| name.starts_with(CHANNEL_VARIABLE_PREFIX))
     {
-        match environment.get(word) {
-            Some(text) => apply_channel_variable(source, environment, (word, text), &mut stand_ins)?,
-            None if has_table(source, "channels", &channel_name(word)) => {}
+        match environment.get(name) {
+            Some(text) => apply_channel_variable(source, environment, (name, text), &mut warnings)?,
+            None if has_table(source, "channels", &channel_name(name)) => {}
             None => {
                 let set = environment
                     .names_with_prefix(CHANNEL_VARIABLE_PREFIX)
-                    .filter(|name| *name != word);
+                    .filter(|other| other != name);
                 let remedy = format!(
-                    "names {word}, but there is no such variable: set it to its providers, or correct the name{}",
-                    did_you_mean(word, set)
+                    "lists {name}, but no such environment variable is set: set it to its providers, or correct the name{}",
+                    did_you_mean(name, set)
                 );
                 return Err(source.error_at("used_channels", &remedy));
             }
         }
     }
-    Ok(stand_ins)
-}
-
-/// The words of a list with commas; blanks around them say nothing.
-pub(super) fn split_list(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|word| !word.is_empty())
+    Ok(warnings)
 }
 
 fn apply_channel_variable(
     source: &mut ConfigSource,
     environment: &Environment,
     (variable, text): (&str, &str),
-    stand_ins: &mut Vec<String>,
+    warnings: &mut Vec<String>,
 ) -> Result<()> {
     for provider in split_list(text) {
         let alias = PROVIDER_ALIASES.iter().find(|alias| alias.name == provider);
@@ -77,7 +74,7 @@ fn apply_channel_variable(
             continue;
         }
         let alias = alias.ok_or_else(|| unknown_provider(source, variable, provider))?;
-        stand_ins.extend(add_alias_provider(source, environment, alias)?);
+        warnings.extend(add_alias_provider(source, environment, alias)?);
     }
     let providers = split_list(text).map(Value::from).collect::<Vec<_>>();
     let name = channel_name(variable);
@@ -90,8 +87,8 @@ fn apply_channel_variable(
     Ok(())
 }
 
-/// Makes a provider of a class name: the account whose credentials are there, else a mock, which is worth a line in the
-/// log.
+/// Creates the provider of a class name: the account if its credentials are set, otherwise a mock provider
+/// with a warning.
 fn add_alias_provider(
     source: &mut ConfigSource,
     environment: &Environment,
@@ -99,19 +96,17 @@ fn add_alias_provider(
 ) -> Result<Option<String>> {
     let name = alias.name;
     let account = match &alias.account {
-        Some(real) => real.read_account(name, environment)?,
+        Some(variables) => variables.read_account(name, environment)?,
         None => None,
     };
-    let stand_in = account.is_none().then(|| {
-        let remedy = alias.account.as_ref().map_or_else(String::new, |real| {
+    let warning = account.is_none().then(|| {
+        let remedy = alias.account.as_ref().map_or_else(String::new, |variables| {
             format!(
-                " (its account is {} in the environment, or that table)",
-                real.required_variables()
+                " (set {} in the environment, or add that table)",
+                variables.required_variables()
             )
         });
-        format!(
-            "{name} has no [providers.{name}] and stands for a mock: nothing it takes really leaves{remedy}"
-        )
+        format!("{name} has no [providers.{name}] and no credentials: using a mock, nothing is sent{remedy}")
     });
     let table = table_entry(source, "providers", name)?;
     match account {
@@ -124,19 +119,19 @@ fn add_alias_provider(
     if let Some(address) = alias.address {
         set_default_address(table, address);
     }
-    Ok(stand_in)
+    Ok(warning)
 }
 
-/// A table of that name needs no `kind`: the name says it.
+/// Sets the `kind` of a table that is named after a class name and has none.
 fn set_default_kind(source: &mut ConfigSource, alias: &ProviderAlias) {
     let providers = source.table.get_mut("providers").and_then(Value::as_table_mut);
     let table = providers.and_then(|providers| providers.get_mut(alias.name)?.as_table_mut());
-    if let (Some(table), Some(real)) = (table, &alias.account) {
-        table.entry("kind").or_insert_with(|| Value::from(real.kind));
+    if let (Some(table), Some(variables)) = (table, &alias.account) {
+        table.entry("kind").or_insert_with(|| Value::from(variables.kind));
     }
 }
 
-/// Says which address a class of that service takes, where the kind that stands for it takes any.
+/// Sets the address kind of the class, if the adapter would take any address.
 fn set_default_address(provider: &mut toml::Table, address: &str) {
     let kind = provider.get("kind").and_then(Value::as_str);
     if matches!(kind, Some("mock" | "http")) {
@@ -146,16 +141,15 @@ fn set_default_address(provider: &mut toml::Table, address: &str) {
 
 fn unknown_provider(source: &ConfigSource, variable: &str, provider: &str) -> Error {
     let aliases = PROVIDER_ALIASES.iter().map(|alias| alias.name);
-    let of_file = source.table.get("providers").and_then(Value::as_table);
-    let of_file = of_file
+    let configured = source.table.get("providers").and_then(Value::as_table);
+    let configured = configured
         .into_iter()
         .flat_map(toml::Table::keys)
         .map(String::as_str);
-    let near = did_you_mean(provider, aliases.clone().chain(of_file));
+    let suggestion = did_you_mean(provider, aliases.clone().chain(configured));
     let known = aliases.collect::<Vec<_>>().join(", ");
     Error::usage(format!(
-        "{variable}: names {provider}, but there is no [providers.{provider}], nor is it one of {known}; add it or \
-         correct the name{near}"
+        "{variable}: unknown provider {provider}: add [providers.{provider}], or use one of {known}{suggestion}"
     ))
 }
 
@@ -164,11 +158,11 @@ fn has_table(source: &ConfigSource, section: &str, name: &str) -> bool {
     section.is_some_and(|section| section.contains_key(name))
 }
 
-/// The table `[section.name]`, made if it is not there.
+/// Returns the table `[section.name]`; creates it if it is missing.
 fn table_entry<'s>(source: &'s mut ConfigSource, section: &str, name: &str) -> Result<&'s mut toml::Table> {
-    let wrong = source.error_at(section, &format!("must be a table: write [{section}.{name}]"));
+    let error = source.error_at(section, &format!("must be a table: write [{section}.{name}]"));
     let empty = || Value::Table(toml::Table::new());
     let section = source.table.entry(section).or_insert_with(empty).as_table_mut();
     let named = section.and_then(|section| section.entry(name).or_insert_with(empty).as_table_mut());
-    named.ok_or(wrong)
+    named.ok_or(error)
 }

@@ -1,57 +1,63 @@
-//! From file, environment and command line to one checked [`Config`].
+//! Loads a checked [`Config`] from file, environment and command line.
 //!
-//! Reads and checks only; opens nothing, so a wrong configuration stops a start before it has touched
-//! anything.
+//! Opens nothing, so that an invalid configuration prevents the start before anything is changed.
 
+use postrider_core::address::{PhoneRules, PhoneStrictness};
+use postrider_core::error::Result;
+use postrider_core::retry::RetryPolicy;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use phonenumber::country;
 
+use super::api_keys::read_api_keys;
+use super::channels::{read_channels, read_used_channels};
+use super::check::{check_relations, collect_warnings};
 use super::environment::Environment;
+use super::events::read_events;
+use super::legacy_environment::apply_channel_variables;
+use super::providers::read_providers;
+use super::retry::read_retry;
 use super::source::ConfigSource;
 use super::table_reader::TableReader;
-use super::{Config, LimitsConfig, ScheduleConfig, WorkConfig, check, events, legacy_environment, tables};
-use postrider_core::address::{PhoneRules, PhoneStrictness};
-use postrider_core::error::Result;
-use postrider_core::retry::RetryPolicy;
+use super::test_mode::mock_providers;
+use super::types::{Config, LimitsConfig, ScheduleConfig, WorkConfig};
 
 impl Config {
-    /// Reads the file, lays the environment over it and the command line's overrides (by path, as in
-    /// `("listen", "0.0.0.0:80")`) over both, and checks it as a whole. Without any of them it is
-    /// [`Config::sandbox`].
+    /// Reads the file, applies the environment and then the `overrides` of the command line (by path, as in
+    /// `("listen", "0.0.0.0:80")`), and checks the result. Without any of them it is [`Config::test_mode`].
     ///
-    /// Beside the configuration it returns warnings for the log: what is odd, but no reason not to start.
+    /// Also returns warnings for the log: settings that are unusual but do not prevent the start.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error with the origin and the remedy for an unreadable file, an unknown key, an invalid
+    /// value or a violated relation.
     pub fn load(
         file: Option<&Path>,
         environment: &Environment,
         overrides: &[(&str, String)],
     ) -> Result<(Self, Vec<String>)> {
         let mut source = ConfigSource::read(file, environment, overrides)?;
-        let stand_ins = legacy_environment::apply_channel_variables(&mut source, environment)?;
+        let legacy_warnings = apply_channel_variables(&mut source, environment)?;
         let top = TableReader::root(&source);
         top.reject_unknown_keys()?;
-        let providers = tables::read_providers(&top, environment)?;
-        let sandbox = providers.enabled.is_empty() && providers.disabled.is_empty();
-        let providers = if sandbox {
-            tables::ConfiguredProviders {
-                enabled: tables::mock_providers(),
-                disabled: Vec::new(),
-            }
-        } else {
-            providers
-        };
+        let mut providers = read_providers(&top, environment)?;
+        let is_test_mode = providers.enabled.is_empty() && providers.disabled.is_empty();
+        if is_test_mode {
+            providers.enabled = mock_providers();
+        }
         let retry = read_retry(&top.section("retry")?, &RetryPolicy::default())?;
-        let events = events::read_events(&top.section("events")?, environment)?;
+        let events = read_events(&top.section("events")?, environment)?;
         let mut config = Self {
-            channels: tables::read_channels(&top, &providers, &retry)?,
+            channels: read_channels(&top, &providers, &retry)?,
             providers: providers.enabled,
-            keys: tables::read_api_keys(&top, &events, environment)?,
+            keys: read_api_keys(&top, &events, environment)?,
             events,
-            is_test_mode: sandbox,
+            is_test_mode,
             ..Self::test_mode()
         };
-        config.used_channels = tables::read_used_channels(&top, &config.channels)?;
+        config.used_channels = read_used_channels(&top, &config.channels)?;
         config.has_used_channels = !top.list("used_channels")?.is_empty();
         config.read_top(&top)?;
         config.read_backends(&top)?;
@@ -61,10 +67,10 @@ impl Config {
         let throttle = top.section("throttle")?;
         throttle.reject_unknown_keys()?;
         config.user_per_hour = throttle.count("user_per_hour")?.unwrap_or(config.user_per_hour);
-        check::check_relations(&config, &source)?;
+        check_relations(&config, &source)?;
         let mut warnings = source.unknown_variables(environment);
-        warnings.extend(stand_ins);
-        warnings.extend(check::collect_warnings(&config));
+        warnings.extend(legacy_warnings);
+        warnings.extend(collect_warnings(&config));
         Ok((config, warnings))
     }
 
@@ -97,8 +103,8 @@ impl Config {
         for section in [&store, &queue, &cache] {
             section.reject_unknown_keys()?;
         }
-        let url = |section: &TableReader<'_>, usual: &str| {
-            Ok::<_, postrider_core::error::Error>(section.text("url")?.unwrap_or(usual).to_owned())
+        let url = |section: &TableReader<'_>, default: &str| {
+            Ok::<_, postrider_core::error::Error>(section.text("url")?.unwrap_or(default).to_owned())
         };
         self.store_url = url(&store, &self.store_url)?;
         let replica = store.text("replica_url")?.filter(|url| !url.is_empty());
@@ -112,9 +118,9 @@ impl Config {
 }
 
 fn read_phone_rules(top: &TableReader<'_>) -> Result<PhoneRules> {
-    let usual = PhoneRules::default();
+    let defaults = PhoneRules::default();
     let region = match top.text("region")? {
-        None => usual.region,
+        None => defaults.region,
         Some(text) => text.parse::<country::Id>().map_err(|_| {
             top.error_at(
                 "region",
@@ -129,62 +135,44 @@ fn read_phone_rules(top: &TableReader<'_>) -> Result<PhoneRules> {
     Ok(PhoneRules { region, strictness })
 }
 
-fn read_work(values: &TableReader<'_>, usual: &WorkConfig) -> Result<WorkConfig> {
+fn read_work(values: &TableReader<'_>, defaults: &WorkConfig) -> Result<WorkConfig> {
     values.reject_unknown_keys()?;
     Ok(WorkConfig {
-        concurrency: values.count("concurrency")?.unwrap_or(usual.concurrency),
-        lease: values.duration("lease")?.unwrap_or(usual.lease),
-        grace: values.duration("grace")?.unwrap_or(usual.grace),
+        concurrency: values.count("concurrency")?.unwrap_or(defaults.concurrency),
+        lease: values.duration("lease")?.unwrap_or(defaults.lease),
+        grace: values.duration("grace")?.unwrap_or(defaults.grace),
     })
 }
 
-fn read_schedule(values: &TableReader<'_>, usual: &ScheduleConfig) -> Result<ScheduleConfig> {
+fn read_schedule(values: &TableReader<'_>, defaults: &ScheduleConfig) -> Result<ScheduleConfig> {
     values.reject_unknown_keys()?;
     Ok(ScheduleConfig {
-        resend: values.duration_or_never("resend")?.unwrap_or(usual.resend),
-        report: values.duration_or_never("report")?.unwrap_or(usual.report),
+        resend: values.duration_or_never("resend")?.unwrap_or(defaults.resend),
+        report: values.duration_or_never("report")?.unwrap_or(defaults.report),
     })
 }
 
-fn read_limits(values: &TableReader<'_>, usual: &LimitsConfig) -> Result<LimitsConfig> {
+fn read_limits(values: &TableReader<'_>, defaults: &LimitsConfig) -> Result<LimitsConfig> {
     values.reject_unknown_keys()?;
     Ok(LimitsConfig {
-        body_bytes_max: values.count("body_bytes_max")?.unwrap_or(usual.body_bytes_max),
+        body_bytes_max: values.count("body_bytes_max")?.unwrap_or(defaults.body_bytes_max),
         header_bytes_max: values
             .count("header_bytes_max")?
-            .unwrap_or(usual.header_bytes_max),
-        connections_max: values.count("connections_max")?.unwrap_or(usual.connections_max),
-        header_timeout: values.duration("header_timeout")?.unwrap_or(usual.header_timeout),
-        body_timeout: values.duration("body_timeout")?.unwrap_or(usual.body_timeout),
-        idle_timeout: values.duration("idle_timeout")?.unwrap_or(usual.idle_timeout),
+            .unwrap_or(defaults.header_bytes_max),
+        connections_max: values
+            .count("connections_max")?
+            .unwrap_or(defaults.connections_max),
+        header_timeout: values
+            .duration("header_timeout")?
+            .unwrap_or(defaults.header_timeout),
+        body_timeout: values.duration("body_timeout")?.unwrap_or(defaults.body_timeout),
+        idle_timeout: values.duration("idle_timeout")?.unwrap_or(defaults.idle_timeout),
         message_chars_max: values
             .count("message_chars_max")?
-            .unwrap_or(usual.message_chars_max),
-        page_limit_max: values.count("page_limit_max")?.unwrap_or(usual.page_limit_max),
+            .unwrap_or(defaults.message_chars_max),
+        page_limit_max: values.count("page_limit_max")?.unwrap_or(defaults.page_limit_max),
         idempotency_keep: values
             .duration("idempotency_keep")?
-            .unwrap_or(usual.idempotency_keep),
+            .unwrap_or(defaults.idempotency_keep),
     })
-}
-
-/// Reads a table of retry numbers; what it leaves out is as in `usual`.
-pub(super) fn read_retry(values: &TableReader<'_>, usual: &RetryPolicy) -> Result<RetryPolicy> {
-    values.reject_unknown_keys()?;
-    let retry = RetryPolicy {
-        base: values.duration("base")?.unwrap_or(usual.base),
-        factor: values.number("factor")?.unwrap_or(usual.factor),
-        cap: values.duration("cap")?.unwrap_or(usual.cap),
-        tries_max: values.count("max_tries")?.unwrap_or(usual.tries_max),
-        age_max: values.duration("max_age")?.unwrap_or(usual.age_max),
-    };
-    if !(1.0..=100.0).contains(&retry.factor) {
-        return Err(values.error_at("factor", "must be from 1 to 100: waits do not shrink"));
-    }
-    if retry.base > retry.cap {
-        return Err(values.error_at(
-            "cap",
-            "is shorter than base, the first wait; raise cap or lower base",
-        ));
-    }
-    Ok(retry)
 }

@@ -3,6 +3,11 @@
 //!
 //! The ranges stand here once, for both. Takes nothing to a real provider, and says no to a configuration with one.
 
+use postrider_core::channel::Channel;
+use postrider_core::duration::{format_duration, parse_duration};
+use postrider_core::error::{Error, Result};
+use postrider_core::name::ConfigName;
+use postrider_core::routing::RoutingStrategy;
 use std::time::Duration;
 
 use toml::Value;
@@ -10,11 +15,6 @@ use toml::Value;
 use super::check::LEASE_MARGIN;
 use super::environment::Environment;
 use super::{Config, ProviderConfig};
-use postrider_core::channel::Channel;
-use postrider_core::duration::{format_duration, parse_duration};
-use postrider_core::error::{Error, Result};
-use postrider_core::name::ConfigName;
-use postrider_core::routing::RoutingStrategy;
 
 /// The longest mean time of a call.
 pub const MEAN_TIME_MAX: Duration = Duration::from_secs(60);

@@ -1,36 +1,38 @@
-//! The class names of the notification service that Postrider takes the place of, and the accounts they stand for.
+//! Maps the class names of the replaced notification service to the accounts that they stand for.
 //!
-//! An alias becomes the real provider as soon as its credentials are there: as a table `[providers.NAME]` of the file, or
-//! in the variables that people set for such an account anyway. Half an account stops the start, because messages that
-//! quietly go to a mock are lost. Secrets are named here, never read.
+//! An alias becomes a real provider as soon as its credentials are set: in a table `[providers.NAME]` of the
+//! file, or in the variables that are customary for such an account. An incomplete account prevents the
+//! start, because messages sent silently to a mock provider would be lost. This module refers to secrets by
+//! variable name and does not read them.
 
+use postrider_core::error::{Error, Result};
 use toml::{Table, Value};
 
 use super::environment::Environment;
-use postrider_core::error::{Error, Result};
+use super::text::split_list;
 
-/// A class name of that service.
+/// A class name of the replaced notification service.
 pub(super) struct ProviderAlias {
     pub name: &'static str,
-    /// What its addresses look like; none for one that never sends.
+    /// Kind of address; `None` for the class that never sends.
     pub address: Option<&'static str>,
-    /// How often its mock fails.
+    /// Failure rate of its mock provider, from 0 to 1.
     pub failure_rate: f64,
-    /// What it really is.
+    /// The account that it stands for.
     pub account: Option<AccountVariables>,
 }
 
-/// An account by its variables.
+/// An account that is configured by environment variables.
 pub(super) struct AccountVariables {
-    /// The adapter that speaks to it.
+    /// Name of the adapter.
     pub kind: &'static str,
-    /// The variable that can mean nothing but this account; with it the others must be there.
+    /// Variable that identifies this account; if it is set, all required variables must be set.
     pub marker_variable: &'static str,
-    /// The adapter's keys and the variables they come from, in the order in which they are looked for.
+    /// Settings of the adapter and their variables, in the order of lookup.
     keys: &'static [AccountKey],
 }
 
-/// One key of an adapter.
+/// A setting of an adapter.
 struct AccountKey {
     name: &'static str,
     variables: &'static [&'static str],
@@ -38,11 +40,11 @@ struct AccountKey {
     is_required: bool,
 }
 
-/// What a variable's text becomes.
+/// Kind of a variable's value.
 #[derive(Clone, Copy)]
 enum AccountKeyKind {
     Text,
-    /// A text that is never written anywhere: only its variable's name is.
+    /// A text that is never copied: the setting refers to the variable by name.
     Secret,
     Number,
     List,
@@ -51,12 +53,12 @@ enum AccountKeyKind {
 const fn required(
     name: &'static str,
     variables: &'static [&'static str],
-    shape: AccountKeyKind,
+    kind: AccountKeyKind,
 ) -> AccountKey {
     AccountKey {
         name,
         variables,
-        kind: shape,
+        kind,
         is_required: true,
     }
 }
@@ -64,12 +66,12 @@ const fn required(
 const fn optional(
     name: &'static str,
     variables: &'static [&'static str],
-    shape: AccountKeyKind,
+    kind: AccountKeyKind,
 ) -> AccountKey {
     AccountKey {
         name,
         variables,
-        kind: shape,
+        kind,
         is_required: false,
     }
 }
@@ -158,16 +160,16 @@ const PUSHY: AccountVariables = AccountVariables {
     keys: &[required("api_key", &["PUSHY_API_KEY"], AccountKeyKind::Secret)],
 };
 
-const fn alias(name: &'static str, address: &'static str, real: AccountVariables) -> ProviderAlias {
+const fn alias(name: &'static str, address: &'static str, account: AccountVariables) -> ProviderAlias {
     ProviderAlias {
         name,
         address: Some(address),
         failure_rate: 0.0,
-        account: Some(real),
+        account: Some(account),
     }
 }
 
-/// The class names.
+/// All class names.
 pub(super) const PROVIDER_ALIASES: [ProviderAlias; 6] = [
     alias("TwilioSmsService", "phone", TWILIO),
     alias("BackupSmsService", "phone", VONAGE),
@@ -183,25 +185,25 @@ pub(super) const PROVIDER_ALIASES: [ProviderAlias; 6] = [
 ];
 
 impl AccountVariables {
-    /// The account's table as the file would have it; none when its variables are not there.
+    /// Returns the table of the account as in the file, or `None` if its marker variable is not set.
     pub fn read_account(&self, alias: &str, environment: &Environment) -> Result<Option<Table>> {
         if environment.get(self.marker_variable).is_none() {
             return Ok(None);
         }
         let mut table = Table::from_iter([("kind".to_owned(), Value::from(self.kind))]);
         for key in self.keys {
-            let found = key
+            let value = key
                 .variables
                 .iter()
                 .find_map(|name| Some((*name, environment.get(name)?)));
-            match found {
+            match value {
                 Some((variable, text)) => {
                     table.insert(key.name.to_owned(), key.kind.parse(variable, text)?);
                 }
                 None if key.is_required => {
-                    let (sign, missing) = (self.marker_variable, key.variables.join(" or "));
+                    let (marker, missing) = (self.marker_variable, key.variables.join(" or "));
                     return Err(Error::usage(format!(
-                        "{sign}: is set, so that {alias} is a real account, but {missing} is not: set it, or unset {sign}"
+                        "{marker} is set, so that {alias} needs an account, but {missing} is not set: set it, or unset {marker}"
                     )));
                 }
                 None => {}
@@ -210,10 +212,13 @@ impl AccountVariables {
         Ok(Some(table))
     }
 
-    /// The variables without which there is no account, for whoever wants one.
+    /// Returns the names of the required variables, for messages.
     pub fn required_variables(&self) -> String {
-        let needed = self.keys.iter().filter(|key| key.is_required);
-        needed.map(|key| key.variables[0]).collect::<Vec<_>>().join(", ")
+        let required = self.keys.iter().filter(|key| key.is_required);
+        required
+            .map(|key| key.variables[0])
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 
@@ -229,8 +234,8 @@ impl AccountKeyKind {
                 Value::from(number)
             }
             Self::List => {
-                let words = super::legacy_environment::split_list(text).map(Value::from);
-                Value::from(words.collect::<Vec<_>>())
+                let values = split_list(text).map(Value::from);
+                Value::from(values.collect::<Vec<_>>())
             }
         })
     }

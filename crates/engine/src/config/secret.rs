@@ -1,49 +1,39 @@
-//! Secrets: where they come from (`${env:NAME}`, `${file:PATH}`) and how they stay out of what is printed.
+//! Resolves placeholders for secrets: `${env:NAME}` and `${file:PATH}`.
 //!
-//! A place may stand anywhere in a text, also more than once. A relative file starts from the configuration
-//! file's folder; one line end at its end is cut off.
+//! A placeholder may occur anywhere in a text, also several times. Relative files start from the folder of
+//! the configuration file; one line end at the end of the file is removed.
 
+use postrider_core::error::Result;
 use toml::Value;
 
-mod collect;
-
-pub(super) use collect::collect_secrets;
+pub(super) mod collect;
+pub(super) mod mask;
+mod placeholder;
 
 use super::environment::Environment;
 use super::table_reader::TableReader;
-use postrider_core::error::Result;
+use placeholder::next_placeholder;
 
-/// What is printed in place of a secret.
-const MASK: &str = "***";
-
-/// Parts of key names whose values are never printed.
-const SECRET_NAME_PARTS: [&str; 9] = [
-    "secret",
-    "pass",
-    "pwd",
-    "token",
-    "credential",
-    "service_account",
-    "auth",
-    "signature",
-    "key",
-];
-
-/// The table with every place in its texts replaced by what stands there.
+/// Returns the table with all placeholders resolved.
 pub(super) fn resolve_table(
     table: &toml::Table,
-    at: &TableReader<'_>,
+    reader: &TableReader<'_>,
     environment: &Environment,
 ) -> Result<toml::Table> {
     table
         .iter()
-        .map(|(key, value)| Ok((key.clone(), resolve_value(key, value, at, environment)?)))
+        .map(|(key, value)| Ok((key.clone(), resolve_value(key, value, reader, environment)?)))
         .collect()
 }
 
-fn resolve_value(key: &str, value: &Value, at: &TableReader<'_>, environment: &Environment) -> Result<Value> {
+fn resolve_value(
+    key: &str,
+    value: &Value,
+    reader: &TableReader<'_>,
+    environment: &Environment,
+) -> Result<Value> {
     let inner = |(name, value): (&String, &Value)| {
-        let value = resolve_value(&format!("{key}.{name}"), value, at, environment)?;
+        let value = resolve_value(&format!("{key}.{name}"), value, reader, environment)?;
         Ok((name.clone(), value))
     };
     Ok(match value {
@@ -51,182 +41,53 @@ fn resolve_value(key: &str, value: &Value, at: &TableReader<'_>, environment: &E
         Value::Array(values) => {
             let values = values.iter().enumerate();
             let values = values
-                .map(|(index, value)| resolve_value(&format!("{key}[{index}]"), value, at, environment));
+                .map(|(index, value)| resolve_value(&format!("{key}[{index}]"), value, reader, environment));
             Value::Array(values.collect::<Result<_>>()?)
         }
-        Value::String(text) => Value::String(resolve_text(text, key, at, environment)?),
+        Value::String(text) => Value::String(resolve_text(text, key, reader, environment)?),
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => value.clone(),
     })
 }
 
-/// The text with every place replaced by what stands there.
+/// Returns the text with all placeholders resolved.
 pub(super) fn resolve_text(
     text: &str,
     key: &str,
-    at: &TableReader<'_>,
+    reader: &TableReader<'_>,
     environment: &Environment,
 ) -> Result<String> {
-    let mut whole = String::with_capacity(text.len());
+    let mut resolved = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = next_placeholder(rest) {
-        whole.push_str(&rest[..start]);
+        resolved.push_str(&rest[..start]);
         let Some(length) = rest[start..].find('}') else {
-            return Err(at.error_at(key, "has a ${ without its }; write ${env:NAME} or ${file:PATH}"));
+            return Err(reader.error_at(key, "has a ${ without a }; write ${env:NAME} or ${file:PATH}"));
         };
-        let place = &rest[start + 2..start + length];
-        whole.push_str(&read_placeholder(place, key, at, environment)?);
+        let placeholder = &rest[start + 2..start + length];
+        resolved.push_str(&read_placeholder(placeholder, key, reader, environment)?);
         rest = &rest[start + length + 1..];
     }
-    whole.push_str(rest);
-    Ok(whole)
-}
-
-fn next_placeholder(text: &str) -> Option<usize> {
-    let starts = ["${env:", "${file:"].map(|start| text.find(start));
-    starts.into_iter().flatten().min()
+    resolved.push_str(rest);
+    Ok(resolved)
 }
 
 fn read_placeholder(
-    place: &str,
+    placeholder: &str,
     key: &str,
-    at: &TableReader<'_>,
+    reader: &TableReader<'_>,
     environment: &Environment,
 ) -> Result<String> {
-    if let Some(name) = place.strip_prefix("env:") {
-        let remedy = || format!("needs the variable {name}, which is not set; set it before the start");
+    if let Some(name) = placeholder.strip_prefix("env:") {
+        let problem = || format!("needs environment variable {name}, which is not set");
         return environment
             .get(name)
             .map(str::to_owned)
-            .ok_or_else(|| at.error_at(key, &remedy()));
+            .ok_or_else(|| reader.error_at(key, &problem()));
     }
-    let name = place.strip_prefix("file:").unwrap_or(place);
-    let content = std::fs::read_to_string(at.folder().join(name)).map_err(|cause| {
-        at.error_at(
-            key,
-            &format!("needs the file {name}, which cannot be read: {cause}"),
-        )
+    let name = placeholder.strip_prefix("file:").unwrap_or(placeholder);
+    let content = std::fs::read_to_string(reader.folder().join(name)).map_err(|cause| {
+        reader.error_at(key, &format!("needs file {name}, which cannot be read: {cause}"))
     })?;
     let content = content.strip_suffix('\n').unwrap_or(&content);
     Ok(content.strip_suffix('\r').unwrap_or(content).to_owned())
-}
-
-/// The table as it may be shown: values under keys that sound like a secret are masked, and so are
-/// passwords inside URLs. A place such as `${env:NAME}` is no secret and stays.
-pub(super) fn mask_table(table: &toml::Table) -> toml::Table {
-    table
-        .iter()
-        .map(|(key, value)| (key.clone(), mask_value(is_secret_name(key), value)))
-        .collect()
-}
-
-fn mask_value(secret: bool, value: &Value) -> Value {
-    match value {
-        Value::Table(table) => {
-            let inner = |(key, value): (&String, &Value)| {
-                (key.clone(), mask_value(secret || is_secret_name(key), value))
-            };
-            Value::Table(table.iter().map(inner).collect())
-        }
-        Value::Array(values) => Value::Array(values.iter().map(|value| mask_value(secret, value)).collect()),
-        Value::String(text) if secret && !is_placeholder(text) => Value::from(MASK),
-        Value::Integer(_) | Value::Float(_) if secret => Value::from(MASK),
-        Value::String(text) => Value::String(mask_url(text)),
-        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => value.clone(),
-    }
-}
-
-fn is_secret_name(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    SECRET_NAME_PARTS.iter().any(|word| key.contains(word))
-}
-
-fn is_placeholder(text: &str) -> bool {
-    next_placeholder(text) == Some(0) && text.find('}') == Some(text.len() - 1)
-}
-
-/// The URL without its password and without query values that sound like a secret:
-/// `redis://:hunter2@host/0` becomes `redis://:***@host/0`.
-pub fn mask_url(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return match url.split_once('?') {
-            Some((path, query)) => format!("{path}?{}", mask_query(query)),
-            None => url.to_owned(),
-        };
-    };
-    // PostgreSQL's own reading: credentials reach to the `@`, whatever a password holds before it.
-    let credentials = if scheme.starts_with("postgres") {
-        rest.find('@').unwrap_or(0)
-    } else {
-        0
-    };
-    let (_, after) = rest.split_at(credentials);
-    let authority_end = after
-        .find(['/', '?', '#'])
-        .map_or(rest.len(), |end| credentials + end);
-    let (authority, path) = rest.split_at(authority_end);
-    let authority = match authority.rsplit_once('@') {
-        Some((whole, host)) => {
-            let user = whole.split_once(':').map_or("", |(user, _)| user);
-            format!("{user}:{MASK}@{host}")
-        }
-        None => authority.to_owned(),
-    };
-    let path = match path.split_once('?') {
-        Some((path, query)) => format!("{path}?{}", mask_query(query)),
-        None => path.to_owned(),
-    };
-    format!("{scheme}://{authority}{path}")
-}
-
-fn mask_query(query: &str) -> String {
-    let pair = |pair: &str| match pair.split_once('=') {
-        Some((name, value)) if is_secret_name(name) && !is_placeholder(value) => format!("{name}={MASK}"),
-        _ => pair.to_owned(),
-    };
-    query.split('&').map(pair).collect::<Vec<_>>().join("&")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords_inside_urls_are_masked() {
-        for (url, shown) in [
-            ("memory:", "memory:"),
-            ("sqlite:/var/lib/a@b.db", "sqlite:/var/lib/a@b.db"),
-            ("redis://localhost:6379/0", "redis://localhost:6379/0"),
-            ("redis://:hunter2@localhost/0", "redis://:***@localhost/0"),
-            ("redis://anna:hunter2@localhost/0", "redis://anna:***@localhost/0"),
-            ("https://hunter2@host/x", "https://:***@host/x"),
-            ("postgres://anna:hun/t?e#r2@host/x", "postgres://anna:***@host/x"),
-            ("postgres://host/x?user=a%40b", "postgres://host/x?user=a%40b"),
-            ("https://a:hun@ter2@host/x?a=b", "https://a:***@host/x?a=b"),
-            (
-                "http://host/send?api_key=hunter2&to={to}",
-                "http://host/send?api_key=***&to={to}",
-            ),
-            (
-                "http://host/send?api_key=${env:RED}",
-                "http://host/send?api_key=${env:RED}",
-            ),
-            (
-                "redis+unix:///r.sock?pass=hunter2",
-                "redis+unix:///r.sock?pass=***",
-            ),
-            ("unix:/r.sock?db=1&pass=hunter2", "unix:/r.sock?db=1&pass=***"),
-        ] {
-            assert_eq!(mask_url(url), shown);
-        }
-    }
-
-    #[test]
-    fn values_under_secret_names_are_masked_however_deep() {
-        let table = "token = \"hunter2\"\npassword = 1234\nurl = \"http://host\"\n\
-                     [headers]\nAuthorization = \"Bearer hunter2\"\nAccept = \"*/*\"\n[auth]\nuser = \"hunter2\"\n\
-                     [place]\ntoken = \"${env:T}\"\nmixed_token = \"hunter2${env:T}\"";
-        let shown = mask_table(&table.parse().unwrap()).to_string();
-        assert!(!shown.contains("hunter2") && !shown.contains("1234"), "{shown}");
-        assert!(shown.contains("http://host") && shown.contains("*/*") && shown.contains("\"${env:T}\""));
-    }
 }

@@ -1,8 +1,9 @@
-//! Where each value came from: the file's line, a variable, or the command line.
+//! Merged configuration values with their origin: a line of the file, a variable, or the command line.
 //!
-//! Lays environment and command line over the file and remembers who said what, so that an error can name the
-//! place to go to.
+//! The environment overrides the file and the command line overrides both. The origin of each value is kept
+//! for error messages.
 
+use postrider_core::error::{Error, ErrorKind, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -11,23 +12,22 @@ use toml::de::{DeTable, DeValue};
 
 use super::environment::Environment;
 use super::keys::{CONFIG_KEYS, ConfigKey, OTHER_VARIABLES, ValueKind, find_config_key};
-use super::legacy_environment;
-use postrider_core::error::{Error, ErrorKind, Result};
+use super::text::{did_you_mean, split_list};
 
-/// The merged values and their places.
+/// Merged values and their origins.
 pub(super) struct ConfigSource {
-    /// File, environment and command line laid over each other.
+    /// File, environment and command line merged.
     pub table: toml::Table,
-    /// The file's name, for errors.
+    /// Name of the file, for errors.
     file: Option<String>,
-    /// The file's text.
+    /// Text of the file.
     text: String,
-    /// The place of each value that was given, by its path.
+    /// Origin of each value, by path.
     origins: BTreeMap<String, String>,
 }
 
 impl ConfigSource {
-    /// Reads the file and lays the others over it.
+    /// Reads the file and applies environment and command line.
     pub fn read(
         file: Option<&Path>,
         environment: &Environment,
@@ -42,19 +42,19 @@ impl ConfigSource {
                 origins: BTreeMap::new(),
             },
         };
-        for row in CONFIG_KEYS {
-            let Some(name) = row.environment_variable() else {
+        for key in CONFIG_KEYS {
+            let Some(name) = key.environment_variable() else {
                 continue;
             };
             if let Some(text) = environment.get(&name) {
-                source.set_override(row, text, name)?;
+                source.set_override(key, text, name)?;
             }
         }
         for (path, text) in overrides {
-            let row = find_config_key(path)
-                .filter(|row| row.environment_variable().is_some())
-                .ok_or_else(|| Error::usage(format!("command line: there is no key {path}")))?;
-            source.set_override(row, text, format!("command line, {path}"))?;
+            let key = find_config_key(path)
+                .filter(|key| key.environment_variable().is_some())
+                .ok_or_else(|| Error::usage(format!("command line: unknown key {path}")))?;
+            source.set_override(key, text, format!("command line, {path}"))?;
         }
         Ok(source)
     }
@@ -62,41 +62,42 @@ impl ConfigSource {
     fn from_file(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path).map_err(|cause| {
-            let act =
-                format!("cannot read the configuration file {name}: {cause}; check --config and its rights");
-            Error::with_source(ErrorKind::Usage, act, cause)
+            let message = format!(
+                "cannot read the configuration file {name}: {cause}; check --config and the file permissions"
+            );
+            Error::with_source(ErrorKind::Usage, message, cause)
         })?;
         let tree = DeTable::parse(&text).map_err(|cause| {
             let line = line_number(&text, cause.span().map_or(0, |span| span.start));
-            let what = cause.message();
-            Error::usage(format!("{name} line {line}: this is not TOML: {what}"))
+            let problem = cause.message();
+            Error::usage(format!("{name} line {line}: not valid TOML: {problem}"))
         })?;
-        let mut places = BTreeMap::new();
+        let mut origins = BTreeMap::new();
         collect_origins(
             tree.get_ref(),
             "",
             &|at| format!("{name} line {}", line_number(&text, at)),
-            &mut places,
+            &mut origins,
         );
         let table = text
             .parse::<toml::Table>()
-            .map_err(|cause| Error::usage(format!("{name}: this is not TOML: {}", cause.message())))?;
+            .map_err(|cause| Error::usage(format!("{name}: not valid TOML: {}", cause.message())))?;
         Ok(Self {
             table,
             file: Some(name),
             text,
-            origins: places,
+            origins,
         })
     }
 
-    fn set_override(&mut self, row: &ConfigKey, text: &str, place: String) -> Result<()> {
-        let value = parse_value(row.kind, text).ok_or_else(|| {
+    fn set_override(&mut self, key: &ConfigKey, text: &str, origin: String) -> Result<()> {
+        let value = parse_value(key.kind, text).ok_or_else(|| {
             Error::usage(format!(
-                "{place}: must be {}, but is \"{text}\"",
-                expected_value(row.kind)
+                "{origin}: must be {}, but is \"{text}\"",
+                key.kind.expected()
             ))
         })?;
-        let (section, name) = row.path.rsplit_once('.').unwrap_or(("", row.path));
+        let (section, name) = key.path.rsplit_once('.').unwrap_or(("", key.path));
         let mut table = &mut self.table;
         if !section.is_empty() {
             let entry = table
@@ -108,26 +109,26 @@ impl ConfigSource {
             table = inner;
         }
         table.insert(name.to_owned(), value);
-        self.origins.insert(row.path.to_owned(), place);
+        self.origins.insert(key.path.to_owned(), origin);
         Ok(())
     }
 
-    /// Remembers who said what stands at that path.
-    pub fn set_origin(&mut self, path: String, place: &str) {
-        self.origins.insert(path, place.to_owned());
+    /// Records the origin of the value at that path.
+    pub fn set_origin(&mut self, path: String, origin: &str) {
+        self.origins.insert(path, origin.to_owned());
     }
 
-    /// A wrong value: the place it came from, its path, what is wrong and what to do.
+    /// Returns an error about a value: origin, path, problem and remedy.
     pub fn error_at(&self, path: &str, problem: &str) -> Error {
-        let place = match (self.origins.get(path), &self.file) {
-            (Some(place), _) => format!("{place}: "),
+        let origin = match (self.origins.get(path), &self.file) {
+            (Some(origin), _) => format!("{origin}: "),
             (None, Some(file)) => format!("{file}: "),
             (None, None) => String::new(),
         };
-        Error::usage(format!("{place}{path} {problem}"))
+        Error::usage(format!("{origin}{path} {problem}"))
     }
 
-    /// The folder that `${file:PATH}` starts from: the configuration file's own.
+    /// Returns the folder of the configuration file, from which `${file:PATH}` starts.
     pub fn folder(&self) -> &Path {
         self.file
             .as_deref()
@@ -135,56 +136,31 @@ impl ConfigSource {
             .unwrap_or_else(|| Path::new(""))
     }
 
-    /// A line for each variable that looks like ours and is not.
+    /// Returns a warning for each variable with the prefix `POSTRIDER_` that is not a known one.
     pub fn unknown_variables(&self, environment: &Environment) -> Vec<String> {
-        let known = |name: &str| {
+        let is_known = |name: &str| {
             OTHER_VARIABLES.contains(&name)
                 || CONFIG_KEYS
                     .iter()
-                    .any(|row| row.environment_variable().as_deref() == Some(name))
+                    .any(|key| key.environment_variable().as_deref() == Some(name))
                 || self.text.contains(&format!("${{env:{name}}}"))
         };
-        let ours = CONFIG_KEYS
+        let known_names = CONFIG_KEYS
             .iter()
             .filter_map(ConfigKey::environment_variable)
             .collect::<Vec<_>>();
         environment
             .names_with_prefix("POSTRIDER_")
-            .filter(|name| !known(name))
+            .filter(|name| !is_known(name))
             .map(|name| {
-                let near = did_you_mean(name, ours.iter().map(String::as_str));
-                format!("the variable {name} is not one of ours and changes nothing{near}")
+                let suggestion = did_you_mean(name, known_names.iter().map(String::as_str));
+                format!("unknown environment variable {name}{suggestion}")
             })
             .collect()
     }
 }
 
-/// What a value of that kind looks like, for an error.
-pub(super) fn expected_value(kind: ValueKind) -> String {
-    match kind {
-        ValueKind::Text => "a text in quotes".to_owned(),
-        ValueKind::Choice(words) => format!("one of {}", words.join(", ")),
-        ValueKind::Flag => "true or false".to_owned(),
-        ValueKind::Count(least, most) => format!("a whole number from {least} to {most}"),
-        ValueKind::Bytes(least, most) => format!("a number of bytes from {least} to {most}"),
-        ValueKind::Number => "a number such as 2 or 0.5".to_owned(),
-        ValueKind::Duration => "a duration such as \"500ms\", \"30s\", \"20m\" or \"24h\"".to_owned(),
-        ValueKind::DurationOrNever => "a duration such as \"20m\", or \"never\"".to_owned(),
-        ValueKind::List => "a list of texts such as [\"red\", \"blue\"]".to_owned(),
-        ValueKind::Weights => "a table of whole numbers such as { red = 30, blue = 70 }".to_owned(),
-    }
-}
-
-/// ` (did you mean X?)`, or nothing when no known word is near.
-pub(super) fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> String {
-    known
-        .map(|known| (strsim::jaro_winkler(word, known), known))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map_or_else(String::new, |(_, known)| format!(" (did you mean {known}?)"))
-}
-
-/// A variable's or an argument's text as the value the file would have.
+/// Parses the text of a variable or an argument into the value that the file would contain.
 fn parse_value(kind: ValueKind, text: &str) -> Option<Value> {
     match kind {
         ValueKind::Text | ValueKind::Choice(_) | ValueKind::Duration | ValueKind::DurationOrNever => {
@@ -199,11 +175,7 @@ fn parse_value(kind: ValueKind, text: &str) -> Option<Value> {
             text.replace('_', "").parse::<i64>().ok().map(Value::from)
         }
         ValueKind::Number => text.parse::<f64>().ok().map(Value::from),
-        ValueKind::List => Some(Value::from(
-            legacy_environment::split_list(text)
-                .map(Value::from)
-                .collect::<Vec<_>>(),
-        )),
+        ValueKind::List => Some(Value::from(split_list(text).map(Value::from).collect::<Vec<_>>())),
         ValueKind::Weights => None,
     }
 }
@@ -211,20 +183,20 @@ fn parse_value(kind: ValueKind, text: &str) -> Option<Value> {
 fn collect_origins(
     table: &DeTable<'_>,
     prefix: &str,
-    place: &dyn Fn(usize) -> String,
-    places: &mut BTreeMap<String, String>,
+    origin: &dyn Fn(usize) -> String,
+    origins: &mut BTreeMap<String, String>,
 ) {
     for (key, value) in table {
         let path = format!("{prefix}{}", key.get_ref());
-        places.insert(path.clone(), place(key.span().start));
+        origins.insert(path.clone(), origin(key.span().start));
         match value.get_ref() {
-            DeValue::Table(inner) => collect_origins(inner, &format!("{path}."), place, places),
+            DeValue::Table(inner) => collect_origins(inner, &format!("{path}."), origin, origins),
             DeValue::Array(values) => {
                 for (index, value) in values.iter().enumerate() {
                     let path = format!("{path}[{index}]");
-                    places.insert(path.clone(), place(value.span().start));
+                    origins.insert(path.clone(), origin(value.span().start));
                     if let DeValue::Table(inner) = value.get_ref() {
-                        collect_origins(inner, &format!("{path}."), place, places);
+                        collect_origins(inner, &format!("{path}."), origin, origins);
                     }
                 }
             }

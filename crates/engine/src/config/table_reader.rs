@@ -1,32 +1,34 @@
-//! One table of the configuration, read key by key against the rows of `keys`.
+//! Reads one table of the configuration, checked against the table of keys.
 //!
-//! A value of the wrong kind and a key that no row knows are errors that name their place.
+//! A value of the wrong kind and an unknown key are errors that name their origin.
 
+use postrider_core::duration::parse_duration;
+use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_core::name::ConfigName;
 use std::path::Path;
 use std::time::Duration;
 
 use toml::Value;
 
 use super::keys::{ConfigKey, ValueKind, find_config_key, key_names_under};
-use super::source::{ConfigSource, did_you_mean, expected_value};
-use postrider_core::duration::parse_duration;
-use postrider_core::error::{Error, ErrorKind, Result};
+use super::source::ConfigSource;
+use super::text::did_you_mean;
 
-/// The longest duration that makes sense anywhere: ten years.
+/// Maximum of any duration: ten years.
 const DURATION_MAX: Duration = Duration::from_secs(3_650 * 24 * 3_600);
 
-/// A table and where it stands.
+/// A table and its path.
 pub(super) struct TableReader<'a> {
     source: &'a ConfigSource,
     table: Option<&'a toml::Table>,
-    /// Its path with a dot at the end: `channels.sms.`.
+    /// Path with a dot at the end: `channels.sms.`.
     path: String,
-    /// The same as the rows write it: `channels.NAME.`.
+    /// Path as in the table of keys: `channels.NAME.`.
     key_pattern: String,
 }
 
 impl<'a> TableReader<'a> {
-    /// The top level.
+    /// Returns a reader of the top level.
     pub fn root(source: &'a ConfigSource) -> Self {
         Self {
             source,
@@ -36,7 +38,7 @@ impl<'a> TableReader<'a> {
         }
     }
 
-    /// The table under `name`; an empty one when it is not there.
+    /// Returns a reader of the table `name`; a missing table is empty.
     pub fn section(&self, name: &str) -> Result<Self> {
         let table = match self.raw(name) {
             None => None,
@@ -56,7 +58,7 @@ impl<'a> TableReader<'a> {
         })
     }
 
-    /// The tables under this one, each with its own name.
+    /// Returns the tables below this one with their names.
     pub fn named_tables(&self) -> Result<Vec<(&'a str, Self)>> {
         let names = self.table.into_iter().flat_map(toml::Table::keys);
         names
@@ -68,7 +70,7 @@ impl<'a> TableReader<'a> {
             .collect()
     }
 
-    /// The tables of the list under `name`, as in `[[keys]]`.
+    /// Returns the tables of the list `name`, as in `[[keys]]`.
     pub fn table_list(&self, name: &str) -> Result<Vec<Self>> {
         let wrong = |path: &str| {
             self.source
@@ -94,45 +96,55 @@ impl<'a> TableReader<'a> {
         values.iter().enumerate().map(table_at).collect()
     }
 
-    /// Refuses a key that no row knows.
+    /// Returns an error for an unknown key.
     pub fn reject_unknown_keys(&self) -> Result<()> {
         for name in self.table.into_iter().flat_map(toml::Table::keys) {
             if !key_names_under(&self.key_pattern).any(|known| known == name) {
-                let near = did_you_mean(name, key_names_under(&self.key_pattern));
-                let remedy = "is not a key; correct or remove it, console.example.toml shows all keys";
-                return Err(self.error_at(name, &format!("{remedy}{near}")));
+                let suggestion = did_you_mean(name, key_names_under(&self.key_pattern));
+                let remedy = "is not a known key; correct or remove it (console.example.toml lists all keys)";
+                return Err(self.error_at(name, &format!("{remedy}{suggestion}")));
             }
         }
         Ok(())
     }
 
-    /// The keys that no row knows, for a kind that has keys of its own.
+    /// Returns the entries that are not in the table of keys: the settings of an adapter.
     pub fn other_entries(&self) -> impl Iterator<Item = (&'a String, &'a Value)> {
         let table = self.table.into_iter().flatten();
         table.filter(|(name, _)| !key_names_under(&self.key_pattern).any(|known| known == *name))
     }
 
-    /// A wrong value under `name`.
+    /// Returns an error about the value `name`.
     pub fn error_at(&self, name: &str, problem: &str) -> Error {
         self.source.error_at(&format!("{}{name}", self.path), problem)
     }
 
-    /// A fault of this table as a whole.
+    /// Returns an error about this table as a whole.
     pub fn table_error(&self, problem: &str) -> Error {
         self.source.error_at(self.path.trim_end_matches('.'), problem)
     }
 
-    /// The folder that relative files start from.
+    /// Parses the name of this table.
+    pub fn parse_name(&self, name: &str) -> Result<ConfigName> {
+        name.parse().map_err(|_| {
+            let bytes_max = ConfigName::BYTES_MAX;
+            self.table_error(&format!(
+                "is not a valid name; use 1 to {bytes_max} letters, digits, -, _ or ."
+            ))
+        })
+    }
+
+    /// Returns the folder from which relative files start.
     pub fn folder(&self) -> &Path {
         self.source.folder()
     }
 
-    /// A text, if given.
+    /// Reads a text.
     pub fn text(&self, name: &str) -> Result<Option<&'a str>> {
         self.read(name, |_, value| value.as_str())
     }
 
-    /// One of the row's words, if given.
+    /// Reads one of the words of the key.
     pub fn choice(&self, name: &str) -> Result<Option<&'a str>> {
         self.read(name, |kind, value| {
             let ValueKind::Choice(words) = kind else {
@@ -142,25 +154,23 @@ impl<'a> TableReader<'a> {
         })
     }
 
-    /// A truth, if given.
+    /// Reads `true` or `false`.
     pub fn flag(&self, name: &str) -> Result<Option<bool>> {
         self.read(name, |_, value| value.as_bool())
     }
 
-    /// A whole number within the row's bounds, if given.
+    /// Reads a whole number in the range of the key.
     pub fn count<N: TryFrom<i64>>(&self, name: &str) -> Result<Option<N>> {
         self.read(name, |kind, value| {
-            let (ValueKind::Count(least, most) | ValueKind::Bytes(least, most)) = kind else {
+            let (ValueKind::Count(min, max) | ValueKind::Bytes(min, max)) = kind else {
                 return None;
             };
-            let number = value
-                .as_integer()
-                .filter(|number| (least..=most).contains(number));
+            let number = value.as_integer().filter(|number| (min..=max).contains(number));
             number.and_then(|number| N::try_from(number).ok())
         })
     }
 
-    /// A number, if given; a whole one is one too.
+    /// Reads a number; whole numbers are numbers too.
     pub fn number(&self, name: &str) -> Result<Option<f64>> {
         self.read(name, |_, value| match value {
             Value::Float(number) if number.is_finite() => Some(*number),
@@ -169,17 +179,17 @@ impl<'a> TableReader<'a> {
         })
     }
 
-    /// A duration longer than nothing, if given.
+    /// Reads a duration greater than zero.
     pub fn duration(&self, name: &str) -> Result<Option<Duration>> {
         let read = |_, value: &Value| value.as_str().and_then(|text| parse_duration(text).ok());
         match self.read(name, read)? {
-            Some(Duration::ZERO) => Err(self.error_at(name, "must be longer than nothing")),
+            Some(Duration::ZERO) => Err(self.error_at(name, "must be greater than zero")),
             Some(duration) if duration > DURATION_MAX => Err(self.error_at(name, "must be at most 3650d")),
             duration => Ok(duration),
         }
     }
 
-    /// A duration or `never`, if given: some none is `never`.
+    /// Reads a duration or `never`; `Some(None)` is `never`.
     #[allow(clippy::option_option, reason = "not given and given as never are two things")]
     pub fn duration_or_never(&self, name: &str) -> Result<Option<Option<Duration>>> {
         match self.raw(name).and_then(Value::as_str) {
@@ -188,7 +198,7 @@ impl<'a> TableReader<'a> {
         }
     }
 
-    /// A list of texts; empty when not given.
+    /// Reads a list of texts; a missing list is empty.
     pub fn list(&self, name: &str) -> Result<Vec<&'a str>> {
         let read = |_, value: &'a Value| {
             let values = value.as_array()?;
@@ -197,7 +207,7 @@ impl<'a> TableReader<'a> {
         Ok(self.read(name, read)?.unwrap_or_default())
     }
 
-    /// A table of whole numbers, if given.
+    /// Reads a table of whole numbers.
     pub fn weights(&self, name: &str) -> Result<Option<Vec<(&'a str, u32)>>> {
         self.read(name, |_, value| {
             let weight = |(name, value): (&'a String, &'a Value)| {
@@ -209,22 +219,23 @@ impl<'a> TableReader<'a> {
     }
 
     fn read<T>(&self, name: &str, read: impl FnOnce(ValueKind, &'a Value) -> Option<T>) -> Result<Option<T>> {
-        let row = self.config_key(name)?;
+        let key = self.config_key(name)?;
         let Some(value) = self.raw(name) else {
             return Ok(None);
         };
-        read(row.kind, value).map(Some).ok_or_else(|| {
-            self.error_at(
-                name,
-                &format!("must be {}, but is {value}", expected_value(row.kind)),
-            )
-        })
+        read(key.kind, value)
+            .map(Some)
+            .ok_or_else(|| self.error_at(name, &format!("must be {}, but is {value}", key.kind.expected())))
     }
 
     fn config_key(&self, name: &str) -> Result<&'static ConfigKey> {
         let path = format!("{}{name}", self.key_pattern);
-        find_config_key(&path)
-            .ok_or_else(|| Error::new(ErrorKind::Internal, format!("no row for the key {path}")))
+        find_config_key(&path).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Internal,
+                format!("key {path} is missing in the table of keys"),
+            )
+        })
     }
 
     fn raw(&self, name: &str) -> Option<&'a Value> {

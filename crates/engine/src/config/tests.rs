@@ -1,14 +1,15 @@
-//! What a person may write, and what is said when it is wrong.
+//! Tests of loading: accepted forms and error messages.
 
-use std::path::PathBuf;
-
-use super::keys::CONFIG_KEYS;
-use super::*;
 use postrider_core::address::{AddressKind, PhoneStrictness};
 use postrider_core::channel::Addressing;
 use postrider_core::priority::Priority;
 use postrider_core::retry::UnknownPolicy;
 use postrider_core::routing::RoutingStrategy;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::keys::CONFIG_KEYS;
+use super::*;
 
 mod channels;
 mod legacy_environment;
@@ -40,7 +41,7 @@ fn load(text: &str) -> Result<Config, String> {
     load_with(text, &Environment::default()).map(|(config, _)| config)
 }
 
-/// The example with the lines uncommented that begin with `#` alone.
+/// Returns the example file with all lines uncommented that begin with a single `#`.
 fn uncommented_example() -> String {
     let uncomment = |line: &str| match line.strip_prefix('#') {
         Some(rest) if !rest.is_empty() && !rest.starts_with(' ') => rest.to_owned(),
@@ -72,17 +73,20 @@ fn collect_key_paths(table: &toml::Table, prefix: &str, found: &mut Vec<String>)
 }
 
 #[test]
-fn without_anything_it_is_the_sandbox() {
+fn without_file_and_environment_the_configuration_is_test_mode() {
     let (config, warnings) = Config::load(None, &Environment::default(), &[]).unwrap();
     assert_eq!(config, Config::test_mode());
     assert_eq!(warnings, Vec::<String>::new());
     assert!(config.is_test_mode);
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.store_url, "sqlite:postrider.db");
+    assert_eq!(config.work.lease, Duration::from_secs(60));
     assert_eq!(config.channels.len(), 1);
     assert_eq!(config.providers.len(), 2);
 }
 
 #[test]
-fn the_example_as_it_stands_says_what_is_done_without_it() {
+fn the_example_file_unchanged_equals_the_defaults() {
     assert_eq!(
         load(include_str!("../../../../console.example.toml")),
         Ok(Config::test_mode())
@@ -90,21 +94,21 @@ fn the_example_as_it_stands_says_what_is_done_without_it() {
 }
 
 #[test]
-fn the_example_shows_every_key_and_no_other() {
+fn the_example_file_contains_every_key_and_no_other() {
     let mut shown = Vec::new();
     collect_key_paths(&uncommented_example().parse().unwrap(), "", &mut shown);
     shown.sort();
     shown.dedup();
     let mut known = CONFIG_KEYS
         .iter()
-        .map(|row| row.path.to_owned())
+        .map(|key| key.path.to_owned())
         .collect::<Vec<_>>();
     known.sort();
     assert_eq!(shown, known);
 }
 
 #[test]
-fn the_example_works_with_every_key_uncommented() {
+fn the_example_file_is_valid_with_every_key_uncommented() {
     let secret = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let environment = Environment::from([
         ("OPERATOR_KEY", "0123456789abcdef"),
@@ -123,23 +127,23 @@ fn the_example_works_with_every_key_uncommented() {
 }
 
 #[test]
-fn the_defaults_in_the_table_are_those_of_the_program() {
+fn the_defaults_of_the_table_are_those_of_the_program() {
     let defaults = CONFIG_KEYS
         .iter()
-        .filter_map(|row| Some((row.environment_variable()?, row.default.to_owned())));
+        .filter_map(|key| Some((key.environment_variable()?, key.default.to_owned())));
     let (config, _) = Config::load(None, &defaults.collect(), &[]).unwrap();
     assert_eq!(config, Config::test_mode());
 
     let lines = CONFIG_KEYS
         .iter()
-        .filter(|row| !row.default.is_empty())
-        .filter_map(|row| {
-            let name = row.path.strip_prefix("providers.NAME.")?;
-            let quoted = matches!(row.kind, keys::ValueKind::Duration | keys::ValueKind::Choice(_));
+        .filter(|key| !key.default.is_empty())
+        .filter_map(|key| {
+            let name = key.path.strip_prefix("providers.NAME.")?;
+            let quoted = matches!(key.kind, keys::ValueKind::Duration | keys::ValueKind::Choice(_));
             let value = if quoted {
-                format!("\"{}\"", row.default)
+                format!("\"{}\"", key.default)
             } else {
-                row.default.to_owned()
+                key.default.to_owned()
             };
             Some(format!("{name} = {value}\n"))
         });
@@ -148,7 +152,7 @@ fn the_defaults_in_the_table_are_those_of_the_program() {
 }
 
 #[test]
-fn the_environment_goes_over_the_file_and_the_command_line_over_both() {
+fn the_environment_overrides_the_file_and_the_command_line_overrides_both() {
     let file = write_config("listen = \"127.0.0.1:1\"\n[work]\nconcurrency = 1\nlease = \"61s\"\n");
     let environment = Environment::from([
         ("POSTRIDER_LISTEN", "127.0.0.1:2"),
@@ -172,7 +176,7 @@ fn the_environment_goes_over_the_file_and_the_command_line_over_both() {
 }
 
 #[test]
-fn a_channel_is_read_with_all_its_policies() {
+fn a_channel_is_read_with_all_its_settings() {
     let config = load(&format!(
         "region = \"DE\"\nnumbers = \"valid\"\n{TWO_PROVIDERS}[retry]\nmax_tries = 7\n\
          [channels.codes]\nproviders = [\"red\", \"blue\"]\nstrategy = \"failover\"\nunknown = \"hold\"\n\
@@ -198,7 +202,7 @@ fn a_channel_is_read_with_all_its_policies() {
 }
 
 #[test]
-fn a_provider_that_is_switched_off_is_left_out_everywhere() {
+fn a_disabled_provider_is_left_out_of_every_channel() {
     let off = TWO_PROVIDERS.replace("[providers.blue]\n", "[providers.blue]\nenabled = false\n");
     let channel = "[channels.sms]\nproviders = [\"red\", \"blue\"]\nstrategy = \"weighted\"\nweights = {red=1, blue=9}\n";
     let config = load(&format!("{off}{channel}")).unwrap();
@@ -209,23 +213,23 @@ fn a_provider_that_is_switched_off_is_left_out_everywhere() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_place_and_remedy() {
+fn an_error_names_its_origin_and_its_remedy() {
     let channel =
         |rest: &str| format!("{TWO_PROVIDERS}[channels.sms]\nproviders = [\"red\", \"blue\"]\n{rest}");
     let provider = |rest: &str| format!("[providers.red]\nkind = \"mock\"\n{rest}");
     let key = |rest: &str| format!("[[keys]]\nname = \"shop\"\nscopes = [\"send\"]\n{rest}");
-    for (text, said) in [
+    for (text, expected) in [
         (
             "listn = \"127.0.0.1:80\"".to_owned(),
-            "line 1: listn is not a key; correct or remove it, console.example.toml shows all keys (did you mean listen?)",
+            "line 1: listn is not a known key; correct or remove it (console.example.toml lists all keys) (did you mean listen?)",
         ),
         (
             "[work]\n\nleese = \"60s\"".to_owned(),
-            "line 3: work.leese is not a key; correct or remove it, console.example.toml shows all keys (did you mean lease?)",
+            "line 3: work.leese is not a known key; correct or remove it (console.example.toml lists all keys) (did you mean lease?)",
         ),
         (
             "[works]\nlease = \"60s\"".to_owned(),
-            "line 1: works is not a key; correct or remove it, console.example.toml shows all keys (did you mean work?)",
+            "line 1: works is not a known key; correct or remove it (console.example.toml lists all keys) (did you mean work?)",
         ),
         (
             "work = 3".to_owned(),
@@ -245,7 +249,7 @@ fn what_is_wrong_is_named_with_place_and_remedy() {
         ),
         (
             "[work]\nlease = \"0s\"".to_owned(),
-            "line 2: work.lease must be longer than nothing",
+            "line 2: work.lease must be greater than zero",
         ),
         (
             "[work]\nconcurrency = 0".to_owned(),
@@ -281,23 +285,23 @@ fn what_is_wrong_is_named_with_place_and_remedy() {
         ),
         (
             "[retry]\nbase = \"2h\"".to_owned(),
-            "retry.cap is shorter than base, the first wait; raise cap or lower base",
+            "retry.cap is shorter than base; raise cap or lower base",
         ),
         (
             "[retry]\nfactor = 0.5".to_owned(),
-            "line 2: retry.factor must be from 1 to 100: waits do not shrink",
+            "line 2: retry.factor must be from 1 to 100",
         ),
         (
             channel("").replace("\"blue\"]", "\"blu\"]"),
-            "line 6: channels.sms.providers names blu, but there is no [providers.blu]; add it or correct the name (did you mean blue?)",
+            "line 6: channels.sms.providers lists unknown provider blu: add [providers.blu] or correct the name (did you mean blue?)",
         ),
         (
             channel("").replace("\"blue\"]", "\"red\"]"),
-            "line 6: channels.sms.providers lists red twice; list it once",
+            "line 6: channels.sms.providers lists provider red twice",
         ),
         (
             channel("").replace("\"red\", \"blue\"", ""),
-            "line 6: channels.sms.providers has no provider that is enabled; list at least one, such as providers = [\"red\"]",
+            "line 6: channels.sms.providers has no enabled provider; list at least one, such as providers = [\"red\"]",
         ),
         (
             channel("strategy = \"random\""),
@@ -305,71 +309,74 @@ fn what_is_wrong_is_named_with_place_and_remedy() {
         ),
         (
             channel("weights = { red = 1 }"),
-            "line 7: channels.sms.weights is for strategy = \"weighted\" only; set that or remove the weights",
+            "line 7: channels.sms.weights is only for strategy = \"weighted\"; set that or remove the weights",
         ),
         (
             channel("strategy = \"weighted\"\nweights = { red = 1, grey = 2 }"),
-            "line 8: channels.sms.weights has one for grey, which is not in the channel's providers",
+            "line 8: channels.sms.weights has a weight for grey, which is not a provider of this channel",
         ),
         (
             channel("strategy = \"weighted\"\nweights = { red = 1 }"),
-            "line 8: channels.sms.weights has none for blue; give it one, 0 makes it a last resort",
+            "line 8: channels.sms.weights has no weight for blue; 0 makes it a last resort",
         ),
         (
             channel("strategy = \"weighted\"\nweights = { red = 0, blue = 0 }"),
-            "line 8: channels.sms.weights are all 0; give at least one provider a share",
+            "line 8: channels.sms.weights are all 0; at least one must be greater",
         ),
         (
             channel("retry = { bse = \"1s\" }"),
-            "line 7: channels.sms.retry.bse is not a key; correct or remove it, console.example.toml shows all keys (did you mean base?)",
+            "line 7: channels.sms.retry.bse is not a known key; correct or remove it (console.example.toml lists all keys) (did you mean base?)",
         ),
         (
             provider("rate = 0"),
-            "line 3: providers.red.rate must be more than 0 parts per second; leave it out for no limit, or say enabled = false",
+            "line 3: providers.red.rate must be greater than 0 parts per second; omit it for no limit, or set enabled = false",
         ),
         (
             provider("token = \"${env:RED_TOKEN}\""),
-            "line 3: providers.red.token needs the variable RED_TOKEN, which is not set; set it before the start",
+            "line 3: providers.red.token needs environment variable RED_TOKEN, which is not set",
         ),
         (
             provider("headers = { a = \"${env:RED_TOKEN}\" }"),
-            "line 3: providers.red.headers.a needs the variable RED_TOKEN, which is not set; set it before the start",
+            "line 3: providers.red.headers.a needs environment variable RED_TOKEN, which is not set",
         ),
         (
             provider("token = \"${env:RED\""),
-            "line 3: providers.red.token has a ${ without its }; write ${env:NAME} or ${file:PATH}",
+            "line 3: providers.red.token has a ${ without a }; write ${env:NAME} or ${file:PATH}",
         ),
         (
             "[providers.red]\nrate = 3".to_owned(),
-            "providers.red.kind is missing; say which adapter speaks to it, such as \"http\"",
+            "providers.red.kind is missing; set the adapter, such as \"http\"",
         ),
         (
             "[providers.\"re d\"]\nkind = \"mock\"".to_owned(),
-            "line 1: providers.re d is not a name; use 1 to 64 letters, digits, -, _ or .",
+            "line 1: providers.re d is not a valid name; use 1 to 64 letters, digits, -, _ or .",
         ),
         (
             key("sha256 = \"12\""),
-            "line 4: keys[0].sha256 must be 64 hexadecimal digits; make them with: printf %s KEY | sha256sum",
+            "line 4: keys[0].sha256 must be 64 hexadecimal digits; create them with: printf %s KEY | sha256sum",
         ),
         (
             key("key = \"short\""),
-            "line 4: keys[0].key is shorter than 16 characters; make one with: openssl rand -hex 32",
+            "line 4: keys[0].key is shorter than 16 characters; create one with: openssl rand -hex 32",
         ),
         (
             key(""),
-            "keys[0].sha256 is missing; give sha256, or key = \"${env:NAME}\"",
+            "keys[0].sha256 is missing; set sha256, or key = \"${env:NAME}\"",
         ),
         (
             key("key = \"0123456789abcdef\"").replace("send", "write"),
-            "line 3: keys[0].scopes must list some of \"send\", \"read\", \"admin\"",
+            "line 3: keys[0].scopes must contain some of \"send\", \"read\", \"admin\"",
         ),
-        ("listen = ".to_owned(), "line 1: this is not TOML: "),
+        ("listen = ".to_owned(), "line 1: not valid TOML: "),
     ] {
         let error = load(&text).unwrap_err();
         let plain = error
             .trim_start_matches("console.toml")
             .trim_start_matches([':', ' ']);
-        assert!(plain.starts_with(said), "\n said: {error}\nwanted: {said}");
+        assert!(
+            plain.starts_with(expected),
+            "\n  actual: {error}\nexpected: {expected}"
+        );
     }
 }
 
@@ -388,19 +395,19 @@ fn a_wrong_variable_is_named_and_a_strange_one_only_warned_of() {
         "{error}"
     );
 
-    let strange = Environment::from([
+    let environment = Environment::from([
         ("POSTRIDER_STORE_ULR", "sqlite:x"),
         ("POSTRIDER_RED", "0123456789abcdef"),
         ("POSTRIDER_CONFIG", "x"),
     ]);
     let text = "[[keys]]\nname = \"shop\"\nkey = \"${env:POSTRIDER_RED}\"\nscopes = [\"send\"]\n";
-    let (_, warnings) = load_with(text, &strange).unwrap();
-    let said = "the variable POSTRIDER_STORE_ULR is not one of ours and changes nothing (did you mean POSTRIDER_STORE_URL?)";
-    assert_eq!(warnings, [said]);
+    let (_, warnings) = load_with(text, &environment).unwrap();
+    let expected = "unknown environment variable POSTRIDER_STORE_ULR (did you mean POSTRIDER_STORE_URL?)";
+    assert_eq!(warnings, [expected]);
 }
 
 #[test]
-fn what_is_odd_is_warned_of() {
+fn unusual_settings_cause_warnings() {
     let text = format!("{TWO_PROVIDERS}timeout = \"40s\"\n[channels.sms]\nproviders = [\"red\"]\n");
     let (_, warnings) = load_with(&text, &Environment::default()).unwrap();
     assert!(
@@ -429,9 +436,9 @@ fn secrets_come_from_variables_and_files_and_are_never_printed() {
 }
 
 #[test]
-fn a_door_that_others_can_reach_needs_keys_or_a_clear_word() {
+fn a_listen_address_other_than_loopback_needs_keys_or_insecure() {
     let key = "[[keys]]\nname = \"shop\"\nkey = \"0123456789abcdef\"\nscopes = [\"send\"]\n";
-    for (text, safe) in [
+    for (text, is_allowed) in [
         ("", true),
         ("listen = \"[::1]:80\"", true),
         ("listen = \"127.9.9.9:80\"", true),
@@ -443,14 +450,14 @@ fn a_door_that_others_can_reach_needs_keys_or_a_clear_word() {
         let config = load(text).unwrap();
         assert_eq!(
             check_listen_address(&config, config.listen).is_ok(),
-            safe,
+            is_allowed,
             "{text}"
         );
     }
 }
 
 #[test]
-fn an_admin_may_do_everything_and_others_what_they_were_given() {
+fn the_admin_scope_includes_all_others() {
     let key = |scopes: &[Scope]| ApiKey {
         name: "shop".to_owned(),
         sha256: [0; 32],
@@ -465,7 +472,7 @@ fn an_admin_may_do_everything_and_others_what_they_were_given() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn an_error_names_a_missing_file() {
     let error = Config::load(Some("nowhere.toml".as_ref()), &Environment::default(), &[]).unwrap_err();
     assert!(error.to_string().contains("nowhere.toml"), "{error}");
 }

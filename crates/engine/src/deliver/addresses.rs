@@ -1,32 +1,32 @@
-//! Which of a recipient's addresses a provider is given, while a delivery goes once over its channel's providers.
+//! Chooses the address that a provider gets during a round.
 //!
-//! Most deliveries have one address, which every provider is given. Calls nobody and stores nothing: what a provider
-//! calls dead is only left out for the rest of the round; the record makes it inactive.
+//! Most deliveries have one address for all providers. An address that a provider reports as invalid is
+//! skipped for the rest of the round; recording the round makes it inactive.
 
 use crate::gateway::{ProviderRuntime, Route};
 use postrider_core::address::{AddressKind, guess_address_kind};
 use postrider_core::round::ClaimedDelivery;
 
-/// What a claimed delivery can be sent to.
+/// Addresses of a claimed delivery.
 pub(super) struct DeliveryAddresses<'c> {
     claimed: &'c ClaimedDelivery,
-    /// What its address is, where it has no contacts.
+    /// Kind of the address of a delivery without contacts.
     kind: AddressKind,
     invalid: Vec<&'c str>,
 }
 
-/// One of them.
+/// The address chosen for a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ChosenAddress<'c> {
-    /// Normalised.
+    /// Normalised address.
     pub address: &'c str,
-    /// As the client wrote it.
+    /// Address as the client wrote it.
     pub spelling: &'c str,
 }
 
 impl<'c> DeliveryAddresses<'c> {
-    /// What was claimed, before anybody was asked. What was accepted before its channel began to mix kinds is known by
-    /// its shape.
+    /// Creates the addresses of a claimed delivery. The kind of an address that was accepted before its
+    /// channel mixed kinds is guessed from its form.
     pub fn new(claimed: &'c ClaimedDelivery, route: &Route) -> Self {
         let kind = match route.address_kinds() {
             [kind] => *kind,
@@ -39,26 +39,27 @@ impl<'c> DeliveryAddresses<'c> {
         }
     }
 
-    /// Whether there may be several, so that an attempt has to say which one it used.
+    /// Returns whether the delivery can have several addresses, so that an attempt must record which one it
+    /// used.
     pub fn has_contacts(&self) -> bool {
         self.claimed.contacts.is_some()
     }
 
-    /// The address for a provider, if there is one that it can use.
-    pub fn address_for(&self, lane: &ProviderRuntime) -> Option<ChosenAddress<'c>> {
-        let wanted = lane.provider.address_kind();
+    /// Returns the address for a provider, if it can use one.
+    pub fn address_for(&self, runtime: &ProviderRuntime) -> Option<ChosenAddress<'c>> {
+        let kind = runtime.provider.address_kind();
         let Some(contacts) = &self.claimed.contacts else {
             let is_usable = self.invalid.is_empty()
-                && self.kind.is_usable_by(wanted)
-                && lane.provider.can_send_to(&self.claimed.address);
+                && self.kind.is_usable_by(kind)
+                && runtime.provider.can_send_to(&self.claimed.address);
             return is_usable.then_some(ChosenAddress {
                 address: &self.claimed.address,
                 spelling: &self.claimed.spelling,
             });
         };
         let mut usable = contacts.iter().filter(|contact| {
-            let is_dead = self.invalid.contains(&contact.address.as_str());
-            contact.kind.is_usable_by(wanted) && !is_dead && lane.provider.can_send_to(&contact.address)
+            let is_invalid = self.invalid.contains(&contact.address.as_str());
+            contact.kind.is_usable_by(kind) && !is_invalid && runtime.provider.can_send_to(&contact.address)
         });
         usable.next().map(|contact| ChosenAddress {
             address: &contact.address,
@@ -66,27 +67,27 @@ impl<'c> DeliveryAddresses<'c> {
         })
     }
 
-    /// Whether any provider of the channel has something to use.
+    /// Returns whether any provider of the channel can use an address.
     pub fn has_usable_address(&self, route: &Route) -> bool {
         route
             .providers()
             .iter()
-            .any(|lane| self.address_for(lane).is_some())
+            .any(|runtime| self.address_for(runtime).is_some())
     }
 
-    /// Leaves an address out that a provider has called dead.
+    /// Excludes an address that a provider reported as invalid.
     pub fn mark_invalid(&mut self, address: &'c str) {
         self.invalid.push(address);
     }
 }
 
-/// Why a provider is not asked.
-pub(super) fn skip_reason(lane: &ProviderRuntime) -> String {
-    let wanted = lane.provider.address_kind().description();
-    format!("{}: skipped, there is no {wanted} it can use", lane.name)
+/// Returns the reason why a provider is skipped.
+pub(super) fn skip_reason(runtime: &ProviderRuntime) -> String {
+    let kind = runtime.provider.address_kind().description();
+    format!("{}: skipped, the recipient has no {kind}", runtime.name)
 }
 
-/// Why nobody is asked.
+/// Returns the reason why the delivery has no usable address.
 pub(super) fn no_usable_address_reason(route: &Route) -> String {
     let kinds = route
         .address_kinds()
@@ -94,7 +95,7 @@ pub(super) fn no_usable_address_reason(route: &Route) -> String {
         .map(|kind| kind.description())
         .collect::<Vec<_>>();
     format!(
-        "no address that this channel's providers can use ({}) may be written to",
+        "no active address for the providers of this channel ({})",
         kinds.join(", ")
     )
 }

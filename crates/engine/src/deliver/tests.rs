@@ -1,9 +1,12 @@
-//! What a round does when the truth is out of reach at the wrong moment.
+//! Tests of a round while the store is unavailable.
 
 mod mixed_addresses;
 mod rate_limits;
-mod shared_store;
 
+use postrider_core::attempt::SendResult;
+use postrider_core::clock::{Clock, sleep_thread};
+use postrider_core::id::MessageId;
+use postrider_core::inbound::CallbackItem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +16,12 @@ use async_trait::async_trait;
 use super::*;
 use crate::accept::{self, AcceptRequest};
 use crate::config::Config;
-use crate::gateway::Backends;
-use postrider_cache::StoreSecret;
-use postrider_core::attempt::SendResult;
-use postrider_core::clock::{Clock, sleep_thread};
-use postrider_core::id::MessageId;
-use postrider_core::inbound::CallbackItem;
-use postrider_core::random::Random;
+use crate::testing::{
+    FixedOutcomeProvider, GatewayBuilder, open_store, open_store_with_timeout, request_over,
+};
 use postrider_providers::{CallbackError, CallbackRequest, Provider};
 
-/// Takes every message, and as soon as it has one another program takes the store's lock for a while.
+/// Accepts every message, and lets another connection lock the store for a while.
 struct StoreLockingProvider {
     store: PathBuf,
 }
@@ -36,7 +35,7 @@ impl Provider for StoreLockingProvider {
             sleep_thread(Duration::from_millis(1_200));
             other.execute_batch("COMMIT").unwrap();
         });
-        let reference = Some("taken".to_owned());
+        let reference = Some("accepted".to_owned());
         Outcome::Accepted { reference }.into()
     }
 
@@ -45,45 +44,35 @@ impl Provider for StoreLockingProvider {
     }
 
     fn endpoint(&self) -> (String, u16) {
-        ("locksmith".to_owned(), 0)
+        ("store-locking".to_owned(), 0)
     }
 }
 
-/// A gateway whose providers are locksmiths, and a message that waits in it.
+/// Returns a gateway with store-locking providers and one waiting message.
 async fn gateway_with_message(clock: Clock, folder: &Path) -> (Gateway, MessageId) {
-    let patience = Duration::from_millis(50);
-    gateway_with_message_and(Config::test_mode(), patience, clock, folder).await
+    let lock_timeout = Duration::from_millis(50);
+    gateway_with_config(Config::test_mode(), lock_timeout, clock, folder).await
 }
 
-async fn gateway_with_message_and(
+async fn gateway_with_config(
     config: Config,
-    lock_wait: Duration,
+    lock_timeout: Duration,
     clock: Clock,
     folder: &Path,
 ) -> (Gateway, MessageId) {
-    let file = folder.join("postrider.db");
-    let store = postrider_store::open(&format!("sqlite:{}", file.display()), lock_wait).unwrap();
-    let edges = Backends {
-        clock,
-        random: Random::seeded(1),
-        cache: postrider_cache::open("memory:").unwrap(),
-        secret: StoreSecret::new(store.store_secret().await.unwrap()),
-        queue: postrider_queue::open("memory:", 10).await.unwrap(),
-        store,
-    };
-    let locksmith = || -> Arc<dyn Provider> { Arc::new(StoreLockingProvider { store: file.clone() }) };
-    let gateway = Gateway::wire(config, edges, vec![locksmith(), locksmith()]);
-    let request = AcceptRequest {
-        body: "hello".to_owned(),
-        addresses: vec![("sms".to_owned(), "09122222222".to_owned())],
-        ..AcceptRequest::default()
-    };
-    let id = accept::accept(&gateway, request).await.unwrap().id;
+    let store = folder.join("postrider.db");
+    let provider = || -> Arc<dyn Provider> { Arc::new(StoreLockingProvider { store: store.clone() }) };
+    let gateway = GatewayBuilder::new(config)
+        .clock(&clock)
+        .providers(vec![provider(), provider()])
+        .wire(&open_store_with_timeout(folder, lock_timeout))
+        .await;
+    let id = accept::accept(&gateway, request_over("sms")).await.unwrap().id;
     (gateway, id)
 }
 
 #[tokio::test]
-async fn what_was_sent_while_the_store_was_away_is_recorded_when_it_is_back() {
+async fn a_round_is_recorded_after_the_store_was_unavailable() {
     let folder = tempfile::tempdir().unwrap();
     let (gateway, id) = gateway_with_message(Clock::System, folder.path()).await;
     assert_eq!(step(&gateway, 1, Duration::ZERO).await, DeliverStep::Processed(1));
@@ -94,16 +83,16 @@ async fn what_was_sent_while_the_store_was_away_is_recorded_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_worker_that_wakes_late_asks_nobody_for_whom_its_lease_has_no_time_left() {
+async fn a_late_worker_skips_providers_whose_call_could_outlast_the_lease() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual("2026-05-01T12:00:00Z".parse().unwrap());
     let (gateway, id) = gateway_with_message(clock, folder.path()).await;
     let found = find_due(&gateway, &1, Duration::ZERO).await;
-    let held = claim(&gateway, found.ids).await.pop().unwrap();
+    let claimed = claim(&gateway, found.ids).await.pop().unwrap();
     gateway
         .clock
         .advance(gateway.config.work.lease - Duration::from_secs(1));
-    run_round(&gateway, held).await;
+    run_round(&gateway, claimed).await;
     let message = gateway.store.find_message(id).await.unwrap().unwrap();
     let delivery = &message.deliveries[0];
     assert_eq!(delivery.state.kind().as_str(), "waiting", "{delivery:?}");
@@ -123,7 +112,7 @@ async fn a_worker_that_wakes_late_asks_nobody_for_whom_its_lease_has_no_time_lef
 }
 
 #[tokio::test]
-async fn a_worker_whom_the_store_kept_waiting_for_the_pace_asks_nobody_for_whom_its_lease_has_no_time_left() {
+async fn a_worker_that_waited_for_the_rate_limiter_skips_a_call_that_could_outlast_the_lease() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = Config::test_mode();
     config.work.lease = Duration::from_millis(1_500);
@@ -131,17 +120,17 @@ async fn a_worker_whom_the_store_kept_waiting_for_the_pace_asks_nobody_for_whom_
         provider.timeout = Duration::ZERO;
         provider.rate = Some(100.0);
     }
-    let patient = Duration::from_secs(30);
-    let (gateway, id) = gateway_with_message_and(config, patient, Clock::System, folder.path()).await;
+    let lock_timeout = Duration::from_secs(30);
+    let (gateway, id) = gateway_with_config(config, lock_timeout, Clock::System, folder.path()).await;
     let found = find_due(&gateway, &1, Duration::ZERO).await;
-    let held = claim(&gateway, found.ids).await.pop().unwrap();
+    let claimed = claim(&gateway, found.ids).await.pop().unwrap();
     let other = rusqlite::Connection::open(folder.path().join("postrider.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     std::thread::spawn(move || {
         sleep_thread(Duration::from_millis(1_200));
         other.execute_batch("COMMIT").unwrap();
     });
-    run_round(&gateway, held).await;
+    run_round(&gateway, claimed).await;
     let message = gateway.store.find_message(id).await.unwrap().unwrap();
     let delivery = &message.deliveries[0];
     assert_eq!(delivery.state.kind().as_str(), "waiting", "{delivery:?}");

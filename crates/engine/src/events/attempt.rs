@@ -1,7 +1,10 @@
-//! One event: where it goes, what it says, and what its receiver's answer makes of it.
+//! One attempt to send an event: endpoint, payload, and the state that follows from the response.
 //!
-//! Makes one call and decides; the store is written by whoever asked.
+//! Makes one call; the caller writes to the store.
 
+use postrider_core::clock::{Timestamp, saturating_add};
+use postrider_core::delivery::Failure;
+use postrider_core::event::{ClaimedEvent, Event, EventAttemptResult, EventStatus, EventTarget};
 use std::time::Duration;
 
 use chrono::SecondsFormat;
@@ -11,22 +14,19 @@ use serde_json::json;
 use super::endpoints::EndpointResult;
 use crate::config::{ApiKey, Config, EventsConfig};
 use crate::gateway::Gateway;
-use postrider_core::clock::{Timestamp, saturating_add};
-use postrider_core::delivery::Failure;
-use postrider_core::event::{ClaimedEvent, Event, EventAttemptResult, EventStatus, EventTarget};
 use postrider_providers::webhook::{SigningSecrets, WebhookClient, WebhookRequest, WebhookResult};
 
-/// What came of telling an event.
+/// Result of an attempt.
 pub struct EventAttempt {
-    /// For the store.
+    /// Result for the store.
     pub result: EventAttemptResult,
-    /// How the receiver took it.
+    /// Result for the backoff of the endpoint.
     pub endpoint_result: EndpointResult,
-    /// Whether nobody is there any more.
+    /// True if the endpoint answered 410 Gone.
     pub is_gone: bool,
 }
 
-/// What is to become of an event.
+/// Consequence of a response.
 #[derive(Clone, Copy)]
 enum EventOutcome {
     Delivered,
@@ -34,89 +34,90 @@ enum EventOutcome {
     Dead,
 }
 
-/// Tells a claimed event, once.
-pub async fn send_event(gateway: &Gateway, courier: &WebhookClient, claimed: &ClaimedEvent) -> EventAttempt {
+/// Sends a claimed event once.
+pub async fn send_event(gateway: &Gateway, client: &WebhookClient, claimed: &ClaimedEvent) -> EventAttempt {
     let event = &claimed.event;
-    let (fate, answer, is_gone) = match resolve_endpoint(&gateway.config, courier, event) {
+    let (outcome, description, is_gone) = match resolve_endpoint(&gateway.config, client, event) {
         Err(reason) => (EventOutcome::Dead, reason, false),
         Ok((url, secrets)) => {
-            let letter = WebhookRequest {
+            let request = WebhookRequest {
                 url: &url,
                 secrets,
                 id: &event.id().to_string(),
                 body: render_payload(event).into_bytes(),
                 now: gateway.clock.now(),
             };
-            classify_response(courier.post(letter).await)
+            classify_response(client.post(request).await)
         }
     };
-    let manner = match fate {
+    let endpoint_result = match outcome {
         EventOutcome::Delivered => EndpointResult::Success,
         EventOutcome::Retry(wait) => EndpointResult::Failure(wait),
-        // What is wrong with one address says nothing of the others of the host.
+        // An error of one URL is no evidence about the other URLs of the host.
         EventOutcome::Dead => EndpointResult::Success,
     };
     let now = gateway.clock.now();
-    let end = next_event_state(
+    let result = next_event_state(
         &gateway.config.events,
         claimed,
-        fate,
-        answer,
+        outcome,
+        description,
         now,
         gateway.random.fraction(),
     );
     EventAttempt {
-        result: end,
-        endpoint_result: manner,
+        result,
+        endpoint_result,
         is_gone,
     }
 }
 
-/// Where an event goes and what it is signed with, by the configuration as it is now.
+/// Returns the URL and the signing secrets of an event, according to the current configuration.
 fn resolve_endpoint<'c>(
     config: &'c Config,
-    courier: &WebhookClient,
+    client: &WebhookClient,
     event: &Event,
 ) -> Result<(Url, &'c SigningSecrets), String> {
-    let key_of = |name: &str| config.keys.iter().find(|key| key.name == name);
     let (text, key) = match &event.target {
-        EventTarget::Url { url, api_key: key } => (url.as_str(), key_of(key)),
+        EventTarget::Url { url, api_key: key } => (url.as_str(), config.api_key(key)),
         EventTarget::ApiKey(name) => {
-            let key = key_of(name).ok_or_else(|| format!("the configuration has no key {name}"))?;
+            let key = config
+                .api_key(name)
+                .ok_or_else(|| format!("API key {name} is not configured"))?;
             let url = key.events.url.as_deref();
-            let missing = || format!("the key {name} has no events_url any more");
+            let missing = || format!("API key {name} has no events_url");
             (url.ok_or_else(missing)?, Some(key))
         }
     };
     let secrets =
-        signing_secrets(&config.events, key).ok_or("the configuration has no secrets to sign events with")?;
-    Ok((courier.parse_url(text)?, secrets))
+        signing_secrets(&config.events, key).ok_or("no signing secrets for events are configured")?;
+    Ok((client.parse_url(text)?, secrets))
 }
 
-/// The key's own, else those for all.
+/// Returns the secrets of the API key, otherwise those of `[events]`.
 pub fn signing_secrets<'c>(events: &'c EventsConfig, key: Option<&'c ApiKey>) -> Option<&'c SigningSecrets> {
     let own = key.map(|key| &key.events.secrets).filter(|own| !own.is_empty());
     own.or(Some(&events.secrets))
         .filter(|secrets| !secrets.is_empty())
 }
 
-/// What a call's end means: 2xx is taken, 410 is the end, everything else is tried again.
-fn classify_response(posted: WebhookResult) -> (EventOutcome, String, bool) {
-    match posted {
+/// Classifies a response: 2xx is delivered, 410 is final, everything else is retried.
+fn classify_response(response: WebhookResult) -> (EventOutcome, String, bool) {
+    match response {
         WebhookResult::Response {
             status,
             retry_after,
-            body_excerpt: words,
+            body_excerpt: excerpt,
         } => {
-            let answer = if words.is_empty() {
+            let description = if excerpt.is_empty() {
                 format!("HTTP {status}")
             } else {
-                format!("HTTP {status}: {words}")
+                format!("HTTP {status}: {excerpt}")
             };
             match status {
                 200..=299 => (EventOutcome::Delivered, format!("HTTP {status}"), false),
-                410 => (EventOutcome::Dead, answer, true),
-                _ => (EventOutcome::Retry(retry_after), answer, false),
+                410 => (EventOutcome::Dead, description, true),
+                _ => (EventOutcome::Retry(retry_after), description, false),
             }
         }
         WebhookResult::Forbidden(reason) => (EventOutcome::Dead, reason, false),
@@ -126,26 +127,26 @@ fn classify_response(posted: WebhookResult) -> (EventOutcome, String, bool) {
     }
 }
 
-/// After the last wait, or at the greatest age, an event is dead.
+/// Returns the next state of an event. After the last delay or at the maximum age it is a dead letter.
 fn next_event_state(
     events: &EventsConfig,
     claimed: &ClaimedEvent,
-    fate: EventOutcome,
-    answer: String,
+    outcome: EventOutcome,
+    description: String,
     now: Timestamp,
-    luck: f64,
+    fraction: f64,
 ) -> EventAttemptResult {
     let event = &claimed.event;
     let mut tries = event.tries;
-    let standing = match fate {
+    let status = match outcome {
         EventOutcome::Delivered => EventStatus::Delivered { at: now },
         EventOutcome::Dead => EventStatus::Dead { at: now },
-        EventOutcome::Retry(wanted) => {
+        EventOutcome::Retry(retry_after) => {
             tries = tries.saturating_add(1);
-            let place = usize::try_from(tries).unwrap_or(usize::MAX) - 1;
-            let next = events.retry_schedule.get(place).map(|wait| {
-                let spread = wait.mul_f64(0.9 + 0.2 * luck.clamp(0.0, 1.0));
-                saturating_add(now, spread.max(wanted.unwrap_or_default()))
+            let index = usize::try_from(tries).unwrap_or(usize::MAX) - 1;
+            let next = events.retry_schedule.get(index).map(|wait| {
+                let jittered = wait.mul_f64(0.9 + 0.2 * fraction.clamp(0.0, 1.0));
+                saturating_add(now, jittered.max(retry_after.unwrap_or_default()))
             });
             match next {
                 Some(due_at) if due_at <= saturating_add(event.at, events.age_max) => {
@@ -158,13 +159,14 @@ fn next_event_state(
     EventAttemptResult {
         key: event.key,
         claims: claimed.claims,
-        status: standing,
+        status,
         tries,
-        result: answer,
+        result: description,
     }
 }
 
-/// What is told: which message, over which channel, what happened and when. The same bytes at every call.
+/// Returns the JSON payload of an event; the same bytes for each attempt. Events never contain the message
+/// body.
 pub fn render_payload(event: &Event) -> String {
     json!({
         "type": format!("message.{}", event.event_type.as_str()),

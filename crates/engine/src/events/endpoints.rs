@@ -1,32 +1,32 @@
-//! What this process knows of those it tells: who has calls in flight, who rests.
+//! In-memory state of webhook endpoints: calls in flight and backoff.
 //!
-//! Remembers only those with calls in flight or failures; a restart forgets it all, at the price of a few calls in vain.
+//! Tracks only endpoints with calls in flight or failures; a restart loses the state and costs a few failing
+//! calls.
 
+use postrider_core::clock::{Timestamp, saturating_add};
 use std::collections::HashMap;
 use std::time::Duration;
 
-use postrider_core::clock::{Timestamp, saturating_add};
-
-/// After so many failures in a row a receiver rests, and gets one call at a time until one succeeds.
+/// Consecutive failures after which an endpoint is backed off, with one call at a time until one succeeds.
 const FAILURES_BEFORE_BACKOFF: u32 = 3;
 
-/// The first rest, and the longest.
+/// First and maximum backoff.
 const BACKOFF_MIN: Duration = Duration::from_secs(5);
 const BACKOFF_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// How many receivers are remembered at most.
+/// Maximum number of tracked endpoints.
 const ENDPOINTS_TRACKED_MAX: usize = 10_000;
 
-/// How a receiver took a call.
+/// Result of a call, for the backoff of its endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndpointResult {
-    /// It has it.
+    /// The endpoint took the event, or the event is final.
     Success,
-    /// Not now; perhaps it says when.
+    /// The endpoint failed; with the delay that it asked for, if any.
     Failure(Option<Duration>),
 }
 
-/// Those with calls in flight or failures.
+/// Endpoints with calls in flight or failures.
 pub struct EndpointTable {
     concurrency_per_endpoint: usize,
     slots: usize,
@@ -42,88 +42,92 @@ struct EndpointState {
 }
 
 impl EndpointTable {
-    /// Nobody yet: so many places for each, so many for all.
-    pub fn new(per_receiver: usize, places: usize) -> Self {
+    /// Creates an empty table with a maximum of calls in flight per endpoint and in total.
+    pub fn new(concurrency_per_endpoint: usize, slots: usize) -> Self {
         Self {
-            concurrency_per_endpoint: per_receiver,
-            slots: places,
+            concurrency_per_endpoint,
+            slots,
             in_use: 0,
             endpoints: HashMap::new(),
         }
     }
 
-    /// How many events each of these can be told now; those that have to wait are left out. The second half of the places
-    /// is for those that have none yet.
-    pub fn capacities(&self, lanes: impl Iterator<Item = String>, now: Timestamp) -> Vec<(String, usize)> {
+    /// Returns the number of events that each endpoint can take now, without endpoints that can take none.
+    /// The second half of all slots is reserved for endpoints without calls in flight.
+    pub fn capacities(&self, names: impl Iterator<Item = String>, now: Timestamp) -> Vec<(String, usize)> {
         let mut free = self.slots.saturating_sub(self.in_use);
-        let mut rooms = Vec::new();
-        for lane in lanes {
-            let (room, in_flight) =
+        let mut capacities = Vec::new();
+        for name in names {
+            let (capacity, in_flight) =
                 self.endpoints
-                    .get(&lane)
-                    .map_or((self.concurrency_per_endpoint, 0), |receiver| {
+                    .get(&name)
+                    .map_or((self.concurrency_per_endpoint, 0), |endpoint| {
                         (
-                            receiver.capacity(self.concurrency_per_endpoint, now),
-                            receiver.in_flight,
+                            endpoint.capacity(self.concurrency_per_endpoint, now),
+                            endpoint.in_flight,
                         )
                     });
-            let spare = free.saturating_sub(self.slots / 2);
-            let most = if in_flight == 0 { spare.max(1) } else { spare };
-            let room = room.min(most).min(free);
-            if room > 0 {
-                free -= room;
-                rooms.push((lane, room));
+            let unreserved = free.saturating_sub(self.slots / 2);
+            let limit = if in_flight == 0 {
+                unreserved.max(1)
+            } else {
+                unreserved
+            };
+            let capacity = capacity.min(limit).min(free);
+            if capacity > 0 {
+                free -= capacity;
+                capacities.push((name, capacity));
             }
         }
-        rooms
+        capacities
     }
 
-    /// Notes that a call begins.
-    pub fn begin_attempt(&mut self, lane: &str) {
+    /// Records the start of a call.
+    pub fn begin_attempt(&mut self, name: &str) {
         if self.endpoints.len() >= ENDPOINTS_TRACKED_MAX {
-            self.endpoints.retain(|_, receiver| receiver.in_flight > 0);
+            self.endpoints.retain(|_, endpoint| endpoint.in_flight > 0);
         }
         self.in_use += 1;
-        self.endpoints.entry(lane.to_owned()).or_default().in_flight += 1;
+        self.endpoints.entry(name.to_owned()).or_default().in_flight += 1;
     }
 
-    /// Notes how a call ended; whether the receiver is still trusted to take the next ones.
-    pub fn finish_attempt(&mut self, lane: &str, manner: EndpointResult, now: Timestamp) -> bool {
+    /// Records the result of a call; returns whether the endpoint is not backed off.
+    pub fn finish_attempt(&mut self, name: &str, result: EndpointResult, now: Timestamp) -> bool {
         self.in_use = self.in_use.saturating_sub(1);
-        let receiver = self.endpoints.entry(lane.to_owned()).or_default();
-        receiver.in_flight = receiver.in_flight.saturating_sub(1);
-        match manner {
+        let endpoint = self.endpoints.entry(name.to_owned()).or_default();
+        endpoint.in_flight = endpoint.in_flight.saturating_sub(1);
+        match result {
             EndpointResult::Success => {
-                receiver.failures = 0;
-                receiver.backoff_until = None;
+                endpoint.failures = 0;
+                endpoint.backoff_until = None;
             }
-            EndpointResult::Failure(wanted) => {
-                receiver.failures = receiver.failures.saturating_add(1);
-                let rest = wanted.or_else(|| receiver.backoff());
-                if let Some(rest) = rest {
-                    receiver.backoff_until = Some(saturating_add(now, rest.min(BACKOFF_MAX)));
+            EndpointResult::Failure(retry_after) => {
+                endpoint.failures = endpoint.failures.saturating_add(1);
+                let backoff = retry_after.or_else(|| endpoint.backoff());
+                if let Some(backoff) = backoff {
+                    endpoint.backoff_until = Some(saturating_add(now, backoff.min(BACKOFF_MAX)));
                 }
             }
         }
-        let is_trusted = receiver.failures < FAILURES_BEFORE_BACKOFF;
-        if receiver.failures == 0 && receiver.in_flight == 0 {
-            self.endpoints.remove(lane);
+        let is_healthy = endpoint.failures < FAILURES_BEFORE_BACKOFF;
+        if endpoint.failures == 0 && endpoint.in_flight == 0 {
+            self.endpoints.remove(name);
         }
-        is_trusted
+        is_healthy
     }
 }
 
 impl EndpointState {
-    fn capacity(&self, most: usize, now: Timestamp) -> usize {
+    fn capacity(&self, limit: usize, now: Timestamp) -> usize {
         if self.backoff_until.is_some_and(|until| now < until) {
             return 0;
         }
-        let most = if self.failures < FAILURES_BEFORE_BACKOFF {
-            most
+        let limit = if self.failures < FAILURES_BEFORE_BACKOFF {
+            limit
         } else {
             1
         };
-        most.saturating_sub(self.in_flight)
+        limit.saturating_sub(self.in_flight)
     }
 
     fn backoff(&self) -> Option<Duration> {
@@ -133,69 +137,4 @@ impl EndpointState {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use postrider_core::clock::from_millis;
-
-    fn at(seconds: i64) -> Timestamp {
-        from_millis(seconds * 1_000)
-    }
-
-    fn endpoint_names(names: &[&str]) -> std::vec::IntoIter<String> {
-        names
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .into_iter()
-    }
-
-    #[test]
-    fn nobody_gets_more_than_his_places_and_a_newcomer_finds_some() {
-        let mut all = EndpointTable::new(4, 8);
-        assert_eq!(
-            all.capacities(endpoint_names(&["a"]), at(0)),
-            [("a".to_owned(), 4)]
-        );
-        for _ in 0..4 {
-            all.begin_attempt("a");
-        }
-        assert_eq!(all.capacities(endpoint_names(&["a"]), at(0)), []);
-        all.finish_attempt("a", EndpointResult::Success, at(0));
-        let rooms = all.capacities(endpoint_names(&["a", "b", "c"]), at(0));
-        assert_eq!(
-            rooms,
-            [("a".to_owned(), 1), ("b".to_owned(), 1), ("c".to_owned(), 1)]
-        );
-    }
-
-    #[test]
-    fn who_fails_rests_longer_each_time_and_is_asked_with_one_call() {
-        let mut all = EndpointTable::new(4, 8);
-        let mut now = at(0);
-        let mut rests = Vec::new();
-        for _ in 0..12 {
-            all.begin_attempt("a");
-            all.finish_attempt("a", EndpointResult::Failure(None), now);
-            let since = now;
-            while all.capacities(endpoint_names(&["a"]), now).is_empty() {
-                now += Duration::from_secs(1);
-            }
-            rests.push((now - since).num_seconds());
-        }
-        assert_eq!(rests, [0, 0, 5, 10, 20, 40, 80, 160, 300, 300, 300, 300]);
-        assert_eq!(all.capacities(endpoint_names(&["a"]), now), [("a".to_owned(), 1)]);
-        all.begin_attempt("a");
-        assert!(all.finish_attempt("a", EndpointResult::Success, now));
-        assert_eq!(all.capacities(endpoint_names(&["a"]), now), [("a".to_owned(), 4)]);
-        assert!(all.endpoints.is_empty());
-    }
-
-    #[test]
-    fn who_says_when_to_come_back_is_left_alone_until_then() {
-        let mut all = EndpointTable::new(4, 8);
-        all.begin_attempt("a");
-        all.finish_attempt("a", EndpointResult::Failure(Some(Duration::from_secs(7))), at(0));
-        assert_eq!(all.capacities(endpoint_names(&["a"]), at(6)), []);
-        assert_eq!(all.capacities(endpoint_names(&["a"]), at(7)).len(), 1);
-    }
-}
+mod tests;

@@ -1,35 +1,21 @@
-//! Who does the work when several processes want to, and when one of them dies.
+//! Tests of job locks with several processes, one of which stops.
 
+use postrider_core::clock::{Clock, from_millis};
 use std::cell::Cell;
-use std::sync::Arc;
 
 use super::*;
 use crate::config::Config;
-use crate::gateway::Backends;
-use postrider_cache::StoreSecret;
-use postrider_core::clock::{Clock, from_millis};
-use postrider_core::random::Random;
-use postrider_store::Store;
+use crate::testing::{GatewayBuilder, open_store};
 
-/// Two processes on one store, by one clock.
+/// Returns two gateways on one store and one clock.
 async fn two_gateways(folder: &tempfile::TempDir) -> (Gateway, Gateway) {
     let clock = Clock::manual(from_millis(1_700_000_000_000));
-    let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
-    let store: Arc<dyn Store> = postrider_store::open(&url, postrider_store::DEFAULT_LOCK_TIMEOUT).unwrap();
-    let mut both = Vec::new();
-    for seed in [1, 2] {
-        let edges = Backends {
-            clock: clock.clone(),
-            random: Random::seeded(seed),
-            cache: postrider_cache::open("memory:").unwrap(),
-            secret: StoreSecret::new(store.store_secret().await.unwrap()),
-            queue: postrider_queue::open("memory:", 10).await.unwrap(),
-            store: Arc::clone(&store),
-        };
-        both.push(Gateway::wire(Config::test_mode(), edges, Vec::new()));
-    }
-    let there = both.pop().unwrap();
-    (both.pop().unwrap(), there)
+    let store = open_store(folder.path());
+    let gateway = |seed| {
+        let builder = GatewayBuilder::new(Config::test_mode()).clock(&clock).seed(seed);
+        builder.wire(&store)
+    };
+    (gateway(1).await, gateway(2).await)
 }
 
 async fn completed_job() -> Result<&'static str> {
@@ -37,7 +23,7 @@ async fn completed_job() -> Result<&'static str> {
 }
 
 #[tokio::test]
-async fn the_turn_of_one_who_died_is_free_when_its_time_is_over() {
+async fn the_lock_of_a_stopped_process_is_free_after_its_expiry() {
     let folder = tempfile::tempdir().unwrap();
     let (here, there) = two_gateways(&folder).await;
     let stuck = run_unless_locked(
@@ -52,44 +38,44 @@ async fn the_turn_of_one_who_died_is_free_when_its_time_is_over() {
             .is_err()
     );
     there.clock.advance(LOCK_TTL - Duration::from_millis(1));
-    let refused = run_unless_locked(&there, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job())
+    let skipped = run_unless_locked(&there, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job())
         .await
         .unwrap();
     assert!(
-        matches!(&refused, JobRun::Skipped(owner) if owner.process_name == here.process_name && !owner.is_done)
+        matches!(&skipped, JobRun::Skipped(owner) if owner.process_name == here.process_name && !owner.is_done)
     );
     there.clock.advance(Duration::from_millis(1));
-    let taken = run_unless_locked(&there, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job())
+    let ran = run_unless_locked(&there, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job())
         .await
         .unwrap();
-    assert_eq!(taken, JobRun::Ran("done"));
+    assert_eq!(ran, JobRun::Ran("done"));
 }
 
 #[tokio::test]
-async fn who_waits_is_told_for_whom_and_then_works() {
+async fn a_waiting_process_reports_the_owner_once_and_then_runs() {
     let folder = tempfile::tempdir().unwrap();
     let (here, there) = two_gateways(&folder).await;
     assert_eq!(
         acquire(&here, ScheduledJob::Report).await.unwrap(),
         JobLockResult::Acquired
     );
-    let told = Cell::new(0);
+    let reports = Cell::new(0);
     let waiting = wait_and_run(
         &there,
         ScheduledJob::Report,
         |owner| {
             assert_eq!(owner.process_name, here.process_name);
-            told.set(told.get() + 1);
+            reports.set(reports.get() + 1);
             here.clock.advance(LOCK_TTL);
         },
         completed_job(),
     );
     assert_eq!(waiting.await.unwrap(), "done");
-    assert_eq!(told.get(), 1);
+    assert_eq!(reports.get(), 1);
 }
 
 #[tokio::test]
-async fn work_that_failed_may_be_done_again_at_once() {
+async fn a_failed_job_may_run_again_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let (here, there) = two_gateways(&folder).await;
     let fails = async { Err::<(), _>(Error::new(ErrorKind::Unavailable, "fail")) };
@@ -98,10 +84,10 @@ async fn work_that_failed_may_be_done_again_at_once() {
             .await
             .is_err()
     );
-    let taken = run_unless_locked(&there, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job())
+    let ran = run_unless_locked(&there, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job())
         .await
         .unwrap();
-    assert_eq!(taken, JobRun::Ran("done"));
+    assert_eq!(ran, JobRun::Ran("done"));
     let again = run_unless_locked(&here, ScheduledJob::Prune, SAME_RUN_WINDOW, completed_job())
         .await
         .unwrap();

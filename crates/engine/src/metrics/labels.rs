@@ -1,49 +1,49 @@
-//! What tells series of one name apart.
+//! Label sets of the metrics.
 //!
-//! Every label is bounded by the configuration or by the words of the domain; never a number, a user or a message.
+//! The field names are the label names. Values are bounded by the configuration or by enums of the domain.
 
 use prometheus_client::encoding::EncodeLabelSet;
 
-/// A provider.
+/// Label set of one provider.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ProviderLabel {
     pub(super) provider: String,
 }
 
-/// A provider and what a call to it came to.
+/// Label set of one provider and the outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct OutcomeLabels {
     pub(super) provider: String,
     pub(super) outcome: &'static str,
 }
 
-/// A provider and how its health is called.
+/// Label set of one provider and a state of its circuit breaker.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct BreakerLabels {
     pub(super) provider: String,
     pub(super) state: &'static str,
 }
 
-/// A channel.
+/// Label set of one channel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ChannelLabel {
     pub(super) channel: String,
 }
 
-/// A channel and a state a delivery moved to.
+/// Label set of one channel and a delivery state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct StateLabels {
     pub(super) channel: String,
     pub(super) state: &'static str,
 }
 
-/// Why a message was turned away.
+/// Label set of the reason why a message was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ReasonLabel {
     pub(super) reason: &'static str,
 }
 
-/// What became of a receipt, or of a text that somebody sent.
+/// Label set of the result of a receipt, an inbound message or an event attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ResultLabel {
     pub(super) result: &'static str,

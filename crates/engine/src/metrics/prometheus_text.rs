@@ -1,12 +1,13 @@
-//! Prometheus' older text format, for readers that do not know OpenMetrics, such as `promtool check metrics`.
+//! Converts OpenMetrics text to the older Prometheus text format, for readers such as `promtool check
+//! metrics`.
 //!
-//! The samples are the same; only what is said of a family differs, so it is made from the other text.
+//! The samples are the same; only the metadata of a family differs.
 
-/// OpenMetrics said in the older format.
-pub(super) fn to_prometheus_text(open: &str) -> String {
-    let mut text = String::with_capacity(open.len());
+/// Converts OpenMetrics text to the Prometheus text format.
+pub(super) fn to_prometheus_text(openmetrics: &str) -> String {
+    let mut text = String::with_capacity(openmetrics.len());
     let mut help = "";
-    for line in open.lines() {
+    for line in openmetrics.lines() {
         if line.starts_with("# HELP ") {
             help = line;
             continue;
@@ -21,9 +22,9 @@ pub(super) fn to_prometheus_text(open: &str) -> String {
         };
         let (name, kind) = family.split_once(' ').unwrap_or((family, "untyped"));
         let total = if kind == "counter" { "_total" } else { "" };
-        let words = help.splitn(4, ' ').nth(3).unwrap_or_default();
+        let help_text = help.splitn(4, ' ').nth(3).unwrap_or_default();
         text.push_str(&format!(
-            "# HELP {name}{total} {words}\n# TYPE {name}{total} {kind}\n"
+            "# HELP {name}{total} {help_text}\n# TYPE {name}{total} {kind}\n"
         ));
     }
     text

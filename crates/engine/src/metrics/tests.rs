@@ -1,9 +1,9 @@
-//! What is counted is shown, in both formats.
+//! Tests of both text formats.
 
 use super::*;
 
 #[test]
-fn the_older_format_names_counters_as_their_samples() {
+fn the_older_text_format_names_counter_families_like_their_samples() {
     let metrics = Metrics::default();
     metrics.accepted.inc();
     metrics.set_provider_available("blue", true, 3);
@@ -19,16 +19,16 @@ fn the_older_format_names_counters_as_their_samples() {
 }
 
 #[test]
-fn a_channel_that_is_gone_is_not_shown_any_more() {
+fn a_channel_that_is_not_configured_any_more_is_removed() {
     let metrics = Metrics::default();
-    let waits = |channel: &str| ChannelBacklog {
+    let backlog = |channel: &str| ChannelBacklog {
         channel: channel.to_owned(),
         waiting: 2,
         due: 1,
         oldest_due_seconds: 7,
     };
-    metrics.set_channel_backlogs(&[waits("sms"), waits("email")]);
-    metrics.set_channel_backlogs(&[waits("sms")]);
+    metrics.set_channel_backlogs(&[backlog("sms"), backlog("email")]);
+    metrics.set_channel_backlogs(&[backlog("sms")]);
     let text = metrics.openmetrics_text();
     assert!(text.contains("postrider_waiting{channel=\"sms\"} 2"), "{text}");
     assert!(

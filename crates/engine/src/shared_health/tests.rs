@@ -1,43 +1,33 @@
-//! What lanes of two processes on one store know of each other.
+//! Tests of the health that provider runtimes of several processes share.
 
 use super::*;
 use crate::config::Config;
-use crate::gateway::{Backends, ProviderRuntime, build_providers};
-use postrider_cache::StoreSecret;
+use crate::gateway::ProviderRuntime;
+use crate::testing::{GatewayBuilder, open_store};
 use postrider_core::attempt::Outcome;
 use postrider_core::clock::from_millis;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
-use postrider_core::random::Random;
 
-/// Processes on one store, by one clock, whose first provider takes two parts a second.
+/// Returns gateways on one store and one clock; their first provider has a rate of two parts a second.
 async fn gateways(folder: &tempfile::TempDir, count: u64) -> Vec<Gateway> {
     let clock = Clock::manual(from_millis(1_700_000_000_000));
     started_gateways(folder, &clock, count).await
 }
 
 async fn started_gateways(folder: &tempfile::TempDir, clock: &Clock, count: u64) -> Vec<Gateway> {
-    let url = format!("sqlite:{}", folder.path().join("postrider.db").display());
-    let store = postrider_store::open(&url, postrider_store::DEFAULT_LOCK_TIMEOUT).unwrap();
-    let mut processes = Vec::new();
+    let store = open_store(folder.path());
+    let mut gateways = Vec::new();
     for seed in 0..count {
-        let edges = Backends {
-            clock: clock.clone(),
-            random: Random::seeded(seed),
-            cache: postrider_cache::open("memory:").unwrap(),
-            secret: StoreSecret::new(store.store_secret().await.unwrap()),
-            queue: postrider_queue::open("memory:", 10).await.unwrap(),
-            store: Arc::clone(&store),
-        };
         let mut config = Config::test_mode();
         config.providers[0].rate = Some(2.0);
         config.providers[1].breaker_failure_threshold = 1;
-        let adapters = build_providers(&config, &edges.secret).unwrap();
-        processes.push(Gateway::wire(config, edges, adapters));
+        let builder = GatewayBuilder::new(config).clock(clock).seed(seed);
+        gateways.push(builder.wire(&store).await);
     }
-    processes
+    gateways
 }
 
-/// The lane with a rate, and the one that rests after its first failure.
+/// Returns the provider with a rate, and the one with a breaker that opens after its first failure.
 fn first_two_providers(gateway: &Gateway) -> (&ProviderRuntime, &ProviderRuntime) {
     (&gateway.providers()[0], &gateway.providers()[1])
 }
@@ -48,13 +38,13 @@ fn unavailable_outcome() -> Outcome {
 }
 
 #[tokio::test]
-async fn together_they_keep_to_the_rate() {
+async fn all_processes_together_keep_the_rate() {
     let folder = tempfile::tempdir().unwrap();
     let all = gateways(&folder, 3).await;
-    let mut entered = 0;
+    let mut acquired = 0;
     for _ in 0..10 {
         for gateway in &all {
-            entered += usize::from(
+            acquired += usize::from(
                 first_two_providers(gateway)
                     .0
                     .acquire(1, gateway.clock.now())
@@ -64,11 +54,11 @@ async fn together_they_keep_to_the_rate() {
         }
         all[0].clock.advance(Duration::from_millis(500));
     }
-    assert_eq!(entered, 2 + 9, "4.5 s at two a second after a burst of two");
+    assert_eq!(acquired, 2 + 9, "4.5 s at two a second after a burst of two");
 }
 
 #[tokio::test]
-async fn a_rest_is_everybodys_and_one_makes_the_probe() {
+async fn an_open_breaker_is_shared_and_one_process_probes() {
     let folder = tempfile::tempdir().unwrap();
     let all = gateways(&folder, 3).await;
     let now = all[0].clock.now();
@@ -88,7 +78,7 @@ async fn a_rest_is_everybodys_and_one_makes_the_probe() {
         probes += usize::from(first_two_providers(gateway).1.acquire(1, later).await.is_ok());
     }
     assert_eq!(probes, 1);
-    // The last one made it, and tells how it went.
+    // The last one probes and reports the result.
     let accepted = Outcome::Accepted { reference: None };
     first_two_providers(&all[2]).1.complete(&accepted.into(), later);
     for gateway in all.iter().rev() {
@@ -98,7 +88,7 @@ async fn a_rest_is_everybodys_and_one_makes_the_probe() {
 }
 
 #[tokio::test]
-async fn a_probe_that_is_told_to_slow_down_shows_that_the_provider_is_back() {
+async fn a_throttled_probe_closes_the_breaker() {
     let folder = tempfile::tempdir().unwrap();
     let all = gateways(&folder, 2).await;
     first_two_providers(&all[0])
@@ -118,17 +108,17 @@ async fn a_probe_that_is_told_to_slow_down_shows_that_the_provider_is_back() {
         sync_health(gateway).await.unwrap();
         assert!(
             !first_two_providers(gateway).1.is_available(now),
-            "it is left alone as it asked"
+            "the cooldown is active"
         );
         assert!(
             first_two_providers(gateway).1.acquire(1, later).await.is_ok(),
-            "and then it is asked again"
+            "the cooldown has ended"
         );
     }
 }
 
 #[tokio::test]
-async fn a_pause_that_one_was_asked_for_holds_for_all() {
+async fn a_cooldown_applies_to_all_processes() {
     let folder = tempfile::tempdir().unwrap();
     let all = gateways(&folder, 2).await;
     let now = all[0].clock.now();
@@ -139,13 +129,13 @@ async fn a_pause_that_one_was_asked_for_holds_for_all() {
     for gateway in &all {
         sync_health(gateway).await.unwrap();
     }
-    let lane = first_two_providers(&all[1]).1;
-    assert_eq!(lane.unavailability(now).retry_after, Duration::from_secs(7));
-    assert!(lane.is_available(now + Duration::from_secs(7)));
+    let runtime = first_two_providers(&all[1]).1;
+    assert_eq!(runtime.unavailability(now).retry_after, Duration::from_secs(7));
+    assert!(runtime.is_available(now + Duration::from_secs(7)));
 }
 
 #[tokio::test]
-async fn wrong_settings_count_for_all_until_the_configuration_is_read_again() {
+async fn misconfigured_applies_to_all_processes_until_the_configuration_is_reloaded() {
     let folder = tempfile::tempdir().unwrap();
     let all = gateways(&folder, 2).await;
     let now = all[0].clock.now();
@@ -158,12 +148,12 @@ async fn wrong_settings_count_for_all_until_the_configuration_is_read_again() {
     }
     let later = now + Duration::from_secs(3_600);
     assert!(!first_two_providers(&all[1]).1.is_available(later));
-    let known = all[1].store.load_health().await.unwrap().remove(0);
-    assert!(!known.applies_to(later, later));
+    let shared = all[1].store.load_health().await.unwrap().remove(0);
+    assert!(!shared.applies_to(later, later));
 }
 
 #[tokio::test]
-async fn a_probe_that_is_not_made_after_all_is_anothers_to_make() {
+async fn a_released_probe_can_be_made_by_another_process() {
     let folder = tempfile::tempdir().unwrap();
     let all = gateways(&folder, 2).await;
     let (here, there) = (first_two_providers(&all[0]).1, first_two_providers(&all[1]).1);
@@ -172,7 +162,7 @@ async fn a_probe_that_is_not_made_after_all_is_anothers_to_make() {
         .clock
         .advance(all[0].config.providers[1].breaker_open_duration);
     let now = all[0].clock.now();
-    let place = here.acquire(1, now).await.unwrap();
+    let permit = here.acquire(1, now).await.unwrap();
     sync_health(&all[1]).await.unwrap();
     let busy = there.acquire(1, now).await.err().unwrap();
     assert!(
@@ -180,7 +170,7 @@ async fn a_probe_that_is_not_made_after_all_is_anothers_to_make() {
         "{busy:?}"
     );
     assert!(there.has_unknown_recovery(now));
-    here.release(place, now);
+    here.release(permit, now);
     assert_eq!(here.in_flight(), 0);
     for gateway in &all {
         sync_health(gateway).await.unwrap();
@@ -189,29 +179,29 @@ async fn a_probe_that_is_not_made_after_all_is_anothers_to_make() {
 }
 
 #[tokio::test]
-async fn settings_that_were_mended_before_an_older_process_found_them_wrong_go_on() {
+async fn corrected_settings_are_not_affected_by_an_older_process() {
     let folder = tempfile::tempdir().unwrap();
     let old = gateways(&folder, 1).await;
     old[0].clock.advance(Duration::from_secs(60));
-    let mended = started_gateways(&folder, &old[0].clock, 1).await;
+    let corrected = started_gateways(&folder, &old[0].clock, 1).await;
     let now = old[0].clock.now();
     let reason = "no account".to_owned();
     first_two_providers(&old[0])
         .1
         .complete(&Outcome::Misconfigured { reason }.into(), now);
     sync_health(&old[0]).await.unwrap();
-    sync_health(&mended[0]).await.unwrap();
-    assert!(first_two_providers(&mended[0]).1.is_available(now));
-    // The mended one tells how it does, which is no news for the old one's account.
-    first_two_providers(&mended[0])
+    sync_health(&corrected[0]).await.unwrap();
+    assert!(first_two_providers(&corrected[0]).1.is_available(now));
+    // The health of the corrected account does not apply to the old one.
+    first_two_providers(&corrected[0])
         .1
         .complete(&unavailable_outcome().into(), now);
-    sync_health(&mended[0]).await.unwrap();
+    sync_health(&corrected[0]).await.unwrap();
     sync_health(&old[0]).await.unwrap();
     let much_later = now + Duration::from_secs(3_600);
     assert!(!first_two_providers(&old[0]).1.is_available(much_later));
     assert!(
-        first_two_providers(&mended[0])
+        first_two_providers(&corrected[0])
             .1
             .acquire(1, much_later)
             .await
@@ -220,11 +210,11 @@ async fn settings_that_were_mended_before_an_older_process_found_them_wrong_go_o
 }
 
 #[tokio::test]
-async fn a_provider_that_refuses_us_is_told_of_once_however_many_found_it_out() {
+async fn a_misconfigured_provider_is_logged_once_by_all_processes() {
     let folder = tempfile::tempdir().unwrap();
     let all = gateways(&folder, 3).await;
     let now = all[0].clock.now();
-    let mut bringers = 0;
+    let mut new_reports = 0;
     for gateway in &all {
         for call in 0..50 {
             let reason = format!("no account (call {call})");
@@ -234,15 +224,15 @@ async fn a_provider_that_refuses_us_is_told_of_once_however_many_found_it_out() 
         }
     }
     for gateway in &all {
-        let news = first_two_providers(gateway)
+        let report = first_two_providers(gateway)
             .1
             .unreported_health()
             .into_iter()
             .collect::<Vec<_>>();
-        let learned = gateway.store.report_health(news, now).await.unwrap();
-        bringers += learned.iter().filter(|learned| learned.is_new).count();
+        let responses = gateway.store.report_health(report, now).await.unwrap();
+        new_reports += responses.iter().filter(|response| response.is_new).count();
     }
-    assert_eq!(bringers, 1);
+    assert_eq!(new_reports, 1);
     for gateway in &all {
         sync_health(gateway).await.unwrap();
         assert_eq!(first_two_providers(gateway).1.unreported_health(), None);
@@ -250,25 +240,25 @@ async fn a_provider_that_refuses_us_is_told_of_once_however_many_found_it_out() 
     }
 }
 
-async fn set_provider_control(gateway: &Gateway, word: ControlAction) {
-    let order = ProviderControl {
+async fn set_provider_control(gateway: &Gateway, action: ControlAction) {
+    let control = ProviderControl {
         provider: first_two_providers(gateway).1.name.clone(),
-        action: word,
+        action,
         requested_by: "boss".to_owned(),
         at: gateway.clock.now(),
     };
-    gateway.store.save_provider_control(order).await.unwrap();
+    gateway.store.save_provider_control(control).await.unwrap();
 }
 
 #[tokio::test]
-async fn who_is_put_to_rest_stays_so_for_all_until_woken_however_well_it_does() {
+async fn a_pause_applies_to_all_processes_until_the_resume_whatever_the_results() {
     let folder = tempfile::tempdir().unwrap();
     let all = gateways(&folder, 3).await;
     set_provider_control(&all[0], ControlAction::Pause).await;
     for gateway in &all {
         sync_health(gateway).await.unwrap();
         let now = gateway.clock.now();
-        // A call from before goes well.
+        // A call that started before succeeds.
         let accepted = Outcome::Accepted { reference: None };
         first_two_providers(gateway).1.complete(&accepted.into(), now);
         sync_health(gateway).await.unwrap();
@@ -278,15 +268,15 @@ async fn who_is_put_to_rest_stays_so_for_all_until_woken_however_well_it_does() 
             .await
             .err()
             .unwrap();
-        assert!(busy.reason.contains("put to rest by an operator"), "{busy:?}");
-        let view = first_two_providers(gateway).1.status(now);
+        assert!(busy.reason.contains("paused by an operator"), "{busy:?}");
+        let status = first_two_providers(gateway).1.status(now);
         assert!(
-            view.is_paused && !view.is_available && view.detail.contains("boss"),
-            "{view:?}"
+            status.is_paused && !status.is_available && status.detail.contains("boss"),
+            "{status:?}"
         );
         assert!(
             first_two_providers(gateway).1.has_unknown_recovery(now),
-            "what waits for it is left alone"
+            "its deliveries are not claimed"
         );
     }
     let later = started_gateways(&folder, &all[0].clock, 1).await;
@@ -317,16 +307,16 @@ async fn who_is_put_to_rest_stays_so_for_all_until_woken_however_well_it_does() 
 }
 
 #[tokio::test]
-async fn to_be_woken_ends_what_failures_and_wrong_settings_began() {
+async fn a_resume_resets_failures_and_misconfiguration() {
     let folder = tempfile::tempdir().unwrap();
     let all = gateways(&folder, 2).await;
-    let wrong = || Outcome::Misconfigured {
+    let misconfigured = || Outcome::Misconfigured {
         reason: "no account".to_owned(),
     };
-    for trouble in [unavailable_outcome(), wrong()] {
+    for outcome in [unavailable_outcome(), misconfigured()] {
         first_two_providers(&all[0])
             .1
-            .complete(&trouble.into(), all[0].clock.now());
+            .complete(&outcome.into(), all[0].clock.now());
         for gateway in &all {
             sync_health(gateway).await.unwrap();
             assert!(!first_two_providers(gateway).1.is_available(gateway.clock.now()));
@@ -339,7 +329,7 @@ async fn to_be_woken_ends_what_failures_and_wrong_settings_began() {
         }
         all[0].clock.advance(Duration::from_secs(1));
     }
-    // What is found out afterwards counts again, and the old word does not wake anybody who reads it later.
+    // Later failures count again, and a process that reads the resume later does not reset them.
     first_two_providers(&all[0])
         .1
         .complete(&unavailable_outcome().into(), all[0].clock.now());
@@ -357,7 +347,7 @@ async fn to_be_woken_ends_what_failures_and_wrong_settings_began() {
 }
 
 #[tokio::test]
-async fn a_pause_that_the_provider_asked_for_is_not_ended_by_waking_it() {
+async fn a_resume_does_not_end_a_cooldown() {
     let folder = tempfile::tempdir().unwrap();
     let all = gateways(&folder, 2).await;
     let throttled = Outcome::Throttled {
@@ -370,8 +360,8 @@ async fn a_pause_that_the_provider_asked_for_is_not_ended_by_waking_it() {
     set_provider_control(&all[1], ControlAction::Resume).await;
     for gateway in all.iter().chain(&all) {
         sync_health(gateway).await.unwrap();
-        let view = first_two_providers(gateway).1.status(gateway.clock.now());
-        assert!(!view.is_available && !view.can_resume(), "{view:?}");
-        assert!(view.detail.contains("asked us to slow down"), "{view:?}");
+        let status = first_two_providers(gateway).1.status(gateway.clock.now());
+        assert!(!status.is_available && !status.can_resume(), "{status:?}");
+        assert!(status.detail.contains("in cooldown"), "{status:?}");
     }
 }

@@ -29,7 +29,7 @@ use postrider_core::error::Result;
 use postrider_core::report::Report;
 use postrider_core::request_origin;
 use postrider_engine::gateway::Gateway;
-use postrider_engine::worker::StopSignal;
+use postrider_engine::stop::StopSignal;
 
 /// What the operator's pages share.
 #[derive(Clone)]

@@ -100,7 +100,7 @@ async fn a_channel_without_a_contact_fails_alone() {
         } => reason.clone(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(reason(1), "no address for this channel was given");
+    assert_eq!(reason(1), "missing address for this channel");
     assert!(!reason(0).is_empty());
     assert!(
         matches!(deliveries[2].state, DeliveryState::Sent { .. }),

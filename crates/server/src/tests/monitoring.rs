@@ -43,7 +43,7 @@ async fn a_resting_provider_is_degraded_not_unready() {
     );
     let metrics = world.get("/metrics").await.text();
     assert!(
-        metrics.contains("postrider_provider_open{provider=\"mock-blue\"} 0"),
+        metrics.contains("postrider_provider_available{provider=\"mock-blue\"} 0"),
         "{metrics}"
     );
 }
@@ -92,10 +92,16 @@ async fn a_health_is_called_by_one_word() {
     let rest_after = world.gateway.config.providers[0].breaker_failure_threshold;
     (0..rest_after).for_each(|_| lane.record_bounce(world.gateway.clock.now()));
     let metrics = world.get("/metrics").await.text();
-    let open = "postrider_providers_open{channel=\"sms\"} 1";
+    let open = "postrider_providers_available{channel=\"sms\"} 1";
     assert!(metrics.contains(open), "{metrics}");
-    for (health, is) in [("well", 0), ("resting", 1), ("probing", 0), ("out", 0)] {
-        let line = format!("postrider_provider_health{{provider=\"mock-blue\",health=\"{health}\"}} {is}");
+    for (state, is) in [
+        ("closed", 0),
+        ("open", 1),
+        ("half_open", 0),
+        ("misconfigured", 0),
+        ("paused", 0),
+    ] {
+        let line = format!("postrider_provider_circuit{{provider=\"mock-blue\",state=\"{state}\"}} {is}");
         assert!(metrics.contains(&line), "{line} in {metrics}");
     }
 }

@@ -287,7 +287,7 @@ async fn stop_and_start_are_heard_and_a_dead_number_stays_dead() {
         "a replayed START"
     );
     let known = desk.world.get(number).await.json();
-    assert_eq!(known["reason"], "wrote \"STOP\"");
+    assert_eq!(known["reason"], "sent \"STOP\"");
     let refused = desk
         .world
         .post_json(

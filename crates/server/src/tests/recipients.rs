@@ -84,7 +84,7 @@ async fn who_gives_no_reason_is_noted_as_an_operator() {
     let said = reply.json();
     assert_eq!(
         (said["changed_by"].as_str(), said["reason"].as_str()),
-        (Some("operator"), Some("changed by hand"))
+        (Some("operator"), Some("changed manually"))
     );
 }
 

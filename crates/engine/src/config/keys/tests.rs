@@ -1,9 +1,9 @@
-//! That the table of keys hangs together: names by one rule, none twice, and a line in the README for each.
+//! Tests of the configuration table: variable names, uniqueness, and Markdown.
 
 use super::*;
 
 #[test]
-fn environment_names_follow_one_rule() {
+fn environment_variables_follow_from_the_paths() {
     let name = |path| find_config_key(path).unwrap().environment_variable();
     assert_eq!(name("listen").as_deref(), Some("POSTRIDER_LISTEN"));
     assert_eq!(name("store.url").as_deref(), Some("POSTRIDER_STORE_URL"));
@@ -16,18 +16,23 @@ fn environment_names_follow_one_rule() {
 }
 
 #[test]
-fn no_path_and_no_variable_occurs_twice() {
+fn paths_and_variables_are_unique() {
     let mut seen = std::collections::BTreeSet::new();
-    for row in CONFIG_KEYS {
-        assert!(seen.insert(row.path.to_owned()), "{}", row.path);
-        if let Some(name) = row.environment_variable() {
+    for key in CONFIG_KEYS {
+        assert!(seen.insert(key.path.to_owned()), "{}", key.path);
+        if let Some(name) = key.environment_variable() {
             assert!(seen.insert(name.clone()), "{name}");
         }
     }
 }
 
 #[test]
-fn the_readme_table_has_a_line_for_each_key() {
-    assert_eq!(markdown_table().lines().count(), CONFIG_KEYS.len() + 2);
-    assert!(markdown_table().contains("| `work.lease` | `POSTRIDER_WORK_LEASE` | `60s` | duration |"));
+fn the_markdown_table_has_five_columns_for_each_key() {
+    let table = markdown_table();
+    assert_eq!(table.lines().count(), CONFIG_KEYS.len() + 2);
+    for line in table.lines() {
+        let columns = line.replace("\\|", "").matches('|').count() - 1;
+        assert_eq!(columns, 5, "{line}");
+    }
+    assert!(table.contains("| `work.lease` | `POSTRIDER_WORK_LEASE` | `60s` | duration |"));
 }

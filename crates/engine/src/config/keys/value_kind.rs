@@ -1,10 +1,6 @@
-//! How keys are told to people: what a value looks like, and the table of the README.
-//!
-//! Says what `keys.rs` holds; reads no configuration.
+//! Kinds of configuration values.
 
-use super::CONFIG_KEYS;
-
-/// What a key's value looks like.
+/// The kind of a configuration value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueKind {
     /// Any text.
@@ -13,24 +9,24 @@ pub enum ValueKind {
     Choice(&'static [&'static str]),
     /// `true` or `false`.
     Flag,
-    /// A whole number between these two, both included.
+    /// A whole number in this inclusive range.
     Count(i64, i64),
-    /// A number of bytes between these two, both included.
+    /// A number of bytes in this inclusive range.
     Bytes(i64, i64),
-    /// A number, perhaps with a fraction.
+    /// A number, with or without a fraction.
     Number,
     /// `30s`, `20m`.
     Duration,
     /// `20m`, or `never`.
     DurationOrNever,
-    /// A list of words.
+    /// A list of texts.
     List,
-    /// A table of numbers by provider.
+    /// A table of whole numbers by provider.
     Weights,
 }
 
 impl ValueKind {
-    /// The unit or the choices, in words.
+    /// Returns the unit or the choices, for the documentation.
     pub fn unit(self) -> String {
         match self {
             Self::Text => "text".to_owned(),
@@ -45,28 +41,20 @@ impl ValueKind {
             Self::Weights => "table".to_owned(),
         }
     }
-}
 
-/// The table for the README.
-pub fn markdown_table() -> String {
-    let mut text = String::from("| key | environment | default | unit | meaning |\n|---|---|---|---|---|\n");
-    for row in CONFIG_KEYS {
-        let code = |word: &str| {
-            if word.is_empty() {
-                String::new()
-            } else {
-                format!("`{word}`")
-            }
-        };
-        let environment = row.environment_variable().unwrap_or_default();
-        text.push_str(&format!(
-            "| {} | {} | {} | {} | {} |\n",
-            code(row.path),
-            code(&environment),
-            code(row.default),
-            row.kind.unit(),
-            row.description
-        ));
+    /// Returns the expected form of a value, for error messages.
+    pub fn expected(self) -> String {
+        match self {
+            Self::Text => "a text in quotes".to_owned(),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+            Self::Flag => "true or false".to_owned(),
+            Self::Count(least, most) => format!("a whole number from {least} to {most}"),
+            Self::Bytes(least, most) => format!("a number of bytes from {least} to {most}"),
+            Self::Number => "a number such as 2 or 0.5".to_owned(),
+            Self::Duration => "a duration such as \"500ms\", \"30s\", \"20m\" or \"24h\"".to_owned(),
+            Self::DurationOrNever => "a duration such as \"20m\", or \"never\"".to_owned(),
+            Self::List => "a list of texts such as [\"red\", \"blue\"]".to_owned(),
+            Self::Weights => "a table of whole numbers such as { red = 30, blue = 70 }".to_owned(),
+        }
     }
-    text
 }

@@ -1,59 +1,62 @@
-//! Finds the secrets among resolved settings: whatever may not be shown, and whatever came from a variable or a file.
+//! Collects the secrets among resolved settings: masked values, and values that came from a variable or a
+//! file.
 //!
-//! Rather too much than too little: what is found here is masked in conversations that an operator asked to see.
+//! Collects too much rather than too little: the result is used to mask transcripts that an operator asked
+//! for.
 
 use toml::{Table, Value};
 
-use super::{is_secret_name, next_placeholder};
+use super::mask::is_secret_name;
+use super::placeholder::next_placeholder;
 
-/// The shortest piece of a text that is a secret for itself.
+/// Minimum length of a word in a text that counts as a secret by itself, in bytes.
 const PIECE_BYTES_MIN: usize = 8;
 
-/// The secrets in `settings`, of which `shown` is what may be shown.
-pub fn collect_secrets(settings: &Table, shown: &Table) -> Vec<String> {
-    let mut found = Vec::new();
+/// Returns the secrets in `settings`; `masked` is the same table with secrets masked.
+pub fn collect_secrets(settings: &Table, masked: &Table) -> Vec<String> {
+    let mut secrets = Vec::new();
     for (key, value) in settings {
-        collect_value(value, shown.get(key), &mut found);
+        collect_value(value, masked.get(key), &mut secrets);
     }
-    found.retain(|secret| !secret.trim().is_empty());
-    found
+    secrets.retain(|secret| !secret.trim().is_empty());
+    secrets
 }
 
-fn collect_value(value: &Value, shown: Option<&Value>, found: &mut Vec<String>) {
-    match (value, shown) {
-        (Value::Table(table), Some(Value::Table(shown))) => {
+fn collect_value(value: &Value, masked: Option<&Value>, secrets: &mut Vec<String>) {
+    match (value, masked) {
+        (Value::Table(table), Some(Value::Table(masked))) => {
             for (key, value) in table {
-                collect_value(value, shown.get(key), found);
+                collect_value(value, masked.get(key), secrets);
             }
         }
-        (Value::Array(values), Some(Value::Array(shown))) => {
-            for (value, shown) in values.iter().zip(shown) {
-                collect_value(value, Some(shown), found);
+        (Value::Array(values), Some(Value::Array(masked))) => {
+            for (value, masked) in values.iter().zip(masked) {
+                collect_value(value, Some(masked), secrets);
             }
         }
-        (Value::String(text), Some(Value::String(shown))) if text == shown => {}
-        (Value::String(text), Some(Value::String(shown))) => collect_text(text, shown, found),
-        (Value::Integer(_) | Value::Float(_), Some(Value::String(_))) => found.push(value.to_string()),
+        (Value::String(text), Some(Value::String(masked))) if text == masked => {}
+        (Value::String(text), Some(Value::String(masked))) => collect_text(text, masked, secrets),
+        (Value::Integer(_) | Value::Float(_), Some(Value::String(_))) => secrets.push(value.to_string()),
         _ => {}
     }
 }
 
-fn collect_text(text: &str, shown: &str, found: &mut Vec<String>) {
-    if next_placeholder(shown).is_some() {
-        found.extend(placeholder_contents(text, shown));
+fn collect_text(text: &str, masked: &str, secrets: &mut Vec<String>) {
+    if next_placeholder(masked).is_some() {
+        secrets.extend(placeholder_contents(text, masked));
     } else if let Some((_, rest)) = text.split_once("://") {
-        found.extend(url_secrets(rest));
+        secrets.extend(url_secrets(rest));
     } else {
         // `Bearer abc` is a secret, and so is `abc` alone.
-        let pieces = text
+        let words = text
             .split_whitespace()
-            .filter(|piece| piece.len() >= PIECE_BYTES_MIN);
-        found.extend(pieces.map(str::to_owned));
-        found.push(text.to_owned());
+            .filter(|word| word.len() >= PIECE_BYTES_MIN);
+        secrets.extend(words.map(str::to_owned));
+        secrets.push(text.to_owned());
     }
 }
 
-/// What stands in `text` where `written` has its places.
+/// Returns the parts of `text` that stand for the placeholders of `written`.
 fn placeholder_contents(text: &str, written: &str) -> Vec<String> {
     let mut contents = Vec::new();
     let (mut text, mut written) = (text, written);
@@ -74,7 +77,7 @@ fn placeholder_contents(text: &str, written: &str) -> Vec<String> {
     contents
 }
 
-/// The password of a URL, and values of its query that sound like a secret.
+/// Returns the password of a URL and the secret values of its query.
 fn url_secrets(rest: &str) -> Vec<String> {
     let authority = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     let login = authority.rsplit_once('@').map(|(login, _)| login);
@@ -90,38 +93,4 @@ fn url_secrets(rest: &str) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::mask_table;
-    use super::*;
-
-    fn found(written: &str, resolved: &str) -> Vec<String> {
-        collect_secrets(&resolved.parse().unwrap(), &mask_table(&written.parse().unwrap()))
-    }
-
-    #[test]
-    fn what_may_not_be_shown_is_found_wherever_it_stands() {
-        for (written, resolved, expected) in [
-            ("api_key = \"abc\"", "api_key = \"abc\"", vec!["abc"]),
-            ("host = \"a\"", "host = \"a\"", vec![]),
-            ("a = \"${env:A}\"", "a = \"x1\"", vec!["x1"]),
-            (
-                "a = \"x/${env:A}/y${env:B}\"",
-                "a = \"x/12/y34\"",
-                vec!["12", "34"],
-            ),
-            (
-                "url = \"https://u:pw@h/?token=t1&x=2\"",
-                "url = \"https://u:pw@h/?token=t1&x=2\"",
-                vec!["pw", "t1"],
-            ),
-            (
-                "[headers]\nauthorization = \"Bearer abcdefghi\"",
-                "[headers]\nauthorization = \"Bearer abcdefghi\"",
-                vec!["abcdefghi", "Bearer abcdefghi"],
-            ),
-            ("pin_token = 1234", "pin_token = 1234", vec!["1234"]),
-        ] {
-            assert_eq!(found(written, resolved), expected, "{written}");
-        }
-    }
-}
+mod tests;

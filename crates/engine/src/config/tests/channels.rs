@@ -1,11 +1,11 @@
-//! Channels that are switched off, and what their addresses are.
+//! Tests of disabled channels and address kinds.
 
 use super::{TWO_PROVIDERS, load};
 use postrider_core::address::AddressKind;
 use postrider_core::channel::Addressing;
 
 #[test]
-fn a_channel_that_is_switched_off_is_left_out_everywhere() {
+fn a_disabled_channel_is_left_out_everywhere() {
     let channels = |enabled: &str| {
         format!(
             "used_channels = [\"sms\", \"email\"]\n{TWO_PROVIDERS}[channels.sms]\nproviders = [\"red\"]\nenabled = {enabled}\n\
@@ -16,36 +16,30 @@ fn a_channel_that_is_switched_off_is_left_out_everywhere() {
     let names = config.channels.iter().map(|channel| channel.name.as_str());
     assert_eq!(names.collect::<Vec<_>>(), ["sms"]);
     assert_eq!(config.used_channels, ["sms".parse().unwrap()]);
-    let refused = load(&channels("false")).unwrap_err();
-    assert!(
-        refused.contains("enabled is false for every channel"),
-        "{refused}"
-    );
-    let only_off = channels("true").replace("\"sms\", ", "");
-    let refused = load(&only_off).unwrap_err();
-    assert!(
-        refused.contains("names only channels that are not enabled"),
-        "{refused}"
-    );
+    let error = load(&channels("false")).unwrap_err();
+    assert!(error.contains("enabled is false for every channel"), "{error}");
+    let only_disabled = channels("true").replace("\"sms\", ", "");
+    let error = load(&only_disabled).unwrap_err();
+    assert!(error.contains("lists only disabled channels"), "{error}");
 }
 
 #[test]
-fn an_address_that_is_written_down_holds_whatever_the_name_says() {
-    for (word, wanted) in [
+fn a_configured_address_kind_precedes_the_one_of_the_name() {
+    for (address, expected) in [
         ("url", Addressing::Only(AddressKind::Url)),
         ("opaque", Addressing::Only(AddressKind::Any)),
         ("mixed", Addressing::Mixed),
     ] {
         let channel = format!(
-            "{TWO_PROVIDERS}[channels.sms]\nproviders = [\"red\"]\naddress = \"{word}\"\nsubject = \"News\"\n"
+            "{TWO_PROVIDERS}[channels.sms]\nproviders = [\"red\"]\naddress = \"{address}\"\nsubject = \"News\"\n"
         );
         let channel = load(&channel).unwrap().channels.remove(0);
         assert_eq!(
             (channel.addressing, channel.subject.as_deref()),
-            (wanted, Some("News"))
+            (expected, Some("News"))
         );
     }
     let channel = format!("{TWO_PROVIDERS}[channels.sms]\nproviders = [\"red\"]\nsubject = \"a\\nb\"\n");
-    let refused = load(&channel).unwrap_err();
-    assert!(refused.contains("subject must be one line"), "{refused}");
+    let error = load(&channel).unwrap_err();
+    assert!(error.contains("subject must be one line"), "{error}");
 }

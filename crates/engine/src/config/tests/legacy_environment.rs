@@ -1,12 +1,13 @@
-//! Channels made of the notification service's own variables.
+//! Tests of channels that come from the notification service's variables.
 
 use super::super::*;
 use super::{TWO_PROVIDERS, load, load_with};
 use postrider_core::channel::Addressing;
+use postrider_core::name::ConfigName;
 use postrider_core::retry::UnknownPolicy;
 use postrider_core::routing::RoutingStrategy;
 
-/// The default configuration of the notification service.
+/// Default configuration of the notification service.
 const LEGACY_VARIABLES: [(&str, &str); 6] = [
     ("CHANNEL_SMS", "TwilioSmsService,BackupSmsService"),
     ("CHANNEL_EMAIL", "AmazonSimpleEmailService, BackupEmailService"),
@@ -20,7 +21,7 @@ const LEGACY_VARIABLES: [(&str, &str); 6] = [
 ];
 
 #[test]
-fn the_services_own_variables_make_channels() {
+fn the_variables_of_the_notification_service_create_channels() {
     let (config, warnings) = Config::load(None, &Environment::from(LEGACY_VARIABLES), &[]).unwrap();
     let used = config.used_channels.iter().map(ConfigName::as_str);
     assert_eq!(used.collect::<Vec<_>>(), ["sms", "email", "fail"]);
@@ -47,7 +48,7 @@ fn the_services_own_variables_make_channels() {
 }
 
 #[test]
-fn a_name_of_the_file_goes_before_an_alias() {
+fn a_provider_of_the_file_precedes_an_alias() {
     let file = "[providers.red]\nkind = \"mock\"\n[providers.TwilioSmsService]\nkind = \"mock\"\nrate = 3.0\n\
                 [channels.sms]\nproviders = [\"red\"]\nunknown = \"hold\"\n";
     let variables = [
@@ -62,7 +63,7 @@ fn a_name_of_the_file_goes_before_an_alias() {
 }
 
 #[test]
-fn a_channel_of_the_service_may_mix_kinds() {
+fn a_channel_variable_may_mix_address_kinds() {
     let mut variables = LEGACY_VARIABLES;
     variables[5].1 = "CHANNEL_MIX";
     let (config, _) = Config::load(None, &Environment::from(variables), &[]).unwrap();
@@ -82,7 +83,7 @@ fn a_channel_of_the_service_may_mix_kinds() {
 }
 
 #[test]
-fn the_used_channels_are_all_unless_they_are_named() {
+fn used_channels_defaults_to_all_channels() {
     let two = format!(
         "{TWO_PROVIDERS}[channels.sms]\nproviders = [\"red\"]\n[channels.email]\nproviders = [\"blue\"]\n"
     );
@@ -93,35 +94,35 @@ fn the_used_channels_are_all_unless_they_are_named() {
 }
 
 #[test]
-fn a_variable_that_names_nothing_stops_the_start() {
-    for (variables, words) in [
+fn a_variable_with_an_unknown_name_prevents_the_start() {
+    for (variables, expected) in [
         (
             [("USED_CHANNELS", "CHANNEL_SMS"), ("CHANNEL_SMZ", "PushyService")],
-            "USED_CHANNELS: used_channels names CHANNEL_SMS, but there is no such variable: set it to its \
+            "USED_CHANNELS: used_channels lists CHANNEL_SMS, but no such environment variable is set: set it to its \
              providers, or correct the name (did you mean CHANNEL_SMZ?)",
         ),
         (
             [("USED_CHANNELS", "CHANNEL_SMS"), ("CHANNEL_SMS", "TwilioService")],
-            "CHANNEL_SMS: names TwilioService, but there is no [providers.TwilioService], nor is it one of \
+            "CHANNEL_SMS: unknown provider TwilioService: add [providers.TwilioService], or use one of \
              TwilioSmsService, BackupSmsService, AmazonSimpleEmailService, BackupEmailService, PushyService, \
-             AlwaysFailService; add it or correct the name (did you mean TwilioSmsService?)",
+             AlwaysFailService (did you mean TwilioSmsService?)",
         ),
         (
             [("USED_CHANNELS", "CHANNEL_SMS"), ("CHANNEL_SMS", " , ")],
-            "CHANNEL_SMS: channels.sms.providers has no provider that is enabled; list at least one, such as \
+            "CHANNEL_SMS: channels.sms.providers has no enabled provider; list at least one, such as \
              providers = [\"red\"]",
         ),
         (
             [("USED_CHANNELS", "sms,fax"), ("CHANNEL_FAX", "x")],
-            "USED_CHANNELS: used_channels names fax, but there is no [channels.fax]; add it or correct the name",
+            "USED_CHANNELS: used_channels lists unknown channel fax: add [channels.fax] or correct the name",
         ),
     ] {
-        let refused = Config::load(None, &Environment::from(variables), &[]).unwrap_err();
-        assert_eq!(refused.to_string(), words);
+        let error = Config::load(None, &Environment::from(variables), &[]).unwrap_err();
+        assert_eq!(error.to_string(), expected);
     }
 }
 
-/// The service's variables and these.
+/// Returns the default variables with `more` added.
 fn with_variables(more: &[(&str, &str)]) -> Environment {
     let all = LEGACY_VARIABLES.iter().chain(more);
     all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -137,7 +138,7 @@ fn find_provider(config: &Config, name: &str) -> ProviderConfig {
 }
 
 #[test]
-fn credentials_in_the_environment_turn_an_alias_into_the_real_provider() {
+fn credentials_in_the_environment_turn_an_alias_into_a_real_provider() {
     let environment = with_variables(&[
         ("USED_CHANNELS", "CHANNEL_SMS,CHANNEL_EMAIL,CHANNEL_PUSH"),
         ("TWILIO_ACCOUNT_SID", "AC1"),
@@ -176,9 +177,9 @@ fn credentials_in_the_environment_turn_an_alias_into_the_real_provider() {
         ),
         ("PushyService", "pushy", "api_key = \"hunter4\""),
     ] {
-        let made = find_provider(&config, name);
+        let provider = find_provider(&config, name);
         assert_eq!(
-            (made.kind.as_str(), made.settings),
+            (provider.kind.as_str(), provider.settings),
             (kind, settings.parse().unwrap()),
             "{name}"
         );
@@ -202,20 +203,20 @@ fn credentials_in_the_environment_turn_an_alias_into_the_real_provider() {
 }
 
 #[test]
-fn half_an_account_stops_the_start_and_variables_of_other_tools_make_none() {
-    let refused = Config::load(None, &with_variables(&[("SES_FROM", "shop@example.org")]), &[]).unwrap_err();
+fn an_incomplete_account_prevents_the_start_and_general_variables_create_none() {
+    let error = Config::load(None, &with_variables(&[("SES_FROM", "shop@example.org")]), &[]).unwrap_err();
     assert_eq!(
-        refused.to_string(),
-        "SES_FROM: is set, so that AmazonSimpleEmailService is a real account, but AWS_ACCESS_KEY_ID is not: set it, or \
+        error.to_string(),
+        "SES_FROM is set, so that AmazonSimpleEmailService needs an account, but AWS_ACCESS_KEY_ID is not set: set it, or \
          unset SES_FROM"
     );
-    let common = with_variables(&[("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_REGION", "eu-central-1")]);
-    let (config, _) = Config::load(None, &common, &[]).unwrap();
+    let environment = with_variables(&[("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_REGION", "eu-central-1")]);
+    let (config, _) = Config::load(None, &environment, &[]).unwrap();
     assert_eq!(find_provider(&config, "AmazonSimpleEmailService").kind, "mock");
 }
 
 #[test]
-fn a_table_under_a_class_name_needs_no_kind() {
+fn a_table_named_after_a_class_needs_no_kind() {
     let file = "[providers.TwilioSmsService]\naccount_sid = \"AC1\"\nauth_token = \"x\"\nfrom = \"+1\"\n";
     let (config, warnings) = load_with(file, &Environment::from(LEGACY_VARIABLES)).unwrap();
     assert_eq!(find_provider(&config, "TwilioSmsService").kind, "twilio");

@@ -1,4 +1,4 @@
-//! What an answer makes of an event, and what is told.
+//! Tests of attempts: next state and payload.
 
 use super::*;
 use postrider_core::clock::from_millis;
@@ -39,13 +39,13 @@ fn http_response(status: u16, retry_after: Option<u64>) -> WebhookResult {
     }
 }
 
-fn state_after(posted: WebhookResult, tries: u32, now: Timestamp) -> EventStatus {
-    let (fate, answer, _) = classify_response(posted);
+fn state_after(response: WebhookResult, tries: u32, now: Timestamp) -> EventStatus {
+    let (outcome, description, _) = classify_response(response);
     next_event_state(
         &EventsConfig::default(),
         &claimed_event(tries),
-        fate,
-        answer,
+        outcome,
+        description,
         now,
         0.5,
     )
@@ -53,17 +53,17 @@ fn state_after(posted: WebhookResult, tries: u32, now: Timestamp) -> EventStatus
 }
 
 #[test]
-fn waits_follow_the_schedule_of_the_specification_and_end() {
+fn delays_follow_the_retry_schedule_and_end() {
     let mut now = at(0);
-    let mut hours = Vec::new();
+    let mut minutes = Vec::new();
     for tries in 0..9 {
         let EventStatus::Waiting { due_at } = state_after(http_response(500, None), tries, now) else {
-            panic!("given up after {tries}");
+            panic!("dead after {tries} attempts");
         };
-        hours.push((due_at - now).num_minutes());
+        minutes.push((due_at - now).num_minutes());
         now = due_at;
     }
-    assert_eq!(hours, [0, 5, 30, 120, 300, 600, 840, 1_200, 1_440]);
+    assert_eq!(minutes, [0, 5, 30, 120, 300, 600, 840, 1_200, 1_440]);
     assert_eq!(
         state_after(http_response(500, None), 9, now),
         EventStatus::Dead { at: now }
@@ -71,13 +71,15 @@ fn waits_follow_the_schedule_of_the_specification_and_end() {
 }
 
 #[test]
-fn answers_are_told_apart() {
-    let waits = |posted| matches!(state_after(posted, 0, at(1)), EventStatus::Waiting { .. });
+fn responses_are_classified() {
+    let is_retried = |response| matches!(state_after(response, 0, at(1)), EventStatus::Waiting { .. });
     for status in [301, 307, 400, 401, 404, 429, 500, 503] {
-        assert!(waits(http_response(status, None)), "{status}");
+        assert!(is_retried(http_response(status, None)), "{status}");
     }
-    assert!(waits(WebhookResult::Failed("refused".to_owned())));
-    assert!(waits(WebhookResult::UntrustedCertificate("expired".to_owned())));
+    assert!(is_retried(WebhookResult::Failed("refused".to_owned())));
+    assert!(is_retried(WebhookResult::UntrustedCertificate(
+        "expired".to_owned()
+    )));
     assert_eq!(
         state_after(http_response(202, None), 0, at(1)),
         EventStatus::Delivered { at: at(1) }
@@ -88,12 +90,12 @@ fn answers_are_told_apart() {
     );
     let forbidden = WebhookResult::Forbidden("private".to_owned());
     assert_eq!(state_after(forbidden, 0, at(1)), EventStatus::Dead { at: at(1) });
-    let asked = state_after(http_response(503, Some(90)), 0, at(1));
-    assert_eq!(asked, EventStatus::Waiting { due_at: at(91) });
+    let state = state_after(http_response(503, Some(90)), 0, at(1));
+    assert_eq!(state, EventStatus::Waiting { due_at: at(91) });
 }
 
 #[test]
-fn what_is_too_old_is_given_up_however_seldom_it_was_tried() {
+fn an_event_past_its_maximum_age_is_dead_whatever_the_number_of_attempts() {
     let old = at(96 * 3_600);
     assert_eq!(
         state_after(http_response(500, None), 0, old),
@@ -102,9 +104,9 @@ fn what_is_too_old_is_given_up_however_seldom_it_was_tried() {
 }
 
 #[test]
-fn what_is_told_has_no_text_of_the_message_and_is_always_the_same() {
+fn the_payload_has_no_message_body_and_is_the_same_for_each_attempt() {
     let event = claimed_event(0).event;
-    let told: serde_json::Value = serde_json::from_str(&render_payload(&event)).unwrap();
+    let payload: serde_json::Value = serde_json::from_str(&render_payload(&event)).unwrap();
     let expected = json!({
         "type": "message.failed",
         "timestamp": "2026-07-21T14:03:09.120Z",
@@ -114,17 +116,17 @@ fn what_is_told_has_no_text_of_the_message_and_is_always_the_same() {
             "provider": "red", "sequence": 2,
         },
     });
-    assert_eq!(told, expected);
+    assert_eq!(payload, expected);
     assert_eq!(render_payload(&event), render_payload(&claimed_event(5).event));
     assert_eq!(event.id().to_string(), "evt_07070707070707070707070707070707_1_2");
 }
 
 #[test]
-fn a_key_signs_with_its_own_secrets_else_with_those_for_all() {
-    let read = |text: &str| SigningSecrets::parse(&[text]).unwrap();
+fn the_secrets_of_an_api_key_precede_those_of_the_events_section() {
+    let parse = |text: &str| SigningSecrets::parse(&[text]).unwrap();
     let (one, other) = (
-        read("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
-        read("whsec_ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7fH1+f4CBgoM="),
+        parse("whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+        parse("whsec_ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7fH1+f4CBgoM="),
     );
     let key = |secrets: &SigningSecrets| ApiKey {
         name: "shop".to_owned(),
@@ -137,12 +139,12 @@ fn a_key_signs_with_its_own_secrets_else_with_those_for_all() {
         },
     };
     let none = SigningSecrets::default();
-    let of_all = |secrets: &SigningSecrets| EventsConfig {
+    let general = |secrets: &SigningSecrets| EventsConfig {
         secrets: secrets.clone(),
         ..EventsConfig::default()
     };
-    assert_eq!(signing_secrets(&of_all(&one), Some(&key(&other))), Some(&other));
-    assert_eq!(signing_secrets(&of_all(&one), Some(&key(&none))), Some(&one));
-    assert_eq!(signing_secrets(&of_all(&one), None), Some(&one));
-    assert_eq!(signing_secrets(&of_all(&none), Some(&key(&none))), None);
+    assert_eq!(signing_secrets(&general(&one), Some(&key(&other))), Some(&other));
+    assert_eq!(signing_secrets(&general(&one), Some(&key(&none))), Some(&one));
+    assert_eq!(signing_secrets(&general(&one), None), Some(&one));
+    assert_eq!(signing_secrets(&general(&none), Some(&key(&none))), None);
 }

@@ -22,8 +22,8 @@ use super::super::layout::ReportSummary;
 use super::super::report_cache::{ReportCache, ReportLookup};
 use postrider_core::clock;
 use postrider_engine::gateway::Gateway;
+use postrider_engine::stop::StopSignal;
 use postrider_engine::sync_report;
-use postrider_engine::worker::StopSignal;
 use postrider_store::Backlog;
 
 /// How often those who watch are told.

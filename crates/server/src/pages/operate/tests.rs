@@ -212,7 +212,7 @@ async fn a_provider_is_put_to_rest_and_woken() {
     assert!(!is_fit());
     let page = world.get(rest.header("location").unwrap()).await.text();
     assert!(
-        page.contains("was put to rest") && page.contains("put to rest by an operator"),
+        page.contains("was put to rest") && page.contains("paused by an operator"),
         "{page}"
     );
     world

@@ -1,30 +1,30 @@
-//! Which throttles a message has to keep: who is protected, what is counted together, and up to which number.
+//! Determines the user throttles of a message: subject, scope and limit.
 //!
-//! The number of the API key goes before the channel's, the channel's before the general one, and each counts by
-//! itself. Counting is the store's.
+//! The limit of the API key precedes the limit of the channel, which precedes the general one; each scope
+//! counts by itself. The store counts.
 
+use postrider_core::channel::Channel;
+use postrider_core::message::NewDelivery;
+use postrider_core::user_throttle::UserThrottle;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::accept::AcceptRequest;
+use super::request::AcceptRequest;
 use crate::gateway::Gateway;
-use postrider_core::channel::Channel;
-use postrider_core::message::NewDelivery;
-use postrider_core::user_throttle::UserThrottle;
 
-/// How long a message counts.
+/// Time for which a message counts.
 const THROTTLE_WINDOW: Duration = Duration::from_secs(3600);
 
-/// The throttles of a message with these deliveries, each subject once; none when no answer is expected.
+/// Returns the throttles of a message with these deliveries, each subject once; none if no answer is
+/// expected.
 pub(super) fn user_throttles(
     gateway: &Gateway,
     request: &AcceptRequest,
     deliveries: &[NewDelivery],
 ) -> Vec<UserThrottle> {
-    let keys = &gateway.config.keys;
-    let key = keys.iter().find(|key| key.name == request.api_key_name);
-    let of_key = key.and_then(|key| Some((key.name.as_str(), key.user_per_hour?)));
+    let key = gateway.config.api_key(&request.api_key_name);
+    let key_limit = key.and_then(|key| Some((key.name.as_str(), key.user_per_hour?)));
     let mut throttles = Vec::<UserThrottle>::new();
     for delivery in deliveries {
         let Some(route) = gateway.route(delivery.channel.as_str()) else {
@@ -34,7 +34,7 @@ pub(super) fn user_throttles(
         if delivery.rejection_reason.is_some() || !request.expects_reply.unwrap_or(channel.expects_reply) {
             continue;
         }
-        let (scope, limit) = throttle_scope(of_key, channel, gateway.config.user_per_hour);
+        let (scope, limit) = throttle_scope(key_limit, channel, gateway.config.user_per_hour);
         let subject = throttle_subject(request.user.as_deref(), &delivery.address, scope);
         if limit > 0 && throttles.iter().all(|known| known.subject != subject) {
             throttles.push(UserThrottle {
@@ -47,29 +47,29 @@ pub(super) fn user_throttles(
     throttles
 }
 
-/// What is counted together, and up to which number.
+/// Returns the scope in which messages are counted together, and its limit.
 fn throttle_scope<'a>(
-    of_key: Option<(&'a str, u32)>,
+    key_limit: Option<(&'a str, u32)>,
     channel: &'a Channel,
-    usual: u32,
+    default_limit: u32,
 ) -> ((&'static str, &'a str), u32) {
-    if let Some((key, limit)) = of_key {
+    if let Some((key, limit)) = key_limit {
         return (("key", key), limit);
     }
     match channel.user_per_hour {
         Some(limit) => (("channel", channel.name.as_str()), limit),
-        None => (("", ""), usual),
+        None => (("", ""), default_limit),
     }
 }
 
-/// The user by the client's own name, or by the address where the client gave none.
+/// Returns the hashed subject: the client's user id, otherwise the address.
 fn throttle_subject(user: Option<&str>, address: &str, scope: (&str, &str)) -> [u8; 32] {
-    let (kind, who) = match user {
+    let (kind, id) = match user {
         Some(user) => ("user", user),
         None => ("address", address),
     };
     let mut hash = Sha256::new();
-    for part in [kind, who, scope.0, scope.1] {
+    for part in [kind, id, scope.0, scope.1] {
         hash.update(part.len().to_le_bytes());
         hash.update(part);
     }

@@ -1,0 +1,154 @@
+//! Types of a request to send a message and of its result.
+
+use postrider_core::address::{AddressError, AddressKind};
+use postrider_core::clock::Timestamp;
+use postrider_core::error::Error;
+use postrider_core::id::MessageId;
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
+use std::time::Duration;
+
+/// A request to send one message, as an API has parsed it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AcceptRequest {
+    /// Text of the message.
+    pub body: String,
+    /// Explicit addresses: a channel name and the address as the client wrote it.
+    pub addresses: Vec<(String, String)>,
+    /// Further channels; the address of each is chosen from `contacts`.
+    pub channels: Vec<String>,
+    /// Contacts of the recipient as the client wrote them, at most one of each kind.
+    pub contacts: Vec<(AddressKind, String)>,
+    /// Policy for a channel with a missing or invalid address.
+    pub on_missing_address: MissingAddressPolicy,
+    /// Uses `user` as the address if no contact is usable and the channel's providers take any text as an
+    /// address.
+    pub can_use_user_as_address: bool,
+    /// Subject, for providers that support one.
+    pub subject: Option<String>,
+    /// The client's own id of the recipient.
+    pub user: Option<String>,
+    /// Priority; `None` uses the channel's.
+    pub priority: Option<Priority>,
+    /// Earliest time to send.
+    pub send_at: Option<Timestamp>,
+    /// Time after which the message is not sent any more; the age limit of the channel also applies.
+    pub expires_at: Option<Timestamp>,
+    /// True if the message expects an answer and therefore counts for the user throttle; `None` uses the
+    /// channel's setting.
+    pub expects_reply: Option<bool>,
+    /// Webhook URL for the events of this message; validated by the API that parsed it.
+    pub callback_url: Option<String>,
+    /// Name of the API key of the request; empty if no API keys are configured.
+    pub api_key_name: String,
+    /// Idempotency key of the request.
+    pub idempotency_key: Option<RequestIdempotencyKey>,
+}
+
+/// An idempotency key as an API has parsed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestIdempotencyKey {
+    /// Namespace of the key: equal keys of two clients are different keys.
+    pub scope: String,
+    /// The key sent by the client.
+    pub key: String,
+    /// Canonical form of the request; two requests with equal fingerprints are the same request.
+    pub fingerprint: String,
+}
+
+/// A message that was accepted and is on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// Public id.
+    pub id: MessageId,
+    /// Running number.
+    pub number: i64,
+    /// Number of text parts of the body.
+    pub parts: u32,
+    /// Channels of the message, in the order of its deliveries.
+    pub channels: Vec<ConfigName>,
+    /// True if an earlier request with the same idempotency key had been accepted.
+    pub is_replay: bool,
+}
+
+/// The reason why a message was not accepted. Nothing was stored.
+#[derive(Debug)]
+pub enum AcceptError {
+    /// The body is empty.
+    EmptyBody,
+    /// The body contains a NUL character, which no provider can send.
+    InvalidBody,
+    /// The body is longer than this number of characters.
+    BodyTooLong(usize),
+    /// The request has no recipient, or more addresses than a message can have.
+    NoRecipient,
+    /// No channel has this name.
+    UnknownChannel(String),
+    /// An address is not valid on its channel.
+    InvalidAddress {
+        /// The channel.
+        channel: ConfigName,
+        /// The validation error.
+        cause: AddressError,
+    },
+    /// A contact is not valid for its kind.
+    InvalidContact {
+        /// Kind that the client stated.
+        kind: AddressKind,
+        /// The validation error.
+        cause: AddressError,
+    },
+    /// The channel cannot use any of the contacts.
+    NoUsableContact {
+        /// The channel.
+        channel: ConfigName,
+        /// Kinds of address that the channel can use, for people.
+        expected: String,
+    },
+    /// The subject is longer than this number of characters or contains a control character.
+    InvalidSubject(usize),
+    /// The message expires in the past, or before its `send_at`.
+    ExpiresTooEarly,
+    /// Every recipient is inactive or opted out.
+    Suppressed,
+    /// The user throttle is exhausted.
+    Throttled {
+        /// Time until the next message is accepted.
+        retry_after: Duration,
+    },
+    /// The idempotency key was used for a different request.
+    IdempotencyKeyReused,
+    /// The store failed.
+    Store(Error),
+}
+
+impl AcceptError {
+    /// Returns the value of the metric label `reason`.
+    pub(super) fn metric_label(&self) -> &'static str {
+        match self {
+            Self::EmptyBody | Self::InvalidBody | Self::BodyTooLong(_) | Self::InvalidSubject(_) => "body",
+            Self::NoRecipient
+            | Self::InvalidAddress { .. }
+            | Self::InvalidContact { .. }
+            | Self::NoUsableContact { .. } => "address",
+            Self::UnknownChannel(_) => "channel",
+            Self::ExpiresTooEarly => "time",
+            Self::Suppressed => "suppressed",
+            Self::Throttled { .. } => "throttled",
+            Self::IdempotencyKeyReused => "key_reused",
+            Self::Store(_) => "store",
+        }
+    }
+}
+
+/// Policy for a channel with a missing or invalid address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingAddressPolicy {
+    /// Rejects the whole message.
+    #[default]
+    RejectMessage,
+    /// Stores the delivery as failed; the other deliveries are sent.
+    FailDelivery,
+    /// Skips the channel; rejects the message if no channel remains.
+    SkipChannel,
+}

@@ -1,0 +1,128 @@
+//! The table of configuration keys: path, kind, default, description.
+
+use super::config_key::{ConfigKey, USED_CHANNELS};
+use super::value_kind::ValueKind::{
+    self, Bytes, Choice, Count, Duration, DurationOrNever, Flag, List, Number, Text, Weights,
+};
+
+/// Maximum 10,000: the store keeps one timestamp per message in the user's row, 40 kB at most.
+const PER_HOUR: ValueKind = Count(0, 10_000);
+
+const POSITIVE: ValueKind = Count(1, 1_000_000);
+
+macro_rules! config_keys {
+    ($($path:expr, $kind:expr, $default:literal, $description:literal;)*) => {
+        /// All keys, in the order of `console.example.toml`.
+        pub const CONFIG_KEYS: &[ConfigKey] = &[$(ConfigKey {
+            path: $path,
+            kind: $kind,
+            default: $default,
+            description: $description,
+        }),*];
+    };
+}
+
+config_keys! {
+    "listen", Text, "127.0.0.1:8080", "address and port on which `serve` listens";
+    "public_url", Text, "",
+        "URL under which this gateway is reachable from outside, for receipts; default `http://` and `listen`";
+    "insecure", Flag, "false", "allow `listen` on an address other than loopback without API keys";
+    "region", Text, "IR", "region of phone numbers without a country code";
+    "numbers", Choice(&["possible", "valid"]), "possible",
+        "how strictly phone numbers are validated: a plausible length, or a number assigned in its region";
+    "mask_numbers", Flag, "true", "show `+98912***2222` on pages instead of whole numbers";
+    USED_CHANNELS, List, "",
+        "channels of messages that name none: of `POST /inbox/send` (default all) and of `POST /v1/messages` (default `sms`, or the first that takes phone numbers)";
+    "store.url", Text, "sqlite:postrider.db",
+        "store: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?sslmode=MODE`";
+    "store.replica_url", Text, "", "PostgreSQL replica for searches and the report; its data may be seconds old";
+    "store.connections", Count(1, 1_000), "16", "maximum number of connections to each PostgreSQL server";
+    "queue.url", Text, "memory:",
+        "queue: `memory:`, `redis://HOST:PORT/DB`, `rediss://…`, `redis-cluster://HOST,HOST` or `redis+sentinel://HOST,HOST/MASTER`";
+    "queue.window", Count(1, 10_000_000), "50000",
+        "maximum number of entries in the queue; the store keeps the remaining deliveries";
+    "cache.url", Text, "memory:", "cache of the report: `memory:` or `memcache://HOST:PORT`";
+    "work.concurrency", Count(1, 100_000), "256", "maximum number of calls to providers in flight";
+    "work.lease", Duration, "60s",
+        "lease of a claimed delivery; longer than the slowest round of any channel";
+    "work.grace", Duration, "20s", "time that requests and calls in flight have to end after SIGTERM";
+    "schedule.resend", DurationOrNever, "1m",
+        "interval at which `serve` enqueues due deliveries; `never` leaves it to cron";
+    "schedule.report", DurationOrNever, "20m",
+        "interval at which `serve` synchronises the report; `never` leaves it to cron";
+    "limits.body_bytes_max", Bytes(1_024, 67_108_864), "65536", "maximum size of a request body";
+    "limits.header_bytes_max", Bytes(8_192, 1_048_576), "16384",
+        "maximum size of request line and headers together";
+    "limits.connections_max", POSITIVE, "10000", "maximum number of open connections";
+    "limits.header_timeout", Duration, "10s", "time that a client has to send request line and headers";
+    "limits.body_timeout", Duration, "10s", "time that a client has to send a body";
+    "limits.idle_timeout", Duration, "60s", "time that a connection may be idle between requests";
+    "limits.message_chars_max", POSITIVE, "1600",
+        "maximum length of a message, in characters; ten text parts and a little more";
+    "limits.page_limit_max", Count(1, 1_000), "100", "maximum number of items on one page of a list";
+    "limits.idempotency_keep", Duration, "24h", "time that the answer for an idempotency key is kept";
+    "throttle.user_per_hour", PER_HOUR, "300",
+        "maximum number of messages to one user in any 60 minutes that expect an answer; 0 is no limit";
+    "events.secrets", List, "",
+        "signing secrets for calls to a `callback_url`, newest first: `whsec_` and Base64, or `${env:NAME}`; create one with `console events secret`";
+    "events.networks", List, "",
+        "private networks to which calls are allowed, also over http: `10.0.0.0/8`";
+    "events.ports", List, "443", "ports of public addresses to which calls are allowed, over https";
+    "events.concurrency", Count(1, 10_000), "32", "maximum number of calls to webhook endpoints in flight";
+    "events.concurrency_per_endpoint", Count(1, 1_000), "4",
+        "maximum number of calls in flight to one endpoint: a host, or an API key with an `events_url`";
+    "events.timeout", Duration, "15s", "timeout of a call to a webhook endpoint, connecting included";
+    "events.retry_schedule", List, "5s,5m,30m,2h,5h,10h,14h,20h,24h",
+        "delay after each failed delivery attempt; after the last one the event is a dead letter";
+    "events.max_age", Duration, "96h",
+        "age at which an event becomes a dead letter, whatever the number of attempts";
+    "retry.base", Duration, "30s", "delay after the first failed round";
+    "retry.factor", Number, "2", "factor by which each delay is longer than the one before";
+    "retry.cap", Duration, "1h", "maximum delay";
+    "retry.max_tries", POSITIVE, "30", "failed rounds after which a delivery fails";
+    "retry.max_age", Duration, "24h", "age at which a delivery fails";
+    "channels.NAME.enabled", Flag, "true", "`false` disables it; its waiting deliveries keep waiting";
+    "channels.NAME.providers", List, "", "its providers, in order";
+    "channels.NAME.strategy", Choice(&["failover", "round_robin", "weighted", "least_busy"]), "round_robin",
+        "which provider is tried first; all strategies fail over to the others";
+    "channels.NAME.weights", Weights, "",
+        "shares for `weighted`, one for each provider; 0 is a last resort";
+    "channels.NAME.unknown", Choice(&["resend", "hold"]), "resend",
+        "after outcome `unknown`: send again, or fail";
+    "channels.NAME.bounce", Choice(&["fail", "resend"]), "fail",
+        "after a receipt \"not delivered\": fail, or send once more through another provider";
+    "channels.NAME.priority", Choice(&["high", "normal"]), "normal", "`high` is sent before other channels";
+    "channels.NAME.address",
+        Choice(&["phone", "email", "push", "messenger", "url", "opaque", "mixed"]), "",
+        "address kind of the channel; default: the kind of its providers, `mixed` when they differ; if they take any text, the kind that the channel's name says, else `phone`";
+    "channels.NAME.subject", Text, "",
+        "subject of messages without one, for providers that support it: of an e-mail, the title of a push notification";
+    "channels.NAME.expects_reply", Flag, "false",
+        "whether messages expect an answer from the user when the request does not say";
+    "channels.NAME.user_per_hour", PER_HOUR, "", "as in `[throttle]`, counted for this channel alone";
+    "channels.NAME.retry.base", Duration, "", "as in `[retry]`, for this channel";
+    "channels.NAME.retry.factor", Number, "", "as in `[retry]`, for this channel";
+    "channels.NAME.retry.cap", Duration, "", "as in `[retry]`, for this channel";
+    "channels.NAME.retry.max_tries", POSITIVE, "", "as in `[retry]`, for this channel";
+    "channels.NAME.retry.max_age", Duration, "", "as in `[retry]`, for this channel";
+    "providers.NAME.kind", Text, "", "adapter, such as `mock` or `http`; each kind has its own keys";
+    "providers.NAME.enabled", Flag, "true", "`false` disables it in all channels";
+    "providers.NAME.rate", Number, "",
+        "maximum number of message parts per second, for all processes together; no limit when not given";
+    "providers.NAME.concurrency", Count(1, 100_000), "256", "maximum number of calls in flight";
+    "providers.NAME.connect_timeout", Duration, "3s", "timeout for connecting";
+    "providers.NAME.timeout", Duration, "10s", "timeout of a whole call, connecting included";
+    "providers.NAME.breaker_failure_threshold", POSITIVE, "5",
+        "consecutive failures after which its circuit breaker opens";
+    "providers.NAME.breaker_open_duration", Duration, "30s",
+        "how long its circuit breaker stays open the first time";
+    "keys.name", Text, "", "name of the caller, for the log";
+    "keys.sha256", Text, "", "SHA-256 of the key in hexadecimal (`printf %s KEY \\| sha256sum`)";
+    "keys.key", Text, "", "instead of `sha256`: where the key is, `${env:NAME}` or `${file:PATH}`";
+    "keys.scopes", List, "", "permissions: `send`, `read`, `admin`";
+    "keys.user_per_hour", PER_HOUR, "",
+        "as in `[throttle]`, counted for messages with this key alone";
+    "keys.events_url", Text, "", "webhook endpoint for the events of its messages without a `callback_url`";
+    "keys.events_secrets", List, "",
+        "as `events.secrets`, for its messages; several while the endpoint changes from one to the next";
+}

@@ -1,0 +1,356 @@
+//! Types of the configuration. Their `Debug` output never contains a secret.
+
+use postrider_core::address::PhoneRules;
+use postrider_core::channel::Channel;
+use postrider_core::name::ConfigName;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::secret::collect::collect_secrets;
+use super::secret::mask::{mask_table, mask_url};
+use postrider_providers::EgressPolicy;
+use postrider_providers::webhook::SigningSecrets;
+
+/// The complete configuration. Immutable after loading.
+#[derive(Clone, PartialEq)]
+pub struct Config {
+    /// Address on which `serve` listens.
+    pub listen: SocketAddr,
+    /// Base URL under which the gateway is reachable from outside, without a trailing slash; providers send
+    /// receipts there.
+    pub public_url: String,
+    /// True if `serve` may listen on an address other than loopback without API keys.
+    pub insecure: bool,
+    /// Rules for parsing phone numbers.
+    pub phone: PhoneRules,
+    /// True if pages show `+98912***2222` instead of the whole number.
+    pub mask_numbers: bool,
+    /// `sqlite:PATH` or `postgres://HOST:PORT/DATABASE`.
+    pub store_url: String,
+    /// URL of a replica for reads that may be stale; `None` reads from the store itself.
+    pub store_replica_url: Option<String>,
+    /// Maximum number of connections to each PostgreSQL server.
+    pub store_connections: usize,
+    /// `memory:` or one of the Redis URL forms.
+    pub queue_url: String,
+    /// Maximum number of entries in the queue; the store keeps the remaining deliveries.
+    pub queue_window: usize,
+    /// `memory:` or `memcache://HOST:PORT`.
+    pub cache_url: String,
+    /// Worker settings.
+    pub work: WorkConfig,
+    /// Scheduled jobs that `serve` runs itself.
+    pub schedule: ScheduleConfig,
+    /// Limits of requests and connections.
+    pub limits: LimitsConfig,
+    /// Maximum number of messages to one user in a rolling hour that expect an answer; 0 means no limit.
+    pub user_per_hour: u32,
+    /// Webhook events.
+    pub events: EventsConfig,
+    /// Channels, ordered by name.
+    pub channels: Vec<Channel>,
+    /// Channels of messages that name none; empty only if there are no channels.
+    pub used_channels: Vec<ConfigName>,
+    /// True if `used_channels` is configured. If not, it contains all channels, and only the inbox API sends
+    /// over all of them.
+    pub has_used_channels: bool,
+    /// Enabled providers, ordered by name.
+    pub providers: Vec<ProviderConfig>,
+    /// API keys. If empty, requests need no key.
+    pub keys: Vec<ApiKey>,
+    /// True if no provider is configured, so that two mock providers are used and nothing is really sent.
+    pub is_test_mode: bool,
+}
+
+/// Worker settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkConfig {
+    /// Maximum number of calls to providers in flight.
+    pub concurrency: usize,
+    /// Lease of a claimed delivery. Longer than the slowest possible round of any channel.
+    pub lease: Duration,
+    /// Time that requests and calls in flight have to end after SIGTERM.
+    pub grace: Duration,
+}
+
+/// Scheduled jobs that `serve` runs itself; `None` leaves a job to cron.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScheduleConfig {
+    /// Interval at which due deliveries are pushed to the queue.
+    pub resend: Option<Duration>,
+    /// Interval at which the report is synchronised.
+    pub report: Option<Duration>,
+}
+
+/// Limits of requests and connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitsConfig {
+    /// Maximum size of a request body.
+    pub body_bytes_max: usize,
+    /// Maximum size of the request line and headers together.
+    pub header_bytes_max: usize,
+    /// Maximum number of open connections.
+    pub connections_max: usize,
+    /// Time that a client has to send the request line and headers.
+    pub header_timeout: Duration,
+    /// Time that a client has to send the request body.
+    pub body_timeout: Duration,
+    /// Time that a connection may be idle between two requests.
+    pub idle_timeout: Duration,
+    /// Maximum length of a message body, in characters. The default is what large SMS providers take in one
+    /// call: ten parts of plain text and a little more.
+    pub message_chars_max: usize,
+    /// Maximum number of items on one page of a list.
+    pub page_limit_max: usize,
+    /// Time that the answer for an idempotency key is kept.
+    pub idempotency_keep: Duration,
+}
+
+/// A configured provider.
+#[derive(Clone, PartialEq)]
+pub struct ProviderConfig {
+    /// Name of the provider.
+    pub name: ConfigName,
+    /// Maximum number of message parts per second, for all processes together; `None` means no limit.
+    pub rate: Option<f64>,
+    /// Maximum number of calls in flight.
+    pub concurrency: usize,
+    /// Timeout for connecting.
+    pub connect_timeout: Duration,
+    /// Timeout of a whole call, connecting included.
+    pub timeout: Duration,
+    /// Number of consecutive failures that opens the circuit breaker.
+    pub breaker_failure_threshold: u32,
+    /// Time for which the circuit breaker stays open the first time.
+    pub breaker_open_duration: Duration,
+    /// Name of the adapter: `mock`, `http`, …
+    pub kind: String,
+    /// Settings of the adapter, with secrets resolved. Do not print them; print the [`ProviderConfig`].
+    pub settings: toml::Table,
+    /// Settings of the adapter with secrets masked.
+    pub(super) masked_settings: toml::Table,
+}
+
+impl ProviderConfig {
+    /// Creates a provider with the default limits.
+    pub fn new(name: ConfigName, kind: &str, settings: toml::Table) -> Self {
+        let masked_settings = mask_table(&settings);
+        Self {
+            name,
+            rate: None,
+            // A call to a mail server is a separate connection, and mail servers allow few.
+            concurrency: if kind == "smtp" { 8 } else { 256 },
+            connect_timeout: Duration::from_secs(3),
+            timeout: Duration::from_secs(10),
+            breaker_failure_threshold: 5,
+            breaker_open_duration: Duration::from_secs(30),
+            kind: kind.to_owned(),
+            settings,
+            masked_settings,
+        }
+    }
+
+    /// Returns the maximum duration of a call, connecting included.
+    pub fn call_duration_max(&self) -> Duration {
+        self.connect_timeout + self.timeout
+    }
+
+    /// Returns every secret text in the settings, for callers that mask their output.
+    pub fn secret_values(&self) -> Vec<String> {
+        collect_secrets(&self.settings, &self.masked_settings)
+    }
+}
+
+/// Settings of webhook events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventsConfig {
+    /// Signing secrets for calls to a `callback_url`; without them no message can have one.
+    pub secrets: SigningSecrets,
+    /// Allowed targets of calls.
+    pub egress_policy: EgressPolicy,
+    /// Maximum number of calls in flight.
+    pub concurrency: usize,
+    /// Maximum number of calls in flight to one endpoint.
+    pub concurrency_per_endpoint: usize,
+    /// Timeout of a whole call.
+    pub timeout: Duration,
+    /// Delay after each failed delivery attempt; after the last one the event becomes a dead letter.
+    pub retry_schedule: Vec<Duration>,
+    /// Age at which an event becomes a dead letter, whatever the number of attempts.
+    pub age_max: Duration,
+}
+
+impl Default for EventsConfig {
+    fn default() -> Self {
+        let minutes = [5, 30, 120, 300, 600, 840, 1_200, 1_440];
+        let schedule = minutes.map(|minutes| Duration::from_secs(minutes * 60));
+        Self {
+            secrets: SigningSecrets::default(),
+            egress_policy: EgressPolicy::new(Vec::new(), vec![443]),
+            concurrency: 32,
+            concurrency_per_endpoint: 4,
+            timeout: Duration::from_secs(15),
+            retry_schedule: [&[Duration::from_secs(5)], schedule.as_slice()].concat(),
+            age_max: Duration::from_secs(96 * 3600),
+        }
+    }
+}
+
+/// Event settings of one API key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiKeyEvents {
+    /// Webhook endpoint for the events of messages without a `callback_url`.
+    pub url: Option<String>,
+    /// Signing secrets for the events of this key; if empty, those of `[events]` are used.
+    pub secrets: SigningSecrets,
+}
+
+/// An API key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Name of the caller, for the log.
+    pub name: String,
+    /// SHA-256 of the key; the key itself is not stored.
+    pub sha256: [u8; 32],
+    /// Scopes of the key.
+    pub scopes: Vec<Scope>,
+    /// Maximum number of messages with this key to one user in a rolling hour that expect an answer; 0 means
+    /// no limit, `None` uses the channel's.
+    pub user_per_hour: Option<u32>,
+    /// Webhook events of messages with this key.
+    pub events: ApiKeyEvents,
+}
+
+impl ApiKey {
+    /// Returns whether the key has the scope. `admin` includes every scope.
+    pub fn allows(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope) || self.scopes.contains(&Scope::Admin)
+    }
+}
+
+/// A permission of an API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Send messages.
+    Send,
+    /// Read messages, the report and the pages.
+    Read,
+    /// Everything.
+    Admin,
+}
+
+impl Scope {
+    /// All scopes, in the order of the enum.
+    pub const ALL: [Self; 3] = [Self::Send, Self::Read, Self::Admin];
+
+    /// Returns the name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Read => "read",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl Default for WorkConfig {
+    fn default() -> Self {
+        Self {
+            concurrency: 256,
+            lease: Duration::from_secs(60),
+            grace: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Default for ScheduleConfig {
+    fn default() -> Self {
+        Self {
+            resend: Some(Duration::from_secs(60)),
+            report: Some(Duration::from_secs(20 * 60)),
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 64 * 1024,
+            header_bytes_max: 16 * 1024,
+            connections_max: 10_000,
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            message_chars_max: 1_600,
+            page_limit_max: 100,
+            idempotency_keep: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+impl Config {
+    /// Returns the API key with that name.
+    pub fn api_key(&self, name: &str) -> Option<&ApiKey> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("public_url", &self.public_url)
+            .field("insecure", &self.insecure)
+            .field("phone", &self.phone)
+            .field("mask_numbers", &self.mask_numbers)
+            .field("store_url", &mask_url(&self.store_url))
+            .field(
+                "store_replica_url",
+                &self.store_replica_url.as_deref().map(mask_url),
+            )
+            .field("store_connections", &self.store_connections)
+            .field("queue_url", &mask_url(&self.queue_url))
+            .field("queue_window", &self.queue_window)
+            .field("cache_url", &mask_url(&self.cache_url))
+            .field("work", &self.work)
+            .field("schedule", &self.schedule)
+            .field("limits", &self.limits)
+            .field("user_per_hour", &self.user_per_hour)
+            .field("events", &self.events)
+            .field("channels", &self.channels)
+            .field("used_channels", &self.used_channels)
+            .field("has_used_channels", &self.has_used_channels)
+            .field("providers", &self.providers)
+            .field("keys", &self.keys)
+            .field("is_test_mode", &self.is_test_mode)
+            .finish()
+    }
+}
+
+impl fmt::Debug for ProviderConfig {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("ProviderConfig")
+            .field("name", &self.name)
+            .field("rate", &self.rate)
+            .field("concurrency", &self.concurrency)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("timeout", &self.timeout)
+            .field("breaker_failure_threshold", &self.breaker_failure_threshold)
+            .field("breaker_open_duration", &self.breaker_open_duration)
+            .field("kind", &self.kind)
+            .field("settings", &self.masked_settings)
+            .finish()
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("ApiKey")
+            .field("name", &self.name)
+            .field("scopes", &self.scopes)
+            .field("user_per_hour", &self.user_per_hour)
+            .field("events", &self.events)
+            .finish_non_exhaustive()
+    }
+}

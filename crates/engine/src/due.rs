@@ -1,0 +1,149 @@
+//! Finds due deliveries: in the queue, or in the store when the queue has none.
+//!
+//! The queue is a hint and may lack entries or hold outdated ones. [`MoreDue`] tells the worker loop whether the next
+//! search waits for the queue, or reads the store at once. Nothing is claimed here.
+
+use postrider_core::capacity::{Capacity, CapacitySource};
+use postrider_core::id::DeliveryId;
+use std::time::Duration;
+
+use crate::gateway::Gateway;
+
+/// Maximum number of due deliveries that are pushed from the store into an empty queue at a time, beyond
+/// those that are claimed at once.
+const QUEUE_REFILL_MAX: usize = 1_000;
+
+/// Time that the queue has to return entries that were pushed to it.
+const REFILLED_QUEUE_WAIT: Duration = Duration::from_millis(20);
+
+/// Number of reads from the store that replace the queue when its entries are outdated, before the queue is
+/// tried again.
+const STORE_POLLS_WHEN_BEHIND: u32 = 64;
+
+/// Result of a search for due deliveries.
+#[derive(Debug, Default)]
+pub struct DueDeliveries {
+    /// Ids to claim, no more than the capacity.
+    pub ids: Vec<DeliveryId>,
+    /// Further due deliveries.
+    pub more: MoreDue,
+}
+
+/// State of due deliveries beyond those that were found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MoreDue {
+    /// No further deliveries are known.
+    #[default]
+    NoneKnown,
+    /// The store has more, and they were pushed to the queue.
+    PushedToQueue,
+    /// The rest was pushed to the queue, and the queue is delivering it.
+    DeliveredByQueue,
+    /// Other workers had claimed most of the entries: the queue of this process is outdated, so the store is
+    /// read instead, this many more times.
+    QueueBehind(u32),
+}
+
+impl MoreDue {
+    /// Returns the state after `won` of `tried` ids were claimed.
+    pub fn after_claim(self, won: usize, tried: usize) -> Self {
+        let is_overtaken = won < tried && 2 * won <= tried;
+        if is_overtaken && !matches!(self, Self::QueueBehind(_)) {
+            return Self::QueueBehind(STORE_POLLS_WHEN_BEHIND);
+        }
+        self
+    }
+}
+
+/// Returns ids to claim, no more than the capacity: from the queue, or from the store if the queue returns
+/// none within `wait`. Dropping the future loses queue entries at most, never a delivery.
+pub async fn find_due(
+    gateway: &Gateway,
+    capacity_source: &dyn CapacitySource,
+    wait: Duration,
+) -> DueDeliveries {
+    let ids = gateway
+        .queue
+        .pop(capacity_source, gateway.clock.now(), wait)
+        .await;
+    if !ids.is_empty() {
+        let more = MoreDue::NoneKnown;
+        return DueDeliveries { ids, more };
+    }
+    let capacity = capacity_source.capacity();
+    let refill_capacity = capacity.clone().increased_by(QUEUE_REFILL_MAX);
+    poll_store(gateway, &capacity, &refill_capacity).await
+}
+
+/// Returns ids to claim after a search that left more in the store. A queue that does not return the pushed
+/// entries is unavailable, so it is neither waited for nor refilled. A queue that returned them and is empty
+/// again is refilled.
+pub async fn find_more_due(
+    gateway: &Gateway,
+    capacity_source: &dyn CapacitySource,
+    more: MoreDue,
+) -> DueDeliveries {
+    let (wait, refill_max) = match more {
+        MoreDue::QueueBehind(polls) => return find_due_in_store(gateway, capacity_source, polls).await,
+        MoreDue::DeliveredByQueue => (Duration::ZERO, QUEUE_REFILL_MAX),
+        MoreDue::PushedToQueue | MoreDue::NoneKnown => (REFILLED_QUEUE_WAIT, 0),
+    };
+    let ids = gateway
+        .queue
+        .pop(capacity_source, gateway.clock.now(), wait)
+        .await;
+    if !ids.is_empty() {
+        let more = MoreDue::DeliveredByQueue;
+        return DueDeliveries { ids, more };
+    }
+    let capacity = capacity_source.capacity();
+    let refill_capacity = capacity.clone().increased_by(refill_max);
+    let polled = poll_store(gateway, &capacity, &refill_capacity).await;
+    let more = if polled.ids.is_empty() {
+        MoreDue::NoneKnown
+    } else {
+        MoreDue::PushedToQueue
+    };
+    DueDeliveries { more, ..polled }
+}
+
+/// Returns due deliveries from the store, without the queue, for `polls` more reads or until none is due.
+async fn find_due_in_store(
+    gateway: &Gateway,
+    capacity_source: &dyn CapacitySource,
+    polls: u32,
+) -> DueDeliveries {
+    let capacity = capacity_source.capacity();
+    let found = poll_store(gateway, &capacity, &capacity).await;
+    let more = match polls.checked_sub(1) {
+        Some(left) if !found.ids.is_empty() => MoreDue::QueueBehind(left),
+        _ => MoreDue::NoneKnown,
+    };
+    DueDeliveries { more, ..found }
+}
+
+/// Takes `capacity` of the due deliveries from the store, and pushes the rest of `refill_capacity` to the
+/// queue.
+async fn poll_store(gateway: &Gateway, capacity: &Capacity, refill_capacity: &Capacity) -> DueDeliveries {
+    let due = match gateway.store.due(gateway.clock.now(), refill_capacity).await {
+        Ok(due) => due,
+        Err(error) => {
+            let message = "deliver: reading due deliveries failed";
+            gateway.back_off_after_store_error(message, &error).await;
+            return DueDeliveries::default();
+        }
+    };
+    let (now_due, rest) = capacity.split(due, |entry| &entry.channel);
+    gateway.queue.push(&rest);
+    DueDeliveries {
+        ids: now_due.into_iter().map(|entry| entry.id).collect(),
+        more: if rest.is_empty() {
+            MoreDue::NoneKnown
+        } else {
+            MoreDue::PushedToQueue
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;
