@@ -27,6 +27,7 @@ pub mod shared_health;
 mod slots;
 pub mod status;
 pub mod sync_report;
+pub mod usage;
 pub mod user_inbox;
 mod user_throttle;
 pub mod users;

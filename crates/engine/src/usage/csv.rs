@@ -1,22 +1,21 @@
-//! Usage for spreadsheets: RFC 4180, UTF-8, a line of names first.
+//! Usage as CSV (RFC 4180, UTF-8) for spreadsheets.
 //!
-//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and people can be made to send bodies
-//! that begin so. Such a cell gets an apostrophe before it, which spreadsheets know as "this is text". A telephone
-//! number is left as it is: a plus and digits compute nothing.
+//! Spreadsheets evaluate a cell that begins with `=`, `+`, `-` or `@` as a formula, and an attacker can cause messages
+//! that begin so. Such a cell gets a leading apostrophe, which marks text. A phone number (`+` and digits) is kept.
 
 use std::borrow::Cow;
 
 use super::{UsageDeliveryRow, UsageTotalRow};
 
-/// The type of the answer.
+/// Content type of the CSV.
 pub const CONTENT_TYPE: &str = "text/csv; charset=utf-8; header=present";
 
-/// The columns of lines.
+/// Columns of the delivery rows.
 pub const ROW_COLUMNS: [&str; 16] = [
     "created_at",
     "user_id",
-    "message",
-    "delivery",
+    "message_id",
+    "delivery_id",
     "channel",
     "recipient",
     "provider",
@@ -31,7 +30,7 @@ pub const ROW_COLUMNS: [&str; 16] = [
     "body",
 ];
 
-/// The columns of totals.
+/// Columns of the totals.
 pub const TOTAL_COLUMNS: [&str; 11] = [
     "day",
     "user_id",
@@ -46,35 +45,35 @@ pub const TOTAL_COLUMNS: [&str; 11] = [
     "tries",
 ];
 
-/// The names, where they are wanted, and a row for each line.
-pub fn rows_to_csv(names: bool, lines: &[UsageDeliveryRow]) -> String {
-    let names = names.then_some(&ROW_COLUMNS);
-    write_csv(names, lines.iter().map(row_cells))
+/// Writes delivery rows, preceded by the column names if `with_header`.
+pub fn rows_to_csv(with_header: bool, rows: &[UsageDeliveryRow]) -> String {
+    let header = with_header.then_some(&ROW_COLUMNS);
+    write_csv(header, rows.iter().map(row_cells))
 }
 
-/// The names and a row for each total.
+/// Writes the column names and the totals.
 pub fn totals_to_csv(totals: &[UsageTotalRow]) -> String {
     write_csv(Some(&TOTAL_COLUMNS), totals.iter().map(total_cells))
 }
 
-fn row_cells(line: &UsageDeliveryRow) -> [Cow<'_, str>; ROW_COLUMNS.len()] {
+fn row_cells(row: &UsageDeliveryRow) -> [Cow<'_, str>; ROW_COLUMNS.len()] {
     [
-        escape_formula(&line.created_at),
-        optional_cell(line.user_id.as_deref()),
-        escape_formula(&line.message_id),
-        line.delivery_id.to_string().into(),
-        escape_formula(&line.channel),
-        escape_formula(&line.recipient),
-        optional_cell(line.provider.as_deref()),
-        optional_cell(line.reference.as_deref()),
-        escape_formula(line.state),
-        optional_cell(line.failure),
-        optional_cell(line.ended_at.as_deref()),
-        optional_cell(line.opened_at.as_deref()),
-        line.tries.to_string().into(),
-        line.parts.to_string().into(),
-        optional_cell(line.subject.as_deref()),
-        escape_formula(&line.body),
+        escape_formula(&row.created_at),
+        optional_cell(row.user_id.as_deref()),
+        escape_formula(&row.message_id),
+        row.delivery_id.to_string().into(),
+        escape_formula(&row.channel),
+        escape_formula(&row.recipient),
+        optional_cell(row.provider.as_deref()),
+        optional_cell(row.reference.as_deref()),
+        escape_formula(row.state),
+        optional_cell(row.failure),
+        optional_cell(row.ended_at.as_deref()),
+        optional_cell(row.opened_at.as_deref()),
+        row.tries.to_string().into(),
+        row.parts.to_string().into(),
+        optional_cell(row.subject.as_deref()),
+        escape_formula(&row.body),
     ]
 }
 
@@ -98,30 +97,30 @@ fn optional_cell(cell: Option<&str>) -> Cow<'_, str> {
     escape_formula(cell.unwrap_or_default())
 }
 
-/// A cell that no spreadsheet computes. The wide forms of the signs count as well, and so does what a spreadsheet skips
-/// before them.
+/// Adds an apostrophe to a cell that a spreadsheet would evaluate. Full-width signs count too, and so does white space
+/// before a sign, which spreadsheets skip.
 fn escape_formula(cell: &str) -> Cow<'_, str> {
     let signs = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
     let digits = cell.strip_prefix('+').unwrap_or_default();
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    let first = cell.trim_start().starts_with(signs) || cell.starts_with(['\t', '\r', '\n']);
-    if first && !is_number {
+    let is_formula = cell.trim_start().starts_with(signs) || cell.starts_with(['\t', '\r', '\n']);
+    if is_formula && !is_number {
         Cow::Owned(format!("'{cell}"))
     } else {
         Cow::Borrowed(cell)
     }
 }
 
-/// Writing into memory cannot fail, so what the library says of it is dropped here.
+/// Writes the records. Writing into memory cannot fail, so the results of the library are dropped.
 fn write_csv<'a, const N: usize>(
-    names: Option<&[&str; N]>,
+    header: Option<&[&str; N]>,
     rows: impl Iterator<Item = [Cow<'a, str>; N]>,
 ) -> String {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
-    if let Some(names) = names {
-        let _ = writer.write_record(names);
+    if let Some(header) = header {
+        let _ = writer.write_record(header);
     }
     for row in rows {
         let _ = writer.write_record(row.iter().map(|cell| cell.as_bytes()));
@@ -158,8 +157,8 @@ mod tests {
     }
 
     #[test]
-    fn the_columns_are_the_fields_of_the_json() {
-        let names =
+    fn the_columns_are_the_json_fields() {
+        let fields =
             |json: serde_json::Value| json.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
         let columns = |names: &[&str]| {
             names
@@ -167,8 +166,8 @@ mod tests {
                 .map(|name| (*name).to_owned())
                 .collect::<BTreeSet<_>>()
         };
-        let line = serde_json::to_value(sample("")).unwrap();
-        assert_eq!(names(line), columns(&ROW_COLUMNS));
+        let row = serde_json::to_value(sample("")).unwrap();
+        assert_eq!(fields(row), columns(&ROW_COLUMNS));
         let total = UsageTotalRow {
             day: "2026-11-21".to_owned(),
             user_id: None,
@@ -183,7 +182,7 @@ mod tests {
             tries: 8,
         };
         let json = serde_json::to_value(&total).unwrap();
-        assert_eq!(names(json), columns(&TOTAL_COLUMNS));
+        assert_eq!(fields(json), columns(&TOTAL_COLUMNS));
         assert_eq!(
             totals_to_csv(&[total]).lines().nth(1),
             Some("2026-11-21,,sms,1,2,3,4,5,6,7,8")
@@ -191,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_separates_cells_is_quoted_and_a_number_stays_one() {
+    fn separators_are_quoted_and_a_phone_number_stays_unchanged() {
         assert_eq!(
             rows_to_csv(false, &[sample("line\r\ntwo")]),
             "2026-11-21T08:00:00.000Z,,m,64,sms,+989122222222,,,waiting,,,,0,1,\"a,\"\"b\"\"\",\"line\r\ntwo\"\r\n"
@@ -200,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn no_cell_is_a_formula() {
+    fn no_cell_is_evaluated_as_a_formula() {
         for body in [
             "=1+1", "+1+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "＝1", "+", "+1=2", "+98 912",
         ] {

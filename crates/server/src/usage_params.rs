@@ -1,7 +1,7 @@
-//! Reads `?user_id=&since=&until=&cursor=&limit=&format=`.
+//! Query parameters of usage: `?user_id=&since=&until=&cursor=&limit=&format=`, for the native API and the page.
 //!
-//! Times are moments, or days: `since` a day is from its beginning, `until` a day is to its end, in UTC. Every parameter
-//! is looked at even when another one is wrong.
+//! A time is a moment or a day in UTC: `since` is the day's beginning, `until` its end. All invalid parameters are
+//! reported at once.
 
 use std::borrow::Cow;
 
@@ -13,69 +13,60 @@ use postrider_core::clock::Timestamp;
 use postrider_engine::config::LimitsConfig;
 use postrider_store::UsageQuery;
 
-/// How many messages a page has when the client does not say.
-const LIMIT_DEFAULT: usize = 50;
-
-/// The longest name of a person, in characters.
+/// Maximum length of a user id, in characters.
 const USER_ID_CHARS_MAX: usize = 255;
 
-/// In which form the answer is wanted.
+/// Format of the response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum UsageFormat {
-    /// For programs.
+    /// JSON, for programs.
     #[default]
     Json,
-    /// For spreadsheets.
+    /// CSV, for spreadsheets.
     Csv,
 }
 
-/// A question in the store's words.
+/// Parsed query parameters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct UsageParams {
-    /// Whose messages, of which time, and how many.
+    /// Filter and page.
     pub(crate) query: UsageQuery,
-    /// In which form.
+    /// Format of the response.
     pub(crate) format: UsageFormat,
 }
 
 impl UsageParams {
-    /// The question, or everything that is wrong with it. What is empty was not said.
+    /// Parses a query string, or returns all invalid parameters. An empty value counts as not given.
     pub(crate) fn parse(limits: &LimitsConfig, query: &str) -> Result<Self, Vec<Violation>> {
         let pairs = form::pairs(query.as_bytes())
-            .map_err(|garbled| vec![Violation::new("query", garbled.to_string())])?;
-        let mut asked = Self::default();
-        asked.query.limit = LIMIT_DEFAULT.min(limits.page_limit_max);
+            .map_err(|error| vec![Violation::new("query", error.to_string())])?;
+        let mut params = Self::default();
+        params.query.limit = cursor::PAGE_LIMIT_DEFAULT.min(limits.page_limit_max);
         let mut violations = Vec::new();
         for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
-            if let Err(wrong) = asked.set_param(limits.page_limit_max, &name, &value) {
-                violations.push(Violation::new(name, wrong));
+            if let Err(detail) = params.set_param(limits.page_limit_max, &name, &value) {
+                violations.push(Violation::new(name, detail));
             }
         }
         if violations.is_empty() {
-            Ok(asked)
+            Ok(params)
         } else {
             Err(violations)
         }
     }
 
-    fn set_param(&mut self, longest: usize, name: &str, value: &str) -> Result<(), Cow<'static, str>> {
+    fn set_param(&mut self, limit_max: usize, name: &str, value: &str) -> Result<(), Cow<'static, str>> {
         let query = &mut self.query;
-        let moment = "must be a time such as \"2030-01-31T08:30:00Z\", or a day such as \"2030-01-31\"";
+        let time_expected = "must be a time such as \"2030-01-31T08:30:00Z\", or a day such as \"2030-01-31\"";
         match name {
             "user_id" if value.chars().count() > USER_ID_CHARS_MAX => {
                 return Err("must not be longer than 255 characters".into());
             }
             "user_id" => query.user = Some(value.to_owned()),
-            "since" => query.since = Some(parse_time(value, false).ok_or(moment)?),
-            "until" => query.until = Some(parse_time(value, true).ok_or(moment)?),
-            "cursor" => {
-                let before = cursor::decode(value);
-                query.before = Some(before.ok_or("must be the \"next\" of the page before, unchanged")?);
-            }
-            "limit" => {
-                let limit = value.parse().ok().filter(|limit| (1..=longest).contains(limit));
-                query.limit = limit.ok_or_else(|| format!("must be a number from 1 to {longest}"))?;
-            }
+            "since" => query.since = Some(parse_time(value, false).ok_or(time_expected)?),
+            "until" => query.until = Some(parse_time(value, true).ok_or(time_expected)?),
+            "cursor" => query.before = Some(cursor::parse(value)?),
+            "limit" => query.limit = cursor::parse_limit(value, limit_max)?,
             "format" => {
                 self.format = match value {
                     "json" => UsageFormat::Json,
@@ -84,20 +75,17 @@ impl UsageParams {
                 }
             }
             _ => {
-                return Err(
-                    "there is no such parameter; known are user_id, since, until, cursor, limit, format"
-                        .into(),
-                );
+                return Err("unknown parameter; known are user_id, since, until, cursor, limit, format".into());
             }
         }
         Ok(())
     }
 }
 
-/// A moment, or a day's beginning or end.
+/// Parses a time, or a day as its beginning or end.
 fn parse_time(text: &str, end_of_day: bool) -> Option<Timestamp> {
-    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
-        return Some(moment.to_utc());
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(time.to_utc());
     }
     let day = text.parse::<NaiveDate>().ok()?;
     let days = Days::new(u64::from(end_of_day));
@@ -111,17 +99,17 @@ mod tests {
 
     fn read(query: &str) -> Result<UsageParams, Vec<String>> {
         let limits = postrider_engine::config::Config::test_mode().limits;
-        let fields = |violations: Vec<Violation>| violations.into_iter().map(|wrong| wrong.field).collect();
+        let fields = |violations: Vec<Violation>| violations.into_iter().map(|one| one.field).collect();
         UsageParams::parse(&limits, query).map_err(fields)
     }
 
     #[test]
-    fn a_question_is_read() {
-        let asked =
+    fn all_parameters_are_parsed() {
+        let params =
             read("user_id=a%40b&since=2026-11-01&until=2026-11-30&limit=7&format=csv&cursor=").unwrap();
         let at = |text: &str| Some(text.parse::<Timestamp>().unwrap());
         assert_eq!(
-            asked.query,
+            params.query,
             UsageQuery {
                 user: Some("a@b".to_owned()),
                 since: at("2026-11-01T00:00:00Z"),
@@ -130,15 +118,15 @@ mod tests {
                 limit: 7,
             }
         );
-        assert_eq!(asked.format, UsageFormat::Csv);
-        let moment = read("since=2026-11-01T02:00:00%2B02:00").unwrap().query.since;
-        assert_eq!(moment, at("2026-11-01T00:00:00Z"));
+        assert_eq!(params.format, UsageFormat::Csv);
+        let since = read("since=2026-11-01T02:00:00%2B02:00").unwrap().query.since;
+        assert_eq!(since, at("2026-11-01T00:00:00Z"));
     }
 
     #[test]
-    fn all_that_is_wrong_is_named() {
-        let wrong = read("user=a&since=soon&until=2026-13-01&limit=0&format=xml&cursor=x").unwrap_err();
-        assert_eq!(wrong, ["user", "since", "until", "limit", "format", "cursor"]);
+    fn all_invalid_parameters_are_reported() {
+        let fields = read("user=a&since=soon&until=2026-13-01&limit=0&format=xml&cursor=x").unwrap_err();
+        assert_eq!(fields, ["user", "since", "until", "limit", "format", "cursor"]);
         assert_eq!(
             read(&format!("user_id={}", "a".repeat(256))).unwrap_err(),
             ["user_id"]
