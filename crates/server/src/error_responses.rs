@@ -57,11 +57,7 @@ impl IntoResponses for AuthErrorResponses {
     fn responses() -> Responses {
         let challenge = header("WWW-Authenticate", Type::String, "How to send a key.");
         problem_responses([
-            (
-                401,
-                "The API key is missing or unknown.",
-                Some(challenge),
-            ),
+            (401, "The API key is missing or unknown.", Some(challenge)),
             (403, "The API key lacks the required scope.", None),
         ])
     }
@@ -119,11 +115,7 @@ impl IntoResponses for AcceptErrorResponses {
 impl IntoResponses for StoreErrorResponses {
     fn responses() -> Responses {
         problem_responses([
-            (
-                500,
-                "Internal error; the log contains the cause.",
-                None,
-            ),
+            (500, "Internal error; the log contains the cause.", None),
             (
                 503,
                 "The store is unavailable; nothing was changed.",
@@ -137,11 +129,7 @@ impl IntoResponses for StoreErrorResponses {
 type NamedHeader = (&'static str, Header);
 
 fn retry_after_header() -> NamedHeader {
-    header(
-        "Retry-After",
-        Type::Integer,
-        "Seconds until a retry is useful.",
-    )
+    header("Retry-After", Type::Integer, "Seconds until a retry is useful.")
 }
 
 /// Describes a response header of this type.

@@ -29,8 +29,7 @@ pub(super) const INVALID_IDEMPOTENCY_KEY: &str =
 const STORE_UNAVAILABLE: &str = "the message cannot be stored now; nothing was sent, try again in a moment";
 
 /// Message when the store fails because of a defect.
-const INTERNAL_ERROR: &str =
-    "the message cannot be stored; nothing was sent; the log contains the cause";
+const INTERNAL_ERROR: &str = "the message cannot be stored; nothing was sent; the log contains the cause";
 
 /// `Retry-After` of a response while the store is unavailable, in seconds.
 pub(super) const STORE_RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
@@ -67,7 +66,9 @@ pub(super) fn accept_error_message(error: &AcceptError) -> String {
             "the hourly message limit of this user is reached; try again in {}",
             format_duration(round_up_to_seconds(*retry_after))
         ),
-        AcceptError::IdempotencyKeyReused => "this Idempotency-Key was used for a different request".to_owned(),
+        AcceptError::IdempotencyKeyReused => {
+            "this Idempotency-Key was used for a different request".to_owned()
+        }
         AcceptError::Store(error) if store_status(error) == StatusCode::SERVICE_UNAVAILABLE => {
             STORE_UNAVAILABLE.to_owned()
         }

@@ -103,8 +103,8 @@ async fn send(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Re
 
 async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Box<Response<Body>>> {
     let (head, content) = request.into_parts();
-    let key_name = auth::authorize(gateway, &head.headers, Scope::Send)
-        .map_err(|error| boxed(error.into_response()))?;
+    let key_name =
+        auth::authorize(gateway, &head.headers, Scope::Send).map_err(|error| boxed(error.into_response()))?;
     let object = body::json_object(gateway, &head.headers, content)
         .await
         .map_err(|problem| boxed(problem.into_response()))?;

@@ -78,7 +78,10 @@ async fn serve_router(
         .await
         .is_err()
     {
-        log::warn!("connections closed after grace period: count={}", connections.len());
+        log::warn!(
+            "connections closed after grace period: count={}",
+            connections.len()
+        );
     }
     Ok(())
 }

@@ -4,6 +4,9 @@
 //! reported as degraded, because messages are accepted and delivered without it. A load balancer has no API key: it gets
 //! only the readiness, from a store check at most one second old, so that its requests cost the store nothing.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -341,15 +344,4 @@ fn uncached(mut response: Response<Body>) -> Response<Body> {
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slow_count_is_repeated_rarely_and_a_fast_one_each_time() {
-        assert_eq!(count_interval(Duration::from_millis(2)), Duration::ZERO);
-        assert_eq!(count_interval(Duration::from_secs(2)), Duration::from_secs(40));
-    }
 }

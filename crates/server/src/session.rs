@@ -94,7 +94,8 @@ pub(super) fn is_valid_form_token(
     let Some((expires_at, signature)) = token.split_once('.') else {
         return false;
     };
-    let (Ok(expires_at), Ok(signature)) = (expires_at.parse::<i64>(), URL_SAFE_NO_PAD.decode(signature)) else {
+    let (Ok(expires_at), Ok(signature)) = (expires_at.parse::<i64>(), URL_SAFE_NO_PAD.decode(signature))
+    else {
         return false;
     };
     expires_at > gateway.clock.now().timestamp()

@@ -78,8 +78,8 @@ async fn message_page(gateway: &Gateway, query: &str) -> JsonResult<MessagePageV
 
 /// Parses a query string, or returns all invalid parameters. An empty value counts as not given.
 fn parse_query(gateway: &Gateway, query: &str) -> Result<MessageQuery, Vec<Violation>> {
-    let pairs = form::pairs(query.as_bytes())
-        .map_err(|error| vec![Violation::new("query", error.to_string())])?;
+    let pairs =
+        form::pairs(query.as_bytes()).map_err(|error| vec![Violation::new("query", error.to_string())])?;
     let mut filter = MessageQuery {
         limit: cursor::PAGE_LIMIT_DEFAULT.min(gateway.config.limits.page_limit_max),
         ..MessageQuery::default()

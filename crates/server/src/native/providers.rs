@@ -163,11 +163,7 @@ pub(crate) fn provider_channel(channel: &Channel, provider: &ConfigName) -> Opti
     let position = channel.providers.iter().position(|name| name == provider)?;
     let count = u64::try_from(channel.providers.len()).unwrap_or(u64::MAX);
     let (strategy, weight, share_percent) = match &channel.strategy {
-        RoutingStrategy::Failover => (
-            "failover",
-            None,
-            Some(if position == 0 { 100.0 } else { 0.0 }),
-        ),
+        RoutingStrategy::Failover => ("failover", None, Some(if position == 0 { 100.0 } else { 0.0 })),
         RoutingStrategy::RoundRobin => ("round_robin", None, percent(1, count)),
         RoutingStrategy::LeastBusy => ("least_busy", None, None),
         RoutingStrategy::Weighted(weights) => {

@@ -51,7 +51,7 @@ pub(super) struct ReportView {
 
 /// Deliveries by state.
 #[derive(Serialize, ToSchema)]
-    /// Not sent yet.
+/// Not sent yet.
 struct ReportTotalsView {
     /// Not sent yet.
     waiting: u64,
@@ -153,8 +153,7 @@ async fn newest_report(gateway: &Gateway) -> JsonResult<ReportView> {
 }
 
 fn report_view(gateway: &Gateway, report: Report) -> ReportView {
-    let next_due_at =
-        sync_report::sync_interval(gateway).map(|interval| rfc3339(report.as_of + interval));
+    let next_due_at = sync_report::sync_interval(gateway).map(|interval| rfc3339(report.as_of + interval));
     let attempts = report.providers.iter().map(ProviderReportRow::attempts).sum();
     ReportView {
         as_of: rfc3339(report.as_of),

@@ -70,7 +70,10 @@ pub(super) async fn list(
 }
 
 async fn usage_page(gateway: &Gateway, query: &str) -> Result<Response<Body>, Problem> {
-    let UsageParams { query: filter, format } = parse_params(gateway, query)?;
+    let UsageParams {
+        query: filter,
+        format,
+    } = parse_params(gateway, query)?;
     let page = gateway
         .store
         .usage(filter.clone())

@@ -117,8 +117,8 @@ async fn inbox_page(gateway: &Gateway, id: &str, query: &str) -> JsonResult<User
 
 /// Parses a query string into cursor and limit, or returns all invalid parameters.
 fn parse_query(gateway: &Gateway, query: &str) -> Result<(Option<i64>, usize), Vec<Violation>> {
-    let pairs = form::pairs(query.as_bytes())
-        .map_err(|error| vec![Violation::new("query", error.to_string())])?;
+    let pairs =
+        form::pairs(query.as_bytes()).map_err(|error| vec![Violation::new("query", error.to_string())])?;
     let limit_max = gateway.config.limits.page_limit_max;
     let (mut before, mut limit) = (None, cursor::PAGE_LIMIT_DEFAULT.min(limit_max));
     let mut violations = Vec::new();

@@ -25,7 +25,6 @@ use axum::http::{HeaderMap, Request, Response, Uri};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 
-use self::live_updates::LiveUpdates;
 use self::notice::Notice;
 use self::operator::{Operator, into_page, page_or_failure, read_form};
 use self::state::OperateState;
@@ -47,10 +46,7 @@ pub(crate) fn routes(report_cache: &Arc<ReportCache>, stop: &StopSignal) -> Rout
         .route("/operate/events", get(events))
         .route("/operate/confirm", post(confirm_action))
         .route("/operate/apply", post(apply_action))
-        .route(
-            "/operate/providers/{provider}/{action}",
-            post(control_provider),
-        )
+        .route("/operate/providers/{provider}/{action}", post(control_provider))
         .layer(axum::Extension(state))
 }
 

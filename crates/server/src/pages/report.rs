@@ -200,7 +200,11 @@ fn state_rows(report: &Report) -> [StateRow; 4] {
         row("waiting", totals.waiting, "not sent yet, or to be sent again"),
         row("sent", totals.sent, "accepted by a provider, no receipt yet"),
         row("delivered", totals.delivered, "arrived, according to a receipt"),
-        row("failed", totals.failed_sum(), "not sent again unless an operator requests it"),
+        row(
+            "failed",
+            totals.failed_sum(),
+            "not sent again unless an operator requests it",
+        ),
     ]
 }
 

@@ -66,10 +66,8 @@ impl<'a> SubmissionReader<'a> {
         let unknown = self.object.keys().filter(|name| !FIELDS.contains(&name.as_str()));
         for name in unknown {
             let known = FIELDS.join(", ");
-            self.violations.push(Violation::new(
-                name,
-                format!("unknown field; known are {known}"),
-            ));
+            self.violations
+                .push(Violation::new(name, format!("unknown field; known are {known}")));
         }
     }
 

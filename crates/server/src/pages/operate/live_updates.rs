@@ -195,6 +195,7 @@ pub(super) fn backlog_values(
                 overdue
             },
         ),
+    ]
 }
 
 /// A response body that yields events until the sender is dropped.
