@@ -18,7 +18,7 @@ use postrider_store::UsageTotals;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageRow)]
 pub struct UsageDeliveryRow {
-    /// When the message was accepted.
+    /// Time of acceptance.
     #[schema(format = DateTime)]
     pub created_at: String,
     /// User id, assigned by the client.
@@ -40,10 +40,10 @@ pub struct UsageDeliveryRow {
     pub state: &'static str,
     /// Kind of failure of a failed delivery.
     pub failure: Option<&'static str>,
-    /// When it was sent, delivered or failed.
+    /// Time at which it was sent, delivered or failed.
     #[schema(format = DateTime)]
     pub ended_at: Option<String>,
-    /// When the user opened it.
+    /// Time at which the user opened it.
     #[schema(format = DateTime)]
     pub opened_at: Option<String>,
     /// Number of tries used up.
@@ -62,7 +62,7 @@ pub struct UsageDeliveryRow {
 pub struct UsageTotalsView {
     /// Newest day first, then by user and channel.
     pub rows: Vec<UsageTotalRow>,
-    /// Whether all deliveries were counted. Otherwise only the newest ones: restrict the time or the user.
+    /// `true` if all deliveries were counted; otherwise only the newest ones: restrict the time or the user.
     pub complete: bool,
 }
 

@@ -63,7 +63,7 @@ pub(super) async fn wait_for_stop(stop: &mut StopSignal) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// What all connections share.
+/// Router and limits, shared by all connections.
 pub(super) struct ConnectionContext {
     /// The routes.
     pub(super) router: PanicCatchingRouter,

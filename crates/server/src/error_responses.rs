@@ -25,7 +25,7 @@ pub(crate) struct ProblemView {
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What is wrong with this request and what would be valid.
+    /// Description of the error, with what would be valid.
     detail: String,
     /// The invalid fields, if the problem lies in the fields.
     #[serde(skip_serializing_if = "Option::is_none")]

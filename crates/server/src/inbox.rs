@@ -131,7 +131,7 @@ fn boxed(response: Response<Body>) -> Box<Response<Body>> {
 struct InboxViolation {
     /// Name of the field.
     property_path: &'static str,
-    /// What is wrong with it.
+    /// Description of the violation.
     title: String,
 }
 

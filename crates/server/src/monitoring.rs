@@ -76,12 +76,12 @@ pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
 /// Readiness of this process.
 #[derive(Serialize, ToSchema)]
 struct Readiness {
-    /// Whether messages are accepted.
+    /// `true` if messages are accepted.
     ready: bool,
     /// Parts that are unavailable or paused although messages are accepted and delivered; only with an API key.
     #[serde(skip_serializing_if = "Option::is_none")]
     degraded: Option<Vec<String>>,
-    /// What is wrong.
+    /// Description of the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'static str>,
 }

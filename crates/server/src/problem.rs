@@ -39,7 +39,7 @@ pub struct Problem {
 pub struct Violation {
     /// Name of the field or parameter, with dots between levels.
     pub field: String,
-    /// What is wrong and what would be valid.
+    /// Description of the violation, with what would be valid.
     pub detail: String,
 }
 

@@ -41,9 +41,9 @@ pub(crate) struct MessageSubmission {
     /// `high` is sent before `normal`.
     #[schema(pattern = "^(high|normal)$")]
     priority: Option<String>,
-    /// Whether the user is expected to answer; such messages count toward the user's limit.
+    /// `true` if the user is expected to answer; such messages count toward the user's limit.
     expects_reply: Option<bool>,
-    /// Where state changes are reported by webhook: an https URL that the configuration allows.
+    /// Webhook URL for state changes: an https URL that the configuration allows.
     #[schema(min_length = 1, max_length = 2048)]
     callback_url: Option<String>,
 }
@@ -103,7 +103,7 @@ pub(crate) struct BroadcastSubmission {
     /// User ids of the recipients.
     #[schema(min_items = 1, max_items = 10000, example = json!(["ana"]))]
     users: Option<Vec<String>>,
-    /// Whether it goes to all users who are registered now.
+    /// `true` to send to all users that are registered now.
     all: Option<bool>,
     /// The channel; by default the usual one.
     channel: Option<String>,

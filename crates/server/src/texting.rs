@@ -197,7 +197,7 @@ async fn apply_status(
     }
 }
 
-/// Returns the provider whose token is in the callback URL.
+/// Returns the provider of the token in the callback URL.
 fn callback_provider<'a>(gateway: &'a Gateway, head: &Parts) -> Option<&'a Arc<ProviderRuntime>> {
     let query = head.uri.query().unwrap_or_default();
     let token = form::field(query.as_bytes(), "token").ok()?;

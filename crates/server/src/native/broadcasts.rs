@@ -57,14 +57,14 @@ pub(super) struct BroadcastView {
     body: String,
     /// The channel.
     channel: String,
-    /// When it was accepted.
+    /// Time of acceptance.
     #[schema(format = DateTime)]
     created_at: String,
-    /// Whether the fan-out is complete; until then the counts grow.
+    /// `true` when the fan-out is complete; until then the counts grow.
     fanned_out: bool,
-    /// Number of users: those it names, or all who were registered when it was accepted.
+    /// Number of users: those it names, or all that were registered when it was accepted.
     users: u64,
-    /// Users for whom a message exists.
+    /// Users with a message.
     sent: u64,
     /// Messages that arrived.
     received: u64,
@@ -78,7 +78,7 @@ pub(super) struct BroadcastView {
     failed: u64,
     /// Users without an address on the channel.
     unreachable: u64,
-    /// Users who are inactive or opted out, or whose hourly message limit is reached.
+    /// Users that are inactive, opted out, or over their hourly message limit.
     refused: u64,
     /// Messages that were deleted because of their age.
     pruned: u64,

@@ -1,4 +1,4 @@
-//! What every handler of the native API needs: the JSON result type and the path extractors.
+//! Result type and path extractors of the handlers of the native API.
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Path};
@@ -45,7 +45,7 @@ async fn path<T: DeserializeOwned + Send, S: Send + Sync>(
         .map_err(|_| Problem::not_found("the path is not valid UTF-8"))
 }
 
-/// Returns the 422 problem for a body whose fields are invalid.
+/// Returns the 422 problem for a body with invalid fields.
 pub(super) fn invalid_fields(violations: &[Violation]) -> Problem {
     Problem::invalid(StatusCode::UNPROCESSABLE_ENTITY, violations)
 }

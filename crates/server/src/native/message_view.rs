@@ -20,7 +20,7 @@ pub(super) struct MessageView {
     subject: Option<String>,
     /// Text of the message.
     body: String,
-    /// When it was accepted.
+    /// Time of acceptance.
     #[schema(format = DateTime)]
     created_at: String,
     /// One for each channel.
@@ -43,14 +43,14 @@ struct DeliveryView {
     failure: Option<&'static str>,
     /// Number of times a worker claimed it.
     round: u32,
-    /// When a waiting delivery is due.
+    /// Due time of a waiting delivery.
     #[schema(format = DateTime)]
     due_at: Option<String>,
     /// The provider that accepted it last.
     provider: Option<String>,
     /// The provider's id of the delivery.
     reference: Option<String>,
-    /// When the user first opened it.
+    /// Time at which the user first opened it.
     #[schema(format = DateTime)]
     opened_at: Option<String>,
     /// Number of text parts.
@@ -74,7 +74,7 @@ struct AttemptView {
     code: Option<String>,
     /// The reason, for the operator.
     reason: Option<String>,
-    /// When the call started.
+    /// Start of the call.
     #[schema(format = DateTime)]
     started_at: String,
     /// Duration in milliseconds.

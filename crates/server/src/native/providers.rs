@@ -46,9 +46,9 @@ struct ProviderView {
     circuit: &'static str,
     /// The same as a sentence.
     detail: String,
-    /// Whether calls are made to it now.
+    /// `true` if calls are made to it now.
     available: bool,
-    /// Whether it is a mock that sends nothing.
+    /// `true` for a mock, which sends nothing.
     mock: bool,
     /// Maximum messages per second.
     rate: Option<f64>,

@@ -111,7 +111,7 @@ fn provider_callback(gateway: &Gateway, head: &Parts, content: Vec<u8>) -> Callb
     }
 }
 
-/// Returns the headers whose values are text; the first of several with one name.
+/// Returns the headers with text values; the first of several with one name.
 fn text_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
     let text = |name: &axum::http::HeaderName| headers.get(name)?.to_str().ok();
     headers

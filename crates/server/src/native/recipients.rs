@@ -41,7 +41,7 @@ pub(super) struct RecipientView {
     reason: Option<String>,
     /// The provider, API key or operator that changed the status.
     changed_by: Option<String>,
-    /// When the status was changed.
+    /// Time of the change.
     #[schema(format = DateTime)]
     changed_at: Option<String>,
 }

@@ -31,7 +31,7 @@ pub(super) struct ReportView {
     /// Time of the numbers.
     #[schema(format = DateTime)]
     as_of: String,
-    /// When the next report is due; null if cron makes it.
+    /// Due time of the next report; null if cron makes it.
     #[schema(format = DateTime)]
     next_due_at: Option<String>,
     /// Messages accepted.

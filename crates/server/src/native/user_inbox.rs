@@ -48,12 +48,12 @@ struct UserInboxMessageView {
     subject: Option<String>,
     /// Text of the message.
     body: String,
-    /// When it was accepted.
+    /// Time of acceptance.
     #[schema(format = DateTime)]
     created_at: String,
     /// `delivered`, or `sent` if a provider accepted it and no delivery receipt arrived.
     state: &'static str,
-    /// When the user first opened it.
+    /// Time at which the user first opened it.
     #[schema(format = DateTime)]
     opened_at: Option<String>,
     /// The broadcast it belongs to.
@@ -70,7 +70,7 @@ pub(super) struct UserInboxStateView {
     id: String,
     /// `waiting`, `sent`, `delivered` or `failed`.
     state: &'static str,
-    /// When the user first opened it; null if it never arrived.
+    /// Time at which the user first opened it; null if it never arrived.
     #[schema(format = DateTime)]
     opened_at: Option<String>,
 }

@@ -52,7 +52,7 @@ pub(super) struct UserView {
     name: Option<String>,
     /// The user's addresses by kind, normalized.
     contacts: std::collections::BTreeMap<&'static str, String>,
-    /// When the user first registered.
+    /// Time of the first registration.
     #[schema(format = DateTime)]
     registered_at: String,
 }
@@ -63,9 +63,9 @@ pub(super) struct UserView {
 pub(super) struct RegisteredCountsView {
     /// New users.
     added: usize,
-    /// Known users whose data changed.
+    /// Known users with changed data.
     changed: usize,
-    /// Known users whose data stayed the same.
+    /// Known users with unchanged data.
     unchanged: usize,
 }
 

@@ -23,7 +23,7 @@ const BODY_CHARS_MAX: usize = 60;
 pub(super) struct BroadcastListPage {
     layout: PageLayout,
     rows: Vec<BroadcastRow>,
-    /// Whether the page is not the first one.
+    /// Set on all pages but the first one.
     has_newer: bool,
     /// Cursor of the next page.
     next: Option<String>,

@@ -1,4 +1,4 @@
-//! What all pages share: title, header counters, the test mode banner, security headers, error pages.
+//! The common parts of all pages: title, header counters, the test mode banner, security headers, error pages.
 //!
 //! Browsers and proxies do not store pages, and pages load nothing from elsewhere. Only the operator's pages run a script,
 //! which replaces numbers by newer ones.
@@ -35,18 +35,18 @@ const SCRIPT: &str = include_str!("../../../../templates/operate.js");
 /// Cache lifetime of the stylesheet and the script in browsers.
 const ASSET_CACHE_CONTROL: &str = "public, max-age=300";
 
-/// What surrounds the content of a page.
+/// The frame around the content of a page.
 #[derive(Clone, Default)]
 pub(crate) struct PageLayout {
     /// Title of the browser tab.
     pub title: String,
-    /// Whether all providers are mocks, so that no message leaves.
+    /// Set if all providers are mocks, so that no message leaves.
     pub test_mode: bool,
     /// Version of the program.
     pub version: &'static str,
     /// Counters in the header, if there is a report.
     pub summary: Option<ReportSummary>,
-    /// Whether the script runs on this page and updates its numbers.
+    /// Set if the script runs on this page and updates its numbers.
     pub is_live: bool,
     /// Reload interval and URL for browsers without scripts.
     pub reload: Option<&'static str>,
@@ -68,7 +68,7 @@ pub(crate) struct Counter {
     pub name: &'static str,
     /// The number.
     pub count: String,
-    /// What is counted, as a sentence.
+    /// Description of the counted things.
     pub meaning: &'static str,
     /// Search for the counted deliveries on the operator's page.
     pub search: &'static str,

@@ -19,11 +19,11 @@ use postrider_engine::gateway::Gateway;
 /// Settings that shape the page.
 #[derive(Clone, Debug)]
 pub(super) struct PageSettings {
-    /// Whether addresses are masked.
+    /// Set to mask addresses.
     pub mask_numbers: bool,
-    /// Whether all providers are mocks.
+    /// Set if all providers are mocks.
     pub test_mode: bool,
-    /// Whether callers need an API key.
+    /// Set if callers need an API key.
     pub needs_key: bool,
     /// Interval between reports; `None` if cron makes them.
     pub interval: Option<Duration>,

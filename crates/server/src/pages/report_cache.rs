@@ -61,7 +61,7 @@ pub(super) enum ReportLookup {
 pub(super) struct CachedReport {
     /// The report.
     pub report: Report,
-    /// Whether the next report is overdue.
+    /// Set if the next report is overdue.
     pub overdue: bool,
     cache_key: String,
     page: OnceLock<Bytes>,

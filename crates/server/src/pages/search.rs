@@ -44,7 +44,7 @@ pub(super) struct NumberSearchPage {
     pub(super) address: String,
     pub(super) typed: String,
     pub(super) rows: Vec<NumberSearchHit>,
-    /// Whether the page is not the first one.
+    /// Set on all pages but the first one.
     pub(super) has_newer: bool,
     /// Cursor of the next page.
     pub(super) next: Option<i64>,

@@ -49,9 +49,9 @@ struct UsageForm {
 struct UsageResults {
     rows: Vec<UsageTableRow>,
     totals: Vec<UsageTotalRow>,
-    /// Whether `totals` is incomplete.
+    /// Set if `totals` is incomplete.
     has_more_totals: bool,
-    /// Whether the page is not the first one.
+    /// Set on all pages but the first one.
     has_newer: bool,
     /// The query without its cursor.
     query_string: String,

@@ -344,7 +344,7 @@ async fn an_unsigned_receipt_for_an_unknown_reference_is_counted_and_not_stored(
     response.assert_response(200, r#"{"received":1}"#);
     let metrics = server.get("/metrics").await.text();
     assert!(
-        metrics.contains("postrider_receipts_total{fate=\"dropped\"} 1"),
+        metrics.contains("postrider_receipts_total{result=\"dropped\"} 1"),
         "{metrics}"
     );
     let body = r#"{"to":"09122222222","body":"hi"}"#;

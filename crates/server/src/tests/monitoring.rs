@@ -96,10 +96,10 @@ async fn the_circuit_state_has_one_series_for_each_value() {
     let threshold = server.gateway.config.providers[0].breaker_failure_threshold;
     (0..threshold).for_each(|_| provider.record_bounce(server.gateway.clock.now()));
     let metrics = server.get("/metrics").await.text();
-    let open = "postrider_providers_open{channel=\"sms\"} 1";
-    assert!(metrics.contains(open), "{metrics}");
-    for (health, is) in [("well", 0), ("resting", 1), ("probing", 0), ("out", 0)] {
-        let line = format!("postrider_provider_health{{provider=\"mock-blue\",health=\"{health}\"}} {is}");
+    let available = "postrider_providers_open{channel=\"sms\"} 1";
+    assert!(metrics.contains(available), "{metrics}");
+    for (state, value) in [("closed", 0), ("open", 1), ("half_open", 0), ("misconfigured", 0)] {
+        let line = format!("postrider_provider_health{{provider=\"mock-blue\",state=\"{state}\"}} {value}");
         assert!(metrics.contains(&line), "{line} in {metrics}");
     }
 }

@@ -1,4 +1,4 @@
-//! Receipts through a real adapter (Twilio), whose callbacks the tests sign.
+//! Receipts through a real adapter (Twilio); the tests sign the callbacks.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use postrider_providers::{HttpClientPool, Provider, conformance};
 
 const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// A gateway whose Twilio stub accepts every message, with the ids `SM1`, `SM2`, and so on.
+/// A gateway with a Twilio stub that accepts every message, with the ids `SM1`, `SM2`, and so on.
 struct TwilioFixture {
     server: TestServer,
     _stub: HttpStub,

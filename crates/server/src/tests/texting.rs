@@ -184,7 +184,7 @@ async fn without_the_token_a_status_changes_stores_and_reveals_nothing() {
     }
     let store = rusqlite::Connection::open(server.dir.path().join("postrider.db")).unwrap();
     let stored: i64 = store
-        .query_row("SELECT count(*) FROM receipts", [], |row| row.get(0))
+        .query_row("SELECT count(*) FROM unmatched_receipts", [], |row| row.get(0))
         .unwrap();
     assert_eq!(stored, 0);
     let body = json!({"phone_number": "1231233211", "message_body": "once more"});

@@ -52,7 +52,7 @@ struct Targets {
     ids: Vec<DeliveryId>,
     /// The first few of them.
     rows: Vec<DeliveryRow>,
-    /// Whether there may be more.
+    /// Set if there may be more.
     has_more: bool,
 }
 

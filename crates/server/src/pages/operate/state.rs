@@ -1,4 +1,4 @@
-//! What the handlers of the operator's pages share.
+//! State that the handlers of the operator's pages share.
 
 use std::sync::Arc;
 

@@ -27,7 +27,7 @@ use postrider_engine::gateway::{Backends, Gateway};
 /// Maximum time for a test to wait for an expected event.
 const TEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A cache whose values a test can read and change.
+/// A cache with values that a test can read and change.
 #[derive(Default)]
 struct InspectableCache {
     values: Mutex<HashMap<String, Vec<u8>>>,
