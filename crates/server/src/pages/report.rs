@@ -73,7 +73,7 @@ struct ReportContent {
     top: Vec<NameCount>,
 }
 
-/// When the next report is due.
+/// Due time of the next report.
 enum NextReport {
     Cron,
     At { due: String, every: String },
