@@ -21,14 +21,11 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::problem::Problem;
+use super::problem::{BEARER_CHALLENGE, Problem};
 use super::session;
 use postrider_core::request_origin;
 use postrider_engine::config::{ApiKey, Scope};
 use postrider_engine::gateway::Gateway;
-
-/// Challenge for programs.
-const BEARER_CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"postrider\"");
 
 /// Challenge for browsers, which makes them show their password dialogue. Any user name is valid.
 const BASIC_CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"postrider\", charset=\"UTF-8\"");
@@ -73,7 +70,7 @@ impl AuthError {
         }
     }
 
-    /// Adds the challenge for programs to a response with the status 401.
+    /// Adds the challenge for programs to a response with the status 401, for APIs with their own envelope.
     pub(super) fn challenge(self, mut response: Response<Body>) -> Response<Body> {
         if self.status() == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, BEARER_CHALLENGE);
@@ -82,14 +79,20 @@ impl AuthError {
     }
 }
 
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        let (slug, title) = match error {
+            AuthError::MissingKey | AuthError::UnknownKey => ("unauthorized", "A valid API key is required"),
+            AuthError::InsufficientScope(_) => ("insufficient-scope", "The API key lacks the required scope"),
+            AuthError::CrossSite => ("cross-site", "Requests from other sites are refused"),
+        };
+        Self::new(error.status(), slug, title, error.message())
+    }
+}
+
 impl IntoResponse for AuthError {
     fn into_response(self) -> Response<Body> {
-        let (slug, title) = match self {
-            Self::MissingKey | Self::UnknownKey => ("unauthorized", "A valid API key is required"),
-            Self::InsufficientScope(_) => ("insufficient-scope", "The API key lacks the required scope"),
-            Self::CrossSite => ("cross-site", "Requests from other sites are refused"),
-        };
-        self.challenge(Problem::new(self.status(), slug, title, self.message()).into_response())
+        Problem::from(self).into_response()
     }
 }
 

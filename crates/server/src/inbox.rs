@@ -86,42 +86,34 @@ struct InboxAcceptedData {
             body = InboxProblem, content_type = PROBLEM_JSON),
     )
 )]
-async fn send(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
-    match accept_message(&gateway, request).await {
-        Ok(accepted) => {
-            let body = InboxAccepted {
-                status: "success",
-                data: InboxAcceptedData { id: accepted.number },
-            };
-            let mut response = (StatusCode::CREATED, Json(body)).into_response();
-            errors::mark_replayed(response.headers_mut(), accepted.is_replay);
-            response
-        }
-        Err(response) => *response,
-    }
+async fn send(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request<Body>,
+) -> Result<Response<Body>, Problem> {
+    let accepted = accept_message(&gateway, request).await?;
+    let body = InboxAccepted {
+        status: "success",
+        data: InboxAcceptedData { id: accepted.number },
+    };
+    let mut response = (StatusCode::CREATED, Json(body)).into_response();
+    errors::mark_replayed(response.headers_mut(), accepted.is_replay);
+    Ok(response)
 }
 
-async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Box<Response<Body>>> {
+async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Problem> {
     let (head, content) = request.into_parts();
-    let key_name =
-        auth::authorize(gateway, &head.headers, Scope::Send).map_err(|error| boxed(error.into_response()))?;
-    let object = body::json_object(gateway, &head.headers, content)
-        .await
-        .map_err(|problem| boxed(problem.into_response()))?;
-    let mut accept_request = parse_request(gateway, &object)
-        .map_err(|violations| boxed(validation_problem(&violations).into_response()))?;
+    let key_name = auth::authorize(gateway, &head.headers, Scope::Send)?;
+    let object = body::json_object(gateway, &head.headers, content).await?;
+    let mut accept_request =
+        parse_request(gateway, &object).map_err(|violations| validation_problem(&violations))?;
     key_name.clone_into(&mut accept_request.api_key_name);
     let fingerprint = || Value::Object(object).to_string();
     accept_request.idempotency_key =
         errors::read_idempotency_key(&head.headers, "inbox", key_name, fingerprint)
-            .map_err(|detail| boxed(problem::invalid_idempotency_key(detail).into_response()))?;
+            .map_err(problem::invalid_idempotency_key)?;
     accept::accept(gateway, accept_request)
         .await
-        .map_err(|error| boxed(accept_error_problem(&error).into_response()))
-}
-
-fn boxed(response: Response<Body>) -> Box<Response<Body>> {
-    Box::new(response)
+        .map_err(|error| accept_error_problem(&error))
 }
 
 /// One invalid field.

@@ -139,23 +139,20 @@ impl BroadcastView {
 pub(super) async fn publish(
     State(gateway): State<Arc<Gateway>>,
     request: Request<Body>,
-) -> Result<Response<Body>, Response<Body>> {
+) -> Result<Response<Body>, Problem> {
     let (head, content) = request.into_parts();
-    let key_name =
-        auth::authorize(&gateway, &head.headers, Scope::Send).map_err(IntoResponse::into_response)?;
-    let object = body::json_object(&gateway, &head.headers, content)
-        .await
-        .map_err(IntoResponse::into_response)?;
-    let mut broadcast_request = parse_broadcast(&gateway, &object)
-        .map_err(|violations| invalid_fields(&violations).into_response())?;
+    let key_name = auth::authorize(&gateway, &head.headers, Scope::Send)?;
+    let object = body::json_object(&gateway, &head.headers, content).await?;
+    let mut broadcast_request =
+        parse_broadcast(&gateway, &object).map_err(|violations| invalid_fields(&violations))?;
     key_name.clone_into(&mut broadcast_request.api_key_name);
     let fingerprint = || Value::Object(object).to_string();
     broadcast_request.idempotency_key =
         errors::read_idempotency_key(&head.headers, "broadcasts", key_name, fingerprint)
-            .map_err(|detail| problem::invalid_idempotency_key(detail).into_response())?;
+            .map_err(problem::invalid_idempotency_key)?;
     match broadcast::publish(&gateway, broadcast_request).await {
         Ok(published) => Ok(accepted_response(&published)),
-        Err(error) => Err(publish_error_problem(&error).into_response()),
+        Err(error) => Err(publish_error_problem(&error)),
     }
 }
 
@@ -281,18 +278,12 @@ pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     PathSegment(id): PathSegment,
     headers: HeaderMap,
-) -> Result<Json<BroadcastView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
-    broadcast_response(&gateway, &id)
-        .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn broadcast_response(gateway: &Gateway, id: &str) -> JsonResult<BroadcastView> {
+) -> JsonResult<BroadcastView> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
     let not_found = || Problem::not_found(format!("there is no broadcast with the id {id}"));
     let broadcast_id = id.parse().map_err(|_| not_found())?;
     let found = gateway.store.broadcast(broadcast_id).await;
-    let found = found.map_err(|error| Problem::from_error(gateway, "read the broadcast", &error))?;
+    let found = found.map_err(|error| Problem::from_error(&gateway, "read the broadcast", &error))?;
     let (broadcast, counts) = found.ok_or_else(not_found)?;
     Ok(Json(BroadcastView::new(broadcast, &counts)))
 }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::problem::{Problem, Violation};
 
-/// Response of a handler: JSON, or a problem document.
+/// Result of a handler: JSON, or a problem document.
 pub(super) type JsonResult<T> = Result<Json<T>, Problem>;
 
 /// The only parameter of a path, percent-decoded.

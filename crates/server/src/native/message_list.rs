@@ -4,10 +4,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, Response, StatusCode};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode};
 use chrono::DateTime;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -53,21 +51,15 @@ pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Result<Json<MessagePageView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
-    message_page(&gateway, &query.unwrap_or_default())
-        .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn message_page(gateway: &Gateway, query: &str) -> JsonResult<MessagePageView> {
-    let filter = parse_query(gateway, query)
+) -> JsonResult<MessagePageView> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
+    let filter = parse_query(&gateway, &query.unwrap_or_default())
         .map_err(|violations| Problem::invalid(StatusCode::BAD_REQUEST, &violations))?;
     let page = gateway
         .store
         .search(filter)
         .await
-        .map_err(|error| Problem::from_error(gateway, "list messages", &error))?;
+        .map_err(|error| Problem::from_error(&gateway, "list messages", &error))?;
     let now = gateway.clock.now();
     let summary = |message| MessageView::summary(message, now);
     Ok(Json(MessagePageView {

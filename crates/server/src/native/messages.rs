@@ -90,27 +90,24 @@ pub(super) struct CancelledMessageView {
 pub(super) async fn submit(
     State(gateway): State<Arc<Gateway>>,
     request: Request<Body>,
-) -> Result<Response<Body>, Response<Body>> {
+) -> Result<Response<Body>, Problem> {
     let (head, content) = request.into_parts();
-    let key_name =
-        auth::authorize(&gateway, &head.headers, Scope::Send).map_err(IntoResponse::into_response)?;
-    let object = body::json_object(&gateway, &head.headers, content)
-        .await
-        .map_err(IntoResponse::into_response)?;
-    let mut accept_request = submission::parse_submission(&gateway, &object)
-        .map_err(|violations| invalid_fields(&violations).into_response())?;
+    let key_name = auth::authorize(&gateway, &head.headers, Scope::Send)?;
+    let object = body::json_object(&gateway, &head.headers, content).await?;
+    let mut accept_request =
+        submission::parse_submission(&gateway, &object).map_err(|violations| invalid_fields(&violations))?;
     let fingerprint = || Value::Object(object).to_string();
     key_name.clone_into(&mut accept_request.api_key_name);
     if accept_request.callback_url.is_some() && !events::can_sign(&gateway, key_name) {
         let detail = "cannot be used: no secrets for signing are configured under [events]";
-        return Err(invalid_fields(&[Violation::new("callback_url", detail)]).into_response());
+        return Err(invalid_fields(&[Violation::new("callback_url", detail)]));
     }
     accept_request.idempotency_key =
         errors::read_idempotency_key(&head.headers, "native", key_name, fingerprint)
-            .map_err(|detail| problem::invalid_idempotency_key(detail).into_response())?;
+            .map_err(problem::invalid_idempotency_key)?;
     match accept::accept(&gateway, accept_request).await {
         Ok(accepted) => Ok(created_response(&accepted)),
-        Err(error) => Err(accept_error_problem(&error).into_response()),
+        Err(error) => Err(accept_error_problem(&error)),
     }
 }
 
@@ -127,20 +124,14 @@ pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     PathSegment(id): PathSegment,
     headers: HeaderMap,
-) -> Result<Json<MessageView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
-    find_message(&gateway, &id)
-        .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn find_message(gateway: &Gateway, id: &str) -> JsonResult<MessageView> {
+) -> JsonResult<MessageView> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
     let found = gateway
         .store
-        .find_message(parse_message_id(id)?)
+        .find_message(parse_message_id(&id)?)
         .await
-        .map_err(|error| Problem::from_error(gateway, "read the message", &error))?;
-    let message = found.ok_or_else(|| message_not_found(id))?;
+        .map_err(|error| Problem::from_error(&gateway, "read the message", &error))?;
+    let message = found.ok_or_else(|| message_not_found(&id))?;
     Ok(Json(MessageView::full(message, gateway.clock.now())))
 }
 
@@ -162,19 +153,13 @@ pub(super) async fn cancel(
     State(gateway): State<Arc<Gateway>>,
     PathSegment(id): PathSegment,
     headers: HeaderMap,
-) -> Result<Json<CancelledMessageView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Send).map_err(IntoResponse::into_response)?;
-    cancel_message(&gateway, id)
-        .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn cancel_message(gateway: &Gateway, id: String) -> JsonResult<CancelledMessageView> {
+) -> JsonResult<CancelledMessageView> {
+    auth::authorize(&gateway, &headers, Scope::Send)?;
     let cancelled = gateway
         .store
         .cancel_message(parse_message_id(&id)?, gateway.clock.now())
         .await
-        .map_err(|error| Problem::from_error(gateway, "cancel the message", &error))?;
+        .map_err(|error| Problem::from_error(&gateway, "cancel the message", &error))?;
     match cancelled {
         Cancelled::Done(channels) => {
             for channel in &channels {

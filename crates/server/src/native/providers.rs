@@ -5,13 +5,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response};
-use axum::response::IntoResponse;
+use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::extract::JsonResult;
 use crate::auth;
 use crate::error_responses::AuthErrorResponses;
 use postrider_core::channel::{Channel, ConfigName};
@@ -91,8 +90,8 @@ pub(crate) struct ProviderChannelView {
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,
-) -> Result<Json<ProvidersView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
+) -> JsonResult<ProvidersView> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
     let report = newest_report(&gateway).await;
     let now = gateway.clock.now();
     let providers = gateway

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Request, Response};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, Request};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -78,18 +77,12 @@ pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     path: PathSegments,
     headers: HeaderMap,
-) -> Result<Json<RecipientView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
-    recipient_or_active(&gateway, &path)
+) -> JsonResult<RecipientView> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
+    let address = parse_address(&gateway, &path)?;
+    let found = recipient::find_recipient(&gateway, &address)
         .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn recipient_or_active(gateway: &Gateway, path: &PathSegments) -> JsonResult<RecipientView> {
-    let address = parse_address(gateway, path)?;
-    let found = recipient::find_recipient(gateway, &address)
-        .await
-        .map_err(|error| Problem::from_error(gateway, "read the recipient", &error))?;
+        .map_err(|error| Problem::from_error(&gateway, "read the recipient", &error))?;
     Ok(Json(match found {
         Some(recipient) => recipient_view(recipient),
         None => RecipientView {
@@ -127,33 +120,19 @@ pub(super) async fn change(
     State(gateway): State<Arc<Gateway>>,
     path: PathSegments,
     request: Request<Body>,
-) -> Result<Json<RecipientView>, Response<Body>> {
-    let (head, content) = request.into_parts();
-    let key_name =
-        auth::authorize(&gateway, &head.headers, Scope::Admin).map_err(IntoResponse::into_response)?;
-    let object = body::json_object(&gateway, &head.headers, content)
-        .await
-        .map_err(IntoResponse::into_response)?;
-    apply_change(&gateway, &path, &object, key_name)
-        .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn apply_change(
-    gateway: &Gateway,
-    path: &PathSegments,
-    object: &Map<String, Value>,
-    key_name: &str,
 ) -> JsonResult<RecipientView> {
-    let address = parse_address(gateway, path)?;
-    let change = parse_change(object, key_name).map_err(|violations| invalid_fields(&violations))?;
-    let changed = recipient::set_status(gateway, &address, change).await;
+    let (head, content) = request.into_parts();
+    let key_name = auth::authorize(&gateway, &head.headers, Scope::Admin)?;
+    let object = body::json_object(&gateway, &head.headers, content).await?;
+    let address = parse_address(&gateway, &path)?;
+    let change = parse_change(&object, key_name).map_err(|violations| invalid_fields(&violations))?;
+    let changed = recipient::set_status(&gateway, &address, change).await;
     changed
         .map(recipient_view)
         .map(Json)
         .map_err(|error| match error.kind() {
             ErrorKind::Usage => invalid_fields(&[Violation::new("reason", error.to_string())]),
-            _ => Problem::from_error(gateway, "change the recipient", &error),
+            _ => Problem::from_error(&gateway, "change the recipient", &error),
         })
 }
 

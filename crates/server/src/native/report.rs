@@ -5,10 +5,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response};
-use axum::response::IntoResponse;
+use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -135,21 +133,14 @@ struct ReportTopRecipientView {
     tag = "native",
     responses((status = 200, description = "The newest report.", body = ReportView), AuthErrorResponses, NotFoundResponses, StoreErrorResponses)
 )]
-pub(super) async fn show(
-    State(gateway): State<Arc<Gateway>>,
-    headers: HeaderMap,
-) -> Result<Json<ReportView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
-    newest_report(&gateway).await.map_err(IntoResponse::into_response)
-}
-
-async fn newest_report(gateway: &Gateway) -> JsonResult<ReportView> {
-    let latest = sync_report::latest_report(gateway)
+pub(super) async fn show(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> JsonResult<ReportView> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
+    let latest = sync_report::latest_report(&gateway)
         .await
-        .map_err(|error| Problem::from_error(gateway, "read the report", &error))?;
+        .map_err(|error| Problem::from_error(&gateway, "read the report", &error))?;
     let (_, report) = latest
         .ok_or_else(|| Problem::not_found("there is no report yet; \"console sync:report\" builds one"))?;
-    Ok(Json(report_view(gateway, report)))
+    Ok(Json(report_view(&gateway, report)))
 }
 
 fn report_view(gateway: &Gateway, report: Report) -> ReportView {

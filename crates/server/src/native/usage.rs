@@ -61,34 +61,28 @@ pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Result<Response<Body>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
+) -> Result<Response<Body>, Problem> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
     let query = query.unwrap_or_default();
-    usage_page(&gateway, &query)
-        .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn usage_page(gateway: &Gateway, query: &str) -> Result<Response<Body>, Problem> {
     let UsageParams {
         query: filter,
         format,
-    } = parse_params(gateway, query)?;
+    } = parse_params(&gateway, &query)?;
     let page = gateway
         .store
         .usage(filter.clone())
         .await
-        .map_err(|error| Problem::from_error(gateway, "list usage", &error))?;
+        .map_err(|error| Problem::from_error(&gateway, "list usage", &error))?;
     let rows = usage_rows(&page.messages);
     if format == UsageFormat::Csv {
         let mut response = csv_response("usage.csv", csv::rows_to_csv(true, &rows));
-        if let Some(link) = page.next.and_then(|next| next_page_link(query, next)) {
+        if let Some(link) = page.next.and_then(|next| next_page_link(&query, next)) {
             response.headers_mut().insert(LINK, link);
         }
         return Ok(response);
     }
     let totals = match filter.before {
-        None => Some(count_totals(gateway, filter).await?),
+        None => Some(count_totals(&gateway, filter).await?),
         Some(_) => None,
     };
     Ok(Json(UsageView {
@@ -121,17 +115,11 @@ pub(super) async fn totals(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Result<Response<Body>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
+) -> Result<Response<Body>, Problem> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
     let query = query.unwrap_or_default();
-    totals_response(&gateway, &query)
-        .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn totals_response(gateway: &Gateway, query: &str) -> Result<Response<Body>, Problem> {
-    let params = parse_params(gateway, query)?;
-    let totals = count_totals(gateway, params.query).await?;
+    let params = parse_params(&gateway, &query)?;
+    let totals = count_totals(&gateway, params.query).await?;
     Ok(match params.format {
         UsageFormat::Json => Json(totals).into_response(),
         UsageFormat::Csv => csv_response("usage-totals.csv", csv::totals_to_csv(&totals.rows)),

@@ -6,10 +6,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, Response, StatusCode};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -93,19 +91,13 @@ pub(super) async fn list(
     PathSegment(id): PathSegment,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Result<Json<UserInboxView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
-    inbox_page(&gateway, &id, &query.unwrap_or_default())
-        .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn inbox_page(gateway: &Gateway, id: &str, query: &str) -> JsonResult<UserInboxView> {
-    let (before, limit) = parse_query(gateway, query)
+) -> JsonResult<UserInboxView> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
+    let (before, limit) = parse_query(&gateway, &query.unwrap_or_default())
         .map_err(|violations| Problem::invalid(StatusCode::BAD_REQUEST, &violations))?;
-    users::find_user(gateway, id).await?;
-    let inbox = gateway.store.user_inbox(id, before, limit).await;
-    let inbox = inbox.map_err(|error| Problem::from_error(gateway, "read the inbox", &error))?;
+    users::find_user(&gateway, &id).await?;
+    let inbox = gateway.store.user_inbox(&id, before, limit).await;
+    let inbox = inbox.map_err(|error| Problem::from_error(&gateway, "read the inbox", &error))?;
     let messages = inbox.messages.into_iter();
     Ok(Json(UserInboxView {
         messages: messages
@@ -158,24 +150,15 @@ fn parse_query(gateway: &Gateway, query: &str) -> Result<(Option<i64>, usize), V
 )]
 pub(super) async fn read(
     State(gateway): State<Arc<Gateway>>,
-    path: PathSegments,
+    PathSegments(user, message): PathSegments,
     headers: HeaderMap,
-) -> Result<Json<UserInboxStateView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Send).map_err(IntoResponse::into_response)?;
-    mark_read(&gateway, &path)
-        .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn mark_read(
-    gateway: &Gateway,
-    PathSegments(user, message): &PathSegments,
 ) -> JsonResult<UserInboxStateView> {
-    users::find_user(gateway, user).await?;
+    auth::authorize(&gateway, &headers, Scope::Send)?;
+    users::find_user(&gateway, &user).await?;
     let not_found = || Problem::not_found(format!("there is no message {message} to \"{user}\""));
     let id = message.parse().map_err(|_| not_found())?;
-    let marked = user_inbox::mark_read(gateway, user, id).await;
-    let marked = marked.map_err(|error| Problem::from_error(gateway, "mark the message as read", &error))?;
+    let marked = user_inbox::mark_read(&gateway, &user, id).await;
+    let marked = marked.map_err(|error| Problem::from_error(&gateway, "mark the message as read", &error))?;
     let message = marked.ok_or_else(not_found)?;
     Ok(Json(UserInboxStateView {
         id: message.id.to_string(),

@@ -90,11 +90,10 @@ pub(super) struct RegisteredCountsView {
 pub(super) async fn register(
     State(gateway): State<Arc<Gateway>>,
     request: Request<Body>,
-) -> Result<Response<Body>, Response<Body>> {
+) -> Result<Response<Body>, Problem> {
     let (head, content) = request.into_parts();
-    auth::authorize(&gateway, &head.headers, Scope::Send).map_err(IntoResponse::into_response)?;
-    let body = body::json(&gateway, &head.headers, content).await;
-    let body = body.map_err(IntoResponse::into_response)?;
+    auth::authorize(&gateway, &head.headers, Scope::Send)?;
+    let body = body::json(&gateway, &head.headers, content).await?;
     // A key that may only send must not learn what is stored about a user.
     let can_read = auth::authorize(&gateway, &head.headers, Scope::Read).is_ok();
     let (users, shown_id) = match body {
@@ -109,20 +108,18 @@ pub(super) async fn register(
             (Err(vec![violation]), None)
         }
     };
-    let users = users.map_err(|violations| invalid_fields(&violations).into_response())?;
-    let counts = register_all(&gateway, users)
-        .await
-        .map_err(IntoResponse::into_response)?;
+    let users = users.map_err(|violations| invalid_fields(&violations))?;
+    let counts = register_all(&gateway, users).await?;
     let status = if counts.added > 0 {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
     let view = match shown_id {
-        Some(id) => find_user(&gateway, &id).await.map(RegisteredView::One),
-        None => Ok(RegisteredView::Counts(counts)),
+        Some(id) => RegisteredView::One(find_user(&gateway, &id).await?),
+        None => RegisteredView::Counts(counts),
     };
-    Ok((status, Json(view.map_err(IntoResponse::into_response)?)).into_response())
+    Ok((status, Json(view)).into_response())
 }
 
 /// Parses a list of users, or returns all invalid fields.
@@ -248,15 +245,9 @@ pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     PathSegment(id): PathSegment,
     headers: HeaderMap,
-) -> Result<Json<UserView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
-    user_response(&gateway, &id)
-        .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn user_response(gateway: &Gateway, id: &str) -> JsonResult<UserView> {
-    find_user(gateway, id).await.map(Json)
+) -> JsonResult<UserView> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
+    find_user(&gateway, &id).await.map(Json)
 }
 
 /// Returns the user with this id, or the 404 problem.

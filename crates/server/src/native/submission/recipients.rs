@@ -129,7 +129,7 @@ fn channels(fields: &mut SubmissionReader<'_>, gateway: &Gateway) -> Option<Vec<
         let field = format!("channels.{position}");
         match channel.as_str() {
             Some(name) if gateway.route(name).is_none() => {
-                fields.add_violation(field, unknown_channel_message(gateway))
+                fields.add_violation(field, unknown_channel_message(gateway));
             }
             Some(name) if channels.iter().any(|other| other == name) => {
                 fields.add_violation(field, "repeats a channel");
