@@ -12,9 +12,11 @@ mod openapi;
 mod receipts;
 mod recipients;
 mod simple;
+mod submission;
 mod texting;
 mod usage;
 mod user_throttle;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
