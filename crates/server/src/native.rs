@@ -17,7 +17,7 @@ mod user_inbox;
 mod users;
 
 pub(super) use message_list::normalize_address;
-pub(super) use providers::{ProviderChannelView, provider_channel};
+pub(super) use providers::{ProviderChannelView, provider_channel, provider_numbers};
 
 use std::sync::Arc;
 

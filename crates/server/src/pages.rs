@@ -17,6 +17,7 @@ mod sign_in;
 mod tests;
 mod usage;
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -26,6 +27,7 @@ use axum::http::{Response, StatusCode, Uri};
 use axum::routing::get;
 use axum::{Extension, Router};
 
+use self::layout::PageError;
 pub(super) use self::layout::PageLayout;
 use self::message::MessagePage;
 pub(super) use self::operate::routes as operator_routes;
@@ -34,59 +36,24 @@ pub(super) use self::report_cache::ReportCache;
 use self::search::SearchParams;
 pub(super) use self::sign_in::routes as sign_in_routes;
 use postrider_core::broadcast::BroadcastId;
-use postrider_core::error::Result;
 use postrider_core::id::MessageId;
 use postrider_engine::gateway::Gateway;
 
 /// Returns the routes of the pages that need the scope `read`; the caller adds that check.
 pub(super) fn routes(report_cache: &Arc<ReportCache>) -> Router<Arc<Gateway>> {
     Router::new()
-        .route(
-            "/",
-            get(
-                async |State(gateway): GatewayState, Extension(reports): ReportCacheExtension, uri: Uri| {
-                    layout::page_or_failure(report_or_search(&gateway, &reports, &uri).await)
-                },
-            ),
-        )
-        .route(
-            "/messages/{id}",
-            get(
-                async |State(gateway): GatewayState, Extension(reports): ReportCacheExtension, id: IdPath| {
-                    layout::page_or_failure(message_page(&gateway, &reports, id.ok()).await)
-                },
-            ),
-        )
-        .route(
-            "/usage",
-            get(
-                async |State(gateway): GatewayState, Extension(reports): ReportCacheExtension, uri: Uri| {
-                    layout::page_or_failure(usage_page(&gateway, &reports, &uri).await)
-                },
-            ),
-        )
-        .route(
-            "/broadcasts",
-            get(
-                async |State(gateway): GatewayState, Extension(reports): ReportCacheExtension, uri: Uri| {
-                    layout::page_or_failure(broadcast_list(&gateway, &reports, &uri).await)
-                },
-            ),
-        )
-        .route(
-            "/broadcasts/{id}",
-            get(
-                async |State(gateway): GatewayState, Extension(reports): ReportCacheExtension, id: IdPath| {
-                    layout::page_or_failure(broadcast_page(&gateway, &reports, id.ok()).await)
-                },
-            ),
-        )
+        .route("/", get(report_or_search))
+        .route("/messages/{id}", get(message_page))
+        .route("/usage", get(usage_page))
+        .route("/broadcasts", get(broadcast_list))
+        .route("/broadcasts/{id}", get(broadcast_page))
         .layer(Extension(Arc::clone(report_cache)))
 }
 
 type GatewayState = State<Arc<Gateway>>;
-type ReportCacheExtension = Extension<Arc<ReportCache>>;
+type Reports = Extension<Arc<ReportCache>>;
 type IdPath = Result<Path<String>, PathRejection>;
+type PageResult = Result<Response<Body>, PageError>;
 
 /// Returns a page that is the same for all clients, with the headers of all pages.
 pub(super) fn static_page(html: Bytes) -> Response<Body> {
@@ -100,11 +67,8 @@ pub(super) fn assets() -> Router<Arc<Gateway>> {
         .route("/operate.js", get(async || layout::script()))
 }
 
-async fn report_or_search(gateway: &Gateway, reports: &ReportCache, uri: &Uri) -> Result<Response<Body>> {
-    let Some(query) = uri.query() else {
-        return report_page(gateway, reports).await;
-    };
-    let Some(params) = SearchParams::parse(query) else {
+async fn report_or_search(State(gateway): GatewayState, Extension(reports): Reports, uri: Uri) -> PageResult {
+    let Some(params) = SearchParams::parse(uri.query().unwrap_or_default()) else {
         return Ok(layout::error_page(
             StatusCode::BAD_REQUEST,
             "Invalid address",
@@ -112,22 +76,17 @@ async fn report_or_search(gateway: &Gateway, reports: &ReportCache, uri: &Uri) -
         ));
     };
     match params.typed() {
-        None => report_page(gateway, reports).await,
-        Some(typed) => results_page(gateway, reports, typed, &params).await,
+        None => report_page(&gateway, &reports).await,
+        Some(typed) => results_page(&gateway, &reports, typed, &params).await,
     }
 }
 
-async fn report_page(gateway: &Gateway, reports: &ReportCache) -> Result<Response<Body>> {
-    match reports.report(gateway).await? {
-        Some(cached) => Ok(layout::html_page(
-            StatusCode::OK,
-            reports.page(gateway, &cached).await?,
-        )),
-        None => layout::render_page(
-            StatusCode::OK,
-            &ReportPage::new(None, None, &PageSettings::from_gateway(gateway)),
-        ),
-    }
+async fn report_page(gateway: &Gateway, reports: &ReportCache) -> PageResult {
+    let html = match reports.report(gateway).await? {
+        Some(cached) => reports.page(gateway, &cached).await?,
+        None => layout::render_html(&ReportPage::new(None, None, &PageSettings::from_gateway(gateway)))?,
+    };
+    Ok(layout::html_page(StatusCode::OK, html))
 }
 
 async fn results_page(
@@ -135,7 +94,7 @@ async fn results_page(
     reports: &ReportCache,
     typed: &str,
     params: &SearchParams,
-) -> Result<Response<Body>> {
+) -> PageResult {
     let results = search::search_number(gateway, typed, params).await?;
     let cached = reports.report(gateway).await?;
     let report = cached.as_deref().map(|cached| (&cached.report, cached.overdue));
@@ -144,44 +103,44 @@ async fn results_page(
         Some((typed.to_owned(), results)),
         &PageSettings::from_gateway(gateway),
     );
-    layout::render_page(StatusCode::OK, &page)
+    Ok(layout::render_page(StatusCode::OK, &page)?)
 }
 
-async fn usage_page(gateway: &Gateway, reports: &ReportCache, uri: &Uri) -> Result<Response<Body>> {
-    let layout = layout_with_report("Usage", gateway, reports).await;
-    let (is_valid, page) = usage::usage_page(gateway, layout, uri.query().unwrap_or_default()).await?;
+async fn usage_page(State(gateway): GatewayState, Extension(reports): Reports, uri: Uri) -> PageResult {
+    let layout = layout_with_report("Usage", &gateway, &reports).await;
+    let (is_valid, page) = usage::usage_page(&gateway, layout, uri.query().unwrap_or_default()).await?;
     let status = if is_valid {
         StatusCode::OK
     } else {
         StatusCode::BAD_REQUEST
     };
-    layout::render_page(status, &page)
+    Ok(layout::render_page(status, &page)?)
 }
 
-async fn broadcast_list(gateway: &Gateway, reports: &ReportCache, uri: &Uri) -> Result<Response<Body>> {
-    let layout = layout_with_report("Broadcasts", gateway, reports).await;
-    let page = broadcasts::broadcast_list(gateway, layout, uri.query().unwrap_or_default()).await?;
-    layout::render_page(StatusCode::OK, &page)
+async fn broadcast_list(State(gateway): GatewayState, Extension(reports): Reports, uri: Uri) -> PageResult {
+    let layout = layout_with_report("Broadcasts", &gateway, &reports).await;
+    let page = broadcasts::broadcast_list(&gateway, layout, uri.query().unwrap_or_default()).await?;
+    Ok(layout::render_page(StatusCode::OK, &page)?)
 }
 
-async fn broadcast_page(
-    gateway: &Gateway,
-    reports: &ReportCache,
-    id: Option<Path<String>>,
-) -> Result<Response<Body>> {
-    let layout = layout_with_report("Broadcast", gateway, reports).await;
-    let page = match id.and_then(|Path(id)| id.parse::<BroadcastId>().ok()) {
-        Some(id) => broadcasts::broadcast_page(gateway, layout, id).await?,
+async fn broadcast_page(State(gateway): GatewayState, Extension(reports): Reports, id: IdPath) -> PageResult {
+    let layout = layout_with_report("Broadcast", &gateway, &reports).await;
+    let page = match parse_id::<BroadcastId>(id) {
+        Some(id) => broadcasts::broadcast_page(&gateway, layout, id).await?,
         None => None,
     };
     match page {
-        Some(page) => layout::render_page(StatusCode::OK, &page),
+        Some(page) => Ok(layout::render_page(StatusCode::OK, &page)?),
         None => Ok(layout::error_page(
             StatusCode::NOT_FOUND,
             "Broadcast not found",
             "It may have been pruned, or its id is incomplete. See the list of broadcasts.",
         )),
     }
+}
+
+fn parse_id<T: FromStr>(id: IdPath) -> Option<T> {
+    id.ok().and_then(|Path(id)| id.parse().ok())
 }
 
 /// Returns a layout with the counters of the newest report, if there is one.
@@ -194,12 +153,8 @@ async fn layout_with_report(title: &'static str, gateway: &Gateway, reports: &Re
     )
 }
 
-async fn message_page(
-    gateway: &Gateway,
-    reports: &ReportCache,
-    id: Option<Path<String>>,
-) -> Result<Response<Body>> {
-    let found = match id.and_then(|Path(id)| id.parse::<MessageId>().ok()) {
+async fn message_page(State(gateway): GatewayState, Extension(reports): Reports, id: IdPath) -> PageResult {
+    let found = match parse_id::<MessageId>(id) {
         Some(id) => gateway.store.find_message(id).await?,
         None => None,
     };
@@ -210,7 +165,7 @@ async fn message_page(
             "It may have been pruned, or its id is incomplete. Search for the number it went to.",
         ));
     };
-    let cached = reports.report_if_known(gateway).await;
+    let cached = reports.report_if_known(&gateway).await;
     let page = MessagePage::new(
         &message,
         cached.as_deref().map(|cached| &cached.report),
@@ -218,5 +173,5 @@ async fn message_page(
         gateway.config.mask_numbers,
         gateway.clock.now(),
     );
-    layout::render_page(StatusCode::OK, &page)
+    Ok(layout::render_page(StatusCode::OK, &page)?)
 }

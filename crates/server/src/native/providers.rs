@@ -79,6 +79,17 @@ pub(crate) struct ProviderChannelView {
     pub(crate) share_percent: Option<f64>,
 }
 
+/// Numbers of a provider in a report.
+#[derive(Clone, Copy)]
+pub(crate) struct ProviderNumbers {
+    /// Calls to it.
+    pub(crate) attempts: u64,
+    /// Its share of all calls.
+    pub(crate) share_percent: Option<f64>,
+    /// Share of its calls that failed because of the provider.
+    pub(crate) fault_percent: Option<f64>,
+}
+
 /// Lists the providers in the order of the configuration.
 #[utoipa::path(
     get,
@@ -128,15 +139,7 @@ fn provider_view(
         .providers
         .iter()
         .find(|config| config.name == provider.name);
-    let row = report.and_then(|report| {
-        report
-            .providers
-            .iter()
-            .find(|row| row.name == provider.name.as_str())
-    });
-    let all_attempts: u64 = report.map_or(0, |report| {
-        report.providers.iter().map(ProviderReportRow::attempts).sum()
-    });
+    let numbers = report.and_then(|report| provider_numbers(report, &provider.name));
     let channels = gateway.config.channels.iter();
     ProviderView {
         name: provider.name.to_string(),
@@ -151,10 +154,24 @@ fn provider_view(
         channels: channels
             .filter_map(|channel| provider_channel(channel, &provider.name))
             .collect(),
-        attempts: row.map(ProviderReportRow::attempts),
-        share_percent: row.and_then(|row| percent(row.attempts(), all_attempts)),
-        fault_percent: row.and_then(ProviderReportRow::fault_percent),
+        attempts: numbers.map(|numbers| numbers.attempts),
+        share_percent: numbers.and_then(|numbers| numbers.share_percent),
+        fault_percent: numbers.and_then(|numbers| numbers.fault_percent),
     }
+}
+
+/// Returns the numbers of a provider in a report; `None` if the report does not contain it.
+pub(crate) fn provider_numbers(report: &Report, provider: &ConfigName) -> Option<ProviderNumbers> {
+    let row = report
+        .providers
+        .iter()
+        .find(|row| row.name == provider.as_str())?;
+    let all_attempts = report.providers.iter().map(ProviderReportRow::attempts).sum();
+    Some(ProviderNumbers {
+        attempts: row.attempts(),
+        share_percent: percent(row.attempts(), all_attempts),
+        fault_percent: row.fault_percent(),
+    })
 }
 
 /// Returns a provider's part in a channel; `None` if the channel does not use it.

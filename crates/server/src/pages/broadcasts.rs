@@ -14,9 +14,6 @@ use postrider_engine::gateway::Gateway;
 /// Broadcasts on one page.
 const PAGE_BROADCASTS: usize = 25;
 
-/// Characters of a body that a row shows.
-const BODY_CHARS_MAX: usize = 60;
-
 /// The page at `/broadcasts`.
 #[derive(Template)]
 #[template(path = "broadcasts.html", whitespace = "minimize")]
@@ -112,7 +109,7 @@ impl BroadcastRow {
             audience: audience_text(broadcast),
             users: format::count(broadcast.users),
             progress: progress_text(gateway, broadcast),
-            body: format::shorten(&broadcast.body, BODY_CHARS_MAX),
+            body: format::body_preview(&broadcast.body),
         }
     }
 }

@@ -79,8 +79,12 @@ pub(super) fn address(address: &str, mask: bool) -> String {
     }
 }
 
-/// Returns the beginning of a body on one line, for a table.
-pub(super) fn shorten(body: &str, chars_max: usize) -> String {
+/// Returns the first 60 characters of a message body on one line, for a table.
+pub(super) fn body_preview(body: &str) -> String {
+    shorten(body, 60)
+}
+
+fn shorten(body: &str, chars_max: usize) -> String {
     let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= chars_max {
         return line;

@@ -10,6 +10,7 @@ use axum::http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, Response, StatusCode};
+use axum::response::IntoResponse;
 
 use super::format;
 use postrider_core::error::{Error, ErrorKind};
@@ -208,9 +209,19 @@ pub(super) fn error_page(status: StatusCode, heading: &str, message: &str) -> Re
     })
 }
 
-/// Returns the page, or logs the error and returns the error page.
-pub(super) fn page_or_failure(page: Result<Response<Body>, Error>) -> Response<Body> {
-    page.unwrap_or_else(|error| failure_page(&error))
+/// An error of a page, which is shown as an error page.
+pub(super) struct PageError(Error);
+
+impl From<Error> for PageError {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response<Body> {
+        failure_page(&self.0)
+    }
 }
 
 /// Logs an internal error with its causes and returns its error page.

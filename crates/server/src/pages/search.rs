@@ -13,9 +13,6 @@ use postrider_store::MessageQuery;
 /// Messages on one page.
 const PAGE_MESSAGES: usize = 25;
 
-/// Characters of a body that a row shows.
-const BODY_CHARS_MAX: usize = 60;
-
 /// Characters of the search text that the page repeats.
 const TYPED_CHARS_MAX: usize = 64;
 
@@ -138,6 +135,6 @@ fn search_hit(message: &Message, delivery: &Delivery) -> NumberSearchHit {
         channel: delivery.channel.to_string(),
         provider: provider.map_or_else(|| format::NOT_AVAILABLE.to_owned(), ToString::to_string),
         tries: delivery.tries,
-        body: format::shorten(&message.body, BODY_CHARS_MAX),
+        body: format::body_preview(&message.body),
     }
 }

@@ -9,9 +9,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Request, Response, StatusCode, Uri};
+use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
 
-use super::layout::{self, PageLayout, page_or_failure};
+use super::layout::{self, PageError, PageLayout};
 use crate::{auth, body, form, session};
 use postrider_core::request_origin;
 use postrider_engine::config::Scope;
@@ -48,7 +49,9 @@ fn sign_in_page(status: StatusCode, next: &str, is_key_rejected: bool) -> Respon
         next: session::local_path(next).to_owned(),
         is_key_rejected,
     };
-    page_or_failure(layout::operator_page(status, &page))
+    layout::operator_page(status, &page)
+        .map_err(PageError::from)
+        .into_response()
 }
 
 async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {

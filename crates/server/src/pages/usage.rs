@@ -21,9 +21,6 @@ const PAGE_MESSAGES: usize = 25;
 /// Rows of totals on the page.
 const TOTALS_MAX: usize = 100;
 
-/// Characters of a body that a row shows.
-const BODY_CHARS_MAX: usize = 60;
-
 /// Characters of a form field that the page repeats.
 const TYPED_CHARS_MAX: usize = 255;
 
@@ -194,7 +191,7 @@ impl UsageTableRow {
             provider: provider.map_or_else(|| format::NOT_AVAILABLE.to_owned(), ToString::to_string),
             state: delivery.state.kind().as_str(),
             tries: delivery.tries,
-            body: format::shorten(&message.body, BODY_CHARS_MAX),
+            body: format::body_preview(&message.body),
         }
     }
 }

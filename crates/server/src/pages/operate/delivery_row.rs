@@ -5,9 +5,6 @@ use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryState;
 use postrider_engine::search::DeliverySearchHit;
 
-/// Characters of a body that a row shows.
-const BODY_CHARS_MAX: usize = 60;
-
 /// A delivery as text, with the actions that are possible.
 pub(super) struct DeliveryRow {
     pub(super) id: i64,
@@ -58,7 +55,7 @@ impl DeliveryRow {
                 .unwrap_or_default(),
             maybe_sent_twice: attempt.is_some_and(|attempt| attempt.has_unknown_attempt),
             tries: delivery.tries,
-            body: format::shorten(&hit.body, BODY_CHARS_MAX),
+            body: format::body_preview(&hit.body),
             can_resend: delivery.state.requeue(now).is_some(),
             can_cancel: delivery.state.cancel(now).is_some(),
         }

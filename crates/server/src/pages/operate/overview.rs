@@ -16,7 +16,7 @@ use super::state::OperateState;
 use crate::native;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::Result;
-use postrider_core::report::{ProviderReportRow, Report, percent};
+use postrider_core::report::Report;
 use postrider_engine::gateway::{Gateway, ProviderRuntime};
 use postrider_engine::search::{self, DeliverySearchFilter, StateFilter};
 
@@ -102,9 +102,7 @@ impl OperateProviderRow {
         let status = provider.status(gateway.clock.now());
         let mut configs = gateway.config.providers.iter();
         let config = configs.find(|config| config.name == provider.name);
-        let rows = report.map_or(&[][..], |report| &report.providers);
-        let row = rows.iter().find(|row| row.name == provider.name.as_str());
-        let all_attempts: u64 = rows.iter().map(ProviderReportRow::attempts).sum();
+        let numbers = report.and_then(|report| native::provider_numbers(report, &provider.name));
         Self {
             name: provider.name.to_string(),
             kind: config.map(|config| config.kind.clone()).unwrap_or_default(),
@@ -117,12 +115,12 @@ impl OperateProviderRow {
                 .map_or_else(|| "no limit".to_owned(), |rate| format!("{rate} per second")),
             in_flight: status.in_flight,
             concurrency: provider.concurrency,
-            attempts: row.map_or_else(
+            attempts: numbers.map_or_else(
                 || format::NOT_AVAILABLE.to_owned(),
-                |row| format::count(row.attempts()),
+                |numbers| format::count(numbers.attempts),
             ),
-            share: format::percent(row.and_then(|row| percent(row.attempts(), all_attempts))),
-            fault: format::percent(row.and_then(ProviderReportRow::fault_percent)),
+            share: format::percent(numbers.and_then(|numbers| numbers.share_percent)),
+            fault: format::percent(numbers.and_then(|numbers| numbers.fault_percent)),
             can_pause: !status.is_paused,
         }
     }
