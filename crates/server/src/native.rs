@@ -4,6 +4,7 @@
 
 mod broadcasts;
 mod extract;
+mod fields;
 mod message_list;
 mod message_view;
 mod messages;

@@ -184,33 +184,25 @@ fn accepted_response(accepted: &Accepted) -> Response<Body> {
 }
 
 fn accept_error_response(error: &AcceptError) -> Response<Body> {
+    let default_message = || Cow::from(errors::accept_error_message(error));
     let (status, message): (StatusCode, Cow<'static, str>) = match error {
         AcceptError::NoRecipient => (StatusCode::BAD_REQUEST, "wrong number".into()),
         AcceptError::InvalidAddress { .. }
         | AcceptError::InvalidContact { .. }
         | AcceptError::NoUsableContact { .. } => (StatusCode::BAD_REQUEST, "number should be 11".into()),
         AcceptError::Suppressed => (StatusCode::BAD_REQUEST, "number is inactive".into()),
-        AcceptError::Throttled { .. } => (
-            StatusCode::TOO_MANY_REQUESTS,
-            errors::accept_error_message(error).into(),
-        ),
-        AcceptError::IdempotencyKeyReused => (
-            StatusCode::UNPROCESSABLE_ENTITY,
-            errors::accept_error_message(error).into(),
-        ),
+        AcceptError::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, default_message()),
+        AcceptError::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, default_message()),
         AcceptError::UnknownChannel(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             "no channel for messages is configured".into(),
         ),
-        AcceptError::Store(cause) => (store_status(cause), errors::accept_error_message(error).into()),
+        AcceptError::Store(cause) => (store_status(cause), default_message()),
         AcceptError::EmptyBody
         | AcceptError::InvalidBody
         | AcceptError::BodyTooLong(_)
         | AcceptError::InvalidSubject(_)
-        | AcceptError::ExpiresTooEarly => (
-            StatusCode::BAD_REQUEST,
-            errors::accept_error_message(error).into(),
-        ),
+        | AcceptError::ExpiresTooEarly => (StatusCode::BAD_REQUEST, default_message()),
     };
     let mut response = error_response(status, &message);
     if let AcceptError::Throttled { retry_after } = error {

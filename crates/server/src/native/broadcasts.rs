@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::extract::{JsonResult, PathSegment, invalid_fields};
+use super::fields::ObjectReader;
 use crate::error_responses::{
     AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, ProblemView,
     StoreErrorResponses,
@@ -175,66 +176,41 @@ fn parse_broadcast(
     gateway: &Gateway,
     object: &Map<String, Value>,
 ) -> Result<broadcast::BroadcastRequest, Vec<Violation>> {
-    let mut violations = Vec::new();
-    for unknown in object.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
-        let known = FIELDS.join(", ");
-        violations.push(Violation::new(
-            unknown,
-            format!("unknown field; known are {known}"),
-        ));
-    }
-    let mut text = |field: &str| match object.get(field) {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(text.clone()),
-        Some(_) => {
-            violations.push(Violation::new(field, "must be a string"));
-            None
-        }
-    };
-    let (body, channel) = (text("body"), text("channel"));
-    if object.get("body").is_none_or(Value::is_null) {
-        violations.push(Violation::new("body", "is missing"));
-    }
-    let audience = match parse_audience(object) {
-        Ok(audience) => Some(audience),
-        Err(violation) => {
-            violations.push(violation);
-            None
-        }
-    };
-    match (body, audience) {
-        (Some(body), Some(audience)) if violations.is_empty() => Ok(broadcast::BroadcastRequest {
-            body,
-            channel: channel.unwrap_or_else(|| errors::default_channel(gateway).to_owned()),
-            audience,
-            api_key_name: String::new(),
-            idempotency_key: None,
-        }),
-        _ => Err(violations),
-    }
+    let mut fields = ObjectReader::new(object, &FIELDS, "");
+    let body = fields.required_string("body").unwrap_or_default();
+    let channel = fields.string("channel");
+    let audience = parse_audience(&mut fields);
+    fields.finish(broadcast::BroadcastRequest {
+        body,
+        channel: channel.unwrap_or_else(|| errors::default_channel(gateway).to_owned()),
+        audience,
+        api_key_name: String::new(),
+        idempotency_key: None,
+    })
 }
 
-fn parse_audience(object: &Map<String, Value>) -> Result<BroadcastAudience, Violation> {
-    let all = match object.get("all") {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(all)) => *all,
-        Some(_) => return Err(Violation::new("all", "must be true or false")),
-    };
-    match object.get("users").filter(|users| !users.is_null()) {
-        Some(_) if all => Err(Violation::new("users", "cannot be combined with all")),
-        None if all => Ok(BroadcastAudience::All),
-        None => Err(Violation::new(
-            "users",
-            "is missing: list user ids, or send \"all\": true",
-        )),
-        Some(Value::Array(users)) => {
-            let ids = users.iter().map(|user| user.as_str().map(str::to_owned));
-            let ids = ids.collect::<Option<Vec<_>>>();
-            ids.map(BroadcastAudience::Listed)
-                .ok_or_else(|| Violation::new("users", "must be a list of strings"))
+fn parse_audience(fields: &mut ObjectReader<'_>) -> BroadcastAudience {
+    let all = match fields.get("all").map(Value::as_bool) {
+        None => false,
+        Some(Some(all)) => all,
+        Some(None) => {
+            fields.add_violation("all", "must be true or false");
+            return BroadcastAudience::All;
         }
-        Some(_) => Err(Violation::new("users", "must be a list of strings")),
+    };
+    match fields.get("users") {
+        Some(_) if all => fields.add_violation("users", "cannot be combined with all"),
+        Some(users) => {
+            let ids = users.as_array().map(|ids| ids.iter().map(Value::as_str));
+            match ids.and_then(|ids| ids.map(|id| id.map(str::to_owned)).collect()) {
+                Some(ids) => return BroadcastAudience::Listed(ids),
+                None => fields.add_violation("users", "must be a list of strings"),
+            }
+        }
+        None if all => {}
+        None => fields.add_violation("users", "is missing: list user ids, or send \"all\": true"),
     }
+    BroadcastAudience::All
 }
 
 fn publish_error_problem(error: &BroadcastError) -> Problem {

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::extract::{JsonResult, PathSegments, invalid_fields};
+use super::fields::ObjectReader;
 use crate::error_responses::{
     AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, ProblemView,
     StoreErrorResponses,
@@ -152,38 +153,19 @@ fn parse_change(
     object: &Map<String, Value>,
     key_name: &str,
 ) -> Result<RecipientStatusChange, Vec<Violation>> {
-    let mut violations = Vec::new();
-    let status = object.get("status").and_then(Value::as_str);
+    let mut fields = ObjectReader::new(object, &["status", "reason"], "");
+    let status = fields.get("status").and_then(Value::as_str);
     let status = status.and_then(RecipientStatus::parse);
     if status.is_none() {
         let known = RecipientStatus::ALL.map(RecipientStatus::as_str).join(", ");
-        violations.push(Violation::new("status", format!("must be one of: {known}")));
+        fields.add_violation("status", format!("must be one of: {known}"));
     }
-    let reason = match object.get("reason") {
-        None | Some(Value::Null) => "",
-        Some(Value::String(reason)) => reason,
-        Some(_) => {
-            violations.push(Violation::new("reason", "must be a string"));
-            ""
-        }
-    };
-    for unknown in object
-        .keys()
-        .filter(|key| !matches!(key.as_str(), "status" | "reason"))
-    {
-        violations.push(Violation::new(
-            unknown.as_str(),
-            "unknown field; known are status, reason",
-        ));
-    }
-    match status {
-        Some(status) if violations.is_empty() => Ok(RecipientStatusChange {
-            status,
-            reason: reason.to_owned(),
-            changed_by: key_name.to_owned(),
-        }),
-        _ => Err(violations),
-    }
+    let reason = fields.string("reason").unwrap_or_default();
+    fields.finish(RecipientStatusChange {
+        status: status.unwrap_or(RecipientStatus::Active),
+        reason,
+        changed_by: key_name.to_owned(),
+    })
 }
 
 fn recipient_view(recipient: Recipient) -> RecipientView {

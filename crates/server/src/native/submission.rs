@@ -9,7 +9,8 @@ mod tests;
 
 use serde_json::{Map, Value};
 
-use self::reader::SubmissionReader;
+use self::reader::FIELDS;
+use super::fields::ObjectReader;
 use crate::problem::Violation;
 use postrider_engine::accept::AcceptRequest;
 use postrider_engine::gateway::Gateway;
@@ -19,11 +20,10 @@ pub(super) fn parse_submission(
     gateway: &Gateway,
     object: &Map<String, Value>,
 ) -> Result<AcceptRequest, Vec<Violation>> {
-    let mut fields = SubmissionReader::new(object);
-    fields.check_unknown_fields();
+    let mut fields = ObjectReader::new(object, &FIELDS, "");
     let send_at = fields.timestamp("send_at");
     let request = AcceptRequest {
-        subject: fields.subject(),
+        subject: fields.string("subject"),
         body: fields.body(gateway),
         user: fields.user_id(),
         priority: fields.priority(),
@@ -33,10 +33,5 @@ pub(super) fn parse_submission(
         send_at,
         ..recipients::read_recipients(&mut fields, gateway)
     };
-    let violations = fields.into_violations();
-    if violations.is_empty() {
-        Ok(request)
-    } else {
-        Err(violations)
-    }
+    fields.finish(request)
 }

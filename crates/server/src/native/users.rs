@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::extract::{JsonResult, PathSegment, invalid_fields};
+use super::fields::ObjectReader;
 use crate::error_responses::{
     AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, ProblemView,
     StoreErrorResponses,
@@ -165,57 +166,37 @@ fn parse_user(
     prefix: &str,
     object: &Map<String, Value>,
 ) -> Result<NewUser, Vec<Violation>> {
-    let mut violations = Vec::new();
-    let mut add_violation = |field: &str, detail: &str| {
-        violations.push(Violation::new(format!("{prefix}{field}"), detail));
-    };
-    for unknown in object.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
-        add_violation(unknown, "unknown field; known are id, name, contacts");
-    }
-    let mut text = |field: &str| match object.get(field) {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(text.clone()),
+    let mut fields = ObjectReader::new(object, &FIELDS, prefix);
+    let id = fields.required_string("id").unwrap_or_default();
+    let name = fields.string("name");
+    let contacts = match fields.get("contacts") {
+        None => None,
+        Some(Value::Object(contacts)) => Some(parse_contacts(&mut fields, contacts)),
         Some(_) => {
-            add_violation(field, "must be a string");
-            None
-        }
-    };
-    let (id, name) = (text("id"), text("name"));
-    if object.get("id").is_none_or(Value::is_null) {
-        add_violation("id", "is missing");
-    }
-    let contacts = match object.get("contacts") {
-        None | Some(Value::Null) => None,
-        Some(Value::Object(contacts)) => Some(parse_contacts(contacts, &mut add_violation)),
-        Some(_) => {
-            add_violation(
+            fields.add_violation(
                 "contacts",
                 "must be an object such as {\"phone\": \"+98…\", \"email\": \"…\"}",
             );
             None
         }
     };
-    let Some(id) = id.filter(|_| violations.is_empty()) else {
-        return Err(violations);
-    };
+    let (id, name, contacts) = fields.finish((id, name, contacts))?;
     let user = users::validate(&gateway.config.phone, id, name, contacts, gateway.clock.now());
     user.map_err(|invalid| vec![user_violation(prefix, &invalid)])
 }
 
 fn parse_contacts(
+    fields: &mut ObjectReader<'_>,
     contacts: &Map<String, Value>,
-    add_violation: &mut impl FnMut(&str, &str),
 ) -> Vec<(AddressKind, String)> {
     let mut parsed = Vec::with_capacity(contacts.len());
     for (key, value) in contacts.iter().filter(|(_, value)| !value.is_null()) {
         let kind = AddressKind::parse(key).filter(|kind| *kind != AddressKind::Any);
+        let field = format!("contacts.{key}");
         match (kind, value.as_str()) {
             (Some(kind), Some(address)) => parsed.push((kind, address.to_owned())),
-            (None, _) => add_violation(
-                &format!("contacts.{key}"),
-                "must be phone, email, push, messenger or url",
-            ),
-            (_, None) => add_violation(&format!("contacts.{key}"), "must be a string"),
+            (None, _) => fields.add_violation(&field, "must be phone, email, push, messenger or url"),
+            (_, None) => fields.add_violation(&field, "must be a string"),
         }
     }
     parsed

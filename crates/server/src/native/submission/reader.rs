@@ -1,11 +1,11 @@
-//! Reads the single fields of `POST /v1/messages` and collects what is wrong with them.
+//! The field readers of `POST /v1/messages`.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::problem::Violation;
+use super::super::fields::ObjectReader;
 use postrider_core::clock::Timestamp;
 use postrider_core::message::Priority;
 use postrider_engine::config::parse_duration;
@@ -33,44 +33,7 @@ const USER_ID_CHARS_MAX: usize = 255;
 /// Maximum length of `callback_url`, in bytes.
 const CALLBACK_URL_BYTES_MAX: usize = 2_048;
 
-/// Reads the fields of a request body and collects violations.
-pub(super) struct SubmissionReader<'a> {
-    object: &'a Map<String, Value>,
-    violations: Vec<Violation>,
-}
-
-impl<'a> SubmissionReader<'a> {
-    /// Starts reading an object.
-    pub(super) fn new(object: &'a Map<String, Value>) -> Self {
-        Self {
-            object,
-            violations: Vec::new(),
-        }
-    }
-
-    /// Returns the collected violations.
-    pub(super) fn into_violations(self) -> Vec<Violation> {
-        self.violations
-    }
-
-    /// Returns a field that is present and not null.
-    pub(super) fn get(&self, name: &str) -> Option<&'a Value> {
-        self.object.get(name).filter(|value| !value.is_null())
-    }
-
-    pub(super) fn add_violation(&mut self, field: impl Into<String>, detail: impl Into<String>) {
-        self.violations.push(Violation::new(field, detail));
-    }
-
-    pub(super) fn check_unknown_fields(&mut self) {
-        let unknown = self.object.keys().filter(|name| !FIELDS.contains(&name.as_str()));
-        for name in unknown {
-            let known = FIELDS.join(", ");
-            self.violations
-                .push(Violation::new(name, format!("unknown field; known are {known}")));
-        }
-    }
-
+impl ObjectReader<'_> {
     pub(super) fn body(&mut self, gateway: &Gateway) -> String {
         let chars_max = gateway.config.limits.message_chars_max;
         match self.get("body") {
@@ -86,14 +49,6 @@ impl<'a> SubmissionReader<'a> {
             None => self.add_violation("body", "is missing"),
         }
         String::new()
-    }
-
-    pub(super) fn subject(&mut self) -> Option<String> {
-        let subject = self.get("subject")?.as_str();
-        if subject.is_none() {
-            self.add_violation("subject", "must be a string");
-        }
-        subject.map(str::to_owned)
     }
 
     pub(super) fn user_id(&mut self) -> Option<String> {

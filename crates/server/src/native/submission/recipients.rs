@@ -5,14 +5,14 @@
 
 use serde_json::{Map, Value};
 
-use super::reader::SubmissionReader;
+use super::super::fields::ObjectReader;
 use crate::errors;
 use postrider_core::recipient::AddressKind;
 use postrider_engine::accept::{AcceptRequest, MissingAddressPolicy};
 use postrider_engine::gateway::Gateway;
 
 /// Parses recipients and channels; the other fields of the request have their defaults.
-pub(super) fn read_recipients(fields: &mut SubmissionReader<'_>, gateway: &Gateway) -> AcceptRequest {
+pub(super) fn read_recipients(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> AcceptRequest {
     let channels = channels(fields, gateway);
     let to = fields.get("to").cloned().map(without_nulls);
     match to {
@@ -67,7 +67,7 @@ fn one_address(gateway: &Gateway, address: &str, channels: Option<Vec<String>>) 
 
 /// Gives each channel the address under its own name, else the one of a kind that it can use.
 fn by_channel_name(
-    fields: &mut SubmissionReader<'_>,
+    fields: &mut ObjectReader<'_>,
     gateway: &Gateway,
     to: &Map<String, Value>,
     channels: Vec<String>,
@@ -88,7 +88,7 @@ fn by_channel_name(
 /// Returns the addresses by kind. A key that is neither a kind nor a channel, or a value that is not a string, is a
 /// violation.
 fn contacts(
-    fields: &mut SubmissionReader<'_>,
+    fields: &mut ObjectReader<'_>,
     gateway: &Gateway,
     to: &Map<String, Value>,
 ) -> Vec<(AddressKind, String)> {
@@ -97,12 +97,12 @@ fn contacts(
         let kind = AddressKind::parse(key).filter(|kind| *kind != AddressKind::Any);
         match (kind, value) {
             (None, _) if gateway.route(key).is_none() => fields.add_violation(
-                format!("to.{key}"),
+                &format!("to.{key}"),
                 "must be a configured channel, or phone, email, push, messenger or url",
             ),
             (Some(kind), Value::String(address)) => contacts.push((kind, address.clone())),
             (None, Value::String(_)) => {}
-            (_, _) => fields.add_violation(format!("to.{key}"), "must be a string"),
+            (_, _) => fields.add_violation(&format!("to.{key}"), "must be a string"),
         }
     }
     contacts
@@ -118,7 +118,7 @@ fn default_channels(gateway: &Gateway) -> Vec<String> {
 }
 
 /// Returns the named channels, each once; `None` without the field.
-fn channels(fields: &mut SubmissionReader<'_>, gateway: &Gateway) -> Option<Vec<String>> {
+fn channels(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> Option<Vec<String>> {
     let value = fields.get("channels")?;
     let Some(listed) = value.as_array().filter(|listed| !listed.is_empty()) else {
         fields.add_violation("channels", unknown_channel_message(gateway));
@@ -129,13 +129,13 @@ fn channels(fields: &mut SubmissionReader<'_>, gateway: &Gateway) -> Option<Vec<
         let field = format!("channels.{position}");
         match channel.as_str() {
             Some(name) if gateway.route(name).is_none() => {
-                fields.add_violation(field, unknown_channel_message(gateway));
+                fields.add_violation(&field, unknown_channel_message(gateway));
             }
             Some(name) if channels.iter().any(|other| other == name) => {
-                fields.add_violation(field, "repeats a channel");
+                fields.add_violation(&field, "repeats a channel");
             }
             Some(name) => channels.push(name.to_owned()),
-            None => fields.add_violation(field, "must be a string"),
+            None => fields.add_violation(&field, "must be a string"),
         }
     }
     Some(channels)
