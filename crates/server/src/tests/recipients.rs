@@ -128,7 +128,7 @@ async fn all_invalid_fields_are_reported_at_once() {
             path,
             json!({"status": "dead", "reason": 1, "by": "me"}),
             422,
-            vec!["status", "reason", "by"],
+            vec!["by", "status", "reason"],
         ),
         (
             path,
