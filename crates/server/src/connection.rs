@@ -78,7 +78,7 @@ pub(super) async fn serve(context: Arc<ConnectionContext>, stream: TcpStream, mu
         stream,
         timer: Arc::clone(&timer),
     });
-    let service = service_fn(|request| handle_request(context.router.clone(), &timer, request));
+    let service = service_fn(|request| respond(context.router.clone(), &timer, request));
     let mut connection = http1::Builder::new()
         .header_read_timeout(None)
         .max_header_size(context.limits.header_bytes_max)
@@ -119,7 +119,7 @@ enum ConnectionEnd {
     TimedOut(bool),
 }
 
-async fn handle_request(
+async fn respond(
     mut router: PanicCatchingRouter,
     timer: &Arc<ConnectionTimer>,
     request: Request<Incoming>,

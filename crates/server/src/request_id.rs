@@ -1,4 +1,6 @@
 //! The `X-Request-Id` header, which connects a response of the native API with its log line.
+//!
+//! A request that brings an id keeps it; otherwise [`RequestIds`] makes one.
 
 use std::sync::Arc;
 

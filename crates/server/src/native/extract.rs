@@ -1,4 +1,6 @@
 //! Result type and path extractors of the handlers of the native API.
+//!
+//! A path that is not valid UTF-8 is answered with the 404 problem.
 
 use axum::Json;
 use axum::extract::{FromRequestParts, Path};

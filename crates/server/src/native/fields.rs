@@ -1,4 +1,6 @@
 //! Reads the fields of JSON objects one by one and collects everything that is not valid.
+//!
+//! So a client sees all errors of a request at once. A null field counts as missing.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,6 @@
 //! `GET /v1/messages?to=&state=&since=&cursor=&limit=`: messages, newest first, a page at a time.
+//!
+//! `to` is normalized like the addresses of accepted messages. All invalid parameters are reported at once.
 
 use std::borrow::Cow;
 use std::sync::Arc;

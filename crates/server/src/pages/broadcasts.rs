@@ -127,43 +127,6 @@ pub(super) async fn broadcast_page(
 impl BroadcastPage {
     fn new(gateway: &Gateway, layout: PageLayout, broadcast: Broadcast, counts: &BroadcastCounts) -> Self {
         let or_dash = |ratio: Option<String>| ratio.unwrap_or_else(|| format::NOT_AVAILABLE.to_owned());
-        let pruned = broadcast.messages.saturating_sub(counts.messages);
-        let mut users = vec![
-            BroadcastCount::new("users", "", broadcast.users, "in the audience"),
-            BroadcastCount::new("sent", "sent", counts.messages, "with a message"),
-            BroadcastCount::new(
-                "unreachable",
-                "failed",
-                broadcast.unreachable,
-                "without an address on the channel",
-            ),
-            BroadcastCount::new(
-                "refused",
-                "failed",
-                broadcast.refused,
-                "inactive, opted out, or over their message limit",
-            ),
-        ];
-        if pruned > 0 {
-            users.push(BroadcastCount::new(
-                "pruned",
-                "",
-                pruned,
-                "whose message was deleted because of its age",
-            ));
-        }
-        let messages = vec![
-            BroadcastCount::new("received", "delivered", counts.received, "arrived"),
-            BroadcastCount::new("opened", "delivered", counts.opened, "received and opened"),
-            BroadcastCount::new(
-                "unconfirmed",
-                "sent",
-                counts.unconfirmed,
-                "accepted by a provider, no receipt yet",
-            ),
-            BroadcastCount::new("waiting", "waiting", counts.waiting, "not sent yet"),
-            BroadcastCount::new("failed", "failed", counts.failed, "will not arrive"),
-        ];
         Self {
             layout,
             id: broadcast.id.to_string(),
@@ -174,8 +137,8 @@ impl BroadcastPage {
             progress: progress_text(gateway, &broadcast),
             received_ratio: or_dash(counts.received_ratio()),
             opened_ratio: or_dash(counts.opened_ratio()),
-            users,
-            messages,
+            users: user_counts(&broadcast, counts),
+            messages: message_counts(counts),
             messages_path: format!(
                 "/usage?since={0}&until={0}",
                 broadcast.created_at.format("%Y-%m-%d")
@@ -183,6 +146,50 @@ impl BroadcastPage {
             body: broadcast.body,
         }
     }
+}
+
+fn user_counts(broadcast: &Broadcast, counts: &BroadcastCounts) -> Vec<BroadcastCount> {
+    let pruned = broadcast.messages.saturating_sub(counts.messages);
+    let mut users = vec![
+        BroadcastCount::new("users", "", broadcast.users, "in the audience"),
+        BroadcastCount::new("sent", "sent", counts.messages, "with a message"),
+        BroadcastCount::new(
+            "unreachable",
+            "failed",
+            broadcast.unreachable,
+            "without an address on the channel",
+        ),
+        BroadcastCount::new(
+            "refused",
+            "failed",
+            broadcast.refused,
+            "inactive, opted out, or over their message limit",
+        ),
+    ];
+    if pruned > 0 {
+        users.push(BroadcastCount::new(
+            "pruned",
+            "",
+            pruned,
+            "whose message was deleted because of its age",
+        ));
+    }
+    users
+}
+
+fn message_counts(counts: &BroadcastCounts) -> Vec<BroadcastCount> {
+    vec![
+        BroadcastCount::new("received", "delivered", counts.received, "arrived"),
+        BroadcastCount::new("opened", "delivered", counts.opened, "received and opened"),
+        BroadcastCount::new(
+            "unconfirmed",
+            "sent",
+            counts.unconfirmed,
+            "accepted by a provider, no receipt yet",
+        ),
+        BroadcastCount::new("waiting", "waiting", counts.waiting, "not sent yet"),
+        BroadcastCount::new("failed", "failed", counts.failed, "will not arrive"),
+    ]
 }
 
 fn audience_text(broadcast: &Broadcast) -> &'static str {

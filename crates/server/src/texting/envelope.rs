@@ -1,4 +1,6 @@
-//! The JSON envelopes of errors in the texting API.
+//! Error responses of the texting API: `{"status":"error","message":…}`, usually with the HTTP status 200.
+//!
+//! The success envelopes are in the parent module, beside their handlers.
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};

@@ -1,4 +1,6 @@
 //! Reads the fields of a texting request from a JSON object, a form, or the query.
+//!
+//! Fields are strings; a phone number may also be a JSON number. Unknown fields are ignored.
 
 use std::borrow::Cow;
 

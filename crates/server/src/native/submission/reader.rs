@@ -1,4 +1,6 @@
-//! The field readers of `POST /v1/messages`.
+//! The field readers of `POST /v1/messages`, except for recipients and channels.
+//!
+//! Each reader reports a violation and returns a default, so that the remaining fields are read as well.
 
 use std::time::Duration;
 

@@ -17,7 +17,7 @@ use super::state::OperateState;
 use crate::form;
 use postrider_core::error::Result;
 use postrider_engine::gateway::Gateway;
-use postrider_engine::search::{self, MESSAGES_EXAMINED_MAX};
+use postrider_engine::search::{self, DeliverySearchFilter, MESSAGES_EXAMINED_MAX};
 
 /// Deliveries on one page.
 const PAGE_DELIVERIES: usize = 25;
@@ -49,17 +49,7 @@ pub(super) async fn delivery_list_page(
     query: &str,
 ) -> Result<Response<Body>> {
     let encoded = query.as_bytes();
-    let (typed, filter) = match form::phone_number(encoded, "q") {
-        Ok(typed) => {
-            let typed = typed.trim().to_owned();
-            let filter = search_query::parse_search(gateway, &typed);
-            (typed, filter)
-        }
-        Err(error) => (
-            String::new(),
-            Err(vec![format!("The search cannot be read: {error}.")]),
-        ),
-    };
+    let (typed, filter) = parse_typed_search(gateway, encoded);
     let before = form::field(encoded, "before").ok();
     let before = before.and_then(|before| before.parse().ok());
     let now = gateway.clock.now();
@@ -101,4 +91,22 @@ pub(super) async fn delivery_list_page(
         action_max: format::count(u64::try_from(ACTION_DELIVERIES_MAX).unwrap_or(u64::MAX)),
     };
     layout::operator_page(status, &page)
+}
+
+/// Returns the typed search and its filter, or the errors in it.
+fn parse_typed_search(
+    gateway: &Gateway,
+    encoded: &[u8],
+) -> (String, std::result::Result<DeliverySearchFilter, Vec<String>>) {
+    match form::phone_number(encoded, "q") {
+        Ok(typed) => {
+            let typed = typed.trim().to_owned();
+            let filter = search_query::parse_search(gateway, &typed);
+            (typed, filter)
+        }
+        Err(error) => (
+            String::new(),
+            Err(vec![format!("The search cannot be read: {error}.")]),
+        ),
+    }
 }

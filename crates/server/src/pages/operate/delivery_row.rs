@@ -1,4 +1,6 @@
-//! One delivery in a table of the operator's pages.
+//! One delivery in a table of the operator's pages, as ready text.
+//!
+//! Whether an action is possible is decided by the delivery's state; the store decides again when it is applied.
 
 use super::super::format;
 use postrider_core::clock::Timestamp;

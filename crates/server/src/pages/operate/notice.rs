@@ -1,4 +1,6 @@
 //! The result of an action, passed to the next page in its query.
+//!
+//! The query is only shown, never trusted: counts are numbers, and provider names are valid configuration names.
 
 use super::super::format;
 use crate::form;

@@ -1,4 +1,6 @@
-//! State that the handlers of the operator's pages share.
+//! State that the handlers of the operator's pages share: the report cache, the live numbers, the stop signal.
+//!
+//! It is cloned for every request; the clones share their contents.
 
 use std::sync::Arc;
 
