@@ -22,20 +22,24 @@ pub(super) struct Operator<'a> {
 type ErrorPageResponse = Box<Response<Body>>;
 
 /// The requested page, or an error page.
-pub(super) type PageResult<T = Response<Body>> = Result<T, ErrorPageResponse>;
+pub(super) type OperatePageResult<T = Response<Body>> = Result<T, ErrorPageResponse>;
 
 /// Returns the page of either kind.
-pub(super) fn into_page(page: PageResult) -> Response<Body> {
+pub(super) fn into_page(page: OperatePageResult) -> Response<Body> {
     page.unwrap_or_else(|error_page| *error_page)
 }
 
 /// Turns an error into its error page.
-pub(super) fn page_or_failure(page: error::Result<Response<Body>>) -> PageResult {
+pub(super) fn page_or_failure(page: error::Result<Response<Body>>) -> OperatePageResult {
     page.map_err(|error| Box::new(layout::failure_page(&error)))
 }
 
 /// Reads the body of a form.
-pub(super) async fn read_form(gateway: &Gateway, headers: &HeaderMap, content: Body) -> PageResult<Bytes> {
+pub(super) async fn read_form(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    content: Body,
+) -> OperatePageResult<Bytes> {
     let content = body::read(headers, content, &gateway.config.limits).await;
     content.map_err(|error| {
         Box::new(layout::error_page(
@@ -52,7 +56,7 @@ impl<'a> Operator<'a> {
         gateway: &'a Gateway,
         uri: &Uri,
         headers: &HeaderMap,
-    ) -> PageResult<Self> {
+    ) -> OperatePageResult<Self> {
         let name = auth::authorize_operator(gateway, headers).map_err(|error| {
             let redirect = match error {
                 AuthError::MissingKey => auth::sign_in_redirect(&Method::GET, uri, headers),
@@ -65,7 +69,11 @@ impl<'a> Operator<'a> {
     }
 
     /// Authorizes a form, which must carry a token that this gateway made for this operator.
-    pub(super) fn from_form(gateway: &'a Gateway, headers: &HeaderMap, form: &[u8]) -> PageResult<Self> {
+    pub(super) fn from_form(
+        gateway: &'a Gateway,
+        headers: &HeaderMap,
+        form: &[u8],
+    ) -> OperatePageResult<Self> {
         let name =
             auth::authorize_operator(gateway, headers).map_err(|error| Box::new(form_error_page(error)))?;
         let token = form::field(form, "token").unwrap_or_default().into_owned();
