@@ -1,87 +1,87 @@
-// Puts newer numbers into their places while somebody looks, and rests while something is selected. Everything here
-// works without it: then the pages are reloaded.
+// Updates the numbers of the page from the event stream, except while something is selected. The pages also work without
+// this script: browsers then reload them.
 "use strict";
 (() => {
   const status = document.getElementById("live");
-  const picked = document.getElementById("picked");
-  const pickAll = document.getElementById("pick-all");
+  const selectedCount = document.getElementById("selected-count");
+  const selectAll = document.getElementById("select-all");
   const boxes = [...document.querySelectorAll('#found-form input[type="checkbox"]')];
   const RETRY_MS = 30_000;
   let source = null;
 
-  const say = (words) => {
-    if (status && status.textContent !== words) status.textContent = words;
+  const setStatus = (text) => {
+    if (status && status.textContent !== text) status.textContent = text;
   };
 
-  const show = (numbers) => {
-    for (const place of document.querySelectorAll("[data-live]")) {
-      const text = numbers[place.dataset.live];
-      if (text === undefined || text === place.textContent) continue;
-      place.textContent = text;
-      if (place.dateTime !== undefined) place.dateTime = `${text}Z`;
-      if (place.dataset.liveClass) place.className = `${place.dataset.liveClass} ${text}`;
+  const applyValues = (values) => {
+    for (const element of document.querySelectorAll("[data-live]")) {
+      const text = values[element.dataset.live];
+      if (text === undefined || text === element.textContent) continue;
+      element.textContent = text;
+      if (element.dateTime !== undefined) element.dateTime = `${text}Z`;
+      if (element.dataset.liveClass) element.className = `${element.dataset.liveClass} ${text}`;
     }
-    for (const place of document.querySelectorAll("[data-show]")) {
-      const word = numbers[place.dataset.show];
-      if (word !== undefined && !place.contains(document.activeElement)) place.hidden = word !== "yes";
+    for (const element of document.querySelectorAll("[data-show]")) {
+      const value = values[element.dataset.show];
+      if (value !== undefined && !element.contains(document.activeElement)) element.hidden = value !== "yes";
     }
   };
 
-  const listen = () => {
+  const connect = () => {
     if (source || document.hidden) return;
     source = new EventSource("/operate/events");
     source.onmessage = (event) => {
-      show(JSON.parse(event.data));
-      say("The numbers are live.");
+      applyValues(JSON.parse(event.data));
+      setStatus("The numbers are live.");
     };
     source.onerror = () => {
       if (source.readyState !== EventSource.CLOSED) {
-        say("The numbers stand still: the gateway does not answer. Trying again.");
+        setStatus("Updates are paused: the gateway does not respond. Trying again.");
         return;
       }
-      // Refused, not cut off: a browser does not try again by itself.
-      say("The numbers stand still. Reload the page for newer ones.");
-      rest();
-      setTimeout(look, RETRY_MS);
+      // The gateway refused the stream. Browsers retry only interrupted streams.
+      setStatus("Updates are paused. Reload the page for newer numbers.");
+      disconnect();
+      setTimeout(updateConnection, RETRY_MS);
     };
   };
 
-  const rest = () => {
+  const disconnect = () => {
     if (source) source.close();
     source = null;
   };
 
-  const look = () => {
+  const updateConnection = () => {
     const count = boxes.filter((box) => box.checked).length;
-    if (picked) picked.textContent = count ? `(${count})` : "";
+    if (selectedCount) selectedCount.textContent = count ? `(${count})` : "";
     if (count) {
-      rest();
-      say("The numbers stand still while something is selected.");
+      disconnect();
+      setStatus("Updates are paused while something is selected.");
     } else {
-      listen();
+      connect();
     }
   };
 
-  if (pickAll) {
-    pickAll.hidden = boxes.length === 0;
-    pickAll.addEventListener("click", () => {
-      const wanted = boxes.some((box) => !box.checked);
-      for (const box of boxes) box.checked = wanted;
-      look();
+  if (selectAll) {
+    selectAll.hidden = boxes.length === 0;
+    selectAll.addEventListener("click", () => {
+      const checked = boxes.some((box) => !box.checked);
+      for (const box of boxes) box.checked = checked;
+      updateConnection();
     });
   }
-  for (const box of boxes) box.addEventListener("change", look);
-  // A form that changes something is sent once, however often its button is pressed.
+  for (const box of boxes) box.addEventListener("change", updateConnection);
+  // A form that changes something is sent only once, even if its button is pressed again.
   let isSent = false;
   document.addEventListener("submit", (event) => {
     if (event.target.method !== "post") return;
     if (isSent) event.preventDefault();
     isSent = true;
   });
-  document.addEventListener("visibilitychange", () => (document.hidden ? rest() : look()));
+  document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : updateConnection()));
   window.addEventListener("pageshow", () => {
     isSent = false;
-    look();
+    updateConnection();
   });
-  look();
+  updateConnection();
 })();

@@ -100,9 +100,9 @@ mod tests {
     #[test]
     fn what_serve_tells_is_read() {
         let told =
-            br#"{"providers":[{"name":"blue","kind":"mock","health":"resting","detail":"until 12:00"}]}"#;
+            br#"{"providers":[{"name":"blue","kind":"mock","circuit":"open","detail":"until 12:00"}]}"#;
         let answer: ProvidersResponse = serde_json::from_slice(told).unwrap();
         let health: ProviderHealthTexts = answer.providers.into_iter().map(format_provider_health).collect();
-        assert_eq!(health["blue"], "resting: until 12:00");
+        assert_eq!(health["blue"], "open: until 12:00");
     }
 }

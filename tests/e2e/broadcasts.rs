@@ -60,7 +60,7 @@ fn a_broadcast_goes_on_where_a_killed_process_left_it() {
     let counted = broadcast_counts(&world, &id);
     assert_eq!(
         (
-            &counted["spread"],
+            &counted["fanned_out"],
             &counted["users"],
             &counted["sent"],
             &counted["waiting"]
@@ -128,7 +128,7 @@ fn reading_twice_counts_once_over_the_wire() {
     let inbox = "/v1/users/ana%2F1%20%C3%B6/inbox";
     let letter = world.get(inbox).unwrap().json()["messages"][0].clone();
     assert_eq!(
-        (&letter["body"], &letter["broadcast"]),
+        (&letter["body"], &letter["broadcast_id"]),
         (&"storm tonight".into(), &id.clone().into())
     );
     let path = format!("{inbox}/{}/read", letter["id"].as_str().unwrap());

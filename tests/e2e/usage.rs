@@ -29,7 +29,7 @@ fn the_command_line_says_what_was_sent_to_whom() {
     );
     let csv = world.run_ok(&["usage", "--user", "ann", "--as", "csv"]);
     let rows = csv.split("\r\n").collect::<Vec<_>>();
-    assert!(rows[0].starts_with("created_at,user_id,message,"), "{csv}");
+    assert!(rows[0].starts_with("created_at,user_id,message_id,"), "{csv}");
     assert!(rows[1].contains(&id) && rows[1].ends_with(",'=hello"), "{csv}");
     assert_eq!(rows.len(), 3, "{csv}");
     let lines = world.run_ok(&["usage", "--as", "json", "--limit", "1"]);

@@ -33,5 +33,6 @@ pub mod sync_report;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod user_inbox;
+pub mod usage;
 pub mod users;
 pub mod worker;

@@ -1,8 +1,11 @@
-//! Who may come in: API keys with scopes, presented as a bearer, in `X-Api-Key`, or as a password; a browser that has
-//! signed in may read with its session.
+//! Authenticates requests: API keys with scopes, sent as a bearer token, in `X-Api-Key`, or as a Basic password; the
+//! session cookie of a signed-in browser grants reading.
 //!
-//! Keys are known by their digest only and compared in constant time against every key. Without configured keys
-//! every door is open; the configuration sees to it that only this machine can reach such doors.
+//! Only the digests of the keys are stored; a presented key is compared with every one of them in constant time. Without
+//! configured keys every request is authorized; the configuration then restricts the listener to this machine.
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -18,33 +21,30 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::problem::Problem;
+use super::problem::{BEARER_CHALLENGE, Problem};
 use super::session;
 use postrider_core::request_origin;
 use postrider_engine::config::{ApiKey, Scope};
 use postrider_engine::gateway::Gateway;
 
-/// What a program is asked for.
-const BEARER_CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"postrider\"");
-
-/// What a browser is asked for: it then shows its own dialogue. Any user name will do.
+/// Challenge for browsers, which makes them show their password dialogue. Any user name is valid.
 const BASIC_CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"postrider\", charset=\"UTF-8\"");
 
-/// Why somebody may not come in.
+/// Reason why a request is not authorized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthError {
-    /// No key came with the request.
+    /// The request carries no key.
     MissingKey,
-    /// There is no such key.
+    /// No configured key matches.
     UnknownKey,
-    /// The key does not open this door.
+    /// The key lacks the scope that the request needs.
     InsufficientScope(Scope),
-    /// A browser sent the key by itself, for a page of another site that wants to change something.
+    /// Basic credentials on a change that a page of another site requests.
     CrossSite,
 }
 
 impl AuthError {
-    /// 401 when another key may help, 403 when this one will not.
+    /// Returns 401 if another key could help, else 403.
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::MissingKey | Self::UnknownKey => StatusCode::UNAUTHORIZED,
@@ -52,26 +52,25 @@ impl AuthError {
         }
     }
 
-    /// What is wrong and what to do, for a person.
+    /// Returns the error message: what is wrong and what to do.
     pub(super) fn message(self) -> String {
         match self {
             Self::MissingKey => {
-                "an API key is needed: send it as \"Authorization: Bearer KEY\" or \"X-Api-Key: KEY\""
-                    .to_owned()
+                "missing API key: send it as \"Authorization: Bearer KEY\" or \"X-Api-Key: KEY\"".to_owned()
             }
-            Self::UnknownKey => "this API key is not known".to_owned(),
+            Self::UnknownKey => "unknown API key".to_owned(),
             Self::InsufficientScope(scope) => {
-                format!("this API key has not the scope \"{}\"", scope.as_str())
+                format!("this API key lacks the scope \"{}\"", scope.as_str())
             }
             Self::CrossSite => {
-                "Basic credentials do not authorise changes that a page of another site asks for: \
-                                send the API key as \"Authorization: Bearer KEY\" or \"X-Api-Key: KEY\""
+                "Basic credentials do not authorize changes that a page of another site requests: \
+                 send the API key as \"Authorization: Bearer KEY\" or \"X-Api-Key: KEY\""
                     .to_owned()
             }
         }
     }
 
-    /// Adds what a program is asked for to a face's own answer.
+    /// Adds the challenge for programs to a response with the status 401, for APIs with their own envelope.
     pub(super) fn challenge(self, mut response: Response<Body>) -> Response<Body> {
         if self.status() == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(WWW_AUTHENTICATE, BEARER_CHALLENGE);
@@ -80,21 +79,27 @@ impl AuthError {
     }
 }
 
-impl IntoResponse for AuthError {
-    fn into_response(self) -> Response<Body> {
-        let (slug, title) = match self {
-            Self::MissingKey | Self::UnknownKey => ("no-key", "An API key is needed"),
-            Self::InsufficientScope(_) => ("wrong-scope", "This API key does not open this door"),
-            Self::CrossSite => ("cross-site", "Requests from other sites are refused"),
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        let (slug, title) = match error {
+            AuthError::MissingKey | AuthError::UnknownKey => ("unauthorized", "A valid API key is required"),
+            AuthError::InsufficientScope(_) => ("insufficient-scope", "The API key lacks the required scope"),
+            AuthError::CrossSite => ("cross-site", "Requests from other sites are refused"),
         };
-        self.challenge(Problem::new(self.status(), slug, title, self.message()).into_response())
+        Self::new(error.status(), slug, title, error.message())
     }
 }
 
-/// Returns the name of the key a request came with; empty when no keys are configured.
+impl IntoResponse for AuthError {
+    fn into_response(self) -> Response<Body> {
+        Problem::from(self).into_response()
+    }
+}
+
+/// Returns the name of the API key of a request; empty when no keys are configured.
 ///
-/// Browsers send Basic credentials by themselves, also for a form or an image of another site. So a key that came as
-/// Basic authorises no change (every scope but `read`) that another site asks for.
+/// Browsers add Basic credentials to requests by themselves, also for a form or an image of another site. A Basic key
+/// therefore authorizes no change (any scope but `read`) in a cross-site request.
 pub(super) fn authorize<'a>(
     gateway: &'a Gateway,
     headers: &HeaderMap,
@@ -108,7 +113,7 @@ pub(super) fn authorize<'a>(
     authorize_any_origin(gateway, headers, scope)
 }
 
-/// Like [`caller`], for requests that change nothing or prove by a form token which page sent them.
+/// Like [`authorize`], for requests that change nothing or carry a form token that proves which page sent them.
 fn authorize_any_origin<'a>(
     gateway: &'a Gateway,
     headers: &HeaderMap,
@@ -132,13 +137,13 @@ fn authorize_any_origin<'a>(
     }
 }
 
-/// The key behind those words; none when there is no such key.
+/// Returns the key with this secret.
 pub(super) fn find_key<'a>(gateway: &'a Gateway, secret: &str) -> Option<&'a ApiKey> {
     find_matching_key(&gateway.config.keys, secret.as_bytes())
 }
 
-/// The name of the key of whoever uses the operator's pages, with a key or a session; empty when no keys are
-/// configured. Forms have to carry a token of their own beside this.
+/// Returns the name of the key, or of the session's key, of an operator; empty when no keys are configured. Forms need
+/// a form token in addition.
 pub(super) fn authorize_operator<'a>(
     gateway: &'a Gateway,
     headers: &HeaderMap,
@@ -152,11 +157,12 @@ pub(super) fn authorize_operator<'a>(
                 Err(AuthError::InsufficientScope(Scope::Admin))
             }
         }
-        answer => answer,
+        result => result,
     }
 }
 
-/// Where a browser that shows a page is sent to when it has no key yet; none for programs, and for who has one.
+/// Returns the redirect to the sign-in page for a browser that requests a page without a key; `None` for programs and
+/// for requests with a key.
 pub(super) fn sign_in_redirect(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Response<Body>> {
     let accepts = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     let is_browser = accepts.is_some_and(|accepts| accepts.contains("text/html"));
@@ -167,8 +173,8 @@ pub(super) fn sign_in_redirect(method: &Method, uri: &Uri, headers: &HeaderMap) 
     })
 }
 
-/// Middleware for pages and machine endpoints: lets a request through that has the scope. Browsers are sent to the
-/// page where they sign in; whoever else shows no key is asked for a password, which browsers understand as well.
+/// Middleware for pages and metrics: passes requests that have the scope. A browser without a key is redirected to the
+/// sign-in page; every other refused request gets the Basic challenge.
 pub async fn require_scope(
     State((gateway, scope)): State<(Arc<Gateway>, Scope)>,
     request: Request<Body>,
@@ -176,30 +182,30 @@ pub async fn require_scope(
 ) -> Response<Body> {
     match authorize(&gateway, request.headers(), scope) {
         Ok(_) => next.run(request).await,
-        Err(denied) => {
-            if denied == AuthError::MissingKey
-                && let Some(way_in) = sign_in_redirect(request.method(), request.uri(), request.headers())
+        Err(error) => {
+            if error == AuthError::MissingKey
+                && let Some(redirect) = sign_in_redirect(request.method(), request.uri(), request.headers())
             {
-                return way_in;
+                return redirect;
             }
-            basic_challenge(denied)
+            basic_challenge(error)
         }
     }
 }
 
-/// A refusal that asks for a password, in the way browsers understand.
-pub(super) fn basic_challenge(denied: AuthError) -> Response<Body> {
-    let mut response = denied.into_response();
+/// Returns the problem document of an authorization error, with the challenge for browsers.
+pub(super) fn basic_challenge(error: AuthError) -> Response<Body> {
+    let mut response = error.into_response();
     if response.headers().contains_key(WWW_AUTHENTICATE) {
         response.headers_mut().insert(WWW_AUTHENTICATE, BASIC_CHALLENGE);
     }
     response
 }
 
-/// A key as it stands in a request's headers.
+/// The key that a request carries.
 struct PresentedKey {
     secret: Vec<u8>,
-    /// Whether a browser may have sent it by itself.
+    /// Set for Basic credentials, which browsers add by themselves.
     is_basic: bool,
 }
 
@@ -229,7 +235,7 @@ fn basic_password(encoded: &str) -> Option<Vec<u8>> {
     decoded.get(colon + 1..).map(<[u8]>::to_vec)
 }
 
-/// Looks at every key, so that the time taken does not tell which one was close.
+/// Compares with every key, so that the duration does not depend on which key matches.
 fn find_matching_key<'a>(keys: &'a [ApiKey], presented: &[u8]) -> Option<&'a ApiKey> {
     let digest: [u8; 32] = Sha256::digest(presented).into();
     let mut found = None;
@@ -240,47 +246,4 @@ fn find_matching_key<'a>(keys: &'a [ApiKey], presented: &[u8]) -> Option<&'a Api
         }
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn keys() -> Vec<ApiKey> {
-        let key = |name: &str, secret: &str, scopes: &[Scope]| ApiKey {
-            name: name.to_owned(),
-            sha256: Sha256::digest(secret).into(),
-            scopes: scopes.to_vec(),
-            user_per_hour: None,
-            events: Default::default(),
-        };
-        vec![
-            key("shop", "sesame", &[Scope::Send]),
-            key("boss", "open:all", &[Scope::Admin]),
-        ]
-    }
-
-    fn name_behind(header: &'static str, value: &str) -> Option<String> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header, value.parse().unwrap());
-        let presented = presented_key(&headers)?;
-        find_matching_key(&keys(), &presented.secret).map(|key| key.name.clone())
-    }
-
-    #[test]
-    fn a_key_is_read_from_every_place_it_may_stand_in() {
-        for (header, value, name) in [
-            ("authorization", "Bearer sesame", Some("shop")),
-            ("authorization", "bearer  sesame", Some("shop")),
-            ("x-api-key", "sesame", Some("shop")),
-            ("authorization", "Basic YW55Ym9keTpzZXNhbWU=", Some("shop")),
-            ("authorization", "Basic Om9wZW46YWxs", Some("boss")),
-            ("authorization", "Basic !!!", None),
-            ("authorization", "Digest sesame", None),
-            ("authorization", "Bearer sesame2", None),
-            ("x-api-key", "", None),
-        ] {
-            assert_eq!(name_behind(header, value).as_deref(), name, "{header}: {value}");
-        }
-    }
 }

@@ -1,6 +1,6 @@
-//! Reads a request's body within its limits of length and time.
+//! Reads request bodies within the configured limits of length and time.
 //!
-//! Faces turn the trouble into their own envelope; the content is theirs to understand.
+//! Returns [`BodyError`], which each API writes in its own envelope; only JSON is parsed here.
 
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -13,36 +13,36 @@ use super::problem::Problem;
 use postrider_engine::config::LimitsConfig;
 use postrider_engine::gateway::Gateway;
 
-/// Why a body could not be read.
+/// Reason why a body cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyError {
-    /// It is longer than this many bytes.
+    /// Longer than this many bytes.
     TooLarge(usize),
-    /// It took longer than this many seconds.
+    /// Not complete after this many seconds.
     TimedOut(u64),
-    /// It ended before its end, or its chunks are broken.
+    /// Shorter than announced, or invalid chunked encoding.
     Malformed,
 }
 
-/// The whole body.
+/// Reads the whole body.
 pub(super) async fn read(headers: &HeaderMap, body: Body, limits: &LimitsConfig) -> Result<Bytes, BodyError> {
-    let longest = limits.body_bytes_max;
+    let bytes_max = limits.body_bytes_max;
     let announced = headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|announced| announced > longest) {
-        return Err(BodyError::TooLarge(longest));
+    if announced.is_some_and(|announced| announced > bytes_max) {
+        return Err(BodyError::TooLarge(bytes_max));
     }
-    let whole = Limited::new(body, longest).collect();
+    let whole = Limited::new(body, bytes_max).collect();
     match tokio::time::timeout(limits.body_timeout, whole).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge(longest)),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge(bytes_max)),
         Ok(Err(_)) => Err(BodyError::Malformed),
         Err(_) => Err(BodyError::TimedOut(limits.body_timeout.as_secs())),
     }
 }
 
-/// The body as a JSON object, where the client says that it is one.
+/// Reads the body as a JSON object; the `Content-Type` must be JSON.
 pub(super) async fn json_object(
     gateway: &Gateway,
     headers: &HeaderMap,
@@ -51,7 +51,7 @@ pub(super) async fn json_object(
     read_json(gateway, headers, content, "a JSON object").await
 }
 
-/// The same, whatever it holds.
+/// Reads the body as any JSON value; the `Content-Type` must be JSON.
 pub(super) async fn json(gateway: &Gateway, headers: &HeaderMap, content: Body) -> Result<Value, Problem> {
     read_json(gateway, headers, content, "JSON").await
 }
@@ -60,14 +60,14 @@ async fn read_json<T: DeserializeOwned>(
     gateway: &Gateway,
     headers: &HeaderMap,
     content: Body,
-    wanted: &str,
+    expected: &str,
 ) -> Result<T, Problem> {
     if !is_json(&content_type(headers)) {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "content-type",
-            "This content type cannot be read",
-            "send the message as application/json and say so in the Content-Type header",
+            "unsupported-media-type",
+            "The content type is not supported",
+            "send the body as application/json and set the Content-Type header",
         ));
     }
     let content = read(headers, content, &gateway.config.limits).await;
@@ -76,30 +76,30 @@ async fn read_json<T: DeserializeOwned>(
         let (line, column) = (error.line(), error.column());
         Problem::new(
             StatusCode::BAD_REQUEST,
-            "broken-json",
-            "The JSON is broken",
-            format!("the body is not {wanted} in UTF-8; look at line {line}, column {column}"),
+            "malformed-json",
+            "The JSON is malformed",
+            format!("the body is not {expected} in UTF-8: error at line {line}, column {column}"),
         )
     })
 }
 
-/// What the client says its body is, in lower case without parameters; empty when it says nothing.
+/// Returns the media type of `Content-Type` in lower case, without parameters; empty without the header.
 pub(super) fn content_type(headers: &HeaderMap) -> String {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = value.unwrap_or_default().split(';').next().unwrap_or_default();
     essence.trim().to_ascii_lowercase()
 }
 
-/// Whether that type is JSON, with or without a more special name before it.
+/// Returns whether a media type is JSON, including structured types such as `application/problem+json`.
 pub(super) fn is_json(content_type: &str) -> bool {
     content_type == "application/json" || content_type.ends_with("+json")
 }
 
-/// The type of a form as browsers send it.
+/// The media type of HTML forms.
 pub(super) const FORM_URLENCODED: &str = "application/x-www-form-urlencoded";
 
 impl BodyError {
-    /// The status on every face.
+    /// Returns the HTTP status, which is the same in every API.
     pub(super) fn status(self) -> StatusCode {
         match self {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -108,26 +108,26 @@ impl BodyError {
         }
     }
 
-    /// What is wrong, for a person.
+    /// Returns the error message.
     pub(super) fn message(self) -> String {
         match self {
-            Self::TooLarge(longest) => format!("the request body is longer than {longest} bytes"),
+            Self::TooLarge(bytes_max) => format!("the request body is longer than {bytes_max} bytes"),
             Self::TimedOut(seconds) => format!("the request body did not arrive within {seconds} s"),
-            Self::Malformed => "the request body ended too early or is broken".to_owned(),
+            Self::Malformed => "the request body ended too early or is malformed".to_owned(),
         }
     }
 
-    /// As a problem document.
+    /// Returns the error as a problem document.
     pub(super) fn problem(self) -> Problem {
         let slug = match self {
-            Self::TooLarge(_) => "body-too-long",
-            Self::TimedOut(_) => "body-too-slow",
-            Self::Malformed => "body-broken",
+            Self::TooLarge(_) => "content-too-large",
+            Self::TimedOut(_) => "request-timeout",
+            Self::Malformed => "malformed-body",
         };
         Problem::new(
             self.status(),
             slug,
-            "The request body could not be read",
+            "The request body cannot be read",
             self.message(),
         )
     }

@@ -1,8 +1,8 @@
-//! One connection: its requests one after the other, and a watch over how long it takes its time.
+//! Serves one connection: its requests in order, with limits for slow and idle clients.
 //!
-//! hyper's own time limit does not tell a slow head from a rest between two requests, so the watch stands here:
-//! a slow head is answered 408, a rest ends without a word. Requests in the faces' hands are not watched. An answer that
-//! goes on for long may do so while the client takes what there is.
+//! hyper's time limit does not distinguish a slow request head from the pause between two requests, so this module
+//! measures both: a slow head is answered 408, an idle connection is closed without a response. Time in a handler is not
+//! limited; a long response may take any time as long as the client reads.
 
 use std::convert::Infallible;
 use std::io;
@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use axum::BoxError;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, Response};
+use axum::{BoxError, Router};
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,59 +22,77 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tower::Service;
+use tower_http::body::UnsyncBoxBody;
+use tower_http::catch_panic::CatchPanic;
 
-use super::REQUEST_ID;
-use super::listen::{PanicCatchingRouter, ResponseBody, wait_for_stop};
+use super::problem;
+use super::request_id::REQUEST_ID;
 use postrider_core::clock;
 use postrider_engine::config::LimitsConfig;
 use postrider_engine::stop::StopSignal;
 
-/// The smallest buffer hyper works with, in bytes.
+/// Minimum buffer size of hyper, in bytes.
 const BUFFER_BYTES_MIN: usize = 8 * 1024;
 
-/// How long a client that is still sending may take to notice our answer and our end of the connection.
+/// Maximum time for a client that is still sending to read the response and the end of the connection.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How much of that is read at once.
+/// Bytes read at once from such a client.
 const LINGER_READ_BYTES: usize = 16 * 1024;
 
-/// How much of it is read altogether; who sends more is cut off.
+/// Bytes read altogether from such a client before the connection is closed.
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
 
-/// What a client hears whose head takes too long.
+/// Response to a request head that takes too long.
 const REQUEST_TIMEOUT_RESPONSE: &[u8] =
     b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
-/// What every connection needs.
+/// A router in which a panic ends only its own request.
+pub(super) type PanicCatchingRouter = CatchPanic<Router, fn(Box<dyn std::any::Any + Send>) -> Response<Body>>;
+
+/// Response body of a [`PanicCatchingRouter`].
+type ResponseBody = UnsyncBoxBody<Bytes, tower_http::BoxError>;
+
+/// Wraps a router so that a panic ends only its own request.
+pub(super) fn catch_panics(router: Router) -> PanicCatchingRouter {
+    CatchPanic::custom(router, problem::panic_response)
+}
+
+/// Waits for the stop signal. Also returns when the stop sender was dropped.
+pub(super) async fn wait_for_stop(stop: &mut StopSignal) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Router and limits, shared by all connections.
 pub(super) struct ConnectionContext {
-    /// The faces.
+    /// The routes.
     pub(super) router: PanicCatchingRouter,
-    /// What a client may ask of us.
+    /// Limits for clients.
     pub(super) limits: LimitsConfig,
 }
 
-/// Serves a connection until it ends, grows too slow, or is told to stop.
-pub(super) async fn serve(door: Arc<ConnectionContext>, stream: TcpStream, mut stop: StopSignal) {
-    let pace = Arc::new(ConnectionTimer::new());
-    let watched = TokioIo::new(TimedStream {
+/// Serves a connection until the client closes it, a time limit passes, or `stop` is set.
+pub(super) async fn serve(context: Arc<ConnectionContext>, stream: TcpStream, mut stop: StopSignal) {
+    let timer = Arc::new(ConnectionTimer::new());
+    let timed_stream = TokioIo::new(TimedStream {
         stream,
-        timer: Arc::clone(&pace),
+        timer: Arc::clone(&timer),
     });
-    let service = service_fn(|request| handle_request(door.router.clone(), &pace, request));
+    let service = service_fn(|request| respond(context.router.clone(), &timer, request));
     let mut connection = http1::Builder::new()
         .header_read_timeout(None)
-        .max_header_size(door.limits.header_bytes_max)
-        .max_buf_size(door.limits.header_bytes_max.max(BUFFER_BYTES_MIN))
-        .serve_connection(watched, service);
-    let mut watch = std::pin::pin!(clock::sleep(pace.time_left(&door.limits).unwrap_or_default()));
+        .max_header_size(context.limits.header_bytes_max)
+        .max_buf_size(context.limits.header_bytes_max.max(BUFFER_BYTES_MIN))
+        .serve_connection(timed_stream, service);
+    let mut deadline = std::pin::pin!(clock::sleep(timer.time_left(&context.limits).unwrap_or_default()));
     let mut stopping = false;
-    let ended = loop {
+    let end = loop {
         tokio::select! {
             biased;
-            ended = &mut connection => break ConnectionEnd::Closed(ended.is_ok()),
-            () = &mut watch => match pace.time_left(&door.limits) {
-                Some(left) => watch.set(clock::sleep(left)),
-                None => break ConnectionEnd::TimedOut(pace.is_reading_head()),
+            result = &mut connection => break ConnectionEnd::Closed(result.is_ok()),
+            () = &mut deadline => match timer.time_left(&context.limits) {
+                Some(left) => deadline.set(clock::sleep(left)),
+                None => break ConnectionEnd::TimedOut(timer.is_reading_head()),
             },
             () = wait_for_stop(&mut stop), if !stopping => {
                 stopping = true;
@@ -83,8 +101,8 @@ pub(super) async fn serve(door: Arc<ConnectionContext>, stream: TcpStream, mut s
         }
     };
     let mut stream = connection.into_parts().io.into_inner().stream;
-    if ended == ConnectionEnd::TimedOut(true) {
-        // A client that does not read either gets nothing; what matters is that the connection ends.
+    if end == ConnectionEnd::TimedOut(true) {
+        // A client that does not read gets no response; the connection ends in any case.
         let _ = stream.try_write(REQUEST_TIMEOUT_RESPONSE);
     }
     if !stopping {
@@ -92,43 +110,46 @@ pub(super) async fn serve(door: Arc<ConnectionContext>, stream: TcpStream, mut s
     }
 }
 
-/// How a connection ended.
+/// The way a connection ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ConnectionEnd {
-    /// By either side, well or with an error.
+    /// Closed by either side; `true` without an error.
     Closed(bool),
-    /// By the watch, in the middle of a head or not.
+    /// Closed by a time limit; `true` while reading a request head.
     TimedOut(bool),
 }
 
-async fn handle_request(
+async fn respond(
     mut router: PanicCatchingRouter,
-    pace: &Arc<ConnectionTimer>,
+    timer: &Arc<ConnectionTimer>,
     request: Request<Incoming>,
 ) -> Result<Response<TimedBody>, Infallible> {
-    pace.set_phase(ConnectionPhase::Handling);
-    let asked = log::log_enabled!(log::Level::Debug).then(|| {
+    timer.set_phase(ConnectionPhase::Handling);
+    let logged = log::log_enabled!(log::Level::Debug).then(|| {
         (
             request.method().clone(),
             request.uri().path().to_owned(),
             Instant::now(),
         )
     });
-    let answer = router.call(request.map(Body::new)).await;
-    if let (Some((method, path, began)), Ok(response)) = (asked, &answer) {
-        let (status, millis) = (response.status().as_u16(), began.elapsed().as_millis());
+    let result = router.call(request.map(Body::new)).await;
+    if let (Some((method, path, started)), Ok(response)) = (logged, &result) {
+        let (status, millis) = (response.status().as_u16(), started.elapsed().as_millis());
         let id = response.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
-        log::debug!("{method} {path} {status} {millis} ms {}", id.unwrap_or_default());
+        log::debug!(
+            "request: method={method} path={path} status={status} duration_ms={millis} request_id={}",
+            id.unwrap_or_default()
+        );
     }
-    pace.set_phase(ConnectionPhase::Idle);
-    let paced = |body| TimedBody {
+    timer.set_phase(ConnectionPhase::Idle);
+    let timed = |body| TimedBody {
         body,
-        timer: Arc::clone(pace),
+        timer: Arc::clone(timer),
     };
-    answer.map(|answer| answer.map(paced))
+    result.map(|response| response.map(timed))
 }
 
-/// An answer of which each piece that the client has room for is a sign of life.
+/// A response body that restarts the idle timer with every frame that the client has room for.
 struct TimedBody {
     body: ResponseBody,
     timer: Arc<ConnectionTimer>,
@@ -158,71 +179,72 @@ impl hyper::body::Body for TimedBody {
     }
 }
 
-/// Reads what the client still sends after our last word, so that the answer is not lost in a reset.
+/// Reads what the client still sends after the response, because closing with unread input would reset the connection
+/// and could lose the response.
 async fn linger(stream: &mut TcpStream) {
     let _ = stream.shutdown().await;
     let mut rest = vec![0; LINGER_READ_BYTES];
     let drained = async {
-        let mut left = LINGER_BYTES_MAX;
+        let mut bytes_left = LINGER_BYTES_MAX;
         while let Ok(count @ 1..) = stream.read(&mut rest).await
-            && left > 0
+            && bytes_left > 0
         {
-            left = left.saturating_sub(count);
+            bytes_left = bytes_left.saturating_sub(count);
         }
     };
     let _ = tokio::time::timeout(LINGER_TIMEOUT, drained).await;
 }
 
-/// What a connection is doing, and since when.
+/// The phase of a connection and its start time, in one atomic number.
 struct ConnectionTimer {
-    began: Instant,
-    /// Milliseconds since `began`, times four, plus what it is doing.
+    started: Instant,
+    /// Milliseconds from `started` to the start of the phase, times four, plus the [`ConnectionPhase`].
     phase: AtomicU64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ConnectionPhase {
-    /// Nothing, between two requests or two pieces of an answer.
+    /// Between two requests or two frames of a response.
     Idle = 0,
-    /// A request's head comes in.
+    /// Receiving a request head.
     ReadingHead = 1,
-    /// A face has the request.
+    /// In a handler.
     Handling = 2,
 }
 
 impl ConnectionTimer {
     fn new() -> Self {
         Self {
-            began: Instant::now(),
+            started: Instant::now(),
             phase: AtomicU64::new(ConnectionPhase::Idle as u64),
         }
     }
 
     fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX / 8)
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX / 8)
     }
 
-    fn set_phase(&self, doing: ConnectionPhase) {
+    fn set_phase(&self, phase: ConnectionPhase) {
         self.phase
-            .store(self.elapsed_ms() * 4 + doing as u64, Ordering::Relaxed);
+            .store(self.elapsed_ms() * 4 + phase as u64, Ordering::Relaxed);
     }
 
     fn is_reading_head(&self) -> bool {
         self.phase.load(Ordering::Relaxed) % 4 == ConnectionPhase::ReadingHead as u64
     }
 
-    /// The first bytes after a rest begin a head.
+    /// Records received bytes: the first bytes on an idle connection begin a request head.
     fn bytes_received(&self) {
         if self.phase.load(Ordering::Relaxed) % 4 == ConnectionPhase::Idle as u64 {
             self.set_phase(ConnectionPhase::ReadingHead);
         }
     }
 
-    /// When to look again, at the latest; none when the time for what it is doing is used up.
+    /// Returns the time until the next check of the limits; `None` when the time limit of the phase has passed.
     fn time_left(&self, limits: &LimitsConfig) -> Option<Duration> {
-        let doing = self.phase.load(Ordering::Relaxed);
-        let spent = Duration::from_millis(self.elapsed_ms().saturating_sub(doing / 4));
-        let allowed = match doing % 4 {
+        let phase = self.phase.load(Ordering::Relaxed);
+        let spent = Duration::from_millis(self.elapsed_ms().saturating_sub(phase / 4));
+        let allowed = match phase % 4 {
             0 => limits.idle_timeout,
             1 => limits.header_timeout,
             _ => return Some(limits.idle_timeout.min(limits.header_timeout)),
@@ -232,8 +254,8 @@ impl ConnectionTimer {
     }
 }
 
-/// A stream that tells the pace when something was heard. It has no vectored write: hyper then copies an answer into
-/// one piece, which costs less than handing the system two.
+/// A stream that reports received bytes to the timer. It has no vectored write: hyper then copies a response into one
+/// buffer, which costs less than handing two buffers to the system.
 struct TimedStream {
     stream: TcpStream,
     timer: Arc<ConnectionTimer>,

@@ -1,32 +1,33 @@
-//! Where the next page of a list begins, in words that mean nothing to clients.
+//! Paging of lists: opaque cursors and page limits.
 //!
-//! A cursor stays good while messages come in. One that was not made here is none.
+//! A cursor names the page below a message number and stays valid while messages are added.
+
+#[cfg(test)]
+mod tests;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-/// The page of what is older than the message with this running number.
+/// Messages on a page if `limit` is not given.
+pub(super) const PAGE_LIMIT_DEFAULT: usize = 50;
+
+/// Encodes the cursor of the page that begins below this message number.
 pub(super) fn encode(before: i64) -> String {
     URL_SAFE_NO_PAD.encode(before.to_be_bytes())
 }
 
-/// Back from a cursor.
-pub(super) fn decode(cursor: &str) -> Option<i64> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    bytes.try_into().ok().map(i64::from_be_bytes)
+/// Parses the parameter `cursor`; the error says what is valid.
+pub(super) fn parse(value: &str) -> Result<i64, &'static str> {
+    decode(value).ok_or("must be the \"next_cursor\" of the previous page, unchanged")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Parses the parameter `limit`; the error says what is valid.
+pub(super) fn parse_limit(value: &str, limit_max: usize) -> Result<usize, String> {
+    let limit = value.parse().ok().filter(|limit| (1..=limit_max).contains(limit));
+    limit.ok_or_else(|| format!("must be a number from 1 to {limit_max}"))
+}
 
-    #[test]
-    fn a_cursor_is_read_back() {
-        for before in [1, 77, i64::MAX] {
-            assert_eq!(decode(&encode(before)), Some(before));
-        }
-        for garbage in ["", "x", "AAAA", "!!!!!!!!!!!"] {
-            assert_eq!(decode(garbage), None, "{garbage}");
-        }
-    }
+fn decode(cursor: &str) -> Option<i64> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    bytes.try_into().ok().map(i64::from_be_bytes)
 }

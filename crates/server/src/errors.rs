@@ -1,64 +1,74 @@
-//! Why a message was not taken, in sentences for people; and what comes with a message on every face.
+//! Error messages and headers that all APIs share when a message is not accepted.
 //!
-//! Each face keeps its own status codes and envelope. Nothing here shows an address, a body or an inner error.
+//! Each API has its own status codes and envelope. No message contains an address, a message body or an inner error.
 
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::problem::store_status;
+use postrider_core::error::{Error, ErrorKind};
 use postrider_core::address::AddressKind;
-use postrider_core::duration::{format_duration, round_up_to_seconds};
 use postrider_engine::accept::{AcceptError, RequestIdempotencyKey};
+use postrider_engine::config::{format_duration, round_up_to_seconds};
 use postrider_engine::gateway::Gateway;
 
-/// The header a client repeats a request under.
+/// Header under which a client repeats a request.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// The header that says that an answer was given before.
+/// Header that marks a response that was given before.
 pub(super) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// The longest idempotency key, in characters.
+/// Maximum length of an idempotency key, in characters.
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 
-/// What is wrong with an idempotency key.
+/// Message for an invalid idempotency key.
 pub(super) const INVALID_IDEMPOTENCY_KEY: &str =
-    "the Idempotency-Key must be one header of 1 to 255 visible ASCII characters";
+    "the Idempotency-Key header must be given once, with 1 to 255 visible ASCII characters";
 
-/// What is wrong when nothing can be stored now.
+/// Message when the store is unavailable.
 const STORE_UNAVAILABLE: &str = "the message cannot be stored now; nothing was sent, try again in a moment";
 
-/// What is wrong when a defect of ours keeps it from being stored.
-const INTERNAL_ERROR: &str =
-    "the message cannot be stored; nothing was sent, and the operator finds the reason in the log";
+/// Message when the store fails because of a defect.
+const INTERNAL_ERROR: &str = "the message cannot be stored; nothing was sent; the log contains the cause";
 
-/// The reason in a sentence without its full stop.
-pub(super) fn accept_error_message(refused: &AcceptError) -> String {
-    match refused {
+/// `Retry-After` of a response while the store is unavailable, in seconds.
+pub(super) const STORE_RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
+
+/// Returns the HTTP status for a store error: 503 if a retry can succeed, because the failure is temporary or the
+/// operator can correct the settings, else 500.
+pub(super) fn store_status(error: &Error) -> StatusCode {
+    match error.kind() {
+        ErrorKind::Unavailable | ErrorKind::Usage => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Returns why a message was not accepted, as a sentence without a full stop.
+pub(super) fn accept_error_message(error: &AcceptError) -> String {
+    match error {
         AcceptError::EmptyBody => "there must be a body".to_owned(),
         AcceptError::InvalidBody => "the body must not contain the character NUL".to_owned(),
-        AcceptError::BodyTooLong(longest) => format!("the body is longer than {longest} characters"),
-        AcceptError::NoRecipient => "there must be a recipient, and not more than 64".to_owned(),
-        AcceptError::UnknownChannel(channel) => format!("there is no channel \"{channel}\""),
-        AcceptError::InvalidAddress { cause: why, .. } | AcceptError::InvalidContact { cause: why, .. } => {
-            why.to_string()
+        AcceptError::BodyTooLong(chars_max) => format!("the body is longer than {chars_max} characters"),
+        AcceptError::NoRecipient => "expected 1 to 64 recipients".to_owned(),
+        AcceptError::UnknownChannel(channel) => format!("unknown channel \"{channel}\""),
+        AcceptError::InvalidAddress { cause, .. } | AcceptError::InvalidContact { cause, .. } => {
+            cause.to_string()
         }
-        AcceptError::NoUsableContact {
-            channel,
-            expected: wanted,
-        } => {
-            format!("there is no {wanted} for the channel {channel}")
+        AcceptError::NoUsableContact { channel, expected } => {
+            format!("no {expected} for the channel {channel}")
         }
-        AcceptError::InvalidSubject(longest) => {
-            format!("the subject must be one line of at most {longest} characters")
+        AcceptError::InvalidSubject(chars_max) => {
+            format!("the subject must be one line of at most {chars_max} characters")
         }
-        AcceptError::ExpiresTooEarly => "it would expire before it may be sent".to_owned(),
+        AcceptError::ExpiresTooEarly => "the message would expire before its send time".to_owned(),
         AcceptError::Suppressed => "the recipient is inactive".to_owned(),
         AcceptError::Throttled { retry_after } => format!(
-            "this user has had as many messages as an hour allows; try again in {}",
+            "the hourly message limit of this user is reached; try again in {}",
             format_duration(round_up_to_seconds(*retry_after))
         ),
-        AcceptError::IdempotencyKeyReused => "this Idempotency-Key was used for another request".to_owned(),
+        AcceptError::IdempotencyKeyReused => {
+            "this Idempotency-Key was used for a different request".to_owned()
+        }
         AcceptError::Store(error) if store_status(error) == StatusCode::SERVICE_UNAVAILABLE => {
             STORE_UNAVAILABLE.to_owned()
         }
@@ -66,17 +76,17 @@ pub(super) fn accept_error_message(refused: &AcceptError) -> String {
     }
 }
 
-/// When to come back, for the header `Retry-After`: in whole seconds, never too early.
+/// Returns a duration as a `Retry-After` header, in whole seconds, rounded up.
 pub(super) fn retry_after(wait: Duration) -> HeaderValue {
     HeaderValue::from(round_up_to_seconds(wait).as_secs())
 }
 
-/// Reads the idempotency key. `request` writes down what makes two requests of this face the same.
+/// Reads the idempotency key. `fingerprint` writes what makes two requests to this API equal.
 pub(super) fn read_idempotency_key(
     headers: &HeaderMap,
-    face: &str,
-    caller: &str,
-    request: impl FnOnce() -> String,
+    api: &str,
+    key_name: &str,
+    fingerprint: impl FnOnce() -> String,
 ) -> Result<Option<RequestIdempotencyKey>, &'static str> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else {
@@ -86,32 +96,32 @@ pub(super) fn read_idempotency_key(
     let fits = (1..=IDEMPOTENCY_KEY_CHARS_MAX).contains(&key.len());
     match key.to_str() {
         Ok(key) if is_visible && fits && keys.next().is_none() => Ok(Some(RequestIdempotencyKey {
-            scope: format!("{face}/{caller}"),
+            scope: format!("{api}/{key_name}"),
             key: key.to_owned(),
-            fingerprint: request(),
+            fingerprint: fingerprint(),
         })),
         _ => Err(INVALID_IDEMPOTENCY_KEY),
     }
 }
 
-/// Marks an answer that was given before.
+/// Marks the response to a repeated request.
 pub(super) fn mark_replayed(headers: &mut HeaderMap, replayed: bool) {
     if replayed {
         headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }
 }
 
-/// The channel of a message that names none: `sms`, else the first that takes telephone numbers, else the first.
+/// Returns the channel of a message that names none: `sms`, else the first that takes phone numbers, else the first.
 pub(super) fn default_channel(gateway: &Gateway) -> &str {
     if gateway.route("sms").is_some() {
         return "sms";
     }
     let channels = &gateway.config.channels;
-    let takes_numbers = channels.iter().find(|channel| {
+    let phone_channel = channels.iter().find(|channel| {
         let route = gateway.route(channel.name.as_str());
         route.is_some_and(|route| route.address_kinds().contains(&AddressKind::Phone))
     });
-    takes_numbers
+    phone_channel
         .or(channels.first())
         .map_or("sms", |channel| channel.name.as_str())
 }

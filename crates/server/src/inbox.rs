@@ -1,8 +1,7 @@
-//! The inbox face: `POST /inbox/send`, one message over every used channel.
+//! The inbox API: `POST /inbox/send` accepts one message over every used channel.
 //!
-//! Errors are problem documents; what is wrong with the fields is listed all at once, by `propertyPath`, in the
-//! sentences that this wire's clients know. A contact that is missing or wrong fails its own channel later, never the
-//! request.
+//! Errors are problem documents; all invalid fields are listed by `propertyPath`, with the texts that existing clients
+//! know. A missing or invalid contact fails only the delivery on its own channel, never the request.
 
 use std::sync::Arc;
 
@@ -17,142 +16,135 @@ use serde_json::{Map, Value};
 use utoipa::{OpenApi, ToSchema};
 use uuid::Uuid;
 
-use super::openapi::{
-    AcceptErrorResponses as NotTaken, AuthErrorResponses, BodyErrorResponses, InboxMessage, NotJsonResponses,
-    StoreErrorResponses,
+use super::error_responses::{
+    AcceptErrorResponses, AuthErrorResponses, BodyErrorResponses, NotJsonResponses, StoreErrorResponses,
 };
 use super::problem::{self, PROBLEM_JSON, Problem};
+use super::request_bodies::InboxMessage;
 use super::{auth, body, errors};
 use postrider_core::address::AddressKind;
 use postrider_engine::accept::{self, AcceptError, Accepted};
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
 
-/// The longest message, in characters.
+/// Maximum message length, in characters.
 const MESSAGE_CHARS_MAX: usize = 1_000;
 
-/// The length of a UUID as this wire writes it, with hyphens.
+/// Length of a UUID with hyphens.
 const UUID_CHARS: usize = 36;
 
-/// The shortest and the longest contact, in characters.
+/// Minimum and maximum length of each contact, in characters.
 const EMAIL_CHARS: [usize; 2] = [3, 255];
 const PHONE_CHARS: [usize; 2] = [3, 50];
 const PUSH_TOKEN_CHARS: [usize; 2] = [3, 255];
 
-/// What the face says of itself.
+/// OpenAPI description of the inbox API.
 #[derive(OpenApi)]
 #[openapi(paths(send))]
 pub(super) struct InboxApiDoc;
 
-/// Where the face is.
+/// Returns the routes of the inbox API.
 pub(super) fn routes() -> Router<Arc<Gateway>> {
     Router::new()
         .route("/inbox/send", post(send))
         .method_not_allowed_fallback(problem::method_not_allowed)
 }
 
-/// A message that is on disk.
+/// A message that was accepted.
 #[derive(Serialize, ToSchema)]
-#[schema(as = InboxTaken)]
+#[schema(as = InboxAccepted)]
 struct InboxAccepted {
     /// Always `success`.
     status: &'static str,
-    /// What to call it by.
+    /// Identifies the message.
     data: InboxAcceptedData,
 }
 
-/// A message's running number.
+/// The running number of a message.
 #[derive(Serialize, ToSchema)]
-#[schema(as = InboxNumber)]
+#[schema(as = InboxAcceptedData)]
 struct InboxAcceptedData {
     /// The number.
     id: i64,
 }
 
-/// Takes one message in, over every used channel.
+/// Accepts one message over every used channel.
 ///
-/// A contact that is missing or wrong fails its own channel later, never the request.
+/// A missing or invalid contact fails only the delivery on its own channel, never the request.
 #[utoipa::path(
     post,
     path = "/inbox/send",
     operation_id = "send_to_inbox",
     tag = "inbox",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The client's name for this request.",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The client's id of this request.",
         min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     request_body(content = InboxMessage, content_type = "application/json"),
     responses(
         (status = 201, description = "The message is on disk.", body = InboxAccepted),
-        AuthErrorResponses, BodyErrorResponses, NotJsonResponses, NotTaken, StoreErrorResponses,
-        (status = 422, description = "The message cannot be taken as it is: its fields, its recipient or its key.",
+        AuthErrorResponses, BodyErrorResponses, NotJsonResponses, AcceptErrorResponses, StoreErrorResponses,
+        (status = 422, description = "A field, the recipient or the Idempotency-Key is not valid.",
             body = InboxProblem, content_type = PROBLEM_JSON),
     )
 )]
-async fn send(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
-    match accept_message(&gateway, request).await {
-        Ok(accepted) => {
-            let taken = InboxAccepted {
-                status: "success",
-                data: InboxAcceptedData { id: accepted.number },
-            };
-            let mut response = (StatusCode::CREATED, Json(taken)).into_response();
-            errors::mark_replayed(response.headers_mut(), accepted.is_replay);
-            response
-        }
-        Err(response) => *response,
-    }
+async fn send(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request<Body>,
+) -> Result<Response<Body>, Problem> {
+    let accepted = accept_message(&gateway, request).await?;
+    let body = InboxAccepted {
+        status: "success",
+        data: InboxAcceptedData { id: accepted.number },
+    };
+    let mut response = (StatusCode::CREATED, Json(body)).into_response();
+    errors::mark_replayed(response.headers_mut(), accepted.is_replay);
+    Ok(response)
 }
 
-async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Box<Response<Body>>> {
+async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Problem> {
     let (head, content) = request.into_parts();
-    let caller = auth::authorize(gateway, &head.headers, Scope::Send)
-        .map_err(|denied| boxed(denied.into_response()))?;
-    let object = body::json_object(gateway, &head.headers, content)
+    let key_name = auth::authorize(gateway, &head.headers, Scope::Send)?;
+    let object = body::json_object(gateway, &head.headers, content).await?;
+    let mut accept_request =
+        parse_request(gateway, &object).map_err(|violations| validation_problem(&violations))?;
+    key_name.clone_into(&mut accept_request.api_key_name);
+    let fingerprint = || Value::Object(object).to_string();
+    accept_request.idempotency_key =
+        errors::read_idempotency_key(&head.headers, "inbox", key_name, fingerprint)
+            .map_err(problem::invalid_idempotency_key)?;
+    accept::accept(gateway, accept_request)
         .await
-        .map_err(|problem| boxed(problem.into_response()))?;
-    let mut wanted = parse_request(gateway, &object)
-        .map_err(|violations| boxed(validation_problem(&violations).into_response()))?;
-    caller.clone_into(&mut wanted.api_key_name);
-    let written = || Value::Object(object).to_string();
-    wanted.idempotency_key = errors::read_idempotency_key(&head.headers, "inbox", caller, written)
-        .map_err(|sentence| boxed(problem::invalid_idempotency_key(sentence).into_response()))?;
-    accept::accept(gateway, wanted)
-        .await
-        .map_err(|refused| boxed(accept_error_problem(&refused).into_response()))
+        .map_err(|error| accept_error_problem(&error))
 }
 
-fn boxed(response: Response<Body>) -> Box<Response<Body>> {
-    Box::new(response)
-}
-
-/// What a client of this face is told of one field.
+/// One invalid field.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = InboxViolation)]
 struct InboxViolation {
-    /// The field.
+    /// Name of the field.
     property_path: &'static str,
-    /// What is wrong with it.
+    /// Description of the violation.
     title: String,
 }
 
-/// What is wrong, with every violation.
+/// A problem document with all violations.
 #[derive(Serialize, ToSchema)]
 #[schema(as = InboxProblem)]
 struct InboxProblem {
-    /// A relative reference that names the kind of problem.
+    /// Relative reference that names the kind of problem.
     r#type: String,
-    /// The kind of problem, for people.
+    /// The kind of problem as text.
     title: String,
-    /// The HTTP status once more.
+    /// The HTTP status.
     status: u16,
     /// All violations as text.
     detail: String,
-    /// Everything that is wrong with the fields, where it is they.
+    /// The invalid fields, if the problem lies in the fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     violations: Option<Vec<InboxViolation>>,
 }
 
-/// The request over every used channel, or everything that is wrong with it.
+/// Parses the request, or returns all violations.
 fn parse_request(
     gateway: &Gateway,
     object: &Map<String, Value>,
@@ -219,19 +211,19 @@ impl<'a> InboxFields<'a> {
         }
     }
 
-    fn optional_text(&mut self, name: &'static str, [least, most]: [usize; 2]) -> Option<&'a str> {
+    fn optional_text(&mut self, name: &'static str, [min, max]: [usize; 2]) -> Option<&'a str> {
         let text = match self.object.get(name)? {
             Value::Null => return None,
             Value::String(text) => text,
             _ => return self.add_violation(name, "This value should be of type string."),
         };
         let count = text.chars().count();
-        if count < least {
-            let title = format!("This value is too short. It should have {least} characters or more.");
+        if count < min {
+            let title = format!("This value is too short. It should have {min} characters or more.");
             return self.add_violation(name, title);
         }
-        if count > most {
-            let title = format!("This value is too long. It should have {most} characters or less.");
+        if count > max {
+            let title = format!("This value is too long. It should have {max} characters or less.");
             return self.add_violation(name, title);
         }
         if text.contains('\0') {
@@ -246,22 +238,22 @@ fn is_uuid(text: &str) -> bool {
 }
 
 fn validation_problem(violations: &[InboxViolation]) -> Problem {
-    let sentences = violations
+    let lines = violations
         .iter()
         .map(|violation| format!("{}: {}", violation.property_path, violation.title));
-    let detail = sentences.collect::<Vec<_>>().join("\n");
-    let listed = serde_json::to_value(violations).unwrap_or_default();
+    let detail = lines.collect::<Vec<_>>().join("\n");
+    let violations_json = serde_json::to_value(violations).unwrap_or_default();
     Problem::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "validation-failed",
         "Validation Failed",
         detail,
     )
-    .with("violations", listed)
+    .with("violations", violations_json)
 }
 
-fn accept_error_problem(refused: &AcceptError) -> Problem {
-    let property_path = match refused {
+fn accept_error_problem(error: &AcceptError) -> Problem {
+    let property_path = match error {
         AcceptError::EmptyBody
         | AcceptError::InvalidBody
         | AcceptError::BodyTooLong(_)
@@ -276,9 +268,9 @@ fn accept_error_problem(refused: &AcceptError) -> Problem {
         | AcceptError::Throttled { .. }
         | AcceptError::IdempotencyKeyReused
         | AcceptError::Store(_) => {
-            return problem::accept_error(refused);
+            return problem::accept_error(error);
         }
     };
-    let title = errors::accept_error_message(refused);
+    let title = errors::accept_error_message(error);
     validation_problem(&[InboxViolation { property_path, title }])
 }

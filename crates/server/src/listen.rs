@@ -1,41 +1,43 @@
-//! Takes connections in, never more than the limit, until it is told to stop; then waits for requests in flight.
+//! Accepts connections up to the configured maximum until the stop signal, then waits for requests in flight.
 //!
-//! What goes wrong with accepting (no file handles left, a client gone already) is logged once a second at most
-//! and survived. Connections beyond the limit wait in the kernel's queue.
+//! Accept errors (no file descriptors left, client already gone) are logged at most once a second and do not end the
+//! listener. Connections beyond the maximum wait in the kernel's queue.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::http::Response;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tower_http::BoxError;
-use tower_http::body::UnsyncBoxBody;
-use tower_http::catch_panic::CatchPanic;
 
-use super::connection::{self, ConnectionContext};
-use super::{monitoring_routes, problem, routes};
+use super::connection::{self, ConnectionContext, catch_panics, wait_for_stop};
+use super::routes::{monitoring_routes, routes};
 use postrider_core::clock;
 use postrider_core::error::Result;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::stop::StopSignal;
 
-/// How long accepting rests after a failure, so that a lack of file handles does not become a lack of CPU.
+/// Delay after an accept error, so that a lack of file descriptors does not use all CPU time.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// How often a failure to accept is logged at most.
+/// Minimum interval between log lines about accept errors.
 const ACCEPT_LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Answers requests until told to stop, then takes no new ones and waits for those in flight, at most the
-/// configured grace.
+/// Serves all APIs and pages until `stop`, then waits for requests in flight, at most the configured grace period.
+///
+/// # Errors
+///
+/// None at present: accept errors are logged.
 pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, stop: StopSignal) -> Result<()> {
     let router = routes(&gateway, &stop);
     serve_router(gateway, router, listener, stop).await
 }
 
-/// The same for machines only: `/healthz`, `/readyz` and `/metrics`.
+/// Serves only `/healthz`, `/readyz` and `/metrics`, otherwise like [`serve`].
+///
+/// # Errors
+///
+/// None at present: accept errors are logged.
 pub async fn serve_monitoring(gateway: Arc<Gateway>, listener: TcpListener, stop: StopSignal) -> Result<()> {
     let router = monitoring_routes(&gateway);
     serve_router(gateway, router, listener, stop).await
@@ -49,11 +51,11 @@ async fn serve_router(
 ) -> Result<()> {
     let connections_max = gateway.config.limits.connections_max;
     raise_open_file_limit(connections_max);
-    let door = Arc::new(ConnectionContext {
+    let context = Arc::new(ConnectionContext {
         router: catch_panics(router),
         limits: gateway.config.limits.clone(),
     });
-    let told = stop.clone();
+    let connection_stop = stop.clone();
     let mut connections = JoinSet::new();
     let mut failures = AcceptFailures::default();
     loop {
@@ -62,7 +64,7 @@ async fn serve_router(
             () = wait_for_stop(&mut stop) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < connections_max => match accepted {
-                Ok((stream, _)) => spawn_connection(&mut connections, &door, stream, &told),
+                Ok((stream, _)) => spawn_connection(&mut connections, &context, stream, &connection_stop),
                 Err(error) => {
                     failures.log(&error);
                     clock::sleep(ACCEPT_RETRY_DELAY).await;
@@ -71,59 +73,46 @@ async fn serve_router(
         }
     }
     drop(listener);
-    let ended = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(gateway.config.work.grace, ended)
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(gateway.config.work.grace, all_ended)
         .await
         .is_err()
     {
-        log::warn!("{} connections had to be cut off", connections.len());
+        log::warn!(
+            "connections closed after grace period: count={}",
+            connections.len()
+        );
     }
     Ok(())
 }
 
-/// Waits until it is time to stop, which it also is when nobody is left to say so.
-pub(super) async fn wait_for_stop(stop: &mut StopSignal) {
-    let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// The faces behind the one layer they share: a panic costs its request only.
-pub(super) type PanicCatchingRouter = CatchPanic<Router, fn(Box<dyn std::any::Any + Send>) -> Response<Body>>;
-
-/// The body of an answer behind that layer.
-pub(super) type ResponseBody = UnsyncBoxBody<Bytes, BoxError>;
-
-/// Puts the layer around the faces.
-pub(super) fn catch_panics(router: Router) -> PanicCatchingRouter {
-    CatchPanic::custom(router, problem::panic_response)
-}
-
 fn spawn_connection(
     connections: &mut JoinSet<()>,
-    door: &Arc<ConnectionContext>,
+    context: &Arc<ConnectionContext>,
     stream: TcpStream,
     stop: &StopSignal,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
-        log::debug!("a connection cannot be made prompt: {error}");
+        log::debug!("cannot set TCP_NODELAY: error={error}");
     }
-    connections.spawn(connection::serve(Arc::clone(door), stream, stop.clone()));
+    connections.spawn(connection::serve(Arc::clone(context), stream, stop.clone()));
 }
 
-/// Asks for as many file handles as connections may need; the usual limit of 1,024 is soft.
+/// Raises the soft limit of open files, usually 1,024, to what the connections may need.
 fn raise_open_file_limit(connections_max: usize) {
     let wanted = u64::try_from(connections_max)
         .unwrap_or(u64::MAX)
         .saturating_add(1_024);
     match rlimit::increase_nofile_limit(wanted) {
         Ok(allowed) if allowed < wanted => log::warn!(
-            "only {allowed} files may be open, too few for {connections_max} connections; raise \"ulimit -n\""
+            "open file limit too low: allowed={allowed} connections_max={connections_max}; raise \"ulimit -n\""
         ),
         Ok(_) => {}
-        Err(error) => log::warn!("cannot ask how many files may be open: {error}"),
+        Err(error) => log::warn!("cannot raise open file limit: error={error}"),
     }
 }
 
-/// Failures to accept since the last line in the log.
+/// Accept errors since the last log line.
 #[derive(Default)]
 struct AcceptFailures {
     count: u64,
@@ -138,7 +127,7 @@ impl AcceptFailures {
             .is_none_or(|at| at.elapsed() >= ACCEPT_LOG_INTERVAL)
         {
             log::warn!(
-                "{} connections could not be accepted, lastly: {error}",
+                "cannot accept connections: count={} last_error={error}",
                 self.count
             );
             self.count = 0;

@@ -1,8 +1,11 @@
-//! What machines ask: is it alive, can it do its work, and what has it counted.
+//! Monitoring endpoints: `/healthz`, `/readyz` and `/metrics`.
 //!
-//! `/healthz` never touches an edge. `/readyz` fails only when the truth is away; all else is told as degraded,
-//! because messages are accepted and delivered without it. A load balancer has no key: it hears "ready" or not, from a
-//! look at the store that is at most a second old, so that nobody can make the store busy by asking.
+//! `/healthz` uses no store, queue or cache. `/readyz` fails only if the store is unavailable; everything else is
+//! reported as degraded, because messages are accepted and delivered without it. A load balancer has no API key: it gets
+//! only the readiness, from a store check at most one second old, so that its requests cost the store nothing.
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,38 +24,42 @@ use tokio::sync::Mutex;
 use utoipa::{OpenApi, ToSchema};
 
 use super::auth::{self, AuthError};
-use super::openapi::AuthErrorResponses as NoEntry;
-use super::problem::{self, STORE_RETRY_AFTER_SECONDS};
+use super::error_responses::AuthErrorResponses;
+use super::errors::STORE_RETRY_AFTER_SECONDS;
+use super::problem;
 use postrider_cache::Cache;
+use postrider_core::circuit_breaker::CircuitStatus;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::{Gateway, Route};
 use postrider_engine::metrics::ChannelBacklog;
 use postrider_store::Backlog;
 
-/// How long an edge may take to answer before it counts as away.
+/// Time after which the store, queue or cache counts as unavailable.
 const DEPENDENCY_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What waits is counted in full. Where that takes this long it is counted again only after so many times as long, so
-/// that whoever asks for the metrics costs the store little, however much waits.
+/// Duration from which a backlog count is slow. The next count after a slow one waits [`COUNT_INTERVAL_FACTOR`] times
+/// its duration, so that frequent scraping costs the store at most 5 % of its time.
 const SLOW_COUNT: Duration = Duration::from_millis(50);
+
+/// Interval between slow backlog counts, as a multiple of their duration.
 const COUNT_INTERVAL_FACTOR: u32 = 20;
 
-/// How long those without a key are told what was found last.
+/// Maximum age of the readiness that clients without a key get.
 const READINESS_TTL: Duration = Duration::from_secs(1);
 
-/// The type of the metrics' text.
+/// Content type of OpenMetrics.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The type of the same in the older format.
+/// Content type of the older Prometheus text format.
 const PLAIN_METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// What machines are told of this.
+/// OpenAPI description of the monitoring endpoints.
 #[derive(OpenApi)]
 #[openapi(paths(healthz, readyz, metrics))]
 pub(super) struct MonitoringApiDoc;
 
-/// Where machines ask.
+/// Returns the routes of the monitoring endpoints.
 pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
     let readers = from_fn_with_state((Arc::clone(gateway), Scope::Read), auth::require_scope);
     Router::new()
@@ -66,44 +73,44 @@ pub(super) fn routes(gateway: &Arc<Gateway>) -> Router<Arc<Gateway>> {
         .method_not_allowed_fallback(problem::method_not_allowed)
 }
 
-/// Whether work can be done.
+/// Readiness of this process.
 #[derive(Serialize, ToSchema)]
 struct Readiness {
-    /// Whether messages are taken.
+    /// `true` if messages are accepted.
     ready: bool,
-    /// What is away or rests, though messages are taken and delivered; only for those with a key.
+    /// Parts that are unavailable or paused although messages are accepted and delivered; only with an API key.
     #[serde(skip_serializing_if = "Option::is_none")]
     degraded: Option<Vec<String>>,
-    /// What is wrong.
+    /// Description of the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<&'static str>,
 }
 
-/// The last look at the store on behalf of those without a key.
+/// Result of the last store check for clients without a key.
 #[derive(Default)]
 struct ReadinessCache(Mutex<Option<(Instant, bool)>>);
 
 impl ReadinessCache {
-    /// Whether the store works. Those who ask meanwhile wait for the same look.
+    /// Returns whether the store works. Concurrent callers wait for the same check.
     async fn is_store_ready(&self, gateway: &Gateway) -> bool {
         let mut last = self.0.lock().await;
         match *last {
-            Some((looked, works)) if looked.elapsed() < READINESS_TTL => works,
+            Some((checked_at, ready)) if checked_at.elapsed() < READINESS_TTL => ready,
             _ => {
-                let works = check_store(gateway).await;
-                *last = Some((Instant::now(), works));
-                works
+                let ready = check_store(gateway).await;
+                *last = Some((Instant::now(), ready));
+                ready
             }
         }
     }
 }
 
-/// Says that the process is alive. Looks at nothing.
+/// Returns `ok` while the process is alive. Checks nothing else.
 #[utoipa::path(
     get,
     path = "/healthz",
     operation_id = "healthz",
-    tag = "machines",
+    tag = "monitoring",
     security(()),
     responses((status = 200, description = "Always `ok`.", body = String, content_type = "text/plain"))
 )]
@@ -111,44 +118,44 @@ async fn healthz() -> &'static str {
     "ok"
 }
 
-/// Says whether work can be done. Without a key the answer is only yes or no, and at most a second old.
+/// Returns whether messages can be accepted. Without a key the result has no details and is at most a second old.
 #[utoipa::path(
     get,
     path = "/readyz",
     operation_id = "readyz",
-    tag = "machines",
+    tag = "monitoring",
     responses(
-        (status = 200, description = "Messages are taken.", body = Readiness),
+        (status = 200, description = "Messages are accepted.", body = Readiness),
         (status = 503, description = "The store cannot be read and written now.", body = Readiness,
-            headers(("Retry-After" = u32, description = "After how many seconds to ask again."))),
-        NoEntry,
+            headers(("Retry-After" = u32, description = "Seconds until the next request is useful."))),
+        AuthErrorResponses,
     )
 )]
 async fn readyz(
     State(gateway): State<Arc<Gateway>>,
-    Extension(glance): Extension<Arc<ReadinessCache>>,
+    Extension(cache): Extension<Arc<ReadinessCache>>,
     headers: HeaderMap,
 ) -> Response<Body> {
     match auth::authorize(&gateway, &headers, Scope::Read) {
         Ok(_) => {
-            let (works, degraded) = tokio::join!(check_store(&gateway), degraded_parts(&gateway));
-            readiness_response(works, Some(degraded))
+            let (ready, degraded) = tokio::join!(check_store(&gateway), degraded_parts(&gateway));
+            readiness_response(ready, Some(degraded))
         }
-        Err(AuthError::MissingKey) => readiness_response(glance.is_store_ready(&gateway).await, None),
-        Err(denied) => denied.into_response(),
+        Err(AuthError::MissingKey) => readiness_response(cache.is_store_ready(&gateway).await, None),
+        Err(error) => error.into_response(),
     }
 }
 
 async fn check_store(gateway: &Gateway) -> bool {
-    let answer = with_timeout(gateway.store.ping()).await;
-    if let Err(error) = &answer {
+    let result = with_timeout(gateway.store.ping()).await;
+    if let Err(error) = &result {
         gateway.metrics.store_errors.inc();
-        log::error!("not ready: {}", error.chain());
+        log::error!("store check failed: error={}", error.chain());
     }
-    answer.is_ok()
+    result.is_ok()
 }
 
-/// What is away or rests, though messages are taken and delivered all the same.
+/// Returns what is unavailable or paused although messages are accepted and delivered.
 async fn degraded_parts(gateway: &Gateway) -> Vec<String> {
     let (cache, queue) = tokio::join!(
         tokio::time::timeout(DEPENDENCY_TIMEOUT, gateway.cache.ping()),
@@ -162,16 +169,16 @@ async fn degraded_parts(gateway: &Gateway) -> Vec<String> {
         degraded.push("cache".to_owned());
     }
     let now = gateway.clock.now();
-    let closed = gateway
+    let unavailable = gateway
         .providers()
         .iter()
-        .filter(|lane| !lane.status(now).is_available);
-    degraded.extend(closed.map(|lane| format!("provider {}", lane.name)));
+        .filter(|provider| !provider.status(now).is_available);
+    degraded.extend(unavailable.map(|provider| format!("provider {}", provider.name)));
     degraded
 }
 
 fn readiness_response(ready: bool, degraded: Option<Vec<String>>) -> Response<Body> {
-    let detail = (!ready).then_some("the store cannot be read and written now, so no message is taken");
+    let detail = (!ready).then_some("the store cannot be read and written now; no messages are accepted");
     let body = Json(Readiness {
         ready,
         degraded,
@@ -187,31 +194,31 @@ fn readiness_response(ready: bool, degraded: Option<Vec<String>>) -> Response<Bo
     uncached(response)
 }
 
-/// The last count of what waits: when it was made and how long it took.
+/// End and duration of the last backlog count.
 #[derive(Default)]
 struct BacklogCount(Arc<Mutex<Option<(Instant, Duration)>>>);
 
 impl BacklogCount {
-    /// Sets the gauges, unless somebody is counting already or the last count was dear and is fresh. A count that takes
-    /// longer than whoever asked can wait goes on for the next one.
+    /// Updates the backlog gauges, unless a count is running or the last one was slow and is recent. A count that takes
+    /// longer than [`DEPENDENCY_TIMEOUT`] goes on in the background.
     async fn refresh(&self, gateway: &Arc<Gateway>) {
         let Ok(mut last) = Arc::clone(&self.0).try_lock_owned() else {
             return;
         };
-        if last.is_some_and(|(made, took)| count_interval(took) > made.elapsed()) {
+        if last.is_some_and(|(ended_at, took)| count_interval(took) > ended_at.elapsed()) {
             return;
         }
         let gateway = Arc::clone(gateway);
         let counting = tokio::spawn(async move {
-            let began = Instant::now();
+            let started = Instant::now();
             update_backlog_gauges(&gateway).await;
-            *last = Some((Instant::now(), began.elapsed()));
+            *last = Some((Instant::now(), started.elapsed()));
         });
         let _late = tokio::time::timeout(DEPENDENCY_TIMEOUT, counting).await;
     }
 }
 
-/// How long nobody counts after a count that took so long.
+/// Returns the time to wait after a count of this duration.
 fn count_interval(took: Duration) -> Duration {
     if took < SLOW_COUNT {
         Duration::ZERO
@@ -231,13 +238,15 @@ async fn update_backlog_gauges(gateway: &Gateway) {
                 .iter()
                 .map(|(name, backlog)| (name, *backlog))
                 .chain(empty);
-            let waits = all.map(|(name, backlog)| ChannelBacklog {
+            let channel_backlogs = all.map(|(name, backlog)| ChannelBacklog {
                 channel: name.to_string(),
                 waiting: backlog.waiting,
                 due: backlog.due,
                 oldest_due_seconds: backlog.oldest_due_at.map_or(0, |due_at| seconds(now - due_at)),
             });
-            gateway.metrics.set_channel_backlogs(&waits.collect::<Vec<_>>());
+            gateway
+                .metrics
+                .set_channel_backlogs(&channel_backlogs.collect::<Vec<_>>());
         }
         Err(error) => log_store_error(gateway, &error),
     }
@@ -247,63 +256,68 @@ fn seconds(age: TimeDelta) -> i64 {
     age.num_seconds().max(0)
 }
 
-/// When this door was made, which is when the process began.
+/// Time at which the routes were made, which is when the process started.
 #[derive(Clone, Copy)]
 struct ProcessStart(Instant);
 
-/// The counters, with the gauges as they are now. A gauge whose edge is away keeps its last value.
+/// Returns the metrics, with current gauges. A gauge whose source is unavailable keeps its last value.
 #[utoipa::path(
     get,
     path = "/metrics",
     operation_id = "metrics",
-    tag = "machines",
+    tag = "monitoring",
     responses(
-        (status = 200, description = "OpenMetrics for whoever asks for it, or for nothing; else Prometheus' older text.",
+        (status = 200, description = "OpenMetrics if `Accept` names it or is missing, else the older Prometheus text format.",
             content((String = "application/openmetrics-text"), (String = "text/plain"))),
-        NoEntry,
+        AuthErrorResponses,
     )
 )]
 async fn metrics(
     State(gateway): State<Arc<Gateway>>,
-    Extension(counted): Extension<Arc<BacklogCount>>,
-    Extension(began): Extension<ProcessStart>,
+    Extension(backlog_count): Extension<Arc<BacklogCount>>,
+    Extension(process_start): Extension<ProcessStart>,
     headers: HeaderMap,
 ) -> Response<Body> {
     let now = gateway.clock.now();
     for channel in &gateway.config.channels {
-        let lanes = gateway.route(channel.name.as_str()).map(Route::providers);
-        let lanes = lanes.unwrap_or_default().iter();
-        let open = lanes.filter(|lane| lane.is_available(now)).count();
+        let providers = gateway.route(channel.name.as_str()).map(Route::providers);
+        let providers = providers.unwrap_or_default().iter();
+        let available = providers.filter(|provider| provider.is_available(now)).count();
         gateway
             .metrics
-            .set_providers_available(channel.name.as_str(), open);
+            .set_providers_available(channel.name.as_str(), available);
     }
-    for lane in gateway.providers() {
-        let (name, view) = (lane.name.as_str(), lane.status(now));
+    for provider in gateway.providers() {
+        let (name, status) = (provider.name.as_str(), provider.status(now));
         gateway
             .metrics
-            .set_provider_available(name, view.is_available, view.in_flight);
-        gateway.metrics.set_breaker_state(name, view.state);
+            .set_provider_available(name, status.is_available, status.in_flight);
+        gateway
+            .metrics
+            .set_breaker_state(name, &CircuitStatus::NAMES, status.state);
     }
-    let ((), snapshot) = tokio::join!(counted.refresh(&gateway), with_timeout(gateway.store.snapshot()));
+    let ((), snapshot) = tokio::join!(
+        backlog_count.refresh(&gateway),
+        with_timeout(gateway.store.snapshot())
+    );
     match snapshot {
         Ok(snapshot) => {
-            let none = || i64::try_from(began.0.elapsed().as_secs()).unwrap_or(i64::MAX);
-            let age = snapshot.map_or_else(none, |snapshot| seconds(now - snapshot.as_of));
+            let uptime = || i64::try_from(process_start.0.elapsed().as_secs()).unwrap_or(i64::MAX);
+            let age = snapshot.map_or_else(uptime, |snapshot| seconds(now - snapshot.as_of));
             gateway.metrics.report_age_seconds.set(age);
         }
         Err(error) => log_store_error(&gateway, &error),
     }
-    let (kind, text) = if wants_open_metrics(&headers) {
+    let (content_type, text) = if wants_open_metrics(&headers) {
         (OPEN_METRICS, gateway.metrics.openmetrics_text())
     } else {
         (PLAIN_METRICS, gateway.metrics.prometheus_text())
     };
-    uncached(([(CONTENT_TYPE, kind), (VARY, "accept")], text).into_response())
+    uncached(([(CONTENT_TYPE, content_type), (VARY, "accept")], text).into_response())
 }
 
-/// Prometheus asks for OpenMetrics by name; who names other types (`promtool check metrics` knows only the older one)
-/// gets what every reader of metrics understands.
+/// Returns whether to answer in OpenMetrics. Prometheus names it in `Accept`; a client that names only other types
+/// (`promtool check metrics` reads only the older format) gets the older format.
 fn wants_open_metrics(headers: &HeaderMap) -> bool {
     let named = |value: &HeaderValue| {
         value
@@ -315,13 +329,13 @@ fn wants_open_metrics(headers: &HeaderMap) -> bool {
 
 fn log_store_error(gateway: &Gateway, error: &Error) {
     gateway.metrics.store_errors.inc();
-    log::error!("cannot look at the store for the metrics: {}", error.chain());
+    log::error!("cannot read store for metrics: error={}", error.chain());
 }
 
-async fn with_timeout<T>(verb: impl Future<Output = Result<T>>) -> Result<T> {
-    match tokio::time::timeout(DEPENDENCY_TIMEOUT, verb).await {
-        Ok(answer) => answer,
-        Err(_) => Err(Error::new(ErrorKind::Unavailable, "the store does not answer")),
+async fn with_timeout<T>(operation: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(DEPENDENCY_TIMEOUT, operation).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::new(ErrorKind::Unavailable, "the store does not respond")),
     }
 }
 
@@ -330,15 +344,4 @@ fn uncached(mut response: Response<Body>) -> Response<Body> {
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_dear_count_is_made_rarely_and_a_cheap_one_each_time() {
-        assert_eq!(count_interval(Duration::from_millis(2)), Duration::ZERO);
-        assert_eq!(count_interval(Duration::from_secs(2)), Duration::from_secs(40));
-    }
 }

@@ -1,11 +1,8 @@
-//! `/api.json`, `/api.yaml`, `/api.html`: what the faces take and answer, made from the code.
+//! `/api.json`, `/api.yaml`, `/api.html`: the OpenAPI description of all APIs, made from the code.
 //!
-//! Each face describes its handlers beside its routes (`Described`); here they are put together. The description is the
-//! same for everybody: it shows no setting and needs no key. A test holds every route against it.
-
-mod error_responses;
+//! Each API describes its handlers beside its routes (`…ApiDoc`); this module merges them. The description contains no
+//! settings, is the same for all clients, and needs no key. A test compares it with the routes.
 mod page;
-mod request_bodies;
 
 use std::sync::{Arc, LazyLock};
 
@@ -20,75 +17,69 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
 use utoipa::openapi::{OpenApi as Description, RefOr};
 use utoipa::{Modify, OpenApi};
 
-pub(super) use self::error_responses::{
-    AcceptErrorResponses, AuthErrorResponses, BadRequestResponses, BodyErrorResponses, NotFoundResponses,
-    NotJsonResponses, ProblemView, StoreErrorResponses,
-};
-pub(super) use self::request_bodies::{
-    BroadcastSubmission, InboxMessage, MessageSubmission, SimpleMessage, TextingMessage, TextingResponse,
-    TextingStatus, UserRegistrations,
-};
+use super::error_responses::{self, ProblemView};
 use super::{inbox, monitoring, native, problem, simple, texting};
 use postrider_engine::gateway::Gateway;
 
-/// How long a client may keep the description.
+/// Cache lifetime of the description at clients.
 const API_DOC_CACHE_CONTROL: &str = "public, max-age=300";
 
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Postrider",
-        description = "Accepts messages and gets them to people through whichever provider works right now. A 2xx \
-            answer to a message means that it is on disk.\n\nEvery path answers 405 with the header `Allow` to a method \
-            it does not take, and what is no HTTP/1.1 within the limits is answered 400, 408, 414 or 431 without a body.",
+        description = "Accepts messages and delivers them through whichever configured provider works. A 2xx \
+            response to a message means that it is on disk.\n\nEvery path answers 405 with the `Allow` header to a method \
+            that it does not support. A request that is not HTTP/1.1 or exceeds the limits is answered 400, 408, 414 or 431 \
+            without a body.",
         license(name = "MIT OR Apache-2.0")
     ),
     tags(
-        (name = "native", description = "JSON in and out, problem documents (RFC 9457) for errors, cursors for pages."),
+        (name = "native", description = "JSON requests and responses, problem documents (RFC 9457) for errors, cursors for lists."),
         (name = "simple", description = "One message by GET, or as a form."),
         (name = "inbox", description = "One message over every used channel."),
-        (name = "texting", description = "The HTTP status is 200 and the outcome is in `status`, but for requests that \
-            cannot be taken at all."),
-        (name = "machines", description = "Is it alive, can it do its work, and what has it counted."),
+        (name = "texting", description = "The HTTP status is 200 and the outcome is in `status`, except for requests that \
+            cannot be processed at all."),
+        (name = "monitoring", description = "Liveness, readiness and metrics."),
     ),
     components(schemas(ProblemView)),
     modifiers(&ApiKeySchemes),
-    security((), ("bearer" = []), ("key" = []), ("password" = []))
+    security((), ("bearer" = []), ("api_key_header" = []), ("basic" = []))
 )]
 struct ApiDoc;
 
-/// How API keys are sent.
+/// Adds the security schemes for API keys.
 struct ApiKeySchemes;
 
 impl Modify for ApiKeySchemes {
     fn modify(&self, description: &mut Description) {
         let components = description.components.get_or_insert_default();
         let mut basic = Http::new(HttpAuthScheme::Basic);
-        basic.description = Some("The key is the password; any user name will do.".to_owned());
+        basic.description = Some("The key is the password; any user name is valid.".to_owned());
         for (name, scheme) in [
             ("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer))),
             (
-                "key",
+                "api_key_header",
                 SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Api-Key"))),
             ),
-            ("password", SecurityScheme::Http(basic)),
+            ("basic", SecurityScheme::Http(basic)),
         ] {
             components.add_security_scheme(name, scheme);
         }
     }
 }
 
-/// All faces together.
+/// Builds the description of all APIs.
 pub(super) fn openapi_document() -> Description {
     let mut whole = ApiDoc::openapi();
-    for face in [
+    for api in [
         native::NativeApiDoc::openapi(),
         simple::SimpleApiDoc::openapi(),
         inbox::InboxApiDoc::openapi(),
         texting::TextingApiDoc::openapi(),
         monitoring::MonitoringApiDoc::openapi(),
     ] {
-        whole.merge(face);
+        whole.merge(api);
     }
     for (path, item) in &mut whole.paths.paths {
         normalize_path_item(item);
@@ -106,18 +97,18 @@ pub(super) fn openapi_document() -> Description {
     whole
 }
 
-/// What one handler says of two methods, taken apart: a GET has no body, and each has a name of its own.
+/// Separates a handler of two methods: its GET has no body and gets its own operation id.
 fn normalize_path_item(item: &mut PathItem) {
-    let posted = item.post.as_ref().and_then(|post| post.operation_id.clone());
-    if let Some(got) = &mut item.get {
-        got.request_body = None;
-        if got.operation_id == posted {
-            got.operation_id = posted.map(|name| format!("{name}_by_get"));
+    let post_id = item.post.as_ref().and_then(|post| post.operation_id.clone());
+    if let Some(get) = &mut item.get {
+        get.request_body = None;
+        if get.operation_id == post_id {
+            get.operation_id = post_id.map(|name| format!("{name}_by_get"));
         }
     }
 }
 
-/// What is left out of a query or a header is not null there.
+/// Removes `null` from the type of an optional parameter: an absent query parameter or header is not null.
 fn remove_null_type(parameter: &mut RefOr<Parameter>) {
     let RefOr::T(parameter) = parameter else {
         return;
@@ -143,18 +134,18 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     methods.into_iter().flatten()
 }
 
-/// Every answer of the native face says which request it was.
+/// Adds the `X-Request-Id` header to all responses of an operation.
 fn add_request_id_header(operation: &mut Operation) {
     for response in operation.responses.responses.values_mut() {
         if let RefOr::T(response) = response {
-            let meaning = "Ties the answer to its line in the log.";
+            let meaning = "Id of this request in the log.";
             let (name, header) = error_responses::header("X-Request-Id", Type::String, meaning);
             response.headers.insert(name.to_owned(), header.into());
         }
     }
 }
 
-/// The description in all its forms.
+/// The description in all its formats.
 struct ApiDocFormats {
     json: Bytes,
     yaml: Bytes,
@@ -163,23 +154,23 @@ struct ApiDocFormats {
 
 static API_DOC_FORMATS: LazyLock<ApiDocFormats> = LazyLock::new(|| {
     let description = openapi_document();
-    let or_nothing = |form: &str, text: Result<String, String>| {
+    let or_empty = |format: &str, text: Result<String, String>| {
         Bytes::from(text.unwrap_or_else(|error| {
-            log::error!("the description cannot be written as {form}: {error}");
+            log::error!("cannot render OpenAPI document: format={format} error={error}");
             String::new()
         }))
     };
     ApiDocFormats {
-        json: or_nothing(
+        json: or_empty(
             "JSON",
             description.to_pretty_json().map_err(|error| error.to_string()),
         ),
-        yaml: or_nothing("YAML", description.to_yaml().map_err(|error| error.to_string())),
-        html: or_nothing("HTML", page::render_api_page(&description)),
+        yaml: or_empty("YAML", description.to_yaml().map_err(|error| error.to_string())),
+        html: or_empty("HTML", page::render_api_page(&description)),
     }
 });
 
-/// Where the description is.
+/// Returns the routes of the description.
 pub(super) fn routes() -> Router<Arc<Gateway>> {
     Router::new()
         .route(

@@ -1,7 +1,7 @@
-//! The people's face: the report, a number's messages, the timeline of one message, usage, broadcasts.
+//! The pages for people: the report, the messages of a number, the timeline of a message, usage, and broadcasts.
 //!
-//! Rendered here, nothing loaded from elsewhere. The report comes from the cache first and the store second; searches
-//! and timelines are live. Only the operator's pages change anything, and only by forms of their own.
+//! Rendered on the server; nothing is loaded from elsewhere. The report comes from the cache first and the store second;
+//! everything else is read from the store. Only the operator's pages and the sign-in change anything.
 
 mod broadcasts;
 mod format;
@@ -17,6 +17,7 @@ mod sign_in;
 mod tests;
 mod usage;
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
@@ -26,201 +27,151 @@ use axum::http::{Response, StatusCode, Uri};
 use axum::routing::get;
 use axum::{Extension, Router};
 
+use self::layout::PageError;
 pub(super) use self::layout::PageLayout;
 use self::message::MessagePage;
 pub(super) use self::operate::routes as operator_routes;
 use self::report::{PageSettings, ReportPage};
-pub use self::report_cache::ReportCache;
+pub(super) use self::report_cache::ReportCache;
 use self::search::SearchParams;
 pub(super) use self::sign_in::routes as sign_in_routes;
 use postrider_core::broadcast::BroadcastId;
-use postrider_core::error::Result;
 use postrider_core::id::MessageId;
 use postrider_engine::gateway::Gateway;
 
-/// `/`, `/messages/{id}`, `/usage`, `/broadcasts`, `/broadcasts/{id}`. Whoever mounts them decides who may read.
-pub fn routes(newest: &Arc<ReportCache>) -> Router<Arc<Gateway>> {
+/// Returns the routes of the pages that need the scope `read`; the caller adds that check.
+pub(super) fn routes(report_cache: &Arc<ReportCache>) -> Router<Arc<Gateway>> {
     Router::new()
-        .route(
-            "/",
-            get(
-                async |State(gateway): GatewayState, Extension(newest): ReportCacheExtension, uri: Uri| {
-                    page_or_failure(report_or_search(&gateway, &newest, &uri).await)
-                },
-            ),
-        )
-        .route(
-            "/messages/{id}",
-            get(
-                async |State(gateway): GatewayState, Extension(newest): ReportCacheExtension, id: IdPath| {
-                    page_or_failure(message_page(&gateway, &newest, id.ok()).await)
-                },
-            ),
-        )
-        .route(
-            "/usage",
-            get(
-                async |State(gateway): GatewayState, Extension(newest): ReportCacheExtension, uri: Uri| {
-                    page_or_failure(usage_page(&gateway, &newest, &uri).await)
-                },
-            ),
-        )
-        .route(
-            "/broadcasts",
-            get(
-                async |State(gateway): GatewayState, Extension(newest): ReportCacheExtension, uri: Uri| {
-                    page_or_failure(broadcast_list(&gateway, &newest, &uri).await)
-                },
-            ),
-        )
-        .route(
-            "/broadcasts/{id}",
-            get(
-                async |State(gateway): GatewayState, Extension(newest): ReportCacheExtension, id: IdPath| {
-                    page_or_failure(broadcast_page(&gateway, &newest, id.ok()).await)
-                },
-            ),
-        )
-        .layer(Extension(Arc::clone(newest)))
+        .route("/", get(report_or_search))
+        .route("/messages/{id}", get(message_page))
+        .route("/usage", get(usage_page))
+        .route("/broadcasts", get(broadcast_list))
+        .route("/broadcasts/{id}", get(broadcast_page))
+        .layer(Extension(Arc::clone(report_cache)))
 }
 
 type GatewayState = State<Arc<Gateway>>;
-type ReportCacheExtension = Extension<Arc<ReportCache>>;
+type Reports = Extension<Arc<ReportCache>>;
 type IdPath = Result<Path<String>, PathRejection>;
+type PageResult = Result<Response<Body>, PageError>;
 
-/// A page that is the same for everybody, with the headers of all pages.
+/// Returns a page that is the same for all clients, with the headers of all pages.
 pub(super) fn static_page(html: Bytes) -> Response<Body> {
     layout::html_page(StatusCode::OK, html)
 }
 
-/// What pages are made with besides their text. It tells nothing, and whoever signs in needs it before.
-pub fn assets() -> Router<Arc<Gateway>> {
+/// Returns the routes of the stylesheet and the script. They need no key, because the sign-in page uses them.
+pub(super) fn assets() -> Router<Arc<Gateway>> {
     Router::new()
         .route("/style.css", get(async || layout::stylesheet()))
         .route("/operate.js", get(async || layout::script()))
 }
 
-fn page_or_failure(page: Result<Response<Body>>) -> Response<Body> {
-    page.unwrap_or_else(|error| layout::failure_page(&error))
-}
-
-async fn report_or_search(gateway: &Gateway, newest: &ReportCache, uri: &Uri) -> Result<Response<Body>> {
-    let Some(query) = uri.query() else {
-        return report_page(gateway, newest).await;
-    };
-    let Some(asked) = SearchParams::parse(query) else {
+async fn report_or_search(State(gateway): GatewayState, Extension(reports): Reports, uri: Uri) -> PageResult {
+    let Some(params) = SearchParams::parse(uri.query().unwrap_or_default()) else {
         return Ok(layout::error_page(
             StatusCode::BAD_REQUEST,
-            "This address cannot be read",
-            "It asks for more than one thing. Search for one number from the report page.",
+            "Invalid address",
+            "A parameter is given more than once. Search for one number from the report page.",
         ));
     };
-    match asked.typed() {
-        None => report_page(gateway, newest).await,
-        Some(typed) => results_page(gateway, newest, typed, &asked).await,
+    match params.typed() {
+        None => report_page(&gateway, &reports).await,
+        Some(typed) => results_page(&gateway, &reports, typed, &params).await,
     }
 }
 
-async fn report_page(gateway: &Gateway, newest: &ReportCache) -> Result<Response<Body>> {
-    match newest.report(gateway).await? {
-        Some(kept) => Ok(layout::html_page(
-            StatusCode::OK,
-            newest.page(gateway, &kept).await?,
-        )),
-        None => layout::render_page(
-            StatusCode::OK,
-            &ReportPage::new(None, None, &PageSettings::from_gateway(gateway)),
-        ),
-    }
+async fn report_page(gateway: &Gateway, reports: &ReportCache) -> PageResult {
+    let html = match reports.report(gateway).await? {
+        Some(cached) => reports.page(gateway, &cached).await?,
+        None => layout::render_html(&ReportPage::new(None, None, &PageSettings::from_gateway(gateway)))?,
+    };
+    Ok(layout::html_page(StatusCode::OK, html))
 }
 
 async fn results_page(
     gateway: &Gateway,
-    newest: &ReportCache,
+    reports: &ReportCache,
     typed: &str,
-    asked: &SearchParams,
-) -> Result<Response<Body>> {
-    let results = search::search_number(gateway, typed, asked).await?;
-    let kept = newest.report(gateway).await?;
-    let report = kept.as_deref().map(|kept| (&kept.report, kept.overdue));
+    params: &SearchParams,
+) -> PageResult {
+    let results = search::search_number(gateway, typed, params).await?;
+    let cached = reports.report(gateway).await?;
+    let report = cached.as_deref().map(|cached| (&cached.report, cached.overdue));
     let page = ReportPage::new(
         report,
         Some((typed.to_owned(), results)),
         &PageSettings::from_gateway(gateway),
     );
-    layout::render_page(StatusCode::OK, &page)
+    Ok(layout::render_page(StatusCode::OK, &page)?)
 }
 
-async fn usage_page(gateway: &Gateway, newest: &ReportCache, uri: &Uri) -> Result<Response<Body>> {
-    let frame = layout_with_report("Usage", gateway, newest).await;
-    let (understood, page) = usage::usage_page(gateway, frame, uri.query().unwrap_or_default()).await?;
-    let status = if understood {
+async fn usage_page(State(gateway): GatewayState, Extension(reports): Reports, uri: Uri) -> PageResult {
+    let layout = layout_with_report("Usage", &gateway, &reports).await;
+    let (is_valid, page) = usage::usage_page(&gateway, layout, uri.query().unwrap_or_default()).await?;
+    let status = if is_valid {
         StatusCode::OK
     } else {
         StatusCode::BAD_REQUEST
     };
-    layout::render_page(status, &page)
+    Ok(layout::render_page(status, &page)?)
 }
 
-async fn broadcast_list(gateway: &Gateway, newest: &ReportCache, uri: &Uri) -> Result<Response<Body>> {
-    let frame = layout_with_report("Broadcasts", gateway, newest).await;
-    let page = broadcasts::broadcast_list(gateway, frame, uri.query().unwrap_or_default()).await?;
-    layout::render_page(StatusCode::OK, &page)
+async fn broadcast_list(State(gateway): GatewayState, Extension(reports): Reports, uri: Uri) -> PageResult {
+    let layout = layout_with_report("Broadcasts", &gateway, &reports).await;
+    let page = broadcasts::broadcast_list(&gateway, layout, uri.query().unwrap_or_default()).await?;
+    Ok(layout::render_page(StatusCode::OK, &page)?)
 }
 
-async fn broadcast_page(
-    gateway: &Gateway,
-    newest: &ReportCache,
-    id: Option<Path<String>>,
-) -> Result<Response<Body>> {
-    let frame = layout_with_report("Broadcast", gateway, newest).await;
-    let page = match id.and_then(|Path(id)| id.parse::<BroadcastId>().ok()) {
-        Some(id) => broadcasts::broadcast_page(gateway, frame, id).await?,
+async fn broadcast_page(State(gateway): GatewayState, Extension(reports): Reports, id: IdPath) -> PageResult {
+    let layout = layout_with_report("Broadcast", &gateway, &reports).await;
+    let page = match parse_id::<BroadcastId>(id) {
+        Some(id) => broadcasts::broadcast_page(&gateway, layout, id).await?,
         None => None,
     };
     match page {
-        Some(page) => layout::render_page(StatusCode::OK, &page),
+        Some(page) => Ok(layout::render_page(StatusCode::OK, &page)?),
         None => Ok(layout::error_page(
             StatusCode::NOT_FOUND,
-            "There is no such broadcast",
-            "It may have been pruned, or a character of its id is missing. Look through the list of broadcasts.",
+            "Broadcast not found",
+            "It may have been pruned, or its id is incomplete. See the list of broadcasts.",
         )),
     }
 }
 
-/// The frame with the counters of the newest report, where there is one.
-async fn layout_with_report(title: &'static str, gateway: &Gateway, newest: &ReportCache) -> PageLayout {
-    let kept = newest.report_if_known(gateway).await;
+fn parse_id<T: FromStr>(id: IdPath) -> Option<T> {
+    id.ok().and_then(|Path(id)| id.parse().ok())
+}
+
+/// Returns a layout with the counters of the newest report, if there is one.
+async fn layout_with_report(title: &'static str, gateway: &Gateway, reports: &ReportCache) -> PageLayout {
+    let cached = reports.report_if_known(gateway).await;
     PageLayout::new(
         title,
         gateway.is_test_mode(),
-        kept.as_deref().map(|kept| &kept.report),
+        cached.as_deref().map(|cached| &cached.report),
     )
 }
 
-async fn message_page(
-    gateway: &Gateway,
-    newest: &ReportCache,
-    id: Option<Path<String>>,
-) -> Result<Response<Body>> {
-    let found = match id.and_then(|Path(id)| id.parse::<MessageId>().ok()) {
+async fn message_page(State(gateway): GatewayState, Extension(reports): Reports, id: IdPath) -> PageResult {
+    let found = match parse_id::<MessageId>(id) {
         Some(id) => gateway.store.find_message(id).await?,
         None => None,
     };
     let Some(message) = found else {
         return Ok(layout::error_page(
             StatusCode::NOT_FOUND,
-            "There is no such message",
-            "It may have been pruned, or a character of its id is missing. Search for the number it went to.",
+            "Message not found",
+            "It may have been pruned, or its id is incomplete. Search for the number it went to.",
         ));
     };
-    let kept = newest.report_if_known(gateway).await;
+    let cached = reports.report_if_known(&gateway).await;
     let page = MessagePage::new(
         &message,
-        kept.as_deref().map(|kept| &kept.report),
+        cached.as_deref().map(|cached| &cached.report),
         gateway.is_test_mode(),
         gateway.config.mask_numbers,
         gateway.clock.now(),
     );
-    layout::render_page(StatusCode::OK, &page)
+    Ok(layout::render_page(StatusCode::OK, &page)?)
 }

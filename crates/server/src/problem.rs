@@ -1,41 +1,32 @@
-//! Errors as problem documents (RFC 9457): what is wrong, where, and what to do about it.
+//! Error responses as problem documents (RFC 9457): what is wrong, where, and what to do.
 //!
-//! `type` is a relative reference that names the kind of problem. Never shows SQL, a provider's words or
-//! anything else from inside: of an [`Error`] it says only which act failed.
+//! `type` is a relative reference that names the kind of problem. No problem contains SQL, provider responses or other
+//! internals: of an [`Error`] it names only the failed operation.
 
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Request, Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::errors;
-use postrider_core::duration::round_up_to_seconds;
+use super::errors::{self, STORE_RETRY_AFTER_SECONDS};
 use postrider_core::error::{Error, ErrorKind};
 use postrider_core::request_origin::OriginRefusal;
 use postrider_engine::accept::AcceptError;
+use postrider_engine::config::round_up_to_seconds;
 use postrider_engine::gateway::Gateway;
 
-/// After how many seconds a client may ask again when the truth is away.
-pub(super) const STORE_RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
-
-/// The type of every problem document.
+/// Content type of problem documents.
 pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
-/// How every face answers a failure of the store: one that passes by itself, or when the operator puts the settings
-/// right, is worth another try; a defect is not.
-pub(super) fn store_status(error: &Error) -> StatusCode {
-    match error.kind() {
-        ErrorKind::Unavailable | ErrorKind::Usage => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
+/// Challenge for programs.
+pub(super) const BEARER_CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"postrider\"");
 
-/// A problem document on its way out.
+/// A problem document.
 #[derive(Clone, Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -46,17 +37,17 @@ pub struct Problem {
     retry_after_seconds: Option<u32>,
 }
 
-/// One thing that is wrong with a request.
+/// One invalid field or parameter of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Violation {
-    /// Where: a field or parameter, with dots between levels.
+    /// Name of the field or parameter, with dots between levels.
     pub field: String,
-    /// What is wrong there and what would be right.
+    /// Description of the violation, with what would be valid.
     pub detail: String,
 }
 
 impl Violation {
-    /// What is wrong at that place.
+    /// Returns a violation of this field.
     pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             field: field.into(),
@@ -66,7 +57,7 @@ impl Violation {
 }
 
 impl Problem {
-    /// A problem of the kind `/problems/{slug}`.
+    /// Returns a problem with the type `/problems/{slug}`.
     pub fn new(
         status: StatusCode,
         slug: &'static str,
@@ -83,12 +74,12 @@ impl Problem {
         }
     }
 
-    /// What was asked for does not exist.
+    /// Returns the 404 problem.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
     }
 
-    /// Everything that is wrong with a request's fields, all at once.
+    /// Returns the problem that lists all invalid fields of a request.
     pub fn invalid(status: StatusCode, violations: &[Violation]) -> Self {
         let sentences: Vec<String> = violations
             .iter()
@@ -104,39 +95,39 @@ impl Problem {
         .with("violations", listed)
     }
 
-    /// A failure below: logged here with its whole chain, told with its act only.
-    pub fn from_error(gateway: &Gateway, act: &str, error: &Error) -> Self {
+    /// Logs a store error with its causes and returns a problem that names only the failed `operation`.
+    pub fn from_error(gateway: &Gateway, operation: &str, error: &Error) -> Self {
         gateway.metrics.store_errors.inc();
-        log::error!("cannot {act}: {}", error.chain());
-        Self::from_error_kind(error.kind(), act)
+        log::error!("cannot {operation}: {}", error.chain());
+        Self::from_error_kind(error.kind(), operation)
     }
 
-    /// The problem of a failure that was logged already.
-    pub fn from_error_kind(kind: ErrorKind, act: &str) -> Self {
+    /// Returns the problem for an error that was already logged.
+    pub fn from_error_kind(kind: ErrorKind, operation: &str) -> Self {
         match kind {
-            ErrorKind::NotFound => Self::not_found(format!("cannot {act}: it does not exist")),
+            ErrorKind::NotFound => Self::not_found(format!("cannot {operation}: it does not exist")),
             ErrorKind::Conflict => Self::new(
                 StatusCode::CONFLICT,
                 "conflict",
-                "It is in a state that forbids this",
-                format!("cannot {act} in the state it is in"),
+                "The current state does not allow this",
+                format!("cannot {operation} in its current state"),
             ),
             ErrorKind::Unavailable | ErrorKind::Usage => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
-                "The store is out of reach",
-                format!("cannot {act} now; nothing was changed, try again in a moment"),
+                "The store is unavailable",
+                format!("cannot {operation} now; nothing was changed, try again in a moment"),
             ),
             ErrorKind::Internal => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "internal",
-                "Something broke inside",
-                format!("cannot {act}; the operator finds the reason in the log"),
+                "Internal error",
+                format!("cannot {operation}; the log contains the cause"),
             ),
         }
     }
 
-    /// Says when to come back.
+    /// Sets the `Retry-After` header.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         let seconds = round_up_to_seconds(wait).as_secs();
@@ -144,7 +135,7 @@ impl Problem {
         self
     }
 
-    /// Adds a member beside the standard ones.
+    /// Adds an extension member.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.extensions.insert(name.to_owned(), value.into());
@@ -179,6 +170,9 @@ impl IntoResponse for Problem {
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, STORE_RETRY_AFTER_SECONDS);
         }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, BEARER_CHALLENGE);
+        }
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -186,9 +180,9 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The answer when a message was not taken for a reason that lies in no field of its own.
-pub(super) fn accept_error(refused: &AcceptError) -> Problem {
-    let (status, slug, title) = match refused {
+/// Returns the problem for a message that was not accepted for a reason outside its fields.
+pub(super) fn accept_error(error: &AcceptError) -> Problem {
+    let (status, slug, title) = match error {
         AcceptError::Store(error) => return Problem::from_error_kind(error.kind(), "store the message"),
         AcceptError::Throttled { .. } => (
             StatusCode::TOO_MANY_REQUESTS,
@@ -197,13 +191,13 @@ pub(super) fn accept_error(refused: &AcceptError) -> Problem {
         ),
         AcceptError::IdempotencyKeyReused => (
             StatusCode::UNPROCESSABLE_ENTITY,
-            "key-reused",
-            "The Idempotency-Key is in use",
+            "idempotency-key-reused",
+            "The Idempotency-Key was used for a different request",
         ),
         AcceptError::Suppressed => (
             StatusCode::UNPROCESSABLE_ENTITY,
             "suppressed",
-            "Nobody may be written to",
+            "The recipient is inactive",
         ),
         AcceptError::EmptyBody
         | AcceptError::InvalidBody
@@ -220,24 +214,24 @@ pub(super) fn accept_error(refused: &AcceptError) -> Problem {
             "The request is not valid",
         ),
     };
-    let problem = Problem::new(status, slug, title, errors::accept_error_message(refused));
-    match refused {
+    let problem = Problem::new(status, slug, title, errors::accept_error_message(error));
+    match error {
         AcceptError::Throttled { retry_after } => problem.retry_after(*retry_after),
         _ => problem,
     }
 }
 
-/// The answer when the idempotency key cannot be used.
-pub(super) fn invalid_idempotency_key(sentence: &'static str) -> Problem {
+/// Returns the problem for an invalid idempotency key.
+pub(super) fn invalid_idempotency_key(detail: &'static str) -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
-        "bad-idempotency-key",
-        "The Idempotency-Key cannot be used",
-        sentence,
+        "invalid-idempotency-key",
+        "The Idempotency-Key is invalid",
+        detail,
     )
 }
 
-/// The answer to a request that another site may have made a browser send.
+/// Returns the problem for a request that a page of another site may have caused.
 pub(super) fn origin_problem(refusal: OriginRefusal) -> Problem {
     match refusal {
         OriginRefusal::ForeignHost => Problem::new(
@@ -251,41 +245,41 @@ pub(super) fn origin_problem(refusal: OriginRefusal) -> Problem {
             StatusCode::FORBIDDEN,
             "cross-site",
             "Requests from other sites are refused",
-            "without API keys no page of another site may send requests; configure [[keys]] and send one of them",
+            "without API keys, pages of other sites may not send requests; configure [[keys]] and send one of them",
         ),
     }
 }
 
-/// The answer for a path that leads nowhere.
-pub(super) async fn unknown_path_problem(request: Request<Body>) -> Problem {
+/// Returns the 404 problem for an unknown path.
+pub(super) async fn unknown_path(request: Request<Body>) -> Problem {
     Problem::not_found(format!(
-        "there is nothing at {}; the ways in are /sms/send, /inbox/send, /messages, /v1/messages and the report at /",
+        "unknown path {}; messages are accepted at /sms/send, /inbox/send, /messages and /v1/messages; the report is at /",
         request.uri().path()
     ))
 }
 
-/// The answer for a method a path does not take; axum adds which it does.
+/// Returns the 405 problem; axum adds the `Allow` header.
 pub(super) async fn method_not_allowed(request: Request<Body>) -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        "wrong-method",
-        "This path does not take that method",
+        "method-not-allowed",
+        "The path does not support this method",
         format!(
-            "{} does not take {}; the Allow header says what it takes",
+            "{} does not support {}; the Allow header lists the supported methods",
             request.uri().path(),
             request.method()
         ),
     )
 }
 
-/// The answer when a face of ours panics: that request is lost, its connection is not.
+/// Returns the response when a handler panics: only this request fails, its connection stays usable.
 pub(super) fn panic_response(panic: Box<dyn std::any::Any + Send>) -> Response<Body> {
-    let words = match panic.downcast::<String>() {
-        Ok(words) => *words,
+    let message = match panic.downcast::<String>() {
+        Ok(message) => *message,
         Err(other) => other
             .downcast::<&str>()
-            .map_or_else(|_| "no words".to_owned(), |words| (*words).to_owned()),
+            .map_or_else(|_| "none".to_owned(), |message| (*message).to_owned()),
     };
-    log::error!("a request ended in a panic: {words}");
-    Problem::from_error_kind(ErrorKind::Internal, "answer this request").into_response()
+    log::error!("request handler panicked: message={message}");
+    Problem::from_error_kind(ErrorKind::Internal, "process this request").into_response()
 }

@@ -1,8 +1,8 @@
-//! A browser that has signed in: a cookie that stands for an API key, and tokens that tie a form to it.
+//! Sign-in sessions of browsers: a cookie that stands for an API key, and tokens that bind a form to the session.
 //!
-//! Nothing is kept: cookie and tokens carry a proof made with the store's secret, so that every process on the store
-//! knows them, and a key that is taken out of the configuration ends its sessions. A cookie alone never changes
-//! anything: it reads, and what changes something needs a token that only our own pages hold.
+//! Nothing is stored: cookie and tokens are signed with the store secret, so every process of the store can verify them,
+//! and removing a key from the configuration ends its sessions. The cookie alone only grants reading; a change also
+//! needs a form token, which only pages of this gateway contain.
 
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, COOKIE, LOCATION, SET_COOKIE};
@@ -14,21 +14,21 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use postrider_engine::config::ApiKey;
 use postrider_engine::gateway::Gateway;
 
-/// The cookie's name.
+/// Name of the cookie.
 const SESSION_COOKIE: &str = "postrider_session";
 
-/// How long a session and a form last, in seconds.
+/// Lifetime of a session and of a form, in seconds.
 const SESSION_SECONDS: i64 = 12 * 3_600;
 
-/// The cookie that signs that key in from now on.
+/// Returns the `Set-Cookie` value that starts a session for this key.
 pub(super) fn sign_in_cookie(gateway: &Gateway, key: &ApiKey) -> String {
-    let ends = gateway.clock.now().timestamp() + SESSION_SECONDS;
-    let proof = gateway.secret.sign("session", &session_payload(key, ends));
-    let value = format!("{ends}.{}", URL_SAFE_NO_PAD.encode(proof));
+    let expires_at = gateway.clock.now().timestamp() + SESSION_SECONDS;
+    let signature = gateway.cache.sign("session", &session_payload(key, expires_at));
+    let value = format!("{expires_at}.{}", URL_SAFE_NO_PAD.encode(signature));
     session_cookie(gateway, &value, SESSION_SECONDS)
 }
 
-/// The cookie that ends a session.
+/// Returns the `Set-Cookie` value that ends a session.
 pub(super) fn sign_out_cookie(gateway: &Gateway) -> String {
     session_cookie(gateway, "", 0)
 }
@@ -42,25 +42,25 @@ fn session_cookie(gateway: &Gateway, value: &str, seconds: i64) -> String {
     format!("{SESSION_COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
-/// The key that whoever shows this cookie has signed in with.
+/// Returns the API key of the session; `None` without a valid, unexpired cookie.
 pub(super) fn session_key<'a>(gateway: &'a Gateway, headers: &HeaderMap) -> Option<&'a ApiKey> {
-    let (ends, proof) = session_cookie_value(headers)?.split_once('.')?;
-    let ends = ends.parse::<i64>().ok()?;
-    let proof = URL_SAFE_NO_PAD.decode(proof).ok()?;
+    let (expires_at, signature) = session_cookie_value(headers)?.split_once('.')?;
+    let expires_at = expires_at.parse::<i64>().ok()?;
+    let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
     let now = gateway.clock.now().timestamp();
-    if ends <= now || ends > now + 2 * SESSION_SECONDS {
+    if expires_at <= now || expires_at > now + 2 * SESSION_SECONDS {
         return None;
     }
     let keys = gateway.config.keys.iter();
     keys.filter(|key| {
         gateway
-            .secret
-            .verify("session", &session_payload(key, ends), &proof)
+            .cache
+            .verify("session", &session_payload(key, expires_at), &signature)
     })
     .last()
 }
 
-/// The cookie's value; empty when there is none.
+/// Returns the value of the session cookie.
 fn session_cookie_value(headers: &HeaderMap) -> Option<&str> {
     let lines = headers.get_all(COOKIE).iter();
     let mut cookies = lines
@@ -69,52 +69,55 @@ fn session_cookie_value(headers: &HeaderMap) -> Option<&str> {
     cookies.find_map(|cookie| cookie.trim().strip_prefix(SESSION_COOKIE)?.strip_prefix('='))
 }
 
-fn session_payload(key: &ApiKey, ends: i64) -> Vec<u8> {
-    let mut content = ends.to_be_bytes().to_vec();
-    content.extend_from_slice(&key.sha256);
-    content
+fn session_payload(key: &ApiKey, expires_at: i64) -> Vec<u8> {
+    let mut payload = expires_at.to_be_bytes().to_vec();
+    payload.extend_from_slice(&key.sha256);
+    payload
 }
 
-/// What a form of ours carries, so that no other site can send one in this browser's name.
+/// Returns the token that a form of this gateway contains, so that other sites cannot submit one for this browser.
 pub(super) fn form_token(gateway: &Gateway, operator: &str, headers: &HeaderMap) -> String {
-    let ends = gateway.clock.now().timestamp() + SESSION_SECONDS;
-    let proof = gateway
-        .secret
-        .sign("form", &form_token_payload(operator, headers, ends));
-    format!("{ends}.{}", URL_SAFE_NO_PAD.encode(proof))
+    let expires_at = gateway.clock.now().timestamp() + SESSION_SECONDS;
+    let signature = gateway
+        .cache
+        .sign("form", &form_token_payload(operator, headers, expires_at));
+    format!("{expires_at}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-/// Whether a form that came in is one of ours, for this operator and this session.
+/// Returns whether a form token was made by this gateway for this operator and session, and has not expired.
 pub(super) fn is_valid_form_token(
     gateway: &Gateway,
     operator: &str,
     headers: &HeaderMap,
     token: &str,
 ) -> bool {
-    let Some((ends, proof)) = token.split_once('.') else {
+    let Some((expires_at, signature)) = token.split_once('.') else {
         return false;
     };
-    let (Ok(ends), Ok(proof)) = (ends.parse::<i64>(), URL_SAFE_NO_PAD.decode(proof)) else {
+    let (Ok(expires_at), Ok(signature)) = (expires_at.parse::<i64>(), URL_SAFE_NO_PAD.decode(signature))
+    else {
         return false;
     };
-    ends > gateway.clock.now().timestamp()
-        && gateway
-            .secret
-            .verify("form", &form_token_payload(operator, headers, ends), &proof)
+    expires_at > gateway.clock.now().timestamp()
+        && gateway.cache.verify(
+            "form",
+            &form_token_payload(operator, headers, expires_at),
+            &signature,
+        )
 }
 
-fn form_token_payload(operator: &str, headers: &HeaderMap, ends: i64) -> Vec<u8> {
+fn form_token_payload(operator: &str, headers: &HeaderMap, expires_at: i64) -> Vec<u8> {
     let session = session_cookie_value(headers).unwrap_or_default();
-    format!("{ends}\n{operator}\n{session}").into_bytes()
+    format!("{expires_at}\n{operator}\n{session}").into_bytes()
 }
 
-/// Sends a browser to the page where it signs in; from there it comes back to `path`.
+/// Redirects a browser to the sign-in page, which returns it to `path`.
 pub(super) fn redirect_to_sign_in(path: &str) -> Response<Body> {
     let back = utf8_percent_encode(path, NON_ALPHANUMERIC);
     see_other(&format!("/sign-in?next={back}"))
 }
 
-/// Sends a browser to another page of ours, which it asks for anew.
+/// Redirects a browser to another page of this gateway with 303, so that it sends a GET.
 pub(super) fn see_other(path: &str) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;
@@ -125,7 +128,7 @@ pub(super) fn see_other(path: &str) -> Response<Body> {
     response
 }
 
-/// The same with a cookie.
+/// Like [`see_other`], and sets a cookie.
 pub(super) fn see_other_with_cookie(path: &str, cookie: &str) -> Response<Body> {
     let mut response = see_other(path);
     if let Ok(cookie) = HeaderValue::from_str(cookie) {
@@ -134,11 +137,11 @@ pub(super) fn see_other_with_cookie(path: &str, cookie: &str) -> Response<Body> 
     response
 }
 
-/// The path a browser is to come back to, when it is one of ours.
+/// Returns the path if it is a path of this gateway, else `/`.
 pub(super) fn local_path(path: &str) -> &str {
-    let is_own = path.starts_with('/')
+    let is_local = path.starts_with('/')
         && !path.starts_with("//")
         && !path.starts_with("/\\")
         && path.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_own { path } else { "/" }
+    if is_local { path } else { "/" }
 }

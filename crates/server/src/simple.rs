@@ -1,7 +1,7 @@
-//! The simple face: `GET /sms/send?number=&body=`, and the same as a form by POST.
+//! The simple API: `GET /sms/send?number=&body=`, and the same fields as a form by POST.
 //!
-//! Its envelope is `{"Data":[…],"Message":…}`. Three texts are promised to clients, in this order: the number
-//! is empty, the body is empty, the number is not valid.
+//! Its envelope is `{"Data":[…],"Message":…}`. Clients rely on three error texts, checked in this order: number empty,
+//! body empty, number not valid.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use axum::routing::{any, get};
 use serde::Serialize;
 use utoipa::{IntoResponses, OpenApi, ToSchema};
 
-use super::openapi::SimpleMessage;
-use super::problem::{STORE_RETRY_AFTER_SECONDS, store_status};
+use super::errors::{STORE_RETRY_AFTER_SECONDS, store_status};
+use super::request_bodies::SimpleMessage;
 use super::{auth, body, errors, form};
 use postrider_engine::accept::{self, AcceptError, Accepted};
 use postrider_engine::config::Scope;
@@ -24,12 +24,12 @@ use postrider_engine::gateway::Gateway;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// What the face says of itself.
+/// OpenAPI description of the simple API.
 #[derive(OpenApi)]
 #[openapi(paths(send_by_query, send_by_form))]
 pub(super) struct SimpleApiDoc;
 
-/// Where the face is, with and without the slash some clients write.
+/// Returns the routes of the simple API, with and without a trailing slash.
 pub(super) fn routes() -> Router<Arc<Gateway>> {
     Router::new()
         .route("/sms/send", get(send_by_query).post(send_by_form))
@@ -38,7 +38,7 @@ pub(super) fn routes() -> Router<Arc<Gateway>> {
         .method_not_allowed_fallback(method_not_allowed)
 }
 
-/// Takes one message in.
+/// Accepts one message.
 #[utoipa::path(
     get,
     path = "/sms/send",
@@ -46,8 +46,8 @@ pub(super) fn routes() -> Router<Arc<Gateway>> {
     tag = "simple",
     params(
         ("number" = String, Query, description = "The phone number, in any spelling.", min_length = 1),
-        ("body" = String, Query, description = "What to say.", min_length = 1),
-        ("Idempotency-Key" = Option<String>, Header, description = "The client's name for this request.",
+        ("body" = String, Query, description = "The message text.", min_length = 1),
+        ("Idempotency-Key" = Option<String>, Header, description = "The client's id of this request.",
             min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
     ),
     responses(
@@ -60,21 +60,21 @@ async fn send_by_query(gateway: State<Arc<Gateway>>, request: Request<Body>) -> 
     send(gateway, request).await
 }
 
-/// Takes one message in, as a form. One without content leaves the word to the query.
+/// Accepts one message as a form. With an empty body the query is used.
 #[utoipa::path(
     post,
     path = "/sms/send",
     operation_id = "send_by_form",
     tag = "simple",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The client's name for this request.",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The client's id of this request.",
         min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     request_body(content = SimpleMessage, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "The message is on disk.", body = SimpleAccepted),
         (status = 400, description = "A field is missing or wrong, or the number is inactive.", body = SimpleError),
         (status = 408, description = "The body did not arrive in time.", body = SimpleError),
-        (status = 413, description = "The body is longer than is taken.", body = SimpleError),
-        (status = 415, description = "The body is no form.", body = SimpleError),
+        (status = 413, description = "The body is too long.", body = SimpleError),
+        (status = 415, description = "The body is not a form.", body = SimpleError),
         SimpleErrorResponses,
     )
 )]
@@ -94,8 +94,8 @@ async fn send(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Re
 
 async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Accepted, Box<Response<Body>>> {
     let (head, content) = request.into_parts();
-    let caller = auth::authorize(gateway, &head.headers, Scope::Send)
-        .map_err(|denied| Box::new(denied.challenge(error_response(denied.status(), &denied.message()))))?;
+    let key_name = auth::authorize(gateway, &head.headers, Scope::Send)
+        .map_err(|error| Box::new(error.challenge(error_response(error.status(), &error.message()))))?;
     let content = if head.method == Method::POST {
         Some(read_form(gateway, &head.headers, content).await?)
     } else {
@@ -106,65 +106,62 @@ async fn accept_message(gateway: &Gateway, request: Request<Body>) -> Result<Acc
         .as_deref()
         .filter(|form| !form.is_empty())
         .unwrap_or(query);
-    let number =
-        form::phone_number(fields, "number").map_err(|garbled| malformed_field("number", garbled))?;
-    let text = form::field(fields, "body").map_err(|garbled| malformed_field("body", garbled))?;
+    let number = form::phone_number(fields, "number").map_err(|error| malformed_field("number", error))?;
+    let text = form::field(fields, "body").map_err(|error| malformed_field("body", error))?;
     if number.trim().is_empty() {
         return Err(bad_request("wrong number"));
     }
     if text.is_empty() {
         return Err(bad_request("there must be a body"));
     }
-    let key = errors::read_idempotency_key(&head.headers, "simple", caller, || format!("{number}\0{text}"))
-        .map_err(bad_request)?;
+    let idempotency_key =
+        errors::read_idempotency_key(&head.headers, "simple", key_name, || format!("{number}\0{text}"))
+            .map_err(bad_request)?;
     let request = accept::AcceptRequest {
         addresses: vec![(errors::default_channel(gateway).to_owned(), number.into_owned())],
         body: text.into_owned(),
-        api_key_name: caller.to_owned(),
-        idempotency_key: key,
+        api_key_name: key_name.to_owned(),
+        idempotency_key,
         ..accept::AcceptRequest::default()
     };
     accept::accept(gateway, request)
         .await
-        .map_err(|refused| Box::new(accept_error_response(&refused)))
+        .map_err(|error| Box::new(accept_error_response(&error)))
 }
 
-/// A form. One without content leaves the word to the query.
+/// Reads the form; it may be empty.
 async fn read_form(
     gateway: &Gateway,
     headers: &HeaderMap,
     content: Body,
 ) -> Result<Bytes, Box<Response<Body>>> {
-    let kind = body::content_type(headers);
+    let media_type = body::content_type(headers);
     let content = body::read(headers, content, &gateway.config.limits)
         .await
-        .map_err(|trouble| Box::new(error_response(trouble.status(), &trouble.message())))?;
-    if content.is_empty() || kind == body::FORM_URLENCODED {
+        .map_err(|error| Box::new(error_response(error.status(), &error.message())))?;
+    if content.is_empty() || media_type == body::FORM_URLENCODED {
         return Ok(content);
     }
-    let sentence = format!(
+    let message = format!(
         "send the fields number and body as {}, or in the query of a GET",
         body::FORM_URLENCODED
     );
     Err(Box::new(error_response(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        &sentence,
+        &message,
     )))
 }
 
-fn malformed_field(field: &str, garbled: form::FormDecodeError) -> Box<Response<Body>> {
-    bad_request(&format!("{field}: {garbled}"))
+fn malformed_field(field: &str, error: form::FormDecodeError) -> Box<Response<Body>> {
+    bad_request(&format!("{field}: {error}"))
 }
 
-fn bad_request(sentence: &str) -> Box<Response<Body>> {
-    Box::new(error_response(StatusCode::BAD_REQUEST, sentence))
+fn bad_request(message: &str) -> Box<Response<Body>> {
+    Box::new(error_response(StatusCode::BAD_REQUEST, message))
 }
 
 async fn not_found() -> Response<Body> {
-    error_response(
-        StatusCode::NOT_FOUND,
-        "there is nothing here; the way in is /sms/send",
-    )
+    error_response(StatusCode::NOT_FOUND, "unknown path; send messages to /sms/send")
 }
 
 async fn method_not_allowed() -> Response<Body> {
@@ -186,60 +183,52 @@ fn accepted_response(accepted: &Accepted) -> Response<Body> {
     response
 }
 
-fn accept_error_response(refused: &AcceptError) -> Response<Body> {
-    let (status, sentence): (StatusCode, Cow<'static, str>) = match refused {
+fn accept_error_response(error: &AcceptError) -> Response<Body> {
+    let default_message = || Cow::from(errors::accept_error_message(error));
+    let (status, message): (StatusCode, Cow<'static, str>) = match error {
         AcceptError::NoRecipient => (StatusCode::BAD_REQUEST, "wrong number".into()),
         AcceptError::InvalidAddress { .. }
         | AcceptError::InvalidContact { .. }
         | AcceptError::NoUsableContact { .. } => (StatusCode::BAD_REQUEST, "number should be 11".into()),
         AcceptError::Suppressed => (StatusCode::BAD_REQUEST, "number is inactive".into()),
-        AcceptError::Throttled { .. } => (
-            StatusCode::TOO_MANY_REQUESTS,
-            errors::accept_error_message(refused).into(),
-        ),
-        AcceptError::IdempotencyKeyReused => (
-            StatusCode::UNPROCESSABLE_ENTITY,
-            errors::accept_error_message(refused).into(),
-        ),
+        AcceptError::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, default_message()),
+        AcceptError::IdempotencyKeyReused => (StatusCode::UNPROCESSABLE_ENTITY, default_message()),
         AcceptError::UnknownChannel(_) => (
             StatusCode::SERVICE_UNAVAILABLE,
             "no channel for messages is configured".into(),
         ),
-        AcceptError::Store(error) => (store_status(error), errors::accept_error_message(refused).into()),
+        AcceptError::Store(cause) => (store_status(cause), default_message()),
         AcceptError::EmptyBody
         | AcceptError::InvalidBody
         | AcceptError::BodyTooLong(_)
         | AcceptError::InvalidSubject(_)
-        | AcceptError::ExpiresTooEarly => (
-            StatusCode::BAD_REQUEST,
-            errors::accept_error_message(refused).into(),
-        ),
+        | AcceptError::ExpiresTooEarly => (StatusCode::BAD_REQUEST, default_message()),
     };
-    let mut response = error_response(status, &sentence);
-    if let AcceptError::Throttled { retry_after } = refused {
+    let mut response = error_response(status, &message);
+    if let AcceptError::Throttled { retry_after } = error {
         let wait = errors::retry_after(*retry_after);
         response.headers_mut().insert(RETRY_AFTER, wait);
     }
     response
 }
 
-/// How the face says that it did not take a message.
+/// Error envelope of the simple API.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-#[schema(as = SimpleRefusal)]
+#[schema(as = SimpleError)]
 struct SimpleError<'a> {
     /// Always empty.
     #[schema(value_type = Vec<String>, max_items = 0)]
     data: [(); 0],
-    /// Why, in a sentence.
+    /// The error message.
     #[schema(value_type = Vec<String>, min_items = 1, max_items = 1)]
     message: [&'a str; 1],
 }
 
-fn error_response(status: StatusCode, sentence: &str) -> Response<Body> {
+fn error_response(status: StatusCode, message: &str) -> Response<Body> {
     let envelope = SimpleError {
         data: [],
-        message: [sentence],
+        message: [message],
     };
     let mut response = Response::new(Body::from(serde_json::to_vec(&envelope).unwrap_or_default()));
     *response.status_mut() = status;
@@ -252,9 +241,9 @@ fn error_response(status: StatusCode, sentence: &str) -> Response<Body> {
     response
 }
 
-/// How the face says that a message is on disk.
+/// Success envelope of the simple API.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "only its form is used: the hot path writes it by hand")]
+#[expect(dead_code, reason = "only its schema is used: the hot path writes it by hand")]
 struct SimpleAccepted {
     /// The message.
     #[schema(rename = "Data", min_items = 1, max_items = 1)]
@@ -264,39 +253,39 @@ struct SimpleAccepted {
     message: String,
 }
 
-/// A message that is on disk.
+/// A message that was accepted.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "only its form is used")]
+#[expect(dead_code, reason = "only its schema is used")]
 struct SimpleAcceptedMessage {
     /// The message's id.
     #[schema(format = "uuid")]
     id: String,
     /// Always `accepted`.
     status: String,
-    /// How many text parts the body has.
+    /// Number of text parts of the body.
     parts: u32,
 }
 
-/// The ways in which the face fails whatever the method.
+/// Error responses of the simple API for both methods.
 #[derive(IntoResponses)]
-#[expect(dead_code, reason = "only its form is used")]
+#[expect(dead_code, reason = "only its schema is used")]
 enum SimpleErrorResponses {
-    /// No API key came with the request, or nobody knows it.
+    /// The API key is missing or unknown.
     #[response(status = 401)]
     Unauthorized(#[to_schema] SimpleError<'static>),
-    /// The API key does not open this door.
+    /// The API key lacks the scope `send`.
     #[response(status = 403)]
     Forbidden(#[to_schema] SimpleError<'static>),
-    /// The Idempotency-Key was used for another request.
+    /// The Idempotency-Key was used for a different request.
     #[response(status = 422)]
     IdempotencyKeyReused(#[to_schema] SimpleError<'static>),
-    /// The user has had as many messages as an hour allows; nothing was stored.
-    #[response(status = 429, headers(("Retry-After" = u32, description = "After how many seconds to ask again.")))]
+    /// The hourly message limit of the user is reached; nothing was stored.
+    #[response(status = 429, headers(("Retry-After" = u32, description = "Seconds until a retry is useful.")))]
     UserThrottled(#[to_schema] SimpleError<'static>),
-    /// Something broke inside; the operator finds the reason in the log.
+    /// Internal error; the log contains the cause.
     #[response(status = 500)]
     InternalError(#[to_schema] SimpleError<'static>),
     /// The message cannot be stored now; nothing was sent.
-    #[response(status = 503, headers(("Retry-After" = u32, description = "After how many seconds to ask again.")))]
+    #[response(status = 503, headers(("Retry-After" = u32, description = "Seconds until a retry is useful.")))]
     StoreUnavailable(#[to_schema] SimpleError<'static>),
 }

@@ -1,6 +1,6 @@
-//! Faces asked through the real route table, on a real store in a directory of the test's own.
+//! Tests of the APIs through the real route table, on a real store in a temporary directory.
 //!
-//! The providers are played: they take everything, and their receipts carry a secret.
+//! The providers are fakes that accept every message; their receipts are authenticated by a secret.
 
 mod auth;
 mod broadcasts;
@@ -12,9 +12,11 @@ mod openapi;
 mod receipts;
 mod recipients;
 mod simple;
+mod submission;
 mod texting;
 mod usage;
 mod user_throttle;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,47 +26,48 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-use postrider_cache::StoreSecret;
-use postrider_core::address::AddressKind;
+use postrider_cache::SignedCache;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::channel::Addressing;
 use postrider_core::clock::{Clock, from_millis};
 use postrider_core::inbound::CallbackItem;
 use postrider_core::random::Random;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
-use postrider_engine::config::Config;
+use postrider_core::address::AddressKind;
+use postrider_engine::config::{ApiKey, ApiKeyEvents, Config, Scope};
 use postrider_engine::deliver::{self, DeliverStep};
 use postrider_engine::gateway::{Backends, Gateway};
 use postrider_providers::{CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider};
 
-/// A provider that takes everything under the reference `ref-` and the delivery's number.
+/// A provider that accepts every message, with the reference `ref-` and the delivery id.
 struct AcceptingProvider {
     callbacks: CallbackMode,
 }
 
 #[async_trait]
 impl Provider for AcceptingProvider {
-    async fn send(&self, parcel: &OutboundMessage) -> SendResult {
+    async fn send(&self, message: &OutboundMessage) -> SendResult {
         SendResult::from(Outcome::Accepted {
-            reference: Some(format!("ref-{}", parcel.delivery_id)),
+            reference: Some(format!("ref-{}", message.delivery_id)),
         })
     }
 
-    fn parse_callback_sync(&self, call: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        if call.headers.get("x-secret").map(String::as_str) != Some("sesame") {
+    fn parse_callback_sync(&self, callback: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        if callback.headers.get("x-secret").map(String::as_str) != Some("sesame") {
             return Err(CallbackError::Unauthenticated);
         }
-        let body = String::from_utf8_lossy(&call.body);
+        let body = String::from_utf8_lossy(&callback.body);
         let reference = body
             .strip_prefix("delivered ")
-            .ok_or_else(|| CallbackError::Malformed("say \"delivered REFERENCE\"".to_owned()))?;
+            .ok_or_else(|| CallbackError::Malformed("expected \"delivered REFERENCE\"".to_owned()))?;
         Ok(vec![CallbackItem::Receipt(Receipt {
             reference: reference.to_owned(),
             status: ReceiptStatus::Delivered,
-            at: call.received_at,
+            at: callback.received_at,
         })])
     }
 
@@ -73,16 +76,27 @@ impl Provider for AcceptingProvider {
     }
 
     fn endpoint(&self) -> (String, u16) {
-        ("played".to_owned(), 0)
+        ("fake".to_owned(), 0)
     }
 }
 
-/// One whose receipts come in so.
+/// Returns a provider that accepts every message and receives callbacks in this mode.
 pub(super) fn accepting_provider(callbacks: CallbackMode) -> Arc<dyn Provider> {
     Arc::new(AcceptingProvider { callbacks })
 }
 
-/// A gateway with its faces.
+/// Returns an API key with one scope.
+pub(crate) fn api_key(name: &str, secret: &str, scope: Scope) -> ApiKey {
+    ApiKey {
+        name: name.to_owned(),
+        sha256: Sha256::digest(secret).into(),
+        scopes: vec![scope],
+        user_per_hour: None,
+        events: ApiKeyEvents::default(),
+    }
+}
+
+/// A gateway with all its routes.
 pub(super) struct TestServer {
     pub(super) gateway: Arc<Gateway>,
     pub(super) dir: TempDir,
@@ -103,18 +117,18 @@ impl TestServer {
         .await
     }
 
-    /// One whose only carrier, under every name, is this one.
+    /// Every configured provider name stands for this adapter.
     pub(super) async fn with_provider(adapter: Arc<dyn Provider>) -> Self {
         Self::build(adapter, Clock::System, |_| {}).await
     }
 
-    /// One whose clock stands still until it is moved.
+    /// The clock stands still until a test advances it.
     pub(super) async fn with_manual_clock(change: impl FnOnce(&mut Config)) -> Self {
         let clock = Clock::manual(from_millis(1_700_000_000_000));
         Self::build(accepting_provider(CallbackMode::Authenticated), clock, change).await
     }
 
-    /// One whose channels take phone numbers and nothing else.
+    /// All channels take phone numbers only.
     pub(super) async fn with_phone_channels() -> Self {
         Self::with(|config| {
             for channel in &mut config.channels {
@@ -124,35 +138,33 @@ impl TestServer {
         .await
     }
 
-    /// One whose providers report to `/messages/delivery_status`.
+    /// The providers report to `/messages/delivery_status`.
     pub(super) async fn with_texting_callbacks(change: impl FnOnce(&mut Config)) -> Self {
         Self::build(accepting_provider(CallbackMode::Texting), Clock::System, change).await
     }
 
     async fn build(adapter: Arc<dyn Provider>, clock: Clock, change: impl FnOnce(&mut Config)) -> Self {
-        let place = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir().unwrap();
         let mut config = Config::test_mode();
-        config.store_url = format!("sqlite:{}", place.path().join("postrider.db").display());
+        config.store_url = format!("sqlite:{}", dir.path().join("postrider.db").display());
         change(&mut config);
         let store = postrider_store::open(&config.store_url, Duration::from_millis(50)).unwrap();
-        let edges = Backends {
+        let backends = Backends {
             clock,
             random: Random::default(),
             queue: postrider_queue::open(&config.queue_url, config.queue_window)
                 .await
                 .unwrap(),
-            cache: postrider_cache::open(&config.cache_url).unwrap(),
-            secret: StoreSecret::new(store.store_secret().await.unwrap()),
+            cache: SignedCache::new(
+                postrider_cache::open(&config.cache_url).unwrap(),
+                store.store_secret().await.unwrap(),
+            ),
             store,
         };
         let adapters = config.providers.iter().map(|_| Arc::clone(&adapter)).collect();
-        let gateway = Arc::new(Gateway::wire(config, edges, adapters));
-        let router = super::routes(&gateway, &tokio::sync::watch::channel(false).1);
-        Self {
-            gateway,
-            dir: place,
-            router,
-        }
+        let gateway = Arc::new(Gateway::wire(config, backends, adapters));
+        let router = crate::routes::routes(&gateway, &tokio::sync::watch::channel(false).1);
+        Self { gateway, dir, router }
     }
 
     pub(super) async fn request(&self, request: Request<Body>) -> TestResponse {
@@ -187,19 +199,19 @@ impl TestServer {
         self.gateway.store.search(query).await.unwrap().messages.len()
     }
 
-    /// Takes everything that is due to its provider.
+    /// Delivers everything that is due.
     pub(super) async fn deliver_all(&self) {
         while deliver::step(&self.gateway, 100, Duration::ZERO).await != DeliverStep::Idle {}
     }
 
-    /// Holds the store's lock, so that nothing can be written, until it is dropped.
+    /// Blocks all writes to the store until the returned connection is dropped.
     pub(super) fn lock_store(&self) -> rusqlite::Connection {
         let lock = rusqlite::Connection::open(self.dir.path().join("postrider.db")).unwrap();
         lock.execute_batch("BEGIN IMMEDIATE").unwrap();
         lock
     }
 
-    /// Makes the store's schema one that cannot be, as a defect would.
+    /// Breaks the schema of the store, as a defect would.
     pub(super) fn break_store(&self) {
         let other = rusqlite::Connection::open(self.dir.path().join("postrider.db")).unwrap();
         let broken = "DROP VIEW notifications; ALTER TABLE messages RENAME TO elsewhere";
@@ -207,7 +219,7 @@ impl TestServer {
     }
 }
 
-/// An answer, read to its end.
+/// A response with its whole body.
 #[derive(Debug)]
 pub(super) struct TestResponse {
     pub(super) status: StatusCode,
@@ -217,7 +229,7 @@ pub(super) struct TestResponse {
 
 impl TestResponse {
     pub(super) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {}", self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {}", self.text()))
     }
 
     pub(super) fn text(&self) -> String {
@@ -228,7 +240,7 @@ impl TestResponse {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// Status and text at once, as the tables in the tests have them.
+    /// Asserts the status and the body.
     #[track_caller]
     pub(super) fn assert_response(&self, status: u16, text: &str) {
         assert_eq!((self.status.as_u16(), self.text().as_str()), (status, text));

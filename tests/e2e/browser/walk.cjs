@@ -60,7 +60,7 @@ const tabTo = async (page, wanted) => {
     if (at === wanted) return;
     seen.push(at);
   }
-  assert.fail(`Tab never came to ${wanted}: ${seen.join(" | ")}`);
+  assert.fail(`Tab never reached ${wanted}: ${seen.join(" | ")}`);
 };
 
 const enter = (page) => Promise.all([page.waitForNavigation({ waitUntil: "load" }), page.keyboard.press("Enter")]);
@@ -73,7 +73,7 @@ const signIn = async (page, path) => {
 };
 
 const scenarios = {
-  // Every page at both widths, light and dark, without a fault that axe knows and without a script's complaint.
+  // Every page at both widths, light and dark, without axe violations and script errors.
   async audit(browser) {
     const page = await browser.newPage();
     const complaints = [];
@@ -109,7 +109,7 @@ const scenarios = {
     assert.deepEqual(complaints, []);
   },
 
-  // What failed is found, selected and sent again without a mouse.
+  // A failed delivery is found, selected and sent again with the keyboard only.
   async keyboard(browser) {
     const page = await browser.newPage();
     await page.setViewport({ width: 1280, height: 900 });
@@ -124,23 +124,23 @@ const scenarios = {
     await until(page, "The numbers are live.");
     await tabTo(page, "id");
     await page.keyboard.press("Space");
-    await until(page, "The numbers stand still while something is selected.");
+    await until(page, "Updates are paused while something is selected.");
     await tabTo(page, "Send selected again");
     await enter(page);
-    assert.match(await text(page), /Send 1 again\?/);
-    // A key that is held down must not answer the question by itself.
-    assert.equal(await focused(page), "Send 1 again?");
+    assert.match(await text(page), /Send 1 delivery again\?/);
+    // A key that is held down must not confirm the action.
+    assert.equal(await focused(page), "Send 1 delivery again?");
     await tabTo(page, "Send 1 again");
     await enter(page);
     assert.match(await text(page), /1 will be sent again at once\./);
   },
 
-  // Numbers move by themselves, and not while something is selected; a provider rests and wakes for all to see.
+  // Numbers update automatically, except while something is selected; a provider is paused and resumed.
   async live(browser) {
     const page = await browser.newPage();
     await signIn(page, "/operate");
     await until(page, "The numbers are live.");
-    const number = (name) => page.$eval(`[data-live="${name}"]`, (place) => Number(place.textContent));
+    const number = (name) => page.$eval(`[data-live="${name}"]`, (element) => Number(element.textContent));
     const before = await number("waiting");
     const send = async () => {
       const answer = await fetch(`${base}/sms/send?number=09125555555&body=live`, { headers: { "X-Api-Key": key } });
@@ -150,24 +150,24 @@ const scenarios = {
     const grown = (at) => page.waitForFunction(
       (at) => Number(document.querySelector('[data-live="waiting"]').textContent) === at, { timeout: LIMIT_MS }, at);
     await grown(before + 1);
-    // What still moves is missed by a click: a page on its way to its anchor, and a line that becomes shorter.
+    // Puppeteer misses elements that still move: a page scrolling to its anchor, a table row that changes its height.
     await page.emulateMediaFeatures([{ name: "prefers-reduced-motion", value: "reduce" }]);
     const click = async (selector) => {
       await until(page, "The numbers are live.");
       await Promise.all([page.waitForNavigation(), page.click(selector)]);
     };
-    await click('[aria-label="Rest blue"]');
-    assert.match(await text(page), /blue was put to rest/);
-    assert.equal(await page.$eval('[data-show="provider-blue-rest"]', (form) => form.hidden), true);
-    await click('[aria-label="Wake blue"]');
-    assert.match(await text(page), /blue was woken/);
+    await click('[aria-label="Pause blue"]');
+    assert.match(await text(page), /blue is paused/);
+    assert.equal(await page.$eval('[data-show="provider-blue-pause"]', (form) => form.hidden), true);
+    await click('[aria-label="Resume blue"]');
+    assert.match(await text(page), /blue is resumed/);
     await go(page, "/operate/messages?q=state%3Awaiting");
     await page.setJavaScriptEnabled(false);
     await go(page, "/operate");
-    assert.match(await text(page), /These numbers do not move by themselves here\./);
-    assert.ok(await page.$('meta[http-equiv="refresh"]'), "a browser without scripts asks again");
+    assert.match(await text(page), /These numbers do not update automatically\./);
+    assert.ok(await page.$('meta[http-equiv="refresh"]'), "a browser without scripts reloads");
     await go(page, "/operate/messages?q=state%3Awaiting");
-    assert.ok(!(await page.$('meta[http-equiv="refresh"]')), "and never while something can be selected");
+    assert.ok(!(await page.$('meta[http-equiv="refresh"]')), "no reload while something can be selected");
   },
 
   // Pictures for the README.

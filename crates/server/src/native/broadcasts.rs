@@ -1,6 +1,6 @@
-//! `POST /v1/broadcasts` and `GET /v1/broadcasts/{id}`: one body to many users, and what became of it.
+//! `POST /v1/broadcasts` and `GET /v1/broadcasts/{id}`: one body to many users, and its counts.
 //!
-//! 202 means that the broadcast is on disk, with the mark of who was registered then; it becomes messages afterwards.
+//! 202 means that the broadcast and its set of users are on disk; the messages are made afterwards.
 
 use std::sync::Arc;
 
@@ -14,24 +14,26 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::message_view::rfc3339;
-use super::{JsonResult, PathSegment, invalid_fields};
-use crate::openapi::{
-    AuthErrorResponses, BodyErrorResponses, BroadcastSubmission, NotFoundResponses, NotJsonResponses,
-    ProblemView, StoreErrorResponses,
+use super::extract::{JsonResult, PathSegment, invalid_fields};
+use super::fields::ObjectReader;
+use crate::error_responses::{
+    AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, ProblemView,
+    StoreErrorResponses,
 };
 use crate::problem::{self, PROBLEM_JSON, Problem, Violation};
+use crate::request_bodies::BroadcastSubmission;
 use crate::{auth, body, errors};
 use postrider_core::broadcast::{Broadcast, BroadcastAudience, BroadcastCounts};
 use postrider_engine::accept::AcceptError;
 use postrider_engine::broadcast::{self, BroadcastError, PublishedBroadcast};
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
+use postrider_engine::usage::rfc3339;
 
-/// What the object may hold.
+/// Fields of the request body.
 const FIELDS: [&str; 4] = ["body", "users", "all", "channel"];
 
-/// A broadcast that is on disk.
+/// A broadcast that was accepted.
 #[derive(Serialize, ToSchema)]
 #[schema(as = AcceptedBroadcast)]
 pub(super) struct AcceptedBroadcastView {
@@ -42,9 +44,9 @@ pub(super) struct AcceptedBroadcastView {
     status: &'static str,
 }
 
-/// A broadcast, and what became of it, counted now.
+/// A broadcast with its current counts.
 ///
-/// Once it is spread, `users` = `sent` + `unreachable` + `refused` + `forgotten`, and at any time `sent` = `received` +
+/// After the fan-out `users` = `sent` + `unreachable` + `refused` + `pruned`; at any time `sent` = `received` +
 /// `unconfirmed` + `waiting` + `failed`.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Broadcast)]
@@ -52,34 +54,34 @@ pub(super) struct BroadcastView {
     /// The broadcast's id.
     #[schema(format = "uuid")]
     id: String,
-    /// What it says.
+    /// The message text.
     body: String,
-    /// Over which channel.
+    /// The channel.
     channel: String,
-    /// When it was accepted.
+    /// Time of acceptance.
     #[schema(format = DateTime)]
     created_at: String,
-    /// Whether every user has been looked at; until then the counts grow.
+    /// `true` when the fan-out is complete; until then the counts grow.
     fanned_out: bool,
-    /// To how many users it goes: those it names, or all who had registered when it was accepted.
+    /// Number of users: those it names, or all that were registered when it was accepted.
     users: u64,
-    /// To how many of them there is a message.
+    /// Users with a message.
     sent: u64,
     /// Messages that arrived.
     received: u64,
-    /// Of these, how many were opened.
+    /// Received messages that were opened.
     opened: u64,
-    /// Messages that a provider has, and of which nobody has said that they arrived.
+    /// Messages that a provider accepted, without a delivery receipt.
     unconfirmed: u64,
-    /// Messages that wait to be sent.
+    /// Messages that are not sent yet.
     waiting: u64,
-    /// Messages that will not arrive.
+    /// Messages that failed finally.
     failed: u64,
     /// Users without an address on the channel.
     unreachable: u64,
-    /// Users who may not be written to, or have had as many messages as an hour allows.
+    /// Users that are inactive, opted out, or over their hourly message limit.
     refused: u64,
-    /// Messages that were deleted because they were old.
+    /// Messages that were deleted because of their age.
     pruned: u64,
     /// `received` / `sent` with two decimals; null when nothing was sent.
     #[schema(pattern = "^[0-9]+[.][0-9]{2}$")]
@@ -90,7 +92,7 @@ pub(super) struct BroadcastView {
 }
 
 impl BroadcastView {
-    fn new(broadcast: Broadcast, tally: &BroadcastCounts) -> Self {
+    fn new(broadcast: Broadcast, counts: &BroadcastCounts) -> Self {
         Self {
             id: broadcast.id.to_string(),
             body: broadcast.body,
@@ -98,39 +100,39 @@ impl BroadcastView {
             created_at: rfc3339(broadcast.created_at),
             fanned_out: broadcast.is_fanned_out,
             users: broadcast.users,
-            sent: tally.messages,
-            received: tally.received,
-            opened: tally.opened,
-            unconfirmed: tally.unconfirmed,
-            waiting: tally.waiting,
-            failed: tally.failed,
+            sent: counts.messages,
+            received: counts.received,
+            opened: counts.opened,
+            unconfirmed: counts.unconfirmed,
+            waiting: counts.waiting,
+            failed: counts.failed,
             unreachable: broadcast.unreachable,
             refused: broadcast.refused,
-            pruned: broadcast.messages.saturating_sub(tally.messages),
-            received_ratio: tally.received_ratio(),
-            opened_ratio: tally.opened_ratio(),
+            pruned: broadcast.messages.saturating_sub(counts.messages),
+            received_ratio: counts.received_ratio(),
+            opened_ratio: counts.opened_ratio(),
         }
     }
 }
 
-/// Publishes one body to users who have registered.
+/// Publishes one body to registered users.
 ///
-/// 202 means that the broadcast is on disk; it becomes one message for each user soon afterwards, for nobody two, also
-/// when the gateway is killed meanwhile. The same `Idempotency-Key` with the same request is answered the same, with the
-/// header `Idempotency-Replayed`, and publishes nothing twice.
+/// 202 means that the broadcast is on disk; soon afterwards each user gets exactly one message, even if the gateway is
+/// killed meanwhile. A repeated request with the same `Idempotency-Key` gets the same response, with the header
+/// `Idempotency-Replayed`, and publishes nothing.
 #[utoipa::path(
     post,
     path = "/v1/broadcasts",
     operation_id = "publish_broadcast",
     tag = "native",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The client's name for this request.",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The client's id of this request.",
         min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     request_body(content = BroadcastSubmission, content_type = "application/json"),
     responses(
         (status = 202, description = "The broadcast is on disk.", body = AcceptedBroadcastView,
-            headers(("Location" = String, description = "Where the broadcast is."),
-                ("Idempotency-Replayed" = String, description = "`true` when this answer was given before."))),
-        (status = 422, description = "What is wrong with it, or who of the users has not registered.", body = ProblemView,
+            headers(("Location" = String, description = "URL of the broadcast."),
+                ("Idempotency-Replayed" = String, description = "`true` if this is the response to an earlier request."))),
+        (status = 422, description = "A field is not valid, or users are not registered.", body = ProblemView,
             content_type = PROBLEM_JSON),
         AuthErrorResponses, BodyErrorResponses, NotJsonResponses, StoreErrorResponses,
     )
@@ -138,22 +140,20 @@ impl BroadcastView {
 pub(super) async fn publish(
     State(gateway): State<Arc<Gateway>>,
     request: Request<Body>,
-) -> Result<Response<Body>, Response<Body>> {
+) -> Result<Response<Body>, Problem> {
     let (head, content) = request.into_parts();
-    let caller =
-        auth::authorize(&gateway, &head.headers, Scope::Send).map_err(IntoResponse::into_response)?;
-    let object = body::json_object(&gateway, &head.headers, content)
-        .await
-        .map_err(IntoResponse::into_response)?;
-    let mut wanted = parse_broadcast(&gateway, &object)
-        .map_err(|violations| invalid_fields(&violations).into_response())?;
-    caller.clone_into(&mut wanted.api_key_name);
-    let written = || Value::Object(object).to_string();
-    wanted.idempotency_key = errors::read_idempotency_key(&head.headers, "broadcasts", caller, written)
-        .map_err(|sentence| problem::invalid_idempotency_key(sentence).into_response())?;
-    match broadcast::publish(&gateway, wanted).await {
+    let key_name = auth::authorize(&gateway, &head.headers, Scope::Send)?;
+    let object = body::json_object(&gateway, &head.headers, content).await?;
+    let mut broadcast_request =
+        parse_broadcast(&gateway, &object).map_err(|violations| invalid_fields(&violations))?;
+    key_name.clone_into(&mut broadcast_request.api_key_name);
+    let fingerprint = || Value::Object(object).to_string();
+    broadcast_request.idempotency_key =
+        errors::read_idempotency_key(&head.headers, "broadcasts", key_name, fingerprint)
+            .map_err(problem::invalid_idempotency_key)?;
+    match broadcast::publish(&gateway, broadcast_request).await {
         Ok(published) => Ok(accepted_response(&published)),
-        Err(refused) => Err(publish_error_problem(&refused).into_response()),
+        Err(error) => Err(publish_error_problem(&error)),
     }
 }
 
@@ -171,129 +171,95 @@ fn accepted_response(published: &PublishedBroadcast) -> Response<Body> {
     response
 }
 
-/// The broadcast the object asks for, without its key, or everything that is wrong with it.
+/// Parses the request without its idempotency key, or returns all invalid fields.
 fn parse_broadcast(
     gateway: &Gateway,
     object: &Map<String, Value>,
 ) -> Result<broadcast::BroadcastRequest, Vec<Violation>> {
-    let mut violations = Vec::new();
-    for unknown in object.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
-        let known = FIELDS.join(", ");
-        violations.push(Violation::new(
-            unknown,
-            format!("there is no such field; known are {known}"),
-        ));
-    }
-    let mut text = |field: &str| match object.get(field) {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(text.clone()),
-        Some(_) => {
-            violations.push(Violation::new(field, "must be a text"));
-            None
-        }
-    };
-    let (body, channel) = (text("body"), text("channel"));
-    if object.get("body").is_none_or(Value::is_null) {
-        violations.push(Violation::new("body", "is missing"));
-    }
-    let audience = match parse_audience(object) {
-        Ok(audience) => Some(audience),
-        Err(wrong) => {
-            violations.push(wrong);
-            None
-        }
-    };
-    match (body, audience) {
-        (Some(body), Some(audience)) if violations.is_empty() => Ok(broadcast::BroadcastRequest {
-            body,
-            channel: channel.unwrap_or_else(|| errors::default_channel(gateway).to_owned()),
-            audience,
-            api_key_name: String::new(),
-            idempotency_key: None,
-        }),
-        _ => Err(violations),
-    }
+    let mut fields = ObjectReader::new(object, &FIELDS, "");
+    let body = fields.required_string("body").unwrap_or_default();
+    let channel = fields.string("channel");
+    let audience = parse_audience(&mut fields);
+    fields.finish(broadcast::BroadcastRequest {
+        body,
+        channel: channel.unwrap_or_else(|| errors::default_channel(gateway).to_owned()),
+        audience,
+        api_key_name: String::new(),
+        idempotency_key: None,
+    })
 }
 
-fn parse_audience(object: &Map<String, Value>) -> Result<BroadcastAudience, Violation> {
-    let all = match object.get("all") {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(all)) => *all,
-        Some(_) => return Err(Violation::new("all", "must be true or false")),
-    };
-    match object.get("users").filter(|users| !users.is_null()) {
-        Some(_) if all => Err(Violation::new(
-            "users",
-            "must not stand beside all; use one of them",
-        )),
-        None if all => Ok(BroadcastAudience::All),
-        None => Err(Violation::new(
-            "users",
-            "is missing: name users by their ids, or say \"all\": true",
-        )),
-        Some(Value::Array(users)) => {
-            let ids = users.iter().map(|user| user.as_str().map(str::to_owned));
-            let ids = ids.collect::<Option<Vec<_>>>();
-            ids.map(BroadcastAudience::Listed)
-                .ok_or_else(|| Violation::new("users", "must be a list of texts"))
+fn parse_audience(fields: &mut ObjectReader<'_>) -> BroadcastAudience {
+    let all = match fields.get("all").map(Value::as_bool) {
+        None => false,
+        Some(Some(all)) => all,
+        Some(None) => {
+            fields.add_violation("all", "must be true or false");
+            return BroadcastAudience::All;
         }
-        Some(_) => Err(Violation::new("users", "must be a list of texts")),
+    };
+    match fields.get("users") {
+        Some(_) if all => fields.add_violation("users", "cannot be combined with all"),
+        Some(users) => {
+            let ids = users.as_array().map(|ids| ids.iter().map(Value::as_str));
+            match ids.and_then(|ids| ids.map(|id| id.map(str::to_owned)).collect()) {
+                Some(ids) => return BroadcastAudience::Listed(ids),
+                None => fields.add_violation("users", "must be a list of strings"),
+            }
+        }
+        None if all => {}
+        None => fields.add_violation("users", "is missing: list user ids, or send \"all\": true"),
     }
+    BroadcastAudience::All
 }
 
-fn publish_error_problem(refused: &BroadcastError) -> Problem {
-    let violation = match refused {
-        BroadcastError::Accept(refused) => {
-            let field = match refused {
+fn publish_error_problem(error: &BroadcastError) -> Problem {
+    let violation = match error {
+        BroadcastError::Accept(error) => {
+            let field = match error {
                 AcceptError::EmptyBody | AcceptError::InvalidBody | AcceptError::BodyTooLong(_) => "body",
                 AcceptError::UnknownChannel(_) => "channel",
-                _ => return problem::accept_error(refused),
+                _ => return problem::accept_error(error),
             };
-            Violation::new(field, errors::accept_error_message(refused))
+            Violation::new(field, errors::accept_error_message(error))
         }
         BroadcastError::NoUsers => Violation::new("users", "must name at least one user"),
-        BroadcastError::TooManyUsers(most) => {
-            Violation::new("users", format!("must not name more than {most} users"))
+        BroadcastError::TooManyUsers(users_max) => {
+            Violation::new("users", format!("must not name more than {users_max} users"))
         }
         BroadcastError::UnknownUsers { first, count } => {
-            let named = first.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>();
+            let ids = first.iter().map(|id| format!("\"{id}\"")).collect::<Vec<_>>();
             let others = match count - first.len() {
                 0 => String::new(),
                 1 => " and one other".to_owned(),
                 others => format!(" and {others} others"),
             };
-            let named = named.join(", ");
-            Violation::new("users", format!("names who has not registered: {named}{others}"))
+            let ids = ids.join(", ");
+            Violation::new("users", format!("contains unregistered users: {ids}{others}"))
         }
     };
     invalid_fields(&[violation])
 }
 
-/// Shows a broadcast with its counts.
+/// Returns a broadcast with its counts.
 #[utoipa::path(
     get,
     path = "/v1/broadcasts/{id}",
     operation_id = "show_broadcast",
     tag = "native",
     params(("id" = String, Path, format = "uuid", description = "The broadcast's id.")),
-    responses((status = 200, description = "The broadcast, counted now.", body = BroadcastView), AuthErrorResponses, NotFoundResponses, StoreErrorResponses)
+    responses((status = 200, description = "The broadcast with its current counts.", body = BroadcastView), AuthErrorResponses, NotFoundResponses, StoreErrorResponses)
 )]
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     PathSegment(id): PathSegment,
     headers: HeaderMap,
-) -> Result<Json<BroadcastView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
-    broadcast_response(&gateway, &id)
-        .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn broadcast_response(gateway: &Gateway, id: &str) -> JsonResult<BroadcastView> {
-    let missing = || Problem::not_found(format!("there is no broadcast with the id {id}"));
-    let known = id.parse().map_err(|_| missing())?;
-    let found = gateway.store.broadcast(known).await;
-    let found = found.map_err(|error| Problem::from_error(gateway, "read the broadcast", &error))?;
-    let (broadcast, tally) = found.ok_or_else(missing)?;
-    Ok(Json(BroadcastView::new(broadcast, &tally)))
+) -> JsonResult<BroadcastView> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
+    let not_found = || Problem::not_found(format!("there is no broadcast with the id {id}"));
+    let broadcast_id = id.parse().map_err(|_| not_found())?;
+    let found = gateway.store.broadcast(broadcast_id).await;
+    let found = found.map_err(|error| Problem::from_error(&gateway, "read the broadcast", &error))?;
+    let (broadcast, counts) = found.ok_or_else(not_found)?;
+    Ok(Json(BroadcastView::new(broadcast, &counts)))
 }

@@ -1,14 +1,13 @@
-//! How messages read on the native face: every field is there, null where there is nothing.
+//! Messages as the native API shows them: every field is present, null where there is no value.
 //!
-//! Times are RFC 3339 in UTC with milliseconds. Says what is; changes nothing.
-
-use chrono::SecondsFormat;
+//! Times are RFC 3339 in UTC with milliseconds.
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::message::{Delivery, Message, RecordedAttempt};
+use postrider_engine::usage::rfc3339;
 
 /// A message with its deliveries.
 #[derive(Serialize, ToSchema)]
@@ -17,11 +16,11 @@ pub(super) struct MessageView {
     /// The message's id.
     #[schema(format = "uuid")]
     id: String,
-    /// The line above what it says.
+    /// Subject of the message.
     subject: Option<String>,
-    /// What it says.
+    /// Text of the message.
     body: String,
-    /// When it was accepted.
+    /// Time of acceptance.
     #[schema(format = DateTime)]
     created_at: String,
     /// One for each channel.
@@ -32,33 +31,33 @@ pub(super) struct MessageView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Delivery)]
 struct DeliveryView {
-    /// The delivery's number.
+    /// Id of the delivery.
     id: i64,
-    /// Over which channel.
+    /// The channel.
     channel: String,
-    /// To which address; empty where none was given.
+    /// The address; empty if none was given.
     recipient: String,
     /// `waiting`, `sent`, `delivered` or `failed`.
     state: &'static str,
-    /// Of what has failed: how.
+    /// Kind of failure of a failed delivery.
     failure: Option<&'static str>,
-    /// How often a worker took it in hand.
+    /// Number of times a worker claimed it.
     round: u32,
-    /// Of what waits: when it is due.
+    /// Due time of a waiting delivery.
     #[schema(format = DateTime)]
     due_at: Option<String>,
-    /// The provider that last took it.
+    /// The provider that accepted it last.
     provider: Option<String>,
-    /// That provider's id for it.
+    /// The provider's id of the delivery.
     reference: Option<String>,
-    /// When the person opened it first.
+    /// Time at which the user first opened it.
     #[schema(format = DateTime)]
     opened_at: Option<String>,
-    /// How many text parts it has.
+    /// Number of text parts.
     parts: u32,
-    /// What happens next, for people.
+    /// The next step, as a sentence.
     next_step: String,
-    /// Every call made for it, oldest first; not in lists.
+    /// All attempts, oldest first; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     attempts: Option<Vec<AttemptView>>,
 }
@@ -67,30 +66,30 @@ struct DeliveryView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Attempt)]
 struct AttemptView {
-    /// Who was asked; null when nobody knows.
+    /// The provider; null if unknown.
     provider: Option<String>,
-    /// What it came to, in a word.
+    /// Outcome of the call.
     outcome: String,
     /// The provider's own code.
     code: Option<String>,
     /// The reason, for the operator.
     reason: Option<String>,
-    /// When the call began.
+    /// Start of the call.
     #[schema(format = DateTime)]
     started_at: String,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     duration_ms: u64,
-    /// The address that was used, where there were several.
+    /// The address that was used, if the recipient has several.
     recipient: Option<String>,
 }
 
 impl MessageView {
-    /// The message with every attempt.
+    /// Returns the message with all attempts.
     pub(super) fn full(message: Message, now: Timestamp) -> Self {
         Self::new(message, |delivery| DeliveryView::with_attempts(delivery, now))
     }
 
-    /// The message as a list shows it.
+    /// Returns the message without attempts, for lists.
     pub(super) fn summary(message: Message, now: Timestamp) -> Self {
         Self::new(message, |delivery| DeliveryView::without_attempts(&delivery, now))
     }
@@ -151,9 +150,4 @@ impl From<RecordedAttempt> for AttemptView {
             recipient: attempt.address,
         }
     }
-}
-
-/// A moment as this face writes it.
-pub(super) fn rfc3339(at: Timestamp) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

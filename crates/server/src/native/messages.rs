@@ -1,6 +1,6 @@
 //! `POST /v1/messages`, `GET /v1/messages/{id}`, `DELETE /v1/messages/{id}`.
 //!
-//! 201 means that the message is on disk. Reading shows every attempt; deleting calls off what still waits.
+//! 201 means that the message is on disk. GET returns every attempt; DELETE cancels the waiting deliveries.
 
 use std::sync::Arc;
 
@@ -14,13 +14,15 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::extract::{JsonResult, PathSegment, invalid_fields};
 use super::message_view::MessageView;
-use super::{JsonResult, PathSegment, invalid_fields, submission};
-use crate::openapi::{
-    AcceptErrorResponses as NotTaken, AuthErrorResponses, BodyErrorResponses, MessageSubmission,
-    NotFoundResponses, NotJsonResponses, ProblemView, StoreErrorResponses,
+use super::submission;
+use crate::error_responses::{
+    AcceptErrorResponses, AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses,
+    ProblemView, StoreErrorResponses,
 };
 use crate::problem::{self, PROBLEM_JSON, Problem, Violation};
+use crate::request_bodies::MessageSubmission;
 use crate::{auth, body, errors};
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::id::{DeliveryId, MessageId};
@@ -31,87 +33,85 @@ use postrider_engine::events;
 use postrider_engine::gateway::Gateway;
 use postrider_store::Cancelled;
 
-/// A message that is on disk.
+/// A message that was accepted.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Accepted)]
+#[schema(as = AcceptedMessage)]
 struct AcceptedMessageView {
     /// The message's id.
     #[schema(format = "uuid")]
     id: String,
     /// Always `accepted`.
     status: &'static str,
-    /// How many text parts the body has.
+    /// Number of text parts of the body.
     parts: u32,
-    /// One for each channel it goes over.
+    /// One for each channel.
     deliveries: Vec<AcceptedDeliveryView>,
 }
 
-/// A delivery that is on its way.
+/// A delivery of a message that was accepted.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Place)]
+#[schema(as = AcceptedDelivery)]
 struct AcceptedDeliveryView {
-    /// The delivery's number.
+    /// Id of the delivery.
     id: i64,
-    /// Over which channel.
+    /// The channel.
     channel: String,
 }
 
-/// What a cancellation came to.
+/// Result of a cancellation.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Cancelled)]
+#[schema(as = CancelledMessage)]
 pub(super) struct CancelledMessageView {
-    /// The message's id, as it was written.
+    /// The message's id, as in the path.
     id: String,
-    /// How many deliveries were called off.
+    /// Number of cancelled deliveries.
     cancelled: usize,
 }
 
-/// Takes a message in.
+/// Accepts a message.
 ///
-/// 201 means that the message is on disk. The same `Idempotency-Key` with the same request is answered the same, with
-/// the header `Idempotency-Replayed`, and sends nothing twice.
+/// 201 means that the message is on disk. A repeated request with the same `Idempotency-Key` gets the same response,
+/// with the header `Idempotency-Replayed`, and sends nothing.
 #[utoipa::path(
     post,
     path = "/v1/messages",
     operation_id = "submit_message",
     tag = "native",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The client's name for this request.",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The client's id of this request.",
         min_length = 1, max_length = 255, pattern = "^[!-~]+$")),
     request_body(content = MessageSubmission, content_type = "application/json"),
     responses(
         (status = 201, description = "The message is on disk.", body = AcceptedMessageView,
-            headers(("Location" = String, description = "Where the message is."),
-                ("Idempotency-Replayed" = String, description = "`true` when this answer was given before."))),
-        AuthErrorResponses, BodyErrorResponses, NotJsonResponses, NotTaken, StoreErrorResponses,
+            headers(("Location" = String, description = "URL of the message."),
+                ("Idempotency-Replayed" = String, description = "`true` if this is the response to an earlier request."))),
+        AuthErrorResponses, BodyErrorResponses, NotJsonResponses, AcceptErrorResponses, StoreErrorResponses,
     )
 )]
 pub(super) async fn submit(
     State(gateway): State<Arc<Gateway>>,
     request: Request<Body>,
-) -> Result<Response<Body>, Response<Body>> {
+) -> Result<Response<Body>, Problem> {
     let (head, content) = request.into_parts();
-    let caller =
-        auth::authorize(&gateway, &head.headers, Scope::Send).map_err(IntoResponse::into_response)?;
-    let object = body::json_object(&gateway, &head.headers, content)
-        .await
-        .map_err(IntoResponse::into_response)?;
-    let mut wanted = submission::parse_submission(&gateway, &object)
-        .map_err(|violations| invalid_fields(&violations).into_response())?;
-    let written = || Value::Object(object).to_string();
-    caller.clone_into(&mut wanted.api_key_name);
-    if wanted.callback_url.is_some() && !events::can_sign(&gateway, caller) {
-        let wrong = "cannot be used here: the gateway has no secrets under [events] to sign calls with";
-        return Err(invalid_fields(&[Violation::new("callback_url", wrong)]).into_response());
+    let key_name = auth::authorize(&gateway, &head.headers, Scope::Send)?;
+    let object = body::json_object(&gateway, &head.headers, content).await?;
+    let mut accept_request =
+        submission::parse_submission(&gateway, &object).map_err(|violations| invalid_fields(&violations))?;
+    let fingerprint = || Value::Object(object).to_string();
+    key_name.clone_into(&mut accept_request.api_key_name);
+    if accept_request.callback_url.is_some() && !events::can_sign(&gateway, key_name) {
+        let detail = "cannot be used: no secrets for signing are configured under [events]";
+        return Err(invalid_fields(&[Violation::new("callback_url", detail)]));
     }
-    wanted.idempotency_key = errors::read_idempotency_key(&head.headers, "native", caller, written)
-        .map_err(|sentence| problem::invalid_idempotency_key(sentence).into_response())?;
-    match accept::accept(&gateway, wanted).await {
+    accept_request.idempotency_key =
+        errors::read_idempotency_key(&head.headers, "native", key_name, fingerprint)
+            .map_err(problem::invalid_idempotency_key)?;
+    match accept::accept(&gateway, accept_request).await {
         Ok(accepted) => Ok(created_response(&accepted)),
-        Err(refused) => Err(accept_error_problem(&refused).into_response()),
+        Err(error) => Err(accept_error_problem(&error)),
     }
 }
 
-/// Shows a message with all that happened to it.
+/// Returns a message with its deliveries and their attempts.
 #[utoipa::path(
     get,
     path = "/v1/messages/{id}",
@@ -124,24 +124,18 @@ pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     PathSegment(id): PathSegment,
     headers: HeaderMap,
-) -> Result<Json<MessageView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
-    find_message(&gateway, &id)
-        .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn find_message(gateway: &Gateway, id: &str) -> JsonResult<MessageView> {
+) -> JsonResult<MessageView> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
     let found = gateway
         .store
-        .find_message(parse_message_id(id)?)
+        .find_message(parse_message_id(&id)?)
         .await
-        .map_err(|error| Problem::from_error(gateway, "read the message", &error))?;
-    let message = found.ok_or_else(|| message_not_found(id))?;
+        .map_err(|error| Problem::from_error(&gateway, "read the message", &error))?;
+    let message = found.ok_or_else(|| message_not_found(&id))?;
     Ok(Json(MessageView::full(message, gateway.clock.now())))
 }
 
-/// Calls off what still waits of a message.
+/// Cancels the deliveries of a message that still wait.
 #[utoipa::path(
     delete,
     path = "/v1/messages/{id}",
@@ -149,8 +143,8 @@ async fn find_message(gateway: &Gateway, id: &str) -> JsonResult<MessageView> {
     tag = "native",
     params(("id" = String, Path, format = "uuid", description = "The message's id.")),
     responses(
-        (status = 200, description = "What still waited is called off.", body = CancelledMessageView),
-        (status = 409, description = "Nothing of it waits any more, or a worker has it in hand.", body = ProblemView,
+        (status = 200, description = "The waiting deliveries are cancelled.", body = CancelledMessageView),
+        (status = 409, description = "No delivery waits any more, or a worker holds its lease.", body = ProblemView,
             content_type = PROBLEM_JSON),
         AuthErrorResponses, NotFoundResponses, StoreErrorResponses,
     )
@@ -159,19 +153,13 @@ pub(super) async fn cancel(
     State(gateway): State<Arc<Gateway>>,
     PathSegment(id): PathSegment,
     headers: HeaderMap,
-) -> Result<Json<CancelledMessageView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Send).map_err(IntoResponse::into_response)?;
-    cancel_message(&gateway, id)
-        .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn cancel_message(gateway: &Gateway, id: String) -> JsonResult<CancelledMessageView> {
+) -> JsonResult<CancelledMessageView> {
+    auth::authorize(&gateway, &headers, Scope::Send)?;
     let cancelled = gateway
         .store
         .cancel_message(parse_message_id(&id)?, gateway.clock.now())
         .await
-        .map_err(|error| Problem::from_error(gateway, "call the message off", &error))?;
+        .map_err(|error| Problem::from_error(&gateway, "cancel the message", &error))?;
     match cancelled {
         Cancelled::Done(channels) => {
             for channel in &channels {
@@ -183,9 +171,9 @@ async fn cancel_message(gateway: &Gateway, id: String) -> JsonResult<CancelledMe
         Cancelled::NotFound => Err(message_not_found(&id)),
         Cancelled::TooLate => Err(Problem::new(
             StatusCode::CONFLICT,
-            "too-late",
-            "It is too late to call this message off",
-            "nothing of it waits any more, or a worker has it in hand",
+            "not-cancellable",
+            "The message cannot be cancelled any more",
+            "no delivery waits any more, or a worker holds its lease",
         )),
     }
 }
@@ -199,15 +187,15 @@ fn message_not_found(id: &str) -> Problem {
 }
 
 fn created_response(accepted: &Accepted) -> Response<Body> {
-    let place = |(place, channel): (usize, &ConfigName)| AcceptedDeliveryView {
-        id: DeliveryId::from_position(accepted.number, place).0,
+    let delivery = |(position, channel): (usize, &ConfigName)| AcceptedDeliveryView {
+        id: DeliveryId::from_position(accepted.number, position).0,
         channel: channel.to_string(),
     };
     let view = AcceptedMessageView {
         id: accepted.id.to_string(),
         status: "accepted",
         parts: accepted.parts,
-        deliveries: accepted.channels.iter().enumerate().map(place).collect(),
+        deliveries: accepted.channels.iter().enumerate().map(delivery).collect(),
     };
     let mut response = (StatusCode::CREATED, Json(view)).into_response();
     let headers = response.headers_mut();
@@ -218,8 +206,8 @@ fn created_response(accepted: &Accepted) -> Response<Body> {
     response
 }
 
-fn accept_error_problem(refused: &AcceptError) -> Problem {
-    let field = match refused {
+fn accept_error_problem(error: &AcceptError) -> Problem {
+    let field = match error {
         AcceptError::EmptyBody | AcceptError::InvalidBody | AcceptError::BodyTooLong(_) => "body".to_owned(),
         AcceptError::NoRecipient | AcceptError::NoUsableContact { .. } => "to".to_owned(),
         AcceptError::InvalidContact { kind, .. } => format!("to.{}", kind.as_str()),
@@ -231,8 +219,8 @@ fn accept_error_problem(refused: &AcceptError) -> Problem {
         | AcceptError::Throttled { .. }
         | AcceptError::IdempotencyKeyReused
         | AcceptError::Store(_) => {
-            return problem::accept_error(refused);
+            return problem::accept_error(error);
         }
     };
-    invalid_fields(&[Violation::new(field, errors::accept_error_message(refused))])
+    invalid_fields(&[Violation::new(field, errors::accept_error_message(error))])
 }

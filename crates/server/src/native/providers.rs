@@ -1,41 +1,40 @@
-//! `GET /v1/providers`: how each provider stands now, and what it did as of the newest report.
+//! `GET /v1/providers`: current state of each provider, and its numbers as of the newest report.
 //!
-//! Shows no settings and no secret. A store that is away costs the report's numbers, not the answer.
+//! Contains no settings and no secrets. If the store is unavailable only the report's numbers are missing.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response};
-use axum::response::IntoResponse;
+use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::message_view::rfc3339;
+use super::extract::JsonResult;
 use crate::auth;
-use crate::openapi::AuthErrorResponses;
+use crate::error_responses::AuthErrorResponses;
 use postrider_core::channel::Channel;
-use postrider_core::clock::Timestamp;
 use postrider_core::name::ConfigName;
+use postrider_core::clock::Timestamp;
 use postrider_core::report::{ProviderReportRow, Report, percent};
 use postrider_core::routing::RoutingStrategy;
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::{Gateway, ProviderRuntime};
 use postrider_engine::sync_report;
+use postrider_engine::usage::rfc3339;
 
-/// Every provider, as of when the report's numbers are.
+/// All providers, with the time of the report's numbers.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Providers)]
 pub(super) struct ProvidersView {
     /// In the order of the configuration.
     providers: Vec<ProviderView>,
-    /// When the numbers of the report are from; null when there is none.
+    /// Time of the report's numbers; null without a report.
     #[schema(format = DateTime)]
     report_as_of: Option<String>,
 }
 
-/// A configured account at someone who carries messages.
+/// A configured provider.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Provider)]
 struct ProviderView {
@@ -43,42 +42,53 @@ struct ProviderView {
     name: String,
     /// Its kind.
     kind: String,
-    /// How it does, in a word.
+    /// State of the circuit breaker: `closed`, `open`, `half_open`, `misconfigured` or `paused`.
     circuit: &'static str,
-    /// How it does, in a sentence.
+    /// The same as a sentence.
     detail: String,
-    /// Whether it is asked now.
+    /// `true` if calls are made to it now.
     available: bool,
-    /// Whether it only plays a provider.
+    /// `true` for a mock, which sends nothing.
     mock: bool,
-    /// The most messages a second.
+    /// Maximum messages per second.
     rate: Option<f64>,
-    /// The most calls at once.
+    /// Maximum calls in flight.
     concurrency: usize,
-    /// Calls under way from this process.
+    /// Calls in flight from this process.
     in_flight: usize,
-    /// Where it takes part.
+    /// The channels that use it.
     channels: Vec<ProviderChannelView>,
-    /// Calls made to it, as of the report.
+    /// Calls to it, as of the report.
     attempts: Option<u64>,
     /// Its share of all calls.
     share_percent: Option<f64>,
-    /// Calls that failed through its own fault.
+    /// Share of its calls that failed because of the provider.
     fault_percent: Option<f64>,
 }
 
-/// A provider's part in a channel.
+/// A channel that uses a provider.
 #[derive(Serialize, ToSchema)]
-#[schema(as = ProviderPart)]
+#[schema(as = ProviderChannel)]
 pub(crate) struct ProviderChannelView {
-    /// Which channel.
+    /// The channel.
     pub(crate) channel: String,
-    /// How the channel chooses.
+    /// The channel's routing strategy.
     pub(crate) strategy: &'static str,
-    /// Its weight, where there are weights.
+    /// The provider's weight, for the strategy `weighted`.
     weight: Option<u32>,
-    /// The share it is meant to have.
+    /// The share of the calls that the strategy gives it.
     pub(crate) share_percent: Option<f64>,
+}
+
+/// Numbers of a provider in a report.
+#[derive(Clone, Copy)]
+pub(crate) struct ProviderNumbers {
+    /// Calls to it.
+    pub(crate) attempts: u64,
+    /// Its share of all calls.
+    pub(crate) share_percent: Option<f64>,
+    /// Share of its calls that failed because of the provider.
+    pub(crate) fault_percent: Option<f64>,
 }
 
 /// Lists the providers in the order of the configuration.
@@ -87,19 +97,19 @@ pub(crate) struct ProviderChannelView {
     path = "/v1/providers",
     operation_id = "list_providers",
     tag = "native",
-    responses((status = 200, description = "How each provider does.", body = ProvidersView), AuthErrorResponses)
+    responses((status = 200, description = "State and numbers of each provider.", body = ProvidersView), AuthErrorResponses)
 )]
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
     headers: HeaderMap,
-) -> Result<Json<ProvidersView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
+) -> JsonResult<ProvidersView> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
     let report = newest_report(&gateway).await;
     let now = gateway.clock.now();
     let providers = gateway
         .providers()
         .iter()
-        .map(|lane| provider_view(&gateway, lane, report.as_ref(), now))
+        .map(|provider| provider_view(&gateway, provider, report.as_ref(), now))
         .collect();
     Ok(Json(ProvidersView {
         providers,
@@ -109,10 +119,10 @@ pub(super) async fn list(
 
 async fn newest_report(gateway: &Gateway) -> Option<Report> {
     match sync_report::latest_report(gateway).await {
-        Ok(newest) => newest.map(|(_, report)| report),
+        Ok(latest) => latest.map(|(_, report)| report),
         Err(error) => {
             gateway.metrics.store_errors.inc();
-            log::error!("providers are shown without their report: {}", error.chain());
+            log::error!("cannot read report for provider list: error={}", error.chain());
             None
         }
     }
@@ -120,55 +130,61 @@ async fn newest_report(gateway: &Gateway) -> Option<Report> {
 
 fn provider_view(
     gateway: &Gateway,
-    lane: &ProviderRuntime,
+    provider: &ProviderRuntime,
     report: Option<&Report>,
     now: Timestamp,
 ) -> ProviderView {
-    let standing = lane.status(now);
+    let status = provider.status(now);
     let config = gateway
         .config
         .providers
         .iter()
-        .find(|provider| provider.name == lane.name);
-    let line = report.and_then(|report| {
-        report
-            .providers
-            .iter()
-            .find(|line| line.name == lane.name.as_str())
-    });
-    let all: u64 = report.map_or(0, |report| {
-        report.providers.iter().map(ProviderReportRow::attempts).sum()
-    });
+        .find(|config| config.name == provider.name);
+    let numbers = report.and_then(|report| provider_numbers(report, &provider.name));
     let channels = gateway.config.channels.iter();
     ProviderView {
-        name: lane.name.to_string(),
+        name: provider.name.to_string(),
         kind: config.map(|config| config.kind.clone()).unwrap_or_default(),
-        circuit: standing.state,
-        detail: standing.detail,
-        available: standing.is_available,
-        mock: lane.provider.is_mock(),
-        rate: lane.rate,
-        concurrency: lane.concurrency,
-        in_flight: standing.in_flight,
+        circuit: status.state,
+        detail: status.detail,
+        available: status.is_available,
+        mock: provider.provider.is_mock(),
+        rate: provider.rate,
+        concurrency: provider.concurrency,
+        in_flight: status.in_flight,
         channels: channels
-            .filter_map(|channel| provider_channel(channel, &lane.name))
+            .filter_map(|channel| provider_channel(channel, &provider.name))
             .collect(),
-        attempts: line.map(ProviderReportRow::attempts),
-        share_percent: line.and_then(|line| percent(line.attempts(), all)),
-        fault_percent: line.and_then(ProviderReportRow::fault_percent),
+        attempts: numbers.map(|numbers| numbers.attempts),
+        share_percent: numbers.and_then(|numbers| numbers.share_percent),
+        fault_percent: numbers.and_then(|numbers| numbers.fault_percent),
     }
 }
 
-/// The provider's part in a channel; none when the channel does not name it.
+/// Returns the numbers of a provider in a report; `None` if the report does not contain it.
+pub(crate) fn provider_numbers(report: &Report, provider: &ConfigName) -> Option<ProviderNumbers> {
+    let row = report
+        .providers
+        .iter()
+        .find(|row| row.name == provider.as_str())?;
+    let all_attempts = report.providers.iter().map(ProviderReportRow::attempts).sum();
+    Some(ProviderNumbers {
+        attempts: row.attempts(),
+        share_percent: percent(row.attempts(), all_attempts),
+        fault_percent: row.fault_percent(),
+    })
+}
+
+/// Returns a provider's part in a channel; `None` if the channel does not use it.
 pub(crate) fn provider_channel(channel: &Channel, provider: &ConfigName) -> Option<ProviderChannelView> {
-    let place = channel.providers.iter().position(|name| name == provider)?;
+    let position = channel.providers.iter().position(|name| name == provider)?;
     let count = u64::try_from(channel.providers.len()).unwrap_or(u64::MAX);
     let (strategy, weight, share_percent) = match &channel.strategy {
-        RoutingStrategy::Failover => ("failover", None, Some(if place == 0 { 100.0 } else { 0.0 })),
+        RoutingStrategy::Failover => ("failover", None, Some(if position == 0 { 100.0 } else { 0.0 })),
         RoutingStrategy::RoundRobin => ("round_robin", None, percent(1, count)),
         RoutingStrategy::LeastBusy => ("least_busy", None, None),
         RoutingStrategy::Weighted(weights) => {
-            let weight = weights.get(place).copied().unwrap_or(0);
+            let weight = weights.get(position).copied().unwrap_or(0);
             let all = weights.iter().copied().map(u64::from).sum();
             ("weighted", Some(weight), percent(u64::from(weight), all))
         }

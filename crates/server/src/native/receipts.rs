@@ -1,8 +1,7 @@
-//! `POST /v1/receipts/{provider}`: a provider's later word, and texts people sent, in the provider's own format.
+//! `POST /v1/receipts/{provider}`: delivery receipts and inbound messages in the provider's own format.
 //!
-//! Needs no API key: the adapter checks that it is its provider who calls, and a provider whose configuration holds
-//! nothing to check that with is closed. Some providers call with GET. The answer is
-//! what the provider wants to read.
+//! Needs no API key: the adapter authenticates the provider, and a provider without the settings for that gets 404. Some
+//! providers call with GET. The response has the format that the provider expects.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,38 +17,38 @@ use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::PathSegment;
+use super::extract::PathSegment;
 use crate::body::{self, BodyError};
-use crate::openapi::{BodyErrorResponses, NotFoundResponses, ProblemView, StoreErrorResponses};
+use crate::error_responses::{BodyErrorResponses, NotFoundResponses, ProblemView, StoreErrorResponses};
 use crate::problem::{PROBLEM_JSON, Problem};
 use postrider_core::name::ConfigName;
 use postrider_engine::callbacks;
 use postrider_engine::gateway::Gateway;
 use postrider_providers::{CallbackError, CallbackMode, CallbackRequest, CallbackResponse};
 
-/// When a provider may try again whose call cannot be checked now.
+/// `Retry-After` when a callback cannot be verified now.
 const VERIFICATION_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// How many receipts and texts were taken.
+/// Result of a callback.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Received)]
 pub(super) struct Received {
-    /// How many receipts and texts the call brought.
+    /// Number of receipts and inbound messages in the request.
     received: usize,
 }
 
-/// Takes a provider's later word, and texts people sent, in the provider's own format.
+/// Receives delivery receipts and inbound messages in the provider's own format.
 ///
-/// Needs no API key: the provider's signature or secret says who calls.
+/// Needs no API key: the provider's signature or secret authenticates the request.
 #[utoipa::path(
     method(post, get),
     path = "/v1/receipts/{provider}",
-    operation_id = "take_receipts",
+    operation_id = "receive_receipts",
     tag = "native",
     params(("provider" = String, Path, description = "The provider's name in the configuration.")),
     security(()),
     responses(
-        (status = 200, description = "They are kept. Some providers want to read something of their own instead.", body = Received),
+        (status = 200, description = "They are stored. Some providers expect a response of their own instead.", body = Received),
         (status = 403, description = "The signature or secret is missing or wrong.", body = ProblemView,
             content_type = PROBLEM_JSON),
         NotFoundResponses, BodyErrorResponses, StoreErrorResponses,
@@ -60,10 +59,10 @@ pub(super) async fn receive(
     PathSegment(provider): PathSegment,
     request: Request<Body>,
 ) -> Result<Response<Body>, Problem> {
-    let unknown = || Problem::not_found(format!("there is no provider \"{provider}\""));
-    let name: ConfigName = provider.parse().map_err(|_| unknown())?;
-    let lane = gateway.provider(&name).ok_or_else(unknown)?;
-    match lane.provider.callback_mode() {
+    let not_found = || Problem::not_found(format!("there is no provider \"{provider}\""));
+    let name: ConfigName = provider.parse().map_err(|_| not_found())?;
+    let runtime = gateway.provider(&name).ok_or_else(not_found)?;
+    match runtime.provider.callback_mode() {
         CallbackMode::Disabled | CallbackMode::Texting => {
             return Err(callback_problem(&name, CallbackError::NotSupported));
         }
@@ -73,27 +72,27 @@ pub(super) async fn receive(
     let content = body::read(&head.headers, content, &gateway.config.limits)
         .await
         .map_err(BodyError::problem)?;
-    let call = provider_callback(&gateway, &head, content.to_vec());
-    let incoming = lane
+    let callback = provider_callback(&gateway, &head, content.to_vec());
+    let incoming = runtime
         .provider
-        .parse_callback(&call)
+        .parse_callback(&callback)
         .await
-        .map_err(|refusal| callback_problem(&name, refusal))?;
+        .map_err(|error| callback_problem(&name, error))?;
     let received = incoming.len();
     if received > 0 {
-        callbacks::ingest(&gateway, lane, incoming)
+        callbacks::ingest(&gateway, runtime, incoming)
             .await
-            .map_err(|error| Problem::from_error(&gateway, "keep the receipts", &error))?;
+            .map_err(|error| Problem::from_error(&gateway, "store the receipts", &error))?;
     }
-    Ok(match lane.provider.callback_response(&call) {
-        Some(wanted) => acknowledgement_response(wanted),
+    Ok(match runtime.provider.callback_response(&callback) {
+        Some(response) => acknowledgement_response(response),
         None => Json(Received { received }).into_response(),
     })
 }
 
-fn acknowledgement_response(wanted: CallbackResponse) -> Response<Body> {
-    let mut response = Response::new(Body::from(wanted.body));
-    if let Some(content_type) = wanted.content_type {
+fn acknowledgement_response(expected: CallbackResponse) -> Response<Body> {
+    let mut response = Response::new(Body::from(expected.body));
+    if let Some(content_type) = expected.content_type {
         let value = HeaderValue::from_static(content_type);
         response.headers_mut().insert(CONTENT_TYPE, value);
     }
@@ -112,7 +111,7 @@ fn provider_callback(gateway: &Gateway, head: &Parts, content: Vec<u8>) -> Callb
     }
 }
 
-/// The headers that are text; of several with one name the first.
+/// Returns the headers with text values; the first of several with one name.
 fn text_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
     let text = |name: &axum::http::HeaderName| headers.get(name)?.to_str().ok();
     headers
@@ -121,35 +120,35 @@ fn text_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn callback_problem(provider: &ConfigName, refusal: CallbackError) -> Problem {
-    match refusal {
+fn callback_problem(provider: &ConfigName, error: CallbackError) -> Problem {
+    match error {
         CallbackError::Unauthenticated => {
-            log::warn!("a receipt that claims to be from {provider} has no valid signature");
+            log::warn!("callback signature invalid: provider={provider}");
             Problem::new(
                 StatusCode::FORBIDDEN,
-                "forged-receipt",
-                "The receipt is not signed as it should be",
+                "invalid-signature",
+                "The signature of the callback is invalid",
                 "the signature or secret is missing or wrong; compare it with the provider's configuration",
             )
         }
         CallbackError::Malformed(detail) => Problem::new(
             StatusCode::BAD_REQUEST,
-            "unreadable-receipt",
-            "The receipt cannot be read",
+            "malformed-callback",
+            "The callback is malformed",
             detail,
         ),
         CallbackError::Unavailable(detail) => {
-            log::warn!("a receipt of {provider} cannot be checked now: {detail}");
+            log::warn!("callback cannot be verified now: provider={provider} detail={detail}");
             Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "receipt-not-now",
-                "The receipt cannot be checked now",
+                "verification-unavailable",
+                "The callback cannot be verified now",
                 "send it again in a moment",
             )
             .retry_after(VERIFICATION_RETRY_AFTER)
         }
         CallbackError::NotSupported => {
-            Problem::not_found(format!("{provider} is not expected to send receipts"))
+            Problem::not_found(format!("no receipts are expected from {provider}"))
         }
     }
 }

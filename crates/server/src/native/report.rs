@@ -1,21 +1,18 @@
 //! `GET /v1/report`: the newest report with its percentages and percentiles.
 //!
-//! Numbers are as of a stated time; nothing is counted here.
+//! The numbers are as of `as_of`; nothing is counted here.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Response};
-use axum::response::IntoResponse;
+use axum::http::HeaderMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::JsonResult;
-use super::message_view::rfc3339;
+use super::extract::JsonResult;
 use crate::auth;
-use crate::openapi::{AuthErrorResponses, NotFoundResponses, StoreErrorResponses};
+use crate::error_responses::{AuthErrorResponses, NotFoundResponses, StoreErrorResponses};
 use crate::problem::Problem;
 use postrider_core::report::{
     DeliveryTotals, HourReportRow, ProviderReportRow, Report, TopRecipientRow, percent,
@@ -23,24 +20,25 @@ use postrider_core::report::{
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
 use postrider_engine::sync_report;
+use postrider_engine::usage::rfc3339;
 
-/// The report as this face shows it.
+/// The report.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Report)]
 pub(super) struct ReportView {
-    /// The moment the numbers speak of.
+    /// Time of the numbers.
     #[schema(format = DateTime)]
     as_of: String,
-    /// When the next report is due; null when cron makes it.
+    /// Due time of the next report; null if cron makes it.
     #[schema(format = DateTime)]
     next_due_at: Option<String>,
     /// Messages accepted.
     messages: u64,
-    /// Deliveries they are.
+    /// Their deliveries.
     deliveries: u64,
     /// Deliveries by state.
     totals: ReportTotalsView,
-    /// What each provider did.
+    /// Numbers of each provider.
     providers: Vec<ReportProviderView>,
     /// The last 48 hours.
     hours: Vec<ReportHourView>,
@@ -51,58 +49,58 @@ pub(super) struct ReportView {
 
 /// Deliveries by state.
 #[derive(Serialize, ToSchema)]
-#[schema(as = ReportTotals)]
+/// Not sent yet.
 struct ReportTotalsView {
     /// Not sent yet.
     waiting: u64,
-    /// With a provider.
+    /// Accepted by a provider, without a delivery receipt.
     sent: u64,
     /// Arrived.
     delivered: u64,
-    /// Failed for good.
+    /// Failed finally.
     failed: u64,
-    /// Of these, by kind.
+    /// Failed deliveries by kind of failure.
     #[schema(value_type = BTreeMap<String, u64>)]
     failures: serde_json::Map<String, serde_json::Value>,
-    /// Attempts whose end nobody knows.
+    /// Attempts with the outcome `unknown`.
     unknown_attempts: u64,
-    /// Opened by the person.
+    /// Opened by the user.
     opened: u64,
 }
 
-/// What one provider did.
+/// Numbers of one provider.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ReportProvider)]
 struct ReportProviderView {
-    /// Its name.
+    /// Name of the provider.
     name: String,
-    /// Calls made to it.
+    /// Calls to it.
     attempts: u64,
     /// Its share of all calls.
     share_percent: Option<f64>,
-    /// Calls that failed through its own fault.
+    /// Calls that failed because of the provider.
     faults: u64,
     /// The same in percent.
     fault_percent: Option<f64>,
-    /// Deliveries it took.
+    /// Deliveries it accepted.
     sent: u64,
-    /// Of these, arrived.
+    /// Of these, delivered.
     delivered: u64,
     /// Of these, not delivered.
     bounced: u64,
-    /// Arrived, in percent of those it took.
+    /// Delivered, in percent of the accepted ones.
     delivered_percent: Option<f64>,
-    /// Half of the calls took at most so long.
+    /// Median duration of its calls, in milliseconds.
     p50_ms: Option<u64>,
-    /// 95 in 100 calls took at most so long.
+    /// 95th percentile of the duration of its calls, in milliseconds.
     p95_ms: Option<u64>,
 }
 
-/// What was accepted in one hour.
+/// Deliveries accepted in one hour.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ReportHour)]
 struct ReportHourView {
-    /// Its beginning.
+    /// Start of the hour.
     #[schema(format = DateTime)]
     hour: String,
     /// Deliveries accepted.
@@ -113,12 +111,12 @@ struct ReportHourView {
     failed: u64,
 }
 
-/// An address and how many deliveries it had.
+/// An address and its number of deliveries.
 #[derive(ToSchema)]
-#[schema(as = ReportTop)]
+#[schema(as = ReportTopRecipient)]
 #[expect(
     dead_code,
-    reason = "only its form is used: it describes the lines that the domain writes"
+    reason = "only its schema is used: it describes `TopRecipientRow` of core"
 )]
 struct ReportTopRecipientView {
     /// The address.
@@ -127,7 +125,7 @@ struct ReportTopRecipientView {
     count: u64,
 }
 
-/// Shows the newest report.
+/// Returns the newest report.
 #[utoipa::path(
     get,
     path = "/v1/report",
@@ -135,36 +133,29 @@ struct ReportTopRecipientView {
     tag = "native",
     responses((status = 200, description = "The newest report.", body = ReportView), AuthErrorResponses, NotFoundResponses, StoreErrorResponses)
 )]
-pub(super) async fn show(
-    State(gateway): State<Arc<Gateway>>,
-    headers: HeaderMap,
-) -> Result<Json<ReportView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
-    newest_report(&gateway).await.map_err(IntoResponse::into_response)
-}
-
-async fn newest_report(gateway: &Gateway) -> JsonResult<ReportView> {
-    let newest = sync_report::latest_report(gateway)
+pub(super) async fn show(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> JsonResult<ReportView> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
+    let latest = sync_report::latest_report(&gateway)
         .await
-        .map_err(|error| Problem::from_error(gateway, "read the report", &error))?;
-    let (_, report) = newest
+        .map_err(|error| Problem::from_error(&gateway, "read the report", &error))?;
+    let (_, report) = latest
         .ok_or_else(|| Problem::not_found("there is no report yet; \"console sync:report\" builds one"))?;
-    Ok(Json(report_view(gateway, report)))
+    Ok(Json(report_view(&gateway, report)))
 }
 
 fn report_view(gateway: &Gateway, report: Report) -> ReportView {
-    let next = sync_report::sync_interval(gateway).map(|interval| rfc3339(report.as_of + interval));
+    let next_due_at = sync_report::sync_interval(gateway).map(|interval| rfc3339(report.as_of + interval));
     let attempts = report.providers.iter().map(ProviderReportRow::attempts).sum();
     ReportView {
         as_of: rfc3339(report.as_of),
-        next_due_at: next,
+        next_due_at,
         messages: report.messages,
         deliveries: report.totals.sum(),
         totals: totals_view(&report.totals),
         providers: report
             .providers
             .iter()
-            .map(|line| provider_view(line, attempts))
+            .map(|row| provider_view(row, attempts))
             .collect(),
         hours: report.hours.iter().map(hour_view).collect(),
         top_recipients: report.top_recipients,
@@ -180,34 +171,34 @@ fn totals_view(totals: &DeliveryTotals) -> ReportTotalsView {
         failures: totals
             .failed
             .iter()
-            .map(|(word, count)| (word.clone(), (*count).into()))
+            .map(|(kind, count)| (kind.clone(), (*count).into()))
             .collect(),
         unknown_attempts: totals.unknown,
         opened: totals.opened,
     }
 }
 
-fn provider_view(line: &ProviderReportRow, all_attempts: u64) -> ReportProviderView {
+fn provider_view(row: &ProviderReportRow, all_attempts: u64) -> ReportProviderView {
     ReportProviderView {
-        name: line.name.clone(),
-        attempts: line.attempts(),
-        share_percent: percent(line.attempts(), all_attempts),
-        faults: line.faults(),
-        fault_percent: line.fault_percent(),
-        sent: line.sent,
-        delivered: line.delivered,
-        bounced: line.bounced,
-        delivered_percent: line.delivered_percent(),
-        p50_ms: line.percentile_ms(0.5),
-        p95_ms: line.percentile_ms(0.95),
+        name: row.name.clone(),
+        attempts: row.attempts(),
+        share_percent: percent(row.attempts(), all_attempts),
+        faults: row.faults(),
+        fault_percent: row.fault_percent(),
+        sent: row.sent,
+        delivered: row.delivered,
+        bounced: row.bounced,
+        delivered_percent: row.delivered_percent(),
+        p50_ms: row.percentile_ms(0.5),
+        p95_ms: row.percentile_ms(0.95),
     }
 }
 
-fn hour_view(line: &HourReportRow) -> ReportHourView {
+fn hour_view(row: &HourReportRow) -> ReportHourView {
     ReportHourView {
-        hour: rfc3339(line.hour),
-        accepted: line.accepted,
-        sent: line.sent,
-        failed: line.failed,
+        hour: rfc3339(row.hour),
+        accepted: row.accepted,
+        sent: row.sent,
+        failed: row.failed,
     }
 }

@@ -1,38 +1,33 @@
-//! `GET /v1/users/{id}/inbox` and `POST /v1/users/{id}/inbox/{message}/read`: what a user has received, and that it was
-//! read.
+//! `GET /v1/users/{id}/inbox` and `POST /v1/users/{id}/inbox/{message}/read`: the messages of a registered user.
 //!
-//! Reading goes the way of receipts and counts once. What never arrived is not read by saying so.
+//! Marking a message as read works like a receipt and counts once. A message that never arrived is not marked.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
-use axum::extract::{FromRequestParts, Path, RawQuery, State};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, Response, StatusCode};
-use axum::response::IntoResponse;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::message_view::rfc3339;
+use super::extract::{JsonResult, PathSegment, PathSegments};
 use super::users;
-use super::{JsonResult, PathSegment};
-use crate::openapi::{AuthErrorResponses, BadRequestResponses, NotFoundResponses, StoreErrorResponses};
+use crate::error_responses::{
+    AuthErrorResponses, BadRequestResponses, NotFoundResponses, StoreErrorResponses,
+};
 use crate::problem::{Problem, Violation};
 use crate::{auth, cursor, form};
 use postrider_core::broadcast::BroadcastId;
 use postrider_core::message::Message;
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
+use postrider_engine::usage::rfc3339;
 use postrider_engine::user_inbox;
 
-/// How many messages a page has when the client does not say.
-const LIMIT_DEFAULT: usize = 50;
-
-/// A page of an inbox and the way to the next one.
+/// A page of a user's inbox.
 #[derive(Serialize, ToSchema)]
-#[schema(as = InboxPage)]
+#[schema(as = UserInboxPage)]
 pub(super) struct UserInboxView {
     /// Newest first.
     messages: Vec<UserInboxMessageView>,
@@ -40,54 +35,54 @@ pub(super) struct UserInboxView {
     next_cursor: Option<String>,
 }
 
-/// A message as its user sees it.
+/// A message in a user's inbox.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Letter)]
+#[schema(as = UserInboxMessage)]
 struct UserInboxMessageView {
     /// The message's id.
     #[schema(format = "uuid")]
     id: String,
-    /// The line above what it says.
+    /// Subject of the message.
     subject: Option<String>,
-    /// What it says.
+    /// Text of the message.
     body: String,
-    /// When it was accepted.
+    /// Time of acceptance.
     #[schema(format = DateTime)]
     created_at: String,
-    /// `delivered`, or `sent` when a provider has it and nobody has said that it arrived.
+    /// `delivered`, or `sent` if a provider accepted it and no delivery receipt arrived.
     state: &'static str,
-    /// When the user opened it first.
+    /// Time at which the user first opened it.
     #[schema(format = DateTime)]
     opened_at: Option<String>,
-    /// The broadcast it came from.
+    /// The broadcast it belongs to.
     #[schema(format = "uuid")]
     broadcast_id: Option<String>,
 }
 
-/// Where a message stands for its user.
+/// State of a message in a user's inbox.
 #[derive(Serialize, ToSchema)]
-#[schema(as = LetterStanding)]
+#[schema(as = UserInboxState)]
 pub(super) struct UserInboxStateView {
     /// The message's id.
     #[schema(format = "uuid")]
     id: String,
     /// `waiting`, `sent`, `delivered` or `failed`.
     state: &'static str,
-    /// When the user opened it first; null when it never arrived.
+    /// Time at which the user first opened it; null if it never arrived.
     #[schema(format = DateTime)]
     opened_at: Option<String>,
 }
 
-/// Lists what was sent to a user, or has arrived, newest first.
+/// Lists the messages that were sent to a user or have arrived, newest first.
 #[utoipa::path(
     get,
     path = "/v1/users/{id}/inbox",
     operation_id = "list_inbox",
     tag = "native",
     params(
-        ("id" = String, Path, description = "The client's own name for the user."),
-        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$", description = "The `next` of the page before."),
-        ("limit" = Option<u32>, Query, minimum = 1, description = "At most so many messages."),
+        ("id" = String, Path, description = "User id, assigned by the client."),
+        ("cursor" = Option<String>, Query, pattern = "^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]$", description = "The `next_cursor` of the previous page."),
+        ("limit" = Option<u32>, Query, minimum = 1, description = "Maximum number of messages."),
     ),
     responses((status = 200, description = "A page of the inbox.", body = UserInboxView), AuthErrorResponses, BadRequestResponses, NotFoundResponses, StoreErrorResponses)
 )]
@@ -96,19 +91,13 @@ pub(super) async fn list(
     PathSegment(id): PathSegment,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
-) -> Result<Json<UserInboxView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
-    inbox_page(&gateway, &id, &query.unwrap_or_default())
-        .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn inbox_page(gateway: &Gateway, id: &str, query: &str) -> JsonResult<UserInboxView> {
-    let (before, limit) =
-        parse_query(gateway, query).map_err(|wrong| Problem::invalid(StatusCode::BAD_REQUEST, &wrong))?;
-    users::find_user(gateway, id).await?;
-    let inbox = gateway.store.user_inbox(id, before, limit).await;
-    let inbox = inbox.map_err(|error| Problem::from_error(gateway, "read the inbox", &error))?;
+) -> JsonResult<UserInboxView> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
+    let (before, limit) = parse_query(&gateway, &query.unwrap_or_default())
+        .map_err(|violations| Problem::invalid(StatusCode::BAD_REQUEST, &violations))?;
+    users::find_user(&gateway, &id).await?;
+    let inbox = gateway.store.user_inbox(&id, before, limit).await;
+    let inbox = inbox.map_err(|error| Problem::from_error(&gateway, "read the inbox", &error))?;
     let messages = inbox.messages.into_iter();
     Ok(Json(UserInboxView {
         messages: messages
@@ -118,31 +107,24 @@ async fn inbox_page(gateway: &Gateway, id: &str, query: &str) -> JsonResult<User
     }))
 }
 
-/// Where the page begins and how long it is, or everything that is wrong with the query.
+/// Parses a query string into cursor and limit, or returns all invalid parameters.
 fn parse_query(gateway: &Gateway, query: &str) -> Result<(Option<i64>, usize), Vec<Violation>> {
-    let pairs = form::pairs(query.as_bytes())
-        .map_err(|garbled| vec![Violation::new("query", garbled.to_string())])?;
-    let longest = gateway.config.limits.page_limit_max;
-    let (mut before, mut limit) = (None, LIMIT_DEFAULT.min(longest));
+    let pairs =
+        form::pairs(query.as_bytes()).map_err(|error| vec![Violation::new("query", error.to_string())])?;
+    let limit_max = gateway.config.limits.page_limit_max;
+    let (mut before, mut limit) = (None, cursor::PAGE_LIMIT_DEFAULT.min(limit_max));
     let mut violations = Vec::new();
     for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
-        let wrong: Option<Cow<'static, str>> = match &*name {
-            "cursor" => {
-                before = cursor::decode(&value);
-                before
-                    .is_none()
-                    .then(|| "must be the \"next\" of the page before, unchanged".into())
-            }
-            "limit" => match value.parse() {
-                Ok(wanted) if (1..=longest).contains(&wanted) => {
-                    limit = wanted;
-                    None
-                }
-                _ => Some(format!("must be a number from 1 to {longest}").into()),
-            },
-            _ => Some("there is no such parameter; known are cursor, limit".into()),
+        let result: Result<(), Cow<'static, str>> = match &*name {
+            "cursor" => cursor::parse(&value)
+                .map(|cursor| before = Some(cursor))
+                .map_err(Cow::from),
+            "limit" => cursor::parse_limit(&value, limit_max)
+                .map(|value| limit = value)
+                .map_err(Cow::from),
+            _ => Err("unknown parameter; known are cursor, limit".into()),
         };
-        violations.extend(wrong.map(|wrong| Violation::new(name, wrong)));
+        violations.extend(result.err().map(|detail| Violation::new(name, detail)));
     }
     if violations.is_empty() {
         Ok((before, limit))
@@ -151,58 +133,33 @@ fn parse_query(gateway: &Gateway, query: &str) -> Result<(Option<i64>, usize), V
     }
 }
 
-/// A user and a message, as the path has them.
-pub(super) struct UserMessagePath {
-    user: String,
-    message: String,
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for UserMessagePath {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let Path((user, message)) = Path::<(String, String)>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| Problem::not_found("this path is not UTF-8, so it leads nowhere"))?;
-        Ok(Self { user, message })
-    }
-}
-
-/// Says that a user has read a message, and so that it arrived.
+/// Marks a message as read by its user, and so as delivered.
 ///
-/// The second time changes nothing, and so does reading what never arrived; both are answered with where the message
-/// stands.
+/// A second call changes nothing, and neither does a call for a message that never arrived; both return the message's
+/// state.
 #[utoipa::path(
     post,
     path = "/v1/users/{id}/inbox/{message}/read",
     operation_id = "read_message",
     tag = "native",
     params(
-        ("id" = String, Path, description = "The client's own name for the user."),
+        ("id" = String, Path, description = "User id, assigned by the client."),
         ("message" = String, Path, format = "uuid", description = "The message's id."),
     ),
-    responses((status = 200, description = "Where the message stands.", body = UserInboxStateView), AuthErrorResponses, NotFoundResponses, StoreErrorResponses)
+    responses((status = 200, description = "State of the message.", body = UserInboxStateView), AuthErrorResponses, NotFoundResponses, StoreErrorResponses)
 )]
 pub(super) async fn read(
     State(gateway): State<Arc<Gateway>>,
-    named: UserMessagePath,
+    PathSegments(user, message): PathSegments,
     headers: HeaderMap,
-) -> Result<Json<UserInboxStateView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Send).map_err(IntoResponse::into_response)?;
-    mark_read(&gateway, &named)
-        .await
-        .map_err(IntoResponse::into_response)
-}
-
-async fn mark_read(gateway: &Gateway, named: &UserMessagePath) -> JsonResult<UserInboxStateView> {
-    let UserMessagePath { user, message } = named;
-    users::find_user(gateway, user).await?;
-    let missing = || Problem::not_found(format!("there is no message {message} to \"{user}\""));
-    let id = message.parse().map_err(|_| missing())?;
-    let read = user_inbox::mark_read(gateway, user, id).await;
-    let read =
-        read.map_err(|error| Problem::from_error(gateway, "note that the message was read", &error))?;
-    let message = read.ok_or_else(missing)?;
+) -> JsonResult<UserInboxStateView> {
+    auth::authorize(&gateway, &headers, Scope::Send)?;
+    users::find_user(&gateway, &user).await?;
+    let not_found = || Problem::not_found(format!("there is no message {message} to \"{user}\""));
+    let id = message.parse().map_err(|_| not_found())?;
+    let marked = user_inbox::mark_read(&gateway, &user, id).await;
+    let marked = marked.map_err(|error| Problem::from_error(&gateway, "mark the message as read", &error))?;
+    let message = marked.ok_or_else(not_found)?;
     Ok(Json(UserInboxStateView {
         id: message.id.to_string(),
         state: user_inbox::message_state(&message).as_str(),

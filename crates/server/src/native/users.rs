@@ -1,6 +1,6 @@
-//! `POST /v1/users` and `GET /v1/users/{id}`: who registers, alone or up to a thousand at once.
+//! `POST /v1/users` and `GET /v1/users/{id}`: registers users, one or up to a thousand at once.
 //!
-//! Registering again changes what is given and nothing else: what is left out, or null, stays.
+//! Registering a user again changes only the fields that are given: a missing or null field keeps its value.
 
 use std::sync::Arc;
 
@@ -13,65 +13,67 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::message_view::rfc3339;
-use super::{JsonResult, PathSegment, invalid_fields};
-use crate::openapi::{
+use super::extract::{JsonResult, PathSegment, invalid_fields};
+use super::fields::ObjectReader;
+use crate::error_responses::{
     AuthErrorResponses, BodyErrorResponses, NotFoundResponses, NotJsonResponses, ProblemView,
-    StoreErrorResponses, UserRegistrations,
+    StoreErrorResponses,
 };
 use crate::problem::{PROBLEM_JSON, Problem, Violation};
+use crate::request_bodies::UserRegistrations;
 use crate::{auth, body};
 use postrider_core::address::AddressKind;
 use postrider_core::broadcast::{NewUser, USERS_PER_REQUEST_MAX, User, UserRegistration};
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::Gateway;
+use postrider_engine::usage::rfc3339;
 use postrider_engine::users::{self, InvalidUser};
 
-/// What the object may hold.
+/// Fields of a user in the request body.
 const FIELDS: [&str; 3] = ["id", "name", "contacts"];
 
-/// What registering came to.
+/// Result of a registration.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Registered)]
 #[serde(untagged)]
 pub(super) enum RegisteredView {
-    /// Of one user, for a key that may read: the user as it is now.
+    /// The registered user, if the request has one user and an API key that may read.
     One(UserView),
-    /// Else: how many of each.
+    /// Otherwise the counts.
     Counts(RegisteredCountsView),
 }
 
-/// Who has registered.
+/// A registered user.
 #[derive(Serialize, ToSchema)]
 #[schema(as = User)]
 pub(super) struct UserView {
-    /// The client's own name for the user.
+    /// User id, assigned by the client.
     id: String,
-    /// What people call the user.
+    /// Display name of the user.
     name: Option<String>,
-    /// The user's addresses by kind, as they are used.
+    /// The user's addresses by kind, normalized.
     contacts: std::collections::BTreeMap<&'static str, String>,
-    /// When the user registered first.
+    /// Time of the first registration.
     #[schema(format = DateTime)]
     registered_at: String,
 }
 
-/// What registering came to, in numbers.
+/// Counts of a registration.
 #[derive(Default, Serialize, ToSchema)]
-#[schema(as = RegisteredMany)]
+#[schema(as = RegisteredCounts)]
 pub(super) struct RegisteredCountsView {
-    /// Users that are new.
+    /// New users.
     added: usize,
-    /// Users that were there and are other now.
+    /// Known users with changed data.
     changed: usize,
-    /// Users that are as they were.
+    /// Known users with unchanged data.
     unchanged: usize,
 }
 
-/// Registers a user, or a list of up to a thousand.
+/// Registers one user, or a list of up to a thousand.
 ///
-/// Who is registered already is changed in what is given; what is left out or null stays. `contacts` are one thing: those
-/// given take the place of all that are known. All of a list is registered, or nothing of it.
+/// For a known user only the given fields change; a missing or null field keeps its value. `contacts` is replaced as a
+/// whole. A list is registered completely or not at all.
 #[utoipa::path(
     post,
     path = "/v1/users",
@@ -79,9 +81,9 @@ pub(super) struct RegisteredCountsView {
     tag = "native",
     request_body(content = UserRegistrations, content_type = "application/json"),
     responses(
-        (status = 201, description = "They are on disk, and at least one is new.", body = RegisteredView),
-        (status = 200, description = "They are on disk, and none is new.", body = RegisteredView),
-        (status = 422, description = "What is wrong with whom; nobody was registered.", body = ProblemView,
+        (status = 201, description = "The users are on disk, and at least one is new.", body = RegisteredView),
+        (status = 200, description = "The users are on disk, and none is new.", body = RegisteredView),
+        (status = 422, description = "A field is not valid; no user was registered.", body = ProblemView,
             content_type = PROBLEM_JSON),
         AuthErrorResponses, BodyErrorResponses, NotJsonResponses, StoreErrorResponses,
     )
@@ -89,54 +91,51 @@ pub(super) struct RegisteredCountsView {
 pub(super) async fn register(
     State(gateway): State<Arc<Gateway>>,
     request: Request<Body>,
-) -> Result<Response<Body>, Response<Body>> {
+) -> Result<Response<Body>, Problem> {
     let (head, content) = request.into_parts();
-    auth::authorize(&gateway, &head.headers, Scope::Send).map_err(IntoResponse::into_response)?;
-    let wanted = body::json(&gateway, &head.headers, content).await;
-    let wanted = wanted.map_err(IntoResponse::into_response)?;
-    // What is known of a user is told to nobody who may only send.
-    let may_read = auth::authorize(&gateway, &head.headers, Scope::Read).is_ok();
-    let (users, shown) = match wanted {
+    auth::authorize(&gateway, &head.headers, Scope::Send)?;
+    let body = body::json(&gateway, &head.headers, content).await?;
+    // A key that may only send must not learn what is stored about a user.
+    let can_read = auth::authorize(&gateway, &head.headers, Scope::Read).is_ok();
+    let (users, shown_id) = match body {
         Value::Object(user) => {
             let user = parse_user(&gateway, "", &user);
             let id = user.as_ref().ok().map(|user| user.id.clone());
-            (user.map(|user| vec![user]), id.filter(|_| may_read))
+            (user.map(|user| vec![user]), id.filter(|_| can_read))
         }
         Value::Array(users) => (parse_user_list(&gateway, &users), None),
         _ => {
-            let wrong = Violation::new("body", "must be a user or a list of users");
-            (Err(vec![wrong]), None)
+            let violation = Violation::new("body", "must be a user or a list of users");
+            (Err(vec![violation]), None)
         }
     };
-    let users = users.map_err(|violations| invalid_fields(&violations).into_response())?;
-    let counts = register_all(&gateway, users)
-        .await
-        .map_err(IntoResponse::into_response)?;
+    let users = users.map_err(|violations| invalid_fields(&violations))?;
+    let counts = register_all(&gateway, users).await?;
     let status = if counts.added > 0 {
         StatusCode::CREATED
     } else {
         StatusCode::OK
     };
-    let view = match shown {
-        Some(id) => find_user(&gateway, &id).await.map(RegisteredView::One),
-        None => Ok(RegisteredView::Counts(counts)),
+    let view = match shown_id {
+        Some(id) => RegisteredView::One(find_user(&gateway, &id).await?),
+        None => RegisteredView::Counts(counts),
     };
-    Ok((status, Json(view.map_err(IntoResponse::into_response)?)).into_response())
+    Ok((status, Json(view)).into_response())
 }
 
-/// The users of a list, or everything that is wrong with them.
+/// Parses a list of users, or returns all invalid fields.
 fn parse_user_list(gateway: &Gateway, listed: &[Value]) -> Result<Vec<NewUser>, Vec<Violation>> {
     if listed.is_empty() || listed.len() > USERS_PER_REQUEST_MAX {
-        let wrong = format!("must be a list of 1 to {USERS_PER_REQUEST_MAX} users");
-        return Err(vec![Violation::new("body", wrong)]);
+        let detail = format!("must be a list of 1 to {USERS_PER_REQUEST_MAX} users");
+        return Err(vec![Violation::new("body", detail)]);
     }
     let (mut users, mut violations) = (Vec::with_capacity(listed.len()), Vec::new());
-    for (place, user) in listed.iter().enumerate() {
+    for (position, user) in listed.iter().enumerate() {
         match user.as_object() {
-            None => violations.push(Violation::new(place.to_string(), "must be an object")),
-            Some(object) => match parse_user(gateway, &format!("{place}."), object) {
+            None => violations.push(Violation::new(position.to_string(), "must be an object")),
+            Some(object) => match parse_user(gateway, &format!("{position}."), object) {
                 Ok(user) => users.push(user),
-                Err(wrong) => violations.extend(wrong),
+                Err(invalid) => violations.extend(invalid),
             },
         }
     }
@@ -161,109 +160,83 @@ async fn register_all(gateway: &Gateway, users: Vec<NewUser>) -> Result<Register
     Ok(counts)
 }
 
-/// The user that the object speaks of, or everything that is wrong with it. Fields are named with `before` in front.
+/// Parses a user, or returns all invalid fields; `prefix` is put before their names.
 fn parse_user(
     gateway: &Gateway,
-    before: &str,
+    prefix: &str,
     object: &Map<String, Value>,
 ) -> Result<NewUser, Vec<Violation>> {
-    let mut violations = Vec::new();
-    let mut wrong = |field: &str, detail: &str| {
-        violations.push(Violation::new(format!("{before}{field}"), detail));
-    };
-    for unknown in object.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
-        wrong(unknown, "there is no such field; known are id, name, contacts");
-    }
-    let mut text = |field: &str| match object.get(field) {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(text.clone()),
+    let mut fields = ObjectReader::new(object, &FIELDS, prefix);
+    let id = fields.required_string("id").unwrap_or_default();
+    let name = fields.string("name");
+    let contacts = match fields.get("contacts") {
+        None => None,
+        Some(Value::Object(contacts)) => Some(parse_contacts(&mut fields, contacts)),
         Some(_) => {
-            wrong(field, "must be a text");
-            None
-        }
-    };
-    let (id, name) = (text("id"), text("name"));
-    if object.get("id").is_none_or(Value::is_null) {
-        wrong("id", "is missing");
-    }
-    let contacts = match object.get("contacts") {
-        None | Some(Value::Null) => None,
-        Some(Value::Object(contacts)) => Some(parse_contacts(contacts, &mut wrong)),
-        Some(_) => {
-            wrong(
+            fields.add_violation(
                 "contacts",
                 "must be an object such as {\"phone\": \"+98…\", \"email\": \"…\"}",
             );
             None
         }
     };
-    let Some(id) = id.filter(|_| violations.is_empty()) else {
-        return Err(violations);
-    };
-    let checked = users::validate(&gateway.config.phone, id, name, contacts, gateway.clock.now());
-    checked.map_err(|unfit| vec![user_violation(before, &unfit)])
+    let (id, name, contacts) = fields.finish((id, name, contacts))?;
+    let user = users::validate(&gateway.config.phone, id, name, contacts, gateway.clock.now());
+    user.map_err(|invalid| vec![user_violation(prefix, &invalid)])
 }
 
 fn parse_contacts(
+    fields: &mut ObjectReader<'_>,
     contacts: &Map<String, Value>,
-    wrong: &mut impl FnMut(&str, &str),
 ) -> Vec<(AddressKind, String)> {
-    let mut read = Vec::with_capacity(contacts.len());
+    let mut parsed = Vec::with_capacity(contacts.len());
     for (key, value) in contacts.iter().filter(|(_, value)| !value.is_null()) {
         let kind = AddressKind::parse(key).filter(|kind| *kind != AddressKind::Any);
+        let field = format!("contacts.{key}");
         match (kind, value.as_str()) {
-            (Some(kind), Some(address)) => read.push((kind, address.to_owned())),
-            (None, _) => wrong(
-                &format!("contacts.{key}"),
-                "must be phone, email, push, messenger or url",
-            ),
-            (_, None) => wrong(&format!("contacts.{key}"), "must be a text"),
+            (Some(kind), Some(address)) => parsed.push((kind, address.to_owned())),
+            (None, _) => fields.add_violation(&field, "must be phone, email, push, messenger or url"),
+            (_, None) => fields.add_violation(&field, "must be a string"),
         }
     }
-    read
+    parsed
 }
 
-fn user_violation(before: &str, unfit: &InvalidUser) -> Violation {
-    let line = "must be one line of 1 to 255 characters without blanks around it";
-    match unfit {
-        InvalidUser::Id => Violation::new(format!("{before}id"), line),
-        InvalidUser::Name => Violation::new(format!("{before}name"), line),
-        InvalidUser::Contact { kind, cause: why } => {
-            Violation::new(format!("{before}contacts.{}", kind.as_str()), why.to_string())
+fn user_violation(prefix: &str, invalid: &InvalidUser) -> Violation {
+    let one_line = "must be one line of 1 to 255 characters without surrounding blanks";
+    match invalid {
+        InvalidUser::Id => Violation::new(format!("{prefix}id"), one_line),
+        InvalidUser::Name => Violation::new(format!("{prefix}name"), one_line),
+        InvalidUser::Contact { kind, cause } => {
+            Violation::new(format!("{prefix}contacts.{}", kind.as_str()), cause.to_string())
         }
     }
 }
 
-/// Shows a user.
+/// Returns a user.
 #[utoipa::path(
     get,
     path = "/v1/users/{id}",
     operation_id = "show_user",
     tag = "native",
-    params(("id" = String, Path, description = "The client's own name for the user.")),
-    responses((status = 200, description = "Who has registered.", body = UserView), AuthErrorResponses, NotFoundResponses, StoreErrorResponses)
+    params(("id" = String, Path, description = "User id, assigned by the client.")),
+    responses((status = 200, description = "The user.", body = UserView), AuthErrorResponses, NotFoundResponses, StoreErrorResponses)
 )]
 pub(super) async fn show(
     State(gateway): State<Arc<Gateway>>,
     PathSegment(id): PathSegment,
     headers: HeaderMap,
-) -> Result<Json<UserView>, Response<Body>> {
-    auth::authorize(&gateway, &headers, Scope::Read).map_err(IntoResponse::into_response)?;
-    user_response(&gateway, &id)
-        .await
-        .map_err(IntoResponse::into_response)
+) -> JsonResult<UserView> {
+    auth::authorize(&gateway, &headers, Scope::Read)?;
+    find_user(&gateway, &id).await.map(Json)
 }
 
-async fn user_response(gateway: &Gateway, id: &str) -> JsonResult<UserView> {
-    find_user(gateway, id).await.map(Json)
-}
-
-/// The user of that id, or that there is none.
+/// Returns the user with this id, or the 404 problem.
 pub(super) async fn find_user(gateway: &Gateway, id: &str) -> Result<UserView, Problem> {
     let found = gateway.store.user(id).await;
     let found = found.map_err(|error| Problem::from_error(gateway, "read the user", &error))?;
-    let missing = || Problem::not_found(format!("nobody has registered as \"{id}\""));
-    found.map(UserView::from).ok_or_else(missing)
+    let not_found = || Problem::not_found(format!("there is no user \"{id}\""));
+    found.map(UserView::from).ok_or_else(not_found)
 }
 
 impl From<User> for UserView {

@@ -1,6 +1,6 @@
-//! The description as a page: every operation with its parameters, its body and its answers, then every form.
+//! `/api.html`: the OpenAPI description as a page with all operations and schemas.
 //!
-//! Rendered once from what is in the description, without a script, under the same policy as all pages.
+//! Rendered once from the description, without a script, under the same security policy as all pages.
 
 use askama::Template;
 use serde_json::Value;
@@ -16,7 +16,7 @@ struct ApiPage {
     schemas: Vec<ApiSchema>,
 }
 
-/// What belongs to one face.
+/// The operations of one API.
 struct ApiGroup {
     name: String,
     about: String,
@@ -45,13 +45,13 @@ struct ApiField {
     about: String,
 }
 
-/// A body, or one of its forms.
+/// A request or response body in one media type.
 struct ApiContent {
     media_type: String,
     kind: SchemaSummary,
 }
 
-/// What is answered with one status.
+/// A response with one status.
 struct ApiResponse {
     status: String,
     about: String,
@@ -59,7 +59,7 @@ struct ApiResponse {
     contents: Vec<ApiContent>,
 }
 
-/// A form that has a name.
+/// A named schema.
 struct ApiSchema {
     name: String,
     about: String,
@@ -67,13 +67,13 @@ struct ApiSchema {
     kind: SchemaSummary,
 }
 
-/// What something is, in words, and the named form it leads to.
+/// A type in words, and the named schema it refers to.
 struct SchemaSummary {
     summary: String,
     link: Option<String>,
 }
 
-/// The page's text.
+/// Renders the page.
 pub(super) fn render_api_page(description: &Description) -> Result<String, String> {
     let api = serde_json::to_value(description).map_err(|error| error.to_string())?;
     let page = ApiPage {
@@ -97,7 +97,7 @@ fn api_group(api: &Value, tag: &Value) -> ApiGroup {
     let mut operations = Vec::new();
     for (path, item) in members(&api["paths"]) {
         for (method, value) in members(item) {
-            if array_items(&value["tags"]).any(|of| of.as_str() == Some(&name)) {
+            if array_items(&value["tags"]).any(|tag| tag.as_str() == Some(&name)) {
                 operations.push(api_operation(path, method, value));
             }
         }
@@ -110,15 +110,15 @@ fn api_group(api: &Value, tag: &Value) -> ApiGroup {
 }
 
 fn api_operation(path: &str, method: &str, value: &Value) -> ApiOperation {
-    let open =
-        array_items(&value["security"]).all(|way| way.as_object().is_some_and(serde_json::Map::is_empty));
+    let is_public = array_items(&value["security"])
+        .all(|requirement| requirement.as_object().is_some_and(serde_json::Map::is_empty));
     ApiOperation {
         id: string_member(value, "operationId"),
         method: method.to_uppercase(),
         path: path.to_owned(),
         summary: string_member(value, "summary"),
         about: string_member(value, "description"),
-        is_public: open && value["security"].is_array(),
+        is_public: is_public && value["security"].is_array(),
         fields: array_items(&value["parameters"]).map(api_parameter).collect(),
         bodies: api_contents(&value["requestBody"]["content"]),
         responses: members(&value["responses"]).map(api_response).collect(),
@@ -146,8 +146,8 @@ fn api_response((status, value): (&String, &Value)) -> ApiResponse {
 }
 
 fn api_contents(value: &Value) -> Vec<ApiContent> {
-    let content = |(media, value): (&String, &Value)| ApiContent {
-        media_type: media.clone(),
+    let content = |(media_type, value): (&String, &Value)| ApiContent {
+        media_type: media_type.clone(),
         kind: summarize_schema(&value["schema"]),
     };
     members(value).map(content).collect()
@@ -170,7 +170,7 @@ fn api_schema(name: &str, schema: &Value) -> ApiSchema {
     }
 }
 
-/// What a schema allows, in a few words.
+/// Describes a schema in a few words.
 fn summarize_schema(schema: &Value) -> SchemaSummary {
     if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
         return SchemaSummary {
@@ -183,41 +183,41 @@ fn summarize_schema(schema: &Value) -> SchemaSummary {
             .map(summarize_schema)
             .collect::<Vec<_>>();
         if !choices.is_empty() {
-            let words = choices
+            let summaries = choices
                 .iter()
                 .map(|choice| choice.summary.as_str())
                 .collect::<Vec<_>>();
             return SchemaSummary {
-                summary: words.join(" or "),
+                summary: summaries.join(" or "),
                 link: choices.iter().find_map(|choice| choice.link.clone()),
             };
         }
     }
-    let named = match &schema["type"] {
+    let types = match &schema["type"] {
         Value::String(name) => vec![name.as_str()],
         names => array_items(names).filter_map(Value::as_str).collect(),
     };
     let mut link = None;
-    let mut words = named.join(" or ");
+    let mut summary = types.join(" or ");
     if schema["items"].is_object() {
-        let of = summarize_schema(&schema["items"]);
-        words = words.replace("array", &format!("array of {}", of.summary));
-        link = of.link;
+        let items = summarize_schema(&schema["items"]);
+        summary = summary.replace("array", &format!("array of {}", items.summary));
+        link = items.link;
     }
     for (limit, phrase) in [
         ("format", ""),
         ("minLength", "at least "),
         ("maxLength", "at most "),
         ("minimum", "from "),
-        ("pattern", "as "),
+        ("pattern", "pattern "),
     ] {
         match &schema[limit] {
             Value::Null => {}
-            Value::String(value) => words.push_str(&format!(", {phrase}{value}")),
-            value => words.push_str(&format!(", {phrase}{value}")),
+            Value::String(value) => summary.push_str(&format!(", {phrase}{value}")),
+            value => summary.push_str(&format!(", {phrase}{value}")),
         }
     }
-    SchemaSummary { summary: words, link }
+    SchemaSummary { summary, link }
 }
 
 fn string_member(value: &Value, name: &str) -> String {

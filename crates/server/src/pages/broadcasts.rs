@@ -1,6 +1,6 @@
-//! `/broadcasts` and `/broadcasts/{id}`: what was published to many users, and what became of it, live from the store.
+//! `/broadcasts` and `/broadcasts/{id}`: broadcasts with their counts, read from the store.
 //!
-//! Shows counts and the body, no address. Changes nothing.
+//! Shows counts and the body, no address.
 
 use askama::Template;
 
@@ -14,18 +14,15 @@ use postrider_engine::gateway::Gateway;
 /// Broadcasts on one page.
 const PAGE_BROADCASTS: usize = 25;
 
-/// How much of a body a line shows.
-const BODY_CHARS_MAX: usize = 60;
-
 /// The page at `/broadcasts`.
 #[derive(Template)]
 #[template(path = "broadcasts.html", whitespace = "minimize")]
 pub(super) struct BroadcastListPage {
     layout: PageLayout,
     rows: Vec<BroadcastRow>,
-    /// Whether newer ones were left out.
+    /// Set on all pages but the first one.
     has_newer: bool,
-    /// The cursor of the next page.
+    /// Cursor of the next page.
     next: Option<String>,
 }
 
@@ -56,47 +53,50 @@ pub(super) struct BroadcastPage {
     opened_ratio: String,
     users: Vec<BroadcastCount>,
     messages: Vec<BroadcastCount>,
-    /// Where the messages are listed.
+    /// Path of the list of its messages.
     messages_path: String,
 }
 
-/// A count and what it says.
+/// A count with its meaning.
 struct BroadcastCount {
     name: &'static str,
-    /// The class of its mark; empty for none.
+    /// CSS class of the state mark; empty for none.
     css_class: &'static str,
     count: String,
     meaning: &'static str,
 }
 
 impl BroadcastCount {
-    fn new(name: &'static str, mark: &'static str, count: u64, meaning: &'static str) -> Self {
+    fn new(name: &'static str, css_class: &'static str, count: u64, meaning: &'static str) -> Self {
         Self {
             name,
-            css_class: mark,
+            css_class,
             count: format::count(count),
             meaning,
         }
     }
 }
 
-/// The list that a query asks for; a cursor that is none begins at the newest.
+/// Builds the list for a query string; an invalid cursor shows the first page.
 pub(super) async fn broadcast_list(
     gateway: &Gateway,
-    frame: PageLayout,
+    layout: PageLayout,
     query: &str,
 ) -> Result<BroadcastListPage> {
     let before = form::field(query.as_bytes(), "cursor").ok();
-    let before = before.and_then(|text| cursor::decode(&text));
+    let before = before.and_then(|text| cursor::parse(&text).ok());
     let mut found = gateway.store.broadcasts(before, PAGE_BROADCASTS + 1).await?;
-    let more = found.len() > PAGE_BROADCASTS;
+    let has_older = found.len() > PAGE_BROADCASTS;
     found.truncate(PAGE_BROADCASTS);
-    let last = found.last().filter(|_| more);
+    let last = found.last().filter(|_| has_older);
     Ok(BroadcastListPage {
-        layout: frame,
+        layout,
         next: last.map(|last| cursor::encode(last.number)),
         has_newer: before.is_some(),
-        rows: found.iter().map(|one| BroadcastRow::new(gateway, one)).collect(),
+        rows: found
+            .iter()
+            .map(|broadcast| BroadcastRow::new(gateway, broadcast))
+            .collect(),
     })
 }
 
@@ -109,73 +109,36 @@ impl BroadcastRow {
             audience: audience_text(broadcast),
             users: format::count(broadcast.users),
             progress: progress_text(gateway, broadcast),
-            body: format::shorten(&broadcast.body, BODY_CHARS_MAX),
+            body: format::body_preview(&broadcast.body),
         }
     }
 }
 
-/// The page of one broadcast; none when there is none of that id.
+/// Builds the page of one broadcast; `None` if it does not exist.
 pub(super) async fn broadcast_page(
     gateway: &Gateway,
-    frame: PageLayout,
+    layout: PageLayout,
     id: BroadcastId,
 ) -> Result<Option<BroadcastPage>> {
     let found = gateway.store.broadcast(id).await?;
-    Ok(found.map(|(broadcast, tally)| BroadcastPage::new(gateway, frame, broadcast, &tally)))
+    Ok(found.map(|(broadcast, counts)| BroadcastPage::new(gateway, layout, broadcast, &counts)))
 }
 
 impl BroadcastPage {
-    fn new(gateway: &Gateway, frame: PageLayout, broadcast: Broadcast, tally: &BroadcastCounts) -> Self {
+    fn new(gateway: &Gateway, layout: PageLayout, broadcast: Broadcast, counts: &BroadcastCounts) -> Self {
         let or_dash = |ratio: Option<String>| ratio.unwrap_or_else(|| format::NOT_AVAILABLE.to_owned());
-        let forgotten = broadcast.messages.saturating_sub(tally.messages);
-        let mut users = vec![
-            BroadcastCount::new("users", "", broadcast.users, "to whom it goes"),
-            BroadcastCount::new("sent", "sent", tally.messages, "to whom there is a message"),
-            BroadcastCount::new(
-                "unreachable",
-                "failed",
-                broadcast.unreachable,
-                "without an address on the channel",
-            ),
-            BroadcastCount::new(
-                "refused",
-                "failed",
-                broadcast.refused,
-                "who may not be written to, or have had enough",
-            ),
-        ];
-        if forgotten > 0 {
-            users.push(BroadcastCount::new(
-                "forgotten",
-                "",
-                forgotten,
-                "whose message was pruned",
-            ));
-        }
-        let messages = vec![
-            BroadcastCount::new("received", "delivered", tally.received, "arrived"),
-            BroadcastCount::new("opened", "delivered", tally.opened, "of these, were opened"),
-            BroadcastCount::new(
-                "unconfirmed",
-                "sent",
-                tally.unconfirmed,
-                "a provider has them, and nobody has said that they arrived",
-            ),
-            BroadcastCount::new("waiting", "waiting", tally.waiting, "wait to be sent"),
-            BroadcastCount::new("failed", "failed", tally.failed, "will not arrive"),
-        ];
         Self {
-            layout: frame,
+            layout,
             id: broadcast.id.to_string(),
             created: format::time(broadcast.created_at),
             channel: broadcast.channel.to_string(),
             audience: audience_text(&broadcast),
             is_fanned_out: broadcast.is_fanned_out,
             progress: progress_text(gateway, &broadcast),
-            received_ratio: or_dash(tally.received_ratio()),
-            opened_ratio: or_dash(tally.opened_ratio()),
-            users,
-            messages,
+            received_ratio: or_dash(counts.received_ratio()),
+            opened_ratio: or_dash(counts.opened_ratio()),
+            users: user_counts(&broadcast, counts),
+            messages: message_counts(counts),
             messages_path: format!(
                 "/usage?since={0}&until={0}",
                 broadcast.created_at.format("%Y-%m-%d")
@@ -185,24 +148,68 @@ impl BroadcastPage {
     }
 }
 
+fn user_counts(broadcast: &Broadcast, counts: &BroadcastCounts) -> Vec<BroadcastCount> {
+    let pruned = broadcast.messages.saturating_sub(counts.messages);
+    let mut users = vec![
+        BroadcastCount::new("users", "", broadcast.users, "in the audience"),
+        BroadcastCount::new("sent", "sent", counts.messages, "with a message"),
+        BroadcastCount::new(
+            "unreachable",
+            "failed",
+            broadcast.unreachable,
+            "without an address on the channel",
+        ),
+        BroadcastCount::new(
+            "refused",
+            "failed",
+            broadcast.refused,
+            "inactive, opted out, or over their message limit",
+        ),
+    ];
+    if pruned > 0 {
+        users.push(BroadcastCount::new(
+            "pruned",
+            "",
+            pruned,
+            "whose message was deleted because of its age",
+        ));
+    }
+    users
+}
+
+fn message_counts(counts: &BroadcastCounts) -> Vec<BroadcastCount> {
+    vec![
+        BroadcastCount::new("received", "delivered", counts.received, "arrived"),
+        BroadcastCount::new("opened", "delivered", counts.opened, "received and opened"),
+        BroadcastCount::new(
+            "unconfirmed",
+            "sent",
+            counts.unconfirmed,
+            "accepted by a provider, no receipt yet",
+        ),
+        BroadcastCount::new("waiting", "waiting", counts.waiting, "not sent yet"),
+        BroadcastCount::new("failed", "failed", counts.failed, "will not arrive"),
+    ]
+}
+
 fn audience_text(broadcast: &Broadcast) -> &'static str {
     if broadcast.is_to_all {
-        "all who had registered"
+        "all registered users"
     } else {
-        "users named one by one"
+        "listed users"
     }
 }
 
-/// How far it is, in words.
+/// Returns the progress of the fan-out as text.
 fn progress_text(gateway: &Gateway, broadcast: &Broadcast) -> String {
     if broadcast.is_fanned_out {
         return "finished".to_owned();
     }
-    let looked_at = broadcast.messages + broadcast.unreachable + broadcast.refused;
-    let (looked_at, users) = (format::count(looked_at), format::count(broadcast.users));
-    let waits = match gateway.route(broadcast.channel.as_str()) {
+    let done = broadcast.messages + broadcast.unreachable + broadcast.refused;
+    let (done, users) = (format::count(done), format::count(broadcast.users));
+    let blocked = match gateway.route(broadcast.channel.as_str()) {
         Some(_) => "",
         None => ", waiting for a configuration that has the channel",
     };
-    format!("{looked_at} of {users} users{waits}")
+    format!("{done} of {users} users{blocked}")
 }

@@ -1,28 +1,31 @@
-//! Numbers, times and addresses as a person reads them.
+//! Formats numbers, times and addresses for people.
 //!
-//! Nothing here rounds a trouble away: a share that is not nothing never reads as nothing, and what cannot be
-//! computed is an en dash. All times are UTC.
+//! Rounding never hides a problem: a share above zero is never shown as zero, and a value that cannot be computed is an
+//! en dash. All times are UTC.
+
+#[cfg(test)]
+mod tests;
 
 use postrider_core::address::mask_address;
 use postrider_core::clock::Timestamp;
 
-/// Stands for a number that cannot be computed, such as a share of nothing.
+/// Shown for a number that cannot be computed, such as a percentage of zero.
 pub(super) const NOT_AVAILABLE: &str = "–";
 
-/// The count with a comma between thousands.
+/// Formats a count with commas between thousands.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
-    let mut words = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            words.push(',');
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
         }
-        words.push(digit);
+        text.push(digit);
     }
-    words
+    text
 }
 
-/// One decimal, and never `0.0 %` or `100.0 %` for what is only close to it.
+/// Formats a percentage with one decimal; a value close to 0 or 100 is never shown as 0 or 100.
 pub(super) fn percent(percent: Option<f64>) -> String {
     match percent {
         None => NOT_AVAILABLE.to_owned(),
@@ -32,17 +35,17 @@ pub(super) fn percent(percent: Option<f64>) -> String {
     }
 }
 
-/// The moment to the second, without its zone.
+/// Formats a time to the second, without its zone.
 pub(super) fn time(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// The moment to the millisecond, for what happens side by side.
+/// Formats a time to the millisecond.
 pub(super) fn time_ms(at: Timestamp) -> String {
     at.format("%Y-%m-%d %H:%M:%S%.3f").to_string()
 }
 
-/// A span of time with its unit, whole where it can be.
+/// Formats a duration with its unit.
 pub(super) fn duration(millis: u64) -> String {
     match millis {
         0..1_000 => format!("{millis} ms"),
@@ -53,7 +56,7 @@ pub(super) fn duration(millis: u64) -> String {
     }
 }
 
-/// The upper bound of the bucket a percentile fell into.
+/// Formats the upper bound of the bucket of a percentile.
 pub(super) fn percentile(millis: Option<u64>, slowest_bound: u64) -> String {
     match millis {
         None => NOT_AVAILABLE.to_owned(),
@@ -62,12 +65,12 @@ pub(super) fn percentile(millis: Option<u64>, slowest_bound: u64) -> String {
     }
 }
 
-/// A stored word such as `invalid_recipient` as a person writes it.
+/// Formats a stored word such as `invalid_recipient` for people.
 pub(super) fn humanize(word: &str) -> String {
     word.replace('_', " ")
 }
 
-/// The address as a page may show it: `+98912***2222`, unless whole numbers are configured.
+/// Formats an address, masked (`+98912***2222`) if `mask` is set.
 pub(super) fn address(address: &str, mask: bool) -> String {
     if mask {
         mask_address(address)
@@ -76,8 +79,12 @@ pub(super) fn address(address: &str, mask: bool) -> String {
     }
 }
 
-/// The beginning of a body on one line, for a table.
-pub(super) fn shorten(body: &str, chars_max: usize) -> String {
+/// Returns the first 60 characters of a message body on one line, for a table.
+pub(super) fn body_preview(body: &str) -> String {
+    shorten(body, 60)
+}
+
+fn shorten(body: &str, chars_max: usize) -> String {
     let line = body.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= chars_max {
         return line;
@@ -88,57 +95,4 @@ pub(super) fn shorten(body: &str, chars_max: usize) -> String {
 fn char_prefix(text: &str, chars: usize) -> &str {
     let end = text.char_indices().nth(chars).map_or(text.len(), |(end, _)| end);
     text.get(..end).unwrap_or(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_kept_apart() {
-        let read = [0, 7, 999, 1_000, 12_345, 123_456, 1_234_567].map(count);
-        assert_eq!(read, ["0", "7", "999", "1,000", "12,345", "123,456", "1,234,567"]);
-    }
-
-    #[test]
-    fn a_small_trouble_never_reads_as_none() {
-        let read = [None, Some(0.0), Some(0.01), Some(12.34), Some(99.97), Some(100.0)].map(percent);
-        assert_eq!(read, ["–", "0.0 %", "< 0.1 %", "12.3 %", "> 99.9 %", "100.0 %"]);
-    }
-
-    #[test]
-    fn a_duration_reads_with_its_unit() {
-        let read = [0, 120, 1_000, 1_250, 30_000, 60_000, 1_200_000, 90_000].map(duration);
-        assert_eq!(
-            read,
-            [
-                "0 ms",
-                "120 ms",
-                "1 s",
-                "1.2 s",
-                "30 s",
-                "1 min",
-                "20 min",
-                "1 min 30 s"
-            ]
-        );
-    }
-
-    #[test]
-    fn a_percentile_beyond_the_last_bucket_says_so() {
-        let read = [None, Some(120), Some(30_000), Some(60_000)].map(|millis| percentile(millis, 30_000));
-        assert_eq!(read, ["–", "≤ 120 ms", "≤ 30 s", "> 30 s"]);
-    }
-
-    #[test]
-    fn an_address_is_masked_where_that_is_configured() {
-        assert_eq!(address("+989122222222", true), "+98912***2222");
-        assert_eq!(address("+989122222222", false), "+989122222222");
-    }
-
-    #[test]
-    fn a_long_body_is_cut_between_characters_and_put_on_one_line() {
-        assert_eq!(shorten("سلام دنیا", 5), "سلام…");
-        assert_eq!(shorten("a\n\nb", 5), "a b");
-    }
 }

@@ -1,7 +1,7 @@
-//! What every page has around its content: title, counters, the sandbox's banner, security headers.
+//! The common parts of all pages: title, header counters, the test mode banner, security headers, error pages.
 //!
-//! Pages are never kept by browsers or proxies and load nothing from elsewhere. Only the operator's pages run a script,
-//! which is ours and does no more than put newer numbers into their places.
+//! Browsers and proxies do not store pages, and pages load nothing from elsewhere. Only the operator's pages run a script,
+//! which replaces numbers by newer ones.
 
 use askama::Template;
 use axum::body::{Body, Bytes};
@@ -10,76 +10,77 @@ use axum::http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, Response, StatusCode};
+use axum::response::IntoResponse;
 
 use super::format;
 use postrider_core::error::{Error, ErrorKind};
 use postrider_core::report::Report;
 
-/// What a page may load: our stylesheet and the empty favicon; forms lead back to us only.
+/// Content security policy of a page: the stylesheet, the empty favicon, and forms to this gateway.
 const PAGE_CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
-                      base-uri 'none'; frame-ancestors 'none'";
+                        base-uri 'none'; frame-ancestors 'none'";
 
-/// The same for an operator's page, which may also run our script and listen to our events.
+/// Content security policy of an operator's page, which also runs the script and reads the event stream.
 const OPERATOR_CSP: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; \
-                               connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+                            connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// After how many seconds a browser may ask again when the store is away.
+/// `Retry-After` of pages while the store is unavailable, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
 
-/// The stylesheet, the only thing a page loads.
+/// The stylesheet.
 const STYLE: &str = include_str!("../../../../templates/style.css");
 
 /// The script of the operator's pages.
 const SCRIPT: &str = include_str!("../../../../templates/operate.js");
 
-/// How long a browser may keep the stylesheet and the script.
+/// Cache lifetime of the stylesheet and the script in browsers.
 const ASSET_CACHE_CONTROL: &str = "public, max-age=300";
 
-/// What surrounds the content of a page.
+/// The frame around the content of a page.
 #[derive(Clone, Default)]
 pub(crate) struct PageLayout {
-    /// What the tab says.
+    /// Title of the browser tab.
     pub title: String,
-    /// Whether nothing really leaves.
+    /// Set if all providers are mocks, so that no message leaves.
     pub test_mode: bool,
-    /// The program's version.
+    /// Version of the program.
     pub version: &'static str,
-    /// The counters in the header, once there is a report.
+    /// Counters in the header, if there is a report.
     pub summary: Option<ReportSummary>,
-    /// Whether our script runs here and puts newer numbers into their places.
+    /// Set if the script runs on this page and updates its numbers.
     pub is_live: bool,
-    /// When and for what a browser without scripts asks again.
+    /// Reload interval and URL for browsers without scripts.
     pub reload: Option<&'static str>,
 }
 
-/// The counters in the header, as of one time.
+/// The counters in the header.
 #[derive(Clone)]
 pub(crate) struct ReportSummary {
-    /// The report's time.
+    /// Time of the report.
     pub as_of: String,
-    /// Name, number and meaning.
+    /// The counters.
     pub counters: [Counter; 6],
 }
 
-/// A number with its name and what it counts.
+/// One counter in the header.
 #[derive(Clone)]
 pub(crate) struct Counter {
-    /// Its name, also a class.
+    /// Name, also used as CSS class.
     pub name: &'static str,
     /// The number.
     pub count: String,
-    /// What is counted, in a sentence.
+    /// Description of the counted things.
     pub meaning: &'static str,
-    /// What finds the counted, as the operator's search has it.
+    /// Search for the counted deliveries on the operator's page.
     pub search: &'static str,
 }
 
 impl PageLayout {
-    /// The frame of a page with that title.
-    pub(crate) fn new(title: impl Into<String>, sandbox: bool, report: Option<&Report>) -> Self {
+    /// Returns the layout of a page.
+    pub(crate) fn new(title: impl Into<String>, test_mode: bool, report: Option<&Report>) -> Self {
         Self {
             title: title.into(),
-            test_mode: sandbox,
+            test_mode,
             version: env!("CARGO_PKG_VERSION"),
             summary: report.map(ReportSummary::of),
             is_live: false,
@@ -87,17 +88,17 @@ impl PageLayout {
         }
     }
 
-    /// The frame of an operator's page.
-    pub(super) fn new_live(title: impl Into<String>, sandbox: bool, report: Option<&Report>) -> Self {
+    /// Returns the layout of an operator's page.
+    pub(super) fn new_live(title: impl Into<String>, test_mode: bool, report: Option<&Report>) -> Self {
         Self {
             is_live: true,
-            ..Self::new(title, sandbox, report)
+            ..Self::new(title, test_mode, report)
         }
     }
 }
 
 impl ReportSummary {
-    /// The counters of that report.
+    /// Returns the counters of a report.
     pub(super) fn of(report: &Report) -> Self {
         let totals = &report.totals;
         let counter = |name, search, number, meaning| Counter {
@@ -120,7 +121,7 @@ impl ReportSummary {
                     "sent",
                     "state:sent",
                     totals.sent,
-                    "deliveries that a provider has taken",
+                    "deliveries that a provider has accepted",
                 ),
                 counter(
                     "delivered",
@@ -138,14 +139,14 @@ impl ReportSummary {
                     "unknown",
                     "state:unknown",
                     totals.unknown,
-                    "attempts whose end nobody knows: each may have been sent twice",
+                    "attempts whose outcome is unknown: each message may have been sent twice",
                 ),
             ],
         }
     }
 }
 
-/// A page that says in plain words why there is no other.
+/// The page that explains an error.
 #[derive(Template)]
 #[template(path = "error.html", whitespace = "minimize")]
 struct ErrorPage<'a> {
@@ -154,26 +155,26 @@ struct ErrorPage<'a> {
     message: &'a str,
 }
 
-/// A page with its headers.
+/// Adds the headers of all pages.
 pub(super) fn html_page(status: StatusCode, html: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::from(html));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.reserve(6);
-    let lines: [(HeaderName, &'static str); 5] = [
+    let values: [(HeaderName, &'static str); 5] = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (CONTENT_SECURITY_POLICY, PAGE_CSP),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (REFERRER_POLICY, "no-referrer"),
         (CACHE_CONTROL, "no-store"),
     ];
-    for (name, line) in lines {
-        headers.insert(name, HeaderValue::from_static(line));
+    for (name, value) in values {
+        headers.insert(name, HeaderValue::from_static(value));
     }
     response
 }
 
-/// A template as an operator's page. Its forms have to say where they come from, which `no-referrer` would hide.
+/// Renders an operator's page. Browsers must send the origin of its forms, which `no-referrer` would suppress.
 pub(super) fn operator_page(status: StatusCode, template: &impl Template) -> Result<Response<Body>, Error> {
     let mut response = render_page(status, template)?;
     let headers = response.headers_mut();
@@ -182,12 +183,12 @@ pub(super) fn operator_page(status: StatusCode, template: &impl Template) -> Res
     Ok(response)
 }
 
-/// A template as a page.
+/// Renders a page with its headers.
 pub(super) fn render_page(status: StatusCode, template: &impl Template) -> Result<Response<Body>, Error> {
     Ok(html_page(status, render_html(template)?))
 }
 
-/// A template's text.
+/// Renders a page without headers.
 pub(super) fn render_html(template: &impl Template) -> Result<Bytes, Error> {
     template
         .render()
@@ -195,28 +196,43 @@ pub(super) fn render_html(template: &impl Template) -> Result<Bytes, Error> {
         .map_err(|error| Error::with_source(ErrorKind::Internal, "render a page", error))
 }
 
-/// A page for what does not exist or cannot be understood.
-pub(super) fn error_page(status: StatusCode, heading: &str, sentence: &str) -> Response<Body> {
+/// Returns the page that explains an error.
+pub(super) fn error_page(status: StatusCode, heading: &str, message: &str) -> Response<Body> {
     let page = ErrorPage {
         layout: PageLayout::new(heading, false, None),
         heading,
-        message: sentence,
+        message,
     };
     render_page(status, &page).unwrap_or_else(|error| {
-        log::error!("a page has no words: {}", error.chain());
-        Response::new(Body::from(sentence.to_owned()))
+        log::error!("cannot render error page: error={}", error.chain());
+        Response::new(Body::from(message.to_owned()))
     })
 }
 
-/// A page for a failure of ours; the log gets the whole chain.
+/// An error of a page, which is shown as an error page.
+pub(super) struct PageError(Error);
+
+impl From<Error> for PageError {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response<Body> {
+        failure_page(&self.0)
+    }
+}
+
+/// Logs an internal error with its causes and returns its error page.
 pub(super) fn failure_page(error: &Error) -> Response<Body> {
-    log::error!("a page cannot be shown: {}", error.chain());
+    log::error!("cannot render page: error={}", error.chain());
     match error.kind() {
         ErrorKind::Unavailable | ErrorKind::Usage => {
             let mut response = error_page(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "The store cannot be reached right now",
-                "So this page cannot be shown. Messages that were accepted are safe. Try again in a moment; \
+                "The store is unavailable",
+                "This page cannot be shown now. Accepted messages are safe. Try again in a moment; \
                  `console check` says what is wrong and what to do.",
             );
             let headers = response.headers_mut();
@@ -225,26 +241,26 @@ pub(super) fn failure_page(error: &Error) -> Response<Body> {
         }
         ErrorKind::NotFound | ErrorKind::Conflict | ErrorKind::Internal => error_page(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "Something is wrong on our side",
-            "This page cannot be shown. Messages that were accepted are safe. The log of the server says more.",
+            "Internal error",
+            "This page cannot be shown. Accepted messages are safe. The server log contains the cause.",
         ),
     }
 }
 
-/// The stylesheet with its headers.
+/// Returns the stylesheet.
 pub(super) fn stylesheet() -> Response<Body> {
     asset(STYLE, "text/css; charset=utf-8")
 }
 
-/// The script with its headers.
+/// Returns the script of the operator's pages.
 pub(super) fn script() -> Response<Body> {
     asset(SCRIPT, "text/javascript; charset=utf-8")
 }
 
-fn asset(text: &'static str, kind: &'static str) -> Response<Body> {
+fn asset(text: &'static str, content_type: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(ASSET_CACHE_CONTROL));
     response

@@ -1,6 +1,6 @@
-//! The timeline of one message: what it says, where each delivery stands, and every call that was made.
+//! The timeline of one message: its text, the state of each delivery, and every attempt.
 //!
-//! Live from the store, in the order things happened, with the next step in words.
+//! Read from the store, in order of time, with the next step of each delivery as text.
 
 use askama::Template;
 
@@ -25,7 +25,7 @@ pub(super) struct MessagePage {
     deliveries: Vec<DeliveryTimeline>,
 }
 
-/// One delivery with all that happened to it.
+/// One delivery with its timeline.
 struct DeliveryTimeline {
     channel: String,
     address: String,
@@ -41,11 +41,11 @@ struct DeliveryTimeline {
     entries: Vec<TimelineEntry>,
 }
 
-/// Something that happened at one moment.
+/// One row of the timeline.
 struct TimelineEntry {
     at: String,
     what: String,
-    /// The class of its mark.
+    /// CSS class of the state mark.
     css_class: &'static str,
     provider: String,
     code: String,
@@ -54,16 +54,16 @@ struct TimelineEntry {
 }
 
 impl MessagePage {
-    /// The timeline as of `now`.
+    /// Builds the page as of `now`.
     pub(super) fn new(
         message: &Message,
         report: Option<&Report>,
-        sandbox: bool,
+        test_mode: bool,
         mask: bool,
         now: Timestamp,
     ) -> Self {
         Self {
-            layout: PageLayout::new("Message", sandbox, report),
+            layout: PageLayout::new("Message", test_mode, report),
             id: message.id.to_string(),
             subject: message.subject.clone(),
             body: message.body.clone(),
@@ -80,7 +80,7 @@ impl MessagePage {
 }
 
 impl DeliveryTimeline {
-    fn of(delivery: &Delivery, accepted: Timestamp, mask: bool, now: Timestamp) -> Self {
+    fn of(delivery: &Delivery, accepted_at: Timestamp, mask: bool, now: Timestamp) -> Self {
         let provider = delivery.provider.as_ref();
         let failure = match &delivery.state {
             DeliveryState::Failed { failure, .. } => Some(format::humanize(failure.as_str())),
@@ -100,41 +100,45 @@ impl DeliveryTimeline {
             provider: provider.map_or_else(|| format::NOT_AVAILABLE.to_owned(), ToString::to_string),
             reference: delivery.reference.clone(),
             expires: format::time(delivery.expires_at),
-            entries: timeline_entries(delivery, accepted, mask),
+            entries: timeline_entries(delivery, accepted_at, mask),
         }
     }
 }
 
-fn timeline_entries(delivery: &Delivery, accepted: Timestamp, mask: bool) -> Vec<TimelineEntry> {
-    let first = TimelineEntry::bare(accepted, "accepted, and safe on disk", "accepted");
-    let calls = delivery
+fn timeline_entries(delivery: &Delivery, accepted_at: Timestamp, mask: bool) -> Vec<TimelineEntry> {
+    let accepted = TimelineEntry::without_details(accepted_at, "accepted and stored", "accepted");
+    let attempts = delivery
         .attempts
         .iter()
         .map(|attempt| TimelineEntry::from_attempt(attempt, mask));
-    let ending = final_entry(&delivery.state);
+    let end = final_entry(&delivery.state);
     let opened = delivery.opened_at.map(|at| TimelineEntry {
         provider: delivery
             .provider
             .as_ref()
             .map(ToString::to_string)
             .unwrap_or_default(),
-        ..TimelineEntry::bare(at, "receipt: opened", "delivered")
+        ..TimelineEntry::without_details(at, "receipt: opened", "delivered")
     });
-    std::iter::once(first)
-        .chain(calls)
-        .chain(ending)
+    std::iter::once(accepted)
+        .chain(attempts)
+        .chain(end)
         .chain(opened)
         .collect()
 }
 
-/// The state's own moment, where no call has told it already.
+/// Returns the entry of the final state, unless an attempt already shows it.
 fn final_entry(state: &DeliveryState) -> Option<TimelineEntry> {
     match state {
         DeliveryState::Waiting { .. } | DeliveryState::Sent { .. } => None,
-        DeliveryState::Delivered { at } => Some(TimelineEntry::bare(*at, "receipt: delivered", "delivered")),
+        DeliveryState::Delivered { at } => Some(TimelineEntry::without_details(
+            *at,
+            "receipt: delivered",
+            "delivered",
+        )),
         DeliveryState::Failed { failure, reason, at } => Some(TimelineEntry {
             reason: reason.clone(),
-            ..TimelineEntry::bare(
+            ..TimelineEntry::without_details(
                 *at,
                 format!("failed: {}", format::humanize(failure.as_str())),
                 "failed",
@@ -144,11 +148,11 @@ fn final_entry(state: &DeliveryState) -> Option<TimelineEntry> {
 }
 
 impl TimelineEntry {
-    fn bare(at: Timestamp, what: impl Into<String>, mark: &'static str) -> Self {
+    fn without_details(at: Timestamp, what: impl Into<String>, css_class: &'static str) -> Self {
         Self {
             at: format::time_ms(at),
             what: what.into(),
-            css_class: mark,
+            css_class,
             provider: String::new(),
             code: String::new(),
             reason: String::new(),
@@ -158,7 +162,7 @@ impl TimelineEntry {
 
     fn from_attempt(attempt: &RecordedAttempt, mask: bool) -> Self {
         let provider = attempt.provider.as_ref();
-        let mark = match attempt.outcome.as_str() {
+        let css_class = match attempt.outcome.as_str() {
             "accepted" => "sent",
             "rejected" | "invalid_recipient" => "failed",
             "unknown" => "unknown",
@@ -167,18 +171,18 @@ impl TimelineEntry {
         let to = attempt.address.as_deref();
         let to = to.map_or_else(String::new, |to| format!(", to {}", format::address(to, mask)));
         Self {
-            provider: provider.map_or_else(|| "nobody knows".to_owned(), ToString::to_string),
+            provider: provider.map_or_else(|| "unknown".to_owned(), ToString::to_string),
             code: attempt.code.clone().unwrap_or_default(),
             reason: attempt.reason.clone().unwrap_or_default(),
             duration: format::duration(attempt.duration_ms),
-            ..Self::bare(
+            ..Self::without_details(
                 attempt.at,
                 format!(
                     "round {}: {}{to}",
                     attempt.round,
                     format::humanize(&attempt.outcome)
                 ),
-                mark,
+                css_class,
             )
         }
     }

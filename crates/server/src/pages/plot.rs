@@ -1,7 +1,10 @@
-//! Messages per hour as a picture: stacked bars in SVG, drawn at two widths.
+//! Messages per hour as stacked bars in SVG, drawn at two widths.
 //!
-//! Colours are class names, so that the stylesheet decides them for light and dark, and nothing is styled
-//! inline. Bars of different fates are painted over each other from the back, all standing on the zero line.
+//! Colours are class names, so that the stylesheet sets them for light and dark mode and no inline style is needed. The
+//! layers are painted over each other from back to front, all starting at the zero line.
+
+#[cfg(test)]
+mod tests;
 
 use chrono::{DurationRound, TimeDelta, Timelike};
 use plotters::backend::SVGBackend;
@@ -15,23 +18,23 @@ use super::format;
 use postrider_core::clock::Timestamp;
 use postrider_core::report::HourReportRow;
 
-/// How many hours one picture spans.
+/// Number of hours in the plot.
 const HOURS: usize = 48;
 
-/// The width of an hour in plot units: a bar takes eight of ten.
+/// Width of an hour in plot units; a bar takes eight of ten.
 const HOUR_UNITS: i32 = 10;
 
-/// The backend writes colours only, so each of these stands for a class that replaces it afterwards.
+/// Placeholder colours: the backend writes colours only, and [`CLASSES`] replaces them.
 const INK: RGBColor = RGBColor(1, 0, 0);
 const GRID: RGBColor = RGBColor(2, 0, 0);
 const SENT: RGBColor = RGBColor(3, 0, 0);
 const WAITING: RGBColor = RGBColor(4, 0, 0);
 const FAILED: RGBColor = RGBColor(5, 0, 0);
 
-/// The backend divides by 1.24, so labels come to the 12 units that the stylesheet also says.
+/// Font size: the backend divides it by 1.24, which gives the 12 units of the stylesheet.
 const FONT_SIZE: f64 = 12.0 * 1.24;
 
-/// What replaces what the backend writes.
+/// Replacements in the output of the backend.
 const CLASSES: [(&str, &str); 8] = [
     (" opacity=\"1\"", ""),
     (" font-family=\"sans-serif\" font-size=\"12\"", ""),
@@ -43,71 +46,71 @@ const CLASSES: [(&str, &str); 8] = [
     ("fill=\"#050000\"", "class=\"failed\""),
 ];
 
-/// How large a picture is and how many hours lie between two labels.
+/// Size of a plot and hours between two labels.
 pub(super) struct PlotSize {
     width: u32,
     height: u32,
     label_every: u32,
 }
 
-/// Margins and labels. What is left of a width is a multiple of 48, so that all gaps look the same.
+/// Width of margins and labels. The rest of a plot's width is a multiple of 48, so that all gaps are equal.
 const MARGINS_WIDTH: u32 = 8 + 52 + 16;
 
-/// For screens wider than a telephone.
+/// For screens wider than a phone.
 pub(super) const WIDE: PlotSize = PlotSize {
     width: 960 + MARGINS_WIDTH,
     height: 240,
     label_every: 6,
 };
 
-/// For a telephone.
+/// For a phone.
 pub(super) const NARROW: PlotSize = PlotSize {
     width: 288 + MARGINS_WIDTH,
     height: 220,
     label_every: 12,
 };
 
-/// The last 48 hours, each with what was accepted in it, the silent ones included.
+/// The last 48 hours with their deliveries, including hours without any.
 pub(super) struct HourlyPlot {
     first: Timestamp,
-    lines: Vec<HourReportRow>,
+    rows: Vec<HourReportRow>,
 }
 
 impl HourlyPlot {
-    /// The 48 hours that end with the one `as_of` lies in.
-    pub(super) fn until(as_of: Timestamp, heard: &[HourReportRow]) -> Self {
+    /// Returns the 48 hours that end with the hour of `as_of`.
+    pub(super) fn until(as_of: Timestamp, counted: &[HourReportRow]) -> Self {
         let hour = as_of.duration_trunc(TimeDelta::hours(1)).unwrap_or(as_of);
         let first = hour - TimeDelta::hours(47);
-        let mut lines = vec![HourReportRow::default(); HOURS];
-        for line in heard {
-            let place = usize::try_from((line.hour - first).num_hours()).ok();
-            if let Some(slot) = place.and_then(|place| lines.get_mut(place))
-                && line.hour >= first
+        let mut rows = vec![HourReportRow::default(); HOURS];
+        for row in counted {
+            let index = usize::try_from((row.hour - first).num_hours()).ok();
+            if let Some(slot) = index.and_then(|index| rows.get_mut(index))
+                && row.hour >= first
             {
-                *slot = line.clone();
+                *slot = row.clone();
             }
         }
-        Self { first, lines }
+        Self { first, rows }
     }
 
-    /// Everything accepted in these hours.
+    /// Returns the number of deliveries accepted in these hours.
     pub(super) fn accepted(&self) -> u64 {
-        self.lines.iter().map(|line| line.accepted).sum()
+        self.rows.iter().map(|row| row.accepted).sum()
     }
 
-    /// The busiest hour, where there is one.
+    /// Returns the hour with most deliveries; `None` if there are no deliveries.
     pub(super) fn busiest(&self) -> Option<&HourReportRow> {
-        self.lines
+        self.rows
             .iter()
-            .filter(|line| line.accepted > 0)
-            .max_by_key(|line| line.accepted)
+            .filter(|row| row.accepted > 0)
+            .max_by_key(|row| row.accepted)
     }
 
-    /// The picture, ready to stand in a page. None where the library could not draw it.
+    /// Returns the plot as SVG; `None` if the library cannot draw it.
     pub(super) fn draw(&self, size: &PlotSize) -> Option<String> {
         let mut svg = String::new();
         self.draw_into(&mut svg, size)
-            .inspect_err(|error| log::error!("the plot of hours could not be drawn: {error}"))
+            .inspect_err(|error| log::error!("cannot draw hourly plot: error={error}"))
             .ok()?;
         let classed = CLASSES
             .iter()
@@ -116,13 +119,13 @@ impl HourlyPlot {
     }
 
     fn draw_into(&self, svg: &mut String, size: &PlotSize) -> Result<(), Box<dyn std::error::Error + '_>> {
-        let most = self
-            .lines
+        let highest = self
+            .rows
             .iter()
-            .map(|line| line.accepted.max(line.sent + line.failed))
+            .map(|row| row.accepted.max(row.sent + row.failed))
             .max();
 
-        let ticks = ticks(most.unwrap_or(0));
+        let ticks = ticks(highest.unwrap_or(0));
         let top = ticks.last().copied().unwrap_or(1);
         let area = SVGBackend::with_string(svg, (size.width, size.height)).into_drawing_area();
         let hours = i32::try_from(HOURS).unwrap_or(i32::MAX) * HOUR_UNITS;
@@ -160,35 +163,34 @@ impl HourlyPlot {
     }
 }
 
-/// How high a bar of one hour is.
+/// Height of the bar of an hour.
 type BarHeight = fn(&HourReportRow) -> u64;
 
-/// From the back to the front. A layer has no bar where the layer in front of it would hide it.
+/// The layers from back to front. A layer has no bar where the layer in front of it would hide it.
 const LAYERS: [(RGBColor, BarHeight); 3] = [
-    (WAITING, |line| {
-        if line.sent + line.failed < line.accepted {
-            line.accepted
+    (WAITING, |row| {
+        if row.sent + row.failed < row.accepted {
+            row.accepted
         } else {
             0
         }
     }),
-    (FAILED, |line| {
-        if line.failed > 0 {
-            line.sent + line.failed
-        } else {
-            0
-        }
-    }),
-    (SENT, |line| line.sent),
+    (
+        FAILED,
+        |row| {
+            if row.failed > 0 { row.sent + row.failed } else { 0 }
+        },
+    ),
+    (SENT, |row| row.sent),
 ];
 
 impl HourlyPlot {
-    /// The outline of all bars of a layer, which goes along the zero line from bar to bar.
+    /// Returns the outline of all bars of a layer, which follows the zero line from bar to bar.
     fn bars(&self, height: BarHeight) -> Vec<(i32, u64)> {
         let mut outline = Vec::new();
         let mut left = 0;
-        for line in &self.lines {
-            let top = height(line);
+        for row in &self.rows {
+            let top = height(row);
             if top > 0 {
                 outline.extend([(left + 1, 0), (left + 1, top), (left + 9, top), (left + 9, 0)]);
             }
@@ -197,7 +199,7 @@ impl HourlyPlot {
         outline
     }
 
-    /// Where labels stand: at hours that the given number divides.
+    /// Returns the positions of the labels: the hours that `every` divides.
     fn label_positions(&self, every: u32) -> Vec<i32> {
         let hours = i32::try_from(HOURS).unwrap_or(i32::MAX);
         (0..hours)
@@ -206,19 +208,19 @@ impl HourlyPlot {
             .collect()
     }
 
-    /// The day at midnight, else the time.
+    /// Returns the label of an hour: the day at midnight, else the time.
     fn label_text(&self, units: i32) -> String {
         let at = self.hour_at(units / HOUR_UNITS);
-        let form = if at.hour() == 0 { "%b %-d" } else { "%H:%M" };
-        at.format(form).to_string()
+        let pattern = if at.hour() == 0 { "%b %-d" } else { "%H:%M" };
+        at.format(pattern).to_string()
     }
 
-    fn hour_at(&self, place: i32) -> Timestamp {
-        self.first + TimeDelta::hours(i64::from(place))
+    fn hour_at(&self, index: i32) -> Timestamp {
+        self.first + TimeDelta::hours(i64::from(index))
     }
 }
 
-/// Rewrites polygons as paths: bars have level and upright lines only, so half of the numbers can go.
+/// Rewrites polygons as paths: bars have only horizontal and vertical lines, so half of the numbers can be omitted.
 fn compact_paths(svg: &str) -> String {
     let mut parts = svg.split("<polygon ");
     let mut compact = parts.next().unwrap_or_default().to_owned();
@@ -248,8 +250,8 @@ fn svg_path(points: &str) -> String {
     {
         let step = match last {
             None => format!("M{x} {y}"),
-            Some((_, level)) if level == y => format!("H{x}"),
-            Some((upright, _)) if upright == x => format!("V{y}"),
+            Some((_, last_y)) if last_y == y => format!("H{x}"),
+            Some((last_x, _)) if last_x == x => format!("V{y}"),
             Some(_) => format!("L{x} {y}"),
         };
         path.push_str(&step);
@@ -258,86 +260,19 @@ fn svg_path(points: &str) -> String {
     path
 }
 
-/// Round numbers from zero to at least `most`: at most six, in steps of 1, 2 or 5 and zeros.
-fn ticks(most: u64) -> Vec<u64> {
+/// Returns round numbers from zero to at least `highest`: at most six, in steps of 1, 2 or 5 times a power of ten.
+fn ticks(highest: u64) -> Vec<u64> {
     let mut step: u64 = 1;
     let mut growth = [2, 5, 10].into_iter().cycle();
     let mut decade: u64 = 1;
-    while step.saturating_mul(5) < most {
+    while step.saturating_mul(5) < highest {
         let factor = growth.next().unwrap_or(10);
         step = decade.saturating_mul(factor);
         if factor == 10 {
             decade = step;
         }
     }
-    (0..=most.div_ceil(step).max(1))
+    (0..=highest.div_ceil(step).max(1))
         .map(|number| number.saturating_mul(step))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::{TimeZone, Utc};
-
-    use super::*;
-
-    fn at(day: u32, hour: u32, minute: u32) -> Timestamp {
-        Utc.with_ymd_and_hms(2026, 11, day, hour, minute, 0).unwrap()
-    }
-
-    fn hour(day: u32, hour: u32, accepted: u64, sent: u64, failed: u64) -> HourReportRow {
-        HourReportRow {
-            hour: at(day, hour, 0),
-            accepted,
-            sent,
-            failed,
-        }
-    }
-
-    #[test]
-    fn the_axis_has_round_numbers_and_reaches_the_most() {
-        assert_eq!(ticks(0), [0, 1]);
-        assert_eq!(ticks(5), [0, 1, 2, 3, 4, 5]);
-        assert_eq!(ticks(7), [0, 2, 4, 6, 8]);
-        assert_eq!(ticks(1_234), [0, 500, 1_000, 1_500]);
-        assert!(ticks(u64::MAX).len() <= 7);
-    }
-
-    #[test]
-    fn a_bar_is_written_with_the_numbers_that_change_only() {
-        assert_eq!(
-            compact_paths(r#"<g/><polygon class="sent" points="1,9 1,2 8,2 8,9 11,9 "/> <b/>"#),
-            r#"<g/><path class="sent" d="M1 9V2H8V9H11"/> <b/>"#
-        );
-    }
-
-    #[test]
-    fn hours_outside_the_two_days_are_left_out() {
-        let heard = [
-            hour(18, 9, 5, 5, 0),
-            hour(20, 9, 3, 3, 0),
-            hour(21, 9, 2, 1, 1),
-            hour(22, 9, 9, 9, 0),
-        ];
-        assert_eq!(HourlyPlot::until(at(21, 9, 30), &heard).accepted(), 5);
-    }
-
-    #[test]
-    fn the_picture_leaves_every_colour_to_the_stylesheet() {
-        let heard = [hour(20, 12, 30, 20, 5), hour(21, 9, 10, 10, 0)];
-        for size in [WIDE, NARROW] {
-            let svg = HourlyPlot::until(at(21, 9, 30), &heard).draw(&size).unwrap();
-            assert!(!svg.contains("=\"#"), "{svg}");
-            assert!(!svg.contains("style="), "{svg}");
-            for class in ["ink", "grid", "sent", "waiting", "failed"] {
-                assert!(svg.contains(&format!("class=\"{class}\"")), "{class}: {svg}");
-            }
-        }
-    }
-
-    #[test]
-    fn silent_hours_are_drawn_as_nothing() {
-        let svg = HourlyPlot::until(at(21, 9, 30), &[]).draw(&WIDE).unwrap();
-        assert!(!svg.contains("<path"), "{svg}");
-    }
 }

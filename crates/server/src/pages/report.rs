@@ -1,6 +1,6 @@
-//! The report as a page: every number with its name, what it counts and the time it speaks of.
+//! The report as a page: every number with its name, its meaning and its time.
 //!
-//! Reads nothing: a report and a setting go in, ready strings come out. Percentages of nothing are dashes.
+//! A pure function of a report and the settings. A percentage of zero is an en dash.
 
 use std::time::Duration;
 
@@ -16,23 +16,23 @@ use postrider_core::error::Result;
 use postrider_core::report::{DURATION_BOUNDS_MS, ProviderReportRow, Report, TopRecipientRow, percent};
 use postrider_engine::gateway::Gateway;
 
-/// What shapes a page besides its numbers.
+/// Settings that shape the page.
 #[derive(Clone, Debug)]
 pub(super) struct PageSettings {
-    /// Whether addresses are masked.
+    /// Set to mask addresses.
     pub mask_numbers: bool,
-    /// Whether nothing really leaves.
+    /// Set if all providers are mocks.
     pub test_mode: bool,
-    /// Whether callers need a key.
+    /// Set if callers need an API key.
     pub needs_key: bool,
-    /// How often the report is rebuilt; none: by cron.
+    /// Interval between reports; `None` if cron makes them.
     pub interval: Option<Duration>,
-    /// How the outside reaches us.
+    /// URL under which clients reach the gateway.
     pub public_url: String,
 }
 
 impl PageSettings {
-    /// The setting of that gateway.
+    /// Returns the settings of a gateway.
     pub(super) fn from_gateway(gateway: &Gateway) -> Self {
         Self {
             mask_numbers: gateway.config.mask_numbers,
@@ -57,7 +57,7 @@ pub(super) struct ReportPage {
     report: Option<ReportContent>,
 }
 
-/// All that the report says, in words.
+/// Numbers of the report as text.
 struct ReportContent {
     as_of: String,
     next: NextReport,
@@ -73,14 +73,14 @@ struct ReportContent {
     top: Vec<NameCount>,
 }
 
-/// When the next report is due.
+/// Due time of the next report.
 enum NextReport {
     Cron,
     At { due: String, every: String },
     Overdue { due: String },
 }
 
-/// A name and how often.
+/// A name with its count.
 struct NameCount {
     name: String,
     count: String,
@@ -94,7 +94,7 @@ struct StateRow {
     meaning: &'static str,
 }
 
-/// What one provider did.
+/// Numbers of one provider.
 struct ReportProviderRow {
     name: String,
     attempts: String,
@@ -106,51 +106,51 @@ struct ReportProviderRow {
     p95: String,
 }
 
-/// The plot of hours at both widths, and what it shows in a sentence.
+/// The hourly plot at both widths, and its content as a sentence.
 struct HourlyPlots {
     wide: String,
     narrow: String,
     caption: String,
 }
 
-/// The page of that report. `overdue`: the next one should be there by now.
-pub(super) fn render(report: &Report, overdue: bool, setting: &PageSettings) -> Result<Bytes> {
-    layout::render_html(&ReportPage::new(Some((report, overdue)), None, setting))
+/// Renders the page of a report. `overdue` is set if the next report is overdue.
+pub(super) fn render(report: &Report, overdue: bool, settings: &PageSettings) -> Result<Bytes> {
+    layout::render_html(&ReportPage::new(Some((report, overdue)), None, settings))
 }
 
 impl ReportPage {
-    /// A page from what there is.
+    /// Builds the page, with or without a report and search results.
     pub(super) fn new(
         report: Option<(&Report, bool)>,
         search: Option<(String, NumberSearchResults)>,
-        setting: &PageSettings,
+        settings: &PageSettings,
     ) -> Self {
         let (typed, results) = search.unzip();
         Self {
-            layout: PageLayout::new("Report", setting.test_mode, report.map(|(report, _)| report)),
-            public_url: setting.public_url.clone(),
-            needs_key: setting.needs_key,
-            interval: setting.interval.map(interval_text),
+            layout: PageLayout::new("Report", settings.test_mode, report.map(|(report, _)| report)),
+            public_url: settings.public_url.clone(),
+            needs_key: settings.needs_key,
+            interval: settings.interval.map(interval_text),
             typed: typed.unwrap_or_default(),
             results,
-            report: report.map(|(report, overdue)| ReportContent::of(report, overdue, setting)),
+            report: report.map(|(report, overdue)| ReportContent::of(report, overdue, settings)),
         }
     }
 }
 
 impl ReportContent {
-    fn of(report: &Report, overdue: bool, setting: &PageSettings) -> Self {
+    fn of(report: &Report, overdue: bool, settings: &PageSettings) -> Self {
         let totals = &report.totals;
-        let counted = |name: String, number: u64| NameCount {
+        let name_count = |name: String, number: u64| NameCount {
             name,
             count: format::count(number),
         };
-        let address = |line: &TopRecipientRow| {
-            counted(format::address(&line.address, setting.mask_numbers), line.count)
+        let address = |row: &TopRecipientRow| {
+            name_count(format::address(&row.address, settings.mask_numbers), row.count)
         };
         Self {
             as_of: format::time(report.as_of),
-            next: NextReport::of(report.as_of, overdue, setting.interval),
+            next: NextReport::of(report.as_of, overdue, settings.interval),
             is_empty: report.messages == 0,
             messages: format::count(report.messages),
             deliveries: format::count(totals.sum()),
@@ -158,7 +158,7 @@ impl ReportContent {
             failures: totals
                 .failed
                 .iter()
-                .map(|(word, number)| counted(format::humanize(word), *number))
+                .map(|(kind, number)| name_count(format::humanize(kind), *number))
                 .collect(),
             opened: format::count(totals.opened),
             unknown: format::count(totals.unknown),
@@ -198,26 +198,29 @@ fn state_rows(report: &Report) -> [StateRow; 4] {
     };
     [
         row("waiting", totals.waiting, "not sent yet, or to be sent again"),
-        row("sent", totals.sent, "a provider has it, no receipt yet"),
-        row("delivered", totals.delivered, "a receipt says it has arrived"),
-        row("failed", totals.failed_sum(), "will not be sent unless you ask"),
+        row("sent", totals.sent, "accepted by a provider, no receipt yet"),
+        row("delivered", totals.delivered, "arrived, according to a receipt"),
+        row(
+            "failed",
+            totals.failed_sum(),
+            "not sent again unless an operator requests it",
+        ),
     ]
 }
 
-fn provider_rows(lines: &[ProviderReportRow]) -> Vec<ReportProviderRow> {
-    let all = lines.iter().map(ProviderReportRow::attempts).sum();
+fn provider_rows(rows: &[ProviderReportRow]) -> Vec<ReportProviderRow> {
+    let all_attempts = rows.iter().map(ProviderReportRow::attempts).sum();
     let slowest = DURATION_BOUNDS_MS.last().copied().unwrap_or(u64::MAX);
-    lines
-        .iter()
-        .map(|line| ReportProviderRow {
-            name: line.name.clone(),
-            attempts: format::count(line.attempts()),
-            share: format::percent(percent(line.attempts(), all)),
-            fault: format::percent(line.fault_percent()),
-            faults: format::count(line.faults()),
-            delivered: format::percent(line.delivered_percent()),
-            p50: format::percentile(line.percentile_ms(0.50), slowest),
-            p95: format::percentile(line.percentile_ms(0.95), slowest),
+    rows.iter()
+        .map(|row| ReportProviderRow {
+            name: row.name.clone(),
+            attempts: format::count(row.attempts()),
+            share: format::percent(percent(row.attempts(), all_attempts)),
+            fault: format::percent(row.fault_percent()),
+            faults: format::count(row.faults()),
+            delivered: format::percent(row.delivered_percent()),
+            p50: format::percentile(row.percentile_ms(0.50), slowest),
+            p95: format::percentile(row.percentile_ms(0.95), slowest),
         })
         .collect()
 }
@@ -225,7 +228,7 @@ fn provider_rows(lines: &[ProviderReportRow]) -> Vec<ReportProviderRow> {
 fn hourly_plots(report: &Report) -> Option<HourlyPlots> {
     let hours = HourlyPlot::until(report.as_of, &report.hours);
     let busiest = hours.busiest()?;
-    let sentence = format!(
+    let caption = format!(
         "{} accepted in the 48 hours up to the report's time; the busiest hour began at {} UTC with {}.",
         format::count(hours.accepted()),
         busiest.hour.format("%H:%M on %b %-d"),
@@ -234,6 +237,6 @@ fn hourly_plots(report: &Report) -> Option<HourlyPlots> {
     Some(HourlyPlots {
         wide: hours.draw(&plot::WIDE)?,
         narrow: hours.draw(&plot::NARROW)?,
-        caption: sentence,
+        caption,
     })
 }

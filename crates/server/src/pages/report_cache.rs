@@ -1,7 +1,10 @@
-//! The newest report, remembered for at most a second, and the page made of it.
+//! The newest report and its rendered page, cached in this process for less than a second.
 //!
-//! So a page costs no read of the store most of the time, and a report that another process made shows within
-//! a second. Rendered pages lie in the cache; what is lost there is rendered again, at most once a second.
+//! Most page views read no store, and a report of another process appears within a second. Rendered pages are also kept
+//! in the shared cache; a lost one is rendered again.
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -19,21 +22,21 @@ use postrider_core::report::{HourReportRow, ProviderReportRow, Report, TopRecipi
 use postrider_engine::gateway::Gateway;
 use postrider_engine::sync_report;
 
-/// How long the store is not asked again for a newer report, in milliseconds at most.
+/// Time for which a lookup in the store is reused.
 const LOOKUP_TTL: Duration = Duration::from_millis(900);
 
-/// How late a report may be before the page says so.
+/// Delay after which a missing report counts as overdue.
 const OVERDUE_AFTER: Duration = Duration::from_secs(60);
 
-/// How long a rendered page may lie in the cache. A newer report has another key, so this only tidies up.
+/// Lifetime of a rendered page in the cache. A newer report has another key, so this only frees memory.
 const PAGE_TTL: Duration = Duration::from_secs(3600);
 
-/// What this process knows of the newest report.
+/// Cache of the newest report.
 #[derive(Default)]
 pub struct ReportCache {
     last_lookup: RwLock<Option<TimedLookup>>,
     lookup_lock: Mutex<()>,
-    /// What shapes a page besides the report; the same as long as the process lives.
+    /// Digest of everything else that shapes the page; constant during the life of the process.
     page_fingerprint: OnceLock<String>,
 }
 
@@ -43,83 +46,87 @@ struct TimedLookup {
     lookup: ReportLookup,
 }
 
-/// What the last look at the store came to.
+/// Result of a lookup.
 #[derive(Clone)]
 pub(super) enum ReportLookup {
-    /// The store could not be read, and never could be before.
+    /// The store cannot be read, and no report was read before.
     Unavailable,
     /// There is no report yet.
     NoReport,
-    /// The newest report, or the last known one when the store is away.
+    /// The newest report, or the last known one while the store is unavailable.
     Report(Arc<CachedReport>),
 }
 
-/// A report and the page made of it.
+/// A report and its page.
 pub(super) struct CachedReport {
     /// The report.
     pub report: Report,
-    /// Whether a newer one should be there by now.
+    /// Set if the next report is overdue.
     pub overdue: bool,
     cache_key: String,
     page: OnceLock<Bytes>,
 }
 
 impl ReportCache {
-    /// What is known now, no older than a second.
+    /// Returns the newest report, at most a second old.
     pub(super) async fn lookup(&self, gateway: &Gateway) -> ReportLookup {
-        if let Some(known) = self.fresh_lookup() {
-            return known;
+        if let Some(fresh) = self.fresh_lookup() {
+            return fresh;
         }
-        let _one_looks = self.lookup_lock.lock().await;
-        if let Some(known) = self.fresh_lookup() {
-            return known;
+        let _guard = self.lookup_lock.lock().await;
+        if let Some(fresh) = self.fresh_lookup() {
+            return fresh;
         }
         let at = Instant::now();
-        let known = self.read_store(gateway).await;
-        let seen = Some(TimedLookup {
+        let lookup = self.read_store(gateway).await;
+        let timed = Some(TimedLookup {
             at,
-            lookup: known.clone(),
+            lookup: lookup.clone(),
         });
-        *self.last_lookup.write().unwrap_or_else(PoisonError::into_inner) = seen;
-        known
+        *self.last_lookup.write().unwrap_or_else(PoisonError::into_inner) = timed;
+        lookup
     }
 
-    /// The newest report, where there is one; an error when the store cannot say.
+    /// Returns the newest report; an error if the store cannot be read and none is known.
     pub(super) async fn report(&self, gateway: &Gateway) -> Result<Option<Arc<CachedReport>>> {
         match self.lookup(gateway).await {
             ReportLookup::Unavailable => Err(store_unavailable()),
             ReportLookup::NoReport => Ok(None),
-            ReportLookup::Report(kept) => Ok(Some(kept)),
+            ReportLookup::Report(cached) => Ok(Some(cached)),
         }
     }
 
-    /// The newest report that is known, for a page that can do without.
+    /// Returns the newest known report, for pages that can omit it.
     pub(super) async fn report_if_known(&self, gateway: &Gateway) -> Option<Arc<CachedReport>> {
         match self.lookup(gateway).await {
-            ReportLookup::Report(kept) => Some(kept),
+            ReportLookup::Report(cached) => Some(cached),
             ReportLookup::NoReport | ReportLookup::Unavailable => None,
         }
     }
 
-    /// The page of that report: from the cache, or rendered and put there.
-    pub(super) async fn page(&self, gateway: &Gateway, kept: &CachedReport) -> Result<Bytes> {
-        if let Some(page) = gateway.cache.get(&kept.cache_key).await {
+    /// Returns the page of a report, from the cache or rendered.
+    pub(super) async fn page(&self, gateway: &Gateway, cached: &CachedReport) -> Result<Bytes> {
+        if let Some(page) = gateway.cache.get(&cached.cache_key).await {
             return Ok(Bytes::from(page));
         }
-        if let Some(page) = kept.page.get() {
+        if let Some(page) = cached.page.get() {
             return Ok(page.clone());
         }
-        let page = report::render(&kept.report, kept.overdue, &PageSettings::from_gateway(gateway))?;
-        let page = kept.page.get_or_init(|| page).clone();
-        gateway.cache.set(&kept.cache_key, &page, PAGE_TTL).await;
+        let page = report::render(
+            &cached.report,
+            cached.overdue,
+            &PageSettings::from_gateway(gateway),
+        )?;
+        let page = cached.page.get_or_init(|| page).clone();
+        gateway.cache.set(&cached.cache_key, &page, PAGE_TTL).await;
         Ok(page)
     }
 
     fn fresh_lookup(&self) -> Option<ReportLookup> {
-        let seen = self.last_lookup.read().unwrap_or_else(PoisonError::into_inner);
-        seen.as_ref()
-            .filter(|seen| seen.at.elapsed() < LOOKUP_TTL)
-            .map(|seen| seen.lookup.clone())
+        let last = self.last_lookup.read().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref()
+            .filter(|timed| timed.at.elapsed() < LOOKUP_TTL)
+            .map(|timed| timed.lookup.clone())
     }
 
     async fn read_store(&self, gateway: &Gateway) -> ReportLookup {
@@ -140,31 +147,30 @@ impl ReportCache {
             }
             Err(error) => {
                 gateway.metrics.store_errors.inc();
-                log::error!("the newest report cannot be read: {}", error.chain());
+                log::error!("cannot read report snapshot: error={}", error.chain());
                 self.last_known()
             }
         }
     }
 
-    /// The last known report, however old.
+    /// Returns the last known report, however old.
     fn last_known(&self) -> ReportLookup {
-        let seen = self.last_lookup.read().unwrap_or_else(PoisonError::into_inner);
-        match seen.as_ref().map(|seen| &seen.lookup) {
-            Some(ReportLookup::Report(kept)) => ReportLookup::Report(Arc::clone(kept)),
+        let last = self.last_lookup.read().unwrap_or_else(PoisonError::into_inner);
+        match last.as_ref().map(|timed| &timed.lookup) {
+            Some(ReportLookup::Report(cached)) => ReportLookup::Report(Arc::clone(cached)),
             Some(ReportLookup::NoReport | ReportLookup::Unavailable) | None => ReportLookup::Unavailable,
         }
     }
 
     fn cache_key(&self, generation: i64, overdue: bool, gateway: &Gateway) -> String {
-        let shape = self
+        let fingerprint = self
             .page_fingerprint
             .get_or_init(|| page_fingerprint(&PageSettings::from_gateway(gateway)));
-        let late = if overdue { ":late" } else { "" };
-        format!("page:report:{generation}:{shape}{late}")
+        let suffix = if overdue { ":overdue" } else { "" };
+        format!("page:report:{generation}:{fingerprint}{suffix}")
     }
 }
 
-/// The error for a report nobody can read.
 fn store_unavailable() -> Error {
     Error::new(ErrorKind::Unavailable, "read the newest report")
 }
@@ -173,9 +179,9 @@ fn is_overdue(as_of: Timestamp, interval: Option<Duration>, now: Timestamp) -> b
     interval.is_some_and(|interval| now > as_of + interval + OVERDUE_AFTER)
 }
 
-/// A digest of the page that this program with this setting makes of a small report: it changes with whatever
-/// changes a page, be it the configuration, a template or the code.
-fn page_fingerprint(setting: &PageSettings) -> String {
+/// Returns a digest of the page of an example report. It changes with everything that shapes pages: the settings, the
+/// templates, and the code.
+fn page_fingerprint(settings: &PageSettings) -> String {
     let as_of = from_millis(0) + TimeDelta::days(2);
     let example = Report {
         as_of,
@@ -193,59 +199,10 @@ fn page_fingerprint(setting: &PageSettings) -> String {
         }],
         ..Report::default()
     };
-    let page = report::render(&example, false, setting).unwrap_or_default();
+    let page = report::render(&example, false, settings).unwrap_or_default();
     Sha256::digest(&page)
         .iter()
         .take(6)
         .map(|byte| format!("{byte:02x}"))
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn setting() -> PageSettings {
-        PageSettings {
-            mask_numbers: true,
-            test_mode: true,
-            needs_key: false,
-            interval: Some(Duration::from_secs(1_200)),
-            public_url: "http://127.0.0.1:8080".to_owned(),
-        }
-    }
-
-    #[test]
-    fn whatever_shapes_the_page_shapes_its_key() {
-        let shapes = [
-            setting(),
-            PageSettings {
-                mask_numbers: false,
-                ..setting()
-            },
-            PageSettings {
-                test_mode: false,
-                ..setting()
-            },
-            PageSettings {
-                interval: None,
-                ..setting()
-            },
-        ]
-        .map(|setting| page_fingerprint(&setting));
-        for (place, one) in shapes.iter().enumerate() {
-            assert!(!shapes[..place].contains(one), "{shapes:?}");
-        }
-        assert_eq!(page_fingerprint(&setting()), page_fingerprint(&setting()));
-    }
-
-    #[test]
-    fn a_report_is_late_a_minute_after_the_next_was_due() {
-        let as_of = from_millis(0);
-        let every = Some(Duration::from_secs(1_200));
-        let after = |seconds| as_of + Duration::from_secs(seconds);
-        assert!(!is_overdue(as_of, every, after(1_260)));
-        assert!(is_overdue(as_of, every, after(1_261)));
-        assert!(!is_overdue(as_of, None, after(1_000_000)));
-    }
 }

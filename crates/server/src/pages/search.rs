@@ -1,6 +1,6 @@
-//! One number's messages, newest first, live from the store.
+//! The messages of one number, newest first, read from the store.
 //!
-//! A number that cannot be read gets a friendly sentence, never an error. Search pages are not cached.
+//! A number that cannot be parsed gets an explanation instead of an error page.
 
 use super::format;
 use crate::form;
@@ -13,40 +13,37 @@ use postrider_store::MessageQuery;
 /// Messages on one page.
 const PAGE_MESSAGES: usize = 25;
 
-/// How much of a body a line shows.
-const BODY_CHARS_MAX: usize = 60;
-
-/// How much of a search is repeated back.
+/// Characters of the search text that the page repeats.
 const TYPED_CHARS_MAX: usize = 64;
 
-/// What is shown of a search that is no text.
+/// Shown for a search text that cannot be decoded.
 const UNREADABLE_TEXT: &str = "\u{FFFD}";
 
-/// What the address bar says.
+/// Query parameters of `/`.
 #[derive(Debug, Default)]
 pub(super) struct SearchParams {
-    /// The number, as typed; empty when nothing was.
+    /// The number, as typed; empty without a search.
     search: String,
-    /// Only messages older than this one's running number.
+    /// Only messages with a lower message number.
     before: Option<i64>,
 }
 
-/// What a search came to.
+/// Result of a search.
 pub(super) enum NumberSearchResults {
-    /// What was typed is no number.
+    /// The typed text is not a number.
     Unreadable { typed: String },
-    /// The number's messages, maybe none.
+    /// The messages of the number, possibly none.
     Found(NumberSearchPage),
 }
 
-/// A page of one number's messages.
+/// A page of the messages of one number.
 pub(super) struct NumberSearchPage {
     pub(super) address: String,
     pub(super) typed: String,
     pub(super) rows: Vec<NumberSearchHit>,
-    /// Whether newer ones were left out.
+    /// Set on all pages but the first one.
     pub(super) has_newer: bool,
-    /// The cursor of the next page.
+    /// Cursor of the next page.
     pub(super) next: Option<i64>,
 }
 
@@ -62,7 +59,7 @@ pub(super) struct NumberSearchHit {
 }
 
 impl SearchParams {
-    /// Reads the query; none when it asks for more than one thing. What is garbled is no number either.
+    /// Parses the query; `None` if a parameter is repeated. A number that cannot be decoded counts as unreadable.
     pub(super) fn parse(query: &str) -> Option<Self> {
         let encoded = query.as_bytes();
         if ["search", "before"]
@@ -79,17 +76,17 @@ impl SearchParams {
         })
     }
 
-    /// What was typed; none when nothing was.
+    /// Returns the typed text; `None` if it is empty.
     pub(super) fn typed(&self) -> Option<&str> {
         Some(self.search.as_str()).filter(|typed| !typed.is_empty())
     }
 }
 
-/// Looks the number up.
+/// Searches the messages of a number or an e-mail address.
 pub(super) async fn search_number(
     gateway: &Gateway,
     typed: &str,
-    asked: &SearchParams,
+    params: &SearchParams,
 ) -> Result<NumberSearchResults> {
     let shown: String = typed.chars().take(TYPED_CHARS_MAX).collect();
     let kind = if typed.contains('@') {
@@ -100,7 +97,7 @@ pub(super) async fn search_number(
     let Ok(address) = parse_address(kind, typed, &gateway.config.phone) else {
         return Ok(NumberSearchResults::Unreadable { typed: shown });
     };
-    let before = asked.before;
+    let before = params.before;
     let query = MessageQuery {
         to: Some(address.clone()),
         before,
@@ -138,6 +135,6 @@ fn search_hit(message: &Message, delivery: &Delivery) -> NumberSearchHit {
         channel: delivery.channel.to_string(),
         provider: provider.map_or_else(|| format::NOT_AVAILABLE.to_owned(), ToString::to_string),
         tries: delivery.tries,
-        body: format::shorten(&message.body, BODY_CHARS_MAX),
+        body: format::body_preview(&message.body),
     }
 }

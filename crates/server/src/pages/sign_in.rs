@@ -1,6 +1,6 @@
-//! `/sign-in` and `/sign-out`: a browser shows its key once and gets a cookie that stands for it.
+//! `/sign-in` and `/sign-out`: exchanges an API key for a session cookie.
 //!
-//! The key itself is kept nowhere. Without configured keys there is nothing to sign in to.
+//! The key itself is not stored. Without configured keys there is no sign-in.
 
 use std::sync::Arc;
 
@@ -9,10 +9,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Request, Response, StatusCode, Uri};
+use axum::response::IntoResponse as _;
 use axum::routing::{get, post};
 
-use super::layout::{self, PageLayout};
-use super::page_or_failure;
+use super::layout::{self, PageError, PageLayout};
 use crate::{auth, body, form, session};
 use postrider_core::request_origin;
 use postrider_engine::config::Scope;
@@ -24,11 +24,11 @@ use postrider_engine::gateway::Gateway;
 struct SignInPage {
     layout: PageLayout,
     next: String,
-    /// The key that was shown opens nothing here.
+    /// Set when the submitted key may not read.
     is_key_rejected: bool,
 }
 
-/// Where browsers come in and go out.
+/// Returns the routes of sign-in and sign-out.
 pub(crate) fn routes() -> Router<Arc<Gateway>> {
     Router::new()
         .route("/sign-in", get(sign_in_form).post(sign_in))
@@ -43,21 +43,23 @@ async fn sign_in_form(State(gateway): State<Arc<Gateway>>, uri: Uri) -> Response
     sign_in_page(StatusCode::OK, &next, false)
 }
 
-fn sign_in_page(status: StatusCode, next: &str, is_wrong: bool) -> Response<Body> {
+fn sign_in_page(status: StatusCode, next: &str, is_key_rejected: bool) -> Response<Body> {
     let page = SignInPage {
         layout: PageLayout::new("Sign in", false, None),
         next: session::local_path(next).to_owned(),
-        is_key_rejected: is_wrong,
+        is_key_rejected,
     };
-    page_or_failure(layout::operator_page(status, &page))
+    layout::operator_page(status, &page)
+        .map_err(PageError::from)
+        .into_response()
 }
 
 async fn sign_in(State(gateway): State<Arc<Gateway>>, request: Request<Body>) -> Response<Body> {
     let (head, content) = request.into_parts();
     let content = match body::read(&head.headers, content, &gateway.config.limits).await {
         Ok(content) => content,
-        Err(trouble) => {
-            return layout::error_page(trouble.status(), "The form could not be read", &trouble.message());
+        Err(error) => {
+            return layout::error_page(error.status(), "The form cannot be read", &error.message());
         }
     };
     if request_origin::is_cross_site(&head.headers) {
@@ -84,7 +86,7 @@ async fn sign_out(State(gateway): State<Arc<Gateway>>, headers: HeaderMap) -> Re
 fn cross_site_error() -> Response<Body> {
     layout::error_page(
         StatusCode::FORBIDDEN,
-        "This form is not from here",
-        "Another site has sent it. Nothing was changed.",
+        "Form rejected",
+        "It was sent by another site. Nothing was changed.",
     )
 }

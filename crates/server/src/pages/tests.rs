@@ -1,7 +1,6 @@
-//! What people see: pages rendered from made-up numbers, without a store.
+//! Pages rendered from sample data, without a store: full, empty, overdue and hostile reports.
 //!
-//! Full, empty, late and hostile reports; nothing a client wrote becomes markup. How pages are served, cached
-//! and found is in `serving`.
+//! Serving, caching and searching is tested in `serving`.
 
 mod fake_store;
 mod serving;
@@ -53,10 +52,10 @@ fn provider(name: &str, outcomes: [u64; 8], delivered: u64) -> ProviderReportRow
 }
 
 pub(super) fn full_report() -> Report {
-    let hour = |place: i64| {
-        let wave = u64::try_from((place * 7 + place * place) % 23).unwrap();
+    let hour = |index: i64| {
+        let wave = u64::try_from((index * 7 + index * index) % 23).unwrap();
         HourReportRow {
-            hour: at(9, 0) - TimeDelta::hours(47 - place),
+            hour: at(9, 0) - TimeDelta::hours(47 - index),
             accepted: 900 + 60 * wave,
             sent: 850 + 55 * wave,
             failed: 20 + wave,
@@ -86,9 +85,9 @@ pub(super) fn full_report() -> Report {
         ],
         hours: (0..48).map(hour).collect(),
         top_recipients: (0..10)
-            .map(|place| TopRecipientRow {
-                address: format!("+98912222{place:04}"),
-                count: 500 - 31 * place,
+            .map(|index| TopRecipientRow {
+                address: format!("+98912222{index:04}"),
+                count: 500 - 31 * index,
             })
             .collect(),
     }
@@ -128,7 +127,7 @@ pub(super) fn hostile_message() -> Message {
             attempts: vec![
                 attempt(1, Some("mock-blue"), "unavailable", Some(HOSTILE_TEXT)),
                 attempt(1, Some("mock-red"), "deferred", Some("handset off")),
-                attempt(2, None, "unknown", Some("the worker stopped during the call")),
+                attempt(2, None, "unknown", Some("a worker died while sending")),
             ],
         }],
     }
@@ -172,9 +171,9 @@ fn text(page: &Bytes) -> String {
     String::from_utf8(page.to_vec()).unwrap()
 }
 
-fn assert_contains(page: &str, words: &[&str]) {
-    for word in words {
-        assert!(page.contains(word), "«{word}» is not in {page}");
+fn assert_contains(page: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(page.contains(part), "«{part}» is not in {page}");
     }
 }
 
@@ -187,7 +186,7 @@ fn a_full_report_shows_every_number_with_its_name() {
             "2026-11-21 09:20:00",
             "2026-11-21 09:40:00",
             "every 20 min",
-            "Sandbox: nothing really leaves",
+            "Test mode: no message leaves this machine",
             "84,213",
             "1,204",
             "invalid recipient",
@@ -202,17 +201,17 @@ fn a_full_report_shows_every_number_with_its_name() {
 }
 
 #[test]
-fn an_empty_report_divides_by_nothing() {
+fn an_empty_report_does_not_divide_by_zero() {
     let page = text(&report::render(&Report::default(), false, &page_settings()).unwrap());
     assert_contains(
         &page,
-        &["No provider has been asked yet", "What to try first", "–"],
+        &["No provider has been called yet", "Getting started", "–"],
     );
     assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
 }
 
 #[test]
-fn a_provider_nobody_asked_has_dashes() {
+fn a_provider_without_calls_has_dashes() {
     let report = Report {
         providers: vec![ProviderReportRow {
             name: "idle".to_owned(),
@@ -226,7 +225,7 @@ fn a_provider_nobody_asked_has_dashes() {
 }
 
 #[test]
-fn before_the_first_report_the_page_says_how_to_make_one() {
+fn without_a_report_the_page_says_how_to_make_one() {
     let page = text(&layout::render_html(&ReportPage::new(None, None, &page_settings())).unwrap());
     assert_contains(
         &page,
@@ -240,20 +239,20 @@ fn before_the_first_report_the_page_says_how_to_make_one() {
 }
 
 #[test]
-fn outside_the_sandbox_no_link_sends_anything() {
-    let setting = PageSettings {
+fn outside_test_mode_no_link_sends_anything() {
+    let settings = PageSettings {
         test_mode: false,
         ..page_settings()
     };
-    let page = text(&layout::render_html(&ReportPage::new(None, None, &setting)).unwrap());
+    let page = text(&layout::render_html(&ReportPage::new(None, None, &settings)).unwrap());
     assert!(!page.contains("href=\"/sms/send"), "{page}");
-    assert!(!page.contains("Sandbox"), "{page}");
+    assert!(!page.contains("Test mode"), "{page}");
 }
 
 #[test]
-fn a_report_that_is_late_or_left_to_cron_says_so() {
-    let late = text(&report::render(&full_report(), true, &page_settings()).unwrap());
-    assert_contains(&late, &["has not happened"]);
+fn a_report_that_is_overdue_or_made_by_cron_is_marked() {
+    let overdue = text(&report::render(&full_report(), true, &page_settings()).unwrap());
+    assert_contains(&overdue, &["has not happened"]);
     let cron = PageSettings {
         interval: None,
         ..page_settings()
@@ -263,17 +262,17 @@ fn a_report_that_is_late_or_left_to_cron_says_so() {
 }
 
 #[test]
-fn whole_numbers_show_only_where_they_are_configured() {
-    let open = PageSettings {
+fn unmasked_numbers_are_shown_only_if_configured() {
+    let unmasked = PageSettings {
         mask_numbers: false,
         ..page_settings()
     };
-    let page = text(&report::render(&full_report(), false, &open).unwrap());
+    let page = text(&report::render(&full_report(), false, &unmasked).unwrap());
     assert_contains(&page, &["+989122220003"]);
 }
 
 #[test]
-fn nothing_a_client_wrote_becomes_markup() {
+fn no_text_of_a_client_becomes_markup() {
     let mut report = full_report();
     report.top_recipients[0].address = HOSTILE_TEXT.to_owned();
     report.providers[0].name = HOSTILE_TEXT.to_owned();
@@ -293,12 +292,12 @@ fn nothing_a_client_wrote_becomes_markup() {
 }
 
 #[test]
-fn a_timeline_has_every_call_in_order() {
+fn a_timeline_has_every_attempt_in_order() {
     let page = text(
         &layout::render_html(&MessagePage::new(&hostile_message(), None, true, true, at(9, 30))).unwrap(),
     );
-    let places: Vec<_> = [
-        "accepted, and safe on disk",
+    let positions: Vec<_> = [
+        "accepted and stored",
         "round 1: unavailable",
         "round 1: deferred",
         "round 2: unknown",
@@ -310,15 +309,20 @@ fn a_timeline_has_every_call_in_order() {
             .unwrap_or_else(|| panic!("«{what}» is not in {page}"))
     })
     .collect();
-    assert!(places.is_sorted(), "{places:?}");
+    assert!(positions.is_sorted(), "{positions:?}");
     assert_contains(
         &page,
-        &["nobody knows", "+98912***2222", "37 ms", "no tries left"],
+        &[
+            "<td data-label=\"Provider\">unknown</td>",
+            "+98912***2222",
+            "37 ms",
+            "every try was used up",
+        ],
     );
 }
 
 #[test]
-fn a_page_may_load_nothing_but_its_stylesheet() {
+fn a_page_may_load_only_its_stylesheet() {
     let page = layout::html_page(axum::http::StatusCode::OK, Bytes::new());
     let header = |name: &str| page.headers().get(name).unwrap().to_str().unwrap();
     assert!(header("content-security-policy").starts_with("default-src 'none'; style-src 'self'"));

@@ -1,6 +1,6 @@
-//! What was sent to one person or to all: totals by day and channel, and the newest messages, live from the store.
+//! `/usage`: totals by day, user and channel, and the newest messages, of one user or all, read from the store.
 //!
-//! A form with a name and two days, no script. Addresses are masked as on the other pages.
+//! A form without a script. Addresses are masked as on the other pages.
 
 use askama::Template;
 use form_urlencoded::Serializer;
@@ -8,22 +8,20 @@ use form_urlencoded::Serializer;
 use super::format;
 use super::layout::PageLayout;
 use crate::form;
-use crate::usage::{UsageParams, UsageTotalRow};
+use crate::usage_params::UsageParams;
 use postrider_core::error::Result;
 use postrider_core::message::{Delivery, Message};
 use postrider_engine::gateway::Gateway;
+use postrider_engine::usage::UsageTotalRow;
 use postrider_store::{MessageList, UsageTotals};
 
 /// Messages on one page.
 const PAGE_MESSAGES: usize = 25;
 
-/// Lines of totals on one page.
+/// Rows of totals on the page.
 const TOTALS_MAX: usize = 100;
 
-/// How much of a body a line shows.
-const BODY_CHARS_MAX: usize = 60;
-
-/// How much of what was typed is repeated back.
+/// Characters of a form field that the page repeats.
 const TYPED_CHARS_MAX: usize = 255;
 
 /// The page at `/usage`.
@@ -36,7 +34,7 @@ pub(super) struct UsagePage {
     found: Option<UsageResults>,
 }
 
-/// What stands in the form.
+/// Values of the form.
 #[derive(Default)]
 struct UsageForm {
     user_id: String,
@@ -44,21 +42,21 @@ struct UsageForm {
     until: String,
 }
 
-/// What was found.
+/// Results of the query.
 struct UsageResults {
     rows: Vec<UsageTableRow>,
     totals: Vec<UsageTotalRow>,
-    /// Whether `totals` is not all.
+    /// Set if `totals` is incomplete.
     has_more_totals: bool,
-    /// Whether newer messages were left out.
+    /// Set on all pages but the first one.
     has_newer: bool,
-    /// The same question without a place in it.
+    /// The query without its cursor.
     query_string: String,
-    /// The cursor of the next page.
+    /// Cursor of the next page.
     next: Option<i64>,
 }
 
-/// A delivery.
+/// One delivery.
 struct UsageTableRow {
     id: String,
     created: String,
@@ -71,48 +69,48 @@ struct UsageTableRow {
     body: String,
 }
 
-/// The page for that query, and whether the query could be read.
+/// Builds the page for a query string; the flag is `false` if the query is not valid.
 pub(super) async fn usage_page(
     gateway: &Gateway,
-    frame: PageLayout,
+    layout: PageLayout,
     query: &str,
 ) -> Result<(bool, UsagePage)> {
     let typed = UsageForm::read(query);
-    let mut asked = match UsageParams::parse(&gateway.config.limits, query) {
-        Ok(asked) => asked.query,
+    let mut filter = match UsageParams::parse(&gateway.config.limits, query) {
+        Ok(params) => params.query,
         Err(violations) => {
-            let wrong = violations.into_iter();
-            let wrong = wrong.map(|wrong| format!("{} {}", wrong.field, wrong.detail));
+            let errors = violations.into_iter();
+            let errors = errors.map(|violation| format!("{} {}", violation.field, violation.detail));
             let page = UsagePage {
-                layout: frame,
+                layout,
                 typed,
-                errors: wrong.collect(),
+                errors: errors.collect(),
                 found: None,
             };
             return Ok((false, page));
         }
     };
-    asked.limit = PAGE_MESSAGES;
-    let later = asked.before.is_some();
-    let (messages, totals) = if later {
-        (gateway.store.usage(asked).await?, UsageTotals::default())
+    filter.limit = PAGE_MESSAGES;
+    let has_newer = filter.before.is_some();
+    let (messages, totals) = if has_newer {
+        (gateway.store.usage(filter).await?, UsageTotals::default())
     } else {
         let (messages, totals) = tokio::join!(
-            gateway.store.usage(asked.clone()),
-            gateway.store.usage_totals(asked)
+            gateway.store.usage(filter.clone()),
+            gateway.store.usage_totals(filter)
         );
         (messages?, totals?)
     };
-    let question = typed.query_string();
+    let query_string = typed.query_string();
     let page = UsagePage {
-        layout: frame,
+        layout,
         typed,
         errors: Vec::new(),
         found: Some(UsageResults::new(
             &messages,
             totals,
-            later,
-            question,
+            has_newer,
+            query_string,
             gateway.config.mask_numbers,
         )),
     };
@@ -138,17 +136,23 @@ impl UsageForm {
             ("since", &self.since),
             ("until", &self.until),
         ];
-        let said = fields.into_iter().filter(|(_, text)| !text.is_empty());
-        Serializer::new(String::new()).extend_pairs(said).finish()
+        let given = fields.into_iter().filter(|(_, text)| !text.is_empty());
+        Serializer::new(String::new()).extend_pairs(given).finish()
     }
 }
 
 impl UsageResults {
-    fn new(page: &MessageList, totals: UsageTotals, later: bool, question: String, mask: bool) -> Self {
-        let complete = later || totals.is_complete;
-        let mut lines = totals.rows;
-        let more_totals = !complete || lines.len() > TOTALS_MAX;
-        lines.truncate(TOTALS_MAX);
+    fn new(
+        page: &MessageList,
+        totals: UsageTotals,
+        has_newer: bool,
+        query_string: String,
+        mask: bool,
+    ) -> Self {
+        let is_complete = has_newer || totals.is_complete;
+        let mut total_rows = totals.rows;
+        let has_more_totals = !is_complete || total_rows.len() > TOTALS_MAX;
+        total_rows.truncate(TOTALS_MAX);
         let mut rows = Vec::with_capacity(page.messages.len());
         for message in &page.messages {
             let deliveries = message.deliveries.iter();
@@ -156,19 +160,19 @@ impl UsageResults {
         }
         Self {
             rows,
-            totals: lines.into_iter().map(UsageTotalRow::from).collect(),
-            has_more_totals: more_totals,
-            has_newer: later,
-            query_string: question,
+            totals: total_rows.into_iter().map(UsageTotalRow::from).collect(),
+            has_more_totals,
+            has_newer,
+            query_string,
             next: page.next,
         }
     }
 
-    /// Where the next page is.
+    /// Returns the path of the next page.
     fn older_page_path(&self) -> Option<String> {
         let cursor = crate::cursor::encode(self.next?);
-        let mark = if self.query_string.is_empty() { "" } else { "&" };
-        Some(format!("/usage?{}{mark}cursor={cursor}", self.query_string))
+        let separator = if self.query_string.is_empty() { "" } else { "&" };
+        Some(format!("/usage?{}{separator}cursor={cursor}", self.query_string))
     }
 }
 
@@ -187,7 +191,7 @@ impl UsageTableRow {
             provider: provider.map_or_else(|| format::NOT_AVAILABLE.to_owned(), ToString::to_string),
             state: delivery.state.kind().as_str(),
             tries: delivery.tries,
-            body: format::shorten(&message.body, BODY_CHARS_MAX),
+            body: format::body_preview(&message.body),
         }
     }
 }

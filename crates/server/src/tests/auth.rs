@@ -1,44 +1,36 @@
-//! Keys, unknown paths and wrong methods, on every face.
+//! API keys, cross-site requests, unknown paths and unsupported methods, in every API.
 
 use axum::body::Body;
 use axum::http::Request;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sha2::{Digest, Sha256};
 
-use super::{TestResponse, TestServer, accepting_provider};
-use postrider_engine::config::{ApiKey, Scope};
+use super::{TestResponse, TestServer, accepting_provider, api_key};
+use postrider_engine::config::Scope;
 use postrider_providers::CallbackMode;
 
 async fn server_with_keys() -> TestServer {
-    let key = |name: &str, secret: &str, scope| ApiKey {
-        name: name.to_owned(),
-        sha256: Sha256::digest(secret).into(),
-        scopes: vec![scope],
-        user_per_hour: None,
-        events: Default::default(),
-    };
     TestServer::with(|config| {
         config.keys = vec![
-            key("shop", "s3nd", Scope::Send),
-            key("eyes", "r3ad", Scope::Read),
-            key("boss", "all", Scope::Admin),
+            api_key("shop", "s3nd", Scope::Send),
+            api_key("reader", "r3ad", Scope::Read),
+            api_key("admin", "all", Scope::Admin),
         ];
     })
     .await
 }
 
-async fn send_request(world: &TestServer, method: &str, path: &str, key: Option<&str>) -> TestResponse {
+async fn send_request(server: &TestServer, method: &str, path: &str, key: Option<&str>) -> TestResponse {
     let mut request = Request::builder().method(method).uri(path);
     if let Some(key) = key {
         request = request.header("authorization", format!("Bearer {key}"));
     }
-    world.request(request.body(Body::empty()).unwrap()).await
+    server.request(request.body(Body::empty()).unwrap()).await
 }
 
 #[tokio::test]
-async fn every_door_opens_for_its_scope_only() {
-    let world = server_with_keys().await;
+async fn every_route_requires_its_scope() {
+    let server = server_with_keys().await;
     for (method, path, scope) in [
         ("GET", "/sms/send", "s3nd"),
         ("POST", "/messages", "s3nd"),
@@ -62,21 +54,21 @@ async fn every_door_opens_for_its_scope_only() {
         ("GET", "/messages/x", "r3ad"),
     ] {
         let other = if scope == "s3nd" { "r3ad" } else { "s3nd" };
-        let reply = send_request(&world, method, path, None).await;
-        assert_eq!(reply.status, 401, "{method} {path}");
-        assert!(reply.header("www-authenticate").is_some(), "{method} {path}");
+        let response = send_request(&server, method, path, None).await;
+        assert_eq!(response.status, 401, "{method} {path}");
+        assert!(response.header("www-authenticate").is_some(), "{method} {path}");
         assert_eq!(
-            send_request(&world, method, path, Some("wrong")).await.status,
+            send_request(&server, method, path, Some("wrong")).await.status,
             401,
             "{method} {path}"
         );
         assert_eq!(
-            send_request(&world, method, path, Some(other)).await.status,
+            send_request(&server, method, path, Some(other)).await.status,
             403,
             "{method} {path}"
         );
         for key in [scope, "all"] {
-            let status = send_request(&world, method, path, Some(key))
+            let status = send_request(&server, method, path, Some(key))
                 .await
                 .status
                 .as_u16();
@@ -86,12 +78,12 @@ async fn every_door_opens_for_its_scope_only() {
 }
 
 #[tokio::test]
-async fn who_may_only_send_is_not_told_what_is_known_of_a_user() {
-    let world = server_with_keys().await;
+async fn a_key_that_may_only_send_does_not_get_stored_user_data() {
+    let server = server_with_keys().await;
     let register = |key: &str, user: &'static str| {
         let request = Request::post("/v1/users").header("content-type", "application/json");
         let request = request.header("x-api-key", key.to_owned());
-        world.request(request.body(Body::from(user)).unwrap())
+        server.request(request.body(Body::from(user)).unwrap())
     };
     let whole = register("all", r#"{"id":"ana","contacts":{"phone":"09122222222"}}"#).await;
     assert_eq!(whole.json()["contacts"]["phone"], "+989122222222");
@@ -100,61 +92,61 @@ async fn who_may_only_send_is_not_told_what_is_known_of_a_user() {
 }
 
 #[tokio::test]
-async fn each_face_refuses_in_its_own_envelope_and_pages_ask_the_browser() {
-    let world = server_with_keys().await;
-    let simple = send_request(&world, "GET", "/sms/send?number=1&body=x", None).await;
+async fn each_api_refuses_in_its_own_envelope_and_pages_send_a_basic_challenge() {
+    let server = server_with_keys().await;
+    let simple = send_request(&server, "GET", "/sms/send?number=1&body=x", None).await;
     assert!(
         simple.json()["Message"][0]
             .as_str()
             .unwrap()
             .contains("X-Api-Key")
     );
-    let texting = send_request(&world, "POST", "/messages", None).await;
+    let texting = send_request(&server, "POST", "/messages", None).await;
     assert_eq!(texting.json()["status"], "error");
-    let native = send_request(&world, "GET", "/v1/report", None).await;
+    let native = send_request(&server, "GET", "/v1/report", None).await;
     assert_eq!(native.header("content-type"), Some("application/problem+json"));
     assert!(native.header("www-authenticate").unwrap().starts_with("Bearer"));
-    let page = send_request(&world, "GET", "/", None).await;
+    let page = send_request(&server, "GET", "/", None).await;
     assert!(page.header("www-authenticate").unwrap().starts_with("Basic"));
 }
 
 #[tokio::test]
-async fn health_needs_no_key_and_receipts_need_the_providers_proof() {
-    let world = server_with_keys().await;
-    assert_eq!(send_request(&world, "GET", "/healthz", None).await.status, 200);
+async fn health_needs_no_key_and_callbacks_need_their_own_authentication() {
+    let server = server_with_keys().await;
+    assert_eq!(send_request(&server, "GET", "/healthz", None).await.status, 200);
     assert_eq!(
-        send_request(&world, "POST", "/messages/delivery_status", None)
+        send_request(&server, "POST", "/messages/delivery_status", None)
             .await
             .status,
         401
     );
-    let forged = send_request(&world, "POST", "/v1/receipts/mock-red", None).await;
-    assert_eq!(forged.json()["type"], "/problems/forged-receipt");
+    let forged = send_request(&server, "POST", "/v1/receipts/mock-red", None).await;
+    assert_eq!(forged.json()["type"], "/problems/invalid-signature");
 }
 
 #[tokio::test]
-async fn the_same_idempotency_key_of_two_clients_is_two_keys() {
-    let world = server_with_keys().await;
+async fn an_idempotency_key_belongs_to_one_api_key() {
+    let server = server_with_keys().await;
     for key in ["s3nd", "all"] {
         let request = Request::get("/sms/send?number=09122222222&body=hi")
             .header("x-api-key", key)
             .header("idempotency-key", "same");
-        let reply = world.request(request.body(Body::empty()).unwrap()).await;
+        let response = server.request(request.body(Body::empty()).unwrap()).await;
         assert_eq!(
-            (reply.status.as_u16(), reply.header("idempotency-replayed")),
+            (response.status.as_u16(), response.header("idempotency-replayed")),
             (200, None)
         );
     }
-    assert_eq!(world.message_count().await, 2);
+    assert_eq!(server.message_count().await, 2);
 }
 
 #[tokio::test]
-async fn unknown_paths_and_wrong_methods_are_problems() {
-    let world = TestServer::new().await;
+async fn unknown_paths_and_unsupported_methods_are_problems() {
+    let server = TestServer::new().await;
     for path in ["/nowhere", "/v1/nowhere", "/v1/messages/x/y"] {
-        let reply = world.get(path).await;
-        assert_eq!(reply.status, 404, "{path}");
-        assert_eq!(reply.json()["type"], "/problems/not-found", "{path}");
+        let response = server.get(path).await;
+        assert_eq!(response.status, 404, "{path}");
+        assert_eq!(response.json()["type"], "/problems/not-found", "{path}");
     }
     for (path, allow) in [
         ("/v1/messages", "POST"),
@@ -162,43 +154,45 @@ async fn unknown_paths_and_wrong_methods_are_problems() {
         ("/healthz", "GET"),
         ("/", "GET"),
     ] {
-        let reply = send_request(&world, "PATCH", path, None).await;
-        assert_eq!(reply.status, 405, "{path}");
-        assert!(reply.header("allow").unwrap().contains(allow), "{path}");
-        assert_eq!(reply.json()["type"], "/problems/wrong-method", "{path}");
+        let response = send_request(&server, "PATCH", path, None).await;
+        assert_eq!(response.status, 405, "{path}");
+        assert!(response.header("allow").unwrap().contains(allow), "{path}");
+        assert_eq!(response.json()["type"], "/problems/method-not-allowed", "{path}");
     }
 }
 
 #[tokio::test]
-async fn a_load_balancer_hears_whether_it_is_ready_and_no_more() {
-    let world = server_with_keys().await;
-    send_request(&world, "GET", "/readyz", None)
+async fn without_a_key_readiness_has_no_details() {
+    let server = server_with_keys().await;
+    send_request(&server, "GET", "/readyz", None)
         .await
         .assert_response(200, r#"{"ready":true}"#);
-    let told = r#"{"ready":true,"degraded":[]}"#;
-    send_request(&world, "GET", "/readyz", Some("r3ad"))
+    let detailed = r#"{"ready":true,"degraded":[]}"#;
+    send_request(&server, "GET", "/readyz", Some("r3ad"))
         .await
-        .assert_response(200, told);
+        .assert_response(200, detailed);
     assert_eq!(
-        send_request(&world, "GET", "/readyz", Some("wrong")).await.status,
+        send_request(&server, "GET", "/readyz", Some("wrong"))
+            .await
+            .status,
         401
     );
     assert_eq!(
-        send_request(&world, "GET", "/readyz", Some("s3nd")).await.status,
+        send_request(&server, "GET", "/readyz", Some("s3nd")).await.status,
         403
     );
-    // The last look counts for a moment, so that asking often costs the store nothing.
-    let _lock = world.lock_store();
-    send_request(&world, "GET", "/readyz", None)
+    // The result without a key is cached for a moment, so that frequent requests cost the store nothing.
+    let _lock = server.lock_store();
+    send_request(&server, "GET", "/readyz", None)
         .await
         .assert_response(200, r#"{"ready":true}"#);
     assert_eq!(
-        send_request(&world, "GET", "/readyz", Some("r3ad")).await.status,
+        send_request(&server, "GET", "/readyz", Some("r3ad")).await.status,
         503
     );
 }
 
-/// A request that a browser may have sent for another site, by the headers that show it.
+/// Headers that show that a browser may have sent a request for another site, with the expected status.
 const FOREIGN: [(&str, &str, u16); 6] = [
     ("host", "evil.example:8080", 421),
     ("host", "localhost.evil.example", 421),
@@ -208,18 +202,23 @@ const FOREIGN: [(&str, &str, u16); 6] = [
     ("origin", "null", 403),
 ];
 
-async fn ask_with(world: &TestServer, method: &str, path: &str, headers: &[(&str, &str)]) -> TestResponse {
+async fn request_with(
+    server: &TestServer,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> TestResponse {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    world.request(request.body(Body::empty()).unwrap()).await
+    server.request(request.body(Body::empty()).unwrap()).await
 }
 
 #[tokio::test]
-async fn without_keys_every_route_refuses_what_another_site_may_have_sent() {
-    let world = TestServer::new().await;
-    let described = world.get("/api.json").await.json();
+async fn without_keys_every_route_refuses_cross_site_requests() {
+    let server = TestServer::new().await;
+    let described = server.get("/api.json").await.json();
     let mut paths = described["paths"]
         .as_object()
         .unwrap()
@@ -231,7 +230,7 @@ async fn without_keys_every_route_refuses_what_another_site_may_have_sent() {
         "/usage",
         "/operate",
         "/operate/events",
-        "/operate/act",
+        "/operate/apply",
         "/sign-in",
         "/style.css",
         "/nowhere",
@@ -240,17 +239,18 @@ async fn without_keys_every_route_refuses_what_another_site_may_have_sent() {
     for path in paths.iter().map(|path| path.replace(['{', '}'], "")) {
         for method in ["GET", "POST", "PUT", "DELETE"] {
             for (name, value, status) in FOREIGN {
-                let reply = ask_with(&world, method, &path, &[(name, value)]).await;
-                assert_eq!(reply.status, status, "{method} {path} {name}: {value}");
+                let response = request_with(&server, method, &path, &[(name, value)]).await;
+                assert_eq!(response.status, status, "{method} {path} {name}: {value}");
             }
         }
     }
-    assert_eq!(world.message_count().await, 0);
+    assert_eq!(server.message_count().await, 0);
 }
 
 #[tokio::test]
-async fn without_keys_curl_the_address_bar_and_own_pages_work() {
-    let world = TestServer::with(|config| config.public_url = "https://gw.example.org/base".to_owned()).await;
+async fn without_keys_curl_the_address_bar_and_same_site_pages_work() {
+    let server =
+        TestServer::with(|config| config.public_url = "https://gw.example.org/base".to_owned()).await;
     for headers in [
         &[("host", "127.0.0.1:8080")][..],
         &[("host", "gw.example.org")],
@@ -262,14 +262,14 @@ async fn without_keys_curl_the_address_bar_and_own_pages_work() {
         ],
         &[],
     ] {
-        let reply = ask_with(&world, "GET", "/sms/send?number=09122222222&body=hi", headers).await;
-        assert_eq!(reply.status, 200, "{headers:?}");
+        let response = request_with(&server, "GET", "/sms/send?number=09122222222&body=hi", headers).await;
+        assert_eq!(response.status, 200, "{headers:?}");
     }
 }
 
 #[tokio::test]
-async fn with_keys_basic_credentials_authorise_no_change_of_another_site() {
-    let world = server_with_keys().await;
+async fn with_keys_basic_credentials_authorize_no_cross_site_change() {
+    let server = server_with_keys().await;
     let basic = format!("Basic {}", STANDARD.encode("x:all"));
     let (basic, bearer) = (("authorization", basic.as_str()), ("authorization", "Bearer all"));
     for (method, path) in [
@@ -283,23 +283,23 @@ async fn with_keys_basic_credentials_authorise_no_change_of_another_site() {
         ("POST", "/v1/users"),
         ("POST", "/v1/broadcasts"),
         ("POST", "/v1/users/x/inbox/x/read"),
-        ("POST", "/operate/act"),
+        ("POST", "/operate/apply"),
         ("POST", "/operate/confirm"),
-        ("POST", "/operate/providers/mock-red/rest"),
+        ("POST", "/operate/providers/mock-red/pause"),
     ] {
         for foreign in [
             ("sec-fetch-site", "cross-site"),
             ("sec-fetch-site", "same-site"),
             ("origin", "null"),
         ] {
-            let reply = ask_with(&world, method, path, &[basic, foreign]).await;
-            assert_eq!(reply.status, 403, "{method} {path} {foreign:?}");
-            let explicit = ask_with(&world, method, path, &[bearer, foreign]).await;
-            let may_pass = path.starts_with("/operate") || explicit.status != 403;
-            assert!(may_pass, "{method} {path} {foreign:?}");
+            let response = request_with(&server, method, path, &[basic, foreign]).await;
+            assert_eq!(response.status, 403, "{method} {path} {foreign:?}");
+            let explicit = request_with(&server, method, path, &[bearer, foreign]).await;
+            let passes = path.starts_with("/operate") || explicit.status != 403;
+            assert!(passes, "{method} {path} {foreign:?}");
         }
     }
-    assert!(world.gateway.store.provider_controls().await.unwrap().is_empty());
+    assert!(server.gateway.store.provider_controls().await.unwrap().is_empty());
     let send = "/sms/send?number=09122222222&body=hi";
     for own in [
         ("sec-fetch-site", "none"),
@@ -307,13 +307,13 @@ async fn with_keys_basic_credentials_authorise_no_change_of_another_site() {
         ("user-agent", "curl/8"),
     ] {
         assert_eq!(
-            ask_with(&world, "GET", send, &[basic, own]).await.status,
+            request_with(&server, "GET", send, &[basic, own]).await.status,
             200,
             "{own:?}"
         );
     }
-    let link = ask_with(
-        &world,
+    let link = request_with(
+        &server,
         "GET",
         "/operate",
         &[basic, ("sec-fetch-site", "cross-site")],
@@ -323,34 +323,34 @@ async fn with_keys_basic_credentials_authorise_no_change_of_another_site() {
 }
 
 #[tokio::test]
-async fn receipts_of_a_provider_without_a_secret_are_not_expected() {
+async fn receipts_for_a_provider_without_a_secret_are_404() {
     for callbacks in [CallbackMode::Disabled, CallbackMode::Texting] {
-        let world = TestServer::with_provider(accepting_provider(callbacks)).await;
+        let server = TestServer::with_provider(accepting_provider(callbacks)).await;
         let request = Request::post("/v1/receipts/mock-red").header("x-secret", "sesame");
-        let reply = world
+        let response = server
             .request(request.body(Body::from("delivered ref-64")).unwrap())
             .await;
-        assert_eq!(reply.status, 404, "{callbacks:?}");
+        assert_eq!(response.status, 404, "{callbacks:?}");
     }
 }
 
 #[tokio::test]
-async fn an_unsigned_receipt_for_an_unknown_reference_is_counted_and_not_kept() {
-    let world = TestServer::with_provider(accepting_provider(CallbackMode::Unsigned)).await;
+async fn an_unsigned_receipt_for_an_unknown_reference_is_counted_and_not_stored() {
+    let server = TestServer::with_provider(accepting_provider(CallbackMode::Unsigned)).await;
     let request = Request::post("/v1/receipts/mock-red").header("x-secret", "sesame");
-    let reply = world
+    let response = server
         .request(request.body(Body::from("delivered ref-64")).unwrap())
         .await;
-    reply.assert_response(200, r#"{"received":1}"#);
-    let metrics = world.get("/metrics").await.text();
+    response.assert_response(200, r#"{"received":1}"#);
+    let metrics = server.get("/metrics").await.text();
     assert!(
         metrics.contains("postrider_receipts_total{result=\"dropped\"} 1"),
         "{metrics}"
     );
     let body = r#"{"to":"09122222222","body":"hi"}"#;
-    let id = world.post("/v1/messages", "application/json", body).await.json()["id"].clone();
-    world.deliver_all().await;
-    let message = world
+    let id = server.post("/v1/messages", "application/json", body).await.json()["id"].clone();
+    server.deliver_all().await;
+    let message = server
         .get(&format!("/v1/messages/{}", id.as_str().unwrap()))
         .await
         .json();

@@ -1,4 +1,4 @@
-//! Users, broadcasts and inboxes on the native face, and the pages that show them.
+//! Broadcasts and user inboxes in the native API, and the broadcast pages.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -10,44 +10,44 @@ use postrider_core::id::MessageId;
 use postrider_core::priority::Priority;
 use postrider_engine::fan_out;
 
-async fn register(world: &TestServer, ids: &[&str]) {
+async fn register(server: &TestServer, ids: &[&str]) {
     let users = ids.iter().map(|id| json!({"id": id}));
-    let reply = world.post_json("/v1/users", &users.collect::<Value>()).await;
-    assert_eq!(reply.status, 201, "{}", reply.text());
+    let response = server.post_json("/v1/users", &users.collect::<Value>()).await;
+    assert_eq!(response.status, 201, "{}", response.text());
 }
 
-async fn publish(world: &TestServer, broadcast: Value) -> String {
-    let reply = world.post_json("/v1/broadcasts", &broadcast).await;
-    assert_eq!(reply.status, 202, "{}", reply.text());
-    let id = reply.json()["id"].as_str().unwrap().to_owned();
+async fn publish(server: &TestServer, broadcast: Value) -> String {
+    let response = server.post_json("/v1/broadcasts", &broadcast).await;
+    assert_eq!(response.status, 202, "{}", response.text());
+    let id = response.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(
-        reply.header("location"),
+        response.header("location"),
         Some(format!("/v1/broadcasts/{id}").as_str())
     );
     id
 }
 
-async fn spread(world: &TestServer) -> u64 {
-    fan_out::fan_out_all(&world.gateway, || true).await.unwrap()
+async fn fan_out_all(server: &TestServer) -> u64 {
+    fan_out::fan_out_all(&server.gateway, || true).await.unwrap()
 }
 
 /// The newest message in a user's inbox.
-async fn newest(world: &TestServer, user: &str) -> Value {
-    let inbox = world.get(&format!("/v1/users/{user}/inbox")).await;
+async fn newest(server: &TestServer, user: &str) -> Value {
+    let inbox = server.get(&format!("/v1/users/{user}/inbox")).await;
     assert_eq!(inbox.status, 200, "{}", inbox.text());
     inbox.json()["messages"][0].clone()
 }
 
-async fn read(world: &TestServer, user: &str, message: &Value) -> TestResponse {
+async fn mark_read(server: &TestServer, user: &str, message: &Value) -> TestResponse {
     let path = format!("/v1/users/{user}/inbox/{}/read", message.as_str().unwrap());
-    world
+    server
         .request(Request::post(path).body(Body::empty()).unwrap())
         .await
 }
 
-fn violation(reply: &TestResponse) -> String {
-    assert_eq!(reply.status, 422, "{}", reply.text());
-    let first = &reply.json()["violations"][0];
+pub(super) fn violation(response: &TestResponse) -> String {
+    assert_eq!(response.status, 422, "{}", response.text());
+    let first = &response.json()["violations"][0];
     format!(
         "{}: {}",
         first["field"].as_str().unwrap(),
@@ -56,108 +56,30 @@ fn violation(reply: &TestResponse) -> String {
 }
 
 #[tokio::test]
-async fn a_user_registers_once_and_is_changed_in_what_is_given() {
-    let world = TestServer::with_manual_clock(|_| {}).await;
-    let ana = json!({"id": "ana", "name": "Ana", "contacts": {"phone": "0912 222 2222", "email": null}});
-    let first = world.post_json("/v1/users", &ana).await;
-    assert_eq!(first.status, 201);
-    let known = json!({"id": "ana", "name": "Ana", "contacts": {"phone": "+989122222222"},
-        "registered_at": "2023-11-14T22:13:20.000Z"});
-    assert_eq!(first.json(), known);
-    let again = world
-        .post_json("/v1/users", &json!({"id": "ana", "name": null}))
-        .await;
-    assert_eq!((again.status.as_u16(), again.json()), (200, known.clone()));
-    assert_eq!(world.get("/v1/users/ana").await.json(), known);
-    let renamed = world
-        .post_json("/v1/users", &json!({"id": "ana", "name": "Anna", "contacts": {}}))
-        .await;
-    assert_eq!(renamed.status, 200);
-    assert_eq!(
-        (&renamed.json()["name"], &renamed.json()["contacts"]),
-        (&json!("Anna"), &json!({}))
-    );
-    assert_eq!(world.get("/v1/users/nobody").await.status, 404);
-    let odd = json!([{"id": "ana", "contacts": {"phone": "0912 222 2222\n"}}]);
-    for changed in [1, 0] {
-        let reply = world.post_json("/v1/users", &odd).await;
-        assert_eq!(reply.json()["changed"], json!(changed), "{}", reply.text());
-    }
+async fn a_broadcast_to_all_goes_to_the_users_registered_when_it_was_accepted() {
+    let server = TestServer::with_manual_clock(|_| {}).await;
+    register(&server, &["ana", "ben"]).await;
+    let id = publish(&server, json!({"body": "hello", "all": true})).await;
+    register(&server, &["cid"]).await;
+    assert_eq!(fan_out_all(&server).await, 2);
+    assert_eq!(fan_out_all(&server).await, 0);
+    server.deliver_all().await;
+    assert_eq!(newest(&server, "ana").await["broadcast_id"], json!(id));
+    assert_eq!(newest(&server, "cid").await, Value::Null);
+    let counts = server.get(&format!("/v1/broadcasts/{id}")).await.json();
+    let expected = json!({"id": id, "body": "hello", "channel": "sms", "created_at": "2023-11-14T22:13:20.000Z",
+        "fanned_out": true, "users": 2, "sent": 2, "received": 0, "opened": 0, "unconfirmed": 2, "waiting": 0, "failed": 0,
+        "unreachable": 0, "refused": 0, "pruned": 0, "received_ratio": "0.00", "opened_ratio": null});
+    assert_eq!(counts, expected);
 }
 
 #[tokio::test]
-async fn a_list_of_users_is_registered_altogether_or_not_at_all() {
-    let world = TestServer::with_manual_clock(|_| {}).await;
-    let list = json!([{"id": "ana"}, {"id": "ben"}, {"id": "ana", "name": "Ana"}]);
-    let first = world.post_json("/v1/users", &list).await;
-    assert_eq!(
-        (first.status.as_u16(), first.json()),
-        (201, json!({"added": 2, "changed": 1, "unchanged": 0}))
-    );
-    let again = world.post_json("/v1/users", &list).await;
-    assert_eq!(
-        (again.status.as_u16(), again.json()),
-        (200, json!({"added": 0, "changed": 0, "unchanged": 3}))
-    );
-    let half = json!([{"id": "cid"}, {"id": "dan", "contacts": {"email": "nobody"}}]);
-    let refused = violation(&world.post_json("/v1/users", &half).await);
-    assert!(refused.starts_with("1.contacts.email: "), "{refused}");
-    assert_eq!(world.get("/v1/users/cid").await.status, 404);
-}
-
-#[tokio::test]
-async fn what_is_wrong_with_a_user_is_named() {
-    let world = TestServer::with_manual_clock(|_| {}).await;
-    for (user, wrong) in [
-        (json!({}), "id: is missing"),
-        (json!({"id": 7}), "id: must be a text"),
-        (json!({"id": ""}), "id: must be one line"),
-        (json!({"id": "a".repeat(256)}), "id: must be one line"),
-        (json!({"id": "a", "name": " "}), "name: must be one line"),
-        (json!({"id": "a", "nick": "x"}), "nick: there is no such field"),
-        (json!({"id": "a", "contacts": "x"}), "contacts: must be an object"),
-        (
-            json!({"id": "a", "contacts": {"pigeon": "x"}}),
-            "contacts.pigeon: must be phone",
-        ),
-        (
-            json!({"id": "a", "contacts": {"phone": 7}}),
-            "contacts.phone: must be a text",
-        ),
-        (json!([]), "body: must be a list of 1 to 1000 users"),
-        (json!([7]), "0: must be an object"),
-        (json!(7), "body: must be a user or a list"),
-    ] {
-        let said = violation(&world.post_json("/v1/users", &user).await);
-        assert!(said.starts_with(wrong), "{user}: {said}");
-    }
-}
-
-#[tokio::test]
-async fn a_broadcast_to_all_is_for_those_registered_at_that_moment() {
-    let world = TestServer::with_manual_clock(|_| {}).await;
-    register(&world, &["ana", "ben"]).await;
-    let id = publish(&world, json!({"body": "hello", "all": true})).await;
-    register(&world, &["cid"]).await;
-    assert_eq!(spread(&world).await, 2);
-    assert_eq!(spread(&world).await, 0);
-    world.deliver_all().await;
-    assert_eq!(newest(&world, "ana").await["broadcast"], json!(id));
-    assert_eq!(newest(&world, "cid").await, Value::Null);
-    let counts = world.get(&format!("/v1/broadcasts/{id}")).await.json();
-    let wanted = json!({"id": id, "body": "hello", "channel": "sms", "created_at": "2023-11-14T22:13:20.000Z",
-        "spread": true, "users": 2, "sent": 2, "received": 0, "opened": 0, "unconfirmed": 2, "waiting": 0, "failed": 0,
-        "unreachable": 0, "refused": 0, "forgotten": 0, "received_ratio": "0.00", "opened_ratio": null});
-    assert_eq!(counts, wanted);
-}
-
-#[tokio::test]
-async fn what_is_wrong_with_a_broadcast_is_named() {
-    let world = TestServer::with_manual_clock(|config| config.limits.body_bytes_max = 1 << 20).await;
-    register(&world, &["ana"]).await;
-    let long = "x".repeat(world.gateway.config.limits.message_chars_max + 1);
+async fn an_invalid_field_of_a_broadcast_is_reported() {
+    let server = TestServer::with_manual_clock(|config| config.limits.body_bytes_max = 1 << 20).await;
+    register(&server, &["ana"]).await;
+    let long = "x".repeat(server.gateway.config.limits.message_chars_max + 1);
     let many = (0..=10_000).map(|which| which.to_string()).collect::<Vec<_>>();
-    for (broadcast, wrong) in [
+    for (broadcast, expected) in [
         (json!({"all": true}), "body: is missing"),
         (json!({"body": "", "all": true}), "body: there must be a body"),
         (
@@ -172,13 +94,13 @@ async fn what_is_wrong_with_a_broadcast_is_named() {
         (json!({"body": "a", "all": false}), "users: is missing"),
         (
             json!({"body": "a", "all": true, "users": ["ana"]}),
-            "users: must not stand beside all",
+            "users: cannot be combined with all",
         ),
         (json!({"body": "a", "all": "yes"}), "all: must be true or false"),
         (json!({"body": "a", "users": []}), "users: must name at least one"),
         (
             json!({"body": "a", "users": "ana"}),
-            "users: must be a list of texts",
+            "users: must be a list of strings",
         ),
         (
             json!({"body": "a", "users": many}),
@@ -186,41 +108,41 @@ async fn what_is_wrong_with_a_broadcast_is_named() {
         ),
         (
             json!({"body": "a", "users": ["ana", "zoe"]}),
-            "users: names who has not registered: \"zoe\"",
+            "users: contains unregistered users: \"zoe\"",
         ),
         (
             json!({"body": "a", "users": (10..21).map(|which| which.to_string()).collect::<Vec<_>>()}),
-            "users: names who has not registered: \"10\", \"11\", \"12\", \"13\", \"14\", \"15\", \"16\", \"17\", \"18\", \
+            "users: contains unregistered users: \"10\", \"11\", \"12\", \"13\", \"14\", \"15\", \"16\", \"17\", \"18\", \
              \"19\" and one other",
         ),
         (
             json!({"body": "a", "all": true, "channel": "pigeon"}),
-            "channel: there is no channel \"pigeon\"",
+            "channel: unknown channel \"pigeon\"",
         ),
         (
             json!({"body": "a", "all": true, "when": 1}),
-            "when: there is no such field",
+            "when: unknown field",
         ),
     ] {
-        let said = violation(&world.post_json("/v1/broadcasts", &broadcast).await);
-        assert!(said.starts_with(wrong), "{broadcast}: {said}");
+        let reported = violation(&server.post_json("/v1/broadcasts", &broadcast).await);
+        assert!(reported.starts_with(expected), "{broadcast}: {reported}");
     }
-    assert_eq!(world.gateway.store.broadcasts(None, 9).await.unwrap(), []);
+    assert_eq!(server.gateway.store.broadcasts(None, 9).await.unwrap(), []);
     for id in ["nothing", "0190b2a0-0000-7000-8000-000000000000"] {
-        assert_eq!(world.get(&format!("/v1/broadcasts/{id}")).await.status, 404);
+        assert_eq!(server.get(&format!("/v1/broadcasts/{id}")).await.status, 404);
     }
 }
 
 #[tokio::test]
-async fn a_broadcast_is_published_once_under_its_key() {
-    let world = TestServer::with_manual_clock(|_| {}).await;
-    register(&world, &["ana"]).await;
+async fn a_broadcast_is_published_once_for_its_idempotency_key() {
+    let server = TestServer::with_manual_clock(|_| {}).await;
+    register(&server, &["ana"]).await;
     let publish = |body: &str| {
         let request = Request::post("/v1/broadcasts")
             .header("content-type", "application/json")
             .header("idempotency-key", "monday");
         let body = json!({"body": body, "all": true}).to_string();
-        world.request(request.body(Body::from(body)).unwrap())
+        server.request(request.body(Body::from(body)).unwrap())
     };
     let first = publish("news").await;
     let again = publish("news").await;
@@ -235,110 +157,114 @@ async fn a_broadcast_is_published_once_under_its_key() {
     );
     let other = publish("other news").await;
     assert_eq!(other.status, 422, "{}", other.text());
-    assert_eq!(spread(&world).await, 1);
+    assert_eq!(fan_out_all(&server).await, 1);
 }
 
 #[tokio::test]
-async fn who_has_no_address_on_the_channel_is_unreachable() {
-    let world = TestServer::with_phone_channels().await;
+async fn a_user_without_an_address_on_the_channel_is_unreachable() {
+    let server = TestServer::with_phone_channels().await;
     let users = json!([{"id": "ana", "contacts": {"phone": "09122222222"}}, {"id": "ben"},
         {"id": "cid", "contacts": {"email": "cid@example.org"}}]);
-    assert_eq!(world.post_json("/v1/users", &users).await.status, 201);
-    let id = publish(&world, json!({"body": "hello", "users": ["cid", "ana", "ben"]})).await;
-    assert_eq!(spread(&world).await, 1);
-    let counts = world.get(&format!("/v1/broadcasts/{id}")).await.json();
+    assert_eq!(server.post_json("/v1/users", &users).await.status, 201);
+    let id = publish(&server, json!({"body": "hello", "users": ["cid", "ana", "ben"]})).await;
+    assert_eq!(fan_out_all(&server).await, 1);
+    let counts = server.get(&format!("/v1/broadcasts/{id}")).await.json();
     let counted =
         ["users", "sent", "unreachable", "refused", "waiting"].map(|name| counts[name].as_u64().unwrap());
     assert_eq!(counted, [3, 1, 2, 0, 1]);
 }
 
 #[tokio::test]
-async fn a_broadcast_waits_for_a_channel_that_is_not_configured_and_others_pass_it() {
-    let world = TestServer::with_manual_clock(|_| {}).await;
-    register(&world, &["ana"]).await;
-    let elsewhere = NewBroadcast {
-        id: MessageId::new(world.gateway.clock.now(), world.gateway.random.bytes()),
+async fn a_broadcast_over_an_unconfigured_channel_does_not_block_others() {
+    let server = TestServer::with_manual_clock(|_| {}).await;
+    register(&server, &["ana"]).await;
+    let unconfigured = NewBroadcast {
+        id: MessageId::new(server.gateway.clock.now(), server.gateway.random.bytes()),
         body: "news".to_owned(),
         channel: "pigeon".parse().unwrap(),
         audience: BroadcastAudience::All,
         caller: String::new(),
         idempotency: None,
-        created_at: world.gateway.clock.now(),
+        created_at: server.gateway.clock.now(),
     };
-    let waiting = elsewhere.id;
-    world.gateway.store.create_broadcast(elsewhere).await.unwrap();
-    publish(&world, json!({"body": "hello", "all": true})).await;
-    assert_eq!(spread(&world).await, 1, "only the second");
-    let counts = world.get(&format!("/v1/broadcasts/{waiting}")).await.json();
+    let waiting = unconfigured.id;
+    server.gateway.store.create_broadcast(unconfigured).await.unwrap();
+    publish(&server, json!({"body": "hello", "all": true})).await;
+    assert_eq!(fan_out_all(&server).await, 1, "only the second");
+    let counts = server.get(&format!("/v1/broadcasts/{waiting}")).await.json();
     assert_eq!(
-        (&counts["spread"], &counts["unreachable"]),
+        (&counts["fanned_out"], &counts["unreachable"]),
         (&json!(false), &json!(0))
     );
-    let page = world.get(&format!("/broadcasts/{waiting}")).await.text();
+    let page = server.get(&format!("/broadcasts/{waiting}")).await.text();
     assert!(page.contains("waiting for a configuration"), "{page}");
 }
 
 #[tokio::test]
-async fn a_broadcast_lets_one_time_codes_go_first_also_on_their_own_channel() {
-    let world = TestServer::with_manual_clock(|config| {
+async fn a_broadcast_has_normal_priority_also_on_a_high_priority_channel() {
+    let server = TestServer::with_manual_clock(|config| {
         for channel in &mut config.channels {
             channel.priority = Priority::High;
         }
     })
     .await;
-    register(&world, &["ana"]).await;
-    publish(&world, json!({"body": "news", "all": true})).await;
-    spread(&world).await;
+    register(&server, &["ana"]).await;
+    publish(&server, json!({"body": "news", "all": true})).await;
+    fan_out_all(&server).await;
     let query = postrider_store::UsageQuery {
         user: Some("ana".to_owned()),
         limit: 1,
         ..Default::default()
     };
-    let store = &world.gateway.store;
+    let store = &server.gateway.store;
     let news = store.usage(query).await.unwrap().messages[0].deliveries[0].id;
-    let (now, lease) = (world.gateway.clock.now(), std::time::Duration::from_secs(9));
+    let (now, lease) = (server.gateway.clock.now(), std::time::Duration::from_secs(9));
     let claimed = store.claim(vec![news], now, lease).await.unwrap();
     assert_eq!(claimed[0].priority, Priority::Normal);
 }
 
 #[tokio::test]
-async fn a_message_is_read_once_and_only_when_it_arrived() {
-    let world = TestServer::with_manual_clock(|_| {}).await;
-    register(&world, &["ana", "ben"]).await;
-    let id = publish(&world, json!({"body": "hello", "all": true})).await;
-    spread(&world).await;
+async fn a_message_is_marked_as_read_once_and_only_after_it_was_sent() {
+    let server = TestServer::with_manual_clock(|_| {}).await;
+    register(&server, &["ana", "ben"]).await;
+    let id = publish(&server, json!({"body": "hello", "all": true})).await;
+    fan_out_all(&server).await;
     let query = postrider_store::UsageQuery {
         user: Some("ana".to_owned()),
         limit: 1,
         ..Default::default()
     };
-    let waiting = world.gateway.store.usage(query).await.unwrap().messages[0].id;
+    let waiting = server.gateway.store.usage(query).await.unwrap().messages[0].id;
     let waiting = json!(waiting.to_string());
-    assert_eq!(newest(&world, "ana").await, Value::Null, "it has not left");
-    let early = read(&world, "ana", &waiting).await;
+    assert_eq!(newest(&server, "ana").await, Value::Null, "it was not sent yet");
+    let early = mark_read(&server, "ana", &waiting).await;
     assert_eq!(early.status, 200, "{}", early.text());
     assert_eq!(
         early.json(),
         json!({"id": waiting, "state": "waiting", "opened_at": null})
     );
-    world.deliver_all().await;
-    let letter = newest(&world, "ana").await;
+    server.deliver_all().await;
+    let message = newest(&server, "ana").await;
     assert_eq!(
-        (&letter["state"], &letter["opened_at"]),
+        (&message["state"], &message["opened_at"]),
         (&json!("sent"), &Value::Null)
     );
     let opened = json!({"id": waiting, "state": "delivered", "opened_at": "2023-11-14T22:13:20.000Z"});
-    assert_eq!(read(&world, "ana", &waiting).await.json(), opened);
-    world.gateway.clock.advance(std::time::Duration::from_secs(9));
-    assert_eq!(read(&world, "ana", &waiting).await.json(), opened);
-    assert_eq!(read(&world, "ben", &waiting).await.status, 404, "it is not hers");
+    assert_eq!(mark_read(&server, "ana", &waiting).await.json(), opened);
+    server.gateway.clock.advance(std::time::Duration::from_secs(9));
+    assert_eq!(mark_read(&server, "ana", &waiting).await.json(), opened);
     assert_eq!(
-        read(&world, "zoe", &waiting).await.status,
+        mark_read(&server, "ben", &waiting).await.status,
         404,
-        "nobody is called so"
+        "it belongs to another user"
     );
-    assert_eq!(read(&world, "ana", &json!("nothing")).await.status, 404);
-    let counts = world.get(&format!("/v1/broadcasts/{id}")).await.json();
+    assert_eq!(
+        mark_read(&server, "zoe", &waiting).await.status,
+        404,
+        "there is no such user"
+    );
+    assert_eq!(mark_read(&server, "ana", &json!("nothing")).await.status, 404);
+    let counts = server.get(&format!("/v1/broadcasts/{id}")).await.json();
     let ratios = (&counts["received_ratio"], &counts["opened_ratio"]);
     assert_eq!(ratios, (&json!("0.50"), &json!("1.00")));
     assert_eq!(
@@ -349,57 +275,53 @@ async fn a_message_is_read_once_and_only_when_it_arrived() {
 
 #[tokio::test]
 async fn an_inbox_is_read_page_by_page() {
-    let world = TestServer::with_manual_clock(|_| {}).await;
-    register(&world, &["ana"]).await;
+    let server = TestServer::with_manual_clock(|_| {}).await;
+    register(&server, &["ana"]).await;
     for body in ["one", "two", "three"] {
-        publish(&world, json!({"body": body, "users": ["ana"]})).await;
+        publish(&server, json!({"body": body, "users": ["ana"]})).await;
     }
-    spread(&world).await;
-    world.deliver_all().await;
-    let first = world.get("/v1/users/ana/inbox?limit=2").await.json();
+    fan_out_all(&server).await;
+    server.deliver_all().await;
+    let first = server.get("/v1/users/ana/inbox?limit=2").await.json();
     let bodies = |page: &Value| {
         let messages = page["messages"].as_array().unwrap().iter();
         messages.map(|one| one["body"].clone()).collect::<Vec<_>>()
     };
     assert_eq!(bodies(&first), ["three", "two"]);
-    let next = first["next"].as_str().unwrap();
-    let second = world
+    let next = first["next_cursor"].as_str().unwrap();
+    let second = server
         .get(&format!("/v1/users/ana/inbox?limit=2&cursor={next}"))
         .await
         .json();
     assert_eq!(
-        (bodies(&second), &second["next"]),
+        (bodies(&second), &second["next_cursor"]),
         (vec![json!("one")], &Value::Null)
     );
     for query in ["limit=0", "limit=x", "cursor=x", "user=ana"] {
         assert_eq!(
-            world.get(&format!("/v1/users/ana/inbox?{query}")).await.status,
+            server.get(&format!("/v1/users/ana/inbox?{query}")).await.status,
             400,
             "{query}"
         );
     }
-    assert_eq!(world.get("/v1/users/zoe/inbox").await.status, 404);
+    assert_eq!(server.get("/v1/users/zoe/inbox").await.status, 404);
 }
 
 #[tokio::test]
-async fn pages_show_a_broadcast_and_escape_what_it_says() {
-    let world = TestServer::with_manual_clock(|_| {}).await;
-    let empty = world.get("/broadcasts").await;
+async fn pages_show_a_broadcast_and_escape_its_body() {
+    let server = TestServer::with_manual_clock(|_| {}).await;
+    let empty = server.get("/broadcasts").await;
     assert_eq!(empty.status, 200);
-    assert!(
-        empty.text().contains("Nothing has been published"),
-        "{}",
-        empty.text()
-    );
-    register(&world, &["ana"]).await;
-    let id = publish(&world, json!({"body": "<script>alert(1)</script>", "all": true})).await;
-    let list = world.get("/broadcasts").await.text();
+    assert!(empty.text().contains("No broadcasts yet"), "{}", empty.text());
+    register(&server, &["ana"]).await;
+    let id = publish(&server, json!({"body": "<script>alert(1)</script>", "all": true})).await;
+    let list = server.get("/broadcasts").await.text();
     assert!(
         list.contains(&format!("/broadcasts/{id}")) && list.contains("0 of 1 users"),
         "{list}"
     );
-    spread(&world).await;
-    let page = world.get(&format!("/broadcasts/{id}")).await.text();
+    fan_out_all(&server).await;
+    let page = server.get(&format!("/broadcasts/{id}")).await.text();
     assert!(
         page.contains("finished") && !page.contains("<script>alert"),
         "{page}"
@@ -409,6 +331,6 @@ async fn pages_show_a_broadcast_and_escape_what_it_says() {
         "/broadcasts/%ff",
         "/broadcasts/0190b2a0-0000-7000-8000-000000000000",
     ] {
-        assert_eq!(world.get(path).await.status, 404, "{path}");
+        assert_eq!(server.get(path).await.status, 404, "{path}");
     }
 }

@@ -1,4 +1,4 @@
-//! The door itself: real connections, rude and well behaved.
+//! The listener with real connections of correct and faulty clients.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const CLOSING_REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\ncon
 const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 struct ListeningServer {
-    world: TestServer,
+    server: TestServer,
     address: SocketAddr,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<()>>,
@@ -26,13 +26,13 @@ struct ListeningServer {
 
 impl ListeningServer {
     async fn with(change: impl FnOnce(&mut Config)) -> Self {
-        let world = TestServer::with(change).await;
+        let server = TestServer::with(change).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (stop, told) = watch::channel(false);
-        let task = tokio::spawn(crate::serve(Arc::clone(&world.gateway), listener, told));
+        let (stop, stop_signal) = watch::channel(false);
+        let task = tokio::spawn(crate::serve(Arc::clone(&server.gateway), listener, stop_signal));
         Self {
-            world,
+            server,
             address,
             stop,
             task,
@@ -47,130 +47,133 @@ impl ListeningServer {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// All that comes back for these bytes until the door closes.
+    /// Sends bytes and returns everything received until the connection is closed.
     async fn send_raw(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect().await;
         stream.write_all(bytes).await.unwrap();
         read_until_closed(&mut stream).await
     }
 
-    /// Whether an ordinary client beside the rude ones is served at once.
+    /// Asserts that a correct client is served at the same time.
     async fn assert_serves(&self) {
-        let answer = self.send_raw(CLOSING_REQUEST).await;
-        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+        let response = self.send_raw(CLOSING_REQUEST).await;
+        assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
     }
 }
 
 async fn read_until_closed(stream: &mut TcpStream) -> String {
-    let mut heard = Vec::new();
-    tokio::time::timeout(TEST_TIMEOUT, stream.read_to_end(&mut heard))
+    let mut received = Vec::new();
+    tokio::time::timeout(TEST_TIMEOUT, stream.read_to_end(&mut received))
         .await
         .unwrap()
         .unwrap();
-    String::from_utf8_lossy(&heard).into_owned()
+    String::from_utf8_lossy(&received).into_owned()
 }
 
-/// One answer on a connection that stays open.
+/// Reads one response on a connection that stays open.
 async fn read_response(stream: &mut TcpStream) -> String {
-    let mut heard = vec![0; 4096];
-    let count = tokio::time::timeout(TEST_TIMEOUT, stream.read(&mut heard))
+    let mut received = vec![0; 4096];
+    let count = tokio::time::timeout(TEST_TIMEOUT, stream.read(&mut received))
         .await
         .unwrap()
         .unwrap();
-    heard.truncate(count);
-    String::from_utf8(heard).unwrap()
+    received.truncate(count);
+    String::from_utf8(received).unwrap()
 }
 
 #[tokio::test]
 async fn a_connection_carries_many_requests() {
-    let door = ListeningServer::new().await;
-    let mut stream = door.connect().await;
+    let listening = ListeningServer::new().await;
+    let mut stream = listening.connect().await;
     for _ in 0..3 {
         stream.write_all(SEND_REQUEST).await.unwrap();
-        let answer = read_response(&mut stream).await;
-        assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-        assert!(answer.contains("\"status\":\"accepted\""), "{answer}");
+        let response = read_response(&mut stream).await;
+        assert!(response.starts_with("HTTP/1.1 200 OK"), "{response}");
+        assert!(response.contains("\"status\":\"accepted\""), "{response}");
     }
     stream
         .write_all(&[SEND_REQUEST, SEND_REQUEST, CLOSING_REQUEST].concat())
         .await
         .unwrap();
-    let answers = read_until_closed(&mut stream).await;
-    assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 3, "{answers}");
-    assert_eq!(door.world.message_count().await, 5);
+    let responses = read_until_closed(&mut stream).await;
+    assert_eq!(responses.matches("HTTP/1.1 200 OK").count(), 3, "{responses}");
+    assert_eq!(listening.server.message_count().await, 5);
 }
 
 #[tokio::test]
-async fn a_huge_header_is_431_and_the_end() {
-    let door = ListeningServer::new().await;
-    let mut stream = door.connect().await;
+async fn a_huge_header_is_431_and_closes_the_connection() {
+    let listening = ListeningServer::new().await;
+    let mut stream = listening.connect().await;
     stream
         .write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\nx-long: ")
         .await
         .unwrap();
-    let (mut ear, mut mouth) = stream.split();
-    let shout = async { while mouth.write_all(&[b'a'; 65_536]).await.is_ok() {} };
-    let mut heard = vec![0; 4096];
-    let listen = async {
-        tokio::time::timeout(TEST_TIMEOUT, ear.read(&mut heard))
+    let (mut reader, mut writer) = stream.split();
+    let write = async { while writer.write_all(&[b'a'; 65_536]).await.is_ok() {} };
+    let mut received = vec![0; 4096];
+    let read = async {
+        tokio::time::timeout(TEST_TIMEOUT, reader.read(&mut received))
             .await
             .unwrap()
             .unwrap()
     };
-    let count = tokio::select! { count = listen => count, () = shout => 0 };
+    let count = tokio::select! { count = read => count, () = write => 0 };
     assert!(
-        heard[..count].starts_with(b"HTTP/1.1 431"),
+        received[..count].starts_with(b"HTTP/1.1 431"),
         "{}",
-        String::from_utf8_lossy(&heard)
+        String::from_utf8_lossy(&received)
     );
-    door.assert_serves().await;
+    listening.assert_serves().await;
 }
 
 #[tokio::test]
-async fn a_slow_header_is_408_and_the_end() {
-    let door =
+async fn a_slow_header_is_408_and_closes_the_connection() {
+    let listening =
         ListeningServer::with(|config| config.limits.header_timeout = Duration::from_millis(100)).await;
-    let answer = door.send_raw(b"GET / HTTP/1.1\r\nhost:").await;
-    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
-    door.assert_serves().await;
+    let response = listening.send_raw(b"GET / HTTP/1.1\r\nhost:").await;
+    assert!(response.starts_with("HTTP/1.1 408"), "{response}");
+    listening.assert_serves().await;
 }
 
 #[tokio::test]
-async fn a_rest_between_requests_ends_without_a_word_after_its_time() {
-    let door = ListeningServer::with(|config| {
+async fn an_idle_connection_is_closed_without_a_response_after_its_timeout() {
+    let listening = ListeningServer::with(|config| {
         config.limits.idle_timeout = Duration::from_millis(300);
         config.limits.header_timeout = Duration::from_millis(50);
     })
     .await;
-    let began = Instant::now();
-    let answers = door.send_raw(&[SEND_REQUEST].concat()).await;
-    assert_eq!(answers.matches("HTTP/1.1").count(), 1, "{answers}");
-    assert!(began.elapsed() >= Duration::from_millis(300));
+    let started = Instant::now();
+    let responses = listening.send_raw(&[SEND_REQUEST].concat()).await;
+    assert_eq!(responses.matches("HTTP/1.1").count(), 1, "{responses}");
+    assert!(started.elapsed() >= Duration::from_millis(300));
 }
 
 #[tokio::test]
 async fn a_slow_body_is_408() {
-    let door = ListeningServer::with(|config| config.limits.body_timeout = Duration::from_millis(50)).await;
+    let listening =
+        ListeningServer::with(|config| config.limits.body_timeout = Duration::from_millis(50)).await;
     let head = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{";
-    let mut stream = door.connect().await;
+    let mut stream = listening.connect().await;
     stream.write_all(head).await.unwrap();
-    let answer = read_response(&mut stream).await;
-    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
-    assert!(answer.contains("/problems/body-too-slow"), "{answer}");
+    let response = read_response(&mut stream).await;
+    assert!(response.starts_with("HTTP/1.1 408"), "{response}");
+    assert!(response.contains("/problems/request-timeout"), "{response}");
 }
 
 #[tokio::test]
 async fn a_long_body_is_413_although_the_client_is_still_sending() {
-    let door = ListeningServer::new().await;
+    let listening = ListeningServer::new().await;
     let head = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 3000000\r\n\r\n";
-    let answer = door.send_raw(&[&head[..], &[b' '; 3_000_000]].concat()).await;
-    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
-    assert!(answer.contains("/problems/body-too-long"), "{answer}");
+    let response = listening
+        .send_raw(&[&head[..], &[b' '; 3_000_000]].concat())
+        .await;
+    assert!(response.starts_with("HTTP/1.1 413"), "{response}");
+    assert!(response.contains("/problems/content-too-large"), "{response}");
 }
 
 #[tokio::test]
-async fn garbage_is_a_clear_4xx_and_stores_nothing() {
-    let door = ListeningServer::new().await;
+async fn garbage_is_refused_and_stores_nothing() {
+    let listening = ListeningServer::new().await;
     let wrap = |target: &[u8]| {
         [
             b"GET ",
@@ -188,51 +191,55 @@ async fn garbage_is_a_clear_4xx_and_stores_nothing() {
         (b"/sms/send?number=09122222222&body=a\0b", "400"),
         (&long, "431"),
     ] {
-        let answer = door.send_raw(&wrap(target)).await;
+        let response = listening.send_raw(&wrap(target)).await;
         assert!(
-            answer.starts_with(&format!("HTTP/1.1 {status}")),
-            "{status}: {answer}"
+            response.starts_with(&format!("HTTP/1.1 {status}")),
+            "{status}: {response}"
         );
     }
-    let answer = door
+    let response = listening
         .send_raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
         .await;
-    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
-    assert_eq!(door.world.message_count().await, 0);
-    door.assert_serves().await;
+    assert!(response.starts_with("HTTP/1.1 400"), "{response}");
+    assert_eq!(listening.server.message_count().await, 0);
+    listening.assert_serves().await;
 }
 
 #[tokio::test]
-async fn a_well_behaved_client_is_served_beside_two_thousand_idle_ones() {
-    let door = ListeningServer::new().await;
+async fn a_correct_client_is_served_beside_two_thousand_idle_ones() {
+    let listening = ListeningServer::new().await;
     rlimit::increase_nofile_limit(8_000).unwrap();
     let mut idle = Vec::new();
     for number in 0..2_000 {
-        let mut stream = door.connect().await;
+        let mut stream = listening.connect().await;
         if number % 2 == 0 {
             stream.write_all(b"GET /").await.unwrap();
         }
         idle.push(stream);
     }
-    door.assert_serves().await;
+    listening.assert_serves().await;
     assert!(
-        door.send_raw(&[SEND_REQUEST, CLOSING_REQUEST].concat())
+        listening
+            .send_raw(&[SEND_REQUEST, CLOSING_REQUEST].concat())
             .await
             .contains("accepted")
     );
-    assert_eq!(idle.len(), 2_000);
+    for stream in &idle {
+        let closed = stream.try_read(&mut [0]);
+        assert!(closed.is_err(), "an idle connection was closed: {closed:?}");
+    }
 }
 
 #[tokio::test]
-async fn beyond_the_limit_clients_wait_until_there_is_room() {
-    let door = ListeningServer::with(|config| config.limits.connections_max = 2).await;
-    let mut first = door.connect().await;
-    let mut second = door.connect().await;
+async fn above_the_connection_limit_clients_wait_until_one_disconnects() {
+    let listening = ListeningServer::with(|config| config.limits.connections_max = 2).await;
+    let mut first = listening.connect().await;
+    let mut second = listening.connect().await;
     for stream in [&mut first, &mut second] {
         stream.write_all(SEND_REQUEST).await.unwrap();
         assert!(read_response(stream).await.contains("200 OK"));
     }
-    let mut third = door.connect().await;
+    let mut third = listening.connect().await;
     third.write_all(CLOSING_REQUEST).await.unwrap();
     let early = tokio::time::timeout(Duration::from_millis(100), third.read_u8()).await;
     assert!(early.is_err(), "a third connection was served");
@@ -241,25 +248,25 @@ async fn beyond_the_limit_clients_wait_until_there_is_room() {
 }
 
 #[tokio::test]
-async fn told_to_stop_it_lets_go_of_idle_clients_and_takes_no_new_ones() {
-    let door = ListeningServer::new().await;
-    let mut idle = door.connect().await;
+async fn after_the_stop_signal_idle_connections_are_closed_and_new_ones_refused() {
+    let listening = ListeningServer::new().await;
+    let mut idle = listening.connect().await;
     idle.write_all(SEND_REQUEST).await.unwrap();
     assert!(read_response(&mut idle).await.contains("200 OK"));
-    door.stop.send_replace(true);
+    listening.stop.send_replace(true);
     assert_eq!(read_until_closed(&mut idle).await, "");
-    tokio::time::timeout(TEST_TIMEOUT, door.task)
+    tokio::time::timeout(TEST_TIMEOUT, listening.task)
         .await
         .unwrap()
         .unwrap()
         .unwrap();
-    assert!(TcpStream::connect(door.address).await.is_err());
+    assert!(TcpStream::connect(listening.address).await.is_err());
 }
 
 #[tokio::test]
-async fn told_to_stop_it_finishes_the_request_in_flight() {
-    let door = ListeningServer::new().await;
-    let mut stream = door.connect().await;
+async fn after_the_stop_signal_a_request_in_flight_is_finished() {
+    let listening = ListeningServer::new().await;
+    let mut stream = listening.connect().await;
     let head =
         b"POST /sms/send HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-www-form-urlencoded\r\n";
     stream
@@ -267,14 +274,14 @@ async fn told_to_stop_it_finishes_the_request_in_flight() {
         .await
         .unwrap();
     assert!(read_response(&mut stream).await.starts_with("HTTP/1.1 100"));
-    door.stop.send_replace(true);
+    listening.stop.send_replace(true);
     stream.write_all(b"number=09122222222&body=hi").await.unwrap();
     assert!(
         read_until_closed(&mut stream)
             .await
             .contains("\"status\":\"accepted\"")
     );
-    tokio::time::timeout(TEST_TIMEOUT, door.task)
+    tokio::time::timeout(TEST_TIMEOUT, listening.task)
         .await
         .unwrap()
         .unwrap()
@@ -282,37 +289,37 @@ async fn told_to_stop_it_finishes_the_request_in_flight() {
 }
 
 #[tokio::test]
-async fn told_to_stop_it_waits_for_a_request_as_long_as_the_grace_and_no_longer() {
-    let door = ListeningServer::with(|config| {
+async fn after_the_stop_signal_a_request_may_take_only_the_grace_period() {
+    let listening = ListeningServer::with(|config| {
         config.limits.body_timeout = Duration::from_secs(3_600);
         config.work.grace = Duration::from_millis(200);
     })
     .await;
-    let mut stream = door.connect().await;
+    let mut stream = listening.connect().await;
     let head =
         b"POST /sms/send HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 26\r\n\r\n";
     stream.write_all(head).await.unwrap();
     assert!(read_response(&mut stream).await.starts_with("HTTP/1.1 100"));
-    let began = Instant::now();
-    door.stop.send_replace(true);
-    tokio::time::timeout(TEST_TIMEOUT, door.task)
+    let started = Instant::now();
+    listening.stop.send_replace(true);
+    tokio::time::timeout(TEST_TIMEOUT, listening.task)
         .await
         .unwrap()
         .unwrap()
         .unwrap();
-    assert!(began.elapsed() >= Duration::from_millis(200));
+    assert!(started.elapsed() >= Duration::from_millis(200));
     assert_eq!(read_until_closed(&mut stream).await, "");
 }
 
 #[tokio::test]
-async fn a_panic_costs_its_request_only() {
+async fn a_panic_ends_only_its_request() {
     use tower::Service;
     let broken = axum::Router::new().route("/", axum::routing::get(|| async { panicking_handler() }));
-    let mut guarded = crate::listen::catch_panics(broken);
+    let mut router = crate::connection::catch_panics(broken);
     let request = axum::http::Request::get("/")
         .body(axum::body::Body::empty())
         .unwrap();
-    let response = guarded.call(request).await.unwrap();
+    let response = router.call(request).await.unwrap();
     assert_eq!(response.status(), 500);
     assert_eq!(response.headers()["content-type"], "application/problem+json");
 }

@@ -1,4 +1,4 @@
-//! What machines ask.
+//! The monitoring endpoints.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -8,55 +8,55 @@ use super::TestServer;
 use postrider_engine::sync_report;
 
 #[tokio::test]
-async fn it_is_alive_and_ready() {
-    let world = TestServer::new().await;
-    world.get("/healthz").await.assert_response(200, "ok");
-    world
+async fn a_healthy_gateway_is_alive_and_ready() {
+    let server = TestServer::new().await;
+    server.get("/healthz").await.assert_response(200, "ok");
+    server
         .get("/readyz")
         .await
         .assert_response(200, r#"{"ready":true,"degraded":[]}"#);
 }
 
 #[tokio::test]
-async fn without_its_store_it_is_alive_but_not_ready() {
-    let world = TestServer::new().await;
-    let _lock = world.lock_store();
-    world.get("/healthz").await.assert_response(200, "ok");
-    let reply = world.get("/readyz").await;
+async fn without_its_store_the_gateway_is_alive_but_not_ready() {
+    let server = TestServer::new().await;
+    let _lock = server.lock_store();
+    server.get("/healthz").await.assert_response(200, "ok");
+    let response = server.get("/readyz").await;
     assert_eq!(
-        (reply.status.as_u16(), reply.header("retry-after")),
+        (response.status.as_u16(), response.header("retry-after")),
         (503, Some("2"))
     );
-    assert_eq!(reply.json()["ready"], json!(false));
+    assert_eq!(response.json()["ready"], json!(false));
 }
 
 #[tokio::test]
-async fn a_resting_provider_is_degraded_not_unready() {
-    let world = TestServer::new().await;
-    let lane = &world.gateway.providers()[0];
-    let rest_after = world.gateway.config.providers[0].breaker_failure_threshold;
-    (0..rest_after).for_each(|_| lane.record_bounce(world.gateway.clock.now()));
-    let reply = world.get("/readyz").await;
+async fn an_open_circuit_is_degraded_but_ready() {
+    let server = TestServer::new().await;
+    let provider = &server.gateway.providers()[0];
+    let threshold = server.gateway.config.providers[0].breaker_failure_threshold;
+    (0..threshold).for_each(|_| provider.record_bounce(server.gateway.clock.now()));
+    let response = server.get("/readyz").await;
     assert_eq!(
-        reply.json(),
+        response.json(),
         json!({"ready": true, "degraded": ["provider mock-blue"]})
     );
-    let metrics = world.get("/metrics").await.text();
+    let metrics = server.get("/metrics").await.text();
     assert!(
-        metrics.contains("postrider_provider_available{provider=\"mock-blue\"} 0"),
+        metrics.contains("postrider_provider_open{provider=\"mock-blue\"} 0"),
         "{metrics}"
     );
 }
 
 #[tokio::test]
 async fn metrics_are_open_metrics_with_fresh_gauges() {
-    let world = TestServer::new().await;
-    world.get("/sms/send?number=09122222222&body=hi").await;
-    sync_report::sync(&world.gateway, |_| {}).await.unwrap();
-    let reply = world.get("/metrics").await;
+    let server = TestServer::new().await;
+    server.get("/sms/send?number=09122222222&body=hi").await;
+    sync_report::sync(&server.gateway, |_| {}).await.unwrap();
+    let response = server.get("/metrics").await;
     let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    assert_eq!(reply.header("content-type"), Some(content_type));
-    let text = reply.text();
+    assert_eq!(response.header("content-type"), Some(content_type));
+    let text = response.text();
     for line in [
         "postrider_accepted_total 1",
         "postrider_waiting{channel=\"sms\"} 1",
@@ -67,67 +67,65 @@ async fn metrics_are_open_metrics_with_fresh_gauges() {
 }
 
 #[tokio::test]
-async fn whoever_asks_for_other_text_gets_the_older_format() {
-    let world = TestServer::new().await;
-    let ask = async |accept: &str| {
+async fn a_client_that_does_not_accept_open_metrics_gets_the_older_format() {
+    let server = TestServer::new().await;
+    let send = async |accept: &str| {
         let request = Request::get("/metrics").header("accept", accept);
-        world.request(request.body(Body::empty()).unwrap()).await
+        server.request(request.body(Body::empty()).unwrap()).await
     };
     for accept in ["*/*", "text/plain"] {
-        let reply = ask(accept).await;
+        let response = send(accept).await;
         assert_eq!(
-            reply.header("content-type"),
+            response.header("content-type"),
             Some("text/plain; version=0.0.4; charset=utf-8")
         );
-        assert!(reply.text().contains("# TYPE postrider_accepted_total counter"));
+        assert!(
+            response
+                .text()
+                .contains("# TYPE postrider_accepted_total counter")
+        );
     }
-    let reply = ask("application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1").await;
-    assert!(reply.text().ends_with("# EOF\n"));
+    let response = send("application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1").await;
+    assert!(response.text().ends_with("# EOF\n"));
 }
 
 #[tokio::test]
-async fn a_health_is_called_by_one_word() {
-    let world = TestServer::new().await;
-    let lane = &world.gateway.providers()[0];
-    let rest_after = world.gateway.config.providers[0].breaker_failure_threshold;
-    (0..rest_after).for_each(|_| lane.record_bounce(world.gateway.clock.now()));
-    let metrics = world.get("/metrics").await.text();
-    let open = "postrider_providers_available{channel=\"sms\"} 1";
-    assert!(metrics.contains(open), "{metrics}");
-    for (state, is) in [
-        ("closed", 0),
-        ("open", 1),
-        ("half_open", 0),
-        ("misconfigured", 0),
-        ("paused", 0),
-    ] {
-        let line = format!("postrider_provider_circuit{{provider=\"mock-blue\",state=\"{state}\"}} {is}");
+async fn the_circuit_state_has_one_series_for_each_value() {
+    let server = TestServer::new().await;
+    let provider = &server.gateway.providers()[0];
+    let threshold = server.gateway.config.providers[0].breaker_failure_threshold;
+    (0..threshold).for_each(|_| provider.record_bounce(server.gateway.clock.now()));
+    let metrics = server.get("/metrics").await.text();
+    let available = "postrider_providers_open{channel=\"sms\"} 1";
+    assert!(metrics.contains(available), "{metrics}");
+    for (state, value) in [("closed", 0), ("open", 1), ("half_open", 0), ("misconfigured", 0)] {
+        let line = format!("postrider_provider_health{{provider=\"mock-blue\",state=\"{state}\"}} {value}");
         assert!(metrics.contains(&line), "{line} in {metrics}");
     }
 }
 
 #[tokio::test]
-async fn every_face_tells_a_store_that_is_away_from_a_defect() {
-    let world = TestServer::new().await;
+async fn every_api_distinguishes_an_unavailable_store_from_a_defect() {
+    let server = TestServer::new().await;
     let texting = serde_json::json!({"phone_number": "1231233211", "message_body": "hi"});
     let native = serde_json::json!({"to": "09122222222", "body": "hi"});
-    let ask = async || {
+    let send = async || {
         [
-            world.get("/sms/send?number=09122222222&body=hi").await,
-            world.post_json("/messages", &texting).await,
-            world.post_json("/v1/messages", &native).await,
+            server.get("/sms/send?number=09122222222&body=hi").await,
+            server.post_json("/messages", &texting).await,
+            server.post_json("/v1/messages", &native).await,
         ]
     };
-    let lock = world.lock_store();
-    for away in ask().await {
+    let lock = server.lock_store();
+    for unavailable in send().await {
         assert_eq!(
-            (away.status.as_u16(), away.header("retry-after")),
+            (unavailable.status.as_u16(), unavailable.header("retry-after")),
             (503, Some("2"))
         );
     }
     drop(lock);
-    world.break_store();
-    for broken in ask().await {
+    server.break_store();
+    for broken in send().await {
         assert_eq!(
             (broken.status.as_u16(), broken.header("retry-after")),
             (500, None)

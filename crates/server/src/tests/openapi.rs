@@ -1,4 +1,4 @@
-//! The description of the API is the API's: every route and method stands in it, and it leads nowhere by mistake.
+//! The OpenAPI description matches the APIs: it contains every route and method, and all its references resolve.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::TestServer;
 
-/// Routes that no program is meant to call by the description: pages for people, the description itself, other spellings
-/// of what is described, and what answers for paths that lead nowhere.
+/// Routes outside the description: pages for people, the description itself, alternative spellings of described paths,
+/// and fallbacks for unknown paths.
 const UNDOCUMENTED_ROUTES: [&str; 21] = [
     "/",
     "/usage",
@@ -23,8 +23,8 @@ const UNDOCUMENTED_ROUTES: [&str; 21] = [
     "/operate/messages",
     "/operate/events",
     "/operate/confirm",
-    "/operate/act",
-    "/operate/providers/{provider}/{word}",
+    "/operate/apply",
+    "/operate/providers/{provider}/{action}",
     "/sign-in",
     "/sign-out",
     "/api.json",
@@ -39,11 +39,14 @@ async fn openapi_document() -> Value {
     TestServer::new().await.get("/api.json").await.json()
 }
 
-/// What stands in `.route("…"` below that folder.
+/// Collects the paths in `.route("…"` of the source files in a folder.
 fn routes(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() && !path.ends_with("tests") {
+        if path.ends_with("tests") || path.ends_with("tests.rs") {
+            continue;
+        }
+        if path.is_dir() {
             routes(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = std::fs::read_to_string(&path).unwrap();
@@ -52,7 +55,7 @@ fn routes(folder: &Path, found: &mut BTreeSet<String>) {
                     .trim_start()
                     .strip_prefix('"')
                     .and_then(|rest| rest.split_once('"'));
-                // What does not begin so is a channel's route.
+                // Other calls of `route` concern channels.
                 found.extend(
                     literal
                         .map(|(path, _)| path.replace("{*address}", "{address}"))
@@ -64,7 +67,7 @@ fn routes(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 #[tokio::test]
-async fn every_route_is_described_and_nothing_else() {
+async fn exactly_the_routes_are_described() {
     let mut found = BTreeSet::new();
     routes(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut found);
     let api = openapi_document().await;
@@ -77,25 +80,25 @@ async fn every_route_is_described_and_nothing_else() {
     known.extend(UNDOCUMENTED_ROUTES.map(str::to_owned));
     assert_eq!(
         found, known,
-        "a handler is described by #[utoipa::path] and listed in its face's `Described`"
+        "a handler is described by #[utoipa::path] and listed in the `…ApiDoc` of its API"
     );
 }
 
 #[tokio::test]
-async fn every_path_takes_the_methods_that_are_described_and_no_other() {
-    let world = TestServer::new().await;
+async fn every_path_supports_exactly_the_described_methods() {
+    let server = TestServer::new().await;
     for (path, item) in openapi_document().await["paths"].as_object().unwrap() {
         let described = item
             .as_object()
             .unwrap()
             .keys()
             .map(|method| method.to_uppercase());
-        let place = path.replace("{id}", "x").replace("{provider}", "mock-red");
-        let place = place.replace("{channel}", "sms").replace("{address}", "x");
-        let request = Request::builder().method("PROPFIND").uri(&place);
-        let reply = world.request(request.body(Body::empty()).unwrap()).await;
-        assert_eq!(reply.status, 405, "{path}");
-        let allowed = reply
+        let request_path = path.replace("{id}", "x").replace("{provider}", "mock-red");
+        let request_path = request_path.replace("{channel}", "sms").replace("{address}", "x");
+        let request = Request::builder().method("PROPFIND").uri(&request_path);
+        let response = server.request(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(response.status, 405, "{path}");
+        let allowed = response
             .header("allow")
             .unwrap()
             .split(',')
@@ -120,23 +123,23 @@ fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
 }
 
 #[tokio::test]
-async fn every_form_that_is_named_is_there_and_every_operation_tells_its_errors() {
+async fn every_reference_resolves_and_every_operation_describes_its_errors() {
     let api = openapi_document().await;
     let mut found = Vec::new();
     references(&api, &mut found);
     for reference in found {
-        let place = reference.strip_prefix('#').unwrap();
-        assert!(api.pointer(place).is_some(), "{reference}");
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(api.pointer(pointer).is_some(), "{reference}");
     }
     let mut names = BTreeSet::new();
     for (path, item) in api["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let name = operation["operationId"].as_str().unwrap();
             assert!(names.insert(name.to_owned()), "{name} twice");
-            let open = operation["security"] == serde_json::json!([{}]);
-            let answers = operation["responses"].as_object().unwrap();
+            let is_public = operation["security"] == serde_json::json!([{}]);
+            let responses = operation["responses"].as_object().unwrap();
             let mut expected = vec![];
-            if !open {
+            if !is_public {
                 expected.extend(["401", "403"]);
             }
             if operation["requestBody"].is_object() {
@@ -144,19 +147,19 @@ async fn every_form_that_is_named_is_there_and_every_operation_tells_its_errors(
             }
             for status in expected {
                 assert!(
-                    answers.contains_key(status),
-                    "{method} {path} says nothing of {status}"
+                    responses.contains_key(status),
+                    "{method} {path} does not describe {status}"
                 );
             }
-            for (status, answer) in answers {
-                assert!(!answer["description"].as_str().unwrap().is_empty());
+            for (status, response) in responses {
+                assert!(!response["description"].as_str().unwrap().is_empty());
                 assert!(
-                    answer["content"].is_object(),
-                    "{method} {path}: {status} has no form"
+                    response["content"].is_object(),
+                    "{method} {path}: {status} has no schema"
                 );
                 if status == "429" || status == "503" {
                     assert!(
-                        answer["headers"]["Retry-After"].is_object(),
+                        response["headers"]["Retry-After"].is_object(),
                         "{method} {path}: {status}"
                     );
                 }
@@ -166,8 +169,8 @@ async fn every_form_that_is_named_is_there_and_every_operation_tells_its_errors(
 }
 
 #[tokio::test]
-async fn the_description_comes_in_three_forms_to_anybody() {
-    let world = TestServer::with(|config| {
+async fn the_description_has_three_formats_and_needs_no_key() {
+    let server = TestServer::with(|config| {
         config.keys = vec![postrider_engine::config::ApiKey {
             name: "shop".to_owned(),
             sha256: [7; 32],
@@ -177,14 +180,14 @@ async fn the_description_comes_in_three_forms_to_anybody() {
         }];
     })
     .await;
-    let json = world.get("/api.json").await;
+    let json = server.get("/api.json").await;
     assert_eq!(json.header("content-type"), Some("application/json"));
     assert_eq!(json.json()["openapi"], "3.1.0");
     assert_eq!(json.json()["info"]["version"], env!("CARGO_PKG_VERSION"));
-    let yaml = world.get("/api.yaml").await;
+    let yaml = server.get("/api.yaml").await;
     assert_eq!(yaml.header("content-type"), Some("application/yaml"));
     assert!(yaml.text().starts_with("openapi: 3.1.0\n"), "{}", yaml.text());
-    let page = world.get("/api.html").await;
+    let page = server.get("/api.html").await;
     let policy = page.header("content-security-policy").unwrap();
     assert!(
         policy.starts_with("default-src 'none'; style-src 'self'"),

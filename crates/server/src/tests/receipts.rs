@@ -1,4 +1,4 @@
-//! What a provider's receipts have to withstand, with a real adapter: Twilio's, whose calls the tests sign themselves.
+//! Receipts through a real adapter (Twilio); the tests sign the callbacks.
 
 use std::sync::Arc;
 
@@ -16,17 +16,17 @@ use postrider_providers::{HttpClientPool, Provider, conformance};
 
 const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// A gateway over an account at a stand-in that takes every message under the id `SM1`, `SM2`, and so on.
+/// A gateway with a Twilio stub that accepts every message, with the ids `SM1`, `SM2`, and so on.
 struct TwilioFixture {
-    world: TestServer,
+    server: TestServer,
     _stub: HttpStub,
 }
 
 impl TwilioFixture {
     async fn new() -> Self {
-        let taken =
+        let accepted =
             (1..=9).map(|count| response(201, "", &format!(r#"{{"sid":"SM{count}","status":"queued"}}"#)));
-        let stub = HttpStub::start(taken.collect()).await;
+        let stub = HttpStub::start(accepted.collect()).await;
         let settings = format!(
             "account_sid = \"AC1\"\nauth_token = \"{AUTH_TOKEN}\"\nfrom = \"+15005550006\"\nbase_url = \"http://{}\"",
             stub.address
@@ -45,41 +45,41 @@ impl TwilioFixture {
         )
         .unwrap();
         Self {
-            world: TestServer::with_provider(adapter).await,
+            server: TestServer::with_provider(adapter).await,
             _stub: stub,
         }
     }
 
-    /// Where the first provider's receipts come to.
+    /// Returns the callback path of the first provider.
     fn callback_path(&self) -> String {
-        format!("/v1/receipts/{}", self.world.gateway.providers()[0].name)
+        format!("/v1/receipts/{}", self.server.gateway.providers()[0].name)
     }
 
-    /// Every name stands for the same account here, and any of them may be asked; its receipts come to that name.
+    /// Returns the callback path of the provider that accepted a message. All provider names use the same account here.
     fn callback_path_for(&self, message: &Value) -> String {
         let provider = message["deliveries"][0]["provider"].as_str();
         provider.map_or_else(|| self.callback_path(), |name| format!("/v1/receipts/{name}"))
     }
 
     async fn submit_message(&self) -> String {
-        let reply = self
-            .world
+        let response = self
+            .server
             .post_json("/v1/messages", &json!({"to": "09122222222", "body": "hi"}))
             .await;
-        reply.json()["id"]
+        response.json()["id"]
             .as_str()
-            .unwrap_or_else(|| panic!("{}", reply.text()))
+            .unwrap_or_else(|| panic!("{}", response.text()))
             .to_owned()
     }
 
     async fn send_message(&self) -> String {
         let id = self.submit_message().await;
-        self.world.deliver_all().await;
+        self.server.deliver_all().await;
         id
     }
 
     async fn message(&self, id: &str) -> Value {
-        self.world.get(&format!("/v1/messages/{id}")).await.json()
+        self.server.get(&format!("/v1/messages/{id}")).await.json()
     }
 
     async fn state(&self, id: &str) -> String {
@@ -93,7 +93,7 @@ impl TwilioFixture {
         let mut pairs = form_urlencoded::parse(body.as_bytes()).collect::<Vec<_>>();
         pairs.sort();
         let mut mac = Hmac::<Sha1>::new_from_slice(AUTH_TOKEN.as_bytes()).unwrap();
-        mac.update(format!("{}{path}", self.world.gateway.config.public_url).as_bytes());
+        mac.update(format!("{}{path}", self.server.gateway.config.public_url).as_bytes());
         for (name, value) in pairs {
             mac.update(name.as_bytes());
             mac.update(value.as_bytes());
@@ -105,7 +105,7 @@ impl TwilioFixture {
         let request = Request::post(path)
             .header("content-type", "application/x-www-form-urlencoded")
             .header("x-twilio-signature", signature);
-        self.world
+        self.server
             .request(request.body(Body::from(body.to_owned())).unwrap())
             .await
     }
@@ -114,7 +114,7 @@ impl TwilioFixture {
         self.post_callback(path, &self.signature(path, body), body).await
     }
 
-    /// A receipt for that message, signed as it should be.
+    /// Sends a signed receipt for a message.
     async fn post_status(&self, id: &str, sid: &str, status: &str) -> TestResponse {
         let path = self.callback_path_for(&self.message(id).await);
         self.post_signed(&path, &format!("MessageSid={sid}&MessageStatus={status}"))
@@ -123,66 +123,68 @@ impl TwilioFixture {
 }
 
 #[tokio::test]
-async fn the_answer_is_what_the_provider_wants_to_read() {
-    let desk = TwilioFixture::new().await;
-    let id = desk.send_message().await;
-    let reply = desk.post_status(&id, "SM1", "delivered").await;
-    reply.assert_response(200, "<Response/>");
-    assert_eq!(reply.header("content-type"), Some("text/xml"));
-    assert_eq!(desk.state(&id).await, "delivered");
+async fn the_response_has_the_format_of_the_provider() {
+    let fixture = TwilioFixture::new().await;
+    let id = fixture.send_message().await;
+    let response = fixture.post_status(&id, "SM1", "delivered").await;
+    response.assert_response(200, "<Response/>");
+    assert_eq!(response.header("content-type"), Some("text/xml"));
+    assert_eq!(fixture.state(&id).await, "delivered");
 }
 
 #[tokio::test]
 async fn forged_and_truncated_receipts_change_nothing() {
-    let desk = TwilioFixture::new().await;
-    let id = desk.send_message().await;
-    let path = desk.callback_path_for(&desk.message(&id).await);
+    let fixture = TwilioFixture::new().await;
+    let id = fixture.send_message().await;
+    let path = fixture.callback_path_for(&fixture.message(&id).await);
     let body = "MessageSid=SM1&MessageStatus=undelivered&ErrorCode=30006";
-    let right = desk.signature(&path, body);
-    assert_eq!(desk.post_callback(&path, "", body).await.status, 403);
+    let right = fixture.signature(&path, body);
+    assert_eq!(fixture.post_callback(&path, "", body).await.status, 403);
     assert_eq!(
-        desk.post_callback(&path, &BASE64.encode([0; 20]), body)
+        fixture
+            .post_callback(&path, &BASE64.encode([0; 20]), body)
             .await
             .status,
         403
     );
     assert_eq!(
-        desk.post_callback(&path, &right, &body.replace("SM1", "SM2"))
+        fixture
+            .post_callback(&path, &right, &body.replace("SM1", "SM2"))
             .await
             .status,
         403
     );
     for end in 0..body.len() {
         assert_eq!(
-            desk.post_callback(&path, &right, &body[..end]).await.status,
+            fixture.post_callback(&path, &right, &body[..end]).await.status,
             403,
             "cut off at {end}"
         );
     }
-    assert_eq!(desk.state(&id).await, "sent");
-    assert_eq!(desk.post_callback(&path, &right, body).await.status, 200);
-    assert_eq!(desk.state(&id).await, "failed");
+    assert_eq!(fixture.state(&id).await, "sent");
+    assert_eq!(fixture.post_callback(&path, &right, body).await.status, 200);
+    assert_eq!(fixture.state(&id).await, "failed");
 }
 
 #[tokio::test]
-async fn oversized_receipts_are_refused_unread() {
-    let desk = TwilioFixture::new().await;
-    let id = desk.send_message().await;
-    let path = desk.callback_path_for(&desk.message(&id).await);
+async fn oversized_receipts_are_refused() {
+    let fixture = TwilioFixture::new().await;
+    let id = fixture.send_message().await;
+    let path = fixture.callback_path_for(&fixture.message(&id).await);
     let long = format!(
         "MessageSid=SM1&MessageStatus=delivered&Padding={}",
         "x".repeat(64 * 1024)
     );
-    assert_eq!(desk.post_signed(&path, &long).await.status, 413);
+    assert_eq!(fixture.post_signed(&path, &long).await.status, 413);
     let many = format!("MessageSid=SM1&MessageStatus=delivered{}", "&a=1".repeat(10_000));
-    assert_eq!(desk.post_signed(&path, &many).await.status, 403);
-    assert_eq!(desk.state(&id).await, "sent");
+    assert_eq!(fixture.post_signed(&path, &many).await.status, 403);
+    assert_eq!(fixture.state(&id).await, "sent");
 }
 
 #[tokio::test]
-async fn replayed_and_late_receipts_move_nothing_backwards() {
-    let desk = TwilioFixture::new().await;
-    let id = desk.send_message().await;
+async fn replayed_and_late_receipts_change_nothing() {
+    let fixture = TwilioFixture::new().await;
+    let id = fixture.send_message().await;
     for status in [
         "delivered",
         "delivered",
@@ -191,73 +193,82 @@ async fn replayed_and_late_receipts_move_nothing_backwards() {
         "undelivered&ErrorCode=30006",
         "failed",
     ] {
-        assert_eq!(desk.post_status(&id, "SM1", status).await.status, 200, "{status}");
-        assert_eq!(desk.state(&id).await, "delivered", "{status}");
+        assert_eq!(
+            fixture.post_status(&id, "SM1", status).await.status,
+            200,
+            "{status}"
+        );
+        assert_eq!(fixture.state(&id).await, "delivered", "{status}");
     }
-    let number = desk.world.get("/v1/recipients/sms/09122222222").await.json();
+    let number = fixture.server.get("/v1/recipients/sms/09122222222").await.json();
     assert_eq!(
-        number["standing"], "active",
-        "a verdict that changed nothing is none"
+        number["status"], "active",
+        "a receipt that changed nothing does not change the recipient"
     );
-    let other = desk.send_message().await;
-    desk.post_status(&other, "SM2", "failed&ErrorCode=30008").await;
-    desk.post_status(&other, "SM2", "delivered").await;
-    assert_eq!(desk.state(&other).await, "failed");
+    let other = fixture.send_message().await;
+    fixture.post_status(&other, "SM2", "failed&ErrorCode=30008").await;
+    fixture.post_status(&other, "SM2", "delivered").await;
+    assert_eq!(fixture.state(&other).await, "failed");
 }
 
 #[tokio::test]
-async fn opened_counts_once_with_the_first_time() {
-    let desk = TwilioFixture::new().await;
-    let id = desk.send_message().await;
-    desk.post_status(&id, "SM1", "read").await;
-    let first = desk.message(&id).await["deliveries"][0].clone();
+async fn opened_is_recorded_once_with_the_first_time() {
+    let fixture = TwilioFixture::new().await;
+    let id = fixture.send_message().await;
+    fixture.post_status(&id, "SM1", "read").await;
+    let first = fixture.message(&id).await["deliveries"][0].clone();
     assert_eq!(first["state"], "delivered");
     assert!(first["opened_at"].is_string(), "{first}");
-    desk.post_status(&id, "SM1", "read").await;
+    fixture.post_status(&id, "SM1", "read").await;
     assert_eq!(
-        desk.message(&id).await["deliveries"][0]["opened_at"],
+        fixture.message(&id).await["deliveries"][0]["opened_at"],
         first["opened_at"]
     );
 }
 
 #[tokio::test]
-async fn a_receipt_that_outruns_our_own_record_is_applied_later() {
-    let desk = TwilioFixture::new().await;
-    let id = desk.submit_message().await;
-    for lane in desk.world.gateway.providers() {
-        let path = format!("/v1/receipts/{}", lane.name);
-        let reply = desk
+async fn a_receipt_that_arrives_before_our_record_is_applied_later() {
+    let fixture = TwilioFixture::new().await;
+    let id = fixture.submit_message().await;
+    for provider in fixture.server.gateway.providers() {
+        let path = format!("/v1/receipts/{}", provider.name);
+        let response = fixture
             .post_signed(&path, "MessageSid=SM1&MessageStatus=delivered")
             .await;
-        assert_eq!(reply.status, 200);
+        assert_eq!(response.status, 200);
     }
-    assert_eq!(desk.state(&id).await, "waiting");
-    desk.world.deliver_all().await;
-    assert_eq!(desk.state(&id).await, "delivered");
+    assert_eq!(fixture.state(&id).await, "waiting");
+    fixture.server.deliver_all().await;
+    assert_eq!(fixture.state(&id).await, "delivered");
 }
 
 #[tokio::test]
-async fn a_permanent_verdict_makes_the_number_inactive_and_says_who_and_why() {
-    let desk = TwilioFixture::new().await;
-    let id = desk.send_message().await;
-    desk.post_status(&id, "SM1", "undelivered&ErrorCode=30006").await;
-    let known = desk.world.get("/v1/recipients/sms/09122222222").await.json();
-    assert_eq!(known["standing"], "inactive");
+async fn a_permanent_failure_makes_the_number_inactive_and_records_provider_and_reason() {
+    let fixture = TwilioFixture::new().await;
+    let id = fixture.send_message().await;
+    fixture
+        .post_status(&id, "SM1", "undelivered&ErrorCode=30006")
+        .await;
+    let recipient = fixture.server.get("/v1/recipients/sms/09122222222").await.json();
+    assert_eq!(recipient["status"], "inactive");
     assert_eq!(
-        known["changed_by"],
-        desk.message(&id).await["deliveries"][0]["provider"]
+        recipient["changed_by"],
+        fixture.message(&id).await["deliveries"][0]["provider"]
     );
-    assert!(known["reason"].as_str().unwrap().contains("30006"), "{known}");
+    assert!(
+        recipient["reason"].as_str().unwrap().contains("30006"),
+        "{recipient}"
+    );
 }
 
 #[tokio::test]
-async fn stop_and_start_are_heard_and_a_dead_number_stays_dead() {
-    let desk = TwilioFixture::new().await;
-    let (path, number) = (desk.callback_path(), "/v1/recipients/sms/09122222222");
-    let text = |sid: usize, words: &str| {
-        format!("MessageSid=SM7{sid}&SmsStatus=received&From=%2B989122222222&To=%2B15005550006&Body={words}")
+async fn stop_and_start_change_the_status_but_an_inactive_number_stays_inactive() {
+    let fixture = TwilioFixture::new().await;
+    let (path, number) = (fixture.callback_path(), "/v1/recipients/sms/09122222222");
+    let text = |sid: usize, body: &str| {
+        format!("MessageSid=SM7{sid}&SmsStatus=received&From=%2B989122222222&To=%2B15005550006&Body={body}")
     };
-    let said = [
+    let inbound = [
         ("hello", "active"),
         ("START", "active"),
         ("please+stop", "active"),
@@ -268,28 +279,30 @@ async fn stop_and_start_are_heard_and_a_dead_number_stays_dead() {
         ("unstop", "active"),
         ("STOP", "opted_out"),
     ];
-    for (sid, (words, standing)) in said.into_iter().enumerate() {
-        desk.post_signed(&path, &text(sid, words))
+    for (sid, (body, status)) in inbound.into_iter().enumerate() {
+        fixture
+            .post_signed(&path, &text(sid, body))
             .await
             .assert_response(200, "<Response/>");
         assert_eq!(
-            desk.world.get(number).await.json()["standing"],
-            standing,
-            "{words}"
+            fixture.server.get(number).await.json()["status"],
+            status,
+            "{body}"
         );
     }
-    desk.post_signed(&path, &text(5, "yes"))
+    fixture
+        .post_signed(&path, &text(5, "yes"))
         .await
         .assert_response(200, "<Response/>");
     assert_eq!(
-        desk.world.get(number).await.json()["standing"],
+        fixture.server.get(number).await.json()["status"],
         "opted_out",
         "a replayed START"
     );
-    let known = desk.world.get(number).await.json();
-    assert_eq!(known["reason"], "sent \"STOP\"");
-    let refused = desk
-        .world
+    let recipient = fixture.server.get(number).await.json();
+    assert_eq!(recipient["reason"], "wrote \"STOP\"");
+    let refused = fixture
+        .server
         .post_json(
             "/messages",
             &json!({"phone_number": "09122222222", "message_body": "hi"}),
@@ -297,9 +310,10 @@ async fn stop_and_start_are_heard_and_a_dead_number_stays_dead() {
         .await;
     refused.assert_response(200, r#"{"status":"error","message":"Phone number is inactive"}"#);
     let request = Request::put(number).header("content-type", "application/json");
-    desk.world
-        .request(request.body(Body::from(r#"{"standing":"inactive"}"#)).unwrap())
+    fixture
+        .server
+        .request(request.body(Body::from(r#"{"status":"inactive"}"#)).unwrap())
         .await;
-    desk.post_signed(&path, &text(20, "START")).await;
-    assert_eq!(desk.world.get(number).await.json()["standing"], "inactive");
+    fixture.post_signed(&path, &text(20, "START")).await;
+    assert_eq!(fixture.server.get(number).await.json()["status"], "inactive");
 }

@@ -1,101 +1,96 @@
-//! Reading and changing whether an address may be written to.
+//! Reading and changing the status of recipients.
 
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use super::{TestResponse, TestServer};
-use postrider_core::address::AddressKind;
+use super::{TestResponse, TestServer, api_key};
 use postrider_core::channel::{Addressing, Channel};
-use postrider_engine::config::{ApiKey, Scope};
+use postrider_core::address::AddressKind;
+use postrider_engine::config::Scope;
 
-async fn put(world: &TestServer, path: &str, key: Option<&str>, body: &Value) -> TestResponse {
+async fn put(server: &TestServer, path: &str, key: Option<&str>, body: &Value) -> TestResponse {
     let mut request = Request::put(path).header("content-type", "application/json");
     if let Some(key) = key {
         request = request.header("x-api-key", key);
     }
-    world
+    server
         .request(request.body(Body::from(body.to_string())).unwrap())
         .await
 }
 
 #[tokio::test]
-async fn nothing_said_means_active() {
-    let world = TestServer::new().await;
-    let reply = world.get("/v1/recipients/sms/09122222222").await;
-    assert_eq!(reply.status, 200);
+async fn an_unknown_recipient_is_active() {
+    let server = TestServer::new().await;
+    let response = server.get("/v1/recipients/sms/09122222222").await;
+    assert_eq!(response.status, 200);
     let expected = json!({
-        "channel": "sms", "address": "+989122222222", "standing": "active",
+        "channel": "sms", "address": "+989122222222", "status": "active",
         "reason": null, "changed_by": null, "changed_at": null,
     });
-    assert_eq!(reply.json(), expected);
+    assert_eq!(response.json(), expected);
 }
 
 #[tokio::test]
-async fn a_change_is_kept_with_who_and_why_and_counts_at_once() {
-    let key = |name: &str, secret: &str, scope| ApiKey {
-        name: name.to_owned(),
-        sha256: Sha256::digest(secret).into(),
-        scopes: vec![scope],
-        user_per_hour: None,
-        events: postrider_engine::config::ApiKeyEvents::default(),
-    };
-    let world = TestServer::with(|config| {
-        config.keys = vec![key("desk", "all", Scope::Admin), key("eyes", "r3ad", Scope::Read)];
+async fn a_change_is_stored_with_key_and_reason_and_takes_effect_at_once() {
+    let server = TestServer::with(|config| {
+        config.keys = vec![
+            api_key("support", "all", Scope::Admin),
+            api_key("reader", "r3ad", Scope::Read),
+        ];
     })
     .await;
     let path = "/v1/recipients/sms/0912-222-2222";
-    let word = json!({"standing": "opted_out", "reason": "called and asked for it"});
-    assert_eq!(put(&world, path, Some("r3ad"), &word).await.status, 403);
-    let reply = put(&world, path, Some("all"), &word).await;
-    assert_eq!(reply.status, 200, "{}", reply.text());
-    let said = reply.json();
-    assert_eq!(said["changed_by"], "desk");
+    let change = json!({"status": "opted_out", "reason": "called and asked for it"});
+    assert_eq!(put(&server, path, Some("r3ad"), &change).await.status, 403);
+    let response = put(&server, path, Some("all"), &change).await;
+    assert_eq!(response.status, 200, "{}", response.text());
+    let recipient = response.json();
+    assert_eq!(recipient["changed_by"], "support");
     assert_eq!(
-        (&said["standing"], &said["reason"]),
-        (&word["standing"], &word["reason"])
+        (&recipient["status"], &recipient["reason"]),
+        (&change["status"], &change["reason"])
     );
     let request = Request::get("/v1/recipients/sms/%2B989122222222").header("x-api-key", "r3ad");
     assert_eq!(
-        world.request(request.body(Body::empty()).unwrap()).await.json(),
-        said
+        server.request(request.body(Body::empty()).unwrap()).await.json(),
+        recipient
     );
     let message = json!({"to": "+98 912 222 2222", "body": "hi"});
     let request = Request::post("/v1/messages")
         .header("content-type", "application/json")
         .header("x-api-key", "all");
-    let refused = world
+    let refused = server
         .request(request.body(Body::from(message.to_string())).unwrap())
         .await;
     assert_eq!(refused.status, 422, "{}", refused.text());
 }
 
 #[tokio::test]
-async fn who_gives_no_reason_is_noted_as_an_operator() {
-    let world = TestServer::new().await;
-    let reply = put(
-        &world,
+async fn a_change_without_key_and_reason_is_recorded_as_an_operators() {
+    let server = TestServer::new().await;
+    let response = put(
+        &server,
         "/v1/recipients/sms/09122222222",
         None,
-        &json!({"standing": "inactive"}),
+        &json!({"status": "inactive"}),
     )
     .await;
-    let said = reply.json();
+    let recipient = response.json();
     assert_eq!(
-        (said["changed_by"].as_str(), said["reason"].as_str()),
-        (Some("operator"), Some("changed manually"))
+        (recipient["changed_by"].as_str(), recipient["reason"].as_str()),
+        (Some("operator"), Some("changed by hand"))
     );
 }
 
 #[tokio::test]
 async fn a_number_is_the_same_in_every_local_spelling() {
-    let world = TestServer::new().await;
+    let server = TestServer::new().await;
     put(
-        &world,
+        &server,
         "/v1/recipients/sms/09122222222",
         None,
-        &json!({"standing": "inactive", "reason": "gone"}),
+        &json!({"status": "inactive", "reason": "gone"}),
     )
     .await;
     for spelling in [
@@ -113,68 +108,71 @@ async fn a_number_is_the_same_in_every_local_spelling() {
         "%D9%A0%D9%A9%D9%A1%D9%A2%D9%A2%D9%A2%D9%A2%D9%A2%D9%A2%D9%A2%D9%A2",
         "%E2%80%8E0912%C2%A0222%E2%80%912222",
     ] {
-        let reply = world.get(&format!("/v1/recipients/sms/{spelling}")).await;
+        let response = server.get(&format!("/v1/recipients/sms/{spelling}")).await;
         assert_eq!(
-            reply.json()["standing"],
+            response.json()["status"],
             "inactive",
             "{spelling}: {}",
-            reply.text()
+            response.text()
         );
     }
 }
 
 #[tokio::test]
-async fn wrong_words_are_told_all_at_once() {
-    let world = TestServer::new().await;
+async fn all_invalid_fields_are_reported_at_once() {
+    let server = TestServer::new().await;
     let path = "/v1/recipients/sms/09122222222";
     for (path, body, status, fields) in [
-        (path, json!({}), 422, vec!["standing"]),
+        (path, json!({}), 422, vec!["status"]),
         (
             path,
-            json!({"standing": "dead", "reason": 1, "who": "me"}),
+            json!({"status": "dead", "reason": 1, "by": "me"}),
             422,
-            vec!["standing", "reason", "who"],
+            vec!["by", "status", "reason"],
         ),
         (
             path,
-            json!({"standing": "active", "reason": "x".repeat(501)}),
+            json!({"status": "active", "reason": "x".repeat(501)}),
             422,
             vec!["reason"],
         ),
         (
             path,
-            json!({"standing": "active", "reason": "a\nb"}),
+            json!({"status": "active", "reason": "a\nb"}),
             422,
             vec!["reason"],
         ),
         (
             "/v1/recipients/sms/12",
-            json!({"standing": "active"}),
+            json!({"status": "active"}),
             422,
             vec!["address"],
         ),
         (
             "/v1/recipients/pigeon/1",
-            json!({"standing": "active"}),
+            json!({"status": "active"}),
             404,
             vec![],
         ),
     ] {
-        let reply = put(&world, path, None, &body).await;
-        assert_eq!(reply.status, status, "{path} {body}: {}", reply.text());
-        let violations = reply.json()["violations"].as_array().cloned().unwrap_or_default();
-        let named = violations
+        let response = put(&server, path, None, &body).await;
+        assert_eq!(response.status, status, "{path} {body}: {}", response.text());
+        let violations = response.json()["violations"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let reported = violations
             .iter()
             .map(|one| one["field"].as_str().unwrap())
             .collect::<Vec<_>>();
-        assert_eq!(named, fields, "{body}");
+        assert_eq!(reported, fields, "{body}");
     }
-    assert_eq!(world.get(path).await.json()["standing"], "active");
+    assert_eq!(server.get(path).await.json()["status"], "active");
 }
 
 #[tokio::test]
-async fn an_address_may_have_slashes_in_it() {
-    let world = TestServer::with(|config| {
+async fn an_address_may_contain_slashes() {
+    let server = TestServer::with(|config| {
         let mut hooks: Channel = config.channels[0].clone();
         hooks.name = "hooks".parse().unwrap();
         hooks.addressing = Addressing::Only(AddressKind::Url);
@@ -182,12 +180,12 @@ async fn an_address_may_have_slashes_in_it() {
     })
     .await;
     let path = "/v1/recipients/hooks/https://Example.org/a/b";
-    put(&world, path, None, &json!({"standing": "inactive"})).await;
+    put(&server, path, None, &json!({"status": "inactive"})).await;
     let encoded = "/v1/recipients/hooks/https%3A%2F%2Fexample.org%2Fa%2Fb";
     for path in [path, encoded] {
-        let said = world.get(path).await.json();
+        let recipient = server.get(path).await.json();
         assert_eq!(
-            (&said["address"], &said["standing"]),
+            (&recipient["address"], &recipient["status"]),
             (&json!("https://example.org/a/b"), &json!("inactive"))
         );
     }

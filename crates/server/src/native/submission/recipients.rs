@@ -1,18 +1,18 @@
-//! Reads `to` and `channels` of `POST /v1/messages`: to whom a message goes, and over which channels.
+//! Parses `to` and `channels` of `POST /v1/messages`.
 //!
-//! `to` is one address, or an object of addresses by channel (`{"sms": …}`) or by kind (`{"phone": …, "email": …}`), of
-//! which every channel takes what it can use. Addresses are judged by `flow/accept`.
+//! `to` is one address, or an object of addresses by channel (`{"sms": …}`) or by kind (`{"phone": …, "email": …}`); each
+//! channel takes the one it can use. `postrider_engine::accept` validates the addresses.
 
 use serde_json::{Map, Value};
 
-use super::SubmissionReader;
+use super::super::fields::ObjectReader;
 use crate::errors;
 use postrider_core::address::AddressKind;
 use postrider_engine::accept::{AcceptRequest, MissingAddressPolicy};
 use postrider_engine::gateway::Gateway;
 
-/// To whom it goes; everything else is as usual.
-pub(super) fn read_recipients(fields: &mut SubmissionReader<'_>, gateway: &Gateway) -> AcceptRequest {
+/// Parses recipients and channels; the other fields of the request have their defaults.
+pub(super) fn read_recipients(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> AcceptRequest {
     let channels = channels(fields, gateway);
     let to = fields.get("to").cloned().map(without_nulls);
     match to {
@@ -32,8 +32,8 @@ pub(super) fn read_recipients(fields: &mut SubmissionReader<'_>, gateway: &Gatew
             }
         }
         Some(_) => {
-            let wanted = "must be an address or an object such as {\"phone\": \"+98…\", \"email\": \"…\"}";
-            fields.add_violation("to", wanted);
+            let expected = "must be an address or an object such as {\"phone\": \"+98…\", \"email\": \"…\"}";
+            fields.add_violation("to", expected);
             AcceptRequest::default()
         }
         None => {
@@ -43,7 +43,7 @@ pub(super) fn read_recipients(fields: &mut SubmissionReader<'_>, gateway: &Gatew
     }
 }
 
-/// A null in an object says as much as nothing.
+/// Removes null members, which count as absent.
 fn without_nulls(mut to: Value) -> Value {
     if let Some(addresses) = to.as_object_mut() {
         addresses.retain(|_, address| !address.is_null());
@@ -52,22 +52,22 @@ fn without_nulls(mut to: Value) -> Value {
 }
 
 fn one_address(gateway: &Gateway, address: &str, channels: Option<Vec<String>>) -> AcceptRequest {
-    let missing = match channels {
+    let on_missing_address = match channels {
         Some(_) => MissingAddressPolicy::RejectMessage,
         None => MissingAddressPolicy::SkipChannel,
     };
     let channels = channels.unwrap_or_else(|| default_channels(gateway));
-    let to = channels.into_iter().map(|channel| (channel, address.to_owned()));
+    let addresses = channels.into_iter().map(|channel| (channel, address.to_owned()));
     AcceptRequest {
-        addresses: to.collect(),
-        on_missing_address: missing,
+        addresses: addresses.collect(),
+        on_missing_address,
         ..AcceptRequest::default()
     }
 }
 
-/// Each channel takes the address under its own name, else what it can use of the others.
+/// Gives each channel the address under its own name, else the one of a kind that it can use.
 fn by_channel_name(
-    fields: &mut SubmissionReader<'_>,
+    fields: &mut ObjectReader<'_>,
     gateway: &Gateway,
     to: &Map<String, Value>,
     channels: Vec<String>,
@@ -85,9 +85,10 @@ fn by_channel_name(
     request
 }
 
-/// The addresses by kind. A key that is neither a kind nor a channel is wrong, and so is what is no text.
+/// Returns the addresses by kind. A key that is neither a kind nor a channel, or a value that is not a string, is a
+/// violation.
 fn contacts(
-    fields: &mut SubmissionReader<'_>,
+    fields: &mut ObjectReader<'_>,
     gateway: &Gateway,
     to: &Map<String, Value>,
 ) -> Vec<(AddressKind, String)> {
@@ -96,18 +97,18 @@ fn contacts(
         let kind = AddressKind::parse(key).filter(|kind| *kind != AddressKind::Any);
         match (kind, value) {
             (None, _) if gateway.route(key).is_none() => fields.add_violation(
-                format!("to.{key}"),
-                "must be a channel that is configured, or phone, email, push, messenger or url",
+                &format!("to.{key}"),
+                "must be a configured channel, or phone, email, push, messenger or url",
             ),
             (Some(kind), Value::String(address)) => contacts.push((kind, address.clone())),
             (None, Value::String(_)) => {}
-            (_, _) => fields.add_violation(format!("to.{key}"), "must be a text"),
+            (_, _) => fields.add_violation(&format!("to.{key}"), "must be a string"),
         }
     }
     contacts
 }
 
-/// The channels of a message that names none.
+/// Returns the channels of a message that names none.
 fn default_channels(gateway: &Gateway) -> Vec<String> {
     let config = &gateway.config;
     if config.has_used_channels {
@@ -116,25 +117,25 @@ fn default_channels(gateway: &Gateway) -> Vec<String> {
     vec![errors::default_channel(gateway).to_owned()]
 }
 
-/// The channels named, each once; none when the field is not there.
-fn channels(fields: &mut SubmissionReader<'_>, gateway: &Gateway) -> Option<Vec<String>> {
+/// Returns the named channels, each once; `None` without the field.
+fn channels(fields: &mut ObjectReader<'_>, gateway: &Gateway) -> Option<Vec<String>> {
     let value = fields.get("channels")?;
     let Some(listed) = value.as_array().filter(|listed| !listed.is_empty()) else {
         fields.add_violation("channels", unknown_channel_message(gateway));
         return None;
     };
     let mut channels = Vec::with_capacity(listed.len());
-    for (place, channel) in listed.iter().enumerate() {
-        let field = format!("channels.{place}");
+    for (position, channel) in listed.iter().enumerate() {
+        let field = format!("channels.{position}");
         match channel.as_str() {
             Some(name) if gateway.route(name).is_none() => {
-                fields.add_violation(field, unknown_channel_message(gateway))
+                fields.add_violation(&field, unknown_channel_message(gateway));
             }
             Some(name) if channels.iter().any(|other| other == name) => {
-                fields.add_violation(field, "names a channel that stands before it already");
+                fields.add_violation(&field, "repeats a channel");
             }
             Some(name) => channels.push(name.to_owned()),
-            None => fields.add_violation(field, "must be a text"),
+            None => fields.add_violation(&field, "must be a string"),
         }
     }
     Some(channels)
@@ -147,5 +148,5 @@ fn unknown_channel_message(gateway: &Gateway) -> String {
         .iter()
         .map(|channel| channel.name.as_str())
         .collect();
-    format!("must name channels that are configured: {}", names.join(", "))
+    format!("must name configured channels: {}", names.join(", "))
 }

@@ -1,6 +1,6 @@
-//! `/operate/messages?q=`: the deliveries an operator looks for, with what can be done about them.
+//! `/operate/messages?q=`: the deliveries that match a search, with the actions that are possible for each.
 //!
-//! One page is a bounded look; where it had to stop early it says so and offers to go on.
+//! One page examines a bounded number of messages; if that ends the search early, the page says so and links on.
 
 use askama::Template;
 use axum::body::Body;
@@ -8,20 +8,19 @@ use axum::http::{Response, StatusCode};
 
 use super::super::format;
 use super::super::layout::{self, PageLayout};
-use super::actions::{ACTION_DELIVERIES_MAX, Notice};
-use super::{OperateState, Operator, search_query};
+use super::actions::ACTION_DELIVERIES_MAX;
+use super::delivery_row::DeliveryRow;
+use super::notice::Notice;
+use super::operator::Operator;
+use super::search_query;
+use super::state::OperateState;
 use crate::form;
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryState;
 use postrider_core::error::Result;
 use postrider_engine::gateway::Gateway;
-use postrider_engine::search::{self, DeliverySearchHit, MESSAGES_EXAMINED_MAX};
+use postrider_engine::search::{self, DeliverySearchFilter, MESSAGES_EXAMINED_MAX};
 
 /// Deliveries on one page.
 const PAGE_DELIVERIES: usize = 25;
-
-/// How much of a body a line shows.
-const BODY_CHARS_MAX: usize = 60;
 
 /// The page at `/operate/messages`.
 #[derive(Template)]
@@ -42,75 +41,49 @@ struct DeliveryListPage {
     action_max: String,
 }
 
-/// A delivery in a list.
-pub(super) struct DeliveryRow {
-    pub(super) id: i64,
-    pub(super) message: String,
-    pub(super) created: String,
-    pub(super) state: &'static str,
-    pub(super) failure: Option<String>,
-    pub(super) reason: String,
-    pub(super) channel: String,
-    pub(super) address: String,
-    pub(super) user: String,
-    pub(super) provider: String,
-    pub(super) code: String,
-    pub(super) maybe_sent_twice: bool,
-    pub(super) tries: u32,
-    pub(super) body: String,
-    pub(super) can_resend: bool,
-    pub(super) can_cancel: bool,
-}
-
-/// The page of that address.
+/// Builds the page for a query string.
 pub(super) async fn delivery_list_page(
     gateway: &Gateway,
-    desk: &OperateState,
+    state: &OperateState,
     operator: &Operator<'_>,
-    asked: &str,
+    query: &str,
 ) -> Result<Response<Body>> {
-    let encoded = asked.as_bytes();
-    let (typed, asked_for) = match form::phone_number(encoded, "q") {
-        Ok(typed) => {
-            let typed = typed.trim().to_owned();
-            let asked_for = search_query::parse_search(gateway, &typed);
-            (typed, asked_for)
-        }
-        Err(garbled) => (
-            String::new(),
-            Err(vec![format!("The search cannot be read: {garbled}.")]),
-        ),
-    };
+    let encoded = query.as_bytes();
+    let (typed, filter) = parse_typed_search(gateway, encoded);
     let before = form::field(encoded, "before").ok();
     let before = before.and_then(|before| before.parse().ok());
     let now = gateway.clock.now();
-    let (found, wrong) = match asked_for {
-        Ok(wanted) => (
-            search::search_deliveries(gateway, &wanted, before, PAGE_DELIVERIES).await?,
+    let (found, errors) = match filter {
+        Ok(filter) => (
+            search::search_deliveries(gateway, &filter, before, PAGE_DELIVERIES).await?,
             Vec::new(),
         ),
-        Err(wrong) => (search::DeliverySearchResults::default(), wrong),
+        Err(errors) => (search::DeliverySearchResults::default(), errors),
     };
-    let status = if wrong.is_empty() {
+    let status = if errors.is_empty() {
         StatusCode::OK
     } else {
         StatusCode::BAD_REQUEST
     };
-    let report = super::newest_report(gateway, &desk.newest).await;
+    let report = state.reports.report_if_known(gateway).await;
     let mask = gateway.config.mask_numbers;
     let page = DeliveryListPage {
-        layout: PageLayout::new_live("Deliveries", gateway.is_test_mode(), report.as_ref()),
+        layout: PageLayout::new_live(
+            "Deliveries",
+            gateway.is_test_mode(),
+            report.as_deref().map(|cached| &cached.report),
+        ),
         token: operator.token.clone(),
         operator: operator.name.to_owned(),
-        notice: Notice::from_query(asked),
+        notice: Notice::from_query(query),
         now: format::time(now),
         typed: typed.chars().take(search_query::SEARCH_CHARS_MAX).collect(),
         before,
-        errors: wrong,
+        errors,
         rows: found
             .hits
             .iter()
-            .map(|line| DeliveryRow::of(line, mask, now))
+            .map(|hit| DeliveryRow::of(hit, mask, now))
             .collect(),
         next: found.next,
         is_truncated: found.is_truncated,
@@ -120,37 +93,20 @@ pub(super) async fn delivery_list_page(
     layout::operator_page(status, &page)
 }
 
-impl DeliveryRow {
-    /// The line as of `now`.
-    pub(super) fn of(line: &DeliverySearchHit, mask: bool, now: Timestamp) -> Self {
-        let delivery = &line.delivery;
-        let call = line.last_attempt.as_ref();
-        let asked = call.and_then(|call| call.provider.as_ref());
-        let provider = delivery.provider.as_ref().or(asked);
-        let (failure, reason) = match &delivery.state {
-            DeliveryState::Failed { failure, reason, .. } => {
-                (Some(format::humanize(failure.as_str())), reason.clone())
-            }
-            DeliveryState::Waiting { reason, .. } => (None, reason.clone().unwrap_or_default()),
-            DeliveryState::Sent { .. } | DeliveryState::Delivered { .. } => (None, String::new()),
-        };
-        Self {
-            id: delivery.id.0,
-            message: line.message.to_string(),
-            created: format::time(line.created_at),
-            state: delivery.state.kind().as_str(),
-            failure,
-            reason,
-            channel: delivery.channel.to_string(),
-            address: format::address(&delivery.address, mask),
-            user: line.user.clone().unwrap_or_default(),
-            provider: provider.map_or_else(|| format::NOT_AVAILABLE.to_owned(), ToString::to_string),
-            code: call.and_then(|call| call.code.clone()).unwrap_or_default(),
-            maybe_sent_twice: call.is_some_and(|call| call.has_unknown_attempt),
-            tries: delivery.tries,
-            body: format::shorten(&line.body, BODY_CHARS_MAX),
-            can_resend: delivery.state.requeue(now).is_some(),
-            can_cancel: delivery.state.cancel(now).is_some(),
+/// Returns the typed search and its filter, or the errors in it.
+fn parse_typed_search(
+    gateway: &Gateway,
+    encoded: &[u8],
+) -> (String, std::result::Result<DeliverySearchFilter, Vec<String>>) {
+    match form::phone_number(encoded, "q") {
+        Ok(typed) => {
+            let typed = typed.trim().to_owned();
+            let filter = search_query::parse_search(gateway, &typed);
+            (typed, filter)
         }
+        Err(error) => (
+            String::new(),
+            Err(vec![format!("The search cannot be read: {error}.")]),
+        ),
     }
 }

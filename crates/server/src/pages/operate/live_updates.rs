@@ -1,7 +1,7 @@
-//! The numbers that change while somebody looks: one look for all who watch, and a stream for each of them.
+//! Live numbers of the operator's pages: one shared computation for all viewers, and an event stream for each.
 //!
-//! What is asked of the store does not grow with those who watch. While somebody does, the report is brought up to date
-//! every ten seconds instead of every twenty minutes, unless that takes long.
+//! The load on the store does not grow with the number of viewers. While pages are open, the report is synchronized every
+//! ten seconds instead of every twenty minutes, unless that takes long.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -26,28 +26,28 @@ use postrider_engine::stop::StopSignal;
 use postrider_engine::sync_report;
 use postrider_store::Backlog;
 
-/// How often those who watch are told.
+/// Interval between events of a stream.
 const UPDATE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long what was found is told to others who watch.
+/// Time for which an event is shared between streams.
 const UPDATE_TTL: Duration = Duration::from_millis(1_500);
 
-/// How many may watch at once.
+/// Maximum number of streams.
 const WATCHERS_MAX: usize = 64;
 
-/// How long a stream lasts; a browser then asks for the next one by itself.
+/// Maximum duration of a stream; the browser then connects again.
 const STREAM_DURATION_MAX: Duration = Duration::from_secs(600);
 
-/// How old the report may be while somebody watches.
+/// Maximum age of the report while a page is open.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What took so long is done again only after so many times as long.
+/// Interval between slow operations on the store, as a multiple of their duration.
 const REFRESH_INTERVAL_FACTOR: u32 = 20;
 
-/// What was found last, for all who watch.
+/// The last numbers, shared by all streams.
 pub(super) struct LiveUpdates {
     state: Mutex<LiveState>,
-    /// When the report was last brought up to date from here, and how long that took.
+    /// End and duration of the last report synchronization.
     last_report_sync: Arc<Mutex<Option<(Instant, Duration)>>>,
     watchers: Arc<Semaphore>,
 }
@@ -55,7 +55,7 @@ pub(super) struct LiveUpdates {
 #[derive(Default)]
 struct LiveState {
     last_event: Option<(Instant, Bytes)>,
-    /// What waits, when it was counted, and how long that took.
+    /// The backlog, when it was counted, and the duration of the count.
     backlog: Option<(Backlog, Instant, Duration)>,
 }
 
@@ -70,34 +70,34 @@ impl Default for LiveUpdates {
 }
 
 impl LiveUpdates {
-    /// What waits now, counted a moment ago; none when the store cannot say.
+    /// Returns the current backlog; `None` if the store is unavailable.
     pub(super) async fn backlog(&self, gateway: &Gateway) -> Option<Backlog> {
         cached_backlog(gateway, &mut *self.state.lock().await).await
     }
 
-    /// Something was changed by hand: whoever watches here is told what is so now, not what was so a moment ago.
+    /// Discards the cached event after a manual change, so that the next one shows it.
     pub(super) async fn invalidate(&self) {
         self.state.lock().await.last_event = None;
     }
 
-    /// The newest numbers as an event.
-    async fn current_event(&self, gateway: &Arc<Gateway>, newest: &ReportCache) -> Bytes {
+    /// Returns the newest numbers as an event.
+    async fn current_event(&self, gateway: &Arc<Gateway>, reports: &ReportCache) -> Bytes {
         self.refresh_report(gateway);
-        let mut seen = self.state.lock().await;
-        if let Some((at, event)) = &seen.last_event
+        let mut state = self.state.lock().await;
+        if let Some((at, event)) = &state.last_event
             && at.elapsed() < UPDATE_TTL
         {
             return event.clone();
         }
-        let backlog = cached_backlog(gateway, &mut seen).await;
-        let numbers = live_values(gateway, newest, backlog).await;
-        let text = serde_json::to_string(&numbers).unwrap_or_default();
+        let backlog = cached_backlog(gateway, &mut state).await;
+        let values = live_values(gateway, reports, backlog).await;
+        let text = serde_json::to_string(&values).unwrap_or_default();
         let event = Bytes::from(format!("data: {text}\n\n"));
-        seen.last_event = Some((Instant::now(), event.clone()));
+        state.last_event = Some((Instant::now(), event.clone()));
         event
     }
 
-    /// Brings the report up to date in the background, unless that is being done or was a moment ago.
+    /// Synchronizes the report in the background, unless that is running or was done recently.
     fn refresh_report(&self, gateway: &Arc<Gateway>) {
         let Ok(mut last) = Arc::clone(&self.last_report_sync).try_lock_owned() else {
             return;
@@ -107,70 +107,70 @@ impl LiveUpdates {
         }
         let gateway = Arc::clone(gateway);
         tokio::spawn(async move {
-            let began = Instant::now();
+            let started = Instant::now();
             if let Err(error) = sync_report::sync_if_due(&gateway, REPORT_INTERVAL).await {
-                log::debug!("the report is not renewed for those who watch: {}", error.chain());
+                log::debug!("cannot sync report for live pages: error={}", error.chain());
             }
-            *last = Some((Instant::now(), began.elapsed()));
+            *last = Some((Instant::now(), started.elapsed()));
         });
     }
 }
 
-async fn cached_backlog(gateway: &Gateway, seen: &mut LiveState) -> Option<Backlog> {
-    if let Some((backlog, at, took)) = seen.backlog
+async fn cached_backlog(gateway: &Gateway, state: &mut LiveState) -> Option<Backlog> {
+    if let Some((backlog, at, took)) = state.backlog
         && at.elapsed() < UPDATE_TTL.max(took * REFRESH_INTERVAL_FACTOR)
     {
         return Some(backlog);
     }
-    let began = Instant::now();
+    let started = Instant::now();
     match gateway.store.backlog(gateway.clock.now()).await {
         Ok(backlog) => {
-            seen.backlog = Some((backlog, Instant::now(), began.elapsed()));
+            state.backlog = Some((backlog, Instant::now(), started.elapsed()));
             Some(backlog)
         }
         Err(error) => {
             gateway.metrics.store_errors.inc();
-            log::error!("what waits cannot be counted: {}", error.chain());
+            log::error!("cannot count backlog: error={}", error.chain());
             None
         }
     }
 }
 
-/// Every number with the name that pages know it by.
+/// Returns all numbers under the names that the pages use in `data-live` and `data-show`.
 async fn live_values(
     gateway: &Gateway,
-    newest: &ReportCache,
+    reports: &ReportCache,
     backlog: Option<Backlog>,
 ) -> BTreeMap<String, String> {
-    let mut numbers = BTreeMap::new();
-    if let ReportLookup::Report(kept) = newest.lookup(gateway).await {
-        let strip = ReportSummary::of(&kept.report);
-        for counter in strip.counters {
-            numbers.insert(format!("counter-{}", counter.name), counter.count);
+    let mut values = BTreeMap::new();
+    if let ReportLookup::Report(cached) = reports.lookup(gateway).await {
+        let summary = ReportSummary::of(&cached.report);
+        for counter in summary.counters {
+            values.insert(format!("counter-{}", counter.name), counter.count);
         }
-        numbers.insert("as-of".to_owned(), strip.as_of);
+        values.insert("as-of".to_owned(), summary.as_of);
     }
     let now = gateway.clock.now();
     for (name, text) in backlog_values(backlog, now) {
-        numbers.insert(name.to_owned(), text);
+        values.insert(name.to_owned(), text);
     }
-    for lane in gateway.providers() {
-        let view = lane.status(now);
-        let key = |what: &str| format!("provider-{}-{what}", lane.name);
-        numbers.insert(key("wake"), yes_or_no(view.can_resume()));
-        numbers.insert(key("health"), view.state.to_owned());
-        numbers.insert(key("detail"), view.detail);
-        numbers.insert(key("calls"), view.in_flight.to_string());
-        numbers.insert(key("rest"), yes_or_no(!view.is_paused));
+    for provider in gateway.providers() {
+        let status = provider.status(now);
+        let key = |what: &str| format!("provider-{}-{what}", provider.name);
+        values.insert(key("resume"), yes_or_no(status.can_resume()));
+        values.insert(key("circuit"), status.state.to_owned());
+        values.insert(key("detail"), status.detail);
+        values.insert(key("in-flight"), status.in_flight.to_string());
+        values.insert(key("pause"), yes_or_no(!status.is_paused));
     }
-    numbers
+    values
 }
 
 fn yes_or_no(is_so: bool) -> String {
     if is_so { "yes" } else { "no" }.to_owned()
 }
 
-/// What waits, in words.
+/// Returns the backlog as texts under their names in the page.
 pub(super) fn backlog_values(
     backlog: Option<Backlog>,
     now: postrider_core::clock::Timestamp,
@@ -182,23 +182,23 @@ pub(super) fn backlog_values(
         )
     };
     let oldest = backlog.and_then(|backlog| backlog.oldest_due_at);
-    let late = oldest.map_or(0, |due_at| (now - due_at).num_seconds().max(0));
-    let late = format::duration(u64::try_from(late).unwrap_or_default() * 1_000);
+    let overdue = oldest.map_or(0, |due_at| (now - due_at).num_seconds().max(0));
+    let overdue = format::duration(u64::try_from(overdue).unwrap_or_default() * 1_000);
     [
         ("waiting", count(|backlog| backlog.waiting)),
         ("due", count(|backlog| backlog.due)),
         (
-            "late",
+            "overdue",
             if backlog.is_none() {
                 format::NOT_AVAILABLE.to_owned()
             } else {
-                late
+                overdue
             },
         ),
     ]
 }
 
-/// An answer that goes on for as long as somebody tells events.
+/// A response body that yields events until the sender is dropped.
 struct EventStream(Receiver<Bytes>);
 
 impl hyper::body::Body for EventStream {
@@ -215,15 +215,15 @@ impl hyper::body::Body for EventStream {
     }
 }
 
-/// A stream of events for one who watches; refused when too many do.
+/// Opens an event stream; 503 if [`WATCHERS_MAX`] are open.
 pub(super) fn event_stream(
     live: &Arc<LiveUpdates>,
     gateway: &Arc<Gateway>,
-    newest: &Arc<ReportCache>,
+    reports: &Arc<ReportCache>,
     stop: StopSignal,
 ) -> Response<Body> {
-    let Ok(place) = Arc::clone(&live.watchers).try_acquire_owned() else {
-        let mut response = Response::new(Body::from("too many watch already; reload the page instead"));
+    let Ok(permit) = Arc::clone(&live.watchers).try_acquire_owned() else {
+        let mut response = Response::new(Body::from("too many live pages; reload the page instead"));
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         response
             .headers_mut()
@@ -231,8 +231,8 @@ pub(super) fn event_stream(
         return response;
     };
     let (sender, events) = mpsc::channel(1);
-    let (live, gateway, newest) = (Arc::clone(live), Arc::clone(gateway), Arc::clone(newest));
-    tokio::spawn(async move { send_updates(&live, &gateway, &newest, stop, sender, place).await });
+    let (live, gateway, reports) = (Arc::clone(live), Arc::clone(gateway), Arc::clone(reports));
+    tokio::spawn(async move { send_updates(&live, &gateway, &reports, stop, sender, permit).await });
     let mut response = Response::new(Body::new(EventStream(events)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -241,18 +241,18 @@ pub(super) fn event_stream(
     response
 }
 
-/// Tells one who watches until he goes, or it is time to stop.
+/// Sends events until the client disconnects, the maximum duration passes, or `stop` is set.
 async fn send_updates(
     live: &LiveUpdates,
     gateway: &Arc<Gateway>,
-    newest: &ReportCache,
+    reports: &ReportCache,
     mut stop: StopSignal,
     sender: Sender<Bytes>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 ) {
-    let all = async {
+    let send_all = async {
         loop {
-            let event = live.current_event(gateway, newest).await;
+            let event = live.current_event(gateway, reports).await;
             if sender.send(event).await.is_err() {
                 return;
             }
@@ -262,9 +262,9 @@ async fn send_updates(
             }
         }
     };
-    // Whoever takes nothing does not hold up the end either.
+    // The limits also end a stream whose client does not read.
     tokio::select! {
-        () = all => {}
+        () = send_all => {}
         () = clock::sleep(STREAM_DURATION_MAX) => {}
         _ = stop.wait_for(|stop| *stop) => {}
     }

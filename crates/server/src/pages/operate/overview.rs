@@ -1,6 +1,6 @@
-//! `/operate`: what waits, how the providers do, and what failed last.
+//! `/operate`: the queue, the providers, and the latest failures.
 //!
-//! Numbers come from the newest report, from what waits now, and from the lanes; the failures are the newest few.
+//! Numbers come from the newest report, the current backlog, and the provider runtimes.
 
 use askama::Template;
 use axum::body::Body;
@@ -8,20 +8,22 @@ use axum::http::{Response, StatusCode};
 
 use super::super::format;
 use super::super::layout::{self, PageLayout};
-use super::actions::Notice;
-use super::delivery_list::DeliveryRow;
-use super::{OperateState, Operator, live_updates};
+use super::delivery_row::DeliveryRow;
+use super::live_updates;
+use super::notice::Notice;
+use super::operator::Operator;
+use super::state::OperateState;
 use crate::native;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::Result;
-use postrider_core::report::{ProviderReportRow, Report, percent};
+use postrider_core::report::Report;
 use postrider_engine::gateway::{Gateway, ProviderRuntime};
 use postrider_engine::search::{self, DeliverySearchFilter, StateFilter};
 
-/// How many of the newest failures are shown.
+/// Number of latest failures on the page.
 const FAILURES_MAX: usize = 10;
 
-/// After how many seconds a browser without scripts asks again, and for what: not for what was said once.
+/// Reload for browsers without scripts: after 30 s, without the notice in the query.
 const RELOAD_META: &str = "30; url=/operate";
 
 /// The page at `/operate`.
@@ -38,7 +40,7 @@ struct OverviewPage {
     failures: Vec<DeliveryRow>,
 }
 
-/// How one provider stands.
+/// One provider.
 struct OperateProviderRow {
     name: String,
     kind: String,
@@ -55,14 +57,15 @@ struct OperateProviderRow {
     can_resume: bool,
 }
 
-/// The page as of now.
+/// Builds the page.
 pub(super) async fn overview_page(
     gateway: &Gateway,
-    desk: &OperateState,
+    state: &OperateState,
     operator: &Operator<'_>,
     notice: Option<Notice>,
 ) -> Result<Response<Body>> {
-    let report = super::newest_report(gateway, &desk.newest).await;
+    let cached = state.reports.report_if_known(gateway).await;
+    let report = cached.as_deref().map(|cached| &cached.report);
     let failed = DeliverySearchFilter {
         state: Some(StateFilter::State(DeliveryStateKind::Failed)),
         ..DeliverySearchFilter::default()
@@ -73,72 +76,70 @@ pub(super) async fn overview_page(
     let page = OverviewPage {
         layout: PageLayout {
             reload: Some(RELOAD_META),
-            ..PageLayout::new_live("Operate", gateway.is_test_mode(), report.as_ref())
+            ..PageLayout::new_live("Operate", gateway.is_test_mode(), report)
         },
         token: operator.token.clone(),
         operator: operator.name.to_owned(),
         notice,
         now: format::time(now),
-        waiting: live_updates::backlog_values(desk.live.backlog(gateway).await, now),
+        waiting: live_updates::backlog_values(state.live.backlog(gateway).await, now),
         providers: gateway
             .providers()
             .iter()
-            .map(|lane| OperateProviderRow::of(gateway, lane, report.as_ref()))
+            .map(|provider| OperateProviderRow::of(gateway, provider, report))
             .collect(),
         failures: found
             .hits
             .iter()
-            .map(|line| DeliveryRow::of(line, mask, now))
+            .map(|hit| DeliveryRow::of(hit, mask, now))
             .collect(),
     };
     layout::operator_page(StatusCode::OK, &page)
 }
 
 impl OperateProviderRow {
-    fn of(gateway: &Gateway, lane: &ProviderRuntime, report: Option<&Report>) -> Self {
-        let view = lane.status(gateway.clock.now());
-        let mut configured = gateway.config.providers.iter();
-        let config = configured.find(|provider| provider.name == lane.name);
-        let lines = report.map_or(&[][..], |report| &report.providers);
-        let line = lines.iter().find(|line| line.name == lane.name.as_str());
-        let all: u64 = lines.iter().map(ProviderReportRow::attempts).sum();
+    fn of(gateway: &Gateway, provider: &ProviderRuntime, report: Option<&Report>) -> Self {
+        let status = provider.status(gateway.clock.now());
+        let mut configs = gateway.config.providers.iter();
+        let config = configs.find(|config| config.name == provider.name);
+        let numbers = report.and_then(|report| native::provider_numbers(report, &provider.name));
         Self {
-            name: lane.name.to_string(),
+            name: provider.name.to_string(),
             kind: config.map(|config| config.kind.clone()).unwrap_or_default(),
-            circuit: view.state,
-            can_resume: view.can_resume(),
-            detail: view.detail,
-            shares: channel_shares(gateway, lane),
-            rate: lane
+            circuit: status.state,
+            can_resume: status.can_resume(),
+            detail: status.detail,
+            shares: channel_shares(gateway, provider),
+            rate: provider
                 .rate
-                .map_or_else(|| "no limit".to_owned(), |rate| format!("{rate} a second")),
-            in_flight: view.in_flight,
-            concurrency: lane.concurrency,
-            attempts: line.map_or_else(
+                .map_or_else(|| "no limit".to_owned(), |rate| format!("{rate} per second")),
+            in_flight: status.in_flight,
+            concurrency: provider.concurrency,
+            attempts: numbers.map_or_else(
                 || format::NOT_AVAILABLE.to_owned(),
-                |line| format::count(line.attempts()),
+                |numbers| format::count(numbers.attempts),
             ),
-            share: format::percent(line.and_then(|line| percent(line.attempts(), all))),
-            fault: format::percent(line.and_then(ProviderReportRow::fault_percent)),
-            can_pause: !view.is_paused,
+            share: format::percent(numbers.and_then(|numbers| numbers.share_percent)),
+            fault: format::percent(numbers.and_then(|numbers| numbers.fault_percent)),
+            can_pause: !status.is_paused,
         }
     }
 }
 
-/// Its part in each channel, as configured.
-fn channel_shares(gateway: &Gateway, lane: &ProviderRuntime) -> String {
+/// Returns the provider's configured share in each of its channels.
+fn channel_shares(gateway: &Gateway, provider: &ProviderRuntime) -> String {
     let channels = gateway.config.channels.iter();
-    let parts = channels.filter_map(|channel| native::provider_channel(channel, &lane.name));
-    let words = parts.map(|part| {
+    let parts = channels.filter_map(|channel| native::provider_channel(channel, &provider.name));
+    let texts = parts.map(|part| {
         let native::ProviderChannelView {
             channel, strategy, ..
         } = &part;
         match (*strategy, part.share_percent) {
             ("failover", Some(share)) if share > 0.0 => format!("{channel}: first"),
-            ("failover", _) => format!("{channel}: in reserve"),
+            ("failover", _) => format!("{channel}: standby"),
             (_, Some(share)) => format!("{channel}: {}", format::percent(Some(share))),
             (_, None) => format!("{channel}: least busy"),
         }
     });
-    words.collect::<Vec<_>>().join(", ")
+    texts.collect::<Vec<_>>().join(", ")
 }

@@ -1,6 +1,8 @@
-//! A line for each delivery, and what they come to by day, person and channel, as programs read them.
+//! Usage rows, as the native API and `console usage` write them: one per delivery, and totals by day, user and channel.
 //!
-//! Every field is there, null where there is nothing. The columns of the CSV are the same.
+//! Every field is present, null where there is no value. [`csv`] writes the same fields as columns.
+
+pub mod csv;
 
 use chrono::SecondsFormat;
 use serde::Serialize;
@@ -12,107 +14,95 @@ use postrider_core::message::{Delivery, Message};
 use postrider_core::usage::UsageRow;
 use postrider_store::UsageTotals;
 
-/// A page of what was sent, newest first.
+/// One delivery with its message.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = UsagePage)]
-pub struct UsageView {
-    /// One for each delivery of the page's messages.
-    pub rows: Vec<UsageDeliveryRow>,
-    /// What all that was asked for comes to; on the first page only.
-    pub totals: Option<UsageTotalsView>,
-    /// The `cursor` of the next page; null on the last one.
-    pub next_cursor: Option<String>,
-}
-
-/// What, when, to whom, over which channel and provider, and what became of it.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = UsageLine)]
+#[schema(as = UsageRow)]
 pub struct UsageDeliveryRow {
-    /// When the message was accepted.
+    /// Time of acceptance.
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// The client's own name for the person.
+    /// User id, assigned by the client.
     pub user_id: Option<String>,
-    /// The message's id.
+    /// Id of the message.
     #[schema(format = "uuid")]
     pub message_id: String,
-    /// The delivery's number.
+    /// Id of the delivery.
     pub delivery_id: i64,
-    /// Over which channel.
+    /// The channel.
     pub channel: String,
-    /// To which address; empty where none was given.
+    /// The address; empty if none was given.
     pub recipient: String,
-    /// The provider that last took it.
+    /// The provider that accepted it last.
     pub provider: Option<String>,
-    /// That provider's id for it.
+    /// The provider's id of the delivery.
     pub reference: Option<String>,
     /// `waiting`, `sent`, `delivered` or `failed`.
     pub state: &'static str,
-    /// Of what has failed: how.
+    /// Kind of failure of a failed delivery.
     pub failure: Option<&'static str>,
-    /// When it was sent, delivered or failed.
+    /// Time at which it was sent, delivered or failed.
     #[schema(format = DateTime)]
     pub ended_at: Option<String>,
-    /// When the person opened it.
+    /// Time at which the user opened it.
     #[schema(format = DateTime)]
     pub opened_at: Option<String>,
-    /// How many tries it used up.
+    /// Number of tries used up.
     pub tries: u32,
-    /// How many text parts it has.
+    /// Number of text parts.
     pub parts: u32,
-    /// The line above what the message says.
+    /// Subject of the message.
     pub subject: Option<String>,
-    /// What the message says.
+    /// Text of the message.
     pub body: String,
 }
 
-/// What was counted.
+/// Totals of the deliveries that match a query.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageTotals)]
 pub struct UsageTotalsView {
-    /// The newest day first, then by person and channel.
+    /// Newest day first, then by user and channel.
     pub rows: Vec<UsageTotalRow>,
-    /// Whether that is all. Otherwise only the newest deliveries were counted: ask for less time or for one person.
+    /// `true` if all deliveries were counted; otherwise only the newest ones: restrict the time or the user.
     pub complete: bool,
 }
 
-/// What went to one person over one channel on one day.
+/// Deliveries to one user over one channel on one day.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = UsageTotal)]
 pub struct UsageTotalRow {
     /// The day in UTC on which the messages were accepted.
     #[schema(format = Date)]
     pub day: String,
-    /// The client's own name for the person.
+    /// User id, assigned by the client.
     pub user_id: Option<String>,
-    /// Over which channel.
+    /// The channel.
     pub channel: String,
-    /// Deliveries, whatever became of them.
+    /// Deliveries in all states.
     pub deliveries: u64,
-    /// Of these, not sent yet.
+    /// Deliveries that are not sent yet.
     pub waiting: u64,
-    /// Of these, with a provider.
+    /// Deliveries that a provider accepted, without a delivery receipt.
     pub sent: u64,
-    /// Of these, arrived.
+    /// Deliveries that arrived.
     pub delivered: u64,
-    /// Of these, failed for good.
+    /// Deliveries that failed finally.
     pub failed: u64,
-    /// Of these, opened by the person.
+    /// Deliveries that the user opened.
     pub opened: u64,
-    /// Text parts.
+    /// Number of text parts.
     pub parts: u64,
-    /// Tries used up.
+    /// Number of tries used up.
     pub tries: u64,
 }
 
-/// The lines of these messages, in their order.
+/// Returns the rows of these messages, in their order.
 pub fn usage_rows(messages: &[Message]) -> Vec<UsageDeliveryRow> {
-    let mut lines = Vec::with_capacity(messages.len());
+    let mut rows = Vec::with_capacity(messages.len());
     for message in messages {
         let deliveries = message.deliveries.iter();
-        lines.extend(deliveries.map(|delivery| UsageDeliveryRow::new(message, delivery)));
+        rows.extend(deliveries.map(|delivery| UsageDeliveryRow::new(message, delivery)));
     }
-    lines
+    rows
 }
 
 impl UsageDeliveryRow {
@@ -170,6 +160,7 @@ impl From<UsageRow> for UsageTotalRow {
     }
 }
 
-fn rfc3339(at: Timestamp) -> String {
+/// Writes a time in RFC 3339, in UTC with milliseconds.
+pub fn rfc3339(at: Timestamp) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -1,88 +1,89 @@
-//! The forms of requests that handlers read by hand, so that everything wrong is told at once; only described here.
+//! Schemas of the request bodies for the OpenAPI description.
 //!
-//! A test compares the fields with those that are read.
+//! The handlers read these bodies field by field, in order to report all errors at once; a test compares the fields of
+//! [`MessageSubmission`] with those that the handler reads.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AdditionalProperties, AnyOf, Object, ObjectBuilder, Schema, Type};
 
-/// A message as the native face takes it.
+/// A message, as the native API accepts it.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only its form is used")]
+#[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct MessageSubmission {
-    /// To whom: one address, or addresses by kind (`phone`, `email`, `push`, `messenger`, `url`) or by channel, of which
-    /// every channel takes what it can use.
+    /// One address, or addresses by kind (`phone`, `email`, `push`, `messenger`, `url`) or by channel; each channel takes
+    /// the one it can use.
     #[schema(schema_with = recipients_schema)]
     to: serde_json::Value,
-    /// Over which channels; without it those that `to` names, or the usual ones.
+    /// The channels; by default those that `to` names, or the usual ones.
     #[schema(min_items = 1, max_items = 64, example = json!(["sms"]))]
     channels: Option<Vec<String>>,
-    /// The line above the message, for providers that have one.
+    /// Subject line, for providers that support one.
     #[schema(max_length = 255)]
     subject: Option<String>,
-    /// What to say. The configuration says how long it may be.
+    /// The message text. The configuration limits its length.
     #[schema(min_length = 1)]
     body: String,
-    /// The client's own name for the person.
+    /// User id, assigned by the client.
     #[schema(min_length = 1, max_length = 255)]
     user_id: Option<String>,
-    /// Not before this moment.
+    /// Not sent before this time.
     #[schema(format = DateTime)]
     send_at: Option<String>,
-    /// Not after this moment.
+    /// Not sent after this time.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
-    /// Instead of `expires_at`: for how long, in seconds or as a duration such as `10m`.
+    /// Alternative to `expires_at`: lifetime in seconds, or a duration such as `10m`.
     #[schema(schema_with = ttl_schema)]
     ttl: Option<serde_json::Value>,
-    /// `high` goes before all that is `normal`.
+    /// `high` is sent before `normal`.
     #[schema(pattern = "^(high|normal)$")]
     priority: Option<String>,
-    /// Whether the user is expected to answer, so that the message counts for the user's limit.
+    /// `true` if the user is expected to answer; such messages count toward the user's limit.
     expects_reply: Option<bool>,
-    /// Where state changes are told: an https URL that may be called.
+    /// Webhook URL for state changes: an https URL that the configuration allows.
     #[schema(min_length = 1, max_length = 2048)]
     callback_url: Option<String>,
 }
 
-/// Users as the native face takes them: one, or a list.
+/// Users, as the native API registers them: one, or a list.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "only its form is used")]
+#[expect(dead_code, reason = "only its schema is used")]
 pub(crate) enum UserRegistrations {
     /// One user.
     One(UserRegistrationBody),
-    /// Up to a thousand.
+    /// Up to 1,000.
     Many(Vec<UserRegistrationBody>),
 }
 
-/// A user as the native face takes it.
+/// A user, as the native API registers it.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only its form is used")]
+#[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct UserRegistrationBody {
-    /// The client's own name for the user.
+    /// User id, assigned by the client.
     #[schema(min_length = 1, max_length = 255, example = "ana")]
     id: String,
-    /// What people call the user.
+    /// Display name of the user.
     #[schema(min_length = 1, max_length = 255)]
     name: Option<String>,
-    /// The user's addresses by kind. Where they are given, they take the place of all that are known.
+    /// The user's addresses by kind; if given, they replace all known addresses.
     contacts: Option<UserContacts>,
 }
 
 /// Addresses by kind.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only its form is used")]
+#[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct UserContacts {
     /// A phone number, in any spelling.
     phone: Option<String>,
     /// An e-mail address.
     email: Option<String>,
-    /// The token of an app on a device.
+    /// The push token of an app on a device.
     push: Option<String>,
     /// The user's id at a messenger.
     messenger: Option<String>,
@@ -90,33 +91,33 @@ pub(crate) struct UserContacts {
     url: Option<String>,
 }
 
-/// A broadcast as the native face takes it: to `users`, or to `all`.
+/// A broadcast, as the native API accepts it: to `users`, or to `all`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = BroadcastSubmission)]
-#[expect(dead_code, reason = "only its form is used")]
+#[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct BroadcastSubmission {
-    /// What to say. The configuration says how long it may be.
+    /// The message text. The configuration limits its length.
     #[schema(min_length = 1)]
     body: String,
-    /// The ids of those it is for.
+    /// User ids of the recipients.
     #[schema(min_items = 1, max_items = 10000, example = json!(["ana"]))]
     users: Option<Vec<String>>,
-    /// Whether it is for everybody who is registered now.
+    /// `true` to send to all users that are registered now.
     all: Option<bool>,
-    /// Over which channel; without it the usual one.
+    /// The channel; by default the usual one.
     channel: Option<String>,
 }
 
-/// A message as the inbox face takes it.
+/// A message, as the inbox API accepts it.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[expect(dead_code, reason = "only its form is used")]
+#[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct InboxMessage {
-    /// The user.
+    /// User id.
     #[schema(format = "uuid", min_length = 36, max_length = 36)]
     user_id: String,
-    /// What to say.
+    /// The message text.
     #[schema(min_length = 1, max_length = 1000)]
     message: String,
     /// The user's e-mail address.
@@ -125,40 +126,40 @@ pub(crate) struct InboxMessage {
     /// The user's phone number.
     #[schema(min_length = 3, max_length = 50)]
     phone_number: Option<String>,
-    /// The user's device.
+    /// The push token of the user's device.
     #[schema(min_length = 3, max_length = 255)]
     push_token: Option<String>,
 }
 
-/// A message as the simple face takes it in a form.
+/// A message, as the simple API accepts it in a form.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "only its form is used")]
+#[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct SimpleMessage {
     /// The phone number, in any spelling.
     #[schema(min_length = 1)]
     number: String,
-    /// What to say.
+    /// The message text.
     #[schema(min_length = 1)]
     body: String,
 }
 
-/// A message as the texting face takes it.
+/// A message, as the texting API accepts it.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "only its form is used")]
+#[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct TextingMessage {
     /// The phone number.
     #[schema(min_length = 1)]
     phone_number: String,
-    /// What to say.
+    /// The message text.
     #[schema(min_length = 1)]
     message_body: String,
 }
 
-/// A provider's later word as the texting face takes it.
+/// The status of a message, as a provider of the texting API reports it.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "only its form is used")]
+#[expect(dead_code, reason = "only its schema is used")]
 pub(crate) struct TextingStatus {
-    /// The provider's id for the message.
+    /// The provider's id of the message.
     #[schema(min_length = 1, max_length = 255)]
     message_id: String,
     /// `delivered`, `failed` or `invalid`.
@@ -166,14 +167,14 @@ pub(crate) struct TextingStatus {
     status: String,
 }
 
-/// What the texting face answers with the status 200: it was done, or why it was not.
+/// Response of the texting API with the HTTP status 200: success or error.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "only its form is used")]
+#[expect(dead_code, reason = "only its schema is used")]
 pub(crate) enum TextingResponse<T, E> {
-    /// It was done.
+    /// Success.
     Done(T),
-    /// It was not.
+    /// Error.
     Failed(E),
 }
 
@@ -181,7 +182,7 @@ fn string_schema() -> Object {
     ObjectBuilder::new().schema_type(Type::String).build()
 }
 
-/// An address, or an object of addresses.
+/// Schema of `to`: an address, or an object of addresses.
 fn recipients_schema() -> Schema {
     let one = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
     let address = RefOr::T(Schema::Object(string_schema()));
@@ -194,14 +195,14 @@ fn recipients_schema() -> Schema {
         RefOr::T(Schema::Object(several)),
     ];
     either.description = Some(
-        "To whom: one address, or addresses by kind (`phone`, `email`, `push`, `messenger`, `url`) or by channel, of \
-         which every channel takes what it can use."
+        "One address, or addresses by kind (`phone`, `email`, `push`, `messenger`, `url`) or by channel; each channel \
+         takes the one it can use."
             .to_owned(),
     );
     Schema::AnyOf(either)
 }
 
-/// Seconds, or a duration in words.
+/// Schema of `ttl`: seconds, or a duration as text.
 fn ttl_schema() -> Schema {
     let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
     let mut either = AnyOf::new();
@@ -213,6 +214,6 @@ fn ttl_schema() -> Schema {
         )),
     ];
     either.description =
-        Some("Instead of `expires_at`: for how long, in seconds or as a duration such as `10m`.".to_owned());
+        Some("Alternative to `expires_at`: lifetime in seconds, or a duration such as `10m`.".to_owned());
     Schema::AnyOf(either)
 }

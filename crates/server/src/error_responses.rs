@@ -1,6 +1,6 @@
-//! The ways in which requests fail, for the description: each with its form and the headers that come with it.
+//! Error responses of the APIs with problem documents, for the OpenAPI description.
 //!
-//! A handler lists those it has. The faces with envelopes of their own describe their errors beside their routes.
+//! A handler lists those it can return. The simple and texting APIs describe their own envelopes beside their routes.
 
 use std::collections::BTreeMap;
 
@@ -13,56 +13,52 @@ use crate::problem::{PROBLEM_JSON, Violation};
 
 type Responses = BTreeMap<String, RefOr<Response>>;
 
-/// What is wrong, and what to do about it (RFC 9457).
+/// A problem document (RFC 9457).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(crate) struct ProblemView {
-    /// A relative reference that names the kind of problem.
+    /// Relative reference that names the kind of problem.
     #[schema(example = "/problems/invalid")]
     r#type: String,
-    /// The kind of problem, for people.
+    /// The kind of problem as text.
     title: String,
-    /// The HTTP status once more.
+    /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
     status: u16,
-    /// What is wrong this time and what would be right.
+    /// Description of the error, with what would be valid.
     detail: String,
-    /// Everything that is wrong with the fields, where it is they.
+    /// The invalid fields, if the problem lies in the fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     violations: Option<Vec<Violation>>,
 }
 
-/// The key is missing, unknown (401) or has not the scope (403).
+/// The API key is missing or unknown (401) or lacks the scope (403).
 pub(crate) enum AuthErrorResponses {}
 
-/// The query, the path or a header cannot be read.
+/// The query, the path or a header is not valid.
 pub(crate) enum BadRequestResponses {}
 
-/// What was asked for is not there.
+/// The requested resource does not exist.
 pub(crate) enum NotFoundResponses {}
 
-/// The body cannot be read: broken, slow, long.
+/// The body is malformed, slow or too long.
 pub(crate) enum BodyErrorResponses {}
 
-/// The body is of another type than JSON.
+/// The body is not JSON.
 pub(crate) enum NotJsonResponses {}
 
-/// The message is not taken: its fields, its key, its recipient or its user's limit.
+/// The message is not accepted: its fields, its Idempotency-Key, its recipient or its user's limit.
 pub(crate) enum AcceptErrorResponses {}
 
-/// The store is away, or something is broken.
+/// The store is unavailable, or there is a defect.
 pub(crate) enum StoreErrorResponses {}
 
 impl IntoResponses for AuthErrorResponses {
     fn responses() -> Responses {
-        let challenged = header("WWW-Authenticate", Type::String, "How to send a key.");
+        let challenge = header("WWW-Authenticate", Type::String, "How to send a key.");
         problem_responses([
-            (
-                401,
-                "No API key came with the request, or nobody knows it.",
-                Some(challenged),
-            ),
-            (403, "The API key does not open this door.", None),
+            (401, "The API key is missing or unknown.", Some(challenge)),
+            (403, "The API key lacks the required scope.", None),
         ])
     }
 }
@@ -71,7 +67,7 @@ impl IntoResponses for BadRequestResponses {
     fn responses() -> Responses {
         problem_responses([(
             400,
-            "A part of the request cannot be read; the problem says which.",
+            "The query, the path or a header is not valid; `detail` says which part.",
             None,
         )])
     }
@@ -79,23 +75,23 @@ impl IntoResponses for BadRequestResponses {
 
 impl IntoResponses for NotFoundResponses {
     fn responses() -> Responses {
-        problem_responses([(404, "What the path names is not there.", None)])
+        problem_responses([(404, "The path names something that does not exist.", None)])
     }
 }
 
 impl IntoResponses for BodyErrorResponses {
     fn responses() -> Responses {
         problem_responses([
-            (400, "The body, or a header, cannot be read.", None),
+            (400, "The body or a header is malformed.", None),
             (408, "The body did not arrive in time.", None),
-            (413, "The body is longer than is taken.", None),
+            (413, "The body is too long.", None),
         ])
     }
 }
 
 impl IntoResponses for NotJsonResponses {
     fn responses() -> Responses {
-        problem_responses([(415, "The body is not said to be JSON.", None)])
+        problem_responses([(415, "The Content-Type is not JSON.", None)])
     }
 }
 
@@ -104,12 +100,12 @@ impl IntoResponses for AcceptErrorResponses {
         problem_responses([
             (
                 422,
-                "The message cannot be taken as it is: its fields, its recipient or its key.",
+                "A field, the recipient or the Idempotency-Key is not valid.",
                 None,
             ),
             (
                 429,
-                "The user has had as many messages as an hour allows; nothing was stored.",
+                "The hourly message limit of the user is reached; nothing was stored.",
                 Some(retry_after_header()),
             ),
         ])
@@ -119,46 +115,37 @@ impl IntoResponses for AcceptErrorResponses {
 impl IntoResponses for StoreErrorResponses {
     fn responses() -> Responses {
         problem_responses([
-            (
-                500,
-                "Something broke inside; the operator finds the reason in the log.",
-                None,
-            ),
+            (500, "Internal error; the log contains the cause.", None),
             (
                 503,
-                "The store is out of reach; nothing was changed.",
+                "The store is unavailable; nothing was changed.",
                 Some(retry_after_header()),
             ),
         ])
     }
 }
 
-/// A header of a response.
+/// A response header and its name.
 type NamedHeader = (&'static str, Header);
 
-/// The header that says when to come back.
-pub(super) fn retry_after_header() -> NamedHeader {
-    header(
-        "Retry-After",
-        Type::Integer,
-        "After how many seconds to ask again.",
-    )
+fn retry_after_header() -> NamedHeader {
+    header("Retry-After", Type::Integer, "Seconds until a retry is useful.")
 }
 
-/// A header of that type.
+/// Describes a response header of this type.
 pub(super) fn header(name: &'static str, kind: Type, meaning: &str) -> NamedHeader {
     let mut header = Header::new(ObjectBuilder::new().schema_type(kind).build());
     header.description = Some(meaning.to_owned());
     (name, header)
 }
 
-fn problem_responses<const N: usize>(of: [(u16, &str, Option<NamedHeader>); N]) -> Responses {
+fn problem_responses<const N: usize>(errors: [(u16, &str, Option<NamedHeader>); N]) -> Responses {
     let content = || {
         ContentBuilder::new()
             .schema(Some(Ref::from_schema_name("Problem")))
             .build()
     };
-    let described = of.into_iter().map(|(status, meaning, header)| {
+    let described = errors.into_iter().map(|(status, meaning, header)| {
         let mut response = ResponseBuilder::new()
             .description(meaning)
             .content(PROBLEM_JSON, content());

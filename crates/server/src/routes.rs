@@ -1,0 +1,78 @@
+//! The route tables: one for a process that accepts messages, one for a process that only answers monitoring.
+//!
+//! `GET /sms/send` is the hot path: without API keys its only layer is the same-site check. The APIs check their own
+//! API keys; the pages get a layer that does.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Request, Response};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::IntoResponse as _;
+use tower_http::compression::CompressionLayer;
+
+use crate::{auth, inbox, monitoring, native, openapi, pages, problem, simple, texting};
+use postrider_core::request_origin;
+use postrider_engine::config::Scope;
+use postrider_engine::gateway::Gateway;
+use postrider_engine::stop::StopSignal;
+
+/// Builds the router of all APIs and pages. `stop` ends responses that would last as long as the client listens.
+pub(crate) fn routes(gateway: &Arc<Gateway>, stop: &StopSignal) -> Router {
+    let require_read = from_fn_with_state((Arc::clone(gateway), Scope::Read), auth::require_scope);
+    let report_cache = Arc::default();
+    let pages = pages::routes(&report_cache)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .route_layer(require_read)
+        .layer(CompressionLayer::new());
+    let operator_pages = pages::operator_routes(&report_cache, stop)
+        .merge(pages::sign_in_routes())
+        .merge(pages::assets())
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(CompressionLayer::new());
+    let router = Router::new()
+        .merge(simple::routes())
+        .merge(texting::routes())
+        .merge(inbox::routes())
+        .merge(native::routes(gateway))
+        .merge(monitoring::routes(gateway))
+        .merge(openapi::routes())
+        .merge(pages)
+        .merge(operator_pages)
+        .fallback(problem::unknown_path)
+        .with_state(Arc::clone(gateway));
+    same_site_only(gateway, router)
+}
+
+/// Builds the router of a process that accepts no messages: `/healthz`, `/readyz` and `/metrics`.
+pub(crate) fn monitoring_routes(gateway: &Arc<Gateway>) -> Router {
+    let router = Router::new()
+        .merge(monitoring::routes(gateway))
+        .fallback(problem::unknown_path)
+        .with_state(Arc::clone(gateway));
+    same_site_only(gateway, router)
+}
+
+/// Adds a layer that refuses requests that a page of another site may have caused, on unknown paths too.
+///
+/// Only without configured API keys: with keys, a request needs a credential that other sites do not have.
+fn same_site_only(gateway: &Gateway, router: Router) -> Router {
+    if !gateway.config.keys.is_empty() {
+        return router;
+    }
+    let public_host: Arc<Option<String>> = Arc::new(request_origin::host_of_url(&gateway.config.public_url));
+    router.layer(from_fn_with_state(public_host, refuse_other_sites))
+}
+
+async fn refuse_other_sites(
+    State(public_host): State<Arc<Option<String>>>,
+    request: Request<Body>,
+    next: Next,
+) -> Response<Body> {
+    match request_origin::refusal(request.uri(), request.headers(), public_host.as_deref()) {
+        Some(refusal) => problem::origin_problem(refusal).into_response(),
+        None => next.run(request).await,
+    }
+}
