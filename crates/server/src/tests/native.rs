@@ -74,7 +74,7 @@ async fn a_message_reads_as_promised() {
             .take()
             .as_str()
             .unwrap()
-            .contains("awaited")
+            .contains("waits for the receipt")
     );
     let attempt = json!({"provider": provider, "outcome": "accepted", "code": null, "reason": null,
         "at": null, "duration_ms": null, "recipient": null});
