@@ -1,6 +1,6 @@
 //! Parsing of phone numbers into E.164.
 //!
-//! The `phonenumber` library knows the numbering plans of all regions. [`PhoneRules::parse_phone`] parses the most common
+//! The `phonenumber` library knows the numbering plans of all regions. [`PhoneRules::parse_phone`] parses the most usual
 //! spellings without it, with the same result at a tenth of the cost.
 
 use std::borrow::Cow;
@@ -72,7 +72,7 @@ impl PhoneRules {
     /// The text is not a phone number, or not one that [`PhoneStrictness`] allows.
     pub fn parse_phone(&self, text: &str) -> Result<String, AddressError> {
         let digits = normalize_digits(text)?;
-        if let Some(number) = self.parse_common_spelling(&digits) {
+        if let Some(number) = self.parse_usual_spelling(&digits) {
             return Ok(number);
         }
         self.parse_with_library(&digits)
@@ -100,7 +100,7 @@ impl PhoneRules {
 
     /// Parses the most common spellings of a mobile number of the region (`0912…`, `+98912…`, `0098912…`) where they are
     /// unambiguous. Returns what the library would return, or none to leave the digits to the library.
-    fn parse_common_spelling(&self, digits: &str) -> Option<String> {
+    fn parse_usual_spelling(&self, digits: &str) -> Option<String> {
         if self.strictness != PhoneStrictness::Possible {
             return None;
         }

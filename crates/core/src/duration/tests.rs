@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn every_common_unit_is_parsed() {
+fn every_usual_unit_is_parsed() {
     for (text, millis) in [
         ("500ms", 500),
         ("30s", 30_000),

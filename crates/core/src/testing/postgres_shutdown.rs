@@ -15,7 +15,7 @@ pub const MMAP_SHARED_MEMORY_SETTING: &str = "dynamic_shared_memory_type=mmap";
 /// Stops a server at once and waits for it to end.
 pub fn stop_postgres(mut child: Child, data_dir: &Path) {
     // A suspended process receives no signal before it is resumed.
-    send_signal("-CONT", &process_tree(&child));
+    send_signal("-CONT", &server_pids(&child));
     send_signal("-QUIT", &[child.id()]);
     let deadline = Instant::now() + POSTGRES_STOP_TIMEOUT;
     while matches!(child.try_wait(), Ok(None)) {
@@ -30,7 +30,7 @@ pub fn stop_postgres(mut child: Child, data_dir: &Path) {
 /// behind.
 pub fn kill_postgres(mut child: Child, data_dir: &Path) {
     let segment = shared_memory_segment(data_dir);
-    send_signal("-KILL", &process_tree(&child));
+    send_signal("-KILL", &server_pids(&child));
     let _ = child.wait();
     if let Some(segment) = segment {
         let mut remove = Command::new("ipcrm");
@@ -46,7 +46,7 @@ pub fn shared_memory_segment(data_dir: &Path) -> Option<String> {
 }
 
 /// Returns the ids of a server process and its children.
-pub fn process_tree(child: &Child) -> Vec<u32> {
+pub fn server_pids(child: &Child) -> Vec<u32> {
     let pid = child.id();
     let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let children = children.split_whitespace().filter_map(|child| child.parse().ok());

@@ -76,7 +76,7 @@ async fn a_message_is_shown_with_all_fields() {
             .take()
             .as_str()
             .unwrap()
-            .contains("awaited")
+            .contains("waits for the receipt")
     );
     let attempt = json!({"provider": provider, "outcome": "accepted", "code": null, "reason": null,
         "started_at": null, "duration_ms": null, "recipient": null});

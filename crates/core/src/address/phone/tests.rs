@@ -115,8 +115,8 @@ fn an_unassigned_number_is_possible_but_not_valid() {
 }
 
 #[test]
-fn only_common_spellings_are_parsed_without_the_library() {
-    let shortcut = |region, text| rules(region, PhoneStrictness::Possible).parse_common_spelling(text);
+fn only_usual_spellings_are_parsed_without_the_library() {
+    let shortcut = |region, text| rules(region, PhoneStrictness::Possible).parse_usual_spelling(text);
     for text in ["09122222222", "+989122222222", "00989122222222"] {
         assert_eq!(shortcut(country::IR, text).as_deref(), Some("+989122222222"));
     }
@@ -135,7 +135,7 @@ fn only_common_spellings_are_parsed_without_the_library() {
         assert_eq!(shortcut(region, text), None, "{text}");
     }
     assert_eq!(
-        rules(country::IR, PhoneStrictness::Valid).parse_common_spelling("09122222222"),
+        rules(country::IR, PhoneStrictness::Valid).parse_usual_spelling("09122222222"),
         None
     );
 }
@@ -163,7 +163,7 @@ proptest! {
         for region in DATABASE.iter().filter_map(|region| region.id().parse().ok()) {
             for strictness in [PhoneStrictness::Possible, PhoneStrictness::Valid] {
                 let rules = rules(region, strictness);
-                if let Some(number) = rules.parse_common_spelling(&digits) {
+                if let Some(number) = rules.parse_usual_spelling(&digits) {
                     shortcuts += 1;
                     prop_assert_eq!(Ok(number), rules.parse_with_library(&digits), "{:?} {}", region, digits);
                 }
@@ -182,7 +182,7 @@ proptest! {
             let rules = rules(id, PhoneStrictness::Possible);
             for mark in ["+", "00"] {
                 let digits = format!("{mark}{}{national}", region.country_code());
-                if let Some(number) = rules.parse_common_spelling(&digits) {
+                if let Some(number) = rules.parse_usual_spelling(&digits) {
                     shortcuts += 1;
                     prop_assert_eq!(Ok(number), rules.parse_with_library(&digits), "{:?} {}", id, digits);
                 }
