@@ -32,7 +32,7 @@ pub mod stop;
 pub mod sync_report;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-pub mod user_inbox;
 pub mod usage;
+pub mod user_inbox;
 pub mod users;
 pub mod worker;

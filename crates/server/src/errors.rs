@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use postrider_core::error::{Error, ErrorKind};
 use postrider_core::address::AddressKind;
+use postrider_core::duration::{format_duration, round_up_to_seconds};
+use postrider_core::error::{Error, ErrorKind};
 use postrider_engine::accept::{AcceptError, RequestIdempotencyKey};
-use postrider_engine::config::{format_duration, round_up_to_seconds};
 use postrider_engine::gateway::Gateway;
 
 /// Header under which a client repeats a request.

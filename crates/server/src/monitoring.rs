@@ -28,7 +28,6 @@ use super::error_responses::AuthErrorResponses;
 use super::errors::STORE_RETRY_AFTER_SECONDS;
 use super::problem;
 use postrider_cache::Cache;
-use postrider_core::circuit_breaker::CircuitStatus;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::{Gateway, Route};
@@ -292,9 +291,7 @@ async fn metrics(
         gateway
             .metrics
             .set_provider_available(name, status.is_available, status.in_flight);
-        gateway
-            .metrics
-            .set_breaker_state(name, &CircuitStatus::NAMES, status.state);
+        gateway.metrics.set_breaker_state(name, status.state);
     }
     let ((), snapshot) = tokio::join!(
         backlog_count.refresh(&gateway),

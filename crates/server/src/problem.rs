@@ -14,10 +14,10 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::errors::{self, STORE_RETRY_AFTER_SECONDS};
+use postrider_core::duration::round_up_to_seconds;
 use postrider_core::error::{Error, ErrorKind};
 use postrider_core::request_origin::OriginRefusal;
 use postrider_engine::accept::AcceptError;
-use postrider_engine::config::round_up_to_seconds;
 use postrider_engine::gateway::Gateway;
 
 /// Content type of problem documents.

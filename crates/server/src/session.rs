@@ -23,7 +23,7 @@ const SESSION_SECONDS: i64 = 12 * 3_600;
 /// Returns the `Set-Cookie` value that starts a session for this key.
 pub(super) fn sign_in_cookie(gateway: &Gateway, key: &ApiKey) -> String {
     let expires_at = gateway.clock.now().timestamp() + SESSION_SECONDS;
-    let signature = gateway.cache.sign("session", &session_payload(key, expires_at));
+    let signature = gateway.secret.sign("session", &session_payload(key, expires_at));
     let value = format!("{expires_at}.{}", URL_SAFE_NO_PAD.encode(signature));
     session_cookie(gateway, &value, SESSION_SECONDS)
 }
@@ -54,7 +54,7 @@ pub(super) fn session_key<'a>(gateway: &'a Gateway, headers: &HeaderMap) -> Opti
     let keys = gateway.config.keys.iter();
     keys.filter(|key| {
         gateway
-            .cache
+            .secret
             .verify("session", &session_payload(key, expires_at), &signature)
     })
     .last()
@@ -79,7 +79,7 @@ fn session_payload(key: &ApiKey, expires_at: i64) -> Vec<u8> {
 pub(super) fn form_token(gateway: &Gateway, operator: &str, headers: &HeaderMap) -> String {
     let expires_at = gateway.clock.now().timestamp() + SESSION_SECONDS;
     let signature = gateway
-        .cache
+        .secret
         .sign("form", &form_token_payload(operator, headers, expires_at));
     format!("{expires_at}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
@@ -99,7 +99,7 @@ pub(super) fn is_valid_form_token(
         return false;
     };
     expires_at > gateway.clock.now().timestamp()
-        && gateway.cache.verify(
+        && gateway.secret.verify(
             "form",
             &form_token_payload(operator, headers, expires_at),
             &signature,

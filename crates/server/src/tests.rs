@@ -30,14 +30,14 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-use postrider_cache::SignedCache;
+use postrider_cache::StoreSecret;
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::channel::Addressing;
 use postrider_core::clock::{Clock, from_millis};
 use postrider_core::inbound::CallbackItem;
 use postrider_core::random::Random;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
-use postrider_core::address::AddressKind;
 use postrider_engine::config::{ApiKey, ApiKeyEvents, Config, Scope};
 use postrider_engine::deliver::{self, DeliverStep};
 use postrider_engine::gateway::{Backends, Gateway};
@@ -155,10 +155,8 @@ impl TestServer {
             queue: postrider_queue::open(&config.queue_url, config.queue_window)
                 .await
                 .unwrap(),
-            cache: SignedCache::new(
-                postrider_cache::open(&config.cache_url).unwrap(),
-                store.store_secret().await.unwrap(),
-            ),
+            cache: postrider_cache::open(&config.cache_url).unwrap(),
+            secret: StoreSecret::new(store.store_secret().await.unwrap()),
             store,
         };
         let adapters = config.providers.iter().map(|_| Arc::clone(&adapter)).collect();

@@ -5,8 +5,8 @@ use axum::http::Request;
 use serde_json::{Value, json};
 
 use super::{TestResponse, TestServer, api_key};
-use postrider_core::channel::{Addressing, Channel};
 use postrider_core::address::AddressKind;
+use postrider_core::channel::{Addressing, Channel};
 use postrider_engine::config::Scope;
 
 async fn put(server: &TestServer, path: &str, key: Option<&str>, body: &Value) -> TestResponse {

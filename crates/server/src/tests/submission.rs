@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::TestServer;
 use super::native::{submit, violation_fields};
-use postrider_core::channel::{Addressing, Channel};
 use postrider_core::address::AddressKind;
+use postrider_core::channel::{Addressing, Channel};
 
 /// Channels `sms`, `email` and `push`; the first two are used if a message names none.
 async fn server_with_used_channels() -> TestServer {

@@ -45,7 +45,7 @@ async fn send_message(server: &TestServer) -> Sent {
 
 /// Returns path and query of a provider's callback URL.
 fn callback(server: &TestServer, provider: &ConfigName) -> String {
-    let token = callback_token(&server.gateway.cache, provider);
+    let token = callback_token(&server.gateway.secret, provider);
     format!("/messages/delivery_status?token={token}")
 }
 

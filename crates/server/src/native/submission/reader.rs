@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::super::fields::ObjectReader;
 use postrider_core::clock::Timestamp;
+use postrider_core::duration::parse_duration;
 use postrider_core::priority::Priority;
-use postrider_engine::config::parse_duration;
 use postrider_engine::events;
 use postrider_engine::gateway::Gateway;
 

@@ -17,7 +17,7 @@ use tower::ServiceExt;
 use super::fake_store::FakeStore;
 use super::{full_report, hostile_message};
 use crate::pages::routes;
-use postrider_cache::{Cache, SignedCache};
+use postrider_cache::{Cache, StoreSecret};
 use postrider_core::clock::{Clock, sleep};
 use postrider_core::random::Random;
 use postrider_core::report::Report;
@@ -68,7 +68,8 @@ impl PagesFixture {
             random: Random::default(),
             store: Arc::clone(&store) as Arc<_>,
             queue: postrider_queue::open("memory:", 10).await.unwrap(),
-            cache: SignedCache::new(Arc::clone(&cache) as Arc<_>, [7; 32]),
+            cache: Arc::clone(&cache) as Arc<_>,
+            secret: StoreSecret::new([7; 32]),
         };
         let gateway = Arc::new(Gateway::wire(config, backends, Vec::new()));
         let pages = routes(&Arc::default()).with_state(Arc::clone(&gateway));
