@@ -5,6 +5,9 @@
 //! inside the crate. Callers take the capability trait that they use; the conformance suite in `testing` defines what
 //! every backend guarantees.
 
+#[macro_use]
+mod sql;
+
 mod accept;
 mod admin;
 mod broadcasts;
@@ -13,7 +16,7 @@ mod coordination;
 mod copy;
 mod events;
 mod maintenance;
-mod migrate;
+mod migration;
 mod postgres;
 mod read;
 mod receipts;

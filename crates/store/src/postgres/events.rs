@@ -102,8 +102,12 @@ pub async fn insert_events(
         bind![
             all.iter().map(|one| one.delivery.0).collect::<Vec<_>>(),
             ahead,
-            all.iter().map(|one| one.watch.encode()).collect::<Vec<_>>(),
-            all.iter().map(|one| one.watch.queue_name()).collect::<Vec<_>>(),
+            all.iter()
+                .map(|one| one.event_target.encode())
+                .collect::<Vec<_>>(),
+            all.iter()
+                .map(|one| one.event_target.queue_name())
+                .collect::<Vec<_>>(),
             all.iter().map(|one| one.event_type.as_str()).collect::<Vec<_>>(),
             column(|one| one.failure.map(Failure::as_str)),
             column(|one| one.reason.as_deref()),
