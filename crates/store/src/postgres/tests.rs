@@ -195,7 +195,7 @@ async fn count_statements(
     let receipts = places.flat_map(|which| {
         [
             word(which, ReceiptStatus::Opened),
-            word(which + 1_000, bounced_verdict()),
+            word(which + 1_000, bounced_status()),
         ]
     });
     store.apply_receipts(receipts.collect()).await.unwrap();
