@@ -17,6 +17,7 @@ mod copy;
 mod events;
 mod maintenance;
 mod migration;
+mod options;
 mod postgres;
 mod read;
 mod receipts;
@@ -40,14 +41,12 @@ pub use self::coordination::{CoordinationStore, ProbeDecision, RatePermit};
 pub use self::copy::{MoveOptions, MoveStage, StoreMove, TableComparison};
 pub use self::events::{DeadLetterRequest, EventQuery, EventStore, WaitingEndpoint};
 pub use self::maintenance::{MaintenanceStore, Progress, ProviderEndpoint};
+pub use self::options::{DEFAULT_CONNECTIONS_MAX, DEFAULT_LOCK_TIMEOUT, MIGRATION_TIMEOUT, StoreOptions};
 pub use self::read::{Backlog, LastAttempt, MessageList, MessageQuery, ReadStore};
 pub use self::receipts::{MatchedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
 pub use self::recipients::RecipientStore;
 pub use self::report::{ReportSnapshot, ReportStore};
-pub use self::url::{
-    DEFAULT_CONNECTIONS_MAX, DEFAULT_LOCK_TIMEOUT, MIGRATION_TIMEOUT, StoreOptions, check_replica, migrate,
-    missing_folder, open, open_with, pending_migrations,
-};
+pub use self::url::{check_replica, migrate, missing_folder, open, open_with, pending_migrations};
 pub use self::usage::{UsageQuery, UsageTotals};
 pub use self::work::WorkStore;
 
