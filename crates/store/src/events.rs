@@ -64,7 +64,7 @@ pub struct DeadLetterRequest {
     /// Name of the endpoint.
     pub endpoint: String,
     /// Only events of messages that were accepted with this target.
-    pub watch: Option<EventTarget>,
+    pub event_target: Option<EventTarget>,
     /// Only events that occurred before this time.
     pub before: Timestamp,
     /// Reason to store with the events.

@@ -20,6 +20,7 @@ pub mod report;
 pub mod store_parts;
 pub mod usage;
 pub mod user_throttle;
+pub mod users;
 
 /// Generates one test per function of the suite. `$fresh` is a function that returns a [`fixtures::StoreOpener`].
 #[macro_export]
@@ -70,6 +71,7 @@ macro_rules! conformance_tests {
             an_address_that_a_receipt_calls_invalid_becomes_inactive
             the_first_opened_receipt_counts_also_after_delivery
             a_reused_reference_matches_the_newest_delivery
+            an_opened_receipt_makes_the_delivery_delivered
         );
         $crate::conformance_tests!(@tests $fresh, contacts:
             a_claim_has_contacts_and_subject
@@ -136,9 +138,12 @@ macro_rules! conformance_tests {
             usage_totals_are_by_day_user_and_channel
             usage_totals_report_when_they_are_incomplete
         );
-        $crate::conformance_tests!(@tests $fresh, broadcasts:
+        $crate::conformance_tests!(@tests $fresh, users:
             a_user_registered_twice_exists_once
             registering_again_changes_only_given_fields
+            a_user_inbox_has_only_sent_messages
+        );
+        $crate::conformance_tests!(@tests $fresh, broadcasts:
             a_broadcast_to_all_goes_to_users_registered_before_it
             a_user_named_twice_in_a_broadcast_counts_once
             a_broadcast_to_unknown_users_is_rejected_with_their_ids
@@ -150,8 +155,6 @@ macro_rules! conformance_tests {
             the_deliveries_of_a_broadcast_are_counted
             suppressed_users_of_a_broadcast_count_as_refused
             broadcasts_are_listed_newest_first
-            a_user_inbox_has_only_sent_messages
-            an_opened_receipt_makes_the_delivery_delivered
             an_old_broadcast_is_deleted_after_its_messages
         );
         $crate::conformance_tests!(@tests $fresh, prune:
@@ -195,12 +198,12 @@ macro_rules! conformance_tests {
             a_released_job_lock_can_stay_busy
         );
     };
-    (@tests $fresh:path, $part:ident: $($promise:ident)*) => {
+    (@tests $fresh:path, $part:ident: $($test:ident)*) => {
         mod $part {
             $(
                 #[tokio::test]
-                async fn $promise() {
-                    $crate::testing::$part::$promise(&*$fresh()).await;
+                async fn $test() {
+                    $crate::testing::$part::$test(&*$fresh()).await;
                 }
             )*
         }

@@ -190,7 +190,7 @@ async fn record(desk: &PgTransaction, ends: &[EventAttemptResult]) -> Result<(),
 }
 
 async fn dead_letter(desk: &PgTransaction, burial: &DeadLetterRequest) -> Result<usize, PgError> {
-    let watch = burial.watch.as_ref().map(EventTarget::encode);
+    let watch = burial.event_target.as_ref().map(EventTarget::encode);
     let buried = desk
         .execute(
             DEAD_LETTER,

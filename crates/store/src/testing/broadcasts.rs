@@ -1,19 +1,18 @@
-//! Conformance tests of users, broadcasts and user inboxes.
+//! Conformance tests of broadcasts.
 
 use super::fixtures::*;
-use crate::{ReceiptResult, ReceivedReceipt, Store};
+use crate::Store;
 use postrider_core::broadcast::{
     Broadcast, BroadcastAcceptance, BroadcastAudience, BroadcastCounts, FanOutStep, NewBroadcast, NewUser,
     UserRegistration,
 };
-use postrider_core::contact::{AddressKind, Contact};
 use postrider_core::delivery::Failure;
 use postrider_core::id::DeliveryId;
 use postrider_core::message::{Acceptance, NewMessage};
-use postrider_core::receipt::{Receipt, ReceiptStatus};
+use postrider_core::receipt::ReceiptStatus;
 use postrider_core::recipient::{Recipient, RecipientStatus};
 
-fn user(id: &str) -> NewUser {
+pub fn user(id: &str) -> NewUser {
     NewUser {
         id: id.to_owned(),
         name: None,
@@ -22,15 +21,7 @@ fn user(id: &str) -> NewUser {
     }
 }
 
-fn phone(address: &str) -> Contact {
-    Contact {
-        kind: AddressKind::Phone,
-        address: address.to_owned(),
-        spelling: format!("as written {address}"),
-    }
-}
-
-async fn register_all(store: &dyn Store, ids: &[&str]) {
+pub async fn register_all(store: &dyn Store, ids: &[&str]) {
     let users = ids.iter().map(|id| user(id)).collect();
     let results = store.register_users(users).await.unwrap();
     assert!(
@@ -39,7 +30,7 @@ async fn register_all(store: &dyn Store, ids: &[&str]) {
     );
 }
 
-fn broadcast_to(which: u64, audience: BroadcastAudience) -> NewBroadcast {
+pub fn broadcast_to(which: u64, audience: BroadcastAudience) -> NewBroadcast {
     NewBroadcast {
         id: id(which),
         body: format!("news {which} \u{1F600}"),
@@ -56,14 +47,14 @@ fn listed(ids: &[&str]) -> BroadcastAudience {
 }
 
 /// Returns a message to a user.
-fn to_user(which: u64, id: &str) -> NewMessage {
+pub fn to_user(which: u64, id: &str) -> NewMessage {
     NewMessage {
         user: Some(id.to_owned()),
         ..sms_to(which, &format!("address of {id}"))
     }
 }
 
-async fn unfinished_broadcast(store: &dyn Store) -> Broadcast {
+pub async fn unfinished_broadcast(store: &dyn Store) -> Broadcast {
     store
         .next_unfinished_broadcast(0)
         .await
@@ -78,7 +69,7 @@ async fn next_user_ids(store: &dyn Store, broadcast: &Broadcast, limit: usize) -
 }
 
 /// Does one fan-out step over at most `limit` users, with message ids from `which` on.
-async fn fan_out_step(
+pub async fn fan_out_step(
     store: &dyn Store,
     broadcast: &Broadcast,
     limit: usize,
@@ -108,55 +99,6 @@ async fn broadcast_counts(store: &dyn Store, which: u64) -> BroadcastCounts {
         .unwrap()
         .expect("the broadcast exists")
         .1
-}
-
-pub async fn a_user_registered_twice_exists_once(open: OpenStore<'_>) {
-    let store = open();
-    register_all(&*store, &["ana", "ben/1 \u{0}"]).await;
-    let again = store
-        .register_users(vec![user("ana"), user("cid"), user("cid")])
-        .await;
-    use UserRegistration::{Added, Unchanged};
-    assert_eq!(again.unwrap(), [Unchanged, Added, Unchanged]);
-    let numbers = ["ana", "ben/1 \u{0}", "cid"];
-    for (id, number) in numbers.into_iter().zip(1..) {
-        assert_eq!(store.user(id).await.unwrap().unwrap().number, number, "{id}");
-    }
-    assert_eq!(store.user("dan").await.unwrap(), None);
-}
-
-pub async fn registering_again_changes_only_given_fields(open: OpenStore<'_>) {
-    let store = open();
-    let ana = NewUser {
-        name: Some("Ana".to_owned()),
-        contacts: Some(vec![phone("+989121111111")]),
-        ..user("ana")
-    };
-    store.register_users(vec![ana.clone()]).await.unwrap();
-    let renamed = NewUser {
-        name: Some("Anna".to_owned()),
-        created_at: at(9),
-        ..user("ana")
-    };
-    assert_eq!(
-        store.register_users(vec![renamed]).await.unwrap(),
-        [UserRegistration::Changed]
-    );
-    let kept = store.user("ana").await.unwrap().unwrap();
-    assert_eq!(kept.name.as_deref(), Some("Anna"));
-    assert_eq!(
-        (kept.contacts, kept.created_at),
-        (vec![phone("+989121111111")], at(0))
-    );
-    let without_contacts = NewUser {
-        contacts: Some(vec![]),
-        ..user("ana")
-    };
-    assert_eq!(
-        store.register_users(vec![without_contacts]).await.unwrap(),
-        [UserRegistration::Changed]
-    );
-    assert_eq!(store.user("ana").await.unwrap().unwrap().contacts, []);
 }
 
 pub async fn a_broadcast_to_all_goes_to_users_registered_before_it(open: OpenStore<'_>) {
@@ -425,75 +367,6 @@ pub async fn broadcasts_are_listed_newest_first(open: OpenStore<'_>) {
     assert_eq!(ids, [id(3), id(2)]);
     let rest = store.broadcasts(Some(page[1].number), 2).await.unwrap();
     assert_eq!(rest.iter().map(|one| one.id).collect::<Vec<_>>(), [id(1)]);
-}
-
-pub async fn a_user_inbox_has_only_sent_messages(open: OpenStore<'_>) {
-    let store = open();
-    register_all(&*store, &["ana", "ben"]).await;
-    let own = accepted(&*store, to_user(1, "ana")).await;
-    store
-        .create_broadcast(broadcast_to(9, BroadcastAudience::All))
-        .await
-        .unwrap();
-    let broadcast = unfinished_broadcast(&*store).await;
-    fan_out_step(&*store, &broadcast, 9, 2).await;
-    let news = first_delivery(&*store, 2).await.id;
-    accepted(&*store, to_user(4, "ana")).await;
-    let failed = accepted(&*store, to_user(5, "ana")).await;
-    for (id, reference) in [(own, "own"), (news, "news")] {
-        claim_and_send(&*store, id, "blue", reference, at(1)).await;
-    }
-    claim_and_fail(&*store, failed, Failure::Rejected, at(1)).await;
-    let inbox = store.user_inbox("ana", None, 9).await.unwrap();
-    let held = inbox.messages.iter().map(|(message, of)| (message.id, *of));
-    let expected = [(id(2), Some(id(9))), (id(1), None)];
-    assert_eq!(held.collect::<Vec<_>>(), expected);
-    assert_eq!(inbox.next, None);
-    let first = store.user_inbox("ana", None, 1).await.unwrap();
-    assert_eq!(first.messages[0].0.id, id(2));
-    let second = store.user_inbox("ana", first.next, 1).await.unwrap();
-    assert_eq!((second.messages[0].0.id, second.next), (id(1), None));
-    assert_eq!(store.user_inbox("ben", None, 9).await.unwrap().messages, []);
-}
-
-pub async fn an_opened_receipt_makes_the_delivery_delivered(open: OpenStore<'_>) {
-    let store = open();
-    let opened = |delivery, seconds| ReceivedReceipt {
-        provider: None,
-        receipt: Receipt {
-            reference: String::new(),
-            status: ReceiptStatus::Opened,
-            at: at(seconds),
-        },
-        delivery: Some(delivery),
-        received_at: at(seconds),
-        can_wait: false,
-    };
-    let waiting = accepted(&*store, sms(1)).await;
-    assert_eq!(
-        apply_receipt(&*store, opened(waiting, 1)).await,
-        ReceiptResult::Unmatched
-    );
-    assert_eq!(
-        apply_receipt(&*store, opened(DeliveryId(64_000), 1)).await,
-        ReceiptResult::Unmatched
-    );
-    claim_and_send(&*store, waiting, "blue", "x", at(2)).await;
-    assert_eq!(
-        first_delivery(&*store, 1).await.opened_at,
-        None,
-        "the receipt was not kept"
-    );
-    let first = apply_receipt(&*store, opened(waiting, 3)).await;
-    assert!(matches!(first, ReceiptResult::Applied(_)), "{first:?}");
-    let second = apply_receipt(&*store, opened(waiting, 4)).await;
-    assert!(matches!(second, ReceiptResult::Unchanged(_)), "{second:?}");
-    let now = first_delivery(&*store, 1).await;
-    assert_eq!(now.opened_at, Some(at(3)));
-    assert_eq!(
-        now.state,
-        postrider_core::delivery::DeliveryState::Delivered { at: at(3) }
-    );
 }
 
 pub async fn an_old_broadcast_is_deleted_after_its_messages(open: OpenStore<'_>) {

@@ -371,9 +371,9 @@ pub async fn dead_letters_can_be_replayed(open: OpenStore<'_>) {
     let store = open();
     three_sent(&*store).await;
     let claimed = claim(&*store, "shop.example", 1, at(5)).await;
-    let request = |watch, before| DeadLetterRequest {
+    let request = |event_target, before| DeadLetterRequest {
         endpoint: "shop.example".to_owned(),
-        watch,
+        event_target,
         before: at(before),
         reason: "gone".to_owned(),
         now: at(6),

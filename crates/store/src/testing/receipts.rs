@@ -1,11 +1,12 @@
 //! Conformance tests of receipts.
 
 use super::fixtures::*;
-use crate::{ReceiptResult, Store, UNMATCHED_RECEIPTS_MAX};
+use crate::{ReceiptResult, ReceivedReceipt, Store, UNMATCHED_RECEIPTS_MAX};
 use postrider_core::capacity::Capacity;
 use postrider_core::delivery::{self, DeliveryState, Failure};
+use postrider_core::id::DeliveryId;
 use postrider_core::message::RecordResult;
-use postrider_core::receipt::ReceiptStatus;
+use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_core::recipient::RecipientStatus;
 
 async fn accept_and_send(store: &dyn Store, resends_left: u32) {
@@ -281,4 +282,41 @@ pub async fn a_reused_reference_matches_the_newest_delivery(open: OpenStore<'_>)
         first_delivery(&*store, 2).await.state,
         DeliveryState::Delivered { at: at(9) }
     );
+}
+
+pub async fn an_opened_receipt_makes_the_delivery_delivered(open: OpenStore<'_>) {
+    let store = open();
+    let opened = |delivery, seconds| ReceivedReceipt {
+        provider: None,
+        receipt: Receipt {
+            reference: String::new(),
+            status: ReceiptStatus::Opened,
+            at: at(seconds),
+        },
+        delivery: Some(delivery),
+        received_at: at(seconds),
+        can_wait: false,
+    };
+    let waiting = accepted(&*store, sms(1)).await;
+    assert_eq!(
+        apply_receipt(&*store, opened(waiting, 1)).await,
+        ReceiptResult::Unmatched
+    );
+    assert_eq!(
+        apply_receipt(&*store, opened(DeliveryId(64_000), 1)).await,
+        ReceiptResult::Unmatched
+    );
+    claim_and_send(&*store, waiting, "blue", "x", at(2)).await;
+    assert_eq!(
+        first_delivery(&*store, 1).await.opened_at,
+        None,
+        "the receipt was not kept"
+    );
+    let first = apply_receipt(&*store, opened(waiting, 3)).await;
+    assert!(matches!(first, ReceiptResult::Applied(_)), "{first:?}");
+    let second = apply_receipt(&*store, opened(waiting, 4)).await;
+    assert!(matches!(second, ReceiptResult::Unchanged(_)), "{second:?}");
+    let now = first_delivery(&*store, 1).await;
+    assert_eq!(now.opened_at, Some(at(3)));
+    assert_eq!(now.state, DeliveryState::Delivered { at: at(3) });
 }
