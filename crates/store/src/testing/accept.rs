@@ -156,7 +156,7 @@ pub async fn a_delivery_without_an_address_fails_and_the_others_wait(open: OpenS
     let failed = DeliveryState::failed(Failure::InvalidRecipient, "no address", at(0));
     assert_eq!(found.deliveries[1].state, failed);
     assert_eq!(store.due(at(1), &Capacity::total(9)).await.unwrap().len(), 1);
-    // A message whose only delivery is rejected is stored as well, and does not count among the top recipients.
+    // A message with only a rejected delivery is stored as well, and does not count among the top recipients.
     let mut nowhere = sms(2);
     nowhere.deliveries = vec![delivery_without_address()];
     accepted(&*store, nowhere).await;
