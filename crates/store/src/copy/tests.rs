@@ -93,7 +93,7 @@ async fn fill_store(store: &dyn Store) {
     .await;
     apply_receipt(
         store,
-        received_receipt(None, "nobody\0knows", bounced_verdict(), at(200)),
+        received_receipt(None, "nobody\0knows", bounced_status(), at(200)),
     )
     .await;
     let recipient = Recipient {

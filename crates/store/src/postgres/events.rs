@@ -102,8 +102,12 @@ pub async fn insert_events(
         bind![
             all.iter().map(|one| one.delivery.0).collect::<Vec<_>>(),
             ahead,
-            all.iter().map(|one| one.watch.encode()).collect::<Vec<_>>(),
-            all.iter().map(|one| one.watch.queue_name()).collect::<Vec<_>>(),
+            all.iter()
+                .map(|one| one.event_target.encode())
+                .collect::<Vec<_>>(),
+            all.iter()
+                .map(|one| one.event_target.queue_name())
+                .collect::<Vec<_>>(),
             all.iter().map(|one| one.event_type.as_str()).collect::<Vec<_>>(),
             column(|one| one.failure.map(Failure::as_str)),
             column(|one| one.reason.as_deref()),
@@ -186,7 +190,7 @@ async fn record(desk: &PgTransaction, ends: &[EventAttemptResult]) -> Result<(),
 }
 
 async fn dead_letter(desk: &PgTransaction, burial: &DeadLetterRequest) -> Result<usize, PgError> {
-    let watch = burial.watch.as_ref().map(EventTarget::encode);
+    let watch = burial.event_target.as_ref().map(EventTarget::encode);
     let buried = desk
         .execute(
             DEAD_LETTER,

@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 use super::errors::PgError;
 use super::pool::{PgPool, PgTransaction, bind};
 use super::rows;
-use crate::migrate::Migration;
+use crate::migration::Migration;
 use postrider_core::clock;
 use postrider_core::error::{Error, Result};
 

@@ -138,7 +138,7 @@ async fn delete_messages(desk: &PgTransaction, folded: i64, mut numbers: Vec<i64
     let (mut live, mut kept) = (RollupChanges::default(), RollupChanges::default());
     let mut addresses = BTreeMap::<&str, AddressCounts>::new();
     for line in &lines {
-        line.move_to_kept(calls.of_delivery(line.id), &mut live, &mut kept);
+        line.move_to_pruned(calls.of_delivery(line.id), &mut live, &mut kept);
         let share = addresses.entry(&line.address).or_default();
         share.all += 1;
         share.uncounted += i64::from(!line.is_counted());

@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use super::PostgresStore;
 use super::connection_config::ServerRole;
-use crate::testing::conformance_tests;
+use crate::conformance_tests;
 use crate::testing::fixtures::*;
-use crate::{Store, StoreOptions};
+use crate::{AcceptStore, MaintenanceStore, Store, StoreOptions, WorkStore};
 use postrider_core::error::ErrorKind;
 use postrider_core::id::DeliveryId;
 use postrider_core::message::Acceptance;
@@ -195,7 +195,7 @@ async fn count_statements(
     let receipts = places.flat_map(|which| {
         [
             word(which, ReceiptStatus::Opened),
-            word(which + 1_000, bounced_verdict()),
+            word(which + 1_000, bounced_status()),
         ]
     });
     store.apply_receipts(receipts.collect()).await.unwrap();
