@@ -227,7 +227,7 @@ impl EventDispatcher {
         };
         let request = DeadLetterRequest {
             endpoint,
-            watch: is_gone.then_some(claimed.event.target),
+            event_target: is_gone.then_some(claimed.event.target),
             before,
             reason: reason.to_owned(),
             now,

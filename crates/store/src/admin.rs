@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 
 use crate::events::NewEvent;
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::error::Result;
 use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::{Priority, QueueEntry};
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
+use postrider_core::queue_entry::QueueEntry;
 
 /// Cancels and requeues deliveries.
 #[async_trait]

@@ -7,11 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::DateTime;
 
-use postrider_core::channel::ConfigName;
 use postrider_core::circuit_breaker::CircuitState;
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::error::Result;
 use postrider_core::job::{JobLockResult, ScheduledJob};
+use postrider_core::name::ConfigName;
 use postrider_core::provider_control::ProviderControl;
 use postrider_core::rate_limit::RateLimitRequest;
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};

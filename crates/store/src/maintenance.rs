@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::commit_stats::CommitStats;
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
+use postrider_core::name::ConfigName;
 
 /// Keeps the store small, and checks and copies it.
 #[async_trait]

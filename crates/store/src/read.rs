@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 
 use crate::usage::{UsageQuery, UsageTotals};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::Message;
+use postrider_core::name::ConfigName;
 
 /// Reads messages and what waits.
 #[async_trait]

@@ -3,14 +3,15 @@
 //! [`LoadedDelivery`] holds the rules that both backends share; a receipt never moves a state backwards.
 
 use crate::events::NewEvent;
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::contact::Contact;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, RemainingAlternatives};
 use postrider_core::event::EventTarget;
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{InvalidatedAddress, Priority};
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
+use postrider_core::round::InvalidatedAddress;
 
 /// Maximum number of receipts with an unknown reference that are kept, over all providers. A send is recorded within
 /// seconds, so in normal operation a few hundred wait.

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 
-use postrider_core::channel::ConfigName;
 use postrider_core::error::Result;
 use postrider_core::inbound::OptChange;
+use postrider_core::name::ConfigName;
 use postrider_core::recipient::Recipient;
 
 /// Keeps the status of recipients.

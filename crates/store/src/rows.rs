@@ -11,12 +11,12 @@ pub mod report;
 
 use std::str::FromStr;
 
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::contact::{self, Contact};
 use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::Priority;
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
 
 /// A row of a query result.
 pub trait SqlRow {

@@ -9,7 +9,8 @@ use postrider_core::capacity::Capacity;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{ClaimedDelivery, CompletedRound, QueueEntry, RecordResult};
+use postrider_core::queue_entry::QueueEntry;
+use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 
 /// Hands deliveries to workers and records their results.
 #[async_trait]

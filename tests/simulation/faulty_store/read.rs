@@ -1,12 +1,12 @@
 //! Reads, recipients and the report through the faulty connection.
 
 use async_trait::async_trait;
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::inbound::OptChange;
 use postrider_core::message::Message;
+use postrider_core::name::ConfigName;
 use postrider_core::recipient::Recipient;
 use postrider_core::report::Report;
 use postrider_store::{

@@ -5,11 +5,12 @@ use crate::admin::UnclaimedDelivery;
 use crate::read::{Backlog, LastAttempt};
 use crate::receipts::{LoadedDelivery, UnmatchedReceipt};
 use crate::usage::date_of_day_number;
-use postrider_core::channel::ConfigName;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind, Failure};
-use postrider_core::message::{Acceptance, ClaimedDelivery, Delivery, Idempotency, Message, RecordedAttempt};
+use postrider_core::message::{Acceptance, Delivery, Idempotency, Message, RecordedAttempt};
+use postrider_core::name::ConfigName;
 use postrider_core::receipt::ReceiptStatus;
 use postrider_core::recipient::{Recipient, RecipientStatus};
+use postrider_core::round::ClaimedDelivery;
 use postrider_core::usage::UsageRow;
 
 /// The columns of a delivery state.

@@ -9,11 +9,11 @@ use super::unclaimed::{load_unclaimed, save_state};
 use super::write_transaction::WriteTransaction;
 use crate::admin::{AdminStore, Cancelled, DeliverySelection, SelectableStatus};
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::QueueEntry;
+use postrider_core::name::ConfigName;
+use postrider_core::queue_entry::QueueEntry;
 
 static MESSAGE_NUMBER: &str = sql!("sqlite/read/find_message_number");
 static SELECT_WAITING: &str = sql!("sqlite/read/select_waiting");

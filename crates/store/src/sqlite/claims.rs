@@ -14,11 +14,13 @@ use crate::events::NewEvent;
 use crate::rows::deliveries::{StateColumns, decode_claimed_delivery};
 use crate::rows::{SqlRow, limit_to_sql, priority_rank};
 use postrider_core::capacity::{Capacity, round_robin};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{ClaimedDelivery, CompletedRound, Priority, QueueEntry, RecordResult};
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
+use postrider_core::queue_entry::QueueEntry;
+use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 
 static DUE: &str = sql!("sqlite/claim/select_due");
 static WAITING_CHANNELS: &str = sql!("sqlite/claim/list_waiting_channels");

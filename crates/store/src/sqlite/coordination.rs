@@ -14,11 +14,11 @@ use crate::rows::SqlRow;
 use crate::rows::coordination::{
     CircuitColumns, decode_health, decode_job_lock_owner, decode_provider_control, decode_rate_limiter,
 };
-use postrider_core::channel::ConfigName;
 use postrider_core::circuit_breaker::CircuitState;
 use postrider_core::clock::{Clock, Timestamp};
 use postrider_core::error::Result;
 use postrider_core::job::{JobLockResult, ScheduledJob};
+use postrider_core::name::ConfigName;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::rate_limit::{self, RateLimitRequest};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};

@@ -10,12 +10,12 @@ use crate::read::{Backlog, LastAttempt, MessageList, MessageQuery, ReadStore};
 use crate::rows::deliveries::{decode_backlog, decode_last_attempt};
 use crate::rows::{SqlRow, limit_to_sql};
 use crate::usage::{UsageQuery, UsageTotals};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::Message;
+use postrider_core::name::ConfigName;
 
 static SEARCH: &str = sql!("sqlite/read/search_messages");
 static SEARCH_ADDRESS: &str = sql!("sqlite/read/search_by_address");

@@ -12,9 +12,9 @@ use crate::receipts::{
 };
 use crate::rows::deliveries::{StateColumns, decode_loaded_delivery, decode_unmatched_receipt};
 use crate::rows::{SqlRow, limit_to_sql};
-use postrider_core::channel::ConfigName;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::id::DeliveryId;
+use postrider_core::name::ConfigName;
 
 static FIND_BY_REFERENCE: &str = sql!("sqlite/receipts/find_by_reference");
 static FIND_BY_ID: &str = sql!("sqlite/receipts/check_accepted_delivery");

@@ -8,12 +8,12 @@ use super::unclaimed::suppress_waiting;
 use super::write_transaction::WriteTransaction;
 use crate::recipients::RecipientStore;
 use crate::rows::deliveries::decode_recipient;
-use postrider_core::channel::ConfigName;
 use postrider_core::error::Result;
 use postrider_core::id::DeliveryId;
 use postrider_core::inbound::{OptAction, OptChange};
-use postrider_core::message::InvalidatedAddress;
+use postrider_core::name::ConfigName;
 use postrider_core::recipient::{Recipient, RecipientStatus};
+use postrider_core::round::InvalidatedAddress;
 
 static RECIPIENT: &str = sql!("sqlite/recipients/read_recipient");
 static SAVE_RECIPIENT: &str = sql!("sqlite/recipients/save_recipient");

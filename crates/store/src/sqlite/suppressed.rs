@@ -4,9 +4,9 @@ use rusqlite::OptionalExtension;
 
 use super::write_transaction::WriteTransaction;
 use crate::rows::SqlRow;
-use postrider_core::channel::ConfigName;
 use postrider_core::contact::Contact;
 use postrider_core::message::NewDelivery;
+use postrider_core::name::ConfigName;
 
 static IS_SUPPRESSED: &str = sql!("sqlite/accept/find_suppressed_recipients");
 

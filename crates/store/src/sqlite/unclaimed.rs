@@ -7,9 +7,9 @@ use super::write_transaction::WriteTransaction;
 use crate::admin::UnclaimedDelivery;
 use crate::rows::SqlRow;
 use crate::rows::deliveries::{StateColumns, decode_unclaimed_delivery};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryState;
+use postrider_core::name::ConfigName;
 
 static LOAD: &str = sql!("sqlite/claim/load_for_change");
 static SAVE_STATE: &str = sql!("sqlite/claim/apply_change");

@@ -12,7 +12,8 @@ use postrider_core::capacity::Capacity;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{ClaimedDelivery, CompletedRound, QueueEntry, RecordResult};
+use postrider_core::queue_entry::QueueEntry;
+use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 
 #[async_trait]
 impl WorkStore for SqliteStore {

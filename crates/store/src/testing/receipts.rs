@@ -5,9 +5,9 @@ use crate::{ReceiptResult, ReceivedReceipt, Store, UNMATCHED_RECEIPTS_MAX};
 use postrider_core::capacity::Capacity;
 use postrider_core::delivery::{self, DeliveryState, Failure};
 use postrider_core::id::DeliveryId;
-use postrider_core::message::RecordResult;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_core::recipient::RecipientStatus;
+use postrider_core::round::RecordResult;
 
 async fn accept_and_send(store: &dyn Store, resends_left: u32) {
     let mut new = sms(1);

@@ -2,8 +2,9 @@
 
 use super::broadcasts::{broadcast_to, fan_out_step, register_all, to_user, unfinished_broadcast, user};
 use super::fixtures::*;
+use postrider_core::address::AddressKind;
 use postrider_core::broadcast::{BroadcastAudience, NewUser, UserRegistration};
-use postrider_core::contact::{AddressKind, Contact};
+use postrider_core::contact::Contact;
 use postrider_core::delivery::Failure;
 
 fn phone(address: &str) -> Contact {

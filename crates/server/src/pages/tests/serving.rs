@@ -23,6 +23,7 @@ use postrider_core::random::Random;
 use postrider_core::report::Report;
 use postrider_engine::config::Config;
 use postrider_engine::gateway::{Backends, Gateway};
+use postrider_store::testing::store_parts::StoreParts;
 
 /// Maximum time for a test to wait for an expected event.
 const TEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -66,7 +67,11 @@ impl PagesFixture {
         let backends = Backends {
             clock: Clock::manual(full_report().as_of),
             random: Random::default(),
-            store: Arc::clone(&store) as Arc<_>,
+            store: Arc::new(StoreParts {
+                read: Some(Arc::clone(&store) as Arc<_>),
+                report: Some(Arc::clone(&store) as Arc<_>),
+                ..StoreParts::default()
+            }),
             queue: postrider_queue::open("memory:", 10).await.unwrap(),
             cache: Arc::clone(&cache) as Arc<_>,
             secret: StoreSecret::new([7; 32]),
