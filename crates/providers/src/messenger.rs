@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::http_client::HttpClient;
-use super::json_api::{OutcomeCode, into_json_response, json_post_request};
+use super::json_api::{into_json_response, json_post_request};
 use super::{
     AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, CallbackResponse,
     OutboundMessage, Provider,
@@ -144,7 +144,7 @@ impl Provider for Messenger {
                     .json
                     .pointer("/error/code")
                     .map_or_else(|| heard.http_status_text(), Value::to_string);
-                let words = OutcomeCode::from_http_status(heard.status).description;
+                let words = heard.status_outcome().description;
                 AccountCheck::Failed(format!(
                     "{words} (code {code}); are access_token, page_id and app_secret right?"
                 ))

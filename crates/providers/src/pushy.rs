@@ -16,9 +16,10 @@ use async_trait::async_trait;
 use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
 
-use super::callback_auth::{AccountEvidence, AppReceipts};
+use super::account_evidence::AccountEvidence;
+use super::app_receipts::AppReceipts;
 use super::http_client::{ConnectionRequirements, HttpClient};
-use super::json_api::{JsonResponse, OutcomeCode, gateway_id, into_json_response, json_post_request};
+use super::json_api::{JsonResponse, gateway_id, into_json_response, json_post_request};
 use super::{
     AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
 };
@@ -180,7 +181,7 @@ impl Provider for Pushy {
                 let code = heard
                     .str_at("/code")
                     .map_or_else(|| heard.http_status_text(), str::to_owned);
-                let words = OutcomeCode::from_http_status(heard.status).description;
+                let words = heard.status_outcome().description;
                 AccountCheck::Failed(format!("{words} ({code}); is api_key the secret key of the app?"))
             }
             Err(answer) => AccountCheck::Failed(answer.outcome.reason().unwrap_or_default().to_owned()),

@@ -19,7 +19,8 @@ use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
 
 use super::email_address::{encode_mailbox, parse_recipient, single_line};
-use super::http_client::{HttpCallResult, HttpClient, host_and_port};
+use super::http_client::{HttpClient, host_and_port};
+use super::http_response::HttpCallResult;
 use super::{
     AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
 };
@@ -118,11 +119,9 @@ impl Provider for Ses {
             }
             .into();
         };
-        match self.client.call(request).await {
-            HttpCallResult::Response(answered) => codes::send_result(&answered, &to),
-            HttpCallResult::NotSent(reason) => Outcome::Unavailable { reason }.into(),
-            HttpCallResult::NoResponse(reason) => Outcome::Unknown { reason }.into(),
-            HttpCallResult::InvalidRequest(reason) => Outcome::Rejected { reason }.into(),
+        match self.client.call(request).await.into_response() {
+            Ok(answered) => codes::send_result(&answered, &to),
+            Err(result) => result,
         }
     }
 

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::http_stub::openssl;
-use crate::{CallLimits, conformance};
+use crate::CallLimits;
+use crate::testing::conformance;
+use crate::testing::openssl;
 use postrider_core::clock::Clock;
 
 const NOW_SECONDS: i64 = 1_784_642_585;
@@ -380,12 +381,12 @@ async fn it_is_held_to_the_contract_and_checks_its_account() {
 fn wrong_settings_are_refused_with_the_remedy_and_no_secret_is_shown() {
     let rsa = openssl::RSA_PRIVATE_KEY_PEM.as_str();
     for (key, text, words) in [
-        ("key", "AuthKey_ABC123DEFG.p8", "key: is no private key in PEM"),
-        ("key", rsa, "key: is no key on the curve P-256"),
+        ("key", "AuthKey_ABC123DEFG.p8", "key: is not a private key in PEM"),
+        ("key", rsa, "key: is not a P-256 key"),
         ("key_id", "ABC", "key_id: is not what Apple gives out"),
         ("team_id", "DEF123GHI!", "team_id: is not what Apple gives out"),
         ("topic", "com example", "topic: is no bundle id"),
-        ("base_url", "apple", "base_url: is no URL to begin with"),
+        ("base_url", "apple", "base_url: invalid base URL"),
         ("topik", "a", "topik"),
     ] {
         let mut table =

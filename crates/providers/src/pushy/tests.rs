@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::conformance;
-use crate::http_stub::{HttpStub, StubAction, response};
+use crate::testing::conformance;
+use crate::testing::http_stub::{HttpStub, StubAction, response};
 use postrider_core::clock::from_millis;
 
 const NOW_SECONDS: i64 = 1_784_642_585;

@@ -3,10 +3,11 @@
 use chrono::TimeDelta;
 
 use super::*;
+use crate::Transcript;
 use crate::http_client::HttpClientPool;
-use crate::http_stub::{HttpStub, StubAction, response};
-use crate::peer::PeerProcess;
-use crate::{Transcript, conformance};
+use crate::testing::conformance;
+use crate::testing::http_stub::{HttpStub, StubAction, response};
+use crate::testing::peer::PeerProcess;
 use postrider_core::receipt::ReceiptStatus;
 
 fn ses_provider(table: &str, outbound: &HttpClientPool) -> Ses {
@@ -342,7 +343,7 @@ fn wrong_settings_name_the_key_and_the_remedy() {
             replaced("hunter2", "hun ter2"),
             "secret_access_key: is empty or holds a blank",
         ),
-        (replaced("a@b.example", "a"), "from: is no address"),
+        (replaced("a@b.example", "a"), "from: not an email address"),
         (
             format!("{usual}topics = [\"ses\"]"),
             "topics: \"ses\" is no topic",

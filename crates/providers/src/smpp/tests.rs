@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::{CallLimits, HttpClientPool, Transcript, conformance};
+use crate::testing::conformance;
+use crate::{CallLimits, HttpClientPool, Transcript};
 use smsc_peer::SmscPeer;
 
 pub(super) fn settings_table(more: &str) -> toml::Table {

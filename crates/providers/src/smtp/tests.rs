@@ -9,8 +9,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::peer::{PeerProcess, TestCertificate};
-use crate::{Transcript, conformance};
+use crate::Transcript;
+use crate::testing::conformance;
+use crate::testing::peer::{PeerProcess, TestCertificate};
 
 fn smtp(port: u16, more: &str) -> Smtp {
     smtp_with_transcript(port, more, None)
@@ -336,7 +337,7 @@ fn wrong_settings_name_the_key_and_the_remedy() {
             &format!("host = \"smtp://mail\"\n{from}"),
             "host: write the server's name alone",
         ),
-        ("host = \"mail\"\nfrom = \"shop\"", "from: is no address"),
+        ("host = \"mail\"\nfrom = \"shop\"", "from: not an email address"),
         (
             "host = \"mail\"\nfrom = \"a@b.c\\r\\nBcc: x\"",
             "from: must be one line",
