@@ -19,8 +19,9 @@ use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
 
 use super::email_address::{encode_mailbox, parse_recipient, single_line};
-use super::http_client::{HttpCallResult, HttpClient, host_and_port};
-use super::{AccountCheck, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider};
+use super::http_client::{HttpClient, host_and_port};
+use super::http_response::HttpCallResult;
+use super::{AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider};
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
@@ -42,13 +43,15 @@ pub struct Ses {
 
 impl Ses {
     /// An account as the settings describe it.
-    pub(super) fn new(settings: &SesSettings, line: HttpClient) -> Result<Self> {
+    pub(super) fn new(context: &AdapterContext, settings: &SesSettings) -> Result<Self> {
         Ok(Self {
             credentials: settings.credentials(),
             base_url: settings.parsed_base_url()?,
             sns: SnsVerifier::new(settings.topics.clone(), settings.parsed_sns_url()?),
             settings: settings.clone(),
-            client: line,
+            client: context
+                .http_clients
+                .client(&context.limits, settings.is_secure())?,
         })
     }
 
@@ -114,11 +117,9 @@ impl Provider for Ses {
             }
             .into();
         };
-        match self.client.call(request).await {
-            HttpCallResult::Response(answered) => codes::send_result(&answered, &to),
-            HttpCallResult::NotSent(reason) => Outcome::Unavailable { reason }.into(),
-            HttpCallResult::NoResponse(reason) => Outcome::Unknown { reason }.into(),
-            HttpCallResult::InvalidRequest(reason) => Outcome::Rejected { reason }.into(),
+        match self.client.call(request).await.into_response() {
+            Ok(answered) => codes::send_result(&answered, &to),
+            Err(result) => result,
         }
     }
 

@@ -2,9 +2,10 @@
 //!
 //! An acceptance is 200 with an empty body; a page of somebody in between is none.
 
-use crate::json_api::{JsonResponse, OutcomeCode, outcome_code};
+use crate::json_api::JsonResponse;
+use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
-use crate::settings_reader::parse_reference;
+use crate::provider_text::parse_reference;
 use postrider_core::attempt::{Outcome, SendResult};
 
 /// The token of ours that is too old.
@@ -144,7 +145,7 @@ pub(super) fn is_environment_or_topic_mismatch(answer: &SendResult) -> bool {
 
 /// What an answer means. `own_id` is the id that the request named.
 pub(super) fn send_result(heard: &JsonResponse, own_id: impl FnOnce() -> String) -> SendResult {
-    if heard.status == 200 && heard.is_empty {
+    if heard.status == 200 && heard.is_empty() {
         let theirs = heard
             .headers
             .get("apns-id")
@@ -153,7 +154,7 @@ pub(super) fn send_result(heard: &JsonResponse, own_id: impl FnOnce() -> String)
         return Outcome::Accepted { reference }.into();
     }
     let reason = heard.str_at("/reason");
-    let of_status = OutcomeCode::from_http_status(heard.status);
+    let of_status = heard.status_outcome();
     let meaning = reason
         .and_then(|reason| OutcomeCode::find(REASON_CODES, reason))
         .unwrap_or(&of_status);

@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::conformance;
-use crate::http_stub::openssl;
+use crate::CallLimits;
+use crate::testing::conformance;
+use crate::testing::openssl;
+use postrider_core::clock::Clock;
 
 const NOW_SECONDS: i64 = 1_784_642_585;
 
@@ -109,13 +111,12 @@ fn apns_with(apple: &FakeApns, more: &str, clock: Clock, limits: &CallLimits) ->
         apple.port,
         apple.ca_pem()
     );
-    Apns::new(
-        &settings(&(place + more)),
-        limits,
-        &HttpClientPool::new().unwrap(),
+    let context = AdapterContext {
+        limits: limits.clone(),
         clock,
-    )
-    .unwrap()
+        ..conformance::sample_context()
+    };
+    Apns::new(&context, &settings(&(place + more))).unwrap()
 }
 
 fn apns(apple: &FakeApns) -> Apns {
@@ -331,13 +332,11 @@ async fn a_server_that_is_not_apple_gets_nothing() {
     let (apple, other) = (FakeApns::start(), FakeApns::start());
     let mut settings = settings(&format!("base_url = \"https://127.0.0.1:{}\"", apple.port));
     settings.ca = Some(other.ca_pem());
-    let apns = Apns::new(
-        &settings,
-        &conformance::sample_limits(),
-        &HttpClientPool::new().unwrap(),
-        clock(),
-    )
-    .unwrap();
+    let context = AdapterContext {
+        clock: clock(),
+        ..conformance::sample_context()
+    };
+    let apns = Apns::new(&context, &settings).unwrap();
     let answer = apns.send(&message_to("a1")).await;
     assert_eq!(answer.outcome.as_str(), "unavailable", "{answer:?}");
     assert_eq!(*apple.requests.lock().unwrap(), Vec::<Value>::new());
@@ -382,12 +381,12 @@ async fn it_is_held_to_the_contract_and_checks_its_account() {
 fn wrong_settings_are_refused_with_the_remedy_and_no_secret_is_shown() {
     let rsa = openssl::RSA_PRIVATE_KEY_PEM.as_str();
     for (key, text, words) in [
-        ("key", "AuthKey_ABC123DEFG.p8", "key: is no private key in PEM"),
-        ("key", rsa, "key: is no key on the curve P-256"),
+        ("key", "AuthKey_ABC123DEFG.p8", "key: is not a private key in PEM"),
+        ("key", rsa, "key: is not a P-256 key"),
         ("key_id", "ABC", "key_id: is not what Apple gives out"),
         ("team_id", "DEF123GHI!", "team_id: is not what Apple gives out"),
         ("topic", "com example", "topic: is no bundle id"),
-        ("base_url", "apple", "base_url: is no URL to begin with"),
+        ("base_url", "apple", "base_url: invalid base URL"),
         ("topik", "a", "topik"),
     ] {
         let mut table =

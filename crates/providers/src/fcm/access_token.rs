@@ -17,7 +17,7 @@ use super::settings::ServiceAccount;
 use crate::http_client::HttpClient;
 use crate::json_api::{JsonResponse, into_json_response};
 use crate::jwt::JwtKey;
-use crate::settings_reader::sanitize_text;
+use crate::provider_text::sanitize_text;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, Timestamp, saturating_add};
 use postrider_core::error::{Error, Result};

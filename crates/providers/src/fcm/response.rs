@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::json_api::{JsonResponse, OutcomeCode, outcome_code};
+use crate::json_api::JsonResponse;
+use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
-use crate::settings_reader::parse_reference;
+use crate::provider_text::parse_reference;
 use postrider_core::attempt::{Outcome, SendResult};
 
 /// The token belongs to another project.
@@ -122,7 +123,7 @@ pub(super) fn send_result(heard: &JsonResponse) -> SendResult {
     let code = own
         .or(word)
         .map_or_else(|| heard.http_status_text(), str::to_owned);
-    let of_status = OutcomeCode::from_http_status(heard.status);
+    let of_status = heard.status_outcome();
     let meaning = known.unwrap_or(&of_status);
     refine(meaning, heard).send_result(code, theirs, retry_after(meaning, heard))
 }

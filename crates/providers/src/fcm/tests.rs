@@ -8,8 +8,10 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::conformance;
-use crate::http_stub::{HttpStub, StubAction, openssl, response};
+use crate::CallLimits;
+use crate::testing::conformance;
+use crate::testing::http_stub::{HttpStub, StubAction, response};
+use crate::testing::openssl;
 use postrider_core::clock::from_millis;
 
 /// The present of every test.
@@ -56,7 +58,12 @@ fn fcm_with(fcm: &HttpStub, tokens: &HttpStub, more: &str, clock: Clock, limits:
         &format!("http://{}/token", tokens.address),
         more,
     );
-    Fcm::new(&settings, limits, &HttpClientPool::new().unwrap(), clock).unwrap()
+    let context = AdapterContext {
+        limits: limits.clone(),
+        clock,
+        ..conformance::sample_context()
+    };
+    Fcm::new(&context, &settings).unwrap()
 }
 
 fn fcm(fcm: &HttpStub, tokens: &HttpStub) -> Fcm {
@@ -267,7 +274,7 @@ async fn what_is_no_answer_of_fcm_is_judged_by_its_status() {
         (response(504, "", ""), "unavailable"),
         (response(200, "", "<html>Log in to the hotel</html>"), "unknown"),
         (response(429, "", ""), "throttled"),
-        (response(404, "", "<html>"), "misconfigured"),
+        (response(404, "", "<html>"), "unavailable"),
         (
             StubAction::RespondAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"name\":".to_vec()),
             "unknown",
@@ -402,14 +409,10 @@ fn wrong_settings_are_refused_with_the_remedy_and_no_secret_is_shown() {
         ),
         (without("project_id"), "", "service_account: has no project_id"),
         (without("token_uri"), "", "service_account: has no token_uri"),
-        (broken_key, "", "its private_key is no private key in PEM"),
+        (broken_key, "", "its private_key is not a private key in PEM"),
         (whole.clone(), "[data]\ngoogle.a = \"b\"", "data"),
         (whole.clone(), "[data]\ngw_id = \"b\"", "data.gw_id"),
-        (
-            whole.clone(),
-            "base_url = \"fcm\"",
-            "base_url: is no URL to begin with",
-        ),
+        (whole.clone(), "base_url = \"fcm\"", "base_url: invalid base URL"),
         (whole.clone(), "titel = \"a\"", "titel"),
     ] {
         let mut table: toml::Table = more.parse().unwrap();

@@ -12,7 +12,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::settings::MessengerSettings;
-use crate::settings_reader::parse_reference;
+use crate::provider_text::parse_reference;
 use crate::{CallbackError, CallbackRequest};
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::inbound::{CallbackItem, InboundMessage};

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::json_api::{JsonResponse, OutcomeCode, outcome_code};
+use crate::json_api::JsonResponse;
+use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
-use crate::settings_reader::parse_reference;
+use crate::provider_text::parse_reference;
 use postrider_core::attempt::{Outcome, SendResult};
 
 /// How long Facebook is left alone when it says "too fast" and no time.
@@ -125,7 +126,7 @@ pub(super) fn send_result(heard: &JsonResponse) -> SendResult {
         .map(|(code, sub)| format!("{code}/{sub}"));
     let find = |code: &Option<String>| OutcomeCode::find(MESSENGER_CODES, code.as_deref()?);
     let passes = heard.json.pointer("/error/is_transient") == Some(&Value::Bool(true));
-    let of_status = OutcomeCode::from_http_status(heard.status);
+    let of_status = heard.status_outcome();
     let transient = outcome_code("", OutcomeKind::Unavailable, "says itself that it will pass");
     let meaning = match find(&exact).or_else(|| find(&code)) {
         Some(known) if passes && known.outcome == OutcomeKind::Misconfigured => &transient,

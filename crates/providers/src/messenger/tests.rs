@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::conformance;
-use crate::http_stub::{HttpStub, StubAction, response};
+use crate::testing::conformance;
+use crate::testing::http_stub::{HttpStub, StubAction, response};
 use postrider_core::clock::from_millis;
 
 const NOW_MILLIS: i64 = 1_784_642_585_000;
@@ -14,14 +14,11 @@ const ACCEPTED_BODY: &str = r#"{"recipient_id":"7263","message_id":"m_AG5"}"#;
 fn messenger(base: &str, more: &str) -> Messenger {
     let text = format!("access_token = \"hunter2\"\npage_id = \"111\"\nbase_url = \"{base}\"\n{more}");
     let settings = MessengerSettings::read(text.parse().unwrap()).unwrap();
-    let clock = Clock::manual(from_millis(NOW_MILLIS));
-    Messenger::new(
-        &settings,
-        &conformance::sample_limits(),
-        &HttpClientPool::new().unwrap(),
-        clock,
-    )
-    .unwrap()
+    let context = AdapterContext {
+        clock: Clock::manual(from_millis(NOW_MILLIS)),
+        ..conformance::sample_context()
+    };
+    Messenger::new(&context, &settings).unwrap()
 }
 
 const SECRETS: &str = "app_secret = \"sesame\"\nverify_token = \"open\"";
@@ -56,7 +53,7 @@ async fn it_sends_as_the_reference_says() {
     let heard = stub.requests().remove(0);
     let (head, body) = heard.split_once("\r\n\r\n").unwrap();
     // printf hunter2 | openssl dgst -sha256 -hmac sesame
-    let proof = crate::http_stub::openssl::hmac_sha256_hex("sesame", b"hunter2");
+    let proof = crate::testing::openssl::hmac_sha256_hex("sesame", b"hunter2");
     let target = format!("POST /v24.0/111/messages?access_token=hunter2&appsecret_proof={proof} HTTP/1.1");
     assert!(head.starts_with(&target), "{head}");
     let wanted = json!({
@@ -161,7 +158,7 @@ async fn the_time_it_asks_for_is_kept() {
 /// A call with a right signature.
 fn signed_callback(body: &Value) -> CallbackRequest {
     let body = body.to_string().into_bytes();
-    let digest = crate::http_stub::openssl::hmac_sha256_hex("sesame", &body);
+    let digest = crate::testing::openssl::hmac_sha256_hex("sesame", &body);
     CallbackRequest {
         headers: BTreeMap::from([("x-hub-signature-256".to_owned(), format!("sha256={digest}"))]),
         body,

@@ -4,9 +4,10 @@
 
 use serde_json::Value;
 
-use crate::json_api::{JsonResponse, OutcomeCode, outcome_code};
+use crate::json_api::JsonResponse;
+use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
-use crate::settings_reader::parse_reference;
+use crate::provider_text::parse_reference;
 use postrider_core::attempt::SendResult;
 
 /// Pushy's codes.
@@ -86,7 +87,7 @@ pub(super) fn send_result(heard: &JsonResponse, token: &str) -> SendResult {
     }
     let code = heard.str_at("/code");
     let theirs = heard.str_at("/error");
-    let of_status = OutcomeCode::from_http_status(heard.status);
+    let of_status = heard.status_outcome();
     let meaning = code
         .and_then(|code| OutcomeCode::find(PUSHY_CODES, code))
         .unwrap_or(&of_status);

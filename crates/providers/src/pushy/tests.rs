@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::conformance;
-use crate::http_stub::{HttpStub, StubAction, response};
+use crate::testing::conformance;
+use crate::testing::http_stub::{HttpStub, StubAction, response};
 use postrider_core::clock::from_millis;
 
 const NOW_SECONDS: i64 = 1_784_642_585;
@@ -21,13 +21,11 @@ fn pushy_with(stub: &HttpStub, more: &str, clock: Clock) -> Pushy {
         stub.address
     );
     let settings = PushySettings::read(text.parse().unwrap()).unwrap();
-    Pushy::new(
-        &settings,
-        &conformance::sample_limits(),
-        &HttpClientPool::new().unwrap(),
+    let context = AdapterContext {
         clock,
-    )
-    .unwrap()
+        ..conformance::sample_context()
+    };
+    Pushy::new(&context, &settings).unwrap()
 }
 
 fn pushy(stub: &HttpStub) -> Pushy {

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::http_client::{BodyEnd, HttpResponse};
-use crate::settings_reader::{parse_reference, sanitize_text};
+use crate::http_response::HttpResponse;
+use crate::http_status::outcome_of_status;
+use crate::outcome_kind::OutcomeKind;
+use crate::provider_text::{parse_reference, sanitize_text};
 use postrider_core::attempt::{Outcome, SendResult};
 
 /// How long to wait when mails go out faster than the account may send them.
@@ -26,9 +28,10 @@ enum SesErrorClass {
     Unavailable,
     Rejected,
     Misconfigured,
+    Unknown,
 }
 
-use SesErrorClass::{Misconfigured, QuotaExceeded, Rejected, Throttled, Unavailable};
+use SesErrorClass::{Misconfigured, QuotaExceeded, Rejected, Throttled, Unavailable, Unknown};
 
 /// The errors' names.
 const ERROR_CLASSES: [(&str, SesErrorClass); 28] = [
@@ -67,12 +70,12 @@ pub(super) fn send_result(answered: &HttpResponse, to: &str) -> SendResult {
     let json: Option<Value> = serde_json::from_slice(&answered.body).ok();
     if answered.status == 200 {
         let id = json.as_ref().and_then(|json| json["MessageId"].as_str());
-        return match (id.and_then(parse_reference), &answered.body_end) {
-            (None, BodyEnd::Interrupted) => Outcome::Unknown {
-                reason: "the answer broke off".to_owned(),
+        return match id.and_then(parse_reference) {
+            None => Outcome::Unknown {
+                reason: "HTTP 200, but the response does not confirm the message".to_owned(),
             }
             .into(),
-            (reference, _) => Outcome::Accepted { reference }.into(),
+            reference => Outcome::Accepted { reference }.into(),
         };
     }
     let name = error_name(answered, json.as_ref());
@@ -121,6 +124,7 @@ fn outcome_of_error(name: Option<&str>, status: u16, reason: String, to: &str) -
             retry_after: Some(DAILY_QUOTA_RETRY_AFTER),
         },
         Unavailable => Outcome::Unavailable { reason },
+        Unknown => Outcome::Unknown { reason },
         Misconfigured => Outcome::Misconfigured { reason },
         // In the sandbox, or before the sender's address is verified, every message comes to this.
         Rejected if says("not verified") => Outcome::Misconfigured { reason },
@@ -136,10 +140,11 @@ fn names_recipient(reason: &str, to: &str) -> bool {
 }
 
 fn class_of_status(status: u16) -> SesErrorClass {
-    match status {
-        429 => Throttled,
-        401 | 403 | 404 => Misconfigured,
-        400..=499 => Rejected,
+    match outcome_of_status(status, None) {
+        OutcomeKind::Throttled => Throttled,
+        OutcomeKind::Misconfigured => Misconfigured,
+        OutcomeKind::Rejected => Rejected,
+        OutcomeKind::Unknown => Unknown,
         _ => Unavailable,
     }
 }
@@ -149,6 +154,7 @@ mod tests {
     use reqwest::header::HeaderMap;
 
     use super::*;
+    use crate::http_response::BodyEnd;
 
     fn result_of(status: u16, kind: Option<&str>, body: &str) -> SendResult {
         let mut headers = HeaderMap::new();

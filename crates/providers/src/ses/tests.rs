@@ -3,18 +3,20 @@
 use chrono::TimeDelta;
 
 use super::*;
+use crate::Transcript;
 use crate::http_client::HttpClientPool;
-use crate::http_stub::{HttpStub, StubAction, response};
-use crate::peer::PeerProcess;
-use crate::{Transcript, conformance};
+use crate::testing::conformance;
+use crate::testing::http_stub::{HttpStub, StubAction, response};
+use crate::testing::peer::PeerProcess;
 use postrider_core::receipt::ReceiptStatus;
 
 fn ses_provider(table: &str, outbound: &HttpClientPool) -> Ses {
     let settings = SesSettings::read(table.parse().unwrap()).unwrap();
-    let line = outbound
-        .client(&conformance::sample_limits(), settings.is_secure())
-        .unwrap();
-    Ses::new(&settings, line).unwrap()
+    let context = AdapterContext {
+        http_clients: outbound.clone(),
+        ..conformance::sample_context()
+    };
+    Ses::new(&context, &settings).unwrap()
 }
 
 fn settings_toml(base: &str, key_id: &str, secret: &str, more: &str) -> String {
@@ -341,7 +343,7 @@ fn wrong_settings_name_the_key_and_the_remedy() {
             replaced("hunter2", "hun ter2"),
             "secret_access_key: is empty or holds a blank",
         ),
-        (replaced("a@b.example", "a"), "from: is no address"),
+        (replaced("a@b.example", "a"), "from: not an email address"),
         (
             format!("{usual}topics = [\"ses\"]"),
             "topics: \"ses\" is no topic",

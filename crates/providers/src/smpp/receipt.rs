@@ -5,7 +5,7 @@
 
 use super::message_id::MessageIdFormat;
 use super::pdu::ShortMessage;
-use crate::settings_reader::sanitize_text;
+use crate::provider_text::sanitize_text;
 use postrider_core::receipt::ReceiptStatus;
 
 /// The keys of a receipt's text. Those of two words are looked for first.

@@ -239,7 +239,7 @@ mod tests {
 
     use super::super::tests::{hex, settings};
     use super::*;
-    use crate::conformance;
+    use crate::testing::conformance;
     use postrider_core::clock::from_millis;
 
     const MINUTE: i64 = 60_000;

@@ -92,7 +92,7 @@ fn encode_body(text: &str) -> Body {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conformance::sample_message;
+    use crate::testing::conformance::sample_message;
     use postrider_core::clock::from_millis;
 
     fn settings() -> SmtpSettings {
