@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use crate::config::{Config, ProviderConfig};
 use crate::metrics::Metrics;
 use postrider_cache::{Cache, StoreSecret};
-use postrider_providers::{CallLimits, CallbackMode, HttpClientPool, Provider};
+use postrider_providers::{AdapterContext, CallLimits, CallbackMode, HttpClientPool, Provider};
 use postrider_queue::Queue;
 use postrider_store::{CommitStats, Store, StoreOptions};
 
@@ -290,14 +290,14 @@ fn build_adapter(
         call_timeout: config.timeout,
         response_bytes_max: RESPONSE_BYTES_MAX,
     };
-    postrider_providers::build(
-        &config.name,
-        &settings,
-        &limits,
-        public_url,
-        callback_token,
-        clients,
-    )
+    settings.build(&AdapterContext {
+        name: config.name.clone(),
+        limits,
+        public_url: public_url.to_owned(),
+        callback_token: callback_token.to_owned(),
+        http_clients: clients.clone(),
+        clock: Clock::System,
+    })
 }
 
 #[cfg(test)]
