@@ -13,6 +13,7 @@ pub mod contact;
 pub mod delivery;
 pub mod error;
 pub mod event;
+pub mod gsm7;
 pub mod id;
 pub mod inbound;
 pub mod job;

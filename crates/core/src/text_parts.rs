@@ -3,6 +3,8 @@
 //! Plain text goes in the GSM 7-bit alphabet, 160 characters alone or 153 a part; one character outside it
 //! turns the whole body into UCS-2, 70 or 67. No escape pair and no surrogate pair is ever cut.
 
+use crate::gsm7;
+
 /// In which alphabet a body travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alphabet {
@@ -32,7 +34,7 @@ impl Alphabet {
     /// How many units a character takes.
     fn units(self, letter: char) -> usize {
         match self {
-            Self::Gsm7 => gsm_units(letter),
+            Self::Gsm7 => gsm7::units(letter),
             Self::Ucs2 => letter.len_utf16(),
         }
     }
@@ -90,7 +92,7 @@ fn measure_units(body: &str) -> (Alphabet, usize, bool) {
     let mut units = 0;
     let mut is_gsm = true;
     for letter in body.chars() {
-        let taken = gsm_units(letter);
+        let taken = gsm7::units(letter);
         if taken == 0 {
             is_gsm = false;
             break;
@@ -112,7 +114,7 @@ fn measure_units(body: &str) -> (Alphabet, usize, bool) {
 fn measure_ascii_units(body: &str) -> Option<usize> {
     let mut units = 0;
     for byte in body.bytes() {
-        match ASCII_UNITS.get(usize::from(byte)) {
+        match gsm7::ASCII_UNITS.get(usize::from(byte)) {
             Some(0) | None => return None,
             Some(taken) => units += usize::from(*taken),
         }
@@ -132,41 +134,6 @@ fn part_boundaries(body: &str, alphabet: Alphabet) -> impl Iterator<Item = usize
         filled = units;
         Some(place)
     })
-}
-
-/// How many 7-bit units a character takes: one, two with an escape, none when the alphabet has not got it.
-fn gsm_units(letter: char) -> usize {
-    match u8::try_from(letter) {
-        Ok(byte) if byte.is_ascii() => usize::from(ASCII_UNITS[usize::from(byte)]),
-        _ if GSM_BEYOND_ASCII.contains(&letter) => 1,
-        _ => usize::from(letter == '€') * 2,
-    }
-}
-
-/// The characters of the basic table beyond ASCII.
-const GSM_BEYOND_ASCII: [char; 39] = [
-    '£', '¥', 'è', 'é', 'ù', 'ì', 'ò', 'Ç', 'Ø', 'ø', 'Å', 'å', 'Δ', 'Φ', 'Γ', 'Λ', 'Ω', 'Π', 'Ψ', 'Σ', 'Θ',
-    'Ξ', 'Æ', 'æ', 'ß', 'É', '¤', '¡', 'Ä', 'Ö', 'Ñ', 'Ü', '§', '¿', 'ä', 'ö', 'ñ', 'ü', 'à',
-];
-
-/// How many units each ASCII character takes.
-const ASCII_UNITS: [u8; 128] = ascii_units();
-
-const fn ascii_units() -> [u8; 128] {
-    let mut table = [0; 128];
-    table[b'\n' as usize] = 1;
-    table[b'\r' as usize] = 1;
-    let mut byte = b' ';
-    while byte < 0x7F {
-        table[byte as usize] = match byte {
-            b'`' => 0,
-            b'^' | b'{' | b'}' | b'\\' | b'[' | b'~' | b']' | b'|' => 2,
-            _ => 1,
-        };
-        byte += 1;
-    }
-    table[0x0C] = 2;
-    table
 }
 
 #[cfg(test)]
@@ -224,9 +191,9 @@ mod tests {
         let table = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZ\
                      ÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
         assert_eq!(table.chars().count(), 127);
-        assert!(table.chars().all(|letter| gsm_units(letter) == 1));
-        assert!("\u{C}^{}\\[~]|€".chars().all(|letter| gsm_units(letter) == 2));
-        assert!("`ç\t\u{0}\u{7F}اÀ".chars().all(|letter| gsm_units(letter) == 0));
+        assert!(table.chars().all(|letter| gsm7::units(letter) == 1));
+        assert!("\u{C}^{}\\[~]|€".chars().all(|letter| gsm7::units(letter) == 2));
+        assert!("`ç\t\u{0}\u{7F}اÀ".chars().all(|letter| gsm7::units(letter) == 0));
     }
 
     fn body() -> impl Strategy<Value = String> {
