@@ -17,7 +17,7 @@ use postrider_core::clock::Clock;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::Result;
 use postrider_core::random::Random;
-use postrider_providers::{CallLimits, CallbackMode, HttpClientPool, Provider};
+use postrider_providers::{AdapterContext, CallLimits, CallbackMode, HttpClientPool, Provider};
 use postrider_queue::Queue;
 use postrider_store::{CommitStats, ProviderEndpoint, Store, StoreOptions};
 
@@ -321,14 +321,14 @@ fn build_adapter(
         call_timeout: config.timeout,
         response_bytes_max: RESPONSE_BYTES_MAX,
     };
-    postrider_providers::build(
-        &config.name,
-        &settings,
-        &limits,
-        public_url,
-        callback_token,
-        outbound,
-    )
+    settings.build(&AdapterContext {
+        name: config.name.clone(),
+        limits,
+        public_url: public_url.to_owned(),
+        callback_token: callback_token.to_owned(),
+        http_clients: outbound.clone(),
+        clock: Clock::System,
+    })
 }
 
 #[cfg(test)]

@@ -18,13 +18,13 @@ use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::json;
 
 use super::callback_auth::{AccountEvidence, AppReceipts};
-use super::http_client::{ConnectionRequirements, HttpClient, HttpClientPool};
+use super::http_client::{ConnectionRequirements, HttpClient};
 use super::json_api::{JsonResponse, gateway_id, into_json_response, json_post_request, set_bearer_token};
 use super::{
-    AccountCheck, CallLimits, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
+    AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
 };
 use postrider_core::attempt::{Outcome, SendResult};
-use postrider_core::clock::{Clock, from_millis};
+use postrider_core::clock::from_millis;
 use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::inbound::CallbackItem;
@@ -47,22 +47,17 @@ pub struct Apns {
 
 impl Apns {
     /// An app as the settings describe it.
-    pub(super) fn new(
-        settings: &ApnsSettings,
-        limits: &CallLimits,
-        outbound: &HttpClientPool,
-        clock: Clock,
-    ) -> Result<Self> {
+    pub(super) fn new(context: &AdapterContext, settings: &ApnsSettings) -> Result<Self> {
         let demands = ConnectionRequirements {
             is_tls: settings.base_url.is_secure(),
             is_http2_only: true,
             ca: settings.ca.clone(),
         };
         Ok(Self {
-            signer: ProviderTokenSigner::new(settings, clock)?,
+            signer: ProviderTokenSigner::new(settings, context.clock.clone())?,
             app_receipts: AppReceipts::new(settings.receipts_token.as_deref())?,
             account_evidence: AccountEvidence::default(),
-            client: outbound.client_with(limits, demands)?,
+            client: context.http_clients.client_with(&context.limits, demands)?,
             settings: settings.clone(),
         })
     }

@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use super::{CallLimits, CallbackRequest, OutboundMessage, Provider};
-use postrider_core::clock::from_millis;
+use super::{AdapterContext, CallLimits, CallbackRequest, HttpClientPool, OutboundMessage, Provider};
+use postrider_core::clock::{Clock, from_millis};
 use postrider_core::id::{DeliveryId, MessageId};
 
 /// Limits that a test on a slow machine can live with.
@@ -17,6 +17,18 @@ pub fn sample_limits() -> CallLimits {
         connect_timeout: Duration::from_secs(5),
         call_timeout: Duration::from_secs(20),
         response_bytes_max: 64 * 1024,
+    }
+}
+
+/// Returns the context of a provider `blue` with the system clock.
+pub fn sample_context() -> AdapterContext {
+    AdapterContext {
+        name: "blue".parse().unwrap(),
+        limits: sample_limits(),
+        public_url: "https://gw.example.org".to_owned(),
+        callback_token: "t-1".to_owned(),
+        http_clients: HttpClientPool::new().unwrap(),
+        clock: Clock::System,
     }
 }
 

@@ -18,10 +18,10 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use super::callback_auth::{AccountEvidence, AppReceipts};
-use super::http_client::{ConnectionRequirements, HttpClient, HttpClientPool};
+use super::http_client::{ConnectionRequirements, HttpClient};
 use super::json_api::{JsonResponse, gateway_id, into_json_response, json_post_request, set_bearer_token};
 use super::{
-    AccountCheck, CallLimits, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
+    AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
 };
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
@@ -44,19 +44,15 @@ pub struct Fcm {
 
 impl Fcm {
     /// An account as the settings describe it.
-    pub(super) fn new(
-        settings: &FcmSettings,
-        limits: &CallLimits,
-        outbound: &HttpClientPool,
-        clock: Clock,
-    ) -> Result<Self> {
+    pub(super) fn new(context: &AdapterContext, settings: &FcmSettings) -> Result<Self> {
+        let clock = context.clock.clone();
         let line = |secure| {
             let demands = ConnectionRequirements {
                 is_tls: secure,
                 ca: settings.ca.clone(),
                 ..ConnectionRequirements::default()
             };
-            outbound.client_with(limits, demands)
+            context.http_clients.client_with(&context.limits, demands)
         };
         let door = line(settings.account.token_url.is_secure())?;
         Ok(Self {

@@ -19,9 +19,10 @@ mod tests;
 use async_trait::async_trait;
 
 use super::http_client::{HttpCallResult, HttpClient};
-use super::{AccountCheck, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider};
+use super::{
+    AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
+};
 use postrider_core::attempt::{Outcome, SendResult};
-use postrider_core::channel::ConfigName;
 use postrider_core::error::Result;
 use postrider_core::inbound::CallbackItem;
 use postrider_core::recipient::AddressKind;
@@ -46,14 +47,12 @@ pub struct HttpProvider {
 
 impl HttpProvider {
     /// A provider as the settings describe it.
-    pub(super) fn new(
-        name: &ConfigName,
-        settings: &HttpSettings,
-        public_url: &str,
-        callback_token: &str,
-        line: HttpClient,
-    ) -> Result<Self> {
-        let constants = settings.template_constants(name.to_string(), public_url, callback_token);
+    pub(super) fn new(context: &AdapterContext, settings: &HttpSettings) -> Result<Self> {
+        let constants = settings.template_constants(
+            context.name.to_string(),
+            &context.public_url,
+            &context.callback_token,
+        );
         let receipts = settings.receipt_parser()?;
         let callbacks = match (&settings.receipts, &receipts) {
             (Some(ReceiptSource::Texting), _) => CallbackMode::Texting,
@@ -67,7 +66,9 @@ impl HttpProvider {
             receipt_parser: receipts,
             callback_mode: callbacks,
             address_kind: settings.address,
-            client: line,
+            client: context
+                .http_clients
+                .client(&context.limits, settings.is_secure())?,
         })
     }
 }

@@ -5,7 +5,7 @@
 //! another connection only when a kept one turned out closed before a byte of the request was written.)
 
 use std::error::Error as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -31,9 +31,9 @@ const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 const REDIRECTS_MAX: usize = 3;
 
 /// The way out. Providers with the same limits share a client, and so its connections.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct HttpClientPool {
-    clients: Mutex<Vec<(HttpClientKey, Client)>>,
+    clients: Arc<Mutex<Vec<(HttpClientKey, Client)>>>,
     transcript: Option<Transcript>,
 }
 

@@ -53,7 +53,7 @@ pub struct Kavenegar {
 
 impl Kavenegar {
     /// An account as the settings describe it.
-    pub(super) fn new(site: &AdapterContext<'_>, settings: &KavenegarSettings) -> Result<Self> {
+    pub(super) fn new(context: &AdapterContext, settings: &KavenegarSettings) -> Result<Self> {
         let base = settings.parsed_base_url()?;
         let key = settings.api_key.as_str();
         let (scope, method) = match settings.template {
@@ -64,7 +64,7 @@ impl Kavenegar {
             url: base.resource_url(&["v1", key, scope, method]),
             endpoint: base.endpoint(),
             settings: settings.clone(),
-            client: site.http_clients.client(site.limits, base.is_secure())?,
+            client: context.http_clients.client(&context.limits, base.is_secure())?,
             throttled_in_a_row: AtomicU32::new(0),
         })
     }

@@ -16,10 +16,10 @@ use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::http_client::{HttpClient, HttpClientPool};
+use super::http_client::HttpClient;
 use super::json_api::{OutcomeCode, into_json_response, json_post_request};
 use super::{
-    AccountCheck, CallLimits, CallbackError, CallbackMode, CallbackRequest, CallbackResponse,
+    AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, CallbackResponse,
     OutboundMessage, Provider,
 };
 use postrider_core::attempt::{Outcome, SendResult};
@@ -43,20 +43,17 @@ pub struct Messenger {
 
 impl Messenger {
     /// A page as the settings describe it.
-    pub(super) fn new(
-        settings: &MessengerSettings,
-        limits: &CallLimits,
-        outbound: &HttpClientPool,
-        clock: Clock,
-    ) -> Result<Self> {
+    pub(super) fn new(context: &AdapterContext, settings: &MessengerSettings) -> Result<Self> {
         let secret = settings.app_secret.as_deref();
         Ok(Self {
             appsecret_proof: secret
                 .and_then(|secret| compute_appsecret_proof(secret, &settings.access_token)),
             sent_messages: SentMessages::default(),
-            client: outbound.client(limits, settings.base_url.is_secure())?,
+            client: context
+                .http_clients
+                .client(&context.limits, settings.base_url.is_secure())?,
             settings: settings.clone(),
-            clock,
+            clock: context.clock.clone(),
         })
     }
 

@@ -15,10 +15,11 @@ use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc};
 
 use super::outcome_kind::OutcomeKind;
-use super::{CallLimits, CallbackError, CallbackRequest, OutboundMessage, Provider};
+use super::{AdapterContext, CallbackError, CallbackRequest, OutboundMessage, Provider};
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::channel::ConfigName;
 use postrider_core::clock::{Clock, sleep};
+use postrider_core::error::Result;
 use postrider_core::inbound::CallbackItem;
 use postrider_core::random::Random;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
@@ -67,12 +68,12 @@ struct PendingReceipts {
 
 impl MockProvider {
     /// A mock that follows the settings.
-    pub fn new(name: &ConfigName, settings: &MockSettings, limits: &CallLimits) -> Self {
+    pub(super) fn new(context: &AdapterContext, settings: &MockSettings) -> Result<Self> {
         let (coming, rest) = mpsc::channel(PENDING_RECEIPTS_MAX);
-        Self {
-            name: name.clone(),
+        Ok(Self {
+            name: context.name.clone(),
             mean_time: settings.mean_time,
-            call_timeout: limits.call_timeout,
+            call_timeout: context.limits.call_timeout,
             outcome_shares: settings.outcome_shares().to_vec(),
             receipt_shares: settings.receipts.clone(),
             receipt_delay: settings.receipt_delay,
@@ -87,7 +88,7 @@ impl MockProvider {
                 peeked: None,
                 receiver: rest,
             }),
-        }
+        })
     }
 
     /// How long this call takes: exponentially spread around the mean.

@@ -48,9 +48,9 @@ pub struct Plivo {
 
 impl Plivo {
     /// An account as the settings describe it.
-    pub(super) fn new(site: &AdapterContext<'_>, settings: &PlivoSettings) -> Result<Self> {
+    pub(super) fn new(context: &AdapterContext, settings: &PlivoSettings) -> Result<Self> {
         let base = settings.parsed_base_url()?;
-        let callback = sms::callback_url(site, settings.receipts_token.as_deref());
+        let callback = sms::callback_url(context, settings.receipts_token.as_deref());
         let account = settings.auth_id.as_str();
         Ok(Self {
             // Nothing behind the last slash, which has to be there.
@@ -59,7 +59,7 @@ impl Plivo {
             authorization: sms::basic_auth(account, &settings.auth_token)?,
             callback_url: sms::is_publicly_reachable(&callback).then_some(callback),
             settings: settings.clone(),
-            client: site.http_clients.client(site.limits, base.is_secure())?,
+            client: context.http_clients.client(&context.limits, base.is_secure())?,
             nonces: NonceCache::default(),
         })
     }

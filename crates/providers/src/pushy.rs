@@ -17,10 +17,10 @@ use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
 
 use super::callback_auth::{AccountEvidence, AppReceipts};
-use super::http_client::{ConnectionRequirements, HttpClient, HttpClientPool};
+use super::http_client::{ConnectionRequirements, HttpClient};
 use super::json_api::{JsonResponse, OutcomeCode, gateway_id, into_json_response, json_post_request};
 use super::{
-    AccountCheck, CallLimits, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
+    AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
 };
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
@@ -93,12 +93,7 @@ impl PushyApi {
 
 impl Pushy {
     /// An account as the settings describe it.
-    pub(super) fn new(
-        settings: &PushySettings,
-        limits: &CallLimits,
-        outbound: &HttpClientPool,
-        clock: Clock,
-    ) -> Result<Self> {
+    pub(super) fn new(context: &AdapterContext, settings: &PushySettings) -> Result<Self> {
         let demands = ConnectionRequirements {
             is_tls: settings.base_url.is_secure(),
             ca: settings.ca.clone(),
@@ -106,8 +101,8 @@ impl Pushy {
         };
         let desk = Arc::new(PushyApi {
             settings: settings.clone(),
-            client: outbound.client_with(limits, demands)?,
-            clock,
+            client: context.http_clients.client_with(&context.limits, demands)?,
+            clock: context.clock.clone(),
         });
         Ok(Self {
             app_receipts: AppReceipts::new(settings.receipts_token.as_deref())?,

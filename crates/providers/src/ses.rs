@@ -20,7 +20,9 @@ use serde_json::{Value, json};
 
 use super::email_address::{encode_mailbox, parse_recipient, single_line};
 use super::http_client::{HttpCallResult, HttpClient, host_and_port};
-use super::{AccountCheck, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider};
+use super::{
+    AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
+};
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::Result;
@@ -42,13 +44,15 @@ pub struct Ses {
 
 impl Ses {
     /// An account as the settings describe it.
-    pub(super) fn new(settings: &SesSettings, line: HttpClient) -> Result<Self> {
+    pub(super) fn new(context: &AdapterContext, settings: &SesSettings) -> Result<Self> {
         Ok(Self {
             credentials: settings.credentials(),
             base_url: settings.parsed_base_url()?,
             sns: SnsVerifier::new(settings.topics.clone(), settings.parsed_sns_url()?),
             settings: settings.clone(),
-            client: line,
+            client: context
+                .http_clients
+                .client(&context.limits, settings.is_secure())?,
         })
     }
 

@@ -30,11 +30,8 @@ use async_trait::async_trait;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Mutex, oneshot};
 
-use super::{
-    AccountCheck, CallLimits, CallbackError, CallbackRequest, OutboundMessage, Provider, Transcript,
-};
+use super::{AccountCheck, AdapterContext, CallbackError, CallbackRequest, OutboundMessage, Provider};
 use postrider_core::attempt::{Outcome, SendResult};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Clock;
 use postrider_core::error::{Error, Result};
 use postrider_core::inbound::CallbackItem;
@@ -71,13 +68,13 @@ struct InboundQueue {
 
 impl Smpp {
     /// A provider as the settings describe it.
-    pub(super) fn new(
-        name: &ConfigName,
-        settings: &SmppSettings,
-        limits: &CallLimits,
-        tape: Option<Transcript>,
-    ) -> Result<Self> {
-        let (account, heard) = SmppAccount::new(name, settings, limits, tape)?;
+    pub(super) fn new(context: &AdapterContext, settings: &SmppSettings) -> Result<Self> {
+        let (account, heard) = SmppAccount::new(
+            &context.name,
+            settings,
+            &context.limits,
+            context.http_clients.transcript(),
+        )?;
         let [mark] = Random::default().bytes();
         Ok(Self {
             account: Arc::new(account),

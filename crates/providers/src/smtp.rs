@@ -21,9 +21,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::time::Instant;
 
-use super::{
-    AccountCheck, CallLimits, CallbackError, CallbackRequest, OutboundMessage, Provider, Transcript,
-};
+use super::{AccountCheck, AdapterContext, CallbackError, CallbackRequest, OutboundMessage, Provider};
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::{Error, ErrorKind, Result};
@@ -54,11 +52,7 @@ struct IdleSession {
 
 impl Smtp {
     /// A server as the settings describe it. Connects nowhere.
-    pub(super) fn new(
-        settings: &SmtpSettings,
-        limits: &CallLimits,
-        tape: Option<Transcript>,
-    ) -> Result<Self> {
+    pub(super) fn new(context: &AdapterContext, settings: &SmtpSettings) -> Result<Self> {
         let connector = match settings.tls {
             Encryption::None => None,
             Encryption::Starttls | Encryption::Tls => Some(
@@ -83,11 +77,11 @@ impl Smtp {
                     credentials: Credentials::new(username, password),
                     mechanisms,
                 }),
-                connect_timeout: limits.connect_timeout,
-                transcript: tape,
+                connect_timeout: context.limits.connect_timeout,
+                transcript: context.http_clients.transcript(),
             },
             settings: settings.clone(),
-            call_timeout: limits.call_timeout,
+            call_timeout: context.limits.call_timeout,
             idle: Mutex::default(),
         })
     }

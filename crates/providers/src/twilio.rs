@@ -49,9 +49,9 @@ pub struct Twilio {
 
 impl Twilio {
     /// An account as the settings describe it.
-    pub(super) fn new(site: &AdapterContext<'_>, settings: &TwilioSettings) -> Result<Self> {
+    pub(super) fn new(context: &AdapterContext, settings: &TwilioSettings) -> Result<Self> {
         let base = settings.parsed_base_url()?;
-        let callback = sms::callback_url(site, None);
+        let callback = sms::callback_url(context, None);
         let account = settings.account_sid.as_str();
         let (user, password) = settings.credentials();
         Ok(Self {
@@ -60,7 +60,7 @@ impl Twilio {
             callback_url: sms::is_publicly_reachable(&callback).then_some(callback),
             endpoint: base.endpoint(),
             settings: settings.clone(),
-            client: site.http_clients.client(site.limits, base.is_secure())?,
+            client: context.http_clients.client(&context.limits, base.is_secure())?,
             opt_out_notices: OptOutNotices::default(),
         })
     }

@@ -52,16 +52,16 @@ pub struct Vonage {
 
 impl Vonage {
     /// An account as the settings describe it.
-    pub(super) fn new(site: &AdapterContext<'_>, settings: &VonageSettings) -> Result<Self> {
+    pub(super) fn new(context: &AdapterContext, settings: &VonageSettings) -> Result<Self> {
         let base = settings.parsed_base_url()?;
-        let callback = sms::callback_url(site, settings.receipts_token.as_deref());
+        let callback = sms::callback_url(context, settings.receipts_token.as_deref());
         let reports = settings.has_authenticated_callbacks() && sms::is_publicly_reachable(&callback);
         Ok(Self {
             url: base.resource_url(&["sms", "json"]),
             endpoint: base.endpoint(),
             callback_url: reports.then_some(callback),
             settings: settings.clone(),
-            client: site.http_clients.client(site.limits, base.is_secure())?,
+            client: context.http_clients.client(&context.limits, base.is_secure())?,
             segments: VonageSegments::default(),
             nonces: NonceCache::default(),
         })

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use super::egress_policy::EgressPolicy;
 use super::settings_reader::read_table;
-use super::{CallLimits, CallbackError, CallbackRequest, OutboundMessage, Provider, Transcript};
+use super::{AdapterContext, CallbackError, CallbackRequest, OutboundMessage, Provider};
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, from_millis};
 use postrider_core::error::{Error, Result};
@@ -93,20 +93,16 @@ pub struct WebhookProvider {
 
 impl WebhookProvider {
     /// A provider as the settings describe it.
-    pub(super) fn new(
-        settings: &WebhookSettings,
-        limits: &CallLimits,
-        tape: Option<Transcript>,
-    ) -> Result<Self> {
+    pub(super) fn new(context: &AdapterContext, settings: &WebhookSettings) -> Result<Self> {
         let courier = WebhookClient::new(
             settings.egress_policy.clone(),
-            limits.connect_timeout,
-            limits.call_timeout,
+            context.limits.connect_timeout,
+            context.limits.call_timeout,
         )?;
         Ok(Self {
             url: settings.url.clone(),
             secrets: settings.secrets.clone(),
-            client: courier.with_transcript(tape),
+            client: courier.with_transcript(context.http_clients.transcript()),
         })
     }
 }

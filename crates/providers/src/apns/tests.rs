@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::conformance;
 use crate::http_stub::openssl;
+use crate::{CallLimits, conformance};
+use postrider_core::clock::Clock;
 
 const NOW_SECONDS: i64 = 1_784_642_585;
 
@@ -109,13 +110,12 @@ fn apns_with(apple: &FakeApns, more: &str, clock: Clock, limits: &CallLimits) ->
         apple.port,
         apple.ca_pem()
     );
-    Apns::new(
-        &settings(&(place + more)),
-        limits,
-        &HttpClientPool::new().unwrap(),
+    let context = AdapterContext {
+        limits: limits.clone(),
         clock,
-    )
-    .unwrap()
+        ..conformance::sample_context()
+    };
+    Apns::new(&context, &settings(&(place + more))).unwrap()
 }
 
 fn apns(apple: &FakeApns) -> Apns {
@@ -331,13 +331,11 @@ async fn a_server_that_is_not_apple_gets_nothing() {
     let (apple, other) = (FakeApns::start(), FakeApns::start());
     let mut settings = settings(&format!("base_url = \"https://127.0.0.1:{}\"", apple.port));
     settings.ca = Some(other.ca_pem());
-    let apns = Apns::new(
-        &settings,
-        &conformance::sample_limits(),
-        &HttpClientPool::new().unwrap(),
-        clock(),
-    )
-    .unwrap();
+    let context = AdapterContext {
+        clock: clock(),
+        ..conformance::sample_context()
+    };
+    let apns = Apns::new(&context, &settings).unwrap();
     let answer = apns.send(&message_to("a1")).await;
     assert_eq!(answer.outcome.as_str(), "unavailable", "{answer:?}");
     assert_eq!(*apple.requests.lock().unwrap(), Vec::<Value>::new());

@@ -8,8 +8,8 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::conformance;
 use crate::http_stub::{HttpStub, StubAction, openssl, response};
+use crate::{CallLimits, conformance};
 use postrider_core::clock::from_millis;
 
 /// The present of every test.
@@ -56,7 +56,12 @@ fn fcm_with(fcm: &HttpStub, tokens: &HttpStub, more: &str, clock: Clock, limits:
         &format!("http://{}/token", tokens.address),
         more,
     );
-    Fcm::new(&settings, limits, &HttpClientPool::new().unwrap(), clock).unwrap()
+    let context = AdapterContext {
+        limits: limits.clone(),
+        clock,
+        ..conformance::sample_context()
+    };
+    Fcm::new(&context, &settings).unwrap()
 }
 
 fn fcm(fcm: &HttpStub, tokens: &HttpStub) -> Fcm {

@@ -5,23 +5,18 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::*;
-use crate::http_client::HttpClientPool;
 use crate::http_stub::{HttpStub, StubAction, response, response_bytes};
 use crate::{CallLimits, conformance};
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 
 fn http_provider(settings: &str, limits: &CallLimits) -> HttpProvider {
     let settings = HttpSettings::read(settings.parse().unwrap()).unwrap();
-    let outbound = HttpClientPool::new().unwrap();
-    let line = outbound.client(limits, settings.is_secure()).unwrap();
-    HttpProvider::new(
-        &"blue".parse().unwrap(),
-        &settings,
-        "https://postrider.example",
-        "t-1",
-        line,
-    )
-    .unwrap()
+    let context = AdapterContext {
+        limits: limits.clone(),
+        public_url: "https://postrider.example".to_owned(),
+        ..conformance::sample_context()
+    };
+    HttpProvider::new(&context, &settings).unwrap()
 }
 
 /// What a provider that acts so comes to, for a plain configuration.

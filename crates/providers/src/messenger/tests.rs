@@ -14,14 +14,11 @@ const ACCEPTED_BODY: &str = r#"{"recipient_id":"7263","message_id":"m_AG5"}"#;
 fn messenger(base: &str, more: &str) -> Messenger {
     let text = format!("access_token = \"hunter2\"\npage_id = \"111\"\nbase_url = \"{base}\"\n{more}");
     let settings = MessengerSettings::read(text.parse().unwrap()).unwrap();
-    let clock = Clock::manual(from_millis(NOW_MILLIS));
-    Messenger::new(
-        &settings,
-        &conformance::sample_limits(),
-        &HttpClientPool::new().unwrap(),
-        clock,
-    )
-    .unwrap()
+    let context = AdapterContext {
+        clock: Clock::manual(from_millis(NOW_MILLIS)),
+        ..conformance::sample_context()
+    };
+    Messenger::new(&context, &settings).unwrap()
 }
 
 const SECRETS: &str = "app_secret = \"sesame\"\nverify_token = \"open\"";

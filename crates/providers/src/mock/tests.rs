@@ -1,11 +1,11 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::conformance;
+use crate::{CallLimits, conformance};
 
 fn mock_provider(settings: &str) -> MockProvider {
     let settings = MockSettings::read(settings.parse().unwrap()).unwrap();
-    MockProvider::new(&"blue".parse().unwrap(), &settings, &conformance::sample_limits())
+    MockProvider::new(&conformance::sample_context(), &settings).unwrap()
 }
 
 fn settings_error(settings: &str) -> String {
@@ -152,11 +152,14 @@ async fn a_receipt_that_was_waited_for_in_vain_comes_to_the_next_who_waits() {
 #[tokio::test]
 async fn a_call_past_the_limit_is_unknown() {
     let settings = MockSettings::read("mean_time = \"1h\"\nseed = 1".parse().unwrap()).unwrap();
-    let limits = CallLimits {
-        call_timeout: Duration::from_millis(5),
-        ..conformance::sample_limits()
+    let context = AdapterContext {
+        limits: CallLimits {
+            call_timeout: Duration::from_millis(5),
+            ..conformance::sample_limits()
+        },
+        ..conformance::sample_context()
     };
-    let mock = MockProvider::new(&"slow".parse().unwrap(), &settings, &limits);
+    let mock = MockProvider::new(&context, &settings).unwrap();
     assert_eq!(send_outcomes(&mock, 1).await, ["unknown"]);
 }
 

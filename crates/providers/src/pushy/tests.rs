@@ -21,13 +21,11 @@ fn pushy_with(stub: &HttpStub, more: &str, clock: Clock) -> Pushy {
         stub.address
     );
     let settings = PushySettings::read(text.parse().unwrap()).unwrap();
-    Pushy::new(
-        &settings,
-        &conformance::sample_limits(),
-        &HttpClientPool::new().unwrap(),
+    let context = AdapterContext {
         clock,
-    )
-    .unwrap()
+        ..conformance::sample_context()
+    };
+    Pushy::new(&context, &settings).unwrap()
 }
 
 fn pushy(stub: &HttpStub) -> Pushy {

@@ -11,10 +11,11 @@ use postrider_core::receipt::ReceiptStatus;
 
 fn ses_provider(table: &str, outbound: &HttpClientPool) -> Ses {
     let settings = SesSettings::read(table.parse().unwrap()).unwrap();
-    let line = outbound
-        .client(&conformance::sample_limits(), settings.is_secure())
-        .unwrap();
-    Ses::new(&settings, line).unwrap()
+    let context = AdapterContext {
+        http_clients: outbound.clone(),
+        ..conformance::sample_context()
+    };
+    Ses::new(&context, &settings).unwrap()
 }
 
 fn settings_toml(base: &str, key_id: &str, secret: &str, more: &str) -> String {

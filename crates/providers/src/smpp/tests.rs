@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::conformance;
+use crate::{CallLimits, HttpClientPool, Transcript, conformance};
 use smsc_peer::SmscPeer;
 
 pub(super) fn settings_table(more: &str) -> toml::Table {
@@ -36,7 +36,11 @@ fn provider_with_limits(peer: &SmscPeer, more: &str, limits: &CallLimits) -> Smp
     table.insert("base_url".to_owned(), peer.url().into());
     table.extend(more.parse::<toml::Table>().unwrap());
     let settings = SmppSettings::read(table).unwrap();
-    Smpp::new(&"blue".parse().unwrap(), &settings, limits, None).unwrap()
+    let context = AdapterContext {
+        limits: limits.clone(),
+        ..conformance::sample_context()
+    };
+    Smpp::new(&context, &settings).unwrap()
 }
 
 fn provider(peer: &SmscPeer, more: &str) -> Smpp {
@@ -180,12 +184,7 @@ async fn settings_that_cannot_work_are_refused_by_name() {
         assert!(error.contains(key) && !error.contains("u:p"), "{error}");
     }
     let secure = SmppSettings::read(settings_table("base_url = \"smpps://a\"\nca = \"none\"")).unwrap();
-    let error = Smpp::new(
-        &"blue".parse().unwrap(),
-        &secure,
-        &conformance::sample_limits(),
-        None,
-    );
+    let error = Smpp::new(&conformance::sample_context(), &secure);
     assert!(error.err().unwrap().to_string().contains("ca:"));
 }
 
@@ -218,14 +217,11 @@ async fn a_conversation_can_be_read_along_without_the_password() {
     table.insert("base_url".to_owned(), peer.url().into());
     let settings = SmppSettings::read(table).unwrap();
     let tape = Transcript::default();
-    let name = "blue".parse().unwrap();
-    let blue = Smpp::new(
-        &name,
-        &settings,
-        &conformance::sample_limits(),
-        Some(tape.clone()),
-    )
-    .unwrap();
+    let context = AdapterContext {
+        http_clients: HttpClientPool::default().with_transcript(tape.clone()),
+        ..conformance::sample_context()
+    };
+    let blue = Smpp::new(&context, &settings).unwrap();
     assert_eq!(blue.send(&message("Hello")).await.outcome.as_str(), "accepted");
     let said = tape.lines().join("\n");
     for words in [

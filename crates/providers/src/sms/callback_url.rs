@@ -14,11 +14,11 @@ pub(crate) fn parse_base_url(text: &str) -> Result<BaseUrl> {
 }
 
 /// Where a provider's receipts come to, with a token that nobody can guess where one is configured.
-pub(crate) fn callback_url(site: &AdapterContext<'_>, token: Option<&str>) -> String {
+pub(crate) fn callback_url(context: &AdapterContext, token: Option<&str>) -> String {
     let url = format!(
         "{}/v1/receipts/{}",
-        site.public_url.trim_end_matches('/'),
-        site.name
+        context.public_url.trim_end_matches('/'),
+        context.name
     );
     match token {
         Some(token) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::http_stub::{HttpStub, response};
-use crate::{CallbackRequest, HttpClientPool, Provider, conformance};
+use crate::{AdapterContext, CallbackRequest, Provider, conformance};
 use postrider_core::clock::from_millis;
 use postrider_core::inbound::{CallbackItem, InboundMessage};
 
@@ -20,17 +20,11 @@ pub fn sms_provider(kind: &str, settings: &str) -> Arc<dyn Provider> {
 /// The same, of a gateway that is called elsewhere.
 pub fn sms_provider_at(public_url: &str, kind: &str, settings: &str) -> Arc<dyn Provider> {
     let settings = crate::ProviderSettings::read(kind, settings.parse().unwrap()).unwrap();
-    let limits = conformance::sample_limits();
-    let outbound = HttpClientPool::new().unwrap();
-    crate::build(
-        &"blue".parse().unwrap(),
-        &settings,
-        &limits,
-        public_url,
-        "t-1",
-        &outbound,
-    )
-    .unwrap()
+    let context = AdapterContext {
+        public_url: public_url.to_owned(),
+        ..conformance::sample_context()
+    };
+    settings.build(&context).unwrap()
 }
 
 /// What wrong settings are answered with.

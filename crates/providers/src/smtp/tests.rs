@@ -9,8 +9,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::conformance;
 use crate::peer::{PeerProcess, TestCertificate};
+use crate::{Transcript, conformance};
 
 fn smtp(port: u16, more: &str) -> Smtp {
     smtp_with_transcript(port, more, None)
@@ -25,7 +25,11 @@ fn smtp_with_transcript(port: u16, more: &str, tape: Option<Transcript>) -> Smtp
     let table =
         format!("host = \"localhost\"\nport = {port}\nfrom = \"Shop <shop@example.org>\"\n{usual}\n{more}");
     let settings = SmtpSettings::read(table.parse().unwrap()).unwrap();
-    Smtp::new(&settings, &conformance::sample_limits(), tape).unwrap()
+    let mut context = conformance::sample_context();
+    if let Some(tape) = tape {
+        context.http_clients = context.http_clients.with_transcript(tape);
+    }
+    Smtp::new(&context, &settings).unwrap()
 }
 
 async fn start_peer(arguments: &[&str]) -> PeerProcess {
@@ -368,7 +372,7 @@ fn wrong_settings_name_the_key_and_the_remedy() {
     }
     let missing = format!("host = \"mail\"\n{from}\nca_file = \"/nowhere/ca.pem\"");
     let settings = SmtpSettings::read(missing.parse().unwrap()).unwrap();
-    let refused = Smtp::new(&settings, &conformance::sample_limits(), None)
+    let refused = Smtp::new(&conformance::sample_context(), &settings)
         .err()
         .unwrap()
         .to_string();

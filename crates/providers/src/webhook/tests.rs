@@ -12,7 +12,7 @@ const NEW_SECRET: &str = "whsec_ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7fH1+f4CBgoM=";
 
 fn webhook_provider(settings: &str) -> WebhookProvider {
     let settings = WebhookSettings::read(settings.parse().unwrap()).unwrap();
-    WebhookProvider::new(&settings, &conformance::sample_limits(), None).unwrap()
+    WebhookProvider::new(&conformance::sample_context(), &settings).unwrap()
 }
 
 fn provider_to_recipients() -> WebhookProvider {

@@ -1,7 +1,5 @@
 //! What a provider's receipts have to withstand, with a real adapter: Twilio's, whose calls the tests sign themselves.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::http::Request;
 use base64::Engine as _;
@@ -11,8 +9,8 @@ use serde_json::{Value, json};
 use sha1::Sha1;
 
 use super::{TestResponse, TestServer};
+use postrider_providers::conformance;
 use postrider_providers::http_stub::{HttpStub, response};
-use postrider_providers::{HttpClientPool, Provider, conformance};
 
 const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -33,17 +31,7 @@ impl TwilioFixture {
         );
         let settings =
             postrider_providers::ProviderSettings::read("twilio", settings.parse().unwrap()).unwrap();
-        let (name, outbound) = ("alpha".parse().unwrap(), HttpClientPool::new().unwrap());
-        let limits = conformance::sample_limits();
-        let adapter: Arc<dyn Provider> = postrider_providers::build(
-            &name,
-            &settings,
-            &limits,
-            "https://gw.example.org",
-            "t-1",
-            &outbound,
-        )
-        .unwrap();
+        let adapter = settings.build(&conformance::sample_context()).unwrap();
         Self {
             world: TestServer::with_provider(adapter).await,
             _stub: stub,

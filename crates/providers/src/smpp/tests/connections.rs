@@ -170,13 +170,7 @@ async fn a_link_that_went_silent_is_found_out_and_made_again() {
 
 #[tokio::test]
 async fn nobody_there_is_unavailable_at_once() {
-    let blue = Smpp::new(
-        &"blue".parse().unwrap(),
-        &settings(""),
-        &conformance::sample_limits(),
-        None,
-    )
-    .unwrap();
+    let blue = Smpp::new(&conformance::sample_context(), &settings("")).unwrap();
     let answer = blue.send(&message("a")).await;
     assert_eq!(answer.outcome.as_str(), "unavailable");
 }

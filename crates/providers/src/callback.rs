@@ -1,0 +1,79 @@
+//! A provider's HTTP call to the gateway: the request, the response to it and the reasons to reject it.
+
+use std::collections::BTreeMap;
+
+use postrider_core::clock::Timestamp;
+
+/// How the callbacks of a provider reach the gateway over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallbackMode {
+    /// No callbacks: the provider has none, reports over its own connection, or its configuration holds no secret to
+    /// authenticate them with.
+    Disabled,
+    /// At `/v1/receipts/NAME`, with a signature or a secret that the adapter checks.
+    Authenticated,
+    /// At `/v1/receipts/NAME` without authentication, because the configuration says `unsigned = true`.
+    Unsigned,
+    /// At `/messages/delivery_status`, with the token of the callback URL that each message carries.
+    Texting,
+}
+
+impl CallbackMode {
+    /// Returns `Authenticated` when a secret is configured, `Disabled` otherwise.
+    pub(crate) fn authenticated_if(has_secret: bool) -> Self {
+        if has_secret {
+            Self::Authenticated
+        } else {
+            Self::Disabled
+        }
+    }
+}
+
+/// A provider's HTTP request to the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallbackRequest {
+    /// `POST` or `GET`.
+    pub method: String,
+    /// The public URL that the provider called: some providers sign it.
+    pub url: String,
+    /// The raw query string.
+    pub query: String,
+    /// Header names in lower case; values that are not text are left out.
+    pub headers: BTreeMap<String, String>,
+    /// The raw body.
+    pub body: Vec<u8>,
+    /// The time of arrival.
+    pub received_at: Timestamp,
+}
+
+/// The response, with status 200, to an accepted callback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackResponse {
+    /// The type of the body; None omits the header.
+    pub content_type: Option<&'static str>,
+    /// The whole body.
+    pub body: String,
+}
+
+impl CallbackResponse {
+    /// Returns a response without a body.
+    pub fn empty() -> Self {
+        Self {
+            content_type: None,
+            body: String::new(),
+        }
+    }
+}
+
+/// The reason to reject a callback.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallbackError {
+    /// The signature or secret is missing or wrong.
+    Unauthenticated,
+    /// The request cannot be parsed; the text says what is missing, for the provider's developer.
+    Malformed(String),
+    /// The provider has no callbacks.
+    NotSupported,
+    /// The request cannot be authenticated now, for the given reason; the provider should repeat it.
+    Unavailable(String),
+}

@@ -1,0 +1,135 @@
+//! The trait that every adapter implements, and the values that cross it.
+//!
+//! An adapter translates an [`OutboundMessage`] into its provider's request and the response into a [`SendResult`]. It
+//! never repeats a send, and has no access to the store, to retries or to the state of a delivery.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use postrider_core::attempt::SendResult;
+use postrider_core::clock::Timestamp;
+use postrider_core::id::{DeliveryId, MessageId};
+use postrider_core::inbound::CallbackItem;
+use postrider_core::recipient::AddressKind;
+
+use crate::callback::{CallbackError, CallbackMode, CallbackRequest, CallbackResponse};
+
+/// An account at a provider. The conformance suite (feature `testing`) decides what a correct implementation is.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Sends one message. A failure is an outcome, never an error and never a panic; no response after the request
+    /// had left is `Unknown`.
+    async fn send(&self, message: &OutboundMessage) -> SendResult;
+
+    /// Authenticates a provider callback and returns its receipts and inbound messages. The list is empty when the
+    /// callback is genuine and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The reason to reject the callback.
+    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError>;
+
+    /// Does the same as [`Provider::parse_callback_sync`], for adapters that have to call their provider first: to
+    /// fetch the certificate of a signature, or to confirm a subscription.
+    ///
+    /// # Errors
+    ///
+    /// The reason to reject the callback.
+    async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        self.parse_callback_sync(request)
+    }
+
+    /// Returns the response that the provider expects to an accepted callback. The default is the number of items, as
+    /// JSON.
+    fn callback_response(&self, _request: &CallbackRequest) -> Option<CallbackResponse> {
+        None
+    }
+
+    /// Returns how callbacks reach the adapter over HTTP and how they are authenticated.
+    fn callback_mode(&self) -> CallbackMode {
+        CallbackMode::Disabled
+    }
+
+    /// Waits for receipts and inbound messages that arrive over the provider's own connection, and returns them. Never
+    /// returns for a provider without such a connection.
+    async fn receive(&self) -> Vec<CallbackItem> {
+        std::future::pending().await
+    }
+
+    /// Returns the number of receipts that [`Provider::receive`] has returned or will return. Only a mock knows it.
+    fn expected_receipt_count(&self) -> u64 {
+        0
+    }
+
+    /// Returns the kind of address that the adapter sends to. On a channel with several kinds, [`OutboundMessage::to`]
+    /// is the recipient's address of this kind, and a recipient without one is not sent to. `Any` is the main address.
+    fn address_kind(&self) -> AddressKind {
+        AddressKind::Any
+    }
+
+    /// Returns whether the adapter can send to this address, which has the right kind. Some providers serve one country.
+    fn can_send_to(&self, _address: &str) -> bool {
+        true
+    }
+
+    /// Returns the provider's host and port, or the kind and port 0 when there is no single host.
+    fn endpoint(&self) -> (String, u16);
+
+    /// Tests the account with a call that sends nothing and costs nothing, where the provider has one.
+    async fn check_account(&self) -> AccountCheck {
+        AccountCheck::Untested("its account cannot be tested without sending".to_owned())
+    }
+
+    /// Returns whether nothing really leaves the machine.
+    fn is_mock(&self) -> bool {
+        false
+    }
+}
+
+/// The result of an account check, in words for an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountCheck {
+    /// The provider answered as expected: the proven facts and the open ones.
+    Passed(String),
+    /// The fault and its remedy.
+    Failed(String),
+    /// No call was made: the facts that stay untested. The caller may test the connection.
+    Untested(String),
+}
+
+/// One message to one address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboundMessage {
+    /// The delivery. With `round` it forms a key by which a provider can recognise a repetition.
+    pub delivery_id: DeliveryId,
+    /// The message of the delivery.
+    pub message_id: MessageId,
+    /// The number of the delivery's claim.
+    pub round: u32,
+    /// The normalised address, of the kind [`Provider::address_kind`].
+    pub to: String,
+    /// The address as the client wrote it.
+    pub spelling: String,
+    /// The subject of a mail or the title of a push, of the message or else of the channel, without line breaks. None
+    /// means the adapter's own default.
+    pub subject: Option<String>,
+    /// The text.
+    pub body: String,
+    /// The number of text message parts.
+    pub parts: u32,
+    /// The end of the message's validity, for providers that store what they cannot deliver at once.
+    pub expires_at: Timestamp,
+}
+
+/// The limits of one provider call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallLimits {
+    /// Maximum time to connect, name resolution and TLS handshake included.
+    pub connect_timeout: Duration,
+    /// Maximum time of the whole call, connecting included. Must be longer than `connect_timeout`; otherwise an
+    /// unreachable host looks like one that did not respond.
+    pub call_timeout: Duration,
+    /// Maximum size of a response body that is read, in bytes.
+    pub response_bytes_max: usize,
+}
