@@ -33,6 +33,7 @@ mod settings_reader;
 pub mod smpp;
 mod sms;
 pub mod smtp;
+mod tls;
 pub mod transcript;
 pub mod twilio;
 pub mod vonage;

@@ -1,11 +1,11 @@
-//! Root certificates and TLS clients for adapters that do not use HTTP.
+//! TLS clients of the adapters that do not use HTTP, and the root certificates they trust.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
@@ -13,30 +13,53 @@ use postrider_core::error::{Error, ErrorKind, Result};
 
 /// Source of the certificates that may sign a server's certificate.
 pub(super) enum RootCertificates<'a> {
-    /// The root certificates of the operating system.
+    /// The operating system.
     System,
-    /// Certificates in PEM format, the value of the configuration key `key`.
-    Pem { key: &'static str, pem: &'a str },
-    /// A file in PEM format, named by the configuration key `key`.
-    File { key: &'static str, path: &'a Path },
+    /// A text in PEM format.
+    Pem(&'a str),
+    /// A file in PEM format.
+    File(&'a Path),
 }
 
-/// Returns a TLS client that accepts only a certificate which is valid for the host and signed by one of the roots.
+/// Returns a TLS client that accepts a server whose certificate is valid for its host and signed by one of the roots.
 ///
-/// `ca_key` is the configuration key that replaces the roots of the operating system, for the error message.
+/// `key` is the configuration key of the roots, for error messages.
 ///
 /// # Errors
 ///
 /// Fails when the source cannot be read or holds no certificate.
-pub(super) fn connector(roots: &RootCertificates, ca_key: &str) -> Result<TlsConnector> {
+pub(super) fn connector(roots: &RootCertificates, key: &str) -> Result<TlsConnector> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::with_source(ErrorKind::Internal, "cannot create a TLS client", error))?
-        .with_root_certificates(load(roots, ca_key)?)
+        .with_root_certificates(load(roots, key)?)
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-fn load(roots: &RootCertificates, ca_key: &str) -> Result<RootCertStore> {
-    todo!()
+fn load(roots: &RootCertificates, key: &str) -> Result<RootCertStore> {
+    let certificates = match roots {
+        RootCertificates::System => rustls_native_certs::load_native_certs().certs,
+        RootCertificates::Pem(text) => CertificateDer::pem_slice_iter(text.as_bytes())
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|_| Error::usage(format!("{key}: is not in PEM format; write \"${{file:PATH}}\"")))?,
+        RootCertificates::File(path) => read_file(path)
+            .map_err(|error| Error::usage(format!("{key}: {} cannot be read: {error}", path.display())))?,
+    };
+    let mut store = RootCertStore::empty();
+    if store.add_parsable_certificates(certificates).0 > 0 {
+        return Ok(store);
+    }
+    Err(Error::usage(match roots {
+        RootCertificates::System => format!(
+            "this machine has no root certificates: install the package ca-certificates, or set {key}"
+        ),
+        RootCertificates::Pem(_) | RootCertificates::File(_) => {
+            format!("{key}: holds no certificate in PEM format")
+        }
+    }))
+}
+
+fn read_file(path: &Path) -> std::result::Result<Vec<CertificateDer<'static>>, pem::Error> {
+    CertificateDer::pem_file_iter(path)?.collect()
 }

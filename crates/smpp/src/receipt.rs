@@ -86,10 +86,9 @@ pub fn classify(message: &ShortMessage, format: MessageIdFormat) -> ShortMessage
     ShortMessageKind::Receipt(DeliveryReceipt {
         message_id,
         state: message_state(message, &fields),
-        error: message.network_error_code.map_or_else(
-            || fields.err.unwrap_or_default().to_owned(),
-            format_network_error,
-        ),
+        error: message
+            .network_error_code
+            .map_or_else(|| fields.err.unwrap_or_default().to_owned(), format_network_error),
         is_intermediate: message_type == ESM_CLASS_INTERMEDIATE,
     })
 }

@@ -11,7 +11,9 @@ use rusmpp_core::encode::{Encode, Length};
 use rusmpp_core::pdus::borrowed::SubmitSm;
 use rusmpp_core::types::borrowed::{COctetString, EmptyOrFullCOctetString, OctetString};
 use rusmpp_core::values::borrowed::ServiceType;
-use rusmpp_core::values::{DataCoding, EsmClass, Npi, PriorityFlag, RegisteredDelivery, ReplaceIfPresentFlag, Ton};
+use rusmpp_core::values::{
+    DataCoding, EsmClass, Npi, PriorityFlag, RegisteredDelivery, ReplaceIfPresentFlag, Ton,
+};
 use serde::Deserialize;
 
 use crate::alphabet::{self, DATA_CODING_DEFAULT, DATA_CODING_UCS2, DefaultAlphabet};

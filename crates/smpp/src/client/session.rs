@@ -186,7 +186,13 @@ impl SmppSession<'_> {
             if let Some(trace) = self.handler.trace() {
                 trace.record_sent(&pdu::describe_pdu(command::SUBMIT_SM, ESME_ROK, sequence, body));
             }
-            pdu::encode_pdu(&mut self.write_buffer, command::SUBMIT_SM, ESME_ROK, sequence, body);
+            pdu::encode_pdu(
+                &mut self.write_buffer,
+                command::SUBMIT_SM,
+                ESME_ROK,
+                sequence,
+                body,
+            );
         }
     }
 
@@ -237,9 +243,7 @@ impl SmppSession<'_> {
             SUBMIT_RESPONSE => {
                 self.handle_submit_refused(pdu.sequence, pdu.status);
                 if pdu.status == ESME_RINVBNDSTS {
-                    return Some(lost(
-                        "session not bound according to the SMSC (ESME_RINVBNDSTS)",
-                    ));
+                    return Some(lost("session not bound according to the SMSC (ESME_RINVBNDSTS)"));
                 }
             }
             command::GENERIC_NACK if pdu.status == ESME_ROK => {
@@ -309,12 +313,7 @@ impl SmppSession<'_> {
     }
 
     fn send_response(&mut self, request: Pdu) {
-        self.send_pdu(
-            pdu::response_id(request.command),
-            ESME_ROK,
-            request.sequence,
-            &[],
-        );
+        self.send_pdu(pdu::response_id(request.command), ESME_ROK, request.sequence, &[]);
     }
 
     fn send_pdu(&mut self, command: u32, status: u32, sequence: u32, body: &[u8]) {

@@ -35,13 +35,7 @@ fn a_bind_is_encoded_as_the_reference_shows() {
         system_type: "",
     };
     let mut out = Vec::new();
-    encode_pdu(
-        &mut out,
-        command::BIND_TRANSCEIVER,
-        0,
-        1,
-        &bind.encode_body(),
-    );
+    encode_pdu(&mut out, command::BIND_TRANSCEIVER, 0, 1, &bind.encode_body());
     let expected = "00000023000000090000000000000001\
                  67777573657200733363726574000034000000";
     assert_eq!(out, hex(expected));
@@ -57,7 +51,11 @@ fn a_receipt_is_parsed_as_the_codec_parses_it() {
         (command::DELIVER_SM, 0, 77)
     );
     assert_eq!(
-        (parsed.source_addr_ton, parsed.source_addr, parsed.destination_addr),
+        (
+            parsed.source_addr_ton,
+            parsed.source_addr,
+            parsed.destination_addr
+        ),
         (1, &b"989121234567"[..], &b"Acme"[..])
     );
     assert_eq!(

@@ -118,10 +118,7 @@ fn a_message_without_a_receipt_is_a_text_or_other() {
     for text in ["", "stat:DELIVRD", "id: stat:DELIVRD"] {
         assert_eq!(classify_text(4, text), ShortMessageKind::Other, "{text}");
     }
-    assert_eq!(
-        classify_text(0x08, "id:7 stat:DELIVRD"),
-        ShortMessageKind::Other
-    );
+    assert_eq!(classify_text(0x08, "id:7 stat:DELIVRD"), ShortMessageKind::Other);
     assert_eq!(classify_text(0x10, "read"), ShortMessageKind::Other);
 }
 

@@ -64,10 +64,7 @@ fn throttled_parts_are_sent_first_after_the_pause() {
     }
     window.part_accepted(2, b"");
     assert!(send_ready(&mut window, later + Duration::from_millis(999)).is_empty());
-    assert_eq!(
-        send_ready(&mut window, later + Duration::from_secs(1)),
-        [4, 5, 6]
-    );
+    assert_eq!(send_ready(&mut window, later + Duration::from_secs(1)), [4, 5, 6]);
     window.part_accepted(4, b"");
     window.part_accepted(5, b"");
     assert_eq!(pending.words(), ["accepted", "accepted", "accepted", "-", "-"]);
