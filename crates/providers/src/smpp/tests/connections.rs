@@ -1,11 +1,11 @@
 //! Tests of slow, full, silent, lost and malformed connections.
 
-use std::process::Command;
 use std::sync::Arc;
 
 use serde_json::json;
 
 use super::*;
+use crate::peer::TestCertificate;
 
 /// Sends `count` messages at once, numbered from 1, and returns their results in order.
 async fn send_all(smpp: &Arc<Smpp>, count: usize) -> Vec<SendResult> {
@@ -228,36 +228,18 @@ async fn a_dropped_provider_unbinds() {
 
 #[tokio::test]
 async fn a_connection_is_encrypted_and_its_certificate_verified() {
-    let directory = tempfile::tempdir().unwrap();
-    let file = |name: &str| directory.path().join(name).to_string_lossy().into_owned();
-    let generated = Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=localhost",
-        ])
-        .args([
-            "-addext",
-            "subjectAltName=DNS:localhost",
-            "-addext",
-            "basicConstraints=critical,CA:FALSE",
-        ])
-        .args(["-keyout", &file("key.pem"), "-out", &file("cert.pem")])
-        .output()
-        .unwrap_or_else(|error| panic!("openssl: {error}; run `apt-get install openssl`"));
-    assert!(
-        generated.status.success(),
-        "{}",
-        String::from_utf8_lossy(&generated.stderr)
+    let ca = TestCertificate::self_signed_ca();
+    let certificate = ca.sign("DNS:localhost");
+    let (key, cert) = (certificate.key_path(), certificate.certificate_path());
+    let mut peer = SmscPeer::start(json!({ "key": key, "cert": cert })).await;
+    let untrusting = provider(&peer, "");
+    let result = untrusting.send(&message("a")).await;
+    assert_eq!(
+        result.outcome.as_str(),
+        "unavailable",
+        "the certificate is not signed by a root"
     );
-    let mut peer = SmscPeer::start(json!({ "key": file("key.pem"), "cert": file("cert.pem") })).await;
-    let pem = std::fs::read_to_string(file("cert.pem")).unwrap();
+    let pem = std::fs::read_to_string(ca.certificate_path()).unwrap();
     let smpp = bound_provider(&peer, &format!("ca = '''{pem}'''"), &conformance::sample_limits()).await;
     assert_eq!(outcome_words(&send_all(&smpp, 20).await), ["accepted"; 20]);
     peer.send_receipt(0, "4B2F10A7", "DELIVRD").await;

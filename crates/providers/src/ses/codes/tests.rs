@@ -1,0 +1,120 @@
+//! TODO
+
+use reqwest::header::HeaderMap;
+
+use super::*;
+
+fn result_of(status: u16, kind: Option<&str>, body: &str) -> SendResult {
+    let mut headers = HeaderMap::new();
+    if let Some(kind) = kind {
+        headers.insert("x-amzn-errortype", kind.parse().unwrap());
+    }
+    let answered = HttpResponse {
+        status,
+        headers,
+        body: body.into(),
+        body_end: BodyEnd::Complete,
+    };
+    send_result(&answered, "user@example.com")
+}
+
+#[test]
+fn an_answer_means_what_the_reference_says() {
+    for (status, kind, body, outcome, code) in [
+        (200, None, "{\"MessageId\":\"0107-1\"}", "accepted", None),
+        (
+            400,
+            Some("MessageRejected:http://x/"),
+            "{\"message\":\"virus\"}",
+            "rejected",
+            Some("MessageRejected"),
+        ),
+        (
+            400,
+            Some("MessageRejected"),
+            "{\"message\":\"Email address is not verified.\"}",
+            "misconfigured",
+            Some("MessageRejected"),
+        ),
+        (
+            400,
+            None,
+            "{\"__type\":\"com.amazonaws#BadRequestException\",\"message\":\"Illegal address user@example.com\"}",
+            "invalid_recipient",
+            Some("BadRequestException"),
+        ),
+        (
+            400,
+            Some("BadRequestException"),
+            "{\"message\":\"no body\"}",
+            "rejected",
+            Some("BadRequestException"),
+        ),
+        (
+            429,
+            Some("TooManyRequestsException"),
+            "{}",
+            "throttled",
+            Some("TooManyRequestsException"),
+        ),
+        (
+            400,
+            None,
+            "{\"code\":\"Throttling\"}",
+            "throttled",
+            Some("Throttling"),
+        ),
+        (
+            403,
+            Some("SignatureDoesNotMatch"),
+            "{}",
+            "misconfigured",
+            Some("SignatureDoesNotMatch"),
+        ),
+        (
+            404,
+            Some("NotFoundException"),
+            "{}",
+            "misconfigured",
+            Some("NotFoundException"),
+        ),
+        (
+            500,
+            Some("InternalFailure"),
+            "",
+            "unavailable",
+            Some("InternalFailure"),
+        ),
+        (503, None, "<html>", "unavailable", Some("HTTP 503")),
+        (
+            400,
+            Some("Novelty"),
+            "{\"message\":\"x\"}",
+            "rejected",
+            Some("Novelty"),
+        ),
+        (301, None, "", "unavailable", Some("HTTP 301")),
+    ] {
+        let answer = result_of(status, kind, body);
+        assert_eq!(
+            (answer.outcome.as_str(), answer.code.as_deref()),
+            (outcome, code),
+            "{status} {kind:?} {body}"
+        );
+    }
+}
+
+#[test]
+fn a_used_up_day_is_waited_out_longer_than_a_fast_second() {
+    let wait = |text: &str| {
+        let body = format!("{{\"message\":\"{text}\"}}");
+        let Outcome::Throttled { retry_after } =
+            result_of(429, Some("TooManyRequestsException"), &body).outcome
+        else {
+            panic!("{text}")
+        };
+        retry_after.unwrap()
+    };
+    assert_eq!(wait("Maximum sending rate exceeded."), RATE_LIMIT_RETRY_AFTER);
+    assert_eq!(wait("Daily message quota exceeded."), DAILY_QUOTA_RETRY_AFTER);
+}
