@@ -1,7 +1,6 @@
-//! What the service's errors mean.
+//! Maps SES responses to outcomes.
 //!
-//! The name of the error counts, then its words, then the HTTP status; the name is found as the service's own clients
-//! find it.
+//! The error name decides first, then its message, then the HTTP status.
 
 use std::time::Duration;
 
@@ -11,17 +10,17 @@ use crate::http_client::{BodyEnd, HttpResponse};
 use crate::settings_reader::{parse_reference, sanitize_text};
 use postrider_core::attempt::{Outcome, SendResult};
 
-/// How long to wait when mails go out faster than the account may send them.
+/// Cooldown when the sending rate of the account is exceeded.
 const RATE_LIMIT_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// How long to wait when the account's mails of the day are used up: the service advises ten minutes.
+/// Cooldown when the daily quota of the account is used up: ten minutes, as AWS advises.
 const DAILY_QUOTA_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
 
-/// What an error means.
+/// Meaning of an error.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SesErrorClass {
     Throttled,
-    /// The account as a whole may send no more for a while.
+    /// A quota of the account is used up.
     QuotaExceeded,
     Unavailable,
     Rejected,
@@ -30,7 +29,7 @@ enum SesErrorClass {
 
 use SesErrorClass::{Misconfigured, QuotaExceeded, Rejected, Throttled, Unavailable};
 
-/// The errors' names.
+/// Class of each error name.
 const ERROR_CLASSES: [(&str, SesErrorClass); 28] = [
     ("MessageRejected", Rejected),
     ("BadRequestException", Rejected),
@@ -62,33 +61,33 @@ const ERROR_CLASSES: [(&str, SesErrorClass); 28] = [
     ("RequestExpired", Misconfigured),
 ];
 
-/// What a send came to.
-pub(super) fn send_result(answered: &HttpResponse, to: &str) -> SendResult {
-    let json: Option<Value> = serde_json::from_slice(&answered.body).ok();
-    if answered.status == 200 {
+/// Returns the result of a send to `to`.
+pub(super) fn send_result(response: &HttpResponse, to: &str) -> SendResult {
+    let json: Option<Value> = serde_json::from_slice(&response.body).ok();
+    if response.status == 200 {
         let id = json.as_ref().and_then(|json| json["MessageId"].as_str());
-        return match (id.and_then(parse_reference), &answered.body_end) {
+        return match (id.and_then(parse_reference), &response.body_end) {
             (None, BodyEnd::Interrupted) => Outcome::Unknown {
-                reason: "the answer broke off".to_owned(),
+                reason: "response body incomplete".to_owned(),
             }
             .into(),
             (reference, _) => Outcome::Accepted { reference }.into(),
         };
     }
-    let name = error_name(answered, json.as_ref());
-    let said = error_message(json.as_ref(), &answered.body);
+    let name = error_name(response, json.as_ref());
+    let message = error_message(json.as_ref(), &response.body);
     let code = name
         .clone()
-        .unwrap_or_else(|| format!("HTTP {}", answered.status));
+        .unwrap_or_else(|| format!("HTTP {}", response.status));
     SendResult {
-        outcome: outcome_of_error(name.as_deref(), answered.status, said, to),
+        outcome: outcome_of_error(name.as_deref(), response.status, message, to),
         code: Some(code),
     }
 }
 
-/// The error's name, without what stands around it: `namespace#Name:http://…`.
-fn error_name(answered: &HttpResponse, json: Option<&Value>) -> Option<String> {
-    let header = answered
+/// Returns the error name out of `namespace#Name:http://…`, from the header or the body as AWS clients do.
+fn error_name(response: &HttpResponse, json: Option<&Value>) -> Option<String> {
+    let header = response
         .headers
         .get("x-amzn-errortype")
         .and_then(|value| value.to_str().ok());
@@ -99,7 +98,7 @@ fn error_name(answered: &HttpResponse, json: Option<&Value>) -> Option<String> {
     Some(sanitize_text(text)).filter(|name| !name.is_empty())
 }
 
-/// Its words.
+/// Returns the error message, or the body when it has none.
 pub(super) fn error_message(json: Option<&Value>, body: &[u8]) -> String {
     let field = |key: &str| json.and_then(|json| json[key].as_str());
     let text = field("message").or_else(|| field("Message")).map(sanitize_text);
@@ -107,11 +106,11 @@ pub(super) fn error_message(json: Option<&Value>, body: &[u8]) -> String {
 }
 
 fn outcome_of_error(name: Option<&str>, status: u16, reason: String, to: &str) -> Outcome {
-    let says = |text: &str| reason.to_ascii_lowercase().contains(text);
+    let mentions = |text: &str| reason.to_ascii_lowercase().contains(text);
     let known = name.and_then(|name| ERROR_CLASSES.iter().find(|(known, _)| *known == name));
     let class = known.map_or(class_of_status(status), |(_, class)| *class);
     match class {
-        Throttled if says("daily") || says("quota") => Outcome::Throttled {
+        Throttled if mentions("daily") || mentions("quota") => Outcome::Throttled {
             retry_after: Some(DAILY_QUOTA_RETRY_AFTER),
         },
         Throttled => Outcome::Throttled {
@@ -122,8 +121,8 @@ fn outcome_of_error(name: Option<&str>, status: u16, reason: String, to: &str) -
         },
         Unavailable => Outcome::Unavailable { reason },
         Misconfigured => Outcome::Misconfigured { reason },
-        // In the sandbox, or before the sender's address is verified, every message comes to this.
-        Rejected if says("not verified") => Outcome::Misconfigured { reason },
+        // The sender is not verified, or the account is in the sandbox: this concerns every message.
+        Rejected if mentions("not verified") => Outcome::Misconfigured { reason },
         Rejected if name == Some("BadRequestException") && names_recipient(&reason, to) => {
             Outcome::InvalidRecipient { reason }
         }

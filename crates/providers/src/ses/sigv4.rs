@@ -1,6 +1,4 @@
-//! Signature Version 4: proves that a request is ours without showing the secret.
-//!
-//! Signs what [`signed`] is given and nothing more; the rules are those of the service's own documents.
+//! AWS Signature Version 4.
 
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
@@ -9,23 +7,23 @@ use sha2::{Digest, Sha256};
 
 use postrider_core::clock::Timestamp;
 
-/// The service that the signature is for.
+/// Service name in the credential scope.
 const SERVICE: &str = "ses";
 
 const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const X_AMZ_SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 
-/// Who signs. Has no `Debug`: it holds secrets.
+/// Credentials of a request. Without `Debug`, because they are secret.
 #[derive(Clone)]
 pub(super) struct AwsCredentials {
     pub region: String,
     pub access_key_id: String,
     pub secret_access_key: String,
-    /// The token that comes with temporary credentials.
+    /// Session token of temporary credentials.
     pub session_token: Option<String>,
 }
 
-/// The request with the headers that prove who sends it; none when a credential cannot stand in a header.
+/// Adds the signature headers to a request; `None` when a credential cannot be sent in a header.
 pub(super) fn sign(mut request: Request, credentials: &AwsCredentials, now: Timestamp) -> Option<Request> {
     let stamp = now.format("%Y%m%dT%H%M%SZ").to_string();
     let host = host_header(request.url())?;
@@ -58,7 +56,7 @@ pub(super) fn sign(mut request: Request, credentials: &AwsCredentials, now: Time
     Some(request)
 }
 
-/// The host as it goes over the wire: with its port where that is not the usual one.
+/// Returns the `Host` header: the host, with the port if it is not the default one.
 fn host_header(url: &Url) -> Option<String> {
     let host = url.host_str()?;
     Some(match url.port() {
@@ -76,7 +74,7 @@ fn signed_header_names(headers: &HeaderMap) -> Vec<String> {
     names
 }
 
-/// The request as both sides write it down. Paths and queries are ours and need no encoding.
+/// Returns the canonical request. Paths and queries are built by this adapter and need no encoding.
 fn canonical_request(request: &Request, names: &[String]) -> Option<String> {
     let url = request.url();
     let mut lines = vec![

@@ -7,7 +7,6 @@
 
 use std::fmt::Display;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;

@@ -1,4 +1,4 @@
-//! TODO
+//! Tests of the error table.
 
 use reqwest::header::HeaderMap;
 
@@ -9,17 +9,17 @@ fn result_of(status: u16, kind: Option<&str>, body: &str) -> SendResult {
     if let Some(kind) = kind {
         headers.insert("x-amzn-errortype", kind.parse().unwrap());
     }
-    let answered = HttpResponse {
+    let response = HttpResponse {
         status,
         headers,
         body: body.into(),
         body_end: BodyEnd::Complete,
     };
-    send_result(&answered, "user@example.com")
+    send_result(&response, "user@example.com")
 }
 
 #[test]
-fn an_answer_means_what_the_reference_says() {
+fn every_response_has_the_outcome_of_the_reference() {
     for (status, kind, body, outcome, code) in [
         (200, None, "{\"MessageId\":\"0107-1\"}", "accepted", None),
         (
@@ -95,9 +95,9 @@ fn an_answer_means_what_the_reference_says() {
         ),
         (301, None, "", "unavailable", Some("HTTP 301")),
     ] {
-        let answer = result_of(status, kind, body);
+        let result = result_of(status, kind, body);
         assert_eq!(
-            (answer.outcome.as_str(), answer.code.as_deref()),
+            (result.outcome.as_str(), result.code.as_deref()),
             (outcome, code),
             "{status} {kind:?} {body}"
         );
@@ -105,7 +105,7 @@ fn an_answer_means_what_the_reference_says() {
 }
 
 #[test]
-fn a_used_up_day_is_waited_out_longer_than_a_fast_second() {
+fn a_used_up_quota_has_a_longer_cooldown_than_an_exceeded_rate() {
     let wait = |text: &str| {
         let body = format!("{{\"message\":\"{text}\"}}");
         let Outcome::Throttled { retry_after } =

@@ -1,12 +1,12 @@
-//! TODO
+//! Tests of event parsing.
 
 use super::*;
 use postrider_core::clock::from_millis;
 
 fn parsed_receipt(event: &str) -> Result<Option<Receipt>, CallbackError> {
-    let heard_at = from_millis(1_800_000_000_000);
-    let incoming = parse_event(event, heard_at)?.into_iter().next();
-    Ok(incoming.map(|one| match one {
+    let received_at = from_millis(1_800_000_000_000);
+    let item = parse_event(event, received_at)?.into_iter().next();
+    Ok(item.map(|item| match item {
         CallbackItem::Receipt(receipt) => receipt,
         other => panic!("{other:?}"),
     }))
@@ -17,8 +17,8 @@ fn event(rest: &str) -> String {
 }
 
 #[test]
-fn an_event_means_what_the_reference_says() {
-    for (rest, word) in [
+fn every_event_has_the_status_of_the_reference() {
+    for (rest, status) in [
         (
             "\"eventType\":\"Delivery\",\"delivery\":{\"timestamp\":\"2026-07-21T14:03:11.000Z\"}",
             Some("delivered"),
@@ -50,12 +50,12 @@ fn an_event_means_what_the_reference_says() {
         ("\"eventType\":\"Novelty\"", None),
     ] {
         let receipt = parsed_receipt(&event(rest)).unwrap();
-        assert_eq!(receipt.map(|receipt| receipt.status.as_str()), word, "{rest}");
+        assert_eq!(receipt.map(|receipt| receipt.status.as_str()), status, "{rest}");
     }
 }
 
 #[test]
-fn a_receipt_says_which_when_and_why() {
+fn a_receipt_has_reference_time_and_reason() {
     let rest = "\"eventType\":\"Bounce\",\"bounce\":{\"bounceType\":\"Permanent\",\"bounceSubType\":\"General\",\
                 \"timestamp\":\"2026-07-21T14:03:11.000Z\",\"bouncedRecipients\":[{\"status\":\"5.1.1\",\
                 \"diagnosticCode\":\"smtp; 550 5.1.1 user unknown\"}]}";
@@ -69,7 +69,7 @@ fn a_receipt_says_which_when_and_why() {
 }
 
 #[test]
-fn who_complains_is_opted_out() {
+fn a_spam_complaint_opts_out() {
     let complaint = |kind: &str| {
         let rest = format!(
             "\"eventType\":\"Complaint\",\"complaint\":{{\"complaintFeedbackType\":\"{kind}\",\
@@ -77,19 +77,19 @@ fn who_complains_is_opted_out() {
         );
         parse_event(&event(&rest), from_millis(1_800_000_000_000)).unwrap()
     };
-    let heard = complaint("abuse");
-    let [CallbackItem::Receipt(_), CallbackItem::OptedOut(out)] = heard.as_slice() else {
-        panic!("{heard:?}")
+    let items = complaint("abuse");
+    let [CallbackItem::Receipt(_), CallbackItem::OptedOut(out)] = items.as_slice() else {
+        panic!("{items:?}")
     };
     assert_eq!(
         (out.address.as_str(), out.reason.as_str()),
-        ("user@example.com", "complained of a mail: abuse")
+        ("user@example.com", "spam complaint: abuse")
     );
     assert_eq!(complaint("not-spam").len(), 1);
 }
 
 #[test]
-fn what_is_no_event_is_refused_or_passed_over() {
+fn a_malformed_event_is_rejected_and_another_notification_ignored() {
     assert_eq!(parsed_receipt("{}"), Ok(None));
     assert!(matches!(
         parsed_receipt("hello"),

@@ -1,4 +1,4 @@
-//! TODO
+//! Tests of the request signature.
 
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
@@ -29,7 +29,7 @@ fn authorization(session: Option<&str>) -> String {
 }
 
 #[test]
-fn a_request_is_signed_as_the_reference_computes_it() {
+fn a_request_is_signed_as_the_reference_shows() {
     assert_eq!(
         authorization(None),
         "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260721/eu-central-1/ses/aws4_request, \
