@@ -225,7 +225,7 @@ impl SnsVerifier {
             return Ok(());
         }
         let url = parse_sns_url(&notification.certificate_url).ok_or(CallbackError::Unauthenticated)?;
-        let body = self.fetch(url, line).await.map_err(CallbackError::Unavailable)?;
+        let body = self.fetch(url, client).await.map_err(CallbackError::Unavailable)?;
         let certificate =
             CertificateDer::from_pem_slice(&body).map_err(|_| CallbackError::Unauthenticated)?;
         let mut certificates = self.lock_certificates();
@@ -247,7 +247,7 @@ impl SnsVerifier {
             .as_deref()
             .and_then(parse_sns_url)
             .ok_or(CallbackError::Unauthenticated)?;
-        self.fetch(url, line).await.map_err(CallbackError::Unavailable)?;
+        self.fetch(url, client).await.map_err(CallbackError::Unavailable)?;
         log::info!("ses: SNS subscription confirmed topic_arn={}", notification.topic_arn);
         Ok(())
     }
