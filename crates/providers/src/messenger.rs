@@ -1,7 +1,6 @@
-//! Facebook Messenger: messages from a page to people who have written to it.
+//! Sends messages from a Facebook page to people who have written to it, and receives signed webhooks.
 //!
-//! `answer.rs` reads what the Send API says, `webhook.rs` what Facebook tells us later, signed with the app's secret. The
-//! page's token stands in every URL, so no URL is ever shown. There is no idempotency key.
+//! The page's token is part of every URL, so no URL is ever shown. The Send API has no idempotency key.
 
 mod callbacks;
 mod response;
@@ -31,10 +30,10 @@ use postrider_core::recipient::AddressKind;
 use callbacks::SentMessages;
 pub use settings::MessengerSettings;
 
-/// A page.
+/// A Facebook page.
 pub struct Messenger {
     settings: MessengerSettings,
-    /// Proves that who has the token also has the app's secret.
+    /// HMAC of the token with the app's secret, which Facebook can require.
     appsecret_proof: Option<String>,
     sent_messages: SentMessages,
     client: HttpClient,
@@ -42,7 +41,7 @@ pub struct Messenger {
 }
 
 impl Messenger {
-    /// A page as the settings describe it.
+    /// Creates the adapter.
     pub(super) fn new(context: &AdapterContext, settings: &MessengerSettings) -> Result<Self> {
         let secret = settings.app_secret.as_deref();
         Ok(Self {
@@ -70,12 +69,12 @@ impl Messenger {
         url
     }
 
-    fn message_json(&self, parcel: &OutboundMessage) -> Value {
+    fn message_json(&self, message: &OutboundMessage) -> Value {
         let settings = &self.settings;
         let mut document = json!({
-            "recipient": {"id": parcel.to},
+            "recipient": {"id": message.to},
             "messaging_type": settings.messaging_type,
-            "message": {"text": parcel.body},
+            "message": {"text": message.body},
         });
         if let Some(tag) = &settings.tag {
             document["tag"] = json!(tag);
@@ -87,7 +86,7 @@ impl Messenger {
     }
 }
 
-/// The token signed with the app's secret.
+/// Returns the HMAC of the token with the app's secret.
 fn compute_appsecret_proof(secret: &str, token: &str) -> Option<String> {
     let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes()).ok()?;
     mac.update(token.as_bytes());
@@ -97,27 +96,27 @@ fn compute_appsecret_proof(secret: &str, token: &str) -> Option<String> {
 
 #[async_trait]
 impl Provider for Messenger {
-    async fn send(&self, parcel: &OutboundMessage) -> SendResult {
-        let request = json_post_request(self.url(&["messages"]), &self.message_json(parcel));
-        // Before the call: Facebook's time of the message must not lie before ours.
-        let began = self.clock.now();
-        let heard = match into_json_response(self.client.call(request).await) {
-            Ok(heard) => heard,
-            Err(answer) => return answer,
+    async fn send(&self, message: &OutboundMessage) -> SendResult {
+        let request = json_post_request(self.url(&["messages"]), &self.message_json(message));
+        // Taken before the call, so that it is not later than Facebook's time of the message.
+        let sent_at = self.clock.now();
+        let response = match into_json_response(self.client.call(request).await) {
+            Ok(response) => response,
+            Err(result) => return result,
         };
-        let answer = response::send_result(&heard);
-        if let Outcome::Accepted { reference: Some(id) } = &answer.outcome {
-            self.sent_messages.record(&parcel.to, id, began);
+        let result = response::send_result(&response);
+        if let Outcome::Accepted { reference: Some(id) } = &result.outcome {
+            self.sent_messages.record(&message.to, id, sent_at);
         }
-        answer
+        result
     }
 
-    fn parse_callback_sync(&self, call: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        callbacks::parse_callback(&self.settings, &self.sent_messages, call)
+    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        callbacks::parse_callback(&self.settings, &self.sent_messages, request)
     }
 
-    fn callback_response(&self, call: &CallbackRequest) -> Option<CallbackResponse> {
-        callbacks::challenge(call).map(|body| CallbackResponse {
+    fn callback_response(&self, request: &CallbackRequest) -> Option<CallbackResponse> {
+        callbacks::challenge(request).map(|body| CallbackResponse {
             content_type: Some("text/plain"),
             body,
         })
@@ -136,20 +135,20 @@ impl Provider for Messenger {
         let mut url = self.url(&[]);
         url.query_pairs_mut().append_pair("fields", "id");
         match into_json_response(self.client.call(Request::new(Method::GET, url)).await) {
-            Ok(heard) if heard.status == 200 && heard.str_at("/id").is_some() => {
-                AccountCheck::Passed("the token is good for this page".to_owned())
+            Ok(response) if response.status == 200 && response.str_at("/id").is_some() => {
+                AccountCheck::Passed("the token is valid for this page".to_owned())
             }
-            Ok(heard) => {
-                let code = heard
+            Ok(response) => {
+                let code = response
                     .json
                     .pointer("/error/code")
-                    .map_or_else(|| heard.http_status_text(), Value::to_string);
-                let words = OutcomeCode::from_http_status(heard.status).description;
+                    .map_or_else(|| response.http_status_text(), Value::to_string);
+                let description = OutcomeCode::from_http_status(response.status).description;
                 AccountCheck::Failed(format!(
-                    "{words} (code {code}); are access_token, page_id and app_secret right?"
+                    "{description} (code {code}); check access_token, page_id and app_secret"
                 ))
             }
-            Err(answer) => AccountCheck::Failed(answer.outcome.reason().unwrap_or_default().to_owned()),
+            Err(result) => AccountCheck::Failed(result.outcome.reason().unwrap_or_default().to_owned()),
         }
     }
 

@@ -137,9 +137,7 @@ impl Provider for Ses {
                 log::warn!("ses: SNS subscription removed, no receipts will arrive through it");
                 Ok(Vec::new())
             }
-            _ => Err(CallbackError::Malformed(
-                "unknown type of SNS message".to_owned(),
-            )),
+            _ => Err(CallbackError::Malformed("unknown type of SNS message".to_owned())),
         }
     }
 
@@ -188,7 +186,8 @@ impl Provider for Ses {
         }
         if account["SendingEnabled"] == json!(false) {
             return AccountCheck::Failed(
-                "sending is disabled for this account (SendingEnabled is false); see the AWS console".to_owned(),
+                "sending is disabled for this account (SendingEnabled is false); see the AWS console"
+                    .to_owned(),
             );
         }
         AccountCheck::Passed(account_summary(&account))

@@ -44,11 +44,7 @@ const REASON_CODES: &[OutcomeCode] = &[
         "payload longer than 4096 bytes",
     ),
     outcome_code("BadMessageId", OutcomeKind::Rejected, "invalid apns-id"),
-    outcome_code(
-        "BadExpirationDate",
-        OutcomeKind::Rejected,
-        "invalid expiration",
-    ),
+    outcome_code("BadExpirationDate", OutcomeKind::Rejected, "invalid expiration"),
     outcome_code("BadPriority", OutcomeKind::Rejected, "invalid priority"),
     outcome_code("DuplicateHeaders", OutcomeKind::Rejected, "duplicate header"),
     outcome_code("BadCollapseId", OutcomeKind::Rejected, "invalid collapse id"),
@@ -70,7 +66,11 @@ const REASON_CODES: &[OutcomeCode] = &[
         OutcomeKind::Misconfigured,
         "the certificate is for the other environment",
     ),
-    outcome_code("Forbidden", OutcomeKind::Misconfigured, "forbidden for this account"),
+    outcome_code(
+        "Forbidden",
+        OutcomeKind::Misconfigured,
+        "forbidden for this account",
+    ),
     outcome_code(
         "InvalidProviderToken",
         OutcomeKind::Misconfigured,
@@ -160,9 +160,7 @@ pub(super) fn send_result(response: &JsonResponse, message_id: impl FnOnce() -> 
     let code = reason.map_or_else(|| response.http_status_text(), str::to_owned);
     let retry_after = response.retry_after();
     let line = match (line.outcome, retry_after) {
-        (OutcomeKind::Unavailable, Some(_)) => {
-            &outcome_code("", OutcomeKind::Throttled, "asks for a pause")
-        }
+        (OutcomeKind::Unavailable, Some(_)) => &outcome_code("", OutcomeKind::Throttled, "asks for a pause"),
         _ => line,
     };
     let is_unknown_reason = status_code.description == line.description;

@@ -52,7 +52,10 @@ impl FakeApns {
         let recorded = Arc::clone(&requests);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                recorded.lock().unwrap().push(serde_json::from_str(&line).unwrap());
+                recorded
+                    .lock()
+                    .unwrap()
+                    .push(serde_json::from_str(&line).unwrap());
             }
         });
         Self {
@@ -237,7 +240,9 @@ async fn a_requested_pause_is_kept() {
     let seven_seconds = Some(Duration::from_secs(7));
     assert_eq!(
         apns.send(&message_to("c1")).await.outcome,
-        Outcome::Throttled { retry_after: seven_seconds }
+        Outcome::Throttled {
+            retry_after: seven_seconds
+        }
     );
     let outcome = apns.send(&message_to("c2")).await.outcome;
     assert!(
@@ -373,7 +378,9 @@ async fn the_adapter_conforms_and_checks_its_account() {
         clock(),
         &conformance::sample_limits(),
     );
-    assert!(matches!(wrong_team.check_account().await, AccountCheck::Failed(reason) if reason.contains("team_id")));
+    assert!(
+        matches!(wrong_team.check_account().await, AccountCheck::Failed(reason) if reason.contains("team_id"))
+    );
 }
 
 #[test]

@@ -164,7 +164,10 @@ impl AccessTokens {
             },
             ..failure
         })?;
-        let Some(text) = response.str_at("/access_token").filter(|_| response.status == 200) else {
+        let Some(text) = response
+            .str_at("/access_token")
+            .filter(|_| response.status == 200)
+        else {
             return Err(renewal_failure(&response));
         };
         let seconds = response

@@ -33,11 +33,7 @@ const FCM_ERROR_CODES: &[OutcomeCode] = &[
         OutcomeKind::InvalidRecipient,
         "the token is no longer valid",
     ),
-    outcome_code(
-        "INVALID_ARGUMENT",
-        OutcomeKind::Rejected,
-        "invalid message",
-    ),
+    outcome_code("INVALID_ARGUMENT", OutcomeKind::Rejected, "invalid message"),
     outcome_code(
         SENDER_ID_MISMATCH,
         OutcomeKind::InvalidRecipient,
@@ -45,11 +41,7 @@ const FCM_ERROR_CODES: &[OutcomeCode] = &[
     ),
     outcome_code("QUOTA_EXCEEDED", OutcomeKind::Throttled, "too many messages"),
     outcome_code("UNAVAILABLE", OutcomeKind::Unavailable, "FCM is overloaded"),
-    outcome_code(
-        "INTERNAL",
-        OutcomeKind::Unavailable,
-        "internal error of FCM",
-    ),
+    outcome_code("INTERNAL", OutcomeKind::Unavailable, "internal error of FCM"),
     outcome_code(
         "THIRD_PARTY_AUTH_ERROR",
         OutcomeKind::Misconfigured,
@@ -79,23 +71,11 @@ const GOOGLE_STATUS_CODES: &[OutcomeCode] = &[
         OutcomeKind::Misconfigured,
         "the service account lacks the permission, or the project the API",
     ),
-    outcome_code(
-        "NOT_FOUND",
-        OutcomeKind::Misconfigured,
-        "unknown project",
-    ),
-    outcome_code(
-        "INVALID_ARGUMENT",
-        OutcomeKind::Rejected,
-        "invalid message",
-    ),
+    outcome_code("NOT_FOUND", OutcomeKind::Misconfigured, "unknown project"),
+    outcome_code("INVALID_ARGUMENT", OutcomeKind::Rejected, "invalid message"),
     outcome_code("RESOURCE_EXHAUSTED", OutcomeKind::Throttled, "too many messages"),
     outcome_code("UNAVAILABLE", OutcomeKind::Unavailable, "FCM is overloaded"),
-    outcome_code(
-        "INTERNAL",
-        OutcomeKind::Unavailable,
-        "internal error of FCM",
-    ),
+    outcome_code("INTERNAL", OutcomeKind::Unavailable, "internal error of FCM"),
 ];
 
 /// Returns whether the access token was refused, in which case FCM did not process the message.
@@ -168,7 +148,8 @@ fn fcm_error_code(response: &JsonResponse) -> Option<&str> {
 
 /// Returns whether the exceeded quota is that of one device, which must not delay other messages.
 fn is_device_quota(response: &JsonResponse) -> bool {
-    let violations = detail(response, QUOTA_FAILURE_TYPE).and_then(|detail| detail.get("violations")?.as_array());
+    let violations =
+        detail(response, QUOTA_FAILURE_TYPE).and_then(|detail| detail.get("violations")?.as_array());
     violations.into_iter().flatten().any(|violation| {
         ["subject", "description"]
             .into_iter()

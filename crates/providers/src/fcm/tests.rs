@@ -113,7 +113,13 @@ async fn a_message_is_sent_with_the_token_of_a_signed_assertion() {
         token_server().await,
     );
     let overrides = "title = \"Acme\"\nchannel = \"otp\"\nsound = \"default\"\ncollapse_key = \"otp\"\n[data]\nkind = \"otp\"";
-    let fcm = fcm_with(&server, &tokens, overrides, clock(), &conformance::sample_limits());
+    let fcm = fcm_with(
+        &server,
+        &tokens,
+        overrides,
+        clock(),
+        &conformance::sample_limits(),
+    );
     let result = fcm
         .send(&OutboundMessage {
             subject: None,
@@ -259,7 +265,11 @@ async fn every_documented_code_has_its_outcome() {
     ] {
         let server = HttpStub::start(vec![error_response(status, google_status, error_code, message)]).await;
         let result = fcm(&server, &token_server().await).send(&push_message()).await;
-        assert_eq!(result.outcome.as_str(), outcome, "{error_code:?} {google_status}: {result:?}");
+        assert_eq!(
+            result.outcome.as_str(),
+            outcome,
+            "{error_code:?} {google_status}: {result:?}"
+        );
         assert_eq!(result.code.as_deref(), Some(error_code.unwrap_or(google_status)));
         assert_eq!(server.requests().len(), 1, "{google_status} is not repeated");
     }
@@ -296,10 +306,22 @@ async fn a_requested_pause_is_kept_and_a_device_quota_does_not_pause_the_provide
     for (act, outcome) in [
         (
             response(503, header, r#"{"error":{"status":"UNAVAILABLE"}}"#),
-            Outcome::Throttled { retry_after: seven_seconds },
+            Outcome::Throttled {
+                retry_after: seven_seconds,
+            },
         ),
-        (response(429, header, ""), Outcome::Throttled { retry_after: seven_seconds }),
-        (response(429, "", ""), Outcome::Throttled { retry_after: one_minute }),
+        (
+            response(429, header, ""),
+            Outcome::Throttled {
+                retry_after: seven_seconds,
+            },
+        ),
+        (
+            response(429, "", ""),
+            Outcome::Throttled {
+                retry_after: one_minute,
+            },
+        ),
         (
             response(429, "", &device_quota.to_string()),
             Outcome::Deferred {
@@ -324,7 +346,13 @@ async fn the_app_acknowledges_messages_with_the_token() {
     let server = HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await;
     let overrides = "receipts_token = \"0123456789abcdef\"";
     let tokens = token_server().await;
-    let fcm = fcm_with(&server, &tokens, overrides, clock(), &conformance::sample_limits());
+    let fcm = fcm_with(
+        &server,
+        &tokens,
+        overrides,
+        clock(),
+        &conformance::sample_limits(),
+    );
     let Outcome::Accepted {
         reference: Some(reference),
     } = fcm.send(&push_message()).await.outcome

@@ -45,8 +45,9 @@ impl SesSettings {
     /// Parses and validates the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let settings: Self = read_table(table)?;
-        let is_region =
-            |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-';
+        let is_region = |character: char| {
+            character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-'
+        };
         if settings.region.is_empty() || !settings.region.chars().all(is_region) {
             return Err(Error::usage(
                 "region: must be the code of an AWS region, such as \"eu-central-1\"",
@@ -68,8 +69,7 @@ impl SesSettings {
             ));
         }
         if let Some(topic) = settings.topics.iter().find(|topic| !topic.starts_with("arn:aws")) {
-            let message =
-                format!("topics: \"{topic}\" is not an ARN; write arn:aws:sns:REGION:ACCOUNT:NAME");
+            let message = format!("topics: \"{topic}\" is not an ARN; write arn:aws:sns:REGION:ACCOUNT:NAME");
             return Err(Error::usage(message));
         }
         settings.parsed_base_url()?;

@@ -67,8 +67,8 @@ impl SnsMessage {
         let notification: Self = serde_json::from_slice(&request.body).map_err(|_| {
             CallbackError::Malformed("not an SNS notification; raw message delivery must be off".to_owned())
         })?;
-        let at =
-            DateTime::parse_from_rfc3339(&notification.timestamp).map_err(|_| CallbackError::Unauthenticated)?;
+        let at = DateTime::parse_from_rfc3339(&notification.timestamp)
+            .map_err(|_| CallbackError::Unauthenticated)?;
         let age = (request.received_at - at.to_utc())
             .abs()
             .to_std()
@@ -199,7 +199,8 @@ impl SnsVerifier {
             return Err(CallbackError::NotSupported);
         }
         let notification = SnsMessage::parse(request, &self.topics)?;
-        let not_fetched = || CallbackError::Unavailable("the signing certificate has not been fetched".to_owned());
+        let not_fetched =
+            || CallbackError::Unavailable("the signing certificate has not been fetched".to_owned());
         let certificate = self
             .cached_certificate(&notification.certificate_url)
             .ok_or_else(not_fetched)?;
@@ -225,7 +226,10 @@ impl SnsVerifier {
             return Ok(());
         }
         let url = parse_sns_url(&notification.certificate_url).ok_or(CallbackError::Unauthenticated)?;
-        let body = self.fetch(url, client).await.map_err(CallbackError::Unavailable)?;
+        let body = self
+            .fetch(url, client)
+            .await
+            .map_err(CallbackError::Unavailable)?;
         let certificate =
             CertificateDer::from_pem_slice(&body).map_err(|_| CallbackError::Unauthenticated)?;
         let mut certificates = self.lock_certificates();
@@ -247,8 +251,13 @@ impl SnsVerifier {
             .as_deref()
             .and_then(parse_sns_url)
             .ok_or(CallbackError::Unauthenticated)?;
-        self.fetch(url, client).await.map_err(CallbackError::Unavailable)?;
-        log::info!("ses: SNS subscription confirmed topic_arn={}", notification.topic_arn);
+        self.fetch(url, client)
+            .await
+            .map_err(CallbackError::Unavailable)?;
+        log::info!(
+            "ses: SNS subscription confirmed topic_arn={}",
+            notification.topic_arn
+        );
         Ok(())
     }
 

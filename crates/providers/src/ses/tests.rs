@@ -103,9 +103,13 @@ async fn sns_fixture(event: &str) -> SnsFixture {
     let receiver = HttpStub::start(vec![response(200, "", "")]).await;
     let to = format!("http://{}/v1/receipts/ses", receiver.address);
     let published = peer.request(json!({ "publish": event, "to": to })).await;
-    let certificate_server = HttpStub::start(vec![response(200, "", published["pem"].as_str().unwrap())]).await;
+    let certificate_server =
+        HttpStub::start(vec![response(200, "", published["pem"].as_str().unwrap())]).await;
     let requests = receiver.requests();
-    let notification = requests.iter().find(|text| text.contains("SigningCertURL")).unwrap();
+    let notification = requests
+        .iter()
+        .find(|text| text.contains("SigningCertURL"))
+        .unwrap();
     let call = CallbackRequest {
         body: notification.split_once("\r\n\r\n").unwrap().1.into(),
         received_at: Clock::System.now(),
@@ -253,7 +257,10 @@ async fn an_unsigned_old_or_foreign_notification_is_rejected() {
         Err(CallbackError::Malformed(_))
     ));
     let without_topics = moto_provider(peer, "");
-    assert_eq!(without_topics.parse_callback(call).await, Err(CallbackError::NotSupported));
+    assert_eq!(
+        without_topics.parse_callback(call).await,
+        Err(CallbackError::NotSupported)
+    );
 }
 
 #[tokio::test]
@@ -295,7 +302,10 @@ async fn an_account_check_reports_the_state_of_the_account() {
         let AccountCheck::Failed(reason) = ses.check_account().await else {
             panic!("{body}")
         };
-        assert!(reason.contains(expected) && !reason.contains("hunter2"), "{reason}");
+        assert!(
+            reason.contains(expected) && !reason.contains("hunter2"),
+            "{reason}"
+        );
     }
 }
 

@@ -82,7 +82,10 @@ pub(super) fn compose(
 /// Encodes a text so that every server accepts it: unchanged if it is plain, else as quoted-printable or base64.
 fn encode_body(text: &str) -> Body {
     let is_unusual = |character: char| character.is_control() && !matches!(character, '\n' | '\r' | '\t');
-    if text.contains(is_unusual) || text.contains('\r') || text.split('\n').any(|line| line.len() > LINE_BYTES_MAX) {
+    if text.contains(is_unusual)
+        || text.contains('\r')
+        || text.split('\n').any(|line| line.len() > LINE_BYTES_MAX)
+    {
         let encoded = Body::new_with_encoding(text.replace("\r\n", "\n"), ContentTransferEncoding::Base64);
         return encoded.unwrap_or_else(|_| Body::new(text.to_owned()));
     }

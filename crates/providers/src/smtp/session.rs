@@ -240,10 +240,7 @@ impl SmtpSession {
         self.write_bytes(b".\r\n", "the end of the mail")
             .await
             .map_err(no_reply)?;
-        let reply = self
-            .await_reply("the mail")
-            .await
-            .map_err(no_reply)?;
+        let reply = self.await_reply("the mail").await.map_err(no_reply)?;
         require_positive(SmtpStage::Content, reply)
     }
 

@@ -22,8 +22,9 @@ fn smtp_with_transcript(port: u16, overrides: &str, transcript: Option<Transcrip
     } else {
         "tls = \"none\""
     };
-    let table =
-        format!("host = \"localhost\"\nport = {port}\nfrom = \"Shop <shop@example.org>\"\n{encryption}\n{overrides}");
+    let table = format!(
+        "host = \"localhost\"\nport = {port}\nfrom = \"Shop <shop@example.org>\"\n{encryption}\n{overrides}"
+    );
     let settings = SmtpSettings::read(table.parse().unwrap()).unwrap();
     let mut context = conformance::sample_context();
     if let Some(transcript) = transcript {
@@ -196,7 +197,10 @@ async fn tls_is_verified_and_required() {
         );
     }
     let plain = start_peer(&[]).await;
-    let overrides = format!("tls = \"starttls\"\nca_file = \"{}\"", trusted_ca.certificate_path());
+    let overrides = format!(
+        "tls = \"starttls\"\nca_file = \"{}\"",
+        trusted_ca.certificate_path()
+    );
     let result = smtp(plain.port(), &overrides)
         .send(&message_to("user@example.com"))
         .await;

@@ -25,11 +25,7 @@ async fn a_refused_token_is_renewed_once_for_all_calls_and_no_message_is_lost() 
         let result = result.unwrap();
         assert!(is_accepted(&result), "{result:?}");
     }
-    assert_eq!(
-        tokens.requests().len(),
-        2,
-        "one token and one renewal"
-    );
+    assert_eq!(tokens.requests().len(), 2, "one token and one renewal");
     let sent_with_new_token = server
         .requests()
         .iter()

@@ -5,7 +5,8 @@ use crate::conformance::sample_message;
 use postrider_core::clock::from_millis;
 
 fn settings() -> SmtpSettings {
-    let table = "host = \"localhost\"\nfrom = \"Müller & Co <shop@example.org>\"\nreply_to = \"help@example.org\"";
+    let table =
+        "host = \"localhost\"\nfrom = \"Müller & Co <shop@example.org>\"\nreply_to = \"help@example.org\"";
     SmtpSettings::read(table.parse().unwrap()).unwrap()
 }
 
