@@ -1,6 +1,8 @@
-//! Addresses of mailboxes, for the kinds that send mail: read from the configuration, and as the wire wants them.
+//! Email addresses and subjects, for the kinds that send mail.
 //!
-//! An address that a parser took apart cannot carry a second recipient or a header.
+//! Addresses are parsed, so that they cannot contain a second recipient or a header.
+
+use std::borrow::Cow;
 
 use lettre::Address;
 use lettre::message::Mailbox;
@@ -8,40 +10,41 @@ use lettre::message::header::{From, Headers};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
-/// The subject of mails that bring none, where neither channel nor provider has one.
+/// Returns the subject of mails for which neither the message, the channel nor the provider has one.
 pub(super) fn default_subject() -> String {
     "Message".to_owned()
 }
 
-/// Reads `"shop@example.org"` or `"Shop <shop@example.org>"`.
+/// Deserializes `"shop@example.org"` or `"Shop <shop@example.org>"`.
 pub(super) fn deserialize_mailbox<'de, D: Deserializer<'de>>(from: D) -> Result<Mailbox, D::Error> {
     let text = String::deserialize(from)?;
     if text.contains(char::is_control) {
         return Err(D::Error::custom("must be one line without control characters"));
     }
     text.parse().map_err(|_| {
-        D::Error::custom("is no address; write \"shop@example.org\" or \"Shop <shop@example.org>\"")
+        D::Error::custom("is not an email address; write \"shop@example.org\" or \"Shop <shop@example.org>\"")
     })
 }
 
-/// Like [`mailbox`], for a key that may be left out.
+/// Does the same as [`deserialize_mailbox`] for an optional key.
 pub(super) fn deserialize_optional_mailbox<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Mailbox>, D::Error> {
     deserialize_mailbox(from).map(Some)
 }
 
-/// Reads an address alone, for a key that may be left out.
+/// Deserializes an address without a name, for an optional key.
 pub(super) fn deserialize_optional_address<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Address>, D::Error> {
     let text = String::deserialize(from)?;
     let address = text.parse();
-    let address = address.map_err(|_| D::Error::custom("is no address; write \"bounces@example.org\""))?;
+    let address =
+        address.map_err(|_| D::Error::custom("is not an email address; write \"bounces@example.org\""))?;
     Ok(Some(address))
 }
 
-/// A recipient's address with its domain as the wire writes it (`xn--…`); none when it is no address.
+/// Parses the address of a recipient and encodes its domain (`xn--…`); `None` when it is not an address.
 pub(super) fn parse_recipient(text: &str) -> Option<Address> {
     let (local, domain) = text.rsplit_once('@')?;
     if domain.is_ascii() {
@@ -51,13 +54,21 @@ pub(super) fn parse_recipient(text: &str) -> Option<Address> {
     format!("{local}@{}", url.host_str()?).parse().ok()
 }
 
-/// A header's text on one line: a line break in it would begin a header of its own.
-pub(super) fn single_line(text: &str) -> String {
-    let printable = |letter: char| if letter.is_control() { ' ' } else { letter };
+/// Returns the subject of a message on one line, or `default` when the message has none.
+pub(super) fn subject_or<'a>(subject: Option<&str>, default: &'a str) -> Cow<'a, str> {
+    match subject.map(single_line) {
+        Some(subject) if !subject.is_empty() => Cow::Owned(subject),
+        _ => Cow::Borrowed(default),
+    }
+}
+
+/// Replaces control characters, because a line break would begin another header.
+fn single_line(text: &str) -> String {
+    let printable = |character: char| if character.is_control() { ' ' } else { character };
     text.chars().map(printable).collect::<String>().trim().to_owned()
 }
 
-/// A name and address as they stand in a header, letters beyond ASCII encoded.
+/// Returns a name and address as a header value, with non-ASCII characters encoded.
 pub(super) fn encode_mailbox(mailbox: &Mailbox) -> String {
     let mut headers = Headers::new();
     headers.set(From::from(lettre::message::Mailboxes::from(mailbox.clone())));
@@ -66,26 +77,4 @@ pub(super) fn encode_mailbox(mailbox: &Mailbox) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_beyond_ascii_is_encoded() {
-        let name = "Müller & Co <shop@example.org>".parse().unwrap();
-        assert_eq!(
-            encode_mailbox(&name),
-            "=?utf-8?b?TcO8bGxlciAmIENv?= <shop@example.org>"
-        );
-        assert_eq!(
-            encode_mailbox(&"shop@example.org".parse().unwrap()),
-            "shop@example.org"
-        );
-    }
-
-    #[test]
-    fn a_domain_beyond_ascii_is_written_as_the_wire_has_it() {
-        let written = parse_recipient("user@bücher.example").unwrap().to_string();
-        assert_eq!(written, "user@xn--bcher-kva.example");
-        assert_eq!(parse_recipient("user@a b.example"), None);
-    }
-}
+mod tests;

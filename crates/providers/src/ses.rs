@@ -17,7 +17,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
 
-use super::email_address::{encode_mailbox, parse_recipient, single_line};
+use super::email_address::{encode_mailbox, parse_recipient, subject_or};
 use super::http_client::{HttpCallResult, HttpClient, host_and_port};
 use super::{
     AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
@@ -72,17 +72,13 @@ impl Ses {
 
     fn email_json(&self, message: &OutboundMessage, to: &str) -> Value {
         let settings = &self.settings;
-        let subject = message
-            .subject
-            .as_deref()
-            .map(single_line)
-            .filter(|subject| !subject.is_empty());
+        let subject = subject_or(message.subject.as_deref(), &settings.subject);
         let text = |data: &str| json!({ "Data": data, "Charset": "UTF-8" });
         let mut email = json!({
             "FromEmailAddress": encode_mailbox(&settings.from),
             "Destination": { "ToAddresses": [to] },
             "Content": { "Simple": {
-                "Subject": text(subject.as_deref().unwrap_or(&settings.subject)),
+                "Subject": text(&subject),
                 "Body": { "Text": text(&message.body) },
                 "Headers": [{ "Name": "Auto-Submitted", "Value": "auto-generated" }],
             } },

@@ -2,8 +2,8 @@
 //!
 //! The modules outside [`client`] are pure functions over octets and serve both sides of a session. They read input
 //! tolerantly, because SMSCs deviate from the specification in many small ways; unreadable input never panics. This crate
-//! knows nothing about the gateway: what a status means for a message and where receipts go is decided by the
-//! implementation of [`client::ClientHandler`].
+//! is independent of the gateway: the implementation of [`client::ClientHandler`] decides the effect of a status and the
+//! destination of receipts.
 
 pub mod alphabet;
 pub mod client;

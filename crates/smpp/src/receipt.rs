@@ -103,7 +103,7 @@ pub fn normalize_error(error: &str) -> String {
     stripped.to_ascii_lowercase()
 }
 
-/// Returns the state of the optional parameter, else that of the text. A parameter that says `UNKNOWN` loses to the text.
+/// Returns the state of the optional parameter, else that of the text. The text wins over a parameter `UNKNOWN`.
 fn message_state(message: &ShortMessage, fields: &ReceiptFields) -> String {
     let text_state = fields.stat.unwrap_or_default().to_ascii_uppercase();
     let parameter = message.message_state.and_then(state_name);

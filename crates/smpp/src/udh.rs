@@ -1,6 +1,6 @@
 //! The user data header (UDH) in front of the text of a message part.
 
-/// Bit of `esm_class` that says that the text begins with a user data header (UDHI).
+/// Bit of `esm_class` that marks a text with a user data header (UDHI).
 pub const ESM_CLASS_UDHI: u8 = 0x40;
 
 /// Size of a concatenation header with an 8-bit reference, in octets.

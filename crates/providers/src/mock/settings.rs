@@ -197,11 +197,11 @@ impl<'de> Visitor<'de> for ReceiptSharesVisitor {
         )
     }
 
-    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<ReceiptShares, E> {
-        let delivered = match word {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ReceiptShares, E> {
+        let delivered = match text {
             "none" => 0.0,
             "delivered" => 1.0,
-            _ => return Err(E::invalid_value(serde::de::Unexpected::Str(word), &self)),
+            _ => return Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
         };
         Ok(ReceiptShares {
             delivered,
@@ -241,14 +241,14 @@ impl ScriptedResult {
 
 impl<'de> Deserialize<'de> for ScriptedResult {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let word = String::deserialize(from)?;
-        let deserializer = || IntoDeserializer::<serde::de::value::Error>::into_deserializer(word.as_str());
+        let text = String::deserialize(from)?;
+        let deserializer = || IntoDeserializer::<serde::de::value::Error>::into_deserializer(text.as_str());
         if let Ok(kind) = ReceiptKind::deserialize(deserializer()) {
             return Ok(Self::Receipt(kind));
         }
         OutcomeKind::deserialize(deserializer()).map(Self::Outcome).map_err(|_| {
             D::Error::custom(format!(
-                "\"{word}\" is neither an outcome ({}) nor a receipt (delivered, bounced, invalid, opened)",
+                "\"{text}\" is neither an outcome ({}) nor a receipt (delivered, bounced, invalid, opened)",
                 postrider_core::attempt::Outcome::NAMES.join(", ")
             ))
         })

@@ -17,11 +17,11 @@ fn settings_error(settings: &str) -> String {
 }
 
 async fn send_outcomes(mock: &MockProvider, count: usize) -> Vec<&'static str> {
-    let mut words = Vec::with_capacity(count);
+    let mut outcomes = Vec::with_capacity(count);
     for _ in 0..count {
-        words.push(mock.send(&conformance::sample_message()).await.outcome.as_str());
+        outcomes.push(mock.send(&conformance::sample_message()).await.outcome.as_str());
     }
-    words
+    outcomes
 }
 
 #[tokio::test]
@@ -39,15 +39,15 @@ async fn the_adapter_conforms() {
 #[tokio::test]
 async fn outcomes_have_the_configured_shares() {
     let mock = mock_provider("seed = 7\nfailure_rate = 0.2\nthrottled = 0.1\nunknown = 0.05");
-    let words = send_outcomes(&mock, 10_000).await;
-    for (word, share) in [
+    let outcomes = send_outcomes(&mock, 10_000).await;
+    for (outcome, share) in [
         ("unavailable", 2_000),
         ("throttled", 1_000),
         ("unknown", 500),
         ("accepted", 6_500),
     ] {
-        let count = words.iter().filter(|found| **found == word).count();
-        assert!(count.abs_diff(share) < 200, "{word}: {count}");
+        let count = outcomes.iter().filter(|found| **found == outcome).count();
+        assert!(count.abs_diff(share) < 200, "{outcome}: {count}");
     }
 }
 
@@ -63,17 +63,20 @@ async fn the_same_seed_has_the_same_results() {
 #[tokio::test]
 async fn results_seeded_by_message_do_not_depend_on_the_order_of_the_calls() {
     let mock = mock_provider("seed = 42\nseed_by = \"message\"\nfailure_rate = 0.5");
-    let mut words = Vec::new();
+    let mut outcomes = Vec::new();
     for number in (0..200).chain((0..200).rev()) {
         let message = OutboundMessage {
             delivery_id: postrider_core::id::DeliveryId::from_position(number, 0),
             ..conformance::sample_message()
         };
-        words.push(mock.send(&message).await.outcome.as_str());
+        outcomes.push(mock.send(&message).await.outcome.as_str());
     }
-    let back = words.split_off(200);
-    assert!(words.iter().eq(back.iter().rev()));
-    let failed = words.iter().filter(|word| **word == "unavailable").count();
+    let reversed = outcomes.split_off(200);
+    assert!(outcomes.iter().eq(reversed.iter().rev()));
+    let failed = outcomes
+        .iter()
+        .filter(|outcome| **outcome == "unavailable")
+        .count();
     assert!((60..140).contains(&failed), "{failed}");
 }
 

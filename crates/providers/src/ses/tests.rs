@@ -323,7 +323,7 @@ async fn the_transcript_has_no_secrets() {
     .await;
     let lines = transcript.lines();
     for line in [
-        "> POST /v2/email/http_clients-emails",
+        "> POST /v2/email/outbound-emails",
         "> authorization: AWS4-HMAC-SHA256 ***",
         "> x-amz-security-token: ***",
         "< 200",
@@ -352,7 +352,7 @@ fn invalid_settings_are_rejected_with_key_and_remedy() {
             replaced("hunter2", "hun ter2"),
             "secret_access_key: is empty or holds a blank",
         ),
-        (replaced("a@b.example", "a"), "from: is no address"),
+        (replaced("a@b.example", "a"), "from: is not an email address"),
         (
             format!("{base}topics = [\"ses\"]"),
             "topics: \"ses\" is not an ARN",

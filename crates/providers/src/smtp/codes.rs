@@ -11,7 +11,7 @@ use regex::Regex;
 use crate::settings_reader::sanitize_text;
 use postrider_core::attempt::{Outcome, SendResult};
 
-/// Cooldown after a reply that says that mails arrive too fast.
+/// Cooldown after a reply to mails that arrive too fast.
 const THROTTLED_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// Delay before a greylisted recipient is tried again.
@@ -220,8 +220,8 @@ impl SmtpReply {
 
     /// Returns the enhanced code. Its class is that of the reply code, if the two disagree.
     fn enhanced_code(&self) -> Option<String> {
-        let word = self.lines.last()?.split_whitespace().next()?;
-        let mut parts = word.split('.');
+        let token = self.lines.last()?.split_whitespace().next()?;
+        let mut parts = token.split('.');
         let (class, subject, detail) = (parts.next()?, parts.next()?, parts.next()?);
         let is_number =
             |text: &str| (1..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());

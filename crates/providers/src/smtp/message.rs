@@ -13,7 +13,7 @@ use lettre::message::{Body, Mailbox, Message};
 
 use super::settings::SmtpSettings;
 use crate::OutboundMessage;
-use crate::email_address::{parse_recipient, single_line};
+use crate::email_address::{parse_recipient, subject_or};
 use postrider_core::clock::Timestamp;
 
 /// Maximum length of an unencoded line, in bytes (RFC 5322).
@@ -52,14 +52,13 @@ pub(super) fn compose(
         message.delivery_id,
         settings.from.email.domain()
     );
-    let subject = message.subject.as_deref().map(single_line);
-    let subject = subject.filter(|subject| !subject.is_empty());
+    let subject = subject_or(message.subject.as_deref(), &settings.subject);
     let mut email = Message::builder()
         .from(settings.from.clone())
         .to(Mailbox::new(None, to.clone()))
         .date(SystemTime::from(now))
         .message_id(Some(format!("<{id}>")))
-        .subject(subject.unwrap_or_else(|| settings.subject.clone()))
+        .subject(subject)
         .raw_header(HeaderValue::new(
             HeaderName::new_from_ascii_str("Auto-Submitted"),
             "auto-generated".to_owned(),

@@ -2,8 +2,8 @@
 //!
 //! A failure before the final dot is written means that the server cannot have accepted the mail; a missing reply after it
 //! means that it may have. Bytes received before the TLS handshake are discarded, and with TLS configured no command but
-//! EHLO and STARTTLS is sent in plain text. lettre's own transport is not used, because it does not tell the two failures
-//! apart.
+//! EHLO and STARTTLS is sent in plain text. lettre's own transport is not used, because it does not distinguish the two
+//! failures.
 
 use std::fmt::Display;
 use std::io;
@@ -63,7 +63,7 @@ pub(super) struct SmtpAuth {
     pub mechanisms: Vec<Mechanism>,
 }
 
-/// Reason reason a mail was not sent.
+/// Reason why a mail was not sent.
 #[derive(Debug)]
 pub(super) enum SmtpError {
     /// The connection failed before the whole mail was sent, so the server has not accepted it.
@@ -111,7 +111,7 @@ impl SmtpConnector {
                 plain.read_greeting().await?;
                 plain.ehlo(&self.ehlo_name).await?;
                 if !plain.has_extension("STARTTLS") {
-                    let text = "the server does not offer STARTTLS; set tls to \"tls\" or \"none\"";
+                    let text = "the server does not offer STARTTLS, which the setting tls requires";
                     return Err(SmtpError::Misconfigured(text.to_owned()));
                 }
                 plain.send_command(SmtpStage::Opening, Starttls).await?;
@@ -295,15 +295,15 @@ impl SmtpSession {
                 "no common login mechanism, the server offers: {offers}; check tls, port and auth"
             )));
         };
-        let answer = |challenge: Option<&str>| {
-            let answer = mechanism.response(&auth.credentials, challenge);
-            answer
+        let response = |challenge: Option<&str>| {
+            let response = mechanism.response(&auth.credentials, challenge);
+            response
                 .map(|text| BASE64.encode(text))
                 .map_err(|cause| SmtpError::Misconfigured(cause.to_string()))
         };
         let (command, shown) = if mechanism.supports_initial_response() {
             (
-                format!("AUTH {mechanism} {}\r\n", answer(None)?),
+                format!("AUTH {mechanism} {}\r\n", response(None)?),
                 format!("AUTH {mechanism} ***"),
             )
         } else {
@@ -320,7 +320,7 @@ impl SmtpSession {
                 .and_then(|line| BASE64.decode(line.trim()).ok());
             let challenge = String::from_utf8_lossy(&challenge.unwrap_or_default()).into_owned();
             // A rejected token is explained in a challenge that requires an empty response.
-            let text = answer(Some(&challenge)).unwrap_or_default();
+            let text = response(Some(&challenge)).unwrap_or_default();
             reply = self.exchange(&format!("{text}\r\n"), "***").await?;
         }
         require_positive(SmtpStage::Opening, reply).map(drop)
@@ -366,11 +366,11 @@ impl SmtpSession {
 
     fn check_io<T>(
         &self,
-        done: Result<io::Result<T>, tokio::time::error::Elapsed>,
+        result: Result<io::Result<T>, tokio::time::error::Elapsed>,
         step: &str,
     ) -> SmtpResult<T> {
-        let reason = match done {
-            Ok(Ok(done)) => return Ok(done),
+        let reason = match result {
+            Ok(Ok(value)) => return Ok(value),
             Ok(Err(cause)) => sanitize_text(&format!("connection lost at {step}: {cause}")),
             Err(_) => format!("timeout waiting for the reply to {step}"),
         };

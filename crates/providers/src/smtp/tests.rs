@@ -345,7 +345,10 @@ fn invalid_settings_are_rejected_with_key_and_remedy() {
             &format!("host = \"smtp://mail\"\n{from}"),
             "host: must be a host name",
         ),
-        ("host = \"mail\"\nfrom = \"shop\"", "from: is no address"),
+        (
+            "host = \"mail\"\nfrom = \"shop\"",
+            "from: is not an email address",
+        ),
         (
             "host = \"mail\"\nfrom = \"a@b.c\\r\\nBcc: x\"",
             "from: must be one line",

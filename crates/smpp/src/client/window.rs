@@ -27,7 +27,7 @@ const SEQUENCE_MAX: u32 = 0x7FFF_FFFF;
 pub struct SubmitJob {
     /// `submit_sm` body of each part.
     pub bodies: Vec<Vec<u8>>,
-    /// Identifies the message to the handler, if it wants to know about parts.
+    /// Identifies the message to the handler, if it tracks parts.
     pub group: Option<u64>,
     /// Time at which the caller gives up.
     pub deadline: Instant,

@@ -55,8 +55,8 @@ async fn all_waiting_calls_share_a_failed_renewal() {
     let fcm = fcm(&server, &tokens);
     let send = || async { fcm.send(&push_message()).await };
     // All calls wait for the token before the first renewal fails: nothing else runs in between.
-    let answers = tokio::join!(send(), send(), send(), send());
-    for result in [answers.0, answers.1, answers.2, answers.3] {
+    let results = tokio::join!(send(), send(), send(), send());
+    for result in [results.0, results.1, results.2, results.3] {
         assert_eq!(result.outcome.as_str(), "unavailable", "{result:?}");
     }
     assert_eq!((tokens.requests().len(), server.requests().len()), (1, 0));

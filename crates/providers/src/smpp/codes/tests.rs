@@ -45,7 +45,7 @@ fn vendor_statuses_are_configured() {
 #[test]
 fn a_wrong_session_state_is_not_an_account_error_of_a_submit() {
     let statuses = StatusOutcomes::default();
-    let word = |result: SendResult| result.outcome.as_str();
-    assert_eq!(word(statuses.bind_result(ESME_RINVBNDSTS)), "misconfigured");
-    assert_eq!(word(statuses.submit_result(ESME_RINVBNDSTS)), "unavailable");
+    let outcome = |result: SendResult| result.outcome.as_str();
+    assert_eq!(outcome(statuses.bind_result(ESME_RINVBNDSTS)), "misconfigured");
+    assert_eq!(outcome(statuses.submit_result(ESME_RINVBNDSTS)), "unavailable");
 }
