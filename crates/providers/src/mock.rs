@@ -169,14 +169,14 @@ impl Provider for MockProvider {
     async fn send(&self, message: &OutboundMessage) -> SendResult {
         let seeded = self.seed.map(|seed| seeded_random(seed, message));
         let random = seeded.as_ref().unwrap_or(&self.random);
-        let time = self.draw_latency(random);
-        if time > self.call_timeout {
+        let latency = self.draw_latency(random);
+        if latency > self.call_timeout {
             sleep(self.call_timeout).await;
             let reason = format!("no response within {:?}", self.call_timeout);
             return Outcome::Unknown { reason }.into();
         }
-        if !time.is_zero() {
-            sleep(time).await;
+        if !latency.is_zero() {
+            sleep(latency).await;
         }
         self.outcome(self.choose_result(message, random), message, random)
             .into()

@@ -171,7 +171,7 @@ impl<'a> ShortMessage<'a> {
             let value = reader.octets(usize::from(u16::from_be_bytes([length_high, length_low])));
             match u16::from_be_bytes([high, low]) {
                 tag::RECEIPTED_MESSAGE_ID => {
-                    self.receipted_message_id = Some(PduReader(value).c_octet_string())
+                    self.receipted_message_id = Some(PduReader(value).c_octet_string());
                 }
                 tag::MESSAGE_STATE => self.message_state = value.first().copied(),
                 tag::NETWORK_ERROR_CODE => self.network_error_code = value.try_into().ok(),

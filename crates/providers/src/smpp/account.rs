@@ -10,7 +10,7 @@ use postrider_smpp::alphabet::{self, DefaultAlphabet};
 use postrider_smpp::client::{
     BindFailure, ClientHandler, DeferredResponse, DeliverAction, PduTrace, StatusAction, SubmitOutcome,
 };
-use postrider_smpp::command_status::{ESME_ROK, ESME_RX_T_APPN};
+use postrider_smpp::command_status::{ESME_ROK, ESME_RX_T_APPN, format_status};
 use postrider_smpp::message_id::MessageIdFormat;
 use postrider_smpp::pdu::ShortMessage;
 use postrider_smpp::receipt::{self, ShortMessageKind};
@@ -106,7 +106,7 @@ impl SmppAccount {
                 outcome: Outcome::Unknown {
                     reason: format!("{parts_accepted} of {parts_total} parts accepted"),
                 },
-                code: status.map(postrider_smpp::command_status::format_status),
+                code: status.map(format_status),
             },
             SubmitOutcome::Throttled { retry_after } => Outcome::Throttled { retry_after }.into(),
             SubmitOutcome::ResponseTimeout => Outcome::Unknown {
@@ -186,10 +186,14 @@ impl SmppAccount {
 
 impl ClientHandler for SmppAccount {
     fn submit_status_action(&self, status: u32) -> StatusAction {
-        match self.statuses.submit_result(status).outcome {
-            Outcome::Throttled { .. } => StatusAction::Throttle,
-            Outcome::Rejected { .. } | Outcome::InvalidRecipient { .. } => StatusAction::FailMessage,
-            _ => StatusAction::FailPart,
+        match self.statuses.submit_outcome_kind(status) {
+            OutcomeKind::Throttled => StatusAction::Throttle,
+            OutcomeKind::Rejected | OutcomeKind::InvalidRecipient => StatusAction::FailMessage,
+            OutcomeKind::Accepted
+            | OutcomeKind::Deferred
+            | OutcomeKind::Unavailable
+            | OutcomeKind::Misconfigured
+            | OutcomeKind::Unknown => StatusAction::FailPart,
         }
     }
 

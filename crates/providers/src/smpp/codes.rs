@@ -60,12 +60,17 @@ impl StatusOutcomes {
         }
     }
 
-    /// Returns the result of a refused submit. A wrong session state only means that the session must be bound again.
-    pub fn submit_result(&self, status: u32) -> SendResult {
-        let kind = match (status, self.outcome_kind(status)) {
+    /// Returns the outcome of a refused submit. A wrong session state only means that the session must be bound again.
+    pub fn submit_outcome_kind(&self, status: u32) -> OutcomeKind {
+        match (status, self.outcome_kind(status)) {
             (ESME_RINVBNDSTS, OutcomeKind::Misconfigured) => OutcomeKind::Unavailable,
             (_, kind) => kind,
-        };
+        }
+    }
+
+    /// Returns the result of a refused submit.
+    pub fn submit_result(&self, status: u32) -> SendResult {
+        let kind = self.submit_outcome_kind(status);
         let reason = format!("SMSC status: {}", describe_status(status));
         // A status that is configured as accepted has no message id.
         SendResult {

@@ -74,7 +74,10 @@ pub async fn bind_transceiver(
 /// Reads one PDU and no byte more.
 async fn read_pdu(stream: &mut dyn SmppStream) -> Result<Vec<u8>, BindFailure> {
     let mut received = vec![0; 4];
-    stream.read_exact(&mut received).await.map_err(connection_lost)?;
+    stream
+        .read_exact(&mut received)
+        .await
+        .map_err(|error| connection_lost(&error))?;
     if let PduFrame::Invalid = pdu::split_frame(&received) {
         let reason = "bind response is not SMPP".to_owned();
         return Err(BindFailure::Unreachable(reason));
@@ -86,15 +89,18 @@ async fn read_pdu(stream: &mut dyn SmppStream) -> Result<Vec<u8>, BindFailure> {
     stream
         .read_exact(&mut received[4..])
         .await
-        .map_err(connection_lost)?;
+        .map_err(|error| connection_lost(&error))?;
     Ok(received)
 }
 
 async fn write_all(stream: &mut dyn SmppStream, bytes: &[u8]) -> Result<(), BindFailure> {
-    stream.write_all(bytes).await.map_err(connection_lost)?;
-    stream.flush().await.map_err(connection_lost)
+    stream
+        .write_all(bytes)
+        .await
+        .map_err(|error| connection_lost(&error))?;
+    stream.flush().await.map_err(|error| connection_lost(&error))
 }
 
-fn connection_lost(error: io::Error) -> BindFailure {
+fn connection_lost(error: &io::Error) -> BindFailure {
     BindFailure::Unreachable(format!("connection lost during bind: {error}"))
 }
