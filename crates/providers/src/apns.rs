@@ -142,7 +142,8 @@ impl Provider for Apns {
             Err(result) => result,
         };
         let is_mismatch = response::is_environment_or_topic_mismatch(&result);
-        let explanation = "the device tokens may belong to the other environment (sandbox) or to another app (topic)";
+        let explanation =
+            "the device tokens may belong to the other environment (sandbox) or to another app (topic)";
         self.account_evidence.assess(result, is_mismatch, explanation)
     }
 

@@ -11,38 +11,15 @@ use postrider_core::attempt::{Outcome, SendResult};
 const EXPIRED_PROVIDER_TOKEN: &str = "ExpiredProviderToken";
 
 /// Outcome of each reason.
+#[rustfmt::skip]
 const REASON_CODES: &[OutcomeCode] = &[
-    outcome_code(
-        "BadDeviceToken",
-        OutcomeKind::InvalidRecipient,
-        "unknown device in this environment",
-    ),
-    outcome_code(
-        "DeviceTokenNotForTopic",
-        OutcomeKind::InvalidRecipient,
-        "the token belongs to another app",
-    ),
-    outcome_code(
-        "MissingDeviceToken",
-        OutcomeKind::InvalidRecipient,
-        "missing device token",
-    ),
-    outcome_code(
-        "Unregistered",
-        OutcomeKind::InvalidRecipient,
-        "the app is no longer on the device",
-    ),
-    outcome_code(
-        "ExpiredToken",
-        OutcomeKind::InvalidRecipient,
-        "the token is no longer valid",
-    ),
+    outcome_code("BadDeviceToken", OutcomeKind::InvalidRecipient, "unknown device in this environment"),
+    outcome_code("DeviceTokenNotForTopic", OutcomeKind::InvalidRecipient, "the token belongs to another app"),
+    outcome_code("MissingDeviceToken", OutcomeKind::InvalidRecipient, "missing device token"),
+    outcome_code("Unregistered", OutcomeKind::InvalidRecipient, "the app is no longer on the device"),
+    outcome_code("ExpiredToken", OutcomeKind::InvalidRecipient, "the token is no longer valid"),
     outcome_code("PayloadEmpty", OutcomeKind::Rejected, "empty payload"),
-    outcome_code(
-        "PayloadTooLarge",
-        OutcomeKind::Rejected,
-        "payload longer than 4096 bytes",
-    ),
+    outcome_code("PayloadTooLarge", OutcomeKind::Rejected, "payload longer than 4096 bytes"),
     outcome_code("BadMessageId", OutcomeKind::Rejected, "invalid apns-id"),
     outcome_code("BadExpirationDate", OutcomeKind::Rejected, "invalid expiration"),
     outcome_code("BadPriority", OutcomeKind::Rejected, "invalid priority"),
@@ -51,82 +28,22 @@ const REASON_CODES: &[OutcomeCode] = &[
     outcome_code("InvalidPushType", OutcomeKind::Rejected, "invalid push type"),
     outcome_code("BadTopic", OutcomeKind::Misconfigured, "invalid topic"),
     outcome_code("MissingTopic", OutcomeKind::Misconfigured, "missing topic"),
-    outcome_code(
-        "TopicDisallowed",
-        OutcomeKind::Misconfigured,
-        "the topic is not allowed for this account",
-    ),
-    outcome_code(
-        "BadCertificate",
-        OutcomeKind::Misconfigured,
-        "invalid certificate",
-    ),
-    outcome_code(
-        "BadCertificateEnvironment",
-        OutcomeKind::Misconfigured,
-        "the certificate is for the other environment",
-    ),
-    outcome_code(
-        "Forbidden",
-        OutcomeKind::Misconfigured,
-        "forbidden for this account",
-    ),
-    outcome_code(
-        "InvalidProviderToken",
-        OutcomeKind::Misconfigured,
-        "key, key_id and team_id do not match",
-    ),
-    outcome_code(
-        "MissingProviderToken",
-        OutcomeKind::Misconfigured,
-        "missing provider token",
-    ),
-    outcome_code(
-        EXPIRED_PROVIDER_TOKEN,
-        OutcomeKind::Misconfigured,
-        "the provider token has expired, even a new one; check the clock of this machine",
-    ),
-    outcome_code(
-        "TooManyProviderTokenUpdates",
-        OutcomeKind::Misconfigured,
-        "the provider token was renewed too often",
-    ),
-    outcome_code(
-        "BadPath",
-        OutcomeKind::Misconfigured,
-        "invalid path; check base_url",
-    ),
-    outcome_code(
-        "MethodNotAllowed",
-        OutcomeKind::Misconfigured,
-        "invalid method; check base_url",
-    ),
+    outcome_code("TopicDisallowed", OutcomeKind::Misconfigured, "the topic is not allowed for this account"),
+    outcome_code("BadCertificate", OutcomeKind::Misconfigured, "invalid certificate"),
+    outcome_code("BadCertificateEnvironment", OutcomeKind::Misconfigured, "the certificate is for the other environment"),
+    outcome_code("Forbidden", OutcomeKind::Misconfigured, "forbidden for this account"),
+    outcome_code("InvalidProviderToken", OutcomeKind::Misconfigured, "key, key_id and team_id do not match"),
+    outcome_code("MissingProviderToken", OutcomeKind::Misconfigured, "missing provider token"),
+    outcome_code(EXPIRED_PROVIDER_TOKEN, OutcomeKind::Misconfigured, "the provider token has expired, even a new one; check the clock of this machine"),
+    outcome_code("TooManyProviderTokenUpdates", OutcomeKind::Misconfigured, "the provider token was renewed too often"),
+    outcome_code("BadPath", OutcomeKind::Misconfigured, "invalid path; check base_url"),
+    outcome_code("MethodNotAllowed", OutcomeKind::Misconfigured, "invalid method; check base_url"),
     // Concerns one device, so the provider gets no cooldown.
-    outcome_code(
-        "TooManyRequests",
-        OutcomeKind::Deferred,
-        "too many messages to this device",
-    ),
-    outcome_code(
-        "IdleTimeout",
-        OutcomeKind::Unavailable,
-        "connection idle for too long",
-    ),
-    outcome_code(
-        "InternalServerError",
-        OutcomeKind::Unavailable,
-        "internal error of APNs",
-    ),
-    outcome_code(
-        "ServiceUnavailable",
-        OutcomeKind::Unavailable,
-        "APNs is overloaded",
-    ),
-    outcome_code(
-        "Shutdown",
-        OutcomeKind::Unavailable,
-        "APNs server is shutting down",
-    ),
+    outcome_code("TooManyRequests", OutcomeKind::Deferred, "too many messages to this device"),
+    outcome_code("IdleTimeout", OutcomeKind::Unavailable, "connection idle for too long"),
+    outcome_code("InternalServerError", OutcomeKind::Unavailable, "internal error of APNs"),
+    outcome_code("ServiceUnavailable", OutcomeKind::Unavailable, "APNs is overloaded"),
+    outcome_code("Shutdown", OutcomeKind::Unavailable, "APNs server is shutting down"),
 ];
 
 /// Returns whether the provider token had expired, in which case APNs did not process the message.

@@ -27,50 +27,24 @@ const FCM_ERROR_TYPE: &str = "type.googleapis.com/google.firebase.fcm.v1.FcmErro
 const QUOTA_FAILURE_TYPE: &str = "type.googleapis.com/google.rpc.QuotaFailure";
 
 /// Outcome of each FCM error code.
+#[rustfmt::skip]
 const FCM_ERROR_CODES: &[OutcomeCode] = &[
-    outcome_code(
-        "UNREGISTERED",
-        OutcomeKind::InvalidRecipient,
-        "the token is no longer valid",
-    ),
+    outcome_code("UNREGISTERED", OutcomeKind::InvalidRecipient, "the token is no longer valid"),
     outcome_code("INVALID_ARGUMENT", OutcomeKind::Rejected, "invalid message"),
-    outcome_code(
-        SENDER_ID_MISMATCH,
-        OutcomeKind::InvalidRecipient,
-        "the token belongs to another project",
-    ),
+    outcome_code(SENDER_ID_MISMATCH, OutcomeKind::InvalidRecipient, "the token belongs to another project"),
     outcome_code("QUOTA_EXCEEDED", OutcomeKind::Throttled, "too many messages"),
     outcome_code("UNAVAILABLE", OutcomeKind::Unavailable, "FCM is overloaded"),
     outcome_code("INTERNAL", OutcomeKind::Unavailable, "internal error of FCM"),
-    outcome_code(
-        "THIRD_PARTY_AUTH_ERROR",
-        OutcomeKind::Misconfigured,
-        "the project lacks APNs or web push credentials",
-    ),
-    outcome_code(
-        "APNS_AUTH_ERROR",
-        OutcomeKind::Misconfigured,
-        "the project lacks APNs credentials",
-    ),
-    outcome_code(
-        "UNSPECIFIED_ERROR",
-        OutcomeKind::Unavailable,
-        "unspecified error of FCM",
-    ),
+    outcome_code("THIRD_PARTY_AUTH_ERROR", OutcomeKind::Misconfigured, "the project lacks APNs or web push credentials"),
+    outcome_code("APNS_AUTH_ERROR", OutcomeKind::Misconfigured, "the project lacks APNs credentials"),
+    outcome_code("UNSPECIFIED_ERROR", OutcomeKind::Unavailable, "unspecified error of FCM"),
 ];
 
 /// Outcome of each Google status, for errors without an FCM error code.
+#[rustfmt::skip]
 const GOOGLE_STATUS_CODES: &[OutcomeCode] = &[
-    outcome_code(
-        UNAUTHENTICATED,
-        OutcomeKind::Misconfigured,
-        "refuses the access token, even a new one",
-    ),
-    outcome_code(
-        "PERMISSION_DENIED",
-        OutcomeKind::Misconfigured,
-        "the service account lacks the permission, or the project the API",
-    ),
+    outcome_code(UNAUTHENTICATED, OutcomeKind::Misconfigured, "refuses the access token, even a new one"),
+    outcome_code("PERMISSION_DENIED", OutcomeKind::Misconfigured, "the service account lacks the permission, or the project the API"),
     outcome_code("NOT_FOUND", OutcomeKind::Misconfigured, "unknown project"),
     outcome_code("INVALID_ARGUMENT", OutcomeKind::Rejected, "invalid message"),
     outcome_code("RESOURCE_EXHAUSTED", OutcomeKind::Throttled, "too many messages"),

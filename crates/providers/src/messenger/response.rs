@@ -21,86 +21,35 @@ const REGAIN_ACCESS_MAX: Duration = Duration::from_secs(60 * 60);
 const USAGE_HEADERS: [&str; 2] = ["x-business-use-case-usage", "x-app-usage"];
 
 /// Outcome of each code, or code and subcode.
+#[rustfmt::skip]
 const MESSENGER_CODES: &[OutcomeCode] = &[
-    outcome_code(
-        "1/1357046",
-        OutcomeKind::Unknown,
-        "reported as invalid, although it may have been sent",
-    ),
-    outcome_code(
-        "1",
-        OutcomeKind::Unavailable,
-        "unknown error, often a missing permission",
-    ),
-    outcome_code(
-        "2/2018344",
-        OutcomeKind::Misconfigured,
-        "an admin of the page must accept the terms",
-    ),
+    outcome_code("1/1357046", OutcomeKind::Unknown, "reported as invalid, although it may have been sent"),
+    outcome_code("1", OutcomeKind::Unavailable, "unknown error, often a missing permission"),
+    outcome_code("2/2018344", OutcomeKind::Misconfigured, "an admin of the page must accept the terms"),
     // Also reported for a person who blocked the page, so it does not concern the provider alone.
     outcome_code("2", OutcomeKind::Deferred, "temporary error"),
-    outcome_code(
-        "4/2018354",
-        OutcomeKind::Rejected,
-        "too soon after the last marketing message",
-    ),
+    outcome_code("4/2018354", OutcomeKind::Rejected, "too soon after the last marketing message"),
     outcome_code("4", OutcomeKind::Throttled, "too many requests of the app"),
-    outcome_code(
-        "9/2018352",
-        OutcomeKind::Rejected,
-        "too many marketing messages to this person",
-    ),
-    outcome_code(
-        "10/2018278",
-        OutcomeKind::Rejected,
-        "the person last wrote more than 24 hours ago",
-    ),
-    outcome_code(
-        "10/2534022",
-        OutcomeKind::Rejected,
-        "the person last wrote more than 24 hours ago",
-    ),
+    outcome_code("9/2018352", OutcomeKind::Rejected, "too many marketing messages to this person"),
+    outcome_code("10/2018278", OutcomeKind::Rejected, "the person last wrote more than 24 hours ago"),
+    outcome_code("10/2534022", OutcomeKind::Rejected, "the person last wrote more than 24 hours ago"),
     outcome_code("10", OutcomeKind::Misconfigured, "the app lacks a permission"),
     outcome_code("17", OutcomeKind::Throttled, "too many requests of the user"),
     outcome_code("32", OutcomeKind::Throttled, "too many requests of the page"),
     outcome_code("100/2018001", OutcomeKind::InvalidRecipient, "unknown person"),
-    outcome_code(
-        "100/33",
-        OutcomeKind::InvalidRecipient,
-        "this page cannot write to this id",
-    ),
+    outcome_code("100/33", OutcomeKind::InvalidRecipient, "this page cannot write to this id"),
     outcome_code("100", OutcomeKind::Rejected, "invalid message"),
     outcome_code("102", OutcomeKind::Misconfigured, "the session has expired"),
-    outcome_code(
-        "190",
-        OutcomeKind::Misconfigured,
-        "the token is not valid or has expired",
-    ),
-    outcome_code(
-        "200/1545041",
-        OutcomeKind::Rejected,
-        "the person cannot be written to now",
-    ),
-    outcome_code(
-        "200/2018108",
-        OutcomeKind::Misconfigured,
-        "the app is in development mode and the person is not a tester",
-    ),
+    outcome_code("190", OutcomeKind::Misconfigured, "the token is not valid or has expired"),
+    outcome_code("200/1545041", OutcomeKind::Rejected, "the person cannot be written to now"),
+    outcome_code("200/2018108", OutcomeKind::Misconfigured, "the app is in development mode and the person is not a tester"),
     outcome_code("200", OutcomeKind::Misconfigured, "the app lacks a permission"),
     outcome_code("230", OutcomeKind::Misconfigured, "the app lacks a permission"),
     outcome_code("299", OutcomeKind::Misconfigured, "the app lacks a permission"),
-    outcome_code(
-        "368",
-        OutcomeKind::Misconfigured,
-        "the page is blocked for policy violations",
-    ),
+    outcome_code("368", OutcomeKind::Misconfigured, "the page is blocked for policy violations"),
     outcome_code("463", OutcomeKind::Misconfigured, "the token has expired"),
     outcome_code("467", OutcomeKind::Misconfigured, "the token is no longer valid"),
-    outcome_code(
-        "551",
-        OutcomeKind::Rejected,
-        "the person cannot be written to now",
-    ),
+    outcome_code("551", OutcomeKind::Rejected, "the person cannot be written to now"),
     outcome_code("613", OutcomeKind::Throttled, "too many requests of this kind"),
     outcome_code("1200", OutcomeKind::Unavailable, "temporary failure"),
     outcome_code("80006", OutcomeKind::Throttled, "too many requests of the page"),

@@ -10,45 +10,18 @@ use crate::settings_reader::parse_reference;
 use postrider_core::attempt::SendResult;
 
 /// Outcome of each code.
+#[rustfmt::skip]
 const PUSHY_CODES: &[OutcomeCode] = &[
     outcome_code("NO_RECIPIENTS", OutcomeKind::InvalidRecipient, "unknown device"),
     outcome_code("INVALID_PARAM", OutcomeKind::Rejected, "invalid message"),
-    outcome_code(
-        "PAYLOAD_LIMIT_EXCEEDED",
-        OutcomeKind::Rejected,
-        "message longer than 4 kB",
-    ),
-    outcome_code(
-        "NO_APNS_AUTH",
-        OutcomeKind::Misconfigured,
-        "the app has no APNs credentials",
-    ),
-    outcome_code(
-        "INVALID_API_KEY",
-        OutcomeKind::Misconfigured,
-        "api_key is not valid",
-    ),
-    outcome_code(
-        "AUTH_LIMIT_EXCEEDED",
-        OutcomeKind::Misconfigured,
-        "the plan allows no more devices",
-    ),
-    outcome_code(
-        "ACCOUNT_SUSPENDED",
-        OutcomeKind::Misconfigured,
-        "the account is suspended",
-    ),
+    outcome_code("PAYLOAD_LIMIT_EXCEEDED", OutcomeKind::Rejected, "message longer than 4 kB"),
+    outcome_code("NO_APNS_AUTH", OutcomeKind::Misconfigured, "the app has no APNs credentials"),
+    outcome_code("INVALID_API_KEY", OutcomeKind::Misconfigured, "api_key is not valid"),
+    outcome_code("AUTH_LIMIT_EXCEEDED", OutcomeKind::Misconfigured, "the plan allows no more devices"),
+    outcome_code("ACCOUNT_SUSPENDED", OutcomeKind::Misconfigured, "the account is suspended"),
     outcome_code("RATE_LIMIT_EXCEEDED", OutcomeKind::Throttled, "too many requests"),
-    outcome_code(
-        "INTERNAL_SERVER_ERROR",
-        OutcomeKind::Unavailable,
-        "internal error of Pushy",
-    ),
-    outcome_code(
-        "INTERNAL_ERROR",
-        OutcomeKind::Unavailable,
-        "internal error of Pushy",
-    ),
+    outcome_code("INTERNAL_SERVER_ERROR", OutcomeKind::Unavailable, "internal error of Pushy"),
+    outcome_code("INTERNAL_ERROR", OutcomeKind::Unavailable, "internal error of Pushy"),
 ];
 
 /// Code of a successful response without a known device.

@@ -121,6 +121,7 @@ const ENHANCED_CODES: [(&str, ReplyClass, ReplyClass); 56] = [
 ];
 
 /// Class of a reply code without an enhanced code, by stage: opening, sender, recipient, content.
+#[rustfmt::skip]
 const BASIC_CODES: [(u16, [ReplyClass; 4]); 22] = [
     (421, [Unavailable, Unavailable, Unavailable, Unavailable]),
     (450, [Unavailable, Unavailable, Deferred, Deferred]),
@@ -129,43 +130,21 @@ const BASIC_CODES: [(u16, [ReplyClass; 4]); 22] = [
     (454, [Unavailable, Unavailable, Unavailable, Unavailable]),
     (455, [Unavailable, Unavailable, Deferred, Deferred]),
     (500, [Misconfigured; 4]),
-    (
-        501,
-        [Misconfigured, Misconfigured, InvalidRecipient, Misconfigured],
-    ),
+    (501, [Misconfigured, Misconfigured, InvalidRecipient, Misconfigured]),
     (502, [Misconfigured; 4]),
     (503, [Misconfigured; 4]),
     (504, [Misconfigured; 4]),
-    (
-        521,
-        [
-            Misconfigured,
-            InvalidRecipient,
-            InvalidRecipient,
-            InvalidRecipient,
-        ],
-    ),
+    (521, [Misconfigured, InvalidRecipient, InvalidRecipient, InvalidRecipient]),
     (530, [Misconfigured; 4]),
     (534, [Misconfigured; 4]),
     (535, [Misconfigured; 4]),
     (538, [Misconfigured; 4]),
     (541, [Misconfigured, Rejected, Rejected, Rejected]),
     (550, [Misconfigured, Misconfigured, InvalidRecipient, Rejected]),
-    (
-        551,
-        [Misconfigured, Misconfigured, InvalidRecipient, InvalidRecipient],
-    ),
+    (551, [Misconfigured, Misconfigured, InvalidRecipient, InvalidRecipient]),
     (552, [Misconfigured, Rejected, MailboxFull, Rejected]),
     (553, [Misconfigured, Misconfigured, InvalidRecipient, Rejected]),
-    (
-        556,
-        [
-            Misconfigured,
-            InvalidRecipient,
-            InvalidRecipient,
-            InvalidRecipient,
-        ],
-    ),
+    (556, [Misconfigured, InvalidRecipient, InvalidRecipient, InvalidRecipient]),
 ];
 
 /// Class of any other reply code, by its first digit and the stage.
