@@ -11,6 +11,9 @@ use super::stream::SmppStream;
 use crate::command_status::{ESME_RINVCMDID, ESME_ROK};
 use crate::pdu::{self, PduFrame, command};
 
+#[cfg(test)]
+mod tests;
+
 const BIND_SEQUENCE: u32 = 1;
 
 const BIND_RESPONSE: u32 = command::BIND_TRANSCEIVER | pdu::RESPONSE_BIT;

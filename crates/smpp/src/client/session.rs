@@ -16,6 +16,9 @@ use crate::command_status::{ESME_RINVBNDSTS, ESME_RINVCMDID, ESME_RINVCMDLEN, ES
 use crate::pdu::{self, Pdu, PduFrame, ShortMessage, command};
 use postrider_core::clock::sleep;
 
+#[cfg(test)]
+mod tests;
+
 /// Interval between checks of deadlines and of the connection.
 const TIMEOUT_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
