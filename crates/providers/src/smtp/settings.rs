@@ -75,7 +75,7 @@ pub(super) enum AuthMechanism {
 }
 
 impl AuthMechanism {
-    /// Returns the value of the library.
+    /// Returns the mechanism of the mail library.
     pub(super) fn mechanism(self) -> Mechanism {
         match self {
             Self::Plain => Mechanism::Plain,

@@ -96,7 +96,7 @@ impl DeferredResponse {
     }
 }
 
-/// How a session answers a `deliver_sm`.
+/// Response to a `deliver_sm`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliverAction {
     /// Respond at once with this status.
