@@ -17,7 +17,8 @@ use reqwest::Request;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::json;
 
-use super::callback_auth::{AccountEvidence, AppReceipts};
+use super::account_evidence::AccountEvidence;
+use super::app_receipts::AppReceipts;
 use super::http_client::{ConnectionRequirements, HttpClient};
 use super::json_api::{JsonResponse, gateway_id, into_json_response, json_post_request, set_bearer_token};
 use super::{

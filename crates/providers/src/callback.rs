@@ -46,6 +46,25 @@ pub struct CallbackRequest {
     pub received_at: Timestamp,
 }
 
+impl CallbackRequest {
+    /// Returns the first field of that name in the query.
+    pub(crate) fn query_field(&self, name: &str) -> Option<String> {
+        first_field(self.query.as_bytes(), name)
+    }
+
+    /// Returns the first field of that name in the body, read as a form.
+    pub(crate) fn form_field(&self, name: &str) -> Option<String> {
+        first_field(&self.body, name)
+    }
+}
+
+fn first_field(form: &[u8], name: &str) -> Option<String> {
+    let mut fields = form_urlencoded::parse(form);
+    fields
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
+}
+
 /// The response, with status 200, to an accepted callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallbackResponse {

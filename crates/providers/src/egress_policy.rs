@@ -1,7 +1,7 @@
-//! Where calls may go whose URL came from outside: public addresses, and the networks an operator has allowed.
+//! Restricts calls to untrusted URLs: public addresses, and the networks that the operator allows (SSRF protection).
 //!
-//! A name is judged by the addresses it leads to, in the moment of connecting, and the connection is made to an address
-//! that was judged: so a name that leads elsewhere at the second look gains nothing. Redirects are never followed.
+//! A host name is resolved when the connection is made, and the connection goes to a checked address, so a name that
+//! resolves differently a second time cannot bypass the check. Redirects are not followed.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,17 +12,20 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Request, Url};
 
-use super::http_client::{HttpCallResult, HttpClient, HttpResponse, IDLE_CONNECTION_MAX};
-use super::{CallLimits, Transcript};
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// What is said of an address that may not be called. It does not say which address a name led to.
-const FORBIDDEN_ADDRESS: &str = "the address is not a public one, and no allowed network has it";
+use crate::http_client::{HttpClient, IDLE_CONNECTION_MAX};
+use crate::http_response::{HttpCallResult, HttpResponse};
+use crate::provider::CallLimits;
+use crate::transcript::Transcript;
 
-/// How the TLS library begins what it says of a certificate that is not to be believed.
+/// The reason for a forbidden address. It does not reveal the address that a name resolved to.
+const FORBIDDEN_ADDRESS: &str = "the address is not public and not in an allowed network";
+
+/// The beginning of the TLS library's message for an untrusted certificate.
 const INVALID_CERTIFICATE_PREFIX: &str = "invalid peer certificate";
 
-/// Where calls may go.
+/// The addresses that may be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EgressPolicy {
     allowed_networks: Vec<IpNetwork>,
@@ -30,7 +33,7 @@ pub struct EgressPolicy {
 }
 
 impl EgressPolicy {
-    /// Public addresses over https on one of these ports, and besides anything in these networks.
+    /// Allows public addresses over https on one of these ports, and every call to these networks.
     pub fn new(networks: Vec<IpNetwork>, ports: Vec<u16>) -> Self {
         Self {
             allowed_networks: networks,
@@ -38,25 +41,28 @@ impl EgressPolicy {
         }
     }
 
-    /// Reads networks such as `10.0.0.0/8`, `fd00::/8` or `127.0.0.1`. The error says which is none.
+    /// Parses networks such as `10.0.0.0/8`, `fd00::/8` or `127.0.0.1`. The error names the invalid one.
     pub fn parse(networks: &[impl AsRef<str>], ports: &[u16]) -> Result<Self, String> {
-        let read = |text: &str| {
+        let parse = |text: &str| {
             text.parse().map_err(|InvalidNetwork| {
-                format!("{text:?} is no network; write it as 10.0.0.0/8 or 127.0.0.1")
+                format!("invalid network {text:?}; write it as 10.0.0.0/8 or 127.0.0.1")
             })
         };
-        let networks = networks.iter().map(|text| read(text.as_ref()));
+        let networks = networks.iter().map(|text| parse(text.as_ref()));
         Ok(Self::new(networks.collect::<Result<_, _>>()?, ports.to_vec()))
     }
 
-    /// Whether a call there can ever be made; the error says what is wrong with the URL. What a name leads to is seen
-    /// only when it is called.
+    /// Checks what can be checked without resolving the host name.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the URL can never be called.
     pub fn check_url(&self, url: &Url) -> Result<(), String> {
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err("must begin with https://HOST".to_owned());
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("must have no name and password before the host".to_owned());
+            return Err("must not contain a name and a password".to_owned());
         }
         if let Some(address) = ip_literal(url) {
             return if self.is_allowed(url, address) {
@@ -83,7 +89,7 @@ impl EgressPolicy {
         self.is_in_allowed_network(address) || (self.is_https_on_allowed_port(url) && is_public(address))
     }
 
-    /// Whether it is a call that a public address may get.
+    /// Returns whether a public address may get this call.
     fn is_https_on_allowed_port(&self, url: &Url) -> bool {
         url.scheme() == "https"
             && url
@@ -104,68 +110,68 @@ fn ip_literal(url: &Url) -> Option<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-/// What came of a call that was guarded.
+/// The result of a call to an untrusted URL.
 #[derive(Debug)]
 pub enum EgressResult {
-    /// There was a status line.
+    /// A status line arrived.
     Response(HttpResponse),
-    /// It may not be called at all.
+    /// The policy forbids the URL or its address.
     Forbidden(String),
-    /// Its certificate is not to be believed.
+    /// The server's certificate is not trusted.
     UntrustedCertificate(String),
-    /// Nobody was reached, or there was no answer.
+    /// There was no connection or no response.
     Failed(String),
 }
 
-/// The way out for URLs from outside.
+/// A client for untrusted URLs.
 pub struct EgressClient {
     policy: EgressPolicy,
-    /// For calls that public addresses may get as well.
+    /// Resolves to public addresses and allowed networks.
     public_client: HttpClient,
-    /// For those that only allowed networks may get.
+    /// Resolves to allowed networks only.
     allowed_networks_client: HttpClient,
 }
 
 impl EgressClient {
-    /// A way out with these limits.
-    pub fn new(guard: EgressPolicy, limits: &CallLimits) -> Result<Self> {
-        // It fails only when a provider of cryptography is installed already, which will then do.
+    /// Returns a client with these limits.
+    pub fn new(policy: EgressPolicy, limits: &CallLimits) -> Result<Self> {
+        // Fails only when a cryptography provider is installed already; that one is then used.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let line = |is_wide| {
+        let client = |allows_public| {
             let resolver = PolicyResolver {
-                policy: guard.clone(),
-                allows_public: is_wide,
+                policy: policy.clone(),
+                allows_public,
             };
             Ok::<_, Error>(HttpClient::from_client(build_client(limits, resolver)?, limits))
         };
         Ok(Self {
-            public_client: line(true)?,
-            allowed_networks_client: line(false)?,
-            policy: guard,
+            public_client: client(true)?,
+            allowed_networks_client: client(false)?,
+            policy,
         })
     }
 
-    /// The same, writing its calls down where there is a tape.
-    pub fn with_transcript(self, tape: Option<Transcript>) -> Self {
+    /// Records the client's calls in the transcript, if there is one.
+    pub fn with_transcript(self, transcript: Option<Transcript>) -> Self {
         Self {
-            public_client: self.public_client.with_transcript(tape.clone()),
-            allowed_networks_client: self.allowed_networks_client.with_transcript(tape),
+            public_client: self.public_client.with_transcript(transcript.clone()),
+            allowed_networks_client: self.allowed_networks_client.with_transcript(transcript),
             policy: self.policy,
         }
     }
 
-    /// Makes one call, if it may be made. Never repeats it, never follows a redirect.
+    /// Makes one call if the policy allows it. Never repeats it, never follows a redirect.
     pub async fn call(&self, request: Request) -> EgressResult {
         if let Err(reason) = self.policy.check_url(request.url()) {
             return EgressResult::Forbidden(reason);
         }
-        let line = if self.policy.is_https_on_allowed_port(request.url()) {
+        let client = if self.policy.is_https_on_allowed_port(request.url()) {
             &self.public_client
         } else {
             &self.allowed_networks_client
         };
-        match line.call(request).await {
-            HttpCallResult::Response(answered) => EgressResult::Response(answered),
+        match client.call(request).await {
+            HttpCallResult::Response(response) => EgressResult::Response(response),
             HttpCallResult::NotSent(reason) if reason == FORBIDDEN_ADDRESS => EgressResult::Forbidden(reason),
             HttpCallResult::NotSent(reason) if reason.starts_with(INVALID_CERTIFICATE_PREFIX) => {
                 EgressResult::UntrustedCertificate(reason)
@@ -190,13 +196,15 @@ fn build_client(limits: &CallLimits, resolver: PolicyResolver) -> Result<Client>
         .user_agent(concat!("postrider/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|cause| {
-            let act =
-                "cannot prepare https; install this machine's CA certificates (package ca-certificates)";
-            Error::with_source(ErrorKind::Usage, act, cause)
+            Error::with_source(
+                ErrorKind::Usage,
+                "cannot prepare https; install this machine's CA certificates (package ca-certificates)",
+                cause,
+            )
         })
 }
 
-/// Looks names up and keeps only addresses that may be called.
+/// Resolves host names to the addresses that may be called.
 struct PolicyResolver {
     policy: EgressPolicy,
     allows_public: bool,
@@ -204,17 +212,17 @@ struct PolicyResolver {
 
 impl Resolve for PolicyResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let (guard, is_wide) = (self.policy.clone(), self.allows_public);
+        let (policy, allows_public) = (self.policy.clone(), self.allows_public);
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed = |address: &SocketAddr| {
-                guard.is_in_allowed_network(address.ip()) || (is_wide && is_public(address.ip()))
+            let addresses = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let is_allowed = |address: &SocketAddr| {
+                policy.is_in_allowed_network(address.ip()) || (allows_public && is_public(address.ip()))
             };
-            let kept = found.filter(allowed).collect::<Vec<_>>();
-            if kept.is_empty() {
+            let allowed: Vec<_> = addresses.filter(is_allowed).collect();
+            if allowed.is_empty() {
                 return Err(ForbiddenAddress.into());
             }
-            Ok(Box::new(kept.into_iter()) as Addrs)
+            Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
 }
@@ -223,21 +231,21 @@ impl Resolve for PolicyResolver {
 struct ForbiddenAddress;
 
 impl fmt::Display for ForbiddenAddress {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(FORBIDDEN_ADDRESS)
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(FORBIDDEN_ADDRESS)
     }
 }
 
 impl std::error::Error for ForbiddenAddress {}
 
-/// An address and how many of its first bits count.
+/// An address and the number of its significant bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IpNetwork {
     address: IpAddr,
     prefix_bits: u32,
 }
 
-/// The text is no network.
+/// The error of a text that is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidNetwork;
 
@@ -250,9 +258,9 @@ impl FromStr for IpNetwork {
             None => (text.trim(), None),
         };
         let address: IpAddr = address.parse().map_err(|_| InvalidNetwork)?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| InvalidNetwork))?;
-        (bits <= most)
+        let bits_max = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Ok(bits_max), |bits| bits.parse().map_err(|_| InvalidNetwork))?;
+        (bits <= bits_max)
             .then_some(Self {
                 address,
                 prefix_bits: bits,
@@ -281,7 +289,7 @@ fn has_same_prefix(one: u128, other: u128, bits: u32) -> bool {
     (one ^ other).checked_shr(128 - bits).unwrap_or(0) == 0
 }
 
-/// Whether an address is one of the public network, by the registries of special addresses (RFC 6890 and those after).
+/// Returns whether an address is public, by the IANA registries of special-purpose addresses (RFC 6890 and its updates).
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -302,7 +310,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     !(is_special || address.is_loopback() || address.is_private() || address.is_link_local())
 }
 
-/// Of the addresses that carry one of version 4, only those that stand for it are judged by it.
+/// An address that maps to IPv4 (`::ffff:`, NAT64) is checked as IPv4; other embeddings (6to4, Teredo) are not public.
 fn is_public_v6(address: Ipv6Addr) -> bool {
     if let Some(mapped) = address.to_ipv4_mapped() {
         return is_public_v4(mapped);
@@ -312,12 +320,12 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         let [.., a, b, c, d] = address.octets();
         return is_public_v4(Ipv4Addr::new(a, b, c, d));
     }
-    let is_given_out = segments[0] & 0xe000 == 0x2000;
+    let is_global_unicast = segments[0] & 0xe000 == 0x2000;
     let is_special = matches!(
         (segments[0], segments[1]),
         (0x2001, 0..0x200 | 0xdb8) | (0x2002, _) | (0x3fff, 0..0x1000)
     );
-    is_given_out && !is_special
+    is_global_unicast && !is_special
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! Email addresses and subjects, for the kinds that send mail.
+//! Email addresses and subjects, for the kinds that send email.
 //!
-//! Addresses are parsed, so that they cannot contain a second recipient or a header.
+//! A parsed address cannot contain a second recipient or another header.
 
 use std::borrow::Cow;
 
@@ -10,41 +10,41 @@ use lettre::message::header::{From, Headers};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
-/// Returns the subject of mails for which neither the message, the channel nor the provider has one.
+/// Returns the subject of an email when neither message, channel nor settings have one.
 pub(super) fn default_subject() -> String {
     "Message".to_owned()
 }
 
-/// Deserializes `"shop@example.org"` or `"Shop <shop@example.org>"`.
+/// Deserialises `"shop@example.org"` or `"Shop <shop@example.org>"`.
 pub(super) fn deserialize_mailbox<'de, D: Deserializer<'de>>(from: D) -> Result<Mailbox, D::Error> {
     let text = String::deserialize(from)?;
     if text.contains(char::is_control) {
         return Err(D::Error::custom("must be one line without control characters"));
     }
     text.parse().map_err(|_| {
-        D::Error::custom("is not an email address; write \"shop@example.org\" or \"Shop <shop@example.org>\"")
+        D::Error::custom("not an email address; write \"shop@example.org\" or \"Shop <shop@example.org>\"")
     })
 }
 
-/// Does the same as [`deserialize_mailbox`] for an optional key.
+/// Deserialises a mailbox of an optional key.
 pub(super) fn deserialize_optional_mailbox<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Mailbox>, D::Error> {
     deserialize_mailbox(from).map(Some)
 }
 
-/// Deserializes an address without a name, for an optional key.
+/// Deserialises an address without a name, of an optional key.
 pub(super) fn deserialize_optional_address<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<Address>, D::Error> {
     let text = String::deserialize(from)?;
     let address = text.parse();
     let address =
-        address.map_err(|_| D::Error::custom("is not an email address; write \"bounces@example.org\""))?;
+        address.map_err(|_| D::Error::custom("not an email address; write \"bounces@example.org\""))?;
     Ok(Some(address))
 }
 
-/// Parses the address of a recipient and encodes its domain (`xn--…`); `None` when it is not an address.
+/// Parses a recipient's address and encodes its domain in ASCII (`xn--…`).
 pub(super) fn parse_recipient(text: &str) -> Option<Address> {
     let (local, domain) = text.rsplit_once('@')?;
     if domain.is_ascii() {
@@ -62,13 +62,13 @@ pub(super) fn subject_or<'a>(subject: Option<&str>, default: &'a str) -> Cow<'a,
     }
 }
 
-/// Replaces control characters, because a line break would begin another header.
+/// Returns the text on one line: a line break would begin another header.
 fn single_line(text: &str) -> String {
-    let printable = |character: char| if character.is_control() { ' ' } else { character };
+    let printable = |letter: char| if letter.is_control() { ' ' } else { letter };
     text.chars().map(printable).collect::<String>().trim().to_owned()
 }
 
-/// Returns a name and address as a header value, with non-ASCII characters encoded.
+/// Encodes a name and an address for a header.
 pub(super) fn encode_mailbox(mailbox: &Mailbox) -> String {
     let mut headers = Headers::new();
     headers.set(From::from(lettre::message::Mailboxes::from(mailbox.clone())));

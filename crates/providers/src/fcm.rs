@@ -16,7 +16,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::callback_auth::{AccountEvidence, AppReceipts};
+use super::account_evidence::AccountEvidence;
+use super::app_receipts::AppReceipts;
 use super::http_client::{ConnectionRequirements, HttpClient};
 use super::json_api::{JsonResponse, gateway_id, into_json_response, json_post_request, set_bearer_token};
 use super::{

@@ -1,12 +1,9 @@
-//! Speaks to any provider with an HTTP interface, by configuration alone.
+//! Any provider with an HTTP API, described by its configuration.
 //!
-//! `template.rs`, `body.rs` and `request.rs` make the request, `rules.rs` reads the answer, `receipts.rs` reads what the
-//! provider says later. Knows no provider by name, and repeats nothing.
+//! The settings describe the request by templates, the meaning of responses by rules, and the receipts that the provider
+//! posts. Knows no provider by name. Every call is made once.
 
 mod body;
-mod callback_secrets;
-mod json_path;
-mod receipts;
 mod request;
 mod response;
 mod response_rules;
@@ -18,24 +15,23 @@ mod tests;
 
 use async_trait::async_trait;
 
-use super::http_client::{HttpCallResult, HttpClient};
-use super::{
-    AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
-};
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::error::Result;
 use postrider_core::inbound::CallbackItem;
 use postrider_core::recipient::AddressKind;
 
-pub(super) use receipts::CallbackReceiptParser;
+use crate::adapter_context::AdapterContext;
+use crate::callback::{CallbackError, CallbackMode, CallbackRequest};
+use crate::callback_receipts::CallbackReceiptParser;
+use crate::http_client::HttpClient;
+use crate::provider::{AccountCheck, OutboundMessage, Provider};
 use request::RequestTemplate;
-pub(super) use response::retry_after;
 use response_rules::ResponseRules;
 pub use settings::HttpSettings;
 use settings::ReceiptSource;
-pub(super) use settings::app_receipt_parser;
+use template::TemplateConstants;
 
-/// A provider that is reached over HTTP.
+/// A provider with an HTTP API.
 pub struct HttpProvider {
     request_template: RequestTemplate,
     response_rules: ResponseRules,
@@ -45,26 +41,45 @@ pub struct HttpProvider {
     client: HttpClient,
 }
 
+/// Parses and checks the settings, all templates and rules included, so that a wrong setting is found at the start.
+pub(crate) fn read_settings(table: toml::Table) -> Result<HttpSettings> {
+    let settings = HttpSettings::read(table)?;
+    let constants = TemplateConstants::new("provider", "https://localhost", "token", &settings);
+    RequestTemplate::parse(&settings, &constants)?;
+    ResponseRules::parse(&settings)?;
+    receipt_parser(&settings)?;
+    Ok(settings)
+}
+
+fn receipt_parser(settings: &HttpSettings) -> Result<Option<CallbackReceiptParser>> {
+    match &settings.receipts {
+        Some(ReceiptSource::Table(table)) => CallbackReceiptParser::new(table).map(Some),
+        Some(ReceiptSource::Texting) | None => Ok(None),
+    }
+}
+
 impl HttpProvider {
-    /// A provider as the settings describe it.
+    /// Returns the provider that the settings describe.
     pub(super) fn new(context: &AdapterContext, settings: &HttpSettings) -> Result<Self> {
-        let constants = settings.template_constants(
-            context.name.to_string(),
-            &context.public_url,
-            &context.callback_token,
-        );
-        let receipts = settings.receipt_parser()?;
-        let callbacks = match (&settings.receipts, &receipts) {
+        let AdapterContext {
+            name,
+            public_url,
+            callback_token,
+            ..
+        } = context;
+        let constants = TemplateConstants::new(name.as_str(), public_url, callback_token, settings);
+        let receipt_parser = receipt_parser(settings)?;
+        let callback_mode = match (&settings.receipts, &receipt_parser) {
             (Some(ReceiptSource::Texting), _) => CallbackMode::Texting,
-            (_, Some(reader)) if reader.has_secrets() => CallbackMode::Authenticated,
+            (_, Some(parser)) if parser.has_secrets() => CallbackMode::Authenticated,
             (_, Some(_)) => CallbackMode::Unsigned,
             (_, None) => CallbackMode::Disabled,
         };
         Ok(Self {
             request_template: RequestTemplate::parse(settings, &constants)?,
             response_rules: ResponseRules::parse(settings)?,
-            receipt_parser: receipts,
-            callback_mode: callbacks,
+            receipt_parser,
+            callback_mode,
             address_kind: settings.address,
             client: context
                 .http_clients
@@ -75,25 +90,20 @@ impl HttpProvider {
 
 #[async_trait]
 impl Provider for HttpProvider {
-    async fn send(&self, parcel: &OutboundMessage) -> SendResult {
-        let request = match self.request_template.render(parcel) {
+    async fn send(&self, message: &OutboundMessage) -> SendResult {
+        let request = match self.request_template.render(message) {
             Ok(request) => request,
             Err(reason) => return Outcome::Rejected { reason }.into(),
         };
-        match self.client.call(request).await {
-            HttpCallResult::Response(answered) => self.response_rules.send_result(&answered),
-            HttpCallResult::NotSent(reason) => Outcome::Unavailable { reason }.into(),
-            HttpCallResult::NoResponse(reason) => Outcome::Unknown { reason }.into(),
-            HttpCallResult::InvalidRequest(reason) => Outcome::Rejected { reason }.into(),
+        match self.client.call(request).await.into_response() {
+            Ok(response) => self.response_rules.send_result(&response),
+            Err(result) => result,
         }
     }
 
-    fn parse_callback_sync(&self, call: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        let receipts = self
-            .receipt_parser
-            .as_ref()
-            .ok_or(CallbackError::NotSupported)?
-            .parse(call)?;
+    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        let parser = self.receipt_parser.as_ref().ok_or(CallbackError::NotSupported)?;
+        let receipts = parser.parse(request)?;
         Ok(receipts.into_iter().map(CallbackItem::Receipt).collect())
     }
 

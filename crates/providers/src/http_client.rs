@@ -1,105 +1,108 @@
-//! The one HTTP client: pooled connections, time limits, an answer limit, and an honest word about what happened.
+//! The HTTP client of all adapters: pooled connections, time limits, a limit on the response body.
 //!
-//! What matters is whether the request can have left: a provider that was never reached may be passed over at
-//! once, one that went silent may have sent the message. So nothing is repeated here. (The pool itself takes
-//! another connection only when a kept one turned out closed before a byte of the request was written.)
+//! Makes every call once, and reports whether the request can have left. (The pool itself uses another connection only when
+//! an idle one turned out to be closed before any byte of the request was written.)
 
 use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Certificate, Client, Method, Request, Response, Url};
 
-use super::{AccountCheck, CallLimits, Transcript};
+use crate::http_response::{BodyEnd, HttpCallResult, HttpResponse};
+use crate::http_transcript::{record_call_result, record_request};
+use crate::provider::{AccountCheck, CallLimits};
+use crate::transcript::Transcript;
 use postrider_core::clock::{Clock, Stopwatch};
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// How long an idle connection is kept. Many servers close theirs after 5 s; a request that meets the closing
-/// half-way is an unknown outcome, so we close first.
-pub(super) const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(4);
+/// Time for which an idle connection is kept. Many servers close theirs after 5 s, and a request on a connection that is
+/// being closed has an unknown outcome, so the client closes first.
+pub(crate) const IDLE_CONNECTION_MAX: Duration = Duration::from_secs(4);
 
-/// How long an idle connection of HTTP/2 is kept: many calls share it, and both ends may close it without harm.
+/// Time for which an idle HTTP/2 connection is kept: both ends may close it without losing a request.
 const HTTP2_IDLE_CONNECTION_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// How often a connection of HTTP/2 is asked whether it is still alive, and how long that answer may take.
+/// Interval of pings on an HTTP/2 connection.
 const HTTP2_PING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Time after which an HTTP/2 connection without a ping response is closed.
 const HTTP2_PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The most redirects that are followed, all on the same host.
+/// Maximum number of redirects, all on the same host.
 const REDIRECTS_MAX: usize = 3;
 
-/// The way out. Providers with the same limits share a client, and so its connections.
+/// The HTTP clients of a process. Providers with equal requirements share a client and its connections. Clones share the
+/// pool.
 #[derive(Clone, Default)]
 pub struct HttpClientPool {
     clients: Arc<Mutex<Vec<(HttpClientKey, Client)>>>,
     transcript: Option<Transcript>,
 }
 
-/// What a client is made for.
+/// The properties by which providers share a client.
 #[derive(Clone, PartialEq, Eq)]
 struct HttpClientKey {
     connect_timeout: Duration,
     requirements: ConnectionRequirements,
 }
 
-/// What a provider's connections have to be.
+/// The requirements of a provider's connections.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct ConnectionRequirements {
-    /// Plain connections need no certificates, so a machine without any can still use them.
+pub(crate) struct ConnectionRequirements {
+    /// Plain connections work on a machine without CA certificates.
     pub is_tls: bool,
-    /// HTTP/2 and nothing else; otherwise it is what the server would have.
+    /// HTTP/2 only. The default is negotiated with the server.
     pub is_http2_only: bool,
-    /// The only authorities that are believed, in PEM, instead of this machine's.
+    /// The only trusted certificate authorities, in PEM, instead of this machine's.
     pub ca: Option<String>,
 }
 
 impl HttpClientPool {
-    /// A way out without any client yet: each is made when the first provider asks for it.
+    /// Returns a pool. Each client is built when the first provider needs it.
     pub fn new() -> Result<Self> {
-        // It fails only when a provider of cryptography is installed already, which will then do.
+        // Fails only when a cryptography provider is installed already; that one is then used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self::default())
     }
 
-    /// Writes every conversation down from now on, for the one who asked to see it.
-    pub fn with_transcript(mut self, tape: Transcript) -> Self {
-        self.transcript = Some(tape);
+    /// Records every call in the transcript.
+    pub fn with_transcript(mut self, transcript: Transcript) -> Self {
+        self.transcript = Some(transcript);
         self
     }
 
-    /// Where conversations are written down, if anybody asked; for adapters that have a connection of their own.
-    pub(super) fn transcript(&self) -> Option<Transcript> {
+    /// Returns the transcript, for adapters with connections of their own.
+    pub(crate) fn transcript(&self) -> Option<Transcript> {
         self.transcript.clone()
     }
 
-    /// A client with a provider's limits.
-    pub(super) fn client(&self, limits: &CallLimits, secure: bool) -> Result<HttpClient> {
-        let demands = ConnectionRequirements {
-            is_tls: secure,
+    /// Returns a client with a provider's limits.
+    pub(crate) fn client(&self, limits: &CallLimits, is_tls: bool) -> Result<HttpClient> {
+        let requirements = ConnectionRequirements {
+            is_tls,
             ..ConnectionRequirements::default()
         };
-        self.client_with(limits, demands)
+        self.client_with(limits, requirements)
     }
 
-    /// Like [`Outbound::line`], for a provider that demands more of its connections.
-    pub(super) fn client_with(
+    /// Returns a client with a provider's limits and requirements.
+    pub(crate) fn client_with(
         &self,
         limits: &CallLimits,
-        demands: ConnectionRequirements,
+        requirements: ConnectionRequirements,
     ) -> Result<HttpClient> {
-        let way = HttpClientKey {
+        let key = HttpClientKey {
             connect_timeout: limits.connect_timeout,
-            requirements: demands,
+            requirements,
         };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = clients.iter().find(|(known, _)| *known == way);
-        let client = match known {
+        let client = match clients.iter().find(|(known, _)| *known == key) {
             Some((_, client)) => client.clone(),
             None => {
-                let client = build_client(&way)?;
-                clients.push((way, client.clone()));
+                let client = build_client(&key)?;
+                clients.push((key, client.clone()));
                 client
             }
         };
@@ -111,9 +114,9 @@ impl HttpClientPool {
     }
 }
 
-fn build_client(way: &HttpClientKey) -> Result<Client> {
+fn build_client(key: &HttpClientKey) -> Result<Client> {
     let mut builder = Client::builder()
-        .connect_timeout(way.connect_timeout)
+        .connect_timeout(key.connect_timeout)
         .pool_idle_timeout(IDLE_CONNECTION_MAX)
         .tcp_nodelay(true)
         .no_proxy()
@@ -121,12 +124,12 @@ fn build_client(way: &HttpClientKey) -> Result<Client> {
         .retry(reqwest::retry::never())
         .redirect(Policy::custom(follow_same_origin))
         .user_agent(concat!("postrider/", env!("CARGO_PKG_VERSION")));
-    if !way.requirements.is_tls {
+    if !key.requirements.is_tls {
         builder = builder.tls_certs_only([]);
-    } else if let Some(authorities) = &way.requirements.ca {
-        builder = builder.tls_certs_only(parse_ca_certificates(authorities)?);
+    } else if let Some(ca) = &key.requirements.ca {
+        builder = builder.tls_certs_only(parse_ca_certificates(ca)?);
     }
-    if way.requirements.is_http2_only {
+    if key.requirements.is_http2_only {
         builder = builder
             .http2_prior_knowledge()
             .pool_idle_timeout(HTTP2_IDLE_CONNECTION_MAX)
@@ -143,74 +146,39 @@ fn build_client(way: &HttpClientKey) -> Result<Client> {
     })
 }
 
-/// The certificates in a text of PEM; at least one.
+/// Parses PEM certificates, at least one.
 fn parse_ca_certificates(text: &str) -> Result<Vec<Certificate>> {
-    let found = Certificate::from_pem_bundle(text.as_bytes()).unwrap_or_default();
-    if found.is_empty() {
+    let certificates = Certificate::from_pem_bundle(text.as_bytes()).unwrap_or_default();
+    if certificates.is_empty() {
         return Err(Error::usage(
-            "authorities: holds no certificate; write authorities = \"${file:ca.pem}\", a file in PEM",
+            "ca: contains no certificate; write ca = \"${file:ca.pem}\", a file in PEM",
         ));
     }
-    Ok(found)
+    Ok(certificates)
 }
 
-/// Only redirects that repeat the request as it was (307 and 308), and only to the same scheme, host and port.
-/// Another host must not get our message, and 301 to 303 may turn a POST into a GET that says nothing.
+/// Follows redirects that repeat the request unchanged (307 and 308) and stay at the same scheme, host and port. Another
+/// host must not receive the message, and 301 to 303 may turn a POST into a GET.
 fn follow_same_origin(attempt: Attempt) -> reqwest::redirect::Action {
-    let repeats = matches!(attempt.status().as_u16(), 307 | 308);
+    let keeps_method = matches!(attempt.status().as_u16(), 307 | 308);
     let first = attempt.previous().first();
-    let stays = first.is_some_and(|first| first.origin() == attempt.url().origin());
-    if repeats && stays && attempt.previous().len() <= REDIRECTS_MAX {
+    let is_same_origin = first.is_some_and(|first| first.origin() == attempt.url().origin());
+    if keeps_method && is_same_origin && attempt.previous().len() <= REDIRECTS_MAX {
         attempt.follow()
     } else {
         attempt.stop()
     }
 }
 
-/// One provider's use of the client.
-pub(super) struct HttpClient {
+/// A client with the limits of one provider.
+pub(crate) struct HttpClient {
     client: Client,
     limits: CallLimits,
     transcript: Option<Transcript>,
 }
 
-/// What a call came to.
-#[derive(Debug)]
-pub(super) enum HttpCallResult {
-    /// There was a status line.
-    Response(HttpResponse),
-    /// Nobody was reached, so nothing was sent.
-    NotSent(String),
-    /// The request may have left, and no status line came back: a time-out, a closed connection, or something
-    /// that is not HTTP.
-    NoResponse(String),
-    /// It cannot be put into a request, for example because a URL cannot be that long. Nothing was sent.
-    InvalidRequest(String),
-}
-
-/// A status line and what followed it.
-#[derive(Debug)]
-pub struct HttpResponse {
-    pub status: u16,
-    pub headers: HeaderMap,
-    /// As much as was read.
-    pub body: Vec<u8>,
-    pub body_end: BodyEnd,
-}
-
-/// How an answer ended.
-#[derive(Debug, PartialEq, Eq)]
-pub enum BodyEnd {
-    /// The body is whole.
-    Complete,
-    /// The body is longer than the limit; the rest was not read.
-    Truncated,
-    /// The connection broke or the time was up in mid-body.
-    Interrupted,
-}
-
 impl HttpClient {
-    /// One use of a client that was made elsewhere.
+    /// Returns a client that was built elsewhere, with these limits.
     pub fn from_client(client: Client, limits: &CallLimits) -> Self {
         Self {
             client,
@@ -219,20 +187,17 @@ impl HttpClient {
         }
     }
 
-    /// The same, writing its calls down where there is a tape.
-    pub fn with_transcript(self, tape: Option<Transcript>) -> Self {
-        Self {
-            transcript: tape,
-            ..self
-        }
+    /// Records the client's calls in the transcript, if there is one.
+    pub fn with_transcript(self, transcript: Option<Transcript>) -> Self {
+        Self { transcript, ..self }
     }
 
-    /// Makes one call. Never repeats it.
+    /// Makes one call and never repeats it.
     pub async fn call(&self, request: Request) -> HttpCallResult {
         self.call_with_timeout(self.limits.call_timeout, request).await
     }
 
-    /// Begins to count the time of several calls that together may take as long as one.
+    /// Starts the deadline of several calls that together may take as long as one.
     pub fn start_deadline(&self) -> CallDeadline {
         CallDeadline {
             stopwatch: Clock::System.stopwatch(),
@@ -240,57 +205,56 @@ impl HttpClient {
         }
     }
 
-    /// Makes one call, never repeats it and gives up after `limit`, which has to leave more time than connecting takes
-    /// at most.
-    pub async fn call_with_timeout(&self, limit: Duration, request: Request) -> HttpCallResult {
-        let Some(tape) = &self.transcript else {
-            return self.execute(limit, request).await;
+    /// Makes one call and never repeats it. `timeout` must be longer than the connect timeout.
+    pub async fn call_with_timeout(&self, timeout: Duration, request: Request) -> HttpCallResult {
+        let Some(transcript) = &self.transcript else {
+            return self.execute(timeout, request).await;
         };
-        tape.record_request(&request);
-        let reply = self.execute(limit, request).await;
-        tape.record_response(&reply);
-        reply
+        record_request(transcript, &request);
+        let result = self.execute(timeout, request).await;
+        record_call_result(transcript, &result);
+        result
     }
 
-    /// Asks the root of a host for nothing, which shows whether it is there and, over TLS, that it is the right one; for
-    /// providers whose account shows only in a send.
+    /// Tests the connection by a HEAD request to the root of the host, for providers whose account only a send can test.
+    /// Over TLS it also verifies the host.
     pub async fn check_reachable(&self, root: Url) -> AccountCheck {
         let (host, port) = host_and_port(&root);
         match self.call(Request::new(Method::HEAD, root)).await {
             HttpCallResult::Response(_) => AccountCheck::Passed(format!(
-                "{host}:{port} can be reached; its account cannot be tested without sending"
+                "{host}:{port} can be reached; the account cannot be tested without sending"
             )),
             HttpCallResult::NotSent(cause) => AccountCheck::Failed(format!(
-                "cannot connect to {host}:{port}: {cause}; is it running, and is the address right?"
+                "cannot connect to {host}:{port}: {cause}; check that it is running and that the address is right"
             )),
             HttpCallResult::NoResponse(cause) | HttpCallResult::InvalidRequest(cause) => {
                 AccountCheck::Failed(format!(
-                    "{host}:{port} can be reached, but does not speak HTTP as expected ({cause}); is the address right?"
+                    "{host}:{port} can be reached, but does not respond as an HTTP server ({cause}); check the address"
                 ))
             }
         }
     }
 
-    async fn execute(&self, limit: Duration, mut request: Request) -> HttpCallResult {
-        *request.timeout_mut() = Some(limit);
+    async fn execute(&self, timeout: Duration, mut request: Request) -> HttpCallResult {
+        *request.timeout_mut() = Some(timeout);
         match self.client.execute(request).await {
-            Err(fault) if is_refused_unprocessed(&fault) => HttpCallResult::NotSent(root_cause(&fault)),
             Ok(response) => HttpCallResult::Response(self.read_response(response).await),
-            Err(fault) if fault.is_builder() => HttpCallResult::InvalidRequest(root_cause(&fault)),
-            Err(fault) if fault.is_connect() && fault.is_timeout() => {
+            Err(error) if is_refused_unprocessed(&error) => HttpCallResult::NotSent(root_cause(&error)),
+            Err(error) if error.is_builder() => HttpCallResult::InvalidRequest(root_cause(&error)),
+            Err(error) if error.is_connect() && error.is_timeout() => {
                 HttpCallResult::NotSent(format!("no connection within {:?}", self.limits.connect_timeout))
             }
-            Err(fault) if fault.is_connect() => HttpCallResult::NotSent(root_cause(&fault)),
-            Err(fault) if fault.is_timeout() => {
-                HttpCallResult::NoResponse(format!("no answer within {limit:?}"))
+            Err(error) if error.is_connect() => HttpCallResult::NotSent(root_cause(&error)),
+            Err(error) if error.is_timeout() => {
+                HttpCallResult::NoResponse(format!("no response within {timeout:?}"))
             }
-            Err(fault) => HttpCallResult::NoResponse(format!("no answer: {}", root_cause(&fault))),
+            Err(error) => HttpCallResult::NoResponse(format!("no response: {}", root_cause(&error))),
         }
     }
 
     async fn read_response(&self, mut response: Response) -> HttpResponse {
         let mut body = Vec::new();
-        let end = loop {
+        let body_end = loop {
             match response.chunk().await {
                 Ok(Some(chunk)) => {
                     let room = self.limits.response_bytes_max - body.len();
@@ -307,49 +271,49 @@ impl HttpClient {
             status: response.status().as_u16(),
             headers: std::mem::take(response.headers_mut()),
             body,
-            body_end: end,
+            body_end,
         }
     }
 }
 
-/// Whether an HTTP/2 server said that it has not looked at this request: it refused the stream, or was going away and
-/// named an earlier one as its last.
-fn is_refused_unprocessed(fault: &reqwest::Error) -> bool {
-    let mut cause = fault.source();
+/// Returns whether an HTTP/2 server refused the request unread: it refused the stream, or closed the connection after an
+/// earlier one.
+fn is_refused_unprocessed(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
     while let Some(next) = cause {
-        if let Some(fault) = next.downcast_ref::<h2::Error>() {
-            let refused = fault.is_reset() && fault.reason() == Some(h2::Reason::REFUSED_STREAM);
-            return fault.is_remote() && (refused || fault.is_go_away());
+        if let Some(error) = next.downcast_ref::<h2::Error>() {
+            let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            return error.is_remote() && (is_refused || error.is_go_away());
         }
         cause = next.source();
     }
     false
 }
 
-/// The time of several calls that together may take as long as one, so that a message whose token has to be fetched
-/// first is not cut off in the middle of its own call.
-pub(super) struct CallDeadline {
+/// The deadline of several calls that together may take as long as one, for a message whose access token must be fetched
+/// first.
+pub(crate) struct CallDeadline {
     stopwatch: Stopwatch,
     limits: CallLimits,
 }
 
 impl CallDeadline {
-    /// What is left of it; none when a call that begins now could end before it is connected.
+    /// Returns the remaining time, or None when it could end before a call is connected.
     pub fn remaining(&self) -> Option<Duration> {
-        let left = self.limits.call_timeout.saturating_sub(self.stopwatch.elapsed());
-        (left > self.limits.connect_timeout).then_some(left)
+        let remaining = self.limits.call_timeout.saturating_sub(self.stopwatch.elapsed());
+        (remaining > self.limits.connect_timeout).then_some(remaining)
     }
 }
 
-/// A URL's host and port.
-pub(super) fn host_and_port(url: &Url) -> (String, u16) {
+/// Returns host and port of a URL.
+pub(crate) fn host_and_port(url: &Url) -> (String, u16) {
     let host = url.host_str().unwrap_or_default().to_owned();
     (host, url.port_or_known_default().unwrap_or_default())
 }
 
-/// The cause at the bottom, which speaks of the fault alone; those above it repeat the URL and its secrets.
-fn root_cause(fault: &reqwest::Error) -> String {
-    let mut cause = fault.source();
+/// Returns the innermost cause. The outer ones repeat the URL, which may contain secrets.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause = error.source();
     while let Some(next) = cause.and_then(std::error::Error::source) {
         cause = Some(next);
     }

@@ -1,7 +1,8 @@
-//! Sends texts through Kavenegar, in Iran: plain ones from a line of the account, or one-time codes by a template.
+//! SMS through Kavenegar (Iran): texts from a line of the account, or one-time codes by a template.
 //!
-//! A plain text carries an id of ours, so a call that went silent can be made again without a second text. The key is a
-//! part of the URL, which is therefore never shown. Receipts are not signed; a token in their URL stands in for that.
+//! A text carries the gateway's own id, so repeating a call without a response does not send it twice; a template message
+//! has no such id. The API key is part of the URL, which is therefore never shown. Callbacks are not signed and are
+//! authenticated by a token in their URL.
 
 mod codes;
 mod phone_numbers;
@@ -14,87 +15,77 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Method, Request, Url};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::http_client::{BodyEnd, HttpClient, HttpResponse};
-use super::settings_reader::parse_reference;
-use super::sms::{self, CallbackFields, SmsCodeClass, join_reasons};
-use super::{
-    AdapterContext, CallbackError, CallbackMode, CallbackRequest, CallbackResponse, OutboundMessage, Provider,
-};
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::error::Result;
 use postrider_core::inbound::{CallbackItem, InboundMessage};
-use postrider_core::receipt::Receipt;
+use postrider_core::receipt::ReceiptStatus;
 use postrider_core::recipient::AddressKind;
 
+use crate::adapter_context::AdapterContext;
+use crate::callback::{CallbackError, CallbackMode, CallbackRequest, CallbackResponse};
+use crate::callback_auth::has_valid_token;
+use crate::json_api::JsonResponse;
+use crate::outcome_kind::OutcomeKind;
+use crate::provider::{OutboundMessage, Provider};
+use crate::provider_text::{join_reasons, parse_reference};
+use crate::sms::{self, CallbackFields, SmsApi};
+use codes::{DELIVERED_STATUS, classify_call, classify_message};
+use phone_numbers::{to_national_mobile, to_template_receptor};
 pub use settings::KavenegarSettings;
 
-/// The longest text, in characters, and the longest value of a template.
+/// Maximum length of a text, in characters.
 const TEXT_CHARS_MAX: usize = 900;
+
+/// Maximum length of a template's value, in characters.
 const TOKEN_CHARS_MAX: usize = 100;
 
-/// How long an account that went too fast rests, the first time and at most.
+/// Cooldown after the first throttled call. Kavenegar names no delay, so it doubles with each further one.
 const THROTTLE_BACKOFF: Duration = Duration::from_secs(60);
 const THROTTLE_BACKOFF_MAX: Duration = Duration::from_secs(15 * 60);
 
-/// An account at Kavenegar.
+/// A Kavenegar account.
 pub struct Kavenegar {
     settings: KavenegarSettings,
-    url: Url,
-    endpoint: (String, u16),
-    client: HttpClient,
-    /// How often in a row it said that we go too fast.
+    api: SmsApi,
+    /// Number of throttled calls in a row.
     throttled_in_a_row: AtomicU32,
 }
 
 impl Kavenegar {
-    /// An account as the settings describe it.
+    /// Returns the account that the settings describe.
     pub(super) fn new(context: &AdapterContext, settings: &KavenegarSettings) -> Result<Self> {
-        let base = settings.parsed_base_url()?;
         let key = settings.api_key.as_str();
-        let (scope, method) = match settings.template {
-            Some(_) => ("verify", "lookup.json"),
-            None => ("sms", "send.json"),
+        let path = match settings.template {
+            Some(_) => ["v1", key, "verify", "lookup.json"],
+            None => ["v1", key, "sms", "send.json"],
         };
         Ok(Self {
-            url: base.resource_url(&["v1", key, scope, method]),
-            endpoint: base.endpoint(),
+            api: SmsApi::new(context, &settings.base_url()?, &path)?,
             settings: settings.clone(),
-            client: context.http_clients.client(&context.limits, base.is_secure())?,
             throttled_in_a_row: AtomicU32::new(0),
         })
     }
 
-    /// The form, or why there can be none; `local_id` is our id for a plain text.
-    fn form_body(&self, parcel: &OutboundMessage, local_id: u64) -> std::result::Result<String, String> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        if let Some(template) = &self.settings.template {
-            let fits = parcel.body.chars().count() <= TOKEN_CHARS_MAX
-                && !parcel
-                    .body
-                    .contains(|letter: char| letter.is_whitespace() || letter == '_');
-            if !fits || parcel.body.is_empty() {
-                return Err(format!(
-                    "a template takes at most {TOKEN_CHARS_MAX} characters without blanks and underscores: the code alone"
-                ));
-            }
-            form.append_pair("receptor", &phone_numbers::to_template_receptor(&parcel.to))
-                .append_pair("template", template)
-                .append_pair("token", &parcel.body);
-            return Ok(form.finish());
+    /// Returns the form, or the reason why the message cannot be sent.
+    fn form_body(&self, message: &OutboundMessage, local_id: u64) -> std::result::Result<String, String> {
+        match &self.settings.template {
+            Some(template) => template_form(template, message),
+            None => self.text_form(message, local_id),
         }
-        if parcel.body.chars().count() > TEXT_CHARS_MAX {
+    }
+
+    fn text_form(&self, message: &OutboundMessage, local_id: u64) -> std::result::Result<String, String> {
+        if message.body.chars().count() > TEXT_CHARS_MAX {
             return Err(format!("the text is longer than {TEXT_CHARS_MAX} characters"));
         }
-        let Some(receptor) = phone_numbers::to_national_mobile(&parcel.to) else {
-            return Err("only Iranian mobile numbers can be written to without a template".to_owned());
+        let Some(receptor) = to_national_mobile(&message.to) else {
+            return Err("without a template only Iranian mobile numbers are supported".to_owned());
         };
+        let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("receptor", &receptor)
-            .append_pair("message", &parcel.body)
+            .append_pair("message", &message.body)
             .append_pair("localid", &local_id.to_string());
         if let Some(sender) = &self.settings.sender {
             form.append_pair("sender", sender);
@@ -102,87 +93,93 @@ impl Kavenegar {
         Ok(form.finish())
     }
 
-    async fn send_once(&self, parcel: &OutboundMessage, local_id: u64) -> KavenegarResponse {
-        let form = match self.form_body(parcel, local_id) {
+    async fn send_once(&self, message: &OutboundMessage, local_id: u64) -> KavenegarResult {
+        let form = match self.form_body(message, local_id) {
             Ok(form) => form,
-            Err(reason) => return KavenegarResponse::from_result(Outcome::Rejected { reason }.into()),
+            Err(reason) => return KavenegarResult::new(Outcome::Rejected { reason }.into()),
         };
-        let mut request = Request::new(Method::POST, self.url.clone());
-        let headers = request.headers_mut();
-        headers.insert(CONTENT_TYPE, sms::FORM_CONTENT_TYPE);
-        headers.insert(ACCEPT, sms::JSON_CONTENT_TYPE);
-        *request.body_mut() = Some(form.into());
-        match sms::into_http_response(self.client.call(request).await) {
-            Ok(answered) => parse_response(&answered),
-            Err(none) => KavenegarResponse::from_result(none),
+        match self.api.post_form(form).await {
+            Ok(response) => parse_response(&response),
+            Err(result) => KavenegarResult::new(result),
         }
     }
 
-    /// No time is ever said, so a rest doubles each time it did not help.
-    fn with_backoff(&self, mut answer: SendResult) -> SendResult {
-        if let Outcome::Throttled { retry_after } = &mut answer.outcome {
-            let times = self.throttled_in_a_row.fetch_add(1, Ordering::Relaxed).min(10);
-            *retry_after = Some(
-                THROTTLE_BACKOFF
-                    .saturating_mul(1 << times)
-                    .min(THROTTLE_BACKOFF_MAX),
-            );
-        } else {
+    /// Sets the delay of a throttled result.
+    fn with_backoff(&self, mut result: SendResult) -> SendResult {
+        let Outcome::Throttled { retry_after } = &mut result.outcome else {
             self.throttled_in_a_row.store(0, Ordering::Relaxed);
-        }
-        answer
+            return result;
+        };
+        let doublings = self.throttled_in_a_row.fetch_add(1, Ordering::Relaxed).min(10);
+        let delay = THROTTLE_BACKOFF.saturating_mul(1 << doublings);
+        *retry_after = Some(delay.min(THROTTLE_BACKOFF_MAX));
+        result
     }
 }
 
-/// What an answer says.
-struct KavenegarResponse {
+fn template_form(template: &str, message: &OutboundMessage) -> std::result::Result<String, String> {
+    let is_separator = |letter: char| letter.is_whitespace() || letter == '_';
+    let body = message.body.as_str();
+    if body.is_empty() || body.contains(is_separator) || body.chars().count() > TOKEN_CHARS_MAX {
+        return Err(format!(
+            "a template value has 1 to {TOKEN_CHARS_MAX} characters without spaces and underscores: the code alone"
+        ));
+    }
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("receptor", &to_template_receptor(&message.to))
+        .append_pair("template", template)
+        .append_pair("token", body);
+    Ok(form.finish())
+}
+
+struct KavenegarResult {
     result: SendResult,
-    /// It shows an older text with the same id, and that one had failed.
+    /// The response shows an earlier text with the same id, which failed; nothing was sent.
     is_earlier_failure: bool,
 }
 
-impl KavenegarResponse {
-    fn from_result(answer: SendResult) -> Self {
+impl KavenegarResult {
+    fn new(result: SendResult) -> Self {
         Self {
-            result: answer,
+            result,
             is_earlier_failure: false,
         }
     }
 }
 
-/// The body's own status is what counts, whatever the status of HTTP.
-fn parse_response(answered: &HttpResponse) -> KavenegarResponse {
-    let json: Value = serde_json::from_slice(&answered.body).unwrap_or_default();
-    let status = json["return"]["status"]
-        .as_u64()
-        .or_else(|| scan_status(&answered.body));
-    let Some(status) = status.filter(|_| answered.body_end == BodyEnd::Complete) else {
-        return KavenegarResponse::from_result(unparsed_result(answered));
+/// The status in the body decides, whatever the HTTP status is.
+fn parse_response(response: &JsonResponse) -> KavenegarResult {
+    let status = response.json["return"]["status"].as_u64();
+    let status = status.or_else(|| scan_status(&response.body));
+    let Some(status) = status.filter(|_| response.is_complete()) else {
+        return KavenegarResult::new(unparsed_result(response));
     };
-    let theirs = json["return"]["message"].as_str().unwrap_or_default();
     if status == 200 {
-        return accepted_response(answered, &json);
+        return accepted_result(response);
     }
     let status = status.to_string();
-    let (class, ours) = codes::classify_call(&status);
-    KavenegarResponse::from_result(SendResult {
-        outcome: class.outcome(join_reasons(ours, theirs), None),
+    let (outcome, description) = classify_call(&status);
+    let text = response.json["return"]["message"].as_str().unwrap_or_default();
+    KavenegarResult::new(SendResult {
+        outcome: outcome.into_outcome(None, join_reasons(description, text), None),
         code: Some(status),
     })
 }
 
-fn unparsed_result(answered: &HttpResponse) -> SendResult {
-    let outcome = match answered.status {
-        200..300 => sms::unknown_outcome(answered),
-        status => sms::class_from_http_status(status).outcome(sms::raw_reason(answered), None),
+fn unparsed_result(response: &JsonResponse) -> SendResult {
+    let outcome = if response.is_success() {
+        response.unconfirmed_outcome()
+    } else {
+        let outcome = response.status_outcome().outcome;
+        outcome.into_outcome(None, response.body_reason(), None)
     };
     SendResult {
         outcome,
-        code: Some(format!("HTTP {}", answered.status)),
+        code: Some(response.http_status_text()),
     }
 }
 
-/// Its errors are not always JSON; the number behind the first `"status":` will do.
+/// Returns the number after the first `"status":`. The bodies of errors are not always valid JSON.
 fn scan_status(body: &[u8]) -> Option<u64> {
     let text = String::from_utf8_lossy(body);
     let (_, rest) = text.split_once("\"status\"")?;
@@ -191,117 +188,106 @@ fn scan_status(body: &[u8]) -> Option<u64> {
     digits.parse().ok()
 }
 
-fn accepted_response(answered: &HttpResponse, json: &Value) -> KavenegarResponse {
-    let entries = &json["entries"];
+fn accepted_result(response: &JsonResponse) -> KavenegarResult {
+    let entries = &response.json["entries"];
     let entry = entries.get(0).unwrap_or(entries);
-    let id = entry["messageid"].as_u64().map(|id| id.to_string());
-    let Some(id) = id else {
-        return KavenegarResponse::from_result(SendResult {
-            outcome: sms::unknown_outcome(answered),
+    let Some(id) = entry["messageid"].as_u64() else {
+        return KavenegarResult::new(SendResult {
+            outcome: response.unconfirmed_outcome(),
             code: Some("200".to_owned()),
         });
     };
     let status = entry["status"].as_u64().unwrap_or_default().to_string();
-    let (class, ours) = codes::classify_message(&status);
-    let outcome = match class {
-        SmsCodeClass::Accepted | SmsCodeClass::Delivered => Outcome::Accepted { reference: Some(id) },
-        class => class.outcome(
-            join_reasons(ours, entry["statustext"].as_str().unwrap_or_default()),
-            None,
-        ),
-    };
-    KavenegarResponse {
-        is_earlier_failure: !matches!(outcome, Outcome::Accepted { .. }),
+    let (outcome, description) = classify_message(&status);
+    let text = entry["statustext"].as_str().unwrap_or_default();
+    KavenegarResult {
+        is_earlier_failure: outcome != OutcomeKind::Accepted,
         result: SendResult {
-            outcome,
+            outcome: outcome.into_outcome(Some(id.to_string()), join_reasons(description, text), None),
             code: Some(status),
         },
     }
 }
 
-/// Our id for a text: the same in every round, so that one which went silent is not sent twice; with a round, another
-/// one.
-fn local_id(parcel: &OutboundMessage, round: Option<u32>) -> u64 {
+/// Returns the gateway's id of a text. Without a round it is the same in every round, so that a repetition does not send
+/// the text twice.
+fn local_id(message: &OutboundMessage, round: Option<u32>) -> u64 {
     let digest = Sha256::new()
-        .chain_update(parcel.message_id.bytes())
-        .chain_update(parcel.delivery_id.0.to_be_bytes())
+        .chain_update(message.message_id.bytes())
+        .chain_update(message.delivery_id.0.to_be_bytes())
         .chain_update(round.unwrap_or_default().to_be_bytes())
         .finalize();
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&digest[..8]);
-    // Its ids are signed.
+    // Kavenegar's ids are signed 64-bit numbers.
     u64::from_be_bytes(bytes) >> 1
 }
 
-/// What a status callback or an inbound text says; nothing when it changes nothing.
+/// Parses a status callback or an inbound message.
 fn parse_callback_fields(
-    call: &CallbackRequest,
+    request: &CallbackRequest,
     fields: &CallbackFields,
 ) -> std::result::Result<Vec<CallbackItem>, CallbackError> {
-    let at = call.received_at;
-    let status = fields.get("status").unwrap_or("50");
+    /// The status of an inbound message.
+    const RECEIVED_STATUS: &str = "50";
+    let at = request.received_at;
+    let status = fields.get("status").unwrap_or(RECEIVED_STATUS);
     let id = fields.get("messageid").and_then(parse_reference);
-    if status == "50" {
+    if status == RECEIVED_STATUS {
         let from = fields.get("from").or_else(|| fields.get("sender"));
+        let to = fields.get("to").or_else(|| fields.get("receptor"));
         return Ok(vec![CallbackItem::InboundMessage(InboundMessage {
             reference: id,
             from: from
-                .ok_or_else(|| sms::malformed("there is neither status nor from"))?
+                .ok_or_else(|| sms::malformed("status and from are missing"))?
                 .to_owned(),
-            to: fields
-                .get("to")
-                .or_else(|| fields.get("receptor"))
-                .unwrap_or_default()
-                .to_owned(),
+            to: to.unwrap_or_default().to_owned(),
             body: fields.require("message")?.to_owned(),
             at,
         })]);
     }
     if !status.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(sms::malformed("the status is no number"));
+        return Err(sms::malformed("status is not a number"));
     }
-    let reference = id.ok_or_else(|| sms::malformed("there is no messageid"))?;
-    let (class, ours) = codes::classify_message(status);
-    let verdict = class.receipt_status(join_reasons(&format!("status {status}"), ours));
-    let receipt = |verdict| {
-        CallbackItem::Receipt(Receipt {
-            reference,
-            status: verdict,
-            at,
-        })
+    let reference = id.ok_or_else(|| sms::malformed("messageid is missing"))?;
+    let (outcome, description) = classify_message(status);
+    let receipt_status = match (status, outcome) {
+        (DELIVERED_STATUS, _) => Some(ReceiptStatus::Delivered),
+        (_, OutcomeKind::Accepted) => None,
+        _ => Some(outcome.failed_receipt_status(join_reasons(&format!("status {status}"), description))),
     };
-    Ok(Vec::from_iter(verdict.map(receipt)))
+    Ok(Vec::from_iter(sms::receipt_item(reference, receipt_status, at)))
 }
 
 #[async_trait]
 impl Provider for Kavenegar {
-    /// An id that a failed text has already brings that text's record and sends nothing; then another id has to do.
-    async fn send(&self, parcel: &OutboundMessage) -> SendResult {
-        let mut said = self.send_once(parcel, local_id(parcel, None)).await;
-        if said.is_earlier_failure && self.settings.template.is_none() && parcel.round > 1 {
-            said = self.send_once(parcel, local_id(parcel, Some(parcel.round))).await;
+    /// For the id of a text that failed, Kavenegar returns that text's record and sends nothing; a retry then needs
+    /// another id.
+    async fn send(&self, message: &OutboundMessage) -> SendResult {
+        let mut sent = self.send_once(message, local_id(message, None)).await;
+        if sent.is_earlier_failure && self.settings.template.is_none() && message.round > 1 {
+            sent = self
+                .send_once(message, local_id(message, Some(message.round)))
+                .await;
         }
-        self.with_backoff(said.result)
+        self.with_backoff(sent.result)
     }
 
     fn parse_callback_sync(
         &self,
-        call: &CallbackRequest,
+        request: &CallbackRequest,
     ) -> std::result::Result<Vec<CallbackItem>, CallbackError> {
-        let token = self
-            .settings
-            .receipts_token
-            .as_deref()
-            .ok_or(CallbackError::NotSupported)?;
-        if !sms::has_valid_token(call, token) {
+        let token = self.settings.receipts_token.as_deref();
+        let token = token.ok_or(CallbackError::NotSupported)?;
+        if !has_valid_token(request, token) {
             return Err(CallbackError::Unauthenticated);
         }
-        let mut fields = CallbackFields::from_callback(call)?;
+        let mut fields = CallbackFields::from_callback(request)?;
         fields.remove("token");
-        parse_callback_fields(call, &fields)
+        parse_callback_fields(request, &fields)
     }
 
-    fn callback_response(&self, _call: &CallbackRequest) -> Option<CallbackResponse> {
+    fn callback_response(&self, _request: &CallbackRequest) -> Option<CallbackResponse> {
         Some(CallbackResponse::empty())
     }
 
@@ -314,10 +300,10 @@ impl Provider for Kavenegar {
     }
 
     fn can_send_to(&self, address: &str) -> bool {
-        self.settings.template.is_some() || phone_numbers::to_national_mobile(address).is_some()
+        self.settings.template.is_some() || to_national_mobile(address).is_some()
     }
 
     fn endpoint(&self) -> (String, u16) {
-        self.endpoint.clone()
+        self.api.endpoint()
     }
 }

@@ -3,38 +3,46 @@
 //! [`Provider`] is the interface of an adapter, [`ProviderSettings`] parses a kind's settings and constructs the adapter.
 //! The registry lists the kinds.
 
+mod account_evidence;
 mod adapter_context;
 pub mod apns;
+mod app_receipts;
+mod base_url;
 mod callback;
 mod callback_auth;
-#[cfg(any(test, feature = "testing"))]
-pub mod conformance;
+mod callback_receipts;
 mod egress_policy;
 mod email_address;
 pub mod fcm;
 pub mod http;
 mod http_client;
-#[cfg(any(test, feature = "testing"))]
-pub mod http_stub;
+mod http_response;
+mod http_status;
+mod http_transcript;
 mod json_api;
+mod json_path;
 mod jwt;
 pub mod kavenegar;
 pub mod messenger;
 pub mod mock;
+mod outcome_code;
 mod outcome_kind;
-#[cfg(test)]
-mod peer;
 pub mod plivo;
 mod provider;
+mod provider_text;
 pub mod pushy;
 mod registry;
+mod retry_after;
 pub mod ses;
 mod settings_reader;
+mod signing;
 pub mod smpp;
 mod sms;
 pub mod smtp;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod tls;
-pub mod transcript;
+mod transcript;
 pub mod twilio;
 pub mod vonage;
 pub mod webhook;

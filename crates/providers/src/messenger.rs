@@ -10,13 +10,14 @@ mod settings;
 mod tests;
 
 use async_trait::async_trait;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::Hmac;
 use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::http_client::HttpClient;
-use super::json_api::{OutcomeCode, into_json_response, json_post_request};
+use super::json_api::{into_json_response, json_post_request};
+use super::signing::{encode_hex, hmac_digest};
 use super::{
     AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, CallbackResponse,
     OutboundMessage, Provider,
@@ -88,10 +89,8 @@ impl Messenger {
 
 /// Returns the HMAC of the token with the app's secret.
 fn compute_appsecret_proof(secret: &str, token: &str) -> Option<String> {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes()).ok()?;
-    mac.update(token.as_bytes());
-    let digest = mac.finalize().into_bytes();
-    Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    let digest = hmac_digest::<Hmac<Sha256>>(secret.as_bytes(), &[token.as_bytes()])?;
+    Some(encode_hex(&digest))
 }
 
 #[async_trait]
@@ -143,7 +142,7 @@ impl Provider for Messenger {
                     .json
                     .pointer("/error/code")
                     .map_or_else(|| response.http_status_text(), Value::to_string);
-                let description = OutcomeCode::from_http_status(response.status).description;
+                let description = response.status_outcome().description;
                 AccountCheck::Failed(format!(
                     "{description} (code {code}); check access_token, page_id and app_secret"
                 ))

@@ -1,17 +1,16 @@
-//! An outcome's word before its circumstances are known: what rules and mocks are configured with.
-//!
-//! Turns into an outcome once there is a reason and a time to wait. Never decides anything by itself.
+//! The kinds of outcome, without reason, reference and delay: the values of code tables, rules and mock settings.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use postrider_core::attempt::Outcome;
+use postrider_core::receipt::ReceiptStatus;
 
-/// Which outcome it is to be.
+/// A kind of [`Outcome`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum OutcomeKind {
+pub(crate) enum OutcomeKind {
     Accepted,
     Deferred,
     Unavailable,
@@ -23,7 +22,7 @@ pub(super) enum OutcomeKind {
 }
 
 impl OutcomeKind {
-    /// The outcome, with what is known of its circumstances; parts it has no place for are dropped.
+    /// Returns the outcome of this kind. Arguments that the kind has no field for are dropped.
     pub fn into_outcome(
         self,
         reference: Option<String>,
@@ -39,6 +38,21 @@ impl OutcomeKind {
             Self::InvalidRecipient => Outcome::InvalidRecipient { reason },
             Self::Misconfigured => Outcome::Misconfigured { reason },
             Self::Unknown => Outcome::Unknown { reason },
+        }
+    }
+
+    /// Returns the status of a receipt that reports a failure with a code of this kind. Only a code that is known to be
+    /// permanent for the address makes it `Invalid`.
+    pub fn failed_receipt_status(self, reason: String) -> ReceiptStatus {
+        match self {
+            Self::InvalidRecipient => ReceiptStatus::Invalid { reason },
+            Self::Accepted
+            | Self::Deferred
+            | Self::Unavailable
+            | Self::Throttled
+            | Self::Rejected
+            | Self::Misconfigured
+            | Self::Unknown => ReceiptStatus::Bounced { reason },
         }
     }
 }

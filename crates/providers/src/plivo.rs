@@ -1,7 +1,6 @@
-//! Sends texts through Plivo's message resource, and reads its status callbacks and inbound texts.
+//! SMS through Plivo's message resource: sending, status callbacks and inbound messages.
 //!
-//! `codes.rs` is its table of codes, `signature.rs` the proof that it is Plivo who calls. It offers no idempotency key, so
-//! a call that went silent is `Unknown`.
+//! Plivo has no idempotency key, so a call without a response is `Unknown`.
 
 mod codes;
 mod settings;
@@ -11,143 +10,132 @@ mod signature;
 mod tests;
 
 use async_trait::async_trait;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
 
-use super::http::retry_after;
-use super::http_client::{BodyEnd, HttpClient, HttpResponse};
-use super::settings_reader::parse_reference;
-use super::sms::{self, CallbackFields, NonceCache, SmsCodeClass, join_reasons};
-use super::{
-    AdapterContext, CallbackError, CallbackMode, CallbackRequest, CallbackResponse, OutboundMessage, Provider,
-};
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::Result;
 use postrider_core::inbound::{CallbackItem, InboundMessage};
-use postrider_core::receipt::{Receipt, ReceiptStatus};
+use postrider_core::receipt::ReceiptStatus;
 use postrider_core::recipient::AddressKind;
 
+use crate::adapter_context::AdapterContext;
+use crate::callback::{CallbackError, CallbackMode, CallbackRequest, CallbackResponse};
+use crate::callback_auth::has_valid_token;
+use crate::json_api::JsonResponse;
+use crate::provider::{OutboundMessage, Provider};
+use crate::provider_text::{join_reasons, parse_reference};
+use crate::sms::{self, CallbackFields, NonceCache, SmsApi};
+use codes::{OPT_OUT_CODE, classify_receipt, classify_send};
 pub use settings::PlivoSettings;
 
-/// How long Plivo keeps what it cannot send: the least and the most that can be asked for, in seconds.
+/// Range of `message_expiry`, the time for which Plivo stores a message, in seconds.
 const EXPIRY_SECONDS: std::ops::Range<i64> = 5..10_800;
 
-/// An account at Plivo.
+/// A Plivo account.
 pub struct Plivo {
     settings: PlivoSettings,
-    url: Url,
-    endpoint: (String, u16),
-    authorization: HeaderValue,
-    /// Where Plivo is to report to; none when it could not get there.
+    api: SmsApi,
+    /// None when the gateway is not publicly reachable.
     callback_url: Option<String>,
-    client: HttpClient,
     nonces: NonceCache,
+    clock: Clock,
 }
 
 impl Plivo {
-    /// An account as the settings describe it.
+    /// Returns the account that the settings describe.
     pub(super) fn new(context: &AdapterContext, settings: &PlivoSettings) -> Result<Self> {
-        let base = settings.parsed_base_url()?;
-        let callback = sms::callback_url(context, settings.receipts_token.as_deref());
         let account = settings.auth_id.as_str();
+        // The empty segment makes the slash at the end, which Plivo requires.
+        let path = ["v1", "Account", account, "Message", ""];
+        let api = SmsApi::new(context, &settings.base_url()?, &path)?;
+        let callback_url = sms::callback_url(context, settings.receipts_token.as_deref());
         Ok(Self {
-            // Nothing behind the last slash, which has to be there.
-            url: base.resource_url(&["v1", "Account", account, "Message", ""]),
-            endpoint: base.endpoint(),
-            authorization: sms::basic_auth(account, &settings.auth_token)?,
-            callback_url: sms::is_publicly_reachable(&callback).then_some(callback),
+            api: api.with_basic_auth(account, &settings.auth_token)?,
+            callback_url: Some(callback_url).filter(|url| sms::is_publicly_reachable(url)),
             settings: settings.clone(),
-            client: context.http_clients.client(&context.limits, base.is_secure())?,
             nonces: NonceCache::default(),
+            clock: context.clock.clone(),
         })
     }
 
-    fn send_request(&self, parcel: &OutboundMessage) -> Request {
+    fn message_json(&self, message: &OutboundMessage) -> Value {
+        let settings = &self.settings;
         let mut document = json!({
-            "dst": sms::without_plus(&parcel.to),
-            "text": parcel.body,
+            "dst": sms::without_plus(&message.to),
+            "text": message.body,
             "type": "sms",
         });
-        let settings = &self.settings;
-        let left = sms::validity_seconds(
-            parcel,
-            Clock::System.now(),
-            EXPIRY_SECONDS.start,
-            EXPIRY_SECONDS.end,
-        );
-        let more = [
-            (
-                "src",
-                settings.from.as_deref().map(sms::without_plus).map(Value::from),
-            ),
-            (
-                "powerpack_uuid",
-                settings.powerpack_uuid.as_deref().map(Value::from),
-            ),
-            ("url", self.callback_url.as_deref().map(Value::from)),
-            ("method", self.callback_url.is_some().then(|| Value::from("POST"))),
-            ("message_expiry", left.map(Value::from)),
-        ];
-        for (name, value) in more {
-            if let Some(value) = value {
-                document[name] = value;
-            }
+        if let Some(from) = &settings.from {
+            document["src"] = json!(sms::without_plus(from));
         }
-        let mut request = Request::new(Method::POST, self.url.clone());
-        let headers = request.headers_mut();
-        headers.insert(AUTHORIZATION, self.authorization.clone());
-        headers.insert(CONTENT_TYPE, sms::JSON_CONTENT_TYPE);
-        headers.insert(ACCEPT, sms::JSON_CONTENT_TYPE);
-        *request.body_mut() = Some(document.to_string().into());
-        request
+        if let Some(pool) = &settings.powerpack_uuid {
+            document["powerpack_uuid"] = json!(pool);
+        }
+        if let Some(url) = &self.callback_url {
+            document["url"] = json!(url);
+            document["method"] = json!("POST");
+        }
+        let (min, max) = (EXPIRY_SECONDS.start, EXPIRY_SECONDS.end);
+        if let Some(seconds) = sms::validity_seconds(message, self.clock.now(), min, max) {
+            document["message_expiry"] = json!(seconds);
+        }
+        document
     }
 }
 
-/// What an answer means. A refusal has words and no code, so the HTTP status decides.
-fn send_result(answered: &HttpResponse) -> SendResult {
-    let json: Value = serde_json::from_slice(&answered.body).unwrap_or_default();
-    let theirs = json["error"].as_str();
-    let theirs = theirs.map_or_else(|| sms::raw_reason(answered), ToOwned::to_owned);
-    let id = json["message_uuid"][0].as_str().and_then(parse_reference);
-    let outcome = match (answered.status, id) {
-        (200..300, _) if answered.body_end != BodyEnd::Complete => sms::unknown_outcome(answered),
-        (200..300, Some(id)) => Outcome::Accepted { reference: Some(id) },
-        (200..300, None)
-            if json["invalid_number"]
-                .as_array()
-                .is_some_and(|list| !list.is_empty()) =>
-        {
-            SmsCodeClass::InvalidRecipient.outcome("the number is not valid".to_owned(), None)
-        }
-        (200..300, None) => sms::unknown_outcome(answered),
-        (400, _) if is_about_recipient_only(&theirs) => SmsCodeClass::InvalidRecipient.outcome(theirs, None),
-        (400 | 409 | 422, _) => SmsCodeClass::Rejected.outcome(theirs, None),
-        (402, _) => {
-            SmsCodeClass::Misconfigured.outcome(join_reasons("there is not enough credit", &theirs), None)
-        }
-        (status, _) => sms::class_from_http_status(status).outcome(theirs, retry_after(&answered.headers)),
+fn send_result(response: &JsonResponse) -> SendResult {
+    let outcome = if response.is_success() {
+        accepted_outcome(response)
+    } else {
+        refused_outcome(response)
     };
     SendResult {
         outcome,
-        code: Some(format!("HTTP {}", answered.status)),
+        code: Some(response.http_status_text()),
     }
 }
 
-/// Whether the words speak of the recipient's number alone: that it is the sender's, too, is not its own fault.
-fn is_about_recipient_only(theirs: &str) -> bool {
-    let names = |word| {
-        theirs
-            .split(|letter: char| !letter.is_alphanumeric())
-            .any(|one| one == word)
+fn accepted_outcome(response: &JsonResponse) -> Outcome {
+    if !response.is_complete() {
+        return response.unconfirmed_outcome();
+    }
+    let id = response.json["message_uuid"][0].as_str();
+    if let Some(reference) = id.and_then(parse_reference) {
+        return Outcome::Accepted {
+            reference: Some(reference),
+        };
+    }
+    match response.json["invalid_number"].as_array() {
+        Some(numbers) if !numbers.is_empty() => Outcome::InvalidRecipient {
+            reason: "invalid phone number".to_owned(),
+        },
+        _ => response.unconfirmed_outcome(),
+    }
+}
+
+fn refused_outcome(response: &JsonResponse) -> Outcome {
+    let text = response.json["error"].as_str();
+    let text = text.map_or_else(|| response.body_reason(), ToOwned::to_owned);
+    if response.status == 400 && names_recipient_only(&text) {
+        return Outcome::InvalidRecipient { reason: text };
+    }
+    let (outcome, description) = classify_send(response);
+    outcome.into_outcome(None, join_reasons(description, &text), response.retry_after())
+}
+
+/// Returns whether the text names the recipient's number and not the sender's.
+fn names_recipient_only(text: &str) -> bool {
+    let names = |name| {
+        text.split(|letter: char| !letter.is_alphanumeric())
+            .any(|word| word == name)
     };
     names("dst") && !names("src")
 }
 
-/// What a status callback or an inbound text says; nothing when it changes nothing.
+/// Parses a status callback or an inbound message.
 fn parse_callback_fields(
-    call: &CallbackRequest,
+    request: &CallbackRequest,
     fields: &CallbackFields,
 ) -> Result<Vec<CallbackItem>, CallbackError> {
     let id = fields
@@ -155,8 +143,8 @@ fn parse_callback_fields(
         .or_else(|| fields.get("MessageUUID"));
     let id = id
         .and_then(parse_reference)
-        .ok_or_else(|| sms::malformed("there is no MessageUUID"))?;
-    let at = call.received_at;
+        .ok_or_else(|| sms::malformed("MessageUUID is missing"))?;
+    let at = request.received_at;
     let Some(status) = fields.get("Status") else {
         return Ok(vec![CallbackItem::InboundMessage(InboundMessage {
             reference: Some(id),
@@ -167,33 +155,26 @@ fn parse_callback_fields(
         })]);
     };
     let number = fields.get("ErrorCode").unwrap_or_default();
-    let (class, ours) = codes::classify(number);
-    let reason = join_reasons(&format!("{status} {number}"), ours);
-    let verdict = match status {
-        // One part of several says nothing of the message, unless it is the last.
+    let (outcome, description) = classify_receipt(number);
+    let reason = join_reasons(&format!("{status} {number}"), description);
+    let status = match status {
+        // A delivered part decides the message only when it is the last part.
         "delivered" => is_last_part(fields).then_some(ReceiptStatus::Delivered),
         "read" => Some(ReceiptStatus::Opened),
-        "undelivered" | "failed" => Some(class.failed_receipt_status(reason)),
+        "undelivered" | "failed" => Some(outcome.failed_receipt_status(reason)),
         "rejected" => Some(ReceiptStatus::Bounced { reason }),
-        // On its way: queued, sent.
+        // queued, sent: the message is on its way.
         _ => None,
     };
-    let receipt = |verdict| {
-        CallbackItem::Receipt(Receipt {
-            reference: id,
-            status: verdict,
-            at,
-        })
-    };
-    let mut incoming = Vec::from_iter(verdict.map(receipt));
-    if class == SmsCodeClass::OptedOut {
-        let who = fields.get("To").map(sms::with_plus);
-        incoming.extend(who.map(|who| sms::opt_out_notice(&who, number, ours, at)));
+    let mut items = Vec::from_iter(sms::receipt_item(id, status, at));
+    if number == OPT_OUT_CODE {
+        let recipient = fields.get("To").map(sms::with_plus);
+        items.extend(recipient.map(|address| sms::opt_out_notice(&address, number, description, at)));
     }
-    Ok(incoming)
+    Ok(items)
 }
 
-/// `PartInfo` is `2 of 3`; a message of one part may have none.
+/// `PartInfo` is `2 of 3`. A message of one part may have none.
 fn is_last_part(fields: &CallbackFields) -> bool {
     let info = fields.get("PartInfo").unwrap_or_default();
     let (part, parts) = info.split_once(" of ").unwrap_or_default();
@@ -202,26 +183,26 @@ fn is_last_part(fields: &CallbackFields) -> bool {
 
 #[async_trait]
 impl Provider for Plivo {
-    async fn send(&self, parcel: &OutboundMessage) -> SendResult {
-        match sms::into_http_response(self.client.call(self.send_request(parcel)).await) {
-            Ok(answered) => send_result(&answered),
-            Err(none) => none,
+    async fn send(&self, message: &OutboundMessage) -> SendResult {
+        match self.api.post_json(&self.message_json(message)).await {
+            Ok(response) => send_result(&response),
+            Err(result) => result,
         }
     }
 
-    fn parse_callback_sync(&self, call: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
         if let Some(token) = &self.settings.receipts_token
-            && !sms::has_valid_token(call, token)
+            && !has_valid_token(request, token)
         {
             return Err(CallbackError::Unauthenticated);
         }
-        if !signature::is_valid(&self.settings.auth_token, call, &self.nonces) {
+        if !signature::is_valid(&self.settings.auth_token, request, &self.nonces) {
             return Err(CallbackError::Unauthenticated);
         }
-        parse_callback_fields(call, &CallbackFields::from_callback(call)?)
+        parse_callback_fields(request, &CallbackFields::from_callback(request)?)
     }
 
-    fn callback_response(&self, _call: &CallbackRequest) -> Option<CallbackResponse> {
+    fn callback_response(&self, _request: &CallbackRequest) -> Option<CallbackResponse> {
         Some(CallbackResponse::empty())
     }
 
@@ -234,6 +215,6 @@ impl Provider for Plivo {
     }
 
     fn endpoint(&self) -> (String, u16) {
-        self.endpoint.clone()
+        self.api.endpoint()
     }
 }

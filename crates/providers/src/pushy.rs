@@ -14,9 +14,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::callback_auth::{AccountEvidence, AppReceipts};
+use super::account_evidence::AccountEvidence;
+use super::app_receipts::AppReceipts;
 use super::http_client::ConnectionRequirements;
-use super::json_api::{OutcomeCode, gateway_id};
+use super::json_api::gateway_id;
 use super::{
     AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
 };
@@ -126,7 +127,7 @@ impl Provider for Pushy {
                 let code = response
                     .str_at("/code")
                     .map_or_else(|| response.http_status_text(), str::to_owned);
-                let description = OutcomeCode::from_http_status(response.status).description;
+                let description = response.status_outcome().description;
                 AccountCheck::Failed(format!(
                     "{description} ({code}); check that api_key is the secret key of the app"
                 ))

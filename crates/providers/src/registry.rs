@@ -22,7 +22,7 @@ static KINDS: &[&dyn ProviderKind] = &[
     },
     &Kind {
         name: "http",
-        read: http::HttpSettings::read,
+        read: http::read_settings,
         new: http::HttpProvider::new,
     },
     &Kind {

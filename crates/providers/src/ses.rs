@@ -13,12 +13,13 @@ mod sns_signature;
 mod tests;
 
 use async_trait::async_trait;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
 
 use super::email_address::{encode_mailbox, parse_recipient, subject_or};
-use super::http_client::{HttpCallResult, HttpClient, host_and_port};
+use super::http_client::{HttpClient, host_and_port};
+use super::json_api::{JSON_CONTENT_TYPE, into_json_response};
 use super::{
     AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
 };
@@ -63,8 +64,7 @@ impl Ses {
         url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
         let mut request = Request::new(method, url);
         if let Some(body) = body {
-            let json = HeaderValue::from_static("application/json");
-            request.headers_mut().insert(CONTENT_TYPE, json);
+            request.headers_mut().insert(CONTENT_TYPE, JSON_CONTENT_TYPE);
             *request.body_mut() = Some(body.into());
         }
         sigv4::sign(request, &self.credentials, self.clock.now())
@@ -116,11 +116,9 @@ impl Provider for Ses {
             }
             .into();
         };
-        match self.client.call(request).await {
-            HttpCallResult::Response(response) => codes::send_result(&response, &to),
-            HttpCallResult::NotSent(reason) => Outcome::Unavailable { reason }.into(),
-            HttpCallResult::NoResponse(reason) => Outcome::Unknown { reason }.into(),
-            HttpCallResult::InvalidRequest(reason) => Outcome::Rejected { reason }.into(),
+        match into_json_response(self.client.call(request).await) {
+            Ok(response) => codes::send_result(&response, &to),
+            Err(result) => result,
         }
     }
 
@@ -163,17 +161,16 @@ impl Provider for Ses {
             return AccountCheck::Failed(unsigned_reason());
         };
         let (host, port) = self.endpoint();
-        let response = match self.client.call(request).await {
-            HttpCallResult::Response(response) => response,
-            HttpCallResult::NotSent(reason)
-            | HttpCallResult::NoResponse(reason)
-            | HttpCallResult::InvalidRequest(reason) => {
+        let response = match into_json_response(self.client.call(request).await) {
+            Ok(response) => response,
+            Err(result) => {
+                let reason = result.outcome.reason().unwrap_or_default();
                 return AccountCheck::Failed(format!("{host}:{port}: {reason}; check region"));
             }
         };
-        let account: Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        let account = &response.json;
         if response.status != 200 {
-            let error = codes::error_message(Some(&account), &response.body);
+            let error = codes::error_message(&response);
             let status = response.status;
             return AccountCheck::Failed(format!(
                 "{host}:{port} answered {status}: {error}; check access_key_id, secret_access_key, region and the \
@@ -186,7 +183,7 @@ impl Provider for Ses {
                     .to_owned(),
             );
         }
-        AccountCheck::Passed(account_summary(&account))
+        AccountCheck::Passed(account_summary(account))
     }
 }
 

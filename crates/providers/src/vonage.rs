@@ -1,7 +1,6 @@
-//! Sends texts through Vonage's SMS API, and reads its delivery receipts and inbound texts.
+//! SMS through Vonage's SMS API: sending, delivery receipts and inbound messages.
 //!
-//! `codes.rs` is its tables of codes, `signature.rs` the proof that it is Vonage who calls. It offers no idempotency key,
-//! so a call that went silent is `Unknown`.
+//! Vonage has no idempotency key, so a call without a response is `Unknown`.
 
 mod codes;
 mod segments;
@@ -13,62 +12,59 @@ mod tests;
 
 use async_trait::async_trait;
 use chrono::NaiveDateTime;
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Method, Request, Url};
 use serde_json::Value;
 
-use super::http::retry_after;
-use super::http_client::{BodyEnd, HttpClient, HttpResponse};
-use super::settings_reader::parse_reference;
-use super::sms::{self, CallbackFields, NonceCache, SmsCodeClass, join_reasons};
-use super::{
-    AdapterContext, CallbackError, CallbackMode, CallbackRequest, CallbackResponse, OutboundMessage, Provider,
-};
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, Timestamp};
 use postrider_core::error::Result;
 use postrider_core::inbound::{CallbackItem, InboundMessage};
-use postrider_core::receipt::{Receipt, ReceiptStatus};
+use postrider_core::receipt::ReceiptStatus;
 use postrider_core::recipient::AddressKind;
 use postrider_core::text_parts::{Alphabet, count_parts};
 
+use crate::adapter_context::AdapterContext;
+use crate::callback::{CallbackError, CallbackMode, CallbackRequest, CallbackResponse};
+use crate::callback_auth::has_valid_token;
+use crate::json_api::JsonResponse;
+use crate::provider::{OutboundMessage, Provider};
+use crate::provider_text::{join_reasons, parse_reference};
+use crate::sms::{self, CallbackFields, NonceCache, SmsApi};
+use codes::{OPT_OUT_CODE, classify_receipt, classify_submit};
 use segments::VonageSegments;
 pub use settings::VonageSettings;
 
-/// How long a message is tried at the carrier, in milliseconds: the least and the most that can be asked for.
+/// Range of `ttl`, the time for which the carrier tries to deliver, in milliseconds.
 const TTL_MS: std::ops::Range<i64> = 20_000..604_800_000;
 
-/// An account at Vonage.
+/// A Vonage account.
 pub struct Vonage {
     settings: VonageSettings,
-    url: Url,
-    endpoint: (String, u16),
-    /// Where Vonage is to report to; none when it could not get there.
+    api: SmsApi,
+    /// None when the gateway is not publicly reachable or could not authenticate the callbacks.
     callback_url: Option<String>,
-    client: HttpClient,
     segments: VonageSegments,
     nonces: NonceCache,
+    clock: Clock,
 }
 
 impl Vonage {
-    /// An account as the settings describe it.
+    /// Returns the account that the settings describe.
     pub(super) fn new(context: &AdapterContext, settings: &VonageSettings) -> Result<Self> {
-        let base = settings.parsed_base_url()?;
-        let callback = sms::callback_url(context, settings.receipts_token.as_deref());
-        let reports = settings.has_authenticated_callbacks() && sms::is_publicly_reachable(&callback);
+        let callback_url = sms::callback_url(context, settings.receipts_token.as_deref());
+        let has_callbacks =
+            settings.has_authenticated_callbacks() && sms::is_publicly_reachable(&callback_url);
         Ok(Self {
-            url: base.resource_url(&["sms", "json"]),
-            endpoint: base.endpoint(),
-            callback_url: reports.then_some(callback),
+            api: SmsApi::new(context, &settings.base_url()?, &["sms", "json"])?,
+            callback_url: has_callbacks.then_some(callback_url),
             settings: settings.clone(),
-            client: context.http_clients.client(&context.limits, base.is_secure())?,
             segments: VonageSegments::default(),
             nonces: NonceCache::default(),
+            clock: context.clock.clone(),
         })
     }
 
-    fn send_request(&self, parcel: &OutboundMessage) -> Request {
-        let kind = match count_parts(&parcel.body).alphabet {
+    fn form_body(&self, message: &OutboundMessage) -> String {
+        let text_type = match count_parts(&message.body).alphabet {
             Alphabet::Gsm7 => "text",
             Alphabet::Ucs2 => "unicode",
         };
@@ -76,61 +72,53 @@ impl Vonage {
         form.append_pair("api_key", &self.settings.api_key)
             .append_pair("api_secret", &self.settings.api_secret)
             .append_pair("from", &self.settings.from)
-            .append_pair("to", sms::without_plus(&parcel.to))
-            .append_pair("type", kind)
-            .append_pair("text", &parcel.body)
-            .append_pair("client-ref", &format!("{}-{}", parcel.delivery_id, parcel.round));
-        let left = (parcel.expires_at - Clock::System.now()).num_milliseconds();
-        if left < TTL_MS.end {
-            form.append_pair("ttl", &left.max(TTL_MS.start).to_string());
+            .append_pair("to", sms::without_plus(&message.to))
+            .append_pair("type", text_type)
+            .append_pair("text", &message.body)
+            .append_pair(
+                "client-ref",
+                &format!("{}-{}", message.delivery_id, message.round),
+            );
+        let remaining_ms = (message.expires_at - self.clock.now()).num_milliseconds();
+        if remaining_ms < TTL_MS.end {
+            form.append_pair("ttl", &remaining_ms.max(TTL_MS.start).to_string());
         }
-        if let Some(callback) = &self.callback_url {
-            form.append_pair("callback", callback);
+        if let Some(url) = &self.callback_url {
+            form.append_pair("callback", url);
         }
-        let mut request = Request::new(Method::POST, self.url.clone());
-        let headers = request.headers_mut();
-        headers.insert(CONTENT_TYPE, sms::FORM_CONTENT_TYPE);
-        headers.insert(ACCEPT, sms::JSON_CONTENT_TYPE);
-        *request.body_mut() = Some(form.finish().into());
-        request
+        form.finish()
     }
 
-    /// What an answer means: HTTP 200 also for refusals, and one element for each segment.
-    fn send_result(&self, answered: &HttpResponse) -> SendResult {
-        let http = format!("HTTP {}", answered.status);
-        if answered.status != 200 {
-            let class = sms::class_from_http_status(answered.status);
-            let outcome = class.outcome(sms::raw_reason(answered), retry_after(&answered.headers));
+    /// Vonage responds with status 200 to refused messages as well, and with one element for each segment.
+    fn send_result(&self, response: &JsonResponse) -> SendResult {
+        if response.status != 200 {
+            let outcome = response.status_outcome().outcome;
             return SendResult {
-                outcome,
-                code: Some(http),
+                outcome: outcome.into_outcome(None, response.body_reason(), response.retry_after()),
+                code: Some(response.http_status_text()),
             };
         }
-        let json: Value = serde_json::from_slice(&answered.body).unwrap_or_default();
-        let elements = json["messages"]
-            .as_array()
-            .filter(|_| answered.body_end == BodyEnd::Complete);
-        let elements = elements.map(Vec::as_slice).unwrap_or_default();
-        let statuses = elements
-            .iter()
-            .map(|element| element["status"].as_str().unwrap_or_default());
-        let refused = statuses.clone().position(|status| status != "0");
-        let (outcome, code) = match refused {
-            _ if elements.is_empty() => (sms::unknown_outcome(answered), http),
-            None => (self.accepted_outcome(answered, elements), "0".to_owned()),
-            Some(place) => refused_segment(elements, place, statuses.filter(|status| *status == "0").count()),
+        let segments = response.json["messages"].as_array();
+        let Some(segments) = segments.filter(|list| response.is_complete() && !list.is_empty()) else {
+            return SendResult {
+                outcome: response.unconfirmed_outcome(),
+                code: Some(response.http_status_text()),
+            };
         };
-        SendResult {
-            outcome,
-            code: Some(code),
+        match segments.iter().find(|segment| !is_accepted(segment)) {
+            Some(refused) => refused_result(refused, segments),
+            None => SendResult {
+                outcome: self.accepted_outcome(response, segments),
+                code: Some("0".to_owned()),
+            },
         }
     }
 
-    /// The message's reference is its last segment's: when that arrives, those before it have.
-    fn accepted_outcome(&self, answered: &HttpResponse, elements: &[Value]) -> Outcome {
-        let id = |element: &Value| element["message-id"].as_str().and_then(parse_reference);
-        let Some(ids) = elements.iter().map(id).collect::<Option<Vec<_>>>() else {
-            return sms::unknown_outcome(answered);
+    /// The reference is the id of the last segment, whose receipt stands for the whole message.
+    fn accepted_outcome(&self, response: &JsonResponse, segments: &[Value]) -> Outcome {
+        let id = |segment: &Value| segment["message-id"].as_str().and_then(parse_reference);
+        let Some(ids) = segments.iter().map(id).collect::<Option<Vec<_>>>() else {
+            return response.unconfirmed_outcome();
         };
         if let Some((last, others)) = ids.split_last() {
             self.segments.link(others, last);
@@ -140,17 +128,37 @@ impl Vonage {
         }
     }
 
+    fn authenticate(&self, request: &CallbackRequest) -> Result<CallbackFields, CallbackError> {
+        if !self.settings.has_authenticated_callbacks() {
+            return Err(CallbackError::NotSupported);
+        }
+        if let Some(token) = &self.settings.receipts_token
+            && !has_valid_token(request, token)
+        {
+            return Err(CallbackError::Unauthenticated);
+        }
+        let fields = CallbackFields::from_callback(request)?;
+        if let Some(secret) = &self.settings.signature_secret {
+            let method = self.settings.signature_method;
+            if !signature::is_valid(secret, method, request, &fields, &self.nonces) {
+                return Err(CallbackError::Unauthenticated);
+            }
+        }
+        Ok(fields)
+    }
+
+    /// Parses a delivery receipt or an inbound message.
     fn parse_callback_fields(
         &self,
-        call: &CallbackRequest,
+        request: &CallbackRequest,
         fields: &CallbackFields,
     ) -> Result<Vec<CallbackItem>, CallbackError> {
         let id = fields.get("messageId").or_else(|| fields.get("message-id"));
         let id = id
             .and_then(parse_reference)
-            .ok_or_else(|| sms::malformed("there is no messageId"))?;
+            .ok_or_else(|| sms::malformed("messageId is missing"))?;
         let at = fields.get("message-timestamp").and_then(parse_timestamp);
-        let at = at.unwrap_or(call.received_at).min(call.received_at);
+        let at = at.unwrap_or(request.received_at).min(request.received_at);
         let Some(status) = fields.get("status") else {
             return Ok(vec![CallbackItem::InboundMessage(InboundMessage {
                 reference: Some(id),
@@ -161,88 +169,75 @@ impl Vonage {
             })]);
         };
         let number = fields.get("err-code").unwrap_or_default();
-        let (class, ours) = codes::classify_receipt(number);
-        let reason = join_reasons(&format!("{status} {number}"), ours);
-        let verdict = match status {
+        let (outcome, description) = classify_receipt(number);
+        let reason = join_reasons(&format!("{status} {number}"), description);
+        let status = match status {
             "delivered" => Some(ReceiptStatus::Delivered),
-            "expired" | "failed" | "rejected" => Some(class.failed_receipt_status(reason)),
-            // On its way: accepted, buffered. Nobody knows: unknown.
+            "expired" | "failed" | "rejected" => Some(outcome.failed_receipt_status(reason)),
+            // accepted and buffered: the message is on its way; unknown: Vonage does not know.
             _ => None,
         };
-        let mut incoming = Vec::new();
-        if let Some(verdict) = verdict
-            && let Some(reference) = self.segments.message_of_segment(id, &verdict)
+        let mut items = Vec::new();
+        if let Some(status) = status
+            && let Some(reference) = self.segments.message_of_segment(id, &status)
         {
-            incoming.push(CallbackItem::Receipt(Receipt {
-                reference,
-                status: verdict,
-                at,
-            }));
+            items.extend(sms::receipt_item(reference, Some(status), at));
         }
-        if class == SmsCodeClass::OptedOut {
-            let who = fields.get("msisdn").map(sms::with_plus);
-            incoming.extend(who.map(|who| sms::opt_out_notice(&who, number, ours, at)));
+        if number == OPT_OUT_CODE {
+            let recipient = fields.get("msisdn").map(sms::with_plus);
+            items.extend(recipient.map(|address| sms::opt_out_notice(&address, number, description, at)));
         }
-        Ok(incoming)
+        Ok(items)
     }
 }
 
-/// What a refused segment says. When others were taken, sending all again would be the worse mistake.
-fn refused_segment(elements: &[Value], place: usize, taken: usize) -> (Outcome, String) {
-    let element = elements.get(place).unwrap_or(&Value::Null);
-    let number = element["status"].as_str().unwrap_or_default();
-    let theirs = element["error-text"].as_str().unwrap_or_default();
-    let (class, ours) = codes::classify_submit(number, theirs);
-    let reason = join_reasons(ours, theirs);
-    let outcome = if taken > 0 {
-        let reason = format!("only {taken} of {} parts were taken: {reason}", elements.len());
-        Outcome::Rejected { reason }
-    } else {
-        class.outcome(reason, None)
-    };
-    (outcome, number.to_owned())
+fn is_accepted(segment: &Value) -> bool {
+    segment["status"].as_str() == Some("0")
 }
 
-/// A time as Vonage writes it, which is taken for UTC.
+/// Returns the result for a refused segment. When other segments were accepted the message is rejected, because a retry
+/// would send those again.
+fn refused_result(refused: &Value, segments: &[Value]) -> SendResult {
+    let number = refused["status"].as_str().unwrap_or_default();
+    let text = refused["error-text"].as_str().unwrap_or_default();
+    let (outcome, description) = classify_submit(number, text);
+    let reason = join_reasons(description, text);
+    let outcome = match segments.iter().filter(|segment| is_accepted(segment)).count() {
+        0 => outcome.into_outcome(None, reason, None),
+        accepted => Outcome::Rejected {
+            reason: format!(
+                "only {accepted} of {} parts were accepted: {reason}",
+                segments.len()
+            ),
+        },
+    };
+    SendResult {
+        outcome,
+        code: Some(number.to_owned()),
+    }
+}
+
+/// Parses Vonage's time format, which is in UTC.
 fn parse_timestamp(text: &str) -> Option<Timestamp> {
-    let moment = NaiveDateTime::parse_from_str(text.trim(), "%Y-%m-%d %H:%M:%S");
-    moment.ok().map(|moment| moment.and_utc())
+    let time = NaiveDateTime::parse_from_str(text.trim(), "%Y-%m-%d %H:%M:%S");
+    time.ok().map(|time| time.and_utc())
 }
 
 #[async_trait]
 impl Provider for Vonage {
-    async fn send(&self, parcel: &OutboundMessage) -> SendResult {
-        match sms::into_http_response(self.client.call(self.send_request(parcel)).await) {
-            Ok(answered) => self.send_result(&answered),
-            Err(none) => none,
+    async fn send(&self, message: &OutboundMessage) -> SendResult {
+        match self.api.post_form(self.form_body(message)).await {
+            Ok(response) => self.send_result(&response),
+            Err(result) => result,
         }
     }
 
-    fn parse_callback_sync(&self, call: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        if !self.settings.has_authenticated_callbacks() {
-            return Err(CallbackError::NotSupported);
-        }
-        if let Some(token) = &self.settings.receipts_token
-            && !sms::has_valid_token(call, token)
-        {
-            return Err(CallbackError::Unauthenticated);
-        }
-        let fields = CallbackFields::from_callback(call)?;
-        if let Some(secret) = &self.settings.signature_secret
-            && !signature::is_valid(
-                secret,
-                self.settings.signature_method,
-                call,
-                &fields,
-                &self.nonces,
-            )
-        {
-            return Err(CallbackError::Unauthenticated);
-        }
-        self.parse_callback_fields(call, &fields)
+    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        let fields = self.authenticate(request)?;
+        self.parse_callback_fields(request, &fields)
     }
 
-    fn callback_response(&self, _call: &CallbackRequest) -> Option<CallbackResponse> {
+    fn callback_response(&self, _request: &CallbackRequest) -> Option<CallbackResponse> {
         Some(CallbackResponse::empty())
     }
 
@@ -255,6 +250,6 @@ impl Provider for Vonage {
     }
 
     fn endpoint(&self) -> (String, u16) {
-        self.endpoint.clone()
+        self.api.endpoint()
     }
 }

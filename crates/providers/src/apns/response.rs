@@ -2,9 +2,10 @@
 //!
 //! APNs accepts a message with status 200 and an empty body; a 200 with a body comes from a proxy.
 
-use crate::json_api::{JsonResponse, OutcomeCode, outcome_code};
+use crate::json_api::JsonResponse;
+use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
-use crate::settings_reader::parse_reference;
+use crate::provider_text::parse_reference;
 use postrider_core::attempt::{Outcome, SendResult};
 
 /// Reason for a provider token that is too old.
@@ -61,7 +62,7 @@ pub(super) fn is_environment_or_topic_mismatch(result: &SendResult) -> bool {
 
 /// Returns the result of a response. `message_id` is the id of the request.
 pub(super) fn send_result(response: &JsonResponse, message_id: impl FnOnce() -> String) -> SendResult {
-    if response.status == 200 && response.is_empty {
+    if response.status == 200 && response.is_empty() {
         let apns_id = response
             .headers
             .get("apns-id")
@@ -70,7 +71,7 @@ pub(super) fn send_result(response: &JsonResponse, message_id: impl FnOnce() -> 
         return Outcome::Accepted { reference }.into();
     }
     let reason = response.str_at("/reason");
-    let status_code = OutcomeCode::from_http_status(response.status);
+    let status_code = response.status_outcome();
     let line = reason
         .and_then(|reason| OutcomeCode::find(REASON_CODES, reason))
         .unwrap_or(&status_code);

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::json_api::BaseUrl;
+use crate::base_url::BaseUrl;
 use crate::jwt::JwtKey;
 use crate::settings_reader::read_table;
 use postrider_core::error::{Error, Result};

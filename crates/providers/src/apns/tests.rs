@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::http_stub::openssl;
-use crate::{CallLimits, conformance};
+use crate::CallLimits;
+use crate::testing::conformance;
+use crate::testing::openssl;
 use postrider_core::clock::Clock;
 
 const NOW_SECONDS: i64 = 1_784_642_585;
@@ -387,12 +388,12 @@ async fn the_adapter_conforms_and_checks_its_account() {
 fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
     let rsa = openssl::RSA_PRIVATE_KEY_PEM.as_str();
     for (key, text, expected) in [
-        ("key", "AuthKey_ABC123DEFG.p8", "key: is no private key in PEM"),
-        ("key", rsa, "key: is no key on the curve P-256"),
+        ("key", "AuthKey_ABC123DEFG.p8", "key: is not a private key in PEM"),
+        ("key", rsa, "key: is not a P-256 key"),
         ("key_id", "ABC", "key_id: must be ten"),
         ("team_id", "DEF123GHI!", "team_id: must be ten"),
         ("topic", "com example", "topic: must be a bundle id"),
-        ("base_url", "apple", "base_url: is no URL to begin with"),
+        ("base_url", "apple", "base_url: invalid base URL"),
         ("topik", "a", "topik"),
     ] {
         let mut table =

@@ -1,12 +1,10 @@
-//! What may be called and what may not, by number, by name and by redirect.
-
 use std::time::Duration;
 
 use reqwest::Method;
 
 use super::*;
-use crate::conformance;
-use crate::http_stub::{HttpStub, response};
+use crate::testing::conformance;
+use crate::testing::http_stub::{self, HttpStub};
 
 fn policy(networks: &[&str]) -> EgressPolicy {
     EgressPolicy::parse(networks, &[443]).unwrap()
@@ -21,12 +19,12 @@ async fn call(networks: &[&str], target: &str) -> EgressResult {
         connect_timeout: Duration::from_secs(5),
         ..conformance::sample_limits()
     };
-    let line = EgressClient::new(policy(networks), &limits).unwrap();
-    line.call(Request::new(Method::POST, url(target))).await
+    let client = EgressClient::new(policy(networks), &limits).unwrap();
+    client.call(Request::new(Method::POST, url(target))).await
 }
 
 #[test]
-fn private_addresses_are_refused_in_every_spelling() {
+fn private_addresses_are_refused_in_every_notation() {
     for host in [
         "127.0.0.1",
         "127.1",
@@ -67,7 +65,7 @@ fn private_addresses_are_refused_in_every_spelling() {
 }
 
 #[test]
-fn public_addresses_are_called_over_https_on_the_usual_port() {
+fn public_addresses_are_called_over_https_on_the_allowed_port_only() {
     for host in [
         "1.1.1.1",
         "172.15.0.1",
@@ -96,9 +94,9 @@ fn public_addresses_are_called_over_https_on_the_usual_port() {
 }
 
 #[test]
-fn an_allowed_network_may_be_called_as_it_likes() {
-    let guard = policy(&["10.0.0.0/8", "127.0.0.1", "fd00::/8"]);
-    for (target, may) in [
+fn an_allowed_network_is_called_over_any_scheme_and_port() {
+    let policy = policy(&["10.0.0.0/8", "127.0.0.1", "fd00::/8"]);
+    for (target, is_allowed) in [
         ("http://10.200.3.4:9000/", true),
         ("http://127.0.0.1:9000/", true),
         ("http://[::ffff:10.0.0.1]/", true),
@@ -108,12 +106,12 @@ fn an_allowed_network_may_be_called_as_it_likes() {
         ("http://1.1.1.1/", false),
         ("https://1.1.1.1/", true),
     ] {
-        assert_eq!(guard.check_url(&url(target)).is_ok(), may, "{target}");
+        assert_eq!(policy.check_url(&url(target)).is_ok(), is_allowed, "{target}");
     }
 }
 
 #[test]
-fn what_is_no_network_is_said() {
+fn an_invalid_network_is_refused() {
     for wrong in ["", "10.0.0.0/33", "10.0.0/8", "host", "::/129", "1.2.3.4/-1"] {
         assert!(EgressPolicy::parse(&[wrong], &[443]).is_err(), "{wrong}");
     }
@@ -132,18 +130,14 @@ fn what_is_no_network_is_said() {
 }
 
 #[tokio::test]
-async fn a_name_that_leads_to_a_private_address_is_refused_when_it_is_called() {
-    let stub = HttpStub::start(vec![response(200, "", "yes")]).await;
+async fn a_name_that_resolves_to_a_private_address_is_refused_by_the_call() {
+    let stub = HttpStub::start(vec![http_stub::response(200, "", "yes")]).await;
     let port = stub.address.port();
-    let wide = EgressPolicy::parse(&[] as &[&str], &[port]).unwrap();
+    let policy = EgressPolicy::parse(&[] as &[&str], &[port]).unwrap();
     let target = url(&format!("https://localhost:{port}/"));
-    assert_eq!(
-        wide.check_url(&target),
-        Ok(()),
-        "nobody has looked the name up yet"
-    );
-    let line = EgressClient::new(wide, &conformance::sample_limits()).unwrap();
-    let refused = line.call(Request::new(Method::POST, target)).await;
+    assert_eq!(policy.check_url(&target), Ok(()), "the name is not resolved yet");
+    let client = EgressClient::new(policy, &conformance::sample_limits()).unwrap();
+    let refused = client.call(Request::new(Method::POST, target)).await;
     assert!(matches!(refused, EgressResult::Forbidden(_)), "{refused:?}");
     let refused = call(&["10.0.0.0/8"], &format!("http://localhost:{port}/")).await;
     assert!(matches!(refused, EgressResult::Forbidden(_)), "{refused:?}");
@@ -152,20 +146,20 @@ async fn a_name_that_leads_to_a_private_address_is_refused_when_it_is_called() {
 
 #[tokio::test]
 async fn an_allowed_name_is_called() {
-    let stub = HttpStub::start(vec![response(204, "", "")]).await;
+    let stub = HttpStub::start(vec![http_stub::response(204, "", "")]).await;
     let target = format!("http://localhost:{}/", stub.address.port());
-    let answered = call(&["127.0.0.0/8", "::1"], &target).await;
-    assert!(matches!(answered, EgressResult::Response(_)), "{answered:?}");
+    let response = call(&["127.0.0.0/8", "::1"], &target).await;
+    assert!(matches!(response, EgressResult::Response(_)), "{response:?}");
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_is_not_followed() {
+async fn a_redirect_is_a_response_and_is_not_followed() {
     for status in [301, 302, 303, 307, 308] {
-        let stub = HttpStub::start(vec![response(status, "Location: /elsewhere\r\n", "")]).await;
-        let answered = call(&["127.0.0.1"], &format!("http://{}/", stub.address)).await;
-        let EgressResult::Response(answered) = answered else {
-            panic!("{answered:?}");
+        let stub = HttpStub::start(vec![http_stub::response(status, "Location: /elsewhere\r\n", "")]).await;
+        let response = call(&["127.0.0.1"], &format!("http://{}/", stub.address)).await;
+        let EgressResult::Response(response) = response else {
+            panic!("{response:?}");
         };
-        assert_eq!((answered.status, stub.requests().len()), (status, 1));
+        assert_eq!((response.status, stub.requests().len()), (status, 1));
     }
 }

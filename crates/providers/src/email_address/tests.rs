@@ -1,9 +1,9 @@
-//! Tests of email addresses.
+//! Tests of email addresses and subjects.
 
 use super::*;
 
 #[test]
-fn a_non_ascii_name_is_encoded() {
+fn a_name_with_non_ascii_characters_is_encoded() {
     let name = "Müller & Co <shop@example.org>".parse().unwrap();
     assert_eq!(
         encode_mailbox(&name),
@@ -16,9 +16,9 @@ fn a_non_ascii_name_is_encoded() {
 }
 
 #[test]
-fn a_non_ascii_domain_is_encoded() {
-    let encoded = parse_recipient("user@bücher.example").unwrap().to_string();
-    assert_eq!(encoded, "user@xn--bcher-kva.example");
+fn an_international_domain_is_encoded_in_ascii() {
+    let written = parse_recipient("user@bücher.example").unwrap().to_string();
+    assert_eq!(written, "user@xn--bcher-kva.example");
     assert_eq!(parse_recipient("user@a b.example"), None);
 }
 

@@ -7,17 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, Request};
+use reqwest::Request;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::settings::ServiceAccount;
 use crate::http_client::HttpClient;
-use crate::json_api::{JsonResponse, into_json_response};
+use crate::json_api::{JsonResponse, form_post_request, into_json_response};
 use crate::jwt::JwtKey;
-use crate::settings_reader::sanitize_text;
+use crate::provider_text::sanitize_text;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, Timestamp};
 use postrider_core::error::{Error, Result};
@@ -199,11 +198,7 @@ impl AccessTokens {
             .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")
             .append_pair("assertion", &self.key.sign(&header, &claims)?)
             .finish();
-        let mut request = Request::new(Method::POST, self.account.token_url.resource_url(&[]));
-        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
-        request.headers_mut().insert(CONTENT_TYPE, form_type);
-        *request.body_mut() = Some(form.into());
-        Some(request)
+        Some(form_post_request(self.account.token_url.resource_url(&[]), form))
     }
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::json_api::{JsonResponse, OutcomeCode, outcome_code};
+use crate::json_api::JsonResponse;
+use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
-use crate::settings_reader::parse_reference;
+use crate::provider_text::parse_reference;
 use postrider_core::attempt::{Outcome, SendResult};
 
 /// Error code: the device token belongs to another project.
@@ -76,7 +77,7 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
     let code = error_code
         .or(status)
         .map_or_else(|| response.http_status_text(), str::to_owned);
-    let http_status = OutcomeCode::from_http_status(response.status);
+    let http_status = response.status_outcome();
     let line = known.unwrap_or(&http_status);
     refine(line, response).send_result(code, text, retry_after(line, response))
 }

@@ -8,8 +8,10 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::http_stub::{HttpStub, StubAction, openssl, response};
-use crate::{CallLimits, conformance};
+use crate::CallLimits;
+use crate::testing::conformance;
+use crate::testing::http_stub::{HttpStub, StubAction, response};
+use crate::testing::openssl;
 use postrider_core::clock::from_millis;
 
 /// Time of every test.
@@ -282,7 +284,7 @@ async fn a_response_of_a_proxy_has_the_outcome_of_its_status() {
         (response(504, "", ""), "unavailable"),
         (response(200, "", "<html>Log in to the hotel</html>"), "unknown"),
         (response(429, "", ""), "throttled"),
-        (response(404, "", "<html>"), "misconfigured"),
+        (response(404, "", "<html>"), "unavailable"),
         (
             StubAction::RespondAndClose(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"name\":".to_vec()),
             "unknown",
@@ -435,14 +437,10 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
         ),
         (without("project_id"), "", "service_account: has no project_id"),
         (without("token_uri"), "", "service_account: has no token_uri"),
-        (broken_key, "", "its private_key is no private key in PEM"),
+        (broken_key, "", "its private_key is not a private key in PEM"),
         (whole.clone(), "[data]\ngoogle.a = \"b\"", "data"),
         (whole.clone(), "[data]\ngw_id = \"b\"", "data.gw_id"),
-        (
-            whole.clone(),
-            "base_url = \"fcm\"",
-            "base_url: is no URL to begin with",
-        ),
+        (whole.clone(), "base_url = \"fcm\"", "base_url: invalid base URL"),
         (whole.clone(), "titel = \"a\"", "titel"),
     ] {
         let mut table: toml::Table = overrides.parse().unwrap();

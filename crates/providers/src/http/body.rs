@@ -1,19 +1,21 @@
-//! The body of a request: a form, a JSON document from a table, or a text of a stated type.
+//! The template of a request body: a form, a JSON document from a table, or a text with a content type.
 //!
-//! Every literal is escaped when it is read, every place when it is filled in. A document that is not JSON once
-//! it is filled in never passes the start.
+//! Literals are escaped when the template is parsed, variables when it is rendered. A text that does not render to valid
+//! JSON is refused at the start.
 
 use std::collections::BTreeMap;
 
 use reqwest::header::HeaderValue;
 
-use super::settings::HttpSettings;
-use super::template::{Template, TemplateConstants, TemplateEscape};
-use crate::OutboundMessage;
 use postrider_core::error::{Error, Result};
 use postrider_core::id::{DeliveryId, MessageId};
 
-/// A message that shows whether a template makes sense: no text of it is valid JSON without quotes.
+use super::settings::HttpSettings;
+use super::template::{Template, TemplateConstants, TemplateEscape};
+use crate::json_api::{FORM_CONTENT_TYPE, JSON_CONTENT_TYPE};
+use crate::provider::OutboundMessage;
+
+/// Returns the message that templates are tried out on. Its texts are not valid JSON without quotes.
 pub(super) fn probe_message() -> OutboundMessage {
     let text = || "sample".to_owned();
     OutboundMessage {
@@ -29,27 +31,26 @@ pub(super) fn probe_message() -> OutboundMessage {
     }
 }
 
-/// The body with its content type, if there is one.
+/// Returns the content type and the template of the body.
 pub(super) fn parse_body(
     settings: &HttpSettings,
     constants: &TemplateConstants,
 ) -> Result<Option<(HeaderValue, Template)>> {
-    let ways = [
+    let bodies = [
         settings.form.is_some(),
         settings.json.is_some(),
         settings.body.is_some(),
     ];
-    if ways.iter().filter(|way| **way).count() > 1 {
+    if bodies.iter().filter(|is_set| **is_set).count() > 1 {
         return Err(Error::usage("form, json, body: write only one of them"));
     }
     if settings.content_type.is_some() && settings.body.is_none() {
         return Err(Error::usage(
-            "content_type: belongs to body; json and form set their own, leave it out",
+            "content_type: is for body only; json and form set their own, leave it out",
         ));
     }
     if let Some(fields) = &settings.form {
-        let content_type = HeaderValue::from_static("application/x-www-form-urlencoded");
-        return Ok(Some((content_type, parse_form_body(fields, constants)?)));
+        return Ok(Some((FORM_CONTENT_TYPE, parse_form_body(fields, constants)?)));
     }
     if let Some(table) = &settings.json {
         let mut template = Template::parse_value("", TemplateEscape::Json, constants)?;
@@ -59,7 +60,7 @@ pub(super) fn parse_body(
             &mut template,
             constants,
         )?;
-        return Ok(Some((HeaderValue::from_static("application/json"), template)));
+        return Ok(Some((JSON_CONTENT_TYPE, template)));
     }
     settings
         .body
@@ -82,7 +83,7 @@ fn parse_form_body(fields: &BTreeMap<String, String>, constants: &TemplateConsta
     Ok(template)
 }
 
-/// Puts a value behind the template as JSON; texts are templates themselves.
+/// Appends a value to the template as JSON. Strings are templates themselves.
 fn append_json(
     key: &str,
     value: &toml::Value,
@@ -114,10 +115,10 @@ fn append_json(
             }
             out.append_text("}");
         }
-        toml::Value::Datetime(moment) => out.append_text(&format!("\"{moment}\"")),
+        toml::Value::Datetime(time) => out.append_text(&format!("\"{time}\"")),
         toml::Value::Float(number) if !number.is_finite() => {
             return Err(Error::usage(format!(
-                "{key}: JSON has no such number; write a text"
+                "{key}: JSON cannot represent this number; write a string"
             )));
         }
         toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => {
@@ -134,7 +135,7 @@ fn parse_text_body(
 ) -> Result<(HeaderValue, Template)> {
     let Some(content_type) = &settings.content_type else {
         return Err(Error::usage(
-            "content_type: is missing; it says how body is escaped, such as \"application/json\"",
+            "content_type: is missing; it decides how body is escaped; write for example \"application/json\"",
         ));
     };
     let kind = content_type
@@ -150,26 +151,26 @@ fn parse_text_body(
         "text/plain" => TemplateEscape::None,
         _ => {
             return Err(Error::usage(
-                "content_type: cannot be escaped; write a JSON, XML, text/plain or \
+                "content_type: unsupported type; write a JSON, XML, text/plain or \
                  application/x-www-form-urlencoded type",
             ));
         }
     };
-    let value =
-        HeaderValue::from_str(content_type).map_err(|_| Error::usage("content_type: is not a header"))?;
+    let value = HeaderValue::from_str(content_type)
+        .map_err(|_| Error::usage("content_type: is not valid in a header"))?;
     let template = Template::parse_document(text, escape, constants)
         .map_err(|cause| Error::usage(format!("body: {cause}")))?;
     if escape == TemplateEscape::Json {
         serde_json::from_str::<serde_json::Value>(&template.render(&probe_message())).map_err(|cause| {
             Error::usage(format!(
-                "body: is not JSON once filled in ({cause}); texts need quotes: \"{{body}}\""
+                "body: does not render to valid JSON ({cause}); texts need quotes: \"{{body}}\""
             ))
         })?;
     }
     Ok((value, template))
 }
 
-/// The text as a name in a query or form.
+/// Encodes the name of a query parameter or form field.
 pub(super) fn percent_encode(text: &str) -> String {
     let mut out = String::new();
     TemplateEscape::Percent.write(text, &mut out);

@@ -1,27 +1,30 @@
-//! Templates: text with places such as `{to}` that are filled in for each message.
+//! Templates: text with variables such as `{to}`, rendered for each message.
 //!
-//! Only a known name in braces is a place; every other brace is literal, so that JSON can be written as it is.
-//! An unknown name in braces is refused, `{{name}}` stands for a literal `{name}`. What is filled in is escaped
-//! by where it stands, so no message can break out of its place. Nothing is ever run or looked up.
+//! A name in braces is a variable, and an unknown name is refused. Every other brace is literal, so that JSON needs no
+//! escaping; `{{name}}` is the literal `{name}`. Values are escaped for their context, so a message cannot change the
+//! structure of the document. Template engines were considered (handlebars, minijinja): they treat the braces of JSON as
+//! syntax and escape for HTML only.
 
 use std::fmt::Write as _;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::OutboundMessage;
 use postrider_core::error::{Error, Result};
 
-/// All that must be escaped inside a path segment, a query and a form: everything but RFC 3986's "unreserved".
+use super::settings::{HttpSettings, ReceiptSource};
+use crate::provider::OutboundMessage;
+
+/// Characters that are percent-encoded in a path segment, a query and a form: all but the unreserved ones of RFC 3986.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// How a filled-in text is written, by where it stands.
+/// How a value is escaped, by its context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TemplateEscape {
-    /// As it is: plain text, header values.
+    /// Unchanged: plain text, header values.
     None,
     /// `%20`: URLs and forms.
     Percent,
@@ -32,7 +35,7 @@ pub(super) enum TemplateEscape {
 }
 
 impl TemplateEscape {
-    /// Writes the text so that its reader gets back exactly this text.
+    /// Appends the escaped text: a parser of the format gets back exactly `text`.
     pub fn write(self, text: &str, out: &mut String) {
         match self {
             Self::None => out.push_str(text),
@@ -43,9 +46,9 @@ impl TemplateEscape {
     }
 }
 
-/// The inside of a JSON string.
+/// Appends the inside of a JSON string.
 fn write_json(text: &str, out: &mut String) {
-    let mut plain = 0;
+    let mut unwritten = 0;
     for (index, byte) in text.bytes().enumerate() {
         let escaped = match byte {
             b'"' => "\\\"",
@@ -56,8 +59,8 @@ fn write_json(text: &str, out: &mut String) {
             0..=0x1f => "",
             _ => continue,
         };
-        out.push_str(&text[plain..index]);
-        plain = index + 1;
+        out.push_str(&text[unwritten..index]);
+        unwritten = index + 1;
         if escaped.is_empty() {
             // Writing to a String cannot fail.
             let _ = write!(out, "\\u{byte:04x}");
@@ -65,10 +68,10 @@ fn write_json(text: &str, out: &mut String) {
             out.push_str(escaped);
         }
     }
-    out.push_str(&text[plain..]);
+    out.push_str(&text[unwritten..]);
 }
 
-/// XML 1.0 has no way to write most control characters, so they become the replacement character.
+/// Appends an XML character. XML 1.0 cannot represent most control characters; they become U+FFFD.
 fn write_xml(letter: char, out: &mut String) {
     match letter {
         '&' => out.push_str("&amp;"),
@@ -84,7 +87,7 @@ fn write_xml(letter: char, out: &mut String) {
     }
 }
 
-/// What differs from message to message.
+/// A variable whose value depends on the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TemplateVariable {
     To,
@@ -98,37 +101,55 @@ enum TemplateVariable {
     Parts,
 }
 
-/// What is the same for every message of a provider.
+/// The values of the variables that do not depend on the message.
 #[derive(Clone, Debug)]
 pub(super) struct TemplateConstants {
     /// The provider's name.
     pub provider: String,
-    /// How the outside reaches us, without a slash at the end.
+    /// The public URL of the gateway, without a slash at the end.
     pub public_url: String,
-    /// Where receipts of `receipts = "texting"` go, with their token; none for other providers.
+    /// The callback URL with its token, for a provider with `receipts = "texting"`.
     pub delivery_status_url: Option<String>,
 }
 
-/// Every name, with what it stands for in the documents.
+impl TemplateConstants {
+    /// Returns the constants of a provider.
+    pub fn new(provider: &str, public_url: &str, callback_token: &str, settings: &HttpSettings) -> Self {
+        let public_url = public_url.trim_end_matches('/').to_owned();
+        let is_texting = matches!(settings.receipts, Some(ReceiptSource::Texting));
+        let delivery_status_url =
+            is_texting.then(|| format!("{public_url}/messages/delivery_status?token={callback_token}"));
+        Self {
+            provider: provider.to_owned(),
+            public_url,
+            delivery_status_url,
+        }
+    }
+}
+
+/// Every variable and its description in the documentation.
 pub(super) const VARIABLE_NAMES: [(&str, &str); 12] = [
     ("to", "the address: +989122222222"),
     ("to_digits", "the address without its +"),
     ("spelling", "the address as the client wrote it"),
-    ("subject", "the message's subject, or the channel's; else nothing"),
+    (
+        "subject",
+        "the subject of the message or of the channel, or nothing",
+    ),
     ("body", "the text"),
-    ("message_id", "our id of the message, a UUID"),
-    ("delivery_id", "our number of the delivery, the same in every try"),
-    ("key", "delivery and round: a new idempotency key for each try"),
+    ("message_id", "the message's id, a UUID"),
+    ("delivery_id", "the delivery's id, the same in every round"),
+    ("key", "delivery and round: a new idempotency key for each round"),
     (
         "callback_url",
-        "where this provider's receipts go: /v1/receipts/NAME of our public URL",
+        "the callback URL of the provider: /v1/receipts/NAME of the public URL",
     ),
     (
         "delivery_status_url",
-        "with receipts = \"texting\": /messages/delivery_status of our public URL, with this provider's token",
+        "with receipts = \"texting\": /messages/delivery_status of the public URL, with the provider's token",
     ),
-    ("parts", "how many text parts it has"),
-    ("provider", "the provider's name in our configuration"),
+    ("parts", "the number of text parts"),
+    ("provider", "the provider's name in the configuration"),
 ];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,7 +158,7 @@ enum TemplateSegment {
     Variable(TemplateVariable),
 }
 
-/// A text with places, taken apart once.
+/// A parsed template.
 #[derive(Clone, Debug)]
 pub(super) struct Template {
     segments: Vec<TemplateSegment>,
@@ -145,12 +166,12 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// A text that is written in the target's syntax already, such as a URL or a JSON document.
+    /// Parses a text in the syntax of the target, such as a URL or a JSON document: literals are not escaped.
     pub fn parse_document(text: &str, escape: TemplateEscape, constants: &TemplateConstants) -> Result<Self> {
         Self::parse(text, TemplateEscape::None, escape, constants)
     }
 
-    /// A plain value whose literal parts must be escaped as well, such as the value of a form's field.
+    /// Parses a plain value, such as that of a form field: literals are escaped as well.
     pub fn parse_value(text: &str, escape: TemplateEscape, constants: &TemplateConstants) -> Result<Self> {
         Self::parse(text, escape, escape, constants)
     }
@@ -183,11 +204,11 @@ impl Template {
         template.push_text_with(|out| literal.write(rest, out));
         template
             .segments
-            .retain(|piece| *piece != TemplateSegment::Text(String::new()));
+            .retain(|segment| *segment != TemplateSegment::Text(String::new()));
         Ok(template)
     }
 
-    /// Lets `write` put text at the end.
+    /// Calls `write` with the text at the end of the template.
     fn push_text_with(&mut self, write: impl FnOnce(&mut String)) {
         if let Some(TemplateSegment::Text(text)) = self.segments.last_mut() {
             write(text);
@@ -199,7 +220,7 @@ impl Template {
     }
 
     fn push_variable(&mut self, name: &str, constants: &TemplateConstants) -> Result<()> {
-        let word = match name {
+        let variable = match name {
             "to" => TemplateVariable::To,
             "to_digits" => TemplateVariable::ToDigits,
             "spelling" => TemplateVariable::Spelling,
@@ -216,70 +237,70 @@ impl Template {
                 return Ok(());
             }
         };
-        self.segments.push(TemplateSegment::Variable(word));
+        self.segments.push(TemplateSegment::Variable(variable));
         Ok(())
     }
 
-    /// Puts another template behind this one. Both escape alike.
+    /// Appends another template with the same escaping.
     pub fn append(&mut self, other: Self) {
-        for piece in other.segments {
-            match piece {
+        for segment in other.segments {
+            match segment {
                 TemplateSegment::Text(text) => self.append_text(&text),
-                TemplateSegment::Variable(_) => self.segments.push(piece),
+                TemplateSegment::Variable(_) => self.segments.push(segment),
             }
         }
     }
 
-    /// Puts a literal text, in the target's syntax, behind this template.
+    /// Appends a literal text in the syntax of the target.
     pub fn append_text(&mut self, text: &str) {
         self.push_text_with(|out| out.push_str(text));
     }
 
-    /// Whether it is the same for every message.
+    /// Returns whether the template has no variables.
     pub fn is_constant(&self) -> bool {
         self.segments
             .iter()
-            .all(|piece| matches!(piece, TemplateSegment::Text(_)))
+            .all(|segment| matches!(segment, TemplateSegment::Text(_)))
     }
 
-    /// The text for one message.
-    pub fn render(&self, parcel: &OutboundMessage) -> String {
-        let mut out = String::with_capacity(self.estimated_bytes(parcel));
-        for piece in &self.segments {
-            match piece {
+    /// Renders the text for a message.
+    pub fn render(&self, message: &OutboundMessage) -> String {
+        let mut out = String::with_capacity(self.estimated_bytes(message));
+        for segment in &self.segments {
+            match segment {
                 TemplateSegment::Text(text) => out.push_str(text),
-                TemplateSegment::Variable(word) => self.write_variable(*word, parcel, &mut out),
+                TemplateSegment::Variable(variable) => self.write_variable(*variable, message, &mut out),
             }
         }
         out
     }
 
-    fn write_variable(&self, word: TemplateVariable, parcel: &OutboundMessage, out: &mut String) {
+    fn write_variable(&self, variable: TemplateVariable, message: &OutboundMessage, out: &mut String) {
         // Writing to a String cannot fail; ids and numbers need no escaping anywhere.
-        let _ = match word {
-            TemplateVariable::To => return self.escape.write(&parcel.to, out),
+        let _ = match variable {
+            TemplateVariable::To => return self.escape.write(&message.to, out),
             TemplateVariable::ToDigits => {
-                let digits = parcel.to.strip_prefix('+').unwrap_or(&parcel.to);
+                let digits = message.to.strip_prefix('+').unwrap_or(&message.to);
                 return self.escape.write(digits, out);
             }
-            TemplateVariable::Spelling => return self.escape.write(&parcel.spelling, out),
+            TemplateVariable::Spelling => return self.escape.write(&message.spelling, out),
             TemplateVariable::Subject => {
-                let subject = parcel.subject.as_deref().unwrap_or_default();
+                let subject = message.subject.as_deref().unwrap_or_default();
                 return self.escape.write(subject, out);
             }
-            TemplateVariable::Body => return self.escape.write(&parcel.body, out),
-            TemplateVariable::MessageId => write!(out, "{}", parcel.message_id),
-            TemplateVariable::DeliveryId => write!(out, "{}", parcel.delivery_id),
-            TemplateVariable::IdempotencyKey => write!(out, "{}-{}", parcel.delivery_id, parcel.round),
-            TemplateVariable::Parts => write!(out, "{}", parcel.parts),
+            TemplateVariable::Body => return self.escape.write(&message.body, out),
+            TemplateVariable::MessageId => write!(out, "{}", message.message_id),
+            TemplateVariable::DeliveryId => write!(out, "{}", message.delivery_id),
+            TemplateVariable::IdempotencyKey => write!(out, "{}-{}", message.delivery_id, message.round),
+            TemplateVariable::Parts => write!(out, "{}", message.parts),
         };
     }
 
-    /// About how long the filled template will be.
-    fn estimated_bytes(&self, parcel: &OutboundMessage) -> usize {
-        let lengths = self.segments.iter().map(|piece| match piece {
+    /// Estimates the length of the rendered text, in bytes.
+    fn estimated_bytes(&self, message: &OutboundMessage) -> usize {
+        let lengths = self.segments.iter().map(|segment| match segment {
             TemplateSegment::Text(text) => text.len(),
-            TemplateSegment::Variable(TemplateVariable::Body) => parcel.body.len() + parcel.body.len() / 2,
+            TemplateSegment::Variable(TemplateVariable::Body) => message.body.len() + message.body.len() / 2,
             TemplateSegment::Variable(_) => 40,
         });
         lengths.sum()
@@ -296,21 +317,20 @@ fn constant_value(name: &str, constants: &TemplateConstants) -> Result<String> {
         "callback_url" => Ok(format!("{public_url}/v1/receipts/{provider}")),
         "delivery_status_url" => delivery_status_url.clone().ok_or_else(|| {
             Error::usage(
-                "the place {delivery_status_url} needs receipts = \"texting\", without which nothing is taken there; \
-                 add it, or use {callback_url}",
+                "the variable {delivery_status_url} needs receipts = \"texting\"; add it, or use {callback_url}",
             )
         }),
         "provider" => Ok(provider.clone()),
         _ => {
             let names = VARIABLE_NAMES.map(|(name, _)| format!("{{{name}}}")).join(", ");
             Err(Error::usage(format!(
-                "the place {{{name}}} is unknown; use one of {names}, or write {{{{{name}}}}} for the literal text"
+                "unknown variable {{{name}}}; use one of {names}, or write {{{{{name}}}}} for the literal text"
             )))
         }
     }
 }
 
-/// The name between the braces at the start of the text, if there is one.
+/// Returns the name between the braces at the start of the text.
 fn braced_name<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
     let inner = text.strip_prefix(open)?;
     let end = inner.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')?;

@@ -1,119 +1,135 @@
-//! Kavenegar's numbers: what a call came to, and what became of a message.
+//! Kavenegar's codes: results of calls, and statuses of messages.
 //!
-//! They are its own: 418 and 422 do not mean here what they mean in HTTP.
+//! The numbers are Kavenegar's own: 418 and 422 do not have their HTTP meanings.
 
-use crate::sms::{SmsCode, SmsCodeClass, find_sms_code, sms_code};
+use crate::outcome_code::{OutcomeCode, outcome_code};
+use crate::outcome_kind::OutcomeKind;
 
-/// What `return.status` says.
-pub(super) fn classify_call(number: &str) -> (SmsCodeClass, &'static str) {
-    find_sms_code(&CALL_CODES, number).map_or((SmsCodeClass::Transient, "an unknown status"), |known| {
-        (known.class, known.description)
+/// The status of a delivered message.
+pub(super) const DELIVERED_STATUS: &str = "10";
+
+/// Returns the outcome and the meaning of `return.status`.
+pub(super) fn classify_call(number: &str) -> (OutcomeKind, &'static str) {
+    OutcomeCode::find(&CALL_CODES, number).map_or((OutcomeKind::Unavailable, "unknown status"), |known| {
+        (known.outcome, known.description)
     })
 }
 
-/// What the status of a message says.
-pub(super) fn classify_message(number: &str) -> (SmsCodeClass, &'static str) {
-    find_sms_code(&MESSAGE_CODES, number).map_or((SmsCodeClass::Accepted, ""), |known| {
-        (known.class, known.description)
+/// Returns the outcome and the meaning of a message status.
+pub(super) fn classify_message(number: &str) -> (OutcomeKind, &'static str) {
+    OutcomeCode::find(&MESSAGE_CODES, number).map_or((OutcomeKind::Accepted, ""), |known| {
+        (known.outcome, known.description)
     })
 }
 
-static CALL_CODES: [SmsCode; 31] = [
-    sms_code("400", SmsCodeClass::Rejected, "a parameter is missing"),
-    sms_code("401", SmsCodeClass::Misconfigured, "the account is disabled"),
-    sms_code("402", SmsCodeClass::Transient, "the operation failed"),
-    sms_code("403", SmsCodeClass::Misconfigured, "the API key is not valid"),
-    sms_code(
+static CALL_CODES: [OutcomeCode; 31] = [
+    outcome_code("400", OutcomeKind::Rejected, "a parameter is missing"),
+    outcome_code("401", OutcomeKind::Misconfigured, "the account is disabled"),
+    outcome_code("402", OutcomeKind::Unavailable, "the operation failed"),
+    outcome_code("403", OutcomeKind::Misconfigured, "invalid API key"),
+    outcome_code(
         "404",
-        SmsCodeClass::Misconfigured,
-        "there is no such method; see base_url",
+        OutcomeKind::Misconfigured,
+        "the API method does not exist; see base_url",
     ),
-    sms_code("405", SmsCodeClass::Misconfigured, "the method of HTTP is wrong"),
-    sms_code("406", SmsCodeClass::Rejected, "a parameter is empty"),
-    sms_code(
+    outcome_code("405", OutcomeKind::Misconfigured, "wrong HTTP method"),
+    outcome_code("406", OutcomeKind::Rejected, "a parameter is empty"),
+    outcome_code(
         "407",
-        SmsCodeClass::Misconfigured,
-        "no access; allow this host's address in the panel",
+        OutcomeKind::Misconfigured,
+        "access denied; allow this host's IP address in the panel",
     ),
-    sms_code("409", SmsCodeClass::Transient, "Kavenegar cannot answer now"),
-    sms_code("411", SmsCodeClass::InvalidRecipient, "the number is not valid"),
-    sms_code("412", SmsCodeClass::Misconfigured, "the sender is not valid"),
-    sms_code("413", SmsCodeClass::Rejected, "the text is empty or too long"),
-    sms_code("414", SmsCodeClass::Rejected, "too many records"),
-    sms_code("415", SmsCodeClass::Rejected, "the start lies beyond the end"),
-    sms_code(
+    outcome_code(
+        "409",
+        OutcomeKind::Unavailable,
+        "Kavenegar is temporarily unavailable",
+    ),
+    outcome_code("411", OutcomeKind::InvalidRecipient, "invalid phone number"),
+    outcome_code("412", OutcomeKind::Misconfigured, "invalid sender"),
+    outcome_code("413", OutcomeKind::Rejected, "the text is empty or too long"),
+    outcome_code("414", OutcomeKind::Rejected, "too many records"),
+    outcome_code("415", OutcomeKind::Rejected, "the start index is out of range"),
+    outcome_code(
         "416",
-        SmsCodeClass::Misconfigured,
-        "this host's address is not the one in the panel",
+        OutcomeKind::Misconfigured,
+        "this host's IP address is not allowed in the panel",
     ),
-    sms_code("417", SmsCodeClass::Rejected, "the date is not valid"),
-    sms_code("418", SmsCodeClass::Misconfigured, "there is not enough credit"),
-    sms_code("419", SmsCodeClass::Rejected, "the lists are not equally long"),
-    sms_code("420", SmsCodeClass::Rejected, "the account may not send links"),
-    sms_code("422", SmsCodeClass::Rejected, "a character cannot be sent"),
-    sms_code(
+    outcome_code("417", OutcomeKind::Rejected, "invalid date"),
+    outcome_code("418", OutcomeKind::Misconfigured, "not enough credit"),
+    outcome_code("419", OutcomeKind::Rejected, "the lists have different lengths"),
+    outcome_code(
+        "420",
+        OutcomeKind::Rejected,
+        "the account is not enabled for links",
+    ),
+    outcome_code(
+        "422",
+        OutcomeKind::Rejected,
+        "the text contains an unsupported character",
+    ),
+    outcome_code(
         "424",
-        SmsCodeClass::Misconfigured,
-        "there is no such template, or it is not approved",
+        OutcomeKind::Misconfigured,
+        "the template does not exist or is not approved",
     ),
-    sms_code(
+    outcome_code(
         "426",
-        SmsCodeClass::Misconfigured,
+        OutcomeKind::Misconfigured,
         "the account needs the advanced service",
     ),
-    sms_code(
+    outcome_code(
         "427",
-        SmsCodeClass::Misconfigured,
-        "the line needs another level of access",
+        OutcomeKind::Misconfigured,
+        "the line needs another access level",
     ),
-    sms_code(
+    outcome_code(
         "428",
-        SmsCodeClass::Rejected,
-        "a code that is spoken must be digits",
+        OutcomeKind::Rejected,
+        "a voice code must consist of digits",
     ),
-    sms_code("429", SmsCodeClass::Throttled, "this host's address is held back"),
-    sms_code(
+    outcome_code(
+        "429",
+        OutcomeKind::Throttled,
+        "this host's IP address is rate limited",
+    ),
+    outcome_code(
         "430",
-        SmsCodeClass::Misconfigured,
+        OutcomeKind::Misconfigured,
         "the account's identity is not verified",
     ),
-    sms_code(
+    outcome_code(
         "431",
-        SmsCodeClass::Rejected,
-        "the template's value has a form it may not have",
+        OutcomeKind::Rejected,
+        "the template's value has an invalid form",
     ),
-    sms_code(
+    outcome_code(
         "432",
-        SmsCodeClass::Misconfigured,
-        "the template has no such place",
+        OutcomeKind::Misconfigured,
+        "the template has no such parameter",
     ),
-    sms_code("451", SmsCodeClass::Throttled, "too many calls"),
-    sms_code(
+    outcome_code("451", OutcomeKind::Throttled, "too many requests"),
+    outcome_code(
         "501",
-        SmsCodeClass::Misconfigured,
-        "the account may write to its owner only",
+        OutcomeKind::Misconfigured,
+        "the account can send to its owner only",
     ),
-    sms_code("607", SmsCodeClass::Misconfigured, "there is no such tag"),
+    outcome_code("607", OutcomeKind::Misconfigured, "the tag does not exist"),
 ];
 
-static MESSAGE_CODES: [SmsCode; 11] = [
-    sms_code("1", SmsCodeClass::Accepted, "waits"),
-    sms_code("2", SmsCodeClass::Accepted, "is scheduled"),
-    sms_code("4", SmsCodeClass::Accepted, "with the operator"),
-    sms_code("5", SmsCodeClass::Accepted, "with the operator"),
-    sms_code("6", SmsCodeClass::Transient, "failed on the way to the operator"),
-    sms_code("10", SmsCodeClass::Delivered, "delivered"),
-    sms_code(
+static MESSAGE_CODES: [OutcomeCode; 11] = [
+    outcome_code("1", OutcomeKind::Accepted, "queued"),
+    outcome_code("2", OutcomeKind::Accepted, "scheduled"),
+    outcome_code("4", OutcomeKind::Accepted, "sent to the carrier"),
+    outcome_code("5", OutcomeKind::Accepted, "sent to the carrier"),
+    outcome_code("6", OutcomeKind::Unavailable, "sending to the carrier failed"),
+    outcome_code("10", OutcomeKind::Accepted, "delivered"),
+    outcome_code(
         "11",
-        SmsCodeClass::AbsentSubscriber,
-        "not delivered: off, away or full",
+        OutcomeKind::Deferred,
+        "not delivered: handset off, out of coverage or full",
     ),
-    sms_code("13", SmsCodeClass::Transient, "called off, or a problem"),
-    sms_code(
-        "14",
-        SmsCodeClass::PossiblyInvalid,
-        "the subscriber refuses advertising",
-    ),
-    sms_code("50", SmsCodeClass::Accepted, "received"),
-    sms_code("100", SmsCodeClass::Accepted, "unknown, or too old"),
+    outcome_code("13", OutcomeKind::Unavailable, "cancelled or failed"),
+    outcome_code("14", OutcomeKind::Rejected, "the subscriber blocks advertising"),
+    outcome_code("50", OutcomeKind::Accepted, "received"),
+    outcome_code("100", OutcomeKind::Accepted, "unknown or too old"),
 ];

@@ -1,58 +1,54 @@
-//! The keys of `kind = "kavenegar"` as they are written.
-//!
-//! What is printed of them are names, never the key.
+//! The settings of `kind = "kavenegar"`. `Debug` does not show the API key.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-use crate::settings_reader::read_table;
-use crate::sms::{BaseUrl, parse_base_url, require_not_empty, validate_token};
 use postrider_core::error::Result;
 
-/// An account at Kavenegar.
+use crate::base_url::BaseUrl;
+use crate::callback_auth::validate_receipts_token;
+use crate::settings_reader::{read_table, require_not_empty};
+
+const DEFAULT_BASE_URL: &str = "https://api.kavenegar.com";
+
+/// A Kavenegar account.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KavenegarSettings {
     /// The API key of the account.
     pub(super) api_key: String,
-    /// The line that texts are sent from; the account's default line, when left out.
+    /// The line that sends texts. The default is the account's default line.
     pub(super) sender: Option<String>,
-    /// The template that one-time codes are sent by; a message's body is then the code alone.
+    /// The template of one-time codes. The body of a message is then the code alone.
     pub(super) template: Option<String>,
-    /// What callers of the receipt URL must show as `?token=`; without it no receipt is heard.
+    /// The token that callbacks must carry as `?token=`. Without it callbacks are rejected.
     pub(super) receipts_token: Option<String>,
-    /// Where the interface begins.
-    #[serde(default = "default_base_url")]
-    base_url: String,
-}
-
-fn default_base_url() -> String {
-    "https://api.kavenegar.com".to_owned()
+    base_url: Option<BaseUrl>,
 }
 
 impl KavenegarSettings {
-    /// Reads and checks everything.
+    /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let settings: Self = read_table(table)?;
-        settings.parsed_base_url()?;
         require_not_empty("api_key", &settings.api_key)?;
-        validate_token(settings.receipts_token.as_deref())?;
+        validate_receipts_token(settings.receipts_token.as_deref())?;
         Ok(settings)
     }
 
-    /// Where the interface begins.
-    pub(super) fn parsed_base_url(&self) -> Result<BaseUrl> {
-        parse_base_url(&self.base_url)
+    /// Returns the base URL of the API.
+    pub(super) fn base_url(&self) -> Result<BaseUrl> {
+        BaseUrl::configured_or(self.base_url.as_ref(), DEFAULT_BASE_URL)
     }
 }
 
 impl fmt::Debug for KavenegarSettings {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Settings")
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("KavenegarSettings")
             .field("sender", &self.sender)
             .field("template", &self.template)
-            .field("hears_receipts", &self.receipts_token.is_some())
+            .field("has_callbacks", &self.receipts_token.is_some())
             .finish_non_exhaustive()
     }
 }

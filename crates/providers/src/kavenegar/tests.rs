@@ -1,13 +1,13 @@
-//! The adapter against a stand-in that answers as the reference says.
-
 use std::time::Duration;
 
-use crate::http_stub::{HttpStub, response};
-use crate::sms::tests::{
-    check_sms_provider, describe_incoming, expect_outcomes, form_callback, only_inbound_message,
-    request_form, send_to_stub, settings_error, sms_provider,
+use crate::OutboundMessage;
+use crate::testing::conformance;
+use crate::testing::http_stub::{HttpStub, response};
+use crate::testing::sms::{
+    check_sms_provider, describe_items, expect_outcomes, expect_status_table, form_callback,
+    only_inbound_message, request_form, send_to_stub, settings_error, sms_message, sms_provider,
+    sms_provider_at,
 };
-use crate::{OutboundMessage, conformance};
 use postrider_core::attempt::Outcome;
 
 const ACCOUNT: &str = "api_key = \"key-for-docs\"
@@ -23,17 +23,17 @@ fn accepted_body_with(status: u32) -> String {
 }
 
 #[tokio::test]
-async fn a_message_goes_out_as_the_reference_has_it() {
-    let (answer, heard) = send_to_stub("kavenegar", ACCOUNT, 200, ACCEPTED_BODY).await;
+async fn a_message_is_sent_as_in_the_reference() {
+    let (result, request) = send_to_stub("kavenegar", ACCOUNT, 200, ACCEPTED_BODY).await;
     assert_eq!(
-        format!("{:?}", answer.outcome),
+        format!("{:?}", result.outcome),
         "Accepted { reference: Some(\"8792343\") }"
     );
     assert!(
-        heard.starts_with("POST /v1/key-for-docs/sms/send.json HTTP/1.1\r\n"),
-        "{heard}"
+        request.starts_with("POST /v1/key-for-docs/sms/send.json HTTP/1.1\r\n"),
+        "{request}"
     );
-    let form = request_form(&heard);
+    let form = request_form(&request);
     let field = |name: &str| {
         form.iter()
             .find(|(known, _)| known == name)
@@ -48,12 +48,9 @@ async fn a_message_goes_out_as_the_reference_has_it() {
 }
 
 #[tokio::test]
-async fn a_message_keeps_our_id_in_every_round_and_no_other_has_it() {
+async fn a_message_has_the_same_id_in_every_round_and_no_other_message_has_it() {
     let stub = HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await;
-    let blue = sms_provider(
-        "kavenegar",
-        &format!("{ACCOUNT}\nbase_url = \"http://{}\"", stub.address),
-    );
+    let blue = sms_provider_at(&stub, "kavenegar", ACCOUNT);
     let first = conformance::sample_message();
     let again = OutboundMessage {
         round: 3,
@@ -63,14 +60,14 @@ async fn a_message_keeps_our_id_in_every_round_and_no_other_has_it() {
         delivery_id: postrider_core::id::DeliveryId::from_position(7, 2),
         ..first.clone()
     };
-    for parcel in [first, again, other] {
-        blue.send(&parcel).await;
+    for message in [first, again, other] {
+        blue.send(&message).await;
     }
     let ids = stub
         .requests()
         .iter()
-        .map(|heard| {
-            request_form(heard)
+        .map(|request| {
+            request_form(request)
                 .into_iter()
                 .find(|(name, _)| name == "localid")
                 .unwrap()
@@ -82,16 +79,13 @@ async fn a_message_keeps_our_id_in_every_round_and_no_other_has_it() {
 }
 
 #[tokio::test]
-async fn an_id_under_which_a_text_has_failed_gives_way_to_another_one() {
+async fn a_retry_of_a_failed_text_uses_another_id() {
     let stub = HttpStub::start(vec![
         response(200, "", &accepted_body_with(11)),
         response(200, "", ACCEPTED_BODY),
     ])
     .await;
-    let blue = sms_provider(
-        "kavenegar",
-        &format!("{ACCOUNT}\nbase_url = \"http://{}\"", stub.address),
-    );
+    let blue = sms_provider_at(&stub, "kavenegar", ACCOUNT);
     assert_eq!(
         blue.send(&conformance::sample_message()).await.outcome.as_str(),
         "accepted"
@@ -102,46 +96,40 @@ async fn an_id_under_which_a_text_has_failed_gives_way_to_another_one() {
         ..conformance::sample_message()
     };
     let fresh = HttpStub::start(vec![response(200, "", &accepted_body_with(14))]).await;
-    let blue = sms_provider(
-        "kavenegar",
-        &format!("{ACCOUNT}\nbase_url = \"http://{}\"", fresh.address),
-    );
+    let blue = sms_provider_at(&fresh, "kavenegar", ACCOUNT);
     assert_eq!(blue.send(&first_round).await.outcome.as_str(), "rejected");
-    assert_eq!(fresh.requests().len(), 1, "nothing was sent before");
+    assert_eq!(fresh.requests().len(), 1, "a first round has no earlier text");
 }
 
 #[tokio::test]
-async fn a_code_goes_out_by_its_template() {
+async fn a_code_is_sent_by_its_template() {
     let settings = format!("{ACCOUNT}\ntemplate = \"loginCode\"");
     let stub = HttpStub::start(vec![response(200, "", &accepted_body_with(5))]).await;
-    let blue = sms_provider(
-        "kavenegar",
-        &format!("{settings}\nbase_url = \"http://{}\"", stub.address),
-    );
+    let blue = sms_provider_at(&stub, "kavenegar", &settings);
     let code = OutboundMessage {
         body: "4711".to_owned(),
         ..conformance::sample_message()
     };
     assert_eq!(blue.send(&code).await.outcome.as_str(), "accepted");
-    let heard = stub.requests().remove(0);
+    let request = stub.requests().remove(0);
     assert!(
-        heard.starts_with("POST /v1/key-for-docs/verify/lookup.json "),
-        "{heard}"
+        request.starts_with("POST /v1/key-for-docs/verify/lookup.json "),
+        "{request}"
     );
     assert!(
-        heard.ends_with("receptor=09122222222&template=loginCode&token=4711"),
-        "{heard}"
+        request.ends_with("receptor=09122222222&template=loginCode&token=4711"),
+        "{request}"
     );
     assert_eq!(
         blue.send(&conformance::sample_message()).await.outcome.as_str(),
         "rejected",
-        "a sentence is no code"
+        "a sentence is not a code"
     );
     assert_eq!(stub.requests().len(), 1);
 }
 
 #[tokio::test]
-async fn answers_mean_what_the_reference_says() {
+async fn responses_have_the_outcomes_of_the_reference() {
     let refused = |status: u32| format!(r#"{{"return":{{"status":{status},"message":"x"}},"entries":null}}"#);
     for (status, outcome) in [
         (400, "rejected"),
@@ -162,7 +150,7 @@ async fn answers_mean_what_the_reference_says() {
         (607, "misconfigured"),
         (999, "unavailable"),
     ] {
-        // The same number as the status of HTTP, and HTTP 200 with the error in the body.
+        // Kavenegar sends errors with HTTP 200 or with another HTTP status.
         for http in [200, 418] {
             expect_outcomes(
                 "kavenegar",
@@ -194,7 +182,7 @@ async fn answers_mean_what_the_reference_says() {
 }
 
 #[tokio::test]
-async fn each_time_a_rest_did_not_help_it_doubles() {
+async fn the_cooldown_doubles_with_each_throttled_call() {
     let busy = r#"{"return":{"status":451}}"#;
     let stub = HttpStub::start(vec![
         response(200, "", busy),
@@ -203,21 +191,18 @@ async fn each_time_a_rest_did_not_help_it_doubles() {
         response(200, "", busy),
     ])
     .await;
-    let blue = sms_provider(
-        "kavenegar",
-        &format!("{ACCOUNT}\nbase_url = \"http://{}\"", stub.address),
-    );
-    let mut rests = Vec::new();
+    let blue = sms_provider_at(&stub, "kavenegar", ACCOUNT);
+    let mut delays = Vec::new();
     for _ in 0..4 {
         if let Outcome::Throttled { retry_after } = blue.send(&conformance::sample_message()).await.outcome {
-            rests.push(retry_after.unwrap());
+            delays.push(retry_after.unwrap());
         }
     }
-    assert_eq!(rests, [60, 120, 60].map(Duration::from_secs));
+    assert_eq!(delays, [60, 120, 60].map(Duration::from_secs));
 }
 
 #[test]
-fn it_is_asked_for_iranian_mobile_numbers_only() {
+fn without_a_template_only_iranian_mobile_numbers_are_supported() {
     let blue = sms_provider("kavenegar", ACCOUNT);
     assert!(blue.can_send_to("+989122222222"));
     assert!(!blue.can_send_to("+4915112345678") && !blue.can_send_to("+982122222222"));
@@ -225,20 +210,19 @@ fn it_is_asked_for_iranian_mobile_numbers_only() {
 }
 
 #[test]
-fn statuses_mean_what_the_reference_says() {
+fn statuses_have_the_receipts_of_the_reference() {
     let blue = sms_provider("kavenegar", ACCOUNT);
-    let heard =
-        |body: &str| describe_incoming(blue.parse_callback_sync(&form_callback(TOKEN_QUERY, &[], body)));
-    for quiet in [1, 2, 4, 5, 100, 77] {
+    let items = |body: &str| describe_items(blue.parse_callback_sync(&form_callback(TOKEN_QUERY, &[], body)));
+    for status in [1, 2, 4, 5, 100, 77] {
         assert!(
-            heard(&format!("messageid=7&status={quiet}")).is_empty(),
-            "{quiet}"
+            items(&format!("messageid=7&status={status}")).is_empty(),
+            "{status}"
         );
     }
-    assert_eq!(heard("messageid=7&status=10"), ["delivered 7"]);
-    assert_eq!(heard(r#"{"messageid":7,"status":10}"#), ["delivered 7"]);
+    assert_eq!(items("messageid=7&status=10"), ["delivered 7"]);
+    assert_eq!(items(r#"{"messageid":7,"status":10}"#), ["delivered 7"]);
     assert_eq!(
-        describe_incoming(blue.parse_callback_sync(&form_callback(
+        describe_items(blue.parse_callback_sync(&form_callback(
             &format!("messageid=7&status=10&{TOKEN_QUERY}"),
             &[],
             ""
@@ -246,47 +230,47 @@ fn statuses_mean_what_the_reference_says() {
         ["delivered 7"]
     );
     assert_eq!(
-        heard("messageid=7&status=11"),
-        ["bounced 7: status 11: not delivered: off, away or full"]
+        items("messageid=7&status=11"),
+        ["bounced 7: status 11: not delivered: handset off, out of coverage or full"]
     );
     assert_eq!(
-        heard("messageid=7&status=14"),
-        ["bounced 7: status 14: the subscriber refuses advertising"]
+        items("messageid=7&status=14"),
+        ["bounced 7: status 14: the subscriber blocks advertising"]
     );
-    assert_eq!(heard("status=10"), ["unreadable: there is no messageid"]);
+    assert_eq!(items("status=10"), ["malformed: messageid is missing"]);
     assert_eq!(
-        heard("messageid=7&status=ten"),
-        ["unreadable: the status is no number"]
+        items("messageid=7&status=ten"),
+        ["malformed: status is not a number"]
     );
 }
 
 #[test]
-fn only_who_knows_the_token_is_heard() {
+fn only_callbacks_with_the_token_are_accepted() {
     let blue = sms_provider("kavenegar", ACCOUNT);
     for query in ["", "token=another-token-nobody-knows"] {
         assert_eq!(
-            describe_incoming(blue.parse_callback_sync(&form_callback(query, &[], "messageid=7&status=10"))),
-            ["forged"]
+            describe_items(blue.parse_callback_sync(&form_callback(query, &[], "messageid=7&status=10"))),
+            ["unauthenticated"]
         );
     }
-    let deaf = sms_provider("kavenegar", "api_key = \"k\"");
+    let without_token = sms_provider("kavenegar", "api_key = \"k\"");
     assert_eq!(
-        describe_incoming(deaf.parse_callback_sync(&form_callback(
+        describe_items(without_token.parse_callback_sync(&form_callback(
             TOKEN_QUERY,
             &[],
             "messageid=7&status=10"
         ))),
-        ["not expected"]
+        ["not supported"]
     );
 }
 
 #[test]
-fn a_text_is_heard() {
+fn an_inbound_message_is_parsed() {
     let blue = sms_provider("kavenegar", ACCOUNT);
     let query = format!("{TOKEN_QUERY}&from=09122222222&to=10004346&message=STOP&messageid=5");
-    let text = only_inbound_message(blue.parse_callback_sync(&form_callback(&query, &[], "")));
+    let inbound = only_inbound_message(blue.parse_callback_sync(&form_callback(&query, &[], "")));
     assert_eq!(
-        (text.from.as_str(), text.to.as_str(), text.body.as_str()),
+        (inbound.from.as_str(), inbound.to.as_str(), inbound.body.as_str()),
         ("09122222222", "10004346", "STOP")
     );
     assert_eq!(
@@ -298,24 +282,39 @@ fn a_text_is_heard() {
 }
 
 #[tokio::test]
-async fn keeps_the_contract_of_every_provider() {
-    check_sms_provider("kavenegar", ACCOUNT, ACCEPTED_BODY).await;
-    check_sms_provider("kavenegar", "api_key = \"k\"\ntemplate = \"t\"", ACCEPTED_BODY).await;
+async fn conforms_to_the_suite() {
+    check_sms_provider("kavenegar", ACCOUNT, ACCEPTED_BODY, &sms_message()).await;
+    let code = OutboundMessage {
+        body: "4711".to_owned(),
+        ..sms_message()
+    };
+    check_sms_provider(
+        "kavenegar",
+        "api_key = \"k\"\ntemplate = \"t\"",
+        ACCEPTED_BODY,
+        &code,
+    )
+    .await;
 }
 
 #[tokio::test]
-async fn the_key_is_shown_nowhere() {
-    let read = crate::ProviderSettings::read("kavenegar", ACCOUNT.parse().unwrap()).unwrap();
-    assert!(!format!("{read:?}").contains("key-for-docs"), "{read:?}");
-    let away = sms_provider(
+async fn every_status_without_kavenegars_own_has_the_shared_outcome() {
+    expect_status_table("kavenegar", ACCOUNT, &[]).await;
+}
+
+#[tokio::test]
+async fn the_api_key_is_never_shown() {
+    let settings = crate::ProviderSettings::read("kavenegar", ACCOUNT.parse().unwrap()).unwrap();
+    assert!(!format!("{settings:?}").contains("key-for-docs"), "{settings:?}");
+    let unreachable = sms_provider(
         "kavenegar",
         &format!("{ACCOUNT}\nbase_url = \"http://127.0.0.1:1\""),
     );
-    let answer = away.send(&conformance::sample_message()).await;
-    assert_eq!(answer.outcome.as_str(), "unavailable");
+    let result = unreachable.send(&conformance::sample_message()).await;
+    assert_eq!(result.outcome.as_str(), "unavailable");
     assert!(
-        !format!("{answer:?} {:?}", away.endpoint()).contains("key-for-docs"),
-        "{answer:?}"
+        !format!("{result:?} {:?}", unreachable.endpoint()).contains("key-for-docs"),
+        "{result:?}"
     );
     let short = settings_error("kavenegar", "api_key = \"k\"\nreceipts_token = \"short\"");
     assert!(short.starts_with("receipts_token: "), "{short}");

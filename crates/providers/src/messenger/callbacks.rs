@@ -6,13 +6,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::Hmac;
 use serde_json::Value;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::settings::MessengerSettings;
-use crate::settings_reader::parse_reference;
+use crate::provider_text::parse_reference;
+use crate::signing::{decode_hex, is_valid_hmac};
 use crate::{CallbackError, CallbackRequest};
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::inbound::{CallbackItem, InboundMessage};
@@ -136,24 +137,11 @@ fn query_parameter(request: &CallbackRequest, name: &str) -> Option<String> {
 }
 
 fn has_valid_signature(secret: &str, request: &CallbackRequest) -> bool {
-    let signature = request.headers.get(SIGNATURE_HEADER).map(|header| header.trim());
-    let Some(signature) =
-        signature.and_then(|signature| decode_hex(signature.strip_prefix(SIGNATURE_PREFIX)?))
-    else {
-        return false;
-    };
-    let Ok(mut mac) = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes()) else {
-        return false;
-    };
-    mac.update(&request.body);
-    mac.verify_slice(&signature).is_ok()
-}
-
-/// Decodes hexadecimal digits.
-fn decode_hex(digits: &str) -> Option<Vec<u8>> {
-    let pairs = digits.as_bytes().chunks(2);
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    pairs.map(|pair| byte(pair).filter(|_| pair.len() == 2)).collect()
+    let header = request.headers.get(SIGNATURE_HEADER);
+    let digits = header.and_then(|header| header.trim().strip_prefix(SIGNATURE_PREFIX));
+    digits.and_then(decode_hex).is_some_and(|signature| {
+        is_valid_hmac::<Hmac<Sha256>>(secret.as_bytes(), &[&request.body], &signature)
+    })
 }
 
 fn parse_event(event: &Value, sent: &SentMessages, request: &CallbackRequest) -> Vec<CallbackItem> {

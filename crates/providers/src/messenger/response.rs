@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::json_api::{JsonResponse, OutcomeCode, outcome_code};
+use crate::json_api::JsonResponse;
+use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
-use crate::settings_reader::parse_reference;
+use crate::provider_text::parse_reference;
 use postrider_core::attempt::{Outcome, SendResult};
 
 /// Cooldown after a throttling error without a time.
@@ -70,7 +71,7 @@ pub(super) fn send_result(response: &JsonResponse) -> SendResult {
         .map(|(code, sub)| format!("{code}/{sub}"));
     let find = |code: &Option<String>| OutcomeCode::find(MESSENGER_CODES, code.as_deref()?);
     let is_transient = response.json.pointer("/error/is_transient") == Some(&Value::Bool(true));
-    let http_status = OutcomeCode::from_http_status(response.status);
+    let http_status = response.status_outcome();
     let transient = outcome_code("", OutcomeKind::Unavailable, "marked as transient");
     let line = match find(&code_and_subcode).or_else(|| find(&code)) {
         Some(known) if is_transient && known.outcome == OutcomeKind::Misconfigured => &transient,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::json_api::BaseUrl;
+use crate::base_url::BaseUrl;
 use crate::settings_reader::read_table;
 use postrider_core::error::{Error, Result};
 

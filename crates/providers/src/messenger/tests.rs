@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
-use crate::conformance;
-use crate::http_stub::{HttpStub, StubAction, response};
+use crate::testing::conformance;
+use crate::testing::http_stub::{HttpStub, StubAction, response};
 use postrider_core::clock::from_millis;
 
 const NOW_MILLIS: i64 = 1_784_642_585_000;
@@ -53,7 +53,7 @@ async fn a_message_is_sent_as_the_reference_shows() {
     let request = stub.requests().remove(0);
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     // printf hunter2 | openssl dgst -sha256 -hmac sesame
-    let proof = crate::http_stub::openssl::hmac_sha256_hex("sesame", b"hunter2");
+    let proof = crate::testing::openssl::hmac_sha256_hex("sesame", b"hunter2");
     let target = format!("POST /v24.0/111/messages?access_token=hunter2&appsecret_proof={proof} HTTP/1.1");
     assert!(head.starts_with(&target), "{head}");
     let expected = json!({
@@ -158,7 +158,7 @@ async fn a_requested_pause_is_kept() {
 /// Returns a callback with a valid signature.
 fn signed_callback(body: &Value) -> CallbackRequest {
     let body = body.to_string().into_bytes();
-    let digest = crate::http_stub::openssl::hmac_sha256_hex("sesame", &body);
+    let digest = crate::testing::openssl::hmac_sha256_hex("sesame", &body);
     CallbackRequest {
         headers: BTreeMap::from([("x-hub-signature-256".to_owned(), format!("sha256={digest}"))]),
         body,

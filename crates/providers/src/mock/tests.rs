@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::{CallLimits, conformance};
+use crate::CallLimits;
+use crate::testing::conformance;
 
 fn mock_provider(settings: &str) -> MockProvider {
     let settings = MockSettings::read(settings.parse().unwrap()).unwrap();

@@ -1,47 +1,84 @@
-//! Plivo's codes, which only callbacks carry: a refusal at the send has words and a status of HTTP.
-//!
-//! Never decides what follows: that is the class's matter.
+//! Plivo's codes: HTTP statuses of send responses, and error codes of callbacks.
 
-use crate::sms::{SmsCode, SmsCodeClass, find_sms_code, sms_code};
+use crate::json_api::JsonResponse;
+use crate::outcome_code::{OutcomeCode, outcome_code};
+use crate::outcome_kind::OutcomeKind;
 
-/// What the `ErrorCode` of a callback says.
-pub(super) fn classify(number: &str) -> (SmsCodeClass, &'static str) {
-    find_sms_code(&PLIVO_CODES, number).map_or((SmsCodeClass::Transient, ""), |known| {
-        (known.class, known.description)
+/// The code of a callback whose recipient opted out.
+pub(super) const OPT_OUT_CODE: &str = "200";
+
+/// Returns the outcome and the meaning of a refused send: Plivo has no codes there, so its HTTP statuses decide.
+pub(super) fn classify_send(response: &JsonResponse) -> (OutcomeKind, &'static str) {
+    OutcomeCode::find(&SEND_STATUSES, &response.status.to_string())
+        .map_or((response.status_outcome().outcome, ""), |known| {
+            (known.outcome, known.description)
+        })
+}
+
+/// Returns the outcome and the meaning of a callback's `ErrorCode`.
+pub(super) fn classify_receipt(number: &str) -> (OutcomeKind, &'static str) {
+    OutcomeCode::find(&RECEIPT_CODES, number).map_or((OutcomeKind::Unavailable, ""), |known| {
+        (known.outcome, known.description)
     })
 }
 
-static PLIVO_CODES: [SmsCode; 20] = [
-    sms_code("000", SmsCodeClass::Delivered, "no error"),
-    sms_code("10", SmsCodeClass::Rejected, "the message is not valid"),
-    sms_code("20", SmsCodeClass::Transient, "trouble in the carrier's network"),
-    sms_code("30", SmsCodeClass::Rejected, "taken for spam"),
-    sms_code("40", SmsCodeClass::Misconfigured, "the sender is not valid"),
-    sms_code(
+static SEND_STATUSES: [OutcomeCode; 3] = [
+    outcome_code("402", OutcomeKind::Misconfigured, "not enough credit"),
+    outcome_code(
+        "404",
+        OutcomeKind::Misconfigured,
+        "the account does not exist; see auth_id",
+    ),
+    outcome_code(
+        "405",
+        OutcomeKind::Misconfigured,
+        "wrong HTTP method; see base_url",
+    ),
+];
+
+static RECEIPT_CODES: [OutcomeCode; 20] = [
+    outcome_code("000", OutcomeKind::Accepted, "no error"),
+    outcome_code("10", OutcomeKind::Rejected, "invalid message"),
+    outcome_code("20", OutcomeKind::Unavailable, "network error of the carrier"),
+    outcome_code("30", OutcomeKind::Rejected, "blocked as spam"),
+    outcome_code("40", OutcomeKind::Misconfigured, "invalid sender"),
+    outcome_code(
         "50",
-        SmsCodeClass::InvalidRecipient,
-        "the number is not valid, or a landline",
+        OutcomeKind::InvalidRecipient,
+        "invalid phone number or landline",
     ),
-    sms_code("60", SmsCodeClass::Rejected, "the message runs in a circle"),
-    sms_code("70", SmsCodeClass::InvalidRecipient, "the number is gone"),
-    sms_code("80", SmsCodeClass::AbsentSubscriber, "the handset is off or away"),
-    sms_code("90", SmsCodeClass::DestinationUnavailable, "there is no route"),
-    sms_code("100", SmsCodeClass::Rejected, "the carrier forbids it"),
-    sms_code("110", SmsCodeClass::Rejected, "the text is too long"),
-    sms_code("200", SmsCodeClass::OptedOut, "the person has sent STOP"),
-    sms_code(
+    outcome_code("60", OutcomeKind::Rejected, "message loop detected"),
+    outcome_code(
+        "70",
+        OutcomeKind::InvalidRecipient,
+        "the phone number does not exist any more",
+    ),
+    outcome_code(
+        "80",
+        OutcomeKind::Deferred,
+        "the handset is off or out of coverage",
+    ),
+    outcome_code("90", OutcomeKind::Unavailable, "no route to the destination"),
+    outcome_code("100", OutcomeKind::Rejected, "forbidden by the carrier"),
+    outcome_code("110", OutcomeKind::Rejected, "the text is too long"),
+    outcome_code("200", OutcomeKind::Rejected, "the recipient sent STOP"),
+    outcome_code(
         "201",
-        SmsCodeClass::DestinationUnavailable,
-        "toll-free numbers may not write to Canada",
+        OutcomeKind::Unavailable,
+        "toll-free numbers cannot send to Canada",
     ),
-    sms_code("300", SmsCodeClass::Transient, "it could not be handed over"),
-    sms_code("420", SmsCodeClass::Rejected, "it grew too old"),
-    sms_code(
+    outcome_code(
+        "300",
+        OutcomeKind::Unavailable,
+        "the message could not be dispatched",
+    ),
+    outcome_code("420", OutcomeKind::Rejected, "the message has expired"),
+    outcome_code(
         "450",
-        SmsCodeClass::DestinationUnavailable,
-        "the destination's country is barred",
+        OutcomeKind::Unavailable,
+        "the destination country is blocked",
     ),
-    sms_code("900", SmsCodeClass::Misconfigured, "there is not enough credit"),
-    sms_code("910", SmsCodeClass::Misconfigured, "the account is disabled"),
-    sms_code("1000", SmsCodeClass::Transient, "unknown"),
+    outcome_code("900", OutcomeKind::Misconfigured, "not enough credit"),
+    outcome_code("910", OutcomeKind::Misconfigured, "the account is disabled"),
+    outcome_code("1000", OutcomeKind::Unavailable, "unknown"),
 ];

@@ -1,43 +1,38 @@
-//! The keys of `kind = "plivo"` as they are written.
-//!
-//! What is printed of them are names, never a token.
+//! The settings of `kind = "plivo"`. `Debug` does not show tokens.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-use crate::settings_reader::read_table;
-use crate::sms::{BaseUrl, parse_base_url, require_not_empty, validate_token};
 use postrider_core::error::{Error, Result};
 
-/// An account at Plivo.
+use crate::base_url::BaseUrl;
+use crate::callback_auth::validate_receipts_token;
+use crate::settings_reader::{read_table, require_not_empty};
+
+const DEFAULT_BASE_URL: &str = "https://api.plivo.com";
+
+/// A Plivo account.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlivoSettings {
     /// `MA…` or `SA…`, from the console's front page.
     pub(super) auth_id: String,
-    /// Its token. It also proves that a callback comes from Plivo.
+    /// The account's token. It also signs callbacks.
     pub(super) auth_token: String,
     /// The sender: a number of the account, or a name.
     pub(super) from: Option<String>,
-    /// Plivo picks the sender from this pool.
+    /// The pool from which Plivo selects the sender.
     pub(super) powerpack_uuid: Option<String>,
-    /// What callers of the receipt URL must show as `?token=` beside their signature, which does not cover what they say.
+    /// The token that callbacks must carry as `?token=` besides their signature, which does not cover the body.
     pub(super) receipts_token: Option<String>,
-    /// Where the interface begins.
-    #[serde(default = "default_base_url")]
-    base_url: String,
-}
-
-fn default_base_url() -> String {
-    "https://api.plivo.com".to_owned()
+    base_url: Option<BaseUrl>,
 }
 
 impl PlivoSettings {
-    /// Reads and checks everything.
+    /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let settings: Self = read_table(table)?;
-        settings.parsed_base_url()?;
         require_not_empty("auth_id", &settings.auth_id)?;
         require_not_empty("auth_token", &settings.auth_token)?;
         if settings.from.is_some() == settings.powerpack_uuid.is_some() {
@@ -45,19 +40,20 @@ impl PlivoSettings {
                 "from: write either from or powerpack_uuid, so that there is one sender",
             ));
         }
-        validate_token(settings.receipts_token.as_deref())?;
+        validate_receipts_token(settings.receipts_token.as_deref())?;
         Ok(settings)
     }
 
-    /// Where the interface begins.
-    pub(super) fn parsed_base_url(&self) -> Result<BaseUrl> {
-        parse_base_url(&self.base_url)
+    /// Returns the base URL of the API.
+    pub(super) fn base_url(&self) -> Result<BaseUrl> {
+        BaseUrl::configured_or(self.base_url.as_ref(), DEFAULT_BASE_URL)
     }
 }
 
 impl fmt::Debug for PlivoSettings {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Settings")
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("PlivoSettings")
             .field("auth_id", &self.auth_id)
             .field("from", &self.from)
             .field("powerpack_uuid", &self.powerpack_uuid)

@@ -1,16 +1,15 @@
-//! The adapter against a stand-in that answers as the reference says.
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use crate::sms::tests::{
-    PUBLIC_URL, check_sms_provider, describe_incoming, expect_outcomes, form_callback, only_inbound_message,
-    send_to_stub, settings_error, sms_provider,
+use crate::CallbackRequest;
+use crate::testing::conformance;
+use crate::testing::sms::{
+    PUBLIC_URL, check_sms_provider, describe_items, expect_outcomes, expect_status_table, form_callback,
+    only_inbound_message, send_to_stub, settings_error, sms_message, sms_provider,
 };
-use crate::{CallbackRequest, conformance};
 
 const ACCOUNT: &str = "auth_id = \"MA0123456789ABCDEFGH\"
 auth_token = \"plivo-token-for-docs\"
@@ -19,20 +18,20 @@ from = \"+14155550100\"";
 const ACCEPTED_BODY: &str = r#"{"message":"message(s) queued","message_uuid":["db3c"],"api_id":"db34"}"#;
 
 #[tokio::test]
-async fn a_message_goes_out_as_the_reference_has_it() {
-    let (answer, heard) = send_to_stub("plivo", ACCOUNT, 202, ACCEPTED_BODY).await;
+async fn a_message_is_sent_as_in_the_reference() {
+    let (result, request) = send_to_stub("plivo", ACCOUNT, 202, ACCEPTED_BODY).await;
     assert_eq!(
-        format!("{:?}", answer.outcome),
+        format!("{:?}", result.outcome),
         "Accepted { reference: Some(\"db3c\") }"
     );
     assert!(
-        heard.starts_with("POST /v1/Account/MA0123456789ABCDEFGH/Message/ HTTP/1.1\r\n"),
-        "{heard}"
+        request.starts_with("POST /v1/Account/MA0123456789ABCDEFGH/Message/ HTTP/1.1\r\n"),
+        "{request}"
     );
     assert!(
-        heard.contains("authorization: Basic TUEwMTIzNDU2Nzg5QUJDREVGR0g6cGxpdm8tdG9rZW4tZm9yLWRvY3M=\r\n")
+        request.contains("authorization: Basic TUEwMTIzNDU2Nzg5QUJDREVGR0g6cGxpdm8tdG9rZW4tZm9yLWRvY3M=\r\n")
     );
-    let mut document: Value = serde_json::from_str(heard.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let mut document: Value = serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap();
     let expiry = document
         .as_object_mut()
         .unwrap()
@@ -47,7 +46,7 @@ async fn a_message_goes_out_as_the_reference_has_it() {
 }
 
 #[tokio::test]
-async fn answers_mean_what_the_reference_says() {
+async fn responses_have_the_outcomes_of_the_reference() {
     expect_outcomes(
         "plivo",
         ACCOUNT,
@@ -88,7 +87,7 @@ async fn answers_mean_what_the_reference_says() {
     .await;
 }
 
-/// A call as Plivo would sign it.
+/// Returns a callback with a valid signature.
 fn plivo_callback(nonce: &str, body: &str) -> CallbackRequest {
     let mut mac = Hmac::<Sha256>::new_from_slice(b"plivo-token-for-docs").unwrap();
     mac.update(format!("{PUBLIC_URL}/v1/receipts/blue{nonce}").as_bytes());
@@ -101,7 +100,7 @@ fn plivo_callback(nonce: &str, body: &str) -> CallbackRequest {
 }
 
 #[test]
-fn statuses_mean_what_the_reference_says() {
+fn statuses_have_the_receipts_of_the_reference() {
     let blue = sms_provider("plivo", ACCOUNT);
     let cases = [
         ("Status=queued", vec![]),
@@ -112,11 +111,11 @@ fn statuses_mean_what_the_reference_says() {
         ("Status=delivered&PartInfo=3+of+3", vec!["delivered a"]),
         (
             "Status=undelivered&PartInfo=1+of+3&ErrorCode=80",
-            vec!["bounced a: undelivered 80: the handset is off or away"],
+            vec!["bounced a: undelivered 80: the handset is off or out of coverage"],
         ),
         (
             "Status=failed&ErrorCode=70",
-            vec!["invalid a: failed 70: the number is gone"],
+            vec!["invalid a: failed 70: the phone number does not exist any more"],
         ),
         (
             "Status=failed&ErrorCode=000",
@@ -124,20 +123,20 @@ fn statuses_mean_what_the_reference_says() {
         ),
         (
             "Status=rejected&ErrorCode=50",
-            vec!["bounced a: rejected 50: the number is not valid, or a landline"],
+            vec!["bounced a: rejected 50: invalid phone number or landline"],
         ),
         (
             "Status=undelivered&ErrorCode=200",
             vec![
-                "bounced a: undelivered 200: the person has sent STOP",
-                "+989122222222 opted out: the person has sent STOP (200)",
+                "bounced a: undelivered 200: the recipient sent STOP",
+                "+989122222222 opted out: the recipient sent STOP (200)",
             ],
         ),
     ];
-    for (place, (body, expected)) in cases.into_iter().enumerate() {
+    for (index, (body, expected)) in cases.into_iter().enumerate() {
         let body = format!("MessageUUID=part&ParentMessageUUID=a&To=989122222222&{body}");
         assert_eq!(
-            describe_incoming(blue.parse_callback_sync(&plivo_callback(&place.to_string(), &body))),
+            describe_items(blue.parse_callback_sync(&plivo_callback(&index.to_string(), &body))),
             expected,
             "{body}"
         );
@@ -145,55 +144,54 @@ fn statuses_mean_what_the_reference_says() {
 }
 
 #[test]
-fn only_signed_calls_are_heard_and_each_signature_says_one_thing() {
+fn only_signed_callbacks_are_accepted_and_a_signature_authenticates_one_content() {
     let blue = sms_provider("plivo", ACCOUNT);
-    let right = plivo_callback("1", "MessageUUID=a&Status=delivered");
+    let signed = plivo_callback("1", "MessageUUID=a&Status=delivered");
+    assert_eq!(describe_items(blue.parse_callback_sync(&signed)), ["delivered a"]);
     assert_eq!(
-        describe_incoming(blue.parse_callback_sync(&right)),
-        ["delivered a"]
-    );
-    assert_eq!(
-        describe_incoming(blue.parse_callback_sync(&right)),
+        describe_items(blue.parse_callback_sync(&signed)),
         ["delivered a"],
         "a repetition"
     );
     let other = CallbackRequest {
         body: b"MessageUUID=b&Status=delivered".to_vec(),
-        ..right.clone()
+        ..signed.clone()
     };
-    assert_eq!(describe_incoming(blue.parse_callback_sync(&other)), ["forged"]);
     assert_eq!(
-        describe_incoming(blue.parse_callback_sync(&form_callback(
-            "",
-            &[],
-            "MessageUUID=a&Status=delivered"
-        ))),
-        ["forged"]
+        describe_items(blue.parse_callback_sync(&other)),
+        ["unauthenticated"]
     );
-    let asking = sms_provider(
+    assert_eq!(
+        describe_items(blue.parse_callback_sync(&form_callback("", &[], "MessageUUID=a&Status=delivered"))),
+        ["unauthenticated"]
+    );
+    let with_token = sms_provider(
         "plivo",
         &format!("{ACCOUNT}\nreceipts_token = \"a-token-nobody-guesses\""),
     );
-    assert_eq!(describe_incoming(asking.parse_callback_sync(&right)), ["forged"]);
-    let knowing = CallbackRequest {
+    assert_eq!(
+        describe_items(with_token.parse_callback_sync(&signed)),
+        ["unauthenticated"]
+    );
+    let request_with_token = CallbackRequest {
         query: "token=a-token-nobody-guesses".to_owned(),
-        ..right
+        ..signed
     };
     assert_eq!(
-        describe_incoming(asking.parse_callback_sync(&knowing)),
+        describe_items(with_token.parse_callback_sync(&request_with_token)),
         ["delivered a"]
     );
 }
 
 #[test]
-fn a_text_is_heard() {
+fn an_inbound_message_is_parsed() {
     let blue = sms_provider("plivo", ACCOUNT);
-    let text = only_inbound_message(blue.parse_callback_sync(&plivo_callback(
+    let inbound = only_inbound_message(blue.parse_callback_sync(&plivo_callback(
         "7",
         "From=989122222222&To=14155550100&Text=Stop&MessageUUID=u&Type=sms",
     )));
     assert_eq!(
-        (text.from.as_str(), text.to.as_str(), text.body.as_str()),
+        (inbound.from.as_str(), inbound.to.as_str(), inbound.body.as_str()),
         ("+989122222222", "14155550100", "Stop")
     );
     assert_eq!(
@@ -205,12 +203,22 @@ fn a_text_is_heard() {
 }
 
 #[tokio::test]
-async fn keeps_the_contract_of_every_provider() {
-    check_sms_provider("plivo", ACCOUNT, ACCEPTED_BODY).await;
+async fn conforms_to_the_suite() {
+    check_sms_provider("plivo", ACCOUNT, ACCEPTED_BODY, &sms_message()).await;
+}
+
+#[tokio::test]
+async fn every_status_has_the_shared_outcome_but_for_plivos_own() {
+    let overrides = [
+        (402, "misconfigured"),
+        (404, "misconfigured"),
+        (405, "misconfigured"),
+    ];
+    expect_status_table("plivo", ACCOUNT, &overrides).await;
 }
 
 #[test]
-fn wrong_settings_are_told_and_secrets_are_not() {
+fn wrong_settings_are_refused_and_secrets_not_shown() {
     for settings in [
         "auth_id = \"a\"\nauth_token = \"b\"",
         &format!("{ACCOUNT}\npowerpack_uuid = \"p\""),
@@ -218,6 +226,9 @@ fn wrong_settings_are_told_and_secrets_are_not() {
         let sender = settings_error("plivo", settings);
         assert!(sender.starts_with("from: write either"), "{sender}");
     }
-    let read = crate::ProviderSettings::read("plivo", ACCOUNT.parse().unwrap()).unwrap();
-    assert!(!format!("{read:?}").contains("token-for-docs"), "{read:?}");
+    let settings = crate::ProviderSettings::read("plivo", ACCOUNT.parse().unwrap()).unwrap();
+    assert!(
+        !format!("{settings:?}").contains("token-for-docs"),
+        "{settings:?}"
+    );
 }

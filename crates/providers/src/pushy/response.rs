@@ -4,9 +4,10 @@
 
 use serde_json::Value;
 
-use crate::json_api::{JsonResponse, OutcomeCode, outcome_code};
+use crate::json_api::JsonResponse;
+use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;
-use crate::settings_reader::parse_reference;
+use crate::provider_text::parse_reference;
 use postrider_core::attempt::SendResult;
 
 /// Outcome of each code.
@@ -51,7 +52,7 @@ pub(super) fn send_result(response: &JsonResponse, token: &str) -> SendResult {
     }
     let code = response.str_at("/code");
     let error = response.str_at("/error");
-    let http_status = OutcomeCode::from_http_status(response.status);
+    let http_status = response.status_outcome();
     let line = code
         .and_then(|code| OutcomeCode::find(PUSHY_CODES, code))
         .unwrap_or(&http_status);

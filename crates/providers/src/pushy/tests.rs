@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::conformance;
-use crate::http_stub::{HttpStub, StubAction, response};
+use crate::testing::conformance;
+use crate::testing::http_stub::{HttpStub, StubAction, response};
 use postrider_core::clock::{Clock, from_millis};
 
 const NOW_SECONDS: i64 = 1_784_642_585;

@@ -4,40 +4,32 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::http_client::{BodyEnd, HttpResponse};
-use crate::settings_reader::{parse_reference, sanitize_text};
+use crate::json_api::JsonResponse;
+use crate::outcome_kind::OutcomeKind::{self, Misconfigured, Rejected, Throttled, Unavailable};
+use crate::provider_text::{parse_reference, sanitize_text};
 use postrider_core::attempt::{Outcome, SendResult};
+
+#[cfg(test)]
+mod tests;
 
 /// Cooldown when the sending rate of the account is exceeded.
 const RATE_LIMIT_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Cooldown when the daily quota of the account is used up: ten minutes, as AWS advises.
-const DAILY_QUOTA_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
+/// Cooldown when a quota of the account is used up: ten minutes, as AWS advises.
+const QUOTA_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
 
-/// Meaning of an error.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum SesErrorClass {
-    Throttled,
-    /// A quota of the account is used up.
-    QuotaExceeded,
-    Unavailable,
-    Rejected,
-    Misconfigured,
-}
+/// Error name for a used-up quota.
+const LIMIT_EXCEEDED: &str = "LimitExceededException";
 
-use SesErrorClass::{Misconfigured, QuotaExceeded, Rejected, Throttled, Unavailable};
-
-/// Class of each error name.
-const ERROR_CLASSES: [(&str, SesErrorClass); 28] = [
+/// Outcome of each error name.
+const ERROR_OUTCOMES: [(&str, OutcomeKind); 28] = [
     ("MessageRejected", Rejected),
     ("BadRequestException", Rejected),
     ("MailFromDomainNotVerifiedException", Misconfigured),
     ("AccountSuspendedException", Misconfigured),
     ("SendingPausedException", Misconfigured),
     ("NotFoundException", Misconfigured),
-    ("LimitExceededException", QuotaExceeded),
+    (LIMIT_EXCEEDED, Throttled),
     ("TooManyRequestsException", Throttled),
     ("ThrottlingException", Throttled),
     ("Throttling", Throttled),
@@ -62,86 +54,65 @@ const ERROR_CLASSES: [(&str, SesErrorClass); 28] = [
 ];
 
 /// Returns the result of a send to `to`.
-pub(super) fn send_result(response: &HttpResponse, to: &str) -> SendResult {
-    let json: Option<Value> = serde_json::from_slice(&response.body).ok();
+pub(super) fn send_result(response: &JsonResponse, to: &str) -> SendResult {
     if response.status == 200 {
-        let id = json.as_ref().and_then(|json| json["MessageId"].as_str());
-        return match (id.and_then(parse_reference), &response.body_end) {
-            (None, BodyEnd::Interrupted) => Outcome::Unknown {
-                reason: "response body incomplete".to_owned(),
-            }
-            .into(),
-            (reference, _) => Outcome::Accepted { reference }.into(),
+        return match response.str_at("/MessageId").and_then(parse_reference) {
+            None => response.unconfirmed_outcome().into(),
+            reference => Outcome::Accepted { reference }.into(),
         };
     }
-    let name = error_name(response, json.as_ref());
-    let message = error_message(json.as_ref(), &response.body);
-    let code = name
-        .clone()
-        .unwrap_or_else(|| format!("HTTP {}", response.status));
+    let name = error_name(response);
     SendResult {
-        outcome: outcome_of_error(name.as_deref(), response.status, message, to),
-        code: Some(code),
+        outcome: outcome_of_error(response, name.as_deref(), to),
+        code: Some(name.unwrap_or_else(|| response.http_status_text())),
     }
 }
 
 /// Returns the error name out of `namespace#Name:http://…`, from the header or the body as AWS clients do.
-fn error_name(response: &HttpResponse, json: Option<&Value>) -> Option<String> {
-    let header = response
-        .headers
-        .get("x-amzn-errortype")
-        .and_then(|value| value.to_str().ok());
-    let field = |key: &str| json.and_then(|json| json[key].as_str());
-    let text = header.or_else(|| field("code")).or_else(|| field("__type"))?;
+fn error_name(response: &JsonResponse) -> Option<String> {
+    let header = response.headers.get("x-amzn-errortype");
+    let text = header
+        .and_then(|value| value.to_str().ok())
+        .or_else(|| response.str_at("/code"))
+        .or_else(|| response.str_at("/__type"))?;
     let text = text.split(':').next().unwrap_or_default();
     let text = text.rsplit('#').next().unwrap_or_default();
     Some(sanitize_text(text)).filter(|name| !name.is_empty())
 }
 
 /// Returns the error message, or the body when it has none.
-pub(super) fn error_message(json: Option<&Value>, body: &[u8]) -> String {
-    let field = |key: &str| json.and_then(|json| json[key].as_str());
-    let text = field("message").or_else(|| field("Message")).map(sanitize_text);
-    text.unwrap_or_else(|| sanitize_text(&String::from_utf8_lossy(body)))
+pub(super) fn error_message(response: &JsonResponse) -> String {
+    let message = response
+        .str_at("/message")
+        .or_else(|| response.str_at("/Message"));
+    match message {
+        Some(message) => sanitize_text(message),
+        None => sanitize_text(&String::from_utf8_lossy(&response.body)),
+    }
 }
 
-fn outcome_of_error(name: Option<&str>, status: u16, reason: String, to: &str) -> Outcome {
+fn outcome_of_error(response: &JsonResponse, name: Option<&str>, to: &str) -> Outcome {
+    let reason = error_message(response);
     let mentions = |text: &str| reason.to_ascii_lowercase().contains(text);
-    let known = name.and_then(|name| ERROR_CLASSES.iter().find(|(known, _)| *known == name));
-    let class = known.map_or(class_of_status(status), |(_, class)| *class);
-    match class {
-        Throttled if mentions("daily") || mentions("quota") => Outcome::Throttled {
-            retry_after: Some(DAILY_QUOTA_RETRY_AFTER),
-        },
-        Throttled => Outcome::Throttled {
-            retry_after: Some(RATE_LIMIT_RETRY_AFTER),
-        },
-        QuotaExceeded => Outcome::Throttled {
-            retry_after: Some(DAILY_QUOTA_RETRY_AFTER),
-        },
-        Unavailable => Outcome::Unavailable { reason },
-        Misconfigured => Outcome::Misconfigured { reason },
+    let known = name.and_then(|name| ERROR_OUTCOMES.iter().find(|(known, _)| *known == name));
+    let kind = match known.map_or_else(|| response.status_outcome().outcome, |(_, kind)| *kind) {
         // The sender is not verified, or the account is in the sandbox: this concerns every message.
-        Rejected if mentions("not verified") => Outcome::Misconfigured { reason },
+        Rejected if mentions("not verified") => Misconfigured,
         Rejected if name == Some("BadRequestException") && names_recipient(&reason, to) => {
-            Outcome::InvalidRecipient { reason }
+            OutcomeKind::InvalidRecipient
         }
-        Rejected => Outcome::Rejected { reason },
-    }
+        kind => kind,
+    };
+    let is_quota = name == Some(LIMIT_EXCEEDED) || mentions("daily") || mentions("quota");
+    let default = if is_quota {
+        QUOTA_RETRY_AFTER
+    } else {
+        RATE_LIMIT_RETRY_AFTER
+    };
+    let retry_after = response.retry_after().unwrap_or(default);
+    kind.into_outcome(None, reason, (kind == Throttled).then_some(retry_after))
 }
 
 fn names_recipient(reason: &str, to: &str) -> bool {
     !to.is_empty() && reason.to_lowercase().contains(&to.to_lowercase())
 }
-
-fn class_of_status(status: u16) -> SesErrorClass {
-    match status {
-        429 => Throttled,
-        401 | 403 | 404 => Misconfigured,
-        400..=499 => Rejected,
-        _ => Unavailable,
-    }
-}
-
-#[cfg(test)]
-mod tests;

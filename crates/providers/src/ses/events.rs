@@ -6,7 +6,7 @@ use chrono::DateTime;
 use serde_json::Value;
 
 use crate::CallbackError;
-use crate::settings_reader::{parse_reference, sanitize_text};
+use crate::provider_text::{parse_reference, sanitize_text};
 use postrider_core::clock::Timestamp;
 use postrider_core::inbound::{CallbackItem, OptOutNotice};
 use postrider_core::receipt::{Receipt, ReceiptStatus};

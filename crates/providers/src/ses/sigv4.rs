@@ -1,10 +1,11 @@
 //! AWS Signature Version 4.
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::Hmac;
 use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Request, Url};
 use sha2::{Digest, Sha256};
 
+use crate::signing::{encode_hex, hmac_digest};
 use postrider_core::clock::Timestamp;
 
 /// Service name in the credential scope.
@@ -38,13 +39,13 @@ pub(super) fn sign(mut request: Request, credentials: &AwsCredentials, now: Time
     let scope = format!("{}/{}/{SERVICE}/aws4_request", &stamp[..8], credentials.region);
     let to_sign = format!(
         "AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}",
-        hex(&Sha256::digest(canonical))
+        encode_hex(&Sha256::digest(canonical))
     );
     let mut key = format!("AWS4{}", credentials.secret_access_key).into_bytes();
     for part in [&stamp[..8], &credentials.region, SERVICE, "aws4_request"] {
         key = hmac_sha256(&key, part)?;
     }
-    let signature = hex(&hmac_sha256(&key, &to_sign)?);
+    let signature = encode_hex(&hmac_sha256(&key, &to_sign)?);
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={}, Signature={signature}",
         credentials.access_key_id,
@@ -92,18 +93,12 @@ fn canonical_request(request: &Request, names: &[String]) -> Option<String> {
         .body()
         .and_then(reqwest::Body::as_bytes)
         .unwrap_or_default();
-    lines.extend([String::new(), names.join(";"), hex(&Sha256::digest(body))]);
+    lines.extend([String::new(), names.join(";"), encode_hex(&Sha256::digest(body))]);
     Some(lines.join("\n"))
 }
 
 fn hmac_sha256(key: &[u8], text: &str) -> Option<Vec<u8>> {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).ok()?;
-    mac.update(text.as_bytes());
-    Some(mac.finalize().into_bytes().to_vec())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hmac_digest::<Hmac<Sha256>>(key, &[text.as_bytes()])
 }
 
 #[cfg(test)]

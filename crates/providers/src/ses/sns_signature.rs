@@ -24,7 +24,8 @@ use rustls::pki_types::{
 use serde::Deserialize;
 use webpki::EndEntityCert;
 
-use crate::http_client::{HttpCallResult, HttpClient};
+use crate::http_client::HttpClient;
+use crate::http_response::HttpCallResult;
 use crate::{CallbackError, CallbackRequest};
 
 /// Maximum difference between the timestamp of a notification and now, in both directions.

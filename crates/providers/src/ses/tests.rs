@@ -3,10 +3,11 @@
 use chrono::TimeDelta;
 
 use super::*;
+use crate::Transcript;
 use crate::http_client::HttpClientPool;
-use crate::http_stub::{HttpStub, StubAction, response};
-use crate::peer::PeerProcess;
-use crate::{Transcript, conformance};
+use crate::testing::conformance;
+use crate::testing::http_stub::{HttpStub, StubAction, response};
+use crate::testing::peer::PeerProcess;
 use postrider_core::receipt::ReceiptStatus;
 
 fn ses_provider(table: &str, http_clients: &HttpClientPool) -> Ses {
@@ -352,7 +353,7 @@ fn invalid_settings_are_rejected_with_key_and_remedy() {
             replaced("hunter2", "hun ter2"),
             "secret_access_key: is empty or holds a blank",
         ),
-        (replaced("a@b.example", "a"), "from: is not an email address"),
+        (replaced("a@b.example", "a"), "from: not an email address"),
         (
             format!("{base}topics = [\"ses\"]"),
             "topics: \"ses\" is not an ARN",

@@ -2,7 +2,7 @@
 
 use postrider_smpp::receipt::{DeliveryReceipt, normalize_error};
 
-use crate::settings_reader::sanitize_text;
+use crate::provider_text::sanitize_text;
 use postrider_core::receipt::ReceiptStatus;
 
 #[cfg(test)]

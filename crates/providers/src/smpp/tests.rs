@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::{CallLimits, HttpClientPool, Transcript, conformance};
+use crate::testing::conformance;
+use crate::{CallLimits, HttpClientPool, Transcript};
 use smsc_peer::SmscPeer;
 
 fn settings_table(overrides: &str) -> toml::Table {

@@ -1,31 +1,26 @@
-//! The fields of a provider's call, however they came: in the query of a GET, as a form, or as a JSON object.
-//!
-//! A stranger's text: more fields than any provider sends, or what is neither form nor JSON, has none.
+//! The fields of a callback, from the query of a GET request, a form, or a JSON object.
 
 use serde_json::Value;
-use subtle::ConstantTimeEq;
 
-use crate::{CallbackError, CallbackRequest};
+use crate::callback::{CallbackError, CallbackRequest};
 
-/// More than any provider sends.
+/// Maximum number of fields; providers send about 30.
 const FIELDS_MAX: usize = 200;
 
-/// Names and values, decoded, in the order they came.
+/// Decoded names and values, in the order of the request.
 pub(crate) struct CallbackFields(Vec<(String, String)>);
 
 impl CallbackFields {
-    /// The fields of a call: those of the body, else those of the query.
-    pub fn from_callback(call: &CallbackRequest) -> Result<Self, CallbackError> {
-        if call.body.trim_ascii().is_empty() {
-            return Self::from_form(call.query.as_bytes());
-        }
-        match call.body.trim_ascii_start().first() {
-            Some(b'{') => Self::from_json(&call.body),
-            _ => Self::from_form(&call.body),
+    /// Parses the fields of the body, or of the query when the body is empty.
+    pub fn from_callback(request: &CallbackRequest) -> Result<Self, CallbackError> {
+        match request.body.trim_ascii_start().first() {
+            None => Self::from_form(request.query.as_bytes()),
+            Some(b'{') => Self::from_json(&request.body),
+            Some(_) => Self::from_form(&request.body),
         }
     }
 
-    /// The fields of a form or a query.
+    /// Parses the fields of a form or a query.
     pub fn from_form(encoded: &[u8]) -> Result<Self, CallbackError> {
         let pairs = form_urlencoded::parse(encoded)
             .map(|(name, value)| (name.into_owned(), value.into_owned()))
@@ -34,9 +29,10 @@ impl CallbackFields {
     }
 
     fn from_json(body: &[u8]) -> Result<Self, CallbackError> {
-        let unreadable = || CallbackError::Malformed("the body is not a JSON object".to_owned());
-        let Value::Object(object) = serde_json::from_slice(body).map_err(|_| unreadable())? else {
-            return Err(unreadable());
+        let Ok(Value::Object(object)) = serde_json::from_slice(body) else {
+            return Err(CallbackError::Malformed(
+                "the body is not a JSON object".to_owned(),
+            ));
         };
         let text = |value| match value {
             Value::String(text) => Some(text),
@@ -56,34 +52,27 @@ impl CallbackFields {
         Ok(Self(pairs))
     }
 
-    /// The first field of that name that says something.
+    /// Returns the first field of that name that is not empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let mut named = self.0.iter().filter(|(known, _)| known == name);
-        named
-            .find(|(_, value)| !value.is_empty())
+        let mut pairs = self.0.iter();
+        pairs
+            .find(|(known, value)| known == name && !value.is_empty())
             .map(|(_, value)| value.as_str())
     }
 
-    /// The field, or which one is missing, for the provider's developer.
+    /// Returns the field, or an error that names it.
     pub fn require(&self, name: &str) -> Result<&str, CallbackError> {
         self.get(name)
-            .ok_or_else(|| CallbackError::Malformed(format!("there is no {name}")))
+            .ok_or_else(|| CallbackError::Malformed(format!("{name} is missing")))
     }
 
-    /// Leaves out a field that is ours and not the provider's.
+    /// Removes a field that the gateway added to the callback URL itself.
     pub fn remove(&mut self, name: &str) {
         self.0.retain(|(known, _)| known != name);
     }
 
-    /// All of them.
+    /// Returns all fields.
     pub fn pairs(&self) -> &[(String, String)] {
         &self.0
     }
-}
-
-/// Whether the URL of a call has the configured token in it, compared in constant time.
-pub(crate) fn has_valid_token(call: &CallbackRequest, token: &str) -> bool {
-    form_urlencoded::parse(call.query.as_bytes())
-        .find(|(name, _)| name == "token")
-        .is_some_and(|(_, shown)| bool::from(shown.as_bytes().ct_eq(token.as_bytes())))
 }

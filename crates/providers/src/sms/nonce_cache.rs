@@ -1,25 +1,26 @@
-//! Remembers what was heard under a number that a provider uses once, so that nobody can say something else with it.
+//! Remembers the content that a provider sent under each nonce, so that a recorded signature cannot authenticate other
+//! content.
 //!
-//! The same word again is a repetition and welcome. In memory only and not for ever: a state never moves backwards
-//! anyway.
+//! The same content under the same nonce is a repetition and is accepted. The cache is in memory, bounded and temporary:
+//! delivery states never move backwards, so an old callback that is repeated after that does no harm.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
+use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
 
 use postrider_core::clock::Timestamp;
 
-/// How long a number is remembered.
-const NONCE_TTL: Duration = Duration::from_secs(6 * 60 * 60);
+/// Time for which a nonce is remembered.
+const NONCE_TTL: TimeDelta = TimeDelta::hours(6);
 
-/// How many are remembered at most; each takes about 100 bytes.
+/// Maximum number of nonces; each takes about 100 bytes.
 const NONCES_MAX: usize = 100_000;
 
 type Sha256Digest = [u8; 32];
 
-/// Numbers used once, with what was said under them.
+/// Nonces and the content that came with them.
 #[derive(Default)]
 pub(crate) struct NonceCache(Mutex<NonceEntries>);
 
@@ -30,26 +31,29 @@ struct NonceEntries {
 }
 
 impl NonceCache {
-    /// Whether this number is new, or comes with the same words as before.
-    pub fn is_new_or_repeated(&self, number: &str, words: &[u8], now: Timestamp) -> bool {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_old =
-            |since: Timestamp| now - since > chrono::TimeDelta::from_std(NONCE_TTL).unwrap_or_default();
-        while let Some((first, since)) = known.by_age.front().copied() {
-            if !is_old(since) && known.by_age.len() < NONCES_MAX {
+    /// Returns whether the nonce is new or came with the same content before.
+    pub fn is_new_or_repeated(&self, nonce: &str, content: &[u8], now: Timestamp) -> bool {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.evict(now);
+        let (nonce, content) = (Sha256::digest(nonce).into(), Sha256::digest(content).into());
+        if let Some(known) = entries.content_by_nonce.get(&nonce) {
+            return *known == content;
+        }
+        entries.content_by_nonce.insert(nonce, content);
+        entries.by_age.push_back((nonce, now));
+        true
+    }
+}
+
+impl NonceEntries {
+    /// Removes expired nonces, and the oldest one when the cache is full.
+    fn evict(&mut self, now: Timestamp) {
+        while let Some((oldest, since)) = self.by_age.front().copied() {
+            if now - since <= NONCE_TTL && self.by_age.len() < NONCES_MAX {
                 break;
             }
-            known.by_age.pop_front();
-            known.content_by_nonce.remove(&first);
-        }
-        let (number, words) = (Sha256::digest(number).into(), Sha256::digest(words).into());
-        match known.content_by_nonce.get(&number) {
-            Some(before) => *before == words,
-            None => {
-                known.content_by_nonce.insert(number, words);
-                known.by_age.push_back((number, now));
-                true
-            }
+            self.by_age.pop_front();
+            self.content_by_nonce.remove(&oldest);
         }
     }
 }

@@ -1,15 +1,15 @@
-//! What an adapter learns in passing, while it sends, and has to tell: that a person has opted out at the provider.
+//! Opt-outs that an adapter learns from send responses, until the gateway receives them.
 //!
-//! Bounded, and in memory only: what is lost is learnt again with the next message to that person.
+//! Bounded and in memory: a lost notice is learned again with the next message to that recipient.
 
 use tokio::sync::{Mutex, mpsc};
 
 use postrider_core::inbound::CallbackItem;
 
-/// The most that wait to be fetched, and how many are fetched at once.
+/// Maximum number of pending notices, and of notices returned at once.
 const PENDING_NOTICES_MAX: usize = 1_024;
 
-/// Filled by sends, emptied by whoever listens.
+/// A bounded queue of notices.
 pub(crate) struct OptOutNotices {
     sender: mpsc::Sender<CallbackItem>,
     receiver: Mutex<mpsc::Receiver<CallbackItem>>,
@@ -17,30 +17,30 @@ pub(crate) struct OptOutNotices {
 
 impl Default for OptOutNotices {
     fn default() -> Self {
-        let (coming, arriving) = mpsc::channel(PENDING_NOTICES_MAX);
+        let (sender, receiver) = mpsc::channel(PENDING_NOTICES_MAX);
         Self {
-            sender: coming,
-            receiver: Mutex::new(arriving),
+            sender,
+            receiver: Mutex::new(receiver),
         }
     }
 }
 
 impl OptOutNotices {
-    /// Puts something down, unless there is too much already.
-    pub fn push(&self, incoming: CallbackItem) {
-        if self.sender.try_send(incoming).is_err() {
-            log::debug!("what a provider said in passing is lost, too much waits");
+    /// Adds a notice, or drops it when the queue is full.
+    pub fn push(&self, notice: CallbackItem) {
+        if self.sender.try_send(notice).is_err() {
+            log::debug!("opt-out notice dropped: too many are pending");
         }
     }
 
-    /// Waits until there is something and takes all of it.
+    /// Waits for notices and returns all pending ones.
     pub async fn receive(&self) -> Vec<CallbackItem> {
-        let mut all = Vec::new();
+        let mut notices = Vec::new();
         self.receiver
             .lock()
             .await
-            .recv_many(&mut all, PENDING_NOTICES_MAX)
+            .recv_many(&mut notices, PENDING_NOTICES_MAX)
             .await;
-        all
+        notices
     }
 }

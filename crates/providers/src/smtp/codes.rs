@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::settings_reader::sanitize_text;
+use crate::provider_text::sanitize_text;
 use postrider_core::attempt::{Outcome, SendResult};
 
 /// Cooldown after a reply to mails that arrive too fast.

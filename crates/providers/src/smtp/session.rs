@@ -25,7 +25,7 @@ use super::codes::{SmtpReply, SmtpStage};
 use super::message::EmailMessage;
 use super::settings::Encryption;
 use crate::Transcript;
-use crate::settings_reader::sanitize_text;
+use crate::provider_text::sanitize_text;
 
 #[cfg(test)]
 mod tests;

@@ -9,8 +9,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::peer::{PeerProcess, TestCertificate};
-use crate::{Transcript, conformance};
+use crate::Transcript;
+use crate::testing::conformance;
+use crate::testing::peer::{PeerProcess, TestCertificate};
 
 fn smtp(port: u16, overrides: &str) -> Smtp {
     smtp_with_transcript(port, overrides, None)
@@ -345,10 +346,7 @@ fn invalid_settings_are_rejected_with_key_and_remedy() {
             &format!("host = \"smtp://mail\"\n{from}"),
             "host: must be a host name",
         ),
-        (
-            "host = \"mail\"\nfrom = \"shop\"",
-            "from: is not an email address",
-        ),
+        ("host = \"mail\"\nfrom = \"shop\"", "from: not an email address"),
         (
             "host = \"mail\"\nfrom = \"a@b.c\\r\\nBcc: x\"",
             "from: must be one line",

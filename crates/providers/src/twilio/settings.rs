@@ -1,45 +1,39 @@
-//! The keys of `kind = "twilio"` as they are written.
-//!
-//! What is printed of them are names, never a token.
+//! The settings of `kind = "twilio"`. `Debug` does not show tokens.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-use crate::settings_reader::read_table;
-use crate::sms::{BaseUrl, parse_base_url, require_not_empty};
 use postrider_core::error::{Error, Result};
 
-/// An account at Twilio.
+use crate::base_url::BaseUrl;
+use crate::settings_reader::{read_table, require_not_empty};
+
+const DEFAULT_BASE_URL: &str = "https://api.twilio.com";
+
+/// A Twilio account.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TwilioSettings {
     /// `AC…`, from the console's front page.
     pub(super) account_sid: String,
-    /// The account's auth token. It also proves that a callback comes from Twilio.
+    /// The account's auth token. It also signs callbacks.
     pub(super) auth_token: String,
     /// `SK…`, to send with an API key instead of the auth token.
     pub(super) api_key: Option<String>,
-    /// The API key's secret.
+    /// The secret of the API key.
     pub(super) api_secret: Option<String>,
     /// The sender: a number of the account, or a name.
     pub(super) from: Option<String>,
-    /// `MG…`: Twilio picks the sender from this service.
+    /// `MG…`: the service from which Twilio selects the sender.
     pub(super) messaging_service_sid: Option<String>,
-    /// Where the interface begins.
-    #[serde(default = "default_base_url")]
-    base_url: String,
-}
-
-fn default_base_url() -> String {
-    "https://api.twilio.com".to_owned()
+    base_url: Option<BaseUrl>,
 }
 
 impl TwilioSettings {
-    /// Reads and checks everything.
+    /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let settings: Self = read_table(table)?;
-        settings.parsed_base_url()?;
         require_not_empty("account_sid", &settings.account_sid)?;
         require_not_empty("auth_token", &settings.auth_token)?;
         if settings.from.is_none() && settings.messaging_service_sid.is_none() {
@@ -55,7 +49,7 @@ impl TwilioSettings {
         Ok(settings)
     }
 
-    /// User and password of a request.
+    /// Returns user and password of requests.
     pub(super) fn credentials(&self) -> (&str, &str) {
         match (&self.api_key, &self.api_secret) {
             (Some(key), Some(secret)) => (key, secret),
@@ -63,15 +57,16 @@ impl TwilioSettings {
         }
     }
 
-    /// Where the interface begins.
-    pub(crate) fn parsed_base_url(&self) -> Result<BaseUrl> {
-        parse_base_url(&self.base_url)
+    /// Returns the base URL of the API.
+    pub(super) fn base_url(&self) -> Result<BaseUrl> {
+        BaseUrl::configured_or(self.base_url.as_ref(), DEFAULT_BASE_URL)
     }
 }
 
 impl fmt::Debug for TwilioSettings {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Settings")
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("TwilioSettings")
             .field("account_sid", &self.account_sid)
             .field("from", &self.from)
             .field("messaging_service_sid", &self.messaging_service_sid)

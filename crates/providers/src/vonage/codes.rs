@@ -1,130 +1,149 @@
-//! Vonage's codes: one table for the answer to a send, one for receipts.
-//!
-//! Never decides what follows: that is the class's matter.
+//! Vonage's codes: one table for send responses, one for receipts.
 
-use crate::sms::{SmsCode, SmsCodeClass, find_sms_code, sms_code};
+use crate::outcome_code::{OutcomeCode, outcome_code};
+use crate::outcome_kind::OutcomeKind;
 
-/// What the status of a send says; `theirs` are the words beside it.
-pub(super) fn classify_submit(number: &str, theirs: &str) -> (SmsCodeClass, &'static str) {
-    // 3 speaks of any parameter: only when it names the number is it the number's fault.
-    let names_number = || {
-        theirs
-            .split(|letter: char| !letter.is_alphanumeric())
-            .any(|word| word == "to")
+/// The code of a receipt whose recipient opted out.
+pub(super) const OPT_OUT_CODE: &str = "9";
+
+/// Returns the outcome and the meaning of a send status; `error_text` is the text beside it.
+pub(super) fn classify_submit(number: &str, error_text: &str) -> (OutcomeKind, &'static str) {
+    // Status 3 concerns any parameter. The recipient is at fault only when the text names `to`.
+    let names_recipient = || {
+        let mut words = error_text.split(|letter: char| !letter.is_alphanumeric());
+        words.any(|word| word == "to")
     };
-    match find_sms_code(&SUBMIT_CODES, number) {
-        Some(known) if number == "3" && names_number() => (SmsCodeClass::InvalidRecipient, known.description),
-        Some(known) => (known.class, known.description),
-        None => (SmsCodeClass::Transient, "an unknown status"),
+    match OutcomeCode::find(&SUBMIT_CODES, number) {
+        Some(known) if number == "3" && names_recipient() => {
+            (OutcomeKind::InvalidRecipient, known.description)
+        }
+        Some(known) => (known.outcome, known.description),
+        None => (OutcomeKind::Unavailable, "unknown status"),
     }
 }
 
-/// What the `err-code` of a receipt says.
-pub(super) fn classify_receipt(number: &str) -> (SmsCodeClass, &'static str) {
-    find_sms_code(&RECEIPT_CODES, number).map_or((SmsCodeClass::Transient, ""), |known| {
-        (known.class, known.description)
+/// Returns the outcome and the meaning of a receipt's `err-code`.
+pub(super) fn classify_receipt(number: &str) -> (OutcomeKind, &'static str) {
+    OutcomeCode::find(&RECEIPT_CODES, number).map_or((OutcomeKind::Unavailable, ""), |known| {
+        (known.outcome, known.description)
     })
 }
 
-static SUBMIT_CODES: [SmsCode; 26] = [
-    sms_code("0", SmsCodeClass::Accepted, "taken"),
-    sms_code("1", SmsCodeClass::Throttled, "faster than the account may send"),
-    sms_code("2", SmsCodeClass::Rejected, "a parameter is missing"),
-    sms_code("3", SmsCodeClass::Rejected, "a parameter is not valid"),
-    sms_code("4", SmsCodeClass::Misconfigured, "the key or secret is wrong"),
-    sms_code("5", SmsCodeClass::Transient, "trouble inside Vonage"),
-    sms_code(
+static SUBMIT_CODES: [OutcomeCode; 26] = [
+    outcome_code("0", OutcomeKind::Accepted, "accepted"),
+    outcome_code(
+        "1",
+        OutcomeKind::Throttled,
+        "the account's rate limit is exceeded",
+    ),
+    outcome_code("2", OutcomeKind::Rejected, "a parameter is missing"),
+    outcome_code("3", OutcomeKind::Rejected, "a parameter is invalid"),
+    outcome_code("4", OutcomeKind::Misconfigured, "wrong API key or secret"),
+    outcome_code("5", OutcomeKind::Unavailable, "internal error of Vonage"),
+    outcome_code(
         "6",
-        SmsCodeClass::InvalidRecipient,
-        "the number's prefix is unknown",
+        OutcomeKind::InvalidRecipient,
+        "the phone number's prefix is unknown",
     ),
-    sms_code("7", SmsCodeClass::Rejected, "the number is barred at Vonage"),
-    sms_code("8", SmsCodeClass::Misconfigured, "the account is suspended"),
-    sms_code("9", SmsCodeClass::Misconfigured, "there is not enough credit"),
-    sms_code("10", SmsCodeClass::Throttled, "too many connections at once"),
-    sms_code(
+    outcome_code(
+        "7",
+        OutcomeKind::Rejected,
+        "the phone number is blocked at Vonage",
+    ),
+    outcome_code("8", OutcomeKind::Misconfigured, "the account is suspended"),
+    outcome_code("9", OutcomeKind::Misconfigured, "not enough credit"),
+    outcome_code("10", OutcomeKind::Throttled, "too many concurrent connections"),
+    outcome_code(
         "11",
-        SmsCodeClass::Misconfigured,
-        "the account may not use this interface",
+        OutcomeKind::Misconfigured,
+        "the account is not enabled for this API",
     ),
-    sms_code("12", SmsCodeClass::Rejected, "the text is too long"),
-    sms_code("13", SmsCodeClass::Transient, "the communication failed"),
-    sms_code("14", SmsCodeClass::Misconfigured, "the signature is not valid"),
-    sms_code(
+    outcome_code("12", OutcomeKind::Rejected, "the text is too long"),
+    outcome_code("13", OutcomeKind::Unavailable, "the communication failed"),
+    outcome_code("14", OutcomeKind::Misconfigured, "invalid signature"),
+    outcome_code(
         "15",
-        SmsCodeClass::DestinationUnavailable,
-        "the sender may not write to this destination",
+        OutcomeKind::Unavailable,
+        "the sender is not allowed for this destination",
     ),
-    sms_code("16", SmsCodeClass::Rejected, "the lifetime is not valid"),
-    sms_code("17", SmsCodeClass::Rejected, "the destination cannot be reached"),
-    sms_code("18", SmsCodeClass::Rejected, "there are too many destinations"),
-    sms_code("19", SmsCodeClass::Rejected, "this facility is not allowed"),
-    sms_code("20", SmsCodeClass::Rejected, "the class is not valid"),
-    sms_code("22", SmsCodeClass::Rejected, "the network code is not valid"),
-    sms_code(
+    outcome_code("16", OutcomeKind::Rejected, "invalid time to live"),
+    outcome_code("17", OutcomeKind::Rejected, "the destination cannot be reached"),
+    outcome_code("18", OutcomeKind::Rejected, "too many destinations"),
+    outcome_code("19", OutcomeKind::Rejected, "the facility is not allowed"),
+    outcome_code("20", OutcomeKind::Rejected, "invalid message class"),
+    outcome_code("22", OutcomeKind::Rejected, "invalid network code"),
+    outcome_code(
         "23",
-        SmsCodeClass::Misconfigured,
-        "the address for receipts is not valid; see public_url",
+        OutcomeKind::Misconfigured,
+        "invalid callback URL; see public_url",
     ),
-    sms_code(
+    outcome_code(
         "29",
-        SmsCodeClass::Misconfigured,
-        "a demo account writes to listed numbers only",
+        OutcomeKind::Misconfigured,
+        "a demo account can send to listed numbers only",
     ),
-    sms_code(
+    outcome_code(
         "32",
-        SmsCodeClass::Misconfigured,
-        "signature and secret were both sent",
+        OutcomeKind::Misconfigured,
+        "both a signature and a secret were sent",
     ),
-    sms_code("33", SmsCodeClass::InvalidRecipient, "the number was given back"),
+    outcome_code(
+        "33",
+        OutcomeKind::InvalidRecipient,
+        "the phone number was deactivated",
+    ),
 ];
 
-static RECEIPT_CODES: [SmsCode; 23] = [
-    sms_code("0", SmsCodeClass::Delivered, "delivered"),
-    sms_code("1", SmsCodeClass::Transient, "unknown"),
-    sms_code("2", SmsCodeClass::AbsentSubscriber, "the handset is off or away"),
-    sms_code("3", SmsCodeClass::InvalidRecipient, "the subscriber is gone"),
-    sms_code("4", SmsCodeClass::InvalidRecipient, "the subscriber bars calls"),
-    sms_code(
-        "5",
-        SmsCodeClass::InvalidRecipient,
-        "the number was moved and not found",
+static RECEIPT_CODES: [OutcomeCode; 23] = [
+    outcome_code("0", OutcomeKind::Accepted, "delivered"),
+    outcome_code("1", OutcomeKind::Unavailable, "unknown"),
+    outcome_code(
+        "2",
+        OutcomeKind::Deferred,
+        "the handset is off or out of coverage",
     ),
-    sms_code("6", SmsCodeClass::Rejected, "taken for spam"),
-    sms_code("7", SmsCodeClass::AbsentSubscriber, "the handset is busy"),
-    sms_code("8", SmsCodeClass::Transient, "trouble in the network"),
-    sms_code("9", SmsCodeClass::OptedOut, "the person has sent STOP"),
-    sms_code("10", SmsCodeClass::Rejected, "the message is not valid"),
-    sms_code("11", SmsCodeClass::DestinationUnavailable, "there is no route"),
-    sms_code(
+    outcome_code(
+        "3",
+        OutcomeKind::InvalidRecipient,
+        "the subscriber does not exist any more",
+    ),
+    outcome_code(
+        "4",
+        OutcomeKind::InvalidRecipient,
+        "the subscriber blocks messages",
+    ),
+    outcome_code(
+        "5",
+        OutcomeKind::InvalidRecipient,
+        "the phone number was ported and not found",
+    ),
+    outcome_code("6", OutcomeKind::Rejected, "blocked as spam"),
+    outcome_code("7", OutcomeKind::Deferred, "the handset is busy"),
+    outcome_code("8", OutcomeKind::Unavailable, "network error"),
+    outcome_code("9", OutcomeKind::Rejected, "the recipient sent STOP"),
+    outcome_code("10", OutcomeKind::Rejected, "invalid message"),
+    outcome_code("11", OutcomeKind::Unavailable, "no route to the destination"),
+    outcome_code(
         "12",
-        SmsCodeClass::DestinationUnavailable,
+        OutcomeKind::Unavailable,
         "the destination cannot be reached",
     ),
-    sms_code("13", SmsCodeClass::Rejected, "the subscriber is too young"),
-    sms_code(
+    outcome_code("13", OutcomeKind::Rejected, "the subscriber is under age"),
+    outcome_code(
         "14",
-        SmsCodeClass::InvalidRecipient,
-        "the carrier blocks the number",
+        OutcomeKind::InvalidRecipient,
+        "the carrier blocks the phone number",
     ),
-    sms_code(
-        "15",
-        SmsCodeClass::AbsentSubscriber,
-        "the subscriber has no credit",
-    ),
-    sms_code(
+    outcome_code("15", OutcomeKind::Deferred, "the subscriber has no credit"),
+    outcome_code(
         "39",
-        SmsCodeClass::DestinationUnavailable,
-        "the sender may not write to this destination",
+        OutcomeKind::Unavailable,
+        "the sender is not allowed for this destination",
     ),
-    sms_code("50", SmsCodeClass::Rejected, "filtered: the sending entity"),
-    sms_code("51", SmsCodeClass::Rejected, "filtered: the header"),
-    sms_code("52", SmsCodeClass::Rejected, "filtered: the content"),
-    sms_code("53", SmsCodeClass::Rejected, "filtered: no consent"),
-    sms_code("54", SmsCodeClass::Rejected, "against a regulation"),
-    sms_code(
-        "99",
-        SmsCodeClass::DestinationUnavailable,
-        "an error on the route",
-    ),
+    outcome_code("50", OutcomeKind::Rejected, "filtered: the sending entity"),
+    outcome_code("51", OutcomeKind::Rejected, "filtered: the header"),
+    outcome_code("52", OutcomeKind::Rejected, "filtered: the content"),
+    outcome_code("53", OutcomeKind::Rejected, "filtered: no consent"),
+    outcome_code("54", OutcomeKind::Rejected, "violates a regulation"),
+    outcome_code("99", OutcomeKind::Unavailable, "routing error"),
 ];

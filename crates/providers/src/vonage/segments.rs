@@ -1,17 +1,17 @@
-//! Which message the segments of a long text belong to: Vonage gives each its own id and its own receipt.
+//! Maps the segments of a long message to the message: Vonage gives each segment its own id and receipt.
 //!
-//! In memory only. What is forgotten, or was sent by another process, costs a reason: the last segment's receipt still
-//! speaks for the whole.
+//! The map is in memory. Without an entry (another process sent the message, or the map was full) the failure of an
+//! earlier segment is not matched to the message; the last segment's receipt is matched in any case.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use postrider_core::receipt::ReceiptStatus;
 
-/// How many segments are remembered; each takes about 100 bytes.
+/// Maximum number of segments in the map; each takes about 100 bytes.
 const SEGMENTS_MAX: usize = 50_000;
 
-/// Segments by id, with the id of the last one of their message.
+/// Segment ids and the id of the last segment of their message.
 #[derive(Default)]
 pub(super) struct VonageSegments(Mutex<SegmentMap>);
 
@@ -22,25 +22,25 @@ struct SegmentMap {
 }
 
 impl VonageSegments {
-    /// Notes that these belong to the message whose last segment is `last`.
+    /// Records that these segments belong to the message whose last segment is `last`.
     pub fn link(&self, others: &[String], last: &str) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for other in others {
-            if known.by_age.len() >= SEGMENTS_MAX
-                && let Some(oldest) = known.by_age.pop_front()
+            if map.by_age.len() >= SEGMENTS_MAX
+                && let Some(oldest) = map.by_age.pop_front()
             {
-                known.last_segment_of.remove(&oldest);
+                map.last_segment_of.remove(&oldest);
             }
-            known.last_segment_of.insert(other.clone(), last.to_owned());
-            known.by_age.push_back(other.clone());
+            map.last_segment_of.insert(other.clone(), last.to_owned());
+            map.by_age.push_back(other.clone());
         }
     }
 
-    /// The message a segment's receipt speaks for. That one of several has arrived says nothing of the message, unless it
-    /// is the last; that one is lost says all.
-    pub fn message_of_segment(&self, id: String, verdict: &ReceiptStatus) -> Option<String> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match (known.last_segment_of.get(&id), verdict) {
+    /// Returns the reference of the message that a segment's receipt decides, or None when it decides nothing: an
+    /// earlier segment was delivered. A lost segment decides the message.
+    pub fn message_of_segment(&self, id: String, status: &ReceiptStatus) -> Option<String> {
+        let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match (map.last_segment_of.get(&id), status) {
             (None, _) => Some(id),
             (Some(_), ReceiptStatus::Delivered | ReceiptStatus::Opened) => None,
             (Some(last), ReceiptStatus::Bounced { .. } | ReceiptStatus::Invalid { .. }) => Some(last.clone()),

@@ -1,42 +1,42 @@
-//! The keys of `kind = "vonage"` as they are written.
-//!
-//! What is printed of them are names, never a secret.
+//! The settings of `kind = "vonage"`. `Debug` does not show secrets.
 
 use std::fmt;
 
 use serde::Deserialize;
 
-use crate::settings_reader::read_table;
-use crate::sms::{BaseUrl, parse_base_url, require_not_empty, validate_token};
 use postrider_core::error::Result;
 
-/// An account at Vonage.
+use crate::base_url::BaseUrl;
+use crate::callback_auth::validate_receipts_token;
+use crate::settings_reader::{read_table, require_not_empty};
+
+const DEFAULT_BASE_URL: &str = "https://rest.nexmo.com";
+
+/// A Vonage account.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VonageSettings {
     /// The API key of the account.
     pub(super) api_key: String,
-    /// Its secret.
+    /// The secret of the API key.
     pub(super) api_secret: String,
     /// The sender: a number without `+`, or a name of at most 11 letters.
     pub(super) from: String,
-    /// The account's signature secret, once signed webhooks are switched on.
+    /// The account's signature secret, when signed webhooks are enabled.
     pub(super) signature_secret: Option<String>,
-    /// How the account signs; `sha256`, unless written here.
+    /// The account's signature method.
     #[serde(default)]
     pub(super) signature_method: SignatureMethod,
-    /// What callers of the receipt URL must show as `?token=`, where webhooks are not signed.
+    /// The token that callbacks must carry as `?token=`, for accounts without signed webhooks.
     pub(super) receipts_token: Option<String>,
-    /// Where the interface begins.
-    #[serde(default = "default_base_url")]
-    base_url: String,
+    base_url: Option<BaseUrl>,
 }
 
-/// How an account signs.
+/// The signature method of an account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum SignatureMethod {
-    /// A plain MD5 with the secret at its end: weak, and the account's default.
+    /// MD5 of the text followed by the secret: weak, and the default of Vonage accounts.
     Md5Hash,
     /// HMAC-MD5.
     Md5,
@@ -49,42 +49,38 @@ pub(super) enum SignatureMethod {
     Sha512,
 }
 
-fn default_base_url() -> String {
-    "https://rest.nexmo.com".to_owned()
-}
-
 impl VonageSettings {
-    /// Reads and checks everything.
+    /// Parses and checks the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let settings: Self = read_table(table)?;
-        settings.parsed_base_url()?;
         require_not_empty("api_key", &settings.api_key)?;
         require_not_empty("api_secret", &settings.api_secret)?;
         require_not_empty("from", &settings.from)?;
         if let Some(secret) = &settings.signature_secret {
             require_not_empty("signature_secret", secret)?;
         }
-        validate_token(settings.receipts_token.as_deref())?;
+        validate_receipts_token(settings.receipts_token.as_deref())?;
         Ok(settings)
     }
 
-    /// Where the interface begins.
-    pub(super) fn parsed_base_url(&self) -> Result<BaseUrl> {
-        parse_base_url(&self.base_url)
+    /// Returns the base URL of the API.
+    pub(super) fn base_url(&self) -> Result<BaseUrl> {
+        BaseUrl::configured_or(self.base_url.as_ref(), DEFAULT_BASE_URL)
     }
 
-    /// Whether a receipt can be told from anybody's word.
+    /// Returns whether callbacks can be authenticated.
     pub(super) fn has_authenticated_callbacks(&self) -> bool {
         self.signature_secret.is_some() || self.receipts_token.is_some()
     }
 }
 
 impl fmt::Debug for VonageSettings {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Settings")
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("VonageSettings")
             .field("from", &self.from)
             .field("signature_method", &self.signature_method)
-            .field("hears_receipts", &self.has_authenticated_callbacks())
+            .field("has_callbacks", &self.has_authenticated_callbacks())
             .finish_non_exhaustive()
     }
 }

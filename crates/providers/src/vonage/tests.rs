@@ -1,11 +1,11 @@
-//! The adapter against a stand-in that answers as the reference says.
-
-use crate::http_stub::{HttpStub, response};
-use crate::sms::tests::{
-    check_sms_provider, describe_incoming, expect_outcomes, form_callback, only_inbound_message,
-    request_form, send_to_stub, settings_error, sms_provider,
+use crate::testing::conformance;
+use crate::testing::http_stub::{HttpStub, response};
+use crate::testing::sms::{
+    check_sms_provider, describe_items, expect_outcomes, expect_status_table, form_callback,
+    only_inbound_message, request_form, send_to_stub, settings_error, sms_message, sms_provider,
+    sms_provider_at,
 };
-use crate::{CallbackMode, OutboundMessage, conformance};
+use crate::{CallbackMode, OutboundMessage};
 
 const ACCOUNT: &str = "api_key = \"abcd1234\"
 api_secret = \"abcdef0123456789\"
@@ -18,14 +18,14 @@ const ACCEPTED_BODY: &str =
 const TOKEN_QUERY: &str = "token=a-token-nobody-guesses";
 
 #[tokio::test]
-async fn a_message_goes_out_as_the_reference_has_it() {
-    let (answer, heard) = send_to_stub("vonage", ACCOUNT, 200, ACCEPTED_BODY).await;
+async fn a_message_is_sent_as_in_the_reference() {
+    let (result, request) = send_to_stub("vonage", ACCOUNT, 200, ACCEPTED_BODY).await;
     assert_eq!(
-        (answer.outcome.as_str(), answer.code.as_deref()),
+        (result.outcome.as_str(), result.code.as_deref()),
         ("accepted", Some("0"))
     );
-    assert!(heard.starts_with("POST /sms/json HTTP/1.1\r\n"), "{heard}");
-    let mut form = request_form(&heard);
+    assert!(request.starts_with("POST /sms/json HTTP/1.1\r\n"), "{request}");
+    let mut form = request_form(&request);
     let callback = form.pop().unwrap();
     assert_eq!(
         callback,
@@ -53,12 +53,9 @@ async fn a_message_goes_out_as_the_reference_has_it() {
 }
 
 #[tokio::test]
-async fn what_is_outside_the_gsm_alphabet_goes_out_as_unicode() {
+async fn text_outside_the_gsm_alphabet_is_sent_as_unicode() {
     let stub = HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await;
-    let blue = sms_provider(
-        "vonage",
-        &format!("{ACCOUNT}\nbase_url = \"http://{}\"", stub.address),
-    );
+    let blue = sms_provider_at(&stub, "vonage", ACCOUNT);
     blue.send(&OutboundMessage {
         body: "کد شما: 4711".to_owned(),
         ..conformance::sample_message()
@@ -76,7 +73,7 @@ async fn what_is_outside_the_gsm_alphabet_goes_out_as_unicode() {
 }
 
 #[tokio::test]
-async fn answers_mean_what_the_reference_says() {
+async fn responses_have_the_outcomes_of_the_reference() {
     let refused = |code: &str, words: &str| {
         format!(r#"{{"message-count":"1","messages":[{{"status":"{code}","error-text":"{words}"}}]}}"#)
     };
@@ -109,146 +106,144 @@ async fn answers_mean_what_the_reference_says() {
             (401, "", "misconfigured", "HTTP 401"),
             (429, "", "throttled", "HTTP 429"),
             (500, "", "unavailable", "HTTP 500"),
+            (202, ACCEPTED_BODY, "unknown", "HTTP 202"),
         ],
     )
     .await;
 }
 
 #[tokio::test]
-async fn a_message_of_which_only_a_part_was_taken_is_not_sent_again() {
+async fn a_partly_accepted_message_is_rejected() {
     let mixed = r#"{"messages":[{"status":"0","message-id":"0A1"},{"status":"1","error-text":"Throttled"}]}"#;
-    let (answer, _) = send_to_stub("vonage", ACCOUNT, 200, mixed).await;
-    assert_eq!(answer.outcome.as_str(), "rejected");
+    let (result, _) = send_to_stub("vonage", ACCOUNT, 200, mixed).await;
+    assert_eq!(result.outcome.as_str(), "rejected");
     assert!(
-        answer
+        result
             .outcome
             .reason()
             .unwrap()
-            .starts_with("only 1 of 2 parts were taken"),
-        "{answer:?}"
+            .starts_with("only 1 of 2 parts were accepted"),
+        "{result:?}"
     );
 }
 
 #[tokio::test]
-async fn the_last_segment_speaks_for_the_message_and_any_lost_one_does() {
+async fn the_last_segment_or_any_failed_one_decides_the_message() {
     let three = r#"{"messages":[{"status":"0","message-id":"s1"},{"status":"0","message-id":"s2"},{"status":"0","message-id":"s3"}]}"#;
     let stub = HttpStub::start(vec![response(200, "", three)]).await;
-    let blue = sms_provider(
-        "vonage",
-        &format!("{ACCOUNT}\nbase_url = \"http://{}\"", stub.address),
-    );
-    let taken = blue.send(&conformance::sample_message()).await;
+    let blue = sms_provider_at(&stub, "vonage", ACCOUNT);
+    let result = blue.send(&conformance::sample_message()).await;
     assert_eq!(
-        format!("{:?}", taken.outcome),
+        format!("{:?}", result.outcome),
         "Accepted { reference: Some(\"s3\") }"
     );
-    let heard = |body| describe_incoming(blue.parse_callback_sync(&form_callback(TOKEN_QUERY, &[], body)));
-    assert!(heard("messageId=s1&status=delivered&err-code=0").is_empty());
+    let items = |body| describe_items(blue.parse_callback_sync(&form_callback(TOKEN_QUERY, &[], body)));
+    assert!(items("messageId=s1&status=delivered&err-code=0").is_empty());
     assert_eq!(
-        heard("messageId=s2&status=failed&err-code=8"),
-        ["bounced s3: failed 8: trouble in the network"]
+        items("messageId=s2&status=failed&err-code=8"),
+        ["bounced s3: failed 8: network error"]
     );
     assert_eq!(
-        heard("messageId=s3&status=delivered&err-code=0"),
+        items("messageId=s3&status=delivered&err-code=0"),
         ["delivered s3"]
     );
 }
 
 #[test]
-fn receipts_mean_what_the_reference_says() {
+fn statuses_have_the_receipts_of_the_reference() {
     let blue = sms_provider("vonage", ACCOUNT);
-    let heard = |body: &str| {
-        describe_incoming(blue.parse_callback_sync(&form_callback(
+    let items = |body: &str| {
+        describe_items(blue.parse_callback_sync(&form_callback(
             TOKEN_QUERY,
             &[],
             &format!("msisdn=989122222222&messageId=a&{body}"),
         )))
     };
-    for quiet in [
+    for body in [
         "status=accepted&err-code=7",
         "status=buffered",
         "status=unknown&err-code=1",
     ] {
-        assert!(heard(quiet).is_empty(), "{quiet}");
+        assert!(items(body).is_empty(), "{body}");
     }
-    assert_eq!(heard("status=delivered&err-code=0"), ["delivered a"]);
+    assert_eq!(items("status=delivered&err-code=0"), ["delivered a"]);
     assert_eq!(
-        heard("status=failed&err-code=2"),
-        ["bounced a: failed 2: the handset is off or away"]
+        items("status=failed&err-code=2"),
+        ["bounced a: failed 2: the handset is off or out of coverage"]
     );
     assert_eq!(
-        heard("status=failed&err-code=0"),
+        items("status=failed&err-code=0"),
         ["bounced a: failed 0: delivered"]
     );
     assert_eq!(
-        heard("status=rejected&err-code=3"),
-        ["invalid a: rejected 3: the subscriber is gone"]
+        items("status=rejected&err-code=3"),
+        ["invalid a: rejected 3: the subscriber does not exist any more"]
     );
-    assert_eq!(heard("status=expired"), ["bounced a: expired"]);
+    assert_eq!(items("status=expired"), ["bounced a: expired"]);
     assert_eq!(
-        heard("status=rejected&err-code=9"),
+        items("status=rejected&err-code=9"),
         [
-            "bounced a: rejected 9: the person has sent STOP",
-            "+989122222222 opted out: the person has sent STOP (9)",
+            "bounced a: rejected 9: the recipient sent STOP",
+            "+989122222222 opted out: the recipient sent STOP (9)",
         ]
     );
     let query = format!("{TOKEN_QUERY}&messageId=a&status=delivered");
     assert_eq!(
-        describe_incoming(blue.parse_callback_sync(&form_callback(&query, &[], ""))),
+        describe_items(blue.parse_callback_sync(&form_callback(&query, &[], ""))),
         ["delivered a"]
     );
     let json =
         r#"{"messageId":"a","status":"delivered","err-code":"0","message-timestamp":"2023-11-14 22:13:19"}"#;
     assert_eq!(
-        describe_incoming(blue.parse_callback_sync(&form_callback(TOKEN_QUERY, &[], json))),
+        describe_items(blue.parse_callback_sync(&form_callback(TOKEN_QUERY, &[], json))),
         ["delivered a"]
     );
     assert_eq!(
-        describe_incoming(blue.parse_callback_sync(&form_callback(TOKEN_QUERY, &[], "status=delivered"))),
-        ["unreadable: there is no messageId"]
+        describe_items(blue.parse_callback_sync(&form_callback(TOKEN_QUERY, &[], "status=delivered"))),
+        ["malformed: messageId is missing"]
     );
 }
 
 #[test]
-fn only_who_knows_the_secret_is_heard() {
+fn only_authenticated_callbacks_are_accepted() {
     let body = "messageId=a&status=delivered";
     let by_token = sms_provider("vonage", ACCOUNT);
     for query in ["", "token=", "token=another-token-nobody-knows"] {
         assert_eq!(
-            describe_incoming(by_token.parse_callback_sync(&form_callback(query, &[], body))),
-            ["forged"],
+            describe_items(by_token.parse_callback_sync(&form_callback(query, &[], body))),
+            ["unauthenticated"],
             "{query}"
         );
     }
-    let bare = ACCOUNT.lines().take(3).collect::<Vec<_>>().join("\n");
-    let deaf = sms_provider("vonage", &bare);
+    let keys = ACCOUNT.lines().take(3).collect::<Vec<_>>().join("\n");
+    let without_secrets = sms_provider("vonage", &keys);
     assert_eq!(
-        describe_incoming(deaf.parse_callback_sync(&form_callback("", &[], body))),
-        ["not expected"]
+        describe_items(without_secrets.parse_callback_sync(&form_callback("", &[], body))),
+        ["not supported"]
     );
-    let signing = sms_provider(
+    let signed = sms_provider(
         "vonage",
-        &format!("{bare}\nsignature_secret = \"sigsecret-for-docs\""),
+        &format!("{keys}\nsignature_secret = \"sigsecret-for-docs\""),
     );
     assert_eq!(
-        describe_incoming(signing.parse_callback_sync(&form_callback("", &[], body))),
-        ["forged"]
+        describe_items(signed.parse_callback_sync(&form_callback("", &[], body))),
+        ["unauthenticated"]
     );
-    let callbacks = [&signing, &by_token, &deaf].map(|account| account.callback_mode());
-    let proven = CallbackMode::Authenticated;
-    assert_eq!(callbacks, [proven, proven, CallbackMode::Disabled]);
+    let callbacks = [&signed, &by_token, &without_secrets].map(|account| account.callback_mode());
+    let authenticated = CallbackMode::Authenticated;
+    assert_eq!(callbacks, [authenticated, authenticated, CallbackMode::Disabled]);
 }
 
 #[test]
-fn a_text_is_heard() {
+fn an_inbound_message_is_parsed() {
     let blue = sms_provider("vonage", ACCOUNT);
-    let text = only_inbound_message(blue.parse_callback_sync(&form_callback(
+    let inbound = only_inbound_message(blue.parse_callback_sync(&form_callback(
         TOKEN_QUERY,
         &[],
         "msisdn=14843472194&to=13239877404&messageId=02&text=STOP&type=text",
     )));
     assert_eq!(
-        (text.from.as_str(), text.to.as_str(), text.body.as_str()),
+        (inbound.from.as_str(), inbound.to.as_str(), inbound.body.as_str()),
         ("+14843472194", "13239877404", "STOP")
     );
     assert_eq!(
@@ -260,14 +255,19 @@ fn a_text_is_heard() {
 }
 
 #[tokio::test]
-async fn keeps_the_contract_of_every_provider() {
-    check_sms_provider("vonage", ACCOUNT, ACCEPTED_BODY).await;
-    let signing = ACCOUNT.replace("receipts_token", "signature_secret");
-    check_sms_provider("vonage", &signing, ACCEPTED_BODY).await;
+async fn conforms_to_the_suite() {
+    check_sms_provider("vonage", ACCOUNT, ACCEPTED_BODY, &sms_message()).await;
+    let signed = ACCOUNT.replace("receipts_token", "signature_secret");
+    check_sms_provider("vonage", &signed, ACCEPTED_BODY, &sms_message()).await;
+}
+
+#[tokio::test]
+async fn every_status_has_the_shared_outcome() {
+    expect_status_table("vonage", ACCOUNT, &[]).await;
 }
 
 #[test]
-fn wrong_settings_are_told_and_secrets_are_not() {
+fn wrong_settings_are_refused_and_secrets_not_shown() {
     let short = settings_error(
         "vonage",
         "api_key = \"a\"\napi_secret = \"b\"\nfrom = \"c\"\nreceipts_token = \"short\"",
@@ -275,8 +275,8 @@ fn wrong_settings_are_told_and_secrets_are_not() {
     assert!(short.starts_with("receipts_token: is too short"), "{short}");
     let method = settings_error("vonage", &format!("{ACCOUNT}\nsignature_method = \"crc\""));
     assert!(method.starts_with("signature_method: "), "{method}");
-    let read = crate::ProviderSettings::read("vonage", ACCOUNT.parse().unwrap()).unwrap();
-    let shown = format!("{read:?}");
+    let settings = crate::ProviderSettings::read("vonage", ACCOUNT.parse().unwrap()).unwrap();
+    let shown = format!("{settings:?}");
     assert!(
         !shown.contains("abcdef0123456789") && !shown.contains("nobody-guesses"),
         "{shown}"

@@ -1,114 +1,120 @@
-//! Posts one signed call to one address from outside: what notifications and events have in common.
+//! Posts signed webhooks to untrusted URLs: messages and events.
 //!
-//! Repeats nothing and decides nothing; who asks knows what the answer means.
+//! Makes each call once. The caller decides what the response means.
 
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, Request, Url};
 
-use super::SigningSecrets;
-use crate::egress_policy::{EgressClient, EgressPolicy, EgressResult};
-use crate::http::retry_after;
-use crate::settings_reader::sanitize_text;
-use crate::{CallLimits, Transcript};
 use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
 
-/// The longest answer that is read, in bytes.
-pub(super) const RESPONSE_BYTES_MAX: usize = 64 * 1024;
+use super::signature::SigningSecrets;
+use crate::egress_policy::{EgressClient, EgressPolicy, EgressResult};
+use crate::json_api::JSON_CONTENT_TYPE;
+use crate::provider::CallLimits;
+use crate::provider_text::sanitize_text;
+use crate::transcript::Transcript;
+
+/// Maximum size of a response body that is read, in bytes.
+const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
 const ID_HEADER: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP_HEADER: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE_HEADER: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// The way to addresses from outside.
+/// A client for untrusted URLs.
 pub struct WebhookClient {
     client: EgressClient,
     egress_policy: EgressPolicy,
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WebhookResult {
-    /// There was an answer.
+    /// The endpoint responded.
     Response {
-        /// Its status.
+        /// The HTTP status.
         status: u16,
-        /// When it wants to be asked again.
+        /// The delay that the response requests.
         retry_after: Option<Duration>,
-        /// The beginning of its body, for the operator.
+        /// The beginning of the body, sanitised.
         body_excerpt: String,
     },
-    /// The address may not be called.
+    /// The egress policy forbids the URL.
     Forbidden(String),
-    /// The certificate is not to be believed.
+    /// The endpoint's certificate is not trusted.
     UntrustedCertificate(String),
-    /// Nobody was reached, or there was no answer.
+    /// There was no connection or no response.
     Failed(String),
 }
 
-/// What is posted.
+/// A webhook to post.
 pub struct WebhookRequest<'a> {
-    /// Where to.
+    /// The endpoint.
     pub url: &'a Url,
-    /// With what it is signed.
+    /// The secrets that sign the request.
     pub secrets: &'a SigningSecrets,
-    /// The same however often it is sent; without a dot.
+    /// The `webhook-id`: the same in every attempt, without a dot.
     pub id: &'a str,
-    /// The body, JSON.
+    /// The JSON body.
     pub body: Vec<u8>,
-    /// The present.
+    /// The time of the attempt.
     pub now: Timestamp,
 }
 
 impl WebhookClient {
-    /// A way out with these limits that goes where `guard` lets it.
-    pub fn new(guard: EgressPolicy, connect: Duration, call: Duration) -> Result<Self> {
+    /// Returns a client with these time limits.
+    pub fn new(
+        egress_policy: EgressPolicy,
+        connect_timeout: Duration,
+        call_timeout: Duration,
+    ) -> Result<Self> {
         let limits = CallLimits {
-            connect_timeout: connect,
-            call_timeout: call,
+            connect_timeout,
+            call_timeout,
             response_bytes_max: RESPONSE_BYTES_MAX,
         };
         Ok(Self {
-            client: EgressClient::new(guard.clone(), &limits)?,
-            egress_policy: guard,
+            client: EgressClient::new(egress_policy.clone(), &limits)?,
+            egress_policy,
         })
     }
 
-    /// The same, writing its calls down where there is a tape.
-    pub fn with_transcript(self, tape: Option<Transcript>) -> Self {
+    /// Records the client's calls in the transcript, if there is one.
+    pub fn with_transcript(self, transcript: Option<Transcript>) -> Self {
         Self {
-            client: self.client.with_transcript(tape),
+            client: self.client.with_transcript(transcript),
             egress_policy: self.egress_policy,
         }
     }
 
-    /// The URL, if it can ever be called; else what is wrong with it.
+    /// Parses a URL. The error is the reason why it can never be called.
     pub fn parse_url(&self, text: &str) -> Result<Url, String> {
         parse_url(&self.egress_policy, text)
     }
 
-    /// Makes one call.
-    pub async fn post(&self, letter: WebhookRequest<'_>) -> WebhookResult {
-        let seconds = letter.now.timestamp();
-        let signature = letter.secrets.sign(letter.id, seconds, &letter.body);
-        let mut request = Request::new(Method::POST, letter.url.clone());
+    /// Signs the webhook and posts it once.
+    pub async fn post(&self, webhook: WebhookRequest<'_>) -> WebhookResult {
+        let seconds = webhook.now.timestamp();
+        let signature = webhook.secrets.sign(webhook.id, seconds, &webhook.body);
+        let mut request = Request::new(Method::POST, webhook.url.clone());
         let headers = request.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, JSON_CONTENT_TYPE);
         headers.insert(TIMESTAMP_HEADER, HeaderValue::from(seconds));
-        for (name, text) in [(ID_HEADER, letter.id), (SIGNATURE_HEADER, &signature)] {
+        for (name, text) in [(ID_HEADER, webhook.id), (SIGNATURE_HEADER, &signature)] {
             let Ok(value) = HeaderValue::from_str(text) else {
-                return WebhookResult::Failed("the call cannot be written as HTTP".to_owned());
+                return WebhookResult::Failed(format!("{name} is not valid in an HTTP header"));
             };
             headers.insert(name, value);
         }
-        *request.body_mut() = Some(letter.body.into());
+        *request.body_mut() = Some(webhook.body.into());
         match self.client.call(request).await {
-            EgressResult::Response(answered) => WebhookResult::Response {
-                status: answered.status,
-                retry_after: retry_after(&answered.headers),
-                body_excerpt: sanitize_text(&String::from_utf8_lossy(&answered.body)),
+            EgressResult::Response(response) => WebhookResult::Response {
+                status: response.status,
+                retry_after: response.retry_after(),
+                body_excerpt: sanitize_text(&String::from_utf8_lossy(&response.body)),
             },
             EgressResult::Forbidden(reason) => WebhookResult::Forbidden(reason),
             EgressResult::UntrustedCertificate(reason) => WebhookResult::UntrustedCertificate(reason),
@@ -117,9 +123,9 @@ impl WebhookClient {
     }
 }
 
-/// The text as a URL that `guard` lets calls go to; else what is wrong with it.
-pub fn parse_url(guard: &EgressPolicy, text: &str) -> Result<Url, String> {
+/// Parses a URL. The error is the reason why the policy never allows it.
+pub fn parse_url(egress_policy: &EgressPolicy, text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|cause| format!("is not a URL ({cause})"))?;
-    guard.check_url(&url)?;
+    egress_policy.check_url(&url)?;
     Ok(url)
 }

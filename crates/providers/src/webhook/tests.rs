@@ -1,11 +1,12 @@
-//! The adapter over real sockets, every answer there is, and our signatures under the eyes of another language's library.
+//! The adapter against a stub, and its signatures against the reference library for Python.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use super::*;
-use crate::conformance;
-use crate::http_stub::{HttpStub, StubAction, response as http};
+use crate::testing::conformance::{self, ExpectedOutcomes};
+use crate::testing::http_stub::{HttpStub, StubAction, response as http};
 
 const SECRET: &str = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const NEW_SECRET: &str = "whsec_ZGVmZ2hpamtsbW5vcHFyc3R1dnd4eXp7fH1+f4CBgoM=";
@@ -30,47 +31,53 @@ fn message_to(stub: &HttpStub) -> OutboundMessage {
     }
 }
 
-async fn send_result_for(act: StubAction, whose: EndpointOwner) -> SendResult {
-    let stub = HttpStub::start(vec![act]).await;
-    let answer = match whose {
+async fn send_result_for(action: StubAction, owner: EndpointOwner) -> SendResult {
+    let stub = HttpStub::start(vec![action]).await;
+    let result = match owner {
         EndpointOwner::Recipient => provider_to_recipients().send(&message_to(&stub)).await,
         EndpointOwner::Operator => {
             let url = format!("url = \"http://{}/all\"", stub.address);
-            let ours = webhook_provider(&format!(
+            let provider = webhook_provider(&format!(
                 "{url}\nsecrets = [\"{SECRET}\"]\nnetworks = [\"127.0.0.1\"]"
             ));
-            ours.send(&conformance::sample_message()).await
+            provider.send(&conformance::sample_message()).await
         }
     };
-    assert_eq!(stub.requests().len(), 1, "nothing is ever repeated");
-    answer
+    assert_eq!(stub.requests().len(), 1, "a send is never repeated");
+    result
 }
 
 #[tokio::test]
-async fn every_answer_has_its_meaning() {
-    for (status, ours, recipients) in [
-        (200, "accepted", "accepted"),
-        (204, "accepted", "accepted"),
-        (302, "misconfigured", "deferred"),
-        (400, "deferred", "deferred"),
-        (401, "misconfigured", "deferred"),
-        (403, "misconfigured", "deferred"),
-        (404, "unavailable", "deferred"),
-        (408, "deferred", "deferred"),
-        (410, "misconfigured", "invalid_recipient"),
-        (422, "deferred", "deferred"),
-        (425, "deferred", "deferred"),
-        (429, "throttled", "deferred"),
-        (500, "unavailable", "deferred"),
-        (503, "unavailable", "deferred"),
-    ] {
-        for (whose, word) in [
-            (EndpointOwner::Operator, ours),
-            (EndpointOwner::Recipient, recipients),
+async fn every_status_has_its_outcome_for_the_owner_of_the_endpoint() {
+    let overrides = [
+        (300, "misconfigured"),
+        (301, "misconfigured"),
+        (302, "misconfigured"),
+        (303, "misconfigured"),
+        (307, "misconfigured"),
+        (308, "misconfigured"),
+        (410, "misconfigured"),
+        (600, "unavailable"),
+    ];
+    for (status, shared) in conformance::STATUS_OUTCOMES {
+        let operator = match conformance::overridden(&overrides, status, shared) {
+            _ if (200..300).contains(&status) => "accepted",
+            "rejected" => "deferred",
+            outcome => outcome,
+        };
+        let recipient = match status {
+            200..300 => "accepted",
+            410 => "invalid_recipient",
+            _ => "deferred",
+        };
+
+        for (owner, outcome) in [
+            (EndpointOwner::Operator, operator),
+            (EndpointOwner::Recipient, recipient),
         ] {
-            let answer = send_result_for(http(status, "", ""), whose).await;
-            assert_eq!(answer.outcome.as_str(), word, "{status} of {whose:?}");
-            assert_eq!(answer.code, Some(format!("HTTP {status}")));
+            let result = send_result_for(http(status, "", ""), owner).await;
+            assert_eq!(result.outcome.as_str(), outcome, "{status} of {owner:?}");
+            assert_eq!(result.code, Some(format!("HTTP {status}")));
         }
     }
     let busy = send_result_for(http(503, "Retry-After: 7\r\n", "busy"), EndpointOwner::Recipient).await;
@@ -83,17 +90,17 @@ async fn every_answer_has_its_meaning() {
 }
 
 #[tokio::test]
-async fn silence_is_no_doubt_because_the_receiver_can_tell() {
-    let mute = || StubAction::RespondAndClose(Vec::new());
+async fn a_missing_response_is_not_unknown_because_the_endpoint_recognises_repetitions() {
+    let no_response = || StubAction::RespondAndClose(Vec::new());
     assert_eq!(
-        send_result_for(mute(), EndpointOwner::Recipient)
+        send_result_for(no_response(), EndpointOwner::Recipient)
             .await
             .outcome
             .as_str(),
         "deferred"
     );
     assert_eq!(
-        send_result_for(mute(), EndpointOwner::Operator)
+        send_result_for(no_response(), EndpointOwner::Operator)
             .await
             .outcome
             .as_str(),
@@ -102,34 +109,51 @@ async fn silence_is_no_doubt_because_the_receiver_can_tell() {
 }
 
 #[tokio::test]
-async fn an_address_inside_is_no_address() {
+async fn a_private_address_is_an_invalid_recipient() {
     let stub = HttpStub::start(vec![http(200, "", "")]).await;
-    let strict = webhook_provider(&format!("secrets = [\"{SECRET}\"]"));
-    let inside = format!("https://localhost:{}/", stub.address.port());
+    let public_only = webhook_provider(&format!("secrets = [\"{SECRET}\"]"));
+    let private = format!("https://localhost:{}/", stub.address.port());
     for wrong in [
         "https://127.0.0.1/",
         "https://[::1]/",
-        &inside,
+        &private,
         "http://hooks.example/",
         "anna@example.org",
     ] {
-        let parcel = OutboundMessage {
+        let message = OutboundMessage {
             to: wrong.to_owned(),
             ..conformance::sample_message()
         };
-        let answer = strict.send(&parcel).await;
-        assert_eq!(answer.outcome.as_str(), "invalid_recipient", "{wrong}");
+        let result = public_only.send(&message).await;
+        assert_eq!(result.outcome.as_str(), "invalid_recipient", "{wrong}");
     }
     assert_eq!(stub.requests().len(), 0);
 }
 
 #[tokio::test]
-async fn it_keeps_the_contract() {
+async fn conforms_to_the_suite() {
     conformance::check_provider(&provider_to_recipients()).await;
+    let context = AdapterContext {
+        limits: conformance::short_limits(),
+        ..conformance::sample_context()
+    };
+    let provider_at = |address| -> Arc<dyn Provider> {
+        let url = format!("url = \"http://{address}/all\"");
+        let keys = format!("{url}\nsecrets = [\"{SECRET}\"]\nnetworks = [\"127.0.0.1\"]");
+        let settings = WebhookSettings::read(keys.parse().unwrap()).unwrap();
+        Arc::new(WebhookProvider::new(&context, &settings).unwrap())
+    };
+    // An endpoint recognises repetitions, and every 2xx confirms the message.
+    let expected = ExpectedOutcomes {
+        no_response: "unavailable",
+        garbage: "accepted",
+        ..ExpectedOutcomes::default()
+    };
+    conformance::check_failures(provider_at, &conformance::sample_message(), &expected).await;
 }
 
 #[test]
-fn settings_name_what_is_wrong_and_show_no_secret() {
+fn wrong_settings_name_the_key_and_show_no_secret() {
     for (settings, key) in [
         ("", "secrets"),
         ("secrets = []", "secrets"),
@@ -150,31 +174,31 @@ fn settings_name_what_is_wrong_and_show_no_secret() {
         assert!(error.contains(key) && !error.contains("hunter2"), "{error}");
     }
     let settings = format!("secrets = [\"{SECRET}\"]");
-    let shown = format!("{:?}", WebhookSettings::read(settings.parse().unwrap()).unwrap());
+    let debug = format!("{:?}", WebhookSettings::read(settings.parse().unwrap()).unwrap());
     assert!(
-        !shown.contains("AAECAw") && !shown.contains("[0, 1, 2"),
-        "{shown}"
+        !debug.contains("AAECAw") && !debug.contains("[0, 1, 2"),
+        "{debug}"
     );
 }
 
 const VERIFIER: &str = r#"
 import json, sys
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
-told = json.load(sys.stdin)
-for secret in told["secrets"]:
-    data = Webhook(secret).verify(told["body"], told["headers"])
-    assert data["data"]["body"] == told["says"], data
-for body, secret in ((told["body"] + " ", told["secrets"][0]), (told["body"], "whsec_" + "B" * 40)):
+event = json.load(sys.stdin)
+for secret in event["secrets"]:
+    data = Webhook(secret).verify(event["body"], event["headers"])
+    assert data["data"]["body"] == event["expected_body"], data
+for body, secret in ((event["body"] + " ", event["secrets"][0]), (event["body"], "whsec_" + "B" * 40)):
     try:
-        Webhook(secret).verify(body, told["headers"])
-        sys.exit("a forged call was believed")
+        Webhook(secret).verify(body, event["headers"])
+        sys.exit("a forged webhook was verified")
     except WebhookVerificationError:
         pass
 print("verified")
 "#;
 
-/// What the library of Standard Webhooks for Python says of a call.
-fn verify_with_reference_library(told: &serde_json::Value) -> String {
+/// Verifies a webhook with the Standard Webhooks library for Python.
+fn verify_with_reference_library(event: &serde_json::Value) -> String {
     let python = postrider_core::testing::workspace_root().join("target/peers/python/bin/python");
     let mut child = Command::new(&python)
         .args(["-c", VERIFIER])
@@ -183,28 +207,28 @@ fn verify_with_reference_library(told: &serde_json::Value) -> String {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("{}: {error}; run ./start.sh test", python.display()));
-    let text = told.to_string();
+    let text = event.to_string();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
 #[tokio::test]
-async fn the_library_of_another_language_believes_our_calls_with_either_secret() {
+async fn the_reference_library_verifies_webhooks_with_either_secret() {
     let stub = HttpStub::start(vec![http(200, "", "")]).await;
-    let parcel = message_to(&stub);
+    let message = message_to(&stub);
     assert_eq!(
-        provider_to_recipients().send(&parcel).await.outcome,
+        provider_to_recipients().send(&message).await.outcome,
         Outcome::Accepted { reference: None }
     );
     provider_to_recipients()
         .send(&OutboundMessage {
             round: 9,
-            ..parcel.clone()
+            ..message.clone()
         })
         .await;
-    let heard = stub.requests();
-    let (head, body) = heard[0].split_once("\r\n\r\n").unwrap();
+    let requests = stub.requests();
+    let (head, body) = requests[0].split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /hook?who=anna HTTP/1.1\r\n"), "{head}");
     let header = |line: &str| {
         let (name, value) = line.split_once(": ")?;
@@ -214,13 +238,13 @@ async fn the_library_of_another_language_believes_our_calls_with_either_secret()
         .lines()
         .filter_map(header)
         .collect::<serde_json::Map<String, serde_json::Value>>();
-    let told = json!({
-        "body": body, "headers": headers, "says": parcel.body, "secrets": [SECRET, NEW_SECRET],
+    let event = json!({
+        "body": body, "headers": headers, "expected_body": message.body, "secrets": [SECRET, NEW_SECRET],
     });
-    assert_eq!(verify_with_reference_library(&told).trim(), "verified");
+    assert_eq!(verify_with_reference_library(&event).trim(), "verified");
     let id = headers["webhook-id"].as_str().unwrap();
     assert!(
-        heard[1].contains(id) && heard[1].ends_with(body),
-        "another round brings the same"
+        requests[1].contains(id) && requests[1].ends_with(body),
+        "another round sends the same body"
     );
 }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use sha1::Sha1;
 
 use super::{TestResponse, TestServer};
-use postrider_providers::conformance;
-use postrider_providers::http_stub::{HttpStub, response};
+use postrider_providers::testing::conformance;
+use postrider_providers::testing::http_stub::{HttpStub, response};
 
 const AUTH_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 

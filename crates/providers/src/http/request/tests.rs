@@ -1,5 +1,6 @@
 use super::*;
-use crate::conformance::sample_message;
+use crate::http::read_settings;
+use crate::testing::conformance::sample_message;
 
 fn constants() -> TemplateConstants {
     TemplateConstants {
@@ -10,7 +11,7 @@ fn constants() -> TemplateConstants {
 }
 
 fn request(settings: &str) -> Request {
-    let settings = HttpSettings::read(settings.parse().unwrap()).unwrap();
+    let settings = read_settings(settings.parse().unwrap()).unwrap();
     RequestTemplate::parse(&settings, &constants())
         .unwrap()
         .render(&sample_message())
@@ -23,7 +24,7 @@ fn body(request: &Request) -> String {
 }
 
 #[test]
-fn places_stand_in_path_query_headers_and_body() {
+fn variables_are_rendered_in_path_query_headers_and_body() {
     let request = request(
         "url = \"https://h.example/v1/{to}/send?x=1\"\nmethod = \"put\"\n\
          query = { from = \"A & B\", id = \"{message_id}\" }\n\
@@ -49,16 +50,16 @@ fn a_json_table_keeps_its_types() {
          \"odd \\\"key\" = \"a\\\"b\\n{spelling}\"\n[json.deep]\nliteral = \"{{to}}\"",
     );
     let read: serde_json::Value = serde_json::from_str(&body(&request)).unwrap();
-    let wanted = serde_json::json!({
+    let expected = serde_json::json!({
         "flash": true, "ttl": 60, "rate": 1.5, "list": ["+989122222222", 2],
         "odd \"key": "a\"b\n0912 222 2222", "deep": {"literal": "{to}"},
     });
-    assert_eq!(read, wanted);
+    assert_eq!(read, expected);
     assert_eq!(request.method(), Method::POST);
 }
 
 #[test]
-fn a_form_is_read_back_field_by_field() {
+fn a_form_is_encoded_field_by_field() {
     let request = request("url = \"http://h\"\nform = { \"a b\" = \"1&2=3\", text = \"{body}\" }");
     let read: Vec<_> = form_urlencoded::parse(body(&request).as_bytes())
         .into_owned()
@@ -73,21 +74,21 @@ fn a_form_is_read_back_field_by_field() {
 }
 
 #[test]
-fn a_login_before_the_host_becomes_a_header() {
+fn credentials_before_the_host_become_a_header() {
     let request = request("url = \"http://us%40er:p%3Aw@h.example:81/x\"");
     assert_eq!(request.url().as_str(), "http://h.example:81/x");
     assert_eq!(request.headers()["authorization"], "Basic dXNAZXI6cDp3");
 }
 
 #[test]
-fn nothing_secret_is_printed() {
+fn debug_shows_no_secrets() {
     let settings = "url = \"https://u:hunter2@h.example/hunter2?key=hunter2\"\nform = { a = \"hunter2\" }\n\
                     headers = { Authorization = \"hunter2\" }\nquery = { k = \"hunter2\" }\n[receipts]\n\
                     reference = \"any:id\"\nstatus = \"any:s\"\ndelivered = [\"d\"]\ntoken = \"hunter2\"";
-    let shown = format!("{:?}", HttpSettings::read(settings.parse().unwrap()).unwrap());
+    let debug = format!("{:?}", read_settings(settings.parse().unwrap()).unwrap());
     assert!(
-        !shown.contains("hunter2") && shown.contains("h.example") && shown.contains("Authorization"),
-        "{shown}"
+        !debug.contains("hunter2") && debug.contains("h.example") && debug.contains("Authorization"),
+        "{debug}"
     );
 }
 
@@ -170,7 +171,7 @@ fn wrong_settings_name_the_key_and_the_remedy() {
         ),
         (
             "url = \"http://h\"\n[[rules]]\noutcome = \"rejected\"",
-            ["rules[0].status:", "which answers"],
+            ["rules[0].status:", "which responses"],
         ),
         (
             "url = \"http://h\"\n[[rules]]\nstatus = \"20x\"\noutcome = \"rejected\"",
@@ -189,9 +190,7 @@ fn wrong_settings_name_the_key_and_the_remedy() {
             ["rules[0]", "\"30s\""],
         ),
     ] {
-        let error = HttpSettings::read(settings.parse().unwrap())
-            .unwrap_err()
-            .to_string();
+        let error = read_settings(settings.parse().unwrap()).unwrap_err().to_string();
         assert!(
             parts.iter().all(|part| error.contains(part)),
             "{settings}: {error}"

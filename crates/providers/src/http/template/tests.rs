@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::conformance::sample_message;
+use crate::testing::conformance::sample_message;
 
 fn constants() -> TemplateConstants {
     TemplateConstants {
@@ -18,7 +18,7 @@ fn rendered(text: &str) -> String {
 }
 
 #[test]
-fn every_name_is_filled_in() {
+fn every_variable_is_rendered() {
     for (name, _) in VARIABLE_NAMES {
         let text = rendered(&format!("<{{{name}}}>"));
         assert!(text.len() > 2 && !text.contains('{'), "{name}: {text}");
@@ -34,7 +34,7 @@ fn every_name_is_filled_in() {
 }
 
 #[test]
-fn other_braces_stay_as_they_are() {
+fn other_braces_are_literal() {
     for text in [
         "{",
         "}",
@@ -57,7 +57,7 @@ fn other_braces_stay_as_they_are() {
 }
 
 #[test]
-fn an_unknown_name_is_refused_by_its_name() {
+fn an_unknown_variable_is_refused_by_name() {
     let error =
         Template::parse_document("{\"a\":\"{boddy}\"}", TemplateEscape::Json, &constants()).unwrap_err();
     let error = error.to_string();
@@ -69,7 +69,7 @@ fn an_unknown_name_is_refused_by_its_name() {
 
 proptest! {
     #[test]
-    fn a_json_reader_gets_back_what_was_put_in(body in any::<String>(), to in any::<String>()) {
+    fn a_json_parser_gets_back_the_message(body in any::<String>(), to in any::<String>()) {
         let template = "{\"a\": {\"text\": \"<{body}>\"}, \"to\": \"{to}\"}";
         let template = Template::parse_document(template, TemplateEscape::Json, &constants()).unwrap();
         let text = template.render(&OutboundMessage { body: body.clone(), to: to.clone(), ..sample_message() });
@@ -79,7 +79,7 @@ proptest! {
     }
 
     #[test]
-    fn a_form_reader_gets_back_what_was_put_in(body in any::<String>(), spelling in any::<String>()) {
+    fn a_form_parser_gets_back_the_message(body in any::<String>(), spelling in any::<String>()) {
         let template = Template::parse_document("b={body}&s={spelling}", TemplateEscape::Percent, &constants()).unwrap();
         let text = template.render(&OutboundMessage { body: body.clone(), spelling: spelling.clone(), ..sample_message() });
         let read: Vec<_> = form_urlencoded::parse(text.as_bytes()).into_owned().collect();
@@ -87,7 +87,7 @@ proptest! {
     }
 
     #[test]
-    fn a_query_reader_gets_back_what_was_put_in(body in any::<String>()) {
+    fn a_url_parser_gets_back_the_message(body in any::<String>()) {
         let template = Template::parse_document("http://h/p?b={body}#", TemplateEscape::Percent, &constants()).unwrap();
         let text = template.render(&OutboundMessage { body: body.clone(), ..sample_message() });
         let url = reqwest::Url::parse(&text).unwrap();
@@ -96,7 +96,7 @@ proptest! {
     }
 
     #[test]
-    fn literal_values_are_escaped_too(text in "[^{}]*") {
+    fn literals_of_a_value_are_escaped(text in "[^{}]*") {
         let json = Template::parse_value(&text, TemplateEscape::Json, &constants()).unwrap().render(&sample_message());
         prop_assert_eq!(serde_json::from_str::<String>(&format!("\"{json}\"")).unwrap(), text.as_str());
         let form = Template::parse_value(&text, TemplateEscape::Percent, &constants()).unwrap().render(&sample_message());
@@ -105,7 +105,7 @@ proptest! {
     }
 
     #[test]
-    fn xml_never_holds_markup_of_a_message(body in any::<String>()) {
+    fn a_message_adds_no_markup_to_xml(body in any::<String>()) {
         let template = Template::parse_document("{body}", TemplateEscape::Xml, &constants()).unwrap();
         let text = template.render(&OutboundMessage { body, ..sample_message() });
         prop_assert!(!text.contains(['<', '>', '"', '\'']));

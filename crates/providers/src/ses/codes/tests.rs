@@ -3,17 +3,22 @@
 use reqwest::header::HeaderMap;
 
 use super::*;
+use crate::http_response::{BodyEnd, HttpCallResult, HttpResponse};
+use crate::json_api::into_json_response;
 
 fn result_of(status: u16, kind: Option<&str>, body: &str) -> SendResult {
     let mut headers = HeaderMap::new();
     if let Some(kind) = kind {
         headers.insert("x-amzn-errortype", kind.parse().unwrap());
     }
-    let response = HttpResponse {
+    let response = HttpCallResult::Response(HttpResponse {
         status,
         headers,
         body: body.into(),
         body_end: BodyEnd::Complete,
+    });
+    let Ok(response) = into_json_response(response) else {
+        panic!("there is a response");
     };
     send_result(&response, "user@example.com")
 }
@@ -116,5 +121,5 @@ fn a_used_up_quota_has_a_longer_cooldown_than_an_exceeded_rate() {
         retry_after.unwrap()
     };
     assert_eq!(wait("Maximum sending rate exceeded."), RATE_LIMIT_RETRY_AFTER);
-    assert_eq!(wait("Daily message quota exceeded."), DAILY_QUOTA_RETRY_AFTER);
+    assert_eq!(wait("Daily message quota exceeded."), QUOTA_RETRY_AFTER);
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::peer::TestCertificate;
+use crate::testing::peer::TestCertificate;
 
 /// Sends `count` messages at once, numbered from 1, and returns their results in order.
 async fn send_all(smpp: &Arc<Smpp>, count: usize) -> Vec<SendResult> {

@@ -1,7 +1,7 @@
 //! Tests of mail composition.
 
 use super::*;
-use crate::conformance::sample_message;
+use crate::testing::conformance::sample_message;
 use postrider_core::clock::from_millis;
 
 fn settings() -> SmtpSettings {

@@ -1,33 +1,29 @@
-//! A provider's server that a test holds by the strings: it answers, hangs or hangs up exactly as told.
+//! A scriptable HTTP server: it responds, hangs or closes the connection exactly as a test says.
 //!
-//! Raw bytes over a real socket, because the interesting answers are those that no HTTP server would give.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+//! It writes raw bytes to a socket, because the interesting responses are those that no HTTP server sends.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-
-pub mod openssl;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// What the stub does when it has read a request.
+/// The stub's reaction to a request.
 #[derive(Clone, Debug)]
 pub enum StubAction {
     /// Writes these bytes and waits for the next request.
     Respond(Vec<u8>),
     /// Writes these bytes and closes the connection.
     RespondAndClose(Vec<u8>),
-    /// Writes these bytes and then nothing more, ever.
+    /// Writes these bytes and then nothing more.
     RespondAndStall(Vec<u8>),
 }
 
-/// What a stub does at the count-th request (from 1), which it has read.
+/// Returns the action for the number of a request (from 1) and its text.
 type StubScript = dyn Fn(usize, &str) -> StubAction + Send + Sync;
 
-/// A listening stub; it ends with the test.
+/// A listening server. Stops when it is dropped.
 pub struct HttpStub {
     pub address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
@@ -35,31 +31,31 @@ pub struct HttpStub {
 }
 
 impl HttpStub {
-    /// A stub that follows its acts request by request and repeats the last one.
-    pub async fn start(acts: Vec<StubAction>) -> Self {
-        Self::scripted(move |count, _| acts.get(count - 1).or(acts.last()).unwrap().clone()).await
+    /// Starts a stub that takes one action after the other and repeats the last one.
+    pub async fn start(actions: Vec<StubAction>) -> Self {
+        Self::scripted(move |number, _| actions.get(number - 1).or(actions.last()).unwrap().clone()).await
     }
 
-    /// A stub that does what the count of the request (from 1) and its text say.
-    pub async fn scripted(play: impl Fn(usize, &str) -> StubAction + Send + Sync + 'static) -> Self {
+    /// Starts a stub whose action depends on the number of the request (from 1) and its text.
+    pub async fn scripted(script: impl Fn(usize, &str) -> StubAction + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let noted = heard.clone();
-        let play: Arc<StubScript> = Arc::new(play);
-        let listening = tokio::spawn(async move {
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let recorded = requests.clone();
+        let script: Arc<StubScript> = Arc::new(script);
+        let accept_task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve_connection(stream, play.clone(), noted.clone()));
+                tokio::spawn(serve_connection(stream, script.clone(), recorded.clone()));
             }
         });
         Self {
             address,
-            requests: heard,
-            accept_task: listening,
+            requests,
+            accept_task,
         }
     }
 
-    /// The requests so far, head and body as they came.
+    /// Returns the text of all requests so far, head and body.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
@@ -71,31 +67,30 @@ impl Drop for HttpStub {
     }
 }
 
-async fn serve_connection(mut stream: TcpStream, play: Arc<StubScript>, noted: Arc<Mutex<Vec<String>>>) {
+async fn serve_connection(mut stream: TcpStream, script: Arc<StubScript>, requests: Arc<Mutex<Vec<String>>>) {
     let mut unread = Vec::new();
     while let Some(request) = read_request(&mut stream, &mut unread).await {
-        let count = {
-            let mut heard = noted.lock().unwrap();
-            heard.push(request.clone());
-            heard.len()
+        let number = {
+            let mut requests = requests.lock().unwrap();
+            requests.push(request.clone());
+            requests.len()
         };
-        let (bytes, goes_on) = match play(count, &request) {
+        let (bytes, keeps_open) = match script(number, &request) {
             StubAction::Respond(bytes) => (bytes, true),
             StubAction::RespondAndClose(bytes) => (bytes, false),
             StubAction::RespondAndStall(bytes) => {
                 let _ = stream.write_all(&bytes).await;
-                std::future::pending::<()>().await;
-                return;
+                return std::future::pending().await;
             }
         };
-        // The caller may have heard enough and gone.
-        if stream.write_all(&bytes).await.is_err() || !goes_on {
+        // The client may have closed the connection already.
+        if stream.write_all(&bytes).await.is_err() || !keeps_open {
             return;
         }
     }
 }
 
-/// One request with its body; none at the end of the connection.
+/// Reads one request with its body. None at the end of the connection.
 async fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<String> {
     loop {
         let text = String::from_utf8_lossy(unread).into_owned();
@@ -110,18 +105,18 @@ async fn read_request(stream: &mut TcpStream, unread: &mut Vec<u8>) -> Option<St
                 return Some(text);
             }
         }
-        let mut part = vec![0; 16 * 1024];
-        let count = stream.read(&mut part).await.ok().filter(|count| *count > 0)?;
-        unread.extend_from_slice(&part[..count]);
+        let mut buffer = vec![0; 16 * 1024];
+        let count = stream.read(&mut buffer).await.ok().filter(|count| *count > 0)?;
+        unread.extend_from_slice(&buffer[..count]);
     }
 }
 
-/// An answer with a status, more header lines (each with its line end) and a body.
+/// Responds with a status, further header lines (each with its line end) and a body.
 pub fn response(status: u16, headers: &str, body: &str) -> StubAction {
     StubAction::Respond(response_bytes(status, headers, body))
 }
 
-/// The bytes of such an answer.
+/// Returns the bytes of such a response.
 pub fn response_bytes(status: u16, headers: &str, body: &str) -> Vec<u8> {
     format!(
         "HTTP/1.1 {status} Stub\r\n{headers}content-length: {}\r\n\r\n{body}",

@@ -1,18 +1,18 @@
 use super::*;
-use crate::conformance::sample_callback;
+use crate::testing::conformance::sample_callback;
 
 const STATUS_LISTS: &str = "delivered = [\"DELIVRD\", \"1\"]\nbounced = [\"failed\"]\ninvalid = [\"invalid\"]\n\
                      opened = [\"seen\"]\nignored = [\"queued\"]\n";
 
-fn receipt_settings(places: &str) -> ReceiptSettings {
-    toml::from_str(&format!("{STATUS_LISTS}{places}")).unwrap()
+fn receipt_settings(keys: &str) -> ReceiptSettings {
+    toml::from_str(&format!("{STATUS_LISTS}{keys}")).unwrap()
 }
 
-/// With the secrets that the places name; without any it says so, as it must.
-fn parser(places: &str) -> CallbackReceiptParser {
-    let has_secret = places.contains("token") || places.contains("hmac");
+/// Returns a parser with these keys, unsigned when they contain no secret.
+fn parser(keys: &str) -> CallbackReceiptParser {
+    let has_secret = keys.contains("token") || keys.contains("hmac");
     let unsigned = if has_secret { "" } else { "unsigned = true\n" };
-    CallbackReceiptParser::new(&receipt_settings(&format!("{unsigned}{places}"))).unwrap()
+    CallbackReceiptParser::new(&receipt_settings(&format!("{unsigned}{keys}"))).unwrap()
 }
 
 fn json_parser(more: &str) -> CallbackReceiptParser {
@@ -28,66 +28,66 @@ fn callback_with_body(body: &str) -> CallbackRequest {
     }
 }
 
-fn malformed_reason(reader: &CallbackReceiptParser, call: &CallbackRequest) -> String {
-    match reader.parse(call) {
+fn malformed_reason(parser: &CallbackReceiptParser, request: &CallbackRequest) -> String {
+    match parser.parse(request) {
         Err(CallbackError::Malformed(what)) => what,
-        other => panic!("{other:?} should be unreadable"),
+        other => panic!("{other:?} should be malformed"),
     }
 }
 
 #[test]
-fn every_list_of_words_has_its_verdict() {
-    let reader = json_parser("reason = \"json:error\"");
-    for (status, word, reason) in [
+fn every_status_list_has_its_receipt_status() {
+    let parser = json_parser("reason = \"json:error\"");
+    for (provider_status, word, reason) in [
         ("delivrd", "delivered", None),
         (" 1 ", "delivered", None),
         ("FAILED", "bounced", Some("gone away")),
         ("invalid", "invalid", Some("gone away")),
         ("seen", "opened", None),
     ] {
-        let call = callback_with_body(&format!(
-            "{{\"id\":7,\"status\":\"{status}\",\"error\":\"gone\\naway\"}}"
+        let request = callback_with_body(&format!(
+            "{{\"id\":7,\"status\":\"{provider_status}\",\"error\":\"gone\\naway\"}}"
         ));
-        let receipts = reader.parse(&call).unwrap();
+        let receipts = parser.parse(&request).unwrap();
         let Receipt {
             reference,
-            status: verdict,
+            status,
             at,
         } = &receipts[0];
         assert_eq!(
-            (reference.as_str(), verdict.as_str(), verdict.reason(), *at),
-            ("7", word, reason, call.received_at)
+            (reference.as_str(), status.as_str(), status.reason(), *at),
+            ("7", word, reason, request.received_at)
         );
     }
     assert_eq!(
-        reader.parse(&callback_with_body("{\"id\":7,\"status\":\"queued\"}")),
+        parser.parse(&callback_with_body("{\"id\":7,\"status\":\"queued\"}")),
         Ok(Vec::new())
     );
 }
 
 #[test]
-fn a_receipt_can_come_in_a_query_a_form_or_headers() {
-    let reader = parser("reference = \"query:id\"\nstatus = \"header:X-Status\"\nreason = \"form:why\"");
-    let mut call = CallbackRequest {
+fn a_receipt_is_parsed_from_query_form_and_headers() {
+    let parser = parser("reference = \"query:id\"\nstatus = \"header:X-Status\"\nreason = \"form:why\"");
+    let mut request = CallbackRequest {
         query: "a=b&id=m%201".to_owned(),
         ..callback_with_body("why=no+one+there")
     };
-    call.headers.insert("x-status".to_owned(), "failed".to_owned());
-    let receipts = reader.parse(&call).unwrap();
+    request.headers.insert("x-status".to_owned(), "failed".to_owned());
+    let receipts = parser.parse(&request).unwrap();
     assert_eq!(receipts[0].reference, "m 1");
     assert_eq!(receipts[0].status.reason(), Some("no one there"));
 }
 
 #[test]
-fn a_call_can_bring_several_receipts() {
+fn a_callback_can_have_several_receipts() {
     let body = r#"[{"id":"a","status":"1"},{"id":"b","status":"queued"},{"id":"c","status":"failed"}]"#;
     let whole = json_parser("list = \"json:\"");
     let inner = json_parser("list = \"json:messages\"");
-    for (reader, body) in [
+    for (parser, body) in [
         (whole, body.to_owned()),
         (inner, format!("{{\"messages\":{body}}}")),
     ] {
-        let receipts = reader.parse(&callback_with_body(&body)).unwrap();
+        let receipts = parser.parse(&callback_with_body(&body)).unwrap();
         let references: Vec<_> = receipts
             .iter()
             .map(|receipt| receipt.reference.as_str())
@@ -97,8 +97,8 @@ fn a_call_can_bring_several_receipts() {
 }
 
 #[test]
-fn the_provider_says_when_it_happened_but_never_in_our_future() {
-    let reader = json_parser("at = \"json:at\"");
+fn the_time_is_the_providers_but_never_in_the_future() {
+    let parser = json_parser("at = \"json:at\"");
     for (at, millis) in [
         ("\"2023-11-14T20:13:20+01:00\"", 1_699_989_200_000),
         ("1600000000", 1_600_000_000_000),
@@ -109,9 +109,9 @@ fn the_provider_says_when_it_happened_but_never_in_our_future() {
         ("\"yesterday\"", 1_700_000_000_000),
         ("null", 1_700_000_000_000),
     ] {
-        let call = callback_with_body(&format!("{{\"id\":\"a\",\"status\":\"1\",\"at\":{at}}}"));
+        let request = callback_with_body(&format!("{{\"id\":\"a\",\"status\":\"1\",\"at\":{at}}}"));
         assert_eq!(
-            reader.parse(&call).unwrap()[0].at.timestamp_millis(),
+            parser.parse(&request).unwrap()[0].at.timestamp_millis(),
             millis,
             "{at}"
         );
@@ -119,8 +119,8 @@ fn the_provider_says_when_it_happened_but_never_in_our_future() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_in_words() {
-    let reader = json_parser("");
+fn a_malformed_callback_is_rejected_with_a_reason() {
+    let parser = json_parser("");
     for (body, part) in [
         ("{\"id\":\"a\",\"status\":\"lost\\u0007\"}", "\"lost\""),
         ("{\"id\":\"a\"}", "json:status"),
@@ -128,7 +128,7 @@ fn what_cannot_be_read_is_refused_in_words() {
         ("{\"status\":\"1\",\"id\":\"\"}", "json:id"),
         ("id=a&status=1", "json:status"),
     ] {
-        let what = malformed_reason(&reader, &callback_with_body(body));
+        let what = malformed_reason(&parser, &callback_with_body(body));
         assert!(what.contains(part), "{body}: {what}");
     }
     assert!(
@@ -141,22 +141,26 @@ fn what_cannot_be_read_is_refused_in_words() {
 }
 
 #[test]
-fn only_who_knows_the_token_is_heard() {
+fn only_callbacks_with_the_token_are_accepted() {
     let body = "{\"id\":\"a\",\"status\":\"1\"}";
-    let heard = |reader: &CallbackReceiptParser, query: &str, header: Option<(&str, &str)>| {
+    let is_accepted = |parser: &CallbackReceiptParser, query: &str, header: Option<(&str, &str)>| {
         let headers = header
             .into_iter()
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        reader.parse(&CallbackRequest {
+        parser.parse(&CallbackRequest {
             query: query.to_owned(),
             headers,
             ..callback_with_body(body)
         }) != Err(CallbackError::Unauthenticated)
     };
-    let usual = json_parser("token = \"s3 cret\"");
-    assert!(heard(&usual, "token=s3%20cret", None));
-    assert!(heard(&usual, "", Some(("authorization", "Bearer s3 cret"))));
+    let with_token = json_parser("token = \"s3 cret\"");
+    assert!(is_accepted(&with_token, "token=s3%20cret", None));
+    assert!(is_accepted(
+        &with_token,
+        "",
+        Some(("authorization", "Bearer s3 cret"))
+    ));
     for query in [
         "",
         "token=",
@@ -165,18 +169,18 @@ fn only_who_knows_the_token_is_heard() {
         "tokens=s3%20cret",
         "token=x&token=s3%20cret",
     ] {
-        assert!(!heard(&usual, query, None), "{query}");
+        assert!(!is_accepted(&with_token, query, None), "{query}");
     }
-    let own = json_parser("token = \"s3 cret\"\ntoken_header = \"X-Secret\"");
-    assert!(heard(&own, "", Some(("x-secret", "s3 cret"))));
-    assert!(!heard(&own, "token=s3%20cret", None));
+    let with_header = json_parser("token = \"s3 cret\"\ntoken_header = \"X-Secret\"");
+    assert!(is_accepted(&with_header, "", Some(("x-secret", "s3 cret"))));
+    assert!(!is_accepted(&with_header, "token=s3%20cret", None));
 }
 
 #[test]
-fn only_who_signs_the_body_is_heard() {
+fn only_callbacks_with_a_signed_body_are_accepted() {
     // RFC 4231, test case 2; RFC 2202, test case 2.
     let body = "what do ya want for nothing?";
-    for (how, shown) in [
+    for (keys, signature) in [
         (
             "",
             "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
@@ -191,29 +195,31 @@ fn only_who_signs_the_body_is_heard() {
         ),
         ("algorithm = \"sha1\"", "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
     ] {
-        let reader = json_parser(&format!(
-            "[hmac]\nheader = \"X-Signature\"\nsecret = \"Jefe\"\n{how}"
+        let parser = json_parser(&format!(
+            "[hmac]\nheader = \"X-Signature\"\nsecret = \"Jefe\"\n{keys}"
         ));
-        let heard = |body: &str, shown: &str| {
-            let mut call = callback_with_body(body);
-            call.headers.insert("x-signature".to_owned(), shown.to_owned());
-            reader.parse(&call) != Err(CallbackError::Unauthenticated)
+        let is_accepted = |body: &str, signature: &str| {
+            let mut request = callback_with_body(body);
+            request
+                .headers
+                .insert("x-signature".to_owned(), signature.to_owned());
+            parser.parse(&request) != Err(CallbackError::Unauthenticated)
         };
-        assert!(heard(body, shown), "{how}");
-        assert!(!heard("what do ya want for nothing!", shown), "{how}");
-        assert!(!heard(body, &shown[1..]), "{how}");
-        assert!(!heard(body, ""), "{how}");
+        assert!(is_accepted(body, signature), "{keys}");
+        assert!(!is_accepted("what do ya want for nothing!", signature), "{keys}");
+        assert!(!is_accepted(body, &signature[1..]), "{keys}");
+        assert!(!is_accepted(body, ""), "{keys}");
         assert_eq!(
-            reader.parse(&callback_with_body(body)),
+            parser.parse(&callback_with_body(body)),
             Err(CallbackError::Unauthenticated),
-            "{how}"
+            "{keys}"
         );
     }
 }
 
 #[test]
 fn wrong_settings_name_the_key_and_the_remedy() {
-    let places = "reference = \"json:id\"\nstatus = \"json:status\"\n";
+    let keys = "reference = \"json:id\"\nstatus = \"json:status\"\n";
     for (more, part) in [
         ("list = \"form:a\"", "receipts.list:"),
         ("reason = \"body\"", "receipts.reason:"),
@@ -228,7 +234,7 @@ fn wrong_settings_name_the_key_and_the_remedy() {
             "receipts.hmac.secret:",
         ),
     ] {
-        let error = CallbackReceiptParser::new(&receipt_settings(&format!("{places}{more}")))
+        let error = CallbackReceiptParser::new(&receipt_settings(&format!("{keys}{more}")))
             .err()
             .unwrap()
             .to_string();
@@ -238,7 +244,7 @@ fn wrong_settings_name_the_key_and_the_remedy() {
         ("", "delivered"),
         ("delivered = [\"a\"]\nbounced = [\"A\"]", "\"A\""),
     ] {
-        let settings: ReceiptSettings = toml::from_str(&format!("{words}\n{places}")).unwrap();
+        let settings: ReceiptSettings = toml::from_str(&format!("{words}\n{keys}")).unwrap();
         let error = CallbackReceiptParser::new(&settings).err().unwrap().to_string();
         assert!(error.contains(part), "{words}: {error}");
     }

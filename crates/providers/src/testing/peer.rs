@@ -1,8 +1,6 @@
-//! Servers of another make that tests run against (tests/peers), and certificates made for them.
+//! Servers of other makes that tests run against (tests/peers), and certificates for them.
 //!
-//! A peer is a program that says lines of JSON, the first about itself, and obeys such lines.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+//! A peer is a program that writes lines of JSON, the first with its own address, and reads commands as lines of JSON.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -14,12 +12,12 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-/// How long a peer may take for anything.
+/// Maximum time for a line of a peer.
 const PEER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A running peer; it ends with the test.
+/// A running peer. Stops when it is dropped.
 pub struct PeerProcess {
-    /// What it said of itself.
+    /// The first line.
     pub startup_info: Value,
     output_lines: Lines<BufReader<ChildStdout>>,
     input: ChildStdin,
@@ -39,10 +37,10 @@ impl PeerProcess {
             .kill_on_drop(true)
             .spawn()
             .expect("the peers are not installed: run ./start.sh test");
-        let said = BufReader::new(process.stdout.take().unwrap()).lines();
+        let output_lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let mut peer = Self {
             startup_info: Value::Null,
-            output_lines: said,
+            output_lines,
             input: process.stdin.take().unwrap(),
             _process: process,
         };
@@ -50,17 +48,17 @@ impl PeerProcess {
         peer
     }
 
-    /// Where it listens on this machine.
+    /// Returns the port on which the peer listens.
     pub fn port(&self) -> u16 {
         u16::try_from(self.startup_info["port"].as_u64().unwrap()).unwrap()
     }
 
-    /// A word it said of itself.
+    /// Returns a text of the first line.
     pub fn startup_value(&self, name: &str) -> &str {
         self.startup_info[name].as_str().unwrap()
     }
 
-    /// The next thing it says.
+    /// Waits for the next line.
     pub async fn next_message(&mut self) -> Value {
         let line = timeout(PEER_TIMEOUT, self.output_lines.next_line())
             .await
@@ -71,10 +69,10 @@ impl PeerProcess {
         serde_json::from_str(&line).unwrap()
     }
 
-    /// Tells it something, and hears the answer.
-    pub async fn request(&mut self, wish: Value) -> Value {
+    /// Sends a command and returns the response.
+    pub async fn request(&mut self, command: Value) -> Value {
         self.input
-            .write_all(format!("{wish}\n").as_bytes())
+            .write_all(format!("{command}\n").as_bytes())
             .await
             .unwrap();
         self.next_message().await
@@ -87,15 +85,15 @@ pub struct TestCertificate {
 }
 
 impl TestCertificate {
-    /// One that may sign others.
+    /// Returns a certificate authority.
     pub fn self_signed_ca() -> Self {
         Self::generate(
-            "/CN=a test's authority",
+            "/CN=test authority",
             &["-addext", "basicConstraints=critical,CA:TRUE"],
         )
     }
 
-    /// One for a server of that name, signed by this one.
+    /// Returns a server certificate for these subject alternative names, signed by this authority.
     pub fn sign(&self, names: &str) -> Self {
         let (file, key) = (self.certificate_path(), self.key_path());
         let names = format!("subjectAltName={names}");
@@ -127,7 +125,7 @@ impl TestCertificate {
     }
 
     fn generate(subject: &str, more: &[&str]) -> Self {
-        let made = Self {
+        let certificate = Self {
             directory: tempfile::tempdir().unwrap(),
         };
         let output = std::process::Command::new("openssl")
@@ -146,14 +144,14 @@ impl TestCertificate {
                 "-subj",
                 subject,
                 "-out",
-                &made.certificate_path(),
+                &certificate.certificate_path(),
                 "-keyout",
-                &made.key_path(),
+                &certificate.key_path(),
             ])
             .args(more)
             .output()
             .expect("openssl is not installed: run ./start.sh test");
         assert!(output.status.success(), "{output:?}");
-        made
+        certificate
     }
 }

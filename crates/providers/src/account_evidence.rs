@@ -1,0 +1,44 @@
+//! Decides whether refused device tokens are evidence against the account.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use postrider_core::attempt::{Outcome, SendResult};
+
+/// Number of refused tokens after which an account that has never sent is `Misconfigured`.
+const REFUSED_TOKENS_MAX: u32 = 10;
+
+/// The history of an account in this process.
+///
+/// Until the account has sent a message, many refused tokens indicate a wrong account (another project or environment)
+/// rather than that many uninstalled apps. Afterwards a refused token concerns its device only.
+#[derive(Default)]
+pub(crate) struct AccountEvidence {
+    has_sent: AtomicBool,
+    refused_count: AtomicU32,
+}
+
+impl AccountEvidence {
+    /// Records a send result and returns it, or `Misconfigured` with `suspicion` as the reason when the account has only
+    /// had suspect results so far.
+    pub fn assess(&self, result: SendResult, is_suspect: bool, suspicion: &str) -> SendResult {
+        if matches!(result.outcome, Outcome::Accepted { .. }) {
+            self.has_sent.store(true, Ordering::Release);
+        }
+        if !is_suspect || self.has_sent.load(Ordering::Acquire) {
+            return result;
+        }
+        let refused = self.refused_count.fetch_add(1, Ordering::AcqRel) + 1;
+        if refused < REFUSED_TOKENS_MAX {
+            return result;
+        }
+        let reason =
+            format!("the first {REFUSED_TOKENS_MAX} tokens were refused and none accepted: {suspicion}");
+        SendResult {
+            outcome: Outcome::Misconfigured { reason },
+            ..result
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

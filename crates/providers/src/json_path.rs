@@ -1,0 +1,45 @@
+//! Dotted paths into a JSON document: `message_id`, `messages.0.status`, or an empty path for the whole document.
+
+use std::fmt;
+
+use serde_json::Value;
+
+/// A path from the root of a document to one value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct JsonPath(Vec<String>);
+
+impl JsonPath {
+    /// Parses a path.
+    pub fn parse(text: &str) -> Self {
+        let steps = text.split('.').filter(|step| !step.is_empty());
+        Self(steps.map(str::to_owned).collect())
+    }
+
+    /// Returns the value at the path.
+    pub fn find<'a>(&self, document: &'a Value) -> Option<&'a Value> {
+        self.0.iter().try_fold(document, |value, step| match value {
+            Value::Object(fields) => fields.get(step),
+            Value::Array(values) => values.get(step.parse::<usize>().ok()?),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        })
+    }
+
+    /// Returns the value at the path as text; None for null, lists and objects.
+    pub fn text(&self, document: &Value) -> Option<String> {
+        match self.find(document)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(flag) => Some(flag.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for JsonPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.join("."))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! Sanitises the text that providers send: reasons, message ids.
+//!
+//! Provider text is untrusted. It is cut to a maximum length and stripped of control characters before it is stored.
+
+/// Maximum length of a reason, in characters.
+const REASON_CHARS_MAX: usize = 200;
+
+/// Maximum length of a provider's message id, in bytes.
+const REFERENCE_BYTES_MAX: usize = 256;
+
+/// Returns the text on one line, without control characters, cut to 200 characters.
+pub(crate) fn sanitize_text(text: &str) -> String {
+    // Whitespace may collapse, so four times the maximum is examined; the rest of a huge text is not.
+    let examined = text
+        .char_indices()
+        .nth(REASON_CHARS_MAX * 4)
+        .map_or(text, |(end, _)| &text[..end]);
+    let mut line = String::new();
+    for word in examined.split(|letter: char| letter.is_whitespace() || letter.is_control()) {
+        if !word.is_empty() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    if let Some((end, _)) = line.char_indices().nth(REASON_CHARS_MAX) {
+        line.truncate(end);
+    }
+    line
+}
+
+/// Returns `description: text`, sanitised, or the one of the two that is not empty.
+pub(crate) fn join_reasons(description: &str, text: &str) -> String {
+    let (description, text) = (sanitize_text(description), sanitize_text(text));
+    match (description.is_empty(), text.is_empty()) {
+        (_, true) => description,
+        (true, false) => text,
+        (false, false) => sanitize_text(&format!("{description}: {text}")),
+    }
+}
+
+/// Returns the trimmed text as a message id, or None when it is empty, longer than 256 bytes or not printable.
+pub(crate) fn parse_reference(text: &str) -> Option<String> {
+    let text = text.trim();
+    let is_valid = (1..=REFERENCE_BYTES_MAX).contains(&text.len()) && !text.contains(char::is_control);
+    is_valid.then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

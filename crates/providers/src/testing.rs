@@ -1,0 +1,11 @@
+//! Test support: the conformance suite of adapters, a scriptable HTTP server, and servers of other makes.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+pub mod conformance;
+pub mod http_stub;
+pub mod openssl;
+#[cfg(test)]
+pub(crate) mod peer;
+#[cfg(test)]
+pub(crate) mod sms;
