@@ -333,6 +333,15 @@ async fn no_response_after_the_request_is_unknown() {
 }
 
 #[tokio::test]
+async fn a_dead_port_is_unavailable() {
+    let apple = FakeApns::start();
+    let apns = apns(&apple);
+    drop(apple);
+    let result = apns.send(&message_to("a1")).await;
+    assert_eq!(result.outcome.as_str(), "unavailable", "{result:?}");
+}
+
+#[tokio::test]
 async fn a_server_with_an_untrusted_certificate_gets_nothing() {
     let (apple, other) = (FakeApns::start(), FakeApns::start());
     let mut settings = settings(&format!("base_url = \"https://127.0.0.1:{}\"", apple.port));

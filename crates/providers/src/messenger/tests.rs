@@ -1,10 +1,11 @@
 //! Tests of the adapter against a scripted server that follows the reference, and of signed webhooks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::testing::conformance;
+use crate::testing::conformance::{self, ExpectedOutcomes};
 use crate::testing::http_stub::{HttpStub, StubAction, response};
 use postrider_core::clock::from_millis;
 
@@ -337,4 +338,18 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
     let text = format!("access_token = \"hunter2\"\n{SECRETS}");
     let shown = format!("{:?}", MessengerSettings::read(text.parse().unwrap()).unwrap());
     assert!(!shown.contains("hunter2") && !shown.contains("sesame"), "{shown}");
+}
+
+#[tokio::test]
+async fn failures_have_the_outcomes_of_the_suite() {
+    let context = AdapterContext {
+        limits: conformance::short_limits(),
+        ..conformance::sample_context()
+    };
+    let provider_at = |address| -> Arc<dyn Provider> {
+        let settings = format!("access_token = \"hunter2\"\nbase_url = \"http://{address}\"");
+        let settings = MessengerSettings::read(settings.parse().unwrap()).unwrap();
+        Arc::new(Messenger::new(&context, &settings).unwrap())
+    };
+    conformance::check_failures(provider_at, &message(), &ExpectedOutcomes::default()).await;
 }

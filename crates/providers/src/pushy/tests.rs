@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::testing::conformance;
+use crate::testing::conformance::{self, ExpectedOutcomes};
 use crate::testing::http_stub::{HttpStub, StubAction, response};
 use postrider_core::clock::{Clock, from_millis};
 
@@ -281,4 +281,18 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
     }
     let settings = PushySettings::read("api_key = \"hunter2\"".parse().unwrap()).unwrap();
     assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn failures_have_the_outcomes_of_the_suite() {
+    let context = AdapterContext {
+        limits: conformance::short_limits(),
+        ..conformance::sample_context()
+    };
+    let provider_at = |address| -> Arc<dyn Provider> {
+        let settings = format!("api_key = \"hunter2\"\nbase_url = \"http://{address}\"");
+        let settings = PushySettings::read(settings.parse().unwrap()).unwrap();
+        Arc::new(Pushy::new(&context, &settings).unwrap())
+    };
+    conformance::check_failures(provider_at, &push_message(), &ExpectedOutcomes::default()).await;
 }

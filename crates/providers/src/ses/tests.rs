@@ -1,11 +1,12 @@
 //! Tests of the adapter against moto, which verifies request signatures and signs notifications, and against stubs.
 
 use chrono::TimeDelta;
+use std::sync::Arc;
 
 use super::*;
 use crate::Transcript;
 use crate::http_client::HttpClientPool;
-use crate::testing::conformance;
+use crate::testing::conformance::{self, ExpectedOutcomes};
 use crate::testing::http_stub::{HttpStub, StubAction, response};
 use crate::testing::peer::PeerProcess;
 use postrider_core::receipt::ReceiptStatus;
@@ -373,4 +374,18 @@ fn invalid_settings_are_rejected_with_key_and_remedy() {
         "https://email.eu-central-1.amazonaws.com/"
     );
     assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn failures_have_the_outcomes_of_the_suite() {
+    let context = AdapterContext {
+        limits: conformance::short_limits(),
+        ..conformance::sample_context()
+    };
+    let provider_at = |address| -> Arc<dyn Provider> {
+        let settings = settings_toml(&format!("http://{address}"), "AKID", "hunter2", "");
+        let settings = SesSettings::read(settings.parse().unwrap()).unwrap();
+        Arc::new(Ses::new(&context, &settings).unwrap())
+    };
+    conformance::check_failures(provider_at, &message(), &ExpectedOutcomes::default()).await;
 }
