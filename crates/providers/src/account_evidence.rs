@@ -1,4 +1,6 @@
 //! Decides whether refused device tokens are evidence against the account.
+//!
+//! A single refused token concerns its device; see [`AccountEvidence`] for when it concerns the account.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 

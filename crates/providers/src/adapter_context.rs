@@ -1,4 +1,6 @@
 //! The constructor argument that all adapters share.
+//!
+//! Settings are not part of it: each adapter takes its own type as the second argument.
 
 use postrider_core::channel::ConfigName;
 use postrider_core::clock::Clock;

@@ -1,4 +1,6 @@
 //! A provider's HTTP call to the gateway: the request, the response to it and the reasons to reject it.
+//!
+//! Adapters authenticate and parse the request; the HTTP server turns the result into a response.
 
 use std::collections::BTreeMap;
 

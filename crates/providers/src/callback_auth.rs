@@ -1,4 +1,6 @@
 //! Authenticates callbacks by a token in their URL, for providers that sign nothing.
+//!
+//! Comparisons take constant time. Signatures are verified by the adapters of the providers that sign.
 
 use subtle::ConstantTimeEq;
 

@@ -1,4 +1,6 @@
 //! Records HTTP calls in a transcript.
+//!
+//! The values of headers with credentials are masked here, all other secrets by the transcript.
 
 use reqwest::Request;
 use reqwest::header::HeaderMap;

@@ -113,7 +113,7 @@ impl JsonResponse {
         status_code(self.status)
     }
 
-    /// Returns the meaning of the status, for a response whose own code says nothing.
+    /// Returns the meaning of the status, for a response without a known code of the provider.
     pub fn status_outcome(&self) -> OutcomeCode {
         OutcomeCode::of_status(self.status, self.retry_after)
     }

@@ -1,4 +1,6 @@
 //! A line of an adapter's code table: a provider's code, its outcome and its meaning.
+//!
+//! The tables are in the adapters; the outcome of a code that is not in a table comes from the HTTP status.
 
 use std::time::Duration;
 
@@ -37,7 +39,7 @@ impl OutcomeCode {
         table.iter().find(|line| line.code == code)
     }
 
-    /// Returns the meaning of an HTTP status, for a response whose own code says nothing.
+    /// Returns the meaning of an HTTP status, for a response without a known code of the provider.
     pub fn of_status(status: u16, retry_after: Option<Duration>) -> Self {
         outcome_code(
             "",

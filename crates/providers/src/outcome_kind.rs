@@ -1,4 +1,6 @@
 //! The kinds of outcome, without reason, reference and delay: the values of code tables, rules and mock settings.
+//!
+//! A kind becomes an outcome when reason, reference and delay are known.
 
 use std::time::Duration;
 

@@ -92,7 +92,7 @@ pub trait Provider: Send + Sync {
 pub enum AccountCheck {
     /// The provider answered as expected: the proven facts and the open ones.
     Passed(String),
-    /// The fault and its remedy.
+    /// The error and its remedy.
     Failed(String),
     /// No call was made: the facts that stay untested. The caller may test the connection.
     Untested(String),

@@ -1,4 +1,6 @@
 //! Parses the HTTP header `Retry-After`.
+//!
+//! A malformed header requests no delay.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! HMAC signatures, and the hexadecimal digits they are written in.
+//!
+//! Signatures are compared in constant time.
 
 use hmac::{KeyInit, Mac};
 

@@ -1,4 +1,6 @@
 //! The location of a value in a callback: in JSON, a form, the query or a header.
+//!
+//! A missing value is None; the caller decides whether that is an error.
 
 use serde_json::Value;
 

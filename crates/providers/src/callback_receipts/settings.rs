@@ -1,4 +1,6 @@
 //! The settings of receipts that a provider posts in a format of its own.
+//!
+//! Locations and secrets are checked when the parser is constructed.
 
 use serde::Deserialize;
 

@@ -240,12 +240,12 @@ fn wrong_settings_name_the_key_and_the_remedy() {
             .to_string();
         assert!(error.contains(part), "{more}: {error}");
     }
-    for (words, part) in [
+    for (lists, part) in [
         ("", "delivered"),
         ("delivered = [\"a\"]\nbounced = [\"A\"]", "\"A\""),
     ] {
-        let settings: ReceiptSettings = toml::from_str(&format!("{words}\n{keys}")).unwrap();
+        let settings: ReceiptSettings = toml::from_str(&format!("{lists}\n{keys}")).unwrap();
         let error = CallbackReceiptParser::new(&settings).err().unwrap().to_string();
-        assert!(error.contains(part), "{words}: {error}");
+        assert!(error.contains(part), "{lists}: {error}");
     }
 }

@@ -1,4 +1,6 @@
 //! Locations in a response, and the values found there.
+//!
+//! A missing value is None; only an invalid location in the settings is an error.
 
 use regex::bytes::{Regex, RegexBuilder};
 use reqwest::header::HeaderName;

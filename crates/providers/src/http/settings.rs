@@ -114,7 +114,7 @@ pub(super) struct ResponseRuleSettings {
 }
 
 impl HttpSettings {
-    /// Parses the keys. Templates and rules are checked by [`read_settings`](super::read_settings).
+    /// Parses the keys. Templates and rules are not checked here.
     pub(super) fn read(table: toml::Table) -> Result<Self> {
         read_table(table)
     }

@@ -1,4 +1,6 @@
-//! Phone numbers in Kavenegar's notation. The input is a validated E.164 number.
+//! Phone numbers in Kavenegar's notation.
+//!
+//! The input is a validated E.164 number.
 
 /// Returns `09121234567` for `+989121234567`, None for a number that is not an Iranian mobile number.
 pub(super) fn to_national_mobile(number: &str) -> Option<String> {

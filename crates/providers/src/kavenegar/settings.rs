@@ -1,4 +1,6 @@
-//! The settings of `kind = "kavenegar"`. `Debug` does not show the API key.
+//! The settings of `kind = "kavenegar"`.
+//!
+//! `Debug` does not show the API key.
 
 use std::fmt;
 

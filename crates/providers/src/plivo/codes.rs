@@ -1,4 +1,6 @@
 //! Plivo's codes: HTTP statuses of send responses, and error codes of callbacks.
+//!
+//! A code that is not in the callback table is a temporary failure.
 
 use crate::json_api::JsonResponse;
 use crate::outcome_code::{OutcomeCode, outcome_code};

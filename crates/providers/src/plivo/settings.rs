@@ -1,4 +1,6 @@
-//! The settings of `kind = "plivo"`. `Debug` does not show tokens.
+//! The settings of `kind = "plivo"`.
+//!
+//! `Debug` does not show tokens.
 
 use std::fmt;
 

@@ -1,4 +1,6 @@
 //! Calls to the one URL to which an SMS provider's messages are posted.
+//!
+//! Makes each call once; the adapter parses the response.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

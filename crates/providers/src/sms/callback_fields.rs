@@ -1,4 +1,6 @@
 //! The fields of a callback, from the query of a GET request, a form, or a JSON object.
+//!
+//! Callbacks are untrusted: the number of fields is limited, and values that are not text are left out.
 
 use serde_json::Value;
 

@@ -1,4 +1,6 @@
 //! The URL to which a provider posts its receipts.
+//!
+//! It contains the provider's token when one is configured, so it is sent to the provider only.
 
 use reqwest::Url;
 

@@ -67,7 +67,7 @@ pub struct ExpectedOutcomes {
     pub dead_port: &'static str,
     /// The request was read, and no response follows.
     pub no_response: &'static str,
-    /// A response that says yes and nothing that can be parsed.
+    /// A response with status 200 that confirms nothing.
     pub garbage: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! A scriptable HTTP server: it responds, hangs or closes the connection exactly as a test says.
+//! A scriptable HTTP server: it responds, hangs or closes the connection as the test scripts it.
 //!
 //! It writes raw bytes to a socket, because the interesting responses are those that no HTTP server sends.
 

@@ -1,4 +1,6 @@
 //! Fixtures for the tests of SMS adapters: accounts at a stub, and readable forms of their results.
+//!
+//! The adapters are constructed through the registry, as the gateway constructs them.
 
 use std::sync::Arc;
 use std::time::Duration;

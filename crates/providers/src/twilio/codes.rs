@@ -1,4 +1,6 @@
 //! Twilio's error codes, which send responses and status callbacks share.
+//!
+//! A code that is not in the table is classified by its family and by the HTTP status.
 
 use crate::http_status::outcome_of_status;
 use crate::outcome_code::{OutcomeCode, outcome_code};

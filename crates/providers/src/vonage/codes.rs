@@ -1,4 +1,6 @@
 //! Vonage's codes: one table for send responses, one for receipts.
+//!
+//! A code that is not in a table is a temporary failure.
 
 use crate::outcome_code::{OutcomeCode, outcome_code};
 use crate::outcome_kind::OutcomeKind;

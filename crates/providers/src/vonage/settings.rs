@@ -1,4 +1,6 @@
-//! The settings of `kind = "vonage"`. `Debug` does not show secrets.
+//! The settings of `kind = "vonage"`.
+//!
+//! `Debug` does not show secrets.
 
 use std::fmt;
 

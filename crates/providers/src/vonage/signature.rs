@@ -33,7 +33,7 @@ pub(super) fn is_valid(
     }
     let timestamp = fields.get("timestamp").and_then(|text| text.parse::<i64>().ok());
     let now = request.received_at.timestamp();
-    if !timestamp.is_some_and(|timestamp| now.abs_diff(timestamp) <= CLOCK_SKEW_SECONDS_MAX) {
+    if timestamp.is_none_or(|timestamp| now.abs_diff(timestamp) > CLOCK_SKEW_SECONDS_MAX) {
         return false;
     }
     fields

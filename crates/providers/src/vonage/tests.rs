@@ -74,10 +74,10 @@ async fn text_outside_the_gsm_alphabet_is_sent_as_unicode() {
 
 #[tokio::test]
 async fn responses_have_the_outcomes_of_the_reference() {
-    let refused = |code: &str, words: &str| {
-        format!(r#"{{"message-count":"1","messages":[{{"status":"{code}","error-text":"{words}"}}]}}"#)
+    let refused = |code: &str, text: &str| {
+        format!(r#"{{"message-count":"1","messages":[{{"status":"{code}","error-text":"{text}"}}]}}"#)
     };
-    for (code, words, outcome) in [
+    for (code, text, outcome) in [
         ("1", "Throttled", "throttled"),
         ("2", "Missing from", "rejected"),
         ("3", "Invalid value for parameter: from", "rejected"),
@@ -95,7 +95,7 @@ async fn responses_have_the_outcomes_of_the_reference() {
         ("33", "x", "invalid_recipient"),
         ("77", "x", "unavailable"),
     ] {
-        expect_outcomes("vonage", ACCOUNT, &[(200, &refused(code, words), outcome, code)]).await;
+        expect_outcomes("vonage", ACCOUNT, &[(200, &refused(code, text), outcome, code)]).await;
     }
     expect_outcomes(
         "vonage",

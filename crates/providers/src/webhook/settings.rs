@@ -1,4 +1,6 @@
 //! The settings of `kind = "webhook"`.
+//!
+//! Secrets, networks and the URL are checked here, so that a wrong setting is found at the start.
 
 use reqwest::Url;
 use serde::Deserialize;
