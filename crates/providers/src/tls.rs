@@ -1,4 +1,6 @@
 //! TLS clients of the adapters that do not use HTTP, and the root certificates they trust.
+//!
+//! Certificates are always verified; there is no setting to skip that.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,6 @@
 //! Test support of this crate.
+//!
+//! Compiled for its unit tests only.
 
 /// Returns the octets that `text` writes in hexadecimal; everything but digits is ignored.
 pub fn hex(text: &str) -> Vec<u8> {

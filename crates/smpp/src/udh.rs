@@ -1,4 +1,6 @@
 //! The user data header (UDH) in front of the text of a message part.
+//!
+//! Only the concatenation header with an 8-bit reference is written; a received header is skipped, not parsed.
 
 /// Bit of `esm_class` that marks a text with a user data header (UDHI).
 pub const ESM_CLASS_UDHI: u8 = 0x40;

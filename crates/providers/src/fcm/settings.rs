@@ -1,4 +1,6 @@
-//! Settings of `kind = "fcm"`, validated when they are read. The service account is the JSON file from Google.
+//! Settings of `kind = "fcm"`. The service account is the JSON file from Google.
+//!
+//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,6 @@
-//! Settings of `kind = "messenger"`, validated when they are read.
+//! Settings of `kind = "messenger"`.
+//!
+//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
 
 use std::fmt;
 

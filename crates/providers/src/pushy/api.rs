@@ -1,4 +1,6 @@
 //! Requests to the Pushy API.
+//!
+//! The key of the account is part of every URL, so no URL is ever shown.
 
 use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
@@ -13,7 +15,7 @@ use postrider_core::clock::Clock;
 /// Maximum time that Pushy keeps a message for an offline device: 365 days, in seconds.
 const TTL_SECONDS_MAX: i64 = 365 * 86_400;
 
-/// The API with the key of an account. The key is part of every URL, so no URL is ever shown.
+/// The API with the key of an account.
 pub(super) struct PushyApi {
     pub settings: PushySettings,
     pub client: HttpClient,

@@ -1,4 +1,6 @@
-//! AWS Signature Version 4.
+//! Signs requests with AWS Signature Version 4.
+//!
+//! Paths and queries must need no URL encoding; those of this adapter are fixed.
 
 use hmac::Hmac;
 use reqwest::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue};
@@ -75,7 +77,7 @@ fn signed_header_names(headers: &HeaderMap) -> Vec<String> {
     names
 }
 
-/// Returns the canonical request. Paths and queries are built by this adapter and need no encoding.
+/// Returns the canonical request.
 fn canonical_request(request: &Request, names: &[String]) -> Option<String> {
     let url = request.url();
     let mut lines = vec![

@@ -1,4 +1,6 @@
-//! Maps `command_status` values to outcomes. Vendors' own values are configured.
+//! Maps `command_status` values to outcomes.
+//!
+//! A vendor's own values are configured; without a setting they are `deferred`.
 
 use std::collections::BTreeMap;
 

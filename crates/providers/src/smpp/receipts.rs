@@ -1,4 +1,6 @@
 //! Maps delivery receipts to receipt statuses.
+//!
+//! Only a configured network error makes an address invalid; any other failure is a bounce.
 
 use postrider_smpp::receipt::{DeliveryReceipt, normalize_error};
 

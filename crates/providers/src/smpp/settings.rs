@@ -1,4 +1,6 @@
-//! Settings of `kind = "smpp"`, validated when they are read.
+//! Settings of `kind = "smpp"`.
+//!
+//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
 
 use std::collections::BTreeMap;
 use std::fmt;

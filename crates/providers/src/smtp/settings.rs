@@ -1,4 +1,6 @@
-//! Settings of `kind = "smtp"`, validated when they are read.
+//! Settings of `kind = "smtp"`.
+//!
+//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
 
 use std::fmt;
 use std::path::PathBuf;

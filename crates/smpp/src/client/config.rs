@@ -1,4 +1,6 @@
 //! Settings of an SMPP client.
+//!
+//! The values are validated by the caller.
 
 use std::time::Duration;
 

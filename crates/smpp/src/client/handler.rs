@@ -1,4 +1,6 @@
 //! The interface between a client session and the application that uses it.
+//!
+//! A leaf module: the types here are all that the application sees of a session.
 
 use std::time::Duration;
 

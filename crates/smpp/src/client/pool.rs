@@ -1,4 +1,7 @@
 //! The connections of one account.
+//!
+//! Messages go over the connection with the fewest messages in flight. The connections are opened on first use, so that a
+//! command which only reads the configuration connects to no SMSC.
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -7,7 +10,7 @@ use super::config::ClientConfig;
 use super::connection::{ConnectionState, SmppConnection};
 use super::handler::{BindFailure, ClientHandler, SubmitOutcome};
 
-/// The connections of one account, opened on first use.
+/// The connections of one account.
 pub struct ConnectionPool {
     config: Arc<ClientConfig>,
     handler: Arc<dyn ClientHandler>,

@@ -1,4 +1,6 @@
 //! Opens the connection to an SMSC: TCP, and TLS where configured.
+//!
+//! The certificate must be valid for the host of the endpoint.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
