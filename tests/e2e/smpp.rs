@@ -50,7 +50,7 @@ impl SmscProcess {
     fn gateway(&self, more: &str) -> TestGateway {
         TestGateway::new(&format!(
             "[providers.centre]\nkind = \"smpp\"\nbase_url = \"smpp://127.0.0.1:{}\"\nsystem_id = \"gwuser\"\n\
-             password = \"s3cret\"\nfrom = \"Acme\"\nreconnect = \"50ms\"\n{more}\n\
+             password = \"s3cret\"\nfrom = \"Acme\"\nreconnect_delay = \"50ms\"\n{more}\n\
              [channels.sms]\nproviders = [\"centre\"]\n[retry]\nbase = \"100ms\"\ncap = \"200ms\"\n",
             self.port
         ))

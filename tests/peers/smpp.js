@@ -1,4 +1,4 @@
-// A message centre that does as it is told: node-smpp with a script, for the tests of src/provider/smpp.
+// A scripted SMSC (node-smpp) for the tests of crates/providers/src/smpp.
 //
 // Says on standard output what it hears, one JSON object a line, and takes what it is to do from standard input.
 // The first argument is JSON: { password, key, cert, id, receipts }: the id of the first message, in hexadecimal, and

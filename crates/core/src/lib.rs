@@ -15,6 +15,7 @@ pub mod delivery;
 pub mod duration;
 pub mod error;
 pub mod event;
+pub mod gsm7;
 pub mod id;
 pub mod inbound;
 pub mod job;

@@ -1,7 +1,7 @@
-//! Apple's push service: pushes to apps over HTTP/2, proven by a token that this machine signs itself.
+//! Sends push notifications to Apple devices through APNs over HTTP/2.
 //!
-//! `token.rs` keeps the token, `answer.rs` reads what Apple says. Apple never says whether a message reached the device;
-//! the app can (`receipts_token`). An id that is the same in every round replaces what the device shows already.
+//! APNs does not report delivery; the app can acknowledge a message (`receipts_token`). The collapse id is the same in
+//! every round of a delivery, so that a device replaces the notification that it already shows.
 
 mod provider_token;
 mod response;
@@ -34,10 +34,10 @@ use postrider_core::inbound::CallbackItem;
 use provider_token::ProviderTokenSigner;
 pub use settings::ApnsSettings;
 
-/// The lengths of a device's token that were ever seen, in hexadecimal digits.
+/// Accepted lengths of a device token, in hexadecimal digits.
 const DEVICE_TOKEN_DIGITS: std::ops::RangeInclusive<usize> = 32..=200;
 
-/// An app at Apple's.
+/// An app that receives pushes.
 pub struct Apns {
     settings: ApnsSettings,
     signer: ProviderTokenSigner,
@@ -47,9 +47,9 @@ pub struct Apns {
 }
 
 impl Apns {
-    /// An app as the settings describe it.
+    /// Creates the adapter.
     pub(super) fn new(context: &AdapterContext, settings: &ApnsSettings) -> Result<Self> {
-        let demands = ConnectionRequirements {
+        let requirements = ConnectionRequirements {
             is_tls: settings.base_url.is_secure(),
             is_http2_only: true,
             ca: settings.ca.clone(),
@@ -58,34 +58,34 @@ impl Apns {
             signer: ProviderTokenSigner::new(settings, context.clock.clone())?,
             app_receipts: AppReceipts::new(settings.receipts_token.as_deref())?,
             account_evidence: AccountEvidence::default(),
-            client: context.http_clients.client_with(&context.limits, demands)?,
+            client: context.http_clients.client_with(&context.limits, requirements)?,
             settings: settings.clone(),
         })
     }
 
-    fn push_request(&self, parcel: &OutboundMessage, token: &str) -> Request {
-        let own_id = gateway_id(parcel).to_string();
-        let mut alert = json!({"body": parcel.body});
-        if let Some(title) = parcel.subject.as_ref().or(self.settings.title.as_ref()) {
+    fn push_request(&self, message: &OutboundMessage, token: &str) -> Request {
+        let message_id = gateway_id(message).to_string();
+        let mut alert = json!({"body": message.body});
+        if let Some(title) = message.subject.as_ref().or(self.settings.title.as_ref()) {
             alert["title"] = json!(title);
         }
         let mut aps = json!({"alert": alert});
         if let Some(sound) = &self.settings.sound {
             aps["sound"] = json!(sound);
         }
-        let mut document = json!({"aps": aps, "gw_id": own_id});
+        let mut document = json!({"aps": aps, "gw_id": message_id});
         for (name, text) in &self.settings.data {
             document[name] = json!(text);
         }
-        let url = self.settings.base_url.resource_url(&["3", "device", &parcel.to]);
+        let url = self.settings.base_url.resource_url(&["3", "device", &message.to]);
         let mut request = json_post_request(url, &document);
         set_bearer_token(request.headers_mut(), token);
-        let expires_at = parcel.expires_at.timestamp().max(0).to_string();
+        let expires_at = message.expires_at.timestamp().max(0).to_string();
         for (name, value) in [
             ("apns-topic", self.settings.topic.as_str()),
             ("apns-push-type", "alert"),
-            ("apns-id", &own_id),
-            ("apns-collapse-id", &own_id),
+            ("apns-id", &message_id),
+            ("apns-collapse-id", &message_id),
             ("apns-expiration", &expires_at),
             ("apns-priority", self.settings.priority.header_value()),
         ] {
@@ -98,57 +98,58 @@ impl Apns {
 
     async fn send_once(
         &self,
-        parcel: &OutboundMessage,
+        message: &OutboundMessage,
         token: &str,
         limit: Duration,
     ) -> Result<JsonResponse, SendResult> {
-        let request = self.push_request(parcel, token);
+        let request = self.push_request(message, token);
         into_json_response(self.client.call_with_timeout(limit, request).await)
     }
 
-    /// What Apple says, the token renewed once when it was too old.
-    async fn send_with_token_renewal(&self, parcel: &OutboundMessage) -> Result<JsonResponse, SendResult> {
-        let stint = self.client.start_deadline();
+    /// Sends a message, and once more with a new provider token if the token had expired.
+    async fn send_with_token_renewal(&self, message: &OutboundMessage) -> Result<JsonResponse, SendResult> {
+        let deadline = self.client.start_deadline();
         let token = self.signer.token(None)?;
-        let heard = match stint.remaining() {
-            Some(limit) => self.send_once(parcel, &token, limit).await?,
+        let response = match deadline.remaining() {
+            Some(limit) => self.send_once(message, &token, limit).await?,
             None => return Err(deadline_exceeded()),
         };
-        if !response::is_token_expired(&heard) {
-            return Ok(heard);
+        if !response::is_token_expired(&response) {
+            return Ok(response);
         }
         let token = self.signer.token(Some(&token))?;
-        match stint.remaining() {
-            Some(limit) => self.send_once(parcel, &token, limit).await,
+        match deadline.remaining() {
+            Some(limit) => self.send_once(message, &token, limit).await,
             None => Err(deadline_exceeded()),
         }
     }
 }
 
 fn deadline_exceeded() -> SendResult {
-    let reason = "there was no time left to repeat it with a new token; nothing was sent".to_owned();
+    let reason = "no time left to repeat the call with a new provider token; nothing was sent".to_owned();
     Outcome::Unavailable { reason }.into()
 }
 
 #[async_trait]
 impl Provider for Apns {
-    async fn send(&self, parcel: &OutboundMessage) -> SendResult {
+    async fn send(&self, message: &OutboundMessage) -> SendResult {
         let is_digit = |byte: u8| byte.is_ascii_hexdigit();
-        if !DEVICE_TOKEN_DIGITS.contains(&parcel.to.len()) || !parcel.to.bytes().all(is_digit) {
-            let reason = "is no token of a device at Apple's, which is hexadecimal digits only".to_owned();
+        if !DEVICE_TOKEN_DIGITS.contains(&message.to.len()) || !message.to.bytes().all(is_digit) {
+            let reason = "invalid device token: expected hexadecimal digits".to_owned();
             return Outcome::InvalidRecipient { reason }.into();
         }
-        let answer = match self.send_with_token_renewal(parcel).await {
-            Ok(heard) => response::send_result(&heard, || gateway_id(parcel).to_string()),
-            Err(answer) => answer,
+        let result = match self.send_with_token_renewal(message).await {
+            Ok(response) => response::send_result(&response, || gateway_id(message).to_string()),
+            Err(result) => result,
         };
-        let elsewhere = response::is_environment_or_topic_mismatch(&answer);
-        let suspicion = "they may belong to the other environment (sandbox) or to another app (topic)";
-        self.account_evidence.assess(answer, elsewhere, suspicion)
+        let is_mismatch = response::is_environment_or_topic_mismatch(&result);
+        let explanation =
+            "the device tokens may belong to the other environment (sandbox) or to another app (topic)";
+        self.account_evidence.assess(result, is_mismatch, explanation)
     }
 
-    fn parse_callback_sync(&self, call: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        AppReceipts::parse_callback(self.app_receipts.as_ref(), call)
+    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        AppReceipts::parse_callback(self.app_receipts.as_ref(), request)
     }
 
     fn callback_mode(&self) -> CallbackMode {
@@ -159,9 +160,9 @@ impl Provider for Apns {
         AddressKind::Push
     }
 
-    /// Apple looks at the account before it finds that there is no such device.
+    /// Sends to a device that does not exist; APNs checks the account before the device.
     async fn check_account(&self) -> AccountCheck {
-        let nobody = OutboundMessage {
+        let message = OutboundMessage {
             delivery_id: DeliveryId(0),
             message_id: MessageId::from_bytes([0; 16]),
             round: 0,
@@ -172,13 +173,13 @@ impl Provider for Apns {
             parts: 1,
             expires_at: from_millis(0),
         };
-        let answer = match self.send_with_token_renewal(&nobody).await {
-            Ok(heard) => response::send_result(&heard, String::new),
-            Err(answer) => answer,
+        let result = match self.send_with_token_renewal(&message).await {
+            Ok(response) => response::send_result(&response, String::new),
+            Err(result) => result,
         };
-        match answer.outcome {
+        match result.outcome {
             Outcome::Accepted { .. } | Outcome::InvalidRecipient { .. } => {
-                AccountCheck::Passed("key, team and topic are good".to_owned())
+                AccountCheck::Passed("key, team and topic are valid".to_owned())
             }
             other => AccountCheck::Failed(other.reason().unwrap_or(other.as_str()).to_owned()),
         }

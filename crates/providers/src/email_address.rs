@@ -1,6 +1,8 @@
-//! Email addresses, for the kinds that send email: parsed from settings and encoded for headers.
+//! Email addresses and subjects, for the kinds that send email.
 //!
 //! A parsed address cannot contain a second recipient or another header.
+
+use std::borrow::Cow;
 
 use lettre::Address;
 use lettre::message::Mailbox;
@@ -52,8 +54,16 @@ pub(super) fn parse_recipient(text: &str) -> Option<Address> {
     format!("{local}@{}", url.host_str()?).parse().ok()
 }
 
+/// Returns the subject of a message on one line, or `default` when the message has none.
+pub(super) fn subject_or<'a>(subject: Option<&str>, default: &'a str) -> Cow<'a, str> {
+    match subject.map(single_line) {
+        Some(subject) if !subject.is_empty() => Cow::Owned(subject),
+        _ => Cow::Borrowed(default),
+    }
+}
+
 /// Returns the text on one line: a line break would begin another header.
-pub(super) fn single_line(text: &str) -> String {
+fn single_line(text: &str) -> String {
     let printable = |letter: char| if letter.is_control() { ' ' } else { letter };
     text.chars().map(printable).collect::<String>().trim().to_owned()
 }

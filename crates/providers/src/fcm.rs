@@ -1,8 +1,7 @@
-//! Firebase Cloud Messaging, HTTP v1: pushes to apps and browsers through a Google service account.
+//! Sends push notifications to apps and browsers through Firebase Cloud Messaging (HTTP v1).
 //!
-//! `access.rs` keeps the account's token, `document.rs` makes the message, `answer.rs` reads what came of it. A token that
-//! is refused in the middle is renewed once, within the same call. FCM never says whether a message reached the
-//! device; the app can (`receipts_token`).
+//! Authenticates with a Google service account. A refused access token is renewed once within the same call. FCM does not
+//! report delivery; the app can acknowledge a message (`receipts_token`).
 
 mod access_token;
 mod request;
@@ -33,7 +32,7 @@ use postrider_core::inbound::CallbackItem;
 use access_token::AccessTokens;
 pub use settings::FcmSettings;
 
-/// An account at FCM.
+/// An FCM account.
 pub struct Fcm {
     settings: FcmSettings,
     access_tokens: AccessTokens,
@@ -44,23 +43,23 @@ pub struct Fcm {
 }
 
 impl Fcm {
-    /// An account as the settings describe it.
+    /// Creates the adapter.
     pub(super) fn new(context: &AdapterContext, settings: &FcmSettings) -> Result<Self> {
         let clock = context.clock.clone();
-        let line = |secure| {
-            let demands = ConnectionRequirements {
-                is_tls: secure,
+        let client = |is_tls| {
+            let requirements = ConnectionRequirements {
+                is_tls,
                 ca: settings.ca.clone(),
                 ..ConnectionRequirements::default()
             };
-            context.http_clients.client_with(&context.limits, demands)
+            context.http_clients.client_with(&context.limits, requirements)
         };
-        let door = line(settings.account.token_url.is_secure())?;
+        let token_client = client(settings.account.token_url.is_secure())?;
         Ok(Self {
-            access_tokens: AccessTokens::new(&settings.account, door, clock.clone())?,
+            access_tokens: AccessTokens::new(&settings.account, token_client, clock.clone())?,
             app_receipts: AppReceipts::new(settings.receipts_token.as_deref())?,
             account_evidence: AccountEvidence::default(),
-            client: line(settings.base_url.is_secure())?,
+            client: client(settings.base_url.is_secure())?,
             settings: settings.clone(),
             clock,
         })
@@ -81,56 +80,56 @@ impl Fcm {
         into_json_response(self.client.call_with_timeout(limit, request).await)
     }
 
-    /// What FCM says, the token renewed once when it was refused. Nothing has left while there is no token, so that
-    /// the next provider can be asked.
+    /// Sends a message, and once more with a new access token if FCM refused the token. Without a token nothing was sent,
+    /// so the next provider may be tried.
     async fn send_with_token_renewal(&self, document: &Value) -> Result<JsonResponse, SendResult> {
-        let stint = self.client.start_deadline();
-        let late = || {
+        let deadline = self.client.start_deadline();
+        let timed_out = || {
             SendResult::from(Outcome::Unavailable {
                 reason: access_token::TOKEN_TIMEOUT_REASON.to_owned(),
             })
         };
-        let limit = stint.remaining().ok_or_else(late)?;
+        let limit = deadline.remaining().ok_or_else(timed_out)?;
         let token = self.access_tokens.token(limit).await?;
-        let limit = stint.remaining().ok_or_else(late)?;
-        let heard = self.send_once(document, &token, limit).await?;
-        if !response::is_token_refused(&heard) {
-            return Ok(heard);
+        let limit = deadline.remaining().ok_or_else(timed_out)?;
+        let response = self.send_once(document, &token, limit).await?;
+        if !response::is_token_refused(&response) {
+            return Ok(response);
         }
-        let limit = stint.remaining().ok_or_else(late)?;
+        let limit = deadline.remaining().ok_or_else(timed_out)?;
         let token = self.access_tokens.replace_token(&token, limit).await?;
-        let limit = stint.remaining().ok_or_else(late)?;
+        let limit = deadline.remaining().ok_or_else(timed_out)?;
         self.send_once(document, &token, limit).await
     }
 }
 
 #[async_trait]
 impl Provider for Fcm {
-    async fn send(&self, parcel: &OutboundMessage) -> SendResult {
-        let document = request::send_request(&self.settings, parcel, self.clock.now());
-        let answer = match self.send_with_token_renewal(&document).await {
-            Ok(heard) => response::send_result(&heard),
-            Err(answer) => answer,
+    async fn send(&self, message: &OutboundMessage) -> SendResult {
+        let document = request::send_request(&self.settings, message, self.clock.now());
+        let result = match self.send_with_token_renewal(&document).await {
+            Ok(response) => response::send_result(&response),
+            Err(result) => result,
         };
-        let wrong_project = answer.code.as_deref() == Some(response::SENDER_ID_MISMATCH);
-        let answer = self.account_evidence.assess(
-            answer,
-            wrong_project,
-            "the devices' tokens may belong to another project",
+        let is_mismatch = result.code.as_deref() == Some(response::SENDER_ID_MISMATCH);
+        let result = self.account_evidence.assess(
+            result,
+            is_mismatch,
+            "the device tokens may belong to another project",
         );
-        match answer.outcome {
+        match result.outcome {
             Outcome::Accepted { .. } if self.app_receipts.is_some() => SendResult {
                 outcome: Outcome::Accepted {
-                    reference: Some(gateway_id(parcel).to_string()),
+                    reference: Some(gateway_id(message).to_string()),
                 },
-                ..answer
+                ..result
             },
-            _ => answer,
+            _ => result,
         }
     }
 
-    fn parse_callback_sync(&self, call: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        AppReceipts::parse_callback(self.app_receipts.as_ref(), call)
+    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        AppReceipts::parse_callback(self.app_receipts.as_ref(), request)
     }
 
     fn callback_mode(&self) -> CallbackMode {
@@ -141,15 +140,15 @@ impl Provider for Fcm {
         AddressKind::Push
     }
 
-    /// FCM looks at a message for nobody and sends it to nobody, after it has looked at the account.
+    /// Sends a dry run; FCM checks the account before the device.
     async fn check_account(&self) -> AccountCheck {
-        let heard = match self.send_with_token_renewal(&request::dry_run_request()).await {
-            Ok(heard) => heard,
-            Err(answer) => {
-                return AccountCheck::Failed(answer.outcome.reason().unwrap_or_default().to_owned());
+        let response = match self.send_with_token_renewal(&request::dry_run_request()).await {
+            Ok(response) => response,
+            Err(result) => {
+                return AccountCheck::Failed(result.outcome.reason().unwrap_or_default().to_owned());
             }
         };
-        match response::send_result(&heard).outcome {
+        match response::send_result(&response).outcome {
             Outcome::Accepted { .. } | Outcome::Rejected { .. } | Outcome::InvalidRecipient { .. } => {
                 AccountCheck::Passed("the service account may send for this project".to_owned())
             }

@@ -41,6 +41,7 @@ mod sms;
 mod smtp;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod tls;
 mod transcript;
 mod twilio;
 mod vonage;

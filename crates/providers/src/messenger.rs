@@ -1,7 +1,6 @@
-//! Facebook Messenger: messages from a page to people who have written to it.
+//! Sends messages from a Facebook page to people who have written to it, and receives signed webhooks.
 //!
-//! `answer.rs` reads what the Send API says, `webhook.rs` what Facebook tells us later, signed with the app's secret. The
-//! page's token stands in every URL, so no URL is ever shown. There is no idempotency key.
+//! The page's token is part of every URL, so no URL is ever shown. The Send API has no idempotency key.
 
 mod callbacks;
 mod response;
@@ -11,13 +10,14 @@ mod settings;
 mod tests;
 
 use async_trait::async_trait;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::Hmac;
 use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
 use super::http_client::HttpClient;
 use super::json_api::{into_json_response, json_post_request};
+use super::signing::{encode_hex, hmac_digest};
 use super::{
     AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, CallbackResponse,
     OutboundMessage, Provider,
@@ -31,10 +31,10 @@ use postrider_core::inbound::CallbackItem;
 use callbacks::SentMessages;
 pub use settings::MessengerSettings;
 
-/// A page.
+/// A Facebook page.
 pub struct Messenger {
     settings: MessengerSettings,
-    /// Proves that who has the token also has the app's secret.
+    /// HMAC of the token with the app's secret, which Facebook can require.
     appsecret_proof: Option<String>,
     sent_messages: SentMessages,
     client: HttpClient,
@@ -42,7 +42,7 @@ pub struct Messenger {
 }
 
 impl Messenger {
-    /// A page as the settings describe it.
+    /// Creates the adapter.
     pub(super) fn new(context: &AdapterContext, settings: &MessengerSettings) -> Result<Self> {
         let secret = settings.app_secret.as_deref();
         Ok(Self {
@@ -70,12 +70,12 @@ impl Messenger {
         url
     }
 
-    fn message_json(&self, parcel: &OutboundMessage) -> Value {
+    fn message_json(&self, message: &OutboundMessage) -> Value {
         let settings = &self.settings;
         let mut document = json!({
-            "recipient": {"id": parcel.to},
+            "recipient": {"id": message.to},
             "messaging_type": settings.messaging_type,
-            "message": {"text": parcel.body},
+            "message": {"text": message.body},
         });
         if let Some(tag) = &settings.tag {
             document["tag"] = json!(tag);
@@ -87,37 +87,35 @@ impl Messenger {
     }
 }
 
-/// The token signed with the app's secret.
+/// Returns the HMAC of the token with the app's secret.
 fn compute_appsecret_proof(secret: &str, token: &str) -> Option<String> {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.as_bytes()).ok()?;
-    mac.update(token.as_bytes());
-    let digest = mac.finalize().into_bytes();
-    Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    let digest = hmac_digest::<Hmac<Sha256>>(secret.as_bytes(), &[token.as_bytes()])?;
+    Some(encode_hex(&digest))
 }
 
 #[async_trait]
 impl Provider for Messenger {
-    async fn send(&self, parcel: &OutboundMessage) -> SendResult {
-        let request = json_post_request(self.url(&["messages"]), &self.message_json(parcel));
-        // Before the call: Facebook's time of the message must not lie before ours.
-        let began = self.clock.now();
-        let heard = match into_json_response(self.client.call(request).await) {
-            Ok(heard) => heard,
-            Err(answer) => return answer,
+    async fn send(&self, message: &OutboundMessage) -> SendResult {
+        let request = json_post_request(self.url(&["messages"]), &self.message_json(message));
+        // Taken before the call, so that it is not later than Facebook's time of the message.
+        let sent_at = self.clock.now();
+        let response = match into_json_response(self.client.call(request).await) {
+            Ok(response) => response,
+            Err(result) => return result,
         };
-        let answer = response::send_result(&heard);
-        if let Outcome::Accepted { reference: Some(id) } = &answer.outcome {
-            self.sent_messages.record(&parcel.to, id, began);
+        let result = response::send_result(&response);
+        if let Outcome::Accepted { reference: Some(id) } = &result.outcome {
+            self.sent_messages.record(&message.to, id, sent_at);
         }
-        answer
+        result
     }
 
-    fn parse_callback_sync(&self, call: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        callbacks::parse_callback(&self.settings, &self.sent_messages, call)
+    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        callbacks::parse_callback(&self.settings, &self.sent_messages, request)
     }
 
-    fn callback_response(&self, call: &CallbackRequest) -> Option<CallbackResponse> {
-        callbacks::challenge(call).map(|body| CallbackResponse {
+    fn callback_response(&self, request: &CallbackRequest) -> Option<CallbackResponse> {
+        callbacks::challenge(request).map(|body| CallbackResponse {
             content_type: Some("text/plain"),
             body,
         })
@@ -136,20 +134,20 @@ impl Provider for Messenger {
         let mut url = self.url(&[]);
         url.query_pairs_mut().append_pair("fields", "id");
         match into_json_response(self.client.call(Request::new(Method::GET, url)).await) {
-            Ok(heard) if heard.status == 200 && heard.str_at("/id").is_some() => {
-                AccountCheck::Passed("the token is good for this page".to_owned())
+            Ok(response) if response.status == 200 && response.str_at("/id").is_some() => {
+                AccountCheck::Passed("the token is valid for this page".to_owned())
             }
-            Ok(heard) => {
-                let code = heard
+            Ok(response) => {
+                let code = response
                     .json
                     .pointer("/error/code")
-                    .map_or_else(|| heard.http_status_text(), Value::to_string);
-                let words = heard.status_outcome().description;
+                    .map_or_else(|| response.http_status_text(), Value::to_string);
+                let description = response.status_outcome().description;
                 AccountCheck::Failed(format!(
-                    "{words} (code {code}); are access_token, page_id and app_secret right?"
+                    "{description} (code {code}); check access_token, page_id and app_secret"
                 ))
             }
-            Err(answer) => AccountCheck::Failed(answer.outcome.reason().unwrap_or_default().to_owned()),
+            Err(result) => AccountCheck::Failed(result.outcome.reason().unwrap_or_default().to_owned()),
         }
     }
 

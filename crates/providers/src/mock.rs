@@ -1,6 +1,6 @@
-//! A provider that only plays one: it takes its time, fails as often as it is told, and may send receipts.
+//! A mock provider: takes time, fails and sends receipts as configured. Nothing is sent.
 //!
-//! For a first look, for tests and for measuring. Nothing ever leaves. With a seed it replays the same luck.
+//! For tests, demonstrations and measurements. With a seed, every run has the same results.
 
 mod settings;
 
@@ -27,15 +27,15 @@ use postrider_core::random::Random;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 
 pub use settings::MockSettings;
-use settings::{ReceiptShares, ScriptedResult, SeedBy};
+use settings::{ReceiptKind, ReceiptShares, ScriptedResult, SeedBy};
 
-/// The most receipts that wait to be fetched; more are lost, as happens with real providers.
+/// Maximum number of pending receipts; further ones are dropped, as real providers do.
 const PENDING_RECEIPTS_MAX: usize = 100_000;
 
-/// The most receipts handed out at once.
-const RECEIPTS_BATCH_MAX: usize = 1_024;
+/// Maximum number of receipts that [`Provider::receive`] returns at once.
+const RECEIVE_BATCH_MAX: usize = 1_024;
 
-/// The mock.
+/// A mock provider.
 pub struct MockProvider {
     name: ConfigName,
     mean_time: Duration,
@@ -46,7 +46,8 @@ pub struct MockProvider {
     outcomes_by_address: BTreeMap<String, ScriptedResult>,
     address_kind: AddressKind,
     random: Random,
-    /// Where the luck goes by the message.
+    clock: Clock,
+    /// Seed, if results depend on the message.
     seed: Option<u64>,
     sent_count: AtomicU64,
     expected_receipts: AtomicU64,
@@ -54,7 +55,7 @@ pub struct MockProvider {
     receipt_queue: Mutex<PendingReceipts>,
 }
 
-/// A receipt and when it may be heard.
+/// A receipt that is due at a time.
 struct PendingReceipt {
     due_at: Instant,
     reference: String,
@@ -68,9 +69,9 @@ struct PendingReceipts {
 }
 
 impl MockProvider {
-    /// A mock that follows the settings.
+    /// Creates the mock.
     pub(super) fn new(context: &AdapterContext, settings: &MockSettings) -> Result<Self> {
-        let (coming, rest) = mpsc::channel(PENDING_RECEIPTS_MAX);
+        let (receipt_sender, receiver) = mpsc::channel(PENDING_RECEIPTS_MAX);
         Ok(Self {
             name: context.name.clone(),
             mean_time: settings.mean_time,
@@ -81,83 +82,82 @@ impl MockProvider {
             outcomes_by_address: settings.outcomes.clone(),
             address_kind: settings.address,
             random: settings.seed.map_or_else(Random::default, Random::seeded),
+            clock: context.clock.clone(),
             seed: settings.seed.filter(|_| settings.seed_by == SeedBy::Message),
             sent_count: AtomicU64::new(0),
             expected_receipts: AtomicU64::new(0),
-            receipt_sender: coming,
+            receipt_sender,
             receipt_queue: Mutex::new(PendingReceipts {
                 peeked: None,
-                receiver: rest,
+                receiver,
             }),
         })
     }
 
-    /// How long this call takes: exponentially spread around the mean.
-    fn draw_latency(&self, dice: &Random) -> Duration {
-        // Thrown in any case, so that a message meets the same fate whatever time it takes.
-        let times = -(1.0 - dice.fraction()).ln();
-        Duration::try_from_secs_f64(self.mean_time.as_secs_f64() * times).unwrap_or(self.call_timeout)
+    /// Draws the duration of a call from an exponential distribution.
+    fn draw_latency(&self, random: &Random) -> Duration {
+        // Drawn even for a mean of zero, so that the result of a message does not depend on `mean_time`.
+        let factor = -(1.0 - random.fraction()).ln();
+        Duration::try_from_secs_f64(self.mean_time.as_secs_f64() * factor).unwrap_or(self.call_timeout)
     }
 
-    fn choose_result(&self, parcel: &OutboundMessage, dice: &Random) -> ScriptedResult {
-        let wanted = self
+    fn choose_result(&self, message: &OutboundMessage, random: &Random) -> ScriptedResult {
+        let scripted = self
             .outcomes_by_address
-            .get(&parcel.to)
-            .or_else(|| self.outcomes_by_address.get(&parcel.spelling));
-        if let Some(aim) = wanted {
-            return *aim;
+            .get(&message.to)
+            .or_else(|| self.outcomes_by_address.get(&message.spelling));
+        if let Some(scripted) = scripted {
+            return *scripted;
         }
-        let luck = dice.fraction();
+        let draw = random.fraction();
         let mut sum = 0.0;
-        for (share, fate) in &self.outcome_shares {
+        for (share, kind) in &self.outcome_shares {
             sum += share;
-            if luck < sum {
-                return ScriptedResult::Outcome(*fate);
+            if draw < sum {
+                return ScriptedResult::Outcome(*kind);
             }
         }
         ScriptedResult::Outcome(OutcomeKind::Accepted)
     }
 
-    fn outcome(&self, aim: ScriptedResult, parcel: &OutboundMessage, dice: &Random) -> Outcome {
-        let fate = aim.outcome_kind();
-        let reference = (fate == OutcomeKind::Accepted).then(|| self.new_reference(parcel));
+    fn outcome(&self, result: ScriptedResult, message: &OutboundMessage, random: &Random) -> Outcome {
+        let kind = result.outcome_kind();
+        let reference = (kind == OutcomeKind::Accepted).then(|| self.new_reference(message));
         if let Some(reference) = &reference {
-            self.schedule_receipts(aim, reference, dice);
+            self.schedule_receipts(result, reference, random);
         }
-        fate.into_outcome(reference, "the mock was told to".to_owned(), None)
+        kind.into_outcome(reference, "configured in the mock".to_owned(), None)
     }
 
-    /// Unlike any other of this store, also after a restart with the same seed.
-    fn new_reference(&self, parcel: &OutboundMessage) -> String {
+    /// Returns a reference that is unique in a store, even after a restart with the same seed.
+    fn new_reference(&self, message: &OutboundMessage) -> String {
         let count = self.sent_count.fetch_add(1, Ordering::Relaxed);
-        format!("{}-{}-{}-{count}", self.name, parcel.delivery_id, parcel.round)
+        format!("{}-{}-{}-{count}", self.name, message.delivery_id, message.round)
     }
 
-    /// Puts down the receipts of an accepted message.
-    fn schedule_receipts(&self, aim: ScriptedResult, reference: &str, dice: &Random) {
-        let verdict = match aim {
-            ScriptedResult::Receipt(verdict) => Some(verdict),
+    /// Schedules the receipts of an accepted message.
+    fn schedule_receipts(&self, result: ScriptedResult, reference: &str, random: &Random) {
+        let kind = match result {
+            ScriptedResult::Receipt(kind) => Some(kind),
             ScriptedResult::Outcome(_) if self.receipt_shares.is_empty() => return,
-            ScriptedResult::Outcome(_) => self.receipt_shares.draw(dice.fraction()),
+            ScriptedResult::Outcome(_) => self.receipt_shares.draw(random.fraction()),
         };
-        let Some(verdict) = verdict.map(|verdict| verdict.receipt_status()) else {
+        let Some(status) = kind.map(ReceiptKind::receipt_status) else {
             return;
         };
-        let opened = verdict == ReceiptStatus::Delivered
+        let is_opened = status == ReceiptStatus::Delivered
             && self.receipt_shares.opened > 0.0
-            && dice.fraction() < self.receipt_shares.opened;
-        let at = Instant::now() + self.receipt_delay;
-        for verdict in [Some(verdict), opened.then_some(ReceiptStatus::Opened)]
-            .into_iter()
-            .flatten()
-        {
-            let due = PendingReceipt {
-                due_at: at,
+            && random.fraction() < self.receipt_shares.opened;
+        let due_at = Instant::now() + self.receipt_delay;
+        let opened = is_opened.then_some(ReceiptStatus::Opened);
+        for status in [Some(status), opened].into_iter().flatten() {
+            let pending = PendingReceipt {
+                due_at,
                 reference: reference.to_owned(),
-                status: verdict,
+                status,
             };
-            if self.receipt_sender.try_send(due).is_err() {
-                log::debug!("{}: a receipt is lost, too many wait", self.name);
+            if self.receipt_sender.try_send(pending).is_err() {
+                log::debug!("mock: receipt dropped: queue full provider={}", self.name);
                 continue;
             }
             self.expected_receipts.fetch_add(1, Ordering::Relaxed);
@@ -167,19 +167,19 @@ impl MockProvider {
 
 #[async_trait]
 impl Provider for MockProvider {
-    async fn send(&self, parcel: &OutboundMessage) -> SendResult {
-        let own = self.seed.map(|seed| seeded_random(seed, parcel));
-        let dice = own.as_ref().unwrap_or(&self.random);
-        let time = self.draw_latency(dice);
-        if time > self.call_timeout {
+    async fn send(&self, message: &OutboundMessage) -> SendResult {
+        let seeded = self.seed.map(|seed| seeded_random(seed, message));
+        let random = seeded.as_ref().unwrap_or(&self.random);
+        let latency = self.draw_latency(random);
+        if latency > self.call_timeout {
             sleep(self.call_timeout).await;
-            let reason = format!("no answer within {:?}", self.call_timeout);
+            let reason = format!("no response within {:?}", self.call_timeout);
             return Outcome::Unknown { reason }.into();
         }
-        if !time.is_zero() {
-            sleep(time).await;
+        if !latency.is_zero() {
+            sleep(latency).await;
         }
-        self.outcome(self.choose_result(parcel, dice), parcel, dice)
+        self.outcome(self.choose_result(message, random), message, random)
             .into()
     }
 
@@ -187,30 +187,26 @@ impl Provider for MockProvider {
         Err(CallbackError::NotSupported)
     }
 
-    /// May be dropped at any await: what was taken but not handed out stays for the next call.
+    /// May be cancelled at any await; a receipt that was taken and not returned is kept for the next call.
     async fn receive(&self) -> Vec<CallbackItem> {
-        let mut arriving = self.receipt_queue.lock().await;
-        if arriving.peeked.is_none() {
-            arriving.peeked = arriving.receiver.recv().await;
+        let mut queue = self.receipt_queue.lock().await;
+        if queue.peeked.is_none() {
+            queue.peeked = queue.receiver.recv().await;
         }
-        if let Some(due) = &arriving.peeked {
-            sleep_until(due.due_at).await;
+        if let Some(pending) = &queue.peeked {
+            sleep_until(pending.due_at).await;
         }
         let now = Instant::now();
         let mut receipts = Vec::new();
-        while let Some(due) = arriving
-            .peeked
-            .take()
-            .or_else(|| arriving.receiver.try_recv().ok())
-        {
-            if due.due_at > now || receipts.len() == RECEIPTS_BATCH_MAX {
-                arriving.peeked = Some(due);
+        while let Some(pending) = queue.peeked.take().or_else(|| queue.receiver.try_recv().ok()) {
+            if pending.due_at > now || receipts.len() == RECEIVE_BATCH_MAX {
+                queue.peeked = Some(pending);
                 break;
             }
             receipts.push(CallbackItem::Receipt(Receipt {
-                reference: due.reference,
-                status: due.status,
-                at: Clock::System.now(),
+                reference: pending.reference,
+                status: pending.status,
+                at: self.clock.now(),
             }));
         }
         receipts
@@ -233,16 +229,16 @@ impl Provider for MockProvider {
     }
 }
 
-/// The luck of one round of one delivery: the same on every run, and no other's.
-fn seeded_random(seed: u64, parcel: &OutboundMessage) -> Random {
-    let delivery = u64::from_ne_bytes(parcel.delivery_id.0.to_ne_bytes());
-    let round = u64::from(parcel.round).rotate_right(8);
+/// Returns the random source of one round of one delivery, which is the same in every run.
+fn seeded_random(seed: u64, message: &OutboundMessage) -> Random {
+    let delivery = u64::from_ne_bytes(message.delivery_id.0.to_ne_bytes());
+    let round = u64::from(message.round).rotate_right(8);
     Random::seeded(seed.rotate_right(24) ^ delivery ^ round)
 }
 
-async fn sleep_until(moment: Instant) {
-    let left = moment.saturating_duration_since(Instant::now());
-    if !left.is_zero() {
-        sleep(left).await;
+async fn sleep_until(time: Instant) {
+    let remaining = time.saturating_duration_since(Instant::now());
+    if !remaining.is_zero() {
+        sleep(remaining).await;
     }
 }

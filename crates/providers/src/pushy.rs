@@ -1,8 +1,8 @@
-//! Pushy: pushes over a connection of its own, also where Google cannot be reached.
+//! Sends push notifications through Pushy, which reaches devices without Google services.
 //!
-//! `answer.rs` reads what Pushy says to a send, `polling.rs` asks afterwards whether the device has it, because Pushy does
-//! not tell by itself. The key stands in every URL, so no URL is ever shown.
+//! Pushy sends no callbacks, so the status of each message is polled.
 
+mod api;
 mod polling;
 mod response;
 mod settings;
@@ -13,29 +13,24 @@ mod tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use reqwest::{Method, Request, Url};
-use serde_json::{Value, json};
 
 use super::account_evidence::AccountEvidence;
 use super::app_receipts::AppReceipts;
-use super::http_client::{ConnectionRequirements, HttpClient};
-use super::json_api::{JsonResponse, gateway_id, into_json_response, json_post_request};
+use super::http_client::ConnectionRequirements;
+use super::json_api::gateway_id;
 use super::{
     AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
 };
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
-use postrider_core::clock::Clock;
 use postrider_core::error::Result;
 use postrider_core::inbound::CallbackItem;
 
+use api::PushyApi;
 use polling::{AcceptedPush, ReceiptPoller};
 pub use settings::PushySettings;
 
-/// The longest Pushy keeps a message for a device that is off: 365 days, in seconds.
-const TTL_SECONDS_MAX: i64 = 365 * 86_400;
-
-/// An account at Pushy.
+/// A Pushy account.
 pub struct Pushy {
     api: Arc<PushyApi>,
     app_receipts: Option<AppReceipts>,
@@ -43,88 +38,39 @@ pub struct Pushy {
     receipt_poller: Option<ReceiptPoller>,
 }
 
-/// Where Pushy is asked.
-struct PushyApi {
-    settings: PushySettings,
-    client: HttpClient,
-    clock: Clock,
-}
-
-impl PushyApi {
-    fn url(&self, segments: &[&str]) -> Url {
-        let mut url = self.settings.base_url.resource_url(segments);
-        url.query_pairs_mut()
-            .append_pair("api_key", &self.settings.api_key);
-        url
-    }
-
-    async fn get(&self, segments: &[&str]) -> Result<JsonResponse, SendResult> {
-        let request = Request::new(Method::GET, self.url(segments));
-        into_json_response(self.client.call(request).await)
-    }
-
-    async fn push(&self, parcel: &OutboundMessage) -> Result<JsonResponse, SendResult> {
-        let request = json_post_request(self.url(&["push"]), &self.push_json(parcel));
-        into_json_response(self.client.call(request).await)
-    }
-
-    fn push_json(&self, parcel: &OutboundMessage) -> Value {
-        let title = parcel.subject.as_ref().or(self.settings.title.as_ref());
-        let mut handed = json!({"message": parcel.body, "gw_id": gateway_id(parcel).to_string()});
-        let mut notification = json!({"body": parcel.body});
-        if let Some(title) = title {
-            handed["title"] = json!(title);
-            notification["title"] = json!(title);
-        }
-        if let Some(sound) = &self.settings.sound {
-            notification["sound"] = json!(sound);
-        }
-        for (name, text) in &self.settings.data {
-            handed[name] = json!(text);
-        }
-        let seconds = (parcel.expires_at - self.clock.now()).num_seconds();
-        json!({
-            "to": parcel.to,
-            "data": handed,
-            "notification": notification,
-            "time_to_live": seconds.clamp(1, TTL_SECONDS_MAX),
-        })
-    }
-}
-
 impl Pushy {
-    /// An account as the settings describe it.
+    /// Creates the adapter.
     pub(super) fn new(context: &AdapterContext, settings: &PushySettings) -> Result<Self> {
-        let demands = ConnectionRequirements {
+        let requirements = ConnectionRequirements {
             is_tls: settings.base_url.is_secure(),
             ca: settings.ca.clone(),
             ..ConnectionRequirements::default()
         };
-        let desk = Arc::new(PushyApi {
+        let api = Arc::new(PushyApi {
             settings: settings.clone(),
-            client: context.http_clients.client_with(&context.limits, demands)?,
+            client: context.http_clients.client_with(&context.limits, requirements)?,
             clock: context.clock.clone(),
         });
         Ok(Self {
             app_receipts: AppReceipts::new(settings.receipts_token.as_deref())?,
             account_evidence: AccountEvidence::default(),
-            receipt_poller: settings.is_polling.then(|| ReceiptPoller::new(Arc::clone(&desk))),
-            api: desk,
+            receipt_poller: settings.is_polling.then(|| ReceiptPoller::new(Arc::clone(&api))),
+            api,
         })
     }
 
-    /// Remembers what was accepted, and answers with the id that its receipts will carry.
-    fn accept_push(&self, id: String, parcel: &OutboundMessage) -> SendResult {
+    /// Schedules polls for an accepted message and returns its result, with the id that its receipts will have.
+    fn accept_push(&self, id: String, message: &OutboundMessage) -> SendResult {
         let reference = match self.app_receipts {
-            Some(_) => gateway_id(parcel).to_string(),
+            Some(_) => gateway_id(message).to_string(),
             None => id.clone(),
         };
-        if let Some(polling) = &self.receipt_poller {
-            polling.track(AcceptedPush {
+        if let Some(poller) = &self.receipt_poller {
+            poller.track(AcceptedPush {
                 id,
-                token: parcel.to.clone(),
+                token: message.to.clone(),
                 reference: reference.clone(),
-                expires_at: parcel.expires_at,
+                expires_at: message.expires_at,
             });
         }
         Outcome::Accepted {
@@ -136,27 +82,27 @@ impl Pushy {
 
 #[async_trait]
 impl Provider for Pushy {
-    async fn send(&self, parcel: &OutboundMessage) -> SendResult {
-        // A topic would reach others than the one it is for.
-        if parcel.to.is_empty() || parcel.to.starts_with('/') {
-            let reason = "is no token of a device".to_owned();
+    async fn send(&self, message: &OutboundMessage) -> SendResult {
+        // An address that begins with a slash is a topic, which reaches many devices.
+        if message.to.is_empty() || message.to.starts_with('/') {
+            let reason = "invalid device token".to_owned();
             return Outcome::InvalidRecipient { reason }.into();
         }
-        let heard = match self.api.push(parcel).await {
-            Ok(heard) => heard,
-            Err(answer) => return answer,
+        let response = match self.api.push(message).await {
+            Ok(response) => response,
+            Err(result) => return result,
         };
-        let answer = match response::accepted_push_id(&heard, &parcel.to) {
-            Some(id) => self.accept_push(id, parcel),
-            None => response::send_result(&heard, &parcel.to),
+        let result = match response::accepted_push_id(&response, &message.to) {
+            Some(id) => self.accept_push(id, message),
+            None => response::send_result(&response, &message.to),
         };
-        let nobody = matches!(answer.outcome, Outcome::InvalidRecipient { .. });
+        let is_unknown_device = matches!(result.outcome, Outcome::InvalidRecipient { .. });
         self.account_evidence
-            .assess(answer, nobody, "the key (api_key) may belong to another app")
+            .assess(result, is_unknown_device, "api_key may belong to another app")
     }
 
-    fn parse_callback_sync(&self, call: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        AppReceipts::parse_callback(self.app_receipts.as_ref(), call)
+    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        AppReceipts::parse_callback(self.app_receipts.as_ref(), request)
     }
 
     fn callback_mode(&self) -> CallbackMode {
@@ -165,7 +111,7 @@ impl Provider for Pushy {
 
     async fn receive(&self) -> Vec<CallbackItem> {
         match &self.receipt_poller {
-            Some(polling) => polling.receive().await,
+            Some(poller) => poller.receive().await,
             None => std::future::pending().await,
         }
     }
@@ -176,15 +122,17 @@ impl Provider for Pushy {
 
     async fn check_account(&self) -> AccountCheck {
         match self.api.get(&["topics"]).await {
-            Ok(heard) if heard.status == 200 => AccountCheck::Passed("the key is good".to_owned()),
-            Ok(heard) => {
-                let code = heard
+            Ok(response) if response.status == 200 => AccountCheck::Passed("api_key is valid".to_owned()),
+            Ok(response) => {
+                let code = response
                     .str_at("/code")
-                    .map_or_else(|| heard.http_status_text(), str::to_owned);
-                let words = heard.status_outcome().description;
-                AccountCheck::Failed(format!("{words} ({code}); is api_key the secret key of the app?"))
+                    .map_or_else(|| response.http_status_text(), str::to_owned);
+                let description = response.status_outcome().description;
+                AccountCheck::Failed(format!(
+                    "{description} ({code}); check that api_key is the secret key of the app"
+                ))
             }
-            Err(answer) => AccountCheck::Failed(answer.outcome.reason().unwrap_or_default().to_owned()),
+            Err(result) => AccountCheck::Failed(result.outcome.reason().unwrap_or_default().to_owned()),
         }
     }
 

@@ -1,8 +1,7 @@
-//! Sends mails through Amazon's service for mail (SES, version 2 of its interface), and hears its events through SNS.
+//! Sends mail through Amazon SES (API v2) and receives its events as SNS notifications.
 //!
-//! `sign.rs` signs requests, `codes.rs` says what answers mean, `sns.rs` checks who calls and `events.rs` reads what they
-//! say. One recipient a call, so that a bounce speaks of one message. The service knows no key that would keep a
-//! repetition from being sent twice; our ids travel as tags.
+//! Each call has one recipient, so that a bounce concerns one message. SES has no idempotency key; the delivery id is sent
+//! as a tag.
 
 mod codes;
 mod events;
@@ -14,35 +13,38 @@ mod sns_signature;
 mod tests;
 
 use async_trait::async_trait;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
 
-use super::email_address::{encode_mailbox, parse_recipient, single_line};
+use super::email_address::{encode_mailbox, parse_recipient, subject_or};
 use super::http_client::{HttpClient, host_and_port};
-use super::http_response::HttpCallResult;
-use super::{AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider};
-use postrider_core::address::AddressKind;
+use super::json_api::{JSON_CONTENT_TYPE, into_json_response};
+use super::{
+    AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
+};
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::Result;
 use postrider_core::inbound::CallbackItem;
+use postrider_core::recipient::AddressKind;
 
 pub use settings::SesSettings;
 use sigv4::AwsCredentials;
 use sns_signature::SnsVerifier;
 
-/// An account there.
+/// An SES account.
 pub struct Ses {
     settings: SesSettings,
     credentials: AwsCredentials,
     base_url: Url,
     sns: SnsVerifier,
     client: HttpClient,
+    clock: Clock,
 }
 
 impl Ses {
-    /// An account as the settings describe it.
+    /// Creates the adapter.
     pub(super) fn new(context: &AdapterContext, settings: &SesSettings) -> Result<Self> {
         Ok(Self {
             credentials: settings.credentials(),
@@ -52,99 +54,94 @@ impl Ses {
             client: context
                 .http_clients
                 .client(&context.limits, settings.is_secure())?,
+            clock: context.clock.clone(),
         })
     }
 
+    /// Returns a signed request; `None` when the credentials cannot be sent in a header.
     fn signed_request(&self, method: Method, path: &str, body: Option<String>) -> Option<Request> {
         let mut url = self.base_url.clone();
         url.set_path(&format!("{}{path}", url.path().trim_end_matches('/')));
         let mut request = Request::new(method, url);
         if let Some(body) = body {
-            let json = HeaderValue::from_static("application/json");
-            request.headers_mut().insert(CONTENT_TYPE, json);
+            request.headers_mut().insert(CONTENT_TYPE, JSON_CONTENT_TYPE);
             *request.body_mut() = Some(body.into());
         }
-        sigv4::sign(request, &self.credentials, Clock::System.now())
+        sigv4::sign(request, &self.credentials, self.clock.now())
     }
 
-    fn email_json(&self, parcel: &OutboundMessage, to: &str) -> Value {
+    fn email_json(&self, message: &OutboundMessage, to: &str) -> Value {
         let settings = &self.settings;
-        let subject = parcel
-            .subject
-            .as_deref()
-            .map(single_line)
-            .filter(|subject| !subject.is_empty());
+        let subject = subject_or(message.subject.as_deref(), &settings.subject);
         let text = |data: &str| json!({ "Data": data, "Charset": "UTF-8" });
-        let mut mail = json!({
+        let mut email = json!({
             "FromEmailAddress": encode_mailbox(&settings.from),
             "Destination": { "ToAddresses": [to] },
             "Content": { "Simple": {
-                "Subject": text(subject.as_deref().unwrap_or(&settings.subject)),
-                "Body": { "Text": text(&parcel.body) },
+                "Subject": text(&subject),
+                "Body": { "Text": text(&message.body) },
                 "Headers": [{ "Name": "Auto-Submitted", "Value": "auto-generated" }],
             } },
             "EmailTags": [
-                { "Name": "message", "Value": parcel.message_id.to_string() },
-                { "Name": "delivery", "Value": format!("{}-{}", parcel.delivery_id, parcel.round) },
+                { "Name": "message", "Value": message.message_id.to_string() },
+                { "Name": "delivery", "Value": format!("{}-{}", message.delivery_id, message.round) },
             ],
         });
         if let Some(reply_to) = &settings.reply_to {
-            mail["ReplyToAddresses"] = json!([encode_mailbox(reply_to)]);
+            email["ReplyToAddresses"] = json!([encode_mailbox(reply_to)]);
         }
         if let Some(set) = &settings.configuration_set {
-            mail["ConfigurationSetName"] = json!(set);
+            email["ConfigurationSetName"] = json!(set);
         }
-        mail
+        email
     }
 }
 
 fn unsigned_reason() -> String {
-    "the credentials cannot be sent; copy them again".to_owned()
+    "access_key_id, secret_access_key or session_token has invalid characters; copy them again".to_owned()
 }
 
 #[async_trait]
 impl Provider for Ses {
-    async fn send(&self, parcel: &OutboundMessage) -> SendResult {
-        let Some(to) = parse_recipient(&parcel.to) else {
-            let reason = "this is no address of a mailbox".to_owned();
+    async fn send(&self, message: &OutboundMessage) -> SendResult {
+        let Some(to) = parse_recipient(&message.to) else {
+            let reason = "invalid email address".to_owned();
             return Outcome::InvalidRecipient { reason }.into();
         };
         let to = to.to_string();
-        let body = self.email_json(parcel, &to).to_string();
+        let body = self.email_json(message, &to).to_string();
         let Some(request) = self.signed_request(Method::POST, "/v2/email/outbound-emails", Some(body)) else {
             return Outcome::Misconfigured {
                 reason: unsigned_reason(),
             }
             .into();
         };
-        match self.client.call(request).await.into_response() {
-            Ok(answered) => codes::send_result(&answered, &to),
+        match into_json_response(self.client.call(request).await) {
+            Ok(response) => codes::send_result(&response, &to),
             Err(result) => result,
         }
     }
 
-    fn parse_callback_sync(&self, call: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        let envelope = self.sns.verify(call)?;
-        match envelope.kind.as_str() {
-            "Notification" => events::parse_event(&envelope.message, call.received_at),
+    fn parse_callback_sync(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        let notification = self.sns.verify(request)?;
+        match notification.kind.as_str() {
+            "Notification" => events::parse_event(&notification.message, request.received_at),
             "SubscriptionConfirmation" => Ok(Vec::new()),
             "UnsubscribeConfirmation" => {
-                log::warn!("a subscription to receipts of SES was ended; no more will come through it");
+                log::warn!("ses: SNS subscription removed, no receipts will arrive through it");
                 Ok(Vec::new())
             }
-            _ => Err(CallbackError::Malformed(
-                "this kind of SNS message is unknown".to_owned(),
-            )),
+            _ => Err(CallbackError::Malformed("unknown type of SNS message".to_owned())),
         }
     }
 
-    async fn parse_callback(&self, call: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
-        self.sns.load_certificate(call, &self.client).await?;
-        let envelope = self.sns.verify(call)?;
-        if envelope.kind == "SubscriptionConfirmation" {
-            self.sns.confirm_subscription(&envelope, &self.client).await?;
+    async fn parse_callback(&self, request: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {
+        self.sns.load_certificate(request, &self.client).await?;
+        let notification = self.sns.verify(request)?;
+        if notification.kind == "SubscriptionConfirmation" {
+            self.sns.confirm_subscription(&notification, &self.client).await?;
         }
-        self.parse_callback_sync(call)
+        self.parse_callback_sync(request)
     }
 
     fn callback_mode(&self) -> CallbackMode {
@@ -164,51 +161,49 @@ impl Provider for Ses {
             return AccountCheck::Failed(unsigned_reason());
         };
         let (host, port) = self.endpoint();
-        let answered = match self.client.call(request).await {
-            HttpCallResult::Response(answered) => answered,
-            HttpCallResult::NotSent(why)
-            | HttpCallResult::NoResponse(why)
-            | HttpCallResult::InvalidRequest(why) => {
-                return AccountCheck::Failed(format!(
-                    "{host}:{port} cannot be asked: {why}; is region right?"
-                ));
+        let response = match into_json_response(self.client.call(request).await) {
+            Ok(response) => response,
+            Err(result) => {
+                let reason = result.outcome.reason().unwrap_or_default();
+                return AccountCheck::Failed(format!("{host}:{port}: {reason}; check region"));
             }
         };
-        let account: Value = serde_json::from_slice(&answered.body).unwrap_or_default();
-        if answered.status != 200 {
-            let said = codes::error_message(Some(&account), &answered.body);
-            let status = answered.status;
+        let account = &response.json;
+        if response.status != 200 {
+            let error = codes::error_message(&response);
+            let status = response.status;
             return AccountCheck::Failed(format!(
-                "{host}:{port} answered {status}: {said}; are access_key_id, secret_access_key and region right, and may \
-                 they ses:GetAccount?"
+                "{host}:{port} answered {status}: {error}; check access_key_id, secret_access_key, region and the \
+                 permission ses:GetAccount"
             ));
         }
         if account["SendingEnabled"] == json!(false) {
             return AccountCheck::Failed(
-                "the account may not send now (SendingEnabled is false); see its console".to_owned(),
+                "sending is disabled for this account (SendingEnabled is false); see the AWS console"
+                    .to_owned(),
             );
         }
-        AccountCheck::Passed(account_summary(&account))
+        AccountCheck::Passed(account_summary(account))
     }
 }
 
-/// What the account says of itself.
+/// Summarises the account for an operator.
 fn account_summary(account: &Value) -> String {
     let quota = |key: &str| {
         account["SendQuota"][key]
             .as_f64()
             .map(|number| number.to_string())
     };
-    let mut words = "the credentials work".to_owned();
-    if let (Some(sent), Some(most)) = (quota("SentLast24Hours"), quota("Max24HourSend")) {
-        words.push_str(&format!("; {sent} of {most} mails of a day are sent"));
+    let mut summary = "the credentials are valid".to_owned();
+    if let (Some(sent), Some(quota)) = (quota("SentLast24Hours"), quota("Max24HourSend")) {
+        summary.push_str(&format!("; {sent} of {quota} mails of the daily quota are sent"));
     }
     if let Some(rate) = quota("MaxSendRate") {
-        words.push_str(&format!(", {rate} a second at most"));
+        summary.push_str(&format!(", at most {rate} a second"));
     }
     if account["ProductionAccessEnabled"] == json!(false) {
-        words.push_str("; it is in the sandbox, which sends to verified addresses only");
+        summary.push_str("; the account is in the sandbox, which sends to verified addresses only");
     }
-    words.push_str("; whether the sender is verified shows only in a send");
-    words
+    summary.push_str("; the sender can only be tested by sending");
+    summary
 }

@@ -1,7 +1,7 @@
-//! The token that proves the account to Apple: signed here, used for fifty minutes, then signed anew.
+//! Signs and caches the provider token that authenticates the account to APNs.
 //!
-//! Apple refuses one that is older than an hour, and an account that signs more often than every twenty minutes; so one
-//! that was refused is replaced only once for all who used it. A token is never shown.
+//! APNs refuses a token older than an hour, and an account that signs one more often than every twenty minutes. A refused
+//! token is therefore replaced once for all calls that used it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,10 +14,10 @@ use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, Timestamp, saturating_add};
 use postrider_core::error::{Error, Result};
 
-/// How long a token is used; Apple takes it for an hour.
+/// Time for which a token is used; APNs accepts it for an hour.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(50 * 60);
 
-/// Signs tokens and keeps the newest.
+/// Signs tokens and caches the newest.
 pub(super) struct ProviderTokenSigner {
     key: JwtKey,
     key_id: String,
@@ -44,7 +44,7 @@ struct ProviderTokenClaims<'a> {
 }
 
 impl ProviderTokenSigner {
-    /// Nothing is signed yet.
+    /// Creates a signer. Signs nothing yet.
     pub fn new(settings: &ApnsSettings, clock: Clock) -> Result<Self> {
         Ok(Self {
             key: JwtKey::from_p256_pem(&settings.key).map_err(Error::usage)?,
@@ -55,14 +55,14 @@ impl ProviderTokenSigner {
         })
     }
 
-    /// A token that is good, other than one that was refused; else what to answer for the message.
+    /// Returns a valid token other than `refused`, or the result of the message.
     pub fn token(&self, refused: Option<&Arc<str>>) -> Result<Arc<str>, SendResult> {
-        let mut kept = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
-        let good = kept
+        let valid = cached
             .as_ref()
             .filter(|token| now < token.renew_at && refused != Some(&token.text));
-        if let Some(token) = good {
+        if let Some(token) = valid {
             return Ok(Arc::clone(&token.text));
         }
         let header = ProviderTokenHeader {
@@ -74,7 +74,7 @@ impl ProviderTokenSigner {
             iat: now.timestamp(),
         };
         let text: Arc<str> = self.key.sign(&header, &claims).ok_or_else(signing_failed)?.into();
-        *kept = Some(CachedProviderToken {
+        *cached = Some(CachedProviderToken {
             text: Arc::clone(&text),
             renew_at: saturating_add(now, TOKEN_LIFETIME),
         });
@@ -83,6 +83,6 @@ impl ProviderTokenSigner {
 }
 
 fn signing_failed() -> SendResult {
-    let reason = "this machine has no random numbers to sign with".to_owned();
+    let reason = "cannot sign the provider token: no random numbers".to_owned();
     Outcome::Unavailable { reason }.into()
 }

@@ -1,6 +1,6 @@
-//! Apple's answers as outcomes: the reason's name first, then the HTTP status.
+//! Maps APNs responses to outcomes, by the reason and then by the HTTP status.
 //!
-//! An acceptance is 200 with an empty body; a page of somebody in between is none.
+//! APNs accepts a message with status 200 and an empty body; a 200 with a body comes from a proxy.
 
 use crate::json_api::JsonResponse;
 use crate::outcome_code::{OutcomeCode, outcome_code};
@@ -8,164 +8,79 @@ use crate::outcome_kind::OutcomeKind;
 use crate::provider_text::parse_reference;
 use postrider_core::attempt::{Outcome, SendResult};
 
-/// The token of ours that is too old.
+/// Reason for a provider token that is too old.
 const EXPIRED_PROVIDER_TOKEN: &str = "ExpiredProviderToken";
 
-/// Apple's reasons.
+/// Outcome of each reason.
+#[rustfmt::skip]
 const REASON_CODES: &[OutcomeCode] = &[
-    outcome_code(
-        "BadDeviceToken",
-        OutcomeKind::InvalidRecipient,
-        "there is no such device in this environment",
-    ),
-    outcome_code(
-        "DeviceTokenNotForTopic",
-        OutcomeKind::InvalidRecipient,
-        "the token belongs to another app",
-    ),
-    outcome_code(
-        "MissingDeviceToken",
-        OutcomeKind::InvalidRecipient,
-        "there is no token",
-    ),
-    outcome_code(
-        "Unregistered",
-        OutcomeKind::InvalidRecipient,
-        "the app is no longer on the device",
-    ),
-    outcome_code(
-        "ExpiredToken",
-        OutcomeKind::InvalidRecipient,
-        "the token is no longer valid",
-    ),
-    outcome_code("PayloadEmpty", OutcomeKind::Rejected, "there is no message"),
-    outcome_code(
-        "PayloadTooLarge",
-        OutcomeKind::Rejected,
-        "the message is longer than 4096 bytes",
-    ),
-    outcome_code("BadMessageId", OutcomeKind::Rejected, "the id is wrong"),
-    outcome_code(
-        "BadExpirationDate",
-        OutcomeKind::Rejected,
-        "the time of expiry is wrong",
-    ),
-    outcome_code("BadPriority", OutcomeKind::Rejected, "the priority is wrong"),
-    outcome_code("DuplicateHeaders", OutcomeKind::Rejected, "a header came twice"),
-    outcome_code("BadCollapseId", OutcomeKind::Rejected, "the collapse id is wrong"),
-    outcome_code("InvalidPushType", OutcomeKind::Rejected, "the push type is wrong"),
-    outcome_code("BadTopic", OutcomeKind::Misconfigured, "the topic is wrong"),
-    outcome_code("MissingTopic", OutcomeKind::Misconfigured, "there is no topic"),
-    outcome_code(
-        "TopicDisallowed",
-        OutcomeKind::Misconfigured,
-        "the topic is not allowed for this account",
-    ),
-    outcome_code(
-        "BadCertificate",
-        OutcomeKind::Misconfigured,
-        "the certificate is wrong",
-    ),
-    outcome_code(
-        "BadCertificateEnvironment",
-        OutcomeKind::Misconfigured,
-        "the certificate is for the other environment",
-    ),
-    outcome_code("Forbidden", OutcomeKind::Misconfigured, "this account may not"),
-    outcome_code(
-        "InvalidProviderToken",
-        OutcomeKind::Misconfigured,
-        "key, key_id and team_id do not fit together",
-    ),
-    outcome_code(
-        "MissingProviderToken",
-        OutcomeKind::Misconfigured,
-        "there is no token of ours",
-    ),
-    outcome_code(
-        EXPIRED_PROVIDER_TOKEN,
-        OutcomeKind::Misconfigured,
-        "our token is too old, also a new one: look at this machine's clock",
-    ),
-    outcome_code(
-        "TooManyProviderTokenUpdates",
-        OutcomeKind::Misconfigured,
-        "our token was signed anew too often",
-    ),
-    outcome_code(
-        "BadPath",
-        OutcomeKind::Misconfigured,
-        "the path is wrong; see base_url",
-    ),
-    outcome_code(
-        "MethodNotAllowed",
-        OutcomeKind::Misconfigured,
-        "the method is wrong; see base_url",
-    ),
-    // It speaks of one device, so the provider need not be left alone.
-    outcome_code(
-        "TooManyRequests",
-        OutcomeKind::Deferred,
-        "too many messages to this device",
-    ),
-    outcome_code(
-        "IdleTimeout",
-        OutcomeKind::Unavailable,
-        "the connection was idle too long",
-    ),
-    outcome_code(
-        "InternalServerError",
-        OutcomeKind::Unavailable,
-        "Apple has an error of its own",
-    ),
-    outcome_code(
-        "ServiceUnavailable",
-        OutcomeKind::Unavailable,
-        "Apple is overloaded",
-    ),
-    outcome_code(
-        "Shutdown",
-        OutcomeKind::Unavailable,
-        "Apple's server is shutting down",
-    ),
+    outcome_code("BadDeviceToken", OutcomeKind::InvalidRecipient, "unknown device in this environment"),
+    outcome_code("DeviceTokenNotForTopic", OutcomeKind::InvalidRecipient, "the token belongs to another app"),
+    outcome_code("MissingDeviceToken", OutcomeKind::InvalidRecipient, "missing device token"),
+    outcome_code("Unregistered", OutcomeKind::InvalidRecipient, "the app is no longer on the device"),
+    outcome_code("ExpiredToken", OutcomeKind::InvalidRecipient, "the token is no longer valid"),
+    outcome_code("PayloadEmpty", OutcomeKind::Rejected, "empty payload"),
+    outcome_code("PayloadTooLarge", OutcomeKind::Rejected, "payload longer than 4096 bytes"),
+    outcome_code("BadMessageId", OutcomeKind::Rejected, "invalid apns-id"),
+    outcome_code("BadExpirationDate", OutcomeKind::Rejected, "invalid expiration"),
+    outcome_code("BadPriority", OutcomeKind::Rejected, "invalid priority"),
+    outcome_code("DuplicateHeaders", OutcomeKind::Rejected, "duplicate header"),
+    outcome_code("BadCollapseId", OutcomeKind::Rejected, "invalid collapse id"),
+    outcome_code("InvalidPushType", OutcomeKind::Rejected, "invalid push type"),
+    outcome_code("BadTopic", OutcomeKind::Misconfigured, "invalid topic"),
+    outcome_code("MissingTopic", OutcomeKind::Misconfigured, "missing topic"),
+    outcome_code("TopicDisallowed", OutcomeKind::Misconfigured, "the topic is not allowed for this account"),
+    outcome_code("BadCertificate", OutcomeKind::Misconfigured, "invalid certificate"),
+    outcome_code("BadCertificateEnvironment", OutcomeKind::Misconfigured, "the certificate is for the other environment"),
+    outcome_code("Forbidden", OutcomeKind::Misconfigured, "forbidden for this account"),
+    outcome_code("InvalidProviderToken", OutcomeKind::Misconfigured, "key, key_id and team_id do not match"),
+    outcome_code("MissingProviderToken", OutcomeKind::Misconfigured, "missing provider token"),
+    outcome_code(EXPIRED_PROVIDER_TOKEN, OutcomeKind::Misconfigured, "the provider token has expired, even a new one; check the clock of this machine"),
+    outcome_code("TooManyProviderTokenUpdates", OutcomeKind::Misconfigured, "the provider token was renewed too often"),
+    outcome_code("BadPath", OutcomeKind::Misconfigured, "invalid path; check base_url"),
+    outcome_code("MethodNotAllowed", OutcomeKind::Misconfigured, "invalid method; check base_url"),
+    // Concerns one device, so the provider gets no cooldown.
+    outcome_code("TooManyRequests", OutcomeKind::Deferred, "too many messages to this device"),
+    outcome_code("IdleTimeout", OutcomeKind::Unavailable, "connection idle for too long"),
+    outcome_code("InternalServerError", OutcomeKind::Unavailable, "internal error of APNs"),
+    outcome_code("ServiceUnavailable", OutcomeKind::Unavailable, "APNs is overloaded"),
+    outcome_code("Shutdown", OutcomeKind::Unavailable, "APNs server is shutting down"),
 ];
 
-/// Whether our token was refused for its age, so that nothing of the message was looked at.
-pub(super) fn is_token_expired(heard: &JsonResponse) -> bool {
-    heard.str_at("/reason") == Some(EXPIRED_PROVIDER_TOKEN)
+/// Returns whether the provider token had expired, in which case APNs did not process the message.
+pub(super) fn is_token_expired(response: &JsonResponse) -> bool {
+    response.str_at("/reason") == Some(EXPIRED_PROVIDER_TOKEN)
 }
 
-/// Whether the device may be known in the other environment, or to another app.
-pub(super) fn is_environment_or_topic_mismatch(answer: &SendResult) -> bool {
+/// Returns whether the device may belong to the other environment or to another app.
+pub(super) fn is_environment_or_topic_mismatch(result: &SendResult) -> bool {
     matches!(
-        answer.code.as_deref(),
+        result.code.as_deref(),
         Some("BadDeviceToken" | "DeviceTokenNotForTopic")
     )
 }
 
-/// What an answer means. `own_id` is the id that the request named.
-pub(super) fn send_result(heard: &JsonResponse, own_id: impl FnOnce() -> String) -> SendResult {
-    if heard.status == 200 && heard.is_empty() {
-        let theirs = heard
+/// Returns the result of a response. `message_id` is the id of the request.
+pub(super) fn send_result(response: &JsonResponse, message_id: impl FnOnce() -> String) -> SendResult {
+    if response.status == 200 && response.is_empty() {
+        let apns_id = response
             .headers
             .get("apns-id")
             .and_then(|id| parse_reference(id.to_str().ok()?));
-        let reference = Some(theirs.unwrap_or_else(own_id));
+        let reference = Some(apns_id.unwrap_or_else(message_id));
         return Outcome::Accepted { reference }.into();
     }
-    let reason = heard.str_at("/reason");
-    let of_status = heard.status_outcome();
-    let meaning = reason
+    let reason = response.str_at("/reason");
+    let status_code = response.status_outcome();
+    let line = reason
         .and_then(|reason| OutcomeCode::find(REASON_CODES, reason))
-        .unwrap_or(&of_status);
-    let code = reason.map_or_else(|| heard.http_status_text(), str::to_owned);
-    let wait = heard.retry_after();
-    let meaning = match (meaning.outcome, wait) {
-        (OutcomeKind::Unavailable, Some(_)) => {
-            &outcome_code("", OutcomeKind::Throttled, "asks to be left alone")
-        }
-        _ => meaning,
+        .unwrap_or(&status_code);
+    let code = reason.map_or_else(|| response.http_status_text(), str::to_owned);
+    let retry_after = response.retry_after();
+    let line = match (line.outcome, retry_after) {
+        (OutcomeKind::Unavailable, Some(_)) => &outcome_code("", OutcomeKind::Throttled, "asks for a pause"),
+        _ => line,
     };
-    let theirs = of_status.description == meaning.description;
-    meaning.send_result(code, reason.filter(|_| theirs), wait)
+    let is_unknown_reason = status_code.description == line.description;
+    line.send_result(code, reason.filter(|_| is_unknown_reason), retry_after)
 }

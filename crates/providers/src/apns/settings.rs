@@ -1,6 +1,6 @@
-//! The keys of `kind = "apns"`, read and checked.
+//! Settings of `kind = "apns"`.
 //!
-//! The signing key is tried out here, so that a start with a wrong one never comes to a send. It is never printed.
+//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,29 +12,29 @@ use crate::jwt::JwtKey;
 use crate::settings_reader::read_table;
 use postrider_core::error::{Error, Result};
 
-/// How an app is written to.
+/// Settings of an app.
 #[derive(Clone)]
 pub struct ApnsSettings {
     pub(super) key: String,
     pub(super) key_id: String,
     pub(super) team_id: String,
-    /// The app's bundle id.
+    /// Bundle id of the app.
     pub(super) topic: String,
-    /// Where Apple is.
+    /// URL of APNs.
     pub(super) base_url: BaseUrl,
-    /// The line above messages that bring none.
+    /// Title of messages without a subject.
     pub(super) title: Option<String>,
     pub(super) sound: Option<String>,
     pub(super) priority: ApnsPriority,
-    /// What else the app is handed, beside `aps`.
+    /// Additional data for the app, beside `aps`.
     pub(super) data: BTreeMap<String, String>,
-    /// What the app's own server must show when it acknowledges; without, nobody can.
+    /// Token with which the app's server acknowledges messages; without it, acknowledgements are rejected.
     pub(super) receipts_token: Option<String>,
-    /// The authorities that are believed instead of the machine's.
+    /// Certificates in PEM format that may sign the server's; default: those of the operating system.
     pub(super) ca: Option<String>,
 }
 
-/// How urgent messages are.
+/// Priority of messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum ApnsPriority {
@@ -44,7 +44,7 @@ pub(super) enum ApnsPriority {
 }
 
 impl ApnsPriority {
-    /// As Apple writes it.
+    /// Returns the value of `apns-priority`.
     pub fn header_value(self) -> &'static str {
         match self {
             Self::High => "10",
@@ -74,22 +74,21 @@ struct ApnsSettingsTable {
 }
 
 impl ApnsSettings {
-    /// Reads and checks everything.
+    /// Parses and validates the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let keys: ApnsSettingsTable = read_table(table)?;
-        JwtKey::from_p256_pem(&keys.key).map_err(|why| {
-            let remedy = "write key = \"${file:AuthKey_ABC123DEFG.p8}\", the file that Apple gave out";
-            Error::usage(format!("key: {why}; {remedy}"))
+        JwtKey::from_p256_pem(&keys.key).map_err(|error| {
+            let remedy = "write key = \"${file:AuthKey_ABC123DEFG.p8}\", the file from Apple";
+            Error::usage(format!("key: {error}; {remedy}"))
         })?;
         for (name, id) in [("key_id", &keys.key_id), ("team_id", &keys.team_id)] {
             if id.len() != 10 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-                let shape = "is not what Apple gives out: ten letters and digits";
-                return Err(Error::usage(format!("{name}: {shape}")));
+                return Err(Error::usage(format!("{name}: must be ten letters and digits")));
             }
         }
         if keys.topic.is_empty() || !keys.topic.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::usage(
-                "topic: is no bundle id; write one such as \"com.example.app\"",
+                "topic: must be a bundle id such as \"com.example.app\"",
             ));
         }
         if let Some(name) = keys
@@ -98,14 +97,14 @@ impl ApnsSettings {
             .find(|name| matches!(name.as_str(), "aps" | "gw_id"))
         {
             return Err(Error::usage(format!(
-                "data.{name}: is filled in already; choose another name"
+                "data.{name}: is reserved; choose another name"
             )));
         }
-        let own = match keys.sandbox {
+        let default_url = match keys.sandbox {
             true => "https://api.sandbox.push.apple.com",
             false => "https://api.push.apple.com",
         };
-        let base_url = keys.base_url.map_or_else(|| BaseUrl::parse(own), Ok);
+        let base_url = keys.base_url.map_or_else(|| BaseUrl::parse(default_url), Ok);
         Ok(Self {
             key: keys.key,
             key_id: keys.key_id,
@@ -124,7 +123,7 @@ impl ApnsSettings {
 
 impl fmt::Debug for ApnsSettings {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Settings")
+        out.debug_struct("ApnsSettings")
             .field("topic", &self.topic)
             .field("base_url", &self.base_url.endpoint())
             .finish_non_exhaustive()

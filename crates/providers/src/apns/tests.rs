@@ -1,4 +1,4 @@
-//! Apple as an HTTP/2 server of another language (tests/peers/apple.mjs), over TLS, that verifies our tokens itself.
+//! Tests of the adapter against an HTTP/2 server (tests/peers/apple.mjs) that verifies provider tokens.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -16,10 +16,10 @@ use postrider_core::clock::Clock;
 
 const NOW_SECONDS: i64 = 1_784_642_585;
 
-/// A running stand-in; it ends with the test.
+/// A fake APNs server; it ends with the test.
 struct FakeApns {
     child: Child,
-    folder: TempDir,
+    directory: TempDir,
     port: u16,
     requests: Arc<Mutex<Vec<Value>>>,
 }
@@ -29,11 +29,11 @@ impl FakeApns {
         Self::with_reasons(&BTreeMap::new())
     }
 
-    /// A stand-in that answers certain devices with a status, a reason and headers.
+    /// Starts a server that answers certain devices with a status, a reason and headers.
     fn with_reasons(reasons: &BTreeMap<String, Value>) -> Self {
         let root = postrider_core::testing::workspace_root();
-        let folder = openssl::self_signed_certificate();
-        let file = |name: &str| folder.path().join(name);
+        let directory = openssl::self_signed_certificate();
+        let file = |name: &str| directory.path().join(name);
         std::fs::write(
             file("public.pem"),
             openssl::public_key_pem(&openssl::P256_PRIVATE_KEY_PEM),
@@ -49,35 +49,38 @@ impl FakeApns {
             .expect("node is missing; run ./start.sh test");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = lines.next().unwrap().unwrap().parse().unwrap();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let noted = Arc::clone(&heard);
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let recorded = Arc::clone(&requests);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                noted.lock().unwrap().push(serde_json::from_str(&line).unwrap());
+                recorded
+                    .lock()
+                    .unwrap()
+                    .push(serde_json::from_str(&line).unwrap());
             }
         });
         Self {
             child,
-            folder,
+            directory,
             port,
-            requests: heard,
+            requests,
         }
     }
 
     fn ca_pem(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("cert.pem")).unwrap()
+        std::fs::read_to_string(self.directory.path().join("cert.pem")).unwrap()
     }
 
-    /// The requests so far, of which there have to be so many.
+    /// Waits for `count` requests and returns all requests so far.
     async fn requests(&self, count: usize) -> Vec<Value> {
         for _ in 0..2_000 {
-            let heard = self.requests.lock().unwrap().clone();
-            if heard.len() >= count {
-                return heard;
+            let requests = self.requests.lock().unwrap().clone();
+            if requests.len() >= count {
+                return requests;
             }
             postrider_core::clock::sleep(Duration::from_millis(5)).await;
         }
-        panic!("Apple heard too little: {:?}", self.requests.lock().unwrap());
+        panic!("too few requests: {:?}", self.requests.lock().unwrap());
     }
 }
 
@@ -88,8 +91,8 @@ impl Drop for FakeApns {
     }
 }
 
-fn settings(more: &str) -> ApnsSettings {
-    let mut table: toml::Table = more.parse().unwrap();
+fn settings(overrides: &str) -> ApnsSettings {
+    let mut table: toml::Table = overrides.parse().unwrap();
     for (key, text) in [
         ("key", openssl::P256_PRIVATE_KEY_PEM.as_str()),
         ("key_id", "ABC123DEFG"),
@@ -105,9 +108,9 @@ fn clock() -> Clock {
     Clock::manual(from_millis(NOW_SECONDS * 1_000))
 }
 
-fn apns_with(apple: &FakeApns, more: &str, clock: Clock, limits: &CallLimits) -> Apns {
-    let place = format!(
-        "base_url = \"https://127.0.0.1:{}\"\nauthorities = '''{}'''\n",
+fn apns_with(apple: &FakeApns, overrides: &str, clock: Clock, limits: &CallLimits) -> Apns {
+    let base = format!(
+        "base_url = \"https://127.0.0.1:{}\"\nca = '''{}'''\n",
         apple.port,
         apple.ca_pem()
     );
@@ -116,14 +119,14 @@ fn apns_with(apple: &FakeApns, more: &str, clock: Clock, limits: &CallLimits) ->
         clock,
         ..conformance::sample_context()
     };
-    Apns::new(&context, &settings(&(place + more))).unwrap()
+    Apns::new(&context, &settings(&(base + overrides))).unwrap()
 }
 
 fn apns(apple: &FakeApns) -> Apns {
     apns_with(apple, "", clock(), &conformance::sample_limits())
 }
 
-/// A device whose token begins so.
+/// Returns a device token that begins with `start`.
 fn device(start: &str) -> String {
     format!("{start:0<64}")
 }
@@ -137,7 +140,7 @@ fn message_to(start: &str) -> OutboundMessage {
 }
 
 #[tokio::test]
-async fn it_speaks_http_2_over_tls_with_a_token_that_apple_can_verify() {
+async fn a_message_is_sent_over_http_2_with_a_valid_provider_token() {
     let apple = FakeApns::start();
     let apns = apns_with(
         &apple,
@@ -145,7 +148,7 @@ async fn it_speaks_http_2_over_tls_with_a_token_that_apple_can_verify() {
         clock(),
         &conformance::sample_limits(),
     );
-    let answer = apns
+    let result = apns
         .send(&OutboundMessage {
             subject: None,
             ..message_to("a1")
@@ -153,13 +156,13 @@ async fn it_speaks_http_2_over_tls_with_a_token_that_apple_can_verify() {
         .await;
     let id = gateway_id(&message_to("a1")).to_string();
     assert_eq!(
-        answer.outcome,
+        result.outcome,
         Outcome::Accepted {
             reference: Some(id.clone())
         }
     );
-    let heard = apple.requests(1).await.remove(0);
-    assert_eq!(heard["path"], format!("/3/device/{}", device("a1")));
+    let request = apple.requests(1).await.remove(0);
+    assert_eq!(request["path"], format!("/3/device/{}", device("a1")));
     for (name, value) in [
         ("apns-topic", "org.example.app"),
         ("apns-push-type", "alert"),
@@ -168,9 +171,9 @@ async fn it_speaks_http_2_over_tls_with_a_token_that_apple_can_verify() {
         ("apns-expiration", "1784643185"),
         ("apns-priority", "10"),
     ] {
-        assert_eq!(heard["headers"][name], value, "{name}");
+        assert_eq!(request["headers"][name], value, "{name}");
     }
-    let body: Value = serde_json::from_str(heard["body"].as_str().unwrap()).unwrap();
+    let body: Value = serde_json::from_str(request["body"].as_str().unwrap()).unwrap();
     let alert = json!({"title": "Acme", "body": conformance::sample_message().body});
     assert_eq!(
         body,
@@ -179,7 +182,7 @@ async fn it_speaks_http_2_over_tls_with_a_token_that_apple_can_verify() {
 }
 
 #[tokio::test]
-async fn every_documented_reason_comes_to_its_outcome() {
+async fn every_documented_reason_has_its_outcome() {
     let cases = [
         (400, "BadDeviceToken", "invalid_recipient"),
         (400, "DeviceTokenNotForTopic", "invalid_recipient"),
@@ -220,65 +223,67 @@ async fn every_documented_reason_comes_to_its_outcome() {
     let apple = FakeApns::with_reasons(&reasons.collect());
     let apns = apns(&apple);
     for (index, (status, reason, outcome)) in cases.into_iter().enumerate() {
-        let answer = apns.send(&message_to(&format!("b{index:02}"))).await;
-        assert_eq!(answer.outcome.as_str(), outcome, "{status} {reason}: {answer:?}");
-        assert_eq!(answer.code.as_deref(), Some(reason));
+        let result = apns.send(&message_to(&format!("b{index:02}"))).await;
+        assert_eq!(result.outcome.as_str(), outcome, "{status} {reason}: {result:?}");
+        assert_eq!(result.code.as_deref(), Some(reason));
     }
 }
 
 #[tokio::test]
-async fn the_time_apple_asks_for_is_kept() {
-    let later = json!({"retry-after": "7"});
+async fn a_requested_pause_is_kept() {
+    let pause = json!({"retry-after": "7"});
     let reasons = BTreeMap::from([
-        (device("c1"), json!([503, "ServiceUnavailable", later])),
-        (device("c2"), json!([429, "TooManyRequests", later])),
+        (device("c1"), json!([503, "ServiceUnavailable", pause])),
+        (device("c2"), json!([429, "TooManyRequests", pause])),
     ]);
     let apple = FakeApns::with_reasons(&reasons);
     let apns = apns(&apple);
-    let told = Some(Duration::from_secs(7));
+    let seven_seconds = Some(Duration::from_secs(7));
     assert_eq!(
         apns.send(&message_to("c1")).await.outcome,
-        Outcome::Throttled { retry_after: told }
+        Outcome::Throttled {
+            retry_after: seven_seconds
+        }
     );
     let outcome = apns.send(&message_to("c2")).await.outcome;
     assert!(
-        matches!(outcome, Outcome::Deferred { retry_after, .. } if retry_after == told),
+        matches!(outcome, Outcome::Deferred { retry_after, .. } if retry_after == seven_seconds),
         "{outcome:?}"
     );
 }
 
 #[tokio::test]
-async fn a_token_that_is_too_old_is_signed_anew_once_for_all_and_no_message_is_lost() {
+async fn an_expired_token_is_renewed_once_for_all_calls_and_no_message_is_lost() {
     let apple = FakeApns::start();
     let apns = Arc::new(apns(&apple));
-    let mut sending = tokio::task::JoinSet::new();
+    let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..30 {
         let apns = Arc::clone(&apns);
-        sending.spawn(async move { apns.send(&message_to("666")).await });
+        tasks.spawn(async move { apns.send(&message_to("666")).await });
     }
-    for answer in sending.join_all().await {
-        assert!(matches!(answer.outcome, Outcome::Accepted { .. }), "{answer:?}");
+    for result in tasks.join_all().await {
+        assert!(matches!(result.outcome, Outcome::Accepted { .. }), "{result:?}");
     }
-    let tokens = |heard: Vec<Value>| {
-        let mut tokens: Vec<_> = heard
+    let distinct_tokens = |requests: Vec<Value>| {
+        let mut tokens: Vec<_> = requests
             .iter()
-            .map(|one| one["headers"]["authorization"].to_string())
+            .map(|request| request["headers"]["authorization"].to_string())
             .collect();
         tokens.sort();
         tokens.dedup();
         tokens.len()
     };
-    assert_eq!(tokens(apple.requests(31).await), 2);
-    let answer = apns.send(&message_to("555")).await;
+    assert_eq!(distinct_tokens(apple.requests(31).await), 2);
+    let result = apns.send(&message_to("555")).await;
     assert_eq!(
-        (answer.outcome.as_str(), answer.code.as_deref()),
+        (result.outcome.as_str(), result.code.as_deref()),
         ("misconfigured", Some("ExpiredProviderToken"))
     );
-    assert!(answer.outcome.reason().unwrap().contains("clock"));
+    assert!(result.outcome.reason().unwrap().contains("clock"));
 }
 
 #[tokio::test]
-async fn a_token_is_signed_anew_before_it_is_too_old_and_no_sooner() {
+async fn a_token_is_renewed_after_fifty_minutes() {
     let (clock, settings) = (clock(), settings(""));
     let signer = ProviderTokenSigner::new(&settings, clock.clone()).unwrap();
     let first = signer.token(None).unwrap();
@@ -290,18 +295,18 @@ async fn a_token_is_signed_anew_before_it_is_too_old_and_no_sooner() {
     assert_eq!(
         signer.token(Some(&first)).unwrap(),
         second,
-        "it was signed anew already"
+        "the token was already renewed"
     );
 }
 
 #[tokio::test]
-async fn a_server_that_goes_away_or_refuses_has_not_looked_at_the_message() {
+async fn a_goaway_or_a_refused_stream_is_unavailable() {
     let apple = FakeApns::start();
     let apns = apns(&apple);
-    // The first stream of a connection cannot be left out by a server that goes away.
+    // A GOAWAY always covers the first stream of a connection.
     assert_eq!(apns.send(&message_to("a1")).await.outcome.as_str(), "accepted");
-    let away = apns.send(&message_to("333")).await;
-    assert_eq!(away.outcome.as_str(), "unavailable", "{away:?}");
+    let gone = apns.send(&message_to("333")).await;
+    assert_eq!(gone.outcome.as_str(), "unavailable", "{gone:?}");
     assert_eq!(
         apns.send(&message_to("333")).await.outcome.as_str(),
         "accepted",
@@ -312,23 +317,32 @@ async fn a_server_that_goes_away_or_refuses_has_not_looked_at_the_message() {
 }
 
 #[tokio::test]
-async fn silence_after_the_request_had_left_is_unknown() {
+async fn no_response_after_the_request_is_unknown() {
     let apple = FakeApns::start();
     let broken = apns(&apple).send(&message_to("111")).await;
     assert_eq!(broken.outcome.as_str(), "unknown", "{broken:?}");
-    let hasty = CallLimits {
+    let short_limits = CallLimits {
         connect_timeout: Duration::from_secs(2),
         call_timeout: Duration::from_millis(2_500),
         ..conformance::sample_limits()
     };
-    let silent = apns_with(&apple, "", clock(), &hasty)
+    let silent = apns_with(&apple, "", clock(), &short_limits)
         .send(&message_to("222"))
         .await;
     assert_eq!(silent.outcome.as_str(), "unknown", "{silent:?}");
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_apple_gets_nothing() {
+async fn a_dead_port_is_unavailable() {
+    let apple = FakeApns::start();
+    let apns = apns(&apple);
+    drop(apple);
+    let result = apns.send(&message_to("a1")).await;
+    assert_eq!(result.outcome.as_str(), "unavailable", "{result:?}");
+}
+
+#[tokio::test]
+async fn a_server_with_an_untrusted_certificate_gets_nothing() {
     let (apple, other) = (FakeApns::start(), FakeApns::start());
     let mut settings = settings(&format!("base_url = \"https://127.0.0.1:{}\"", apple.port));
     settings.ca = Some(other.ca_pem());
@@ -337,55 +351,57 @@ async fn a_server_that_is_not_apple_gets_nothing() {
         ..conformance::sample_context()
     };
     let apns = Apns::new(&context, &settings).unwrap();
-    let answer = apns.send(&message_to("a1")).await;
-    assert_eq!(answer.outcome.as_str(), "unavailable", "{answer:?}");
+    let result = apns.send(&message_to("a1")).await;
+    assert_eq!(result.outcome.as_str(), "unavailable", "{result:?}");
     assert_eq!(*apple.requests.lock().unwrap(), Vec::<Value>::new());
 }
 
 #[tokio::test]
-async fn what_is_no_token_of_a_device_never_leaves() {
+async fn an_invalid_device_token_is_not_sent() {
     let apple = FakeApns::start();
     let apns = apns(&apple);
     for to in ["", "abc", "../../4/x", &"zz".repeat(32), &"a".repeat(300)] {
-        let answer = apns
+        let result = apns
             .send(&OutboundMessage {
                 to: to.to_owned(),
                 ..conformance::sample_message()
             })
             .await;
-        assert_eq!(answer.outcome.as_str(), "invalid_recipient", "{to}");
+        assert_eq!(result.outcome.as_str(), "invalid_recipient", "{to}");
     }
     assert_eq!(*apple.requests.lock().unwrap(), Vec::<Value>::new());
 }
 
 #[tokio::test]
-async fn it_is_held_to_the_contract_and_checks_its_account() {
+async fn the_adapter_conforms_and_checks_its_account() {
     let apple = FakeApns::with_reasons(&BTreeMap::from([(device("0"), json!([400, "BadDeviceToken"]))]));
-    let right = apns(&apple);
-    conformance::check_provider(&right).await;
+    let valid = apns(&apple);
+    conformance::check_provider(&valid).await;
     assert_eq!(
-        right.parse_callback_sync(&conformance::sample_callback()),
+        valid.parse_callback_sync(&conformance::sample_callback()),
         Err(CallbackError::NotSupported)
     );
-    assert!(matches!(right.check_account().await, AccountCheck::Passed(_)));
-    let wrong = apns_with(
+    assert!(matches!(valid.check_account().await, AccountCheck::Passed(_)));
+    let wrong_team = apns_with(
         &apple,
         "team_id = \"GHI789JKLM\"",
         clock(),
         &conformance::sample_limits(),
     );
-    assert!(matches!(wrong.check_account().await, AccountCheck::Failed(words) if words.contains("team_id")));
+    assert!(
+        matches!(wrong_team.check_account().await, AccountCheck::Failed(reason) if reason.contains("team_id"))
+    );
 }
 
 #[test]
-fn wrong_settings_are_refused_with_the_remedy_and_no_secret_is_shown() {
+fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
     let rsa = openssl::RSA_PRIVATE_KEY_PEM.as_str();
-    for (key, text, words) in [
+    for (key, text, expected) in [
         ("key", "AuthKey_ABC123DEFG.p8", "key: is not a private key in PEM"),
         ("key", rsa, "key: is not a P-256 key"),
-        ("key_id", "ABC", "key_id: is not what Apple gives out"),
-        ("team_id", "DEF123GHI!", "team_id: is not what Apple gives out"),
-        ("topic", "com example", "topic: is no bundle id"),
+        ("key_id", "ABC", "key_id: must be ten"),
+        ("team_id", "DEF123GHI!", "team_id: must be ten"),
+        ("topic", "com example", "topic: must be a bundle id"),
         ("base_url", "apple", "base_url: invalid base URL"),
         ("topik", "a", "topik"),
     ] {
@@ -396,8 +412,8 @@ fn wrong_settings_are_refused_with_the_remedy_and_no_secret_is_shown() {
             toml::Value::from(openssl::P256_PRIVATE_KEY_PEM.as_str()),
         );
         table.insert(key.to_owned(), toml::Value::from(text));
-        let fault = ApnsSettings::read(table).err().unwrap().to_string();
-        assert!(fault.contains(words) && !fault.contains("MII"), "{fault}");
+        let error = ApnsSettings::read(table).err().unwrap().to_string();
+        assert!(error.contains(expected) && !error.contains("MII"), "{error}");
     }
     assert!(
         settings("sandbox = true")

@@ -1,3 +1,5 @@
+//! Tests of email addresses and subjects.
+
 use super::*;
 
 #[test]
@@ -18,4 +20,12 @@ fn an_international_domain_is_encoded_in_ascii() {
     let written = parse_recipient("user@bücher.example").unwrap().to_string();
     assert_eq!(written, "user@xn--bcher-kva.example");
     assert_eq!(parse_recipient("user@a b.example"), None);
+}
+
+#[test]
+fn an_empty_subject_is_replaced_by_the_default() {
+    assert_eq!(subject_or(Some("Hi\r\nBcc: x"), "Message"), "Hi  Bcc: x");
+    for subject in [None, Some(""), Some("\r\n ")] {
+        assert_eq!(subject_or(subject, "Message"), "Message");
+    }
 }

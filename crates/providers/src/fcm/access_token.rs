@@ -1,60 +1,59 @@
-//! The access token of a service account: asked for with a signed assertion, kept, renewed before it ends.
+//! Requests and caches the OAuth access token of a service account.
 //!
-//! One renewal at a time serves everybody who waits for it, also when it fails. A token is never shown, and trouble with
-//! it is never trouble with a message: without a token nothing has left.
+//! A token is renewed before it expires. All calls that wait share one renewal and its failure. A failed renewal is never
+//! an `Unknown` outcome, because nothing was sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, Request};
+use reqwest::Request;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::settings::ServiceAccount;
 use crate::http_client::HttpClient;
-use crate::json_api::{JsonResponse, into_json_response};
+use crate::json_api::{JsonResponse, form_post_request, into_json_response};
 use crate::jwt::JwtKey;
 use crate::provider_text::sanitize_text;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, Timestamp, saturating_add};
 use postrider_core::error::{Error, Result};
 
-/// What a message hears whose time was up before there was a token.
-pub(super) const TOKEN_TIMEOUT_REASON: &str = "there was no access token in time; nothing was sent";
+/// Reason of a message whose time limit passed before a token was available.
+pub(super) const TOKEN_TIMEOUT_REASON: &str = "no access token within the time limit; nothing was sent";
 
-/// What the token may be used for.
+/// Scope of the token.
 const OAUTH_SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 
-/// How long an assertion may be used, in seconds; the most that Google allows.
+/// Lifetime of an assertion in seconds, the maximum that Google allows.
 const ASSERTION_SECONDS: i64 = 3_600;
 
-/// How long before its end a token is renewed.
+/// Time before its expiry at which a token is renewed.
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(300);
 
-/// How long a token that says nothing of its end is used.
+/// Lifetime of a token without `expires_in`, in seconds.
 const DEFAULT_LIFETIME_SECONDS: u64 = 3_600;
 
-/// How long the old token is used on after a renewal failed that came early enough.
+/// Delay before a failed renewal is repeated while the old token is valid.
 const RENEWAL_RETRY: Duration = Duration::from_secs(10);
 
-/// The way to an access token.
+/// Provides the access token of an account.
 pub(super) struct AccessTokens {
     account: ServiceAccount,
     key: JwtKey,
     client: HttpClient,
     clock: Clock,
     cache: Mutex<AccessTokenCache>,
-    /// How many renewals have failed.
+    /// Number of failed renewals.
     failed_renewals: AtomicU64,
 }
 
 #[derive(Default)]
 struct AccessTokenCache {
     token: Option<AccessToken>,
-    /// What the last renewal came to, where it failed.
+    /// Result of the last renewal, if it failed.
     last_failure: Option<SendResult>,
 }
 
@@ -81,26 +80,26 @@ struct AssertionClaims<'a> {
 }
 
 impl AccessTokens {
-    /// No token is asked for yet.
-    pub fn new(account: &ServiceAccount, line: HttpClient, clock: Clock) -> Result<Self> {
+    /// Creates the cache. Requests no token yet.
+    pub fn new(account: &ServiceAccount, client: HttpClient, clock: Clock) -> Result<Self> {
         Ok(Self {
             key: JwtKey::from_rsa_pem(&account.key).map_err(Error::usage)?,
             account: account.clone(),
-            client: line,
+            client,
             clock,
             cache: Mutex::default(),
             failed_renewals: AtomicU64::new(0),
         })
     }
 
-    /// A token that is good, within `limit`; else what to answer for the message.
+    /// Returns a valid token within `limit`, or the result of the message.
     pub async fn token(&self, limit: Duration) -> Result<Arc<str>, SendResult> {
         timeout(limit, self.valid_token(None))
             .await
             .unwrap_or_else(|_| Err(token_timeout()))
     }
 
-    /// Another token than one that was refused. Whoever comes first renews it for all.
+    /// Returns a token other than `refused`. The first caller renews it, the others wait.
     pub async fn replace_token(&self, refused: &Arc<str>, limit: Duration) -> Result<Arc<str>, SendResult> {
         timeout(limit, self.valid_token(Some(refused)))
             .await
@@ -109,39 +108,39 @@ impl AccessTokens {
 
     async fn valid_token(&self, refused: Option<&Arc<str>>) -> Result<Arc<str>, SendResult> {
         let failures = self.failed_renewals.load(Ordering::Acquire);
-        let mut kept = self.cache.lock().await;
+        let mut cache = self.cache.lock().await;
         if let Some(refused) = refused {
-            kept.token.take_if(|token| token.text == *refused);
+            cache.token.take_if(|token| token.text == *refused);
         }
         let now = self.clock.now();
-        if let Some(token) = kept.token.as_ref().filter(|token| now < token.renew_at) {
+        if let Some(token) = cache.token.as_ref().filter(|token| now < token.renew_at) {
             return Ok(Arc::clone(&token.text));
         }
-        let found = match &kept.last_failure {
-            // It failed for somebody else while this one waited.
-            Some(trouble) if self.failed_renewals.load(Ordering::Acquire) != failures => Err(trouble.clone()),
+        let renewed = match &cache.last_failure {
+            // The renewal failed while this call waited for it.
+            Some(failure) if self.failed_renewals.load(Ordering::Acquire) != failures => Err(failure.clone()),
             _ => self.renew(now).await,
         };
-        match found {
+        match renewed {
             Ok(token) => {
-                kept.last_failure = None;
-                Ok(Arc::clone(&kept.token.insert(token).text))
+                cache.last_failure = None;
+                Ok(Arc::clone(&cache.token.insert(token).text))
             }
-            Err(trouble) => self.keep_old_token(&mut kept, trouble, now),
+            Err(failure) => self.keep_old_token(&mut cache, failure, now),
         }
     }
 
-    /// Uses the old token on while it is good.
+    /// Returns the old token while it is valid, else the failure.
     fn keep_old_token(
         &self,
-        kept: &mut AccessTokenCache,
-        trouble: SendResult,
+        cache: &mut AccessTokenCache,
+        failure: SendResult,
         now: Timestamp,
     ) -> Result<Arc<str>, SendResult> {
         self.failed_renewals.fetch_add(1, Ordering::AcqRel);
-        kept.last_failure = Some(trouble.clone());
-        let Some(token) = kept.token.as_mut().filter(|token| now < token.expires_at) else {
-            return Err(trouble);
+        cache.last_failure = Some(failure.clone());
+        let Some(token) = cache.token.as_mut().filter(|token| now < token.expires_at) else {
+            return Err(failure);
         };
         token.renew_at = saturating_add(now, RENEWAL_RETRY).min(token.expires_at);
         Ok(Arc::clone(&token.text))
@@ -150,31 +149,34 @@ impl AccessTokens {
     async fn renew(&self, now: Timestamp) -> Result<AccessToken, SendResult> {
         let request = self.token_request(now).ok_or_else(|| {
             SendResult::from(Outcome::Unavailable {
-                reason: "this machine has no random numbers to sign with".to_owned(),
+                reason: "cannot sign the assertion: no random numbers".to_owned(),
             })
         })?;
-        // Silence of this server says nothing about the message, which has not left.
-        let heard = into_json_response(self.client.call(request).await).map_err(|answer| SendResult {
+        // A timeout of the token server concerns no message.
+        let response = into_json_response(self.client.call(request).await).map_err(|failure| SendResult {
             outcome: Outcome::Unavailable {
                 reason: sanitize_text(&format!(
                     "no access token: {}",
-                    answer.outcome.reason().unwrap_or_default()
+                    failure.outcome.reason().unwrap_or_default()
                 )),
             },
-            ..answer
+            ..failure
         })?;
-        let Some(text) = heard.str_at("/access_token").filter(|_| heard.status == 200) else {
-            return Err(renewal_failure(&heard));
+        let Some(text) = response
+            .str_at("/access_token")
+            .filter(|_| response.status == 200)
+        else {
+            return Err(renewal_failure(&response));
         };
-        let life = heard
+        let seconds = response
             .json
             .pointer("/expires_in")
             .and_then(serde_json::Value::as_u64);
-        let life = Duration::from_secs(life.unwrap_or(DEFAULT_LIFETIME_SECONDS));
+        let lifetime = Duration::from_secs(seconds.unwrap_or(DEFAULT_LIFETIME_SECONDS));
         Ok(AccessToken {
             text: text.into(),
-            renew_at: saturating_add(now, life.saturating_sub(RENEW_BEFORE_EXPIRY)),
-            expires_at: saturating_add(now, life),
+            renew_at: saturating_add(now, lifetime.saturating_sub(RENEW_BEFORE_EXPIRY)),
+            expires_at: saturating_add(now, lifetime),
         })
     }
 
@@ -195,11 +197,7 @@ impl AccessTokens {
             .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")
             .append_pair("assertion", &self.key.sign(&header, &claims)?)
             .finish();
-        let mut request = Request::new(Method::POST, self.account.token_url.resource_url(&[]));
-        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
-        request.headers_mut().insert(CONTENT_TYPE, form_type);
-        *request.body_mut() = Some(form.into());
-        Some(request)
+        Some(form_post_request(self.account.token_url.resource_url(&[]), form))
     }
 }
 
@@ -210,16 +208,16 @@ fn token_timeout() -> SendResult {
     .into()
 }
 
-/// 4xx is about our account (a wrong key, a deleted account, a clock that is wrong); the rest passes.
-fn renewal_failure(heard: &JsonResponse) -> SendResult {
-    let code = heard
+/// Returns the result of a failed renewal. A 4xx concerns the account: a wrong key, a deleted account, a wrong clock.
+fn renewal_failure(response: &JsonResponse) -> SendResult {
+    let code = response
         .str_at("/error")
-        .map_or_else(|| heard.http_status_text(), str::to_owned);
-    let theirs = heard.str_at("/error_description").unwrap_or(&code);
-    let reason = sanitize_text(&format!("no access token: {theirs}"));
-    let outcome = match heard.status {
+        .map_or_else(|| response.http_status_text(), str::to_owned);
+    let description = response.str_at("/error_description").unwrap_or(&code);
+    let reason = sanitize_text(&format!("no access token: {description}"));
+    let outcome = match response.status {
         429 => Outcome::Throttled {
-            retry_after: heard.retry_after(),
+            retry_after: response.retry_after(),
         },
         408 | 500.. | 200..300 => Outcome::Unavailable { reason },
         _ => Outcome::Misconfigured { reason },

@@ -1,7 +1,7 @@
-//! One message as FCM wants it.
+//! The body of `messages:send`.
 //!
-//! A repetition carries the same tag, so that a device shows it in the place of the first one; there is no idempotency
-//! key. The time to live is what is left of the message's own.
+//! FCM has no idempotency key. Every round of a delivery has the same tag, so that a device replaces the notification that
+//! it already shows.
 
 use serde_json::{Map, Value, json};
 
@@ -10,38 +10,39 @@ use crate::OutboundMessage;
 use crate::json_api::gateway_id;
 use postrider_core::clock::Timestamp;
 
-/// The longest FCM keeps a message for a device that is off: four weeks, in seconds.
+/// Maximum time that FCM keeps a message for an offline device: four weeks, in seconds.
 const TTL_SECONDS_MAX: i64 = 2_419_200;
 
-/// The document of `messages:send`.
-pub(super) fn send_request(settings: &FcmSettings, parcel: &OutboundMessage, now: Timestamp) -> Value {
-    let own_id = gateway_id(parcel).to_string();
-    let seconds = (parcel.expires_at - now).num_seconds().clamp(0, TTL_SECONDS_MAX);
-    let mut notification = json!({"body": parcel.body});
-    if let Some(title) = parcel.subject.as_ref().or(settings.title.as_ref()) {
+/// Returns the body for a message.
+pub(super) fn send_request(settings: &FcmSettings, message: &OutboundMessage, now: Timestamp) -> Value {
+    let message_id = gateway_id(message).to_string();
+    let seconds = (message.expires_at - now).num_seconds().clamp(0, TTL_SECONDS_MAX);
+    let mut notification = json!({"body": message.body});
+    if let Some(title) = message.subject.as_ref().or(settings.title.as_ref()) {
         notification["title"] = json!(title);
     }
-    let given = settings.data.iter();
-    let mut handed = given
+    let mut data = settings
+        .data
+        .iter()
         .map(|(name, text)| (name.clone(), json!(text)))
         .collect::<Map<_, _>>();
-    handed.insert("gw_id".to_owned(), json!(own_id));
+    data.insert("gw_id".to_owned(), json!(message_id));
     json!({"message": {
-        "token": parcel.to,
+        "token": message.to,
         "notification": notification,
-        "data": handed,
-        "android": android_config(settings, &own_id, seconds),
-        "apns": apns_config(settings, &own_id, now.timestamp() + seconds),
+        "data": data,
+        "android": android_config(settings, &message_id, seconds),
+        "apns": apns_config(settings, &message_id, now.timestamp() + seconds),
         "webpush": {"headers": {"TTL": seconds.to_string(), "Urgency": urgency(settings).2}},
     }})
 }
 
-/// A message for nobody that FCM only looks at.
+/// Returns a message that FCM validates and does not send.
 pub(super) fn dry_run_request() -> Value {
-    json!({"validate_only": true, "message": {"token": "nobody", "notification": {"body": "dry run"}}})
+    json!({"validate_only": true, "message": {"token": "dry-run", "notification": {"body": "dry run"}}})
 }
 
-/// The urgency in the words of Android, Apple and browsers.
+/// Returns the priority as Android, APNs and web push write it.
 fn urgency(settings: &FcmSettings) -> (&'static str, &'static str, &'static str) {
     match settings.priority {
         FcmPriority::High => ("HIGH", "10", "high"),
@@ -49,11 +50,11 @@ fn urgency(settings: &FcmSettings) -> (&'static str, &'static str, &'static str)
     }
 }
 
-fn android_config(settings: &FcmSettings, own_id: &str, seconds: i64) -> Value {
+fn android_config(settings: &FcmSettings, message_id: &str, seconds: i64) -> Value {
     let mut android = json!({
         "priority": urgency(settings).0,
         "ttl": format!("{seconds}s"),
-        "notification": {"tag": own_id},
+        "notification": {"tag": message_id},
     });
     if let Some(key) = &settings.collapse_key {
         android["collapse_key"] = json!(key);
@@ -64,14 +65,14 @@ fn android_config(settings: &FcmSettings, own_id: &str, seconds: i64) -> Value {
     android
 }
 
-fn apns_config(settings: &FcmSettings, own_id: &str, expires_at: i64) -> Value {
-    let mut apple = json!({"headers": {
+fn apns_config(settings: &FcmSettings, message_id: &str, expires_at: i64) -> Value {
+    let mut apns = json!({"headers": {
         "apns-priority": urgency(settings).1,
         "apns-expiration": expires_at.to_string(),
-        "apns-collapse-id": own_id,
+        "apns-collapse-id": message_id,
     }});
     if let Some(sound) = &settings.sound {
-        apple["payload"] = json!({"aps": {"sound": sound}});
+        apns["payload"] = json!({"aps": {"sound": sound}});
     }
-    apple
+    apns
 }

@@ -1,6 +1,6 @@
-//! The keys of `kind = "fcm"`, read and checked; the service account comes as the JSON file that Google hands out.
+//! Settings of `kind = "fcm"`. The service account is the JSON file from Google.
 //!
-//! Nothing of the account but its project is ever printed.
+//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,33 +13,33 @@ use crate::jwt::JwtKey;
 use crate::settings_reader::read_table;
 use postrider_core::error::{Error, Result};
 
-/// How an account at FCM is used.
+/// Settings of an FCM account.
 #[derive(Clone)]
 pub struct FcmSettings {
     pub(super) account: ServiceAccount,
-    /// The project whose devices are written to; the account's own, unless written.
+    /// Project of the devices; default: that of the account.
     pub(super) project: String,
-    /// Where FCM is.
+    /// URL of FCM.
     pub(super) base_url: BaseUrl,
-    /// The line above messages that bring none.
+    /// Title of messages without a subject.
     pub(super) title: Option<String>,
-    /// `high` wakes the device.
+    /// Priority; `high` wakes the device.
     pub(super) priority: FcmPriority,
     /// Pending messages with the same key replace each other.
     pub(super) collapse_key: Option<String>,
-    /// The channel of notifications in an Android app.
+    /// Notification channel of the Android app.
     pub(super) channel: Option<String>,
-    /// The sound on Apple's devices.
+    /// Sound on Apple devices.
     pub(super) sound: Option<String>,
-    /// What else the app is handed.
+    /// Additional data for the app.
     pub(super) data: BTreeMap<String, String>,
-    /// What the app's own server must show when it acknowledges; without, nobody can.
+    /// Token with which the app's server acknowledges messages; without it, acknowledgements are rejected.
     pub(super) receipts_token: Option<String>,
-    /// The authorities that are believed instead of the machine's.
+    /// Certificates in PEM format that may sign the server's; default: those of the operating system.
     pub(super) ca: Option<String>,
 }
 
-/// How urgent messages are.
+/// Priority of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum FcmPriority {
@@ -53,9 +53,9 @@ pub(super) struct ServiceAccount {
     pub email: String,
     pub key_id: String,
     pub key: String,
-    /// Whom a token is asked for, as the account names it.
+    /// `aud` of assertions: the token URL in the account file.
     pub audience: String,
-    /// Where tokens are given out; the audience, unless written.
+    /// URL of the token server; default: the audience.
     pub token_url: BaseUrl,
 }
 
@@ -77,29 +77,28 @@ struct FcmSettingsTable {
     ca: Option<String>,
 }
 
-/// How the account is to be written.
+/// Remedy in error messages.
 const SERVICE_ACCOUNT_HINT: &str =
-    "write service_account = \"${file:service-account.json}\", the whole file that Google gave out";
+    "write service_account = \"${file:service-account.json}\", the whole file from Google";
 
 impl FcmSettings {
-    /// Reads and checks everything.
+    /// Parses and validates the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let keys: FcmSettingsTable = read_table(table)?;
         let document: Value = serde_json::from_str(&keys.service_account)
-            .map_err(|_| Error::usage(format!("service_account: is no JSON; {SERVICE_ACCOUNT_HINT}")))?;
+            .map_err(|_| Error::usage(format!("service_account: is not JSON; {SERVICE_ACCOUNT_HINT}")))?;
         let account = parse_service_account(&document, keys.token_url)?;
         if let Some(name) = keys.data.keys().find(|name| is_reserved(name)) {
             return Err(Error::usage(format!(
-                "data.{name}: FCM keeps gw_id, from and names that begin with gcm or google for itself or for us; \
-                 choose another"
+                "data.{name}: gw_id, from and names that begin with gcm or google are reserved; choose another name"
             )));
         }
         let project = match keys.project {
             Some(project) => project,
             None => required_field(&document, "project_id")?,
         };
-        let own = "https://fcm.googleapis.com";
-        let base_url = keys.base_url.map_or_else(|| BaseUrl::parse(own), Ok);
+        let default_url = "https://fcm.googleapis.com";
+        let base_url = keys.base_url.map_or_else(|| BaseUrl::parse(default_url), Ok);
         Ok(Self {
             account,
             project,
@@ -116,7 +115,7 @@ impl FcmSettings {
     }
 }
 
-/// Whether FCM refuses such a name in `data`, or we use it.
+/// Returns whether FCM or this adapter reserves a name in `data`.
 fn is_reserved(name: &str) -> bool {
     matches!(name, "from" | "gw_id") || name.starts_with("gcm") || name.starts_with("google")
 }
@@ -127,14 +126,14 @@ fn parse_service_account(document: &Value, token_url: Option<BaseUrl>) -> Result
         Some(url) => url,
         None => BaseUrl::parse(&audience).map_err(|_| {
             Error::usage(format!(
-                "service_account: its token_uri is no URL; {SERVICE_ACCOUNT_HINT}"
+                "service_account: its token_uri is not a URL; {SERVICE_ACCOUNT_HINT}"
             ))
         })?,
     };
     let key = required_field(document, "private_key")?;
-    JwtKey::from_rsa_pem(&key).map_err(|why| {
+    JwtKey::from_rsa_pem(&key).map_err(|error| {
         Error::usage(format!(
-            "service_account: its private_key {why}; {SERVICE_ACCOUNT_HINT}"
+            "service_account: its private_key {error}; {SERVICE_ACCOUNT_HINT}"
         ))
     })?;
     Ok(ServiceAccount {
@@ -154,7 +153,7 @@ fn required_field(document: &Value, field: &str) -> Result<String> {
 
 impl fmt::Debug for FcmSettings {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Settings")
+        out.debug_struct("FcmSettings")
             .field("project", &self.project)
             .field("base_url", &self.base_url.endpoint())
             .finish_non_exhaustive()

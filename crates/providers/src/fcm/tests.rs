@@ -1,30 +1,32 @@
-//! FCM and Google's token server as scripts over real sockets: the wire, the codes, and every trouble with tokens.
+//! Tests of the adapter against scripted FCM and token servers.
 
+mod settings_validation;
 mod tokens;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 use super::*;
 use crate::CallLimits;
-use crate::testing::conformance;
+use crate::testing::conformance::{self, ExpectedOutcomes};
 use crate::testing::http_stub::{HttpStub, StubAction, response};
 use crate::testing::openssl;
 use postrider_core::clock::from_millis;
 
-/// The present of every test.
+/// Time of every test.
 const NOW_SECONDS: i64 = 1_784_642_585;
 
 const ACCEPTED_BODY: &str = r#"{"name":"projects/demo/messages/0:17846%31bd"}"#;
 
-fn token_response(text: &str, life: u32) -> StubAction {
-    let body = json!({"access_token": text, "expires_in": life, "token_type": "Bearer"});
+fn token_response(text: &str, lifetime_seconds: u32) -> StubAction {
+    let body = json!({"access_token": text, "expires_in": lifetime_seconds, "token_type": "Bearer"});
     response(200, "", &body.to_string())
 }
 
-/// Tokens `t1`, `t2`, … for an hour each.
+/// Starts a token server that issues `t1`, `t2`, … for an hour each.
 async fn token_server() -> HttpStub {
     HttpStub::scripted(|count, _| token_response(&format!("t{count}"), 3_599)).await
 }
@@ -37,8 +39,8 @@ fn service_account_json() -> String {
     .to_string()
 }
 
-fn settings(fcm: &str, tokens: &str, more: &str) -> FcmSettings {
-    let mut table: toml::Table = more.parse().unwrap();
+fn settings(fcm: &str, tokens: &str, overrides: &str) -> FcmSettings {
+    let mut table: toml::Table = overrides.parse().unwrap();
     let keys = [
         ("service_account", service_account_json()),
         ("base_url", fcm.to_owned()),
@@ -52,11 +54,11 @@ fn clock() -> Clock {
     Clock::manual(from_millis(NOW_SECONDS * 1_000))
 }
 
-fn fcm_with(fcm: &HttpStub, tokens: &HttpStub, more: &str, clock: Clock, limits: &CallLimits) -> Fcm {
+fn fcm_with(fcm: &HttpStub, tokens: &HttpStub, overrides: &str, clock: Clock, limits: &CallLimits) -> Fcm {
     let settings = settings(
         &format!("http://{}", fcm.address),
         &format!("http://{}/token", tokens.address),
-        more,
+        overrides,
     );
     let context = AdapterContext {
         limits: limits.clone(),
@@ -78,16 +80,16 @@ fn push_message() -> OutboundMessage {
     }
 }
 
-fn is_accepted(answer: &SendResult) -> bool {
-    matches!(answer.outcome, Outcome::Accepted { .. })
+fn is_accepted(result: &SendResult) -> bool {
+    matches!(result.outcome, Outcome::Accepted { .. })
 }
 
-/// An error as FCM writes it.
-fn error_response(status: u16, word: &str, own: Option<&str>, message: &str) -> StubAction {
-    let mut body = json!({"error": {"code": status, "message": message, "status": word}});
-    if let Some(own) = own {
+/// Returns an error in the format of FCM.
+fn error_response(status: u16, google_status: &str, error_code: Option<&str>, message: &str) -> StubAction {
+    let mut body = json!({"error": {"code": status, "message": message, "status": google_status}});
+    if let Some(error_code) = error_code {
         let kind = "type.googleapis.com/google.firebase.fcm.v1.FcmError";
-        body["error"]["details"] = json!([{"@type": kind, "errorCode": own}]);
+        body["error"]["details"] = json!([{"@type": kind, "errorCode": error_code}]);
     }
     response(status, "", &body.to_string())
 }
@@ -101,7 +103,7 @@ fn unauthenticated() -> StubAction {
     )
 }
 
-/// Head and body of what a stub heard.
+/// Returns the head and the body of a request.
 fn request_parts(stub: &HttpStub, at: usize) -> (String, String) {
     let text = stub.requests()[at].clone();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -109,21 +111,27 @@ fn request_parts(stub: &HttpStub, at: usize) -> (String, String) {
 }
 
 #[tokio::test]
-async fn it_asks_for_a_token_with_a_signed_assertion_and_sends_with_it() {
+async fn a_message_is_sent_with_the_token_of_a_signed_assertion() {
     let (server, tokens) = (
         HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await,
         token_server().await,
     );
-    let more = "title = \"Acme\"\nchannel = \"otp\"\nsound = \"default\"\ncollapse_key = \"otp\"\n[data]\nkind = \"otp\"";
-    let fcm = fcm_with(&server, &tokens, more, clock(), &conformance::sample_limits());
-    let answer = fcm
+    let overrides = "title = \"Acme\"\nchannel = \"otp\"\nsound = \"default\"\ncollapse_key = \"otp\"\n[data]\nkind = \"otp\"";
+    let fcm = fcm_with(
+        &server,
+        &tokens,
+        overrides,
+        clock(),
+        &conformance::sample_limits(),
+    );
+    let result = fcm
         .send(&OutboundMessage {
             subject: None,
             ..push_message()
         })
         .await;
     let reference = Some("projects/demo/messages/0:17846%31bd".to_owned());
-    assert_eq!(answer.outcome, Outcome::Accepted { reference });
+    assert_eq!(result.outcome, Outcome::Accepted { reference });
 
     let (head, body) = request_parts(&server, 0);
     assert!(
@@ -132,7 +140,7 @@ async fn it_asks_for_a_token_with_a_signed_assertion_and_sends_with_it() {
     );
     assert!(head.contains("authorization: Bearer t1"), "{head}");
     let id = gateway_id(&push_message()).to_string();
-    let wanted = json!({"message": {
+    let expected = json!({"message": {
         "token": "fOo:APA91b",
         "notification": {"title": "Acme", "body": push_message().body},
         "data": {"gw_id": id, "kind": "otp"},
@@ -142,7 +150,7 @@ async fn it_asks_for_a_token_with_a_signed_assertion_and_sends_with_it() {
                  "payload": {"aps": {"sound": "default"}}},
         "webpush": {"headers": {"TTL": "600", "Urgency": "high"}},
     }});
-    assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), wanted);
+    assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), expected);
 
     let (head, body) = request_parts(&tokens, 0);
     assert!(head.starts_with("POST /token HTTP/1.1") && head.contains("application/x-www-form-urlencoded"));
@@ -154,17 +162,17 @@ async fn it_asks_for_a_token_with_a_signed_assertion_and_sends_with_it() {
 fn expect_assertion(assertion: &str) {
     let (signed, signature) = assertion.rsplit_once('.').unwrap();
     let (header, claims) = signed.split_once('.').unwrap();
-    let read = |part: &str| serde_json::from_slice::<Value>(&BASE64.decode(part).unwrap()).unwrap();
+    let decode = |part: &str| serde_json::from_slice::<Value>(&BASE64.decode(part).unwrap()).unwrap();
     assert_eq!(
-        read(header),
+        decode(header),
         json!({"alg": "RS256", "typ": "JWT", "kid": "key-1"})
     );
-    let wanted = json!({
+    let expected = json!({
         "iss": "sender@demo.iam.example", "scope": "https://www.googleapis.com/auth/firebase.messaging",
         "aud": "https://oauth2.example/token", "iat": NOW_SECONDS, "exp": NOW_SECONDS + 3_600,
     });
-    assert_eq!(read(claims), wanted);
-    // The public key of RFC 5280 without its frame, which is 24 bytes for a key of 2048 bits.
+    assert_eq!(decode(claims), expected);
+    // The key inside the SubjectPublicKeyInfo of RFC 5280, whose prefix has 24 bytes for a key of 2048 bits.
     let public = openssl::public_key_pem(&openssl::RSA_PRIVATE_KEY_PEM);
     let lines: String = public.lines().filter(|line| !line.starts_with('-')).collect();
     let public = base64::engine::general_purpose::STANDARD.decode(lines).unwrap();
@@ -174,8 +182,8 @@ fn expect_assertion(assertion: &str) {
 }
 
 #[tokio::test]
-async fn every_documented_code_comes_to_its_outcome() {
-    for (status, word, own, message, outcome) in [
+async fn every_documented_code_has_its_outcome() {
+    for (status, google_status, error_code, message, outcome) in [
         (
             404,
             "NOT_FOUND",
@@ -255,20 +263,24 @@ async fn every_documented_code_comes_to_its_outcome() {
             400,
             "FAILED_PRECONDITION",
             Some("BRAND_NEW"),
-            "who knows",
+            "new error",
             "rejected",
         ),
     ] {
-        let server = HttpStub::start(vec![error_response(status, word, own, message)]).await;
-        let answer = fcm(&server, &token_server().await).send(&push_message()).await;
-        assert_eq!(answer.outcome.as_str(), outcome, "{own:?} {word}: {answer:?}");
-        assert_eq!(answer.code.as_deref(), Some(own.unwrap_or(word)));
-        assert_eq!(server.requests().len(), 1, "nothing is repeated for {word}");
+        let server = HttpStub::start(vec![error_response(status, google_status, error_code, message)]).await;
+        let result = fcm(&server, &token_server().await).send(&push_message()).await;
+        assert_eq!(
+            result.outcome.as_str(),
+            outcome,
+            "{error_code:?} {google_status}: {result:?}"
+        );
+        assert_eq!(result.code.as_deref(), Some(error_code.unwrap_or(google_status)));
+        assert_eq!(server.requests().len(), 1, "{google_status} is not repeated");
     }
 }
 
 #[tokio::test]
-async fn what_is_no_answer_of_fcm_is_judged_by_its_status() {
+async fn a_response_of_a_proxy_has_the_outcome_of_its_status() {
     for (act, outcome) in [
         (response(502, "", "<html>Bad Gateway</html>"), "unavailable"),
         (response(504, "", ""), "unavailable"),
@@ -282,31 +294,43 @@ async fn what_is_no_answer_of_fcm_is_judged_by_its_status() {
         (StubAction::RespondAndClose(Vec::new()), "unknown"),
     ] {
         let server = HttpStub::start(vec![act.clone()]).await;
-        let answer = fcm(&server, &token_server().await).send(&push_message()).await;
-        assert_eq!(answer.outcome.as_str(), outcome, "{act:?}: {answer:?}");
+        let result = fcm(&server, &token_server().await).send(&push_message()).await;
+        assert_eq!(result.outcome.as_str(), outcome, "{act:?}: {result:?}");
     }
 }
 
 #[tokio::test]
-async fn the_time_fcm_asks_for_is_kept_and_one_busy_device_does_not_hold_up_the_others() {
-    let busy = json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Quota exceeded", "details": [
+async fn a_requested_pause_is_kept_and_a_device_quota_does_not_pause_the_provider() {
+    let device_quota = json!({"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "Quota exceeded", "details": [
         {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"subject": "device:abc"}]},
     ]}});
-    let told = Some(Duration::from_secs(7));
-    let minute = Some(Duration::from_secs(60));
-    let later = "retry-after: 7\r\n";
+    let seven_seconds = Some(Duration::from_secs(7));
+    let one_minute = Some(Duration::from_secs(60));
+    let header = "retry-after: 7\r\n";
     for (act, outcome) in [
         (
-            response(503, later, r#"{"error":{"status":"UNAVAILABLE"}}"#),
-            Outcome::Throttled { retry_after: told },
+            response(503, header, r#"{"error":{"status":"UNAVAILABLE"}}"#),
+            Outcome::Throttled {
+                retry_after: seven_seconds,
+            },
         ),
-        (response(429, later, ""), Outcome::Throttled { retry_after: told }),
-        (response(429, "", ""), Outcome::Throttled { retry_after: minute }),
         (
-            response(429, "", &busy.to_string()),
+            response(429, header, ""),
+            Outcome::Throttled {
+                retry_after: seven_seconds,
+            },
+        ),
+        (
+            response(429, "", ""),
+            Outcome::Throttled {
+                retry_after: one_minute,
+            },
+        ),
+        (
+            response(429, "", &device_quota.to_string()),
             Outcome::Deferred {
                 reason: "too many messages to this device: Quota exceeded".to_owned(),
-                retry_after: minute,
+                retry_after: one_minute,
             },
         ),
     ] {
@@ -322,45 +346,51 @@ async fn the_time_fcm_asks_for_is_kept_and_one_busy_device_does_not_hold_up_the_
 }
 
 #[tokio::test]
-async fn the_app_acknowledges_what_it_got_if_it_shows_the_token() {
+async fn the_app_acknowledges_messages_with_the_token() {
     let server = HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await;
-    let more = "receipts_token = \"0123456789abcdef\"";
+    let overrides = "receipts_token = \"0123456789abcdef\"";
     let tokens = token_server().await;
-    let fcm = fcm_with(&server, &tokens, more, clock(), &conformance::sample_limits());
+    let fcm = fcm_with(
+        &server,
+        &tokens,
+        overrides,
+        clock(),
+        &conformance::sample_limits(),
+    );
     let Outcome::Accepted {
         reference: Some(reference),
     } = fcm.send(&push_message()).await.outcome
     else {
-        panic!("it was not accepted");
+        panic!("not accepted");
     };
     assert_eq!(reference, gateway_id(&push_message()).to_string());
-    let call = |token: &str, status: &str| CallbackRequest {
+    let callback = |token: &str, status: &str| CallbackRequest {
         query: format!("token={token}"),
         body: json!({"gw_id": reference, "status": status}).to_string().into(),
         ..conformance::sample_callback()
     };
-    for (status, verdict) in [("delivered", "delivered"), ("opened", "opened")] {
-        let heard = fcm
-            .parse_callback_sync(&call("0123456789abcdef", status))
+    for status in ["delivered", "opened"] {
+        let item = fcm
+            .parse_callback_sync(&callback("0123456789abcdef", status))
             .unwrap()
             .remove(0);
-        let CallbackItem::Receipt(receipt) = heard else {
-            panic!("nobody wrote to us");
+        let CallbackItem::Receipt(receipt) = item else {
+            panic!("expected a receipt");
         };
         assert_eq!(
             (receipt.reference.as_str(), receipt.status.as_str()),
-            (&*reference, verdict)
+            (&*reference, status)
         );
     }
     assert_eq!(
-        fcm.parse_callback_sync(&call("0123456789abcdeF", "delivered")),
+        fcm.parse_callback_sync(&callback("0123456789abcdeF", "delivered")),
         Err(CallbackError::Unauthenticated)
     );
     assert_eq!(fcm.callback_mode(), CallbackMode::Authenticated);
 }
 
 #[tokio::test]
-async fn it_is_held_to_the_contract_and_checks_its_account() {
+async fn the_adapter_conforms_and_checks_its_account() {
     let server = HttpStub::scripted(|_, request| {
         if request.contains("validate_only") {
             let message = "The registration token is not a valid FCM registration token";
@@ -380,57 +410,27 @@ async fn it_is_held_to_the_contract_and_checks_its_account() {
     assert_eq!(fcm.address_kind(), AddressKind::Push);
     assert!(matches!(fcm.check_account().await, AccountCheck::Passed(_)));
     let server = HttpStub::start(vec![error_response(403, "PERMISSION_DENIED", None, "no")]).await;
-    let refused = self::fcm(&server, &tokens);
+    let forbidden = self::fcm(&server, &tokens);
     assert!(
-        matches!(refused.check_account().await, AccountCheck::Failed(words) if words.contains("the right"))
+        matches!(forbidden.check_account().await, AccountCheck::Failed(reason) if reason.contains("the permission"))
     );
 }
 
-#[test]
-fn wrong_settings_are_refused_with_the_remedy_and_no_secret_is_shown() {
-    let whole = service_account_json();
-    let without = |field: &str| {
-        let mut account: Value = serde_json::from_str(&whole).unwrap();
-        account.as_object_mut().unwrap().remove(field);
-        account.to_string()
+#[tokio::test]
+async fn failures_have_the_outcomes_of_the_suite() {
+    let tokens = token_server().await;
+    let context = AdapterContext {
+        limits: conformance::short_limits(),
+        clock: clock(),
+        ..conformance::sample_context()
     };
-    let broken_key = whole.replace("BEGIN PRIVATE", "BEGIN BROKEN");
-    for (account, more, words) in [
-        (
-            "service-account.json".to_owned(),
+    let provider_at = |address| -> Arc<dyn Provider> {
+        let settings = settings(
+            &format!("http://{address}"),
+            &format!("http://{}/token", tokens.address),
             "",
-            "service_account: is no JSON; write",
-        ),
-        (without("private_key"), "", "service_account: has no private_key"),
-        (
-            without("client_email"),
-            "",
-            "service_account: has no client_email",
-        ),
-        (without("project_id"), "", "service_account: has no project_id"),
-        (without("token_uri"), "", "service_account: has no token_uri"),
-        (broken_key, "", "its private_key is not a private key in PEM"),
-        (whole.clone(), "[data]\ngoogle.a = \"b\"", "data"),
-        (whole.clone(), "[data]\ngw_id = \"b\"", "data.gw_id"),
-        (whole.clone(), "base_url = \"fcm\"", "base_url: invalid base URL"),
-        (whole.clone(), "titel = \"a\"", "titel"),
-    ] {
-        let mut table: toml::Table = more.parse().unwrap();
-        table.insert("service_account".to_owned(), toml::Value::from(account));
-        let fault = FcmSettings::read(table).err().unwrap().to_string();
-        assert!(fault.contains(words), "{fault}");
-        assert!(!fault.contains("sender@demo"), "{fault}");
-    }
-    let shown = format!(
-        "{:?}",
-        settings(
-            "http://127.0.0.1:9",
-            "http://127.0.0.1:9",
-            "receipts_token = \"0123456789abcdef\""
-        )
-    );
-    assert!(
-        shown.contains("demo") && !shown.contains("PRIVATE") && !shown.contains("0123456789"),
-        "{shown}"
-    );
+        );
+        Arc::new(Fcm::new(&context, &settings).unwrap())
+    };
+    conformance::check_failures(provider_at, &push_message(), &ExpectedOutcomes::default()).await;
 }

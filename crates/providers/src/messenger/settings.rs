@@ -1,6 +1,6 @@
-//! The keys of `kind = "messenger"`, read and checked.
+//! Settings of `kind = "messenger"`.
 //!
-//! Token, secret and the word of the webhook are never printed.
+//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
 
 use std::fmt;
 
@@ -10,18 +10,18 @@ use crate::base_url::BaseUrl;
 use crate::settings_reader::read_table;
 use postrider_core::error::{Error, Result};
 
-/// How a page writes.
+/// Settings of a page.
 #[derive(Clone)]
 pub struct MessengerSettings {
     pub(super) page_id: String,
     pub(super) access_token: String,
-    /// Signs what Facebook tells us; without, nothing is heard.
+    /// Secret that signs webhooks; without it, webhooks are rejected.
     pub(super) app_secret: Option<String>,
-    /// What Facebook shows when the webhook is set up.
+    /// Token of the verification request of a new webhook.
     pub(super) verify_token: Option<String>,
-    /// The version of the interface, which changes every few months.
+    /// Version of the Graph API, which changes every few months.
     pub(super) version: String,
-    /// Where Facebook is.
+    /// URL of the Graph API.
     pub(super) base_url: BaseUrl,
     pub(super) messaging_type: String,
     pub(super) tag: Option<String>,
@@ -42,11 +42,11 @@ struct MessengerSettingsTable {
     notification_type: Option<String>,
 }
 
-/// The version of the interface that the reference describes.
+/// Version of the Graph API that the reference describes.
 const DEFAULT_API_VERSION: &str = "v24.0";
 
 impl MessengerSettings {
-    /// Reads and checks everything.
+    /// Parses and validates the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let keys: MessengerSettingsTable = read_table(table)?;
         for (name, secret) in [
@@ -56,14 +56,14 @@ impl MessengerSettings {
         ] {
             if secret.is_some_and(|secret| secret.trim().is_empty()) {
                 return Err(Error::usage(format!(
-                    "{name}: is empty; write it, or leave the line out"
+                    "{name}: is empty; set it or remove the key"
                 )));
             }
         }
         let messaging_type = keys.messaging_type.unwrap_or_else(|| "RESPONSE".to_owned());
         validate_messaging_type(&messaging_type, keys.tag.is_some())?;
-        let own = "https://graph.facebook.com";
-        let base_url = keys.base_url.map_or_else(|| BaseUrl::parse(own), Ok);
+        let default_url = "https://graph.facebook.com";
+        let base_url = keys.base_url.map_or_else(|| BaseUrl::parse(default_url), Ok);
         Ok(Self {
             page_id: keys.page_id.unwrap_or_else(|| "me".to_owned()),
             access_token: keys.access_token.trim().to_owned(),
@@ -78,24 +78,24 @@ impl MessengerSettings {
     }
 }
 
-fn validate_messaging_type(word: &str, has_tag: bool) -> Result<()> {
-    match (word, has_tag) {
+fn validate_messaging_type(messaging_type: &str, has_tag: bool) -> Result<()> {
+    match (messaging_type, has_tag) {
         ("RESPONSE" | "UPDATE", false) | ("MESSAGE_TAG", true) => Ok(()),
         ("MESSAGE_TAG", false) => Err(Error::usage(
-            "tag: is missing; MESSAGE_TAG needs one, such as \"HUMAN_AGENT\"",
+            "tag: is missing; MESSAGE_TAG requires one, such as \"HUMAN_AGENT\"",
         )),
         ("RESPONSE" | "UPDATE", true) => Err(Error::usage(
-            "tag: belongs to messaging_type = \"MESSAGE_TAG\"; leave it out",
+            "tag: is only valid with messaging_type = \"MESSAGE_TAG\"; remove it",
         )),
         _ => Err(Error::usage(
-            "messaging_type: write RESPONSE, UPDATE or MESSAGE_TAG",
+            "messaging_type: must be RESPONSE, UPDATE or MESSAGE_TAG",
         )),
     }
 }
 
 impl fmt::Debug for MessengerSettings {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Settings")
+        out.debug_struct("MessengerSettings")
             .field("page_id", &self.page_id)
             .field("version", &self.version)
             .field("base_url", &self.base_url.endpoint())

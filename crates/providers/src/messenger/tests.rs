@@ -1,18 +1,19 @@
-//! Facebook as a script over real sockets, made from the reference: the Send API, and signed calls to us.
+//! Tests of the adapter against a scripted server that follows the reference, and of signed webhooks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::testing::conformance;
+use crate::testing::conformance::{self, ExpectedOutcomes};
 use crate::testing::http_stub::{HttpStub, StubAction, response};
 use postrider_core::clock::from_millis;
 
 const NOW_MILLIS: i64 = 1_784_642_585_000;
 const ACCEPTED_BODY: &str = r#"{"recipient_id":"7263","message_id":"m_AG5"}"#;
 
-fn messenger(base: &str, more: &str) -> Messenger {
-    let text = format!("access_token = \"hunter2\"\npage_id = \"111\"\nbase_url = \"{base}\"\n{more}");
+fn messenger(base: &str, overrides: &str) -> Messenger {
+    let text = format!("access_token = \"hunter2\"\npage_id = \"111\"\nbase_url = \"{base}\"\n{overrides}");
     let settings = MessengerSettings::read(text.parse().unwrap()).unwrap();
     let context = AdapterContext {
         clock: Clock::manual(from_millis(NOW_MILLIS)),
@@ -38,34 +39,34 @@ async fn send_result_for(act: StubAction) -> SendResult {
 }
 
 #[tokio::test]
-async fn it_sends_as_the_reference_says() {
+async fn a_message_is_sent_as_the_reference_shows() {
     let stub = HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await;
-    let more = format!("messaging_type = \"MESSAGE_TAG\"\ntag = \"HUMAN_AGENT\"\n{SECRETS}");
-    let answer = messenger(&format!("http://{}", stub.address), &more)
+    let overrides = format!("messaging_type = \"MESSAGE_TAG\"\ntag = \"HUMAN_AGENT\"\n{SECRETS}");
+    let result = messenger(&format!("http://{}", stub.address), &overrides)
         .send(&message())
         .await;
     assert_eq!(
-        answer.outcome,
+        result.outcome,
         Outcome::Accepted {
             reference: Some("m_AG5".to_owned())
         }
     );
-    let heard = stub.requests().remove(0);
-    let (head, body) = heard.split_once("\r\n\r\n").unwrap();
+    let request = stub.requests().remove(0);
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
     // printf hunter2 | openssl dgst -sha256 -hmac sesame
     let proof = crate::testing::openssl::hmac_sha256_hex("sesame", b"hunter2");
     let target = format!("POST /v24.0/111/messages?access_token=hunter2&appsecret_proof={proof} HTTP/1.1");
     assert!(head.starts_with(&target), "{head}");
-    let wanted = json!({
+    let expected = json!({
         "recipient": {"id": "7263"}, "messaging_type": "MESSAGE_TAG", "tag": "HUMAN_AGENT",
         "message": {"text": conformance::sample_message().body},
     });
-    assert_eq!(serde_json::from_str::<Value>(body).unwrap(), wanted);
+    assert_eq!(serde_json::from_str::<Value>(body).unwrap(), expected);
 }
 
 #[tokio::test]
-async fn every_documented_code_comes_to_its_outcome() {
-    for (code, sub, outcome) in [
+async fn every_documented_code_has_its_outcome() {
+    for (code, subcode, outcome) in [
         (1, Some(99), "unavailable"),
         (1, Some(1_357_046), "unknown"),
         (2, None, "deferred"),
@@ -99,19 +100,19 @@ async fn every_documented_code_comes_to_its_outcome() {
         (987_654, None, "rejected"),
     ] {
         let mut body = json!({"error": {"message": "Some words.", "type": "OAuthException", "code": code}});
-        if let Some(sub) = sub {
-            body["error"]["error_subcode"] = json!(sub);
+        if let Some(subcode) = subcode {
+            body["error"]["error_subcode"] = json!(subcode);
         }
-        let answer = send_result_for(response(400, "", &body.to_string())).await;
-        assert_eq!(answer.outcome.as_str(), outcome, "{code}/{sub:?}: {answer:?}");
-        let shown = sub.map_or_else(|| code.to_string(), |sub| format!("{code}/{sub}"));
-        assert_eq!(answer.code, Some(shown));
-        assert!(!format!("{answer:?}").contains("hunter2"));
+        let result = send_result_for(response(400, "", &body.to_string())).await;
+        assert_eq!(result.outcome.as_str(), outcome, "{code}/{subcode:?}: {result:?}");
+        let shown = subcode.map_or_else(|| code.to_string(), |subcode| format!("{code}/{subcode}"));
+        assert_eq!(result.code, Some(shown));
+        assert!(!format!("{result:?}").contains("hunter2"));
     }
 }
 
 #[tokio::test]
-async fn what_says_that_it_will_pass_is_believed_and_what_is_no_answer_is_not() {
+async fn a_transient_error_is_unavailable_and_a_page_of_a_proxy_is_unknown() {
     for (act, outcome) in [
         (
             response(400, "", r#"{"error":{"code":987654,"is_transient":true}}"#),
@@ -126,13 +127,13 @@ async fn what_says_that_it_will_pass_is_believed_and_what_is_no_answer_is_not() 
         (response(200, "", "<html>Log in to the hotel</html>"), "unknown"),
         (StubAction::RespondAndClose(Vec::new()), "unknown"),
     ] {
-        let answer = send_result_for(act.clone()).await;
-        assert_eq!(answer.outcome.as_str(), outcome, "{act:?}: {answer:?}");
+        let result = send_result_for(act.clone()).await;
+        assert_eq!(result.outcome.as_str(), outcome, "{act:?}: {result:?}");
     }
 }
 
 #[tokio::test]
-async fn the_time_it_asks_for_is_kept() {
+async fn a_requested_pause_is_kept() {
     let body = r#"{"error":{"code":613}}"#;
     let usage = |minutes: u32| {
         format!(
@@ -155,7 +156,7 @@ async fn the_time_it_asks_for_is_kept() {
     }
 }
 
-/// A call with a right signature.
+/// Returns a callback with a valid signature.
 fn signed_callback(body: &Value) -> CallbackRequest {
     let body = body.to_string().into_bytes();
     let digest = crate::testing::openssl::hmac_sha256_hex("sesame", &body);
@@ -167,32 +168,32 @@ fn signed_callback(body: &Value) -> CallbackRequest {
     }
 }
 
-fn event_json(what: &Value) -> Value {
+fn event_json(fields: &Value) -> Value {
     let mut event =
         json!({"sender": {"id": "7263"}, "recipient": {"id": "111"}, "timestamp": NOW_MILLIS + 5_000});
     event
         .as_object_mut()
         .unwrap()
-        .extend(what.as_object().unwrap().clone());
+        .extend(fields.as_object().unwrap().clone());
     json!({"object": "page", "entry": [{"id": "111", "time": NOW_MILLIS, "messaging": [event]}]})
 }
 
-fn describe_incoming(incoming: &[CallbackItem]) -> Vec<String> {
-    let word = |one: &CallbackItem| match one {
+fn describe_items(items: &[CallbackItem]) -> Vec<String> {
+    let describe = |item: &CallbackItem| match item {
         CallbackItem::Receipt(receipt) => format!("{} {}", receipt.reference, receipt.status.as_str()),
         CallbackItem::InboundMessage(text) => format!("{} wrote {}", text.from, text.body),
         CallbackItem::OptedOut(opted) => format!("{opted:?}"),
     };
-    incoming.iter().map(word).collect()
+    items.iter().map(describe).collect()
 }
 
 #[tokio::test]
-async fn it_hears_that_a_message_was_delivered_read_or_answered() {
+async fn deliveries_reads_and_inbound_messages_are_parsed() {
     let stub = HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await;
     let messenger = messenger(&format!("http://{}", stub.address), SECRETS);
     messenger.send(&message()).await;
     let (before, after) = (NOW_MILLIS - 1, NOW_MILLIS + 1);
-    for (what, heard) in [
+    for (fields, expected) in [
         (
             json!({"delivery": {"mids": ["m_X", "m_AG5"], "watermark": before}}),
             vec!["m_AG5 delivered", "m_X delivered"],
@@ -210,23 +211,23 @@ async fn it_hears_that_a_message_was_delivered_read_or_answered() {
         ),
         (json!({"postback": {"payload": "x"}}), vec![]),
     ] {
-        let incoming = messenger
-            .parse_callback_sync(&signed_callback(&event_json(&what)))
+        let items = messenger
+            .parse_callback_sync(&signed_callback(&event_json(&fields)))
             .unwrap();
-        assert_eq!(describe_incoming(&incoming), heard, "{what}");
+        assert_eq!(describe_items(&items), expected, "{fields}");
     }
 }
 
 #[test]
-fn only_what_is_signed_with_the_apps_secret_is_heard() {
-    let facebook = messenger("http://127.0.0.1:9", SECRETS);
-    let right = signed_callback(&event_json(&json!({"delivery": {"mids": ["m_AG5"]}})));
+fn a_callback_without_a_valid_signature_is_rejected() {
+    let messenger = messenger("http://127.0.0.1:9", SECRETS);
+    let valid = signed_callback(&event_json(&json!({"delivery": {"mids": ["m_AG5"]}})));
     assert_eq!(
-        describe_incoming(&facebook.parse_callback_sync(&right).unwrap()),
+        describe_items(&messenger.parse_callback_sync(&valid).unwrap()),
         ["m_AG5 delivered"]
     );
-    let signature = right.headers["x-hub-signature-256"].clone();
-    for wrong in [
+    let signature = valid.headers["x-hub-signature-256"].clone();
+    for invalid in [
         "",
         "sha256=",
         "sha256=zz",
@@ -234,53 +235,59 @@ fn only_what_is_signed_with_the_apps_secret_is_heard() {
         &signature[..69],
         &signature.replace("sha256", "sha1"),
     ] {
-        let headers = BTreeMap::from([("x-hub-signature-256".to_owned(), wrong.to_owned())]);
-        let call = CallbackRequest {
+        let headers = BTreeMap::from([("x-hub-signature-256".to_owned(), invalid.to_owned())]);
+        let callback = CallbackRequest {
             headers,
-            ..right.clone()
+            ..valid.clone()
         };
         assert_eq!(
-            facebook.parse_callback_sync(&call),
+            messenger.parse_callback_sync(&callback),
             Err(CallbackError::Unauthenticated),
-            "{wrong}"
+            "{invalid}"
         );
     }
-    let longer = [right.body.as_slice(), b" "].concat();
+    let longer = [valid.body.as_slice(), b" "].concat();
     assert_eq!(
-        facebook.parse_callback_sync(&CallbackRequest {
+        messenger.parse_callback_sync(&CallbackRequest {
             body: longer,
-            ..right.clone()
+            ..valid.clone()
         }),
         Err(CallbackError::Unauthenticated)
     );
-    let deaf = messenger("http://127.0.0.1:9", "");
-    assert_eq!(deaf.parse_callback_sync(&right), Err(CallbackError::NotSupported));
+    let without_secret = self::messenger("http://127.0.0.1:9", "");
+    assert_eq!(
+        without_secret.parse_callback_sync(&valid),
+        Err(CallbackError::NotSupported)
+    );
 }
 
 #[test]
-fn the_question_of_the_set_up_is_answered_when_it_shows_the_right_word() {
-    let facebook = messenger("http://127.0.0.1:9", SECRETS);
-    let question = |word: &str| CallbackRequest {
+fn a_verification_request_with_the_right_token_is_answered() {
+    let messenger = messenger("http://127.0.0.1:9", SECRETS);
+    let verification = |token: &str| CallbackRequest {
         method: "GET".to_owned(),
-        query: format!("hub.mode=subscribe&hub.verify_token={word}&hub.challenge=11%2B58"),
+        query: format!("hub.mode=subscribe&hub.verify_token={token}&hub.challenge=11%2B58"),
         ..conformance::sample_callback()
     };
-    assert_eq!(facebook.parse_callback_sync(&question("open")), Ok(Vec::new()));
-    let wanted = facebook.callback_response(&question("open")).unwrap();
-    assert_eq!(wanted.body, "11+58");
     assert_eq!(
-        facebook.parse_callback_sync(&question("shut")),
+        messenger.parse_callback_sync(&verification("open")),
+        Ok(Vec::new())
+    );
+    let response = messenger.callback_response(&verification("open")).unwrap();
+    assert_eq!(response.body, "11+58");
+    assert_eq!(
+        messenger.parse_callback_sync(&verification("shut")),
         Err(CallbackError::Unauthenticated)
     );
     assert!(
-        facebook
+        messenger
             .callback_response(&conformance::sample_callback())
             .is_none()
     );
 }
 
 #[tokio::test]
-async fn it_is_held_to_the_contract_and_checks_its_token() {
+async fn the_adapter_conforms_and_checks_its_token() {
     let stub =
         HttpStub::scripted(
             |_, request| match request.starts_with("GET /v24.0/111?access_token=hunter2") {
@@ -289,43 +296,60 @@ async fn it_is_held_to_the_contract_and_checks_its_token() {
             },
         )
         .await;
-    let right = messenger(&format!("http://{}", stub.address), SECRETS);
-    conformance::check_provider(&right).await;
-    assert!(matches!(right.check_account().await, AccountCheck::Passed(_)));
+    let valid = messenger(&format!("http://{}", stub.address), SECRETS);
+    conformance::check_provider(&valid).await;
+    assert!(matches!(valid.check_account().await, AccountCheck::Passed(_)));
     let stub = HttpStub::start(vec![response(400, "", r#"{"error":{"code":190}}"#)]).await;
     let checked = messenger(&format!("http://{}", stub.address), "")
         .check_account()
         .await;
     assert!(
-        matches!(&checked, AccountCheck::Failed(words) if words.contains("190")),
+        matches!(&checked, AccountCheck::Failed(reason) if reason.contains("190")),
         "{checked:?}"
     );
 }
 
 #[test]
-fn wrong_settings_are_refused_with_the_remedy_and_no_secret_is_shown() {
-    for (text, words) in [
+fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
+    for (text, expected) in [
         ("", "access_token"),
         ("access_token = \"\"", "access_token: is empty"),
         ("access_token = \"a\"\napp_secret = \"\"", "app_secret: is empty"),
         (
             "access_token = \"a\"\nmessaging_type = \"PROMO\"",
-            "messaging_type: write RESPONSE",
+            "messaging_type: must be RESPONSE",
         ),
         (
             "access_token = \"a\"\nmessaging_type = \"MESSAGE_TAG\"",
             "tag: is missing",
         ),
-        ("access_token = \"a\"\ntag = \"HUMAN_AGENT\"", "tag: belongs to"),
+        (
+            "access_token = \"a\"\ntag = \"HUMAN_AGENT\"",
+            "tag: is only valid",
+        ),
         ("access_token = \"a\"\npage = \"b\"", "page"),
     ] {
-        let fault = MessengerSettings::read(text.parse().unwrap())
+        let error = MessengerSettings::read(text.parse().unwrap())
             .err()
             .unwrap()
             .to_string();
-        assert!(fault.contains(words), "{fault}");
+        assert!(error.contains(expected), "{error}");
     }
     let text = format!("access_token = \"hunter2\"\n{SECRETS}");
     let shown = format!("{:?}", MessengerSettings::read(text.parse().unwrap()).unwrap());
     assert!(!shown.contains("hunter2") && !shown.contains("sesame"), "{shown}");
+}
+
+#[tokio::test]
+async fn failures_have_the_outcomes_of_the_suite() {
+    let context = AdapterContext {
+        limits: conformance::short_limits(),
+        ..conformance::sample_context()
+    };
+    let provider_at = |address| -> Arc<dyn Provider> {
+        let settings = format!("access_token = \"hunter2\"\nbase_url = \"http://{address}\"");
+        let settings = MessengerSettings::read(settings.parse().unwrap()).unwrap();
+        Arc::new(Messenger::new(&context, &settings).unwrap())
+    };
+    conformance::check_failures(provider_at, &message(), &ExpectedOutcomes::default()).await;
 }

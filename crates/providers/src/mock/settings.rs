@@ -1,7 +1,6 @@
-//! What a mock can be told.
+//! Settings of `kind = "mock"`, validated when they are read.
 //!
-//! Shares are parts of 1; what they leave over is accepted. They are checked here once, so that a draw needs no
-//! check. Holds no secret.
+//! Shares are fractions of 1; the rest is accepted.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,14 +16,14 @@ use postrider_core::address::AddressKind;
 use postrider_core::error::{Error, Result};
 use postrider_core::receipt::ReceiptStatus;
 
-/// The keys of `kind = "mock"`.
+/// Settings of a mock provider.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MockSettings {
-    /// How long a call takes on average, exponentially spread; 0 takes no time at all.
+    /// Mean duration of a call, exponentially distributed; 0 for none.
     #[serde(deserialize_with = "deserialize_duration")]
     pub(super) mean_time: Duration,
-    /// The share of calls that come to `unavailable`.
+    /// Share of calls with outcome `unavailable`.
     failure_rate: f64,
     deferred: f64,
     throttled: f64,
@@ -32,19 +31,19 @@ pub struct MockSettings {
     invalid_recipient: f64,
     misconfigured: f64,
     unknown: f64,
-    /// Which receipts follow what was accepted: `"none"`, `"delivered"`, or a table of shares.
+    /// Receipts of accepted messages: `"none"`, `"delivered"`, or a table of shares.
     pub(super) receipts: ReceiptShares,
-    /// How long after the send they come.
+    /// Delay between a send and its receipts.
     #[serde(deserialize_with = "deserialize_duration")]
     pub(super) receipt_delay: Duration,
-    /// Which kind of address it wants, so that a mixed channel can be tried.
+    /// Kind of address that the mock accepts, to test a channel with several kinds.
     #[serde(deserialize_with = "deserialize_address_kind")]
     pub(crate) address: AddressKind,
-    /// Replays the same luck on every run.
+    /// Seed that makes the results of every run equal.
     pub(super) seed: Option<u64>,
-    /// What the luck of a seed goes by.
+    /// Value that results with a seed depend on.
     pub(super) seed_by: SeedBy,
-    /// What certain addresses come to, whatever the luck: an outcome's word, or a receipt's.
+    /// Outcome or receipt of certain addresses.
     pub(super) outcomes: BTreeMap<String, ScriptedResult>,
 }
 
@@ -70,6 +69,7 @@ impl Default for MockSettings {
 }
 
 impl MockSettings {
+    /// Parses and validates the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let settings: Self = read_table(table)?;
         validate_shares(&settings.named_shares(), "")?;
@@ -78,7 +78,7 @@ impl MockSettings {
         Ok(settings)
     }
 
-    /// The share of each outcome that is not `accepted`.
+    /// Returns the share of each outcome except `accepted`.
     pub(super) fn outcome_shares(&self) -> [(f64, OutcomeKind); 7] {
         [
             (self.failure_rate, OutcomeKind::Unavailable),
@@ -104,42 +104,42 @@ impl MockSettings {
     }
 }
 
-/// What the luck of a seed goes by.
+/// Value that results with a seed depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum SeedBy {
-    /// The order of the calls.
+    /// Order of the calls.
     Call,
-    /// The delivery and its round, in whatever order the calls come; mocks with one seed have one luck.
+    /// Delivery and round, whatever the order of the calls; mocks with the same seed have the same results.
     Message,
 }
 
-fn validate_shares(shares: &[(&str, f64)], within: &str) -> Result<()> {
+fn validate_shares(shares: &[(&str, f64)], prefix: &str) -> Result<()> {
     if let Some((key, share)) = shares.iter().find(|(_, share)| !(0.0..=1.0).contains(share)) {
         return Err(Error::usage(format!(
-            "{within}{key}: {share} is not a share; write a number from 0 to 1"
+            "{prefix}{key}: {share} is not a share; write a number from 0 to 1"
         )));
     }
     let sum = shares.iter().map(|(_, share)| share).sum::<f64>();
-    // A little above 1 for sums such as 0.7 + 0.2 + 0.1, which binary numbers do not meet exactly.
+    // Slightly above 1, because sums such as 0.7 + 0.2 + 0.1 are not exact in binary.
     if sum > 1.0 + 1e-9 {
         let keys = shares.iter().filter(|(_, share)| *share > 0.0);
-        let keys = keys.map(|(key, _)| format!("{within}{key}")).collect::<Vec<_>>();
+        let keys = keys.map(|(key, _)| format!("{prefix}{key}")).collect::<Vec<_>>();
         return Err(Error::usage(format!(
-            "{}: their sum is {sum}; lower them to 1 at most, what is left over is accepted",
+            "{}: their sum is {sum}; lower them to at most 1, the rest is accepted",
             keys.join(", ")
         )));
     }
     Ok(())
 }
 
-/// The shares of receipts among what was accepted; what they leave over gets no receipt.
+/// Shares of receipts among accepted messages; the rest gets no receipt.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct ReceiptShares {
     delivered: f64,
     bounced: f64,
     invalid: f64,
-    /// The share of the delivered that is opened as well.
+    /// Share of delivered messages that are opened as well.
     pub(super) opened: f64,
 }
 
@@ -153,21 +153,21 @@ struct ReceiptSharesTable {
 }
 
 impl ReceiptShares {
-    /// Whether there is never a receipt.
+    /// Returns whether no message gets a receipt.
     pub(super) fn is_empty(&self) -> bool {
         self.named_shares().iter().all(|(_, share)| *share <= 0.0)
     }
 
-    /// The receipt that a luck from 0 to 1 draws, if any.
-    pub(super) fn draw(&self, luck: f64) -> Option<ReceiptKind> {
-        let words = [ReceiptKind::Delivered, ReceiptKind::Bounced, ReceiptKind::Invalid];
+    /// Returns the receipt for a random number from 0 to 1.
+    pub(super) fn draw(&self, random: f64) -> Option<ReceiptKind> {
+        let kinds = [ReceiptKind::Delivered, ReceiptKind::Bounced, ReceiptKind::Invalid];
         let mut sum = 0.0;
-        words
+        kinds
             .into_iter()
             .zip(self.named_shares())
-            .find_map(|(word, (_, share))| {
+            .find_map(|(kind, (_, share))| {
                 sum += share;
-                (luck < sum).then_some(word)
+                (random < sum).then_some(kind)
             })
     }
 
@@ -197,11 +197,11 @@ impl<'de> Visitor<'de> for ReceiptSharesVisitor {
         )
     }
 
-    fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<ReceiptShares, E> {
-        let delivered = match word {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ReceiptShares, E> {
+        let delivered = match text {
             "none" => 0.0,
             "delivered" => 1.0,
-            _ => return Err(E::invalid_value(serde::de::Unexpected::Str(word), &self)),
+            _ => return Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
         };
         Ok(ReceiptShares {
             delivered,
@@ -220,20 +220,20 @@ impl<'de> Visitor<'de> for ReceiptSharesVisitor {
     }
 }
 
-/// What a message to a certain address comes to.
+/// Configured result of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ScriptedResult {
-    /// That outcome.
+    /// An outcome.
     Outcome(OutcomeKind),
-    /// Accepted, and then that receipt.
+    /// `accepted`, followed by a receipt.
     Receipt(ReceiptKind),
 }
 
 impl ScriptedResult {
-    /// The outcome of the send itself.
+    /// Returns the outcome of the send.
     pub(super) fn outcome_kind(self) -> OutcomeKind {
         match self {
-            Self::Outcome(fate) => fate,
+            Self::Outcome(kind) => kind,
             Self::Receipt(_) => OutcomeKind::Accepted,
         }
     }
@@ -241,21 +241,21 @@ impl ScriptedResult {
 
 impl<'de> Deserialize<'de> for ScriptedResult {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let word = String::deserialize(from)?;
-        let simple = || IntoDeserializer::<serde::de::value::Error>::into_deserializer(word.as_str());
-        if let Ok(word) = ReceiptKind::deserialize(simple()) {
-            return Ok(Self::Receipt(word));
+        let text = String::deserialize(from)?;
+        let deserializer = || IntoDeserializer::<serde::de::value::Error>::into_deserializer(text.as_str());
+        if let Ok(kind) = ReceiptKind::deserialize(deserializer()) {
+            return Ok(Self::Receipt(kind));
         }
-        OutcomeKind::deserialize(simple()).map(Self::Outcome).map_err(|_| {
+        OutcomeKind::deserialize(deserializer()).map(Self::Outcome).map_err(|_| {
             D::Error::custom(format!(
-                "\"{word}\" is neither an outcome ({}) nor a receipt (delivered, bounced, invalid, opened)",
+                "\"{text}\" is neither an outcome ({}) nor a receipt (delivered, bounced, invalid, opened)",
                 postrider_core::attempt::Outcome::NAMES.join(", ")
             ))
         })
     }
 }
 
-/// A receipt's word.
+/// Status of a receipt, as configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum ReceiptKind {
@@ -266,8 +266,9 @@ pub(super) enum ReceiptKind {
 }
 
 impl ReceiptKind {
+    /// Returns the receipt status.
     pub(super) fn receipt_status(self) -> ReceiptStatus {
-        let reason = "the mock was told to".to_owned();
+        let reason = "configured in the mock".to_owned();
         match self {
             Self::Delivered => ReceiptStatus::Delivered,
             Self::Bounced => ReceiptStatus::Bounced { reason },

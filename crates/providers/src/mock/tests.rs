@@ -1,3 +1,5 @@
+//! Tests of the mock provider.
+
 use std::collections::HashSet;
 
 use super::*;
@@ -16,15 +18,15 @@ fn settings_error(settings: &str) -> String {
 }
 
 async fn send_outcomes(mock: &MockProvider, count: usize) -> Vec<&'static str> {
-    let mut words = Vec::with_capacity(count);
+    let mut outcomes = Vec::with_capacity(count);
     for _ in 0..count {
-        words.push(mock.send(&conformance::sample_message()).await.outcome.as_str());
+        outcomes.push(mock.send(&conformance::sample_message()).await.outcome.as_str());
     }
-    words
+    outcomes
 }
 
 #[tokio::test]
-async fn keeps_the_contract() {
+async fn the_adapter_conforms() {
     for settings in [
         "",
         "failure_rate = 1",
@@ -36,22 +38,22 @@ async fn keeps_the_contract() {
 }
 
 #[tokio::test]
-async fn shares_come_out_as_told() {
+async fn outcomes_have_the_configured_shares() {
     let mock = mock_provider("seed = 7\nfailure_rate = 0.2\nthrottled = 0.1\nunknown = 0.05");
-    let words = send_outcomes(&mock, 10_000).await;
-    for (word, share) in [
+    let outcomes = send_outcomes(&mock, 10_000).await;
+    for (outcome, share) in [
         ("unavailable", 2_000),
         ("throttled", 1_000),
         ("unknown", 500),
         ("accepted", 6_500),
     ] {
-        let count = words.iter().filter(|found| **found == word).count();
-        assert!(count.abs_diff(share) < 200, "{word}: {count}");
+        let count = outcomes.iter().filter(|found| **found == outcome).count();
+        assert!(count.abs_diff(share) < 200, "{outcome}: {count}");
     }
 }
 
 #[tokio::test]
-async fn the_same_seed_replays_the_same_luck() {
+async fn the_same_seed_has_the_same_results() {
     let settings = "seed = 42\nfailure_rate = 0.5";
     assert_eq!(
         send_outcomes(&mock_provider(settings), 100).await,
@@ -60,39 +62,43 @@ async fn the_same_seed_replays_the_same_luck() {
 }
 
 #[tokio::test]
-async fn luck_may_go_by_the_message_whatever_the_order_of_the_calls() {
+async fn results_seeded_by_message_do_not_depend_on_the_order_of_the_calls() {
     let mock = mock_provider("seed = 42\nseed_by = \"message\"\nfailure_rate = 0.5");
-    let mut words = Vec::new();
+    let mut outcomes = Vec::new();
     for number in (0..200).chain((0..200).rev()) {
-        let parcel = OutboundMessage {
+        let message = OutboundMessage {
             delivery_id: postrider_core::id::DeliveryId::from_position(number, 0),
             ..conformance::sample_message()
         };
-        words.push(mock.send(&parcel).await.outcome.as_str());
+        outcomes.push(mock.send(&message).await.outcome.as_str());
     }
-    let back = words.split_off(200);
-    assert!(words.iter().eq(back.iter().rev()));
-    let failed = words.iter().filter(|word| **word == "unavailable").count();
+    let reversed = outcomes.split_off(200);
+    assert!(outcomes.iter().eq(reversed.iter().rev()));
+    let failed = outcomes
+        .iter()
+        .filter(|outcome| **outcome == "unavailable")
+        .count();
     assert!((60..140).contains(&failed), "{failed}");
 }
 
 #[tokio::test]
-async fn an_address_meets_its_fate() {
-    let mock = mock_provider("[fates]\n\"+989122222222\" = \"rejected\"\n\"0912\" = \"invalid_recipient\"");
-    let mut parcel = conformance::sample_message();
-    for (to, spelling, word) in [
+async fn an_address_has_its_configured_outcome() {
+    let mock =
+        mock_provider("[outcomes]\n\"+989122222222\" = \"rejected\"\n\"0912\" = \"invalid_recipient\"");
+    let mut message = conformance::sample_message();
+    for (to, spelling, outcome) in [
         ("+989122222222", "x", "rejected"),
         ("x", "0912", "invalid_recipient"),
         ("x", "x", "accepted"),
     ] {
-        parcel.to = to.to_owned();
-        parcel.spelling = spelling.to_owned();
-        assert_eq!(mock.send(&parcel).await.outcome.as_str(), word);
+        message.to = to.to_owned();
+        message.spelling = spelling.to_owned();
+        assert_eq!(mock.send(&message).await.outcome.as_str(), outcome);
     }
 }
 
 #[tokio::test]
-async fn references_are_never_the_same() {
+async fn references_are_unique() {
     let mock = mock_provider("");
     let mut seen = HashSet::new();
     for _ in 0..1_000 {
@@ -107,23 +113,23 @@ async fn references_are_never_the_same() {
 }
 
 async fn receive_receipts(mock: &MockProvider) -> Vec<Receipt> {
-    let receipt = |incoming| match incoming {
+    let receipt = |item| match item {
         CallbackItem::Receipt(receipt) => receipt,
-        other => panic!("nobody writes to a mock: {other:?}"),
+        other => panic!("expected a receipt: {other:?}"),
     };
     mock.receive().await.into_iter().map(receipt).collect()
 }
 
 #[tokio::test]
-async fn receipts_follow_what_was_accepted() {
+async fn accepted_messages_get_receipts() {
     let mock = mock_provider("receipts = { delivered = 1.0, opened = 1.0 }\nreceipt_delay = \"20ms\"");
-    let answer = mock.send(&conformance::sample_message()).await;
+    let result = mock.send(&conformance::sample_message()).await;
     let receipts = receive_receipts(&mock).await;
-    let Outcome::Accepted { reference } = answer.outcome else {
+    let Outcome::Accepted { reference } = result.outcome else {
         panic!("a mock without shares accepts everything");
     };
-    let verdicts: Vec<_> = receipts.iter().map(|receipt| receipt.status.as_str()).collect();
-    assert_eq!(verdicts, ["delivered", "opened"]);
+    let statuses: Vec<_> = receipts.iter().map(|receipt| receipt.status.as_str()).collect();
+    assert_eq!(statuses, ["delivered", "opened"]);
     assert!(
         receipts
             .iter()
@@ -132,8 +138,8 @@ async fn receipts_follow_what_was_accepted() {
 }
 
 #[tokio::test]
-async fn a_fate_can_be_a_receipt() {
-    let mock = mock_provider("fates = { \"+989122222222\" = \"invalid\" }");
+async fn an_address_can_have_a_configured_receipt() {
+    let mock = mock_provider("outcomes = { \"+989122222222\" = \"invalid\" }");
     assert_eq!(
         mock.send(&conformance::sample_message()).await.outcome.as_str(),
         "accepted"
@@ -142,16 +148,16 @@ async fn a_fate_can_be_a_receipt() {
 }
 
 #[tokio::test]
-async fn a_receipt_that_was_waited_for_in_vain_comes_to_the_next_who_waits() {
+async fn a_cancelled_receive_loses_no_receipt() {
     let mock = mock_provider("receipts = \"delivered\"\nreceipt_delay = \"100ms\"");
     mock.send(&conformance::sample_message()).await;
-    let hasty = tokio::time::timeout(Duration::from_millis(1), mock.receive()).await;
-    assert!(hasty.is_err());
+    let cancelled = tokio::time::timeout(Duration::from_millis(1), mock.receive()).await;
+    assert!(cancelled.is_err());
     assert_eq!(mock.receive().await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_call_past_the_limit_is_unknown() {
+async fn a_call_past_its_time_limit_is_unknown() {
     let settings = MockSettings::read("mean_time = \"1h\"\nseed = 1".parse().unwrap()).unwrap();
     let context = AdapterContext {
         limits: CallLimits {
@@ -165,7 +171,7 @@ async fn a_call_past_the_limit_is_unknown() {
 }
 
 #[test]
-fn wrong_settings_name_the_key_and_the_remedy() {
+fn invalid_settings_are_rejected_with_key_and_remedy() {
     for (settings, parts) in [
         ("failure_rat = 0.1", ["failure_rat", "expected one of"]),
         ("failure_rate = 1.5", ["failure_rate", "from 0 to 1"]),
@@ -182,7 +188,10 @@ fn wrong_settings_name_the_key_and_the_remedy() {
             ["receipts.delivered", "from 0 to 1"],
         ),
         ("receipts = { deliverd = 1 }", ["receipts", "deliverd"]),
-        ("fates = { \"1\" = \"lost\" }", ["fates.1", "invalid_recipient"]),
+        (
+            "outcomes = { \"1\" = \"lost\" }",
+            ["outcomes.1", "invalid_recipient"],
+        ),
     ] {
         let error = settings_error(settings);
         assert!(
@@ -193,6 +202,9 @@ fn wrong_settings_name_the_key_and_the_remedy() {
 }
 
 #[test]
-fn shares_that_add_up_to_one_are_taken() {
-    mock_provider("failure_rate = 0.7\nrejected = 0.2\nunknown = 0.1");
+fn shares_with_a_sum_of_one_are_accepted() {
+    let settings = "failure_rate = 0.7\nrejected = 0.2\nunknown = 0.1";
+    assert!(MockSettings::read(settings.parse().unwrap()).is_ok());
+    let one_more = "failure_rate = 0.7\nrejected = 0.2\nunknown = 0.11";
+    assert!(settings_error(one_more).contains("lower them"));
 }

@@ -1,7 +1,7 @@
-//! Asks Pushy what became of the messages it took, because it does not tell by itself.
+//! Polls Pushy for the status of accepted messages, because Pushy sends no callbacks.
 //!
-//! After 5 s, 30 s, 5 min, 1 h, and when the message expires. What is to be asked is known to this process only: a message
-//! sent before a restart stays `sent`, unless its app acknowledges it.
+//! A message is polled after 5 s, 30 s, 5 min, 1 h, and when it expires. The schedule is kept in this process only: a
+//! message sent before a restart stays `sent`, unless its app acknowledges it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,13 +11,13 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::PushyApi;
+use super::api::PushyApi;
 use crate::json_api::JsonResponse;
 use postrider_core::clock::{Timestamp, saturating_add};
 use postrider_core::inbound::CallbackItem;
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 
-/// How long after the send Pushy is asked.
+/// Delays between the send and the polls.
 const POLL_DELAYS: [Duration; 4] = [
     Duration::from_secs(5),
     Duration::from_secs(30),
@@ -25,19 +25,19 @@ const POLL_DELAYS: [Duration; 4] = [
     Duration::from_secs(60 * 60),
 ];
 
-/// How long after the message's end the last question is.
+/// Delay between the expiry of a message and its last poll.
 const FINAL_POLL_DELAY: Duration = Duration::from_secs(5);
 
-/// The most messages that are remembered; of what is beyond, only the app can tell.
+/// Maximum number of scheduled messages; others are not polled.
 const TRACKED_PUSHES_MAX: usize = 100_000;
 
-/// The most questions under way.
+/// Maximum number of concurrent polls.
 const CONCURRENT_POLLS_MAX: usize = 16;
 
-/// How long nothing is asked after Pushy said "too fast".
+/// Pause of all polls after Pushy throttled one.
 const THROTTLED_PAUSE: Duration = Duration::from_secs(60);
 
-/// A push that was taken.
+/// An accepted push.
 #[derive(Clone)]
 pub(super) struct AcceptedPush {
     pub id: String,
@@ -46,7 +46,7 @@ pub(super) struct AcceptedPush {
     pub expires_at: Timestamp,
 }
 
-/// What there is to ask.
+/// Polls the status of accepted pushes.
 pub(super) struct ReceiptPoller {
     api: Arc<PushyApi>,
     schedule: Mutex<PollSchedule>,
@@ -55,7 +55,7 @@ pub(super) struct ReceiptPoller {
 
 #[derive(Default)]
 struct PollSchedule {
-    /// By the time of its next question; the number keeps two of the same time apart.
+    /// Polls by time; the number distinguishes polls at the same time.
     polls: BTreeMap<(Timestamp, u64), ScheduledPoll>,
     last_sequence: u64,
     paused_until: Option<Timestamp>,
@@ -68,47 +68,47 @@ struct ScheduledPoll {
     polls_done: usize,
 }
 
-/// What an answer says.
+/// Status of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PushStatus {
     Delivered,
     Pending,
-    /// Pushy knows no such push, or no longer.
+    /// Pushy does not know the push, or has deleted it.
     UnknownPush,
     Throttled,
-    /// Pushy could not say.
+    /// Pushy could not report the status.
     Unavailable,
 }
 
 impl ReceiptPoller {
-    /// Nothing was sent yet.
-    pub fn new(desk: Arc<PushyApi>) -> Self {
+    /// Creates a poller with an empty schedule.
+    pub fn new(api: Arc<PushyApi>) -> Self {
         Self {
-            api: desk,
+            api,
             schedule: Mutex::default(),
             changed: Notify::new(),
         }
     }
 
-    /// Puts a push on the plan.
+    /// Schedules the polls of a push.
     pub fn track(&self, push: AcceptedPush) {
         let now = self.api.clock.now();
-        let planned = ScheduledPoll {
+        let poll = ScheduledPoll {
             push,
             sent_at: now,
             polls_done: 0,
         };
-        let mut plan = self.lock_schedule();
-        if plan.polls.len() >= TRACKED_PUSHES_MAX {
-            log::debug!("a push will not be asked for, too many are already");
+        let mut schedule = self.lock_schedule();
+        if schedule.polls.len() >= TRACKED_PUSHES_MAX {
+            log::debug!("pushy: push not tracked for receipts: limit reached limit={TRACKED_PUSHES_MAX}");
             return;
         }
-        plan.add(planned);
-        drop(plan);
+        schedule.add(poll);
+        drop(schedule);
         self.changed.notify_one();
     }
 
-    /// Waits until something became of something. May be dropped at any await: what was not answered is asked again.
+    /// Waits for receipts and returns them. May be cancelled at any await: an unfinished poll is repeated.
     pub async fn receive(&self) -> Vec<CallbackItem> {
         loop {
             let due = self.lock_schedule().due(self.api.clock.now());
@@ -116,30 +116,30 @@ impl ReceiptPoller {
                 self.wait_for_next_poll().await;
                 continue;
             }
-            let mut asking = JoinSet::new();
-            for (key, planned) in due {
-                let desk = Arc::clone(&self.api);
-                asking.spawn(async move { (key, desk.fetch_status(&planned.push).await) });
+            let mut polls = JoinSet::new();
+            for (key, poll) in due {
+                let api = Arc::clone(&self.api);
+                polls.spawn(async move { (key, fetch_status(&api, &poll.push).await) });
             }
-            let standings = asking.join_all().await;
+            let statuses = polls.join_all().await;
             let receipts = self
                 .lock_schedule()
-                .apply_statuses(standings, self.api.clock.now());
+                .apply_statuses(statuses, self.api.clock.now());
             if !receipts.is_empty() {
                 return receipts;
             }
         }
     }
 
-    /// Until the next question, or another push.
+    /// Waits until the next poll is due or another push is scheduled.
     async fn wait_for_next_poll(&self) {
         let next = self.lock_schedule().next_due_at();
         let Some(next) = next else {
             return self.changed.notified().await;
         };
-        let wait = (next - self.api.clock.now()).to_std().unwrap_or_default();
+        let delay = (next - self.api.clock.now()).to_std().unwrap_or_default();
         tokio::select! {
-            () = self.api.clock.sleep(wait) => {}
+            () = self.api.clock.sleep(delay) => {}
             () = self.changed.notified() => {}
         }
     }
@@ -150,19 +150,19 @@ impl ReceiptPoller {
 }
 
 impl PollSchedule {
-    /// Puts it down for its next question; after the last one it is forgotten.
-    fn add(&mut self, planned: ScheduledPoll) {
-        let end = saturating_add(planned.push.expires_at, FINAL_POLL_DELAY);
-        let steps = POLL_DELAYS
+    /// Schedules the next poll of a push; after the last one it is dropped.
+    fn add(&mut self, poll: ScheduledPoll) {
+        let end = saturating_add(poll.push.expires_at, FINAL_POLL_DELAY);
+        let times = POLL_DELAYS
             .into_iter()
-            .map(|step| saturating_add(planned.sent_at, step));
-        let next = steps
-            .take_while(|step| *step < end)
+            .map(|delay| saturating_add(poll.sent_at, delay));
+        let next = times
+            .take_while(|time| *time < end)
             .chain([end])
-            .nth(planned.polls_done);
+            .nth(poll.polls_done);
         if let Some(next) = next {
             self.last_sequence += 1;
-            self.polls.insert((next, self.last_sequence), planned);
+            self.polls.insert((next, self.last_sequence), poll);
         }
     }
 
@@ -171,41 +171,41 @@ impl PollSchedule {
         Some(self.paused_until.map_or(first, |until| first.max(until)))
     }
 
-    /// The first few whose time has come. They stay on the plan until they are answered.
+    /// Returns the first polls that are due. They stay scheduled until their status is applied.
     fn due(&self, now: Timestamp) -> Vec<((Timestamp, u64), ScheduledPoll)> {
         if self.paused_until.is_some_and(|until| now < until) {
             return Vec::new();
         }
         let due = self.polls.iter().take_while(|((at, _), _)| *at <= now);
         due.take(CONCURRENT_POLLS_MAX)
-            .map(|(key, planned)| (*key, planned.clone()))
+            .map(|(key, poll)| (*key, poll.clone()))
             .collect()
     }
 
     fn apply_statuses(
         &mut self,
-        standings: Vec<((Timestamp, u64), PushStatus)>,
+        statuses: Vec<((Timestamp, u64), PushStatus)>,
         now: Timestamp,
     ) -> Vec<CallbackItem> {
         let mut receipts = Vec::new();
-        for (key, standing) in standings {
-            if standing == PushStatus::Throttled {
+        for (key, status) in statuses {
+            if status == PushStatus::Throttled {
                 self.paused_until = Some(saturating_add(now, THROTTLED_PAUSE));
                 continue;
             }
-            let Some(planned) = self.polls.remove(&key) else {
+            let Some(poll) = self.polls.remove(&key) else {
                 continue;
             };
-            match receipt_status(standing, planned.push.expires_at <= now) {
-                Some(verdict) => receipts.push(CallbackItem::Receipt(Receipt {
-                    reference: planned.push.reference,
-                    status: verdict,
+            match receipt_status(status, poll.push.expires_at <= now) {
+                Some(receipt_status) => receipts.push(CallbackItem::Receipt(Receipt {
+                    reference: poll.push.reference,
+                    status: receipt_status,
                     at: now,
                 })),
-                None if standing == PushStatus::UnknownPush => {}
+                None if status == PushStatus::UnknownPush => {}
                 None => self.add(ScheduledPoll {
-                    polls_done: planned.polls_done + 1,
-                    ..planned
+                    polls_done: poll.polls_done + 1,
+                    ..poll
                 }),
             }
         }
@@ -213,8 +213,8 @@ impl PollSchedule {
     }
 }
 
-fn receipt_status(standing: PushStatus, has_expired: bool) -> Option<ReceiptStatus> {
-    match standing {
+fn receipt_status(status: PushStatus, has_expired: bool) -> Option<ReceiptStatus> {
+    match status {
         PushStatus::Delivered => Some(ReceiptStatus::Delivered),
         PushStatus::Pending if has_expired => Some(ReceiptStatus::Bounced {
             reason: "expired before the device was reached".to_owned(),
@@ -225,23 +225,23 @@ fn receipt_status(standing: PushStatus, has_expired: bool) -> Option<ReceiptStat
     }
 }
 
-impl PushyApi {
-    async fn fetch_status(&self, push: &AcceptedPush) -> PushStatus {
-        match self.get(&["pushes", &push.id]).await {
-            Ok(heard) => parse_status(&heard, &push.token),
-            Err(_) => PushStatus::Unavailable,
-        }
+async fn fetch_status(api: &PushyApi, push: &AcceptedPush) -> PushStatus {
+    match api.get(&["pushes", &push.id]).await {
+        Ok(response) => parse_status(&response, &push.token),
+        Err(_) => PushStatus::Unavailable,
     }
 }
 
-/// A device that is no longer among those that are waited for has got it.
-fn parse_status(heard: &JsonResponse, token: &str) -> PushStatus {
-    let pending = heard
+/// Parses a status. A push is delivered when its device is not pending.
+fn parse_status(response: &JsonResponse, token: &str) -> PushStatus {
+    let pending = response
         .json
         .pointer("/push/pending_devices")
         .and_then(Value::as_array);
-    match (heard.status, pending) {
-        (200, Some(pending)) if pending.iter().any(|one| one.as_str() == Some(token)) => PushStatus::Pending,
+    match (response.status, pending) {
+        (200, Some(pending)) if pending.iter().any(|device| device.as_str() == Some(token)) => {
+            PushStatus::Pending
+        }
         (200, Some(_)) => PushStatus::Delivered,
         (429, _) => PushStatus::Throttled,
         (400 | 404, _) => PushStatus::UnknownPush,

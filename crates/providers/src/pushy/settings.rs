@@ -1,6 +1,6 @@
-//! The keys of `kind = "pushy"`, read and checked.
+//! Settings of `kind = "pushy"`.
 //!
-//! The key of the account is never printed.
+//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,22 +11,22 @@ use crate::base_url::BaseUrl;
 use crate::settings_reader::read_table;
 use postrider_core::error::{Error, Result};
 
-/// How an account at Pushy is used.
+/// Settings of a Pushy account.
 #[derive(Clone)]
 pub struct PushySettings {
     pub(super) api_key: String,
-    /// Where Pushy is.
+    /// URL of Pushy.
     pub(super) base_url: BaseUrl,
-    /// The line above messages that bring none.
+    /// Title of messages without a subject.
     pub(super) title: Option<String>,
     pub(super) sound: Option<String>,
-    /// What else the app is handed.
+    /// Additional data for the app.
     pub(super) data: BTreeMap<String, String>,
-    /// Whether Pushy is asked what became of each message.
+    /// The status of each message is polled.
     pub(super) is_polling: bool,
-    /// What the app's own server must show when it acknowledges; without, nobody can.
+    /// Token with which the app's server acknowledges messages; without it, acknowledgements are rejected.
     pub(super) receipts_token: Option<String>,
-    /// The authorities that are believed instead of the machine's.
+    /// Certificates in PEM format that may sign the server's; default: those of the operating system.
     pub(super) ca: Option<String>,
 }
 
@@ -45,7 +45,7 @@ struct PushySettingsTable {
 }
 
 impl PushySettings {
-    /// Reads and checks everything.
+    /// Parses and validates the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let keys: PushySettingsTable = read_table(table)?;
         if keys.api_key.trim().is_empty() {
@@ -53,14 +53,14 @@ impl PushySettings {
                 "api_key: is empty; write api_key = \"${env:PUSHY_KEY}\"",
             ));
         }
-        let is_taken = |name: &&String| matches!(name.as_str(), "message" | "title" | "gw_id");
-        if let Some(name) = keys.data.keys().find(is_taken) {
+        let is_reserved = |name: &&String| matches!(name.as_str(), "message" | "title" | "gw_id");
+        if let Some(name) = keys.data.keys().find(is_reserved) {
             return Err(Error::usage(format!(
-                "data.{name}: is filled in already; choose another name"
+                "data.{name}: is reserved; choose another name"
             )));
         }
-        let own = "https://api.pushy.me";
-        let base_url = keys.base_url.map_or_else(|| BaseUrl::parse(own), Ok);
+        let default_url = "https://api.pushy.me";
+        let base_url = keys.base_url.map_or_else(|| BaseUrl::parse(default_url), Ok);
         Ok(Self {
             api_key: keys.api_key.trim().to_owned(),
             base_url: base_url.map_err(Error::usage)?,
@@ -76,9 +76,9 @@ impl PushySettings {
 
 impl fmt::Debug for PushySettings {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Settings")
+        out.debug_struct("PushySettings")
             .field("base_url", &self.base_url.endpoint())
-            .field("polls", &self.is_polling)
+            .field("is_polling", &self.is_polling)
             .finish_non_exhaustive()
     }
 }

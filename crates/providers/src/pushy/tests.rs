@@ -1,11 +1,13 @@
-//! Pushy as a script over real sockets, made from the reference: sends, codes, and what it says when it is asked.
+//! Tests of the adapter against a scripted server that follows the reference.
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::*;
-use crate::testing::conformance;
+use crate::testing::conformance::{self, ExpectedOutcomes};
 use crate::testing::http_stub::{HttpStub, StubAction, response};
-use postrider_core::clock::from_millis;
+use postrider_core::clock::{Clock, from_millis};
 
 const NOW_SECONDS: i64 = 1_784_642_585;
 const TOKEN: &str = "a6345d0278adc55d3474f5";
@@ -15,9 +17,9 @@ fn clock() -> Clock {
     Clock::manual(from_millis(NOW_SECONDS * 1_000))
 }
 
-fn pushy_with(stub: &HttpStub, more: &str, clock: Clock) -> Pushy {
+fn pushy_with(stub: &HttpStub, overrides: &str, clock: Clock) -> Pushy {
     let text = format!(
-        "api_key = \"hunter2\"\nbase_url = \"http://{}\"\n{more}",
+        "api_key = \"hunter2\"\nbase_url = \"http://{}\"\n{overrides}",
         stub.address
     );
     let settings = PushySettings::read(text.parse().unwrap()).unwrap();
@@ -46,41 +48,41 @@ async fn send_result_for(act: StubAction) -> SendResult {
 }
 
 #[tokio::test]
-async fn it_sends_as_the_reference_says() {
+async fn a_message_is_sent_as_the_reference_shows() {
     let stub = HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await;
     let pushy = pushy_with(
         &stub,
         "title = \"Acme\"\nsound = \"ping.aiff\"\n[data]\nkind = \"otp\"",
         clock(),
     );
-    let answer = pushy
+    let result = pushy
         .send(&OutboundMessage {
             subject: None,
             ..push_message()
         })
         .await;
     assert_eq!(
-        answer.outcome,
+        result.outcome,
         Outcome::Accepted {
             reference: Some("5ea9b214".to_owned())
         }
     );
-    let heard = stub.requests().remove(0);
-    let (head, body) = heard.split_once("\r\n\r\n").unwrap();
+    let request = stub.requests().remove(0);
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /push?api_key=hunter2 HTTP/1.1"), "{head}");
     let body: Value = serde_json::from_str(body).unwrap();
-    let said = conformance::sample_message().body;
-    let wanted = json!({
+    let text = conformance::sample_message().body;
+    let expected = json!({
         "to": TOKEN,
-        "data": {"message": said, "title": "Acme", "gw_id": gateway_id(&push_message()).to_string(), "kind": "otp"},
-        "notification": {"title": "Acme", "body": said, "sound": "ping.aiff"},
+        "data": {"message": text, "title": "Acme", "gw_id": gateway_id(&push_message()).to_string(), "kind": "otp"},
+        "notification": {"title": "Acme", "body": text, "sound": "ping.aiff"},
         "time_to_live": 600,
     });
-    assert_eq!(body, wanted);
+    assert_eq!(body, expected);
 }
 
 #[tokio::test]
-async fn every_documented_code_comes_to_its_outcome() {
+async fn every_documented_code_has_its_outcome() {
     for (status, code, error, outcome) in [
         (
             400,
@@ -103,21 +105,21 @@ async fn every_documented_code_comes_to_its_outcome() {
         (429, "RATE_LIMIT_EXCEEDED", "slow down", "throttled"),
         (500, "INTERNAL_SERVER_ERROR", "oops", "unavailable"),
         (500, "INTERNAL_ERROR", "oops", "unavailable"),
-        (401, "BRAND_NEW", "who knows", "misconfigured"),
-        (418, "BRAND_NEW", "who knows", "rejected"),
-        (502, "BRAND_NEW", "who knows", "unavailable"),
+        (401, "BRAND_NEW", "new error", "misconfigured"),
+        (418, "BRAND_NEW", "new error", "rejected"),
+        (502, "BRAND_NEW", "new error", "unavailable"),
     ] {
         let body = json!({"code": code, "error": error}).to_string();
-        let answer = send_result_for(response(status, "", &body)).await;
-        assert_eq!(answer.outcome.as_str(), outcome, "{code}: {answer:?}");
-        assert_eq!(answer.code.as_deref(), Some(code));
-        let shown = format!("{answer:?}");
+        let result = send_result_for(response(status, "", &body)).await;
+        assert_eq!(result.outcome.as_str(), outcome, "{code}: {result:?}");
+        assert_eq!(result.code.as_deref(), Some(code));
+        let shown = format!("{result:?}");
         assert!(!shown.contains("hunter2") && !shown.contains("http:"), "{shown}");
     }
 }
 
 #[tokio::test]
-async fn a_yes_for_nobody_is_a_dead_token() {
+async fn a_success_without_a_device_is_an_invalid_recipient() {
     for (body, outcome) in [
         (r#"{"success":true,"id":"5ea9b214"}"#, "accepted"),
         (
@@ -135,8 +137,8 @@ async fn a_yes_for_nobody_is_a_dead_token() {
         (r#"{"success":false}"#, "unknown"),
         ("<html>Log in to the hotel</html>", "unknown"),
     ] {
-        let answer = send_result_for(response(200, "", body)).await;
-        assert_eq!(answer.outcome.as_str(), outcome, "{body}: {answer:?}");
+        let result = send_result_for(response(200, "", body)).await;
+        assert_eq!(result.outcome.as_str(), outcome, "{body}: {result:?}");
     }
     assert_eq!(
         send_result_for(StubAction::RespondAndClose(Vec::new()))
@@ -148,26 +150,26 @@ async fn a_yes_for_nobody_is_a_dead_token() {
 }
 
 #[tokio::test]
-async fn a_topic_is_no_token() {
+async fn a_topic_is_not_a_device_token() {
     let stub = HttpStub::start(vec![response(200, "", ACCEPTED_BODY)]).await;
-    let parcel = OutboundMessage {
-        to: "/topics/everybody".to_owned(),
+    let message = OutboundMessage {
+        to: "/topics/all".to_owned(),
         ..push_message()
     };
     assert_eq!(
-        pushy(&stub).send(&parcel).await.outcome.as_str(),
+        pushy(&stub).send(&message).await.outcome.as_str(),
         "invalid_recipient"
     );
     assert_eq!(stub.requests(), Vec::<String>::new());
 }
 
-/// Sends once, and hears what Pushy says when it is asked: `pending` for the first so many questions.
+/// Returns a provider that has sent one message, which stays pending for the first `pending` polls.
 async fn provider_after_send(pending: usize) -> (HttpStub, Clock, Pushy) {
     let stub = HttpStub::scripted(move |count, request| {
         if request.starts_with("POST") {
             return response(200, "", ACCEPTED_BODY);
         }
-        let waiting = if count - 1 <= pending {
+        let pending_devices = if count - 1 <= pending {
             vec![TOKEN]
         } else {
             Vec::new()
@@ -175,7 +177,7 @@ async fn provider_after_send(pending: usize) -> (HttpStub, Clock, Pushy) {
         response(
             200,
             "",
-            &json!({"push": {"pending_devices": waiting}}).to_string(),
+            &json!({"push": {"pending_devices": pending_devices}}).to_string(),
         )
     })
     .await;
@@ -185,57 +187,57 @@ async fn provider_after_send(pending: usize) -> (HttpStub, Clock, Pushy) {
     (stub, clock, pushy)
 }
 
-fn only_receipt(incoming: &[CallbackItem]) -> (&str, &'static str) {
-    match incoming {
+fn only_receipt(items: &[CallbackItem]) -> (&str, &'static str) {
+    match items {
         [CallbackItem::Receipt(receipt)] => (&receipt.reference, receipt.status.as_str()),
         other => panic!("not one receipt: {other:?}"),
     }
 }
 
-/// Asks until so many questions were asked; what comes of them is not waited for.
-async fn poll_without_receipts(pushy: &Pushy, stub: &HttpStub, questions: usize) {
-    let asked = async {
-        while stub.requests().len() < questions + 1 {
+/// Polls until `polls` requests were made, and expects no receipt.
+async fn poll_without_receipts(pushy: &Pushy, stub: &HttpStub, polls: usize) {
+    let polled = async {
+        while stub.requests().len() < polls + 1 {
             postrider_core::clock::sleep(Duration::from_millis(2)).await;
         }
         postrider_core::clock::sleep(Duration::from_millis(50)).await;
     };
     tokio::select! {
         receipts = pushy.receive() => panic!("too early: {receipts:?}"),
-        () = asked => {}
+        () = polled => {}
     }
 }
 
 #[tokio::test]
-async fn it_asks_later_and_later_until_the_device_has_it() {
+async fn a_message_is_polled_at_growing_delays_until_it_is_delivered() {
     let (stub, clock, pushy) = provider_after_send(2).await;
-    for (wait, questions) in [(5, 1), (25, 2)] {
+    for (wait, polls) in [(5, 1), (25, 2)] {
         clock.advance(Duration::from_secs(wait));
-        poll_without_receipts(&pushy, &stub, questions).await;
-        assert_eq!(stub.requests().len(), questions + 1);
+        poll_without_receipts(&pushy, &stub, polls).await;
+        assert_eq!(stub.requests().len(), polls + 1);
     }
     clock.advance(Duration::from_secs(270));
     assert_eq!(only_receipt(&pushy.receive().await), ("5ea9b214", "delivered"));
-    let question = stub.requests().pop().unwrap();
+    let request = stub.requests().pop().unwrap();
     assert!(
-        question.starts_with("GET /pushes/5ea9b214?api_key=hunter2"),
-        "{question}"
+        request.starts_with("GET /pushes/5ea9b214?api_key=hunter2"),
+        "{request}"
     );
 }
 
 #[tokio::test]
-async fn what_no_device_has_fetched_in_time_has_bounced() {
+async fn an_expired_pending_message_has_bounced() {
     let (stub, clock, pushy) = provider_after_send(99).await;
-    for (wait, questions) in [(5, 1), (25, 2), (270, 3)] {
+    for (wait, polls) in [(5, 1), (25, 2), (270, 3)] {
         clock.advance(Duration::from_secs(wait));
-        poll_without_receipts(&pushy, &stub, questions).await;
+        poll_without_receipts(&pushy, &stub, polls).await;
     }
     clock.advance(Duration::from_secs(305));
     assert_eq!(only_receipt(&pushy.receive().await), ("5ea9b214", "bounced"));
 }
 
 #[tokio::test]
-async fn it_is_held_to_the_contract_and_checks_its_key() {
+async fn the_adapter_conforms_and_checks_its_key() {
     let stub = HttpStub::scripted(
         |_, request| match request.starts_with("GET /topics?api_key=hunter2 ") {
             true => response(200, "", r#"{"topics":[]}"#),
@@ -243,13 +245,13 @@ async fn it_is_held_to_the_contract_and_checks_its_key() {
         },
     )
     .await;
-    let right = pushy(&stub);
-    conformance::check_provider(&right).await;
+    let valid = pushy(&stub);
+    conformance::check_provider(&valid).await;
     assert_eq!(
-        right.parse_callback_sync(&conformance::sample_callback()),
+        valid.parse_callback_sync(&conformance::sample_callback()),
         Err(CallbackError::NotSupported)
     );
-    assert!(matches!(right.check_account().await, AccountCheck::Passed(_)));
+    assert!(matches!(valid.check_account().await, AccountCheck::Passed(_)));
     let stub = HttpStub::start(vec![response(
         401,
         "",
@@ -258,25 +260,39 @@ async fn it_is_held_to_the_contract_and_checks_its_key() {
     .await;
     let checked = pushy(&stub).check_account().await;
     assert!(
-        matches!(&checked, AccountCheck::Failed(words) if words.contains("api_key")),
+        matches!(&checked, AccountCheck::Failed(reason) if reason.contains("api_key")),
         "{checked:?}"
     );
 }
 
 #[test]
-fn wrong_settings_are_refused_with_the_remedy_and_no_secret_is_shown() {
-    for (text, words) in [
+fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
+    for (text, expected) in [
         ("", "api_key"),
         ("api_key = \" \"", "api_key: is empty"),
         ("api_key = \"a\"\n[data]\nmessage = \"b\"", "data.message"),
         ("api_key = \"a\"\nreceipt_token = \"b\"", "receipt_token"),
     ] {
-        let fault = PushySettings::read(text.parse().unwrap())
+        let error = PushySettings::read(text.parse().unwrap())
             .err()
             .unwrap()
             .to_string();
-        assert!(fault.contains(words), "{fault}");
+        assert!(error.contains(expected), "{error}");
     }
     let settings = PushySettings::read("api_key = \"hunter2\"".parse().unwrap()).unwrap();
     assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn failures_have_the_outcomes_of_the_suite() {
+    let context = AdapterContext {
+        limits: conformance::short_limits(),
+        ..conformance::sample_context()
+    };
+    let provider_at = |address| -> Arc<dyn Provider> {
+        let settings = format!("api_key = \"hunter2\"\nbase_url = \"http://{address}\"");
+        let settings = PushySettings::read(settings.parse().unwrap()).unwrap();
+        Arc::new(Pushy::new(&context, &settings).unwrap())
+    };
+    conformance::check_failures(provider_at, &push_message(), &ExpectedOutcomes::default()).await;
 }

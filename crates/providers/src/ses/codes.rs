@@ -1,47 +1,35 @@
-//! What the service's errors mean.
+//! Maps SES responses to outcomes.
 //!
-//! The name of the error counts, then its words, then the HTTP status; the name is found as the service's own clients
-//! find it.
+//! The error name decides first, then its message, then the HTTP status.
 
 use std::time::Duration;
 
-use serde_json::Value;
-
-use crate::http_response::HttpResponse;
-use crate::http_status::outcome_of_status;
-use crate::outcome_kind::OutcomeKind;
+use crate::json_api::JsonResponse;
+use crate::outcome_kind::OutcomeKind::{self, Misconfigured, Rejected, Throttled, Unavailable};
 use crate::provider_text::{parse_reference, sanitize_text};
 use postrider_core::attempt::{Outcome, SendResult};
 
-/// How long to wait when mails go out faster than the account may send them.
+#[cfg(test)]
+mod tests;
+
+/// Cooldown when the sending rate of the account is exceeded.
 const RATE_LIMIT_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// How long to wait when the account's mails of the day are used up: the service advises ten minutes.
-const DAILY_QUOTA_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
+/// Cooldown when a quota of the account is used up: ten minutes, as AWS advises.
+const QUOTA_RETRY_AFTER: Duration = Duration::from_secs(10 * 60);
 
-/// What an error means.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum SesErrorClass {
-    Throttled,
-    /// The account as a whole may send no more for a while.
-    QuotaExceeded,
-    Unavailable,
-    Rejected,
-    Misconfigured,
-    Unknown,
-}
+/// Error name for a used-up quota.
+const LIMIT_EXCEEDED: &str = "LimitExceededException";
 
-use SesErrorClass::{Misconfigured, QuotaExceeded, Rejected, Throttled, Unavailable, Unknown};
-
-/// The errors' names.
-const ERROR_CLASSES: [(&str, SesErrorClass); 28] = [
+/// Outcome of each error name.
+const ERROR_OUTCOMES: [(&str, OutcomeKind); 28] = [
     ("MessageRejected", Rejected),
     ("BadRequestException", Rejected),
     ("MailFromDomainNotVerifiedException", Misconfigured),
     ("AccountSuspendedException", Misconfigured),
     ("SendingPausedException", Misconfigured),
     ("NotFoundException", Misconfigured),
-    ("LimitExceededException", QuotaExceeded),
+    (LIMIT_EXCEEDED, Throttled),
     ("TooManyRequestsException", Throttled),
     ("ThrottlingException", Throttled),
     ("Throttling", Throttled),
@@ -65,209 +53,66 @@ const ERROR_CLASSES: [(&str, SesErrorClass); 28] = [
     ("RequestExpired", Misconfigured),
 ];
 
-/// What a send came to.
-pub(super) fn send_result(answered: &HttpResponse, to: &str) -> SendResult {
-    let json: Option<Value> = serde_json::from_slice(&answered.body).ok();
-    if answered.status == 200 {
-        let id = json.as_ref().and_then(|json| json["MessageId"].as_str());
-        return match id.and_then(parse_reference) {
-            None => Outcome::Unknown {
-                reason: "HTTP 200, but the response does not confirm the message".to_owned(),
-            }
-            .into(),
+/// Returns the result of a send to `to`.
+pub(super) fn send_result(response: &JsonResponse, to: &str) -> SendResult {
+    if response.status == 200 {
+        return match response.str_at("/MessageId").and_then(parse_reference) {
+            None => response.unconfirmed_outcome().into(),
             reference => Outcome::Accepted { reference }.into(),
         };
     }
-    let name = error_name(answered, json.as_ref());
-    let said = error_message(json.as_ref(), &answered.body);
-    let code = name
-        .clone()
-        .unwrap_or_else(|| format!("HTTP {}", answered.status));
+    let name = error_name(response);
     SendResult {
-        outcome: outcome_of_error(name.as_deref(), answered.status, said, to),
-        code: Some(code),
+        outcome: outcome_of_error(response, name.as_deref(), to),
+        code: Some(name.unwrap_or_else(|| response.http_status_text())),
     }
 }
 
-/// The error's name, without what stands around it: `namespace#Name:http://…`.
-fn error_name(answered: &HttpResponse, json: Option<&Value>) -> Option<String> {
-    let header = answered
-        .headers
-        .get("x-amzn-errortype")
-        .and_then(|value| value.to_str().ok());
-    let field = |key: &str| json.and_then(|json| json[key].as_str());
-    let text = header.or_else(|| field("code")).or_else(|| field("__type"))?;
+/// Returns the error name out of `namespace#Name:http://…`, from the header or the body as AWS clients do.
+fn error_name(response: &JsonResponse) -> Option<String> {
+    let header = response.headers.get("x-amzn-errortype");
+    let text = header
+        .and_then(|value| value.to_str().ok())
+        .or_else(|| response.str_at("/code"))
+        .or_else(|| response.str_at("/__type"))?;
     let text = text.split(':').next().unwrap_or_default();
     let text = text.rsplit('#').next().unwrap_or_default();
     Some(sanitize_text(text)).filter(|name| !name.is_empty())
 }
 
-/// Its words.
-pub(super) fn error_message(json: Option<&Value>, body: &[u8]) -> String {
-    let field = |key: &str| json.and_then(|json| json[key].as_str());
-    let text = field("message").or_else(|| field("Message")).map(sanitize_text);
-    text.unwrap_or_else(|| sanitize_text(&String::from_utf8_lossy(body)))
+/// Returns the error message, or the body when it has none.
+pub(super) fn error_message(response: &JsonResponse) -> String {
+    let message = response
+        .str_at("/message")
+        .or_else(|| response.str_at("/Message"));
+    match message {
+        Some(message) => sanitize_text(message),
+        None => sanitize_text(&String::from_utf8_lossy(&response.body)),
+    }
 }
 
-fn outcome_of_error(name: Option<&str>, status: u16, reason: String, to: &str) -> Outcome {
-    let says = |text: &str| reason.to_ascii_lowercase().contains(text);
-    let known = name.and_then(|name| ERROR_CLASSES.iter().find(|(known, _)| *known == name));
-    let class = known.map_or(class_of_status(status), |(_, class)| *class);
-    match class {
-        Throttled if says("daily") || says("quota") => Outcome::Throttled {
-            retry_after: Some(DAILY_QUOTA_RETRY_AFTER),
-        },
-        Throttled => Outcome::Throttled {
-            retry_after: Some(RATE_LIMIT_RETRY_AFTER),
-        },
-        QuotaExceeded => Outcome::Throttled {
-            retry_after: Some(DAILY_QUOTA_RETRY_AFTER),
-        },
-        Unavailable => Outcome::Unavailable { reason },
-        Unknown => Outcome::Unknown { reason },
-        Misconfigured => Outcome::Misconfigured { reason },
-        // In the sandbox, or before the sender's address is verified, every message comes to this.
-        Rejected if says("not verified") => Outcome::Misconfigured { reason },
+fn outcome_of_error(response: &JsonResponse, name: Option<&str>, to: &str) -> Outcome {
+    let reason = error_message(response);
+    let mentions = |text: &str| reason.to_ascii_lowercase().contains(text);
+    let known = name.and_then(|name| ERROR_OUTCOMES.iter().find(|(known, _)| *known == name));
+    let kind = match known.map_or_else(|| response.status_outcome().outcome, |(_, kind)| *kind) {
+        // The sender is not verified, or the account is in the sandbox: this concerns every message.
+        Rejected if mentions("not verified") => Misconfigured,
         Rejected if name == Some("BadRequestException") && names_recipient(&reason, to) => {
-            Outcome::InvalidRecipient { reason }
+            OutcomeKind::InvalidRecipient
         }
-        Rejected => Outcome::Rejected { reason },
-    }
+        kind => kind,
+    };
+    let is_quota = name == Some(LIMIT_EXCEEDED) || mentions("daily") || mentions("quota");
+    let default = if is_quota {
+        QUOTA_RETRY_AFTER
+    } else {
+        RATE_LIMIT_RETRY_AFTER
+    };
+    let retry_after = response.retry_after().unwrap_or(default);
+    kind.into_outcome(None, reason, (kind == Throttled).then_some(retry_after))
 }
 
 fn names_recipient(reason: &str, to: &str) -> bool {
     !to.is_empty() && reason.to_lowercase().contains(&to.to_lowercase())
-}
-
-fn class_of_status(status: u16) -> SesErrorClass {
-    match outcome_of_status(status, None) {
-        OutcomeKind::Throttled => Throttled,
-        OutcomeKind::Misconfigured => Misconfigured,
-        OutcomeKind::Rejected => Rejected,
-        OutcomeKind::Unknown => Unknown,
-        _ => Unavailable,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use reqwest::header::HeaderMap;
-
-    use super::*;
-    use crate::http_response::BodyEnd;
-
-    fn result_of(status: u16, kind: Option<&str>, body: &str) -> SendResult {
-        let mut headers = HeaderMap::new();
-        if let Some(kind) = kind {
-            headers.insert("x-amzn-errortype", kind.parse().unwrap());
-        }
-        let answered = HttpResponse {
-            status,
-            headers,
-            body: body.into(),
-            body_end: BodyEnd::Complete,
-        };
-        send_result(&answered, "user@example.com")
-    }
-
-    #[test]
-    fn an_answer_means_what_the_reference_says() {
-        for (status, kind, body, outcome, code) in [
-            (200, None, "{\"MessageId\":\"0107-1\"}", "accepted", None),
-            (
-                400,
-                Some("MessageRejected:http://x/"),
-                "{\"message\":\"virus\"}",
-                "rejected",
-                Some("MessageRejected"),
-            ),
-            (
-                400,
-                Some("MessageRejected"),
-                "{\"message\":\"Email address is not verified.\"}",
-                "misconfigured",
-                Some("MessageRejected"),
-            ),
-            (
-                400,
-                None,
-                "{\"__type\":\"com.amazonaws#BadRequestException\",\"message\":\"Illegal address user@example.com\"}",
-                "invalid_recipient",
-                Some("BadRequestException"),
-            ),
-            (
-                400,
-                Some("BadRequestException"),
-                "{\"message\":\"no body\"}",
-                "rejected",
-                Some("BadRequestException"),
-            ),
-            (
-                429,
-                Some("TooManyRequestsException"),
-                "{}",
-                "throttled",
-                Some("TooManyRequestsException"),
-            ),
-            (
-                400,
-                None,
-                "{\"code\":\"Throttling\"}",
-                "throttled",
-                Some("Throttling"),
-            ),
-            (
-                403,
-                Some("SignatureDoesNotMatch"),
-                "{}",
-                "misconfigured",
-                Some("SignatureDoesNotMatch"),
-            ),
-            (
-                404,
-                Some("NotFoundException"),
-                "{}",
-                "misconfigured",
-                Some("NotFoundException"),
-            ),
-            (
-                500,
-                Some("InternalFailure"),
-                "",
-                "unavailable",
-                Some("InternalFailure"),
-            ),
-            (503, None, "<html>", "unavailable", Some("HTTP 503")),
-            (
-                400,
-                Some("Novelty"),
-                "{\"message\":\"x\"}",
-                "rejected",
-                Some("Novelty"),
-            ),
-            (301, None, "", "unavailable", Some("HTTP 301")),
-        ] {
-            let answer = result_of(status, kind, body);
-            assert_eq!(
-                (answer.outcome.as_str(), answer.code.as_deref()),
-                (outcome, code),
-                "{status} {kind:?} {body}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_used_up_day_is_waited_out_longer_than_a_fast_second() {
-        let wait = |text: &str| {
-            let body = format!("{{\"message\":\"{text}\"}}");
-            let Outcome::Throttled { retry_after } =
-                result_of(429, Some("TooManyRequestsException"), &body).outcome
-            else {
-                panic!("{text}")
-            };
-            retry_after.unwrap()
-        };
-        assert_eq!(wait("Maximum sending rate exceeded."), RATE_LIMIT_RETRY_AFTER);
-        assert_eq!(wait("Daily message quota exceeded."), DAILY_QUOTA_RETRY_AFTER);
-    }
 }

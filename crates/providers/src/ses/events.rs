@@ -1,6 +1,6 @@
-//! The service's events about a mail, as receipts.
+//! Parses SES events into receipts and opt-outs.
 //!
-//! An event that changes nothing gives none; one that this program does not know neither, because the service adds kinds.
+//! An event that changes nothing, or of an unknown type, yields nothing: AWS adds types.
 
 use chrono::DateTime;
 use serde_json::Value;
@@ -11,48 +11,48 @@ use postrider_core::clock::Timestamp;
 use postrider_core::inbound::{CallbackItem, OptOutNotice};
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 
-/// Reads one event out of a notification's text.
-pub(super) fn parse_event(message: &str, heard_at: Timestamp) -> Result<Vec<CallbackItem>, CallbackError> {
-    let unreadable = |what: &str| CallbackError::Malformed(what.to_owned());
-    let event: Value = serde_json::from_str(message).map_err(|_| unreadable("the message is not JSON"))?;
+/// Parses the event in the text of a notification that was received at `received_at`.
+pub(super) fn parse_event(message: &str, received_at: Timestamp) -> Result<Vec<CallbackItem>, CallbackError> {
+    let malformed = |reason: &str| CallbackError::Malformed(reason.to_owned());
+    let event: Value = serde_json::from_str(message).map_err(|_| malformed("the message is not JSON"))?;
     let kind = event["eventType"]
         .as_str()
         .or_else(|| event["notificationType"].as_str());
-    // The topic tells its subscribers once that it is connected, in words of no fixed form.
+    // A topic sends one notification of another form when it is connected.
     let Some(kind) = kind else {
         return Ok(Vec::new());
     };
-    let Some((verdict, at)) = verdict(kind, &event) else {
+    let Some((status, at)) = receipt_status(kind, &event) else {
         return Ok(Vec::new());
     };
     let id = event["mail"]["messageId"].as_str().and_then(parse_reference);
-    let id = id.ok_or_else(|| unreadable("there is no mail.messageId"))?;
+    let id = id.ok_or_else(|| malformed("mail.messageId is missing"))?;
     let at = at.and_then(|at| DateTime::parse_from_rfc3339(at).ok());
-    let at = at.map_or(heard_at, |at| at.to_utc().min(heard_at));
+    let at = at.map_or(received_at, |at| at.to_utc().min(received_at));
     let receipt = Receipt {
         reference: id,
-        status: verdict,
+        status,
         at,
     };
-    let mut incoming = vec![receipt.into()];
+    let mut items = vec![receipt.into()];
     if kind == "Complaint" {
-        incoming.extend(opt_outs_of_complaint(&event["complaint"], at));
+        items.extend(opt_outs_of_complaint(&event["complaint"], at));
     }
-    Ok(incoming)
+    Ok(items)
 }
 
-/// Who calls a mail spam wants no more of them.
+/// Returns an opt-out for each recipient that reported the mail as spam.
 fn opt_outs_of_complaint(complaint: &Value, at: Timestamp) -> Vec<CallbackItem> {
     if complaint["complaintFeedbackType"] == "not-spam" {
         return Vec::new();
     }
-    let people = complaint["complainedRecipients"].as_array().into_iter().flatten();
-    let addresses = people.filter_map(|person| person["emailAddress"].as_str());
+    let recipients = complaint["complainedRecipients"].as_array().into_iter().flatten();
+    let addresses = recipients.filter_map(|recipient| recipient["emailAddress"].as_str());
     let opted_out = |address: &str| {
         let kind = text_field(&complaint["complaintFeedbackType"]);
         CallbackItem::OptedOut(OptOutNotice {
             address: address.to_owned(),
-            reason: format!("complained of a mail: {kind}")
+            reason: format!("spam complaint: {kind}")
                 .trim_end_matches([':', ' '])
                 .to_owned(),
             at,
@@ -61,24 +61,24 @@ fn opt_outs_of_complaint(complaint: &Value, at: Timestamp) -> Vec<CallbackItem> 
     addresses.map(opted_out).collect()
 }
 
-/// What an event says, and when it happened.
-fn verdict<'e>(kind: &str, event: &'e Value) -> Option<(ReceiptStatus, Option<&'e str>)> {
-    let at = |part: &str| event[part]["timestamp"].as_str();
+/// Returns the status that an event reports, and its time.
+fn receipt_status<'e>(kind: &str, event: &'e Value) -> Option<(ReceiptStatus, Option<&'e str>)> {
+    let at = |object: &str| event[object]["timestamp"].as_str();
     match kind {
         "Delivery" => Some((ReceiptStatus::Delivered, at("delivery"))),
-        "Bounce" => Some((bounce_verdict(&event["bounce"]), at("bounce"))),
-        // It was delivered, or nobody could complain.
+        "Bounce" => Some((bounce_status(&event["bounce"]), at("bounce"))),
+        // A recipient can only report a mail that was delivered.
         "Complaint" => Some((ReceiptStatus::Delivered, at("complaint"))),
         "Reject" => {
             let reason = format!(
-                "refused after it was taken: {}",
+                "rejected after acceptance: {}",
                 text_field(&event["reject"]["reason"])
             );
             Some((ReceiptStatus::Bounced { reason }, None))
         }
         "Rendering Failure" => {
             let reason = format!(
-                "its template failed: {}",
+                "template rendering failed: {}",
                 text_field(&event["failure"]["errorMessage"])
             );
             Some((ReceiptStatus::Bounced { reason }, None))
@@ -89,14 +89,14 @@ fn verdict<'e>(kind: &str, event: &'e Value) -> Option<(ReceiptStatus, Option<&'
     }
 }
 
-/// Permanent bounces speak of the address; all others of this mail only.
-fn bounce_verdict(bounce: &Value) -> ReceiptStatus {
+/// Maps a bounce: a permanent one concerns the address, any other only this mail.
+fn bounce_status(bounce: &Value) -> ReceiptStatus {
     let kind = text_field(&bounce["bounceType"]);
-    let first = &bounce["bouncedRecipients"][0];
+    let recipient = &bounce["bouncedRecipients"][0];
     let details = [
         format!("{kind} {}", text_field(&bounce["bounceSubType"])),
-        text_field(&first["status"]),
-        text_field(&first["diagnosticCode"]),
+        text_field(&recipient["status"]),
+        text_field(&recipient["diagnosticCode"]),
     ];
     let details = details
         .into_iter()
@@ -115,105 +115,4 @@ fn text_field(value: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use postrider_core::clock::from_millis;
-
-    fn parsed_receipt(event: &str) -> Result<Option<Receipt>, CallbackError> {
-        let heard_at = from_millis(1_800_000_000_000);
-        let incoming = parse_event(event, heard_at)?.into_iter().next();
-        Ok(incoming.map(|one| match one {
-            CallbackItem::Receipt(receipt) => receipt,
-            other => panic!("{other:?}"),
-        }))
-    }
-
-    fn event(rest: &str) -> String {
-        format!("{{{rest},\"mail\":{{\"messageId\":\"0107-1\",\"destination\":[\"user@example.com\"]}}}}")
-    }
-
-    #[test]
-    fn an_event_means_what_the_reference_says() {
-        for (rest, word) in [
-            (
-                "\"eventType\":\"Delivery\",\"delivery\":{\"timestamp\":\"2026-07-21T14:03:11.000Z\"}",
-                Some("delivered"),
-            ),
-            ("\"notificationType\":\"Delivery\"", Some("delivered")),
-            (
-                "\"eventType\":\"Bounce\",\"bounce\":{\"bounceType\":\"Permanent\",\"bounceSubType\":\"General\"}",
-                Some("invalid"),
-            ),
-            (
-                "\"eventType\":\"Bounce\",\"bounce\":{\"bounceType\":\"Transient\",\"bounceSubType\":\"MailboxFull\"}",
-                Some("bounced"),
-            ),
-            (
-                "\"eventType\":\"Bounce\",\"bounce\":{\"bounceType\":\"Undetermined\"}",
-                Some("bounced"),
-            ),
-            ("\"eventType\":\"Bounce\"", Some("bounced")),
-            ("\"eventType\":\"Complaint\"", Some("delivered")),
-            (
-                "\"eventType\":\"Reject\",\"reject\":{\"reason\":\"Bad content\"}",
-                Some("bounced"),
-            ),
-            ("\"eventType\":\"Rendering Failure\"", Some("bounced")),
-            ("\"eventType\":\"Open\"", Some("opened")),
-            ("\"eventType\":\"Click\"", Some("opened")),
-            ("\"eventType\":\"Send\"", None),
-            ("\"eventType\":\"DeliveryDelay\"", None),
-            ("\"eventType\":\"Novelty\"", None),
-        ] {
-            let receipt = parsed_receipt(&event(rest)).unwrap();
-            assert_eq!(receipt.map(|receipt| receipt.status.as_str()), word, "{rest}");
-        }
-    }
-
-    #[test]
-    fn a_receipt_says_which_when_and_why() {
-        let rest = "\"eventType\":\"Bounce\",\"bounce\":{\"bounceType\":\"Permanent\",\"bounceSubType\":\"General\",\
-                    \"timestamp\":\"2026-07-21T14:03:11.000Z\",\"bouncedRecipients\":[{\"status\":\"5.1.1\",\
-                    \"diagnosticCode\":\"smtp; 550 5.1.1 user unknown\"}]}";
-        let receipt = parsed_receipt(&event(rest)).unwrap().unwrap();
-        assert_eq!(receipt.reference, "0107-1");
-        assert_eq!(receipt.at.to_rfc3339(), "2026-07-21T14:03:11+00:00");
-        assert_eq!(
-            receipt.status.reason(),
-            Some("Permanent General, 5.1.1, smtp; 550 5.1.1 user unknown")
-        );
-    }
-
-    #[test]
-    fn who_complains_is_opted_out() {
-        let complaint = |kind: &str| {
-            let rest = format!(
-                "\"eventType\":\"Complaint\",\"complaint\":{{\"complaintFeedbackType\":\"{kind}\",\
-                 \"complainedRecipients\":[{{\"emailAddress\":\"user@example.com\"}}]}}"
-            );
-            parse_event(&event(&rest), from_millis(1_800_000_000_000)).unwrap()
-        };
-        let heard = complaint("abuse");
-        let [CallbackItem::Receipt(_), CallbackItem::OptedOut(out)] = heard.as_slice() else {
-            panic!("{heard:?}")
-        };
-        assert_eq!(
-            (out.address.as_str(), out.reason.as_str()),
-            ("user@example.com", "complained of a mail: abuse")
-        );
-        assert_eq!(complaint("not-spam").len(), 1);
-    }
-
-    #[test]
-    fn what_is_no_event_is_refused_or_passed_over() {
-        assert_eq!(parsed_receipt("{}"), Ok(None));
-        assert!(matches!(
-            parsed_receipt("hello"),
-            Err(CallbackError::Malformed(_))
-        ));
-        assert!(matches!(
-            parsed_receipt("{\"eventType\":\"Delivery\"}"),
-            Err(CallbackError::Malformed(_))
-        ));
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
-//! The keys of `kind = "ses"`.
+//! Settings of `kind = "ses"`.
 //!
-//! Everything is parsed here once, so that a wrong address or URL stops the start and never a send. Prints no credential.
+//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
 
 use std::fmt;
 
@@ -13,52 +13,53 @@ use crate::email_address::{default_subject, deserialize_mailbox, deserialize_opt
 use crate::settings_reader::read_table;
 use postrider_core::error::{Error, Result};
 
-/// How Amazon's service for mail is spoken to.
+/// Settings of an SES account.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SesSettings {
-    /// Where the account's mail is set up, such as `eu-central-1`.
+    /// AWS region, such as `eu-central-1`.
     region: String,
     access_key_id: String,
     secret_access_key: String,
-    /// Only with temporary credentials.
+    /// Session token of temporary credentials.
     session_token: Option<String>,
-    /// Whom the mail is from; the address or its domain must be verified there.
+    /// Sender; the address or its domain must be verified in SES.
     #[serde(deserialize_with = "deserialize_mailbox")]
     pub(super) from: Mailbox,
-    /// Where answers go; unless written here to `from`.
+    /// Address for replies; default: `from`.
     #[serde(default, deserialize_with = "deserialize_optional_mailbox")]
     pub(super) reply_to: Option<Mailbox>,
-    /// The subject of messages that bring none, where the channel has none either.
+    /// Subject of messages without one, if the channel has none either.
     #[serde(default = "default_subject")]
     pub(super) subject: String,
-    /// The configuration set whose events come back as receipts.
+    /// Configuration set whose events arrive as receipts.
     pub(super) configuration_set: Option<String>,
-    /// The SNS topics that receipts come from (their ARNs); without, none are heard.
+    /// ARNs of the SNS topics that receipts arrive from; without any, receipts are rejected.
     #[serde(default)]
     pub(super) topics: Vec<String>,
-    /// Where the service is, instead of the region's own address.
+    /// URL of SES; default: that of the region.
     base_url: Option<String>,
-    /// Where certificates and confirmations of SNS are fetched, instead of the address in them.
+    /// URL of SNS; default: the one in a notification.
     sns_url: Option<String>,
 }
 
 impl SesSettings {
-    /// Reads and checks the keys.
+    /// Parses and validates the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let settings: Self = read_table(table)?;
-        let is_region =
-            |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+        let is_region = |character: char| {
+            character.is_ascii_lowercase() || character.is_ascii_digit() || character == '-'
+        };
         if settings.region.is_empty() || !settings.region.chars().all(is_region) {
             return Err(Error::usage(
-                "region: write it as in the console's address, such as \"eu-central-1\"",
+                "region: must be the code of an AWS region, such as \"eu-central-1\"",
             ));
         }
         for (key, text) in [
             ("access_key_id", &settings.access_key_id),
             ("secret_access_key", &settings.secret_access_key),
         ] {
-            if text.is_empty() || text.contains(|letter: char| !letter.is_ascii_graphic()) {
+            if text.is_empty() || text.contains(|character: char| !character.is_ascii_graphic()) {
                 return Err(Error::usage(format!(
                     "{key}: is empty or holds a blank; copy it again"
                 )));
@@ -70,22 +71,21 @@ impl SesSettings {
             ));
         }
         if let Some(topic) = settings.topics.iter().find(|topic| !topic.starts_with("arn:aws")) {
-            let problem =
-                format!("topics: \"{topic}\" is no topic; write its ARN, arn:aws:sns:REGION:ACCOUNT:NAME");
-            return Err(Error::usage(problem));
+            let message = format!("topics: \"{topic}\" is not an ARN; write arn:aws:sns:REGION:ACCOUNT:NAME");
+            return Err(Error::usage(message));
         }
         settings.parsed_base_url()?;
         settings.parsed_sns_url()?;
         Ok(settings)
     }
 
-    /// Where the service is.
+    /// Returns the URL of SES.
     pub(super) fn parsed_base_url(&self) -> Result<Url> {
-        let usual = || format!("https://email.{}.amazonaws.com", self.region);
-        parse_root_url("base_url", &self.base_url.clone().unwrap_or_else(usual))
+        let default_url = || format!("https://email.{}.amazonaws.com", self.region);
+        parse_root_url("base_url", &self.base_url.clone().unwrap_or_else(default_url))
     }
 
-    /// Where certificates and confirmations are fetched, if not at their own address.
+    /// Returns the URL that replaces that of SNS, if one is set.
     pub(super) fn parsed_sns_url(&self) -> Result<Option<Url>> {
         self.sns_url
             .as_deref()
@@ -93,13 +93,13 @@ impl SesSettings {
             .transpose()
     }
 
-    /// Whether anything is reached over TLS.
+    /// Returns whether SES or SNS is called over TLS.
     pub(crate) fn is_secure(&self) -> bool {
         let plain = |url: &Option<String>| url.as_ref().is_some_and(|url| url.starts_with("http:"));
         !plain(&self.base_url) || !self.topics.is_empty() && !plain(&self.sns_url)
     }
 
-    /// What requests are signed with.
+    /// Returns the credentials that sign requests.
     pub(super) fn credentials(&self) -> AwsCredentials {
         AwsCredentials {
             region: self.region.clone(),
@@ -123,7 +123,7 @@ fn parse_root_url(key: &str, text: &str) -> Result<Url> {
 
 impl fmt::Debug for SesSettings {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Settings")
+        out.debug_struct("SesSettings")
             .field("region", &self.region)
             .field("topics", &self.topics)
             .finish_non_exhaustive()

@@ -1,7 +1,7 @@
-//! The envelope that receipts come in, and the check that SNS sealed it.
+//! Verifies the signature of SNS notifications.
 //!
-//! Certificates come only from hosts that are SNS's by name, over TLS, and are kept by their URL. Nothing in a message is
-//! believed before its signature is right and its topic is one of ours.
+//! Certificates are fetched over TLS from SNS host names only, and cached by URL. A notification is accepted only with a
+//! valid signature, a configured topic and a recent timestamp.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -28,17 +28,17 @@ use crate::http_client::HttpClient;
 use crate::http_response::HttpCallResult;
 use crate::{CallbackError, CallbackRequest};
 
-/// The oldest message that is believed, and how far its clock may be ahead.
+/// Maximum difference between the timestamp of a notification and now, in both directions.
 const MESSAGE_AGE_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// The most certificates that are kept.
+/// Maximum number of cached certificates.
 const CERTIFICATES_MAX: usize = 16;
 
-/// The hosts of SNS.
+/// Host names of SNS.
 static SNS_HOSTS: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^sns\.[a-zA-Z0-9-]{3,}\.amazonaws\.com(\.cn)?$").ok());
 
-/// A message of SNS, not believed yet.
+/// An SNS notification whose signature is not verified.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct SnsMessage {
@@ -59,29 +59,32 @@ pub(super) struct SnsMessage {
 }
 
 impl SnsMessage {
-    /// Reads a call, whatever content type it says it has, and refuses what is not of these topics, not of this hour or
-    /// signed by a stranger's certificate.
-    pub fn parse(call: &CallbackRequest, topics: &[String]) -> Result<Self, CallbackError> {
-        let envelope: Self = serde_json::from_slice(&call.body).map_err(|_| {
-            CallbackError::Malformed("this is no message of SNS; raw message delivery must be off".to_owned())
+    /// Parses a callback, whatever its content type.
+    ///
+    /// # Errors
+    ///
+    /// Rejects another topic, an old timestamp and a certificate URL outside SNS.
+    pub fn parse(request: &CallbackRequest, topics: &[String]) -> Result<Self, CallbackError> {
+        let notification: Self = serde_json::from_slice(&request.body).map_err(|_| {
+            CallbackError::Malformed("not an SNS notification; raw message delivery must be off".to_owned())
         })?;
-        let at =
-            DateTime::parse_from_rfc3339(&envelope.timestamp).map_err(|_| CallbackError::Unauthenticated)?;
-        let age = (call.received_at - at.to_utc())
+        let at = DateTime::parse_from_rfc3339(&notification.timestamp)
+            .map_err(|_| CallbackError::Unauthenticated)?;
+        let age = (request.received_at - at.to_utc())
             .abs()
             .to_std()
             .unwrap_or(Duration::MAX);
-        let fits = topics.contains(&envelope.topic_arn)
+        let is_acceptable = topics.contains(&notification.topic_arn)
             && age <= MESSAGE_AGE_MAX
-            && parse_sns_url(&envelope.certificate_url).is_some_and(|url| url.path().ends_with(".pem"));
-        if fits {
-            Ok(envelope)
+            && parse_sns_url(&notification.certificate_url).is_some_and(|url| url.path().ends_with(".pem"));
+        if is_acceptable {
+            Ok(notification)
         } else {
             Err(CallbackError::Unauthenticated)
         }
     }
 
-    /// What is signed: names and values by line, in this order.
+    /// Returns the signed text: names and values on lines of their own, in a fixed order.
     fn signed_text(&self) -> String {
         let mut fields = vec![
             ("Message", Some(&self.message)),
@@ -121,15 +124,15 @@ impl SnsMessage {
     }
 }
 
-/// The URL, if it is one of SNS's own.
+/// Parses a URL; `None` unless its host is one of SNS.
 fn parse_sns_url(url: &str) -> Option<Url> {
     let url = Url::parse(url).ok()?;
     let hosts = SNS_HOSTS.as_ref()?;
-    let fits = url.scheme() == "https" && url.port().is_none() && url.username().is_empty();
-    (fits && hosts.is_match(url.host_str()?)).then_some(url)
+    let is_plain_https = url.scheme() == "https" && url.port().is_none() && url.username().is_empty();
+    (is_plain_https && hosts.is_match(url.host_str()?)).then_some(url)
 }
 
-/// RSA signatures over a digest, which the library beneath has and its trait wants.
+/// RSA verification of *ring* behind the trait of webpki, which lacks RSA with SHA-1.
 #[derive(Debug)]
 struct RsaVerifier {
     parameters: &'static RsaParameters,
@@ -141,10 +144,10 @@ static RSA_SHA256: RsaVerifier = RsaVerifier {
     id: alg_id::RSA_PKCS1_SHA256,
 };
 
-/// For topics that were not told to use signature version 2.
+/// Default of topics, unless signature version 2 is set.
 static RSA_SHA1: RsaVerifier = RsaVerifier {
     parameters: &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
-    // sha1WithRSAEncryption, in DER.
+    // sha1WithRSAEncryption in DER.
     id: AlgorithmIdentifier::from_slice(&[
         0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x05, 0x05, 0x00,
     ]),
@@ -165,115 +168,124 @@ impl SignatureVerificationAlgorithm for RsaVerifier {
     }
 }
 
-/// What is needed to believe SNS.
+/// Verifies the notifications of the configured topics.
 pub(super) struct SnsVerifier {
     topics: Vec<String>,
-    /// Where to ask instead of at SNS's own address.
+    /// Server to call instead of SNS, for tests.
     endpoint_override: Option<Url>,
     certificates: Mutex<HashMap<String, Arc<CertificateDer<'static>>>>,
-    /// One fetch at a time: calls that anybody can make must not become a flood elsewhere.
+    /// Limits fetches to one at a time, because unauthenticated callbacks cause them.
     fetch_lock: tokio::sync::Mutex<()>,
 }
 
 impl SnsVerifier {
-    /// For these topics.
-    pub fn new(topics: Vec<String>, stand_in: Option<Url>) -> Self {
+    /// Creates a verifier for these topics.
+    pub fn new(topics: Vec<String>, endpoint_override: Option<Url>) -> Self {
         Self {
             topics,
-            endpoint_override: stand_in,
+            endpoint_override,
             certificates: Mutex::default(),
             fetch_lock: tokio::sync::Mutex::default(),
         }
     }
 
-    /// Whether any topic is ours.
+    /// Returns whether topics are configured.
     pub fn is_configured(&self) -> bool {
         !self.topics.is_empty()
     }
 
-    /// The message in a call, once it is sure who sealed it, by certificates that are known already.
-    pub fn verify(&self, call: &CallbackRequest) -> Result<SnsMessage, CallbackError> {
+    /// Returns the verified notification of a callback. Its certificate must be cached.
+    pub fn verify(&self, request: &CallbackRequest) -> Result<SnsMessage, CallbackError> {
         if !self.is_configured() {
             return Err(CallbackError::NotSupported);
         }
-        let envelope = SnsMessage::parse(call, &self.topics)?;
-        let unknown = || CallbackError::Unavailable("the signing certificate is not known yet".to_owned());
+        let notification = SnsMessage::parse(request, &self.topics)?;
+        let not_fetched =
+            || CallbackError::Unavailable("the signing certificate has not been fetched".to_owned());
         let certificate = self
-            .cached_certificate(&envelope.certificate_url)
-            .ok_or_else(unknown)?;
-        if envelope.is_signed_by(&certificate) {
-            Ok(envelope)
+            .cached_certificate(&notification.certificate_url)
+            .ok_or_else(not_fetched)?;
+        if notification.is_signed_by(&certificate) {
+            Ok(notification)
         } else {
             Err(CallbackError::Unauthenticated)
         }
     }
 
-    /// Gets the certificate that a call is signed with, unless it is known or the call is not to be believed anyway.
+    /// Fetches the certificate of a callback, unless it is cached or the callback is rejected anyway.
     pub async fn load_certificate(
         &self,
-        call: &CallbackRequest,
-        line: &HttpClient,
+        request: &CallbackRequest,
+        client: &HttpClient,
     ) -> Result<(), CallbackError> {
         if !self.is_configured() {
             return Err(CallbackError::NotSupported);
         }
-        let envelope = SnsMessage::parse(call, &self.topics)?;
-        let _turn = self.fetch_lock.lock().await;
-        if self.cached_certificate(&envelope.certificate_url).is_some() {
+        let notification = SnsMessage::parse(request, &self.topics)?;
+        let _guard = self.fetch_lock.lock().await;
+        if self.cached_certificate(&notification.certificate_url).is_some() {
             return Ok(());
         }
-        let url = parse_sns_url(&envelope.certificate_url).ok_or(CallbackError::Unauthenticated)?;
-        let body = self.fetch(url, line).await.map_err(CallbackError::Unavailable)?;
+        let url = parse_sns_url(&notification.certificate_url).ok_or(CallbackError::Unauthenticated)?;
+        let body = self
+            .fetch(url, client)
+            .await
+            .map_err(CallbackError::Unavailable)?;
         let certificate =
             CertificateDer::from_pem_slice(&body).map_err(|_| CallbackError::Unauthenticated)?;
         let mut certificates = self.lock_certificates();
         if certificates.len() >= CERTIFICATES_MAX {
             certificates.clear();
         }
-        certificates.insert(envelope.certificate_url, Arc::new(certificate));
+        certificates.insert(notification.certificate_url, Arc::new(certificate));
         Ok(())
     }
 
-    /// Says to SNS that we want what the topic has to say.
+    /// Confirms a subscription to a topic.
     pub async fn confirm_subscription(
         &self,
-        envelope: &SnsMessage,
-        line: &HttpClient,
+        notification: &SnsMessage,
+        client: &HttpClient,
     ) -> Result<(), CallbackError> {
-        let url = envelope
+        let url = notification
             .subscribe_url
             .as_deref()
             .and_then(parse_sns_url)
             .ok_or(CallbackError::Unauthenticated)?;
-        self.fetch(url, line).await.map_err(CallbackError::Unavailable)?;
-        log::info!("receipts of {} are subscribed to", envelope.topic_arn);
+        self.fetch(url, client)
+            .await
+            .map_err(CallbackError::Unavailable)?;
+        log::info!(
+            "ses: SNS subscription confirmed topic_arn={}",
+            notification.topic_arn
+        );
         Ok(())
     }
 
-    async fn fetch(&self, url: Url, line: &HttpClient) -> Result<Vec<u8>, String> {
+    async fn fetch(&self, url: Url, client: &HttpClient) -> Result<Vec<u8>, String> {
         let mut request = Request::new(Method::GET, self.overridden_url(&url));
         if self.endpoint_override.is_some()
             && let Ok(host) = HeaderValue::from_str(url.host_str().unwrap_or_default())
         {
             request.headers_mut().insert(HOST, host);
         }
-        match line.call(request).await {
-            HttpCallResult::Response(answered) if answered.status == 200 => Ok(answered.body),
-            HttpCallResult::Response(answered) => Err(format!("SNS answered {}", answered.status)),
-            HttpCallResult::NotSent(why)
-            | HttpCallResult::NoResponse(why)
-            | HttpCallResult::InvalidRequest(why) => Err(format!("SNS cannot be reached: {why}")),
+        match client.call(request).await {
+            HttpCallResult::Response(response) if response.status == 200 => Ok(response.body),
+            HttpCallResult::Response(response) => Err(format!("SNS answered {}", response.status)),
+            HttpCallResult::NotSent(reason)
+            | HttpCallResult::NoResponse(reason)
+            | HttpCallResult::InvalidRequest(reason) => Err(format!("cannot call SNS: {reason}")),
         }
     }
 
-    /// The same place at the stand-in, where there is one.
+    /// Returns the URL at the override server, if there is one.
     fn overridden_url(&self, url: &Url) -> Url {
-        let Some(mut here) = self.endpoint_override.clone() else {
+        let Some(mut overridden) = self.endpoint_override.clone() else {
             return url.clone();
         };
-        here.set_path(url.path());
-        here.set_query(url.query());
-        here
+        overridden.set_path(url.path());
+        overridden.set_query(url.query());
+        overridden
     }
 
     fn cached_certificate(&self, url: &str) -> Option<Arc<CertificateDer<'static>>> {
@@ -286,39 +298,4 @@ impl SnsVerifier {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_hosts_of_sns_are_asked_for_certificates() {
-        for (url, is_theirs) in [
-            ("https://sns.eu-central-1.amazonaws.com/a.pem", true),
-            ("https://sns.cn-north-1.amazonaws.com.cn/a.pem", true),
-            ("http://sns.eu-central-1.amazonaws.com/a.pem", false),
-            ("https://sns.eu-central-1.amazonaws.com:8443/a.pem", false),
-            ("https://sns.eu-central-1.amazonaws.com.evil.example/a.pem", false),
-            ("https://evil.example/sns.eu-central-1.amazonaws.com/a.pem", false),
-            ("https://sns.eu-central-1.amazonaws.com@evil.example/a.pem", false),
-            ("https://xsns.eu-central-1.amazonaws.com/a.pem", false),
-            ("https://sns.x.y.amazonaws.com/a.pem", false),
-            ("https://sns.s3.evil.amazonaws.com/a.pem", false),
-        ] {
-            assert_eq!(parse_sns_url(url).is_some(), is_theirs, "{url}");
-        }
-    }
-
-    #[test]
-    fn the_signed_text_is_that_of_the_reference() {
-        let envelope: SnsMessage = serde_json::from_value(serde_json::json!({
-            "Type": "Notification", "MessageId": "22b80b92", "TopicArn": "arn:aws:sns:eu-central-1:1:ses-feedback",
-            "Subject": "Amazon SES Email Event Notification", "Message": "{\"a\":1}",
-            "Timestamp": "2026-07-21T14:03:09.123Z", "SignatureVersion": "1", "Signature": "", "SigningCertURL": ""
-        }))
-        .unwrap();
-        assert_eq!(
-            envelope.signed_text(),
-            "Message\n{\"a\":1}\nMessageId\n22b80b92\nSubject\nAmazon SES Email Event Notification\nTimestamp\n\
-             2026-07-21T14:03:09.123Z\nTopicArn\narn:aws:sns:eu-central-1:1:ses-feedback\nType\nNotification\n"
-        );
-    }
-}
+mod tests;

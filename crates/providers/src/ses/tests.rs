@@ -1,38 +1,39 @@
-//! The adapter against moto, which checks our signatures and signs notifications as SNS does, and against stubs.
+//! Tests of the adapter against moto, which verifies request signatures and signs notifications, and against stubs.
 
 use chrono::TimeDelta;
+use std::sync::Arc;
 
 use super::*;
 use crate::Transcript;
 use crate::http_client::HttpClientPool;
-use crate::testing::conformance;
+use crate::testing::conformance::{self, ExpectedOutcomes};
 use crate::testing::http_stub::{HttpStub, StubAction, response};
 use crate::testing::peer::PeerProcess;
 use postrider_core::receipt::ReceiptStatus;
 
-fn ses_provider(table: &str, outbound: &HttpClientPool) -> Ses {
+fn ses_provider(table: &str, http_clients: &HttpClientPool) -> Ses {
     let settings = SesSettings::read(table.parse().unwrap()).unwrap();
     let context = AdapterContext {
-        http_clients: outbound.clone(),
+        http_clients: http_clients.clone(),
         ..conformance::sample_context()
     };
     Ses::new(&context, &settings).unwrap()
 }
 
-fn settings_toml(base: &str, key_id: &str, secret: &str, more: &str) -> String {
+fn settings_toml(base: &str, key_id: &str, secret: &str, overrides: &str) -> String {
     format!(
         "region = \"eu-central-1\"\naccess_key_id = \"{key_id}\"\nsecret_access_key = \"{secret}\"\n\
-         base_url = \"{base}\"\nfrom = \"Müller <shop@example.org>\"\n{more}"
+         base_url = \"{base}\"\nfrom = \"Müller <shop@example.org>\"\n{overrides}"
     )
 }
 
-fn moto_provider(peer: &PeerProcess, more: &str) -> Ses {
+fn moto_provider(peer: &PeerProcess, overrides: &str) -> Ses {
     let base = format!("http://127.0.0.1:{}", peer.port());
     let table = settings_toml(
         &base,
         peer.startup_value("key_id"),
         peer.startup_value("secret"),
-        more,
+        overrides,
     );
     ses_provider(&table, &HttpClientPool::new().unwrap())
 }
@@ -57,11 +58,11 @@ fn message() -> OutboundMessage {
 }
 
 #[tokio::test]
-async fn moto_takes_a_mail_and_its_signature() {
+async fn a_mail_and_its_signature_are_accepted_by_moto() {
     let mut peer = PeerProcess::start("aws_server.py", &[]).await;
-    let answer = moto_provider(&peer, "").send(&message()).await;
-    let Outcome::Accepted { reference: Some(id) } = answer.outcome else {
-        panic!("{answer:?}")
+    let result = moto_provider(&peer, "").send(&message()).await;
+    let Outcome::Accepted { reference: Some(id) } = result.outcome else {
+        panic!("{result:?}")
     };
     let mails = peer.request(json!({ "mails": true })).await;
     let mail = &mails["mails"][0];
@@ -75,60 +76,64 @@ async fn moto_takes_a_mail_and_its_signature() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_a_wrong_signature() {
+async fn a_wrong_secret_is_misconfigured() {
     let peer = PeerProcess::start("aws_server.py", &[]).await;
     let base = format!("http://127.0.0.1:{}", peer.port());
     let wrong = settings_toml(&base, peer.startup_value("key_id"), "hunter2", "");
-    let answer = ses_provider(&wrong, &HttpClientPool::new().unwrap())
+    let result = ses_provider(&wrong, &HttpClientPool::new().unwrap())
         .send(&message())
         .await;
-    assert_eq!(answer.outcome.as_str(), "misconfigured", "{answer:?}");
-    let stranger = settings_toml(&base, "AKIASTRANGER", "hunter2", "");
-    let answer = ses_provider(&stranger, &HttpClientPool::new().unwrap())
+    assert_eq!(result.outcome.as_str(), "misconfigured", "{result:?}");
+    let unknown_key = settings_toml(&base, "AKIAUNKNOWN", "hunter2", "");
+    let result = ses_provider(&unknown_key, &HttpClientPool::new().unwrap())
         .send(&message())
         .await;
-    assert_eq!(answer.outcome.as_str(), "misconfigured", "{answer:?}");
+    assert_eq!(result.outcome.as_str(), "misconfigured", "{result:?}");
 }
 
-/// What moto's SNS told us, and an adapter that listens to it.
+/// A signed notification of moto, and an adapter that accepts its topic.
 struct SnsFixture {
     ses: Ses,
     call: CallbackRequest,
     peer: PeerProcess,
-    /// Stands where SNS keeps its certificates.
+    /// Serves the certificate of SNS.
     certificate_server: HttpStub,
 }
 
 async fn sns_fixture(event: &str) -> SnsFixture {
     let mut peer = PeerProcess::start("aws_server.py", &[]).await;
-    let ear = HttpStub::start(vec![response(200, "", "")]).await;
-    let to = format!("http://{}/v1/receipts/ses", ear.address);
-    let told = peer.request(json!({ "publish": event, "to": to })).await;
-    let archive = HttpStub::start(vec![response(200, "", told["pem"].as_str().unwrap())]).await;
-    let heard = ear.requests();
-    let notification = heard.iter().find(|text| text.contains("SigningCertURL")).unwrap();
+    let receiver = HttpStub::start(vec![response(200, "", "")]).await;
+    let to = format!("http://{}/v1/receipts/ses", receiver.address);
+    let published = peer.request(json!({ "publish": event, "to": to })).await;
+    let certificate_server =
+        HttpStub::start(vec![response(200, "", published["pem"].as_str().unwrap())]).await;
+    let requests = receiver.requests();
+    let notification = requests
+        .iter()
+        .find(|text| text.contains("SigningCertURL"))
+        .unwrap();
     let call = CallbackRequest {
         body: notification.split_once("\r\n\r\n").unwrap().1.into(),
         received_at: Clock::System.now(),
         ..conformance::sample_callback()
     };
-    let more = format!(
+    let overrides = format!(
         "topics = [\"{}\"]\nsns_url = \"http://{}\"",
         peer.startup_value("topic"),
-        archive.address
+        certificate_server.address
     );
     SnsFixture {
-        ses: moto_provider(&peer, &more),
+        ses: moto_provider(&peer, &overrides),
         call,
         peer,
-        certificate_server: archive,
+        certificate_server,
     }
 }
 
 const DELIVERY: &str = "{\"eventType\":\"Delivery\",\"mail\":{\"messageId\":\"0107-1\"}}";
 
 #[tokio::test]
-async fn a_notification_signed_by_another_make_of_sns_is_a_receipt() {
+async fn a_notification_signed_by_another_implementation_is_a_receipt() {
     let SnsFixture {
         ses,
         call,
@@ -137,11 +142,11 @@ async fn a_notification_signed_by_another_make_of_sns_is_a_receipt() {
     } = sns_fixture(DELIVERY).await;
     assert!(
         matches!(ses.parse_callback_sync(&call), Err(CallbackError::Unavailable(_))),
-        "the certificate is not there yet"
+        "the certificate is not cached"
     );
-    let heard = ses.parse_callback(&call).await.unwrap();
-    let [CallbackItem::Receipt(receipt)] = heard.as_slice() else {
-        panic!("{heard:?}")
+    let items = ses.parse_callback(&call).await.unwrap();
+    let [CallbackItem::Receipt(receipt)] = items.as_slice() else {
+        panic!("{items:?}")
     };
     assert_eq!(
         (receipt.reference.as_str(), &receipt.status),
@@ -149,69 +154,69 @@ async fn a_notification_signed_by_another_make_of_sns_is_a_receipt() {
     );
     assert_eq!(
         ses.parse_callback_sync(&call),
-        Ok(heard.clone()),
-        "hearing it again gives the same"
+        Ok(items.clone()),
+        "a repeated callback yields the same items"
     );
     assert_eq!(ses.callback_mode(), CallbackMode::Authenticated);
-    let asked = certificate_server.requests();
-    assert_eq!(asked.len(), 1, "a certificate is fetched once");
+    let requests = certificate_server.requests();
+    assert_eq!(requests.len(), 1, "a certificate is fetched once");
     assert!(
-        asked[0].contains("host: sns.eu-central-1.amazonaws.com"),
-        "{asked:?}"
+        requests[0].contains("host: sns.eu-central-1.amazonaws.com"),
+        "{requests:?}"
     );
 }
 
 #[tokio::test]
-async fn a_subscription_is_confirmed_once_its_signature_is_right() {
-    let mut notified = sns_fixture(DELIVERY).await;
-    let envelope: Value = serde_json::from_slice(&notified.call.body).unwrap();
+async fn a_subscription_with_a_valid_signature_is_confirmed() {
+    let mut fixture = sns_fixture(DELIVERY).await;
+    let notification: Value = serde_json::from_slice(&fixture.call.body).unwrap();
     let (url, at) = (
         "https://sns.eu-central-1.amazonaws.com/?Action=ConfirmSubscription&Token=t",
-        &envelope["Timestamp"],
+        &notification["Timestamp"],
     );
     let at = at.as_str().unwrap().to_owned();
-    let topic = notified.peer.startup_value("topic").to_owned();
+    let topic = fixture.peer.startup_value("topic").to_owned();
     let text = format!(
         "Message\nm\nMessageId\n1\nSubscribeURL\n{url}\nTimestamp\n{at}\nToken\nt\nTopicArn\n{topic}\nType\n\
          SubscriptionConfirmation\n"
     );
     for version in ["1", "2"] {
-        let signed = notified
+        let signed = fixture
             .peer
             .request(json!({ "sign": text, "version": version }))
             .await;
         let body = json!({
             "Type": "SubscriptionConfirmation", "MessageId": "1", "Token": "t", "TopicArn": topic, "Message": "m",
             "SubscribeURL": url, "Timestamp": at, "SignatureVersion": version, "Signature": signed["signature"],
-            "SigningCertURL": envelope["SigningCertURL"],
+            "SigningCertURL": notification["SigningCertURL"],
         });
         let call = CallbackRequest {
             body: body.to_string().into(),
-            ..notified.call.clone()
+            ..fixture.call.clone()
         };
         assert_eq!(
-            notified.ses.parse_callback(&call).await,
+            fixture.ses.parse_callback(&call).await,
             Ok(Vec::new()),
             "version {version}"
         );
-        let elsewhere = CallbackRequest {
+        let altered = CallbackRequest {
             body: body.to_string().replace("Token=t", "Token=u").into(),
             ..call
         };
         assert_eq!(
-            notified.ses.parse_callback(&elsewhere).await,
+            fixture.ses.parse_callback(&altered).await,
             Err(CallbackError::Unauthenticated)
         );
     }
-    let asked = notified.certificate_server.requests();
-    let confirmed = asked
+    let requests = fixture.certificate_server.requests();
+    let confirmations = requests
         .iter()
         .filter(|text| text.starts_with("GET /?Action=ConfirmSubscription&Token=t "));
-    assert_eq!(confirmed.count(), 2, "{asked:?}");
+    assert_eq!(confirmations.count(), 2, "{requests:?}");
 }
 
 #[tokio::test]
-async fn what_is_not_signed_old_or_of_another_topic_is_forged() {
+async fn an_unsigned_old_or_foreign_notification_is_rejected() {
     let SnsFixture { ses, call, peer, .. } = &sns_fixture(DELIVERY).await;
     ses.parse_callback(call).await.unwrap();
     let text = String::from_utf8(call.body.clone()).unwrap();
@@ -222,7 +227,7 @@ async fn what_is_not_signed_old_or_of_another_topic_is_forged() {
             ..call.clone()
         }
     };
-    let late = |seconds: i64| CallbackRequest {
+    let received_late = |seconds: i64| CallbackRequest {
         received_at: call.received_at + TimeDelta::seconds(seconds),
         ..call.clone()
     };
@@ -236,8 +241,8 @@ async fn what_is_not_signed_old_or_of_another_topic_is_forged() {
             "https://sns.evil.example/",
         ),
         changed("\"Signature\": \"", "\"Signature\": \"AAAA"),
-        late(3_700),
-        late(-3_700),
+        received_late(3_700),
+        received_late(-3_700),
     ] {
         assert_eq!(
             ses.parse_callback(&forged).await,
@@ -253,12 +258,15 @@ async fn what_is_not_signed_old_or_of_another_topic_is_forged() {
         ses.parse_callback(&truncated).await,
         Err(CallbackError::Malformed(_))
     ));
-    let deaf = moto_provider(peer, "");
-    assert_eq!(deaf.parse_callback(call).await, Err(CallbackError::NotSupported));
+    let without_topics = moto_provider(peer, "");
+    assert_eq!(
+        without_topics.parse_callback(call).await,
+        Err(CallbackError::NotSupported)
+    );
 }
 
 #[tokio::test]
-async fn a_silent_provider_is_unknown_and_one_that_is_away_is_not() {
+async fn no_response_is_unknown_and_a_failed_connection_is_unavailable() {
     let (ses, _stub) = stub_provider(StubAction::RespondAndClose(Vec::new())).await;
     assert_eq!(ses.send(&message()).await.outcome.as_str(), "unknown");
     let (ses, stub) = stub_provider(StubAction::RespondAndClose(Vec::new())).await;
@@ -268,16 +276,16 @@ async fn a_silent_provider_is_unknown_and_one_that_is_away_is_not() {
 }
 
 #[tokio::test]
-async fn a_check_says_what_the_account_says() {
+async fn an_account_check_reports_the_state_of_the_account() {
     let account = "{\"SendingEnabled\":true,\"ProductionAccessEnabled\":false,\"SendQuota\":{\"Max24HourSend\":200.0,\
                    \"MaxSendRate\":1.0,\"SentLast24Hours\":3.0}}";
     let (ses, stub) = stub_provider(response(200, "", account)).await;
-    let AccountCheck::Passed(words) = ses.check_account().await else {
-        panic!("all is well")
+    let AccountCheck::Passed(summary) = ses.check_account().await else {
+        panic!("the account is in order")
     };
     assert!(
-        words.contains("3 of 200 mails") && words.contains("sandbox"),
-        "{words}"
+        summary.contains("3 of 200 mails") && summary.contains("sandbox"),
+        "{summary}"
     );
     assert!(
         stub.requests()[0].starts_with("GET /v2/email/account HTTP/1.1"),
@@ -290,29 +298,32 @@ async fn a_check_says_what_the_account_says() {
             "{\"message\":\"The security token is invalid\"}",
             "The security token is invalid",
         ),
-        (200, "{\"SendingEnabled\":false}", "may not send"),
+        (200, "{\"SendingEnabled\":false}", "sending is disabled"),
     ] {
         let (ses, _stub) = stub_provider(response(status, "", body)).await;
-        let AccountCheck::Failed(words) = ses.check_account().await else {
+        let AccountCheck::Failed(reason) = ses.check_account().await else {
             panic!("{body}")
         };
-        assert!(words.contains(expected) && !words.contains("hunter2"), "{words}");
+        assert!(
+            reason.contains(expected) && !reason.contains("hunter2"),
+            "{reason}"
+        );
     }
 }
 
 #[tokio::test]
-async fn the_conversation_shows_all_but_the_secrets() {
+async fn the_transcript_has_no_secrets() {
     let stub = HttpStub::start(vec![response(200, "", "{\"MessageId\":\"0107-1\"}")]).await;
-    let tape = Transcript::new(&["hunter2".to_owned()]);
-    let outbound = HttpClientPool::new().unwrap().with_transcript(tape.clone());
+    let transcript = Transcript::new(&["hunter2".to_owned()]);
+    let http_clients = HttpClientPool::new().unwrap().with_transcript(transcript.clone());
     let base = format!("http://{}", stub.address);
     ses_provider(
         &settings_toml(&base, "AKID", "hunter2", "session_token = \"tok-1\""),
-        &outbound,
+        &http_clients,
     )
     .send(&message())
     .await;
-    let lines = tape.lines();
+    let lines = transcript.lines();
     for line in [
         "> POST /v2/email/outbound-emails",
         "> authorization: AWS4-HMAC-SHA256 ***",
@@ -320,7 +331,7 @@ async fn the_conversation_shows_all_but_the_secrets() {
         "< 200",
     ] {
         assert!(
-            lines.iter().any(|told| told == line),
+            lines.iter().any(|recorded| recorded == line),
             "{line} is not in {lines:#?}"
         );
     }
@@ -328,39 +339,53 @@ async fn the_conversation_shows_all_but_the_secrets() {
 }
 
 #[tokio::test]
-async fn the_contract_holds() {
+async fn the_adapter_conforms() {
     let (ses, _stub) = stub_provider(response(200, "", "{\"MessageId\":\"0107-1\"}")).await;
     conformance::check_provider(&ses).await;
 }
 
 #[test]
-fn wrong_settings_name_the_key_and_the_remedy() {
-    let usual = "region = \"eu-central-1\"\naccess_key_id = \"AKID\"\nsecret_access_key = \"hunter2\"\nfrom = \"a@b.example\"\n";
-    let replaced = |from: &str, to: &str| usual.replace(from, to);
-    for (table, words) in [
-        (replaced("eu-central-1", "Frankfurt"), "region: write it"),
+fn invalid_settings_are_rejected_with_key_and_remedy() {
+    let base = "region = \"eu-central-1\"\naccess_key_id = \"AKID\"\nsecret_access_key = \"hunter2\"\nfrom = \"a@b.example\"\n";
+    let replaced = |from: &str, to: &str| base.replace(from, to);
+    for (table, expected) in [
+        (replaced("eu-central-1", "Frankfurt"), "region: must be"),
         (
             replaced("hunter2", "hun ter2"),
             "secret_access_key: is empty or holds a blank",
         ),
         (replaced("a@b.example", "a"), "from: not an email address"),
         (
-            format!("{usual}topics = [\"ses\"]"),
-            "topics: \"ses\" is no topic",
+            format!("{base}topics = [\"ses\"]"),
+            "topics: \"ses\" is not an ARN",
         ),
-        (format!("{usual}base_url = \"aws\""), "base_url: is not a URL"),
-        (format!("{usual}regio = \"x\""), "regio"),
+        (format!("{base}base_url = \"aws\""), "base_url: is not a URL"),
+        (format!("{base}regio = \"x\""), "regio"),
     ] {
-        let refused = SesSettings::read(table.parse().unwrap()).unwrap_err().to_string();
+        let error = SesSettings::read(table.parse().unwrap()).unwrap_err().to_string();
         assert!(
-            refused.contains(words) && !refused.contains("ter2"),
-            "{table}: {refused}"
+            error.contains(expected) && !error.contains("ter2"),
+            "{table}: {error}"
         );
     }
-    let settings = SesSettings::read(usual.parse().unwrap()).unwrap();
+    let settings = SesSettings::read(base.parse().unwrap()).unwrap();
     assert_eq!(
         settings.parsed_base_url().unwrap().as_str(),
         "https://email.eu-central-1.amazonaws.com/"
     );
     assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn failures_have_the_outcomes_of_the_suite() {
+    let context = AdapterContext {
+        limits: conformance::short_limits(),
+        ..conformance::sample_context()
+    };
+    let provider_at = |address| -> Arc<dyn Provider> {
+        let settings = settings_toml(&format!("http://{address}"), "AKID", "hunter2", "");
+        let settings = SesSettings::read(settings.parse().unwrap()).unwrap();
+        Arc::new(Ses::new(&context, &settings).unwrap())
+    };
+    conformance::check_failures(provider_at, &message(), &ExpectedOutcomes::default()).await;
 }

@@ -1,184 +1,259 @@
-//! What all connections to one account share: how it is spoken to, and where what it tells us goes.
+//! The gateway's side of the sessions of one account: maps outcomes, receipts and texts.
 //!
-//! A receipt may come over any of them, so receipts meet here. No lock is held while anything is waited for.
+//! A receipt may arrive over any session of the account, so all of them share this state. No lock is held across an
+//! await.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
+use postrider_smpp::alphabet::{self, DefaultAlphabet};
+use postrider_smpp::client::{
+    BindFailure, ClientHandler, DeferredResponse, DeliverAction, PduTrace, StatusAction, SubmitOutcome,
+};
+use postrider_smpp::command_status::{ESME_ROK, ESME_RX_T_APPN, format_status};
+use postrider_smpp::message_id::MessageIdFormat;
+use postrider_smpp::pdu::ShortMessage;
+use postrider_smpp::receipt::{self, ShortMessageKind};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::alphabet;
 use super::codes::StatusOutcomes;
 use super::multipart_receipts::MultipartReceipts;
-use super::pdu::{self, ShortMessage};
-use super::receipt::{DeliveryReceipt, ReceiptParser, normalize_error};
-use super::settings::{DefaultAlphabet, SmppEndpoint, SmppSettings};
-use super::tls::SmppTlsConnector;
-use crate::{CallLimits, Transcript};
+use super::receipts::{InvalidErrors, ReceiptUpdate};
+use super::settings::SmppSettings;
+use crate::outcome_kind::OutcomeKind;
+use crate::{AdapterContext, CallLimits, Transcript};
+use postrider_core::attempt::{Outcome, SendResult};
+use postrider_core::channel::ConfigName;
 use postrider_core::clock::Clock;
 use postrider_core::error::{Error, Result};
 use postrider_core::inbound::{CallbackItem, InboundMessage};
-use postrider_core::name::ConfigName;
 use postrider_core::receipt::Receipt;
 
-/// The most things heard that wait to be stored; beyond it the message centre is asked to bring them again.
+/// Maximum number of received items that wait to be stored; with more, the SMSC is asked to deliver again later.
 const UNSTORED_MAX: usize = 10_000;
 
-/// The type of a number with its country code.
+/// Type of number of an international number.
 const TON_INTERNATIONAL: u8 = 1;
 
-/// How one account is spoken to.
+/// State that the sessions of one account share.
 pub(super) struct SmppAccount {
-    pub name: ConfigName,
-    pub endpoint: SmppEndpoint,
-    pub tls: Option<SmppTlsConnector>,
-    /// The body of the PDU that opens a session.
-    pub bind_body: Vec<u8>,
+    name: ConfigName,
     pub limits: CallLimits,
-    pub window_size: usize,
-    pub enquire_link_interval: Duration,
-    pub reconnect_delay: Duration,
-    pub throttle_delay: Duration,
-    pub statuses: StatusOutcomes,
-    pub receipt_parser: ReceiptParser,
-    pub is_latin1_default: bool,
-    /// Where the conversation is written down, if anybody wants to see it.
-    pub transcript: Option<Transcript>,
+    statuses: StatusOutcomes,
+    message_id_format: MessageIdFormat,
+    invalid_errors: InvalidErrors,
+    default_alphabet: DefaultAlphabet,
+    transcript: Option<Transcript>,
+    clock: Clock,
     multipart: Mutex<MultipartReceipts>,
-    received_tx: UnboundedSender<ReceivedItem>,
+    received: UnboundedSender<ReceivedItem>,
     unstored_count: AtomicUsize,
 }
 
-/// The request that is answered once what it brought is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct DeliverRequest {
-    pub command: u32,
-    pub sequence: u32,
-}
-
-/// Whom to answer, and what; none when a thing was put together from several.
-pub(super) type ResponseHandle = Option<(UnboundedSender<DeliverRequest>, DeliverRequest)>;
-
-/// One thing heard.
+/// A received receipt or text.
 pub(super) struct ReceivedItem {
-    pub incoming: CallbackItem,
-    pub response: ResponseHandle,
+    pub item: CallbackItem,
+    /// Acknowledges it to the SMSC; `None` when it was computed from the receipts of several parts.
+    pub response: Option<DeferredResponse>,
 }
 
 impl SmppAccount {
-    /// Reads the settings; the other end is where what is heard comes out.
+    /// Creates the state of an account, and the receiver of its items.
     pub fn new(
-        name: &ConfigName,
+        context: &AdapterContext,
         settings: &SmppSettings,
-        limits: &CallLimits,
-        tape: Option<Transcript>,
     ) -> Result<(Self, UnboundedReceiver<ReceivedItem>)> {
-        let (heard, arriving) = unbounded_channel();
-        let place = settings.endpoint().map_err(Error::usage)?;
-        let tls = place
-            .is_tls
-            .then(|| SmppTlsConnector::new(settings.ca.as_deref()))
-            .transpose()?;
-        let invalid_errors = settings.invalid_errors.iter();
+        let (received, receiver) = unbounded_channel();
         let account = Self {
-            name: name.clone(),
-            endpoint: place,
-            tls,
-            bind_body: pdu::encode_bind_body(settings),
-            limits: limits.clone(),
-            window_size: settings.window,
-            enquire_link_interval: settings.enquire_link_interval,
-            reconnect_delay: settings.reconnect_delay,
-            throttle_delay: settings.throttle_delay,
+            name: context.name.clone(),
+            limits: context.limits.clone(),
             statuses: StatusOutcomes::parse(&settings.statuses).map_err(Error::usage)?,
-            receipt_parser: ReceiptParser {
-                message_id_format: settings.message_id_format,
-                invalid_errors: invalid_errors.map(|error| normalize_error(error)).collect(),
-            },
-            is_latin1_default: settings.default_alphabet == DefaultAlphabet::Latin1,
-            transcript: tape,
+            message_id_format: settings.message_id_format,
+            invalid_errors: InvalidErrors::new(&settings.invalid_errors),
+            default_alphabet: settings.default_alphabet,
+            transcript: context.http_clients.transcript(),
+            clock: context.clock.clone(),
             multipart: Mutex::default(),
-            received_tx: heard,
+            received,
             unstored_count: AtomicUsize::new(0),
         };
-        Ok((account, arriving))
+        Ok((account, receiver))
     }
 
-    /// The long messages whose receipts are waited for.
+    /// Returns the messages whose parts have not all got a receipt.
     pub fn multipart(&self) -> MutexGuard<'_, MultipartReceipts> {
         self.multipart.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// These long messages were not sent as a whole.
-    pub fn discard_multipart(&self, numbers: impl IntoIterator<Item = u64>) {
-        let mut numbers = numbers.into_iter().peekable();
-        if numbers.peek().is_some() {
-            let mut long = self.multipart();
-            numbers.for_each(|number| long.discard(number));
+    /// Records that `count` items were taken from the receiver.
+    pub fn mark_taken(&self, count: usize) {
+        self.unstored_count.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    /// Converts the outcome of a submit.
+    pub fn send_result(&self, outcome: SubmitOutcome) -> SendResult {
+        match outcome {
+            SubmitOutcome::Accepted { message_id } => Outcome::Accepted {
+                reference: self.message_id_format.normalize_submitted(&message_id),
+            }
+            .into(),
+            SubmitOutcome::Refused { status } => self.statuses.submit_result(status),
+            SubmitOutcome::PartlyAccepted {
+                status,
+                parts_accepted,
+                parts_total,
+            } => SendResult {
+                outcome: Outcome::Unknown {
+                    reason: format!("{parts_accepted} of {parts_total} parts accepted"),
+                },
+                code: status.map(format_status),
+            },
+            SubmitOutcome::Throttled { retry_after } => Outcome::Throttled { retry_after }.into(),
+            SubmitOutcome::ResponseTimeout => Outcome::Unknown {
+                reason: "no response to submit_sm within the time limit".to_owned(),
+            }
+            .into(),
+            SubmitOutcome::SessionLost {
+                reason,
+                may_have_been_sent: true,
+            } => Outcome::Unknown {
+                reason: format!("{reason} before submit_sm was answered"),
+            }
+            .into(),
+            SubmitOutcome::SessionLost { reason, .. } => Outcome::Unavailable { reason }.into(),
+            SubmitOutcome::NotBound(failure) => self.bind_failure_result(failure),
         }
     }
 
-    /// Whether so much waits to be stored that more is turned away.
-    pub fn is_full(&self) -> bool {
-        self.unstored_count.load(Ordering::Relaxed) >= UNSTORED_MAX
+    fn bind_failure_result(&self, failure: BindFailure) -> SendResult {
+        let reason = match failure {
+            BindFailure::Refused { status } => return self.statuses.bind_result(status),
+            BindFailure::Connecting => "not bound yet: connecting to the SMSC".to_owned(),
+            BindFailure::Unreachable(reason) | BindFailure::SessionEnded(reason) => reason,
+        };
+        Outcome::Unavailable { reason }.into()
     }
 
-    /// Passes on what is final. Whether anybody will answer.
-    pub fn forward_receipt(&self, word: DeliveryReceipt, answer: ResponseHandle) -> bool {
-        let Some(verdict) = word.verdict else {
+    /// Queues a receipt with a final status. Returns whether it was queued.
+    fn forward_receipt(&self, update: ReceiptUpdate, response: Option<DeferredResponse>) -> bool {
+        let Some(status) = update.status else {
             return false;
         };
-        // Receipts carry the time of a clock whose zone nobody knows.
         let receipt = Receipt {
-            reference: word.message_id,
-            status: verdict,
-            at: Clock::System.now(),
+            reference: update.message_id,
+            status,
+            // The time in a receipt has no time zone.
+            at: self.clock.now(),
         };
-        self.enqueue(receipt.into(), answer)
+        self.enqueue(receipt.into(), response)
     }
 
-    /// Passes on what a phone sent us, unless it is no text.
-    pub fn forward_text(&self, delivered: &ShortMessage, answer: ResponseHandle) -> bool {
-        let Some(text) = self.inbound_text(delivered) else {
+    /// Queues a text from a phone. Returns whether it was queued; binary content is not.
+    fn forward_text(&self, message: &ShortMessage, response: DeferredResponse) -> bool {
+        let Some(inbound) = self.inbound_message(message) else {
             return false;
         };
-        self.enqueue(CallbackItem::InboundMessage(text), answer)
+        self.enqueue(CallbackItem::InboundMessage(inbound), Some(response))
     }
 
-    fn enqueue(&self, what: CallbackItem, answer: ResponseHandle) -> bool {
+    fn enqueue(&self, item: CallbackItem, response: Option<DeferredResponse>) -> bool {
         self.unstored_count.fetch_add(1, Ordering::Relaxed);
-        self.received_tx
-            .send(ReceivedItem {
-                incoming: what,
-                response: answer,
-            })
-            .is_ok()
+        self.received.send(ReceivedItem { item, response }).is_ok()
     }
 
-    fn inbound_text(&self, delivered: &ShortMessage) -> Option<InboundMessage> {
-        let written = |address: &[u8]| String::from_utf8_lossy(address).into_owned();
-        let from = written(delivered.source_addr);
+    fn inbound_message(&self, message: &ShortMessage) -> Option<InboundMessage> {
+        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        let from = text(message.source_addr);
         if from.is_empty() {
             return None;
         }
-        let is_whole = delivered.source_addr_ton == TON_INTERNATIONAL
+        let is_international = message.source_addr_ton == TON_INTERNATIONAL
             && from.starts_with(|first: char| first.is_ascii_digit());
+        let body = alphabet::decode_text(message.data_coding, message.text_octets(), self.default_alphabet)?;
         Some(InboundMessage {
             reference: None,
-            from: if is_whole { format!("+{from}") } else { from },
-            to: written(delivered.destination_addr),
-            body: alphabet::decode_text(
-                delivered.data_coding,
-                delivered.text_octets(),
-                self.is_latin1_default,
-            )?,
-            at: Clock::System.now(),
+            from: if is_international {
+                format!("+{from}")
+            } else {
+                from
+            },
+            to: text(message.destination_addr),
+            body,
+            at: self.clock.now(),
         })
     }
+}
 
-    /// So many things have been taken out at the other end.
-    pub fn mark_taken(&self, count: usize) {
-        self.unstored_count.fetch_sub(count, Ordering::Relaxed);
+impl ClientHandler for SmppAccount {
+    fn submit_status_action(&self, status: u32) -> StatusAction {
+        match self.statuses.submit_outcome_kind(status) {
+            OutcomeKind::Throttled => StatusAction::Throttle,
+            OutcomeKind::Rejected | OutcomeKind::InvalidRecipient => StatusAction::FailMessage,
+            OutcomeKind::Accepted
+            | OutcomeKind::Deferred
+            | OutcomeKind::Unavailable
+            | OutcomeKind::Misconfigured
+            | OutcomeKind::Unknown => StatusAction::FailPart,
+        }
+    }
+
+    fn is_account_error(&self, status: u32) -> bool {
+        self.statuses.outcome_kind(status) == OutcomeKind::Misconfigured
+    }
+
+    fn part_accepted(&self, group: u64, message_id: &[u8], is_last: bool) {
+        let Some(id) = self.message_id_format.normalize_submitted(message_id) else {
+            return;
+        };
+        let update = self.multipart().part_accepted(group, &id, is_last);
+        if let Some(update) = update {
+            self.forward_receipt(update, None);
+        }
+    }
+
+    fn discard_group(&self, group: u64) {
+        self.multipart().discard(group);
+    }
+
+    fn deliver(&self, message: &ShortMessage, response: DeferredResponse) -> DeliverAction {
+        if self.unstored_count.load(Ordering::Relaxed) >= UNSTORED_MAX {
+            return DeliverAction::Respond(ESME_RX_T_APPN);
+        }
+        let is_queued = match receipt::classify(message, self.message_id_format) {
+            ShortMessageKind::Receipt(receipt) => {
+                let update = ReceiptUpdate::new(receipt, &self.invalid_errors);
+                let update = self.multipart().apply_receipt(update);
+                update.is_some_and(|update| self.forward_receipt(update, Some(response)))
+            }
+            ShortMessageKind::Text => self.forward_text(message, response),
+            ShortMessageKind::Other => {
+                log::debug!(
+                    "smpp: ignored deliver_sm, neither a receipt nor a text provider={}",
+                    self.name
+                );
+                false
+            }
+        };
+        if is_queued {
+            DeliverAction::Later
+        } else {
+            DeliverAction::Respond(ESME_ROK)
+        }
+    }
+
+    fn trace(&self) -> Option<&dyn PduTrace> {
+        self.transcript
+            .as_ref()
+            .map(|transcript| transcript as &dyn PduTrace)
+    }
+}
+
+impl PduTrace for Transcript {
+    fn record_sent(&self, pdu: &str) {
+        Transcript::record_sent(self, pdu);
+    }
+
+    fn record_received(&self, pdu: &str) {
+        Transcript::record_received(self, pdu);
     }
 }

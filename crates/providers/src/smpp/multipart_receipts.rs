@@ -1,21 +1,25 @@
-//! Long messages, whose parts get a receipt each: delivered when all are, not delivered when one is not.
+//! Combines the receipts of the parts of a long message into one.
 //!
-//! Kept in memory, and only for a while. After a restart, and in other processes, the last part speaks for the whole
-//! message, because its id is the message's reference.
+//! A message is delivered when all its parts are, and failed when one of them failed. The state is kept in memory for a
+//! limited number of parts. After a restart, and in other processes, the receipt of the last part counts for the message,
+//! because its id is the message's reference.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::receipt::DeliveryReceipt;
+use super::receipts::ReceiptUpdate;
 use postrider_core::receipt::ReceiptStatus;
 
-/// The most parts whose receipts are waited for; the oldest messages make room.
+#[cfg(test)]
+mod tests;
+
+/// Maximum number of parts that wait for receipts; beyond it the oldest messages are dropped.
 const PENDING_PARTS_MAX: usize = 100_000;
 
-/// The long messages whose receipts are waited for.
+/// Messages of several parts that wait for receipts.
 #[derive(Debug, Default)]
 pub(super) struct MultipartReceipts {
     messages: BTreeMap<u64, MultipartMessage>,
-    /// Which message a part belongs to.
+    /// The message of each part, by message id of the part.
     message_of_part: HashMap<String, u64>,
     last_number: u64,
 }
@@ -23,24 +27,24 @@ pub(super) struct MultipartReceipts {
 #[derive(Debug, Default)]
 struct MultipartMessage {
     parts_total: usize,
-    parts_accepted: usize,
-    parts_delivered: usize,
-    failed_verdict: Option<ReceiptStatus>,
-    /// The last part's id, once it is known.
-    reference: Option<String>,
+    /// Message ids of the accepted parts.
     part_ids: Vec<String>,
+    delivered_ids: HashSet<String>,
+    failed_status: Option<ReceiptStatus>,
+    /// Message id of the last part, once it was accepted.
+    reference: Option<String>,
 }
 
 impl MultipartReceipts {
-    /// A message of so many parts is about to be sent; its number.
-    pub fn register(&mut self, total: usize) -> u64 {
+    /// Registers a message that is about to be sent, and returns its number.
+    pub fn register(&mut self, parts_total: usize) -> u64 {
         self.last_number += 1;
         let message = MultipartMessage {
-            parts_total: total,
+            parts_total,
             ..MultipartMessage::default()
         };
         self.messages.insert(self.last_number, message);
-        while self.message_of_part.len() + total > PENDING_PARTS_MAX {
+        while self.message_of_part.len() + parts_total > PENDING_PARTS_MAX {
             let Some((oldest, _)) = self.messages.first_key_value() else {
                 break;
             };
@@ -50,10 +54,9 @@ impl MultipartReceipts {
         self.last_number
     }
 
-    /// A part was accepted under that id. What comes of the message, when receipts outran this.
-    pub fn part_accepted(&mut self, number: u64, id: &str, is_last: bool) -> Option<DeliveryReceipt> {
+    /// Records the id of an accepted part. Returns the receipt of the message if all receipts arrived before this.
+    pub fn part_accepted(&mut self, number: u64, id: &str, is_last: bool) -> Option<ReceiptUpdate> {
         let message = self.messages.get_mut(&number)?;
-        message.parts_accepted += 1;
         message.part_ids.push(id.to_owned());
         if is_last {
             message.reference = Some(id.to_owned());
@@ -62,7 +65,7 @@ impl MultipartReceipts {
         self.resolve(number)
     }
 
-    /// The message will have no further parts: it was not sent as a whole.
+    /// Drops a message that was not sent as a whole.
     pub fn discard(&mut self, number: u64) {
         let message = self.messages.remove(&number);
         for id in message.iter().flat_map(|message| &message.part_ids) {
@@ -70,121 +73,42 @@ impl MultipartReceipts {
         }
     }
 
-    /// What a receipt says of the whole message; a receipt for anything else is handed back as it is.
-    pub fn apply_receipt(&mut self, word: DeliveryReceipt) -> Option<DeliveryReceipt> {
-        let Some(number) = self.message_of_part.get(&word.message_id).copied() else {
-            return Some(word);
+    /// Applies the receipt of a part and returns the receipt of its message, if that is final. A receipt that belongs to
+    /// no registered message is returned as it is.
+    pub fn apply_receipt(&mut self, update: ReceiptUpdate) -> Option<ReceiptUpdate> {
+        let Some(number) = self.message_of_part.get(&update.message_id).copied() else {
+            return Some(update);
         };
         let message = self.messages.get_mut(&number)?;
-        match word.verdict {
+        match update.status {
             None => return None,
             Some(ReceiptStatus::Delivered | ReceiptStatus::Opened) => {
-                // Receipts repeat.
-                self.message_of_part.remove(&word.message_id);
-                message.parts_delivered += 1;
+                message.delivered_ids.insert(update.message_id);
             }
-            Some(verdict) => message.failed_verdict = Some(verdict),
+            Some(failed) => message.failed_status = Some(failed),
         }
         self.resolve(number)
     }
 
-    fn resolve(&mut self, number: u64) -> Option<DeliveryReceipt> {
+    fn resolve(&mut self, number: u64) -> Option<ReceiptUpdate> {
         let message = self.messages.get(&number)?;
-        let id = message.reference.clone()?;
-        if message.parts_accepted < message.parts_total {
+        let message_id = message.reference.clone()?;
+        if message.part_ids.len() < message.parts_total {
             return None;
         }
-        let verdict = match &message.failed_verdict {
+        let is_delivered = message
+            .part_ids
+            .iter()
+            .all(|id| message.delivered_ids.contains(id));
+        let status = match &message.failed_status {
             Some(failed) => failed.clone(),
-            None if message.parts_delivered == message.parts_total => ReceiptStatus::Delivered,
+            None if is_delivered => ReceiptStatus::Delivered,
             None => return None,
         };
         self.discard(number);
-        Some(DeliveryReceipt {
-            message_id: id,
-            verdict: Some(verdict),
+        Some(ReceiptUpdate {
+            message_id,
+            status: Some(status),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn receipt(id: &str, verdict: Option<ReceiptStatus>) -> DeliveryReceipt {
-        DeliveryReceipt {
-            message_id: id.to_owned(),
-            verdict,
-        }
-    }
-
-    fn bounced() -> Option<ReceiptStatus> {
-        Some(ReceiptStatus::Bounced {
-            reason: "EXPIRED".to_owned(),
-        })
-    }
-
-    fn send_three_parts(long: &mut MultipartReceipts) {
-        let number = long.register(3);
-        for id in ["a", "b", "c"] {
-            assert_eq!(long.part_accepted(number, id, id == "c"), None);
-        }
-    }
-
-    #[test]
-    fn a_long_message_is_delivered_when_all_its_parts_are() {
-        let mut long = MultipartReceipts::default();
-        send_three_parts(&mut long);
-        assert_eq!(
-            long.apply_receipt(receipt("c", Some(ReceiptStatus::Delivered))),
-            None
-        );
-        assert_eq!(
-            long.apply_receipt(receipt("a", Some(ReceiptStatus::Delivered))),
-            None
-        );
-        assert_eq!(long.apply_receipt(receipt("b", None)), None);
-        let whole = long.apply_receipt(receipt("b", Some(ReceiptStatus::Delivered)));
-        assert_eq!(whole, Some(receipt("c", Some(ReceiptStatus::Delivered))));
-        assert!(long.message_of_part.is_empty() && long.messages.is_empty());
-    }
-
-    #[test]
-    fn one_part_that_is_lost_is_the_whole_message() {
-        let mut long = MultipartReceipts::default();
-        send_three_parts(&mut long);
-        assert_eq!(
-            long.apply_receipt(receipt("a", Some(ReceiptStatus::Delivered))),
-            None
-        );
-        assert_eq!(
-            long.apply_receipt(receipt("b", bounced())),
-            Some(receipt("c", bounced()))
-        );
-    }
-
-    #[test]
-    fn receipts_that_outrun_the_answers_are_counted() {
-        let mut long = MultipartReceipts::default();
-        let number = long.register(2);
-        assert_eq!(long.part_accepted(number, "a", false), None);
-        assert_eq!(long.apply_receipt(receipt("a", bounced())), None);
-        assert_eq!(
-            long.part_accepted(number, "b", true),
-            Some(receipt("b", bounced()))
-        );
-    }
-
-    #[test]
-    fn a_receipt_for_anything_else_is_handed_back_and_the_oldest_make_room() {
-        let mut long = MultipartReceipts::default();
-        let other = receipt("z", Some(ReceiptStatus::Delivered));
-        assert_eq!(long.apply_receipt(other.clone()), Some(other));
-        for number in 0..60_000 {
-            let message = long.register(2);
-            long.part_accepted(message, &format!("{number}-1"), false);
-            long.part_accepted(message, &format!("{number}-2"), true);
-        }
-        assert!(long.message_of_part.len() <= PENDING_PARTS_MAX);
     }
 }

@@ -1,150 +1,128 @@
-//! The keys of `kind = "smpp"` as they are written, checked before anything connects.
+//! Settings of `kind = "smpp"`.
 //!
-//! The password and the certificates stay out of what is printed.
+//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use postrider_smpp::alphabet::DefaultAlphabet;
+use postrider_smpp::client::{ClientConfig, SmppEndpoint, WINDOW_SIZE_MAX};
+use postrider_smpp::message_id::MessageIdFormat;
+use postrider_smpp::pdu::BindRequest;
+use postrider_smpp::source_address::SourceAddress;
+use postrider_smpp::submit::{SubmitOptions, ValidityFormat};
 use serde::Deserialize;
 
 use super::codes::StatusOutcomes;
-use super::message_id::MessageIdFormat;
-use super::source_address::SourceAddress;
+use crate::AdapterContext;
 use crate::outcome_kind::OutcomeKind;
 use crate::settings_reader::{deserialize_duration, read_table};
+use crate::tls::{self, RootCertificates};
 use postrider_core::error::{Error, Result};
 
-/// What vendors allow in all; more never helps.
-const WINDOW_MAX: usize = 1_000;
-
-/// Connections to one account at once.
+/// Maximum number of connections to one account.
 const BINDS_MAX: usize = 16;
 
-/// How a message centre is spoken to.
+/// Default ports of SMPP without and with TLS.
+const PORT: u16 = 2775;
+const TLS_PORT: u16 = 3550;
+
+/// Settings of an SMPP account.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SmppSettings {
-    /// `smpp://HOST:PORT`, or `smpps://HOST:PORT` with TLS. Ports 2775 and 3550 when left out.
+    /// `smpp://HOST:PORT`, or `smpps://HOST:PORT` with TLS. Default ports: 2775 and 3550.
     pub(super) base_url: String,
-    /// The account.
+    /// Name of the account.
     pub(super) system_id: String,
-    /// Its password.
+    /// Password of the account.
     #[serde(default)]
     pub(super) password: String,
-    /// A word some vendors ask for.
+    /// Type of the client system, where an SMSC requires one.
     #[serde(default)]
     pub(super) system_type: String,
-    /// Who the messages come from: up to 11 letters and digits, a number, or a short code.
+    /// Sender: up to 11 letters and digits, a number, or a short code.
     pub(super) from: String,
-    /// The type of that number, where the usual one is wrong.
+    /// Type of number of the sender, if not the one that follows from its form.
     pub(super) from_ton: Option<u8>,
-    /// Its numbering plan, likewise.
+    /// Numbering plan of the sender, if not the one that follows from its form.
     pub(super) from_npi: Option<u8>,
-    /// The type of the recipients' numbers.
-    #[serde(default = "one")]
+    /// Type of number of recipients.
+    #[serde(default = "default_ton_npi")]
     pub(super) to_ton: u8,
-    /// Their numbering plan.
-    #[serde(default = "one")]
+    /// Numbering plan of recipients.
+    #[serde(default = "default_ton_npi")]
     pub(super) to_npi: u8,
-    /// The service type, where a vendor asks for one.
+    /// Service type, where an SMSC requires one.
     #[serde(default)]
     pub(super) service_type: String,
-    /// Messages on their way without an answer, for each connection.
-    #[serde(default = "window")]
+    /// Maximum number of unanswered messages on one connection.
+    #[serde(default = "default_window")]
     pub(super) window: usize,
-    /// Connections that are held open at once.
-    #[serde(default = "binds")]
+    /// Number of connections.
+    #[serde(default = "default_binds")]
     pub(super) binds: usize,
-    /// Whether receipts are asked for.
-    #[serde(default = "yes")]
+    /// Request delivery receipts.
+    #[serde(default = "default_true")]
     pub(super) receipts: bool,
-    /// How the moment is written after which a message is worth nothing any more.
+    /// Format of the expiry of messages.
     #[serde(default)]
     pub(super) validity_period: ValidityFormat,
-    /// What the alphabet with the number 0 is.
+    /// Alphabet of `data_coding` 0.
     #[serde(default)]
     pub(super) default_alphabet: DefaultAlphabet,
-    /// How ids are written at the send and in receipts.
+    /// Number formats of message ids.
     #[serde(default)]
     pub(super) message_id_format: MessageIdFormat,
-    /// Network errors in receipts that mean that the number is dead.
+    /// Network errors in receipts that mean that the number does not exist.
     #[serde(default)]
     pub(super) invalid_errors: Vec<String>,
-    /// What a vendor's own answers mean: `"0x0411" = "rejected"`.
+    /// Outcomes of vendor statuses: `"0x0411" = "rejected"`.
     #[serde(default)]
     pub(super) statuses: BTreeMap<String, OutcomeKind>,
-    /// After how much silence the link is tried.
-    #[serde(default = "enquire", deserialize_with = "deserialize_duration")]
+    /// Silence after which the connection is tested.
+    #[serde(
+        default = "default_enquire_link_interval",
+        deserialize_with = "deserialize_duration"
+    )]
     pub(super) enquire_link_interval: Duration,
-    /// The first wait before a lost link is made again.
-    #[serde(default = "reconnect", deserialize_with = "deserialize_duration")]
+    /// First delay before a lost connection is opened again.
+    #[serde(default = "default_delay", deserialize_with = "deserialize_duration")]
     pub(super) reconnect_delay: Duration,
-    /// The first wait after "too fast".
-    #[serde(default = "reconnect", deserialize_with = "deserialize_duration")]
+    /// First pause after a refusal as too fast.
+    #[serde(default = "default_delay", deserialize_with = "deserialize_duration")]
     pub(super) throttle_delay: Duration,
-    /// Certificates to check the server's with, as PEM; the machine's own when left out.
+    /// Certificates in PEM format that may sign the server's; default: those of the operating system.
     pub(super) ca: Option<String>,
 }
 
-/// How the moment is written after which a message is worth nothing any more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum ValidityFormat {
-    /// As a time from now.
-    #[default]
-    Relative,
-    /// As a time of day in UTC.
-    Absolute,
-    /// Not at all: the message centre decides.
-    None,
-}
-
-/// What the alphabet with the number 0 is at a message centre.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum DefaultAlphabet {
-    /// GSM 03.38, as on networks.
-    #[default]
-    Gsm,
-    /// ISO 8859-1, as some servers have it.
-    Latin1,
-}
-
-/// Where the message centre is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SmppEndpoint {
-    pub host: String,
-    pub port: u16,
-    pub is_tls: bool,
-}
-
-fn one() -> u8 {
+fn default_ton_npi() -> u8 {
     1
 }
 
-fn window() -> usize {
+fn default_window() -> usize {
     10
 }
 
-fn binds() -> usize {
+fn default_binds() -> usize {
     1
 }
 
-fn yes() -> bool {
+fn default_true() -> bool {
     true
 }
 
-fn enquire() -> Duration {
+fn default_enquire_link_interval() -> Duration {
     Duration::from_secs(30)
 }
 
-fn reconnect() -> Duration {
+fn default_delay() -> Duration {
     Duration::from_secs(1)
 }
 
 impl SmppSettings {
-    /// Reads and checks everything, so that a start with wrong settings never comes to a send.
+    /// Parses and validates the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let settings: Self = read_table(table)?;
         settings.validate().map_err(Error::usage)?;
@@ -153,47 +131,96 @@ impl SmppSettings {
 
     fn validate(&self) -> Result<(), String> {
         self.endpoint()?;
-        SourceAddress::parse(self)?;
+        self.source()?;
         StatusOutcomes::parse(&self.statuses)?;
         if self.system_id.is_empty() {
             return Err("system_id: is empty; write the name of the account".to_owned());
         }
-        let words = [
+        let texts = [
             ("system_id", &self.system_id, 15),
             ("password", &self.password, 63),
             ("system_type", &self.system_type, 12),
             ("service_type", &self.service_type, 5),
         ];
-        for (key, text, longest) in words {
-            if text.len() > longest || !text.is_ascii() || text.contains(char::is_control) {
-                return Err(format!("{key}: must be plain letters, at most {longest}"));
+        for (key, text, length_max) in texts {
+            if text.len() > length_max || !text.is_ascii() || text.contains(char::is_control) {
+                return Err(format!("{key}: must be at most {length_max} ASCII characters"));
             }
         }
-        if !(1..=WINDOW_MAX).contains(&self.window) {
-            return Err(format!("window: must be from 1 to {WINDOW_MAX}"));
+        if !(1..=WINDOW_SIZE_MAX).contains(&self.window) {
+            return Err(format!("window: must be from 1 to {WINDOW_SIZE_MAX}"));
         }
         if !(1..=BINDS_MAX).contains(&self.binds) {
             return Err(format!("binds: must be from 1 to {BINDS_MAX}"));
         }
-        let waits = [
-            ("enquire_link", self.enquire_link_interval),
-            ("reconnect", self.reconnect_delay),
-            ("throttle", self.throttle_delay),
+        let durations = [
+            ("enquire_link_interval", self.enquire_link_interval),
+            ("reconnect_delay", self.reconnect_delay),
+            ("throttle_delay", self.throttle_delay),
         ];
-        match waits.iter().find(|(_, wait)| wait.is_zero()) {
-            Some((key, _)) => Err(format!("{key}: must be longer than nothing")),
+        match durations.iter().find(|(_, duration)| duration.is_zero()) {
+            Some((key, _)) => Err(format!("{key}: must be longer than 0s")),
             None => Ok(()),
         }
     }
 
-    /// Where it is. The error never shows the URL, which may hold a password.
-    pub(super) fn endpoint(&self) -> Result<SmppEndpoint, String> {
-        let remedy = "base_url: is no place; write smpp://HOST:PORT or, with TLS, smpps://HOST:PORT";
-        let url = reqwest::Url::parse(self.base_url.trim()).map_err(|_| remedy.to_owned())?;
-        let secure = match url.scheme() {
-            "smpp" => false,
-            "smpps" => true,
-            _ => return Err(remedy.to_owned()),
+    /// Returns the settings of the sessions.
+    pub(super) fn client_config(&self, context: &AdapterContext) -> Result<ClientConfig> {
+        let endpoint = self.endpoint().map_err(Error::usage)?;
+        let roots = match &self.ca {
+            Some(pem) => RootCertificates::Pem(pem),
+            None => RootCertificates::System,
+        };
+        let tls = endpoint.is_tls.then(|| tls::connector(&roots, "ca"));
+        let bind = BindRequest {
+            system_id: &self.system_id,
+            password: &self.password,
+            system_type: &self.system_type,
+        };
+        Ok(ClientConfig {
+            name: context.name.to_string(),
+            endpoint,
+            tls: tls.transpose()?,
+            bind_body: bind.encode_body(),
+            binds: self.binds,
+            window_size: self.window,
+            enquire_link_interval: self.enquire_link_interval,
+            reconnect_delay: self.reconnect_delay,
+            throttle_delay: self.throttle_delay,
+            connect_timeout: context.limits.connect_timeout,
+            response_timeout: context.limits.call_timeout,
+        })
+    }
+
+    /// Returns the settings of the message encoder.
+    pub(super) fn submit_options(&self) -> Result<SubmitOptions> {
+        Ok(SubmitOptions {
+            source: self.source().map_err(Error::usage)?,
+            service_type: self.service_type.clone(),
+            dest_ton: self.to_ton,
+            dest_npi: self.to_npi,
+            wants_receipts: self.receipts,
+            validity_format: self.validity_period,
+            default_alphabet: self.default_alphabet,
+        })
+    }
+
+    fn source(&self) -> Result<SourceAddress, String> {
+        SourceAddress::parse(&self.from, self.from_ton, self.from_npi)
+            .map_err(|error| format!("from: {error}"))
+    }
+
+    /// Parses the URL. The error never contains it, because it may hold a password.
+    fn endpoint(&self) -> Result<SmppEndpoint, String> {
+        let invalid = || {
+            "base_url: is not a URL of an SMSC; write smpp://HOST:PORT or, with TLS, smpps://HOST:PORT"
+                .to_owned()
+        };
+        let url = reqwest::Url::parse(self.base_url.trim()).map_err(|_| invalid())?;
+        let (is_tls, default_port) = match url.scheme() {
+            "smpp" => (false, PORT),
+            "smpps" => (true, TLS_PORT),
+            _ => return Err(invalid()),
         };
         if !url.username().is_empty() || url.password().is_some() {
             return Err(
@@ -201,19 +228,19 @@ impl SmppSettings {
             );
         }
         let host = url.host_str().filter(|host| !host.is_empty());
-        let host = host.ok_or_else(|| remedy.to_owned())?;
+        let host = host.ok_or_else(invalid)?;
         Ok(SmppEndpoint {
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
-            port: url.port().unwrap_or(if secure { 3550 } else { 2775 }),
-            is_tls: secure,
+            port: url.port().unwrap_or(default_port),
+            is_tls,
         })
     }
 }
 
 impl fmt::Debug for SmppSettings {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Settings")
-            .field("place", &self.endpoint().ok())
+        out.debug_struct("SmppSettings")
+            .field("endpoint", &self.endpoint().ok())
             .field("system_id", &self.system_id)
             .field("window", &self.window)
             .field("binds", &self.binds)

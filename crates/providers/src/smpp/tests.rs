@@ -1,4 +1,4 @@
-//! The adapter over real sockets, against node-smpp: its answers, its odd receipts, and every kind of broken link.
+//! Tests of the adapter over real sockets, against node-smpp.
 
 mod connections;
 mod receipts;
@@ -13,29 +13,23 @@ use crate::testing::conformance;
 use crate::{CallLimits, HttpClientPool, Transcript};
 use smsc_peer::SmscPeer;
 
-pub(super) fn settings_table(more: &str) -> toml::Table {
-    let plain =
+fn settings_table(overrides: &str) -> toml::Table {
+    let base =
         "base_url = \"smpp://127.0.0.1:1\"\nsystem_id = \"gwuser\"\npassword = \"s3cret\"\nfrom = \"Acme\"";
-    let mut table: toml::Table = plain.parse().unwrap();
-    table.extend(more.parse::<toml::Table>().unwrap());
+    let mut table: toml::Table = base.parse().unwrap();
+    table.extend(overrides.parse::<toml::Table>().unwrap());
     table
 }
 
-pub(super) fn settings(more: &str) -> SmppSettings {
-    SmppSettings::read(settings_table(more)).unwrap()
+fn settings(overrides: &str) -> SmppSettings {
+    SmppSettings::read(settings_table(overrides)).unwrap()
 }
 
-pub(super) fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
-    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-    digits.chunks(2).map(octet).collect()
-}
-
-/// An adapter for that peer, with waits that a test has time for.
-fn provider_with_limits(peer: &SmscPeer, more: &str, limits: &CallLimits) -> Smpp {
-    let mut table = settings_table("reconnect = \"20ms\"\nthrottle = \"50ms\"");
+/// Returns an adapter for the peer with delays that are short enough for a test.
+fn provider_with_limits(peer: &SmscPeer, overrides: &str, limits: &CallLimits) -> Smpp {
+    let mut table = settings_table("reconnect_delay = \"20ms\"\nthrottle_delay = \"50ms\"");
     table.insert("base_url".to_owned(), peer.url().into());
-    table.extend(more.parse::<toml::Table>().unwrap());
+    table.extend(overrides.parse::<toml::Table>().unwrap());
     let settings = SmppSettings::read(table).unwrap();
     let context = AdapterContext {
         limits: limits.clone(),
@@ -44,11 +38,10 @@ fn provider_with_limits(peer: &SmscPeer, more: &str, limits: &CallLimits) -> Smp
     Smpp::new(&context, &settings).unwrap()
 }
 
-fn provider(peer: &SmscPeer, more: &str) -> Smpp {
-    provider_with_limits(peer, more, &conformance::sample_limits())
+fn provider(peer: &SmscPeer, overrides: &str) -> Smpp {
+    provider_with_limits(peer, overrides, &conformance::sample_limits())
 }
 
-/// Calls take no longer than this.
 fn limits_with_call_timeout(millis: u64) -> CallLimits {
     CallLimits {
         call_timeout: Duration::from_millis(millis),
@@ -72,7 +65,7 @@ fn accepted_result(reference: &str) -> SendResult {
 }
 
 #[tokio::test]
-async fn it_is_a_provider() {
+async fn the_adapter_conforms() {
     let peer = SmscPeer::start(json!({})).await;
     conformance::check_provider(&provider(&peer, "")).await;
 }
@@ -80,9 +73,9 @@ async fn it_is_a_provider() {
 #[tokio::test]
 async fn a_text_arrives_as_another_implementation_reads_it() {
     let mut peer = SmscPeer::start(json!({ "password": "s3cret" })).await;
-    let blue = provider(&peer, "");
+    let smpp = provider(&peer, "");
     let text = "Hello {€} @ wörld";
-    assert_eq!(blue.send(&message(text)).await, accepted_result("4b2f10a7"));
+    assert_eq!(smpp.send(&message(text)).await, accepted_result("4b2f10a7"));
     let bind = peer.next_event("bind").await;
     assert_eq!(
         (&bind["system_id"], &bind["version"]),
@@ -102,7 +95,7 @@ async fn a_text_arrives_as_another_implementation_reads_it() {
     }
     let validity = submit["validity"].as_i64().unwrap();
     assert!((500_000..=605_000).contains(&validity), "{validity} ms");
-    assert_eq!(blue.send(&message("سلام 😀")).await, accepted_result("4b2f10a8"));
+    assert_eq!(smpp.send(&message("سلام 😀")).await, accepted_result("4b2f10a8"));
     let submit = peer.next_event("submit").await;
     assert_eq!(
         (&submit["text"], &submit["data_coding"]),
@@ -111,34 +104,34 @@ async fn a_text_arrives_as_another_implementation_reads_it() {
 }
 
 #[tokio::test]
-async fn a_long_message_goes_in_parts_and_comes_to_one_receipt() {
+async fn a_long_message_is_sent_in_parts_and_gets_one_receipt() {
     let mut peer = SmscPeer::start(json!({})).await;
-    let blue = provider(&peer, "");
+    let smpp = provider(&peer, "");
     let text = "ten chars ".repeat(40);
-    assert_eq!(blue.send(&message(&text)).await, accepted_result("4b2f10a9"));
-    let mut said = String::new();
+    assert_eq!(smpp.send(&message(&text)).await, accepted_result("4b2f10a9"));
+    let mut received = String::new();
     for part in 1..=3 {
         let submit = peer.next_event("submit").await;
         let header = submit["udh"].as_str().unwrap();
         assert!(header.ends_with(&format!("030{part}")), "{header}");
         assert_eq!(submit["esm_class"], json!(0x40));
-        said.push_str(submit["text"].as_str().unwrap());
+        received.push_str(submit["text"].as_str().unwrap());
     }
-    assert_eq!(said, text);
+    assert_eq!(received, text);
     for id in ["4B2F10A9", "4B2F10A7", "4B2F10A8"] {
         peer.send_receipt(0, id, "DELIVRD").await;
     }
-    smsc_peer::expect_delivered(&blue.receive().await, "4b2f10a9");
-    for answered in ["deliver_sm_resp", "deliver_sm_resp"] {
-        assert_eq!(peer.next_event(answered).await["status"], json!(0));
+    smsc_peer::expect_delivered(&smpp.receive().await, "4b2f10a9");
+    for response in ["deliver_sm_resp", "deliver_sm_resp"] {
+        assert_eq!(peer.next_event(response).await["status"], json!(0));
     }
 }
 
 #[tokio::test]
-async fn answers_come_to_what_the_table_says() {
+async fn a_status_of_submit_sm_resp_becomes_its_outcome() {
     let mut peer = SmscPeer::start(json!({})).await;
-    let blue = provider(&peer, "[statuses]\n\"0x0411\" = \"rejected\"");
-    for (status, word, code) in [
+    let smpp = provider(&peer, "[statuses]\n\"0x0411\" = \"rejected\"");
+    for (status, outcome, code) in [
         (0x0B, "invalid_recipient", "0x0000000B RINVDSTADR"),
         (0x0A, "misconfigured", "0x0000000A RINVSRCADR"),
         (0x08, "unavailable", "0x00000008 RSYSERR"),
@@ -148,61 +141,73 @@ async fn answers_come_to_what_the_table_says() {
         (0x412, "deferred", "0x00000412"),
     ] {
         peer.plan_responses(json!([{ "status": status }])).await;
-        let answer = blue.send(&message("a")).await;
+        let result = smpp.send(&message("a")).await;
         assert_eq!(
-            (answer.outcome.as_str(), answer.code.as_deref()),
-            (word, Some(code))
+            (result.outcome.as_str(), result.code.as_deref()),
+            (outcome, Some(code))
         );
     }
 }
 
 #[tokio::test]
-async fn a_refused_password_is_a_wrong_setting_and_is_shown_nowhere() {
+async fn a_refused_password_is_misconfigured_and_never_shown() {
     let peer = SmscPeer::start(json!({ "password": "another" })).await;
-    let blue = provider(&peer, "");
-    let answer = blue.send(&message("a")).await;
-    assert_eq!(answer.outcome.as_str(), "misconfigured");
-    assert_eq!(answer.code.as_deref(), Some("0x0000000E RINVPASWD"));
-    let shown = format!("{answer:?} {:?}", settings(""));
-    assert!(!shown.contains("s3cret"), "{shown}");
+    let transcript = Transcript::default();
+    let smpp = provider_with_transcript(&peer, &transcript);
+    let result = smpp.send(&message("a")).await;
+    assert_eq!(result.outcome.as_str(), "misconfigured");
+    assert_eq!(result.code.as_deref(), Some("0x0000000E RINVPASWD"));
+    let check = smpp.check_account().await;
+    let shown = format!("{result:?} {check:?} {:?} {:?}", settings(""), transcript.lines());
+    assert!(shown.contains("RINVPASWD") && shown.contains("gwuser"), "{shown}");
+    for password in ["s3cret", "733363726574"] {
+        assert!(!shown.contains(password), "{shown}");
+    }
 }
 
 #[tokio::test]
-async fn settings_that_cannot_work_are_refused_by_name() {
-    for (more, key) in [
+async fn invalid_settings_are_rejected_with_the_name_of_their_key() {
+    for (overrides, key) in [
         ("base_url = \"http://a:1\"", "base_url"),
         ("base_url = \"smpp://u:p@a:1\"", "base_url"),
         ("system_id = \"\"", "system_id"),
         ("system_id = \"sixteen-letters-\"", "system_id"),
         ("window = 0", "window"),
         ("binds = 17", "binds"),
-        ("throttle = \"0s\"", "throttle"),
-        ("validity = \"never\"", "validity"),
+        ("throttle_delay = \"0s\"", "throttle_delay"),
+        ("validity_period = \"never\"", "validity_period"),
         ("statuses = { \"none\" = \"rejected\" }", "statuses"),
         ("colour = \"red\"", "colour"),
+        ("from = \"\"", "from:"),
+        ("from = \"TwelveLetter\"", "from:"),
+        ("from = \"Gr\u{fc}n\"", "from:"),
+        ("from = \"a\\u0000b\"", "from:"),
+        ("from = \"123456789012345678901\"", "from:"),
     ] {
-        let error = SmppSettings::read(settings_table(more)).unwrap_err().to_string();
+        let error = SmppSettings::read(settings_table(overrides))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(key) && !error.contains("u:p"), "{error}");
     }
-    let secure = SmppSettings::read(settings_table("base_url = \"smpps://a\"\nca = \"none\"")).unwrap();
+    let secure = settings("base_url = \"smpps://a\"\nca = \"none\"");
     let error = Smpp::new(&conformance::sample_context(), &secure);
     assert!(error.err().unwrap().to_string().contains("ca:"));
 }
 
 #[tokio::test]
-async fn a_check_binds_and_says_what_is_wrong() {
+async fn an_account_check_binds_and_reports_what_is_wrong() {
     let mut peer = SmscPeer::start(json!({ "password": "s3cret" })).await;
     assert!(matches!(
         provider(&peer, "").check_account().await,
         AccountCheck::Passed(_)
     ));
-    let stranger = provider(&peer, "password = \"guessed\"");
-    let AccountCheck::Failed(words) = stranger.check_account().await else {
+    let wrong_password = provider(&peer, "password = \"guessed\"");
+    let AccountCheck::Failed(reason) = wrong_password.check_account().await else {
         panic!("the password is wrong");
     };
     assert!(
-        words.contains("RINVPASWD") && !words.contains("guessed"),
-        "{words}"
+        reason.contains("RINVPASWD") && !reason.contains("guessed"),
+        "{reason}"
     );
     peer.run_command(json!({ "do": "refuse", "status": 5 })).await;
     assert!(matches!(
@@ -211,21 +216,24 @@ async fn a_check_binds_and_says_what_is_wrong() {
     ));
 }
 
-#[tokio::test]
-async fn a_conversation_can_be_read_along_without_the_password() {
-    let peer = SmscPeer::start(json!({ "password": "s3cret" })).await;
+fn provider_with_transcript(peer: &SmscPeer, transcript: &Transcript) -> Smpp {
     let mut table = settings_table("");
     table.insert("base_url".to_owned(), peer.url().into());
-    let settings = SmppSettings::read(table).unwrap();
-    let tape = Transcript::default();
     let context = AdapterContext {
-        http_clients: HttpClientPool::default().with_transcript(tape.clone()),
+        http_clients: HttpClientPool::default().with_transcript(transcript.clone()),
         ..conformance::sample_context()
     };
-    let blue = Smpp::new(&context, &settings).unwrap();
-    assert_eq!(blue.send(&message("Hello")).await.outcome.as_str(), "accepted");
-    let said = tape.lines().join("\n");
-    for words in [
+    Smpp::new(&context, &SmppSettings::read(table).unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_transcript_holds_the_pdus_without_the_password() {
+    let peer = SmscPeer::start(json!({ "password": "s3cret" })).await;
+    let transcript = Transcript::default();
+    let smpp = provider_with_transcript(&peer, &transcript);
+    assert_eq!(smpp.send(&message("Hello")).await.outcome.as_str(), "accepted");
+    let lines = transcript.lines().join("\n");
+    for text in [
         "> BindTransceiver",
         "< BindTransceiverResp",
         "> SubmitSm",
@@ -233,10 +241,10 @@ async fn a_conversation_can_be_read_along_without_the_password() {
         "< SubmitSmResp",
         "4B2F10A7",
     ] {
-        assert!(said.contains(words), "{words}: {said}");
+        assert!(lines.contains(text), "{text}: {lines}");
     }
     assert!(
-        !said.contains("s3cret") && !said.contains("733363726574"),
-        "{said}"
+        !lines.contains("s3cret") && !lines.contains("733363726574"),
+        "{lines}"
     );
 }

@@ -1,12 +1,12 @@
-//! The dialogue with a mail server: connecting, TLS, signing in, commands and answers.
+//! An SMTP session: connection, TLS, login, commands and replies.
 //!
-//! Knows at every moment whether the mail can have been taken: until the final dot is written it cannot, from then on
-//! silence is unknown. What stood unread before TLS began is thrown away, and where TLS is wanted nothing goes out
-//! without it.
+//! A failure before the final dot is written means that the server cannot have accepted the mail; a missing reply after it
+//! means that it may have. Bytes received before the TLS handshake are discarded, and with TLS configured no command but
+//! EHLO and STARTTLS is sent in plain text. lettre's own transport is not used, because it does not distinguish the two
+//! failures.
 
 use std::fmt::Display;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -27,23 +27,28 @@ use super::settings::Encryption;
 use crate::Transcript;
 use crate::provider_text::sanitize_text;
 
-/// The longest line of an answer, and the longest answer, in bytes.
+#[cfg(test)]
+mod tests;
+
+/// Maximum length of a reply line, in bytes.
 const LINE_BYTES_MAX: u64 = 2_000;
+
+/// Maximum length of a reply, in bytes.
 const REPLY_BYTES_MAX: usize = 100_000;
 
-/// How often a server may ask back while we sign in.
+/// Maximum number of challenges during a login.
 const CHALLENGES_MAX: usize = 4;
 
 /// A connection, encrypted or not.
 trait SmtpStream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> SmtpStream for T {}
 
-/// Whom we speak to, and how.
+/// Opens sessions with one server.
 pub(super) struct SmtpConnector {
     pub host: String,
     pub port: u16,
     pub tls: Encryption,
-    /// None where nothing is encrypted.
+    /// `None` for an unencrypted connection.
     pub tls_connector: Option<TlsConnector>,
     pub ehlo_name: String,
     pub auth: Option<SmtpAuth>,
@@ -51,51 +56,51 @@ pub(super) struct SmtpConnector {
     pub transcript: Option<Transcript>,
 }
 
-/// Who we are.
+/// Login of a session.
 pub(super) struct SmtpAuth {
     pub credentials: Credentials,
-    /// In the order in which we would like them.
+    /// In order of preference.
     pub mechanisms: Vec<Mechanism>,
 }
 
-/// Why a dialogue did not come to its end.
+/// Reason why a mail was not sent.
 #[derive(Debug)]
 pub(super) enum SmtpError {
-    /// Nobody was reached, or the line broke or fell silent before the mail had left: nothing was taken.
+    /// The connection failed before the whole mail was sent, so the server has not accepted it.
     NotSent(String),
-    /// It will be the same next time: a wrong certificate, no TLS, no way to sign in.
+    /// The configuration does not match the server: certificate, TLS or login mechanism.
     Misconfigured(String),
-    /// The server said no.
+    /// The server refused.
     Refused(SmtpStage, SmtpReply),
-    /// It says that it does not take such an address.
+    /// The server does not support internationalised addresses.
     Unsupported(String),
-    /// The mail had left, and no answer came.
+    /// The mail was sent and no reply arrived.
     NoReply(String),
 }
 
 type SmtpResult<T> = Result<T, SmtpError>;
 
-/// An open dialogue.
+/// An open session.
 pub(super) struct SmtpSession {
     stream: BufReader<Box<dyn SmtpStream>>,
-    /// What the server offers, as it wrote it.
+    /// Lines of the EHLO reply.
     extensions: Vec<String>,
     transcript: Option<Transcript>,
-    /// Until when this piece of the dialogue must be done.
+    /// Deadline of the current operation.
     deadline: Instant,
-    /// How many mails it has carried.
+    /// Number of mails sent over this connection.
     pub mails_sent: u32,
 }
 
 impl SmtpConnector {
-    /// Opens a dialogue: connects, encrypts, greets and signs in.
+    /// Connects, encrypts, greets and logs in.
     pub async fn open(&self, deadline: Instant) -> SmtpResult<SmtpSession> {
         self.record_note(&format!("connecting to {} port {}", self.host, self.port));
         let connecting = TcpStream::connect((self.host.as_str(), self.port));
         let limit = deadline.min(Instant::now() + self.connect_timeout);
         let stream = match timeout_at(limit, connecting).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(cause)) => return Err(self.not_sent(format!("no connection: {cause}"))),
+            Ok(Err(cause)) => return Err(self.not_sent(format!("cannot connect: {cause}"))),
             Err(_) => return Err(self.not_sent(format!("no connection within {:?}", self.connect_timeout))),
         };
         stream.set_nodelay(true).ok();
@@ -106,24 +111,24 @@ impl SmtpConnector {
                 plain.read_greeting().await?;
                 plain.ehlo(&self.ehlo_name).await?;
                 if !plain.has_extension("STARTTLS") {
-                    let text = "the server offers no STARTTLS, and nothing is sent without: put tls right";
+                    let text = "the server does not offer STARTTLS, which the setting tls requires";
                     return Err(SmtpError::Misconfigured(text.to_owned()));
                 }
                 plain.send_command(SmtpStage::Opening, Starttls).await?;
-                // What an attacker put behind that answer must not pass for the encrypted server's.
+                // Discards what was received behind the reply: it may come from an attacker.
                 self.tls_handshake(plain.stream.into_inner(), deadline).await?
             }
             Encryption::None => Box::new(stream),
         };
-        let mut dialogue = self.session(wire, deadline);
+        let mut session = self.session(wire, deadline);
         if self.tls != Encryption::Starttls {
-            dialogue.read_greeting().await?;
+            session.read_greeting().await?;
         }
-        dialogue.ehlo(&self.ehlo_name).await?;
-        if let Some(sign_in) = &self.auth {
-            dialogue.authenticate(sign_in).await?;
+        session.ehlo(&self.ehlo_name).await?;
+        if let Some(auth) = &self.auth {
+            session.authenticate(auth).await?;
         }
-        Ok(dialogue)
+        Ok(session)
     }
 
     fn session<W: SmtpStream + 'static>(&self, wire: W, deadline: Instant) -> SmtpSession {
@@ -141,131 +146,128 @@ impl SmtpConnector {
         wire: W,
         deadline: Instant,
     ) -> SmtpResult<Box<dyn SmtpStream>> {
-        let wrong = |cause: &dyn Display| {
+        let invalid = |cause: &dyn Display| {
             SmtpError::Misconfigured(format!(
-                "{} cannot be trusted: {cause}; put host or ca_file right",
+                "invalid certificate of {}: {cause}; check host and ca_file",
                 self.host
             ))
         };
-        let name = ServerName::try_from(self.host.clone()).map_err(|cause| wrong(&cause))?;
+        let name = ServerName::try_from(self.host.clone()).map_err(|cause| invalid(&cause))?;
         let connector = self
             .tls_connector
             .as_ref()
-            .ok_or_else(|| wrong(&"there are no certificates"))?;
+            .ok_or_else(|| invalid(&"TLS is not configured"))?;
         match timeout_at(deadline, connector.connect(name, wire)).await {
             Ok(Ok(encrypted)) => {
                 self.record_note("TLS");
                 Ok(Box::new(encrypted))
             }
             Ok(Err(cause)) => Err(match certificate_error(&cause) {
-                Some(fault) => wrong(fault),
-                None => self.not_sent(format!("no TLS: {cause}")),
+                Some(error) => invalid(error),
+                None => self.not_sent(format!("TLS handshake failed: {cause}")),
             }),
-            Err(_) => Err(self.not_sent("no TLS in time".to_owned())),
+            Err(_) => Err(self.not_sent("TLS handshake timed out".to_owned())),
         }
     }
 
     fn record_note(&self, text: &str) {
-        if let Some(tape) = &self.transcript {
-            tape.record_note(text);
+        if let Some(transcript) = &self.transcript {
+            transcript.record_note(text);
         }
     }
 
-    fn not_sent(&self, why: String) -> SmtpError {
-        self.record_note(&why);
-        SmtpError::NotSent(why)
+    fn not_sent(&self, reason: String) -> SmtpError {
+        self.record_note(&reason);
+        SmtpError::NotSent(reason)
     }
 }
 
-/// What is wrong with the certificate, if that is what is wrong.
+/// Returns the certificate error behind a failed handshake, if there is one.
 fn certificate_error(cause: &io::Error) -> Option<&rustls::Error> {
-    let fault = cause.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let error = cause.get_ref()?.downcast_ref::<rustls::Error>()?;
     matches!(
-        fault,
+        error,
         rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented
     )
-    .then_some(fault)
+    .then_some(error)
 }
 
 impl SmtpSession {
-    /// Goes on with a deadline of its own.
+    /// Sets the deadline of the next operation.
     pub fn set_deadline(&mut self, deadline: Instant) {
         self.deadline = deadline;
     }
 
-    /// Hands over one mail.
-    pub async fn send_mail(&mut self, sender: &Address, letter: &EmailMessage) -> SmtpResult<SmtpReply> {
+    /// Sends one mail and returns the reply to its final dot.
+    pub async fn send_mail(&mut self, sender: &Address, email: &EmailMessage) -> SmtpResult<SmtpReply> {
         let mut parameters = Vec::new();
-        if !letter.content.is_ascii() {
+        if !email.content.is_ascii() {
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
-        if ![sender, &letter.to]
+        if ![sender, &email.to]
             .iter()
             .all(|address| AsRef::<str>::as_ref(*address).is_ascii())
         {
             if !self.has_extension("SMTPUTF8") {
-                let text = "the server takes no addresses with letters beyond ASCII (SMTPUTF8)";
+                let text = "the server does not support non-ASCII addresses (SMTPUTF8)";
                 return Err(SmtpError::Unsupported(text.to_owned()));
             }
             parameters.push(MailParameter::SmtpUtfEight);
         }
         if self.has_extension("SIZE") {
-            parameters.push(MailParameter::Size(letter.content.len()));
+            parameters.push(MailParameter::Size(email.content.len()));
         }
         self.send_command(SmtpStage::Sender, Mail::new(Some(sender.clone()), parameters))
             .await?;
-        self.send_command(SmtpStage::Recipient, Rcpt::new(letter.to.clone(), Vec::new()))
+        self.send_command(SmtpStage::Recipient, Rcpt::new(email.to.clone(), Vec::new()))
             .await?;
         self.send_command(SmtpStage::Content, Data).await?;
         self.mails_sent += 1;
-        self.send_content(&letter.content).await
+        self.send_content(&email.content).await
     }
 
-    /// The mail itself and its final dot. Until the dot is written the server cannot have taken it.
+    /// Sends the content and the final dot. A failure from the dot on is [`SmtpError::NoReply`].
     async fn send_content(&mut self, content: &[u8]) -> SmtpResult<SmtpReply> {
-        if let Some(tape) = &self.transcript {
-            tape.record_sent(&String::from_utf8_lossy(content));
-            tape.record_sent(".");
+        if let Some(transcript) = &self.transcript {
+            transcript.record_sent(&String::from_utf8_lossy(content));
+            transcript.record_sent(".");
         }
         self.write_bytes(&dot_stuffed(content), "the mail").await?;
-        let silence = |why: &SmtpError| match why {
-            SmtpError::NotSent(why) | SmtpError::NoReply(why) => SmtpError::NoReply(why.clone()),
+        let no_reply = |error: SmtpError| match error {
+            SmtpError::NotSent(reason) | SmtpError::NoReply(reason) => SmtpError::NoReply(reason),
             other => SmtpError::NoReply(format!("{other:?}")),
         };
         self.write_bytes(b".\r\n", "the end of the mail")
             .await
-            .map_err(|fault| silence(&fault))?;
-        let reply = self
-            .await_reply("the mail")
-            .await
-            .map_err(|fault| silence(&fault))?;
+            .map_err(no_reply)?;
+        let reply = self.await_reply("the mail").await.map_err(no_reply)?;
         require_positive(SmtpStage::Content, reply)
     }
 
-    /// Asks whether the server is there.
+    /// Sends NOOP.
     pub async fn noop(&mut self) -> SmtpResult<SmtpReply> {
         self.send_command(SmtpStage::Opening, Noop).await
     }
 
-    /// Says good-bye; whether it is heard does not matter.
+    /// Sends QUIT and ignores the reply.
     pub async fn quit(mut self) {
         let _ = self.send_command(SmtpStage::Opening, Quit).await;
     }
 
-    /// What the server offers under that word.
-    fn has_extension(&self, word: &str) -> bool {
-        self.extension_parameters(word).is_some()
+    /// Returns whether the server offers an extension.
+    fn has_extension(&self, keyword: &str) -> bool {
+        self.extension_parameters(keyword).is_some()
     }
 
-    fn extension_parameters(&self, word: &str) -> Option<&str> {
-        self.extensions.iter().find_map(|offer| {
-            let (first, rest) = offer.split_once([' ', '=']).unwrap_or((offer, ""));
-            first.eq_ignore_ascii_case(word).then_some(rest)
+    fn extension_parameters(&self, keyword: &str) -> Option<&str> {
+        self.extensions.iter().find_map(|line| {
+            let (first, rest) = line.split_once([' ', '=']).unwrap_or((line, ""));
+            first.eq_ignore_ascii_case(keyword).then_some(rest)
         })
     }
 
     async fn read_greeting(&mut self) -> SmtpResult<SmtpReply> {
-        let reply = self.await_reply("its greeting").await?;
+        let reply = self.await_reply("the greeting").await?;
         require_positive(SmtpStage::Opening, reply)
     }
 
@@ -277,31 +279,31 @@ impl SmtpSession {
         Ok(())
     }
 
-    async fn authenticate(&mut self, sign_in: &SmtpAuth) -> SmtpResult<()> {
+    async fn authenticate(&mut self, auth: &SmtpAuth) -> SmtpResult<()> {
         let offered = self
             .extension_parameters("AUTH")
             .unwrap_or_default()
             .to_ascii_uppercase();
         let is_offered = |wanted: &&Mechanism| offered.split(' ').any(|word| word == wanted.to_string());
-        let Some(mechanism) = sign_in.mechanisms.iter().find(is_offered).copied() else {
+        let Some(mechanism) = auth.mechanisms.iter().find(is_offered).copied() else {
             let offers = if offered.is_empty() {
                 "none".to_owned()
             } else {
                 sanitize_text(&offered)
             };
             return Err(SmtpError::Misconfigured(format!(
-                "the server offers no way to sign in that we know (it offers: {offers}); put tls, port or auth right"
+                "no common login mechanism, the server offers: {offers}; check tls, port and auth"
             )));
         };
-        let answer = |challenge: Option<&str>| {
-            let answer = mechanism.response(&sign_in.credentials, challenge);
-            answer
+        let response = |challenge: Option<&str>| {
+            let response = mechanism.response(&auth.credentials, challenge);
+            response
                 .map(|text| BASE64.encode(text))
                 .map_err(|cause| SmtpError::Misconfigured(cause.to_string()))
         };
         let (command, shown) = if mechanism.supports_initial_response() {
             (
-                format!("AUTH {mechanism} {}\r\n", answer(None)?),
+                format!("AUTH {mechanism} {}\r\n", response(None)?),
                 format!("AUTH {mechanism} ***"),
             )
         } else {
@@ -317,14 +319,14 @@ impl SmtpSession {
                 .first()
                 .and_then(|line| BASE64.decode(line.trim()).ok());
             let challenge = String::from_utf8_lossy(&challenge.unwrap_or_default()).into_owned();
-            // A token that is not liked comes with an explanation that wants an empty answer.
-            let text = answer(Some(&challenge)).unwrap_or_default();
+            // A rejected token is explained in a challenge that requires an empty response.
+            let text = response(Some(&challenge)).unwrap_or_default();
             reply = self.exchange(&format!("{text}\r\n"), "***").await?;
         }
         require_positive(SmtpStage::Opening, reply).map(drop)
     }
 
-    /// Says a command, and fails when the answer is no.
+    /// Sends a command and fails unless the reply is positive.
     async fn send_command(&mut self, stage: SmtpStage, command: impl Display) -> SmtpResult<SmtpReply> {
         let command = command.to_string();
         let reply = self.exchange(&command, command.trim_end()).await?;
@@ -332,31 +334,31 @@ impl SmtpSession {
     }
 
     async fn exchange(&mut self, command: &str, shown: &str) -> SmtpResult<SmtpReply> {
-        if let Some(tape) = &self.transcript {
-            tape.record_sent(shown);
+        if let Some(transcript) = &self.transcript {
+            transcript.record_sent(shown);
         }
         let verb = shown.split(' ').next().unwrap_or_default().to_owned();
         self.write_bytes(command.as_bytes(), &verb).await?;
         self.await_reply(&verb).await
     }
 
-    async fn write_bytes(&mut self, bytes: &[u8], what: &str) -> SmtpResult<()> {
+    async fn write_bytes(&mut self, bytes: &[u8], step: &str) -> SmtpResult<()> {
         let writing = async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
         };
         let written = timeout_at(self.deadline, writing).await;
-        self.check_io(written, what)
+        self.check_io(written, step)
     }
 
-    async fn await_reply(&mut self, what: &str) -> SmtpResult<SmtpReply> {
+    async fn await_reply(&mut self, step: &str) -> SmtpResult<SmtpReply> {
         let read = timeout_at(self.deadline, read_reply(&mut self.stream)).await;
-        let reply = self.check_io(read, what)?;
-        if let Some(tape) = &self.transcript {
+        let reply = self.check_io(read, step)?;
+        if let Some(transcript) = &self.transcript {
             let last = reply.lines.len().saturating_sub(1);
             for (at, line) in reply.lines.iter().enumerate() {
                 let glue = if at == last { ' ' } else { '-' };
-                tape.record_received(&format!("{}{glue}{line}", reply.code));
+                transcript.record_received(&format!("{}{glue}{line}", reply.code));
             }
         }
         Ok(reply)
@@ -364,18 +366,18 @@ impl SmtpSession {
 
     fn check_io<T>(
         &self,
-        done: Result<io::Result<T>, tokio::time::error::Elapsed>,
-        what: &str,
+        result: Result<io::Result<T>, tokio::time::error::Elapsed>,
+        step: &str,
     ) -> SmtpResult<T> {
-        let why = match done {
-            Ok(Ok(done)) => return Ok(done),
-            Ok(Err(cause)) => sanitize_text(&format!("the connection was lost at {what}: {cause}")),
-            Err(_) => format!("no answer in time to {what}"),
+        let reason = match result {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(cause)) => sanitize_text(&format!("connection lost at {step}: {cause}")),
+            Err(_) => format!("timeout waiting for the reply to {step}"),
         };
-        if let Some(tape) = &self.transcript {
-            tape.record_note(&why);
+        if let Some(transcript) = &self.transcript {
+            transcript.record_note(&reason);
         }
-        Err(SmtpError::NotSent(why))
+        Err(SmtpError::NotSent(reason))
     }
 }
 
@@ -388,7 +390,7 @@ fn require_positive(stage: SmtpStage, reply: SmtpReply) -> SmtpResult<SmtpReply>
 }
 
 async fn read_reply(stream: &mut BufReader<Box<dyn SmtpStream>>) -> io::Result<SmtpReply> {
-    let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+    let invalid = |reason: &str| io::Error::new(io::ErrorKind::InvalidData, reason.to_owned());
     let mut lines = Vec::new();
     let mut bytes = 0;
     loop {
@@ -399,23 +401,23 @@ async fn read_reply(stream: &mut BufReader<Box<dyn SmtpStream>>) -> io::Result<S
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if !line.ends_with(b"\n") || bytes > REPLY_BYTES_MAX {
-            return Err(broken("an answer without an end"));
+            return Err(invalid("reply line or reply too long"));
         }
         let line = String::from_utf8_lossy(&line).trim_end().to_owned();
         let code = line.get(..3).and_then(|code| code.parse::<u16>().ok());
         let code = code
             .filter(|code| (200..600).contains(code))
-            .ok_or_else(|| broken("it does not speak SMTP"))?;
+            .ok_or_else(|| invalid("reply is not SMTP"))?;
         lines.push(line.get(4..).unwrap_or_default().to_owned());
         match line.as_bytes().get(3) {
             Some(b'-') => {}
             Some(b' ') | None => return Ok(SmtpReply { code, lines }),
-            Some(_) => return Err(broken("it does not speak SMTP")),
+            Some(_) => return Err(invalid("reply is not SMTP")),
         }
     }
 }
 
-/// The mail as it goes over the wire: every line ends with CR LF, and a dot at its beginning is doubled.
+/// Encodes a mail for the wire: every line ends with CR LF, and a dot at the beginning of a line is doubled.
 fn dot_stuffed(content: &[u8]) -> Vec<u8> {
     let mut wire = Vec::with_capacity(content.len() + content.len() / 50 + 2);
     for line in content.split_inclusive(|byte| *byte == b'\n') {
@@ -434,25 +436,4 @@ fn dot_stuffed(content: &[u8]) -> Vec<u8> {
         wire.extend_from_slice(b"\r\n");
     }
     wire
-}
-
-/// What servers' certificates are checked with.
-pub(super) fn tls_connector(roots: rustls::RootCertStore) -> Result<TlsConnector, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config =
-        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    let config = config.with_root_certificates(roots).with_no_client_auth();
-    Ok(TlsConnector::from(Arc::new(config)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_line_of_a_mail_ends_it() {
-        assert_eq!(dot_stuffed(b"a\r\n.\r\n..b\n.c"), b"a\r\n..\r\n...b\r\n..c\r\n");
-        assert_eq!(dot_stuffed(b"a\r.\r\n"), b"a .\r\n");
-        assert_eq!(dot_stuffed(b""), b"");
-    }
 }

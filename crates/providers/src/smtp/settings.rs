@@ -1,6 +1,6 @@
-//! The keys of `kind = "smtp"`.
+//! Settings of `kind = "smtp"`.
 //!
-//! Everything is parsed here once, so that a wrong address or a missing file stops the start and never a send.
+//! Validated when they are read, so that invalid settings stop the start and never a send. `Debug` shows no secret.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,58 +16,58 @@ use crate::email_address::{
 use crate::settings_reader::read_table;
 use postrider_core::error::{Error, Result};
 
-/// How a mail server is spoken to.
+/// Settings of an account at a mail server.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SmtpSettings {
-    /// The server's name; its certificate must be for this name.
+    /// Host name of the server; its certificate must be valid for it.
     pub(super) host: String,
-    /// Its port; unless written here the usual one of `tls`: 587, 465 or 25.
+    /// Port; default by `tls`: 587, 465 or 25.
     port: Option<u16>,
-    /// How the connection is encrypted.
+    /// Encryption of the connection.
     #[serde(default)]
     pub(super) tls: Encryption,
-    /// The certificates, in PEM form, that sign the server's; unless written here those of this machine.
+    /// PEM file of the certificates that may sign the server's; default: those of the operating system.
     pub(super) ca_file: Option<PathBuf>,
-    /// Who we are to the server; without, nobody signs in.
+    /// User name; without one there is no login.
     pub(super) username: Option<String>,
-    /// The password, or for `xoauth2` the access token.
+    /// Password, or the access token for `xoauth2`.
     pub(super) password: Option<String>,
-    /// How to sign in; unless written here the first of plain and login that the server offers.
+    /// Login mechanism; default: the first of plain and login that the server offers.
     pub(super) auth: Option<AuthMechanism>,
-    /// Whom the mail is from: `"Shop <shop@example.org>"`.
+    /// Sender: `"Shop <shop@example.org>"`.
     #[serde(deserialize_with = "deserialize_mailbox")]
     pub(super) from: Mailbox,
-    /// Where bounces go; unless written here to `from`.
+    /// Address for bounces; default: `from`.
     #[serde(default, deserialize_with = "deserialize_optional_address")]
     pub(super) bounces_to: Option<Address>,
-    /// Where answers go; unless written here to `from`.
+    /// Address for replies; default: `from`.
     #[serde(default, deserialize_with = "deserialize_optional_mailbox")]
     pub(super) reply_to: Option<Mailbox>,
-    /// The subject of messages that bring none, where the channel has none either.
+    /// Subject of messages without one, if the channel has none either.
     #[serde(default = "default_subject")]
     pub(super) subject: String,
-    /// The name we greet with; unless written here the domain of `from`.
+    /// Name in EHLO; default: the domain of `from`.
     ehlo_name: Option<String>,
-    /// After so many mails a connection is closed; many servers limit them.
-    #[serde(default = "usual_mails")]
+    /// Maximum number of mails over one connection; many servers limit it.
+    #[serde(default = "default_mails_per_connection")]
     pub(super) mails_per_connection: u32,
 }
 
-/// How a connection is encrypted.
+/// Encryption of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Encryption {
-    /// In the clear first, then STARTTLS, without which nothing is sent.
+    /// STARTTLS, which the server must offer.
     #[default]
     Starttls,
     /// From the first byte.
     Tls,
-    /// Never: for a server on this machine or a network of one's own.
+    /// No encryption; for a server on the same machine or a private network.
     None,
 }
 
-/// How to sign in.
+/// Login mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum AuthMechanism {
@@ -77,6 +77,7 @@ pub(super) enum AuthMechanism {
 }
 
 impl AuthMechanism {
+    /// Returns the mechanism of the mail library.
     pub(super) fn mechanism(self) -> Mechanism {
         match self {
             Self::Plain => Mechanism::Plain,
@@ -87,39 +88,39 @@ impl AuthMechanism {
 }
 
 impl SmtpSettings {
-    /// Reads and checks the keys.
+    /// Parses and validates the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
         let settings: Self = read_table(table)?;
-        let fault = |text: &str| Err(Error::usage(text.to_owned()));
+        let invalid = |text: &str| Err(Error::usage(text.to_owned()));
         if !is_host_token(&settings.host) {
-            return fault(
-                "host: write the server's name alone, such as \"mail.example.org\"; the port has its own key",
+            return invalid(
+                "host: must be a host name such as \"mail.example.org\"; the port has its own key",
             );
         }
         if settings
             .ehlo_name
             .as_deref()
-            .is_some_and(|hello| !is_host_token(hello))
+            .is_some_and(|name| !is_host_token(name))
         {
-            return fault("hello: write a name without blanks, such as \"gateway.example.org\"");
+            return invalid("ehlo_name: must be a name without blanks, such as \"gateway.example.org\"");
         }
         if settings.subject.contains(char::is_control) {
-            return fault("subject: must be one line without control characters");
+            return invalid("subject: must be one line without control characters");
         }
         if settings.mails_per_connection == 0 {
-            return fault("mails_per_connection: must be 1 or more");
+            return invalid("mails_per_connection: must be 1 or more");
         }
         match (&settings.username, &settings.password) {
-            (Some(_), None) => fault("password: is missing, but there is a username; give both, or neither"),
-            (None, Some(_)) => fault("username: is missing, but there is a password; give both, or neither"),
+            (Some(_), None) => invalid("password: is missing, but username is set; set both, or neither"),
+            (None, Some(_)) => invalid("username: is missing, but password is set; set both, or neither"),
             (None, None) if settings.auth.is_some() => {
-                fault("username: is missing, but auth says how to sign in")
+                invalid("username: is missing, but auth is set; set both, or neither")
             }
             (None, None) | (Some(_), Some(_)) => Ok(settings),
         }
     }
 
-    /// The port.
+    /// Returns the port.
     pub(super) fn port(&self) -> u16 {
         self.port.unwrap_or(match self.tls {
             Encryption::Starttls => 587,
@@ -128,14 +129,14 @@ impl SmtpSettings {
         })
     }
 
-    /// The name we greet with.
+    /// Returns the name in EHLO.
     pub(super) fn ehlo_name(&self) -> &str {
         self.ehlo_name
             .as_deref()
             .unwrap_or_else(|| self.from.email.domain())
     }
 
-    /// Where bounces go: the sender on the envelope.
+    /// Returns the envelope sender, which receives bounces.
     pub(super) fn envelope_sender(&self) -> &Address {
         self.bounces_to.as_ref().unwrap_or(&self.from.email)
     }
@@ -143,11 +144,11 @@ impl SmtpSettings {
 
 impl fmt::Debug for SmtpSettings {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Settings")
+        out.debug_struct("SmtpSettings")
             .field("host", &self.host)
             .field("port", &self.port())
             .field("tls", &self.tls)
-            .field("signs_in", &self.username.is_some())
+            .field("has_login", &self.username.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -156,9 +157,9 @@ fn is_host_token(text: &str) -> bool {
     !text.is_empty()
         && text
             .chars()
-            .all(|letter| letter.is_ascii_graphic() && !"/@<>".contains(letter))
+            .all(|character| character.is_ascii_graphic() && !"/@<>".contains(character))
 }
 
-fn usual_mails() -> u32 {
+fn default_mails_per_connection() -> u32 {
     100
 }

@@ -1,4 +1,4 @@
-//! The adapter against aiosmtpd, and against servers that no library would write.
+//! Tests of the adapter against aiosmtpd and against servers that violate the protocol.
 
 use std::time::Duration;
 
@@ -13,22 +13,23 @@ use crate::Transcript;
 use crate::testing::conformance;
 use crate::testing::peer::{PeerProcess, TestCertificate};
 
-fn smtp(port: u16, more: &str) -> Smtp {
-    smtp_with_transcript(port, more, None)
+fn smtp(port: u16, overrides: &str) -> Smtp {
+    smtp_with_transcript(port, overrides, None)
 }
 
-fn smtp_with_transcript(port: u16, more: &str, tape: Option<Transcript>) -> Smtp {
-    let usual = if more.contains("tls =") {
+fn smtp_with_transcript(port: u16, overrides: &str, transcript: Option<Transcript>) -> Smtp {
+    let encryption = if overrides.contains("tls =") {
         ""
     } else {
         "tls = \"none\""
     };
-    let table =
-        format!("host = \"localhost\"\nport = {port}\nfrom = \"Shop <shop@example.org>\"\n{usual}\n{more}");
+    let table = format!(
+        "host = \"localhost\"\nport = {port}\nfrom = \"Shop <shop@example.org>\"\n{encryption}\n{overrides}"
+    );
     let settings = SmtpSettings::read(table.parse().unwrap()).unwrap();
     let mut context = conformance::sample_context();
-    if let Some(tape) = tape {
-        context.http_clients = context.http_clients.with_transcript(tape);
+    if let Some(transcript) = transcript {
+        context.http_clients = context.http_clients.with_transcript(transcript);
     }
     Smtp::new(&context, &settings).unwrap()
 }
@@ -45,22 +46,22 @@ fn message_to(address: &str) -> OutboundMessage {
 }
 
 #[tokio::test]
-async fn a_mail_server_takes_a_mail_and_keeps_its_letters() {
+async fn a_mail_arrives_unchanged() {
     let mut peer = start_peer(&[]).await;
     let smtp = smtp(peer.port(), "bounces_to = \"bounces@example.org\"");
-    let parcel = OutboundMessage {
+    let message = OutboundMessage {
         body: "Grüße\n.\n..a\nسلام".to_owned(),
         ..message_to("user@example.com")
     };
-    let answer = smtp.send(&parcel).await;
-    let id = format!("{}.{}@example.org", parcel.message_id, parcel.delivery_id);
+    let result = smtp.send(&message).await;
+    let id = format!("{}.{}@example.org", message.message_id, message.delivery_id);
     assert_eq!(
-        answer.outcome,
+        result.outcome,
         Outcome::Accepted {
             reference: Some(id.clone())
         }
     );
-    assert_eq!(answer.code.as_deref(), Some("250 2.0.0"));
+    assert_eq!(result.code.as_deref(), Some("250 2.0.0"));
     let mail = peer.next_message().await;
     assert_eq!(mail["sender"], "bounces@example.org");
     assert_eq!(mail["to"], serde_json::json!(["user@example.com"]));
@@ -91,9 +92,9 @@ async fn refusals_become_outcomes_with_their_codes() {
         ("mail.451.4.3.0@example.com", "unavailable", "451 4.3.0"),
         ("fine@example.com", "accepted", "250 2.0.0"),
     ] {
-        let answer = smtp.send(&message_to(address)).await;
+        let result = smtp.send(&message_to(address)).await;
         assert_eq!(
-            (answer.outcome.as_str(), answer.code.as_deref()),
+            (result.outcome.as_str(), result.code.as_deref()),
             (outcome, Some(code)),
             "{address}"
         );
@@ -101,24 +102,24 @@ async fn refusals_become_outcomes_with_their_codes() {
 }
 
 #[tokio::test]
-async fn silence_after_the_mail_is_unknown() {
+async fn no_reply_after_the_mail_is_unknown() {
     let mut peer = start_peer(&[]).await;
-    let answer = smtp(peer.port(), "")
+    let result = smtp(peer.port(), "")
         .send(&message_to("drop.data@example.com"))
         .await;
-    assert_eq!(answer.outcome.as_str(), "unknown", "{answer:?}");
+    assert_eq!(result.outcome.as_str(), "unknown", "{result:?}");
     peer.next_message().await;
-    let mut hasty = smtp(peer.port(), "");
-    hasty.call_timeout = Duration::from_secs(2);
-    let answer = hasty.send(&message_to("hang.data@example.com")).await;
-    let Outcome::Unknown { reason } = answer.outcome else {
-        panic!("{answer:?}")
+    let mut impatient = smtp(peer.port(), "");
+    impatient.call_timeout = Duration::from_secs(2);
+    let result = impatient.send(&message_to("hang.data@example.com")).await;
+    let Outcome::Unknown { reason } = result.outcome else {
+        panic!("{result:?}")
     };
-    assert_eq!(reason, "no answer in time to the mail");
+    assert_eq!(reason, "timeout waiting for the reply to the mail");
 }
 
 #[tokio::test]
-async fn a_connection_carries_mail_after_mail_and_is_replaced_when_it_died() {
+async fn a_connection_is_reused_and_replaced_when_it_is_lost() {
     let mut peer = start_peer(&[]).await;
     let smtp = smtp(peer.port(), "mails_per_connection = 2");
     let mut ports = Vec::new();
@@ -131,45 +132,45 @@ async fn a_connection_carries_mail_after_mail_and_is_replaced_when_it_died() {
     }
     assert_eq!(ports[0], ports[1]);
     assert_ne!(ports[1], ports[2]);
-    let place = peer.port();
+    let port = peer.port();
     drop(peer);
-    let answer = smtp.send(&message_to("user@example.com")).await;
+    let result = smtp.send(&message_to("user@example.com")).await;
     assert_eq!(
-        answer.outcome.as_str(),
+        result.outcome.as_str(),
         "unavailable",
-        "nobody is at {place}: {answer:?}"
+        "no server at port {port}: {result:?}"
     );
 }
 
 #[tokio::test]
-async fn tls_is_checked_and_never_left_out() {
-    let (ours, theirs) = (
+async fn tls_is_verified_and_required() {
+    let (trusted_ca, other_ca) = (
         TestCertificate::self_signed_ca(),
         TestCertificate::self_signed_ca(),
     );
-    let fitting = ours.sign("DNS:localhost");
-    let stranger = ours.sign("DNS:elsewhere.example");
-    let secret = ["--user", "gateway", "--password", "hunter2"];
+    let valid = trusted_ca.sign("DNS:localhost");
+    let wrong_host = trusted_ca.sign("DNS:elsewhere.example");
+    let login = ["--user", "gateway", "--password", "hunter2"];
     for mode in ["starttls", "tls"] {
         let start = |certificate: &TestCertificate| {
             let (file, key) = (certificate.certificate_path(), certificate.key_path());
             async move {
                 let mut arguments = vec!["--tls", mode, "--certificate", &file, "--key", &key];
-                arguments.extend(secret);
+                arguments.extend(login);
                 start_peer(&arguments).await
             }
         };
-        let keys = |roots: &TestCertificate, password: &str| {
-            let file = roots.certificate_path();
+        let settings = |ca: &TestCertificate, password: &str| {
+            let file = ca.certificate_path();
             format!(
                 "tls = \"{mode}\"\nca_file = \"{file}\"\nusername = \"gateway\"\npassword = \"{password}\""
             )
         };
-        let mut peer = start(&fitting).await;
-        let answer = smtp(peer.port(), &keys(&ours, "hunter2"))
+        let mut peer = start(&valid).await;
+        let result = smtp(peer.port(), &settings(&trusted_ca, "hunter2"))
             .send(&message_to("user@example.com"))
             .await;
-        assert_eq!(answer.outcome.as_str(), "accepted", "{mode}: {answer:?}");
+        assert_eq!(result.outcome.as_str(), "accepted", "{mode}: {result:?}");
         let mail = peer.next_message().await;
         assert_eq!(
             (&mail["tls"], &mail["user"]),
@@ -177,45 +178,48 @@ async fn tls_is_checked_and_never_left_out() {
             "{mail}"
         );
 
-        let answer = smtp(peer.port(), &keys(&ours, "wrong"))
+        let result = smtp(peer.port(), &settings(&trusted_ca, "wrong"))
             .send(&message_to("user@example.com"))
             .await;
-        assert_eq!(answer.outcome.as_str(), "misconfigured", "{mode}: {answer:?}");
-        assert_eq!(answer.code.as_deref(), Some("535 5.7.8"));
-        let answer = smtp(peer.port(), &keys(&theirs, "hunter2"))
+        assert_eq!(result.outcome.as_str(), "misconfigured", "{mode}: {result:?}");
+        assert_eq!(result.code.as_deref(), Some("535 5.7.8"));
+        let result = smtp(peer.port(), &settings(&other_ca, "hunter2"))
             .send(&message_to("user@example.com"))
             .await;
-        assert_eq!(answer.outcome.as_str(), "misconfigured", "{mode}: {answer:?}");
-        let elsewhere = start(&stranger).await;
-        let answer = smtp(elsewhere.port(), &keys(&ours, "hunter2"))
+        assert_eq!(result.outcome.as_str(), "misconfigured", "{mode}: {result:?}");
+        let other_host = start(&wrong_host).await;
+        let result = smtp(other_host.port(), &settings(&trusted_ca, "hunter2"))
             .send(&message_to("user@example.com"))
             .await;
-        let reason = answer.outcome.reason().unwrap_or_default();
+        let reason = result.outcome.reason().unwrap_or_default();
         assert!(
-            reason.contains("localhost cannot be trusted"),
-            "{mode}: {answer:?}"
+            reason.contains("invalid certificate of localhost"),
+            "{mode}: {result:?}"
         );
     }
     let plain = start_peer(&[]).await;
-    let more = format!("tls = \"starttls\"\nca_file = \"{}\"", ours.certificate_path());
-    let answer = smtp(plain.port(), &more)
+    let overrides = format!(
+        "tls = \"starttls\"\nca_file = \"{}\"",
+        trusted_ca.certificate_path()
+    );
+    let result = smtp(plain.port(), &overrides)
         .send(&message_to("user@example.com"))
         .await;
-    assert_eq!(answer.outcome.as_str(), "misconfigured", "{answer:?}");
+    assert_eq!(result.outcome.as_str(), "misconfigured", "{result:?}");
 }
 
 #[tokio::test]
-async fn both_ways_to_sign_in_work_and_the_dialogue_hides_the_password() {
+async fn plain_and_login_work_and_the_transcript_hides_the_password() {
     let mut peer = start_peer(&["--user", "gateway", "--password", "hunter2"]).await;
     for auth in ["plain", "login"] {
-        let tape = Transcript::new(&["hunter2".to_owned()]);
-        let more = format!("username = \"gateway\"\npassword = \"hunter2\"\nauth = \"{auth}\"");
-        let smtp = smtp_with_transcript(peer.port(), &more, Some(tape.clone()));
-        let answer = smtp.send(&message_to("user@example.com")).await;
-        assert_eq!(answer.outcome.as_str(), "accepted", "{auth}: {answer:?}");
+        let transcript = Transcript::new(&["hunter2".to_owned()]);
+        let overrides = format!("username = \"gateway\"\npassword = \"hunter2\"\nauth = \"{auth}\"");
+        let smtp = smtp_with_transcript(peer.port(), &overrides, Some(transcript.clone()));
+        let result = smtp.send(&message_to("user@example.com")).await;
+        assert_eq!(result.outcome.as_str(), "accepted", "{auth}: {result:?}");
         assert_eq!(peer.next_message().await["user"], "gateway");
-        let lines = tape.lines();
-        let has = |line: &str| lines.iter().any(|told| told.starts_with(line));
+        let lines = transcript.lines();
+        let has = |line: &str| lines.iter().any(|recorded| recorded.starts_with(line));
         for line in [
             "< 220 ",
             "> EHLO example.org",
@@ -227,38 +231,43 @@ async fn both_ways_to_sign_in_work_and_the_dialogue_hides_the_password() {
             assert!(has(line), "{line} is not in {lines:#?}");
         }
         assert!(has(&format!("> AUTH {}", auth.to_uppercase())), "{lines:#?}");
-        let all = lines.join("\n");
+        let text = lines.join("\n");
         for secret in [
             "hunter2",
             &BASE64.encode("hunter2"),
             &BASE64.encode("\0gateway\0hunter2"),
         ] {
-            assert!(!all.contains(secret), "{secret} in {all}");
+            assert!(!text.contains(secret), "{secret} in {text}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_check_signs_in_and_sends_nothing() {
-    let peer = start_peer(&["--user", "gateway", "--password", "hunter2"]).await;
-    let keys = |password: &str| format!("username = \"gateway\"\npassword = \"{password}\"");
-    let AccountCheck::Passed(shown) = smtp(peer.port(), &keys("hunter2")).check_account().await else {
-        panic!("it works")
+async fn an_account_check_logs_in_and_sends_nothing() {
+    let mut peer = start_peer(&["--user", "gateway", "--password", "hunter2"]).await;
+    let login = |password: &str| format!("username = \"gateway\"\npassword = \"{password}\"");
+    let AccountCheck::Passed(summary) = smtp(peer.port(), &login("hunter2")).check_account().await else {
+        panic!("the password is right")
     };
-    assert!(shown.contains("signed in"), "{shown}");
-    let AccountCheck::Failed(fault) = smtp(peer.port(), &keys("wrong")).check_account().await else {
+    assert!(summary.contains("logged in"), "{summary}");
+    let AccountCheck::Failed(reason) = smtp(peer.port(), &login("wrong")).check_account().await else {
         panic!("the password is wrong")
     };
-    assert!(fault.contains("535") && !fault.contains("wrong;"), "{fault}");
+    assert!(reason.contains("535") && !reason.contains("wrong;"), "{reason}");
+    // The first mail that arrives is this one, so the checks sent none.
+    let message = message_to("after.check@example.com");
+    smtp(peer.port(), &login("hunter2")).send(&message).await;
+    let mail = peer.next_message().await;
+    assert_eq!(mail["to"], serde_json::json!(["after.check@example.com"]));
 }
 
 #[tokio::test]
-async fn the_contract_holds() {
+async fn the_adapter_conforms() {
     let peer = start_peer(&[]).await;
     conformance::check_provider(&smtp(peer.port(), "")).await;
 }
 
-/// A server that says these lines, one for each that it hears, and then hangs up.
+/// Starts a server that answers each line it receives with the next of `lines`, and then closes the connection.
 async fn scripted_server(lines: &'static [&'static str]) -> u16 {
     let listener = TcpListener::bind("localhost:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -267,8 +276,8 @@ async fn scripted_server(lines: &'static [&'static str]) -> u16 {
             let mut stream = BufReader::new(stream);
             for line in lines {
                 stream.write_all(line.as_bytes()).await.ok();
-                let mut heard = String::new();
-                if stream.read_line(&mut heard).await.unwrap_or(0) == 0 {
+                let mut received = String::new();
+                if stream.read_line(&mut received).await.unwrap_or(0) == 0 {
                     break;
                 }
             }
@@ -279,15 +288,15 @@ async fn scripted_server(lines: &'static [&'static str]) -> u16 {
 }
 
 #[tokio::test]
-async fn a_server_that_breaks_off_before_the_mail_has_not_taken_it() {
+async fn a_connection_lost_before_the_mail_is_unavailable() {
     for lines in [
         &["220 hi\r\n"] as &[&str],
         &["HTTP/1.1 400 Bad Request\r\n"],
         &["220 hi\r\n", "250-x\r\n250 SIZE\r\n", "250 ok\r\n", "250 ok\r\n"],
     ] {
         let port = scripted_server(lines.to_vec().leak()).await;
-        let answer = smtp(port, "").send(&message_to("user@example.com")).await;
-        assert_eq!(answer.outcome.as_str(), "unavailable", "{lines:?}: {answer:?}");
+        let result = smtp(port, "").send(&message_to("user@example.com")).await;
+        assert_eq!(result.outcome.as_str(), "unavailable", "{lines:?}: {result:?}");
     }
     let port = scripted_server(&["554 no service for you\r\n"]).await;
     assert_eq!(
@@ -301,41 +310,41 @@ async fn a_server_that_breaks_off_before_the_mail_has_not_taken_it() {
 }
 
 #[tokio::test]
-async fn what_an_attacker_puts_before_tls_is_not_heard_after_it() {
-    let ours = TestCertificate::self_signed_ca();
+async fn bytes_injected_before_tls_are_discarded() {
+    let ca = TestCertificate::self_signed_ca();
     let listener = TcpListener::bind("localhost:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let attack = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        let mut heard = [0; 1024];
+        let mut received = [0; 1024];
         for line in [
             "220 hi\r\n",
             "250-x\r\n250 STARTTLS\r\n",
             "220 go\r\n250 AUTH PLAIN\r\n235 in\r\n",
         ] {
             stream.write_all(line.as_bytes()).await.unwrap();
-            assert_ne!(stream.read(&mut heard).await.unwrap(), 0, "an answer");
+            assert_ne!(stream.read(&mut received).await.unwrap(), 0, "a command");
         }
-        // Only the beginning of a TLS handshake may follow.
-        heard[0]
+        // Must be the first byte of a TLS handshake.
+        received[0]
     });
-    let more = format!(
+    let overrides = format!(
         "tls = \"starttls\"\nca_file = \"{}\"\nusername = \"gateway\"\npassword = \"hunter2\"",
-        ours.certificate_path()
+        ca.certificate_path()
     );
-    let answer = smtp(port, &more).send(&message_to("user@example.com")).await;
-    assert_eq!(answer.outcome.as_str(), "unavailable", "{answer:?}");
+    let result = smtp(port, &overrides).send(&message_to("user@example.com")).await;
+    assert_eq!(result.outcome.as_str(), "unavailable", "{result:?}");
     assert_eq!(attack.await.unwrap(), 0x16);
 }
 
 #[test]
-fn wrong_settings_name_the_key_and_the_remedy() {
+fn invalid_settings_are_rejected_with_key_and_remedy() {
     let from = "from = \"shop@example.org\"";
-    for (table, words) in [
+    for (table, expected) in [
         ("host = \"mail.example.org\"", "missing field `from`"),
         (
             &format!("host = \"smtp://mail\"\n{from}"),
-            "host: write the server's name alone",
+            "host: must be a host name",
         ),
         ("host = \"mail\"\nfrom = \"shop\"", "from: not an email address"),
         (
@@ -363,22 +372,22 @@ fn wrong_settings_name_the_key_and_the_remedy() {
             "pasword",
         ),
     ] {
-        let refused = SmtpSettings::read(table.parse().unwrap())
+        let error = SmtpSettings::read(table.parse().unwrap())
             .unwrap_err()
             .to_string();
         assert!(
-            refused.contains(words) && !refused.contains("hunter2"),
-            "{table}: {refused}"
+            error.contains(expected) && !error.contains("hunter2"),
+            "{table}: {error}"
         );
     }
     let missing = format!("host = \"mail\"\n{from}\nca_file = \"/nowhere/ca.pem\"");
     let settings = SmtpSettings::read(missing.parse().unwrap()).unwrap();
-    let refused = Smtp::new(&conformance::sample_context(), &settings)
+    let error = Smtp::new(&conformance::sample_context(), &settings)
         .err()
         .unwrap()
         .to_string();
     assert!(
-        refused.starts_with("ca_file: /nowhere/ca.pem cannot be read"),
-        "{refused}"
+        error.starts_with("ca_file: /nowhere/ca.pem cannot be read"),
+        "{error}"
     );
 }

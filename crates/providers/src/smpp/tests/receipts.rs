@@ -1,42 +1,42 @@
-//! What comes back: receipts in the odd forms of message centres, and texts from phones.
+//! Tests of receipts in the forms that SMSCs send, and of inbound texts.
 
 use serde_json::json;
 
 use super::*;
 use postrider_core::inbound::OptAction;
 
-/// A provider that has sent one message, under the id `4B2F10A7`.
+/// Returns a provider that has sent one message with the id `4B2F10A7`.
 async fn provider_after_send(more: &str) -> (SmscPeer, Smpp) {
     let peer = SmscPeer::start(json!({})).await;
-    let blue = provider(&peer, more);
-    let answer = blue.send(&message("a")).await;
-    assert_eq!(answer.outcome.as_str(), "accepted");
-    (peer, blue)
+    let smpp = provider(&peer, more);
+    let result = smpp.send(&message("a")).await;
+    assert_eq!(result.outcome.as_str(), "accepted");
+    (peer, smpp)
 }
 
 #[tokio::test]
-async fn a_receipt_is_answered_when_it_has_been_stored() {
-    let (mut peer, blue) = provider_after_send("").await;
+async fn a_receipt_is_acknowledged_after_it_is_stored() {
+    let (mut peer, smpp) = provider_after_send("").await;
     peer.send_receipt(0, "4B2F10A7", "DELIVRD").await;
-    smsc_peer::expect_delivered(&blue.receive().await, "4b2f10a7");
-    // Another exchange over the same session: had the receipt been answered, this would come after it.
+    smsc_peer::expect_delivered(&smpp.receive().await, "4b2f10a7");
+    // A response to the receipt would arrive before this one, because both use the same session.
     peer.run_command(json!({ "do": "enquire" })).await;
     peer.next_event("enquire_link_resp").await;
     assert_eq!(
         peer.pending_count("deliver_sm_resp"),
         0,
-        "nobody has stored it yet"
+        "the receipt is not stored yet"
     );
-    let again = blue.receive();
+    let again = smpp.receive();
     tokio::select! {
-        heard = again => panic!("there is no second receipt: {heard:?}"),
-        answered = peer.next_event("deliver_sm_resp") => assert_eq!(answered["status"], json!(0)),
+        items = again => panic!("there is no second receipt: {items:?}"),
+        response = peer.next_event("deliver_sm_resp") => assert_eq!(response["status"], json!(0)),
     }
 }
 
 #[tokio::test]
-async fn odd_receipts_meet_their_message() {
-    let (mut peer, blue) = provider_after_send("").await;
+async fn receipts_in_every_known_form_match_their_message() {
+    let (mut peer, smpp) = provider_after_send("").await;
     let payload = "id:4b2f10a7 stat:DELIVRD";
     for pdu in [
         json!({ "esm_class": 4, "short_message": "id:4b2f10a7 sub:001 dlvrd:001 stat:DELIVRD" }),
@@ -48,67 +48,68 @@ async fn odd_receipts_meet_their_message() {
         json!({ "esm_class": 0, "receipted_message_id": "4b2f10a7", "message_state": 2 }),
     ] {
         peer.send_deliver_sm(0, pdu.clone()).await;
-        smsc_peer::expect_delivered(&blue.receive().await, "4b2f10a7");
+        smsc_peer::expect_delivered(&smpp.receive().await, "4b2f10a7");
     }
     peer.run_command(json!({ "do": "data", "pdu": { "esm_class": 4, "receipted_message_id": "4B2F10A7", "message_state": 2 } }))
         .await;
-    smsc_peer::expect_delivered(&blue.receive().await, "4b2f10a7");
+    smsc_peer::expect_delivered(&smpp.receive().await, "4b2f10a7");
 }
 
 #[tokio::test]
-async fn ids_meet_though_one_is_hexadecimal_and_the_other_decimal() {
-    let (mut peer, blue) = provider_after_send("ids = \"hex_then_decimal\"").await;
+async fn hexadecimal_and_decimal_ids_match() {
+    let (mut peer, smpp) = provider_after_send("message_id_format = \"hex_then_decimal\"").await;
     peer.send_receipt(0, "1261375655", "DELIVRD").await;
-    smsc_peer::expect_delivered(&blue.receive().await, "1261375655");
+    smsc_peer::expect_delivered(&smpp.receive().await, "1261375655");
     peer.plan_responses(json!([{ "id": "0001261375655" }])).await;
-    let red = provider(&peer, "ids = \"decimal_then_hex\"");
-    assert_eq!(red.send(&message("a")).await, accepted_result("1261375655"));
+    let other = provider(&peer, "message_id_format = \"decimal_then_hex\"");
+    assert_eq!(other.send(&message("a")).await, accepted_result("1261375655"));
     peer.send_receipt(1, "0x4b2F10A7", "DELIVRD").await;
-    smsc_peer::expect_delivered(&red.receive().await, "1261375655");
+    smsc_peer::expect_delivered(&other.receive().await, "1261375655");
 }
 
 #[tokio::test]
-async fn a_receipt_may_come_over_a_sibling() {
+async fn a_receipt_may_arrive_over_another_connection() {
     let mut peer = SmscPeer::start(json!({})).await;
-    let blue = provider(&peer, "binds = 2");
-    assert_eq!(blue.send(&message("a")).await, accepted_result("4b2f10a7"));
+    let smpp = provider(&peer, "binds = 2");
+    assert_eq!(smpp.send(&message("a")).await, accepted_result("4b2f10a7"));
     for _ in 0..2 {
         peer.next_event("bind").await;
     }
-    let other = 1 - usize::try_from(peer.next_event("submit").await["session"].as_u64().unwrap()).unwrap();
-    peer.send_receipt(other, "4B2F10A7", "DELIVRD").await;
-    smsc_peer::expect_delivered(&blue.receive().await, "4b2f10a7");
+    let other_session =
+        1 - usize::try_from(peer.next_event("submit").await["session"].as_u64().unwrap()).unwrap();
+    peer.send_receipt(other_session, "4B2F10A7", "DELIVRD").await;
+    smsc_peer::expect_delivered(&smpp.receive().await, "4b2f10a7");
 }
 
 #[tokio::test]
-async fn what_changes_nothing_is_answered_at_once() {
-    let (mut peer, blue) = provider_after_send("").await;
+async fn a_receipt_that_changes_nothing_is_acknowledged_at_once() {
+    let (mut peer, smpp) = provider_after_send("").await;
     peer.send_receipt(0, "4B2F10A7", "ENROUTE").await;
     assert_eq!(peer.next_event("deliver_sm_resp").await["status"], json!(0));
     peer.send_deliver_sm(0, json!({ "esm_class": 4, "short_message": "no receipt at all" }))
         .await;
     assert_eq!(peer.next_event("deliver_sm_resp").await["status"], json!(0));
     peer.send_receipt(0, "4B2F10A7", "DELIVRD").await;
-    smsc_peer::expect_delivered(&blue.receive().await, "4b2f10a7");
+    smsc_peer::expect_delivered(&smpp.receive().await, "4b2f10a7");
 }
 
 #[tokio::test]
-async fn a_text_from_a_phone_is_heard() {
-    let (mut peer, blue) = provider_after_send("").await;
+async fn a_text_from_a_phone_is_an_inbound_message() {
+    let (mut peer, smpp) = provider_after_send("").await;
     let stop = json!({ "esm_class": 0, "source_addr_ton": 1, "source_addr": "989121234567",
         "destination_addr": "30001", "short_message": "Stop" });
     peer.send_deliver_sm(0, stop).await;
-    let heard = blue.receive().await;
-    let [CallbackItem::InboundMessage(text)] = &heard[..] else {
-        panic!("one text was expected: {heard:?}");
+    let items = smpp.receive().await;
+    let [CallbackItem::InboundMessage(text)] = &items[..] else {
+        panic!("expected one text: {items:?}");
     };
     assert_eq!((text.from.as_str(), text.to.as_str()), ("+989121234567", "30001"));
     assert_eq!(text.opt_action(), Some(OptAction::OptOut));
     let persian = json!({ "source_addr": "09121234567", "data_coding": 8, "short_message": "سلام" });
     peer.send_deliver_sm(0, persian).await;
-    let heard = blue.receive().await;
-    let [CallbackItem::InboundMessage(text)] = &heard[..] else {
-        panic!("one text was expected: {heard:?}");
+    let items = smpp.receive().await;
+    let [CallbackItem::InboundMessage(text)] = &items[..] else {
+        panic!("expected one text: {items:?}");
     };
     assert_eq!((text.from.as_str(), text.body.as_str()), ("09121234567", "سلام"));
 }

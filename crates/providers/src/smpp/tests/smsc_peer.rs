@@ -1,6 +1,4 @@
-//! node-smpp as a process of its own, scripted by `tests/peers/smpp.js`.
-//!
-//! Ends with the test that started it.
+//! An SMSC for tests: node-smpp in a process of its own, scripted by `tests/peers/smpp.js`.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
@@ -13,14 +11,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use postrider_core::inbound::CallbackItem;
 use postrider_core::receipt::ReceiptStatus;
 
-/// How long anything may take before the test fails.
+/// Maximum time to wait for an event before the test fails.
 const EVENT_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) struct SmscPeer {
     child: Child,
     commands: ChildStdin,
     events: UnboundedReceiver<Value>,
-    /// What was heard and not asked for yet.
+    /// Events that were received and not taken yet.
     pending: VecDeque<Value>,
     port: u64,
     scheme: &'static str,
@@ -47,18 +45,18 @@ impl SmscPeer {
         let child = command.spawn();
         let mut child =
             child.unwrap_or_else(|error| panic!("{}: {error}; run ./start.sh test", node.display()));
-        let orders = child.stdin.take().unwrap();
-        let said = BufReader::new(child.stdout.take().unwrap());
-        let (tell, events) = unbounded_channel();
+        let commands = child.stdin.take().unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (event_sender, events) = unbounded_channel();
         std::thread::spawn(move || {
-            let lines = said.lines().map_while(Result::ok);
+            let lines = output.lines().map_while(Result::ok);
             lines
-                .map_while(|line| tell.send(serde_json::from_str(&line).unwrap()).ok())
+                .map_while(|line| event_sender.send(serde_json::from_str(&line).unwrap()).ok())
                 .count();
         });
         let mut peer = Self {
             child,
-            commands: orders,
+            commands,
             events,
             pending: VecDeque::new(),
             port: 0,
@@ -72,54 +70,51 @@ impl SmscPeer {
         format!("{}://localhost:{}", self.scheme, self.port)
     }
 
-    /// The next event of that name; others are put by.
+    /// Returns the next event of that name; the others stay pending.
     pub async fn next_event(&mut self, event: &str) -> Value {
-        if let Some(at) = self.pending.iter().position(|known| known["event"] == event) {
+        if let Some(at) = self.pending.iter().position(|pending| pending["event"] == event) {
             return self.pending.remove(at).unwrap();
         }
         let next = async {
             loop {
-                let heard = self.events.recv().await.unwrap_or_else(|| {
-                    panic!(
-                        "the peer ended, and has said {:?}; run ./start.sh test",
-                        self.pending
-                    )
+                let received = self.events.recv().await.unwrap_or_else(|| {
+                    panic!("the peer exited after {:?}; run ./start.sh test", self.pending)
                 });
-                if heard["event"] == event {
-                    return heard;
+                if received["event"] == event {
+                    return received;
                 }
-                self.pending.push_back(heard);
+                self.pending.push_back(received);
             }
         };
         match tokio::time::timeout(EVENT_TIMEOUT, next).await {
-            Ok(heard) => heard,
-            Err(_) => panic!("no {event}, but {:?}", self.pending),
+            Ok(received) => received,
+            Err(_) => panic!("no event {event} among {:?}", self.pending),
         }
     }
 
-    /// How many events of that name were heard and not asked for.
+    /// Returns the number of pending events of that name.
     pub fn pending_count(&mut self, event: &str) -> usize {
-        while let Ok(heard) = self.events.try_recv() {
-            self.pending.push_back(heard);
+        while let Ok(received) = self.events.try_recv() {
+            self.pending.push_back(received);
         }
         self.pending
             .iter()
-            .filter(|known| known["event"] == event)
+            .filter(|pending| pending["event"] == event)
             .count()
     }
 
-    /// Has it do something, and waits until it has.
-    pub async fn run_command(&mut self, order: Value) {
-        writeln!(self.commands, "{order}").unwrap();
+    /// Runs a command and waits until it is done.
+    pub async fn run_command(&mut self, command: Value) {
+        writeln!(self.commands, "{command}").unwrap();
         self.next_event("done").await;
     }
 
-    /// What it answers to the next messages.
+    /// Sets the responses to the next messages.
     pub async fn plan_responses(&mut self, steps: Value) {
         self.run_command(json!({ "do": "plan", "steps": steps })).await;
     }
 
-    /// A receipt as the protocol's appendix has it.
+    /// Sends a receipt in the form of appendix B of SMPP 3.4.
     pub async fn send_receipt(&mut self, session: usize, id: &str, stat: &str) {
         let text = format!(
             "id:{id} sub:001 dlvrd:001 submit date:2607211403 done date:2607211404 stat:{stat} err:000 text:"
@@ -134,9 +129,9 @@ impl SmscPeer {
     }
 }
 
-pub(super) fn expect_delivered(heard: &[CallbackItem], reference: &str) {
-    let [CallbackItem::Receipt(receipt)] = heard else {
-        panic!("one receipt was expected: {heard:?}");
+pub(super) fn expect_delivered(items: &[CallbackItem], reference: &str) {
+    let [CallbackItem::Receipt(receipt)] = items else {
+        panic!("expected one receipt: {items:?}");
     };
     assert_eq!(
         (receipt.reference.as_str(), &receipt.status),

@@ -1,0 +1,125 @@
+//! Tests of the error table.
+
+use reqwest::header::HeaderMap;
+
+use super::*;
+use crate::http_response::{BodyEnd, HttpCallResult, HttpResponse};
+use crate::json_api::into_json_response;
+
+fn result_of(status: u16, kind: Option<&str>, body: &str) -> SendResult {
+    let mut headers = HeaderMap::new();
+    if let Some(kind) = kind {
+        headers.insert("x-amzn-errortype", kind.parse().unwrap());
+    }
+    let response = HttpCallResult::Response(HttpResponse {
+        status,
+        headers,
+        body: body.into(),
+        body_end: BodyEnd::Complete,
+    });
+    let Ok(response) = into_json_response(response) else {
+        panic!("there is a response");
+    };
+    send_result(&response, "user@example.com")
+}
+
+#[test]
+fn every_response_has_the_outcome_of_the_reference() {
+    for (status, kind, body, outcome, code) in [
+        (200, None, "{\"MessageId\":\"0107-1\"}", "accepted", None),
+        (
+            400,
+            Some("MessageRejected:http://x/"),
+            "{\"message\":\"virus\"}",
+            "rejected",
+            Some("MessageRejected"),
+        ),
+        (
+            400,
+            Some("MessageRejected"),
+            "{\"message\":\"Email address is not verified.\"}",
+            "misconfigured",
+            Some("MessageRejected"),
+        ),
+        (
+            400,
+            None,
+            "{\"__type\":\"com.amazonaws#BadRequestException\",\"message\":\"Illegal address user@example.com\"}",
+            "invalid_recipient",
+            Some("BadRequestException"),
+        ),
+        (
+            400,
+            Some("BadRequestException"),
+            "{\"message\":\"no body\"}",
+            "rejected",
+            Some("BadRequestException"),
+        ),
+        (
+            429,
+            Some("TooManyRequestsException"),
+            "{}",
+            "throttled",
+            Some("TooManyRequestsException"),
+        ),
+        (
+            400,
+            None,
+            "{\"code\":\"Throttling\"}",
+            "throttled",
+            Some("Throttling"),
+        ),
+        (
+            403,
+            Some("SignatureDoesNotMatch"),
+            "{}",
+            "misconfigured",
+            Some("SignatureDoesNotMatch"),
+        ),
+        (
+            404,
+            Some("NotFoundException"),
+            "{}",
+            "misconfigured",
+            Some("NotFoundException"),
+        ),
+        (
+            500,
+            Some("InternalFailure"),
+            "",
+            "unavailable",
+            Some("InternalFailure"),
+        ),
+        (503, None, "<html>", "unavailable", Some("HTTP 503")),
+        (
+            400,
+            Some("Novelty"),
+            "{\"message\":\"x\"}",
+            "rejected",
+            Some("Novelty"),
+        ),
+        (301, None, "", "unavailable", Some("HTTP 301")),
+    ] {
+        let result = result_of(status, kind, body);
+        assert_eq!(
+            (result.outcome.as_str(), result.code.as_deref()),
+            (outcome, code),
+            "{status} {kind:?} {body}"
+        );
+    }
+}
+
+#[test]
+fn a_used_up_quota_has_a_longer_cooldown_than_an_exceeded_rate() {
+    let wait = |text: &str| {
+        let body = format!("{{\"message\":\"{text}\"}}");
+        let Outcome::Throttled { retry_after } =
+            result_of(429, Some("TooManyRequestsException"), &body).outcome
+        else {
+            panic!("{text}")
+        };
+        retry_after.unwrap()
+    };
+    assert_eq!(wait("Maximum sending rate exceeded."), RATE_LIMIT_RETRY_AFTER);
+    assert_eq!(wait("Daily message quota exceeded."), QUOTA_RETRY_AFTER);
+}

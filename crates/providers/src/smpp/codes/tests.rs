@@ -1,0 +1,51 @@
+//! Tests of the status table.
+
+use super::*;
+
+#[test]
+fn every_status_has_the_outcome_of_the_reference() {
+    let statuses = StatusOutcomes::default();
+    let kind_of = |status| statuses.outcome_kind(status);
+    for status in [0x14, 0x58] {
+        assert_eq!(kind_of(status), OutcomeKind::Throttled);
+    }
+    for status in [0x04, 0x07, 0x0A, 0x0E, 0x0F, 0x15, 0x48, 0x49, 0x50, 0x51, 0x53] {
+        assert_eq!(kind_of(status), OutcomeKind::Misconfigured, "{status:x}");
+    }
+    for status in [0x05, 0x08, 0x0D] {
+        assert_eq!(kind_of(status), OutcomeKind::Unavailable, "{status:x}");
+    }
+    for status in [0x45, 0x64, 0xFE, 0xFF, 0x400, 0x4FF] {
+        assert_eq!(kind_of(status), OutcomeKind::Deferred, "{status:x}");
+    }
+    assert_eq!(kind_of(0x0B), OutcomeKind::InvalidRecipient);
+    for status in [0x01, 0x66, 0xC0, 0x100, 0x3FF, 0x500, 0xFFFF_FFFF] {
+        assert_eq!(kind_of(status), OutcomeKind::Rejected, "{status:x}");
+    }
+}
+
+#[test]
+fn vendor_statuses_are_configured() {
+    let table = BTreeMap::from([
+        ("0x0411".to_owned(), OutcomeKind::Rejected),
+        ("1042".to_owned(), OutcomeKind::InvalidRecipient),
+    ]);
+    let statuses = StatusOutcomes::parse(&table).unwrap();
+    assert_eq!(statuses.outcome_kind(0x411), OutcomeKind::Rejected);
+    assert_eq!(statuses.outcome_kind(0x412), OutcomeKind::InvalidRecipient);
+    for invalid in ["", "0", "0x", "ESME", "0x1FFFFFFFF"] {
+        let table = BTreeMap::from([(invalid.to_owned(), OutcomeKind::Rejected)]);
+        assert!(
+            StatusOutcomes::parse(&table).unwrap_err().contains("0x0411"),
+            "{invalid}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_session_state_is_not_an_account_error_of_a_submit() {
+    let statuses = StatusOutcomes::default();
+    let outcome = |result: SendResult| result.outcome.as_str();
+    assert_eq!(outcome(statuses.bind_result(ESME_RINVBNDSTS)), "misconfigured");
+    assert_eq!(outcome(statuses.submit_result(ESME_RINVBNDSTS)), "unavailable");
+}

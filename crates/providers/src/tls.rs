@@ -1,0 +1,67 @@
+//! TLS clients of the adapters that do not use HTTP, and the root certificates they trust.
+//!
+//! Certificates are always verified; there is no setting to skip that.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::TlsConnector;
+
+use postrider_core::error::{Error, ErrorKind, Result};
+
+/// Source of the certificates that may sign a server's certificate.
+pub(super) enum RootCertificates<'a> {
+    /// The operating system.
+    System,
+    /// A text in PEM format.
+    Pem(&'a str),
+    /// A file in PEM format.
+    File(&'a Path),
+}
+
+/// Returns a TLS client that accepts a server whose certificate is valid for its host and signed by one of the roots.
+///
+/// `key` is the configuration key of the roots, for error messages.
+///
+/// # Errors
+///
+/// Fails when the source cannot be read or holds no certificate.
+pub(super) fn connector(roots: &RootCertificates, key: &str) -> Result<TlsConnector> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::with_source(ErrorKind::Internal, "cannot create a TLS client", error))?
+        .with_root_certificates(load(roots, key)?)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn load(roots: &RootCertificates, key: &str) -> Result<RootCertStore> {
+    let certificates = match roots {
+        RootCertificates::System => rustls_native_certs::load_native_certs().certs,
+        RootCertificates::Pem(text) => CertificateDer::pem_slice_iter(text.as_bytes())
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|_| Error::usage(format!("{key}: is not in PEM format; write \"${{file:PATH}}\"")))?,
+        RootCertificates::File(path) => read_file(path)
+            .map_err(|error| Error::usage(format!("{key}: {} cannot be read: {error}", path.display())))?,
+    };
+    let mut store = RootCertStore::empty();
+    if store.add_parsable_certificates(certificates).0 > 0 {
+        return Ok(store);
+    }
+    Err(Error::usage(match roots {
+        RootCertificates::System => format!(
+            "this machine has no root certificates: install the package ca-certificates, or set {key}"
+        ),
+        RootCertificates::Pem(_) | RootCertificates::File(_) => {
+            format!("{key}: holds no certificate in PEM format")
+        }
+    }))
+}
+
+fn read_file(path: &Path) -> std::result::Result<Vec<CertificateDer<'static>>, pem::Error> {
+    CertificateDer::pem_file_iter(path)?.collect()
+}

@@ -1,0 +1,187 @@
+//! One connection to an SMSC, opened again whenever it is lost.
+//!
+//! A task owns the connection and runs its sessions one after the other. While there is no session, messages fail at once
+//! with the reason.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+
+use super::backoff::ReconnectBackoff;
+use super::bind;
+use super::config::ClientConfig;
+use super::handler::{BindFailure, ClientHandler, SubmitOutcome};
+use super::session::{self, SessionEnd};
+use super::stream::{self, SmppStream};
+use super::window::SubmitJob;
+use postrider_core::clock::sleep;
+
+/// State of a connection.
+#[derive(Clone, Debug)]
+pub enum ConnectionState {
+    /// The bind is under way.
+    Connecting,
+    /// Messages can be submitted.
+    Bound,
+    /// There is no session for this reason; a reconnect follows.
+    Down(BindFailure),
+}
+
+/// Handle of a connection task, which ends when the handle is dropped.
+pub struct SmppConnection {
+    jobs: UnboundedSender<SubmitJob>,
+    /// Current state.
+    pub state: watch::Receiver<ConnectionState>,
+    in_flight: AtomicUsize,
+}
+
+/// Counts a message as in flight until it is dropped.
+struct InFlightGuard<'a>(&'a AtomicUsize);
+
+impl<'a> InFlightGuard<'a> {
+    fn new(in_flight: &'a AtomicUsize) -> Self {
+        in_flight.fetch_add(1, Ordering::Relaxed);
+        Self(in_flight)
+    }
+}
+
+impl Drop for InFlightGuard<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl SmppConnection {
+    /// Starts the connection task.
+    pub fn spawn(config: Arc<ClientConfig>, handler: Arc<dyn ClientHandler>) -> Self {
+        let (jobs, job_receiver) = unbounded_channel();
+        let (state_sender, state) = watch::channel(ConnectionState::Connecting);
+        tokio::spawn(run_connection(config, handler, job_receiver, state_sender));
+        Self {
+            jobs,
+            state,
+            in_flight: AtomicUsize::new(0),
+        }
+    }
+
+    /// Returns whether messages can be submitted now.
+    pub fn is_bound(&self) -> bool {
+        matches!(*self.state.borrow(), ConnectionState::Bound)
+    }
+
+    /// Returns the number of messages without an outcome.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Submits the parts of one message and returns its outcome, at the latest shortly after `deadline`.
+    pub async fn submit(&self, bodies: Vec<Vec<u8>>, group: Option<u64>, deadline: Instant) -> SubmitOutcome {
+        let _in_flight = InFlightGuard::new(&self.in_flight);
+        let (reply, outcome) = oneshot::channel();
+        let job = SubmitJob {
+            bodies,
+            group,
+            deadline,
+            reply,
+        };
+        if self.jobs.send(job).is_err() {
+            let reason = "connection task ended".to_owned();
+            return SubmitOutcome::NotBound(BindFailure::SessionEnded(reason));
+        }
+        outcome.await.unwrap_or_else(|_| SubmitOutcome::SessionLost {
+            reason: "session ended".to_owned(),
+            may_have_been_sent: true,
+        })
+    }
+}
+
+async fn run_connection(
+    config: Arc<ClientConfig>,
+    handler: Arc<dyn ClientHandler>,
+    mut jobs: UnboundedReceiver<SubmitJob>,
+    state: watch::Sender<ConnectionState>,
+) {
+    let mut backoff = ReconnectBackoff::new(config.reconnect_delay);
+    loop {
+        state.send_replace(ConnectionState::Connecting);
+        let opened = tokio::select! {
+            opened = open_session(&config, &*handler) => opened,
+            () = reject_jobs(&mut jobs, &BindFailure::Connecting, &*handler) => return,
+        };
+        let (failure, delay) = match opened {
+            Ok(stream) => {
+                log::info!("smpp: bound provider={}", config.name);
+                state.send_replace(ConnectionState::Bound);
+                let started = Instant::now();
+                let end = session::run_session(&config, &*handler, stream, &mut jobs).await;
+                let delay = backoff.after_session(&end, started.elapsed());
+                let reason = match end {
+                    SessionEnd::Dropped => return,
+                    SessionEnd::Unbound => "unbound by the SMSC".to_owned(),
+                    SessionEnd::Lost(reason) => reason,
+                };
+                log::warn!("smpp: session ended provider={} reason={reason}", config.name);
+                (BindFailure::SessionEnded(reason), delay)
+            }
+            Err(failure) => {
+                let delay = delay_after_failure(&mut backoff, &failure, &*handler);
+                if let BindFailure::Unreachable(reason) = &failure {
+                    log::warn!("smpp: connection failed provider={} reason={reason}", config.name);
+                }
+                (failure, delay)
+            }
+        };
+        state.send_replace(ConnectionState::Down(failure.clone()));
+        tokio::select! {
+            () = sleep(delay) => {}
+            () = reject_jobs(&mut jobs, &failure, &*handler) => return,
+        }
+    }
+}
+
+fn delay_after_failure(
+    backoff: &mut ReconnectBackoff,
+    failure: &BindFailure,
+    handler: &dyn ClientHandler,
+) -> Duration {
+    match failure {
+        BindFailure::Refused { status } => backoff.after_refusal(*status, handler.is_account_error(*status)),
+        BindFailure::Connecting | BindFailure::Unreachable(_) | BindFailure::SessionEnded(_) => {
+            backoff.after_loss()
+        }
+    }
+}
+
+/// Fails every job that arrives. Returns when the connection handle was dropped.
+async fn reject_jobs(
+    jobs: &mut UnboundedReceiver<SubmitJob>,
+    failure: &BindFailure,
+    handler: &dyn ClientHandler,
+) {
+    while let Some(job) = jobs.recv().await {
+        if let Some(group) = job.group {
+            handler.discard_group(group);
+        }
+        let _ = job.reply.send(SubmitOutcome::NotBound(failure.clone()));
+    }
+}
+
+async fn open_session(
+    config: &ClientConfig,
+    handler: &dyn ClientHandler,
+) -> Result<Box<dyn SmppStream>, BindFailure> {
+    let unreachable = |reason: &str| BindFailure::Unreachable(reason.to_owned());
+    let mut stream = timeout(config.connect_timeout, stream::connect(config))
+        .await
+        .map_err(|_| unreachable("no connection within the time limit"))?
+        .map_err(BindFailure::Unreachable)?;
+    let binding = bind::bind_transceiver(&config.bind_body, handler.trace(), &mut *stream);
+    timeout(config.response_timeout, binding)
+        .await
+        .map_err(|_| unreachable("no bind response within the time limit"))??;
+    Ok(stream)
+}

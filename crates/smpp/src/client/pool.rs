@@ -1,0 +1,105 @@
+//! The connections of one account.
+//!
+//! Messages go over the connection with the fewest messages in flight. The connections are opened on first use, so that a
+//! command which only reads the configuration connects to no SMSC.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use super::config::ClientConfig;
+use super::connection::{ConnectionState, SmppConnection};
+use super::handler::{BindFailure, ClientHandler, SubmitOutcome};
+
+/// The connections of one account.
+pub struct ConnectionPool {
+    config: Arc<ClientConfig>,
+    handler: Arc<dyn ClientHandler>,
+    connections: OnceLock<Vec<SmppConnection>>,
+}
+
+impl ConnectionPool {
+    /// Creates a pool. Connects nowhere yet.
+    pub fn new(config: ClientConfig, handler: Arc<dyn ClientHandler>) -> Self {
+        Self {
+            config: Arc::new(config),
+            handler,
+            connections: OnceLock::new(),
+        }
+    }
+
+    /// Settings of the pool.
+    pub fn config(&self) -> &ClientConfig {
+        &self.config
+    }
+
+    /// Starts the connections, if that has not happened yet. Must be called within a tokio runtime.
+    pub fn start(&self) {
+        self.connections();
+    }
+
+    /// Submits the parts of one message over the connection with the fewest messages in flight.
+    ///
+    /// A bind under way is waited for up to the connect timeout. `group` identifies the message to
+    /// [`ClientHandler::part_accepted`]; it is computed only when there is a session.
+    pub async fn submit(
+        &self,
+        bodies: Vec<Vec<u8>>,
+        group: impl FnOnce() -> Option<u64> + Send,
+        deadline: Instant,
+    ) -> SubmitOutcome {
+        match self.bound_connection(self.config.connect_timeout).await {
+            Ok(connection) => connection.submit(bodies, group(), deadline).await,
+            Err(failure) => SubmitOutcome::NotBound(failure),
+        }
+    }
+
+    /// Waits up to `timeout` for a session.
+    ///
+    /// # Errors
+    ///
+    /// Returns why there is none.
+    pub async fn wait_bound(&self, timeout: Duration) -> Result<(), BindFailure> {
+        self.bound_connection(timeout).await.map(|_| ())
+    }
+
+    async fn bound_connection(&self, timeout: Duration) -> Result<&SmppConnection, BindFailure> {
+        if let Some(connection) = self.least_loaded() {
+            return Ok(connection);
+        }
+        let is_connecting = |state: &ConnectionState| matches!(state, ConnectionState::Connecting);
+        let connections = self.connections();
+        let connecting = connections
+            .iter()
+            .find(|connection| is_connecting(&connection.state.borrow()));
+        if let Some(connection) = connecting {
+            let mut state = connection.state.clone();
+            let decided = state.wait_for(|state| !is_connecting(state));
+            let _ = tokio::time::timeout(timeout, decided).await;
+        }
+        if let Some(connection) = self.least_loaded() {
+            return Ok(connection);
+        }
+        let failure = connections
+            .iter()
+            .find_map(|connection| match &*connection.state.borrow() {
+                ConnectionState::Down(failure) => Some(failure.clone()),
+                ConnectionState::Connecting | ConnectionState::Bound => None,
+            });
+        Err(failure.unwrap_or(BindFailure::Connecting))
+    }
+
+    fn least_loaded(&self) -> Option<&SmppConnection> {
+        self.connections()
+            .iter()
+            .filter(|connection| connection.is_bound())
+            .min_by_key(|connection| connection.in_flight())
+    }
+
+    fn connections(&self) -> &[SmppConnection] {
+        self.connections.get_or_init(|| {
+            (0..self.config.binds)
+                .map(|_| SmppConnection::spawn(Arc::clone(&self.config), Arc::clone(&self.handler)))
+                .collect()
+        })
+    }
+}

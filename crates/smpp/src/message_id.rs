@@ -1,0 +1,60 @@
+//! Normalises message ids, so that the id of a `submit_sm_resp` equals the id in its receipt.
+//!
+//! Letter case differs between the two, leading zeros get lost, and some SMSCs write hexadecimal in one place and decimal
+//! in the other. Nothing is guessed: the format of an SMSC is configured.
+
+use serde::Deserialize;
+
+#[cfg(test)]
+mod tests;
+
+/// Maximum length of a message id, in bytes. The specification allows 65 octets with the terminating zero.
+const MESSAGE_ID_BYTES_MAX: usize = 65;
+
+/// Number formats of message ids in `submit_sm_resp` and in receipts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageIdFormat {
+    /// The same format in both, apart from letter case and leading zeros.
+    #[default]
+    Same,
+    /// Hexadecimal in `submit_sm_resp`, decimal in receipts.
+    HexThenDecimal,
+    /// Decimal in `submit_sm_resp`, hexadecimal in receipts.
+    DecimalThenHex,
+}
+
+impl MessageIdFormat {
+    /// Normalises an id from `submit_sm_resp`; `None` when it is not a valid id.
+    pub fn normalize_submitted(self, text: &[u8]) -> Option<String> {
+        let text = normalize(text)?;
+        Some(match self {
+            Self::HexThenDecimal => hex_to_decimal(&text).unwrap_or(text),
+            Self::Same | Self::DecimalThenHex => text,
+        })
+    }
+
+    /// Normalises an id from a receipt; `None` when it is not a valid id.
+    pub fn normalize_receipted(self, text: &[u8]) -> Option<String> {
+        let text = normalize(text)?;
+        Some(match self {
+            Self::DecimalThenHex => hex_to_decimal(&text).unwrap_or(text),
+            Self::Same | Self::HexThenDecimal => text,
+        })
+    }
+}
+
+/// Returns the id in lower case and without leading zeros.
+fn normalize(text: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(text).ok()?.trim();
+    let is_valid = (1..=MESSAGE_ID_BYTES_MAX).contains(&text.len()) && !text.contains(char::is_control);
+    let stripped = text.trim_start_matches('0');
+    is_valid.then(|| if stripped.is_empty() { "0" } else { stripped }.to_ascii_lowercase())
+}
+
+fn hex_to_decimal(text: &str) -> Option<String> {
+    let digits = text.strip_prefix('x').unwrap_or(text);
+    u128::from_str_radix(digits, 16)
+        .ok()
+        .map(|number| number.to_string())
+}
