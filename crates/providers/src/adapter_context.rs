@@ -2,8 +2,8 @@
 //!
 //! Settings are not part of it: each adapter takes its own type as the second argument.
 
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Clock;
+use postrider_core::name::ConfigName;
 
 use crate::http_client::HttpClientPool;
 use crate::provider::CallLimits;

@@ -17,11 +17,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sha2::{Digest, Sha256};
 
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::error::Result;
 use postrider_core::inbound::{CallbackItem, InboundMessage};
 use postrider_core::receipt::ReceiptStatus;
-use postrider_core::recipient::AddressKind;
 
 use crate::adapter_context::AdapterContext;
 use crate::callback::{CallbackError, CallbackMode, CallbackRequest, CallbackResponse};

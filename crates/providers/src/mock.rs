@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc};
 
+use super::CallLimits;
 use super::outcome_kind::OutcomeKind;
 use super::{AdapterContext, CallbackError, CallbackRequest, OutboundMessage, Provider};
-use super::{CallLimits};
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, sleep};

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::SendResult;
 use postrider_core::clock::Timestamp;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::inbound::CallbackItem;
-use postrider_core::recipient::AddressKind;
 
 use crate::callback::{CallbackError, CallbackMode, CallbackRequest, CallbackResponse};
 

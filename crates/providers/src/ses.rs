@@ -23,11 +23,11 @@ use super::json_api::{JSON_CONTENT_TYPE, into_json_response};
 use super::{
     AccountCheck, AdapterContext, CallbackError, CallbackMode, CallbackRequest, OutboundMessage, Provider,
 };
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::Result;
 use postrider_core::inbound::CallbackItem;
-use postrider_core::recipient::AddressKind;
 
 pub use settings::SesSettings;
 use sigv4::AwsCredentials;

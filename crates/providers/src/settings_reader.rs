@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 
+use postrider_core::address::AddressKind;
 use postrider_core::error::{Error, Result};
-use postrider_core::recipient::AddressKind;
 
 /// Deserialises a table.
 ///

@@ -19,11 +19,11 @@ use tokio::time::Instant;
 
 use super::{AccountCheck, AdapterContext, CallbackError, CallbackRequest, OutboundMessage, Provider};
 use crate::tls::{self, RootCertificates};
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::Result;
 use postrider_core::inbound::CallbackItem;
-use postrider_core::recipient::AddressKind;
 
 use codes::SmtpReply;
 use message::{ComposeError, EmailMessage};

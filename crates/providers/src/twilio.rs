@@ -11,12 +11,12 @@ mod tests;
 
 use async_trait::async_trait;
 
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::Result;
 use postrider_core::inbound::{CallbackItem, InboundMessage};
 use postrider_core::receipt::ReceiptStatus;
-use postrider_core::recipient::AddressKind;
 
 use crate::adapter_context::AdapterContext;
 use crate::callback::{CallbackError, CallbackMode, CallbackRequest, CallbackResponse};

@@ -14,12 +14,12 @@ use async_trait::async_trait;
 use chrono::NaiveDateTime;
 use serde_json::Value;
 
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, Timestamp};
 use postrider_core::error::Result;
 use postrider_core::inbound::{CallbackItem, InboundMessage};
 use postrider_core::receipt::ReceiptStatus;
-use postrider_core::recipient::AddressKind;
 use postrider_core::text_parts::{Alphabet, count_parts};
 
 use crate::adapter_context::AdapterContext;

@@ -16,12 +16,12 @@ use async_trait::async_trait;
 use reqwest::Url;
 use serde_json::json;
 
+use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::{Clock, from_millis};
 use postrider_core::error::Result;
 use postrider_core::id::DeliveryId;
 use postrider_core::inbound::CallbackItem;
-use postrider_core::recipient::AddressKind;
 
 use crate::adapter_context::AdapterContext;
 use crate::callback::{CallbackError, CallbackRequest};

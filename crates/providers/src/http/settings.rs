@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Unexpected, Visitor, value::MapAccessDeserializer};
 
+use postrider_core::address::AddressKind;
 use postrider_core::error::Result;
-use postrider_core::recipient::AddressKind;
 
 use crate::callback_receipts::ReceiptSettings;
 use crate::outcome_kind::OutcomeKind;

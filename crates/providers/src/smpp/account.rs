@@ -23,10 +23,10 @@ use super::settings::SmppSettings;
 use crate::outcome_kind::OutcomeKind;
 use crate::{AdapterContext, CallLimits, Transcript};
 use postrider_core::attempt::{Outcome, SendResult};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Clock;
 use postrider_core::error::{Error, Result};
 use postrider_core::inbound::{CallbackItem, InboundMessage};
+use postrider_core::name::ConfigName;
 use postrider_core::receipt::Receipt;
 
 /// Maximum number of received items that wait to be stored; with more, the SMSC is asked to deliver again later.
