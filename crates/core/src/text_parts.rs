@@ -3,6 +3,8 @@
 //! A body in the GSM 7-bit alphabet has 160 characters in one part, or 153 in each of several; one character outside the
 //! alphabet makes the whole body UCS-2 with 70 or 67. No escape pair and no surrogate pair is split.
 
+use crate::gsm7;
+
 /// The alphabet in which a body is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alphabet {
@@ -32,7 +34,7 @@ impl Alphabet {
     /// Returns the number of units of a character.
     fn units(self, c: char) -> usize {
         match self {
-            Self::Gsm7 => gsm_units(c),
+            Self::Gsm7 => gsm7::units(c),
             Self::Ucs2 => c.len_utf16(),
         }
     }
@@ -90,7 +92,7 @@ fn measure_units(body: &str) -> (Alphabet, usize, bool) {
     let mut units = 0;
     let mut is_gsm = true;
     for c in body.chars() {
-        let gsm = gsm_units(c);
+        let gsm = gsm7::units(c);
         if gsm == 0 {
             is_gsm = false;
             break;
@@ -112,7 +114,7 @@ fn measure_units(body: &str) -> (Alphabet, usize, bool) {
 fn measure_ascii_units(body: &str) -> Option<usize> {
     let mut units = 0;
     for byte in body.bytes() {
-        match ASCII_UNITS.get(usize::from(byte)) {
+        match gsm7::ASCII_UNITS.get(usize::from(byte)) {
             Some(0) | None => return None,
             Some(gsm) => units += usize::from(*gsm),
         }
@@ -132,41 +134,6 @@ fn part_boundaries(body: &str, alphabet: Alphabet) -> impl Iterator<Item = usize
         filled = units;
         Some(position)
     })
-}
-
-/// Returns the number of 7-bit units of a character: one, two with an escape, or zero outside the alphabet.
-fn gsm_units(c: char) -> usize {
-    match u8::try_from(c) {
-        Ok(byte) if byte.is_ascii() => usize::from(ASCII_UNITS[usize::from(byte)]),
-        _ if GSM_BEYOND_ASCII.contains(&c) => 1,
-        _ => usize::from(c == '€') * 2,
-    }
-}
-
-/// The characters of the basic table beyond ASCII.
-const GSM_BEYOND_ASCII: [char; 39] = [
-    '£', '¥', 'è', 'é', 'ù', 'ì', 'ò', 'Ç', 'Ø', 'ø', 'Å', 'å', 'Δ', 'Φ', 'Γ', 'Λ', 'Ω', 'Π', 'Ψ', 'Σ', 'Θ',
-    'Ξ', 'Æ', 'æ', 'ß', 'É', '¤', '¡', 'Ä', 'Ö', 'Ñ', 'Ü', '§', '¿', 'ä', 'ö', 'ñ', 'ü', 'à',
-];
-
-/// The number of units of each ASCII character.
-const ASCII_UNITS: [u8; 128] = ascii_units();
-
-const fn ascii_units() -> [u8; 128] {
-    let mut table = [0; 128];
-    table[b'\n' as usize] = 1;
-    table[b'\r' as usize] = 1;
-    let mut byte = b' ';
-    while byte < 0x7F {
-        table[byte as usize] = match byte {
-            b'`' => 0,
-            b'^' | b'{' | b'}' | b'\\' | b'[' | b'~' | b']' | b'|' => 2,
-            _ => 1,
-        };
-        byte += 1;
-    }
-    table[0x0C] = 2;
-    table
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _};
 
 use postrider_core::address::AddressKind;
+use postrider_core::duration::{NOT_A_DURATION, parse_duration};
 use postrider_core::error::{Error, Result};
 
 /// Deserialises a table.
@@ -30,9 +31,7 @@ pub(crate) fn read_table<T: DeserializeOwned>(table: toml::Table) -> Result<T> {
 /// Deserialises `"500ms"`, `"30s"` or `"1h 30m"`.
 pub(crate) fn deserialize_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(text.trim()).map_err(|_| {
-        D::Error::custom("not a duration; write a number and a unit, such as \"500ms\", \"30s\" or \"20m\"")
-    })
+    parse_duration(&text).map_err(|_| D::Error::custom(NOT_A_DURATION))
 }
 
 /// Deserialises a duration of an optional key.

@@ -51,9 +51,9 @@ fn the_whole_basic_table_is_gsm_7_bit() {
     let table = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZ\
                  ÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
     assert_eq!(table.chars().count(), 127);
-    assert!(table.chars().all(|c| gsm_units(c) == 1));
-    assert!("\u{C}^{}\\[~]|€".chars().all(|c| gsm_units(c) == 2));
-    assert!("`ç\t\u{0}\u{7F}اÀ".chars().all(|c| gsm_units(c) == 0));
+    assert!(table.chars().all(|c| gsm7::units(c) == 1));
+    assert!("\u{C}^{}\\[~]|€".chars().all(|c| gsm7::units(c) == 2));
+    assert!("`ç\t\u{0}\u{7F}اÀ".chars().all(|c| gsm7::units(c) == 0));
 }
 
 fn body() -> impl Strategy<Value = String> {
