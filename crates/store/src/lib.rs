@@ -3,6 +3,9 @@
 //! A verb that returns `Ok` has happened and is on disk; one that returns an error has not happened at all.
 //! All verbs take batches. No connection, row or SQL crosses this boundary.
 
+#[macro_use]
+mod sql;
+
 mod broadcasts;
 mod commit_stats;
 mod coordination;

@@ -20,8 +20,8 @@ macro_rules! copy_statements {
 
         /// SQLite's.
         pub static SQLITE: CopyStatements = CopyStatements {
-            $($name: include_str!(concat!("../../../../sql/sqlite", $file)),)*
-            derive: Some(include_str!("../../../../sql/sqlite/copy/fill_hour_bounds.sql")),
+            $($name: sql!("sqlite/", $file),)*
+            derive: Some(sql!("sqlite/copy/fill_hour_bounds")),
             leases: None,
             months: None,
             mark: '?',
@@ -29,9 +29,9 @@ macro_rules! copy_statements {
 
         /// PostgreSQL's.
         pub static POSTGRES: CopyStatements = CopyStatements {
-            $($name: include_str!(concat!("../../../../sql/postgres", $file)),)*
+            $($name: sql!("postgres/", $file),)*
             derive: None,
-            leases: Some(include_str!("../../../../sql/postgres/copy/merge_leases.sql")),
+            leases: Some(sql!("postgres/copy/merge_leases")),
             months: Some("partitions"),
             mark: '$',
         };
@@ -39,39 +39,39 @@ macro_rules! copy_statements {
 }
 
 copy_statements! {
-    columns: "/copy/list_columns.sql",
-    meta: "/copy/read_meta.sql",
-    meta_set: "/copy/save_meta.sql",
-    meta_drop: "/copy/delete_meta.sql",
-    lift_write_guard: "/copy/lift_receiving_mark.sql",
-    check_move_id: "/copy/check_move.sql",
-    set_lock_timeout: "/maintenance/set_lock_timeout.sql",
-    first_page: "/copy/read_first_page.sql",
-    next_page: "/copy/read_next_page.sql",
-    count: "/copy/count_rows.sql",
-    fetch: "/copy/fetch_rows.sql",
-    upsert: "/copy/upsert_rows.sql",
-    delete: "/copy/delete_rows.sql",
-    empty: "/copy/delete_all_rows.sql",
-    create_change_log: "/copy/create_change_log.sql",
-    create_change_trigger: "/copy/create_change_triggers.sql",
-    changes: "/copy/read_changes.sql",
-    create_claim_pause: "/copy/create_claims_guard.sql",
-    pause_claims: "/copy/pause_claims.sql",
-    count_leased: "/copy/count_open_rounds.sql",
-    lock: "/copy/lock_tables.sql",
-    count_detached_partitions: "/copy/count_detached_partitions.sql",
-    create_close_trigger: "/copy/create_moved_guard.sql",
-    create_write_guard: "/copy/create_receiving_guard.sql",
-    drop_table_triggers: "/copy/drop_table_triggers.sql",
-    drop_move_objects: "/copy/drop_state.sql",
-    reopen: "/copy/drop_moved_guard.sql",
-    create_bookmarks: "/copy/create_progress_table.sql",
-    save_bookmark: "/copy/save_progress.sql",
-    list_bookmarks: "/copy/read_progress.sql",
-    last_message_number: "/copy/read_last_number.sql",
-    finish: "/copy/set_last_number.sql",
-    analyze: "/copy/analyze_tables.sql",
+    columns: "copy/list_columns",
+    meta: "copy/read_meta",
+    meta_set: "copy/save_meta",
+    meta_drop: "copy/delete_meta",
+    lift_write_guard: "copy/lift_receiving_mark",
+    check_move_id: "copy/check_move",
+    set_lock_timeout: "maintenance/set_lock_timeout",
+    first_page: "copy/read_first_page",
+    next_page: "copy/read_next_page",
+    count: "copy/count_rows",
+    fetch: "copy/fetch_rows",
+    upsert: "copy/upsert_rows",
+    delete: "copy/delete_rows",
+    empty: "copy/delete_all_rows",
+    create_change_log: "copy/create_change_log",
+    create_change_trigger: "copy/create_change_triggers",
+    changes: "copy/read_changes",
+    create_claim_pause: "copy/create_claims_guard",
+    pause_claims: "copy/pause_claims",
+    count_leased: "copy/count_open_rounds",
+    lock: "copy/lock_tables",
+    count_detached_partitions: "copy/count_detached_partitions",
+    create_close_trigger: "copy/create_moved_guard",
+    create_write_guard: "copy/create_receiving_guard",
+    drop_table_triggers: "copy/drop_table_triggers",
+    drop_move_objects: "copy/drop_state",
+    reopen: "copy/drop_moved_guard",
+    create_bookmarks: "copy/create_progress_table",
+    save_bookmark: "copy/save_progress",
+    list_bookmarks: "copy/read_progress",
+    last_message_number: "copy/read_last_number",
+    finish: "copy/set_last_number",
+    analyze: "copy/analyze_tables",
 }
 
 impl CopyStatements {

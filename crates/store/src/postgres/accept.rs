@@ -21,15 +21,15 @@ use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Acceptance, NewDelivery, NewMessage};
 
-static FIND_KEYS: &str = include_str!("../../../../sql/postgres/accept/find_idempotency_key.sql");
-static DELETE_KEYS: &str = include_str!("../../../../sql/postgres/accept/delete_idempotency_keys.sql");
+static FIND_KEYS: &str = sql!("postgres/accept/find_idempotency_key");
+static DELETE_KEYS: &str = sql!("postgres/accept/delete_idempotency_keys");
 /// Keeps keys with what they bring.
-pub static INSERT_KEYS: &str = include_str!("../../../../sql/postgres/accept/insert_idempotency_key.sql");
-static LOCK_NUMBERS_SHARED: &str = include_str!("../../../../sql/postgres/accept/lock_numbers_shared.sql");
-static NEXT_NUMBERS: &str = include_str!("../../../../sql/postgres/accept/allocate_message_number.sql");
-static SAVE_HOURS: &str = include_str!("../../../../sql/postgres/accept/save_hour.sql");
-static INSERT_MESSAGES: &str = include_str!("../../../../sql/postgres/accept/insert_message.sql");
-static INSERT_DELIVERIES: &str = include_str!("../../../../sql/postgres/accept/insert_delivery.sql");
+pub static INSERT_KEYS: &str = sql!("postgres/accept/insert_idempotency_key");
+static LOCK_NUMBERS_SHARED: &str = sql!("postgres/accept/lock_numbers_shared");
+static NEXT_NUMBERS: &str = sql!("postgres/accept/allocate_message_number");
+static SAVE_HOURS: &str = sql!("postgres/accept/save_hour");
+static INSERT_MESSAGES: &str = sql!("postgres/accept/insert_message");
+static INSERT_DELIVERIES: &str = sql!("postgres/accept/insert_delivery");
 
 /// The lock that says whether numbers are under way: shared by accepts, taken alone by the report.
 pub const NUMBERS_LOCK: i64 = 0x506F_7374_0002;

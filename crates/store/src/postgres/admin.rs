@@ -19,17 +19,16 @@ use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Priority, QueueEntry};
 use postrider_core::recipient::{Recipient, RecipientStatus};
 
-static LOCK_LEASES: &str = include_str!("../../../../sql/postgres/claim/block_claims.sql");
-static UNLOCK_LEASES: &str = include_str!("../../../../sql/postgres/claim/unblock_claims.sql");
-static LOAD: &str = include_str!("../../../../sql/postgres/claim/load_for_change.sql");
-static SAVE_STATES: &str = include_str!("../../../../sql/postgres/claim/apply_change.sql");
-static RECIPIENT: &str = include_str!("../../../../sql/postgres/recipients/read_recipient.sql");
-static RECIPIENT_SET: &str = include_str!("../../../../sql/postgres/recipients/save_recipient.sql");
-static WAITING_FOR_ADDRESS: &str =
-    include_str!("../../../../sql/postgres/recipients/select_waiting_deliveries.sql");
-static SAVE_PROVIDERS: &str = include_str!("../../../../sql/postgres/maintenance/save_provider.sql");
-static PING: &str = include_str!("../../../../sql/postgres/maintenance/ping_store.sql");
-static STORE_SECRET: &str = include_str!("../../../../sql/postgres/coordination/read_store_secret.sql");
+static LOCK_LEASES: &str = sql!("postgres/claim/block_claims");
+static UNLOCK_LEASES: &str = sql!("postgres/claim/unblock_claims");
+static LOAD: &str = sql!("postgres/claim/load_for_change");
+static SAVE_STATES: &str = sql!("postgres/claim/apply_change");
+static RECIPIENT: &str = sql!("postgres/recipients/read_recipient");
+static RECIPIENT_SET: &str = sql!("postgres/recipients/save_recipient");
+static WAITING_FOR_ADDRESS: &str = sql!("postgres/recipients/select_waiting_deliveries");
+static SAVE_PROVIDERS: &str = sql!("postgres/maintenance/save_provider");
+static PING: &str = sql!("postgres/maintenance/ping_store");
+static STORE_SECRET: &str = sql!("postgres/coordination/read_store_secret");
 
 /// See [`crate::Store::cancel`].
 pub async fn cancel_message(

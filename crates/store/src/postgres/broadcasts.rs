@@ -23,27 +23,26 @@ use postrider_core::contact;
 use postrider_core::error::Result;
 use postrider_core::message::{Acceptance, NewMessage};
 
-static LOCK_NUMBERS: &str = include_str!("../../../../sql/postgres/broadcasts/lock_numbers.sql");
-static FIND_USER: &str = include_str!("../../../../sql/postgres/broadcasts/read_user.sql");
-static FIND_USERS: &str = include_str!("../../../../sql/postgres/broadcasts/read_users.sql");
-static USER_LAST: &str = include_str!("../../../../sql/postgres/broadcasts/read_last_user_number.sql");
-static USER_INSERT: &str = include_str!("../../../../sql/postgres/broadcasts/insert_user.sql");
-static USER_CHANGE: &str = include_str!("../../../../sql/postgres/broadcasts/update_user.sql");
-static NEXT_NUMBER: &str = include_str!("../../../../sql/postgres/broadcasts/allocate_number.sql");
-static INSERT: &str = include_str!("../../../../sql/postgres/broadcasts/insert_broadcast.sql");
-static INSERT_LISTED_USERS: &str = include_str!("../../../../sql/postgres/broadcasts/insert_named_user.sql");
-static NEXT_UNFINISHED: &str = include_str!("../../../../sql/postgres/broadcasts/find_unfinished.sql");
-static ALL_USERS_AFTER: &str = include_str!("../../../../sql/postgres/broadcasts/list_all_users.sql");
-static LISTED_USERS_AFTER: &str = include_str!("../../../../sql/postgres/broadcasts/list_named_users.sql");
-static ADVANCE: &str = include_str!("../../../../sql/postgres/broadcasts/advance_fan_out.sql");
-static INSERT_NUMBER_RANGES: &str =
-    include_str!("../../../../sql/postgres/broadcasts/insert_message_range.sql");
-static ADD_MESSAGE_COUNTS: &str = include_str!("../../../../sql/postgres/broadcasts/add_counts.sql");
-static FIND_BROADCAST: &str = include_str!("../../../../sql/postgres/broadcasts/read_broadcast.sql");
-static COUNT_MESSAGES: &str = include_str!("../../../../sql/postgres/broadcasts/count_deliveries.sql");
-static LIST_BROADCASTS: &str = include_str!("../../../../sql/postgres/broadcasts/list_broadcasts.sql");
-static INBOX: &str = include_str!("../../../../sql/postgres/read/list_user_inbox.sql");
-static BROADCAST_OF_MESSAGES: &str = include_str!("../../../../sql/postgres/broadcasts/find_by_message.sql");
+static LOCK_NUMBERS: &str = sql!("postgres/broadcasts/lock_numbers");
+static FIND_USER: &str = sql!("postgres/broadcasts/read_user");
+static FIND_USERS: &str = sql!("postgres/broadcasts/read_users");
+static USER_LAST: &str = sql!("postgres/broadcasts/read_last_user_number");
+static USER_INSERT: &str = sql!("postgres/broadcasts/insert_user");
+static USER_CHANGE: &str = sql!("postgres/broadcasts/update_user");
+static NEXT_NUMBER: &str = sql!("postgres/broadcasts/allocate_number");
+static INSERT: &str = sql!("postgres/broadcasts/insert_broadcast");
+static INSERT_LISTED_USERS: &str = sql!("postgres/broadcasts/insert_named_user");
+static NEXT_UNFINISHED: &str = sql!("postgres/broadcasts/find_unfinished");
+static ALL_USERS_AFTER: &str = sql!("postgres/broadcasts/list_all_users");
+static LISTED_USERS_AFTER: &str = sql!("postgres/broadcasts/list_named_users");
+static ADVANCE: &str = sql!("postgres/broadcasts/advance_fan_out");
+static INSERT_NUMBER_RANGES: &str = sql!("postgres/broadcasts/insert_message_range");
+static ADD_MESSAGE_COUNTS: &str = sql!("postgres/broadcasts/add_counts");
+static FIND_BROADCAST: &str = sql!("postgres/broadcasts/read_broadcast");
+static COUNT_MESSAGES: &str = sql!("postgres/broadcasts/count_deliveries");
+static LIST_BROADCASTS: &str = sql!("postgres/broadcasts/list_broadcasts");
+static INBOX: &str = sql!("postgres/read/list_user_inbox");
+static BROADCAST_OF_MESSAGES: &str = sql!("postgres/broadcasts/find_by_message");
 
 /// The lock of whoever gives out numbers of users or of broadcasts.
 const USERS_LOCK: i64 = 0x506F_7374_0004;

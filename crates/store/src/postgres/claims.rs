@@ -26,17 +26,17 @@ use postrider_core::message::{
     ClaimedDelivery, CompletedRound, InvalidatedAddress, Priority, QueueEntry, RecordResult,
 };
 
-static DUE: &str = include_str!("../../../../sql/postgres/claim/select_due.sql");
-static DUE_CHANNELS: &str = include_str!("../../../../sql/postgres/claim/list_waiting_channels.sql");
-static TAKE_LEASES: &str = include_str!("../../../../sql/postgres/claim/acquire_lease.sql");
-static LOAD_CLAIMED: &str = include_str!("../../../../sql/postgres/claim/load_claimed_deliveries.sql");
-static RETURN_LEASES: &str = include_str!("../../../../sql/postgres/claim/release_lease.sql");
-static RECORD: &str = include_str!("../../../../sql/postgres/claim/record_round.sql");
-static FIND_RECORDED: &str = include_str!("../../../../sql/postgres/claim/check_recorded_round.sql");
-static MARK_SUPERSEDED: &str = include_str!("../../../../sql/postgres/claim/mark_superseded_round.sql");
-static INSERT_FIRST_ATTEMPTS: &str = include_str!("../../../../sql/postgres/claim/insert_first_attempt.sql");
-static INSERT_ATTEMPTS: &str = include_str!("../../../../sql/postgres/claim/insert_attempt.sql");
-static DEACTIVATE: &str = include_str!("../../../../sql/postgres/recipients/deactivate_recipient.sql");
+static DUE: &str = sql!("postgres/claim/select_due");
+static DUE_CHANNELS: &str = sql!("postgres/claim/list_waiting_channels");
+static TAKE_LEASES: &str = sql!("postgres/claim/acquire_lease");
+static LOAD_CLAIMED: &str = sql!("postgres/claim/load_claimed_deliveries");
+static RETURN_LEASES: &str = sql!("postgres/claim/release_lease");
+static RECORD: &str = sql!("postgres/claim/record_round");
+static FIND_RECORDED: &str = sql!("postgres/claim/check_recorded_round");
+static MARK_SUPERSEDED: &str = sql!("postgres/claim/mark_superseded_round");
+static INSERT_FIRST_ATTEMPTS: &str = sql!("postgres/claim/insert_first_attempt");
+static INSERT_ATTEMPTS: &str = sql!("postgres/claim/insert_attempt");
+static DEACTIVATE: &str = sql!("postgres/recipients/deactivate_recipient");
 
 /// See [`crate::Store::due`].
 pub async fn due(desk: &PgTransaction, now: Timestamp, wish: &Capacity) -> Result<Vec<QueueEntry>, PgError> {

@@ -21,21 +21,19 @@ use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::rate_limit::{self, RateLimitRequest, RateLimiterState};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
 
-static CURRENT_TIME: &str = include_str!("../../../../sql/postgres/coordination/read_clock.sql");
-static LOCK_COORDINATION: &str = include_str!("../../../../sql/postgres/coordination/lock_coordination.sql");
-static RATE_LIMITER: &str = include_str!("../../../../sql/postgres/coordination/read_rate_limiter.sql");
-static SAVE_RATE_LIMITER: &str = include_str!("../../../../sql/postgres/coordination/save_rate_limiter.sql");
-static ALL_HEALTH: &str = include_str!("../../../../sql/postgres/coordination/list_provider_health.sql");
-static PROVIDER_HEALTH: &str = include_str!("../../../../sql/postgres/coordination/read_provider_health.sql");
-static SAVE_HEALTH: &str = include_str!("../../../../sql/postgres/coordination/save_provider_health.sql");
-static PROVIDER_CONTROLS: &str =
-    include_str!("../../../../sql/postgres/coordination/list_provider_controls.sql");
-static SAVE_PROVIDER_CONTROL: &str =
-    include_str!("../../../../sql/postgres/coordination/save_provider_control.sql");
-static JOB_LOCK: &str = include_str!("../../../../sql/postgres/coordination/read_job_lock.sql");
-static ACQUIRE_JOB_LOCK: &str = include_str!("../../../../sql/postgres/coordination/acquire_job_lock.sql");
-static RENEW_JOB_LOCK: &str = include_str!("../../../../sql/postgres/coordination/renew_job_lock.sql");
-static RELEASE_JOB_LOCK: &str = include_str!("../../../../sql/postgres/coordination/release_job_lock.sql");
+static CURRENT_TIME: &str = sql!("postgres/coordination/read_clock");
+static LOCK_COORDINATION: &str = sql!("postgres/coordination/lock_coordination");
+static RATE_LIMITER: &str = sql!("postgres/coordination/read_rate_limiter");
+static SAVE_RATE_LIMITER: &str = sql!("postgres/coordination/save_rate_limiter");
+static ALL_HEALTH: &str = sql!("postgres/coordination/list_provider_health");
+static PROVIDER_HEALTH: &str = sql!("postgres/coordination/read_provider_health");
+static SAVE_HEALTH: &str = sql!("postgres/coordination/save_provider_health");
+static PROVIDER_CONTROLS: &str = sql!("postgres/coordination/list_provider_controls");
+static SAVE_PROVIDER_CONTROL: &str = sql!("postgres/coordination/save_provider_control");
+static JOB_LOCK: &str = sql!("postgres/coordination/read_job_lock");
+static ACQUIRE_JOB_LOCK: &str = sql!("postgres/coordination/acquire_job_lock");
+static RENEW_JOB_LOCK: &str = sql!("postgres/coordination/renew_job_lock");
+static RELEASE_JOB_LOCK: &str = sql!("postgres/coordination/release_job_lock");
 
 /// The lock whoever writes standings, or the first pace of a provider, holds.
 const COORDINATION_LOCK: i64 = 0x506F_7374_0010;

@@ -19,7 +19,7 @@ use crate::copy::{
 use postrider_core::error::{Error, ErrorKind as Failure, Result};
 use postrider_core::id::DeliveryId;
 
-static MOVE_STATE: &str = include_str!("../../../../sql/postgres/copy/read_state.sql");
+static MOVE_STATE: &str = sql!("postgres/copy/read_state");
 
 /// One that writes, one that reads beside it, and one to spare when one of them breaks.
 const CONNECTIONS_MAX: usize = 3;

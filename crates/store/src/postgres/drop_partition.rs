@@ -16,20 +16,15 @@ use super::rows;
 use crate::rollups::{CountedAttempt, DeliveryCounts, RollupChanges};
 use postrider_core::clock::Timestamp;
 
-static SET_LOCK_TIMEOUT: &str = include_str!("../../../../sql/postgres/maintenance/set_lock_timeout.sql");
-static LOCK_NUMBERS_EXCLUSIVE: &str =
-    include_str!("../../../../sql/postgres/accept/lock_numbers_exclusive.sql");
-static LOCK_TABLES: &str = include_str!("../../../../sql/postgres/maintenance/lock_partition.sql");
-static DETACH_PARTITION: &str = include_str!("../../../../sql/postgres/maintenance/detach_partition.sql");
-static DELIVERY_COUNTS: &str =
-    include_str!("../../../../sql/postgres/maintenance/count_partition_deliveries.sql");
-static ATTEMPT_COUNTS: &str =
-    include_str!("../../../../sql/postgres/maintenance/count_partition_attempts.sql");
-static SUBTRACT_ADDRESSES: &str =
-    include_str!("../../../../sql/postgres/maintenance/correct_partition_address_count.sql");
-static ADD_KEPT_ADDRESSES: &str =
-    include_str!("../../../../sql/postgres/maintenance/add_partition_pruned_address_count.sql");
-static DROP_PARTITION: &str = include_str!("../../../../sql/postgres/maintenance/drop_partition.sql");
+static SET_LOCK_TIMEOUT: &str = sql!("postgres/maintenance/set_lock_timeout");
+static LOCK_NUMBERS_EXCLUSIVE: &str = sql!("postgres/accept/lock_numbers_exclusive");
+static LOCK_TABLES: &str = sql!("postgres/maintenance/lock_partition");
+static DETACH_PARTITION: &str = sql!("postgres/maintenance/detach_partition");
+static DELIVERY_COUNTS: &str = sql!("postgres/maintenance/count_partition_deliveries");
+static ATTEMPT_COUNTS: &str = sql!("postgres/maintenance/count_partition_attempts");
+static SUBTRACT_ADDRESSES: &str = sql!("postgres/maintenance/correct_partition_address_count");
+static ADD_KEPT_ADDRESSES: &str = sql!("postgres/maintenance/add_partition_pruned_address_count");
+static DROP_PARTITION: &str = sql!("postgres/maintenance/drop_partition");
 
 /// Takes one month that is spent out of the tables; whether there was one and it could be had. When the tables are in
 /// use all the time, it stays for the next prune.

@@ -7,7 +7,7 @@ use super::errors::PgError;
 use super::pool::PgPool;
 use super::rows;
 
-static DURABILITY: &str = include_str!("../../../../sql/postgres/maintenance/read_durability_settings.sql");
+static DURABILITY: &str = sql!("postgres/maintenance/read_durability_settings");
 
 /// Looks and warns. A server that cannot be asked is left to whoever works with it.
 pub async fn warn_about_settings(link: &PgPool) {

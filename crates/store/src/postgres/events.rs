@@ -22,15 +22,15 @@ use postrider_core::event::{
     ClaimedEvent, Event, EventAttemptResult, EventKey, EventStatus, EventStatusKind, EventTarget, EventType,
 };
 
-static INSERT_EVENTS: &str = include_str!("../../../../sql/postgres/events/insert_event.sql");
-static WAITING_ENDPOINTS: &str = include_str!("../../../../sql/postgres/events/list_waiting_endpoints.sql");
-static CLAIM: &str = include_str!("../../../../sql/postgres/events/claim_events.sql");
-static RECORD: &str = include_str!("../../../../sql/postgres/events/record_result.sql");
-static DEAD_LETTER: &str = include_str!("../../../../sql/postgres/events/mark_dead.sql");
-static REPLAY: &str = include_str!("../../../../sql/postgres/events/replay_event.sql");
-static EVENTS: &str = include_str!("../../../../sql/postgres/events/list_events.sql");
-static EVENTS_DEAD: &str = include_str!("../../../../sql/postgres/events/list_dead_letters.sql");
-static EVENTS_MESSAGE: &str = include_str!("../../../../sql/postgres/events/list_message_events.sql");
+static INSERT_EVENTS: &str = sql!("postgres/events/insert_event");
+static WAITING_ENDPOINTS: &str = sql!("postgres/events/list_waiting_endpoints");
+static CLAIM: &str = sql!("postgres/events/claim_events");
+static RECORD: &str = sql!("postgres/events/record_result");
+static DEAD_LETTER: &str = sql!("postgres/events/mark_dead");
+static REPLAY: &str = sql!("postgres/events/replay_event");
+static EVENTS: &str = sql!("postgres/events/list_events");
+static EVENTS_DEAD: &str = sql!("postgres/events/list_dead_letters");
+static EVENTS_MESSAGE: &str = sql!("postgres/events/list_message_events");
 
 #[async_trait]
 impl EventStore for PostgresStore {

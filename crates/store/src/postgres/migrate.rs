@@ -18,16 +18,16 @@ use postrider_core::error::{Error, Result};
 const MIGRATIONS: &[Migration] = &[Migration {
     number: 1,
     name: "0001_schema",
-    sql: include_str!("../../../../sql/postgres/migrations/0001_schema.sql"),
+    sql: sql!("postgres/migrations/0001_schema"),
 }];
 
-static LOCK_SCHEMA: &str = include_str!("../../../../sql/postgres/migrations/lock_schema.sql");
-static CREATE_TABLE: &str = include_str!("../../../../sql/postgres/migrations/create_table.sql");
-static APPLIED: &str = include_str!("../../../../sql/postgres/migrations/read_applied.sql");
-static INSERT_MIGRATION: &str = include_str!("../../../../sql/postgres/migrations/insert_applied.sql");
-static COUNT_TABLES: &str = include_str!("../../../../sql/postgres/migrations/count_tables.sql");
+static LOCK_SCHEMA: &str = sql!("postgres/migrations/lock_schema");
+static CREATE_TABLE: &str = sql!("postgres/migrations/create_table");
+static APPLIED: &str = sql!("postgres/migrations/read_applied");
+static INSERT_MIGRATION: &str = sql!("postgres/migrations/insert_applied");
+static COUNT_TABLES: &str = sql!("postgres/migrations/count_tables");
 
-static SET_LOCK_TIMEOUT: &str = include_str!("../../../../sql/postgres/maintenance/set_lock_timeout.sql");
+static SET_LOCK_TIMEOUT: &str = sql!("postgres/maintenance/set_lock_timeout");
 
 /// How long a table that is in use is left alone before it is asked for again.
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(500);

@@ -17,15 +17,14 @@ use crate::rollups::HOUR_MS;
 use postrider_core::clock::Timestamp;
 use postrider_core::id::DeliveryId;
 
-static LIST_PARTITIONS: &str = include_str!("../../../../sql/postgres/maintenance/list_partitions.sql");
-static LOCK_PARTITIONS: &str = include_str!("../../../../sql/postgres/maintenance/lock_partitions.sql");
-static CREATE_PARTITION: &str = include_str!("../../../../sql/postgres/maintenance/create_partition.sql");
-static LAST_MESSAGE_NUMBER: &str = include_str!("../../../../sql/postgres/maintenance/read_next_number.sql");
-static SKIP_NUMBERS: &str = include_str!("../../../../sql/postgres/maintenance/skip_numbers.sql");
-static SAVE_MONTH: &str = include_str!("../../../../sql/postgres/maintenance/save_partition_month.sql");
-static LOCK_NUMBERS_EXCLUSIVE: &str =
-    include_str!("../../../../sql/postgres/accept/lock_numbers_exclusive.sql");
-static HAS_WAITING: &str = include_str!("../../../../sql/postgres/maintenance/check_partition_waiting.sql");
+static LIST_PARTITIONS: &str = sql!("postgres/maintenance/list_partitions");
+static LOCK_PARTITIONS: &str = sql!("postgres/maintenance/lock_partitions");
+static CREATE_PARTITION: &str = sql!("postgres/maintenance/create_partition");
+static LAST_MESSAGE_NUMBER: &str = sql!("postgres/maintenance/read_next_number");
+static SKIP_NUMBERS: &str = sql!("postgres/maintenance/skip_numbers");
+static SAVE_MONTH: &str = sql!("postgres/maintenance/save_partition_month");
+static LOCK_NUMBERS_EXCLUSIVE: &str = sql!("postgres/accept/lock_numbers_exclusive");
+static HAS_WAITING: &str = sql!("postgres/maintenance/check_partition_waiting");
 
 /// How many message numbers a partition covers: more than anybody sends in a month, and few enough that the numbers of
 /// deliveries stay whole numbers in JavaScript for a hundred years.

@@ -17,8 +17,8 @@ use super::connector::PgConnector;
 use super::errors::PgError;
 use postrider_core::error::{Error, ErrorKind, Result};
 
-static BEGIN_WRITE: &str = include_str!("../../../../sql/postgres/maintenance/begin_write.sql");
-static BEGIN_READ: &str = include_str!("../../../../sql/postgres/maintenance/begin_read.sql");
+static BEGIN_WRITE: &str = sql!("postgres/maintenance/begin_write");
+static BEGIN_READ: &str = sql!("postgres/maintenance/begin_read");
 
 /// How long the server may take to begin a transaction before it counts as gone.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(4);

@@ -14,33 +14,23 @@ use crate::rollups::{HOUR_MS, RollupChanges};
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryStateKind;
 
-static ENDED_MESSAGES: &str = include_str!("../../../../sql/postgres/maintenance/select_old_messages.sql");
-static REPORTED_DELIVERIES: &str =
-    include_str!("../../../../sql/postgres/maintenance/select_counted_deliveries.sql");
-static SUBTRACT_ADDRESSES: &str =
-    include_str!("../../../../sql/postgres/maintenance/correct_address_count.sql");
-static ADD_KEPT_ADDRESSES: &str =
-    include_str!("../../../../sql/postgres/maintenance/add_pruned_address_count.sql");
-static LEASES_DELETE: &str = include_str!("../../../../sql/postgres/maintenance/delete_leases.sql");
-static ATTEMPTS_DELETE: &str = include_str!("../../../../sql/postgres/maintenance/delete_attempts.sql");
-static DELIVERIES_DELETE: &str = include_str!("../../../../sql/postgres/maintenance/delete_deliveries.sql");
-static MESSAGE_DELETE: &str = include_str!("../../../../sql/postgres/maintenance/delete_messages.sql");
-static DELETE_KEYS: &str =
-    include_str!("../../../../sql/postgres/maintenance/delete_expired_idempotency_keys.sql");
-static DELETE_THROTTLES: &str =
-    include_str!("../../../../sql/postgres/maintenance/delete_expired_user_throttles.sql");
-static DELETE_SEEN_TEXTS: &str =
-    include_str!("../../../../sql/postgres/maintenance/delete_old_opt_messages.sql");
-static DELETE_EVENTS: &str = include_str!("../../../../sql/postgres/maintenance/delete_old_events.sql");
-static EXPIRED_BROADCASTS: &str =
-    include_str!("../../../../sql/postgres/maintenance/select_old_broadcasts.sql");
-static DELETE_BROADCAST_USERS: &str =
-    include_str!("../../../../sql/postgres/maintenance/delete_broadcast_users.sql");
-static DELETE_BROADCAST_MESSAGES: &str =
-    include_str!("../../../../sql/postgres/maintenance/delete_broadcast_messages.sql");
-static DELETE_BROADCAST: &str = include_str!("../../../../sql/postgres/maintenance/delete_broadcasts.sql");
-static DELETE_RECEIPTS: &str =
-    include_str!("../../../../sql/postgres/maintenance/delete_old_unmatched_receipts.sql");
+static ENDED_MESSAGES: &str = sql!("postgres/maintenance/select_old_messages");
+static REPORTED_DELIVERIES: &str = sql!("postgres/maintenance/select_counted_deliveries");
+static SUBTRACT_ADDRESSES: &str = sql!("postgres/maintenance/correct_address_count");
+static ADD_KEPT_ADDRESSES: &str = sql!("postgres/maintenance/add_pruned_address_count");
+static LEASES_DELETE: &str = sql!("postgres/maintenance/delete_leases");
+static ATTEMPTS_DELETE: &str = sql!("postgres/maintenance/delete_attempts");
+static DELIVERIES_DELETE: &str = sql!("postgres/maintenance/delete_deliveries");
+static MESSAGE_DELETE: &str = sql!("postgres/maintenance/delete_messages");
+static DELETE_KEYS: &str = sql!("postgres/maintenance/delete_expired_idempotency_keys");
+static DELETE_THROTTLES: &str = sql!("postgres/maintenance/delete_expired_user_throttles");
+static DELETE_SEEN_TEXTS: &str = sql!("postgres/maintenance/delete_old_opt_messages");
+static DELETE_EVENTS: &str = sql!("postgres/maintenance/delete_old_events");
+static EXPIRED_BROADCASTS: &str = sql!("postgres/maintenance/select_old_broadcasts");
+static DELETE_BROADCAST_USERS: &str = sql!("postgres/maintenance/delete_broadcast_users");
+static DELETE_BROADCAST_MESSAGES: &str = sql!("postgres/maintenance/delete_broadcast_messages");
+static DELETE_BROADCAST: &str = sql!("postgres/maintenance/delete_broadcasts");
+static DELETE_RECEIPTS: &str = sql!("postgres/maintenance/delete_old_unmatched_receipts");
 
 /// What the report counts of an address, by whether it has been counted.
 #[derive(Default)]

@@ -17,20 +17,20 @@ use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Delivery, Message, RecordedAttempt};
 
-static MESSAGE_NUMBER: &str = include_str!("../../../../sql/postgres/read/find_message_number.sql");
-static MESSAGE: &str = include_str!("../../../../sql/postgres/read/load_message.sql");
-static DELIVERIES: &str = include_str!("../../../../sql/postgres/read/load_deliveries.sql");
-static ATTEMPTS: &str = include_str!("../../../../sql/postgres/read/load_attempts.sql");
-static HOUR_FIRST: &str = include_str!("../../../../sql/postgres/read/find_first_number.sql");
-static SEARCH: &str = include_str!("../../../../sql/postgres/read/search_messages.sql");
-static SEARCH_ADDRESS: &str = include_str!("../../../../sql/postgres/read/search_by_address.sql");
-static SEARCH_WAITING: &str = include_str!("../../../../sql/postgres/read/search_waiting.sql");
-static SEARCH_WAITING_RECENT: &str = include_str!("../../../../sql/postgres/read/search_recent_waiting.sql");
-static SEARCH_ENDED: &str = include_str!("../../../../sql/postgres/read/search_by_state.sql");
-static LAST_ATTEMPTS: &str = include_str!("../../../../sql/postgres/read/find_last_attempt.sql");
-static SELECT_WAITING: &str = include_str!("../../../../sql/postgres/read/select_waiting.sql");
-static SELECT_FAILED: &str = include_str!("../../../../sql/postgres/read/select_failed.sql");
-static BACKLOGS: &str = include_str!("../../../../sql/postgres/read/count_backlog.sql");
+static MESSAGE_NUMBER: &str = sql!("postgres/read/find_message_number");
+static MESSAGE: &str = sql!("postgres/read/load_message");
+static DELIVERIES: &str = sql!("postgres/read/load_deliveries");
+static ATTEMPTS: &str = sql!("postgres/read/load_attempts");
+static HOUR_FIRST: &str = sql!("postgres/read/find_first_number");
+static SEARCH: &str = sql!("postgres/read/search_messages");
+static SEARCH_ADDRESS: &str = sql!("postgres/read/search_by_address");
+static SEARCH_WAITING: &str = sql!("postgres/read/search_waiting");
+static SEARCH_WAITING_RECENT: &str = sql!("postgres/read/search_recent_waiting");
+static SEARCH_ENDED: &str = sql!("postgres/read/search_by_state");
+static LAST_ATTEMPTS: &str = sql!("postgres/read/find_last_attempt");
+static SELECT_WAITING: &str = sql!("postgres/read/select_waiting");
+static SELECT_FAILED: &str = sql!("postgres/read/select_failed");
+static BACKLOGS: &str = sql!("postgres/read/count_backlog");
 
 /// The greatest message number whose deliveries still have numbers.
 pub const MESSAGE_NUMBER_MAX: i64 = i64::MAX / DeliveryId::PER_MESSAGE;

@@ -23,22 +23,17 @@ use postrider_core::id::DeliveryId;
 use postrider_core::message::{InvalidatedAddress, Priority};
 use postrider_core::receipt::ReceiptStatus;
 
-static FIND_BY_REFERENCE: &str = include_str!("../../../../sql/postgres/receipts/find_by_reference.sql");
-static FIND_BY_ID: &str = include_str!("../../../../sql/postgres/receipts/check_accepted_delivery.sql");
-static LOAD: &str = include_str!("../../../../sql/postgres/receipts/load_delivery.sql");
-static SAVE_DELIVERIES: &str = include_str!("../../../../sql/postgres/receipts/apply_receipt.sql");
-static COUNT_UNMATCHED: &str = include_str!("../../../../sql/postgres/receipts/count_unmatched_receipts.sql");
-static INSERT_UNMATCHED: &str =
-    include_str!("../../../../sql/postgres/receipts/insert_unmatched_receipt.sql");
-static LOCK_REFERENCES: &str =
-    include_str!("../../../../sql/postgres/receipts/lock_references_exclusive.sql");
-static LOCK_REFERENCES_SHARED: &str =
-    include_str!("../../../../sql/postgres/receipts/lock_references_shared.sql");
-static FIND_UNMATCHED: &str = include_str!("../../../../sql/postgres/receipts/select_unmatched_receipts.sql");
-static DELETE_EXPIRED: &str =
-    include_str!("../../../../sql/postgres/maintenance/delete_old_unmatched_receipts.sql");
-static DELETE_UNMATCHED: &str =
-    include_str!("../../../../sql/postgres/receipts/delete_unmatched_receipts.sql");
+static FIND_BY_REFERENCE: &str = sql!("postgres/receipts/find_by_reference");
+static FIND_BY_ID: &str = sql!("postgres/receipts/check_accepted_delivery");
+static LOAD: &str = sql!("postgres/receipts/load_delivery");
+static SAVE_DELIVERIES: &str = sql!("postgres/receipts/apply_receipt");
+static COUNT_UNMATCHED: &str = sql!("postgres/receipts/count_unmatched_receipts");
+static INSERT_UNMATCHED: &str = sql!("postgres/receipts/insert_unmatched_receipt");
+static LOCK_REFERENCES: &str = sql!("postgres/receipts/lock_references_exclusive");
+static LOCK_REFERENCES_SHARED: &str = sql!("postgres/receipts/lock_references_shared");
+static FIND_UNMATCHED: &str = sql!("postgres/receipts/select_unmatched_receipts");
+static DELETE_EXPIRED: &str = sql!("postgres/maintenance/delete_old_unmatched_receipts");
+static DELETE_UNMATCHED: &str = sql!("postgres/receipts/delete_unmatched_receipts");
 
 /// The lock that keeps a record and an early receipt from missing each other.
 const REFERENCES_LOCK: i64 = 0x506F_7374_0003;

@@ -8,9 +8,9 @@ use super::pool::{PgTransaction, bind};
 use super::rows::escape_text;
 use postrider_core::inbound::{OptAction, OptChange};
 
-static OPT_OUT: &str = include_str!("../../../../sql/postgres/recipients/opt_out_recipient.sql");
-static INSERT_SEEN_TEXT: &str = include_str!("../../../../sql/postgres/recipients/insert_opt_message.sql");
-static OPT_IN: &str = include_str!("../../../../sql/postgres/recipients/opt_in_recipient.sql");
+static OPT_OUT: &str = sql!("postgres/recipients/opt_out_recipient");
+static INSERT_SEEN_TEXT: &str = sql!("postgres/recipients/insert_opt_message");
+static OPT_IN: &str = sql!("postgres/recipients/opt_in_recipient");
 
 /// See [`crate::Store::opt`].
 pub async fn apply_opt_changes(desk: &PgTransaction, wishes: &[OptChange]) -> Result<Vec<bool>, PgError> {

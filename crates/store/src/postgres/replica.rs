@@ -16,7 +16,7 @@ use super::rows;
 use postrider_core::clock;
 use postrider_core::error::Error;
 
-static WAL_POSITION: &str = include_str!("../../../../sql/postgres/maintenance/read_log_position.sql");
+static WAL_POSITION: &str = sql!("postgres/maintenance/read_log_position");
 
 /// How old an answer may be that need not be new.
 const STALENESS_MAX: Duration = Duration::from_secs(10);

@@ -17,22 +17,21 @@ use crate::rollups::RollupChanges;
 use postrider_core::clock::Timestamp;
 use postrider_core::report::{Report, TopRecipientRow};
 
-static CHANGED_DELIVERIES: &str = include_str!("../../../../sql/postgres/report/select_changed.sql");
-static NEW_DELIVERIES: &str = include_str!("../../../../sql/postgres/report/select_new.sql");
-static SAVE_COUNTED: &str = include_str!("../../../../sql/postgres/report/mark_counted.sql");
-static LOCK_NUMBERS_EXCLUSIVE: &str =
-    include_str!("../../../../sql/postgres/accept/lock_numbers_exclusive.sql");
-static LAST_NUMBER: &str = include_str!("../../../../sql/postgres/report/read_last_committed_number.sql");
-static LOCK_ROLLUP_POSITION: &str = include_str!("../../../../sql/postgres/report/read_rollup_position.sql");
-static SAVE_ROLLUP_POSITION: &str = include_str!("../../../../sql/postgres/report/save_rollup_position.sql");
-static ADD_ADDRESSES: &str = include_str!("../../../../sql/postgres/report/add_address_count.sql");
-static DELETE_LIVE_ROLLUPS: &str = include_str!("../../../../sql/postgres/report/clear_live_rollups.sql");
-static DELETE_LIVE_ADDRESSES: &str = include_str!("../../../../sql/postgres/report/clear_address_counts.sql");
-static ROLLUP_ENTRIES: &str = include_str!("../../../../sql/postgres/report/read_rollups.sql");
-static TOP_ADDRESSES: &str = include_str!("../../../../sql/postgres/report/select_top_addresses.sql");
-static SNAPSHOT: &str = include_str!("../../../../sql/postgres/report/read_snapshot.sql");
-static SAVE_SNAPSHOT: &str = include_str!("../../../../sql/postgres/report/save_snapshot.sql");
-static DELETE_OLD_SNAPSHOTS: &str = include_str!("../../../../sql/postgres/report/delete_old_snapshots.sql");
+static CHANGED_DELIVERIES: &str = sql!("postgres/report/select_changed");
+static NEW_DELIVERIES: &str = sql!("postgres/report/select_new");
+static SAVE_COUNTED: &str = sql!("postgres/report/mark_counted");
+static LOCK_NUMBERS_EXCLUSIVE: &str = sql!("postgres/accept/lock_numbers_exclusive");
+static LAST_NUMBER: &str = sql!("postgres/report/read_last_committed_number");
+static LOCK_ROLLUP_POSITION: &str = sql!("postgres/report/read_rollup_position");
+static SAVE_ROLLUP_POSITION: &str = sql!("postgres/report/save_rollup_position");
+static ADD_ADDRESSES: &str = sql!("postgres/report/add_address_count");
+static DELETE_LIVE_ROLLUPS: &str = sql!("postgres/report/clear_live_rollups");
+static DELETE_LIVE_ADDRESSES: &str = sql!("postgres/report/clear_address_counts");
+static ROLLUP_ENTRIES: &str = sql!("postgres/report/read_rollups");
+static TOP_ADDRESSES: &str = sql!("postgres/report/select_top_addresses");
+static SNAPSHOT: &str = sql!("postgres/report/read_snapshot");
+static SAVE_SNAPSHOT: &str = sql!("postgres/report/save_snapshot");
+static DELETE_OLD_SNAPSHOTS: &str = sql!("postgres/report/delete_old_snapshots");
 
 /// Up to which delivery nothing can come any more. A transaction of its own, so that accepts wait for it only
 /// as long as it takes to read a number.

@@ -14,8 +14,8 @@ use crate::rollups::{
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::id::DeliveryId;
 
-static ADD_TO_ROLLUPS: &str = include_str!("../../../../sql/postgres/report/add_rollup.sql");
-static ATTEMPTS: &str = include_str!("../../../../sql/postgres/report/select_attempts.sql");
+static ADD_TO_ROLLUPS: &str = sql!("postgres/report/add_rollup");
+static ATTEMPTS: &str = sql!("postgres/report/select_attempts");
 
 /// Reads the columns that every statement of the report begins with. What lies beyond `folded` was never
 /// counted, whatever its columns say.

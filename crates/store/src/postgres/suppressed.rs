@@ -11,7 +11,7 @@ use postrider_core::channel::ConfigName;
 use postrider_core::contact::Contact;
 use postrider_core::message::NewDelivery;
 
-static FIND_SUPPRESSED: &str = include_str!("../../../../sql/postgres/accept/find_suppressed_recipients.sql");
+static FIND_SUPPRESSED: &str = sql!("postgres/accept/find_suppressed_recipients");
 
 /// Those who must not be written to.
 #[derive(Default)]

@@ -13,10 +13,10 @@ use crate::usage::{DELIVERIES_COUNTED_MAX, TOTALS_ROWS_MAX, date_of_day_number};
 use crate::{MessageList, UsageQuery, UsageTotals};
 use postrider_core::usage::UsageRow;
 
-static USAGE: &str = include_str!("../../../../sql/postgres/read/list_usage.sql");
-static USAGE_USER: &str = include_str!("../../../../sql/postgres/read/list_user_usage.sql");
-static USAGE_TOTALS: &str = include_str!("../../../../sql/postgres/read/count_usage.sql");
-static USAGE_TOTALS_USER: &str = include_str!("../../../../sql/postgres/read/count_user_usage.sql");
+static USAGE: &str = sql!("postgres/read/list_usage");
+static USAGE_USER: &str = sql!("postgres/read/list_user_usage");
+static USAGE_TOTALS: &str = sql!("postgres/read/count_usage");
+static USAGE_TOTALS_USER: &str = sql!("postgres/read/count_user_usage");
 
 /// Numbers are given out in the order of the times but for what hosts have under way at the same moment, which is
 /// seconds. So a message has a number below the first of the hour after the next.

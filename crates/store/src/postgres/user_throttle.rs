@@ -13,9 +13,9 @@ use crate::rollups::HOUR_MS;
 use postrider_core::message::NewMessage;
 use postrider_core::user_throttle::RecentMessageTimes;
 
-static LOCK_THROTTLES: &str = include_str!("../../../../sql/postgres/accept/lock_user_throttles.sql");
-static RECENT_TIMES: &str = include_str!("../../../../sql/postgres/accept/read_user_throttle.sql");
-static SAVE_RECENT_TIMES: &str = include_str!("../../../../sql/postgres/accept/save_user_throttle.sql");
+static LOCK_THROTTLES: &str = sql!("postgres/accept/lock_user_throttles");
+static RECENT_TIMES: &str = sql!("postgres/accept/read_user_throttle");
+static SAVE_RECENT_TIMES: &str = sql!("postgres/accept/save_user_throttle");
 
 /// What is known of a subject: its times, and when they count nothing any more if a message was added.
 #[derive(Default)]

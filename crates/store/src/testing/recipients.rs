@@ -46,7 +46,7 @@ pub async fn who_says_stop_is_not_written_to(open: Open<'_>) {
         channel: name("sms"),
         address: ADDRESS.to_owned(),
         status: RecipientStatus::OptedOut,
-        reason: "wrote Stop".to_owned(),
+        reason: "wrote OptOut".to_owned(),
         changed_by: "blue".to_owned(),
         changed_at: at(5),
     };

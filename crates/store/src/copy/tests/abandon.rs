@@ -101,7 +101,7 @@ async fn a_store_whose_move_could_not_begin_takes_no_notes() {
         source.begin(1).await.unwrap();
         source.abandon(false).await.unwrap();
         assert_eq!(source.marks().await.unwrap().id, None);
-        let notes = "SELECT count(*) FROM move_changes";
+        let notes = "SELECT count(*) FROM copy_changes";
         assert!(source.store.select(notes, &[]).await.is_err());
         accepted(&*old, sms(80)).await;
     }

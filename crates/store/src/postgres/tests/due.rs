@@ -5,8 +5,8 @@ use crate::postgres::pool::{PgTransaction, TypedValue, bind};
 use postrider_core::capacity::Capacity;
 use postrider_core::clock::from_millis;
 
-static DUE: &str = include_str!("../../../../../sql/postgres/claim/select_due.sql");
-static DUE_CHANNELS: &str = include_str!("../../../../../sql/postgres/claim/list_waiting_channels.sql");
+static DUE: &str = sql!("postgres/claim/select_due");
+static DUE_CHANNELS: &str = sql!("postgres/claim/list_waiting_channels");
 
 /// Many due on one channel, a few on another.
 const FILL_TABLES: &str = "

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::*;
 use crate::postgres::coordination::RateOperation;
 use crate::postgres::group_commit::BatchOperation;
-use crate::postgres::pool::{PgTransaction, bind};
+use crate::postgres::pool::{PgPool, PgTransaction, bind};
 use crate::postgres::receipts::ReceiptOperation;
 use postrider_core::rate_limit::RateLimitRequest;
 
@@ -16,7 +16,7 @@ const REFERENCES_LOCK: i64 = 0x506F_7374_0003;
 
 async fn hold_lock(store: &PostgresStore, lock: i64) -> PgTransaction {
     let desk = store.pool.begin_write().await.unwrap();
-    let sql = include_str!("../../../../../sql/postgres/coordination/lock_coordination.sql");
+    let sql = sql!("postgres/coordination/lock_coordination");
     desk.query(sql, bind![lock]).await.unwrap();
     desk
 }
@@ -65,7 +65,7 @@ async fn whoever_waits_for_the_fleet_holds_no_pace() {
         other.finish(passed).await.unwrap();
     };
     let looking = async {
-        let row = "SELECT 1 FROM paces WHERE provider = 'a'";
+        let row = "SELECT 1 FROM rate_limiters WHERE provider = 'a'";
         let is_free = is_row_free_while_blocked(&desk, row).await;
         drop(desk);
         is_free
@@ -98,36 +98,33 @@ async fn whoever_waits_to_keep_a_receipt_holds_no_delivery() {
 }
 
 #[tokio::test]
-async fn an_upgrade_waits_for_a_table_in_use_without_holding_others_up() {
+async fn a_migration_waits_for_a_locked_table_without_blocking_other_sessions() {
     let url = new_database();
-    let store = open(&url).unwrap();
-    accepted(&store, sms(1)).await;
-    let reader = store.pool.begin_write().await.unwrap();
-    reader
-        .batch_execute("DELETE FROM migrations WHERE number >= 8; DROP TABLE leases; DROP TABLE orders; DROP TABLE users, broadcasts, broadcast_users, broadcast_messages; DROP TABLE events; DROP TABLE opting_texts; \
-             ALTER TABLE messages DROP COLUMN watch; DROP INDEX messages_user")
-        .await
-        .unwrap();
-    reader
-        .finish(Ok::<_, crate::postgres::errors::PgError>(()))
-        .await
-        .unwrap();
-    let reader = store.pool.begin_write().await.unwrap();
+    let pool = PgPool::new(&url, ServerRole::Primary, 2).unwrap();
+    let setup = pool.begin_write().await.unwrap();
+    let created = setup
+        .batch_execute(sql!("postgres/migrations/create_table"))
+        .await;
+    setup.finish(created).await.unwrap();
+    let reader = pool.begin_write().await.unwrap();
     reader
         .batch_execute("LOCK TABLE migrations IN SHARE MODE")
         .await
         .unwrap();
-    let upgrade = std::thread::spawn(move || super::super::migrate(&url, TIMEOUT));
-    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'migrations'::regclass";
+    let migration = std::thread::spawn(move || super::super::migrate(&url, TIMEOUT));
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'migrations'::regclass";
     let deadline = Instant::now() + TIMEOUT;
-    // Somebody who waits, and nobody any more: it has given the place in the queue up.
+    // The migration first waits for the table, then gives up its position in the lock queue.
     for expected in [true, false] {
-        while (reader.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) > 0) != expected {
-            assert!(Instant::now() < deadline, "not in time: {expected}");
+        while (reader.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0) != expected {
+            assert!(
+                Instant::now() < deadline,
+                "waiting did not become {expected} in time"
+            );
             tokio::task::yield_now().await;
         }
     }
     drop(reader);
-    let applied = upgrade.join().unwrap().unwrap();
-    assert_eq!(applied.first().map(String::as_str), Some("0008_leases"));
+    let applied = migration.join().unwrap().unwrap();
+    assert_eq!(applied, ["0001_schema"]);
 }

@@ -68,7 +68,7 @@ async fn filled_store() -> PlanChecker {
     let desk = store.pool.begin_write().await.unwrap();
     partitions::create_ahead(&desk).await.unwrap();
     for place in 3..12 {
-        let make = include_str!("../../../../../sql/postgres/maintenance/create_partition.sql");
+        let make = sql!("postgres/maintenance/create_partition");
         desk.batch_execute(&partitions::partition_script(make, place))
             .await
             .unwrap();
@@ -139,13 +139,18 @@ async fn a_round_reads_its_own_rows_while_the_server_does_not_know_how_many_wait
         repeated(&"sent"),
         repeated(&None::<&str>),
     );
-    expect!(look, BATCH, "claim_take", bind![ids, nows, nows]);
-    expect!(look, BATCH, "claim", bind![ids, ones, nows, numbers]);
+    expect!(look, BATCH, "claim/acquire_lease", bind![ids, nows, nows]);
+    expect!(
+        look,
+        BATCH,
+        "claim/load_claimed_deliveries",
+        bind![ids, ones, nows, numbers]
+    );
     let never = repeated(&None::<i64>);
     expect!(
         look,
         BATCH,
-        "record",
+        "claim/record_round",
         bind![
             ids,
             ones,
@@ -174,9 +179,14 @@ fn repeated<T: Clone>(value: &T) -> Vec<T> {
 async fn expect_accept(look: &PlanChecker) {
     let keys = (0..BATCH).map(|which| vec![u8::try_from(which).unwrap(); 32]);
     let keys = keys.collect::<Vec<_>>();
-    expect!(look, BATCH, "accept_key", bind![keys, NOW]);
+    expect!(look, BATCH, "accept/find_idempotency_key", bind![keys, NOW]);
     let sms = repeated(&"sms");
-    expect!(look, BATCH, "accept_standing", bind![sms, texts(BATCH, "+98")]);
+    expect!(
+        look,
+        BATCH,
+        "accept/find_suppressed_recipients",
+        bind![sms, texts(BATCH, "+98")]
+    );
     let new = (0..BATCH).map(|which| (11 << 36) + rows_wanted() + which);
     let new = new.collect::<Vec<_>>();
     let names = new.iter().map(|number| uuid_bytes(*number)).collect::<Vec<_>>();
@@ -184,14 +194,14 @@ async fn expect_accept(look: &PlanChecker) {
     expect!(
         look,
         BATCH,
-        "accept_message",
+        "accept/insert_message",
         bind![new, names, texts(BATCH, "body"), none, repeated(&NOW), none, none]
     );
     let (requests, nows) = (repeated(&vec![7_u8; 32]), repeated(&NOW));
     expect!(
         look,
         BATCH,
-        "accept_key_insert",
+        "accept/insert_idempotency_key",
         bind![keys, requests, new, names, nows, NOW]
     );
     let new = new.iter().map(|number| DeliveryId::from_position(*number, 0).0);
@@ -201,7 +211,7 @@ async fn expect_accept(look: &PlanChecker) {
     expect!(
         look,
         BATCH,
-        "accept_delivery",
+        "accept/insert_delivery",
         bind![
             new.collect::<Vec<_>>(),
             sms,
@@ -230,27 +240,37 @@ async fn expect_rounds(look: &PlanChecker) {
     let (channels, rooms) = (texts(3, "channel"), vec![BATCH; 4]);
     let channels = [channels, vec!["sms".to_owned()]].concat();
     // Besides, what is passed over.
-    expect!(look, 2 * BATCH + 200, "due", bind![NOW, channels, rooms]);
-    expect!(look, 2, "due_channels", &[]);
-    expect!(look, BATCH, "move_in_hand", &[]);
+    expect!(
+        look,
+        2 * BATCH + 200,
+        "claim/select_due",
+        bind![NOW, channels, rooms]
+    );
+    expect!(look, 2, "claim/list_waiting_channels", &[]);
+    expect!(look, BATCH, "copy/count_open_rounds", &[]);
     let (ids, numbers, nows) = (ids(), numbers(), repeated(&NOW));
-    expect!(look, BATCH, "claim_take", bind![ids, nows, nows]);
+    expect!(look, BATCH, "claim/acquire_lease", bind![ids, nows, nows]);
     let ones = repeated(&1_i64);
-    expect!(look, BATCH, "claim", bind![ids, ones, nows, numbers]);
-    expect!(look, BATCH, "claim_return", bind![ids]);
+    expect!(
+        look,
+        BATCH,
+        "claim/load_claimed_deliveries",
+        bind![ids, ones, nows, numbers]
+    );
+    expect!(look, BATCH, "claim/release_lease", bind![ids]);
     let (rounds, waiting, none) = (repeated(&1_i64), repeated(&"waiting"), repeated(&None::<&str>));
     let never = repeated(&None::<i64>);
     expect!(
         look,
         BATCH,
-        "record",
+        "claim/record_round",
         bind![ids, rounds, waiting, none, none, nows, never, none, none, rounds]
     );
     let (first, last) = (ids[0], ids[ids.len() - 1]);
     expect!(
         look,
         BATCH,
-        "record_attempt",
+        "claim/insert_attempt",
         bind![
             ids, rounds, rounds, none, waiting, none, none, nows, nows, none, first, last
         ]
@@ -259,21 +279,31 @@ async fn expect_rounds(look: &PlanChecker) {
     expect!(
         look,
         BATCH,
-        "record_attempt_first",
+        "claim/insert_first_attempt",
         bind![new, rounds, rounds, none, waiting, none, none, nows, nows, none]
     );
-    expect!(look, BATCH, "record_superseded", bind![ids]);
-    expect!(look, BATCH, "record_written", bind![ids, rounds]);
+    expect!(look, BATCH, "claim/mark_superseded_round", bind![ids]);
+    expect!(look, BATCH, "claim/check_recorded_round", bind![ids, rounds]);
     let (references, blue) = (texts(BATCH, "early-"), repeated(&"blue"));
-    expect!(look, BATCH, "record_receipts", bind![ids, references, blue]);
-    expect!(look, BATCH, "record_receipts_delete", bind![references, blue]);
-    expect!(look, BATCH, "change_hold", bind![ids]);
-    expect!(look, BATCH, "change_release", bind![ids]);
-    expect!(look, BATCH, "change_load", bind![ids]);
     expect!(
         look,
         BATCH,
-        "change_apply",
+        "receipts/select_unmatched_receipts",
+        bind![ids, references, blue]
+    );
+    expect!(
+        look,
+        BATCH,
+        "receipts/delete_unmatched_receipts",
+        bind![references, blue]
+    );
+    expect!(look, BATCH, "claim/block_claims", bind![ids]);
+    expect!(look, BATCH, "claim/unblock_claims", bind![ids]);
+    expect!(look, BATCH, "claim/load_for_change", bind![ids]);
+    expect!(
+        look,
+        BATCH,
+        "claim/apply_change",
         bind![ids, waiting, none, none, nows, never, NOW]
     );
 }
@@ -289,32 +319,37 @@ async fn expect_receipts(look: &PlanChecker) {
         repeated(&None::<&str>),
         repeated(&None::<i64>),
     );
-    expect!(look, BATCH, "settle_find", bind![places, references, blue]);
     expect!(
         look,
         BATCH,
-        "settle_find",
+        "receipts/find_by_reference",
+        bind![places, references, blue]
+    );
+    expect!(
+        look,
+        BATCH,
+        "receipts/find_by_reference",
         bind![places, texts(BATCH, "nobody"), none]
     );
-    expect!(look, BATCH, "settle_load", bind![ids]);
+    expect!(look, BATCH, "receipts/load_delivery", bind![ids]);
     let (failed, bounced, delivered) = (repeated(&"failed"), repeated(&"bounced"), repeated(&"delivered"));
     expect!(
         look,
         BATCH,
-        "settle_apply",
+        "receipts/apply_receipt",
         bind![ids, failed, bounced, bounced, never, nows, places, none, never]
     );
     let new = texts(BATCH, "early-new");
     expect!(
         look,
         BATCH,
-        "settle_keep",
+        "receipts/insert_unmatched_receipt",
         bind![new, repeated(&"blue"), delivered, none, nows, nows]
     );
     expect!(
         look,
         BATCH,
-        "recipient_deactivate",
+        "recipients/deactivate_recipient",
         bind![ids, new, repeated(&"blue"), nows, repeated(&None::<&str>)]
     );
 }
@@ -326,57 +361,77 @@ async fn expect_reads(look: &PlanChecker) {
     let id = DeliveryId::from_position(number, 0).0;
     let name = [&[0; 8], number.to_be_bytes().as_slice()].concat();
     let (none, since) = (None::<&str>, None::<i64>);
-    expect!(look, 1, "number", bind![name]);
-    expect!(look, BATCH, "message", bind![numbers()]);
-    expect!(look, BATCH, "deliveries", bind![numbers()]);
-    expect!(look, 1, "attempts", bind![id, id + 63]);
-    expect!(look, 1, "recipient", bind!["sms", "+985"]);
-    expect!(look, BATCH, "search", bind![first, newest, since, page]);
+    expect!(look, 1, "read/find_message_number", bind![name]);
+    expect!(look, BATCH, "read/load_message", bind![numbers()]);
+    expect!(look, BATCH, "read/load_deliveries", bind![numbers()]);
+    expect!(look, 1, "read/load_attempts", bind![id, id + 63]);
+    expect!(look, 1, "recipients/read_recipient", bind!["sms", "+985"]);
     expect!(
         look,
         BATCH,
-        "search_address",
+        "read/search_messages",
+        bind![first, newest, since, page]
+    );
+    expect!(
+        look,
+        BATCH,
+        "read/search_by_address",
         bind![first, newest, since, page, "+9877", none]
     );
-    expect!(look, BATCH, "last_calls", bind![ids()]);
+    expect!(look, BATCH, "read/find_last_attempt", bind![ids()]);
     let waiting = rows_wanted() / 10;
-    expect!(look, waiting, "search_waiting", bind![first, newest, since, page]);
+    expect!(
+        look,
+        waiting,
+        "read/search_waiting",
+        bind![first, newest, since, page]
+    );
     let near = bind![first, newest, since, page, 20_000_i64];
-    expect!(look, 500, "search_waiting_near", near);
+    expect!(look, 500, "read/search_recent_waiting", near);
     expect!(
         look,
         BATCH,
-        "search_ended",
+        "read/search_by_state",
         bind![first, newest, since, page, Some("failed")]
     );
     let (from, to) = (0_i64, i64::MAX);
-    expect!(look, BATCH, "usage", bind![first, newest, from, to, page]);
+    expect!(
+        look,
+        BATCH,
+        "read/list_usage",
+        bind![first, newest, from, to, page]
+    );
     let person = bind![first, newest, from, to, page, "person 9"];
-    expect!(look, BATCH, "usage_user", person);
+    expect!(look, BATCH, "read/list_user_usage", person);
     let counted = bind![first, newest, from, to, page, page];
-    expect!(look, BATCH, "usage_totals", counted);
+    expect!(look, BATCH, "read/count_usage", counted);
     let counted = bind![first, newest, from, to, page, page, "person 9"];
-    expect!(look, BATCH, "usage_totals_user", counted);
-    expect!(look, BATCH, "select_failed", bind![first, since, none, page]);
-    expect!(look, waiting, "select_waiting", bind![first, since, none, page]);
-    expect!(look, 1, "hour_first", bind![472_300_i64]);
-    expect!(look, waiting, "backlogs", bind![NOW]);
+    expect!(look, BATCH, "read/count_user_usage", counted);
+    expect!(look, BATCH, "read/select_failed", bind![first, since, none, page]);
+    expect!(
+        look,
+        waiting,
+        "read/select_waiting",
+        bind![first, since, none, page]
+    );
+    expect!(look, 1, "read/find_first_number", bind![472_300_i64]);
+    expect!(look, waiting, "read/count_backlog", bind![NOW]);
 }
 
 async fn expect_report(look: &PlanChecker) {
     let folded = ((11 << 36) + rows_wanted() / 20 * 9) << 6;
     let horizon = i64::MAX;
-    expect!(look, BATCH, "fold_changed", bind![folded, BATCH]);
-    expect!(look, BATCH, "fold_new", bind![folded, BATCH, horizon]);
-    expect!(look, BATCH, "fold_attempts", bind![ids()]);
-    expect!(look, BATCH, "fold_counted", bind![ids(), repeated(&1_i64)]);
+    expect!(look, BATCH, "report/select_changed", bind![folded, BATCH]);
+    expect!(look, BATCH, "report/select_new", bind![folded, BATCH, horizon]);
+    expect!(look, BATCH, "report/select_attempts", bind![ids()]);
+    expect!(look, BATCH, "report/mark_counted", bind![ids(), repeated(&1_i64)]);
     expect!(
         look,
         BATCH,
-        "fold_address",
+        "report/add_address_count",
         bind![texts(BATCH, "+98"), repeated(&1_i64)]
     );
-    expect!(look, 10, "report_top", &[]);
+    expect!(look, 10, "report/select_top_addresses", &[]);
 }
 
 async fn expect_events(look: &PlanChecker) {
@@ -385,7 +440,7 @@ async fn expect_events(look: &PlanChecker) {
     expect!(
         look,
         BATCH,
-        "event_insert",
+        "events/insert_event",
         bind![
             ids,
             ones,
@@ -400,75 +455,130 @@ async fn expect_events(look: &PlanChecker) {
             numbers()
         ]
     );
-    expect!(look, BATCH, "event_lanes", bind!["host-3", 20_i64]);
     expect!(
         look,
         BATCH,
-        "event_claim",
+        "events/list_waiting_endpoints",
+        bind!["host-3", 20_i64]
+    );
+    expect!(
+        look,
+        BATCH,
+        "events/claim_events",
         bind![texts(10, "host-"), vec![10_i64; 10], NOW, NOW]
     );
-    let taken = repeated(&"taken");
+    let taken = repeated(&"delivered");
     expect!(
         look,
         BATCH,
-        "event_record",
+        "events/record_result",
         bind![ids, ones, ones, taken, nows, ones, texts(BATCH, "200")]
     );
     expect!(
         look,
         BATCH,
-        "event_bury",
+        "events/mark_dead",
         bind!["host-5", None::<&str>, NOW, NOW, "gone", BATCH]
     );
-    expect!(look, BATCH, "event_replay", bind![ids, ones, NOW]);
+    expect!(look, BATCH, "events/replay_event", bind![ids, ones, NOW]);
     let (first, any) = (ids[0], None::<&str>);
-    expect!(look, BATCH, "events", bind![0_i64, any, BATCH]);
-    expect!(look, BATCH, "events_dead", bind![0_i64, BATCH]);
+    expect!(look, BATCH, "events/list_events", bind![0_i64, any, BATCH]);
+    expect!(look, BATCH, "events/list_dead_letters", bind![0_i64, BATCH]);
     expect!(
         look,
         1,
-        "events_message",
+        "events/list_message_events",
         bind![first, first + 63, 0_i64, any, BATCH]
     );
-    expect!(look, BATCH, "prune_events", bind![NOW, BATCH]);
+    expect!(look, BATCH, "maintenance/delete_old_events", bind![NOW, BATCH]);
 }
 
 async fn expect_prune(look: &PlanChecker) {
     let (first, next) = (3 << 36, 4 << 36);
-    expect!(look, BATCH, "prune_messages", bind![first, next, i64::MAX, BATCH]);
+    expect!(
+        look,
+        BATCH,
+        "maintenance/select_old_messages",
+        bind![first, next, i64::MAX, BATCH]
+    );
     let numbers = (1..=BATCH).map(|which| first + which).collect::<Vec<_>>();
     let ids = numbers.iter().map(|number| number << 6).collect::<Vec<_>>();
-    expect!(look, BATCH, "prune_lines", bind![numbers, ids[0], ids[99] + 63]);
-    expect!(look, BATCH, "prune_leases_delete", bind![ids]);
-    expect!(look, BATCH, "prune_attempts_delete", bind![ids]);
-    expect!(look, BATCH, "prune_deliveries_delete", bind![ids]);
-    expect!(look, BATCH, "prune_message_delete", bind![numbers]);
-    expect!(look, BATCH, "prune_keys", bind![NOW, BATCH]);
-    expect!(look, BATCH, "prune_receipts", bind![NOW, BATCH]);
-    expect!(look, 1, "retire_waiting", bind![first << 6, next << 6]);
+    expect!(
+        look,
+        BATCH,
+        "maintenance/select_counted_deliveries",
+        bind![numbers, ids[0], ids[99] + 63]
+    );
+    expect!(look, BATCH, "maintenance/delete_leases", bind![ids]);
+    expect!(look, BATCH, "maintenance/delete_attempts", bind![ids]);
+    expect!(look, BATCH, "maintenance/delete_deliveries", bind![ids]);
+    expect!(look, BATCH, "maintenance/delete_messages", bind![numbers]);
+    expect!(
+        look,
+        BATCH,
+        "maintenance/delete_expired_idempotency_keys",
+        bind![NOW, BATCH]
+    );
+    expect!(
+        look,
+        BATCH,
+        "maintenance/delete_old_unmatched_receipts",
+        bind![NOW, BATCH]
+    );
+    expect!(
+        look,
+        1,
+        "maintenance/check_partition_waiting",
+        bind![first << 6, next << 6]
+    );
 }
 
 async fn expect_broadcasts(look: &PlanChecker) {
     let (people, none, zeros) = (texts(BATCH, "person "), repeated(&None::<&str>), repeated(&0_i64));
-    expect!(look, 1, "user", bind!["person 9"]);
-    expect!(look, BATCH, "users", bind![people]);
-    expect!(look, 1, "user_last", &[]);
+    expect!(look, 1, "broadcasts/read_user", bind!["person 9"]);
+    expect!(look, BATCH, "broadcasts/read_users", bind![people]);
+    expect!(look, 1, "broadcasts/read_last_user_number", &[]);
     let strangers = texts(BATCH, "stranger ");
     let behind = (1..=BATCH).map(|which| rows_wanted() + which).collect::<Vec<_>>();
     expect!(
         look,
         BATCH,
-        "user_insert",
+        "broadcasts/insert_user",
         bind![strangers, behind, none, none, zeros]
     );
-    expect!(look, BATCH, "user_change", bind![people, none, none]);
-    expect!(look, 1, "broadcast_open", bind![0_i64]);
-    expect!(look, BATCH, "broadcast_all", bind![7_i64, rows_wanted(), BATCH]);
-    expect!(look, BATCH, "broadcast_listed", bind![7_i64, 0_i64, BATCH]);
-    expect!(look, BATCH, "broadcast_counts", bind![7_i64]);
-    expect!(look, BATCH, "broadcast_of", bind![numbers()]);
-    expect!(look, BATCH, "broadcasts", bind![i64::MAX, BATCH]);
-    expect!(look, BATCH, "inbox", bind!["person 9", i64::MAX >> 6, BATCH]);
-    expect!(look, BATCH, "settle_known", bind![numbers(), ids()]);
-    expect!(look, BATCH, "prune_broadcasts", bind![NOW, BATCH]);
+    expect!(look, BATCH, "broadcasts/update_user", bind![people, none, none]);
+    expect!(look, 1, "broadcasts/find_unfinished", bind![0_i64]);
+    expect!(
+        look,
+        BATCH,
+        "broadcasts/list_all_users",
+        bind![7_i64, rows_wanted(), BATCH]
+    );
+    expect!(
+        look,
+        BATCH,
+        "broadcasts/list_named_users",
+        bind![7_i64, 0_i64, BATCH]
+    );
+    expect!(look, BATCH, "broadcasts/count_deliveries", bind![7_i64]);
+    expect!(look, BATCH, "broadcasts/find_by_message", bind![numbers()]);
+    expect!(look, BATCH, "broadcasts/list_broadcasts", bind![i64::MAX, BATCH]);
+    expect!(
+        look,
+        BATCH,
+        "read/list_user_inbox",
+        bind!["person 9", i64::MAX >> 6, BATCH]
+    );
+    expect!(
+        look,
+        BATCH,
+        "receipts/check_accepted_delivery",
+        bind![numbers(), ids()]
+    );
+    expect!(
+        look,
+        BATCH,
+        "maintenance/select_old_broadcasts",
+        bind![NOW, BATCH]
+    );
 }
