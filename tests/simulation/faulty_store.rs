@@ -29,9 +29,10 @@ use postrider_core::recipient::Recipient;
 use postrider_core::report::Report;
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
 use postrider_store::{
-    Backlog, Cancelled, DeadLetterRequest, DeliverySelection, EventQuery, EventStore, LastAttempt,
-    MessageList, MessageQuery, ProbeDecision, Progress, ProviderEndpoint, RatePermit, ReceiptResult,
-    ReceivedReceipt, ReportSnapshot, Store, UsageQuery, UsageTotals, WaitingEndpoint,
+    AcceptStore, AdminStore, Backlog, Cancelled, CommitStats, CoordinationStore, DeadLetterRequest, DeliverySelection,
+    EventQuery, EventStore, LastAttempt, MaintenanceStore, MessageList, MessageQuery, ProbeDecision, Progress,
+    ProviderEndpoint, RatePermit, ReadStore, ReceiptResult, ReceivedReceipt, RecipientStore, ReportSnapshot, ReportStore,
+    Store, UsageQuery, UsageTotals, WaitingEndpoint, WorkStore,
 };
 
 use super::context::SimulationContext;
@@ -213,7 +214,7 @@ impl EventStore for FaultyStore {
 }
 
 #[async_trait]
-impl Store for FaultyStore {
+impl AcceptStore for FaultyStore {
     async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>> {
         let ids: Vec<MessageId> = messages.iter().map(|message| message.id).collect();
         let work = async {
@@ -228,7 +229,10 @@ impl Store for FaultyStore {
         };
         self.call("accept", work).await
     }
+}
 
+#[async_trait]
+impl WorkStore for FaultyStore {
     async fn due(&self, now: Timestamp, wish: &Capacity) -> Result<Vec<QueueEntry>> {
         self.call("due", self.store.due(now, wish)).await
     }
@@ -281,20 +285,10 @@ impl Store for FaultyStore {
         };
         self.call("settle", work).await
     }
+}
 
-    async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
-        let work = async {
-            let cancelled = self.store.cancel_message(id, now).await?;
-            if let Some(message) = self.store.find_message(id).await? {
-                for delivery in &message.deliveries {
-                    self.context.model().check_state(StoreOperation::Cancel, delivery);
-                }
-            }
-            Ok(cancelled)
-        };
-        self.call("cancel", work).await
-    }
-
+#[async_trait]
+impl ReadStore for FaultyStore {
     async fn find_message(&self, id: MessageId) -> Result<Option<Message>> {
         self.call("find", self.store.find_message(id)).await
     }
@@ -309,6 +303,47 @@ impl Store for FaultyStore {
 
     async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
         self.call("usage_totals", self.store.usage_totals(query)).await
+    }
+
+    async fn backlogs(&self, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>> {
+        self.call("backlogs", self.store.backlogs(now)).await
+    }
+
+    async fn last_attempts(&self, ids: Vec<DeliveryId>) -> Result<Vec<LastAttempt>> {
+        self.call("last_calls", self.store.last_attempts(ids)).await
+    }
+}
+
+#[async_trait]
+impl RecipientStore for FaultyStore {
+    async fn recipient(&self, channel: &ConfigName, address: &str) -> Result<Option<Recipient>> {
+        self.call("recipient", self.store.recipient(channel, address))
+            .await
+    }
+
+    async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
+        self.call("set_recipient", self.store.set_recipient(recipient))
+            .await
+    }
+
+    async fn apply_opt_changes(&self, wishes: Vec<OptChange>) -> Result<Vec<bool>> {
+        self.call("opt", self.store.apply_opt_changes(wishes)).await
+    }
+}
+
+#[async_trait]
+impl AdminStore for FaultyStore {
+    async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
+        let work = async {
+            let cancelled = self.store.cancel_message(id, now).await?;
+            if let Some(message) = self.store.find_message(id).await? {
+                for delivery in &message.deliveries {
+                    self.context.model().check_state(StoreOperation::Cancel, delivery);
+                }
+            }
+            Ok(cancelled)
+        };
+        self.call("cancel", work).await
     }
 
     async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
@@ -331,72 +366,14 @@ impl Store for FaultyStore {
         self.call("revive", work).await
     }
 
-    async fn recipient(&self, channel: &ConfigName, address: &str) -> Result<Option<Recipient>> {
-        self.call("recipient", self.store.recipient(channel, address))
+    async fn cancel_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<ConfigName>> {
+        self.call("call_off", self.store.cancel_deliveries(ids, now))
             .await
     }
+}
 
-    async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
-        self.call("set_recipient", self.store.set_recipient(recipient))
-            .await
-    }
-
-    async fn apply_opt_changes(&self, wishes: Vec<OptChange>) -> Result<Vec<bool>> {
-        self.call("opt", self.store.apply_opt_changes(wishes)).await
-    }
-
-    async fn apply_changes(&self, limit: usize) -> Result<usize> {
-        self.call("fold", self.store.apply_changes(limit)).await
-    }
-
-    async fn begin_rebuild(&self) -> Result<()> {
-        self.call("unfold", self.store.begin_rebuild()).await
-    }
-
-    async fn report(&self, as_of: Timestamp) -> Result<Report> {
-        self.call("report", self.store.report(as_of)).await
-    }
-
-    async fn save_snapshot(&self, snapshot: ReportSnapshot) -> Result<()> {
-        self.call("keep_snapshot", self.store.save_snapshot(snapshot))
-            .await
-    }
-
-    async fn snapshot(&self) -> Result<Option<ReportSnapshot>> {
-        self.call("snapshot", self.store.snapshot()).await
-    }
-
-    async fn backlogs(&self, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>> {
-        self.call("backlogs", self.store.backlogs(now)).await
-    }
-
-    async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
-        let work = async {
-            let all = self.stored_messages().await;
-            let pruned = self.store.prune(before, now, limit).await?;
-            let mut gone = 0;
-            for message in all {
-                if self.store.find_message(message.id).await?.is_none() {
-                    gone += 1;
-                    self.context.model().prune(message, before);
-                }
-            }
-            assert_eq!(pruned, gone, "the number of messages that were deleted");
-            Ok(pruned)
-        };
-        self.call("prune", work).await
-    }
-
-    async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
-        self.call("forget", self.store.delete_expired(before, now, limit))
-            .await
-    }
-
-    async fn save_provider_endpoints(&self, providers: Vec<ProviderEndpoint>) -> Result<()> {
-        self.call("name_providers", self.store.save_provider_endpoints(providers))
-            .await
-    }
-
+#[async_trait]
+impl CoordinationStore for FaultyStore {
     async fn current_time(&self) -> Result<Timestamp> {
         self.store.current_time().await
     }
@@ -423,15 +400,6 @@ impl Store for FaultyStore {
 
     async fn provider_controls(&self) -> Result<Vec<ProviderControl>> {
         self.call("orders", self.store.provider_controls()).await
-    }
-
-    async fn cancel_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<ConfigName>> {
-        self.call("call_off", self.store.cancel_deliveries(ids, now))
-            .await
-    }
-
-    async fn last_attempts(&self, ids: Vec<DeliveryId>) -> Result<Vec<LastAttempt>> {
-        self.call("last_calls", self.store.last_attempts(ids)).await
     }
 
     async fn report_health(&self, news: Vec<HealthReport>, now: Timestamp) -> Result<Vec<ReportedHealth>> {
@@ -511,11 +479,77 @@ impl Store for FaultyStore {
         self.store.store_secret().await
     }
 
+    fn has_own_clock(&self) -> bool {
+        self.store.has_own_clock()
+    }
+}
+
+#[async_trait]
+impl ReportStore for FaultyStore {
+    async fn apply_changes(&self, limit: usize) -> Result<usize> {
+        self.call("fold", self.store.apply_changes(limit)).await
+    }
+
+    async fn begin_rebuild(&self) -> Result<()> {
+        self.call("unfold", self.store.begin_rebuild()).await
+    }
+
+    async fn report(&self, as_of: Timestamp) -> Result<Report> {
+        self.call("report", self.store.report(as_of)).await
+    }
+
+    async fn save_snapshot(&self, snapshot: ReportSnapshot) -> Result<()> {
+        self.call("keep_snapshot", self.store.save_snapshot(snapshot))
+            .await
+    }
+
+    async fn snapshot(&self) -> Result<Option<ReportSnapshot>> {
+        self.call("snapshot", self.store.snapshot()).await
+    }
+}
+
+#[async_trait]
+impl MaintenanceStore for FaultyStore {
+    async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        let work = async {
+            let all = self.stored_messages().await;
+            let pruned = self.store.prune(before, now, limit).await?;
+            let mut gone = 0;
+            for message in all {
+                if self.store.find_message(message.id).await?.is_none() {
+                    gone += 1;
+                    self.context.model().prune(message, before);
+                }
+            }
+            assert_eq!(pruned, gone, "the number of messages that were deleted");
+            Ok(pruned)
+        };
+        self.call("prune", work).await
+    }
+
+    async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        self.call("forget", self.store.delete_expired(before, now, limit))
+            .await
+    }
+
+    async fn save_provider_endpoints(&self, providers: Vec<ProviderEndpoint>) -> Result<()> {
+        self.call("name_providers", self.store.save_provider_endpoints(providers))
+            .await
+    }
+
     async fn backup(&self, file: PathBuf, progress: Progress) -> Result<()> {
         self.store.backup(file, progress).await
     }
 
     async fn ping(&self) -> Result<()> {
         self.call("ping", self.store.ping()).await
+    }
+
+    async fn prune_by_month(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        self.prune(before, now, limit).await
+    }
+
+    fn commit_stats(&self) -> Option<&CommitStats> {
+        self.store.commit_stats()
     }
 }

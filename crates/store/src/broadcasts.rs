@@ -1,8 +1,8 @@
-//! Users who have registered, and broadcasts to them.
+//! Registered users, and broadcasts to them.
 //!
-//! A broadcast is stored with the number of the last user there was, and becomes messages step by step afterwards. Each
-//! step moves its bookmark in the transaction that stores the step's messages: whoever goes on, nobody gets two and
-//! nobody is left out.
+//! A broadcast is stored with the number of the last registered user; fan-out turns it into messages step by step.
+//! Each step advances the fan-out position in the transaction that stores its messages, so no user gets two messages
+//! or none, whichever process continues.
 
 use std::collections::HashMap;
 
@@ -15,91 +15,81 @@ use postrider_core::broadcast::{
 use postrider_core::error::Result;
 use postrider_core::message::{Acceptance, NewMessage};
 
-/// What every store can do with users and broadcasts. `contract/broadcasting.rs` decides what that is.
+/// Registers users and sends broadcasts to them.
 #[async_trait]
 pub trait BroadcastStore: Send + Sync {
-    /// Registers users, each by its id once; who is there already is changed in what is given. Says of each what it
-    /// came to.
+    /// Registers users by their ids, updates the given fields of users that exist, and returns one result per user.
     async fn register_users(&self, users: Vec<NewUser>) -> Result<Vec<UserRegistration>>;
 
-    /// Who has registered under that id.
+    /// Returns the user with an id.
     async fn user(&self, id: &str) -> Result<Option<User>>;
 
-    /// Stores a broadcast to those who are registered now. It sends nothing yet.
+    /// Stores a broadcast to users that are registered now. Fan-out happens later.
     async fn create_broadcast(&self, broadcast: NewBroadcast) -> Result<BroadcastAcceptance>;
 
-    /// The oldest broadcast with a running number above `after` that has not become messages altogether.
+    /// Returns the oldest broadcast with a number above `after` whose fan-out is not finished.
     async fn next_unfinished_broadcast(&self, after: i64) -> Result<Option<Broadcast>>;
 
-    /// The next users of a broadcast behind its bookmark, in the order of their numbers; at most `limit`.
+    /// Returns at most `limit` users behind the fan-out position of a broadcast, ordered by number.
     async fn next_broadcast_users(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>>;
 
-    /// Stores the messages of one step as [`super::Store::accept`] does, and moves the bookmark, all in one transaction.
-    /// None, and nothing is stored, when the bookmark is not where the step begins: another did it.
-    async fn fan_out(&self, reach: FanOutStep, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>>;
+    /// Stores the messages of one step like [`AcceptStore::accept`](crate::AcceptStore::accept) and advances the
+    /// fan-out position, in one transaction. Returns none and stores nothing if the position is not where the step
+    /// begins, because another process did the step.
+    async fn fan_out(&self, step: FanOutStep, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>>;
 
-    /// A broadcast, and what became of its messages, counted now.
+    /// Returns a broadcast and the counts of its messages, counted now.
     async fn broadcast(&self, id: BroadcastId) -> Result<Option<(Broadcast, BroadcastCounts)>>;
 
-    /// Broadcasts with running numbers below `before`, newest first; at most `limit`.
+    /// Returns at most `limit` broadcasts with numbers below `before`, newest first.
     async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>>;
 
-    /// What was sent to a user, or has arrived, newest first: messages with running numbers below `before`, at most
-    /// `limit`.
+    /// Returns the messages of a user that were sent or delivered, newest first: at most `limit`, with numbers below
+    /// `before`.
     async fn user_inbox(&self, user: &str, before: Option<i64>, limit: usize) -> Result<UserInboxPage>;
 }
 
-/// The most unknown users that are named in an answer.
+/// Maximum number of unknown user ids that a result lists.
 pub(super) const UNKNOWN_IDS_LISTED_MAX: usize = 10;
 
-/// What registering is going to write.
+/// The rows that a registration writes.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct RegistrationPlan {
     /// New users, with their numbers.
     pub new_users: Vec<User>,
-    /// Users that were there and are other now.
+    /// Existing users with changed fields.
     pub changed_users: Vec<User>,
-    /// What each came to.
+    /// Result for each user, in the order of the request.
     pub results: Vec<UserRegistration>,
 }
 
-/// What becomes of users when these are registered who are `known` in part; `last` is the last number given out.
+/// Plans a registration. `known` are those of the users that exist; `last` is the last user number in use.
 pub(super) fn plan_registration(known: Vec<User>, mut last: i64, users: &[NewUser]) -> RegistrationPlan {
-    let mut known = known
+    let mut users_by_id: HashMap<_, _> = known
         .into_iter()
         .map(|user| (user.id.clone(), (user, UserRegistration::Unchanged)))
-        .collect::<HashMap<_, _>>();
-    let mut outcomes = Vec::with_capacity(users.len());
+        .collect();
+    let mut plan = RegistrationPlan::default();
     for wanted in users {
-        if let Some((user, so_far)) = known.get_mut(&wanted.id) {
-            let changed = update_user(user, wanted);
-            if changed && *so_far == UserRegistration::Unchanged {
-                *so_far = UserRegistration::Changed;
+        let result = match users_by_id.get_mut(&wanted.id) {
+            Some((user, total)) => {
+                let result = update_user(user, wanted);
+                if *total == UserRegistration::Unchanged {
+                    *total = result;
+                }
+                result
             }
-            outcomes.push(if changed {
-                UserRegistration::Changed
-            } else {
-                UserRegistration::Unchanged
-            });
-            continue;
-        }
-        last += 1;
-        let user = User {
-            number: last,
-            id: wanted.id.clone(),
-            name: wanted.name.clone(),
-            contacts: wanted.contacts.clone().unwrap_or_default(),
-            created_at: wanted.created_at,
+            None => {
+                last += 1;
+                let user = new_user(last, wanted);
+                users_by_id.insert(user.id.clone(), (user, UserRegistration::Added));
+                UserRegistration::Added
+            }
         };
-        known.insert(user.id.clone(), (user, UserRegistration::Added));
-        outcomes.push(UserRegistration::Added);
+        plan.results.push(result);
     }
-    let mut plan = RegistrationPlan {
-        results: outcomes,
-        ..RegistrationPlan::default()
-    };
-    for (user, outcome) in known.into_values() {
-        match outcome {
+    for (user, total) in users_by_id.into_values() {
+        match total {
             UserRegistration::Added => plan.new_users.push(user),
             UserRegistration::Changed => plan.changed_users.push(user),
             UserRegistration::Unchanged => {}
@@ -110,77 +100,45 @@ pub(super) fn plan_registration(known: Vec<User>, mut last: i64, users: &[NewUse
     plan
 }
 
-fn update_user(user: &mut User, wanted: &NewUser) -> bool {
-    let mut changed = false;
+fn new_user(number: i64, wanted: &NewUser) -> User {
+    User {
+        number,
+        id: wanted.id.clone(),
+        name: wanted.name.clone(),
+        contacts: wanted.contacts.clone().unwrap_or_default(),
+        created_at: wanted.created_at,
+    }
+}
+
+/// Copies the given fields into a user and returns whether that changed it.
+fn update_user(user: &mut User, wanted: &NewUser) -> UserRegistration {
+    let mut result = UserRegistration::Unchanged;
     if wanted.name.is_some() && wanted.name != user.name {
         user.name.clone_from(&wanted.name);
-        changed = true;
+        result = UserRegistration::Changed;
     }
     if let Some(contacts) = &wanted.contacts
         && *contacts != user.contacts
     {
         user.contacts.clone_from(contacts);
-        changed = true;
+        result = UserRegistration::Changed;
     }
-    changed
+    result
 }
 
-/// The numbers of messages that were stored, as runs from a first to a last without a gap; and how many messages of the
-/// step were not stored.
+/// Returns the numbers of the stored messages as ranges without gaps, and how many messages were not stored.
 pub(super) fn number_ranges(accepted: &[Acceptance]) -> (Vec<(i64, i64)>, u64) {
-    let mut runs = Vec::<(i64, i64)>::new();
+    let mut ranges = Vec::<(i64, i64)>::new();
     let mut refused = 0;
     for acceptance in accepted {
-        match (acceptance, runs.last_mut()) {
+        match (acceptance, ranges.last_mut()) {
             (Acceptance::Stored { number }, Some((_, last))) if *last + 1 == *number => *last = *number,
-            (Acceptance::Stored { number }, _) => runs.push((*number, *number)),
+            (Acceptance::Stored { number }, _) => ranges.push((*number, *number)),
             _ => refused += 1,
         }
     }
-    (runs, refused)
+    (ranges, refused)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use postrider_core::clock::from_millis;
-
-    fn new(id: &str, name: Option<&str>) -> NewUser {
-        NewUser {
-            id: id.to_owned(),
-            name: name.map(str::to_owned),
-            contacts: None,
-            created_at: from_millis(1),
-        }
-    }
-
-    #[test]
-    fn a_user_who_comes_twice_in_one_batch_is_added_once() {
-        let users = [
-            new("a", None),
-            new("b", Some("Bo")),
-            new("a", Some("An")),
-            new("a", None),
-        ];
-        let first = plan_registration(Vec::new(), 7, &users);
-        let numbers = first
-            .new_users
-            .iter()
-            .map(|user| (user.number, user.name.as_deref()));
-        assert_eq!(numbers.collect::<Vec<_>>(), [(8, Some("An")), (9, Some("Bo"))]);
-        use UserRegistration::{Added, Changed, Unchanged};
-        assert_eq!(first.results, [Added, Added, Changed, Unchanged]);
-        assert_eq!(first.changed_users, []);
-        let again = plan_registration(first.new_users.clone(), 9, &users);
-        assert_eq!((again.new_users, again.changed_users), (vec![], vec![]));
-        assert_eq!(again.results, [Unchanged; 4]);
-    }
-
-    #[test]
-    fn numbers_without_a_gap_are_one_run() {
-        let stored = |number| Acceptance::Stored { number };
-        let accepted = [stored(4), stored(5), Acceptance::Suppressed, stored(6), stored(9)];
-        assert_eq!(number_ranges(&accepted), (vec![(4, 6), (9, 9)], 1));
-        assert_eq!(number_ranges(&[]), (vec![], 0));
-    }
-}
+mod tests;

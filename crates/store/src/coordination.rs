@@ -1,13 +1,92 @@
-//! What the fleet knows, as both dialects keep it in columns: standings of providers, and times finer than a
-//! millisecond.
+//! Coordination between processes: rate limits, provider health and control, job locks, the clock, the store secret.
 //!
-//! A row that no standing has is none, never a guess.
+//! Also holds the columns of provider health that both backends share.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
 use chrono::DateTime;
 
+use postrider_core::channel::ConfigName;
 use postrider_core::circuit_breaker::CircuitState;
 use postrider_core::clock::{Timestamp, from_millis};
-use postrider_core::shared_health::SharedHealth;
+use postrider_core::error::Result;
+use postrider_core::job::{JobLockResult, ScheduledJob};
+use postrider_core::provider_control::ProviderControl;
+use postrider_core::rate_limit::RateLimitRequest;
+use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
+
+/// Shares state between the processes that use the store.
+#[async_trait]
+pub trait CoordinationStore: Send + Sync {
+    /// Returns the store's time, which all its processes use.
+    async fn current_time(&self) -> Result<Timestamp>;
+
+    /// Returns whether [`current_time`](CoordinationStore::current_time) can differ from the clock of this host.
+    fn has_own_clock(&self) -> bool;
+
+    /// Reserves calls to a provider so that all processes together stay within its rate; returns the delay of each
+    /// call that has to wait. A permit cannot be given back.
+    async fn acquire_rate_permits(
+        &self,
+        request: RateLimitRequest,
+        now: Timestamp,
+    ) -> Result<Vec<RatePermit>>;
+
+    /// Returns the health of all providers that any process has reported.
+    async fn load_health(&self) -> Result<Vec<SharedHealth>>;
+
+    /// Reports the health of providers and returns the shared health of each, in the same order. If several processes
+    /// report the same change, only one result is marked as changed.
+    async fn report_health(&self, reports: Vec<HealthReport>, now: Timestamp) -> Result<Vec<ReportedHealth>>;
+
+    /// Acquires the probe of a provider whose circuit breaker is open. One process gets it; if that process reports
+    /// nothing within `timeout`, another process may acquire it.
+    async fn acquire_probe(
+        &self,
+        provider: &ConfigName,
+        timeout: Duration,
+        now: Timestamp,
+    ) -> Result<ProbeDecision>;
+
+    /// Stores an operator's control of a provider in place of the earlier one. Resuming also closes the circuit breaker.
+    async fn save_provider_control(&self, control: ProviderControl) -> Result<()>;
+
+    /// Returns the control of every provider that an operator ever paused or resumed.
+    async fn provider_controls(&self) -> Result<Vec<ProviderControl>>;
+
+    /// Acquires the lock of a scheduled job. The lock expires after `lease`, which is the same for all processes,
+    /// unless it is renewed.
+    async fn acquire_job_lock(
+        &self,
+        job: ScheduledJob,
+        holder: &str,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<JobLockResult>;
+
+    /// Moves the expiry of a job lock. Returns false if `holder` does not hold it any more.
+    async fn renew_job_lock(&self, job: ScheduledJob, holder: &str, expires_at: Timestamp) -> Result<bool>;
+
+    /// Releases a job lock. No process can acquire it before `expires_at`, which may be now.
+    async fn release_job_lock(&self, job: ScheduledJob, holder: &str, expires_at: Timestamp) -> Result<()>;
+
+    /// Returns the store secret, which is made once and never changes. It signs what only processes on the same store
+    /// may read.
+    async fn store_secret(&self) -> Result<[u8; 32]>;
+}
+
+/// Permission for one call, or the delay until it may start.
+pub type RatePermit = std::result::Result<(), Duration>;
+
+/// Result of acquiring a probe, with the provider's shared health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeDecision {
+    /// The caller makes the probe; this is the health from now on.
+    Granted(SharedHealth),
+    /// Another process makes the probe, or none is needed.
+    Denied(Option<SharedHealth>),
+}
 
 /// The columns of what a provider's health is told as.
 pub struct HealthColumns<'a> {

@@ -1,7 +1,7 @@
-//! The outbox: events that wait for those who asked to hear of them.
+//! Events for webhook endpoints.
 //!
-//! Events come into being inside the other verbs, in the transaction that changes a state, and only for messages that
-//! somebody watches. These verbs bring them out again. Whoever claims one owns it until its lease ends, as with
+//! Other operations insert events in the transaction that changes a state, and only for messages that have an event
+//! target. The methods here deliver them. The worker that claims an event owns it until its lease ends, as with
 //! deliveries.
 
 use std::time::Duration;
@@ -18,81 +18,77 @@ use postrider_core::event::{
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::CompletedRound;
 
-/// What every store can do with events. `contract/events.rs` decides what that is.
+/// Delivers events to webhook endpoints.
 #[async_trait]
 pub trait EventStore: Send + Sync {
-    /// Receivers for whom something waits, and since or until when: at most `limit`, in the order of their names, those
-    /// behind `after` only.
+    /// Returns at most `limit` endpoints that have waiting events, ordered by name, beginning after `after`.
     async fn waiting_endpoints(&self, after: &str, limit: usize) -> Result<Vec<WaitingEndpoint>>;
 
-    /// Takes of each lane as many events that are due as there is room, the longest waiting first, and makes them due
-    /// again at the end of the lease.
+    /// Claims due events of each endpoint up to its capacity, longest waiting first. A claimed event is due again when
+    /// its lease ends.
     async fn claim_events(
         &self,
-        lanes: Vec<EndpointCapacity>,
+        capacities: Vec<EndpointCapacity>,
         now: Timestamp,
         lease: Duration,
-    ) -> Result<ClaimedEvents>;
+    ) -> Result<Vec<ClaimedEvent>>;
 
-    /// Stores what came of claimed events. One that was claimed again since is left alone.
-    async fn record_events(&self, ends: Vec<EventAttemptResult>) -> Result<()>;
+    /// Records the results of claimed events. A result whose event was claimed again since is ignored.
+    async fn record_events(&self, results: Vec<EventAttemptResult>) -> Result<()>;
 
-    /// Gives up events that wait, the oldest first; returns how many.
-    async fn dead_letter_events(&self, burial: DeadLetterRequest) -> Result<usize>;
+    /// Makes waiting events dead letters, oldest first, and returns how many.
+    async fn dead_letter_events(&self, request: DeadLetterRequest) -> Result<usize>;
 
-    /// Events, newest first; of one message in the order in which they happened.
+    /// Returns events, newest first; the events of one message in the order in which they occurred.
     async fn events(&self, query: EventQuery) -> Result<Vec<Event>>;
 
-    /// Makes events due at once, with fresh tries; returns how many. What waits already is due at once as well.
+    /// Makes events due at once with all their tries, and returns how many. Includes events that wait already.
     async fn replay_events(&self, keys: Vec<EventKey>, now: Timestamp) -> Result<usize>;
 }
 
-/// A receiver, and how many events there is room for.
+/// Name of an endpoint, and how many events it has capacity for.
 pub type EndpointCapacity = (String, usize);
 
-/// What was claimed.
-pub type ClaimedEvents = Vec<ClaimedEvent>;
-
-/// A receiver for whom something waits.
+/// An endpoint that has waiting events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaitingEndpoint {
-    /// Its name, as in [`Watch::lane`].
+    /// Its name, as in [`EventTarget::queue_name`].
     pub name: String,
-    /// When the first of its events is due.
+    /// Due time of its first event.
     pub due_at: Timestamp,
 }
 
-/// Which waiting events are given up, and why.
+/// Which waiting events become dead letters, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterRequest {
-    /// Of which receiver.
+    /// Name of the endpoint.
     pub endpoint: String,
-    /// Only those for whom this is what the client asked for.
+    /// Only events of messages that were accepted with this target.
     pub watch: Option<EventTarget>,
-    /// Only what happened before this moment.
+    /// Only events that occurred before this time.
     pub before: Timestamp,
-    /// The reason, in words.
+    /// Reason to store with the events.
     pub reason: String,
-    /// The present.
+    /// Current time.
     pub now: Timestamp,
-    /// At most so many.
+    /// Maximum number of events.
     pub limit: usize,
 }
 
-/// Which events are asked for.
+/// A query for events; every condition that is set must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventQuery {
-    /// Of this message.
+    /// Events of this message.
     pub message: Option<MessageId>,
-    /// In this state.
+    /// Events in this state.
     pub state: Option<EventStatusKind>,
-    /// Of what happened at or after this moment.
+    /// Events that occurred at or after this time.
     pub since: Option<Timestamp>,
-    /// At most so many.
+    /// Maximum number of events.
     pub limit: usize,
 }
 
-/// An event that comes into being.
+/// An event to insert.
 pub(super) struct NewEvent {
     pub delivery: DeliveryId,
     pub watch: EventTarget,
@@ -101,12 +97,12 @@ pub(super) struct NewEvent {
     pub reason: Option<String>,
     pub provider: Option<ConfigName>,
     pub occurred_at: Timestamp,
-    /// From when on it is to be sent.
+    /// Time from which the event may be sent.
     pub due_at: Timestamp,
 }
 
 impl NewEvent {
-    /// That a delivery has come to this state.
+    /// Returns the event of a delivery that entered `state`.
     pub fn new(
         delivery: DeliveryId,
         watch: &EventTarget,
@@ -131,7 +127,7 @@ impl NewEvent {
         }
     }
 
-    /// That the person opened it.
+    /// Returns the event of a message that was opened.
     pub fn opened(
         delivery: DeliveryId,
         watch: &EventTarget,
@@ -151,7 +147,7 @@ impl NewEvent {
         }
     }
 
-    /// What a recorded round has to tell: nothing while the delivery only goes on waiting.
+    /// Returns the event of a recorded round; none if nothing watches the message or the delivery goes on waiting.
     pub fn from_round(round: &CompletedRound) -> Option<Self> {
         let watch = round.event_target.as_ref()?;
         if matches!(round.state, DeliveryState::Waiting { .. }) {

@@ -54,9 +54,10 @@ use self::prune::PruneScope;
 use self::receipts::ReceiptOperation;
 use self::replica::{Freshness, Replica};
 use super::{
-    Backlog, Cancelled, CommitStats, DeliverySelection, LastAttempt, MessageList, MessageQuery,
-    ProbeDecision, Progress, ProviderEndpoint, RatePermit, ReceiptResult, ReceivedReceipt, ReportSnapshot,
-    Store, StoreOptions, UsageQuery, UsageTotals,
+    AcceptStore, AdminStore, Backlog, Cancelled, CommitStats, CoordinationStore, DeliverySelection,
+    LastAttempt, MaintenanceStore, MessageList, MessageQuery, ProbeDecision, Progress, ProviderEndpoint,
+    RatePermit, ReadStore, ReceiptResult, ReceivedReceipt, RecipientStore, ReportSnapshot, ReportStore,
+    StoreOptions, UsageQuery, UsageTotals, WorkStore,
 };
 use postrider_core::capacity::Capacity;
 use postrider_core::channel::ConfigName;
@@ -213,7 +214,7 @@ macro_rules! run_transaction {
 use run_transaction;
 
 impl PostgresStore {
-    /// See [`Store::prune`]: single messages out of these months, and whole months.
+    /// See [`MaintenanceStore::prune`]: single messages out of these months, and whole months.
     async fn prune_partitions(
         &self,
         months: PruneScope,
@@ -239,7 +240,7 @@ impl PostgresStore {
 }
 
 #[async_trait]
-impl Store for PostgresStore {
+impl AcceptStore for PostgresStore {
     async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>> {
         let fits = |message: &NewMessage| {
             i64::try_from(message.deliveries.len()).is_ok_and(|count| count <= DeliveryId::PER_MESSAGE)
@@ -250,7 +251,10 @@ impl Store for PostgresStore {
         }
         self.accepts.run(AcceptOperation(messages)).await
     }
+}
 
+#[async_trait]
+impl WorkStore for PostgresStore {
     async fn due(&self, now: Timestamp, wish: &Capacity) -> Result<Vec<QueueEntry>> {
         let act = "cannot look for what is due";
         run_transaction!(self.begin_read, act, |desk| claims::due(&desk, now, wish))
@@ -278,21 +282,10 @@ impl Store for PostgresStore {
     async fn apply_receipts(&self, receipts: Vec<ReceivedReceipt>) -> Result<Vec<ReceiptResult>> {
         self.receipts.run(ReceiptOperation(receipts)).await
     }
+}
 
-    async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
-        let act = "cannot call a message off";
-        run_transaction!(self.begin_write, act, |desk| admin::cancel_message(
-            &desk, id, now
-        ))
-    }
-
-    async fn cancel_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<ConfigName>> {
-        let act = "cannot call deliveries off";
-        run_transaction!(self.begin_write, act, |desk| admin::cancel_deliveries(
-            &desk, &ids, now
-        ))
-    }
-
+#[async_trait]
+impl ReadStore for PostgresStore {
     async fn find_message(&self, id: MessageId) -> Result<Option<Message>> {
         let act = "cannot look a message up";
         run_transaction!(self.begin_read, act, |desk| read::find_message(&desk, id))
@@ -324,23 +317,14 @@ impl Store for PostgresStore {
         run_transaction!(self.begin_read, act, |desk| usage::usage_totals(&desk, &query))
     }
 
-    async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
-        let act = "cannot look for deliveries";
-        run_transaction!(unlimited self.begin_read, act, |desk| read::select_deliveries(&desk, &selection))
+    async fn backlogs(&self, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>> {
+        let act = "cannot count what waits";
+        run_transaction!(self.begin_read, act, |desk| read::backlogs(&desk, now))
     }
+}
 
-    async fn requeue(
-        &self,
-        ids: Vec<DeliveryId>,
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<Vec<QueueEntry>> {
-        let act = "cannot send deliveries again";
-        run_transaction!(self.begin_write, act, |desk| admin::requeue(
-            &desk, &ids, now, expires_at
-        ))
-    }
-
+#[async_trait]
+impl RecipientStore for PostgresStore {
     async fn recipient(&self, channel: &ConfigName, address: &str) -> Result<Option<Recipient>> {
         let act = "cannot look a recipient up";
         run_transaction!(self.begin_read, act, |desk| admin::recipient(
@@ -361,67 +345,44 @@ impl Store for PostgresStore {
             &desk, &wishes
         ))
     }
+}
 
-    async fn apply_changes(&self, limit: usize) -> Result<usize> {
-        let act = "cannot bring the report up to date";
-        let horizon = report::last_committed_delivery(&self.pool).await;
-        let horizon = horizon.map_err(|trouble| trouble.to_error(act))?;
-        run_transaction!(unlimited self.begin_write, act, |desk| report::apply_changes(&desk, horizon, limit))
-    }
-
-    async fn begin_rebuild(&self) -> Result<()> {
-        let act = "cannot reset the report";
-        run_transaction!(unlimited self.begin_write, act, |desk| report::begin_rebuild(&desk))
-    }
-
-    async fn report(&self, as_of: Timestamp) -> Result<Report> {
-        let act = "cannot read the report";
-        // It is asked for right after the changes were folded in.
-        read_from_replica!(self, Freshness::Now, |desk| report::report(&desk, as_of));
-        run_transaction!(self.begin_read, act, |desk| report::report(&desk, as_of))
-    }
-
-    async fn save_snapshot(&self, snapshot: ReportSnapshot) -> Result<()> {
-        let act = "cannot keep the report";
-        run_transaction!(self.begin_write, act, |desk| report::save_snapshot(
-            &desk, &snapshot
+#[async_trait]
+impl AdminStore for PostgresStore {
+    async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
+        let act = "cannot call a message off";
+        run_transaction!(self.begin_write, act, |desk| admin::cancel_message(
+            &desk, id, now
         ))
     }
 
-    async fn snapshot(&self) -> Result<Option<ReportSnapshot>> {
-        let act = "cannot read the kept report";
-        run_transaction!(self.begin_read, act, |desk| report::snapshot(&desk))
-    }
-
-    async fn backlogs(&self, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>> {
-        let act = "cannot count what waits";
-        run_transaction!(self.begin_read, act, |desk| read::backlogs(&desk, now))
-    }
-
-    async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
-        self.prune_partitions(PruneScope::AllPartitions, before, now, limit)
-            .await
-    }
-
-    async fn prune_by_month(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
-        self.prune_partitions(PruneScope::ExpiredPartitions, before, now, limit)
-            .await
-    }
-
-    async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
-        let act = "cannot delete what is outdated";
-        run_transaction!(self.begin_write, act, |desk| prune::delete_expired(
-            &desk, before, now, limit
+    async fn cancel_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<ConfigName>> {
+        let act = "cannot call deliveries off";
+        run_transaction!(self.begin_write, act, |desk| admin::cancel_deliveries(
+            &desk, &ids, now
         ))
     }
 
-    async fn save_provider_endpoints(&self, providers: Vec<ProviderEndpoint>) -> Result<()> {
-        let act = "cannot note where providers are";
-        run_transaction!(self.begin_write, act, |desk| admin::save_provider_endpoints(
-            &desk, &providers
-        ))
+    async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
+        let act = "cannot look for deliveries";
+        run_transaction!(unlimited self.begin_read, act, |desk| read::select_deliveries(&desk, &selection))
     }
 
+    async fn requeue(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Vec<QueueEntry>> {
+        let act = "cannot send deliveries again";
+        run_transaction!(self.begin_write, act, |desk| admin::requeue(
+            &desk, &ids, now, expires_at
+        ))
+    }
+}
+
+#[async_trait]
+impl CoordinationStore for PostgresStore {
     async fn current_time(&self) -> Result<Timestamp> {
         let act = "cannot ask the store for the time";
         run_transaction!(self.begin_read, act, |desk| coordination::current_time(&desk))
@@ -515,6 +476,67 @@ impl Store for PostgresStore {
     async fn store_secret(&self) -> Result<[u8; 32]> {
         let act = "cannot read the store's seal";
         run_transaction!(self.begin_read, act, |desk| admin::store_secret(&desk))
+    }
+}
+
+#[async_trait]
+impl ReportStore for PostgresStore {
+    async fn apply_changes(&self, limit: usize) -> Result<usize> {
+        let act = "cannot bring the report up to date";
+        let horizon = report::last_committed_delivery(&self.pool).await;
+        let horizon = horizon.map_err(|trouble| trouble.to_error(act))?;
+        run_transaction!(unlimited self.begin_write, act, |desk| report::apply_changes(&desk, horizon, limit))
+    }
+
+    async fn begin_rebuild(&self) -> Result<()> {
+        let act = "cannot reset the report";
+        run_transaction!(unlimited self.begin_write, act, |desk| report::begin_rebuild(&desk))
+    }
+
+    async fn report(&self, as_of: Timestamp) -> Result<Report> {
+        let act = "cannot read the report";
+        // It is asked for right after the changes were folded in.
+        read_from_replica!(self, Freshness::Now, |desk| report::report(&desk, as_of));
+        run_transaction!(self.begin_read, act, |desk| report::report(&desk, as_of))
+    }
+
+    async fn save_snapshot(&self, snapshot: ReportSnapshot) -> Result<()> {
+        let act = "cannot keep the report";
+        run_transaction!(self.begin_write, act, |desk| report::save_snapshot(
+            &desk, &snapshot
+        ))
+    }
+
+    async fn snapshot(&self) -> Result<Option<ReportSnapshot>> {
+        let act = "cannot read the kept report";
+        run_transaction!(self.begin_read, act, |desk| report::snapshot(&desk))
+    }
+}
+
+#[async_trait]
+impl MaintenanceStore for PostgresStore {
+    async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        self.prune_partitions(PruneScope::AllPartitions, before, now, limit)
+            .await
+    }
+
+    async fn prune_by_month(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        self.prune_partitions(PruneScope::ExpiredPartitions, before, now, limit)
+            .await
+    }
+
+    async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        let act = "cannot delete what is outdated";
+        run_transaction!(self.begin_write, act, |desk| prune::delete_expired(
+            &desk, before, now, limit
+        ))
+    }
+
+    async fn save_provider_endpoints(&self, providers: Vec<ProviderEndpoint>) -> Result<()> {
+        let act = "cannot note where providers are";
+        run_transaction!(self.begin_write, act, |desk| admin::save_provider_endpoints(
+            &desk, &providers
+        ))
     }
 
     async fn backup(&self, _file: PathBuf, _progress: Progress) -> Result<()> {

@@ -5,6 +5,8 @@
 //! taken away again exactly. Ledgers, lines and entries are the words of the table `tallies`. Reads and writes
 //! nothing itself.
 
+pub mod report;
+
 use std::collections::HashMap;
 
 use postrider_core::delivery::DeliveryStateKind;

@@ -40,9 +40,10 @@ use self::errors::to_error;
 use self::reader_pool::ReaderPool;
 use self::write_thread::WriteThread;
 use super::{
-    Backlog, Cancelled, CommitStats, DeliverySelection, LastAttempt, MessageList, MessageQuery,
-    ProbeDecision, Progress, ProviderEndpoint, RatePermit, ReceiptResult, ReceivedReceipt, ReportSnapshot,
-    Store, UsageQuery, UsageTotals,
+    AcceptStore, AdminStore, Backlog, Cancelled, CommitStats, CoordinationStore, DeliverySelection,
+    LastAttempt, MaintenanceStore, MessageList, MessageQuery, ProbeDecision, Progress, ProviderEndpoint,
+    RatePermit, ReadStore, ReceiptResult, ReceivedReceipt, RecipientStore, ReportSnapshot, ReportStore,
+    UsageQuery, UsageTotals, WorkStore,
 };
 use postrider_core::capacity::Capacity;
 use postrider_core::channel::ConfigName;
@@ -144,7 +145,7 @@ impl Drop for SqliteStore {
 }
 
 #[async_trait]
-impl Store for SqliteStore {
+impl AcceptStore for SqliteStore {
     async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>> {
         let fits = |message: &NewMessage| {
             i64::try_from(message.deliveries.len()).is_ok_and(|count| count <= DeliveryId::PER_MESSAGE)
@@ -158,7 +159,10 @@ impl Store for SqliteStore {
             .run(act, move |desk| accept::accept(desk, &messages))
             .await
     }
+}
 
+#[async_trait]
+impl WorkStore for SqliteStore {
     async fn due(&self, now: Timestamp, wish: &Capacity) -> Result<Vec<QueueEntry>> {
         let act = "cannot look for what is due";
         let wish = wish.clone();
@@ -197,21 +201,10 @@ impl Store for SqliteStore {
             .run(act, move |desk| receipts::apply_receipts(desk, &receipts))
             .await
     }
+}
 
-    async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
-        let act = "cannot call a message off";
-        self.write_thread
-            .run(act, move |desk| admin::cancel_message(desk, id, now))
-            .await
-    }
-
-    async fn cancel_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<ConfigName>> {
-        let act = "cannot call deliveries off";
-        self.write_thread
-            .run(act, move |desk| admin::cancel_deliveries(desk, &ids, now))
-            .await
-    }
-
+#[async_trait]
+impl ReadStore for SqliteStore {
     async fn find_message(&self, id: MessageId) -> Result<Option<Message>> {
         let act = "cannot look a message up";
         self.readers
@@ -247,27 +240,16 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
-        let act = "cannot look for deliveries";
+    async fn backlogs(&self, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>> {
+        let act = "cannot count what waits";
         self.readers
-            .read(act, move |connection| {
-                read::select_deliveries(connection, &selection)
-            })
+            .read(act, move |connection| read::backlogs(connection, now))
             .await
     }
+}
 
-    async fn requeue(
-        &self,
-        ids: Vec<DeliveryId>,
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<Vec<QueueEntry>> {
-        let act = "cannot send deliveries again";
-        self.write_thread
-            .run(act, move |desk| admin::requeue(desk, &ids, now, expires_at))
-            .await
-    }
-
+#[async_trait]
+impl RecipientStore for SqliteStore {
     async fn recipient(&self, channel: &ConfigName, address: &str) -> Result<Option<Recipient>> {
         let (channel, address) = (channel.clone(), address.to_owned());
         let act = "cannot look a recipient up";
@@ -291,67 +273,48 @@ impl Store for SqliteStore {
             .run(act, move |desk| recipients::apply_opt_changes(desk, &wishes))
             .await
     }
+}
 
-    async fn apply_changes(&self, limit: usize) -> Result<usize> {
-        let act = "cannot bring the report up to date";
+#[async_trait]
+impl AdminStore for SqliteStore {
+    async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
+        let act = "cannot call a message off";
         self.write_thread
-            .run(act, move |desk| report::apply_changes(desk, limit))
+            .run(act, move |desk| admin::cancel_message(desk, id, now))
             .await
     }
 
-    async fn begin_rebuild(&self) -> Result<()> {
+    async fn cancel_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<ConfigName>> {
+        let act = "cannot call deliveries off";
         self.write_thread
-            .run("cannot reset the report", report::begin_rebuild)
+            .run(act, move |desk| admin::cancel_deliveries(desk, &ids, now))
             .await
     }
 
-    async fn report(&self, as_of: Timestamp) -> Result<Report> {
-        let act = "cannot read the report";
+    async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
+        let act = "cannot look for deliveries";
         self.readers
-            .read(act, move |connection| report::report(connection, as_of))
+            .read(act, move |connection| {
+                read::select_deliveries(connection, &selection)
+            })
             .await
     }
 
-    async fn save_snapshot(&self, snapshot: ReportSnapshot) -> Result<()> {
-        let act = "cannot keep the report";
+    async fn requeue(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Vec<QueueEntry>> {
+        let act = "cannot send deliveries again";
         self.write_thread
-            .run(act, move |desk| report::save_snapshot(desk, &snapshot))
+            .run(act, move |desk| admin::requeue(desk, &ids, now, expires_at))
             .await
     }
+}
 
-    async fn snapshot(&self) -> Result<Option<ReportSnapshot>> {
-        let act = "cannot read the kept report";
-        self.readers.read(act, report::snapshot).await
-    }
-
-    async fn backlogs(&self, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>> {
-        let act = "cannot count what waits";
-        self.readers
-            .read(act, move |connection| read::backlogs(connection, now))
-            .await
-    }
-
-    async fn prune(&self, before: Timestamp, _now: Timestamp, limit: usize) -> Result<usize> {
-        let act = "cannot delete old messages";
-        self.write_thread
-            .run(act, move |desk| prune::prune(desk, before, limit))
-            .await
-    }
-
-    async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
-        let act = "cannot delete what is outdated";
-        self.write_thread
-            .run(act, move |desk| prune::delete_expired(desk, before, now, limit))
-            .await
-    }
-
-    async fn save_provider_endpoints(&self, providers: Vec<ProviderEndpoint>) -> Result<()> {
-        let act = "cannot note where providers are";
-        self.write_thread
-            .run(act, move |desk| admin::save_provider_endpoints(desk, &providers))
-            .await
-    }
-
+#[async_trait]
+impl CoordinationStore for SqliteStore {
     async fn current_time(&self) -> Result<Timestamp> {
         Ok(Clock::System.now())
     }
@@ -452,6 +415,69 @@ impl Store for SqliteStore {
             .await
     }
 
+    fn has_own_clock(&self) -> bool {
+        false
+    }
+}
+
+#[async_trait]
+impl ReportStore for SqliteStore {
+    async fn apply_changes(&self, limit: usize) -> Result<usize> {
+        let act = "cannot bring the report up to date";
+        self.write_thread
+            .run(act, move |desk| report::apply_changes(desk, limit))
+            .await
+    }
+
+    async fn begin_rebuild(&self) -> Result<()> {
+        self.write_thread
+            .run("cannot reset the report", report::begin_rebuild)
+            .await
+    }
+
+    async fn report(&self, as_of: Timestamp) -> Result<Report> {
+        let act = "cannot read the report";
+        self.readers
+            .read(act, move |connection| report::report(connection, as_of))
+            .await
+    }
+
+    async fn save_snapshot(&self, snapshot: ReportSnapshot) -> Result<()> {
+        let act = "cannot keep the report";
+        self.write_thread
+            .run(act, move |desk| report::save_snapshot(desk, &snapshot))
+            .await
+    }
+
+    async fn snapshot(&self) -> Result<Option<ReportSnapshot>> {
+        let act = "cannot read the kept report";
+        self.readers.read(act, report::snapshot).await
+    }
+}
+
+#[async_trait]
+impl MaintenanceStore for SqliteStore {
+    async fn prune(&self, before: Timestamp, _now: Timestamp, limit: usize) -> Result<usize> {
+        let act = "cannot delete old messages";
+        self.write_thread
+            .run(act, move |desk| prune::prune(desk, before, limit))
+            .await
+    }
+
+    async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        let act = "cannot delete what is outdated";
+        self.write_thread
+            .run(act, move |desk| prune::delete_expired(desk, before, now, limit))
+            .await
+    }
+
+    async fn save_provider_endpoints(&self, providers: Vec<ProviderEndpoint>) -> Result<()> {
+        let act = "cannot note where providers are";
+        self.write_thread
+            .run(act, move |desk| admin::save_provider_endpoints(desk, &providers))
+            .await
+    }
+
     async fn backup(&self, file: PathBuf, progress: Progress) -> Result<()> {
         let (from, lock_wait) = (self.file.clone(), self.lock_timeout);
         tokio::task::spawn_blocking(move || backup::backup_database(&from, &file, lock_wait, &progress))
@@ -467,5 +493,9 @@ impl Store for SqliteStore {
 
     fn commit_stats(&self) -> Option<&CommitStats> {
         Some(self.write_thread.stats())
+    }
+
+    async fn prune_by_month(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        self.prune(before, now, limit).await
     }
 }

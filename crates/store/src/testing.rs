@@ -1,7 +1,9 @@
-//! What a store is: one suite of promises that every backend has to keep.
+//! The conformance suite that every backend has to pass, and test doubles of the store.
 //!
-//! A backend's tests call [`contract!`] with the path of a function that makes a fresh database and returns a
-//! way to open it; each opening is another store on the same truth, as another process would have it.
+//! A backend's tests call [`conformance_tests!`] with the path of a function that creates an empty database and returns
+//! a [`fixtures::StoreOpener`]. Each opened store is another connection to the same database, as another process has
+//! it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 pub mod accept;
 pub mod admin;
@@ -15,13 +17,15 @@ pub mod prune;
 pub mod receipts;
 pub mod recipients;
 pub mod report;
+pub mod store_parts;
 pub mod usage;
 pub mod user_throttle;
 
-/// Writes one test for each promise. `$fresh` is a function that returns a [`world::Opener`].
+/// Generates one test per function of the suite. `$fresh` is a function that returns a [`fixtures::StoreOpener`].
+#[macro_export]
 macro_rules! conformance_tests {
     ($fresh:path) => {
-        conformance_tests!(@tests $fresh, accept:
+        $crate::conformance_tests!(@tests $fresh, accept:
             a_message_is_found_as_it_was_accepted
             numbers_grow_with_every_message
             a_repeated_request_is_answered_as_before
@@ -35,7 +39,7 @@ macro_rules! conformance_tests {
             many_callers_at_once_lose_nothing
             two_stores_share_one_truth
         );
-        conformance_tests!(@tests $fresh, claims:
+        $crate::conformance_tests!(@tests $fresh, claims:
             the_urgent_and_the_longest_waiting_come_first
             what_is_due_comes_from_the_channels_in_turn
             a_channel_without_room_is_not_brought
@@ -52,7 +56,7 @@ macro_rules! conformance_tests {
             a_dead_address_becomes_inactive
             rounds_of_unknown_deliveries_are_ignored
         );
-        conformance_tests!(@tests $fresh, receipts:
+        $crate::conformance_tests!(@tests $fresh, receipts:
             a_receipt_delivers_what_was_sent
             a_receipt_twice_changes_nothing
             a_receipt_of_another_provider_is_kept
@@ -67,7 +71,7 @@ macro_rules! conformance_tests {
             opened_counts_once_and_also_after_delivery
             the_newest_delivery_takes_a_reference_used_twice
         );
-        conformance_tests!(@tests $fresh, contacts:
+        $crate::conformance_tests!(@tests $fresh, contacts:
             contacts_and_subject_come_back_with_the_claim
             one_address_needs_no_contacts
             a_contact_that_is_inactive_is_left_out
@@ -78,7 +82,7 @@ macro_rules! conformance_tests {
             a_dead_address_in_a_receipt_is_the_end_when_no_other_is_left
             an_early_receipt_knows_the_address_that_was_used
         );
-        conformance_tests!(@tests $fresh, admin:
+        $crate::conformance_tests!(@tests $fresh, admin:
             what_waits_can_be_called_off
             what_a_worker_holds_cannot_be_called_off
             what_is_unknown_cannot_be_called_off
@@ -97,7 +101,7 @@ macro_rules! conformance_tests {
             snapshots_show_the_newest
             ping_answers
         );
-        conformance_tests!(@tests $fresh, recipients:
+        $crate::conformance_tests!(@tests $fresh, recipients:
             who_says_stop_is_not_written_to
             who_says_start_again_is_written_to
             start_makes_no_dead_address_alive
@@ -107,7 +111,7 @@ macro_rules! conformance_tests {
             a_start_that_is_older_than_the_stop_changes_nothing
             what_waits_for_who_opts_out_is_called_off
         );
-        conformance_tests!(@tests $fresh, report:
+        $crate::conformance_tests!(@tests $fresh, report:
             an_empty_store_reports_nothing
             the_report_counts_everything
             fold_is_done_when_it_returns_zero
@@ -115,7 +119,7 @@ macro_rules! conformance_tests {
             late_attempts_are_counted_once
             the_top_ten_are_the_ten_with_most
         );
-        conformance_tests!(@tests $fresh, user_throttle:
+        $crate::conformance_tests!(@tests $fresh, user_throttle:
             a_user_gets_the_limit_in_any_hour_and_not_one_more
             one_user_does_not_use_up_the_limit_of_another
             a_changed_limit_holds_at_once
@@ -125,14 +129,14 @@ macro_rules! conformance_tests {
             a_message_counts_under_all_its_throttles_or_under_none
             of_many_who_write_at_once_exactly_the_limit_gets_through
         );
-        conformance_tests!(@tests $fresh, usage:
+        $crate::conformance_tests!(@tests $fresh, usage:
             usage_is_a_persons_own_newest_first
             usage_lies_between_two_moments
             usage_comes_in_pages
             usage_totals_are_by_day_person_and_channel
             usage_totals_say_when_they_are_not_all
         );
-        conformance_tests!(@tests $fresh, broadcasts:
+        $crate::conformance_tests!(@tests $fresh, broadcasts:
             who_registers_twice_is_there_once
             what_is_given_again_is_changed
             a_broadcast_to_all_is_to_those_who_are_there_then
@@ -150,7 +154,7 @@ macro_rules! conformance_tests {
             who_opens_says_that_it_arrived
             an_old_broadcast_goes_after_its_messages
         );
-        conformance_tests!(@tests $fresh, prune:
+        $crate::conformance_tests!(@tests $fresh, prune:
             prune_deletes_what_is_old_and_has_ended
             prune_keeps_the_totals
             prune_counts_what_was_never_folded
@@ -158,7 +162,7 @@ macro_rules! conformance_tests {
             prune_forgets_outdated_keys
             forget_comes_to_an_end_a_few_at_a_time
         );
-        conformance_tests!(@tests $fresh, events:
+        $crate::conformance_tests!(@tests $fresh, events:
             what_happens_to_a_watched_message_is_kept
             nobody_is_told_of_what_nobody_watches
             failures_are_told_with_their_reason
@@ -173,7 +177,7 @@ macro_rules! conformance_tests {
             the_dead_are_buried_and_sent_again
             prune_forgets_old_events_but_not_what_waits
         );
-        conformance_tests!(@tests $fresh, coordination:
+        $crate::conformance_tests!(@tests $fresh, coordination:
             the_stores_own_time_goes_on
             all_processes_together_keep_to_the_rate
             a_pace_never_goes_back_in_time
@@ -196,11 +200,9 @@ macro_rules! conformance_tests {
             $(
                 #[tokio::test]
                 async fn $promise() {
-                    crate::testing::$part::$promise(&*$fresh()).await;
+                    $crate::testing::$part::$promise(&*$fresh()).await;
                 }
             )*
         }
     };
 }
-
-pub(crate) use conformance_tests;

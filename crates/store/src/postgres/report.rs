@@ -12,8 +12,8 @@ use super::pool::{PgPool, PgTransaction, bind};
 use super::rollups::{self, AttemptsByDelivery};
 use super::rows;
 use crate::ReportSnapshot;
-use crate::report::{self, RollupEntries, RollupEntry};
 use crate::rollups::RollupChanges;
+use crate::rollups::report::{self, RollupEntries, RollupEntry};
 use postrider_core::clock::Timestamp;
 use postrider_core::report::{Report, TopRecipientRow};
 

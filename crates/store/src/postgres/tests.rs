@@ -16,9 +16,9 @@ use std::time::Duration;
 
 use super::PostgresStore;
 use super::connection_config::ServerRole;
-use crate::testing::conformance_tests;
+use crate::conformance_tests;
 use crate::testing::fixtures::*;
-use crate::{Store, StoreOptions};
+use crate::{AcceptStore, MaintenanceStore, Store, StoreOptions, WorkStore};
 use postrider_core::error::ErrorKind;
 use postrider_core::id::DeliveryId;
 use postrider_core::message::Acceptance;

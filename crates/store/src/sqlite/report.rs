@@ -11,7 +11,7 @@ use super::rollups;
 use super::rows;
 use super::write_transaction::WriteTransaction;
 use crate::ReportSnapshot;
-use crate::report::{self, RollupEntries, RollupEntry};
+use crate::rollups::report::{self, RollupEntries, RollupEntry};
 use crate::rollups::{ReportedDelivery, RollupChanges};
 use postrider_core::clock::Timestamp;
 use postrider_core::report::{Report, TopRecipientRow};

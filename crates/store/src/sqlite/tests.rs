@@ -13,9 +13,9 @@ mod plans;
 
 use super::SqliteStore;
 use super::write_transaction::WriteTransaction;
-use crate::testing::conformance_tests;
+use crate::conformance_tests;
 use crate::testing::fixtures::StoreOpener;
-use crate::{MessageQuery, Store};
+use crate::{MessageQuery, ReadStore, Store};
 
 /// A database in a folder of its own, which goes with the opener.
 fn fresh_database() -> StoreOpener {

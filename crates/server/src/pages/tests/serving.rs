@@ -23,6 +23,7 @@ use postrider_core::random::Random;
 use postrider_core::report::Report;
 use postrider_engine::config::Config;
 use postrider_engine::gateway::{Backends, Gateway};
+use postrider_store::testing::store_parts::StoreParts;
 
 /// How long a test waits for what must happen.
 const TEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,7 +59,7 @@ struct PagesFixture {
 
 impl PagesFixture {
     async fn new() -> Self {
-        let desk = Arc::new(FakeStore::default());
+        let store = Arc::new(FakeStore::default());
         let shelf = Arc::new(InspectableCache::default());
         let mut config = Config::test_mode();
         config.providers.clear();
@@ -66,14 +67,18 @@ impl PagesFixture {
         let edges = Backends {
             clock: Clock::manual(full_report().as_of),
             random: Random::default(),
-            store: Arc::clone(&desk) as Arc<_>,
+            store: Arc::new(StoreParts {
+                read: Some(Arc::clone(&store) as Arc<_>),
+                report: Some(Arc::clone(&store) as Arc<_>),
+                ..StoreParts::default()
+            }),
             queue: postrider_queue::open("memory:", 10).await.unwrap(),
             cache: SignedCache::new(Arc::clone(&shelf) as Arc<_>, [7; 32]),
         };
         let gateway = Arc::new(Gateway::wire(config, edges, Vec::new()));
         let pages = routes(&Arc::default()).with_state(Arc::clone(&gateway));
         Self {
-            store: desk,
+            store,
             cache: shelf,
             gateway,
             pages,

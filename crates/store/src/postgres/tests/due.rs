@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::postgres::pool::{PgTransaction, TypedValue, bind};
+use crate::{MaintenanceStore, WorkStore};
 use postrider_core::capacity::Capacity;
 use postrider_core::clock::from_millis;
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::server::{PostgresServer, wait_until};
 use super::*;
 use crate::MessageQuery;
+use crate::{AcceptStore, MaintenanceStore, ReadStore, ReportStore};
 use postrider_core::id::MessageId;
 
 /// How soon a store must take messages again once there is a new primary.

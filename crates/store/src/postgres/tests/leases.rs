@@ -6,6 +6,7 @@ use super::*;
 use crate::Cancelled;
 use crate::postgres::admin;
 use crate::postgres::pool::PgTransaction;
+use crate::{AdminStore, ReadStore, WorkStore};
 use postrider_core::delivery::DeliveryState;
 use postrider_core::message::RecordResult;
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use super::*;
+use crate::CoordinationStore;
 use crate::postgres::coordination::RateOperation;
 use crate::postgres::group_commit::BatchOperation;
 use crate::postgres::pool::{PgPool, PgTransaction, bind};

@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::ReceiptResult;
+use crate::{AcceptStore, WorkStore};
 use postrider_core::delivery::DeliveryState;
 use postrider_core::message::{Acceptance, NewMessage, RecordResult};
 use postrider_core::receipt::ReceiptStatus;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::postgres::{drop_partition, read};
 use crate::testing::report::{first_day, first_night, rebuilt_report};
+use crate::{MaintenanceStore, ReadStore, ReportStore, WorkStore};
 use postrider_core::capacity::Capacity;
 use postrider_core::clock::Timestamp;
 use postrider_core::id::DeliveryId;

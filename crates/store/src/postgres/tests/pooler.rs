@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use super::server::{command_as_owner, wait_until};
 use super::*;
+use crate::ReportStore;
 use postrider_core::testing::backend_server::free_port;
 
 /// Fewer than one store opens, so that they have to be shared.

@@ -6,7 +6,7 @@ use super::TestStore;
 use crate::sqlite::write_transaction::WriteTransaction;
 use crate::sqlite::{SqliteStore, accept, admin};
 use crate::testing::fixtures::{accepted, at, first_delivery, sms};
-use crate::{MessageQuery, Store};
+use crate::{AcceptStore, MaintenanceStore, MessageQuery, ReadStore, WorkStore};
 use postrider_core::clock::sleep_thread;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::error::ErrorKind;

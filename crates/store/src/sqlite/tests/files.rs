@@ -8,7 +8,9 @@ use rusqlite::Connection;
 use super::TestStore;
 use crate::sqlite::{SqliteStore, migrate};
 use crate::testing::fixtures::{accepted, at, claim_and_send, hourly, id, name, sms};
-use crate::{ProviderEndpoint, Store};
+use crate::{
+    AcceptStore, CoordinationStore, MaintenanceStore, ProviderEndpoint, ReadStore, ReportStore,
+};
 use postrider_core::error::ErrorKind;
 
 #[test]

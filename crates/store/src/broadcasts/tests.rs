@@ -1,0 +1,43 @@
+//! Planning of registrations, and ranges of message numbers.
+
+use super::*;
+use postrider_core::clock::from_millis;
+
+fn new(id: &str, name: Option<&str>) -> NewUser {
+    NewUser {
+        id: id.to_owned(),
+        name: name.map(str::to_owned),
+        contacts: None,
+        created_at: from_millis(1),
+    }
+}
+
+#[test]
+fn a_user_twice_in_one_batch_is_added_once() {
+    let users = [
+        new("a", None),
+        new("b", Some("Bo")),
+        new("a", Some("An")),
+        new("a", None),
+    ];
+    let first = plan_registration(Vec::new(), 7, &users);
+    let numbers = first
+        .new_users
+        .iter()
+        .map(|user| (user.number, user.name.as_deref()));
+    assert_eq!(numbers.collect::<Vec<_>>(), [(8, Some("An")), (9, Some("Bo"))]);
+    use UserRegistration::{Added, Changed, Unchanged};
+    assert_eq!(first.results, [Added, Added, Changed, Unchanged]);
+    assert_eq!(first.changed_users, []);
+    let again = plan_registration(first.new_users.clone(), 9, &users);
+    assert_eq!((again.new_users, again.changed_users), (vec![], vec![]));
+    assert_eq!(again.results, [Unchanged; 4]);
+}
+
+#[test]
+fn numbers_without_a_gap_are_one_range() {
+    let stored = |number| Acceptance::Stored { number };
+    let accepted = [stored(4), stored(5), Acceptance::Suppressed, stored(6), stored(9)];
+    assert_eq!(number_ranges(&accepted), (vec![(4, 6), (9, 9)], 1));
+    assert_eq!(number_ranges(&[]), (vec![], 0));
+}

@@ -1,0 +1,56 @@
+//! Maintenance: deleting what has expired, backup, health check.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use crate::commit_stats::CommitStats;
+use postrider_core::channel::ConfigName;
+use postrider_core::clock::Timestamp;
+use postrider_core::error::Result;
+
+/// Keeps the store small, and checks and copies it.
+#[async_trait]
+pub trait MaintenanceStore: Send + Sync {
+    /// Deletes at most `limit` messages that were accepted before `before` and have ended, and returns how many it
+    /// deleted. Their counts stay in the report. Zero means that nothing is left to delete.
+    ///
+    /// A store with monthly partitions drops a partition as a whole when nothing else is left in it.
+    async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
+
+    /// Does the same, but a store with monthly partitions deletes nothing of a month before the whole month is older
+    /// than `before`, so that it can drop the partition.
+    async fn prune_by_month(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
+
+    /// Deletes expired rows beside messages, at most `limit` of each kind, and returns how many it deleted in all:
+    /// idempotency keys, user throttles that count nothing any more, unmatched receipts received before `before`, and
+    /// broadcasts created before `before` that are fanned out and have no messages left.
+    async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize>;
+
+    /// Stores the hosts and ports of providers for the `notifications` view.
+    async fn save_provider_endpoints(&self, providers: Vec<ProviderEndpoint>) -> Result<()>;
+
+    /// Copies the whole store to a file while it is in use. Calls `progress` with the number of pages copied and the
+    /// total number.
+    async fn backup(&self, file: PathBuf, progress: Progress) -> Result<()>;
+
+    /// Checks that the store can be read and written.
+    async fn ping(&self) -> Result<()>;
+
+    /// Returns the counters of the store's group commits.
+    fn commit_stats(&self) -> Option<&CommitStats>;
+}
+
+/// Callback with the progress of a long operation: units done, and units in total.
+pub type Progress = Box<dyn Fn(u64, u64) + Send + Sync>;
+
+/// Host and port of a provider, as the `notifications` view shows them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderEndpoint {
+    /// Name of the provider.
+    pub name: ConfigName,
+    /// Host of the provider, or its kind if it has no host.
+    pub host: String,
+    /// Port of the provider; 0 if it has none.
+    pub port: u16,
+}

@@ -1,0 +1,175 @@
+//! A store put together from single capabilities, for tests that need only some of them.
+//!
+//! A test double implements the capability traits that its test uses and leaves the other parts out. A call of a
+//! missing part returns an error, so a caller that uses more of the store than it should fails its test.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::{
+    AcceptStore, AdminStore, Backlog, BroadcastStore, Cancelled, CommitStats, CoordinationStore,
+    DeadLetterRequest, DeliverySelection, EventQuery, EventStore, LastAttempt, MaintenanceStore, MessageList,
+    MessageQuery, ProbeDecision, Progress, ProviderEndpoint, RatePermit, ReadStore, ReceiptResult,
+    ReceivedReceipt, RecipientStore, ReportSnapshot, ReportStore, UsageQuery, UsageTotals, WaitingEndpoint,
+    WorkStore,
+};
+use postrider_core::broadcast::{
+    Broadcast, BroadcastAcceptance, BroadcastCounts, BroadcastId, FanOutStep, NewBroadcast, NewUser, User,
+    UserInboxPage, UserRegistration,
+};
+use postrider_core::capacity::Capacity;
+use postrider_core::channel::ConfigName;
+use postrider_core::clock::Timestamp;
+use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_core::event::{ClaimedEvent, Event, EventAttemptResult, EventKey};
+use postrider_core::id::{DeliveryId, MessageId};
+use postrider_core::inbound::OptChange;
+use postrider_core::job::{JobLockResult, ScheduledJob};
+use postrider_core::message::{
+    Acceptance, ClaimedDelivery, CompletedRound, Message, NewMessage, QueueEntry, RecordResult,
+};
+use postrider_core::provider_control::ProviderControl;
+use postrider_core::rate_limit::RateLimitRequest;
+use postrider_core::recipient::Recipient;
+use postrider_core::report::Report;
+use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
+
+/// A store with the capabilities that are set.
+#[derive(Clone, Default)]
+pub struct StoreParts {
+    pub accept: Option<Arc<dyn AcceptStore>>,
+    pub work: Option<Arc<dyn WorkStore>>,
+    pub read: Option<Arc<dyn ReadStore>>,
+    pub recipients: Option<Arc<dyn RecipientStore>>,
+    pub admin: Option<Arc<dyn AdminStore>>,
+    pub coordination: Option<Arc<dyn CoordinationStore>>,
+    pub report: Option<Arc<dyn ReportStore>>,
+    pub events: Option<Arc<dyn EventStore>>,
+    pub broadcasts: Option<Arc<dyn BroadcastStore>>,
+    pub maintenance: Option<Arc<dyn MaintenanceStore>>,
+}
+
+/// Implements a capability trait by calling the part that has it.
+macro_rules! forward {
+    (
+        $trait:ident by $part:ident:
+        $($method:ident($($argument:ident: $kind:ty),*) -> $reply:ty;)*
+        $(=> $sync_method:ident -> $sync_reply:ty;)*
+    ) => {
+        #[async_trait]
+        impl $trait for StoreParts {
+            $(async fn $method(&self, $($argument: $kind),*) -> Result<$reply> {
+                match &self.$part {
+                    Some(part) => part.$method($($argument),*).await,
+                    None => Err(Error::new(
+                        ErrorKind::Internal,
+                        concat!("the test store has no part for ", stringify!($method)),
+                    )),
+                }
+            })*
+            $(fn $sync_method(&self) -> $sync_reply {
+                self.$part.as_ref().map(|part| part.$sync_method()).unwrap_or_default()
+            })*
+        }
+    };
+}
+
+forward! {
+    AcceptStore by accept:
+    accept(messages: Vec<NewMessage>) -> Vec<Acceptance>;
+}
+
+forward! {
+    WorkStore by work:
+    due(now: Timestamp, capacity: &Capacity) -> Vec<QueueEntry>;
+    claim(ids: Vec<DeliveryId>, now: Timestamp, lease: Duration) -> Vec<ClaimedDelivery>;
+    record(rounds: Vec<CompletedRound>) -> Vec<RecordResult>;
+    apply_receipts(receipts: Vec<ReceivedReceipt>) -> Vec<ReceiptResult>;
+}
+
+forward! {
+    ReadStore by read:
+    find_message(id: MessageId) -> Option<Message>;
+    search(query: MessageQuery) -> MessageList;
+    last_attempts(ids: Vec<DeliveryId>) -> Vec<LastAttempt>;
+    usage(query: UsageQuery) -> MessageList;
+    usage_totals(query: UsageQuery) -> UsageTotals;
+    backlogs(now: Timestamp) -> Vec<(ConfigName, Backlog)>;
+}
+
+forward! {
+    RecipientStore by recipients:
+    recipient(channel: &ConfigName, address: &str) -> Option<Recipient>;
+    set_recipient(recipient: Recipient) -> ();
+    apply_opt_changes(changes: Vec<OptChange>) -> Vec<bool>;
+}
+
+forward! {
+    AdminStore by admin:
+    cancel_message(id: MessageId, now: Timestamp) -> Cancelled;
+    cancel_deliveries(ids: Vec<DeliveryId>, now: Timestamp) -> Vec<ConfigName>;
+    select_deliveries(selection: DeliverySelection) -> Vec<DeliveryId>;
+    requeue(ids: Vec<DeliveryId>, now: Timestamp, expires_at: Timestamp) -> Vec<QueueEntry>;
+}
+
+forward! {
+    CoordinationStore by coordination:
+    current_time() -> Timestamp;
+    acquire_rate_permits(request: RateLimitRequest, now: Timestamp) -> Vec<RatePermit>;
+    load_health() -> Vec<SharedHealth>;
+    report_health(reports: Vec<HealthReport>, now: Timestamp) -> Vec<ReportedHealth>;
+    acquire_probe(provider: &ConfigName, timeout: Duration, now: Timestamp) -> ProbeDecision;
+    save_provider_control(control: ProviderControl) -> ();
+    provider_controls() -> Vec<ProviderControl>;
+    acquire_job_lock(job: ScheduledJob, holder: &str, now: Timestamp, lease: Duration) -> JobLockResult;
+    renew_job_lock(job: ScheduledJob, holder: &str, expires_at: Timestamp) -> bool;
+    release_job_lock(job: ScheduledJob, holder: &str, expires_at: Timestamp) -> ();
+    store_secret() -> [u8; 32];
+    => has_own_clock -> bool;
+}
+
+forward! {
+    ReportStore by report:
+    apply_changes(limit: usize) -> usize;
+    begin_rebuild() -> ();
+    report(as_of: Timestamp) -> Report;
+    save_snapshot(snapshot: ReportSnapshot) -> ();
+    snapshot() -> Option<ReportSnapshot>;
+}
+
+forward! {
+    EventStore by events:
+    waiting_endpoints(after: &str, limit: usize) -> Vec<WaitingEndpoint>;
+    claim_events(capacities: Vec<(String, usize)>, now: Timestamp, lease: Duration) -> Vec<ClaimedEvent>;
+    record_events(results: Vec<EventAttemptResult>) -> ();
+    dead_letter_events(request: DeadLetterRequest) -> usize;
+    events(query: EventQuery) -> Vec<Event>;
+    replay_events(keys: Vec<EventKey>, now: Timestamp) -> usize;
+}
+
+forward! {
+    BroadcastStore by broadcasts:
+    register_users(users: Vec<NewUser>) -> Vec<UserRegistration>;
+    user(id: &str) -> Option<User>;
+    create_broadcast(broadcast: NewBroadcast) -> BroadcastAcceptance;
+    next_unfinished_broadcast(after: i64) -> Option<Broadcast>;
+    next_broadcast_users(broadcast: &Broadcast, limit: usize) -> Vec<User>;
+    fan_out(step: FanOutStep, messages: Vec<NewMessage>) -> Option<Vec<Acceptance>>;
+    broadcast(id: BroadcastId) -> Option<(Broadcast, BroadcastCounts)>;
+    broadcasts(before: Option<i64>, limit: usize) -> Vec<Broadcast>;
+    user_inbox(user: &str, before: Option<i64>, limit: usize) -> UserInboxPage;
+}
+
+forward! {
+    MaintenanceStore by maintenance:
+    prune(before: Timestamp, now: Timestamp, limit: usize) -> usize;
+    prune_by_month(before: Timestamp, now: Timestamp, limit: usize) -> usize;
+    delete_expired(before: Timestamp, now: Timestamp, limit: usize) -> usize;
+    save_provider_endpoints(providers: Vec<ProviderEndpoint>) -> ();
+    backup(file: PathBuf, progress: Progress) -> ();
+    ping() -> ();
+    => commit_stats -> Option<&CommitStats>;
+}

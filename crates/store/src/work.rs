@@ -1,0 +1,44 @@
+//! Working on deliveries: finding what is due, claiming, recording, applying receipts.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::receipts::{ReceiptResult, ReceivedReceipt};
+use postrider_core::capacity::Capacity;
+use postrider_core::clock::Timestamp;
+use postrider_core::error::Result;
+use postrider_core::id::DeliveryId;
+use postrider_core::message::{ClaimedDelivery, CompletedRound, QueueEntry, RecordResult};
+
+/// Hands deliveries to workers and records their results.
+#[async_trait]
+pub trait WorkStore: Send + Sync {
+    /// Returns deliveries that are due at `now`, as many as `capacity` has room for: highest priority first, the
+    /// channels in turn, longest waiting first within a channel. Includes channels that the configuration no longer
+    /// has; does not read a channel without capacity.
+    async fn due(&self, now: Timestamp, capacity: &Capacity) -> Result<Vec<QueueEntry>>;
+
+    /// Claims deliveries for one worker until `now + lease` and counts a round for each.
+    ///
+    /// After the lease a delivery is due again, so a worker that died needs no recovery job. The result leaves out
+    /// deliveries that are not due, have ended, or are claimed already.
+    async fn claim(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<ClaimedDelivery>>;
+
+    /// Stores attempts and new states, and applies receipts that arrived before the record.
+    ///
+    /// A superseded round changes no state, but its attempts are kept. A round that ends in `InvalidRecipient` makes
+    /// the recipient inactive. Recording the same round again changes nothing.
+    async fn record(&self, rounds: Vec<CompletedRound>) -> Result<Vec<RecordResult>>;
+
+    /// Applies receipts and returns one result per receipt, in the same order.
+    ///
+    /// A receipt with an unknown reference is kept and applied by [`WorkStore::record`] if it can wait and fewer than
+    /// [`UNMATCHED_RECEIPTS_MAX`](crate::UNMATCHED_RECEIPTS_MAX) are kept already; otherwise it is dropped.
+    async fn apply_receipts(&self, receipts: Vec<ReceivedReceipt>) -> Result<Vec<ReceiptResult>>;
+}
