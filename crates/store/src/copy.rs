@@ -89,11 +89,11 @@ pub(super) trait TableStore: Send {
 }
 
 /// Ends a transaction as its work came out.
-async fn finish_transaction<T>(side: &mut dyn TableStore, outcome: Result<T>) -> Result<T> {
+async fn finish_transaction<T>(store: &mut dyn TableStore, outcome: Result<T>) -> Result<T> {
     match outcome {
-        Ok(outcome) => side.commit().await.map(|()| outcome),
+        Ok(outcome) => store.commit().await.map(|()| outcome),
         Err(error) => {
-            side.rollback().await;
+            store.rollback().await;
             Err(error)
         }
     }
@@ -101,10 +101,12 @@ async fn finish_transaction<T>(side: &mut dyn TableStore, outcome: Result<T>) ->
 
 /// Does a transaction that must have tables to itself, and again for a while when others do not let go of them.
 async fn retry_while_locked<T>(mut work: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-    let began = Instant::now();
+    let started = Instant::now();
     loop {
         match work().await {
-            Err(error) if error.kind() == ErrorKind::Unavailable && began.elapsed() < LOCK_RETRY_TIMEOUT => {
+            Err(error)
+                if error.kind() == ErrorKind::Unavailable && started.elapsed() < LOCK_RETRY_TIMEOUT =>
+            {
                 log::debug!("asking again: {}", error.chain());
                 clock::sleep(POLL_INTERVAL).await;
             }
@@ -146,9 +148,9 @@ pub struct StoreMove {
 
 impl StoreMove {
     /// Begins a move, or goes on with the one between these stores. `luck` is for marks that no other run has.
-    pub async fn open(route: MoveOptions<'_>, luck: [i64; 2]) -> Result<Self> {
+    pub async fn open(route: MoveOptions<'_>, random: [i64; 2]) -> Result<Self> {
         let (mut source, mut target) = open_stores(route).await?;
-        let [id, run] = luck.map(positive_id);
+        let [id, run] = random.map(positive_id);
         let (old, new) = (source.marks().await?, target.marks().await?);
         if old.receiving_run.is_some() {
             return Err(Error::usage(
@@ -156,9 +158,9 @@ impl StoreMove {
             ));
         }
         let is_same_move = old.id.is_some() && old.id == new.id && new.receiving_run.is_some();
-        if let (Some(place), false) = (&old.moved_to, is_same_move) {
+        if let (Some(location), false) = (&old.moved_to, is_same_move) {
             return Err(Error::usage(format!(
-                "the store to move from was moved to {place} already"
+                "the store to move from was moved to {location} already"
             )));
         }
         let stage = if old.moved_to.is_some() {
@@ -192,7 +194,7 @@ impl StoreMove {
 
     /// Gives a move up: the old store forgets it, and is open again if it was closed and the new one is not yet. A run
     /// that is under way meanwhile can neither go on nor open the new one. `luck` is for a mark that no run has.
-    pub async fn abandon(route: MoveOptions<'_>, luck: i64) -> Result<()> {
+    pub async fn abandon(route: MoveOptions<'_>, random: i64) -> Result<()> {
         require_existing(route.from)?;
         let mut from = open_table_store(route.from, route.lock_timeout)?;
         let tables = table::tables_of(from.as_mut()).await?;
@@ -200,7 +202,7 @@ impl StoreMove {
         let old = source.marks().await?;
         let id = old.id.ok_or_else(source::no_move_error)?;
         source.resume(id);
-        let may_reopen = match take_over_target(route, id, positive_id(luck)).await {
+        let may_reopen = match take_over_target(route, id, positive_id(random)).await {
             Ok(taken) => taken,
             Err(error) if old.moved_to.is_some() => return Err(error),
             Err(error) => {
@@ -233,12 +235,12 @@ impl StoreMove {
     /// each batch had.
     pub async fn copy(&mut self, progress: impl Fn(u64)) -> Result<()> {
         let bookmarks = self.target.bookmarks().await?;
-        for place in 0..self.source.tables.len() {
-            let mut after = bookmarks.get(&self.source.tables[place].name).cloned();
+        for table in 0..self.source.tables.len() {
+            let mut after = bookmarks.get(&self.source.tables[table].name).cloned();
             while after != Some(None) {
                 let from = after.flatten();
-                let (rows, next) = self.source.page(place, from.as_ref(), self.batch).await?;
-                self.target.write_page(place, &rows, next.as_ref()).await?;
+                let (rows, next) = self.source.page(table, from.as_ref(), self.batch).await?;
+                self.target.write_page(table, &rows, next.as_ref()).await?;
                 progress(u64::try_from(rows.len()).unwrap_or(u64::MAX));
                 after = Some(next);
                 self.catch_up_once().await?;
@@ -269,24 +271,24 @@ impl StoreMove {
     /// The switch: waits until no round is in a worker's hands, at most for `patience`, then copies the last changes
     /// and closes the old store in one step. `place` is what those who come later are told. Returns how many rounds
     /// were still in hand: the new store will count them as `unknown`.
-    pub async fn close(&mut self, place: &str, patience: Duration, waiting: impl Fn(u64)) -> Result<u64> {
-        let began = Instant::now();
+    pub async fn close(&mut self, location: &str, timeout: Duration, waiting: impl Fn(u64)) -> Result<u64> {
+        let started = Instant::now();
         let mut refused_since = None;
         self.source.prepare_claim_pause().await?;
         loop {
             self.source.pause_claims(CLAIM_PAUSE).await?;
             self.catch_up().await?;
-            let in_hand = self.source.count_leased().await?;
-            if in_hand > 0 && began.elapsed() < patience {
-                waiting(in_hand);
+            let open_rounds = self.source.count_leased().await?;
+            if open_rounds > 0 && started.elapsed() < timeout {
+                waiting(open_rounds);
                 clock::sleep(POLL_INTERVAL).await;
                 continue;
             }
             self.source.write_back_leases().await?;
-            match self.close_now(place, began.elapsed() < patience).await {
-                Ok(Some(in_hand)) => {
+            match self.close_now(location, started.elapsed() < timeout).await {
+                Ok(Some(open_rounds)) => {
                     self.stage = MoveStage::Closed;
-                    return Ok(in_hand);
+                    return Ok(open_rounds);
                 }
                 // A round began after all, because this process stood still for longer than the hold.
                 Ok(None) => {}
@@ -303,15 +305,15 @@ impl StoreMove {
     }
 
     /// None when a round began meanwhile and there is time to wait for it.
-    async fn close_now(&mut self, place: &str, may_wait: bool) -> Result<Option<u64>> {
+    async fn close_now(&mut self, location: &str, may_wait: bool) -> Result<Option<u64>> {
         self.source.lock().await?;
-        let outcome = self.close_locked(place, may_wait).await;
+        let outcome = self.close_locked(location, may_wait).await;
         finish_transaction(self.source.store.as_mut(), outcome).await
     }
 
-    async fn close_locked(&mut self, place: &str, may_wait: bool) -> Result<Option<u64>> {
-        let in_hand = self.source.count_leased().await?;
-        if in_hand > 0 && may_wait || self.source.has_leases().await? {
+    async fn close_locked(&mut self, location: &str, may_wait: bool) -> Result<Option<u64>> {
+        let open_rounds = self.source.count_leased().await?;
+        if open_rounds > 0 && may_wait || self.source.has_leases().await? {
             return Ok(None);
         }
         let mut seen = 0;
@@ -329,8 +331,8 @@ impl StoreMove {
             self.source.last_message_number().await?,
         );
         self.target.finish(&meta, numbers).await?;
-        self.source.close(place).await?;
-        Ok(Some(in_hand))
+        self.source.close(location).await?;
+        Ok(Some(open_rounds))
     }
 
     /// Reads both stores and compares them table by table. The old one must be closed.
@@ -345,8 +347,8 @@ impl StoreMove {
 }
 
 /// A number that a move or a run of it is known by.
-fn positive_id(luck: i64) -> i64 {
-    luck.unsigned_abs().cast_signed().max(1)
+fn positive_id(random: i64) -> i64 {
+    random.unsigned_abs().cast_signed().max(1)
 }
 
 /// Takes the new store away from whatever run is filling it; false when it is not, or no longer, being filled.

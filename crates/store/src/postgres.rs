@@ -125,20 +125,20 @@ impl PostgresStore {
 }
 
 /// Brings the schema of a database up to date; returns the names of what was applied.
-pub fn migrate(url: &str, patience: Duration) -> Result<Vec<String>> {
+pub fn migrate(url: &str, timeout: Duration) -> Result<Vec<String>> {
     let link = PgPool::new(url, ServerRole::Primary, 1)?;
-    block_on_thread(patience, async move { migrate::apply(&link).await })
+    block_on_thread(timeout, async move { migrate::apply(&link).await })
 }
 
 /// The names of what [`migrate`] would apply. Changes nothing.
-pub fn pending_migrations(url: &str, patience: Duration) -> Result<Vec<String>> {
+pub fn pending_migrations(url: &str, timeout: Duration) -> Result<Vec<String>> {
     let link = PgPool::new(url, ServerRole::Primary, 1)?;
-    block_on_thread(patience, async move { migrate::pending(&link).await })
+    block_on_thread(timeout, async move { migrate::pending(&link).await })
 }
 
 /// Works on a thread of its own, so that it may be called from wherever.
 fn block_on_thread<T: Send + 'static>(
-    patience: Duration,
+    timeout: Duration,
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     let act = "cannot bring the database up to date";
@@ -146,7 +146,7 @@ fn block_on_thread<T: Send + 'static>(
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().build();
         let runtime = runtime.map_err(|error| Error::with_source(ErrorKind::Unavailable, act, error))?;
-        let done = runtime.block_on(async { tokio::time::timeout(patience, work).await });
+        let done = runtime.block_on(async { tokio::time::timeout(timeout, work).await });
         done.unwrap_or_else(|_| {
             let why = "the database server, or another host that is doing the same, takes too long";
             Err(Error::new(ErrorKind::Unavailable, format!("{act}: {why}")))
@@ -161,12 +161,12 @@ fn block_on_thread<T: Send + 'static>(
 
 /// Asks the replica, where there is one; returns its answer when it is new enough, goes on otherwise.
 macro_rules! read_from_replica {
-    ($self:ident, $freshness:expr, |$desk:ident| $work:expr) => {
+    ($self:ident, $freshness:expr, |$transaction:ident| $work:expr) => {
         if let Some(replica) = &$self.replica {
             let reply = async {
-                let $desk = replica.read(&$self.pool, $freshness).await?;
+                let $transaction = replica.read(&$self.pool, $freshness).await?;
                 let outcome = $work.await;
-                replica.finish($desk, outcome).await
+                replica.finish($transaction, outcome).await
             };
             match tokio::time::timeout(replica::READ_TIMEOUT, reply).await {
                 Ok(Some(reply)) => return Ok(reply),
@@ -182,29 +182,29 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Runs a verb in a transaction of its own, once more when it collides with another.
 macro_rules! run_transaction {
-    ($self:ident.$begin:ident, $act:expr, |$desk:ident| $work:expr) => {{
+    ($self:ident.$begin:ident, $act:expr, |$transaction:ident| $work:expr) => {{
         let outcome = tokio::time::timeout(OPERATION_TIMEOUT, async {
-            run_transaction!(unlimited $self.$begin, |$desk| $work)
+            run_transaction!(unlimited $self.$begin, |$transaction| $work)
         });
         let outcome = outcome.await.unwrap_or(Err(PgError::Timeout));
-        outcome.map_err(|trouble| trouble.to_error($act))
+        outcome.map_err(|error| error.to_error($act))
     }};
-    (unlimited $self:ident.$begin:ident, $act:expr, |$desk:ident| $work:expr) => {{
-        let outcome = run_transaction!(unlimited $self.$begin, |$desk| $work);
-        outcome.map_err(|trouble| trouble.to_error($act))
+    (unlimited $self:ident.$begin:ident, $act:expr, |$transaction:ident| $work:expr) => {{
+        let outcome = run_transaction!(unlimited $self.$begin, |$transaction| $work);
+        outcome.map_err(|error| error.to_error($act))
     }};
-    (unlimited $self:ident.$begin:ident, |$desk:ident| $work:expr) => {{
-        let mut collisions = 0;
+    (unlimited $self:ident.$begin:ident, |$transaction:ident| $work:expr) => {{
+        let mut conflicts = 0;
         loop {
             let outcome = match $self.pool.$begin().await {
-                Ok($desk) => {
+                Ok($transaction) => {
                     let outcome = $work.await;
-                    $desk.finish(outcome).await
+                    $transaction.finish(outcome).await
                 }
-                Err(trouble) => Err(trouble),
+                Err(error) => Err(error),
             };
             match outcome {
-                Err(trouble) if trouble.is_transaction_conflict() && collisions < TRANSACTION_RETRIES_MAX => collisions += 1,
+                Err(error) if error.is_transaction_conflict() && conflicts < TRANSACTION_RETRIES_MAX => conflicts += 1,
                 outcome => break outcome,
             }
         }
@@ -223,17 +223,16 @@ impl PostgresStore {
         limit: usize,
     ) -> Result<usize> {
         let act = "cannot delete old messages";
-        let mut deleted =
-            run_transaction!(unlimited self.begin_write, act, |desk| drop_partition::drop_detached(&desk))?;
-        run_transaction!(unlimited self.begin_write, act, |desk| partitions::create_ahead(&desk))?;
-        run_transaction!(unlimited self.begin_write, act, |desk| partitions::begin_month(&desk, now))?;
-        deleted += run_transaction!(unlimited self.begin_write, act, |desk| prune::prune(&desk, before, months, limit))?;
+        let mut deleted = run_transaction!(unlimited self.begin_write, act, |transaction| drop_partition::drop_detached(&transaction))?;
+        run_transaction!(unlimited self.begin_write, act, |transaction| partitions::create_ahead(&transaction))?;
+        run_transaction!(unlimited self.begin_write, act, |transaction| partitions::begin_month(&transaction, now))?;
+        deleted += run_transaction!(unlimited self.begin_write, act, |transaction| prune::prune(&transaction, before, months, limit))?;
         if deleted > 0 {
             return Ok(deleted);
         }
-        while run_transaction!(unlimited self.begin_write, act, |desk| drop_partition::detach_one(&desk, before))?
+        while run_transaction!(unlimited self.begin_write, act, |transaction| drop_partition::detach_one(&transaction, before))?
         {
-            deleted += run_transaction!(unlimited self.begin_write, act, |desk| drop_partition::drop_detached(&desk))?;
+            deleted += run_transaction!(unlimited self.begin_write, act, |transaction| drop_partition::drop_detached(&transaction))?;
         }
         Ok(deleted)
     }
@@ -257,7 +256,11 @@ impl AcceptStore for PostgresStore {
 impl WorkStore for PostgresStore {
     async fn due(&self, now: Timestamp, wish: &Capacity) -> Result<Vec<QueueEntry>> {
         let act = "cannot look for what is due";
-        run_transaction!(self.begin_read, act, |desk| claims::due(&desk, now, wish))
+        run_transaction!(self.begin_read, act, |transaction| claims::due(
+            &transaction,
+            now,
+            wish
+        ))
     }
 
     async fn claim(
@@ -288,38 +291,66 @@ impl WorkStore for PostgresStore {
 impl ReadStore for PostgresStore {
     async fn find_message(&self, id: MessageId) -> Result<Option<Message>> {
         let act = "cannot look a message up";
-        run_transaction!(self.begin_read, act, |desk| read::find_message(&desk, id))
+        run_transaction!(self.begin_read, act, |transaction| read::find_message(
+            &transaction,
+            id
+        ))
     }
 
     async fn search(&self, query: MessageQuery) -> Result<MessageList> {
         let act = "cannot search for messages";
-        read_from_replica!(self, Freshness::Seconds, |desk| read::search(&desk, &query));
-        run_transaction!(self.begin_read, act, |desk| read::search(&desk, &query))
+        read_from_replica!(self, Freshness::Seconds, |transaction| read::search(
+            &transaction,
+            &query
+        ));
+        run_transaction!(self.begin_read, act, |transaction| read::search(
+            &transaction,
+            &query
+        ))
     }
 
     async fn last_attempts(&self, ids: Vec<DeliveryId>) -> Result<Vec<LastAttempt>> {
         let act = "cannot look for the last calls";
-        read_from_replica!(self, Freshness::Seconds, |desk| read::last_attempts(&desk, &ids));
-        run_transaction!(self.begin_read, act, |desk| read::last_attempts(&desk, &ids))
+        read_from_replica!(self, Freshness::Seconds, |transaction| read::last_attempts(
+            &transaction,
+            &ids
+        ));
+        run_transaction!(self.begin_read, act, |transaction| read::last_attempts(
+            &transaction,
+            &ids
+        ))
     }
 
     async fn usage(&self, query: UsageQuery) -> Result<MessageList> {
         let act = "cannot look for what was sent";
-        read_from_replica!(self, Freshness::Seconds, |desk| usage::usage(&desk, &query));
-        run_transaction!(self.begin_read, act, |desk| usage::usage(&desk, &query))
+        read_from_replica!(self, Freshness::Seconds, |transaction| usage::usage(
+            &transaction,
+            &query
+        ));
+        run_transaction!(self.begin_read, act, |transaction| usage::usage(
+            &transaction,
+            &query
+        ))
     }
 
     async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
         let act = "cannot count what was sent";
-        read_from_replica!(self, Freshness::Seconds, |desk| usage::usage_totals(
-            &desk, &query
+        read_from_replica!(self, Freshness::Seconds, |transaction| usage::usage_totals(
+            &transaction,
+            &query
         ));
-        run_transaction!(self.begin_read, act, |desk| usage::usage_totals(&desk, &query))
+        run_transaction!(self.begin_read, act, |transaction| usage::usage_totals(
+            &transaction,
+            &query
+        ))
     }
 
     async fn backlogs(&self, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>> {
         let act = "cannot count what waits";
-        run_transaction!(self.begin_read, act, |desk| read::backlogs(&desk, now))
+        run_transaction!(self.begin_read, act, |transaction| read::backlogs(
+            &transaction,
+            now
+        ))
     }
 }
 
@@ -327,23 +358,28 @@ impl ReadStore for PostgresStore {
 impl RecipientStore for PostgresStore {
     async fn recipient(&self, channel: &ConfigName, address: &str) -> Result<Option<Recipient>> {
         let act = "cannot look a recipient up";
-        run_transaction!(self.begin_read, act, |desk| admin::recipient(
-            &desk, channel, address
+        run_transaction!(self.begin_read, act, |transaction| admin::recipient(
+            &transaction,
+            channel,
+            address
         ))
     }
 
     async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
         let act = "cannot change a recipient";
-        run_transaction!(self.begin_write, act, |desk| admin::set_recipient(
-            &desk, &recipient
+        run_transaction!(self.begin_write, act, |transaction| admin::set_recipient(
+            &transaction,
+            &recipient
         ))
     }
 
-    async fn apply_opt_changes(&self, wishes: Vec<OptChange>) -> Result<Vec<bool>> {
+    async fn apply_opt_changes(&self, changes: Vec<OptChange>) -> Result<Vec<bool>> {
         let act = "cannot keep a person's wish";
-        run_transaction!(self.begin_write, act, |desk| recipients::apply_opt_changes(
-            &desk, &wishes
-        ))
+        run_transaction!(
+            self.begin_write,
+            act,
+            |transaction| recipients::apply_opt_changes(&transaction, &changes)
+        )
     }
 }
 
@@ -351,21 +387,25 @@ impl RecipientStore for PostgresStore {
 impl AdminStore for PostgresStore {
     async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
         let act = "cannot call a message off";
-        run_transaction!(self.begin_write, act, |desk| admin::cancel_message(
-            &desk, id, now
+        run_transaction!(self.begin_write, act, |transaction| admin::cancel_message(
+            &transaction,
+            id,
+            now
         ))
     }
 
     async fn cancel_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<ConfigName>> {
         let act = "cannot call deliveries off";
-        run_transaction!(self.begin_write, act, |desk| admin::cancel_deliveries(
-            &desk, &ids, now
+        run_transaction!(self.begin_write, act, |transaction| admin::cancel_deliveries(
+            &transaction,
+            &ids,
+            now
         ))
     }
 
     async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
         let act = "cannot look for deliveries";
-        run_transaction!(unlimited self.begin_read, act, |desk| read::select_deliveries(&desk, &selection))
+        run_transaction!(unlimited self.begin_read, act, |transaction| read::select_deliveries(&transaction, &selection))
     }
 
     async fn requeue(
@@ -375,8 +415,11 @@ impl AdminStore for PostgresStore {
         expires_at: Timestamp,
     ) -> Result<Vec<QueueEntry>> {
         let act = "cannot send deliveries again";
-        run_transaction!(self.begin_write, act, |desk| admin::requeue(
-            &desk, &ids, now, expires_at
+        run_transaction!(self.begin_write, act, |transaction| admin::requeue(
+            &transaction,
+            &ids,
+            now,
+            expires_at
         ))
     }
 }
@@ -385,7 +428,9 @@ impl AdminStore for PostgresStore {
 impl CoordinationStore for PostgresStore {
     async fn current_time(&self) -> Result<Timestamp> {
         let act = "cannot ask the store for the time";
-        run_transaction!(self.begin_read, act, |desk| coordination::current_time(&desk))
+        run_transaction!(self.begin_read, act, |transaction| coordination::current_time(
+            &transaction
+        ))
     }
 
     fn has_own_clock(&self) -> bool {
@@ -409,41 +454,48 @@ impl CoordinationStore for PostgresStore {
 
     async fn load_health(&self) -> Result<Vec<SharedHealth>> {
         let act = "cannot look how providers do";
-        run_transaction!(self.begin_read, act, |desk| coordination::load_health(&desk))
+        run_transaction!(self.begin_read, act, |transaction| coordination::load_health(
+            &transaction
+        ))
     }
 
     async fn report_health(&self, news: Vec<HealthReport>, now: Timestamp) -> Result<Vec<ReportedHealth>> {
         let act = "cannot tell how providers do";
-        run_transaction!(self.begin_write, act, |desk| coordination::report_health(
-            &desk, &news, now
+        run_transaction!(self.begin_write, act, |transaction| coordination::report_health(
+            &transaction,
+            &news,
+            now
         ))
     }
 
     async fn acquire_probe(
         &self,
         provider: &ConfigName,
-        patience: Duration,
+        timeout: Duration,
         now: Timestamp,
     ) -> Result<ProbeDecision> {
         let act = "cannot ask whose the probe is";
         let provider = provider.as_str();
-        run_transaction!(self.begin_write, act, |desk| coordination::acquire_probe(
-            &desk, provider, patience, now
+        run_transaction!(self.begin_write, act, |transaction| coordination::acquire_probe(
+            &transaction,
+            provider,
+            timeout,
+            now
         ))
     }
 
     async fn save_provider_control(&self, order: ProviderControl) -> Result<()> {
         let act = "cannot keep an order";
-        run_transaction!(self.begin_write, act, |desk| coordination::save_provider_control(
-            &desk, &order
-        ))
+        run_transaction!(self.begin_write, act, |transaction| {
+            coordination::save_provider_control(&transaction, &order)
+        })
     }
 
     async fn provider_controls(&self) -> Result<Vec<ProviderControl>> {
         let act = "cannot look for orders";
-        run_transaction!(self.begin_read, act, |desk| coordination::provider_controls(
-            &desk
-        ))
+        run_transaction!(self.begin_read, act, |transaction| {
+            coordination::provider_controls(&transaction)
+        })
     }
 
     async fn acquire_job_lock(
@@ -454,28 +506,33 @@ impl CoordinationStore for PostgresStore {
         hold: Duration,
     ) -> Result<JobLockResult> {
         let act = "cannot ask whose turn it is";
-        run_transaction!(self.begin_write, act, |desk| coordination::acquire_job_lock(
-            &desk, task, holder, now, hold
-        ))
+        run_transaction!(self.begin_write, act, |transaction| {
+            coordination::acquire_job_lock(&transaction, task, holder, now, hold)
+        })
     }
 
     async fn renew_job_lock(&self, task: ScheduledJob, holder: &str, ends_at: Timestamp) -> Result<bool> {
         let act = "cannot renew a turn";
-        run_transaction!(self.begin_write, act, |desk| coordination::renew_job_lock(
-            &desk, task, holder, ends_at
+        run_transaction!(self.begin_write, act, |transaction| coordination::renew_job_lock(
+            &transaction,
+            task,
+            holder,
+            ends_at
         ))
     }
 
     async fn release_job_lock(&self, task: ScheduledJob, holder: &str, ends_at: Timestamp) -> Result<()> {
         let act = "cannot end a turn";
-        run_transaction!(self.begin_write, act, |desk| coordination::release_job_lock(
-            &desk, task, holder, ends_at
-        ))
+        run_transaction!(self.begin_write, act, |transaction| {
+            coordination::release_job_lock(&transaction, task, holder, ends_at)
+        })
     }
 
     async fn store_secret(&self) -> Result<[u8; 32]> {
         let act = "cannot read the store's seal";
-        run_transaction!(self.begin_read, act, |desk| admin::store_secret(&desk))
+        run_transaction!(self.begin_read, act, |transaction| admin::store_secret(
+            &transaction
+        ))
     }
 }
 
@@ -484,32 +541,39 @@ impl ReportStore for PostgresStore {
     async fn apply_changes(&self, limit: usize) -> Result<usize> {
         let act = "cannot bring the report up to date";
         let horizon = report::last_committed_delivery(&self.pool).await;
-        let horizon = horizon.map_err(|trouble| trouble.to_error(act))?;
-        run_transaction!(unlimited self.begin_write, act, |desk| report::apply_changes(&desk, horizon, limit))
+        let horizon = horizon.map_err(|error| error.to_error(act))?;
+        run_transaction!(unlimited self.begin_write, act, |transaction| report::apply_changes(&transaction, horizon, limit))
     }
 
     async fn begin_rebuild(&self) -> Result<()> {
         let act = "cannot reset the report";
-        run_transaction!(unlimited self.begin_write, act, |desk| report::begin_rebuild(&desk))
+        run_transaction!(unlimited self.begin_write, act, |transaction| report::begin_rebuild(&transaction))
     }
 
     async fn report(&self, as_of: Timestamp) -> Result<Report> {
         let act = "cannot read the report";
         // It is asked for right after the changes were folded in.
-        read_from_replica!(self, Freshness::Now, |desk| report::report(&desk, as_of));
-        run_transaction!(self.begin_read, act, |desk| report::report(&desk, as_of))
+        read_from_replica!(self, Freshness::Now, |transaction| report::report(
+            &transaction,
+            as_of
+        ));
+        run_transaction!(self.begin_read, act, |transaction| report::report(
+            &transaction,
+            as_of
+        ))
     }
 
     async fn save_snapshot(&self, snapshot: ReportSnapshot) -> Result<()> {
         let act = "cannot keep the report";
-        run_transaction!(self.begin_write, act, |desk| report::save_snapshot(
-            &desk, &snapshot
+        run_transaction!(self.begin_write, act, |transaction| report::save_snapshot(
+            &transaction,
+            &snapshot
         ))
     }
 
     async fn snapshot(&self) -> Result<Option<ReportSnapshot>> {
         let act = "cannot read the kept report";
-        run_transaction!(self.begin_read, act, |desk| report::snapshot(&desk))
+        run_transaction!(self.begin_read, act, |transaction| report::snapshot(&transaction))
     }
 }
 
@@ -527,16 +591,19 @@ impl MaintenanceStore for PostgresStore {
 
     async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
         let act = "cannot delete what is outdated";
-        run_transaction!(self.begin_write, act, |desk| prune::delete_expired(
-            &desk, before, now, limit
+        run_transaction!(self.begin_write, act, |transaction| prune::delete_expired(
+            &transaction,
+            before,
+            now,
+            limit
         ))
     }
 
     async fn save_provider_endpoints(&self, providers: Vec<ProviderEndpoint>) -> Result<()> {
         let act = "cannot note where providers are";
-        run_transaction!(self.begin_write, act, |desk| admin::save_provider_endpoints(
-            &desk, &providers
-        ))
+        run_transaction!(self.begin_write, act, |transaction| {
+            admin::save_provider_endpoints(&transaction, &providers)
+        })
     }
 
     async fn backup(&self, _file: PathBuf, _progress: Progress) -> Result<()> {
@@ -548,7 +615,7 @@ impl MaintenanceStore for PostgresStore {
 
     async fn ping(&self) -> Result<()> {
         let act = "cannot write to the store";
-        run_transaction!(self.begin_write, act, |desk| admin::ping(&desk))
+        run_transaction!(self.begin_write, act, |transaction| admin::ping(&transaction))
     }
 
     fn commit_stats(&self) -> Option<&CommitStats> {

@@ -54,7 +54,7 @@ pub async fn compare(
 }
 
 async fn table_checksum(
-    side: &mut dyn TableStore,
+    store: &mut dyn TableStore,
     table: &CopyTable,
     batch: usize,
     progress: &impl Fn(u64),
@@ -62,7 +62,7 @@ async fn table_checksum(
     let mut sum = TableChecksum::default();
     let mut after = None;
     loop {
-        let (rows, next) = read_page(side, table, after.as_ref(), batch).await?;
+        let (rows, next) = read_page(store, table, after.as_ref(), batch).await?;
         rows.iter().for_each(|row| sum.add(row));
         progress(u64::try_from(rows.len()).unwrap_or(u64::MAX));
         if next.is_none() {
@@ -72,9 +72,9 @@ async fn table_checksum(
     }
 }
 
-async fn meta_checksum(side: &mut dyn TableStore) -> Result<TableChecksum> {
+async fn meta_checksum(store: &mut dyn TableStore) -> Result<TableChecksum> {
     let mut sum = TableChecksum::default();
-    for (name, value) in copied_meta(side).await? {
+    for (name, value) in copied_meta(store).await? {
         sum.add(&[CopyValue::Text(name), value]);
     }
     Ok(sum)

@@ -33,8 +33,8 @@ pub struct MoveMarks {
 pub type MetaValues = Vec<(String, CopyValue)>;
 
 /// What is known once, in any store.
-pub async fn read_meta(side: &mut dyn TableStore) -> Result<MetaValues> {
-    let rows = side.select(side.statements().meta, &[]).await?;
+pub async fn read_meta(store: &mut dyn TableStore) -> Result<MetaValues> {
+    let rows = store.select(store.statements().meta, &[]).await?;
     let pair = |row: CopyRow| match row.as_slice() {
         [CopyValue::Text(name), CopyValue::Null, value] | [CopyValue::Text(name), value, _] => {
             Some((name.clone(), value.clone()))
@@ -45,14 +45,14 @@ pub async fn read_meta(side: &mut dyn TableStore) -> Result<MetaValues> {
 }
 
 /// Where any store stands.
-pub async fn read_marks(side: &mut dyn TableStore) -> Result<MoveMarks> {
+pub async fn read_marks(store: &mut dyn TableStore) -> Result<MoveMarks> {
     let mut marks = MoveMarks::default();
-    for (name, value) in read_meta(side).await? {
+    for (name, value) in read_meta(store).await? {
         match (name.as_str(), value) {
             ("move_id", value) => marks.id = value.as_integer(),
             ("receiving", value) => marks.receiving_run = value.as_integer(),
-            ("moved", CopyValue::Bytes(place)) => {
-                marks.moved_to = Some(String::from_utf8_lossy(&place).into_owned());
+            ("moved", CopyValue::Bytes(location)) => {
+                marks.moved_to = Some(String::from_utf8_lossy(&location).into_owned());
             }
             _ => {}
         }
@@ -61,8 +61,8 @@ pub async fn read_marks(side: &mut dyn TableStore) -> Result<MoveMarks> {
 }
 
 /// Of what is known once, that which moves.
-pub async fn copied_meta(side: &mut dyn TableStore) -> Result<MetaValues> {
-    let mut meta = read_meta(side).await?;
+pub async fn copied_meta(store: &mut dyn TableStore) -> Result<MetaValues> {
+    let mut meta = read_meta(store).await?;
     meta.retain(|(name, _)| !UNCOPIED_META.contains(&name.as_str()));
     meta.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(meta)
@@ -85,12 +85,8 @@ pub struct CopySource {
 }
 
 impl CopySource {
-    pub fn new(side: Box<dyn TableStore>, tables: Vec<CopyTable>) -> Self {
-        Self {
-            store: side,
-            tables,
-            id: 0,
-        }
+    pub fn new(store: Box<dyn TableStore>, tables: Vec<CopyTable>) -> Self {
+        Self { store, tables, id: 0 }
     }
 
     /// Goes on with the move of this number.
@@ -102,8 +98,8 @@ impl CopySource {
     async fn begin_write(&mut self) -> Result<()> {
         self.store.begin().await?;
         let own = self.store.statements().check_move_id;
-        let known = self.store.execute(own, &[CopyValue::Integer(self.id)]).await;
-        let error = match known {
+        let found = self.store.execute(own, &[CopyValue::Integer(self.id)]).await;
+        let error = match found {
             Ok(1) => return Ok(()),
             Ok(_) => Error::new(
                 ErrorKind::Conflict,
@@ -156,11 +152,11 @@ impl CopySource {
     }
 
     async fn begin_in_transaction(&mut self, id: i64) -> Result<()> {
-        let phrases = self.store.statements();
+        let statements = self.store.statements();
         self.set_lock_timeout().await?;
         drop_move_objects(self.store.as_mut(), &self.tables).await?;
-        self.store.execute_script(phrases.create_change_log).await?;
-        if read_number(self.store.as_mut(), phrases.count_detached_partitions).await? > 0 {
+        self.store.execute_script(statements.create_change_log).await?;
+        if read_number(self.store.as_mut(), statements.count_detached_partitions).await? > 0 {
             return Err(Error::new(
                 ErrorKind::Conflict,
                 "`console prune` is taking a month away: run it once more to its end, then move",
@@ -168,7 +164,7 @@ impl CopySource {
         }
         for table in &self.tables {
             self.store
-                .execute_script(&phrases.for_table(phrases.create_change_trigger, table))
+                .execute_script(&statements.for_table(statements.create_change_trigger, table))
                 .await?;
         }
         set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await
@@ -186,35 +182,35 @@ impl CopySource {
     }
 
     async fn abandon_in_transaction(&mut self, may_reopen: bool) -> Result<()> {
-        let phrases = self.store.statements();
+        let statements = self.store.statements();
         self.lock_in_transaction().await?;
         let marks = self.marks().await?;
         if marks.id != Some(self.id) {
             return Err(no_move_error());
         }
-        if let (Some(place), false) = (&marks.moved_to, may_reopen) {
+        if let (Some(location), false) = (&marks.moved_to, may_reopen) {
             return Err(Error::usage(format!(
-                "the move to {place} is finished: the old store cannot be opened again"
+                "the move to {location} is finished: the old store cannot be opened again"
             )));
         }
-        for table in closed_tables(phrases, &self.tables) {
+        for table in closed_tables(statements, &self.tables) {
             self.store
-                .execute_script(&phrases.for_table(phrases.reopen, &table))
+                .execute_script(&statements.for_table(statements.reopen, &table))
                 .await?;
         }
         let moved = [CopyValue::Text("moved".to_owned())];
-        self.store.execute(phrases.meta_drop, &moved).await?;
+        self.store.execute(statements.meta_drop, &moved).await?;
         drop_move_objects(self.store.as_mut(), &self.tables).await
     }
 
     /// Rows of a table after a key, in the order of keys, and the key to go on after; none at the end.
     pub async fn page(
         &mut self,
-        place: usize,
+        table_index: usize,
         after: Option<&CopyRow>,
         limit: usize,
     ) -> Result<(Vec<CopyRow>, Option<CopyRow>)> {
-        read_page(self.store.as_mut(), &self.tables[place], after, limit).await
+        read_page(self.store.as_mut(), &self.tables[table_index], after, limit).await
     }
 
     /// At most so many of the changes that were noted, the oldest first.
@@ -224,22 +220,25 @@ impl CopySource {
             .statements()
             .changes
             .replace("{limit}", &limit.to_string());
-        let noted = self.store.select(&sql, &[]).await?;
+        let logged = self.store.select(&sql, &[]).await?;
         let mut changes = ChangedRows::default();
         let mut keys = vec![Vec::new(); self.tables.len()];
-        for row in &noted {
+        for row in &logged {
             let [CopyValue::Integer(number), CopyValue::Text(name), key @ ..] = row.as_slice() else {
                 return Err(Error::new(ErrorKind::Internal, "a noted change cannot be read"));
             };
             changes.sequence_numbers.push(*number);
-            if let Some(place) = self.tables.iter().position(|table| table.name == *name) {
-                keys[place].push(self.tables[place].parse_changed_key(key)?);
+            if let Some(table_index) = self.tables.iter().position(|table| table.name == *name) {
+                keys[table_index].push(self.tables[table_index].parse_changed_key(key)?);
             }
         }
-        for (place, mut keys) in keys.into_iter().enumerate().filter(|(_, keys)| !keys.is_empty()) {
+        for (table_index, mut keys) in keys.into_iter().enumerate().filter(|(_, keys)| !keys.is_empty()) {
             deduplicate(&mut keys);
-            let rows = self.store.select_by_keys(&self.tables[place], &keys).await?;
-            changes.tables.push((place, keys, rows));
+            let rows = self
+                .store
+                .select_by_keys(&self.tables[table_index], &keys)
+                .await?;
+            changes.tables.push((table_index, keys, rows));
         }
         Ok(changes)
     }
@@ -283,8 +282,8 @@ impl CopySource {
     pub async fn pause_claims(&mut self, time: Duration) -> Result<()> {
         let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         self.begin_write().await?;
-        let held = self.store.statements().pause_claims;
-        let outcome = self.store.execute(held, &[CopyValue::Integer(millis)]).await;
+        let pause = self.store.statements().pause_claims;
+        let outcome = self.store.execute(pause, &[CopyValue::Integer(millis)]).await;
         finish_transaction(self.store.as_mut(), outcome.map(drop)).await
     }
 
@@ -300,11 +299,11 @@ impl CopySource {
 
     /// Whether a lease stands beside the deliveries.
     pub async fn has_leases(&mut self) -> Result<bool> {
-        let phrases = self.store.statements();
-        if phrases.leases.is_none() {
+        let statements = self.store.statements();
+        if statements.leases.is_none() {
             return Ok(false);
         }
-        let sql = phrases.for_table(phrases.count, &CopyTable::leases_table());
+        let sql = statements.for_table(statements.count, &CopyTable::leases_table());
         Ok(read_number(self.store.as_mut(), &sql).await? > 0)
     }
 
@@ -327,14 +326,14 @@ impl CopySource {
 
     async fn lock_in_transaction(&mut self) -> Result<()> {
         self.set_lock_timeout().await?;
-        let phrases = self.store.statements();
-        let sql = phrases.for_tables(phrases.lock, &closed_tables(phrases, &self.tables));
+        let statements = self.store.statements();
+        let sql = statements.for_tables(statements.lock, &closed_tables(statements, &self.tables));
         self.store.execute_script(&sql).await
     }
 
     /// Closes the store for good, within the transaction: whoever writes is told that it was moved.
-    pub async fn close(&mut self, place: &str) -> Result<()> {
-        let phrases = self.store.statements();
+    pub async fn close(&mut self, location: &str) -> Result<()> {
+        let statements = self.store.statements();
         let marks = super::source::read_marks(self.store.as_mut()).await?;
         drop_move_objects(self.store.as_mut(), &self.tables).await?;
         // A move that is killed before the new store is open must know that it was this one.
@@ -344,12 +343,12 @@ impl CopySource {
         set_meta(
             self.store.as_mut(),
             "moved",
-            CopyValue::Bytes(place.as_bytes().to_vec()),
+            CopyValue::Bytes(location.as_bytes().to_vec()),
         )
         .await?;
-        for table in closed_tables(phrases, &self.tables) {
+        for table in closed_tables(statements, &self.tables) {
             self.store
-                .execute_script(&phrases.for_table(phrases.create_close_trigger, &table))
+                .execute_script(&statements.for_table(statements.create_close_trigger, &table))
                 .await?;
         }
         Ok(())
@@ -357,9 +356,9 @@ impl CopySource {
 }
 
 /// Every table that is copied, leases, the list of months, and what is known once.
-fn closed_tables(phrases: &CopyStatements, tables: &[CopyTable]) -> Vec<CopyTable> {
-    let mut closing = phrases.guarded_tables(tables);
-    closing.extend(phrases.months.map(CopyTable::with_name));
+fn closed_tables(statements: &CopyStatements, tables: &[CopyTable]) -> Vec<CopyTable> {
+    let mut closing = statements.guarded_tables(tables);
+    closing.extend(statements.months.map(CopyTable::with_name));
     closing.push(CopyTable::with_name("meta"));
     closing
 }
@@ -370,43 +369,47 @@ pub fn no_move_error() -> Error {
 }
 
 /// Takes away what a move keeps in a store, in a transaction that is under way.
-pub async fn drop_move_objects(side: &mut dyn TableStore, tables: &[CopyTable]) -> Result<()> {
-    let phrases = side.statements();
-    for table in phrases.guarded_tables(tables) {
-        side.execute_script(&phrases.for_table(phrases.drop_table_triggers, &table))
+pub async fn drop_move_objects(store: &mut dyn TableStore, tables: &[CopyTable]) -> Result<()> {
+    let statements = store.statements();
+    for table in statements.guarded_tables(tables) {
+        store
+            .execute_script(&statements.for_table(statements.drop_table_triggers, &table))
             .await?;
     }
-    side.execute_script(phrases.drop_move_objects).await
+    store.execute_script(statements.drop_move_objects).await
 }
 
 /// Sets what is known once, in a transaction that is under way.
-pub async fn set_meta(side: &mut dyn TableStore, name: &str, value: CopyValue) -> Result<()> {
+pub async fn set_meta(store: &mut dyn TableStore, name: &str, value: CopyValue) -> Result<()> {
     let (number, bytes) = match value {
         CopyValue::Integer(_) => (value, CopyValue::Null),
         _ => (CopyValue::Null, value),
     };
     let values = [CopyValue::Text(name.to_owned()), number, bytes];
-    side.execute(side.statements().meta_set, &values).await.map(drop)
+    store
+        .execute(store.statements().meta_set, &values)
+        .await
+        .map(drop)
 }
 
 /// Rows of a table after a key, in the order of keys, and the key to go on after; none at the end.
 pub async fn read_page(
-    side: &mut dyn TableStore,
+    store: &mut dyn TableStore,
     table: &CopyTable,
     after: Option<&CopyRow>,
     limit: usize,
 ) -> Result<(Vec<CopyRow>, Option<CopyRow>)> {
-    let phrases = side.statements();
-    let phrase = if after.is_some() {
-        phrases.next_page
+    let statements = store.statements();
+    let statement = if after.is_some() {
+        statements.next_page
     } else {
-        phrases.first_page
+        statements.first_page
     };
-    let sql = phrases
-        .for_table(phrase, table)
+    let sql = statements
+        .for_table(statement, table)
         .replace("{limit}", &limit.to_string());
-    let sql = phrases.with_placeholders(&sql, table.key.len());
-    let rows = side
+    let sql = statements.with_placeholders(&sql, table.key.len());
+    let rows = store
         .select(&sql, after.map(Vec::as_slice).unwrap_or_default())
         .await?;
     let last = rows.last().filter(|_| rows.len() >= limit);
@@ -415,18 +418,18 @@ pub async fn read_page(
 }
 
 /// How many rows a store holds.
-pub async fn count_rows(side: &mut dyn TableStore, tables: &[CopyTable]) -> Result<u64> {
-    let phrases = side.statements();
+pub async fn count_rows(store: &mut dyn TableStore, tables: &[CopyTable]) -> Result<u64> {
+    let statements = store.statements();
     let mut all = 0;
     for table in tables {
-        let rows = read_number(side, &phrases.for_table(phrases.count, table)).await?;
+        let rows = read_number(store, &statements.for_table(statements.count, table)).await?;
         all += u64::try_from(rows).unwrap_or_default();
     }
     Ok(all)
 }
 
-async fn read_number(side: &mut dyn TableStore, sql: &str) -> Result<i64> {
-    let rows = side.select(sql, &[]).await?;
+async fn read_number(store: &mut dyn TableStore, sql: &str) -> Result<i64> {
+    let rows = store.select(sql, &[]).await?;
     let number = rows
         .first()
         .and_then(|row| row.first())

@@ -15,7 +15,7 @@ macro_rules! copy_statements {
             pub leases: Option<&'static str>,
             /// The list of months that only this dialect has: a closed store loses none.
             pub months: Option<&'static str>,
-            mark: char,
+            placeholder_prefix: char,
         }
 
         /// SQLite's.
@@ -24,7 +24,7 @@ macro_rules! copy_statements {
             derive: Some(sql!("sqlite/copy/fill_hour_bounds")),
             leases: None,
             months: None,
-            mark: '?',
+            placeholder_prefix: '?',
         };
 
         /// PostgreSQL's.
@@ -33,7 +33,7 @@ macro_rules! copy_statements {
             derive: None,
             leases: Some(sql!("postgres/copy/merge_leases")),
             months: Some("partitions"),
-            mark: '$',
+            placeholder_prefix: '$',
         };
     };
 }
@@ -84,10 +84,10 @@ impl CopyStatements {
     }
 
     /// A statement about one table.
-    pub fn for_table(&self, phrase: &str, table: &CopyTable) -> String {
-        let keys = || table.key.iter().map(|place| &table.columns[*place]);
+    pub fn for_table(&self, statement: &str, table: &CopyTable) -> String {
+        let keys = || table.key.iter().map(|index| &table.columns[*index]);
         let changed = table.columns.iter().enumerate();
-        let changed = changed.filter(|(place, _)| table.key.is_empty() || !table.key.contains(place));
+        let changed = changed.filter(|(index, _)| table.key.is_empty() || !table.key.contains(index));
         let mut sets = changed
             .map(|(_, column)| assignment(&column.name))
             .collect::<Vec<_>>();
@@ -95,8 +95,8 @@ impl CopyStatements {
             sets = keys().map(|column| assignment(&column.name)).collect();
         }
         let part_of = |row: &str| comma_separated(keys().map(|column| format!("{row}.\"{}\"", column.name)));
-        let slots = comma_separated((1..=table.key.len()).map(|place| format!("key{place}")));
-        phrase
+        let slots = comma_separated((1..=table.key.len()).map(|index| format!("key{index}")));
+        statement
             .replace("{name}", &table.name)
             .replace("{table}", &quoted(&table.name))
             .replace(
@@ -114,14 +114,14 @@ impl CopyStatements {
     }
 
     /// A statement about several tables.
-    pub fn for_tables(&self, phrase: &str, tables: &[CopyTable]) -> String {
+    pub fn for_tables(&self, statement: &str, tables: &[CopyTable]) -> String {
         let names = tables.iter().map(|table| quoted(&table.name));
-        phrase.replace("{tables}", &comma_separated(names))
+        statement.replace("{tables}", &comma_separated(names))
     }
 
     /// A statement with so many values in a row: `?1, ?2`.
     pub fn with_placeholders(&self, sql: &str, count: usize) -> String {
-        let marks = (1..=count).map(|place| format!("{}{place}", self.mark));
+        let marks = (1..=count).map(|index| format!("{}{index}", self.placeholder_prefix));
         sql.replace("{parameters}", &comma_separated(marks))
     }
 }

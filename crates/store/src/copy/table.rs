@@ -95,17 +95,17 @@ impl CopyTable {
 
     /// The key of a row.
     pub fn key_of(&self, row: &[CopyValue]) -> CopyRow {
-        self.key.iter().map(|place| row[*place].clone()).collect()
+        self.key.iter().map(|position| row[*position].clone()).collect()
     }
 
     /// The columns of the key.
     pub fn key_columns(&self) -> impl Iterator<Item = &CopyColumn> {
-        self.key.iter().map(|place| &self.columns[*place])
+        self.key.iter().map(|position| &self.columns[*position])
     }
 
     /// A key as it was noted: every part as it is, or as text.
-    pub fn parse_changed_key(&self, noted: &[CopyValue]) -> Result<CopyRow> {
-        let parts = self.key_columns().zip(noted);
+    pub fn parse_changed_key(&self, logged: &[CopyValue]) -> Result<CopyRow> {
+        let parts = self.key_columns().zip(logged);
         parts
             .map(|(column, part)| column.parse_changed_value(part))
             .collect()
@@ -114,14 +114,14 @@ impl CopyTable {
 
 impl CopyColumn {
     fn parse_changed_value(&self, part: &CopyValue) -> Result<CopyValue> {
-        let strange = || Error::new(ErrorKind::Internal, format!("a noted key has no {}", self.name));
+        let invalid_key = || Error::new(ErrorKind::Internal, format!("a noted key has no {}", self.name));
         match (self.kind, part) {
-            (_, CopyValue::Null) => Err(strange()),
+            (_, CopyValue::Null) => Err(invalid_key()),
             (ColumnType::Integer, CopyValue::Text(text)) => {
-                text.parse().map(CopyValue::Integer).map_err(|_| strange())
+                text.parse().map(CopyValue::Integer).map_err(|_| invalid_key())
             }
             (ColumnType::Bytes, CopyValue::Text(text)) => {
-                from_hex(text).map(CopyValue::Bytes).ok_or_else(strange)
+                from_hex(text).map(CopyValue::Bytes).ok_or_else(invalid_key)
             }
             (_, part) => Ok(part.clone()),
         }
@@ -152,26 +152,29 @@ pub async fn matching_tables(
     let (old, new) = (read_schema(from).await?, read_schema(to).await?);
     let mut pairs = (Vec::new(), Vec::new());
     for name in table_names(&old, &new) {
-        let (mine, theirs) = (columns_of_table(&old, &name), columns_of_table(&new, &name));
-        let common =
-            |column: &&&SchemaColumn| theirs.iter().any(|other| other.column.name == column.column.name);
-        let shared = mine.iter().filter(common).copied().collect::<Vec<_>>();
-        for (some, others) in [(&mine, &theirs), (&theirs, &mine)] {
+        let (own_columns, other_columns) = (columns_of_table(&old, &name), columns_of_table(&new, &name));
+        let common = |column: &&&SchemaColumn| {
+            other_columns
+                .iter()
+                .any(|other| other.column.name == column.column.name)
+        };
+        let shared = own_columns.iter().filter(common).copied().collect::<Vec<_>>();
+        for (some, others) in [(&own_columns, &other_columns), (&other_columns, &own_columns)] {
             refuse_unmatched_columns(&name, some, others)?;
         }
-        pairs.0.push(build_table(&name, &mine, &shared)?);
-        pairs.1.push(build_table(&name, &theirs, &shared)?);
+        pairs.0.push(build_table(&name, &own_columns, &shared)?);
+        pairs.1.push(build_table(&name, &other_columns, &shared)?);
     }
     Ok(pairs)
 }
 
 /// The tables of one store.
-pub async fn tables_of(side: &mut dyn TableStore) -> Result<Vec<CopyTable>> {
-    let found = read_schema(side).await?;
+pub async fn tables_of(store: &mut dyn TableStore) -> Result<Vec<CopyTable>> {
+    let found = read_schema(store).await?;
     let names = table_names(&found, &[]);
     let one = |name: &String| {
-        let mine = columns_of_table(&found, name);
-        build_table(name, &mine, &mine)
+        let own_columns = columns_of_table(&found, name);
+        build_table(name, &own_columns, &own_columns)
     };
     names.iter().map(one).collect()
 }
@@ -191,10 +194,10 @@ fn columns_of_table<'f>(found: &'f [SchemaColumn], table: &str) -> Vec<&'f Schem
 }
 
 fn refuse_unmatched_columns(table: &str, some: &[&SchemaColumn], others: &[&SchemaColumn]) -> Result<()> {
-    let alone = some.iter().map(|found| found.column.name.as_str()).find(|name| {
+    let unmatched = some.iter().map(|found| found.column.name.as_str()).find(|name| {
         !others.iter().any(|other| other.column.name == *name) && backend_column(table, name).is_none()
     });
-    match alone {
+    match unmatched {
         None => Ok(()),
         Some(column) => Err(Error::new(
             ErrorKind::Internal,
@@ -206,33 +209,35 @@ fn refuse_unmatched_columns(table: &str, some: &[&SchemaColumn], others: &[&Sche
 fn backend_column(table: &str, column: &str) -> Option<&'static BackendColumn> {
     BACKEND_COLUMNS
         .iter()
-        .find(|apart| apart.table == table && apart.column == column)
+        .find(|backend_column| backend_column.table == table && backend_column.column == column)
 }
 
-fn build_table(name: &str, mine: &[&SchemaColumn], shared: &[&SchemaColumn]) -> Result<CopyTable> {
+fn build_table(name: &str, own_columns: &[&SchemaColumn], shared: &[&SchemaColumn]) -> Result<CopyTable> {
     let own = |shared: &&SchemaColumn| {
-        let column = mine.iter().find(|found| found.column.name == shared.column.name);
+        let column = own_columns
+            .iter()
+            .find(|found| found.column.name == shared.column.name);
         column.map(|found| found.column.clone())
     };
     let columns = shared.iter().filter_map(own).collect::<Vec<_>>();
-    let place = |name: &str| columns.iter().position(|column| column.name == name);
-    let mut parts = mine
+    let position = |name: &str| columns.iter().position(|column| column.name == name);
+    let mut parts = own_columns
         .iter()
         .filter(|found| found.key_position > 0)
         .collect::<Vec<_>>();
     parts.sort_by_key(|found| found.key_position);
     let key = parts
         .iter()
-        .filter_map(|found| place(&found.column.name))
+        .filter_map(|found| position(&found.column.name))
         .collect::<Vec<_>>();
     if key.is_empty() || key.len() != parts.len() || key.len() > 4 {
         let act = format!("cannot move {name}: its key must have one to four columns that both stores have");
         return Err(Error::new(ErrorKind::Internal, act));
     }
-    let filled = mine.iter().find_map(|found| {
-        let apart = backend_column(name, &found.column.name)?;
-        let is_shared = place(apart.column).is_some();
-        (!is_shared).then_some((apart, place(apart.substitute)?))
+    let filled = own_columns.iter().find_map(|found| {
+        let backend_column = backend_column(name, &found.column.name)?;
+        let is_shared = position(backend_column.column).is_some();
+        (!is_shared).then_some((backend_column, position(backend_column.substitute)?))
     });
     Ok(CopyTable {
         name: name.to_owned(),
@@ -242,8 +247,8 @@ fn build_table(name: &str, mine: &[&SchemaColumn], shared: &[&SchemaColumn]) -> 
     })
 }
 
-async fn read_schema(side: &mut dyn TableStore) -> Result<Vec<SchemaColumn>> {
-    let rows = side.select(side.statements().columns, &[]).await?;
+async fn read_schema(store: &mut dyn TableStore) -> Result<Vec<SchemaColumn>> {
+    let rows = store.select(store.statements().columns, &[]).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
         let [table, column, kind, part] = row.as_slice() else {

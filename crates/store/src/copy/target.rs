@@ -29,24 +29,24 @@ fn superseded_error() -> Error {
 }
 
 /// Makes a run the only one that may write to a store, if this move is filling it; whether it is.
-pub async fn take_over(side: &mut dyn TableStore, id: i64, run: i64) -> Result<bool> {
+pub async fn take_over(store: &mut dyn TableStore, id: i64, run: i64) -> Result<bool> {
     retry_while_locked(async || {
-        side.begin().await?;
-        let outcome = take_over_in_transaction(side, id, run).await;
-        finish_transaction(side, outcome).await
+        store.begin().await?;
+        let outcome = take_over_in_transaction(store, id, run).await;
+        finish_transaction(store, outcome).await
     })
     .await
 }
 
-async fn take_over_in_transaction(side: &mut dyn TableStore, id: i64, run: i64) -> Result<bool> {
-    let phrases = side.statements();
-    side.execute_script(phrases.set_lock_timeout).await?;
-    let sql = phrases.for_tables(phrases.lock, &[CopyTable::with_name("meta")]);
-    side.execute_script(&sql).await?;
-    let marks = read_marks(side).await?;
+async fn take_over_in_transaction(store: &mut dyn TableStore, id: i64, run: i64) -> Result<bool> {
+    let statements = store.statements();
+    store.execute_script(statements.set_lock_timeout).await?;
+    let sql = statements.for_tables(statements.lock, &[CopyTable::with_name("meta")]);
+    store.execute_script(&sql).await?;
+    let marks = read_marks(store).await?;
     let is_being_filled = marks.id == Some(id) && marks.receiving_run.is_some();
     if is_being_filled {
-        set_meta(side, "receiving", CopyValue::Integer(run)).await?;
+        set_meta(store, "receiving", CopyValue::Integer(run)).await?;
     }
     Ok(is_being_filled)
 }
@@ -59,9 +59,9 @@ pub struct CopyTarget {
 }
 
 impl CopyTarget {
-    pub fn new(side: Box<dyn TableStore>, tables: Vec<CopyTable>) -> Self {
+    pub fn new(store: Box<dyn TableStore>, tables: Vec<CopyTable>) -> Self {
         Self {
-            store: side,
+            store,
             tables,
             run: 0,
         }
@@ -72,16 +72,16 @@ impl CopyTarget {
     }
 
     /// Refuses a store that holds something. `seal` is the old store's.
-    pub async fn require_empty(&mut self, seal: &Option<CopyValue>) -> Result<()> {
-        let known = read_meta(self.store.as_mut()).await?;
-        let own_seal = known
+    pub async fn require_empty(&mut self, source_secret: &Option<CopyValue>) -> Result<()> {
+        let meta = read_meta(self.store.as_mut()).await?;
+        let own_secret = meta
             .iter()
             .find(|(name, _)| name == "store_secret")
-            .map(|(_, seal)| seal);
-        if own_seal.is_some() && own_seal == seal.as_ref() {
+            .map(|(_, source_secret)| source_secret);
+        if own_secret.is_some() && own_secret == source_secret.as_ref() {
             return Err(same_store_error());
         }
-        if known.iter().any(|(name, _)| name == "receiving") {
+        if meta.iter().any(|(name, _)| name == "receiving") {
             return Err(Error::usage(
                 "the store to move to holds the unfinished move of another store, or of one that was given up: name \
                  an empty one",
@@ -91,10 +91,10 @@ impl CopyTarget {
     }
 
     async fn require_no_rows(&mut self) -> Result<()> {
-        let phrases = self.store.statements();
+        let statements = self.store.statements();
         for table in &self.tables {
-            let sql = phrases
-                .for_table(phrases.first_page, table)
+            let sql = statements
+                .for_table(statements.first_page, table)
                 .replace("{limit}", "1");
             let is_empty = self.store.select(&sql, &[]).await?.is_empty();
             if !is_empty && !is_runtime_table(table) {
@@ -120,23 +120,23 @@ impl CopyTarget {
     }
 
     async fn begin_in_transaction(&mut self, id: i64, run: i64) -> Result<()> {
-        let phrases = self.store.statements();
-        self.store.execute_script(phrases.set_lock_timeout).await?;
+        let statements = self.store.statements();
+        self.store.execute_script(statements.set_lock_timeout).await?;
         drop_move_objects(self.store.as_mut(), &self.tables).await?;
-        let fenced = phrases.guarded_tables(&self.tables);
-        for table in &fenced {
+        let guarded = statements.guarded_tables(&self.tables);
+        for table in &guarded {
             self.store
-                .execute_script(&phrases.for_table(phrases.create_write_guard, table))
+                .execute_script(&statements.for_table(statements.create_write_guard, table))
                 .await?;
         }
         // Whoever was writing has ended before the guards stood, and can be seen.
         self.require_no_rows().await?;
-        for table in fenced.iter().filter(|table| is_runtime_table(table)) {
+        for table in guarded.iter().filter(|table| is_runtime_table(table)) {
             self.store
-                .execute(&phrases.for_table(phrases.empty, table), &[])
+                .execute(&statements.for_table(statements.empty, table), &[])
                 .await?;
         }
-        self.store.execute_script(phrases.create_bookmarks).await?;
+        self.store.execute_script(statements.create_bookmarks).await?;
         set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await?;
         set_meta(self.store.as_mut(), "receiving", CopyValue::Integer(run)).await
     }
@@ -169,20 +169,25 @@ impl CopyTarget {
     }
 
     /// Writes a page of a table and how far it goes, together.
-    pub async fn write_page(&mut self, place: usize, rows: &[CopyRow], next: Option<&CopyRow>) -> Result<()> {
+    pub async fn write_page(
+        &mut self,
+        table_index: usize,
+        rows: &[CopyRow],
+        next: Option<&CopyRow>,
+    ) -> Result<()> {
         self.begin_write().await?;
-        let outcome = self.write_page_in_transaction(place, rows, next).await;
+        let outcome = self.write_page_in_transaction(table_index, rows, next).await;
         self.finish_write(outcome).await
     }
 
     async fn write_page_in_transaction(
         &mut self,
-        place: usize,
+        table_index: usize,
         rows: &[CopyRow],
         next: Option<&CopyRow>,
     ) -> Result<()> {
         let broken = |error| Error::with_source(ErrorKind::Internal, "a bookmark cannot be written", error);
-        let table = &self.tables[place];
+        let table = &self.tables[table_index];
         self.store.upsert_rows(table, rows).await?;
         let key = match next {
             Some(key) => CopyValue::Text(serde_json::to_string(key).map_err(broken)?),
@@ -206,8 +211,8 @@ impl CopyTarget {
     }
 
     async fn apply_in_transaction(&mut self, changes: &ChangedRows) -> Result<()> {
-        for (place, keys, rows) in &changes.tables {
-            let table = &self.tables[*place];
+        for (table_index, keys, rows) in &changes.tables {
+            let table = &self.tables[*table_index];
             if rows.len() < keys.len() {
                 self.store.delete_rows(table, keys).await?;
             }
@@ -218,31 +223,33 @@ impl CopyTarget {
 
     /// Brings the servers' own knowledge of how the rows lie up to date.
     pub async fn analyze(&mut self) -> Result<()> {
-        let phrases = self.store.statements();
-        let sql = phrases.for_tables(phrases.analyze, &self.tables);
+        let statements = self.store.statements();
+        let sql = statements.for_tables(statements.analyze, &self.tables);
         self.begin_write().await?;
         let outcome = self.store.execute_script(&sql).await;
         self.finish_write(outcome).await
     }
 
     /// Writes what is known once, and what only this dialect keeps. `numbers` is the last number given out.
-    pub async fn finish(&mut self, meta: &MetaValues, numbers: i64) -> Result<()> {
+    pub async fn finish(&mut self, meta: &MetaValues, last_number: i64) -> Result<()> {
         self.begin_write().await?;
-        let outcome = self.finish_in_transaction(meta, numbers).await;
+        let outcome = self.finish_in_transaction(meta, last_number).await;
         self.finish_write(outcome).await
     }
 
-    async fn finish_in_transaction(&mut self, meta: &MetaValues, numbers: i64) -> Result<()> {
-        let phrases = self.store.statements();
+    async fn finish_in_transaction(&mut self, meta: &MetaValues, last_number: i64) -> Result<()> {
+        let statements = self.store.statements();
         for (name, value) in meta {
             set_meta(self.store.as_mut(), name, value.clone()).await?;
         }
-        let numbered = |sql: &str| sql.replace("{last_number}", &numbers.to_string());
-        self.store.execute_script(&numbered(phrases.finish)).await?;
+        let with_last_number = |sql: &str| sql.replace("{last_number}", &last_number.to_string());
+        self.store
+            .execute_script(&with_last_number(statements.finish))
+            .await?;
         self.store.create_partitions().await?;
-        match phrases.derive {
+        match statements.derive {
             Some(derive) if self.tables.iter().any(|table| table.backend_column.is_some()) => {
-                self.store.execute_script(&numbered(derive)).await
+                self.store.execute_script(&with_last_number(derive)).await
             }
             _ => Ok(()),
         }
@@ -268,20 +275,20 @@ impl CopyTarget {
     /// Begins a transaction in which this run, and nobody else, may write.
     async fn begin_write(&mut self) -> Result<()> {
         self.store.begin().await?;
-        let lifted = self
+        let outcome = self
             .store
             .execute(
                 self.store.statements().lift_write_guard,
                 &[CopyValue::Integer(self.run)],
             )
             .await;
-        let lifted = match lifted {
+        let outcome = match outcome {
             Ok(1) => return Ok(()),
             Ok(_) => superseded_error(),
             Err(error) => error,
         };
         self.store.rollback().await;
-        Err(lifted)
+        Err(outcome)
     }
 
     async fn finish_write(&mut self, outcome: Result<()>) -> Result<()> {

@@ -48,9 +48,9 @@ impl StorePair {
 
 /// Every way there is.
 fn store_pairs() -> Vec<StorePair> {
-    let pair = |dialects: [&str; 2]| {
+    let pair = |backends: [&str; 2]| {
         let folder = tempfile::tempdir().unwrap();
-        let [from, to] = dialects.map(|dialect| match dialect {
+        let [from, to] = backends.map(|backend| match backend {
             "postgres" => new_database(),
             name => format!("sqlite:{}", folder.path().join(name).display()),
         });
@@ -70,17 +70,17 @@ fn store_pairs() -> Vec<StorePair> {
 
 /// Puts something into every table.
 async fn fill_store(store: &dyn Store) {
-    for which in 0..20 {
-        let mut message = sms_to(which, &format!("+98912111{which:04}"));
-        message.body = format!("a\0b\u{1A}0 {which} é");
-        message.user = (which % 2 == 0).then(|| "someone\u{1A}".to_owned());
+    for number in 0..20 {
+        let mut message = sms_to(number, &format!("+98912111{number:04}"));
+        message.body = format!("a\0b\u{1A}0 {number} é");
+        message.user = (number % 2 == 0).then(|| "someone\u{1A}".to_owned());
         message.deliveries.push(new_delivery("email", "a@example.org"));
         message.deliveries[1].priority = Priority::High;
-        message.idempotency = idempotency_key(u8::try_from(which).unwrap(), 9);
-        message.created_at = at(i64::try_from(which).unwrap() * 900);
+        message.idempotency = idempotency_key(u8::try_from(number).unwrap(), 9);
+        message.created_at = at(i64::try_from(number).unwrap() * 900);
         let id = accepted(store, message).await;
-        match which % 4 {
-            0 => claim_and_send(store, id, "red", &format!("red-{which}"), at(100)).await,
+        match number % 4 {
+            0 => claim_and_send(store, id, "red", &format!("red-{number}"), at(100)).await,
             1 => claim_and_fail(store, id, Failure::Rejected, at(100)).await,
             _ => {}
         }
@@ -123,21 +123,21 @@ async fn begin(pair: &StorePair, run: i64) -> StoreMove {
     StoreMove::open(pair.route(), [run, run]).await.unwrap()
 }
 
-async fn copy(under_way: &mut StoreMove) {
-    under_way.copy(|_| {}).await.unwrap();
-    under_way.catch_up().await.unwrap();
+async fn copy(store_move: &mut StoreMove) {
+    store_move.copy(|_| {}).await.unwrap();
+    store_move.catch_up().await.unwrap();
 }
 
-async fn finish_move(mut under_way: StoreMove) -> u64 {
-    let in_hand = under_way.close("there", Duration::ZERO, |_| {}).await.unwrap();
-    let comparisons = under_way.compare(|_| {}).await.unwrap();
+async fn finish_move(mut store_move: StoreMove) -> u64 {
+    let open_rounds = store_move.close("there", Duration::ZERO, |_| {}).await.unwrap();
+    let comparisons = store_move.compare(|_| {}).await.unwrap();
     let different = comparisons.iter().filter(|one| !one.is_same());
     assert_eq!(
         different.collect::<Vec<_>>(),
         Vec::<&crate::copy::TableComparison>::new()
     );
-    under_way.open_target().await.unwrap();
-    in_hand
+    store_move.open_target().await.unwrap();
+    open_rounds
 }
 
 #[tokio::test]
@@ -151,7 +151,7 @@ async fn no_table_and_no_column_of_either_dialect_is_forgotten() {
         assert_eq!(describe(&source.tables), describe(&target.tables));
         let names = source.tables.iter().map(|table| table.name.as_str());
         let names = names.collect::<BTreeSet<_>>();
-        for known in [
+        for table in [
             "messages",
             "deliveries",
             "attempts",
@@ -160,7 +160,7 @@ async fn no_table_and_no_column_of_either_dialect_is_forgotten() {
             "recipients",
             "message_hours",
         ] {
-            assert!(names.contains(known), "{known}");
+            assert!(names.contains(table), "{table}");
         }
     }
 }
@@ -179,19 +179,22 @@ async fn everything_arrives_and_stays_in_use() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
-        let (report, seal) = (
+        let (report, secret) = (
             old.report(at(400)).await.unwrap(),
             old.store_secret().await.unwrap(),
         );
-        let mut under_way = begin(&pair, 1).await;
-        copy(&mut under_way).await;
-        assert_eq!(finish_move(under_way).await, 0);
+        let mut store_move = begin(&pair, 1).await;
+        copy(&mut store_move).await;
+        assert_eq!(finish_move(store_move).await, 0);
         let new = pair.open_new();
-        for which in 0..20 {
-            assert_eq!(find_message(&*new, which).await, find_message(&*old, which).await);
+        for number in 0..20 {
+            assert_eq!(
+                find_message(&*new, number).await,
+                find_message(&*old, number).await
+            );
         }
         assert_eq!(new.report(at(400)).await.unwrap(), report);
-        assert_eq!(new.store_secret().await.unwrap(), seal);
+        assert_eq!(new.store_secret().await.unwrap(), secret);
         assert_eq!(new.snapshot().await.unwrap(), old.snapshot().await.unwrap());
         let next = accepted(&*new, sms(100)).await;
         assert_eq!(next.message_number(), 21, "no number is given out twice");
@@ -207,9 +210,9 @@ async fn everything_arrives_and_stays_in_use() {
 }
 
 /// The same request as the one before.
-fn repeated_request(which: u8) -> postrider_core::message::NewMessage {
+fn repeated_request(number: u8) -> postrider_core::message::NewMessage {
     let mut message = sms(200);
-    message.idempotency = idempotency_key(which, 9);
+    message.idempotency = idempotency_key(number, 9);
     message
 }
 
@@ -218,20 +221,20 @@ async fn what_changes_while_it_is_copied_arrives_too() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
-        let mut under_way = begin(&pair, 1).await;
-        copy(&mut under_way).await;
-        for which in 30..40 {
-            let id = accepted(&*old, sms(which)).await;
-            claim_and_send(&*old, id, "red", &format!("late-{which}"), at(500)).await;
+        let mut store_move = begin(&pair, 1).await;
+        copy(&mut store_move).await;
+        for number in 30..40 {
+            let id = accepted(&*old, sms(number)).await;
+            claim_and_send(&*old, id, "red", &format!("late-{number}"), at(500)).await;
         }
         // Everything by mail is called off, so that old messages end and can be deleted.
-        for which in 0..10 {
-            old.cancel_message(id(which), at(600)).await.unwrap();
+        for number in 0..10 {
+            old.cancel_message(id(number), at(600)).await.unwrap();
         }
         assert!(old.prune(at(7_000), at(7_000), 4).await.unwrap() > 0);
         old.begin_rebuild().await.unwrap();
         apply_all_changes(&*old).await;
-        finish_move(under_way).await;
+        finish_move(store_move).await;
         let new = pair.open_new();
         assert_eq!(
             new.report(at(700)).await.unwrap(),
@@ -250,28 +253,28 @@ async fn a_move_that_stopped_anywhere_goes_on_where_it_was() {
         let all = begin(&pair, 1).await.row_counts().await.unwrap()[0];
         let copied = std::cell::Cell::new(0);
         for run in 2..5 {
-            let mut under_way = begin(&pair, run).await;
-            let some = under_way.copy(|rows| copied.set(copied.get() + rows));
+            let mut store_move = begin(&pair, run).await;
+            let some = store_move.copy(|rows| copied.set(copied.get() + rows));
             // Given up at the first batch that has to wait for anything, or never.
             drop(tokio::time::timeout(Duration::from_millis(5), some).await);
         }
-        let mut under_way = begin(&pair, 5).await;
-        under_way
+        let mut store_move = begin(&pair, 5).await;
+        store_move
             .copy(|rows| copied.set(copied.get() + rows))
             .await
             .unwrap();
         assert!(copied.get() <= all + 4 * 3, "{} of {all}", copied.get());
-        under_way.close("there", Duration::ZERO, |_| {}).await.unwrap();
-        drop(under_way);
-        let under_way = begin(&pair, 6).await;
-        assert_eq!(under_way.stage(), MoveStage::Closed);
-        let mut under_way = under_way;
-        let comparisons = under_way.compare(|_| {}).await.unwrap();
+        store_move.close("there", Duration::ZERO, |_| {}).await.unwrap();
+        drop(store_move);
+        let store_move = begin(&pair, 6).await;
+        assert_eq!(store_move.stage(), MoveStage::Closed);
+        let mut store_move = store_move;
+        let comparisons = store_move.compare(|_| {}).await.unwrap();
         assert!(
             comparisons.iter().all(crate::copy::TableComparison::is_same),
             "{comparisons:?}"
         );
-        under_way.open_target().await.unwrap();
+        store_move.open_target().await.unwrap();
         assert_eq!(
             find_message(&*pair.open_new(), 7).await,
             find_message(&*old, 7).await
@@ -294,9 +297,9 @@ async fn numbers_of_later_months_find_room() {
             .unwrap();
         let id = accepted(&*old, sms(1)).await;
         claim_and_send(&*old, id, "red", "r-1", at(100)).await;
-        let mut under_way = begin(&pair, 1).await;
-        copy(&mut under_way).await;
-        finish_move(under_way).await;
+        let mut store_move = begin(&pair, 1).await;
+        copy(&mut store_move).await;
+        finish_move(store_move).await;
         let new = pair.open_new();
         assert_eq!(find_message(&*new, 1).await, find_message(&*old, 1).await);
         let next = accepted(&*new, sms(2)).await;
@@ -310,8 +313,8 @@ async fn only_the_last_run_of_a_move_writes() {
         fill_store(&*pair.open_old()).await;
         let mut first = begin(&pair, 1).await;
         let mut second = begin(&pair, 2).await;
-        let refused = first.copy(|_| {}).await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Conflict);
+        let error = first.copy(|_| {}).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
         copy(&mut second).await;
         finish_move(second).await;
     }
@@ -322,18 +325,18 @@ async fn a_difference_is_found() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
-        let mut under_way = begin(&pair, 1).await;
-        copy(&mut under_way).await;
-        under_way.close("there", Duration::ZERO, |_| {}).await.unwrap();
-        let place = under_way
+        let mut store_move = begin(&pair, 1).await;
+        copy(&mut store_move).await;
+        store_move.close("there", Duration::ZERO, |_| {}).await.unwrap();
+        let place = store_move
             .target
             .tables
             .iter()
             .position(|table| table.name == "attempts")
             .unwrap();
         let (rows, _) = crate::copy::source::read_page(
-            under_way.target.store.as_mut(),
-            &under_way.target.tables[place],
+            store_move.target.store.as_mut(),
+            &store_move.target.tables[place],
             None,
             1,
         )
@@ -341,8 +344,8 @@ async fn a_difference_is_found() {
         .unwrap();
         let mut wrong = rows;
         wrong[0][4] = crate::copy::CopyValue::Text("other".to_owned());
-        under_way.target.write_page(place, &wrong, None).await.unwrap();
-        let comparisons = under_way.compare(|_| {}).await.unwrap();
+        store_move.target.write_page(place, &wrong, None).await.unwrap();
+        let comparisons = store_move.compare(|_| {}).await.unwrap();
         let different = comparisons.iter().filter(|one| !one.is_same());
         assert_eq!(
             different.map(|one| one.table.as_str()).collect::<Vec<_>>(),
@@ -358,19 +361,15 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
     for pair in store_pairs() {
         let (old, early) = (pair.open_old(), pair.open_new());
         let waiting = accepted(&*old, sms(1)).await;
-        let in_hand = accepted(&*old, sms(2)).await;
+        let open_rounds = accepted(&*old, sms(2)).await;
         let now = Clock::System.now();
-        let mut claim = old.claim(vec![in_hand], now, LEASE).await.unwrap();
-        let mut under_way = begin(&pair, 1).await;
-        copy(&mut under_way).await;
-        let refused = early.accept(vec![sms(3)]).await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Unavailable);
-        let refused = early.claim(vec![waiting], now, LEASE).await.unwrap_err();
-        assert_eq!(
-            refused.kind(),
-            ErrorKind::Unavailable,
-            "nothing is sent from there"
-        );
+        let mut claim = old.claim(vec![open_rounds], now, LEASE).await.unwrap();
+        let mut store_move = begin(&pair, 1).await;
+        copy(&mut store_move).await;
+        let error = early.accept(vec![sms(3)]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        let error = early.claim(vec![waiting], now, LEASE).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "nothing is sent from there");
         assert!(
             open(&pair.to, TIMEOUT)
                 .err()
@@ -380,15 +379,15 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
         );
 
         let ended = std::sync::atomic::AtomicBool::new(false);
-        let close = under_way.close("there", TIMEOUT, |_| {});
+        let close = store_move.close("there", TIMEOUT, |_| {});
         let meanwhile = async {
-            let held = loop {
+            let error = loop {
                 match old.claim(vec![waiting], now, Duration::ZERO).await {
                     Ok(_) => tokio::task::yield_now().await,
                     Err(error) => break error,
                 }
             };
-            assert_eq!(held.kind(), ErrorKind::Conflict);
+            assert_eq!(error.kind(), ErrorKind::Conflict);
             accepted(&*old, sms(4)).await;
             let claim = claim.remove(0);
             let state = DeliveryState::Sent {
@@ -408,9 +407,9 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
         let (closed, ()) = tokio::join!(close, meanwhile);
         assert_eq!(closed.unwrap(), 0, "the round in hand was waited for");
         assert!(ended.load(std::sync::atomic::Ordering::SeqCst));
-        let refused = old.accept(vec![sms(5)]).await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Unavailable);
-        assert!(refused.to_string().contains("was moved"), "{refused}");
+        let error = old.accept(vec![sms(5)]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("was moved"), "{error}");
         assert!(old.ping().await.is_err());
         assert!(old.claim(vec![waiting], now, LEASE).await.is_err());
         assert_eq!(find_message(&*old, 4).await.id, id(4), "it can still be read");
@@ -421,7 +420,7 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
                 .to_string()
                 .contains("moved to there")
         );
-        under_way.open_target().await.unwrap();
+        store_move.open_target().await.unwrap();
         assert_eq!(find_message(&*pair.open_new(), 4).await.id, id(4));
     }
 }
@@ -430,22 +429,22 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
 async fn rounds_that_have_no_end_are_known_in_the_new_store() {
     for pair in store_pairs() {
         let old = pair.open_old();
-        let [lost, in_hand] = [accepted(&*old, sms(1)).await, accepted(&*old, sms(2)).await];
+        let [lost, open_rounds] = [accepted(&*old, sms(1)).await, accepted(&*old, sms(2)).await];
         let now = Clock::System.now();
         let claim = async |id, lease| old.claim(vec![id], now, lease).await.unwrap().remove(0);
         claim(lost, Duration::ZERO).await;
         claim(lost, Duration::ZERO).await;
-        let late = claim(in_hand, LEASE).await;
-        let mut under_way = begin(&pair, 1).await;
-        copy(&mut under_way).await;
-        assert_eq!(finish_move(under_way).await, 1);
+        let late = claim(open_rounds, LEASE).await;
+        let mut store_move = begin(&pair, 1).await;
+        copy(&mut store_move).await;
+        assert_eq!(finish_move(store_move).await, 1);
         let new = pair.open_new();
         assert_eq!(find_message(&*new, 2).await, find_message(&*old, 2).await);
         let again = claimed(&*new, lost, now).await;
         assert_eq!((again.round, again.unrecorded_claims), (3, 2));
-        assert!(is_not_claimable(&*new, in_hand, now).await);
+        assert!(is_not_claimable(&*new, open_rounds, now).await);
         let later = now + 2 * LEASE;
-        let again = claimed(&*new, in_hand, later).await;
+        let again = claimed(&*new, open_rounds, later).await;
         assert_eq!((again.round, again.unrecorded_claims), (2, 1));
         let end = finished_round(&late, vec![], sent_state("red", "r", later), later);
         assert_eq!(record(&*new, end).await, RecordResult::Superseded);

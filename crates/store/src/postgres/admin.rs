@@ -32,39 +32,39 @@ static STORE_SECRET: &str = sql!("postgres/coordination/read_store_secret");
 
 /// See [`crate::Store::cancel`].
 pub async fn cancel_message(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     id: MessageId,
     now: Timestamp,
 ) -> Result<Cancelled, PgError> {
-    let Some(number) = read::message_number(desk, id).await? else {
+    let Some(number) = read::message_number(transaction, id).await? else {
         return Ok(Cancelled::NotFound);
     };
     let (first, last) = rows::delivery_id_range(number);
     let mut changes = Vec::new();
-    for free in load_unleased(desk, (first..=last).collect()).await? {
-        let next = free.state.cancel(now);
-        changes.extend(next.map(|next| StateChange { delivery: free, next }));
+    for delivery in load_unleased(transaction, (first..=last).collect()).await? {
+        let next = delivery.state.cancel(now);
+        changes.extend(next.map(|next| StateChange { delivery, next }));
     }
     if changes.is_empty() {
         return Ok(Cancelled::TooLate);
     }
-    save_states(desk, &changes, now, now).await?;
+    save_states(transaction, &changes, now, now).await?;
     let channel = |change: StateChange| change.delivery.channel;
     Ok(Cancelled::Done(changes.into_iter().map(channel).collect()))
 }
 
 /// See [`crate::Store::call_off`].
 pub async fn cancel_deliveries(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     ids: &[DeliveryId],
     now: Timestamp,
 ) -> Result<Vec<ConfigName>, PgError> {
     let mut changes = Vec::new();
-    for free in load_unleased(desk, ids.iter().map(|id| id.0).collect()).await? {
-        let next = free.state.cancel(now);
-        changes.extend(next.map(|next| StateChange { delivery: free, next }));
+    for delivery in load_unleased(transaction, ids.iter().map(|id| id.0).collect()).await? {
+        let next = delivery.state.cancel(now);
+        changes.extend(next.map(|next| StateChange { delivery, next }));
     }
-    save_states(desk, &changes, now, now).await?;
+    save_states(transaction, &changes, now, now).await?;
     Ok(changes
         .into_iter()
         .map(|change| change.delivery.channel)
@@ -73,22 +73,22 @@ pub async fn cancel_deliveries(
 
 /// See [`crate::Store::revive`].
 pub async fn requeue(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     ids: &[DeliveryId],
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<Vec<QueueEntry>, PgError> {
     let mut changes = Vec::new();
-    for free in load_unleased(desk, ids.iter().map(|id| id.0).collect()).await? {
-        let next = free.state.requeue(now);
-        changes.extend(next.map(|next| StateChange { delivery: free, next }));
+    for delivery in load_unleased(transaction, ids.iter().map(|id| id.0).collect()).await? {
+        let next = delivery.state.requeue(now);
+        changes.extend(next.map(|next| StateChange { delivery, next }));
     }
-    save_states(desk, &changes, now, expires_at).await?;
+    save_states(transaction, &changes, now, expires_at).await?;
     let mut changed = changes
         .into_iter()
         .map(|change| (change.delivery.id, change.delivery))
         .collect::<HashMap<_, _>>();
-    let nudge = |id: &DeliveryId| {
+    let entry = |id: &DeliveryId| {
         let UnleasedDelivery {
             channel, priority, ..
         } = changed.remove(id)?;
@@ -99,17 +99,17 @@ pub async fn requeue(
             priority,
         })
     };
-    Ok(ids.iter().filter_map(nudge).collect())
+    Ok(ids.iter().filter_map(entry).collect())
 }
 
 /// Calls off what waits for an address that may not be written to any more and is in no worker's hands.
 pub async fn suppress_waiting(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     channel: &ConfigName,
     address: &str,
     now: Timestamp,
 ) -> Result<(), PgError> {
-    let waiting = desk
+    let waiting = transaction
         .query(WAITING_FOR_ADDRESS, bind![escape_text(address), channel.as_str()])
         .await?;
     let waiting = waiting.iter().map(|row| rows::get(row, 0));
@@ -118,11 +118,11 @@ pub async fn suppress_waiting(
         return Ok(());
     }
     let mut changes = Vec::new();
-    for free in load_unleased(desk, waiting).await? {
-        let next = free.state.suppress(now);
-        changes.extend(next.map(|next| StateChange { delivery: free, next }));
+    for delivery in load_unleased(transaction, waiting).await? {
+        let next = delivery.state.suppress(now);
+        changes.extend(next.map(|next| StateChange { delivery, next }));
     }
-    save_states(desk, &changes, now, now).await
+    save_states(transaction, &changes, now, now).await
 }
 
 /// A delivery that is in no worker's hands.
@@ -131,7 +131,7 @@ struct UnleasedDelivery {
     state: DeliveryState,
     channel: ConfigName,
     priority: Priority,
-    watch: Option<EventTarget>,
+    event_target: Option<EventTarget>,
 }
 
 /// A delivery with the state it comes to.
@@ -141,30 +141,33 @@ struct StateChange {
 }
 
 /// Those of the deliveries that are in no worker's hands, and come into none before the transaction ends.
-async fn load_unleased(desk: &PgTransaction, numbers: Vec<i64>) -> Result<Vec<UnleasedDelivery>, PgError> {
-    let held = desk.query(LOCK_LEASES, bind![numbers]).await?;
-    let held = held.iter().map(|row| rows::get(row, 0));
-    let held = held.collect::<Result<Vec<i64>, _>>()?;
+async fn load_unleased(
+    transaction: &PgTransaction,
+    numbers: Vec<i64>,
+) -> Result<Vec<UnleasedDelivery>, PgError> {
+    let unleased_ids = transaction.query(LOCK_LEASES, bind![numbers]).await?;
+    let unleased_ids = unleased_ids.iter().map(|row| rows::get(row, 0));
+    let unleased_ids = unleased_ids.collect::<Result<Vec<i64>, _>>()?;
     let mut all = Vec::new();
-    for row in &desk.query(LOAD, bind![held]).await? {
+    for row in &transaction.query(LOAD, bind![unleased_ids]).await? {
         if rows::get(row, 10)? {
             all.push(UnleasedDelivery {
                 state: rows::decode_state(row)?,
                 id: rows::delivery_id(row, 7)?,
                 channel: rows::decode_name(row, 8)?,
                 priority: rows::decode_priority(row, 9)?,
-                watch: rows::optional_watch(row, 11)?,
+                event_target: rows::optional_watch(row, 11)?,
             });
         }
     }
     // Whoever claims one of them still waits for the end of this transaction: until then a row may come back.
-    desk.execute(UNLOCK_LEASES, bind![held]).await?;
+    transaction.execute(UNLOCK_LEASES, bind![unleased_ids]).await?;
     Ok(all)
 }
 
 /// Writes the new states; what had failed expires at `expires_at` at the earliest.
 async fn save_states(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     changes: &[StateChange],
     now: Timestamp,
     expires_at: Timestamp,
@@ -172,41 +175,50 @@ async fn save_states(
     if changes.is_empty() {
         return Ok(());
     }
-    let facts = changes
+    let columns = changes
         .iter()
         .map(|change| StateColumns::from_state(&change.next))
         .collect::<Vec<_>>();
-    desk.execute(
-        SAVE_STATES,
-        bind![
-            changes
-                .iter()
-                .map(|change| change.delivery.id.0)
-                .collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.state).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.failure).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.reason.clone()).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.due_at).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.ended_at).collect::<Vec<_>>(),
-            expires_at.timestamp_millis(),
-        ],
-    )
-    .await?;
-    let told = changes.iter().filter_map(|StateChange { delivery: free, next }| {
-        let watch = free.watch.as_ref()?;
-        let has_moved = free.state.kind() != next.kind();
-        has_moved.then(|| NewEvent::new(free.id, watch, next, None, now))
-    });
-    events::insert_events(desk, &told.collect::<Vec<_>>()).await
+    transaction
+        .execute(
+            SAVE_STATES,
+            bind![
+                changes
+                    .iter()
+                    .map(|change| change.delivery.id.0)
+                    .collect::<Vec<_>>(),
+                columns.iter().map(|columns| columns.state).collect::<Vec<_>>(),
+                columns.iter().map(|columns| columns.failure).collect::<Vec<_>>(),
+                columns
+                    .iter()
+                    .map(|columns| columns.reason.clone())
+                    .collect::<Vec<_>>(),
+                columns.iter().map(|columns| columns.due_at).collect::<Vec<_>>(),
+                columns.iter().map(|columns| columns.ended_at).collect::<Vec<_>>(),
+                expires_at.timestamp_millis(),
+            ],
+        )
+        .await?;
+    let new_events = changes.iter().filter_map(
+        |StateChange {
+             delivery: delivery,
+             next,
+         }| {
+            let event_target = delivery.event_target.as_ref()?;
+            let has_moved = delivery.state.kind() != next.kind();
+            has_moved.then(|| NewEvent::new(delivery.id, event_target, next, None, now))
+        },
+    );
+    events::insert_events(transaction, &new_events.collect::<Vec<_>>()).await
 }
 
 /// See [`crate::Store::recipient`].
 pub async fn recipient(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     channel: &ConfigName,
     address: &str,
 ) -> Result<Option<Recipient>, PgError> {
-    let found = desk
+    let found = transaction
         .query_optional(RECIPIENT, bind![channel.as_str(), escape_text(address)])
         .await?;
     let Some(row) = found else {
@@ -223,52 +235,67 @@ pub async fn recipient(
 }
 
 /// See [`crate::Store::set_recipient`].
-pub async fn set_recipient(desk: &PgTransaction, recipient: &Recipient) -> Result<(), PgError> {
-    desk.execute(
-        RECIPIENT_SET,
-        bind![
-            recipient.channel.as_str(),
-            escape_text(&recipient.address),
-            recipient.status.as_str(),
-            escape_text(&recipient.reason),
-            escape_text(&recipient.changed_by),
-            recipient.changed_at.timestamp_millis(),
-        ],
-    )
-    .await?;
+pub async fn set_recipient(transaction: &PgTransaction, recipient: &Recipient) -> Result<(), PgError> {
+    transaction
+        .execute(
+            RECIPIENT_SET,
+            bind![
+                recipient.channel.as_str(),
+                escape_text(&recipient.address),
+                recipient.status.as_str(),
+                escape_text(&recipient.reason),
+                escape_text(&recipient.changed_by),
+                recipient.changed_at.timestamp_millis(),
+            ],
+        )
+        .await?;
     match recipient.status {
         RecipientStatus::Active => Ok(()),
         RecipientStatus::Inactive | RecipientStatus::OptedOut => {
-            suppress_waiting(desk, &recipient.channel, &recipient.address, recipient.changed_at).await
+            suppress_waiting(
+                transaction,
+                &recipient.channel,
+                &recipient.address,
+                recipient.changed_at,
+            )
+            .await
         }
     }
 }
 
 /// See [`crate::Store::name_providers`].
 pub async fn save_provider_endpoints(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     providers: &[ProviderEndpoint],
 ) -> Result<(), PgError> {
-    let mut places = providers.iter().collect::<Vec<_>>();
+    let mut endpoints = providers.iter().collect::<Vec<_>>();
     // In one order, so that hosts that start at once do not wait for each other; a name twice counts once.
-    places.sort_by_key(|place| place.name.as_str());
-    places.dedup_by_key(|place| place.name.as_str());
-    let names = places.iter().map(|place| place.name.as_str()).collect::<Vec<_>>();
-    let hosts = places.iter().map(|place| place.host.as_str()).collect::<Vec<_>>();
-    let ports = places
+    endpoints.sort_by_key(|endpoint| endpoint.name.as_str());
+    endpoints.dedup_by_key(|endpoint| endpoint.name.as_str());
+    let names = endpoints
         .iter()
-        .map(|place| i64::from(place.port))
+        .map(|endpoint| endpoint.name.as_str())
         .collect::<Vec<_>>();
-    desk.execute(SAVE_PROVIDERS, bind![names, hosts, ports]).await?;
+    let hosts = endpoints
+        .iter()
+        .map(|endpoint| endpoint.host.as_str())
+        .collect::<Vec<_>>();
+    let ports = endpoints
+        .iter()
+        .map(|endpoint| i64::from(endpoint.port))
+        .collect::<Vec<_>>();
+    transaction
+        .execute(SAVE_PROVIDERS, bind![names, hosts, ports])
+        .await?;
     Ok(())
 }
 
 /// See [`crate::Store::seal`].
-pub async fn store_secret(desk: &PgTransaction) -> Result<[u8; 32], PgError> {
-    rows::decode_bytes(&desk.query_one(STORE_SECRET, &[]).await?, 0)
+pub async fn store_secret(transaction: &PgTransaction) -> Result<[u8; 32], PgError> {
+    rows::decode_bytes(&transaction.query_one(STORE_SECRET, &[]).await?, 0)
 }
 
 /// See [`crate::Store::ping`].
-pub async fn ping(desk: &PgTransaction) -> Result<(), PgError> {
-    desk.query_one(PING, &[]).await.map(drop)
+pub async fn ping(transaction: &PgTransaction) -> Result<(), PgError> {
+    transaction.query_one(PING, &[]).await.map(drop)
 }

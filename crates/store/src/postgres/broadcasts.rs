@@ -51,76 +51,107 @@ const USERS_LOCK: i64 = 0x506F_7374_0004;
 impl BroadcastStore for PostgresStore {
     async fn register_users(&self, users: Vec<NewUser>) -> Result<Vec<UserRegistration>> {
         let act = "cannot register users";
-        run_transaction!(self.begin_write, act, |desk| register_users(&desk, &users))
+        run_transaction!(self.begin_write, act, |transaction| register_users(
+            &transaction,
+            &users
+        ))
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>> {
         let act = "cannot look a user up";
-        run_transaction!(self.begin_read, act, |desk| find_user(&desk, id))
+        run_transaction!(self.begin_read, act, |transaction| find_user(&transaction, id))
     }
 
     async fn create_broadcast(&self, broadcast: NewBroadcast) -> Result<BroadcastAcceptance> {
         let act = "cannot store a broadcast";
-        run_transaction!(self.begin_write, act, |desk| create_broadcast(&desk, &broadcast))
+        run_transaction!(self.begin_write, act, |transaction| create_broadcast(
+            &transaction,
+            &broadcast
+        ))
     }
 
     async fn next_unfinished_broadcast(&self, after: i64) -> Result<Option<Broadcast>> {
         let act = "cannot look for broadcasts";
-        run_transaction!(self.begin_read, act, |desk| next_unfinished(&desk, after))
+        run_transaction!(self.begin_read, act, |transaction| next_unfinished(
+            &transaction,
+            after
+        ))
     }
 
     async fn next_broadcast_users(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {
         let act = "cannot look for a broadcast's users";
-        run_transaction!(self.begin_read, act, |desk| next_users(&desk, broadcast, limit))
+        run_transaction!(self.begin_read, act, |transaction| next_users(
+            &transaction,
+            broadcast,
+            limit
+        ))
     }
 
-    async fn fan_out(&self, reach: FanOutStep, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>> {
+    async fn fan_out(&self, step: FanOutStep, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>> {
         let act = "cannot spread a broadcast";
-        run_transaction!(self.begin_write, act, |desk| fan_out(&desk, &reach, &messages))
+        run_transaction!(self.begin_write, act, |transaction| fan_out(
+            &transaction,
+            &step,
+            &messages
+        ))
     }
 
     async fn broadcast(&self, id: BroadcastId) -> Result<Option<(Broadcast, BroadcastCounts)>> {
         let act = "cannot look a broadcast up";
-        run_transaction!(self.begin_read, act, |desk| find_with_counts(&desk, id))
+        run_transaction!(self.begin_read, act, |transaction| find_with_counts(
+            &transaction,
+            id
+        ))
     }
 
     async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>> {
         let act = "cannot list broadcasts";
-        run_transaction!(self.begin_read, act, |desk| list_broadcasts(&desk, before, limit))
+        run_transaction!(self.begin_read, act, |transaction| list_broadcasts(
+            &transaction,
+            before,
+            limit
+        ))
     }
 
     async fn user_inbox(&self, user: &str, before: Option<i64>, limit: usize) -> Result<UserInboxPage> {
         let act = "cannot read an inbox";
-        run_transaction!(self.begin_read, act, |desk| user_inbox(
-            &desk, user, before, limit
+        run_transaction!(self.begin_read, act, |transaction| user_inbox(
+            &transaction,
+            user,
+            before,
+            limit
         ))
     }
 }
 
-async fn register_users(desk: &PgTransaction, users: &[NewUser]) -> Result<Vec<UserRegistration>, PgError> {
-    desk.query(LOCK_NUMBERS, bind![USERS_LOCK]).await?;
+async fn register_users(
+    transaction: &PgTransaction,
+    users: &[NewUser],
+) -> Result<Vec<UserRegistration>, PgError> {
+    transaction.query(LOCK_NUMBERS, bind![USERS_LOCK]).await?;
     let ids = users.iter().map(|user| escape_text(&user.id)).collect::<Vec<_>>();
-    let known = desk.query(FIND_USERS, bind![ids]).await?;
+    let known = transaction.query(FIND_USERS, bind![ids]).await?;
     let known = known.iter().map(decode_user).collect::<Result<_, _>>()?;
-    let plan = plan_registration(known, last_user_number(desk).await?, users);
+    let plan = plan_registration(known, last_user_number(transaction).await?, users);
     if !plan.new_users.is_empty() {
         let added = plan.new_users.iter();
-        desk.execute(
-            USER_INSERT,
-            bind![
-                added
-                    .clone()
-                    .map(|user| escape_text(&user.id))
-                    .collect::<Vec<_>>(),
-                added.clone().map(|user| user.number).collect::<Vec<_>>(),
-                user_names(&plan.new_users),
-                user_contacts(&plan.new_users),
-                added
-                    .map(|user| user.created_at.timestamp_millis())
-                    .collect::<Vec<_>>(),
-            ],
-        )
-        .await?;
+        transaction
+            .execute(
+                USER_INSERT,
+                bind![
+                    added
+                        .clone()
+                        .map(|user| escape_text(&user.id))
+                        .collect::<Vec<_>>(),
+                    added.clone().map(|user| user.number).collect::<Vec<_>>(),
+                    user_names(&plan.new_users),
+                    user_contacts(&plan.new_users),
+                    added
+                        .map(|user| user.created_at.timestamp_millis())
+                        .collect::<Vec<_>>(),
+                ],
+            )
+            .await?;
     }
     if !plan.changed_users.is_empty() {
         let ids = plan.changed_users.iter().map(|user| escape_text(&user.id));
@@ -129,7 +160,9 @@ async fn register_users(desk: &PgTransaction, users: &[NewUser]) -> Result<Vec<U
             user_names(&plan.changed_users),
             user_contacts(&plan.changed_users),
         );
-        desk.execute(USER_CHANGE, bind![ids, names, contacts]).await?;
+        transaction
+            .execute(USER_CHANGE, bind![ids, names, contacts])
+            .await?;
     }
     Ok(plan.results)
 }
@@ -148,31 +181,37 @@ fn user_contacts(users: &[User]) -> Vec<Option<String>> {
         .collect()
 }
 
-async fn last_user_number(desk: &PgTransaction) -> Result<i64, PgError> {
-    rows::get(&desk.query_one(USER_LAST, &[]).await?, 0)
+async fn last_user_number(transaction: &PgTransaction) -> Result<i64, PgError> {
+    rows::get(&transaction.query_one(USER_LAST, &[]).await?, 0)
 }
 
-async fn find_user(desk: &PgTransaction, id: &str) -> Result<Option<User>, PgError> {
-    let found = desk.query_optional(FIND_USER, bind![escape_text(id)]).await?;
-    found.as_ref().map(decode_user).transpose()
+async fn find_user(transaction: &PgTransaction, id: &str) -> Result<Option<User>, PgError> {
+    let rows = transaction
+        .query_optional(FIND_USER, bind![escape_text(id)])
+        .await?;
+    rows.as_ref().map(decode_user).transpose()
 }
 
-async fn create_broadcast(desk: &PgTransaction, new: &NewBroadcast) -> Result<BroadcastAcceptance, PgError> {
-    desk.query(LOCK_NUMBERS, bind![USERS_LOCK]).await?;
+async fn create_broadcast(
+    transaction: &PgTransaction,
+    new: &NewBroadcast,
+) -> Result<BroadcastAcceptance, PgError> {
+    transaction.query(LOCK_NUMBERS, bind![USERS_LOCK]).await?;
     let now = new.created_at.timestamp_millis();
-    if let Some(promise) = &new.idempotency
-        && let Some((request, _, id)) = accept::find_idempotency_record(desk, promise.key, now).await?
+    if let Some(idempotency) = &new.idempotency
+        && let Some((request, _, id)) =
+            accept::find_idempotency_record(transaction, idempotency.key, now).await?
     {
-        return Ok(if request == promise.request {
+        return Ok(if request == idempotency.request {
             BroadcastAcceptance::Replayed { id }
         } else {
             BroadcastAcceptance::KeyReused
         });
     }
-    let last_user = last_user_number(desk).await?;
+    let last_user = last_user_number(transaction).await?;
     let listed = match &new.audience {
         BroadcastAudience::All => None,
-        BroadcastAudience::Listed(ids) => match user_numbers(desk, ids).await? {
+        BroadcastAudience::Listed(ids) => match user_numbers(transaction, ids).await? {
             Ok(numbers) => Some(numbers),
             Err(unknown) => return Ok(unknown),
         },
@@ -180,32 +219,36 @@ async fn create_broadcast(desk: &PgTransaction, new: &NewBroadcast) -> Result<Br
     let users = listed
         .as_ref()
         .map_or(last_user, |listed| rows::limit_to_sql(listed.len()));
-    let number = rows::get::<i64>(&desk.query_one(NEXT_NUMBER, &[]).await?, 0)?;
+    let number = rows::get::<i64>(&transaction.query_one(NEXT_NUMBER, &[]).await?, 0)?;
     let id = new.id.bytes().to_vec();
-    desk.execute(
-        INSERT,
-        bind![
-            number,
-            id,
-            escape_text(&new.body),
-            new.channel.as_str(),
-            escape_text(&new.caller),
-            now,
-            i64::from(listed.is_none()),
-            last_user,
-            users,
-            i64::from(users == 0),
-        ],
-    )
-    .await?;
+    transaction
+        .execute(
+            INSERT,
+            bind![
+                number,
+                id,
+                escape_text(&new.body),
+                new.channel.as_str(),
+                escape_text(&new.caller),
+                now,
+                i64::from(listed.is_none()),
+                last_user,
+                users,
+                i64::from(users == 0),
+            ],
+        )
+        .await?;
     if let Some(listed) = listed {
-        desk.execute(INSERT_LISTED_USERS, bind![number, listed]).await?;
+        transaction
+            .execute(INSERT_LISTED_USERS, bind![number, listed])
+            .await?;
     }
-    if let Some(promise) = &new.idempotency {
-        let (keys, requests) = (vec![promise.key.to_vec()], vec![promise.request.to_vec()]);
-        let expires_at = vec![promise.expires_at.timestamp_millis()];
+    if let Some(idempotency) = &new.idempotency {
+        let (keys, requests) = (vec![idempotency.key.to_vec()], vec![idempotency.request.to_vec()]);
+        let expires_at = vec![idempotency.expires_at.timestamp_millis()];
         let (numbers, ids) = (vec![number], vec![id]);
-        desk.query(INSERT_KEYS, bind![keys, requests, numbers, ids, expires_at, now])
+        transaction
+            .query(INSERT_KEYS, bind![keys, requests, numbers, ids, expires_at, now])
             .await?;
     }
     Ok(BroadcastAcceptance::Stored {
@@ -215,82 +258,88 @@ async fn create_broadcast(desk: &PgTransaction, new: &NewBroadcast) -> Result<Br
 
 /// The numbers of those users, each once; or that some have not registered.
 async fn user_numbers(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     ids: &[String],
 ) -> Result<Result<Vec<i64>, BroadcastAcceptance>, PgError> {
     let wanted = ids.iter().map(|id| escape_text(id)).collect::<Vec<_>>();
-    let mut found = HashMap::with_capacity(ids.len());
-    for row in &desk.query(FIND_USERS, bind![wanted]).await? {
-        found.insert(rows::decode_text(row, 1)?, rows::get::<i64>(row, 0)?);
+    let mut rows = HashMap::with_capacity(ids.len());
+    for row in &transaction.query(FIND_USERS, bind![wanted]).await? {
+        rows.insert(rows::decode_text(row, 1)?, rows::get::<i64>(row, 0)?);
     }
-    let unknown = ids.iter().filter(|id| !found.contains_key(*id));
+    let unknown = ids.iter().filter(|id| !rows.contains_key(*id));
     let count = unknown.clone().count();
     if count > 0 {
         let first = unknown.take(UNKNOWN_IDS_LISTED_MAX).cloned().collect();
         return Ok(Err(BroadcastAcceptance::UnknownUsers { first, count }));
     }
-    Ok(Ok(found.into_values().collect()))
+    Ok(Ok(rows.into_values().collect()))
 }
 
-async fn next_unfinished(desk: &PgTransaction, after: i64) -> Result<Option<Broadcast>, PgError> {
-    let found = desk.query_optional(NEXT_UNFINISHED, bind![after]).await?;
-    found.as_ref().map(decode_broadcast).transpose()
+async fn next_unfinished(transaction: &PgTransaction, after: i64) -> Result<Option<Broadcast>, PgError> {
+    let rows = transaction.query_optional(NEXT_UNFINISHED, bind![after]).await?;
+    rows.as_ref().map(decode_broadcast).transpose()
 }
 
-async fn next_users(desk: &PgTransaction, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>, PgError> {
+async fn next_users(
+    transaction: &PgTransaction,
+    broadcast: &Broadcast,
+    limit: usize,
+) -> Result<Vec<User>, PgError> {
     let limit = rows::limit_to_sql(limit);
-    let found = if broadcast.is_to_all {
+    let rows = if broadcast.is_to_all {
         let values = bind![broadcast.fan_out_position, broadcast.last_user, limit];
-        desk.query(ALL_USERS_AFTER, values).await?
+        transaction.query(ALL_USERS_AFTER, values).await?
     } else {
         let values = bind![broadcast.number, broadcast.fan_out_position, limit];
-        desk.query(LISTED_USERS_AFTER, values).await?
+        transaction.query(LISTED_USERS_AFTER, values).await?
     };
-    found.iter().map(decode_user).collect()
+    rows.iter().map(decode_user).collect()
 }
 
 async fn fan_out(
-    desk: &PgTransaction,
-    reach: &FanOutStep,
+    transaction: &PgTransaction,
+    step: &FanOutStep,
     messages: &[NewMessage],
 ) -> Result<Option<Vec<Acceptance>>, PgError> {
-    let unreachable = count_to_sql(reach.unreachable);
-    let is_last = i64::from(reach.is_last);
-    let values = bind![reach.broadcast, reach.from, reach.to, unreachable, is_last];
-    if desk.execute(ADVANCE, values).await? == 0 {
+    let unreachable = count_to_sql(step.unreachable);
+    let is_last = i64::from(step.is_last);
+    let values = bind![step.broadcast, step.from, step.to, unreachable, is_last];
+    if transaction.execute(ADVANCE, values).await? == 0 {
         return Ok(None);
     }
     let messages = messages.iter().collect::<Vec<_>>();
-    let accepted = accept::accept(desk, &mut HashSet::new(), &messages).await?;
-    let (runs, refused) = number_ranges(&accepted);
-    let (firsts, lasts): (Vec<i64>, Vec<i64>) = runs.into_iter().unzip();
+    let accepted = accept::accept(transaction, &mut HashSet::new(), &messages).await?;
+    let (ranges, refused) = number_ranges(&accepted);
+    let (firsts, lasts): (Vec<i64>, Vec<i64>) = ranges.into_iter().unzip();
     let stored = firsts.iter().zip(&lasts).map(|(first, last)| last - first + 1);
     let stored = stored.sum::<i64>();
     if stored > 0 {
-        desk.execute(INSERT_NUMBER_RANGES, bind![firsts, lasts, reach.broadcast])
+        transaction
+            .execute(INSERT_NUMBER_RANGES, bind![firsts, lasts, step.broadcast])
             .await?;
     }
-    desk.execute(
-        ADD_MESSAGE_COUNTS,
-        bind![reach.broadcast, stored, count_to_sql(refused)],
-    )
-    .await?;
+    transaction
+        .execute(
+            ADD_MESSAGE_COUNTS,
+            bind![step.broadcast, stored, count_to_sql(refused)],
+        )
+        .await?;
     Ok(Some(accepted))
 }
 
 async fn find_with_counts(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     id: BroadcastId,
 ) -> Result<Option<(Broadcast, BroadcastCounts)>, PgError> {
-    let Some(found) = desk
+    let Some(rows) = transaction
         .query_optional(FIND_BROADCAST, bind![id.bytes().to_vec()])
         .await?
     else {
         return Ok(None);
     };
-    let found = decode_broadcast(&found)?;
-    let row = desk.query_one(COUNT_MESSAGES, bind![found.number]).await?;
-    let tally = BroadcastCounts {
+    let rows = decode_broadcast(&rows)?;
+    let row = transaction.query_one(COUNT_MESSAGES, bind![rows.number]).await?;
+    let counts = BroadcastCounts {
         messages: rows::decode_count(&row, 0)?,
         waiting: rows::decode_count(&row, 1)?,
         unconfirmed: rows::decode_count(&row, 2)?,
@@ -298,16 +347,17 @@ async fn find_with_counts(
         failed: rows::decode_count(&row, 4)?,
         opened: rows::decode_count(&row, 5)?,
     };
-    Ok(Some((found, tally)))
+    Ok(Some((rows, counts)))
 }
 
 async fn list_broadcasts(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     before: Option<i64>,
     limit: usize,
 ) -> Result<Vec<Broadcast>, PgError> {
     let (before, limit) = (before.unwrap_or(i64::MAX), rows::limit_to_sql(limit));
-    desk.query(LIST_BROADCASTS, bind![before, limit])
+    transaction
+        .query(LIST_BROADCASTS, bind![before, limit])
         .await?
         .iter()
         .map(decode_broadcast)
@@ -315,7 +365,7 @@ async fn list_broadcasts(
 }
 
 async fn user_inbox(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     user: &str,
     before: Option<i64>,
     limit: usize,
@@ -324,22 +374,22 @@ async fn user_inbox(
     let before = before
         .unwrap_or(read::MESSAGE_NUMBER_MAX)
         .min(read::MESSAGE_NUMBER_MAX);
-    let numbers = desk
+    let numbers = transaction
         .query(INBOX, bind![escape_text(user), before, wanted])
         .await?;
     let numbers = numbers.iter().map(|row| rows::get(row, 0));
-    let page = read::load_message_list(desk, numbers.collect::<Result<_, _>>()?, limit).await?;
+    let page = read::load_message_list(transaction, numbers.collect::<Result<_, _>>()?, limit).await?;
     let asked = page.messages.iter().map(|message| message.number);
-    let mut of = HashMap::new();
-    for row in &desk
+    let mut broadcast_ids = HashMap::new();
+    for row in &transaction
         .query(BROADCAST_OF_MESSAGES, bind![asked.collect::<Vec<_>>()])
         .await?
     {
-        of.insert(rows::get::<i64>(row, 0)?, rows::message_id(row, 1)?);
+        broadcast_ids.insert(rows::get::<i64>(row, 0)?, rows::message_id(row, 1)?);
     }
     let messages = page.messages.into_iter().map(|message| {
-        let of = of.get(&message.number).copied();
-        (message, of)
+        let broadcast_ids = broadcast_ids.get(&message.number).copied();
+        (message, broadcast_ids)
     });
     Ok(UserInboxPage {
         messages: messages.collect(),

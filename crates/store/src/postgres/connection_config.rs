@@ -56,9 +56,12 @@ struct PgTlsSettings {
 }
 
 /// Reads a URL; `purpose` decides which of several hosts will do when it does not say so itself.
-pub fn parse(url: &str, purpose: ServerRole) -> Result<PgConnectionConfig> {
-    let (urls, ours) = split_hosts(url);
-    let (mode, trust) = parse_ssl_mode(ours.sslmode.as_deref(), ours.sslrootcert.as_deref())?;
+pub fn parse(url: &str, role: ServerRole) -> Result<PgConnectionConfig> {
+    let (urls, tls_settings) = split_hosts(url);
+    let (mode, trust) = parse_ssl_mode(
+        tls_settings.sslmode.as_deref(),
+        tls_settings.sslrootcert.as_deref(),
+    )?;
     let mut hosts = Vec::with_capacity(urls.len());
     for url in &urls {
         let config = url.parse::<Config>().map_err(|error| {
@@ -67,15 +70,19 @@ pub fn parse(url: &str, purpose: ServerRole) -> Result<PgConnectionConfig> {
         })?;
         hosts.push(config);
     }
-    let several = hosts.len() > 1 || hosts.iter().any(|host| host.get_hosts().len() > 1);
-    let target = session_attrs(ours.target_session_attrs.as_deref(), several, purpose)?;
-    let usual = if several {
+    let has_several_hosts = hosts.len() > 1 || hosts.iter().any(|host| host.get_hosts().len() > 1);
+    let target = session_attrs(
+        tls_settings.target_session_attrs.as_deref(),
+        has_several_hosts,
+        role,
+    )?;
+    let default_timeout = if has_several_hosts {
         MULTI_HOST_CONNECT_TIMEOUT
     } else {
         SINGLE_HOST_CONNECT_TIMEOUT
     };
     let limit = |host: &Config| host.get_connect_timeout().copied();
-    let host_limit = hosts.iter().find_map(limit).unwrap_or(usual);
+    let host_limit = hosts.iter().find_map(limit).unwrap_or(default_timeout);
     let spread = |host: &Config| host.get_load_balance_hosts() == LoadBalanceHosts::Random;
     let spread = hosts.iter().any(spread);
     for host in &mut hosts {
@@ -112,21 +119,21 @@ fn split_hosts(url: &str) -> (Vec<String>, PgTlsSettings) {
     let (user, rest) = rest.split_at(rest.find('@').map_or(0, |at| at + 1));
     let (hosts, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (path, settings) = rest.split_once('?').unwrap_or((rest, ""));
-    let mut ours = PgTlsSettings::default();
-    let mut theirs = Vec::new();
+    let mut tls_settings = PgTlsSettings::default();
+    let mut remaining = Vec::new();
     for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
         let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
         let value = || Some(percent_decode_str(value).decode_utf8_lossy().into_owned());
         match name {
-            "sslmode" => ours.sslmode = value(),
-            "sslrootcert" => ours.sslrootcert = value(),
-            "target_session_attrs" => ours.target_session_attrs = value(),
-            _ => theirs.push(setting),
+            "sslmode" => tls_settings.sslmode = value(),
+            "sslrootcert" => tls_settings.sslrootcert = value(),
+            "target_session_attrs" => tls_settings.target_session_attrs = value(),
+            _ => remaining.push(setting),
         }
     }
-    let theirs = theirs.join("&");
-    let of_host = |host| format!("{scheme}{user}{host}{path}?{theirs}");
-    (hosts.split(',').map(of_host).collect(), ours)
+    let remaining = remaining.join("&");
+    let host_url = |host| format!("{scheme}{user}{host}{path}?{remaining}");
+    (hosts.split(',').map(host_url).collect(), tls_settings)
 }
 
 /// As libpq has it: `require` with a root certificate checks the certificate as `verify-ca` does.
@@ -158,16 +165,20 @@ fn parse_ssl_mode(mode: Option<&str>, roots: Option<&str>) -> Result<(SslMode, C
     })
 }
 
-fn session_attrs(asked: Option<&str>, several: bool, purpose: ServerRole) -> Result<TargetSessionAttrs> {
-    match asked {
+fn session_attrs(
+    requested: Option<&str>,
+    has_several_hosts: bool,
+    role: ServerRole,
+) -> Result<TargetSessionAttrs> {
+    match requested {
         Some("read-write" | "primary") => Ok(TargetSessionAttrs::ReadWrite),
         Some("read-only" | "standby") => Ok(TargetSessionAttrs::ReadOnly),
         Some("any") => Ok(TargetSessionAttrs::Any),
         Some(_) => Err(Error::usage(
             "target_session_attrs in the store's URL must be read-write, read-only, primary, standby or any",
         )),
-        None if !several => Ok(TargetSessionAttrs::Any),
-        None if purpose == ServerRole::Primary => Ok(TargetSessionAttrs::ReadWrite),
+        None if !has_several_hosts => Ok(TargetSessionAttrs::Any),
+        None if role == ServerRole::Primary => Ok(TargetSessionAttrs::ReadWrite),
         None => Ok(TargetSessionAttrs::ReadOnly),
     }
 }
@@ -197,7 +208,7 @@ mod tests {
 
     #[test]
     fn one_host_is_taken_as_it_is_unless_the_url_says_more() {
-        let target = |url: &str, purpose| parse(url, purpose).unwrap().hosts[0].get_target_session_attrs();
+        let target = |url: &str, role| parse(url, role).unwrap().hosts[0].get_target_session_attrs();
         assert_eq!(
             target("postgres://a/db", ServerRole::Primary),
             TargetSessionAttrs::Any

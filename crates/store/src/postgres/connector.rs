@@ -23,9 +23,9 @@ pub struct PgConnector {
 
 impl PgConnector {
     /// A door to these hosts.
-    pub fn new(address: PgConnectionConfig) -> Self {
+    pub fn new(config: PgConnectionConfig) -> Self {
         Self {
-            config: address,
+            config,
             first_host: AtomicUsize::new(0),
         }
     }
@@ -35,13 +35,13 @@ impl PgConnector {
         self.config.hosts.len()
     }
 
-    async fn connect_to_host(&self, place: usize) -> Result<PgConnection, PgError> {
-        let host = &self.config.hosts[place];
-        let connecting = host.connect(self.config.tls.clone());
-        let (client, connection) = timeout(self.config.connect_timeout, Box::pin(connecting))
+    async fn connect_to_host(&self, index: usize) -> Result<PgConnection, PgError> {
+        let host = &self.config.hosts[index];
+        let connect = host.connect(self.config.tls.clone());
+        let (client, connection) = timeout(self.config.connect_timeout, Box::pin(connect))
             .await
             .map_err(|_| PgError::Timeout)??;
-        let carrier = tokio::spawn(async move {
+        let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 log::debug!(
                     "a connection to the database server ended: {}",
@@ -49,10 +49,7 @@ impl PgConnector {
                 );
             }
         });
-        Ok(PgConnection {
-            client,
-            driver: carrier,
-        })
+        Ok(PgConnection { client, driver })
     }
 }
 
@@ -67,21 +64,21 @@ impl Manager for PgConnector {
         } else {
             self.first_host.load(Ordering::Relaxed)
         };
-        let mut worst = PgError::Timeout;
+        let mut most_specific = PgError::Timeout;
         for step in 0..hosts {
-            let place = first.wrapping_add(step) % hosts;
-            match self.connect_to_host(place).await {
+            let index = first.wrapping_add(step) % hosts;
+            match self.connect_to_host(index).await {
                 Ok(connection) => {
                     if !self.config.is_load_balanced {
-                        self.first_host.store(place, Ordering::Relaxed);
+                        self.first_host.store(index, Ordering::Relaxed);
                     }
                     return Ok(connection);
                 }
-                Err(trouble) if trouble.is_at_least_as_specific_as(&worst) => worst = trouble,
+                Err(error) if error.is_at_least_as_specific_as(&most_specific) => most_specific = error,
                 Err(_) => {}
             }
         }
-        Err(worst)
+        Err(most_specific)
     }
 
     async fn recycle(&self, connection: &mut PgConnection, _: &Metrics) -> RecycleResult<PgError> {

@@ -39,8 +39,8 @@ static RELEASE_JOB_LOCK: &str = sql!("postgres/coordination/release_job_lock");
 const COORDINATION_LOCK: i64 = 0x506F_7374_0010;
 
 /// See [`crate::Store::time`].
-pub async fn current_time(desk: &PgTransaction) -> Result<Timestamp, PgError> {
-    rows::decode_time(&desk.query_one(CURRENT_TIME, &[]).await?, 0)
+pub async fn current_time(transaction: &PgTransaction) -> Result<Timestamp, PgError> {
+    rows::decode_time(&transaction.query_one(CURRENT_TIME, &[]).await?, 0)
 }
 
 /// See [`crate::Store::pass`]. Whoever asks for the same provider at the same time is counted together, in the
@@ -67,33 +67,39 @@ impl BatchOperation for RateOperation {
     const ERROR_CONTEXT: &'static str = "cannot count what goes to a provider";
 
     async fn run(
-        desk: &PgTransaction,
+        transaction: &PgTransaction,
         seen: &mut HashSet<ConfigName>,
-        pieces: &[Self],
+        operations: &[Self],
     ) -> Result<Vec<Self::Output>, PgError> {
-        if pieces.iter().any(|piece| !seen.contains(&piece.request.provider)) {
-            // Before any row: who waits for this lock must hold nothing that its holder may want.
-            desk.query(LOCK_COORDINATION, bind![COORDINATION_LOCK]).await?;
-        }
-        let mut answers = vec![Vec::new(); pieces.len()];
-        let mut order = (0..pieces.len()).collect::<Vec<_>>();
-        // In one order of providers on all hosts, so that none waits for another in a circle.
-        order.sort_by_key(|index| pieces[*index].request.provider.as_str());
-        for same in
-            order.chunk_by(|one, other| pieces[*one].request.provider == pieces[*other].request.provider)
+        if operations
+            .iter()
+            .any(|operation| !seen.contains(&operation.request.provider))
         {
-            let mut kept = load_rate_limiter(desk, pieces[same[0]].request.provider.as_str()).await?;
+            // Before any row: who waits for this lock must hold nothing that its holder may want.
+            transaction
+                .query(LOCK_COORDINATION, bind![COORDINATION_LOCK])
+                .await?;
+        }
+        let mut answers = vec![Vec::new(); operations.len()];
+        let mut control = (0..operations.len()).collect::<Vec<_>>();
+        // In one order of providers on all hosts, so that none waits for another in a circle.
+        control.sort_by_key(|index| operations[*index].request.provider.as_str());
+        for same in control
+            .chunk_by(|one, other| operations[*one].request.provider == operations[*other].request.provider)
+        {
+            let mut state =
+                load_rate_limiter(transaction, operations[same[0]].request.provider.as_str()).await?;
             for index in same {
-                let piece = &pieces[*index];
-                let (after, passages) =
-                    rate_limit::acquire_permits(kept, &piece.request, piece.effective_now());
-                kept = Some(after);
-                answers[*index] = passages;
+                let operation = &operations[*index];
+                let (after, permits) =
+                    rate_limit::acquire_permits(state, &operation.request, operation.effective_now());
+                state = Some(after);
+                answers[*index] = permits;
             }
-            if let Some(kept) = kept {
-                save_rate_limiter(desk, &pieces[same[0]], kept).await?;
+            if let Some(state) = state {
+                save_rate_limiter(transaction, &operations[same[0]], state).await?;
             }
-            seen.insert(pieces[same[0]].request.provider.clone());
+            seen.insert(operations[same[0]].request.provider.clone());
         }
         Ok(answers)
     }
@@ -101,28 +107,36 @@ impl BatchOperation for RateOperation {
 
 /// What is kept of a provider's pace, locked until the transaction ends.
 async fn load_rate_limiter(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     provider: &str,
 ) -> Result<Option<RateLimiterState>, PgError> {
-    let mut found = desk.query_optional(RATE_LIMITER, bind![provider]).await?;
+    let mut found = transaction.query_optional(RATE_LIMITER, bind![provider]).await?;
     if found.is_none() {
-        desk.query(LOCK_COORDINATION, bind![COORDINATION_LOCK]).await?;
-        found = desk.query_optional(RATE_LIMITER, bind![provider]).await?;
+        transaction
+            .query(LOCK_COORDINATION, bind![COORDINATION_LOCK])
+            .await?;
+        found = transaction.query_optional(RATE_LIMITER, bind![provider]).await?;
     }
     found.map(|row| decode_rate_limiter(&row)).transpose()
 }
 
 async fn save_rate_limiter(
-    desk: &PgTransaction,
-    of: &RateOperation,
-    kept: RateLimiterState,
+    transaction: &PgTransaction,
+    operation: &RateOperation,
+    state: RateLimiterState,
 ) -> Result<(), PgError> {
-    let provider = of.request.provider.as_str();
-    let counted_at = kept.counted_at.unwrap_or(of.now).timestamp_millis();
-    let next_slot = kept.next_slot.map(|slot| slot.timestamp_micros());
-    let paused_until = kept.cooldown_until.map(|until| until.timestamp_millis());
-    let values = bind![provider, kept.tokens_micros, counted_at, next_slot, paused_until];
-    desk.execute(SAVE_RATE_LIMITER, values).await?;
+    let provider = operation.request.provider.as_str();
+    let counted_at = state.counted_at.unwrap_or(operation.now).timestamp_millis();
+    let next_slot = state.next_slot.map(|slot| slot.timestamp_micros());
+    let cooldown_until = state.cooldown_until.map(|until| until.timestamp_millis());
+    let values = bind![
+        provider,
+        state.tokens_micros,
+        counted_at,
+        next_slot,
+        cooldown_until
+    ];
+    transaction.execute(SAVE_RATE_LIMITER, values).await?;
     Ok(())
 }
 
@@ -136,8 +150,9 @@ fn decode_rate_limiter(row: &Row) -> Result<RateLimiterState, PgError> {
 }
 
 /// See [`crate::Store::standings`].
-pub async fn load_health(desk: &PgTransaction) -> Result<Vec<SharedHealth>, PgError> {
-    desk.query(ALL_HEALTH, &[])
+pub async fn load_health(transaction: &PgTransaction) -> Result<Vec<SharedHealth>, PgError> {
+    transaction
+        .query(ALL_HEALTH, &[])
         .await?
         .iter()
         .map(decode_health)
@@ -146,62 +161,77 @@ pub async fn load_health(desk: &PgTransaction) -> Result<Vec<SharedHealth>, PgEr
 
 /// See [`crate::Store::tell`].
 pub async fn report_health(
-    desk: &PgTransaction,
-    news: &[HealthReport],
+    transaction: &PgTransaction,
+    reports: &[HealthReport],
     now: Timestamp,
 ) -> Result<Vec<ReportedHealth>, PgError> {
-    desk.query(LOCK_COORDINATION, bind![COORDINATION_LOCK]).await?;
-    let mut told = Vec::with_capacity(news.len());
-    for news in news {
-        let before = provider_health(desk, news.provider.as_str()).await?;
-        let after = ReportedHealth::after(before.clone(), news.clone(), now);
+    transaction
+        .query(LOCK_COORDINATION, bind![COORDINATION_LOCK])
+        .await?;
+    let mut reported = Vec::with_capacity(reports.len());
+    for report in reports {
+        let before = provider_health(transaction, report.provider.as_str()).await?;
+        let after = ReportedHealth::after(before.clone(), report.clone(), now);
         if before.as_ref() != Some(&after.shared) {
-            save_health(desk, &after.shared).await?;
+            save_health(transaction, &after.shared).await?;
         }
-        told.push(after);
+        reported.push(after);
     }
-    Ok(told)
+    Ok(reported)
 }
 
 /// See [`crate::Store::probe`].
 pub async fn acquire_probe(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     provider: &str,
-    patience: Duration,
+    timeout: Duration,
     now: Timestamp,
 ) -> Result<ProbeDecision, PgError> {
-    desk.query(LOCK_COORDINATION, bind![COORDINATION_LOCK]).await?;
-    let Some(known) = provider_health(desk, provider).await? else {
+    transaction
+        .query(LOCK_COORDINATION, bind![COORDINATION_LOCK])
+        .await?;
+    let Some(health) = provider_health(transaction, provider).await? else {
         return Ok(ProbeDecision::Denied(None));
     };
-    let Some(probing) = known.with_probe_started(patience, now) else {
-        return Ok(ProbeDecision::Denied(Some(known)));
+    let Some(probing) = health.with_probe_started(timeout, now) else {
+        return Ok(ProbeDecision::Denied(Some(health)));
     };
-    save_health(desk, &probing).await?;
+    save_health(transaction, &probing).await?;
     Ok(ProbeDecision::Granted(probing))
 }
 
 /// See [`crate::Store::order`].
-pub async fn save_provider_control(desk: &PgTransaction, order: &ProviderControl) -> Result<(), PgError> {
-    desk.query(LOCK_COORDINATION, bind![COORDINATION_LOCK]).await?;
-    let (provider, at) = (order.provider.as_str(), order.at.timestamp_millis());
-    desk.execute(
-        SAVE_PROVIDER_CONTROL,
-        bind![provider, order.action.as_str(), written(&order.requested_by), at],
-    )
-    .await?;
-    if order.action == ControlAction::Resume
-        && let Some(known) = provider_health(desk, provider).await?
-        && known.circuit != CircuitState::Closed
+pub async fn save_provider_control(
+    transaction: &PgTransaction,
+    control: &ProviderControl,
+) -> Result<(), PgError> {
+    transaction
+        .query(LOCK_COORDINATION, bind![COORDINATION_LOCK])
+        .await?;
+    let (provider, at) = (control.provider.as_str(), control.at.timestamp_millis());
+    transaction
+        .execute(
+            SAVE_PROVIDER_CONTROL,
+            bind![
+                provider,
+                control.action.as_str(),
+                written(&control.requested_by),
+                at
+            ],
+        )
+        .await?;
+    if control.action == ControlAction::Resume
+        && let Some(health) = provider_health(transaction, provider).await?
+        && health.circuit != CircuitState::Closed
     {
-        save_health(desk, &known.resumed(order.at)).await?;
+        save_health(transaction, &health.resumed(control.at)).await?;
     }
     Ok(())
 }
 
 /// See [`crate::Store::orders`].
-pub async fn provider_controls(desk: &PgTransaction) -> Result<Vec<ProviderControl>, PgError> {
-    let order = |row: &Row| {
+pub async fn provider_controls(transaction: &PgTransaction) -> Result<Vec<ProviderControl>, PgError> {
+    let control = |row: &Row| {
         Ok(ProviderControl {
             provider: rows::decode_name(row, 0)?,
             action: rows::decode_word(row, 1, ControlAction::parse)?,
@@ -209,40 +239,47 @@ pub async fn provider_controls(desk: &PgTransaction) -> Result<Vec<ProviderContr
             at: rows::decode_time(row, 3)?,
         })
     };
-    desk.query(PROVIDER_CONTROLS, &[])
+    transaction
+        .query(PROVIDER_CONTROLS, &[])
         .await?
         .iter()
-        .map(order)
+        .map(control)
         .collect()
 }
 
-async fn provider_health(desk: &PgTransaction, provider: &str) -> Result<Option<SharedHealth>, PgError> {
-    let found = desk.query_optional(PROVIDER_HEALTH, bind![provider]).await?;
+async fn provider_health(
+    transaction: &PgTransaction,
+    provider: &str,
+) -> Result<Option<SharedHealth>, PgError> {
+    let found = transaction
+        .query_optional(PROVIDER_HEALTH, bind![provider])
+        .await?;
     found.map(|row| decode_health(&row)).transpose()
 }
 
-async fn save_health(desk: &PgTransaction, known: &SharedHealth) -> Result<(), PgError> {
-    let columns = HealthColumns::from_health(known);
-    desk.execute(
-        SAVE_HEALTH,
-        bind![
-            known.provider.as_str(),
-            columns.state,
-            columns.open_until,
-            columns.backoff_factor,
-            columns.reason.map(written),
-            known.cooldown_until.map(|until| until.timestamp_millis()),
-            known.since.timestamp_millis(),
-            known.version,
-        ],
-    )
-    .await
-    .map(drop)
+async fn save_health(transaction: &PgTransaction, health: &SharedHealth) -> Result<(), PgError> {
+    let columns = HealthColumns::from_health(health);
+    transaction
+        .execute(
+            SAVE_HEALTH,
+            bind![
+                health.provider.as_str(),
+                columns.state,
+                columns.open_until,
+                columns.backoff_factor,
+                columns.reason.map(written),
+                health.cooldown_until.map(|until| until.timestamp_millis()),
+                health.since.timestamp_millis(),
+                health.version,
+            ],
+        )
+        .await
+        .map(drop)
 }
 
 fn decode_health(row: &Row) -> Result<SharedHealth, PgError> {
     let since = rows::decode_time(row, 6)?;
-    let (till, times, reason) = (
+    let (open_until, backoff_factor, reason) = (
         rows::get(row, 2)?,
         rows::get(row, 3)?,
         rows::optional_text(row, 4)?,
@@ -250,7 +287,7 @@ fn decode_health(row: &Row) -> Result<SharedHealth, PgError> {
     Ok(SharedHealth {
         provider: rows::decode_name(row, 0)?,
         circuit: rows::decode_word(row, 1, |word| {
-            coordination::decode_circuit(word, till, times, reason, since)
+            coordination::decode_circuit(word, open_until, backoff_factor, reason, since)
         })?,
         cooldown_until: rows::optional_time(row, 5)?,
         since,
@@ -260,28 +297,28 @@ fn decode_health(row: &Row) -> Result<SharedHealth, PgError> {
 
 /// See [`crate::Store::take_turn`].
 pub async fn acquire_job_lock(
-    desk: &PgTransaction,
-    task: ScheduledJob,
-    holder: &str,
+    transaction: &PgTransaction,
+    job: ScheduledJob,
+    process_name: &str,
     now: Timestamp,
     hold: Duration,
 ) -> Result<JobLockResult, PgError> {
-    let (ends_at, too_late) = (now + hold, now + hold * 2);
+    let (expires_at, stale_at) = (now + hold, now + hold * 2);
     let values = (
         now.timestamp_millis(),
-        ends_at.timestamp_millis(),
-        too_late.timestamp_millis(),
+        expires_at.timestamp_millis(),
+        stale_at.timestamp_millis(),
     );
-    let taken = desk
+    let acquired = transaction
         .execute(
             ACQUIRE_JOB_LOCK,
-            bind![task.as_str(), holder, values.0, values.1, values.2],
+            bind![job.as_str(), process_name, values.0, values.1, values.2],
         )
         .await?;
-    if taken > 0 {
+    if acquired > 0 {
         return Ok(JobLockResult::Acquired);
     }
-    let row = desk.query_one(JOB_LOCK, bind![task.as_str()]).await?;
+    let row = transaction.query_one(JOB_LOCK, bind![job.as_str()]).await?;
     Ok(JobLockResult::Busy(JobLockOwner {
         process_name: rows::get(&row, 0)?,
         acquired_at: rows::decode_time(&row, 1)?,
@@ -292,27 +329,28 @@ pub async fn acquire_job_lock(
 
 /// See [`crate::Store::renew_turn`].
 pub async fn renew_job_lock(
-    desk: &PgTransaction,
-    task: ScheduledJob,
-    holder: &str,
-    ends_at: Timestamp,
+    transaction: &PgTransaction,
+    job: ScheduledJob,
+    process_name: &str,
+    expires_at: Timestamp,
 ) -> Result<bool, PgError> {
-    let ends_at = ends_at.timestamp_millis();
-    let renewed = desk
-        .execute(RENEW_JOB_LOCK, bind![task.as_str(), holder, ends_at])
+    let expires_at = expires_at.timestamp_millis();
+    let renewed = transaction
+        .execute(RENEW_JOB_LOCK, bind![job.as_str(), process_name, expires_at])
         .await?;
     Ok(renewed > 0)
 }
 
 /// See [`crate::Store::end_turn`].
 pub async fn release_job_lock(
-    desk: &PgTransaction,
-    task: ScheduledJob,
-    holder: &str,
-    ends_at: Timestamp,
+    transaction: &PgTransaction,
+    job: ScheduledJob,
+    process_name: &str,
+    expires_at: Timestamp,
 ) -> Result<(), PgError> {
-    let ends_at = ends_at.timestamp_millis();
-    desk.execute(RELEASE_JOB_LOCK, bind![task.as_str(), holder, ends_at])
+    let expires_at = expires_at.timestamp_millis();
+    transaction
+        .execute(RELEASE_JOB_LOCK, bind![job.as_str(), process_name, expires_at])
         .await?;
     Ok(())
 }

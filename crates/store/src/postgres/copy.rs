@@ -34,38 +34,38 @@ struct PostgresTableStore {
 
 /// The store a URL names, for a move.
 pub fn open_table_store(url: &str) -> Result<Box<dyn TableStore>> {
-    let link = PgPool::new(url, ServerRole::Primary, CONNECTIONS_MAX)?;
+    let pool = PgPool::new(url, ServerRole::Primary, CONNECTIONS_MAX)?;
     Ok(Box::new(PostgresTableStore {
-        pool: link,
+        pool,
         transaction: None,
     }))
 }
 
 /// A store that was moved, or is being filled by a move, is not for use.
-pub async fn refuse_moved(link: &PgPool) -> Result<()> {
+pub async fn refuse_moved(pool: &PgPool) -> Result<()> {
     let act = "cannot read the store's state";
     let state = async {
-        let desk = link.begin_read().await?;
-        let row = desk.query_one(MOVE_STATE, &[]).await;
-        let row = desk.finish(row).await?;
+        let transaction = pool.begin_read().await?;
+        let row = transaction.query_one(MOVE_STATE, &[]).await;
+        let row = transaction.finish(row).await?;
         Ok((
             super::rows::get::<Option<String>>(&row, 0)?,
             super::rows::get(&row, 1)?,
         ))
     };
-    let (moved, is_receiving) = state.await.map_err(|trouble: PgError| trouble.to_error(act))?;
+    let (moved, is_receiving) = state.await.map_err(|error: PgError| error.to_error(act))?;
     require_open(moved.as_deref(), is_receiving)
 }
 
 impl ToSql for CopyValue {
-    fn to_sql(&self, kind: &Kind, out: &mut BytesMut) -> Result<IsNull, Box<dyn Cause + Sync + Send>> {
+    fn to_sql(&self, sql_type: &Kind, out: &mut BytesMut) -> Result<IsNull, Box<dyn Cause + Sync + Send>> {
         match self {
             Self::Null => Ok(IsNull::Yes),
-            Self::Integer(number) if *kind == Kind::BOOL => (*number != 0).to_sql(kind, out),
-            Self::Integer(number) => number.to_sql(kind, out),
-            Self::Real(number) => number.to_sql(kind, out),
-            Self::Text(text) => escape_text(text).as_ref().to_sql(kind, out),
-            Self::Bytes(bytes) => bytes.to_sql(kind, out),
+            Self::Integer(number) if *sql_type == Kind::BOOL => (*number != 0).to_sql(sql_type, out),
+            Self::Integer(number) => number.to_sql(sql_type, out),
+            Self::Real(number) => number.to_sql(sql_type, out),
+            Self::Text(text) => escape_text(text).as_ref().to_sql(sql_type, out),
+            Self::Bytes(bytes) => bytes.to_sql(sql_type, out),
         }
     }
 
@@ -77,16 +77,16 @@ impl ToSql for CopyValue {
 }
 
 impl<'r> FromSql<'r> for CopyValue {
-    fn from_sql(kind: &Kind, raw: &'r [u8]) -> Result<Self, Box<dyn Cause + Sync + Send>> {
-        Ok(match *kind {
-            Kind::INT8 => Self::Integer(i64::from_sql(kind, raw)?),
-            Kind::INT4 => Self::Integer(i32::from_sql(kind, raw)?.into()),
-            Kind::INT2 => Self::Integer(i16::from_sql(kind, raw)?.into()),
-            Kind::BOOL => Self::Integer(bool::from_sql(kind, raw)?.into()),
-            Kind::FLOAT8 => Self::Real(f64::from_sql(kind, raw)?),
-            Kind::FLOAT4 => Self::Real(f32::from_sql(kind, raw)?.into()),
-            Kind::BYTEA => Self::Bytes(Vec::from_sql(kind, raw)?),
-            _ => Self::Text(unescape_text(String::from_sql(kind, raw)?)),
+    fn from_sql(sql_type: &Kind, raw: &'r [u8]) -> Result<Self, Box<dyn Cause + Sync + Send>> {
+        Ok(match *sql_type {
+            Kind::INT8 => Self::Integer(i64::from_sql(sql_type, raw)?),
+            Kind::INT4 => Self::Integer(i32::from_sql(sql_type, raw)?.into()),
+            Kind::INT2 => Self::Integer(i16::from_sql(sql_type, raw)?.into()),
+            Kind::BOOL => Self::Integer(bool::from_sql(sql_type, raw)?.into()),
+            Kind::FLOAT8 => Self::Real(f64::from_sql(sql_type, raw)?),
+            Kind::FLOAT4 => Self::Real(f32::from_sql(sql_type, raw)?.into()),
+            Kind::BYTEA => Self::Bytes(Vec::from_sql(sql_type, raw)?),
+            _ => Self::Text(unescape_text(String::from_sql(sql_type, raw)?)),
         })
     }
 
@@ -94,7 +94,7 @@ impl<'r> FromSql<'r> for CopyValue {
         Ok(Self::Null)
     }
 
-    fn accepts(kind: &Kind) -> bool {
+    fn accepts(sql_type: &Kind) -> bool {
         let known = [
             Kind::INT8,
             Kind::INT4,
@@ -104,7 +104,7 @@ impl<'r> FromSql<'r> for CopyValue {
             Kind::FLOAT4,
             Kind::BYTEA,
         ];
-        known.contains(kind) || <String as FromSql>::accepts(kind)
+        known.contains(sql_type) || <String as FromSql>::accepts(sql_type)
     }
 }
 
@@ -120,8 +120,8 @@ fn postgres_type(value: &CopyValue) -> Kind {
 }
 
 /// A column's values as the server is told, and the word for them.
-fn array_type(kind: ColumnType) -> (Kind, &'static str) {
-    match kind {
+fn array_type(sql_type: ColumnType) -> (Kind, &'static str) {
+    match sql_type {
         ColumnType::Integer => (Kind::INT8_ARRAY, "BIGINT[]"),
         ColumnType::Boolean => (Kind::BOOL_ARRAY, "BOOLEAN[]"),
         ColumnType::Real => (Kind::FLOAT8_ARRAY, "DOUBLE PRECISION[]"),
@@ -142,11 +142,11 @@ impl<'r> ColumnArrays<'r> {
             columns: Vec::new(),
             type_names: Vec::new(),
         };
-        for (place, kind) in kinds.enumerate() {
-            let (kind, word) = array_type(kind);
-            let column = rows.iter().map(|row| &row[place]).collect();
-            arrays.columns.push((column, kind));
-            arrays.type_names.push(word);
+        for (index, sql_type) in kinds.enumerate() {
+            let (sql_type, type_name) = array_type(sql_type);
+            let column = rows.iter().map(|row| &row[index]).collect();
+            arrays.columns.push((column, sql_type));
+            arrays.type_names.push(type_name);
         }
         arrays
     }
@@ -154,25 +154,25 @@ impl<'r> ColumnArrays<'r> {
     fn bind_values(&self) -> Vec<TypedValue<'_>> {
         self.columns
             .iter()
-            .map(|(values, kind)| (values as &(dyn ToSql + Sync), kind.clone()))
+            .map(|(values, sql_type)| (values as &(dyn ToSql + Sync), sql_type.clone()))
             .collect()
     }
 
     /// `$1::BIGINT[], $2::TEXT[]`
     fn with_arrays(&self, sql: &str) -> String {
-        let words = self.type_names.iter().enumerate();
-        let words = words.map(|(place, word)| format!("${}::{word}", place + 1));
-        sql.replace("{arrays}", &words.collect::<Vec<_>>().join(", "))
+        let type_names = self.type_names.iter().enumerate();
+        let type_names = type_names.map(|(index, type_name)| format!("${}::{type_name}", index + 1));
+        sql.replace("{arrays}", &type_names.collect::<Vec<_>>().join(", "))
     }
 }
 
-fn to_error(trouble: &PgError) -> Error {
-    trouble.to_error(ERROR_CONTEXT)
+fn to_error(error: &PgError) -> Error {
+    error.to_error(ERROR_CONTEXT)
 }
 
 fn decode_rows(rows: &[tokio_postgres::Row]) -> Result<Vec<CopyRow>, PgError> {
     let row = |row: &tokio_postgres::Row| {
-        let cells = (0..row.len()).map(|place| super::rows::get(row, place));
+        let cells = (0..row.len()).map(|index| super::rows::get(row, index));
         cells.collect::<Result<CopyRow, PgError>>()
     };
     rows.iter().map(row).collect()
@@ -185,8 +185,8 @@ fn message_numbers<'r>(table: &CopyTable, rows: &'r [CopyRow]) -> impl Iterator<
         "deliveries" | "attempts" => Some(DeliveryId::PER_MESSAGE),
         _ => None,
     };
-    let place = table.key.first().copied().unwrap_or_default();
-    let number = move |row: &CopyRow| Some(row.get(place)?.as_integer()?.div_euclid(per_message?));
+    let index = table.key.first().copied().unwrap_or_default();
+    let number = move |row: &CopyRow| Some(row.get(index)?.as_integer()?.div_euclid(per_message?));
     rows.iter().filter_map(number)
 }
 
@@ -202,14 +202,13 @@ impl PostgresTableStore {
     }
 
     async fn query_once(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<Vec<CopyRow>> {
-        let desk = self
-            .pool
-            .begin_read()
+        let transaction = self.pool.begin_read().await.map_err(|error| to_error(&error))?;
+        let found = transaction.query(sql, values).await;
+        let found = transaction
+            .finish(found)
             .await
-            .map_err(|trouble| to_error(&trouble))?;
-        let found = desk.query(sql, values).await;
-        let found = desk.finish(found).await.and_then(|rows| decode_rows(&rows));
-        found.map_err(|trouble| to_error(&trouble))
+            .and_then(|rows| decode_rows(&rows));
+        found.map_err(|error| to_error(&error))
     }
 }
 
@@ -224,11 +223,14 @@ impl TableStore for PostgresTableStore {
             .iter()
             .map(|value| (value as &(dyn ToSql + Sync), postgres_type(value)));
         let bound = bound.collect::<Vec<_>>();
-        let Some(desk) = &self.transaction else {
+        let Some(transaction) = &self.transaction else {
             return self.query_once(sql, &bound).await;
         };
-        let found = desk.query(sql, &bound).await.and_then(|rows| decode_rows(&rows));
-        found.map_err(|trouble| to_error(&trouble))
+        let found = transaction
+            .query(sql, &bound)
+            .await
+            .and_then(|rows| decode_rows(&rows));
+        found.map_err(|error| to_error(&error))
     }
 
     async fn select_by_keys(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<Vec<CopyRow>> {
@@ -238,12 +240,8 @@ impl TableStore for PostgresTableStore {
     }
 
     async fn begin(&mut self) -> Result<()> {
-        let desk = self
-            .pool
-            .begin_write()
-            .await
-            .map_err(|trouble| to_error(&trouble))?;
-        self.transaction = Some(desk);
+        let transaction = self.pool.begin_write().await.map_err(|error| to_error(&error))?;
+        self.transaction = Some(transaction);
         Ok(())
     }
 
@@ -252,14 +250,14 @@ impl TableStore for PostgresTableStore {
             .iter()
             .map(|value| (value as &(dyn ToSql + Sync), postgres_type(value)));
         let changed = self.transaction()?.execute(sql, &bound.collect::<Vec<_>>()).await;
-        changed.map_err(|trouble| to_error(&trouble))
+        changed.map_err(|error| to_error(&error))
     }
 
     async fn execute_script(&mut self, sql: &str) -> Result<()> {
         self.transaction()?
             .batch_execute(sql)
             .await
-            .map_err(|trouble| to_error(&trouble))
+            .map_err(|error| to_error(&error))
     }
 
     async fn upsert_rows(&mut self, table: &CopyTable, rows: &[CopyRow]) -> Result<()> {
@@ -268,29 +266,29 @@ impl TableStore for PostgresTableStore {
         }
         let arrays = ColumnArrays::new(table.columns.iter().map(|column| column.kind), rows);
         let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.upsert, table));
-        let desk = self.transaction()?;
+        let transaction = self.transaction()?;
         let put = async {
-            partitions::create_for_numbers(desk, message_numbers(table, rows)).await?;
-            desk.execute(&sql, &arrays.bind_values()).await
+            partitions::create_for_numbers(transaction, message_numbers(table, rows)).await?;
+            transaction.execute(&sql, &arrays.bind_values()).await
         };
-        put.await.map(drop).map_err(|trouble| to_error(&trouble))
+        put.await.map(drop).map_err(|error| to_error(&error))
     }
 
     async fn delete_rows(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<()> {
         let arrays = ColumnArrays::new(table.key_columns().map(|column| column.kind), keys);
         let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.delete, table));
-        let erased = self.transaction()?.execute(&sql, &arrays.bind_values()).await;
-        erased.map(drop).map_err(|trouble| to_error(&trouble))
+        let deleted = self.transaction()?.execute(&sql, &arrays.bind_values()).await;
+        deleted.map(drop).map_err(|error| to_error(&error))
     }
 
     async fn create_partitions(&mut self) -> Result<()> {
         let made = partitions::create_ahead(self.transaction()?).await;
-        made.map_err(|trouble| to_error(&trouble))
+        made.map_err(|error| to_error(&error))
     }
 
     async fn commit(&mut self) -> Result<()> {
         match self.transaction.take() {
-            Some(desk) => desk.finish(Ok(())).await.map_err(|trouble| to_error(&trouble)),
+            Some(transaction) => transaction.finish(Ok(())).await.map_err(|error| to_error(&error)),
             None => Ok(()),
         }
     }

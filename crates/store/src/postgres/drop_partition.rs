@@ -28,85 +28,96 @@ static DROP_PARTITION: &str = sql!("postgres/maintenance/drop_partition");
 
 /// Takes one month that is spent out of the tables; whether there was one and it could be had. When the tables are in
 /// use all the time, it stays for the next prune.
-pub async fn detach_one(desk: &PgTransaction, before: Timestamp) -> Result<bool, PgError> {
-    let Some(month) = partitions::droppable(desk, before).await?.into_iter().next() else {
+pub async fn detach_one(transaction: &PgTransaction, before: Timestamp) -> Result<bool, PgError> {
+    let Some(partition) = partitions::droppable(transaction, before)
+        .await?
+        .into_iter()
+        .next()
+    else {
         return Ok(false);
     };
-    match detach(desk, &month).await {
-        Err(trouble) if trouble.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+    match detach(transaction, &partition).await {
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
             // The server has given the transaction up: what follows undoes it, whatever it is called.
             log::warn!("a month that could be deleted stays for now: its tables are in use");
             Ok(false)
         }
-        taken => taken,
+        detached => detached,
     }
 }
 
-async fn detach(desk: &PgTransaction, month: &Partition) -> Result<bool, PgError> {
-    desk.batch_execute(SET_LOCK_TIMEOUT).await?;
-    desk.query(LOCK_NUMBERS_EXCLUSIVE, bind![NUMBERS_LOCK]).await?;
-    desk.batch_execute(&partition_script(LOCK_TABLES, month.index))
+async fn detach(transaction: &PgTransaction, partition: &Partition) -> Result<bool, PgError> {
+    transaction.batch_execute(SET_LOCK_TIMEOUT).await?;
+    transaction
+        .query(LOCK_NUMBERS_EXCLUSIVE, bind![NUMBERS_LOCK])
+        .await?;
+    transaction
+        .batch_execute(&partition_script(LOCK_TABLES, partition.index))
         .await?;
     // Another host may have taken it, or an operator sent something of it again, since the look.
-    let all = partitions::list(desk).await?;
-    let is_there = |other: &Partition| other.index == month.index && !other.is_detached;
-    if !all.iter().any(is_there) || partitions::has_waiting(desk, month).await? {
+    let all = partitions::list(transaction).await?;
+    let is_there = |other: &Partition| other.index == partition.index && !other.is_detached;
+    if !all.iter().any(is_there) || partitions::has_waiting(transaction, partition).await? {
         return Ok(false);
     }
-    desk.batch_execute(&partition_script(DETACH_PARTITION, month.index))
+    transaction
+        .batch_execute(&partition_script(DETACH_PARTITION, partition.index))
         .await?;
     Ok(true)
 }
 
 /// Counts the months that were taken out among what is kept, and deletes them; how many messages they held.
-pub async fn drop_detached(desk: &PgTransaction) -> Result<usize, PgError> {
-    if !partitions::list(desk)
+pub async fn drop_detached(transaction: &PgTransaction) -> Result<usize, PgError> {
+    if !partitions::list(transaction)
         .await?
         .iter()
-        .any(|month| month.is_detached)
+        .any(|partition| partition.is_detached)
     {
         return Ok(0);
     }
-    let folded = report::lock_rollup_position(desk).await?;
+    let position = report::lock_rollup_position(transaction).await?;
     let mut messages = 0;
-    for month in partitions::list(desk).await? {
-        if month.is_detached {
-            messages += move_counts_to_kept(desk, month.index, folded).await?;
-            desk.batch_execute(&partition_script(DROP_PARTITION, month.index))
+    for partition in partitions::list(transaction).await? {
+        if partition.is_detached {
+            messages += move_counts_to_kept(transaction, partition.index, position).await?;
+            transaction
+                .batch_execute(&partition_script(DROP_PARTITION, partition.index))
                 .await?;
         }
     }
     Ok(usize::try_from(messages).unwrap_or(usize::MAX))
 }
 
-async fn move_counts_to_kept(desk: &PgTransaction, place: i64, folded: i64) -> Result<i64, PgError> {
-    let (mut live, mut kept) = (RollupChanges::default(), RollupChanges::default());
+async fn move_counts_to_kept(transaction: &PgTransaction, index: i64, position: i64) -> Result<i64, PgError> {
+    let (mut live, mut pruned) = (RollupChanges::default(), RollupChanges::default());
     let mut messages = 0;
-    for row in &desk
-        .query(&partition_script(DELIVERY_COUNTS, place), bind![folded])
+    for row in &transaction
+        .query(&partition_script(DELIVERY_COUNTS, index), bind![position])
         .await?
     {
-        let (share, many) = (decode_delivery_counts(row)?, rows::get::<i64>(row, 2)?);
-        share.subtract_from(many, &mut live);
-        share.add_to(many, &mut kept);
-        messages += if share.is_first { many } else { 0 };
+        let (counts, count) = (decode_delivery_counts(row)?, rows::get::<i64>(row, 2)?);
+        counts.subtract_from(count, &mut live);
+        counts.add_to(count, &mut pruned);
+        messages += if counts.is_first { count } else { 0 };
     }
-    for row in &desk
-        .query(&partition_script(ATTEMPT_COUNTS, place), bind![folded])
+    for row in &transaction
+        .query(&partition_script(ATTEMPT_COUNTS, index), bind![position])
         .await?
     {
-        let many = rows::get::<i64>(row, 1)?;
-        let call = decode_counted_attempt(row)?;
+        let count = rows::get::<i64>(row, 1)?;
+        let attempt = decode_counted_attempt(row)?;
         if rows::get::<Option<bool>>(row, 0)?.unwrap_or_default() {
-            live.add_attempt(&call, -many);
+            live.add_attempt(&attempt, -count);
         }
-        kept.add_attempt(&call, many);
+        pruned.add_attempt(&attempt, count);
     }
-    rollups::save_changes(&live, desk, "live").await?;
-    rollups::save_changes(&kept, desk, "pruned").await?;
-    desk.execute(&partition_script(ADD_KEPT_ADDRESSES, place), &[])
+    rollups::save_changes(&live, transaction, "live").await?;
+    rollups::save_changes(&pruned, transaction, "pruned").await?;
+    transaction
+        .execute(&partition_script(ADD_KEPT_ADDRESSES, index), &[])
         .await?;
-    desk.execute(&partition_script(SUBTRACT_ADDRESSES, place), bind![folded])
+    transaction
+        .execute(&partition_script(SUBTRACT_ADDRESSES, index), bind![position])
         .await?;
     Ok(messages)
 }

@@ -10,14 +10,14 @@ use super::rows;
 static DURABILITY: &str = sql!("postgres/maintenance/read_durability_settings");
 
 /// Looks and warns. A server that cannot be asked is left to whoever works with it.
-pub async fn warn_about_settings(link: &PgPool) {
-    match read_settings(link).await {
+pub async fn warn_about_settings(pool: &PgPool) {
+    match read_settings(pool).await {
         Ok(settings) => {
-            for fault in settings.warnings(link.has_several_hosts()) {
-                log::warn!("{fault}");
+            for warning in settings.warnings(pool.has_several_hosts()) {
+                log::warn!("{warning}");
             }
         }
-        Err(trouble) => log::debug!("the server's settings cannot be read: {trouble}"),
+        Err(error) => log::debug!("the server's settings cannot be read: {error}"),
     }
 }
 
@@ -27,10 +27,10 @@ struct DurabilitySettings {
     synchronous_standby_names: String,
 }
 
-async fn read_settings(link: &PgPool) -> Result<DurabilitySettings, PgError> {
-    let desk = link.begin_read().await?;
-    let row = desk.query_one(DURABILITY, &[]).await;
-    let row = desk.finish(row).await?;
+async fn read_settings(pool: &PgPool) -> Result<DurabilitySettings, PgError> {
+    let transaction = pool.begin_read().await?;
+    let row = transaction.query_one(DURABILITY, &[]).await;
+    let row = transaction.finish(row).await?;
     Ok(DurabilitySettings {
         fsync: rows::get(&row, 0)?,
         full_page_writes: rows::get(&row, 1)?,
@@ -40,26 +40,26 @@ async fn read_settings(link: &PgPool) -> Result<DurabilitySettings, PgError> {
 
 impl DurabilitySettings {
     fn warnings(&self, several_hosts: bool) -> Vec<&'static str> {
-        let mut faults = Vec::new();
+        let mut warnings = Vec::new();
         if self.fsync == "off" {
-            faults.push(
+            warnings.push(
                 "PostgreSQL runs with fsync=off: a power cut can lose acknowledged messages and ruin the database; \
                  set fsync=on and restart it",
             );
         }
         if self.full_page_writes == "off" {
-            faults.push(
+            warnings.push(
                 "PostgreSQL runs with full_page_writes=off: a power cut can ruin the database; set it to on unless \
                  the file system never tears a page",
             );
         }
         if several_hosts && self.synchronous_standby_names.is_empty() {
-            faults.push(
+            warnings.push(
                 "PostgreSQL replicates asynchronously: a fail-over to another host of the store's URL can lose the \
                  last acknowledged messages; name the replicas in synchronous_standby_names",
             );
         }
-        faults
+        warnings
     }
 }
 
@@ -67,7 +67,7 @@ impl DurabilitySettings {
 mod tests {
     use super::*;
 
-    fn faults(fsync: &str, pages: &str, standbys: &str, several_hosts: bool) -> usize {
+    fn warnings(fsync: &str, pages: &str, standbys: &str, several_hosts: bool) -> usize {
         let settings = DurabilitySettings {
             fsync: fsync.to_owned(),
             full_page_writes: pages.to_owned(),
@@ -78,10 +78,10 @@ mod tests {
 
     #[test]
     fn only_what_breaks_the_promise_is_warned_of() {
-        assert_eq!(faults("on", "on", "", false), 0);
-        assert_eq!(faults("on", "on", "ANY 1 (*)", true), 0);
-        assert_eq!(faults("", "", "ANY 1 (*)", true), 0);
-        assert_eq!(faults("on", "on", "", true), 1);
-        assert_eq!(faults("off", "off", "", true), 3);
+        assert_eq!(warnings("on", "on", "", false), 0);
+        assert_eq!(warnings("on", "on", "ANY 1 (*)", true), 0);
+        assert_eq!(warnings("", "", "ANY 1 (*)", true), 0);
+        assert_eq!(warnings("on", "on", "", true), 1);
+        assert_eq!(warnings("off", "off", "", true), 3);
     }
 }

@@ -42,7 +42,7 @@ impl From<tokio_postgres::Error> for PgError {
 impl From<PoolError<PgError>> for PgError {
     fn from(error: PoolError<PgError>) -> Self {
         match error {
-            PoolError::Backend(trouble) => trouble,
+            PoolError::Backend(error) => error,
             PoolError::Timeout(_)
             | PoolError::Closed
             | PoolError::NoRuntimeSpecified
@@ -62,11 +62,11 @@ impl PgError {
 
     /// Whether two pieces of work stood in each other's way, so that a second go may well succeed.
     pub fn is_transaction_conflict(&self) -> bool {
-        let collisions = [
+        let conflicts = [
             SqlState::T_R_DEADLOCK_DETECTED,
             SqlState::T_R_SERIALIZATION_FAILURE,
         ];
-        self.code().is_some_and(|code| collisions.contains(code))
+        self.code().is_some_and(|code| conflicts.contains(code))
     }
 
     /// Whether another connection may do what this one could not: it broke, the server closes it, or the server

@@ -36,198 +36,235 @@ static EVENTS_MESSAGE: &str = sql!("postgres/events/list_message_events");
 impl EventStore for PostgresStore {
     async fn waiting_endpoints(&self, after: &str, limit: usize) -> Result<Vec<WaitingEndpoint>> {
         let act = "cannot look for events";
-        run_transaction!(self.begin_read, act, |desk| waiting_endpoints(
-            &desk, after, limit
+        run_transaction!(self.begin_read, act, |transaction| waiting_endpoints(
+            &transaction,
+            after,
+            limit
         ))
     }
 
     async fn claim_events(
         &self,
-        asked: Vec<(String, usize)>,
+        requested: Vec<(String, usize)>,
         now: Timestamp,
         lease: Duration,
     ) -> Result<Vec<ClaimedEvent>> {
         let act = "cannot claim events";
-        run_transaction!(self.begin_write, act, |desk| claim(
-            &desk,
-            &asked,
+        run_transaction!(self.begin_write, act, |transaction| claim(
+            &transaction,
+            &requested,
             now,
             now + lease
         ))
     }
 
-    async fn record_events(&self, ends: Vec<EventAttemptResult>) -> Result<()> {
+    async fn record_events(&self, results: Vec<EventAttemptResult>) -> Result<()> {
         let act = "cannot record what became of events";
-        run_transaction!(self.begin_write, act, |desk| record(&desk, &ends))
+        run_transaction!(self.begin_write, act, |transaction| record(
+            &transaction,
+            &results
+        ))
     }
 
-    async fn dead_letter_events(&self, burial: DeadLetterRequest) -> Result<usize> {
+    async fn dead_letter_events(&self, request: DeadLetterRequest) -> Result<usize> {
         let act = "cannot give events up";
-        run_transaction!(self.begin_write, act, |desk| dead_letter(&desk, &burial))
+        run_transaction!(self.begin_write, act, |transaction| dead_letter(
+            &transaction,
+            &request
+        ))
     }
 
     async fn events(&self, query: EventQuery) -> Result<Vec<Event>> {
         let act = "cannot look events up";
-        run_transaction!(self.begin_read, act, |desk| events(&desk, &query))
+        run_transaction!(self.begin_read, act, |transaction| events(&transaction, &query))
     }
 
     async fn replay_events(&self, keys: Vec<EventKey>, now: Timestamp) -> Result<usize> {
         let act = "cannot send events again";
-        run_transaction!(self.begin_write, act, |desk| replay(&desk, &keys, now))
+        run_transaction!(self.begin_write, act, |transaction| replay(
+            &transaction,
+            &keys,
+            now
+        ))
     }
 }
 
 /// Keeps events in the transaction in which they happened, those of a delivery in their order.
 pub async fn insert_events(
-    desk: &PgTransaction,
-    emissions: impl IntoIterator<Item = &NewEvent>,
+    transaction: &PgTransaction,
+    new_events: impl IntoIterator<Item = &NewEvent>,
 ) -> Result<(), PgError> {
-    let all = emissions.into_iter().collect::<Vec<_>>();
+    let all = new_events.into_iter().collect::<Vec<_>>();
     if all.is_empty() {
         return Ok(());
     }
     let mut seen = HashMap::new();
     let mut ahead = Vec::with_capacity(all.len());
-    for one in &all {
-        let before = seen.entry(one.delivery).or_insert(0_i64);
+    for event in &all {
+        let before = seen.entry(event.delivery).or_insert(0_i64);
         ahead.push(*before);
         *before += 1;
     }
     let column = |of: fn(&NewEvent) -> Option<&str>| {
-        all.iter().map(|one| of(one).map(escape_text)).collect::<Vec<_>>()
+        all.iter()
+            .map(|event| of(event).map(escape_text))
+            .collect::<Vec<_>>()
     };
-    let numbers = all.iter().map(|one| one.delivery.message_number());
-    desk.execute(
-        INSERT_EVENTS,
-        bind![
-            all.iter().map(|one| one.delivery.0).collect::<Vec<_>>(),
-            ahead,
-            all.iter().map(|one| one.watch.encode()).collect::<Vec<_>>(),
-            all.iter().map(|one| one.watch.queue_name()).collect::<Vec<_>>(),
-            all.iter().map(|one| one.event_type.as_str()).collect::<Vec<_>>(),
-            column(|one| one.failure.map(Failure::as_str)),
-            column(|one| one.reason.as_deref()),
-            column(|one| one.provider.as_ref().map(|name| name.as_str())),
-            all.iter()
-                .map(|one| one.occurred_at.timestamp_millis())
-                .collect::<Vec<_>>(),
-            all.iter()
-                .map(|one| one.due_at.timestamp_millis())
-                .collect::<Vec<_>>(),
-            numbers.collect::<Vec<_>>(),
-        ],
-    )
-    .await?;
+    let numbers = all.iter().map(|event| event.delivery.message_number());
+    transaction
+        .execute(
+            INSERT_EVENTS,
+            bind![
+                all.iter().map(|event| event.delivery.0).collect::<Vec<_>>(),
+                ahead,
+                all.iter().map(|event| event.watch.encode()).collect::<Vec<_>>(),
+                all.iter()
+                    .map(|event| event.watch.queue_name())
+                    .collect::<Vec<_>>(),
+                all.iter()
+                    .map(|event| event.event_type.as_str())
+                    .collect::<Vec<_>>(),
+                column(|event| event.failure.map(Failure::as_str)),
+                column(|event| event.reason.as_deref()),
+                column(|event| event.provider.as_ref().map(|name| name.as_str())),
+                all.iter()
+                    .map(|event| event.occurred_at.timestamp_millis())
+                    .collect::<Vec<_>>(),
+                all.iter()
+                    .map(|event| event.due_at.timestamp_millis())
+                    .collect::<Vec<_>>(),
+                numbers.collect::<Vec<_>>(),
+            ],
+        )
+        .await?;
     Ok(())
 }
 
 async fn waiting_endpoints(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     after: &str,
     limit: usize,
 ) -> Result<Vec<WaitingEndpoint>, PgError> {
-    let found = desk
+    let found = transaction
         .query(WAITING_ENDPOINTS, bind![after, rows::limit_to_sql(limit)])
         .await?;
-    let lane = |row| {
+    let endpoint = |row| {
         Ok(WaitingEndpoint {
             name: rows::get(row, 0)?,
             due_at: rows::decode_time(row, 1)?,
         })
     };
-    found.iter().map(lane).collect()
+    found.iter().map(endpoint).collect()
 }
 
 async fn claim(
-    desk: &PgTransaction,
-    asked: &[(String, usize)],
+    transaction: &PgTransaction,
+    requested: &[(String, usize)],
     now: Timestamp,
-    until: Timestamp,
+    lease_expires_at: Timestamp,
 ) -> Result<Vec<ClaimedEvent>, PgError> {
-    let lanes = asked.iter().map(|(lane, _)| lane.clone()).collect::<Vec<_>>();
-    let rooms = asked.iter().map(|(_, room)| rows::limit_to_sql(*room));
-    let rooms = rooms.collect::<Vec<_>>();
-    let (now, until) = (now.timestamp_millis(), until.timestamp_millis());
-    let won = desk.query(CLAIM, bind![lanes, rooms, now, until]).await?;
-    let one = |row| {
+    let endpoints = requested
+        .iter()
+        .map(|(endpoint, _)| endpoint.clone())
+        .collect::<Vec<_>>();
+    let capacities = requested
+        .iter()
+        .map(|(_, capacity)| rows::limit_to_sql(*capacity));
+    let capacities = capacities.collect::<Vec<_>>();
+    let (now, lease_expires_at) = (now.timestamp_millis(), lease_expires_at.timestamp_millis());
+    let rows = transaction
+        .query(CLAIM, bind![endpoints, capacities, now, lease_expires_at])
+        .await?;
+    let event = |row| {
         Ok(ClaimedEvent {
             event: decode_event(row)?,
             claims: rows::decode_count(row, 15)?,
         })
     };
-    won.iter().map(one).collect()
+    rows.iter().map(event).collect()
 }
 
-async fn record(desk: &PgTransaction, ends: &[EventAttemptResult]) -> Result<(), PgError> {
+async fn record(transaction: &PgTransaction, results: &[EventAttemptResult]) -> Result<(), PgError> {
     // In one order, so that hosts do not wait for each other in a ring.
-    let mut ends = ends.iter().collect::<Vec<_>>();
-    ends.sort_by_key(|end| end.key);
-    let keys = ends.iter().map(|end| end.key);
-    desk.execute(
-        RECORD,
-        bind![
-            keys.clone().map(|key| key.delivery.0).collect::<Vec<_>>(),
-            keys.map(|key| i64::from(key.sequence)).collect::<Vec<_>>(),
-            ends.iter().map(|end| i64::from(end.claims)).collect::<Vec<_>>(),
-            ends.iter()
-                .map(|end| end.status.kind().as_str())
-                .collect::<Vec<_>>(),
-            ends.iter()
-                .map(|end| end.status.time().timestamp_millis())
-                .collect::<Vec<_>>(),
-            ends.iter().map(|end| i64::from(end.tries)).collect::<Vec<_>>(),
-            ends.iter()
-                .map(|end| escape_text(&end.result))
-                .collect::<Vec<_>>(),
-        ],
-    )
-    .await?;
-    Ok(())
-}
-
-async fn dead_letter(desk: &PgTransaction, burial: &DeadLetterRequest) -> Result<usize, PgError> {
-    let watch = burial.watch.as_ref().map(EventTarget::encode);
-    let buried = desk
+    let mut results = results.iter().collect::<Vec<_>>();
+    results.sort_by_key(|result| result.key);
+    let keys = results.iter().map(|result| result.key);
+    transaction
         .execute(
-            DEAD_LETTER,
+            RECORD,
             bind![
-                burial.endpoint.as_str(),
-                watch.as_deref(),
-                burial.before.timestamp_millis(),
-                burial.now.timestamp_millis(),
-                escape_text(&burial.reason),
-                rows::limit_to_sql(burial.limit),
+                keys.clone().map(|key| key.delivery.0).collect::<Vec<_>>(),
+                keys.map(|key| i64::from(key.sequence)).collect::<Vec<_>>(),
+                results
+                    .iter()
+                    .map(|result| i64::from(result.claims))
+                    .collect::<Vec<_>>(),
+                results
+                    .iter()
+                    .map(|result| result.status.kind().as_str())
+                    .collect::<Vec<_>>(),
+                results
+                    .iter()
+                    .map(|result| result.status.time().timestamp_millis())
+                    .collect::<Vec<_>>(),
+                results
+                    .iter()
+                    .map(|result| i64::from(result.tries))
+                    .collect::<Vec<_>>(),
+                results
+                    .iter()
+                    .map(|result| escape_text(&result.result))
+                    .collect::<Vec<_>>(),
             ],
         )
         .await?;
-    Ok(usize::try_from(buried).unwrap_or(usize::MAX))
+    Ok(())
 }
 
-async fn replay(desk: &PgTransaction, keys: &[EventKey], now: Timestamp) -> Result<usize, PgError> {
+async fn dead_letter(transaction: &PgTransaction, request: &DeadLetterRequest) -> Result<usize, PgError> {
+    let watch = request.watch.as_ref().map(EventTarget::encode);
+    let dead_lettered = transaction
+        .execute(
+            DEAD_LETTER,
+            bind![
+                request.endpoint.as_str(),
+                watch.as_deref(),
+                request.before.timestamp_millis(),
+                request.now.timestamp_millis(),
+                escape_text(&request.reason),
+                rows::limit_to_sql(request.limit),
+            ],
+        )
+        .await?;
+    Ok(usize::try_from(dead_lettered).unwrap_or(usize::MAX))
+}
+
+async fn replay(transaction: &PgTransaction, keys: &[EventKey], now: Timestamp) -> Result<usize, PgError> {
     let deliveries = keys.iter().map(|key| key.delivery.0).collect::<Vec<_>>();
     let sequences = keys.iter().map(|key| i64::from(key.sequence));
     let sequences = sequences.collect::<Vec<_>>();
-    let changed = desk
+    let changed = transaction
         .execute(REPLAY, bind![deliveries, sequences, now.timestamp_millis()])
         .await?;
     Ok(usize::try_from(changed).unwrap_or(usize::MAX))
 }
 
-async fn events(desk: &PgTransaction, query: &EventQuery) -> Result<Vec<Event>, PgError> {
+async fn events(transaction: &PgTransaction, query: &EventQuery) -> Result<Vec<Event>, PgError> {
     let since = query.since.map_or(i64::MIN, |since| since.timestamp_millis());
     let state = query.state.map(EventStatusKind::as_str);
     let limit = rows::limit_to_sql(query.limit);
     let found = if let Some(message) = query.message {
-        let Some(number) = read::message_number(desk, message).await? else {
+        let Some(number) = read::message_number(transaction, message).await? else {
             return Ok(Vec::new());
         };
         let (first, last) = rows::delivery_id_range(number);
-        desk.query(EVENTS_MESSAGE, bind![first, last, since, state, limit])
+        transaction
+            .query(EVENTS_MESSAGE, bind![first, last, since, state, limit])
             .await?
     } else if query.state == Some(EventStatusKind::Dead) {
-        desk.query(EVENTS_DEAD, bind![since, limit]).await?
+        transaction.query(EVENTS_DEAD, bind![since, limit]).await?
     } else {
-        desk.query(EVENTS, bind![since, state, limit]).await?
+        transaction.query(EVENTS, bind![since, state, limit]).await?
     };
     found.iter().map(decode_event).collect()
 }

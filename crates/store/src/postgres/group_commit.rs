@@ -50,9 +50,9 @@ pub trait BatchOperation: Send + Sync + Sized + 'static {
 
     /// Does all the pieces; one answer for each, in order. May be called again for the same pieces after a failure.
     fn run(
-        desk: &PgTransaction,
-        memory: &mut Self::BatchCache,
-        pieces: &[Self],
+        transaction: &PgTransaction,
+        cache: &mut Self::BatchCache,
+        operations: &[Self],
     ) -> impl Future<Output = Result<Vec<Self::Output>, PgError>> + Send;
 }
 
@@ -68,9 +68,9 @@ pub struct GroupCommitQueue<P: BatchOperation> {
 
 impl<P: BatchOperation> GroupCommitQueue<P> {
     /// A lane whose task begins with the first piece of work.
-    pub fn new(link: PgPool, stats: Arc<CommitStats>) -> Self {
+    pub fn new(pool: PgPool, stats: Arc<CommitStats>) -> Self {
         Self {
-            pool: link,
+            pool,
             stats,
             sender: OnceLock::new(),
         }
@@ -78,59 +78,62 @@ impl<P: BatchOperation> GroupCommitQueue<P> {
 
     /// Runs a piece of work in the next transaction and returns when it is on disk. A caller that gives up
     /// waiting does not stop it.
-    pub async fn run(&self, piece: P) -> Result<P::Output> {
+    pub async fn run(&self, operation: P) -> Result<P::Output> {
         let closed = || {
             Error::new(
                 ErrorKind::Unavailable,
                 format!("{}: the store is closed", P::ERROR_CONTEXT),
             )
         };
-        let (answer, answered) = oneshot::channel();
-        let inbox = self.sender.get_or_init(|| self.start());
-        inbox.send((piece, answer)).await.map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        let (reply_sender, reply) = oneshot::channel();
+        let sender = self.sender.get_or_init(|| self.start());
+        sender
+            .send((operation, reply_sender))
+            .await
+            .map_err(|_| closed())?;
+        reply.await.map_err(|_| closed())?
     }
 
     fn start(&self) -> OperationSender<P> {
-        let (inbox, waiting) = mpsc::channel(QUEUED_OPERATIONS_MAX);
+        let (sender, waiting) = mpsc::channel(QUEUED_OPERATIONS_MAX);
         tokio::spawn(run_batches(self.pool.clone(), waiting, Arc::clone(&self.stats)));
-        inbox
+        sender
     }
 }
 
 /// Serves until nobody is left to bring work.
 async fn run_batches<P: BatchOperation>(
-    link: PgPool,
+    pool: PgPool,
     mut waiting: mpsc::Receiver<(P, ReplySender<P>)>,
     stats: Arc<CommitStats>,
 ) {
-    let mut memory = P::BatchCache::default();
-    let mut taken = Vec::with_capacity(BATCH_OPERATIONS_MAX);
+    let mut cache = P::BatchCache::default();
+    let mut batch = Vec::with_capacity(BATCH_OPERATIONS_MAX);
     let mut last = None;
-    while waiting.recv_many(&mut taken, BATCH_OPERATIONS_MAX).await > 0 {
+    while waiting.recv_many(&mut batch, BATCH_OPERATIONS_MAX).await > 0 {
         let since = last.map_or(P::BATCH_INTERVAL, |last: Instant| last.elapsed());
-        fill_batch(&mut waiting, &mut taken, P::BATCH_INTERVAL.saturating_sub(since)).await;
+        fill_batch(&mut waiting, &mut batch, P::BATCH_INTERVAL.saturating_sub(since)).await;
         last = Some(Instant::now());
-        let mut batches = vec![taken.drain(..).unzip::<P, ReplySender<P>, Vec<_>, Vec<_>>()];
-        while let Some((mut pieces, mut askers)) = batches.pop() {
+        let mut batches = vec![batch.drain(..).unzip::<P, ReplySender<P>, Vec<_>, Vec<_>>()];
+        while let Some((mut operations, mut reply_senders)) = batches.pop() {
             let began = Instant::now();
-            match run_batch(&link, &mut memory, &pieces).await {
-                Ok(answers) => {
-                    stats.record_commit(pieces.len(), began.elapsed());
-                    for (asker, answer) in askers.into_iter().zip(answers) {
+            match run_batch(&pool, &mut cache, &operations).await {
+                Ok(outputs) => {
+                    stats.record_commit(operations.len(), began.elapsed());
+                    for (reply_sender, output) in reply_senders.into_iter().zip(outputs) {
                         // Whoever waited may have gone; that is their business.
-                        drop(asker.send(Ok(answer)));
+                        drop(reply_sender.send(Ok(output)));
                     }
                 }
-                Err(trouble) if pieces.len() == 1 || trouble.kind() != ErrorKind::Internal => {
-                    for asker in askers {
-                        drop(asker.send(Err(trouble.to_error(P::ERROR_CONTEXT))));
+                Err(error) if operations.len() == 1 || error.kind() != ErrorKind::Internal => {
+                    for reply_sender in reply_senders {
+                        drop(reply_sender.send(Err(error.to_error(P::ERROR_CONTEXT))));
                     }
                 }
                 Err(_) => {
-                    let half = pieces.len() / 2;
-                    batches.push((pieces.split_off(half), askers.split_off(half)));
-                    batches.push((pieces, askers));
+                    let half = operations.len() / 2;
+                    batches.push((operations.split_off(half), reply_senders.split_off(half)));
+                    batches.push((operations, reply_senders));
                 }
             }
         }
@@ -138,52 +141,52 @@ async fn run_batches<P: BatchOperation>(
 }
 
 /// Takes what comes until it is enough or the patience is over.
-async fn fill_batch<T>(waiting: &mut mpsc::Receiver<T>, taken: &mut Vec<T>, patience: Duration) {
+async fn fill_batch<T>(waiting: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, timeout: Duration) {
     let more = async {
-        while taken.len() < BATCH_OPERATIONS_ENOUGH
-            && waiting.recv_many(taken, BATCH_OPERATIONS_MAX - taken.len()).await > 0
+        while batch.len() < BATCH_OPERATIONS_ENOUGH
+            && waiting.recv_many(batch, BATCH_OPERATIONS_MAX - batch.len()).await > 0
         {}
     };
-    if !patience.is_zero() {
+    if !timeout.is_zero() {
         // When it is over, whatever has come must do.
-        drop(timeout(patience, more).await);
+        drop(tokio::time::timeout(timeout, more).await);
     }
 }
 
 /// All the pieces in one transaction, or none of them.
 async fn run_batch<P: BatchOperation>(
-    link: &PgPool,
-    memory: &mut P::BatchCache,
-    pieces: &[P],
+    pool: &PgPool,
+    cache: &mut P::BatchCache,
+    operations: &[P],
 ) -> Result<Vec<P::Output>, PgError> {
-    let mut collisions = 0;
+    let mut conflicts = 0;
     loop {
-        let outcome = run_batch_once(link, memory, pieces).await;
+        let outcome = run_batch_once(pool, cache, operations).await;
         match outcome {
-            Err(trouble) => {
-                *memory = P::BatchCache::default();
-                collisions += 1;
-                if !trouble.is_transaction_conflict() || collisions > TRANSACTION_RETRIES_MAX {
-                    return Err(trouble);
+            Err(error) => {
+                *cache = P::BatchCache::default();
+                conflicts += 1;
+                if !error.is_transaction_conflict() || conflicts > TRANSACTION_RETRIES_MAX {
+                    return Err(error);
                 }
             }
-            answers => return answers,
+            outputs => return outputs,
         }
     }
 }
 
 async fn run_batch_once<P: BatchOperation>(
-    link: &PgPool,
-    memory: &mut P::BatchCache,
-    pieces: &[P],
+    pool: &PgPool,
+    cache: &mut P::BatchCache,
+    operations: &[P],
 ) -> Result<Vec<P::Output>, PgError> {
-    let desk = link.begin_write().await?;
+    let transaction = pool.begin_write().await?;
     let work = async move {
-        let outcome = P::run(&desk, memory, pieces).await;
-        desk.finish(outcome).await
+        let outcome = P::run(&transaction, cache, operations).await;
+        transaction.finish(outcome).await
     };
     timeout(TRANSACTION_TIMEOUT, work).await.unwrap_or_else(|_| {
-        link.drop_idle_connections();
+        pool.drop_idle_connections();
         Err(PgError::Timeout)
     })
 }

@@ -45,15 +45,15 @@ enum SchemaStatus {
 
 /// Applies what is missing and returns the names of what was applied. All of it happens, or nothing. Asks for tables
 /// that are in use again and again: whoever waits for one holds up everybody who comes later.
-pub async fn apply(link: &PgPool) -> Result<Vec<String>> {
-    let mut has_told = false;
+pub async fn apply(pool: &PgPool) -> Result<Vec<String>> {
+    let mut has_warned = false;
     loop {
-        match run_migrations(link).await {
-            Err(trouble) if trouble.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-                if !has_told {
+        match run_migrations(pool).await {
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                if !has_warned {
                     log::warn!("the tables are in use; asking again until they can be changed");
                 }
-                has_told = true;
+                has_warned = true;
                 clock::sleep(LOCK_RETRY_DELAY).await;
             }
             found => return migration_names(found),
@@ -62,18 +62,18 @@ pub async fn apply(link: &PgPool) -> Result<Vec<String>> {
 }
 
 /// The names of what [`apply`] would apply. Changes nothing.
-pub async fn pending(link: &PgPool) -> Result<Vec<String>> {
+pub async fn pending(pool: &PgPool) -> Result<Vec<String>> {
     let found = async {
-        let desk = link.begin_read().await?;
-        let found = schema_status(&desk).await;
-        desk.finish(found).await
+        let transaction = pool.begin_read().await?;
+        let found = schema_status(&transaction).await;
+        transaction.finish(found).await
     };
     migration_names(found.await)
 }
 
 fn migration_names(found: Result<SchemaStatus, PgError>) -> Result<Vec<String>> {
-    let act = "cannot bring the database up to date";
-    match found.map_err(|trouble| trouble.to_error(act))? {
+    let context = "cannot bring the database up to date";
+    match found.map_err(|error| error.to_error(context))? {
         SchemaStatus::Applied(names) | SchemaStatus::Pending(names) => Ok(names),
         SchemaStatus::Foreign => Err(Error::usage(
             "the database has tables of another program in it: name a database of its own in the store's URL",
@@ -87,36 +87,37 @@ fn migration_names(found: Result<SchemaStatus, PgError>) -> Result<Vec<String>> 
 }
 
 fn newest_number() -> i64 {
-    MIGRATIONS.last().map_or(0, |step| step.number)
+    MIGRATIONS.last().map_or(0, |migration| migration.number)
 }
 
-async fn run_migrations(link: &PgPool) -> Result<SchemaStatus, PgError> {
-    let desk = link.begin_write().await?;
-    let outcome = apply_pending(&desk).await;
-    desk.finish(outcome).await
+async fn run_migrations(pool: &PgPool) -> Result<SchemaStatus, PgError> {
+    let transaction = pool.begin_write().await?;
+    let outcome = apply_pending(&transaction).await;
+    transaction.finish(outcome).await
 }
 
-async fn apply_pending(desk: &PgTransaction) -> Result<SchemaStatus, PgError> {
-    desk.query(LOCK_SCHEMA, bind![SCHEMA_LOCK]).await?;
-    let names = match schema_status(desk).await? {
+async fn apply_pending(transaction: &PgTransaction) -> Result<SchemaStatus, PgError> {
+    transaction.query(LOCK_SCHEMA, bind![SCHEMA_LOCK]).await?;
+    let names = match schema_status(transaction).await? {
         SchemaStatus::Pending(names) if !names.is_empty() => names,
         found => return Ok(found),
     };
-    desk.batch_execute(SET_LOCK_TIMEOUT).await?;
-    desk.batch_execute(CREATE_TABLE).await?;
-    for step in MIGRATIONS
+    transaction.batch_execute(SET_LOCK_TIMEOUT).await?;
+    transaction.batch_execute(CREATE_TABLE).await?;
+    for migration in MIGRATIONS
         .iter()
-        .filter(|step| names.iter().any(|name| name == step.name))
+        .filter(|migration| names.iter().any(|name| name == migration.name))
     {
-        desk.batch_execute(step.sql).await?;
-        desk.execute(INSERT_MIGRATION, bind![step.number, step.name])
+        transaction.batch_execute(migration.sql).await?;
+        transaction
+            .execute(INSERT_MIGRATION, bind![migration.number, migration.name])
             .await?;
     }
     Ok(SchemaStatus::Applied(names))
 }
 
-async fn schema_status(desk: &PgTransaction) -> Result<SchemaStatus, PgError> {
-    let row = desk.query_one(COUNT_TABLES, &[]).await?;
+async fn schema_status(transaction: &PgTransaction) -> Result<SchemaStatus, PgError> {
+    let row = transaction.query_one(COUNT_TABLES, &[]).await?;
     let (tables, ours) = (rows::get::<i64>(&row, 0)?, rows::get::<i64>(&row, 1)?);
     if ours == 0 && tables > 0 {
         return Ok(SchemaStatus::Foreign);
@@ -124,13 +125,13 @@ async fn schema_status(desk: &PgTransaction) -> Result<SchemaStatus, PgError> {
     let applied = if ours == 0 {
         0
     } else {
-        rows::get(&desk.query_one(APPLIED, &[]).await?, 0)?
+        rows::get(&transaction.query_one(APPLIED, &[]).await?, 0)?
     };
     if applied > newest_number() {
         return Ok(SchemaStatus::Newer(applied));
     }
-    let missing = MIGRATIONS.iter().filter(|step| step.number > applied);
+    let missing = MIGRATIONS.iter().filter(|migration| migration.number > applied);
     Ok(SchemaStatus::Pending(
-        missing.map(|step| step.name.to_owned()).collect(),
+        missing.map(|migration| migration.name.to_owned()).collect(),
     ))
 }

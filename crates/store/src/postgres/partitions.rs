@@ -38,7 +38,7 @@ pub struct Partition {
     /// Which one, from 0.
     pub index: i64,
     /// The month it was begun in; none while it stands ready.
-    month: Option<i64>,
+    partition: Option<i64>,
     /// Whether it is no part of the tables any more.
     pub is_detached: bool,
 }
@@ -56,19 +56,19 @@ impl Partition {
 }
 
 /// A script that speaks of a partition.
-pub fn partition_script(template: &str, place: i64) -> String {
-    let template = template.replace("{partition}", &place.to_string());
-    let template = template.replace("{first}", &(place * NUMBERS_PER_PARTITION).to_string());
-    template.replace("{next}", &((place + 1) * NUMBERS_PER_PARTITION).to_string())
+pub fn partition_script(template: &str, index: i64) -> String {
+    let template = template.replace("{partition}", &index.to_string());
+    let template = template.replace("{first}", &(index * NUMBERS_PER_PARTITION).to_string());
+    template.replace("{next}", &((index + 1) * NUMBERS_PER_PARTITION).to_string())
 }
 
 /// All partitions, the oldest first.
-pub async fn list(desk: &PgTransaction) -> Result<Vec<Partition>, PgError> {
-    let found = desk.query(LIST_PARTITIONS, &[]).await?;
+pub async fn list(transaction: &PgTransaction) -> Result<Vec<Partition>, PgError> {
+    let found = transaction.query(LIST_PARTITIONS, &[]).await?;
     let read = |row| {
         Ok(Partition {
             index: rows::get(row, 0)?,
-            month: rows::get(row, 1)?,
+            partition: rows::get(row, 1)?,
             is_detached: rows::get(row, 2)?,
         })
     };
@@ -76,20 +76,21 @@ pub async fn list(desk: &PgTransaction) -> Result<Vec<Partition>, PgError> {
 }
 
 /// The partition that is filled now.
-async fn current_index(desk: &PgTransaction) -> Result<i64, PgError> {
-    let number = rows::get::<i64>(&desk.query_one(LAST_MESSAGE_NUMBER, &[]).await?, 0)?;
+async fn current_index(transaction: &PgTransaction) -> Result<i64, PgError> {
+    let number = rows::get::<i64>(&transaction.query_one(LAST_MESSAGE_NUMBER, &[]).await?, 0)?;
     Ok(number.div_euclid(NUMBERS_PER_PARTITION))
 }
 
 /// Makes the partitions that should stand ready. Ends before [`begin`] moves the numbers there: a number that is given
 /// out is never taken back, a partition that was only begun is.
-pub async fn create_ahead(desk: &PgTransaction) -> Result<(), PgError> {
-    if missing_indexes(desk).await?.is_empty() {
+pub async fn create_ahead(transaction: &PgTransaction) -> Result<(), PgError> {
+    if missing_indexes(transaction).await?.is_empty() {
         return Ok(());
     }
-    desk.batch_execute(LOCK_PARTITIONS).await?;
-    for place in missing_indexes(desk).await? {
-        desk.batch_execute(&partition_script(CREATE_PARTITION, place))
+    transaction.batch_execute(LOCK_PARTITIONS).await?;
+    for index in missing_indexes(transaction).await? {
+        transaction
+            .batch_execute(&partition_script(CREATE_PARTITION, index))
             .await?;
     }
     Ok(())
@@ -97,106 +98,120 @@ pub async fn create_ahead(desk: &PgTransaction) -> Result<(), PgError> {
 
 /// Makes the partitions that messages with these numbers need, where they are missing.
 pub async fn create_for_numbers(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     numbers: impl Iterator<Item = i64>,
 ) -> Result<(), PgError> {
-    let mut places = numbers
+    let mut indexes = numbers
         .map(|number| number.div_euclid(NUMBERS_PER_PARTITION))
         .collect::<BTreeSet<_>>();
-    remove_existing(desk, &mut places).await?;
-    if places.is_empty() {
+    remove_existing(transaction, &mut indexes).await?;
+    if indexes.is_empty() {
         return Ok(());
     }
     // Somebody may have made them while we waited for the lock.
-    desk.batch_execute(LOCK_PARTITIONS).await?;
-    remove_existing(desk, &mut places).await?;
-    for place in places {
-        desk.batch_execute(&partition_script(CREATE_PARTITION, place))
+    transaction.batch_execute(LOCK_PARTITIONS).await?;
+    remove_existing(transaction, &mut indexes).await?;
+    for index in indexes {
+        transaction
+            .batch_execute(&partition_script(CREATE_PARTITION, index))
             .await?;
     }
     Ok(())
 }
 
-async fn remove_existing(desk: &PgTransaction, places: &mut BTreeSet<i64>) -> Result<(), PgError> {
-    for month in list(desk).await? {
-        places.remove(&month.index);
+async fn remove_existing(transaction: &PgTransaction, indexes: &mut BTreeSet<i64>) -> Result<(), PgError> {
+    for partition in list(transaction).await? {
+        indexes.remove(&partition.index);
     }
     Ok(())
 }
 
-async fn missing_indexes(desk: &PgTransaction) -> Result<Vec<i64>, PgError> {
-    let current = current_index(desk).await?;
-    let all = list(desk).await?;
+async fn missing_indexes(transaction: &PgTransaction) -> Result<Vec<i64>, PgError> {
+    let current = current_index(transaction).await?;
+    let all = list(transaction).await?;
     let wanted = current..=current + PARTITIONS_AHEAD;
     Ok(wanted
-        .filter(|place| !all.iter().any(|month| month.index == *place))
+        .filter(|index| !all.iter().any(|partition| partition.index == *index))
         .collect())
 }
 
 /// Lets the numbers jump to the next partition when the month has changed since the last jump.
-pub async fn begin_month(desk: &PgTransaction, now: Timestamp) -> Result<(), PgError> {
+pub async fn begin_month(transaction: &PgTransaction, now: Timestamp) -> Result<(), PgError> {
     let this_month = i64::from(now.year()) * 12 + i64::from(now.month0());
-    if !is_month_over(desk, this_month).await? {
+    if !is_month_over(transaction, this_month).await? {
         return Ok(());
     }
     // Nobody is in the middle of an accept, so nobody holds a number of the old range any more.
-    desk.query(LOCK_NUMBERS_EXCLUSIVE, bind![NUMBERS_LOCK]).await?;
-    if !is_month_over(desk, this_month).await? {
+    transaction
+        .query(LOCK_NUMBERS_EXCLUSIVE, bind![NUMBERS_LOCK])
+        .await?;
+    if !is_month_over(transaction, this_month).await? {
         return Ok(());
     }
-    let place = current_index(desk).await?;
-    let all = list(desk).await?;
-    let has_begun = |month: &Partition| month.index == place && month.month.is_some();
+    let index = current_index(transaction).await?;
+    let all = list(transaction).await?;
+    let has_begun = |partition: &Partition| partition.index == index && partition.partition.is_some();
     let next = Partition {
-        index: place + 1,
-        month: None,
+        index: index + 1,
+        partition: None,
         is_detached: false,
     };
     let filled = if all.iter().any(has_begun) {
-        desk.query(SKIP_NUMBERS, bind![next.first_number() - 1]).await?;
+        transaction
+            .query(SKIP_NUMBERS, bind![next.first_number() - 1])
+            .await?;
         next.index
     } else {
-        place
+        index
     };
-    desk.execute(SAVE_MONTH, bind![filled, this_month]).await?;
+    transaction.execute(SAVE_MONTH, bind![filled, this_month]).await?;
     Ok(())
 }
 
 /// Whether the partition that is filled was begun in an earlier month, or nobody knows when.
-async fn is_month_over(desk: &PgTransaction, this_month: i64) -> Result<bool, PgError> {
-    let place = current_index(desk).await?;
-    let all = list(desk).await?;
-    let filled = all.iter().find(|month| month.index == place);
-    Ok(filled.is_some_and(|filled| filled.month.is_none_or(|begun| begun < this_month)))
+async fn is_month_over(transaction: &PgTransaction, this_month: i64) -> Result<bool, PgError> {
+    let index = current_index(transaction).await?;
+    let all = list(transaction).await?;
+    let filled = all.iter().find(|partition| partition.index == index);
+    Ok(filled.is_some_and(|filled| filled.partition.is_none_or(|month| month < this_month)))
 }
 
 /// The months of which all was accepted before then.
-pub async fn fully_expired(desk: &PgTransaction, before: Timestamp) -> Result<Vec<Partition>, PgError> {
-    let current = current_index(desk).await?;
+pub async fn fully_expired(
+    transaction: &PgTransaction,
+    before: Timestamp,
+) -> Result<Vec<Partition>, PgError> {
+    let current = current_index(transaction).await?;
     // Whatever has a smaller number was accepted in an earlier hour.
-    let first = read::first_number_of_hour(desk, before.timestamp_millis().div_euclid(HOUR_MS)).await?;
+    let first =
+        read::first_number_of_hour(transaction, before.timestamp_millis().div_euclid(HOUR_MS)).await?;
     let bound = first.unwrap_or(i64::MAX);
-    let mut old = list(desk).await?;
-    old.retain(|month| month.index < current && month.next_first_number() <= bound && !month.is_detached);
-    Ok(old)
+    let mut expired = list(transaction).await?;
+    expired.retain(|partition| {
+        partition.index < current && partition.next_first_number() <= bound && !partition.is_detached
+    });
+    Ok(expired)
 }
 
 /// The old months of which nothing waits: they can go at once.
-pub async fn droppable(desk: &PgTransaction, before: Timestamp) -> Result<Vec<Partition>, PgError> {
-    let mut spent = Vec::new();
-    for month in fully_expired(desk, before).await? {
-        if !has_waiting(desk, &month).await? {
-            spent.push(month);
+pub async fn droppable(transaction: &PgTransaction, before: Timestamp) -> Result<Vec<Partition>, PgError> {
+    let mut droppable = Vec::new();
+    for partition in fully_expired(transaction, before).await? {
+        if !has_waiting(transaction, &partition).await? {
+            droppable.push(partition);
         }
     }
-    Ok(spent)
+    Ok(droppable)
 }
 
 /// Whether anything waits in a month.
-pub async fn has_waiting(desk: &PgTransaction, month: &Partition) -> Result<bool, PgError> {
+pub async fn has_waiting(transaction: &PgTransaction, partition: &Partition) -> Result<bool, PgError> {
     let (first, next) = (
-        DeliveryId::from_position(month.first_number(), 0),
-        DeliveryId::from_position(month.next_first_number(), 0),
+        DeliveryId::from_position(partition.first_number(), 0),
+        DeliveryId::from_position(partition.next_first_number(), 0),
     );
-    rows::get(&desk.query_one(HAS_WAITING, bind![first.0, next.0]).await?, 0)
+    rows::get(
+        &transaction.query_one(HAS_WAITING, bind![first.0, next.0]).await?,
+        0,
+    )
 }

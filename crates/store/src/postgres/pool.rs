@@ -87,8 +87,8 @@ pub struct PgPool {
 impl PgPool {
     /// Reads the URL; opens so many connections at most, when they are needed. Connects to nothing yet.
     pub fn new(url: &str, purpose: ServerRole, connections: usize) -> Result<Self> {
-        let door = PgConnector::new(connection_config::parse(url, purpose)?);
-        let pool = Pool::builder(door)
+        let connector = PgConnector::new(connection_config::parse(url, purpose)?);
+        let pool = Pool::builder(connector)
             .max_size(connections)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(POOL_TIMEOUT))
@@ -106,21 +106,21 @@ impl PgPool {
 
     /// Begins a transaction that may write, and whose commit is on disk when it is answered.
     pub async fn begin_write(&self) -> Result<PgTransaction, PgError> {
-        let (desk, _) = self.begin_transaction(None, BEGIN_WRITE).await?;
-        Ok(desk)
+        let (transaction, _) = self.begin_transaction(None, BEGIN_WRITE).await?;
+        Ok(transaction)
     }
 
     /// Begins a transaction that reads one moment's truth.
     pub async fn begin_read(&self) -> Result<PgTransaction, PgError> {
-        let (desk, _) = self.begin_transaction(None, BEGIN_READ).await?;
-        Ok(desk)
+        let (transaction, _) = self.begin_transaction(None, BEGIN_READ).await?;
+        Ok(transaction)
     }
 
     /// Asks for one row, then begins a transaction that reads a later moment's truth from the same server.
     pub async fn query_then_begin_read(&self, sql: &str) -> Result<(Row, PgTransaction), PgError> {
-        let (desk, row) = self.begin_transaction(Some(sql), BEGIN_READ).await?;
+        let (transaction, row) = self.begin_transaction(Some(sql), BEGIN_READ).await?;
         let row = row.ok_or_else(|| PgError::InvalidRow("a row is missing".to_owned()))?;
-        Ok((row, desk))
+        Ok((row, transaction))
     }
 
     /// Connections that broke unnoticed, as all of them do when the server starts again, and those to a server that
@@ -128,19 +128,19 @@ impl PgPool {
     /// takes all its connections with it, so that they are not tried one by one.
     async fn begin_transaction(
         &self,
-        question: Option<&str>,
-        words: &str,
+        query: Option<&str>,
+        begin_statement: &str,
     ) -> Result<(PgTransaction, Option<Row>), PgError> {
         loop {
-            let client = self.pool.get().await?;
-            let is_new = Object::metrics(&client).recycle_count == 0;
-            let desk = PgTransaction {
-                connection: Some(client),
+            let connection = self.pool.get().await?;
+            let is_new = Object::metrics(&connection).recycle_count == 0;
+            let transaction = PgTransaction {
+                connection: Some(connection),
             };
-            match timeout(BEGIN_TIMEOUT, desk.begin(question, words)).await {
-                Ok(Ok(row)) => return Ok((desk, row)),
-                Ok(Err(trouble)) if !is_new && trouble.is_connection_error() => {}
-                Ok(Err(trouble)) => return Err(trouble),
+            match timeout(BEGIN_TIMEOUT, transaction.begin(query, begin_statement)).await {
+                Ok(Ok(row)) => return Ok((transaction, row)),
+                Ok(Err(error)) if !is_new && error.is_connection_error() => {}
+                Ok(Err(error)) => return Err(error),
                 Err(_) => self.drop_idle_connections(),
             }
             if is_new {
@@ -167,12 +167,12 @@ impl PgTransaction {
             .ok_or_else(|| PgError::InvalidRow("the transaction is over".to_owned()))
     }
 
-    async fn begin(&self, question: Option<&str>, words: &str) -> Result<Option<Row>, PgError> {
-        let row = match question {
+    async fn begin(&self, query: Option<&str>, begin_statement: &str) -> Result<Option<Row>, PgError> {
+        let row = match query {
             None => None,
             Some(sql) => self.query_optional(sql, &[]).await?,
         };
-        self.connection()?.batch_execute(words).await?;
+        self.connection()?.batch_execute(begin_statement).await?;
         Ok(row)
     }
 
@@ -204,23 +204,23 @@ impl PgTransaction {
 
     /// Commits what succeeded, undoes what did not, and gives the connection back.
     pub async fn finish<T>(mut self, outcome: Result<T, PgError>) -> Result<T, PgError> {
-        let words = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        let ended = self.connection()?.batch_execute(words).await;
+        let begin_statement = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = self.connection()?.batch_execute(begin_statement).await;
         match (outcome, ended) {
             (outcome, Ok(())) => {
                 drop(self.connection.take());
                 outcome
             }
             (Ok(_), Err(error)) => Err(error.into()),
-            (Err(trouble), Err(_)) => Err(trouble),
+            (Err(error), Err(_)) => Err(error),
         }
     }
 }
 
 impl Drop for PgTransaction {
     fn drop(&mut self) {
-        if let Some(client) = self.connection.take() {
-            drop(Object::take(client));
+        if let Some(connection) = self.connection.take() {
+            drop(Object::take(connection));
         }
     }
 }

@@ -50,22 +50,22 @@ pub enum PruneScope {
 
 /// See [`crate::Store::prune`].
 pub async fn prune(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     before: Timestamp,
-    months: PruneScope,
+    scope: PruneScope,
     limit: usize,
 ) -> Result<usize, PgError> {
-    let folded = report::lock_rollup_position(desk).await?;
-    let numbers = ended_messages(desk, before, months, limit).await?;
+    let position = report::lock_rollup_position(transaction).await?;
+    let numbers = ended_messages(transaction, before, scope, limit).await?;
     if numbers.is_empty() {
         return Ok(0);
     }
-    delete_messages(desk, folded, numbers).await
+    delete_messages(transaction, position, numbers).await
 }
 
 /// See [`crate::Store::forget`].
 pub async fn delete_expired(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     before: Timestamp,
     now: Timestamp,
     limit: usize,
@@ -79,15 +79,21 @@ pub async fn delete_expired(
         (DELETE_SEEN_TEXTS, before),
         (DELETE_EVENTS, before),
     ] {
-        deleted += desk.execute(sql, bind![bound, rows::limit_to_sql(limit)]).await?;
+        deleted += transaction
+            .execute(sql, bind![bound, rows::limit_to_sql(limit)])
+            .await?;
     }
-    deleted += delete_expired_broadcasts(desk, before, limit).await?;
+    deleted += delete_expired_broadcasts(transaction, before, limit).await?;
     Ok(usize::try_from(deleted).unwrap_or(usize::MAX))
 }
 
 /// Broadcasts go after the last of their messages.
-async fn delete_expired_broadcasts(desk: &PgTransaction, before: i64, limit: usize) -> Result<u64, PgError> {
-    let numbers = desk
+async fn delete_expired_broadcasts(
+    transaction: &PgTransaction,
+    before: i64,
+    limit: usize,
+) -> Result<u64, PgError> {
+    let numbers = transaction
         .query(EXPIRED_BROADCASTS, bind![before, rows::limit_to_sql(limit)])
         .await?;
     let numbers = numbers.iter().map(|row| rows::get::<i64>(row, 0));
@@ -95,88 +101,100 @@ async fn delete_expired_broadcasts(desk: &PgTransaction, before: i64, limit: usi
     if numbers.is_empty() {
         return Ok(0);
     }
-    desk.execute(DELETE_BROADCAST_USERS, bind![numbers]).await?;
-    desk.execute(DELETE_BROADCAST_MESSAGES, bind![numbers]).await?;
-    desk.execute(DELETE_BROADCAST, bind![numbers]).await
+    transaction
+        .execute(DELETE_BROADCAST_USERS, bind![numbers])
+        .await?;
+    transaction
+        .execute(DELETE_BROADCAST_MESSAGES, bind![numbers])
+        .await?;
+    transaction.execute(DELETE_BROADCAST, bind![numbers]).await
 }
 
 /// Deletes these messages, which are in order, but for those of which something waits again; how many.
-async fn delete_messages(desk: &PgTransaction, folded: i64, mut numbers: Vec<i64>) -> Result<usize, PgError> {
+async fn delete_messages(
+    transaction: &PgTransaction,
+    position: i64,
+    mut numbers: Vec<i64>,
+) -> Result<usize, PgError> {
     let first = numbers
         .first()
         .map_or(0, |number| rows::delivery_id_range(*number).0);
     let last = numbers
         .last()
         .map_or(0, |number| rows::delivery_id_range(*number).1);
-    let lines = desk
+    let deliveries = transaction
         .query(REPORTED_DELIVERIES, bind![numbers, first, last])
         .await?;
-    let lines = lines
+    let deliveries = deliveries
         .iter()
-        .map(|row| rollups::decode_reported_delivery(row, folded));
-    let mut lines = lines.collect::<Result<Vec<_>, _>>()?;
+        .map(|row| rollups::decode_reported_delivery(row, position));
+    let mut deliveries = deliveries.collect::<Result<Vec<_>, _>>()?;
     // Somebody may have sent it again between the two looks.
-    let revived = lines
+    let requeued = deliveries
         .iter()
-        .filter(|line| line.counts.current.state == DeliveryStateKind::Waiting);
-    let revived = revived
-        .map(|line| line.id.message_number())
+        .filter(|delivery| delivery.counts.current.state == DeliveryStateKind::Waiting);
+    let requeued = requeued
+        .map(|delivery| delivery.id.message_number())
         .collect::<HashSet<_>>();
-    numbers.retain(|number| !revived.contains(number));
-    lines.retain(|line| !revived.contains(&line.id.message_number()));
-    let calls = AttemptsByDelivery::load(desk, &lines).await?;
-    let (mut live, mut kept) = (RollupChanges::default(), RollupChanges::default());
+    numbers.retain(|number| !requeued.contains(number));
+    deliveries.retain(|delivery| !requeued.contains(&delivery.id.message_number()));
+    let attempts = AttemptsByDelivery::load(transaction, &deliveries).await?;
+    let (mut live, mut pruned) = (RollupChanges::default(), RollupChanges::default());
     let mut addresses = BTreeMap::<&str, AddressCounts>::new();
-    for line in &lines {
-        line.move_to_kept(calls.of_delivery(line.id), &mut live, &mut kept);
-        let share = addresses.entry(&line.address).or_default();
-        share.all += 1;
-        share.uncounted += i64::from(!line.is_counted());
+    for delivery in &deliveries {
+        delivery.move_to_kept(attempts.of_delivery(delivery.id), &mut live, &mut pruned);
+        let counts = addresses.entry(&delivery.address).or_default();
+        counts.all += 1;
+        counts.uncounted += i64::from(!delivery.is_counted());
     }
-    rollups::save_changes(&live, desk, "live").await?;
-    rollups::save_changes(&kept, desk, "pruned").await?;
+    rollups::save_changes(&live, transaction, "live").await?;
+    rollups::save_changes(&pruned, transaction, "pruned").await?;
     let names = addresses.keys().copied().collect::<Vec<_>>();
-    let all = addresses.values().map(|share| share.all).collect::<Vec<_>>();
-    let not_counted = addresses.values().map(|share| share.uncounted);
+    let all = addresses.values().map(|counts| counts.all).collect::<Vec<_>>();
+    let not_counted = addresses.values().map(|counts| counts.uncounted);
     let not_counted = not_counted.collect::<Vec<_>>();
-    desk.execute(ADD_KEPT_ADDRESSES, bind![names, all]).await?;
-    desk.execute(SUBTRACT_ADDRESSES, bind![names, not_counted])
+    transaction.execute(ADD_KEPT_ADDRESSES, bind![names, all]).await?;
+    transaction
+        .execute(SUBTRACT_ADDRESSES, bind![names, not_counted])
         .await?;
-    let ids = lines.iter().map(|line| line.id.0).collect::<Vec<_>>();
-    desk.execute(LEASES_DELETE, bind![ids]).await?;
-    desk.execute(ATTEMPTS_DELETE, bind![ids]).await?;
-    desk.execute(DELIVERIES_DELETE, bind![ids]).await?;
-    desk.execute(MESSAGE_DELETE, bind![numbers]).await?;
+    let ids = deliveries
+        .iter()
+        .map(|delivery| delivery.id.0)
+        .collect::<Vec<_>>();
+    transaction.execute(LEASES_DELETE, bind![ids]).await?;
+    transaction.execute(ATTEMPTS_DELETE, bind![ids]).await?;
+    transaction.execute(DELIVERIES_DELETE, bind![ids]).await?;
+    transaction.execute(MESSAGE_DELETE, bind![numbers]).await?;
     Ok(numbers.len())
 }
 
 /// Messages that were accepted before then and of which nothing waits any more, oldest first and out of one month.
 /// Months that can go as a whole are left out.
 async fn ended_messages(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     before: Timestamp,
-    months: PruneScope,
+    scope: PruneScope,
     limit: usize,
 ) -> Result<Vec<i64>, PgError> {
-    let whole = partitions::droppable(desk, before).await?;
-    let candidates = match months {
-        PruneScope::AllPartitions => partitions::list(desk).await?,
-        PruneScope::ExpiredPartitions => partitions::fully_expired(desk, before).await?,
+    let droppable = partitions::droppable(transaction, before).await?;
+    let candidates = match scope {
+        PruneScope::AllPartitions => partitions::list(transaction).await?,
+        PruneScope::ExpiredPartitions => partitions::fully_expired(transaction, before).await?,
     };
     let before = before.timestamp_millis();
     // Numbers and times of hosts may differ a little in their order: what is late goes with the next hour.
-    let later = read::first_number_of_hour(desk, before.div_euclid(HOUR_MS) + 2).await?;
+    let later = read::first_number_of_hour(transaction, before.div_euclid(HOUR_MS) + 2).await?;
     let bound = later.unwrap_or(i64::MAX);
-    for month in candidates {
-        let goes_whole = whole.iter().any(|one| one.index == month.index);
-        if month.is_detached || goes_whole || month.first_number() >= bound {
+    for partition in candidates {
+        let goes_whole = droppable.iter().any(|one| one.index == partition.index);
+        if partition.is_detached || goes_whole || partition.first_number() >= bound {
             continue;
         }
-        let last = bound.min(month.next_first_number());
-        let found = desk
+        let last = bound.min(partition.next_first_number());
+        let found = transaction
             .query(
                 ENDED_MESSAGES,
-                bind![month.first_number(), last, before, rows::limit_to_sql(limit)],
+                bind![partition.first_number(), last, before, rows::limit_to_sql(limit)],
             )
             .await?;
         if !found.is_empty() {

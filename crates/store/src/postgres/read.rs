@@ -39,21 +39,21 @@ pub const MESSAGE_NUMBER_MAX: i64 = i64::MAX / DeliveryId::PER_MESSAGE;
 const RECENT_SCANNED_MAX: i64 = 20_000;
 
 /// The number of the message with that name.
-pub async fn message_number(desk: &PgTransaction, id: MessageId) -> Result<Option<i64>, PgError> {
-    let found = desk
+pub async fn message_number(transaction: &PgTransaction, id: MessageId) -> Result<Option<i64>, PgError> {
+    let found = transaction
         .query_optional(MESSAGE_NUMBER, bind![id.bytes().to_vec()])
         .await?;
     found.map(|row| rows::get(&row, 0)).transpose()
 }
 
 /// See [`crate::Store::find`].
-pub async fn find_message(desk: &PgTransaction, id: MessageId) -> Result<Option<Message>, PgError> {
-    let Some(number) = message_number(desk, id).await? else {
+pub async fn find_message(transaction: &PgTransaction, id: MessageId) -> Result<Option<Message>, PgError> {
+    let Some(number) = message_number(transaction, id).await? else {
         return Ok(None);
     };
-    let mut messages = load_messages(desk, &[number]).await?;
+    let mut messages = load_messages(transaction, &[number]).await?;
     let (first, last) = rows::delivery_id_range(number);
-    let attempts = desk.query(ATTEMPTS, bind![first, last]).await?;
+    let attempts = transaction.query(ATTEMPTS, bind![first, last]).await?;
     for message in &mut messages {
         for row in &attempts {
             let of = rows::delivery_id(row, 7)?;
@@ -67,15 +67,15 @@ pub async fn find_message(desk: &PgTransaction, id: MessageId) -> Result<Option<
 }
 
 /// Messages in the order of the numbers, with their deliveries, without attempts.
-async fn load_messages(desk: &PgTransaction, numbers: &[i64]) -> Result<Vec<Message>, PgError> {
+async fn load_messages(transaction: &PgTransaction, numbers: &[i64]) -> Result<Vec<Message>, PgError> {
     let mut deliveries = HashMap::<i64, Vec<Delivery>>::new();
-    for row in &desk.query(DELIVERIES, bind![numbers.to_vec()]).await? {
+    for row in &transaction.query(DELIVERIES, bind![numbers.to_vec()]).await? {
         let delivery = decode_delivery(row)?;
         let of = deliveries.entry(delivery.id.message_number()).or_default();
         of.push(delivery);
     }
     let mut messages = Vec::with_capacity(numbers.len());
-    for row in &desk.query(MESSAGE, bind![numbers.to_vec()]).await? {
+    for row in &transaction.query(MESSAGE, bind![numbers.to_vec()]).await? {
         let number = rows::get(row, 4)?;
         messages.push(Message {
             id: rows::message_id(row, 0)?,
@@ -123,30 +123,34 @@ fn decode_attempt(row: &Row) -> Result<RecordedAttempt, PgError> {
 }
 
 /// See [`crate::Store::search`].
-pub async fn search(desk: &PgTransaction, query: &MessageQuery) -> Result<MessageList, PgError> {
-    let Some(first) = first_number_since(desk, query.since).await? else {
+pub async fn search(transaction: &PgTransaction, query: &MessageQuery) -> Result<MessageList, PgError> {
+    let Some(first) = first_number_since(transaction, query.since).await? else {
         return Ok(MessageList::default());
     };
-    let numbers = search_numbers(desk, query, first).await?;
-    load_message_list(desk, numbers, query.limit).await
+    let numbers = search_numbers(transaction, query, first).await?;
+    load_message_list(transaction, numbers, query.limit).await
 }
 
 /// The messages with these numbers, and where the next page begins when there are more than the limit.
 pub async fn load_message_list(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     mut numbers: Vec<i64>,
     limit: usize,
 ) -> Result<MessageList, PgError> {
     let more = numbers.len() > limit;
     numbers.truncate(limit);
     Ok(MessageList {
-        messages: load_messages(desk, &numbers).await?,
+        messages: load_messages(transaction, &numbers).await?,
         next: numbers.last().copied().filter(|_| more),
     })
 }
 
 /// The numbers of one page and, if there is one, of the first message on the next.
-async fn search_numbers(desk: &PgTransaction, query: &MessageQuery, first: i64) -> Result<Vec<i64>, PgError> {
+async fn search_numbers(
+    transaction: &PgTransaction,
+    query: &MessageQuery,
+    first: i64,
+) -> Result<Vec<i64>, PgError> {
     let wanted = query.limit.saturating_add(1);
     let before = query
         .before
@@ -158,24 +162,28 @@ async fn search_numbers(desk: &PgTransaction, query: &MessageQuery, first: i64) 
     let found = match (&query.to, query.state) {
         (Some(to), _) => {
             let to = escape_text(to);
-            desk.query(SEARCH_ADDRESS, bind![first, before, since, rows_max, to, state])
+            transaction
+                .query(SEARCH_ADDRESS, bind![first, before, since, rows_max, to, state])
                 .await?
         }
         (None, Some(DeliveryStateKind::Waiting)) => {
             let values = bind![first, before, since, rows_max, RECENT_SCANNED_MAX];
-            let near = distinct_numbers(&desk.query(SEARCH_WAITING_RECENT, values).await?, wanted)?;
-            if near.len() == wanted {
-                return Ok(near);
+            let recent = distinct_numbers(&transaction.query(SEARCH_WAITING_RECENT, values).await?, wanted)?;
+            if recent.len() == wanted {
+                return Ok(recent);
             }
-            desk.query(SEARCH_WAITING, bind![first, before, since, rows_max])
+            transaction
+                .query(SEARCH_WAITING, bind![first, before, since, rows_max])
                 .await?
         }
         (None, Some(DeliveryStateKind::Sent | DeliveryStateKind::Delivered | DeliveryStateKind::Failed)) => {
-            desk.query(SEARCH_ENDED, bind![first, before, since, rows_max, state])
+            transaction
+                .query(SEARCH_ENDED, bind![first, before, since, rows_max, state])
                 .await?
         }
         (None, None) => {
-            desk.query(SEARCH, bind![first, before, since, rows::limit_to_sql(wanted)])
+            transaction
+                .query(SEARCH, bind![first, before, since, rows::limit_to_sql(wanted)])
                 .await?
         }
     };
@@ -193,24 +201,27 @@ fn distinct_numbers(found: &[Row], wanted: usize) -> Result<Vec<i64>, PgError> {
 
 /// The first message that can have been accepted since then; none when there is none.
 pub async fn first_number_since(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     since: Option<Timestamp>,
 ) -> Result<Option<i64>, PgError> {
     match since {
         None => Ok(Some(0)),
-        Some(since) => first_number_of_hour(desk, since.timestamp_millis().div_euclid(HOUR_MS)).await,
+        Some(since) => first_number_of_hour(transaction, since.timestamp_millis().div_euclid(HOUR_MS)).await,
     }
 }
 
 /// A number that no message of this hour or a later one is below; none when there is no such message.
-pub async fn first_number_of_hour(desk: &PgTransaction, hour: i64) -> Result<Option<i64>, PgError> {
-    rows::get(&desk.query_one(HOUR_FIRST, bind![hour]).await?, 0)
+pub async fn first_number_of_hour(transaction: &PgTransaction, hour: i64) -> Result<Option<i64>, PgError> {
+    rows::get(&transaction.query_one(HOUR_FIRST, bind![hour]).await?, 0)
 }
 
 /// See [`crate::Store::last_calls`].
-pub async fn last_attempts(desk: &PgTransaction, ids: &[DeliveryId]) -> Result<Vec<LastAttempt>, PgError> {
+pub async fn last_attempts(
+    transaction: &PgTransaction,
+    ids: &[DeliveryId],
+) -> Result<Vec<LastAttempt>, PgError> {
     let ids = ids.iter().map(|id| id.0).collect::<Vec<_>>();
-    let call = |row: &Row| {
+    let attempt = |row: &Row| {
         Ok(LastAttempt {
             id: rows::delivery_id(row, 0)?,
             provider: rows::optional_name(row, 1)?,
@@ -218,19 +229,20 @@ pub async fn last_attempts(desk: &PgTransaction, ids: &[DeliveryId]) -> Result<V
             has_unknown_attempt: rows::get(row, 3)?,
         })
     };
-    desk.query(LAST_ATTEMPTS, bind![ids])
+    transaction
+        .query(LAST_ATTEMPTS, bind![ids])
         .await?
         .iter()
-        .map(call)
+        .map(attempt)
         .collect()
 }
 
 /// See [`crate::Store::select`].
 pub async fn select_deliveries(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     selection: &DeliverySelection,
 ) -> Result<Vec<DeliveryId>, PgError> {
-    let Some(first) = first_number_since(desk, selection.since).await? else {
+    let Some(first) = first_number_since(transaction, selection.since).await? else {
         return Ok(Vec::new());
     };
     let sql = match selection.status {
@@ -240,13 +252,18 @@ pub async fn select_deliveries(
     let since = selection.since.map(|since| since.timestamp_millis());
     let provider = selection.provider.as_ref().map(|name| name.as_str());
     let limit = rows::limit_to_sql(selection.limit);
-    let found = desk.query(sql, bind![first, since, provider, limit]).await?;
+    let found = transaction
+        .query(sql, bind![first, since, provider, limit])
+        .await?;
     found.iter().map(|row| rows::delivery_id(row, 0)).collect()
 }
 
 /// See [`crate::Store::backlogs`].
-pub async fn backlogs(desk: &PgTransaction, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>, PgError> {
-    let found = desk.query(BACKLOGS, bind![now.timestamp_millis()]).await?;
+pub async fn backlogs(
+    transaction: &PgTransaction,
+    now: Timestamp,
+) -> Result<Vec<(ConfigName, Backlog)>, PgError> {
+    let found = transaction.query(BACKLOGS, bind![now.timestamp_millis()]).await?;
     let backlog = |row| {
         let backlog = Backlog {
             waiting: rows::decode_count(row, 1)?,

@@ -54,14 +54,17 @@ impl BatchOperation for ReceiptOperation {
     const ERROR_CONTEXT: &'static str = "cannot store receipts";
 
     async fn run(
-        desk: &PgTransaction,
+        transaction: &PgTransaction,
         (): &mut (),
-        pieces: &[Self],
+        operations: &[Self],
     ) -> Result<Vec<Vec<ReceiptResult>>, PgError> {
-        let receipts = pieces.iter().flat_map(|piece| &piece.0).collect::<Vec<_>>();
-        let mut answers = apply_receipts(desk, &receipts).await?.into_iter();
-        let of_piece = |piece: &Self| answers.by_ref().take(piece.0.len()).collect();
-        Ok(pieces.iter().map(of_piece).collect())
+        let receipts = operations
+            .iter()
+            .flat_map(|operation| &operation.0)
+            .collect::<Vec<_>>();
+        let mut results = apply_receipts(transaction, &receipts).await?.into_iter();
+        let of_operation = |operation: &Self| results.by_ref().take(operation.0.len()).collect();
+        Ok(operations.iter().map(of_operation).collect())
     }
 }
 
@@ -69,89 +72,94 @@ impl BatchOperation for ReceiptOperation {
 type IndexedReceipt<'h> = (usize, &'h ReceivedReceipt);
 
 async fn apply_receipts(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     receipts: &[&ReceivedReceipt],
 ) -> Result<Vec<ReceiptResult>, PgError> {
     let all = receipts.iter().copied().enumerate().collect::<Vec<_>>();
-    let mut found = find_deliveries(desk, &all).await?;
+    let mut found = find_deliveries(transaction, &all).await?;
     // What names its delivery has nothing to wait for.
     let is_unknown =
-        |(place, heard): &&IndexedReceipt<'_>| heard.delivery.is_none() && !found.contains_key(place);
+        |(index, received): &&IndexedReceipt<'_>| received.delivery.is_none() && !found.contains_key(index);
     let unknown = all.iter().filter(is_unknown).copied().collect::<Vec<_>>();
     if !unknown.is_empty() {
         // Whoever was in the middle of recording the send has ended after this, and can be seen. Asked for before any
         // row is locked: who records a send does so in the same order.
-        desk.query(LOCK_REFERENCES, bind![REFERENCES_LOCK]).await?;
-        found.extend(find_deliveries(desk, &unknown).await?);
+        transaction.query(LOCK_REFERENCES, bind![REFERENCES_LOCK]).await?;
+        found.extend(find_deliveries(transaction, &unknown).await?);
     }
-    let mut answers = apply_to_deliveries(desk, &all, &found).await?;
+    let mut results = apply_to_deliveries(transaction, &all, &found).await?;
     if !unknown.is_empty() {
-        let early = unmatched_of(&unknown, &answers);
-        let may_wait = early.iter().filter(|(_, heard)| heard.can_wait).copied();
-        let kept = save_unmatched(desk, &may_wait.collect::<Vec<_>>()).await?;
-        let dropped = early.iter().filter(|(place, _)| !kept.contains(place));
-        answers.extend(dropped.map(|(place, _)| (*place, ReceiptResult::Dropped)));
+        let unmatched = unmatched_of(&unknown, &results);
+        let waiting = unmatched
+            .iter()
+            .filter(|(_, received)| received.can_wait)
+            .copied();
+        let kept = save_unmatched(transaction, &waiting.collect::<Vec<_>>()).await?;
+        let dropped = unmatched.iter().filter(|(index, _)| !kept.contains(index));
+        results.extend(dropped.map(|(index, _)| (*index, ReceiptResult::Dropped)));
     }
-    let answer = |(place, _): &IndexedReceipt<'_>| answers.remove(place).unwrap_or(ReceiptResult::Unmatched);
-    Ok(all.iter().map(answer).collect())
+    let result = |(index, _): &IndexedReceipt<'_>| results.remove(index).unwrap_or(ReceiptResult::Unmatched);
+    Ok(all.iter().map(result).collect())
 }
 
 fn unmatched_of<'h>(
     receipts: &[IndexedReceipt<'h>],
-    answers: &BTreeMap<usize, ReceiptResult>,
+    results: &BTreeMap<usize, ReceiptResult>,
 ) -> Vec<IndexedReceipt<'h>> {
-    let unanswered = |(place, _): &&IndexedReceipt<'_>| !answers.contains_key(place);
+    let unanswered = |(index, _): &&IndexedReceipt<'_>| !results.contains_key(index);
     receipts.iter().filter(unanswered).copied().collect()
 }
 
 /// Applies receipts to the deliveries that were found; the answers by place, without those that speak of none.
 async fn apply_to_deliveries(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     receipts: &[IndexedReceipt<'_>],
     found: &BTreeMap<usize, DeliveryId>,
 ) -> Result<BTreeMap<usize, ReceiptResult>, PgError> {
     if found.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let mut spoken = load_deliveries(desk, found.values().copied()).await?;
-    let mut answers = BTreeMap::new();
-    for (place, heard) in receipts {
-        let Some(spoken) = found.get(place).and_then(|id| spoken.get_mut(id)) else {
+    let mut loaded = load_deliveries(transaction, found.values().copied()).await?;
+    let mut results = BTreeMap::new();
+    for (index, received) in receipts {
+        let Some(delivery) = found.get(index).and_then(|id| loaded.get_mut(id)) else {
             continue;
         };
-        let from = spoken.state.kind();
-        let receipt = &heard.receipt;
-        let applied = spoken.apply_verdict(&receipt.status, receipt.at, heard.received_at);
-        let settlement = spoken.matched_delivery(from);
-        answers.insert(
-            *place,
+        let from = delivery.state.kind();
+        let receipt = &received.receipt;
+        let applied = delivery.apply_status(&receipt.status, receipt.at, received.received_at);
+        let matched = delivery.matched_delivery(from);
+        results.insert(
+            *index,
             if applied {
-                ReceiptResult::Applied(settlement)
+                ReceiptResult::Applied(matched)
             } else {
-                ReceiptResult::Unchanged(settlement)
+                ReceiptResult::Unchanged(matched)
             },
         );
     }
-    save_changed(desk, spoken.into_values()).await?;
-    Ok(answers)
+    save_changed(transaction, loaded.into_values()).await?;
+    Ok(results)
 }
 
 /// Which delivery each receipt speaks of, by place.
 async fn find_deliveries(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     receipts: &[IndexedReceipt<'_>],
 ) -> Result<BTreeMap<usize, DeliveryId>, PgError> {
-    let by_reference = receipts.iter().filter(|(_, heard)| heard.delivery.is_none());
-    let places = by_reference.clone().map(|(place, _)| rows::limit_to_sql(*place));
+    let by_reference = receipts
+        .iter()
+        .filter(|(_, received)| received.delivery.is_none());
+    let indexes = by_reference.clone().map(|(index, _)| rows::limit_to_sql(*index));
     let references = by_reference
         .clone()
-        .map(|(_, heard)| escape_text(&heard.receipt.reference));
-    let providers = by_reference.map(|(_, heard)| provider_name(heard));
-    let mut found = desk
+        .map(|(_, received)| escape_text(&received.receipt.reference));
+    let providers = by_reference.map(|(_, received)| provider_name(received));
+    let mut found = transaction
         .query(
             FIND_BY_REFERENCE,
             bind![
-                places.collect::<Vec<_>>(),
+                indexes.collect::<Vec<_>>(),
                 references.collect::<Vec<_>>(),
                 providers.collect::<Vec<_>>(),
             ],
@@ -159,17 +167,17 @@ async fn find_deliveries(
         .await?;
     let known = receipts
         .iter()
-        .filter_map(|(place, heard)| Some((rows::limit_to_sql(*place), heard.delivery?.0)));
-    let (places, ids): (Vec<i64>, Vec<i64>) = known.unzip();
+        .filter_map(|(index, received)| Some((rows::limit_to_sql(*index), received.delivery?.0)));
+    let (indexes, ids): (Vec<i64>, Vec<i64>) = known.unzip();
     if !ids.is_empty() {
-        found.extend(desk.query(FIND_BY_ID, bind![places, ids]).await?);
+        found.extend(transaction.query(FIND_BY_ID, bind![indexes, ids]).await?);
     }
     let read = |row| Ok((rows::decode_count(row, 0)?, rows::delivery_id(row, 1)?));
     found.iter().map(read).collect()
 }
 
-fn provider_name(heard: &ReceivedReceipt) -> Option<&str> {
-    heard.provider.as_ref().map(ConfigName::as_str)
+fn provider_name(received: &ReceivedReceipt) -> Option<&str> {
+    received.provider.as_ref().map(ConfigName::as_str)
 }
 
 /// A delivery that was sent once, with what a receipt can change.
@@ -192,34 +200,34 @@ struct LoadedDelivery {
     /// Why nobody is there any more, and since when we know.
     invalidated_address: Option<(String, Timestamp)>,
     /// Who wants to hear of it, and of what.
-    watch: Option<EventTarget>,
+    event_target: Option<EventTarget>,
     new_events: Vec<NewEvent>,
 }
 
 impl LoadedDelivery {
     /// Changes it as the receipt wants; whether there was anything to change.
-    fn apply_verdict(&mut self, verdict: &ReceiptStatus, at: Timestamp, heard_at: Timestamp) -> bool {
+    fn apply_status(&mut self, status: &ReceiptStatus, at: Timestamp, received_at: Timestamp) -> bool {
         let left = RemainingAlternatives {
             resends: self.resends_left,
             addresses: self.other_addresses_left,
         };
-        let next = self.state.apply_receipt(verdict, at, left);
+        let next = self.state.apply_receipt(status, at, left);
         let moved = next.is_some();
         match next {
             Some(DeliveryState::Waiting { reason, .. }) => {
-                if matches!(verdict, ReceiptStatus::Bounced { .. }) {
+                if matches!(status, ReceiptStatus::Bounced { .. }) {
                     self.resends_left = self.resends_left.saturating_sub(1);
                     self.is_provider_avoided = true;
                 }
                 self.state = DeliveryState::Waiting {
-                    due_at: heard_at,
+                    due_at: received_at,
                     reason,
                 };
             }
             Some(state) => self.state = state,
             None => {}
         }
-        let first_opened = matches!(verdict, ReceiptStatus::Opened)
+        let first_opened = matches!(status, ReceiptStatus::Opened)
             && matches!(self.state, DeliveryState::Delivered { .. })
             && self.opened_at.is_none();
         if first_opened {
@@ -228,18 +236,24 @@ impl LoadedDelivery {
         if !moved && !first_opened {
             return false;
         }
-        if let Some(watch) = &self.watch {
+        if let Some(event_target) = &self.event_target {
             if moved {
-                let emission = NewEvent::new(self.id, watch, &self.state, Some(&self.provider), heard_at);
-                self.new_events.push(emission);
+                let event = NewEvent::new(
+                    self.id,
+                    event_target,
+                    &self.state,
+                    Some(&self.provider),
+                    received_at,
+                );
+                self.new_events.push(event);
             }
             if first_opened {
-                let emission = NewEvent::opened(self.id, watch, &self.provider, at, heard_at);
-                self.new_events.push(emission);
+                let event = NewEvent::opened(self.id, event_target, &self.provider, at, received_at);
+                self.new_events.push(event);
             }
         }
-        if let ReceiptStatus::Invalid { reason } = verdict {
-            self.invalidated_address = Some((reason.clone(), heard_at));
+        if let ReceiptStatus::Invalid { reason } = status {
+            self.invalidated_address = Some((reason.clone(), received_at));
         }
         self.has_changed = true;
         true
@@ -261,19 +275,21 @@ impl LoadedDelivery {
 
 /// The deliveries, which nobody else changes before the transaction ends.
 async fn load_deliveries(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     ids: impl Iterator<Item = DeliveryId>,
 ) -> Result<BTreeMap<DeliveryId, LoadedDelivery>, PgError> {
     let ids = ids.map(|id| id.0).collect::<Vec<_>>();
-    let found = desk.query(LOAD, bind![ids]).await?;
+    let found = transaction.query(LOAD, bind![ids]).await?;
     let mut loaded = BTreeMap::new();
     for row in &found {
-        let mut spoken = decode_loaded_delivery(row)?;
+        let mut delivery = decode_loaded_delivery(row)?;
         if let Some(mut others) = rows::optional_contacts(row, 14)? {
-            others.retain(|contact| Some(&contact.address) != spoken.address.as_ref());
-            spoken.other_addresses_left = active_contacts(desk, &spoken.channel, others).await?.len();
+            others.retain(|contact| Some(&contact.address) != delivery.address.as_ref());
+            delivery.other_addresses_left = active_contacts(transaction, &delivery.channel, others)
+                .await?
+                .len();
         }
-        loaded.insert(spoken.id, spoken);
+        loaded.insert(delivery.id, delivery);
     }
     Ok(loaded)
 }
@@ -294,115 +310,125 @@ fn decode_loaded_delivery(row: &Row) -> Result<LoadedDelivery, PgError> {
         has_changed: false,
         is_provider_avoided: false,
         invalidated_address: None,
-        watch: rows::optional_watch(row, 16)?,
+        event_target: rows::optional_watch(row, 16)?,
         new_events: Vec::new(),
     })
 }
 
 /// Writes what receipts have changed.
 async fn save_changed(
-    desk: &PgTransaction,
-    spoken: impl Iterator<Item = LoadedDelivery>,
+    transaction: &PgTransaction,
+    delivery: impl Iterator<Item = LoadedDelivery>,
 ) -> Result<(), PgError> {
-    let changed = spoken.filter(|one| one.has_changed).collect::<Vec<_>>();
+    let changed = delivery.filter(|one| one.has_changed).collect::<Vec<_>>();
     if changed.is_empty() {
         return Ok(());
     }
-    let facts = changed
+    let columns = changed
         .iter()
         .map(|one| StateColumns::from_state(&one.state))
         .collect::<Vec<_>>();
     let avoided = |one: &'_ LoadedDelivery| one.is_provider_avoided.then(|| one.provider.as_str().to_owned());
     let avoided = changed.iter().map(avoided).collect::<Vec<_>>();
-    desk.execute(
-        SAVE_DELIVERIES,
-        bind![
-            changed.iter().map(|one| one.id.0).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.state).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.failure).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.reason.clone()).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.due_at).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.ended_at).collect::<Vec<_>>(),
-            changed
-                .iter()
-                .map(|one| i64::from(one.resends_left))
-                .collect::<Vec<_>>(),
-            avoided.iter().map(Option::as_deref).collect::<Vec<_>>(),
-            changed.iter().map(|one| one.opened_at).collect::<Vec<_>>(),
-        ],
-    )
-    .await?;
-    events::insert_events(desk, changed.iter().flat_map(|one| &one.new_events)).await?;
-    let dead = changed.iter().filter_map(|one| {
+    transaction
+        .execute(
+            SAVE_DELIVERIES,
+            bind![
+                changed.iter().map(|one| one.id.0).collect::<Vec<_>>(),
+                columns.iter().map(|columns| columns.state).collect::<Vec<_>>(),
+                columns.iter().map(|columns| columns.failure).collect::<Vec<_>>(),
+                columns
+                    .iter()
+                    .map(|columns| columns.reason.clone())
+                    .collect::<Vec<_>>(),
+                columns.iter().map(|columns| columns.due_at).collect::<Vec<_>>(),
+                columns.iter().map(|columns| columns.ended_at).collect::<Vec<_>>(),
+                changed
+                    .iter()
+                    .map(|one| i64::from(one.resends_left))
+                    .collect::<Vec<_>>(),
+                avoided.iter().map(Option::as_deref).collect::<Vec<_>>(),
+                changed.iter().map(|one| one.opened_at).collect::<Vec<_>>(),
+            ],
+        )
+        .await?;
+    events::insert_events(transaction, changed.iter().flat_map(|one| &one.new_events)).await?;
+    let invalidated = changed.iter().filter_map(|one| {
         let (reason, at) = one.invalidated_address.as_ref()?;
-        let dead = InvalidatedAddress {
+        let invalidated = InvalidatedAddress {
             address: one.address.as_deref(),
             reason,
             provider: &one.provider,
             at: *at,
         };
-        Some((one.id, dead))
+        Some((one.id, invalidated))
     });
-    deactivate_addresses(desk, &dead.collect::<Vec<_>>()).await
+    deactivate_addresses(transaction, &invalidated.collect::<Vec<_>>()).await
 }
 
 /// Keeps receipts until their sends are recorded, as many as there is room for; the places of those it kept. Outdated
 /// ones are deleted first. The lock that the caller holds lets one transaction at a time add receipts.
 async fn save_unmatched(
-    desk: &PgTransaction,
-    early: &[IndexedReceipt<'_>],
+    transaction: &PgTransaction,
+    unmatched: &[IndexedReceipt<'_>],
 ) -> Result<BTreeSet<usize>, PgError> {
-    let Some(newest) = early.iter().map(|(_, heard)| heard.received_at).max() else {
+    let Some(newest) = unmatched.iter().map(|(_, received)| received.received_at).max() else {
         return Ok(BTreeSet::new());
     };
     let outdated = newest.timestamp_millis() - UNMATCHED_KEPT_MS;
-    let at_once = EXPIRED_DELETED_MAX.saturating_mul(rows::limit_to_sql(early.len()));
-    desk.execute(DELETE_EXPIRED, bind![outdated, at_once]).await?;
-    let counted = desk
+    let at_once = EXPIRED_DELETED_MAX.saturating_mul(rows::limit_to_sql(unmatched.len()));
+    transaction
+        .execute(DELETE_EXPIRED, bind![outdated, at_once])
+        .await?;
+    let counted = transaction
         .query_optional(COUNT_UNMATCHED, bind![rows::limit_to_sql(UNMATCHED_RECEIPTS_MAX)])
         .await?;
     let waiting: usize = counted.map_or(Ok(0), |row| rows::decode_count(&row, 0))?;
-    let early = &early[..early.len().min(UNMATCHED_RECEIPTS_MAX.saturating_sub(waiting))];
-    if early.is_empty() {
+    let unmatched = &unmatched[..unmatched
+        .len()
+        .min(UNMATCHED_RECEIPTS_MAX.saturating_sub(waiting))];
+    if unmatched.is_empty() {
         return Ok(BTreeSet::new());
     }
-    let receipts = early.iter().map(|(_, heard)| &heard.receipt);
-    let heard_at = early
+    let receipts = unmatched.iter().map(|(_, received)| &received.receipt);
+    let received_at = unmatched
         .iter()
-        .map(|(_, heard)| heard.received_at.timestamp_millis());
-    desk.execute(
-        INSERT_UNMATCHED,
-        bind![
-            receipts
-                .clone()
-                .map(|receipt| escape_text(&receipt.reference))
-                .collect::<Vec<_>>(),
-            early
-                .iter()
-                .map(|(_, heard)| provider_name(heard).unwrap_or_default())
-                .collect::<Vec<_>>(),
-            receipts
-                .clone()
-                .map(|receipt| receipt.status.as_str())
-                .collect::<Vec<_>>(),
-            receipts
-                .clone()
-                .map(|receipt| receipt.status.reason().map(escape_text))
-                .collect::<Vec<_>>(),
-            receipts
-                .map(|receipt| receipt.at.timestamp_millis())
-                .collect::<Vec<_>>(),
-            heard_at.collect::<Vec<_>>(),
-        ],
-    )
-    .await?;
-    Ok(early.iter().map(|(place, _)| *place).collect())
+        .map(|(_, received)| received.received_at.timestamp_millis());
+    transaction
+        .execute(
+            INSERT_UNMATCHED,
+            bind![
+                receipts
+                    .clone()
+                    .map(|receipt| escape_text(&receipt.reference))
+                    .collect::<Vec<_>>(),
+                unmatched
+                    .iter()
+                    .map(|(_, received)| provider_name(received).unwrap_or_default())
+                    .collect::<Vec<_>>(),
+                receipts
+                    .clone()
+                    .map(|receipt| receipt.status.as_str())
+                    .collect::<Vec<_>>(),
+                receipts
+                    .clone()
+                    .map(|receipt| receipt.status.reason().map(escape_text))
+                    .collect::<Vec<_>>(),
+                receipts
+                    .map(|receipt| receipt.at.timestamp_millis())
+                    .collect::<Vec<_>>(),
+                received_at.collect::<Vec<_>>(),
+            ],
+        )
+        .await?;
+    Ok(unmatched.iter().map(|(index, _)| *index).collect())
 }
 
 /// Keeps those out who keep receipts of sends that are not recorded: from now on one that came early is seen, and one
 /// that comes later sees what this transaction records.
-pub async fn lock_references(desk: &PgTransaction) -> Result<(), PgError> {
-    desk.execute(LOCK_REFERENCES_SHARED, bind![REFERENCES_LOCK])
+pub async fn lock_references(transaction: &PgTransaction) -> Result<(), PgError> {
+    transaction
+        .execute(LOCK_REFERENCES_SHARED, bind![REFERENCES_LOCK])
         .await
         .map(drop)
 }
@@ -410,7 +436,7 @@ pub async fn lock_references(desk: &PgTransaction) -> Result<(), PgError> {
 /// Applies the receipts that came before the sends they speak of were recorded: delivery, provider, reference. After
 /// [`keep_early_out`]. Where those stand now that there were some for.
 pub async fn apply_unmatched(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     sent: &[(DeliveryId, &str, &str)],
 ) -> Result<HashMap<DeliveryId, DeliveryStateKind>, PgError> {
     if sent.is_empty() {
@@ -422,7 +448,7 @@ pub async fn apply_unmatched(
         .iter()
         .map(|(.., reference)| escape_text(reference))
         .collect::<Vec<_>>();
-    let found = desk
+    let found = transaction
         .query(FIND_UNMATCHED, bind![ids, references, providers])
         .await?;
     if found.is_empty() {
@@ -430,19 +456,20 @@ pub async fn apply_unmatched(
     }
     let ids = found.iter().map(|row| rows::delivery_id(row, 4));
     let ids = ids.collect::<Result<Vec<_>, _>>()?;
-    let mut known = load_deliveries(desk, ids.iter().copied()).await?;
+    let mut known = load_deliveries(transaction, ids.iter().copied()).await?;
     for (row, id) in found.iter().zip(&ids) {
         let reason = rows::optional_text(row, 1)?.unwrap_or_default();
-        let verdict = rows::decode_word(row, 0, |word| ReceiptStatus::from_parts(word, reason))?;
-        let (at, heard_at) = (rows::decode_time(row, 2)?, rows::decode_time(row, 3)?);
-        if let Some(spoken) = known.get_mut(id) {
-            spoken.apply_verdict(&verdict, at, heard_at);
+        let status = rows::decode_word(row, 0, |status| ReceiptStatus::from_parts(status, reason))?;
+        let (at, received_at) = (rows::decode_time(row, 2)?, rows::decode_time(row, 3)?);
+        if let Some(delivery) = known.get_mut(id) {
+            delivery.apply_status(&status, at, received_at);
         }
     }
-    let stand = known.iter().map(|(id, spoken)| (*id, spoken.state.kind()));
-    let stand = stand.collect();
-    save_changed(desk, known.into_values()).await?;
-    desk.execute(DELETE_UNMATCHED, bind![references, providers])
+    let states = known.iter().map(|(id, delivery)| (*id, delivery.state.kind()));
+    let states = states.collect();
+    save_changed(transaction, known.into_values()).await?;
+    transaction
+        .execute(DELETE_UNMATCHED, bind![references, providers])
         .await?;
-    Ok(stand)
+    Ok(states)
 }

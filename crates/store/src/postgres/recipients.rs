@@ -13,57 +13,60 @@ static INSERT_SEEN_TEXT: &str = sql!("postgres/recipients/insert_opt_message");
 static OPT_IN: &str = sql!("postgres/recipients/opt_in_recipient");
 
 /// See [`crate::Store::opt`].
-pub async fn apply_opt_changes(desk: &PgTransaction, wishes: &[OptChange]) -> Result<Vec<bool>, PgError> {
-    let mut changed = vec![false; wishes.len()];
+pub async fn apply_opt_changes(
+    transaction: &PgTransaction,
+    changes: &[OptChange],
+) -> Result<Vec<bool>, PgError> {
+    let mut changed = vec![false; changes.len()];
     // In one order, so that two hosts do not wait for each other in a ring; wishes about one address stay in theirs.
-    let mut ordered = wishes.iter().zip(&mut changed).collect::<Vec<_>>();
-    ordered.sort_by_key(|(opting, _)| (&opting.channel, &opting.address));
-    for (opting, changed) in ordered {
-        *changed = apply_opt_change(desk, opting).await?;
+    let mut ordered = changes.iter().zip(&mut changed).collect::<Vec<_>>();
+    ordered.sort_by_key(|(change, _)| (&change.channel, &change.address));
+    for (change, changed) in ordered {
+        *changed = apply_opt_change(transaction, change).await?;
     }
     Ok(changed)
 }
 
-async fn apply_opt_change(desk: &PgTransaction, opting: &OptChange) -> Result<bool, PgError> {
-    if !is_new(desk, opting).await? {
+async fn apply_opt_change(transaction: &PgTransaction, change: &OptChange) -> Result<bool, PgError> {
+    if !is_new(transaction, change).await? {
         return Ok(false);
     }
-    let statement = match opting.action {
+    let statement = match change.action {
         OptAction::OptOut => OPT_OUT,
         OptAction::OptIn => OPT_IN,
     };
-    let changed = desk
+    let changed = transaction
         .execute(
             statement,
             bind![
-                opting.channel.as_str(),
-                escape_text(&opting.address),
-                escape_text(&opting.reason),
-                opting.provider.as_str(),
-                opting.at.timestamp_millis(),
+                change.channel.as_str(),
+                escape_text(&change.address),
+                escape_text(&change.reason),
+                change.provider.as_str(),
+                change.at.timestamp_millis(),
             ],
         )
         .await?;
-    if opting.action == OptAction::OptOut {
-        suppress_waiting(desk, &opting.channel, &opting.address, opting.at).await?;
+    if change.action == OptAction::OptOut {
+        suppress_waiting(transaction, &change.channel, &change.address, change.at).await?;
     }
     Ok(changed > 0)
 }
 
 /// Whether the text was not heard before.
-async fn is_new(desk: &PgTransaction, opting: &OptChange) -> Result<bool, PgError> {
-    let Some(reference) = &opting.reference else {
+async fn is_new(transaction: &PgTransaction, change: &OptChange) -> Result<bool, PgError> {
+    let Some(reference) = &change.reference else {
         return Ok(true);
     };
-    let noted = desk
+    let noted = transaction
         .execute(
             INSERT_SEEN_TEXT,
             bind![
-                opting.provider.as_str(),
+                change.provider.as_str(),
                 escape_text(reference),
-                opting.channel.as_str(),
-                escape_text(&opting.address),
-                opting.at.timestamp_millis(),
+                change.channel.as_str(),
+                escape_text(&change.address),
+                change.at.timestamp_millis(),
             ],
         )
         .await?;

@@ -46,10 +46,11 @@ pub enum Freshness {
 /// Whether a URL names a replica that answers.
 pub async fn check_replica(url: &str) -> Result<(), Error> {
     let act = "cannot read from the replica";
-    let link = PgPool::new(url, ServerRole::Replica, 1)?;
-    let fault = |trouble: PgError| trouble.to_error(act);
-    let (row, desk) = link.query_then_begin_read(WAL_POSITION).await.map_err(fault)?;
-    desk.finish(is_replica(&row))
+    let pool = PgPool::new(url, ServerRole::Replica, 1)?;
+    let fault = |error: PgError| error.to_error(act);
+    let (row, transaction) = pool.query_then_begin_read(WAL_POSITION).await.map_err(fault)?;
+    transaction
+        .finish(is_replica(&row))
         .await
         .map_err(fault)?
         .then_some(())
@@ -93,9 +94,9 @@ impl ReplicaState {
 
 impl Replica {
     /// A replica that was never asked.
-    pub fn new(link: PgPool) -> Self {
+    pub fn new(pool: PgPool) -> Self {
         Self {
-            pool: link,
+            pool,
             state: Mutex::default(),
         }
     }
@@ -105,36 +106,36 @@ impl Replica {
         if self.is_disabled() {
             return None;
         }
-        let wanted = match self.target_position(primary, freshness).await {
-            Ok(wanted) => wanted,
-            Err(trouble) => {
+        let target = match self.target_position(primary, freshness).await {
+            Ok(target) => target,
+            Err(error) => {
                 // Whoever asks the primary next says so.
-                log::debug!("the database server does not say how far it is: {trouble}");
+                log::debug!("the database server does not say how far it is: {error}");
                 return None;
             }
         };
-        match self.catch_up(wanted, freshness).await {
-            Ok(Some(desk)) => Some(desk),
+        match self.catch_up(target, freshness).await {
+            Ok(Some(transaction)) => Some(transaction),
             Ok(None) => {
                 self.disable("it is too far behind");
                 None
             }
-            Err(trouble) => {
-                self.disable(trouble);
+            Err(error) => {
+                self.disable(error);
                 None
             }
         }
     }
 
     /// What a read on the replica came to; none when the primary must be asked after all.
-    pub async fn finish<T>(&self, desk: PgTransaction, outcome: Result<T, PgError>) -> Option<T> {
-        match desk.finish(outcome).await {
+    pub async fn finish<T>(&self, transaction: PgTransaction, outcome: Result<T, PgError>) -> Option<T> {
+        match transaction.finish(outcome).await {
             Ok(answer) => {
                 self.enable();
                 Some(answer)
             }
-            Err(trouble) => {
-                self.disable(trouble);
+            Err(error) => {
+                self.disable(error);
                 None
             }
         }
@@ -148,32 +149,32 @@ impl Replica {
                 return Ok(position);
             }
         }
-        let asked = Instant::now();
-        let desk = primary.begin_read().await?;
-        let row = desk.query_one(WAL_POSITION, &[]).await;
-        let position = rows::get(&desk.finish(row).await?, 1)?;
-        let mut standing = self.state();
-        standing.primary_positions.push_back((asked, position));
+        let queried_at = Instant::now();
+        let transaction = primary.begin_read().await?;
+        let row = transaction.query_one(WAL_POSITION, &[]).await;
+        let position = rows::get(&transaction.finish(row).await?, 1)?;
+        let mut state = self.state();
+        state.primary_positions.push_back((queried_at, position));
         Ok(match freshness {
             Freshness::Now => position,
-            Freshness::Seconds => standing.required_position(asked).unwrap_or(position),
+            Freshness::Seconds => state.required_position(queried_at).unwrap_or(position),
         })
     }
 
-    async fn catch_up(&self, wanted: i64, freshness: Freshness) -> Result<Option<PgTransaction>, PgError> {
-        let began = Instant::now();
+    async fn catch_up(&self, target: i64, freshness: Freshness) -> Result<Option<PgTransaction>, PgError> {
+        let started = Instant::now();
         loop {
-            let (row, desk) = self.pool.query_then_begin_read(WAL_POSITION).await?;
+            let (row, transaction) = self.pool.query_then_begin_read(WAL_POSITION).await?;
             if !is_replica(&row)? {
                 return Err(PgError::InvalidRow(
                     "store.replica_url names a server that is no replica".to_owned(),
                 ));
             }
-            if rows::get::<Option<i64>>(&row, 1)?.is_some_and(|position| position >= wanted) {
-                return Ok(Some(desk));
+            if rows::get::<Option<i64>>(&row, 1)?.is_some_and(|position| position >= target) {
+                return Ok(Some(transaction));
             }
-            desk.finish(Ok(())).await?;
-            if freshness == Freshness::Seconds || began.elapsed() > CATCH_UP_TIMEOUT {
+            transaction.finish(Ok(())).await?;
+            if freshness == Freshness::Seconds || started.elapsed() > CATCH_UP_TIMEOUT {
                 return Ok(None);
             }
             clock::sleep(CATCH_UP_POLL_INTERVAL).await;
@@ -212,26 +213,18 @@ mod tests {
     fn a_mark_is_good_while_it_is_young_and_another_follows_it() {
         let zero = Instant::now();
         let at = |seconds| zero + Duration::from_secs(seconds);
-        let mut standing = ReplicaState::default();
-        assert_eq!(
-            standing.required_position(zero),
-            None,
-            "the primary was never asked"
-        );
+        let mut state = ReplicaState::default();
+        assert_eq!(state.required_position(zero), None, "the primary was never asked");
         for (seconds, position) in [(0, 100), (3, 130), (6, 160), (9, 190)] {
-            standing.primary_positions.push_back((at(seconds), position));
+            state.primary_positions.push_back((at(seconds), position));
         }
-        assert_eq!(standing.required_position(at(10)), Some(100), "as old as may be");
+        assert_eq!(state.required_position(at(10)), Some(100), "as old as may be");
         assert_eq!(
-            standing.required_position(at(11)),
+            state.required_position(at(11)),
             Some(130),
             "the first one is too old"
         );
-        assert_eq!(
-            standing.required_position(at(12)),
-            None,
-            "time to ask the primary"
-        );
-        assert_eq!(standing.primary_positions.len(), 3);
+        assert_eq!(state.required_position(at(12)), None, "time to ask the primary");
+        assert_eq!(state.primary_positions.len(), 3);
     }
 }

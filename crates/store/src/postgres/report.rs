@@ -35,88 +35,105 @@ static DELETE_OLD_SNAPSHOTS: &str = sql!("postgres/report/delete_old_snapshots")
 
 /// Up to which delivery nothing can come any more. A transaction of its own, so that accepts wait for it only
 /// as long as it takes to read a number.
-pub async fn last_committed_delivery(link: &PgPool) -> Result<i64, PgError> {
-    let desk = link.begin_write().await?;
-    let number = last_number(&desk).await;
-    let number = desk.finish(number).await?;
+pub async fn last_committed_delivery(pool: &PgPool) -> Result<i64, PgError> {
+    let transaction = pool.begin_write().await?;
+    let number = last_number(&transaction).await;
+    let number = transaction.finish(number).await?;
     Ok(rows::delivery_id_range(number).1)
 }
 
-async fn last_number(desk: &PgTransaction) -> Result<i64, PgError> {
-    desk.query(LOCK_NUMBERS_EXCLUSIVE, bind![NUMBERS_LOCK]).await?;
-    rows::get(&desk.query_one(LAST_NUMBER, &[]).await?, 0)
+async fn last_number(transaction: &PgTransaction) -> Result<i64, PgError> {
+    transaction
+        .query(LOCK_NUMBERS_EXCLUSIVE, bind![NUMBERS_LOCK])
+        .await?;
+    rows::get(&transaction.query_one(LAST_NUMBER, &[]).await?, 0)
 }
 
 /// Up to which delivery the report has counted. Nobody else counts until the transaction ends.
-pub async fn lock_rollup_position(desk: &PgTransaction) -> Result<i64, PgError> {
-    rows::get(&desk.query_one(LOCK_ROLLUP_POSITION, &[]).await?, 0)
+pub async fn lock_rollup_position(transaction: &PgTransaction) -> Result<i64, PgError> {
+    rows::get(&transaction.query_one(LOCK_ROLLUP_POSITION, &[]).await?, 0)
 }
 
 /// See [`crate::Store::fold`].
-pub async fn apply_changes(desk: &PgTransaction, horizon: i64, limit: usize) -> Result<usize, PgError> {
-    let folded = lock_rollup_position(desk).await?;
-    let mut found = desk
-        .query(CHANGED_DELIVERIES, bind![folded, rows::limit_to_sql(limit)])
+pub async fn apply_changes(
+    transaction: &PgTransaction,
+    horizon: i64,
+    limit: usize,
+) -> Result<usize, PgError> {
+    let position = lock_rollup_position(transaction).await?;
+    let mut found = transaction
+        .query(CHANGED_DELIVERIES, bind![position, rows::limit_to_sql(limit)])
         .await?;
     if found.len() < limit {
         let left = rows::limit_to_sql(limit - found.len());
-        found.extend(desk.query(NEW_DELIVERIES, bind![folded, left, horizon]).await?);
+        found.extend(
+            transaction
+                .query(NEW_DELIVERIES, bind![position, left, horizon])
+                .await?,
+        );
     }
-    let lines = found
+    let deliveries = found
         .iter()
-        .map(|row| rollups::decode_reported_delivery(row, folded));
-    let lines = lines.collect::<Result<Vec<_>, _>>()?;
-    if lines.is_empty() {
+        .map(|row| rollups::decode_reported_delivery(row, position));
+    let deliveries = deliveries.collect::<Result<Vec<_>, _>>()?;
+    if deliveries.is_empty() {
         return Ok(0);
     }
-    let calls = AttemptsByDelivery::load(desk, &lines).await?;
-    let mut sums = RollupChanges::default();
+    let attempts = AttemptsByDelivery::load(transaction, &deliveries).await?;
+    let mut changes = RollupChanges::default();
     let mut addresses = BTreeMap::<&str, i64>::new();
-    let mut counted = Vec::with_capacity(lines.len());
-    for line in &lines {
-        counted.push(line.apply_to(calls.of_delivery(line.id), &mut sums));
-        if !line.is_counted() {
-            *addresses.entry(&line.address).or_default() += 1;
+    let mut counted = Vec::with_capacity(deliveries.len());
+    for delivery in &deliveries {
+        counted.push(delivery.apply_to(attempts.of_delivery(delivery.id), &mut changes));
+        if !delivery.is_counted() {
+            *addresses.entry(&delivery.address).or_default() += 1;
         }
     }
-    let ids = lines.iter().map(|line| line.id.0).collect::<Vec<_>>();
-    desk.execute(SAVE_COUNTED, bind![ids, counted]).await?;
-    rollups::save_changes(&sums, desk, "live").await?;
+    let ids = deliveries
+        .iter()
+        .map(|delivery| delivery.id.0)
+        .collect::<Vec<_>>();
+    transaction.execute(SAVE_COUNTED, bind![ids, counted]).await?;
+    rollups::save_changes(&changes, transaction, "live").await?;
     let (names, counts): (Vec<&str>, Vec<i64>) = addresses.into_iter().unzip();
-    desk.execute(ADD_ADDRESSES, bind![names, counts]).await?;
-    let new = lines.iter().filter(|line| !line.is_counted());
-    if let Some(mark) = new.map(|line| line.id.0).max() {
-        desk.execute(SAVE_ROLLUP_POSITION, bind![mark]).await?;
+    transaction.execute(ADD_ADDRESSES, bind![names, counts]).await?;
+    let new = deliveries.iter().filter(|delivery| !delivery.is_counted());
+    if let Some(new_position) = new.map(|delivery| delivery.id.0).max() {
+        transaction
+            .execute(SAVE_ROLLUP_POSITION, bind![new_position])
+            .await?;
     }
-    Ok(lines.len())
+    Ok(deliveries.len())
 }
 
 /// See [`crate::Store::unfold`].
-pub async fn begin_rebuild(desk: &PgTransaction) -> Result<(), PgError> {
+pub async fn begin_rebuild(transaction: &PgTransaction) -> Result<(), PgError> {
     // A month on its way out is counted by what the roll-ups say now.
-    lock_rollup_position(desk).await?;
-    drop_partition::drop_detached(desk).await?;
-    desk.execute(DELETE_LIVE_ROLLUPS, &[]).await?;
-    desk.execute(DELETE_LIVE_ADDRESSES, &[]).await?;
-    desk.execute(SAVE_ROLLUP_POSITION, bind![0_i64]).await?;
+    lock_rollup_position(transaction).await?;
+    drop_partition::drop_detached(transaction).await?;
+    transaction.execute(DELETE_LIVE_ROLLUPS, &[]).await?;
+    transaction.execute(DELETE_LIVE_ADDRESSES, &[]).await?;
+    transaction.execute(SAVE_ROLLUP_POSITION, bind![0_i64]).await?;
     Ok(())
 }
 
 /// See [`crate::Store::report`].
-pub async fn report(desk: &PgTransaction, as_of: Timestamp) -> Result<Report, PgError> {
-    let mut ledgers = RollupEntries::default();
-    for (ledger, from_line) in report::required_rollups(as_of) {
-        ledgers.insert(ledger, rollup_entries(desk, ledger, &from_line).await?);
+pub async fn report(transaction: &PgTransaction, as_of: Timestamp) -> Result<Report, PgError> {
+    let mut entries = RollupEntries::default();
+    for (metric, from_group) in report::required_rollups(as_of) {
+        entries.insert(metric, rollup_entries(transaction, metric, &from_group).await?);
     }
-    Ok(ledgers.build_report(as_of, top_addresses(desk).await?))
+    Ok(entries.build_report(as_of, top_addresses(transaction).await?))
 }
 
 async fn rollup_entries(
-    desk: &PgTransaction,
-    ledger: &str,
-    from_line: &str,
+    transaction: &PgTransaction,
+    metric: &str,
+    from_group: &str,
 ) -> Result<Vec<RollupEntry>, PgError> {
-    let found = desk.query(ROLLUP_ENTRIES, bind![ledger, from_line]).await?;
+    let found = transaction
+        .query(ROLLUP_ENTRIES, bind![metric, from_group])
+        .await?;
     let read = |row| {
         Ok(RollupEntry {
             group: rows::get(row, 0)?,
@@ -127,8 +144,8 @@ async fn rollup_entries(
     found.iter().map(read).collect()
 }
 
-async fn top_addresses(desk: &PgTransaction) -> Result<Vec<TopRecipientRow>, PgError> {
-    let found = desk.query(TOP_ADDRESSES, &[]).await?;
+async fn top_addresses(transaction: &PgTransaction) -> Result<Vec<TopRecipientRow>, PgError> {
+    let found = transaction.query(TOP_ADDRESSES, &[]).await?;
     let read = |row| {
         Ok(TopRecipientRow {
             address: rows::get(row, 0)?,
@@ -139,17 +156,18 @@ async fn top_addresses(desk: &PgTransaction) -> Result<Vec<TopRecipientRow>, PgE
 }
 
 /// See [`crate::Store::keep_snapshot`].
-pub async fn save_snapshot(desk: &PgTransaction, snapshot: &ReportSnapshot) -> Result<(), PgError> {
+pub async fn save_snapshot(transaction: &PgTransaction, snapshot: &ReportSnapshot) -> Result<(), PgError> {
     let as_of = snapshot.as_of.timestamp_millis();
-    desk.execute(SAVE_SNAPSHOT, bind![snapshot.generation, as_of, snapshot.content])
+    transaction
+        .execute(SAVE_SNAPSHOT, bind![snapshot.generation, as_of, snapshot.content])
         .await?;
-    desk.execute(DELETE_OLD_SNAPSHOTS, &[]).await?;
+    transaction.execute(DELETE_OLD_SNAPSHOTS, &[]).await?;
     Ok(())
 }
 
 /// See [`crate::Store::snapshot`].
-pub async fn snapshot(desk: &PgTransaction) -> Result<Option<ReportSnapshot>, PgError> {
-    let Some(row) = desk.query_optional(SNAPSHOT, &[]).await? else {
+pub async fn snapshot(transaction: &PgTransaction) -> Result<Option<ReportSnapshot>, PgError> {
+    let Some(row) = transaction.query_optional(SNAPSHOT, &[]).await? else {
         return Ok(None);
     };
     Ok(Some(ReportSnapshot {

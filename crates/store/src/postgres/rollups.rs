@@ -19,9 +19,9 @@ static ATTEMPTS: &str = sql!("postgres/report/select_attempts");
 
 /// Reads the columns that every statement of the report begins with. What lies beyond `folded` was never
 /// counted, whatever its columns say.
-pub fn decode_reported_delivery(row: &Row, folded: i64) -> Result<ReportedDelivery, PgError> {
+pub fn decode_reported_delivery(row: &Row, position: i64) -> Result<ReportedDelivery, PgError> {
     let id = rows::delivery_id(row, 0)?;
-    let counted = if id.0 <= folded {
+    let counted = if id.0 <= position {
         Some(decode_counted_state(row, 7)?)
     } else {
         None
@@ -55,14 +55,17 @@ pub struct AttemptsByDelivery(HashMap<DeliveryId, Vec<CountedAttempt>>);
 
 impl AttemptsByDelivery {
     /// Reads them.
-    pub async fn load(desk: &PgTransaction, lines: &[ReportedDelivery]) -> Result<Self, PgError> {
-        let ids = lines.iter().map(|line| line.id.0).collect::<Vec<_>>();
-        let mut calls = HashMap::<_, Vec<_>>::new();
-        for row in &desk.query(ATTEMPTS, bind![ids]).await? {
-            let of_delivery = calls.entry(rows::delivery_id(row, 0)?).or_default();
+    pub async fn load(transaction: &PgTransaction, deliveries: &[ReportedDelivery]) -> Result<Self, PgError> {
+        let ids = deliveries
+            .iter()
+            .map(|delivery| delivery.id.0)
+            .collect::<Vec<_>>();
+        let mut attempts = HashMap::<_, Vec<_>>::new();
+        for row in &transaction.query(ATTEMPTS, bind![ids]).await? {
+            let of_delivery = attempts.entry(rows::delivery_id(row, 0)?).or_default();
             of_delivery.push(decode_counted_attempt(row)?);
         }
-        Ok(Self(calls))
+        Ok(Self(attempts))
     }
 
     /// Those for one of them.
@@ -82,18 +85,23 @@ pub fn decode_counted_attempt(row: &Row) -> Result<CountedAttempt, PgError> {
 }
 
 /// Adds the sums to the roll-ups of that origin.
-pub async fn save_changes(sums: &RollupChanges, desk: &PgTransaction, origin: &str) -> Result<(), PgError> {
-    let mut changes = sums.changes().collect::<Vec<_>>();
+pub async fn save_changes(
+    changes: &RollupChanges,
+    transaction: &PgTransaction,
+    origin: &str,
+) -> Result<(), PgError> {
+    let mut changes = changes.changes().collect::<Vec<_>>();
     if changes.is_empty() {
         return Ok(());
     }
     // In one order, so that two hosts do not wait for each other.
     changes.sort_unstable();
-    let ledgers = changes.iter().map(|change| change.0).collect::<Vec<_>>();
-    let lines = changes.iter().map(|change| change.1).collect::<Vec<_>>();
+    let metrics = changes.iter().map(|change| change.0).collect::<Vec<_>>();
+    let groups = changes.iter().map(|change| change.1).collect::<Vec<_>>();
     let entries = changes.iter().map(|change| change.2).collect::<Vec<_>>();
     let counts = changes.iter().map(|change| change.3).collect::<Vec<_>>();
-    desk.execute(ADD_TO_ROLLUPS, bind![ledgers, lines, entries, counts, origin])
+    transaction
+        .execute(ADD_TO_ROLLUPS, bind![metrics, groups, entries, counts, origin])
         .await?;
     Ok(())
 }

@@ -33,7 +33,7 @@ pub struct StateColumns<'a> {
 impl<'a> StateColumns<'a> {
     /// The columns of a state. Provider and reference are there for `Sent` alone.
     pub fn from_state(state: &'a DeliveryState) -> Self {
-        let mut facts = Self {
+        let mut columns = Self {
             state: state.kind().as_str(),
             failure: None,
             reason: None,
@@ -44,26 +44,26 @@ impl<'a> StateColumns<'a> {
         };
         match state {
             DeliveryState::Waiting { due_at, reason } => {
-                facts.due_at = Some(due_at.timestamp_millis());
-                facts.reason = reason.as_deref().map(escape_text);
+                columns.due_at = Some(due_at.timestamp_millis());
+                columns.reason = reason.as_deref().map(escape_text);
             }
             DeliveryState::Sent {
                 provider,
                 reference,
                 at,
             } => {
-                facts.provider = Some(provider.as_str());
-                facts.reference = reference.as_deref().map(escape_text);
-                facts.ended_at = Some(at.timestamp_millis());
+                columns.provider = Some(provider.as_str());
+                columns.reference = reference.as_deref().map(escape_text);
+                columns.ended_at = Some(at.timestamp_millis());
             }
-            DeliveryState::Delivered { at } => facts.ended_at = Some(at.timestamp_millis()),
+            DeliveryState::Delivered { at } => columns.ended_at = Some(at.timestamp_millis()),
             DeliveryState::Failed { failure, reason, at } => {
-                facts.failure = Some(failure.as_str());
-                facts.reason = Some(escape_text(reason));
-                facts.ended_at = Some(at.timestamp_millis());
+                columns.failure = Some(failure.as_str());
+                columns.reason = Some(escape_text(reason));
+                columns.ended_at = Some(at.timestamp_millis());
             }
         }
-        facts
+        columns
     }
 }
 

@@ -19,19 +19,21 @@ pub struct SuppressedAddresses(HashSet<(String, String)>);
 
 impl SuppressedAddresses {
     /// Looks these channels and addresses up.
-    pub async fn load(desk: &PgTransaction, asked: Vec<(&str, &str)>) -> Result<Self, PgError> {
+    pub async fn load(transaction: &PgTransaction, asked: Vec<(&str, &str)>) -> Result<Self, PgError> {
         if asked.is_empty() {
             return Ok(Self::default());
         }
         let (channels, addresses): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-        let found = desk.query(FIND_SUPPRESSED, bind![channels, addresses]).await?;
+        let found = transaction
+            .query(FIND_SUPPRESSED, bind![channels, addresses])
+            .await?;
         let read = |row| Ok((rows::get(row, 0)?, rows::get(row, 1)?));
         found.iter().map(read).collect::<Result<_, _>>().map(Self)
     }
 
     /// Looks all addresses of these deliveries up.
     pub async fn load_for_deliveries(
-        desk: &PgTransaction,
+        transaction: &PgTransaction,
         deliveries: impl Iterator<Item = &NewDelivery>,
     ) -> Result<Self, PgError> {
         let mut asked = Vec::new();
@@ -45,7 +47,7 @@ impl SuppressedAddresses {
                     .map(|contact| (channel, contact.address.as_str())),
             );
         }
-        Self::load(desk, asked).await
+        Self::load(transaction, asked).await
     }
 
     /// Whether none of the delivery's addresses may be written to.
@@ -69,14 +71,14 @@ impl SuppressedAddresses {
 
 /// The contacts that may still be written to.
 pub async fn active_contacts(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     channel: &ConfigName,
     contacts: Vec<Contact>,
 ) -> Result<Vec<Contact>, PgError> {
     let asked = contacts
         .iter()
         .map(|contact| (channel.as_str(), contact.address.as_str()));
-    let suppressed = SuppressedAddresses::load(desk, asked.collect()).await?;
+    let suppressed = SuppressedAddresses::load(transaction, asked.collect()).await?;
     let left = contacts
         .into_iter()
         .filter(|contact| !suppressed.contains(channel, &contact.address));

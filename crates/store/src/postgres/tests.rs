@@ -67,19 +67,19 @@ async fn connections_that_the_server_closed_are_replaced() {
 }
 
 async fn terminate_other_connections(store: &PostgresStore) {
-    let desk = store.pool.begin_write().await.unwrap();
+    let transaction = store.pool.begin_write().await.unwrap();
     let all = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
                WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    let closed = desk.query(all, &[]).await.map(drop);
-    desk.finish(closed).await.unwrap();
+    let closed = transaction.query(all, &[]).await.map(drop);
+    transaction.finish(closed).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_verb_that_is_given_up_half_way_leaves_nothing_behind() {
     let store = open(&new_database()).unwrap();
-    let desk = store.pool.begin_write().await.unwrap();
-    super::admin::ping(&desk).await.unwrap();
-    drop(desk);
+    let transaction = store.pool.begin_write().await.unwrap();
+    super::admin::ping(&transaction).await.unwrap();
+    drop(transaction);
     tokio::time::timeout(TIMEOUT, store.ping())
         .await
         .unwrap()
@@ -104,11 +104,11 @@ async fn messages_that_come_together_are_committed_together() {
 async fn no_statement_stays_in_a_session() {
     let store = open(&new_database()).unwrap();
     accepted(&store, sms(1)).await;
-    let desk = store.pool.begin_read().await.unwrap();
+    let transaction = store.pool.begin_read().await.unwrap();
     let left = "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE name <> '') + \
                 (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = \
                 (SELECT oid FROM pg_database WHERE datname = current_database()))";
-    let left = desk.query_one(left, &[]).await.unwrap().get::<_, i64>(0);
+    let left = transaction.query_one(left, &[]).await.unwrap().get::<_, i64>(0);
     assert_eq!(left, 0);
 }
 
@@ -116,9 +116,11 @@ async fn no_statement_stays_in_a_session() {
 async fn a_database_of_another_program_is_refused() {
     let url = new_database();
     let link = super::pool::PgPool::new(&url, ServerRole::Primary, 1).unwrap();
-    let desk = link.begin_write().await.unwrap();
-    let made = desk.batch_execute("CREATE TABLE theirs (id INTEGER)").await;
-    desk.finish(made).await.unwrap();
+    let transaction = link.begin_write().await.unwrap();
+    let made = transaction
+        .batch_execute("CREATE TABLE theirs (id INTEGER)")
+        .await;
+    transaction.finish(made).await.unwrap();
     let refused = super::migrate(&url, TIMEOUT).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Usage);
     assert!(refused.to_string().contains("another program"), "{refused}");
@@ -178,7 +180,7 @@ async fn count_statements(
     });
     let claims = store.claim(ids.collect(), at(1), LEASE).await.unwrap();
     let word =
-        |which: usize, verdict| received_receipt(Some("blue"), &format!("b-{first}-{which}"), verdict, at(3));
+        |which: usize, status| received_receipt(Some("blue"), &format!("b-{first}-{which}"), status, at(3));
     let places = 0..claims.len();
     let early = places
         .clone()
@@ -219,10 +221,12 @@ async fn throttles_that_count_nothing_any_more_are_pruned() {
     question.throttles = vec![hourly(1, 300)];
     accepted(&store, question).await;
     let kept = async || {
-        let desk = store.pool.begin_read().await.unwrap();
-        let count = desk.query_one("SELECT count(*) FROM user_throttles", &[]).await;
+        let transaction = store.pool.begin_read().await.unwrap();
+        let count = transaction
+            .query_one("SELECT count(*) FROM user_throttles", &[])
+            .await;
         let count = count.map(|row| row.get::<_, i64>(0));
-        desk.finish(count).await.unwrap()
+        transaction.finish(count).await.unwrap()
     };
     store.delete_expired(at(0), at(7199), 10).await.unwrap();
     assert_eq!(kept().await, 1);

@@ -53,9 +53,9 @@ pub struct PgTls {
 
 impl PgTls {
     /// Reads the roots that are needed.
-    pub fn new(trust: CertificateCheck) -> Result<Self> {
+    pub fn new(check: CertificateCheck) -> Result<Self> {
         let provider = Arc::new(ring::default_provider());
-        let check = match trust {
+        let verifier = match check {
             CertificateCheck::Unverified => CertificateVerifier::without_checks(Arc::clone(&provider)),
             CertificateCheck::Issuer(roots) => {
                 CertificateVerifier::with_roots(Arc::clone(&provider), &roots, false)?
@@ -70,7 +70,7 @@ impl PgTls {
         })?;
         let mut config = config
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(check))
+            .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
         // What servers of version 17 and later ask for when TLS begins at once.
         config.alpn_protocols = vec![b"postgresql".to_vec()];
@@ -102,7 +102,7 @@ impl CertificateVerifier {
     }
 
     fn with_roots(provider: Arc<CryptoProvider>, roots: &Roots, host: bool) -> Result<Self> {
-        let (certificates, known) = match roots {
+        let (certificates, pinned) = match roots {
             Roots::System => (rustls_native_certs::load_native_certs().certs, Vec::new()),
             Roots::File(file) => {
                 let found = read_certificates(file)?;
@@ -110,8 +110,8 @@ impl CertificateVerifier {
             }
         };
         let mut store = RootCertStore::empty();
-        let (taken, _) = store.add_parsable_certificates(certificates);
-        if taken == 0 {
+        let (added, _) = store.add_parsable_certificates(certificates);
+        if added == 0 {
             return Err(Error::usage(match roots {
                 Roots::System => "this machine has no root certificates to check the store's with: install them \
                                   (package ca-certificates), or name a file with sslrootcert=FILE in the store's URL"
@@ -130,29 +130,31 @@ impl CertificateVerifier {
         Ok(Self {
             provider,
             issuer: Some(verifier),
-            pinned: known,
+            pinned,
             checks_host_name: host,
         })
     }
 }
 
 fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let fault = |error| {
+    let read_error = |error| {
         let act = format!(
             "cannot read {}, which sslrootcert in the store's URL names",
             file.display()
         );
         Error::with_source(ErrorKind::Usage, act, error)
     };
-    let certificates = CertificateDer::pem_file_iter(file).map_err(fault)?;
-    certificates.collect::<std::result::Result<_, _>>().map_err(fault)
+    let certificates = CertificateDer::pem_file_iter(file).map_err(read_error)?;
+    certificates
+        .collect::<std::result::Result<_, _>>()
+        .map_err(read_error)
 }
 
 impl ServerCertVerifier for CertificateVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
-        between: &[CertificateDer<'_>],
+        intermediates: &[CertificateDer<'_>],
         name: &ServerName<'_>,
         status: &[u8],
         now: UnixTime,
@@ -160,18 +162,18 @@ impl ServerCertVerifier for CertificateVerifier {
         let Some(issuer) = &self.issuer else {
             return Ok(ServerCertVerified::assertion());
         };
-        if self.pinned.iter().any(|known| known == certificate) {
+        if self.pinned.iter().any(|pinned| pinned == certificate) {
             if self.checks_host_name {
                 rustls::client::verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
             }
             return Ok(ServerCertVerified::assertion());
         }
         // The name is looked at last.
-        match issuer.verify_server_cert(certificate, between, name, status, now) {
+        match issuer.verify_server_cert(certificate, intermediates, name, status, now) {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !self.checks_host_name => Ok(ServerCertVerified::assertion()),
-            verdict => verdict,
+            status => status,
         }
     }
 

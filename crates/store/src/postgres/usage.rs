@@ -23,8 +23,8 @@ static USAGE_TOTALS_USER: &str = sql!("postgres/read/count_user_usage");
 const HOURS_AFTER: i64 = 2;
 
 /// See [`crate::Store::usage`].
-pub async fn usage(desk: &PgTransaction, query: &UsageQuery) -> Result<MessageList, PgError> {
-    let Some((first, end)) = number_range(desk, query).await? else {
+pub async fn usage(transaction: &PgTransaction, query: &UsageQuery) -> Result<MessageList, PgError> {
+    let Some((first, end)) = number_range(transaction, query).await? else {
         return Ok(MessageList::default());
     };
     let end = query.before.map_or(end, |before| before.min(end));
@@ -34,33 +34,37 @@ pub async fn usage(desk: &PgTransaction, query: &UsageQuery) -> Result<MessageLi
         Some(user) => {
             let user = escape_text(user);
             let values = bind![first, end, since, until, wanted, user];
-            desk.query(USAGE_USER, values).await?
+            transaction.query(USAGE_USER, values).await?
         }
-        None => desk.query(USAGE, bind![first, end, since, until, wanted]).await?,
+        None => {
+            transaction
+                .query(USAGE, bind![first, end, since, until, wanted])
+                .await?
+        }
     };
     let found = found.iter().map(|row| rows::get::<i64>(row, 0));
-    read::load_message_list(desk, found.collect::<Result<_, _>>()?, query.limit).await
+    read::load_message_list(transaction, found.collect::<Result<_, _>>()?, query.limit).await
 }
 
 /// See [`crate::Store::usage_totals`].
-pub async fn usage_totals(desk: &PgTransaction, query: &UsageQuery) -> Result<UsageTotals, PgError> {
-    let Some((first, end)) = number_range(desk, query).await? else {
+pub async fn usage_totals(transaction: &PgTransaction, query: &UsageQuery) -> Result<UsageTotals, PgError> {
+    let Some((first, end)) = number_range(transaction, query).await? else {
         return Ok(UsageTotals::from_rows(Vec::new()));
     };
     let (since, until) = query.millis_range();
-    let (most, lines) = (
+    let (deliveries_max, rows_max) = (
         rows::limit_to_sql(DELIVERIES_COUNTED_MAX),
         rows::limit_to_sql(TOTALS_ROWS_MAX + 1),
     );
     let counted = match &query.user {
         Some(user) => {
             let user = escape_text(user);
-            let values = bind![first, end, since, until, most, lines, user];
-            desk.query(USAGE_TOTALS_USER, values).await?
+            let values = bind![first, end, since, until, deliveries_max, rows_max, user];
+            transaction.query(USAGE_TOTALS_USER, values).await?
         }
         None => {
-            let values = bind![first, end, since, until, most, lines];
-            desk.query(USAGE_TOTALS, values).await?
+            let values = bind![first, end, since, until, deliveries_max, rows_max];
+            transaction.query(USAGE_TOTALS, values).await?
         }
     };
     let counted = counted.iter().map(decode_total).collect::<Result<_, _>>()?;
@@ -84,15 +88,18 @@ fn decode_total(row: &Row) -> Result<UsageRow, PgError> {
 }
 
 /// Between which numbers the messages lie, the second not included; none when there can be no such message.
-async fn number_range(desk: &PgTransaction, query: &UsageQuery) -> Result<Option<(i64, i64)>, PgError> {
-    let Some(first) = read::first_number_since(desk, query.since).await? else {
+async fn number_range(
+    transaction: &PgTransaction,
+    query: &UsageQuery,
+) -> Result<Option<(i64, i64)>, PgError> {
+    let Some(first) = read::first_number_since(transaction, query.since).await? else {
         return Ok(None);
     };
     let end = match query.until {
         None => None,
         Some(until) => {
             let hour = until.timestamp_millis().div_euclid(HOUR_MS);
-            read::first_number_of_hour(desk, hour.saturating_add(HOURS_AFTER)).await?
+            read::first_number_of_hour(transaction, hour.saturating_add(HOURS_AFTER)).await?
         }
     };
     Ok(Some((first, end.unwrap_or(read::MESSAGE_NUMBER_MAX))))

@@ -26,34 +26,34 @@ struct ThrottleState {
 
 /// For each message in turn after how long it would be let through; none when it is, which is then counted.
 pub async fn check_throttles(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     messages: &[&NewMessage],
 ) -> Result<Vec<Option<Duration>>, PgError> {
     let throttles = messages
         .iter()
         .flat_map(|message| &message.throttles)
         .map(|throttle| (throttle.subject, ThrottleState::default()));
-    let mut counted = throttles.collect::<BTreeMap<_, _>>();
-    if counted.is_empty() {
+    let mut states = throttles.collect::<BTreeMap<_, _>>();
+    if states.is_empty() {
         return Ok(vec![None; messages.len()]);
     }
-    load_states(desk, &mut counted).await?;
-    let refused = messages.iter().map(|message| take_all(message, &mut counted));
+    load_states(transaction, &mut states).await?;
+    let refused = messages.iter().map(|message| take_all(message, &mut states));
     let refused = refused.collect();
-    save_states(desk, &counted).await?;
+    save_states(transaction, &states).await?;
     Ok(refused)
 }
 
 async fn load_states(
-    desk: &PgTransaction,
-    counted: &mut BTreeMap<[u8; 32], ThrottleState>,
+    transaction: &PgTransaction,
+    states: &mut BTreeMap<[u8; 32], ThrottleState>,
 ) -> Result<(), PgError> {
-    let subjects = counted.keys().map(|subject| subject.to_vec()).collect::<Vec<_>>();
+    let subjects = states.keys().map(|subject| subject.to_vec()).collect::<Vec<_>>();
     // Zero, so that a row that stays empty is the first to be pruned.
-    desk.execute(LOCK_THROTTLES, bind![subjects, 0]).await?;
-    for row in desk.query(RECENT_TIMES, bind![subjects]).await? {
-        if let Some(one) = counted.get_mut(&rows::decode_bytes::<32>(&row, 0)?) {
-            one.times = RecentMessageTimes::from_bytes(rows::get(&row, 1)?)
+    transaction.execute(LOCK_THROTTLES, bind![subjects, 0]).await?;
+    for row in transaction.query(RECENT_TIMES, bind![subjects]).await? {
+        if let Some(state) = states.get_mut(&rows::decode_bytes::<32>(&row, 0)?) {
+            state.times = RecentMessageTimes::from_bytes(rows::get(&row, 1)?)
                 .ok_or_else(|| PgError::InvalidRow("a user's times cannot be read".to_owned()))?;
         }
     }
@@ -61,12 +61,12 @@ async fn load_states(
 }
 
 /// All throttles of the message let it through and count it, or none of them does.
-fn take_all(message: &NewMessage, counted: &mut BTreeMap<[u8; 32], ThrottleState>) -> Option<Duration> {
+fn take_all(message: &NewMessage, states: &mut BTreeMap<[u8; 32], ThrottleState>) -> Option<Duration> {
     let mut longest = None;
     let mut taken = Vec::with_capacity(message.throttles.len());
     for throttle in &message.throttles {
-        let known = counted.get(&throttle.subject);
-        let mut times = known.map(|known| known.times.clone()).unwrap_or_default();
+        let state = states.get(&throttle.subject);
+        let mut times = state.map(|state| state.times.clone()).unwrap_or_default();
         match times.try_record(throttle, message.created_at) {
             Ok(()) => taken.push((throttle, times)),
             Err(wait) => longest = longest.max(Some(wait)),
@@ -75,28 +75,29 @@ fn take_all(message: &NewMessage, counted: &mut BTreeMap<[u8; 32], ThrottleState
     if longest.is_none() {
         for (throttle, times) in taken {
             let expires_ms = Some(times.expires_at_ms(throttle));
-            counted.insert(throttle.subject, ThrottleState { times, expires_ms });
+            states.insert(throttle.subject, ThrottleState { times, expires_ms });
         }
     }
     longest
 }
 
 async fn save_states(
-    desk: &PgTransaction,
-    counted: &BTreeMap<[u8; 32], ThrottleState>,
+    transaction: &PgTransaction,
+    states: &BTreeMap<[u8; 32], ThrottleState>,
 ) -> Result<(), PgError> {
     let (mut subjects, mut times, mut hours) = (Vec::new(), Vec::new(), Vec::new());
-    for (subject, one) in counted {
-        if let Some(expires_ms) = one.expires_ms {
+    for (subject, state) in states {
+        if let Some(expires_ms) = state.expires_ms {
             subjects.push(subject.to_vec());
-            times.push(one.times.to_bytes());
+            times.push(state.times.to_bytes());
             hours.push(expires_ms.div_euclid(HOUR_MS) + 1);
         }
     }
     if subjects.is_empty() {
         return Ok(());
     }
-    desk.execute(SAVE_RECENT_TIMES, bind![subjects, times, hours])
+    transaction
+        .execute(SAVE_RECENT_TIMES, bind![subjects, times, hours])
         .await
         .map(drop)
 }

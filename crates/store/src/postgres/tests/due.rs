@@ -19,8 +19,8 @@ const FILL_TABLES: &str = "
     ANALYZE deliveries";
 
 /// The pages that were read, by PostgreSQL's own word.
-async fn pages_read(desk: &PgTransaction, sql: &str, binds: &[TypedValue<'_>]) -> i64 {
-    let rows = desk
+async fn pages_read(transaction: &PgTransaction, sql: &str, binds: &[TypedValue<'_>]) -> i64 {
+    let rows = transaction
         .query(&format!("EXPLAIN (ANALYZE, BUFFERS) {sql}"), binds)
         .await;
     let lines: Vec<String> = rows.unwrap().iter().map(|row| row.get(0)).collect();
@@ -37,16 +37,16 @@ async fn pages_read(desk: &PgTransaction, sql: &str, binds: &[TypedValue<'_>]) -
 async fn a_channel_that_is_left_alone_is_not_walked_past() {
     let store = open(&new_database()).unwrap();
     store.ping().await.unwrap();
-    let desk = store.pool.begin_write().await.unwrap();
-    let made = desk.batch_execute(FILL_TABLES).await;
-    desk.finish(made).await.unwrap();
+    let transaction = store.pool.begin_write().await.unwrap();
+    let made = transaction.batch_execute(FILL_TABLES).await;
+    transaction.finish(made).await.unwrap();
     let wish = Capacity::total(1_000).with_channel(name("flood"), 0);
     let due = store.due(from_millis(1_000_000), &wish).await.unwrap();
     assert_eq!(due.len(), 3);
-    let desk = store.pool.begin_write().await.unwrap();
+    let transaction = store.pool.begin_write().await.unwrap();
     let (channels, rooms) = (vec!["sms"], vec![1_000_i64]);
-    let read = pages_read(&desk, DUE, bind![1_000_000_i64, channels, rooms]).await;
+    let read = pages_read(&transaction, DUE, bind![1_000_000_i64, channels, rooms]).await;
     assert!(read < 50, "{read} pages for three rows");
-    let read = pages_read(&desk, DUE_CHANNELS, &[]).await;
+    let read = pages_read(&transaction, DUE_CHANNELS, &[]).await;
     assert!(read < 50, "{read} pages for two channels");
 }

@@ -114,9 +114,9 @@ async fn a_commit_is_on_disk_whatever_the_server_is_set_to() {
     let server = PostgresServer::new(&["synchronous_commit=off"]);
     let store = open(&server.url()).unwrap();
     let setting = async |begun: Result<super::super::pool::PgTransaction, super::super::errors::PgError>| {
-        let desk = begun.unwrap();
-        let row = desk.query_one("SHOW synchronous_commit", &[]).await;
-        desk.finish(row).await.unwrap().get::<_, String>(0)
+        let transaction = begun.unwrap();
+        let row = transaction.query_one("SHOW synchronous_commit", &[]).await;
+        transaction.finish(row).await.unwrap().get::<_, String>(0)
     };
     assert_eq!(setting(store.pool.begin_write().await).await, "on");
     assert_eq!(

@@ -11,14 +11,14 @@ use postrider_core::delivery::DeliveryState;
 use postrider_core::message::RecordResult;
 
 async fn query_number(store: &PostgresStore, sql: &str) -> i64 {
-    let desk = store.pool.begin_read().await.unwrap();
-    desk.query_one(sql, &[]).await.unwrap().get(0)
+    let transaction = store.pool.begin_read().await.unwrap();
+    transaction.query_one(sql, &[]).await.unwrap().get(0)
 }
 
 async fn run_script(store: &PostgresStore, sql: &str) {
-    let desk = store.pool.begin_write().await.unwrap();
-    let done = desk.batch_execute(sql).await;
-    desk.finish(done).await.unwrap();
+    let transaction = store.pool.begin_write().await.unwrap();
+    let done = transaction.batch_execute(sql).await;
+    transaction.finish(done).await.unwrap();
 }
 
 #[tokio::test]
@@ -63,11 +63,12 @@ async fn wait_for_blocked_session(store: &PostgresStore) {
     }
 }
 
-async fn claim_concurrently(store: &Arc<PostgresStore>, desk: PgTransaction, id: DeliveryId) -> usize {
+async fn claim_concurrently(store: &Arc<PostgresStore>, transaction: PgTransaction, id: DeliveryId) -> usize {
     let worker = Arc::clone(store);
     let claim = tokio::spawn(async move { worker.claim(vec![id], at(1), LEASE).await.unwrap().len() });
     wait_for_blocked_session(store).await;
-    desk.finish(Ok::<_, crate::postgres::errors::PgError>(()))
+    transaction
+        .finish(Ok::<_, crate::postgres::errors::PgError>(()))
         .await
         .unwrap();
     claim.await.unwrap()
@@ -77,10 +78,10 @@ async fn claim_concurrently(store: &Arc<PostgresStore>, desk: PgTransaction, id:
 async fn what_is_called_off_in_the_same_moment_is_not_claimed() {
     let store = Arc::new(open(&new_database()).unwrap());
     let delivery = accepted(&*store, sms(1)).await;
-    let desk = store.pool.begin_write().await.unwrap();
-    let cancelled = admin::cancel_message(&desk, id(1), at(1)).await.unwrap();
+    let transaction = store.pool.begin_write().await.unwrap();
+    let cancelled = admin::cancel_message(&transaction, id(1), at(1)).await.unwrap();
     assert_eq!(cancelled, Cancelled::Done(vec![name("sms")]));
-    assert_eq!(claim_concurrently(&store, desk, delivery).await, 0);
+    assert_eq!(claim_concurrently(&store, transaction, delivery).await, 0);
     assert_eq!(query_number(&store, "SELECT count(*) FROM leases").await, 0);
 }
 
@@ -90,10 +91,12 @@ async fn what_is_made_due_in_the_same_moment_is_claimed() {
     let mut new = sms(1);
     new.deliveries[0].due_at = at(500);
     let delivery = accepted(&*store, new).await;
-    let desk = store.pool.begin_write().await.unwrap();
-    let nudges = admin::requeue(&desk, &[delivery], at(1), at(0)).await.unwrap();
-    assert_eq!(nudges.len(), 1);
-    assert_eq!(claim_concurrently(&store, desk, delivery).await, 1);
+    let transaction = store.pool.begin_write().await.unwrap();
+    let entries = admin::requeue(&transaction, &[delivery], at(1), at(0))
+        .await
+        .unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(claim_concurrently(&store, transaction, delivery).await, 1);
 }
 
 #[tokio::test]

@@ -16,22 +16,31 @@ const COORDINATION_LOCK: i64 = 0x506F_7374_0010;
 const REFERENCES_LOCK: i64 = 0x506F_7374_0003;
 
 async fn hold_lock(store: &PostgresStore, lock: i64) -> PgTransaction {
-    let desk = store.pool.begin_write().await.unwrap();
+    let transaction = store.pool.begin_write().await.unwrap();
     let sql = sql!("postgres/coordination/lock_coordination");
-    desk.query(sql, bind![lock]).await.unwrap();
-    desk
+    transaction.query(sql, bind![lock]).await.unwrap();
+    transaction
 }
 
 /// Waits until somebody stands before a lock, then asks for a row that he must not hold; whether it is free.
-async fn is_row_free_while_blocked(desk: &PgTransaction, row: &str) -> bool {
+async fn is_row_free_while_blocked(transaction: &PgTransaction, row: &str) -> bool {
     let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let deadline = Instant::now() + TIMEOUT;
-    while desk.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+    while transaction
+        .query_one(waiting, &[])
+        .await
+        .unwrap()
+        .get::<_, i64>(0)
+        == 0
+    {
         assert!(Instant::now() < deadline, "nobody waits");
         tokio::task::yield_now().await;
     }
-    desk.query(&format!("{row} FOR UPDATE NOWAIT"), &[]).await.is_ok()
+    transaction
+        .query(&format!("{row} FOR UPDATE NOWAIT"), &[])
+        .await
+        .is_ok()
 }
 
 fn rate_operation(provider: &str) -> RateOperation {
@@ -55,7 +64,7 @@ async fn whoever_waits_for_the_fleet_holds_no_pace() {
         .acquire_rate_permits(rate_operation("a").request, at(1))
         .await
         .unwrap();
-    let desk = hold_lock(&store, COORDINATION_LOCK).await;
+    let transaction = hold_lock(&store, COORDINATION_LOCK).await;
     let other = store.pool.begin_write().await.unwrap();
     let (mut seen, pieces) = (
         HashSet::from([name("a")]),
@@ -67,8 +76,8 @@ async fn whoever_waits_for_the_fleet_holds_no_pace() {
     };
     let looking = async {
         let row = "SELECT 1 FROM rate_limiters WHERE provider = 'a'";
-        let is_free = is_row_free_while_blocked(&desk, row).await;
-        drop(desk);
+        let is_free = is_row_free_while_blocked(&transaction, row).await;
+        drop(transaction);
         is_free
     };
     let ((), is_free) = tokio::join!(passing, looking);
@@ -80,7 +89,7 @@ async fn whoever_waits_to_keep_a_receipt_holds_no_delivery() {
     let store = open(&new_database()).unwrap();
     let known = accepted(&store, sms(1)).await;
     claim_and_send(&store, known, "blue", "b-1", at(1)).await;
-    let desk = hold_lock(&store, REFERENCES_LOCK).await;
+    let transaction = hold_lock(&store, REFERENCES_LOCK).await;
     let other = store.pool.begin_write().await.unwrap();
     let of = |reference| received_receipt(Some("blue"), reference, ReceiptStatus::Delivered, at(2));
     let pieces = [ReceiptOperation(vec![of("b-1"), of("nobody")])];
@@ -90,8 +99,8 @@ async fn whoever_waits_to_keep_a_receipt_holds_no_delivery() {
     };
     let looking = async {
         let row = format!("SELECT 1 FROM deliveries WHERE id = {}", known.0);
-        let is_free = is_row_free_while_blocked(&desk, &row).await;
-        drop(desk);
+        let is_free = is_row_free_while_blocked(&transaction, &row).await;
+        drop(transaction);
         is_free
     };
     let ((), is_free) = tokio::join!(settling, looking);

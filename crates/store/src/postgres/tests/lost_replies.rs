@@ -75,13 +75,13 @@ async fn relay(mut client: TcpStream, mut server: TcpStream, is_armed: Arc<Atomi
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_acceptance_whose_answer_was_lost_is_no_success_and_can_be_asked_again() {
-    let thief = CommitReplyDropper::in_front_of(&new_database()).await;
-    let store = open(&thief.url).unwrap();
+    let proxy = CommitReplyDropper::in_front_of(&new_database()).await;
+    let store = open(&proxy.url).unwrap();
     let mut new = sms(1);
     new.idempotency = idempotency_key(1, 1);
-    thief.arm();
+    proxy.arm();
     let lost = store.accept(vec![new.clone()]).await.unwrap_err();
-    assert!(thief.has_dropped());
+    assert!(proxy.has_dropped());
     assert_eq!(lost.kind(), ErrorKind::Unavailable, "{}", lost.chain());
     let again = NewMessage { id: id(2), ..new };
     let answer = store.accept(vec![again]).await.unwrap().remove(0);
@@ -93,22 +93,22 @@ async fn an_acceptance_whose_answer_was_lost_is_no_success_and_can_be_asked_agai
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_round_whose_answer_was_lost_is_stored_when_it_is_brought_again() {
-    let thief = CommitReplyDropper::in_front_of(&new_database()).await;
-    let store = open(&thief.url).unwrap();
+    let proxy = CommitReplyDropper::in_front_of(&new_database()).await;
+    let store = open(&proxy.url).unwrap();
     for (which, end) in [
         (1, sent_state("blue", "b-1", at(2))),
         (2, waiting_state(at(50), "down")),
     ] {
         let id = accepted(&store, sms(which)).await;
         let claim = claimed(&store, id, at(1)).await;
-        let calls = vec![
+        let attempts = vec![
             attempt("red", unavailable_outcome(), at(1)),
             attempt("blue", accepted_outcome("b-1"), at(2)),
         ];
-        let finished = finished_round(&claim, calls, end.clone(), at(2));
-        thief.arm();
+        let finished = finished_round(&claim, attempts, end.clone(), at(2));
+        proxy.arm();
         let lost = store.record(vec![finished.clone()]).await.unwrap_err();
-        assert!(thief.has_dropped());
+        assert!(proxy.has_dropped());
         assert_eq!(lost.kind(), ErrorKind::Unavailable, "{}", lost.chain());
         assert_eq!(record(&store, finished.clone()).await, RecordResult::Stored);
         let found = first_delivery(&store, which).await;
@@ -118,8 +118,8 @@ async fn a_round_whose_answer_was_lost_is_stored_when_it_is_brought_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_round_that_went_on_in_the_meantime_is_stored_all_the_same() {
-    let thief = CommitReplyDropper::in_front_of(&new_database()).await;
-    let store = open(&thief.url).unwrap();
+    let proxy = CommitReplyDropper::in_front_of(&new_database()).await;
+    let store = open(&proxy.url).unwrap();
     let new = accepted(&store, sms(1)).await;
     let claim = claimed(&store, new, at(1)).await;
     let finished = finished_round(
@@ -128,7 +128,7 @@ async fn a_round_that_went_on_in_the_meantime_is_stored_all_the_same() {
         sent_state("blue", "b-1", at(2)),
         at(2),
     );
-    thief.arm();
+    proxy.arm();
     store.record(vec![finished.clone()]).await.unwrap_err();
     apply_receipt(
         &store,
@@ -163,13 +163,13 @@ async fn an_overtaken_round_that_is_brought_twice_keeps_its_attempts_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn receipts_whose_answer_was_lost_change_nothing_the_second_time() {
-    let thief = CommitReplyDropper::in_front_of(&new_database()).await;
-    let store = open(&thief.url).unwrap();
+    let proxy = CommitReplyDropper::in_front_of(&new_database()).await;
+    let store = open(&proxy.url).unwrap();
     let new = accepted(&store, sms(1)).await;
     claim_and_send(&store, new, "blue", "b-1", at(1)).await;
-    let word = || received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(9));
-    thief.arm();
-    store.apply_receipts(vec![word()]).await.unwrap_err();
-    let again = apply_receipt(&store, word()).await;
+    let receipt = || received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(9));
+    proxy.arm();
+    store.apply_receipts(vec![receipt()]).await.unwrap_err();
+    let again = apply_receipt(&store, receipt()).await;
     assert!(matches!(again, ReceiptResult::Unchanged(_)), "{again:?}");
 }

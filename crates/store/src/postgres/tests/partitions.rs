@@ -24,10 +24,10 @@ async fn store() -> Arc<PostgresStore> {
 
 /// The tables that hold deliveries, in order.
 async fn partitions(store: &PostgresStore) -> Vec<String> {
-    let desk = store.pool.begin_read().await.unwrap();
+    let transaction = store.pool.begin_read().await.unwrap();
     let sql =
         "SELECT relname::TEXT FROM pg_class WHERE relkind = 'r' AND relname LIKE 'deliveries%' ORDER BY 1";
-    let found = desk.query(sql, &[]).await.unwrap();
+    let found = transaction.query(sql, &[]).await.unwrap();
     found.iter().map(|row| row.get(0)).collect()
 }
 
@@ -108,9 +108,9 @@ async fn a_month_that_was_taken_out_is_counted_by_whoever_comes_next() {
         store.prune(at(-DAY), next_month(), 10).await.unwrap();
         accept_next_month(&store, 2).await;
         let whole = up_to_date_report(&store).await;
-        let desk = store.pool.begin_write().await.unwrap();
-        let taken = drop_partition::detach_one(&desk, next_month()).await;
-        assert!(desk.finish(taken).await.unwrap());
+        let transaction = store.pool.begin_write().await.unwrap();
+        let taken = drop_partition::detach_one(&transaction, next_month()).await;
+        assert!(transaction.finish(taken).await.unwrap());
         assert_eq!(up_to_date_report(&store).await, whole);
         if rebuilds {
             assert_eq!(rebuilt_report(&*store).await, whole);
@@ -193,7 +193,7 @@ async fn a_daily_prune_leaves_a_month_until_it_can_go_as_a_whole() {
     );
     let due = store.due(at(220 * DAY), &Capacity::total(10)).await.unwrap();
     assert!(
-        due.iter().any(|nudge| Some(nudge.id) == waiting),
+        due.iter().any(|entry| Some(entry.id) == waiting),
         "what waits stays"
     );
 }

@@ -21,7 +21,7 @@ const BATCH: i64 = 100;
 
 /// One transaction that looks at a store, and what it found wrong.
 struct PlanChecker {
-    desk: PgTransaction,
+    transaction: PgTransaction,
     faults: RefCell<Vec<String>>,
 }
 
@@ -30,11 +30,11 @@ impl PlanChecker {
     async fn expect(&self, rows: i64, name: &'static str, values: &[TypedValue<'_>]) {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../sql/postgres");
         let sql = std::fs::read_to_string(format!("{folder}/{name}.sql")).unwrap();
-        self.desk.batch_execute("SAVEPOINT before").await.unwrap();
+        self.transaction.batch_execute("SAVEPOINT before").await.unwrap();
         let asked = format!("EXPLAIN (ANALYZE, BUFFERS, COSTS FALSE, TIMING FALSE)\n{sql}");
-        let found = self.desk.query(&asked, values).await;
-        let found = found.unwrap_or_else(|trouble| panic!("{name}: {trouble}"));
-        self.desk
+        let found = self.transaction.query(&asked, values).await;
+        let found = found.unwrap_or_else(|error| panic!("{name}: {error}"));
+        self.transaction
             .batch_execute("ROLLBACK TO SAVEPOINT before")
             .await
             .unwrap();
@@ -65,24 +65,25 @@ fn rows_wanted() -> i64 {
 /// A store with many rows, looked at by one transaction that is undone.
 async fn filled_store() -> PlanChecker {
     let store = open(&new_database()).unwrap();
-    let desk = store.pool.begin_write().await.unwrap();
-    partitions::create_ahead(&desk).await.unwrap();
+    let transaction = store.pool.begin_write().await.unwrap();
+    partitions::create_ahead(&transaction).await.unwrap();
     for place in 3..12 {
         let make = sql!("postgres/maintenance/create_partition");
-        desk.batch_execute(&partitions::partition_script(make, place))
+        transaction
+            .batch_execute(&partitions::partition_script(make, place))
             .await
             .unwrap();
     }
     let rows = rows_wanted().to_string();
     let filled = include_str!("plans.sql").replace("{rows}", &rows);
-    desk.batch_execute(&filled).await.unwrap();
-    desk.finish(Ok::<_, PgError>(())).await.unwrap();
-    let desk = store.pool.begin_read().await.unwrap();
+    transaction.batch_execute(&filled).await.unwrap();
+    transaction.finish(Ok::<_, PgError>(())).await.unwrap();
+    let transaction = store.pool.begin_read().await.unwrap();
     for alone in ["ROLLBACK", "VACUUM ANALYZE", "BEGIN"] {
-        desk.batch_execute(alone).await.unwrap();
+        transaction.batch_execute(alone).await.unwrap();
     }
     PlanChecker {
-        desk,
+        transaction,
         faults: RefCell::default(),
     }
 }
@@ -124,11 +125,11 @@ const UNANALYZED_ROWS: i64 = 20_000;
 #[tokio::test]
 async fn a_round_reads_its_own_rows_while_the_server_does_not_know_how_many_wait() {
     let store = open(&new_database()).unwrap();
-    let desk = store.pool.begin_write().await.unwrap();
+    let transaction = store.pool.begin_write().await.unwrap();
     let filled = include_str!("unseen.sql").replace("{rows}", &UNANALYZED_ROWS.to_string());
-    desk.batch_execute(&filled).await.unwrap();
+    transaction.batch_execute(&filled).await.unwrap();
     let look = PlanChecker {
-        desk,
+        transaction,
         faults: RefCell::default(),
     };
     let numbers = (1..=BATCH).collect::<Vec<_>>();

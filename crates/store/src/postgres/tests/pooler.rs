@@ -87,9 +87,13 @@ async fn several_hosts_work_at_once_over_few_connections() {
     while store.apply_changes(100).await.unwrap() > 0 {}
     let report = store.report(at(9)).await.unwrap();
     assert_eq!((report.messages, report.totals.sent), (200, 200));
-    let desk = store.pool.begin_read().await.unwrap();
+    let transaction = store.pool.begin_read().await.unwrap();
     let clients = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()";
-    let clients = desk.query_one(clients, &[]).await.unwrap().get::<_, i64>(0);
+    let clients = transaction
+        .query_one(clients, &[])
+        .await
+        .unwrap()
+        .get::<_, i64>(0);
     assert!(
         clients <= 1 + i64::try_from(SERVER_CONNECTIONS).unwrap(),
         "{clients} connections"

@@ -353,7 +353,7 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 fn run(command: &mut Command) -> String {
     let done = command.stdin(Stdio::null()).output();
-    let done = done.unwrap_or_else(|trouble| panic!("{command:?}: {trouble}; `./start.sh test` installs it"));
+    let done = done.unwrap_or_else(|error| panic!("{command:?}: {error}; `./start.sh test` installs it"));
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "{command:?}: {said}");
     String::from_utf8_lossy(&done.stdout).into_owned()

@@ -6,14 +6,14 @@ use super::*;
 async fn open_encrypted(url: &str) -> Result<(), String> {
     let store = open(url).map_err(|error| format!("{:?}: {}", error.kind(), error.chain()))?;
     accepted(&store, sms(1)).await;
-    let desk = store.pool.begin_read().await.unwrap();
+    let transaction = store.pool.begin_read().await.unwrap();
     let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
-    let encrypted = desk.query_one(sql, &[]).await.unwrap().get::<_, bool>(0);
+    let encrypted = transaction.query_one(sql, &[]).await.unwrap().get::<_, bool>(0);
     assert!(encrypted, "{url}");
-    let emptied = desk
+    let emptied = transaction
         .batch_execute("ROLLBACK; TRUNCATE messages, deliveries; BEGIN")
         .await;
-    desk.finish(emptied).await.unwrap();
+    transaction.finish(emptied).await.unwrap();
     Ok(())
 }
 

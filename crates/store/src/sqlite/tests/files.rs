@@ -8,9 +8,7 @@ use rusqlite::Connection;
 use super::TestStore;
 use crate::sqlite::{SqliteStore, migrate};
 use crate::testing::fixtures::{accepted, at, claim_and_send, hourly, id, name, sms};
-use crate::{
-    AcceptStore, CoordinationStore, MaintenanceStore, ProviderEndpoint, ReadStore, ReportStore,
-};
+use crate::{AcceptStore, CoordinationStore, MaintenanceStore, ProviderEndpoint, ReadStore, ReportStore};
 use postrider_core::error::ErrorKind;
 
 #[test]
