@@ -2,8 +2,12 @@
 
 use async_trait::async_trait;
 
-use postrider_core::error::Result;
+use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_core::id::DeliveryId;
 use postrider_core::message::{Acceptance, NewMessage};
+
+/// Failure reason of a delivery whose recipient was not active when its message was accepted.
+pub(crate) const SUPPRESSED_REASON: &str = "the recipient is inactive or has opted out";
 
 /// Stores new messages.
 #[async_trait]
@@ -15,4 +19,16 @@ pub trait AcceptStore: Send + Sync {
     /// nor is one whose user throttles are used up, counted over all processes. Only a stored message counts against
     /// its throttles.
     async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>>;
+}
+
+/// Checks that every delivery of a message can have an id.
+pub(crate) fn check_delivery_counts(messages: &[NewMessage]) -> Result<()> {
+    let fits = |message: &NewMessage| {
+        i64::try_from(message.deliveries.len()).is_ok_and(|count| count <= DeliveryId::PER_MESSAGE)
+    };
+    if messages.iter().all(fits) {
+        return Ok(());
+    }
+    let context = "cannot store a message with more than 64 deliveries";
+    Err(Error::new(ErrorKind::Internal, context))
 }

@@ -2,11 +2,14 @@
 
 use async_trait::async_trait;
 
+use crate::events::NewEvent;
 use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
+use postrider_core::delivery::DeliveryState;
 use postrider_core::error::Result;
+use postrider_core::event::EventTarget;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::QueueEntry;
+use postrider_core::message::{Priority, QueueEntry};
 
 /// Cancels and requeues deliveries.
 #[async_trait]
@@ -61,4 +64,22 @@ pub enum SelectableStatus {
     Waiting,
     /// Failed, but neither cancelled nor suppressed.
     Failed,
+}
+
+/// A delivery that no worker holds, so that its state may be changed.
+pub(crate) struct UnclaimedDelivery {
+    pub id: DeliveryId,
+    pub state: DeliveryState,
+    pub channel: ConfigName,
+    pub priority: Priority,
+    pub event_target: Option<EventTarget>,
+}
+
+impl UnclaimedDelivery {
+    /// Returns the event of a change to `next`; none if nothing watches the delivery or its state stays the same.
+    pub fn change_event(&self, next: &DeliveryState, now: Timestamp) -> Option<NewEvent> {
+        let target = self.event_target.as_ref()?;
+        let has_moved = self.state.kind() != next.kind();
+        has_moved.then(|| NewEvent::new(self.id, target, next, None, now))
+    }
 }

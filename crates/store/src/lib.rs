@@ -23,6 +23,7 @@ mod receipts;
 mod recipients;
 mod report;
 mod rollups;
+mod rows;
 mod sqlite;
 mod url;
 mod usage;

@@ -28,6 +28,7 @@ mod replica;
 mod report;
 mod rollups;
 mod rows;
+mod sql_row;
 mod suppressed;
 mod tls;
 mod usage;

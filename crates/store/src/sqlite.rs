@@ -22,6 +22,7 @@ mod recipients;
 mod report;
 mod rollups;
 mod rows;
+mod sql_row;
 mod usage;
 mod user_throttle;
 mod write_thread;
