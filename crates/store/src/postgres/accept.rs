@@ -1,256 +1,205 @@
-//! Storing new messages: message, deliveries and idempotency key, or nothing of it.
+//! Accepting messages: stores a batch with deliveries, idempotency keys and events in one transaction.
 //!
-//! Takes many messages at once, with one statement for each table. Never begins or ends a transaction.
+//! Runs a fixed number of statements per batch, whatever its size. The caller begins and ends the transaction.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
+use super::advisory_locks::{AdvisoryLock, lock_shared};
 use super::errors::PgError;
-use super::events;
+use super::escape::escape_text;
+use super::event_outbox::insert_events;
 use super::group_commit::BatchOperation;
-use super::pool::{PgTransaction, bind};
-use super::rows::{self, StateColumns, escape_text};
+use super::idempotency::{self, IdempotencyRecord, IdempotencyRecords, KeyHash};
+use super::pool::{PgTransaction, bind, column};
 use super::suppressed::SuppressedAddresses;
 use super::user_throttle;
+use crate::accept::SUPPRESSED_REASON;
 use crate::events::NewEvent;
 use crate::rollups::HOUR_MS;
+use crate::rows::deliveries::StateColumns;
+use crate::rows::{SqlRow, limit_to_sql, priority_rank};
 use postrider_core::clock::Timestamp;
 use postrider_core::contact;
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::event::EventTarget;
-use postrider_core::id::{DeliveryId, MessageId};
+use postrider_core::id::DeliveryId;
 use postrider_core::message::{Acceptance, NewDelivery, NewMessage};
 
-static FIND_KEYS: &str = sql!("postgres/accept/find_idempotency_key");
-static DELETE_KEYS: &str = sql!("postgres/accept/delete_idempotency_keys");
-/// Keeps keys with what they bring.
-pub static INSERT_KEYS: &str = sql!("postgres/accept/insert_idempotency_key");
-static LOCK_NUMBERS_SHARED: &str = sql!("postgres/accept/lock_numbers_shared");
-static NEXT_NUMBERS: &str = sql!("postgres/accept/allocate_message_number");
+static ALLOCATE_NUMBERS: &str = sql!("postgres/accept/allocate_message_number");
 static SAVE_HOURS: &str = sql!("postgres/accept/save_hour");
 static INSERT_MESSAGES: &str = sql!("postgres/accept/insert_message");
 static INSERT_DELIVERIES: &str = sql!("postgres/accept/insert_delivery");
 
-/// The lock that says whether numbers are under way: shared by accepts, taken alone by the report.
-pub const NUMBERS_LOCK: i64 = 0x506F_7374_0002;
-
-/// Messages that came together.
+/// Messages of one call of `accept`.
 pub struct AcceptOperation(pub Vec<NewMessage>);
 
 impl BatchOperation for AcceptOperation {
     type Output = Vec<Acceptance>;
-    /// Hours whose first number is on disk: numbers only grow, so there is nothing to add.
+    /// Hours whose first message number is stored. Numbers only increase, so these rows stay correct.
     type BatchCache = HashSet<i64>;
     const ERROR_CONTEXT: &'static str = "cannot store messages";
 
     async fn run(
         transaction: &PgTransaction,
-        known_hours: &mut HashSet<i64>,
+        stored_hours: &mut HashSet<i64>,
         operations: &[Self],
     ) -> Result<Vec<Vec<Acceptance>>, PgError> {
         let messages = operations
             .iter()
             .flat_map(|operation| &operation.0)
             .collect::<Vec<_>>();
-        let mut results = accept(transaction, known_hours, &messages).await?.into_iter();
-        let of_operation = |operation: &Self| results.by_ref().take(operation.0.len()).collect();
-        Ok(operations.iter().map(of_operation).collect())
+        let mut results = accept(transaction, stored_hours, &messages).await?.into_iter();
+        let results_of = |operation: &Self| results.by_ref().take(operation.0.len()).collect();
+        Ok(operations.iter().map(results_of).collect())
     }
 }
 
-/// What a key stands for.
-struct IdempotencyRecord {
-    request: [u8; 32],
-    number: i64,
-    message: MessageId,
-}
-
-type IdempotencyRecords = HashMap<[u8; 32], IdempotencyRecord>;
-
-/// A message on its way in.
+/// A message that is about to be stored.
 struct NumberedMessage<'m> {
+    /// Position in the batch.
     index: usize,
     message: &'m NewMessage,
     number: i64,
 }
 
-/// See [`crate::Store::accept`]. `hours` are those whose first number is known to be on disk.
+/// Stores messages and returns one result per message. `stored_hours` are the hours whose first number is stored.
 pub async fn accept(
     transaction: &PgTransaction,
-    known_hours: &mut HashSet<i64>,
+    stored_hours: &mut HashSet<i64>,
     messages: &[&NewMessage],
 ) -> Result<Vec<Acceptance>, PgError> {
     let now = messages
         .iter()
         .map(|message| message.created_at.timestamp_millis());
     let now = now.min().unwrap_or_default();
-    let keys = messages.iter().filter_map(|message| message.idempotency.as_ref());
-    let keys = keys.map(|idempotency| idempotency.key.to_vec()).collect();
+    let keys = messages.iter().filter_map(|message| key_of(message));
+    let keys = keys.collect::<Vec<_>>();
     let deliveries = messages.iter().flat_map(|message| &message.deliveries);
-    // All asked without waiting between: the server takes them in order. Numbers that are not needed are left out.
     let new_count = messages.iter().filter(|message| !message.replay_only).count();
+    // The statements are pipelined: the server runs them in this order. Numbers that are not used leave gaps.
     let (records, suppressed, numbers) = tokio::join!(
-        load_idempotency_records(transaction, keys, now),
+        idempotency::load(transaction, &keys, now),
         SuppressedAddresses::load_for_deliveries(transaction, deliveries),
         allocate_numbers(transaction, new_count)
     );
     let (mut records, suppressed, mut numbers) = (records?, suppressed?, numbers?.into_iter());
-    let is_suppressed = |message: &NewMessage| {
-        let mut deliveries = message.deliveries.iter();
-        deliveries.all(|one| suppressed.suppress_all_of(one))
-    };
     let mut results = vec![None; messages.len()];
     let mut numbered = Vec::new();
-    let mut claimed = HashMap::new();
+    let mut first_with_key = HashMap::new();
     for (index, message) in messages.iter().copied().enumerate() {
-        let key = message.idempotency.as_ref().map(|idempotency| idempotency.key);
-        // Whether a key was promised before, on disk or in this batch, is answered at the end.
-        if key.is_some_and(|key| records.contains_key(&key) || claimed.contains_key(&key)) {
+        let key = key_of(message);
+        // A key that is stored already, or repeated in this batch, is answered at the end.
+        if key.is_some_and(|key| records.contains_key(&key) || first_with_key.contains_key(&key)) {
             continue;
         }
         if message.replay_only {
             results[index] = Some(Acceptance::NothingToReplay);
             continue;
         }
-        if is_suppressed(message) {
+        if message
+            .deliveries
+            .iter()
+            .all(|delivery| suppressed.contains_all_of(delivery))
+        {
             results[index] = Some(Acceptance::Suppressed);
             continue;
         }
-        claimed.extend(key.map(|key| (key, index)));
-        let missing = || PgError::InvalidRow("a number is missing".to_owned());
+        first_with_key.extend(key.map(|key| (key, index)));
+        let number = numbers.next();
         numbered.push(NumberedMessage {
             index,
             message,
-            number: numbers.next().ok_or_else(missing)?,
+            number: number.ok_or_else(|| PgError::InvalidRow("a message number is missing".to_owned()))?,
         });
     }
     save_idempotency_keys(transaction, &mut numbered, &mut records, now).await?;
-    for (one, retry_after) in remove_throttled(transaction, &mut numbered, &mut records).await? {
-        results[one.index] = Some(Acceptance::Throttled { retry_after });
+    for (message, retry_after) in remove_throttled(transaction, &mut numbered, &mut records).await? {
+        results[message.index] = Some(Acceptance::Throttled { retry_after });
     }
-    insert_messages(transaction, known_hours, &numbered, &suppressed).await?;
-    for one in &numbered {
-        results[one.index] = Some(Acceptance::Stored { number: one.number });
+    insert_messages(transaction, stored_hours, &numbered, &suppressed).await?;
+    for message in &numbered {
+        let number = message.number;
+        results[message.index] = Some(Acceptance::Stored { number });
     }
-    let first_with_key = |message: &NewMessage| {
-        let idempotency = message.idempotency.as_ref()?;
-        claimed
-            .get(&idempotency.key)
-            .and_then(|index| results[*index].clone())
+    let result = |(message, result): (&&NewMessage, &Option<Acceptance>)| match result {
+        Some(result) => Ok(result.clone()),
+        None => find_replay(message, &records, |key| {
+            first_with_key.get(key).and_then(|index| results[*index].clone())
+        }),
     };
-    let answered = results
-        .iter()
-        .zip(messages)
-        .map(|(result, message)| match result {
-            Some(result) => Ok(result.clone()),
-            None => find_replay(message, &records, || first_with_key(message)),
-        });
-    answered.collect()
+    messages.iter().zip(&results).map(result).collect()
 }
 
-/// Takes those out whose users have had enough, and gives their keys back.
+fn key_of(message: &NewMessage) -> Option<KeyHash> {
+    message.idempotency.as_ref().map(|idempotency| idempotency.key)
+}
+
+/// Removes messages whose user throttles are used up, deletes their keys, and returns them with their waiting times.
 async fn remove_throttled<'m>(
     transaction: &PgTransaction,
     numbered: &mut Vec<NumberedMessage<'m>>,
     records: &mut IdempotencyRecords,
 ) -> Result<Vec<(NumberedMessage<'m>, Duration)>, PgError> {
-    let messages = numbered.iter().map(|one| one.message).collect::<Vec<_>>();
+    let messages = column(numbered, |one| one.message);
     let mut waits = user_throttle::check_throttles(transaction, &messages)
         .await?
         .into_iter();
     let mut throttled = Vec::new();
-    for one in std::mem::take(numbered) {
+    for message in std::mem::take(numbered) {
         match waits.next().flatten() {
-            Some(retry_after) => throttled.push((one, retry_after)),
-            None => numbered.push(one),
+            Some(retry_after) => throttled.push((message, retry_after)),
+            None => numbered.push(message),
         }
     }
     let keys = throttled
         .iter()
-        .filter_map(|(one, _)| one.message.idempotency.as_ref());
-    let keys = keys.map(|idempotency| idempotency.key).collect::<Vec<_>>();
-    if !keys.is_empty() {
-        records.retain(|key, _| !keys.contains(key));
-        let keys = keys.iter().map(|key| key.to_vec()).collect::<Vec<_>>();
-        transaction.execute(DELETE_KEYS, bind![keys]).await?;
-    }
+        .filter_map(|(throttled, _)| key_of(throttled.message))
+        .collect::<Vec<_>>();
+    records.retain(|key, _| !keys.contains(key));
+    idempotency::delete(transaction, &keys).await?;
     Ok(throttled)
 }
 
-/// What the same key brought before. One that came together with another under the same key which was turned away
-/// is answered as that one.
+/// Returns the result for a message whose key was used before. `first_with_key` returns the result of an earlier message
+/// of the batch with the same key that was not stored.
 fn find_replay(
     message: &NewMessage,
     records: &IdempotencyRecords,
-    first_with_key: impl FnOnce() -> Option<Acceptance>,
+    first_with_key: impl FnOnce(&KeyHash) -> Option<Acceptance>,
 ) -> Result<Acceptance, PgError> {
-    let idempotency = message.idempotency.as_ref();
-    let found = idempotency.and_then(|idempotency| Some((idempotency, records.get(&idempotency.key)?)));
-    match found {
-        Some((idempotency, record)) if idempotency.request == record.request => Ok(Acceptance::Replayed {
-            id: record.message,
+    let missing = || PgError::InvalidRow("an idempotency key that was stored is missing".to_owned());
+    let idempotency = message.idempotency.as_ref().ok_or_else(missing)?;
+    match records.get(&idempotency.key) {
+        Some(record) if record.request == idempotency.request => Ok(Acceptance::Replayed {
+            id: record.id,
             number: record.number,
         }),
         Some(_) => Ok(Acceptance::KeyReused),
-        None => first_with_key()
-            .ok_or_else(|| PgError::InvalidRow("a key that was taken is not there".to_owned())),
+        None => first_with_key(&idempotency.key).ok_or_else(missing),
     }
 }
 
-/// What one key brought before: the request, the number and the name.
-pub async fn find_idempotency_record(
-    transaction: &PgTransaction,
-    key: [u8; 32],
-    now: i64,
-) -> Result<Option<([u8; 32], i64, MessageId)>, PgError> {
-    let found = load_idempotency_records(transaction, vec![key.to_vec()], now)
-        .await?
-        .remove(&key);
-    Ok(found.map(|found| (found.request, found.number, found.message)))
-}
-
-async fn load_idempotency_records(
-    transaction: &PgTransaction,
-    keys: Vec<Vec<u8>>,
-    now: i64,
-) -> Result<IdempotencyRecords, PgError> {
-    if keys.is_empty() {
-        return Ok(IdempotencyRecords::new());
-    }
-    let found = transaction.query(FIND_KEYS, bind![keys, now]).await?;
-    let read = |row| {
-        let record = IdempotencyRecord {
-            request: rows::decode_bytes(row, 1)?,
-            number: rows::get(row, 2)?,
-            message: rows::message_id(row, 3)?,
-        };
-        Ok((rows::decode_bytes(row, 0)?, record))
-    };
-    found.iter().map(read).collect()
-}
-
-/// Numbers for so many messages.
 async fn allocate_numbers(transaction: &PgTransaction, count: usize) -> Result<Vec<i64>, PgError> {
     if count == 0 {
         return Ok(Vec::new());
     }
-    let count = rows::limit_to_sql(count);
-    let (locked, numbers) = tokio::join!(
-        async { transaction.query(LOCK_NUMBERS_SHARED, bind![NUMBERS_LOCK]).await },
-        async { transaction.query(NEXT_NUMBERS, bind![count]).await },
-    );
+    let count = limit_to_sql(count);
+    let (locked, rows) = tokio::join!(lock_shared(transaction, AdvisoryLock::MessageNumbers), async {
+        transaction.query(ALLOCATE_NUMBERS, bind![count]).await
+    });
     locked?;
-    numbers?.iter().map(|row| rows::get(row, 0)).collect()
+    rows?.iter().map(|row| row.integer("number")).collect()
 }
 
-/// Keeps the keys, and takes those out whose key another host has taken in the meantime.
+/// Stores the keys, and removes messages whose key another process has stored in the meantime.
 async fn save_idempotency_keys(
     transaction: &PgTransaction,
     numbered: &mut Vec<NumberedMessage<'_>>,
     records: &mut IdempotencyRecords,
     now: i64,
 ) -> Result<(), PgError> {
-    // In the order of the keys, so that two hosts do not wait for each other.
+    // Sorted by key, so that two processes do not deadlock.
     let mut wanted = BTreeMap::new();
     for one in numbered.iter() {
         if let Some(idempotency) = &one.message.idempotency {
@@ -260,90 +209,48 @@ async fn save_idempotency_keys(
     if wanted.is_empty() {
         return Ok(());
     }
-    let keys = wanted.keys().map(|key| key.to_vec()).collect::<Vec<_>>();
-    let idempotency = wanted.values();
-    let requests = idempotency
-        .clone()
-        .map(|(idempotency, ..)| idempotency.request.to_vec())
-        .collect::<Vec<_>>();
-    let numbers = idempotency
-        .clone()
-        .map(|(_, number, _)| *number)
-        .collect::<Vec<_>>();
-    let messages = idempotency
-        .clone()
-        .map(|(.., id)| id.bytes().to_vec())
-        .collect::<Vec<_>>();
-    let expires_at = idempotency.map(|(idempotency, ..)| idempotency.expires_at.timestamp_millis());
-    let expires_at = expires_at.collect::<Vec<_>>();
-    let inserted = transaction
-        .query(
-            INSERT_KEYS,
-            bind![keys, requests, numbers, messages, expires_at, now],
-        )
-        .await?;
-    for row in &inserted {
-        let key = rows::decode_bytes(row, 0)?;
-        if let Some((idempotency, number, message)) = wanted.remove(&key) {
-            let record = IdempotencyRecord {
-                request: idempotency.request,
-                number,
-                message,
-            };
-            records.insert(key, record);
+    let keys = wanted.values().copied().collect::<Vec<_>>();
+    for key in idempotency::insert(transaction, &keys, now).await? {
+        if let Some((idempotency, number, id)) = wanted.remove(&key) {
+            let request = idempotency.request;
+            records.insert(key, IdempotencyRecord { request, number, id });
         }
     }
-    let existing = wanted.keys().map(|key| key.to_vec()).collect();
-    records.extend(self::load_idempotency_records(transaction, existing, now).await?);
-    let exists_already = |one: &NumberedMessage<'_>| {
-        let idempotency = one.message.idempotency.as_ref();
-        idempotency.is_some_and(|idempotency| wanted.contains_key(&idempotency.key))
-    };
-    numbered.retain(|one| !exists_already(one));
+    let stored_elsewhere = wanted.into_keys().collect::<Vec<_>>();
+    records.extend(idempotency::load(transaction, &stored_elsewhere, now).await?);
+    numbered.retain(|one| !key_of(one.message).is_some_and(|key| stored_elsewhere.contains(&key)));
     Ok(())
 }
 
 async fn insert_messages(
     transaction: &PgTransaction,
-    known_hours: &mut HashSet<i64>,
+    stored_hours: &mut HashSet<i64>,
     numbered: &[NumberedMessage<'_>],
     suppressed: &SuppressedAddresses,
 ) -> Result<(), PgError> {
     if numbered.is_empty() {
         return Ok(());
     }
-    save_hours(transaction, known_hours, numbered).await?;
-    let numbers = numbered.iter().map(|one| one.number).collect::<Vec<_>>();
-    let messages = numbered.iter().map(|one| one.message);
-    let ids = messages
-        .clone()
-        .map(|message| message.id.bytes().to_vec())
-        .collect::<Vec<_>>();
-    let bodies = messages
-        .clone()
-        .map(|message| escape_text(&message.body))
-        .collect::<Vec<_>>();
-    let users = messages
-        .clone()
-        .map(|message| message.user.as_deref().map(escape_text));
-    let users = users.collect::<Vec<_>>();
-    let subjects = messages
-        .clone()
-        .map(|message| message.subject.as_deref().map(escape_text))
-        .collect::<Vec<_>>();
-    let event_targets = messages
-        .clone()
-        .map(|message| message.event_target.as_ref().map(EventTarget::encode))
-        .collect::<Vec<_>>();
-    let created_at = messages.map(|message| message.created_at.timestamp_millis());
-    let created_at = created_at.collect::<Vec<_>>();
-    // Both are on their way before the first is answered.
+    save_hours(transaction, stored_hours, numbered).await?;
+    let messages = column(numbered, |one| one.message);
+    let targets = column(&messages, |message| {
+        message.event_target.as_ref().map(EventTarget::encode)
+    });
+    // Both statements are pipelined.
     let (messages, deliveries) = tokio::join!(
         async {
             transaction
                 .execute(
                     INSERT_MESSAGES,
-                    bind![numbers, ids, bodies, users, created_at, subjects, event_targets],
+                    bind![
+                        column(numbered, |one| one.number),
+                        column(&messages, |message| message.id.bytes().to_vec()),
+                        column(&messages, |message| escape_text(&message.body)),
+                        column(&messages, |message| message.user.as_deref().map(escape_text)),
+                        column(&messages, |message| message.created_at.timestamp_millis()),
+                        column(&messages, |message| message.subject.as_deref().map(escape_text)),
+                        targets,
+                    ],
                 )
                 .await
         },
@@ -351,14 +258,14 @@ async fn insert_messages(
     );
     messages?;
     deliveries?;
-    events::insert_events(transaction, &initial_events(numbered, suppressed)).await
+    insert_events(transaction, &failure_events(numbered, suppressed)).await
 }
 
-/// What those who watch are told already: which deliveries end here.
-fn initial_events(numbered: &[NumberedMessage<'_>], suppressed: &SuppressedAddresses) -> Vec<NewEvent> {
+/// Returns the events of deliveries that fail at once.
+fn failure_events(numbered: &[NumberedMessage<'_>], suppressed: &SuppressedAddresses) -> Vec<NewEvent> {
     let mut events = Vec::new();
     for one in numbered {
-        let Some(event_target) = &one.message.event_target else {
+        let Some(target) = &one.message.event_target else {
             continue;
         };
         let now = one.message.created_at;
@@ -366,7 +273,7 @@ fn initial_events(numbered: &[NumberedMessage<'_>], suppressed: &SuppressedAddre
             let state = initial_state(delivery, now, suppressed);
             if matches!(state, DeliveryState::Failed { .. }) {
                 let id = DeliveryId::from_position(one.number, index);
-                events.push(NewEvent::new(id, event_target, &state, None, now));
+                events.push(NewEvent::new(id, target, &state, None, now));
             }
         }
     }
@@ -375,22 +282,22 @@ fn initial_events(numbered: &[NumberedMessage<'_>], suppressed: &SuppressedAddre
 
 async fn save_hours(
     transaction: &PgTransaction,
-    known_hours: &mut HashSet<i64>,
+    stored_hours: &mut HashSet<i64>,
     numbered: &[NumberedMessage<'_>],
 ) -> Result<(), PgError> {
-    let mut firsts = BTreeMap::new();
+    let mut first_numbers = BTreeMap::new();
     for one in numbered {
         let hour = one.message.created_at.timestamp_millis().div_euclid(HOUR_MS);
-        if !known_hours.contains(&hour) {
-            firsts.entry(hour).or_insert(one.number);
+        if !stored_hours.contains(&hour) {
+            first_numbers.entry(hour).or_insert(one.number);
         }
     }
-    if firsts.is_empty() {
+    if first_numbers.is_empty() {
         return Ok(());
     }
-    let (new, numbers): (Vec<i64>, Vec<i64>) = firsts.into_iter().unzip();
-    transaction.execute(SAVE_HOURS, bind![new, numbers]).await?;
-    known_hours.extend(new);
+    let (hours, numbers): (Vec<i64>, Vec<i64>) = first_numbers.into_iter().unzip();
+    transaction.execute(SAVE_HOURS, bind![hours, numbers]).await?;
+    stored_hours.extend(hours);
     Ok(())
 }
 
@@ -399,86 +306,51 @@ async fn insert_deliveries(
     numbered: &[NumberedMessage<'_>],
     suppressed: &SuppressedAddresses,
 ) -> Result<(), PgError> {
-    let states = initial_states(numbered, suppressed);
-    let columns = states.iter().map(StateColumns::from_state).collect::<Vec<_>>();
-    let mut ids = Vec::with_capacity(states.len());
-    let mut deliveries = Vec::with_capacity(states.len());
+    let (mut ids, mut deliveries, mut states) = (Vec::new(), Vec::new(), Vec::new());
     for one in numbered {
         for (index, delivery) in one.message.deliveries.iter().enumerate() {
             ids.push(DeliveryId::from_position(one.number, index).0);
             deliveries.push(delivery);
+            states.push(initial_state(delivery, one.message.created_at, suppressed));
         }
     }
-    let deliveries = deliveries.iter();
-    let expires_at = deliveries.clone().map(|one| one.expires_at.timestamp_millis());
+    let states = column(&states, StateColumns::from_state);
     transaction
         .execute(
             INSERT_DELIVERIES,
             bind![
                 ids,
-                deliveries
-                    .clone()
-                    .map(|one| one.channel.as_str())
-                    .collect::<Vec<_>>(),
-                deliveries
-                    .clone()
-                    .map(|one| one.address.as_str())
-                    .collect::<Vec<_>>(),
-                deliveries
-                    .clone()
-                    .map(|one| escape_text(&one.spelling))
-                    .collect::<Vec<_>>(),
-                deliveries
-                    .clone()
-                    .map(|one| i64::from(one.parts))
-                    .collect::<Vec<_>>(),
-                deliveries
-                    .clone()
-                    .map(|one| rows::priority_rank(one.priority))
-                    .collect::<Vec<_>>(),
-                columns.iter().map(|columns| columns.state).collect::<Vec<_>>(),
-                columns.iter().map(|columns| columns.failure).collect::<Vec<_>>(),
-                columns
-                    .iter()
-                    .map(|columns| columns.reason.clone())
-                    .collect::<Vec<_>>(),
-                deliveries
-                    .clone()
-                    .map(|one| i64::from(one.resends_left))
-                    .collect::<Vec<_>>(),
-                columns.iter().map(|columns| columns.due_at).collect::<Vec<_>>(),
-                expires_at.collect::<Vec<_>>(),
-                columns.iter().map(|columns| columns.ended_at).collect::<Vec<_>>(),
-                deliveries
-                    .map(|one| contact::encode_contacts(&one.contacts))
-                    .collect::<Vec<_>>(),
+                column(&deliveries, |delivery| delivery.channel.as_str()),
+                column(&deliveries, |delivery| delivery.address.as_str()),
+                column(&deliveries, |delivery| escape_text(&delivery.spelling)),
+                column(&deliveries, |delivery| i64::from(delivery.parts)),
+                column(&deliveries, |delivery| priority_rank(delivery.priority)),
+                column(&states, |state| state.state),
+                column(&states, |state| state.failure),
+                column(&states, |state| state.reason.map(escape_text)),
+                column(&deliveries, |delivery| i64::from(delivery.resends_left)),
+                column(&states, |state| state.due_at),
+                column(&deliveries, |delivery| delivery.expires_at.timestamp_millis()),
+                column(&states, |state| state.ended_at),
+                column(&deliveries, |delivery| contact::encode_contacts(
+                    &delivery.contacts
+                )),
             ],
         )
         .await?;
     Ok(())
 }
 
-/// The state each delivery begins in.
-fn initial_states(numbered: &[NumberedMessage<'_>], suppressed: &SuppressedAddresses) -> Vec<DeliveryState> {
-    let mut states = Vec::new();
-    for one in numbered {
-        let now = one.message.created_at;
-        let deliveries = one.message.deliveries.iter();
-        states.extend(deliveries.map(|delivery| initial_state(delivery, now, suppressed)));
-    }
-    states
-}
-
+/// Returns the state in which a delivery is stored.
 fn initial_state(delivery: &NewDelivery, now: Timestamp, suppressed: &SuppressedAddresses) -> DeliveryState {
-    if let Some(refusal) = &delivery.rejection_reason {
-        DeliveryState::failed(Failure::InvalidRecipient, refusal.clone(), now)
-    } else if suppressed.suppress_all_of(delivery) {
-        let reason = "the recipient is inactive or has opted out";
-        DeliveryState::failed(Failure::Suppressed, reason, now)
-    } else {
-        DeliveryState::Waiting {
-            due_at: delivery.due_at,
-            reason: None,
-        }
+    if let Some(reason) = &delivery.rejection_reason {
+        return DeliveryState::failed(Failure::InvalidRecipient, reason.clone(), now);
+    }
+    if suppressed.contains_all_of(delivery) {
+        return DeliveryState::failed(Failure::Suppressed, SUPPRESSED_REASON, now);
+    }
+    DeliveryState::Waiting {
+        due_at: delivery.due_at,
+        reason: None,
     }
 }

@@ -10,16 +10,12 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type as Kind, to_sql_checked
 
 use super::connection_config::ServerRole;
 use super::errors::PgError;
+use super::escape::{escape_text, unescape_text};
 use super::partitions;
 use super::pool::{PgPool, PgTransaction, TypedValue};
-use super::rows::{escape_text, unescape_text};
-use crate::copy::{
-    ColumnType, CopyRow, CopyStatements, CopyTable, CopyValue, POSTGRES, TableStore, require_open,
-};
+use crate::copy::{ColumnType, CopyRow, CopyStatements, CopyTable, CopyValue, POSTGRES, TableStore};
 use postrider_core::error::{Error, ErrorKind as Failure, Result};
 use postrider_core::id::DeliveryId;
-
-static MOVE_STATE: &str = sql!("postgres/copy/read_state");
 
 /// One that writes, one that reads beside it, and one to spare when one of them breaks.
 const CONNECTIONS_MAX: usize = 3;
@@ -39,22 +35,6 @@ pub fn open_table_store(url: &str) -> Result<Box<dyn TableStore>> {
         pool,
         transaction: None,
     }))
-}
-
-/// A store that was moved, or is being filled by a move, is not for use.
-pub async fn refuse_moved(pool: &PgPool) -> Result<()> {
-    let act = "cannot read the store's state";
-    let state = async {
-        let transaction = pool.begin_read().await?;
-        let row = transaction.query_one(MOVE_STATE, &[]).await;
-        let row = transaction.finish(row).await?;
-        Ok((
-            super::rows::get::<Option<String>>(&row, 0)?,
-            super::rows::get(&row, 1)?,
-        ))
-    };
-    let (moved, is_receiving) = state.await.map_err(|error: PgError| error.to_error(act))?;
-    require_open(moved.as_deref(), is_receiving)
 }
 
 impl ToSql for CopyValue {
@@ -172,7 +152,10 @@ fn to_error(error: &PgError) -> Error {
 
 fn decode_rows(rows: &[tokio_postgres::Row]) -> Result<Vec<CopyRow>, PgError> {
     let row = |row: &tokio_postgres::Row| {
-        let cells = (0..row.len()).map(|index| super::rows::get(row, index));
+        let cells = (0..row.len()).map(|index| {
+            row.try_get(index)
+                .map_err(|error| PgError::InvalidRow(error.to_string()))
+        });
         cells.collect::<Result<CopyRow, PgError>>()
     };
     rows.iter().map(row).collect()

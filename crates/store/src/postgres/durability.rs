@@ -5,7 +5,7 @@
 
 use super::errors::PgError;
 use super::pool::PgPool;
-use super::rows;
+use crate::rows::SqlRow;
 
 static DURABILITY: &str = sql!("postgres/maintenance/read_durability_settings");
 
@@ -32,9 +32,9 @@ async fn read_settings(pool: &PgPool) -> Result<DurabilitySettings, PgError> {
     let row = transaction.query_one(DURABILITY, &[]).await;
     let row = transaction.finish(row).await?;
     Ok(DurabilitySettings {
-        fsync: rows::get(&row, 0)?,
-        full_page_writes: rows::get(&row, 1)?,
-        synchronous_standby_names: rows::get(&row, 2)?,
+        fsync: row.text("fsync")?,
+        full_page_writes: row.text("full_page_writes")?,
+        synchronous_standby_names: row.text("synchronous_standby_names")?,
     })
 }
 

@@ -1,116 +1,117 @@
-//! The months the growing tables are kept by: which there are, the next ones, where a new one begins.
+//! The monthly partitions of messages, deliveries and attempts.
 //!
-//! A partition covers a fixed range of message numbers. At the beginning of a month the numbers jump to the next
-//! range, so that a partition holds a month and can go as a whole. A jump that was forgotten only means that two
-//! months go together; it is never an error.
+//! A partition covers a fixed range of message numbers. At the beginning of a month the numbers skip to the next range,
+//! so that a partition holds one month and can be dropped as a whole. If no process skips in time, two months share a
+//! partition and are dropped together.
 
 use std::collections::BTreeSet;
 
 use chrono::Datelike;
 
-use super::accept::NUMBERS_LOCK;
+use super::advisory_locks::{AdvisoryLock, lock_exclusive};
 use super::errors::PgError;
+use super::message_hours::first_number_of_hour;
 use super::pool::{PgTransaction, bind};
-use super::read;
-use super::rows;
 use crate::rollups::HOUR_MS;
+use crate::rows::SqlRow;
 use postrider_core::clock::Timestamp;
 use postrider_core::id::DeliveryId;
 
 static LIST_PARTITIONS: &str = sql!("postgres/maintenance/list_partitions");
 static LOCK_PARTITIONS: &str = sql!("postgres/maintenance/lock_partitions");
 static CREATE_PARTITION: &str = sql!("postgres/maintenance/create_partition");
-static LAST_MESSAGE_NUMBER: &str = sql!("postgres/maintenance/read_next_number");
+static NEXT_NUMBER: &str = sql!("postgres/maintenance/read_next_number");
 static SKIP_NUMBERS: &str = sql!("postgres/maintenance/skip_numbers");
 static SAVE_MONTH: &str = sql!("postgres/maintenance/save_partition_month");
-static LOCK_NUMBERS_EXCLUSIVE: &str = sql!("postgres/accept/lock_numbers_exclusive");
 static HAS_WAITING: &str = sql!("postgres/maintenance/check_partition_waiting");
 
-/// How many message numbers a partition covers: more than anybody sends in a month, and few enough that the numbers of
-/// deliveries stay whole numbers in JavaScript for a hundred years.
-const NUMBERS_PER_PARTITION: i64 = 1 << 36;
+/// Message numbers per partition: more than any installation sends in a month, and few enough that delivery ids stay
+/// exact in JavaScript (below 2^53) for a hundred years.
+pub const NUMBERS_PER_PARTITION: i64 = 1 << 36;
 
-/// How many partitions stand ready behind the one that is filled.
+/// Number of empty partitions after the current one.
 const PARTITIONS_AHEAD: i64 = 2;
 
-/// A partition of the tables.
+/// A partition.
 pub struct Partition {
-    /// Which one, from 0.
+    /// Number of the partition, from 0.
     pub index: i64,
-    /// The month it was begun in; none while it stands ready.
-    partition: Option<i64>,
-    /// Whether it is no part of the tables any more.
+    /// The month in which it became the current one, counted from January of the year 0; none before that.
+    month: Option<i64>,
+    /// True if it is detached from the tables.
     pub is_detached: bool,
 }
 
 impl Partition {
-    /// The first message number it covers.
+    /// Returns the first message number of the partition.
     pub fn first_number(&self) -> i64 {
         self.index * NUMBERS_PER_PARTITION
     }
 
-    /// The first message number after it.
+    /// Returns the first message number after the partition.
     pub fn next_first_number(&self) -> i64 {
         self.first_number() + NUMBERS_PER_PARTITION
     }
 }
 
-/// A script that speaks of a partition.
+/// Returns a statement template with the numbers of a partition.
 pub fn partition_script(template: &str, index: i64) -> String {
-    let template = template.replace("{partition}", &index.to_string());
-    let template = template.replace("{first}", &(index * NUMBERS_PER_PARTITION).to_string());
-    template.replace("{next}", &((index + 1) * NUMBERS_PER_PARTITION).to_string())
+    let first = index * NUMBERS_PER_PARTITION;
+    template
+        .replace("{partition}", &index.to_string())
+        .replace("{first}", &first.to_string())
+        .replace("{next}", &(first + NUMBERS_PER_PARTITION).to_string())
 }
 
-/// All partitions, the oldest first.
+/// Returns all partitions, the oldest first.
 pub async fn list(transaction: &PgTransaction) -> Result<Vec<Partition>, PgError> {
-    let found = transaction.query(LIST_PARTITIONS, &[]).await?;
-    let read = |row| {
+    let rows = transaction.query(LIST_PARTITIONS, &[]).await?;
+    let decode = |row: &tokio_postgres::Row| {
         Ok(Partition {
-            index: rows::get(row, 0)?,
-            partition: rows::get(row, 1)?,
-            is_detached: rows::get(row, 2)?,
+            index: row.integer("partition_number")?,
+            month: row.optional_integer("month")?,
+            is_detached: row.bool("is_detached")?,
         })
     };
-    found.iter().map(read).collect()
+    rows.iter().map(decode).collect()
 }
 
-/// The partition that is filled now.
+/// Returns the index of the partition of the next message.
 async fn current_index(transaction: &PgTransaction) -> Result<i64, PgError> {
-    let number = rows::get::<i64>(&transaction.query_one(LAST_MESSAGE_NUMBER, &[]).await?, 0)?;
+    let number = transaction.query_one(NEXT_NUMBER, &[]).await?.integer("number")?;
     Ok(number.div_euclid(NUMBERS_PER_PARTITION))
 }
 
-/// Makes the partitions that should stand ready. Ends before [`begin`] moves the numbers there: a number that is given
-/// out is never taken back, a partition that was only begun is.
+/// Creates the partitions ahead that are missing. Runs in a transaction before that of [`begin_month`]: skipping numbers
+/// cannot be rolled back, but creating a partition can.
 pub async fn create_ahead(transaction: &PgTransaction) -> Result<(), PgError> {
-    if missing_indexes(transaction).await?.is_empty() {
+    if missing_ahead(transaction).await?.is_empty() {
         return Ok(());
     }
     transaction.batch_execute(LOCK_PARTITIONS).await?;
-    for index in missing_indexes(transaction).await? {
-        transaction
-            .batch_execute(&partition_script(CREATE_PARTITION, index))
-            .await?;
-    }
-    Ok(())
+    let missing = missing_ahead(transaction).await?;
+    create(transaction, missing).await
 }
 
-/// Makes the partitions that messages with these numbers need, where they are missing.
+/// Creates the partitions of these message numbers that are missing.
 pub async fn create_for_numbers(
     transaction: &PgTransaction,
     numbers: impl Iterator<Item = i64>,
 ) -> Result<(), PgError> {
-    let mut indexes = numbers
+    let mut missing = numbers
         .map(|number| number.div_euclid(NUMBERS_PER_PARTITION))
         .collect::<BTreeSet<_>>();
-    remove_existing(transaction, &mut indexes).await?;
-    if indexes.is_empty() {
+    remove_existing(transaction, &mut missing).await?;
+    if missing.is_empty() {
         return Ok(());
     }
-    // Somebody may have made them while we waited for the lock.
     transaction.batch_execute(LOCK_PARTITIONS).await?;
-    remove_existing(transaction, &mut indexes).await?;
+    // Another process may have created them before this one got the lock.
+    remove_existing(transaction, &mut missing).await?;
+    create(transaction, missing).await
+}
+
+async fn create(transaction: &PgTransaction, indexes: impl IntoIterator<Item = i64>) -> Result<(), PgError> {
     for index in indexes {
         transaction
             .batch_execute(&partition_script(CREATE_PARTITION, index))
@@ -126,74 +127,61 @@ async fn remove_existing(transaction: &PgTransaction, indexes: &mut BTreeSet<i64
     Ok(())
 }
 
-async fn missing_indexes(transaction: &PgTransaction) -> Result<Vec<i64>, PgError> {
+async fn missing_ahead(transaction: &PgTransaction) -> Result<BTreeSet<i64>, PgError> {
     let current = current_index(transaction).await?;
-    let all = list(transaction).await?;
-    let wanted = current..=current + PARTITIONS_AHEAD;
-    Ok(wanted
-        .filter(|index| !all.iter().any(|partition| partition.index == *index))
-        .collect())
+    let mut missing = (current..=current + PARTITIONS_AHEAD).collect();
+    remove_existing(transaction, &mut missing).await?;
+    Ok(missing)
 }
 
-/// Lets the numbers jump to the next partition when the month has changed since the last jump.
+/// Skips the message numbers to the next partition if the month has changed since the last skip.
 pub async fn begin_month(transaction: &PgTransaction, now: Timestamp) -> Result<(), PgError> {
-    let this_month = i64::from(now.year()) * 12 + i64::from(now.month0());
-    if !is_month_over(transaction, this_month).await? {
+    let month = i64::from(now.year()) * 12 + i64::from(now.month0());
+    if !is_month_over(transaction, month).await? {
         return Ok(());
     }
-    // Nobody is in the middle of an accept, so nobody holds a number of the old range any more.
-    transaction
-        .query(LOCK_NUMBERS_EXCLUSIVE, bind![NUMBERS_LOCK])
-        .await?;
-    if !is_month_over(transaction, this_month).await? {
+    // Waits until no transaction has an uncommitted number of the old range.
+    lock_exclusive(transaction, AdvisoryLock::MessageNumbers).await?;
+    if !is_month_over(transaction, month).await? {
         return Ok(());
     }
-    let index = current_index(transaction).await?;
-    let all = list(transaction).await?;
-    let has_begun = |partition: &Partition| partition.index == index && partition.partition.is_some();
-    let next = Partition {
-        index: index + 1,
-        partition: None,
-        is_detached: false,
-    };
-    let filled = if all.iter().any(has_begun) {
-        transaction
-            .query(SKIP_NUMBERS, bind![next.first_number() - 1])
-            .await?;
-        next.index
-    } else {
-        index
-    };
-    transaction.execute(SAVE_MONTH, bind![filled, this_month]).await?;
+    let mut index = current_index(transaction).await?;
+    let partitions = list(transaction).await?;
+    let has_begun = |partition: &Partition| partition.index == index && partition.month.is_some();
+    if partitions.iter().any(has_begun) {
+        index += 1;
+        let last_skipped = index * NUMBERS_PER_PARTITION - 1;
+        transaction.query(SKIP_NUMBERS, bind![last_skipped]).await?;
+    }
+    transaction.execute(SAVE_MONTH, bind![index, month]).await?;
     Ok(())
 }
 
-/// Whether the partition that is filled was begun in an earlier month, or nobody knows when.
-async fn is_month_over(transaction: &PgTransaction, this_month: i64) -> Result<bool, PgError> {
+/// Returns whether the current partition was begun in an earlier month, or its month is unknown.
+async fn is_month_over(transaction: &PgTransaction, month: i64) -> Result<bool, PgError> {
     let index = current_index(transaction).await?;
-    let all = list(transaction).await?;
-    let filled = all.iter().find(|partition| partition.index == index);
-    Ok(filled.is_some_and(|filled| filled.partition.is_none_or(|month| month < this_month)))
+    let partitions = list(transaction).await?;
+    let current = partitions.iter().find(|partition| partition.index == index);
+    Ok(current.is_some_and(|current| current.month.is_none_or(|begun| begun < month)))
 }
 
-/// The months of which all was accepted before then.
+/// Returns the partitions before the current one in which every message was accepted before `before`.
 pub async fn fully_expired(
     transaction: &PgTransaction,
     before: Timestamp,
 ) -> Result<Vec<Partition>, PgError> {
     let current = current_index(transaction).await?;
-    // Whatever has a smaller number was accepted in an earlier hour.
-    let first =
-        read::first_number_of_hour(transaction, before.timestamp_millis().div_euclid(HOUR_MS)).await?;
-    let bound = first.unwrap_or(i64::MAX);
+    // Every smaller number was accepted in an earlier hour.
+    let hour = before.timestamp_millis().div_euclid(HOUR_MS);
+    let end = first_number_of_hour(transaction, hour).await?.unwrap_or(i64::MAX);
     let mut expired = list(transaction).await?;
     expired.retain(|partition| {
-        partition.index < current && partition.next_first_number() <= bound && !partition.is_detached
+        partition.index < current && partition.next_first_number() <= end && !partition.is_detached
     });
     Ok(expired)
 }
 
-/// The old months of which nothing waits: they can go at once.
+/// Returns the expired partitions in which no delivery waits.
 pub async fn droppable(transaction: &PgTransaction, before: Timestamp) -> Result<Vec<Partition>, PgError> {
     let mut droppable = Vec::new();
     for partition in fully_expired(transaction, before).await? {
@@ -204,14 +192,10 @@ pub async fn droppable(transaction: &PgTransaction, before: Timestamp) -> Result
     Ok(droppable)
 }
 
-/// Whether anything waits in a month.
+/// Returns whether a delivery of the partition waits.
 pub async fn has_waiting(transaction: &PgTransaction, partition: &Partition) -> Result<bool, PgError> {
-    let (first, next) = (
-        DeliveryId::from_position(partition.first_number(), 0),
-        DeliveryId::from_position(partition.next_first_number(), 0),
-    );
-    rows::get(
-        &transaction.query_one(HAS_WAITING, bind![first.0, next.0]).await?,
-        0,
-    )
+    let first = DeliveryId::from_position(partition.first_number(), 0).0;
+    let next = DeliveryId::from_position(partition.next_first_number(), 0).0;
+    let row = transaction.query_one(HAS_WAITING, bind![first, next]).await?;
+    row.bool("has_waiting")
 }

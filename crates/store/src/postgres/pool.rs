@@ -35,6 +35,11 @@ macro_rules! bind {
 
 pub(super) use bind;
 
+/// Returns one array parameter: a value of each item.
+pub fn column<'i, I, V>(items: &'i [I], value: impl FnMut(&'i I) -> V) -> Vec<V> {
+    items.iter().map(value).collect()
+}
+
 /// A value whose type the server need not be asked for.
 pub trait SqlValue: ToSql + Sync + Sized {
     /// Its type there.

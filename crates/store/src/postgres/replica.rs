@@ -12,7 +12,7 @@ use tokio_postgres::Row;
 use super::connection_config::ServerRole;
 use super::errors::PgError;
 use super::pool::{PgPool, PgTransaction};
-use super::rows;
+use crate::rows::SqlRow;
 use postrider_core::clock;
 use postrider_core::error::Error;
 
@@ -61,7 +61,7 @@ pub async fn check_replica(url: &str) -> Result<(), Error> {
 }
 
 fn is_replica(row: &Row) -> Result<bool, PgError> {
-    rows::get(row, 0)
+    row.bool("is_replica")
 }
 
 /// The second server, and how far it can be relied on.
@@ -152,7 +152,7 @@ impl Replica {
         let queried_at = Instant::now();
         let transaction = primary.begin_read().await?;
         let row = transaction.query_one(WAL_POSITION, &[]).await;
-        let position = rows::get(&transaction.finish(row).await?, 1)?;
+        let position = transaction.finish(row).await?.integer("position")?;
         let mut state = self.state();
         state.primary_positions.push_back((queried_at, position));
         Ok(match freshness {
@@ -170,7 +170,10 @@ impl Replica {
                     "store.replica_url names a server that is no replica".to_owned(),
                 ));
             }
-            if rows::get::<Option<i64>>(&row, 1)?.is_some_and(|position| position >= target) {
+            if row
+                .optional_integer("position")?
+                .is_some_and(|position| position >= target)
+            {
                 return Ok(Some(transaction));
             }
             transaction.finish(Ok(())).await?;

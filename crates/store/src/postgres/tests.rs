@@ -78,7 +78,7 @@ async fn terminate_other_connections(store: &PostgresStore) {
 async fn a_verb_that_is_given_up_half_way_leaves_nothing_behind() {
     let store = open(&new_database()).unwrap();
     let transaction = store.pool.begin_write().await.unwrap();
-    super::admin::ping(&transaction).await.unwrap();
+    super::maintenance::ping(&transaction).await.unwrap();
     drop(transaction);
     tokio::time::timeout(TIMEOUT, store.ping())
         .await

@@ -5,20 +5,16 @@ use std::time::Instant;
 
 use super::*;
 use crate::CoordinationStore;
+use crate::postgres::advisory_locks::{AdvisoryLock, lock_exclusive};
 use crate::postgres::coordination::RateOperation;
 use crate::postgres::group_commit::BatchOperation;
-use crate::postgres::pool::{PgPool, PgTransaction, bind};
+use crate::postgres::pool::{PgPool, PgTransaction};
 use crate::postgres::receipts::ReceiptOperation;
 use postrider_core::rate_limit::RateLimitRequest;
 
-/// The locks of the fleet and of references under way.
-const COORDINATION_LOCK: i64 = 0x506F_7374_0010;
-const REFERENCES_LOCK: i64 = 0x506F_7374_0003;
-
-async fn hold_lock(store: &PostgresStore, lock: i64) -> PgTransaction {
+async fn hold_lock(store: &PostgresStore, lock: AdvisoryLock) -> PgTransaction {
     let transaction = store.pool.begin_write().await.unwrap();
-    let sql = sql!("postgres/coordination/lock_coordination");
-    transaction.query(sql, bind![lock]).await.unwrap();
+    lock_exclusive(&transaction, lock).await.unwrap();
     transaction
 }
 
@@ -64,7 +60,7 @@ async fn whoever_waits_for_the_fleet_holds_no_pace() {
         .acquire_rate_permits(rate_operation("a").request, at(1))
         .await
         .unwrap();
-    let transaction = hold_lock(&store, COORDINATION_LOCK).await;
+    let transaction = hold_lock(&store, AdvisoryLock::Coordination).await;
     let other = store.pool.begin_write().await.unwrap();
     let (mut seen, pieces) = (
         HashSet::from([name("a")]),
@@ -89,7 +85,7 @@ async fn whoever_waits_to_keep_a_receipt_holds_no_delivery() {
     let store = open(&new_database()).unwrap();
     let known = accepted(&store, sms(1)).await;
     claim_and_send(&store, known, "blue", "b-1", at(1)).await;
-    let transaction = hold_lock(&store, REFERENCES_LOCK).await;
+    let transaction = hold_lock(&store, AdvisoryLock::References).await;
     let other = store.pool.begin_write().await.unwrap();
     let of = |reference| received_receipt(Some("blue"), reference, ReceiptStatus::Delivered, at(2));
     let pieces = [ReceiptOperation(vec![of("b-1"), of("nobody")])];
