@@ -1,9 +1,8 @@
-//! Moves everything a store holds into another one while the old one is in use.
+//! Moves the content of a store into another one while the old one is in use (`console move`).
 //!
-//! Triggers in the old store note the keys of rows that change; the new store keeps bookmarks in the same
-//! transactions as the rows they speak of. So whatever is killed at whatever moment, the next run goes on where this
-//! one was. Tables and columns are read from the stores themselves, so that none can be forgotten. ARCHITECTURE.md
-//! tells the whole way.
+//! Triggers in the old store log the keys of changed rows. The new store saves its copy progress in the same
+//! transactions as the copied rows, so that a killed run can be continued. Tables and columns are read from the
+//! schemas, so that none can be missed. ARCHITECTURE.md describes the steps.
 
 mod compare;
 mod source;
@@ -35,10 +34,10 @@ pub(super) use self::write_guard::{WriteGuard, require_open};
 
 pub use self::compare::TableComparison;
 
-/// How long no round may begin after the last word of a move that waits for the rounds in hand.
+/// Time for which claims are paused by each check while the move waits for open rounds.
 const CLAIM_PAUSE: Duration = Duration::from_secs(5);
 
-/// How often the rounds in hand are counted.
+/// Interval at which open rounds are counted and busy tables are tried again.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How long tables that others use are asked for again and again.
@@ -115,29 +114,29 @@ async fn retry_while_locked<T>(mut work: impl AsyncFnMut() -> Result<T>) -> Resu
     }
 }
 
-/// Where a move stands.
+/// Progress of a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MoveStage {
-    /// Rows are on their way; the old store is in use.
+    /// Rows are copied; the old store is in use.
     Copying,
     /// The old store is closed for good; the new one is not open yet.
     Closed,
 }
 
-/// What `console move` was asked for.
+/// Options of `console move`.
 #[derive(Clone, Copy, Debug)]
 pub struct MoveOptions<'a> {
-    /// The old store's URL.
+    /// URL of the old store.
     pub from: &'a str,
-    /// The new store's URL.
+    /// URL of the new store.
     pub to: &'a str,
-    /// How many rows go at a time.
+    /// Number of rows per batch.
     pub batch_rows: usize,
-    /// How long a store waits for another process that holds its lock.
+    /// Maximum time to wait for another process that holds the lock of a store.
     pub lock_timeout: Duration,
 }
 
-/// A move under way.
+/// A move in progress.
 pub struct StoreMove {
     source: CopySource,
     target: CopyTarget,
@@ -147,7 +146,7 @@ pub struct StoreMove {
 }
 
 impl StoreMove {
-    /// Begins a move, or goes on with the one between these stores. `luck` is for marks that no other run has.
+    /// Starts a move, or continues the one between these stores. `random` provides the ids of the move and of this run.
     pub async fn open(route: MoveOptions<'_>, random: [i64; 2]) -> Result<Self> {
         let (mut source, mut target) = open_stores(route).await?;
         let [id, run] = random.map(positive_id);
@@ -177,7 +176,7 @@ impl StoreMove {
                 target.require_empty(&source.store_secret().await?).await?;
                 source.begin(id).await?;
                 if let Err(error) = target.begin(id, run).await {
-                    // Nobody would ever read the notes.
+                    // Without a target the change log would only grow.
                     source.abandon(false).await?;
                     return Err(error);
                 }
@@ -192,8 +191,9 @@ impl StoreMove {
         })
     }
 
-    /// Gives a move up: the old store forgets it, and is open again if it was closed and the new one is not yet. A run
-    /// that is under way meanwhile can neither go on nor open the new one. `luck` is for a mark that no run has.
+    /// Abandons a move: removes its state from the old store, and opens that store again if it was closed and the new
+    /// one is not open. A run that is still in progress can neither continue nor open the new store. `random` provides
+    /// the id of this run.
     pub async fn abandon(route: MoveOptions<'_>, random: i64) -> Result<()> {
         require_existing(route.from)?;
         let mut from = open_table_store(route.from, route.lock_timeout)?;
@@ -206,7 +206,7 @@ impl StoreMove {
             Ok(taken) => taken,
             Err(error) if old.moved_to.is_some() => return Err(error),
             Err(error) => {
-                // Whatever it holds, a run that still fills it cannot close the old store any more.
+                // A run that still fills the target cannot close the old store any more.
                 log::warn!("the store to move to cannot be told: {}", error.chain());
                 false
             }
@@ -214,25 +214,25 @@ impl StoreMove {
         source.abandon(may_reopen).await
     }
 
-    /// Where it stands.
+    /// Returns the progress.
     pub fn stage(&self) -> MoveStage {
         self.stage
     }
 
-    /// How many changes were copied after the rows they belong to.
+    /// Returns the number of changes that were copied after their rows.
     pub fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// How many rows the old store and the new one hold now.
+    /// Returns the numbers of rows of the old and the new store.
     pub async fn row_counts(&mut self) -> Result<[u64; 2]> {
         let old = source::count_rows(self.source.store.as_mut(), &self.source.tables).await?;
         let new = source::count_rows(self.target.store.as_mut(), &self.target.tables).await?;
         Ok([old, new])
     }
 
-    /// Copies what was not copied yet, a batch at a time, and what changes meanwhile. Tells `progress` how many rows
-    /// each batch had.
+    /// Copies all rows that were not copied yet, and the changes meanwhile. Calls `progress` with the number of rows of
+    /// each batch.
     pub async fn copy(&mut self, progress: impl Fn(u64)) -> Result<()> {
         let bookmarks = self.target.bookmarks().await?;
         for table in 0..self.source.tables.len() {
@@ -249,7 +249,7 @@ impl StoreMove {
         self.target.analyze().await
     }
 
-    /// Copies what has changed until almost nothing is left.
+    /// Copies changes until few are left.
     pub async fn catch_up(&mut self) -> Result<()> {
         for _ in 0..CATCH_UP_PASSES_MAX {
             if self.catch_up_once().await? < CHANGES_LEFT_MAX.min(self.batch) {
@@ -268,9 +268,9 @@ impl StoreMove {
         Ok(count)
     }
 
-    /// The switch: waits until no round is in a worker's hands, at most for `patience`, then copies the last changes
-    /// and closes the old store in one step. `place` is what those who come later are told. Returns how many rounds
-    /// were still in hand: the new store will count them as `unknown`.
+    /// Closes the old store: waits until no round is open, at most for `timeout`, then copies the last changes and
+    /// closes the store in one transaction. `location` appears in the errors of processes that still use it. Returns
+    /// the number of rounds that were still open; the new store will record them as `unknown`.
     pub async fn close(&mut self, location: &str, timeout: Duration, waiting: impl Fn(u64)) -> Result<u64> {
         let started = Instant::now();
         let mut refused_since = None;
@@ -290,7 +290,7 @@ impl StoreMove {
                     self.stage = MoveStage::Closed;
                     return Ok(open_rounds);
                 }
-                // A round began after all, because this process stood still for longer than the hold.
+                // A round began because this process was suspended for longer than the claim pause.
                 Ok(None) => {}
                 Err(error) if error.kind() != ErrorKind::Unavailable => return Err(error),
                 Err(error) => {
@@ -304,7 +304,7 @@ impl StoreMove {
         }
     }
 
-    /// None when a round began meanwhile and there is time to wait for it.
+    /// Returns none if a round began meanwhile and there is time to wait for it.
     async fn close_now(&mut self, location: &str, may_wait: bool) -> Result<Option<u64>> {
         self.source.lock().await?;
         let outcome = self.close_locked(location, may_wait).await;
@@ -318,7 +318,7 @@ impl StoreMove {
         }
         let mut seen = 0;
         loop {
-            // Nothing can change any more, so that what was seen once need not be forgotten to see the rest.
+            // The tables are locked, so the log is read to its end without deleting what was read.
             let changes = self.source.changed_rows(seen + self.batch).await?;
             if changes.sequence_numbers.len() == seen {
                 break;
@@ -335,34 +335,35 @@ impl StoreMove {
         Ok(Some(open_rounds))
     }
 
-    /// Reads both stores and compares them table by table. The old one must be closed.
+    /// Compares both stores table by table. The old one must be closed.
     pub async fn compare(&mut self, progress: impl Fn(u64)) -> Result<Vec<TableComparison>> {
         compare::compare(&mut self.source, &mut self.target, self.batch, progress).await
     }
 
-    /// Opens the new store: from now on it is the truth.
+    /// Opens the new store.
     pub async fn open_target(&mut self) -> Result<()> {
         self.target.open().await
     }
 }
 
-/// A number that a move or a run of it is known by.
+/// Returns a positive id.
 fn positive_id(random: i64) -> i64 {
     random.unsigned_abs().cast_signed().max(1)
 }
 
-/// Takes the new store away from whatever run is filling it; false when it is not, or no longer, being filled.
+/// Makes the run of this id the only one that may fill the new store. Returns false if the new store is not being
+/// filled.
 async fn take_over_target(route: MoveOptions<'_>, id: i64, run: i64) -> Result<bool> {
     if !exists(route.to)? {
         return Err(Error::usage("the store to move to does not exist"));
     }
     let mut to = open_table_store(route.to, route.lock_timeout)?;
-    // A server that is away is not waited for as tables in use are.
+    // Fails at once if the server is down; otherwise the error would be retried like a locked table.
     source::read_marks(to.as_mut()).await?;
     target::take_over(to.as_mut(), id, run).await
 }
 
-/// Both stores with their schemas up to date.
+/// Migrates and opens both stores.
 async fn open_stores(route: MoveOptions<'_>) -> Result<(CopySource, CopyTarget)> {
     require_existing(route.from)?;
     if route.from == route.to {
@@ -383,7 +384,7 @@ fn same_store_error() -> Error {
     Error::usage("both URLs name the same store: give another one to move to")
 }
 
-/// A file that is not there would be made, and be empty.
+/// Opening a missing file would create an empty store.
 fn require_existing(url: &str) -> Result<()> {
     if exists(url)? {
         return Ok(());

@@ -1,6 +1,6 @@
-//! The proof: what both stores hold, counted and summed up table by table.
+//! Compares both stores after a copy: row counts and checksums of every table.
 //!
-//! Reads every row of both; never looks at what the move believes to have done.
+//! Reads every row of both stores and does not use the progress of the move.
 
 use super::source::{CopySource, copied_meta, read_page};
 use super::target::CopyTarget;
@@ -8,19 +8,19 @@ use super::value::{CopyValue, TableChecksum};
 use super::{CopyTable, TableStore};
 use postrider_core::error::Result;
 
-/// What both stores hold in one table.
+/// Comparison of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableComparison {
-    /// The table's name.
+    /// Name of the table.
     pub table: String,
-    /// Rows in the old store and in the new one.
+    /// Numbers of rows in the old and the new store.
     pub rows: [u64; 2],
-    /// A sum over all rows that does not depend on their order, of the old store and of the new one.
+    /// Checksums over all rows, independent of their order, of the old and the new store.
     pub checksums: [u128; 2],
 }
 
 impl TableComparison {
-    /// Whether both hold the same.
+    /// Returns whether both stores have the same rows.
     pub fn is_same(&self) -> bool {
         self.rows[0] == self.rows[1] && self.checksums[0] == self.checksums[1]
     }
@@ -34,7 +34,7 @@ impl TableComparison {
     }
 }
 
-/// Compares table by table; tells `progress` how many rows were read.
+/// Compares all tables. Calls `progress` with the number of rows of each batch.
 pub async fn compare(
     source: &mut CopySource,
     target: &mut CopyTarget,

@@ -1,6 +1,4 @@
-//! The store a move copies from: reads it, notes what changes in it, and closes it at the end.
-//!
-//! Writes nothing but what the move itself needs.
+//! The store that a move copies from: read, observed by a change log, and closed at the end.
 
 use std::time::Duration;
 
@@ -8,7 +6,7 @@ use super::value::{CopyRow, CopyValue};
 use super::{CopyStatements, CopyTable, TableStore, finish_transaction, retry_while_locked};
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// What is known once, but is not the same in both stores: where a store's numbers are, and marks of moves.
+/// Values of `meta` that differ between the stores or belong to a move.
 const UNCOPIED_META: [&str; 6] = [
     "ping_counter",
     "number_pruned",
@@ -18,21 +16,21 @@ const UNCOPIED_META: [&str; 6] = [
     "receiving",
 ];
 
-/// Where a store stands in a move.
+/// The move that a store takes part in.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct MoveMarks {
-    /// Which move.
+    /// Id of the move.
     pub id: Option<i64>,
-    /// Where the store was moved to.
+    /// Location that the store was moved to.
     pub moved_to: Option<String>,
-    /// Who is filling it.
+    /// Id of the run that fills the store.
     pub receiving_run: Option<i64>,
 }
 
-/// What is known once, as name and value.
+/// Values of `meta`, by name.
 pub type MetaValues = Vec<(String, CopyValue)>;
 
-/// What is known once, in any store.
+/// Reads all values of `meta`.
 pub async fn read_meta(store: &mut dyn TableStore) -> Result<MetaValues> {
     let rows = store.select(store.statements().meta, &[]).await?;
     let pair = |row: CopyRow| match row.as_slice() {
@@ -44,7 +42,7 @@ pub async fn read_meta(store: &mut dyn TableStore) -> Result<MetaValues> {
     Ok(rows.into_iter().filter_map(pair).collect())
 }
 
-/// Where any store stands.
+/// Reads the move that a store takes part in.
 pub async fn read_marks(store: &mut dyn TableStore) -> Result<MoveMarks> {
     let mut marks = MoveMarks::default();
     for (name, value) in read_meta(store).await? {
@@ -60,7 +58,7 @@ pub async fn read_marks(store: &mut dyn TableStore) -> Result<MoveMarks> {
     Ok(marks)
 }
 
-/// Of what is known once, that which moves.
+/// Reads the values of `meta` that are copied, sorted by name.
 pub async fn copied_meta(store: &mut dyn TableStore) -> Result<MetaValues> {
     let mut meta = read_meta(store).await?;
     meta.retain(|(name, _)| !UNCOPIED_META.contains(&name.as_str()));
@@ -68,16 +66,16 @@ pub async fn copied_meta(store: &mut dyn TableStore) -> Result<MetaValues> {
     Ok(meta)
 }
 
-/// Changes that were noted, with the rows as they are now.
+/// Logged changes and the current rows.
 #[derive(Default)]
 pub struct ChangedRows {
-    /// The numbers they were noted under.
+    /// Sequence numbers of the log entries.
     pub sequence_numbers: Vec<i64>,
-    /// For each table by place: the keys, and the rows that are still there.
+    /// For each changed table: its index, the changed keys, and the rows that still exist.
     pub tables: Vec<(usize, Vec<CopyRow>, Vec<CopyRow>)>,
 }
 
-/// The store a move copies from.
+/// The store that a move copies from.
 pub struct CopySource {
     pub store: Box<dyn TableStore>,
     pub tables: Vec<CopyTable>,
@@ -89,12 +87,12 @@ impl CopySource {
         Self { store, tables, id: 0 }
     }
 
-    /// Goes on with the move of this number.
+    /// Continues the move with this id.
     pub fn resume(&mut self, id: i64) {
         self.id = id;
     }
 
-    /// Begins a transaction in which the store knows this move and no other.
+    /// Begins a transaction in which the store belongs to this move.
     async fn begin_write(&mut self) -> Result<()> {
         self.store.begin().await?;
         let own = self.store.statements().check_move_id;
@@ -133,13 +131,13 @@ impl CopySource {
             .map(|(_, seal)| seal))
     }
 
-    /// The last message number that was given out.
+    /// Returns the last allocated message number.
     pub async fn last_message_number(&mut self) -> Result<i64> {
         let sql = self.store.statements().last_message_number;
         read_number(self.store.as_mut(), sql).await
     }
 
-    /// From now on every change is noted. What an earlier move left behind goes.
+    /// Starts logging changes. Removes the state of an earlier move.
     pub async fn begin(&mut self, id: i64) -> Result<()> {
         retry_while_locked(async || {
             self.store.begin().await?;
@@ -170,8 +168,8 @@ impl CopySource {
         set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await
     }
 
-    /// Takes back whatever this move has done to the store. `may_reopen`: whether that holds for a store that is closed,
-    /// because nobody can open the new one any more.
+    /// Removes the state of this move. With `may_reopen`, also opens the store again if it was closed; the caller makes
+    /// sure that the new store cannot be opened.
     pub async fn abandon(&mut self, may_reopen: bool) -> Result<()> {
         retry_while_locked(async || {
             self.store.begin().await?;
@@ -203,7 +201,7 @@ impl CopySource {
         drop_move_objects(self.store.as_mut(), &self.tables).await
     }
 
-    /// Rows of a table after a key, in the order of keys, and the key to go on after; none at the end.
+    /// Returns rows after a key, in the order of keys, and the key of the next page, or none at the end.
     pub async fn page(
         &mut self,
         table_index: usize,
@@ -213,7 +211,7 @@ impl CopySource {
         read_page(self.store.as_mut(), &self.tables[table_index], after, limit).await
     }
 
-    /// At most so many of the changes that were noted, the oldest first.
+    /// Returns at most `limit` logged changes, the oldest first.
     pub async fn changed_rows(&mut self, limit: usize) -> Result<ChangedRows> {
         let sql = self
             .store
@@ -243,7 +241,7 @@ impl CopySource {
         Ok(changes)
     }
 
-    /// Forgets changes that the new store has.
+    /// Deletes log entries that the new store has applied.
     pub async fn delete_changes(&mut self, changes: &ChangedRows) -> Result<()> {
         if changes.sequence_numbers.is_empty() {
             return Ok(());
@@ -261,7 +259,7 @@ impl CopySource {
         finish_transaction(self.store.as_mut(), outcome).await
     }
 
-    /// Makes it possible to hold rounds up.
+    /// Creates the trigger that pauses claims.
     pub async fn prepare_claim_pause(&mut self) -> Result<()> {
         retry_while_locked(async || {
             self.begin_write().await?;
@@ -278,7 +276,7 @@ impl CopySource {
             .await
     }
 
-    /// No round begins in the time to come.
+    /// Pauses claims for `time` from now.
     pub async fn pause_claims(&mut self, time: Duration) -> Result<()> {
         let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         self.begin_write().await?;
@@ -287,7 +285,8 @@ impl CopySource {
         finish_transaction(self.store.as_mut(), outcome.map(drop)).await
     }
 
-    /// Puts down in the deliveries what leases say, where they are kept beside; nothing is when no round has begun since.
+    /// Merges leases into the deliveries, if this backend keeps them apart. Returns with open leases only if a round
+    /// began meanwhile.
     pub async fn write_back_leases(&mut self) -> Result<()> {
         let Some(sql) = self.store.statements().leases else {
             return Ok(());
@@ -297,7 +296,7 @@ impl CopySource {
         finish_transaction(self.store.as_mut(), outcome.map(drop)).await
     }
 
-    /// Whether a lease stands beside the deliveries.
+    /// Returns whether leases exist apart from the deliveries.
     pub async fn has_leases(&mut self) -> Result<bool> {
         let statements = self.store.statements();
         if statements.leases.is_none() {
@@ -307,14 +306,14 @@ impl CopySource {
         Ok(read_number(self.store.as_mut(), &sql).await? > 0)
     }
 
-    /// How many rounds are in workers' hands.
+    /// Returns the number of open rounds.
     pub async fn count_leased(&mut self) -> Result<u64> {
         let sql = self.store.statements().count_leased;
         let count = read_number(self.store.as_mut(), sql).await?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    /// Begins a transaction beside which nobody can write.
+    /// Begins a transaction during which no other transaction can write.
     pub async fn lock(&mut self) -> Result<()> {
         self.begin_write().await?;
         let outcome = self.lock_in_transaction().await;
@@ -331,12 +330,12 @@ impl CopySource {
         self.store.execute_script(&sql).await
     }
 
-    /// Closes the store for good, within the transaction: whoever writes is told that it was moved.
+    /// Closes the store for good, in the current transaction.
     pub async fn close(&mut self, location: &str) -> Result<()> {
         let statements = self.store.statements();
         let marks = super::source::read_marks(self.store.as_mut()).await?;
         drop_move_objects(self.store.as_mut(), &self.tables).await?;
-        // A move that is killed before the new store is open must know that it was this one.
+        // If the run is killed before it opens the new store, the next run finds the move by this id.
         if let Some(id) = marks.id {
             set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await?;
         }
@@ -355,7 +354,7 @@ impl CopySource {
     }
 }
 
-/// Every table that is copied, leases, the list of months, and what is known once.
+/// Returns every table that a closed store protects.
 fn closed_tables(statements: &CopyStatements, tables: &[CopyTable]) -> Vec<CopyTable> {
     let mut closing = statements.guarded_tables(tables);
     closing.extend(statements.months.map(CopyTable::with_name));
@@ -363,12 +362,12 @@ fn closed_tables(statements: &CopyStatements, tables: &[CopyTable]) -> Vec<CopyT
     closing
 }
 
-/// What a store that no move is under way from says.
+/// Returns the error for a store without a move.
 pub fn no_move_error() -> Error {
     Error::usage("no move from this store is under way")
 }
 
-/// Takes away what a move keeps in a store, in a transaction that is under way.
+/// Removes the state of a move from a store, in the current transaction.
 pub async fn drop_move_objects(store: &mut dyn TableStore, tables: &[CopyTable]) -> Result<()> {
     let statements = store.statements();
     for table in statements.guarded_tables(tables) {
@@ -379,7 +378,7 @@ pub async fn drop_move_objects(store: &mut dyn TableStore, tables: &[CopyTable])
     store.execute_script(statements.drop_move_objects).await
 }
 
-/// Sets what is known once, in a transaction that is under way.
+/// Saves a value of `meta`, in the current transaction.
 pub async fn set_meta(store: &mut dyn TableStore, name: &str, value: CopyValue) -> Result<()> {
     let (number, bytes) = match value {
         CopyValue::Integer(_) => (value, CopyValue::Null),
@@ -392,7 +391,7 @@ pub async fn set_meta(store: &mut dyn TableStore, name: &str, value: CopyValue) 
         .map(drop)
 }
 
-/// Rows of a table after a key, in the order of keys, and the key to go on after; none at the end.
+/// Returns rows after a key, in the order of keys, and the key of the next page, or none at the end.
 pub async fn read_page(
     store: &mut dyn TableStore,
     table: &CopyTable,
@@ -417,7 +416,7 @@ pub async fn read_page(
     Ok((rows, next))
 }
 
-/// How many rows a store holds.
+/// Counts the rows of all tables.
 pub async fn count_rows(store: &mut dyn TableStore, tables: &[CopyTable]) -> Result<u64> {
     let statements = store.statements();
     let mut all = 0;
@@ -437,7 +436,7 @@ async fn read_number(store: &mut dyn TableStore, sql: &str) -> Result<i64> {
     number.ok_or_else(|| Error::new(ErrorKind::Internal, "a number is missing"))
 }
 
-/// Keys have no order of their own that both dialects share, so they are told apart by what they are written as.
+/// Keys have no order that both backends share, so duplicates are found by their debug form.
 fn deduplicate(keys: &mut Vec<CopyRow>) {
     let mut seen = std::collections::HashSet::new();
     keys.retain(|key| seen.insert(format!("{key:?}")));

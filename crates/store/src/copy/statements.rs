@@ -1,24 +1,24 @@
-//! The statements a move needs, in both dialects: files of the same names with places for tables and columns.
+//! The statements of a move for both backends: files of the same names with placeholders for tables and columns.
 //!
-//! Names come from the stores' own schemas and stand in quotes; values never get into a text.
+//! Names come from the schemas and are quoted. Values are always parameters.
 
 use super::table::CopyTable;
 
 macro_rules! copy_statements {
     ($($name:ident: $file:literal,)*) => {
-        /// One dialect's statements.
+        /// The statements of one backend.
         pub struct CopyStatements {
             $(pub $name: &'static str,)*
-            /// Fills columns that only this dialect has.
+            /// Fills columns that only this backend has.
             pub derive: Option<&'static str>,
-            /// Empties the table of leases that only this dialect has into the rows that both have.
+            /// Merges the leases, which only this backend keeps in a table, into the deliveries.
             pub leases: Option<&'static str>,
-            /// The list of months that only this dialect has: a closed store loses none.
+            /// The table of partitions, which only this backend has: a closed store must not drop one.
             pub months: Option<&'static str>,
             placeholder_prefix: char,
         }
 
-        /// SQLite's.
+        /// The statements of SQLite.
         pub static SQLITE: CopyStatements = CopyStatements {
             $($name: sql!("sqlite/", $file),)*
             derive: Some(sql!("sqlite/copy/fill_hour_bounds")),
@@ -27,7 +27,7 @@ macro_rules! copy_statements {
             placeholder_prefix: '?',
         };
 
-        /// PostgreSQL's.
+        /// The statements of PostgreSQL.
         pub static POSTGRES: CopyStatements = CopyStatements {
             $($name: sql!("postgres/", $file),)*
             derive: None,
@@ -75,15 +75,15 @@ copy_statements! {
 }
 
 impl CopyStatements {
-    /// The names of all tables that are held and closed during a move, copied or not; leases first, as with everybody
-    /// who locks both.
+    /// Returns all tables that are guarded during a move, copied or not. Leases come first, because every transaction
+    /// that locks both takes them in this order.
     pub fn guarded_tables(&self, tables: &[CopyTable]) -> Vec<CopyTable> {
         let leases = self.leases.map(|_| CopyTable::leases_table());
         let copied = tables.iter().map(|table| CopyTable::with_name(&table.name));
         leases.into_iter().chain(copied).collect()
     }
 
-    /// A statement about one table.
+    /// Returns a statement about one table.
     pub fn for_table(&self, statement: &str, table: &CopyTable) -> String {
         let keys = || table.key.iter().map(|index| &table.columns[*index]);
         let changed = table.columns.iter().enumerate();
@@ -113,13 +113,13 @@ impl CopyStatements {
             .replace("{old}", &part_of("OLD"))
     }
 
-    /// A statement about several tables.
+    /// Returns a statement about several tables.
     pub fn for_tables(&self, statement: &str, tables: &[CopyTable]) -> String {
         let names = tables.iter().map(|table| quoted(&table.name));
         statement.replace("{tables}", &comma_separated(names))
     }
 
-    /// A statement with so many values in a row: `?1, ?2`.
+    /// Returns a statement with `count` parameters in a row: `?1, ?2`.
     pub fn with_placeholders(&self, sql: &str, count: usize) -> String {
         let marks = (1..=count).map(|index| format!("{}{index}", self.placeholder_prefix));
         sql.replace("{parameters}", &comma_separated(marks))

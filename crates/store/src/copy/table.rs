@@ -1,13 +1,13 @@
-//! Which tables a move copies, read from the schemas of both stores.
+//! The tables that a move copies, read from the schemas of both stores.
 //!
-//! A table or a column that only one of them has stops the move, unless it stands here with the reason.
+//! A table or a column that only one store has is an error, unless it is listed here.
 
 use super::TableStore;
 use super::value::{CopyRow, CopyValue};
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// Tables that are not copied row by row: how the schema came to be, what is known once (copied by name), and what a
-/// move itself keeps; which partitions PostgreSQL has; and its leases, which are put down in the deliveries.
+/// Tables that are not copied row by row: `meta` is copied by name, leases are merged into the deliveries, and the
+/// others describe the store or the move itself.
 const EXCLUDED_TABLES: [&str; 6] = [
     "migrations",
     "meta",
@@ -17,17 +17,17 @@ const EXCLUDED_TABLES: [&str; 6] = [
     LEASES_TABLE,
 ];
 
-/// What PostgreSQL alone keeps of what is in workers' hands.
+/// The table of leases, which only PostgreSQL has.
 pub(super) const LEASES_TABLE: &str = "leases";
 
-/// Columns that one dialect alone has, and the column whose value stands in until the end of the move.
+/// Columns that only one backend has.
 const BACKEND_COLUMNS: [BackendColumn; 1] = [BackendColumn {
     table: "message_hours",
     column: "last_number",
     substitute: "first_number",
 }];
 
-/// A column that one dialect alone has.
+/// A column that only one backend has. Until the end of the move it contains the value of `substitute`.
 #[derive(Debug)]
 pub struct BackendColumn {
     pub table: &'static str,
@@ -35,7 +35,7 @@ pub struct BackendColumn {
     pub substitute: &'static str,
 }
 
-/// What a column holds.
+/// Type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnType {
     Integer,
@@ -52,19 +52,19 @@ pub struct CopyColumn {
     pub kind: ColumnType,
 }
 
-/// A table with the columns that are copied, in the same order on both sides.
+/// A table with the columns that are copied, in the same order in both stores.
 #[derive(Debug)]
 pub struct CopyTable {
     pub name: String,
     pub columns: Vec<CopyColumn>,
-    /// The places of the primary key's columns.
+    /// Positions of the primary key's columns.
     pub key: Vec<usize>,
-    /// A column of this side alone, filled from the place beside it.
+    /// A column that only this store has, and the position of its substitute.
     pub backend_column: Option<(&'static BackendColumn, usize)>,
 }
 
 impl CopyTable {
-    /// The table that notes changes, as far as they are forgotten by number.
+    /// Returns the change log, with the columns by which entries are deleted.
     pub fn changes_table() -> Self {
         let seq = CopyColumn {
             name: "seq".to_owned(),
@@ -78,12 +78,12 @@ impl CopyTable {
         }
     }
 
-    /// The table of leases, as far as it is emptied, held and closed.
+    /// Returns the table of leases.
     pub fn leases_table() -> Self {
         Self::with_name(LEASES_TABLE)
     }
 
-    /// A table of which only the name matters.
+    /// Returns a table of which only the name is used.
     pub fn with_name(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -93,17 +93,17 @@ impl CopyTable {
         }
     }
 
-    /// The key of a row.
+    /// Returns the key of a row.
     pub fn key_of(&self, row: &[CopyValue]) -> CopyRow {
         self.key.iter().map(|position| row[*position].clone()).collect()
     }
 
-    /// The columns of the key.
+    /// Returns the columns of the key.
     pub fn key_columns(&self) -> impl Iterator<Item = &CopyColumn> {
         self.key.iter().map(|position| &self.columns[*position])
     }
 
-    /// A key as it was noted: every part as it is, or as text.
+    /// Parses a logged key: the log of PostgreSQL stores every column as text.
     pub fn parse_changed_key(&self, logged: &[CopyValue]) -> Result<CopyRow> {
         let parts = self.key_columns().zip(logged);
         parts
@@ -128,7 +128,7 @@ impl CopyColumn {
     }
 }
 
-/// Bytes as PostgreSQL writes them out: `\x00ff`.
+/// Parses bytes as PostgreSQL prints them: `\x00ff`.
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.strip_prefix("\\x")?.as_bytes();
     let digit = |letter: &u8| u8::try_from(char::from(*letter).to_digit(16)?).ok();
@@ -136,15 +136,15 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     digits.chunks(2).map(pair).collect()
 }
 
-/// A column as the schema has it.
+/// A column of a schema.
 struct SchemaColumn {
     table: String,
     column: CopyColumn,
-    /// Which part of the key; 0: none.
+    /// Position in the primary key, from 1; 0 if it is not part of it.
     key_position: i64,
 }
 
-/// The tables of both stores, side by side: the same names and columns in the same order.
+/// Returns the tables of both stores, with the same names and columns in the same order.
 pub async fn matching_tables(
     from: &mut dyn TableStore,
     to: &mut dyn TableStore,
@@ -168,7 +168,7 @@ pub async fn matching_tables(
     Ok(pairs)
 }
 
-/// The tables of one store.
+/// Returns the tables of one store.
 pub async fn tables_of(store: &mut dyn TableStore) -> Result<Vec<CopyTable>> {
     let found = read_schema(store).await?;
     let names = table_names(&found, &[]);

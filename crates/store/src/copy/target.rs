@@ -1,6 +1,7 @@
-//! The store a move copies to: takes rows, remembers how far it got, and opens at the end.
+//! The store that a move copies to: filled, with its progress, and opened at the end.
 //!
-//! Until it is open nobody else may write to it. Every batch checks that this run is still the one that fills it.
+//! Until it is open, no other process may write to it. Every transaction checks that this run is still the one that
+//! fills it.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,7 @@ use super::value::{CopyRow, CopyValue};
 use super::{CopyTable, TableStore, finish_transaction, retry_while_locked, same_store_error};
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// What a store that took no message may hold: what processes write that merely run on it.
+/// Tables that running processes write to even if no message was accepted.
 const RUNTIME_TABLES: [&str; 5] = [
     "providers",
     "rate_limiters",
@@ -28,7 +29,8 @@ fn superseded_error() -> Error {
     Error::new(ErrorKind::Conflict, act)
 }
 
-/// Makes a run the only one that may write to a store, if this move is filling it; whether it is.
+/// Makes `run` the only run that may write to a store that move `id` is filling. Returns false if it is not being
+/// filled.
 pub async fn take_over(store: &mut dyn TableStore, id: i64, run: i64) -> Result<bool> {
     retry_while_locked(async || {
         store.begin().await?;
@@ -51,7 +53,7 @@ async fn take_over_in_transaction(store: &mut dyn TableStore, id: i64, run: i64)
     Ok(is_being_filled)
 }
 
-/// The store a move copies to.
+/// The store that a move copies to.
 pub struct CopyTarget {
     pub store: Box<dyn TableStore>,
     pub tables: Vec<CopyTable>,
@@ -71,7 +73,7 @@ impl CopyTarget {
         read_marks(self.store.as_mut()).await
     }
 
-    /// Refuses a store that holds something. `seal` is the old store's.
+    /// Refuses a store with content. `source_secret` is the secret of the old store.
     pub async fn require_empty(&mut self, source_secret: &Option<CopyValue>) -> Result<()> {
         let meta = read_meta(self.store.as_mut()).await?;
         let own_secret = meta
@@ -107,7 +109,7 @@ impl CopyTarget {
         Ok(())
     }
 
-    /// From now on only this run may write. Refuses a store that somebody has used since it was looked at.
+    /// Makes this run the only process that may write. Refuses a store that was used since it was checked.
     pub async fn begin(&mut self, id: i64, run: i64) -> Result<()> {
         retry_while_locked(async || {
             self.store.begin().await?;
@@ -129,7 +131,7 @@ impl CopyTarget {
                 .execute_script(&statements.for_table(statements.create_write_guard, table))
                 .await?;
         }
-        // Whoever was writing has ended before the guards stood, and can be seen.
+        // Creating the guards waited for all writing transactions, so their rows are visible now.
         self.require_no_rows().await?;
         for table in guarded.iter().filter(|table| is_runtime_table(table)) {
             self.store
@@ -141,7 +143,7 @@ impl CopyTarget {
         set_meta(self.store.as_mut(), "receiving", CopyValue::Integer(run)).await
     }
 
-    /// Goes on with a move that stopped half-way: from now on only this run may write.
+    /// Continues a move: from now on only this run may write.
     pub async fn take_over(&mut self, id: i64, run: i64) -> Result<()> {
         if !take_over(self.store.as_mut(), id, run).await? {
             return Err(superseded_error());
@@ -150,7 +152,7 @@ impl CopyTarget {
         Ok(())
     }
 
-    /// How far each table was copied: the last key; no key when all of it was.
+    /// Returns the last copied key of each table, or none for a complete table.
     pub async fn bookmarks(&mut self) -> Result<HashMap<String, Option<CopyRow>>> {
         let rows = self
             .store
@@ -168,7 +170,7 @@ impl CopyTarget {
         rows.into_iter().map(read).collect()
     }
 
-    /// Writes a page of a table and how far it goes, together.
+    /// Writes a page of a table and its progress in one transaction.
     pub async fn write_page(
         &mut self,
         table_index: usize,
@@ -200,7 +202,7 @@ impl CopyTarget {
         Ok(())
     }
 
-    /// Writes what has changed, and deletes what is no longer there.
+    /// Applies changes: writes the current rows and deletes those that no longer exist.
     pub async fn apply(&mut self, changes: &ChangedRows) -> Result<()> {
         if changes.tables.is_empty() {
             return Ok(());
@@ -221,7 +223,7 @@ impl CopyTarget {
         Ok(())
     }
 
-    /// Brings the servers' own knowledge of how the rows lie up to date.
+    /// Updates the statistics of the query planner.
     pub async fn analyze(&mut self) -> Result<()> {
         let statements = self.store.statements();
         let sql = statements.for_tables(statements.analyze, &self.tables);
@@ -230,7 +232,7 @@ impl CopyTarget {
         self.finish_write(outcome).await
     }
 
-    /// Writes what is known once, and what only this dialect keeps. `numbers` is the last number given out.
+    /// Writes `meta` and the columns that only this backend has. `last_number` is the last allocated message number.
     pub async fn finish(&mut self, meta: &MetaValues, last_number: i64) -> Result<()> {
         self.begin_write().await?;
         let outcome = self.finish_in_transaction(meta, last_number).await;
@@ -255,7 +257,7 @@ impl CopyTarget {
         }
     }
 
-    /// Opens the store: whoever comes may use it, and nothing of the move stays in it.
+    /// Opens the store and removes the state of the move.
     pub async fn open(&mut self) -> Result<()> {
         retry_while_locked(async || {
             self.begin_write().await?;
@@ -272,7 +274,7 @@ impl CopyTarget {
         drop_move_objects(self.store.as_mut(), &self.tables).await
     }
 
-    /// Begins a transaction in which this run, and nobody else, may write.
+    /// Begins a transaction in which only this run may write.
     async fn begin_write(&mut self) -> Result<()> {
         self.store.begin().await?;
         let outcome = self

@@ -1,5 +1,5 @@
-//! Every pair of dialects: all that a store holds arrives, whatever changes while it is copied, and whoever still
-//! uses a store that is closed, closing or being filled is held off.
+//! Moves between every pair of backends: all content arrives, and processes that use a store at the wrong time are
+//! refused.
 
 mod abandon;
 
@@ -20,7 +20,7 @@ use postrider_core::testing::postgres_server::new_database;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Two stores' URLs, and the folder that files are in.
+/// Two stores and the folder of their files.
 struct StorePair {
     from: String,
     to: String,
@@ -46,7 +46,7 @@ impl StorePair {
     }
 }
 
-/// Every way there is.
+/// Returns every pair of backends.
 fn store_pairs() -> Vec<StorePair> {
     let pair = |backends: [&str; 2]| {
         let folder = tempfile::tempdir().unwrap();
@@ -68,7 +68,7 @@ fn store_pairs() -> Vec<StorePair> {
     ]
 }
 
-/// Puts something into every table.
+/// Writes rows into every table.
 async fn fill_store(store: &dyn Store) {
     for number in 0..20 {
         let mut message = sms_to(number, &format!("+98912111{number:04}"));
@@ -209,7 +209,7 @@ async fn everything_arrives_and_stays_in_use() {
     }
 }
 
-/// The same request as the one before.
+/// Returns a message with the idempotency key of an earlier one.
 fn repeated_request(number: u8) -> postrider_core::message::NewMessage {
     let mut message = sms(200);
     message.idempotency = idempotency_key(number, 9);
@@ -227,7 +227,7 @@ async fn what_changes_while_it_is_copied_arrives_too() {
             let id = accepted(&*old, sms(number)).await;
             claim_and_send(&*old, id, "red", &format!("late-{number}"), at(500)).await;
         }
-        // Everything by mail is called off, so that old messages end and can be deleted.
+        // Ends the email deliveries, so that old messages can be pruned.
         for number in 0..10 {
             old.cancel_message(id(number), at(600)).await.unwrap();
         }
@@ -255,7 +255,6 @@ async fn a_move_that_stopped_anywhere_goes_on_where_it_was() {
         for run in 2..5 {
             let mut store_move = begin(&pair, run).await;
             let some = store_move.copy(|rows| copied.set(copied.get() + rows));
-            // Given up at the first batch that has to wait for anything, or never.
             drop(tokio::time::timeout(Duration::from_millis(5), some).await);
         }
         let mut store_move = begin(&pair, 5).await;

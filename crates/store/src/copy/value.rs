@@ -1,12 +1,11 @@
-//! A value of a column, the same whichever store it comes from.
+//! A value of a column, independent of the backend.
 //!
-//! Text is what the program means, not what a dialect makes of it: PostgreSQL's side writes U+0000 otherwise and
-//! reads it back.
+//! Text is unescaped: the PostgreSQL side escapes and unescapes U+0000.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// What a column holds. A flag is a number: 0 or 1.
+/// A value. A boolean is the integer 0 or 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum CopyValue {
     Null,
@@ -16,11 +15,11 @@ pub enum CopyValue {
     Bytes(Vec<u8>),
 }
 
-/// The values of a row, in the order of its table's columns; or those of its key.
+/// The values of a row, in the order of its table's columns, or of its key.
 pub type CopyRow = Vec<CopyValue>;
 
 impl CopyValue {
-    /// The number, if it is one.
+    /// Returns the integer.
     pub fn as_integer(&self) -> Option<i64> {
         match self {
             Self::Integer(number) => Some(*number),
@@ -28,7 +27,7 @@ impl CopyValue {
         }
     }
 
-    /// The text, if it is one.
+    /// Returns the text.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -52,12 +51,12 @@ impl CopyValue {
     }
 }
 
-/// Rows counted and summed up, whatever their order.
+/// A count and a checksum of rows, independent of their order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TableChecksum {
-    /// How many.
+    /// Number of rows.
     pub rows: u64,
-    /// The sum of a hash of each.
+    /// Sum of the hashes of the rows, modulo 2^128.
     pub checksum: u128,
 }
 

@@ -1,8 +1,8 @@
-//! The store's URL as PostgreSQL's own programs read it: several hosts, how to encrypt, whom to trust.
+//! Parses a store URL as libpq does: several hosts, TLS modes, root certificates.
 //!
-//! Connects to nothing. What the client library does not know (`verify-ca`, `verify-full`, `sslrootcert`, more
-//! kinds of `target_session_attrs`) is taken out of the URL here, and each host becomes a configuration of its own,
-//! so that one that hangs costs its own time only.
+//! The settings that `tokio-postgres` does not support (`verify-ca`, `verify-full`, `sslrootcert`, more values of
+//! `target_session_attrs`) are taken out of the URL and handled here. Each host gets a configuration of its own, so
+//! that a host that hangs costs only its own timeout.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,40 +14,40 @@ use tokio_postgres::config::{LoadBalanceHosts, SslMode, TargetSessionAttrs};
 use super::tls::{CertificateCheck, PgTls, Roots};
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// How long a host may take to answer a connection, unless the URL says otherwise: the only one, and one of several.
+/// Default connection timeouts per host, for a URL with one host and with several.
 const SINGLE_HOST_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MULTI_HOST_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long the server may leave what we sent unacknowledged before the connection counts as broken.
+/// Default maximum time that sent data may stay unacknowledged before the connection counts as broken.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// When and how often an idle connection asks whether the server's machine is still there.
+/// Default keepalive settings of an idle connection: a dead server is detected after 8 s.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(4);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEPALIVE_RETRIES: u32 = 2;
 
-/// What a server is asked for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerRole {
-    /// The truth: only a server that can be written to will do.
+    /// Reads and writes; only a writable server is used.
     Primary,
-    /// Reads that may be old.
+    /// Reads of data that may be a few seconds old.
     Replica,
 }
 
-/// Where a store is and how to get there.
+/// The servers of a store URL and how to connect to them.
 pub struct PgConnectionConfig {
     /// The servers, in the order of the URL.
     pub hosts: Vec<Config>,
-    /// How to encrypt, and whom to trust.
+    /// TLS mode and trusted certificates.
     pub tls: PgTls,
-    /// How long one of the hosts may take until a connection is made.
+    /// Maximum time to connect to one host.
     pub connect_timeout: Duration,
-    /// Whether connections are spread over the hosts; otherwise the host that answered last is asked first.
+    /// True if connections are distributed over the hosts; otherwise the host that was used last is tried first.
     pub is_load_balanced: bool,
 }
 
-/// What is taken out of a URL's settings.
+/// The settings of a URL that `tokio-postgres` does not support.
 #[derive(Default)]
 struct PgTlsSettings {
     sslmode: Option<String>,
@@ -55,7 +55,7 @@ struct PgTlsSettings {
     target_session_attrs: Option<String>,
 }
 
-/// Reads a URL; `purpose` decides which of several hosts will do when it does not say so itself.
+/// Parses a store URL. `role` selects which of several hosts are used, unless the URL says it.
 pub fn parse(url: &str, role: ServerRole) -> Result<PgConnectionConfig> {
     let (urls, tls_settings) = split_hosts(url);
     let (mode, trust) = parse_ssl_mode(
@@ -97,7 +97,7 @@ pub fn parse(url: &str, role: ServerRole) -> Result<PgConnectionConfig> {
     })
 }
 
-/// Limits and a name, where the URL gives none.
+/// Sets timeouts, keepalives and the application name where the URL does not set them.
 fn set_defaults(host: &mut Config, host_limit: Duration) {
     host.connect_timeout(host_limit);
     if host.get_tcp_user_timeout().is_none() {
@@ -113,7 +113,7 @@ fn set_defaults(host: &mut Config, host_limit: Duration) {
     }
 }
 
-/// One URL for each host, without the settings that are ours to understand.
+/// Splits a URL into one URL per host, without the settings that are handled here.
 fn split_hosts(url: &str) -> (Vec<String>, PgTlsSettings) {
     let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
     let (user, rest) = rest.split_at(rest.find('@').map_or(0, |at| at + 1));
@@ -136,7 +136,7 @@ fn split_hosts(url: &str) -> (Vec<String>, PgTlsSettings) {
     (hosts.split(',').map(host_url).collect(), tls_settings)
 }
 
-/// As libpq has it: `require` with a root certificate checks the certificate as `verify-ca` does.
+/// Parses `sslmode`. As in libpq, `require` with a root certificate verifies the issuer as `verify-ca` does.
 fn parse_ssl_mode(mode: Option<&str>, roots: Option<&str>) -> Result<(SslMode, CertificateCheck)> {
     let given = roots.map(|roots| match roots {
         "system" => Roots::System,

@@ -1,7 +1,7 @@
-//! Makes new connections: asks the hosts of a URL in turn, each for a limited time.
+//! Opens connections: tries the hosts of a URL in order, each with a timeout.
 //!
-//! The host that answered last is asked first, so that a host that is gone costs one wait and not one for each
-//! connection. Keeps no connection: the pool does.
+//! The host that was used last is tried first, so that an unavailable host costs one timeout and not one for each
+//! connection. The pool keeps the connections.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,15 +14,15 @@ use tokio_postgres::Client;
 use super::connection_config::PgConnectionConfig;
 use super::errors::PgError;
 
-/// Where new connections come from.
+/// Opens connections to the servers of a URL.
 pub struct PgConnector {
     config: PgConnectionConfig,
-    /// Which host is asked first.
+    /// Index of the host that is tried first.
     first_host: AtomicUsize,
 }
 
 impl PgConnector {
-    /// A door to these hosts.
+    /// Creates a connector.
     pub fn new(config: PgConnectionConfig) -> Self {
         Self {
             config,
@@ -30,7 +30,7 @@ impl PgConnector {
         }
     }
 
-    /// How many hosts there are to ask.
+    /// Returns the number of hosts.
     pub fn host_count(&self) -> usize {
         self.config.hosts.len()
     }
@@ -89,7 +89,7 @@ impl Manager for PgConnector {
     }
 }
 
-/// A connection and the task that carries it. Dropping it ends both.
+/// A connection and the task that drives it. Dropping it closes the connection.
 pub struct PgConnection {
     client: Client,
     driver: JoinHandle<()>,

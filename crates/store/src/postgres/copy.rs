@@ -1,6 +1,4 @@
-//! A PostgreSQL store as a move sees it: whole batches as arrays, one statement for each.
-//!
-//! What is U+0000 elsewhere is written and read back as the store's own verbs do.
+//! The PostgreSQL side of a store move: reads and writes whole batches as array parameters.
 
 use std::error::Error as Cause;
 
@@ -17,18 +15,18 @@ use crate::copy::{ColumnType, CopyRow, CopyStatements, CopyTable, CopyValue, POS
 use postrider_core::error::{Error, ErrorKind as Failure, Result};
 use postrider_core::id::DeliveryId;
 
-/// One that writes, one that reads beside it, and one to spare when one of them breaks.
+/// One connection that writes, one that reads beside it, and one to replace a broken one.
 const CONNECTIONS_MAX: usize = 3;
 
 const ERROR_CONTEXT: &str = "cannot move the store";
 
-/// The pool, and the transaction that is under way.
+/// A store that a move reads or writes, and its current transaction.
 struct PostgresTableStore {
     pool: PgPool,
     transaction: Option<PgTransaction>,
 }
 
-/// The store a URL names, for a move.
+/// Opens a store for a move.
 pub fn open_table_store(url: &str) -> Result<Box<dyn TableStore>> {
     let pool = PgPool::new(url, ServerRole::Primary, CONNECTIONS_MAX)?;
     Ok(Box::new(PostgresTableStore {
@@ -88,7 +86,7 @@ impl<'r> FromSql<'r> for CopyValue {
     }
 }
 
-/// A single value's type as the server is told; it finds out by itself what a missing value would be.
+/// Returns the parameter type of a value. The server infers the type of NULL.
 fn postgres_type(value: &CopyValue) -> Kind {
     match value {
         CopyValue::Null => Kind::UNKNOWN,
@@ -99,7 +97,7 @@ fn postgres_type(value: &CopyValue) -> Kind {
     }
 }
 
-/// A column's values as the server is told, and the word for them.
+/// Returns the parameter type of a column's values, and its SQL name.
 fn array_type(sql_type: ColumnType) -> (Kind, &'static str) {
     match sql_type {
         ColumnType::Integer => (Kind::INT8_ARRAY, "BIGINT[]"),
@@ -110,7 +108,7 @@ fn array_type(sql_type: ColumnType) -> (Kind, &'static str) {
     }
 }
 
-/// Rows turned on their side: an array for each column.
+/// Rows as one array per column.
 struct ColumnArrays<'r> {
     columns: Vec<(Vec<&'r CopyValue>, Kind)>,
     type_names: Vec<&'static str>,
@@ -138,7 +136,7 @@ impl<'r> ColumnArrays<'r> {
             .collect()
     }
 
-    /// `$1::BIGINT[], $2::TEXT[]`
+    /// Replaces `{arrays}` by the parameters, for example `$1::BIGINT[], $2::TEXT[]`.
     fn with_arrays(&self, sql: &str) -> String {
         let type_names = self.type_names.iter().enumerate();
         let type_names = type_names.map(|(index, type_name)| format!("${}::{type_name}", index + 1));
@@ -161,7 +159,7 @@ fn decode_rows(rows: &[tokio_postgres::Row]) -> Result<Vec<CopyRow>, PgError> {
     rows.iter().map(row).collect()
 }
 
-/// The numbers of the messages that rows belong to, where the table is kept by month.
+/// Returns the message numbers of rows, if the table is partitioned by them.
 fn message_numbers<'r>(table: &CopyTable, rows: &'r [CopyRow]) -> impl Iterator<Item = i64> + use<'r> {
     let per_message = match table.name.as_str() {
         "messages" => Some(1),
@@ -277,7 +275,7 @@ impl TableStore for PostgresTableStore {
     }
 
     async fn rollback(&mut self) {
-        // A transaction that is dropped takes its connection with it, and is undone.
+        // Dropping a transaction closes its connection, which rolls it back.
         self.transaction = None;
     }
 }

@@ -1,7 +1,7 @@
-//! Says at opening where the server's settings break the promise that an acknowledged message is kept.
+//! Warns at start about server settings that can lose acknowledged messages.
 //!
-//! Warns only: the settings are the operator's, and a test server may well do without. What a transaction can set
-//! for itself (`synchronous_commit`) needs no warning, see `sql/postgres/maintenance/begin_write.sql`.
+//! Only warns, because a test server may need such settings. `synchronous_commit` needs no warning: each transaction
+//! sets it, see `sql/postgres/maintenance/begin_write.sql`.
 
 use super::errors::PgError;
 use super::pool::PgPool;
@@ -9,7 +9,7 @@ use crate::rows::SqlRow;
 
 static DURABILITY: &str = sql!("postgres/maintenance/read_durability_settings");
 
-/// Looks and warns. A server that cannot be asked is left to whoever works with it.
+/// Logs a warning for each unsafe setting. Errors are ignored here: later operations report them.
 pub async fn warn_about_settings(pool: &PgPool) {
     match read_settings(pool).await {
         Ok(settings) => {

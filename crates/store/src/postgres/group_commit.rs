@@ -1,8 +1,8 @@
-//! Group commit: what arrives while a commit is under way goes into the next one.
+//! Group commit: operations that arrive while a transaction is running are committed together in the next one.
 //!
-//! One task for each kind of work takes whatever waits, runs it in one transaction, commits once, then answers
-//! everyone. The batch finds its own size; there are no timers. A piece that fails takes nobody with it: the batch
-//! is rolled back and tried again in halves until the guilty one stands alone.
+//! One task for each kind of operation takes all that wait, runs them in one transaction and sends the results. If an
+//! operation fails, the batch is rolled back and run again in halves, so that only the failing operation returns the
+//! error.
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -16,39 +16,40 @@ use super::pool::{PgPool, PgTransaction};
 use crate::CommitStats;
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// The most pieces of work in one transaction.
+/// Maximum number of operations in one transaction.
 const BATCH_OPERATIONS_MAX: usize = 512;
 
-/// The most pieces that wait; whoever comes later waits outside.
+/// Maximum number of waiting operations; later callers wait before they enqueue.
 const QUEUED_OPERATIONS_MAX: usize = 8_192;
 
-/// So many pieces are not few.
+/// A batch with this many operations starts without waiting for more.
 const BATCH_OPERATIONS_ENOUGH: usize = 64;
 
-/// How long a transaction may take before the server counts as gone: longer than a frozen host can hold what
-/// others wait for (`idle_in_transaction_session_timeout`), short enough that clients hear of it.
+/// Maximum time of a transaction before the server counts as down: longer than a frozen process can hold locks
+/// (`idle_in_transaction_session_timeout`, 4 s), and short enough for waiting clients.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// How often a piece of work is begun again when it collides with another.
+/// Maximum number of retries of a transaction that conflicts with another one.
 pub const TRANSACTION_RETRIES_MAX: usize = 8;
 
-/// A piece of work that can be done together with others of its kind.
+/// An operation that is committed together with others of its kind.
 pub trait BatchOperation: Send + Sync + Sized + 'static {
-    /// What whoever brought it waits for.
+    /// The result of one operation.
     type Output: Send + 'static;
 
-    /// What is known from one transaction to the next; forgotten when one fails.
+    /// State that is kept from one transaction to the next, and reset when one fails.
     type BatchCache: Default + Send;
 
-    /// While few pieces wait, the next transaction begins this long after the last one began, so that it takes more
-    /// of them with it: for a few it costs the server nearly as much as for many. The first piece after a pause does
-    /// not wait.
+    /// Minimum time between the starts of two transactions while fewer than [`BATCH_OPERATIONS_ENOUGH`] operations
+    /// wait. A small batch costs the server nearly as much as a large one. The first operation after a pause does not
+    /// wait.
     const BATCH_INTERVAL: Duration = Duration::ZERO;
 
-    /// What it is, for messages of errors.
+    /// Beginning of the error message.
     const ERROR_CONTEXT: &'static str;
 
-    /// Does all the pieces; one answer for each, in order. May be called again for the same pieces after a failure.
+    /// Runs all operations and returns one result for each, in order. Called again with the same operations after a
+    /// failure.
     fn run(
         transaction: &PgTransaction,
         cache: &mut Self::BatchCache,
@@ -59,7 +60,7 @@ pub trait BatchOperation: Send + Sync + Sized + 'static {
 type ReplySender<P> = oneshot::Sender<Result<<P as BatchOperation>::Output>>;
 type OperationSender<P> = mpsc::Sender<(P, ReplySender<P>)>;
 
-/// The way to the task of one kind of work. Dropping it lets the task finish what waits, then ends it.
+/// Sends operations of one kind to their task. When it is dropped, the task completes the waiting operations and ends.
 pub struct GroupCommitQueue<P: BatchOperation> {
     pool: PgPool,
     stats: Arc<CommitStats>,
@@ -67,7 +68,7 @@ pub struct GroupCommitQueue<P: BatchOperation> {
 }
 
 impl<P: BatchOperation> GroupCommitQueue<P> {
-    /// A lane whose task begins with the first piece of work.
+    /// Creates a queue. Its task starts with the first operation.
     pub fn new(pool: PgPool, stats: Arc<CommitStats>) -> Self {
         Self {
             pool,
@@ -76,8 +77,8 @@ impl<P: BatchOperation> GroupCommitQueue<P> {
         }
     }
 
-    /// Runs a piece of work in the next transaction and returns when it is on disk. A caller that gives up
-    /// waiting does not stop it.
+    /// Runs an operation in the next transaction and returns after the commit. Dropping the future does not cancel the
+    /// operation.
     pub async fn run(&self, operation: P) -> Result<P::Output> {
         let closed = || {
             Error::new(
@@ -101,7 +102,7 @@ impl<P: BatchOperation> GroupCommitQueue<P> {
     }
 }
 
-/// Serves until nobody is left to bring work.
+/// Runs batches until all senders are dropped.
 async fn run_batches<P: BatchOperation>(
     pool: PgPool,
     mut waiting: mpsc::Receiver<(P, ReplySender<P>)>,
@@ -121,7 +122,7 @@ async fn run_batches<P: BatchOperation>(
                 Ok(outputs) => {
                     stats.record_commit(operations.len(), began.elapsed());
                     for (reply_sender, output) in reply_senders.into_iter().zip(outputs) {
-                        // Whoever waited may have gone; that is their business.
+                        // The caller may have stopped waiting; its receiver is then gone.
                         drop(reply_sender.send(Ok(output)));
                     }
                 }
@@ -140,7 +141,7 @@ async fn run_batches<P: BatchOperation>(
     }
 }
 
-/// Takes what comes until it is enough or the patience is over.
+/// Receives operations until the batch is large enough or `timeout` has passed.
 async fn fill_batch<T>(waiting: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, timeout: Duration) {
     let more = async {
         while batch.len() < BATCH_OPERATIONS_ENOUGH
@@ -148,12 +149,12 @@ async fn fill_batch<T>(waiting: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, time
         {}
     };
     if !timeout.is_zero() {
-        // When it is over, whatever has come must do.
+        // After the timeout the batch stays as it is.
         drop(tokio::time::timeout(timeout, more).await);
     }
 }
 
-/// All the pieces in one transaction, or none of them.
+/// Runs the operations in one transaction, with retries after conflicts.
 async fn run_batch<P: BatchOperation>(
     pool: &PgPool,
     cache: &mut P::BatchCache,

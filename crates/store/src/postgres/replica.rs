@@ -1,7 +1,7 @@
-//! Reads that may be old go to another server: which of its answers are new enough, and when it is left alone.
+//! Reads on a replica: which replies are fresh enough, and when the replica is not used.
 //!
-//! Ages are measured in the primary's log, never by clocks: what the replica has replayed is compared with where the
-//! primary stood. A replica that is away, broken or too far behind costs time only: the primary is asked instead.
+//! Freshness is measured by positions in the write-ahead log, not by clocks: the replica must have replayed a position
+//! that the primary had at a known time. If the replica is down or too far behind, reads go to the primary.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,32 +18,32 @@ use postrider_core::error::Error;
 
 static WAL_POSITION: &str = sql!("postgres/maintenance/read_log_position");
 
-/// How old an answer may be that need not be new.
+/// Maximum age of data for [`Freshness::Seconds`].
 const STALENESS_MAX: Duration = Duration::from_secs(10);
 
-/// How often the primary is asked where it stands.
+/// Interval at which the position of the primary is read.
 const POSITION_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long a replica that is a little behind is waited for where the answer must be new.
+/// Maximum time to wait for a replica that is behind, for [`Freshness::Now`], and the polling interval.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(2);
 const CATCH_UP_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long a replica is left alone after it could not be used.
+/// Time during which a replica that failed is not used.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// How long an answer of the replica is waited for before the primary is asked.
+/// Maximum time of a read on the replica before the primary is used.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How new an answer must be.
+/// The required freshness of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// All that was committed before the question is in it.
+    /// Everything that was committed before the read.
     Now,
-    /// It may miss what was committed in the last seconds.
+    /// Commits of the last seconds may be missing, see [`STALENESS_MAX`].
     Seconds,
 }
 
-/// Whether a URL names a replica that answers.
+/// Checks that the URL leads to a replica that answers.
 pub async fn check_replica(url: &str) -> Result<(), Error> {
     let act = "cannot read from the replica";
     let pool = PgPool::new(url, ServerRole::Replica, 1)?;
@@ -64,23 +64,23 @@ fn is_replica(row: &Row) -> Result<bool, PgError> {
     row.bool("is_replica")
 }
 
-/// The second server, and how far it can be relied on.
+/// A replica and its recent state.
 pub struct Replica {
     pool: PgPool,
     state: Mutex<ReplicaState>,
 }
 
-/// What is known at the moment.
+/// State that reads share.
 #[derive(Default)]
 struct ReplicaState {
-    /// Where the primary stood, and when, oldest first.
+    /// Positions of the primary with the times at which it had them, oldest first.
     primary_positions: VecDeque<(Instant, i64)>,
-    /// Until when the primary is asked; there when the replica could not be used the last time.
+    /// Time until which the replica is not used; none if the last read on it succeeded.
     disabled_until: Option<Instant>,
 }
 
 impl ReplicaState {
-    /// The oldest position that is new enough, unless it is time to ask where the primary stands.
+    /// Returns the oldest position that is fresh enough, or none if the position of the primary has to be read again.
     fn required_position(&mut self, now: Instant) -> Option<i64> {
         self.primary_positions
             .retain(|(at, _)| now.duration_since(*at) <= STALENESS_MAX);
@@ -93,7 +93,7 @@ impl ReplicaState {
 }
 
 impl Replica {
-    /// A replica that was never asked.
+    /// Creates a replica.
     pub fn new(pool: PgPool) -> Self {
         Self {
             pool,
@@ -101,7 +101,7 @@ impl Replica {
         }
     }
 
-    /// A transaction on the replica, if it can give an answer that is new enough.
+    /// Begins a transaction on the replica if it is fresh enough.
     pub async fn read(&self, primary: &PgPool, freshness: Freshness) -> Option<PgTransaction> {
         if self.is_disabled() {
             return None;
@@ -109,7 +109,7 @@ impl Replica {
         let target = match self.target_position(primary, freshness).await {
             Ok(target) => target,
             Err(error) => {
-                // Whoever asks the primary next says so.
+                // The read on the primary that follows reports the error.
                 log::debug!("the database server does not say how far it is: {error}");
                 return None;
             }
@@ -127,7 +127,7 @@ impl Replica {
         }
     }
 
-    /// What a read on the replica came to; none when the primary must be asked after all.
+    /// Ends a read on the replica and returns its result, or none if the primary has to be used.
     pub async fn finish<T>(&self, transaction: PgTransaction, outcome: Result<T, PgError>) -> Option<T> {
         match transaction.finish(outcome).await {
             Ok(answer) => {
@@ -141,7 +141,7 @@ impl Replica {
         }
     }
 
-    /// The position the replica must have reached.
+    /// Returns the position that the replica must have replayed.
     async fn target_position(&self, primary: &PgPool, freshness: Freshness) -> Result<i64, PgError> {
         if freshness == Freshness::Seconds {
             let known = self.state().required_position(Instant::now());
@@ -189,7 +189,7 @@ impl Replica {
         until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Leaves the replica alone for a while. Said once, not each time it is tried again.
+    /// Stops using the replica for [`RETRY_DELAY`]. Logged once until the replica works again.
     pub fn disable(&self, why: impl std::fmt::Display) {
         let before = self.state().disabled_until.replace(Instant::now() + RETRY_DELAY);
         if before.is_none() {

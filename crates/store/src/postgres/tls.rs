@@ -1,7 +1,7 @@
-//! The encrypted way to a server: rustls beneath the client library.
+//! TLS connections to a server, with rustls.
 //!
-//! How much of a certificate is checked follows libpq's `sslmode`. A certificate that stands in the root file itself
-//! is trusted as it is, because many servers have one that nobody else signed. Never falls back to a weaker check.
+//! The certificate checks follow libpq's `sslmode`. A certificate that is itself in the root file is trusted, because
+//! many servers have a self-signed one. A failed check never falls back to a weaker one.
 
 use std::future::Future;
 use std::io;
@@ -25,34 +25,34 @@ use tokio_rustls::client::TlsStream as Encrypted;
 use super::channel_binding;
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// Which certificates others may be signed with.
+/// Trusted root certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Roots {
-    /// Those of this machine.
+    /// The roots of the operating system.
     System,
-    /// Those in a PEM file.
+    /// The certificates in a PEM file.
     File(PathBuf),
 }
 
-/// Which servers will do.
+/// How a server's certificate is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateCheck {
-    /// Any that encrypts.
+    /// Not at all; the connection is only encrypted.
     Unverified,
-    /// One whose certificate was signed by a root.
+    /// It must be signed by a root.
     Issuer(Roots),
-    /// The same, and the certificate is for the host of the URL.
+    /// It must be signed by a root and name the host of the URL.
     HostName(Roots),
 }
 
-/// Makes encrypted connections.
+/// Makes TLS connections.
 #[derive(Clone)]
 pub struct PgTls {
     connector: TlsConnector,
 }
 
 impl PgTls {
-    /// Reads the roots that are needed.
+    /// Reads the root certificates that the check needs.
     pub fn new(check: CertificateCheck) -> Result<Self> {
         let provider = Arc::new(ring::default_provider());
         let verifier = match check {
@@ -72,7 +72,7 @@ impl PgTls {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        // What servers of version 17 and later ask for when TLS begins at once.
+        // PostgreSQL 17 and later requires it for direct TLS negotiation.
         config.alpn_protocols = vec![b"postgresql".to_vec()];
         Ok(Self {
             connector: TlsConnector::from(Arc::new(config)),
@@ -80,13 +80,13 @@ impl PgTls {
     }
 }
 
-/// Looks at the server's certificate.
+/// Checks the certificate of a server.
 #[derive(Debug)]
 struct CertificateVerifier {
     provider: Arc<CryptoProvider>,
-    /// None: any certificate will do.
+    /// None if every certificate is accepted.
     issuer: Option<Arc<WebPkiServerVerifier>>,
-    /// Those that are trusted as they are.
+    /// Certificates that are trusted themselves.
     pinned: Vec<CertificateDer<'static>>,
     checks_host_name: bool,
 }
@@ -168,7 +168,7 @@ impl ServerCertVerifier for CertificateVerifier {
             }
             return Ok(ServerCertVerified::assertion());
         }
-        // The name is looked at last.
+        // The verifier checks the host name last, so all other checks have passed.
         match issuer.verify_server_cert(certificate, intermediates, name, status, now) {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
@@ -220,7 +220,7 @@ where
     }
 }
 
-/// One connection on its way.
+/// A TLS handshake to one host.
 pub struct Handshake {
     connector: TlsConnector,
     host: String,
@@ -245,7 +245,7 @@ where
     }
 }
 
-/// An encrypted connection.
+/// A TLS connection.
 pub struct EncryptedStream<S>(Encrypted<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for EncryptedStream<S> {
