@@ -6,11 +6,12 @@
 
 mod compare;
 mod source;
-mod statements;
-mod table;
+pub(super) mod statements;
+pub(super) mod table;
+pub(super) mod table_store;
 mod target;
-mod value;
-mod write_guard;
+pub(super) mod value;
+pub(super) mod write_guard;
 
 #[cfg(test)]
 mod tests;
@@ -18,101 +19,25 @@ mod tests;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-
 use self::source::CopySource;
-use self::target::CopyTarget;
-use super::migrate;
-use super::url::{database_file, is_postgres_url};
+use self::table_store::{LOCK_RETRY_TIMEOUT, POLL_INTERVAL, TableStore, finish_transaction};
+use self::target::{CopyTarget, same_store_error};
+use super::url::{database_file, is_postgres_url, migrate};
+use super::{postgres, sqlite};
 use postrider_core::clock;
 use postrider_core::error::{Error, ErrorKind, Result};
-
-pub(super) use self::statements::{CopyStatements, POSTGRES, SQLITE};
-pub(super) use self::table::{ColumnType, CopyTable};
-pub(super) use self::value::{CopyRow, CopyValue};
-pub(super) use self::write_guard::{WriteGuard, require_open};
 
 pub use self::compare::TableComparison;
 
 /// Time for which claims are paused by each check while the move waits for open rounds.
 const CLAIM_PAUSE: Duration = Duration::from_secs(5);
 
-/// Interval at which open rounds are counted and busy tables are tried again.
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How long tables that others use are asked for again and again.
-const LOCK_RETRY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How many changed rows may be left for the moment in which nothing can be written.
+/// Maximum number of logged changes that are left for the transaction that closes the old store.
 const CHANGES_LEFT_MAX: usize = 500;
 
-/// How often a busy store is caught up with before it has to wait for the rest.
+/// Maximum number of passes over the change log of a store that changes faster than it is copied.
 const CATCH_UP_PASSES_MAX: usize = 200;
-
-/// One of the two stores, as a move sees it: tables with rows of plain values. Statements come from [`CopyStatements`];
-/// only what is fast in each dialect in a way of its own has a verb here.
-#[async_trait]
-pub(super) trait TableStore: Send {
-    /// Its statements.
-    fn statements(&self) -> &'static CopyStatements;
-
-    /// The rows of a statement: as the transaction that writes sees them, or in one that reads while there is none.
-    async fn select(&mut self, sql: &str, values: &[CopyValue]) -> Result<Vec<CopyRow>>;
-
-    /// The rows with these keys; those that are not there are left out.
-    async fn select_by_keys(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<Vec<CopyRow>>;
-
-    /// Begins a transaction that writes. Only one at a time.
-    async fn begin(&mut self) -> Result<()>;
-
-    /// Runs a statement in the transaction; how many rows it changed.
-    async fn execute(&mut self, sql: &str, values: &[CopyValue]) -> Result<u64>;
-
-    /// Runs statements without values in the transaction.
-    async fn execute_script(&mut self, sql: &str) -> Result<()>;
-
-    /// Writes rows in the transaction, over those that have the same keys.
-    async fn upsert_rows(&mut self, table: &CopyTable, rows: &[CopyRow]) -> Result<()>;
-
-    /// Deletes the rows with these keys in the transaction.
-    async fn delete_rows(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<()>;
-
-    /// Makes room for what is accepted next, in the transaction, once the last number given out is known.
-    async fn create_partitions(&mut self) -> Result<()>;
-
-    /// Makes everything since `begin` durable.
-    async fn commit(&mut self) -> Result<()>;
-
-    /// Undoes everything since `begin`.
-    async fn rollback(&mut self);
-}
-
-/// Ends a transaction as its work came out.
-async fn finish_transaction<T>(store: &mut dyn TableStore, outcome: Result<T>) -> Result<T> {
-    match outcome {
-        Ok(outcome) => store.commit().await.map(|()| outcome),
-        Err(error) => {
-            store.rollback().await;
-            Err(error)
-        }
-    }
-}
-
-/// Does a transaction that must have tables to itself, and again for a while when others do not let go of them.
-async fn retry_while_locked<T>(mut work: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-    let started = Instant::now();
-    loop {
-        match work().await {
-            Err(error)
-                if error.kind() == ErrorKind::Unavailable && started.elapsed() < LOCK_RETRY_TIMEOUT =>
-            {
-                log::debug!("asking again: {}", error.chain());
-                clock::sleep(POLL_INTERVAL).await;
-            }
-            outcome => return outcome,
-        }
-    }
-}
 
 /// Progress of a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -380,10 +305,6 @@ async fn open_stores(route: MoveOptions<'_>) -> Result<(CopySource, CopyTarget)>
     Ok((CopySource::new(from, old), CopyTarget::new(to, new)))
 }
 
-fn same_store_error() -> Error {
-    Error::usage("both URLs name the same store: give another one to move to")
-}
-
 /// Opening a missing file would create an empty store.
 fn require_existing(url: &str) -> Result<()> {
     if exists(url)? {
@@ -399,9 +320,9 @@ fn exists(url: &str) -> Result<bool> {
     Ok(is_postgres_url(url) || Path::exists(database_file(url)?))
 }
 
-fn open_table_store(url: &str, lock_wait: Duration) -> Result<Box<dyn TableStore>> {
+fn open_table_store(url: &str, lock_timeout: Duration) -> Result<Box<dyn TableStore>> {
     if is_postgres_url(url) {
-        return super::postgres::open_table_store(url);
+        return postgres::open_table_store(url);
     }
-    super::sqlite::open_table_store(database_file(url)?, lock_wait)
+    sqlite::open_table_store(database_file(url)?, lock_timeout)
 }

@@ -3,9 +3,10 @@
 //! Reads every row of both stores and does not use the progress of the move.
 
 use super::source::{CopySource, copied_meta, read_page};
+use super::table::CopyTable;
+use super::table_store::TableStore;
 use super::target::CopyTarget;
 use super::value::{CopyValue, TableChecksum};
-use super::{CopyTable, TableStore};
 use postrider_core::error::Result;
 
 /// Comparison of one table.

@@ -2,7 +2,7 @@
 //!
 //! A table or a column that only one store has is an error, unless it is listed here.
 
-use super::TableStore;
+use super::table_store::TableStore;
 use super::value::{CopyRow, CopyValue};
 use postrider_core::error::{Error, ErrorKind, Result};
 

@@ -6,9 +6,9 @@
 use std::collections::HashMap;
 
 use super::source::{ChangedRows, MetaValues, MoveMarks, drop_move_objects, read_marks, read_meta, set_meta};
-use super::table::LEASES_TABLE;
+use super::table::{CopyTable, LEASES_TABLE};
+use super::table_store::{TableStore, finish_transaction, retry_while_locked};
 use super::value::{CopyRow, CopyValue};
-use super::{CopyTable, TableStore, finish_transaction, retry_while_locked, same_store_error};
 use postrider_core::error::{Error, ErrorKind, Result};
 
 /// Tables that running processes write to even if no message was accepted.
@@ -22,6 +22,11 @@ const RUNTIME_TABLES: [&str; 5] = [
 
 fn is_runtime_table(table: &CopyTable) -> bool {
     RUNTIME_TABLES.contains(&table.name.as_str())
+}
+
+/// Returns the error for a move of a store into itself.
+pub fn same_store_error() -> Error {
+    Error::usage("both URLs name the same store: give another one to move to")
 }
 
 fn superseded_error() -> Error {

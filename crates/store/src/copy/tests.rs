@@ -7,7 +7,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{MoveOptions, MoveStage, StoreMove, open_stores};
+use super::source::{CopySource, read_page};
+use super::table::CopyTable;
+use super::target::CopyTarget;
+use super::value::CopyValue;
+use super::{MoveOptions, MoveStage, StoreMove, TableComparison, open_stores};
 use crate::testing::fixtures::*;
 use crate::{ProviderEndpoint, ReportSnapshot, Store, open};
 use postrider_core::clock::Clock;
@@ -134,7 +138,7 @@ async fn finish_move(mut store_move: StoreMove) -> u64 {
     let different = comparisons.iter().filter(|one| !one.is_same());
     assert_eq!(
         different.collect::<Vec<_>>(),
-        Vec::<&crate::copy::TableComparison>::new()
+        Vec::<&TableComparison>::new()
     );
     store_move.open_target().await.unwrap();
     open_rounds
@@ -144,7 +148,7 @@ async fn finish_move(mut store_move: StoreMove) -> u64 {
 async fn no_table_and_no_column_of_either_dialect_is_forgotten() {
     for pair in store_pairs() {
         let (source, target) = open_stores_of(&pair).await;
-        let describe = |tables: &[crate::copy::CopyTable]| {
+        let describe = |tables: &[CopyTable]| {
             let keys = tables.iter().map(|table| (table.name.clone(), key_names(table)));
             keys.collect::<Vec<_>>()
         };
@@ -165,12 +169,12 @@ async fn no_table_and_no_column_of_either_dialect_is_forgotten() {
     }
 }
 
-async fn open_stores_of(pair: &StorePair) -> (super::CopySource, super::CopyTarget) {
+async fn open_stores_of(pair: &StorePair) -> (CopySource, CopyTarget) {
     drop(pair.open_old());
     open_stores(pair.route()).await.unwrap()
 }
 
-fn key_names(table: &super::CopyTable) -> Vec<String> {
+fn key_names(table: &CopyTable) -> Vec<String> {
     table.key_columns().map(|column| column.name.clone()).collect()
 }
 
@@ -270,7 +274,7 @@ async fn a_move_that_stopped_anywhere_goes_on_where_it_was() {
         let mut store_move = store_move;
         let comparisons = store_move.compare(|_| {}).await.unwrap();
         assert!(
-            comparisons.iter().all(crate::copy::TableComparison::is_same),
+            comparisons.iter().all(TableComparison::is_same),
             "{comparisons:?}"
         );
         store_move.open_target().await.unwrap();
@@ -333,7 +337,7 @@ async fn a_difference_is_found() {
             .iter()
             .position(|table| table.name == "attempts")
             .unwrap();
-        let (rows, _) = crate::copy::source::read_page(
+        let (rows, _) = read_page(
             store_move.target.store.as_mut(),
             &store_move.target.tables[place],
             None,
@@ -342,7 +346,7 @@ async fn a_difference_is_found() {
         .await
         .unwrap();
         let mut wrong = rows;
-        wrong[0][4] = crate::copy::CopyValue::Text("other".to_owned());
+        wrong[0][4] = CopyValue::Text("other".to_owned());
         store_move.target.write_page(place, &wrong, None).await.unwrap();
         let comparisons = store_move.compare(|_| {}).await.unwrap();
         let different = comparisons.iter().filter(|one| !one.is_same());

@@ -11,7 +11,10 @@ use super::errors::PgError;
 use super::escape::{escape_text, unescape_text};
 use super::partitions;
 use super::pool::{PgPool, PgTransaction, TypedValue};
-use crate::copy::{ColumnType, CopyRow, CopyStatements, CopyTable, CopyValue, POSTGRES, TableStore};
+use crate::copy::statements::{CopyStatements, POSTGRES};
+use crate::copy::table::{ColumnType, CopyTable};
+use crate::copy::table_store::TableStore;
+use crate::copy::value::{CopyRow, CopyValue};
 use postrider_core::error::{Error, ErrorKind as Failure, Result};
 use postrider_core::id::DeliveryId;
 

@@ -7,7 +7,7 @@ use std::error::Error as _;
 use deadpool::managed::PoolError;
 use tokio_postgres::error::SqlState;
 
-use crate::copy::WriteGuard;
+use crate::copy::write_guard::WriteGuard;
 use postrider_core::error::{Error, ErrorKind};
 
 /// The reason why a transaction failed.

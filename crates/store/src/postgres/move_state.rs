@@ -2,7 +2,7 @@
 
 use super::errors::PgError;
 use super::pool::PgPool;
-use crate::copy::require_open;
+use crate::copy::write_guard::require_open;
 use crate::rows::SqlRow;
 use postrider_core::error::Result;
 

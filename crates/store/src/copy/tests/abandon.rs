@@ -1,7 +1,7 @@
 //! Moves that are given up, cannot begin, or wait: nothing is opened twice, nothing acknowledged is deleted.
 
 use super::*;
-use crate::copy::POLL_INTERVAL;
+use crate::copy::table_store::POLL_INTERVAL;
 
 #[tokio::test]
 async fn a_run_whose_move_is_given_up_cannot_open_the_new_store() {
