@@ -32,7 +32,6 @@ pub use self::compare::TableComparison;
 /// Time for which claims are paused by each check while the move waits for open rounds.
 const CLAIM_PAUSE: Duration = Duration::from_secs(5);
 
-
 /// Maximum number of logged changes that are left for the transaction that closes the old store.
 const CHANGES_LEFT_MAX: usize = 500;
 

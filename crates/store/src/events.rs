@@ -91,7 +91,7 @@ pub struct EventQuery {
 /// An event to insert.
 pub(super) struct NewEvent {
     pub delivery: DeliveryId,
-    pub watch: EventTarget,
+    pub event_target: EventTarget,
     pub event_type: EventType,
     pub failure: Option<Failure>,
     pub reason: Option<String>,
@@ -105,7 +105,7 @@ impl NewEvent {
     /// Returns the event of a delivery that entered `state`.
     pub fn new(
         delivery: DeliveryId,
-        watch: &EventTarget,
+        event_target: &EventTarget,
         state: &DeliveryState,
         provider: Option<&ConfigName>,
         due_at: Timestamp,
@@ -117,7 +117,7 @@ impl NewEvent {
         };
         Self {
             delivery,
-            watch: watch.clone(),
+            event_target: event_target.clone(),
             event_type: EventType::from_state(state),
             failure,
             reason,
@@ -130,14 +130,14 @@ impl NewEvent {
     /// Returns the event of a message that was opened.
     pub fn opened(
         delivery: DeliveryId,
-        watch: &EventTarget,
+        event_target: &EventTarget,
         provider: &ConfigName,
         at: Timestamp,
         due_at: Timestamp,
     ) -> Self {
         Self {
             delivery,
-            watch: watch.clone(),
+            event_target: event_target.clone(),
             event_type: EventType::Opened,
             failure: None,
             reason: None,
@@ -149,14 +149,18 @@ impl NewEvent {
 
     /// Returns the event of a recorded round; none if nothing watches the message or the delivery goes on waiting.
     pub fn from_round(round: &CompletedRound) -> Option<Self> {
-        let watch = round.event_target.as_ref()?;
+        let event_target = round.event_target.as_ref()?;
         if matches!(round.state, DeliveryState::Waiting { .. }) {
             return None;
         }
-        let last = round
-            .attempts
-            .last()
-            .and_then(|attempt| attempt.provider.as_ref());
-        Some(Self::new(round.id, watch, &round.state, last, round.at))
+        let last_attempt = round.attempts.last();
+        let provider = last_attempt.and_then(|attempt| attempt.provider.as_ref());
+        Some(Self::new(
+            round.id,
+            event_target,
+            &round.state,
+            provider,
+            round.at,
+        ))
     }
 }

@@ -16,7 +16,7 @@ mod coordination;
 mod copy;
 mod events;
 mod maintenance;
-mod migrate;
+mod migration;
 mod postgres;
 mod read;
 mod receipts;
@@ -25,6 +25,7 @@ mod report;
 mod rollups;
 mod rows;
 mod sqlite;
+mod store_options;
 mod url;
 mod usage;
 mod work;
@@ -44,9 +45,9 @@ pub use self::read::{Backlog, LastAttempt, MessageList, MessageQuery, ReadStore}
 pub use self::receipts::{MatchedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
 pub use self::recipients::RecipientStore;
 pub use self::report::{ReportSnapshot, ReportStore};
+pub use self::store_options::{DEFAULT_CONNECTIONS_MAX, DEFAULT_LOCK_TIMEOUT, StoreOptions};
 pub use self::url::{
-    DEFAULT_CONNECTIONS_MAX, DEFAULT_LOCK_TIMEOUT, MIGRATION_TIMEOUT, StoreOptions, check_replica, migrate,
-    missing_folder, open, open_with, pending_migrations,
+    MIGRATION_TIMEOUT, check_replica, migrate, missing_folder, open, open_with, pending_migrations,
 };
 pub use self::usage::{UsageQuery, UsageTotals};
 pub use self::work::WorkStore;

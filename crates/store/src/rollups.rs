@@ -1,9 +1,7 @@
-//! What a delivery adds to the report, and the sums of it on their way into the roll-ups: the part that every
-//! store shares.
+//! Counting of deliveries and attempts into the rollups of the report.
 //!
-//! Everything is counted through [`Sums`] with a number that may be negative, so that whatever was added can be
-//! taken away again exactly. Ledgers, lines and entries are the words of the table `tallies`. Reads and writes
-//! nothing itself.
+//! [`RollupChanges`] collects counts that may be negative, so that what was counted can be subtracted exactly. A count
+//! has a metric, a group and an entry, as in the table `rollups`. This module does not access the store.
 
 pub mod report;
 
@@ -16,141 +14,148 @@ use postrider_core::report::duration_bucket;
 /// Milliseconds in an hour.
 pub const HOUR_MS: i64 = 3_600_000;
 
-/// Messages; one line, one entry.
+/// Messages: one group with one entry.
 pub const MESSAGES: &str = "messages";
-/// Deliveries: a line for each state, an entry for each failure.
+/// Deliveries: a group per state, an entry per failure.
 pub const STATES: &str = "states";
-/// Deliveries that were opened; one line, one entry.
+/// Opened deliveries: one group with one entry.
 pub const OPENED: &str = "opened";
-/// Deliveries by the provider that took them: sent, delivered or bounced.
+/// Deliveries by provider: sent, delivered or bounced.
 pub const PROVIDER_DELIVERIES: &str = "provider_deliveries";
-/// Deliveries by the hour in which they were accepted: accepted, sent or failed.
+/// Deliveries by the hour of acceptance: accepted, sent or failed.
 pub const HOURS: &str = "hours";
 /// Attempts by provider and outcome.
 pub const OUTCOMES: &str = "outcomes";
-/// Attempts by provider and bucket of their duration.
+/// Attempts by provider and bucket of the duration.
 pub const DURATIONS: &str = "durations";
-/// Attempts by provider: how many, and how many milliseconds they took together.
+/// Attempts by provider: their number, and the sum of their durations in milliseconds.
 pub const ATTEMPT_TIMES: &str = "attempt_times";
 
-/// A delivery as the report sees it.
+/// A delivery to count.
 pub struct ReportedDelivery {
-    /// Which one.
+    /// Id of the delivery.
     pub id: DeliveryId,
-    /// To whom.
+    /// Address of the recipient.
     pub address: String,
-    /// What it is counted as.
+    /// The fields that are counted.
     pub counts: DeliveryCounts,
-    /// How many of its attempts were counted.
+    /// Number of its attempts that were counted before.
     pub attempts_counted: i64,
 }
 
-/// What the report counts of a delivery, or of many that are alike.
+/// The counted fields of a delivery, or of several deliveries with equal fields.
 pub struct DeliveryCounts {
-    /// Whether it stands for its message: the first one does.
+    /// True for the first delivery of a message, which also counts the message.
     pub is_first: bool,
-    /// The hour since 1970 in which it was accepted.
+    /// Hour of acceptance, in hours since 1970.
     pub hour: i64,
-    /// Where it stands.
+    /// Current state.
     pub current: CountedState,
-    /// Where it stood when it was counted; none when it never was.
+    /// State that was counted last; none if it was never counted.
     pub counted: Option<CountedState>,
 }
 
-/// Where a delivery stands, or stood when it was counted.
+/// The part of a delivery's state that is counted.
 pub struct CountedState {
-    /// Its state.
+    /// State of the delivery.
     pub state: DeliveryStateKind,
-    /// How it failed.
+    /// Kind of failure.
     pub failure: Option<String>,
-    /// Who took it.
+    /// Provider that accepted the delivery.
     pub provider: Option<String>,
-    /// Whether it was opened.
+    /// True if the message was opened.
     pub is_opened: bool,
 }
 
-/// A call as the report sees it.
+/// An attempt to count.
 pub struct CountedAttempt {
-    /// The number it was recorded with.
+    /// Number of the attempt within its delivery.
     pub sequence: i64,
-    /// Who was asked; empty when nobody knows.
+    /// Provider that was called; empty if unknown.
     pub provider: String,
-    /// What it came to.
+    /// Outcome of the attempt.
     pub outcome: String,
-    /// How long it took.
+    /// Duration of the call, in milliseconds.
     pub duration_ms: u64,
 }
 
 impl ReportedDelivery {
-    /// Whether the report has counted it.
+    /// Returns whether the delivery was counted before.
     pub fn is_counted(&self) -> bool {
         self.counts.counted.is_some()
     }
 
-    /// Brings the sums from what was counted to what is. Returns how many attempts are counted now.
-    pub fn apply_to(&self, calls: &[CountedAttempt], sums: &mut RollupChanges) -> i64 {
-        self.counts.subtract_from(1, sums);
-        self.counts.add_to(1, sums);
-        for call in calls.iter().filter(|call| call.sequence >= self.attempts_counted) {
-            sums.add_attempt(call, 1);
+    /// Replaces the counted state by the current one and returns the number of attempts that are counted now.
+    pub fn apply_to(&self, attempts: &[CountedAttempt], changes: &mut RollupChanges) -> i64 {
+        self.counts.subtract_from(1, changes);
+        self.counts.add_to(1, changes);
+        for attempt in attempts {
+            if attempt.sequence >= self.attempts_counted {
+                changes.add_attempt(attempt, 1);
+            }
         }
-        i64::try_from(calls.len()).unwrap_or(i64::MAX)
+        i64::try_from(attempts.len()).unwrap_or(i64::MAX)
     }
 
-    /// Takes what was counted out of the one and adds what is to the other.
-    pub fn move_to_kept(&self, calls: &[CountedAttempt], from: &mut RollupChanges, to: &mut RollupChanges) {
-        self.counts.subtract_from(1, from);
-        self.counts.add_to(1, to);
-        for call in calls {
-            if call.sequence < self.attempts_counted {
-                from.add_attempt(call, -1);
+    /// Subtracts the counted state from the live rollups and adds the current one to the pruned rollups.
+    pub fn move_to_pruned(
+        &self,
+        attempts: &[CountedAttempt],
+        live: &mut RollupChanges,
+        pruned: &mut RollupChanges,
+    ) {
+        self.counts.subtract_from(1, live);
+        self.counts.add_to(1, pruned);
+        for attempt in attempts {
+            if attempt.sequence < self.attempts_counted {
+                live.add_attempt(attempt, -1);
             }
-            to.add_attempt(call, 1);
+            pruned.add_attempt(attempt, 1);
         }
     }
 }
 
 impl DeliveryCounts {
-    /// Takes so many of what was counted out of the sums.
-    pub fn subtract_from(&self, many: i64, sums: &mut RollupChanges) {
+    /// Subtracts the state that was counted last, `count` times.
+    pub fn subtract_from(&self, count: i64, changes: &mut RollupChanges) {
         if let Some(counted) = &self.counted {
-            sums.add_state(self, counted, -many);
+            changes.add_state(self, counted, -count);
         }
     }
 
-    /// Adds so many of what is to the sums.
-    pub fn add_to(&self, many: i64, sums: &mut RollupChanges) {
-        sums.add_state(self, &self.current, many);
+    /// Adds the current state, `count` times.
+    pub fn add_to(&self, count: i64, changes: &mut RollupChanges) {
+        changes.add_state(self, &self.current, count);
     }
 }
 
-/// Changes to the roll-ups that are not on disk yet.
+/// Changes of rollups that are not stored yet, by metric, group and entry.
 #[derive(Default)]
 pub struct RollupChanges(HashMap<&'static str, HashMap<String, HashMap<String, i64>>>);
 
 impl RollupChanges {
-    fn add_count(&mut self, ledger: &'static str, line: &str, entry: &str, by: i64) {
-        let lines = self.0.entry(ledger).or_default();
-        if let Some(count) = lines.get_mut(line).and_then(|entries| entries.get_mut(entry)) {
+    fn add_count(&mut self, metric: &'static str, group: &str, entry: &str, by: i64) {
+        let groups = self.0.entry(metric).or_default();
+        if let Some(count) = groups.get_mut(group).and_then(|entries| entries.get_mut(entry)) {
             *count += by;
             return;
         }
-        let entries = lines.entry(line.to_owned()).or_default();
+        let entries = groups.entry(group.to_owned()).or_default();
         *entries.entry(entry.to_owned()).or_default() += by;
     }
 
-    fn add_state(&mut self, share: &DeliveryCounts, at: &CountedState, by: i64) {
-        if share.is_first {
+    fn add_state(&mut self, counts: &DeliveryCounts, state: &CountedState, by: i64) {
+        if counts.is_first {
             self.add_count(MESSAGES, "", "", by);
         }
-        let failure = at.failure.as_deref().unwrap_or_default();
-        self.add_count(STATES, at.state.as_str(), failure, by);
-        if at.is_opened {
+        let failure = state.failure.as_deref().unwrap_or_default();
+        self.add_count(STATES, state.state.as_str(), failure, by);
+        if state.is_opened {
             self.add_count(OPENED, "", "", by);
         }
-        let hour = hour_group(share.hour);
+        let hour = hour_group(counts.hour);
         self.add_count(HOURS, &hour, "accepted", by);
-        let (hour_entry, carried) = match at.state {
+        let (hour_entry, provider_entry) = match state.state {
             DeliveryStateKind::Waiting => (None, None),
             DeliveryStateKind::Sent => (Some("sent"), Some("sent")),
             DeliveryStateKind::Delivered => (Some("sent"), Some("delivered")),
@@ -159,36 +164,36 @@ impl RollupChanges {
         if let Some(entry) = hour_entry {
             self.add_count(HOURS, &hour, entry, by);
         }
-        if let (Some(provider), Some(entry)) = (&at.provider, carried) {
+        if let (Some(provider), Some(entry)) = (&state.provider, provider_entry) {
             self.add_count(PROVIDER_DELIVERIES, provider, entry, by);
         }
     }
 
-    /// Counts so many calls like this one.
-    pub fn add_attempt(&mut self, call: &CountedAttempt, by: i64) {
-        self.add_count(OUTCOMES, &call.provider, &call.outcome, by);
-        let bucket = format!("{:02}", duration_bucket(call.duration_ms));
-        self.add_count(DURATIONS, &call.provider, &bucket, by);
-        let millis = i64::try_from(call.duration_ms).unwrap_or(i64::MAX);
-        self.add_count(ATTEMPT_TIMES, &call.provider, "attempts", by);
-        self.add_count(ATTEMPT_TIMES, &call.provider, "ms", millis.saturating_mul(by));
+    /// Counts an attempt `by` times.
+    pub fn add_attempt(&mut self, attempt: &CountedAttempt, by: i64) {
+        self.add_count(OUTCOMES, &attempt.provider, &attempt.outcome, by);
+        let bucket = format!("{:02}", duration_bucket(attempt.duration_ms));
+        self.add_count(DURATIONS, &attempt.provider, &bucket, by);
+        let millis = i64::try_from(attempt.duration_ms).unwrap_or(i64::MAX);
+        self.add_count(ATTEMPT_TIMES, &attempt.provider, "attempts", by);
+        self.add_count(ATTEMPT_TIMES, &attempt.provider, "ms", millis.saturating_mul(by));
     }
 
-    /// What changes: ledger, line, entry, by how much.
+    /// Returns the changes that are not zero: metric, group, entry, count.
     pub fn changes(&self) -> impl Iterator<Item = (&'static str, &str, &str, i64)> {
-        let lines = self.0.iter().flat_map(|(ledger, lines)| {
-            let named = lines.iter();
-            named.map(move |(line, entries)| (*ledger, line.as_str(), entries))
+        let groups = self.0.iter().flat_map(|(metric, groups)| {
+            let groups = groups.iter();
+            groups.map(move |(group, entries)| (*metric, group.as_str(), entries))
         });
-        let changes = lines.flat_map(|(ledger, line, entries)| {
+        let changes = groups.flat_map(|(metric, group, entries)| {
             let entries = entries.iter();
-            entries.map(move |(entry, count)| (ledger, line, entry.as_str(), *count))
+            entries.map(move |(entry, count)| (metric, group, entry.as_str(), *count))
         });
         changes.filter(|(.., count)| *count != 0)
     }
 }
 
-/// An hour since 1970 as a line that sorts by time.
+/// Returns the group of an hour since 1970; groups sort by time.
 pub fn hour_group(hour: i64) -> String {
     format!("{:010}", hour.max(0))
 }

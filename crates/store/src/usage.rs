@@ -1,48 +1,48 @@
-//! What a store is asked about usage, and what it answers: the part that every store shares.
+//! Queries for usage and their results.
 //!
-//! A page is bounded by its limit, totals by how many deliveries can be counted in a moment; neither ever reads more
-//! because more exists.
+//! A page is bounded by its limit and totals by [`DELIVERIES_COUNTED_MAX`], so that neither gets slower as the store
+//! grows.
 
 use chrono::{DateTime, NaiveDate};
 
 use postrider_core::clock::Timestamp;
 use postrider_core::usage::UsageRow;
 
-/// The most deliveries that totals are counted from: a moment's work.
+/// Maximum number of deliveries that totals count: they take less than a second.
 pub(super) const DELIVERIES_COUNTED_MAX: usize = 100_000;
 
-/// The most lines of totals.
+/// Maximum number of rows of totals.
 pub(super) const TOTALS_ROWS_MAX: usize = 10_000;
 
 /// Milliseconds in a day.
 const DAY_MS: i64 = 86_400_000;
 
-/// Whose messages, of which time.
+/// A query for the messages of a user in a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsageQuery {
-    /// To the person of that name; none: to all.
+    /// The user; none for all users.
     pub user: Option<String>,
-    /// Accepted at or after this moment.
+    /// Messages accepted at or after this time.
     pub since: Option<Timestamp>,
-    /// Accepted before this moment.
+    /// Messages accepted before this time.
     pub until: Option<Timestamp>,
-    /// Older than the message with this running number.
+    /// Messages older than the one with this number.
     pub before: Option<i64>,
-    /// At most so many messages.
+    /// Maximum number of messages.
     pub limit: usize,
 }
 
-/// What was counted.
+/// Counts by day, user and channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UsageTotals {
-    /// The newest day first, then by person and channel.
+    /// The rows: newest day first, then by user and channel.
     pub rows: Vec<UsageRow>,
-    /// Whether that is all. Otherwise it is the newest part, and its oldest day may be in pieces.
+    /// True if everything was counted. Otherwise only the newest part was, and the oldest day is incomplete.
     pub is_complete: bool,
 }
 
 impl UsageQuery {
-    /// The first and the last millisecond (not included) that are asked for.
+    /// Returns the first millisecond of the query and the first one after it.
     pub(super) fn millis_range(&self) -> (i64, i64) {
         let since = self.since.map_or(i64::MIN, |since| since.timestamp_millis());
         let until = self.until.map_or(i64::MAX, |until| until.timestamp_millis());
@@ -51,23 +51,20 @@ impl UsageQuery {
 }
 
 impl UsageTotals {
-    /// What a store has counted, with one line more than [`LINES_MAX`] where there are more.
-    pub(super) fn from_rows(mut lines: Vec<UsageRow>) -> Self {
-        let counted = lines.iter().map(|line| line.deliveries).sum::<u64>();
-        let complete = counted < DELIVERIES_COUNTED_MAX as u64 && lines.len() <= TOTALS_ROWS_MAX;
-        lines.truncate(TOTALS_ROWS_MAX);
-        lines.sort_by(|a, b| {
-            let of_day = (&a.user, &a.channel).cmp(&(&b.user, &b.channel));
-            b.day.cmp(&a.day).then(of_day)
+    /// Builds totals. `rows` has one row more than [`TOTALS_ROWS_MAX`] if there are more.
+    pub(super) fn from_rows(mut rows: Vec<UsageRow>) -> Self {
+        let counted = rows.iter().map(|row| row.deliveries).sum::<u64>();
+        let is_complete = counted < DELIVERIES_COUNTED_MAX as u64 && rows.len() <= TOTALS_ROWS_MAX;
+        rows.truncate(TOTALS_ROWS_MAX);
+        rows.sort_by(|a, b| {
+            let within_day = (&a.user, &a.channel).cmp(&(&b.user, &b.channel));
+            b.day.cmp(&a.day).then(within_day)
         });
-        Self {
-            rows: lines,
-            is_complete: complete,
-        }
+        Self { rows, is_complete }
     }
 }
 
-/// The day with that number since 1970.
+/// Returns the day with a number since 1970.
 pub(super) fn date_of_day_number(number: i64) -> NaiveDate {
     let midnight = DateTime::from_timestamp_millis(number.saturating_mul(DAY_MS));
     midnight.unwrap_or_default().date_naive()

@@ -3,4 +3,4 @@
 SELECT max(
     coalesce((SELECT max(number) FROM messages), 0),
     (SELECT value FROM meta WHERE name = 'number_pruned')
-) + 1
+) + 1 AS number

@@ -3,6 +3,6 @@
 SELECT b.id
 FROM (
     SELECT last_number, broadcast FROM broadcast_messages WHERE first_number <= ?1 ORDER BY first_number DESC LIMIT 1
-) AS run
-JOIN broadcasts AS b ON b.number = run.broadcast
-WHERE run.last_number >= ?1
+) AS range
+JOIN broadcasts AS b ON b.number = range.broadcast
+WHERE range.last_number >= ?1

@@ -2,8 +2,9 @@
 -- row that is returned is claimed. Also returns how many of its rounds were never recorded. UPDATE … RETURNING is not
 -- used: SQLite builds a temporary table for it each time, which costs more than everything else.
 SELECT
-    d.channel, d.address, d.spelling, d.parts, d.round + 1, d.tries, d.round - d.recorded, d.avoid, d.priority,
-    d.expires_at, m.id, m.body, d.contacts, m.subject, m.event_target
+    d.id, d.channel, d.address, d.spelling, d.parts, d.round + 1 AS round, d.tries,
+    d.round - d.recorded AS unrecorded_claims, d.avoid, d.priority, d.expires_at, d.contacts,
+    m.id AS message, m.body, m.subject, m.event_target
 FROM deliveries AS d NOT INDEXED
 CROSS JOIN messages AS m ON m.number = d.id >> 6
 WHERE d.id = ?1 AND d.state = 'waiting' AND d.due_at <= ?2

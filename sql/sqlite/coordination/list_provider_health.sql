@@ -1,1 +1,2 @@
-SELECT provider, circuit, open_until, backoff_factor, reason, cooldown_until, since, version FROM provider_health
+SELECT provider, circuit, open_until, backoff_factor, reason, cooldown_until, since, version
+FROM provider_health

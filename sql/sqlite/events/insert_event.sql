@@ -1,6 +1,7 @@
 -- Copies channel, spelling and message id from the delivery and the message.
 INSERT INTO events (
-    delivery, sequence, message, event_target, endpoint, channel, spelling, event_type, failure, reason, provider, at, due_or_ended_at
+    delivery, sequence, message, event_target, endpoint, channel, spelling, event_type, failure, reason, provider, at,
+    due_or_ended_at
 )
 SELECT
     d.id, (SELECT coalesce(max(e.sequence), 0) + 1 FROM events AS e WHERE e.delivery = d.id),

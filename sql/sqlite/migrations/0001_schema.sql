@@ -14,18 +14,18 @@ PRAGMA application_id = 0x506F7374;
 -- One row per accepted message.
 CREATE TABLE messages (
     -- Running number in the order of acceptance. A number is never used twice, see `meta.number_pruned`.
-    number     INTEGER PRIMARY KEY,
+    number       INTEGER PRIMARY KEY,
     -- The public identifier, a UUID.
-    id         BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
-    body       TEXT NOT NULL,
+    id           BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+    body         TEXT NOT NULL,
     -- The user that the client named, or NULL.
-    user       TEXT,
-    created_at INTEGER NOT NULL,
+    user         TEXT,
+    created_at   INTEGER NOT NULL,
     -- Subject line, for channels that have one.
-    subject    TEXT,
+    subject      TEXT,
     -- The webhook endpoint that receives the events of this message: a callback URL and the name of an API key with a
     -- blank between them; either part may be empty. NULL when the client did not ask for events.
-    event_target      TEXT
+    event_target TEXT
 ) STRICT;
 
 -- Messages of one user, for the inbox and for usage. Messages without a user are not indexed.
@@ -42,54 +42,55 @@ CREATE TABLE message_hours (
 -- One row per delivery: one message over one channel to one recipient, with its state.
 CREATE TABLE deliveries (
     -- messages.number * 64 + position of the delivery in its message (0 to 63).
-    id           INTEGER PRIMARY KEY,
-    channel      TEXT NOT NULL,
+    id               INTEGER PRIMARY KEY,
+    channel          TEXT NOT NULL,
     -- The normalised address, and the address as the client wrote it.
-    address      TEXT NOT NULL,
-    spelling     TEXT NOT NULL,
+    address          TEXT NOT NULL,
+    spelling         TEXT NOT NULL,
     -- Number of SMS parts; 1 on other channels.
-    parts        INTEGER NOT NULL,
+    parts            INTEGER NOT NULL,
     -- 0 is sent before 1.
-    priority     INTEGER NOT NULL CHECK (priority IN (0, 1)),
-    state        TEXT NOT NULL CHECK (state = 'waiting' OR state = 'sent' OR state = 'delivered' OR state = 'failed'),
+    priority         INTEGER NOT NULL CHECK (priority IN (0, 1)),
+    state            TEXT NOT NULL CHECK (state = 'waiting' OR state = 'sent' OR state = 'delivered' OR state = 'failed'),
     -- Kind of failure, set only in state 'failed'; `reason` explains it in words.
-    failure      TEXT CHECK (
+    failure          TEXT CHECK (
         failure IS NULL OR failure = 'rejected' OR failure = 'invalid_recipient' OR failure = 'suppressed'
         OR failure = 'exhausted' OR failure = 'expired' OR failure = 'bounced' OR failure = 'cancelled'
         OR failure = 'unknown'
     ),
-    reason       TEXT,
+    reason           TEXT,
     -- Number of claims so far. It is the fencing token: only the worker of the current round may record its result.
-    round        INTEGER NOT NULL DEFAULT 0,
+    round            INTEGER NOT NULL DEFAULT 0,
     -- The last round whose result was recorded. Less than `round` while a worker holds the lease, and after a worker
     -- died.
-    recorded     INTEGER NOT NULL DEFAULT 0,
+    recorded         INTEGER NOT NULL DEFAULT 0,
     -- Rounds that used up a try.
-    tries        INTEGER NOT NULL DEFAULT 0,
+    tries            INTEGER NOT NULL DEFAULT 0,
     -- How often the delivery may still be sent again after a bounce.
-    resends_left INTEGER NOT NULL,
+    resends_left     INTEGER NOT NULL,
     -- The provider that accepted the delivery last, and its reference for it.
-    provider     TEXT,
-    reference    TEXT,
+    provider         TEXT,
+    reference        TEXT,
     -- A provider that bounced the delivery: later rounds skip it, unless the channel has no other.
-    avoid        TEXT,
+    avoid            TEXT,
     -- When the delivery is due; during a claim, when the lease expires. Set only in state 'waiting'.
-    due_at       INTEGER,
-    expires_at   INTEGER NOT NULL,
+    due_at           INTEGER,
+    expires_at       INTEGER NOT NULL,
     -- When it was sent, delivered or failed.
-    ended_at     INTEGER,
-    opened_at    INTEGER,
-    -- 1 if the delivery was changed after the rollups counted it. Deliveries above `meta.folded` were never counted.
-    rollup_pending           INTEGER NOT NULL DEFAULT 0,
+    ended_at         INTEGER,
+    opened_at        INTEGER,
+    -- 1 if the delivery was changed after the rollups counted it. Deliveries above `meta.rollup_position` were never
+    -- counted.
+    rollup_pending   INTEGER NOT NULL DEFAULT 0,
     -- The values with which the rollups last counted this delivery.
-    counted_state     TEXT,
-    counted_failure   TEXT,
-    counted_provider  TEXT,
-    counted_opened    INTEGER,
-    counted_attempts  INTEGER,
+    counted_state    TEXT,
+    counted_failure  TEXT,
+    counted_provider TEXT,
+    counted_opened   INTEGER,
+    counted_attempts INTEGER,
     -- All addresses of the recipient on a channel that mixes kinds of addresses: one line each, with kind, address and
     -- spelling separated by tabs. NULL when there is one address only.
-    contacts          TEXT,
+    contacts         TEXT,
     CHECK ((state = 'waiting') = (due_at IS NOT NULL)),
     CHECK ((state = 'waiting') = (ended_at IS NULL)),
     CHECK ((state = 'failed') = (failure IS NOT NULL)),
@@ -114,7 +115,7 @@ CREATE INDEX deliveries_rollup_pending ON deliveries (rollup_pending) WHERE roll
 CREATE TABLE attempts (
     delivery    INTEGER NOT NULL,
     -- Number of the attempt within the delivery, from 0, in the order in which attempts were recorded.
-    sequence       INTEGER NOT NULL,
+    sequence    INTEGER NOT NULL,
     round       INTEGER NOT NULL,
     -- NULL when the worker died before it could record which provider it called.
     provider    TEXT,
@@ -145,14 +146,14 @@ CREATE INDEX idempotency_keys_expires_at ON idempotency_keys (expires_at);
 
 -- Receipts that arrived before the send they belong to was recorded. They are applied when it is recorded.
 CREATE TABLE unmatched_receipts (
-    reference TEXT NOT NULL,
+    reference   TEXT NOT NULL,
     -- Empty when the receipt does not say which provider it comes from; it then matches any provider.
-    provider  TEXT NOT NULL,
-    status   TEXT NOT NULL CHECK (status IN ('delivered', 'bounced', 'invalid', 'opened')),
-    reason    TEXT,
+    provider    TEXT NOT NULL,
+    status      TEXT NOT NULL CHECK (status IN ('delivered', 'bounced', 'invalid', 'opened')),
+    reason      TEXT,
     -- When the provider says it happened, and when the receipt arrived.
-    at        INTEGER NOT NULL,
-    received_at  INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
     -- A provider that repeats a receipt adds no row.
     PRIMARY KEY (reference, provider, status)
 ) STRICT, WITHOUT ROWID;
@@ -165,7 +166,7 @@ CREATE INDEX unmatched_receipts_received_at ON unmatched_receipts (received_at);
 CREATE TABLE recipients (
     channel    TEXT NOT NULL,
     address    TEXT NOT NULL,
-    status   TEXT NOT NULL CHECK (status IN ('active', 'inactive', 'opted_out')),
+    status     TEXT NOT NULL CHECK (status IN ('active', 'inactive', 'opted_out')),
     reason     TEXT NOT NULL,
     -- What caused the change, for example a provider.
     changed_by TEXT NOT NULL,
@@ -175,12 +176,12 @@ CREATE TABLE recipients (
 
 -- Inbound messages that were handled as an opt-out or opt-in. A message that a provider delivers twice is ignored.
 CREATE TABLE opt_messages (
-    provider  TEXT NOT NULL,
+    provider    TEXT NOT NULL,
     -- The provider's own id of the inbound message.
-    reference TEXT NOT NULL,
-    channel   TEXT NOT NULL,
-    address   TEXT NOT NULL,
-    received_at  INTEGER NOT NULL,
+    reference   TEXT NOT NULL,
+    channel     TEXT NOT NULL,
+    address     TEXT NOT NULL,
+    received_at INTEGER NOT NULL,
     PRIMARY KEY (provider, reference, channel, address)
 ) STRICT, WITHOUT ROWID;
 
@@ -216,28 +217,28 @@ CREATE TABLE users (
 
 -- One row per broadcast: one body to many users.
 CREATE TABLE broadcasts (
-    number      INTEGER PRIMARY KEY,
+    number           INTEGER PRIMARY KEY,
     -- The public identifier, a UUID.
-    id          BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
-    body        TEXT NOT NULL,
-    channel     TEXT NOT NULL,
+    id               BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+    body             TEXT NOT NULL,
+    channel          TEXT NOT NULL,
     -- The name of the API key that created it; empty when no keys are configured.
-    caller      TEXT NOT NULL,
-    created_at  INTEGER NOT NULL,
+    caller           TEXT NOT NULL,
+    created_at       INTEGER NOT NULL,
     -- 1: to all users up to number last_user; 0: to the users in broadcast_users.
-    to_all      INTEGER NOT NULL CHECK (to_all IN (0, 1)),
-    last_user   INTEGER NOT NULL,
+    to_all           INTEGER NOT NULL CHECK (to_all IN (0, 1)),
+    last_user        INTEGER NOT NULL,
     -- How many users it goes to.
-    users       INTEGER NOT NULL,
+    users            INTEGER NOT NULL,
     -- Fan-out progress: the number of the last user that was processed. It changes in the transaction that stores the
     -- messages, so that no user gets two messages and none is left out.
-    fan_out_position     INTEGER NOT NULL DEFAULT 0,
+    fan_out_position INTEGER NOT NULL DEFAULT 0,
     -- Messages stored, users without an address on the channel, and messages that were not accepted.
-    messages    INTEGER NOT NULL DEFAULT 0,
-    unreachable INTEGER NOT NULL DEFAULT 0,
-    refused     INTEGER NOT NULL DEFAULT 0,
+    messages         INTEGER NOT NULL DEFAULT 0,
+    unreachable      INTEGER NOT NULL DEFAULT 0,
+    refused          INTEGER NOT NULL DEFAULT 0,
     -- 1 when the fan-out is complete.
-    is_fanned_out      INTEGER NOT NULL DEFAULT 0 CHECK (is_fanned_out IN (0, 1))
+    is_fanned_out    INTEGER NOT NULL DEFAULT 0 CHECK (is_fanned_out IN (0, 1))
 ) STRICT;
 
 -- Broadcasts whose fan-out is not complete.
@@ -265,34 +266,35 @@ CREATE INDEX broadcast_messages_broadcast ON broadcast_messages (broadcast);
 
 -- The outbox of webhook events. A row is written in the transaction that changes the delivery.
 CREATE TABLE events (
-    delivery INTEGER NOT NULL,
+    delivery        INTEGER NOT NULL,
     -- Number of the event within the delivery, from 1.
-    sequence INTEGER NOT NULL,
-    -- messages.id, messages.watch, deliveries.channel and deliveries.spelling, copied so that the event outlives them.
-    message  BLOB NOT NULL CHECK (length(message) = 16),
+    sequence        INTEGER NOT NULL,
+    -- messages.id, messages.event_target, deliveries.channel and deliveries.spelling, copied so that the event outlives
+    -- them.
+    message         BLOB NOT NULL CHECK (length(message) = 16),
     event_target    TEXT NOT NULL,
     -- The queue of the webhook endpoint: host and port of the callback URL, or the API key. A slow endpoint delays only
     -- its own queue.
-    endpoint     TEXT NOT NULL,
-    channel  TEXT NOT NULL,
-    spelling TEXT NOT NULL,
+    endpoint        TEXT NOT NULL,
+    channel         TEXT NOT NULL,
+    spelling        TEXT NOT NULL,
     -- The type of the event.
-    event_type     TEXT NOT NULL CHECK (event_type IN ('waiting', 'sent', 'delivered', 'failed', 'opened')),
-    failure  TEXT,
-    reason   TEXT,
-    provider TEXT,
+    event_type      TEXT NOT NULL CHECK (event_type IN ('waiting', 'sent', 'delivered', 'failed', 'opened')),
+    failure         TEXT,
+    reason          TEXT,
+    provider        TEXT,
     -- When the change happened.
-    at       INTEGER NOT NULL,
-    -- 'waiting' to be sent, 'taken' by the endpoint, or 'dead' (given up, can be replayed).
-    state    TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'delivered', 'dead')),
-    -- In state 'waiting': when it is due. Otherwise: when it was taken or given up.
-    due_or_ended_at   INTEGER NOT NULL,
+    at              INTEGER NOT NULL,
+    -- 'waiting' to be sent, 'delivered' to the endpoint, or 'dead' (given up, can be replayed).
+    state           TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'delivered', 'dead')),
+    -- In state 'waiting': when it is due. Otherwise: when it was delivered or given up.
+    due_or_ended_at INTEGER NOT NULL,
     -- Number of claims; it is the fencing token, as `deliveries.round`.
-    claims   INTEGER NOT NULL DEFAULT 0,
+    claims          INTEGER NOT NULL DEFAULT 0,
     -- Failed delivery attempts.
-    tries    INTEGER NOT NULL DEFAULT 0,
+    tries           INTEGER NOT NULL DEFAULT 0,
     -- Result of the last delivery attempt, in words.
-    last_result   TEXT,
+    last_result     TEXT,
     PRIMARY KEY (delivery, sequence)
 ) STRICT, WITHOUT ROWID;
 
@@ -313,25 +315,26 @@ CREATE TABLE rate_limiters (
     -- The next free send time, in microseconds since 1970: at fast providers these times are less than 1 ms apart.
     next_slot_micros INTEGER,
     -- Cooldown: the provider asked not to be called before this time.
-    cooldown_until     INTEGER
+    cooldown_until   INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- The shared circuit breaker of each provider.
 CREATE TABLE provider_health (
-    provider     TEXT PRIMARY KEY,
-    circuit     TEXT NOT NULL CHECK (circuit IN ('closed', 'open', 'half_open', 'misconfigured')),
-    -- When an open breaker may be probed ('resting' only).
-    open_until         INTEGER,
-    -- The breaker was opened for this many times its shortest duration ('resting' and 'probing').
-    backoff_factor        INTEGER,
-    -- What is wrong with the configuration ('out' only).
-    reason       TEXT,
+    provider       TEXT PRIMARY KEY,
+    circuit        TEXT NOT NULL CHECK (circuit IN ('closed', 'open', 'half_open', 'misconfigured')),
+    -- When an open breaker may be probed ('open' only).
+    open_until     INTEGER,
+    -- The breaker was opened for this many times its shortest duration ('open' and 'half_open').
+    backoff_factor INTEGER,
+    -- What is wrong with the configuration ('misconfigured' only).
+    reason         TEXT,
     -- Cooldown: the provider asked not to be called before this time.
     cooldown_until INTEGER,
-    -- When the breaker last changed. In 'out': when the newest process that found the error read its configuration.
-    since        INTEGER NOT NULL,
+    -- When the breaker last changed. In 'misconfigured': when the newest process that found the error read its
+    -- configuration.
+    since          INTEGER NOT NULL,
     -- Increases with every change.
-    version      INTEGER NOT NULL,
+    version        INTEGER NOT NULL,
     CHECK ((circuit = 'open') = (open_until IS NOT NULL)),
     CHECK ((circuit IN ('open', 'half_open')) = (backoff_factor IS NOT NULL)),
     CHECK ((circuit = 'misconfigured') = (reason IS NOT NULL))
@@ -339,34 +342,34 @@ CREATE TABLE provider_health (
 
 -- The last command of an operator for each provider: pause it, or resume it. It applies to every process.
 CREATE TABLE provider_controls (
-    provider TEXT PRIMARY KEY,
-    action     TEXT NOT NULL CHECK (action IN ('pause', 'resume')),
-    requested_by  TEXT NOT NULL,
-    requested_at  INTEGER NOT NULL
+    provider     TEXT PRIMARY KEY,
+    action       TEXT NOT NULL CHECK (action IN ('pause', 'resume')),
+    requested_by TEXT NOT NULL,
+    requested_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Job locks: each scheduled job runs in one process at a time. A lock is free again after ends_at.
+-- Job locks: each scheduled job runs in one process at a time. A lock is free again after expires_at.
 CREATE TABLE job_locks (
-    job     TEXT PRIMARY KEY,
+    job          TEXT PRIMARY KEY,
     -- The process that holds the lock.
-    process_name   TEXT NOT NULL,
-    acquired_at INTEGER NOT NULL,
-    expires_at  INTEGER NOT NULL,
-    -- 1: the job has finished, and the lock only prevents another run before ends_at.
-    is_done     INTEGER NOT NULL CHECK (is_done IN (0, 1))
+    process_name TEXT NOT NULL,
+    acquired_at  INTEGER NOT NULL,
+    expires_at   INTEGER NOT NULL,
+    -- 1: the job has finished, and the lock only prevents another run before expires_at.
+    is_done      INTEGER NOT NULL CHECK (is_done IN (0, 1))
 ) STRICT, WITHOUT ROWID;
 
 -- The report --------------------------------------------------------------------------------------
 
--- Rollups: the counters from which the report is made. `ledger` names the counter, `line` and `entry` are its labels
--- (for example 'outcomes', a provider, 'accepted').
+-- Rollups: the counters from which the report is made. `metric` names the counter, `group_name` and `entry` are its
+-- labels (for example 'outcomes', a provider, 'accepted').
 CREATE TABLE rollups (
-    metric TEXT NOT NULL,
-    group_name   TEXT NOT NULL,
-    entry  TEXT NOT NULL,
-    -- 'live': counts deliveries that still exist and can be rebuilt from them. 'kept': counts pruned deliveries.
-    origin TEXT NOT NULL CHECK (origin IN ('live', 'pruned')),
-    count  INTEGER NOT NULL,
+    metric     TEXT NOT NULL,
+    group_name TEXT NOT NULL,
+    entry      TEXT NOT NULL,
+    -- 'live': counts deliveries that still exist and can be rebuilt from them. 'pruned': counts pruned deliveries.
+    origin     TEXT NOT NULL CHECK (origin IN ('live', 'pruned')),
+    count      INTEGER NOT NULL,
     PRIMARY KEY (metric, group_name, entry, origin)
 ) STRICT, WITHOUT ROWID;
 

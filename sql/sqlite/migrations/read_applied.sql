@@ -1,1 +1,1 @@
-SELECT coalesce(max(number), 0) FROM migrations
+SELECT coalesce(max(number), 0) AS number FROM migrations

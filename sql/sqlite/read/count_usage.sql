@@ -1,11 +1,12 @@
 -- Counts the newest deliveries, up to a limit that keeps the query fast, by day, user and channel.
 SELECT
-    user, channel, day, count(*), sum(state = 'waiting'), sum(state = 'sent'), sum(state = 'delivered'),
-    sum(state = 'failed'), sum(opened), sum(parts), sum(tries)
+    user, channel, day, count(*) AS deliveries, sum(state = 'waiting') AS waiting, sum(state = 'sent') AS sent,
+    sum(state = 'delivered') AS delivered, sum(state = 'failed') AS failed, sum(is_opened) AS opened,
+    sum(parts) AS parts, sum(tries) AS tries
 FROM (
     SELECT
         m.user AS user, d.channel AS channel, m.created_at / 86400000 AS day, d.state AS state,
-        d.opened_at IS NOT NULL AS opened, d.parts AS parts, d.tries AS tries
+        d.opened_at IS NOT NULL AS is_opened, d.parts AS parts, d.tries AS tries
     FROM messages AS m
     CROSS JOIN deliveries AS d ON d.id BETWEEN m.number << 6 AND m.number << 6 | 63
     WHERE m.number >= ?1 AND m.number < ?2 AND m.created_at >= ?3 AND m.created_at < ?4

@@ -1,1 +1,1 @@
-SELECT id, body, user, created_at, subject FROM messages WHERE number = ?1
+SELECT number, id, body, user, created_at, subject FROM messages WHERE number = ?1

@@ -1,6 +1,6 @@
 -- Reads the index of due deliveries and sorts the result: an index in this order would slow down every accept. The cost
 -- depends on what is waiting, not on what exists.
-SELECT d.id >> 6 FROM deliveries AS d INDEXED BY deliveries_due
+SELECT d.id >> 6 AS number FROM deliveries AS d INDEXED BY deliveries_due
 WHERE d.state = 'waiting'
     AND d.id >= ?1 << 6 AND d.id < ?2 << 6
     AND (?3 IS NULL OR (SELECT m.created_at FROM messages AS m WHERE m.number = d.id >> 6) >= ?3)

@@ -1,6 +1,6 @@
 -- Selects deliveries that changed after they were counted.
 SELECT
-    d.id, d.address, m.created_at, d.state, d.failure, d.provider, d.opened_at IS NOT NULL,
+    d.id, d.address, m.created_at, d.state, d.failure, d.provider, d.opened_at IS NOT NULL AS is_opened,
     d.counted_state, d.counted_failure, d.counted_provider, d.counted_opened, d.counted_attempts
 FROM deliveries AS d INDEXED BY deliveries_rollup_pending
 CROSS JOIN messages AS m ON m.number = d.id >> 6

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::value::{CopyRow, CopyValue};
 use super::statements::CopyStatements;
 use super::table::CopyTable;
 use super::table_store::{TableStore, finish_transaction, retry_while_locked};
+use super::value::{CopyRow, CopyValue};
 use postrider_core::error::{Error, ErrorKind, Result};
 
 /// Values of `meta` that differ between the stores or belong to a move.

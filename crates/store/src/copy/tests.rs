@@ -136,10 +136,7 @@ async fn finish_move(mut store_move: StoreMove) -> u64 {
     let open_rounds = store_move.close("there", Duration::ZERO, |_| {}).await.unwrap();
     let comparisons = store_move.compare(|_| {}).await.unwrap();
     let different = comparisons.iter().filter(|one| !one.is_same());
-    assert_eq!(
-        different.collect::<Vec<_>>(),
-        Vec::<&TableComparison>::new()
-    );
+    assert_eq!(different.collect::<Vec<_>>(), Vec::<&TableComparison>::new());
     store_move.open_target().await.unwrap();
     open_rounds
 }

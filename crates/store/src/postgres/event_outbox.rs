@@ -32,8 +32,8 @@ pub async fn insert_events(
             bind![
                 column(&events, |event| event.delivery.0),
                 offsets,
-                column(&events, |event| event.watch.encode()),
-                column(&events, |event| event.watch.queue_name()),
+                column(&events, |event| event.event_target.encode()),
+                column(&events, |event| event.event_target.queue_name()),
                 column(&events, |event| event.event_type.as_str()),
                 text(|event| event.failure.map(Failure::as_str)),
                 text(|event| event.reason.as_deref()),

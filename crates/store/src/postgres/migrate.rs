@@ -11,7 +11,7 @@ use super::advisory_locks::{AdvisoryLock, lock_exclusive};
 use super::connection_config::ServerRole;
 use super::errors::PgError;
 use super::pool::{PgPool, PgTransaction, bind};
-use crate::migrate::Migration;
+use crate::migration::{Migration, refuse_newer};
 use crate::rows::SqlRow;
 use postrider_core::clock;
 use postrider_core::error::{Error, ErrorKind, Result};
@@ -40,7 +40,7 @@ enum SchemaStatus {
     Applied(Vec<String>),
     /// These migrations are missing.
     Pending(Vec<String>),
-    /// The database has a migration with this number, which is unknown here.
+    /// The newest migration of the database has this number, which is unknown here.
     Newer(i64),
     /// The database has tables of another program.
     Foreign,
@@ -122,11 +122,10 @@ fn migration_names(status: Result<SchemaStatus, PgError>) -> Result<Vec<String>>
         SchemaStatus::Foreign => Err(Error::usage(
             "the database contains tables of another program: name a database of its own in the store's URL",
         )),
-        SchemaStatus::Newer(applied) => Err(Error::usage(format!(
-            "the database was written by a newer version (its schema is number {applied}, this program knows \
-             {}): use that version, or go back to a backup",
-            newest_number()
-        ))),
+        SchemaStatus::Newer(applied) => {
+            refuse_newer(applied, newest_number())?;
+            Ok(Vec::new())
+        }
     }
 }
 

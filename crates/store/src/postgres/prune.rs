@@ -101,7 +101,7 @@ async fn move_counts(transaction: &PgTransaction, deliveries: &[ReportedDelivery
     let (mut live, mut pruned) = (RollupChanges::default(), RollupChanges::default());
     let mut addresses = BTreeMap::<&str, AddressCounts>::new();
     for delivery in deliveries {
-        delivery.move_to_kept(attempts.of_delivery(delivery.id), &mut live, &mut pruned);
+        delivery.move_to_pruned(attempts.of_delivery(delivery.id), &mut live, &mut pruned);
         let counts = addresses.entry(&delivery.address).or_default();
         counts.all += 1;
         counts.uncounted += i64::from(!delivery.is_counted());

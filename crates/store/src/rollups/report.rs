@@ -1,6 +1,4 @@
-//! The report out of the roll-ups: which ledgers are read for it, and what their entries say.
-//!
-//! The part that every store shares; reads nothing itself.
+//! Building the report from rollups. This module does not access the store.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +11,23 @@ use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::delivery::{DeliveryStateKind, Failure};
 use postrider_core::report::{DeliveryTotals, HourReportRow, ProviderReportRow, Report, TopRecipientRow};
 
-/// How many hours the report shows, the one of its own time included.
+/// Number of hours that the report shows, including the hour of its time.
 const REPORT_HOURS: i64 = 48;
 
-/// What a roll-up says of one entry.
+/// The count of one entry of a rollup.
 pub struct RollupEntry {
-    /// The line it stands in.
+    /// The group of the entry.
     pub group: String,
-    /// Its word.
+    /// The entry.
     pub key: String,
-    /// How often it was counted.
+    /// The count.
     pub count: u64,
 }
 
-/// The ledgers a report is made of, each with the line from which on it is read.
+/// Returns the metrics that the report needs, each with the first group to read.
 pub fn required_rollups(as_of: Timestamp) -> Vec<(&'static str, String)> {
-    let newest = as_of.timestamp_millis().div_euclid(HOUR_MS);
-    let whole = [
+    let newest_hour = as_of.timestamp_millis().div_euclid(HOUR_MS);
+    let complete = [
         MESSAGES,
         STATES,
         OPENED,
@@ -38,51 +36,51 @@ pub fn required_rollups(as_of: Timestamp) -> Vec<(&'static str, String)> {
         ATTEMPT_TIMES,
         PROVIDER_DELIVERIES,
     ];
-    let mut wanted = Vec::from(whole.map(|ledger| (ledger, String::new())));
-    wanted.push((HOURS, hour_group(newest - REPORT_HOURS + 1)));
-    wanted
+    let mut required = Vec::from(complete.map(|metric| (metric, String::new())));
+    required.push((HOURS, hour_group(newest_hour - REPORT_HOURS + 1)));
+    required
 }
 
-/// What was read of the [`wanted`] ledgers.
+/// The entries of the [`required_rollups`].
 #[derive(Default)]
 pub struct RollupEntries(BTreeMap<&'static str, Vec<RollupEntry>>);
 
 impl RollupEntries {
-    /// Keeps the entries of a ledger.
-    pub fn insert(&mut self, ledger: &'static str, entries: Vec<RollupEntry>) {
-        self.0.insert(ledger, entries);
+    /// Adds the entries of a metric.
+    pub fn insert(&mut self, metric: &'static str, entries: Vec<RollupEntry>) {
+        self.0.insert(metric, entries);
     }
 
-    /// The report they make.
-    pub fn build_report(&self, as_of: Timestamp, top: Vec<TopRecipientRow>) -> Report {
+    /// Builds the report.
+    pub fn build_report(&self, as_of: Timestamp, top_recipients: Vec<TopRecipientRow>) -> Report {
         Report {
             as_of,
             messages: self.single_count(MESSAGES),
             totals: self.totals(),
             providers: self.providers(),
             hours: self.hours(),
-            top_recipients: top,
+            top_recipients,
         }
     }
 
-    fn entries(&self, ledger: &'static str) -> &[RollupEntry] {
-        self.0.get(ledger).map_or(&[], Vec::as_slice)
+    fn entries(&self, metric: &'static str) -> &[RollupEntry] {
+        self.0.get(metric).map_or(&[], Vec::as_slice)
     }
 
-    /// The count of a ledger that has one entry.
-    fn single_count(&self, ledger: &'static str) -> u64 {
-        self.entries(ledger).first().map_or(0, |entry| entry.count)
+    /// Returns the count of a metric that has one entry.
+    fn single_count(&self, metric: &'static str) -> u64 {
+        self.entries(metric).first().map_or(0, |entry| entry.count)
     }
 
     fn totals(&self) -> DeliveryTotals {
         let states = self.entries(STATES);
-        let sum = |standing: DeliveryStateKind| {
-            let of_standing = states.iter().filter(|entry| entry.group == standing.as_str());
-            of_standing.map(|entry| entry.count).sum::<u64>()
+        let sum = |kind: DeliveryStateKind| {
+            let of_kind = states.iter().filter(|entry| entry.group == kind.as_str());
+            of_kind.map(|entry| entry.count).sum::<u64>()
         };
         let failed = |failure: Failure| {
-            let found = states.iter().find(|entry| entry.key == failure.as_str())?;
-            Some((failure.as_str().to_owned(), found.count))
+            let entry = states.iter().find(|entry| entry.key == failure.as_str())?;
+            Some((failure.as_str().to_owned(), entry.count))
         };
         let outcomes = self.entries(OUTCOMES).iter();
         let unknown = outcomes.filter(|entry| entry.key == "unknown");
@@ -96,58 +94,58 @@ impl RollupEntries {
         }
     }
 
-    /// A line for each provider; attempts of which nobody knows whom they asked belong to none.
+    /// Returns a row per provider. Attempts whose provider is unknown are left out.
     fn providers(&self) -> Vec<ProviderReportRow> {
-        let mut lines = BTreeMap::<&str, ProviderReportRow>::new();
-        let mut fill = |ledger, put: ProviderCounter| {
-            for found in self.entries(ledger) {
-                let line = lines.entry(found.group.as_str()).or_default();
-                if let Some(place) = put(line, &found.key) {
-                    *place = found.count;
+        let mut rows = BTreeMap::<&str, ProviderReportRow>::new();
+        let mut fill = |metric, counter: ProviderCounter| {
+            for entry in self.entries(metric) {
+                let row = rows.entry(entry.group.as_str()).or_default();
+                if let Some(count) = counter(row, &entry.key) {
+                    *count = entry.count;
                 }
             }
         };
-        fill(OUTCOMES, |line, entry| {
-            let place = Outcome::NAMES.iter().position(|word| *word == entry)?;
-            line.outcomes.get_mut(place)
+        fill(OUTCOMES, |row, key| {
+            let index = Outcome::NAMES.iter().position(|name| *name == key)?;
+            row.outcomes.get_mut(index)
         });
-        fill(DURATIONS, |line, entry| {
-            line.durations.get_mut(entry.parse::<usize>().ok()?)
+        fill(DURATIONS, |row, key| {
+            row.durations.get_mut(key.parse::<usize>().ok()?)
         });
-        fill(ATTEMPT_TIMES, |line, entry| match entry {
-            "attempts" => Some(&mut line.timed_attempts),
-            "ms" => Some(&mut line.duration_sum_ms),
+        fill(ATTEMPT_TIMES, |row, key| match key {
+            "attempts" => Some(&mut row.timed_attempts),
+            "ms" => Some(&mut row.duration_sum_ms),
             _ => None,
         });
-        fill(PROVIDER_DELIVERIES, |line, entry| match entry {
-            "sent" => Some(&mut line.sent),
-            "delivered" => Some(&mut line.delivered),
-            "bounced" => Some(&mut line.bounced),
+        fill(PROVIDER_DELIVERIES, |row, key| match key {
+            "sent" => Some(&mut row.sent),
+            "delivered" => Some(&mut row.delivered),
+            "bounced" => Some(&mut row.bounced),
             _ => None,
         });
-        lines.remove("");
-        let named = lines.into_iter().map(|(name, line)| ProviderReportRow {
+        rows.remove("");
+        let named = rows.into_iter().map(|(name, row)| ProviderReportRow {
             name: name.to_owned(),
-            ..line
+            ..row
         });
         named.collect()
     }
 
     fn hours(&self) -> Vec<HourReportRow> {
-        let mut hours = BTreeMap::<&str, HourReportRow>::new();
-        for found in self.entries(HOURS) {
-            let since_1970 = found.group.parse::<i64>().unwrap_or_default();
-            let line = hours.entry(found.group.as_str()).or_default();
-            line.hour = from_millis(since_1970 * HOUR_MS);
-            match found.key.as_str() {
-                "accepted" => line.accepted = found.count,
-                "sent" => line.sent = found.count,
-                _ => line.failed = found.count,
+        let mut rows = BTreeMap::<&str, HourReportRow>::new();
+        for entry in self.entries(HOURS) {
+            let hour = entry.group.parse::<i64>().unwrap_or_default();
+            let row = rows.entry(entry.group.as_str()).or_default();
+            row.hour = from_millis(hour * HOUR_MS);
+            match entry.key.as_str() {
+                "accepted" => row.accepted = entry.count,
+                "sent" => row.sent = entry.count,
+                _ => row.failed = entry.count,
             }
         }
-        hours.into_values().collect()
+        rows.into_values().collect()
     }
 }
 
-/// Where in a provider's line the count of an entry belongs; none for an entry this version does not know.
-type ProviderCounter = for<'l> fn(&'l mut ProviderReportRow, &str) -> Option<&'l mut u64>;
+/// Returns the count of an entry in a provider's row; none for an entry that this version does not know.
+type ProviderCounter = for<'r> fn(&'r mut ProviderReportRow, &str) -> Option<&'r mut u64>;

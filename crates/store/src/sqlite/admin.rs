@@ -1,53 +1,78 @@
-//! What operators and clients change by hand: calling off, sending again, recipients, places of providers.
-//!
-//! Runs inside the writer's transaction and never begins or ends one.
+//! Operator actions in SQLite: cancel, select, requeue.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::events;
-use super::rows::{self, StateColumns};
+use super::messages::first_number_since;
+use super::store::SqliteStore;
+use super::unclaimed::{load_unclaimed, save_state};
 use super::write_transaction::WriteTransaction;
-use crate::events::NewEvent;
-use crate::{Cancelled, ProviderEndpoint};
+use crate::admin::{AdminStore, Cancelled, DeliverySelection, SelectableStatus};
+use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
 use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
-use postrider_core::delivery::DeliveryState;
-use postrider_core::event::EventTarget;
+use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::{Priority, QueueEntry};
-use postrider_core::recipient::{Recipient, RecipientStatus};
+use postrider_core::message::QueueEntry;
 
-static MESSAGE_NUMBER: &str = include_str!("../../../../sql/sqlite/read/find_message_number.sql");
-static LOAD: &str = include_str!("../../../../sql/sqlite/claim/load_for_change.sql");
-static SAVE_STATE: &str = include_str!("../../../../sql/sqlite/claim/apply_change.sql");
-static RECIPIENT: &str = include_str!("../../../../sql/sqlite/recipients/read_recipient.sql");
-static RECIPIENT_SET: &str = include_str!("../../../../sql/sqlite/recipients/save_recipient.sql");
-static WAITING_FOR_ADDRESS: &str =
-    include_str!("../../../../sql/sqlite/recipients/select_waiting_deliveries.sql");
-static SAVE_PROVIDER: &str = include_str!("../../../../sql/sqlite/maintenance/save_provider.sql");
-static PING: &str = include_str!("../../../../sql/sqlite/maintenance/ping_store.sql");
+static MESSAGE_NUMBER: &str = sql!("sqlite/read/find_message_number");
+static SELECT_WAITING: &str = sql!("sqlite/read/select_waiting");
+static SELECT_FAILED: &str = sql!("sqlite/read/select_failed");
 
-/// See [`crate::Store::cancel`].
-pub fn cancel_message(
-    desk: &mut WriteTransaction<'_>,
+#[async_trait]
+impl AdminStore for SqliteStore {
+    async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
+        self.write("cannot cancel a message", move |transaction| {
+            cancel_message(transaction, id, now)
+        })
+        .await
+    }
+
+    async fn cancel_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<ConfigName>> {
+        self.write("cannot cancel deliveries", move |transaction| {
+            let mut channels = Vec::new();
+            for id in &ids {
+                channels.extend(cancel_range(transaction, id.0, id.0, now)?);
+            }
+            Ok(channels)
+        })
+        .await
+    }
+
+    async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
+        self.read("cannot select deliveries", move |connection| {
+            select_deliveries(connection, &selection)
+        })
+        .await
+    }
+
+    async fn requeue(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Vec<QueueEntry>> {
+        self.write("cannot requeue deliveries", move |transaction| {
+            requeue(transaction, &ids, now, expires_at)
+        })
+        .await
+    }
+}
+
+fn cancel_message(
+    transaction: &mut WriteTransaction<'_>,
     id: MessageId,
     now: Timestamp,
 ) -> rusqlite::Result<Cancelled> {
-    let number = desk
+    let number = transaction
         .statement(MESSAGE_NUMBER)?
-        .query_row([id.bytes()], |row| row.get(0))
+        .query_row([id.bytes()], |row| row.integer("number"))
         .optional()?;
     let Some(number) = number else {
         return Ok(Cancelled::NotFound);
     };
-    let (first, last) = rows::delivery_id_range(number);
-    let mut channels = Vec::new();
-    for free in load_unleased(desk, first, last)? {
-        if let Some(called_off) = free.state.cancel(now) {
-            save_state(desk, &free, &called_off, now, now)?;
-            channels.push(free.channel);
-        }
-    }
+    let (first, last) = delivery_id_range(number);
+    let channels = cancel_range(transaction, first, last, now)?;
     Ok(if channels.is_empty() {
         Cancelled::TooLate
     } else {
@@ -55,186 +80,65 @@ pub fn cancel_message(
     })
 }
 
-/// See [`crate::Store::call_off`].
-pub fn cancel_deliveries(
-    desk: &mut WriteTransaction<'_>,
-    ids: &[DeliveryId],
+/// Cancels the deliveries with ids from `first` to `last` that can be cancelled; returns the channel of each.
+fn cancel_range(
+    transaction: &mut WriteTransaction<'_>,
+    first: i64,
+    last: i64,
     now: Timestamp,
 ) -> rusqlite::Result<Vec<ConfigName>> {
     let mut channels = Vec::new();
-    for id in ids {
-        for free in load_unleased(desk, id.0, id.0)? {
-            if let Some(called_off) = free.state.cancel(now) {
-                save_state(desk, &free, &called_off, now, now)?;
-                channels.push(free.channel);
-            }
+    for delivery in load_unclaimed(transaction, first, last)? {
+        if let Some(cancelled) = delivery.state.cancel(now) {
+            save_state(transaction, &delivery, &cancelled, now, now)?;
+            channels.push(delivery.channel);
         }
     }
     Ok(channels)
 }
 
-/// See [`crate::Store::revive`].
-pub fn requeue(
-    desk: &mut WriteTransaction<'_>,
+fn select_deliveries(
+    connection: &Connection,
+    selection: &DeliverySelection,
+) -> rusqlite::Result<Vec<DeliveryId>> {
+    let Some(first) = first_number_since(connection, selection.since)? else {
+        return Ok(Vec::new());
+    };
+    let sql = match selection.status {
+        SelectableStatus::Waiting => SELECT_WAITING,
+        SelectableStatus::Failed => SELECT_FAILED,
+    };
+    let since = selection.since.map(|since| since.timestamp_millis());
+    let provider = selection.provider.as_ref().map(|name| name.as_str());
+    connection
+        .prepare_cached(sql)?
+        .query_map(
+            params![first, since, provider, limit_to_sql(selection.limit)],
+            |row| row.delivery_id("id"),
+        )?
+        .collect()
+}
+
+fn requeue(
+    transaction: &mut WriteTransaction<'_>,
     ids: &[DeliveryId],
     now: Timestamp,
     expires_at: Timestamp,
 ) -> rusqlite::Result<Vec<QueueEntry>> {
-    let mut nudges = Vec::new();
+    let mut entries = Vec::new();
     for id in ids {
-        for free in load_unleased(desk, id.0, id.0)? {
-            let Some(revived) = free.state.requeue(now) else {
+        for delivery in load_unclaimed(transaction, id.0, id.0)? {
+            let Some(requeued) = delivery.state.requeue(now) else {
                 continue;
             };
-            save_state(desk, &free, &revived, now, expires_at)?;
-            nudges.push(QueueEntry {
+            save_state(transaction, &delivery, &requeued, now, expires_at)?;
+            entries.push(QueueEntry {
                 id: *id,
-                channel: free.channel,
+                channel: delivery.channel,
                 due_at: now,
-                priority: free.priority,
+                priority: delivery.priority,
             });
         }
     }
-    Ok(nudges)
-}
-
-/// Calls off what waits for an address that may not be written to any more and is in no worker's hands.
-pub fn suppress_waiting(
-    desk: &mut WriteTransaction<'_>,
-    channel: &ConfigName,
-    address: &str,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    let waiting = desk
-        .statement(WAITING_FOR_ADDRESS)?
-        .query_map([address, channel.as_str()], |row| row.get(0))?
-        .collect::<rusqlite::Result<Vec<i64>>>()?;
-    for id in waiting {
-        for free in load_unleased(desk, id, id)? {
-            if let Some(suppressed) = free.state.suppress(now) {
-                save_state(desk, &free, &suppressed, now, now)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-/// A delivery that is in no worker's hands.
-struct UnleasedDelivery {
-    id: DeliveryId,
-    state: DeliveryState,
-    channel: ConfigName,
-    priority: Priority,
-    watch: Option<EventTarget>,
-}
-
-fn load_unleased(
-    desk: &mut WriteTransaction<'_>,
-    first: i64,
-    last: i64,
-) -> rusqlite::Result<Vec<UnleasedDelivery>> {
-    let mut found = desk.statement(LOAD)?.query([first, last])?;
-    let mut free = Vec::new();
-    while let Some(row) = found.next()? {
-        if row.get(10)? {
-            free.push(UnleasedDelivery {
-                state: rows::decode_state(row)?,
-                id: rows::delivery_id(row, 7)?,
-                channel: rows::decode_name(row, 8)?,
-                priority: rows::decode_priority(row, 9)?,
-                watch: rows::optional_watch(row, 11)?,
-            });
-        }
-    }
-    Ok(free)
-}
-
-/// Writes the new state; what had failed expires at `expires_at` at the earliest.
-fn save_state(
-    desk: &mut WriteTransaction<'_>,
-    free: &UnleasedDelivery,
-    next: &DeliveryState,
-    now: Timestamp,
-    expires_at: Timestamp,
-) -> rusqlite::Result<()> {
-    let folded = desk.rollup_position()?;
-    let facts = StateColumns::from_state(next);
-    desk.statement(SAVE_STATE)?.execute(params![
-        free.id.0,
-        facts.state,
-        facts.failure,
-        facts.reason,
-        facts.due_at,
-        facts.ended_at,
-        expires_at.timestamp_millis(),
-        folded,
-    ])?;
-    if let Some(watch) = &free.watch
-        && free.state.kind() != next.kind()
-    {
-        events::insert_event(desk, &NewEvent::new(free.id, watch, next, None, now))?;
-    }
-    Ok(())
-}
-
-/// See [`crate::Store::recipient`].
-pub fn recipient(
-    connection: &Connection,
-    channel: &ConfigName,
-    address: &str,
-) -> rusqlite::Result<Option<Recipient>> {
-    connection
-        .prepare_cached(RECIPIENT)?
-        .query_row([channel.as_str(), address], |row| {
-            Ok(Recipient {
-                channel: channel.clone(),
-                address: address.to_owned(),
-                status: rows::decode_word(row, 0, RecipientStatus::parse)?,
-                reason: row.get(1)?,
-                changed_by: row.get(2)?,
-                changed_at: rows::decode_time(row, 3)?,
-            })
-        })
-        .optional()
-}
-
-/// See [`crate::Store::set_recipient`].
-pub fn set_recipient(desk: &mut WriteTransaction<'_>, recipient: &Recipient) -> rusqlite::Result<()> {
-    desk.statement(RECIPIENT_SET)?.execute(params![
-        recipient.channel.as_str(),
-        recipient.address,
-        recipient.status.as_str(),
-        recipient.reason,
-        recipient.changed_by,
-        recipient.changed_at.timestamp_millis(),
-    ])?;
-    desk.mark_has_recipients();
-    match recipient.status {
-        RecipientStatus::Active => Ok(()),
-        RecipientStatus::Inactive | RecipientStatus::OptedOut => {
-            suppress_waiting(desk, &recipient.channel, &recipient.address, recipient.changed_at)
-        }
-    }
-}
-
-/// See [`crate::Store::name_providers`].
-pub fn save_provider_endpoints(
-    desk: &mut WriteTransaction<'_>,
-    providers: &[ProviderEndpoint],
-) -> rusqlite::Result<()> {
-    for provider in providers {
-        desk.statement(SAVE_PROVIDER)?.execute(params![
-            provider.name.as_str(),
-            provider.host,
-            provider.port
-        ])?;
-    }
-    Ok(())
-}
-
-/// See [`crate::Store::ping`].
-pub fn ping(desk: &mut WriteTransaction<'_>) -> rusqlite::Result<()> {
-    desk.statement(PING)?
-        .query_row([], |row| row.get::<_, i64>(0))
-        .map(drop)
+    Ok(entries)
 }

@@ -1,7 +1,7 @@
-//! A copy of the whole store while it is in use, by SQLite's online backup.
+//! A backup of the whole store while it is in use, by SQLite's online backup.
 //!
-//! The reading side keeps one read transaction open, so that a busy writer cannot make the copy begin again and
-//! again. The copy is made beside the target and takes its name only when it is whole.
+//! The read connection keeps one transaction open, so that a busy writer cannot make the backup start over. The copy is
+//! written beside the target and renamed when it is complete.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,16 +16,16 @@ use crate::Progress;
 use postrider_core::clock::sleep_thread;
 use postrider_core::error::{Error, ErrorKind, Result};
 
-const ERROR_CONTEXT: &str = "cannot copy the store";
+const ERROR_CONTEXT: &str = "cannot back up the store";
 
-/// Pages copied at a time, between two calls of `progress`.
+/// Number of pages copied between two calls of `progress`.
 const STEP_PAGES: i32 = 1_024;
 
-/// How long to wait before asking a locked file again.
+/// Delay between two tries when a file is locked.
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// Copies the database `from` to the file `to`, which is replaced if it is there.
-pub fn backup_database(from: &Path, to: &Path, lock_wait: Duration, progress: &Progress) -> Result<()> {
+/// Copies the database `from` to the file `to`, which is replaced if it exists.
+pub fn backup_database(from: &Path, to: &Path, lock_timeout: Duration, progress: &Progress) -> Result<()> {
     if is_same_file(from, to) {
         return Err(Error::usage(format!(
             "{ERROR_CONTEXT} onto itself: name another file than {}",
@@ -35,27 +35,30 @@ pub fn backup_database(from: &Path, to: &Path, lock_wait: Duration, progress: &P
     let part = with_suffix(to, ".part");
     let failed = |error: std::io::Error| Error::with_source(ErrorKind::Unavailable, ERROR_CONTEXT, error);
     remove_if_exists(&part).map_err(failed)?;
-    copy_pages(from, &part, lock_wait, progress).map_err(|error| to_error(ERROR_CONTEXT, error))?;
-    // What belongs to an older copy of that name must not be taken for the log of the new one.
+    copy_pages(from, &part, lock_timeout, progress).map_err(|error| to_error(ERROR_CONTEXT, error))?;
+    // SQLite would take the log of an older file of that name for the log of the new one.
     remove_if_exists(&with_suffix(to, "-wal")).map_err(failed)?;
     remove_if_exists(&with_suffix(to, "-shm")).map_err(failed)?;
     std::fs::rename(&part, to).map_err(failed)
 }
 
-fn copy_pages(from: &Path, to: &Path, lock_wait: Duration, progress: &Progress) -> rusqlite::Result<()> {
-    let source = connect::open_reader(from, lock_wait)?;
-    let unchanging = source.unchecked_transaction()?;
-    unchanging.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?;
+fn copy_pages(from: &Path, to: &Path, lock_timeout: Duration, progress: &Progress) -> rusqlite::Result<()> {
+    let source = connect::open_reader(from, lock_timeout)?;
+    let snapshot = source.unchecked_transaction()?;
+    snapshot.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))?;
     let mut target = Connection::open_with_flags(
         to,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    let backup = Backup::new(&unchanging, &mut target)?;
+    let backup = Backup::new(&snapshot, &mut target)?;
     loop {
         let step = backup.step(STEP_PAGES)?;
-        let so_far = backup.progress();
-        let all = u64::try_from(so_far.pagecount).unwrap_or(0);
-        progress(all - u64::try_from(so_far.remaining).unwrap_or(0).min(all), all);
+        let state = backup.progress();
+        let total = u64::try_from(state.pagecount).unwrap_or(0);
+        progress(
+            total - u64::try_from(state.remaining).unwrap_or(0).min(total),
+            total,
+        );
         match step {
             StepResult::Done => return Ok(()),
             StepResult::Busy | StepResult::Locked => sleep_thread(LOCK_RETRY_DELAY),
@@ -71,10 +74,10 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// The path with something added to its last part.
-fn with_suffix(path: &Path, ending: &str) -> PathBuf {
+/// Returns the path with a suffix on its last component.
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
-    name.push(ending);
+    name.push(suffix);
     PathBuf::from(name)
 }
 

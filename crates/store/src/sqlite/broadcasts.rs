@@ -1,13 +1,17 @@
 //! Users and broadcasts in SQLite.
 //!
-//! What writes runs inside the writer's transaction, and so alone: numbers of users have no gaps.
+//! Write transactions are exclusive, so user numbers have no gaps.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
+use super::accept;
+use super::messages::{MESSAGE_NUMBER_MAX, load_message_list};
+use super::store::SqliteStore;
 use super::write_transaction::WriteTransaction;
-use super::{SqliteStore, accept, read, rows};
 use crate::broadcasts::{BroadcastStore, UNKNOWN_IDS_LISTED_MAX, number_ranges, plan_registration};
+use crate::rows::broadcasts::{decode_broadcast, decode_broadcast_counts, decode_user};
+use crate::rows::{SqlRow, count_to_sql, limit_to_sql};
 use postrider_core::broadcast::{
     Broadcast, BroadcastAcceptance, BroadcastAudience, BroadcastCounts, BroadcastId, FanOutStep,
     NewBroadcast, NewUser, User, UserInboxPage, UserRegistration,
@@ -16,137 +20,131 @@ use postrider_core::contact;
 use postrider_core::error::Result;
 use postrider_core::message::{Acceptance, NewMessage};
 
-static FIND_USER: &str = include_str!("../../../../sql/sqlite/broadcasts/read_user.sql");
-static USER_NUMBER: &str = include_str!("../../../../sql/sqlite/broadcasts/find_user_number.sql");
-static USER_LAST: &str = include_str!("../../../../sql/sqlite/broadcasts/read_last_user_number.sql");
-static USER_INSERT: &str = include_str!("../../../../sql/sqlite/broadcasts/insert_user.sql");
-static USER_CHANGE: &str = include_str!("../../../../sql/sqlite/broadcasts/update_user.sql");
-static NEXT_NUMBER: &str = include_str!("../../../../sql/sqlite/broadcasts/allocate_number.sql");
-static INSERT: &str = include_str!("../../../../sql/sqlite/broadcasts/insert_broadcast.sql");
-static INSERT_LISTED_USER: &str = include_str!("../../../../sql/sqlite/broadcasts/insert_named_user.sql");
-static NEXT_UNFINISHED: &str = include_str!("../../../../sql/sqlite/broadcasts/find_unfinished.sql");
-static ALL_USERS_AFTER: &str = include_str!("../../../../sql/sqlite/broadcasts/list_all_users.sql");
-static LISTED_USERS_AFTER: &str = include_str!("../../../../sql/sqlite/broadcasts/list_named_users.sql");
-static ADVANCE: &str = include_str!("../../../../sql/sqlite/broadcasts/advance_fan_out.sql");
-static INSERT_NUMBER_RANGE: &str = include_str!("../../../../sql/sqlite/broadcasts/insert_message_range.sql");
-static ADD_MESSAGE_COUNTS: &str = include_str!("../../../../sql/sqlite/broadcasts/add_counts.sql");
-static FIND_BROADCAST: &str = include_str!("../../../../sql/sqlite/broadcasts/read_broadcast.sql");
-static COUNT_MESSAGES: &str = include_str!("../../../../sql/sqlite/broadcasts/count_deliveries.sql");
-static LIST_BROADCASTS: &str = include_str!("../../../../sql/sqlite/broadcasts/list_broadcasts.sql");
-static INBOX: &str = include_str!("../../../../sql/sqlite/read/list_user_inbox.sql");
-static BROADCAST_OF_MESSAGE: &str = include_str!("../../../../sql/sqlite/broadcasts/find_by_message.sql");
+static FIND_USER: &str = sql!("sqlite/broadcasts/read_user");
+static USER_NUMBER: &str = sql!("sqlite/broadcasts/find_user_number");
+static LAST_USER_NUMBER: &str = sql!("sqlite/broadcasts/read_last_user_number");
+static INSERT_USER: &str = sql!("sqlite/broadcasts/insert_user");
+static UPDATE_USER: &str = sql!("sqlite/broadcasts/update_user");
+static NEXT_NUMBER: &str = sql!("sqlite/broadcasts/allocate_number");
+static INSERT: &str = sql!("sqlite/broadcasts/insert_broadcast");
+static INSERT_LISTED_USER: &str = sql!("sqlite/broadcasts/insert_named_user");
+static NEXT_UNFINISHED: &str = sql!("sqlite/broadcasts/find_unfinished");
+static ALL_USERS_AFTER: &str = sql!("sqlite/broadcasts/list_all_users");
+static LISTED_USERS_AFTER: &str = sql!("sqlite/broadcasts/list_named_users");
+static ADVANCE: &str = sql!("sqlite/broadcasts/advance_fan_out");
+static INSERT_NUMBER_RANGE: &str = sql!("sqlite/broadcasts/insert_message_range");
+static ADD_MESSAGE_COUNTS: &str = sql!("sqlite/broadcasts/add_counts");
+static FIND_BROADCAST: &str = sql!("sqlite/broadcasts/read_broadcast");
+static COUNT_DELIVERIES: &str = sql!("sqlite/broadcasts/count_deliveries");
+static LIST_BROADCASTS: &str = sql!("sqlite/broadcasts/list_broadcasts");
+static INBOX: &str = sql!("sqlite/read/list_user_inbox");
+static BROADCAST_OF_MESSAGE: &str = sql!("sqlite/broadcasts/find_by_message");
 
 #[async_trait]
 impl BroadcastStore for SqliteStore {
     async fn register_users(&self, users: Vec<NewUser>) -> Result<Vec<UserRegistration>> {
-        self.write_thread
-            .run("cannot register users", move |desk| register_users(desk, &users))
-            .await
+        self.write("cannot register users", move |transaction| {
+            register_users(transaction, &users)
+        })
+        .await
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>> {
         let id = id.to_owned();
-        self.readers
-            .read("cannot look a user up", move |connection| {
-                connection
-                    .prepare_cached(FIND_USER)?
-                    .query_row([&id], decode_user)
-                    .optional()
-            })
-            .await
+        self.read("cannot read a user", move |connection| {
+            connection
+                .prepare_cached(FIND_USER)?
+                .query_row([&id], |row| decode_user(row))
+                .optional()
+        })
+        .await
     }
 
     async fn create_broadcast(&self, broadcast: NewBroadcast) -> Result<BroadcastAcceptance> {
-        self.write_thread
-            .run("cannot store a broadcast", move |desk| {
-                create_broadcast(desk, &broadcast)
-            })
-            .await
+        self.write("cannot store a broadcast", move |transaction| {
+            create_broadcast(transaction, &broadcast)
+        })
+        .await
     }
 
     async fn next_unfinished_broadcast(&self, after: i64) -> Result<Option<Broadcast>> {
-        self.readers
-            .read("cannot look for broadcasts", move |connection| {
-                connection
-                    .prepare_cached(NEXT_UNFINISHED)?
-                    .query_row([after], decode_broadcast)
-                    .optional()
-            })
-            .await
+        self.read("cannot read unfinished broadcasts", move |connection| {
+            connection
+                .prepare_cached(NEXT_UNFINISHED)?
+                .query_row([after], |row| decode_broadcast(row))
+                .optional()
+        })
+        .await
     }
 
     async fn next_broadcast_users(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {
-        let (statement, values) = if broadcast.is_to_all {
+        let (sql, values) = if broadcast.is_to_all {
             (ALL_USERS_AFTER, [broadcast.fan_out_position, broadcast.last_user])
         } else {
             (LISTED_USERS_AFTER, [broadcast.number, broadcast.fan_out_position])
         };
-        self.readers
-            .read("cannot look for a broadcast's users", move |connection| {
-                connection
-                    .prepare_cached(statement)?
-                    .query_map([values[0], values[1], rows::limit_to_sql(limit)], decode_user)?
-                    .collect()
-            })
-            .await
+        self.read("cannot read the users of a broadcast", move |connection| {
+            connection
+                .prepare_cached(sql)?
+                .query_map([values[0], values[1], limit_to_sql(limit)], |row| {
+                    decode_user(row)
+                })?
+                .collect()
+        })
+        .await
     }
 
-    async fn fan_out(&self, reach: FanOutStep, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>> {
-        self.write_thread
-            .run("cannot spread a broadcast", move |desk| {
-                fan_out(desk, &reach, &messages)
-            })
-            .await
+    async fn fan_out(&self, step: FanOutStep, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>> {
+        self.write("cannot fan out a broadcast", move |transaction| {
+            fan_out(transaction, &step, &messages)
+        })
+        .await
     }
 
     async fn broadcast(&self, id: BroadcastId) -> Result<Option<(Broadcast, BroadcastCounts)>> {
-        self.readers
-            .read("cannot look a broadcast up", move |connection| {
-                find_with_counts(connection, id)
-            })
-            .await
+        self.read("cannot read a broadcast", move |connection| {
+            find_with_counts(connection, id)
+        })
+        .await
     }
 
     async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>> {
-        self.readers
-            .read("cannot list broadcasts", move |connection| {
-                connection
-                    .prepare_cached(LIST_BROADCASTS)?
-                    .query_map(
-                        [before.unwrap_or(i64::MAX), rows::limit_to_sql(limit)],
-                        decode_broadcast,
-                    )?
-                    .collect()
-            })
-            .await
+        self.read("cannot list broadcasts", move |connection| {
+            connection
+                .prepare_cached(LIST_BROADCASTS)?
+                .query_map([before.unwrap_or(i64::MAX), limit_to_sql(limit)], |row| {
+                    decode_broadcast(row)
+                })?
+                .collect()
+        })
+        .await
     }
 
     async fn user_inbox(&self, user: &str, before: Option<i64>, limit: usize) -> Result<UserInboxPage> {
         let user = user.to_owned();
-        self.readers
-            .read("cannot read an inbox", move |connection| {
-                user_inbox(connection, &user, before, limit)
-            })
-            .await
+        self.read("cannot read a user inbox", move |connection| {
+            user_inbox(connection, &user, before, limit)
+        })
+        .await
     }
 }
 
 fn register_users(
-    desk: &mut WriteTransaction<'_>,
+    transaction: &mut WriteTransaction<'_>,
     users: &[NewUser],
 ) -> rusqlite::Result<Vec<UserRegistration>> {
     let mut known = Vec::new();
-    for wanted in users {
-        let found = desk
+    for user in users {
+        let found = transaction
             .statement(FIND_USER)?
-            .query_row([&wanted.id], decode_user)
+            .query_row([&user.id], |row| decode_user(row))
             .optional()?;
         known.extend(found);
     }
-    let last = desk.statement(USER_LAST)?.query_row([], |row| row.get(0))?;
+    let last = last_user_number(transaction)?;
     let plan = plan_registration(known, last, users);
     for user in &plan.new_users {
-        desk.statement(USER_INSERT)?.execute(params![
+        transaction.statement(INSERT_USER)?.execute(params![
             user.id,
             user.number,
             user.name,
@@ -155,7 +153,7 @@ fn register_users(
         ])?;
     }
     for user in &plan.changed_users {
-        desk.statement(USER_CHANGE)?.execute(params![
+        transaction.statement(UPDATE_USER)?.execute(params![
             user.id,
             user.name,
             contact::encode_contacts(&user.contacts)
@@ -164,35 +162,39 @@ fn register_users(
     Ok(plan.results)
 }
 
+fn last_user_number(transaction: &mut WriteTransaction<'_>) -> rusqlite::Result<i64> {
+    transaction
+        .statement(LAST_USER_NUMBER)?
+        .query_row([], |row| row.integer("number"))
+}
+
 fn create_broadcast(
-    desk: &mut WriteTransaction<'_>,
+    transaction: &mut WriteTransaction<'_>,
     new: &NewBroadcast,
 ) -> rusqlite::Result<BroadcastAcceptance> {
-    if let Some(promise) = &new.idempotency
-        && let Some(earlier) = accept::find_replay(desk, promise, new.created_at)?
+    if let Some(key) = &new.idempotency
+        && let Some(replay) = accept::find_replay(transaction, key, new.created_at)?
     {
-        return Ok(match earlier {
+        return Ok(match replay {
             Acceptance::Replayed { id, .. } => BroadcastAcceptance::Replayed { id },
             _ => BroadcastAcceptance::KeyReused,
         });
     }
-    let last_user = desk
-        .statement(USER_LAST)?
-        .query_row([], |row| row.get::<_, i64>(0))?;
+    let last_user = last_user_number(transaction)?;
     let listed = match &new.audience {
         BroadcastAudience::All => None,
-        BroadcastAudience::Listed(ids) => match user_numbers(desk, ids)? {
+        BroadcastAudience::Listed(ids) => match user_numbers(transaction, ids)? {
             Ok(numbers) => Some(numbers),
             Err(unknown) => return Ok(unknown),
         },
     };
     let users = listed
         .as_ref()
-        .map_or(last_user, |listed| rows::limit_to_sql(listed.len()));
-    let number = desk
+        .map_or(last_user, |listed| limit_to_sql(listed.len()));
+    let number = transaction
         .statement(NEXT_NUMBER)?
-        .query_row([], |row| row.get::<_, i64>(0))?;
-    desk.statement(INSERT)?.execute(params![
+        .query_row([], |row| row.integer("number"))?;
+    transaction.statement(INSERT)?.execute(params![
         number,
         new.id.bytes(),
         new.body,
@@ -205,26 +207,28 @@ fn create_broadcast(
         i64::from(users == 0),
     ])?;
     for user in listed.into_iter().flatten() {
-        desk.statement(INSERT_LISTED_USER)?.execute([number, user])?;
+        transaction
+            .statement(INSERT_LISTED_USER)?
+            .execute([number, user])?;
     }
-    if let Some(promise) = &new.idempotency {
-        accept::save_idempotency_key(desk, promise, number, new.id)?;
+    if let Some(key) = &new.idempotency {
+        accept::save_idempotency_key(transaction, key, number, new.id)?;
     }
     Ok(BroadcastAcceptance::Stored {
         users: u64::try_from(users).unwrap_or_default(),
     })
 }
 
-/// The numbers of those users, each once; or that some have not registered.
+/// Returns the numbers of users without repetitions, or the result that names the users that are not registered.
 fn user_numbers(
-    desk: &mut WriteTransaction<'_>,
+    transaction: &mut WriteTransaction<'_>,
     ids: &[String],
 ) -> rusqlite::Result<std::result::Result<Vec<i64>, BroadcastAcceptance>> {
     let (mut numbers, mut first, mut count) = (Vec::with_capacity(ids.len()), Vec::new(), 0);
     for id in ids {
-        let found = desk
+        let found = transaction
             .statement(USER_NUMBER)?
-            .query_row([id], |row| row.get::<_, i64>(0))
+            .query_row([id], |row| row.integer("number"))
             .optional()?;
         match found {
             Some(number) => numbers.push(number),
@@ -245,30 +249,32 @@ fn user_numbers(
 }
 
 fn fan_out(
-    desk: &mut WriteTransaction<'_>,
-    reach: &FanOutStep,
+    transaction: &mut WriteTransaction<'_>,
+    step: &FanOutStep,
     messages: &[NewMessage],
 ) -> rusqlite::Result<Option<Vec<Acceptance>>> {
-    let moved = desk.statement(ADVANCE)?.execute(params![
-        reach.broadcast,
-        reach.from,
-        reach.to,
-        rows::count_to_sql(reach.unreachable),
-        i64::from(reach.is_last),
+    let advanced = transaction.statement(ADVANCE)?.execute(params![
+        step.broadcast,
+        step.from,
+        step.to,
+        count_to_sql(step.unreachable),
+        i64::from(step.is_last),
     ])?;
-    if moved == 0 {
+    if advanced == 0 {
         return Ok(None);
     }
-    let accepted = accept::accept(desk, messages)?;
-    let (runs, refused) = number_ranges(&accepted);
+    let accepted = accept::accept(transaction, messages)?;
+    let (ranges, refused) = number_ranges(&accepted);
     let mut stored = 0;
-    for (first, last) in runs {
+    for (first, last) in ranges {
         stored += last - first + 1;
-        desk.statement(INSERT_NUMBER_RANGE)?
-            .execute([first, last, reach.broadcast])?;
+        transaction
+            .statement(INSERT_NUMBER_RANGE)?
+            .execute([first, last, step.broadcast])?;
     }
-    desk.statement(ADD_MESSAGE_COUNTS)?
-        .execute([reach.broadcast, stored, rows::count_to_sql(refused)])?;
+    transaction
+        .statement(ADD_MESSAGE_COUNTS)?
+        .execute([step.broadcast, stored, count_to_sql(refused)])?;
     Ok(Some(accepted))
 }
 
@@ -278,15 +284,15 @@ fn find_with_counts(
 ) -> rusqlite::Result<Option<(Broadcast, BroadcastCounts)>> {
     let found = connection
         .prepare_cached(FIND_BROADCAST)?
-        .query_row([id.bytes()], decode_broadcast)
+        .query_row([id.bytes()], |row| decode_broadcast(row))
         .optional()?;
-    let Some(found) = found else {
+    let Some(broadcast) = found else {
         return Ok(None);
     };
-    let tally = connection
-        .prepare_cached(COUNT_MESSAGES)?
-        .query_row([found.number], decode_counts)?;
-    Ok(Some((found, tally)))
+    let counts = connection
+        .prepare_cached(COUNT_DELIVERIES)?
+        .query_row([broadcast.number], |row| decode_broadcast_counts(row))?;
+    Ok(Some((broadcast, counts)))
 }
 
 fn user_inbox(
@@ -295,64 +301,24 @@ fn user_inbox(
     before: Option<i64>,
     limit: usize,
 ) -> rusqlite::Result<UserInboxPage> {
-    let wanted = rows::limit_to_sql(limit.saturating_add(1));
-    let before = before
-        .unwrap_or(read::MESSAGE_NUMBER_MAX)
-        .min(read::MESSAGE_NUMBER_MAX);
+    let before = before.map_or(MESSAGE_NUMBER_MAX, |before| before.min(MESSAGE_NUMBER_MAX));
     let numbers = connection
         .prepare_cached(INBOX)?
-        .query_map(params![user, before, wanted], |row| row.get(0))?
+        .query_map(
+            params![user, before, limit_to_sql(limit.saturating_add(1))],
+            |row| row.integer("number"),
+        )?
         .collect::<rusqlite::Result<_>>()?;
-    let page = read::load_message_list(connection, numbers, limit)?;
-    let mut of = connection.prepare_cached(BROADCAST_OF_MESSAGE)?;
+    let page = load_message_list(connection, numbers, limit)?;
+    let mut statement = connection.prepare_cached(BROADCAST_OF_MESSAGE)?;
     let messages = page.messages.into_iter().map(|message| {
-        let broadcast = of
-            .query_row([message.number], |row| rows::message_id(row, 0))
+        let broadcast = statement
+            .query_row([message.number], |row| row.message_id("id"))
             .optional()?;
         Ok((message, broadcast))
     });
     Ok(UserInboxPage {
         messages: messages.collect::<rusqlite::Result<_>>()?,
         next: page.next,
-    })
-}
-
-fn decode_user(row: &Row<'_>) -> rusqlite::Result<User> {
-    Ok(User {
-        number: row.get(0)?,
-        id: row.get(1)?,
-        name: row.get(2)?,
-        contacts: rows::optional_contacts(row, 3)?.unwrap_or_default(),
-        created_at: rows::decode_time(row, 4)?,
-    })
-}
-
-fn decode_broadcast(row: &Row<'_>) -> rusqlite::Result<Broadcast> {
-    Ok(Broadcast {
-        number: row.get(0)?,
-        id: rows::message_id(row, 1)?,
-        body: row.get(2)?,
-        channel: rows::decode_name(row, 3)?,
-        caller: row.get(4)?,
-        created_at: rows::decode_time(row, 5)?,
-        is_to_all: row.get(6)?,
-        last_user: row.get(7)?,
-        users: rows::decode_count(row, 8)?,
-        fan_out_position: row.get(9)?,
-        messages: rows::decode_count(row, 10)?,
-        unreachable: rows::decode_count(row, 11)?,
-        refused: rows::decode_count(row, 12)?,
-        is_fanned_out: row.get(13)?,
-    })
-}
-
-fn decode_counts(row: &Row<'_>) -> rusqlite::Result<BroadcastCounts> {
-    Ok(BroadcastCounts {
-        messages: rows::decode_count(row, 0)?,
-        waiting: rows::decode_count(row, 1)?,
-        unconfirmed: rows::decode_count(row, 2)?,
-        received: rows::decode_count(row, 3)?,
-        failed: rows::decode_count(row, 4)?,
-        opened: rows::decode_count(row, 5)?,
     })
 }

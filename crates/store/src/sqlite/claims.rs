@@ -1,60 +1,61 @@
-//! The way of a delivery through the workers' hands: what is due, who wins it, what came of it.
+//! Due deliveries, claims and records in SQLite.
 //!
-//! A claim is only a postponement, and a round that another claim has overtaken changes no state.
+//! A claim moves `due_at` to the end of the lease. A superseded round changes no state.
 
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::accept::is_suppressed;
-use super::events;
-use super::receipts;
-use super::rows::{self, StateColumns};
+use super::recipients::deactivate_address;
+use super::suppressed::active_contacts;
 use super::write_transaction::WriteTransaction;
+use super::{events, receipts};
 use crate::events::NewEvent;
+use crate::rows::deliveries::{StateColumns, decode_claimed_delivery};
+use crate::rows::{SqlRow, limit_to_sql, priority_rank};
 use postrider_core::capacity::{Capacity, round_robin};
 use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
-use postrider_core::contact::Contact;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{
-    ClaimedDelivery, CompletedRound, InvalidatedAddress, Priority, QueueEntry, RecordResult,
-};
+use postrider_core::message::{ClaimedDelivery, CompletedRound, Priority, QueueEntry, RecordResult};
 
-static DUE: &str = include_str!("../../../../sql/sqlite/claim/select_due.sql");
-static DUE_CHANNELS: &str = include_str!("../../../../sql/sqlite/claim/list_waiting_channels.sql");
-static CLAIM: &str = include_str!("../../../../sql/sqlite/claim/load_claimed_deliveries.sql");
-static SAVE_LEASE: &str = include_str!("../../../../sql/sqlite/claim/acquire_lease.sql");
-static RECORD: &str = include_str!("../../../../sql/sqlite/claim/record_round.sql");
-static FIND_RECORDED: &str = include_str!("../../../../sql/sqlite/claim/check_recorded_round.sql");
-static MARK_SUPERSEDED: &str = include_str!("../../../../sql/sqlite/claim/mark_superseded_round.sql");
-static INSERT_ATTEMPT: &str = include_str!("../../../../sql/sqlite/claim/insert_attempt.sql");
-static DEACTIVATE: &str = include_str!("../../../../sql/sqlite/recipients/deactivate_recipient.sql");
+static DUE: &str = sql!("sqlite/claim/select_due");
+static WAITING_CHANNELS: &str = sql!("sqlite/claim/list_waiting_channels");
+static CLAIM: &str = sql!("sqlite/claim/load_claimed_deliveries");
+static SAVE_LEASE: &str = sql!("sqlite/claim/acquire_lease");
+static RECORD: &str = sql!("sqlite/claim/record_round");
+static FIND_RECORDED: &str = sql!("sqlite/claim/check_recorded_round");
+static MARK_SUPERSEDED: &str = sql!("sqlite/claim/mark_superseded_round");
+static INSERT_ATTEMPT: &str = sql!("sqlite/claim/insert_attempt");
 
-/// See [`crate::Store::due`].
-pub fn due(connection: &Connection, now: Timestamp, wish: &Capacity) -> rusqlite::Result<Vec<QueueEntry>> {
-    let mut rooms = due_channels(connection)?
+/// Returns due deliveries; see [`WorkStore::due`](crate::WorkStore::due).
+pub fn due(
+    connection: &Connection,
+    now: Timestamp,
+    capacity: &Capacity,
+) -> rusqlite::Result<Vec<QueueEntry>> {
+    let mut channels = waiting_channels(connection)?
         .into_iter()
-        .map(|channel| (wish.for_channel(channel.as_str()), channel))
+        .map(|channel| (capacity.for_channel(channel.as_str()), channel))
         .collect::<Vec<_>>();
-    let mut nudges = Vec::new();
+    let mut entries = Vec::new();
     for priority in [Priority::High, Priority::Normal] {
-        let mut rows = Vec::new();
-        for (room, channel) in &mut rooms {
-            let found = due_on_channel(connection, channel, priority, now, *room)?;
-            *room -= found.len();
-            rows.push(found);
+        let mut by_channel = Vec::new();
+        for (left, channel) in &mut channels {
+            let found = due_on_channel(connection, channel, priority, now, *left)?;
+            *left -= found.len();
+            by_channel.push(found);
         }
-        nudges.extend(round_robin(rows, wish.limit - nudges.len()));
+        entries.extend(round_robin(by_channel, capacity.limit - entries.len()));
     }
-    Ok(nudges)
+    Ok(entries)
 }
 
-fn due_channels(connection: &Connection) -> rusqlite::Result<Vec<ConfigName>> {
-    let mut statement = connection.prepare_cached(DUE_CHANNELS)?;
-    statement
-        .query_map([], |row| rows::decode_name(row, 0))?
+fn waiting_channels(connection: &Connection) -> rusqlite::Result<Vec<ConfigName>> {
+    connection
+        .prepare_cached(WAITING_CHANNELS)?
+        .query_map([], |row| row.name("channel"))?
         .collect()
 }
 
@@ -63,130 +64,105 @@ fn due_on_channel(
     channel: &ConfigName,
     priority: Priority,
     now: Timestamp,
-    room: usize,
+    limit: usize,
 ) -> rusqlite::Result<Vec<QueueEntry>> {
-    if room == 0 {
+    if limit == 0 {
         return Ok(Vec::new());
     }
-    let mut statement = connection.prepare_cached(DUE)?;
-    let asked = params![
+    let values = params![
         channel.as_str(),
-        rows::priority_rank(priority),
+        priority_rank(priority),
         now.timestamp_millis(),
-        rows::limit_to_sql(room)
+        limit_to_sql(limit)
     ];
-    let nudge = |row: &rusqlite::Row<'_>| {
-        Ok(QueueEntry {
-            id: rows::delivery_id(row, 0)?,
-            channel: channel.clone(),
-            due_at: rows::decode_time(row, 1)?,
-            priority,
-        })
-    };
-    statement.query_map(asked, nudge)?.collect()
+    connection
+        .prepare_cached(DUE)?
+        .query_map(values, |row| {
+            Ok(QueueEntry {
+                id: row.delivery_id("id")?,
+                channel: channel.clone(),
+                due_at: row.time("due_at")?,
+                priority,
+            })
+        })?
+        .collect()
 }
 
-/// See [`crate::Store::claim`].
+/// Claims deliveries; see [`WorkStore::claim`](crate::WorkStore::claim).
 pub fn claim(
-    desk: &mut WriteTransaction<'_>,
+    transaction: &mut WriteTransaction<'_>,
     ids: &[DeliveryId],
     now: Timestamp,
     lease: Duration,
 ) -> rusqlite::Result<Vec<ClaimedDelivery>> {
     let mut claimed = Vec::with_capacity(ids.len());
     for id in ids {
-        claimed.extend(claim_one(desk, *id, now, now + lease)?);
+        claimed.extend(claim_one(transaction, *id, now, now + lease)?);
     }
     Ok(claimed)
 }
 
 fn claim_one(
-    desk: &mut WriteTransaction<'_>,
+    transaction: &mut WriteTransaction<'_>,
     id: DeliveryId,
     now: Timestamp,
-    until: Timestamp,
+    lease_expires_at: Timestamp,
 ) -> rusqlite::Result<Option<ClaimedDelivery>> {
-    let mut won = desk
+    let claimed = transaction
         .statement(CLAIM)?
-        .query_row([id.0, now.timestamp_millis()], |row| {
-            Ok(ClaimedDelivery {
-                id,
-                message: rows::message_id(row, 10)?,
-                channel: rows::decode_name(row, 0)?,
-                address: row.get(1)?,
-                spelling: row.get(2)?,
-                contacts: rows::optional_contacts(row, 12)?,
-                subject: row.get(13)?,
-                body: row.get(11)?,
-                parts: row.get(3)?,
-                round: row.get(4)?,
-                tries: row.get(5)?,
-                unrecorded_claims: row.get(6)?,
-                avoid: rows::optional_name(row, 7)?,
-                priority: rows::decode_priority(row, 8)?,
-                expires_at: rows::decode_time(row, 9)?,
-                event_target: rows::optional_watch(row, 14)?,
-            })
-        })
+        .query_row([id.0, now.timestamp_millis()], |row| decode_claimed_delivery(row))
         .optional()?;
-    if let Some(claimed) = &mut won {
-        desk.statement(SAVE_LEASE)?
-            .execute([id.0, until.timestamp_millis()])?;
-        if let Some(contacts) = claimed.contacts.take() {
-            claimed.contacts = Some(active_contacts(desk, &claimed.channel, contacts)?);
-        }
+    let Some(mut claimed) = claimed else {
+        return Ok(None);
+    };
+    transaction
+        .statement(SAVE_LEASE)?
+        .execute([id.0, lease_expires_at.timestamp_millis()])?;
+    if let Some(contacts) = claimed.contacts.take() {
+        claimed.contacts = Some(active_contacts(transaction, &claimed.channel, contacts)?);
     }
-    Ok(won)
+    Ok(Some(claimed))
 }
 
-/// The contacts that may still be written to.
-pub fn active_contacts(
-    desk: &mut WriteTransaction<'_>,
-    channel: &ConfigName,
-    contacts: Vec<Contact>,
-) -> rusqlite::Result<Vec<Contact>> {
-    let mut left = Vec::with_capacity(contacts.len());
-    for contact in contacts {
-        if !is_suppressed(desk, channel, &contact.address)? {
-            left.push(contact);
-        }
-    }
-    Ok(left)
-}
-
-/// See [`crate::Store::record`].
+/// Records rounds; see [`WorkStore::record`](crate::WorkStore::record).
 pub fn record(
-    desk: &mut WriteTransaction<'_>,
+    transaction: &mut WriteTransaction<'_>,
     rounds: &[CompletedRound],
 ) -> rusqlite::Result<Vec<RecordResult>> {
-    rounds.iter().map(|round| record_one(desk, round)).collect()
+    rounds
+        .iter()
+        .map(|round| record_one(transaction, round))
+        .collect()
 }
 
-fn record_one(desk: &mut WriteTransaction<'_>, round: &CompletedRound) -> rusqlite::Result<RecordResult> {
-    let folded = desk.rollup_position()?;
-    let facts = StateColumns::from_state(&round.state);
-    let changed = desk.statement(RECORD)?.execute(params![
+fn record_one(
+    transaction: &mut WriteTransaction<'_>,
+    round: &CompletedRound,
+) -> rusqlite::Result<RecordResult> {
+    let rollup_position = transaction.rollup_position()?;
+    let columns = StateColumns::from_state(&round.state);
+    let changed = transaction.statement(RECORD)?.execute(params![
         round.id.0,
         round.round,
-        facts.state,
-        facts.failure,
-        facts.reason,
-        facts.due_at,
-        facts.ended_at,
-        facts.provider,
-        facts.reference,
+        columns.state,
+        columns.failure,
+        columns.reason,
+        columns.due_at,
+        columns.ended_at,
+        columns.provider,
+        columns.reference,
         round.tries,
-        folded,
+        rollup_position,
     ])?;
     if changed == 0 {
-        return record_late(desk, round, folded);
+        return record_late(transaction, round, rollup_position);
     }
-    insert_attempts(desk, round)?;
-    if let Some(emission) = NewEvent::from_round(round) {
-        events::insert_event(desk, &emission)?;
+    insert_attempts(transaction, round)?;
+    if let Some(event) = NewEvent::from_round(round) {
+        events::insert_event(transaction, &event)?;
     }
-    for dead in round.invalidated_addresses() {
-        deactivate_address(desk, round.id, &dead)?;
+    for invalidated in round.invalidated_addresses() {
+        deactivate_address(transaction, round.id, &invalidated)?;
     }
     if let DeliveryState::Sent {
         provider,
@@ -194,39 +170,40 @@ fn record_one(desk: &mut WriteTransaction<'_>, round: &CompletedRound) -> rusqli
         ..
     } = &round.state
     {
-        let stands = receipts::apply_unmatched(desk, round.id, provider, reference)?;
-        return Ok(RecordResult::from_states(DeliveryStateKind::Sent, stands));
+        let after = receipts::apply_unmatched(transaction, round.id, provider, reference)?;
+        return Ok(RecordResult::from_states(DeliveryStateKind::Sent, after));
     }
     Ok(RecordResult::Stored)
 }
 
-/// A round whose end is on disk, because the answer to an earlier record was lost, or one that was overtaken: only its
-/// attempts are kept, once.
+/// Records a round that was recorded before (the answer was lost) or was superseded: stores only its attempts, once.
 fn record_late(
-    desk: &mut WriteTransaction<'_>,
+    transaction: &mut WriteTransaction<'_>,
     round: &CompletedRound,
-    folded: i64,
+    rollup_position: i64,
 ) -> rusqlite::Result<RecordResult> {
-    let written = desk
+    let recorded = transaction
         .statement(FIND_RECORDED)?
         .query_row([round.id.0, i64::from(round.round)], |row| {
-            Ok((row.get(0)?, row.get(1)?))
+            Ok((row.bool("is_recorded")?, row.bool("has_attempts")?))
         })
         .optional()?;
-    match written {
+    match recorded {
         Some((true, _)) => return Ok(RecordResult::Stored),
         Some((false, false)) => {
-            desk.statement(MARK_SUPERSEDED)?.execute([round.id.0, folded])?;
-            insert_attempts(desk, round)?;
+            transaction
+                .statement(MARK_SUPERSEDED)?
+                .execute([round.id.0, rollup_position])?;
+            insert_attempts(transaction, round)?;
         }
         Some((false, true)) | None => {}
     }
     Ok(RecordResult::Superseded)
 }
 
-fn insert_attempts(desk: &mut WriteTransaction<'_>, round: &CompletedRound) -> rusqlite::Result<()> {
+fn insert_attempts(transaction: &mut WriteTransaction<'_>, round: &CompletedRound) -> rusqlite::Result<()> {
     for attempt in &round.attempts {
-        desk.statement(INSERT_ATTEMPT)?.execute(params![
+        transaction.statement(INSERT_ATTEMPT)?.execute(params![
             round.id.0,
             round.round,
             attempt.provider.as_ref().map(|name| name.as_str()),
@@ -238,22 +215,5 @@ fn insert_attempts(desk: &mut WriteTransaction<'_>, round: &CompletedRound) -> r
             attempt.address,
         ])?;
     }
-    Ok(())
-}
-
-/// Makes an address of a delivery inactive.
-pub fn deactivate_address(
-    desk: &mut WriteTransaction<'_>,
-    id: DeliveryId,
-    dead: &InvalidatedAddress<'_>,
-) -> rusqlite::Result<()> {
-    desk.statement(DEACTIVATE)?.execute(params![
-        id.0,
-        dead.reason,
-        dead.provider.as_str(),
-        dead.at.timestamp_millis(),
-        dead.address,
-    ])?;
-    desk.mark_has_recipients();
     Ok(())
 }

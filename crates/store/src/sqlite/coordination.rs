@@ -1,232 +1,271 @@
-//! What the processes on one file agree on: how fast providers are asked, how they do, whose turn it is.
+//! Coordination of the processes that share a SQLite file.
 //!
-//! Runs inside the writer's transaction, which no other process shares, and never begins or ends one.
+//! Write transactions are exclusive, so what they read cannot change before they write.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::types::Type;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use async_trait::async_trait;
+use rusqlite::{OptionalExtension, params};
 
-use super::rows;
+use super::store::SqliteStore;
 use super::write_transaction::WriteTransaction;
-use crate::ProbeDecision;
-use crate::coordination::{self, HealthColumns};
+use crate::coordination::{CoordinationStore, ProbeDecision, RatePermit};
+use crate::rows::SqlRow;
+use crate::rows::coordination::{
+    CircuitColumns, decode_health, decode_job_lock_owner, decode_provider_control, decode_rate_limiter,
+};
+use postrider_core::channel::ConfigName;
 use postrider_core::circuit_breaker::CircuitState;
-use postrider_core::clock::Timestamp;
-use postrider_core::job::{JobLockOwner, JobLockResult, ScheduledJob};
+use postrider_core::clock::{Clock, Timestamp};
+use postrider_core::error::Result;
+use postrider_core::job::{JobLockResult, ScheduledJob};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
-use postrider_core::rate_limit::{self, RateLimitRequest, RateLimiterState};
+use postrider_core::rate_limit::{self, RateLimitRequest};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
 
-static RATE_LIMITER: &str = include_str!("../../../../sql/sqlite/coordination/read_rate_limiter.sql");
-static SAVE_RATE_LIMITER: &str = include_str!("../../../../sql/sqlite/coordination/save_rate_limiter.sql");
-static ALL_HEALTH: &str = include_str!("../../../../sql/sqlite/coordination/list_provider_health.sql");
-static PROVIDER_HEALTH: &str = include_str!("../../../../sql/sqlite/coordination/read_provider_health.sql");
-static SAVE_HEALTH: &str = include_str!("../../../../sql/sqlite/coordination/save_provider_health.sql");
-static PROVIDER_CONTROLS: &str =
-    include_str!("../../../../sql/sqlite/coordination/list_provider_controls.sql");
-static SAVE_PROVIDER_CONTROL: &str =
-    include_str!("../../../../sql/sqlite/coordination/save_provider_control.sql");
-static JOB_LOCK: &str = include_str!("../../../../sql/sqlite/coordination/read_job_lock.sql");
-static ACQUIRE_JOB_LOCK: &str = include_str!("../../../../sql/sqlite/coordination/acquire_job_lock.sql");
-static RENEW_JOB_LOCK: &str = include_str!("../../../../sql/sqlite/coordination/renew_job_lock.sql");
-static RELEASE_JOB_LOCK: &str = include_str!("../../../../sql/sqlite/coordination/release_job_lock.sql");
+static RATE_LIMITER: &str = sql!("sqlite/coordination/read_rate_limiter");
+static SAVE_RATE_LIMITER: &str = sql!("sqlite/coordination/save_rate_limiter");
+static ALL_HEALTH: &str = sql!("sqlite/coordination/list_provider_health");
+static PROVIDER_HEALTH: &str = sql!("sqlite/coordination/read_provider_health");
+static SAVE_HEALTH: &str = sql!("sqlite/coordination/save_provider_health");
+static PROVIDER_CONTROLS: &str = sql!("sqlite/coordination/list_provider_controls");
+static SAVE_PROVIDER_CONTROL: &str = sql!("sqlite/coordination/save_provider_control");
+static JOB_LOCK: &str = sql!("sqlite/coordination/read_job_lock");
+static ACQUIRE_JOB_LOCK: &str = sql!("sqlite/coordination/acquire_job_lock");
+static RENEW_JOB_LOCK: &str = sql!("sqlite/coordination/renew_job_lock");
+static RELEASE_JOB_LOCK: &str = sql!("sqlite/coordination/release_job_lock");
+static STORE_SECRET: &str = sql!("sqlite/coordination/read_store_secret");
 
-/// See [`crate::Store::pass`].
-pub fn acquire_rate_permits(
-    desk: &mut WriteTransaction<'_>,
-    wish: &RateLimitRequest,
-    now: Timestamp,
-) -> rusqlite::Result<Vec<Result<(), Duration>>> {
-    let provider = wish.provider.as_str();
-    let kept = desk
-        .statement(RATE_LIMITER)?
-        .query_row([provider], decode_rate_limiter)
-        .optional()?;
-    let (kept, passages) = rate_limit::acquire_permits(kept, wish, now);
-    desk.statement(SAVE_RATE_LIMITER)?.execute(params![
-        provider,
-        kept.tokens_micros,
-        kept.counted_at.unwrap_or(now).timestamp_millis(),
-        kept.next_slot.map(|slot| slot.timestamp_micros()),
-        kept.cooldown_until.map(|until| until.timestamp_millis()),
-    ])?;
-    Ok(passages)
-}
-
-fn decode_rate_limiter(row: &Row<'_>) -> rusqlite::Result<RateLimiterState> {
-    Ok(RateLimiterState {
-        tokens_micros: row.get(0)?,
-        counted_at: rows::optional_time(row, 1)?,
-        next_slot: row.get::<_, Option<i64>>(2)?.map(coordination::from_micros),
-        cooldown_until: rows::optional_time(row, 3)?,
-    })
-}
-
-/// See [`crate::Store::standings`].
-pub fn load_health(connection: &Connection) -> rusqlite::Result<Vec<SharedHealth>> {
-    let mut statement = connection.prepare_cached(ALL_HEALTH)?;
-    statement.query_map([], decode_health)?.collect()
-}
-
-/// See [`crate::Store::tell`].
-pub fn report_health(
-    desk: &mut WriteTransaction<'_>,
-    news: &[HealthReport],
-    now: Timestamp,
-) -> rusqlite::Result<Vec<ReportedHealth>> {
-    let mut told = Vec::with_capacity(news.len());
-    for news in news {
-        let before = provider_health(desk, news.provider.as_str())?;
-        let after = ReportedHealth::after(before.clone(), news.clone(), now);
-        if before.as_ref() != Some(&after.shared) {
-            save_health(desk, &after.shared)?;
-        }
-        told.push(after);
+#[async_trait]
+impl CoordinationStore for SqliteStore {
+    async fn current_time(&self) -> Result<Timestamp> {
+        Ok(Clock::System.now())
     }
-    Ok(told)
+
+    fn has_own_clock(&self) -> bool {
+        false
+    }
+
+    async fn acquire_rate_permits(
+        &self,
+        request: RateLimitRequest,
+        now: Timestamp,
+    ) -> Result<Vec<RatePermit>> {
+        let requested_at = Instant::now();
+        // A permit is valid from its commit, which another process's lock can delay.
+        self.write("cannot acquire rate permits", move |transaction| {
+            let waited = Duration::from_secs(requested_at.elapsed().as_secs());
+            acquire_rate_permits(transaction, &request, now + waited)
+        })
+        .await
+    }
+
+    async fn load_health(&self) -> Result<Vec<SharedHealth>> {
+        self.read("cannot load provider health", |connection| {
+            connection
+                .prepare_cached(ALL_HEALTH)?
+                .query_map([], |row| decode_health(row))?
+                .collect()
+        })
+        .await
+    }
+
+    async fn report_health(&self, reports: Vec<HealthReport>, now: Timestamp) -> Result<Vec<ReportedHealth>> {
+        self.write("cannot report provider health", move |transaction| {
+            reports
+                .iter()
+                .map(|report| report_health(transaction, report, now))
+                .collect()
+        })
+        .await
+    }
+
+    async fn acquire_probe(
+        &self,
+        provider: &ConfigName,
+        timeout: Duration,
+        now: Timestamp,
+    ) -> Result<ProbeDecision> {
+        let provider = provider.clone();
+        self.write("cannot acquire a probe", move |transaction| {
+            acquire_probe(transaction, provider.as_str(), timeout, now)
+        })
+        .await
+    }
+
+    async fn save_provider_control(&self, control: ProviderControl) -> Result<()> {
+        self.write("cannot save a provider control", move |transaction| {
+            save_provider_control(transaction, &control)
+        })
+        .await
+    }
+
+    async fn provider_controls(&self) -> Result<Vec<ProviderControl>> {
+        self.read("cannot read provider controls", |connection| {
+            connection
+                .prepare_cached(PROVIDER_CONTROLS)?
+                .query_map([], |row| decode_provider_control(row))?
+                .collect()
+        })
+        .await
+    }
+
+    async fn acquire_job_lock(
+        &self,
+        job: ScheduledJob,
+        holder: &str,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<JobLockResult> {
+        let holder = holder.to_owned();
+        self.write("cannot acquire a job lock", move |transaction| {
+            acquire_job_lock(transaction, job, &holder, now, lease)
+        })
+        .await
+    }
+
+    async fn renew_job_lock(&self, job: ScheduledJob, holder: &str, expires_at: Timestamp) -> Result<bool> {
+        let holder = holder.to_owned();
+        self.write("cannot renew a job lock", move |transaction| {
+            let values = params![job.as_str(), holder, expires_at.timestamp_millis()];
+            Ok(transaction.statement(RENEW_JOB_LOCK)?.execute(values)? > 0)
+        })
+        .await
+    }
+
+    async fn release_job_lock(&self, job: ScheduledJob, holder: &str, expires_at: Timestamp) -> Result<()> {
+        let holder = holder.to_owned();
+        self.write("cannot release a job lock", move |transaction| {
+            let values = params![job.as_str(), holder, expires_at.timestamp_millis()];
+            transaction.statement(RELEASE_JOB_LOCK)?.execute(values)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn store_secret(&self) -> Result<[u8; 32]> {
+        self.read("cannot read the store secret", |connection| {
+            connection.query_row(STORE_SECRET, [], |row| row.bytes("value"))
+        })
+        .await
+    }
 }
 
-/// See [`crate::Store::probe`].
-pub fn acquire_probe(
-    desk: &mut WriteTransaction<'_>,
+fn acquire_rate_permits(
+    transaction: &mut WriteTransaction<'_>,
+    request: &RateLimitRequest,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<RatePermit>> {
+    let provider = request.provider.as_str();
+    let limiter = transaction
+        .statement(RATE_LIMITER)?
+        .query_row([provider], |row| decode_rate_limiter(row))
+        .optional()?;
+    let (limiter, permits) = rate_limit::acquire_permits(limiter, request, now);
+    transaction.statement(SAVE_RATE_LIMITER)?.execute(params![
+        provider,
+        limiter.tokens_micros,
+        limiter.counted_at.unwrap_or(now).timestamp_millis(),
+        limiter.next_slot.map(|slot| slot.timestamp_micros()),
+        limiter.cooldown_until.map(|until| until.timestamp_millis()),
+    ])?;
+    Ok(permits)
+}
+
+fn report_health(
+    transaction: &mut WriteTransaction<'_>,
+    report: &HealthReport,
+    now: Timestamp,
+) -> rusqlite::Result<ReportedHealth> {
+    let before = provider_health(transaction, report.provider.as_str())?;
+    let after = ReportedHealth::after(before.clone(), report.clone(), now);
+    if before.as_ref() != Some(&after.shared) {
+        save_health(transaction, &after.shared)?;
+    }
+    Ok(after)
+}
+
+fn acquire_probe(
+    transaction: &mut WriteTransaction<'_>,
     provider: &str,
-    patience: Duration,
+    timeout: Duration,
     now: Timestamp,
 ) -> rusqlite::Result<ProbeDecision> {
-    let Some(known) = provider_health(desk, provider)? else {
+    let Some(health) = provider_health(transaction, provider)? else {
         return Ok(ProbeDecision::Denied(None));
     };
-    let Some(probing) = known.with_probe_started(patience, now) else {
-        return Ok(ProbeDecision::Denied(Some(known)));
+    let Some(probing) = health.with_probe_started(timeout, now) else {
+        return Ok(ProbeDecision::Denied(Some(health)));
     };
-    save_health(desk, &probing)?;
+    save_health(transaction, &probing)?;
     Ok(ProbeDecision::Granted(probing))
 }
 
-/// See [`crate::Store::order`].
-pub fn save_provider_control(
-    desk: &mut WriteTransaction<'_>,
-    order: &ProviderControl,
+fn save_provider_control(
+    transaction: &mut WriteTransaction<'_>,
+    control: &ProviderControl,
 ) -> rusqlite::Result<()> {
-    let (provider, at) = (order.provider.as_str(), order.at.timestamp_millis());
-    desk.statement(SAVE_PROVIDER_CONTROL)?.execute(params![
+    let provider = control.provider.as_str();
+    transaction.statement(SAVE_PROVIDER_CONTROL)?.execute(params![
         provider,
-        order.action.as_str(),
-        order.requested_by,
-        at
+        control.action.as_str(),
+        control.requested_by,
+        control.at.timestamp_millis()
     ])?;
-    if order.action == ControlAction::Resume
-        && let Some(known) = provider_health(desk, provider)?
-        && known.circuit != CircuitState::Closed
+    if control.action == ControlAction::Resume
+        && let Some(health) = provider_health(transaction, provider)?
+        && health.circuit != CircuitState::Closed
     {
-        save_health(desk, &known.resumed(order.at))?;
+        save_health(transaction, &health.resumed(control.at))?;
     }
     Ok(())
-}
-
-/// See [`crate::Store::orders`].
-pub fn provider_controls(connection: &Connection) -> rusqlite::Result<Vec<ProviderControl>> {
-    let mut statement = connection.prepare_cached(PROVIDER_CONTROLS)?;
-    let order = |row: &Row<'_>| {
-        Ok(ProviderControl {
-            provider: rows::decode_name(row, 0)?,
-            action: rows::decode_word(row, 1, ControlAction::parse)?,
-            requested_by: row.get(2)?,
-            at: rows::decode_time(row, 3)?,
-        })
-    };
-    statement.query_map([], order)?.collect()
 }
 
 fn provider_health(
-    desk: &mut WriteTransaction<'_>,
+    transaction: &mut WriteTransaction<'_>,
     provider: &str,
 ) -> rusqlite::Result<Option<SharedHealth>> {
-    desk.statement(PROVIDER_HEALTH)?
-        .query_row([provider], decode_health)
+    transaction
+        .statement(PROVIDER_HEALTH)?
+        .query_row([provider], |row| decode_health(row))
         .optional()
 }
 
-fn save_health(desk: &mut WriteTransaction<'_>, known: &SharedHealth) -> rusqlite::Result<()> {
-    let columns = HealthColumns::from_health(known);
-    desk.statement(SAVE_HEALTH)?.execute(params![
-        known.provider.as_str(),
-        columns.state,
+fn save_health(transaction: &mut WriteTransaction<'_>, health: &SharedHealth) -> rusqlite::Result<()> {
+    let columns = CircuitColumns::from_circuit(&health.circuit);
+    transaction.statement(SAVE_HEALTH)?.execute(params![
+        health.provider.as_str(),
+        columns.circuit,
         columns.open_until,
         columns.backoff_factor,
         columns.reason,
-        known.cooldown_until.map(|until| until.timestamp_millis()),
-        known.since.timestamp_millis(),
-        known.version,
+        health.cooldown_until.map(|until| until.timestamp_millis()),
+        health.since.timestamp_millis(),
+        health.version,
     ])?;
     Ok(())
 }
 
-fn decode_health(row: &Row<'_>) -> rusqlite::Result<SharedHealth> {
-    let since = rows::decode_time(row, 6)?;
-    let standing = row.get::<_, String>(1)?;
-    let told = coordination::decode_circuit(&standing, row.get(2)?, row.get(3)?, row.get(4)?, since);
-    let impossible = || {
-        let cause = format!("{standing:?} is no standing of a provider");
-        rusqlite::Error::FromSqlConversionFailure(1, Type::Text, cause.into())
-    };
-    Ok(SharedHealth {
-        provider: rows::decode_name(row, 0)?,
-        circuit: told.ok_or_else(impossible)?,
-        cooldown_until: rows::optional_time(row, 5)?,
-        since,
-        version: row.get(7)?,
-    })
-}
-
-/// See [`crate::Store::take_turn`].
-pub fn acquire_job_lock(
-    desk: &mut WriteTransaction<'_>,
-    task: ScheduledJob,
+fn acquire_job_lock(
+    transaction: &mut WriteTransaction<'_>,
+    job: ScheduledJob,
     holder: &str,
     now: Timestamp,
-    hold: Duration,
+    lease: Duration,
 ) -> rusqlite::Result<JobLockResult> {
-    let (ends_at, too_late) = (now + hold, now + hold * 2);
-    let taken = desk.statement(ACQUIRE_JOB_LOCK)?.execute(params![
-        task.as_str(),
+    // A lock that expires later than this was set by a wrong clock.
+    let latest_expiry = now + lease * 2;
+    let acquired = transaction.statement(ACQUIRE_JOB_LOCK)?.execute(params![
+        job.as_str(),
         holder,
         now.timestamp_millis(),
-        ends_at.timestamp_millis(),
-        too_late.timestamp_millis(),
+        (now + lease).timestamp_millis(),
+        latest_expiry.timestamp_millis(),
     ])?;
-    if taken > 0 {
+    if acquired > 0 {
         return Ok(JobLockResult::Acquired);
     }
-    desk.statement(JOB_LOCK)?.query_row([task.as_str()], |row| {
-        Ok(JobLockResult::Busy(JobLockOwner {
-            process_name: row.get(0)?,
-            acquired_at: rows::decode_time(row, 1)?,
-            expires_at: rows::decode_time(row, 2)?,
-            is_done: row.get(3)?,
-        }))
+    transaction.statement(JOB_LOCK)?.query_row([job.as_str()], |row| {
+        decode_job_lock_owner(row).map(JobLockResult::Busy)
     })
-}
-
-/// See [`crate::Store::renew_turn`].
-pub fn renew_job_lock(
-    desk: &mut WriteTransaction<'_>,
-    task: ScheduledJob,
-    holder: &str,
-    ends_at: Timestamp,
-) -> rusqlite::Result<bool> {
-    let values = params![task.as_str(), holder, ends_at.timestamp_millis()];
-    Ok(desk.statement(RENEW_JOB_LOCK)?.execute(values)? > 0)
-}
-
-/// See [`crate::Store::end_turn`].
-pub fn release_job_lock(
-    desk: &mut WriteTransaction<'_>,
-    task: ScheduledJob,
-    holder: &str,
-    ends_at: Timestamp,
-) -> rusqlite::Result<()> {
-    let values = params![task.as_str(), holder, ends_at.timestamp_millis()];
-    desk.statement(RELEASE_JOB_LOCK)?.execute(values).map(drop)
 }

@@ -1,6 +1,6 @@
-//! A SQLite store as a move sees it: one connection that reads, one that writes.
+//! A SQLite store as one side of `console move`: one connection that reads, one that writes.
 //!
-//! Reads never hold anybody up; what is written in the old store is little, and in short transactions.
+//! Reads block no other process. Writes into the old store are few, in short transactions.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,38 +11,39 @@ use rusqlite::{Connection, ToSql, params_from_iter};
 
 use super::connect;
 use super::errors::to_error;
-use crate::copy::{CopyRow, CopyStatements, CopyTable, CopyValue, SQLITE, TableStore};
+use crate::copy::statements::{CopyStatements, SQLITE};
+use crate::copy::table::CopyTable;
+use crate::copy::table_store::TableStore;
+use crate::copy::value::{CopyRow, CopyValue};
 use postrider_core::clock::sleep_thread;
 use postrider_core::error::Result;
 
 const ERROR_CONTEXT: &str = "cannot move the store";
 
-/// How long to wait before asking again for a lock that a busy writer gives back only for moments.
+/// Delay between two tries for the write lock: a busy writer releases it only for moments.
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(1);
 
-/// Both connections.
+/// Both connections to the file.
 struct SqliteTableStore {
     reader: Connection,
     writer: Connection,
 }
 
-/// The store in a file, for a move.
-pub fn open_table_store(file: &Path, lock_wait: Duration) -> Result<Box<dyn TableStore>> {
-    let opened = || {
-        let mut writing = connect::open_writer(file, lock_wait)?;
-        let asks_max = lock_wait.as_millis() / LOCK_RETRY_DELAY.as_millis();
-        writing.busy_handler(Some(move |asked: i32| {
-            sleep_thread(LOCK_RETRY_DELAY);
-            u128::try_from(asked).is_ok_and(|asked| asked < asks_max)
-        }))?;
-        let reading = connect::open_reader(file, lock_wait)?;
-        Ok(SqliteTableStore {
-            reader: reading,
-            writer: writing,
-        })
-    };
-    let side: rusqlite::Result<SqliteTableStore> = opened();
-    Ok(Box::new(side.map_err(|error| to_error(ERROR_CONTEXT, error))?))
+/// Opens the store in a file for a move.
+pub fn open_table_store(file: &Path, lock_timeout: Duration) -> Result<Box<dyn TableStore>> {
+    let store = open_connections(file, lock_timeout).map_err(|error| to_error(ERROR_CONTEXT, error))?;
+    Ok(Box::new(store))
+}
+
+fn open_connections(file: &Path, lock_timeout: Duration) -> rusqlite::Result<SqliteTableStore> {
+    let mut writer = connect::open_writer(file, lock_timeout)?;
+    let tries_max = lock_timeout.as_millis() / LOCK_RETRY_DELAY.as_millis();
+    writer.busy_handler(Some(move |tries: i32| {
+        sleep_thread(LOCK_RETRY_DELAY);
+        u128::try_from(tries).is_ok_and(|tries| tries < tries_max)
+    }))?;
+    let reader = connect::open_reader(file, lock_timeout)?;
+    Ok(SqliteTableStore { reader, writer })
 }
 
 impl ToSql for CopyValue {
@@ -73,24 +74,24 @@ fn select_rows(connection: &Connection, sql: &str, values: &[CopyValue]) -> rusq
     let mut found = statement.query(params_from_iter(values))?;
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
-        let cells = (0..columns).map(|place| decode_value(row.get_ref(place)?));
+        let cells = (0..columns).map(|column| decode_value(row.get_ref(column)?));
         rows.push(cells.collect::<rusqlite::Result<CopyRow>>()?);
     }
     Ok(rows)
 }
 
 fn upsert_rows(connection: &Connection, table: &CopyTable, rows: &[CopyRow]) -> rusqlite::Result<()> {
-    let (phrase, count) = (SQLITE.upsert, table.columns.len());
+    let (statement, count) = (SQLITE.upsert, table.columns.len());
     let sql = match table.backend_column {
-        None => SQLITE.with_placeholders(&SQLITE.for_table(phrase, table), count),
-        Some((apart, _)) => {
-            let sql = phrase.replace("{columns}", &format!("{{columns}}, \"{}\"", apart.column));
+        None => SQLITE.with_placeholders(&SQLITE.for_table(statement, table), count),
+        Some((extra, _)) => {
+            let sql = statement.replace("{columns}", &format!("{{columns}}, \"{}\"", extra.column));
             SQLITE.with_placeholders(&SQLITE.for_table(&sql, table), count + 1)
         }
     };
     let mut statement = connection.prepare_cached(&sql)?;
     for row in rows {
-        let filled = table.backend_column.map(|(_, stand_in)| &row[stand_in]);
+        let filled = table.backend_column.map(|(_, source)| &row[source]);
         statement.execute(params_from_iter(row.iter().chain(filled)))?;
     }
     Ok(())

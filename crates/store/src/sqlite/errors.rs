@@ -1,17 +1,15 @@
-//! Turns SQLite's errors into ours, and decides which of them are the disk's fault and not the work's.
-//!
-//! The words name what to do; SQL and file contents stay out of them.
+//! Converts errors of SQLite. The messages contain neither SQL nor file contents.
 
 use rusqlite::ErrorCode;
 use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 
-use crate::copy::WriteGuard;
+use crate::copy::write_guard::WriteGuard;
 use postrider_core::error::{Error, ErrorKind};
 
-/// What kind of failure an error of SQLite is. Full, read-only, locked, away: try again later.
+/// Returns the kind of an error. A full, read-only, locked or missing file is `Unavailable`: it may work later.
 pub fn error_kind(error: &rusqlite::Error) -> ErrorKind {
-    if let Some(fence) = write_guard(error) {
-        return fence.kind();
+    if let Some(guard) = write_guard(error) {
+        return guard.kind();
     }
     match error.sqlite_error_code() {
         Some(
@@ -30,40 +28,40 @@ pub fn error_kind(error: &rusqlite::Error) -> ErrorKind {
     }
 }
 
-/// What a client may know of an error: what is the matter with the disk, never SQL.
+/// Returns the message of an error for clients.
 pub fn client_message(error: &rusqlite::Error) -> &'static str {
-    if let Some(fence) = write_guard(error) {
-        return fence.client_message();
+    if let Some(guard) = write_guard(error) {
+        return guard.client_message();
     }
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full",
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "the database cannot be written",
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program has been holding the database for too long"
+            "another program kept the database locked for too long"
         }
         Some(ErrorCode::CannotOpen) => "the database file cannot be opened",
         Some(ErrorCode::NotADatabase) => "the file is not a database",
         Some(ErrorCode::DatabaseCorrupt) => "the database is damaged",
-        Some(ErrorCode::SystemIoFailure) => "the disk reports an error",
-        Some(ErrorCode::OutOfMemory) => "there is no memory left",
-        _ => "the database refuses it",
+        Some(ErrorCode::SystemIoFailure) => "the disk reported an error",
+        Some(ErrorCode::OutOfMemory) => "out of memory",
+        _ => "the database rejected the operation",
     }
 }
 
-/// What a move between stores has put in the way; see `sql/sqlite/move_*.sql`.
+/// Returns the write guard of a move that raised the error; see `sql/sqlite/copy/create_*_guard.sql`.
 fn write_guard(error: &rusqlite::Error) -> Option<WriteGuard> {
-    let rusqlite::Error::SqliteFailure(failure, Some(said)) = error else {
+    let rusqlite::Error::SqliteFailure(failure, Some(message)) = error else {
         return None;
     };
-    let marked = said.strip_prefix("postrider: ")?;
-    (failure.extended_code == SQLITE_CONSTRAINT_TRIGGER).then(|| WriteGuard::from_trigger_message(marked))?
+    let name = message.strip_prefix("postrider: ")?;
+    (failure.extended_code == SQLITE_CONSTRAINT_TRIGGER).then(|| WriteGuard::from_trigger_message(name))?
 }
 
-/// Our error for one of SQLite's.
-pub fn to_error(act: &str, error: rusqlite::Error) -> Error {
+/// Converts an error. `context` begins its message.
+pub fn to_error(context: &str, error: rusqlite::Error) -> Error {
     Error::with_source(
         error_kind(&error),
-        format!("{act}: {}", client_message(&error)),
+        format!("{context}: {}", client_message(&error)),
         error,
     )
 }

@@ -1,242 +1,184 @@
-//! The outbox in SQLite: events come in with what happened, are claimed receiver by receiver, and go when they are old.
+//! Events in SQLite.
 //!
-//! What writes runs inside the writer's transaction; [`emit`] in the one that changes the state.
+//! [`insert_event`] runs in the transaction that changes the state of a delivery.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, params};
 
-use super::SqliteStore;
-use super::rows;
+use super::messages::message_number;
+use super::store::SqliteStore;
 use super::write_transaction::WriteTransaction;
-use crate::events::{DeadLetterRequest, EventQuery, EventStore, NewEvent, WaitingEndpoint};
+use crate::events::{DeadLetterRequest, EndpointCapacity, EventQuery, EventStore, NewEvent, WaitingEndpoint};
+use crate::rows::events::{decode_claimed_event, decode_event, decode_waiting_endpoint};
+use crate::rows::{delivery_id_range, limit_to_sql};
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::Failure;
 use postrider_core::error::Result;
 use postrider_core::event::{
-    ClaimedEvent, Event, EventAttemptResult, EventKey, EventStatus, EventStatusKind, EventTarget, EventType,
+    ClaimedEvent, Event, EventAttemptResult, EventKey, EventStatusKind, EventTarget,
 };
 
-static INSERT: &str = include_str!("../../../../sql/sqlite/events/insert_event.sql");
-static WAITING_ENDPOINTS: &str = include_str!("../../../../sql/sqlite/events/list_waiting_endpoints.sql");
-static DUE: &str = include_str!("../../../../sql/sqlite/events/select_due_events.sql");
-static CLAIM: &str = include_str!("../../../../sql/sqlite/events/claim_events.sql");
-static RECORD: &str = include_str!("../../../../sql/sqlite/events/record_result.sql");
-static DEAD_LETTER: &str = include_str!("../../../../sql/sqlite/events/mark_dead.sql");
-static REPLAY: &str = include_str!("../../../../sql/sqlite/events/replay_event.sql");
-static EVENTS: &str = include_str!("../../../../sql/sqlite/events/list_events.sql");
-static EVENTS_DEAD: &str = include_str!("../../../../sql/sqlite/events/list_dead_letters.sql");
-static EVENTS_MESSAGE: &str = include_str!("../../../../sql/sqlite/events/list_message_events.sql");
-static MESSAGE_NUMBER: &str = include_str!("../../../../sql/sqlite/read/find_message_number.sql");
+static INSERT: &str = sql!("sqlite/events/insert_event");
+static WAITING_ENDPOINTS: &str = sql!("sqlite/events/list_waiting_endpoints");
+static DUE: &str = sql!("sqlite/events/select_due_events");
+static CLAIM: &str = sql!("sqlite/events/claim_events");
+static RECORD: &str = sql!("sqlite/events/record_result");
+static DEAD_LETTER: &str = sql!("sqlite/events/mark_dead");
+static REPLAY: &str = sql!("sqlite/events/replay_event");
+static EVENTS: &str = sql!("sqlite/events/list_events");
+static DEAD_EVENTS: &str = sql!("sqlite/events/list_dead_letters");
+static MESSAGE_EVENTS: &str = sql!("sqlite/events/list_message_events");
 
 #[async_trait]
 impl EventStore for SqliteStore {
     async fn waiting_endpoints(&self, after: &str, limit: usize) -> Result<Vec<WaitingEndpoint>> {
         let after = after.to_owned();
-        self.readers
-            .read("cannot look for events", move |connection| {
-                waiting_endpoints(connection, &after, limit)
-            })
-            .await
+        self.read("cannot read endpoints with waiting events", move |connection| {
+            connection
+                .prepare_cached(WAITING_ENDPOINTS)?
+                .query_map(params![after, limit_to_sql(limit)], |row| {
+                    decode_waiting_endpoint(row)
+                })?
+                .collect()
+        })
+        .await
     }
 
     async fn claim_events(
         &self,
-        asked: Vec<(String, usize)>,
+        capacities: Vec<EndpointCapacity>,
         now: Timestamp,
         lease: Duration,
     ) -> Result<Vec<ClaimedEvent>> {
-        self.write_thread
-            .run("cannot claim events", move |desk| {
-                claim(desk, &asked, now, now + lease)
-            })
-            .await
+        self.write("cannot claim events", move |transaction| {
+            let mut claimed = Vec::new();
+            for (endpoint, capacity) in &capacities {
+                claimed.extend(claim(transaction, endpoint, *capacity, now, lease)?);
+            }
+            Ok(claimed)
+        })
+        .await
     }
 
-    async fn record_events(&self, ends: Vec<EventAttemptResult>) -> Result<()> {
-        self.write_thread
-            .run("cannot record what became of events", move |desk| {
-                record(desk, &ends)
-            })
-            .await
+    async fn record_events(&self, results: Vec<EventAttemptResult>) -> Result<()> {
+        self.write("cannot record event results", move |transaction| {
+            results.iter().try_for_each(|result| record(transaction, result))
+        })
+        .await
     }
 
-    async fn dead_letter_events(&self, burial: DeadLetterRequest) -> Result<usize> {
-        self.write_thread
-            .run("cannot give events up", move |desk| dead_letter(desk, &burial))
-            .await
+    async fn dead_letter_events(&self, request: DeadLetterRequest) -> Result<usize> {
+        self.write("cannot make events dead letters", move |transaction| {
+            dead_letter(transaction, &request)
+        })
+        .await
     }
 
     async fn events(&self, query: EventQuery) -> Result<Vec<Event>> {
-        self.readers
-            .read("cannot look events up", move |connection| {
-                events(connection, &query)
-            })
+        self.read("cannot read events", move |connection| events(connection, &query))
             .await
     }
 
     async fn replay_events(&self, keys: Vec<EventKey>, now: Timestamp) -> Result<usize> {
-        self.write_thread
-            .run("cannot send events again", move |desk| replay(desk, &keys, now))
-            .await
+        self.write("cannot replay events", move |transaction| {
+            let mut changed = 0;
+            for key in &keys {
+                let values = params![key.delivery.0, key.sequence, now.timestamp_millis()];
+                changed += transaction.statement(REPLAY)?.execute(values)?;
+            }
+            Ok(changed)
+        })
+        .await
     }
 }
 
-/// Keeps an event in the transaction in which it happened.
-pub fn insert_event(desk: &mut WriteTransaction<'_>, emission: &NewEvent) -> rusqlite::Result<()> {
-    desk.statement(INSERT)?.execute(params![
-        emission.delivery.0,
-        emission.watch.encode(),
-        emission.watch.queue_name(),
-        emission.event_type.as_str(),
-        emission.failure.map(Failure::as_str),
-        emission.reason,
-        emission.provider.as_ref().map(|name| name.as_str()),
-        emission.occurred_at.timestamp_millis(),
-        emission.due_at.timestamp_millis(),
+/// Inserts an event.
+pub fn insert_event(transaction: &mut WriteTransaction<'_>, event: &NewEvent) -> rusqlite::Result<()> {
+    transaction.statement(INSERT)?.execute(params![
+        event.delivery.0,
+        event.event_target.encode(),
+        event.event_target.queue_name(),
+        event.event_type.as_str(),
+        event.failure.map(Failure::as_str),
+        event.reason,
+        event.provider.as_ref().map(|name| name.as_str()),
+        event.occurred_at.timestamp_millis(),
+        event.due_at.timestamp_millis(),
     ])?;
     Ok(())
 }
 
-fn waiting_endpoints(
-    connection: &Connection,
-    after: &str,
-    limit: usize,
-) -> rusqlite::Result<Vec<WaitingEndpoint>> {
-    let lane = |row: &Row<'_>| {
-        Ok(WaitingEndpoint {
-            name: row.get(0)?,
-            due_at: rows::decode_time(row, 1)?,
-        })
-    };
-    connection
-        .prepare_cached(WAITING_ENDPOINTS)?
-        .query_map(params![after, rows::limit_to_sql(limit)], lane)?
-        .collect()
-}
-
 fn claim(
-    desk: &mut WriteTransaction<'_>,
-    asked: &[(String, usize)],
+    transaction: &mut WriteTransaction<'_>,
+    endpoint: &str,
+    capacity: usize,
     now: Timestamp,
-    until: Timestamp,
+    lease: Duration,
 ) -> rusqlite::Result<Vec<ClaimedEvent>> {
-    let mut claimed = Vec::new();
-    for (lane, room) in asked {
-        let due = desk.statement(DUE)?;
-        let of_lane = due
-            .query_map(
-                params![lane, now.timestamp_millis(), rows::limit_to_sql(*room)],
-                |row| {
-                    Ok(ClaimedEvent {
-                        event: decode_event(row)?,
-                        claims: row.get(15)?,
-                    })
-                },
-            )?
-            .collect::<rusqlite::Result<Vec<_>>>()?;
-        for one in &of_lane {
-            let key = one.event.key;
-            desk.statement(CLAIM)?.execute(params![
-                key.delivery.0,
-                key.sequence,
-                until.timestamp_millis()
-            ])?;
-        }
-        claimed.extend(of_lane);
+    let claimed = transaction
+        .statement(DUE)?
+        .query_map(
+            params![endpoint, now.timestamp_millis(), limit_to_sql(capacity)],
+            |row| decode_claimed_event(row),
+        )?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    for ClaimedEvent { event, .. } in &claimed {
+        transaction.statement(CLAIM)?.execute(params![
+            event.key.delivery.0,
+            event.key.sequence,
+            (now + lease).timestamp_millis()
+        ])?;
     }
     Ok(claimed)
 }
 
-fn record(desk: &mut WriteTransaction<'_>, ends: &[EventAttemptResult]) -> rusqlite::Result<()> {
-    for end in ends {
-        desk.statement(RECORD)?.execute(params![
-            end.key.delivery.0,
-            end.key.sequence,
-            end.claims,
-            end.status.kind().as_str(),
-            end.status.time().timestamp_millis(),
-            end.tries,
-            end.result,
-        ])?;
-    }
+fn record(transaction: &mut WriteTransaction<'_>, result: &EventAttemptResult) -> rusqlite::Result<()> {
+    transaction.statement(RECORD)?.execute(params![
+        result.key.delivery.0,
+        result.key.sequence,
+        result.claims,
+        result.status.kind().as_str(),
+        result.status.time().timestamp_millis(),
+        result.tries,
+        result.result,
+    ])?;
     Ok(())
 }
 
-fn dead_letter(desk: &mut WriteTransaction<'_>, burial: &DeadLetterRequest) -> rusqlite::Result<usize> {
-    desk.statement(DEAD_LETTER)?.execute(params![
-        burial.endpoint,
-        burial.watch.as_ref().map(EventTarget::encode),
-        burial.before.timestamp_millis(),
-        burial.now.timestamp_millis(),
-        burial.reason,
-        rows::limit_to_sql(burial.limit),
+fn dead_letter(
+    transaction: &mut WriteTransaction<'_>,
+    request: &DeadLetterRequest,
+) -> rusqlite::Result<usize> {
+    transaction.statement(DEAD_LETTER)?.execute(params![
+        request.endpoint,
+        request.watch.as_ref().map(EventTarget::encode),
+        request.before.timestamp_millis(),
+        request.now.timestamp_millis(),
+        request.reason,
+        limit_to_sql(request.limit),
     ])
-}
-
-fn replay(desk: &mut WriteTransaction<'_>, keys: &[EventKey], now: Timestamp) -> rusqlite::Result<usize> {
-    let mut changed = 0;
-    for key in keys {
-        changed +=
-            desk.statement(REPLAY)?
-                .execute(params![key.delivery.0, key.sequence, now.timestamp_millis()])?;
-    }
-    Ok(changed)
 }
 
 fn events(connection: &Connection, query: &EventQuery) -> rusqlite::Result<Vec<Event>> {
     let since = query.since.map_or(i64::MIN, |since| since.timestamp_millis());
     let state = query.state.map(EventStatusKind::as_str);
-    let limit = rows::limit_to_sql(query.limit);
-    if let Some(message) = query.message {
-        let number = connection
-            .prepare_cached(MESSAGE_NUMBER)?
-            .query_row([message.bytes()], |row| row.get(0))
-            .optional()?;
-        let Some(number) = number else {
+    let limit = limit_to_sql(query.limit);
+    let mut statement;
+    let found = if let Some(message) = query.message {
+        let Some(number) = message_number(connection, message)? else {
             return Ok(Vec::new());
         };
-        let (first, last) = rows::delivery_id_range(number);
-        let mut statement = connection.prepare_cached(EVENTS_MESSAGE)?;
-        let found = statement.query_map(params![first, last, since, state, limit], decode_event)?;
-        return found.collect();
-    }
-    if query.state == Some(EventStatusKind::Dead) {
-        let mut statement = connection.prepare_cached(EVENTS_DEAD)?;
-        return statement
-            .query_map(params![since, limit], decode_event)?
-            .collect();
-    }
-    let mut statement = connection.prepare_cached(EVENTS)?;
-    statement
-        .query_map(params![since, state, limit], decode_event)?
-        .collect()
-}
-
-/// The event in the first fifteen columns.
-fn decode_event(row: &Row<'_>) -> rusqlite::Result<Event> {
-    let failure = match row.get_ref(7)? {
-        rusqlite::types::ValueRef::Null => None,
-        _ => Some(rows::decode_word(row, 7, Failure::parse)?),
+        let (first, last) = delivery_id_range(number);
+        statement = connection.prepare_cached(MESSAGE_EVENTS)?;
+        statement.query(params![first, last, since, state, limit])?
+    } else if query.state == Some(EventStatusKind::Dead) {
+        statement = connection.prepare_cached(DEAD_EVENTS)?;
+        statement.query(params![since, limit])?
+    } else {
+        statement = connection.prepare_cached(EVENTS)?;
+        statement.query(params![since, state, limit])?
     };
-    let state = rows::decode_word(row, 11, EventStatusKind::parse)?;
-    Ok(Event {
-        key: EventKey {
-            delivery: rows::delivery_id(row, 0)?,
-            sequence: row.get(1)?,
-        },
-        message: rows::message_id(row, 2)?,
-        target: rows::decode_word(row, 3, EventTarget::decode)?,
-        channel: rows::decode_name(row, 4)?,
-        spelling: row.get(5)?,
-        event_type: rows::decode_word(row, 6, EventType::parse)?,
-        failure,
-        reason: row.get(8)?,
-        provider: rows::optional_name(row, 9)?,
-        at: rows::decode_time(row, 10)?,
-        status: EventStatus::from_parts(state, rows::decode_time(row, 12)?),
-        tries: row.get(13)?,
-        last_result: row.get(14)?,
-    })
+    found.mapped(|row| decode_event(row)).collect()
 }

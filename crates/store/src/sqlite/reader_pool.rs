@@ -1,10 +1,10 @@
-//! A small pool of connections that only read, used from blocking threads.
+//! A small pool of read connections, used on blocking threads.
 //!
-//! Each piece of reading sees one unchanging state of the store, however long it takes, and holds nobody up.
-//! Connections are opened at their first use and given up after any error.
+//! Each read sees one snapshot of the store and blocks no writer. Connections are opened at their first use and closed
+//! after any error.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -14,7 +14,7 @@ use super::connect;
 use super::errors::to_error;
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// How many can read at the same time; each has a page cache.
+/// Maximum number of concurrent reads; each connection has a page cache.
 const READERS_MAX: usize = 2;
 
 /// The pool.
@@ -26,40 +26,37 @@ pub struct ReaderPool {
 }
 
 impl ReaderPool {
-    /// A pool without connections yet.
-    pub fn new(file: PathBuf, lock_wait: Duration) -> Self {
+    /// Creates a pool without connections.
+    pub fn new(file: PathBuf, lock_timeout: Duration) -> Self {
         Self {
             file,
-            lock_timeout: lock_wait,
+            lock_timeout,
             idle: Arc::default(),
             permits: Arc::new(Semaphore::new(READERS_MAX)),
         }
     }
 
-    /// Runs a piece of reading in a read transaction on a blocking thread.
-    pub async fn read<T, F>(&self, act: &'static str, work: F) -> Result<T>
+    /// Runs a read in a read transaction on a blocking thread.
+    pub async fn read<T, F>(&self, context: &'static str, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let gone = |error: &dyn std::error::Error| {
-            Error::with_source(
-                ErrorKind::Internal,
-                format!("{act}: the reading broke off"),
-                error.to_string(),
-            )
+        let aborted = |error: &dyn std::error::Error| {
+            let message = format!("{context}: the read was aborted");
+            Error::with_source(ErrorKind::Internal, message, error.to_string())
         };
-        let seat = Arc::clone(&self.permits)
+        let permit = Arc::clone(&self.permits)
             .acquire_owned()
             .await
-            .map_err(|error| gone(&error))?;
-        let (file, lock_wait, idle) = (self.file.clone(), self.lock_timeout, Arc::clone(&self.idle));
-        let reading = tokio::task::spawn_blocking(move || {
-            let _seat = seat;
-            let rested = lock_idle(&idle).pop();
-            let connection = match rested {
+            .map_err(|error| aborted(&error))?;
+        let (file, lock_timeout, idle) = (self.file.clone(), self.lock_timeout, Arc::clone(&self.idle));
+        let read = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            let idle_connection = lock_idle(&idle).pop();
+            let connection = match idle_connection {
                 Some(connection) => connection,
-                None => connect::open_reader(&file, lock_wait)?,
+                None => connect::open_reader(&file, lock_timeout)?,
             };
             let transaction = connection.unchecked_transaction()?;
             let outcome = work(&transaction)?;
@@ -67,18 +64,17 @@ impl ReaderPool {
             lock_idle(&idle).push(connection);
             Ok(outcome)
         });
-        reading
-            .await
-            .map_err(|error| gone(&error))?
-            .map_err(|error| to_error(act, error))
+        read.await
+            .map_err(|error| aborted(&error))?
+            .map_err(|error| to_error(context, error))
     }
 
-    /// Closes what is idle, so that the writer is the last one to leave and can tidy the log away.
+    /// Closes the idle connections, so that the writer closes last and deletes the write-ahead log.
     pub fn close(&self) {
         lock_idle(&self.idle).clear();
     }
 }
 
-fn lock_idle(idle: &Mutex<Vec<Connection>>) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+fn lock_idle(idle: &Mutex<Vec<Connection>>) -> MutexGuard<'_, Vec<Connection>> {
     idle.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,58 +1,138 @@
-//! What persons ask of us by text: no more messages, or messages again.
-//!
-//! Runs inside the writer's transaction and never begins or ends one.
+//! Recipients in SQLite: their status, opt-outs and opt-ins.
 
-use rusqlite::params;
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::admin::suppress_waiting;
+use super::store::SqliteStore;
+use super::unclaimed::suppress_waiting;
 use super::write_transaction::WriteTransaction;
+use crate::recipients::RecipientStore;
+use crate::rows::deliveries::decode_recipient;
+use postrider_core::channel::ConfigName;
+use postrider_core::error::Result;
+use postrider_core::id::DeliveryId;
 use postrider_core::inbound::{OptAction, OptChange};
+use postrider_core::message::InvalidatedAddress;
+use postrider_core::recipient::{Recipient, RecipientStatus};
 
-static OPT_OUT: &str = include_str!("../../../../sql/sqlite/recipients/opt_out_recipient.sql");
-static INSERT_SEEN_TEXT: &str = include_str!("../../../../sql/sqlite/recipients/insert_opt_message.sql");
-static OPT_IN: &str = include_str!("../../../../sql/sqlite/recipients/opt_in_recipient.sql");
+static RECIPIENT: &str = sql!("sqlite/recipients/read_recipient");
+static SAVE_RECIPIENT: &str = sql!("sqlite/recipients/save_recipient");
+static DEACTIVATE: &str = sql!("sqlite/recipients/deactivate_recipient");
+static OPT_OUT: &str = sql!("sqlite/recipients/opt_out_recipient");
+static OPT_IN: &str = sql!("sqlite/recipients/opt_in_recipient");
+static INSERT_OPT_MESSAGE: &str = sql!("sqlite/recipients/insert_opt_message");
 
-/// See [`crate::Store::opt`].
-pub fn apply_opt_changes(
-    desk: &mut WriteTransaction<'_>,
-    wishes: &[OptChange],
-) -> rusqlite::Result<Vec<bool>> {
-    wishes.iter().map(|wish| apply_opt_change(desk, wish)).collect()
+#[async_trait]
+impl RecipientStore for SqliteStore {
+    async fn recipient(&self, channel: &ConfigName, address: &str) -> Result<Option<Recipient>> {
+        let (channel, address) = (channel.clone(), address.to_owned());
+        self.read("cannot read a recipient", move |connection| {
+            recipient(connection, &channel, &address)
+        })
+        .await
+    }
+
+    async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
+        self.write("cannot change a recipient", move |transaction| {
+            set_recipient(transaction, &recipient)
+        })
+        .await
+    }
+
+    async fn apply_opt_changes(&self, changes: Vec<OptChange>) -> Result<Vec<bool>> {
+        self.write("cannot apply opt-outs and opt-ins", move |transaction| {
+            changes
+                .iter()
+                .map(|change| apply_opt_change(transaction, change))
+                .collect()
+        })
+        .await
+    }
 }
 
-fn apply_opt_change(desk: &mut WriteTransaction<'_>, opting: &OptChange) -> rusqlite::Result<bool> {
-    if !is_new(desk, opting)? {
+fn recipient(
+    connection: &Connection,
+    channel: &ConfigName,
+    address: &str,
+) -> rusqlite::Result<Option<Recipient>> {
+    connection
+        .prepare_cached(RECIPIENT)?
+        .query_row([channel.as_str(), address], |row| {
+            decode_recipient(row, channel, address)
+        })
+        .optional()
+}
+
+/// Sets the status of a recipient; see [`RecipientStore::set_recipient`].
+pub fn set_recipient(transaction: &mut WriteTransaction<'_>, recipient: &Recipient) -> rusqlite::Result<()> {
+    let changed_at = recipient.changed_at;
+    transaction.statement(SAVE_RECIPIENT)?.execute(params![
+        recipient.channel.as_str(),
+        recipient.address,
+        recipient.status.as_str(),
+        recipient.reason,
+        recipient.changed_by,
+        changed_at.timestamp_millis(),
+    ])?;
+    transaction.mark_has_recipients();
+    match recipient.status {
+        RecipientStatus::Active => Ok(()),
+        RecipientStatus::Inactive | RecipientStatus::OptedOut => {
+            suppress_waiting(transaction, &recipient.channel, &recipient.address, changed_at)
+        }
+    }
+}
+
+fn apply_opt_change(transaction: &mut WriteTransaction<'_>, change: &OptChange) -> rusqlite::Result<bool> {
+    if is_repeated(transaction, change)? {
         return Ok(false);
     }
-    let statement = match opting.action {
+    let statement = match change.action {
         OptAction::OptOut => OPT_OUT,
         OptAction::OptIn => OPT_IN,
     };
-    let changed = desk.statement(statement)?.execute(params![
-        opting.channel.as_str(),
-        opting.address,
-        opting.reason,
-        opting.provider.as_str(),
-        opting.at.timestamp_millis(),
+    let changed = transaction.statement(statement)?.execute(params![
+        change.channel.as_str(),
+        change.address,
+        change.reason,
+        change.provider.as_str(),
+        change.at.timestamp_millis(),
     ])?;
-    desk.mark_has_recipients();
-    if opting.action == OptAction::OptOut {
-        suppress_waiting(desk, &opting.channel, &opting.address, opting.at)?;
+    transaction.mark_has_recipients();
+    if change.action == OptAction::OptOut {
+        suppress_waiting(transaction, &change.channel, &change.address, change.at)?;
     }
     Ok(changed > 0)
 }
 
-/// Whether the text was not heard before.
-fn is_new(desk: &mut WriteTransaction<'_>, opting: &OptChange) -> rusqlite::Result<bool> {
-    let Some(reference) = &opting.reference else {
-        return Ok(true);
+/// Returns whether the inbound message was applied before, and remembers it otherwise.
+fn is_repeated(transaction: &mut WriteTransaction<'_>, change: &OptChange) -> rusqlite::Result<bool> {
+    let Some(reference) = &change.reference else {
+        return Ok(false);
     };
-    let noted = desk.statement(INSERT_SEEN_TEXT)?.execute(params![
-        opting.provider.as_str(),
+    let inserted = transaction.statement(INSERT_OPT_MESSAGE)?.execute(params![
+        change.provider.as_str(),
         reference,
-        opting.channel.as_str(),
-        opting.address,
-        opting.at.timestamp_millis(),
+        change.channel.as_str(),
+        change.address,
+        change.at.timestamp_millis(),
     ])?;
-    Ok(noted > 0)
+    Ok(inserted == 0)
+}
+
+/// Makes an address of a delivery inactive.
+pub fn deactivate_address(
+    transaction: &mut WriteTransaction<'_>,
+    id: DeliveryId,
+    invalidated: &InvalidatedAddress<'_>,
+) -> rusqlite::Result<()> {
+    transaction.statement(DEACTIVATE)?.execute(params![
+        id.0,
+        invalidated.reason,
+        invalidated.provider.as_str(),
+        invalidated.at.timestamp_millis(),
+        invalidated.address,
+    ])?;
+    transaction.mark_has_recipients();
+    Ok(())
 }

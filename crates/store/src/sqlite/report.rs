@@ -1,148 +1,154 @@
-//! The report's roll-ups: kept up with what changed, forgotten, read.
+//! The report's rollups and snapshots in SQLite.
 //!
-//! Deliveries up to the mark `folded` have been counted; those that changed since bear the mark `recount`;
-//! whatever lies beyond `folded` was never counted. So a new delivery costs the report nothing until `fold`.
+//! Deliveries up to the rollup position have been counted; those of them that changed since are marked
+//! `rollup_pending`. Deliveries above the position were never counted, so a new delivery costs the report nothing until
+//! the next call of `apply_changes`.
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rollups;
-use super::rows;
+use super::store::SqliteStore;
 use super::write_transaction::WriteTransaction;
-use crate::ReportSnapshot;
-use crate::rollups::report::{self, RollupEntries, RollupEntry};
+use crate::report::{ReportSnapshot, ReportStore};
+use crate::rollups::report::{RollupEntries, required_rollups};
 use crate::rollups::{ReportedDelivery, RollupChanges};
+use crate::rows::limit_to_sql;
+use crate::rows::report::{
+    decode_reported_delivery, decode_rollup_entry, decode_snapshot, decode_top_recipient,
+};
 use postrider_core::clock::Timestamp;
-use postrider_core::report::{Report, TopRecipientRow};
+use postrider_core::error::Result;
+use postrider_core::report::Report;
 
-static CHANGED_DELIVERIES: &str = include_str!("../../../../sql/sqlite/report/select_changed.sql");
-static NEW_DELIVERIES: &str = include_str!("../../../../sql/sqlite/report/select_new.sql");
-static SAVE_COUNTED: &str = include_str!("../../../../sql/sqlite/report/mark_counted.sql");
-static SAVE_ROLLUP_POSITION: &str = include_str!("../../../../sql/sqlite/report/save_rollup_position.sql");
-static ADD_ADDRESS: &str = include_str!("../../../../sql/sqlite/report/add_address_count.sql");
-static DELETE_LIVE_ROLLUPS: &str = include_str!("../../../../sql/sqlite/report/clear_live_rollups.sql");
-static DELETE_LIVE_ADDRESSES: &str = include_str!("../../../../sql/sqlite/report/clear_address_counts.sql");
-static ROLLUP_ENTRIES: &str = include_str!("../../../../sql/sqlite/report/read_rollups.sql");
-static TOP_ADDRESSES: &str = include_str!("../../../../sql/sqlite/report/select_top_addresses.sql");
-static SNAPSHOT: &str = include_str!("../../../../sql/sqlite/report/read_snapshot.sql");
-static SAVE_SNAPSHOT: &str = include_str!("../../../../sql/sqlite/report/save_snapshot.sql");
-static DELETE_OLD_SNAPSHOTS: &str = include_str!("../../../../sql/sqlite/report/delete_old_snapshots.sql");
+static CHANGED_DELIVERIES: &str = sql!("sqlite/report/select_changed");
+static NEW_DELIVERIES: &str = sql!("sqlite/report/select_new");
+static SAVE_COUNTED: &str = sql!("sqlite/report/mark_counted");
+static SAVE_ROLLUP_POSITION: &str = sql!("sqlite/report/save_rollup_position");
+static ADD_ADDRESS: &str = sql!("sqlite/report/add_address_count");
+static DELETE_LIVE_ROLLUPS: &str = sql!("sqlite/report/clear_live_rollups");
+static DELETE_LIVE_ADDRESSES: &str = sql!("sqlite/report/clear_address_counts");
+static ROLLUP_ENTRIES: &str = sql!("sqlite/report/read_rollups");
+static TOP_ADDRESSES: &str = sql!("sqlite/report/select_top_addresses");
+static SNAPSHOT: &str = sql!("sqlite/report/read_snapshot");
+static SAVE_SNAPSHOT: &str = sql!("sqlite/report/save_snapshot");
+static DELETE_OLD_SNAPSHOTS: &str = sql!("sqlite/report/delete_old_snapshots");
 
-/// See [`crate::Store::fold`].
-pub fn apply_changes(desk: &mut WriteTransaction<'_>, limit: usize) -> rusqlite::Result<usize> {
-    let mut lines = reported_deliveries(desk, CHANGED_DELIVERIES, limit)?;
-    if lines.len() < limit {
-        let left = limit - lines.len();
-        lines.extend(self::reported_deliveries(desk, NEW_DELIVERIES, left)?);
+#[async_trait]
+impl ReportStore for SqliteStore {
+    async fn apply_changes(&self, limit: usize) -> Result<usize> {
+        self.write("cannot update the rollups", move |transaction| {
+            apply_changes(transaction, limit)
+        })
+        .await
     }
-    let mut sums = RollupChanges::default();
-    // In the order of the table, so that neighbours share a page.
+
+    async fn begin_rebuild(&self) -> Result<()> {
+        self.write("cannot clear the rollups", |transaction| {
+            transaction.statement(DELETE_LIVE_ROLLUPS)?.execute([])?;
+            transaction.statement(DELETE_LIVE_ADDRESSES)?.execute([])?;
+            set_rollup_position(transaction, 0)
+        })
+        .await
+    }
+
+    async fn report(&self, as_of: Timestamp) -> Result<Report> {
+        self.read("cannot read the report", move |connection| {
+            report(connection, as_of)
+        })
+        .await
+    }
+
+    async fn save_snapshot(&self, snapshot: ReportSnapshot) -> Result<()> {
+        self.write("cannot save the report snapshot", move |transaction| {
+            transaction.statement(SAVE_SNAPSHOT)?.execute(params![
+                snapshot.generation,
+                snapshot.as_of.timestamp_millis(),
+                snapshot.content
+            ])?;
+            transaction.statement(DELETE_OLD_SNAPSHOTS)?.execute([])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn snapshot(&self) -> Result<Option<ReportSnapshot>> {
+        self.read("cannot read the report snapshot", |connection| {
+            connection
+                .prepare_cached(SNAPSHOT)?
+                .query_row([], |row| decode_snapshot(row))
+                .optional()
+        })
+        .await
+    }
+}
+
+fn apply_changes(transaction: &mut WriteTransaction<'_>, limit: usize) -> rusqlite::Result<usize> {
+    let mut deliveries = reported_deliveries(transaction, CHANGED_DELIVERIES, limit)?;
+    if deliveries.len() < limit {
+        let left = limit - deliveries.len();
+        deliveries.extend(reported_deliveries(transaction, NEW_DELIVERIES, left)?);
+    }
+    let mut changes = RollupChanges::default();
+    // Sorted, so that neighbours share a page of the table.
     let mut addresses = BTreeMap::<&str, i64>::new();
-    for line in &lines {
-        let calls = rollups::load_counted_attempts(desk, line.id)?;
-        let attempts = line.apply_to(&calls, &mut sums);
-        desk.statement(SAVE_COUNTED)?.execute([line.id.0, attempts])?;
-        if !line.is_counted() {
-            *addresses.entry(&line.address).or_default() += 1;
+    for delivery in &deliveries {
+        let attempts = rollups::load_counted_attempts(transaction, delivery.id)?;
+        let attempts_counted = delivery.apply_to(&attempts, &mut changes);
+        transaction
+            .statement(SAVE_COUNTED)?
+            .execute([delivery.id.0, attempts_counted])?;
+        if !delivery.is_counted() {
+            *addresses.entry(&delivery.address).or_default() += 1;
         }
     }
-    rollups::save_changes(&sums, desk, "live")?;
+    rollups::save_changes(&changes, transaction, "live")?;
     for (address, count) in addresses {
-        desk.statement(ADD_ADDRESS)?.execute(params![address, count])?;
+        transaction
+            .statement(ADD_ADDRESS)?
+            .execute(params![address, count])?;
     }
-    let counted = lines.iter().filter(|line| !line.is_counted());
-    if let Some(mark) = counted.map(|line| line.id.0).max() {
-        set_rollup_position(desk, mark)?;
+    let new = deliveries.iter().filter(|delivery| !delivery.is_counted());
+    if let Some(position) = new.map(|delivery| delivery.id.0).max() {
+        set_rollup_position(transaction, position)?;
     }
-    Ok(lines.len())
+    Ok(deliveries.len())
 }
 
 fn reported_deliveries(
-    desk: &mut WriteTransaction<'_>,
+    transaction: &mut WriteTransaction<'_>,
     sql: &'static str,
     limit: usize,
 ) -> rusqlite::Result<Vec<ReportedDelivery>> {
-    let folded = desk.rollup_position()?;
-    desk.statement(sql)?
-        .query_map(params![folded, rows::limit_to_sql(limit)], |row| {
-            rollups::decode_reported_delivery(row, folded)
+    let position = transaction.rollup_position()?;
+    transaction
+        .statement(sql)?
+        .query_map(params![position, limit_to_sql(limit)], |row| {
+            decode_reported_delivery(row, position)
         })?
         .collect()
 }
 
-fn set_rollup_position(desk: &mut WriteTransaction<'_>, folded: i64) -> rusqlite::Result<()> {
-    desk.statement(SAVE_ROLLUP_POSITION)?.execute([folded])?;
-    desk.set_rollup_position(folded);
+fn set_rollup_position(transaction: &mut WriteTransaction<'_>, position: i64) -> rusqlite::Result<()> {
+    transaction.statement(SAVE_ROLLUP_POSITION)?.execute([position])?;
+    transaction.set_rollup_position(position);
     Ok(())
 }
 
-/// See [`crate::Store::unfold`].
-pub fn begin_rebuild(desk: &mut WriteTransaction<'_>) -> rusqlite::Result<()> {
-    desk.statement(DELETE_LIVE_ROLLUPS)?.execute([])?;
-    desk.statement(DELETE_LIVE_ADDRESSES)?.execute([])?;
-    set_rollup_position(desk, 0)
-}
-
-/// See [`crate::Store::report`].
-pub fn report(connection: &Connection, as_of: Timestamp) -> rusqlite::Result<Report> {
-    let mut ledgers = RollupEntries::default();
-    for (ledger, from_line) in report::required_rollups(as_of) {
-        ledgers.insert(ledger, rollup_entries(connection, ledger, &from_line)?);
+fn report(connection: &Connection, as_of: Timestamp) -> rusqlite::Result<Report> {
+    let mut rollups = RollupEntries::default();
+    for (metric, first_group) in required_rollups(as_of) {
+        let entries = connection
+            .prepare_cached(ROLLUP_ENTRIES)?
+            .query_map([metric, first_group.as_str()], |row| decode_rollup_entry(row))?
+            .collect::<rusqlite::Result<_>>()?;
+        rollups.insert(metric, entries);
     }
-    Ok(ledgers.build_report(as_of, top_addresses(connection)?))
-}
-
-fn rollup_entries(
-    connection: &Connection,
-    ledger: &str,
-    from_line: &str,
-) -> rusqlite::Result<Vec<RollupEntry>> {
-    connection
-        .prepare_cached(ROLLUP_ENTRIES)?
-        .query_map([ledger, from_line], |row| {
-            Ok(RollupEntry {
-                group: row.get(0)?,
-                key: row.get(1)?,
-                count: rows::decode_count(row, 2)?,
-            })
-        })?
-        .collect()
-}
-
-fn top_addresses(connection: &Connection) -> rusqlite::Result<Vec<TopRecipientRow>> {
-    connection
+    let top_recipients = connection
         .prepare_cached(TOP_ADDRESSES)?
-        .query_map([], |row| {
-            Ok(TopRecipientRow {
-                address: row.get(0)?,
-                count: rows::decode_count(row, 1)?,
-            })
-        })?
-        .collect()
-}
-
-/// See [`crate::Store::keep_snapshot`].
-pub fn save_snapshot(desk: &mut WriteTransaction<'_>, snapshot: &ReportSnapshot) -> rusqlite::Result<()> {
-    desk.statement(SAVE_SNAPSHOT)?.execute(params![
-        snapshot.generation,
-        snapshot.as_of.timestamp_millis(),
-        snapshot.content
-    ])?;
-    desk.statement(DELETE_OLD_SNAPSHOTS)?.execute([])?;
-    Ok(())
-}
-
-/// See [`crate::Store::snapshot`].
-pub fn snapshot(connection: &Connection) -> rusqlite::Result<Option<ReportSnapshot>> {
-    connection
-        .prepare_cached(SNAPSHOT)?
-        .query_row([], |row| {
-            Ok(ReportSnapshot {
-                generation: row.get(0)?,
-                as_of: rows::decode_time(row, 1)?,
-                content: row.get(2)?,
-            })
-        })
-        .optional()
+        .query_map([], |row| decode_top_recipient(row))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(rollups.build_report(as_of, top_recipients))
 }

@@ -1,4 +1,4 @@
-//! The contract, and what is SQLite's alone: locks, failures, migrations, copies.
+//! The conformance suite on SQLite, and tests of SQLite's own: locks, failures, migrations, backups, query plans.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::conformance_tests;
 use crate::testing::fixtures::StoreOpener;
 use crate::{MessageQuery, ReadStore, Store};
 
-/// A database in a folder of its own, which goes with the opener.
+/// Returns an opener of an empty database in a folder of its own, which is deleted with the opener.
 fn fresh_database() -> StoreOpener {
     let folder = tempfile::tempdir().unwrap();
     Box::new(move || {
@@ -28,7 +28,7 @@ fn fresh_database() -> StoreOpener {
 
 conformance_tests!(super::fresh_database);
 
-/// A store whose inside the tests can reach, in a folder of its own.
+/// A store in a folder of its own, with access to its internals.
 struct TestStore {
     folder: tempfile::TempDir,
     store: SqliteStore,
@@ -39,9 +39,9 @@ impl TestStore {
         Self::with_lock_timeout(Duration::from_secs(30))
     }
 
-    fn with_lock_timeout(lock_wait: Duration) -> Self {
+    fn with_lock_timeout(lock_timeout: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("postrider.db"), lock_wait).unwrap();
+        let store = SqliteStore::open(&folder.path().join("postrider.db"), lock_timeout).unwrap();
         Self { folder, store }
     }
 
@@ -49,19 +49,19 @@ impl TestStore {
         self.folder.path().join("postrider.db")
     }
 
-    /// As another program would open the file.
+    /// Opens the file as another program does.
     fn foreign_connection(&self) -> Connection {
         Connection::open(self.file()).unwrap()
     }
 
     async fn pragma(&self, sql: &'static str) {
-        let work = move |desk: &mut WriteTransaction<'_>| {
-            let statement = desk.statement(sql)?;
+        let work = move |transaction: &mut WriteTransaction<'_>| {
+            let statement = transaction.statement(sql)?;
             let mut rows = statement.query([])?;
             while rows.next()?.is_some() {}
             Ok(())
         };
-        self.store.write_thread.run("set a pragma", work).await.unwrap();
+        self.store.write("set a pragma", work).await.unwrap();
     }
 
     async fn count(&self) -> usize {

@@ -1,55 +1,59 @@
-//! Whether a user may get one more message that expects an answer: one row read and one written.
+//! User throttles in SQLite: one row read and one row written per throttle.
 //!
-//! Runs inside the writer's transaction; there is one writer, so what it reads is true until it commits.
+//! There is one write transaction at a time, so the rows cannot change between the two.
 
 use std::time::Duration;
 
-use rusqlite::types::Type;
 use rusqlite::{OptionalExtension, params};
 
 use super::write_transaction::WriteTransaction;
 use crate::rollups::HOUR_MS;
+use crate::rows::SqlRow;
 use postrider_core::clock::Timestamp;
 use postrider_core::user_throttle::{RecentMessageTimes, UserThrottle};
 
-static RECENT_TIMES: &str = include_str!("../../../../sql/sqlite/accept/read_user_throttle.sql");
-static SAVE_RECENT_TIMES: &str = include_str!("../../../../sql/sqlite/accept/save_user_throttle.sql");
+static RECENT_TIMES: &str = sql!("sqlite/accept/read_user_throttle");
+static SAVE_RECENT_TIMES: &str = sql!("sqlite/accept/save_user_throttle");
 
-/// After how long one more is let through; none when this one is, which is then counted under every throttle.
+/// Counts one more message under all its throttles, or returns after how long it may be tried again.
 pub fn check_throttles(
-    desk: &mut WriteTransaction<'_>,
+    transaction: &mut WriteTransaction<'_>,
     throttles: &[UserThrottle],
     now: Timestamp,
 ) -> rusqlite::Result<Option<Duration>> {
-    let mut longest = None;
-    let mut taken = Vec::with_capacity(throttles.len());
+    let mut longest_wait = None;
+    let mut counted = Vec::with_capacity(throttles.len());
     for throttle in throttles {
-        let mut times = load_recent_times(desk, throttle)?;
+        let mut times = load_recent_times(transaction, throttle)?;
         match times.try_record(throttle, now) {
-            Ok(()) => taken.push((throttle, times)),
-            Err(wait) => longest = longest.max(Some(wait)),
+            Ok(()) => counted.push((throttle, times)),
+            Err(wait) => longest_wait = longest_wait.max(Some(wait)),
         }
     }
-    if longest.is_none() {
-        for (throttle, times) in taken {
-            desk.statement(SAVE_RECENT_TIMES)?.execute(params![
-                throttle.subject,
-                times.to_bytes(),
-                times.expires_at_ms(throttle).div_euclid(HOUR_MS) + 1
-            ])?;
-        }
+    if longest_wait.is_some() {
+        return Ok(longest_wait);
     }
-    Ok(longest)
+    for (throttle, times) in counted {
+        transaction.statement(SAVE_RECENT_TIMES)?.execute(params![
+            throttle.subject,
+            times.to_bytes(),
+            times.expires_at_ms(throttle).div_euclid(HOUR_MS) + 1
+        ])?;
+    }
+    Ok(None)
 }
 
 fn load_recent_times(
-    desk: &mut WriteTransaction<'_>,
+    transaction: &mut WriteTransaction<'_>,
     throttle: &UserThrottle,
 ) -> rusqlite::Result<RecentMessageTimes> {
-    let read = desk
+    let stored = transaction
         .statement(RECENT_TIMES)?
-        .query_row([throttle.subject], |row| row.get::<_, Vec<u8>>(0))
+        .query_row([throttle.subject], |row| {
+            let bytes = row.required("times", row.optional_bytes("times")?)?;
+            let times = RecentMessageTimes::from_bytes(bytes);
+            times.ok_or_else(|| row.invalid_value("times", &format!("{} bytes", bytes.len())))
+        })
         .optional()?;
-    RecentMessageTimes::from_bytes(&read.unwrap_or_default())
-        .ok_or_else(|| rusqlite::Error::FromSqlConversionFailure(0, Type::Blob, "no times".into()))
+    Ok(stored.unwrap_or_default())
 }

@@ -1,8 +1,8 @@
-//! The one thread that writes: group commit.
+//! The write thread: group commit.
 //!
-//! It takes whatever work is waiting, runs it in one transaction, commits once, then answers everyone. The
-//! batch finds its own size; there are no timers. A piece that fails or panics takes nobody with it: the batch
-//! is rolled back and tried again in halves until the guilty one stands alone. The thread never dies of a piece.
+//! The thread takes all operations that wait, runs them in one transaction, commits once, and sends the results. The
+//! batch size follows the load; there are no timers. If an operation fails or panics, the batch is rolled back and run
+//! again in halves until the failing operation is alone, so it affects no other. The thread survives every operation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -16,16 +16,16 @@ use tokio::sync::{mpsc, oneshot};
 use super::connect;
 use super::errors;
 use super::write_transaction::WriteTransaction;
-use crate::CommitStats;
+use crate::commit_stats::CommitStats;
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// The most pieces of work in one transaction.
+/// Maximum number of operations in one transaction.
 const BATCH_OPERATIONS_MAX: usize = 1_024;
 
-/// The most pieces that wait for the writer; whoever comes later waits outside.
+/// Maximum number of operations in the queue of the thread; further callers wait to send theirs.
 const QUEUED_OPERATIONS_MAX: usize = 8_192;
 
-/// The way to the writing thread. Dropping it lets the thread finish what waits, then ends it.
+/// A handle of the write thread. Dropping it lets the thread finish the queued operations and end.
 pub struct WriteThread {
     operations: Option<mpsc::Sender<Box<dyn WriteOperation>>>,
     thread: Option<JoinHandle<()>>,
@@ -33,48 +33,49 @@ pub struct WriteThread {
 }
 
 impl WriteThread {
-    /// Starts the thread on an open connection. `file` and `lock_wait` are for opening it again after a failure.
-    pub fn start(connection: Connection, file: PathBuf, lock_wait: Duration) -> Result<Self> {
-        let (inbox, waiting) = mpsc::channel(QUEUED_OPERATIONS_MAX);
+    /// Starts the thread on an open connection. After a disk error it opens `file` again with `lock_timeout`.
+    pub fn start(connection: Connection, file: PathBuf, lock_timeout: Duration) -> Result<Self> {
+        let (operations, queue) = mpsc::channel(QUEUED_OPERATIONS_MAX);
         let stats = Arc::new(CommitStats::default());
-        let counted = Arc::clone(&stats);
+        let thread_stats = Arc::clone(&stats);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                let reopen = || connect::open_writer(&file, lock_wait);
-                run_loop(connection, waiting, &counted, reopen);
+                let reopen = || connect::open_writer(&file, lock_timeout);
+                run_loop(connection, queue, &thread_stats, reopen);
             })
             .map_err(|error| {
-                Error::with_source(ErrorKind::Unavailable, "cannot start the store's writer", error)
+                let message = "cannot start the write thread of the store";
+                Error::with_source(ErrorKind::Unavailable, message, error)
             })?;
         Ok(Self {
-            operations: Some(inbox),
+            operations: Some(operations),
             thread: Some(thread),
             stats,
         })
     }
 
-    /// Runs a piece of work in the next transaction and returns when it is on disk. The work may be run more
-    /// than once, each time on the state before it; a caller that gives up waiting does not stop it.
-    pub async fn run<T, F>(&self, act: &'static str, work: F) -> Result<T>
+    /// Runs an operation in the next transaction and returns its result after the commit. The operation may run more
+    /// than once, each time on the state before it. A caller that stops waiting does not cancel it.
+    pub async fn run<T, F>(&self, context: &'static str, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnMut(&mut WriteTransaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (answer, answered) = oneshot::channel();
-        let piece = Box::new(PendingWrite {
-            error_context: act,
+        let (reply, result) = oneshot::channel();
+        let operation = Box::new(PendingWrite {
+            context,
             work,
             outcome: None,
-            reply: Some(answer),
+            reply: Some(reply),
         });
-        let closed = || Error::new(ErrorKind::Unavailable, format!("{act}: the store is closed"));
-        let inbox = self.operations.as_ref().ok_or_else(closed)?;
-        inbox.send(piece).await.map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        let closed = || Error::new(ErrorKind::Unavailable, format!("{context}: the store is closed"));
+        let operations = self.operations.as_ref().ok_or_else(closed)?;
+        operations.send(operation).await.map_err(|_| closed())?;
+        result.await.map_err(|_| closed())?
     }
 
-    /// What was committed so far.
+    /// Returns the counters of the commits.
     pub fn stats(&self) -> &CommitStats {
         &self.stats
     }
@@ -84,30 +85,30 @@ impl Drop for WriteThread {
     fn drop(&mut self) {
         self.operations = None;
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
-            log::error!("the store's writer ended in a panic");
+            log::error!("store: write thread panicked");
         }
     }
 }
 
-/// A piece of work of any type, with whoever waits for it.
+/// An operation of any result type, with the channel to its caller.
 trait WriteOperation: Send {
-    fn run(&mut self, desk: &mut WriteTransaction<'_>) -> rusqlite::Result<()>;
+    fn run(&mut self, transaction: &mut WriteTransaction<'_>) -> rusqlite::Result<()>;
     fn succeed(&mut self);
-    fn fail(&mut self, trouble: &BatchError);
+    fn fail(&mut self, error: &BatchError);
 }
 
 struct PendingWrite<T, F> {
-    error_context: &'static str,
+    context: &'static str,
     work: F,
     outcome: Option<T>,
     reply: Option<oneshot::Sender<Result<T>>>,
 }
 
 impl<T, F> PendingWrite<T, F> {
-    /// Whoever waited may have gone; that is their business.
+    /// Sends the result, unless the caller no longer waits for it.
     fn send_reply(&mut self, outcome: Result<T>) {
-        if let Some(answer) = self.reply.take() {
-            drop(answer.send(outcome));
+        if let Some(reply) = self.reply.take() {
+            drop(reply.send(outcome));
         }
     }
 }
@@ -117,8 +118,8 @@ where
     T: Send,
     F: FnMut(&mut WriteTransaction<'_>) -> rusqlite::Result<T> + Send,
 {
-    fn run(&mut self, desk: &mut WriteTransaction<'_>) -> rusqlite::Result<()> {
-        self.outcome = Some((self.work)(desk)?);
+    fn run(&mut self, transaction: &mut WriteTransaction<'_>) -> rusqlite::Result<()> {
+        self.outcome = Some((self.work)(transaction)?);
         Ok(())
     }
 
@@ -128,13 +129,13 @@ where
         }
     }
 
-    fn fail(&mut self, trouble: &BatchError) {
-        let act = format!("{}: {}", self.error_context, trouble.client_message());
-        self.send_reply(Err(Error::with_source(trouble.kind(), act, trouble.to_string())));
+    fn fail(&mut self, error: &BatchError) {
+        let message = format!("{}: {}", self.context, error.client_message());
+        self.send_reply(Err(Error::with_source(error.kind(), message, error.to_string())));
     }
 }
 
-/// Why a transaction did not happen.
+/// The reason why a transaction did not happen.
 enum BatchError {
     Sqlite(rusqlite::Error),
     Panic,
@@ -155,7 +156,7 @@ impl BatchError {
         }
     }
 
-    /// Whether no piece is to blame: trying each of them again would only ask a full disk once more.
+    /// Returns whether the error would hit every operation of the batch, as a full disk does.
     fn affects_all(&self) -> bool {
         self.kind() == ErrorKind::Unavailable
     }
@@ -165,89 +166,89 @@ impl std::fmt::Display for BatchError {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sqlite(error) => error.fmt(out),
-            Self::Panic => out.write_str("a piece of work panicked"),
+            Self::Panic => out.write_str("an operation panicked"),
         }
     }
 }
 
-/// Serves until nobody is left to send work. After trouble with the disk the file is opened again, because a
-/// connection that was opened on a read-only file stays read-only.
+/// Runs operations until the queue is closed. Opens the file again after a disk error, because a connection that was
+/// opened on a read-only file stays read-only.
 fn run_loop(
     mut connection: Connection,
-    mut waiting: mpsc::Receiver<Box<dyn WriteOperation>>,
+    mut queue: mpsc::Receiver<Box<dyn WriteOperation>>,
     stats: &CommitStats,
     reopen: impl Fn() -> rusqlite::Result<Connection>,
 ) {
-    while run_loop_on_connection(&connection, &mut waiting, stats) {
-        if let Ok(fresh) = reopen() {
-            connection = fresh;
+    while run_loop_on_connection(&connection, &mut queue, stats) {
+        if let Ok(reopened) = reopen() {
+            connection = reopened;
         }
     }
 }
 
-/// Serves until the disk makes trouble (true) or the work is over (false).
+/// Runs operations until a disk error (returns true) or until the queue is closed (returns false).
 fn run_loop_on_connection(
     connection: &Connection,
-    waiting: &mut mpsc::Receiver<Box<dyn WriteOperation>>,
+    queue: &mut mpsc::Receiver<Box<dyn WriteOperation>>,
     stats: &CommitStats,
 ) -> bool {
-    let mut desk = WriteTransaction::new(connection);
-    let mut pieces = Vec::with_capacity(BATCH_OPERATIONS_MAX);
-    while waiting.blocking_recv_many(&mut pieces, BATCH_OPERATIONS_MAX) > 0 {
-        let healthy = commit_batch(&mut desk, &mut pieces, stats);
-        pieces.clear();
-        if !healthy {
+    let mut transaction = WriteTransaction::new(connection);
+    let mut batch = Vec::with_capacity(BATCH_OPERATIONS_MAX);
+    while queue.blocking_recv_many(&mut batch, BATCH_OPERATIONS_MAX) > 0 {
+        let is_healthy = commit_batch(&mut transaction, &mut batch, stats);
+        batch.clear();
+        if !is_healthy {
             return true;
         }
     }
     false
 }
 
-/// Runs the pieces and answers them; false when the disk makes trouble.
+/// Runs a batch and sends the results; returns false after a disk error.
 fn commit_batch(
-    desk: &mut WriteTransaction<'_>,
-    pieces: &mut [Box<dyn WriteOperation>],
+    transaction: &mut WriteTransaction<'_>,
+    batch: &mut [Box<dyn WriteOperation>],
     stats: &CommitStats,
 ) -> bool {
-    let began = Instant::now();
-    match run_batch(desk, pieces) {
+    let started = Instant::now();
+    match run_batch(transaction, batch) {
         Ok(()) => {
-            stats.record_commit(pieces.len(), began.elapsed());
-            pieces.iter_mut().for_each(|piece| piece.succeed());
+            stats.record_commit(batch.len(), started.elapsed());
+            batch.iter_mut().for_each(|operation| operation.succeed());
             true
         }
-        Err(trouble) if trouble.affects_all() || pieces.len() == 1 => {
-            pieces.iter_mut().for_each(|piece| piece.fail(&trouble));
-            !trouble.affects_all()
+        Err(error) if error.affects_all() || batch.len() == 1 => {
+            batch.iter_mut().for_each(|operation| operation.fail(&error));
+            !error.affects_all()
         }
         Err(_) => {
-            let (first, second) = pieces.split_at_mut(pieces.len() / 2);
-            let healthy = commit_batch(desk, first, stats);
-            commit_batch(desk, second, stats) && healthy
+            let (first, second) = batch.split_at_mut(batch.len() / 2);
+            let is_healthy = commit_batch(transaction, first, stats);
+            commit_batch(transaction, second, stats) && is_healthy
         }
     }
 }
 
-/// All the pieces in one transaction, or none of them.
+/// Runs all operations in one transaction, or none of them.
 fn run_batch(
-    desk: &mut WriteTransaction<'_>,
-    pieces: &mut [Box<dyn WriteOperation>],
+    transaction: &mut WriteTransaction<'_>,
+    batch: &mut [Box<dyn WriteOperation>],
 ) -> Result<(), BatchError> {
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        desk.begin()?;
-        for piece in pieces.iter_mut() {
-            piece.run(desk)?;
+        transaction.begin()?;
+        for operation in batch.iter_mut() {
+            operation.run(transaction)?;
         }
-        desk.commit()
+        transaction.commit()
     }));
-    let trouble = match outcome {
+    let failure = match outcome {
         Ok(Ok(())) => return Ok(()),
         Ok(Err(error)) => BatchError::Sqlite(error),
         Err(_) => BatchError::Panic,
     };
-    if let Err(error) = desk.rollback() {
-        log::error!("the store cannot roll back: {error}");
+    if let Err(error) = transaction.rollback() {
+        log::error!("store: rollback failed: {error}");
         return Err(BatchError::Sqlite(error));
     }
-    Err(trouble)
+    Err(failure)
 }

@@ -1,28 +1,28 @@
-//! What a piece of work writes with: the writing connection, its prepared statements, and what is known for
-//! the length of one transaction.
+//! The write transaction: the write connection, its prepared statements, and values cached for one transaction.
 //!
-//! Statements are found by the address of their text: hashing the text, as rusqlite's own cache does, would
-//! cost more than running the shorter ones. Never leaves the writer's thread.
+//! Statements are found by the address of their text: rusqlite's own cache hashes the text, which costs more than running
+//! the shorter ones. Used on the write thread only.
 
 use rusqlite::{Connection, Statement};
 
 use crate::rollups::HOUR_MS;
+use crate::rows::SqlRow;
 
 static BEGIN: &str = "BEGIN IMMEDIATE";
 static COMMIT: &str = "COMMIT";
-static NEXT_MESSAGE_NUMBER: &str = include_str!("../../../../sql/sqlite/accept/allocate_message_number.sql");
-static SAVE_HOUR: &str = include_str!("../../../../sql/sqlite/accept/save_hour.sql");
-static HAS_RECIPIENTS: &str = include_str!("../../../../sql/sqlite/accept/check_recipients_exist.sql");
-static ROLLUP_POSITION: &str = include_str!("../../../../sql/sqlite/report/read_rollup_position.sql");
+static NEXT_MESSAGE_NUMBER: &str = sql!("sqlite/accept/allocate_message_number");
+static SAVE_HOUR: &str = sql!("sqlite/accept/save_hour");
+static HAS_RECIPIENTS: &str = sql!("sqlite/accept/check_recipients_exist");
+static ROLLUP_POSITION: &str = sql!("sqlite/report/read_rollup_position");
 
-/// The one place from which rows are written.
+/// The write connection during its transactions.
 pub struct WriteTransaction<'c> {
     connection: &'c Connection,
     statements: Vec<(&'static str, Statement<'c>)>,
     cache: TransactionCache,
 }
 
-/// Read once in a transaction, true until its end.
+/// Values that are read once per transaction.
 #[derive(Default)]
 struct TransactionCache {
     next_number: Option<i64>,
@@ -31,7 +31,7 @@ struct TransactionCache {
     hours: Vec<AcceptedHour>,
 }
 
-/// Which messages this transaction has accepted in an hour.
+/// The range of message numbers that this transaction accepted in one hour.
 struct AcceptedHour {
     hour: i64,
     first_number: i64,
@@ -39,7 +39,7 @@ struct AcceptedHour {
 }
 
 impl<'c> WriteTransaction<'c> {
-    /// A desk with nothing prepared yet.
+    /// Wraps a connection, without prepared statements.
     pub fn new(connection: &'c Connection) -> Self {
         Self {
             connection,
@@ -48,7 +48,7 @@ impl<'c> WriteTransaction<'c> {
         }
     }
 
-    /// A statement, prepared at its first use. The text must be a `static`, so that its address names it.
+    /// Returns a statement, prepared at its first use. The text must be a `static`, so that its address identifies it.
     pub fn statement(&mut self, sql: &'static str) -> rusqlite::Result<&mut Statement<'c>> {
         let found = self
             .statements
@@ -63,13 +63,13 @@ impl<'c> WriteTransaction<'c> {
         Ok(&mut self.statements[index].1)
     }
 
-    /// Takes the write lock, waiting for other processes as long as the busy time-out allows.
+    /// Takes the write lock; waits for other processes up to the lock timeout.
     pub fn begin(&mut self) -> rusqlite::Result<()> {
         self.cache = TransactionCache::default();
         self.statement(BEGIN)?.execute([]).map(drop)
     }
 
-    /// Makes everything since `begin` durable.
+    /// Commits everything since `begin`.
     pub fn commit(&mut self) -> rusqlite::Result<()> {
         for hour in std::mem::take(&mut self.cache.hours) {
             self.statement(SAVE_HOUR)?
@@ -78,7 +78,7 @@ impl<'c> WriteTransaction<'c> {
         self.statement(COMMIT)?.execute([]).map(drop)
     }
 
-    /// Undoes everything since `begin`. SQLite has done so itself after some failures.
+    /// Rolls back everything since `begin`, unless SQLite did so after a failure.
     pub fn rollback(&mut self) -> rusqlite::Result<()> {
         if self.connection.is_autocommit() {
             return Ok(());
@@ -86,13 +86,13 @@ impl<'c> WriteTransaction<'c> {
         self.connection.execute_batch("ROLLBACK")
     }
 
-    /// The running number for one more message, accepted at that time.
+    /// Returns the number for one more message.
     pub fn next_message_number(&mut self, created_at_ms: i64) -> rusqlite::Result<i64> {
         let number = match self.cache.next_number {
             Some(number) => number,
             None => self
                 .statement(NEXT_MESSAGE_NUMBER)?
-                .query_row([], |row| row.get(0))?,
+                .query_row([], |row| row.integer("number"))?,
         };
         self.cache.next_number = Some(number + 1);
         let hour = created_at_ms.div_euclid(HOUR_MS);
@@ -107,33 +107,37 @@ impl<'c> WriteTransaction<'c> {
         Ok(number)
     }
 
-    /// Whether anything was ever said of any recipient: while nothing was, nobody needs to be looked up.
+    /// Returns whether any recipient has a status. If none has, no recipient needs to be checked.
     pub fn has_recipients(&mut self) -> rusqlite::Result<bool> {
-        if let Some(recipients) = self.cache.has_recipients {
-            return Ok(recipients);
+        if let Some(has_recipients) = self.cache.has_recipients {
+            return Ok(has_recipients);
         }
-        let recipients = self.statement(HAS_RECIPIENTS)?.query_row([], |row| row.get(0))?;
-        self.cache.has_recipients = Some(recipients);
-        Ok(recipients)
+        let has_recipients = self
+            .statement(HAS_RECIPIENTS)?
+            .query_row([], |row| row.bool("has_recipients"))?;
+        self.cache.has_recipients = Some(has_recipients);
+        Ok(has_recipients)
     }
 
-    /// Says that this transaction has said something of a recipient.
+    /// Notes that this transaction set the status of a recipient.
     pub fn mark_has_recipients(&mut self) {
         self.cache.has_recipients = Some(true);
     }
 
-    /// Up to which delivery the report has counted.
+    /// Returns the greatest delivery id that the rollups have counted.
     pub fn rollup_position(&mut self) -> rusqlite::Result<i64> {
-        if let Some(folded) = self.cache.rollup_position {
-            return Ok(folded);
+        if let Some(position) = self.cache.rollup_position {
+            return Ok(position);
         }
-        let folded = self.statement(ROLLUP_POSITION)?.query_row([], |row| row.get(0))?;
-        self.cache.rollup_position = Some(folded);
-        Ok(folded)
+        let position = self
+            .statement(ROLLUP_POSITION)?
+            .query_row([], |row| row.integer("value"))?;
+        self.cache.rollup_position = Some(position);
+        Ok(position)
     }
 
-    /// Says that the report's mark has moved in this transaction.
-    pub fn set_rollup_position(&mut self, folded: i64) {
-        self.cache.rollup_position = Some(folded);
+    /// Notes that this transaction moved the rollup position.
+    pub fn set_rollup_position(&mut self, position: i64) {
+        self.cache.rollup_position = Some(position);
     }
 }

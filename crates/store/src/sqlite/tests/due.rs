@@ -1,11 +1,11 @@
-//! How SQLite finds what is due: only the rows that are asked for, whatever else waits.
+//! Query plans of the search for due deliveries: it reads only the rows that it returns.
 
 use rusqlite::Connection;
 
 use super::TestStore;
 
-static DUE: &str = include_str!("../../../../../sql/sqlite/claim/select_due.sql");
-static DUE_CHANNELS: &str = include_str!("../../../../../sql/sqlite/claim/list_waiting_channels.sql");
+static DUE: &str = sql!("sqlite/claim/select_due");
+static WAITING_CHANNELS: &str = sql!("sqlite/claim/list_waiting_channels");
 
 fn query_plan(connection: &Connection, sql: &str) -> Vec<String> {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
@@ -14,15 +14,15 @@ fn query_plan(connection: &Connection, sql: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_channel_that_is_left_alone_is_not_walked_past() {
-    let bench = TestStore::new();
-    let due = query_plan(&bench.foreign_connection(), DUE);
+fn waiting_deliveries_of_other_channels_are_not_scanned() {
+    let fixture = TestStore::new();
+    let due = query_plan(&fixture.foreign_connection(), DUE);
     assert_eq!(due.len(), 1, "one search, no sorting: {due:?}");
     assert!(
         due[0].ends_with("INDEX deliveries_due (channel=? AND priority=? AND due_at<?)"),
         "{due:?}"
     );
-    let channels = query_plan(&bench.foreign_connection(), DUE_CHANNELS);
+    let channels = query_plan(&fixture.foreign_connection(), WAITING_CHANNELS);
     assert!(
         channels.iter().any(|line| line.ends_with("(channel>?)")),
         "{channels:?}"

@@ -1,4 +1,4 @@
-//! What is in the file: migrations, copies, the view for people, and what URLs may name.
+//! The database file: migrations, backups, the view for operators, and store URLs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::{AcceptStore, CoordinationStore, MaintenanceStore, ProviderEndpoint, 
 use postrider_core::error::ErrorKind;
 
 #[test]
-fn stores_that_start_at_once_migrate_once() {
+fn stores_that_start_together_migrate_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("postrider.db");
     let starts: Vec<_> = (0..6)
@@ -34,10 +34,10 @@ fn stores_that_start_at_once_migrate_once() {
 
 #[test]
 fn a_newer_database_is_refused() {
-    let bench = TestStore::new();
+    let fixture = TestStore::new();
     let newer = "INSERT INTO migrations (number, name) VALUES (9999, 'later')";
-    bench.foreign_connection().execute_batch(newer).unwrap();
-    let Err(error) = SqliteStore::open(&bench.file(), Duration::from_secs(1)) else {
+    fixture.foreign_connection().execute_batch(newer).unwrap();
+    let Err(error) = SqliteStore::open(&fixture.file(), Duration::from_secs(1)) else {
         panic!("opened");
     };
     assert_eq!(error.kind(), ErrorKind::Usage);
@@ -45,75 +45,83 @@ fn a_newer_database_is_refused() {
 }
 
 #[test]
-fn other_programs_files_are_refused_untouched() {
+fn files_of_other_programs_are_refused_and_not_changed() {
     let folder = tempfile::tempdir().unwrap();
-    let theirs = folder.path().join("theirs.db");
-    let connection = Connection::open(&theirs).unwrap();
+    let foreign = folder.path().join("foreign.db");
+    let connection = Connection::open(&foreign).unwrap();
     connection
         .execute_batch("CREATE TABLE photos (name TEXT)")
         .unwrap();
-    let letter = folder.path().join("letter.txt");
-    std::fs::write(&letter, "Dear reader, ".repeat(500)).unwrap();
-    for file in [&theirs, &letter] {
+    let text_file = folder.path().join("text_file.txt");
+    std::fs::write(&text_file, "Dear reader, ".repeat(500)).unwrap();
+    for file in [&foreign, &text_file] {
         let Err(error) = SqliteStore::open(file, Duration::from_secs(1)) else {
             panic!("opened");
         };
         assert_eq!(error.kind(), ErrorKind::Usage, "{}", error.chain());
     }
-    assert!(std::fs::read(&letter).unwrap().starts_with(b"Dear reader, Dear"));
+    assert!(
+        std::fs::read(&text_file)
+            .unwrap()
+            .starts_with(b"Dear reader, Dear")
+    );
     let tables = "SELECT count(*) FROM sqlite_schema";
     let count = connection.query_row(tables, [], |row| row.get::<_, i64>(0));
     assert_eq!(count.unwrap(), 1);
 }
 
 #[tokio::test]
-async fn a_copy_is_whole_while_the_store_is_busy() {
-    let bench = TestStore::new();
+async fn a_backup_of_a_busy_store_is_complete() {
+    let fixture = TestStore::new();
     for batch in 0..20 {
-        bench
+        fixture
             .store
             .accept((0..100).map(|which| sms(batch * 100 + which)).collect())
             .await
             .unwrap();
     }
-    let copy = bench.folder.path().join("copy.db");
+    let copy = fixture.folder.path().join("copy.db");
     let steps = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let told = Arc::clone(&steps);
-    let progress = Box::new(move |done, all| told.lock().unwrap().push((done, all)));
-    let busy = async {
+    let recorded = Arc::clone(&steps);
+    let progress = Box::new(move |done, total| recorded.lock().unwrap().push((done, total)));
+    let writes = async {
         for which in 5_000..5_200 {
-            accepted(&bench.store, sms(which)).await;
+            accepted(&fixture.store, sms(which)).await;
         }
     };
-    let (copied, ()) = tokio::join!(bench.store.backup(copy.clone(), progress), busy);
+    let (copied, ()) = tokio::join!(fixture.store.backup(copy.clone(), progress), writes);
     copied.unwrap();
-    let (done, all) = *steps.lock().unwrap().last().unwrap();
-    assert!(done == all && all > 0);
-    let twin = SqliteStore::open(&copy, Duration::from_secs(30)).unwrap();
-    assert!(twin.find_message(id(1_999)).await.unwrap().is_some());
+    let (done, total) = *steps.lock().unwrap().last().unwrap();
+    assert!(done == total && total > 0);
+    let backup = SqliteStore::open(&copy, Duration::from_secs(30)).unwrap();
+    assert!(backup.find_message(id(1_999)).await.unwrap().is_some());
     assert_eq!(
-        twin.store_secret().await.unwrap(),
-        bench.store.store_secret().await.unwrap()
+        backup.store_secret().await.unwrap(),
+        fixture.store.store_secret().await.unwrap()
     );
-    let onto_itself = bench.store.backup(bench.file(), Box::new(|_, _| {})).await;
-    assert_eq!(onto_itself.unwrap_err().kind(), ErrorKind::Usage);
+    let to_itself = fixture.store.backup(fixture.file(), Box::new(|_, _| {})).await;
+    assert_eq!(to_itself.unwrap_err().kind(), ErrorKind::Usage);
 }
 
 #[tokio::test]
-async fn people_find_their_columns_in_the_view() {
-    let bench = TestStore::new();
-    let first = accepted(&bench.store, sms(1)).await;
-    accepted(&bench.store, sms(2)).await;
-    claim_and_send(&bench.store, first, "blue", "b-1", at(1)).await;
-    let place = ProviderEndpoint {
+async fn the_view_has_the_columns_of_the_replaced_gateway() {
+    let fixture = TestStore::new();
+    let first = accepted(&fixture.store, sms(1)).await;
+    accepted(&fixture.store, sms(2)).await;
+    claim_and_send(&fixture.store, first, "blue", "b-1", at(1)).await;
+    let endpoint = ProviderEndpoint {
         name: name("blue"),
         host: "sms.example.org".to_owned(),
         port: 8443,
     };
-    bench.store.save_provider_endpoints(vec![place]).await.unwrap();
-    bench.store.apply_changes(1).await.unwrap();
-    let stranger = bench.foreign_connection();
-    let mut statement = stranger
+    fixture
+        .store
+        .save_provider_endpoints(vec![endpoint])
+        .await
+        .unwrap();
+    fixture.store.apply_changes(1).await.unwrap();
+    let other_program = fixture.foreign_connection();
+    let mut statement = other_program
         .prepare("SELECT * FROM notifications ORDER BY id")
         .unwrap();
     let columns = [
@@ -144,17 +152,25 @@ async fn people_find_their_columns_in_the_view() {
         .map(Result::unwrap)
         .collect();
     let mobile = || "as written +989121111111".to_owned();
-    let when = || "2023-11-14 22:00:00".to_owned();
-    let one = (mobile(), "sms.example.org".to_owned(), 8443, 1, 1, 1, when());
-    let two = (mobile(), String::new(), 0, 0, 0, 1, when());
+    let created_at = || "2023-11-14 22:00:00".to_owned();
+    let one = (
+        mobile(),
+        "sms.example.org".to_owned(),
+        8443,
+        1,
+        1,
+        1,
+        created_at(),
+    );
+    let two = (mobile(), String::new(), 0, 0, 0, 1, created_at());
     assert_eq!(rows, [one, two]);
 }
 
 #[tokio::test]
 async fn commits_are_counted() {
-    let bench = TestStore::new();
-    accepted(&bench.store, sms(1)).await;
-    let stats = bench.store.commit_stats().unwrap();
+    let fixture = TestStore::new();
+    accepted(&fixture.store, sms(1)).await;
+    let stats = fixture.store.commit_stats().unwrap();
     assert_eq!(
         (
             stats.commits(),
@@ -167,7 +183,7 @@ async fn commits_are_counted() {
 }
 
 #[test]
-fn urls_that_name_no_file_say_what_to_write() {
+fn urls_without_a_file_are_usage_errors() {
     for url in [
         "mysql://db/postrider",
         "mysql:x",
@@ -183,18 +199,20 @@ fn urls_that_name_no_file_say_what_to_write() {
 }
 
 #[tokio::test]
-async fn throttles_that_count_nothing_any_more_are_pruned() {
-    let bench = TestStore::new();
-    let mut question = sms(1);
-    question.throttles = vec![hourly(1, 300)];
-    accepted(&bench.store, question).await;
-    let kept = || {
+async fn expired_throttles_are_deleted() {
+    let fixture = TestStore::new();
+    let mut message = sms(1);
+    message.throttles = vec![hourly(1, 300)];
+    accepted(&fixture.store, message).await;
+    let throttles = || {
         let count = "SELECT count(*) FROM user_throttles";
-        let stranger = bench.foreign_connection();
-        stranger.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap()
+        let other_program = fixture.foreign_connection();
+        other_program
+            .query_row(count, [], |row| row.get::<_, i64>(0))
+            .unwrap()
     };
-    bench.store.delete_expired(at(0), at(7199), 10).await.unwrap();
-    assert_eq!(kept(), 1);
-    bench.store.delete_expired(at(0), at(7200), 10).await.unwrap();
-    assert_eq!(kept(), 0);
+    fixture.store.delete_expired(at(0), at(7199), 10).await.unwrap();
+    assert_eq!(throttles(), 1);
+    fixture.store.delete_expired(at(0), at(7200), 10).await.unwrap();
+    assert_eq!(throttles(), 0);
 }

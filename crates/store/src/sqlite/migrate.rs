@@ -1,0 +1,107 @@
+//! Brings the schema of a file up to date: numbered migrations, forward only, each applied once.
+//!
+//! Several processes may start at once: the first one takes the write lock, the others wait for it and find nothing left
+//! to do. A database with a newer schema, or of another program, is refused and not changed.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::errors::to_error;
+use crate::migration::{self, Migration};
+use crate::rows::SqlRow;
+use postrider_core::error::{Error, Result};
+
+/// All migrations, in order.
+const MIGRATIONS: &[Migration] = &[Migration {
+    number: 1,
+    name: "0001_schema",
+    sql: sql!("sqlite/migrations/0001_schema"),
+}];
+
+const CREATE_TABLE: &str = sql!("sqlite/migrations/create_table");
+const APPLIED: &str = sql!("sqlite/migrations/read_applied");
+const INSERT_MIGRATION: &str = sql!("sqlite/migrations/insert_applied");
+const COUNT_TABLES: &str = sql!("sqlite/migrations/count_tables");
+
+/// The mark in the header of our files: "Post" in ASCII.
+const APPLICATION_ID: i64 = 0x506F_7374;
+
+const ERROR_CONTEXT: &str = "cannot bring the database up to date";
+
+/// Applies the missing migrations in one transaction and returns their names.
+pub fn apply(connection: &mut Connection) -> Result<Vec<String>> {
+    if is_current(connection) {
+        return Ok(Vec::new());
+    }
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(|error| to_error(ERROR_CONTEXT, error))?;
+    refuse_foreign_database(&transaction)?;
+    transaction
+        .execute(CREATE_TABLE, [])
+        .map_err(|error| to_error(ERROR_CONTEXT, error))?;
+    let applied = applied(&transaction).map_err(|error| to_error(ERROR_CONTEXT, error))?;
+    migration::refuse_newer(applied, newest())?;
+    let mut names = Vec::new();
+    for step in missing(applied) {
+        run_migration(&transaction, step)
+            .map_err(|error| to_error(&format!("{ERROR_CONTEXT}: {}", step.name), error))?;
+        names.push(step.name.to_owned());
+    }
+    transaction
+        .commit()
+        .map_err(|error| to_error(ERROR_CONTEXT, error))?;
+    Ok(names)
+}
+
+/// Returns the names of the migrations that [`apply`] would apply. Changes nothing.
+pub fn pending(connection: &Connection) -> Result<Vec<String>> {
+    refuse_foreign_database(connection)?;
+    let applied = applied(connection).unwrap_or_default();
+    migration::refuse_newer(applied, newest())?;
+    Ok(missing(applied).map(|step| step.name.to_owned()).collect())
+}
+
+/// Returns the names of all migrations, for a file that does not exist yet.
+pub fn all_names() -> Vec<String> {
+    missing(0).map(|step| step.name.to_owned()).collect()
+}
+
+fn newest() -> i64 {
+    MIGRATIONS.last().map_or(0, |step| step.number)
+}
+
+fn missing(applied: i64) -> impl Iterator<Item = &'static Migration> {
+    MIGRATIONS.iter().filter(move |step| step.number > applied)
+}
+
+/// Returns whether the schema is up to date. Needs no lock, so that a start beside a busy writer, or on a read-only
+/// file, does not wait.
+fn is_current(connection: &Connection) -> bool {
+    applied(connection).is_ok_and(|applied| applied == newest())
+}
+
+fn applied(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row(APPLIED, [], |row| row.integer("number"))
+}
+
+fn run_migration(connection: &Connection, step: &Migration) -> rusqlite::Result<()> {
+    connection.execute_batch(step.sql)?;
+    connection.execute(INSERT_MIGRATION, rusqlite::params![step.number, step.name])?;
+    Ok(())
+}
+
+fn refuse_foreign_database(connection: &Connection) -> Result<()> {
+    let context = "cannot read the database";
+    let application_id = connection
+        .pragma_query_value(None, "application_id", |row| row.integer("application_id"))
+        .map_err(|error| to_error(context, error))?;
+    let tables = connection
+        .query_row(COUNT_TABLES, [], |row| row.integer("count"))
+        .map_err(|error| to_error(context, error))?;
+    if application_id == APPLICATION_ID || tables == 0 {
+        return Ok(());
+    }
+    Err(Error::usage(
+        "the database file belongs to another program: name another file in the store's URL",
+    ))
+}

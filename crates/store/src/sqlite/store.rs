@@ -1,0 +1,118 @@
+//! A SQLite file as a store: opening, migrating, and access to its connections.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::connect;
+use super::errors::to_error;
+use super::migrate as migrations;
+use super::reader_pool::ReaderPool;
+use super::write_thread::WriteThread;
+use super::write_transaction::WriteTransaction;
+use crate::copy::write_guard::require_open;
+use crate::rows::SqlRow;
+use postrider_core::error::{Error, ErrorKind, Result};
+
+static MOVE_STATE: &str = sql!("sqlite/copy/read_state");
+
+/// A store in a SQLite file.
+pub struct SqliteStore {
+    pub(super) file: PathBuf,
+    pub(super) lock_timeout: Duration,
+    pub(super) write_thread: WriteThread,
+    readers: ReaderPool,
+}
+
+impl SqliteStore {
+    /// Opens the file, creates it if it does not exist, and brings its schema up to date.
+    pub fn open(file: &Path, lock_timeout: Duration) -> Result<Self> {
+        let (connection, _) = open_and_migrate(file, lock_timeout)?;
+        refuse_moved(&connection)?;
+        let file = absolute(file)?;
+        Ok(Self {
+            readers: ReaderPool::new(file.clone(), lock_timeout),
+            write_thread: WriteThread::start(connection, file.clone(), lock_timeout)?,
+            file,
+            lock_timeout,
+        })
+    }
+
+    /// Runs a read on a reader connection. `context` begins the message of an error.
+    pub(super) async fn read<T, F>(&self, context: &'static str, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.readers.read(context, work).await
+    }
+
+    /// Runs a write in the next group commit, like [`WriteThread::run`].
+    pub(super) async fn write<T, F>(&self, context: &'static str, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut WriteTransaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.write_thread.run(context, work).await
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.readers.close();
+    }
+}
+
+/// Brings the schema of a file up to date and returns the names of the applied migrations.
+pub fn migrate(file: &Path, lock_timeout: Duration) -> Result<Vec<String>> {
+    open_and_migrate(file, lock_timeout).map(|(_, applied)| applied)
+}
+
+/// Returns the names of the migrations that [`migrate`] would apply. Creates no file and changes nothing.
+pub fn pending_migrations(file: &Path, lock_timeout: Duration) -> Result<Vec<String>> {
+    let context = format!("cannot open the database {}", file.display());
+    if !file.exists() {
+        check_folder_writable(file)
+            .map_err(|cause| Error::with_source(ErrorKind::Unavailable, context, cause))?;
+        return Ok(migrations::all_names());
+    }
+    let connection = connect::open_reader(file, lock_timeout).map_err(|error| to_error(&context, error))?;
+    migrations::pending(&connection)
+}
+
+/// Creates and deletes a file beside `file`.
+fn check_folder_writable(file: &Path) -> std::io::Result<()> {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".check-{}", std::process::id()));
+    let beside = file.with_file_name(name);
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&beside)?;
+    std::fs::remove_file(&beside)
+}
+
+fn open_and_migrate(file: &Path, lock_timeout: Duration) -> Result<(Connection, Vec<String>)> {
+    let context = format!("cannot open the database {}", file.display());
+    let mut connection =
+        connect::open_writer(file, lock_timeout).map_err(|error| to_error(&context, error))?;
+    let applied = migrations::apply(&mut connection)?;
+    Ok((connection, applied))
+}
+
+/// Refuses a store that was moved, or that a move is filling.
+fn refuse_moved(connection: &Connection) -> Result<()> {
+    let state = connection.query_row(MOVE_STATE, [], |row| {
+        Ok((row.optional_text("moved_to")?, row.bool("is_receiving")?))
+    });
+    let (moved_to, is_receiving) =
+        state.map_err(|error| to_error("cannot read the state of the store", error))?;
+    require_open(moved_to.as_deref(), is_receiving)
+}
+
+/// Returns the absolute path, which does not change with the working directory.
+fn absolute(file: &Path) -> Result<PathBuf> {
+    std::path::absolute(file)
+        .map_err(|error| Error::with_source(ErrorKind::Usage, "cannot find the working directory", error))
+}

@@ -1,0 +1,58 @@
+//! Checks whether recipients may be written to.
+
+use rusqlite::OptionalExtension;
+
+use super::write_transaction::WriteTransaction;
+use crate::rows::SqlRow;
+use postrider_core::channel::ConfigName;
+use postrider_core::contact::Contact;
+use postrider_core::message::NewDelivery;
+
+static IS_SUPPRESSED: &str = sql!("sqlite/accept/find_suppressed_recipients");
+
+/// Returns whether none of the addresses of a delivery is active.
+pub fn has_no_active_address(
+    transaction: &mut WriteTransaction<'_>,
+    delivery: &NewDelivery,
+) -> rusqlite::Result<bool> {
+    let channel = &delivery.channel;
+    if delivery.contacts.is_empty() {
+        return is_suppressed(transaction, channel, &delivery.address);
+    }
+    for contact in &delivery.contacts {
+        if !is_suppressed(transaction, channel, &contact.address)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Returns the contacts that are active.
+pub fn active_contacts(
+    transaction: &mut WriteTransaction<'_>,
+    channel: &ConfigName,
+    contacts: Vec<Contact>,
+) -> rusqlite::Result<Vec<Contact>> {
+    let mut active = Vec::with_capacity(contacts.len());
+    for contact in contacts {
+        if !is_suppressed(transaction, channel, &contact.address)? {
+            active.push(contact);
+        }
+    }
+    Ok(active)
+}
+
+fn is_suppressed(
+    transaction: &mut WriteTransaction<'_>,
+    channel: &ConfigName,
+    address: &str,
+) -> rusqlite::Result<bool> {
+    if !transaction.has_recipients()? {
+        return Ok(false);
+    }
+    let found = transaction
+        .statement(IS_SUPPRESSED)?
+        .query_row([channel.as_str(), address], |row| row.bool("is_suppressed"))
+        .optional()?;
+    Ok(found.unwrap_or(false))
+}
