@@ -285,7 +285,7 @@ fn a_move_that_is_given_up_leaves_nothing_behind() {
     world.run_ok(&["move", "--to", "sqlite:new.db", "--abandon"]);
     assert_eq!(world.query_number(left), 0);
     let again = world.run(&["move", "--to", "sqlite:new.db"]);
-    assert!(output_text(&again).contains("given up"), "{again:?}");
+    assert!(output_text(&again).contains("abandoned"), "{again:?}");
     world.run_ok(&["move", "--to", "sqlite:other.db", "--switch"]);
     let closed = world.run(&["move", "--to", "sqlite:other.db", "--abandon"]);
     assert!(output_text(&closed).contains("finished"), "{closed:?}");

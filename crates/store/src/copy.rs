@@ -77,13 +77,13 @@ impl StoreMove {
         let (old, new) = (source.marks().await?, target.marks().await?);
         if old.receiving_run.is_some() {
             return Err(Error::usage(
-                "the store to move from is itself the unfinished target of a move: finish that one first",
+                "the store to move from is the target of an unfinished move: finish that move first",
             ));
         }
         let is_same_move = old.id.is_some() && old.id == new.id && new.receiving_run.is_some();
         if let (Some(location), false) = (&old.moved_to, is_same_move) {
             return Err(Error::usage(format!(
-                "the store to move from was moved to {location} already"
+                "the store to move from was already moved to {location}"
             )));
         }
         let stage = if old.moved_to.is_some() {
@@ -131,7 +131,7 @@ impl StoreMove {
             Err(error) if old.moved_to.is_some() => return Err(error),
             Err(error) => {
                 // A run that still fills the target cannot close the old store any more.
-                log::warn!("the store to move to cannot be told: {}", error.chain());
+                log::warn!("cannot notify the store to move to: {}", error.chain());
                 false
             }
         };
@@ -311,7 +311,7 @@ fn require_existing(url: &str) -> Result<()> {
     }
     let file = database_file(url)?.display();
     Err(Error::usage(format!(
-        "there is no store to move from: {file} does not exist"
+        "no store to move from: {file} does not exist"
     )))
 }
 

@@ -14,5 +14,5 @@ UPDATE events AS e SET due_or_ended_at = $4, claims = e.claims + 1
 FROM claimed
 WHERE e.delivery = claimed.delivery AND e.sequence = claimed.sequence
 RETURNING
-    e.delivery, e.sequence, e.message, e.event_target, e.channel, e.spelling, e.event_type, e.failure, e.reason, e.provider, e.at,
-    e.state, e.due_or_ended_at, e.tries, e.last_result, e.claims
+    e.delivery, e.sequence, e.message, e.event_target, e.channel, e.spelling, e.event_type, e.failure, e.reason,
+    e.provider, e.at, e.state, e.due_or_ended_at, e.tries, e.last_result, e.claims

@@ -30,14 +30,17 @@ WITH RECURSIVE waiting_channels (channel) AS (
     CROSS JOIN LATERAL (
         SELECT greatest(w.due_at, (SELECT l.lease_expires_at FROM leases AS l WHERE l.id = w.id)) AS due_at
         FROM deliveries AS w
-        WHERE w.state = 'waiting' AND w.channel = waiting_channels.channel AND w.priority = priorities.priority AND w.due_at <= $1
+        WHERE w.state = 'waiting' AND w.channel = waiting_channels.channel AND w.priority = priorities.priority
+            AND w.due_at <= $1
             AND coalesce((SELECT l.lease_expires_at FROM leases AS l WHERE l.id = w.id), 0) <= $1
         ORDER BY w.due_at
         LIMIT 1
     ) AS d
     GROUP BY waiting_channels.channel
 )
-SELECT counted.channel, counted.count AS waiting, counted.due - coalesce(leased.count, 0) AS due, oldest.due_at AS oldest_due_at
+SELECT
+    counted.channel, counted.count AS waiting, counted.due - coalesce(leased.count, 0) AS due,
+    oldest.due_at AS oldest_due_at
 FROM counted
 LEFT JOIN leased ON leased.channel = counted.channel
 LEFT JOIN oldest ON oldest.channel = counted.channel

@@ -1,7 +1,9 @@
 -- Returns the last attempt of each delivery, and whether any of its attempts has the outcome 'unknown'.
 SELECT
     requested.id, last.provider, last.code,
-    EXISTS (SELECT 1 FROM attempts AS u WHERE u.delivery = requested.id AND u.outcome = 'unknown') AS has_unknown_attempt
+    EXISTS (
+        SELECT 1 FROM attempts AS u WHERE u.delivery = requested.id AND u.outcome = 'unknown'
+    ) AS has_unknown_attempt
 FROM unnest($1::BIGINT[]) AS requested (id)
 CROSS JOIN LATERAL (
     SELECT a.provider, a.code FROM attempts AS a

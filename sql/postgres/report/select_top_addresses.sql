@@ -5,7 +5,9 @@ SELECT address, max(count)::BIGINT AS count FROM (
     (SELECT address, count FROM address_counts WHERE address <> '' ORDER BY count DESC, address LIMIT 10)
     UNION ALL
     SELECT k.address, coalesce(a.count, k.count)
-    FROM (SELECT address, count FROM pruned_address_counts WHERE address <> '' ORDER BY count DESC, address LIMIT 10) AS k
+    FROM (
+        SELECT address, count FROM pruned_address_counts WHERE address <> '' ORDER BY count DESC, address LIMIT 10
+    ) AS k
     LEFT JOIN address_counts AS a ON a.address = k.address
 ) AS candidates
 GROUP BY address

@@ -103,7 +103,7 @@ impl CopySource {
             Ok(1) => return Ok(()),
             Ok(_) => Error::new(
                 ErrorKind::Conflict,
-                "the move was given up, or another one has begun",
+                "the move was abandoned, or another move has begun",
             ),
             Err(error) => error,
         };
@@ -159,7 +159,7 @@ impl CopySource {
         if read_number(self.store.as_mut(), statements.count_detached_partitions).await? > 0 {
             return Err(Error::new(
                 ErrorKind::Conflict,
-                "`console prune` is taking a month away: run it once more to its end, then move",
+                "`console prune` has not finished dropping a month: run it again to its end, then move",
             ));
         }
         for table in &self.tables {
@@ -225,7 +225,7 @@ impl CopySource {
         let mut keys = vec![Vec::new(); self.tables.len()];
         for row in &logged {
             let [CopyValue::Integer(number), CopyValue::Text(name), key @ ..] = row.as_slice() else {
-                return Err(Error::new(ErrorKind::Internal, "a noted change cannot be read"));
+                return Err(Error::new(ErrorKind::Internal, "cannot read a logged change"));
             };
             changes.sequence_numbers.push(*number);
             if let Some(table_index) = self.tables.iter().position(|table| table.name == *name) {
@@ -366,7 +366,7 @@ fn closed_tables(statements: &CopyStatements, tables: &[CopyTable]) -> Vec<CopyT
 
 /// Returns the error for a store without a move.
 pub fn no_move_error() -> Error {
-    Error::usage("no move from this store is under way")
+    Error::usage("no move from this store is in progress")
 }
 
 /// Removes the state of a move from a store, in the current transaction.

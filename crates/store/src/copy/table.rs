@@ -114,7 +114,12 @@ impl CopyTable {
 
 impl CopyColumn {
     fn parse_changed_value(&self, part: &CopyValue) -> Result<CopyValue> {
-        let invalid_key = || Error::new(ErrorKind::Internal, format!("a noted key has no {}", self.name));
+        let invalid_key = || {
+            Error::new(
+                ErrorKind::Internal,
+                format!("a logged key has no column {}", self.name),
+            )
+        };
         match (self.kind, part) {
             (_, CopyValue::Null) => Err(invalid_key()),
             (ColumnType::Integer, CopyValue::Text(text)) => {
@@ -262,7 +267,7 @@ async fn read_schema(store: &mut dyn TableStore) -> Result<Vec<SchemaColumn>> {
             continue;
         }
         let Some(kind) = parse_column_type(kind) else {
-            let act = format!("cannot move {table}.{column}: values of type {kind} are not known");
+            let act = format!("cannot move {table}.{column}: unknown type {kind}");
             return Err(Error::new(ErrorKind::Internal, act));
         };
         let name = column.to_owned();

@@ -26,11 +26,11 @@ fn is_runtime_table(table: &CopyTable) -> bool {
 
 /// Returns the error for a move of a store into itself.
 pub fn same_store_error() -> Error {
-    Error::usage("both URLs name the same store: give another one to move to")
+    Error::usage("both URLs name the same store: name another store to move to")
 }
 
 fn superseded_error() -> Error {
-    let act = "another `console move` has gone on with this move, ended it or given it up";
+    let act = "another `console move` has continued, finished or abandoned this move";
     Error::new(ErrorKind::Conflict, act)
 }
 
@@ -90,8 +90,8 @@ impl CopyTarget {
         }
         if meta.iter().any(|(name, _)| name == "receiving") {
             return Err(Error::usage(
-                "the store to move to holds the unfinished move of another store, or of one that was given up: name \
-                 an empty one",
+                "the store to move to is the target of another move that was not finished or was abandoned: name an \
+                 empty store",
             ));
         }
         self.require_no_rows().await
@@ -106,7 +106,7 @@ impl CopyTarget {
             let is_empty = self.store.select(&sql, &[]).await?.is_empty();
             if !is_empty && !is_runtime_table(table) {
                 return Err(Error::usage(format!(
-                    "the store to move to is not empty (it has {}): name an empty one",
+                    "the store to move to is not empty (table {} has rows): name an empty store",
                     table.name
                 )));
             }
@@ -163,14 +163,14 @@ impl CopyTarget {
             .store
             .select(self.store.statements().list_bookmarks, &[])
             .await?;
-        let broken = |error| Error::with_source(ErrorKind::Internal, "a bookmark cannot be read", error);
+        let broken = |error| Error::with_source(ErrorKind::Internal, "cannot read the copy progress", error);
         let read = |row: CopyRow| match row.as_slice() {
             [CopyValue::Text(name), CopyValue::Text(key)] => {
                 let key = serde_json::from_str(key).map_err(broken)?;
                 Ok((name.clone(), Some(key)))
             }
             [CopyValue::Text(name), _] => Ok((name.clone(), None)),
-            _ => Err(Error::new(ErrorKind::Internal, "a bookmark cannot be read")),
+            _ => Err(Error::new(ErrorKind::Internal, "cannot read the copy progress")),
         };
         rows.into_iter().map(read).collect()
     }
@@ -193,7 +193,7 @@ impl CopyTarget {
         rows: &[CopyRow],
         next: Option<&CopyRow>,
     ) -> Result<()> {
-        let broken = |error| Error::with_source(ErrorKind::Internal, "a bookmark cannot be written", error);
+        let broken = |error| Error::with_source(ErrorKind::Internal, "cannot save the copy progress", error);
         let table = &self.tables[table_index];
         self.store.upsert_rows(table, rows).await?;
         let key = match next {

@@ -5,6 +5,7 @@ mod abandon;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::source::{CopySource, read_page};
@@ -77,7 +78,7 @@ async fn fill_store(store: &dyn Store) {
     for number in 0..20 {
         let mut message = sms_to(number, &format!("+98912111{number:04}"));
         message.body = format!("a\0b\u{1A}0 {number} é");
-        message.user = (number % 2 == 0).then(|| "someone\u{1A}".to_owned());
+        message.user = (number % 2 == 0).then(|| "user\u{1A}".to_owned());
         message.deliveries.push(new_delivery("email", "a@example.org"));
         message.deliveries[1].priority = Priority::High;
         message.idempotency = idempotency_key(u8::try_from(number).unwrap(), 9);
@@ -96,7 +97,7 @@ async fn fill_store(store: &dyn Store) {
     .await;
     apply_receipt(
         store,
-        received_receipt(None, "nobody\0knows", bounced_verdict(), at(200)),
+        received_receipt(None, "un\0known", bounced_verdict(), at(200)),
     )
     .await;
     let recipient = Recipient {
@@ -104,16 +105,16 @@ async fn fill_store(store: &dyn Store) {
         address: "+989120000000".to_owned(),
         status: RecipientStatus::OptedOut,
         reason: "asked\0for".to_owned(),
-        changed_by: "somebody".to_owned(),
+        changed_by: "operator".to_owned(),
         changed_at: at(5),
     };
     store.set_recipient(recipient).await.unwrap();
-    let place = ProviderEndpoint {
+    let endpoint = ProviderEndpoint {
         name: name("red"),
         host: "red.example".to_owned(),
         port: 80,
     };
-    store.save_provider_endpoints(vec![place]).await.unwrap();
+    store.save_provider_endpoints(vec![endpoint]).await.unwrap();
     apply_all_changes(store).await;
     let snapshot = ReportSnapshot {
         generation: 3,
@@ -142,7 +143,7 @@ async fn finish_move(mut store_move: StoreMove) -> u64 {
 }
 
 #[tokio::test]
-async fn no_table_and_no_column_of_either_dialect_is_forgotten() {
+async fn every_table_and_column_of_both_backends_is_copied() {
     for pair in store_pairs() {
         let (source, target) = open_stores_of(&pair).await;
         let describe = |tables: &[CopyTable]| {
@@ -176,7 +177,7 @@ fn key_names(table: &CopyTable) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn everything_arrives_and_stays_in_use() {
+async fn all_content_arrives_and_can_be_used() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
@@ -198,7 +199,7 @@ async fn everything_arrives_and_stays_in_use() {
         assert_eq!(new.store_secret().await.unwrap(), secret);
         assert_eq!(new.snapshot().await.unwrap(), old.snapshot().await.unwrap());
         let next = accepted(&*new, sms(100)).await;
-        assert_eq!(next.message_number(), 21, "no number is given out twice");
+        assert_eq!(next.message_number(), 21, "no number is used twice");
         let replayed = new.accept(vec![repeated_request(3)]).await.unwrap();
         assert!(
             matches!(replayed[0], postrider_core::message::Acceptance::Replayed { .. }),
@@ -218,7 +219,7 @@ fn repeated_request(number: u8) -> postrider_core::message::NewMessage {
 }
 
 #[tokio::test]
-async fn what_changes_while_it_is_copied_arrives_too() {
+async fn changes_during_the_copy_arrive() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
@@ -246,24 +247,36 @@ async fn what_changes_while_it_is_copied_arrives_too() {
     }
 }
 
+/// Copies until a panic kills the run after so many batches.
+async fn kill_after(mut store_move: StoreMove, batches: u64, copied: &Arc<AtomicU64>) {
+    let (copied, done) = (Arc::clone(copied), AtomicU64::new(0));
+    let killed = tokio::spawn(async move {
+        let progress = |rows| {
+            copied.fetch_add(rows, Ordering::SeqCst);
+            let done = done.fetch_add(1, Ordering::SeqCst) + 1;
+            assert!(done < batches, "killed after {batches} batches");
+        };
+        store_move.copy(progress).await
+    });
+    assert!(killed.await.unwrap_err().is_panic());
+}
+
 #[tokio::test]
-async fn a_move_that_stopped_anywhere_goes_on_where_it_was() {
+async fn a_killed_move_continues_where_it_stopped() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
         let all = begin(&pair, 1).await.row_counts().await.unwrap()[0];
-        let copied = std::cell::Cell::new(0);
-        for run in 2..5 {
-            let mut store_move = begin(&pair, run).await;
-            let some = store_move.copy(|rows| copied.set(copied.get() + rows));
-            drop(tokio::time::timeout(Duration::from_millis(5), some).await);
+        let copied = Arc::new(AtomicU64::new(0));
+        for (run, batches) in [(2, 1), (3, 2), (4, 4)] {
+            kill_after(begin(&pair, run).await, batches, &copied).await;
         }
         let mut store_move = begin(&pair, 5).await;
-        store_move
-            .copy(|rows| copied.set(copied.get() + rows))
-            .await
-            .unwrap();
-        assert!(copied.get() <= all + 4 * 3, "{} of {all}", copied.get());
+        let count = |rows| drop(copied.fetch_add(rows, Ordering::SeqCst));
+        store_move.copy(count).await.unwrap();
+        let copied = copied.load(Ordering::SeqCst);
+        // Each killed run may repeat one batch of three rows.
+        assert!(copied <= all + 3 * 3, "{copied} of {all}");
         store_move.close("there", Duration::ZERO, |_| {}).await.unwrap();
         drop(store_move);
         let store_move = begin(&pair, 6).await;
@@ -283,7 +296,7 @@ async fn a_move_that_stopped_anywhere_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn numbers_of_later_months_find_room() {
+async fn messages_of_later_partitions_arrive() {
     for pair in store_pairs()
         .into_iter()
         .filter(|pair| pair.from.starts_with("sqlite:"))
@@ -321,7 +334,7 @@ async fn only_the_last_run_of_a_move_writes() {
 }
 
 #[tokio::test]
-async fn a_difference_is_found() {
+async fn a_difference_between_the_stores_is_found() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
@@ -357,7 +370,7 @@ async fn a_difference_is_found() {
 }
 
 #[tokio::test]
-async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
+async fn a_process_that_uses_a_store_at_the_wrong_time_is_refused() {
     for pair in store_pairs() {
         let (old, early) = (pair.open_old(), pair.open_new());
         let waiting = accepted(&*old, sms(1)).await;
@@ -369,7 +382,11 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
         let error = early.accept(vec![sms(3)]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         let error = early.claim(vec![waiting], now, LEASE).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unavailable, "nothing is sent from there");
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Unavailable,
+            "no delivery is sent from the new store yet"
+        );
         assert!(
             open(&pair.to, TIMEOUT)
                 .err()
@@ -378,9 +395,9 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
                 .contains("not finished")
         );
 
-        let ended = std::sync::atomic::AtomicBool::new(false);
+        let ended = AtomicBool::new(false);
         let close = store_move.close("there", TIMEOUT, |_| {});
-        let meanwhile = async {
+        let work = async {
             let error = loop {
                 match old.claim(vec![waiting], now, Duration::ZERO).await {
                     Ok(_) => tokio::task::yield_now().await,
@@ -402,17 +419,21 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
                 now,
             );
             assert_eq!(record(&*old, end).await, RecordResult::Stored);
-            ended.store(true, std::sync::atomic::Ordering::SeqCst);
+            ended.store(true, Ordering::SeqCst);
         };
-        let (closed, ()) = tokio::join!(close, meanwhile);
-        assert_eq!(closed.unwrap(), 0, "the round in hand was waited for");
-        assert!(ended.load(std::sync::atomic::Ordering::SeqCst));
+        let (closed, ()) = tokio::join!(close, work);
+        assert_eq!(closed.unwrap(), 0, "the move waited for the open round");
+        assert!(ended.load(Ordering::SeqCst));
         let error = old.accept(vec![sms(5)]).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert!(error.to_string().contains("was moved"), "{error}");
         assert!(old.ping().await.is_err());
         assert!(old.claim(vec![waiting], now, LEASE).await.is_err());
-        assert_eq!(find_message(&*old, 4).await.id, id(4), "it can still be read");
+        assert_eq!(
+            find_message(&*old, 4).await.id,
+            id(4),
+            "a closed store can be read"
+        );
         assert!(
             open(&pair.from, TIMEOUT)
                 .err()
@@ -426,7 +447,7 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
 }
 
 #[tokio::test]
-async fn rounds_that_have_no_end_are_known_in_the_new_store() {
+async fn open_rounds_are_known_in_the_new_store() {
     for pair in store_pairs() {
         let old = pair.open_old();
         let [lost, open_rounds] = [accepted(&*old, sms(1)).await, accepted(&*old, sms(2)).await];

@@ -50,26 +50,26 @@ impl WriteGuard {
     /// Returns the description for clients.
     pub fn client_message(self) -> &'static str {
         match self {
-            Self::Moved => "the store was moved to another place; this process has to be started on that one",
-            Self::ClaimsPaused => "the store is about to be moved; sending goes on in a moment",
+            Self::Moved => "the store was moved; start this process with the URL of the new store",
+            Self::ClaimsPaused => "the store is about to be moved; sending continues in a moment",
             Self::Receiving => "a move into this store is not finished",
             Self::PartitionsPinned => {
-                "a move from this store is under way; months are deleted when it has ended"
+                "a move from this store is in progress; months are deleted after it has ended"
             }
         }
     }
 }
 
 /// Refuses a store that was moved to `moved_to`, or that a move is still filling.
-pub fn require_open(moved: Option<&str>, is_receiving: bool) -> Result<()> {
-    if let Some(place) = moved {
+pub fn require_open(moved_to: Option<&str>, is_receiving: bool) -> Result<()> {
+    if let Some(location) = moved_to {
         return Err(Error::usage(format!(
-            "this store was moved to {place}: name that one in the configuration (store.url)"
+            "this store was moved to {location}: set store.url in the configuration to it"
         )));
     }
     if is_receiving {
         return Err(Error::usage(
-            "a move into this store is not finished: run the same `console move` again to go on with it",
+            "a move into this store is not finished: run the same `console move` again to continue it",
         ));
     }
     Ok(())

@@ -4,6 +4,9 @@
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
+#[cfg(test)]
+mod tests;
+
 const SEQUENCE: u8 = 0x30;
 const OBJECT: u8 = 0x06;
 
@@ -48,37 +51,4 @@ fn der_element(bytes: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
         _ => return None,
     };
     rest.split_at_checked(length)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_digest_follows_the_signature() {
-        let signed = |name: &[u8]| {
-            let name = [&[OBJECT, u8::try_from(name.len()).unwrap()], name].concat();
-            let algorithm = [&[SEQUENCE, u8::try_from(name.len()).unwrap()], &name[..]].concat();
-            let parts = [&[SEQUENCE, 0], &algorithm[..]].concat();
-            [&[SEQUENCE, 0x81, u8::try_from(parts.len()).unwrap()], &parts[..]].concat()
-        };
-        let length = |name: &[u8]| certificate_digest(&signed(name)).map(|digest| digest.len());
-        assert_eq!(length(&[&RSA[..], &[11]].concat()), Some(32));
-        assert_eq!(length(&[&RSA[..], &[12]].concat()), Some(48));
-        assert_eq!(length(&[&ECDSA[..], &[3, 4]].concat()), Some(64));
-        assert_eq!(length(&[0x2B, 0x65, 0x70]), None);
-    }
-
-    #[test]
-    fn what_is_no_certificate_has_no_digest() {
-        for bytes in [
-            &b""[..],
-            b"\x30",
-            b"\x30\x84\xFF\xFF\xFF\xFF",
-            b"\x30\x05abcde",
-            b"GET /",
-        ] {
-            assert_eq!(certificate_digest(bytes), None);
-        }
-    }
 }

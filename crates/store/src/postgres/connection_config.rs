@@ -14,6 +14,9 @@ use tokio_postgres::config::{LoadBalanceHosts, SslMode, TargetSessionAttrs};
 use super::tls::{CertificateCheck, PgTls, Roots};
 use postrider_core::error::{Error, ErrorKind, Result};
 
+#[cfg(test)]
+mod tests;
+
 /// Default connection timeouts per host, for a URL with one host and with several.
 const SINGLE_HOST_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MULTI_HOST_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -65,7 +68,7 @@ pub fn parse(url: &str, role: ServerRole) -> Result<PgConnectionConfig> {
     let mut hosts = Vec::with_capacity(urls.len());
     for url in &urls {
         let config = url.parse::<Config>().map_err(|error| {
-            let act = "the store's URL cannot be read as PostgreSQL's";
+            let act = "the store's URL is not a valid PostgreSQL URL";
             Error::with_source(ErrorKind::Usage, act, error)
         })?;
         hosts.push(config);
@@ -152,8 +155,8 @@ fn parse_ssl_mode(mode: Option<&str>, roots: Option<&str>) -> Result<(SslMode, C
         (Some("require"), None) => (SslMode::Require, CertificateCheck::Unverified),
         (Some("verify-ca" | "require"), Some(Roots::System)) => {
             return Err(Error::usage(
-                "sslrootcert=system needs sslmode=verify-full in the store's URL: anybody can have a certificate \
-                 for a name of their own",
+                "sslrootcert=system needs sslmode=verify-full in the store's URL: anyone can get a public certificate \
+                 for their own host name",
             ));
         }
         (Some("verify-ca" | "require"), _) => (SslMode::Require, CertificateCheck::Issuer(roots)),
@@ -180,88 +183,5 @@ fn session_attrs(
         None if !has_several_hosts => Ok(TargetSessionAttrs::Any),
         None if role == ServerRole::Primary => Ok(TargetSessionAttrs::ReadWrite),
         None => Ok(TargetSessionAttrs::ReadOnly),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio_postgres::config::Host;
-
-    use super::*;
-
-    #[test]
-    fn each_host_has_its_own_configuration() {
-        let url = "postgres://me:p%40s@one:5433,two/db?sslmode=disable&application_name=x";
-        let address = parse(url, ServerRole::Primary).unwrap();
-        let seen = |host: &Config| (host.get_hosts().to_vec(), host.get_ports().to_vec());
-        let tcp = |name: &str| vec![Host::Tcp(name.to_owned())];
-        let seen = address.hosts.iter().map(seen).collect::<Vec<_>>();
-        assert_eq!(seen[0], (tcp("one"), vec![5433]));
-        assert_eq!(seen[1].0, tcp("two"));
-        for host in &address.hosts {
-            assert_eq!((host.get_user(), host.get_dbname()), (Some("me"), Some("db")));
-            assert_eq!(host.get_password(), Some(&b"p@s"[..]));
-            assert_eq!(host.get_application_name(), Some("x"));
-            assert_eq!(host.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
-        }
-    }
-
-    #[test]
-    fn one_host_is_taken_as_it_is_unless_the_url_says_more() {
-        let target = |url: &str, role| parse(url, role).unwrap().hosts[0].get_target_session_attrs();
-        assert_eq!(
-            target("postgres://a/db", ServerRole::Primary),
-            TargetSessionAttrs::Any
-        );
-        assert_eq!(
-            target("postgres://a,b/db", ServerRole::Replica),
-            TargetSessionAttrs::ReadOnly
-        );
-        let said = "postgres://a/db?target_session_attrs=primary";
-        assert_eq!(target(said, ServerRole::Replica), TargetSessionAttrs::ReadWrite);
-    }
-
-    #[test]
-    fn a_socket_and_a_bare_host_are_understood() {
-        for url in [
-            "postgres://host",
-            "postgres://host?connect_timeout=2",
-            "postgres:///db?host=/run",
-        ] {
-            assert_eq!(parse(url, ServerRole::Primary).unwrap().hosts.len(), 1, "{url}");
-        }
-    }
-
-    #[test]
-    fn modes_mean_what_they_mean_to_libpq() {
-        let of = |mode, roots| parse_ssl_mode(mode, roots).unwrap();
-        let file = || Roots::File("ca.pem".into());
-        assert_eq!(of(None, None), (SslMode::Prefer, CertificateCheck::Unverified));
-        assert_eq!(
-            of(Some("disable"), Some("ca.pem")),
-            (SslMode::Disable, CertificateCheck::Unverified)
-        );
-        assert_eq!(
-            of(Some("require"), None),
-            (SslMode::Require, CertificateCheck::Unverified)
-        );
-        assert_eq!(
-            of(Some("require"), Some("ca.pem")),
-            (SslMode::Require, CertificateCheck::Issuer(file()))
-        );
-        assert_eq!(
-            of(Some("verify-ca"), Some("ca.pem")),
-            (SslMode::Require, CertificateCheck::Issuer(file()))
-        );
-        assert_eq!(
-            of(Some("verify-full"), Some("ca.pem")),
-            (SslMode::Require, CertificateCheck::HostName(file()))
-        );
-        assert_eq!(
-            of(Some("verify-full"), None),
-            (SslMode::Require, CertificateCheck::HostName(Roots::System))
-        );
-        assert!(parse_ssl_mode(Some("allow"), None).is_err());
-        assert!(parse_ssl_mode(Some("require"), Some("system")).is_err());
     }
 }

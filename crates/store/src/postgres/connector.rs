@@ -44,7 +44,7 @@ impl PgConnector {
         let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 log::debug!(
-                    "a connection to the database server ended: {}",
+                    "connection to the database server ended: {}",
                     PgError::from(error)
                 );
             }

@@ -179,7 +179,7 @@ impl PostgresTableStore {
         let none = || {
             Error::new(
                 Failure::Internal,
-                format!("{ERROR_CONTEXT}: no transaction is under way"),
+                format!("{ERROR_CONTEXT}: no transaction has begun"),
             )
         };
         self.transaction.as_ref().ok_or_else(none)

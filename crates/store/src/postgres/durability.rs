@@ -7,6 +7,9 @@ use super::errors::PgError;
 use super::pool::PgPool;
 use crate::rows::SqlRow;
 
+#[cfg(test)]
+mod tests;
+
 static DURABILITY: &str = sql!("postgres/maintenance/read_durability_settings");
 
 /// Logs a warning for each unsafe setting. Errors are ignored here: later operations report them.
@@ -17,7 +20,7 @@ pub async fn warn_about_settings(pool: &PgPool) {
                 log::warn!("{warning}");
             }
         }
-        Err(error) => log::debug!("the server's settings cannot be read: {error}"),
+        Err(error) => log::debug!("cannot read the settings of the database server: {error}"),
     }
 }
 
@@ -43,45 +46,22 @@ impl DurabilitySettings {
         let mut warnings = Vec::new();
         if self.fsync == "off" {
             warnings.push(
-                "PostgreSQL runs with fsync=off: a power cut can lose acknowledged messages and ruin the database; \
+                "PostgreSQL runs with fsync=off: a power cut can lose acknowledged messages and corrupt the database; \
                  set fsync=on and restart it",
             );
         }
         if self.full_page_writes == "off" {
             warnings.push(
-                "PostgreSQL runs with full_page_writes=off: a power cut can ruin the database; set it to on unless \
-                 the file system never tears a page",
+                "PostgreSQL runs with full_page_writes=off: a power cut can corrupt the database; set it to on unless \
+                 the file system writes pages atomically",
             );
         }
         if several_hosts && self.synchronous_standby_names.is_empty() {
             warnings.push(
-                "PostgreSQL replicates asynchronously: a fail-over to another host of the store's URL can lose the \
+                "PostgreSQL replicates asynchronously: a failover to another host of the store's URL can lose the \
                  last acknowledged messages; name the replicas in synchronous_standby_names",
             );
         }
         warnings
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn warnings(fsync: &str, pages: &str, standbys: &str, several_hosts: bool) -> usize {
-        let settings = DurabilitySettings {
-            fsync: fsync.to_owned(),
-            full_page_writes: pages.to_owned(),
-            synchronous_standby_names: standbys.to_owned(),
-        };
-        settings.warnings(several_hosts).len()
-    }
-
-    #[test]
-    fn only_what_breaks_the_promise_is_warned_of() {
-        assert_eq!(warnings("on", "on", "", false), 0);
-        assert_eq!(warnings("on", "on", "ANY 1 (*)", true), 0);
-        assert_eq!(warnings("", "", "ANY 1 (*)", true), 0);
-        assert_eq!(warnings("on", "on", "", true), 1);
-        assert_eq!(warnings("off", "off", "", true), 3);
     }
 }

@@ -142,19 +142,17 @@ impl PgError {
     fn client_message(&self) -> &'static str {
         let Some(code) = self.code() else {
             return match (self, self.server_rejection()) {
-                (Self::InvalidRow(_), _) => "the database holds what it cannot hold",
+                (Self::InvalidRow(_), _) => "the database contains an invalid row",
                 (Self::PoolTimeout, _) => {
-                    "all connections to the database server are taken (store.connections says how many there are)"
+                    "all connections to the database server are in use; raise store.connections"
                 }
                 (_, Some(ServerRejection::Certificate)) => {
-                    "the database server's certificate is not to be trusted; sslrootcert=FILE in the store's URL \
-                     names the certificates that are"
+                    "the database server's certificate is not trusted; name a file with trusted certificates with \
+                     sslrootcert=FILE in the store's URL"
                 }
-                (_, Some(ServerRejection::ReadOnly)) => {
-                    "no database server of the store's URL can be written to"
-                }
+                (_, Some(ServerRejection::ReadOnly)) => "no database server of the store's URL is writable",
                 (_, Some(ServerRejection::Tls)) => {
-                    "the database server cannot be spoken to with TLS, which sslmode in the store's URL asks for"
+                    "the database server does not support TLS, which sslmode in the store's URL requires"
                 }
                 (Self::Timeout, _) => "the database server does not answer",
                 (Self::Server(_), None) => "the database server cannot be reached",
@@ -165,16 +163,14 @@ impl PgError {
         }
         match code.code() {
             "53100" => "the database server's disk is full",
-            "53300" => "the database server has no connection left",
-            "25006" => "the database server can only be read",
-            "25P03" => {
-                "the database server gave the transaction up, because this host said nothing for too long"
-            }
-            "42501" => "the database server does not allow it to this user",
-            code if code.starts_with("28") => "the database server refuses this user or password",
-            code if code.starts_with("3D") => "there is no such database",
+            "53300" => "the database server accepts no more connections",
+            "25006" => "the database server is read-only",
+            "25P03" => "the database server ended the transaction because this process was idle for too long",
+            "42501" => "the database user lacks a privilege",
+            code if code.starts_with("28") => "the database server rejects the user or password",
+            code if code.starts_with("3D") => "the database does not exist",
             code if code.starts_with("57") => "the database server is starting or stopping",
-            _ => "the database server refuses it",
+            _ => "the database server reported an error",
         }
     }
 

@@ -98,7 +98,7 @@ impl PgPool {
             .wait_timeout(Some(POOL_TIMEOUT))
             .build()
             .map_err(|error| {
-                Error::with_source(ErrorKind::Internal, "cannot make a pool of connections", error)
+                Error::with_source(ErrorKind::Internal, "cannot create the connection pool", error)
             })?;
         Ok(Self { pool })
     }
@@ -168,7 +168,7 @@ impl PgTransaction {
     fn connection(&self) -> Result<&Object<PgConnector>, PgError> {
         self.connection
             .as_ref()
-            .ok_or_else(|| PgError::InvalidRow("the transaction is over".to_owned()))
+            .ok_or_else(|| PgError::InvalidRow("the transaction has ended".to_owned()))
     }
 
     async fn begin(&self, query: Option<&str>, begin_statement: &str) -> Result<Option<Row>, PgError> {

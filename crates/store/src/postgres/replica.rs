@@ -16,6 +16,9 @@ use crate::rows::SqlRow;
 use postrider_core::clock;
 use postrider_core::error::Error;
 
+#[cfg(test)]
+mod tests;
+
 static WAL_POSITION: &str = sql!("postgres/maintenance/read_log_position");
 
 /// Maximum age of data for [`Freshness::Seconds`].
@@ -55,8 +58,8 @@ pub async fn check_replica(url: &str) -> Result<(), Error> {
         .map_err(fault)?
         .then_some(())
         .ok_or_else(|| {
-            let remedy = "name one in store.replica_url, or leave it out: until then the primary is asked";
-            Error::usage(format!("{act}: the server is none; {remedy}"))
+            let remedy = "name a replica in store.replica_url, or remove that setting; until then reads go to the primary";
+            Error::usage(format!("{act}: the server is not a replica; {remedy}"))
         })
 }
 
@@ -110,14 +113,14 @@ impl Replica {
             Ok(target) => target,
             Err(error) => {
                 // The read on the primary that follows reports the error.
-                log::debug!("the database server does not say how far it is: {error}");
+                log::debug!("cannot read the log position of the primary: {error}");
                 return None;
             }
         };
         match self.catch_up(target, freshness).await {
             Ok(Some(transaction)) => Some(transaction),
             Ok(None) => {
-                self.disable("it is too far behind");
+                self.disable("it is too far behind the primary");
                 None
             }
             Err(error) => {
@@ -167,7 +170,7 @@ impl Replica {
             let (row, transaction) = self.pool.query_then_begin_read(WAL_POSITION).await?;
             if !is_replica(&row)? {
                 return Err(PgError::InvalidRow(
-                    "store.replica_url names a server that is no replica".to_owned(),
+                    "store.replica_url names a server that is not a replica".to_owned(),
                 ));
             }
             if row
@@ -190,44 +193,20 @@ impl Replica {
     }
 
     /// Stops using the replica for [`RETRY_DELAY`]. Logged once until the replica works again.
-    pub fn disable(&self, why: impl std::fmt::Display) {
+    pub fn disable(&self, reason: impl std::fmt::Display) {
         let before = self.state().disabled_until.replace(Instant::now() + RETRY_DELAY);
         if before.is_none() {
-            log::warn!("the replica cannot be used, the primary is asked instead: {why}");
+            log::warn!("cannot use the replica, reads go to the primary: {reason}");
         }
     }
 
     fn enable(&self) {
         if self.state().disabled_until.take().is_some() {
-            log::info!("the replica is used again");
+            log::info!("reads go to the replica again");
         }
     }
 
     fn state(&self) -> MutexGuard<'_, ReplicaState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mark_is_good_while_it_is_young_and_another_follows_it() {
-        let zero = Instant::now();
-        let at = |seconds| zero + Duration::from_secs(seconds);
-        let mut state = ReplicaState::default();
-        assert_eq!(state.required_position(zero), None, "the primary was never asked");
-        for (seconds, position) in [(0, 100), (3, 130), (6, 160), (9, 190)] {
-            state.primary_positions.push_back((at(seconds), position));
-        }
-        assert_eq!(state.required_position(at(10)), Some(100), "as old as may be");
-        assert_eq!(
-            state.required_position(at(11)),
-            Some(130),
-            "the first one is too old"
-        );
-        assert_eq!(state.required_position(at(12)), None, "time to ask the primary");
-        assert_eq!(state.primary_positions.len(), 3);
     }
 }

@@ -113,11 +113,11 @@ impl CertificateVerifier {
         let (added, _) = store.add_parsable_certificates(certificates);
         if added == 0 {
             return Err(Error::usage(match roots {
-                Roots::System => "this machine has no root certificates to check the store's with: install them \
+                Roots::System => "the operating system has no root certificates to check the store's certificate: install them \
                                   (package ca-certificates), or name a file with sslrootcert=FILE in the store's URL"
                     .to_owned(),
                 Roots::File(file) => format!(
-                    "there is no certificate in {}: sslrootcert in the store's URL names a file in PEM form",
+                    "no certificate in {}: sslrootcert in the store's URL must name a PEM file with certificates",
                     file.display()
                 ),
             }));
@@ -139,7 +139,7 @@ impl CertificateVerifier {
 fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let read_error = |error| {
         let act = format!(
-            "cannot read {}, which sslrootcert in the store's URL names",
+            "cannot read {}, named by sslrootcert in the store's URL",
             file.display()
         );
         Error::with_source(ErrorKind::Usage, act, error)

@@ -1,10 +1,10 @@
-//! Moves that are given up, cannot begin, or wait: nothing is opened twice, nothing acknowledged is deleted.
+//! Moves that are abandoned, cannot start, or wait: at most one store is open, and no acknowledged message is lost.
 
 use super::*;
 use crate::copy::table_store::POLL_INTERVAL;
 
 #[tokio::test]
-async fn a_run_whose_move_is_given_up_cannot_open_the_new_store() {
+async fn a_run_of_an_abandoned_move_cannot_open_the_new_store() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
@@ -21,7 +21,7 @@ async fn a_run_whose_move_is_given_up_cannot_open_the_new_store() {
 }
 
 #[tokio::test]
-async fn a_run_whose_move_is_given_up_takes_no_notes_of_the_next_one() {
+async fn a_run_of_an_abandoned_move_does_not_read_the_log_of_the_next_one() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
@@ -49,18 +49,18 @@ async fn a_run_whose_move_is_given_up_takes_no_notes_of_the_next_one() {
 }
 
 #[tokio::test]
-async fn a_move_can_be_given_up_without_the_store_it_went_to() {
+async fn a_move_can_be_abandoned_without_its_target() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
         drop(begin(&pair, 1).await);
-        let nowhere = format!(
+        let unreachable = format!(
             "postgres://127.0.0.1:{}/none",
             postrider_core::testing::backend_server::free_port()
         );
         let folder = tempfile::tempdir().unwrap();
-        let nothing = format!("sqlite:{}", folder.path().join("none.db").display());
-        for to in [nothing, nowhere] {
+        let missing = format!("sqlite:{}", folder.path().join("none.db").display());
+        for to in [missing, unreachable] {
             let route = MoveOptions {
                 to: &to,
                 ..pair.route()
@@ -68,8 +68,8 @@ async fn a_move_can_be_given_up_without_the_store_it_went_to() {
             StoreMove::abandon(route, 9).await.unwrap();
             let error = StoreMove::abandon(route, 9).await.unwrap_err();
             assert!(error.to_string().contains("no move"), "{error}");
-            let begun = format!("sqlite:{}", folder.path().join("begun.db").display());
-            drop(StoreMove::open(MoveOptions { to: &begun, ..route }, [3, 3]).await);
+            let other = format!("sqlite:{}", folder.path().join("begun.db").display());
+            drop(StoreMove::open(MoveOptions { to: &other, ..route }, [3, 3]).await);
             std::fs::remove_file(folder.path().join("begun.db")).unwrap();
         }
         assert!(!folder.path().join("none.db").exists());
@@ -77,23 +77,23 @@ async fn a_move_can_be_given_up_without_the_store_it_went_to() {
 }
 
 #[tokio::test]
-async fn what_the_new_store_accepted_in_between_is_never_deleted() {
+async fn messages_that_the_new_store_accepted_are_never_deleted() {
     for pair in store_pairs() {
         fill_store(&*pair.open_old()).await;
-        let used = pair.open_new();
+        let store = pair.open_new();
         let (mut source, mut target) = open_stores(pair.route()).await.unwrap();
         let secret = source.store_secret().await.unwrap();
         target.require_empty(&secret).await.unwrap();
-        accepted(&*used, sms(70)).await;
+        accepted(&*store, sms(70)).await;
         let error = target.begin(1, 1).await.unwrap_err();
         assert!(error.to_string().contains("not empty"), "{error}");
-        assert_eq!(find_message(&*used, 70).await.id, id(70));
-        accepted(&*used, sms(71)).await;
+        assert_eq!(find_message(&*store, 70).await.id, id(70));
+        accepted(&*store, sms(71)).await;
     }
 }
 
 #[tokio::test]
-async fn a_store_whose_move_could_not_begin_takes_no_notes() {
+async fn a_store_whose_move_could_not_start_logs_no_changes() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
@@ -101,14 +101,14 @@ async fn a_store_whose_move_could_not_begin_takes_no_notes() {
         source.begin(1).await.unwrap();
         source.abandon(false).await.unwrap();
         assert_eq!(source.marks().await.unwrap().id, None);
-        let notes = "SELECT count(*) FROM copy_changes";
-        assert!(source.store.select(notes, &[]).await.is_err());
+        let logged = "SELECT count(*) FROM copy_changes";
+        assert!(source.store.select(logged, &[]).await.is_err());
         accepted(&*old, sms(80)).await;
     }
 }
 
 #[tokio::test]
-async fn the_number_of_a_note_is_never_used_again() {
+async fn the_sequence_number_of_a_change_is_never_reused() {
     for pair in store_pairs() {
         let old = pair.open_old();
         let mut store_move = begin(&pair, 1).await;
@@ -122,7 +122,7 @@ async fn the_number_of_a_note_is_never_used_again() {
 }
 
 #[tokio::test]
-async fn the_wait_for_calls_under_way_is_as_long_as_was_asked_for() {
+async fn the_wait_for_open_rounds_lasts_as_long_as_requested() {
     for pair in store_pairs() {
         let old = pair.open_old();
         let id = accepted(&*old, sms(1)).await;
@@ -130,12 +130,12 @@ async fn the_wait_for_calls_under_way_is_as_long_as_was_asked_for() {
         let mut store_move = begin(&pair, 1).await;
         copy(&mut store_move).await;
         let polls = std::cell::Cell::new(0);
-        // Each look takes as long as three pauses between looks.
-        let slowly = |_| {
+        // Each poll takes as long as three poll intervals.
+        let on_wait = |_| {
             polls.set(polls.get() + 1);
             postrider_core::clock::sleep_thread(3 * POLL_INTERVAL);
         };
-        let open_rounds = store_move.close("there", 8 * POLL_INTERVAL, slowly);
+        let open_rounds = store_move.close("there", 8 * POLL_INTERVAL, on_wait);
         assert_eq!(open_rounds.await.unwrap(), 1);
         assert!((1..=3).contains(&polls.get()), "{} looks", polls.get());
     }

@@ -1,4 +1,4 @@
-//! What PostgreSQL keeps of what is in workers' hands: beside the deliveries, which a claim leaves alone.
+//! Leases: rows beside the deliveries, which a claim does not change.
 
 use std::sync::Arc;
 
@@ -22,13 +22,13 @@ async fn run_script(store: &PostgresStore, sql: &str) {
 }
 
 #[tokio::test]
-async fn a_claim_leaves_the_delivery_as_it_lies_and_a_record_ends_the_lease() {
+async fn a_claim_does_not_write_the_delivery_and_a_record_deletes_the_lease() {
     let store = open(&new_database()).unwrap();
     let id = accepted(&store, sms(1)).await;
-    let place = "SELECT xmin::TEXT::BIGINT * 1000 + (ctid::TEXT::POINT)[1]::BIGINT FROM deliveries";
-    let before = query_number(&store, place).await;
+    let row_version = "SELECT xmin::TEXT::BIGINT * 1000 + (ctid::TEXT::POINT)[1]::BIGINT FROM deliveries";
+    let before = query_number(&store, row_version).await;
     let claim = claimed(&store, id, at(1)).await;
-    assert_eq!(query_number(&store, place).await, before);
+    assert_eq!(query_number(&store, row_version).await, before);
     assert_eq!(first_delivery(&store, 1).await.round, 1);
     assert_eq!(
         first_delivery(&store, 1).await.state,
@@ -49,16 +49,16 @@ async fn a_claim_leaves_the_delivery_as_it_lies_and_a_record_ends_the_lease() {
     assert_eq!(
         query_number(&store, "SELECT count(*) FROM leases").await,
         0,
-        "nothing is left of it"
+        "the failed claim left no lease"
     );
 }
 
-/// Waits until somebody stands before a lock.
+/// Waits until another session waits for a lock.
 async fn wait_for_blocked_session(store: &PostgresStore) {
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let deadline = std::time::Instant::now() + TIMEOUT;
     while query_number(store, waiting).await == 0 {
-        assert!(std::time::Instant::now() < deadline, "nobody waits");
+        assert!(std::time::Instant::now() < deadline, "no session waits");
         tokio::task::yield_now().await;
     }
 }
@@ -75,7 +75,7 @@ async fn claim_concurrently(store: &Arc<PostgresStore>, transaction: PgTransacti
 }
 
 #[tokio::test]
-async fn what_is_called_off_in_the_same_moment_is_not_claimed() {
+async fn a_delivery_that_is_cancelled_at_the_same_time_is_not_claimed() {
     let store = Arc::new(open(&new_database()).unwrap());
     let delivery = accepted(&*store, sms(1)).await;
     let transaction = store.pool.begin_write().await.unwrap();
@@ -86,7 +86,7 @@ async fn what_is_called_off_in_the_same_moment_is_not_claimed() {
 }
 
 #[tokio::test]
-async fn what_is_made_due_in_the_same_moment_is_claimed() {
+async fn a_delivery_that_is_requeued_at_the_same_time_is_claimed() {
     let store = Arc::new(open(&new_database()).unwrap());
     let mut new = sms(1);
     new.deliveries[0].due_at = at(500);
@@ -100,7 +100,7 @@ async fn what_is_made_due_in_the_same_moment_is_claimed() {
 }
 
 #[tokio::test]
-async fn hosts_that_claim_and_record_and_call_off_the_same_never_share_a_round() {
+async fn concurrent_claims_records_and_cancellations_never_share_a_round() {
     let url = new_database();
     let hosts = (0..4).map(|_| Arc::new(open(&url).unwrap())).collect::<Vec<_>>();
     let mut ids = Vec::new();
@@ -114,11 +114,11 @@ async fn hosts_that_claim_and_record_and_call_off_the_same_never_share_a_round()
         work.spawn(async move {
             let mut rounds = Vec::new();
             for time in 0..20 {
-                // Every lease has ended by the next time.
+                // Every lease expires before the next iteration.
                 let now = at(time * 100);
-                let won = host.claim(ids.clone(), now, LEASE).await.unwrap();
-                rounds.extend(won.iter().map(|claim| (claim.id, claim.round)));
-                let ends = won.iter().step_by(2);
+                let claims = host.claim(ids.clone(), now, LEASE).await.unwrap();
+                rounds.extend(claims.iter().map(|claim| (claim.id, claim.round)));
+                let ends = claims.iter().step_by(2);
                 let ends = ends
                     .map(|claim| finished_round(claim, vec![], waiting_state(now, "down"), now))
                     .collect::<Vec<_>>();
@@ -134,9 +134,9 @@ async fn hosts_that_claim_and_record_and_call_off_the_same_never_share_a_round()
     let all = rounds.len();
     rounds.sort_unstable();
     rounds.dedup();
-    assert_eq!(rounds.len(), all, "a round is one host's");
-    let stray = "SELECT count(*) FROM leases AS l JOIN deliveries AS d USING (id) WHERE state <> 'waiting' OR claims = 0";
-    assert_eq!(query_number(&hosts[0], stray).await, 0);
+    assert_eq!(rounds.len(), all, "every round was claimed once");
+    let invalid = "SELECT count(*) FROM leases AS l JOIN deliveries AS d USING (id) WHERE state <> 'waiting' OR claims = 0";
+    assert_eq!(query_number(&hosts[0], invalid).await, 0);
 }
 
 /// Accepts two deliveries and leaves each in a round without a lease, as a move from SQLite copies them.
@@ -153,8 +153,8 @@ async fn accept_copied_rounds(store: &PostgresStore) -> [DeliveryId; 2] {
 #[tokio::test]
 async fn a_copied_round_without_a_lease_can_be_recorded_or_claimed_again() {
     let store = open(&new_database()).unwrap();
-    let [ends, lost] = accept_copied_rounds(&store).await;
-    assert!(is_not_claimable(&store, ends, at(60)).await);
+    let [recorded, lost] = accept_copied_rounds(&store).await;
+    assert!(is_not_claimable(&store, recorded, at(60)).await);
     assert_eq!(
         store.cancel_message(id(1), at(2)).await.unwrap(),
         Cancelled::TooLate
@@ -169,7 +169,10 @@ async fn a_copied_round_without_a_lease_can_be_recorded_or_claimed_again() {
         };
         finished_round(&of, vec![], sent_state("blue", "b", now), now)
     };
-    assert_eq!(record(&store, end(ends, 1, at(62))).await, RecordResult::Stored);
+    assert_eq!(
+        record(&store, end(recorded, 1, at(62))).await,
+        RecordResult::Stored
+    );
     assert_eq!(
         record(&store, end(lost, 1, at(62))).await,
         RecordResult::Superseded

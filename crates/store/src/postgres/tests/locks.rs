@@ -1,4 +1,4 @@
-//! Who waits for whom: locks are asked for before rows, and nobody stands long before a table that is in use.
+//! The order of locks: advisory locks are taken before rows, and no transaction waits long for a locked table.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -18,7 +18,7 @@ async fn hold_lock(store: &PostgresStore, lock: AdvisoryLock) -> PgTransaction {
     transaction
 }
 
-/// Waits until somebody stands before a lock, then asks for a row that he must not hold; whether it is free.
+/// Waits until another session waits for an advisory lock. Returns whether the row is not locked by it.
 async fn is_row_free_while_blocked(transaction: &PgTransaction, row: &str) -> bool {
     let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
@@ -30,7 +30,7 @@ async fn is_row_free_while_blocked(transaction: &PgTransaction, row: &str) -> bo
         .get::<_, i64>(0)
         == 0
     {
-        assert!(Instant::now() < deadline, "nobody waits");
+        assert!(Instant::now() < deadline, "no session waits");
         tokio::task::yield_now().await;
     }
     transaction
@@ -40,21 +40,21 @@ async fn is_row_free_while_blocked(transaction: &PgTransaction, row: &str) -> bo
 }
 
 fn rate_operation(provider: &str) -> RateOperation {
-    let wish = RateLimitRequest {
+    let request = RateLimitRequest {
         provider: name(provider),
         rate: 10.0,
         parts: vec![1],
         cooldown_until: None,
     };
     RateOperation {
-        request: wish,
+        request,
         now: at(1),
         requested_at: Instant::now(),
     }
 }
 
 #[tokio::test]
-async fn whoever_waits_for_the_fleet_holds_no_pace() {
+async fn a_session_that_waits_for_the_coordination_lock_holds_no_rate_limiter() {
     let store = open(&new_database()).unwrap();
     store
         .acquire_rate_permits(rate_operation("a").request, at(1))
@@ -66,9 +66,9 @@ async fn whoever_waits_for_the_fleet_holds_no_pace() {
         HashSet::from([name("a")]),
         [rate_operation("a"), rate_operation("b")],
     );
-    let passing = async {
-        let passed = RateOperation::run(&other, &mut seen, &pieces).await.map(drop);
-        other.finish(passed).await.unwrap();
+    let acquiring = async {
+        let outcome = RateOperation::run(&other, &mut seen, &pieces).await.map(drop);
+        other.finish(outcome).await.unwrap();
     };
     let looking = async {
         let row = "SELECT 1 FROM rate_limiters WHERE provider = 'a'";
@@ -76,22 +76,22 @@ async fn whoever_waits_for_the_fleet_holds_no_pace() {
         drop(transaction);
         is_free
     };
-    let ((), is_free) = tokio::join!(passing, looking);
+    let ((), is_free) = tokio::join!(acquiring, looking);
     assert!(is_free);
 }
 
 #[tokio::test]
-async fn whoever_waits_to_keep_a_receipt_holds_no_delivery() {
+async fn a_session_that_waits_to_store_a_receipt_holds_no_delivery() {
     let store = open(&new_database()).unwrap();
     let known = accepted(&store, sms(1)).await;
     claim_and_send(&store, known, "blue", "b-1", at(1)).await;
     let transaction = hold_lock(&store, AdvisoryLock::References).await;
     let other = store.pool.begin_write().await.unwrap();
     let of = |reference| received_receipt(Some("blue"), reference, ReceiptStatus::Delivered, at(2));
-    let pieces = [ReceiptOperation(vec![of("b-1"), of("nobody")])];
-    let settling = async {
-        let settled = ReceiptOperation::run(&other, &mut (), &pieces).await.map(drop);
-        other.finish(settled).await.unwrap();
+    let pieces = [ReceiptOperation(vec![of("b-1"), of("unknown")])];
+    let applying = async {
+        let outcome = ReceiptOperation::run(&other, &mut (), &pieces).await.map(drop);
+        other.finish(outcome).await.unwrap();
     };
     let looking = async {
         let row = format!("SELECT 1 FROM deliveries WHERE id = {}", known.0);
@@ -99,7 +99,7 @@ async fn whoever_waits_to_keep_a_receipt_holds_no_delivery() {
         drop(transaction);
         is_free
     };
-    let ((), is_free) = tokio::join!(settling, looking);
+    let ((), is_free) = tokio::join!(applying, looking);
     assert!(is_free);
 }
 
