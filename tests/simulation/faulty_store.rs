@@ -1,9 +1,12 @@
-//! A host's way to the one store: sometimes cut, sometimes cut just after the store has done what it was asked, so
-//! that the host cannot know. Watches every verb and compares what it did with the ledger.
+//! The connection of one host to the shared store: a call sometimes fails before it reaches the store, and sometimes
+//! after the store has done it, so that the host does not know.
 //!
-//! Passes everything else through unchanged.
+//! Compares the effect of each call with the reference model; forwards everything else unchanged.
 
 mod broadcasts;
+mod coordination;
+mod events;
+mod read;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,40 +19,30 @@ use postrider_core::channel::ConfigName;
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::delivery::DeliveryState;
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_core::event::{ClaimedEvent, Event, EventAttemptResult, EventKey};
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::inbound::OptChange;
-use postrider_core::job::{JobLockResult, ScheduledJob};
 use postrider_core::message::{
     Acceptance, ClaimedDelivery, CompletedRound, Delivery, Message, NewMessage, QueueEntry, RecordResult,
 };
-use postrider_core::provider_control::ProviderControl;
-use postrider_core::rate_limit::RateLimitRequest;
-use postrider_core::recipient::Recipient;
-use postrider_core::report::Report;
-use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
 use postrider_store::{
-    AcceptStore, AdminStore, Backlog, Cancelled, CommitStats, CoordinationStore, DeadLetterRequest, DeliverySelection,
-    EventQuery, EventStore, LastAttempt, MaintenanceStore, MessageList, MessageQuery, ProbeDecision, Progress,
-    ProviderEndpoint, RatePermit, ReadStore, ReceiptResult, ReceivedReceipt, RecipientStore, ReportSnapshot, ReportStore,
-    Store, UsageQuery, UsageTotals, WaitingEndpoint, WorkStore,
+    AcceptStore, AdminStore, Cancelled, CommitStats, DeliverySelection, MaintenanceStore, Progress,
+    ProviderEndpoint, ReceiptResult, ReceivedReceipt, Store, WorkStore,
 };
 
 use super::context::SimulationContext;
 use super::reference_model::StoreOperation;
 
-/// How a link is.
+/// State of the connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum StoreFaultMode {
-    /// Hardly anything goes wrong.
+    /// Few calls fail.
     Reliable = 0,
-    /// Nothing comes through.
+    /// Every call fails.
     Disconnected = 1,
-    /// A third does not come through, and of a third the answer does not come back.
+    /// A third of the calls do not reach the store, and a third of the replies are lost.
     Lossy = 2,
 }
 
-/// One host's way to the store.
+/// The connection of one host.
 pub struct FaultyStore {
     context: Arc<SimulationContext>,
     store: Arc<dyn Store>,
@@ -57,29 +50,29 @@ pub struct FaultyStore {
 }
 
 impl FaultyStore {
-    pub fn new(world: &Arc<SimulationContext>, store: &Arc<dyn Store>) -> Self {
+    pub fn new(context: &Arc<SimulationContext>, store: &Arc<dyn Store>) -> Self {
         Self {
-            context: Arc::clone(world),
+            context: Arc::clone(context),
             store: Arc::clone(store),
             fault_mode: AtomicU8::new(StoreFaultMode::Reliable as u8),
         }
     }
 
-    pub fn set_fault_mode(&self, weather: StoreFaultMode) {
-        self.fault_mode.store(weather as u8, Ordering::SeqCst);
+    pub fn set_fault_mode(&self, mode: StoreFaultMode) {
+        self.fault_mode.store(mode as u8, Ordering::SeqCst);
     }
 
-    /// Does what was asked, unless the way there is cut; tells of it, unless the way back is.
-    async fn call<T>(&self, verb: &str, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    /// Runs a call, unless it is lost on the way there; returns its result, unless that is lost on the way back.
+    async fn call<T>(&self, operation: &str, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
         self.context.scheduler.yield_point().await;
-        self.maybe_fail(verb, "there")?;
-        let answer = work.await;
+        self.maybe_fail(operation, "there")?;
+        let result = work.await;
         self.context.scheduler.yield_point().await;
-        self.maybe_fail(verb, "back")?;
-        answer
+        self.maybe_fail(operation, "back")?;
+        result
     }
 
-    fn maybe_fail(&self, verb: &str, way: &str) -> Result<()> {
+    fn maybe_fail(&self, operation: &str, way: &str) -> Result<()> {
         let lost = match self.fault_mode.load(Ordering::SeqCst) {
             0 => 0.003,
             1 => 1.0,
@@ -89,8 +82,11 @@ impl FaultyStore {
             return Ok(());
         }
         self.context
-            .log_step(|| format!("{verb} is lost on the way {way}"));
-        Err(Error::new(ErrorKind::Unavailable, "the way to the store is cut"))
+            .log_step(|| format!("{operation} is lost on the way {way}"));
+        Err(Error::new(
+            ErrorKind::Unavailable,
+            "the connection to the store is lost",
+        ))
     }
 
     async fn find_delivery(&self, id: DeliveryId) -> Option<Delivery> {
@@ -99,10 +95,10 @@ impl FaultyStore {
         message.deliveries.into_iter().find(|delivery| delivery.id == id)
     }
 
-    /// Compares a delivery that a verb may have changed with the ledger.
-    async fn check_delivery(&self, verb: StoreOperation, id: DeliveryId) {
+    /// Compares a delivery that an operation may have changed with the model.
+    async fn check_delivery(&self, operation: StoreOperation, id: DeliveryId) {
         if let Some(delivery) = self.find_delivery(id).await {
-            self.context.model().check_state(verb, &delivery);
+            self.context.model().check_state(operation, &delivery);
         }
     }
 
@@ -114,9 +110,9 @@ impl FaultyStore {
         };
         self.context
             .log_step(|| format!("round {} of {id} is {recorded:?}", round.round));
-        let mut ledger = self.context.model();
+        let mut model = self.context.model();
         if !open {
-            let is_written = ledger.delivery(id).recorded_round == round.round;
+            let is_written = model.delivery(id).recorded_round == round.round;
             assert_eq!(
                 recorded != RecordResult::Superseded,
                 is_written,
@@ -125,7 +121,7 @@ impl FaultyStore {
             );
             assert_eq!(
                 after.state,
-                ledger.delivery(id).state,
+                model.delivery(id).state,
                 "{id} was changed by round {}",
                 round.round
             );
@@ -139,21 +135,21 @@ impl FaultyStore {
             assert_eq!(after.tries, round.tries, "the tries of {id}");
             let is_sent = matches!(round.state, DeliveryState::Sent { .. });
             let written = rounded_to_millis(&round.state);
-            // A receipt that came early is applied at once.
+            // An early receipt is applied by the record.
             assert!(after.state == written || is_sent, "{id} is {:?}", after.state);
             if is_sent {
-                ledger.check_state(
+                model.check_state(
                     StoreOperation::Record,
                     &Delivery {
                         state: written,
                         ..after.clone()
                     },
                 );
-                ledger.check_state(StoreOperation::ApplyReceipt, &after);
+                model.check_state(StoreOperation::ApplyReceipt, &after);
             }
-            ledger.check_state(StoreOperation::Record, &after);
+            model.check_state(StoreOperation::Record, &after);
         }
-        ledger.add_round(id, round.round, &round.attempts, open);
+        model.add_round(id, round.round, &round.attempts, open);
     }
 
     async fn stored_messages(&self) -> Vec<Message> {
@@ -166,7 +162,7 @@ impl FaultyStore {
     }
 }
 
-/// The state as a store keeps it: in whole milliseconds.
+/// Returns the state as a store keeps it: in whole milliseconds.
 fn rounded_to_millis(state: &DeliveryState) -> DeliveryState {
     match state.clone() {
         DeliveryState::Waiting { due_at, reason } => DeliveryState::Waiting {
@@ -174,42 +170,6 @@ fn rounded_to_millis(state: &DeliveryState) -> DeliveryState {
             reason,
         },
         other => other,
-    }
-}
-
-#[async_trait]
-impl EventStore for FaultyStore {
-    async fn waiting_endpoints(&self, after: &str, limit: usize) -> Result<Vec<WaitingEndpoint>> {
-        self.call("event_lanes", self.store.waiting_endpoints(after, limit))
-            .await
-    }
-
-    async fn claim_events(
-        &self,
-        lanes: Vec<(String, usize)>,
-        now: Timestamp,
-        lease: Duration,
-    ) -> Result<Vec<ClaimedEvent>> {
-        self.call("claim_events", self.store.claim_events(lanes, now, lease))
-            .await
-    }
-
-    async fn record_events(&self, ends: Vec<EventAttemptResult>) -> Result<()> {
-        self.call("record_events", self.store.record_events(ends)).await
-    }
-
-    async fn dead_letter_events(&self, burial: DeadLetterRequest) -> Result<usize> {
-        self.call("bury_events", self.store.dead_letter_events(burial))
-            .await
-    }
-
-    async fn events(&self, query: EventQuery) -> Result<Vec<Event>> {
-        self.call("events", self.store.events(query)).await
-    }
-
-    async fn replay_events(&self, keys: Vec<EventKey>, now: Timestamp) -> Result<usize> {
-        self.call("replay_events", self.store.replay_events(keys, now))
-            .await
     }
 }
 
@@ -269,65 +229,21 @@ impl WorkStore for FaultyStore {
 
     async fn apply_receipts(&self, receipts: Vec<ReceivedReceipt>) -> Result<Vec<ReceiptResult>> {
         let work = async {
-            let settled = self.store.apply_receipts(receipts.clone()).await?;
-            for (heard, settled) in receipts.iter().zip(&settled) {
-                if let ReceiptResult::Applied(settlement) | ReceiptResult::Unchanged(settlement) = settled {
-                    let speaker = heard.provider.as_ref();
+            let results = self.store.apply_receipts(receipts.clone()).await?;
+            for (received, result) in receipts.iter().zip(&results) {
+                if let ReceiptResult::Applied(delivery) | ReceiptResult::Unchanged(delivery) = result {
+                    let provider = received.provider.as_ref();
                     assert!(
-                        speaker.is_none_or(|name| *name == settlement.provider),
-                        "{heard:?}"
+                        provider.is_none_or(|name| *name == delivery.provider),
+                        "{received:?}"
                     );
-                    self.check_delivery(StoreOperation::ApplyReceipt, settlement.id)
+                    self.check_delivery(StoreOperation::ApplyReceipt, delivery.id)
                         .await;
                 }
             }
-            Ok(settled)
+            Ok(results)
         };
-        self.call("settle", work).await
-    }
-}
-
-#[async_trait]
-impl ReadStore for FaultyStore {
-    async fn find_message(&self, id: MessageId) -> Result<Option<Message>> {
-        self.call("find", self.store.find_message(id)).await
-    }
-
-    async fn search(&self, query: MessageQuery) -> Result<MessageList> {
-        self.call("search", self.store.search(query)).await
-    }
-
-    async fn usage(&self, query: UsageQuery) -> Result<MessageList> {
-        self.call("usage", self.store.usage(query)).await
-    }
-
-    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
-        self.call("usage_totals", self.store.usage_totals(query)).await
-    }
-
-    async fn backlogs(&self, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>> {
-        self.call("backlogs", self.store.backlogs(now)).await
-    }
-
-    async fn last_attempts(&self, ids: Vec<DeliveryId>) -> Result<Vec<LastAttempt>> {
-        self.call("last_calls", self.store.last_attempts(ids)).await
-    }
-}
-
-#[async_trait]
-impl RecipientStore for FaultyStore {
-    async fn recipient(&self, channel: &ConfigName, address: &str) -> Result<Option<Recipient>> {
-        self.call("recipient", self.store.recipient(channel, address))
-            .await
-    }
-
-    async fn set_recipient(&self, recipient: Recipient) -> Result<()> {
-        self.call("set_recipient", self.store.set_recipient(recipient))
-            .await
-    }
-
-    async fn apply_opt_changes(&self, wishes: Vec<OptChange>) -> Result<Vec<bool>> {
-        self.call("opt", self.store.apply_opt_changes(wishes)).await
+        self.call("apply_receipts", work).await
     }
 }
 
@@ -343,11 +259,12 @@ impl AdminStore for FaultyStore {
             }
             Ok(cancelled)
         };
-        self.call("cancel", work).await
+        self.call("cancel_message", work).await
     }
 
     async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
-        self.call("select", self.store.select_deliveries(selection)).await
+        self.call("select_deliveries", self.store.select_deliveries(selection))
+            .await
     }
 
     async fn requeue(
@@ -357,154 +274,18 @@ impl AdminStore for FaultyStore {
         expires_at: Timestamp,
     ) -> Result<Vec<QueueEntry>> {
         let work = async {
-            let revived = self.store.requeue(ids, now, expires_at).await?;
-            for nudge in &revived {
-                self.check_delivery(StoreOperation::Requeue, nudge.id).await;
+            let requeued = self.store.requeue(ids, now, expires_at).await?;
+            for entry in &requeued {
+                self.check_delivery(StoreOperation::Requeue, entry.id).await;
             }
-            Ok(revived)
+            Ok(requeued)
         };
-        self.call("revive", work).await
+        self.call("requeue", work).await
     }
 
     async fn cancel_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<ConfigName>> {
-        self.call("call_off", self.store.cancel_deliveries(ids, now))
+        self.call("cancel_deliveries", self.store.cancel_deliveries(ids, now))
             .await
-    }
-}
-
-#[async_trait]
-impl CoordinationStore for FaultyStore {
-    async fn current_time(&self) -> Result<Timestamp> {
-        self.store.current_time().await
-    }
-
-    async fn acquire_rate_permits(&self, wish: RateLimitRequest, now: Timestamp) -> Result<Vec<RatePermit>> {
-        let work = async {
-            let passages = self.store.acquire_rate_permits(wish.clone(), now).await?;
-            self.context
-                .model()
-                .coordination
-                .check_rate_grants(&wish, &passages, now);
-            Ok(passages)
-        };
-        self.call("pass", work).await
-    }
-
-    async fn load_health(&self) -> Result<Vec<SharedHealth>> {
-        self.call("standings", self.store.load_health()).await
-    }
-
-    async fn save_provider_control(&self, order: ProviderControl) -> Result<()> {
-        self.call("order", self.store.save_provider_control(order)).await
-    }
-
-    async fn provider_controls(&self) -> Result<Vec<ProviderControl>> {
-        self.call("orders", self.store.provider_controls()).await
-    }
-
-    async fn report_health(&self, news: Vec<HealthReport>, now: Timestamp) -> Result<Vec<ReportedHealth>> {
-        let work = async {
-            let learned = self.store.report_health(news, now).await?;
-            let known = learned.iter().map(|learned| learned.shared.clone());
-            self.context
-                .model()
-                .coordination
-                .end_probes(&known.collect::<Vec<_>>());
-            Ok(learned)
-        };
-        self.call("tell", work).await
-    }
-
-    async fn acquire_probe(
-        &self,
-        provider: &ConfigName,
-        patience: Duration,
-        now: Timestamp,
-    ) -> Result<ProbeDecision> {
-        let work = async {
-            let probe = self.store.acquire_probe(provider, patience, now).await?;
-            let name = provider.as_str();
-            self.context
-                .model()
-                .coordination
-                .check_probe(name, &probe, patience, now);
-            Ok(probe)
-        };
-        self.call("probe", work).await
-    }
-
-    async fn acquire_job_lock(
-        &self,
-        task: ScheduledJob,
-        holder: &str,
-        now: Timestamp,
-        hold: Duration,
-    ) -> Result<JobLockResult> {
-        let work = async {
-            let turn = self.store.acquire_job_lock(task, holder, now, hold).await?;
-            let mut ledger = self.context.model();
-            ledger
-                .coordination
-                .check_lock_acquired(task.as_str(), holder, &turn, now, hold);
-            Ok(turn)
-        };
-        self.call("take_turn", work).await
-    }
-
-    async fn renew_job_lock(&self, task: ScheduledJob, holder: &str, ends_at: Timestamp) -> Result<bool> {
-        let work = async {
-            let renewed = self.store.renew_job_lock(task, holder, ends_at).await?;
-            self.context
-                .model()
-                .coordination
-                .check_lock_renewed(task.as_str(), holder, ends_at, renewed);
-            Ok(renewed)
-        };
-        self.call("renew_turn", work).await
-    }
-
-    async fn release_job_lock(&self, task: ScheduledJob, holder: &str, ends_at: Timestamp) -> Result<()> {
-        let work = async {
-            self.store.release_job_lock(task, holder, ends_at).await?;
-            self.context
-                .model()
-                .coordination
-                .check_lock_released(task.as_str(), holder, ends_at);
-            Ok(())
-        };
-        self.call("end_turn", work).await
-    }
-
-    async fn store_secret(&self) -> Result<[u8; 32]> {
-        self.store.store_secret().await
-    }
-
-    fn has_own_clock(&self) -> bool {
-        self.store.has_own_clock()
-    }
-}
-
-#[async_trait]
-impl ReportStore for FaultyStore {
-    async fn apply_changes(&self, limit: usize) -> Result<usize> {
-        self.call("fold", self.store.apply_changes(limit)).await
-    }
-
-    async fn begin_rebuild(&self) -> Result<()> {
-        self.call("unfold", self.store.begin_rebuild()).await
-    }
-
-    async fn report(&self, as_of: Timestamp) -> Result<Report> {
-        self.call("report", self.store.report(as_of)).await
-    }
-
-    async fn save_snapshot(&self, snapshot: ReportSnapshot) -> Result<()> {
-        self.call("keep_snapshot", self.store.save_snapshot(snapshot))
-            .await
-    }
-
-    async fn snapshot(&self) -> Result<Option<ReportSnapshot>> {
-        self.call("snapshot", self.store.snapshot()).await
     }
 }
 
@@ -514,27 +295,30 @@ impl MaintenanceStore for FaultyStore {
         let work = async {
             let all = self.stored_messages().await;
             let pruned = self.store.prune(before, now, limit).await?;
-            let mut gone = 0;
+            let mut deleted = 0;
             for message in all {
                 if self.store.find_message(message.id).await?.is_none() {
-                    gone += 1;
+                    deleted += 1;
                     self.context.model().prune(message, before);
                 }
             }
-            assert_eq!(pruned, gone, "the number of messages that were deleted");
+            assert_eq!(pruned, deleted, "the number of messages that were deleted");
             Ok(pruned)
         };
         self.call("prune", work).await
     }
 
     async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
-        self.call("forget", self.store.delete_expired(before, now, limit))
+        self.call("delete_expired", self.store.delete_expired(before, now, limit))
             .await
     }
 
     async fn save_provider_endpoints(&self, providers: Vec<ProviderEndpoint>) -> Result<()> {
-        self.call("name_providers", self.store.save_provider_endpoints(providers))
-            .await
+        self.call(
+            "save_provider_endpoints",
+            self.store.save_provider_endpoints(providers),
+        )
+        .await
     }
 
     async fn backup(&self, file: PathBuf, progress: Progress) -> Result<()> {

@@ -17,6 +17,7 @@ mod copy;
 mod events;
 mod maintenance;
 mod migration;
+mod options;
 mod postgres;
 mod read;
 mod receipts;
@@ -25,7 +26,6 @@ mod report;
 mod rollups;
 mod rows;
 mod sqlite;
-mod store_options;
 mod url;
 mod usage;
 mod work;
@@ -41,14 +41,12 @@ pub use self::coordination::{CoordinationStore, ProbeDecision, RatePermit};
 pub use self::copy::{MoveOptions, MoveStage, StoreMove, TableComparison};
 pub use self::events::{DeadLetterRequest, EventQuery, EventStore, WaitingEndpoint};
 pub use self::maintenance::{MaintenanceStore, Progress, ProviderEndpoint};
+pub use self::options::{DEFAULT_CONNECTIONS_MAX, DEFAULT_LOCK_TIMEOUT, MIGRATION_TIMEOUT, StoreOptions};
 pub use self::read::{Backlog, LastAttempt, MessageList, MessageQuery, ReadStore};
 pub use self::receipts::{MatchedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
 pub use self::recipients::RecipientStore;
 pub use self::report::{ReportSnapshot, ReportStore};
-pub use self::store_options::{DEFAULT_CONNECTIONS_MAX, DEFAULT_LOCK_TIMEOUT, StoreOptions};
-pub use self::url::{
-    MIGRATION_TIMEOUT, check_replica, migrate, missing_folder, open, open_with, pending_migrations,
-};
+pub use self::url::{check_replica, migrate, missing_folder, open, open_with, pending_migrations};
 pub use self::usage::{UsageQuery, UsageTotals};
 pub use self::work::WorkStore;
 

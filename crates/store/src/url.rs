@@ -6,12 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::store_options::StoreOptions;
-use super::{Store, postgres, sqlite};
+use crate::options::{MIGRATION_TIMEOUT, StoreOptions};
+use crate::{Store, postgres, sqlite};
 use postrider_core::error::{Error, Result};
-
-/// Maximum duration of a migration that an operator starts on a server.
-pub const MIGRATION_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Opens the store of a URL and brings its schema up to date. Blocks the thread meanwhile.
 pub fn open(url: &str, lock_timeout: Duration) -> Result<Arc<dyn Store>> {

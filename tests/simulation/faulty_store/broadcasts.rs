@@ -1,4 +1,4 @@
-//! What a host asks of users and broadcasts: passed through, cut off like everything else.
+//! Users and broadcasts through the faulty connection.
 
 use async_trait::async_trait;
 use postrider_core::broadcast::{
@@ -14,7 +14,8 @@ use super::FaultyStore;
 #[async_trait]
 impl BroadcastStore for FaultyStore {
     async fn register_users(&self, users: Vec<NewUser>) -> Result<Vec<UserRegistration>> {
-        self.call("register", self.store.register_users(users)).await
+        self.call("register_users", self.store.register_users(users))
+            .await
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>> {
@@ -22,22 +23,28 @@ impl BroadcastStore for FaultyStore {
     }
 
     async fn create_broadcast(&self, broadcast: NewBroadcast) -> Result<BroadcastAcceptance> {
-        self.call("announce", self.store.create_broadcast(broadcast))
+        self.call("create_broadcast", self.store.create_broadcast(broadcast))
             .await
     }
 
     async fn next_unfinished_broadcast(&self, after: i64) -> Result<Option<Broadcast>> {
-        self.call("unspread", self.store.next_unfinished_broadcast(after))
-            .await
+        self.call(
+            "next_unfinished_broadcast",
+            self.store.next_unfinished_broadcast(after),
+        )
+        .await
     }
 
     async fn next_broadcast_users(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {
-        self.call("addressees", self.store.next_broadcast_users(broadcast, limit))
-            .await
+        self.call(
+            "next_broadcast_users",
+            self.store.next_broadcast_users(broadcast, limit),
+        )
+        .await
     }
 
-    async fn fan_out(&self, reach: FanOutStep, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>> {
-        self.call("spread", self.store.fan_out(reach, messages)).await
+    async fn fan_out(&self, step: FanOutStep, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>> {
+        self.call("fan_out", self.store.fan_out(step, messages)).await
     }
 
     async fn broadcast(&self, id: BroadcastId) -> Result<Option<(Broadcast, BroadcastCounts)>> {
@@ -50,7 +57,7 @@ impl BroadcastStore for FaultyStore {
     }
 
     async fn user_inbox(&self, user: &str, before: Option<i64>, limit: usize) -> Result<UserInboxPage> {
-        self.call("inbox", self.store.user_inbox(user, before, limit))
+        self.call("user_inbox", self.store.user_inbox(user, before, limit))
             .await
     }
 }

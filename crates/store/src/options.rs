@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Default time that a store waits for a lock of another process.
 pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Maximum duration of a migration that an operator starts on a server.
+pub const MIGRATION_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Default maximum number of connections of a process to a server.
 pub const DEFAULT_CONNECTIONS_MAX: usize = 16;
 
