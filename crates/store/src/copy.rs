@@ -127,7 +127,7 @@ impl StoreMove {
         let id = old.id.ok_or_else(source::no_move_error)?;
         source.resume(id);
         let may_reopen = match take_over_target(route, id, positive_id(random)).await {
-            Ok(taken) => taken,
+            Ok(is_taken_over) => is_taken_over,
             Err(error) if old.moved_to.is_some() => return Err(error),
             Err(error) => {
                 // A run that still fills the target cannot close the old store any more.
@@ -195,7 +195,7 @@ impl StoreMove {
     /// Closes the old store: waits until no round is open, at most for `timeout`, then copies the last changes and
     /// closes the store in one transaction. `location` appears in the errors of processes that still use it. Returns
     /// the number of rounds that were still open; the new store will record them as `unknown`.
-    pub async fn close(&mut self, location: &str, timeout: Duration, waiting: impl Fn(u64)) -> Result<u64> {
+    pub async fn close(&mut self, location: &str, timeout: Duration, on_wait: impl Fn(u64)) -> Result<u64> {
         let started = Instant::now();
         let mut refused_since = None;
         self.source.prepare_claim_pause().await?;
@@ -204,7 +204,7 @@ impl StoreMove {
             self.catch_up().await?;
             let open_rounds = self.source.count_leased().await?;
             if open_rounds > 0 && started.elapsed() < timeout {
-                waiting(open_rounds);
+                on_wait(open_rounds);
                 clock::sleep(POLL_INTERVAL).await;
                 continue;
             }
@@ -240,21 +240,21 @@ impl StoreMove {
         if open_rounds > 0 && may_wait || self.source.has_leases().await? {
             return Ok(None);
         }
-        let mut seen = 0;
+        let mut applied = 0;
         loop {
             // The tables are locked, so the log is read to its end without deleting what was read.
-            let changes = self.source.changed_rows(seen + self.batch).await?;
-            if changes.sequence_numbers.len() == seen {
+            let changes = self.source.changed_rows(applied + self.batch).await?;
+            if changes.sequence_numbers.len() == applied {
                 break;
             }
-            seen = changes.sequence_numbers.len();
+            applied = changes.sequence_numbers.len();
             self.target.apply(&changes).await?;
         }
-        let (meta, numbers) = (
+        let (meta, last_number) = (
             self.source.copied_meta().await?,
             self.source.last_message_number().await?,
         );
-        self.target.finish(&meta, numbers).await?;
+        self.target.finish(&meta, last_number).await?;
         self.source.close(location).await?;
         Ok(Some(open_rounds))
     }
@@ -304,7 +304,7 @@ async fn open_stores(route: MoveOptions<'_>) -> Result<(CopySource, CopyTarget)>
     Ok((CopySource::new(from, old), CopyTarget::new(to, new)))
 }
 
-/// Opening a missing file would create an empty store.
+/// Fails if a store does not exist: opening a missing file would create an empty store.
 fn require_existing(url: &str) -> Result<()> {
     if exists(url)? {
         return Ok(());

@@ -34,7 +34,7 @@ pub type MetaValues = Vec<(String, CopyValue)>;
 
 /// Reads all values of `meta`.
 pub async fn read_meta(store: &mut dyn TableStore) -> Result<MetaValues> {
-    let rows = store.select(store.statements().meta, &[]).await?;
+    let rows = store.select(store.statements().read_meta, &[]).await?;
     let pair = |row: CopyRow| match row.as_slice() {
         [CopyValue::Text(name), CopyValue::Null, value] | [CopyValue::Text(name), value, _] => {
             Some((name.clone(), value.clone()))
@@ -97,9 +97,9 @@ impl CopySource {
     /// Begins a transaction in which the store belongs to this move.
     async fn begin_write(&mut self) -> Result<()> {
         self.store.begin().await?;
-        let own = self.store.statements().check_move_id;
-        let found = self.store.execute(own, &[CopyValue::Integer(self.id)]).await;
-        let error = match found {
+        let check = self.store.statements().check_move;
+        let updated = self.store.execute(check, &[CopyValue::Integer(self.id)]).await;
+        let error = match updated {
             Ok(1) => return Ok(()),
             Ok(_) => Error::new(
                 ErrorKind::Conflict,
@@ -135,7 +135,7 @@ impl CopySource {
 
     /// Returns the last allocated message number.
     pub async fn last_message_number(&mut self) -> Result<i64> {
-        let sql = self.store.statements().last_message_number;
+        let sql = self.store.statements().read_last_number;
         read_number(self.store.as_mut(), sql).await
     }
 
@@ -164,7 +164,7 @@ impl CopySource {
         }
         for table in &self.tables {
             self.store
-                .execute_script(&statements.for_table(statements.create_change_trigger, table))
+                .execute_script(&statements.for_table(statements.create_change_triggers, table))
                 .await?;
         }
         set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await
@@ -195,11 +195,11 @@ impl CopySource {
         }
         for table in closed_tables(statements, &self.tables) {
             self.store
-                .execute_script(&statements.for_table(statements.reopen, &table))
+                .execute_script(&statements.for_table(statements.drop_moved_guard, &table))
                 .await?;
         }
         let moved = [CopyValue::Text("moved".to_owned())];
-        self.store.execute(statements.meta_drop, &moved).await?;
+        self.store.execute(statements.delete_meta, &moved).await?;
         drop_move_objects(self.store.as_mut(), &self.tables).await
     }
 
@@ -218,7 +218,7 @@ impl CopySource {
         let sql = self
             .store
             .statements()
-            .changes
+            .read_changes
             .replace("{limit}", &limit.to_string());
         let logged = self.store.select(&sql, &[]).await?;
         let mut changes = ChangedRows::default();
@@ -274,7 +274,7 @@ impl CopySource {
     async fn prepare_claim_pause_in_transaction(&mut self) -> Result<()> {
         self.set_lock_timeout().await?;
         self.store
-            .execute_script(self.store.statements().create_claim_pause)
+            .execute_script(self.store.statements().create_claims_guard)
             .await
     }
 
@@ -290,7 +290,7 @@ impl CopySource {
     /// Merges leases into the deliveries, if this backend keeps them apart. Returns with open leases only if a round
     /// began meanwhile.
     pub async fn write_back_leases(&mut self) -> Result<()> {
-        let Some(sql) = self.store.statements().leases else {
+        let Some(sql) = self.store.statements().merge_leases else {
             return Ok(());
         };
         self.begin_write().await?;
@@ -301,16 +301,16 @@ impl CopySource {
     /// Returns whether leases exist apart from the deliveries.
     pub async fn has_leases(&mut self) -> Result<bool> {
         let statements = self.store.statements();
-        if statements.leases.is_none() {
+        if statements.merge_leases.is_none() {
             return Ok(false);
         }
-        let sql = statements.for_table(statements.count, &CopyTable::leases_table());
+        let sql = statements.for_table(statements.count_rows, &CopyTable::leases_table());
         Ok(read_number(self.store.as_mut(), &sql).await? > 0)
     }
 
     /// Returns the number of open rounds.
     pub async fn count_leased(&mut self) -> Result<u64> {
-        let sql = self.store.statements().count_leased;
+        let sql = self.store.statements().count_open_rounds;
         let count = read_number(self.store.as_mut(), sql).await?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
@@ -328,14 +328,14 @@ impl CopySource {
     async fn lock_in_transaction(&mut self) -> Result<()> {
         self.set_lock_timeout().await?;
         let statements = self.store.statements();
-        let sql = statements.for_tables(statements.lock, &closed_tables(statements, &self.tables));
+        let sql = statements.for_tables(statements.lock_tables, &closed_tables(statements, &self.tables));
         self.store.execute_script(&sql).await
     }
 
     /// Closes the store for good, in the current transaction.
     pub async fn close(&mut self, location: &str) -> Result<()> {
         let statements = self.store.statements();
-        let marks = super::source::read_marks(self.store.as_mut()).await?;
+        let marks = read_marks(self.store.as_mut()).await?;
         drop_move_objects(self.store.as_mut(), &self.tables).await?;
         // If the run is killed before it opens the new store, the next run finds the move by this id.
         if let Some(id) = marks.id {
@@ -349,7 +349,7 @@ impl CopySource {
         .await?;
         for table in closed_tables(statements, &self.tables) {
             self.store
-                .execute_script(&statements.for_table(statements.create_close_trigger, &table))
+                .execute_script(&statements.for_table(statements.create_moved_guard, &table))
                 .await?;
         }
         Ok(())
@@ -359,7 +359,7 @@ impl CopySource {
 /// Returns every table that a closed store protects.
 fn closed_tables(statements: &CopyStatements, tables: &[CopyTable]) -> Vec<CopyTable> {
     let mut closing = statements.guarded_tables(tables);
-    closing.extend(statements.months.map(CopyTable::with_name));
+    closing.extend(statements.partitions_table.map(CopyTable::with_name));
     closing.push(CopyTable::with_name("meta"));
     closing
 }
@@ -377,7 +377,7 @@ pub async fn drop_move_objects(store: &mut dyn TableStore, tables: &[CopyTable])
             .execute_script(&statements.for_table(statements.drop_table_triggers, &table))
             .await?;
     }
-    store.execute_script(statements.drop_move_objects).await
+    store.execute_script(statements.drop_state).await
 }
 
 /// Saves a value of `meta`, in the current transaction.
@@ -388,7 +388,7 @@ pub async fn set_meta(store: &mut dyn TableStore, name: &str, value: CopyValue) 
     };
     let values = [CopyValue::Text(name.to_owned()), number, bytes];
     store
-        .execute(store.statements().meta_set, &values)
+        .execute(store.statements().save_meta, &values)
         .await
         .map(drop)
 }
@@ -402,9 +402,9 @@ pub async fn read_page(
 ) -> Result<(Vec<CopyRow>, Option<CopyRow>)> {
     let statements = store.statements();
     let statement = if after.is_some() {
-        statements.next_page
+        statements.read_next_page
     } else {
-        statements.first_page
+        statements.read_first_page
     };
     let sql = statements
         .for_table(statement, table)
@@ -423,7 +423,7 @@ pub async fn count_rows(store: &mut dyn TableStore, tables: &[CopyTable]) -> Res
     let statements = store.statements();
     let mut all = 0;
     for table in tables {
-        let rows = read_number(store, &statements.for_table(statements.count, table)).await?;
+        let rows = read_number(store, &statements.for_table(statements.count_rows, table)).await?;
         all += u64::try_from(rows).unwrap_or_default();
     }
     Ok(all)

@@ -10,75 +10,75 @@ macro_rules! copy_statements {
         pub struct CopyStatements {
             $(pub $name: &'static str,)*
             /// Fills columns that only this backend has.
-            pub derive: Option<&'static str>,
+            pub fill_columns: Option<&'static str>,
             /// Merges the leases, which only this backend keeps in a table, into the deliveries.
-            pub leases: Option<&'static str>,
+            pub merge_leases: Option<&'static str>,
             /// The table of partitions, which only this backend has: a closed store must not drop one.
-            pub months: Option<&'static str>,
+            pub partitions_table: Option<&'static str>,
             placeholder_prefix: char,
         }
 
         /// The statements of SQLite.
         pub static SQLITE: CopyStatements = CopyStatements {
             $($name: sql!("sqlite/", $file),)*
-            derive: Some(sql!("sqlite/copy/fill_hour_bounds")),
-            leases: None,
-            months: None,
+            fill_columns: Some(sql!("sqlite/copy/fill_hour_bounds")),
+            merge_leases: None,
+            partitions_table: None,
             placeholder_prefix: '?',
         };
 
         /// The statements of PostgreSQL.
         pub static POSTGRES: CopyStatements = CopyStatements {
             $($name: sql!("postgres/", $file),)*
-            derive: None,
-            leases: Some(sql!("postgres/copy/merge_leases")),
-            months: Some("partitions"),
+            fill_columns: None,
+            merge_leases: Some(sql!("postgres/copy/merge_leases")),
+            partitions_table: Some("partitions"),
             placeholder_prefix: '$',
         };
     };
 }
 
 copy_statements! {
-    columns: "copy/list_columns",
-    meta: "copy/read_meta",
-    meta_set: "copy/save_meta",
-    meta_drop: "copy/delete_meta",
-    lift_write_guard: "copy/lift_receiving_mark",
-    check_move_id: "copy/check_move",
+    list_columns: "copy/list_columns",
+    read_meta: "copy/read_meta",
+    save_meta: "copy/save_meta",
+    delete_meta: "copy/delete_meta",
+    lift_receiving_mark: "copy/lift_receiving_mark",
+    check_move: "copy/check_move",
     set_lock_timeout: "maintenance/set_lock_timeout",
-    first_page: "copy/read_first_page",
-    next_page: "copy/read_next_page",
-    count: "copy/count_rows",
-    fetch: "copy/fetch_rows",
-    upsert: "copy/upsert_rows",
-    delete: "copy/delete_rows",
-    empty: "copy/delete_all_rows",
+    read_first_page: "copy/read_first_page",
+    read_next_page: "copy/read_next_page",
+    count_rows: "copy/count_rows",
+    fetch_rows: "copy/fetch_rows",
+    upsert_rows: "copy/upsert_rows",
+    delete_rows: "copy/delete_rows",
+    delete_all_rows: "copy/delete_all_rows",
     create_change_log: "copy/create_change_log",
-    create_change_trigger: "copy/create_change_triggers",
-    changes: "copy/read_changes",
-    create_claim_pause: "copy/create_claims_guard",
+    create_change_triggers: "copy/create_change_triggers",
+    read_changes: "copy/read_changes",
+    create_claims_guard: "copy/create_claims_guard",
     pause_claims: "copy/pause_claims",
-    count_leased: "copy/count_open_rounds",
-    lock: "copy/lock_tables",
+    count_open_rounds: "copy/count_open_rounds",
+    lock_tables: "copy/lock_tables",
     count_detached_partitions: "copy/count_detached_partitions",
-    create_close_trigger: "copy/create_moved_guard",
-    create_write_guard: "copy/create_receiving_guard",
+    create_moved_guard: "copy/create_moved_guard",
+    create_receiving_guard: "copy/create_receiving_guard",
     drop_table_triggers: "copy/drop_table_triggers",
-    drop_move_objects: "copy/drop_state",
-    reopen: "copy/drop_moved_guard",
-    create_bookmarks: "copy/create_progress_table",
-    save_bookmark: "copy/save_progress",
-    list_bookmarks: "copy/read_progress",
-    last_message_number: "copy/read_last_number",
-    finish: "copy/set_last_number",
-    analyze: "copy/analyze_tables",
+    drop_state: "copy/drop_state",
+    drop_moved_guard: "copy/drop_moved_guard",
+    create_progress_table: "copy/create_progress_table",
+    save_progress: "copy/save_progress",
+    read_progress: "copy/read_progress",
+    read_last_number: "copy/read_last_number",
+    set_last_number: "copy/set_last_number",
+    analyze_tables: "copy/analyze_tables",
 }
 
 impl CopyStatements {
     /// Returns all tables that are guarded during a move, copied or not. Leases come first, because every transaction
     /// that locks both takes them in this order.
     pub fn guarded_tables(&self, tables: &[CopyTable]) -> Vec<CopyTable> {
-        let leases = self.leases.map(|_| CopyTable::leases_table());
+        let leases = self.merge_leases.map(|_| CopyTable::leases_table());
         let copied = tables.iter().map(|table| CopyTable::with_name(&table.name));
         leases.into_iter().chain(copied).collect()
     }
@@ -94,8 +94,9 @@ impl CopyStatements {
         if sets.is_empty() {
             sets = keys().map(|column| assignment(&column.name)).collect();
         }
-        let part_of = |row: &str| comma_separated(keys().map(|column| format!("{row}.\"{}\"", column.name)));
-        let slots = comma_separated((1..=table.key.len()).map(|index| format!("key{index}")));
+        let key_parts =
+            |row: &str| comma_separated(keys().map(|column| format!("{row}.\"{}\"", column.name)));
+        let key_columns = comma_separated((1..=table.key.len()).map(|index| format!("key{index}")));
         statement
             .replace("{name}", &table.name)
             .replace("{table}", &quoted(&table.name))
@@ -108,9 +109,9 @@ impl CopyStatements {
                 &comma_separated(keys().map(|column| quoted(&column.name))),
             )
             .replace("{sets}", &sets.join(", "))
-            .replace("{key_columns}", &slots)
-            .replace("{new}", &part_of("NEW"))
-            .replace("{old}", &part_of("OLD"))
+            .replace("{key_columns}", &key_columns)
+            .replace("{new}", &key_parts("NEW"))
+            .replace("{old}", &key_parts("OLD"))
     }
 
     /// Returns a statement about several tables.
@@ -121,8 +122,8 @@ impl CopyStatements {
 
     /// Returns a statement with `count` parameters in a row: `?1, ?2`.
     pub fn with_placeholders(&self, sql: &str, count: usize) -> String {
-        let marks = (1..=count).map(|index| format!("{}{index}", self.placeholder_prefix));
-        sql.replace("{parameters}", &comma_separated(marks))
+        let parameters = (1..=count).map(|index| format!("{}{index}", self.placeholder_prefix));
+        sql.replace("{parameters}", &comma_separated(parameters))
     }
 }
 

@@ -175,17 +175,17 @@ pub async fn matching_tables(
 
 /// Returns the tables of one store.
 pub async fn tables_of(store: &mut dyn TableStore) -> Result<Vec<CopyTable>> {
-    let found = read_schema(store).await?;
-    let names = table_names(&found, &[]);
+    let schema = read_schema(store).await?;
+    let names = table_names(&schema, &[]);
     let one = |name: &String| {
-        let own_columns = columns_of_table(&found, name);
+        let own_columns = columns_of_table(&schema, name);
         build_table(name, &own_columns, &own_columns)
     };
     names.iter().map(one).collect()
 }
 
 fn table_names(old: &[SchemaColumn], new: &[SchemaColumn]) -> Vec<String> {
-    let all = old.iter().chain(new).map(|found| found.table.clone());
+    let all = old.iter().chain(new).map(|schema| schema.table.clone());
     let mut names = all
         .filter(|name| !EXCLUDED_TABLES.contains(&name.as_str()))
         .collect::<Vec<_>>();
@@ -194,14 +194,17 @@ fn table_names(old: &[SchemaColumn], new: &[SchemaColumn]) -> Vec<String> {
     names
 }
 
-fn columns_of_table<'f>(found: &'f [SchemaColumn], table: &str) -> Vec<&'f SchemaColumn> {
-    found.iter().filter(|column| column.table == table).collect()
+fn columns_of_table<'f>(schema: &'f [SchemaColumn], table: &str) -> Vec<&'f SchemaColumn> {
+    schema.iter().filter(|column| column.table == table).collect()
 }
 
 fn refuse_unmatched_columns(table: &str, some: &[&SchemaColumn], others: &[&SchemaColumn]) -> Result<()> {
-    let unmatched = some.iter().map(|found| found.column.name.as_str()).find(|name| {
-        !others.iter().any(|other| other.column.name == *name) && backend_column(table, name).is_none()
-    });
+    let unmatched = some
+        .iter()
+        .map(|schema| schema.column.name.as_str())
+        .find(|name| {
+            !others.iter().any(|other| other.column.name == *name) && backend_column(table, name).is_none()
+        });
     match unmatched {
         None => Ok(()),
         Some(column) => Err(Error::new(
@@ -221,26 +224,27 @@ fn build_table(name: &str, own_columns: &[&SchemaColumn], shared: &[&SchemaColum
     let own = |shared: &&SchemaColumn| {
         let column = own_columns
             .iter()
-            .find(|found| found.column.name == shared.column.name);
-        column.map(|found| found.column.clone())
+            .find(|schema| schema.column.name == shared.column.name);
+        column.map(|schema| schema.column.clone())
     };
     let columns = shared.iter().filter_map(own).collect::<Vec<_>>();
     let position = |name: &str| columns.iter().position(|column| column.name == name);
     let mut parts = own_columns
         .iter()
-        .filter(|found| found.key_position > 0)
+        .filter(|schema| schema.key_position > 0)
         .collect::<Vec<_>>();
-    parts.sort_by_key(|found| found.key_position);
+    parts.sort_by_key(|schema| schema.key_position);
     let key = parts
         .iter()
-        .filter_map(|found| position(&found.column.name))
+        .filter_map(|schema| position(&schema.column.name))
         .collect::<Vec<_>>();
     if key.is_empty() || key.len() != parts.len() || key.len() > 4 {
-        let act = format!("cannot move {name}: its key must have one to four columns that both stores have");
-        return Err(Error::new(ErrorKind::Internal, act));
+        let context =
+            format!("cannot move {name}: its key must have one to four columns that both stores have");
+        return Err(Error::new(ErrorKind::Internal, context));
     }
-    let filled = own_columns.iter().find_map(|found| {
-        let backend_column = backend_column(name, &found.column.name)?;
+    let filled = own_columns.iter().find_map(|schema| {
+        let backend_column = backend_column(name, &schema.column.name)?;
         let is_shared = position(backend_column.column).is_some();
         (!is_shared).then_some((backend_column, position(backend_column.substitute)?))
     });
@@ -253,8 +257,8 @@ fn build_table(name: &str, own_columns: &[&SchemaColumn], shared: &[&SchemaColum
 }
 
 async fn read_schema(store: &mut dyn TableStore) -> Result<Vec<SchemaColumn>> {
-    let rows = store.select(store.statements().columns, &[]).await?;
-    let mut found = Vec::with_capacity(rows.len());
+    let rows = store.select(store.statements().list_columns, &[]).await?;
+    let mut schema = Vec::with_capacity(rows.len());
     for row in &rows {
         let [table, column, kind, part] = row.as_slice() else {
             continue;
@@ -267,17 +271,17 @@ async fn read_schema(store: &mut dyn TableStore) -> Result<Vec<SchemaColumn>> {
             continue;
         }
         let Some(kind) = parse_column_type(kind) else {
-            let act = format!("cannot move {table}.{column}: unknown type {kind}");
-            return Err(Error::new(ErrorKind::Internal, act));
+            let context = format!("cannot move {table}.{column}: unknown type {kind}");
+            return Err(Error::new(ErrorKind::Internal, context));
         };
         let name = column.to_owned();
-        found.push(SchemaColumn {
+        schema.push(SchemaColumn {
             table: table.to_owned(),
             column: CopyColumn { name, kind },
             key_position: part.as_integer().unwrap_or_default(),
         });
     }
-    Ok(found)
+    Ok(schema)
 }
 
 fn parse_column_type(word: &str) -> Option<ColumnType> {

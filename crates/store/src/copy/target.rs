@@ -30,8 +30,8 @@ pub fn same_store_error() -> Error {
 }
 
 fn superseded_error() -> Error {
-    let act = "another `console move` has continued, finished or abandoned this move";
-    Error::new(ErrorKind::Conflict, act)
+    let context = "another `console move` has continued, finished or abandoned this move";
+    Error::new(ErrorKind::Conflict, context)
 }
 
 /// Makes `run` the only run that may write to a store that move `id` is filling. Returns false if it is not being
@@ -48,7 +48,7 @@ pub async fn take_over(store: &mut dyn TableStore, id: i64, run: i64) -> Result<
 async fn take_over_in_transaction(store: &mut dyn TableStore, id: i64, run: i64) -> Result<bool> {
     let statements = store.statements();
     store.execute_script(statements.set_lock_timeout).await?;
-    let sql = statements.for_tables(statements.lock, &[CopyTable::with_name("meta")]);
+    let sql = statements.for_tables(statements.lock_tables, &[CopyTable::with_name("meta")]);
     store.execute_script(&sql).await?;
     let marks = read_marks(store).await?;
     let is_being_filled = marks.id == Some(id) && marks.receiving_run.is_some();
@@ -101,7 +101,7 @@ impl CopyTarget {
         let statements = self.store.statements();
         for table in &self.tables {
             let sql = statements
-                .for_table(statements.first_page, table)
+                .for_table(statements.read_first_page, table)
                 .replace("{limit}", "1");
             let is_empty = self.store.select(&sql, &[]).await?.is_empty();
             if !is_empty && !is_runtime_table(table) {
@@ -133,17 +133,19 @@ impl CopyTarget {
         let guarded = statements.guarded_tables(&self.tables);
         for table in &guarded {
             self.store
-                .execute_script(&statements.for_table(statements.create_write_guard, table))
+                .execute_script(&statements.for_table(statements.create_receiving_guard, table))
                 .await?;
         }
         // Creating the guards waited for all writing transactions, so their rows are visible now.
         self.require_no_rows().await?;
         for table in guarded.iter().filter(|table| is_runtime_table(table)) {
             self.store
-                .execute(&statements.for_table(statements.empty, table), &[])
+                .execute(&statements.for_table(statements.delete_all_rows, table), &[])
                 .await?;
         }
-        self.store.execute_script(statements.create_bookmarks).await?;
+        self.store
+            .execute_script(statements.create_progress_table)
+            .await?;
         set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await?;
         set_meta(self.store.as_mut(), "receiving", CopyValue::Integer(run)).await
     }
@@ -161,12 +163,13 @@ impl CopyTarget {
     pub async fn bookmarks(&mut self) -> Result<HashMap<String, Option<CopyRow>>> {
         let rows = self
             .store
-            .select(self.store.statements().list_bookmarks, &[])
+            .select(self.store.statements().read_progress, &[])
             .await?;
-        let broken = |error| Error::with_source(ErrorKind::Internal, "cannot read the copy progress", error);
+        let to_error =
+            |error| Error::with_source(ErrorKind::Internal, "cannot read the copy progress", error);
         let read = |row: CopyRow| match row.as_slice() {
             [CopyValue::Text(name), CopyValue::Text(key)] => {
-                let key = serde_json::from_str(key).map_err(broken)?;
+                let key = serde_json::from_str(key).map_err(to_error)?;
                 Ok((name.clone(), Some(key)))
             }
             [CopyValue::Text(name), _] => Ok((name.clone(), None)),
@@ -193,16 +196,17 @@ impl CopyTarget {
         rows: &[CopyRow],
         next: Option<&CopyRow>,
     ) -> Result<()> {
-        let broken = |error| Error::with_source(ErrorKind::Internal, "cannot save the copy progress", error);
+        let to_error =
+            |error| Error::with_source(ErrorKind::Internal, "cannot save the copy progress", error);
         let table = &self.tables[table_index];
         self.store.upsert_rows(table, rows).await?;
         let key = match next {
-            Some(key) => CopyValue::Text(serde_json::to_string(key).map_err(broken)?),
+            Some(key) => CopyValue::Text(serde_json::to_string(key).map_err(to_error)?),
             None => CopyValue::Null,
         };
         let values = [CopyValue::Text(table.name.clone()), key];
         self.store
-            .execute(self.store.statements().save_bookmark, &values)
+            .execute(self.store.statements().save_progress, &values)
             .await?;
         Ok(())
     }
@@ -231,7 +235,7 @@ impl CopyTarget {
     /// Updates the statistics of the query planner.
     pub async fn analyze(&mut self) -> Result<()> {
         let statements = self.store.statements();
-        let sql = statements.for_tables(statements.analyze, &self.tables);
+        let sql = statements.for_tables(statements.analyze_tables, &self.tables);
         self.begin_write().await?;
         let outcome = self.store.execute_script(&sql).await;
         self.finish_write(outcome).await
@@ -251,12 +255,12 @@ impl CopyTarget {
         }
         let with_last_number = |sql: &str| sql.replace("{last_number}", &last_number.to_string());
         self.store
-            .execute_script(&with_last_number(statements.finish))
+            .execute_script(&with_last_number(statements.set_last_number))
             .await?;
         self.store.create_partitions().await?;
-        match statements.derive {
-            Some(derive) if self.tables.iter().any(|table| table.backend_column.is_some()) => {
-                self.store.execute_script(&with_last_number(derive)).await
+        match statements.fill_columns {
+            Some(fill) if self.tables.iter().any(|table| table.backend_column.is_some()) => {
+                self.store.execute_script(&with_last_number(fill)).await
             }
             _ => Ok(()),
         }
@@ -285,7 +289,7 @@ impl CopyTarget {
         let outcome = self
             .store
             .execute(
-                self.store.statements().lift_write_guard,
+                self.store.statements().lift_receiving_mark,
                 &[CopyValue::Integer(self.run)],
             )
             .await;

@@ -68,8 +68,8 @@ pub fn parse(url: &str, role: ServerRole) -> Result<PgConnectionConfig> {
     let mut hosts = Vec::with_capacity(urls.len());
     for url in &urls {
         let config = url.parse::<Config>().map_err(|error| {
-            let act = "the store's URL is not a valid PostgreSQL URL";
-            Error::with_source(ErrorKind::Usage, act, error)
+            let context = "the store's URL is not a valid PostgreSQL URL";
+            Error::with_source(ErrorKind::Usage, context, error)
         })?;
         hosts.push(config);
     }
@@ -86,8 +86,8 @@ pub fn parse(url: &str, role: ServerRole) -> Result<PgConnectionConfig> {
     };
     let limit = |host: &Config| host.get_connect_timeout().copied();
     let host_limit = hosts.iter().find_map(limit).unwrap_or(default_timeout);
-    let spread = |host: &Config| host.get_load_balance_hosts() == LoadBalanceHosts::Random;
-    let spread = hosts.iter().any(spread);
+    let is_load_balanced = |host: &Config| host.get_load_balance_hosts() == LoadBalanceHosts::Random;
+    let is_load_balanced = hosts.iter().any(is_load_balanced);
     for host in &mut hosts {
         host.ssl_mode(mode).target_session_attrs(target);
         set_defaults(host, host_limit);
@@ -96,7 +96,7 @@ pub fn parse(url: &str, role: ServerRole) -> Result<PgConnectionConfig> {
         hosts,
         tls: PgTls::new(trust)?,
         connect_timeout: host_limit,
-        is_load_balanced: spread,
+        is_load_balanced,
     })
 }
 
@@ -141,12 +141,12 @@ fn split_hosts(url: &str) -> (Vec<String>, PgTlsSettings) {
 
 /// Parses `sslmode`. As in libpq, `require` with a root certificate verifies the issuer as `verify-ca` does.
 fn parse_ssl_mode(mode: Option<&str>, roots: Option<&str>) -> Result<(SslMode, CertificateCheck)> {
-    let given = roots.map(|roots| match roots {
+    let roots_given = roots.map(|roots| match roots {
         "system" => Roots::System,
         file => Roots::File(PathBuf::from(file)),
     });
-    let roots = given.clone().unwrap_or(Roots::System);
-    Ok(match (mode, given) {
+    let roots = roots_given.clone().unwrap_or(Roots::System);
+    Ok(match (mode, roots_given) {
         (Some("disable"), _) => (SslMode::Disable, CertificateCheck::Unverified),
         (Some("verify-full"), _) | (None, Some(Roots::System)) => {
             (SslMode::Require, CertificateCheck::HostName(roots))

@@ -1,4 +1,4 @@
-//! What the processes on one database share: the clock, rate limiters, provider health and controls, and job locks.
+//! State that processes share: the clock, rate limiters, provider health and controls, and job locks.
 //!
 //! Every write of provider health, and the first row of a rate limiter, is serialised by an advisory lock.
 

@@ -187,12 +187,9 @@ impl PostgresTableStore {
 
     async fn query_once(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<Vec<CopyRow>> {
         let transaction = self.pool.begin_read().await.map_err(|error| to_error(&error))?;
-        let found = transaction.query(sql, values).await;
-        let found = transaction
-            .finish(found)
-            .await
-            .and_then(|rows| decode_rows(&rows));
-        found.map_err(|error| to_error(&error))
+        let rows = transaction.query(sql, values).await;
+        let rows = transaction.finish(rows).await.and_then(|rows| decode_rows(&rows));
+        rows.map_err(|error| to_error(&error))
     }
 }
 
@@ -203,23 +200,23 @@ impl TableStore for PostgresTableStore {
     }
 
     async fn select(&mut self, sql: &str, values: &[CopyValue]) -> Result<Vec<CopyRow>> {
-        let bound = values
+        let parameters = values
             .iter()
             .map(|value| (value as &(dyn ToSql + Sync), postgres_type(value)));
-        let bound = bound.collect::<Vec<_>>();
+        let parameters = parameters.collect::<Vec<_>>();
         let Some(transaction) = &self.transaction else {
-            return self.query_once(sql, &bound).await;
+            return self.query_once(sql, &parameters).await;
         };
-        let found = transaction
-            .query(sql, &bound)
+        let rows = transaction
+            .query(sql, &parameters)
             .await
             .and_then(|rows| decode_rows(&rows));
-        found.map_err(|error| to_error(&error))
+        rows.map_err(|error| to_error(&error))
     }
 
     async fn select_by_keys(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<Vec<CopyRow>> {
         let arrays = ColumnArrays::new(table.key_columns().map(|column| column.kind), keys);
-        let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.fetch, table));
+        let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.fetch_rows, table));
         self.query_once(&sql, &arrays.bind_values()).await
     }
 
@@ -230,10 +227,13 @@ impl TableStore for PostgresTableStore {
     }
 
     async fn execute(&mut self, sql: &str, values: &[CopyValue]) -> Result<u64> {
-        let bound = values
+        let parameters = values
             .iter()
             .map(|value| (value as &(dyn ToSql + Sync), postgres_type(value)));
-        let changed = self.transaction()?.execute(sql, &bound.collect::<Vec<_>>()).await;
+        let changed = self
+            .transaction()?
+            .execute(sql, &parameters.collect::<Vec<_>>())
+            .await;
         changed.map_err(|error| to_error(&error))
     }
 
@@ -249,25 +249,25 @@ impl TableStore for PostgresTableStore {
             return Ok(());
         }
         let arrays = ColumnArrays::new(table.columns.iter().map(|column| column.kind), rows);
-        let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.upsert, table));
+        let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.upsert_rows, table));
         let transaction = self.transaction()?;
-        let put = async {
+        let upserted = async {
             partitions::create_for_numbers(transaction, message_numbers(table, rows)).await?;
             transaction.execute(&sql, &arrays.bind_values()).await
         };
-        put.await.map(drop).map_err(|error| to_error(&error))
+        upserted.await.map(drop).map_err(|error| to_error(&error))
     }
 
     async fn delete_rows(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<()> {
         let arrays = ColumnArrays::new(table.key_columns().map(|column| column.kind), keys);
-        let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.delete, table));
+        let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.delete_rows, table));
         let deleted = self.transaction()?.execute(&sql, &arrays.bind_values()).await;
         deleted.map(drop).map_err(|error| to_error(&error))
     }
 
     async fn create_partitions(&mut self) -> Result<()> {
-        let made = partitions::create_ahead(self.transaction()?).await;
-        made.map_err(|error| to_error(&error))
+        let created = partitions::create_ahead(self.transaction()?).await;
+        created.map_err(|error| to_error(&error))
     }
 
     async fn commit(&mut self) -> Result<()> {

@@ -125,14 +125,14 @@ impl PgError {
             };
         };
         let code = code.code();
-        if let Some(fence) = WriteGuard::from_sqlstate(code) {
-            return fence.kind();
+        if let Some(guard) = WriteGuard::from_sqlstate(code) {
+            return guard.kind();
         }
         if code.starts_with("28") || code.starts_with("3D") || code == "42501" {
             return ErrorKind::Usage;
         }
-        let passing = ["08", "53", "57", "58", "40", "55"];
-        if ["25006", "25P03"].contains(&code) || passing.iter().any(|class| code.starts_with(class)) {
+        let transient = ["08", "53", "57", "58", "40", "55"];
+        if ["25006", "25P03"].contains(&code) || transient.iter().any(|class| code.starts_with(class)) {
             return ErrorKind::Unavailable;
         }
         ErrorKind::Internal
@@ -158,8 +158,8 @@ impl PgError {
                 (Self::Server(_), None) => "the database server cannot be reached",
             };
         };
-        if let Some(fence) = WriteGuard::from_sqlstate(code.code()) {
-            return fence.client_message();
+        if let Some(guard) = WriteGuard::from_sqlstate(code.code()) {
+            return guard.client_message();
         }
         match code.code() {
             "53100" => "the database server's disk is full",
@@ -175,10 +175,10 @@ impl PgError {
     }
 
     /// Converts to an [`Error`] whose message begins with `context`.
-    pub fn to_error(&self, act: &str) -> Error {
+    pub fn to_error(&self, context: &str) -> Error {
         Error::with_source(
             self.kind(),
-            format!("{act}: {}", self.client_message()),
+            format!("{context}: {}", self.client_message()),
             self.to_string(),
         )
     }
@@ -191,7 +191,12 @@ impl std::fmt::Display for PgError {
                 error.fmt(out)?;
                 // The server's message without its detail line, which may contain rows.
                 match (error.as_db_error(), std::error::Error::source(error)) {
-                    (Some(said), _) => write!(out, ": {} ({})", said.message(), said.code().code()),
+                    (Some(server_error), _) => write!(
+                        out,
+                        ": {} ({})",
+                        server_error.message(),
+                        server_error.code().code()
+                    ),
                     (None, Some(cause)) => write!(out, ": {cause}"),
                     (None, None) => Ok(()),
                 }

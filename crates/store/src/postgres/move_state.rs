@@ -1,4 +1,4 @@
-//! Whether the database may be used: a store that was moved, or that a move is filling, is refused.
+//! Refuses a database that was moved to another store, or that a move is filling.
 
 use super::errors::PgError;
 use super::pool::PgPool;

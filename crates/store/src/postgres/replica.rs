@@ -48,18 +48,18 @@ pub enum Freshness {
 
 /// Checks that the URL leads to a replica that answers.
 pub async fn check_replica(url: &str) -> Result<(), Error> {
-    let act = "cannot read from the replica";
+    let context = "cannot read from the replica";
     let pool = PgPool::new(url, ServerRole::Replica, 1)?;
-    let fault = |error: PgError| error.to_error(act);
-    let (row, transaction) = pool.query_then_begin_read(WAL_POSITION).await.map_err(fault)?;
+    let to_error = |error: PgError| error.to_error(context);
+    let (row, transaction) = pool.query_then_begin_read(WAL_POSITION).await.map_err(to_error)?;
     transaction
         .finish(is_replica(&row))
         .await
-        .map_err(fault)?
+        .map_err(to_error)?
         .then_some(())
         .ok_or_else(|| {
             let remedy = "name a replica in store.replica_url, or remove that setting; until then reads go to the primary";
-            Error::usage(format!("{act}: the server is not a replica; {remedy}"))
+            Error::usage(format!("{context}: the server is not a replica; {remedy}"))
         })
 }
 

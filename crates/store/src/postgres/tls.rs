@@ -105,8 +105,8 @@ impl CertificateVerifier {
         let (certificates, pinned) = match roots {
             Roots::System => (rustls_native_certs::load_native_certs().certs, Vec::new()),
             Roots::File(file) => {
-                let found = read_certificates(file)?;
-                (found.clone(), found)
+                let certificates_of_file = read_certificates(file)?;
+                (certificates_of_file.clone(), certificates_of_file)
             }
         };
         let mut store = RootCertStore::empty();

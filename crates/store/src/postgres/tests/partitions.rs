@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::postgres::partitions::NUMBERS_PER_PARTITION;
 use crate::postgres::{drop_partition, read};
 use crate::testing::report::{first_day, first_night, rebuilt_report};
 use crate::{MaintenanceStore, ReadStore, ReportStore, WorkStore};
@@ -12,6 +13,19 @@ use postrider_core::id::DeliveryId;
 use postrider_core::report::Report;
 
 const DAY: i64 = 86_400;
+
+#[test]
+fn the_first_partition_of_the_schema_is_as_large_as_later_ones() {
+    let schema = sql!("postgres/migrations/0001_schema");
+    for (table, end) in [
+        ("messages", NUMBERS_PER_PARTITION),
+        ("deliveries", NUMBERS_PER_PARTITION * DeliveryId::PER_MESSAGE),
+        ("attempts", NUMBERS_PER_PARTITION * DeliveryId::PER_MESSAGE),
+    ] {
+        let attach = format!("ATTACH PARTITION {table}_0 FOR VALUES FROM (MINVALUE) TO ({end});");
+        assert!(schema.contains(&attach), "{attach}");
+    }
+}
 
 /// Returns a time in the month after the first day of the fixtures.
 fn next_month() -> Timestamp {
