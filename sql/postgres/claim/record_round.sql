@@ -2,7 +2,7 @@
 -- locked before deliveries and in the order of the ids, as everywhere: a transaction that waited for a lease then sees
 -- its current number of rounds. A delivery copied by `console move` may have an open round without a lease. A new state
 -- without a provider keeps the last provider and reference.
--- `was` is a column and not a constant: with a constant the planner scans the index of all waiting deliveries when it
+-- `previous_state` is a column and not a constant: with a constant the planner scans the index of all waiting deliveries when it
 -- does not know their number.
 -- Returns the changed deliveries, and whether a receipt may have arrived before the record.
 WITH r AS MATERIALIZED (

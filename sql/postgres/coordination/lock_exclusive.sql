@@ -1,2 +1,2 @@
--- Takes an advisory lock until the transaction ends. Several statements need a lock on something that has no row.
+-- Takes an advisory lock until the transaction ends. crates/store/src/postgres/advisory_locks.rs lists the locks.
 SELECT pg_advisory_xact_lock($1)

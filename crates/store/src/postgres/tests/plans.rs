@@ -4,7 +4,7 @@
 //! exemption. `POSTRIDER_TEST_ROWS=1000000` runs the long form.
 
 mod expectations;
-mod later_expectations;
+mod other_expectations;
 mod query_plan;
 
 use std::cell::RefCell;

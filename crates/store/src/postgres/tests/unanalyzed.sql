@@ -1,4 +1,4 @@
--- So many messages that wait, each claimed once.
+-- {rows} waiting messages, each with a lease.
 INSERT INTO messages (number, id, body, created_at)
 SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex'), 'body ' || n, 1700000000000
 FROM generate_series(1, {rows}) AS n;

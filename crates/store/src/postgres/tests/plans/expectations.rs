@@ -1,6 +1,6 @@
 //! The statements with their parameters and the number of rows that they are about.
 
-use super::later_expectations::{
+use super::other_expectations::{
     expect_broadcasts, expect_events, expect_prune, expect_reads, expect_report,
 };
 use super::{BATCH, NOW, PlanChecker, expect_plan, message_count};

@@ -52,11 +52,11 @@ pub async fn expect_reads(checker: &PlanChecker) {
         "read/list_usage",
         bind![first, newest, from, to, page]
     );
-    let person = bind![first, newest, from, to, page, "person 9"];
-    expect_plan!(checker, BATCH, "read/list_user_usage", person);
+    let values = bind![first, newest, from, to, page, "user 9"];
+    expect_plan!(checker, BATCH, "read/list_user_usage", values);
     let counted = bind![first, newest, from, to, page, page];
     expect_plan!(checker, BATCH, "read/count_usage", counted);
-    let counted = bind![first, newest, from, to, page, page, "person 9"];
+    let counted = bind![first, newest, from, to, page, page, "user 9"];
     expect_plan!(checker, BATCH, "read/count_user_usage", counted);
     expect_plan!(
         checker,
@@ -229,8 +229,8 @@ pub async fn expect_prune(checker: &PlanChecker) {
 }
 
 pub async fn expect_broadcasts(checker: &PlanChecker) {
-    let (users, none, zeros) = (texts(BATCH, "person "), repeated(&None::<&str>), repeated(&0_i64));
-    expect_plan!(checker, 1, "broadcasts/read_user", bind!["person 9"]);
+    let (users, none, zeros) = (texts(BATCH, "user "), repeated(&None::<&str>), repeated(&0_i64));
+    expect_plan!(checker, 1, "broadcasts/read_user", bind!["user 9"]);
     expect_plan!(checker, BATCH, "broadcasts/read_users", bind![users]);
     expect_plan!(checker, 1, "broadcasts/read_last_user_number", &[]);
     let new_users = texts(BATCH, "stranger ");
@@ -269,7 +269,7 @@ pub async fn expect_broadcasts(checker: &PlanChecker) {
         checker,
         BATCH,
         "read/list_user_inbox",
-        bind!["person 9", i64::MAX >> 6, BATCH]
+        bind!["user 9", i64::MAX >> 6, BATCH]
     );
     expect_plan!(
         checker,
