@@ -211,7 +211,7 @@ impl EventDispatcher {
         let age_max = self.gateway.config.events.age_max;
         let burial = DeadLetterRequest {
             endpoint: lane,
-            watch: is_gone.then_some(claimed.event.target),
+            event_target: is_gone.then_some(claimed.event.target),
             before: if is_gone {
                 saturating_add(now, POLL_INTERVAL)
             } else {

@@ -6,7 +6,7 @@ use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::id::DeliveryId;
 use postrider_core::message::{Acceptance, NewMessage};
 
-/// Failure reason of a delivery whose recipient was not active when its message was accepted.
+/// Failure reason of a delivery to a recipient that was not active when the message was accepted.
 pub(crate) const SUPPRESSED_REASON: &str = "the recipient is inactive or has opted out";
 
 /// Stores new messages.
@@ -16,7 +16,7 @@ pub trait AcceptStore: Send + Sync {
     /// message, in the same order.
     ///
     /// A delivery to an inactive recipient is stored as suppressed. A message without any other delivery is not stored,
-    /// nor is one whose user throttles are used up, counted over all processes. Only a stored message counts against
+    /// nor is one with used-up user throttles, counted over all processes. Only a stored message counts against
     /// its throttles.
     async fn accept(&self, messages: Vec<NewMessage>) -> Result<Vec<Acceptance>>;
 }

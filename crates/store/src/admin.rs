@@ -49,7 +49,7 @@ pub enum Cancelled {
 pub struct DeliverySelection {
     /// Status of the deliveries.
     pub status: SelectableStatus,
-    /// Only deliveries whose last attempt went to this provider.
+    /// Only deliveries with this provider in their last attempt.
     pub provider: Option<ConfigName>,
     /// Only deliveries accepted at or after this time.
     pub since: Option<Timestamp>,

@@ -27,7 +27,7 @@ pub trait BroadcastStore: Send + Sync {
     /// Stores a broadcast to users that are registered now. Fan-out happens later.
     async fn create_broadcast(&self, broadcast: NewBroadcast) -> Result<BroadcastAcceptance>;
 
-    /// Returns the oldest broadcast with a number above `after` whose fan-out is not finished.
+    /// Returns the oldest broadcast with a number above `after` and an unfinished fan-out.
     async fn next_unfinished_broadcast(&self, after: i64) -> Result<Option<Broadcast>>;
 
     /// Returns at most `limit` users behind the fan-out position of a broadcast, ordered by number.

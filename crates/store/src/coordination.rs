@@ -36,7 +36,7 @@ pub trait CoordinationStore: Send + Sync {
     /// report the same change, only one result is marked as changed.
     async fn report_health(&self, reports: Vec<HealthReport>, now: Timestamp) -> Result<Vec<ReportedHealth>>;
 
-    /// Acquires the probe of a provider whose circuit breaker is open. One process gets it; if that process reports
+    /// Acquires the probe of a provider with an open circuit breaker. One process gets it; if that process reports
     /// nothing within `timeout`, another process may acquire it.
     async fn acquire_probe(
         &self,

@@ -33,7 +33,7 @@ pub trait EventStore: Send + Sync {
         lease: Duration,
     ) -> Result<Vec<ClaimedEvent>>;
 
-    /// Records the results of claimed events. A result whose event was claimed again since is ignored.
+    /// Records the results of claimed events. A result is ignored if the event was claimed again since.
     async fn record_events(&self, results: Vec<EventAttemptResult>) -> Result<()>;
 
     /// Makes waiting events dead letters, oldest first, and returns how many.
@@ -64,7 +64,7 @@ pub struct DeadLetterRequest {
     /// Name of the endpoint.
     pub endpoint: String,
     /// Only events of messages that were accepted with this target.
-    pub watch: Option<EventTarget>,
+    pub event_target: Option<EventTarget>,
     /// Only events that occurred before this time.
     pub before: Timestamp,
     /// Reason to store with the events.

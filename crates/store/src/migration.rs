@@ -9,7 +9,7 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
-/// Refuses a database whose schema is newer than `newest`, the newest that this program knows.
+/// Refuses a database with a schema newer than `newest`, the newest that this program knows.
 pub fn refuse_newer(applied: i64, newest: i64) -> Result<()> {
     if applied <= newest {
         return Ok(());

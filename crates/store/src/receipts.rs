@@ -16,7 +16,7 @@ use postrider_core::receipt::{Receipt, ReceiptStatus};
 /// seconds, so in normal operation a few hundred wait.
 pub const UNMATCHED_RECEIPTS_MAX: usize = 10_000;
 
-/// How long a receipt waits for the round with its reference, in milliseconds: one hour. A record follows its call
+/// Time that a receipt waits for the round with its reference, in milliseconds: one hour. A record follows its call
 /// within seconds, or within minutes when the store is slow.
 pub(crate) const UNMATCHED_KEPT_MS: i64 = 60 * 60 * 1_000;
 

@@ -3,7 +3,13 @@
 //! A backend's tests call [`conformance_tests!`] with the path of a function that creates an empty database and returns
 //! a [`fixtures::StoreOpener`]. Each opened store is another connection to the same database, as another process has
 //! it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_imports,
+    missing_docs
+)]
 
 pub mod accept;
 pub mod admin;
@@ -20,6 +26,7 @@ pub mod report;
 pub mod store_parts;
 pub mod usage;
 pub mod user_throttle;
+pub mod users;
 
 /// Generates one test per function of the suite. `$fresh` is a function that returns a [`fixtures::StoreOpener`].
 #[macro_export]
@@ -27,180 +34,182 @@ macro_rules! conformance_tests {
     ($fresh:path) => {
         $crate::conformance_tests!(@tests $fresh, accept:
             a_message_is_found_as_it_was_accepted
-            numbers_grow_with_every_message
-            a_repeated_request_is_answered_as_before
-            a_key_with_another_request_is_refused
-            what_can_only_be_replayed_is_never_stored
-            an_outdated_key_is_forgotten
-            a_suppressed_recipient_is_not_written_to
-            a_delivery_without_an_address_fails_alone
-            a_message_for_nobody_is_not_stored
-            the_same_name_twice_fails_alone
-            many_callers_at_once_lose_nothing
-            two_stores_share_one_truth
+            message_numbers_increase
+            a_repeated_request_gets_the_first_result
+            a_key_of_another_request_is_rejected
+            a_replay_only_message_is_never_stored
+            an_expired_key_counts_as_absent
+            a_delivery_to_a_suppressed_recipient_fails
+            a_delivery_without_an_address_fails_and_the_others_wait
+            a_message_with_only_suppressed_recipients_is_not_stored
+            a_repeated_message_id_fails_and_affects_no_other_message
+            concurrent_accepts_are_all_stored
+            two_stores_on_one_database_see_the_same_messages
         );
         $crate::conformance_tests!(@tests $fresh, claims:
-            the_urgent_and_the_longest_waiting_come_first
-            what_is_due_comes_from_the_channels_in_turn
-            a_channel_without_room_is_not_brought
-            a_claim_brings_all_that_is_needed_to_send
-            of_many_claims_one_wins
-            a_lease_that_ends_makes_the_delivery_due_again
-            a_round_that_was_never_recorded_is_lost
-            a_recorded_round_is_not_lost
-            an_overtaken_round_changes_nothing_but_keeps_its_attempts
+            due_deliveries_are_ordered_by_priority_and_due_time
+            due_deliveries_alternate_between_channels
+            a_channel_without_capacity_is_skipped
+            a_claim_has_everything_that_sending_needs
+            one_of_many_concurrent_claims_wins
+            an_expired_lease_makes_the_delivery_due_again
+            unrecorded_rounds_are_counted
+            a_recorded_round_is_not_counted_as_unrecorded
+            a_superseded_round_changes_no_state_but_keeps_its_attempts
             a_round_is_recorded_once
-            a_record_whose_answer_was_lost_is_repeated_without_harm
-            an_old_delivery_is_still_claimed
+            repeating_a_record_changes_nothing
+            an_expired_delivery_can_be_claimed
             a_retry_waits_with_its_reason
-            a_dead_address_becomes_inactive
+            an_invalid_recipient_becomes_inactive
             rounds_of_unknown_deliveries_are_ignored
         );
         $crate::conformance_tests!(@tests $fresh, receipts:
-            a_receipt_delivers_what_was_sent
-            a_receipt_twice_changes_nothing
+            a_receipt_makes_a_sent_delivery_delivered
+            a_repeated_receipt_changes_nothing
             a_receipt_of_another_provider_is_kept
-            a_receipt_without_provider_fits_any
-            an_early_receipt_is_applied_by_the_record
-            a_receipt_that_may_not_wait_is_dropped
-            only_so_many_receipts_wait
-            an_early_receipt_without_provider_fits_any
-            a_bounce_fails_when_no_resend_is_left
+            a_receipt_without_provider_matches_any_provider
+            an_early_receipt_is_applied_when_the_round_is_recorded
+            an_unmatched_receipt_that_cannot_wait_is_dropped
+            the_number_of_unmatched_receipts_is_limited
+            an_early_receipt_without_provider_matches_any_provider
+            a_bounce_without_resends_left_fails
             a_bounce_with_a_resend_left_waits_for_another_provider
-            a_dead_address_in_a_receipt_becomes_inactive
-            opened_counts_once_and_also_after_delivery
-            the_newest_delivery_takes_a_reference_used_twice
+            an_address_that_a_receipt_calls_invalid_becomes_inactive
+            the_first_opened_receipt_counts_also_after_delivery
+            a_reused_reference_matches_the_newest_delivery
+            an_opened_receipt_makes_the_delivery_delivered
         );
         $crate::conformance_tests!(@tests $fresh, contacts:
-            contacts_and_subject_come_back_with_the_claim
-            one_address_needs_no_contacts
-            a_contact_that_is_inactive_is_left_out
-            a_person_without_any_active_contact_is_not_written_to
-            the_address_that_was_used_becomes_inactive_and_no_other
-            who_could_not_be_addressed_stays_active
-            a_dead_address_in_a_receipt_lets_the_others_have_it
-            a_dead_address_in_a_receipt_is_the_end_when_no_other_is_left
-            an_early_receipt_knows_the_address_that_was_used
+            a_claim_has_contacts_and_subject
+            a_claim_with_one_address_has_no_contacts
+            a_claim_leaves_out_inactive_contacts
+            a_message_without_active_contacts_is_not_stored
+            only_the_invalid_contact_becomes_inactive
+            a_recipient_that_was_never_called_stays_active
+            an_invalid_address_in_a_receipt_leads_to_the_other_contacts
+            an_invalid_address_in_a_receipt_fails_without_other_contacts
+            an_early_receipt_concerns_the_address_that_was_used
         );
         $crate::conformance_tests!(@tests $fresh, admin:
-            what_waits_can_be_called_off
-            what_a_worker_holds_cannot_be_called_off
-            what_is_unknown_cannot_be_called_off
-            some_of_what_waits_can_be_called_off
-            the_last_call_of_each_delivery_is_known
+            a_message_with_waiting_deliveries_can_be_cancelled
+            a_claimed_delivery_cannot_be_cancelled
+            an_unknown_message_cannot_be_cancelled
+            single_waiting_deliveries_can_be_cancelled
+            the_last_attempt_of_each_delivery_is_returned
             search_pages_go_back_in_time
             search_finds_by_address_state_and_time
             a_search_counts_a_message_once
-            operators_pick_failed_and_waiting
-            failed_deliveries_wait_again_with_fresh_tries
-            waiting_deliveries_become_due_at_once
-            what_was_called_off_stays_so
-            recipients_are_remembered
-            the_seal_is_the_same_for_all
-            the_backlog_counts_what_waits
-            snapshots_show_the_newest
-            ping_answers
+            operators_select_failed_and_waiting_deliveries
+            requeued_deliveries_have_all_their_tries
+            requeuing_makes_waiting_deliveries_due
+            a_cancelled_delivery_cannot_be_requeued
+            the_status_of_a_recipient_is_kept
+            the_store_secret_is_the_same_for_all_processes
+            the_backlog_counts_waiting_deliveries
+            the_newest_snapshot_is_returned
+            ping_writes_to_a_healthy_store
         );
         $crate::conformance_tests!(@tests $fresh, recipients:
-            who_says_stop_is_not_written_to
-            who_says_start_again_is_written_to
-            start_makes_no_dead_address_alive
-            the_same_word_twice_changes_nothing
-            many_wishes_at_once_are_kept_in_their_order
-            a_text_that_is_brought_again_changes_nothing
-            a_start_that_is_older_than_the_stop_changes_nothing
-            what_waits_for_who_opts_out_is_called_off
+            an_opted_out_recipient_gets_no_messages
+            an_opt_in_after_an_opt_out_makes_the_recipient_active
+            an_opt_in_does_not_activate_an_invalid_address
+            a_repeated_opt_out_or_opt_in_changes_nothing
+            opt_changes_of_a_batch_are_applied_in_order
+            a_redelivered_inbound_message_changes_nothing
+            an_opt_in_older_than_the_opt_out_changes_nothing
+            an_opt_out_cancels_waiting_deliveries
         );
         $crate::conformance_tests!(@tests $fresh, report:
             an_empty_store_reports_nothing
             the_report_counts_everything
-            fold_is_done_when_it_returns_zero
-            folding_changes_comes_to_the_same_as_folding_from_nothing
+            applying_changes_ends_with_zero
+            incremental_rollups_equal_rebuilt_ones
             late_attempts_are_counted_once
-            the_top_ten_are_the_ten_with_most
+            the_top_recipients_are_the_ten_with_the_most_deliveries
         );
         $crate::conformance_tests!(@tests $fresh, user_throttle:
-            a_user_gets_the_limit_in_any_hour_and_not_one_more
-            one_user_does_not_use_up_the_limit_of_another
-            a_changed_limit_holds_at_once
-            a_replay_does_not_count_and_is_answered_at_the_limit
-            nothing_is_stored_of_what_is_throttled
-            a_throttled_message_leaves_its_neighbours_alone
+            a_user_throttle_allows_exactly_its_limit_in_any_hour
+            users_have_separate_throttles
+            a_changed_limit_applies_at_once
+            a_replay_does_not_count_and_works_at_the_limit
+            a_throttled_message_is_not_stored
+            a_throttled_message_affects_no_other_of_its_batch
             a_message_counts_under_all_its_throttles_or_under_none
-            of_many_who_write_at_once_exactly_the_limit_gets_through
+            concurrent_accepts_stay_within_the_limit
         );
         $crate::conformance_tests!(@tests $fresh, usage:
-            usage_is_a_persons_own_newest_first
-            usage_lies_between_two_moments
-            usage_comes_in_pages
-            usage_totals_are_by_day_person_and_channel
-            usage_totals_say_when_they_are_not_all
+            usage_lists_the_messages_of_a_user_newest_first
+            usage_is_limited_to_a_time_range
+            usage_is_paged
+            usage_totals_are_by_day_user_and_channel
+            usage_totals_report_when_they_are_incomplete
+        );
+        $crate::conformance_tests!(@tests $fresh, users:
+            a_user_registered_twice_exists_once
+            registering_again_changes_only_given_fields
+            a_user_inbox_has_only_sent_messages
         );
         $crate::conformance_tests!(@tests $fresh, broadcasts:
-            who_registers_twice_is_there_once
-            what_is_given_again_is_changed
-            a_broadcast_to_all_is_to_those_who_are_there_then
-            a_broadcast_names_its_users_once
-            a_broadcast_to_strangers_is_refused_and_they_are_named
-            a_broadcast_is_repeated_with_its_key
-            a_broadcast_can_be_passed_over
-            a_broadcast_to_nobody_is_done
-            a_step_is_made_once
-            two_stores_spread_one_broadcast_together
-            a_broadcast_is_counted
-            who_may_not_be_written_to_is_counted_as_refused
+            a_broadcast_to_all_goes_to_users_registered_before_it
+            a_user_named_twice_in_a_broadcast_counts_once
+            a_broadcast_to_unknown_users_is_rejected_with_their_ids
+            a_repeated_broadcast_request_gets_the_first_result
+            a_broadcast_can_be_skipped
+            a_broadcast_without_users_is_complete_at_once
+            a_fan_out_step_is_done_once
+            two_stores_share_the_fan_out_of_a_broadcast
+            the_deliveries_of_a_broadcast_are_counted
+            suppressed_users_of_a_broadcast_count_as_refused
             broadcasts_are_listed_newest_first
-            an_inbox_holds_what_was_sent_and_nothing_else
-            who_opens_says_that_it_arrived
-            an_old_broadcast_goes_after_its_messages
+            an_old_broadcast_is_deleted_after_its_messages
         );
         $crate::conformance_tests!(@tests $fresh, prune:
-            prune_deletes_what_is_old_and_has_ended
+            prune_deletes_old_messages_that_have_ended
             prune_keeps_the_totals
-            prune_counts_what_was_never_folded
-            prune_never_gives_a_number_out_again
-            prune_forgets_outdated_keys
-            forget_comes_to_an_end_a_few_at_a_time
+            prune_counts_deliveries_that_the_rollups_had_not_counted
+            numbers_of_pruned_messages_are_not_reused
+            expired_keys_are_deleted
+            expired_rows_are_deleted_in_batches
         );
         $crate::conformance_tests!(@tests $fresh, events:
-            what_happens_to_a_watched_message_is_kept
-            nobody_is_told_of_what_nobody_watches
-            failures_are_told_with_their_reason
-            what_waits_again_is_told_and_a_retry_is_not
-            an_early_receipt_is_told_after_the_send
-            a_record_that_is_repeated_or_overtaken_tells_nothing
-            lanes_are_found_in_their_order
-            a_claimed_event_is_nobody_elses_until_its_lease_ends
-            of_many_who_claim_each_event_goes_to_one
-            what_became_of_an_event_is_kept_unless_it_was_overtaken
+            a_watched_message_produces_events
+            an_unwatched_message_produces_no_events
+            a_failure_event_has_its_reason
+            a_resend_produces_an_event_and_a_retry_does_not
+            the_event_of_an_early_receipt_follows_the_sent_event
+            a_repeated_or_superseded_record_produces_no_event
+            waiting_endpoints_are_ordered_by_name
+            a_claimed_event_is_not_due_until_its_lease_ends
+            concurrent_claims_share_no_event
+            the_result_of_a_superseded_event_claim_is_ignored
             events_are_listed_newest_first_by_state_and_time
-            the_dead_are_buried_and_sent_again
-            prune_forgets_old_events_but_not_what_waits
+            dead_letters_can_be_replayed
+            old_events_are_deleted_unless_they_wait
         );
         $crate::conformance_tests!(@tests $fresh, coordination:
-            the_stores_own_time_goes_on
-            all_processes_together_keep_to_the_rate
-            a_pace_never_goes_back_in_time
-            who_is_refused_gets_a_time_of_his_own
-            what_one_process_learns_the_others_can_read
-            news_that_change_nothing_are_no_change
-            of_all_who_find_out_the_same_one_brings_the_news
-            of_many_who_ask_one_makes_the_probe
-            wrong_settings_stay_known_until_they_were_mended
-            the_last_word_on_a_provider_is_kept
-            who_is_woken_is_known_to_be_well
-            of_many_who_ask_one_has_the_turn
-            a_turn_of_the_dead_ends_by_itself
-            a_turn_that_is_renewed_goes_on
-            a_turn_can_be_kept_when_the_work_is_done
+            the_time_of_the_store_advances
+            all_processes_together_stay_within_the_rate
+            a_rate_limiter_never_goes_back_in_time
+            each_rejected_call_gets_its_own_send_time
+            reported_health_is_visible_to_all_processes
+            a_report_without_news_changes_nothing
+            one_of_several_equal_reports_is_new
+            one_of_many_processes_gets_the_probe
+            misconfigured_ends_with_a_newer_configuration
+            the_last_provider_control_is_kept
+            resuming_closes_the_circuit_breaker
+            one_of_many_processes_gets_the_job_lock
+            a_job_lock_expires
+            a_renewed_job_lock_lasts_longer
+            a_released_job_lock_can_stay_busy
         );
     };
-    (@tests $fresh:path, $part:ident: $($promise:ident)*) => {
+    (@tests $fresh:path, $part:ident: $($test:ident)*) => {
         mod $part {
             $(
                 #[tokio::test]
-                async fn $promise() {
-                    $crate::testing::$part::$promise(&*$fresh()).await;
+                async fn $test() {
+                    $crate::testing::$part::$test(&*$fresh()).await;
                 }
             )*
         }

@@ -1,4 +1,4 @@
--- Selects old broadcasts whose fan-out is complete and whose messages were all pruned.
+-- Selects old broadcasts with a complete fan-out, after all their messages were pruned.
 SELECT b.number FROM broadcasts AS b
 WHERE b.created_at < ?1 AND b.is_fanned_out = 1 AND NOT EXISTS (
     SELECT 1 FROM broadcast_messages AS r

@@ -61,7 +61,7 @@ CREATE TABLE deliveries (
     reason           TEXT,
     -- Number of claims so far. It is the fencing token: only the worker of the current round may record its result.
     round            INTEGER NOT NULL DEFAULT 0,
-    -- The last round whose result was recorded. Less than `round` while a worker holds the lease, and after a worker
+    -- The last recorded round. Less than `round` while a worker holds the lease, and after a worker
     -- died.
     recorded         INTEGER NOT NULL DEFAULT 0,
     -- Rounds that used up a try.
@@ -162,7 +162,7 @@ CREATE INDEX unmatched_receipts_received_at ON unmatched_receipts (received_at);
 
 -- Recipients --------------------------------------------------------------------------------------
 
--- The status of recipients whose status was ever set. A recipient without a row is active.
+-- Recipients with a status that was set. A recipient without a row is active.
 CREATE TABLE recipients (
     channel    TEXT NOT NULL,
     address    TEXT NOT NULL,
@@ -241,7 +241,7 @@ CREATE TABLE broadcasts (
     is_fanned_out    INTEGER NOT NULL DEFAULT 0 CHECK (is_fanned_out IN (0, 1))
 ) STRICT;
 
--- Broadcasts whose fan-out is not complete.
+-- Broadcasts with an incomplete fan-out.
 CREATE INDEX broadcasts_fan_out_pending ON broadcasts (number) WHERE is_fanned_out = 0;
 
 -- The users of a broadcast that does not go to all.

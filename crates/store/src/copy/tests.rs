@@ -97,7 +97,7 @@ async fn fill_store(store: &dyn Store) {
     .await;
     apply_receipt(
         store,
-        received_receipt(None, "un\0known", bounced_verdict(), at(200)),
+        received_receipt(None, "un\0known", bounced_status(), at(200)),
     )
     .await;
     let recipient = Recipient {

@@ -140,7 +140,7 @@ async fn record(transaction: &PgTransaction, results: &[EventAttemptResult]) -> 
 }
 
 async fn dead_letter(transaction: &PgTransaction, request: &DeadLetterRequest) -> Result<usize, PgError> {
-    let target = request.watch.as_ref().map(EventTarget::encode);
+    let target = request.event_target.as_ref().map(EventTarget::encode);
     let count = transaction
         .execute(
             MARK_DEAD,

@@ -201,7 +201,7 @@ async fn count_statements(
     let receipts = numbers.flat_map(|number| {
         [
             receipt(number, ReceiptStatus::Opened),
-            receipt(number + 1_000, bounced_verdict()),
+            receipt(number + 1_000, bounced_status()),
         ]
     });
     store.apply_receipts(receipts.collect()).await.unwrap();

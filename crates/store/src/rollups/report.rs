@@ -94,7 +94,7 @@ impl RollupEntries {
         }
     }
 
-    /// Returns a row per provider. Attempts whose provider is unknown are left out.
+    /// Returns a row per provider. Attempts with an unknown provider are left out.
     fn providers(&self) -> Vec<ProviderReportRow> {
         let mut rows = BTreeMap::<&str, ProviderReportRow>::new();
         let mut fill = |metric, counter: ProviderCounter| {

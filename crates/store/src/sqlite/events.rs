@@ -153,7 +153,7 @@ fn dead_letter(
 ) -> rusqlite::Result<usize> {
     transaction.statement(DEAD_LETTER)?.execute(params![
         request.endpoint,
-        request.watch.as_ref().map(EventTarget::encode),
+        request.event_target.as_ref().map(EventTarget::encode),
         request.before.timestamp_millis(),
         request.now.timestamp_millis(),
         request.reason,

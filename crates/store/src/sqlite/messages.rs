@@ -16,7 +16,7 @@ static DELIVERIES: &str = sql!("sqlite/read/load_deliveries");
 static ATTEMPTS: &str = sql!("sqlite/read/load_attempts");
 static FIRST_NUMBER: &str = sql!("sqlite/read/find_first_number");
 
-/// The greatest message number whose deliveries can have ids.
+/// The greatest message number for which delivery ids exist.
 pub const MESSAGE_NUMBER_MAX: i64 = i64::MAX / DeliveryId::PER_MESSAGE;
 
 /// Returns a message with its deliveries and their attempts.

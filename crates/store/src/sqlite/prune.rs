@@ -142,7 +142,7 @@ pub fn delete_expired(
     Ok(deleted + delete_expired_broadcasts(transaction, before, limit)?)
 }
 
-/// Deletes broadcasts whose messages were all pruned.
+/// Deletes old broadcasts after all their messages were pruned.
 fn delete_expired_broadcasts(
     transaction: &mut WriteTransaction<'_>,
     before: i64,

@@ -1,10 +1,8 @@
-//! Promises about what operators and clients do by hand, and what they look up.
-
-use std::sync::Arc;
+//! Conformance tests of operator actions, searches, the backlog, snapshots and the store secret.
 
 use super::fixtures::*;
 use crate::{
-    Backlog, Cancelled, DeliverySelection, MessageList, MessageQuery, ReportSnapshot, SelectableStatus, Store,
+    Backlog, Cancelled, DeliverySelection, MessageList, MessageQuery, ReportSnapshot, SelectableStatus,
 };
 use postrider_core::attempt::Outcome;
 use postrider_core::capacity::Capacity;
@@ -13,9 +11,7 @@ use postrider_core::id::DeliveryId;
 use postrider_core::message::{Priority, QueueEntry};
 use postrider_core::recipient::{self, Recipient};
 
-type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
-
-pub async fn what_waits_can_be_called_off(open: Open<'_>) {
+pub async fn a_message_with_waiting_deliveries_can_be_cancelled(open: OpenStore<'_>) {
     let store = open();
     let mut new = sms(1);
     new.deliveries.push(new_delivery("email", "a@example.org"));
@@ -30,12 +26,14 @@ pub async fn what_waits_can_be_called_off(open: Open<'_>) {
     assert_eq!(states[0].state, sent_state("blue", "b-1", at(1)));
     for delivery in &states[1..] {
         let DeliveryState::Failed {
-            failure, at: when, ..
+            failure,
+            at: failed_at,
+            ..
         } = delivery.state
         else {
             panic!("{delivery:?}");
         };
-        assert_eq!((failure, when), (Failure::Cancelled, at(2)));
+        assert_eq!((failure, failed_at), (Failure::Cancelled, at(2)));
     }
     assert_eq!(
         store.cancel_message(id(1), at(3)).await.unwrap(),
@@ -44,7 +42,7 @@ pub async fn what_waits_can_be_called_off(open: Open<'_>) {
     assert!(store.due(at(9), &Capacity::total(9)).await.unwrap().is_empty());
 }
 
-pub async fn what_a_worker_holds_cannot_be_called_off(open: Open<'_>) {
+pub async fn a_claimed_delivery_cannot_be_cancelled(open: OpenStore<'_>) {
     let store = open();
     let delivery = accepted(&*store, sms(1)).await;
     let claim = claimed(&*store, delivery, at(1)).await;
@@ -63,7 +61,7 @@ pub async fn what_a_worker_holds_cannot_be_called_off(open: Open<'_>) {
     );
 }
 
-pub async fn what_is_unknown_cannot_be_called_off(open: Open<'_>) {
+pub async fn an_unknown_message_cannot_be_cancelled(open: OpenStore<'_>) {
     assert_eq!(
         open().cancel_message(id(1), at(2)).await.unwrap(),
         Cancelled::NotFound
@@ -81,7 +79,7 @@ fn id_strings(which: &[u64]) -> Vec<String> {
     which.iter().map(|which| id(*which).to_string()).collect()
 }
 
-pub async fn search_pages_go_back_in_time(open: Open<'_>) {
+pub async fn search_pages_go_back_in_time(open: OpenStore<'_>) {
     let store = open();
     store.accept((1..=5).map(sms).collect()).await.unwrap();
     let query = |before| MessageQuery {
@@ -99,7 +97,7 @@ pub async fn search_pages_go_back_in_time(open: Open<'_>) {
     assert_eq!(third.messages[0].deliveries.len(), 1);
 }
 
-pub async fn search_finds_by_address_state_and_time(open: Open<'_>) {
+pub async fn search_finds_by_address_state_and_time(open: OpenStore<'_>) {
     let store = open();
     for which in 1..=8 {
         let mut new = sms_to(which, if which % 2 == 0 { "+98even" } else { "+98odd" });
@@ -159,7 +157,7 @@ pub async fn search_finds_by_address_state_and_time(open: Open<'_>) {
     assert_eq!(search(Some("nobody"), None, None).await, id_strings(&[]));
 }
 
-pub async fn a_search_counts_a_message_once(open: Open<'_>) {
+pub async fn a_search_counts_a_message_once(open: OpenStore<'_>) {
     let store = open();
     for which in 1..=3 {
         let mut new = sms(which);
@@ -190,7 +188,7 @@ pub async fn a_search_counts_a_message_once(open: Open<'_>) {
     }
 }
 
-pub async fn operators_pick_failed_and_waiting(open: Open<'_>) {
+pub async fn operators_select_failed_and_waiting_deliveries(open: OpenStore<'_>) {
     let store = open();
     let mut ids = Vec::new();
     for which in 1..=6 {
@@ -202,59 +200,59 @@ pub async fn operators_pick_failed_and_waiting(open: Open<'_>) {
     claim_and_fail(&*store, ids[1], Failure::Rejected, at(1)).await;
     store.cancel_message(id(3), at(1)).await.unwrap();
     let claim = claimed(&*store, ids[3], at(1)).await;
-    let calls = vec![
+    let attempts = vec![
         attempt("red", unavailable_outcome(), at(1)),
         attempt("blue", unavailable_outcome(), at(2)),
     ];
     record(
         &*store,
-        finished_round(&claim, calls, waiting_state(at(99_999), "down"), at(3)),
+        finished_round(&claim, attempts, waiting_state(at(99_999), "down"), at(3)),
     )
     .await;
-    let pick = async |pick, provider: Option<&str>, since: Option<i64>, limit| {
+    let select = async |select, provider: Option<&str>, since: Option<i64>, limit| {
         let provider = provider.map(name);
         let selection = DeliverySelection {
-            status: pick,
+            status: select,
             provider,
             since: since.map(at),
             limit,
         };
         store.select_deliveries(selection).await.unwrap()
     };
-    assert_eq!(pick(SelectableStatus::Failed, None, None, 9).await, ids[..2]);
-    assert_eq!(pick(SelectableStatus::Failed, None, None, 1).await, ids[..1]);
+    assert_eq!(select(SelectableStatus::Failed, None, None, 9).await, ids[..2]);
+    assert_eq!(select(SelectableStatus::Failed, None, None, 1).await, ids[..1]);
     assert_eq!(
-        pick(SelectableStatus::Failed, None, Some(3600), 9).await,
+        select(SelectableStatus::Failed, None, Some(3600), 9).await,
         ids[1..2]
     );
     assert_eq!(
-        pick(SelectableStatus::Failed, Some("red"), None, 9).await,
+        select(SelectableStatus::Failed, Some("red"), None, 9).await,
         ids[..2]
     );
-    assert_eq!(pick(SelectableStatus::Failed, Some("blue"), None, 9).await, []);
-    assert_eq!(pick(SelectableStatus::Waiting, None, None, 9).await, ids[3..]);
+    assert_eq!(select(SelectableStatus::Failed, Some("blue"), None, 9).await, []);
+    assert_eq!(select(SelectableStatus::Waiting, None, None, 9).await, ids[3..]);
     assert_eq!(
-        pick(SelectableStatus::Waiting, Some("blue"), None, 9).await,
+        select(SelectableStatus::Waiting, Some("blue"), None, 9).await,
         ids[3..4]
     );
-    assert_eq!(pick(SelectableStatus::Waiting, Some("red"), None, 9).await, []);
+    assert_eq!(select(SelectableStatus::Waiting, Some("red"), None, 9).await, []);
 }
 
-pub async fn failed_deliveries_wait_again_with_fresh_tries(open: Open<'_>) {
+pub async fn requeued_deliveries_have_all_their_tries(open: OpenStore<'_>) {
     let store = open();
     let failed = accepted(&*store, sms(1)).await;
-    let gone = accepted(&*store, sms(2)).await;
+    let sent_id = accepted(&*store, sms(2)).await;
     claim_and_fail(&*store, failed, Failure::Exhausted, at(1)).await;
-    claim_and_send(&*store, gone, "blue", "b-1", at(1)).await;
-    let ids = vec![failed, gone, DeliveryId(9_999)];
-    let nudges = store.requeue(ids, at(5), at(99_999)).await.unwrap();
-    let nudge = QueueEntry {
+    claim_and_send(&*store, sent_id, "blue", "b-1", at(1)).await;
+    let ids = vec![failed, sent_id, DeliveryId(9_999)];
+    let entries = store.requeue(ids, at(5), at(99_999)).await.unwrap();
+    let entry = QueueEntry {
         id: failed,
         channel: name("sms"),
         due_at: at(5),
         priority: Priority::Normal,
     };
-    assert_eq!(nudges, [nudge]);
+    assert_eq!(entries, [entry]);
     let claim = claimed(&*store, failed, at(5)).await;
     assert_eq!((claim.round, claim.tries, claim.unrecorded_claims), (2, 0, 0));
     assert_eq!(claim.expires_at, at(99_999));
@@ -264,7 +262,7 @@ pub async fn failed_deliveries_wait_again_with_fresh_tries(open: Open<'_>) {
     );
 }
 
-pub async fn waiting_deliveries_become_due_at_once(open: Open<'_>) {
+pub async fn requeuing_makes_waiting_deliveries_due(open: OpenStore<'_>) {
     let store = open();
     let mut ids = Vec::new();
     for which in 1..=3 {
@@ -273,14 +271,14 @@ pub async fn waiting_deliveries_become_due_at_once(open: Open<'_>) {
         ids.push(accepted(&*store, new).await);
     }
     claimed(&*store, ids[1], at(500)).await;
-    let nudges = store.requeue(ids[..2].to_vec(), at(5), at(0)).await.unwrap();
-    assert_eq!(nudges.len(), 1);
-    assert_eq!((nudges[0].id, nudges[0].due_at), (ids[0], at(5)));
-    assert_eq!(store.due(at(5), &Capacity::total(9)).await.unwrap(), nudges);
+    let entries = store.requeue(ids[..2].to_vec(), at(5), at(0)).await.unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!((entries[0].id, entries[0].due_at), (ids[0], at(5)));
+    assert_eq!(store.due(at(5), &Capacity::total(9)).await.unwrap(), entries);
     assert_eq!(claimed(&*store, ids[0], at(5)).await.expires_at, at(86_400));
 }
 
-pub async fn what_was_called_off_stays_so(open: Open<'_>) {
+pub async fn a_cancelled_delivery_cannot_be_requeued(open: OpenStore<'_>) {
     let store = open();
     let delivery = accepted(&*store, sms(1)).await;
     store.cancel_message(id(1), at(1)).await.unwrap();
@@ -288,7 +286,7 @@ pub async fn what_was_called_off_stays_so(open: Open<'_>) {
     assert!(is_not_claimable(&*store, delivery, at(9)).await);
 }
 
-pub async fn recipients_are_remembered(open: Open<'_>) {
+pub async fn the_status_of_a_recipient_is_kept(open: OpenStore<'_>) {
     let store = open();
     assert_eq!(store.recipient(&name("sms"), "+981").await.unwrap(), None);
     let mut known = Recipient {
@@ -299,8 +297,8 @@ pub async fn recipients_are_remembered(open: Open<'_>) {
         changed_by: "operator".to_owned(),
         changed_at: at(3),
     };
-    for standing in recipient::RecipientStatus::ALL {
-        known.status = standing;
+    for status in recipient::RecipientStatus::ALL {
+        known.status = status;
         store.set_recipient(known.clone()).await.unwrap();
         assert_eq!(
             store.recipient(&name("sms"), "+981").await.unwrap(),
@@ -310,13 +308,13 @@ pub async fn recipients_are_remembered(open: Open<'_>) {
     assert_eq!(store.recipient(&name("email"), "+981").await.unwrap(), None);
 }
 
-pub async fn the_seal_is_the_same_for_all(open: Open<'_>) {
-    let seal = open().store_secret().await.unwrap();
-    assert_ne!(seal, [0; 32]);
-    assert_eq!(open().store_secret().await.unwrap(), seal);
+pub async fn the_store_secret_is_the_same_for_all_processes(open: OpenStore<'_>) {
+    let secret = open().store_secret().await.unwrap();
+    assert_ne!(secret, [0; 32]);
+    assert_eq!(open().store_secret().await.unwrap(), secret);
 }
 
-pub async fn the_backlog_counts_what_waits(open: Open<'_>) {
+pub async fn the_backlog_counts_waiting_deliveries(open: OpenStore<'_>) {
     let store = open();
     assert_eq!(store.backlog(at(9)).await.unwrap(), Backlog::default());
     for (which, due) in [(1, 5), (2, 3), (3, 50), (4, 1)] {
@@ -333,16 +331,16 @@ pub async fn the_backlog_counts_what_waits(open: Open<'_>) {
         oldest_due_at: Some(at(3)),
     };
     assert_eq!(store.backlog(at(9)).await.unwrap(), expected);
-    let mut mail = sms(5);
-    mail.deliveries[0].channel = name("email");
-    mail.deliveries[0].due_at = at(2);
-    accepted(&*store, mail).await;
-    let of_mail = Backlog {
+    let mut email = sms(5);
+    email.deliveries[0].channel = name("email");
+    email.deliveries[0].due_at = at(2);
+    accepted(&*store, email).await;
+    let email_backlog = Backlog {
         waiting: 1,
         due: 1,
         oldest_due_at: Some(at(2)),
     };
-    let both = vec![(name("email"), of_mail), (name("sms"), expected)];
+    let both = vec![(name("email"), email_backlog), (name("sms"), expected)];
     assert_eq!(store.backlogs(at(9)).await.unwrap(), both);
     let sum = Backlog {
         waiting: 4,
@@ -352,7 +350,7 @@ pub async fn the_backlog_counts_what_waits(open: Open<'_>) {
     assert_eq!(store.backlog(at(9)).await.unwrap(), sum);
 }
 
-pub async fn snapshots_show_the_newest(open: Open<'_>) {
+pub async fn the_newest_snapshot_is_returned(open: OpenStore<'_>) {
     let store = open();
     assert_eq!(store.snapshot().await.unwrap(), None);
     for generation in [1, 2, 3, 7, 8] {
@@ -367,22 +365,22 @@ pub async fn snapshots_show_the_newest(open: Open<'_>) {
     }
 }
 
-pub async fn ping_answers(open: Open<'_>) {
+pub async fn ping_writes_to_a_healthy_store(open: OpenStore<'_>) {
     let store = open();
     store.ping().await.unwrap();
     store.ping().await.unwrap();
 }
 
-pub async fn some_of_what_waits_can_be_called_off(open: Open<'_>) {
+pub async fn single_waiting_deliveries_can_be_cancelled(open: OpenStore<'_>) {
     let store = open();
     let mut new = sms(1);
     new.deliveries.push(new_delivery("email", "a@example.org"));
     let first = accepted(&*store, new).await;
-    let held = accepted(&*store, sms(2)).await;
-    let gone = accepted(&*store, sms(3)).await;
-    claimed(&*store, held, at(1)).await;
-    claim_and_send(&*store, gone, "blue", "b-1", at(1)).await;
-    let ids = vec![first, held, gone, DeliveryId(9_999)];
+    let claimed_id = accepted(&*store, sms(2)).await;
+    let sent_id = accepted(&*store, sms(3)).await;
+    claimed(&*store, claimed_id, at(1)).await;
+    claim_and_send(&*store, sent_id, "blue", "b-1", at(1)).await;
+    let ids = vec![first, claimed_id, sent_id, DeliveryId(9_999)];
     assert_eq!(
         store.cancel_deliveries(ids.clone(), at(2)).await.unwrap(),
         [name("sms")]
@@ -400,42 +398,49 @@ pub async fn some_of_what_waits_can_be_called_off(open: Open<'_>) {
     assert_eq!(store.cancel_deliveries(vec![], at(3)).await.unwrap(), []);
 }
 
-pub async fn the_last_call_of_each_delivery_is_known(open: Open<'_>) {
+pub async fn the_last_attempt_of_each_delivery_is_returned(open: OpenStore<'_>) {
     let store = open();
-    let asked = accepted(&*store, sms(1)).await;
-    let never = accepted(&*store, sms(2)).await;
-    let silent = accepted(&*store, sms(3)).await;
-    let claim = claimed(&*store, asked, at(1)).await;
-    let calls = vec![
+    let with_attempts = accepted(&*store, sms(1)).await;
+    let without_attempts = accepted(&*store, sms(2)).await;
+    let with_unknown = accepted(&*store, sms(3)).await;
+    let claim = claimed(&*store, with_attempts, at(1)).await;
+    let attempts = vec![
         attempt("red", unavailable_outcome(), at(1)),
         attempt("blue", unavailable_outcome(), at(2)),
     ];
     record(
         &*store,
-        finished_round(&claim, calls, waiting_state(at(50), "down"), at(3)),
+        finished_round(&claim, attempts, waiting_state(at(50), "down"), at(3)),
     )
     .await;
-    let claim = claimed(&*store, silent, at(1)).await;
+    let claim = claimed(&*store, with_unknown, at(1)).await;
     let reason = "no answer".to_owned();
-    let calls = vec![
+    let attempts = vec![
         attempt("red", Outcome::Unknown { reason }, at(1)),
         attempt("blue", unavailable_outcome(), at(2)),
     ];
     record(
         &*store,
-        finished_round(&claim, calls, waiting_state(at(50), "down"), at(3)),
+        finished_round(&claim, attempts, waiting_state(at(50), "down"), at(3)),
     )
     .await;
-    let mut calls = store.last_attempts(vec![asked, never, silent]).await.unwrap();
-    calls.sort_by_key(|call| call.id);
-    let told = calls
-        .iter()
-        .map(|call| (call.id, call.provider.clone(), call.has_unknown_attempt));
+    let mut attempts = store
+        .last_attempts(vec![with_attempts, without_attempts, with_unknown])
+        .await
+        .unwrap();
+    attempts.sort_by_key(|last_attempt| last_attempt.id);
+    let found = attempts.iter().map(|last_attempt| {
+        (
+            last_attempt.id,
+            last_attempt.provider.clone(),
+            last_attempt.has_unknown_attempt,
+        )
+    });
     assert_eq!(
-        told.collect::<Vec<_>>(),
+        found.collect::<Vec<_>>(),
         [
-            (asked, Some(name("blue")), false),
-            (silent, Some(name("blue")), true)
+            (with_attempts, Some(name("blue")), false),
+            (with_unknown, Some(name("blue")), true)
         ]
     );
     assert_eq!(store.last_attempts(vec![]).await.unwrap(), []);

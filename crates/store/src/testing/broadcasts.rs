@@ -1,23 +1,18 @@
-//! Promises about users, broadcasts and inboxes.
-
-use std::sync::Arc;
+//! Conformance tests of broadcasts.
 
 use super::fixtures::*;
-use crate::{ReceiptResult, ReceivedReceipt, Store};
+use crate::Store;
 use postrider_core::broadcast::{
     Broadcast, BroadcastAcceptance, BroadcastAudience, BroadcastCounts, FanOutStep, NewBroadcast, NewUser,
     UserRegistration,
 };
-use postrider_core::contact::{AddressKind, Contact};
 use postrider_core::delivery::Failure;
 use postrider_core::id::DeliveryId;
 use postrider_core::message::{Acceptance, NewMessage};
-use postrider_core::receipt::{Receipt, ReceiptStatus};
+use postrider_core::receipt::ReceiptStatus;
 use postrider_core::recipient::{Recipient, RecipientStatus};
 
-type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
-
-fn user(id: &str) -> NewUser {
+pub fn user(id: &str) -> NewUser {
     NewUser {
         id: id.to_owned(),
         name: None,
@@ -26,21 +21,16 @@ fn user(id: &str) -> NewUser {
     }
 }
 
-fn phone(address: &str) -> Contact {
-    Contact {
-        kind: AddressKind::Phone,
-        address: address.to_owned(),
-        spelling: format!("as written {address}"),
-    }
-}
-
-async fn register_all(store: &dyn Store, ids: &[&str]) {
+pub async fn register_all(store: &dyn Store, ids: &[&str]) {
     let users = ids.iter().map(|id| user(id)).collect();
-    let came = store.register_users(users).await.unwrap();
-    assert!(came.iter().all(|one| *one == UserRegistration::Added), "{came:?}");
+    let results = store.register_users(users).await.unwrap();
+    assert!(
+        results.iter().all(|one| *one == UserRegistration::Added),
+        "{results:?}"
+    );
 }
 
-fn broadcast_to(which: u64, audience: BroadcastAudience) -> NewBroadcast {
+pub fn broadcast_to(which: u64, audience: BroadcastAudience) -> NewBroadcast {
     NewBroadcast {
         id: id(which),
         body: format!("news {which} \u{1F600}"),
@@ -56,37 +46,37 @@ fn listed(ids: &[&str]) -> BroadcastAudience {
     BroadcastAudience::Listed(ids.iter().map(|id| (*id).to_owned()).collect())
 }
 
-/// A message of a broadcast to one user.
-fn to_user(which: u64, id: &str) -> NewMessage {
+/// Returns a message to a user.
+pub fn to_user(which: u64, id: &str) -> NewMessage {
     NewMessage {
         user: Some(id.to_owned()),
         ..sms_to(which, &format!("address of {id}"))
     }
 }
 
-async fn unfinished_broadcast(store: &dyn Store) -> Broadcast {
+pub async fn unfinished_broadcast(store: &dyn Store) -> Broadcast {
     store
         .next_unfinished_broadcast(0)
         .await
         .unwrap()
-        .expect("a broadcast is to be spread")
+        .expect("a broadcast is unfinished")
 }
 
-/// The users of the next step, by id.
+/// Returns the ids of the users of the next step.
 async fn next_user_ids(store: &dyn Store, broadcast: &Broadcast, limit: usize) -> Vec<String> {
     let users = store.next_broadcast_users(broadcast, limit).await.unwrap();
     users.into_iter().map(|user| user.id).collect()
 }
 
-/// Makes one step over at most so many users, whose messages are numbered from `which` on.
-async fn fan_out_step(
+/// Does one fan-out step over at most `limit` users, with message ids from `which` on.
+pub async fn fan_out_step(
     store: &dyn Store,
     broadcast: &Broadcast,
     limit: usize,
     which: u64,
 ) -> Option<Vec<Acceptance>> {
     let users = store.next_broadcast_users(broadcast, limit).await.unwrap();
-    let reach = FanOutStep {
+    let step = FanOutStep {
         broadcast: broadcast.number,
         from: broadcast.fan_out_position,
         to: users
@@ -99,63 +89,19 @@ async fn fan_out_step(
         .iter()
         .zip(which..)
         .map(|(user, which)| to_user(which, &user.id));
-    store.fan_out(reach, messages.collect()).await.unwrap()
+    store.fan_out(step, messages.collect()).await.unwrap()
 }
 
 async fn broadcast_counts(store: &dyn Store, which: u64) -> BroadcastCounts {
-    store.broadcast(id(which)).await.unwrap().expect("it is there").1
+    store
+        .broadcast(id(which))
+        .await
+        .unwrap()
+        .expect("the broadcast exists")
+        .1
 }
 
-pub async fn who_registers_twice_is_there_once(open: Open<'_>) {
-    let store = open();
-    register_all(&*store, &["ana", "ben/1 \u{0}"]).await;
-    let again = store
-        .register_users(vec![user("ana"), user("cid"), user("cid")])
-        .await;
-    use UserRegistration::{Added, Unchanged};
-    assert_eq!(again.unwrap(), [Unchanged, Added, Unchanged]);
-    let numbers = ["ana", "ben/1 \u{0}", "cid"];
-    for (id, number) in numbers.into_iter().zip(1..) {
-        assert_eq!(store.user(id).await.unwrap().unwrap().number, number, "{id}");
-    }
-    assert_eq!(store.user("dan").await.unwrap(), None);
-}
-
-pub async fn what_is_given_again_is_changed(open: Open<'_>) {
-    let store = open();
-    let ana = NewUser {
-        name: Some("Ana".to_owned()),
-        contacts: Some(vec![phone("+989121111111")]),
-        ..user("ana")
-    };
-    store.register_users(vec![ana.clone()]).await.unwrap();
-    let renamed = NewUser {
-        name: Some("Anna".to_owned()),
-        created_at: at(9),
-        ..user("ana")
-    };
-    assert_eq!(
-        store.register_users(vec![renamed]).await.unwrap(),
-        [UserRegistration::Changed]
-    );
-    let kept = store.user("ana").await.unwrap().unwrap();
-    assert_eq!(kept.name.as_deref(), Some("Anna"));
-    assert_eq!(
-        (kept.contacts, kept.created_at),
-        (vec![phone("+989121111111")], at(0))
-    );
-    let bare = NewUser {
-        contacts: Some(vec![]),
-        ..user("ana")
-    };
-    assert_eq!(
-        store.register_users(vec![bare]).await.unwrap(),
-        [UserRegistration::Changed]
-    );
-    assert_eq!(store.user("ana").await.unwrap().unwrap().contacts, []);
-}
-
-pub async fn a_broadcast_to_all_is_to_those_who_are_there_then(open: Open<'_>) {
+pub async fn a_broadcast_to_all_goes_to_users_registered_before_it(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben", "cid"]).await;
     let stored = store
@@ -177,22 +123,22 @@ pub async fn a_broadcast_to_all_is_to_those_who_are_there_then(open: Open<'_>) {
     assert_eq!(next_user_ids(&*store, &broadcast, 2).await, ["ana", "ben"]);
 }
 
-pub async fn a_broadcast_names_its_users_once(open: Open<'_>) {
+pub async fn a_user_named_twice_in_a_broadcast_counts_once(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben", "cid"]).await;
-    let twice = listed(&["cid", "ana", "cid"]);
-    let stored = store.create_broadcast(broadcast_to(1, twice)).await.unwrap();
+    let audience = listed(&["cid", "ana", "cid"]);
+    let stored = store.create_broadcast(broadcast_to(1, audience)).await.unwrap();
     assert_eq!(stored, BroadcastAcceptance::Stored { users: 2 });
     let broadcast = unfinished_broadcast(&*store).await;
     assert!(!broadcast.is_to_all);
     assert_eq!(next_user_ids(&*store, &broadcast, 9).await, ["ana", "cid"]);
 }
 
-pub async fn a_broadcast_to_strangers_is_refused_and_they_are_named(open: Open<'_>) {
+pub async fn a_broadcast_to_unknown_users_is_rejected_with_their_ids(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana"]).await;
-    let strangers = (0..12).map(|which| format!("stranger {which}"));
-    let mut users = strangers.collect::<Vec<_>>();
+    let unknown = (0..12).map(|which| format!("unknown {which}"));
+    let mut users = unknown.collect::<Vec<_>>();
     users.insert(3, "ana".to_owned());
     let refused = store
         .create_broadcast(broadcast_to(1, BroadcastAudience::Listed(users)))
@@ -202,11 +148,11 @@ pub async fn a_broadcast_to_strangers_is_refused_and_they_are_named(open: Open<'
         panic!("{refused:?}");
     };
     assert_eq!((first.len(), count), (10, 12));
-    assert_eq!(first[..2], ["stranger 0", "stranger 1"]);
+    assert_eq!(first[..2], ["unknown 0", "unknown 1"]);
     assert_eq!(store.next_unfinished_broadcast(0).await.unwrap(), None);
 }
 
-pub async fn a_broadcast_is_repeated_with_its_key(open: Open<'_>) {
+pub async fn a_repeated_broadcast_request_gets_the_first_result(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana"]).await;
     let with_key = |which, request| NewBroadcast {
@@ -222,7 +168,7 @@ pub async fn a_broadcast_is_repeated_with_its_key(open: Open<'_>) {
     assert_eq!(store.broadcasts(None, 9).await.unwrap().len(), 1);
 }
 
-pub async fn a_broadcast_can_be_passed_over(open: Open<'_>) {
+pub async fn a_broadcast_can_be_skipped(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana"]).await;
     for which in 1..=2 {
@@ -245,7 +191,7 @@ pub async fn a_broadcast_can_be_passed_over(open: Open<'_>) {
     );
 }
 
-pub async fn a_broadcast_to_nobody_is_done(open: Open<'_>) {
+pub async fn a_broadcast_without_users_is_complete_at_once(open: OpenStore<'_>) {
     let store = open();
     let stored = store
         .create_broadcast(broadcast_to(1, BroadcastAudience::All))
@@ -253,13 +199,13 @@ pub async fn a_broadcast_to_nobody_is_done(open: Open<'_>) {
         .unwrap();
     assert_eq!(stored, BroadcastAcceptance::Stored { users: 0 });
     assert_eq!(store.next_unfinished_broadcast(0).await.unwrap(), None);
-    let (broadcast, counted) = store.broadcast(id(1)).await.unwrap().unwrap();
+    let (broadcast, counts) = store.broadcast(id(1)).await.unwrap().unwrap();
     assert!(broadcast.is_fanned_out);
-    assert_eq!(counted, BroadcastCounts::default());
+    assert_eq!(counts, BroadcastCounts::default());
     assert_eq!(store.broadcast(id(2)).await.unwrap(), None);
 }
 
-pub async fn a_step_is_made_once(open: Open<'_>) {
+pub async fn a_fan_out_step_is_done_once(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben", "cid"]).await;
     store
@@ -271,19 +217,23 @@ pub async fn a_step_is_made_once(open: Open<'_>) {
     assert_eq!(
         fan_out_step(&*store, &before, 2, 200).await,
         None,
-        "it stands elsewhere now"
+        "the position has moved"
     );
     let between = unfinished_broadcast(&*store).await;
     assert_eq!((between.fan_out_position, between.messages), (2, 2));
     assert_eq!(fan_out_step(&*store, &between, 2, 300).await.unwrap().len(), 1);
-    assert_eq!(fan_out_step(&*store, &between, 2, 400).await, None, "it is done");
+    assert_eq!(
+        fan_out_step(&*store, &between, 2, 400).await,
+        None,
+        "the fan-out is complete"
+    );
     assert_eq!(store.next_unfinished_broadcast(0).await.unwrap(), None);
     assert_eq!(broadcast_counts(&*store, 1).await.messages, 3);
     assert_eq!(find_message(&*store, 101).await.user.as_deref(), Some("ben"));
     assert!(store.find_message(id(200)).await.unwrap().is_none());
 }
 
-pub async fn two_stores_spread_one_broadcast_together(open: Open<'_>) {
+pub async fn two_stores_share_the_fan_out_of_a_broadcast(open: OpenStore<'_>) {
     let stores = [open(), open()];
     let ids = (0..40).map(|which| format!("user {which}")).collect::<Vec<_>>();
     let ids = ids.iter().map(String::as_str).collect::<Vec<_>>();
@@ -292,9 +242,9 @@ pub async fn two_stores_spread_one_broadcast_together(open: Open<'_>) {
         .create_broadcast(broadcast_to(1, BroadcastAudience::All))
         .await
         .unwrap();
-    let mut spreading = tokio::task::JoinSet::new();
+    let mut tasks = tokio::task::JoinSet::new();
     for (store, first) in stores.iter().cloned().zip([1_000, 2_000]) {
-        spreading.spawn(async move {
+        tasks.spawn(async move {
             let mut which = first;
             while let Some(broadcast) = store.next_unfinished_broadcast(0).await.unwrap() {
                 fan_out_step(&*store, &broadcast, 3, which).await;
@@ -302,14 +252,14 @@ pub async fn two_stores_spread_one_broadcast_together(open: Open<'_>) {
             }
         });
     }
-    spreading.join_all().await;
+    tasks.join_all().await;
     for id in ids {
         send_only_message(&*stores[1], id).await;
     }
     assert_eq!(broadcast_counts(&*stores[0], 1).await.messages, 40);
 }
 
-/// Lets a provider take everything there is for a user, and sees that it was one message.
+/// Sends the messages of a user and checks that there was exactly one.
 async fn send_only_message(store: &dyn Store, user: &str) {
     let query = crate::UsageQuery {
         user: Some(user.to_owned()),
@@ -321,7 +271,7 @@ async fn send_only_message(store: &dyn Store, user: &str) {
     claim_and_send(store, messages[0].deliveries[0].id, "blue", user, at(1)).await;
 }
 
-pub async fn a_broadcast_is_counted(open: Open<'_>) {
+pub async fn the_deliveries_of_a_broadcast_are_counted(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben", "cid", "dan", "eve", "fay"]).await;
     accepted(&*store, sms(900)).await;
@@ -332,14 +282,14 @@ pub async fn a_broadcast_is_counted(open: Open<'_>) {
     let broadcast = unfinished_broadcast(&*store).await;
     let stored = fan_out_step(&*store, &broadcast, 5, 1).await.unwrap();
     accepted(&*store, sms(901)).await;
-    let reach = FanOutStep {
+    let step = FanOutStep {
         broadcast: broadcast.number,
         from: 5,
         to: 6,
         unreachable: 1,
         is_last: true,
     };
-    assert_eq!(store.fan_out(reach, vec![]).await.unwrap(), Some(vec![]));
+    assert_eq!(store.fan_out(step, vec![]).await.unwrap(), Some(vec![]));
     let first = |place: usize| match stored[place] {
         Acceptance::Stored { number } => DeliveryId::from_position(number, 0),
         ref other => panic!("{other:?}"),
@@ -363,8 +313,8 @@ pub async fn a_broadcast_is_counted(open: Open<'_>) {
         received_receipt(Some("blue"), "b", ReceiptStatus::Opened, at(3)),
     )
     .await;
-    let (broadcast, counted) = store.broadcast(id(1)).await.unwrap().unwrap();
-    let wanted = BroadcastCounts {
+    let (broadcast, counts) = store.broadcast(id(1)).await.unwrap().unwrap();
+    let expected = BroadcastCounts {
         messages: 5,
         waiting: 1,
         unconfirmed: 1,
@@ -372,7 +322,7 @@ pub async fn a_broadcast_is_counted(open: Open<'_>) {
         failed: 1,
         opened: 1,
     };
-    assert_eq!(counted, wanted);
+    assert_eq!(counts, expected);
     assert_eq!(
         (broadcast.messages, broadcast.unreachable, broadcast.users),
         (5, 1, 6)
@@ -380,10 +330,10 @@ pub async fn a_broadcast_is_counted(open: Open<'_>) {
     assert!(broadcast.is_fanned_out);
 }
 
-pub async fn who_may_not_be_written_to_is_counted_as_refused(open: Open<'_>) {
+pub async fn suppressed_users_of_a_broadcast_count_as_refused(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben"]).await;
-    let away = Recipient {
+    let recipient = Recipient {
         channel: name("sms"),
         address: "address of ana".to_owned(),
         status: RecipientStatus::OptedOut,
@@ -391,7 +341,7 @@ pub async fn who_may_not_be_written_to_is_counted_as_refused(open: Open<'_>) {
         changed_by: "ana".to_owned(),
         changed_at: at(0),
     };
-    store.set_recipient(away).await.unwrap();
+    store.set_recipient(recipient).await.unwrap();
     store
         .create_broadcast(broadcast_to(1, BroadcastAudience::All))
         .await
@@ -399,12 +349,12 @@ pub async fn who_may_not_be_written_to_is_counted_as_refused(open: Open<'_>) {
     let broadcast = unfinished_broadcast(&*store).await;
     let stored = fan_out_step(&*store, &broadcast, 9, 1).await.unwrap();
     assert_eq!(stored[0], Acceptance::Suppressed);
-    let (broadcast, counted) = store.broadcast(id(1)).await.unwrap().unwrap();
+    let (broadcast, counts) = store.broadcast(id(1)).await.unwrap().unwrap();
     assert_eq!((broadcast.messages, broadcast.refused), (1, 1));
-    assert_eq!(counted.messages, 1);
+    assert_eq!(counts.messages, 1);
 }
 
-pub async fn broadcasts_are_listed_newest_first(open: Open<'_>) {
+pub async fn broadcasts_are_listed_newest_first(open: OpenStore<'_>) {
     let store = open();
     for which in 1..=3 {
         store
@@ -419,76 +369,7 @@ pub async fn broadcasts_are_listed_newest_first(open: Open<'_>) {
     assert_eq!(rest.iter().map(|one| one.id).collect::<Vec<_>>(), [id(1)]);
 }
 
-pub async fn an_inbox_holds_what_was_sent_and_nothing_else(open: Open<'_>) {
-    let store = open();
-    register_all(&*store, &["ana", "ben"]).await;
-    let own = accepted(&*store, to_user(1, "ana")).await;
-    store
-        .create_broadcast(broadcast_to(9, BroadcastAudience::All))
-        .await
-        .unwrap();
-    let broadcast = unfinished_broadcast(&*store).await;
-    fan_out_step(&*store, &broadcast, 9, 2).await;
-    let news = first_delivery(&*store, 2).await.id;
-    accepted(&*store, to_user(4, "ana")).await;
-    let lost = accepted(&*store, to_user(5, "ana")).await;
-    for (id, reference) in [(own, "own"), (news, "news")] {
-        claim_and_send(&*store, id, "blue", reference, at(1)).await;
-    }
-    claim_and_fail(&*store, lost, Failure::Rejected, at(1)).await;
-    let inbox = store.user_inbox("ana", None, 9).await.unwrap();
-    let held = inbox.messages.iter().map(|(message, of)| (message.id, *of));
-    let wanted = [(id(2), Some(id(9))), (id(1), None)];
-    assert_eq!(held.collect::<Vec<_>>(), wanted);
-    assert_eq!(inbox.next, None);
-    let first = store.user_inbox("ana", None, 1).await.unwrap();
-    assert_eq!(first.messages[0].0.id, id(2));
-    let second = store.user_inbox("ana", first.next, 1).await.unwrap();
-    assert_eq!((second.messages[0].0.id, second.next), (id(1), None));
-    assert_eq!(store.user_inbox("ben", None, 9).await.unwrap().messages, []);
-}
-
-pub async fn who_opens_says_that_it_arrived(open: Open<'_>) {
-    let store = open();
-    let opened = |delivery, seconds| ReceivedReceipt {
-        provider: None,
-        receipt: Receipt {
-            reference: String::new(),
-            status: ReceiptStatus::Opened,
-            at: at(seconds),
-        },
-        delivery: Some(delivery),
-        received_at: at(seconds),
-        can_wait: false,
-    };
-    let waiting = accepted(&*store, sms(1)).await;
-    assert_eq!(
-        apply_receipt(&*store, opened(waiting, 1)).await,
-        ReceiptResult::Unmatched
-    );
-    assert_eq!(
-        apply_receipt(&*store, opened(DeliveryId(64_000), 1)).await,
-        ReceiptResult::Unmatched
-    );
-    claim_and_send(&*store, waiting, "blue", "x", at(2)).await;
-    assert_eq!(
-        first_delivery(&*store, 1).await.opened_at,
-        None,
-        "nothing was kept for later"
-    );
-    let first = apply_receipt(&*store, opened(waiting, 3)).await;
-    assert!(matches!(first, ReceiptResult::Applied(_)), "{first:?}");
-    let second = apply_receipt(&*store, opened(waiting, 4)).await;
-    assert!(matches!(second, ReceiptResult::Unchanged(_)), "{second:?}");
-    let now = first_delivery(&*store, 1).await;
-    assert_eq!(now.opened_at, Some(at(3)));
-    assert_eq!(
-        now.state,
-        postrider_core::delivery::DeliveryState::Delivered { at: at(3) }
-    );
-}
-
-pub async fn an_old_broadcast_goes_after_its_messages(open: Open<'_>) {
+pub async fn an_old_broadcast_is_deleted_after_its_messages(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana", "ben"]).await;
     store
@@ -496,7 +377,11 @@ pub async fn an_old_broadcast_goes_after_its_messages(open: Open<'_>) {
         .await
         .unwrap();
     let broadcast = unfinished_broadcast(&*store).await;
-    assert_eq!(delete_all_expired(&*store).await, 0, "it is not spread");
+    assert_eq!(
+        delete_all_expired(&*store).await,
+        0,
+        "its fan-out is not complete"
+    );
     fan_out_step(&*store, &broadcast, 9, 10).await;
     claim_and_fail(
         &*store,
@@ -507,8 +392,8 @@ pub async fn an_old_broadcast_goes_after_its_messages(open: Open<'_>) {
     .await;
     assert_eq!(store.prune(at(99_999), at(99_999), 9).await.unwrap(), 1);
     assert_eq!(delete_all_expired(&*store).await, 0, "one of its messages waits");
-    let (half, counted) = store.broadcast(id(1)).await.unwrap().unwrap();
-    assert_eq!((half.messages, counted.messages), (2, 1));
+    let (half, counts) = store.broadcast(id(1)).await.unwrap().unwrap();
+    assert_eq!((half.messages, counts.messages), (2, 1));
     claim_and_fail(
         &*store,
         first_delivery(&*store, 11).await.id,

@@ -1,4 +1,4 @@
-//! Promises about the way of a delivery through workers' hands.
+//! Conformance tests of due deliveries, claims and records.
 
 use std::sync::Arc;
 
@@ -10,9 +10,7 @@ use postrider_core::id::DeliveryId;
 use postrider_core::message::{CompletedRound, Priority, QueueEntry, RecordResult, RecordedAttempt};
 use postrider_core::recipient::RecipientStatus;
 
-type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
-
-pub async fn the_urgent_and_the_longest_waiting_come_first(open: Open<'_>) {
+pub async fn due_deliveries_are_ordered_by_priority_and_due_time(open: OpenStore<'_>) {
     let store = open();
     let mut ids = Vec::new();
     for (which, due, priority) in [
@@ -28,17 +26,17 @@ pub async fn the_urgent_and_the_longest_waiting_come_first(open: Open<'_>) {
         new.deliveries[0].priority = priority;
         ids.push(accepted(&*store, new).await);
     }
-    let nudge = |index: usize, due, priority| QueueEntry {
+    let entry = |index: usize, due, priority| QueueEntry {
         id: ids[index],
         channel: name("sms"),
         due_at: at(due),
         priority,
     };
     let expected = [
-        nudge(3, 30, Priority::High),
-        nudge(2, 40, Priority::High),
-        nudge(1, 20, Priority::Normal),
-        nudge(0, 50, Priority::Normal),
+        entry(3, 30, Priority::High),
+        entry(2, 40, Priority::High),
+        entry(1, 20, Priority::Normal),
+        entry(0, 50, Priority::Normal),
     ];
     assert_eq!(store.due(at(50), &Capacity::total(9)).await.unwrap(), expected);
     assert_eq!(
@@ -52,7 +50,7 @@ pub async fn the_urgent_and_the_longest_waiting_come_first(open: Open<'_>) {
     assert!(store.due(at(19), &Capacity::total(9)).await.unwrap().is_empty());
 }
 
-/// Three that are due on each of three channels, one of them urgent.
+/// Accepts three due messages on each of three channels, one of them with high priority.
 async fn accept_on_three_channels(store: &dyn Store) {
     for which in 0..9 {
         let mut new = sms(which);
@@ -66,12 +64,12 @@ async fn accept_on_three_channels(store: &dyn Store) {
     }
 }
 
-async fn due_channels(store: &dyn Store, wish: &Capacity) -> Vec<String> {
-    let due = store.due(at(50), wish).await.unwrap();
-    due.iter().map(|nudge| nudge.channel.to_string()).collect()
+async fn due_channels(store: &dyn Store, capacity: &Capacity) -> Vec<String> {
+    let due = store.due(at(50), capacity).await.unwrap();
+    due.iter().map(|entry| entry.channel.to_string()).collect()
 }
 
-pub async fn what_is_due_comes_from_the_channels_in_turn(open: Open<'_>) {
+pub async fn due_deliveries_alternate_between_channels(open: OpenStore<'_>) {
     let store = open();
     accept_on_three_channels(&*store).await;
     assert_eq!(
@@ -80,23 +78,23 @@ pub async fn what_is_due_comes_from_the_channels_in_turn(open: Open<'_>) {
     );
 }
 
-pub async fn a_channel_without_room_is_not_brought(open: Open<'_>) {
+pub async fn a_channel_without_capacity_is_skipped(open: OpenStore<'_>) {
     let store = open();
     accept_on_three_channels(&*store).await;
-    let wish = Capacity::total(9)
+    let capacity = Capacity::total(9)
         .with_channel(name("sms"), 0)
         .with_channel(name("email"), 1);
     assert_eq!(
-        due_channels(&*store, &wish).await,
+        due_channels(&*store, &capacity).await,
         ["email", "gone", "gone", "gone"],
-        "one that nobody configured is found"
+        "a channel that is not configured is included"
     );
-    let wish = Capacity::total(9).with_channel(name("sms"), 2);
-    let sms = due_channels(&*store, &wish).await;
+    let capacity = Capacity::total(9).with_channel(name("sms"), 2);
+    let sms = due_channels(&*store, &capacity).await;
     assert_eq!(sms.iter().filter(|channel| *channel == "sms").count(), 2);
 }
 
-pub async fn a_claim_brings_all_that_is_needed_to_send(open: Open<'_>) {
+pub async fn a_claim_has_everything_that_sending_needs(open: OpenStore<'_>) {
     let store = open();
     let mut new = sms(1);
     new.deliveries[0].priority = Priority::High;
@@ -118,7 +116,7 @@ pub async fn a_claim_brings_all_that_is_needed_to_send(open: Open<'_>) {
     );
 }
 
-pub async fn of_many_claims_one_wins(open: Open<'_>) {
+pub async fn one_of_many_concurrent_claims_wins(open: OpenStore<'_>) {
     let store = open();
     let delivery = accepted(&*store, sms(1)).await;
     let mut claims = tokio::task::JoinSet::new();
@@ -126,8 +124,8 @@ pub async fn of_many_claims_one_wins(open: Open<'_>) {
         let store = Arc::clone(&store);
         claims.spawn(async move { store.claim(vec![delivery, delivery], at(1), LEASE).await.unwrap() });
     }
-    let won: usize = claims.join_all().await.iter().map(Vec::len).sum();
-    assert_eq!(won, 1);
+    let claimed_count: usize = claims.join_all().await.iter().map(Vec::len).sum();
+    assert_eq!(claimed_count, 1);
     assert!(
         store
             .claim(vec![DeliveryId(999)], at(1), LEASE)
@@ -137,7 +135,7 @@ pub async fn of_many_claims_one_wins(open: Open<'_>) {
     );
 }
 
-pub async fn a_lease_that_ends_makes_the_delivery_due_again(open: Open<'_>) {
+pub async fn an_expired_lease_makes_the_delivery_due_again(open: OpenStore<'_>) {
     let store = open();
     let delivery = accepted(&*store, sms(1)).await;
     claimed(&*store, delivery, at(1)).await;
@@ -150,7 +148,7 @@ pub async fn a_lease_that_ends_makes_the_delivery_due_again(open: Open<'_>) {
     assert_eq!(claimed(&*store, delivery, at(61)).await.round, 2);
 }
 
-pub async fn a_round_that_was_never_recorded_is_lost(open: Open<'_>) {
+pub async fn unrecorded_rounds_are_counted(open: OpenStore<'_>) {
     let store = open();
     let delivery = accepted(&*store, sms(1)).await;
     assert_eq!(claimed(&*store, delivery, at(1)).await.unrecorded_claims, 0);
@@ -158,7 +156,7 @@ pub async fn a_round_that_was_never_recorded_is_lost(open: Open<'_>) {
     assert_eq!(claimed(&*store, delivery, at(200)).await.unrecorded_claims, 2);
 }
 
-pub async fn a_recorded_round_is_not_lost(open: Open<'_>) {
+pub async fn a_recorded_round_is_not_counted_as_unrecorded(open: OpenStore<'_>) {
     let store = open();
     let delivery = accepted(&*store, sms(1)).await;
     let first = claimed(&*store, delivery, at(1)).await;
@@ -173,33 +171,38 @@ pub async fn a_recorded_round_is_not_lost(open: Open<'_>) {
     assert_eq!((second.round, second.tries, second.unrecorded_claims), (2, 1, 0));
 }
 
-pub async fn an_overtaken_round_changes_nothing_but_keeps_its_attempts(open: Open<'_>) {
+pub async fn a_superseded_round_changes_no_state_but_keeps_its_attempts(open: OpenStore<'_>) {
     let store = open();
     let id = accepted(&*store, sms(1)).await;
-    let slow = claimed(&*store, id, at(1)).await;
-    let fast = claimed(&*store, id, at(100)).await;
-    let calls = vec![
+    let first = claimed(&*store, id, at(1)).await;
+    let second = claimed(&*store, id, at(100)).await;
+    let sent_attempts = vec![
         attempt("red", unavailable_outcome(), at(101)),
         attempt("blue", accepted_outcome("b-2"), at(102)),
     ];
-    let good = finished_round(&fast, calls, sent_state("blue", "b-2", at(103)), at(103));
-    assert_eq!(record(&*store, good).await, RecordResult::Stored);
-    let calls = vec![
+    let newer = finished_round(
+        &second,
+        sent_attempts,
+        sent_state("blue", "b-2", at(103)),
+        at(103),
+    );
+    assert_eq!(record(&*store, newer).await, RecordResult::Stored);
+    let sent_attempts = vec![
         attempt("red", accepted_outcome("r-1"), at(2)),
         attempt("red", unavailable_outcome(), at(3)),
     ];
-    let late = finished_round(&slow, calls, sent_state("red", "r-1", at(104)), at(104));
+    let late = finished_round(&first, sent_attempts, sent_state("red", "r-1", at(104)), at(104));
     assert_eq!(record(&*store, late.clone()).await, RecordResult::Superseded);
     let found = first_delivery(&*store, 1).await;
     assert_eq!(found.state, sent_state("blue", "b-2", at(103)));
-    let calls: Vec<_> = found
+    let sent_attempts: Vec<_> = found
         .attempts
         .iter()
-        .map(|call| {
+        .map(|recorded| {
             (
-                call.round,
-                call.provider.as_ref().unwrap().as_str(),
-                call.outcome.as_str(),
+                recorded.round,
+                recorded.provider.as_ref().unwrap().as_str(),
+                recorded.outcome.as_str(),
             )
         })
         .collect();
@@ -209,65 +212,70 @@ pub async fn an_overtaken_round_changes_nothing_but_keeps_its_attempts(open: Ope
         (2, "red", "unavailable"),
         (2, "blue", "accepted"),
     ];
-    assert_eq!(calls, expected);
+    assert_eq!(sent_attempts, expected);
 }
 
-pub async fn a_round_is_recorded_once(open: Open<'_>) {
+pub async fn a_round_is_recorded_once(open: OpenStore<'_>) {
     let store = open();
     let id = accepted(&*store, sms(1)).await;
     let claim = claimed(&*store, id, at(1)).await;
     let first = finished_round(&claim, vec![], waiting_state(at(50), "down"), at(2));
     let second = finished_round(&claim, vec![], sent_state("blue", "b-1", at(3)), at(3));
-    let outcomes = store.record(vec![first, second]).await.unwrap();
-    assert_eq!(outcomes, [RecordResult::Stored, RecordResult::Stored]);
+    let results = store.record(vec![first, second]).await.unwrap();
+    assert_eq!(results, [RecordResult::Stored, RecordResult::Stored]);
     assert_eq!(
         first_delivery(&*store, 1).await.state,
         waiting_state(at(50), "down")
     );
 }
 
-pub async fn a_record_whose_answer_was_lost_is_repeated_without_harm(open: Open<'_>) {
+pub async fn repeating_a_record_changes_nothing(open: OpenStore<'_>) {
     let store = open();
     let id = accepted(&*store, sms(1)).await;
-    let slow = claimed(&*store, id, at(1)).await;
-    let fast = claimed(&*store, id, at(100)).await;
+    let first = claimed(&*store, id, at(1)).await;
+    let second = claimed(&*store, id, at(100)).await;
     let late = finished_round(
-        &slow,
+        &first,
         vec![attempt("red", unavailable_outcome(), at(2))],
         waiting_state(at(50), "down"),
         at(2),
     );
-    let good = finished_round(
-        &fast,
+    let newer = finished_round(
+        &second,
         vec![attempt("blue", accepted_outcome("b-1"), at(101))],
         sent_state("blue", "b-1", at(101)),
         at(101),
     );
     for _ in 0..3 {
         assert_eq!(record(&*store, late.clone()).await, RecordResult::Superseded);
-        assert_eq!(record(&*store, good.clone()).await, RecordResult::Stored);
+        assert_eq!(record(&*store, newer.clone()).await, RecordResult::Stored);
     }
     let found = first_delivery(&*store, 1).await;
     assert_eq!(found.state, sent_state("blue", "b-1", at(101)));
     assert_eq!(found.attempts.len(), 2, "{:?}", found.attempts);
 }
 
-pub async fn an_old_delivery_is_still_claimed(open: Open<'_>) {
+pub async fn an_expired_delivery_can_be_claimed(open: OpenStore<'_>) {
     let store = open();
     let id = accepted(&*store, sms(1)).await;
     let claim = claimed(&*store, id, at(200_000)).await;
     assert!(claim.expires_at < at(200_000));
 }
 
-pub async fn a_retry_waits_with_its_reason(open: Open<'_>) {
+pub async fn a_retry_waits_with_its_reason(open: OpenStore<'_>) {
     let store = open();
     let id = accepted(&*store, sms(1)).await;
     let claim = claimed(&*store, id, at(1)).await;
-    let mut calls = vec![attempt("red", unavailable_outcome(), at(1))];
-    calls[0].provider = None;
+    let mut sent_attempts = vec![attempt("red", unavailable_outcome(), at(1))];
+    sent_attempts[0].provider = None;
     record(
         &*store,
-        finished_round(&claim, calls, waiting_state(at(50), "all are down"), at(2)),
+        finished_round(
+            &claim,
+            sent_attempts,
+            waiting_state(at(50), "all are down"),
+            at(2),
+        ),
     )
     .await;
     let found = first_delivery(&*store, 1).await;
@@ -287,7 +295,7 @@ pub async fn a_retry_waits_with_its_reason(open: Open<'_>) {
     assert!(is_not_claimable(&*store, id, at(49)).await);
 }
 
-pub async fn a_dead_address_becomes_inactive(open: Open<'_>) {
+pub async fn an_invalid_recipient_becomes_inactive(open: OpenStore<'_>) {
     let store = open();
     let id = accepted(&*store, sms(1)).await;
     claim_and_fail(&*store, id, Failure::InvalidRecipient, at(5)).await;
@@ -304,7 +312,7 @@ pub async fn a_dead_address_becomes_inactive(open: Open<'_>) {
     assert_eq!(failure, Failure::InvalidRecipient);
 }
 
-pub async fn rounds_of_unknown_deliveries_are_ignored(open: Open<'_>) {
+pub async fn rounds_of_unknown_deliveries_are_ignored(open: OpenStore<'_>) {
     let store = open();
     let stray = CompletedRound {
         id: DeliveryId(640),

@@ -1,6 +1,4 @@
-//! Promises about recipients with several addresses.
-
-use std::sync::Arc;
+//! Conformance tests of recipients with several addresses.
 
 use super::fixtures::*;
 use crate::{ReceiptResult, Store};
@@ -10,8 +8,6 @@ use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::message::{Acceptance, NewMessage, RecordResult};
 use postrider_core::receipt::ReceiptStatus;
 use postrider_core::recipient::{AddressKind, Recipient, RecipientStatus};
-
-type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
 
 const PUSH: &str = "token-1";
 const EMAIL: &str = "ada@example.org";
@@ -31,7 +27,7 @@ fn contacts() -> Vec<Contact> {
     ]
 }
 
-/// A message to a person with a push token and an e-mail address.
+/// Returns a message to a push token and an e-mail address.
 fn to_both(which: u64) -> NewMessage {
     let mut new = sms_to(which, PUSH);
     new.subject = Some(format!("subject {which}"));
@@ -68,7 +64,7 @@ async fn deactivate(store: &dyn Store, address: &str) {
     store.set_recipient(recipient).await.unwrap();
 }
 
-pub async fn contacts_and_subject_come_back_with_the_claim(open: Open<'_>) {
+pub async fn a_claim_has_contacts_and_subject(open: OpenStore<'_>) {
     let store = open();
     let id = accepted(&*store, to_both(1)).await;
     let claim = claimed(&*store, id, at(1)).await;
@@ -83,14 +79,14 @@ pub async fn contacts_and_subject_come_back_with_the_claim(open: Open<'_>) {
     );
 }
 
-pub async fn one_address_needs_no_contacts(open: Open<'_>) {
+pub async fn a_claim_with_one_address_has_no_contacts(open: OpenStore<'_>) {
     let store = open();
     let id = accepted(&*store, sms(1)).await;
     let claim = claimed(&*store, id, at(1)).await;
     assert_eq!((claim.contacts, claim.subject), (None, None));
 }
 
-pub async fn a_contact_that_is_inactive_is_left_out(open: Open<'_>) {
+pub async fn a_claim_leaves_out_inactive_contacts(open: OpenStore<'_>) {
     let store = open();
     deactivate(&*store, PUSH).await;
     let id = accepted(&*store, to_both(1)).await;
@@ -101,15 +97,15 @@ pub async fn a_contact_that_is_inactive_is_left_out(open: Open<'_>) {
     assert_eq!(claim.contacts, Some(vec![]));
 }
 
-pub async fn a_person_without_any_active_contact_is_not_written_to(open: Open<'_>) {
+pub async fn a_message_without_active_contacts_is_not_stored(open: OpenStore<'_>) {
     let store = open();
     deactivate(&*store, PUSH).await;
     deactivate(&*store, EMAIL).await;
-    let answers = store.accept(vec![to_both(1)]).await.unwrap();
-    assert_eq!(answers, [Acceptance::Suppressed]);
+    let results = store.accept(vec![to_both(1)]).await.unwrap();
+    assert_eq!(results, [Acceptance::Suppressed]);
 }
 
-pub async fn the_address_that_was_used_becomes_inactive_and_no_other(open: Open<'_>) {
+pub async fn only_the_invalid_contact_becomes_inactive(open: OpenStore<'_>) {
     let store = open();
     let mut new = to_both(1);
     new.deliveries[0].contacts.swap(0, 1);
@@ -121,9 +117,13 @@ pub async fn the_address_that_was_used_becomes_inactive_and_no_other(open: Open<
     ];
     let round = finished_round(&claim, attempts, sent_state("pushy", "p-1", at(2)), at(2));
     assert_eq!(record(&*store, round).await, RecordResult::Stored);
-    let dead = recipient_on_mix(&*store, EMAIL).await.unwrap();
+    let inactive = recipient_on_mix(&*store, EMAIL).await.unwrap();
     assert_eq!(
-        (dead.status, dead.reason.as_str(), dead.changed_by.as_str()),
+        (
+            inactive.status,
+            inactive.reason.as_str(),
+            inactive.changed_by.as_str()
+        ),
         (RecipientStatus::Inactive, "no such device", "post")
     );
     assert_eq!(recipient_on_mix(&*store, PUSH).await, None);
@@ -132,7 +132,7 @@ pub async fn the_address_that_was_used_becomes_inactive_and_no_other(open: Open<
     assert_eq!(used.collect::<Vec<_>>(), [Some(EMAIL), Some(PUSH)]);
 }
 
-pub async fn who_could_not_be_addressed_stays_active(open: Open<'_>) {
+pub async fn a_recipient_that_was_never_called_stays_active(open: OpenStore<'_>) {
     let store = open();
     let id = accepted(&*store, to_both(1)).await;
     let claim = claimed(&*store, id, at(1)).await;
@@ -144,7 +144,7 @@ pub async fn who_could_not_be_addressed_stays_active(open: Open<'_>) {
     assert_eq!(recipient_on_mix(&*store, PUSH).await, None);
 }
 
-/// Sends message 1 to the e-mail address, which is not its first one.
+/// Sends message 1 to its e-mail address, which is not the first one.
 async fn send_to_email(store: &dyn Store) {
     let id = accepted(store, to_both(1)).await;
     let claim = claimed(store, id, at(1)).await;
@@ -153,17 +153,17 @@ async fn send_to_email(store: &dyn Store) {
     assert_ne!(record(store, round).await, RecordResult::Superseded);
 }
 
-fn invalid_verdict() -> ReceiptStatus {
+fn invalid_status() -> ReceiptStatus {
     let reason = "no such mailbox".to_owned();
     ReceiptStatus::Invalid { reason }
 }
 
-pub async fn a_dead_address_in_a_receipt_lets_the_others_have_it(open: Open<'_>) {
+pub async fn an_invalid_address_in_a_receipt_leads_to_the_other_contacts(open: OpenStore<'_>) {
     let store = open();
     send_to_email(&*store).await;
     let outcome = apply_receipt(
         &*store,
-        received_receipt(Some("post"), "m-1", invalid_verdict(), at(5)),
+        received_receipt(Some("post"), "m-1", invalid_status(), at(5)),
     )
     .await;
     assert!(matches!(outcome, ReceiptResult::Applied(_)), "{outcome:?}");
@@ -184,22 +184,22 @@ pub async fn a_dead_address_in_a_receipt_lets_the_others_have_it(open: Open<'_>)
     );
 }
 
-pub async fn a_dead_address_in_a_receipt_is_the_end_when_no_other_is_left(open: Open<'_>) {
+pub async fn an_invalid_address_in_a_receipt_fails_without_other_contacts(open: OpenStore<'_>) {
     let store = open();
     send_to_email(&*store).await;
     deactivate(&*store, PUSH).await;
     apply_receipt(
         &*store,
-        received_receipt(Some("post"), "m-1", invalid_verdict(), at(5)),
+        received_receipt(Some("post"), "m-1", invalid_status(), at(5)),
     )
     .await;
     let state = DeliveryState::failed(Failure::InvalidRecipient, "no such mailbox", at(5));
     assert_eq!(first_delivery(&*store, 1).await.state, state);
 }
 
-pub async fn an_early_receipt_knows_the_address_that_was_used(open: Open<'_>) {
+pub async fn an_early_receipt_concerns_the_address_that_was_used(open: OpenStore<'_>) {
     let store = open();
-    let early = received_receipt(Some("post"), "m-1", invalid_verdict(), at(1));
+    let early = received_receipt(Some("post"), "m-1", invalid_status(), at(1));
     assert_eq!(apply_receipt(&*store, early).await, ReceiptResult::Unmatched);
     send_to_email(&*store).await;
     assert_eq!(

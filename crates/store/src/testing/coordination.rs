@@ -1,6 +1,5 @@
-//! Promises about what processes on one store agree on: time, pace, health, turns.
+//! Conformance tests of coordination: time, rate limits, provider health and control, job locks.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::fixtures::*;
@@ -11,8 +10,6 @@ use postrider_core::job::{JobLockResult, ScheduledJob};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::rate_limit::RateLimitRequest;
 use postrider_core::shared_health::{HealthReport, SharedHealth};
-
-type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
 
 const LOCK_DURATION: Duration = Duration::from_secs(10);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -27,15 +24,15 @@ fn rate_request(rate: f64, parts: &[u32]) -> RateLimitRequest {
 }
 
 async fn count_allowed(store: &dyn Store, rate: f64, count: usize, now: Timestamp) -> usize {
-    let passages = store
+    let permits = store
         .acquire_rate_permits(rate_request(rate, &vec![1; count]), now)
         .await
         .unwrap();
-    assert_eq!(passages.len(), count);
-    passages.iter().filter(|passage| passage.is_ok()).count()
+    assert_eq!(permits.len(), count);
+    permits.iter().filter(|permit| permit.is_ok()).count()
 }
 
-pub async fn the_stores_own_time_goes_on(open: Open<'_>) {
+pub async fn the_time_of_the_store_advances(open: OpenStore<'_>) {
     let store = open();
     let first = store.current_time().await.unwrap();
     let later = store.current_time().await.unwrap();
@@ -43,23 +40,27 @@ pub async fn the_stores_own_time_goes_on(open: Open<'_>) {
     assert!(first > at(0), "{first}");
 }
 
-pub async fn all_processes_together_keep_to_the_rate(open: Open<'_>) {
-    let mut askers = tokio::task::JoinSet::new();
+pub async fn all_processes_together_stay_within_the_rate(open: OpenStore<'_>) {
+    let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..4 {
         let store = open();
-        askers.spawn(async move {
-            let mut gone = 0;
+        tasks.spawn(async move {
+            let mut permitted = 0;
             for tenth in 0..20 {
-                gone += count_allowed(&*store, 10.0, 3, at(0) + Duration::from_millis(100 * tenth)).await;
+                permitted +=
+                    count_allowed(&*store, 10.0, 3, at(0) + Duration::from_millis(100 * tenth)).await;
             }
-            gone
+            permitted
         });
     }
-    let gone = askers.join_all().await.into_iter().sum::<usize>();
-    assert!((19..=29).contains(&gone), "{gone} in 1.9 s at 10 a second");
+    let permitted = tasks.join_all().await.into_iter().sum::<usize>();
+    assert!(
+        (19..=29).contains(&permitted),
+        "{permitted} in 1.9 s at 10 a second"
+    );
 }
 
-pub async fn a_pace_never_goes_back_in_time(open: Open<'_>) {
+pub async fn a_rate_limiter_never_goes_back_in_time(open: OpenStore<'_>) {
     let (here, there) = (open(), open());
     assert_eq!(count_allowed(&*here, 2.0, 5, at(30)).await, 2);
     assert_eq!(count_allowed(&*there, 2.0, 5, at(10)).await, 0);
@@ -67,7 +68,7 @@ pub async fn a_pace_never_goes_back_in_time(open: Open<'_>) {
     assert_eq!(count_allowed(&*there, 2.0, 5, at(31)).await, 2);
 }
 
-pub async fn who_is_refused_gets_a_time_of_his_own(open: Open<'_>) {
+pub async fn each_rejected_call_gets_its_own_send_time(open: OpenStore<'_>) {
     let (here, there) = (open(), open());
     assert_eq!(count_allowed(&*here, 2.0, 2, at(0)).await, 2);
     let mut waits = Vec::new();
@@ -83,10 +84,10 @@ pub async fn who_is_refused_gets_a_time_of_his_own(open: Open<'_>) {
     assert_eq!(waits.collect::<Vec<_>>(), [500, 1000, 2000, 2500, 3500, 4000]);
 }
 
-fn health_report(told: CircuitState) -> HealthReport {
+fn health_report(circuit: CircuitState) -> HealthReport {
     HealthReport {
         provider: name("red"),
-        circuit: Some(told),
+        circuit: Some(circuit),
         cooldown_until: None,
         config_loaded_at: at(0),
     }
@@ -99,33 +100,33 @@ fn open_breaker(until: i64) -> CircuitState {
     }
 }
 
-async fn report_and_load(store: &dyn Store, news: HealthReport, now: Timestamp) -> SharedHealth {
+async fn report_and_load(store: &dyn Store, report: HealthReport, now: Timestamp) -> SharedHealth {
     store
-        .report_health(vec![news], now)
+        .report_health(vec![report], now)
         .await
         .unwrap()
         .remove(0)
         .shared
 }
 
-pub async fn of_all_who_find_out_the_same_one_brings_the_news(open: Open<'_>) {
+pub async fn one_of_several_equal_reports_is_new(open: OpenStore<'_>) {
     let stores = [open(), open(), open()];
-    let mut bringers = 0;
+    let mut new_reports = 0;
     for store in &stores {
-        let out = CircuitState::Misconfigured {
+        let misconfigured = CircuitState::Misconfigured {
             reason: "no account".to_owned(),
         };
-        let learned = store
-            .report_health(vec![health_report(out)], at(1))
+        let reported = store
+            .report_health(vec![health_report(misconfigured)], at(1))
             .await
             .unwrap()
             .remove(0);
-        bringers += usize::from(learned.is_new);
+        new_reports += usize::from(reported.is_new);
     }
-    assert_eq!(bringers, 1);
+    assert_eq!(new_reports, 1);
 }
 
-pub async fn what_one_process_learns_the_others_can_read(open: Open<'_>) {
+pub async fn reported_health_is_visible_to_all_processes(open: OpenStore<'_>) {
     let (here, there) = (open(), open());
     assert_eq!(there.load_health().await.unwrap(), []);
     for (step, what) in [
@@ -139,11 +140,11 @@ pub async fn what_one_process_learns_the_others_can_read(open: Open<'_>) {
     .enumerate()
     {
         let now = at(i64::try_from(step).unwrap());
-        let news = HealthReport {
+        let report = HealthReport {
             cooldown_until: Some(at(99)),
             ..health_report(what.clone())
         };
-        let after = report_and_load(&*here, news, now).await;
+        let after = report_and_load(&*here, report, now).await;
         let since = match &what {
             CircuitState::Misconfigured { .. } => at(0),
             _ => now,
@@ -154,86 +155,86 @@ pub async fn what_one_process_learns_the_others_can_read(open: Open<'_>) {
     }
 }
 
-pub async fn news_that_change_nothing_are_no_change(open: Open<'_>) {
+pub async fn a_report_without_news_changes_nothing(open: OpenStore<'_>) {
     let store = open();
     let first = report_and_load(&*store, health_report(open_breaker(60)), at(1)).await;
     assert_eq!(
         report_and_load(&*store, health_report(open_breaker(50)), at(2)).await,
         first
     );
-    let silent = HealthReport {
+    let without_circuit = HealthReport {
         circuit: None,
         ..health_report(CircuitState::Closed)
     };
-    assert_eq!(report_and_load(&*store, silent, at(3)).await, first);
+    assert_eq!(report_and_load(&*store, without_circuit, at(3)).await, first);
 }
 
-pub async fn of_many_who_ask_one_makes_the_probe(open: Open<'_>) {
+pub async fn one_of_many_processes_gets_the_probe(open: OpenStore<'_>) {
     let first = open();
-    let nobody = first
+    let before = first
         .acquire_probe(&name("red"), PROBE_TIMEOUT, at(0))
         .await
         .unwrap();
-    assert_eq!(nobody, ProbeDecision::Denied(None));
+    assert_eq!(before, ProbeDecision::Denied(None));
     report_and_load(&*first, health_report(open_breaker(30)), at(0)).await;
-    let mut askers = tokio::task::JoinSet::new();
+    let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..5 {
         let store = open();
-        askers.spawn(async move {
+        tasks.spawn(async move {
             store
                 .acquire_probe(&name("red"), PROBE_TIMEOUT, at(30))
                 .await
                 .unwrap()
         });
     }
-    let answers = askers.join_all().await;
-    let yes = answers
+    let results = tasks.join_all().await;
+    let granted = results
         .iter()
-        .filter(|answer| matches!(answer, ProbeDecision::Granted(_)));
-    assert_eq!(yes.count(), 1, "{answers:?}");
+        .filter(|result| matches!(result, ProbeDecision::Granted(_)));
+    assert_eq!(granted.count(), 1, "{results:?}");
     let again = first
         .acquire_probe(&name("red"), PROBE_TIMEOUT, at(89))
         .await
         .unwrap();
     assert!(matches!(again, ProbeDecision::Denied(Some(_))), "{again:?}");
-    let after_a_death = first
+    let after_timeout = first
         .acquire_probe(&name("red"), PROBE_TIMEOUT, at(90))
         .await
         .unwrap();
     assert!(
-        matches!(after_a_death, ProbeDecision::Granted(_)),
-        "{after_a_death:?}"
+        matches!(after_timeout, ProbeDecision::Granted(_)),
+        "{after_timeout:?}"
     );
     report_and_load(&*first, health_report(CircuitState::Closed), at(91)).await;
-    let well = first
+    let closed = first
         .acquire_probe(&name("red"), PROBE_TIMEOUT, at(999))
         .await
         .unwrap();
-    assert!(matches!(well, ProbeDecision::Denied(Some(_))), "{well:?}");
+    assert!(matches!(closed, ProbeDecision::Denied(Some(_))), "{closed:?}");
 }
 
-pub async fn wrong_settings_stay_known_until_they_were_mended(open: Open<'_>) {
+pub async fn misconfigured_ends_with_a_newer_configuration(open: OpenStore<'_>) {
     let store = open();
-    let out = CircuitState::Misconfigured {
+    let misconfigured = CircuitState::Misconfigured {
         reason: "no account".to_owned(),
     };
-    let wrong = HealthReport {
+    let misconfigured_report = HealthReport {
         config_loaded_at: at(4),
-        ..health_report(out.clone())
+        ..health_report(misconfigured.clone())
     };
-    report_and_load(&*store, wrong, at(5)).await;
+    report_and_load(&*store, misconfigured_report, at(5)).await;
     assert_eq!(
         report_and_load(&*store, health_report(CircuitState::Closed), at(6))
             .await
             .circuit,
-        out
+        misconfigured
     );
-    let mended = HealthReport {
+    let corrected = HealthReport {
         config_loaded_at: at(7),
         ..health_report(CircuitState::Closed)
     };
     assert_eq!(
-        report_and_load(&*store, mended, at(8)).await.circuit,
+        report_and_load(&*store, corrected, at(8)).await.circuit,
         CircuitState::Closed
     );
 }
@@ -245,31 +246,31 @@ async fn try_acquire(store: &dyn Store, holder: &str, now: Timestamp) -> JobLock
         .unwrap()
 }
 
-fn current_holder(turn: JobLockResult) -> (String, bool) {
-    match turn {
-        JobLockResult::Acquired => panic!("it was free"),
+fn current_holder(result: JobLockResult) -> (String, bool) {
+    match result {
+        JobLockResult::Acquired => panic!("the lock was free"),
         JobLockResult::Busy(owner) => (owner.process_name, owner.is_done),
     }
 }
 
-pub async fn of_many_who_ask_one_has_the_turn(open: Open<'_>) {
-    let mut askers = tokio::task::JoinSet::new();
+pub async fn one_of_many_processes_gets_the_job_lock(open: OpenStore<'_>) {
+    let mut tasks = tokio::task::JoinSet::new();
     for which in 0..6 {
         let store = open();
-        askers.spawn(async move { try_acquire(&*store, &format!("host-{which}"), at(0)).await });
+        tasks.spawn(async move { try_acquire(&*store, &format!("host-{which}"), at(0)).await });
     }
-    let answers = askers.join_all().await;
-    let yes = answers
+    let results = tasks.join_all().await;
+    let granted = results
         .iter()
-        .filter(|answer| **answer == JobLockResult::Acquired);
-    assert_eq!(yes.count(), 1, "{answers:?}");
+        .filter(|result| **result == JobLockResult::Acquired);
+    assert_eq!(granted.count(), 1, "{results:?}");
     let other = open()
         .acquire_job_lock(ScheduledJob::Prune, "host-9", at(0), LOCK_DURATION)
         .await;
-    assert_eq!(other.unwrap(), JobLockResult::Acquired, "another task");
+    assert_eq!(other.unwrap(), JobLockResult::Acquired, "another job");
 }
 
-pub async fn a_turn_of_the_dead_ends_by_itself(open: Open<'_>) {
+pub async fn a_job_lock_expires(open: OpenStore<'_>) {
     let (here, there) = (open(), open());
     assert_eq!(try_acquire(&*here, "here", at(0)).await, JobLockResult::Acquired);
     assert_eq!(
@@ -295,7 +296,7 @@ pub async fn a_turn_of_the_dead_ends_by_itself(open: Open<'_>) {
     );
 }
 
-pub async fn a_turn_that_is_renewed_goes_on(open: Open<'_>) {
+pub async fn a_renewed_job_lock_lasts_longer(open: OpenStore<'_>) {
     let (here, there) = (open(), open());
     assert_eq!(try_acquire(&*here, "here", at(0)).await, JobLockResult::Acquired);
     assert!(
@@ -316,7 +317,7 @@ pub async fn a_turn_that_is_renewed_goes_on(open: Open<'_>) {
     );
 }
 
-pub async fn a_turn_can_be_kept_when_the_work_is_done(open: Open<'_>) {
+pub async fn a_released_job_lock_can_stay_busy(open: OpenStore<'_>) {
     let (here, there) = (open(), open());
     assert_eq!(try_acquire(&*here, "here", at(0)).await, JobLockResult::Acquired);
     here.release_job_lock(ScheduledJob::Report, "here", at(5))
@@ -336,7 +337,7 @@ pub async fn a_turn_can_be_kept_when_the_work_is_done(open: Open<'_>) {
         try_acquire(&*there, "there", at(5)).await,
         JobLockResult::Acquired
     );
-    // A turn that no clock could have given is nobody's.
+    // A lock that expires later than any lease can was set by a wrong clock and is free.
     there
         .renew_job_lock(ScheduledJob::Report, "there", at(9_999))
         .await
@@ -353,26 +354,30 @@ fn provider_control(word: ControlAction, seconds: i64) -> ProviderControl {
     }
 }
 
-pub async fn the_last_word_on_a_provider_is_kept(open: Open<'_>) {
+pub async fn the_last_provider_control_is_kept(open: OpenStore<'_>) {
     let (here, there) = (open(), open());
     assert_eq!(there.provider_controls().await.unwrap(), []);
-    for (step, word) in [ControlAction::Pause, ControlAction::Resume, ControlAction::Pause]
+    for (step, action) in [ControlAction::Pause, ControlAction::Resume, ControlAction::Pause]
         .into_iter()
         .enumerate()
     {
-        let order = provider_control(word, i64::try_from(step).unwrap());
-        here.save_provider_control(order.clone()).await.unwrap();
-        assert_eq!(there.provider_controls().await.unwrap(), [order]);
+        let control = provider_control(action, i64::try_from(step).unwrap());
+        here.save_provider_control(control.clone()).await.unwrap();
+        assert_eq!(there.provider_controls().await.unwrap(), [control]);
     }
-    assert_eq!(here.load_health().await.unwrap(), [], "nothing was found out");
+    assert_eq!(
+        here.load_health().await.unwrap(),
+        [],
+        "a control is not a health report"
+    );
 }
 
-pub async fn who_is_woken_is_known_to_be_well(open: Open<'_>) {
+pub async fn resuming_closes_the_circuit_breaker(open: OpenStore<'_>) {
     let store = open();
-    let out = CircuitState::Misconfigured {
+    let misconfigured = CircuitState::Misconfigured {
         reason: "no account".to_owned(),
     };
-    for (step, what) in [open_breaker(60), out].into_iter().enumerate() {
+    for (step, what) in [open_breaker(60), misconfigured].into_iter().enumerate() {
         let now = i64::try_from(step).unwrap() * 10;
         let before = report_and_load(&*store, health_report(what), at(now + 1)).await;
         store
@@ -382,7 +387,7 @@ pub async fn who_is_woken_is_known_to_be_well(open: Open<'_>) {
         assert_eq!(
             store.load_health().await.unwrap(),
             std::slice::from_ref(&before),
-            "a rest is no finding"
+            "pausing changes no health"
         );
         store
             .save_provider_control(provider_control(ControlAction::Resume, now + 3))

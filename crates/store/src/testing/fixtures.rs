@@ -1,4 +1,4 @@
-//! What the promises are told with: short ways to make messages, rounds and receipts, and to read a state.
+//! Fixtures of the conformance suite: messages, rounds and receipts, and short ways to store and read them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,35 +16,38 @@ use postrider_core::message::{
 use postrider_core::receipt::{Receipt, ReceiptStatus};
 use postrider_core::user_throttle::UserThrottle;
 
-/// Opens one more store on the same database.
+/// Opens one more store on the same database; the parameter of every test of the suite.
+pub type OpenStore<'a> = &'a dyn Fn() -> Arc<dyn Store>;
+
+/// An owned [`OpenStore`], which also keeps the database.
 pub type StoreOpener = Box<dyn Fn() -> Arc<dyn Store>>;
 
-/// How long a claim lasts here.
+/// Lease of the claims.
 pub const LEASE: Duration = Duration::from_secs(60);
 
-/// A moment so many seconds after an arbitrary beginning, which is the beginning of an hour.
+/// Returns a time in seconds after an arbitrary start, which is the start of an hour.
 pub fn at(seconds: i64) -> Timestamp {
     from_millis((1_700_000_000 / 3600 * 3600 + seconds) * 1000)
 }
 
-/// A name.
+/// Parses the name of a channel or a provider.
 pub fn name(text: &str) -> ConfigName {
     text.parse().unwrap()
 }
 
-/// A message's public name that no other of the same test has.
+/// Returns the message id for a number.
 pub fn id(which: u64) -> MessageId {
     let mut bytes = [7; 16];
     bytes[8..].copy_from_slice(&which.to_be_bytes());
     MessageId::from_bytes(bytes)
 }
 
-/// A text message accepted and due at the beginning of time.
+/// Returns an SMS accepted and due at `at(0)`.
 pub fn sms(which: u64) -> NewMessage {
     sms_to(which, "+989121111111")
 }
 
-/// The same to another address.
+/// Returns the same SMS to another address.
 pub fn sms_to(which: u64, address: &str) -> NewMessage {
     NewMessage {
         id: id(which),
@@ -60,7 +63,7 @@ pub fn sms_to(which: u64, address: &str) -> NewMessage {
     }
 }
 
-/// So many messages in an hour to a user who is known by one byte.
+/// Returns a throttle of `limit` messages per hour for a user.
 pub fn hourly(user: u8, limit: u32) -> UserThrottle {
     UserThrottle {
         subject: [user; 32],
@@ -69,7 +72,7 @@ pub fn hourly(user: u8, limit: u32) -> UserThrottle {
     }
 }
 
-/// One leg of a message.
+/// Returns a delivery.
 pub fn new_delivery(channel: &str, address: &str) -> NewDelivery {
     NewDelivery {
         channel: name(channel),
@@ -85,7 +88,7 @@ pub fn new_delivery(channel: &str, address: &str) -> NewDelivery {
     }
 }
 
-/// A client's promise, with a key and a request that are made of one byte each.
+/// Returns an idempotency key; key and request are made of one byte each.
 pub fn idempotency_key(key: u8, request: u8) -> Option<Idempotency> {
     Some(Idempotency {
         key: [key; 32],
@@ -94,7 +97,7 @@ pub fn idempotency_key(key: u8, request: u8) -> Option<Idempotency> {
     })
 }
 
-/// Stores one message and returns the number of its first delivery.
+/// Stores one message and returns the id of its first delivery.
 pub async fn accepted(store: &dyn Store, message: NewMessage) -> DeliveryId {
     match store.accept(vec![message]).await.unwrap().as_slice() {
         [Acceptance::Stored { number }] => DeliveryId::from_position(*number, 0),
@@ -102,19 +105,19 @@ pub async fn accepted(store: &dyn Store, message: NewMessage) -> DeliveryId {
     }
 }
 
-/// Claims one delivery that can be claimed.
+/// Claims a delivery.
 pub async fn claimed(store: &dyn Store, id: DeliveryId, now: Timestamp) -> ClaimedDelivery {
-    let mut won = store.claim(vec![id], now, LEASE).await.unwrap();
-    assert_eq!(won.len(), 1, "{id} cannot be claimed");
-    won.remove(0)
+    let mut claims = store.claim(vec![id], now, LEASE).await.unwrap();
+    assert_eq!(claims.len(), 1, "{id} cannot be claimed");
+    claims.remove(0)
 }
 
-/// Whether a delivery cannot be claimed.
+/// Returns whether a delivery cannot be claimed.
 pub async fn is_not_claimable(store: &dyn Store, id: DeliveryId, now: Timestamp) -> bool {
     store.claim(vec![id], now, LEASE).await.unwrap().is_empty()
 }
 
-/// A call to a provider that took some milliseconds.
+/// Returns an attempt of 40 ms.
 pub fn attempt(provider: &str, outcome: Outcome, now: Timestamp) -> Attempt {
     Attempt {
         provider: Some(name(provider)),
@@ -126,21 +129,21 @@ pub fn attempt(provider: &str, outcome: Outcome, now: Timestamp) -> Attempt {
     }
 }
 
-/// An outcome that says yes.
+/// Returns the outcome `accepted`.
 pub fn accepted_outcome(reference: &str) -> Outcome {
     Outcome::Accepted {
         reference: Some(reference.to_owned()),
     }
 }
 
-/// An outcome that says not here.
+/// Returns the outcome `unavailable`.
 pub fn unavailable_outcome() -> Outcome {
     Outcome::Unavailable {
         reason: "down".to_owned(),
     }
 }
 
-/// The state in which a provider has it.
+/// Returns the state `sent`.
 pub fn sent_state(provider: &str, reference: &str, now: Timestamp) -> DeliveryState {
     DeliveryState::Sent {
         provider: name(provider),
@@ -149,7 +152,7 @@ pub fn sent_state(provider: &str, reference: &str, now: Timestamp) -> DeliverySt
     }
 }
 
-/// The state in which it waits again.
+/// Returns the state `waiting`.
 pub fn waiting_state(due_at: Timestamp, reason: &str) -> DeliveryState {
     DeliveryState::Waiting {
         due_at,
@@ -157,30 +160,30 @@ pub fn waiting_state(due_at: Timestamp, reason: &str) -> DeliveryState {
     }
 }
 
-/// What a round came to.
+/// Returns a round that ended in `state` and used up a try.
 pub fn finished_round(
-    of: &ClaimedDelivery,
+    claim: &ClaimedDelivery,
     attempts: Vec<Attempt>,
     state: DeliveryState,
     now: Timestamp,
 ) -> CompletedRound {
     CompletedRound {
-        id: of.id,
-        round: of.round,
+        id: claim.id,
+        round: claim.round,
         attempts,
         state,
-        tries: of.tries + 1,
+        tries: claim.tries + 1,
         at: now,
-        event_target: of.event_target.clone(),
+        event_target: claim.event_target.clone(),
     }
 }
 
-/// Records a round and says what the store made of it.
+/// Records a round and returns the result.
 pub async fn record(store: &dyn Store, round: CompletedRound) -> RecordResult {
     store.record(vec![round]).await.unwrap()[0]
 }
 
-/// Claims a delivery and lets a provider take it.
+/// Claims a delivery and records that a provider accepted it.
 pub async fn claim_and_send(
     store: &dyn Store,
     id: DeliveryId,
@@ -194,7 +197,7 @@ pub async fn claim_and_send(
     assert_ne!(record(store, round).await, RecordResult::Superseded);
 }
 
-/// Claims a delivery and lets it fail for good.
+/// Claims a delivery and records that it failed.
 pub async fn claim_and_fail(store: &dyn Store, id: DeliveryId, failure: Failure, now: Timestamp) {
     let claim = claimed(store, id, now).await;
     let attempts = vec![attempt("red", unavailable_outcome(), now)];
@@ -202,18 +205,18 @@ pub async fn claim_and_fail(store: &dyn Store, id: DeliveryId, failure: Failure,
     assert_eq!(record(store, round).await, RecordResult::Stored);
 }
 
-/// A receipt from a provider, or from a door that belongs to none.
+/// Returns a receipt of a provider, or of an endpoint that belongs to no provider.
 pub fn received_receipt(
     provider: Option<&str>,
     reference: &str,
-    verdict: ReceiptStatus,
+    status: ReceiptStatus,
     now: Timestamp,
 ) -> ReceivedReceipt {
     ReceivedReceipt {
         provider: provider.map(name),
         receipt: Receipt {
             reference: reference.to_owned(),
-            status: verdict,
+            status,
             at: now,
         },
         delivery: None,
@@ -222,33 +225,33 @@ pub fn received_receipt(
     }
 }
 
-/// A receipt that says it did not arrive.
-pub fn bounced_verdict() -> ReceiptStatus {
+/// Returns the receipt status `bounced`.
+pub fn bounced_status() -> ReceiptStatus {
     ReceiptStatus::Bounced {
         reason: "handset gone".to_owned(),
     }
 }
 
-/// Hands one receipt in.
-pub async fn apply_receipt(store: &dyn Store, heard: ReceivedReceipt) -> ReceiptResult {
-    store.apply_receipts(vec![heard]).await.unwrap().remove(0)
+/// Applies one receipt.
+pub async fn apply_receipt(store: &dyn Store, received: ReceivedReceipt) -> ReceiptResult {
+    store.apply_receipts(vec![received]).await.unwrap().remove(0)
 }
 
-/// The message with that public name.
+/// Returns a stored message.
 pub async fn find_message(store: &dyn Store, which: u64) -> Message {
     store
         .find_message(id(which))
         .await
         .unwrap()
-        .expect("the message is there")
+        .expect("the message exists")
 }
 
-/// The first delivery of that message.
+/// Returns the first delivery of a stored message.
 pub async fn first_delivery(store: &dyn Store, which: u64) -> Delivery {
     find_message(store, which).await.deliveries.remove(0)
 }
 
-/// Folds in small steps until nothing is left.
+/// Counts all changes into the rollups, in small steps.
 pub async fn apply_all_changes(store: &dyn Store) {
     while store.apply_changes(3).await.unwrap() > 0 {}
 }

@@ -1,19 +1,15 @@
-//! Promises about deleting what is old.
-
-use std::sync::Arc;
+//! Conformance tests of pruning and of deleting expired rows.
 
 use super::fixtures::*;
 use super::report::{first_day, first_night, rebuilt_report};
 use crate::Store;
 use postrider_core::message::Acceptance;
 
-type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
-
-pub async fn prune_deletes_what_is_old_and_has_ended(open: Open<'_>) {
+pub async fn prune_deletes_old_messages_that_have_ended(open: OpenStore<'_>) {
     let store = open();
     let ids = first_day(&*store).await;
     first_night(&*store, &ids).await;
-    // Up to message 12 all but 5, 9 and 10 have ended: 5 and 10 have a second leg, 9 is sent once more.
+    // Of messages 1 to 12 all but 5, 9 and 10 have ended: 5 and 10 have a second delivery, 9 is sent again.
     let before = at(13 * 500);
     assert_eq!(store.prune(before, before, 4).await.unwrap(), 4);
     assert_eq!(store.prune(before, before, 100).await.unwrap(), 5);
@@ -25,7 +21,7 @@ pub async fn prune_deletes_what_is_old_and_has_ended(open: Open<'_>) {
     assert_eq!(store.prune(at(-9_999), before, 100).await.unwrap(), 0);
 }
 
-pub async fn prune_keeps_the_totals(open: Open<'_>) {
+pub async fn prune_keeps_the_totals(open: OpenStore<'_>) {
     let store = open();
     let ids = first_day(&*store).await;
     apply_all_changes(&*store).await;
@@ -41,7 +37,7 @@ pub async fn prune_keeps_the_totals(open: Open<'_>) {
     assert_eq!(rebuilt_report(&*store).await, whole);
 }
 
-pub async fn prune_counts_what_was_never_folded(open: Open<'_>) {
+pub async fn prune_counts_deliveries_that_the_rollups_had_not_counted(open: OpenStore<'_>) {
     let (pruned, whole) = (open(), open());
     let ids = first_day(&*pruned).await;
     apply_some_changes(&*pruned, &ids).await;
@@ -49,20 +45,17 @@ pub async fn prune_counts_what_was_never_folded(open: Open<'_>) {
     apply_all_changes(&*pruned).await;
     let report = pruned.report(at(20_000)).await.unwrap();
     assert_eq!((report.messages, report.totals.sum()), (20, 24));
-    assert_eq!(
-        report.top_recipients.iter().map(|line| line.count).sum::<u64>(),
-        24
-    );
+    assert_eq!(report.top_recipients.iter().map(|row| row.count).sum::<u64>(), 24);
     assert_eq!(rebuilt_report(&*whole).await, report);
 }
 
-/// Some deliveries counted, some counted and changed since, some never counted.
+/// Leaves some deliveries counted, some counted and changed since, and some never counted.
 async fn apply_some_changes(store: &dyn Store, ids: &[postrider_core::id::DeliveryId]) {
     store.apply_changes(8).await.unwrap();
     first_night(store, ids).await;
 }
 
-pub async fn prune_never_gives_a_number_out_again(open: Open<'_>) {
+pub async fn numbers_of_pruned_messages_are_not_reused(open: OpenStore<'_>) {
     let store = open();
     let last = accepted(&*store, sms(1)).await;
     claim_and_send(&*store, last, "blue", "b-1", at(1)).await;
@@ -71,37 +64,32 @@ pub async fn prune_never_gives_a_number_out_again(open: Open<'_>) {
     assert!(next > last, "{next} after {last}");
 }
 
-pub async fn prune_forgets_outdated_keys(open: Open<'_>) {
+pub async fn expired_keys_are_deleted(open: OpenStore<'_>) {
     let store = open();
     let (mut first, mut again) = (sms(1), sms(2));
     first.idempotency = idempotency_key(1, 1);
     again.idempotency = idempotency_key(1, 1);
     accepted(&*store, first).await;
     store.delete_expired(at(0), at(999), 10).await.unwrap();
-    let answers = store.accept(vec![again.clone()]).await.unwrap();
-    assert!(matches!(answers[0], Acceptance::Replayed { .. }));
+    let results = store.accept(vec![again.clone()]).await.unwrap();
+    assert!(matches!(results[0], Acceptance::Replayed { .. }));
     store.delete_expired(at(0), at(1000), 10).await.unwrap();
     accepted(&*store, again).await;
 }
 
-pub async fn forget_comes_to_an_end_a_few_at_a_time(open: Open<'_>) {
+pub async fn expired_rows_are_deleted_in_batches(open: OpenStore<'_>) {
     let store = open();
     for which in 0..7 {
         let mut message = sms(u64::from(which));
         message.idempotency = idempotency_key(which, 1);
         message.throttles = vec![hourly(which, 300)];
         accepted(&*store, message).await;
-        let early = received_receipt(
-            Some("blue"),
-            &format!("unknown-{which}"),
-            bounced_verdict(),
-            at(1),
-        );
+        let early = received_receipt(Some("blue"), &format!("unknown-{which}"), bounced_status(), at(1));
         apply_receipt(&*store, early).await;
     }
-    let forget = async || store.delete_expired(at(9), at(7200), 3).await.unwrap();
-    assert_eq!(forget().await, 9, "of each kind three");
-    assert_eq!(forget().await, 9);
-    assert_eq!(forget().await, 3);
-    assert_eq!(forget().await, 0, "and nothing is left");
+    let delete = async || store.delete_expired(at(9), at(7200), 3).await.unwrap();
+    assert_eq!(delete().await, 9, "three of each kind");
+    assert_eq!(delete().await, 9);
+    assert_eq!(delete().await, 3);
+    assert_eq!(delete().await, 0, "nothing is left");
 }

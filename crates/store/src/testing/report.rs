@@ -1,6 +1,5 @@
-//! Promises about the report's numbers.
+//! Conformance tests of the report.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::fixtures::*;
@@ -11,9 +10,7 @@ use postrider_core::id::DeliveryId;
 use postrider_core::receipt::ReceiptStatus;
 use postrider_core::report::{DeliveryTotals, HourReportRow, Report, TopRecipientRow, duration_bucket};
 
-type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
-
-/// Messages 1 to 20 over three hours, in every state there is.
+/// Accepts messages 1 to 20 over three hours and brings them into every state.
 pub async fn first_day(store: &dyn Store) -> Vec<DeliveryId> {
     let mut ids = Vec::new();
     for which in 1..=20 {
@@ -40,45 +37,45 @@ pub async fn first_day(store: &dyn Store) -> Vec<DeliveryId> {
     ids
 }
 
-/// Receipts, a retry and a cancellation on top of it.
+/// Adds receipts, a retry and a cancellation.
 pub async fn first_night(store: &dyn Store, ids: &[DeliveryId]) {
-    for (index, verdict) in [
+    for (index, status) in [
         (0, ReceiptStatus::Delivered),
         (1, ReceiptStatus::Opened),
-        (2, bounced_verdict()),
-        (8, bounced_verdict()),
+        (2, bounced_status()),
+        (8, bounced_status()),
     ] {
         apply_receipt(
             store,
-            received_receipt(None, &format!("r-{index}"), verdict, at(9)),
+            received_receipt(None, &format!("r-{index}"), status, at(9)),
         )
         .await;
     }
     let claim = claimed(store, ids[14], at(10)).await;
-    let silence = Outcome::Unknown {
+    let unknown = Outcome::Unknown {
         reason: "silence".to_owned(),
     };
-    let mut calls = vec![
+    let mut attempts = vec![
         attempt("red", unavailable_outcome(), at(10)),
-        attempt("green", silence, at(11)),
+        attempt("green", unknown, at(11)),
     ];
-    calls[0].duration = Duration::from_secs(99);
+    attempts[0].duration = Duration::from_secs(99);
     record(
         store,
-        finished_round(&claim, calls, waiting_state(at(20), "silence"), at(12)),
+        finished_round(&claim, attempts, waiting_state(at(20), "silence"), at(12)),
     )
     .await;
     store.cancel_message(id(16), at(13)).await.unwrap();
 }
 
-/// The report of a store that has forgotten its roll-ups and built them again.
+/// Rebuilds the rollups and returns the report.
 pub async fn rebuilt_report(store: &dyn Store) -> Report {
     store.begin_rebuild().await.unwrap();
     apply_all_changes(store).await;
     store.report(at(20_000)).await.unwrap()
 }
 
-pub async fn an_empty_store_reports_nothing(open: Open<'_>) {
+pub async fn an_empty_store_reports_nothing(open: OpenStore<'_>) {
     let store = open();
     assert_eq!(store.apply_changes(9).await.unwrap(), 0);
     let expected = Report {
@@ -89,19 +86,19 @@ pub async fn an_empty_store_reports_nothing(open: Open<'_>) {
     assert_eq!(rebuilt_report(&*store).await.messages, 0);
 }
 
-pub async fn the_report_counts_everything(open: Open<'_>) {
+pub async fn the_report_counts_everything(open: OpenStore<'_>) {
     let store = open();
     let ids = first_day(&*store).await;
     first_night(&*store, &ids).await;
     assert_eq!(
         store.report(at(20_000)).await.unwrap().messages,
         0,
-        "nothing before the fold"
+        "nothing is counted yet"
     );
     apply_all_changes(&*store).await;
     let report = store.report(at(20_000)).await.unwrap();
     assert_eq!((report.as_of, report.messages), (at(20_000), 20));
-    let failed = |word: &str, count| (word.to_owned(), count);
+    let failed = |kind: &str, count| (kind.to_owned(), count);
     let totals = DeliveryTotals {
         waiting: 10,
         sent: 8,
@@ -118,7 +115,7 @@ pub async fn the_report_counts_everything(open: Open<'_>) {
     assert_eq!((report.totals.sum(), report.totals), (24, totals));
 }
 
-pub async fn fold_is_done_when_it_returns_zero(open: Open<'_>) {
+pub async fn applying_changes_ends_with_zero(open: OpenStore<'_>) {
     let store = open();
     let ids = first_day(&*store).await;
     assert_eq!(store.apply_changes(20).await.unwrap(), 20);
@@ -129,16 +126,16 @@ pub async fn fold_is_done_when_it_returns_zero(open: Open<'_>) {
     assert_eq!(store.apply_changes(20).await.unwrap(), 0);
 }
 
-pub async fn folding_changes_comes_to_the_same_as_folding_from_nothing(open: Open<'_>) {
+pub async fn incremental_rollups_equal_rebuilt_ones(open: OpenStore<'_>) {
     let store = open();
     let ids = first_day(&*store).await;
     apply_all_changes(&*store).await;
     first_night(&*store, &ids).await;
-    let nine = claimed(&*store, ids[8], at(20)).await;
+    let claim = claimed(&*store, ids[8], at(20)).await;
     record(
         &*store,
         finished_round(
-            &nine,
+            &claim,
             vec![attempt("red", unavailable_outcome(), at(20))],
             waiting_state(at(99), "down"),
             at(21),
@@ -147,24 +144,24 @@ pub async fn folding_changes_comes_to_the_same_as_folding_from_nothing(open: Ope
     .await;
     store.requeue(vec![ids[12]], at(30), at(99)).await.unwrap();
     apply_all_changes(&*store).await;
-    let step_by_step = store.report(at(20_000)).await.unwrap();
-    assert_eq!(rebuilt_report(&*store).await, step_by_step);
-    let providers: Vec<_> = step_by_step
+    let incremental = store.report(at(20_000)).await.unwrap();
+    assert_eq!(rebuilt_report(&*store).await, incremental);
+    let providers: Vec<_> = incremental
         .providers
         .iter()
-        .map(|line| line.name.as_str())
+        .map(|row| row.name.as_str())
         .collect();
     assert_eq!(providers, ["blue", "green", "red"]);
-    let red = &step_by_step.providers[2];
+    let red = &incremental.providers[2];
     assert_eq!(
         (red.attempts(), red.faults(), red.sent, red.delivered),
         (10, 4, 5, 1)
     );
     assert_eq!(red.durations[duration_bucket(99_000)], 1);
-    let hours: Vec<_> = step_by_step
+    let hours: Vec<_> = incremental
         .hours
         .iter()
-        .map(|line| (line.hour, line.accepted))
+        .map(|row| (row.hour, row.accepted))
         .collect();
     assert_eq!(hours, [(at(0), 8), (at(3600), 8), (at(7200), 8)]);
     let first = HourReportRow {
@@ -173,44 +170,49 @@ pub async fn folding_changes_comes_to_the_same_as_folding_from_nothing(open: Ope
         sent: 6,
         failed: 1,
     };
-    assert_eq!(step_by_step.hours[0], first);
+    assert_eq!(incremental.hours[0], first);
     let much_later = store.report(at(48 * 3600)).await.unwrap();
-    assert_eq!(much_later.hours[0].hour, at(3600), "two days and no more");
+    assert_eq!(much_later.hours[0].hour, at(3600), "only the last 48 hours");
 }
 
-pub async fn late_attempts_are_counted_once(open: Open<'_>) {
+pub async fn late_attempts_are_counted_once(open: OpenStore<'_>) {
     let store = open();
     let id = accepted(&*store, sms(1)).await;
-    let slow = claimed(&*store, id, at(1)).await;
-    let fast = claimed(&*store, id, at(100)).await;
-    let calls = vec![attempt("blue", accepted_outcome("b-1"), at(101))];
+    let first = claimed(&*store, id, at(1)).await;
+    let second = claimed(&*store, id, at(100)).await;
+    let sent_attempts = vec![attempt("blue", accepted_outcome("b-1"), at(101))];
     record(
         &*store,
-        finished_round(&fast, calls, sent_state("blue", "b-1", at(101)), at(101)),
+        finished_round(
+            &second,
+            sent_attempts,
+            sent_state("blue", "b-1", at(101)),
+            at(101),
+        ),
     )
     .await;
     apply_all_changes(&*store).await;
-    let calls = vec![
+    let sent_attempts = vec![
         attempt("red", accepted_outcome("r-1"), at(2)),
         attempt("red", unavailable_outcome(), at(3)),
     ];
     record(
         &*store,
-        finished_round(&slow, calls, sent_state("red", "r-1", at(2)), at(102)),
+        finished_round(&first, sent_attempts, sent_state("red", "r-1", at(2)), at(102)),
     )
     .await;
     apply_all_changes(&*store).await;
     let report = store.report(at(200)).await.unwrap();
-    let calls: Vec<_> = report
+    let sent_attempts: Vec<_> = report
         .providers
         .iter()
-        .map(|line| (line.name.as_str(), line.attempts()))
+        .map(|row| (row.name.as_str(), row.attempts()))
         .collect();
-    assert_eq!(calls, [("blue", 1), ("red", 2)]);
+    assert_eq!(sent_attempts, [("blue", 1), ("red", 2)]);
     assert_eq!(rebuilt_report(&*store).await.providers, report.providers);
 }
 
-pub async fn the_top_ten_are_the_ten_with_most(open: Open<'_>) {
+pub async fn the_top_recipients_are_the_ten_with_the_most_deliveries(open: OpenStore<'_>) {
     let store = open();
     let mut which = 0;
     for address in 1..=14 {

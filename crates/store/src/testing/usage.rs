@@ -1,6 +1,4 @@
-//! Promises about what was sent to whom, listed and counted.
-
-use std::sync::Arc;
+//! Conformance tests of usage.
 
 use super::fixtures::*;
 use crate::{Store, UsageQuery};
@@ -9,11 +7,9 @@ use postrider_core::delivery::Failure;
 use postrider_core::message::NewMessage;
 use postrider_core::usage::UsageRow;
 
-type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
-
 const DAY: i64 = 86_400;
 
-/// A message to a person, accepted then.
+/// Returns a message to a user, accepted at `now`.
 fn message_to(user: Option<&str>, which: u64, now: Timestamp) -> NewMessage {
     let mut message = sms(which);
     message.user = user.map(str::to_owned);
@@ -36,7 +32,7 @@ fn usage_of_all() -> UsageQuery {
     }
 }
 
-/// Which messages are found.
+/// Returns the numbers of the found messages.
 async fn found_messages(store: &dyn Store, query: UsageQuery) -> Vec<u64> {
     let page = store.usage(query).await.unwrap();
     assert_eq!(page.next, None);
@@ -47,7 +43,7 @@ async fn found_messages(store: &dyn Store, query: UsageQuery) -> Vec<u64> {
         .collect()
 }
 
-pub async fn usage_is_a_persons_own_newest_first(open: Open<'_>) {
+pub async fn usage_lists_the_messages_of_a_user_newest_first(open: OpenStore<'_>) {
     let store = open();
     let odd = "0\u{0}\u{1A}; DROP";
     for (which, user) in [Some("ann"), None, Some("bob"), Some("ann"), Some(odd)]
@@ -67,9 +63,9 @@ pub async fn usage_is_a_persons_own_newest_first(open: Open<'_>) {
     assert_eq!(page.messages[0].deliveries.len(), 1);
 }
 
-pub async fn usage_lies_between_two_moments(open: Open<'_>) {
+pub async fn usage_is_limited_to_a_time_range(open: OpenStore<'_>) {
     let store = open();
-    // One each half hour, so that hours begin and end between them.
+    // Every half hour, so that hours begin and end between them.
     for which in 0..8_u64 {
         accepted(
             &*store,
@@ -96,8 +92,8 @@ pub async fn usage_lies_between_two_moments(open: Open<'_>) {
             (None, Some(99 * DAY), &[7, 6, 5, 4, 3, 2, 1, 0]),
         ] {
             let query = between(since, until, user);
-            let counted = store.usage_totals(query.clone()).await.unwrap();
-            let sum = counted.rows.iter().map(|line| line.deliveries).sum::<u64>();
+            let totals = store.usage_totals(query.clone()).await.unwrap();
+            let sum = totals.rows.iter().map(|row| row.deliveries).sum::<u64>();
             assert_eq!(sum, u64::try_from(expected.len()).unwrap(), "{query:?}");
             assert_eq!(
                 found_messages(&*store, query.clone()).await,
@@ -108,7 +104,7 @@ pub async fn usage_lies_between_two_moments(open: Open<'_>) {
     }
 }
 
-pub async fn usage_comes_in_pages(open: Open<'_>) {
+pub async fn usage_is_paged(open: OpenStore<'_>) {
     let store = open();
     for which in 0..5 {
         accepted(&*store, message_to(Some("ann"), which, at(0))).await;
@@ -131,7 +127,7 @@ pub async fn usage_comes_in_pages(open: Open<'_>) {
     assert_eq!(sizes, [2, 2, 1]);
 }
 
-pub async fn usage_totals_are_by_day_person_and_channel(open: Open<'_>) {
+pub async fn usage_totals_are_by_day_user_and_channel(open: OpenStore<'_>) {
     let store = open();
     let midnight = at(0).date_naive().and_time(chrono::NaiveTime::MIN).and_utc();
     let mut both = message_to(Some("ann"), 1, midnight);
@@ -143,7 +139,7 @@ pub async fn usage_totals_are_by_day_person_and_channel(open: Open<'_>) {
     let before = midnight - chrono::TimeDelta::milliseconds(1);
     accepted(&*store, message_to(Some("ann"), 3, before)).await;
     accepted(&*store, message_to(None, 4, midnight)).await;
-    let line = |user: Option<&str>, channel: &str, day: Timestamp, counts: [u64; 4], tries| UsageRow {
+    let row = |user: Option<&str>, channel: &str, day: Timestamp, counts: [u64; 4], tries| UsageRow {
         user: user.map(str::to_owned),
         channel: name(channel),
         day: day.date_naive(),
@@ -157,30 +153,30 @@ pub async fn usage_totals_are_by_day_person_and_channel(open: Open<'_>) {
         tries,
     };
     let ann = [
-        line(Some("ann"), "email", midnight, [1, 0, 0, 0], 0),
-        line(Some("ann"), "sms", midnight, [0, 1, 0, 1], 2),
-        line(Some("ann"), "sms", before, [1, 0, 0, 0], 0),
+        row(Some("ann"), "email", midnight, [1, 0, 0, 0], 0),
+        row(Some("ann"), "sms", midnight, [0, 1, 0, 1], 2),
+        row(Some("ann"), "sms", before, [1, 0, 0, 0], 0),
     ];
-    let counted = store.usage_totals(usage_of("ann")).await.unwrap();
-    assert_eq!((counted.rows.as_slice(), counted.is_complete), (&ann[..], true));
-    let mut everybody = vec![line(None, "sms", midnight, [1, 0, 0, 0], 0)];
-    everybody.extend(ann);
-    let counted = store.usage_totals(usage_of_all()).await.unwrap();
-    assert_eq!((counted.rows, counted.is_complete), (everybody, true));
+    let totals = store.usage_totals(usage_of("ann")).await.unwrap();
+    assert_eq!((totals.rows.as_slice(), totals.is_complete), (&ann[..], true));
+    let mut all = vec![row(None, "sms", midnight, [1, 0, 0, 0], 0)];
+    all.extend(ann);
+    let totals = store.usage_totals(usage_of_all()).await.unwrap();
+    assert_eq!((totals.rows, totals.is_complete), (all, true));
 }
 
-pub async fn usage_totals_say_when_they_are_not_all(open: Open<'_>) {
+pub async fn usage_totals_report_when_they_are_incomplete(open: OpenStore<'_>) {
     let store = open();
-    let persons = 10_001_u64;
-    let mut batch = (0..persons)
-        .map(|which| message_to(Some(&format!("person {which}")), which, at(0)))
+    let users = 10_001_u64;
+    let mut batch = (0..users)
+        .map(|which| message_to(Some(&format!("user {which}")), which, at(0)))
         .collect::<Vec<_>>();
     while !batch.is_empty() {
         let rest = batch.split_off(batch.len().min(1_000));
         store.accept(std::mem::replace(&mut batch, rest)).await.unwrap();
     }
-    let counted = store.usage_totals(usage_of_all()).await.unwrap();
-    assert_eq!((counted.rows.len(), counted.is_complete), (10_000, false));
-    let counted = store.usage_totals(usage_of("person 7")).await.unwrap();
-    assert_eq!((counted.rows.len(), counted.is_complete), (1, true));
+    let totals = store.usage_totals(usage_of_all()).await.unwrap();
+    assert_eq!((totals.rows.len(), totals.is_complete), (10_000, false));
+    let totals = store.usage_totals(usage_of("user 7")).await.unwrap();
+    assert_eq!((totals.rows.len(), totals.is_complete), (1, true));
 }

@@ -1,4 +1,4 @@
-//! Promises about how many messages that expect an answer a user may get.
+//! Conformance tests of user throttles.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,10 @@ use crate::{MessageQuery, Store};
 use postrider_core::clock::Timestamp;
 use postrider_core::message::{Acceptance, NewMessage};
 
-type Open<'a> = &'a dyn Fn() -> Arc<dyn Store>;
-
 const HOUR: Duration = Duration::from_secs(3600);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// A message to a user who may have so many of them in an hour.
+/// Returns a message to a user with a limit per hour.
 fn to_user(which: u64, user: u8, limit: u32, now: Timestamp) -> NewMessage {
     let mut message = sms(which);
     message.created_at = now;
@@ -29,10 +27,10 @@ async fn accept_one(store: &dyn Store, message: NewMessage) -> Acceptance {
     store.accept(vec![message]).await.unwrap().remove(0)
 }
 
-/// For each answer whether it was stored.
-fn which_stored(answers: &[Acceptance]) -> Vec<bool> {
-    let is_stored = |answer: &Acceptance| matches!(answer, Acceptance::Stored { .. });
-    answers.iter().map(is_stored).collect()
+/// Returns for each result whether the message was stored.
+fn which_stored(results: &[Acceptance]) -> Vec<bool> {
+    let is_stored = |result: &Acceptance| matches!(result, Acceptance::Stored { .. });
+    results.iter().map(is_stored).collect()
 }
 
 async fn count_messages(store: &dyn Store) -> usize {
@@ -43,19 +41,19 @@ async fn count_messages(store: &dyn Store) -> usize {
     store.search(query).await.unwrap().messages.len()
 }
 
-pub async fn a_user_gets_the_limit_in_any_hour_and_not_one_more(open: Open<'_>) {
+pub async fn a_user_throttle_allows_exactly_its_limit_in_any_hour(open: OpenStore<'_>) {
     let store = open();
-    // One every second, in batches of fifty.
+    // One per second, in batches of fifty.
     for batch in 0..6 {
         let batch = (batch * 50..batch * 50 + 50).map(|n| to_user(n, 1, 300, at(n.cast_signed())));
-        let answers = store.accept(batch.collect()).await.unwrap();
-        assert!(which_stored(&answers).iter().all(|stored| *stored), "{answers:?}");
+        let results = store.accept(batch.collect()).await.unwrap();
+        assert!(which_stored(&results).iter().all(|stored| *stored), "{results:?}");
     }
     let refused = accept_one(&*store, to_user(300, 1, 300, at(300))).await;
     assert_eq!(refused, throttled(Duration::from_secs(3300)));
     let early = to_user(301, 1, 300, at(3600) - MILLISECOND);
     assert_eq!(accept_one(&*store, early).await, throttled(MILLISECOND));
-    // The oldest has left: one more, and then one for each that leaves.
+    // The oldest message has left the window, so one more is accepted, and then one for each that leaves.
     accepted(&*store, to_user(302, 1, 300, at(3600))).await;
     let next = to_user(303, 1, 300, at(3600));
     assert_eq!(accept_one(&*store, next).await, throttled(Duration::from_secs(1)));
@@ -63,7 +61,7 @@ pub async fn a_user_gets_the_limit_in_any_hour_and_not_one_more(open: Open<'_>) 
     assert_eq!(count_messages(&*store).await, 302);
 }
 
-pub async fn one_user_does_not_use_up_the_limit_of_another(open: Open<'_>) {
+pub async fn users_have_separate_throttles(open: OpenStore<'_>) {
     let store = open();
     accepted(&*store, to_user(1, 1, 1, at(0))).await;
     assert_eq!(
@@ -74,12 +72,12 @@ pub async fn one_user_does_not_use_up_the_limit_of_another(open: Open<'_>) {
     accepted(&*store, sms(4)).await;
 }
 
-pub async fn a_changed_limit_holds_at_once(open: Open<'_>) {
+pub async fn a_changed_limit_applies_at_once(open: OpenStore<'_>) {
     let store = open();
     for which in 0..4 {
         accepted(&*store, to_user(which, 1, 4, at(which.cast_signed()))).await;
     }
-    // Down to two: three of the four have to leave.
+    // With a limit of two, three of the four have to leave the window.
     let lower = accept_one(&*store, to_user(4, 1, 2, at(10))).await;
     assert_eq!(lower, throttled(Duration::from_secs(3592)));
     accepted(&*store, to_user(5, 1, 5, at(10))).await;
@@ -87,7 +85,7 @@ pub async fn a_changed_limit_holds_at_once(open: Open<'_>) {
     assert_eq!(higher, throttled(Duration::from_secs(3590)));
 }
 
-pub async fn a_replay_does_not_count_and_is_answered_at_the_limit(open: Open<'_>) {
+pub async fn a_replay_does_not_count_and_works_at_the_limit(open: OpenStore<'_>) {
     let store = open();
     let mut first = to_user(1, 1, 2, at(0));
     first.idempotency = idempotency_key(1, 1);
@@ -107,7 +105,7 @@ pub async fn a_replay_does_not_count_and_is_answered_at_the_limit(open: Open<'_>
     ));
 }
 
-pub async fn nothing_is_stored_of_what_is_throttled(open: Open<'_>) {
+pub async fn a_throttled_message_is_not_stored(open: OpenStore<'_>) {
     let store = open();
     accepted(&*store, to_user(1, 1, 1, at(0))).await;
     let late = |which, now| {
@@ -115,9 +113,9 @@ pub async fn nothing_is_stored_of_what_is_throttled(open: Open<'_>) {
         late.idempotency = idempotency_key(1, 1);
         late
     };
-    // Twice together, as an impatient client does: both are told to wait.
-    let answers = store.accept(vec![late(2, at(0)), late(3, at(0))]).await.unwrap();
-    assert_eq!(answers, [throttled(HOUR), throttled(HOUR)]);
+    // Two messages with the same key in one batch: both are throttled.
+    let results = store.accept(vec![late(2, at(0)), late(3, at(0))]).await.unwrap();
+    assert_eq!(results, [throttled(HOUR), throttled(HOUR)]);
     assert_eq!(count_messages(&*store).await, 1);
     assert_eq!(store.find_message(id(2)).await.unwrap(), None);
     assert_eq!(
@@ -128,18 +126,18 @@ pub async fn nothing_is_stored_of_what_is_throttled(open: Open<'_>) {
             .len(),
         1
     );
-    // Nor is its key: the same request goes through when the time has come.
+    // Its key is not stored either: the same request succeeds after the wait.
     let mut second = late(4, at(3600));
     second.idempotency.as_mut().unwrap().expires_at = at(9999);
     accepted(&*store, second).await;
-    // What was turned away has not pushed the time to come back.
+    // Throttled messages do not prolong the wait.
     assert_eq!(
         accept_one(&*store, to_user(5, 1, 1, at(3600))).await,
         throttled(HOUR)
     );
 }
 
-pub async fn a_throttled_message_leaves_its_neighbours_alone(open: Open<'_>) {
+pub async fn a_throttled_message_affects_no_other_of_its_batch(open: OpenStore<'_>) {
     let store = open();
     let batch = vec![
         sms(1),
@@ -148,18 +146,18 @@ pub async fn a_throttled_message_leaves_its_neighbours_alone(open: Open<'_>) {
         to_user(4, 2, 1, at(0)),
         sms(5),
     ];
-    let answers = store.accept(batch).await.unwrap();
-    assert_eq!(which_stored(&answers), [true, true, false, true, true]);
-    for (which, there) in [(1, true), (2, true), (3, false), (4, true), (5, true)] {
+    let results = store.accept(batch).await.unwrap();
+    assert_eq!(which_stored(&results), [true, true, false, true, true]);
+    for (which, is_stored) in [(1, true), (2, true), (3, false), (4, true), (5, true)] {
         assert_eq!(
             store.find_message(id(which)).await.unwrap().is_some(),
-            there,
+            is_stored,
             "message {which}"
         );
     }
 }
 
-pub async fn a_message_counts_under_all_its_throttles_or_under_none(open: Open<'_>) {
+pub async fn a_message_counts_under_all_its_throttles_or_under_none(open: OpenStore<'_>) {
     let store = open();
     let both = |which| {
         let mut both = to_user(which, 1, 2, at(0));
@@ -175,29 +173,29 @@ pub async fn a_message_counts_under_all_its_throttles_or_under_none(open: Open<'
     );
 }
 
-pub async fn of_many_who_write_at_once_exactly_the_limit_gets_through(open: Open<'_>) {
+pub async fn concurrent_accepts_stay_within_the_limit(open: OpenStore<'_>) {
     let stores = [open(), open()];
     let mut clients = tokio::task::JoinSet::new();
     for client in 0..8_u64 {
         let store = Arc::clone(&stores[usize::from(client % 2 == 0)]);
         clients.spawn(async move {
-            let mut through = 0;
+            let mut stored = 0;
             for n in 0..60 {
                 let which = client * 1000 + n;
-                // Two users, met in both orders, so that two hosts could wait for each other.
+                // Two throttles in both orders, which could deadlock.
                 let mut message = to_user(which, 1, 300, at(n.cast_signed()));
                 message.throttles.push(hourly(2, 1000));
                 if which % 2 == 0 {
                     message.throttles.reverse();
                 }
-                through += usize::from(matches!(
+                stored += usize::from(matches!(
                     accept_one(&*store, message).await,
                     Acceptance::Stored { .. }
                 ));
             }
-            through
+            stored
         });
     }
-    let through = clients.join_all().await.into_iter().sum::<usize>();
-    assert_eq!((through, count_messages(&*stores[0]).await), (300, 300));
+    let stored = clients.join_all().await.into_iter().sum::<usize>();
+    assert_eq!((stored, count_messages(&*stores[0]).await), (300, 300));
 }
