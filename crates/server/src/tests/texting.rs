@@ -187,7 +187,7 @@ async fn without_the_token_nothing_is_changed_kept_or_found_out() {
     }
     let store = rusqlite::Connection::open(world.dir.path().join("postrider.db")).unwrap();
     let kept: i64 = store
-        .query_row("SELECT count(*) FROM receipts", [], |row| row.get(0))
+        .query_row("SELECT count(*) FROM unmatched_receipts", [], |row| row.get(0))
         .unwrap();
     assert_eq!(kept, 0);
     let body = json!({"phone_number": "1231233211", "message_body": "once more"});
