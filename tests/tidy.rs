@@ -194,13 +194,16 @@ fn sql_stands_in_sql_files() {
     );
 }
 
-/// Whether any of the sources takes that SQL file in.
+/// Returns whether a source embeds this SQL file, by its path or as `sql!("<backend>/<subject>/<name>")`. The list of
+/// statements that both backends have names only `<subject>/<name>`.
 fn is_used(sql: &str, sources: &[(String, String)]) -> bool {
-    let from_root = format!("{sql}\"");
-    let name = Path::new(sql).file_name().unwrap().to_string_lossy().into_owned();
-    sources
-        .iter()
-        .any(|(_, text)| text.contains(&from_root) || text.contains(&format!("/{name}\"")))
+    let name = sql.trim_start_matches("sql/").trim_end_matches(".sql");
+    let shared_name = name.split_once('/').map_or(name, |(_, rest)| rest);
+    let forms = [format!("{sql}\""), format!("sql!(\"{name}\")")];
+    sources.iter().any(|(path, text)| {
+        forms.iter().any(|form| text.contains(form))
+            || path.ends_with("copy/statements.rs") && text.contains(&format!("\"{shared_name}\""))
+    })
 }
 
 #[test]

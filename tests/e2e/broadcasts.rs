@@ -50,12 +50,12 @@ fn a_broadcast_goes_on_where_a_killed_process_left_it() {
             world.query_number("SELECT count(*) FROM messages") >= reached
         });
         console.kill();
-        kills += 1 - world.query_number("SELECT sum(spread) FROM broadcasts");
+        kills += 1 - world.query_number("SELECT sum(is_fanned_out) FROM broadcasts");
         console = world.start_serve(&["--workers", "0"]);
     }
     assert!(kills > 0, "it was never interrupted");
     wait_until("it is spread", || {
-        world.query_number("SELECT sum(spread) FROM broadcasts") == 1
+        world.query_number("SELECT sum(is_fanned_out) FROM broadcasts") == 1
     });
     let counted = broadcast_counts(&world, &id);
     assert_eq!(
@@ -96,7 +96,7 @@ fn another_process_takes_a_broadcast_over_and_two_never_do_a_step_twice() {
     let id = publish_broadcast(&world, r#"{"body":"storm tonight","all":true}"#);
     console.kill();
     wait_until("the other has finished it", || {
-        world.query_number("SELECT sum(spread) FROM broadcasts") == 1
+        world.query_number("SELECT sum(is_fanned_out) FROM broadcasts") == 1
     });
     wait_until("everything has left", || {
         world.query_number("SELECT count(*) FROM deliveries WHERE state = 'sent'") == 5_000

@@ -58,7 +58,7 @@ fn gateway_with_messages() -> (TestGateway, ConsoleProcess, String) {
     let news = r#"{"body":"news <b>for</b> all","all":true,"channel":"good"}"#;
     post_json(&world, "/v1/broadcasts", news, 202);
     wait_until("the broadcast is spread", || {
-        world.query_number("SELECT count(*) FROM broadcasts WHERE spread = 0") == 0
+        world.query_number("SELECT count(*) FROM broadcasts WHERE is_fanned_out = 0") == 0
     });
     wait_until("everything has been tried", || {
         let untried = "SELECT count(*) FROM deliveries WHERE state = 'waiting' AND tries = 0";

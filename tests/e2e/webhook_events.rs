@@ -187,7 +187,7 @@ fn a_receiver_that_fails_is_asked_again_under_the_same_name_and_then_given_up() 
     receiver.status.store(200, Ordering::SeqCst);
     assert!(world.run_ok(&["events", "replay", "--dead"]).contains("1 event "));
     wait_until("it was told", || {
-        world.query_number("SELECT count(*) FROM events WHERE state = 'taken'") == 1
+        world.query_number("SELECT count(*) FROM events WHERE state = 'delivered'") == 1
     });
     assert_eq!(receiver.calls().last().unwrap().0["webhook-id"], name);
 }
@@ -277,7 +277,7 @@ fn two_hosts_tell_each_event_once() {
     wait_until("all were told", || receiver.calls().len() >= 20);
     let taken = || {
         worlds[0]
-            .run_ok(&["events", "list", "--state", "taken"])
+            .run_ok(&["events", "list", "--state", "delivered"])
             .lines()
             .count()
     };

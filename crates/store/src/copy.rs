@@ -1,17 +1,17 @@
-//! Moves everything a store holds into another one while the old one is in use.
+//! Moves the content of a store into another one while the old one is in use (`console move`).
 //!
-//! Triggers in the old store note the keys of rows that change; the new store keeps bookmarks in the same
-//! transactions as the rows they speak of. So whatever is killed at whatever moment, the next run goes on where this
-//! one was. Tables and columns are read from the stores themselves, so that none can be forgotten. ARCHITECTURE.md
-//! tells the whole way.
+//! Triggers in the old store log the keys of changed rows. The new store saves its copy progress in the same
+//! transactions as the copied rows, so that a killed run can be continued. Tables and columns are read from the
+//! schemas, so that none can be missed. ARCHITECTURE.md describes the steps.
 
 mod compare;
 mod source;
-mod statements;
-mod table;
+pub(super) mod statements;
+pub(super) mod table;
+pub(super) mod table_store;
 mod target;
-mod value;
-mod write_guard;
+pub(super) mod value;
+pub(super) mod write_guard;
 
 #[cfg(test)]
 mod tests;
@@ -19,123 +19,48 @@ mod tests;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-
 use self::source::CopySource;
-use self::target::CopyTarget;
-use super::migrate;
-use super::url::{database_file, is_postgres_url};
+use self::table_store::{LOCK_RETRY_TIMEOUT, POLL_INTERVAL, TableStore, finish_transaction};
+use self::target::{CopyTarget, same_store_error};
+use super::url::{database_file, is_postgres_url, migrate};
+use super::{postgres, sqlite};
 use postrider_core::clock;
 use postrider_core::error::{Error, ErrorKind, Result};
 
-pub(super) use self::statements::{CopyStatements, POSTGRES, SQLITE};
-pub(super) use self::table::{ColumnType, CopyTable};
-pub(super) use self::value::{CopyRow, CopyValue};
-pub(super) use self::write_guard::{WriteGuard, require_open};
-
 pub use self::compare::TableComparison;
 
-/// How long no round may begin after the last word of a move that waits for the rounds in hand.
+/// Time for which claims are paused by each check while the move waits for open rounds.
 const CLAIM_PAUSE: Duration = Duration::from_secs(5);
 
-/// How often the rounds in hand are counted.
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
-
-/// How long tables that others use are asked for again and again.
-const LOCK_RETRY_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How many changed rows may be left for the moment in which nothing can be written.
+/// Maximum number of logged changes that are left for the transaction that closes the old store.
 const CHANGES_LEFT_MAX: usize = 500;
 
-/// How often a busy store is caught up with before it has to wait for the rest.
+/// Maximum number of passes over the change log of a store that changes faster than it is copied.
 const CATCH_UP_PASSES_MAX: usize = 200;
 
-/// One of the two stores, as a move sees it: tables with rows of plain values. Statements come from [`CopyStatements`];
-/// only what is fast in each dialect in a way of its own has a verb here.
-#[async_trait]
-pub(super) trait TableStore: Send {
-    /// Its statements.
-    fn statements(&self) -> &'static CopyStatements;
-
-    /// The rows of a statement: as the transaction that writes sees them, or in one that reads while there is none.
-    async fn select(&mut self, sql: &str, values: &[CopyValue]) -> Result<Vec<CopyRow>>;
-
-    /// The rows with these keys; those that are not there are left out.
-    async fn select_by_keys(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<Vec<CopyRow>>;
-
-    /// Begins a transaction that writes. Only one at a time.
-    async fn begin(&mut self) -> Result<()>;
-
-    /// Runs a statement in the transaction; how many rows it changed.
-    async fn execute(&mut self, sql: &str, values: &[CopyValue]) -> Result<u64>;
-
-    /// Runs statements without values in the transaction.
-    async fn execute_script(&mut self, sql: &str) -> Result<()>;
-
-    /// Writes rows in the transaction, over those that have the same keys.
-    async fn upsert_rows(&mut self, table: &CopyTable, rows: &[CopyRow]) -> Result<()>;
-
-    /// Deletes the rows with these keys in the transaction.
-    async fn delete_rows(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<()>;
-
-    /// Makes room for what is accepted next, in the transaction, once the last number given out is known.
-    async fn create_partitions(&mut self) -> Result<()>;
-
-    /// Makes everything since `begin` durable.
-    async fn commit(&mut self) -> Result<()>;
-
-    /// Undoes everything since `begin`.
-    async fn rollback(&mut self);
-}
-
-/// Ends a transaction as its work came out.
-async fn finish_transaction<T>(side: &mut dyn TableStore, outcome: Result<T>) -> Result<T> {
-    match outcome {
-        Ok(outcome) => side.commit().await.map(|()| outcome),
-        Err(error) => {
-            side.rollback().await;
-            Err(error)
-        }
-    }
-}
-
-/// Does a transaction that must have tables to itself, and again for a while when others do not let go of them.
-async fn retry_while_locked<T>(mut work: impl AsyncFnMut() -> Result<T>) -> Result<T> {
-    let began = Instant::now();
-    loop {
-        match work().await {
-            Err(error) if error.kind() == ErrorKind::Unavailable && began.elapsed() < LOCK_RETRY_TIMEOUT => {
-                log::debug!("asking again: {}", error.chain());
-                clock::sleep(POLL_INTERVAL).await;
-            }
-            outcome => return outcome,
-        }
-    }
-}
-
-/// Where a move stands.
+/// Progress of a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MoveStage {
-    /// Rows are on their way; the old store is in use.
+    /// Rows are copied; the old store is in use.
     Copying,
     /// The old store is closed for good; the new one is not open yet.
     Closed,
 }
 
-/// What `console move` was asked for.
+/// Options of `console move`.
 #[derive(Clone, Copy, Debug)]
 pub struct MoveOptions<'a> {
-    /// The old store's URL.
+    /// URL of the old store.
     pub from: &'a str,
-    /// The new store's URL.
+    /// URL of the new store.
     pub to: &'a str,
-    /// How many rows go at a time.
+    /// Number of rows per batch.
     pub batch_rows: usize,
-    /// How long a store waits for another process that holds its lock.
+    /// Maximum time to wait for another process that holds the lock of a store.
     pub lock_timeout: Duration,
 }
 
-/// A move under way.
+/// A move in progress.
 pub struct StoreMove {
     source: CopySource,
     target: CopyTarget,
@@ -145,20 +70,20 @@ pub struct StoreMove {
 }
 
 impl StoreMove {
-    /// Begins a move, or goes on with the one between these stores. `luck` is for marks that no other run has.
-    pub async fn open(route: MoveOptions<'_>, luck: [i64; 2]) -> Result<Self> {
+    /// Starts a move, or continues the one between these stores. `random` provides the ids of the move and of this run.
+    pub async fn open(route: MoveOptions<'_>, random: [i64; 2]) -> Result<Self> {
         let (mut source, mut target) = open_stores(route).await?;
-        let [id, run] = luck.map(positive_id);
+        let [id, run] = random.map(positive_id);
         let (old, new) = (source.marks().await?, target.marks().await?);
         if old.receiving_run.is_some() {
             return Err(Error::usage(
-                "the store to move from is itself the unfinished target of a move: finish that one first",
+                "the store to move from is the target of an unfinished move: finish that move first",
             ));
         }
         let is_same_move = old.id.is_some() && old.id == new.id && new.receiving_run.is_some();
-        if let (Some(place), false) = (&old.moved_to, is_same_move) {
+        if let (Some(location), false) = (&old.moved_to, is_same_move) {
             return Err(Error::usage(format!(
-                "the store to move from was moved to {place} already"
+                "the store to move from was already moved to {location}"
             )));
         }
         let stage = if old.moved_to.is_some() {
@@ -175,7 +100,7 @@ impl StoreMove {
                 target.require_empty(&source.store_secret().await?).await?;
                 source.begin(id).await?;
                 if let Err(error) = target.begin(id, run).await {
-                    // Nobody would ever read the notes.
+                    // Without a target the change log would only grow.
                     source.abandon(false).await?;
                     return Err(error);
                 }
@@ -190,9 +115,10 @@ impl StoreMove {
         })
     }
 
-    /// Gives a move up: the old store forgets it, and is open again if it was closed and the new one is not yet. A run
-    /// that is under way meanwhile can neither go on nor open the new one. `luck` is for a mark that no run has.
-    pub async fn abandon(route: MoveOptions<'_>, luck: i64) -> Result<()> {
+    /// Abandons a move: removes its state from the old store, and opens that store again if it was closed and the new
+    /// one is not open. A run that is still in progress can neither continue nor open the new store. `random` provides
+    /// the id of this run.
+    pub async fn abandon(route: MoveOptions<'_>, random: i64) -> Result<()> {
         require_existing(route.from)?;
         let mut from = open_table_store(route.from, route.lock_timeout)?;
         let tables = table::tables_of(from.as_mut()).await?;
@@ -200,45 +126,45 @@ impl StoreMove {
         let old = source.marks().await?;
         let id = old.id.ok_or_else(source::no_move_error)?;
         source.resume(id);
-        let may_reopen = match take_over_target(route, id, positive_id(luck)).await {
-            Ok(taken) => taken,
+        let may_reopen = match take_over_target(route, id, positive_id(random)).await {
+            Ok(is_taken_over) => is_taken_over,
             Err(error) if old.moved_to.is_some() => return Err(error),
             Err(error) => {
-                // Whatever it holds, a run that still fills it cannot close the old store any more.
-                log::warn!("the store to move to cannot be told: {}", error.chain());
+                // A run that still fills the target cannot close the old store any more.
+                log::warn!("cannot notify the store to move to: {}", error.chain());
                 false
             }
         };
         source.abandon(may_reopen).await
     }
 
-    /// Where it stands.
+    /// Returns the progress.
     pub fn stage(&self) -> MoveStage {
         self.stage
     }
 
-    /// How many changes were copied after the rows they belong to.
+    /// Returns the number of changes that were copied after their rows.
     pub fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// How many rows the old store and the new one hold now.
+    /// Returns the numbers of rows of the old and the new store.
     pub async fn row_counts(&mut self) -> Result<[u64; 2]> {
         let old = source::count_rows(self.source.store.as_mut(), &self.source.tables).await?;
         let new = source::count_rows(self.target.store.as_mut(), &self.target.tables).await?;
         Ok([old, new])
     }
 
-    /// Copies what was not copied yet, a batch at a time, and what changes meanwhile. Tells `progress` how many rows
-    /// each batch had.
+    /// Copies all rows that were not copied yet, and the changes meanwhile. Calls `progress` with the number of rows of
+    /// each batch.
     pub async fn copy(&mut self, progress: impl Fn(u64)) -> Result<()> {
         let bookmarks = self.target.bookmarks().await?;
-        for place in 0..self.source.tables.len() {
-            let mut after = bookmarks.get(&self.source.tables[place].name).cloned();
+        for table in 0..self.source.tables.len() {
+            let mut after = bookmarks.get(&self.source.tables[table].name).cloned();
             while after != Some(None) {
                 let from = after.flatten();
-                let (rows, next) = self.source.page(place, from.as_ref(), self.batch).await?;
-                self.target.write_page(place, &rows, next.as_ref()).await?;
+                let (rows, next) = self.source.page(table, from.as_ref(), self.batch).await?;
+                self.target.write_page(table, &rows, next.as_ref()).await?;
                 progress(u64::try_from(rows.len()).unwrap_or(u64::MAX));
                 after = Some(next);
                 self.catch_up_once().await?;
@@ -247,7 +173,7 @@ impl StoreMove {
         self.target.analyze().await
     }
 
-    /// Copies what has changed until almost nothing is left.
+    /// Copies changes until few are left.
     pub async fn catch_up(&mut self) -> Result<()> {
         for _ in 0..CATCH_UP_PASSES_MAX {
             if self.catch_up_once().await? < CHANGES_LEFT_MAX.min(self.batch) {
@@ -266,29 +192,29 @@ impl StoreMove {
         Ok(count)
     }
 
-    /// The switch: waits until no round is in a worker's hands, at most for `patience`, then copies the last changes
-    /// and closes the old store in one step. `place` is what those who come later are told. Returns how many rounds
-    /// were still in hand: the new store will count them as `unknown`.
-    pub async fn close(&mut self, place: &str, patience: Duration, waiting: impl Fn(u64)) -> Result<u64> {
-        let began = Instant::now();
+    /// Closes the old store: waits until no round is open, at most for `timeout`, then copies the last changes and
+    /// closes the store in one transaction. `location` appears in the errors of processes that still use it. Returns
+    /// the number of rounds that were still open; the new store will record them as `unknown`.
+    pub async fn close(&mut self, location: &str, timeout: Duration, on_wait: impl Fn(u64)) -> Result<u64> {
+        let started = Instant::now();
         let mut refused_since = None;
         self.source.prepare_claim_pause().await?;
         loop {
             self.source.pause_claims(CLAIM_PAUSE).await?;
             self.catch_up().await?;
-            let in_hand = self.source.count_leased().await?;
-            if in_hand > 0 && began.elapsed() < patience {
-                waiting(in_hand);
+            let open_rounds = self.source.count_leased().await?;
+            if open_rounds > 0 && started.elapsed() < timeout {
+                on_wait(open_rounds);
                 clock::sleep(POLL_INTERVAL).await;
                 continue;
             }
             self.source.write_back_leases().await?;
-            match self.close_now(place, began.elapsed() < patience).await {
-                Ok(Some(in_hand)) => {
+            match self.close_now(location, started.elapsed() < timeout).await {
+                Ok(Some(open_rounds)) => {
                     self.stage = MoveStage::Closed;
-                    return Ok(in_hand);
+                    return Ok(open_rounds);
                 }
-                // A round began after all, because this process stood still for longer than the hold.
+                // A round began because this process was suspended for longer than the claim pause.
                 Ok(None) => {}
                 Err(error) if error.kind() != ErrorKind::Unavailable => return Err(error),
                 Err(error) => {
@@ -302,65 +228,66 @@ impl StoreMove {
         }
     }
 
-    /// None when a round began meanwhile and there is time to wait for it.
-    async fn close_now(&mut self, place: &str, may_wait: bool) -> Result<Option<u64>> {
+    /// Returns none if a round began meanwhile and there is time to wait for it.
+    async fn close_now(&mut self, location: &str, may_wait: bool) -> Result<Option<u64>> {
         self.source.lock().await?;
-        let outcome = self.close_locked(place, may_wait).await;
+        let outcome = self.close_locked(location, may_wait).await;
         finish_transaction(self.source.store.as_mut(), outcome).await
     }
 
-    async fn close_locked(&mut self, place: &str, may_wait: bool) -> Result<Option<u64>> {
-        let in_hand = self.source.count_leased().await?;
-        if in_hand > 0 && may_wait || self.source.has_leases().await? {
+    async fn close_locked(&mut self, location: &str, may_wait: bool) -> Result<Option<u64>> {
+        let open_rounds = self.source.count_leased().await?;
+        if open_rounds > 0 && may_wait || self.source.has_leases().await? {
             return Ok(None);
         }
-        let mut seen = 0;
+        let mut applied = 0;
         loop {
-            // Nothing can change any more, so that what was seen once need not be forgotten to see the rest.
-            let changes = self.source.changed_rows(seen + self.batch).await?;
-            if changes.sequence_numbers.len() == seen {
+            // The tables are locked, so the log is read to its end without deleting what was read.
+            let changes = self.source.changed_rows(applied + self.batch).await?;
+            if changes.sequence_numbers.len() == applied {
                 break;
             }
-            seen = changes.sequence_numbers.len();
+            applied = changes.sequence_numbers.len();
             self.target.apply(&changes).await?;
         }
-        let (meta, numbers) = (
+        let (meta, last_number) = (
             self.source.copied_meta().await?,
             self.source.last_message_number().await?,
         );
-        self.target.finish(&meta, numbers).await?;
-        self.source.close(place).await?;
-        Ok(Some(in_hand))
+        self.target.finish(&meta, last_number).await?;
+        self.source.close(location).await?;
+        Ok(Some(open_rounds))
     }
 
-    /// Reads both stores and compares them table by table. The old one must be closed.
+    /// Compares both stores table by table. The old one must be closed.
     pub async fn compare(&mut self, progress: impl Fn(u64)) -> Result<Vec<TableComparison>> {
         compare::compare(&mut self.source, &mut self.target, self.batch, progress).await
     }
 
-    /// Opens the new store: from now on it is the truth.
+    /// Opens the new store.
     pub async fn open_target(&mut self) -> Result<()> {
         self.target.open().await
     }
 }
 
-/// A number that a move or a run of it is known by.
-fn positive_id(luck: i64) -> i64 {
-    luck.unsigned_abs().cast_signed().max(1)
+/// Returns a positive id.
+fn positive_id(random: i64) -> i64 {
+    random.unsigned_abs().cast_signed().max(1)
 }
 
-/// Takes the new store away from whatever run is filling it; false when it is not, or no longer, being filled.
+/// Makes the run of this id the only one that may fill the new store. Returns false if the new store is not being
+/// filled.
 async fn take_over_target(route: MoveOptions<'_>, id: i64, run: i64) -> Result<bool> {
     if !exists(route.to)? {
         return Err(Error::usage("the store to move to does not exist"));
     }
     let mut to = open_table_store(route.to, route.lock_timeout)?;
-    // A server that is away is not waited for as tables in use are.
+    // Fails at once if the server is down; otherwise the error would be retried like a locked table.
     source::read_marks(to.as_mut()).await?;
     target::take_over(to.as_mut(), id, run).await
 }
 
-/// Both stores with their schemas up to date.
+/// Migrates and opens both stores.
 async fn open_stores(route: MoveOptions<'_>) -> Result<(CopySource, CopyTarget)> {
     require_existing(route.from)?;
     if route.from == route.to {
@@ -377,18 +304,14 @@ async fn open_stores(route: MoveOptions<'_>) -> Result<(CopySource, CopyTarget)>
     Ok((CopySource::new(from, old), CopyTarget::new(to, new)))
 }
 
-fn same_store_error() -> Error {
-    Error::usage("both URLs name the same store: give another one to move to")
-}
-
-/// A file that is not there would be made, and be empty.
+/// Fails if a store does not exist: opening a missing file would create an empty store.
 fn require_existing(url: &str) -> Result<()> {
     if exists(url)? {
         return Ok(());
     }
     let file = database_file(url)?.display();
     Err(Error::usage(format!(
-        "there is no store to move from: {file} does not exist"
+        "no store to move from: {file} does not exist"
     )))
 }
 
@@ -396,9 +319,9 @@ fn exists(url: &str) -> Result<bool> {
     Ok(is_postgres_url(url) || Path::exists(database_file(url)?))
 }
 
-fn open_table_store(url: &str, lock_wait: Duration) -> Result<Box<dyn TableStore>> {
+fn open_table_store(url: &str, lock_timeout: Duration) -> Result<Box<dyn TableStore>> {
     if is_postgres_url(url) {
-        return super::postgres::open_table_store(url);
+        return postgres::open_table_store(url);
     }
-    super::sqlite::open_table_store(database_file(url)?, lock_wait)
+    sqlite::open_table_store(database_file(url)?, lock_timeout)
 }

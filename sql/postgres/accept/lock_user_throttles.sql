@@ -2,5 +2,5 @@
 -- existing row without writing it. A second transaction waits for the commit of the first and reads the rows
 -- afterwards.
 INSERT INTO user_throttles AS t (subject, times, expires_hour)
-SELECT subject, ''::BYTEA, $2 FROM unnest($1::BYTEA[]) AS asked (subject)
+SELECT subject, ''::BYTEA, $2 FROM unnest($1::BYTEA[]) AS requested (subject)
 ON CONFLICT (subject) DO UPDATE SET times = t.times WHERE FALSE

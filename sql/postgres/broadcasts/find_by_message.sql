@@ -1,9 +1,12 @@
 -- Returns the broadcasts that the messages belong to. Only the range with the greatest first number not above the
 -- message can contain it.
-SELECT asked.number, b.id
-FROM unnest($1::BIGINT[]) AS asked (number)
+SELECT requested.number, b.id
+FROM unnest($1::BIGINT[]) AS requested (number)
 CROSS JOIN LATERAL (
-    SELECT last_number, broadcast FROM broadcast_messages WHERE first_number <= asked.number ORDER BY first_number DESC LIMIT 1
-) AS run
-JOIN broadcasts AS b ON b.number = run.broadcast
-WHERE run.last_number >= asked.number
+    SELECT last_number, broadcast FROM broadcast_messages
+    WHERE first_number <= requested.number
+    ORDER BY first_number DESC
+    LIMIT 1
+) AS range
+JOIN broadcasts AS b ON b.number = range.broadcast
+WHERE range.last_number >= requested.number

@@ -1,2 +1,2 @@
 INSERT INTO broadcast_messages (first_number, last_number, broadcast)
-SELECT first_number, last_number, $3 FROM unnest($1::BIGINT[], $2::BIGINT[]) AS runs (first_number, last_number)
+SELECT first_number, last_number, $3 FROM unnest($1::BIGINT[], $2::BIGINT[]) AS ranges (first_number, last_number)

@@ -2,26 +2,26 @@
 -- recorded by another transaction and is skipped. A lease that does not exist yet is inserted; a concurrent insert of
 -- the same lease waits for the other commit. MATERIALIZED and LATERAL force one index lookup per id: no plan that scans
 -- the table is faster.
-WITH asked AS MATERIALIZED (
-    SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[]) AS asked (id, now, lease_expires_at)
-), ended AS MATERIALIZED (
-    SELECT l.id, asked.lease_expires_at
-    FROM asked CROSS JOIN LATERAL (
-        SELECT id FROM leases WHERE id = asked.id AND lease_expires_at <= asked.now FOR UPDATE SKIP LOCKED
+WITH requested AS MATERIALIZED (
+    SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[]) AS requested (id, now, lease_expires_at)
+), expired AS MATERIALIZED (
+    SELECT l.id, requested.lease_expires_at
+    FROM requested CROSS JOIN LATERAL (
+        SELECT id FROM leases WHERE id = requested.id AND lease_expires_at <= requested.now FOR UPDATE SKIP LOCKED
     ) AS l
-), again AS (
-    UPDATE leases AS l SET claims = l.claims + 1, lease_expires_at = ended.lease_expires_at
-    FROM ended
-    WHERE l.id = ended.id
+), renewed AS (
+    UPDATE leases AS l SET claims = l.claims + 1, lease_expires_at = expired.lease_expires_at
+    FROM expired
+    WHERE l.id = expired.id
     RETURNING l.id, l.claims
-), first AS (
+), inserted AS (
     INSERT INTO leases (id, claims, lease_expires_at)
-    SELECT id, 1, lease_expires_at FROM asked
-    WHERE (SELECT l.id FROM leases AS l WHERE l.id = asked.id) IS NULL
+    SELECT id, 1, lease_expires_at FROM requested
+    WHERE (SELECT l.id FROM leases AS l WHERE l.id = requested.id) IS NULL
     ORDER BY id
     ON CONFLICT (id) DO NOTHING
     RETURNING id, claims
 )
-SELECT id, claims FROM again
+SELECT id, claims FROM renewed
 UNION ALL
-SELECT id, claims FROM first
+SELECT id, claims FROM inserted

@@ -1,12 +1,12 @@
 -- Returns what is already stored of these rounds: their result, their attempts. A separate statement after
 -- mark_superseded_round.sql, which has waited for a transaction that records the same round.
 SELECT
-    d.id, d.recorded = r.round,
+    d.id, d.recorded = r.round AS is_recorded,
     coalesce((
         SELECT TRUE FROM attempts AS a
         WHERE a.delivery = d.id AND a.round = r.round
         LIMIT 1
-    ), FALSE)
+    ), FALSE) AS has_attempts
 FROM unnest($1::BIGINT[], $2::BIGINT[]) AS r (id, round)
 JOIN deliveries AS d ON d.id = r.id
 WHERE d.id = ANY ($1)

@@ -4,10 +4,10 @@
 -- matching rows. `state` is not a condition: the planner would scan the index of all waiting deliveries when it does
 -- not know their number.
 SELECT
-    d.channel, d.address, d.spelling, d.parts, d.round + taken.claims, d.tries, d.round + taken.claims - 1 - d.recorded,
-    d.avoid, d.priority, d.expires_at, m.id, m.body, d.id, d.contacts, m.subject,
-    d.state = 'waiting' AND d.due_at <= taken.now, m.event_target
-FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[]) AS taken (id, claims, now)
-JOIN deliveries AS d ON d.id = taken.id
-JOIN messages AS m ON m.number = taken.id >> 6
+    d.id, m.id AS message, d.channel, d.address, d.spelling, d.contacts, m.subject, m.body, d.parts,
+    d.round + acquired.claims AS round, d.tries, d.round + acquired.claims - 1 - d.recorded AS unrecorded_claims,
+    d.avoid, d.priority, d.expires_at, m.event_target, d.state = 'waiting' AND d.due_at <= acquired.now AS is_due
+FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[]) AS acquired (id, claims, now)
+JOIN deliveries AS d ON d.id = acquired.id
+JOIN messages AS m ON m.number = acquired.id >> 6
 WHERE d.id = ANY ($1) AND m.number = ANY ($4)

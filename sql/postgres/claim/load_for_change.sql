@@ -1,7 +1,8 @@
 -- Also returns whether the last round was recorded. If not, a worker may hold the delivery although it has no lease:
 -- `console move` copies such rows. Rows are locked in the order of the ids, as everywhere.
-SELECT state, failure, reason, due_at, ended_at, provider, reference, id, channel, priority, recorded = round,
-    (SELECT m.event_target FROM messages AS m WHERE m.number = d.id >> 6)
+SELECT state, failure, reason, due_at, ended_at, provider, reference, id, channel, priority,
+    recorded = round AS is_recorded,
+    (SELECT m.event_target FROM messages AS m WHERE m.number = d.id >> 6) AS event_target
 FROM deliveries AS d
 WHERE id = ANY ($1)
 ORDER BY id

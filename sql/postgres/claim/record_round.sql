@@ -2,27 +2,30 @@
 -- locked before deliveries and in the order of the ids, as everywhere: a transaction that waited for a lease then sees
 -- its current number of rounds. A delivery copied by `console move` may have an open round without a lease. A new state
 -- without a provider keeps the last provider and reference.
--- `was` is a column and not a constant: with a constant the planner scans the index of all waiting deliveries when it
+-- `previous_state` is a column and not a constant: with a constant the planner scans the index of all waiting deliveries when it
 -- does not know their number.
 -- Returns the changed deliveries, and whether a receipt may have arrived before the record.
 WITH r AS MATERIALIZED (
-    SELECT r.*, 'waiting' AS was, coalesce(held.claims, 0) AS claims
+    SELECT r.*, 'waiting' AS previous_state, coalesce(lease.claims, 0) AS claims
     FROM unnest(
         $1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::BIGINT[], $7::BIGINT[], $8::TEXT[],
         $9::TEXT[], $10::BIGINT[]
     ) AS r (id, round, state, failure, reason, due_at, ended_at, provider, reference, tries)
-    LEFT JOIN LATERAL (SELECT claims FROM leases WHERE id = r.id FOR UPDATE) AS held ON TRUE
-), ended AS (
+    LEFT JOIN LATERAL (SELECT claims FROM leases WHERE id = r.id FOR UPDATE) AS lease ON TRUE
+), recorded_rounds AS (
     UPDATE deliveries AS d SET
         state = r.state, failure = r.failure, reason = r.reason, due_at = r.due_at, ended_at = r.ended_at,
         reference = CASE WHEN r.provider IS NULL THEN d.reference ELSE r.reference END,
         provider = coalesce(r.provider, d.provider),
         tries = r.tries, round = r.round, recorded = r.round, rollup_pending = TRUE
     FROM r
-    WHERE d.id = r.id AND d.id = ANY ($1) AND d.state = r.was AND d.round + r.claims = r.round
+    WHERE d.id = r.id AND d.id = ANY ($1) AND d.state = r.previous_state AND d.round + r.claims = r.round
         AND d.recorded < r.round
     RETURNING d.id, d.reference
-), freed AS (
-    DELETE FROM leases AS l USING ended WHERE l.id = ended.id
+), released AS (
+    DELETE FROM leases AS l USING recorded_rounds WHERE l.id = recorded_rounds.id
 )
-SELECT ended.id, EXISTS (SELECT FROM unmatched_receipts AS e WHERE e.reference = ended.reference) FROM ended
+SELECT
+    recorded_rounds.id,
+    EXISTS (SELECT FROM unmatched_receipts AS u WHERE u.reference = recorded_rounds.reference) AS has_unmatched_receipts
+FROM recorded_rounds

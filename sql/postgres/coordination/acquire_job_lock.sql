@@ -2,5 +2,6 @@
 INSERT INTO job_locks (job, process_name, acquired_at, expires_at, is_done)
 VALUES ($1, $2, $3, $4, FALSE)
 ON CONFLICT (job) DO UPDATE SET
-    process_name = excluded.process_name, acquired_at = excluded.acquired_at, expires_at = excluded.expires_at, is_done = FALSE
+    process_name = excluded.process_name, acquired_at = excluded.acquired_at, expires_at = excluded.expires_at,
+    is_done = FALSE
 WHERE job_locks.expires_at <= $3 OR job_locks.expires_at > $5

@@ -1,1 +1,3 @@
-SELECT provider, circuit, open_until, backoff_factor, reason, cooldown_until, since, version FROM provider_health WHERE provider = $1
+SELECT provider, circuit, open_until, backoff_factor, reason, cooldown_until, since, version
+FROM provider_health
+WHERE provider = $1

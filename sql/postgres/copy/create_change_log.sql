@@ -1,11 +1,11 @@
 -- The keys (one to four columns) of rows that changed while a move copies. Each change has its own number.
 CREATE TABLE copy_changes (
-    seq   BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    seq        BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     table_name TEXT NOT NULL,
-    key1  TEXT,
-    key2  TEXT,
-    key3  TEXT,
-    key4  TEXT
+    key1       TEXT,
+    key2       TEXT,
+    key3       TEXT,
+    key4       TEXT
 );
 
 -- Dropping a whole partition fires no row triggers, so it is rejected while a move copies.

@@ -1,1 +1,1 @@
-SELECT {columns} FROM {table} JOIN unnest({arrays}) AS wanted ({key}) USING ({key})
+SELECT {columns} FROM {table} JOIN unnest({arrays}) AS requested ({key}) USING ({key})

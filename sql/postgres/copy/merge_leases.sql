@@ -1,8 +1,8 @@
 -- SQLite has no `leases`, so their content is merged into `deliveries`, which both backends have. The rounds can still
 -- be recorded.
-WITH put_down AS (
+WITH merged AS (
     DELETE FROM leases WHERE claims > 0 RETURNING id, claims, lease_expires_at
 )
 UPDATE deliveries AS d SET round = d.round + l.claims, due_at = greatest(d.due_at, l.lease_expires_at)
-FROM put_down AS l
+FROM merged AS l
 WHERE d.id = l.id AND d.state = 'waiting'

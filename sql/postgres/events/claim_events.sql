@@ -1,18 +1,18 @@
 -- Skips events that another process is claiming. LATERAL makes the index serve each webhook endpoint separately.
-WITH won AS MATERIALIZED (
+WITH claimed AS MATERIALIZED (
     SELECT due.delivery, due.sequence
-    FROM unnest($1::TEXT[], $2::BIGINT[]) AS asked (endpoint, room)
+    FROM unnest($1::TEXT[], $2::BIGINT[]) AS requested (endpoint, capacity)
     CROSS JOIN LATERAL (
         SELECT e.delivery, e.sequence FROM events AS e
-        WHERE e.state = 'waiting' AND e.endpoint = asked.endpoint AND e.due_or_ended_at <= $3
+        WHERE e.state = 'waiting' AND e.endpoint = requested.endpoint AND e.due_or_ended_at <= $3
         ORDER BY e.due_or_ended_at
-        LIMIT asked.room
+        LIMIT requested.capacity
         FOR UPDATE SKIP LOCKED
     ) AS due
 )
 UPDATE events AS e SET due_or_ended_at = $4, claims = e.claims + 1
-FROM won
-WHERE e.delivery = won.delivery AND e.sequence = won.sequence
+FROM claimed
+WHERE e.delivery = claimed.delivery AND e.sequence = claimed.sequence
 RETURNING
-    e.delivery, e.sequence, e.message, e.event_target, e.channel, e.spelling, e.event_type, e.failure, e.reason, e.provider, e.at,
-    e.state, e.due_or_ended_at, e.tries, e.last_result, e.claims
+    e.delivery, e.sequence, e.message, e.event_target, e.channel, e.spelling, e.event_type, e.failure, e.reason,
+    e.provider, e.at, e.state, e.due_or_ended_at, e.tries, e.last_result, e.claims

@@ -1,6 +1,8 @@
 -- As correct_address_count.sql, for a detached partition: adds what was not counted yet. {partition} is a number.
-UPDATE address_counts AS a SET count = a.count + share.count
+UPDATE address_counts AS a SET count = a.count + uncounted.count
 FROM (
-    SELECT address, count(*) AS count FROM deliveries_{partition} WHERE id > $1 OR counted_state IS NULL GROUP BY address
-) AS share
-WHERE a.address = share.address
+    SELECT address, count(*) AS count FROM deliveries_{partition}
+    WHERE id > $1 OR counted_state IS NULL
+    GROUP BY address
+) AS uncounted
+WHERE a.address = uncounted.address

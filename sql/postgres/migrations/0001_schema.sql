@@ -7,7 +7,7 @@
 --   as U+001A "0", and U+001A itself as U+001A "1".
 -- * Text columns that are read in sorted order have COLLATE "C", so that the order does not depend on the locale.
 --
--- The tables `messages`, `deliveries` and `attempts` are partitioned by range of message numbers, see `months`.
+-- The tables `messages`, `deliveries` and `attempts` are partitioned by range of message numbers, see `partitions`.
 
 -- Messages and deliveries -------------------------------------------------------------------------
 
@@ -17,19 +17,19 @@ CREATE SEQUENCE message_numbers;
 -- One row per accepted message.
 CREATE TABLE messages (
     -- Running number. The partition that is written to changes every month, so numbers have gaps.
-    number     BIGINT PRIMARY KEY,
+    number       BIGINT PRIMARY KEY,
     -- The public identifier, a UUID. It is unique within a partition only: PostgreSQL enforces uniqueness across
     -- partitions only for columns that contain the partition key. Ids begin with the time, so this is enough.
-    id         BYTEA NOT NULL CHECK (length(id) = 16),
-    body       TEXT NOT NULL,
+    id           BYTEA NOT NULL CHECK (length(id) = 16),
+    body         TEXT NOT NULL,
     -- The user that the client named, or NULL.
-    "user"     TEXT,
-    created_at BIGINT NOT NULL,
+    "user"       TEXT,
+    created_at   BIGINT NOT NULL,
     -- Subject line, for channels that have one.
-    subject    TEXT,
+    subject      TEXT,
     -- The webhook endpoint that receives the events of this message: a callback URL and the name of an API key with a
     -- blank between them; either part may be empty. NULL when the client did not ask for events.
-    event_target      TEXT
+    event_target TEXT
 ) PARTITION BY RANGE (number);
 
 -- Messages of one user, for the inbox and for usage. Messages without a user are not indexed.
@@ -46,56 +46,56 @@ CREATE TABLE message_hours (
 -- One row per delivery: one message over one channel to one recipient, with its state.
 CREATE TABLE deliveries (
     -- messages.number * 64 + position of the delivery in its message (0 to 63).
-    id           BIGINT PRIMARY KEY,
-    channel      TEXT NOT NULL,
+    id               BIGINT PRIMARY KEY,
+    channel          TEXT NOT NULL,
     -- The normalised address, and the address as the client wrote it.
-    address      TEXT NOT NULL,
-    spelling     TEXT NOT NULL,
+    address          TEXT NOT NULL,
+    spelling         TEXT NOT NULL,
     -- Number of SMS parts; 1 on other channels.
-    parts        BIGINT NOT NULL,
+    parts            BIGINT NOT NULL,
     -- 0 is sent before 1.
-    priority     BIGINT NOT NULL CHECK (priority IN (0, 1)),
-    state        TEXT NOT NULL CHECK (state IN ('waiting', 'sent', 'delivered', 'failed')),
+    priority         BIGINT NOT NULL CHECK (priority IN (0, 1)),
+    state            TEXT NOT NULL CHECK (state IN ('waiting', 'sent', 'delivered', 'failed')),
     -- Kind of failure, set only in state 'failed'; `reason` explains it in words.
-    failure      TEXT CHECK (
+    failure          TEXT CHECK (
         failure IN (
             'rejected', 'invalid_recipient', 'suppressed', 'exhausted', 'expired', 'bounced', 'cancelled', 'unknown'
         )
     ),
-    reason       TEXT,
+    reason           TEXT,
     -- Number of claims so far, without those in `leases.claims`. The sum is the fencing token: only the worker of the
     -- current round may record its result.
-    round        BIGINT NOT NULL DEFAULT 0,
+    round            BIGINT NOT NULL DEFAULT 0,
     -- The last round whose result was recorded. It is less than `round` only in rows that `console move` copied while a
     -- worker held the lease, or from SQLite.
-    recorded     BIGINT NOT NULL DEFAULT 0,
+    recorded         BIGINT NOT NULL DEFAULT 0,
     -- Rounds that used up a try.
-    tries        BIGINT NOT NULL DEFAULT 0,
+    tries            BIGINT NOT NULL DEFAULT 0,
     -- How often the delivery may still be sent again after a bounce.
-    resends_left BIGINT NOT NULL,
+    resends_left     BIGINT NOT NULL,
     -- The provider that accepted the delivery last, and its reference for it.
-    provider     TEXT,
-    reference    TEXT,
+    provider         TEXT,
+    reference        TEXT,
     -- A provider that bounced the delivery: later rounds skip it, unless the channel has no other.
-    avoid        TEXT,
+    avoid            TEXT,
     -- When the delivery is due, unless its lease in `leases` expires later. Set only in state 'waiting'.
-    due_at       BIGINT,
-    expires_at   BIGINT NOT NULL,
+    due_at           BIGINT,
+    expires_at       BIGINT NOT NULL,
     -- When it was sent, delivered or failed.
-    ended_at     BIGINT,
-    opened_at    BIGINT,
-    -- Whether the delivery changed after it was accepted or last counted by the rollups. Deliveries above `meta.folded`
-    -- were never counted, whatever it says.
-    rollup_pending           BOOLEAN NOT NULL DEFAULT FALSE,
+    ended_at         BIGINT,
+    opened_at        BIGINT,
+    -- Whether the delivery changed after it was accepted or last counted by the rollups. Deliveries above
+    -- `meta.rollup_position` were never counted, whatever it says.
+    rollup_pending   BOOLEAN NOT NULL DEFAULT FALSE,
     -- The values with which the rollups last counted this delivery.
-    counted_state     TEXT,
-    counted_failure   TEXT,
-    counted_provider  TEXT,
-    counted_opened    BOOLEAN,
-    counted_attempts  BIGINT,
+    counted_state    TEXT,
+    counted_failure  TEXT,
+    counted_provider TEXT,
+    counted_opened   BOOLEAN,
+    counted_attempts BIGINT,
     -- All addresses of the recipient on a channel that mixes kinds of addresses: one line each, with kind, address and
     -- spelling separated by tabs. NULL when there is one address only.
-    contacts          TEXT,
+    contacts         TEXT,
     CHECK ((state = 'waiting') = (due_at IS NOT NULL)),
     CHECK ((state = 'waiting') = (ended_at IS NULL)),
     CHECK ((state = 'failed') = (failure IS NOT NULL)),
@@ -120,7 +120,7 @@ CREATE INDEX deliveries_rollup_pending ON deliveries (id) WHERE rollup_pending;
 CREATE TABLE attempts (
     delivery    BIGINT NOT NULL,
     -- Number of the attempt within the delivery, from 0, in the order in which attempts were recorded.
-    sequence       BIGINT NOT NULL,
+    sequence    BIGINT NOT NULL,
     round       BIGINT NOT NULL,
     -- NULL when the worker died before it could record which provider it called.
     provider    TEXT,
@@ -149,11 +149,11 @@ ALTER TABLE attempts ATTACH PARTITION attempts_0 FOR VALUES FROM (MINVALUE) TO (
 -- The partitions that exist: partition N consists of messages_N, deliveries_N and attempts_N. At the beginning of a
 -- month the message numbers jump to the next partition, so that a month can be dropped as a whole.
 CREATE TABLE partitions (
-    partition_number   BIGINT PRIMARY KEY,
+    partition_number BIGINT PRIMARY KEY,
     -- The month in which the partition was begun, counted from January of the year 0 in UTC. NULL before that.
-    month   BIGINT,
+    month            BIGINT,
     -- The partition is detached and will be dropped when the rollups have counted it.
-    is_detached BOOLEAN NOT NULL DEFAULT FALSE
+    is_detached      BOOLEAN NOT NULL DEFAULT FALSE
 );
 
 INSERT INTO partitions (partition_number) VALUES (0);
@@ -162,12 +162,12 @@ INSERT INTO partitions (partition_number) VALUES (0);
 -- `deliveries`; recording the result adds `claims` to deliveries.round and deletes the row.
 CREATE TABLE leases (
     -- deliveries.id
-    id     BIGINT PRIMARY KEY,
+    id               BIGINT PRIMARY KEY,
     -- Rounds since the last recorded one. 0 only inside a transaction that cancels or requeues the delivery: the row
     -- then keeps workers from claiming it.
-    claims BIGINT NOT NULL CHECK (claims >= 0),
+    claims           BIGINT NOT NULL CHECK (claims >= 0),
     -- When the lease expires.
-    lease_expires_at  BIGINT NOT NULL
+    lease_expires_at BIGINT NOT NULL
 ) WITH (
     -- Rows live for seconds, so the table is vacuumed and analysed after every 20,000 changes and without pauses, and
     -- pages keep room for updates in place.
@@ -191,14 +191,14 @@ CREATE INDEX idempotency_keys_expires_at ON idempotency_keys (expires_at);
 
 -- Receipts that arrived before the send they belong to was recorded. They are applied when it is recorded.
 CREATE TABLE unmatched_receipts (
-    reference TEXT NOT NULL,
+    reference   TEXT NOT NULL,
     -- Empty when the receipt does not say which provider it comes from; it then matches any provider.
-    provider  TEXT NOT NULL,
-    status   TEXT NOT NULL CHECK (status IN ('delivered', 'bounced', 'invalid', 'opened')),
-    reason    TEXT,
+    provider    TEXT NOT NULL,
+    status      TEXT NOT NULL CHECK (status IN ('delivered', 'bounced', 'invalid', 'opened')),
+    reason      TEXT,
     -- When the provider says it happened, and when the receipt arrived.
-    at        BIGINT NOT NULL,
-    received_at  BIGINT NOT NULL,
+    at          BIGINT NOT NULL,
+    received_at BIGINT NOT NULL,
     -- A provider that repeats a receipt adds no row.
     PRIMARY KEY (reference, provider, status)
 );
@@ -211,7 +211,7 @@ CREATE INDEX unmatched_receipts_received_at ON unmatched_receipts (received_at);
 CREATE TABLE recipients (
     channel    TEXT NOT NULL,
     address    TEXT NOT NULL,
-    status   TEXT NOT NULL CHECK (status IN ('active', 'inactive', 'opted_out')),
+    status     TEXT NOT NULL CHECK (status IN ('active', 'inactive', 'opted_out')),
     reason     TEXT NOT NULL,
     -- What caused the change, for example a provider.
     changed_by TEXT NOT NULL,
@@ -221,12 +221,12 @@ CREATE TABLE recipients (
 
 -- Inbound messages that were handled as an opt-out or opt-in. A message that a provider delivers twice is ignored.
 CREATE TABLE opt_messages (
-    provider  TEXT NOT NULL,
+    provider    TEXT NOT NULL,
     -- The provider's own id of the inbound message.
-    reference TEXT NOT NULL,
-    channel   TEXT NOT NULL,
-    address   TEXT NOT NULL,
-    received_at  BIGINT NOT NULL,
+    reference   TEXT NOT NULL,
+    channel     TEXT NOT NULL,
+    address     TEXT NOT NULL,
+    received_at BIGINT NOT NULL,
     PRIMARY KEY (provider, reference, channel, address)
 );
 
@@ -262,28 +262,28 @@ CREATE TABLE users (
 
 -- One row per broadcast: one body to many users.
 CREATE TABLE broadcasts (
-    number      BIGINT PRIMARY KEY,
+    number           BIGINT PRIMARY KEY,
     -- The public identifier, a UUID.
-    id          BYTEA NOT NULL UNIQUE CHECK (length(id) = 16),
-    body        TEXT NOT NULL,
-    channel     TEXT NOT NULL,
+    id               BYTEA NOT NULL UNIQUE CHECK (length(id) = 16),
+    body             TEXT NOT NULL,
+    channel          TEXT NOT NULL,
     -- The name of the API key that created it; empty when no keys are configured.
-    caller      TEXT NOT NULL,
-    created_at  BIGINT NOT NULL,
+    caller           TEXT NOT NULL,
+    created_at       BIGINT NOT NULL,
     -- 1: to all users up to number last_user; 0: to the users in broadcast_users.
-    to_all      BIGINT NOT NULL CHECK (to_all IN (0, 1)),
-    last_user   BIGINT NOT NULL,
+    to_all           BIGINT NOT NULL CHECK (to_all IN (0, 1)),
+    last_user        BIGINT NOT NULL,
     -- How many users it goes to.
-    users       BIGINT NOT NULL,
+    users            BIGINT NOT NULL,
     -- Fan-out progress: the number of the last user that was processed. It changes in the transaction that stores the
     -- messages, so that no user gets two messages and none is left out.
-    fan_out_position     BIGINT NOT NULL DEFAULT 0,
+    fan_out_position BIGINT NOT NULL DEFAULT 0,
     -- Messages stored, users without an address on the channel, and messages that were not accepted.
-    messages    BIGINT NOT NULL DEFAULT 0,
-    unreachable BIGINT NOT NULL DEFAULT 0,
-    refused     BIGINT NOT NULL DEFAULT 0,
+    messages         BIGINT NOT NULL DEFAULT 0,
+    unreachable      BIGINT NOT NULL DEFAULT 0,
+    refused          BIGINT NOT NULL DEFAULT 0,
     -- 1 when the fan-out is complete.
-    is_fanned_out      BIGINT NOT NULL DEFAULT 0 CHECK (is_fanned_out IN (0, 1))
+    is_fanned_out    BIGINT NOT NULL DEFAULT 0 CHECK (is_fanned_out IN (0, 1))
 );
 
 -- Broadcasts whose fan-out is not complete.
@@ -311,34 +311,35 @@ CREATE INDEX broadcast_messages_broadcast ON broadcast_messages (broadcast);
 
 -- The outbox of webhook events. A row is written in the transaction that changes the delivery.
 CREATE TABLE events (
-    delivery BIGINT NOT NULL,
+    delivery        BIGINT NOT NULL,
     -- Number of the event within the delivery, from 1.
-    sequence BIGINT NOT NULL,
-    -- messages.id, messages.watch, deliveries.channel and deliveries.spelling, copied so that the event outlives them.
-    message  BYTEA NOT NULL CHECK (length(message) = 16),
+    sequence        BIGINT NOT NULL,
+    -- messages.id, messages.event_target, deliveries.channel and deliveries.spelling, copied so that the event outlives
+    -- them.
+    message         BYTEA NOT NULL CHECK (length(message) = 16),
     event_target    TEXT NOT NULL,
     -- The queue of the webhook endpoint: host and port of the callback URL, or the API key. A slow endpoint delays only
     -- its own queue.
-    endpoint     TEXT COLLATE "C" NOT NULL,
-    channel  TEXT NOT NULL,
-    spelling TEXT NOT NULL,
+    endpoint        TEXT COLLATE "C" NOT NULL,
+    channel         TEXT NOT NULL,
+    spelling        TEXT NOT NULL,
     -- The type of the event.
-    event_type     TEXT NOT NULL CHECK (event_type IN ('waiting', 'sent', 'delivered', 'failed', 'opened')),
-    failure  TEXT,
-    reason   TEXT,
-    provider TEXT,
+    event_type      TEXT NOT NULL CHECK (event_type IN ('waiting', 'sent', 'delivered', 'failed', 'opened')),
+    failure         TEXT,
+    reason          TEXT,
+    provider        TEXT,
     -- When the change happened.
-    at       BIGINT NOT NULL,
-    -- 'waiting' to be sent, 'taken' by the endpoint, or 'dead' (given up, can be replayed).
-    state    TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'delivered', 'dead')),
-    -- In state 'waiting': when it is due. Otherwise: when it was taken or given up.
-    due_or_ended_at   BIGINT NOT NULL,
+    at              BIGINT NOT NULL,
+    -- 'waiting' to be sent, 'delivered' to the endpoint, or 'dead' (given up, can be replayed).
+    state           TEXT NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'delivered', 'dead')),
+    -- In state 'waiting': when it is due. Otherwise: when it was delivered or given up.
+    due_or_ended_at BIGINT NOT NULL,
     -- Number of claims; it is the fencing token, as `deliveries.round`.
-    claims   BIGINT NOT NULL DEFAULT 0,
+    claims          BIGINT NOT NULL DEFAULT 0,
     -- Failed delivery attempts.
-    tries    BIGINT NOT NULL DEFAULT 0,
+    tries           BIGINT NOT NULL DEFAULT 0,
     -- Result of the last delivery attempt, in words.
-    last_result   TEXT,
+    last_result     TEXT,
     PRIMARY KEY (delivery, sequence)
 ) WITH (fillfactor = 80);
 
@@ -359,25 +360,26 @@ CREATE TABLE rate_limiters (
     -- The next free send time, in microseconds since 1970: at fast providers these times are less than 1 ms apart.
     next_slot_micros BIGINT,
     -- Cooldown: the provider asked not to be called before this time.
-    cooldown_until     BIGINT
+    cooldown_until   BIGINT
 );
 
 -- The shared circuit breaker of each provider.
 CREATE TABLE provider_health (
-    provider     TEXT PRIMARY KEY,
-    circuit     TEXT NOT NULL CHECK (circuit IN ('closed', 'open', 'half_open', 'misconfigured')),
-    -- When an open breaker may be probed ('resting' only).
-    open_until         BIGINT,
-    -- The breaker was opened for this many times its shortest duration ('resting' and 'probing').
-    backoff_factor        BIGINT,
-    -- What is wrong with the configuration ('out' only).
-    reason       TEXT,
+    provider       TEXT PRIMARY KEY,
+    circuit        TEXT NOT NULL CHECK (circuit IN ('closed', 'open', 'half_open', 'misconfigured')),
+    -- When an open breaker may be probed ('open' only).
+    open_until     BIGINT,
+    -- The breaker was opened for this many times its shortest duration ('open' and 'half_open').
+    backoff_factor BIGINT,
+    -- What is wrong with the configuration ('misconfigured' only).
+    reason         TEXT,
     -- Cooldown: the provider asked not to be called before this time.
     cooldown_until BIGINT,
-    -- When the breaker last changed. In 'out': when the newest process that found the error read its configuration.
-    since        BIGINT NOT NULL,
+    -- When the breaker last changed. In 'misconfigured': when the newest process that found the error read its
+    -- configuration.
+    since          BIGINT NOT NULL,
     -- Increases with every change.
-    version      BIGINT NOT NULL,
+    version        BIGINT NOT NULL,
     CHECK ((circuit = 'open') = (open_until IS NOT NULL)),
     CHECK ((circuit IN ('open', 'half_open')) = (backoff_factor IS NOT NULL)),
     CHECK ((circuit = 'misconfigured') = (reason IS NOT NULL))
@@ -385,34 +387,34 @@ CREATE TABLE provider_health (
 
 -- The last command of an operator for each provider: pause it, or resume it. It applies to every process.
 CREATE TABLE provider_controls (
-    provider TEXT PRIMARY KEY,
-    action     TEXT NOT NULL CHECK (action IN ('pause', 'resume')),
-    requested_by  TEXT NOT NULL,
-    requested_at  BIGINT NOT NULL
+    provider     TEXT PRIMARY KEY,
+    action       TEXT NOT NULL CHECK (action IN ('pause', 'resume')),
+    requested_by TEXT NOT NULL,
+    requested_at BIGINT NOT NULL
 );
 
--- Job locks: each scheduled job runs in one process at a time. A lock is free again after ends_at.
+-- Job locks: each scheduled job runs in one process at a time. A lock is free again after `expires_at`.
 CREATE TABLE job_locks (
-    job     TEXT PRIMARY KEY,
+    job          TEXT PRIMARY KEY,
     -- The process that holds the lock.
-    process_name   TEXT NOT NULL,
-    acquired_at BIGINT NOT NULL,
-    expires_at  BIGINT NOT NULL,
-    -- The job has finished, and the lock only prevents another run before ends_at.
-    is_done     BOOLEAN NOT NULL
+    process_name TEXT NOT NULL,
+    acquired_at  BIGINT NOT NULL,
+    expires_at   BIGINT NOT NULL,
+    -- The job has finished, and the lock only prevents another run before `expires_at`.
+    is_done      BOOLEAN NOT NULL
 );
 
 -- The report --------------------------------------------------------------------------------------
 
--- Rollups: the counters from which the report is made. `ledger` names the counter, `line` and `entry` are its labels
--- (for example 'outcomes', a provider, 'accepted').
+-- Rollups: the counters from which the report is made. `metric` names the counter, `group_name` and `entry` are its
+-- labels (for example 'outcomes', a provider, 'accepted').
 CREATE TABLE rollups (
-    metric TEXT COLLATE "C" NOT NULL,
-    group_name   TEXT COLLATE "C" NOT NULL,
-    entry  TEXT COLLATE "C" NOT NULL,
-    -- 'live': counts deliveries that still exist and can be rebuilt from them. 'kept': counts pruned deliveries.
-    origin TEXT NOT NULL CHECK (origin IN ('live', 'pruned')),
-    count  BIGINT NOT NULL,
+    metric     TEXT COLLATE "C" NOT NULL,
+    group_name TEXT COLLATE "C" NOT NULL,
+    entry      TEXT COLLATE "C" NOT NULL,
+    -- 'live': counts deliveries that still exist and can be rebuilt from them. 'pruned': counts pruned deliveries.
+    origin     TEXT NOT NULL CHECK (origin IN ('live', 'pruned')),
+    count      BIGINT NOT NULL,
     PRIMARY KEY (metric, group_name, entry, origin)
 );
 

@@ -1,1 +1,1 @@
-SELECT coalesce(max(number), 0)::BIGINT FROM migrations
+SELECT coalesce(max(number), 0)::BIGINT AS number FROM migrations

@@ -1,21 +1,21 @@
 -- Waiting deliveries are counted from the index alone. Claimed deliveries are few and not due, so they are subtracted.
 -- The oldest due delivery is read from the index once per channel and priority.
-WITH RECURSIVE found (channel) AS (
+WITH RECURSIVE waiting_channels (channel) AS (
     (SELECT channel FROM deliveries WHERE state = 'waiting' ORDER BY channel LIMIT 1)
     UNION ALL
-    SELECT next.channel FROM found
+    SELECT next.channel FROM waiting_channels
     CROSS JOIN LATERAL (
         SELECT d.channel FROM deliveries AS d
-        WHERE d.state = 'waiting' AND d.channel > found.channel
+        WHERE d.state = 'waiting' AND d.channel > waiting_channels.channel
         ORDER BY d.channel
         LIMIT 1
     ) AS next
-), waits AS (
+), counted AS (
     SELECT d.channel, count(*) AS count, count(*) FILTER (WHERE d.due_at <= $1) AS due
     FROM deliveries AS d
     WHERE d.state = 'waiting'
     GROUP BY d.channel
-), held AS (
+), leased AS (
     SELECT d.channel, count(*) AS count FROM leases AS l
     CROSS JOIN LATERAL (
         SELECT w.channel FROM deliveries AS w
@@ -25,20 +25,23 @@ WITH RECURSIVE found (channel) AS (
     WHERE l.lease_expires_at > $1
     GROUP BY d.channel
 ), oldest AS (
-    SELECT found.channel, min(d.due_at) AS due_at FROM found
-    CROSS JOIN (VALUES (0::BIGINT), (1::BIGINT)) AS rank (priority)
+    SELECT waiting_channels.channel, min(d.due_at) AS due_at FROM waiting_channels
+    CROSS JOIN (VALUES (0::BIGINT), (1::BIGINT)) AS priorities (priority)
     CROSS JOIN LATERAL (
         SELECT greatest(w.due_at, (SELECT l.lease_expires_at FROM leases AS l WHERE l.id = w.id)) AS due_at
         FROM deliveries AS w
-        WHERE w.state = 'waiting' AND w.channel = found.channel AND w.priority = rank.priority AND w.due_at <= $1
+        WHERE w.state = 'waiting' AND w.channel = waiting_channels.channel AND w.priority = priorities.priority
+            AND w.due_at <= $1
             AND coalesce((SELECT l.lease_expires_at FROM leases AS l WHERE l.id = w.id), 0) <= $1
         ORDER BY w.due_at
         LIMIT 1
     ) AS d
-    GROUP BY found.channel
+    GROUP BY waiting_channels.channel
 )
-SELECT waits.channel, waits.count, waits.due - coalesce(held.count, 0), oldest.due_at
-FROM waits
-LEFT JOIN held ON held.channel = waits.channel
-LEFT JOIN oldest ON oldest.channel = waits.channel
-ORDER BY waits.channel
+SELECT
+    counted.channel, counted.count AS waiting, counted.due - coalesce(leased.count, 0) AS due,
+    oldest.due_at AS oldest_due_at
+FROM counted
+LEFT JOIN leased ON leased.channel = counted.channel
+LEFT JOIN oldest ON oldest.channel = counted.channel
+ORDER BY counted.channel

@@ -1,9 +1,10 @@
 -- Counts the newest deliveries of one user, up to a limit that keeps the query fast, by day and channel. Reads message
 -- by message, because the planner does not know that a message has at most 64 deliveries.
 SELECT
-    "user", channel, day, count(*), count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'sent'),
-    count(*) FILTER (WHERE state = 'delivered'), count(*) FILTER (WHERE state = 'failed'), count(opened_at),
-    sum(parts)::BIGINT, sum(tries)::BIGINT
+    "user", channel, day, count(*) AS deliveries, count(*) FILTER (WHERE state = 'waiting') AS waiting,
+    count(*) FILTER (WHERE state = 'sent') AS sent, count(*) FILTER (WHERE state = 'delivered') AS delivered,
+    count(*) FILTER (WHERE state = 'failed') AS failed, count(opened_at) AS opened, sum(parts)::BIGINT AS parts,
+    sum(tries)::BIGINT AS tries
 FROM (
     SELECT m."user", m.created_at / 86400000 AS day, d.*
     FROM messages AS m

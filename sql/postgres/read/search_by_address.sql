@@ -1,5 +1,5 @@
 -- Returns a message number once for each matching delivery.
-SELECT d.id >> 6 FROM deliveries AS d
+SELECT d.id >> 6 AS number FROM deliveries AS d
 WHERE d.address = $5 AND ($6 IS NULL OR d.state = $6)
     AND d.id >= $1 << 6 AND d.id < $2 << 6
     AND ($3 IS NULL OR (SELECT m.created_at FROM messages AS m WHERE m.number = d.id >> 6) >= $3)

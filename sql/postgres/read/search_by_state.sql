@@ -1,5 +1,5 @@
 -- Repeats the condition of the partial index; otherwise the planner does not use it.
-SELECT d.id >> 6 FROM deliveries AS d
+SELECT d.id >> 6 AS number FROM deliveries AS d
 WHERE d.state <> 'waiting' AND d.state = $5
     AND d.id >= $1 << 6 AND d.id < $2 << 6
     AND ($3 IS NULL OR (SELECT m.created_at FROM messages AS m WHERE m.number = d.id >> 6) >= $3)

@@ -1,5 +1,5 @@
 -- When much is waiting, the newest of it are at the end of the table and are found at once.
-SELECT d.id >> 6 FROM (
+SELECT d.id >> 6 AS number FROM (
     SELECT id, state FROM deliveries
     WHERE id >= $1 << 6 AND id < $2 << 6
     ORDER BY id DESC

@@ -2,5 +2,5 @@
 INSERT INTO unmatched_receipts (reference, provider, status, reason, at, received_at)
 SELECT reference, provider, status, reason, at, received_at
 FROM unnest($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::BIGINT[], $6::BIGINT[])
-AS early (reference, provider, status, reason, at, received_at)
+AS new (reference, provider, status, reason, at, received_at)
 ON CONFLICT (reference, provider, status) DO NOTHING

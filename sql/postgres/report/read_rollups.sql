@@ -1,4 +1,4 @@
-SELECT group_name, entry, sum(count)::BIGINT FROM rollups
+SELECT group_name, entry, sum(count)::BIGINT AS count FROM rollups
 WHERE metric = $1 AND group_name >= $2
 GROUP BY group_name, entry
 HAVING sum(count) <> 0

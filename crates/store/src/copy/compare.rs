@@ -1,26 +1,27 @@
-//! The proof: what both stores hold, counted and summed up table by table.
+//! Compares both stores after a copy: row counts and checksums of every table.
 //!
-//! Reads every row of both; never looks at what the move believes to have done.
+//! Reads every row of both stores and does not use the progress of the move.
 
 use super::source::{CopySource, copied_meta, read_page};
+use super::table::CopyTable;
+use super::table_store::TableStore;
 use super::target::CopyTarget;
 use super::value::{CopyValue, TableChecksum};
-use super::{CopyTable, TableStore};
 use postrider_core::error::Result;
 
-/// What both stores hold in one table.
+/// Comparison of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableComparison {
-    /// The table's name.
+    /// Name of the table.
     pub table: String,
-    /// Rows in the old store and in the new one.
+    /// Numbers of rows in the old and the new store.
     pub rows: [u64; 2],
-    /// A sum over all rows that does not depend on their order, of the old store and of the new one.
+    /// Checksums over all rows, independent of their order, of the old and the new store.
     pub checksums: [u128; 2],
 }
 
 impl TableComparison {
-    /// Whether both hold the same.
+    /// Returns whether both stores have the same rows.
     pub fn is_same(&self) -> bool {
         self.rows[0] == self.rows[1] && self.checksums[0] == self.checksums[1]
     }
@@ -34,7 +35,7 @@ impl TableComparison {
     }
 }
 
-/// Compares table by table; tells `progress` how many rows were read.
+/// Compares all tables. Calls `progress` with the number of rows of each batch.
 pub async fn compare(
     source: &mut CopySource,
     target: &mut CopyTarget,
@@ -54,7 +55,7 @@ pub async fn compare(
 }
 
 async fn table_checksum(
-    side: &mut dyn TableStore,
+    store: &mut dyn TableStore,
     table: &CopyTable,
     batch: usize,
     progress: &impl Fn(u64),
@@ -62,7 +63,7 @@ async fn table_checksum(
     let mut sum = TableChecksum::default();
     let mut after = None;
     loop {
-        let (rows, next) = read_page(side, table, after.as_ref(), batch).await?;
+        let (rows, next) = read_page(store, table, after.as_ref(), batch).await?;
         rows.iter().for_each(|row| sum.add(row));
         progress(u64::try_from(rows.len()).unwrap_or(u64::MAX));
         if next.is_none() {
@@ -72,9 +73,9 @@ async fn table_checksum(
     }
 }
 
-async fn meta_checksum(side: &mut dyn TableStore) -> Result<TableChecksum> {
+async fn meta_checksum(store: &mut dyn TableStore) -> Result<TableChecksum> {
     let mut sum = TableChecksum::default();
-    for (name, value) in copied_meta(side).await? {
+    for (name, value) in copied_meta(store).await? {
         sum.add(&[CopyValue::Text(name), value]);
     }
     Ok(sum)

@@ -1,14 +1,14 @@
-//! The store a move copies from: reads it, notes what changes in it, and closes it at the end.
-//!
-//! Writes nothing but what the move itself needs.
+//! The store that a move copies from: read, observed by a change log, and closed at the end.
 
 use std::time::Duration;
 
+use super::statements::CopyStatements;
+use super::table::CopyTable;
+use super::table_store::{TableStore, finish_transaction, retry_while_locked};
 use super::value::{CopyRow, CopyValue};
-use super::{CopyStatements, CopyTable, TableStore, finish_transaction, retry_while_locked};
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// What is known once, but is not the same in both stores: where a store's numbers are, and marks of moves.
+/// Values of `meta` that differ between the stores or belong to a move.
 const UNCOPIED_META: [&str; 6] = [
     "ping_counter",
     "number_pruned",
@@ -18,23 +18,23 @@ const UNCOPIED_META: [&str; 6] = [
     "receiving",
 ];
 
-/// Where a store stands in a move.
+/// The move that a store takes part in.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct MoveMarks {
-    /// Which move.
+    /// Id of the move.
     pub id: Option<i64>,
-    /// Where the store was moved to.
+    /// Location that the store was moved to.
     pub moved_to: Option<String>,
-    /// Who is filling it.
+    /// Id of the run that fills the store.
     pub receiving_run: Option<i64>,
 }
 
-/// What is known once, as name and value.
+/// Values of `meta`, by name.
 pub type MetaValues = Vec<(String, CopyValue)>;
 
-/// What is known once, in any store.
-pub async fn read_meta(side: &mut dyn TableStore) -> Result<MetaValues> {
-    let rows = side.select(side.statements().meta, &[]).await?;
+/// Reads all values of `meta`.
+pub async fn read_meta(store: &mut dyn TableStore) -> Result<MetaValues> {
+    let rows = store.select(store.statements().read_meta, &[]).await?;
     let pair = |row: CopyRow| match row.as_slice() {
         [CopyValue::Text(name), CopyValue::Null, value] | [CopyValue::Text(name), value, _] => {
             Some((name.clone(), value.clone()))
@@ -44,15 +44,15 @@ pub async fn read_meta(side: &mut dyn TableStore) -> Result<MetaValues> {
     Ok(rows.into_iter().filter_map(pair).collect())
 }
 
-/// Where any store stands.
-pub async fn read_marks(side: &mut dyn TableStore) -> Result<MoveMarks> {
+/// Reads the move that a store takes part in.
+pub async fn read_marks(store: &mut dyn TableStore) -> Result<MoveMarks> {
     let mut marks = MoveMarks::default();
-    for (name, value) in read_meta(side).await? {
+    for (name, value) in read_meta(store).await? {
         match (name.as_str(), value) {
             ("move_id", value) => marks.id = value.as_integer(),
             ("receiving", value) => marks.receiving_run = value.as_integer(),
-            ("moved", CopyValue::Bytes(place)) => {
-                marks.moved_to = Some(String::from_utf8_lossy(&place).into_owned());
+            ("moved", CopyValue::Bytes(location)) => {
+                marks.moved_to = Some(String::from_utf8_lossy(&location).into_owned());
             }
             _ => {}
         }
@@ -60,24 +60,24 @@ pub async fn read_marks(side: &mut dyn TableStore) -> Result<MoveMarks> {
     Ok(marks)
 }
 
-/// Of what is known once, that which moves.
-pub async fn copied_meta(side: &mut dyn TableStore) -> Result<MetaValues> {
-    let mut meta = read_meta(side).await?;
+/// Reads the values of `meta` that are copied, sorted by name.
+pub async fn copied_meta(store: &mut dyn TableStore) -> Result<MetaValues> {
+    let mut meta = read_meta(store).await?;
     meta.retain(|(name, _)| !UNCOPIED_META.contains(&name.as_str()));
     meta.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(meta)
 }
 
-/// Changes that were noted, with the rows as they are now.
+/// Logged changes and the current rows.
 #[derive(Default)]
 pub struct ChangedRows {
-    /// The numbers they were noted under.
+    /// Sequence numbers of the log entries.
     pub sequence_numbers: Vec<i64>,
-    /// For each table by place: the keys, and the rows that are still there.
+    /// For each changed table: its index, the changed keys, and the rows that still exist.
     pub tables: Vec<(usize, Vec<CopyRow>, Vec<CopyRow>)>,
 }
 
-/// The store a move copies from.
+/// The store that a move copies from.
 pub struct CopySource {
     pub store: Box<dyn TableStore>,
     pub tables: Vec<CopyTable>,
@@ -85,29 +85,25 @@ pub struct CopySource {
 }
 
 impl CopySource {
-    pub fn new(side: Box<dyn TableStore>, tables: Vec<CopyTable>) -> Self {
-        Self {
-            store: side,
-            tables,
-            id: 0,
-        }
+    pub fn new(store: Box<dyn TableStore>, tables: Vec<CopyTable>) -> Self {
+        Self { store, tables, id: 0 }
     }
 
-    /// Goes on with the move of this number.
+    /// Continues the move with this id.
     pub fn resume(&mut self, id: i64) {
         self.id = id;
     }
 
-    /// Begins a transaction in which the store knows this move and no other.
+    /// Begins a transaction in which the store belongs to this move.
     async fn begin_write(&mut self) -> Result<()> {
         self.store.begin().await?;
-        let own = self.store.statements().check_move_id;
-        let known = self.store.execute(own, &[CopyValue::Integer(self.id)]).await;
-        let error = match known {
+        let check = self.store.statements().check_move;
+        let updated = self.store.execute(check, &[CopyValue::Integer(self.id)]).await;
+        let error = match updated {
             Ok(1) => return Ok(()),
             Ok(_) => Error::new(
                 ErrorKind::Conflict,
-                "the move was given up, or another one has begun",
+                "the move was abandoned, or another move has begun",
             ),
             Err(error) => error,
         };
@@ -137,13 +133,13 @@ impl CopySource {
             .map(|(_, seal)| seal))
     }
 
-    /// The last message number that was given out.
+    /// Returns the last allocated message number.
     pub async fn last_message_number(&mut self) -> Result<i64> {
-        let sql = self.store.statements().last_message_number;
+        let sql = self.store.statements().read_last_number;
         read_number(self.store.as_mut(), sql).await
     }
 
-    /// From now on every change is noted. What an earlier move left behind goes.
+    /// Starts logging changes. Removes the state of an earlier move.
     pub async fn begin(&mut self, id: i64) -> Result<()> {
         retry_while_locked(async || {
             self.store.begin().await?;
@@ -156,26 +152,26 @@ impl CopySource {
     }
 
     async fn begin_in_transaction(&mut self, id: i64) -> Result<()> {
-        let phrases = self.store.statements();
+        let statements = self.store.statements();
         self.set_lock_timeout().await?;
         drop_move_objects(self.store.as_mut(), &self.tables).await?;
-        self.store.execute_script(phrases.create_change_log).await?;
-        if read_number(self.store.as_mut(), phrases.count_detached_partitions).await? > 0 {
+        self.store.execute_script(statements.create_change_log).await?;
+        if read_number(self.store.as_mut(), statements.count_detached_partitions).await? > 0 {
             return Err(Error::new(
                 ErrorKind::Conflict,
-                "`console prune` is taking a month away: run it once more to its end, then move",
+                "`console prune` has not finished dropping a month: run it again to its end, then move",
             ));
         }
         for table in &self.tables {
             self.store
-                .execute_script(&phrases.for_table(phrases.create_change_trigger, table))
+                .execute_script(&statements.for_table(statements.create_change_triggers, table))
                 .await?;
         }
         set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await
     }
 
-    /// Takes back whatever this move has done to the store. `may_reopen`: whether that holds for a store that is closed,
-    /// because nobody can open the new one any more.
+    /// Removes the state of this move. With `may_reopen`, also opens the store again if it was closed; the caller makes
+    /// sure that the new store cannot be opened.
     pub async fn abandon(&mut self, may_reopen: bool) -> Result<()> {
         retry_while_locked(async || {
             self.store.begin().await?;
@@ -186,65 +182,68 @@ impl CopySource {
     }
 
     async fn abandon_in_transaction(&mut self, may_reopen: bool) -> Result<()> {
-        let phrases = self.store.statements();
+        let statements = self.store.statements();
         self.lock_in_transaction().await?;
         let marks = self.marks().await?;
         if marks.id != Some(self.id) {
             return Err(no_move_error());
         }
-        if let (Some(place), false) = (&marks.moved_to, may_reopen) {
+        if let (Some(location), false) = (&marks.moved_to, may_reopen) {
             return Err(Error::usage(format!(
-                "the move to {place} is finished: the old store cannot be opened again"
+                "the move to {location} is finished: the old store cannot be opened again"
             )));
         }
-        for table in closed_tables(phrases, &self.tables) {
+        for table in closed_tables(statements, &self.tables) {
             self.store
-                .execute_script(&phrases.for_table(phrases.reopen, &table))
+                .execute_script(&statements.for_table(statements.drop_moved_guard, &table))
                 .await?;
         }
         let moved = [CopyValue::Text("moved".to_owned())];
-        self.store.execute(phrases.meta_drop, &moved).await?;
+        self.store.execute(statements.delete_meta, &moved).await?;
         drop_move_objects(self.store.as_mut(), &self.tables).await
     }
 
-    /// Rows of a table after a key, in the order of keys, and the key to go on after; none at the end.
+    /// Returns rows after a key, in the order of keys, and the key of the next page, or none at the end.
     pub async fn page(
         &mut self,
-        place: usize,
+        table_index: usize,
         after: Option<&CopyRow>,
         limit: usize,
     ) -> Result<(Vec<CopyRow>, Option<CopyRow>)> {
-        read_page(self.store.as_mut(), &self.tables[place], after, limit).await
+        read_page(self.store.as_mut(), &self.tables[table_index], after, limit).await
     }
 
-    /// At most so many of the changes that were noted, the oldest first.
+    /// Returns at most `limit` logged changes, the oldest first.
     pub async fn changed_rows(&mut self, limit: usize) -> Result<ChangedRows> {
         let sql = self
             .store
             .statements()
-            .changes
+            .read_changes
             .replace("{limit}", &limit.to_string());
-        let noted = self.store.select(&sql, &[]).await?;
+        let logged = self.store.select(&sql, &[]).await?;
         let mut changes = ChangedRows::default();
         let mut keys = vec![Vec::new(); self.tables.len()];
-        for row in &noted {
+        for row in &logged {
             let [CopyValue::Integer(number), CopyValue::Text(name), key @ ..] = row.as_slice() else {
-                return Err(Error::new(ErrorKind::Internal, "a noted change cannot be read"));
+                return Err(Error::new(ErrorKind::Internal, "cannot read a logged change"));
             };
             changes.sequence_numbers.push(*number);
-            if let Some(place) = self.tables.iter().position(|table| table.name == *name) {
-                keys[place].push(self.tables[place].parse_changed_key(key)?);
+            if let Some(table_index) = self.tables.iter().position(|table| table.name == *name) {
+                keys[table_index].push(self.tables[table_index].parse_changed_key(key)?);
             }
         }
-        for (place, mut keys) in keys.into_iter().enumerate().filter(|(_, keys)| !keys.is_empty()) {
+        for (table_index, mut keys) in keys.into_iter().enumerate().filter(|(_, keys)| !keys.is_empty()) {
             deduplicate(&mut keys);
-            let rows = self.store.select_by_keys(&self.tables[place], &keys).await?;
-            changes.tables.push((place, keys, rows));
+            let rows = self
+                .store
+                .select_by_keys(&self.tables[table_index], &keys)
+                .await?;
+            changes.tables.push((table_index, keys, rows));
         }
         Ok(changes)
     }
 
-    /// Forgets changes that the new store has.
+    /// Deletes log entries that the new store has applied.
     pub async fn delete_changes(&mut self, changes: &ChangedRows) -> Result<()> {
         if changes.sequence_numbers.is_empty() {
             return Ok(());
@@ -262,7 +261,7 @@ impl CopySource {
         finish_transaction(self.store.as_mut(), outcome).await
     }
 
-    /// Makes it possible to hold rounds up.
+    /// Creates the trigger that pauses claims.
     pub async fn prepare_claim_pause(&mut self) -> Result<()> {
         retry_while_locked(async || {
             self.begin_write().await?;
@@ -275,22 +274,23 @@ impl CopySource {
     async fn prepare_claim_pause_in_transaction(&mut self) -> Result<()> {
         self.set_lock_timeout().await?;
         self.store
-            .execute_script(self.store.statements().create_claim_pause)
+            .execute_script(self.store.statements().create_claims_guard)
             .await
     }
 
-    /// No round begins in the time to come.
+    /// Pauses claims for `time` from now.
     pub async fn pause_claims(&mut self, time: Duration) -> Result<()> {
         let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         self.begin_write().await?;
-        let held = self.store.statements().pause_claims;
-        let outcome = self.store.execute(held, &[CopyValue::Integer(millis)]).await;
+        let pause = self.store.statements().pause_claims;
+        let outcome = self.store.execute(pause, &[CopyValue::Integer(millis)]).await;
         finish_transaction(self.store.as_mut(), outcome.map(drop)).await
     }
 
-    /// Puts down in the deliveries what leases say, where they are kept beside; nothing is when no round has begun since.
+    /// Merges leases into the deliveries, if this backend keeps them apart. Returns with open leases only if a round
+    /// began meanwhile.
     pub async fn write_back_leases(&mut self) -> Result<()> {
-        let Some(sql) = self.store.statements().leases else {
+        let Some(sql) = self.store.statements().merge_leases else {
             return Ok(());
         };
         self.begin_write().await?;
@@ -298,24 +298,24 @@ impl CopySource {
         finish_transaction(self.store.as_mut(), outcome.map(drop)).await
     }
 
-    /// Whether a lease stands beside the deliveries.
+    /// Returns whether leases exist apart from the deliveries.
     pub async fn has_leases(&mut self) -> Result<bool> {
-        let phrases = self.store.statements();
-        if phrases.leases.is_none() {
+        let statements = self.store.statements();
+        if statements.merge_leases.is_none() {
             return Ok(false);
         }
-        let sql = phrases.for_table(phrases.count, &CopyTable::leases_table());
+        let sql = statements.for_table(statements.count_rows, &CopyTable::leases_table());
         Ok(read_number(self.store.as_mut(), &sql).await? > 0)
     }
 
-    /// How many rounds are in workers' hands.
+    /// Returns the number of open rounds.
     pub async fn count_leased(&mut self) -> Result<u64> {
-        let sql = self.store.statements().count_leased;
+        let sql = self.store.statements().count_open_rounds;
         let count = read_number(self.store.as_mut(), sql).await?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    /// Begins a transaction beside which nobody can write.
+    /// Begins a transaction during which no other transaction can write.
     pub async fn lock(&mut self) -> Result<()> {
         self.begin_write().await?;
         let outcome = self.lock_in_transaction().await;
@@ -327,86 +327,90 @@ impl CopySource {
 
     async fn lock_in_transaction(&mut self) -> Result<()> {
         self.set_lock_timeout().await?;
-        let phrases = self.store.statements();
-        let sql = phrases.for_tables(phrases.lock, &closed_tables(phrases, &self.tables));
+        let statements = self.store.statements();
+        let sql = statements.for_tables(statements.lock_tables, &closed_tables(statements, &self.tables));
         self.store.execute_script(&sql).await
     }
 
-    /// Closes the store for good, within the transaction: whoever writes is told that it was moved.
-    pub async fn close(&mut self, place: &str) -> Result<()> {
-        let phrases = self.store.statements();
-        let marks = super::source::read_marks(self.store.as_mut()).await?;
+    /// Closes the store for good, in the current transaction.
+    pub async fn close(&mut self, location: &str) -> Result<()> {
+        let statements = self.store.statements();
+        let marks = read_marks(self.store.as_mut()).await?;
         drop_move_objects(self.store.as_mut(), &self.tables).await?;
-        // A move that is killed before the new store is open must know that it was this one.
+        // If the run is killed before it opens the new store, the next run finds the move by this id.
         if let Some(id) = marks.id {
             set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await?;
         }
         set_meta(
             self.store.as_mut(),
             "moved",
-            CopyValue::Bytes(place.as_bytes().to_vec()),
+            CopyValue::Bytes(location.as_bytes().to_vec()),
         )
         .await?;
-        for table in closed_tables(phrases, &self.tables) {
+        for table in closed_tables(statements, &self.tables) {
             self.store
-                .execute_script(&phrases.for_table(phrases.create_close_trigger, &table))
+                .execute_script(&statements.for_table(statements.create_moved_guard, &table))
                 .await?;
         }
         Ok(())
     }
 }
 
-/// Every table that is copied, leases, the list of months, and what is known once.
-fn closed_tables(phrases: &CopyStatements, tables: &[CopyTable]) -> Vec<CopyTable> {
-    let mut closing = phrases.guarded_tables(tables);
-    closing.extend(phrases.months.map(CopyTable::with_name));
+/// Returns every table that a closed store protects.
+fn closed_tables(statements: &CopyStatements, tables: &[CopyTable]) -> Vec<CopyTable> {
+    let mut closing = statements.guarded_tables(tables);
+    closing.extend(statements.partitions_table.map(CopyTable::with_name));
     closing.push(CopyTable::with_name("meta"));
     closing
 }
 
-/// What a store that no move is under way from says.
+/// Returns the error for a store without a move.
 pub fn no_move_error() -> Error {
-    Error::usage("no move from this store is under way")
+    Error::usage("no move from this store is in progress")
 }
 
-/// Takes away what a move keeps in a store, in a transaction that is under way.
-pub async fn drop_move_objects(side: &mut dyn TableStore, tables: &[CopyTable]) -> Result<()> {
-    let phrases = side.statements();
-    for table in phrases.guarded_tables(tables) {
-        side.execute_script(&phrases.for_table(phrases.drop_table_triggers, &table))
+/// Removes the state of a move from a store, in the current transaction.
+pub async fn drop_move_objects(store: &mut dyn TableStore, tables: &[CopyTable]) -> Result<()> {
+    let statements = store.statements();
+    for table in statements.guarded_tables(tables) {
+        store
+            .execute_script(&statements.for_table(statements.drop_table_triggers, &table))
             .await?;
     }
-    side.execute_script(phrases.drop_move_objects).await
+    store.execute_script(statements.drop_state).await
 }
 
-/// Sets what is known once, in a transaction that is under way.
-pub async fn set_meta(side: &mut dyn TableStore, name: &str, value: CopyValue) -> Result<()> {
+/// Saves a value of `meta`, in the current transaction.
+pub async fn set_meta(store: &mut dyn TableStore, name: &str, value: CopyValue) -> Result<()> {
     let (number, bytes) = match value {
         CopyValue::Integer(_) => (value, CopyValue::Null),
         _ => (CopyValue::Null, value),
     };
     let values = [CopyValue::Text(name.to_owned()), number, bytes];
-    side.execute(side.statements().meta_set, &values).await.map(drop)
+    store
+        .execute(store.statements().save_meta, &values)
+        .await
+        .map(drop)
 }
 
-/// Rows of a table after a key, in the order of keys, and the key to go on after; none at the end.
+/// Returns rows after a key, in the order of keys, and the key of the next page, or none at the end.
 pub async fn read_page(
-    side: &mut dyn TableStore,
+    store: &mut dyn TableStore,
     table: &CopyTable,
     after: Option<&CopyRow>,
     limit: usize,
 ) -> Result<(Vec<CopyRow>, Option<CopyRow>)> {
-    let phrases = side.statements();
-    let phrase = if after.is_some() {
-        phrases.next_page
+    let statements = store.statements();
+    let statement = if after.is_some() {
+        statements.read_next_page
     } else {
-        phrases.first_page
+        statements.read_first_page
     };
-    let sql = phrases
-        .for_table(phrase, table)
+    let sql = statements
+        .for_table(statement, table)
         .replace("{limit}", &limit.to_string());
-    let sql = phrases.with_placeholders(&sql, table.key.len());
-    let rows = side
+    let sql = statements.with_placeholders(&sql, table.key.len());
+    let rows = store
         .select(&sql, after.map(Vec::as_slice).unwrap_or_default())
         .await?;
     let last = rows.last().filter(|_| rows.len() >= limit);
@@ -414,19 +418,19 @@ pub async fn read_page(
     Ok((rows, next))
 }
 
-/// How many rows a store holds.
-pub async fn count_rows(side: &mut dyn TableStore, tables: &[CopyTable]) -> Result<u64> {
-    let phrases = side.statements();
+/// Counts the rows of all tables.
+pub async fn count_rows(store: &mut dyn TableStore, tables: &[CopyTable]) -> Result<u64> {
+    let statements = store.statements();
     let mut all = 0;
     for table in tables {
-        let rows = read_number(side, &phrases.for_table(phrases.count, table)).await?;
+        let rows = read_number(store, &statements.for_table(statements.count_rows, table)).await?;
         all += u64::try_from(rows).unwrap_or_default();
     }
     Ok(all)
 }
 
-async fn read_number(side: &mut dyn TableStore, sql: &str) -> Result<i64> {
-    let rows = side.select(sql, &[]).await?;
+async fn read_number(store: &mut dyn TableStore, sql: &str) -> Result<i64> {
+    let rows = store.select(sql, &[]).await?;
     let number = rows
         .first()
         .and_then(|row| row.first())
@@ -434,7 +438,7 @@ async fn read_number(side: &mut dyn TableStore, sql: &str) -> Result<i64> {
     number.ok_or_else(|| Error::new(ErrorKind::Internal, "a number is missing"))
 }
 
-/// Keys have no order of their own that both dialects share, so they are told apart by what they are written as.
+/// Keys have no order that both backends share, so duplicates are found by their debug form.
 fn deduplicate(keys: &mut Vec<CopyRow>) {
     let mut seen = std::collections::HashSet::new();
     keys.retain(|key| seen.insert(format!("{key:?}")));

@@ -1,102 +1,103 @@
-//! The statements a move needs, in both dialects: files of the same names with places for tables and columns.
+//! The statements of a move for both backends: files of the same names with placeholders for tables and columns.
 //!
-//! Names come from the stores' own schemas and stand in quotes; values never get into a text.
+//! Names come from the schemas and are quoted. Values are always parameters.
 
 use super::table::CopyTable;
 
 macro_rules! copy_statements {
     ($($name:ident: $file:literal,)*) => {
-        /// One dialect's statements.
+        /// The statements of one backend.
         pub struct CopyStatements {
             $(pub $name: &'static str,)*
-            /// Fills columns that only this dialect has.
-            pub derive: Option<&'static str>,
-            /// Empties the table of leases that only this dialect has into the rows that both have.
-            pub leases: Option<&'static str>,
-            /// The list of months that only this dialect has: a closed store loses none.
-            pub months: Option<&'static str>,
-            mark: char,
+            /// Fills columns that only this backend has.
+            pub fill_columns: Option<&'static str>,
+            /// Merges the leases, which only this backend keeps in a table, into the deliveries.
+            pub merge_leases: Option<&'static str>,
+            /// The table of partitions, which only this backend has: a closed store must not drop one.
+            pub partitions_table: Option<&'static str>,
+            placeholder_prefix: char,
         }
 
-        /// SQLite's.
+        /// The statements of SQLite.
         pub static SQLITE: CopyStatements = CopyStatements {
-            $($name: include_str!(concat!("../../../../sql/sqlite", $file)),)*
-            derive: Some(include_str!("../../../../sql/sqlite/copy/fill_hour_bounds.sql")),
-            leases: None,
-            months: None,
-            mark: '?',
+            $($name: sql!("sqlite/", $file),)*
+            fill_columns: Some(sql!("sqlite/copy/fill_hour_bounds")),
+            merge_leases: None,
+            partitions_table: None,
+            placeholder_prefix: '?',
         };
 
-        /// PostgreSQL's.
+        /// The statements of PostgreSQL.
         pub static POSTGRES: CopyStatements = CopyStatements {
-            $($name: include_str!(concat!("../../../../sql/postgres", $file)),)*
-            derive: None,
-            leases: Some(include_str!("../../../../sql/postgres/copy/merge_leases.sql")),
-            months: Some("partitions"),
-            mark: '$',
+            $($name: sql!("postgres/", $file),)*
+            fill_columns: None,
+            merge_leases: Some(sql!("postgres/copy/merge_leases")),
+            partitions_table: Some("partitions"),
+            placeholder_prefix: '$',
         };
     };
 }
 
 copy_statements! {
-    columns: "/copy/list_columns.sql",
-    meta: "/copy/read_meta.sql",
-    meta_set: "/copy/save_meta.sql",
-    meta_drop: "/copy/delete_meta.sql",
-    lift_write_guard: "/copy/lift_receiving_mark.sql",
-    check_move_id: "/copy/check_move.sql",
-    set_lock_timeout: "/maintenance/set_lock_timeout.sql",
-    first_page: "/copy/read_first_page.sql",
-    next_page: "/copy/read_next_page.sql",
-    count: "/copy/count_rows.sql",
-    fetch: "/copy/fetch_rows.sql",
-    upsert: "/copy/upsert_rows.sql",
-    delete: "/copy/delete_rows.sql",
-    empty: "/copy/delete_all_rows.sql",
-    create_change_log: "/copy/create_change_log.sql",
-    create_change_trigger: "/copy/create_change_triggers.sql",
-    changes: "/copy/read_changes.sql",
-    create_claim_pause: "/copy/create_claims_guard.sql",
-    pause_claims: "/copy/pause_claims.sql",
-    count_leased: "/copy/count_open_rounds.sql",
-    lock: "/copy/lock_tables.sql",
-    count_detached_partitions: "/copy/count_detached_partitions.sql",
-    create_close_trigger: "/copy/create_moved_guard.sql",
-    create_write_guard: "/copy/create_receiving_guard.sql",
-    drop_table_triggers: "/copy/drop_table_triggers.sql",
-    drop_move_objects: "/copy/drop_state.sql",
-    reopen: "/copy/drop_moved_guard.sql",
-    create_bookmarks: "/copy/create_progress_table.sql",
-    save_bookmark: "/copy/save_progress.sql",
-    list_bookmarks: "/copy/read_progress.sql",
-    last_message_number: "/copy/read_last_number.sql",
-    finish: "/copy/set_last_number.sql",
-    analyze: "/copy/analyze_tables.sql",
+    list_columns: "copy/list_columns",
+    read_meta: "copy/read_meta",
+    save_meta: "copy/save_meta",
+    delete_meta: "copy/delete_meta",
+    lift_receiving_mark: "copy/lift_receiving_mark",
+    check_move: "copy/check_move",
+    set_lock_timeout: "maintenance/set_lock_timeout",
+    read_first_page: "copy/read_first_page",
+    read_next_page: "copy/read_next_page",
+    count_rows: "copy/count_rows",
+    fetch_rows: "copy/fetch_rows",
+    upsert_rows: "copy/upsert_rows",
+    delete_rows: "copy/delete_rows",
+    delete_all_rows: "copy/delete_all_rows",
+    create_change_log: "copy/create_change_log",
+    create_change_triggers: "copy/create_change_triggers",
+    read_changes: "copy/read_changes",
+    create_claims_guard: "copy/create_claims_guard",
+    pause_claims: "copy/pause_claims",
+    count_open_rounds: "copy/count_open_rounds",
+    lock_tables: "copy/lock_tables",
+    count_detached_partitions: "copy/count_detached_partitions",
+    create_moved_guard: "copy/create_moved_guard",
+    create_receiving_guard: "copy/create_receiving_guard",
+    drop_table_triggers: "copy/drop_table_triggers",
+    drop_state: "copy/drop_state",
+    drop_moved_guard: "copy/drop_moved_guard",
+    create_progress_table: "copy/create_progress_table",
+    save_progress: "copy/save_progress",
+    read_progress: "copy/read_progress",
+    read_last_number: "copy/read_last_number",
+    set_last_number: "copy/set_last_number",
+    analyze_tables: "copy/analyze_tables",
 }
 
 impl CopyStatements {
-    /// The names of all tables that are held and closed during a move, copied or not; leases first, as with everybody
-    /// who locks both.
+    /// Returns all tables that are guarded during a move, copied or not. Leases come first, because every transaction
+    /// that locks both takes them in this order.
     pub fn guarded_tables(&self, tables: &[CopyTable]) -> Vec<CopyTable> {
-        let leases = self.leases.map(|_| CopyTable::leases_table());
+        let leases = self.merge_leases.map(|_| CopyTable::leases_table());
         let copied = tables.iter().map(|table| CopyTable::with_name(&table.name));
         leases.into_iter().chain(copied).collect()
     }
 
-    /// A statement about one table.
-    pub fn for_table(&self, phrase: &str, table: &CopyTable) -> String {
-        let keys = || table.key.iter().map(|place| &table.columns[*place]);
+    /// Returns a statement about one table.
+    pub fn for_table(&self, statement: &str, table: &CopyTable) -> String {
+        let keys = || table.key.iter().map(|index| &table.columns[*index]);
         let changed = table.columns.iter().enumerate();
-        let changed = changed.filter(|(place, _)| table.key.is_empty() || !table.key.contains(place));
+        let changed = changed.filter(|(index, _)| table.key.is_empty() || !table.key.contains(index));
         let mut sets = changed
             .map(|(_, column)| assignment(&column.name))
             .collect::<Vec<_>>();
         if sets.is_empty() {
             sets = keys().map(|column| assignment(&column.name)).collect();
         }
-        let part_of = |row: &str| comma_separated(keys().map(|column| format!("{row}.\"{}\"", column.name)));
-        let slots = comma_separated((1..=table.key.len()).map(|place| format!("key{place}")));
-        phrase
+        let key_parts =
+            |row: &str| comma_separated(keys().map(|column| format!("{row}.\"{}\"", column.name)));
+        let key_columns = comma_separated((1..=table.key.len()).map(|index| format!("key{index}")));
+        statement
             .replace("{name}", &table.name)
             .replace("{table}", &quoted(&table.name))
             .replace(
@@ -108,21 +109,21 @@ impl CopyStatements {
                 &comma_separated(keys().map(|column| quoted(&column.name))),
             )
             .replace("{sets}", &sets.join(", "))
-            .replace("{key_columns}", &slots)
-            .replace("{new}", &part_of("NEW"))
-            .replace("{old}", &part_of("OLD"))
+            .replace("{key_columns}", &key_columns)
+            .replace("{new}", &key_parts("NEW"))
+            .replace("{old}", &key_parts("OLD"))
     }
 
-    /// A statement about several tables.
-    pub fn for_tables(&self, phrase: &str, tables: &[CopyTable]) -> String {
+    /// Returns a statement about several tables.
+    pub fn for_tables(&self, statement: &str, tables: &[CopyTable]) -> String {
         let names = tables.iter().map(|table| quoted(&table.name));
-        phrase.replace("{tables}", &comma_separated(names))
+        statement.replace("{tables}", &comma_separated(names))
     }
 
-    /// A statement with so many values in a row: `?1, ?2`.
+    /// Returns a statement with `count` parameters in a row: `?1, ?2`.
     pub fn with_placeholders(&self, sql: &str, count: usize) -> String {
-        let marks = (1..=count).map(|place| format!("{}{place}", self.mark));
-        sql.replace("{parameters}", &comma_separated(marks))
+        let parameters = (1..=count).map(|index| format!("{}{index}", self.placeholder_prefix));
+        sql.replace("{parameters}", &comma_separated(parameters))
     }
 }
 

@@ -1,13 +1,13 @@
-//! Which tables a move copies, read from the schemas of both stores.
+//! The tables that a move copies, read from the schemas of both stores.
 //!
-//! A table or a column that only one of them has stops the move, unless it stands here with the reason.
+//! A table or a column that only one store has is an error, unless it is listed here.
 
-use super::TableStore;
+use super::table_store::TableStore;
 use super::value::{CopyRow, CopyValue};
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// Tables that are not copied row by row: how the schema came to be, what is known once (copied by name), and what a
-/// move itself keeps; which partitions PostgreSQL has; and its leases, which are put down in the deliveries.
+/// Tables that are not copied row by row: `meta` is copied by name, leases are merged into the deliveries, and the
+/// others describe the store or the move itself.
 const EXCLUDED_TABLES: [&str; 6] = [
     "migrations",
     "meta",
@@ -17,17 +17,17 @@ const EXCLUDED_TABLES: [&str; 6] = [
     LEASES_TABLE,
 ];
 
-/// What PostgreSQL alone keeps of what is in workers' hands.
+/// The table of leases, which only PostgreSQL has.
 pub(super) const LEASES_TABLE: &str = "leases";
 
-/// Columns that one dialect alone has, and the column whose value stands in until the end of the move.
+/// Columns that only one backend has.
 const BACKEND_COLUMNS: [BackendColumn; 1] = [BackendColumn {
     table: "message_hours",
     column: "last_number",
     substitute: "first_number",
 }];
 
-/// A column that one dialect alone has.
+/// A column that only one backend has. Until the end of the move it contains the value of `substitute`.
 #[derive(Debug)]
 pub struct BackendColumn {
     pub table: &'static str,
@@ -35,7 +35,7 @@ pub struct BackendColumn {
     pub substitute: &'static str,
 }
 
-/// What a column holds.
+/// Type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnType {
     Integer,
@@ -52,19 +52,19 @@ pub struct CopyColumn {
     pub kind: ColumnType,
 }
 
-/// A table with the columns that are copied, in the same order on both sides.
+/// A table with the columns that are copied, in the same order in both stores.
 #[derive(Debug)]
 pub struct CopyTable {
     pub name: String,
     pub columns: Vec<CopyColumn>,
-    /// The places of the primary key's columns.
+    /// Positions of the primary key's columns.
     pub key: Vec<usize>,
-    /// A column of this side alone, filled from the place beside it.
+    /// A column that only this store has, and the position of its substitute.
     pub backend_column: Option<(&'static BackendColumn, usize)>,
 }
 
 impl CopyTable {
-    /// The table that notes changes, as far as they are forgotten by number.
+    /// Returns the change log, with the columns by which entries are deleted.
     pub fn changes_table() -> Self {
         let seq = CopyColumn {
             name: "seq".to_owned(),
@@ -78,12 +78,12 @@ impl CopyTable {
         }
     }
 
-    /// The table of leases, as far as it is emptied, held and closed.
+    /// Returns the table of leases.
     pub fn leases_table() -> Self {
         Self::with_name(LEASES_TABLE)
     }
 
-    /// A table of which only the name matters.
+    /// Returns a table of which only the name is used.
     pub fn with_name(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -93,19 +93,19 @@ impl CopyTable {
         }
     }
 
-    /// The key of a row.
+    /// Returns the key of a row.
     pub fn key_of(&self, row: &[CopyValue]) -> CopyRow {
-        self.key.iter().map(|place| row[*place].clone()).collect()
+        self.key.iter().map(|position| row[*position].clone()).collect()
     }
 
-    /// The columns of the key.
+    /// Returns the columns of the key.
     pub fn key_columns(&self) -> impl Iterator<Item = &CopyColumn> {
-        self.key.iter().map(|place| &self.columns[*place])
+        self.key.iter().map(|position| &self.columns[*position])
     }
 
-    /// A key as it was noted: every part as it is, or as text.
-    pub fn parse_changed_key(&self, noted: &[CopyValue]) -> Result<CopyRow> {
-        let parts = self.key_columns().zip(noted);
+    /// Parses a logged key: the log of PostgreSQL stores every column as text.
+    pub fn parse_changed_key(&self, logged: &[CopyValue]) -> Result<CopyRow> {
+        let parts = self.key_columns().zip(logged);
         parts
             .map(|(column, part)| column.parse_changed_value(part))
             .collect()
@@ -114,21 +114,26 @@ impl CopyTable {
 
 impl CopyColumn {
     fn parse_changed_value(&self, part: &CopyValue) -> Result<CopyValue> {
-        let strange = || Error::new(ErrorKind::Internal, format!("a noted key has no {}", self.name));
+        let invalid_key = || {
+            Error::new(
+                ErrorKind::Internal,
+                format!("a logged key has no column {}", self.name),
+            )
+        };
         match (self.kind, part) {
-            (_, CopyValue::Null) => Err(strange()),
+            (_, CopyValue::Null) => Err(invalid_key()),
             (ColumnType::Integer, CopyValue::Text(text)) => {
-                text.parse().map(CopyValue::Integer).map_err(|_| strange())
+                text.parse().map(CopyValue::Integer).map_err(|_| invalid_key())
             }
             (ColumnType::Bytes, CopyValue::Text(text)) => {
-                from_hex(text).map(CopyValue::Bytes).ok_or_else(strange)
+                from_hex(text).map(CopyValue::Bytes).ok_or_else(invalid_key)
             }
             (_, part) => Ok(part.clone()),
         }
     }
 }
 
-/// Bytes as PostgreSQL writes them out: `\x00ff`.
+/// Parses bytes as PostgreSQL prints them: `\x00ff`.
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.strip_prefix("\\x")?.as_bytes();
     let digit = |letter: &u8| u8::try_from(char::from(*letter).to_digit(16)?).ok();
@@ -136,15 +141,15 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     digits.chunks(2).map(pair).collect()
 }
 
-/// A column as the schema has it.
+/// A column of a schema.
 struct SchemaColumn {
     table: String,
     column: CopyColumn,
-    /// Which part of the key; 0: none.
+    /// Position in the primary key, from 1; 0 if it is not part of it.
     key_position: i64,
 }
 
-/// The tables of both stores, side by side: the same names and columns in the same order.
+/// Returns the tables of both stores, with the same names and columns in the same order.
 pub async fn matching_tables(
     from: &mut dyn TableStore,
     to: &mut dyn TableStore,
@@ -152,32 +157,35 @@ pub async fn matching_tables(
     let (old, new) = (read_schema(from).await?, read_schema(to).await?);
     let mut pairs = (Vec::new(), Vec::new());
     for name in table_names(&old, &new) {
-        let (mine, theirs) = (columns_of_table(&old, &name), columns_of_table(&new, &name));
-        let common =
-            |column: &&&SchemaColumn| theirs.iter().any(|other| other.column.name == column.column.name);
-        let shared = mine.iter().filter(common).copied().collect::<Vec<_>>();
-        for (some, others) in [(&mine, &theirs), (&theirs, &mine)] {
+        let (own_columns, other_columns) = (columns_of_table(&old, &name), columns_of_table(&new, &name));
+        let common = |column: &&&SchemaColumn| {
+            other_columns
+                .iter()
+                .any(|other| other.column.name == column.column.name)
+        };
+        let shared = own_columns.iter().filter(common).copied().collect::<Vec<_>>();
+        for (some, others) in [(&own_columns, &other_columns), (&other_columns, &own_columns)] {
             refuse_unmatched_columns(&name, some, others)?;
         }
-        pairs.0.push(build_table(&name, &mine, &shared)?);
-        pairs.1.push(build_table(&name, &theirs, &shared)?);
+        pairs.0.push(build_table(&name, &own_columns, &shared)?);
+        pairs.1.push(build_table(&name, &other_columns, &shared)?);
     }
     Ok(pairs)
 }
 
-/// The tables of one store.
-pub async fn tables_of(side: &mut dyn TableStore) -> Result<Vec<CopyTable>> {
-    let found = read_schema(side).await?;
-    let names = table_names(&found, &[]);
+/// Returns the tables of one store.
+pub async fn tables_of(store: &mut dyn TableStore) -> Result<Vec<CopyTable>> {
+    let schema = read_schema(store).await?;
+    let names = table_names(&schema, &[]);
     let one = |name: &String| {
-        let mine = columns_of_table(&found, name);
-        build_table(name, &mine, &mine)
+        let own_columns = columns_of_table(&schema, name);
+        build_table(name, &own_columns, &own_columns)
     };
     names.iter().map(one).collect()
 }
 
 fn table_names(old: &[SchemaColumn], new: &[SchemaColumn]) -> Vec<String> {
-    let all = old.iter().chain(new).map(|found| found.table.clone());
+    let all = old.iter().chain(new).map(|schema| schema.table.clone());
     let mut names = all
         .filter(|name| !EXCLUDED_TABLES.contains(&name.as_str()))
         .collect::<Vec<_>>();
@@ -186,15 +194,18 @@ fn table_names(old: &[SchemaColumn], new: &[SchemaColumn]) -> Vec<String> {
     names
 }
 
-fn columns_of_table<'f>(found: &'f [SchemaColumn], table: &str) -> Vec<&'f SchemaColumn> {
-    found.iter().filter(|column| column.table == table).collect()
+fn columns_of_table<'f>(schema: &'f [SchemaColumn], table: &str) -> Vec<&'f SchemaColumn> {
+    schema.iter().filter(|column| column.table == table).collect()
 }
 
 fn refuse_unmatched_columns(table: &str, some: &[&SchemaColumn], others: &[&SchemaColumn]) -> Result<()> {
-    let alone = some.iter().map(|found| found.column.name.as_str()).find(|name| {
-        !others.iter().any(|other| other.column.name == *name) && backend_column(table, name).is_none()
-    });
-    match alone {
+    let unmatched = some
+        .iter()
+        .map(|schema| schema.column.name.as_str())
+        .find(|name| {
+            !others.iter().any(|other| other.column.name == *name) && backend_column(table, name).is_none()
+        });
+    match unmatched {
         None => Ok(()),
         Some(column) => Err(Error::new(
             ErrorKind::Internal,
@@ -206,33 +217,36 @@ fn refuse_unmatched_columns(table: &str, some: &[&SchemaColumn], others: &[&Sche
 fn backend_column(table: &str, column: &str) -> Option<&'static BackendColumn> {
     BACKEND_COLUMNS
         .iter()
-        .find(|apart| apart.table == table && apart.column == column)
+        .find(|backend_column| backend_column.table == table && backend_column.column == column)
 }
 
-fn build_table(name: &str, mine: &[&SchemaColumn], shared: &[&SchemaColumn]) -> Result<CopyTable> {
+fn build_table(name: &str, own_columns: &[&SchemaColumn], shared: &[&SchemaColumn]) -> Result<CopyTable> {
     let own = |shared: &&SchemaColumn| {
-        let column = mine.iter().find(|found| found.column.name == shared.column.name);
-        column.map(|found| found.column.clone())
+        let column = own_columns
+            .iter()
+            .find(|schema| schema.column.name == shared.column.name);
+        column.map(|schema| schema.column.clone())
     };
     let columns = shared.iter().filter_map(own).collect::<Vec<_>>();
-    let place = |name: &str| columns.iter().position(|column| column.name == name);
-    let mut parts = mine
+    let position = |name: &str| columns.iter().position(|column| column.name == name);
+    let mut parts = own_columns
         .iter()
-        .filter(|found| found.key_position > 0)
+        .filter(|schema| schema.key_position > 0)
         .collect::<Vec<_>>();
-    parts.sort_by_key(|found| found.key_position);
+    parts.sort_by_key(|schema| schema.key_position);
     let key = parts
         .iter()
-        .filter_map(|found| place(&found.column.name))
+        .filter_map(|schema| position(&schema.column.name))
         .collect::<Vec<_>>();
     if key.is_empty() || key.len() != parts.len() || key.len() > 4 {
-        let act = format!("cannot move {name}: its key must have one to four columns that both stores have");
-        return Err(Error::new(ErrorKind::Internal, act));
+        let context =
+            format!("cannot move {name}: its key must have one to four columns that both stores have");
+        return Err(Error::new(ErrorKind::Internal, context));
     }
-    let filled = mine.iter().find_map(|found| {
-        let apart = backend_column(name, &found.column.name)?;
-        let is_shared = place(apart.column).is_some();
-        (!is_shared).then_some((apart, place(apart.substitute)?))
+    let filled = own_columns.iter().find_map(|schema| {
+        let backend_column = backend_column(name, &schema.column.name)?;
+        let is_shared = position(backend_column.column).is_some();
+        (!is_shared).then_some((backend_column, position(backend_column.substitute)?))
     });
     Ok(CopyTable {
         name: name.to_owned(),
@@ -242,9 +256,9 @@ fn build_table(name: &str, mine: &[&SchemaColumn], shared: &[&SchemaColumn]) -> 
     })
 }
 
-async fn read_schema(side: &mut dyn TableStore) -> Result<Vec<SchemaColumn>> {
-    let rows = side.select(side.statements().columns, &[]).await?;
-    let mut found = Vec::with_capacity(rows.len());
+async fn read_schema(store: &mut dyn TableStore) -> Result<Vec<SchemaColumn>> {
+    let rows = store.select(store.statements().list_columns, &[]).await?;
+    let mut schema = Vec::with_capacity(rows.len());
     for row in &rows {
         let [table, column, kind, part] = row.as_slice() else {
             continue;
@@ -257,17 +271,17 @@ async fn read_schema(side: &mut dyn TableStore) -> Result<Vec<SchemaColumn>> {
             continue;
         }
         let Some(kind) = parse_column_type(kind) else {
-            let act = format!("cannot move {table}.{column}: values of type {kind} are not known");
-            return Err(Error::new(ErrorKind::Internal, act));
+            let context = format!("cannot move {table}.{column}: unknown type {kind}");
+            return Err(Error::new(ErrorKind::Internal, context));
         };
         let name = column.to_owned();
-        found.push(SchemaColumn {
+        schema.push(SchemaColumn {
             table: table.to_owned(),
             column: CopyColumn { name, kind },
             key_position: part.as_integer().unwrap_or_default(),
         });
     }
-    Ok(found)
+    Ok(schema)
 }
 
 fn parse_column_type(word: &str) -> Option<ColumnType> {

@@ -1,16 +1,17 @@
-//! The store a move copies to: takes rows, remembers how far it got, and opens at the end.
+//! The store that a move copies to: filled, with its progress, and opened at the end.
 //!
-//! Until it is open nobody else may write to it. Every batch checks that this run is still the one that fills it.
+//! Until it is open, no other process may write to it. Every transaction checks that this run is still the one that
+//! fills it.
 
 use std::collections::HashMap;
 
 use super::source::{ChangedRows, MetaValues, MoveMarks, drop_move_objects, read_marks, read_meta, set_meta};
-use super::table::LEASES_TABLE;
+use super::table::{CopyTable, LEASES_TABLE};
+use super::table_store::{TableStore, finish_transaction, retry_while_locked};
 use super::value::{CopyRow, CopyValue};
-use super::{CopyTable, TableStore, finish_transaction, retry_while_locked, same_store_error};
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// What a store that took no message may hold: what processes write that merely run on it.
+/// Tables that running processes write to even if no message was accepted.
 const RUNTIME_TABLES: [&str; 5] = [
     "providers",
     "rate_limiters",
@@ -23,35 +24,41 @@ fn is_runtime_table(table: &CopyTable) -> bool {
     RUNTIME_TABLES.contains(&table.name.as_str())
 }
 
-fn superseded_error() -> Error {
-    let act = "another `console move` has gone on with this move, ended it or given it up";
-    Error::new(ErrorKind::Conflict, act)
+/// Returns the error for a move of a store into itself.
+pub fn same_store_error() -> Error {
+    Error::usage("both URLs name the same store: name another store to move to")
 }
 
-/// Makes a run the only one that may write to a store, if this move is filling it; whether it is.
-pub async fn take_over(side: &mut dyn TableStore, id: i64, run: i64) -> Result<bool> {
+fn superseded_error() -> Error {
+    let context = "another `console move` has continued, finished or abandoned this move";
+    Error::new(ErrorKind::Conflict, context)
+}
+
+/// Makes `run` the only run that may write to a store that move `id` is filling. Returns false if it is not being
+/// filled.
+pub async fn take_over(store: &mut dyn TableStore, id: i64, run: i64) -> Result<bool> {
     retry_while_locked(async || {
-        side.begin().await?;
-        let outcome = take_over_in_transaction(side, id, run).await;
-        finish_transaction(side, outcome).await
+        store.begin().await?;
+        let outcome = take_over_in_transaction(store, id, run).await;
+        finish_transaction(store, outcome).await
     })
     .await
 }
 
-async fn take_over_in_transaction(side: &mut dyn TableStore, id: i64, run: i64) -> Result<bool> {
-    let phrases = side.statements();
-    side.execute_script(phrases.set_lock_timeout).await?;
-    let sql = phrases.for_tables(phrases.lock, &[CopyTable::with_name("meta")]);
-    side.execute_script(&sql).await?;
-    let marks = read_marks(side).await?;
+async fn take_over_in_transaction(store: &mut dyn TableStore, id: i64, run: i64) -> Result<bool> {
+    let statements = store.statements();
+    store.execute_script(statements.set_lock_timeout).await?;
+    let sql = statements.for_tables(statements.lock_tables, &[CopyTable::with_name("meta")]);
+    store.execute_script(&sql).await?;
+    let marks = read_marks(store).await?;
     let is_being_filled = marks.id == Some(id) && marks.receiving_run.is_some();
     if is_being_filled {
-        set_meta(side, "receiving", CopyValue::Integer(run)).await?;
+        set_meta(store, "receiving", CopyValue::Integer(run)).await?;
     }
     Ok(is_being_filled)
 }
 
-/// The store a move copies to.
+/// The store that a move copies to.
 pub struct CopyTarget {
     pub store: Box<dyn TableStore>,
     pub tables: Vec<CopyTable>,
@@ -59,9 +66,9 @@ pub struct CopyTarget {
 }
 
 impl CopyTarget {
-    pub fn new(side: Box<dyn TableStore>, tables: Vec<CopyTable>) -> Self {
+    pub fn new(store: Box<dyn TableStore>, tables: Vec<CopyTable>) -> Self {
         Self {
-            store: side,
+            store,
             tables,
             run: 0,
         }
@@ -71,35 +78,35 @@ impl CopyTarget {
         read_marks(self.store.as_mut()).await
     }
 
-    /// Refuses a store that holds something. `seal` is the old store's.
-    pub async fn require_empty(&mut self, seal: &Option<CopyValue>) -> Result<()> {
-        let known = read_meta(self.store.as_mut()).await?;
-        let own_seal = known
+    /// Refuses a store with content. `source_secret` is the secret of the old store.
+    pub async fn require_empty(&mut self, source_secret: &Option<CopyValue>) -> Result<()> {
+        let meta = read_meta(self.store.as_mut()).await?;
+        let own_secret = meta
             .iter()
             .find(|(name, _)| name == "store_secret")
-            .map(|(_, seal)| seal);
-        if own_seal.is_some() && own_seal == seal.as_ref() {
+            .map(|(_, source_secret)| source_secret);
+        if own_secret.is_some() && own_secret == source_secret.as_ref() {
             return Err(same_store_error());
         }
-        if known.iter().any(|(name, _)| name == "receiving") {
+        if meta.iter().any(|(name, _)| name == "receiving") {
             return Err(Error::usage(
-                "the store to move to holds the unfinished move of another store, or of one that was given up: name \
-                 an empty one",
+                "the store to move to is the target of another move that was not finished or was abandoned: name an \
+                 empty store",
             ));
         }
         self.require_no_rows().await
     }
 
     async fn require_no_rows(&mut self) -> Result<()> {
-        let phrases = self.store.statements();
+        let statements = self.store.statements();
         for table in &self.tables {
-            let sql = phrases
-                .for_table(phrases.first_page, table)
+            let sql = statements
+                .for_table(statements.read_first_page, table)
                 .replace("{limit}", "1");
             let is_empty = self.store.select(&sql, &[]).await?.is_empty();
             if !is_empty && !is_runtime_table(table) {
                 return Err(Error::usage(format!(
-                    "the store to move to is not empty (it has {}): name an empty one",
+                    "the store to move to is not empty (table {} has rows): name an empty store",
                     table.name
                 )));
             }
@@ -107,7 +114,7 @@ impl CopyTarget {
         Ok(())
     }
 
-    /// From now on only this run may write. Refuses a store that somebody has used since it was looked at.
+    /// Makes this run the only process that may write. Refuses a store that was used since it was checked.
     pub async fn begin(&mut self, id: i64, run: i64) -> Result<()> {
         retry_while_locked(async || {
             self.store.begin().await?;
@@ -120,28 +127,30 @@ impl CopyTarget {
     }
 
     async fn begin_in_transaction(&mut self, id: i64, run: i64) -> Result<()> {
-        let phrases = self.store.statements();
-        self.store.execute_script(phrases.set_lock_timeout).await?;
+        let statements = self.store.statements();
+        self.store.execute_script(statements.set_lock_timeout).await?;
         drop_move_objects(self.store.as_mut(), &self.tables).await?;
-        let fenced = phrases.guarded_tables(&self.tables);
-        for table in &fenced {
+        let guarded = statements.guarded_tables(&self.tables);
+        for table in &guarded {
             self.store
-                .execute_script(&phrases.for_table(phrases.create_write_guard, table))
+                .execute_script(&statements.for_table(statements.create_receiving_guard, table))
                 .await?;
         }
-        // Whoever was writing has ended before the guards stood, and can be seen.
+        // Creating the guards waited for all writing transactions, so their rows are visible now.
         self.require_no_rows().await?;
-        for table in fenced.iter().filter(|table| is_runtime_table(table)) {
+        for table in guarded.iter().filter(|table| is_runtime_table(table)) {
             self.store
-                .execute(&phrases.for_table(phrases.empty, table), &[])
+                .execute(&statements.for_table(statements.delete_all_rows, table), &[])
                 .await?;
         }
-        self.store.execute_script(phrases.create_bookmarks).await?;
+        self.store
+            .execute_script(statements.create_progress_table)
+            .await?;
         set_meta(self.store.as_mut(), "move_id", CopyValue::Integer(id)).await?;
         set_meta(self.store.as_mut(), "receiving", CopyValue::Integer(run)).await
     }
 
-    /// Goes on with a move that stopped half-way: from now on only this run may write.
+    /// Continues a move: from now on only this run may write.
     pub async fn take_over(&mut self, id: i64, run: i64) -> Result<()> {
         if !take_over(self.store.as_mut(), id, run).await? {
             return Err(superseded_error());
@@ -150,52 +159,59 @@ impl CopyTarget {
         Ok(())
     }
 
-    /// How far each table was copied: the last key; no key when all of it was.
+    /// Returns the last copied key of each table, or none for a complete table.
     pub async fn bookmarks(&mut self) -> Result<HashMap<String, Option<CopyRow>>> {
         let rows = self
             .store
-            .select(self.store.statements().list_bookmarks, &[])
+            .select(self.store.statements().read_progress, &[])
             .await?;
-        let broken = |error| Error::with_source(ErrorKind::Internal, "a bookmark cannot be read", error);
+        let to_error =
+            |error| Error::with_source(ErrorKind::Internal, "cannot read the copy progress", error);
         let read = |row: CopyRow| match row.as_slice() {
             [CopyValue::Text(name), CopyValue::Text(key)] => {
-                let key = serde_json::from_str(key).map_err(broken)?;
+                let key = serde_json::from_str(key).map_err(to_error)?;
                 Ok((name.clone(), Some(key)))
             }
             [CopyValue::Text(name), _] => Ok((name.clone(), None)),
-            _ => Err(Error::new(ErrorKind::Internal, "a bookmark cannot be read")),
+            _ => Err(Error::new(ErrorKind::Internal, "cannot read the copy progress")),
         };
         rows.into_iter().map(read).collect()
     }
 
-    /// Writes a page of a table and how far it goes, together.
-    pub async fn write_page(&mut self, place: usize, rows: &[CopyRow], next: Option<&CopyRow>) -> Result<()> {
+    /// Writes a page of a table and its progress in one transaction.
+    pub async fn write_page(
+        &mut self,
+        table_index: usize,
+        rows: &[CopyRow],
+        next: Option<&CopyRow>,
+    ) -> Result<()> {
         self.begin_write().await?;
-        let outcome = self.write_page_in_transaction(place, rows, next).await;
+        let outcome = self.write_page_in_transaction(table_index, rows, next).await;
         self.finish_write(outcome).await
     }
 
     async fn write_page_in_transaction(
         &mut self,
-        place: usize,
+        table_index: usize,
         rows: &[CopyRow],
         next: Option<&CopyRow>,
     ) -> Result<()> {
-        let broken = |error| Error::with_source(ErrorKind::Internal, "a bookmark cannot be written", error);
-        let table = &self.tables[place];
+        let to_error =
+            |error| Error::with_source(ErrorKind::Internal, "cannot save the copy progress", error);
+        let table = &self.tables[table_index];
         self.store.upsert_rows(table, rows).await?;
         let key = match next {
-            Some(key) => CopyValue::Text(serde_json::to_string(key).map_err(broken)?),
+            Some(key) => CopyValue::Text(serde_json::to_string(key).map_err(to_error)?),
             None => CopyValue::Null,
         };
         let values = [CopyValue::Text(table.name.clone()), key];
         self.store
-            .execute(self.store.statements().save_bookmark, &values)
+            .execute(self.store.statements().save_progress, &values)
             .await?;
         Ok(())
     }
 
-    /// Writes what has changed, and deletes what is no longer there.
+    /// Applies changes: writes the current rows and deletes those that no longer exist.
     pub async fn apply(&mut self, changes: &ChangedRows) -> Result<()> {
         if changes.tables.is_empty() {
             return Ok(());
@@ -206,8 +222,8 @@ impl CopyTarget {
     }
 
     async fn apply_in_transaction(&mut self, changes: &ChangedRows) -> Result<()> {
-        for (place, keys, rows) in &changes.tables {
-            let table = &self.tables[*place];
+        for (table_index, keys, rows) in &changes.tables {
+            let table = &self.tables[*table_index];
             if rows.len() < keys.len() {
                 self.store.delete_rows(table, keys).await?;
             }
@@ -216,39 +232,41 @@ impl CopyTarget {
         Ok(())
     }
 
-    /// Brings the servers' own knowledge of how the rows lie up to date.
+    /// Updates the statistics of the query planner.
     pub async fn analyze(&mut self) -> Result<()> {
-        let phrases = self.store.statements();
-        let sql = phrases.for_tables(phrases.analyze, &self.tables);
+        let statements = self.store.statements();
+        let sql = statements.for_tables(statements.analyze_tables, &self.tables);
         self.begin_write().await?;
         let outcome = self.store.execute_script(&sql).await;
         self.finish_write(outcome).await
     }
 
-    /// Writes what is known once, and what only this dialect keeps. `numbers` is the last number given out.
-    pub async fn finish(&mut self, meta: &MetaValues, numbers: i64) -> Result<()> {
+    /// Writes `meta` and the columns that only this backend has. `last_number` is the last allocated message number.
+    pub async fn finish(&mut self, meta: &MetaValues, last_number: i64) -> Result<()> {
         self.begin_write().await?;
-        let outcome = self.finish_in_transaction(meta, numbers).await;
+        let outcome = self.finish_in_transaction(meta, last_number).await;
         self.finish_write(outcome).await
     }
 
-    async fn finish_in_transaction(&mut self, meta: &MetaValues, numbers: i64) -> Result<()> {
-        let phrases = self.store.statements();
+    async fn finish_in_transaction(&mut self, meta: &MetaValues, last_number: i64) -> Result<()> {
+        let statements = self.store.statements();
         for (name, value) in meta {
             set_meta(self.store.as_mut(), name, value.clone()).await?;
         }
-        let numbered = |sql: &str| sql.replace("{last_number}", &numbers.to_string());
-        self.store.execute_script(&numbered(phrases.finish)).await?;
+        let with_last_number = |sql: &str| sql.replace("{last_number}", &last_number.to_string());
+        self.store
+            .execute_script(&with_last_number(statements.set_last_number))
+            .await?;
         self.store.create_partitions().await?;
-        match phrases.derive {
-            Some(derive) if self.tables.iter().any(|table| table.backend_column.is_some()) => {
-                self.store.execute_script(&numbered(derive)).await
+        match statements.fill_columns {
+            Some(fill) if self.tables.iter().any(|table| table.backend_column.is_some()) => {
+                self.store.execute_script(&with_last_number(fill)).await
             }
             _ => Ok(()),
         }
     }
 
-    /// Opens the store: whoever comes may use it, and nothing of the move stays in it.
+    /// Opens the store and removes the state of the move.
     pub async fn open(&mut self) -> Result<()> {
         retry_while_locked(async || {
             self.begin_write().await?;
@@ -265,23 +283,23 @@ impl CopyTarget {
         drop_move_objects(self.store.as_mut(), &self.tables).await
     }
 
-    /// Begins a transaction in which this run, and nobody else, may write.
+    /// Begins a transaction in which only this run may write.
     async fn begin_write(&mut self) -> Result<()> {
         self.store.begin().await?;
-        let lifted = self
+        let outcome = self
             .store
             .execute(
-                self.store.statements().lift_write_guard,
+                self.store.statements().lift_receiving_mark,
                 &[CopyValue::Integer(self.run)],
             )
             .await;
-        let lifted = match lifted {
+        let outcome = match outcome {
             Ok(1) => return Ok(()),
             Ok(_) => superseded_error(),
             Err(error) => error,
         };
         self.store.rollback().await;
-        Err(lifted)
+        Err(outcome)
     }
 
     async fn finish_write(&mut self, outcome: Result<()>) -> Result<()> {

@@ -1,13 +1,18 @@
-//! Every pair of dialects: all that a store holds arrives, whatever changes while it is copied, and whoever still
-//! uses a store that is closed, closing or being filled is held off.
+//! Moves between every pair of backends: all content arrives, and processes that use a store at the wrong time are
+//! refused.
 
 mod abandon;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{MoveOptions, MoveStage, StoreMove, open_stores};
+use super::source::{CopySource, read_page};
+use super::table::CopyTable;
+use super::target::CopyTarget;
+use super::value::CopyValue;
+use super::{MoveOptions, MoveStage, StoreMove, TableComparison, open_stores};
 use crate::testing::fixtures::*;
 use crate::{ProviderEndpoint, ReportSnapshot, Store, open};
 use postrider_core::clock::Clock;
@@ -21,7 +26,7 @@ use postrider_core::testing::postgres_server::new_database;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Two stores' URLs, and the folder that files are in.
+/// Two stores and the folder of their files.
 struct StorePair {
     from: String,
     to: String,
@@ -47,11 +52,11 @@ impl StorePair {
     }
 }
 
-/// Every way there is.
+/// Returns every pair of backends.
 fn store_pairs() -> Vec<StorePair> {
-    let pair = |dialects: [&str; 2]| {
+    let pair = |backends: [&str; 2]| {
         let folder = tempfile::tempdir().unwrap();
-        let [from, to] = dialects.map(|dialect| match dialect {
+        let [from, to] = backends.map(|backend| match backend {
             "postgres" => new_database(),
             name => format!("sqlite:{}", folder.path().join(name).display()),
         });
@@ -69,19 +74,19 @@ fn store_pairs() -> Vec<StorePair> {
     ]
 }
 
-/// Puts something into every table.
+/// Writes rows into every table.
 async fn fill_store(store: &dyn Store) {
-    for which in 0..20 {
-        let mut message = sms_to(which, &format!("+98912111{which:04}"));
-        message.body = format!("a\0b\u{1A}0 {which} é");
-        message.user = (which % 2 == 0).then(|| "someone\u{1A}".to_owned());
+    for number in 0..20 {
+        let mut message = sms_to(number, &format!("+98912111{number:04}"));
+        message.body = format!("a\0b\u{1A}0 {number} é");
+        message.user = (number % 2 == 0).then(|| "user\u{1A}".to_owned());
         message.deliveries.push(new_delivery("email", "a@example.org"));
         message.deliveries[1].priority = Priority::High;
-        message.idempotency = idempotency_key(u8::try_from(which).unwrap(), 9);
-        message.created_at = at(i64::try_from(which).unwrap() * 900);
+        message.idempotency = idempotency_key(u8::try_from(number).unwrap(), 9);
+        message.created_at = at(i64::try_from(number).unwrap() * 900);
         let id = accepted(store, message).await;
-        match which % 4 {
-            0 => claim_and_send(store, id, "red", &format!("red-{which}"), at(100)).await,
+        match number % 4 {
+            0 => claim_and_send(store, id, "red", &format!("red-{number}"), at(100)).await,
             1 => claim_and_fail(store, id, Failure::Rejected, at(100)).await,
             _ => {}
         }
@@ -93,7 +98,7 @@ async fn fill_store(store: &dyn Store) {
     .await;
     apply_receipt(
         store,
-        received_receipt(None, "nobody\0knows", bounced_status(), at(200)),
+        received_receipt(None, "un\0known", bounced_status(), at(200)),
     )
     .await;
     let recipient = Recipient {
@@ -101,16 +106,16 @@ async fn fill_store(store: &dyn Store) {
         address: "+989120000000".to_owned(),
         status: RecipientStatus::OptedOut,
         reason: "asked\0for".to_owned(),
-        changed_by: "somebody".to_owned(),
+        changed_by: "operator".to_owned(),
         changed_at: at(5),
     };
     store.set_recipient(recipient).await.unwrap();
-    let place = ProviderEndpoint {
+    let endpoint = ProviderEndpoint {
         name: name("red"),
         host: "red.example".to_owned(),
         port: 80,
     };
-    store.save_provider_endpoints(vec![place]).await.unwrap();
+    store.save_provider_endpoints(vec![endpoint]).await.unwrap();
     apply_all_changes(store).await;
     let snapshot = ReportSnapshot {
         generation: 3,
@@ -124,35 +129,32 @@ async fn begin(pair: &StorePair, run: i64) -> StoreMove {
     StoreMove::open(pair.route(), [run, run]).await.unwrap()
 }
 
-async fn copy(under_way: &mut StoreMove) {
-    under_way.copy(|_| {}).await.unwrap();
-    under_way.catch_up().await.unwrap();
+async fn copy(store_move: &mut StoreMove) {
+    store_move.copy(|_| {}).await.unwrap();
+    store_move.catch_up().await.unwrap();
 }
 
-async fn finish_move(mut under_way: StoreMove) -> u64 {
-    let in_hand = under_way.close("there", Duration::ZERO, |_| {}).await.unwrap();
-    let comparisons = under_way.compare(|_| {}).await.unwrap();
+async fn finish_move(mut store_move: StoreMove) -> u64 {
+    let open_rounds = store_move.close("there", Duration::ZERO, |_| {}).await.unwrap();
+    let comparisons = store_move.compare(|_| {}).await.unwrap();
     let different = comparisons.iter().filter(|one| !one.is_same());
-    assert_eq!(
-        different.collect::<Vec<_>>(),
-        Vec::<&crate::copy::TableComparison>::new()
-    );
-    under_way.open_target().await.unwrap();
-    in_hand
+    assert_eq!(different.collect::<Vec<_>>(), Vec::<&TableComparison>::new());
+    store_move.open_target().await.unwrap();
+    open_rounds
 }
 
 #[tokio::test]
-async fn no_table_and_no_column_of_either_dialect_is_forgotten() {
+async fn every_table_and_column_of_both_backends_is_copied() {
     for pair in store_pairs() {
         let (source, target) = open_stores_of(&pair).await;
-        let describe = |tables: &[crate::copy::CopyTable]| {
+        let describe = |tables: &[CopyTable]| {
             let keys = tables.iter().map(|table| (table.name.clone(), key_names(table)));
             keys.collect::<Vec<_>>()
         };
         assert_eq!(describe(&source.tables), describe(&target.tables));
         let names = source.tables.iter().map(|table| table.name.as_str());
         let names = names.collect::<BTreeSet<_>>();
-        for known in [
+        for table in [
             "messages",
             "deliveries",
             "attempts",
@@ -161,41 +163,44 @@ async fn no_table_and_no_column_of_either_dialect_is_forgotten() {
             "recipients",
             "message_hours",
         ] {
-            assert!(names.contains(known), "{known}");
+            assert!(names.contains(table), "{table}");
         }
     }
 }
 
-async fn open_stores_of(pair: &StorePair) -> (super::CopySource, super::CopyTarget) {
+async fn open_stores_of(pair: &StorePair) -> (CopySource, CopyTarget) {
     drop(pair.open_old());
     open_stores(pair.route()).await.unwrap()
 }
 
-fn key_names(table: &super::CopyTable) -> Vec<String> {
+fn key_names(table: &CopyTable) -> Vec<String> {
     table.key_columns().map(|column| column.name.clone()).collect()
 }
 
 #[tokio::test]
-async fn everything_arrives_and_stays_in_use() {
+async fn all_content_arrives_and_can_be_used() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
-        let (report, seal) = (
+        let (report, secret) = (
             old.report(at(400)).await.unwrap(),
             old.store_secret().await.unwrap(),
         );
-        let mut under_way = begin(&pair, 1).await;
-        copy(&mut under_way).await;
-        assert_eq!(finish_move(under_way).await, 0);
+        let mut store_move = begin(&pair, 1).await;
+        copy(&mut store_move).await;
+        assert_eq!(finish_move(store_move).await, 0);
         let new = pair.open_new();
-        for which in 0..20 {
-            assert_eq!(find_message(&*new, which).await, find_message(&*old, which).await);
+        for number in 0..20 {
+            assert_eq!(
+                find_message(&*new, number).await,
+                find_message(&*old, number).await
+            );
         }
         assert_eq!(new.report(at(400)).await.unwrap(), report);
-        assert_eq!(new.store_secret().await.unwrap(), seal);
+        assert_eq!(new.store_secret().await.unwrap(), secret);
         assert_eq!(new.snapshot().await.unwrap(), old.snapshot().await.unwrap());
         let next = accepted(&*new, sms(100)).await;
-        assert_eq!(next.message_number(), 21, "no number is given out twice");
+        assert_eq!(next.message_number(), 21, "no number is used twice");
         let replayed = new.accept(vec![repeated_request(3)]).await.unwrap();
         assert!(
             matches!(replayed[0], postrider_core::message::Acceptance::Replayed { .. }),
@@ -207,32 +212,32 @@ async fn everything_arrives_and_stays_in_use() {
     }
 }
 
-/// The same request as the one before.
-fn repeated_request(which: u8) -> postrider_core::message::NewMessage {
+/// Returns a message with the idempotency key of an earlier one.
+fn repeated_request(number: u8) -> postrider_core::message::NewMessage {
     let mut message = sms(200);
-    message.idempotency = idempotency_key(which, 9);
+    message.idempotency = idempotency_key(number, 9);
     message
 }
 
 #[tokio::test]
-async fn what_changes_while_it_is_copied_arrives_too() {
+async fn changes_during_the_copy_arrive() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
-        let mut under_way = begin(&pair, 1).await;
-        copy(&mut under_way).await;
-        for which in 30..40 {
-            let id = accepted(&*old, sms(which)).await;
-            claim_and_send(&*old, id, "red", &format!("late-{which}"), at(500)).await;
+        let mut store_move = begin(&pair, 1).await;
+        copy(&mut store_move).await;
+        for number in 30..40 {
+            let id = accepted(&*old, sms(number)).await;
+            claim_and_send(&*old, id, "red", &format!("late-{number}"), at(500)).await;
         }
-        // Everything by mail is called off, so that old messages end and can be deleted.
-        for which in 0..10 {
-            old.cancel_message(id(which), at(600)).await.unwrap();
+        // Ends the email deliveries, so that old messages can be pruned.
+        for number in 0..10 {
+            old.cancel_message(id(number), at(600)).await.unwrap();
         }
         assert!(old.prune(at(7_000), at(7_000), 4).await.unwrap() > 0);
         old.begin_rebuild().await.unwrap();
         apply_all_changes(&*old).await;
-        finish_move(under_way).await;
+        finish_move(store_move).await;
         let new = pair.open_new();
         assert_eq!(
             new.report(at(700)).await.unwrap(),
@@ -243,36 +248,49 @@ async fn what_changes_while_it_is_copied_arrives_too() {
     }
 }
 
+/// Copies until a panic kills the run after so many batches.
+async fn kill_after(mut store_move: StoreMove, batches: u64, copied: &Arc<AtomicU64>) {
+    let (copied, done) = (Arc::clone(copied), AtomicU64::new(0));
+    let killed = tokio::spawn(async move {
+        let progress = |rows| {
+            copied.fetch_add(rows, Ordering::SeqCst);
+            let done = done.fetch_add(1, Ordering::SeqCst) + 1;
+            assert!(done < batches, "killed after {batches} batches");
+        };
+        store_move.copy(progress).await
+    });
+    assert!(killed.await.unwrap_err().is_panic());
+}
+
 #[tokio::test]
-async fn a_move_that_stopped_anywhere_goes_on_where_it_was() {
+async fn a_killed_move_continues_where_it_stopped() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
         let all = begin(&pair, 1).await.row_counts().await.unwrap()[0];
-        let copied = std::cell::Cell::new(0);
-        for run in 2..5 {
-            let mut under_way = begin(&pair, run).await;
-            let some = under_way.copy(|rows| copied.set(copied.get() + rows));
-            // Given up at the first batch that has to wait for anything, or never.
-            drop(tokio::time::timeout(Duration::from_millis(5), some).await);
+        let copied = Arc::new(AtomicU64::new(0));
+        for (run, batches) in [(2, 1), (3, 2), (4, 4)] {
+            kill_after(begin(&pair, run).await, batches, &copied).await;
         }
-        let mut under_way = begin(&pair, 5).await;
-        under_way
-            .copy(|rows| copied.set(copied.get() + rows))
-            .await
-            .unwrap();
-        assert!(copied.get() <= all + 4 * 3, "{} of {all}", copied.get());
-        under_way.close("there", Duration::ZERO, |_| {}).await.unwrap();
-        drop(under_way);
-        let under_way = begin(&pair, 6).await;
-        assert_eq!(under_way.stage(), MoveStage::Closed);
-        let mut under_way = under_way;
-        let comparisons = under_way.compare(|_| {}).await.unwrap();
+        let mut store_move = begin(&pair, 5).await;
+        let count = |rows| {
+            copied.fetch_add(rows, Ordering::SeqCst);
+        };
+        store_move.copy(count).await.unwrap();
+        let copied = copied.load(Ordering::SeqCst);
+        // Each killed run may repeat one batch of three rows.
+        assert!(copied <= all + 3 * 3, "{copied} of {all}");
+        store_move.close("there", Duration::ZERO, |_| {}).await.unwrap();
+        drop(store_move);
+        let store_move = begin(&pair, 6).await;
+        assert_eq!(store_move.stage(), MoveStage::Closed);
+        let mut store_move = store_move;
+        let comparisons = store_move.compare(|_| {}).await.unwrap();
         assert!(
-            comparisons.iter().all(crate::copy::TableComparison::is_same),
+            comparisons.iter().all(TableComparison::is_same),
             "{comparisons:?}"
         );
-        under_way.open_target().await.unwrap();
+        store_move.open_target().await.unwrap();
         assert_eq!(
             find_message(&*pair.open_new(), 7).await,
             find_message(&*old, 7).await
@@ -281,7 +299,7 @@ async fn a_move_that_stopped_anywhere_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn numbers_of_later_months_find_room() {
+async fn messages_of_later_partitions_arrive() {
     for pair in store_pairs()
         .into_iter()
         .filter(|pair| pair.from.starts_with("sqlite:"))
@@ -295,9 +313,9 @@ async fn numbers_of_later_months_find_room() {
             .unwrap();
         let id = accepted(&*old, sms(1)).await;
         claim_and_send(&*old, id, "red", "r-1", at(100)).await;
-        let mut under_way = begin(&pair, 1).await;
-        copy(&mut under_way).await;
-        finish_move(under_way).await;
+        let mut store_move = begin(&pair, 1).await;
+        copy(&mut store_move).await;
+        finish_move(store_move).await;
         let new = pair.open_new();
         assert_eq!(find_message(&*new, 1).await, find_message(&*old, 1).await);
         let next = accepted(&*new, sms(2)).await;
@@ -311,39 +329,39 @@ async fn only_the_last_run_of_a_move_writes() {
         fill_store(&*pair.open_old()).await;
         let mut first = begin(&pair, 1).await;
         let mut second = begin(&pair, 2).await;
-        let refused = first.copy(|_| {}).await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Conflict);
+        let error = first.copy(|_| {}).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
         copy(&mut second).await;
         finish_move(second).await;
     }
 }
 
 #[tokio::test]
-async fn a_difference_is_found() {
+async fn a_difference_between_the_stores_is_found() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
-        let mut under_way = begin(&pair, 1).await;
-        copy(&mut under_way).await;
-        under_way.close("there", Duration::ZERO, |_| {}).await.unwrap();
-        let place = under_way
+        let mut store_move = begin(&pair, 1).await;
+        copy(&mut store_move).await;
+        store_move.close("there", Duration::ZERO, |_| {}).await.unwrap();
+        let place = store_move
             .target
             .tables
             .iter()
             .position(|table| table.name == "attempts")
             .unwrap();
-        let (rows, _) = crate::copy::source::read_page(
-            under_way.target.store.as_mut(),
-            &under_way.target.tables[place],
+        let (rows, _) = read_page(
+            store_move.target.store.as_mut(),
+            &store_move.target.tables[place],
             None,
             1,
         )
         .await
         .unwrap();
         let mut wrong = rows;
-        wrong[0][4] = crate::copy::CopyValue::Text("other".to_owned());
-        under_way.target.write_page(place, &wrong, None).await.unwrap();
-        let comparisons = under_way.compare(|_| {}).await.unwrap();
+        wrong[0][4] = CopyValue::Text("other".to_owned());
+        store_move.target.write_page(place, &wrong, None).await.unwrap();
+        let comparisons = store_move.compare(|_| {}).await.unwrap();
         let different = comparisons.iter().filter(|one| !one.is_same());
         assert_eq!(
             different.map(|one| one.table.as_str()).collect::<Vec<_>>(),
@@ -355,22 +373,22 @@ async fn a_difference_is_found() {
 }
 
 #[tokio::test]
-async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
+async fn a_process_that_uses_a_store_at_the_wrong_time_is_refused() {
     for pair in store_pairs() {
         let (old, early) = (pair.open_old(), pair.open_new());
         let waiting = accepted(&*old, sms(1)).await;
-        let in_hand = accepted(&*old, sms(2)).await;
+        let open_rounds = accepted(&*old, sms(2)).await;
         let now = Clock::System.now();
-        let mut claim = old.claim(vec![in_hand], now, LEASE).await.unwrap();
-        let mut under_way = begin(&pair, 1).await;
-        copy(&mut under_way).await;
-        let refused = early.accept(vec![sms(3)]).await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Unavailable);
-        let refused = early.claim(vec![waiting], now, LEASE).await.unwrap_err();
+        let mut claim = old.claim(vec![open_rounds], now, LEASE).await.unwrap();
+        let mut store_move = begin(&pair, 1).await;
+        copy(&mut store_move).await;
+        let error = early.accept(vec![sms(3)]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        let error = early.claim(vec![waiting], now, LEASE).await.unwrap_err();
         assert_eq!(
-            refused.kind(),
+            error.kind(),
             ErrorKind::Unavailable,
-            "nothing is sent from there"
+            "no delivery is sent from the new store yet"
         );
         assert!(
             open(&pair.to, TIMEOUT)
@@ -380,16 +398,16 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
                 .contains("not finished")
         );
 
-        let ended = std::sync::atomic::AtomicBool::new(false);
-        let close = under_way.close("there", TIMEOUT, |_| {});
-        let meanwhile = async {
-            let held = loop {
+        let ended = AtomicBool::new(false);
+        let close = store_move.close("there", TIMEOUT, |_| {});
+        let work = async {
+            let error = loop {
                 match old.claim(vec![waiting], now, Duration::ZERO).await {
                     Ok(_) => tokio::task::yield_now().await,
                     Err(error) => break error,
                 }
             };
-            assert_eq!(held.kind(), ErrorKind::Conflict);
+            assert_eq!(error.kind(), ErrorKind::Conflict);
             accepted(&*old, sms(4)).await;
             let claim = claim.remove(0);
             let state = DeliveryState::Sent {
@@ -404,17 +422,21 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
                 now,
             );
             assert_eq!(record(&*old, end).await, RecordResult::Stored);
-            ended.store(true, std::sync::atomic::Ordering::SeqCst);
+            ended.store(true, Ordering::SeqCst);
         };
-        let (closed, ()) = tokio::join!(close, meanwhile);
-        assert_eq!(closed.unwrap(), 0, "the round in hand was waited for");
-        assert!(ended.load(std::sync::atomic::Ordering::SeqCst));
-        let refused = old.accept(vec![sms(5)]).await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Unavailable);
-        assert!(refused.to_string().contains("was moved"), "{refused}");
+        let (closed, ()) = tokio::join!(close, work);
+        assert_eq!(closed.unwrap(), 0, "the move waited for the open round");
+        assert!(ended.load(Ordering::SeqCst));
+        let error = old.accept(vec![sms(5)]).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("was moved"), "{error}");
         assert!(old.ping().await.is_err());
         assert!(old.claim(vec![waiting], now, LEASE).await.is_err());
-        assert_eq!(find_message(&*old, 4).await.id, id(4), "it can still be read");
+        assert_eq!(
+            find_message(&*old, 4).await.id,
+            id(4),
+            "a closed store can be read"
+        );
         assert!(
             open(&pair.from, TIMEOUT)
                 .err()
@@ -422,31 +444,31 @@ async fn whoever_uses_a_store_at_the_wrong_time_is_held_off() {
                 .to_string()
                 .contains("moved to there")
         );
-        under_way.open_target().await.unwrap();
+        store_move.open_target().await.unwrap();
         assert_eq!(find_message(&*pair.open_new(), 4).await.id, id(4));
     }
 }
 
 #[tokio::test]
-async fn rounds_that_have_no_end_are_known_in_the_new_store() {
+async fn open_rounds_are_known_in_the_new_store() {
     for pair in store_pairs() {
         let old = pair.open_old();
-        let [lost, in_hand] = [accepted(&*old, sms(1)).await, accepted(&*old, sms(2)).await];
+        let [lost, open_rounds] = [accepted(&*old, sms(1)).await, accepted(&*old, sms(2)).await];
         let now = Clock::System.now();
         let claim = async |id, lease| old.claim(vec![id], now, lease).await.unwrap().remove(0);
         claim(lost, Duration::ZERO).await;
         claim(lost, Duration::ZERO).await;
-        let late = claim(in_hand, LEASE).await;
-        let mut under_way = begin(&pair, 1).await;
-        copy(&mut under_way).await;
-        assert_eq!(finish_move(under_way).await, 1);
+        let late = claim(open_rounds, LEASE).await;
+        let mut store_move = begin(&pair, 1).await;
+        copy(&mut store_move).await;
+        assert_eq!(finish_move(store_move).await, 1);
         let new = pair.open_new();
         assert_eq!(find_message(&*new, 2).await, find_message(&*old, 2).await);
         let again = claimed(&*new, lost, now).await;
         assert_eq!((again.round, again.unrecorded_claims), (3, 2));
-        assert!(is_not_claimable(&*new, in_hand, now).await);
+        assert!(is_not_claimable(&*new, open_rounds, now).await);
         let later = now + 2 * LEASE;
-        let again = claimed(&*new, in_hand, later).await;
+        let again = claimed(&*new, open_rounds, later).await;
         assert_eq!((again.round, again.unrecorded_claims), (2, 1));
         let end = finished_round(&late, vec![], sent_state("red", "r", later), later);
         assert_eq!(record(&*new, end).await, RecordResult::Superseded);

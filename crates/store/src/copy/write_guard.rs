@@ -1,24 +1,24 @@
-//! What a move puts in the way of those who still use a store it has closed, is closing, or is filling.
+//! The guards that a move puts on a store that is closed, about to be closed, or being filled.
 //!
-//! The stores themselves refuse, by triggers, so that processes which were started long before are held off too.
+//! The guards are database triggers, so that they also stop processes that were started before the move.
 
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// Why a store refuses a change.
+/// The reason why a store refuses a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteGuard {
-    /// It was moved: another store is the truth now.
+    /// The store was moved.
     Moved,
-    /// It is about to be moved: no round begins, everything else goes on.
+    /// The store is about to be moved: no round may begin; other writes continue.
     ClaimsPaused,
-    /// A move is filling it.
+    /// A move is filling the store.
     Receiving,
-    /// A move is copying what was to be taken away as a whole.
+    /// A move is copying the partitions, so none may be detached.
     PartitionsPinned,
 }
 
 impl WriteGuard {
-    /// From what SQLite's triggers say.
+    /// Parses the message of a SQLite trigger.
     pub fn from_trigger_message(word: &str) -> Option<Self> {
         match word.split(' ').next()? {
             "moved" => Some(Self::Moved),
@@ -28,7 +28,7 @@ impl WriteGuard {
         }
     }
 
-    /// From the code PostgreSQL's triggers give.
+    /// Parses the SQLSTATE of a PostgreSQL trigger.
     pub fn from_sqlstate(code: &str) -> Option<Self> {
         match code {
             "PM001" => Some(Self::Moved),
@@ -39,7 +39,7 @@ impl WriteGuard {
         }
     }
 
-    /// Of what kind the refusal is. A claim that is held up takes no other work with it.
+    /// Returns the error kind. `Conflict` fails only the claim and not the other work of its batch.
     pub fn kind(self) -> ErrorKind {
         match self {
             Self::Moved | Self::Receiving => ErrorKind::Unavailable,
@@ -47,30 +47,29 @@ impl WriteGuard {
         }
     }
 
-    /// What a client may know of it.
+    /// Returns the description for clients.
     pub fn client_message(self) -> &'static str {
         match self {
-            Self::Moved => "the store was moved to another place; this process has to be started on that one",
-            Self::ClaimsPaused => "the store is about to be moved; sending goes on in a moment",
+            Self::Moved => "the store was moved; start this process with the URL of the new store",
+            Self::ClaimsPaused => "the store is about to be moved; sending continues in a moment",
             Self::Receiving => "a move into this store is not finished",
             Self::PartitionsPinned => {
-                "a move from this store is under way; months are deleted when it has ended"
+                "a move from this store is in progress; months are deleted after it has ended"
             }
         }
     }
 }
 
-/// Refuses a store that nobody may open: `moved` says where it was moved to, `is_receiving` whether a move into it is
-/// not finished.
-pub fn require_open(moved: Option<&str>, is_receiving: bool) -> Result<()> {
-    if let Some(place) = moved {
+/// Refuses a store that was moved to `moved_to`, or that a move is still filling.
+pub fn require_open(moved_to: Option<&str>, is_receiving: bool) -> Result<()> {
+    if let Some(location) = moved_to {
         return Err(Error::usage(format!(
-            "this store was moved to {place}: name that one in the configuration (store.url)"
+            "this store was moved to {location}: set store.url in the configuration to it"
         )));
     }
     if is_receiving {
         return Err(Error::usage(
-            "a move into this store is not finished: run the same `console move` again to go on with it",
+            "a move into this store is not finished: run the same `console move` again to continue it",
         ));
     }
     Ok(())

@@ -1,469 +1,356 @@
-//! Storing new messages: message, deliveries and idempotency key, or nothing of it.
+//! Accepting messages: stores a batch with deliveries, idempotency keys and events in one transaction.
 //!
-//! Takes many messages at once, with one statement for each table. Never begins or ends a transaction.
+//! Runs a fixed number of statements per batch, whatever its size. The caller begins and ends the transaction.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
+use super::advisory_locks::{AdvisoryLock, lock_shared};
 use super::errors::PgError;
-use super::events;
+use super::escape::escape_text;
+use super::event_outbox::insert_events;
 use super::group_commit::BatchOperation;
-use super::pool::{PgTransaction, bind};
-use super::rows::{self, StateColumns, escape_text};
+use super::idempotency::{self, IdempotencyRecord, IdempotencyRecords, KeyHash};
+use super::pool::{PgTransaction, bind, column};
 use super::suppressed::SuppressedAddresses;
 use super::user_throttle;
+use crate::accept::SUPPRESSED_REASON;
 use crate::events::NewEvent;
 use crate::rollups::HOUR_MS;
+use crate::rows::deliveries::StateColumns;
+use crate::rows::{SqlRow, limit_to_sql, priority_rank};
 use postrider_core::clock::Timestamp;
 use postrider_core::contact;
 use postrider_core::delivery::{DeliveryState, Failure};
 use postrider_core::event::EventTarget;
-use postrider_core::id::{DeliveryId, MessageId};
+use postrider_core::id::DeliveryId;
 use postrider_core::message::{Acceptance, NewDelivery, NewMessage};
 
-static FIND_KEYS: &str = include_str!("../../../../sql/postgres/accept/find_idempotency_key.sql");
-static DELETE_KEYS: &str = include_str!("../../../../sql/postgres/accept/delete_idempotency_keys.sql");
-/// Keeps keys with what they bring.
-pub static INSERT_KEYS: &str = include_str!("../../../../sql/postgres/accept/insert_idempotency_key.sql");
-static LOCK_NUMBERS_SHARED: &str = include_str!("../../../../sql/postgres/accept/lock_numbers_shared.sql");
-static NEXT_NUMBERS: &str = include_str!("../../../../sql/postgres/accept/allocate_message_number.sql");
-static SAVE_HOURS: &str = include_str!("../../../../sql/postgres/accept/save_hour.sql");
-static INSERT_MESSAGES: &str = include_str!("../../../../sql/postgres/accept/insert_message.sql");
-static INSERT_DELIVERIES: &str = include_str!("../../../../sql/postgres/accept/insert_delivery.sql");
+static ALLOCATE_NUMBERS: &str = sql!("postgres/accept/allocate_message_number");
+static SAVE_HOURS: &str = sql!("postgres/accept/save_hour");
+static INSERT_MESSAGES: &str = sql!("postgres/accept/insert_message");
+static INSERT_DELIVERIES: &str = sql!("postgres/accept/insert_delivery");
 
-/// The lock that says whether numbers are under way: shared by accepts, taken alone by the report.
-pub const NUMBERS_LOCK: i64 = 0x506F_7374_0002;
-
-/// Messages that came together.
+/// Messages of one call of `accept`.
 pub struct AcceptOperation(pub Vec<NewMessage>);
 
 impl BatchOperation for AcceptOperation {
     type Output = Vec<Acceptance>;
-    /// Hours whose first number is on disk: numbers only grow, so there is nothing to add.
+    /// Hours whose first message number is stored. Numbers only increase, so these rows stay correct.
     type BatchCache = HashSet<i64>;
     const ERROR_CONTEXT: &'static str = "cannot store messages";
 
     async fn run(
-        desk: &PgTransaction,
-        hours: &mut HashSet<i64>,
-        pieces: &[Self],
+        transaction: &PgTransaction,
+        stored_hours: &mut HashSet<i64>,
+        operations: &[Self],
     ) -> Result<Vec<Vec<Acceptance>>, PgError> {
-        let messages = pieces.iter().flat_map(|piece| &piece.0).collect::<Vec<_>>();
-        let mut answers = accept(desk, hours, &messages).await?.into_iter();
-        let of_piece = |piece: &Self| answers.by_ref().take(piece.0.len()).collect();
-        Ok(pieces.iter().map(of_piece).collect())
+        let messages = operations
+            .iter()
+            .flat_map(|operation| &operation.0)
+            .collect::<Vec<_>>();
+        let mut results = accept(transaction, stored_hours, &messages).await?.into_iter();
+        let results_of = |operation: &Self| results.by_ref().take(operation.0.len()).collect();
+        Ok(operations.iter().map(results_of).collect())
     }
 }
 
-/// What a key stands for.
-struct IdempotencyRecord {
-    request: [u8; 32],
-    number: i64,
-    message: MessageId,
-}
-
-type IdempotencyRecords = HashMap<[u8; 32], IdempotencyRecord>;
-
-/// A message on its way in.
+/// A message that is about to be stored.
 struct NumberedMessage<'m> {
+    /// Position in the batch.
     index: usize,
     message: &'m NewMessage,
     number: i64,
 }
 
-/// See [`crate::Store::accept`]. `hours` are those whose first number is known to be on disk.
+/// Stores messages and returns one result per message. `stored_hours` are the hours whose first number is stored.
 pub async fn accept(
-    desk: &PgTransaction,
-    hours: &mut HashSet<i64>,
+    transaction: &PgTransaction,
+    stored_hours: &mut HashSet<i64>,
     messages: &[&NewMessage],
 ) -> Result<Vec<Acceptance>, PgError> {
     let now = messages
         .iter()
         .map(|message| message.created_at.timestamp_millis());
     let now = now.min().unwrap_or_default();
-    let keys = messages.iter().filter_map(|message| message.idempotency.as_ref());
-    let keys = keys.map(|promise| promise.key.to_vec()).collect();
+    let keys = messages.iter().filter_map(|message| key_of(message));
+    let keys = keys.collect::<Vec<_>>();
     let deliveries = messages.iter().flat_map(|message| &message.deliveries);
-    // All asked without waiting between: the server takes them in order. Numbers that are not needed are left out.
-    let fresh = messages.iter().filter(|message| !message.replay_only).count();
-    let (promises, suppressed, numbers) = tokio::join!(
-        load_idempotency_records(desk, keys, now),
-        SuppressedAddresses::load_for_deliveries(desk, deliveries),
-        allocate_numbers(desk, fresh)
+    let new_count = messages.iter().filter(|message| !message.replay_only).count();
+    // The statements are pipelined: the server runs them in this order. Numbers that are not used leave gaps.
+    let (records, suppressed, numbers) = tokio::join!(
+        idempotency::load(transaction, &keys, now),
+        SuppressedAddresses::load_for_deliveries(transaction, deliveries),
+        allocate_numbers(transaction, new_count)
     );
-    let (mut promises, suppressed, mut numbers) = (promises?, suppressed?, numbers?.into_iter());
-    let is_suppressed = |message: &NewMessage| {
-        let mut deliveries = message.deliveries.iter();
-        deliveries.all(|one| suppressed.suppress_all_of(one))
-    };
-    let mut answers = vec![None; messages.len()];
-    let mut entering = Vec::new();
-    let mut claimed = HashMap::new();
-    for (place, message) in messages.iter().copied().enumerate() {
-        let key = message.idempotency.as_ref().map(|promise| promise.key);
-        // Whether a key was promised before, on disk or in this batch, is answered at the end.
-        if key.is_some_and(|key| promises.contains_key(&key) || claimed.contains_key(&key)) {
+    let (mut records, suppressed, mut numbers) = (records?, suppressed?, numbers?.into_iter());
+    let mut results = vec![None; messages.len()];
+    let mut numbered = Vec::new();
+    let mut first_with_key = HashMap::new();
+    for (index, message) in messages.iter().copied().enumerate() {
+        let key = key_of(message);
+        // A key that is stored already, or repeated in this batch, is answered at the end.
+        if key.is_some_and(|key| records.contains_key(&key) || first_with_key.contains_key(&key)) {
             continue;
         }
         if message.replay_only {
-            answers[place] = Some(Acceptance::NothingToReplay);
+            results[index] = Some(Acceptance::NothingToReplay);
             continue;
         }
-        if is_suppressed(message) {
-            answers[place] = Some(Acceptance::Suppressed);
+        if message
+            .deliveries
+            .iter()
+            .all(|delivery| suppressed.contains_all_of(delivery))
+        {
+            results[index] = Some(Acceptance::Suppressed);
             continue;
         }
-        claimed.extend(key.map(|key| (key, place)));
-        let missing = || PgError::InvalidRow("a number is missing".to_owned());
-        entering.push(NumberedMessage {
-            index: place,
+        first_with_key.extend(key.map(|key| (key, index)));
+        let number = numbers.next();
+        numbered.push(NumberedMessage {
+            index,
             message,
-            number: numbers.next().ok_or_else(missing)?,
+            number: number.ok_or_else(|| PgError::InvalidRow("a message number is missing".to_owned()))?,
         });
     }
-    save_idempotency_keys(desk, &mut entering, &mut promises, now).await?;
-    for (one, retry_after) in remove_throttled(desk, &mut entering, &mut promises).await? {
-        answers[one.index] = Some(Acceptance::Throttled { retry_after });
+    save_idempotency_keys(transaction, &mut numbered, &mut records, now).await?;
+    for (message, retry_after) in remove_throttled(transaction, &mut numbered, &mut records).await? {
+        results[message.index] = Some(Acceptance::Throttled { retry_after });
     }
-    insert_messages(desk, hours, &entering, &suppressed).await?;
-    for one in &entering {
-        answers[one.index] = Some(Acceptance::Stored { number: one.number });
+    insert_messages(transaction, stored_hours, &numbered, &suppressed).await?;
+    for message in &numbered {
+        let number = message.number;
+        results[message.index] = Some(Acceptance::Stored { number });
     }
-    let first_with_key = |message: &NewMessage| {
-        let asked = message.idempotency.as_ref()?;
-        claimed.get(&asked.key).and_then(|place| answers[*place].clone())
+    let result = |(message, result): (&&NewMessage, &Option<Acceptance>)| match result {
+        Some(result) => Ok(result.clone()),
+        None => find_replay(message, &records, |key| {
+            first_with_key.get(key).and_then(|index| results[*index].clone())
+        }),
     };
-    let answered = answers
-        .iter()
-        .zip(messages)
-        .map(|(answer, message)| match answer {
-            Some(answer) => Ok(answer.clone()),
-            None => find_replay(message, &promises, || first_with_key(message)),
-        });
-    answered.collect()
+    messages.iter().zip(&results).map(result).collect()
 }
 
-/// Takes those out whose users have had enough, and gives their keys back.
+fn key_of(message: &NewMessage) -> Option<KeyHash> {
+    message.idempotency.as_ref().map(|idempotency| idempotency.key)
+}
+
+/// Removes messages whose user throttles are used up, deletes their keys, and returns them with their waiting times.
 async fn remove_throttled<'m>(
-    desk: &PgTransaction,
-    entering: &mut Vec<NumberedMessage<'m>>,
-    promises: &mut IdempotencyRecords,
+    transaction: &PgTransaction,
+    numbered: &mut Vec<NumberedMessage<'m>>,
+    records: &mut IdempotencyRecords,
 ) -> Result<Vec<(NumberedMessage<'m>, Duration)>, PgError> {
-    let messages = entering.iter().map(|one| one.message).collect::<Vec<_>>();
-    let mut waits = user_throttle::check_throttles(desk, &messages).await?.into_iter();
-    let mut away = Vec::new();
-    for one in std::mem::take(entering) {
+    let messages = column(numbered, |one| one.message);
+    let mut waits = user_throttle::check_throttles(transaction, &messages)
+        .await?
+        .into_iter();
+    let mut throttled = Vec::new();
+    for message in std::mem::take(numbered) {
         match waits.next().flatten() {
-            Some(retry_after) => away.push((one, retry_after)),
-            None => entering.push(one),
+            Some(retry_after) => throttled.push((message, retry_after)),
+            None => numbered.push(message),
         }
     }
-    let keys = away
+    let keys = throttled
         .iter()
-        .filter_map(|(one, _)| one.message.idempotency.as_ref());
-    let keys = keys.map(|asked| asked.key).collect::<Vec<_>>();
-    if !keys.is_empty() {
-        promises.retain(|key, _| !keys.contains(key));
-        let keys = keys.iter().map(|key| key.to_vec()).collect::<Vec<_>>();
-        desk.execute(DELETE_KEYS, bind![keys]).await?;
-    }
-    Ok(away)
+        .filter_map(|(throttled, _)| key_of(throttled.message))
+        .collect::<Vec<_>>();
+    records.retain(|key, _| !keys.contains(key));
+    idempotency::delete(transaction, &keys).await?;
+    Ok(throttled)
 }
 
-/// What the same key brought before. One that came together with another under the same key which was turned away
-/// is answered as that one.
+/// Returns the result for a message whose key was used before. `first_with_key` returns the result of an earlier message
+/// of the batch with the same key that was not stored.
 fn find_replay(
     message: &NewMessage,
-    promises: &IdempotencyRecords,
-    first_with_key: impl FnOnce() -> Option<Acceptance>,
+    records: &IdempotencyRecords,
+    first_with_key: impl FnOnce(&KeyHash) -> Option<Acceptance>,
 ) -> Result<Acceptance, PgError> {
-    let asked = message.idempotency.as_ref();
-    let found = asked.and_then(|asked| Some((asked, promises.get(&asked.key)?)));
-    match found {
-        Some((asked, promised)) if asked.request == promised.request => Ok(Acceptance::Replayed {
-            id: promised.message,
-            number: promised.number,
+    let missing = || PgError::InvalidRow("an idempotency key that was stored is missing".to_owned());
+    let idempotency = message.idempotency.as_ref().ok_or_else(missing)?;
+    match records.get(&idempotency.key) {
+        Some(record) if record.request == idempotency.request => Ok(Acceptance::Replayed {
+            id: record.id,
+            number: record.number,
         }),
         Some(_) => Ok(Acceptance::KeyReused),
-        None => first_with_key()
-            .ok_or_else(|| PgError::InvalidRow("a key that was taken is not there".to_owned())),
+        None => first_with_key(&idempotency.key).ok_or_else(missing),
     }
 }
 
-/// What one key brought before: the request, the number and the name.
-pub async fn find_idempotency_record(
-    desk: &PgTransaction,
-    key: [u8; 32],
-    now: i64,
-) -> Result<Option<([u8; 32], i64, MessageId)>, PgError> {
-    let found = load_idempotency_records(desk, vec![key.to_vec()], now)
-        .await?
-        .remove(&key);
-    Ok(found.map(|found| (found.request, found.number, found.message)))
-}
-
-async fn load_idempotency_records(
-    desk: &PgTransaction,
-    keys: Vec<Vec<u8>>,
-    now: i64,
-) -> Result<IdempotencyRecords, PgError> {
-    if keys.is_empty() {
-        return Ok(IdempotencyRecords::new());
-    }
-    let found = desk.query(FIND_KEYS, bind![keys, now]).await?;
-    let read = |row| {
-        let promised = IdempotencyRecord {
-            request: rows::decode_bytes(row, 1)?,
-            number: rows::get(row, 2)?,
-            message: rows::message_id(row, 3)?,
-        };
-        Ok((rows::decode_bytes(row, 0)?, promised))
-    };
-    found.iter().map(read).collect()
-}
-
-/// Numbers for so many messages.
-async fn allocate_numbers(desk: &PgTransaction, count: usize) -> Result<Vec<i64>, PgError> {
+async fn allocate_numbers(transaction: &PgTransaction, count: usize) -> Result<Vec<i64>, PgError> {
     if count == 0 {
         return Ok(Vec::new());
     }
-    let count = rows::limit_to_sql(count);
-    let (locked, numbers) = tokio::join!(
-        async { desk.query(LOCK_NUMBERS_SHARED, bind![NUMBERS_LOCK]).await },
-        async { desk.query(NEXT_NUMBERS, bind![count]).await },
-    );
+    let count = limit_to_sql(count);
+    let (locked, rows) = tokio::join!(lock_shared(transaction, AdvisoryLock::MessageNumbers), async {
+        transaction.query(ALLOCATE_NUMBERS, bind![count]).await
+    });
     locked?;
-    numbers?.iter().map(|row| rows::get(row, 0)).collect()
+    rows?.iter().map(|row| row.integer("number")).collect()
 }
 
-/// Keeps the keys, and takes those out whose key another host has taken in the meantime.
+/// Stores the keys, and removes messages whose key another process has stored in the meantime.
 async fn save_idempotency_keys(
-    desk: &PgTransaction,
-    entering: &mut Vec<NumberedMessage<'_>>,
-    promises: &mut IdempotencyRecords,
+    transaction: &PgTransaction,
+    numbered: &mut Vec<NumberedMessage<'_>>,
+    records: &mut IdempotencyRecords,
     now: i64,
 ) -> Result<(), PgError> {
-    // In the order of the keys, so that two hosts do not wait for each other.
+    // Sorted by key, so that two processes do not deadlock.
     let mut wanted = BTreeMap::new();
-    for one in entering.iter() {
-        if let Some(asked) = &one.message.idempotency {
-            wanted.insert(asked.key, (asked, one.number, one.message.id));
+    for one in numbered.iter() {
+        if let Some(idempotency) = &one.message.idempotency {
+            wanted.insert(idempotency.key, (idempotency, one.number, one.message.id));
         }
     }
     if wanted.is_empty() {
         return Ok(());
     }
-    let keys = wanted.keys().map(|key| key.to_vec()).collect::<Vec<_>>();
-    let asked = wanted.values();
-    let requests = asked
-        .clone()
-        .map(|(asked, ..)| asked.request.to_vec())
-        .collect::<Vec<_>>();
-    let numbers = asked.clone().map(|(_, number, _)| *number).collect::<Vec<_>>();
-    let messages = asked
-        .clone()
-        .map(|(.., id)| id.bytes().to_vec())
-        .collect::<Vec<_>>();
-    let expires_at = asked.map(|(asked, ..)| asked.expires_at.timestamp_millis());
-    let expires_at = expires_at.collect::<Vec<_>>();
-    let won = desk
-        .query(
-            INSERT_KEYS,
-            bind![keys, requests, numbers, messages, expires_at, now],
-        )
-        .await?;
-    for row in &won {
-        let key = rows::decode_bytes(row, 0)?;
-        if let Some((asked, number, message)) = wanted.remove(&key) {
-            let promised = IdempotencyRecord {
-                request: asked.request,
-                number,
-                message,
-            };
-            promises.insert(key, promised);
+    let keys = wanted.values().copied().collect::<Vec<_>>();
+    for key in idempotency::insert(transaction, &keys, now).await? {
+        if let Some((idempotency, number, id)) = wanted.remove(&key) {
+            let request = idempotency.request;
+            records.insert(key, IdempotencyRecord { request, number, id });
         }
     }
-    let lost = wanted.keys().map(|key| key.to_vec()).collect();
-    promises.extend(self::load_idempotency_records(desk, lost, now).await?);
-    let is_lost = |one: &NumberedMessage<'_>| {
-        let asked = one.message.idempotency.as_ref();
-        asked.is_some_and(|asked| wanted.contains_key(&asked.key))
-    };
-    entering.retain(|one| !is_lost(one));
+    let stored_elsewhere = wanted.into_keys().collect::<Vec<_>>();
+    records.extend(idempotency::load(transaction, &stored_elsewhere, now).await?);
+    numbered.retain(|one| !key_of(one.message).is_some_and(|key| stored_elsewhere.contains(&key)));
     Ok(())
 }
 
 async fn insert_messages(
-    desk: &PgTransaction,
-    hours: &mut HashSet<i64>,
-    entering: &[NumberedMessage<'_>],
+    transaction: &PgTransaction,
+    stored_hours: &mut HashSet<i64>,
+    numbered: &[NumberedMessage<'_>],
     suppressed: &SuppressedAddresses,
 ) -> Result<(), PgError> {
-    if entering.is_empty() {
+    if numbered.is_empty() {
         return Ok(());
     }
-    save_hours(desk, hours, entering).await?;
-    let numbers = entering.iter().map(|one| one.number).collect::<Vec<_>>();
-    let messages = entering.iter().map(|one| one.message);
-    let ids = messages
-        .clone()
-        .map(|message| message.id.bytes().to_vec())
-        .collect::<Vec<_>>();
-    let bodies = messages
-        .clone()
-        .map(|message| escape_text(&message.body))
-        .collect::<Vec<_>>();
-    let users = messages
-        .clone()
-        .map(|message| message.user.as_deref().map(escape_text));
-    let users = users.collect::<Vec<_>>();
-    let subjects = messages
-        .clone()
-        .map(|message| message.subject.as_deref().map(escape_text))
-        .collect::<Vec<_>>();
-    let watches = messages
-        .clone()
-        .map(|message| message.event_target.as_ref().map(EventTarget::encode))
-        .collect::<Vec<_>>();
-    let created_at = messages.map(|message| message.created_at.timestamp_millis());
-    let created_at = created_at.collect::<Vec<_>>();
-    // Both are on their way before the first is answered.
+    save_hours(transaction, stored_hours, numbered).await?;
+    let messages = column(numbered, |one| one.message);
+    let targets = column(&messages, |message| {
+        message.event_target.as_ref().map(EventTarget::encode)
+    });
+    // Both statements are pipelined.
     let (messages, deliveries) = tokio::join!(
         async {
-            desk.execute(
-                INSERT_MESSAGES,
-                bind![numbers, ids, bodies, users, created_at, subjects, watches],
-            )
-            .await
+            transaction
+                .execute(
+                    INSERT_MESSAGES,
+                    bind![
+                        column(numbered, |one| one.number),
+                        column(&messages, |message| message.id.bytes().to_vec()),
+                        column(&messages, |message| escape_text(&message.body)),
+                        column(&messages, |message| message.user.as_deref().map(escape_text)),
+                        column(&messages, |message| message.created_at.timestamp_millis()),
+                        column(&messages, |message| message.subject.as_deref().map(escape_text)),
+                        targets,
+                    ],
+                )
+                .await
         },
-        insert_deliveries(desk, entering, suppressed),
+        insert_deliveries(transaction, numbered, suppressed),
     );
     messages?;
     deliveries?;
-    events::insert_events(desk, &initial_events(entering, suppressed)).await
+    insert_events(transaction, &failure_events(numbered, suppressed)).await
 }
 
-/// What those who watch are told already: which deliveries end here.
-fn initial_events(entering: &[NumberedMessage<'_>], suppressed: &SuppressedAddresses) -> Vec<NewEvent> {
-    let mut told = Vec::new();
-    for one in entering {
-        let Some(watch) = &one.message.event_target else {
+/// Returns the events of deliveries that fail at once.
+fn failure_events(numbered: &[NumberedMessage<'_>], suppressed: &SuppressedAddresses) -> Vec<NewEvent> {
+    let mut events = Vec::new();
+    for one in numbered {
+        let Some(target) = &one.message.event_target else {
             continue;
         };
         let now = one.message.created_at;
-        for (place, delivery) in one.message.deliveries.iter().enumerate() {
+        for (index, delivery) in one.message.deliveries.iter().enumerate() {
             let state = initial_state(delivery, now, suppressed);
             if matches!(state, DeliveryState::Failed { .. }) {
-                let id = DeliveryId::from_position(one.number, place);
-                told.push(NewEvent::new(id, watch, &state, None, now));
+                let id = DeliveryId::from_position(one.number, index);
+                events.push(NewEvent::new(id, target, &state, None, now));
             }
         }
     }
-    told
+    events
 }
 
 async fn save_hours(
-    desk: &PgTransaction,
-    hours: &mut HashSet<i64>,
-    entering: &[NumberedMessage<'_>],
+    transaction: &PgTransaction,
+    stored_hours: &mut HashSet<i64>,
+    numbered: &[NumberedMessage<'_>],
 ) -> Result<(), PgError> {
-    let mut firsts = BTreeMap::new();
-    for one in entering {
+    let mut first_numbers = BTreeMap::new();
+    for one in numbered {
         let hour = one.message.created_at.timestamp_millis().div_euclid(HOUR_MS);
-        if !hours.contains(&hour) {
-            firsts.entry(hour).or_insert(one.number);
+        if !stored_hours.contains(&hour) {
+            first_numbers.entry(hour).or_insert(one.number);
         }
     }
-    if firsts.is_empty() {
+    if first_numbers.is_empty() {
         return Ok(());
     }
-    let (new, numbers): (Vec<i64>, Vec<i64>) = firsts.into_iter().unzip();
-    desk.execute(SAVE_HOURS, bind![new, numbers]).await?;
-    hours.extend(new);
+    let (hours, numbers): (Vec<i64>, Vec<i64>) = first_numbers.into_iter().unzip();
+    transaction.execute(SAVE_HOURS, bind![hours, numbers]).await?;
+    stored_hours.extend(hours);
     Ok(())
 }
 
 async fn insert_deliveries(
-    desk: &PgTransaction,
-    entering: &[NumberedMessage<'_>],
+    transaction: &PgTransaction,
+    numbered: &[NumberedMessage<'_>],
     suppressed: &SuppressedAddresses,
 ) -> Result<(), PgError> {
-    let states = initial_states(entering, suppressed);
-    let facts = states.iter().map(StateColumns::from_state).collect::<Vec<_>>();
-    let mut ids = Vec::with_capacity(states.len());
-    let mut deliveries = Vec::with_capacity(states.len());
-    for one in entering {
-        for (place, delivery) in one.message.deliveries.iter().enumerate() {
-            ids.push(DeliveryId::from_position(one.number, place).0);
+    let (mut ids, mut deliveries, mut states) = (Vec::new(), Vec::new(), Vec::new());
+    for one in numbered {
+        for (index, delivery) in one.message.deliveries.iter().enumerate() {
+            ids.push(DeliveryId::from_position(one.number, index).0);
             deliveries.push(delivery);
+            states.push(initial_state(delivery, one.message.created_at, suppressed));
         }
     }
-    let deliveries = deliveries.iter();
-    let expires_at = deliveries.clone().map(|one| one.expires_at.timestamp_millis());
-    desk.execute(
-        INSERT_DELIVERIES,
-        bind![
-            ids,
-            deliveries
-                .clone()
-                .map(|one| one.channel.as_str())
-                .collect::<Vec<_>>(),
-            deliveries
-                .clone()
-                .map(|one| one.address.as_str())
-                .collect::<Vec<_>>(),
-            deliveries
-                .clone()
-                .map(|one| escape_text(&one.spelling))
-                .collect::<Vec<_>>(),
-            deliveries
-                .clone()
-                .map(|one| i64::from(one.parts))
-                .collect::<Vec<_>>(),
-            deliveries
-                .clone()
-                .map(|one| rows::priority_rank(one.priority))
-                .collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.state).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.failure).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.reason.clone()).collect::<Vec<_>>(),
-            deliveries
-                .clone()
-                .map(|one| i64::from(one.resends_left))
-                .collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.due_at).collect::<Vec<_>>(),
-            expires_at.collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.ended_at).collect::<Vec<_>>(),
-            deliveries
-                .map(|one| contact::encode_contacts(&one.contacts))
-                .collect::<Vec<_>>(),
-        ],
-    )
-    .await?;
+    let states = column(&states, StateColumns::from_state);
+    transaction
+        .execute(
+            INSERT_DELIVERIES,
+            bind![
+                ids,
+                column(&deliveries, |delivery| delivery.channel.as_str()),
+                column(&deliveries, |delivery| delivery.address.as_str()),
+                column(&deliveries, |delivery| escape_text(&delivery.spelling)),
+                column(&deliveries, |delivery| i64::from(delivery.parts)),
+                column(&deliveries, |delivery| priority_rank(delivery.priority)),
+                column(&states, |state| state.state),
+                column(&states, |state| state.failure),
+                column(&states, |state| state.reason.map(escape_text)),
+                column(&deliveries, |delivery| i64::from(delivery.resends_left)),
+                column(&states, |state| state.due_at),
+                column(&deliveries, |delivery| delivery.expires_at.timestamp_millis()),
+                column(&states, |state| state.ended_at),
+                column(&deliveries, |delivery| contact::encode_contacts(
+                    &delivery.contacts
+                )),
+            ],
+        )
+        .await?;
     Ok(())
 }
 
-/// The state each delivery begins in.
-fn initial_states(entering: &[NumberedMessage<'_>], suppressed: &SuppressedAddresses) -> Vec<DeliveryState> {
-    let mut states = Vec::new();
-    for one in entering {
-        let now = one.message.created_at;
-        let deliveries = one.message.deliveries.iter();
-        states.extend(deliveries.map(|delivery| initial_state(delivery, now, suppressed)));
-    }
-    states
-}
-
+/// Returns the state in which a delivery is stored.
 fn initial_state(delivery: &NewDelivery, now: Timestamp, suppressed: &SuppressedAddresses) -> DeliveryState {
-    if let Some(refusal) = &delivery.rejection_reason {
-        DeliveryState::failed(Failure::InvalidRecipient, refusal.clone(), now)
-    } else if suppressed.suppress_all_of(delivery) {
-        let reason = "the recipient is inactive or has opted out";
-        DeliveryState::failed(Failure::Suppressed, reason, now)
-    } else {
-        DeliveryState::Waiting {
-            due_at: delivery.due_at,
-            reason: None,
-        }
+    if let Some(reason) = &delivery.rejection_reason {
+        return DeliveryState::failed(Failure::InvalidRecipient, reason.clone(), now);
+    }
+    if suppressed.contains_all_of(delivery) {
+        return DeliveryState::failed(Failure::Suppressed, SUPPRESSED_REASON, now);
+    }
+    DeliveryState::Waiting {
+        due_at: delivery.due_at,
+        reason: None,
     }
 }

@@ -1,172 +1,213 @@
-//! What operators and clients change by hand: calling off, sending again, recipients, places of providers.
+//! Changes by operators and clients: cancelling and requeuing deliveries.
 //!
-//! Never begins or ends a transaction.
+//! Only deliveries that no worker holds are changed. A change first blocks new claims of the deliveries until its
+//! transaction ends.
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
+
 use super::errors::PgError;
-use super::events;
-use super::pool::{PgTransaction, bind};
-use super::read;
-use super::rows::{self, StateColumns, escape_text};
-use crate::events::NewEvent;
-use crate::{Cancelled, ProviderEndpoint};
+use super::escape::escape_text;
+use super::event_outbox::insert_events;
+use super::message_hours::first_number_since;
+use super::pool::{PgTransaction, bind, column};
+use super::read::message_number;
+use super::store::PostgresStore;
+use crate::admin::UnclaimedDelivery;
+use crate::rows::deliveries::{StateColumns, decode_unclaimed_delivery};
+use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
+use crate::{AdminStore, Cancelled, DeliverySelection, SelectableStatus};
+use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryState;
-use postrider_core::event::EventTarget;
+use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
-use postrider_core::queue_entry::QueueEntry;
-use postrider_core::recipient::{Recipient, RecipientStatus};
+use postrider_core::message::QueueEntry;
 
-static LOCK_LEASES: &str = include_str!("../../../../sql/postgres/claim/block_claims.sql");
-static UNLOCK_LEASES: &str = include_str!("../../../../sql/postgres/claim/unblock_claims.sql");
-static LOAD: &str = include_str!("../../../../sql/postgres/claim/load_for_change.sql");
-static SAVE_STATES: &str = include_str!("../../../../sql/postgres/claim/apply_change.sql");
-static RECIPIENT: &str = include_str!("../../../../sql/postgres/recipients/read_recipient.sql");
-static RECIPIENT_SET: &str = include_str!("../../../../sql/postgres/recipients/save_recipient.sql");
-static WAITING_FOR_ADDRESS: &str =
-    include_str!("../../../../sql/postgres/recipients/select_waiting_deliveries.sql");
-static SAVE_PROVIDERS: &str = include_str!("../../../../sql/postgres/maintenance/save_provider.sql");
-static PING: &str = include_str!("../../../../sql/postgres/maintenance/ping_store.sql");
-static STORE_SECRET: &str = include_str!("../../../../sql/postgres/coordination/read_store_secret.sql");
+static BLOCK_CLAIMS: &str = sql!("postgres/claim/block_claims");
+static UNBLOCK_CLAIMS: &str = sql!("postgres/claim/unblock_claims");
+static LOAD: &str = sql!("postgres/claim/load_for_change");
+static SAVE_STATES: &str = sql!("postgres/claim/apply_change");
+static WAITING_FOR_ADDRESS: &str = sql!("postgres/recipients/select_waiting_deliveries");
+static SELECT_WAITING: &str = sql!("postgres/read/select_waiting");
+static SELECT_FAILED: &str = sql!("postgres/read/select_failed");
 
-/// See [`crate::Store::cancel`].
-pub async fn cancel_message(
-    desk: &PgTransaction,
+#[async_trait]
+impl AdminStore for PostgresStore {
+    async fn cancel_message(&self, id: MessageId, now: Timestamp) -> Result<Cancelled> {
+        let context = "cannot cancel the message";
+        run_transaction!(self.begin_write, context, |transaction| cancel_message(
+            &transaction,
+            id,
+            now
+        ))
+    }
+
+    async fn cancel_deliveries(&self, ids: Vec<DeliveryId>, now: Timestamp) -> Result<Vec<ConfigName>> {
+        let context = "cannot cancel deliveries";
+        let ids = ids.iter().map(|id| id.0).collect::<Vec<_>>();
+        run_transaction!(self.begin_write, context, |transaction| cancel_deliveries(
+            &transaction,
+            &ids,
+            now
+        ))
+    }
+
+    async fn select_deliveries(&self, selection: DeliverySelection) -> Result<Vec<DeliveryId>> {
+        let context = "cannot select deliveries";
+        run_transaction!(unlimited self.begin_read, context, |transaction| select_deliveries(&transaction, &selection))
+    }
+
+    async fn requeue(
+        &self,
+        ids: Vec<DeliveryId>,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Vec<QueueEntry>> {
+        let context = "cannot requeue deliveries";
+        run_transaction!(self.begin_write, context, |transaction| requeue(
+            &transaction,
+            &ids,
+            now,
+            expires_at
+        ))
+    }
+}
+
+/// Cancels the waiting deliveries of a message that no worker holds.
+pub(super) async fn cancel_message(
+    transaction: &PgTransaction,
     id: MessageId,
     now: Timestamp,
 ) -> Result<Cancelled, PgError> {
-    let Some(number) = read::message_number(desk, id).await? else {
+    let Some(number) = message_number(transaction, id).await? else {
         return Ok(Cancelled::NotFound);
     };
-    let (first, last) = rows::delivery_id_range(number);
-    let mut changes = Vec::new();
-    for free in load_unleased(desk, (first..=last).collect()).await? {
-        let next = free.state.cancel(now);
-        changes.extend(next.map(|next| StateChange { delivery: free, next }));
-    }
-    if changes.is_empty() {
+    let (first, last) = delivery_id_range(number);
+    let ids = (first..=last).collect::<Vec<_>>();
+    let channels = cancel_deliveries(transaction, &ids, now).await?;
+    if channels.is_empty() {
         return Ok(Cancelled::TooLate);
     }
-    save_states(desk, &changes, now, now).await?;
-    let channel = |change: StateChange| change.delivery.channel;
-    Ok(Cancelled::Done(changes.into_iter().map(channel).collect()))
+    Ok(Cancelled::Done(channels))
 }
 
-/// See [`crate::Store::call_off`].
-pub async fn cancel_deliveries(
-    desk: &PgTransaction,
-    ids: &[DeliveryId],
+async fn cancel_deliveries(
+    transaction: &PgTransaction,
+    ids: &[i64],
     now: Timestamp,
 ) -> Result<Vec<ConfigName>, PgError> {
-    let mut changes = Vec::new();
-    for free in load_unleased(desk, ids.iter().map(|id| id.0).collect()).await? {
-        let next = free.state.cancel(now);
-        changes.extend(next.map(|next| StateChange { delivery: free, next }));
-    }
-    save_states(desk, &changes, now, now).await?;
-    Ok(changes
-        .into_iter()
-        .map(|change| change.delivery.channel)
-        .collect())
+    let changes = plan_changes(transaction, ids, |state| state.cancel(now)).await?;
+    save_changes(transaction, &changes, now, now).await?;
+    let channels = changes.into_iter().map(|change| change.delivery.channel);
+    Ok(channels.collect())
 }
 
-/// See [`crate::Store::revive`].
-pub async fn requeue(
-    desk: &PgTransaction,
+/// Requeues deliveries that no worker holds, and returns them.
+pub(super) async fn requeue(
+    transaction: &PgTransaction,
     ids: &[DeliveryId],
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<Vec<QueueEntry>, PgError> {
-    let mut changes = Vec::new();
-    for free in load_unleased(desk, ids.iter().map(|id| id.0).collect()).await? {
-        let next = free.state.requeue(now);
-        changes.extend(next.map(|next| StateChange { delivery: free, next }));
-    }
-    save_states(desk, &changes, now, expires_at).await?;
+    let numbers = column(ids, |id| id.0);
+    let changes = plan_changes(transaction, &numbers, |state| state.requeue(now)).await?;
+    save_changes(transaction, &changes, now, expires_at).await?;
     let mut changed = changes
         .into_iter()
         .map(|change| (change.delivery.id, change.delivery))
         .collect::<HashMap<_, _>>();
-    let nudge = |id: &DeliveryId| {
-        let UnleasedDelivery {
-            channel, priority, ..
-        } = changed.remove(id)?;
+    let entry = |id: &DeliveryId| {
+        let delivery = changed.remove(id)?;
         Some(QueueEntry {
             id: *id,
-            channel,
+            channel: delivery.channel,
             due_at: now,
-            priority,
+            priority: delivery.priority,
         })
     };
-    Ok(ids.iter().filter_map(nudge).collect())
+    Ok(ids.iter().filter_map(entry).collect())
 }
 
-/// Calls off what waits for an address that may not be written to any more and is in no worker's hands.
+async fn select_deliveries(
+    transaction: &PgTransaction,
+    selection: &DeliverySelection,
+) -> Result<Vec<DeliveryId>, PgError> {
+    let Some(first) = first_number_since(transaction, selection.since).await? else {
+        return Ok(Vec::new());
+    };
+    let statement = match selection.status {
+        SelectableStatus::Waiting => SELECT_WAITING,
+        SelectableStatus::Failed => SELECT_FAILED,
+    };
+    let since = selection.since.map(|since| since.timestamp_millis());
+    let provider = selection.provider.as_ref().map(|name| name.as_str());
+    let limit = limit_to_sql(selection.limit);
+    let rows = transaction
+        .query(statement, bind![first, since, provider, limit])
+        .await?;
+    rows.iter().map(|row| row.delivery_id("id")).collect()
+}
+
+/// Fails the waiting deliveries to an address that is no longer active, except those that a worker holds.
 pub async fn suppress_waiting(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     channel: &ConfigName,
     address: &str,
     now: Timestamp,
 ) -> Result<(), PgError> {
-    let waiting = desk
+    let rows = transaction
         .query(WAITING_FOR_ADDRESS, bind![escape_text(address), channel.as_str()])
         .await?;
-    let waiting = waiting.iter().map(|row| rows::get(row, 0));
-    let waiting = waiting.collect::<Result<Vec<i64>, _>>()?;
-    if waiting.is_empty() {
+    let ids = rows.iter().map(|row| row.integer("id"));
+    let ids = ids.collect::<Result<Vec<_>, _>>()?;
+    if ids.is_empty() {
         return Ok(());
     }
-    let mut changes = Vec::new();
-    for free in load_unleased(desk, waiting).await? {
-        let next = free.state.suppress(now);
-        changes.extend(next.map(|next| StateChange { delivery: free, next }));
-    }
-    save_states(desk, &changes, now, now).await
+    let changes = plan_changes(transaction, &ids, |state| state.suppress(now)).await?;
+    save_changes(transaction, &changes, now, now).await
 }
 
-/// A delivery that is in no worker's hands.
-struct UnleasedDelivery {
-    id: DeliveryId,
-    state: DeliveryState,
-    channel: ConfigName,
-    priority: Priority,
-    watch: Option<EventTarget>,
-}
-
-/// A delivery with the state it comes to.
+/// A delivery and its next state.
 struct StateChange {
-    delivery: UnleasedDelivery,
+    delivery: UnclaimedDelivery,
     next: DeliveryState,
 }
 
-/// Those of the deliveries that are in no worker's hands, and come into none before the transaction ends.
-async fn load_unleased(desk: &PgTransaction, numbers: Vec<i64>) -> Result<Vec<UnleasedDelivery>, PgError> {
-    let held = desk.query(LOCK_LEASES, bind![numbers]).await?;
-    let held = held.iter().map(|row| rows::get(row, 0));
-    let held = held.collect::<Result<Vec<i64>, _>>()?;
-    let mut all = Vec::new();
-    for row in &desk.query(LOAD, bind![held]).await? {
-        if rows::get(row, 10)? {
-            all.push(UnleasedDelivery {
-                state: rows::decode_state(row)?,
-                id: rows::delivery_id(row, 7)?,
-                channel: rows::decode_name(row, 8)?,
-                priority: rows::decode_priority(row, 9)?,
-                watch: rows::optional_watch(row, 11)?,
-            });
-        }
+/// Returns the changes of those deliveries that no worker holds and whose state `change` replaces.
+async fn plan_changes(
+    transaction: &PgTransaction,
+    ids: &[i64],
+    change: impl Fn(&DeliveryState) -> Option<DeliveryState>,
+) -> Result<Vec<StateChange>, PgError> {
+    let mut changes = Vec::new();
+    for delivery in load_unclaimed(transaction, ids).await? {
+        let next = change(&delivery.state);
+        changes.extend(next.map(|next| StateChange { delivery, next }));
     }
-    // Whoever claims one of them still waits for the end of this transaction: until then a row may come back.
-    desk.execute(UNLOCK_LEASES, bind![held]).await?;
-    Ok(all)
+    Ok(changes)
 }
 
-/// Writes the new states; what had failed expires at `expires_at` at the earliest.
-async fn save_states(
-    desk: &PgTransaction,
+/// Returns those of the deliveries that no worker holds, and keeps workers from claiming them until the transaction
+/// ends.
+async fn load_unclaimed(transaction: &PgTransaction, ids: &[i64]) -> Result<Vec<UnclaimedDelivery>, PgError> {
+    let rows = transaction.query(BLOCK_CLAIMS, bind![ids.to_vec()]).await?;
+    let blocked = rows.iter().map(|row| row.integer("id"));
+    let blocked = blocked.collect::<Result<Vec<_>, _>>()?;
+    let rows = transaction.query(LOAD, bind![blocked]).await?;
+    let deliveries = rows
+        .iter()
+        .filter_map(|row| decode_unclaimed_delivery(row).transpose());
+    let deliveries = deliveries.collect::<Result<_, _>>()?;
+    // A worker that claims one of them still waits for the end of this transaction, because the row may come back.
+    transaction.execute(UNBLOCK_CLAIMS, bind![blocked]).await?;
+    Ok(deliveries)
+}
+
+/// Writes the new states. A failed delivery expires at `expires_at` at the earliest.
+async fn save_changes(
+    transaction: &PgTransaction,
     changes: &[StateChange],
     now: Timestamp,
     expires_at: Timestamp,
@@ -174,103 +215,23 @@ async fn save_states(
     if changes.is_empty() {
         return Ok(());
     }
-    let facts = changes
-        .iter()
-        .map(|change| StateColumns::from_state(&change.next))
-        .collect::<Vec<_>>();
-    desk.execute(
-        SAVE_STATES,
-        bind![
-            changes
-                .iter()
-                .map(|change| change.delivery.id.0)
-                .collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.state).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.failure).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.reason.clone()).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.due_at).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.ended_at).collect::<Vec<_>>(),
-            expires_at.timestamp_millis(),
-        ],
-    )
-    .await?;
-    let told = changes.iter().filter_map(|StateChange { delivery: free, next }| {
-        let watch = free.watch.as_ref()?;
-        let has_moved = free.state.kind() != next.kind();
-        has_moved.then(|| NewEvent::new(free.id, watch, next, None, now))
-    });
-    events::insert_events(desk, &told.collect::<Vec<_>>()).await
-}
-
-/// See [`crate::Store::recipient`].
-pub async fn recipient(
-    desk: &PgTransaction,
-    channel: &ConfigName,
-    address: &str,
-) -> Result<Option<Recipient>, PgError> {
-    let found = desk
-        .query_optional(RECIPIENT, bind![channel.as_str(), escape_text(address)])
+    let states = column(changes, |change| StateColumns::from_state(&change.next));
+    transaction
+        .execute(
+            SAVE_STATES,
+            bind![
+                column(changes, |change| change.delivery.id.0),
+                column(&states, |state| state.state),
+                column(&states, |state| state.failure),
+                column(&states, |state| state.reason.map(escape_text)),
+                column(&states, |state| state.due_at),
+                column(&states, |state| state.ended_at),
+                expires_at.timestamp_millis(),
+            ],
+        )
         .await?;
-    let Some(row) = found else {
-        return Ok(None);
-    };
-    Ok(Some(Recipient {
-        channel: channel.clone(),
-        address: address.to_owned(),
-        status: rows::decode_word(&row, 0, RecipientStatus::parse)?,
-        reason: rows::decode_text(&row, 1)?,
-        changed_by: rows::decode_text(&row, 2)?,
-        changed_at: rows::decode_time(&row, 3)?,
-    }))
-}
-
-/// See [`crate::Store::set_recipient`].
-pub async fn set_recipient(desk: &PgTransaction, recipient: &Recipient) -> Result<(), PgError> {
-    desk.execute(
-        RECIPIENT_SET,
-        bind![
-            recipient.channel.as_str(),
-            escape_text(&recipient.address),
-            recipient.status.as_str(),
-            escape_text(&recipient.reason),
-            escape_text(&recipient.changed_by),
-            recipient.changed_at.timestamp_millis(),
-        ],
-    )
-    .await?;
-    match recipient.status {
-        RecipientStatus::Active => Ok(()),
-        RecipientStatus::Inactive | RecipientStatus::OptedOut => {
-            suppress_waiting(desk, &recipient.channel, &recipient.address, recipient.changed_at).await
-        }
-    }
-}
-
-/// See [`crate::Store::name_providers`].
-pub async fn save_provider_endpoints(
-    desk: &PgTransaction,
-    providers: &[ProviderEndpoint],
-) -> Result<(), PgError> {
-    let mut places = providers.iter().collect::<Vec<_>>();
-    // In one order, so that hosts that start at once do not wait for each other; a name twice counts once.
-    places.sort_by_key(|place| place.name.as_str());
-    places.dedup_by_key(|place| place.name.as_str());
-    let names = places.iter().map(|place| place.name.as_str()).collect::<Vec<_>>();
-    let hosts = places.iter().map(|place| place.host.as_str()).collect::<Vec<_>>();
-    let ports = places
+    let events = changes
         .iter()
-        .map(|place| i64::from(place.port))
-        .collect::<Vec<_>>();
-    desk.execute(SAVE_PROVIDERS, bind![names, hosts, ports]).await?;
-    Ok(())
-}
-
-/// See [`crate::Store::seal`].
-pub async fn store_secret(desk: &PgTransaction) -> Result<[u8; 32], PgError> {
-    rows::decode_bytes(&desk.query_one(STORE_SECRET, &[]).await?, 0)
-}
-
-/// See [`crate::Store::ping`].
-pub async fn ping(desk: &PgTransaction) -> Result<(), PgError> {
-    desk.query_one(PING, &[]).await.map(drop)
+        .filter_map(|change| change.delivery.change_event(&change.next, now));
+    insert_events(transaction, &events.collect::<Vec<_>>()).await
 }

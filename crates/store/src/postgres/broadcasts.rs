@@ -1,20 +1,24 @@
-//! Users and broadcasts on a server.
+//! Registered users, broadcasts, and their fan-out.
 //!
-//! Whoever gives out numbers of users holds a lock to the end of the transaction, so that they have no gaps and a
-//! broadcast to all knows its users by the last number alone. A step of a broadcast is one transaction.
+//! Users and broadcasts are numbered under an advisory lock, so that user numbers have no gaps and a broadcast to all
+//! users only stores the last number. Each step of a fan-out is one transaction.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use tokio_postgres::Row;
 
-use super::accept::{self, INSERT_KEYS};
+use super::accept::accept;
+use super::advisory_locks::{AdvisoryLock, lock_exclusive};
 use super::errors::PgError;
-use super::group_commit::TRANSACTION_RETRIES_MAX;
-use super::pool::{PgTransaction, bind};
-use super::rows::{self, escape_text};
-use super::{OPERATION_TIMEOUT, PostgresStore, read, run_transaction};
+use super::escape::escape_text;
+use super::idempotency;
+use super::pool::{PgTransaction, bind, column};
+use super::read::{MESSAGE_NUMBER_MAX, load_message_list};
+use super::store::PostgresStore;
 use crate::broadcasts::{BroadcastStore, UNKNOWN_IDS_LISTED_MAX, number_ranges, plan_registration};
+use crate::rows::broadcasts::{decode_broadcast, decode_broadcast_counts, decode_user};
+use crate::rows::{SqlRow, count_to_sql, limit_to_sql};
 use postrider_core::broadcast::{
     Broadcast, BroadcastAcceptance, BroadcastAudience, BroadcastCounts, BroadcastId, FanOutStep,
     NewBroadcast, NewUser, User, UserInboxPage, UserRegistration,
@@ -23,360 +27,342 @@ use postrider_core::contact;
 use postrider_core::error::Result;
 use postrider_core::message::{Acceptance, NewMessage};
 
-static LOCK_NUMBERS: &str = include_str!("../../../../sql/postgres/broadcasts/lock_numbers.sql");
-static FIND_USER: &str = include_str!("../../../../sql/postgres/broadcasts/read_user.sql");
-static FIND_USERS: &str = include_str!("../../../../sql/postgres/broadcasts/read_users.sql");
-static USER_LAST: &str = include_str!("../../../../sql/postgres/broadcasts/read_last_user_number.sql");
-static USER_INSERT: &str = include_str!("../../../../sql/postgres/broadcasts/insert_user.sql");
-static USER_CHANGE: &str = include_str!("../../../../sql/postgres/broadcasts/update_user.sql");
-static NEXT_NUMBER: &str = include_str!("../../../../sql/postgres/broadcasts/allocate_number.sql");
-static INSERT: &str = include_str!("../../../../sql/postgres/broadcasts/insert_broadcast.sql");
-static INSERT_LISTED_USERS: &str = include_str!("../../../../sql/postgres/broadcasts/insert_named_user.sql");
-static NEXT_UNFINISHED: &str = include_str!("../../../../sql/postgres/broadcasts/find_unfinished.sql");
-static ALL_USERS_AFTER: &str = include_str!("../../../../sql/postgres/broadcasts/list_all_users.sql");
-static LISTED_USERS_AFTER: &str = include_str!("../../../../sql/postgres/broadcasts/list_named_users.sql");
-static ADVANCE: &str = include_str!("../../../../sql/postgres/broadcasts/advance_fan_out.sql");
-static INSERT_NUMBER_RANGES: &str =
-    include_str!("../../../../sql/postgres/broadcasts/insert_message_range.sql");
-static ADD_MESSAGE_COUNTS: &str = include_str!("../../../../sql/postgres/broadcasts/add_counts.sql");
-static FIND_BROADCAST: &str = include_str!("../../../../sql/postgres/broadcasts/read_broadcast.sql");
-static COUNT_MESSAGES: &str = include_str!("../../../../sql/postgres/broadcasts/count_deliveries.sql");
-static LIST_BROADCASTS: &str = include_str!("../../../../sql/postgres/broadcasts/list_broadcasts.sql");
-static INBOX: &str = include_str!("../../../../sql/postgres/read/list_user_inbox.sql");
-static BROADCAST_OF_MESSAGES: &str = include_str!("../../../../sql/postgres/broadcasts/find_by_message.sql");
-
-/// The lock of whoever gives out numbers of users or of broadcasts.
-const USERS_LOCK: i64 = 0x506F_7374_0004;
+static READ_USER: &str = sql!("postgres/broadcasts/read_user");
+static READ_USERS: &str = sql!("postgres/broadcasts/read_users");
+static LAST_USER_NUMBER: &str = sql!("postgres/broadcasts/read_last_user_number");
+static INSERT_USERS: &str = sql!("postgres/broadcasts/insert_user");
+static UPDATE_USERS: &str = sql!("postgres/broadcasts/update_user");
+static NEXT_NUMBER: &str = sql!("postgres/broadcasts/allocate_number");
+static INSERT_BROADCAST: &str = sql!("postgres/broadcasts/insert_broadcast");
+static INSERT_NAMED_USERS: &str = sql!("postgres/broadcasts/insert_named_user");
+static FIND_UNFINISHED: &str = sql!("postgres/broadcasts/find_unfinished");
+static LIST_ALL_USERS: &str = sql!("postgres/broadcasts/list_all_users");
+static LIST_NAMED_USERS: &str = sql!("postgres/broadcasts/list_named_users");
+static ADVANCE_FAN_OUT: &str = sql!("postgres/broadcasts/advance_fan_out");
+static INSERT_MESSAGE_RANGES: &str = sql!("postgres/broadcasts/insert_message_range");
+static ADD_COUNTS: &str = sql!("postgres/broadcasts/add_counts");
+static READ_BROADCAST: &str = sql!("postgres/broadcasts/read_broadcast");
+static COUNT_DELIVERIES: &str = sql!("postgres/broadcasts/count_deliveries");
+static LIST_BROADCASTS: &str = sql!("postgres/broadcasts/list_broadcasts");
+static FIND_BY_MESSAGE: &str = sql!("postgres/broadcasts/find_by_message");
+static LIST_INBOX: &str = sql!("postgres/read/list_user_inbox");
 
 #[async_trait]
 impl BroadcastStore for PostgresStore {
     async fn register_users(&self, users: Vec<NewUser>) -> Result<Vec<UserRegistration>> {
-        let act = "cannot register users";
-        run_transaction!(self.begin_write, act, |desk| register_users(&desk, &users))
+        let context = "cannot register users";
+        run_transaction!(self.begin_write, context, |transaction| register_users(
+            &transaction,
+            &users
+        ))
     }
 
     async fn user(&self, id: &str) -> Result<Option<User>> {
-        let act = "cannot look a user up";
-        run_transaction!(self.begin_read, act, |desk| find_user(&desk, id))
+        let context = "cannot read the user";
+        run_transaction!(self.begin_read, context, |transaction| read_user(
+            &transaction,
+            id
+        ))
     }
 
     async fn create_broadcast(&self, broadcast: NewBroadcast) -> Result<BroadcastAcceptance> {
-        let act = "cannot store a broadcast";
-        run_transaction!(self.begin_write, act, |desk| create_broadcast(&desk, &broadcast))
+        let context = "cannot store the broadcast";
+        run_transaction!(self.begin_write, context, |transaction| create_broadcast(
+            &transaction,
+            &broadcast
+        ))
     }
 
     async fn next_unfinished_broadcast(&self, after: i64) -> Result<Option<Broadcast>> {
-        let act = "cannot look for broadcasts";
-        run_transaction!(self.begin_read, act, |desk| next_unfinished(&desk, after))
+        let context = "cannot read broadcasts";
+        run_transaction!(self.begin_read, context, |transaction| next_unfinished(
+            &transaction,
+            after
+        ))
     }
 
     async fn next_broadcast_users(&self, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>> {
-        let act = "cannot look for a broadcast's users";
-        run_transaction!(self.begin_read, act, |desk| next_users(&desk, broadcast, limit))
+        let context = "cannot read the users of the broadcast";
+        run_transaction!(self.begin_read, context, |transaction| next_users(
+            &transaction,
+            broadcast,
+            limit
+        ))
     }
 
-    async fn fan_out(&self, reach: FanOutStep, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>> {
-        let act = "cannot spread a broadcast";
-        run_transaction!(self.begin_write, act, |desk| fan_out(&desk, &reach, &messages))
+    async fn fan_out(&self, step: FanOutStep, messages: Vec<NewMessage>) -> Result<Option<Vec<Acceptance>>> {
+        let context = "cannot fan out the broadcast";
+        run_transaction!(self.begin_write, context, |transaction| fan_out(
+            &transaction,
+            &step,
+            &messages
+        ))
     }
 
     async fn broadcast(&self, id: BroadcastId) -> Result<Option<(Broadcast, BroadcastCounts)>> {
-        let act = "cannot look a broadcast up";
-        run_transaction!(self.begin_read, act, |desk| find_with_counts(&desk, id))
+        let context = "cannot read the broadcast";
+        run_transaction!(self.begin_read, context, |transaction| read_with_counts(
+            &transaction,
+            id
+        ))
     }
 
     async fn broadcasts(&self, before: Option<i64>, limit: usize) -> Result<Vec<Broadcast>> {
-        let act = "cannot list broadcasts";
-        run_transaction!(self.begin_read, act, |desk| list_broadcasts(&desk, before, limit))
+        let context = "cannot list broadcasts";
+        run_transaction!(self.begin_read, context, |transaction| list_broadcasts(
+            &transaction,
+            before,
+            limit
+        ))
     }
 
     async fn user_inbox(&self, user: &str, before: Option<i64>, limit: usize) -> Result<UserInboxPage> {
-        let act = "cannot read an inbox";
-        run_transaction!(self.begin_read, act, |desk| user_inbox(
-            &desk, user, before, limit
+        let context = "cannot read the user inbox";
+        run_transaction!(self.begin_read, context, |transaction| user_inbox(
+            &transaction,
+            user,
+            before,
+            limit
         ))
     }
 }
 
-async fn register_users(desk: &PgTransaction, users: &[NewUser]) -> Result<Vec<UserRegistration>, PgError> {
-    desk.query(LOCK_NUMBERS, bind![USERS_LOCK]).await?;
-    let ids = users.iter().map(|user| escape_text(&user.id)).collect::<Vec<_>>();
-    let known = desk.query(FIND_USERS, bind![ids]).await?;
-    let known = known.iter().map(decode_user).collect::<Result<_, _>>()?;
-    let plan = plan_registration(known, last_user_number(desk).await?, users);
-    if !plan.new_users.is_empty() {
-        let added = plan.new_users.iter();
-        desk.execute(
-            USER_INSERT,
-            bind![
-                added
-                    .clone()
-                    .map(|user| escape_text(&user.id))
-                    .collect::<Vec<_>>(),
-                added.clone().map(|user| user.number).collect::<Vec<_>>(),
-                user_names(&plan.new_users),
-                user_contacts(&plan.new_users),
-                added
-                    .map(|user| user.created_at.timestamp_millis())
-                    .collect::<Vec<_>>(),
-            ],
-        )
-        .await?;
+async fn register_users(
+    transaction: &PgTransaction,
+    users: &[NewUser],
+) -> Result<Vec<UserRegistration>, PgError> {
+    lock_exclusive(transaction, AdvisoryLock::UserNumbers).await?;
+    let ids = column(users, |user| escape_text(&user.id));
+    let rows = transaction.query(READ_USERS, bind![ids]).await?;
+    let known = rows.iter().map(decode_user).collect::<Result<_, _>>()?;
+    let plan = plan_registration(known, last_user_number(transaction).await?, users);
+    let new = &plan.new_users;
+    if !new.is_empty() {
+        transaction
+            .execute(
+                INSERT_USERS,
+                bind![
+                    user_ids(new),
+                    column(new, |user| user.number),
+                    user_names(new),
+                    user_contacts(new),
+                    column(new, |user| user.created_at.timestamp_millis()),
+                ],
+            )
+            .await?;
     }
-    if !plan.changed_users.is_empty() {
-        let ids = plan.changed_users.iter().map(|user| escape_text(&user.id));
-        let ids = ids.collect::<Vec<_>>();
-        let (names, contacts) = (
-            user_names(&plan.changed_users),
-            user_contacts(&plan.changed_users),
-        );
-        desk.execute(USER_CHANGE, bind![ids, names, contacts]).await?;
+    let changed = &plan.changed_users;
+    if !changed.is_empty() {
+        let (ids, names, contacts) = (user_ids(changed), user_names(changed), user_contacts(changed));
+        transaction
+            .execute(UPDATE_USERS, bind![ids, names, contacts])
+            .await?;
     }
     Ok(plan.results)
 }
 
-fn user_names(users: &[User]) -> Vec<Option<std::borrow::Cow<'_, str>>> {
-    users
-        .iter()
-        .map(|user| user.name.as_deref().map(escape_text))
-        .collect()
+fn user_ids(users: &[User]) -> Vec<Cow<'_, str>> {
+    column(users, |user| escape_text(&user.id))
+}
+
+fn user_names(users: &[User]) -> Vec<Option<Cow<'_, str>>> {
+    column(users, |user| user.name.as_deref().map(escape_text))
 }
 
 fn user_contacts(users: &[User]) -> Vec<Option<String>> {
-    users
-        .iter()
-        .map(|user| contact::encode_contacts(&user.contacts))
-        .collect()
+    column(users, |user| contact::encode_contacts(&user.contacts))
 }
 
-async fn last_user_number(desk: &PgTransaction) -> Result<i64, PgError> {
-    rows::get(&desk.query_one(USER_LAST, &[]).await?, 0)
+async fn last_user_number(transaction: &PgTransaction) -> Result<i64, PgError> {
+    transaction
+        .query_one(LAST_USER_NUMBER, &[])
+        .await?
+        .integer("number")
 }
 
-async fn find_user(desk: &PgTransaction, id: &str) -> Result<Option<User>, PgError> {
-    let found = desk.query_optional(FIND_USER, bind![escape_text(id)]).await?;
-    found.as_ref().map(decode_user).transpose()
+async fn read_user(transaction: &PgTransaction, id: &str) -> Result<Option<User>, PgError> {
+    let row = transaction
+        .query_optional(READ_USER, bind![escape_text(id)])
+        .await?;
+    row.map(|row| decode_user(&row)).transpose()
 }
 
-async fn create_broadcast(desk: &PgTransaction, new: &NewBroadcast) -> Result<BroadcastAcceptance, PgError> {
-    desk.query(LOCK_NUMBERS, bind![USERS_LOCK]).await?;
+async fn create_broadcast(
+    transaction: &PgTransaction,
+    new: &NewBroadcast,
+) -> Result<BroadcastAcceptance, PgError> {
+    lock_exclusive(transaction, AdvisoryLock::UserNumbers).await?;
     let now = new.created_at.timestamp_millis();
-    if let Some(promise) = &new.idempotency
-        && let Some((request, _, id)) = accept::find_idempotency_record(desk, promise.key, now).await?
-    {
-        return Ok(if request == promise.request {
-            BroadcastAcceptance::Replayed { id }
-        } else {
-            BroadcastAcceptance::KeyReused
-        });
+    if let Some(idempotency) = &new.idempotency {
+        let mut records = idempotency::load(transaction, &[idempotency.key], now).await?;
+        match records.remove(&idempotency.key) {
+            Some(record) if record.request == idempotency.request => {
+                return Ok(BroadcastAcceptance::Replayed { id: record.id });
+            }
+            Some(_) => return Ok(BroadcastAcceptance::KeyReused),
+            None => {}
+        }
     }
-    let last_user = last_user_number(desk).await?;
-    let listed = match &new.audience {
+    let last_user = last_user_number(transaction).await?;
+    let named = match &new.audience {
         BroadcastAudience::All => None,
-        BroadcastAudience::Listed(ids) => match user_numbers(desk, ids).await? {
+        BroadcastAudience::Listed(ids) => match user_numbers(transaction, ids).await? {
             Ok(numbers) => Some(numbers),
             Err(unknown) => return Ok(unknown),
         },
     };
-    let users = listed
+    let users = named
         .as_ref()
-        .map_or(last_user, |listed| rows::limit_to_sql(listed.len()));
-    let number = rows::get::<i64>(&desk.query_one(NEXT_NUMBER, &[]).await?, 0)?;
-    let id = new.id.bytes().to_vec();
-    desk.execute(
-        INSERT,
-        bind![
-            number,
-            id,
-            escape_text(&new.body),
-            new.channel.as_str(),
-            escape_text(&new.caller),
-            now,
-            i64::from(listed.is_none()),
-            last_user,
-            users,
-            i64::from(users == 0),
-        ],
-    )
-    .await?;
-    if let Some(listed) = listed {
-        desk.execute(INSERT_LISTED_USERS, bind![number, listed]).await?;
-    }
-    if let Some(promise) = &new.idempotency {
-        let (keys, requests) = (vec![promise.key.to_vec()], vec![promise.request.to_vec()]);
-        let expires_at = vec![promise.expires_at.timestamp_millis()];
-        let (numbers, ids) = (vec![number], vec![id]);
-        desk.query(INSERT_KEYS, bind![keys, requests, numbers, ids, expires_at, now])
+        .map_or(last_user, |numbers| limit_to_sql(numbers.len()));
+    let row = transaction.query_one(NEXT_NUMBER, &[]).await?;
+    let number = row.integer("number")?;
+    transaction
+        .execute(
+            INSERT_BROADCAST,
+            bind![
+                number,
+                new.id.bytes().to_vec(),
+                escape_text(&new.body),
+                new.channel.as_str(),
+                escape_text(&new.caller),
+                now,
+                i64::from(named.is_none()),
+                last_user,
+                users,
+                i64::from(users == 0),
+            ],
+        )
+        .await?;
+    if let Some(numbers) = named {
+        transaction
+            .execute(INSERT_NAMED_USERS, bind![number, numbers])
             .await?;
+    }
+    if let Some(idempotency) = &new.idempotency {
+        idempotency::insert(transaction, &[(idempotency, number, new.id)], now).await?;
     }
     Ok(BroadcastAcceptance::Stored {
         users: u64::try_from(users).unwrap_or_default(),
     })
 }
 
-/// The numbers of those users, each once; or that some have not registered.
+/// Returns the numbers of the users without duplicates, or that some users are not registered.
 async fn user_numbers(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     ids: &[String],
 ) -> Result<Result<Vec<i64>, BroadcastAcceptance>, PgError> {
-    let wanted = ids.iter().map(|id| escape_text(id)).collect::<Vec<_>>();
-    let mut found = HashMap::with_capacity(ids.len());
-    for row in &desk.query(FIND_USERS, bind![wanted]).await? {
-        found.insert(rows::decode_text(row, 1)?, rows::get::<i64>(row, 0)?);
+    let wanted = column(ids, |id| escape_text(id));
+    let mut numbers = HashMap::with_capacity(ids.len());
+    for row in &transaction.query(READ_USERS, bind![wanted]).await? {
+        numbers.insert(row.text("id")?, row.integer("number")?);
     }
-    let unknown = ids.iter().filter(|id| !found.contains_key(*id));
+    let unknown = ids.iter().filter(|id| !numbers.contains_key(*id));
     let count = unknown.clone().count();
     if count > 0 {
         let first = unknown.take(UNKNOWN_IDS_LISTED_MAX).cloned().collect();
         return Ok(Err(BroadcastAcceptance::UnknownUsers { first, count }));
     }
-    Ok(Ok(found.into_values().collect()))
+    Ok(Ok(numbers.into_values().collect()))
 }
 
-async fn next_unfinished(desk: &PgTransaction, after: i64) -> Result<Option<Broadcast>, PgError> {
-    let found = desk.query_optional(NEXT_UNFINISHED, bind![after]).await?;
-    found.as_ref().map(decode_broadcast).transpose()
+async fn next_unfinished(transaction: &PgTransaction, after: i64) -> Result<Option<Broadcast>, PgError> {
+    let row = transaction.query_optional(FIND_UNFINISHED, bind![after]).await?;
+    row.map(|row| decode_broadcast(&row)).transpose()
 }
 
-async fn next_users(desk: &PgTransaction, broadcast: &Broadcast, limit: usize) -> Result<Vec<User>, PgError> {
-    let limit = rows::limit_to_sql(limit);
-    let found = if broadcast.is_to_all {
+async fn next_users(
+    transaction: &PgTransaction,
+    broadcast: &Broadcast,
+    limit: usize,
+) -> Result<Vec<User>, PgError> {
+    let limit = limit_to_sql(limit);
+    let rows = if broadcast.is_to_all {
         let values = bind![broadcast.fan_out_position, broadcast.last_user, limit];
-        desk.query(ALL_USERS_AFTER, values).await?
+        transaction.query(LIST_ALL_USERS, values).await?
     } else {
         let values = bind![broadcast.number, broadcast.fan_out_position, limit];
-        desk.query(LISTED_USERS_AFTER, values).await?
+        transaction.query(LIST_NAMED_USERS, values).await?
     };
-    found.iter().map(decode_user).collect()
+    rows.iter().map(decode_user).collect()
 }
 
 async fn fan_out(
-    desk: &PgTransaction,
-    reach: &FanOutStep,
+    transaction: &PgTransaction,
+    step: &FanOutStep,
     messages: &[NewMessage],
 ) -> Result<Option<Vec<Acceptance>>, PgError> {
-    let unreachable = count_to_sql(reach.unreachable);
-    let is_last = i64::from(reach.is_last);
-    let values = bind![reach.broadcast, reach.from, reach.to, unreachable, is_last];
-    if desk.execute(ADVANCE, values).await? == 0 {
+    let unreachable = count_to_sql(step.unreachable);
+    let is_last = i64::from(step.is_last);
+    let values = bind![step.broadcast, step.from, step.to, unreachable, is_last];
+    if transaction.execute(ADVANCE_FAN_OUT, values).await? == 0 {
         return Ok(None);
     }
     let messages = messages.iter().collect::<Vec<_>>();
-    let accepted = accept::accept(desk, &mut HashSet::new(), &messages).await?;
-    let (runs, refused) = number_ranges(&accepted);
-    let (firsts, lasts): (Vec<i64>, Vec<i64>) = runs.into_iter().unzip();
-    let stored = firsts.iter().zip(&lasts).map(|(first, last)| last - first + 1);
-    let stored = stored.sum::<i64>();
+    let results = accept(transaction, &mut HashSet::new(), &messages).await?;
+    let (ranges, refused) = number_ranges(&results);
+    let stored = ranges.iter().map(|(first, last)| last - first + 1).sum::<i64>();
     if stored > 0 {
-        desk.execute(INSERT_NUMBER_RANGES, bind![firsts, lasts, reach.broadcast])
+        let (first, last): (Vec<i64>, Vec<i64>) = ranges.into_iter().unzip();
+        transaction
+            .execute(INSERT_MESSAGE_RANGES, bind![first, last, step.broadcast])
             .await?;
     }
-    desk.execute(
-        ADD_MESSAGE_COUNTS,
-        bind![reach.broadcast, stored, count_to_sql(refused)],
-    )
-    .await?;
-    Ok(Some(accepted))
+    let refused = count_to_sql(refused);
+    transaction
+        .execute(ADD_COUNTS, bind![step.broadcast, stored, refused])
+        .await?;
+    Ok(Some(results))
 }
 
-async fn find_with_counts(
-    desk: &PgTransaction,
+async fn read_with_counts(
+    transaction: &PgTransaction,
     id: BroadcastId,
 ) -> Result<Option<(Broadcast, BroadcastCounts)>, PgError> {
-    let Some(found) = desk
-        .query_optional(FIND_BROADCAST, bind![id.bytes().to_vec()])
-        .await?
-    else {
+    let id = id.bytes().to_vec();
+    let Some(row) = transaction.query_optional(READ_BROADCAST, bind![id]).await? else {
         return Ok(None);
     };
-    let found = decode_broadcast(&found)?;
-    let row = desk.query_one(COUNT_MESSAGES, bind![found.number]).await?;
-    let tally = BroadcastCounts {
-        messages: rows::decode_count(&row, 0)?,
-        waiting: rows::decode_count(&row, 1)?,
-        unconfirmed: rows::decode_count(&row, 2)?,
-        received: rows::decode_count(&row, 3)?,
-        failed: rows::decode_count(&row, 4)?,
-        opened: rows::decode_count(&row, 5)?,
-    };
-    Ok(Some((found, tally)))
+    let broadcast = decode_broadcast(&row)?;
+    let row = transaction
+        .query_one(COUNT_DELIVERIES, bind![broadcast.number])
+        .await?;
+    Ok(Some((broadcast, decode_broadcast_counts(&row)?)))
 }
 
 async fn list_broadcasts(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     before: Option<i64>,
     limit: usize,
 ) -> Result<Vec<Broadcast>, PgError> {
-    let (before, limit) = (before.unwrap_or(i64::MAX), rows::limit_to_sql(limit));
-    desk.query(LIST_BROADCASTS, bind![before, limit])
-        .await?
-        .iter()
-        .map(decode_broadcast)
-        .collect()
+    let (before, limit) = (before.unwrap_or(i64::MAX), limit_to_sql(limit));
+    let rows = transaction.query(LIST_BROADCASTS, bind![before, limit]).await?;
+    rows.iter().map(decode_broadcast).collect()
 }
 
 async fn user_inbox(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     user: &str,
     before: Option<i64>,
     limit: usize,
 ) -> Result<UserInboxPage, PgError> {
-    let wanted = rows::limit_to_sql(limit.saturating_add(1));
-    let before = before
-        .unwrap_or(read::MESSAGE_NUMBER_MAX)
-        .min(read::MESSAGE_NUMBER_MAX);
-    let numbers = desk
-        .query(INBOX, bind![escape_text(user), before, wanted])
+    let count = limit_to_sql(limit.saturating_add(1));
+    let before = before.unwrap_or(MESSAGE_NUMBER_MAX).min(MESSAGE_NUMBER_MAX);
+    let rows = transaction
+        .query(LIST_INBOX, bind![escape_text(user), before, count])
         .await?;
-    let numbers = numbers.iter().map(|row| rows::get(row, 0));
-    let page = read::load_message_list(desk, numbers.collect::<Result<_, _>>()?, limit).await?;
-    let asked = page.messages.iter().map(|message| message.number);
-    let mut of = HashMap::new();
-    for row in &desk
-        .query(BROADCAST_OF_MESSAGES, bind![asked.collect::<Vec<_>>()])
-        .await?
-    {
-        of.insert(rows::get::<i64>(row, 0)?, rows::message_id(row, 1)?);
+    let numbers = rows.iter().map(|row| row.integer("number"));
+    let page = load_message_list(transaction, numbers.collect::<Result<_, _>>()?, limit).await?;
+    let numbers = column(&page.messages, |message| message.number);
+    let mut broadcast_ids = HashMap::new();
+    for row in &transaction.query(FIND_BY_MESSAGE, bind![numbers]).await? {
+        broadcast_ids.insert(row.integer("number")?, row.message_id("id")?);
     }
     let messages = page.messages.into_iter().map(|message| {
-        let of = of.get(&message.number).copied();
-        (message, of)
+        let broadcast_id = broadcast_ids.get(&message.number).copied();
+        (message, broadcast_id)
     });
     Ok(UserInboxPage {
         messages: messages.collect(),
         next: page.next,
-    })
-}
-
-fn count_to_sql(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn decode_user(row: &Row) -> Result<User, PgError> {
-    Ok(User {
-        number: rows::get(row, 0)?,
-        id: rows::decode_text(row, 1)?,
-        name: rows::optional_text(row, 2)?,
-        contacts: rows::optional_contacts(row, 3)?.unwrap_or_default(),
-        created_at: rows::decode_time(row, 4)?,
-    })
-}
-
-fn decode_broadcast(row: &Row) -> Result<Broadcast, PgError> {
-    Ok(Broadcast {
-        number: rows::get(row, 0)?,
-        id: rows::message_id(row, 1)?,
-        body: rows::decode_text(row, 2)?,
-        channel: rows::decode_name(row, 3)?,
-        caller: rows::decode_text(row, 4)?,
-        created_at: rows::decode_time(row, 5)?,
-        is_to_all: rows::get::<i64>(row, 6)? == 1,
-        last_user: rows::get(row, 7)?,
-        users: rows::decode_count(row, 8)?,
-        fan_out_position: rows::get(row, 9)?,
-        messages: rows::decode_count(row, 10)?,
-        unreachable: rows::decode_count(row, 11)?,
-        refused: rows::decode_count(row, 12)?,
-        is_fanned_out: rows::get::<i64>(row, 13)? == 1,
     })
 }

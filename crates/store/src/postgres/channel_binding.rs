@@ -1,21 +1,23 @@
-//! The digest of a server's certificate that ties a password exchange to its TLS connection (RFC 5929,
-//! `tls-server-end-point`).
+//! The certificate digest that binds a SCRAM authentication to its TLS connection (RFC 5929, `tls-server-end-point`).
 //!
-//! Reads no more of the certificate than which algorithm signed it. Judges nothing.
+//! Reads only the signature algorithm from the certificate and does not validate it.
 
 use sha2::{Digest, Sha256, Sha384, Sha512};
+
+#[cfg(test)]
+mod tests;
 
 const SEQUENCE: u8 = 0x30;
 const OBJECT: u8 = 0x06;
 
-/// `1.2.840.113549.1.1`: RSA; the last number says which digest.
+/// Object identifier prefix `1.2.840.113549.1.1` of RSA signatures; the last number selects the digest.
 const RSA: [u8; 8] = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01];
 
-/// `1.2.840.10045.4`: ECDSA, with SHA-1 as 1, with the others under 3.
+/// Object identifier prefix `1.2.840.10045.4` of ECDSA signatures: 1 for SHA-1, 3 and a number for the others.
 const ECDSA: [u8; 6] = [0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04];
 
-/// The digest by the algorithm that signed the certificate, or SHA-256 where that one is too weak; none for
-/// signatures that the standard says nothing about.
+/// Returns the digest of a certificate, computed with the hash of its signature, or with SHA-256 if that hash is MD5 or
+/// SHA-1. Returns none for signatures that RFC 5929 does not cover.
 pub fn certificate_digest(certificate: &[u8]) -> Option<Vec<u8>> {
     let (parts, _) = der_element(certificate, SEQUENCE)?;
     let (_, after_the_body) = der_element(parts, SEQUENCE)?;
@@ -31,7 +33,7 @@ pub fn certificate_digest(certificate: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// What is in the first element, which must be of that kind, and what follows it.
+/// Splits a DER element of this kind from the bytes after it.
 fn der_element(bytes: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
     let (&[found, length], rest) = bytes.split_first_chunk::<2>()?;
     if found != kind {
@@ -49,37 +51,4 @@ fn der_element(bytes: &[u8], kind: u8) -> Option<(&[u8], &[u8])> {
         _ => return None,
     };
     rest.split_at_checked(length)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_digest_follows_the_signature() {
-        let signed = |name: &[u8]| {
-            let name = [&[OBJECT, u8::try_from(name.len()).unwrap()], name].concat();
-            let algorithm = [&[SEQUENCE, u8::try_from(name.len()).unwrap()], &name[..]].concat();
-            let parts = [&[SEQUENCE, 0], &algorithm[..]].concat();
-            [&[SEQUENCE, 0x81, u8::try_from(parts.len()).unwrap()], &parts[..]].concat()
-        };
-        let length = |name: &[u8]| certificate_digest(&signed(name)).map(|digest| digest.len());
-        assert_eq!(length(&[&RSA[..], &[11]].concat()), Some(32));
-        assert_eq!(length(&[&RSA[..], &[12]].concat()), Some(48));
-        assert_eq!(length(&[&ECDSA[..], &[3, 4]].concat()), Some(64));
-        assert_eq!(length(&[0x2B, 0x65, 0x70]), None);
-    }
-
-    #[test]
-    fn what_is_no_certificate_has_no_digest() {
-        for bytes in [
-            &b""[..],
-            b"\x30",
-            b"\x30\x84\xFF\xFF\xFF\xFF",
-            b"\x30\x05abcde",
-            b"GET /",
-        ] {
-            assert_eq!(certificate_digest(bytes), None);
-        }
-    }
 }

@@ -1,8 +1,8 @@
-//! The store's URL as PostgreSQL's own programs read it: several hosts, how to encrypt, whom to trust.
+//! Parses a store URL as libpq does: several hosts, TLS modes, root certificates.
 //!
-//! Connects to nothing. What the client library does not know (`verify-ca`, `verify-full`, `sslrootcert`, more
-//! kinds of `target_session_attrs`) is taken out of the URL here, and each host becomes a configuration of its own,
-//! so that one that hangs costs its own time only.
+//! The settings that `tokio-postgres` does not support (`verify-ca`, `verify-full`, `sslrootcert`, more values of
+//! `target_session_attrs`) are taken out of the URL and handled here. Each host gets a configuration of its own, so
+//! that a host that hangs costs only its own timeout.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,40 +14,43 @@ use tokio_postgres::config::{LoadBalanceHosts, SslMode, TargetSessionAttrs};
 use super::tls::{CertificateCheck, PgTls, Roots};
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// How long a host may take to answer a connection, unless the URL says otherwise: the only one, and one of several.
+#[cfg(test)]
+mod tests;
+
+/// Default connection timeouts per host, for a URL with one host and with several.
 const SINGLE_HOST_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MULTI_HOST_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long the server may leave what we sent unacknowledged before the connection counts as broken.
+/// Default maximum time that sent data may stay unacknowledged before the connection counts as broken.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// When and how often an idle connection asks whether the server's machine is still there.
+/// Default keepalive settings of an idle connection: a dead server is detected after 8 s.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(4);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEPALIVE_RETRIES: u32 = 2;
 
-/// What a server is asked for.
+/// The purpose of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerRole {
-    /// The truth: only a server that can be written to will do.
+    /// Reads and writes; only a writable server is used.
     Primary,
-    /// Reads that may be old.
+    /// Reads of data that may be a few seconds old.
     Replica,
 }
 
-/// Where a store is and how to get there.
+/// The servers of a store URL and how to connect to them.
 pub struct PgConnectionConfig {
     /// The servers, in the order of the URL.
     pub hosts: Vec<Config>,
-    /// How to encrypt, and whom to trust.
+    /// TLS mode and trusted certificates.
     pub tls: PgTls,
-    /// How long one of the hosts may take until a connection is made.
+    /// Maximum time to connect to one host.
     pub connect_timeout: Duration,
-    /// Whether connections are spread over the hosts; otherwise the host that answered last is asked first.
+    /// True if connections are distributed over the hosts; otherwise the host that was used last is tried first.
     pub is_load_balanced: bool,
 }
 
-/// What is taken out of a URL's settings.
+/// The settings of a URL that `tokio-postgres` does not support.
 #[derive(Default)]
 struct PgTlsSettings {
     sslmode: Option<String>,
@@ -55,29 +58,36 @@ struct PgTlsSettings {
     target_session_attrs: Option<String>,
 }
 
-/// Reads a URL; `purpose` decides which of several hosts will do when it does not say so itself.
-pub fn parse(url: &str, purpose: ServerRole) -> Result<PgConnectionConfig> {
-    let (urls, ours) = split_hosts(url);
-    let (mode, trust) = parse_ssl_mode(ours.sslmode.as_deref(), ours.sslrootcert.as_deref())?;
+/// Parses a store URL. `role` selects which of several hosts are used, unless the URL says it.
+pub fn parse(url: &str, role: ServerRole) -> Result<PgConnectionConfig> {
+    let (urls, tls_settings) = split_hosts(url);
+    let (mode, trust) = parse_ssl_mode(
+        tls_settings.sslmode.as_deref(),
+        tls_settings.sslrootcert.as_deref(),
+    )?;
     let mut hosts = Vec::with_capacity(urls.len());
     for url in &urls {
         let config = url.parse::<Config>().map_err(|error| {
-            let act = "the store's URL cannot be read as PostgreSQL's";
-            Error::with_source(ErrorKind::Usage, act, error)
+            let context = "the store's URL is not a valid PostgreSQL URL";
+            Error::with_source(ErrorKind::Usage, context, error)
         })?;
         hosts.push(config);
     }
-    let several = hosts.len() > 1 || hosts.iter().any(|host| host.get_hosts().len() > 1);
-    let target = session_attrs(ours.target_session_attrs.as_deref(), several, purpose)?;
-    let usual = if several {
+    let has_several_hosts = hosts.len() > 1 || hosts.iter().any(|host| host.get_hosts().len() > 1);
+    let target = session_attrs(
+        tls_settings.target_session_attrs.as_deref(),
+        has_several_hosts,
+        role,
+    )?;
+    let default_timeout = if has_several_hosts {
         MULTI_HOST_CONNECT_TIMEOUT
     } else {
         SINGLE_HOST_CONNECT_TIMEOUT
     };
     let limit = |host: &Config| host.get_connect_timeout().copied();
-    let host_limit = hosts.iter().find_map(limit).unwrap_or(usual);
-    let spread = |host: &Config| host.get_load_balance_hosts() == LoadBalanceHosts::Random;
-    let spread = hosts.iter().any(spread);
+    let host_limit = hosts.iter().find_map(limit).unwrap_or(default_timeout);
+    let is_load_balanced = |host: &Config| host.get_load_balance_hosts() == LoadBalanceHosts::Random;
+    let is_load_balanced = hosts.iter().any(is_load_balanced);
     for host in &mut hosts {
         host.ssl_mode(mode).target_session_attrs(target);
         set_defaults(host, host_limit);
@@ -86,11 +96,11 @@ pub fn parse(url: &str, purpose: ServerRole) -> Result<PgConnectionConfig> {
         hosts,
         tls: PgTls::new(trust)?,
         connect_timeout: host_limit,
-        is_load_balanced: spread,
+        is_load_balanced,
     })
 }
 
-/// Limits and a name, where the URL gives none.
+/// Sets timeouts, keepalives and the application name where the URL does not set them.
 fn set_defaults(host: &mut Config, host_limit: Duration) {
     host.connect_timeout(host_limit);
     if host.get_tcp_user_timeout().is_none() {
@@ -106,37 +116,37 @@ fn set_defaults(host: &mut Config, host_limit: Duration) {
     }
 }
 
-/// One URL for each host, without the settings that are ours to understand.
+/// Splits a URL into one URL per host, without the settings that are handled here.
 fn split_hosts(url: &str) -> (Vec<String>, PgTlsSettings) {
     let (scheme, rest) = url.split_at(url.find("://").map_or(0, |at| at + 3));
     let (user, rest) = rest.split_at(rest.find('@').map_or(0, |at| at + 1));
     let (hosts, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (path, settings) = rest.split_once('?').unwrap_or((rest, ""));
-    let mut ours = PgTlsSettings::default();
-    let mut theirs = Vec::new();
+    let mut tls_settings = PgTlsSettings::default();
+    let mut remaining = Vec::new();
     for setting in settings.split('&').filter(|setting| !setting.is_empty()) {
         let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
         let value = || Some(percent_decode_str(value).decode_utf8_lossy().into_owned());
         match name {
-            "sslmode" => ours.sslmode = value(),
-            "sslrootcert" => ours.sslrootcert = value(),
-            "target_session_attrs" => ours.target_session_attrs = value(),
-            _ => theirs.push(setting),
+            "sslmode" => tls_settings.sslmode = value(),
+            "sslrootcert" => tls_settings.sslrootcert = value(),
+            "target_session_attrs" => tls_settings.target_session_attrs = value(),
+            _ => remaining.push(setting),
         }
     }
-    let theirs = theirs.join("&");
-    let of_host = |host| format!("{scheme}{user}{host}{path}?{theirs}");
-    (hosts.split(',').map(of_host).collect(), ours)
+    let remaining = remaining.join("&");
+    let host_url = |host| format!("{scheme}{user}{host}{path}?{remaining}");
+    (hosts.split(',').map(host_url).collect(), tls_settings)
 }
 
-/// As libpq has it: `require` with a root certificate checks the certificate as `verify-ca` does.
+/// Parses `sslmode`. As in libpq, `require` with a root certificate verifies the issuer as `verify-ca` does.
 fn parse_ssl_mode(mode: Option<&str>, roots: Option<&str>) -> Result<(SslMode, CertificateCheck)> {
-    let given = roots.map(|roots| match roots {
+    let roots_given = roots.map(|roots| match roots {
         "system" => Roots::System,
         file => Roots::File(PathBuf::from(file)),
     });
-    let roots = given.clone().unwrap_or(Roots::System);
-    Ok(match (mode, given) {
+    let roots = roots_given.clone().unwrap_or(Roots::System);
+    Ok(match (mode, roots_given) {
         (Some("disable"), _) => (SslMode::Disable, CertificateCheck::Unverified),
         (Some("verify-full"), _) | (None, Some(Roots::System)) => {
             (SslMode::Require, CertificateCheck::HostName(roots))
@@ -145,8 +155,8 @@ fn parse_ssl_mode(mode: Option<&str>, roots: Option<&str>) -> Result<(SslMode, C
         (Some("require"), None) => (SslMode::Require, CertificateCheck::Unverified),
         (Some("verify-ca" | "require"), Some(Roots::System)) => {
             return Err(Error::usage(
-                "sslrootcert=system needs sslmode=verify-full in the store's URL: anybody can have a certificate \
-                 for a name of their own",
+                "sslrootcert=system needs sslmode=verify-full in the store's URL: anyone can get a public certificate \
+                 for their own host name",
             ));
         }
         (Some("verify-ca" | "require"), _) => (SslMode::Require, CertificateCheck::Issuer(roots)),
@@ -158,99 +168,20 @@ fn parse_ssl_mode(mode: Option<&str>, roots: Option<&str>) -> Result<(SslMode, C
     })
 }
 
-fn session_attrs(asked: Option<&str>, several: bool, purpose: ServerRole) -> Result<TargetSessionAttrs> {
-    match asked {
+fn session_attrs(
+    requested: Option<&str>,
+    has_several_hosts: bool,
+    role: ServerRole,
+) -> Result<TargetSessionAttrs> {
+    match requested {
         Some("read-write" | "primary") => Ok(TargetSessionAttrs::ReadWrite),
         Some("read-only" | "standby") => Ok(TargetSessionAttrs::ReadOnly),
         Some("any") => Ok(TargetSessionAttrs::Any),
         Some(_) => Err(Error::usage(
             "target_session_attrs in the store's URL must be read-write, read-only, primary, standby or any",
         )),
-        None if !several => Ok(TargetSessionAttrs::Any),
-        None if purpose == ServerRole::Primary => Ok(TargetSessionAttrs::ReadWrite),
+        None if !has_several_hosts => Ok(TargetSessionAttrs::Any),
+        None if role == ServerRole::Primary => Ok(TargetSessionAttrs::ReadWrite),
         None => Ok(TargetSessionAttrs::ReadOnly),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio_postgres::config::Host;
-
-    use super::*;
-
-    #[test]
-    fn each_host_has_its_own_configuration() {
-        let url = "postgres://me:p%40s@one:5433,two/db?sslmode=disable&application_name=x";
-        let address = parse(url, ServerRole::Primary).unwrap();
-        let seen = |host: &Config| (host.get_hosts().to_vec(), host.get_ports().to_vec());
-        let tcp = |name: &str| vec![Host::Tcp(name.to_owned())];
-        let seen = address.hosts.iter().map(seen).collect::<Vec<_>>();
-        assert_eq!(seen[0], (tcp("one"), vec![5433]));
-        assert_eq!(seen[1].0, tcp("two"));
-        for host in &address.hosts {
-            assert_eq!((host.get_user(), host.get_dbname()), (Some("me"), Some("db")));
-            assert_eq!(host.get_password(), Some(&b"p@s"[..]));
-            assert_eq!(host.get_application_name(), Some("x"));
-            assert_eq!(host.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
-        }
-    }
-
-    #[test]
-    fn one_host_is_taken_as_it_is_unless_the_url_says_more() {
-        let target = |url: &str, purpose| parse(url, purpose).unwrap().hosts[0].get_target_session_attrs();
-        assert_eq!(
-            target("postgres://a/db", ServerRole::Primary),
-            TargetSessionAttrs::Any
-        );
-        assert_eq!(
-            target("postgres://a,b/db", ServerRole::Replica),
-            TargetSessionAttrs::ReadOnly
-        );
-        let said = "postgres://a/db?target_session_attrs=primary";
-        assert_eq!(target(said, ServerRole::Replica), TargetSessionAttrs::ReadWrite);
-    }
-
-    #[test]
-    fn a_socket_and_a_bare_host_are_understood() {
-        for url in [
-            "postgres://host",
-            "postgres://host?connect_timeout=2",
-            "postgres:///db?host=/run",
-        ] {
-            assert_eq!(parse(url, ServerRole::Primary).unwrap().hosts.len(), 1, "{url}");
-        }
-    }
-
-    #[test]
-    fn modes_mean_what_they_mean_to_libpq() {
-        let of = |mode, roots| parse_ssl_mode(mode, roots).unwrap();
-        let file = || Roots::File("ca.pem".into());
-        assert_eq!(of(None, None), (SslMode::Prefer, CertificateCheck::Unverified));
-        assert_eq!(
-            of(Some("disable"), Some("ca.pem")),
-            (SslMode::Disable, CertificateCheck::Unverified)
-        );
-        assert_eq!(
-            of(Some("require"), None),
-            (SslMode::Require, CertificateCheck::Unverified)
-        );
-        assert_eq!(
-            of(Some("require"), Some("ca.pem")),
-            (SslMode::Require, CertificateCheck::Issuer(file()))
-        );
-        assert_eq!(
-            of(Some("verify-ca"), Some("ca.pem")),
-            (SslMode::Require, CertificateCheck::Issuer(file()))
-        );
-        assert_eq!(
-            of(Some("verify-full"), Some("ca.pem")),
-            (SslMode::Require, CertificateCheck::HostName(file()))
-        );
-        assert_eq!(
-            of(Some("verify-full"), None),
-            (SslMode::Require, CertificateCheck::HostName(Roots::System))
-        );
-        assert!(parse_ssl_mode(Some("allow"), None).is_err());
-        assert!(parse_ssl_mode(Some("require"), Some("system")).is_err());
     }
 }

@@ -1,7 +1,7 @@
-//! Makes new connections: asks the hosts of a URL in turn, each for a limited time.
+//! Opens connections: tries the hosts of a URL in order, each with a timeout.
 //!
-//! The host that answered last is asked first, so that a host that is gone costs one wait and not one for each
-//! connection. Keeps no connection: the pool does.
+//! The host that was used last is tried first, so that an unavailable host costs one timeout and not one for each
+//! connection. The pool keeps the connections.
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,45 +14,42 @@ use tokio_postgres::Client;
 use super::connection_config::PgConnectionConfig;
 use super::errors::PgError;
 
-/// Where new connections come from.
+/// Opens connections to the servers of a URL.
 pub struct PgConnector {
     config: PgConnectionConfig,
-    /// Which host is asked first.
+    /// Index of the host that is tried first.
     first_host: AtomicUsize,
 }
 
 impl PgConnector {
-    /// A door to these hosts.
-    pub fn new(address: PgConnectionConfig) -> Self {
+    /// Creates a connector.
+    pub fn new(config: PgConnectionConfig) -> Self {
         Self {
-            config: address,
+            config,
             first_host: AtomicUsize::new(0),
         }
     }
 
-    /// How many hosts there are to ask.
+    /// Returns the number of hosts.
     pub fn host_count(&self) -> usize {
         self.config.hosts.len()
     }
 
-    async fn connect_to_host(&self, place: usize) -> Result<PgConnection, PgError> {
-        let host = &self.config.hosts[place];
-        let connecting = host.connect(self.config.tls.clone());
-        let (client, connection) = timeout(self.config.connect_timeout, Box::pin(connecting))
+    async fn connect_to_host(&self, index: usize) -> Result<PgConnection, PgError> {
+        let host = &self.config.hosts[index];
+        let connect = host.connect(self.config.tls.clone());
+        let (client, connection) = timeout(self.config.connect_timeout, Box::pin(connect))
             .await
             .map_err(|_| PgError::Timeout)??;
-        let carrier = tokio::spawn(async move {
+        let driver = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 log::debug!(
-                    "a connection to the database server ended: {}",
+                    "connection to the database server ended: {}",
                     PgError::from(error)
                 );
             }
         });
-        Ok(PgConnection {
-            client,
-            driver: carrier,
-        })
+        Ok(PgConnection { client, driver })
     }
 }
 
@@ -67,21 +64,21 @@ impl Manager for PgConnector {
         } else {
             self.first_host.load(Ordering::Relaxed)
         };
-        let mut worst = PgError::Timeout;
+        let mut most_specific = PgError::Timeout;
         for step in 0..hosts {
-            let place = first.wrapping_add(step) % hosts;
-            match self.connect_to_host(place).await {
+            let index = first.wrapping_add(step) % hosts;
+            match self.connect_to_host(index).await {
                 Ok(connection) => {
                     if !self.config.is_load_balanced {
-                        self.first_host.store(place, Ordering::Relaxed);
+                        self.first_host.store(index, Ordering::Relaxed);
                     }
                     return Ok(connection);
                 }
-                Err(trouble) if trouble.is_at_least_as_specific_as(&worst) => worst = trouble,
+                Err(error) if error.is_at_least_as_specific_as(&most_specific) => most_specific = error,
                 Err(_) => {}
             }
         }
-        Err(worst)
+        Err(most_specific)
     }
 
     async fn recycle(&self, connection: &mut PgConnection, _: &Metrics) -> RecycleResult<PgError> {
@@ -92,7 +89,7 @@ impl Manager for PgConnector {
     }
 }
 
-/// A connection and the task that carries it. Dropping it ends both.
+/// A connection and the task that drives it. Dropping it closes the connection.
 pub struct PgConnection {
     client: Client,
     driver: JoinHandle<()>,

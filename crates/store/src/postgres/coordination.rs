@@ -1,61 +1,66 @@
-//! What the hosts on one database agree on: the time, how fast providers are asked, how they do, whose turn it is.
+//! State that processes share: the clock, rate limiters, provider health and controls, and job locks.
 //!
-//! Never begins or ends a transaction. Whoever counts or judges holds a lock until the transaction ends.
+//! Every write of provider health, and the first row of a rate limiter, is serialised by an advisory lock.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use tokio_postgres::Row;
-
+use super::advisory_locks::{AdvisoryLock, lock_exclusive};
 use super::errors::PgError;
+use super::escape::escape_text;
 use super::group_commit::BatchOperation;
 use super::pool::{PgTransaction, bind};
-use super::rows::{self, escape_text as written};
-use crate::coordination::{self, HealthColumns};
+use crate::rows::SqlRow;
+use crate::rows::coordination::{
+    CircuitColumns, decode_health, decode_job_lock_owner, decode_provider_control, decode_rate_limiter,
+};
 use crate::{ProbeDecision, RatePermit};
+use postrider_core::channel::ConfigName;
 use postrider_core::circuit_breaker::CircuitState;
 use postrider_core::clock::Timestamp;
-use postrider_core::job::{JobLockOwner, JobLockResult, ScheduledJob};
-use postrider_core::name::ConfigName;
+use postrider_core::job::{JobLockResult, ScheduledJob};
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::rate_limit::{self, RateLimitRequest, RateLimiterState};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
 
-static CURRENT_TIME: &str = include_str!("../../../../sql/postgres/coordination/read_clock.sql");
-static LOCK_COORDINATION: &str = include_str!("../../../../sql/postgres/coordination/lock_coordination.sql");
-static RATE_LIMITER: &str = include_str!("../../../../sql/postgres/coordination/read_rate_limiter.sql");
-static SAVE_RATE_LIMITER: &str = include_str!("../../../../sql/postgres/coordination/save_rate_limiter.sql");
-static ALL_HEALTH: &str = include_str!("../../../../sql/postgres/coordination/list_provider_health.sql");
-static PROVIDER_HEALTH: &str = include_str!("../../../../sql/postgres/coordination/read_provider_health.sql");
-static SAVE_HEALTH: &str = include_str!("../../../../sql/postgres/coordination/save_provider_health.sql");
-static PROVIDER_CONTROLS: &str =
-    include_str!("../../../../sql/postgres/coordination/list_provider_controls.sql");
-static SAVE_PROVIDER_CONTROL: &str =
-    include_str!("../../../../sql/postgres/coordination/save_provider_control.sql");
-static JOB_LOCK: &str = include_str!("../../../../sql/postgres/coordination/read_job_lock.sql");
-static ACQUIRE_JOB_LOCK: &str = include_str!("../../../../sql/postgres/coordination/acquire_job_lock.sql");
-static RENEW_JOB_LOCK: &str = include_str!("../../../../sql/postgres/coordination/renew_job_lock.sql");
-static RELEASE_JOB_LOCK: &str = include_str!("../../../../sql/postgres/coordination/release_job_lock.sql");
+static CURRENT_TIME: &str = sql!("postgres/coordination/read_clock");
+static RATE_LIMITER: &str = sql!("postgres/coordination/read_rate_limiter");
+static SAVE_RATE_LIMITER: &str = sql!("postgres/coordination/save_rate_limiter");
+static ALL_HEALTH: &str = sql!("postgres/coordination/list_provider_health");
+static PROVIDER_HEALTH: &str = sql!("postgres/coordination/read_provider_health");
+static SAVE_HEALTH: &str = sql!("postgres/coordination/save_provider_health");
+static PROVIDER_CONTROLS: &str = sql!("postgres/coordination/list_provider_controls");
+static SAVE_PROVIDER_CONTROL: &str = sql!("postgres/coordination/save_provider_control");
+static JOB_LOCK: &str = sql!("postgres/coordination/read_job_lock");
+static ACQUIRE_JOB_LOCK: &str = sql!("postgres/coordination/acquire_job_lock");
+static RENEW_JOB_LOCK: &str = sql!("postgres/coordination/renew_job_lock");
+static RELEASE_JOB_LOCK: &str = sql!("postgres/coordination/release_job_lock");
+static STORE_SECRET: &str = sql!("postgres/coordination/read_store_secret");
 
-/// The lock whoever writes standings, or the first pace of a provider, holds.
-const COORDINATION_LOCK: i64 = 0x506F_7374_0010;
-
-/// See [`crate::Store::time`].
-pub async fn current_time(desk: &PgTransaction) -> Result<Timestamp, PgError> {
-    rows::decode_time(&desk.query_one(CURRENT_TIME, &[]).await?, 0)
+/// Returns the server's time.
+pub async fn current_time(transaction: &PgTransaction) -> Result<Timestamp, PgError> {
+    transaction.query_one(CURRENT_TIME, &[]).await?.time("now_ms")
 }
 
-/// See [`crate::Store::pass`]. Whoever asks for the same provider at the same time is counted together, in the
-/// order they came.
+/// Returns the store secret.
+pub async fn store_secret(transaction: &PgTransaction) -> Result<[u8; 32], PgError> {
+    transaction.query_one(STORE_SECRET, &[]).await?.bytes("bytes")
+}
+
+/// A request for rate permits. Requests for one provider are served together, in their order.
 pub struct RateOperation {
     pub request: RateLimitRequest,
     pub now: Timestamp,
-    /// When it asked: it goes when it is counted, which can be later.
+    /// Time of the call. Permits count from the transaction, which may begin later.
     pub requested_at: Instant,
 }
 
 impl RateOperation {
-    /// The present as whoever asks sees it.
+    fn provider(&self) -> &ConfigName {
+        &self.request.provider
+    }
+
+    /// Returns the caller's time, advanced by how long the request has waited, in whole seconds.
     fn effective_now(&self) -> Timestamp {
         self.now + Duration::from_secs(self.requested_at.elapsed().as_secs())
     }
@@ -63,258 +68,240 @@ impl RateOperation {
 
 impl BatchOperation for RateOperation {
     type Output = Vec<RatePermit>;
-    /// Providers whose row was seen: it stays.
+    /// Providers whose row exists. Rows are never deleted.
     type BatchCache = HashSet<ConfigName>;
-
-    const ERROR_CONTEXT: &'static str = "cannot count what goes to a provider";
+    const ERROR_CONTEXT: &'static str = "cannot acquire rate permits";
 
     async fn run(
-        desk: &PgTransaction,
-        seen: &mut HashSet<ConfigName>,
-        pieces: &[Self],
+        transaction: &PgTransaction,
+        known: &mut HashSet<ConfigName>,
+        operations: &[Self],
     ) -> Result<Vec<Self::Output>, PgError> {
-        if pieces.iter().any(|piece| !seen.contains(&piece.request.provider)) {
-            // Before any row: who waits for this lock must hold nothing that its holder may want.
-            desk.query(LOCK_COORDINATION, bind![COORDINATION_LOCK]).await?;
-        }
-        let mut answers = vec![Vec::new(); pieces.len()];
-        let mut order = (0..pieces.len()).collect::<Vec<_>>();
-        // In one order of providers on all hosts, so that none waits for another in a circle.
-        order.sort_by_key(|index| pieces[*index].request.provider.as_str());
-        for same in
-            order.chunk_by(|one, other| pieces[*one].request.provider == pieces[*other].request.provider)
+        if operations
+            .iter()
+            .any(|operation| !known.contains(operation.provider()))
         {
-            let mut kept = load_rate_limiter(desk, pieces[same[0]].request.provider.as_str()).await?;
-            for index in same {
-                let piece = &pieces[*index];
-                let (after, passages) =
-                    rate_limit::acquire_permits(kept, &piece.request, piece.effective_now());
-                kept = Some(after);
-                answers[*index] = passages;
-            }
-            if let Some(kept) = kept {
-                save_rate_limiter(desk, &pieces[same[0]], kept).await?;
-            }
-            seen.insert(pieces[same[0]].request.provider.clone());
+            // Taken before any row is locked: a transaction that waits for this lock holds no row that the holder needs.
+            lock_exclusive(transaction, AdvisoryLock::Coordination).await?;
         }
-        Ok(answers)
+        let mut permits = vec![Vec::new(); operations.len()];
+        // Sorted by provider, so that two processes do not deadlock.
+        let mut order = (0..operations.len()).collect::<Vec<_>>();
+        order.sort_by_key(|index| operations[*index].provider().as_str());
+        for same in order.chunk_by(|one, other| operations[*one].provider() == operations[*other].provider())
+        {
+            let first = &operations[same[0]];
+            let mut state = load_rate_limiter(transaction, first.provider().as_str()).await?;
+            for index in same {
+                let operation = &operations[*index];
+                let (next, acquired) =
+                    rate_limit::acquire_permits(state, &operation.request, operation.effective_now());
+                state = Some(next);
+                permits[*index] = acquired;
+            }
+            if let Some(state) = state {
+                save_rate_limiter(transaction, first, state).await?;
+            }
+            known.insert(first.provider().clone());
+        }
+        Ok(permits)
     }
 }
 
-/// What is kept of a provider's pace, locked until the transaction ends.
+/// Returns a rate limiter, locked until the transaction ends.
 async fn load_rate_limiter(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     provider: &str,
 ) -> Result<Option<RateLimiterState>, PgError> {
-    let mut found = desk.query_optional(RATE_LIMITER, bind![provider]).await?;
-    if found.is_none() {
-        desk.query(LOCK_COORDINATION, bind![COORDINATION_LOCK]).await?;
-        found = desk.query_optional(RATE_LIMITER, bind![provider]).await?;
+    let mut row = transaction.query_optional(RATE_LIMITER, bind![provider]).await?;
+    if row.is_none() {
+        lock_exclusive(transaction, AdvisoryLock::Coordination).await?;
+        row = transaction.query_optional(RATE_LIMITER, bind![provider]).await?;
     }
-    found.map(|row| decode_rate_limiter(&row)).transpose()
+    row.map(|row| decode_rate_limiter(&row)).transpose()
 }
 
 async fn save_rate_limiter(
-    desk: &PgTransaction,
-    of: &RateOperation,
-    kept: RateLimiterState,
+    transaction: &PgTransaction,
+    operation: &RateOperation,
+    state: RateLimiterState,
 ) -> Result<(), PgError> {
-    let provider = of.request.provider.as_str();
-    let counted_at = kept.counted_at.unwrap_or(of.now).timestamp_millis();
-    let next_slot = kept.next_slot.map(|slot| slot.timestamp_micros());
-    let paused_until = kept.cooldown_until.map(|until| until.timestamp_millis());
-    let values = bind![provider, kept.tokens_micros, counted_at, next_slot, paused_until];
-    desk.execute(SAVE_RATE_LIMITER, values).await?;
+    let counted_at = state.counted_at.unwrap_or(operation.now);
+    let next_slot = state.next_slot.map(|slot| slot.timestamp_micros());
+    let cooldown_until = state.cooldown_until.map(|until| until.timestamp_millis());
+    transaction
+        .execute(
+            SAVE_RATE_LIMITER,
+            bind![
+                operation.provider().as_str(),
+                state.tokens_micros,
+                counted_at.timestamp_millis(),
+                next_slot,
+                cooldown_until,
+            ],
+        )
+        .await?;
     Ok(())
 }
 
-fn decode_rate_limiter(row: &Row) -> Result<RateLimiterState, PgError> {
-    Ok(RateLimiterState {
-        tokens_micros: rows::get(row, 0)?,
-        counted_at: rows::optional_time(row, 1)?,
-        next_slot: rows::get::<Option<i64>>(row, 2)?.map(coordination::from_micros),
-        cooldown_until: rows::optional_time(row, 3)?,
-    })
+/// Returns the shared health of all providers.
+pub async fn load_health(transaction: &PgTransaction) -> Result<Vec<SharedHealth>, PgError> {
+    let rows = transaction.query(ALL_HEALTH, &[]).await?;
+    rows.iter().map(decode_health).collect()
 }
 
-/// See [`crate::Store::standings`].
-pub async fn load_health(desk: &PgTransaction) -> Result<Vec<SharedHealth>, PgError> {
-    desk.query(ALL_HEALTH, &[])
-        .await?
-        .iter()
-        .map(decode_health)
-        .collect()
-}
-
-/// See [`crate::Store::tell`].
+/// Merges reports into the shared health and returns the results.
 pub async fn report_health(
-    desk: &PgTransaction,
-    news: &[HealthReport],
+    transaction: &PgTransaction,
+    reports: &[HealthReport],
     now: Timestamp,
 ) -> Result<Vec<ReportedHealth>, PgError> {
-    desk.query(LOCK_COORDINATION, bind![COORDINATION_LOCK]).await?;
-    let mut told = Vec::with_capacity(news.len());
-    for news in news {
-        let before = provider_health(desk, news.provider.as_str()).await?;
-        let after = ReportedHealth::after(before.clone(), news.clone(), now);
+    lock_exclusive(transaction, AdvisoryLock::Coordination).await?;
+    let mut results = Vec::with_capacity(reports.len());
+    for report in reports {
+        let before = provider_health(transaction, report.provider.as_str()).await?;
+        let after = ReportedHealth::after(before.clone(), report.clone(), now);
         if before.as_ref() != Some(&after.shared) {
-            save_health(desk, &after.shared).await?;
+            save_health(transaction, &after.shared).await?;
         }
-        told.push(after);
+        results.push(after);
     }
-    Ok(told)
+    Ok(results)
 }
 
-/// See [`crate::Store::probe`].
+/// Decides whether the caller may probe a provider.
 pub async fn acquire_probe(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     provider: &str,
-    patience: Duration,
+    timeout: Duration,
     now: Timestamp,
 ) -> Result<ProbeDecision, PgError> {
-    desk.query(LOCK_COORDINATION, bind![COORDINATION_LOCK]).await?;
-    let Some(known) = provider_health(desk, provider).await? else {
+    lock_exclusive(transaction, AdvisoryLock::Coordination).await?;
+    let Some(health) = provider_health(transaction, provider).await? else {
         return Ok(ProbeDecision::Denied(None));
     };
-    let Some(probing) = known.with_probe_started(patience, now) else {
-        return Ok(ProbeDecision::Denied(Some(known)));
+    let Some(probing) = health.with_probe_started(timeout, now) else {
+        return Ok(ProbeDecision::Denied(Some(health)));
     };
-    save_health(desk, &probing).await?;
+    save_health(transaction, &probing).await?;
     Ok(ProbeDecision::Granted(probing))
 }
 
-/// See [`crate::Store::order`].
-pub async fn save_provider_control(desk: &PgTransaction, order: &ProviderControl) -> Result<(), PgError> {
-    desk.query(LOCK_COORDINATION, bind![COORDINATION_LOCK]).await?;
-    let (provider, at) = (order.provider.as_str(), order.at.timestamp_millis());
-    desk.execute(
-        SAVE_PROVIDER_CONTROL,
-        bind![provider, order.action.as_str(), written(&order.requested_by), at],
-    )
-    .await?;
-    if order.action == ControlAction::Resume
-        && let Some(known) = provider_health(desk, provider).await?
-        && known.circuit != CircuitState::Closed
+/// Saves an operator's command. Resuming a provider also closes its circuit breaker.
+pub async fn save_provider_control(
+    transaction: &PgTransaction,
+    control: &ProviderControl,
+) -> Result<(), PgError> {
+    lock_exclusive(transaction, AdvisoryLock::Coordination).await?;
+    let provider = control.provider.as_str();
+    transaction
+        .execute(
+            SAVE_PROVIDER_CONTROL,
+            bind![
+                provider,
+                control.action.as_str(),
+                escape_text(&control.requested_by),
+                control.at.timestamp_millis(),
+            ],
+        )
+        .await?;
+    if control.action == ControlAction::Resume
+        && let Some(health) = provider_health(transaction, provider).await?
+        && health.circuit != CircuitState::Closed
     {
-        save_health(desk, &known.resumed(order.at)).await?;
+        save_health(transaction, &health.resumed(control.at)).await?;
     }
     Ok(())
 }
 
-/// See [`crate::Store::orders`].
-pub async fn provider_controls(desk: &PgTransaction) -> Result<Vec<ProviderControl>, PgError> {
-    let order = |row: &Row| {
-        Ok(ProviderControl {
-            provider: rows::decode_name(row, 0)?,
-            action: rows::decode_word(row, 1, ControlAction::parse)?,
-            requested_by: rows::decode_text(row, 2)?,
-            at: rows::decode_time(row, 3)?,
-        })
-    };
-    desk.query(PROVIDER_CONTROLS, &[])
-        .await?
-        .iter()
-        .map(order)
-        .collect()
+/// Returns the last command for each provider.
+pub async fn provider_controls(transaction: &PgTransaction) -> Result<Vec<ProviderControl>, PgError> {
+    let rows = transaction.query(PROVIDER_CONTROLS, &[]).await?;
+    rows.iter().map(decode_provider_control).collect()
 }
 
-async fn provider_health(desk: &PgTransaction, provider: &str) -> Result<Option<SharedHealth>, PgError> {
-    let found = desk.query_optional(PROVIDER_HEALTH, bind![provider]).await?;
-    found.map(|row| decode_health(&row)).transpose()
+async fn provider_health(
+    transaction: &PgTransaction,
+    provider: &str,
+) -> Result<Option<SharedHealth>, PgError> {
+    let row = transaction
+        .query_optional(PROVIDER_HEALTH, bind![provider])
+        .await?;
+    row.map(|row| decode_health(&row)).transpose()
 }
 
-async fn save_health(desk: &PgTransaction, known: &SharedHealth) -> Result<(), PgError> {
-    let columns = HealthColumns::from_health(known);
-    desk.execute(
-        SAVE_HEALTH,
-        bind![
-            known.provider.as_str(),
-            columns.state,
-            columns.open_until,
-            columns.backoff_factor,
-            columns.reason.map(written),
-            known.cooldown_until.map(|until| until.timestamp_millis()),
-            known.since.timestamp_millis(),
-            known.version,
-        ],
-    )
-    .await
-    .map(drop)
+async fn save_health(transaction: &PgTransaction, health: &SharedHealth) -> Result<(), PgError> {
+    let circuit = CircuitColumns::from_circuit(&health.circuit);
+    transaction
+        .execute(
+            SAVE_HEALTH,
+            bind![
+                health.provider.as_str(),
+                circuit.circuit,
+                circuit.open_until,
+                circuit.backoff_factor,
+                circuit.reason.map(escape_text),
+                health.cooldown_until.map(|until| until.timestamp_millis()),
+                health.since.timestamp_millis(),
+                health.version,
+            ],
+        )
+        .await?;
+    Ok(())
 }
 
-fn decode_health(row: &Row) -> Result<SharedHealth, PgError> {
-    let since = rows::decode_time(row, 6)?;
-    let (till, times, reason) = (
-        rows::get(row, 2)?,
-        rows::get(row, 3)?,
-        rows::optional_text(row, 4)?,
-    );
-    Ok(SharedHealth {
-        provider: rows::decode_name(row, 0)?,
-        circuit: rows::decode_word(row, 1, |word| {
-            coordination::decode_circuit(word, till, times, reason, since)
-        })?,
-        cooldown_until: rows::optional_time(row, 5)?,
-        since,
-        version: rows::get(row, 7)?,
-    })
-}
-
-/// See [`crate::Store::take_turn`].
+/// Acquires a job lock for `hold`, or returns its owner.
 pub async fn acquire_job_lock(
-    desk: &PgTransaction,
-    task: ScheduledJob,
-    holder: &str,
+    transaction: &PgTransaction,
+    job: ScheduledJob,
+    process_name: &str,
     now: Timestamp,
     hold: Duration,
 ) -> Result<JobLockResult, PgError> {
-    let (ends_at, too_late) = (now + hold, now + hold * 2);
-    let values = (
-        now.timestamp_millis(),
-        ends_at.timestamp_millis(),
-        too_late.timestamp_millis(),
-    );
-    let taken = desk
+    let acquired = transaction
         .execute(
             ACQUIRE_JOB_LOCK,
-            bind![task.as_str(), holder, values.0, values.1, values.2],
+            bind![
+                job.as_str(),
+                process_name,
+                now.timestamp_millis(),
+                (now + hold).timestamp_millis(),
+                // A lock that expires later than this was set by a wrong clock.
+                (now + hold * 2).timestamp_millis(),
+            ],
         )
         .await?;
-    if taken > 0 {
+    if acquired > 0 {
         return Ok(JobLockResult::Acquired);
     }
-    let row = desk.query_one(JOB_LOCK, bind![task.as_str()]).await?;
-    Ok(JobLockResult::Busy(JobLockOwner {
-        process_name: rows::get(&row, 0)?,
-        acquired_at: rows::decode_time(&row, 1)?,
-        expires_at: rows::decode_time(&row, 2)?,
-        is_done: rows::get(&row, 3)?,
-    }))
+    let row = transaction.query_one(JOB_LOCK, bind![job.as_str()]).await?;
+    decode_job_lock_owner(&row).map(JobLockResult::Busy)
 }
 
-/// See [`crate::Store::renew_turn`].
+/// Renews a job lock; returns false if the process does not hold it.
 pub async fn renew_job_lock(
-    desk: &PgTransaction,
-    task: ScheduledJob,
-    holder: &str,
-    ends_at: Timestamp,
+    transaction: &PgTransaction,
+    job: ScheduledJob,
+    process_name: &str,
+    expires_at: Timestamp,
 ) -> Result<bool, PgError> {
-    let ends_at = ends_at.timestamp_millis();
-    let renewed = desk
-        .execute(RENEW_JOB_LOCK, bind![task.as_str(), holder, ends_at])
+    let expires_at = expires_at.timestamp_millis();
+    let renewed = transaction
+        .execute(RENEW_JOB_LOCK, bind![job.as_str(), process_name, expires_at])
         .await?;
     Ok(renewed > 0)
 }
 
-/// See [`crate::Store::end_turn`].
+/// Marks the job as done and keeps its lock until `expires_at`, so that it does not run again earlier.
 pub async fn release_job_lock(
-    desk: &PgTransaction,
-    task: ScheduledJob,
-    holder: &str,
-    ends_at: Timestamp,
+    transaction: &PgTransaction,
+    job: ScheduledJob,
+    process_name: &str,
+    expires_at: Timestamp,
 ) -> Result<(), PgError> {
-    let ends_at = ends_at.timestamp_millis();
-    desk.execute(RELEASE_JOB_LOCK, bind![task.as_str(), holder, ends_at])
+    let expires_at = expires_at.timestamp_millis();
+    transaction
+        .execute(RELEASE_JOB_LOCK, bind![job.as_str(), process_name, expires_at])
         .await?;
     Ok(())
 }

@@ -1,6 +1,4 @@
-//! A PostgreSQL store as a move sees it: whole batches as arrays, one statement for each.
-//!
-//! What is U+0000 elsewhere is written and read back as the store's own verbs do.
+//! The PostgreSQL side of a store move: reads and writes whole batches as array parameters.
 
 use std::error::Error as Cause;
 
@@ -10,62 +8,45 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type as Kind, to_sql_checked
 
 use super::connection_config::ServerRole;
 use super::errors::PgError;
+use super::escape::{escape_text, unescape_text};
 use super::partitions;
 use super::pool::{PgPool, PgTransaction, TypedValue};
-use super::rows::{escape_text, unescape_text};
-use crate::copy::{
-    ColumnType, CopyRow, CopyStatements, CopyTable, CopyValue, POSTGRES, TableStore, require_open,
-};
+use crate::copy::statements::{CopyStatements, POSTGRES};
+use crate::copy::table::{ColumnType, CopyTable};
+use crate::copy::table_store::TableStore;
+use crate::copy::value::{CopyRow, CopyValue};
 use postrider_core::error::{Error, ErrorKind as Failure, Result};
 use postrider_core::id::DeliveryId;
 
-static MOVE_STATE: &str = include_str!("../../../../sql/postgres/copy/read_state.sql");
-
-/// One that writes, one that reads beside it, and one to spare when one of them breaks.
+/// One connection that writes, one that reads beside it, and one to replace a broken one.
 const CONNECTIONS_MAX: usize = 3;
 
 const ERROR_CONTEXT: &str = "cannot move the store";
 
-/// The pool, and the transaction that is under way.
+/// A store that a move reads or writes, and its current transaction.
 struct PostgresTableStore {
     pool: PgPool,
     transaction: Option<PgTransaction>,
 }
 
-/// The store a URL names, for a move.
+/// Opens a store for a move.
 pub fn open_table_store(url: &str) -> Result<Box<dyn TableStore>> {
-    let link = PgPool::new(url, ServerRole::Primary, CONNECTIONS_MAX)?;
+    let pool = PgPool::new(url, ServerRole::Primary, CONNECTIONS_MAX)?;
     Ok(Box::new(PostgresTableStore {
-        pool: link,
+        pool,
         transaction: None,
     }))
 }
 
-/// A store that was moved, or is being filled by a move, is not for use.
-pub async fn refuse_moved(link: &PgPool) -> Result<()> {
-    let act = "cannot read the store's state";
-    let state = async {
-        let desk = link.begin_read().await?;
-        let row = desk.query_one(MOVE_STATE, &[]).await;
-        let row = desk.finish(row).await?;
-        Ok((
-            super::rows::get::<Option<String>>(&row, 0)?,
-            super::rows::get(&row, 1)?,
-        ))
-    };
-    let (moved, is_receiving) = state.await.map_err(|trouble: PgError| trouble.to_error(act))?;
-    require_open(moved.as_deref(), is_receiving)
-}
-
 impl ToSql for CopyValue {
-    fn to_sql(&self, kind: &Kind, out: &mut BytesMut) -> Result<IsNull, Box<dyn Cause + Sync + Send>> {
+    fn to_sql(&self, sql_type: &Kind, out: &mut BytesMut) -> Result<IsNull, Box<dyn Cause + Sync + Send>> {
         match self {
             Self::Null => Ok(IsNull::Yes),
-            Self::Integer(number) if *kind == Kind::BOOL => (*number != 0).to_sql(kind, out),
-            Self::Integer(number) => number.to_sql(kind, out),
-            Self::Real(number) => number.to_sql(kind, out),
-            Self::Text(text) => escape_text(text).as_ref().to_sql(kind, out),
-            Self::Bytes(bytes) => bytes.to_sql(kind, out),
+            Self::Integer(number) if *sql_type == Kind::BOOL => (*number != 0).to_sql(sql_type, out),
+            Self::Integer(number) => number.to_sql(sql_type, out),
+            Self::Real(number) => number.to_sql(sql_type, out),
+            Self::Text(text) => escape_text(text).as_ref().to_sql(sql_type, out),
+            Self::Bytes(bytes) => bytes.to_sql(sql_type, out),
         }
     }
 
@@ -77,16 +58,16 @@ impl ToSql for CopyValue {
 }
 
 impl<'r> FromSql<'r> for CopyValue {
-    fn from_sql(kind: &Kind, raw: &'r [u8]) -> Result<Self, Box<dyn Cause + Sync + Send>> {
-        Ok(match *kind {
-            Kind::INT8 => Self::Integer(i64::from_sql(kind, raw)?),
-            Kind::INT4 => Self::Integer(i32::from_sql(kind, raw)?.into()),
-            Kind::INT2 => Self::Integer(i16::from_sql(kind, raw)?.into()),
-            Kind::BOOL => Self::Integer(bool::from_sql(kind, raw)?.into()),
-            Kind::FLOAT8 => Self::Real(f64::from_sql(kind, raw)?),
-            Kind::FLOAT4 => Self::Real(f32::from_sql(kind, raw)?.into()),
-            Kind::BYTEA => Self::Bytes(Vec::from_sql(kind, raw)?),
-            _ => Self::Text(unescape_text(String::from_sql(kind, raw)?)),
+    fn from_sql(sql_type: &Kind, raw: &'r [u8]) -> Result<Self, Box<dyn Cause + Sync + Send>> {
+        Ok(match *sql_type {
+            Kind::INT8 => Self::Integer(i64::from_sql(sql_type, raw)?),
+            Kind::INT4 => Self::Integer(i32::from_sql(sql_type, raw)?.into()),
+            Kind::INT2 => Self::Integer(i16::from_sql(sql_type, raw)?.into()),
+            Kind::BOOL => Self::Integer(bool::from_sql(sql_type, raw)?.into()),
+            Kind::FLOAT8 => Self::Real(f64::from_sql(sql_type, raw)?),
+            Kind::FLOAT4 => Self::Real(f32::from_sql(sql_type, raw)?.into()),
+            Kind::BYTEA => Self::Bytes(Vec::from_sql(sql_type, raw)?),
+            _ => Self::Text(unescape_text(String::from_sql(sql_type, raw)?)),
         })
     }
 
@@ -94,7 +75,7 @@ impl<'r> FromSql<'r> for CopyValue {
         Ok(Self::Null)
     }
 
-    fn accepts(kind: &Kind) -> bool {
+    fn accepts(sql_type: &Kind) -> bool {
         let known = [
             Kind::INT8,
             Kind::INT4,
@@ -104,11 +85,11 @@ impl<'r> FromSql<'r> for CopyValue {
             Kind::FLOAT4,
             Kind::BYTEA,
         ];
-        known.contains(kind) || <String as FromSql>::accepts(kind)
+        known.contains(sql_type) || <String as FromSql>::accepts(sql_type)
     }
 }
 
-/// A single value's type as the server is told; it finds out by itself what a missing value would be.
+/// Returns the parameter type of a value. The server infers the type of NULL.
 fn postgres_type(value: &CopyValue) -> Kind {
     match value {
         CopyValue::Null => Kind::UNKNOWN,
@@ -119,9 +100,9 @@ fn postgres_type(value: &CopyValue) -> Kind {
     }
 }
 
-/// A column's values as the server is told, and the word for them.
-fn array_type(kind: ColumnType) -> (Kind, &'static str) {
-    match kind {
+/// Returns the parameter type of a column's values, and its SQL name.
+fn array_type(sql_type: ColumnType) -> (Kind, &'static str) {
+    match sql_type {
         ColumnType::Integer => (Kind::INT8_ARRAY, "BIGINT[]"),
         ColumnType::Boolean => (Kind::BOOL_ARRAY, "BOOLEAN[]"),
         ColumnType::Real => (Kind::FLOAT8_ARRAY, "DOUBLE PRECISION[]"),
@@ -130,7 +111,7 @@ fn array_type(kind: ColumnType) -> (Kind, &'static str) {
     }
 }
 
-/// Rows turned on their side: an array for each column.
+/// Rows as one array per column.
 struct ColumnArrays<'r> {
     columns: Vec<(Vec<&'r CopyValue>, Kind)>,
     type_names: Vec<&'static str>,
@@ -142,11 +123,11 @@ impl<'r> ColumnArrays<'r> {
             columns: Vec::new(),
             type_names: Vec::new(),
         };
-        for (place, kind) in kinds.enumerate() {
-            let (kind, word) = array_type(kind);
-            let column = rows.iter().map(|row| &row[place]).collect();
-            arrays.columns.push((column, kind));
-            arrays.type_names.push(word);
+        for (index, sql_type) in kinds.enumerate() {
+            let (sql_type, type_name) = array_type(sql_type);
+            let column = rows.iter().map(|row| &row[index]).collect();
+            arrays.columns.push((column, sql_type));
+            arrays.type_names.push(type_name);
         }
         arrays
     }
@@ -154,39 +135,42 @@ impl<'r> ColumnArrays<'r> {
     fn bind_values(&self) -> Vec<TypedValue<'_>> {
         self.columns
             .iter()
-            .map(|(values, kind)| (values as &(dyn ToSql + Sync), kind.clone()))
+            .map(|(values, sql_type)| (values as &(dyn ToSql + Sync), sql_type.clone()))
             .collect()
     }
 
-    /// `$1::BIGINT[], $2::TEXT[]`
+    /// Replaces `{arrays}` by the parameters, for example `$1::BIGINT[], $2::TEXT[]`.
     fn with_arrays(&self, sql: &str) -> String {
-        let words = self.type_names.iter().enumerate();
-        let words = words.map(|(place, word)| format!("${}::{word}", place + 1));
-        sql.replace("{arrays}", &words.collect::<Vec<_>>().join(", "))
+        let type_names = self.type_names.iter().enumerate();
+        let type_names = type_names.map(|(index, type_name)| format!("${}::{type_name}", index + 1));
+        sql.replace("{arrays}", &type_names.collect::<Vec<_>>().join(", "))
     }
 }
 
-fn to_error(trouble: &PgError) -> Error {
-    trouble.to_error(ERROR_CONTEXT)
+fn to_error(error: &PgError) -> Error {
+    error.to_error(ERROR_CONTEXT)
 }
 
 fn decode_rows(rows: &[tokio_postgres::Row]) -> Result<Vec<CopyRow>, PgError> {
     let row = |row: &tokio_postgres::Row| {
-        let cells = (0..row.len()).map(|place| super::rows::get(row, place));
+        let cells = (0..row.len()).map(|index| {
+            row.try_get(index)
+                .map_err(|error| PgError::InvalidRow(error.to_string()))
+        });
         cells.collect::<Result<CopyRow, PgError>>()
     };
     rows.iter().map(row).collect()
 }
 
-/// The numbers of the messages that rows belong to, where the table is kept by month.
+/// Returns the message numbers of rows, if the table is partitioned by them.
 fn message_numbers<'r>(table: &CopyTable, rows: &'r [CopyRow]) -> impl Iterator<Item = i64> + use<'r> {
     let per_message = match table.name.as_str() {
         "messages" => Some(1),
         "deliveries" | "attempts" => Some(DeliveryId::PER_MESSAGE),
         _ => None,
     };
-    let place = table.key.first().copied().unwrap_or_default();
-    let number = move |row: &CopyRow| Some(row.get(place)?.as_integer()?.div_euclid(per_message?));
+    let index = table.key.first().copied().unwrap_or_default();
+    let number = move |row: &CopyRow| Some(row.get(index)?.as_integer()?.div_euclid(per_message?));
     rows.iter().filter_map(number)
 }
 
@@ -195,21 +179,17 @@ impl PostgresTableStore {
         let none = || {
             Error::new(
                 Failure::Internal,
-                format!("{ERROR_CONTEXT}: no transaction is under way"),
+                format!("{ERROR_CONTEXT}: no transaction has begun"),
             )
         };
         self.transaction.as_ref().ok_or_else(none)
     }
 
     async fn query_once(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<Vec<CopyRow>> {
-        let desk = self
-            .pool
-            .begin_read()
-            .await
-            .map_err(|trouble| to_error(&trouble))?;
-        let found = desk.query(sql, values).await;
-        let found = desk.finish(found).await.and_then(|rows| decode_rows(&rows));
-        found.map_err(|trouble| to_error(&trouble))
+        let transaction = self.pool.begin_read().await.map_err(|error| to_error(&error))?;
+        let rows = transaction.query(sql, values).await;
+        let rows = transaction.finish(rows).await.and_then(|rows| decode_rows(&rows));
+        rows.map_err(|error| to_error(&error))
     }
 }
 
@@ -220,46 +200,48 @@ impl TableStore for PostgresTableStore {
     }
 
     async fn select(&mut self, sql: &str, values: &[CopyValue]) -> Result<Vec<CopyRow>> {
-        let bound = values
+        let parameters = values
             .iter()
             .map(|value| (value as &(dyn ToSql + Sync), postgres_type(value)));
-        let bound = bound.collect::<Vec<_>>();
-        let Some(desk) = &self.transaction else {
-            return self.query_once(sql, &bound).await;
+        let parameters = parameters.collect::<Vec<_>>();
+        let Some(transaction) = &self.transaction else {
+            return self.query_once(sql, &parameters).await;
         };
-        let found = desk.query(sql, &bound).await.and_then(|rows| decode_rows(&rows));
-        found.map_err(|trouble| to_error(&trouble))
+        let rows = transaction
+            .query(sql, &parameters)
+            .await
+            .and_then(|rows| decode_rows(&rows));
+        rows.map_err(|error| to_error(&error))
     }
 
     async fn select_by_keys(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<Vec<CopyRow>> {
         let arrays = ColumnArrays::new(table.key_columns().map(|column| column.kind), keys);
-        let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.fetch, table));
+        let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.fetch_rows, table));
         self.query_once(&sql, &arrays.bind_values()).await
     }
 
     async fn begin(&mut self) -> Result<()> {
-        let desk = self
-            .pool
-            .begin_write()
-            .await
-            .map_err(|trouble| to_error(&trouble))?;
-        self.transaction = Some(desk);
+        let transaction = self.pool.begin_write().await.map_err(|error| to_error(&error))?;
+        self.transaction = Some(transaction);
         Ok(())
     }
 
     async fn execute(&mut self, sql: &str, values: &[CopyValue]) -> Result<u64> {
-        let bound = values
+        let parameters = values
             .iter()
             .map(|value| (value as &(dyn ToSql + Sync), postgres_type(value)));
-        let changed = self.transaction()?.execute(sql, &bound.collect::<Vec<_>>()).await;
-        changed.map_err(|trouble| to_error(&trouble))
+        let changed = self
+            .transaction()?
+            .execute(sql, &parameters.collect::<Vec<_>>())
+            .await;
+        changed.map_err(|error| to_error(&error))
     }
 
     async fn execute_script(&mut self, sql: &str) -> Result<()> {
         self.transaction()?
             .batch_execute(sql)
             .await
-            .map_err(|trouble| to_error(&trouble))
+            .map_err(|error| to_error(&error))
     }
 
     async fn upsert_rows(&mut self, table: &CopyTable, rows: &[CopyRow]) -> Result<()> {
@@ -267,36 +249,36 @@ impl TableStore for PostgresTableStore {
             return Ok(());
         }
         let arrays = ColumnArrays::new(table.columns.iter().map(|column| column.kind), rows);
-        let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.upsert, table));
-        let desk = self.transaction()?;
-        let put = async {
-            partitions::create_for_numbers(desk, message_numbers(table, rows)).await?;
-            desk.execute(&sql, &arrays.bind_values()).await
+        let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.upsert_rows, table));
+        let transaction = self.transaction()?;
+        let upserted = async {
+            partitions::create_for_numbers(transaction, message_numbers(table, rows)).await?;
+            transaction.execute(&sql, &arrays.bind_values()).await
         };
-        put.await.map(drop).map_err(|trouble| to_error(&trouble))
+        upserted.await.map(drop).map_err(|error| to_error(&error))
     }
 
     async fn delete_rows(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<()> {
         let arrays = ColumnArrays::new(table.key_columns().map(|column| column.kind), keys);
-        let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.delete, table));
-        let erased = self.transaction()?.execute(&sql, &arrays.bind_values()).await;
-        erased.map(drop).map_err(|trouble| to_error(&trouble))
+        let sql = arrays.with_arrays(&POSTGRES.for_table(POSTGRES.delete_rows, table));
+        let deleted = self.transaction()?.execute(&sql, &arrays.bind_values()).await;
+        deleted.map(drop).map_err(|error| to_error(&error))
     }
 
     async fn create_partitions(&mut self) -> Result<()> {
-        let made = partitions::create_ahead(self.transaction()?).await;
-        made.map_err(|trouble| to_error(&trouble))
+        let created = partitions::create_ahead(self.transaction()?).await;
+        created.map_err(|error| to_error(&error))
     }
 
     async fn commit(&mut self) -> Result<()> {
         match self.transaction.take() {
-            Some(desk) => desk.finish(Ok(())).await.map_err(|trouble| to_error(&trouble)),
+            Some(transaction) => transaction.finish(Ok(())).await.map_err(|error| to_error(&error)),
             None => Ok(()),
         }
     }
 
     async fn rollback(&mut self) {
-        // A transaction that is dropped takes its connection with it, and is undone.
+        // Dropping a transaction closes its connection, which rolls it back.
         self.transaction = None;
     }
 }

@@ -1,138 +1,134 @@
-//! Deleting a month as a whole: out of the tables first, which takes an instant, then its counts to the kept roll-ups,
-//! then its files. What the report counts of it stays counted at every moment.
+//! Drops whole months: detaches a partition from the tables, adds its counts to the pruned rollups, then drops it.
 //!
-//! Never deletes row by row, and never waits long for the tables: whoever comes later would wait behind it.
+//! The report counts the partition at every moment. Detaching needs an exclusive lock; if the tables are in use, the
+//! partition stays, because waiting for the lock would block every later transaction.
 
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
-use super::accept::NUMBERS_LOCK;
+use super::advisory_locks::{AdvisoryLock, lock_exclusive};
 use super::errors::PgError;
 use super::partitions::{self, Partition, partition_script};
 use super::pool::{PgTransaction, bind};
-use super::report;
-use super::rollups;
-use super::rows;
+use super::rollups::{self, lock_rollup_position};
 use crate::rollups::{CountedAttempt, DeliveryCounts, RollupChanges};
+use crate::rows::SqlRow;
+use crate::rows::report::{decode_counted_state, decode_current_state};
 use postrider_core::clock::Timestamp;
 
-static SET_LOCK_TIMEOUT: &str = include_str!("../../../../sql/postgres/maintenance/set_lock_timeout.sql");
-static LOCK_NUMBERS_EXCLUSIVE: &str =
-    include_str!("../../../../sql/postgres/accept/lock_numbers_exclusive.sql");
-static LOCK_TABLES: &str = include_str!("../../../../sql/postgres/maintenance/lock_partition.sql");
-static DETACH_PARTITION: &str = include_str!("../../../../sql/postgres/maintenance/detach_partition.sql");
-static DELIVERY_COUNTS: &str =
-    include_str!("../../../../sql/postgres/maintenance/count_partition_deliveries.sql");
-static ATTEMPT_COUNTS: &str =
-    include_str!("../../../../sql/postgres/maintenance/count_partition_attempts.sql");
-static SUBTRACT_ADDRESSES: &str =
-    include_str!("../../../../sql/postgres/maintenance/correct_partition_address_count.sql");
-static ADD_KEPT_ADDRESSES: &str =
-    include_str!("../../../../sql/postgres/maintenance/add_partition_pruned_address_count.sql");
-static DROP_PARTITION: &str = include_str!("../../../../sql/postgres/maintenance/drop_partition.sql");
+static SET_LOCK_TIMEOUT: &str = sql!("postgres/maintenance/set_lock_timeout");
+static LOCK_TABLES: &str = sql!("postgres/maintenance/lock_partition");
+static DETACH: &str = sql!("postgres/maintenance/detach_partition");
+static DELIVERY_COUNTS: &str = sql!("postgres/maintenance/count_partition_deliveries");
+static ATTEMPT_COUNTS: &str = sql!("postgres/maintenance/count_partition_attempts");
+static CORRECT_ADDRESSES: &str = sql!("postgres/maintenance/correct_partition_address_count");
+static ADD_PRUNED_ADDRESSES: &str = sql!("postgres/maintenance/add_partition_pruned_address_count");
+static DROP: &str = sql!("postgres/maintenance/drop_partition");
 
-/// Takes one month that is spent out of the tables; whether there was one and it could be had. When the tables are in
-/// use all the time, it stays for the next prune.
-pub async fn detach_one(desk: &PgTransaction, before: Timestamp) -> Result<bool, PgError> {
-    let Some(month) = partitions::droppable(desk, before).await?.into_iter().next() else {
+/// Detaches one partition that can be dropped. Returns false if there is none, or if the tables are in use.
+pub async fn detach_one(transaction: &PgTransaction, before: Timestamp) -> Result<bool, PgError> {
+    let droppable = partitions::droppable(transaction, before).await?;
+    let Some(partition) = droppable.into_iter().next() else {
         return Ok(false);
     };
-    match detach(desk, &month).await {
-        Err(trouble) if trouble.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-            // The server has given the transaction up: what follows undoes it, whatever it is called.
-            log::warn!("a month that could be deleted stays for now: its tables are in use");
+    match detach(transaction, &partition).await {
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            // The server has aborted the transaction, so its end is a rollback in any case.
+            log::warn!("cannot drop a partition while its tables are in use; the next prune tries again");
             Ok(false)
         }
-        taken => taken,
+        outcome => outcome,
     }
 }
 
-async fn detach(desk: &PgTransaction, month: &Partition) -> Result<bool, PgError> {
-    desk.batch_execute(SET_LOCK_TIMEOUT).await?;
-    desk.query(LOCK_NUMBERS_EXCLUSIVE, bind![NUMBERS_LOCK]).await?;
-    desk.batch_execute(&partition_script(LOCK_TABLES, month.index))
+async fn detach(transaction: &PgTransaction, partition: &Partition) -> Result<bool, PgError> {
+    transaction.batch_execute(SET_LOCK_TIMEOUT).await?;
+    lock_exclusive(transaction, AdvisoryLock::MessageNumbers).await?;
+    transaction
+        .batch_execute(&partition_script(LOCK_TABLES, partition.index))
         .await?;
-    // Another host may have taken it, or an operator sent something of it again, since the look.
-    let all = partitions::list(desk).await?;
-    let is_there = |other: &Partition| other.index == month.index && !other.is_detached;
-    if !all.iter().any(is_there) || partitions::has_waiting(desk, month).await? {
+    // Another process may have detached it, or an operator may have requeued a delivery of it.
+    let partitions = partitions::list(transaction).await?;
+    let is_same = |other: &Partition| other.index == partition.index && !other.is_detached;
+    if !partitions.iter().any(is_same) || partitions::has_waiting(transaction, partition).await? {
         return Ok(false);
     }
-    desk.batch_execute(&partition_script(DETACH_PARTITION, month.index))
+    transaction
+        .batch_execute(&partition_script(DETACH, partition.index))
         .await?;
     Ok(true)
 }
 
-/// Counts the months that were taken out among what is kept, and deletes them; how many messages they held.
-pub async fn drop_detached(desk: &PgTransaction) -> Result<usize, PgError> {
-    if !partitions::list(desk)
-        .await?
-        .iter()
-        .any(|month| month.is_detached)
-    {
+/// Adds the counts of detached partitions to the pruned rollups, drops the partitions, and returns the number of their
+/// messages.
+pub async fn drop_detached(transaction: &PgTransaction) -> Result<usize, PgError> {
+    let partitions = partitions::list(transaction).await?;
+    if !partitions.iter().any(|partition| partition.is_detached) {
         return Ok(0);
     }
-    let folded = report::lock_rollup_position(desk).await?;
+    let position = lock_rollup_position(transaction).await?;
     let mut messages = 0;
-    for month in partitions::list(desk).await? {
-        if month.is_detached {
-            messages += move_counts_to_kept(desk, month.index, folded).await?;
-            desk.batch_execute(&partition_script(DROP_PARTITION, month.index))
+    for partition in partitions::list(transaction).await? {
+        if partition.is_detached {
+            messages += move_counts(transaction, partition.index, position).await?;
+            transaction
+                .batch_execute(&partition_script(DROP, partition.index))
                 .await?;
         }
     }
     Ok(usize::try_from(messages).unwrap_or(usize::MAX))
 }
 
-async fn move_counts_to_kept(desk: &PgTransaction, place: i64, folded: i64) -> Result<i64, PgError> {
-    let (mut live, mut kept) = (RollupChanges::default(), RollupChanges::default());
+/// Moves the counts of a partition from the live to the pruned rollups, and returns the number of its messages.
+async fn move_counts(transaction: &PgTransaction, index: i64, position: i64) -> Result<i64, PgError> {
+    let (mut live, mut pruned) = (RollupChanges::default(), RollupChanges::default());
     let mut messages = 0;
-    for row in &desk
-        .query(&partition_script(DELIVERY_COUNTS, place), bind![folded])
+    for row in &transaction
+        .query(&partition_script(DELIVERY_COUNTS, index), bind![position])
         .await?
     {
-        let (share, many) = (decode_delivery_counts(row)?, rows::get::<i64>(row, 2)?);
-        share.subtract_from(many, &mut live);
-        share.add_to(many, &mut kept);
-        messages += if share.is_first { many } else { 0 };
+        let (counts, count) = (decode_delivery_counts(row)?, row.integer("count")?);
+        counts.subtract_from(count, &mut live);
+        counts.add_to(count, &mut pruned);
+        messages += if counts.is_first { count } else { 0 };
     }
-    for row in &desk
-        .query(&partition_script(ATTEMPT_COUNTS, place), bind![folded])
+    for row in &transaction
+        .query(&partition_script(ATTEMPT_COUNTS, index), bind![position])
         .await?
     {
-        let many = rows::get::<i64>(row, 1)?;
-        let call = decode_counted_attempt(row)?;
-        if rows::get::<Option<bool>>(row, 0)?.unwrap_or_default() {
-            live.add_attempt(&call, -many);
+        let (attempt, count) = (decode_attempt(row)?, row.integer("count")?);
+        if row.optional_bool("is_counted")? == Some(true) {
+            live.add_attempt(&attempt, -count);
         }
-        kept.add_attempt(&call, many);
+        pruned.add_attempt(&attempt, count);
     }
-    rollups::save_changes(&live, desk, "live").await?;
-    rollups::save_changes(&kept, desk, "pruned").await?;
-    desk.execute(&partition_script(ADD_KEPT_ADDRESSES, place), &[])
+    rollups::save_changes(&live, transaction, "live").await?;
+    rollups::save_changes(&pruned, transaction, "pruned").await?;
+    transaction
+        .execute(&partition_script(ADD_PRUNED_ADDRESSES, index), &[])
         .await?;
-    desk.execute(&partition_script(SUBTRACT_ADDRESSES, place), bind![folded])
+    transaction
+        .execute(&partition_script(CORRECT_ADDRESSES, index), bind![position])
         .await?;
     Ok(messages)
 }
 
 fn decode_delivery_counts(row: &Row) -> Result<DeliveryCounts, PgError> {
-    let was_counted = rows::get::<Option<&str>>(row, 7)?.is_some();
+    let is_counted = row.optional_word("counted_state")?.is_some();
     Ok(DeliveryCounts {
-        is_first: rows::get(row, 0)?,
-        hour: rows::get(row, 1)?,
-        current: rollups::decode_counted_state(row, 3)?,
-        counted: was_counted
-            .then(|| rollups::decode_counted_state(row, 7))
-            .transpose()?,
+        is_first: row.bool("is_first")?,
+        hour: row.integer("hour")?,
+        current: decode_current_state(row)?,
+        counted: is_counted.then(|| decode_counted_state(row)).transpose()?,
     })
 }
 
-fn decode_counted_attempt(row: &Row) -> Result<CountedAttempt, PgError> {
+/// Decodes attempts that are equal but for their sequence.
+fn decode_attempt(row: &Row) -> Result<CountedAttempt, PgError> {
     Ok(CountedAttempt {
         sequence: 0,
-        provider: rows::get::<Option<String>>(row, 2)?.unwrap_or_default(),
-        outcome: rows::get(row, 3)?,
-        duration_ms: rows::decode_count(row, 4)?,
+        provider: row.optional_word("provider")?.unwrap_or_default().to_owned(),
+        outcome: row.word("outcome")?.to_owned(),
+        duration_ms: row.count("duration_ms")?,
     })
 }

@@ -1,23 +1,26 @@
-//! Says at opening where the server's settings break the promise that an acknowledged message is kept.
+//! Warns at start about server settings that can lose acknowledged messages.
 //!
-//! Warns only: the settings are the operator's, and a test server may well do without. What a transaction can set
-//! for itself (`synchronous_commit`) needs no warning, see `sql/postgres/maintenance/begin_write.sql`.
+//! Only warns, because a test server may need such settings. `synchronous_commit` needs no warning: each transaction
+//! sets it, see `sql/postgres/maintenance/begin_write.sql`.
 
 use super::errors::PgError;
 use super::pool::PgPool;
-use super::rows;
+use crate::rows::SqlRow;
 
-static DURABILITY: &str = include_str!("../../../../sql/postgres/maintenance/read_durability_settings.sql");
+#[cfg(test)]
+mod tests;
 
-/// Looks and warns. A server that cannot be asked is left to whoever works with it.
-pub async fn warn_about_settings(link: &PgPool) {
-    match read_settings(link).await {
+static DURABILITY: &str = sql!("postgres/maintenance/read_durability_settings");
+
+/// Logs a warning for each unsafe setting. Errors are ignored here: later operations report them.
+pub async fn warn_about_settings(pool: &PgPool) {
+    match read_settings(pool).await {
         Ok(settings) => {
-            for fault in settings.warnings(link.has_several_hosts()) {
-                log::warn!("{fault}");
+            for warning in settings.warnings(pool.has_several_hosts()) {
+                log::warn!("{warning}");
             }
         }
-        Err(trouble) => log::debug!("the server's settings cannot be read: {trouble}"),
+        Err(error) => log::debug!("cannot read the settings of the database server: {error}"),
     }
 }
 
@@ -27,61 +30,38 @@ struct DurabilitySettings {
     synchronous_standby_names: String,
 }
 
-async fn read_settings(link: &PgPool) -> Result<DurabilitySettings, PgError> {
-    let desk = link.begin_read().await?;
-    let row = desk.query_one(DURABILITY, &[]).await;
-    let row = desk.finish(row).await?;
+async fn read_settings(pool: &PgPool) -> Result<DurabilitySettings, PgError> {
+    let transaction = pool.begin_read().await?;
+    let row = transaction.query_one(DURABILITY, &[]).await;
+    let row = transaction.finish(row).await?;
     Ok(DurabilitySettings {
-        fsync: rows::get(&row, 0)?,
-        full_page_writes: rows::get(&row, 1)?,
-        synchronous_standby_names: rows::get(&row, 2)?,
+        fsync: row.text("fsync")?,
+        full_page_writes: row.text("full_page_writes")?,
+        synchronous_standby_names: row.text("synchronous_standby_names")?,
     })
 }
 
 impl DurabilitySettings {
     fn warnings(&self, several_hosts: bool) -> Vec<&'static str> {
-        let mut faults = Vec::new();
+        let mut warnings = Vec::new();
         if self.fsync == "off" {
-            faults.push(
-                "PostgreSQL runs with fsync=off: a power cut can lose acknowledged messages and ruin the database; \
+            warnings.push(
+                "PostgreSQL runs with fsync=off: a power cut can lose acknowledged messages and corrupt the database; \
                  set fsync=on and restart it",
             );
         }
         if self.full_page_writes == "off" {
-            faults.push(
-                "PostgreSQL runs with full_page_writes=off: a power cut can ruin the database; set it to on unless \
-                 the file system never tears a page",
+            warnings.push(
+                "PostgreSQL runs with full_page_writes=off: a power cut can corrupt the database; set it to on unless \
+                 the file system writes pages atomically",
             );
         }
         if several_hosts && self.synchronous_standby_names.is_empty() {
-            faults.push(
-                "PostgreSQL replicates asynchronously: a fail-over to another host of the store's URL can lose the \
+            warnings.push(
+                "PostgreSQL replicates asynchronously: a failover to another host of the store's URL can lose the \
                  last acknowledged messages; name the replicas in synchronous_standby_names",
             );
         }
-        faults
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn faults(fsync: &str, pages: &str, standbys: &str, several_hosts: bool) -> usize {
-        let settings = DurabilitySettings {
-            fsync: fsync.to_owned(),
-            full_page_writes: pages.to_owned(),
-            synchronous_standby_names: standbys.to_owned(),
-        };
-        settings.warnings(several_hosts).len()
-    }
-
-    #[test]
-    fn only_what_breaks_the_promise_is_warned_of() {
-        assert_eq!(faults("on", "on", "", false), 0);
-        assert_eq!(faults("on", "on", "ANY 1 (*)", true), 0);
-        assert_eq!(faults("", "", "ANY 1 (*)", true), 0);
-        assert_eq!(faults("on", "on", "", true), 1);
-        assert_eq!(faults("off", "off", "", true), 3);
+        warnings
     }
 }

@@ -1,35 +1,35 @@
-//! Turns PostgreSQL's errors into ours, and decides which of them are the server's fault and not the work's.
+//! Errors of the PostgreSQL backend, and how they become [`Error`]s.
 //!
-//! The words name what to do; SQL, rows and passwords stay out of them.
+//! The messages say what to do. They never contain SQL, rows or passwords.
 
 use std::error::Error as _;
 
 use deadpool::managed::PoolError;
 use tokio_postgres::error::SqlState;
 
-use crate::copy::WriteGuard;
+use crate::copy::write_guard::WriteGuard;
 use postrider_core::error::{Error, ErrorKind};
 
-/// Why a piece of work did not happen.
+/// The reason why a transaction failed.
 #[derive(Debug)]
 pub enum PgError {
-    /// The server said no, or the connection broke.
+    /// The server reported an error, or the connection broke.
     Server(tokio_postgres::Error),
-    /// A server took the connection and then said nothing.
+    /// The server did not answer in time.
     Timeout,
-    /// No connection became free.
+    /// No connection of the pool became free in time.
     PoolTimeout,
-    /// A row holds what no row can.
+    /// A row has a value that the schema does not allow.
     InvalidRow(String),
 }
 
-/// Why a server that was reached would not do.
+/// The reason why a server rejected a connection.
 enum ServerRejection {
-    /// Its certificate is not the right one.
+    /// Its certificate is not valid.
     Certificate,
-    /// It cannot be written to, or it can where only reading was asked for.
+    /// It is not writable, or it is writable and a read-only server was requested.
     ReadOnly,
-    /// It has no TLS, or not the one we speak.
+    /// It does not support TLS, or no version that we support.
     Tls,
 }
 
@@ -42,7 +42,7 @@ impl From<tokio_postgres::Error> for PgError {
 impl From<PoolError<PgError>> for PgError {
     fn from(error: PoolError<PgError>) -> Self {
         match error {
-            PoolError::Backend(trouble) => trouble,
+            PoolError::Backend(error) => error,
             PoolError::Timeout(_)
             | PoolError::Closed
             | PoolError::NoRuntimeSpecified
@@ -52,7 +52,7 @@ impl From<PoolError<PgError>> for PgError {
 }
 
 impl PgError {
-    /// The server's code for it.
+    /// Returns the SQLSTATE code.
     pub fn code(&self) -> Option<&SqlState> {
         match self {
             Self::Server(error) => error.code(),
@@ -60,17 +60,17 @@ impl PgError {
         }
     }
 
-    /// Whether two pieces of work stood in each other's way, so that a second go may well succeed.
+    /// Returns whether the transaction conflicted with another one, so that a retry may succeed.
     pub fn is_transaction_conflict(&self) -> bool {
-        let collisions = [
+        let conflicts = [
             SqlState::T_R_DEADLOCK_DETECTED,
             SqlState::T_R_SERIALIZATION_FAILURE,
         ];
-        self.code().is_some_and(|code| collisions.contains(code))
+        self.code().is_some_and(|code| conflicts.contains(code))
     }
 
-    /// Whether another connection may do what this one could not: it broke, the server closes it, or the server
-    /// is not the one to write to any more.
+    /// Returns whether another connection may succeed: this one broke, the server closes it, or the server is no longer
+    /// writable.
     pub fn is_connection_error(&self) -> bool {
         let Self::Server(error) = self else { return false };
         error.code().is_none_or(|code| {
@@ -79,7 +79,7 @@ impl PgError {
         })
     }
 
-    /// Of several hosts' troubles the one to show is what a server said, then what a connection came to.
+    /// Compares errors of several hosts: an error that a server reported is more specific than a failed connection.
     pub fn is_at_least_as_specific_as(&self, other: &Self) -> bool {
         self.specificity() >= other.specificity()
     }
@@ -94,7 +94,7 @@ impl PgError {
         }
     }
 
-    /// What was the matter with a server that was reached and would not do.
+    /// Returns why the server rejected the connection.
     fn server_rejection(&self) -> Option<ServerRejection> {
         let Self::Server(error) = self else { return None };
         let cause = error.source()?;
@@ -106,14 +106,14 @@ impl PgError {
         if cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::PermissionDenied) {
             return Some(ServerRejection::ReadOnly);
         }
-        // The client library has no name for it but these words.
+        // `tokio-postgres` has no error kind for this.
         error
             .to_string()
             .contains("TLS handshake")
             .then_some(ServerRejection::Tls)
     }
 
-    /// What kind of failure it is. Away, full, starting, stopping: try again later.
+    /// Returns the kind of the error. A server that is down, overloaded, starting or stopping is `Unavailable`.
     pub fn kind(&self) -> ErrorKind {
         if matches!(self, Self::InvalidRow(_)) {
             return ErrorKind::Internal;
@@ -125,64 +125,60 @@ impl PgError {
             };
         };
         let code = code.code();
-        if let Some(fence) = WriteGuard::from_sqlstate(code) {
-            return fence.kind();
+        if let Some(guard) = WriteGuard::from_sqlstate(code) {
+            return guard.kind();
         }
         if code.starts_with("28") || code.starts_with("3D") || code == "42501" {
             return ErrorKind::Usage;
         }
-        let passing = ["08", "53", "57", "58", "40", "55"];
-        if ["25006", "25P03"].contains(&code) || passing.iter().any(|class| code.starts_with(class)) {
+        let transient = ["08", "53", "57", "58", "40", "55"];
+        if ["25006", "25P03"].contains(&code) || transient.iter().any(|class| code.starts_with(class)) {
             return ErrorKind::Unavailable;
         }
         ErrorKind::Internal
     }
 
-    /// What a client may know of it: what is the matter with the server, never SQL.
+    /// Returns the description for clients, without SQL.
     fn client_message(&self) -> &'static str {
         let Some(code) = self.code() else {
             return match (self, self.server_rejection()) {
-                (Self::InvalidRow(_), _) => "the database holds what it cannot hold",
+                (Self::InvalidRow(_), _) => "the database contains an invalid row",
                 (Self::PoolTimeout, _) => {
-                    "all connections to the database server are taken (store.connections says how many there are)"
+                    "all connections to the database server are in use; raise store.connections"
                 }
                 (_, Some(ServerRejection::Certificate)) => {
-                    "the database server's certificate is not to be trusted; sslrootcert=FILE in the store's URL \
-                     names the certificates that are"
+                    "the database server's certificate is not trusted; name a file with trusted certificates with \
+                     sslrootcert=FILE in the store's URL"
                 }
-                (_, Some(ServerRejection::ReadOnly)) => {
-                    "no database server of the store's URL can be written to"
-                }
+                (_, Some(ServerRejection::ReadOnly)) => "no database server of the store's URL is writable",
                 (_, Some(ServerRejection::Tls)) => {
-                    "the database server cannot be spoken to with TLS, which sslmode in the store's URL asks for"
+                    "the database server does not support TLS, which sslmode in the store's URL requires"
                 }
                 (Self::Timeout, _) => "the database server does not answer",
                 (Self::Server(_), None) => "the database server cannot be reached",
             };
         };
-        if let Some(fence) = WriteGuard::from_sqlstate(code.code()) {
-            return fence.client_message();
+        if let Some(guard) = WriteGuard::from_sqlstate(code.code()) {
+            return guard.client_message();
         }
         match code.code() {
             "53100" => "the database server's disk is full",
-            "53300" => "the database server has no connection left",
-            "25006" => "the database server can only be read",
-            "25P03" => {
-                "the database server gave the transaction up, because this host said nothing for too long"
-            }
-            "42501" => "the database server does not allow it to this user",
-            code if code.starts_with("28") => "the database server refuses this user or password",
-            code if code.starts_with("3D") => "there is no such database",
+            "53300" => "the database server accepts no more connections",
+            "25006" => "the database server is read-only",
+            "25P03" => "the database server ended the transaction because this process was idle for too long",
+            "42501" => "the database user lacks a privilege",
+            code if code.starts_with("28") => "the database server rejects the user or password",
+            code if code.starts_with("3D") => "the database does not exist",
             code if code.starts_with("57") => "the database server is starting or stopping",
-            _ => "the database server refuses it",
+            _ => "the database server reported an error",
         }
     }
 
-    /// Our error for it.
-    pub fn to_error(&self, act: &str) -> Error {
+    /// Converts to an [`Error`] whose message begins with `context`.
+    pub fn to_error(&self, context: &str) -> Error {
         Error::with_source(
             self.kind(),
-            format!("{act}: {}", self.client_message()),
+            format!("{context}: {}", self.client_message()),
             self.to_string(),
         )
     }
@@ -193,9 +189,14 @@ impl std::fmt::Display for PgError {
         match self {
             Self::Server(error) => {
                 error.fmt(out)?;
-                // The server's own words, without the detail line, which may quote rows.
+                // The server's message without its detail line, which may contain rows.
                 match (error.as_db_error(), std::error::Error::source(error)) {
-                    (Some(said), _) => write!(out, ": {} ({})", said.message(), said.code().code()),
+                    (Some(server_error), _) => write!(
+                        out,
+                        ": {} ({})",
+                        server_error.message(),
+                        server_error.code().code()
+                    ),
                     (None, Some(cause)) => write!(out, ": {cause}"),
                     (None, None) => Ok(()),
                 }

@@ -1,8 +1,8 @@
-//! Group commit: what arrives while a commit is under way goes into the next one.
+//! Group commit: operations that arrive while a transaction is running are committed together in the next one.
 //!
-//! One task for each kind of work takes whatever waits, runs it in one transaction, commits once, then answers
-//! everyone. The batch finds its own size; there are no timers. A piece that fails takes nobody with it: the batch
-//! is rolled back and tried again in halves until the guilty one stands alone.
+//! One task for each kind of operation takes all that wait, runs them in one transaction and sends the results. If an
+//! operation fails, the batch is rolled back and run again in halves, so that only the failing operation returns the
+//! error.
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -16,50 +16,51 @@ use super::pool::{PgPool, PgTransaction};
 use crate::CommitStats;
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// The most pieces of work in one transaction.
+/// Maximum number of operations in one transaction.
 const BATCH_OPERATIONS_MAX: usize = 512;
 
-/// The most pieces that wait; whoever comes later waits outside.
+/// Maximum number of waiting operations; later callers wait before they enqueue.
 const QUEUED_OPERATIONS_MAX: usize = 8_192;
 
-/// So many pieces are not few.
+/// A batch with this many operations starts without waiting for more.
 const BATCH_OPERATIONS_ENOUGH: usize = 64;
 
-/// How long a transaction may take before the server counts as gone: longer than a frozen host can hold what
-/// others wait for (`idle_in_transaction_session_timeout`), short enough that clients hear of it.
+/// Maximum time of a transaction before the server counts as down: longer than a frozen process can hold locks
+/// (`idle_in_transaction_session_timeout`, 4 s), and short enough for waiting clients.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(6);
 
-/// How often a piece of work is begun again when it collides with another.
+/// Maximum number of retries of a transaction that conflicts with another one.
 pub const TRANSACTION_RETRIES_MAX: usize = 8;
 
-/// A piece of work that can be done together with others of its kind.
+/// An operation that is committed together with others of its kind.
 pub trait BatchOperation: Send + Sync + Sized + 'static {
-    /// What whoever brought it waits for.
+    /// The result of one operation.
     type Output: Send + 'static;
 
-    /// What is known from one transaction to the next; forgotten when one fails.
+    /// State that is kept from one transaction to the next, and reset when one fails.
     type BatchCache: Default + Send;
 
-    /// While few pieces wait, the next transaction begins this long after the last one began, so that it takes more
-    /// of them with it: for a few it costs the server nearly as much as for many. The first piece after a pause does
-    /// not wait.
+    /// Minimum time between the starts of two transactions while fewer than [`BATCH_OPERATIONS_ENOUGH`] operations
+    /// wait. A small batch costs the server nearly as much as a large one. The first operation after a pause does not
+    /// wait.
     const BATCH_INTERVAL: Duration = Duration::ZERO;
 
-    /// What it is, for messages of errors.
+    /// Beginning of the error message.
     const ERROR_CONTEXT: &'static str;
 
-    /// Does all the pieces; one answer for each, in order. May be called again for the same pieces after a failure.
+    /// Runs all operations and returns one result for each, in order. Called again with the same operations after a
+    /// failure.
     fn run(
-        desk: &PgTransaction,
-        memory: &mut Self::BatchCache,
-        pieces: &[Self],
+        transaction: &PgTransaction,
+        cache: &mut Self::BatchCache,
+        operations: &[Self],
     ) -> impl Future<Output = Result<Vec<Self::Output>, PgError>> + Send;
 }
 
 type ReplySender<P> = oneshot::Sender<Result<<P as BatchOperation>::Output>>;
 type OperationSender<P> = mpsc::Sender<(P, ReplySender<P>)>;
 
-/// The way to the task of one kind of work. Dropping it lets the task finish what waits, then ends it.
+/// Sends operations of one kind to their task. When it is dropped, the task completes the waiting operations and ends.
 pub struct GroupCommitQueue<P: BatchOperation> {
     pool: PgPool,
     stats: Arc<CommitStats>,
@@ -67,123 +68,126 @@ pub struct GroupCommitQueue<P: BatchOperation> {
 }
 
 impl<P: BatchOperation> GroupCommitQueue<P> {
-    /// A lane whose task begins with the first piece of work.
-    pub fn new(link: PgPool, stats: Arc<CommitStats>) -> Self {
+    /// Creates a queue. Its task starts with the first operation.
+    pub fn new(pool: PgPool, stats: Arc<CommitStats>) -> Self {
         Self {
-            pool: link,
+            pool,
             stats,
             sender: OnceLock::new(),
         }
     }
 
-    /// Runs a piece of work in the next transaction and returns when it is on disk. A caller that gives up
-    /// waiting does not stop it.
-    pub async fn run(&self, piece: P) -> Result<P::Output> {
+    /// Runs an operation in the next transaction and returns after the commit. Dropping the future does not cancel the
+    /// operation.
+    pub async fn run(&self, operation: P) -> Result<P::Output> {
         let closed = || {
             Error::new(
                 ErrorKind::Unavailable,
                 format!("{}: the store is closed", P::ERROR_CONTEXT),
             )
         };
-        let (answer, answered) = oneshot::channel();
-        let inbox = self.sender.get_or_init(|| self.start());
-        inbox.send((piece, answer)).await.map_err(|_| closed())?;
-        answered.await.map_err(|_| closed())?
+        let (reply_sender, reply) = oneshot::channel();
+        let sender = self.sender.get_or_init(|| self.start());
+        sender
+            .send((operation, reply_sender))
+            .await
+            .map_err(|_| closed())?;
+        reply.await.map_err(|_| closed())?
     }
 
     fn start(&self) -> OperationSender<P> {
-        let (inbox, waiting) = mpsc::channel(QUEUED_OPERATIONS_MAX);
+        let (sender, waiting) = mpsc::channel(QUEUED_OPERATIONS_MAX);
         tokio::spawn(run_batches(self.pool.clone(), waiting, Arc::clone(&self.stats)));
-        inbox
+        sender
     }
 }
 
-/// Serves until nobody is left to bring work.
+/// Runs batches until all senders are dropped.
 async fn run_batches<P: BatchOperation>(
-    link: PgPool,
+    pool: PgPool,
     mut waiting: mpsc::Receiver<(P, ReplySender<P>)>,
     stats: Arc<CommitStats>,
 ) {
-    let mut memory = P::BatchCache::default();
-    let mut taken = Vec::with_capacity(BATCH_OPERATIONS_MAX);
+    let mut cache = P::BatchCache::default();
+    let mut batch = Vec::with_capacity(BATCH_OPERATIONS_MAX);
     let mut last = None;
-    while waiting.recv_many(&mut taken, BATCH_OPERATIONS_MAX).await > 0 {
+    while waiting.recv_many(&mut batch, BATCH_OPERATIONS_MAX).await > 0 {
         let since = last.map_or(P::BATCH_INTERVAL, |last: Instant| last.elapsed());
-        fill_batch(&mut waiting, &mut taken, P::BATCH_INTERVAL.saturating_sub(since)).await;
+        fill_batch(&mut waiting, &mut batch, P::BATCH_INTERVAL.saturating_sub(since)).await;
         last = Some(Instant::now());
-        let mut batches = vec![taken.drain(..).unzip::<P, ReplySender<P>, Vec<_>, Vec<_>>()];
-        while let Some((mut pieces, mut askers)) = batches.pop() {
+        let mut batches = vec![batch.drain(..).unzip::<P, ReplySender<P>, Vec<_>, Vec<_>>()];
+        while let Some((mut operations, mut reply_senders)) = batches.pop() {
             let began = Instant::now();
-            match run_batch(&link, &mut memory, &pieces).await {
-                Ok(answers) => {
-                    stats.record_commit(pieces.len(), began.elapsed());
-                    for (asker, answer) in askers.into_iter().zip(answers) {
-                        // Whoever waited may have gone; that is their business.
-                        drop(asker.send(Ok(answer)));
+            match run_batch(&pool, &mut cache, &operations).await {
+                Ok(outputs) => {
+                    stats.record_commit(operations.len(), began.elapsed());
+                    for (reply_sender, output) in reply_senders.into_iter().zip(outputs) {
+                        // The caller may have stopped waiting; its receiver is then gone.
+                        drop(reply_sender.send(Ok(output)));
                     }
                 }
-                Err(trouble) if pieces.len() == 1 || trouble.kind() != ErrorKind::Internal => {
-                    for asker in askers {
-                        drop(asker.send(Err(trouble.to_error(P::ERROR_CONTEXT))));
+                Err(error) if operations.len() == 1 || error.kind() != ErrorKind::Internal => {
+                    for reply_sender in reply_senders {
+                        drop(reply_sender.send(Err(error.to_error(P::ERROR_CONTEXT))));
                     }
                 }
                 Err(_) => {
-                    let half = pieces.len() / 2;
-                    batches.push((pieces.split_off(half), askers.split_off(half)));
-                    batches.push((pieces, askers));
+                    let half = operations.len() / 2;
+                    batches.push((operations.split_off(half), reply_senders.split_off(half)));
+                    batches.push((operations, reply_senders));
                 }
             }
         }
     }
 }
 
-/// Takes what comes until it is enough or the patience is over.
-async fn fill_batch<T>(waiting: &mut mpsc::Receiver<T>, taken: &mut Vec<T>, patience: Duration) {
+/// Receives operations until the batch is large enough or `timeout` has passed.
+async fn fill_batch<T>(waiting: &mut mpsc::Receiver<T>, batch: &mut Vec<T>, timeout: Duration) {
     let more = async {
-        while taken.len() < BATCH_OPERATIONS_ENOUGH
-            && waiting.recv_many(taken, BATCH_OPERATIONS_MAX - taken.len()).await > 0
+        while batch.len() < BATCH_OPERATIONS_ENOUGH
+            && waiting.recv_many(batch, BATCH_OPERATIONS_MAX - batch.len()).await > 0
         {}
     };
-    if !patience.is_zero() {
-        // When it is over, whatever has come must do.
-        drop(timeout(patience, more).await);
+    if !timeout.is_zero() {
+        // After the timeout the batch stays as it is.
+        drop(tokio::time::timeout(timeout, more).await);
     }
 }
 
-/// All the pieces in one transaction, or none of them.
+/// Runs the operations in one transaction, with retries after conflicts.
 async fn run_batch<P: BatchOperation>(
-    link: &PgPool,
-    memory: &mut P::BatchCache,
-    pieces: &[P],
+    pool: &PgPool,
+    cache: &mut P::BatchCache,
+    operations: &[P],
 ) -> Result<Vec<P::Output>, PgError> {
-    let mut collisions = 0;
+    let mut conflicts = 0;
     loop {
-        let outcome = run_batch_once(link, memory, pieces).await;
+        let outcome = run_batch_once(pool, cache, operations).await;
         match outcome {
-            Err(trouble) => {
-                *memory = P::BatchCache::default();
-                collisions += 1;
-                if !trouble.is_transaction_conflict() || collisions > TRANSACTION_RETRIES_MAX {
-                    return Err(trouble);
+            Err(error) => {
+                *cache = P::BatchCache::default();
+                conflicts += 1;
+                if !error.is_transaction_conflict() || conflicts > TRANSACTION_RETRIES_MAX {
+                    return Err(error);
                 }
             }
-            answers => return answers,
+            outputs => return outputs,
         }
     }
 }
 
 async fn run_batch_once<P: BatchOperation>(
-    link: &PgPool,
-    memory: &mut P::BatchCache,
-    pieces: &[P],
+    pool: &PgPool,
+    cache: &mut P::BatchCache,
+    operations: &[P],
 ) -> Result<Vec<P::Output>, PgError> {
-    let desk = link.begin_write().await?;
+    let transaction = pool.begin_write().await?;
     let work = async move {
-        let outcome = P::run(&desk, memory, pieces).await;
-        desk.finish(outcome).await
+        let outcome = P::run(&transaction, cache, operations).await;
+        transaction.finish(outcome).await
     };
     timeout(TRANSACTION_TIMEOUT, work).await.unwrap_or_else(|_| {
-        link.drop_idle_connections();
+        pool.drop_idle_connections();
         Err(PgError::Timeout)
     })
 }

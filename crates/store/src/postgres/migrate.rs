@@ -1,136 +1,180 @@
-//! Brings a database's schema up to what this program knows: numbered, forward only, each step once.
+//! Applies the numbered migrations that a database lacks, in order, each once.
 //!
-//! Ten hosts may start at once: the first one takes a lock, the others wait for it and then find nothing left to
-//! do. A database that knows more than this program, or belongs to another, is refused, never touched.
+//! Of several processes that start at once, one migrates; the others wait for its lock and find nothing to apply. A
+//! database of a newer version or of another program is refused and not changed.
 
 use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 
+use super::advisory_locks::{AdvisoryLock, lock_exclusive};
+use super::connection_config::ServerRole;
 use super::errors::PgError;
 use super::pool::{PgPool, PgTransaction, bind};
-use super::rows;
-use crate::migration::Migration;
+use crate::migration::{Migration, refuse_newer};
+use crate::rows::SqlRow;
 use postrider_core::clock;
-use postrider_core::error::{Error, Result};
+use postrider_core::error::{Error, ErrorKind, Result};
 
-/// All steps, in order.
+/// All migrations, in order.
 const MIGRATIONS: &[Migration] = &[Migration {
     number: 1,
     name: "0001_schema",
-    sql: include_str!("../../../../sql/postgres/migrations/0001_schema.sql"),
+    sql: sql!("postgres/migrations/0001_schema"),
 }];
 
-static LOCK_SCHEMA: &str = include_str!("../../../../sql/postgres/migrations/lock_schema.sql");
-static CREATE_TABLE: &str = include_str!("../../../../sql/postgres/migrations/create_table.sql");
-static APPLIED: &str = include_str!("../../../../sql/postgres/migrations/read_applied.sql");
-static INSERT_MIGRATION: &str = include_str!("../../../../sql/postgres/migrations/insert_applied.sql");
-static COUNT_TABLES: &str = include_str!("../../../../sql/postgres/migrations/count_tables.sql");
+static CREATE_TABLE: &str = sql!("postgres/migrations/create_table");
+static READ_APPLIED: &str = sql!("postgres/migrations/read_applied");
+static INSERT_APPLIED: &str = sql!("postgres/migrations/insert_applied");
+static COUNT_TABLES: &str = sql!("postgres/migrations/count_tables");
+static SET_LOCK_TIMEOUT: &str = sql!("postgres/maintenance/set_lock_timeout");
 
-static SET_LOCK_TIMEOUT: &str = include_str!("../../../../sql/postgres/maintenance/set_lock_timeout.sql");
-
-/// How long a table that is in use is left alone before it is asked for again.
+/// Delay before a migration asks again for tables that are in use.
 const LOCK_RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// The lock whoever changes the schema holds.
-const SCHEMA_LOCK: i64 = 0x506F_7374_0001;
+const ERROR_CONTEXT: &str = "cannot bring the database up to date";
 
-/// What was found, and what came of it.
+/// Result of comparing a database with [`MIGRATIONS`].
 enum SchemaStatus {
+    /// These migrations were applied.
     Applied(Vec<String>),
+    /// These migrations are missing.
     Pending(Vec<String>),
+    /// The newest migration of the database has this number, which is unknown here.
     Newer(i64),
+    /// The database has tables of another program.
     Foreign,
 }
 
-/// Applies what is missing and returns the names of what was applied. All of it happens, or nothing. Asks for tables
-/// that are in use again and again: whoever waits for one holds up everybody who comes later.
-pub async fn apply(link: &PgPool) -> Result<Vec<String>> {
-    let mut has_told = false;
+/// Applies all missing migrations to a database and returns their names. Blocks the calling thread.
+pub fn migrate(url: &str, timeout: Duration) -> Result<Vec<String>> {
+    let pool = PgPool::new(url, ServerRole::Primary, 1)?;
+    block_on_thread(timeout, async move { apply(&pool).await })
+}
+
+/// Returns the names of missing migrations. Blocks the calling thread.
+pub fn pending_migrations(url: &str, timeout: Duration) -> Result<Vec<String>> {
+    let pool = PgPool::new(url, ServerRole::Primary, 1)?;
+    block_on_thread(timeout, async move { pending(&pool).await })
+}
+
+/// Runs work on a thread and a runtime of its own, so that it can be called inside and outside of a runtime.
+pub fn block_on_thread<T: Send + 'static>(
+    timeout: Duration,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let unavailable = |error| Error::with_source(ErrorKind::Unavailable, ERROR_CONTEXT, error);
+    let run = move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().map_err(unavailable)?;
+        let outcome = runtime.block_on(async { tokio::time::timeout(timeout, work).await });
+        outcome.unwrap_or_else(|_| {
+            let reason = "the database server, or another process that migrates, takes too long";
+            Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("{ERROR_CONTEXT}: {reason}"),
+            ))
+        })
+    };
+    let thread = std::thread::Builder::new().name("store-migrate".to_owned());
+    let thread = thread.spawn(run).map_err(unavailable)?;
+    let panicked = |_| {
+        Error::new(
+            ErrorKind::Internal,
+            format!("{ERROR_CONTEXT}: its thread panicked"),
+        )
+    };
+    thread.join().map_err(panicked)?
+}
+
+/// Applies all missing migrations in one transaction and returns their names.
+///
+/// If a table is in use, the transaction gives up its position in the lock queue and starts again later: a waiting
+/// schema change would block every later transaction.
+pub async fn apply(pool: &PgPool) -> Result<Vec<String>> {
+    let mut has_warned = false;
     loop {
-        match run_migrations(link).await {
-            Err(trouble) if trouble.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
-                if !has_told {
-                    log::warn!("the tables are in use; asking again until they can be changed");
+        match run_migrations(pool).await {
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+                if !has_warned {
+                    log::warn!("cannot migrate while the tables are in use; trying until it succeeds");
                 }
-                has_told = true;
+                has_warned = true;
                 clock::sleep(LOCK_RETRY_DELAY).await;
             }
-            found => return migration_names(found),
+            status => return migration_names(status),
         }
     }
 }
 
-/// The names of what [`apply`] would apply. Changes nothing.
-pub async fn pending(link: &PgPool) -> Result<Vec<String>> {
-    let found = async {
-        let desk = link.begin_read().await?;
-        let found = schema_status(&desk).await;
-        desk.finish(found).await
+async fn pending(pool: &PgPool) -> Result<Vec<String>> {
+    let status = async {
+        let transaction = pool.begin_read().await?;
+        let status = schema_status(&transaction).await;
+        transaction.finish(status).await
     };
-    migration_names(found.await)
+    migration_names(status.await)
 }
 
-fn migration_names(found: Result<SchemaStatus, PgError>) -> Result<Vec<String>> {
-    let act = "cannot bring the database up to date";
-    match found.map_err(|trouble| trouble.to_error(act))? {
+fn migration_names(status: Result<SchemaStatus, PgError>) -> Result<Vec<String>> {
+    match status.map_err(|error| error.to_error(ERROR_CONTEXT))? {
         SchemaStatus::Applied(names) | SchemaStatus::Pending(names) => Ok(names),
         SchemaStatus::Foreign => Err(Error::usage(
-            "the database has tables of another program in it: name a database of its own in the store's URL",
+            "the database contains tables of another program: name a database of its own in the store's URL",
         )),
-        SchemaStatus::Newer(applied) => Err(Error::usage(format!(
-            "the database was written by a newer version (its schema is number {applied}, this program knows \
-             {}): use that version, or go back to a backup",
-            newest_number()
-        ))),
+        SchemaStatus::Newer(applied) => {
+            refuse_newer(applied, newest_number())?;
+            Ok(Vec::new())
+        }
     }
 }
 
 fn newest_number() -> i64 {
-    MIGRATIONS.last().map_or(0, |step| step.number)
+    MIGRATIONS.last().map_or(0, |migration| migration.number)
 }
 
-async fn run_migrations(link: &PgPool) -> Result<SchemaStatus, PgError> {
-    let desk = link.begin_write().await?;
-    let outcome = apply_pending(&desk).await;
-    desk.finish(outcome).await
+async fn run_migrations(pool: &PgPool) -> Result<SchemaStatus, PgError> {
+    let transaction = pool.begin_write().await?;
+    let outcome = apply_pending(&transaction).await;
+    transaction.finish(outcome).await
 }
 
-async fn apply_pending(desk: &PgTransaction) -> Result<SchemaStatus, PgError> {
-    desk.query(LOCK_SCHEMA, bind![SCHEMA_LOCK]).await?;
-    let names = match schema_status(desk).await? {
+async fn apply_pending(transaction: &PgTransaction) -> Result<SchemaStatus, PgError> {
+    lock_exclusive(transaction, AdvisoryLock::Schema).await?;
+    let names = match schema_status(transaction).await? {
         SchemaStatus::Pending(names) if !names.is_empty() => names,
-        found => return Ok(found),
+        status => return Ok(status),
     };
-    desk.batch_execute(SET_LOCK_TIMEOUT).await?;
-    desk.batch_execute(CREATE_TABLE).await?;
-    for step in MIGRATIONS
-        .iter()
-        .filter(|step| names.iter().any(|name| name == step.name))
-    {
-        desk.batch_execute(step.sql).await?;
-        desk.execute(INSERT_MIGRATION, bind![step.number, step.name])
+    transaction.batch_execute(SET_LOCK_TIMEOUT).await?;
+    transaction.batch_execute(CREATE_TABLE).await?;
+    let missing = |migration: &&Migration| names.iter().any(|name| name == migration.name);
+    for migration in MIGRATIONS.iter().filter(missing) {
+        transaction.batch_execute(migration.sql).await?;
+        transaction
+            .execute(INSERT_APPLIED, bind![migration.number, migration.name])
             .await?;
     }
     Ok(SchemaStatus::Applied(names))
 }
 
-async fn schema_status(desk: &PgTransaction) -> Result<SchemaStatus, PgError> {
-    let row = desk.query_one(COUNT_TABLES, &[]).await?;
-    let (tables, ours) = (rows::get::<i64>(&row, 0)?, rows::get::<i64>(&row, 1)?);
-    if ours == 0 && tables > 0 {
+async fn schema_status(transaction: &PgTransaction) -> Result<SchemaStatus, PgError> {
+    let row = transaction.query_one(COUNT_TABLES, &[]).await?;
+    let has_migrations = row.integer("migrations_count")? > 0;
+    if !has_migrations && row.integer("count")? > 0 {
         return Ok(SchemaStatus::Foreign);
     }
-    let applied = if ours == 0 {
-        0
+    let applied = if has_migrations {
+        transaction
+            .query_one(READ_APPLIED, &[])
+            .await?
+            .integer("number")?
     } else {
-        rows::get(&desk.query_one(APPLIED, &[]).await?, 0)?
+        0
     };
     if applied > newest_number() {
         return Ok(SchemaStatus::Newer(applied));
     }
-    let missing = MIGRATIONS.iter().filter(|step| step.number > applied);
-    Ok(SchemaStatus::Pending(
-        missing.map(|step| step.name.to_owned()).collect(),
-    ))
+    let missing = MIGRATIONS.iter().filter(|migration| migration.number > applied);
+    let names = missing.map(|migration| migration.name.to_owned());
+    Ok(SchemaStatus::Pending(names.collect()))
 }

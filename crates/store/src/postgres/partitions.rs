@@ -1,203 +1,201 @@
-//! The months the growing tables are kept by: which there are, the next ones, where a new one begins.
+//! The monthly partitions of messages, deliveries and attempts.
 //!
-//! A partition covers a fixed range of message numbers. At the beginning of a month the numbers jump to the next
-//! range, so that a partition holds a month and can go as a whole. A jump that was forgotten only means that two
-//! months go together; it is never an error.
+//! A partition covers a fixed range of message numbers. At the beginning of a month the numbers skip to the next range,
+//! so that a partition holds one month and can be dropped as a whole. If no process skips in time, two months share a
+//! partition and are dropped together.
 
 use std::collections::BTreeSet;
 
 use chrono::Datelike;
 
-use super::accept::NUMBERS_LOCK;
+use super::advisory_locks::{AdvisoryLock, lock_exclusive};
 use super::errors::PgError;
+use super::message_hours::first_number_of_hour;
 use super::pool::{PgTransaction, bind};
-use super::read;
-use super::rows;
 use crate::rollups::HOUR_MS;
+use crate::rows::SqlRow;
 use postrider_core::clock::Timestamp;
 use postrider_core::id::DeliveryId;
 
-static LIST_PARTITIONS: &str = include_str!("../../../../sql/postgres/maintenance/list_partitions.sql");
-static LOCK_PARTITIONS: &str = include_str!("../../../../sql/postgres/maintenance/lock_partitions.sql");
-static CREATE_PARTITION: &str = include_str!("../../../../sql/postgres/maintenance/create_partition.sql");
-static LAST_MESSAGE_NUMBER: &str = include_str!("../../../../sql/postgres/maintenance/read_next_number.sql");
-static SKIP_NUMBERS: &str = include_str!("../../../../sql/postgres/maintenance/skip_numbers.sql");
-static SAVE_MONTH: &str = include_str!("../../../../sql/postgres/maintenance/save_partition_month.sql");
-static LOCK_NUMBERS_EXCLUSIVE: &str =
-    include_str!("../../../../sql/postgres/accept/lock_numbers_exclusive.sql");
-static HAS_WAITING: &str = include_str!("../../../../sql/postgres/maintenance/check_partition_waiting.sql");
+static LIST_PARTITIONS: &str = sql!("postgres/maintenance/list_partitions");
+static LOCK_PARTITIONS: &str = sql!("postgres/maintenance/lock_partitions");
+static CREATE_PARTITION: &str = sql!("postgres/maintenance/create_partition");
+static NEXT_NUMBER: &str = sql!("postgres/maintenance/read_next_number");
+static SKIP_NUMBERS: &str = sql!("postgres/maintenance/skip_numbers");
+static SAVE_MONTH: &str = sql!("postgres/maintenance/save_partition_month");
+static HAS_WAITING: &str = sql!("postgres/maintenance/check_partition_waiting");
 
-/// How many message numbers a partition covers: more than anybody sends in a month, and few enough that the numbers of
-/// deliveries stay whole numbers in JavaScript for a hundred years.
-const NUMBERS_PER_PARTITION: i64 = 1 << 36;
+/// Message numbers per partition: more than any installation sends in a month, and few enough that delivery ids stay
+/// exact in JavaScript (below 2^53) for a hundred years.
+pub const NUMBERS_PER_PARTITION: i64 = 1 << 36;
 
-/// How many partitions stand ready behind the one that is filled.
+/// Number of empty partitions after the current one.
 const PARTITIONS_AHEAD: i64 = 2;
 
-/// A partition of the tables.
+/// A partition.
 pub struct Partition {
-    /// Which one, from 0.
+    /// Number of the partition, from 0.
     pub index: i64,
-    /// The month it was begun in; none while it stands ready.
+    /// The month in which it became the current one, counted from January of the year 0; none before that.
     month: Option<i64>,
-    /// Whether it is no part of the tables any more.
+    /// True if it is detached from the tables.
     pub is_detached: bool,
 }
 
 impl Partition {
-    /// The first message number it covers.
+    /// Returns the first message number of the partition.
     pub fn first_number(&self) -> i64 {
         self.index * NUMBERS_PER_PARTITION
     }
 
-    /// The first message number after it.
+    /// Returns the first message number after the partition.
     pub fn next_first_number(&self) -> i64 {
         self.first_number() + NUMBERS_PER_PARTITION
     }
 }
 
-/// A script that speaks of a partition.
-pub fn partition_script(template: &str, place: i64) -> String {
-    let template = template.replace("{partition}", &place.to_string());
-    let template = template.replace("{first}", &(place * NUMBERS_PER_PARTITION).to_string());
-    template.replace("{next}", &((place + 1) * NUMBERS_PER_PARTITION).to_string())
+/// Returns a statement template with the numbers of a partition.
+pub fn partition_script(template: &str, index: i64) -> String {
+    let first = index * NUMBERS_PER_PARTITION;
+    template
+        .replace("{partition}", &index.to_string())
+        .replace("{first}", &first.to_string())
+        .replace("{next}", &(first + NUMBERS_PER_PARTITION).to_string())
 }
 
-/// All partitions, the oldest first.
-pub async fn list(desk: &PgTransaction) -> Result<Vec<Partition>, PgError> {
-    let found = desk.query(LIST_PARTITIONS, &[]).await?;
-    let read = |row| {
+/// Returns all partitions, the oldest first.
+pub async fn list(transaction: &PgTransaction) -> Result<Vec<Partition>, PgError> {
+    let rows = transaction.query(LIST_PARTITIONS, &[]).await?;
+    let decode = |row: &tokio_postgres::Row| {
         Ok(Partition {
-            index: rows::get(row, 0)?,
-            month: rows::get(row, 1)?,
-            is_detached: rows::get(row, 2)?,
+            index: row.integer("partition_number")?,
+            month: row.optional_integer("month")?,
+            is_detached: row.bool("is_detached")?,
         })
     };
-    found.iter().map(read).collect()
+    rows.iter().map(decode).collect()
 }
 
-/// The partition that is filled now.
-async fn current_index(desk: &PgTransaction) -> Result<i64, PgError> {
-    let number = rows::get::<i64>(&desk.query_one(LAST_MESSAGE_NUMBER, &[]).await?, 0)?;
+/// Returns the index of the partition of the next message.
+async fn current_index(transaction: &PgTransaction) -> Result<i64, PgError> {
+    let number = transaction.query_one(NEXT_NUMBER, &[]).await?.integer("number")?;
     Ok(number.div_euclid(NUMBERS_PER_PARTITION))
 }
 
-/// Makes the partitions that should stand ready. Ends before [`begin`] moves the numbers there: a number that is given
-/// out is never taken back, a partition that was only begun is.
-pub async fn create_ahead(desk: &PgTransaction) -> Result<(), PgError> {
-    if missing_indexes(desk).await?.is_empty() {
+/// Creates the partitions ahead that are missing. Runs in a transaction before that of [`begin_month`]: skipping numbers
+/// cannot be rolled back, but creating a partition can.
+pub async fn create_ahead(transaction: &PgTransaction) -> Result<(), PgError> {
+    if missing_ahead(transaction).await?.is_empty() {
         return Ok(());
     }
-    desk.batch_execute(LOCK_PARTITIONS).await?;
-    for place in missing_indexes(desk).await? {
-        desk.batch_execute(&partition_script(CREATE_PARTITION, place))
-            .await?;
-    }
-    Ok(())
+    transaction.batch_execute(LOCK_PARTITIONS).await?;
+    let missing = missing_ahead(transaction).await?;
+    create(transaction, missing).await
 }
 
-/// Makes the partitions that messages with these numbers need, where they are missing.
+/// Creates the partitions of these message numbers that are missing.
 pub async fn create_for_numbers(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     numbers: impl Iterator<Item = i64>,
 ) -> Result<(), PgError> {
-    let mut places = numbers
+    let mut missing = numbers
         .map(|number| number.div_euclid(NUMBERS_PER_PARTITION))
         .collect::<BTreeSet<_>>();
-    remove_existing(desk, &mut places).await?;
-    if places.is_empty() {
+    remove_existing(transaction, &mut missing).await?;
+    if missing.is_empty() {
         return Ok(());
     }
-    // Somebody may have made them while we waited for the lock.
-    desk.batch_execute(LOCK_PARTITIONS).await?;
-    remove_existing(desk, &mut places).await?;
-    for place in places {
-        desk.batch_execute(&partition_script(CREATE_PARTITION, place))
+    transaction.batch_execute(LOCK_PARTITIONS).await?;
+    // Another process may have created them before this one got the lock.
+    remove_existing(transaction, &mut missing).await?;
+    create(transaction, missing).await
+}
+
+async fn create(transaction: &PgTransaction, indexes: impl IntoIterator<Item = i64>) -> Result<(), PgError> {
+    for index in indexes {
+        transaction
+            .batch_execute(&partition_script(CREATE_PARTITION, index))
             .await?;
     }
     Ok(())
 }
 
-async fn remove_existing(desk: &PgTransaction, places: &mut BTreeSet<i64>) -> Result<(), PgError> {
-    for month in list(desk).await? {
-        places.remove(&month.index);
+async fn remove_existing(transaction: &PgTransaction, indexes: &mut BTreeSet<i64>) -> Result<(), PgError> {
+    for partition in list(transaction).await? {
+        indexes.remove(&partition.index);
     }
     Ok(())
 }
 
-async fn missing_indexes(desk: &PgTransaction) -> Result<Vec<i64>, PgError> {
-    let current = current_index(desk).await?;
-    let all = list(desk).await?;
-    let wanted = current..=current + PARTITIONS_AHEAD;
-    Ok(wanted
-        .filter(|place| !all.iter().any(|month| month.index == *place))
-        .collect())
+async fn missing_ahead(transaction: &PgTransaction) -> Result<BTreeSet<i64>, PgError> {
+    let current = current_index(transaction).await?;
+    let mut missing = (current..=current + PARTITIONS_AHEAD).collect();
+    remove_existing(transaction, &mut missing).await?;
+    Ok(missing)
 }
 
-/// Lets the numbers jump to the next partition when the month has changed since the last jump.
-pub async fn begin_month(desk: &PgTransaction, now: Timestamp) -> Result<(), PgError> {
-    let this_month = i64::from(now.year()) * 12 + i64::from(now.month0());
-    if !is_month_over(desk, this_month).await? {
+/// Skips the message numbers to the next partition if the month has changed since the last skip.
+pub async fn begin_month(transaction: &PgTransaction, now: Timestamp) -> Result<(), PgError> {
+    let month = i64::from(now.year()) * 12 + i64::from(now.month0());
+    if !is_month_over(transaction, month).await? {
         return Ok(());
     }
-    // Nobody is in the middle of an accept, so nobody holds a number of the old range any more.
-    desk.query(LOCK_NUMBERS_EXCLUSIVE, bind![NUMBERS_LOCK]).await?;
-    if !is_month_over(desk, this_month).await? {
+    // Waits until no transaction has an uncommitted number of the old range.
+    lock_exclusive(transaction, AdvisoryLock::MessageNumbers).await?;
+    if !is_month_over(transaction, month).await? {
         return Ok(());
     }
-    let place = current_index(desk).await?;
-    let all = list(desk).await?;
-    let has_begun = |month: &Partition| month.index == place && month.month.is_some();
-    let next = Partition {
-        index: place + 1,
-        month: None,
-        is_detached: false,
-    };
-    let filled = if all.iter().any(has_begun) {
-        desk.query(SKIP_NUMBERS, bind![next.first_number() - 1]).await?;
-        next.index
-    } else {
-        place
-    };
-    desk.execute(SAVE_MONTH, bind![filled, this_month]).await?;
+    let mut index = current_index(transaction).await?;
+    let partitions = list(transaction).await?;
+    let has_begun = |partition: &Partition| partition.index == index && partition.month.is_some();
+    if partitions.iter().any(has_begun) {
+        index += 1;
+        let last_skipped = index * NUMBERS_PER_PARTITION - 1;
+        transaction.query(SKIP_NUMBERS, bind![last_skipped]).await?;
+    }
+    transaction.execute(SAVE_MONTH, bind![index, month]).await?;
     Ok(())
 }
 
-/// Whether the partition that is filled was begun in an earlier month, or nobody knows when.
-async fn is_month_over(desk: &PgTransaction, this_month: i64) -> Result<bool, PgError> {
-    let place = current_index(desk).await?;
-    let all = list(desk).await?;
-    let filled = all.iter().find(|month| month.index == place);
-    Ok(filled.is_some_and(|filled| filled.month.is_none_or(|begun| begun < this_month)))
+/// Returns whether the current partition was begun in an earlier month, or its month is unknown.
+async fn is_month_over(transaction: &PgTransaction, month: i64) -> Result<bool, PgError> {
+    let index = current_index(transaction).await?;
+    let partitions = list(transaction).await?;
+    let current = partitions.iter().find(|partition| partition.index == index);
+    Ok(current.is_some_and(|current| current.month.is_none_or(|begun| begun < month)))
 }
 
-/// The months of which all was accepted before then.
-pub async fn fully_expired(desk: &PgTransaction, before: Timestamp) -> Result<Vec<Partition>, PgError> {
-    let current = current_index(desk).await?;
-    // Whatever has a smaller number was accepted in an earlier hour.
-    let first = read::first_number_of_hour(desk, before.timestamp_millis().div_euclid(HOUR_MS)).await?;
-    let bound = first.unwrap_or(i64::MAX);
-    let mut old = list(desk).await?;
-    old.retain(|month| month.index < current && month.next_first_number() <= bound && !month.is_detached);
-    Ok(old)
+/// Returns the partitions before the current one in which every message was accepted before `before`.
+pub async fn fully_expired(
+    transaction: &PgTransaction,
+    before: Timestamp,
+) -> Result<Vec<Partition>, PgError> {
+    let current = current_index(transaction).await?;
+    // Every smaller number was accepted in an earlier hour.
+    let hour = before.timestamp_millis().div_euclid(HOUR_MS);
+    let end = first_number_of_hour(transaction, hour).await?.unwrap_or(i64::MAX);
+    let mut expired = list(transaction).await?;
+    expired.retain(|partition| {
+        partition.index < current && partition.next_first_number() <= end && !partition.is_detached
+    });
+    Ok(expired)
 }
 
-/// The old months of which nothing waits: they can go at once.
-pub async fn droppable(desk: &PgTransaction, before: Timestamp) -> Result<Vec<Partition>, PgError> {
-    let mut spent = Vec::new();
-    for month in fully_expired(desk, before).await? {
-        if !has_waiting(desk, &month).await? {
-            spent.push(month);
+/// Returns the expired partitions in which no delivery waits.
+pub async fn droppable(transaction: &PgTransaction, before: Timestamp) -> Result<Vec<Partition>, PgError> {
+    let mut droppable = Vec::new();
+    for partition in fully_expired(transaction, before).await? {
+        if !has_waiting(transaction, &partition).await? {
+            droppable.push(partition);
         }
     }
-    Ok(spent)
+    Ok(droppable)
 }
 
-/// Whether anything waits in a month.
-pub async fn has_waiting(desk: &PgTransaction, month: &Partition) -> Result<bool, PgError> {
-    let (first, next) = (
-        DeliveryId::from_position(month.first_number(), 0),
-        DeliveryId::from_position(month.next_first_number(), 0),
-    );
-    rows::get(&desk.query_one(HAS_WAITING, bind![first.0, next.0]).await?, 0)
+/// Returns whether a delivery of the partition waits.
+pub async fn has_waiting(transaction: &PgTransaction, partition: &Partition) -> Result<bool, PgError> {
+    let first = DeliveryId::from_position(partition.first_number(), 0).0;
+    let next = DeliveryId::from_position(partition.next_first_number(), 0).0;
+    let row = transaction.query_one(HAS_WAITING, bind![first, next]).await?;
+    row.bool("has_waiting")
 }

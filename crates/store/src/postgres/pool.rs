@@ -1,8 +1,7 @@
-//! The way to the server: a pool of connections, and one transaction at a time on one of them.
+//! The connection pool, and transactions on its connections.
 //!
-//! Leaves nothing behind in a session (no named statements, no settings, no session locks), so that a pooler that
-//! gives every transaction another connection may stand between. A transaction that is dropped half way takes its
-//! connection with it.
+//! No statement, setting or lock outlives its transaction, so that a transaction pooler may be in between. A
+//! transaction that is dropped before its end closes its connection.
 
 use std::time::Duration;
 
@@ -17,16 +16,16 @@ use super::connector::PgConnector;
 use super::errors::PgError;
 use postrider_core::error::{Error, ErrorKind, Result};
 
-static BEGIN_WRITE: &str = include_str!("../../../../sql/postgres/maintenance/begin_write.sql");
-static BEGIN_READ: &str = include_str!("../../../../sql/postgres/maintenance/begin_read.sql");
+static BEGIN_WRITE: &str = sql!("postgres/maintenance/begin_write");
+static BEGIN_READ: &str = sql!("postgres/maintenance/begin_read");
 
-/// How long the server may take to begin a transaction before it counts as gone.
+/// Maximum time to begin a transaction before the server counts as down.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How long a connection may take to become free.
+/// Maximum time to wait for a free connection.
 const POOL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Values with their types, for one statement: `bind![id, name]`.
+/// Parameters with their types: `bind![id, name]`.
 macro_rules! bind {
     ($($value:expr),* $(,)?) => {
         &[$($crate::postgres::pool::SqlValue::bind(&$value)),*]
@@ -35,18 +34,23 @@ macro_rules! bind {
 
 pub(super) use bind;
 
-/// A value whose type the server need not be asked for.
+/// Returns an array parameter: one value of each item.
+pub fn column<'i, I, V>(items: &'i [I], value: impl FnMut(&'i I) -> V) -> Vec<V> {
+    items.iter().map(value).collect()
+}
+
+/// A parameter whose type is known without asking the server.
 pub trait SqlValue: ToSql + Sync + Sized {
-    /// Its type there.
+    /// Its type on the server.
     const TYPE: Type;
 
-    /// The value with its type.
+    /// Returns the value with its type.
     fn bind(&self) -> TypedValue<'_> {
         (self, Self::TYPE)
     }
 }
 
-/// A value with its type.
+/// A parameter with its type.
 pub type TypedValue<'a> = (&'a (dyn ToSql + Sync), Type);
 
 macro_rules! types {
@@ -85,62 +89,62 @@ pub struct PgPool {
 }
 
 impl PgPool {
-    /// Reads the URL; opens so many connections at most, when they are needed. Connects to nothing yet.
+    /// Creates a pool for a URL. Connections are opened when they are needed, at most `connections` of them.
     pub fn new(url: &str, purpose: ServerRole, connections: usize) -> Result<Self> {
-        let door = PgConnector::new(connection_config::parse(url, purpose)?);
-        let pool = Pool::builder(door)
+        let connector = PgConnector::new(connection_config::parse(url, purpose)?);
+        let pool = Pool::builder(connector)
             .max_size(connections)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(POOL_TIMEOUT))
             .build()
             .map_err(|error| {
-                Error::with_source(ErrorKind::Internal, "cannot make a pool of connections", error)
+                Error::with_source(ErrorKind::Internal, "cannot create the connection pool", error)
             })?;
         Ok(Self { pool })
     }
 
-    /// Whether another server may take the place of the one that is written to.
+    /// Returns whether the URL has several hosts, so that the primary may change.
     pub fn has_several_hosts(&self) -> bool {
         self.pool.manager().host_count() > 1
     }
 
-    /// Begins a transaction that may write, and whose commit is on disk when it is answered.
+    /// Begins a transaction that writes and whose commit waits for the disk.
     pub async fn begin_write(&self) -> Result<PgTransaction, PgError> {
-        let (desk, _) = self.begin_transaction(None, BEGIN_WRITE).await?;
-        Ok(desk)
+        let (transaction, _) = self.begin_transaction(None, BEGIN_WRITE).await?;
+        Ok(transaction)
     }
 
-    /// Begins a transaction that reads one moment's truth.
+    /// Begins a read-only transaction on one snapshot.
     pub async fn begin_read(&self) -> Result<PgTransaction, PgError> {
-        let (desk, _) = self.begin_transaction(None, BEGIN_READ).await?;
-        Ok(desk)
+        let (transaction, _) = self.begin_transaction(None, BEGIN_READ).await?;
+        Ok(transaction)
     }
 
-    /// Asks for one row, then begins a transaction that reads a later moment's truth from the same server.
+    /// Runs a query, then begins a read-only transaction on a later snapshot of the same server.
     pub async fn query_then_begin_read(&self, sql: &str) -> Result<(Row, PgTransaction), PgError> {
-        let (desk, row) = self.begin_transaction(Some(sql), BEGIN_READ).await?;
+        let (transaction, row) = self.begin_transaction(Some(sql), BEGIN_READ).await?;
         let row = row.ok_or_else(|| PgError::InvalidRow("a row is missing".to_owned()))?;
-        Ok((row, desk))
+        Ok((row, transaction))
     }
 
-    /// Connections that broke unnoticed, as all of them do when the server starts again, and those to a server that
-    /// is not the one to write to any more, are thrown away; only a new one can fail. A server that says nothing
-    /// takes all its connections with it, so that they are not tried one by one.
+    /// Begins a transaction. Pooled connections may be broken (after a restart of the server) or lead to a server that
+    /// is no longer the primary; they are dropped until a new connection succeeds or fails. If a server does not
+    /// answer, all idle connections are dropped, so that they are not tried one by one.
     async fn begin_transaction(
         &self,
-        question: Option<&str>,
-        words: &str,
+        query: Option<&str>,
+        begin_statement: &str,
     ) -> Result<(PgTransaction, Option<Row>), PgError> {
         loop {
-            let client = self.pool.get().await?;
-            let is_new = Object::metrics(&client).recycle_count == 0;
-            let desk = PgTransaction {
-                connection: Some(client),
+            let connection = self.pool.get().await?;
+            let is_new = Object::metrics(&connection).recycle_count == 0;
+            let transaction = PgTransaction {
+                connection: Some(connection),
             };
-            match timeout(BEGIN_TIMEOUT, desk.begin(question, words)).await {
-                Ok(Ok(row)) => return Ok((desk, row)),
-                Ok(Err(trouble)) if !is_new && trouble.is_connection_error() => {}
-                Ok(Err(trouble)) => return Err(trouble),
+            match timeout(BEGIN_TIMEOUT, transaction.begin(query, begin_statement)).await {
+                Ok(Ok(row)) => return Ok((transaction, row)),
+                Ok(Err(error)) if !is_new && error.is_connection_error() => {}
+                Ok(Err(error)) => return Err(error),
                 Err(_) => self.drop_idle_connections(),
             }
             if is_new {
@@ -149,13 +153,13 @@ impl PgPool {
         }
     }
 
-    /// Throws away the connections that nobody uses: the server does not answer on others.
+    /// Drops all idle connections.
     pub fn drop_idle_connections(&self) {
         drop(self.pool.retain(|_, _| false));
     }
 }
 
-/// One transaction. Whatever is not committed has not happened.
+/// A transaction. Without a commit it has no effect.
 pub struct PgTransaction {
     connection: Option<Object<PgConnector>>,
 }
@@ -164,63 +168,63 @@ impl PgTransaction {
     fn connection(&self) -> Result<&Object<PgConnector>, PgError> {
         self.connection
             .as_ref()
-            .ok_or_else(|| PgError::InvalidRow("the transaction is over".to_owned()))
+            .ok_or_else(|| PgError::InvalidRow("the transaction has ended".to_owned()))
     }
 
-    async fn begin(&self, question: Option<&str>, words: &str) -> Result<Option<Row>, PgError> {
-        let row = match question {
+    async fn begin(&self, query: Option<&str>, begin_statement: &str) -> Result<Option<Row>, PgError> {
+        let row = match query {
             None => None,
             Some(sql) => self.query_optional(sql, &[]).await?,
         };
-        self.connection()?.batch_execute(words).await?;
+        self.connection()?.batch_execute(begin_statement).await?;
         Ok(row)
     }
 
-    /// The rows of a statement.
+    /// Returns the rows of a statement.
     pub async fn query(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<Vec<Row>, PgError> {
         Ok(self.connection()?.query_typed(sql, values).await?)
     }
 
-    /// The first row of a statement, if there is one.
+    /// Returns the first row of a statement, if any.
     pub async fn query_optional(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<Option<Row>, PgError> {
         Ok(self.query(sql, values).await?.into_iter().next())
     }
 
-    /// The only row of a statement.
+    /// Returns the only row of a statement.
     pub async fn query_one(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<Row, PgError> {
         let row = self.query_optional(sql, values).await?;
         row.ok_or_else(|| PgError::InvalidRow("a row is missing".to_owned()))
     }
 
-    /// Runs a statement that changes rows; how many.
+    /// Runs a statement and returns the number of changed rows.
     pub async fn execute(&self, sql: &str, values: &[TypedValue<'_>]) -> Result<u64, PgError> {
         Ok(self.connection()?.execute_typed(sql, values).await?)
     }
 
-    /// Runs several statements without values.
+    /// Runs several statements without parameters.
     pub async fn batch_execute(&self, sql: &str) -> Result<(), PgError> {
         Ok(self.connection()?.batch_execute(sql).await?)
     }
 
-    /// Commits what succeeded, undoes what did not, and gives the connection back.
+    /// Commits if the outcome is `Ok`, rolls back otherwise, and returns the connection to the pool.
     pub async fn finish<T>(mut self, outcome: Result<T, PgError>) -> Result<T, PgError> {
-        let words = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
-        let ended = self.connection()?.batch_execute(words).await;
+        let begin_statement = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
+        let ended = self.connection()?.batch_execute(begin_statement).await;
         match (outcome, ended) {
             (outcome, Ok(())) => {
                 drop(self.connection.take());
                 outcome
             }
             (Ok(_), Err(error)) => Err(error.into()),
-            (Err(trouble), Err(_)) => Err(trouble),
+            (Err(error), Err(_)) => Err(error),
         }
     }
 }
 
 impl Drop for PgTransaction {
     fn drop(&mut self) {
-        if let Some(client) = self.connection.take() {
-            drop(Object::take(client));
+        if let Some(connection) = self.connection.take() {
+            drop(Object::take(connection));
         }
     }
 }

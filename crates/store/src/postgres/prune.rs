@@ -1,197 +1,206 @@
-//! Deleting what is old and has ended. What the report counts of it moves from the live roll-ups to the kept
-//! ones, so that neither `fold` nor a rebuild from nothing comes to other numbers afterwards.
+//! Deletes old messages that have ended, and rows that have expired.
+//!
+//! The counts of deleted deliveries move from the live to the pruned rollups, so that neither an update nor a rebuild of
+//! the report changes its numbers.
 
 use std::collections::{BTreeMap, HashSet};
 
 use super::errors::PgError;
+use super::message_hours::first_number_of_hour;
 use super::partitions;
-use super::pool::{PgTransaction, bind};
-use super::read;
-use super::report;
-use super::rollups::{self, AttemptsByDelivery};
-use super::rows;
-use crate::rollups::{HOUR_MS, RollupChanges};
+use super::pool::{PgTransaction, bind, column};
+use super::rollups::{self, AttemptsByDelivery, lock_rollup_position};
+use crate::rollups::{HOUR_MS, ReportedDelivery, RollupChanges};
+use crate::rows::report::decode_reported_delivery;
+use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryStateKind;
 
-static ENDED_MESSAGES: &str = include_str!("../../../../sql/postgres/maintenance/select_old_messages.sql");
-static REPORTED_DELIVERIES: &str =
-    include_str!("../../../../sql/postgres/maintenance/select_counted_deliveries.sql");
-static SUBTRACT_ADDRESSES: &str =
-    include_str!("../../../../sql/postgres/maintenance/correct_address_count.sql");
-static ADD_KEPT_ADDRESSES: &str =
-    include_str!("../../../../sql/postgres/maintenance/add_pruned_address_count.sql");
-static LEASES_DELETE: &str = include_str!("../../../../sql/postgres/maintenance/delete_leases.sql");
-static ATTEMPTS_DELETE: &str = include_str!("../../../../sql/postgres/maintenance/delete_attempts.sql");
-static DELIVERIES_DELETE: &str = include_str!("../../../../sql/postgres/maintenance/delete_deliveries.sql");
-static MESSAGE_DELETE: &str = include_str!("../../../../sql/postgres/maintenance/delete_messages.sql");
-static DELETE_KEYS: &str =
-    include_str!("../../../../sql/postgres/maintenance/delete_expired_idempotency_keys.sql");
-static DELETE_THROTTLES: &str =
-    include_str!("../../../../sql/postgres/maintenance/delete_expired_user_throttles.sql");
-static DELETE_SEEN_TEXTS: &str =
-    include_str!("../../../../sql/postgres/maintenance/delete_old_opt_messages.sql");
-static DELETE_EVENTS: &str = include_str!("../../../../sql/postgres/maintenance/delete_old_events.sql");
-static EXPIRED_BROADCASTS: &str =
-    include_str!("../../../../sql/postgres/maintenance/select_old_broadcasts.sql");
-static DELETE_BROADCAST_USERS: &str =
-    include_str!("../../../../sql/postgres/maintenance/delete_broadcast_users.sql");
-static DELETE_BROADCAST_MESSAGES: &str =
-    include_str!("../../../../sql/postgres/maintenance/delete_broadcast_messages.sql");
-static DELETE_BROADCAST: &str = include_str!("../../../../sql/postgres/maintenance/delete_broadcasts.sql");
-static DELETE_RECEIPTS: &str =
-    include_str!("../../../../sql/postgres/maintenance/delete_old_unmatched_receipts.sql");
+static SELECT_OLD_MESSAGES: &str = sql!("postgres/maintenance/select_old_messages");
+static COUNTED_DELIVERIES: &str = sql!("postgres/maintenance/select_counted_deliveries");
+static CORRECT_ADDRESSES: &str = sql!("postgres/maintenance/correct_address_count");
+static ADD_PRUNED_ADDRESSES: &str = sql!("postgres/maintenance/add_pruned_address_count");
+static DELETE_LEASES: &str = sql!("postgres/maintenance/delete_leases");
+static DELETE_ATTEMPTS: &str = sql!("postgres/maintenance/delete_attempts");
+static DELETE_DELIVERIES: &str = sql!("postgres/maintenance/delete_deliveries");
+static DELETE_MESSAGES: &str = sql!("postgres/maintenance/delete_messages");
+static DELETE_KEYS: &str = sql!("postgres/maintenance/delete_expired_idempotency_keys");
+static DELETE_THROTTLES: &str = sql!("postgres/maintenance/delete_expired_user_throttles");
+static DELETE_OPT_MESSAGES: &str = sql!("postgres/maintenance/delete_old_opt_messages");
+static DELETE_EVENTS: &str = sql!("postgres/maintenance/delete_old_events");
+static DELETE_RECEIPTS: &str = sql!("postgres/maintenance/delete_old_unmatched_receipts");
+static SELECT_OLD_BROADCASTS: &str = sql!("postgres/maintenance/select_old_broadcasts");
+static DELETE_BROADCAST_USERS: &str = sql!("postgres/maintenance/delete_broadcast_users");
+static DELETE_BROADCAST_MESSAGES: &str = sql!("postgres/maintenance/delete_broadcast_messages");
+static DELETE_BROADCASTS: &str = sql!("postgres/maintenance/delete_broadcasts");
 
-/// What the report counts of an address, by whether it has been counted.
+/// The partitions from which single messages are deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PruneScope {
+    /// All partitions.
+    AllPartitions,
+    /// Partitions in which every message is old. They are dropped as a whole unless a delivery of them still waits.
+    ExpiredPartitions,
+}
+
+/// Deletes at most `limit` messages accepted before `before` of which no delivery waits, and returns their number.
+pub async fn prune(
+    transaction: &PgTransaction,
+    before: Timestamp,
+    scope: PruneScope,
+    limit: usize,
+) -> Result<usize, PgError> {
+    let position = lock_rollup_position(transaction).await?;
+    let numbers = select_old_messages(transaction, before, scope, limit).await?;
+    let (Some(first), Some(last)) = (numbers.first().copied(), numbers.last().copied()) else {
+        return Ok(0);
+    };
+    let (first, last) = (delivery_id_range(first).0, delivery_id_range(last).1);
+    let rows = transaction
+        .query(COUNTED_DELIVERIES, bind![numbers, first, last])
+        .await?;
+    let deliveries = rows.iter().map(|row| decode_reported_delivery(row, position));
+    let deliveries = deliveries.collect::<Result<Vec<_>, _>>()?;
+    // An operator may have requeued a delivery since the messages were selected.
+    let requeued = deliveries
+        .iter()
+        .filter(|delivery| delivery.counts.current.state == DeliveryStateKind::Waiting)
+        .map(|delivery| delivery.id.message_number())
+        .collect::<HashSet<_>>();
+    delete_messages(transaction, numbers, deliveries, &requeued).await
+}
+
+/// Deletes messages with their deliveries, except those in `requeued`.
+async fn delete_messages(
+    transaction: &PgTransaction,
+    mut numbers: Vec<i64>,
+    mut deliveries: Vec<ReportedDelivery>,
+    requeued: &HashSet<i64>,
+) -> Result<usize, PgError> {
+    numbers.retain(|number| !requeued.contains(number));
+    deliveries.retain(|delivery| !requeued.contains(&delivery.id.message_number()));
+    move_counts(transaction, &deliveries).await?;
+    let ids = column(&deliveries, |delivery| delivery.id.0);
+    for statement in [DELETE_LEASES, DELETE_ATTEMPTS, DELETE_DELIVERIES] {
+        transaction.execute(statement, bind![ids]).await?;
+    }
+    transaction.execute(DELETE_MESSAGES, bind![numbers]).await?;
+    Ok(numbers.len())
+}
+
+/// Numbers of deliveries to one address.
 #[derive(Default)]
 struct AddressCounts {
     all: i64,
     uncounted: i64,
 }
 
-/// Out of which months single messages go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PruneScope {
-    /// Every one.
-    AllPartitions,
-    /// Those that are old to the last message, and could go as a whole if nothing of them waited.
-    ExpiredPartitions,
-}
-
-/// See [`crate::Store::prune`].
-pub async fn prune(
-    desk: &PgTransaction,
-    before: Timestamp,
-    months: PruneScope,
-    limit: usize,
-) -> Result<usize, PgError> {
-    let folded = report::lock_rollup_position(desk).await?;
-    let numbers = ended_messages(desk, before, months, limit).await?;
-    if numbers.is_empty() {
-        return Ok(0);
+/// Moves the counts of deliveries from the live to the pruned rollups.
+async fn move_counts(transaction: &PgTransaction, deliveries: &[ReportedDelivery]) -> Result<(), PgError> {
+    let attempts = AttemptsByDelivery::load(transaction, deliveries).await?;
+    let (mut live, mut pruned) = (RollupChanges::default(), RollupChanges::default());
+    let mut addresses = BTreeMap::<&str, AddressCounts>::new();
+    for delivery in deliveries {
+        delivery.move_to_pruned(attempts.of_delivery(delivery.id), &mut live, &mut pruned);
+        let counts = addresses.entry(&delivery.address).or_default();
+        counts.all += 1;
+        counts.uncounted += i64::from(!delivery.is_counted());
     }
-    delete_messages(desk, folded, numbers).await
+    rollups::save_changes(&live, transaction, "live").await?;
+    rollups::save_changes(&pruned, transaction, "pruned").await?;
+    let names = addresses.keys().copied().collect::<Vec<_>>();
+    let (all, uncounted): (Vec<i64>, Vec<i64>) = addresses
+        .values()
+        .map(|counts| (counts.all, counts.uncounted))
+        .unzip();
+    transaction
+        .execute(ADD_PRUNED_ADDRESSES, bind![names, all])
+        .await?;
+    transaction
+        .execute(CORRECT_ADDRESSES, bind![names, uncounted])
+        .await?;
+    Ok(())
 }
 
-/// See [`crate::Store::forget`].
+/// Returns old messages of one partition of which no delivery waits, oldest first. Skips partitions that can be dropped
+/// as a whole.
+async fn select_old_messages(
+    transaction: &PgTransaction,
+    before: Timestamp,
+    scope: PruneScope,
+    limit: usize,
+) -> Result<Vec<i64>, PgError> {
+    let droppable = partitions::droppable(transaction, before).await?;
+    let candidates = match scope {
+        PruneScope::AllPartitions => partitions::list(transaction).await?,
+        PruneScope::ExpiredPartitions => partitions::fully_expired(transaction, before).await?,
+    };
+    let before = before.timestamp_millis();
+    // Numbers and times may differ a little in their order; a late message is deleted with the next hour.
+    let end = first_number_of_hour(transaction, before.div_euclid(HOUR_MS) + 2).await?;
+    let end = end.unwrap_or(i64::MAX);
+    for partition in candidates {
+        let is_droppable = droppable.iter().any(|other| other.index == partition.index);
+        if partition.is_detached || is_droppable || partition.first_number() >= end {
+            continue;
+        }
+        let (first, end) = (partition.first_number(), end.min(partition.next_first_number()));
+        let rows = transaction
+            .query(
+                SELECT_OLD_MESSAGES,
+                bind![first, end, before, limit_to_sql(limit)],
+            )
+            .await?;
+        if !rows.is_empty() {
+            return rows.iter().map(|row| row.integer("number")).collect();
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// Deletes at most `limit` rows of each kind that expired at `now` or are older than `before`, and returns their number.
 pub async fn delete_expired(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     before: Timestamp,
     now: Timestamp,
     limit: usize,
 ) -> Result<usize, PgError> {
     let (now, before) = (now.timestamp_millis(), before.timestamp_millis());
     let mut deleted = 0;
-    for (sql, bound) in [
+    for (statement, bound) in [
         (DELETE_KEYS, now),
         (DELETE_THROTTLES, now.div_euclid(HOUR_MS)),
         (DELETE_RECEIPTS, before),
-        (DELETE_SEEN_TEXTS, before),
+        (DELETE_OPT_MESSAGES, before),
         (DELETE_EVENTS, before),
     ] {
-        deleted += desk.execute(sql, bind![bound, rows::limit_to_sql(limit)]).await?;
+        deleted += transaction
+            .execute(statement, bind![bound, limit_to_sql(limit)])
+            .await?;
     }
-    deleted += delete_expired_broadcasts(desk, before, limit).await?;
+    deleted += delete_old_broadcasts(transaction, before, limit).await?;
     Ok(usize::try_from(deleted).unwrap_or(usize::MAX))
 }
 
-/// Broadcasts go after the last of their messages.
-async fn delete_expired_broadcasts(desk: &PgTransaction, before: i64, limit: usize) -> Result<u64, PgError> {
-    let numbers = desk
-        .query(EXPIRED_BROADCASTS, bind![before, rows::limit_to_sql(limit)])
+/// Deletes old broadcasts whose messages were all pruned.
+async fn delete_old_broadcasts(
+    transaction: &PgTransaction,
+    before: i64,
+    limit: usize,
+) -> Result<u64, PgError> {
+    let rows = transaction
+        .query(SELECT_OLD_BROADCASTS, bind![before, limit_to_sql(limit)])
         .await?;
-    let numbers = numbers.iter().map(|row| rows::get::<i64>(row, 0));
+    let numbers = rows.iter().map(|row| row.integer("number"));
     let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
     if numbers.is_empty() {
         return Ok(0);
     }
-    desk.execute(DELETE_BROADCAST_USERS, bind![numbers]).await?;
-    desk.execute(DELETE_BROADCAST_MESSAGES, bind![numbers]).await?;
-    desk.execute(DELETE_BROADCAST, bind![numbers]).await
-}
-
-/// Deletes these messages, which are in order, but for those of which something waits again; how many.
-async fn delete_messages(desk: &PgTransaction, folded: i64, mut numbers: Vec<i64>) -> Result<usize, PgError> {
-    let first = numbers
-        .first()
-        .map_or(0, |number| rows::delivery_id_range(*number).0);
-    let last = numbers
-        .last()
-        .map_or(0, |number| rows::delivery_id_range(*number).1);
-    let lines = desk
-        .query(REPORTED_DELIVERIES, bind![numbers, first, last])
+    transaction
+        .execute(DELETE_BROADCAST_USERS, bind![numbers])
         .await?;
-    let lines = lines
-        .iter()
-        .map(|row| rollups::decode_reported_delivery(row, folded));
-    let mut lines = lines.collect::<Result<Vec<_>, _>>()?;
-    // Somebody may have sent it again between the two looks.
-    let revived = lines
-        .iter()
-        .filter(|line| line.counts.current.state == DeliveryStateKind::Waiting);
-    let revived = revived
-        .map(|line| line.id.message_number())
-        .collect::<HashSet<_>>();
-    numbers.retain(|number| !revived.contains(number));
-    lines.retain(|line| !revived.contains(&line.id.message_number()));
-    let calls = AttemptsByDelivery::load(desk, &lines).await?;
-    let (mut live, mut kept) = (RollupChanges::default(), RollupChanges::default());
-    let mut addresses = BTreeMap::<&str, AddressCounts>::new();
-    for line in &lines {
-        line.move_to_pruned(calls.of_delivery(line.id), &mut live, &mut kept);
-        let share = addresses.entry(&line.address).or_default();
-        share.all += 1;
-        share.uncounted += i64::from(!line.is_counted());
-    }
-    rollups::save_changes(&live, desk, "live").await?;
-    rollups::save_changes(&kept, desk, "pruned").await?;
-    let names = addresses.keys().copied().collect::<Vec<_>>();
-    let all = addresses.values().map(|share| share.all).collect::<Vec<_>>();
-    let not_counted = addresses.values().map(|share| share.uncounted);
-    let not_counted = not_counted.collect::<Vec<_>>();
-    desk.execute(ADD_KEPT_ADDRESSES, bind![names, all]).await?;
-    desk.execute(SUBTRACT_ADDRESSES, bind![names, not_counted])
+    transaction
+        .execute(DELETE_BROADCAST_MESSAGES, bind![numbers])
         .await?;
-    let ids = lines.iter().map(|line| line.id.0).collect::<Vec<_>>();
-    desk.execute(LEASES_DELETE, bind![ids]).await?;
-    desk.execute(ATTEMPTS_DELETE, bind![ids]).await?;
-    desk.execute(DELIVERIES_DELETE, bind![ids]).await?;
-    desk.execute(MESSAGE_DELETE, bind![numbers]).await?;
-    Ok(numbers.len())
-}
-
-/// Messages that were accepted before then and of which nothing waits any more, oldest first and out of one month.
-/// Months that can go as a whole are left out.
-async fn ended_messages(
-    desk: &PgTransaction,
-    before: Timestamp,
-    months: PruneScope,
-    limit: usize,
-) -> Result<Vec<i64>, PgError> {
-    let whole = partitions::droppable(desk, before).await?;
-    let candidates = match months {
-        PruneScope::AllPartitions => partitions::list(desk).await?,
-        PruneScope::ExpiredPartitions => partitions::fully_expired(desk, before).await?,
-    };
-    let before = before.timestamp_millis();
-    // Numbers and times of hosts may differ a little in their order: what is late goes with the next hour.
-    let later = read::first_number_of_hour(desk, before.div_euclid(HOUR_MS) + 2).await?;
-    let bound = later.unwrap_or(i64::MAX);
-    for month in candidates {
-        let goes_whole = whole.iter().any(|one| one.index == month.index);
-        if month.is_detached || goes_whole || month.first_number() >= bound {
-            continue;
-        }
-        let last = bound.min(month.next_first_number());
-        let found = desk
-            .query(
-                ENDED_MESSAGES,
-                bind![month.first_number(), last, before, rows::limit_to_sql(limit)],
-            )
-            .await?;
-        if !found.is_empty() {
-            return found.iter().map(|row| rows::get(row, 0)).collect();
-        }
-    }
-    Ok(Vec::new())
+    transaction.execute(DELETE_BROADCASTS, bind![numbers]).await
 }

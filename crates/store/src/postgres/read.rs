@@ -1,64 +1,133 @@
-//! Reading messages: one with all that happened to it, or a page of many.
-//!
-//! Never writes.
+//! Reads messages with their deliveries and attempts, one message or a page of a search.
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use tokio_postgres::Row;
 
 use super::errors::PgError;
-use super::pool::{PgTransaction, bind};
-use super::rows::{self, escape_text};
-use crate::rollups::HOUR_MS;
-use crate::{Backlog, DeliverySelection, LastAttempt, MessageList, MessageQuery, SelectableStatus};
+use super::escape::escape_text;
+use super::message_hours::first_number_since;
+use super::pool::{PgTransaction, bind, column};
+use super::replica::Freshness;
+use super::store::PostgresStore;
+use super::usage;
+use crate::rows::deliveries::{
+    decode_attempt, decode_backlog, decode_delivery, decode_last_attempt, decode_message,
+};
+use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
+use crate::{Backlog, LastAttempt, MessageList, MessageQuery, ReadStore, UsageQuery, UsageTotals};
+use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryStateKind;
+use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::{Delivery, Message, RecordedAttempt};
-use postrider_core::name::ConfigName;
+use postrider_core::message::{Delivery, Message};
 
-static MESSAGE_NUMBER: &str = include_str!("../../../../sql/postgres/read/find_message_number.sql");
-static MESSAGE: &str = include_str!("../../../../sql/postgres/read/load_message.sql");
-static DELIVERIES: &str = include_str!("../../../../sql/postgres/read/load_deliveries.sql");
-static ATTEMPTS: &str = include_str!("../../../../sql/postgres/read/load_attempts.sql");
-static HOUR_FIRST: &str = include_str!("../../../../sql/postgres/read/find_first_number.sql");
-static SEARCH: &str = include_str!("../../../../sql/postgres/read/search_messages.sql");
-static SEARCH_ADDRESS: &str = include_str!("../../../../sql/postgres/read/search_by_address.sql");
-static SEARCH_WAITING: &str = include_str!("../../../../sql/postgres/read/search_waiting.sql");
-static SEARCH_WAITING_RECENT: &str = include_str!("../../../../sql/postgres/read/search_recent_waiting.sql");
-static SEARCH_ENDED: &str = include_str!("../../../../sql/postgres/read/search_by_state.sql");
-static LAST_ATTEMPTS: &str = include_str!("../../../../sql/postgres/read/find_last_attempt.sql");
-static SELECT_WAITING: &str = include_str!("../../../../sql/postgres/read/select_waiting.sql");
-static SELECT_FAILED: &str = include_str!("../../../../sql/postgres/read/select_failed.sql");
-static BACKLOGS: &str = include_str!("../../../../sql/postgres/read/count_backlog.sql");
+static MESSAGE_NUMBER: &str = sql!("postgres/read/find_message_number");
+static MESSAGES: &str = sql!("postgres/read/load_message");
+static DELIVERIES: &str = sql!("postgres/read/load_deliveries");
+static ATTEMPTS: &str = sql!("postgres/read/load_attempts");
+static SEARCH: &str = sql!("postgres/read/search_messages");
+static SEARCH_ADDRESS: &str = sql!("postgres/read/search_by_address");
+static SEARCH_WAITING: &str = sql!("postgres/read/search_waiting");
+static SEARCH_RECENT_WAITING: &str = sql!("postgres/read/search_recent_waiting");
+static SEARCH_ENDED: &str = sql!("postgres/read/search_by_state");
+static LAST_ATTEMPTS: &str = sql!("postgres/read/find_last_attempt");
+static BACKLOGS: &str = sql!("postgres/read/count_backlog");
 
-/// The greatest message number whose deliveries still have numbers.
+/// The greatest message number whose delivery ids fit into 64 bits.
 pub const MESSAGE_NUMBER_MAX: i64 = i64::MAX / DeliveryId::PER_MESSAGE;
 
-/// How many of the newest deliveries are looked through for what waits before all that waits is sorted.
+/// Number of newest deliveries that a search for waiting ones scans before it sorts all that wait.
 const RECENT_SCANNED_MAX: i64 = 20_000;
 
-/// The number of the message with that name.
-pub async fn message_number(desk: &PgTransaction, id: MessageId) -> Result<Option<i64>, PgError> {
-    let found = desk
-        .query_optional(MESSAGE_NUMBER, bind![id.bytes().to_vec()])
-        .await?;
-    found.map(|row| rows::get(&row, 0)).transpose()
+#[async_trait]
+impl ReadStore for PostgresStore {
+    async fn find_message(&self, id: MessageId) -> Result<Option<Message>> {
+        let context = "cannot read the message";
+        run_transaction!(self.begin_read, context, |transaction| find_message(
+            &transaction,
+            id
+        ))
+    }
+
+    async fn search(&self, query: MessageQuery) -> Result<MessageList> {
+        let context = "cannot search messages";
+        read_from_replica!(self, Freshness::Seconds, |transaction| search(
+            &transaction,
+            &query
+        ));
+        run_transaction!(self.begin_read, context, |transaction| search(
+            &transaction,
+            &query
+        ))
+    }
+
+    async fn last_attempts(&self, ids: Vec<DeliveryId>) -> Result<Vec<LastAttempt>> {
+        let context = "cannot read the last attempts";
+        read_from_replica!(self, Freshness::Seconds, |transaction| last_attempts(
+            &transaction,
+            &ids
+        ));
+        run_transaction!(self.begin_read, context, |transaction| last_attempts(
+            &transaction,
+            &ids
+        ))
+    }
+
+    async fn usage(&self, query: UsageQuery) -> Result<MessageList> {
+        let context = "cannot list usage";
+        read_from_replica!(self, Freshness::Seconds, |transaction| usage_page(
+            &transaction,
+            &query
+        ));
+        run_transaction!(self.begin_read, context, |transaction| usage_page(
+            &transaction,
+            &query
+        ))
+    }
+
+    async fn usage_totals(&self, query: UsageQuery) -> Result<UsageTotals> {
+        let context = "cannot count usage";
+        read_from_replica!(self, Freshness::Seconds, |transaction| usage::totals(
+            &transaction,
+            &query
+        ));
+        run_transaction!(self.begin_read, context, |transaction| usage::totals(
+            &transaction,
+            &query
+        ))
+    }
+
+    async fn backlogs(&self, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>> {
+        let context = "cannot count waiting deliveries";
+        run_transaction!(self.begin_read, context, |transaction| backlogs(
+            &transaction,
+            now
+        ))
+    }
 }
 
-/// See [`crate::Store::find`].
-pub async fn find_message(desk: &PgTransaction, id: MessageId) -> Result<Option<Message>, PgError> {
-    let Some(number) = message_number(desk, id).await? else {
+/// Returns the number of a message.
+pub async fn message_number(transaction: &PgTransaction, id: MessageId) -> Result<Option<i64>, PgError> {
+    let row = transaction
+        .query_optional(MESSAGE_NUMBER, bind![id.bytes().to_vec()])
+        .await?;
+    row.map(|row| row.integer("number")).transpose()
+}
+
+async fn find_message(transaction: &PgTransaction, id: MessageId) -> Result<Option<Message>, PgError> {
+    let Some(number) = message_number(transaction, id).await? else {
         return Ok(None);
     };
-    let mut messages = load_messages(desk, &[number]).await?;
-    let (first, last) = rows::delivery_id_range(number);
-    let attempts = desk.query(ATTEMPTS, bind![first, last]).await?;
-    for message in &mut messages {
-        for row in &attempts {
-            let of = rows::delivery_id(row, 7)?;
-            let mut deliveries = message.deliveries.iter_mut();
-            if let Some(delivery) = deliveries.find(|delivery| delivery.id == of) {
+    let mut messages = load_messages(transaction, &[number]).await?;
+    let (first, last) = delivery_id_range(number);
+    let rows = transaction.query(ATTEMPTS, bind![first, last]).await?;
+    let deliveries = &mut messages.iter_mut().flat_map(|message| &mut message.deliveries);
+    for delivery in deliveries {
+        for row in &rows {
+            if row.delivery_id("delivery")? == delivery.id {
                 delivery.attempts.push(decode_attempt(row)?);
             }
         }
@@ -66,194 +135,113 @@ pub async fn find_message(desk: &PgTransaction, id: MessageId) -> Result<Option<
     Ok(messages.pop())
 }
 
-/// Messages in the order of the numbers, with their deliveries, without attempts.
-async fn load_messages(desk: &PgTransaction, numbers: &[i64]) -> Result<Vec<Message>, PgError> {
+/// Returns messages without attempts, the greatest number first.
+async fn load_messages(transaction: &PgTransaction, numbers: &[i64]) -> Result<Vec<Message>, PgError> {
     let mut deliveries = HashMap::<i64, Vec<Delivery>>::new();
-    for row in &desk.query(DELIVERIES, bind![numbers.to_vec()]).await? {
+    for row in &transaction.query(DELIVERIES, bind![numbers.to_vec()]).await? {
         let delivery = decode_delivery(row)?;
-        let of = deliveries.entry(delivery.id.message_number()).or_default();
-        of.push(delivery);
+        let of_message = deliveries.entry(delivery.id.message_number()).or_default();
+        of_message.push(delivery);
     }
     let mut messages = Vec::with_capacity(numbers.len());
-    for row in &desk.query(MESSAGE, bind![numbers.to_vec()]).await? {
-        let number = rows::get(row, 4)?;
-        messages.push(Message {
-            id: rows::message_id(row, 0)?,
-            number,
-            body: rows::decode_text(row, 1)?,
-            user: rows::optional_text(row, 2)?,
-            created_at: rows::decode_time(row, 3)?,
-            subject: rows::optional_text(row, 5)?,
-            deliveries: deliveries.remove(&number).unwrap_or_default(),
-        });
+    for row in &transaction.query(MESSAGES, bind![numbers.to_vec()]).await? {
+        let mut message = decode_message(row)?;
+        message.deliveries = deliveries.remove(&message.number).unwrap_or_default();
+        messages.push(message);
     }
     messages.sort_by_key(|message| std::cmp::Reverse(message.number));
     Ok(messages)
 }
 
-fn decode_delivery(row: &Row) -> Result<Delivery, PgError> {
-    Ok(Delivery {
-        state: rows::decode_state(row)?,
-        provider: rows::optional_name(row, 5)?,
-        reference: rows::optional_text(row, 6)?,
-        id: rows::delivery_id(row, 7)?,
-        channel: rows::decode_name(row, 8)?,
-        address: rows::get(row, 9)?,
-        spelling: rows::decode_text(row, 10)?,
-        parts: rows::decode_count(row, 11)?,
-        round: rows::decode_count(row, 12)?,
-        tries: rows::decode_count(row, 13)?,
-        expires_at: rows::decode_time(row, 14)?,
-        opened_at: rows::optional_time(row, 15)?,
-        attempts: Vec::new(),
-    })
-}
-
-fn decode_attempt(row: &Row) -> Result<RecordedAttempt, PgError> {
-    Ok(RecordedAttempt {
-        round: rows::decode_count(row, 0)?,
-        provider: rows::optional_name(row, 1)?,
-        outcome: rows::get(row, 2)?,
-        code: rows::optional_text(row, 3)?,
-        reason: rows::optional_text(row, 4)?,
-        at: rows::decode_time(row, 5)?,
-        duration_ms: rows::decode_count(row, 6)?,
-        address: rows::get(row, 8)?,
-    })
-}
-
-/// See [`crate::Store::search`].
-pub async fn search(desk: &PgTransaction, query: &MessageQuery) -> Result<MessageList, PgError> {
-    let Some(first) = first_number_since(desk, query.since).await? else {
+async fn search(transaction: &PgTransaction, query: &MessageQuery) -> Result<MessageList, PgError> {
+    let Some(first) = first_number_since(transaction, query.since).await? else {
         return Ok(MessageList::default());
     };
-    let numbers = search_numbers(desk, query, first).await?;
-    load_message_list(desk, numbers, query.limit).await
+    let numbers = search_numbers(transaction, query, first).await?;
+    load_message_list(transaction, numbers, query.limit).await
 }
 
-/// The messages with these numbers, and where the next page begins when there are more than the limit.
+async fn usage_page(transaction: &PgTransaction, query: &UsageQuery) -> Result<MessageList, PgError> {
+    let numbers = usage::message_numbers(transaction, query).await?;
+    load_message_list(transaction, numbers, query.limit).await
+}
+
+/// Returns the messages with these numbers, and the start of the next page if there are more than `limit`.
 pub async fn load_message_list(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     mut numbers: Vec<i64>,
     limit: usize,
 ) -> Result<MessageList, PgError> {
-    let more = numbers.len() > limit;
+    let has_more = numbers.len() > limit;
     numbers.truncate(limit);
     Ok(MessageList {
-        messages: load_messages(desk, &numbers).await?,
-        next: numbers.last().copied().filter(|_| more),
+        messages: load_messages(transaction, &numbers).await?,
+        next: numbers.last().copied().filter(|_| has_more),
     })
 }
 
-/// The numbers of one page and, if there is one, of the first message on the next.
-async fn search_numbers(desk: &PgTransaction, query: &MessageQuery, first: i64) -> Result<Vec<i64>, PgError> {
-    let wanted = query.limit.saturating_add(1);
+/// Returns the numbers of one page and, if there is one, of the first message of the next page.
+async fn search_numbers(
+    transaction: &PgTransaction,
+    query: &MessageQuery,
+    first: i64,
+) -> Result<Vec<i64>, PgError> {
+    let count = query.limit.saturating_add(1);
     let before = query
         .before
         .map_or(MESSAGE_NUMBER_MAX, |before| before.min(MESSAGE_NUMBER_MAX));
     let since = query.since.map(|since| since.timestamp_millis());
     let state = query.state.map(DeliveryStateKind::as_str);
-    // A message may come once for each of its deliveries.
-    let rows_max = rows::limit_to_sql(wanted).saturating_mul(DeliveryId::PER_MESSAGE);
-    let found = match (&query.to, query.state) {
+    // A message is returned once for each of its deliveries.
+    let rows_max = limit_to_sql(count).saturating_mul(DeliveryId::PER_MESSAGE);
+    let rows = match (&query.to, query.state) {
         (Some(to), _) => {
             let to = escape_text(to);
-            desk.query(SEARCH_ADDRESS, bind![first, before, since, rows_max, to, state])
-                .await?
+            let values = bind![first, before, since, rows_max, to, state];
+            transaction.query(SEARCH_ADDRESS, values).await?
         }
         (None, Some(DeliveryStateKind::Waiting)) => {
             let values = bind![first, before, since, rows_max, RECENT_SCANNED_MAX];
-            let near = distinct_numbers(&desk.query(SEARCH_WAITING_RECENT, values).await?, wanted)?;
-            if near.len() == wanted {
-                return Ok(near);
+            let recent = distinct_numbers(&transaction.query(SEARCH_RECENT_WAITING, values).await?, count)?;
+            if recent.len() == count {
+                return Ok(recent);
             }
-            desk.query(SEARCH_WAITING, bind![first, before, since, rows_max])
-                .await?
+            let values = bind![first, before, since, rows_max];
+            transaction.query(SEARCH_WAITING, values).await?
         }
         (None, Some(DeliveryStateKind::Sent | DeliveryStateKind::Delivered | DeliveryStateKind::Failed)) => {
-            desk.query(SEARCH_ENDED, bind![first, before, since, rows_max, state])
-                .await?
+            let values = bind![first, before, since, rows_max, state];
+            transaction.query(SEARCH_ENDED, values).await?
         }
         (None, None) => {
-            desk.query(SEARCH, bind![first, before, since, rows::limit_to_sql(wanted)])
-                .await?
+            let limit = limit_to_sql(count);
+            let values = bind![first, before, since, limit];
+            transaction.query(SEARCH, values).await?
         }
     };
-    distinct_numbers(&found, wanted)
+    distinct_numbers(&rows, count)
 }
 
-/// Neighbours that are equal count once.
-fn distinct_numbers(found: &[Row], wanted: usize) -> Result<Vec<i64>, PgError> {
-    let found = found.iter().map(|row| rows::get::<i64>(row, 0));
-    let mut numbers = found.collect::<Result<Vec<_>, _>>()?;
+/// Returns the first `count` numbers without adjacent duplicates.
+fn distinct_numbers(rows: &[Row], count: usize) -> Result<Vec<i64>, PgError> {
+    let numbers = rows.iter().map(|row| row.integer("number"));
+    let mut numbers = numbers.collect::<Result<Vec<_>, _>>()?;
     numbers.dedup();
-    numbers.truncate(wanted);
+    numbers.truncate(count);
     Ok(numbers)
 }
 
-/// The first message that can have been accepted since then; none when there is none.
-pub async fn first_number_since(
-    desk: &PgTransaction,
-    since: Option<Timestamp>,
-) -> Result<Option<i64>, PgError> {
-    match since {
-        None => Ok(Some(0)),
-        Some(since) => first_number_of_hour(desk, since.timestamp_millis().div_euclid(HOUR_MS)).await,
-    }
+async fn last_attempts(transaction: &PgTransaction, ids: &[DeliveryId]) -> Result<Vec<LastAttempt>, PgError> {
+    let ids = column(ids, |id| id.0);
+    let rows = transaction.query(LAST_ATTEMPTS, bind![ids]).await?;
+    rows.iter().map(decode_last_attempt).collect()
 }
 
-/// A number that no message of this hour or a later one is below; none when there is no such message.
-pub async fn first_number_of_hour(desk: &PgTransaction, hour: i64) -> Result<Option<i64>, PgError> {
-    rows::get(&desk.query_one(HOUR_FIRST, bind![hour]).await?, 0)
-}
-
-/// See [`crate::Store::last_calls`].
-pub async fn last_attempts(desk: &PgTransaction, ids: &[DeliveryId]) -> Result<Vec<LastAttempt>, PgError> {
-    let ids = ids.iter().map(|id| id.0).collect::<Vec<_>>();
-    let call = |row: &Row| {
-        Ok(LastAttempt {
-            id: rows::delivery_id(row, 0)?,
-            provider: rows::optional_name(row, 1)?,
-            code: rows::optional_text(row, 2)?,
-            has_unknown_attempt: rows::get(row, 3)?,
-        })
-    };
-    desk.query(LAST_ATTEMPTS, bind![ids])
-        .await?
-        .iter()
-        .map(call)
-        .collect()
-}
-
-/// See [`crate::Store::select`].
-pub async fn select_deliveries(
-    desk: &PgTransaction,
-    selection: &DeliverySelection,
-) -> Result<Vec<DeliveryId>, PgError> {
-    let Some(first) = first_number_since(desk, selection.since).await? else {
-        return Ok(Vec::new());
-    };
-    let sql = match selection.status {
-        SelectableStatus::Waiting => SELECT_WAITING,
-        SelectableStatus::Failed => SELECT_FAILED,
-    };
-    let since = selection.since.map(|since| since.timestamp_millis());
-    let provider = selection.provider.as_ref().map(|name| name.as_str());
-    let limit = rows::limit_to_sql(selection.limit);
-    let found = desk.query(sql, bind![first, since, provider, limit]).await?;
-    found.iter().map(|row| rows::delivery_id(row, 0)).collect()
-}
-
-/// See [`crate::Store::backlogs`].
-pub async fn backlogs(desk: &PgTransaction, now: Timestamp) -> Result<Vec<(ConfigName, Backlog)>, PgError> {
-    let found = desk.query(BACKLOGS, bind![now.timestamp_millis()]).await?;
-    let backlog = |row| {
-        let backlog = Backlog {
-            waiting: rows::decode_count(row, 1)?,
-            due: rows::decode_count(row, 2)?,
-            oldest_due_at: rows::optional_time(row, 3)?,
-        };
-        Ok((rows::decode_name(row, 0)?, backlog))
-    };
-    found.iter().map(backlog).collect()
+/// Counts waiting and due deliveries by channel.
+pub(super) async fn backlogs(
+    transaction: &PgTransaction,
+    now: Timestamp,
+) -> Result<Vec<(ConfigName, Backlog)>, PgError> {
+    let rows = transaction.query(BACKLOGS, bind![now.timestamp_millis()]).await?;
+    rows.iter().map(decode_backlog).collect()
 }

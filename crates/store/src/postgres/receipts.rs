@@ -1,454 +1,128 @@
-//! What providers say later: applied to the delivery they speak of, or kept until it is known.
+//! Applies receipts to the deliveries they belong to, and keeps those that match no delivery yet.
 //!
-//! Never begins or ends a transaction; a receipt never moves a state backwards.
+//! The rules for states are in [`crate::receipts`]. The caller begins and ends the transaction.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
-use tokio_postgres::Row;
-
-use super::claims::deactivate_addresses;
+use super::advisory_locks::{AdvisoryLock, lock_exclusive};
 use super::errors::PgError;
-use super::events;
+use super::escape::escape_text;
 use super::group_commit::BatchOperation;
-use super::pool::{PgTransaction, bind};
-use super::rows::{self, StateColumns, escape_text};
-use super::suppressed::active_contacts;
-use crate::events::NewEvent;
-use crate::{MatchedDelivery, ReceiptResult, ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
-use postrider_core::clock::Timestamp;
-use postrider_core::delivery::{DeliveryState, DeliveryStateKind, RemainingAlternatives};
-use postrider_core::event::EventTarget;
+use super::loaded_deliveries::{load_deliveries, save_deliveries};
+use super::pool::{PgTransaction, bind, column};
+use super::unmatched_receipts::{IndexedReceipt, provider_name, save_unmatched};
+use crate::rows::{SqlRow, limit_to_sql};
+use crate::{ReceiptResult, ReceivedReceipt};
 use postrider_core::id::DeliveryId;
-use postrider_core::name::ConfigName;
-use postrider_core::priority::Priority;
-use postrider_core::receipt::ReceiptStatus;
-use postrider_core::round::InvalidatedAddress;
 
-static FIND_BY_REFERENCE: &str = include_str!("../../../../sql/postgres/receipts/find_by_reference.sql");
-static FIND_BY_ID: &str = include_str!("../../../../sql/postgres/receipts/check_accepted_delivery.sql");
-static LOAD: &str = include_str!("../../../../sql/postgres/receipts/load_delivery.sql");
-static SAVE_DELIVERIES: &str = include_str!("../../../../sql/postgres/receipts/apply_receipt.sql");
-static COUNT_UNMATCHED: &str = include_str!("../../../../sql/postgres/receipts/count_unmatched_receipts.sql");
-static INSERT_UNMATCHED: &str =
-    include_str!("../../../../sql/postgres/receipts/insert_unmatched_receipt.sql");
-static LOCK_REFERENCES: &str =
-    include_str!("../../../../sql/postgres/receipts/lock_references_exclusive.sql");
-static LOCK_REFERENCES_SHARED: &str =
-    include_str!("../../../../sql/postgres/receipts/lock_references_shared.sql");
-static FIND_UNMATCHED: &str = include_str!("../../../../sql/postgres/receipts/select_unmatched_receipts.sql");
-static DELETE_EXPIRED: &str =
-    include_str!("../../../../sql/postgres/maintenance/delete_old_unmatched_receipts.sql");
-static DELETE_UNMATCHED: &str =
-    include_str!("../../../../sql/postgres/receipts/delete_unmatched_receipts.sql");
+static FIND_BY_REFERENCE: &str = sql!("postgres/receipts/find_by_reference");
+static FIND_BY_ID: &str = sql!("postgres/receipts/check_accepted_delivery");
 
-/// The lock that keeps a record and an early receipt from missing each other.
-const REFERENCES_LOCK: i64 = 0x506F_7374_0003;
-
-/// How long a receipt waits for the send it speaks of. A record follows its call by seconds, by minutes when the
-/// store is in trouble.
-const UNMATCHED_KEPT_MS: i64 = 60 * 60 * 1_000;
-
-/// How many outdated receipts go at most for each new one that is kept.
-const EXPIRED_DELETED_MAX: i64 = 100;
-
-/// Receipts that came together.
+/// Receipts of one call.
 pub struct ReceiptOperation(pub Vec<ReceivedReceipt>);
 
 impl BatchOperation for ReceiptOperation {
     type Output = Vec<ReceiptResult>;
     type BatchCache = ();
-    const ERROR_CONTEXT: &'static str = "cannot store receipts";
+    const ERROR_CONTEXT: &'static str = "cannot apply receipts";
 
     async fn run(
-        desk: &PgTransaction,
+        transaction: &PgTransaction,
         (): &mut (),
-        pieces: &[Self],
+        operations: &[Self],
     ) -> Result<Vec<Vec<ReceiptResult>>, PgError> {
-        let receipts = pieces.iter().flat_map(|piece| &piece.0).collect::<Vec<_>>();
-        let mut answers = apply_receipts(desk, &receipts).await?.into_iter();
-        let of_piece = |piece: &Self| answers.by_ref().take(piece.0.len()).collect();
-        Ok(pieces.iter().map(of_piece).collect())
+        let receipts = operations
+            .iter()
+            .flat_map(|operation| &operation.0)
+            .collect::<Vec<_>>();
+        let mut results = apply_receipts(transaction, &receipts).await?.into_iter();
+        let results_of = |operation: &Self| results.by_ref().take(operation.0.len()).collect();
+        Ok(operations.iter().map(results_of).collect())
     }
 }
 
-/// A receipt and which of those that came together it is.
-type IndexedReceipt<'h> = (usize, &'h ReceivedReceipt);
-
 async fn apply_receipts(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     receipts: &[&ReceivedReceipt],
 ) -> Result<Vec<ReceiptResult>, PgError> {
     let all = receipts.iter().copied().enumerate().collect::<Vec<_>>();
-    let mut found = find_deliveries(desk, &all).await?;
-    // What names its delivery has nothing to wait for.
+    let mut found = find_deliveries(transaction, &all).await?;
+    // A receipt that names its delivery is never kept: no later round can match it.
     let is_unknown =
-        |(place, heard): &&IndexedReceipt<'_>| heard.delivery.is_none() && !found.contains_key(place);
+        |(index, received): &&IndexedReceipt<'_>| received.delivery.is_none() && !found.contains_key(index);
     let unknown = all.iter().filter(is_unknown).copied().collect::<Vec<_>>();
     if !unknown.is_empty() {
-        // Whoever was in the middle of recording the send has ended after this, and can be seen. Asked for before any
-        // row is locked: who records a send does so in the same order.
-        desk.query(LOCK_REFERENCES, bind![REFERENCES_LOCK]).await?;
-        found.extend(find_deliveries(desk, &unknown).await?);
+        // Waits until no transaction that records a round is in progress, and sees what it recorded. The lock is taken
+        // before any row is locked, as when a round is recorded.
+        lock_exclusive(transaction, AdvisoryLock::References).await?;
+        found.extend(find_deliveries(transaction, &unknown).await?);
     }
-    let mut answers = apply_to_deliveries(desk, &all, &found).await?;
-    if !unknown.is_empty() {
-        let early = unmatched_of(&unknown, &answers);
-        let may_wait = early.iter().filter(|(_, heard)| heard.can_wait).copied();
-        let kept = save_unmatched(desk, &may_wait.collect::<Vec<_>>()).await?;
-        let dropped = early.iter().filter(|(place, _)| !kept.contains(place));
-        answers.extend(dropped.map(|(place, _)| (*place, ReceiptResult::Dropped)));
+    let mut results = apply_to_deliveries(transaction, &all, &found).await?;
+    let unmatched = unknown
+        .into_iter()
+        .filter(|(index, _)| !results.contains_key(index))
+        .collect::<Vec<_>>();
+    if !unmatched.is_empty() {
+        let waiting = unmatched
+            .iter()
+            .filter(|(_, received)| received.can_wait)
+            .copied();
+        let kept = save_unmatched(transaction, &waiting.collect::<Vec<_>>()).await?;
+        let dropped = unmatched.iter().filter(|(index, _)| !kept.contains(index));
+        results.extend(dropped.map(|(index, _)| (*index, ReceiptResult::Dropped)));
     }
-    let answer = |(place, _): &IndexedReceipt<'_>| answers.remove(place).unwrap_or(ReceiptResult::Unmatched);
-    Ok(all.iter().map(answer).collect())
+    let result = |(index, _): &IndexedReceipt<'_>| results.remove(index).unwrap_or(ReceiptResult::Unmatched);
+    Ok(all.iter().map(result).collect())
 }
 
-fn unmatched_of<'h>(
-    receipts: &[IndexedReceipt<'h>],
-    answers: &BTreeMap<usize, ReceiptResult>,
-) -> Vec<IndexedReceipt<'h>> {
-    let unanswered = |(place, _): &&IndexedReceipt<'_>| !answers.contains_key(place);
-    receipts.iter().filter(unanswered).copied().collect()
-}
-
-/// Applies receipts to the deliveries that were found; the answers by place, without those that speak of none.
+/// Applies receipts to the deliveries that were found, and returns the results by position.
 async fn apply_to_deliveries(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     receipts: &[IndexedReceipt<'_>],
     found: &BTreeMap<usize, DeliveryId>,
 ) -> Result<BTreeMap<usize, ReceiptResult>, PgError> {
     if found.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let mut spoken = load_deliveries(desk, found.values().copied()).await?;
-    let mut answers = BTreeMap::new();
-    for (place, heard) in receipts {
-        let Some(spoken) = found.get(place).and_then(|id| spoken.get_mut(id)) else {
-            continue;
-        };
-        let from = spoken.state.kind();
-        let receipt = &heard.receipt;
-        let applied = spoken.apply_verdict(&receipt.status, receipt.at, heard.received_at);
-        let settlement = spoken.matched_delivery(from);
-        answers.insert(
-            *place,
-            if applied {
-                ReceiptResult::Applied(settlement)
-            } else {
-                ReceiptResult::Unchanged(settlement)
-            },
-        );
+    let mut deliveries = load_deliveries(transaction, found.values().copied()).await?;
+    let mut results = BTreeMap::new();
+    for (index, received) in receipts {
+        if let Some(delivery) = found.get(index).and_then(|id| deliveries.get_mut(id)) {
+            results.insert(*index, delivery.apply_receipt(received));
+        }
     }
-    save_changed(desk, spoken.into_values()).await?;
-    Ok(answers)
+    save_deliveries(transaction, deliveries.into_values()).await?;
+    Ok(results)
 }
 
-/// Which delivery each receipt speaks of, by place.
+/// Returns the delivery of each receipt, by position.
 async fn find_deliveries(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     receipts: &[IndexedReceipt<'_>],
 ) -> Result<BTreeMap<usize, DeliveryId>, PgError> {
-    let by_reference = receipts.iter().filter(|(_, heard)| heard.delivery.is_none());
-    let places = by_reference.clone().map(|(place, _)| rows::limit_to_sql(*place));
-    let references = by_reference
-        .clone()
-        .map(|(_, heard)| escape_text(&heard.receipt.reference));
-    let providers = by_reference.map(|(_, heard)| provider_name(heard));
-    let mut found = desk
+    let by_reference = receipts
+        .iter()
+        .filter(|(_, received)| received.delivery.is_none())
+        .collect::<Vec<_>>();
+    let mut rows = transaction
         .query(
             FIND_BY_REFERENCE,
             bind![
-                places.collect::<Vec<_>>(),
-                references.collect::<Vec<_>>(),
-                providers.collect::<Vec<_>>(),
+                column(&by_reference, |(index, _)| limit_to_sql(*index)),
+                column(&by_reference, |(_, received)| escape_text(
+                    &received.receipt.reference
+                )),
+                column(&by_reference, |(_, received)| provider_name(received)),
             ],
         )
         .await?;
-    let known = receipts
+    let by_id = receipts
         .iter()
-        .filter_map(|(place, heard)| Some((rows::limit_to_sql(*place), heard.delivery?.0)));
-    let (places, ids): (Vec<i64>, Vec<i64>) = known.unzip();
+        .filter_map(|(index, received)| Some((limit_to_sql(*index), received.delivery?.0)));
+    let (indexes, ids): (Vec<i64>, Vec<i64>) = by_id.unzip();
     if !ids.is_empty() {
-        found.extend(desk.query(FIND_BY_ID, bind![places, ids]).await?);
+        rows.extend(transaction.query(FIND_BY_ID, bind![indexes, ids]).await?);
     }
-    let read = |row| Ok((rows::decode_count(row, 0)?, rows::delivery_id(row, 1)?));
-    found.iter().map(read).collect()
-}
-
-fn provider_name(heard: &ReceivedReceipt) -> Option<&str> {
-    heard.provider.as_ref().map(ConfigName::as_str)
-}
-
-/// A delivery that was sent once, with what a receipt can change.
-struct LoadedDelivery {
-    id: DeliveryId,
-    provider: ConfigName,
-    channel: ConfigName,
-    spelling: String,
-    body: String,
-    priority: Priority,
-    resends_left: u32,
-    /// The address that was used, where it has several, and how many others may be written to.
-    address: Option<String>,
-    other_addresses_left: usize,
-    opened_at: Option<i64>,
-    state: DeliveryState,
-    has_changed: bool,
-    /// Whether the provider is not to be asked first the next time.
-    is_provider_avoided: bool,
-    /// Why nobody is there any more, and since when we know.
-    invalidated_address: Option<(String, Timestamp)>,
-    /// Who wants to hear of it, and of what.
-    watch: Option<EventTarget>,
-    new_events: Vec<NewEvent>,
-}
-
-impl LoadedDelivery {
-    /// Changes it as the receipt wants; whether there was anything to change.
-    fn apply_verdict(&mut self, verdict: &ReceiptStatus, at: Timestamp, heard_at: Timestamp) -> bool {
-        let left = RemainingAlternatives {
-            resends: self.resends_left,
-            addresses: self.other_addresses_left,
-        };
-        let next = self.state.apply_receipt(verdict, at, left);
-        let moved = next.is_some();
-        match next {
-            Some(DeliveryState::Waiting { reason, .. }) => {
-                if matches!(verdict, ReceiptStatus::Bounced { .. }) {
-                    self.resends_left = self.resends_left.saturating_sub(1);
-                    self.is_provider_avoided = true;
-                }
-                self.state = DeliveryState::Waiting {
-                    due_at: heard_at,
-                    reason,
-                };
-            }
-            Some(state) => self.state = state,
-            None => {}
-        }
-        let first_opened = matches!(verdict, ReceiptStatus::Opened)
-            && matches!(self.state, DeliveryState::Delivered { .. })
-            && self.opened_at.is_none();
-        if first_opened {
-            self.opened_at = Some(at.timestamp_millis());
-        }
-        if !moved && !first_opened {
-            return false;
-        }
-        if let Some(watch) = &self.watch {
-            if moved {
-                let emission = NewEvent::new(self.id, watch, &self.state, Some(&self.provider), heard_at);
-                self.new_events.push(emission);
-            }
-            if first_opened {
-                let emission = NewEvent::opened(self.id, watch, &self.provider, at, heard_at);
-                self.new_events.push(emission);
-            }
-        }
-        if let ReceiptStatus::Invalid { reason } = verdict {
-            self.invalidated_address = Some((reason.clone(), heard_at));
-        }
-        self.has_changed = true;
-        true
-    }
-
-    fn matched_delivery(&self, from: DeliveryStateKind) -> MatchedDelivery {
-        MatchedDelivery {
-            id: self.id,
-            channel: self.channel.clone(),
-            provider: self.provider.clone(),
-            spelling: self.spelling.clone(),
-            body: self.body.clone(),
-            priority: self.priority,
-            previous_kind: from,
-            state: self.state.clone(),
-        }
-    }
-}
-
-/// The deliveries, which nobody else changes before the transaction ends.
-async fn load_deliveries(
-    desk: &PgTransaction,
-    ids: impl Iterator<Item = DeliveryId>,
-) -> Result<BTreeMap<DeliveryId, LoadedDelivery>, PgError> {
-    let ids = ids.map(|id| id.0).collect::<Vec<_>>();
-    let found = desk.query(LOAD, bind![ids]).await?;
-    let mut loaded = BTreeMap::new();
-    for row in &found {
-        let mut spoken = decode_loaded_delivery(row)?;
-        if let Some(mut others) = rows::optional_contacts(row, 14)? {
-            others.retain(|contact| Some(&contact.address) != spoken.address.as_ref());
-            spoken.other_addresses_left = active_contacts(desk, &spoken.channel, others).await?.len();
-        }
-        loaded.insert(spoken.id, spoken);
-    }
-    Ok(loaded)
-}
-
-fn decode_loaded_delivery(row: &Row) -> Result<LoadedDelivery, PgError> {
-    Ok(LoadedDelivery {
-        state: rows::decode_state(row)?,
-        provider: rows::decode_name(row, 5)?,
-        spelling: rows::decode_text(row, 7)?,
-        priority: rows::decode_priority(row, 8)?,
-        resends_left: rows::decode_count(row, 9)?,
-        opened_at: rows::get(row, 10)?,
-        body: rows::decode_text(row, 11)?,
-        channel: rows::decode_name(row, 12)?,
-        id: rows::delivery_id(row, 13)?,
-        address: rows::get(row, 15)?,
-        other_addresses_left: 0,
-        has_changed: false,
-        is_provider_avoided: false,
-        invalidated_address: None,
-        watch: rows::optional_watch(row, 16)?,
-        new_events: Vec::new(),
-    })
-}
-
-/// Writes what receipts have changed.
-async fn save_changed(
-    desk: &PgTransaction,
-    spoken: impl Iterator<Item = LoadedDelivery>,
-) -> Result<(), PgError> {
-    let changed = spoken.filter(|one| one.has_changed).collect::<Vec<_>>();
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let facts = changed
-        .iter()
-        .map(|one| StateColumns::from_state(&one.state))
-        .collect::<Vec<_>>();
-    let avoided = |one: &'_ LoadedDelivery| one.is_provider_avoided.then(|| one.provider.as_str().to_owned());
-    let avoided = changed.iter().map(avoided).collect::<Vec<_>>();
-    desk.execute(
-        SAVE_DELIVERIES,
-        bind![
-            changed.iter().map(|one| one.id.0).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.state).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.failure).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.reason.clone()).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.due_at).collect::<Vec<_>>(),
-            facts.iter().map(|facts| facts.ended_at).collect::<Vec<_>>(),
-            changed
-                .iter()
-                .map(|one| i64::from(one.resends_left))
-                .collect::<Vec<_>>(),
-            avoided.iter().map(Option::as_deref).collect::<Vec<_>>(),
-            changed.iter().map(|one| one.opened_at).collect::<Vec<_>>(),
-        ],
-    )
-    .await?;
-    events::insert_events(desk, changed.iter().flat_map(|one| &one.new_events)).await?;
-    let dead = changed.iter().filter_map(|one| {
-        let (reason, at) = one.invalidated_address.as_ref()?;
-        let dead = InvalidatedAddress {
-            address: one.address.as_deref(),
-            reason,
-            provider: &one.provider,
-            at: *at,
-        };
-        Some((one.id, dead))
-    });
-    deactivate_addresses(desk, &dead.collect::<Vec<_>>()).await
-}
-
-/// Keeps receipts until their sends are recorded, as many as there is room for; the places of those it kept. Outdated
-/// ones are deleted first. The lock that the caller holds lets one transaction at a time add receipts.
-async fn save_unmatched(
-    desk: &PgTransaction,
-    early: &[IndexedReceipt<'_>],
-) -> Result<BTreeSet<usize>, PgError> {
-    let Some(newest) = early.iter().map(|(_, heard)| heard.received_at).max() else {
-        return Ok(BTreeSet::new());
-    };
-    let outdated = newest.timestamp_millis() - UNMATCHED_KEPT_MS;
-    let at_once = EXPIRED_DELETED_MAX.saturating_mul(rows::limit_to_sql(early.len()));
-    desk.execute(DELETE_EXPIRED, bind![outdated, at_once]).await?;
-    let counted = desk
-        .query_optional(COUNT_UNMATCHED, bind![rows::limit_to_sql(UNMATCHED_RECEIPTS_MAX)])
-        .await?;
-    let waiting: usize = counted.map_or(Ok(0), |row| rows::decode_count(&row, 0))?;
-    let early = &early[..early.len().min(UNMATCHED_RECEIPTS_MAX.saturating_sub(waiting))];
-    if early.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let receipts = early.iter().map(|(_, heard)| &heard.receipt);
-    let heard_at = early
-        .iter()
-        .map(|(_, heard)| heard.received_at.timestamp_millis());
-    desk.execute(
-        INSERT_UNMATCHED,
-        bind![
-            receipts
-                .clone()
-                .map(|receipt| escape_text(&receipt.reference))
-                .collect::<Vec<_>>(),
-            early
-                .iter()
-                .map(|(_, heard)| provider_name(heard).unwrap_or_default())
-                .collect::<Vec<_>>(),
-            receipts
-                .clone()
-                .map(|receipt| receipt.status.as_str())
-                .collect::<Vec<_>>(),
-            receipts
-                .clone()
-                .map(|receipt| receipt.status.reason().map(escape_text))
-                .collect::<Vec<_>>(),
-            receipts
-                .map(|receipt| receipt.at.timestamp_millis())
-                .collect::<Vec<_>>(),
-            heard_at.collect::<Vec<_>>(),
-        ],
-    )
-    .await?;
-    Ok(early.iter().map(|(place, _)| *place).collect())
-}
-
-/// Keeps those out who keep receipts of sends that are not recorded: from now on one that came early is seen, and one
-/// that comes later sees what this transaction records.
-pub async fn lock_references(desk: &PgTransaction) -> Result<(), PgError> {
-    desk.execute(LOCK_REFERENCES_SHARED, bind![REFERENCES_LOCK])
-        .await
-        .map(drop)
-}
-
-/// Applies the receipts that came before the sends they speak of were recorded: delivery, provider, reference. After
-/// [`keep_early_out`]. Where those stand now that there were some for.
-pub async fn apply_unmatched(
-    desk: &PgTransaction,
-    sent: &[(DeliveryId, &str, &str)],
-) -> Result<HashMap<DeliveryId, DeliveryStateKind>, PgError> {
-    if sent.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let ids = sent.iter().map(|(id, ..)| id.0).collect::<Vec<_>>();
-    let providers = sent.iter().map(|(_, provider, _)| *provider).collect::<Vec<_>>();
-    let references = sent
-        .iter()
-        .map(|(.., reference)| escape_text(reference))
-        .collect::<Vec<_>>();
-    let found = desk
-        .query(FIND_UNMATCHED, bind![ids, references, providers])
-        .await?;
-    if found.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let ids = found.iter().map(|row| rows::delivery_id(row, 4));
-    let ids = ids.collect::<Result<Vec<_>, _>>()?;
-    let mut known = load_deliveries(desk, ids.iter().copied()).await?;
-    for (row, id) in found.iter().zip(&ids) {
-        let reason = rows::optional_text(row, 1)?.unwrap_or_default();
-        let verdict = rows::decode_word(row, 0, |word| ReceiptStatus::from_parts(word, reason))?;
-        let (at, heard_at) = (rows::decode_time(row, 2)?, rows::decode_time(row, 3)?);
-        if let Some(spoken) = known.get_mut(id) {
-            spoken.apply_verdict(&verdict, at, heard_at);
-        }
-    }
-    let stand = known.iter().map(|(id, spoken)| (*id, spoken.state.kind()));
-    let stand = stand.collect();
-    save_changed(desk, known.into_values()).await?;
-    desk.execute(DELETE_UNMATCHED, bind![references, providers])
-        .await?;
-    Ok(stand)
+    let decode = |row: &tokio_postgres::Row| Ok((row.count("input_index")?, row.delivery_id("id")?));
+    rows.iter().map(decode).collect()
 }

@@ -1,7 +1,7 @@
-//! Reads that may be old go to another server: which of its answers are new enough, and when it is left alone.
+//! Reads on a replica: which replies are fresh enough, and when the replica is not used.
 //!
-//! Ages are measured in the primary's log, never by clocks: what the replica has replayed is compared with where the
-//! primary stood. A replica that is away, broken or too far behind costs time only: the primary is asked instead.
+//! Freshness is measured by positions in the write-ahead log, not by clocks: the replica must have replayed a position
+//! that the primary had at a known time. If the replica is down or too far behind, reads go to the primary.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,74 +12,78 @@ use tokio_postgres::Row;
 use super::connection_config::ServerRole;
 use super::errors::PgError;
 use super::pool::{PgPool, PgTransaction};
-use super::rows;
+use crate::rows::SqlRow;
 use postrider_core::clock;
 use postrider_core::error::Error;
 
-static WAL_POSITION: &str = include_str!("../../../../sql/postgres/maintenance/read_log_position.sql");
+#[cfg(test)]
+mod tests;
 
-/// How old an answer may be that need not be new.
+static WAL_POSITION: &str = sql!("postgres/maintenance/read_log_position");
+
+/// Maximum age of data for [`Freshness::Seconds`].
 const STALENESS_MAX: Duration = Duration::from_secs(10);
 
-/// How often the primary is asked where it stands.
+/// Interval at which the position of the primary is read.
 const POSITION_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long a replica that is a little behind is waited for where the answer must be new.
+/// Maximum time to wait for a replica that is behind, for [`Freshness::Now`], and the polling interval.
 const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(2);
 const CATCH_UP_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// How long a replica is left alone after it could not be used.
+/// Time during which a replica that failed is not used.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// How long an answer of the replica is waited for before the primary is asked.
+/// Maximum time of a read on the replica before the primary is used.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How new an answer must be.
+/// The required freshness of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// All that was committed before the question is in it.
+    /// Everything that was committed before the read.
     Now,
-    /// It may miss what was committed in the last seconds.
+    /// Commits of the last seconds may be missing, see [`STALENESS_MAX`].
     Seconds,
 }
 
-/// Whether a URL names a replica that answers.
+/// Checks that the URL leads to a replica that answers.
 pub async fn check_replica(url: &str) -> Result<(), Error> {
-    let act = "cannot read from the replica";
-    let link = PgPool::new(url, ServerRole::Replica, 1)?;
-    let fault = |trouble: PgError| trouble.to_error(act);
-    let (row, desk) = link.query_then_begin_read(WAL_POSITION).await.map_err(fault)?;
-    desk.finish(is_replica(&row))
+    let context = "cannot read from the replica";
+    let pool = PgPool::new(url, ServerRole::Replica, 1)?;
+    let to_error = |error: PgError| error.to_error(context);
+    let (row, transaction) = pool.query_then_begin_read(WAL_POSITION).await.map_err(to_error)?;
+    transaction
+        .finish(is_replica(&row))
         .await
-        .map_err(fault)?
+        .map_err(to_error)?
         .then_some(())
         .ok_or_else(|| {
-            let remedy = "name one in store.replica_url, or leave it out: until then the primary is asked";
-            Error::usage(format!("{act}: the server is none; {remedy}"))
+            let remedy = "name a replica in store.replica_url, or remove that setting; until then reads go to the primary";
+            Error::usage(format!("{context}: the server is not a replica; {remedy}"))
         })
 }
 
 fn is_replica(row: &Row) -> Result<bool, PgError> {
-    rows::get(row, 0)
+    row.bool("is_replica")
 }
 
-/// The second server, and how far it can be relied on.
+/// A replica and its recent state.
 pub struct Replica {
     pool: PgPool,
     state: Mutex<ReplicaState>,
 }
 
-/// What is known at the moment.
+/// State that reads share.
 #[derive(Default)]
 struct ReplicaState {
-    /// Where the primary stood, and when, oldest first.
+    /// Positions of the primary with the times at which it had them, oldest first.
     primary_positions: VecDeque<(Instant, i64)>,
-    /// Until when the primary is asked; there when the replica could not be used the last time.
+    /// Time until which the replica is not used; none if the last read on it succeeded.
     disabled_until: Option<Instant>,
 }
 
 impl ReplicaState {
-    /// The oldest position that is new enough, unless it is time to ask where the primary stands.
+    /// Returns the oldest position that is fresh enough, or none if the position of the primary has to be read again.
     fn required_position(&mut self, now: Instant) -> Option<i64> {
         self.primary_positions
             .retain(|(at, _)| now.duration_since(*at) <= STALENESS_MAX);
@@ -92,55 +96,55 @@ impl ReplicaState {
 }
 
 impl Replica {
-    /// A replica that was never asked.
-    pub fn new(link: PgPool) -> Self {
+    /// Creates a replica.
+    pub fn new(pool: PgPool) -> Self {
         Self {
-            pool: link,
+            pool,
             state: Mutex::default(),
         }
     }
 
-    /// A transaction on the replica, if it can give an answer that is new enough.
+    /// Begins a transaction on the replica if it is fresh enough.
     pub async fn read(&self, primary: &PgPool, freshness: Freshness) -> Option<PgTransaction> {
         if self.is_disabled() {
             return None;
         }
-        let wanted = match self.target_position(primary, freshness).await {
-            Ok(wanted) => wanted,
-            Err(trouble) => {
-                // Whoever asks the primary next says so.
-                log::debug!("the database server does not say how far it is: {trouble}");
+        let target = match self.target_position(primary, freshness).await {
+            Ok(target) => target,
+            Err(error) => {
+                // The read on the primary that follows reports the error.
+                log::debug!("cannot read the log position of the primary: {error}");
                 return None;
             }
         };
-        match self.catch_up(wanted, freshness).await {
-            Ok(Some(desk)) => Some(desk),
+        match self.catch_up(target, freshness).await {
+            Ok(Some(transaction)) => Some(transaction),
             Ok(None) => {
-                self.disable("it is too far behind");
+                self.disable("it is too far behind the primary");
                 None
             }
-            Err(trouble) => {
-                self.disable(trouble);
+            Err(error) => {
+                self.disable(error);
                 None
             }
         }
     }
 
-    /// What a read on the replica came to; none when the primary must be asked after all.
-    pub async fn finish<T>(&self, desk: PgTransaction, outcome: Result<T, PgError>) -> Option<T> {
-        match desk.finish(outcome).await {
+    /// Ends a read on the replica and returns its result, or none if the primary has to be used.
+    pub async fn finish<T>(&self, transaction: PgTransaction, outcome: Result<T, PgError>) -> Option<T> {
+        match transaction.finish(outcome).await {
             Ok(answer) => {
                 self.enable();
                 Some(answer)
             }
-            Err(trouble) => {
-                self.disable(trouble);
+            Err(error) => {
+                self.disable(error);
                 None
             }
         }
     }
 
-    /// The position the replica must have reached.
+    /// Returns the position that the replica must have replayed.
     async fn target_position(&self, primary: &PgPool, freshness: Freshness) -> Result<i64, PgError> {
         if freshness == Freshness::Seconds {
             let known = self.state().required_position(Instant::now());
@@ -148,32 +152,35 @@ impl Replica {
                 return Ok(position);
             }
         }
-        let asked = Instant::now();
-        let desk = primary.begin_read().await?;
-        let row = desk.query_one(WAL_POSITION, &[]).await;
-        let position = rows::get(&desk.finish(row).await?, 1)?;
-        let mut standing = self.state();
-        standing.primary_positions.push_back((asked, position));
+        let queried_at = Instant::now();
+        let transaction = primary.begin_read().await?;
+        let row = transaction.query_one(WAL_POSITION, &[]).await;
+        let position = transaction.finish(row).await?.integer("position")?;
+        let mut state = self.state();
+        state.primary_positions.push_back((queried_at, position));
         Ok(match freshness {
             Freshness::Now => position,
-            Freshness::Seconds => standing.required_position(asked).unwrap_or(position),
+            Freshness::Seconds => state.required_position(queried_at).unwrap_or(position),
         })
     }
 
-    async fn catch_up(&self, wanted: i64, freshness: Freshness) -> Result<Option<PgTransaction>, PgError> {
-        let began = Instant::now();
+    async fn catch_up(&self, target: i64, freshness: Freshness) -> Result<Option<PgTransaction>, PgError> {
+        let started = Instant::now();
         loop {
-            let (row, desk) = self.pool.query_then_begin_read(WAL_POSITION).await?;
+            let (row, transaction) = self.pool.query_then_begin_read(WAL_POSITION).await?;
             if !is_replica(&row)? {
                 return Err(PgError::InvalidRow(
-                    "store.replica_url names a server that is no replica".to_owned(),
+                    "store.replica_url names a server that is not a replica".to_owned(),
                 ));
             }
-            if rows::get::<Option<i64>>(&row, 1)?.is_some_and(|position| position >= wanted) {
-                return Ok(Some(desk));
+            if row
+                .optional_integer("position")?
+                .is_some_and(|position| position >= target)
+            {
+                return Ok(Some(transaction));
             }
-            desk.finish(Ok(())).await?;
-            if freshness == Freshness::Seconds || began.elapsed() > CATCH_UP_TIMEOUT {
+            transaction.finish(Ok(())).await?;
+            if freshness == Freshness::Seconds || started.elapsed() > CATCH_UP_TIMEOUT {
                 return Ok(None);
             }
             clock::sleep(CATCH_UP_POLL_INTERVAL).await;
@@ -185,53 +192,21 @@ impl Replica {
         until.is_some_and(|until| Instant::now() < until)
     }
 
-    /// Leaves the replica alone for a while. Said once, not each time it is tried again.
-    pub fn disable(&self, why: impl std::fmt::Display) {
+    /// Stops using the replica for [`RETRY_DELAY`]. Logged once until the replica works again.
+    pub fn disable(&self, reason: impl std::fmt::Display) {
         let before = self.state().disabled_until.replace(Instant::now() + RETRY_DELAY);
         if before.is_none() {
-            log::warn!("the replica cannot be used, the primary is asked instead: {why}");
+            log::warn!("cannot use the replica, reads go to the primary: {reason}");
         }
     }
 
     fn enable(&self) {
         if self.state().disabled_until.take().is_some() {
-            log::info!("the replica is used again");
+            log::info!("reads go to the replica again");
         }
     }
 
     fn state(&self) -> MutexGuard<'_, ReplicaState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mark_is_good_while_it_is_young_and_another_follows_it() {
-        let zero = Instant::now();
-        let at = |seconds| zero + Duration::from_secs(seconds);
-        let mut standing = ReplicaState::default();
-        assert_eq!(
-            standing.required_position(zero),
-            None,
-            "the primary was never asked"
-        );
-        for (seconds, position) in [(0, 100), (3, 130), (6, 160), (9, 190)] {
-            standing.primary_positions.push_back((at(seconds), position));
-        }
-        assert_eq!(standing.required_position(at(10)), Some(100), "as old as may be");
-        assert_eq!(
-            standing.required_position(at(11)),
-            Some(130),
-            "the first one is too old"
-        );
-        assert_eq!(
-            standing.required_position(at(12)),
-            None,
-            "time to ask the primary"
-        );
-        assert_eq!(standing.primary_positions.len(), 3);
     }
 }

@@ -1,99 +1,69 @@
-//! What the report counts, read from rows and written to the roll-ups. What is counted and how is
-//! [`crate::tally`]'s.
+//! Reads the attempts that the rollups count, and writes changes of the rollups. The arithmetic is in
+//! [`crate::rollups`].
 
 use std::collections::HashMap;
 
-use tokio_postgres::Row;
-
 use super::errors::PgError;
-use super::pool::{PgTransaction, bind};
-use super::rows;
-use crate::rollups::{
-    CountedAttempt, CountedState, DeliveryCounts, HOUR_MS, ReportedDelivery, RollupChanges,
-};
-use postrider_core::delivery::DeliveryStateKind;
+use super::pool::{PgTransaction, bind, column};
+use crate::rollups::{CountedAttempt, ReportedDelivery, RollupChanges};
+use crate::rows::SqlRow;
+use crate::rows::report::decode_counted_attempt;
 use postrider_core::id::DeliveryId;
 
-static ADD_TO_ROLLUPS: &str = include_str!("../../../../sql/postgres/report/add_rollup.sql");
-static ATTEMPTS: &str = include_str!("../../../../sql/postgres/report/select_attempts.sql");
+static ADD_ROLLUPS: &str = sql!("postgres/report/add_rollup");
+static ATTEMPTS: &str = sql!("postgres/report/select_attempts");
+static LOCK_POSITION: &str = sql!("postgres/report/read_rollup_position");
 
-/// Reads the columns that every statement of the report begins with. What lies beyond `folded` was never
-/// counted, whatever its columns say.
-pub fn decode_reported_delivery(row: &Row, folded: i64) -> Result<ReportedDelivery, PgError> {
-    let id = rows::delivery_id(row, 0)?;
-    let counted = if id.0 <= folded {
-        Some(decode_counted_state(row, 7)?)
-    } else {
-        None
-    };
-    let attempts_counted = if counted.is_some() { rows::get(row, 11)? } else { 0 };
-    Ok(ReportedDelivery {
-        id,
-        address: rows::get(row, 1)?,
-        counts: DeliveryCounts {
-            is_first: id.is_first(),
-            hour: rows::get::<i64>(row, 2)?.div_euclid(HOUR_MS),
-            current: decode_counted_state(row, 3)?,
-            counted,
-        },
-        attempts_counted,
-    })
+/// Returns the greatest delivery id that the rollups have counted. Until the transaction ends, no other transaction
+/// changes the rollups.
+pub async fn lock_rollup_position(transaction: &PgTransaction) -> Result<i64, PgError> {
+    transaction.query_one(LOCK_POSITION, &[]).await?.integer("number")
 }
 
-/// State, failure, provider and whether it was opened, from this column on.
-pub fn decode_counted_state(row: &Row, from: usize) -> Result<CountedState, PgError> {
-    Ok(CountedState {
-        state: rows::decode_word(row, from, DeliveryStateKind::parse)?,
-        failure: rows::get(row, from + 1)?,
-        provider: rows::get(row, from + 2)?,
-        is_opened: rows::get(row, from + 3)?,
-    })
-}
-
-/// The calls that were made for some deliveries.
+/// The attempts of some deliveries.
 pub struct AttemptsByDelivery(HashMap<DeliveryId, Vec<CountedAttempt>>);
 
 impl AttemptsByDelivery {
-    /// Reads them.
-    pub async fn load(desk: &PgTransaction, lines: &[ReportedDelivery]) -> Result<Self, PgError> {
-        let ids = lines.iter().map(|line| line.id.0).collect::<Vec<_>>();
-        let mut calls = HashMap::<_, Vec<_>>::new();
-        for row in &desk.query(ATTEMPTS, bind![ids]).await? {
-            let of_delivery = calls.entry(rows::delivery_id(row, 0)?).or_default();
+    /// Reads the attempts of these deliveries.
+    pub async fn load(transaction: &PgTransaction, deliveries: &[ReportedDelivery]) -> Result<Self, PgError> {
+        let ids = column(deliveries, |delivery| delivery.id.0);
+        let mut attempts = HashMap::<_, Vec<_>>::new();
+        for row in &transaction.query(ATTEMPTS, bind![ids]).await? {
+            let of_delivery = attempts.entry(row.delivery_id("delivery")?).or_default();
             of_delivery.push(decode_counted_attempt(row)?);
         }
-        Ok(Self(calls))
+        Ok(Self(attempts))
     }
 
-    /// Those for one of them.
+    /// Returns the attempts of one delivery.
     pub fn of_delivery(&self, id: DeliveryId) -> &[CountedAttempt] {
         self.0.get(&id).map_or(&[], Vec::as_slice)
     }
 }
 
-/// A call out of the columns place, provider, outcome and duration, which come second to fifth.
-pub fn decode_counted_attempt(row: &Row) -> Result<CountedAttempt, PgError> {
-    Ok(CountedAttempt {
-        sequence: rows::get(row, 1)?,
-        provider: rows::get::<Option<String>>(row, 2)?.unwrap_or_default(),
-        outcome: rows::get(row, 3)?,
-        duration_ms: rows::decode_count(row, 4)?,
-    })
-}
-
-/// Adds the sums to the roll-ups of that origin.
-pub async fn save_changes(sums: &RollupChanges, desk: &PgTransaction, origin: &str) -> Result<(), PgError> {
-    let mut changes = sums.changes().collect::<Vec<_>>();
+/// Adds changes to the rollups of an origin, `live` or `pruned`.
+pub async fn save_changes(
+    changes: &RollupChanges,
+    transaction: &PgTransaction,
+    origin: &str,
+) -> Result<(), PgError> {
+    let mut changes = changes.changes().collect::<Vec<_>>();
     if changes.is_empty() {
         return Ok(());
     }
-    // In one order, so that two hosts do not wait for each other.
+    // Sorted, so that two processes do not deadlock.
     changes.sort_unstable();
-    let ledgers = changes.iter().map(|change| change.0).collect::<Vec<_>>();
-    let lines = changes.iter().map(|change| change.1).collect::<Vec<_>>();
-    let entries = changes.iter().map(|change| change.2).collect::<Vec<_>>();
-    let counts = changes.iter().map(|change| change.3).collect::<Vec<_>>();
-    desk.execute(ADD_TO_ROLLUPS, bind![ledgers, lines, entries, counts, origin])
+    transaction
+        .execute(
+            ADD_ROLLUPS,
+            bind![
+                column(&changes, |(metric, ..)| *metric),
+                column(&changes, |(_, group, ..)| *group),
+                column(&changes, |(_, _, entry, _)| *entry),
+                column(&changes, |(.., count)| *count),
+                origin,
+            ],
+        )
         .await?;
     Ok(())
 }

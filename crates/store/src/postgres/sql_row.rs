@@ -1,7 +1,7 @@
 //! Rows of PostgreSQL, read by column name.
 
 use super::errors::PgError;
-use super::rows::unescape_text;
+use super::escape::unescape_text;
 use crate::rows::SqlRow;
 
 impl SqlRow for tokio_postgres::Row {

@@ -1,84 +1,108 @@
-//! Who may be written to: asked when a message comes in, when it is claimed, and when a receipt calls an address dead.
+//! Which recipients are not active, and which become inactive.
 //!
-//! No row means that nothing was ever said, so that it may. Changes nothing.
+//! A recipient without a row is active. Checked when a message is accepted, when a delivery is claimed, and when a
+//! receipt calls an address invalid.
 
 use std::collections::HashSet;
 
 use super::errors::PgError;
-use super::pool::{PgTransaction, bind};
-use super::rows;
+use super::escape::escape_text;
+use super::pool::{PgTransaction, bind, column};
+use crate::rows::SqlRow;
+use postrider_core::channel::ConfigName;
 use postrider_core::contact::Contact;
-use postrider_core::message::NewDelivery;
-use postrider_core::name::ConfigName;
+use postrider_core::id::DeliveryId;
+use postrider_core::message::{InvalidatedAddress, NewDelivery};
 
-static FIND_SUPPRESSED: &str = include_str!("../../../../sql/postgres/accept/find_suppressed_recipients.sql");
+static FIND_SUPPRESSED: &str = sql!("postgres/accept/find_suppressed_recipients");
+static DEACTIVATE: &str = sql!("postgres/recipients/deactivate_recipient");
 
-/// Those who must not be written to.
+/// The recipients, as channel and address, that are not active.
 #[derive(Default)]
 pub struct SuppressedAddresses(HashSet<(String, String)>);
 
 impl SuppressedAddresses {
-    /// Looks these channels and addresses up.
-    pub async fn load(desk: &PgTransaction, asked: Vec<(&str, &str)>) -> Result<Self, PgError> {
-        if asked.is_empty() {
+    /// Reads the status of these recipients.
+    pub async fn load(transaction: &PgTransaction, recipients: Vec<(&str, &str)>) -> Result<Self, PgError> {
+        if recipients.is_empty() {
             return Ok(Self::default());
         }
-        let (channels, addresses): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
-        let found = desk.query(FIND_SUPPRESSED, bind![channels, addresses]).await?;
-        let read = |row| Ok((rows::get(row, 0)?, rows::get(row, 1)?));
-        found.iter().map(read).collect::<Result<_, _>>().map(Self)
+        let (channels, addresses): (Vec<_>, Vec<_>) = recipients.into_iter().unzip();
+        let rows = transaction
+            .query(FIND_SUPPRESSED, bind![channels, addresses])
+            .await?;
+        let decode = |row: &tokio_postgres::Row| {
+            Ok((row.word("channel")?.to_owned(), row.word("address")?.to_owned()))
+        };
+        rows.iter().map(decode).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Looks all addresses of these deliveries up.
+    /// Reads the status of all addresses of these deliveries.
     pub async fn load_for_deliveries(
-        desk: &PgTransaction,
+        transaction: &PgTransaction,
         deliveries: impl Iterator<Item = &NewDelivery>,
     ) -> Result<Self, PgError> {
-        let mut asked = Vec::new();
+        let mut recipients = Vec::new();
         for delivery in deliveries {
             let channel = delivery.channel.as_str();
-            asked.push((channel, delivery.address.as_str()));
-            asked.extend(
-                delivery
-                    .contacts
-                    .iter()
-                    .map(|contact| (channel, contact.address.as_str())),
-            );
+            recipients.push((channel, delivery.address.as_str()));
+            let contacts = delivery.contacts.iter();
+            recipients.extend(contacts.map(|contact| (channel, contact.address.as_str())));
         }
-        Self::load(desk, asked).await
+        Self::load(transaction, recipients).await
     }
 
-    /// Whether none of the delivery's addresses may be written to.
-    pub fn suppress_all_of(&self, delivery: &NewDelivery) -> bool {
-        let mut contacts = delivery.contacts.iter();
+    /// Returns whether no address of the delivery is active.
+    pub fn contains_all_of(&self, delivery: &NewDelivery) -> bool {
         if delivery.contacts.is_empty() {
-            self.contains(&delivery.channel, &delivery.address)
-        } else {
-            contacts.all(|contact| self.contains(&delivery.channel, &contact.address))
+            return self.contains(&delivery.channel, &delivery.address);
         }
+        let mut contacts = delivery.contacts.iter();
+        contacts.all(|contact| self.contains(&delivery.channel, &contact.address))
     }
 
-    /// Whether that address must not be written to.
+    /// Returns whether this address is not active.
     pub fn contains(&self, channel: &ConfigName, address: &str) -> bool {
-        !self.0.is_empty()
-            && self
-                .0
-                .contains(&(channel.as_str().to_owned(), address.to_owned()))
+        let recipient = || (channel.as_str().to_owned(), address.to_owned());
+        !self.0.is_empty() && self.0.contains(&recipient())
     }
 }
 
-/// The contacts that may still be written to.
+/// Returns the active ones of these contacts.
 pub async fn active_contacts(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     channel: &ConfigName,
     contacts: Vec<Contact>,
 ) -> Result<Vec<Contact>, PgError> {
-    let asked = contacts
+    let recipients = contacts
         .iter()
         .map(|contact| (channel.as_str(), contact.address.as_str()));
-    let suppressed = SuppressedAddresses::load(desk, asked.collect()).await?;
-    let left = contacts
+    let suppressed = SuppressedAddresses::load(transaction, recipients.collect()).await?;
+    let active = contacts
         .into_iter()
         .filter(|contact| !suppressed.contains(channel, &contact.address));
-    Ok(left.collect())
+    Ok(active.collect())
+}
+
+/// Makes the addresses of deliveries inactive.
+pub async fn deactivate_addresses(
+    transaction: &PgTransaction,
+    invalid: &[(DeliveryId, InvalidatedAddress<'_>)],
+) -> Result<(), PgError> {
+    if invalid.is_empty() {
+        return Ok(());
+    }
+    transaction
+        .execute(
+            DEACTIVATE,
+            bind![
+                column(invalid, |(id, _)| id.0),
+                column(invalid, |(_, address)| escape_text(address.reason)),
+                column(invalid, |(_, address)| address.provider.as_str()),
+                column(invalid, |(_, address)| address.at.timestamp_millis()),
+                column(invalid, |(_, address)| address.address),
+            ],
+        )
+        .await?;
+    Ok(())
 }

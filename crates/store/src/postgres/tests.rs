@@ -1,4 +1,4 @@
-//! The contract, and what is PostgreSQL's alone: several hosts at once, a server that goes away.
+//! The conformance suite, and tests for several processes, failures of the server, and the plans of statements.
 
 mod due;
 mod failover;
@@ -31,7 +31,7 @@ fn open(url: &str) -> postrider_core::error::Result<PostgresStore> {
     PostgresStore::open(&StoreOptions::new(url, TIMEOUT))
 }
 
-/// A database of its own.
+/// Returns an opener for a new database.
 fn fresh_database() -> StoreOpener {
     let url = new_database();
     Box::new(move || Arc::new(open(&url).unwrap()) as Arc<dyn Store>)
@@ -40,7 +40,7 @@ fn fresh_database() -> StoreOpener {
 conformance_tests!(super::fresh_database);
 
 #[tokio::test]
-async fn ten_hosts_may_start_at_once() {
+async fn ten_processes_can_start_at_once() {
     let url = new_database();
     let starts = (0..10).map(|_| {
         let url = url.clone();
@@ -52,12 +52,12 @@ async fn ten_hosts_may_start_at_once() {
     assert_eq!(applied.first().map(String::as_str), Some("0001_schema"));
     assert!(
         applied.is_sorted_by(|one, next| one < next),
-        "each once: {applied:?}"
+        "each migration is applied once: {applied:?}"
     );
 }
 
 #[tokio::test]
-async fn connections_that_the_server_closed_are_replaced() {
+async fn closed_connections_are_replaced() {
     let store = open(&new_database()).unwrap();
     accepted(&store, sms(1)).await;
     terminate_other_connections(&store).await;
@@ -67,19 +67,19 @@ async fn connections_that_the_server_closed_are_replaced() {
 }
 
 async fn terminate_other_connections(store: &PostgresStore) {
-    let desk = store.pool.begin_write().await.unwrap();
+    let transaction = store.pool.begin_write().await.unwrap();
     let all = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
                WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    let closed = desk.query(all, &[]).await.map(drop);
-    desk.finish(closed).await.unwrap();
+    let closed = transaction.query(all, &[]).await.map(drop);
+    transaction.finish(closed).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_verb_that_is_given_up_half_way_leaves_nothing_behind() {
+async fn a_dropped_transaction_is_rolled_back() {
     let store = open(&new_database()).unwrap();
-    let desk = store.pool.begin_write().await.unwrap();
-    super::admin::ping(&desk).await.unwrap();
-    drop(desk);
+    let transaction = store.pool.begin_write().await.unwrap();
+    super::maintenance::ping(&transaction).await.unwrap();
+    drop(transaction);
     tokio::time::timeout(TIMEOUT, store.ping())
         .await
         .unwrap()
@@ -87,12 +87,12 @@ async fn a_verb_that_is_given_up_half_way_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn messages_that_come_together_are_committed_together() {
+async fn concurrent_messages_are_committed_together() {
     let store = Arc::new(open(&new_database()).unwrap());
     let mut callers = tokio::task::JoinSet::new();
-    for which in 0..200 {
+    for number in 0..200 {
         let store = Arc::clone(&store);
-        callers.spawn(async move { accepted(&*store, sms(which)).await });
+        callers.spawn(async move { accepted(&*store, sms(number)).await });
     }
     callers.join_all().await;
     let stats = store.commit_stats().unwrap();
@@ -101,31 +101,33 @@ async fn messages_that_come_together_are_committed_together() {
 }
 
 #[tokio::test]
-async fn no_statement_stays_in_a_session() {
+async fn no_statement_or_lock_stays_in_a_session() {
     let store = open(&new_database()).unwrap();
     accepted(&store, sms(1)).await;
-    let desk = store.pool.begin_read().await.unwrap();
+    let transaction = store.pool.begin_read().await.unwrap();
     let left = "SELECT (SELECT count(*) FROM pg_prepared_statements WHERE name <> '') + \
                 (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = \
                 (SELECT oid FROM pg_database WHERE datname = current_database()))";
-    let left = desk.query_one(left, &[]).await.unwrap().get::<_, i64>(0);
+    let left = transaction.query_one(left, &[]).await.unwrap().get::<_, i64>(0);
     assert_eq!(left, 0);
 }
 
 #[tokio::test]
 async fn a_database_of_another_program_is_refused() {
     let url = new_database();
-    let link = super::pool::PgPool::new(&url, ServerRole::Primary, 1).unwrap();
-    let desk = link.begin_write().await.unwrap();
-    let made = desk.batch_execute("CREATE TABLE theirs (id INTEGER)").await;
-    desk.finish(made).await.unwrap();
+    let pool = super::pool::PgPool::new(&url, ServerRole::Primary, 1).unwrap();
+    let transaction = pool.begin_write().await.unwrap();
+    let created = transaction
+        .batch_execute("CREATE TABLE theirs (id INTEGER)")
+        .await;
+    transaction.finish(created).await.unwrap();
     let refused = super::migrate(&url, TIMEOUT).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Usage);
     assert!(refused.to_string().contains("another program"), "{refused}");
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_is_refused_with_the_reason() {
+async fn an_unusable_url_is_refused_with_the_reason() {
     let url = new_database();
     let nowhere = format!(
         "postgres://127.0.0.1:{}/none",
@@ -135,14 +137,18 @@ async fn what_cannot_be_used_is_refused_with_the_reason() {
         (
             format!("{url}?sslmode=require"),
             ErrorKind::Usage,
-            "sslmode in the store's URL asks for",
+            "sslmode in the store's URL requires",
         ),
         (
             "postgres://host:port/none".to_owned(),
             ErrorKind::Usage,
-            "cannot be read",
+            "not a valid PostgreSQL URL",
         ),
-        (format!("{url}_not"), ErrorKind::Usage, "no such database"),
+        (
+            format!("{url}_not"),
+            ErrorKind::Usage,
+            "the database does not exist",
+        ),
         (nowhere, ErrorKind::Unavailable, "cannot be reached"),
     ] {
         let refused = super::migrate(&url, TIMEOUT).unwrap_err();
@@ -152,7 +158,7 @@ async fn what_cannot_be_used_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn copies_are_left_to_the_servers_own_programs() {
+async fn a_backup_is_refused_and_pg_dump_is_named() {
     let store = open(&new_database()).unwrap();
     let refused = store
         .backup("copy".into(), Box::new(|_, _| {}))
@@ -162,8 +168,8 @@ async fn copies_are_left_to_the_servers_own_programs() {
     assert!(refused.to_string().contains("pg_dump"), "{refused}");
 }
 
-/// How many statements it takes to record so many sends, of which half have a receipt already, and to settle two
-/// receipts for each: one that is known and one that is not.
+/// Returns the number of statements that recording `count` sends and applying their receipts takes. Half of the sends
+/// have an unmatched receipt; each gets one receipt with a known reference and one with an unknown reference.
 async fn count_statements(
     server: &server::PostgresServer,
     store: &PostgresStore,
@@ -177,25 +183,25 @@ async fn count_statements(
         other => panic!("not stored: {other:?}"),
     });
     let claims = store.claim(ids.collect(), at(1), LEASE).await.unwrap();
-    let word =
-        |which: usize, verdict| received_receipt(Some("blue"), &format!("b-{first}-{which}"), verdict, at(3));
-    let places = 0..claims.len();
-    let early = places
+    let receipt =
+        |number: usize, status| received_receipt(Some("blue"), &format!("b-{first}-{number}"), status, at(3));
+    let numbers = 0..claims.len();
+    let early = numbers
         .clone()
         .step_by(2)
-        .map(|which| word(which, ReceiptStatus::Delivered));
+        .map(|number| receipt(number, ReceiptStatus::Delivered));
     store.apply_receipts(early.collect()).await.unwrap();
     let before = server.statements();
-    let sends = claims.iter().zip(places.clone()).map(|(claim, which)| {
-        let reference = format!("b-{first}-{which}");
-        let calls = vec![attempt("blue", accepted_outcome(&reference), at(2))];
-        finished_round(claim, calls, sent_state("blue", &reference, at(2)), at(2))
+    let sends = claims.iter().zip(numbers.clone()).map(|(claim, number)| {
+        let reference = format!("b-{first}-{number}");
+        let attempts = vec![attempt("blue", accepted_outcome(&reference), at(2))];
+        finished_round(claim, attempts, sent_state("blue", &reference, at(2)), at(2))
     });
     store.record(sends.collect()).await.unwrap();
-    let receipts = places.flat_map(|which| {
+    let receipts = numbers.flat_map(|number| {
         [
-            word(which, ReceiptStatus::Opened),
-            word(which + 1_000, bounced_status()),
+            receipt(number, ReceiptStatus::Opened),
+            receipt(number + 1_000, bounced_status()),
         ]
     });
     store.apply_receipts(receipts.collect()).await.unwrap();
@@ -203,29 +209,31 @@ async fn count_statements(
 }
 
 #[tokio::test]
-async fn a_batch_takes_no_more_statements_than_one() {
+async fn a_large_batch_runs_no_more_statements_than_a_small_one() {
     let server = server::PostgresServer::new(&["log_statement=all"]);
     let store = open(&server.url()).unwrap();
     let few = count_statements(&server, &store, 1, 2).await;
     let many = count_statements(&server, &store, 100, 300).await;
-    assert!(few > 5, "{few} are in the log");
+    assert!(few > 5, "{few} statements in the log");
     assert_eq!(few, many);
 }
 
 #[tokio::test]
-async fn throttles_that_count_nothing_any_more_are_pruned() {
+async fn expired_user_throttles_are_deleted() {
     let store = open(&new_database()).unwrap();
     let mut question = sms(1);
     question.throttles = vec![hourly(1, 300)];
     accepted(&store, question).await;
-    let kept = async || {
-        let desk = store.pool.begin_read().await.unwrap();
-        let count = desk.query_one("SELECT count(*) FROM user_throttles", &[]).await;
-        let count = count.map(|row| row.get::<_, i64>(0));
-        desk.finish(count).await.unwrap()
+    let count = async || {
+        let transaction = store.pool.begin_read().await.unwrap();
+        let row = transaction
+            .query_one("SELECT count(*) FROM user_throttles", &[])
+            .await;
+        let row = row.map(|row| row.get::<_, i64>(0));
+        transaction.finish(row).await.unwrap()
     };
     store.delete_expired(at(0), at(7199), 10).await.unwrap();
-    assert_eq!(kept().await, 1);
+    assert_eq!(count().await, 1);
     store.delete_expired(at(0), at(7200), 10).await.unwrap();
-    assert_eq!(kept().await, 0);
+    assert_eq!(count().await, 0);
 }

@@ -1,7 +1,7 @@
-//! The encrypted way to a server: rustls beneath the client library.
+//! TLS connections to a server, with rustls.
 //!
-//! How much of a certificate is checked follows libpq's `sslmode`. A certificate that stands in the root file itself
-//! is trusted as it is, because many servers have one that nobody else signed. Never falls back to a weaker check.
+//! The certificate checks follow libpq's `sslmode`. A certificate that is itself in the root file is trusted, because
+//! many servers have a self-signed one. A failed check never falls back to a weaker one.
 
 use std::future::Future;
 use std::io;
@@ -25,37 +25,37 @@ use tokio_rustls::client::TlsStream as Encrypted;
 use super::channel_binding;
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// Which certificates others may be signed with.
+/// Trusted root certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Roots {
-    /// Those of this machine.
+    /// The roots of the operating system.
     System,
-    /// Those in a PEM file.
+    /// The certificates in a PEM file.
     File(PathBuf),
 }
 
-/// Which servers will do.
+/// How a server's certificate is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateCheck {
-    /// Any that encrypts.
+    /// Not at all; the connection is only encrypted.
     Unverified,
-    /// One whose certificate was signed by a root.
+    /// It must be signed by a root.
     Issuer(Roots),
-    /// The same, and the certificate is for the host of the URL.
+    /// It must be signed by a root and name the host of the URL.
     HostName(Roots),
 }
 
-/// Makes encrypted connections.
+/// Makes TLS connections.
 #[derive(Clone)]
 pub struct PgTls {
     connector: TlsConnector,
 }
 
 impl PgTls {
-    /// Reads the roots that are needed.
-    pub fn new(trust: CertificateCheck) -> Result<Self> {
+    /// Reads the root certificates that the check needs.
+    pub fn new(check: CertificateCheck) -> Result<Self> {
         let provider = Arc::new(ring::default_provider());
-        let check = match trust {
+        let verifier = match check {
             CertificateCheck::Unverified => CertificateVerifier::without_checks(Arc::clone(&provider)),
             CertificateCheck::Issuer(roots) => {
                 CertificateVerifier::with_roots(Arc::clone(&provider), &roots, false)?
@@ -70,9 +70,9 @@ impl PgTls {
         })?;
         let mut config = config
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(check))
+            .with_custom_certificate_verifier(Arc::new(verifier))
             .with_no_client_auth();
-        // What servers of version 17 and later ask for when TLS begins at once.
+        // PostgreSQL 17 and later requires it for direct TLS negotiation.
         config.alpn_protocols = vec![b"postgresql".to_vec()];
         Ok(Self {
             connector: TlsConnector::from(Arc::new(config)),
@@ -80,13 +80,13 @@ impl PgTls {
     }
 }
 
-/// Looks at the server's certificate.
+/// Checks the certificate of a server.
 #[derive(Debug)]
 struct CertificateVerifier {
     provider: Arc<CryptoProvider>,
-    /// None: any certificate will do.
+    /// None if every certificate is accepted.
     issuer: Option<Arc<WebPkiServerVerifier>>,
-    /// Those that are trusted as they are.
+    /// Certificates that are trusted themselves.
     pinned: Vec<CertificateDer<'static>>,
     checks_host_name: bool,
 }
@@ -102,22 +102,22 @@ impl CertificateVerifier {
     }
 
     fn with_roots(provider: Arc<CryptoProvider>, roots: &Roots, host: bool) -> Result<Self> {
-        let (certificates, known) = match roots {
+        let (certificates, pinned) = match roots {
             Roots::System => (rustls_native_certs::load_native_certs().certs, Vec::new()),
             Roots::File(file) => {
-                let found = read_certificates(file)?;
-                (found.clone(), found)
+                let certificates_of_file = read_certificates(file)?;
+                (certificates_of_file.clone(), certificates_of_file)
             }
         };
         let mut store = RootCertStore::empty();
-        let (taken, _) = store.add_parsable_certificates(certificates);
-        if taken == 0 {
+        let (added, _) = store.add_parsable_certificates(certificates);
+        if added == 0 {
             return Err(Error::usage(match roots {
-                Roots::System => "this machine has no root certificates to check the store's with: install them \
+                Roots::System => "the operating system has no root certificates to check the store's certificate: install them \
                                   (package ca-certificates), or name a file with sslrootcert=FILE in the store's URL"
                     .to_owned(),
                 Roots::File(file) => format!(
-                    "there is no certificate in {}: sslrootcert in the store's URL names a file in PEM form",
+                    "no certificate in {}: sslrootcert in the store's URL must name a PEM file with certificates",
                     file.display()
                 ),
             }));
@@ -130,29 +130,31 @@ impl CertificateVerifier {
         Ok(Self {
             provider,
             issuer: Some(verifier),
-            pinned: known,
+            pinned,
             checks_host_name: host,
         })
     }
 }
 
 fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let fault = |error| {
+    let read_error = |error| {
         let act = format!(
-            "cannot read {}, which sslrootcert in the store's URL names",
+            "cannot read {}, named by sslrootcert in the store's URL",
             file.display()
         );
         Error::with_source(ErrorKind::Usage, act, error)
     };
-    let certificates = CertificateDer::pem_file_iter(file).map_err(fault)?;
-    certificates.collect::<std::result::Result<_, _>>().map_err(fault)
+    let certificates = CertificateDer::pem_file_iter(file).map_err(read_error)?;
+    certificates
+        .collect::<std::result::Result<_, _>>()
+        .map_err(read_error)
 }
 
 impl ServerCertVerifier for CertificateVerifier {
     fn verify_server_cert(
         &self,
         certificate: &CertificateDer<'_>,
-        between: &[CertificateDer<'_>],
+        intermediates: &[CertificateDer<'_>],
         name: &ServerName<'_>,
         status: &[u8],
         now: UnixTime,
@@ -160,18 +162,18 @@ impl ServerCertVerifier for CertificateVerifier {
         let Some(issuer) = &self.issuer else {
             return Ok(ServerCertVerified::assertion());
         };
-        if self.pinned.iter().any(|known| known == certificate) {
+        if self.pinned.iter().any(|pinned| pinned == certificate) {
             if self.checks_host_name {
                 rustls::client::verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
             }
             return Ok(ServerCertVerified::assertion());
         }
-        // The name is looked at last.
-        match issuer.verify_server_cert(certificate, between, name, status, now) {
+        // The verifier checks the host name last, so all other checks have passed.
+        match issuer.verify_server_cert(certificate, intermediates, name, status, now) {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !self.checks_host_name => Ok(ServerCertVerified::assertion()),
-            verdict => verdict,
+            status => status,
         }
     }
 
@@ -218,7 +220,7 @@ where
     }
 }
 
-/// One connection on its way.
+/// A TLS handshake to one host.
 pub struct Handshake {
     connector: TlsConnector,
     host: String,
@@ -243,7 +245,7 @@ where
     }
 }
 
-/// An encrypted connection.
+/// A TLS connection.
 pub struct EncryptedStream<S>(Encrypted<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for EncryptedStream<S> {

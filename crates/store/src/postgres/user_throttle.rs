@@ -1,102 +1,108 @@
-//! Whether users may get one more message that expects an answer: one row each, locked until the transaction ends.
+//! User throttles: limits on messages that expect an answer, one row per user and scope.
 //!
-//! Several hosts decide at once: rows are locked in the order of their subjects, so that two hosts do not wait for
-//! each other. Costs nothing where no message has a throttle.
+//! Rows are locked in the order of their subjects until the transaction ends, so that two processes do not deadlock.
+//! Messages without throttles cost nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::errors::PgError;
 use super::pool::{PgTransaction, bind};
-use super::rows;
 use crate::rollups::HOUR_MS;
+use crate::rows::SqlRow;
 use postrider_core::message::NewMessage;
 use postrider_core::user_throttle::RecentMessageTimes;
 
-static LOCK_THROTTLES: &str = include_str!("../../../../sql/postgres/accept/lock_user_throttles.sql");
-static RECENT_TIMES: &str = include_str!("../../../../sql/postgres/accept/read_user_throttle.sql");
-static SAVE_RECENT_TIMES: &str = include_str!("../../../../sql/postgres/accept/save_user_throttle.sql");
+static LOCK: &str = sql!("postgres/accept/lock_user_throttles");
+static READ: &str = sql!("postgres/accept/read_user_throttle");
+static SAVE: &str = sql!("postgres/accept/save_user_throttle");
 
-/// What is known of a subject: its times, and when they count nothing any more if a message was added.
+/// The recent messages of a subject.
 #[derive(Default)]
 struct ThrottleState {
     times: RecentMessageTimes,
+    /// Expiry of the row in milliseconds since 1970, set when a message was added.
     expires_ms: Option<i64>,
 }
 
-/// For each message in turn after how long it would be let through; none when it is, which is then counted.
+/// SHA-256 of a user and a scope.
+type Subject = [u8; 32];
+
+/// Checks the throttles of messages in order, and counts the messages that pass. Returns the waiting time of each
+/// message that does not pass.
 pub async fn check_throttles(
-    desk: &PgTransaction,
+    transaction: &PgTransaction,
     messages: &[&NewMessage],
 ) -> Result<Vec<Option<Duration>>, PgError> {
-    let throttles = messages
+    let mut states = messages
         .iter()
         .flat_map(|message| &message.throttles)
-        .map(|throttle| (throttle.subject, ThrottleState::default()));
-    let mut counted = throttles.collect::<BTreeMap<_, _>>();
-    if counted.is_empty() {
+        .map(|throttle| (throttle.subject, ThrottleState::default()))
+        .collect::<BTreeMap<_, _>>();
+    if states.is_empty() {
         return Ok(vec![None; messages.len()]);
     }
-    load_states(desk, &mut counted).await?;
-    let refused = messages.iter().map(|message| take_all(message, &mut counted));
-    let refused = refused.collect();
-    save_states(desk, &counted).await?;
-    Ok(refused)
+    load_states(transaction, &mut states).await?;
+    let waits = messages
+        .iter()
+        .map(|message| record_in_all(message, &mut states))
+        .collect();
+    save_states(transaction, &states).await?;
+    Ok(waits)
 }
 
 async fn load_states(
-    desk: &PgTransaction,
-    counted: &mut BTreeMap<[u8; 32], ThrottleState>,
+    transaction: &PgTransaction,
+    states: &mut BTreeMap<Subject, ThrottleState>,
 ) -> Result<(), PgError> {
-    let subjects = counted.keys().map(|subject| subject.to_vec()).collect::<Vec<_>>();
-    // Zero, so that a row that stays empty is the first to be pruned.
-    desk.execute(LOCK_THROTTLES, bind![subjects, 0]).await?;
-    for row in desk.query(RECENT_TIMES, bind![subjects]).await? {
-        if let Some(one) = counted.get_mut(&rows::decode_bytes::<32>(&row, 0)?) {
-            one.times = RecentMessageTimes::from_bytes(rows::get(&row, 1)?)
-                .ok_or_else(|| PgError::InvalidRow("a user's times cannot be read".to_owned()))?;
+    let subjects = states.keys().map(|subject| subject.to_vec()).collect::<Vec<_>>();
+    // A new row expires in hour 0, so that it is the first one to be pruned if it stays empty.
+    transaction.execute(LOCK, bind![subjects, 0]).await?;
+    for row in &transaction.query(READ, bind![subjects]).await? {
+        if let Some(state) = states.get_mut(&row.bytes("subject")?) {
+            let times = row.optional_bytes("times")?;
+            state.times = RecentMessageTimes::from_bytes(row.required("times", times)?)
+                .ok_or_else(|| PgError::InvalidRow("column times: invalid length".to_owned()))?;
         }
     }
     Ok(())
 }
 
-/// All throttles of the message let it through and count it, or none of them does.
-fn take_all(message: &NewMessage, counted: &mut BTreeMap<[u8; 32], ThrottleState>) -> Option<Duration> {
-    let mut longest = None;
-    let mut taken = Vec::with_capacity(message.throttles.len());
+/// Counts a message in all its throttles, or in none of them and returns the longest waiting time.
+fn record_in_all(message: &NewMessage, states: &mut BTreeMap<Subject, ThrottleState>) -> Option<Duration> {
+    let mut longest_wait = None;
+    let mut recorded = Vec::with_capacity(message.throttles.len());
     for throttle in &message.throttles {
-        let known = counted.get(&throttle.subject);
-        let mut times = known.map(|known| known.times.clone()).unwrap_or_default();
+        let state = states.get(&throttle.subject);
+        let mut times = state.map(|state| state.times.clone()).unwrap_or_default();
         match times.try_record(throttle, message.created_at) {
-            Ok(()) => taken.push((throttle, times)),
-            Err(wait) => longest = longest.max(Some(wait)),
+            Ok(()) => recorded.push((throttle, times)),
+            Err(wait) => longest_wait = longest_wait.max(Some(wait)),
         }
     }
-    if longest.is_none() {
-        for (throttle, times) in taken {
+    if longest_wait.is_none() {
+        for (throttle, times) in recorded {
             let expires_ms = Some(times.expires_at_ms(throttle));
-            counted.insert(throttle.subject, ThrottleState { times, expires_ms });
+            states.insert(throttle.subject, ThrottleState { times, expires_ms });
         }
     }
-    longest
+    longest_wait
 }
 
 async fn save_states(
-    desk: &PgTransaction,
-    counted: &BTreeMap<[u8; 32], ThrottleState>,
+    transaction: &PgTransaction,
+    states: &BTreeMap<Subject, ThrottleState>,
 ) -> Result<(), PgError> {
     let (mut subjects, mut times, mut hours) = (Vec::new(), Vec::new(), Vec::new());
-    for (subject, one) in counted {
-        if let Some(expires_ms) = one.expires_ms {
+    for (subject, state) in states {
+        if let Some(expires_ms) = state.expires_ms {
             subjects.push(subject.to_vec());
-            times.push(one.times.to_bytes());
+            times.push(state.times.to_bytes());
             hours.push(expires_ms.div_euclid(HOUR_MS) + 1);
         }
     }
-    if subjects.is_empty() {
-        return Ok(());
+    if !subjects.is_empty() {
+        transaction.execute(SAVE, bind![subjects, times, hours]).await?;
     }
-    desk.execute(SAVE_RECENT_TIMES, bind![subjects, times, hours])
-        .await
-        .map(drop)
+    Ok(())
 }

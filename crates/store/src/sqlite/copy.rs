@@ -11,7 +11,10 @@ use rusqlite::{Connection, ToSql, params_from_iter};
 
 use super::connect;
 use super::errors::to_error;
-use crate::copy::{CopyRow, CopyStatements, CopyTable, CopyValue, SQLITE, TableStore};
+use crate::copy::statements::{CopyStatements, SQLITE};
+use crate::copy::table::CopyTable;
+use crate::copy::table_store::TableStore;
+use crate::copy::value::{CopyRow, CopyValue};
 use postrider_core::clock::sleep_thread;
 use postrider_core::error::Result;
 
@@ -78,7 +81,7 @@ fn select_rows(connection: &Connection, sql: &str, values: &[CopyValue]) -> rusq
 }
 
 fn upsert_rows(connection: &Connection, table: &CopyTable, rows: &[CopyRow]) -> rusqlite::Result<()> {
-    let (statement, count) = (SQLITE.upsert, table.columns.len());
+    let (statement, count) = (SQLITE.upsert_rows, table.columns.len());
     let sql = match table.backend_column {
         None => SQLITE.with_placeholders(&SQLITE.for_table(statement, table), count),
         Some((extra, _)) => {
@@ -95,7 +98,7 @@ fn upsert_rows(connection: &Connection, table: &CopyTable, rows: &[CopyRow]) -> 
 }
 
 fn delete_rows(connection: &Connection, table: &CopyTable, keys: &[CopyRow]) -> rusqlite::Result<()> {
-    let sql = SQLITE.for_table(SQLITE.delete, table);
+    let sql = SQLITE.for_table(SQLITE.delete_rows, table);
     let mut statement = connection.prepare_cached(&SQLITE.with_placeholders(&sql, table.key.len()))?;
     for key in keys {
         statement.execute(params_from_iter(key))?;
@@ -119,7 +122,7 @@ impl TableStore for SqliteTableStore {
     }
 
     async fn select_by_keys(&mut self, table: &CopyTable, keys: &[CopyRow]) -> Result<Vec<CopyRow>> {
-        let sql = SQLITE.for_table(SQLITE.fetch, table);
+        let sql = SQLITE.for_table(SQLITE.fetch_rows, table);
         let sql = SQLITE.with_placeholders(&sql, table.key.len());
         let mut found = Vec::with_capacity(keys.len());
         for key in keys {

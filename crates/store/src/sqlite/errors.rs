@@ -3,7 +3,7 @@
 use rusqlite::ErrorCode;
 use rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER;
 
-use crate::copy::WriteGuard;
+use crate::copy::write_guard::WriteGuard;
 use postrider_core::error::{Error, ErrorKind};
 
 /// Returns the kind of an error. A full, read-only, locked or missing file is `Unavailable`: it may work later.

@@ -11,7 +11,7 @@ use super::migrate as migrations;
 use super::reader_pool::ReaderPool;
 use super::write_thread::WriteThread;
 use super::write_transaction::WriteTransaction;
-use crate::copy::require_open;
+use crate::copy::write_guard::require_open;
 use crate::rows::SqlRow;
 use postrider_core::error::{Error, ErrorKind, Result};
 

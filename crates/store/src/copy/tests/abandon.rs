@@ -1,19 +1,19 @@
-//! Moves that are given up, cannot begin, or wait: nothing is opened twice, nothing acknowledged is deleted.
+//! Moves that are abandoned, cannot start, or wait: at most one store is open, and no acknowledged message is lost.
 
 use super::*;
-use crate::copy::POLL_INTERVAL;
+use crate::copy::table_store::POLL_INTERVAL;
 
 #[tokio::test]
-async fn a_run_whose_move_is_given_up_cannot_open_the_new_store() {
+async fn a_run_of_an_abandoned_move_cannot_open_the_new_store() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
-        let mut under_way = begin(&pair, 1).await;
-        copy(&mut under_way).await;
-        under_way.close("there", Duration::ZERO, |_| {}).await.unwrap();
+        let mut store_move = begin(&pair, 1).await;
+        copy(&mut store_move).await;
+        store_move.close("there", Duration::ZERO, |_| {}).await.unwrap();
         StoreMove::abandon(pair.route(), 9).await.unwrap();
-        let refused = under_way.open_target().await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Conflict);
+        let error = store_move.open_target().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
         accepted(&*old, sms(50)).await;
         let closed = open(&pair.to, TIMEOUT).err().unwrap().to_string();
         assert!(closed.contains("not finished"), "{closed}");
@@ -21,7 +21,7 @@ async fn a_run_whose_move_is_given_up_cannot_open_the_new_store() {
 }
 
 #[tokio::test]
-async fn a_run_whose_move_is_given_up_takes_no_notes_of_the_next_one() {
+async fn a_run_of_an_abandoned_move_does_not_read_the_log_of_the_next_one() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
@@ -38,10 +38,10 @@ async fn a_run_whose_move_is_given_up_takes_no_notes_of_the_next_one() {
         second.copy(|_| {}).await.unwrap();
         let late = accepted(&*old, sms(60)).await;
         claim_and_send(&*old, late, "red", "late", at(100)).await;
-        let refused = first.catch_up().await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Conflict);
-        let refused = first.close("there", Duration::ZERO, |_| {}).await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Conflict);
+        let error = first.catch_up().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+        let error = first.close("there", Duration::ZERO, |_| {}).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
         finish_move(second).await;
         let new = open(&other, TIMEOUT).unwrap();
         assert_eq!(find_message(&*new, 60).await, find_message(&*old, 60).await);
@@ -49,27 +49,27 @@ async fn a_run_whose_move_is_given_up_takes_no_notes_of_the_next_one() {
 }
 
 #[tokio::test]
-async fn a_move_can_be_given_up_without_the_store_it_went_to() {
+async fn a_move_can_be_abandoned_without_its_target() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
         drop(begin(&pair, 1).await);
-        let nowhere = format!(
+        let unreachable = format!(
             "postgres://127.0.0.1:{}/none",
             postrider_core::testing::backend_server::free_port()
         );
         let folder = tempfile::tempdir().unwrap();
-        let nothing = format!("sqlite:{}", folder.path().join("none.db").display());
-        for to in [nothing, nowhere] {
+        let missing = format!("sqlite:{}", folder.path().join("none.db").display());
+        for to in [missing, unreachable] {
             let route = MoveOptions {
                 to: &to,
                 ..pair.route()
             };
             StoreMove::abandon(route, 9).await.unwrap();
-            let refused = StoreMove::abandon(route, 9).await.unwrap_err();
-            assert!(refused.to_string().contains("no move"), "{refused}");
-            let begun = format!("sqlite:{}", folder.path().join("begun.db").display());
-            drop(StoreMove::open(MoveOptions { to: &begun, ..route }, [3, 3]).await);
+            let error = StoreMove::abandon(route, 9).await.unwrap_err();
+            assert!(error.to_string().contains("no move"), "{error}");
+            let other = format!("sqlite:{}", folder.path().join("begun.db").display());
+            drop(StoreMove::open(MoveOptions { to: &other, ..route }, [3, 3]).await);
             std::fs::remove_file(folder.path().join("begun.db")).unwrap();
         }
         assert!(!folder.path().join("none.db").exists());
@@ -77,23 +77,23 @@ async fn a_move_can_be_given_up_without_the_store_it_went_to() {
 }
 
 #[tokio::test]
-async fn what_the_new_store_accepted_in_between_is_never_deleted() {
+async fn messages_that_the_new_store_accepted_are_never_deleted() {
     for pair in store_pairs() {
         fill_store(&*pair.open_old()).await;
-        let used = pair.open_new();
+        let store = pair.open_new();
         let (mut source, mut target) = open_stores(pair.route()).await.unwrap();
-        let seal = source.store_secret().await.unwrap();
-        target.require_empty(&seal).await.unwrap();
-        accepted(&*used, sms(70)).await;
-        let refused = target.begin(1, 1).await.unwrap_err();
-        assert!(refused.to_string().contains("not empty"), "{refused}");
-        assert_eq!(find_message(&*used, 70).await.id, id(70));
-        accepted(&*used, sms(71)).await;
+        let secret = source.store_secret().await.unwrap();
+        target.require_empty(&secret).await.unwrap();
+        accepted(&*store, sms(70)).await;
+        let error = target.begin(1, 1).await.unwrap_err();
+        assert!(error.to_string().contains("not empty"), "{error}");
+        assert_eq!(find_message(&*store, 70).await.id, id(70));
+        accepted(&*store, sms(71)).await;
     }
 }
 
 #[tokio::test]
-async fn a_store_whose_move_could_not_begin_takes_no_notes() {
+async fn a_store_whose_move_could_not_start_logs_no_changes() {
     for pair in store_pairs() {
         let old = pair.open_old();
         fill_store(&*old).await;
@@ -101,42 +101,42 @@ async fn a_store_whose_move_could_not_begin_takes_no_notes() {
         source.begin(1).await.unwrap();
         source.abandon(false).await.unwrap();
         assert_eq!(source.marks().await.unwrap().id, None);
-        let notes = "SELECT count(*) FROM move_changes";
-        assert!(source.store.select(notes, &[]).await.is_err());
+        let logged = "SELECT count(*) FROM copy_changes";
+        assert!(source.store.select(logged, &[]).await.is_err());
         accepted(&*old, sms(80)).await;
     }
 }
 
 #[tokio::test]
-async fn the_number_of_a_note_is_never_used_again() {
+async fn the_sequence_number_of_a_change_is_never_reused() {
     for pair in store_pairs() {
         let old = pair.open_old();
-        let mut under_way = begin(&pair, 1).await;
+        let mut store_move = begin(&pair, 1).await;
         accepted(&*old, sms(1)).await;
-        let first = under_way.source.changed_rows(100).await.unwrap();
-        under_way.source.delete_changes(&first).await.unwrap();
+        let first = store_move.source.changed_rows(100).await.unwrap();
+        store_move.source.delete_changes(&first).await.unwrap();
         accepted(&*old, sms(2)).await;
-        let next = under_way.source.changed_rows(100).await.unwrap();
+        let next = store_move.source.changed_rows(100).await.unwrap();
         assert!(next.sequence_numbers.iter().min() > first.sequence_numbers.iter().max());
     }
 }
 
 #[tokio::test]
-async fn the_wait_for_calls_under_way_is_as_long_as_was_asked_for() {
+async fn the_wait_for_open_rounds_lasts_as_long_as_requested() {
     for pair in store_pairs() {
         let old = pair.open_old();
         let id = accepted(&*old, sms(1)).await;
         old.claim(vec![id], Clock::System.now(), LEASE).await.unwrap();
-        let mut under_way = begin(&pair, 1).await;
-        copy(&mut under_way).await;
-        let looks = std::cell::Cell::new(0);
-        // Each look takes as long as three pauses between looks.
-        let slowly = |_| {
-            looks.set(looks.get() + 1);
+        let mut store_move = begin(&pair, 1).await;
+        copy(&mut store_move).await;
+        let polls = std::cell::Cell::new(0);
+        // Each poll takes as long as three poll intervals.
+        let on_wait = |_| {
+            polls.set(polls.get() + 1);
             postrider_core::clock::sleep_thread(3 * POLL_INTERVAL);
         };
-        let in_hand = under_way.close("there", 8 * POLL_INTERVAL, slowly);
-        assert_eq!(in_hand.await.unwrap(), 1);
-        assert!((1..=3).contains(&looks.get()), "{} looks", looks.get());
+        let open_rounds = store_move.close("there", 8 * POLL_INTERVAL, on_wait);
+        assert_eq!(open_rounds.await.unwrap(), 1);
+        assert!((1..=3).contains(&polls.get()), "{} looks", polls.get());
     }
 }

@@ -1,4 +1,4 @@
-//! How PostgreSQL finds what is due: only the rows that are asked for, whatever else waits.
+//! Reading due deliveries touches only the requested channels, whatever else waits.
 
 use super::*;
 use crate::postgres::pool::{PgTransaction, TypedValue, bind};
@@ -6,10 +6,10 @@ use crate::{MaintenanceStore, WorkStore};
 use postrider_core::capacity::Capacity;
 use postrider_core::clock::from_millis;
 
-static DUE: &str = include_str!("../../../../../sql/postgres/claim/select_due.sql");
-static DUE_CHANNELS: &str = include_str!("../../../../../sql/postgres/claim/list_waiting_channels.sql");
+static DUE: &str = sql!("postgres/claim/select_due");
+static DUE_CHANNELS: &str = sql!("postgres/claim/list_waiting_channels");
 
-/// Many due on one channel, a few on another.
+/// Inserts many due deliveries on one channel and three on another.
 const FILL_TABLES: &str = "
     INSERT INTO messages (number, id, body, created_at)
     SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex'), 'hello', 0 FROM generate_series(1, 60003) AS n;
@@ -18,9 +18,9 @@ const FILL_TABLES: &str = "
     FROM generate_series(1, 60003) AS n;
     ANALYZE deliveries";
 
-/// The pages that were read, by PostgreSQL's own word.
-async fn pages_read(desk: &PgTransaction, sql: &str, binds: &[TypedValue<'_>]) -> i64 {
-    let rows = desk
+/// Returns the number of pages that a statement reads, as `EXPLAIN` reports it.
+async fn pages_read(transaction: &PgTransaction, sql: &str, binds: &[TypedValue<'_>]) -> i64 {
+    let rows = transaction
         .query(&format!("EXPLAIN (ANALYZE, BUFFERS) {sql}"), binds)
         .await;
     let lines: Vec<String> = rows.unwrap().iter().map(|row| row.get(0)).collect();
@@ -34,19 +34,19 @@ async fn pages_read(desk: &PgTransaction, sql: &str, binds: &[TypedValue<'_>]) -
 }
 
 #[tokio::test]
-async fn a_channel_that_is_left_alone_is_not_walked_past() {
+async fn a_channel_without_capacity_is_not_read() {
     let store = open(&new_database()).unwrap();
     store.ping().await.unwrap();
-    let desk = store.pool.begin_write().await.unwrap();
-    let made = desk.batch_execute(FILL_TABLES).await;
-    desk.finish(made).await.unwrap();
-    let wish = Capacity::total(1_000).with_channel(name("flood"), 0);
-    let due = store.due(from_millis(1_000_000), &wish).await.unwrap();
+    let transaction = store.pool.begin_write().await.unwrap();
+    let filled = transaction.batch_execute(FILL_TABLES).await;
+    transaction.finish(filled).await.unwrap();
+    let capacity = Capacity::total(1_000).with_channel(name("flood"), 0);
+    let due = store.due(from_millis(1_000_000), &capacity).await.unwrap();
     assert_eq!(due.len(), 3);
-    let desk = store.pool.begin_write().await.unwrap();
-    let (channels, rooms) = (vec!["sms"], vec![1_000_i64]);
-    let read = pages_read(&desk, DUE, bind![1_000_000_i64, channels, rooms]).await;
+    let transaction = store.pool.begin_write().await.unwrap();
+    let (channels, limits) = (vec!["sms"], vec![1_000_i64]);
+    let read = pages_read(&transaction, DUE, bind![1_000_000_i64, channels, limits]).await;
     assert!(read < 50, "{read} pages for three rows");
-    let read = pages_read(&desk, DUE_CHANNELS, &[]).await;
+    let read = pages_read(&transaction, DUE_CHANNELS, &[]).await;
     assert!(read < 50, "{read} pages for two channels");
 }

@@ -1,34 +1,34 @@
-//! What PostgreSQL keeps of what is in workers' hands: beside the deliveries, which a claim leaves alone.
+//! Leases: rows beside the deliveries, which a claim does not change.
 
 use std::sync::Arc;
 
 use super::*;
 use crate::Cancelled;
 use crate::postgres::admin;
-use crate::postgres::pool::{PgPool, PgTransaction};
+use crate::postgres::pool::PgTransaction;
 use crate::{AdminStore, ReadStore, WorkStore};
 use postrider_core::delivery::DeliveryState;
 use postrider_core::round::RecordResult;
 
 async fn query_number(store: &PostgresStore, sql: &str) -> i64 {
-    let desk = store.pool.begin_read().await.unwrap();
-    desk.query_one(sql, &[]).await.unwrap().get(0)
+    let transaction = store.pool.begin_read().await.unwrap();
+    transaction.query_one(sql, &[]).await.unwrap().get(0)
 }
 
 async fn run_script(store: &PostgresStore, sql: &str) {
-    let desk = store.pool.begin_write().await.unwrap();
-    let done = desk.batch_execute(sql).await;
-    desk.finish(done).await.unwrap();
+    let transaction = store.pool.begin_write().await.unwrap();
+    let done = transaction.batch_execute(sql).await;
+    transaction.finish(done).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_claim_leaves_the_delivery_as_it_lies_and_a_record_ends_the_lease() {
+async fn a_claim_does_not_write_the_delivery_and_a_record_deletes_the_lease() {
     let store = open(&new_database()).unwrap();
     let id = accepted(&store, sms(1)).await;
-    let place = "SELECT xmin::TEXT::BIGINT * 1000 + (ctid::TEXT::POINT)[1]::BIGINT FROM deliveries";
-    let before = query_number(&store, place).await;
+    let row_version = "SELECT xmin::TEXT::BIGINT * 1000 + (ctid::TEXT::POINT)[1]::BIGINT FROM deliveries";
+    let before = query_number(&store, row_version).await;
     let claim = claimed(&store, id, at(1)).await;
-    assert_eq!(query_number(&store, place).await, before);
+    assert_eq!(query_number(&store, row_version).await, before);
     assert_eq!(first_delivery(&store, 1).await.round, 1);
     assert_eq!(
         first_delivery(&store, 1).await.state,
@@ -49,55 +49,58 @@ async fn a_claim_leaves_the_delivery_as_it_lies_and_a_record_ends_the_lease() {
     assert_eq!(
         query_number(&store, "SELECT count(*) FROM leases").await,
         0,
-        "nothing is left of it"
+        "the failed claim left no lease"
     );
 }
 
-/// Waits until somebody stands before a lock.
+/// Waits until another session waits for a lock.
 async fn wait_for_blocked_session(store: &PostgresStore) {
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let deadline = std::time::Instant::now() + TIMEOUT;
     while query_number(store, waiting).await == 0 {
-        assert!(std::time::Instant::now() < deadline, "nobody waits");
+        assert!(std::time::Instant::now() < deadline, "no session waits");
         tokio::task::yield_now().await;
     }
 }
 
-async fn claim_concurrently(store: &Arc<PostgresStore>, desk: PgTransaction, id: DeliveryId) -> usize {
+async fn claim_concurrently(store: &Arc<PostgresStore>, transaction: PgTransaction, id: DeliveryId) -> usize {
     let worker = Arc::clone(store);
     let claim = tokio::spawn(async move { worker.claim(vec![id], at(1), LEASE).await.unwrap().len() });
     wait_for_blocked_session(store).await;
-    desk.finish(Ok::<_, crate::postgres::errors::PgError>(()))
+    transaction
+        .finish(Ok::<_, crate::postgres::errors::PgError>(()))
         .await
         .unwrap();
     claim.await.unwrap()
 }
 
 #[tokio::test]
-async fn what_is_called_off_in_the_same_moment_is_not_claimed() {
+async fn a_delivery_that_is_cancelled_at_the_same_time_is_not_claimed() {
     let store = Arc::new(open(&new_database()).unwrap());
     let delivery = accepted(&*store, sms(1)).await;
-    let desk = store.pool.begin_write().await.unwrap();
-    let cancelled = admin::cancel_message(&desk, id(1), at(1)).await.unwrap();
+    let transaction = store.pool.begin_write().await.unwrap();
+    let cancelled = admin::cancel_message(&transaction, id(1), at(1)).await.unwrap();
     assert_eq!(cancelled, Cancelled::Done(vec![name("sms")]));
-    assert_eq!(claim_concurrently(&store, desk, delivery).await, 0);
+    assert_eq!(claim_concurrently(&store, transaction, delivery).await, 0);
     assert_eq!(query_number(&store, "SELECT count(*) FROM leases").await, 0);
 }
 
 #[tokio::test]
-async fn what_is_made_due_in_the_same_moment_is_claimed() {
+async fn a_delivery_that_is_requeued_at_the_same_time_is_claimed() {
     let store = Arc::new(open(&new_database()).unwrap());
     let mut new = sms(1);
     new.deliveries[0].due_at = at(500);
     let delivery = accepted(&*store, new).await;
-    let desk = store.pool.begin_write().await.unwrap();
-    let nudges = admin::requeue(&desk, &[delivery], at(1), at(0)).await.unwrap();
-    assert_eq!(nudges.len(), 1);
-    assert_eq!(claim_concurrently(&store, desk, delivery).await, 1);
+    let transaction = store.pool.begin_write().await.unwrap();
+    let entries = admin::requeue(&transaction, &[delivery], at(1), at(0))
+        .await
+        .unwrap();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(claim_concurrently(&store, transaction, delivery).await, 1);
 }
 
 #[tokio::test]
-async fn hosts_that_claim_and_record_and_call_off_the_same_never_share_a_round() {
+async fn concurrent_claims_records_and_cancellations_never_share_a_round() {
     let url = new_database();
     let hosts = (0..4).map(|_| Arc::new(open(&url).unwrap())).collect::<Vec<_>>();
     let mut ids = Vec::new();
@@ -111,11 +114,11 @@ async fn hosts_that_claim_and_record_and_call_off_the_same_never_share_a_round()
         work.spawn(async move {
             let mut rounds = Vec::new();
             for time in 0..20 {
-                // Every lease has ended by the next time.
+                // Every lease expires before the next iteration.
                 let now = at(time * 100);
-                let won = host.claim(ids.clone(), now, LEASE).await.unwrap();
-                rounds.extend(won.iter().map(|claim| (claim.id, claim.round)));
-                let ends = won.iter().step_by(2);
+                let claims = host.claim(ids.clone(), now, LEASE).await.unwrap();
+                rounds.extend(claims.iter().map(|claim| (claim.id, claim.round)));
+                let ends = claims.iter().step_by(2);
                 let ends = ends
                     .map(|claim| finished_round(claim, vec![], waiting_state(now, "down"), now))
                     .collect::<Vec<_>>();
@@ -131,39 +134,27 @@ async fn hosts_that_claim_and_record_and_call_off_the_same_never_share_a_round()
     let all = rounds.len();
     rounds.sort_unstable();
     rounds.dedup();
-    assert_eq!(rounds.len(), all, "a round is one host's");
-    let stray = "SELECT count(*) FROM leases AS l JOIN deliveries AS d USING (id) WHERE state <> 'waiting' OR claims = 0";
-    assert_eq!(query_number(&hosts[0], stray).await, 0);
+    assert_eq!(rounds.len(), all, "every round was claimed once");
+    let invalid = "SELECT count(*) FROM leases AS l JOIN deliveries AS d USING (id) WHERE state <> 'waiting' OR claims = 0";
+    assert_eq!(query_number(&hosts[0], invalid).await, 0);
 }
 
-/// A store as the version before leases left it, with two rounds under way.
-async fn database_before_leases(url: &str) -> [DeliveryId; 2] {
-    let link = PgPool::new(url, ServerRole::Primary, 1).unwrap();
-    let desk = link.begin_write().await.unwrap();
-    let store = open(url).unwrap();
-    let ids = [accepted(&store, sms(1)).await, accepted(&store, sms(2)).await];
+/// Accepts two deliveries and leaves each in a round without a lease, as a move from SQLite copies them.
+async fn accept_copied_rounds(store: &PostgresStore) -> [DeliveryId; 2] {
+    let ids = [accepted(store, sms(1)).await, accepted(store, sms(2)).await];
     let claim = format!(
         "UPDATE deliveries SET round = 1, due_at = {}",
         at(61).timestamp_millis()
     );
-    run_script(&store, &claim).await;
-    let made = desk
-        .batch_execute(
-            "DROP TABLE leases; DROP TABLE orders; DROP TABLE users, broadcasts, broadcast_users, broadcast_messages; DROP TABLE events; DROP TABLE opting_texts; DROP INDEX messages_user; \
-             ALTER TABLE messages DROP COLUMN watch; \
-             DELETE FROM migrations WHERE number >= 8",
-        )
-        .await;
-    desk.finish(made).await.unwrap();
+    run_script(store, &claim).await;
     ids
 }
 
 #[tokio::test]
-async fn rounds_that_began_before_there_were_leases_end_as_they_should() {
-    let url = new_database();
-    let [ends, lost] = database_before_leases(&url).await;
-    let store = open(&url).unwrap();
-    assert!(is_not_claimable(&store, ends, at(60)).await);
+async fn a_copied_round_without_a_lease_can_be_recorded_or_claimed_again() {
+    let store = open(&new_database()).unwrap();
+    let [recorded, lost] = accept_copied_rounds(&store).await;
+    assert!(is_not_claimable(&store, recorded, at(60)).await);
     assert_eq!(
         store.cancel_message(id(1), at(2)).await.unwrap(),
         Cancelled::TooLate
@@ -178,7 +169,10 @@ async fn rounds_that_began_before_there_were_leases_end_as_they_should() {
         };
         finished_round(&of, vec![], sent_state("blue", "b", now), now)
     };
-    assert_eq!(record(&store, end(ends, 1, at(62))).await, RecordResult::Stored);
+    assert_eq!(
+        record(&store, end(recorded, 1, at(62))).await,
+        RecordResult::Stored
+    );
     assert_eq!(
         record(&store, end(lost, 1, at(62))).await,
         RecordResult::Superseded

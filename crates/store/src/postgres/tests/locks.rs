@@ -1,134 +1,136 @@
-//! Who waits for whom: locks are asked for before rows, and nobody stands long before a table that is in use.
+//! The order of locks: advisory locks are taken before rows, and no transaction waits long for a locked table.
 
 use std::collections::HashSet;
 use std::time::Instant;
 
 use super::*;
 use crate::CoordinationStore;
+use crate::postgres::advisory_locks::{AdvisoryLock, lock_exclusive};
 use crate::postgres::coordination::RateOperation;
 use crate::postgres::group_commit::BatchOperation;
-use crate::postgres::pool::{PgTransaction, bind};
+use crate::postgres::pool::{PgPool, PgTransaction};
 use crate::postgres::receipts::ReceiptOperation;
 use postrider_core::rate_limit::RateLimitRequest;
 
-/// The locks of the fleet and of references under way.
-const COORDINATION_LOCK: i64 = 0x506F_7374_0010;
-const REFERENCES_LOCK: i64 = 0x506F_7374_0003;
-
-async fn hold_lock(store: &PostgresStore, lock: i64) -> PgTransaction {
-    let desk = store.pool.begin_write().await.unwrap();
-    let sql = include_str!("../../../../../sql/postgres/coordination/lock_coordination.sql");
-    desk.query(sql, bind![lock]).await.unwrap();
-    desk
+async fn hold_lock(store: &PostgresStore, lock: AdvisoryLock) -> PgTransaction {
+    let transaction = store.pool.begin_write().await.unwrap();
+    lock_exclusive(&transaction, lock).await.unwrap();
+    transaction
 }
 
-/// Waits until somebody stands before a lock, then asks for a row that he must not hold; whether it is free.
-async fn is_row_free_while_blocked(desk: &PgTransaction, row: &str) -> bool {
+/// Waits until another session waits for an advisory lock. Returns whether the row is not locked by it.
+async fn is_row_free_while_blocked(transaction: &PgTransaction, row: &str) -> bool {
     let waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
                    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     let deadline = Instant::now() + TIMEOUT;
-    while desk.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
-        assert!(Instant::now() < deadline, "nobody waits");
+    while transaction
+        .query_one(waiting, &[])
+        .await
+        .unwrap()
+        .get::<_, i64>(0)
+        == 0
+    {
+        assert!(Instant::now() < deadline, "no session waits");
         tokio::task::yield_now().await;
     }
-    desk.query(&format!("{row} FOR UPDATE NOWAIT"), &[]).await.is_ok()
+    transaction
+        .query(&format!("{row} FOR UPDATE NOWAIT"), &[])
+        .await
+        .is_ok()
 }
 
 fn rate_operation(provider: &str) -> RateOperation {
-    let wish = RateLimitRequest {
+    let request = RateLimitRequest {
         provider: name(provider),
         rate: 10.0,
         parts: vec![1],
         cooldown_until: None,
     };
     RateOperation {
-        request: wish,
+        request,
         now: at(1),
         requested_at: Instant::now(),
     }
 }
 
 #[tokio::test]
-async fn whoever_waits_for_the_fleet_holds_no_pace() {
+async fn a_session_that_waits_for_the_coordination_lock_holds_no_rate_limiter() {
     let store = open(&new_database()).unwrap();
     store
         .acquire_rate_permits(rate_operation("a").request, at(1))
         .await
         .unwrap();
-    let desk = hold_lock(&store, COORDINATION_LOCK).await;
+    let transaction = hold_lock(&store, AdvisoryLock::Coordination).await;
     let other = store.pool.begin_write().await.unwrap();
     let (mut seen, pieces) = (
         HashSet::from([name("a")]),
         [rate_operation("a"), rate_operation("b")],
     );
-    let passing = async {
-        let passed = RateOperation::run(&other, &mut seen, &pieces).await.map(drop);
-        other.finish(passed).await.unwrap();
+    let acquiring = async {
+        let outcome = RateOperation::run(&other, &mut seen, &pieces).await.map(drop);
+        other.finish(outcome).await.unwrap();
     };
     let looking = async {
-        let row = "SELECT 1 FROM paces WHERE provider = 'a'";
-        let is_free = is_row_free_while_blocked(&desk, row).await;
-        drop(desk);
+        let row = "SELECT 1 FROM rate_limiters WHERE provider = 'a'";
+        let is_free = is_row_free_while_blocked(&transaction, row).await;
+        drop(transaction);
         is_free
     };
-    let ((), is_free) = tokio::join!(passing, looking);
+    let ((), is_free) = tokio::join!(acquiring, looking);
     assert!(is_free);
 }
 
 #[tokio::test]
-async fn whoever_waits_to_keep_a_receipt_holds_no_delivery() {
+async fn a_session_that_waits_to_store_a_receipt_holds_no_delivery() {
     let store = open(&new_database()).unwrap();
     let known = accepted(&store, sms(1)).await;
     claim_and_send(&store, known, "blue", "b-1", at(1)).await;
-    let desk = hold_lock(&store, REFERENCES_LOCK).await;
+    let transaction = hold_lock(&store, AdvisoryLock::References).await;
     let other = store.pool.begin_write().await.unwrap();
     let of = |reference| received_receipt(Some("blue"), reference, ReceiptStatus::Delivered, at(2));
-    let pieces = [ReceiptOperation(vec![of("b-1"), of("nobody")])];
-    let settling = async {
-        let settled = ReceiptOperation::run(&other, &mut (), &pieces).await.map(drop);
-        other.finish(settled).await.unwrap();
+    let pieces = [ReceiptOperation(vec![of("b-1"), of("unknown")])];
+    let applying = async {
+        let outcome = ReceiptOperation::run(&other, &mut (), &pieces).await.map(drop);
+        other.finish(outcome).await.unwrap();
     };
     let looking = async {
         let row = format!("SELECT 1 FROM deliveries WHERE id = {}", known.0);
-        let is_free = is_row_free_while_blocked(&desk, &row).await;
-        drop(desk);
+        let is_free = is_row_free_while_blocked(&transaction, &row).await;
+        drop(transaction);
         is_free
     };
-    let ((), is_free) = tokio::join!(settling, looking);
+    let ((), is_free) = tokio::join!(applying, looking);
     assert!(is_free);
 }
 
 #[tokio::test]
-async fn an_upgrade_waits_for_a_table_in_use_without_holding_others_up() {
+async fn a_migration_waits_for_a_locked_table_without_blocking_other_sessions() {
     let url = new_database();
-    let store = open(&url).unwrap();
-    accepted(&store, sms(1)).await;
-    let reader = store.pool.begin_write().await.unwrap();
-    reader
-        .batch_execute("DELETE FROM migrations WHERE number >= 8; DROP TABLE leases; DROP TABLE orders; DROP TABLE users, broadcasts, broadcast_users, broadcast_messages; DROP TABLE events; DROP TABLE opting_texts; \
-             ALTER TABLE messages DROP COLUMN watch; DROP INDEX messages_user")
-        .await
-        .unwrap();
-    reader
-        .finish(Ok::<_, crate::postgres::errors::PgError>(()))
-        .await
-        .unwrap();
-    let reader = store.pool.begin_write().await.unwrap();
+    let pool = PgPool::new(&url, ServerRole::Primary, 2).unwrap();
+    let setup = pool.begin_write().await.unwrap();
+    let created = setup
+        .batch_execute(sql!("postgres/migrations/create_table"))
+        .await;
+    setup.finish(created).await.unwrap();
+    let reader = pool.begin_write().await.unwrap();
     reader
         .batch_execute("LOCK TABLE migrations IN SHARE MODE")
         .await
         .unwrap();
-    let upgrade = std::thread::spawn(move || super::super::migrate(&url, TIMEOUT));
-    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'migrations'::regclass";
+    let migration = std::thread::spawn(move || super::super::migrate(&url, TIMEOUT));
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'migrations'::regclass";
     let deadline = Instant::now() + TIMEOUT;
-    // Somebody who waits, and nobody any more: it has given the place in the queue up.
+    // The migration first waits for the table, then gives up its position in the lock queue.
     for expected in [true, false] {
-        while (reader.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) > 0) != expected {
-            assert!(Instant::now() < deadline, "not in time: {expected}");
+        while (reader.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) > 0) != expected {
+            assert!(
+                Instant::now() < deadline,
+                "waiting did not become {expected} in time"
+            );
             tokio::task::yield_now().await;
         }
     }
     drop(reader);
-    let applied = upgrade.join().unwrap().unwrap();
-    assert_eq!(applied.first().map(String::as_str), Some("0008_leases"));
+    let applied = migration.join().unwrap().unwrap();
+    assert_eq!(applied, ["0001_schema"]);
 }

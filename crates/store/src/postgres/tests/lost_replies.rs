@@ -1,7 +1,7 @@
-//! A commit that happened and whose answer never came: nobody is told that it worked, and asking again is safe.
+//! Commits whose reply is lost: the call fails, and repeating it is safe.
 //!
-//! The way to the server is carried by the test, which loses that answer. Opening a store blocks, so these tests have
-//! threads to spare.
+//! A proxy in front of the server drops the reply. Opening a store blocks its thread, so these tests use a
+//! multi-threaded runtime.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,7 +16,7 @@ use postrider_core::message::{Acceptance, NewMessage};
 use postrider_core::receipt::ReceiptStatus;
 use postrider_core::round::RecordResult;
 
-/// A way to the server that loses the answer of the next commit when it is told to.
+/// A proxy that drops the reply of the next commit after it is armed.
 struct CommitReplyDropper {
     url: String,
     is_armed: Arc<AtomicBool>,
@@ -51,38 +51,38 @@ impl CommitReplyDropper {
     }
 }
 
-/// Carries bytes both ways. The client sends a commit in a piece of its own and waits for the answer.
+/// Forwards bytes in both directions. The client sends a commit on its own and waits for the reply.
 async fn relay(mut client: TcpStream, mut server: TcpStream, is_armed: Arc<AtomicBool>) {
-    let (mut asked, mut answered) = ([0; 64 * 1024], [0; 64 * 1024]);
+    let (mut request, mut reply) = ([0; 64 * 1024], [0; 64 * 1024]);
     loop {
         tokio::select! {
-            read = client.read(&mut asked) => {
+            read = client.read(&mut request) => {
                 let Ok(read @ 1..) = read else { return };
-                server.write_all(&asked[..read]).await.unwrap();
-                let is_commit = asked[..read].windows(7).any(|bytes| bytes == b"COMMIT\0");
+                server.write_all(&request[..read]).await.unwrap();
+                let is_commit = request[..read].windows(7).any(|bytes| bytes == b"COMMIT\0");
                 if is_commit && is_armed.swap(false, Ordering::SeqCst) {
-                    // It is on disk when the server answers.
-                    assert!(server.read(&mut answered).await.unwrap() > 0);
+                    // The commit is on disk when the server replies.
+                    assert!(server.read(&mut reply).await.unwrap() > 0);
                     return;
                 }
             }
-            read = server.read(&mut answered) => {
+            read = server.read(&mut reply) => {
                 let Ok(read @ 1..) = read else { return };
-                client.write_all(&answered[..read]).await.unwrap();
+                client.write_all(&reply[..read]).await.unwrap();
             }
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_acceptance_whose_answer_was_lost_is_no_success_and_can_be_asked_again() {
-    let thief = CommitReplyDropper::in_front_of(&new_database()).await;
-    let store = open(&thief.url).unwrap();
+async fn an_accept_whose_reply_was_lost_fails_and_can_be_repeated() {
+    let proxy = CommitReplyDropper::in_front_of(&new_database()).await;
+    let store = open(&proxy.url).unwrap();
     let mut new = sms(1);
     new.idempotency = idempotency_key(1, 1);
-    thief.arm();
+    proxy.arm();
     let lost = store.accept(vec![new.clone()]).await.unwrap_err();
-    assert!(thief.has_dropped());
+    assert!(proxy.has_dropped());
     assert_eq!(lost.kind(), ErrorKind::Unavailable, "{}", lost.chain());
     let again = NewMessage { id: id(2), ..new };
     let answer = store.accept(vec![again]).await.unwrap().remove(0);
@@ -93,34 +93,34 @@ async fn an_acceptance_whose_answer_was_lost_is_no_success_and_can_be_asked_agai
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_round_whose_answer_was_lost_is_stored_when_it_is_brought_again() {
-    let thief = CommitReplyDropper::in_front_of(&new_database()).await;
-    let store = open(&thief.url).unwrap();
-    for (which, end) in [
+async fn a_round_whose_reply_was_lost_can_be_recorded_again() {
+    let proxy = CommitReplyDropper::in_front_of(&new_database()).await;
+    let store = open(&proxy.url).unwrap();
+    for (number, end) in [
         (1, sent_state("blue", "b-1", at(2))),
         (2, waiting_state(at(50), "down")),
     ] {
-        let id = accepted(&store, sms(which)).await;
+        let id = accepted(&store, sms(number)).await;
         let claim = claimed(&store, id, at(1)).await;
-        let calls = vec![
+        let attempts = vec![
             attempt("red", unavailable_outcome(), at(1)),
             attempt("blue", accepted_outcome("b-1"), at(2)),
         ];
-        let finished = finished_round(&claim, calls, end.clone(), at(2));
-        thief.arm();
+        let finished = finished_round(&claim, attempts, end.clone(), at(2));
+        proxy.arm();
         let lost = store.record(vec![finished.clone()]).await.unwrap_err();
-        assert!(thief.has_dropped());
+        assert!(proxy.has_dropped());
         assert_eq!(lost.kind(), ErrorKind::Unavailable, "{}", lost.chain());
         assert_eq!(record(&store, finished.clone()).await, RecordResult::Stored);
-        let found = first_delivery(&store, which).await;
+        let found = first_delivery(&store, number).await;
         assert_eq!((found.state, found.attempts.len()), (end, 2));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_round_that_went_on_in_the_meantime_is_stored_all_the_same() {
-    let thief = CommitReplyDropper::in_front_of(&new_database()).await;
-    let store = open(&thief.url).unwrap();
+async fn a_recorded_round_that_a_receipt_has_changed_can_be_recorded_again() {
+    let proxy = CommitReplyDropper::in_front_of(&new_database()).await;
+    let store = open(&proxy.url).unwrap();
     let new = accepted(&store, sms(1)).await;
     let claim = claimed(&store, new, at(1)).await;
     let finished = finished_round(
@@ -129,7 +129,7 @@ async fn a_round_that_went_on_in_the_meantime_is_stored_all_the_same() {
         sent_state("blue", "b-1", at(2)),
         at(2),
     );
-    thief.arm();
+    proxy.arm();
     store.record(vec![finished.clone()]).await.unwrap_err();
     apply_receipt(
         &store,
@@ -145,7 +145,7 @@ async fn a_round_that_went_on_in_the_meantime_is_stored_all_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_overtaken_round_that_is_brought_twice_keeps_its_attempts_once() {
+async fn a_superseded_round_that_is_recorded_twice_stores_its_attempts_once() {
     let store = open(&new_database()).unwrap();
     let new = accepted(&store, sms(1)).await;
     let slow = claimed(&store, new, at(1)).await;
@@ -163,14 +163,14 @@ async fn an_overtaken_round_that_is_brought_twice_keeps_its_attempts_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn receipts_whose_answer_was_lost_change_nothing_the_second_time() {
-    let thief = CommitReplyDropper::in_front_of(&new_database()).await;
-    let store = open(&thief.url).unwrap();
+async fn receipts_whose_reply_was_lost_change_nothing_the_second_time() {
+    let proxy = CommitReplyDropper::in_front_of(&new_database()).await;
+    let store = open(&proxy.url).unwrap();
     let new = accepted(&store, sms(1)).await;
     claim_and_send(&store, new, "blue", "b-1", at(1)).await;
-    let word = || received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(9));
-    thief.arm();
-    store.apply_receipts(vec![word()]).await.unwrap_err();
-    let again = apply_receipt(&store, word()).await;
+    let receipt = || received_receipt(Some("blue"), "b-1", ReceiptStatus::Delivered, at(9));
+    proxy.arm();
+    store.apply_receipts(vec![receipt()]).await.unwrap_err();
+    let again = apply_receipt(&store, receipt()).await;
     assert!(matches!(again, ReceiptResult::Unchanged(_)), "{again:?}");
 }

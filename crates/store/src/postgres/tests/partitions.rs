@@ -1,8 +1,9 @@
-//! Months come and go: numbers jump, whole months are deleted, the report keeps counting, an older store survives.
+//! Monthly partitions: numbers skip to the next one, whole months are dropped, and the report keeps their counts.
 
 use std::sync::Arc;
 
 use super::*;
+use crate::postgres::partitions::NUMBERS_PER_PARTITION;
 use crate::postgres::{drop_partition, read};
 use crate::testing::report::{first_day, first_night, rebuilt_report};
 use crate::{MaintenanceStore, ReadStore, ReportStore, WorkStore};
@@ -13,7 +14,20 @@ use postrider_core::report::Report;
 
 const DAY: i64 = 86_400;
 
-/// A moment in the month after the busy day's.
+#[test]
+fn the_first_partition_of_the_schema_is_as_large_as_later_ones() {
+    let schema = sql!("postgres/migrations/0001_schema");
+    for (table, end) in [
+        ("messages", NUMBERS_PER_PARTITION),
+        ("deliveries", NUMBERS_PER_PARTITION * DeliveryId::PER_MESSAGE),
+        ("attempts", NUMBERS_PER_PARTITION * DeliveryId::PER_MESSAGE),
+    ] {
+        let attach = format!("ATTACH PARTITION {table}_0 FOR VALUES FROM (MINVALUE) TO ({end});");
+        assert!(schema.contains(&attach), "{attach}");
+    }
+}
+
+/// Returns a time in the month after the first day of the fixtures.
 fn next_month() -> Timestamp {
     at(40 * DAY)
 }
@@ -22,12 +36,12 @@ async fn store() -> Arc<PostgresStore> {
     Arc::new(open(&new_database()).unwrap())
 }
 
-/// The tables that hold deliveries, in order.
+/// Returns the partitions of `deliveries`, in order.
 async fn partitions(store: &PostgresStore) -> Vec<String> {
-    let desk = store.pool.begin_read().await.unwrap();
+    let transaction = store.pool.begin_read().await.unwrap();
     let sql =
         "SELECT relname::TEXT FROM pg_class WHERE relkind = 'r' AND relname LIKE 'deliveries%' ORDER BY 1";
-    let found = desk.query(sql, &[]).await.unwrap();
+    let found = transaction.query(sql, &[]).await.unwrap();
     found.iter().map(|row| row.get(0)).collect()
 }
 
@@ -36,7 +50,7 @@ async fn up_to_date_report(store: &PostgresStore) -> Report {
     store.report(at(20_000)).await.unwrap()
 }
 
-/// A message in the month after the busy day's, whose hour shows that the day is over.
+/// Accepts a message in the next month. Its hour shows that all messages of the first day are older.
 async fn accept_next_month(store: &PostgresStore, which: u64) -> DeliveryId {
     let mut message = sms(which);
     message.created_at = next_month();
@@ -44,7 +58,7 @@ async fn accept_next_month(store: &PostgresStore, which: u64) -> DeliveryId {
 }
 
 #[tokio::test]
-async fn a_month_that_is_over_goes_as_a_whole_and_stays_counted() {
+async fn an_expired_month_is_dropped_as_a_whole_and_stays_counted() {
     let store = store().await;
     let nothing_old = at(-DAY);
     store.prune(nothing_old, at(0), 10).await.unwrap();
@@ -54,7 +68,7 @@ async fn a_month_that_is_over_goes_as_a_whole_and_stays_counted() {
     store.prune(nothing_old, next_month(), 10).await.unwrap();
     assert!(
         accept_next_month(&store, 90).await.0 >= 1 << 42,
-        "the numbers have jumped"
+        "the numbers skipped to the next partition"
     );
     for id in store.due(at(2 * DAY), &Capacity::total(100)).await.unwrap() {
         if id.id.0 < 1 << 42 {
@@ -84,11 +98,11 @@ async fn fail_now(store: &PostgresStore, id: DeliveryId) {
 }
 
 #[tokio::test]
-async fn a_month_in_which_something_waits_goes_piece_by_piece() {
+async fn a_month_with_a_waiting_delivery_is_pruned_message_by_message() {
     let store = store().await;
     store.prune(at(-DAY), at(0), 10).await.unwrap();
-    let (gone, waiting) = (accepted(&*store, sms(1)).await, accepted(&*store, sms(2)).await);
-    claim_and_send(&*store, gone, "blue", "b-1", at(1)).await;
+    let (sent, waiting) = (accepted(&*store, sms(1)).await, accepted(&*store, sms(2)).await);
+    claim_and_send(&*store, sent, "blue", "b-1", at(1)).await;
     store.prune(at(-DAY), next_month(), 10).await.unwrap();
     accept_next_month(&store, 3).await;
     assert_eq!(store.prune(next_month(), next_month(), 10).await.unwrap(), 1);
@@ -99,7 +113,7 @@ async fn a_month_in_which_something_waits_goes_piece_by_piece() {
 }
 
 #[tokio::test]
-async fn a_month_that_was_taken_out_is_counted_by_whoever_comes_next() {
+async fn a_detached_month_is_counted_by_the_next_prune_or_rebuild() {
     for rebuilds in [false, true] {
         let store = store().await;
         store.prune(at(-DAY), at(0), 10).await.unwrap();
@@ -108,9 +122,9 @@ async fn a_month_that_was_taken_out_is_counted_by_whoever_comes_next() {
         store.prune(at(-DAY), next_month(), 10).await.unwrap();
         accept_next_month(&store, 2).await;
         let whole = up_to_date_report(&store).await;
-        let desk = store.pool.begin_write().await.unwrap();
-        let taken = drop_partition::detach_one(&desk, next_month()).await;
-        assert!(desk.finish(taken).await.unwrap());
+        let transaction = store.pool.begin_write().await.unwrap();
+        let detached = drop_partition::detach_one(&transaction, next_month()).await;
+        assert!(transaction.finish(detached).await.unwrap());
         assert_eq!(up_to_date_report(&store).await, whole);
         if rebuilds {
             assert_eq!(rebuilt_report(&*store).await, whole);
@@ -123,7 +137,7 @@ async fn a_month_that_was_taken_out_is_counted_by_whoever_comes_next() {
 }
 
 #[tokio::test]
-async fn tables_in_use_keep_a_month_and_nobody_waits() {
+async fn a_month_whose_tables_are_in_use_stays_and_no_session_waits() {
     let store = store().await;
     store.prune(at(-DAY), at(0), 10).await.unwrap();
     let sent = accepted(&*store, sms(1)).await;
@@ -139,7 +153,7 @@ async fn tables_in_use_keep_a_month_and_nobody_waits() {
 }
 
 #[tokio::test]
-async fn numbers_jump_once_a_month_however_many_hosts_prune() {
+async fn numbers_skip_once_a_month_however_many_processes_prune() {
     let store = store().await;
     accepted(&*store, sms(1)).await;
     for now in [at(0), at(1), next_month(), at(40 * DAY + 1), at(75 * DAY), at(0)] {
@@ -155,7 +169,7 @@ async fn numbers_jump_once_a_month_however_many_hosts_prune() {
     assert_eq!(partitions(&store).await.len(), 5);
 }
 
-/// Prunes as cron does: every day what is older than 90 days.
+/// Prunes messages older than 90 days, as a daily cron job does.
 async fn prune_daily(store: &PostgresStore, day: i64) -> usize {
     let (now, before) = (at(day * DAY), at((day - 90) * DAY));
     let mut deleted = 0;
@@ -168,7 +182,7 @@ async fn prune_daily(store: &PostgresStore, day: i64) -> usize {
 }
 
 #[tokio::test]
-async fn a_daily_prune_leaves_a_month_until_it_can_go_as_a_whole() {
+async fn a_daily_prune_keeps_a_month_until_it_can_be_dropped_as_a_whole() {
     let store = store().await;
     let (mut sizes, mut waiting) = (Vec::new(), None);
     for day in (0..220).step_by(4) {
@@ -185,15 +199,15 @@ async fn a_daily_prune_leaves_a_month_until_it_can_go_as_a_whole() {
             claim_and_send(&*store, id, "blue", &format!("b-{day}"), at(day * DAY)).await;
         }
     }
-    // The first month began in its middle.
+    // The first month began in the middle of a calendar month.
     assert_eq!(sizes.len(), 4, "{sizes:?}");
     assert!(
         sizes.iter().all(|size| *size >= 5),
-        "months and no days: {sizes:?}"
+        "whole months, not single days: {sizes:?}"
     );
     let due = store.due(at(220 * DAY), &Capacity::total(10)).await.unwrap();
     assert!(
-        due.iter().any(|nudge| Some(nudge.id) == waiting),
-        "what waits stays"
+        due.iter().any(|entry| Some(entry.id) == waiting),
+        "a waiting delivery stays"
     );
 }

@@ -1,16 +1,16 @@
--- A store of {rows} messages in twelve months: half of them in the last, where a fifth waits and half of that is due;
--- of the months before everything has ended, but for one message each that waits. Each has been tried once.
+-- {rows} messages in twelve partitions, with one attempt each. Half of the messages are in the last partition: a fifth
+-- of these wait, and half of the waiting ones are due. In the earlier partitions one message each waits.
 INSERT INTO messages (number, id, body, "user", created_at)
 SELECT
-    (place << 36) + n, decode(lpad(to_hex((place << 36) + n), 32, '0'), 'hex'), 'body ' || n,
-    CASE n % 3 WHEN 0 THEN 'person ' || n % ({rows} / 10) END,
-    1700000000000 + place * 2592000000 + n
-FROM generate_series(0::BIGINT, 11) AS place,
-    generate_series(1, CASE place WHEN 11 THEN {rows} / 2 ELSE {rows} / 22 END) AS n;
+    (partition << 36) + n, decode(lpad(to_hex((partition << 36) + n), 32, '0'), 'hex'), 'body ' || n,
+    CASE n % 3 WHEN 0 THEN 'user ' || n % ({rows} / 10) END,
+    1700000000000 + partition * 2592000000 + n
+FROM generate_series(0::BIGINT, 11) AS partition,
+    generate_series(1, CASE partition WHEN 11 THEN {rows} / 2 ELSE {rows} / 22 END) AS n;
 
 INSERT INTO deliveries (
     id, channel, address, spelling, parts, priority, state, reason, failure, provider, reference, round, recorded, tries,
-    resends_left, due_at, expires_at, ended_at, recount, counted_state, counted_opened, counted_attempts
+    resends_left, due_at, expires_at, ended_at, rollup_pending, counted_state, counted_opened, counted_attempts
 )
 SELECT
     number << 6, 'sms', '+98' || n % ({rows} / 10), '098' || n, 1, n % 2, state,
@@ -29,53 +29,53 @@ FROM (
     FROM messages
 ) AS message;
 
--- In workers' hands is what has waited longest; a third of the leases have ended.
-INSERT INTO leases (id, claims, until)
+-- The deliveries that have waited longest are leased; a third of the leases have expired.
+INSERT INTO leases (id, claims, lease_expires_at)
 SELECT id, 1, 1700000000000 + CASE row_number() OVER (ORDER BY id) % 3 WHEN 0 THEN 0 ELSE 90000000000 END
 FROM deliveries
 WHERE state = 'waiting' AND due_at < 1750000000000
 ORDER BY id
 LIMIT 300;
 
-INSERT INTO attempts (delivery, place, round, provider, outcome, at, duration_ms)
+INSERT INTO attempts (delivery, sequence, round, provider, outcome, at, duration_ms)
 SELECT id, 0, 1, 'blue', 'accepted', 1700000000000, 40 FROM deliveries;
 
-INSERT INTO recipients (channel, address, standing, reason, changed_by, changed_at)
-SELECT 'sms', '+98' || n, 'inactive', 'said so', 'blue', 0 FROM generate_series(1, {rows} / 20) AS n;
+INSERT INTO recipients (channel, address, status, reason, changed_by, changed_at)
+SELECT 'sms', '+98' || n, 'inactive', 'test', 'blue', 0 FROM generate_series(1, {rows} / 20) AS n;
 
-INSERT INTO receipts (reference, provider, verdict, at, heard_at)
+INSERT INTO unmatched_receipts (reference, provider, status, at, received_at)
 SELECT 'early-' || n, 'blue', 'delivered', n, n FROM generate_series(1, {rows} / 20) AS n;
 
-INSERT INTO keys (key, request, number, message, expires_at)
+INSERT INTO idempotency_keys (key, request, number, message, expires_at)
 SELECT sha256(n::TEXT::BYTEA), sha256('r'), n, decode(lpad(to_hex(n), 32, '0'), 'hex'), n
 FROM generate_series(1, {rows} / 20) AS n;
 
-INSERT INTO addresses (address, count)
+INSERT INTO address_counts (address, count)
 SELECT '+98' || n, n % 100 FROM generate_series(0, {rows} / 10 - 1) AS n;
 
-INSERT INTO addresses_kept (address, count)
+INSERT INTO pruned_address_counts (address, count)
 SELECT '+98' || n, n % 100 FROM generate_series(0, {rows} / 10 - 1) AS n;
 
-INSERT INTO hours (hour, first_number)
-SELECT 472222 + place * 720, place << 36 FROM generate_series(0::BIGINT, 11) AS place;
+INSERT INTO message_hours (hour, first_number)
+SELECT 472222 + partition * 720, partition << 36 FROM generate_series(0::BIGINT, 11) AS partition;
 
--- The last tenth of the last month has not been counted yet.
-UPDATE meta SET number = ((11::BIGINT << 36) + {rows} / 20 * 9) << 6 WHERE name = 'folded';
-UPDATE deliveries SET recount = FALSE WHERE id > ((11::BIGINT << 36) + {rows} / 20 * 9) << 6 AND recount;
+-- The last tenth of the last partition is not counted yet.
+UPDATE meta SET number = ((11::BIGINT << 36) + {rows} / 20 * 9) << 6 WHERE name = 'rollup_position';
+UPDATE deliveries SET rollup_pending = FALSE WHERE id > ((11::BIGINT << 36) + {rows} / 20 * 9) << 6 AND rollup_pending;
 
--- Every twentieth message was watched, by a hundred hosts; a tenth of the events waits.
-INSERT INTO events (delivery, sequence, message, watch, lane, channel, spelling, what, at, state, moment)
+-- Every twentieth message has events, for a hundred endpoints; a tenth of the events waits.
+INSERT INTO events (delivery, sequence, message, event_target, endpoint, channel, spelling, event_type, at, state, due_or_ended_at)
 SELECT
     number << 6, sequence, id, 'https://host-' || number / 20 % 100 || '/ ', 'host-' || number / 20 % 100, 'sms', '098',
-    'sent', created_at, CASE number / 20 % 10 WHEN 0 THEN 'waiting' WHEN 1 THEN 'dead' ELSE 'taken' END, created_at
+    'sent', created_at, CASE number / 20 % 10 WHEN 0 THEN 'waiting' WHEN 1 THEN 'dead' ELSE 'delivered' END, created_at
 FROM messages, generate_series(1, 2) AS sequence
 WHERE number % 20 = 0;
 
--- As many users as messages, and broadcasts of a hundred messages each in the last month; each names a hundred of them.
+-- As many users as messages, and broadcasts of a hundred messages each in the last partition, to a hundred users each.
 INSERT INTO users (id, number, created_at)
-SELECT 'person ' || n, n, 0 FROM generate_series(1, {rows}) AS n;
+SELECT 'user ' || n, n, 0 FROM generate_series(1, {rows}) AS n;
 
-INSERT INTO broadcasts (number, id, body, channel, caller, created_at, to_all, last_user, users, reached, messages, spread)
+INSERT INTO broadcasts (number, id, body, channel, caller, created_at, to_all, last_user, users, fan_out_position, messages, is_fanned_out)
 SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex'), 'news', 'sms', '', n, 0, {rows}, 100, {rows}, 100, 1
 FROM generate_series(1, {rows} / 300) AS n;
 

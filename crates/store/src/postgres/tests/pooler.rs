@@ -1,4 +1,4 @@
-//! The contract through a real pgbouncer that gives every transaction another connection.
+//! The conformance suite through pgbouncer in transaction mode.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -9,13 +9,13 @@ use super::*;
 use crate::ReportStore;
 use postrider_core::testing::backend_server::free_port;
 
-/// Fewer than one store opens, so that they have to be shared.
+/// Fewer connections than one store opens, so that they are shared.
 const SERVER_CONNECTIONS: usize = 5;
 
-/// Starts a pooler before the server of that URL; its port. It ends with the test binary.
+/// Starts a pooler in front of the server of a URL and returns its port. The pooler ends with the test binary.
 fn start_pooler(url: &str) -> u16 {
     let server = url.rsplit_once('/').unwrap().0.rsplit_once(':').unwrap().1;
-    let place = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let port = free_port();
     let settings = format!(
         "[databases]\n* = host=127.0.0.1 port={server} user=postgres\n\
@@ -23,12 +23,12 @@ fn start_pooler(url: &str) -> u16 {
          auth_type = any\npool_mode = transaction\ndefault_pool_size = {SERVER_CONNECTIONS}\n\
          max_client_conn = 2000\n"
     );
-    let file = place.path().join("pgbouncer.ini");
+    let file = directory.path().join("pgbouncer.ini");
     std::fs::write(&file, settings).unwrap();
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(place.path(), readable).unwrap();
+    std::fs::set_permissions(directory.path(), readable).unwrap();
     std::thread::spawn(move || {
-        // Debian keeps it out of the search path of ordinary users.
+        // On Debian it is not in the search path of ordinary users.
         let programs = [Path::new("/usr/sbin/pgbouncer"), Path::new("pgbouncer")];
         let program = programs.into_iter().find(|program| program.is_file());
         let mut command = command_as_owner(program.unwrap_or(programs[1]), Path::new("/"));
@@ -43,7 +43,7 @@ fn start_pooler(url: &str) -> u16 {
     port
 }
 
-/// A new database and the way to it through the pooler.
+/// Returns the URLs of a new database, directly and through the pooler.
 fn pooled_database() -> (String, String) {
     static POOLER: OnceLock<u16> = OnceLock::new();
     let url = new_database();
@@ -62,7 +62,7 @@ fn fresh_database() -> StoreOpener {
 conformance_tests!(super::fresh_database);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn several_hosts_work_at_once_over_few_connections() {
+async fn several_processes_share_few_connections() {
     let (url, through) = pooled_database();
     let mut hosts = tokio::task::JoinSet::new();
     for host in 0..4 {
@@ -70,12 +70,12 @@ async fn several_hosts_work_at_once_over_few_connections() {
         hosts.spawn(async move {
             let store = Arc::new(open(&through).unwrap());
             let mut senders = tokio::task::JoinSet::new();
-            for which in 0..50 {
+            for number in 0..50 {
                 let store = Arc::clone(&store);
                 senders.spawn(async move {
-                    let which = host * 1_000 + which;
-                    let id = accepted(&*store, sms(which)).await;
-                    claim_and_send(&*store, id, "blue", &format!("b-{which}"), at(1)).await;
+                    let number = host * 1_000 + number;
+                    let id = accepted(&*store, sms(number)).await;
+                    claim_and_send(&*store, id, "blue", &format!("b-{number}"), at(1)).await;
                 });
             }
             senders.join_all().await;
@@ -87,9 +87,13 @@ async fn several_hosts_work_at_once_over_few_connections() {
     while store.apply_changes(100).await.unwrap() > 0 {}
     let report = store.report(at(9)).await.unwrap();
     assert_eq!((report.messages, report.totals.sent), (200, 200));
-    let desk = store.pool.begin_read().await.unwrap();
+    let transaction = store.pool.begin_read().await.unwrap();
     let clients = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()";
-    let clients = desk.query_one(clients, &[]).await.unwrap().get::<_, i64>(0);
+    let clients = transaction
+        .query_one(clients, &[])
+        .await
+        .unwrap()
+        .get::<_, i64>(0);
     assert!(
         clients <= 1 + i64::try_from(SERVER_CONNECTIONS).unwrap(),
         "{clients} connections"

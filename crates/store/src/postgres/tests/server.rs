@@ -1,6 +1,6 @@
-//! PostgreSQL servers that a test owns: killed, stopped, copied by streaming, promoted, with or without TLS.
+//! PostgreSQL servers that belong to one test: it can kill, stop, replicate and promote them, with or without TLS.
 //!
-//! The server all other tests share can have none of this done to it. They end, by their own pids, when dropped.
+//! Other tests share one server. A server of this module ends, by its process id, when it is dropped.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -14,10 +14,10 @@ use postrider_core::testing::backend_server::free_port;
 use postrider_core::testing::postgres_server::find_postgres_programs;
 use postrider_core::testing::postgres_shutdown;
 
-/// How long a server may take to do what it is told.
+/// Maximum time of a command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A server.
+/// A PostgreSQL server.
 pub struct PostgresServer {
     bin: PathBuf,
     directory: TempDir,
@@ -27,7 +27,7 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// A new, empty server with these settings, `name=value`.
+    /// Starts an empty server with these settings, as `name=value`.
     pub fn new(settings: &[&str]) -> Self {
         let mut server = Self::prepare(settings);
         let files = server.data_directory();
@@ -48,7 +48,7 @@ impl PostgresServer {
         server
     }
 
-    /// A new server that shows this certificate and lets in with the password `secret` over TLS only.
+    /// Starts a server with this certificate that accepts only TLS connections with the password `secret`.
     pub fn with_tls(certificate: &ServerCertificate) -> Self {
         let mut server = Self::prepare(&["ssl=on"]);
         let (files, password) = (server.data_directory(), server.directory.path().join("password"));
@@ -65,8 +65,8 @@ impl PostgresServer {
             &password,
         ];
         run(server.owner_command("initdb").args(arguments));
-        let doors = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
-        fs::write(Path::new(&files).join("pg_hba.conf"), doors).unwrap();
+        let access = "hostssl all all 127.0.0.1/32 scram-sha-256\n";
+        fs::write(Path::new(&files).join("pg_hba.conf"), access).unwrap();
         for (from, to) in [
             (&certificate.file, "server.crt"),
             (&certificate.key, "server.key"),
@@ -81,7 +81,7 @@ impl PostgresServer {
         server
     }
 
-    /// A replica that follows another server.
+    /// Starts a streaming replica of another server.
     pub fn replica_of(leader: &Self) -> Self {
         let mut server = Self::prepare(&["hot_standby_feedback=on"]);
         let (files, port) = (server.data_directory(), leader.port.to_string());
@@ -103,26 +103,26 @@ impl PostgresServer {
         server
     }
 
-    /// Lets every commit wait until a replica has it.
+    /// Makes every commit wait for a replica.
     pub fn require_synchronous_replica(&self) {
         self.psql("ALTER SYSTEM SET synchronous_standby_names = '*'");
         self.psql("SELECT pg_reload_conf()");
-        wait_until("the replica keeps up with every commit", || {
+        wait_until("the replica is synchronous", || {
             self.psql("SELECT sync_state FROM pg_stat_replication") == "sync"
         });
     }
 
-    /// `127.0.0.1:PORT`.
+    /// Returns `127.0.0.1:PORT`.
     pub fn host_and_port(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The URL of its only database.
+    /// Returns the URL of its only database.
     pub fn url(&self) -> String {
         format!("postgres://postgres@{}/postgres", self.host_and_port())
     }
 
-    /// What it answers to a statement.
+    /// Returns the output of a statement.
     pub fn psql(&self, sql: &str) -> String {
         let port = self.port.to_string();
         let mut client = Command::new(self.bin.join("psql"));
@@ -130,7 +130,7 @@ impl PostgresServer {
         run(&mut client).trim().to_owned()
     }
 
-    /// How many statements it has run, when it was told to log them (`log_statement=all`).
+    /// Returns the number of statements that it has run. Needs `log_statement=all`.
     pub fn statements(&self) -> usize {
         let log = fs::read_to_string(self.directory.path().join("log")).unwrap();
         log.lines()
@@ -138,37 +138,37 @@ impl PostgresServer {
             .count()
     }
 
-    /// Makes a replica a server of its own.
+    /// Promotes a replica.
     pub fn promote(&self) {
         let files = self.data_directory();
         run(self.owner_command("pg_ctl").args(["promote", "-w", "-D", &files]));
     }
 
-    /// Ends all of its processes with SIGKILL.
+    /// Kills all its processes.
     pub fn kill(&mut self) {
         let child = self.child.take().expect("the server runs");
         postgres_shutdown::kill_postgres(child, Path::new(&self.data_directory()));
     }
 
-    /// SIGSTOP: it keeps its connections, takes more, and answers nothing any more.
+    /// Stops all its processes with SIGSTOP: it keeps and accepts connections but does not answer.
     pub fn stop(&self) {
         let child = self.child.as_ref().expect("the server runs");
-        postgres_shutdown::send_signal("-STOP", &postgres_shutdown::server_pids(child));
+        postgres_shutdown::send_signal("-STOP", &postgres_shutdown::process_tree(child));
     }
 
     fn prepare(settings: &[&str]) -> Self {
         let bin = find_postgres_programs().unwrap_or_else(|| {
             panic!("postgres is not installed: `apt-get install postgresql`, or `./start.sh test`")
         });
-        let place = tempfile::Builder::new()
+        let directory = tempfile::Builder::new()
             .prefix("postrider-cluster-")
             .tempdir()
             .unwrap();
-        // The server runs as another user than the test.
-        fs::set_permissions(place.path(), Permissions::from_mode(0o777)).unwrap();
+        // The server runs as a different user.
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
         Self {
             bin,
-            directory: place,
+            directory,
             port: free_port(),
             settings: settings.iter().map(ToString::to_string).collect(),
             child: None,
@@ -224,7 +224,7 @@ impl Drop for PostgresServer {
 }
 
 #[test]
-fn a_server_leaves_nothing_behind_whatever_its_end() {
+fn a_server_leaves_no_process_and_no_shared_memory() {
     let (dropped, mut killed, stopped) = (
         PostgresServer::new(&[]),
         PostgresServer::new(&[]),
@@ -234,7 +234,7 @@ fn a_server_leaves_nothing_behind_whatever_its_end() {
     let servers = [&dropped, &killed, &stopped];
     let segments = servers
         .map(|server| postgres_shutdown::shared_memory_segment(Path::new(&server.data_directory())).unwrap());
-    let families = servers.map(|server| postgres_shutdown::server_pids(server.child.as_ref().unwrap()));
+    let process_trees = servers.map(|server| postgres_shutdown::process_tree(server.child.as_ref().unwrap()));
     assert_eq!(dropped.psql("SHOW dynamic_shared_memory_type"), "mmap");
     killed.kill();
     drop((dropped, killed, stopped));
@@ -243,13 +243,13 @@ fn a_server_leaves_nothing_behind_whatever_its_end() {
     let left = left.filter(|number| segments.iter().any(|segment| segment == number));
     assert_eq!(left.collect::<Vec<_>>(), Vec::<&str>::new());
     wait_until("all their processes have ended", || {
-        let mut all = families.iter().flatten();
+        let mut all = process_trees.iter().flatten();
         !all.any(|pid| Path::new(&format!("/proc/{pid}/cwd")).read_link().is_ok())
     });
 }
 
-/// A program of the server's, as a user it is willing to run as. It ends with the thread that starts it.
-pub fn command_as_owner(program: &Path, place: &Path) -> Command {
+/// Returns a command of the server as a user other than root. The process ends with the thread that starts it.
+pub fn command_as_owner(program: &Path, directory: &Path) -> Command {
     let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "QUIT"]);
@@ -257,45 +257,45 @@ pub fn command_as_owner(program: &Path, place: &Path) -> Command {
         command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
     }
     command.arg(program);
-    command.current_dir(place).stdin(Stdio::null());
+    command.current_dir(directory).stdin(Stdio::null());
     command
 }
 
-/// A certificate with its key, and who signed it.
+/// A certificate and its key.
 pub struct ServerCertificate {
     directory: TempDir,
-    /// The certificate in PEM form.
+    /// PEM file of the certificate.
     pub file: PathBuf,
-    /// Its key.
+    /// PEM file of the key.
     pub key: PathBuf,
 }
 
 impl ServerCertificate {
-    /// One that nobody else signed, which may sign others.
+    /// Creates a self-signed certificate authority.
     pub fn self_signed_authority() -> Self {
-        let made = Self::in_new_directory();
-        made.openssl(
+        let certificate = Self::in_new_directory();
+        certificate.openssl(
             &["req", "-x509", "-subj", "/CN=a test's authority"],
             &["-addext", "basicConstraints=critical,CA:TRUE"],
         );
-        made
+        certificate
     }
 
-    /// One that nobody else signed, for a server.
+    /// Creates a self-signed server certificate.
     pub fn self_signed_server(names: &str) -> Self {
-        let made = Self::in_new_directory();
-        made.openssl(
+        let certificate = Self::in_new_directory();
+        certificate.openssl(
             &["req", "-x509", "-subj", "/CN=alone"],
             &["-addext", &format!("subjectAltName={names}")],
         );
-        made
+        certificate
     }
 
-    /// One for a server of these names (`DNS:localhost,IP:127.0.0.1`), signed by this one.
+    /// Creates a server certificate for these names (`DNS:localhost,IP:127.0.0.1`), signed by this authority.
     pub fn sign(&self, names: &str) -> Self {
-        let made = Self::in_new_directory();
+        let certificate = Self::in_new_directory();
         let (authority, key) = (self.file.to_string_lossy(), self.key.to_string_lossy());
-        made.openssl(
+        certificate.openssl(
             &[
                 "req",
                 "-x509",
@@ -313,17 +313,14 @@ impl ServerCertificate {
                 "basicConstraints=critical,CA:FALSE",
             ],
         );
-        made
+        certificate
     }
 
     fn in_new_directory() -> Self {
-        let place = tempfile::tempdir().unwrap();
-        let (file, key) = (place.path().join("crt.pem"), place.path().join("key.pem"));
-        Self {
-            directory: place,
-            file,
-            key,
-        }
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("crt.pem");
+        let key = directory.path().join("key.pem");
+        Self { directory, file, key }
     }
 
     fn openssl(&self, first: &[&str], last: &[&str]) {
@@ -342,19 +339,19 @@ impl ServerCertificate {
     }
 }
 
-/// Polls until it is so.
-pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Polls until a condition is true.
+pub fn wait_until(description: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + COMMAND_TIMEOUT;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
+    while !condition() {
+        assert!(Instant::now() < deadline, "not in time: {description}");
         std::thread::park_timeout(Duration::from_millis(20));
     }
 }
 
 fn run(command: &mut Command) -> String {
-    let done = command.stdin(Stdio::null()).output();
-    let done = done.unwrap_or_else(|trouble| panic!("{command:?}: {trouble}; `./start.sh test` installs it"));
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{command:?}: {said}");
-    String::from_utf8_lossy(&done.stdout).into_owned()
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}; `./start.sh test` installs it"));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -1,4 +1,4 @@
-//! TLS to a real server, with certificates made for the test.
+//! TLS to a real server, with certificates created for the test.
 
 use super::server::{PostgresServer, ServerCertificate};
 use super::*;
@@ -6,19 +6,19 @@ use super::*;
 async fn open_encrypted(url: &str) -> Result<(), String> {
     let store = open(url).map_err(|error| format!("{:?}: {}", error.kind(), error.chain()))?;
     accepted(&store, sms(1)).await;
-    let desk = store.pool.begin_read().await.unwrap();
+    let transaction = store.pool.begin_read().await.unwrap();
     let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
-    let encrypted = desk.query_one(sql, &[]).await.unwrap().get::<_, bool>(0);
+    let encrypted = transaction.query_one(sql, &[]).await.unwrap().get::<_, bool>(0);
     assert!(encrypted, "{url}");
-    let emptied = desk
+    let truncated = transaction
         .batch_execute("ROLLBACK; TRUNCATE messages, deliveries; BEGIN")
         .await;
-    desk.finish(emptied).await.unwrap();
+    transaction.finish(truncated).await.unwrap();
     Ok(())
 }
 
 #[tokio::test]
-async fn a_certificate_is_checked_as_far_as_the_url_asks() {
+async fn a_certificate_is_checked_as_the_url_requires() {
     let (ours, theirs) = (
         ServerCertificate::self_signed_authority(),
         ServerCertificate::self_signed_authority(),
@@ -27,8 +27,8 @@ async fn a_certificate_is_checked_as_far_as_the_url_asks() {
     let elsewhere = PostgresServer::with_tls(&ours.sign("IP:127.0.0.1"));
     let url = |server: &PostgresServer, mode: &str, roots: Option<&ServerCertificate>| {
         let roots = roots.map(|roots| format!("&sslrootcert={}", roots.file.display()));
-        let place = format!("postgres://postgres:secret@{}/postgres", server.host_and_port());
-        format!("{place}?sslmode={mode}{}", roots.unwrap_or_default())
+        let base = format!("postgres://postgres:secret@{}/postgres", server.host_and_port());
+        format!("{base}?sslmode={mode}{}", roots.unwrap_or_default())
     };
     for (server, mode, roots) in [
         (&server, "prefer", None),
@@ -48,18 +48,19 @@ async fn a_certificate_is_checked_as_far_as_the_url_asks() {
     ] {
         let url = url(&server, mode, roots);
         let refused = open_encrypted(&url).await.unwrap_err();
-        let said = "Usage: cannot bring the database up to date: the database server's certificate is not to be trusted";
+        let message =
+            "Usage: cannot bring the database up to date: the database server's certificate is not trusted";
         assert!(
-            refused.starts_with(said) && refused.contains(words),
+            refused.starts_with(message) && refused.contains(words),
             "{url}: {refused}"
         );
     }
     let refused = open_encrypted(&url(&server, "disable", None)).await.unwrap_err();
-    assert!(refused.contains("refuses this user or password"), "{refused}");
+    assert!(refused.contains("rejects the user or password"), "{refused}");
 }
 
 #[tokio::test]
-async fn a_certificate_that_nobody_signed_is_trusted_when_it_is_named_itself() {
+async fn a_self_signed_certificate_is_trusted_if_it_is_the_root_file() {
     let alone = ServerCertificate::self_signed_server("IP:127.0.0.1");
     let server = PostgresServer::with_tls(&alone);
     let url = format!(
@@ -73,7 +74,7 @@ async fn a_certificate_that_nobody_signed_is_trusted_when_it_is_named_itself() {
 }
 
 #[tokio::test]
-async fn roots_that_cannot_be_read_are_refused_with_the_reason() {
+async fn an_unreadable_root_file_is_refused_with_the_reason() {
     let empty = tempfile::NamedTempFile::new().unwrap();
     for (file, words) in [
         ("/no/such.pem", "cannot read /no/such.pem"),

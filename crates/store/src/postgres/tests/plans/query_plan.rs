@@ -1,25 +1,24 @@
-//! What the server says of a statement it ran, and what is too much: pages, rows that were walked over, entries that were
-//! gone through, pairs that were compared.
+//! The output of `EXPLAIN ANALYZE`, and what is too much: pages, scanned rows, bitmap entries, rejected pairs of joins.
 
-/// Pages a statement may read for each row it speaks of, in the tables and in all their indexes.
+/// Maximum number of pages per row that a statement is about, in tables and indexes.
 const PAGES_FOR_A_ROW: u64 = 40;
 
-/// Pages a statement may read besides: the roots of the indexes of twelve months.
+/// Number of pages in addition: the roots of the indexes of twelve partitions.
 const PAGES_FOR_ALL: u64 = 150;
 
-/// Rows of a table that is small enough to be read from one end to the other.
+/// Maximum number of rows of a table that may be scanned as a whole.
 const SCANNED_ROWS_MAX: u64 = 10_000;
 
-/// What the server says of a statement it ran.
+/// The plan of a statement and what it read.
 pub struct QueryPlan {
-    /// Of the file.
+    /// `<subject>/<name>` of the statement.
     pub name: &'static str,
-    /// As `EXPLAIN` prints it.
+    /// Output of `EXPLAIN (ANALYZE, BUFFERS)`.
     pub text: String,
 }
 
 impl QueryPlan {
-    /// Pages read, found in memory or not, in planning or not.
+    /// Returns the number of pages read from disk or memory.
     fn pages(&self) -> u64 {
         let first = self.text.lines().find(|line| line.contains("Buffers: shared"));
         let words = first.unwrap_or_default().split_whitespace();
@@ -27,22 +26,22 @@ impl QueryPlan {
         counts.map(|count| count.parse::<u64>().unwrap()).sum()
     }
 
-    /// Rows that were found by reading a table from one end to the other.
+    /// Returns the number of rows in sequential scans.
     fn scanned_rows(&self) -> u64 {
-        let mut walked = 0;
-        let mut walks = false;
+        let mut scanned = 0;
+        let mut is_scan = false;
         for line in self.text.lines() {
             if line.contains("->") || line.contains("actual rows=") {
-                walks = line.contains("Seq Scan on ");
-                walked += if walks { number_after(line, "rows=") } else { 0 };
-            } else if walks {
-                walked += number_after(line, "Rows Removed by Filter: ");
+                is_scan = line.contains("Seq Scan on ");
+                scanned += if is_scan { number_after(line, "rows=") } else { 0 };
+            } else if is_scan {
+                scanned += number_after(line, "Rows Removed by Filter: ");
             }
         }
-        walked
+        scanned
     }
 
-    /// Entries of indexes that were gone through, to be put together with those of others.
+    /// Returns the number of index entries in bitmap scans.
     fn bitmap_entries(&self) -> u64 {
         let lists = self
             .text
@@ -51,7 +50,7 @@ impl QueryPlan {
         lists.map(|line| number_after(line, "rows=")).sum()
     }
 
-    /// Pairs of rows that were compared and did not belong together.
+    /// Returns the number of pairs that joins rejected.
     fn rejected_joins(&self) -> u64 {
         let lines = self.text.lines();
         lines
@@ -59,7 +58,7 @@ impl QueryPlan {
             .sum()
     }
 
-    /// What is wrong with it, when more was read than so many rows need.
+    /// Returns the problem of a statement that is about `rows` rows and read too much.
     pub fn problem(&self, rows: i64) -> Option<String> {
         let pages_max = PAGES_FOR_ALL + PAGES_FOR_A_ROW * u64::try_from(rows).unwrap();
         let pages = self.pages();
@@ -67,13 +66,13 @@ impl QueryPlan {
             .scanned_rows()
             .max(self.bitmap_entries())
             .max(self.rejected_joins());
-        // Where it speaks of a good part of a table, less than a page for each row is less than an index would cost.
-        let is_in_vain = most > SCANNED_ROWS_MAX && pages > u64::try_from(rows).unwrap();
-        let fits = !is_in_vain && (1..=pages_max).contains(&pages);
+        // A scan of many rows is fine if it reads less than a page per row: an index would cost more.
+        let is_wasteful = most > SCANNED_ROWS_MAX && pages > u64::try_from(rows).unwrap();
+        let fits = !is_wasteful && (1..=pages_max).contains(&pages);
         (!fits).then(|| {
             let name = self.name;
             format!(
-                "{name} reads {pages} pages, and {pages_max} are enough:\n{}",
+                "{name} reads {pages} pages, more than {pages_max}:\n{}",
                 self.text
             )
         })

@@ -1,0 +1,71 @@
+//! Loads deliveries that receipts change, and saves the changes.
+
+use std::collections::BTreeMap;
+
+use super::errors::PgError;
+use super::escape::escape_text;
+use super::event_outbox::insert_events;
+use super::pool::{PgTransaction, bind, column};
+use super::suppressed::{active_contacts, deactivate_addresses};
+use crate::receipts::LoadedDelivery;
+use crate::rows::deliveries::{StateColumns, decode_loaded_delivery};
+use postrider_core::id::DeliveryId;
+
+static LOAD: &str = sql!("postgres/receipts/load_delivery");
+static SAVE: &str = sql!("postgres/receipts/apply_receipt");
+
+/// Returns the deliveries, locked until the transaction ends.
+pub async fn load_deliveries(
+    transaction: &PgTransaction,
+    ids: impl Iterator<Item = DeliveryId>,
+) -> Result<BTreeMap<DeliveryId, LoadedDelivery>, PgError> {
+    let ids = ids.map(|id| id.0).collect::<Vec<_>>();
+    let mut loaded = BTreeMap::new();
+    for row in &transaction.query(LOAD, bind![ids]).await? {
+        let mut delivery = decode_loaded_delivery(row)?;
+        if let Some(others) = delivery.take_other_contacts() {
+            let active = active_contacts(transaction, &delivery.channel, others).await?;
+            delivery.other_addresses_left = active.len();
+        }
+        loaded.insert(delivery.id, delivery);
+    }
+    Ok(loaded)
+}
+
+/// Saves the deliveries that receipts have changed, with their events and invalid addresses.
+pub async fn save_deliveries(
+    transaction: &PgTransaction,
+    deliveries: impl Iterator<Item = LoadedDelivery>,
+) -> Result<(), PgError> {
+    let changed = deliveries
+        .filter(|delivery| delivery.change.is_some())
+        .collect::<Vec<_>>();
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let states = column(&changed, |delivery| StateColumns::from_state(&delivery.state));
+    transaction
+        .execute(
+            SAVE,
+            bind![
+                column(&changed, |delivery| delivery.id.0),
+                column(&states, |state| state.state),
+                column(&states, |state| state.failure),
+                column(&states, |state| state.reason.map(escape_text)),
+                column(&states, |state| state.due_at),
+                column(&states, |state| state.ended_at),
+                column(&changed, |delivery| i64::from(delivery.resends_left)),
+                column(&changed, LoadedDelivery::avoided_provider),
+                column(&changed, |delivery| delivery
+                    .opened_at
+                    .map(|at| at.timestamp_millis())),
+            ],
+        )
+        .await?;
+    let changes = changed.iter().filter_map(|delivery| delivery.change.as_ref());
+    insert_events(transaction, changes.flat_map(|change| &change.new_events)).await?;
+    let invalid = changed
+        .iter()
+        .filter_map(|delivery| Some((delivery.id, delivery.invalidated_address()?)));
+    deactivate_addresses(transaction, &invalid.collect::<Vec<_>>()).await
+}

@@ -1,0 +1,113 @@
+//! Pruning, partitions, provider endpoints, and the health check.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use super::drop_partition;
+use super::errors::PgError;
+use super::partitions;
+use super::pool::{PgTransaction, bind, column};
+use super::prune::{self, PruneScope};
+use super::store::PostgresStore;
+use crate::{CommitStats, MaintenanceStore, Progress, ProviderEndpoint};
+use postrider_core::clock::Timestamp;
+use postrider_core::error::{Error, Result};
+
+static SAVE_PROVIDERS: &str = sql!("postgres/maintenance/save_provider");
+static PING: &str = sql!("postgres/maintenance/ping_store");
+
+#[async_trait]
+impl MaintenanceStore for PostgresStore {
+    async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        self.prune_partitions(PruneScope::AllPartitions, before, now, limit)
+            .await
+    }
+
+    async fn prune_by_month(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        self.prune_partitions(PruneScope::ExpiredPartitions, before, now, limit)
+            .await
+    }
+
+    async fn delete_expired(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
+        let context = "cannot delete expired rows";
+        run_transaction!(self.begin_write, context, |transaction| {
+            prune::delete_expired(&transaction, before, now, limit)
+        })
+    }
+
+    async fn save_provider_endpoints(&self, providers: Vec<ProviderEndpoint>) -> Result<()> {
+        let context = "cannot save provider endpoints";
+        run_transaction!(self.begin_write, context, |transaction| {
+            save_provider_endpoints(&transaction, &providers)
+        })
+    }
+
+    async fn backup(&self, _file: PathBuf, _progress: Progress) -> Result<()> {
+        Err(Error::usage(
+            "a store on PostgreSQL is backed up with PostgreSQL's own programs: pg_dump --format=custom --file=FILE \
+             URL, and pg_restore to restore it",
+        ))
+    }
+
+    async fn ping(&self) -> Result<()> {
+        let context = "cannot write to the store";
+        run_transaction!(self.begin_write, context, |transaction| ping(&transaction))
+    }
+
+    fn commit_stats(&self) -> Option<&CommitStats> {
+        Some(&self.stats)
+    }
+}
+
+impl PostgresStore {
+    /// Deletes old messages and returns their number. Drops whole partitions only when no single message is left to
+    /// delete.
+    async fn prune_partitions(
+        &self,
+        scope: PruneScope,
+        before: Timestamp,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<usize> {
+        let context = "cannot prune messages";
+        let mut deleted = run_transaction!(unlimited self.begin_write, context, |transaction| drop_partition::drop_detached(&transaction))?;
+        run_transaction!(unlimited self.begin_write, context, |transaction| partitions::create_ahead(&transaction))?;
+        run_transaction!(unlimited self.begin_write, context, |transaction| partitions::begin_month(&transaction, now))?;
+        deleted += run_transaction!(unlimited self.begin_write, context, |transaction| prune::prune(&transaction, before, scope, limit))?;
+        if deleted > 0 {
+            return Ok(deleted);
+        }
+        while run_transaction!(unlimited self.begin_write, context, |transaction| drop_partition::detach_one(&transaction, before))?
+        {
+            deleted += run_transaction!(unlimited self.begin_write, context, |transaction| drop_partition::drop_detached(&transaction))?;
+        }
+        Ok(deleted)
+    }
+}
+
+async fn save_provider_endpoints(
+    transaction: &PgTransaction,
+    providers: &[ProviderEndpoint],
+) -> Result<(), PgError> {
+    // Sorted by name, so that processes that start together do not deadlock. A repeated name counts once.
+    let mut endpoints = providers.iter().collect::<Vec<_>>();
+    endpoints.sort_by_key(|endpoint| endpoint.name.as_str());
+    endpoints.dedup_by_key(|endpoint| endpoint.name.as_str());
+    transaction
+        .execute(
+            SAVE_PROVIDERS,
+            bind![
+                column(&endpoints, |endpoint| endpoint.name.as_str()),
+                column(&endpoints, |endpoint| endpoint.host.as_str()),
+                column(&endpoints, |endpoint| i64::from(endpoint.port)),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Writes to the database: only a write that commits shows that messages can be accepted.
+pub(super) async fn ping(transaction: &PgTransaction) -> Result<(), PgError> {
+    transaction.query_one(PING, &[]).await.map(drop)
+}

@@ -1,0 +1,29 @@
+//! The first message number of each hour, which replaces an index on the creation time.
+
+use super::errors::PgError;
+use super::pool::{PgTransaction, bind};
+use crate::rollups::HOUR_MS;
+use crate::rows::SqlRow;
+use postrider_core::clock::Timestamp;
+
+static FIRST_NUMBER: &str = sql!("postgres/read/find_first_number");
+
+/// Returns a lower bound for the numbers of messages accepted at or after `since`, or none if there is no such message.
+pub async fn first_number_since(
+    transaction: &PgTransaction,
+    since: Option<Timestamp>,
+) -> Result<Option<i64>, PgError> {
+    match since {
+        None => Ok(Some(0)),
+        Some(since) => first_number_of_hour(transaction, since.timestamp_millis().div_euclid(HOUR_MS)).await,
+    }
+}
+
+/// Returns a lower bound for the numbers of messages accepted in this hour since 1970 or later, or none if there is no
+/// such message.
+pub async fn first_number_of_hour(transaction: &PgTransaction, hour: i64) -> Result<Option<i64>, PgError> {
+    transaction
+        .query_one(FIRST_NUMBER, bind![hour])
+        .await?
+        .optional_integer("first_number")
+}

@@ -1,0 +1,241 @@
+//! Records completed rounds: new states, attempts, events, and the receipts that arrived before.
+//!
+//! A round that a later claim has superseded changes no state; its attempts are stored all the same. The caller begins
+//! and ends the transaction.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use tokio_postgres::Row;
+
+use super::errors::PgError;
+use super::escape::escape_text;
+use super::event_outbox::insert_events;
+use super::group_commit::BatchOperation;
+use super::pool::{PgTransaction, bind, column};
+use super::suppressed::deactivate_addresses;
+use super::unmatched_receipts::{SentReference, apply_unmatched, lock_references};
+use crate::events::NewEvent;
+use crate::rows::SqlRow;
+use crate::rows::deliveries::StateColumns;
+use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
+use postrider_core::id::DeliveryId;
+use postrider_core::message::{CompletedRound, RecordResult};
+
+static RECORD_ROUNDS: &str = sql!("postgres/claim/record_round");
+static FIND_RECORDED: &str = sql!("postgres/claim/check_recorded_round");
+static MARK_SUPERSEDED: &str = sql!("postgres/claim/mark_superseded_round");
+static INSERT_FIRST_ATTEMPTS: &str = sql!("postgres/claim/insert_first_attempt");
+static INSERT_ATTEMPTS: &str = sql!("postgres/claim/insert_attempt");
+
+/// The rounds that one worker has completed.
+pub struct RecordOperation(pub Vec<CompletedRound>);
+
+impl BatchOperation for RecordOperation {
+    type Output = Vec<RecordResult>;
+    type BatchCache = ();
+    const BATCH_INTERVAL: Duration = Duration::from_millis(10);
+    const ERROR_CONTEXT: &'static str = "cannot record rounds";
+
+    async fn run(
+        transaction: &PgTransaction,
+        (): &mut (),
+        operations: &[Self],
+    ) -> Result<Vec<Vec<RecordResult>>, PgError> {
+        let rounds = operations
+            .iter()
+            .flat_map(|operation| &operation.0)
+            .collect::<Vec<_>>();
+        let mut results = vec![RecordResult::Superseded; rounds.len()];
+        for wave in split_by_delivery(&rounds) {
+            let stored = record_rounds(transaction, &column(&wave, |index| rounds[*index])).await?;
+            for index in wave {
+                if let Some(state) = stored.get(&rounds[index].id) {
+                    results[index] = RecordResult::from_states(DeliveryStateKind::Sent, *state);
+                }
+            }
+        }
+        let mut results = results.into_iter();
+        let results_of = |operation: &Self| results.by_ref().take(operation.0.len()).collect();
+        Ok(operations.iter().map(results_of).collect())
+    }
+}
+
+/// Splits the positions of rounds into waves. A wave contains every delivery at most once, and earlier rounds come in
+/// earlier waves.
+fn split_by_delivery(rounds: &[&CompletedRound]) -> Vec<Vec<usize>> {
+    let mut next_wave = HashMap::new();
+    let mut waves = Vec::<Vec<usize>>::new();
+    for (index, round) in rounds.iter().enumerate() {
+        let wave = next_wave.entry(round.id).or_insert(0_usize);
+        if *wave == waves.len() {
+            waves.push(Vec::new());
+        }
+        waves[*wave].push(index);
+        *wave += 1;
+    }
+    for wave in &mut waves {
+        wave.sort_by_key(|index| rounds[*index].id);
+    }
+    waves
+}
+
+/// Records rounds of different deliveries. Returns the deliveries whose round is stored, now or by an earlier call, each
+/// with the state that an unmatched receipt moved it to.
+async fn record_rounds(
+    transaction: &PgTransaction,
+    rounds: &[&CompletedRound],
+) -> Result<HashMap<DeliveryId, Option<DeliveryStateKind>>, PgError> {
+    // Pipelined: the server takes the lock before it looks for unmatched receipts.
+    let (locked, rows) = tokio::join!(lock_references(transaction), save_states(transaction, rounds));
+    locked?;
+    let (mut stored, mut with_receipts) = (HashSet::new(), HashSet::new());
+    for row in &rows? {
+        let id = row.delivery_id("id")?;
+        stored.insert(id);
+        if row.bool("has_unmatched_receipts")? {
+            with_receipts.insert(id);
+        }
+    }
+    let (recorded, not_recorded): (Vec<&CompletedRound>, Vec<&CompletedRound>) =
+        rounds.iter().partition(|round| stored.contains(&round.id));
+    insert_attempts(transaction, &recorded, false).await?;
+    let states = apply_side_effects(transaction, &recorded, &with_receipts).await?;
+    if !not_recorded.is_empty() {
+        stored.extend(record_late(transaction, &not_recorded).await?);
+    }
+    let state_of = |id| (id, states.get(&id).copied());
+    Ok(stored.into_iter().map(state_of).collect())
+}
+
+/// Writes the new states and returns a row for each round that was the current one.
+async fn save_states(transaction: &PgTransaction, rounds: &[&CompletedRound]) -> Result<Vec<Row>, PgError> {
+    let states = column(rounds, |round| StateColumns::from_state(&round.state));
+    transaction
+        .query(
+            RECORD_ROUNDS,
+            bind![
+                column(rounds, |round| round.id.0),
+                column(rounds, |round| i64::from(round.round)),
+                column(&states, |state| state.state),
+                column(&states, |state| state.failure),
+                column(&states, |state| state.reason.map(escape_text)),
+                column(&states, |state| state.due_at),
+                column(&states, |state| state.ended_at),
+                column(&states, |state| state.provider),
+                column(&states, |state| state.reference.map(escape_text)),
+                column(rounds, |round| i64::from(round.tries)),
+            ],
+        )
+        .await
+}
+
+/// Stores the attempts of superseded rounds, once. Returns the deliveries whose round was recorded by an earlier call
+/// whose answer was lost.
+async fn record_late(
+    transaction: &PgTransaction,
+    rounds: &[&CompletedRound],
+) -> Result<Vec<DeliveryId>, PgError> {
+    let ids = column(rounds, |round| round.id.0);
+    transaction.execute(MARK_SUPERSEDED, bind![ids.clone()]).await?;
+    let numbers = column(rounds, |round| i64::from(round.round));
+    let (mut recorded, mut superseded) = (Vec::new(), HashSet::new());
+    for row in &transaction.query(FIND_RECORDED, bind![ids, numbers]).await? {
+        let id = row.delivery_id("id")?;
+        if row.bool("is_recorded")? {
+            recorded.push(id);
+        } else if !row.bool("has_attempts")? {
+            superseded.insert(id);
+        }
+    }
+    let rounds = rounds
+        .iter()
+        .copied()
+        .filter(|round| superseded.contains(&round.id));
+    insert_attempts(transaction, &rounds.collect::<Vec<_>>(), true).await?;
+    Ok(recorded)
+}
+
+/// Stores events, deactivates invalid addresses, and applies unmatched receipts to the deliveries in `with_receipts`.
+/// Returns the states after those receipts.
+async fn apply_side_effects(
+    transaction: &PgTransaction,
+    rounds: &[&CompletedRound],
+    with_receipts: &HashSet<DeliveryId>,
+) -> Result<HashMap<DeliveryId, DeliveryStateKind>, PgError> {
+    let (mut events, mut invalid, mut sent) = (Vec::new(), Vec::new(), Vec::new());
+    for round in rounds {
+        events.extend(NewEvent::from_round(round));
+        let addresses = round.invalidated_addresses().into_iter();
+        invalid.extend(addresses.map(|address| (round.id, address)));
+        if let DeliveryState::Sent {
+            provider,
+            reference: Some(reference),
+            ..
+        } = &round.state
+            && with_receipts.contains(&round.id)
+        {
+            sent.push(SentReference {
+                id: round.id,
+                provider: provider.as_str(),
+                reference,
+            });
+        }
+    }
+    insert_events(transaction, &events).await?;
+    deactivate_addresses(transaction, &invalid).await?;
+    apply_unmatched(transaction, &sent).await
+}
+
+/// Stores the attempts of rounds. If `may_have_attempts` is false, deliveries in their first round have none yet.
+async fn insert_attempts(
+    transaction: &PgTransaction,
+    rounds: &[&CompletedRound],
+    may_have_attempts: bool,
+) -> Result<(), PgError> {
+    let attempts = rounds.iter().flat_map(|round| {
+        let attempts = round.attempts.iter().zip(0_i64..);
+        attempts.map(move |(attempt, sequence)| (round, sequence, attempt))
+    });
+    let attempts = attempts.collect::<Vec<_>>();
+    if attempts.is_empty() {
+        return Ok(());
+    }
+    let ids = column(&attempts, |(round, ..)| round.id.0);
+    let (first_id, last_id) = (ids.iter().copied().min(), ids.iter().copied().max());
+    let (statement, parameters) = if may_have_attempts || attempts.iter().any(|(round, ..)| round.round > 1) {
+        (INSERT_ATTEMPTS, 12)
+    } else {
+        (INSERT_FIRST_ATTEMPTS, 10)
+    };
+    transaction
+        .execute(
+            statement,
+            &bind![
+                ids,
+                column(&attempts, |(_, sequence, _)| *sequence),
+                column(&attempts, |(round, ..)| i64::from(round.round)),
+                column(&attempts, |(.., attempt)| {
+                    attempt.provider.as_ref().map(|name| name.as_str().to_owned())
+                }),
+                column(&attempts, |(.., attempt)| attempt.outcome.as_str()),
+                column(&attempts, |(.., attempt)| attempt
+                    .code
+                    .as_deref()
+                    .map(escape_text)),
+                column(&attempts, |(.., attempt)| attempt
+                    .outcome
+                    .reason()
+                    .map(escape_text)),
+                column(&attempts, |(.., attempt)| attempt.at.timestamp_millis()),
+                column(&attempts, |(.., attempt)| {
+                    i64::try_from(attempt.duration.as_millis()).unwrap_or(i64::MAX)
+                }),
+                column(&attempts, |(.., attempt)| attempt.address.as_deref()),
+                first_id.unwrap_or_default(),
+                last_id.unwrap_or_default(),
+            ][..parameters],
+        )
+        .await?;
+    Ok(())
+}
