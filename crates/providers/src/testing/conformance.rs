@@ -67,8 +67,10 @@ pub struct ExpectedOutcomes {
     pub dead_port: &'static str,
     /// The request was read, and no response follows.
     pub no_response: &'static str,
-    /// A response with status 200 that confirms nothing.
+    /// A response with status 200 that is not in the provider's format.
     pub garbage: &'static str,
+    /// A response with status 200 and JSON without the provider's confirmation.
+    pub unconfirmed: &'static str,
 }
 
 impl Default for ExpectedOutcomes {
@@ -77,6 +79,7 @@ impl Default for ExpectedOutcomes {
             dead_port: "unavailable",
             no_response: "unknown",
             garbage: "unknown",
+            unconfirmed: "unknown",
         }
     }
 }
@@ -172,10 +175,12 @@ pub async fn check_failures(
         expect_outcome(&*provider_at(stub.address), message, expected.no_response, &case).await;
         assert_eq!(stub.requests().len(), 1, "{case}: a send is never repeated");
     }
-    for body in ["", "<html>OK</html>", "{\"", "{}", "[]", "null", "OK"] {
+    let garbage = ["", "<html>OK</html>", "{\"", "OK"].map(|body| (body, expected.garbage));
+    let unconfirmed = ["{}", "[]", "null"].map(|body| (body, expected.unconfirmed));
+    for (body, outcome) in garbage.into_iter().chain(unconfirmed) {
         let stub = HttpStub::start(vec![response(200, "", body)]).await;
         let case = format!("200 {body:?}");
-        expect_outcome(&*provider_at(stub.address), message, expected.garbage, &case).await;
+        expect_outcome(&*provider_at(stub.address), message, outcome, &case).await;
     }
 }
 

@@ -147,6 +147,7 @@ async fn conforms_to_the_suite() {
     let expected = ExpectedOutcomes {
         no_response: "unavailable",
         garbage: "accepted",
+        unconfirmed: "accepted",
         ..ExpectedOutcomes::default()
     };
     conformance::check_failures(provider_at, &conformance::sample_message(), &expected).await;
