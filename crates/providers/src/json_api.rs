@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Request, Url};
 use serde_json::Value;
 use uuid::Uuid;
@@ -29,11 +29,9 @@ pub(crate) fn json_post_request(url: Url, document: &Value) -> Request {
     post_request(url, JSON_CONTENT_TYPE, document.to_string())
 }
 
-/// Returns a POST request with a form that asks for a JSON response.
+/// Returns a POST request with a form.
 pub(crate) fn form_post_request(url: Url, form: String) -> Request {
-    let mut request = post_request(url, FORM_CONTENT_TYPE, form);
-    request.headers_mut().insert(ACCEPT, JSON_CONTENT_TYPE);
-    request
+    post_request(url, FORM_CONTENT_TYPE, form)
 }
 
 fn post_request(url: Url, content_type: HeaderValue, body: String) -> Request {

@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
 use reqwest::{Request, Url};
 use serde_json::Value;
 
@@ -14,7 +14,9 @@ use postrider_core::error::{Error, Result};
 use crate::adapter_context::AdapterContext;
 use crate::base_url::BaseUrl;
 use crate::http_client::HttpClient;
-use crate::json_api::{JsonResponse, form_post_request, into_json_response, json_post_request};
+use crate::json_api::{
+    JSON_CONTENT_TYPE, JsonResponse, form_post_request, into_json_response, json_post_request,
+};
 
 /// The URL of an account's messages, and the client that calls it.
 pub(crate) struct SmsApi {
@@ -60,8 +62,10 @@ impl SmsApi {
     }
 
     async fn call(&self, mut request: Request) -> std::result::Result<JsonResponse, SendResult> {
+        let headers = request.headers_mut();
+        headers.insert(ACCEPT, JSON_CONTENT_TYPE);
         if let Some(value) = &self.authorization {
-            request.headers_mut().insert(AUTHORIZATION, value.clone());
+            headers.insert(AUTHORIZATION, value.clone());
         }
         into_json_response(self.client.call(request).await)
     }
