@@ -19,6 +19,7 @@ use serde_json::json;
 
 use super::account_evidence::AccountEvidence;
 use super::app_receipts::AppReceipts;
+use super::base_url::BaseUrl;
 use super::http_client::{ConnectionRequirements, HttpClient};
 use super::json_api::{JsonResponse, gateway_id, into_json_response, json_post_request, set_bearer_token};
 use super::{
@@ -40,6 +41,7 @@ const DEVICE_TOKEN_DIGITS: std::ops::RangeInclusive<usize> = 32..=200;
 /// An app that receives pushes.
 pub struct Apns {
     settings: ApnsSettings,
+    base_url: BaseUrl,
     signer: ProviderTokenSigner,
     app_receipts: Option<AppReceipts>,
     account_evidence: AccountEvidence,
@@ -49,8 +51,9 @@ pub struct Apns {
 impl Apns {
     /// Creates the adapter.
     pub(super) fn new(context: &AdapterContext, settings: &ApnsSettings) -> Result<Self> {
+        let base_url = settings.base_url()?;
         let requirements = ConnectionRequirements {
-            is_tls: settings.base_url.is_secure(),
+            is_tls: base_url.is_secure(),
             is_http2_only: true,
             ca: settings.ca.clone(),
         };
@@ -60,6 +63,7 @@ impl Apns {
             account_evidence: AccountEvidence::default(),
             client: context.http_clients.client_with(&context.limits, requirements)?,
             settings: settings.clone(),
+            base_url,
         })
     }
 
@@ -77,7 +81,7 @@ impl Apns {
         for (name, text) in &self.settings.data {
             document[name] = json!(text);
         }
-        let url = self.settings.base_url.resource_url(&["3", "device", &message.to]);
+        let url = self.base_url.resource_url(&["3", "device", &message.to]);
         let mut request = json_post_request(url, &document);
         set_bearer_token(request.headers_mut(), token);
         let expires_at = message.expires_at.timestamp().max(0).to_string();
@@ -186,6 +190,6 @@ impl Provider for Apns {
     }
 
     fn endpoint(&self) -> (String, u16) {
-        self.settings.base_url.endpoint()
+        self.base_url.endpoint()
     }
 }

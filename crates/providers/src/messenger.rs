@@ -15,6 +15,7 @@ use reqwest::{Method, Request, Url};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+use super::base_url::BaseUrl;
 use super::http_client::HttpClient;
 use super::json_api::{into_json_response, json_post_request};
 use super::signing::{encode_hex, hmac_digest};
@@ -34,6 +35,7 @@ pub use settings::MessengerSettings;
 /// A Facebook page.
 pub struct Messenger {
     settings: MessengerSettings,
+    base_url: BaseUrl,
     /// HMAC of the token with the app's secret, which Facebook can require.
     appsecret_proof: Option<String>,
     sent_messages: SentMessages,
@@ -45,14 +47,16 @@ impl Messenger {
     /// Creates the adapter.
     pub(super) fn new(context: &AdapterContext, settings: &MessengerSettings) -> Result<Self> {
         let secret = settings.app_secret.as_deref();
+        let base_url = settings.base_url()?;
         Ok(Self {
             appsecret_proof: secret
                 .and_then(|secret| compute_appsecret_proof(secret, &settings.access_token)),
             sent_messages: SentMessages::default(),
             client: context
                 .http_clients
-                .client(&context.limits, settings.base_url.is_secure())?,
+                .client(&context.limits, base_url.is_secure())?,
             settings: settings.clone(),
+            base_url,
             clock: context.clock.clone(),
         })
     }
@@ -60,7 +64,7 @@ impl Messenger {
     fn url(&self, segments: &[&str]) -> Url {
         let settings = &self.settings;
         let path = [&[settings.version.as_str(), &settings.page_id], segments].concat();
-        let mut url = settings.base_url.resource_url(&path);
+        let mut url = self.base_url.resource_url(&path);
         let mut query = url.query_pairs_mut();
         query.append_pair("access_token", &settings.access_token);
         if let Some(proof) = &self.appsecret_proof {
@@ -152,6 +156,6 @@ impl Provider for Messenger {
     }
 
     fn endpoint(&self) -> (String, u16) {
-        self.settings.base_url.endpoint()
+        self.base_url.endpoint()
     }
 }

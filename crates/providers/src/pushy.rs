@@ -41,20 +41,24 @@ pub struct Pushy {
 impl Pushy {
     /// Creates the adapter.
     pub(super) fn new(context: &AdapterContext, settings: &PushySettings) -> Result<Self> {
+        let base_url = settings.base_url()?;
         let requirements = ConnectionRequirements {
-            is_tls: settings.base_url.is_secure(),
+            is_tls: base_url.is_secure(),
             ca: settings.ca.clone(),
             ..ConnectionRequirements::default()
         };
         let api = Arc::new(PushyApi {
             settings: settings.clone(),
+            base_url,
             client: context.http_clients.client_with(&context.limits, requirements)?,
             clock: context.clock.clone(),
         });
         Ok(Self {
             app_receipts: AppReceipts::new(settings.receipts_token.as_deref())?,
             account_evidence: AccountEvidence::default(),
-            receipt_poller: settings.is_polling.then(|| ReceiptPoller::new(Arc::clone(&api))),
+            receipt_poller: settings
+                .is_polling()
+                .then(|| ReceiptPoller::new(Arc::clone(&api))),
             api,
         })
     }
@@ -137,6 +141,6 @@ impl Provider for Pushy {
     }
 
     fn endpoint(&self) -> (String, u16) {
-        self.api.settings.base_url.endpoint()
+        self.api.base_url.endpoint()
     }
 }

@@ -12,21 +12,29 @@ use crate::jwt::JwtKey;
 use crate::settings_reader::read_table;
 use postrider_core::error::{Error, Result};
 
+const DEFAULT_BASE_URL: &str = "https://api.push.apple.com";
+const SANDBOX_BASE_URL: &str = "https://api.sandbox.push.apple.com";
+
 /// Settings of an app.
-#[derive(Clone)]
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ApnsSettings {
     pub(super) key: String,
     pub(super) key_id: String,
     pub(super) team_id: String,
     /// Bundle id of the app.
     pub(super) topic: String,
-    /// URL of APNs.
-    pub(super) base_url: BaseUrl,
+    /// The app is a development build.
+    #[serde(default)]
+    sandbox: bool,
+    base_url: Option<BaseUrl>,
     /// Title of messages without a subject.
     pub(super) title: Option<String>,
     pub(super) sound: Option<String>,
+    #[serde(default)]
     pub(super) priority: ApnsPriority,
     /// Additional data for the app, beside `aps`.
+    #[serde(default)]
     pub(super) data: BTreeMap<String, String>,
     /// Token with which the app's server acknowledges messages; without it, acknowledgements are rejected.
     pub(super) receipts_token: Option<String>,
@@ -53,71 +61,41 @@ impl ApnsPriority {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ApnsSettingsTable {
-    key: String,
-    key_id: String,
-    team_id: String,
-    topic: String,
-    #[serde(default)]
-    sandbox: bool,
-    base_url: Option<BaseUrl>,
-    title: Option<String>,
-    sound: Option<String>,
-    #[serde(default)]
-    priority: ApnsPriority,
-    #[serde(default)]
-    data: BTreeMap<String, String>,
-    receipts_token: Option<String>,
-    ca: Option<String>,
-}
-
 impl ApnsSettings {
     /// Parses and validates the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let keys: ApnsSettingsTable = read_table(table)?;
-        JwtKey::from_p256_pem(&keys.key).map_err(|error| {
+        let settings: Self = read_table(table)?;
+        JwtKey::from_p256_pem(&settings.key).map_err(|error| {
             let remedy = "write key = \"${file:AuthKey_ABC123DEFG.p8}\", the file from Apple";
             Error::usage(format!("key: {error}; {remedy}"))
         })?;
-        for (name, id) in [("key_id", &keys.key_id), ("team_id", &keys.team_id)] {
+        for (name, id) in [("key_id", &settings.key_id), ("team_id", &settings.team_id)] {
             if id.len() != 10 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
                 return Err(Error::usage(format!("{name}: must be ten letters and digits")));
             }
         }
-        if keys.topic.is_empty() || !keys.topic.bytes().all(|byte| byte.is_ascii_graphic()) {
+        if settings.topic.is_empty() || !settings.topic.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(Error::usage(
                 "topic: must be a bundle id such as \"com.example.app\"",
             ));
         }
-        if let Some(name) = keys
-            .data
-            .keys()
-            .find(|name| matches!(name.as_str(), "aps" | "gw_id"))
-        {
+        let is_reserved = |name: &&String| matches!(name.as_str(), "aps" | "gw_id");
+        if let Some(name) = settings.data.keys().find(is_reserved) {
             return Err(Error::usage(format!(
                 "data.{name}: is reserved; choose another name"
             )));
         }
-        let default_url = match keys.sandbox {
-            true => "https://api.sandbox.push.apple.com",
-            false => "https://api.push.apple.com",
+        Ok(settings)
+    }
+
+    /// Returns the URL of APNs.
+    pub(super) fn base_url(&self) -> Result<BaseUrl> {
+        let default = if self.sandbox {
+            SANDBOX_BASE_URL
+        } else {
+            DEFAULT_BASE_URL
         };
-        let base_url = keys.base_url.map_or_else(|| BaseUrl::parse(default_url), Ok);
-        Ok(Self {
-            key: keys.key,
-            key_id: keys.key_id,
-            team_id: keys.team_id,
-            topic: keys.topic,
-            base_url: base_url.map_err(Error::usage)?,
-            title: keys.title,
-            sound: keys.sound,
-            priority: keys.priority,
-            data: keys.data,
-            receipts_token: keys.receipts_token,
-            ca: keys.ca,
-        })
+        BaseUrl::configured_or(self.base_url.as_ref(), default)
     }
 }
 
@@ -125,7 +103,7 @@ impl fmt::Debug for ApnsSettings {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("ApnsSettings")
             .field("topic", &self.topic)
-            .field("base_url", &self.base_url.endpoint())
+            .field("base_url", &self.base_url.as_ref().map(BaseUrl::endpoint))
             .finish_non_exhaustive()
     }
 }

@@ -417,7 +417,8 @@ fn invalid_settings_are_rejected_with_the_remedy_and_without_secrets() {
     }
     assert!(
         settings("sandbox = true")
-            .base_url
+            .base_url()
+            .unwrap()
             .endpoint()
             .0
             .contains("sandbox")

@@ -13,6 +13,8 @@ use crate::jwt::JwtKey;
 use crate::settings_reader::read_table;
 use postrider_core::error::{Error, Result};
 
+const DEFAULT_BASE_URL: &str = "https://fcm.googleapis.com";
+
 /// Settings of an FCM account.
 #[derive(Clone)]
 pub struct FcmSettings {
@@ -97,12 +99,10 @@ impl FcmSettings {
             Some(project) => project,
             None => required_field(&document, "project_id")?,
         };
-        let default_url = "https://fcm.googleapis.com";
-        let base_url = keys.base_url.map_or_else(|| BaseUrl::parse(default_url), Ok);
         Ok(Self {
             account,
             project,
-            base_url: base_url.map_err(Error::usage)?,
+            base_url: BaseUrl::configured_or(keys.base_url.as_ref(), DEFAULT_BASE_URL)?,
             title: keys.title,
             priority: keys.priority.unwrap_or(FcmPriority::High),
             collapse_key: keys.collapse_key,

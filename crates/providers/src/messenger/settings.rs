@@ -10,9 +10,13 @@ use crate::base_url::BaseUrl;
 use crate::settings_reader::read_table;
 use postrider_core::error::{Error, Result};
 
+const DEFAULT_BASE_URL: &str = "https://graph.facebook.com";
+
 /// Settings of a page.
-#[derive(Clone)]
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MessengerSettings {
+    #[serde(default = "default_page_id")]
     pub(super) page_id: String,
     pub(super) access_token: String,
     /// Secret that signs webhooks; without it, webhooks are rejected.
@@ -20,39 +24,36 @@ pub struct MessengerSettings {
     /// Token of the verification request of a new webhook.
     pub(super) verify_token: Option<String>,
     /// Version of the Graph API, which changes every few months.
+    #[serde(default = "default_version")]
     pub(super) version: String,
-    /// URL of the Graph API.
-    pub(super) base_url: BaseUrl,
+    base_url: Option<BaseUrl>,
+    #[serde(default = "default_messaging_type")]
     pub(super) messaging_type: String,
     pub(super) tag: Option<String>,
     pub(super) notification_type: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MessengerSettingsTable {
-    access_token: String,
-    page_id: Option<String>,
-    app_secret: Option<String>,
-    verify_token: Option<String>,
-    version: Option<String>,
-    base_url: Option<BaseUrl>,
-    messaging_type: Option<String>,
-    tag: Option<String>,
-    notification_type: Option<String>,
+fn default_page_id() -> String {
+    "me".to_owned()
 }
 
-/// Version of the Graph API that the reference describes.
-const DEFAULT_API_VERSION: &str = "v24.0";
+fn default_version() -> String {
+    "v24.0".to_owned()
+}
+
+fn default_messaging_type() -> String {
+    "RESPONSE".to_owned()
+}
 
 impl MessengerSettings {
     /// Parses and validates the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let keys: MessengerSettingsTable = read_table(table)?;
+        let mut settings: Self = read_table(table)?;
+        settings.access_token = settings.access_token.trim().to_owned();
         for (name, secret) in [
-            ("access_token", Some(&keys.access_token)),
-            ("app_secret", keys.app_secret.as_ref()),
-            ("verify_token", keys.verify_token.as_ref()),
+            ("access_token", Some(&settings.access_token)),
+            ("app_secret", settings.app_secret.as_ref()),
+            ("verify_token", settings.verify_token.as_ref()),
         ] {
             if secret.is_some_and(|secret| secret.trim().is_empty()) {
                 return Err(Error::usage(format!(
@@ -60,37 +61,26 @@ impl MessengerSettings {
                 )));
             }
         }
-        let messaging_type = keys.messaging_type.unwrap_or_else(|| "RESPONSE".to_owned());
-        validate_messaging_type(&messaging_type, keys.tag.is_some())?;
-        let default_url = "https://graph.facebook.com";
-        let base_url = keys.base_url.map_or_else(|| BaseUrl::parse(default_url), Ok);
-        Ok(Self {
-            page_id: keys.page_id.unwrap_or_else(|| "me".to_owned()),
-            access_token: keys.access_token.trim().to_owned(),
-            app_secret: keys.app_secret,
-            verify_token: keys.verify_token,
-            version: keys.version.unwrap_or_else(|| DEFAULT_API_VERSION.to_owned()),
-            base_url: base_url.map_err(Error::usage)?,
-            messaging_type,
-            tag: keys.tag,
-            notification_type: keys.notification_type,
-        })
+        validate_messaging_type(&settings.messaging_type, settings.tag.is_some())?;
+        Ok(settings)
+    }
+
+    /// Returns the URL of the Graph API.
+    pub(super) fn base_url(&self) -> Result<BaseUrl> {
+        BaseUrl::configured_or(self.base_url.as_ref(), DEFAULT_BASE_URL)
     }
 }
 
 fn validate_messaging_type(messaging_type: &str, has_tag: bool) -> Result<()> {
-    match (messaging_type, has_tag) {
-        ("RESPONSE" | "UPDATE", false) | ("MESSAGE_TAG", true) => Ok(()),
-        ("MESSAGE_TAG", false) => Err(Error::usage(
-            "tag: is missing; MESSAGE_TAG requires one, such as \"HUMAN_AGENT\"",
-        )),
-        ("RESPONSE" | "UPDATE", true) => Err(Error::usage(
-            "tag: is only valid with messaging_type = \"MESSAGE_TAG\"; remove it",
-        )),
-        _ => Err(Error::usage(
-            "messaging_type: must be RESPONSE, UPDATE or MESSAGE_TAG",
-        )),
-    }
+    let error = match (messaging_type, has_tag) {
+        ("RESPONSE" | "UPDATE", false) | ("MESSAGE_TAG", true) => return Ok(()),
+        ("MESSAGE_TAG", false) => "tag: is missing; MESSAGE_TAG requires one, such as \"HUMAN_AGENT\"",
+        ("RESPONSE" | "UPDATE", true) => {
+            "tag: is only valid with messaging_type = \"MESSAGE_TAG\"; remove it"
+        }
+        _ => "messaging_type: must be RESPONSE, UPDATE or MESSAGE_TAG",
+    };
+    Err(Error::usage(error))
 }
 
 impl fmt::Debug for MessengerSettings {
@@ -98,7 +88,7 @@ impl fmt::Debug for MessengerSettings {
         out.debug_struct("MessengerSettings")
             .field("page_id", &self.page_id)
             .field("version", &self.version)
-            .field("base_url", &self.base_url.endpoint())
+            .field("base_url", &self.base_url.as_ref().map(BaseUrl::endpoint))
             .finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::settings::PushySettings;
 use crate::OutboundMessage;
+use crate::base_url::BaseUrl;
 use crate::http_client::HttpClient;
 use crate::json_api::{JsonResponse, gateway_id, into_json_response, json_post_request};
 use postrider_core::attempt::SendResult;
@@ -18,6 +19,7 @@ const TTL_SECONDS_MAX: i64 = 365 * 86_400;
 /// The API with the key of an account.
 pub(super) struct PushyApi {
     pub settings: PushySettings,
+    pub base_url: BaseUrl,
     pub client: HttpClient,
     pub clock: Clock,
 }
@@ -36,7 +38,7 @@ impl PushyApi {
     }
 
     fn url(&self, segments: &[&str]) -> Url {
-        let mut url = self.settings.base_url.resource_url(segments);
+        let mut url = self.base_url.resource_url(segments);
         url.query_pairs_mut()
             .append_pair("api_key", &self.settings.api_key);
         url

@@ -11,74 +11,62 @@ use crate::base_url::BaseUrl;
 use crate::settings_reader::read_table;
 use postrider_core::error::{Error, Result};
 
+const DEFAULT_BASE_URL: &str = "https://api.pushy.me";
+
 /// Settings of a Pushy account.
-#[derive(Clone)]
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PushySettings {
     pub(super) api_key: String,
-    /// URL of Pushy.
-    pub(super) base_url: BaseUrl,
+    base_url: Option<BaseUrl>,
     /// Title of messages without a subject.
     pub(super) title: Option<String>,
     pub(super) sound: Option<String>,
     /// Additional data for the app.
+    #[serde(default)]
     pub(super) data: BTreeMap<String, String>,
-    /// The status of each message is polled.
-    pub(super) is_polling: bool,
+    poll: Option<bool>,
     /// Token with which the app's server acknowledges messages; without it, acknowledgements are rejected.
     pub(super) receipts_token: Option<String>,
     /// Certificates in PEM format that may sign the server's; default: those of the operating system.
     pub(super) ca: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PushySettingsTable {
-    api_key: String,
-    base_url: Option<BaseUrl>,
-    title: Option<String>,
-    sound: Option<String>,
-    #[serde(default)]
-    data: BTreeMap<String, String>,
-    poll: Option<bool>,
-    receipts_token: Option<String>,
-    ca: Option<String>,
-}
-
 impl PushySettings {
     /// Parses and validates the settings.
     pub(crate) fn read(table: toml::Table) -> Result<Self> {
-        let keys: PushySettingsTable = read_table(table)?;
-        if keys.api_key.trim().is_empty() {
+        let mut settings: Self = read_table(table)?;
+        settings.api_key = settings.api_key.trim().to_owned();
+        if settings.api_key.is_empty() {
             return Err(Error::usage(
                 "api_key: is empty; write api_key = \"${env:PUSHY_KEY}\"",
             ));
         }
         let is_reserved = |name: &&String| matches!(name.as_str(), "message" | "title" | "gw_id");
-        if let Some(name) = keys.data.keys().find(is_reserved) {
+        if let Some(name) = settings.data.keys().find(is_reserved) {
             return Err(Error::usage(format!(
                 "data.{name}: is reserved; choose another name"
             )));
         }
-        let default_url = "https://api.pushy.me";
-        let base_url = keys.base_url.map_or_else(|| BaseUrl::parse(default_url), Ok);
-        Ok(Self {
-            api_key: keys.api_key.trim().to_owned(),
-            base_url: base_url.map_err(Error::usage)?,
-            title: keys.title,
-            sound: keys.sound,
-            data: keys.data,
-            is_polling: keys.poll.unwrap_or(true),
-            receipts_token: keys.receipts_token,
-            ca: keys.ca,
-        })
+        Ok(settings)
+    }
+
+    /// Returns the URL of Pushy.
+    pub(super) fn base_url(&self) -> Result<BaseUrl> {
+        BaseUrl::configured_or(self.base_url.as_ref(), DEFAULT_BASE_URL)
+    }
+
+    /// Returns whether the status of each message is polled.
+    pub(super) fn is_polling(&self) -> bool {
+        self.poll.unwrap_or(true)
     }
 }
 
 impl fmt::Debug for PushySettings {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.debug_struct("PushySettings")
-            .field("base_url", &self.base_url.endpoint())
-            .field("is_polling", &self.is_polling)
+            .field("base_url", &self.base_url.as_ref().map(BaseUrl::endpoint))
+            .field("is_polling", &self.is_polling())
             .finish_non_exhaustive()
     }
 }
