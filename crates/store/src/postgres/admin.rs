@@ -18,12 +18,12 @@ use crate::admin::UnclaimedDelivery;
 use crate::rows::deliveries::{StateColumns, decode_unclaimed_delivery};
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
 use crate::{AdminStore, Cancelled, DeliverySelection, SelectableStatus};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryState;
 use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::message::QueueEntry;
+use postrider_core::name::ConfigName;
+use postrider_core::queue_entry::QueueEntry;
 
 static BLOCK_CLAIMS: &str = sql!("postgres/claim/block_claims");
 static UNBLOCK_CLAIMS: &str = sql!("postgres/claim/unblock_claims");

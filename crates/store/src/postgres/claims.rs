@@ -13,10 +13,12 @@ use super::suppressed::active_contacts;
 use crate::rows::deliveries::decode_claimed_delivery;
 use crate::rows::{SqlRow, limit_to_sql};
 use postrider_core::capacity::{Capacity, round_robin};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{ClaimedDelivery, Priority, QueueEntry};
+use postrider_core::name::ConfigName;
+use postrider_core::priority::Priority;
+use postrider_core::queue_entry::QueueEntry;
+use postrider_core::round::ClaimedDelivery;
 
 static DUE: &str = sql!("postgres/claim/select_due");
 static WAITING_CHANNELS: &str = sql!("postgres/claim/list_waiting_channels");

@@ -15,10 +15,10 @@ use crate::rows::coordination::{
     CircuitColumns, decode_health, decode_job_lock_owner, decode_provider_control, decode_rate_limiter,
 };
 use crate::{ProbeDecision, RatePermit};
-use postrider_core::channel::ConfigName;
 use postrider_core::circuit_breaker::CircuitState;
 use postrider_core::clock::Timestamp;
 use postrider_core::job::{JobLockResult, ScheduledJob};
+use postrider_core::name::ConfigName;
 use postrider_core::provider_control::{ControlAction, ProviderControl};
 use postrider_core::rate_limit::{self, RateLimitRequest, RateLimiterState};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};

@@ -17,12 +17,12 @@ use crate::rows::deliveries::{
 };
 use crate::rows::{SqlRow, delivery_id_range, limit_to_sql};
 use crate::{Backlog, LastAttempt, MessageList, MessageQuery, ReadStore, UsageQuery, UsageTotals};
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::Result;
 use postrider_core::id::{DeliveryId, MessageId};
 use postrider_core::message::{Delivery, Message};
+use postrider_core::name::ConfigName;
 
 static MESSAGE_NUMBER: &str = sql!("postgres/read/find_message_number");
 static MESSAGES: &str = sql!("postgres/read/load_message");

@@ -9,9 +9,9 @@ use super::pool::{PgTransaction, bind};
 use super::store::PostgresStore;
 use crate::RecipientStore;
 use crate::rows::deliveries::decode_recipient;
-use postrider_core::channel::ConfigName;
 use postrider_core::error::Result;
 use postrider_core::inbound::{OptAction, OptChange};
+use postrider_core::name::ConfigName;
 use postrider_core::recipient::{Recipient, RecipientStatus};
 
 static READ: &str = sql!("postgres/recipients/read_recipient");

@@ -20,7 +20,7 @@ use crate::rows::SqlRow;
 use crate::rows::deliveries::StateColumns;
 use postrider_core::delivery::{DeliveryState, DeliveryStateKind};
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{CompletedRound, RecordResult};
+use postrider_core::round::{CompletedRound, RecordResult};
 
 static RECORD_ROUNDS: &str = sql!("postgres/claim/record_round");
 static FIND_RECORDED: &str = sql!("postgres/claim/check_recorded_round");

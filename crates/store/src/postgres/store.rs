@@ -26,16 +26,16 @@ use crate::{
     StoreOptions, WorkStore,
 };
 use postrider_core::capacity::Capacity;
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
 use postrider_core::id::DeliveryId;
 use postrider_core::job::{JobLockResult, ScheduledJob};
-use postrider_core::message::{
-    Acceptance, ClaimedDelivery, CompletedRound, NewMessage, QueueEntry, RecordResult,
-};
+use postrider_core::message::{Acceptance, NewMessage};
+use postrider_core::name::ConfigName;
 use postrider_core::provider_control::ProviderControl;
+use postrider_core::queue_entry::QueueEntry;
 use postrider_core::rate_limit::RateLimitRequest;
+use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
 use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
 
 /// Maximum time of a transaction before its connection counts as hung. Methods that read or write without a limit on

@@ -9,10 +9,11 @@ use super::errors::PgError;
 use super::escape::escape_text;
 use super::pool::{PgTransaction, bind, column};
 use crate::rows::SqlRow;
-use postrider_core::channel::ConfigName;
 use postrider_core::contact::Contact;
 use postrider_core::id::DeliveryId;
-use postrider_core::message::{InvalidatedAddress, NewDelivery};
+use postrider_core::message::NewDelivery;
+use postrider_core::name::ConfigName;
+use postrider_core::round::InvalidatedAddress;
 
 static FIND_SUPPRESSED: &str = sql!("postgres/accept/find_suppressed_recipients");
 static DEACTIVATE: &str = sql!("postgres/recipients/deactivate_recipient");

@@ -11,9 +11,9 @@ use crate::receipts::{EXPIRED_DELETED_MAX, UNMATCHED_KEPT_MS};
 use crate::rows::deliveries::decode_unmatched_receipt;
 use crate::rows::{SqlRow, limit_to_sql};
 use crate::{ReceivedReceipt, UNMATCHED_RECEIPTS_MAX};
-use postrider_core::channel::ConfigName;
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::id::DeliveryId;
+use postrider_core::name::ConfigName;
 
 static COUNT: &str = sql!("postgres/receipts/count_unmatched_receipts");
 static INSERT: &str = sql!("postgres/receipts/insert_unmatched_receipt");

@@ -153,7 +153,7 @@ impl PostgresServer {
     /// Stops all its processes with SIGSTOP: it keeps and accepts connections but does not answer.
     pub fn stop(&self) {
         let child = self.child.as_ref().expect("the server runs");
-        postgres_shutdown::send_signal("-STOP", &postgres_shutdown::process_tree(child));
+        postgres_shutdown::send_signal("-STOP", &postgres_shutdown::server_pids(child));
     }
 
     fn prepare(settings: &[&str]) -> Self {
@@ -234,7 +234,7 @@ fn a_server_leaves_no_process_and_no_shared_memory() {
     let servers = [&dropped, &killed, &stopped];
     let segments = servers
         .map(|server| postgres_shutdown::shared_memory_segment(Path::new(&server.data_directory())).unwrap());
-    let process_trees = servers.map(|server| postgres_shutdown::process_tree(server.child.as_ref().unwrap()));
+    let process_trees = servers.map(|server| postgres_shutdown::server_pids(server.child.as_ref().unwrap()));
     assert_eq!(dropped.psql("SHOW dynamic_shared_memory_type"), "mmap");
     killed.kill();
     drop((dropped, killed, stopped));
