@@ -19,17 +19,10 @@ use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::delivery::DeliveryState;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::inbound::OptChange;
-use postrider_core::job::{JobLockResult, ScheduledJob};
 use postrider_core::message::{Acceptance, Delivery, Message, NewMessage};
 use postrider_core::name::ConfigName;
-use postrider_core::provider_control::ProviderControl;
 use postrider_core::queue_entry::QueueEntry;
-use postrider_core::rate_limit::RateLimitRequest;
-use postrider_core::recipient::Recipient;
-use postrider_core::report::Report;
 use postrider_core::round::{ClaimedDelivery, CompletedRound, RecordResult};
-use postrider_core::shared_health::{HealthReport, ReportedHealth, SharedHealth};
 use postrider_store::{
     AcceptStore, AdminStore, Cancelled, CommitStats, DeliverySelection, MaintenanceStore, Progress,
     ProviderEndpoint, ReceiptResult, ReceivedReceipt, Store, WorkStore,

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::sync::{Mutex, mpsc};
 
-use super::CallLimits;
 use super::outcome_kind::OutcomeKind;
 use super::{AdapterContext, CallbackError, CallbackRequest, OutboundMessage, Provider};
 use postrider_core::address::AddressKind;

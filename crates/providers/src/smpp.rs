@@ -24,13 +24,11 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{AccountCheck, AdapterContext, CallbackError, CallbackRequest, OutboundMessage, Provider};
-use super::{CallLimits, Transcript};
 use postrider_core::address::AddressKind;
 use postrider_core::attempt::{Outcome, SendResult};
 use postrider_core::clock::Clock;
 use postrider_core::error::Result;
 use postrider_core::inbound::CallbackItem;
-use postrider_core::name::ConfigName;
 use postrider_core::random::Random;
 
 use account::{ReceivedItem, SmppAccount};
