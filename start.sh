@@ -214,19 +214,19 @@ run_tests() {
     find_cargo
     install_test_peers
     if has_component rustfmt; then
-        say "== cargo fmt --check"
-        cargo fmt --check
+        say "== cargo fmt --all --check"
+        cargo fmt --all --check
     else
         say "Note: rustfmt is not installed (rustup component add rustfmt); the format is not checked."
     fi
     if has_component clippy; then
-        say "== cargo clippy --all-targets -- -D warnings"
-        cargo clippy --locked --all-targets -- -D warnings
+        say "== cargo clippy --workspace --all-targets -- -D warnings"
+        cargo clippy --locked --workspace --all-targets -- -D warnings
     else
         say "Note: clippy is not installed (rustup component add clippy); lints are not checked."
     fi
-    say "== cargo test"
-    exec cargo test --locked --no-fail-fast </dev/null
+    say "== cargo test --workspace"
+    exec cargo test --locked --workspace --no-fail-fast </dev/null
 }
 
 # -----------------------------------------------------------------------------------------------------------
