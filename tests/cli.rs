@@ -96,8 +96,8 @@ fn wrong_usage_exits_with_two() {
     for arguments in [
         vec![],
         vec!["sing"],
-        vec!["serve", "--workers", "many"],
-        vec!["work", "--workers", "0"],
+        vec!["serve", "--concurrency", "many"],
+        vec!["work", "--concurrency", "0"],
         vec!["resend:msg", "--since", "yesterday"],
         vec!["message", "12"],
         vec!["prune"],
@@ -125,7 +125,7 @@ fn a_wrong_configuration_is_told_in_one_line_with_the_file_in_it() {
 fn check_shows_a_wrong_configuration_and_exits_with_one() {
     let output = console(&["check", "--config", "missing.toml"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(utf8(&output.stdout).starts_with("wrong: configuration missing.toml"));
+    assert!(utf8(&output.stdout).starts_with("error: configuration missing.toml"));
 }
 
 #[test]

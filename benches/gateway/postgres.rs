@@ -156,7 +156,7 @@ pub async fn intake() -> Vec<BenchRow> {
     let (folder, server) = (tempfile::tempdir().expect("a folder"), BenchPostgres::start());
     let bare = measure_bare_server(64).await;
     let configuration = postgres_config(&server.create_database("intake"));
-    let gateway = processes::spawn_gateway(folder.path(), &configuration, &["--workers", "0"], false);
+    let gateway = processes::spawn_gateway(folder.path(), &configuration, &["--concurrency", "0"], false);
     http_load::run(http_load(&gateway, 64, 2, send_request)).await;
     let measured = http_load::run(http_load(&gateway, 64, 10, send_request)).await;
     vec![ratio_row("intake, PostgreSQL", &measured, &bare, 0.10)]
@@ -277,7 +277,7 @@ async fn measure_workers(server: &BenchPostgres, name: &str, workers: usize) -> 
         server.create_database(name),
         redis.address
     );
-    let gateway = processes::spawn_gateway(folder.path(), &configuration, &["--workers", "0"], false);
+    let gateway = processes::spawn_gateway(folder.path(), &configuration, &["--concurrency", "0"], false);
     let fill = HttpLoad {
         requests_max: WAITING_MESSAGES,
         ..http_load(&gateway, 64, 120, send_request)

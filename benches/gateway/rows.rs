@@ -113,7 +113,7 @@ pub fn ratio_row(what: &str, measured: &LoadResult, bare: &LoadResult, floor: f6
 async fn intake() -> Vec<BenchRow> {
     let folder = tempfile::tempdir().expect("a folder");
     let bare = measure_bare_server(64).await;
-    let gateway = processes::spawn_gateway(folder.path(), MOCK_CONFIG, &["--workers", "0"], false);
+    let gateway = processes::spawn_gateway(folder.path(), MOCK_CONFIG, &["--concurrency", "0"], false);
     http_load::run(http_load(&gateway, 64, 2, send_request)).await;
     let measured = http_load::run(http_load(&gateway, 64, 10, send_request)).await;
     vec![ratio_row("intake, on disk", &measured, &bare, 0.40)]
@@ -161,7 +161,7 @@ async fn end_to_end_http() -> Vec<BenchRow> {
 async fn intake_slow_fsync() -> Vec<BenchRow> {
     let folder = tempfile::tempdir().expect("a folder");
     let bare = measure_bare_server(256).await;
-    let gateway = processes::spawn_gateway(folder.path(), MOCK_CONFIG, &["--workers", "0"], true);
+    let gateway = processes::spawn_gateway(folder.path(), MOCK_CONFIG, &["--concurrency", "0"], true);
     http_load::run(http_load(&gateway, 256, 2, send_request)).await;
     let measured = http_load::run(http_load(&gateway, 256, 10, send_request)).await;
     vec![ratio_row(
@@ -180,7 +180,7 @@ async fn report_page() -> Vec<BenchRow> {
         "[cache]\nurl = \"memcache://{}\"\n{MOCK_CONFIG}",
         memcached.address
     );
-    let gateway = processes::spawn_gateway(folder.path(), &configuration, &["--workers", "0"], false);
+    let gateway = processes::spawn_gateway(folder.path(), &configuration, &["--concurrency", "0"], false);
     http_load::run(http_load(&gateway, 64, 2, send_request)).await;
     run_sync_report(folder.path(), &[]);
     http_load::run(http_load(&gateway, 64, 2, report_request)).await;
@@ -209,7 +209,7 @@ fn run_sync_report(folder: &std::path::Path, arguments: &[&str]) -> Duration {
 /// With 1,000,000 messages waiting: resident memory, the cost of a small change, the page.
 async fn one_million_waiting() -> Vec<BenchRow> {
     let folder = tempfile::tempdir().expect("a folder");
-    let gateway = processes::spawn_gateway(folder.path(), MOCK_CONFIG, &["--workers", "0"], false);
+    let gateway = processes::spawn_gateway(folder.path(), MOCK_CONFIG, &["--concurrency", "0"], false);
     let fill = |requests_max| HttpLoad {
         requests_max,
         ..http_load(&gateway, 64, 300, send_request)

@@ -96,7 +96,7 @@ fn check_says_what_is_wrong_and_what_to_do() {
     let stub = StubProvider::new(StubBehavior::Accept);
     let good = gateway_with(&stub);
     let fresh = good.run_ok(&["check"]);
-    assert!(fresh.contains("to come, applied by `console migrate`"), "{fresh}");
+    assert!(fresh.contains("applied by `console migrate`"), "{fresh}");
     assert!(
         !good.folder.path().join("postrider.db").exists(),
         "a look makes nothing"

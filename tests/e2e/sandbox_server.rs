@@ -38,7 +38,7 @@ impl SandboxTest {
         let (world, sandbox) = (TestGateway::new(""), free_address());
         let printed = world.folder.path().join("printed.toml");
         let (at, gateway) = (sandbox.to_string(), format!("http://{}", world.address));
-        let mut words = vec!["sandbox", "--listen", &at, "--receipts-to", &gateway];
+        let mut words = vec!["sandbox", "--listen", &at, "--gateway-url", &gateway];
         words.extend(options);
         let playing = world
             .command(&words)
@@ -102,11 +102,11 @@ impl SandboxTest {
         APIS.iter().all(|wire| {
             [
                 ("accepted", &["accepted"][..]),
-                ("invalid_recipient", &["refused"]),
-                ("unavailable", &["failed"]),
+                ("invalid_recipient", &["invalid_number"]),
+                ("unavailable", &["server_error"]),
                 ("throttled", &["throttled"]),
-                ("unknown", &["hung", "garbled", "reset"]),
-                ("rejected", &["unreadable"]),
+                ("unknown", &["no_response", "garbage", "reset"]),
+                ("rejected", &["invalid_request"]),
             ]
             .iter()
             .all(|(outcome, words)| {
@@ -125,7 +125,7 @@ impl SandboxTest {
         let sent: u64 = sent.map(|count| count.as_u64().unwrap()).sum();
         let fates = ["applied", "kept", "unchanged", "dropped"];
         let heard = fates.map(|fate| self.metric(&format!("postrider_receipts_total{{fate=\"{fate}\"}}")));
-        receipts["waiting"] == 0 && sent == heard.iter().sum::<u64>()
+        receipts["pending"] == 0 && sent == heard.iter().sum::<u64>()
     }
 }
 
@@ -312,7 +312,7 @@ fn it_ends_at_once_and_well_whoever_hangs_and_whatever_is_still_to_come() {
         trial.send_message();
         wait_until("one hangs, and a receipt waits", || {
             let counters = trial.counters();
-            counters["calls"]["texting"]["hung"] == 1 && counters["receipts"]["waiting"] == 1
+            counters["calls"]["texting"]["no_response"] == 1 && counters["receipts"]["pending"] == 1
         });
         trial.sandbox_process.signal(signal);
         assert_eq!(trial.sandbox_process.wait_for_exit().code(), Some(0), "{signal}");
@@ -329,7 +329,7 @@ fn what_is_out_of_range_is_refused_with_the_range() {
         ("--mean-time", "61s", "from 0s to 1m"),
         ("--receipt-delay", "2h", "from 0s to 1h"),
         ("--receipts", "delivered=0.9,failed=0.9", "from 0 to 1"),
-        ("--receipts-to", "gateway", "http://HOST:PORT"),
+        ("--gateway-url", "gateway", "http://HOST:PORT"),
         ("--listen", "nowhere", "--listen"),
     ] {
         let output = world.run(&["sandbox", option, value]);
