@@ -90,7 +90,7 @@ fn the_screen_shows_counters_rates_circuits_and_failures() {
 fn an_empty_screen_and_one_that_is_too_small_are_drawn() {
     let state = ScreenState::default();
     assert!(render_to_string(&state, 80, 24).contains("none overdue"));
-    assert!(render_to_string(&state, 10, 3).contains("Postrider"));
+    assert_eq!(render_to_string(&state, 10, 3).lines().count(), 3);
 }
 
 #[test]
