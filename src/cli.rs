@@ -81,7 +81,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
         console serve\n  \
         console serve --listen 127.0.0.1:9000\n  \
-        console serve --concurrency 0         accept messages and serve pages only; `console work` delivers")]
+        console serve --concurrency 0         accept messages only; `console work` delivers")]
     Serve(ServeArgs),
 
     /// Deliver messages that another process accepts
@@ -377,7 +377,7 @@ pub struct RecipientArgs {
     #[arg(long, value_name = "TEXT", requires = "set")]
     pub reason: Option<String>,
 
-    /// Name of the person who makes the change [default: operator]
+    /// Name of the person making the change [default: operator]
     #[arg(long, value_name = "NAME", requires = "set")]
     pub by: Option<String>,
 }

@@ -2,7 +2,7 @@
 
 /// A row of the table.
 pub struct BenchRow {
-    /// What was measured.
+    /// The measured quantity.
     pub name: String,
     /// The measured value with its unit.
     pub measured: String,
@@ -10,7 +10,7 @@ pub struct BenchRow {
     pub ratio: String,
     /// The limit that must be reached; `–` without one.
     pub floor: String,
-    /// Whether the limit was reached.
+    /// True if the limit was reached.
     pub is_met: bool,
 }
 

@@ -1,6 +1,6 @@
 //! `work --mean-time`: one mock sender in place of every provider.
 //!
-//! Refuses a configuration with a real provider, whose messages would be marked as sent without being sent.
+//! Rejects a configuration with a real provider: its messages would be marked as sent without being sent.
 
 use std::time::Duration;
 

@@ -20,7 +20,7 @@ pub struct ProduceResult {
     pub stored: u64,
     /// Time from the first batch to the last.
     pub elapsed: Duration,
-    /// Whether an interrupt ended the run early.
+    /// True if an interrupt ended the run early.
     pub is_interrupted: bool,
 }
 

@@ -74,12 +74,12 @@ async fn reject_cross_site_requests(request: Request<Body>, next: Next) -> Respo
 
 async fn simple_call(State(sandbox): State<Arc<SandboxServer>>, RawQuery(query): RawQuery) -> Response<Body> {
     let message = simple::parse_message(query.unwrap_or_default().as_bytes());
-    sandbox.process_message(SandboxApi::Simple, message).await
+    sandbox.respond(SandboxApi::Simple, message).await
 }
 
 async fn texting_call(State(sandbox): State<Arc<SandboxServer>>, body: Bytes) -> Response<Body> {
     let message = texting::parse_message(&body);
-    sandbox.process_message(SandboxApi::Texting, message).await
+    sandbox.respond(SandboxApi::Texting, message).await
 }
 
 async fn twilio_call(
@@ -89,7 +89,7 @@ async fn twilio_call(
     body: Bytes,
 ) -> Response<Body> {
     let message = twilio::parse_message(&account, &headers, &body);
-    sandbox.process_message(SandboxApi::Twilio, message).await
+    sandbox.respond(SandboxApi::Twilio, message).await
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ impl CallResult {
 pub(super) struct CallPlan {
     /// Result of the call.
     pub result: CallResult,
-    /// Whether the response is sent byte by byte.
+    /// True if the response is sent byte by byte.
     pub is_slow: bool,
 }
 

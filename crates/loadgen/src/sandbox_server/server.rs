@@ -62,7 +62,7 @@ impl SandboxServer {
     }
 
     /// Responds to one message as a provider does, and schedules its receipt.
-    pub(super) async fn process_message(
+    pub(super) async fn respond(
         &self,
         api: SandboxApi,
         message: Result<SubmittedMessage, SandboxResponse>,

@@ -1,6 +1,6 @@
 //! The API of system A's providers: `GET /sms/send/?number=…&body=…`, any 2xx is a success.
 //!
-//! That API has neither ids nor receipts. The sandbox server adds an id to the response, and a query with `callback_url`
+//! The API of system A has neither ids nor receipts. The sandbox server adds an id to the response, and a query with `callback_url`
 //! gets a receipt: a form with `id` and `status`.
 
 use serde_json::{Value, json};

@@ -37,7 +37,7 @@ pub struct BroadcastRun {
     pub accepted: u64,
     /// Messages that were sent, delivered and failed, from the metrics.
     pub state_changes: [u64; 3],
-    /// Whether the run was interrupted.
+    /// True if the run was interrupted.
     pub is_interrupted: bool,
 }
 

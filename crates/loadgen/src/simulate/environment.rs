@@ -229,7 +229,7 @@ fn temporary_store() -> Result<(String, Option<TempDir>)> {
     Ok((url, Some(folder)))
 }
 
-/// Refuses a store with messages, which mock senders would mark as sent, or with users, who would get broadcasts.
+/// Rejects a store with messages, which mock senders would mark as sent, or with users, for whom broadcasts would be stored.
 async fn reject_used_store(store: &dyn Store, url: &str) -> Result<()> {
     let query = MessageQuery {
         limit: 1,

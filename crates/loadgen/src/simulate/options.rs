@@ -14,13 +14,13 @@ pub struct SimulateOptions {
     pub senders: Vec<MockSender>,
     /// Calls of each sender in flight.
     pub concurrency: Option<u32>,
-    /// Whether failed calls are retried.
+    /// True if failed calls are retried.
     pub has_retries: bool,
     /// Random seed: repeats messages and results.
     pub seed: Option<u32>,
     /// URL of an empty store to use and keep; a temporary store without it.
     pub store_url: Option<String>,
-    /// Users who get broadcasts instead of single messages.
+    /// Users and their broadcasts, instead of single messages.
     pub audience: Option<SimulationAudience>,
 }
 

@@ -9,7 +9,7 @@ pub struct SimulationOutcome {
     pub text: String,
     /// Values outside their range and counts that disagree.
     pub faults: Vec<String>,
-    /// Whether an interrupt ended the run early.
+    /// True if an interrupt ended the run early.
     pub is_interrupted: bool,
 }
 

@@ -41,7 +41,7 @@ pub struct SimulationRun {
     pub sent: u64,
     /// Failed messages, from the metrics.
     pub failed: u64,
-    /// Whether the run was interrupted.
+    /// True if the run was interrupted.
     pub is_interrupted: bool,
 }
 
