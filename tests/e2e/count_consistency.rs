@@ -277,7 +277,7 @@ fn an_interrupted_simulation_is_told_alike_by_all() {
         let output = child.wait_with_output().unwrap();
         let table = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
-            output.status.code() == Some(1) && !table.contains("wrong:"),
+            output.status.code() == Some(1) && !table.contains("mismatch:"),
             "{table}"
         );
         let _serve = serve_store(&world, "kept.db");

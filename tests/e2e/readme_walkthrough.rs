@@ -173,7 +173,9 @@ fn the_five_minute_tour() {
 
     let simulated = walker.run_block(simulations, &[]);
     assert!(
-        simulated.iter().all(|table| table.contains("theory")),
+        simulated
+            .iter()
+            .all(|table| table.contains("result: as expected")),
         "{simulated:?}"
     );
     assert_eq!(simulated[1].matches("received_ratio").count(), 5, "{simulated:?}");

@@ -68,7 +68,7 @@ async fn open_store(config: Config) -> Result<Arc<dyn Store>> {
         match postrider_store::missing_folder(location.url) {
             Some(folder) => Err(Error::new(
                 ErrorKind::Unavailable,
-                format!("folder of the store does not exist yet: {}", folder.display()),
+                format!("store folder {} does not exist yet", folder.display()),
             )),
             None => postrider_store::open_with(&location),
         }
