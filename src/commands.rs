@@ -165,10 +165,13 @@ fn displayed_address(address: &str, config: &Config) -> String {
     }
 }
 
-/// Returns `1 message`, `2 messages`.
+/// Returns `1 message`, `2 messages`, `2 deliveries`.
 fn format_count(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
+    match noun.strip_suffix('y') {
+        _ if count == 1 => format!("1 {noun}"),
+        Some(stem) => format!("{count} {stem}ies"),
+        None => format!("{count} {noun}s"),
+    }
 }
 
 fn to_u64(count: usize) -> u64 {

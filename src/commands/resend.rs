@@ -4,7 +4,7 @@
 
 use std::collections::HashSet;
 
-use super::{flush_queue, job_skipped_message, open_gateway, print_line, progress_bar, to_u64};
+use super::{flush_queue, format_count, job_skipped_message, open_gateway, print_line, progress_bar, to_u64};
 use crate::cli::{Cli, ResendArgs};
 use postrider_core::capacity::Capacity;
 use postrider_core::clock::Timestamp;
@@ -99,7 +99,7 @@ async fn requeue(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     if options.dry_run {
         return print_line(format_args!(
             "would requeue {}, due at once",
-            format_deliveries(to_u64(ids.len()))
+            format_count(to_u64(ids.len()), "delivery")
         ));
     }
     let bar = progress_bar(Some(to_u64(ids.len())), "requeueing");
@@ -108,7 +108,7 @@ async fn requeue(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     })
     .await?;
     bar.finish_and_clear();
-    let deliveries = format_deliveries(to_u64(requeued));
+    let deliveries = format_count(to_u64(requeued), "delivery");
     match ids.len().saturating_sub(requeued) {
         0 => print_line(format_args!("requeued {deliveries}, due at once"))?,
         skipped => print_line(format_args!(
@@ -140,7 +140,7 @@ fn format_resend_result(verb: &str, count: u64, backlog: Backlog) -> String {
     let mut text = if count == 0 {
         "nothing to requeue: no delivery is due".to_owned()
     } else {
-        format!("{verb} {}", format_deliveries(count))
+        format!("{verb} {}", format_count(count, "delivery"))
     };
     if count > 0 && remaining > 0 {
         text.push_str(&format!("; {remaining} more due"));
@@ -149,14 +149,6 @@ fn format_resend_result(verb: &str, count: u64, backlog: Backlog) -> String {
         text.push_str(&format!("; {not_due} not due yet"));
     }
     text
-}
-
-fn format_deliveries(count: u64) -> String {
-    if count == 1 {
-        "1 delivery".to_owned()
-    } else {
-        format!("{count} deliveries")
-    }
 }
 
 #[cfg(test)]

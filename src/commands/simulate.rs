@@ -1,9 +1,7 @@
 //! `console simulate`: runs a simulation, draws its progress and prints its result.
 
-use indicatif::{ProgressBar, ProgressStyle};
-
 use super::signals::TerminationSignals;
-use super::{load_config, print_text};
+use super::{load_config, print_text, progress_bar};
 use crate::cli::{Cli, SimulateArgs};
 use postrider_core::error::{Error, Result};
 use postrider_loadgen::simulate::{SimulateOptions, SimulationProgress, simulate};
@@ -13,7 +11,7 @@ pub async fn run(cli: &Cli, arguments: &SimulateArgs) -> Result<()> {
     let config = load_config(cli, &[])?;
     let options = options(arguments)?;
     let interrupts = TerminationSignals::new()?.into_interrupts();
-    let bar = message_progress_bar(options.message_count());
+    let bar = progress_bar(Some(options.message_count().into()), "starting");
     let on_progress = |progress: &SimulationProgress| {
         bar.set_position(progress.finished);
         bar.set_message(progress.status.clone());
@@ -37,12 +35,4 @@ fn options(arguments: &SimulateArgs) -> Result<SimulateOptions> {
         store_url: arguments.keep.clone(),
         audience: arguments.audience(),
     })
-}
-
-fn message_progress_bar(messages: u32) -> ProgressBar {
-    let bar = ProgressBar::new(messages.into());
-    match ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {msg}") {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }

@@ -18,4 +18,5 @@ fn an_age_has_its_two_largest_units() {
 fn only_one_is_singular() {
     assert_eq!(format_count(1, "message"), "1 message");
     assert_eq!(format_count(0, "message"), "0 messages");
+    assert_eq!(format_count(2, "delivery"), "2 deliveries");
 }

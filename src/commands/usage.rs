@@ -29,29 +29,38 @@ pub async fn run(cli: &Cli, arguments: &UsageArgs) -> Result<()> {
         limit: PAGE_MESSAGES,
     };
     match (arguments.output, arguments.totals) {
-        (OutputFormat::Text, totals) => print_human_readable(&gateway, query, arguments, totals).await,
+        (OutputFormat::Text, only_totals) => {
+            print_human_readable(&gateway, query, arguments, only_totals).await
+        }
         (OutputFormat::Csv, true) => {
             print_text(csv::totals_to_csv(&read_totals(&gateway, query).await?.rows))
         }
         (OutputFormat::Json, true) => print_json(&read_totals(&gateway, query).await?),
-        (OutputFormat::Csv, false) => {
-            print_text(csv::rows_to_csv(true, &[]))?;
-            let mut pages = UsageReader::new(query, arguments);
-            while let Some(messages) = pages.next_page(&gateway).await? {
-                print_text(csv::rows_to_csv(false, &usage_rows(&messages)))?;
-            }
-            Ok(())
-        }
-        (OutputFormat::Json, false) => {
-            let mut pages = UsageReader::new(query, arguments);
-            while let Some(messages) = pages.next_page(&gateway).await? {
-                for row in usage_rows(&messages) {
-                    print_json(&row)?;
-                }
-            }
-            Ok(())
+        (format, false) => print_deliveries(&gateway, query, arguments, format).await,
+    }
+}
+
+/// Prints deliveries as CSV with a header, or as one JSON document per line.
+async fn print_deliveries(
+    gateway: &Gateway,
+    query: UsageQuery,
+    arguments: &UsageArgs,
+    format: OutputFormat,
+) -> Result<()> {
+    let is_csv = format == OutputFormat::Csv;
+    if is_csv {
+        print_text(csv::rows_to_csv(true, &[]))?;
+    }
+    let mut pages = UsageReader::new(query, arguments);
+    while let Some(messages) = pages.next_page(gateway).await? {
+        let rows = usage_rows(&messages);
+        if is_csv {
+            print_text(csv::rows_to_csv(false, &rows))?;
+        } else {
+            rows.iter().try_for_each(print_json)?;
         }
     }
+    Ok(())
 }
 
 async fn print_human_readable(

@@ -91,15 +91,6 @@ impl SandboxApi {
         }
     }
 
-    /// Returns the position in [`SandboxApi::ALL`].
-    pub fn index(self) -> usize {
-        match self {
-            Self::Simple => 0,
-            Self::Texting => 1,
-            Self::Twilio => 2,
-        }
-    }
-
     /// Returns the provider's name in the printed configuration.
     pub fn provider_name(self) -> String {
         format!("sandbox_{}", self.as_str())
