@@ -16,6 +16,11 @@ impl Interrupts {
         Self(receiver)
     }
 
+    /// Returns whether an interrupt was requested.
+    pub fn is_requested(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
     /// Waits for the first interrupt.
     pub async fn wait_for_first(&self) {
         self.wait_for(1).await;
@@ -51,3 +56,6 @@ impl Interrupts {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,6 @@
 //! The messages wait there until a worker on the same store delivers them. Refuses a channel with a real provider.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::interrupts::Interrupts;
@@ -41,23 +40,15 @@ pub async fn produce(
 ) -> Result<ProduceResult> {
     reject_real_providers(gateway, channel)?;
     let random = Random::from_optional_seed(seed);
-    let is_interrupted = AtomicBool::new(false);
-    let is_running = || !is_interrupted.load(Ordering::Relaxed);
+    let is_running = || !interrupts.is_requested();
     let watch = gateway.clock.stopwatch();
     let generating = messages::generate_messages(gateway, channel, count, &random, is_running, on_stored);
-    tokio::pin!(generating);
-    let stored = tokio::select! {
-        stored = &mut generating => stored?,
-        () = interrupts.wait_for_first() => {
-            is_interrupted.store(true, Ordering::Relaxed);
-            let consequence = "the last batch is stored as a whole or not at all";
-            interrupts.abort_at_second(generating, consequence).await?
-        }
-    };
+    let consequence = "the last batch is stored as a whole or not at all";
+    let stored = interrupts.abort_at_second(generating, consequence).await?;
     Ok(ProduceResult {
         stored,
         elapsed: watch.elapsed(),
-        is_interrupted: is_interrupted.load(Ordering::Relaxed),
+        is_interrupted: interrupts.is_requested() && stored < u64::from(count),
     })
 }
 

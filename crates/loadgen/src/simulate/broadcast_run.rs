@@ -3,8 +3,6 @@
 //!
 //! Users, broadcasts and receipts pass through the real engine; only names, texts and receipts are generated.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use super::broadcast_result::{self, BroadcastRun, CountedBroadcast};
 use super::environment::{SIMULATION_CHANNEL, SimulationEnvironment};
 use super::options::SimulationAudience;
@@ -27,11 +25,10 @@ pub async fn run(
     interrupts: &Interrupts,
     on_progress: ProgressFn<'_>,
 ) -> Result<SimulationOutcome> {
-    let is_interrupted = AtomicBool::new(false);
     let intake = environment.intake_gateway();
     let (mut registered_users, mut broadcasts) = (0, Vec::new());
     let sending = async {
-        let is_running = || !is_interrupted.load(Ordering::Relaxed);
+        let is_running = || !interrupts.is_requested();
         let random = Random::from_optional_seed(seed);
         registered_users = users::register_users(intake, audience.users, &random, is_running).await?;
         for _ in 0..audience.broadcasts {
@@ -41,7 +38,8 @@ pub async fn run(
         }
         wait_for_receipts(environment, is_running, on_progress).await
     };
-    let elapsed = run_with_senders(environment, interrupts, &is_interrupted, sending).await?;
+    let elapsed = run_with_senders(environment, interrupts, sending).await?;
+    let is_interrupted = interrupts.is_requested();
     let report = sync_report::sync_exclusive(intake).await?.report;
     let run = BroadcastRun {
         elapsed,
@@ -54,14 +52,14 @@ pub async fn run(
             DeliveryStateKind::Failed,
         ]
         .map(|state| environment.state_change_count(state)),
-        is_interrupted: is_interrupted.load(Ordering::Relaxed),
+        is_interrupted,
     };
     let waiting = environment.waiting_deliveries().await?;
     let faults = broadcast_result::find_broadcast_faults(audience, &run, &report, waiting);
     Ok(SimulationOutcome {
         text: broadcast_result::render_broadcast_result(audience, &run, &report, &faults),
         faults,
-        is_interrupted: run.is_interrupted,
+        is_interrupted,
     })
 }
 

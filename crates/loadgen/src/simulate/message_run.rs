@@ -1,6 +1,5 @@
 //! A simulation run with single messages: generates them and waits until every one is sent or failed.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::environment::{SIMULATION_CHANNEL, SimulationEnvironment};
@@ -26,9 +25,9 @@ pub async fn run(
     interrupts: &Interrupts,
     on_progress: ProgressFn<'_>,
 ) -> Result<SimulationOutcome> {
-    let is_interrupted = AtomicBool::new(false);
-    let sending = send_all(environment, options, &is_interrupted, on_progress);
-    let elapsed = run_with_senders(environment, interrupts, &is_interrupted, sending).await?;
+    let sending = send_all(environment, options, interrupts, on_progress);
+    let elapsed = run_with_senders(environment, interrupts, sending).await?;
+    let is_interrupted = interrupts.is_requested();
     let intake = environment.intake_gateway();
     let report = sync_report::sync_exclusive(intake).await?.report;
     let run = SimulationRun {
@@ -38,14 +37,14 @@ pub async fn run(
         accepted: intake.metrics.accepted.get(),
         sent: environment.state_change_count(DeliveryStateKind::Sent),
         failed: environment.state_change_count(DeliveryStateKind::Failed),
-        is_interrupted: is_interrupted.load(Ordering::Relaxed),
+        is_interrupted,
     };
     let waiting = environment.waiting_deliveries().await?;
     let faults = theory::find_faults(options, &run, &report, waiting);
     Ok(SimulationOutcome {
         text: table::render_result(options, &run, &report, &faults),
         faults,
-        is_interrupted: run.is_interrupted,
+        is_interrupted,
     })
 }
 
@@ -53,11 +52,11 @@ pub async fn run(
 async fn send_all(
     environment: &SimulationEnvironment,
     options: &SimulateOptions,
-    is_interrupted: &AtomicBool,
+    interrupts: &Interrupts,
     on_progress: ProgressFn<'_>,
 ) -> Result<()> {
     let random = Random::from_optional_seed(options.seed);
-    let is_running = || !is_interrupted.load(Ordering::Relaxed);
+    let is_running = || !interrupts.is_requested();
     let intake = environment.intake_gateway();
     let generating = messages::generate_messages(
         intake,

@@ -3,8 +3,6 @@
 //! Whatever ends a run, all senders are stopped before it returns.
 
 use std::future::poll_fn;
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -25,27 +23,17 @@ const STORE_PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Consequence of the second interrupt, for its error message.
 const ABORT_CONSEQUENCE: &str = "calls that were in flight will show as unknown";
 
-/// Runs the senders while `sending` runs, and returns the duration.
-///
-/// The first interrupt sets `is_interrupted`, which `sending` must obey; the second one aborts.
+/// Runs the senders while `sending` runs, and returns the duration. The second interrupt aborts.
 pub async fn run_with_senders(
     environment: &SimulationEnvironment,
     interrupts: &Interrupts,
-    is_interrupted: &AtomicBool,
     sending: impl Future<Output = Result<()>>,
 ) -> Result<Duration> {
     let mut senders = start_senders(environment);
     let watch = environment.intake_gateway().clock.stopwatch();
-    let result = {
-        let mut sending = pin!(sending);
-        tokio::select! {
-            result = &mut sending => result,
-            failure = first_sender_failure(&mut senders) => Err(failure),
-            () = interrupts.wait_for_first() => {
-                is_interrupted.store(true, Ordering::Relaxed);
-                interrupts.abort_at_second(sending, ABORT_CONSEQUENCE).await
-            }
-        }
+    let result = tokio::select! {
+        result = interrupts.abort_at_second(sending, ABORT_CONSEQUENCE) => result,
+        failure = first_sender_failure(&mut senders) => Err(failure),
     };
     let elapsed = watch.elapsed();
     let stopped = interrupts
