@@ -1,13 +1,13 @@
-//! One file for each command, and what they share: the configuration, the wired program, lines on stdout.
+//! One file for each command, and what they share: configuration, gateway, output on stdout, number formats.
 //!
-//! A command reads its arguments, calls `flow/`, and says in a line or a table what was done. Nothing here
-//! decides what becomes of a message.
+//! A command reads its arguments, calls the engine and prints the result. Rules about messages live in the engine.
 
-mod background;
 pub mod backup;
 pub mod check;
 pub mod completions;
 pub mod events;
+mod http_server;
+mod lifecycle;
 pub mod man;
 pub mod message;
 pub mod migrate;
@@ -39,19 +39,23 @@ use crate::cli::Cli;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::job::JobLockOwner;
+use postrider_core::recipient::mask_address;
 use postrider_engine::config::{Config, Environment};
 use postrider_engine::gateway::Gateway;
 
-/// Read when no configuration file is named, if it is there.
+/// Configuration file that is read by default, if it exists.
 const DEFAULT_CONFIG_FILE: &str = "console.toml";
 
-/// How long a command waits for a queue over the network to take what it pushed.
+/// Maximum time for a remote queue to accept pushed entries.
 const QUEUE_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A value from the command line laid over a key of the configuration.
+/// Notice of a gateway in test mode.
+const TEST_MODE_NOTICE: &str = "test mode: only mock providers are configured, no message leaves";
+
+/// A configuration key and the value from the command line that replaces it.
 type ConfigOverride = (&'static str, String);
 
-/// The configuration file that is read; none when there is none.
+/// Returns the configuration file to read, if there is one.
 fn find_config_file(cli: &Cli) -> Option<PathBuf> {
     cli.config().or_else(|| {
         Path::new(DEFAULT_CONFIG_FILE)
@@ -60,51 +64,54 @@ fn find_config_file(cli: &Cli) -> Option<PathBuf> {
     })
 }
 
-/// File, environment and command line as one checked configuration; what is odd about it is logged.
+/// Loads and checks the configuration from file, environment and command line; logs its warnings.
 fn load_config(cli: &Cli, overrides: &[ConfigOverride]) -> Result<Config> {
     let file = find_config_file(cli);
-    let (config, oddities) = Config::load(file.as_deref(), &Environment::from_process(), overrides)?;
-    for oddity in oddities {
-        log::warn!("{oddity}");
+    let (config, warnings) = Config::load(file.as_deref(), &Environment::from_process(), overrides)?;
+    for warning in warnings {
+        log::warn!("{warning}");
     }
     Ok(config)
 }
 
-/// The wired program as configured.
+/// Opens the configured gateway.
 async fn open_gateway(cli: &Cli) -> Result<Gateway> {
     Gateway::open(load_config(cli, &[])?).await
 }
 
-/// Prints a line on stdout. A reader who has gone away (`console status | head -1`) is no failure.
+/// Prints a line on stdout.
 fn print_line(line: impl std::fmt::Display) -> Result<()> {
     print_text(format_args!("{line}\n"))
 }
 
-/// Prints on stdout as it is.
+/// Prints a text on stdout. A closed pipe (`console status | head -1`) is not an error.
 fn print_text(text: impl std::fmt::Display) -> Result<()> {
+    try_print(text).map(drop)
+}
+
+/// Prints a text on stdout and returns whether the reader still exists.
+fn try_print(text: impl std::fmt::Display) -> Result<bool> {
     let mut out = std::io::stdout().lock();
-    let written = write!(out, "{text}").and_then(|()| out.flush());
-    match written {
-        Err(cause) if cause.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::with_source(
+    match write!(out, "{text}").and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        Err(cause) if cause.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(cause) => Err(Error::with_source(
             ErrorKind::Unavailable,
             "cannot write to stdout",
             cause,
         )),
-        _ => Ok(()),
     }
 }
 
-/// Waits until the queue has what was pushed; says what follows when it does not get it.
+/// Waits until the queue has accepted what was pushed, or prints that workers find it in the store.
 async fn flush_queue(gateway: &Gateway) -> Result<()> {
     if gateway.queue.flush(QUEUE_FLUSH_TIMEOUT).await {
         return Ok(());
     }
-    print_line(
-        "the queue cannot be reached; nothing is lost: workers find these messages in the store by themselves",
-    )
+    print_line("cannot reach the queue; nothing is lost, workers find these messages in the store")
 }
 
-/// A bar on stderr, drawn on a terminal only. Without a length it counts.
+/// Returns a progress bar on stderr, drawn on a terminal only. Without a length it shows a counter.
 fn progress_bar(length: Option<u64>, what: &'static str) -> ProgressBar {
     let bar = length.map_or_else(ProgressBar::no_length, ProgressBar::new);
     let template = match length {
@@ -117,14 +124,13 @@ fn progress_bar(length: Option<u64>, what: &'static str) -> ProgressBar {
     bar.with_message(what)
 }
 
-/// A moment as people read it.
-fn format_time(at: Timestamp) -> String {
-    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+fn format_time(time: Timestamp) -> String {
+    time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// How long ago a moment was, in the two largest units; nothing when it lies ahead.
-fn format_age(at: Timestamp, now: Timestamp) -> String {
-    let seconds = u64::try_from((now - at).num_seconds()).unwrap_or(0);
+/// Formats the time from `start` to `now` in its two largest units; `0 s` when it is negative.
+fn format_age(start: Timestamp, now: Timestamp) -> String {
+    let seconds = u64::try_from((now - start).num_seconds()).unwrap_or(0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
@@ -134,70 +140,43 @@ fn format_age(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// Says who does the work that was asked for, or has just done it.
-fn job_skipped_message(work: &str, owner: &JobLockOwner) -> String {
-    let (holder, began_at) = (&owner.process_name, format_time(owner.acquired_at));
+/// Returns the message of a job that another process runs or has just run.
+fn job_skipped_message(job: &str, owner: &JobLockOwner) -> String {
+    let (process, time) = (&owner.process_name, format_time(owner.acquired_at));
     if owner.is_done {
-        format!("nothing to do here: {work} was done at {began_at} by {holder}")
+        format!("skipped: {job} ran at {time} on {process}")
     } else {
-        format!("nothing to do here: {work} is being done since {began_at} by {holder}")
+        format!("skipped: {job} is running since {time} on {process}")
     }
 }
 
-/// Other people's text without anything a terminal would obey.
+/// Replaces control characters in external text, which a terminal would execute.
 fn replace_control_characters(text: &str) -> String {
     let visible = |character: char| if character.is_control() { ' ' } else { character };
     text.chars().map(visible).collect()
 }
 
-/// `1 message`, `2 messages`.
-fn format_count(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
-}
-
-/// A count as a number with a fraction: exact far beyond what is counted here.
-#[allow(clippy::cast_precision_loss)]
-fn to_f64(count: u64) -> f64 {
-    count as f64
-}
-
-/// `produced 1000 messages in 0.02 s, 50000 a second`; no rate where no time has passed.
-fn format_rate(what: &str, verb: &str, count: u64, seconds: f64) -> String {
-    if count > 0 && seconds > 0.0 {
-        let rate = to_f64(count) / seconds;
-        format!("{verb} {what} in {seconds:.2} s, {rate:.0} a second")
+/// Returns the address as the configuration allows it to be shown.
+fn displayed_address(address: &str, config: &Config) -> String {
+    if config.mask_numbers {
+        mask_address(address)
     } else {
-        format!("{verb} {what}")
+        address.to_owned()
     }
 }
 
-/// A count for printing; no machine counts further.
+/// Returns `1 message`, `2 messages`, `2 deliveries`.
+fn format_count(count: u64, noun: &str) -> String {
+    match noun.strip_suffix('y') {
+        _ if count == 1 => format!("1 {noun}"),
+        Some(stem) => format!("{count} {stem}ies"),
+        None => format!("{count} {noun}s"),
+    }
+}
+
 fn to_u64(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_age_has_the_two_largest_units() {
-        let now: Timestamp = "2026-05-03T12:00:00Z".parse().unwrap();
-        for (seconds, words) in [
-            (-5, "0 s"),
-            (59, "59 s"),
-            (60, "1 min"),
-            (3_660, "1 h 1 min"),
-            (90_000, "1 d 1 h"),
-        ] {
-            assert_eq!(format_age(now - chrono::TimeDelta::seconds(seconds), now), words);
-        }
-    }
-
-    #[test]
-    fn one_is_not_plural() {
-        assert_eq!(format_count(1, "message"), "1 message");
-        assert_eq!(format_count(0, "message"), "0 messages");
-    }
-}
+mod tests;

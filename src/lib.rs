@@ -1,6 +1,6 @@
-//! The program `console`: command line, commands, and the background tasks of a process.
+//! The program `console`: command line and commands.
 //!
-//! The library target exists so that tests and benches can use the command-line definition.
+//! A library target, so that tests and benches can use the command-line definition.
 
 pub mod cli;
 pub mod commands;

@@ -1,6 +1,7 @@
-//! Parses, starts the log, matches a command, sets the exit code: 0 the duty is done, 1 a failure, 2 wrong usage.
+//! Entry point: parses arguments, starts the log, runs the command and sets the exit status.
 //!
-//! A failure is told once, on stderr, in one line; what lies beneath it only with -v.
+//! Exit status: 0 success, 1 failure, 2 invalid usage or configuration. An error is printed once, on stderr, in one line;
+//! with -v together with its causes.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::config::Environment;
 use postrider_engine::config::keys::LOG_VARIABLES;
 
-/// How long threads that wait on a network may hold up the end of the program.
+/// Maximum time at exit for blocking threads, which may wait for a network.
 const RUNTIME_SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
@@ -23,12 +24,12 @@ fn main() -> ExitCode {
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let what = if cli.verbose > 0 {
+            let message = if cli.verbose > 0 {
                 error.chain()
             } else {
                 error.to_string()
             };
-            eprintln!("console: {what}");
+            eprintln!("console: {message}");
             ExitCode::from(if error.kind() == ErrorKind::Usage { 2 } else { 1 })
         }
     }
@@ -43,17 +44,17 @@ fn init_logging(cli: &Cli) {
     log.init();
 }
 
-/// The command line decides what is logged, else the environment, else what is usual for the command.
+/// Returns the log filter: that of the options, else of the environment, else the default of the command.
 fn log_filter<'a>(cli: &Cli, environment: &'a Environment) -> &'a str {
-    let usual = if is_long_running(&cli.command) {
+    let default = if is_long_running(&cli.command) {
         "warn,postrider=info"
     } else {
         "warn"
     };
-    let asked = || LOG_VARIABLES.iter().find_map(|name| environment.get(name));
+    let from_environment = || LOG_VARIABLES.iter().find_map(|name| environment.get(name));
     match (cli.quiet, cli.verbose) {
         (true, _) => "error",
-        (false, 0) => asked().unwrap_or(usual),
+        (false, 0) => from_environment().unwrap_or(default),
         (false, 1) => "info,postrider=debug",
         (false, _) => "debug,postrider=trace",
     }
@@ -72,11 +73,11 @@ fn run(cli: &Cli) -> Result<()> {
         .thread_name("gateway")
         .build()
         .map_err(|cause| {
-            Error::with_source(ErrorKind::Unavailable, "cannot start the worker threads", cause)
+            Error::with_source(ErrorKind::Unavailable, "cannot start the runtime threads", cause)
         })?;
-    let done = runtime.block_on(dispatch(cli));
+    let result = runtime.block_on(dispatch(cli));
     runtime.shutdown_timeout(RUNTIME_SHUTDOWN_TIMEOUT);
-    done
+    result
 }
 
 async fn dispatch(cli: &Cli) -> Result<()> {
@@ -106,25 +107,4 @@ async fn dispatch(cli: &Cli) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_command_line_goes_before_the_environment_and_that_before_what_is_usual() {
-        let logged = |line: &str, variables: &[(&str, &str)]| {
-            let variables = variables
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-            let cli = Cli::parse_from(line.split(' '));
-            log_filter(&cli, &variables.collect()).to_owned()
-        };
-        let ours = ("POSTRIDER_LOG", "trace");
-        let rusts = ("RUST_LOG", "info");
-        assert_eq!(logged("console status", &[]), "warn");
-        assert_eq!(logged("console serve", &[]), "warn,postrider=info");
-        assert_eq!(logged("console serve", &[rusts]), "info");
-        assert_eq!(logged("console serve", &[rusts, ours]), "trace");
-        assert_eq!(logged("console -q status", &[ours]), "error");
-        assert_eq!(logged("console -v status", &[ours]), "info,postrider=debug");
-    }
-}
+mod tests;

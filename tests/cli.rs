@@ -1,5 +1,4 @@
-//! The command line from the outside: every `--help` is a golden file, wrong usage exits with 2 and says what to
-//! do, and the crontab and compose examples are commands that exist.
+//! The command line of the program: golden files of `--help`, exit statuses, and the commands in crontab and compose file.
 //!
 //! `UPDATE_GOLDEN=1 cargo test --test cli` rewrites the golden files.
 
@@ -10,7 +9,7 @@
     clippy::panic,
     clippy::disallowed_methods
 )]
-// Tests may stop at the first surprise.
+// Tests may panic.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,7 +18,7 @@ use std::process::{Command, Output, Stdio};
 use clap::{CommandFactory, Parser};
 use postrider::cli::Cli;
 
-/// The program with nothing of this machine's environment that it would listen to, in a folder of its own.
+/// Runs the program in an empty folder, without the variables of this environment.
 fn console(arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     Command::new(env!("CARGO_BIN_EXE_console"))
@@ -53,11 +52,11 @@ fn command_names() -> Vec<String> {
 }
 
 #[test]
-fn every_help_reads_as_its_golden_file() {
+fn every_help_equals_its_golden_file() {
     let mut differing = Vec::new();
-    let named = command_names();
+    let names = command_names();
     let all = std::iter::once(("console", vec!["--help"])).chain(
-        named
+        names
             .iter()
             .map(|name| (name.as_str(), vec![name.as_str(), "--help"])),
     );
@@ -69,35 +68,35 @@ fn every_help_reads_as_its_golden_file() {
             std::fs::write(golden_file(name), &help).unwrap();
         }
         if std::fs::read_to_string(golden_file(name)).unwrap_or_default() != help {
-            differing.push(format!("{name} reads now:\n{help}"));
+            differing.push(format!("{name} is now:\n{help}"));
         }
     }
     assert!(
         differing.is_empty(),
-        "if this is meant, run UPDATE_GOLDEN=1 cargo test --test cli\n{}",
+        "if this is intended, run UPDATE_GOLDEN=1 cargo test --test cli\n{}",
         differing.join("\n")
     );
 }
 
 #[test]
-fn no_golden_help_is_left_of_a_command_that_is_gone() {
-    let known: BTreeSet<PathBuf> = command_names()
+fn every_golden_file_belongs_to_a_command() {
+    let expected: BTreeSet<PathBuf> = command_names()
         .iter()
         .map(|name| golden_file(name))
         .chain([golden_file("console")])
         .collect();
     let folder = std::fs::read_dir(repository_root().join("tests/golden/help")).unwrap();
     let found: BTreeSet<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(found, known);
+    assert_eq!(found, expected);
 }
 
 #[test]
-fn wrong_usage_exits_with_two() {
+fn invalid_usage_exits_with_2() {
     for arguments in [
         vec![],
         vec!["sing"],
-        vec!["serve", "--workers", "many"],
-        vec!["work", "--workers", "0"],
+        vec!["serve", "--concurrency", "many"],
+        vec!["work", "--concurrency", "0"],
         vec!["resend:msg", "--since", "yesterday"],
         vec!["message", "12"],
         vec!["prune"],
@@ -111,25 +110,25 @@ fn wrong_usage_exits_with_two() {
 }
 
 #[test]
-fn a_wrong_configuration_is_told_in_one_line_with_the_file_in_it() {
+fn a_configuration_error_is_one_line_with_the_file_name() {
     let output = console(&["status", "--config", "missing.toml"]);
-    let told = utf8(&output.stderr);
-    assert_eq!(told.lines().count(), 1, "{told}");
+    let error = utf8(&output.stderr);
+    assert_eq!(error.lines().count(), 1, "{error}");
     assert!(
-        told.starts_with("console: ") && told.contains("missing.toml"),
-        "{told}"
+        error.starts_with("console: ") && error.contains("missing.toml"),
+        "{error}"
     );
 }
 
 #[test]
-fn check_shows_a_wrong_configuration_and_exits_with_one() {
+fn check_prints_a_configuration_error_and_exits_with_1() {
     let output = console(&["check", "--config", "missing.toml"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(utf8(&output.stdout).starts_with("wrong: configuration missing.toml"));
+    assert!(utf8(&output.stdout).starts_with("error: configuration missing.toml"));
 }
 
 #[test]
-fn version_and_completions_and_manual_need_no_configuration() {
+fn version_completions_and_manual_need_no_configuration() {
     assert!(utf8(&console(&["--version"]).stdout).starts_with("console "));
     for shell in ["bash", "zsh", "fish"] {
         let script = utf8(&console(&["completions", shell, "--config", "missing.toml"]).stdout);
@@ -150,20 +149,20 @@ fn the_manual_has_a_page_for_every_command() {
     assert!(pages > command_names().len(), "{pages} pages");
 }
 
-/// The words after `console` in a line, as a shell splits them, up to anything that is for the shell.
+/// Returns the arguments after `console` in a shell line, up to a shell operator.
 fn console_arguments(line: &str) -> Option<Vec<String>> {
     let (_, rest) = line.split_once("console ")?;
     let mut words = vec![String::new()];
-    let mut quoted = false;
+    let mut is_quoted = false;
     for letter in rest.chars() {
         match letter {
-            '"' => quoted = !quoted,
-            ' ' if !quoted => words.push(String::new()),
+            '"' => is_quoted = !is_quoted,
+            ' ' if !is_quoted => words.push(String::new()),
             _ => words.last_mut().unwrap().push(letter),
         }
     }
-    let for_shell = |word: &String| matches!(word.as_str(), "&&" | "||" | ">>" | ">" | "|" | "2>&1");
-    Some(words.into_iter().take_while(|word| !for_shell(word)).collect())
+    let is_operator = |word: &String| matches!(word.as_str(), "&&" | "||" | ">>" | ">" | "|" | "2>&1");
+    Some(words.into_iter().take_while(|word| !is_operator(word)).collect())
 }
 
 fn is_valid_command(words: &[String]) -> bool {
@@ -171,7 +170,7 @@ fn is_valid_command(words: &[String]) -> bool {
 }
 
 #[test]
-fn every_line_of_the_crontab_is_a_command_that_exists() {
+fn every_command_of_the_crontab_exists() {
     let crontab = std::fs::read_to_string(repository_root().join("crontab.example")).unwrap();
     let lines = crontab
         .lines()
@@ -197,27 +196,27 @@ fn every_command_of_the_compose_file_exists() {
                 .collect()
         })
         .collect();
-    let ours: Vec<_> = commands
+    let console_commands: Vec<_> = commands
         .iter()
         .filter(|command| !matches!(command[0].as_str(), "redis-server" | "memcached"))
         .collect();
-    assert!(ours.len() >= 2, "{commands:?}");
-    for command in ours {
+    assert!(console_commands.len() >= 2, "{commands:?}");
+    for command in console_commands {
         assert!(is_valid_command(command), "{command:?}");
     }
     let script = compose
         .lines()
         .map(str::trim)
         .filter(|line| line.starts_with("console "));
-    let duties: Vec<Vec<String>> = script.filter_map(console_arguments).collect();
-    assert!(duties.len() >= 2, "{duties:?}");
-    for duty in duties {
-        assert!(is_valid_command(&duty), "{duty:?}");
+    let jobs: Vec<Vec<String>> = script.filter_map(console_arguments).collect();
+    assert!(jobs.len() >= 2, "{jobs:?}");
+    for job in jobs {
+        assert!(is_valid_command(&job), "{job:?}");
     }
 }
 
 #[test]
-fn a_line_with_a_command_that_is_gone_would_be_seen() {
+fn an_unknown_command_in_a_crontab_line_is_found() {
     assert!(is_valid_command(
         &console_arguments("* * * * * cd /x && console sync:report >> log 2>&1").unwrap()
     ));

@@ -1,8 +1,7 @@
-//! The README is true: its table of settings is the code's, its example configuration loads and every provider in
-//! it can be built, and its commands exist.
+//! The README matches the program: settings table, example configuration with its providers, and commands.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-// A test may stop at the first surprise.
+// Tests may panic.
 
 use clap::CommandFactory;
 use postrider::cli::Cli;
@@ -13,7 +12,7 @@ fn readme() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap()
 }
 
-/// The fenced blocks of one language.
+/// Returns the fenced code blocks of a language.
 fn code_blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let block = |part: &str| part.split("```").next().unwrap_or_default().to_owned();
@@ -21,16 +20,16 @@ fn code_blocks(text: &str, language: &str) -> Vec<String> {
 }
 
 #[test]
-fn its_table_of_settings_is_the_codes() {
+fn the_settings_table_equals_the_code() {
     let table = keys::markdown_table();
     assert!(
         readme().contains(table.trim()),
-        "put this into README.md:\n{table}"
+        "README.md must contain:\n{table}"
     );
 }
 
 #[test]
-fn its_configuration_loads_and_its_providers_can_be_built() {
+fn the_example_configuration_loads() {
     let folder = tempfile::tempdir().unwrap();
     let blocks = code_blocks(&readme(), "toml");
     assert!(!blocks.is_empty());
@@ -48,8 +47,8 @@ fn its_configuration_loads_and_its_providers_can_be_built() {
 }
 
 #[test]
-fn its_commands_exist() {
-    let known = Cli::command();
+fn the_commands_exist() {
+    let cli = Cli::command();
     let text = readme();
     let mut seen = 0;
     for part in text.split("`console ").skip(1) {
@@ -58,13 +57,13 @@ fn its_commands_exist() {
             .next()
             .unwrap();
         assert!(
-            known.find_subcommand(word).is_some(),
-            "there is no `console {word}`"
+            cli.find_subcommand(word).is_some(),
+            "unknown command `console {word}`"
         );
         seen += 1;
     }
     assert!(
         seen >= 10,
-        "only {seen} commands found: has the README's form changed?"
+        "only {seen} commands found; has the format of the README changed?"
     );
 }

@@ -1,88 +1,75 @@
-//! What channels cost: text messages over SMPP, with and without receipts, and one message over three channels.
+//! Rows of channels: text messages over SMPP, with and without receipts, and one message over three channels.
 //!
-//! The message centre is this binary again (`servers.rs`): it answers everything at once, so what is measured is us.
+//! The SMSC is this binary again (`servers.rs`). It responds at once, so the rows measure the gateway.
 
-use crate::http_load::{self, LoadResult};
-use crate::processes::{self, BenchProcess};
-use crate::rows::{self, BenchRow, SENT_METRIC};
+use crate::http_load::LoadResult;
+use crate::processes;
+use crate::row::BenchRow;
+use crate::workload::{
+    Measurement, SENT_METRIC, compare_with_bare_server, measure_state_changes, send_request,
+};
 
-/// The series that counts what a receipt has brought to its end.
+/// Series that counts delivered messages.
 const DELIVERED_METRIC: &str = "postrider_state_changes_total{channel=\"sms\",state=\"delivered\"}";
 
-/// The series that counts what was sent over any channel.
+/// Series that count sent messages of each channel.
 const SENT_METRICS_ALL_CHANNELS: [&str; 3] = [
     "postrider_state_changes_total{channel=\"sms\",state=\"sent\"}",
     "postrider_state_changes_total{channel=\"email\",state=\"sent\"}",
     "postrider_state_changes_total{channel=\"push\",state=\"sent\"}",
 ];
 
-/// Every message over one bind with 64 on their way.
+/// Sends over one bind with a window of 64.
 pub async fn smpp() -> Vec<BenchRow> {
-    vec![measure_smpp("end to end, SMPP, one bind, window 64", "smpp", SENT_METRIC, 0.11).await]
+    let name = "end to end, SMPP, one bind, window 64";
+    vec![smpp_row(name, "smpp", SENT_METRIC, 0.11).await]
 }
 
-/// The same with a receipt for each.
+/// Sends over one bind with a receipt for each message.
 pub async fn smpp_receipts() -> Vec<BenchRow> {
-    let what = "delivered, SMPP, one bind, window 64, a receipt for each";
-    vec![measure_smpp(what, "smpp-receipts", DELIVERED_METRIC, 0.06).await]
+    let name = "delivered, SMPP, one bind, window 64, a receipt for each";
+    vec![smpp_row(name, "smpp-receipts", DELIVERED_METRIC, 0.06).await]
 }
 
-async fn measure_smpp(what: &str, role: &str, series: &str, floor: f64) -> BenchRow {
-    let folder = tempfile::tempdir().expect("a folder");
-    let bare = rows::measure_bare_server(64).await;
-    let centre = processes::spawn_self_as(role);
-    let configuration = format!(
-        "[providers.centre]\nkind = \"smpp\"\nconcurrency = 1024\nbase_url = \"smpp://{}\"\nsystem_id = \"bench\"\n\
-         from = \"Bench\"\nwindow = 64\nreceipts = {}\n\
-         [channels.sms]\nproviders = [\"centre\"]\nstrategy = \"failover\"\n",
-        centre.address,
-        role == "smpp-receipts"
-    );
-    let gateway = processes::spawn_gateway(folder.path(), &configuration, &[], false);
-    let (measured, backlog) = measure_state_changes(&gateway, &[series], 1, rows::send_request).await;
-    rows::ratio_row(&format!("{what}, 20 s, {backlog} left"), &measured, &bare, floor)
+async fn smpp_row(name: &str, role: &str, metric: &str, floor: f64) -> BenchRow {
+    compare_with_bare_server(name, 64, floor, async || {
+        let folder = tempfile::tempdir().expect("a folder");
+        let smsc = processes::spawn_self_as(role);
+        let configuration = format!(
+            "[providers.smsc]\nkind = \"smpp\"\nconcurrency = 1024\nbase_url = \"smpp://{}\"\nsystem_id = \"bench\"\n\
+             from = \"Bench\"\nwindow = 64\nreceipts = {}\n\
+             [channels.sms]\nproviders = [\"smsc\"]\nstrategy = \"failover\"\n",
+            smsc.address,
+            role == "smpp-receipts"
+        );
+        let gateway = processes::spawn_gateway(folder.path(), &configuration, &[], false);
+        Measurement::with_backlog(measure_state_changes(&gateway, &[metric], 1, send_request).await)
+    })
+    .await
 }
 
-/// Accepted and brought to that state in the same 20 seconds; what is left at the end does not count.
-async fn measure_state_changes(
-    gateway: &BenchProcess,
-    series: &[&str],
-    each: u64,
-    request: fn(u64) -> String,
-) -> (LoadResult, i64) {
-    http_load::run(rows::http_load(gateway, 64, 2, request)).await;
-    let count = || series.iter().map(|one| gateway.metric_sum(one)).sum::<u64>() / each;
-    let before = count();
-    let mut measured = http_load::run(rows::http_load(gateway, 64, 20, request)).await;
-    let done = count() - before;
-    let backlog = i64::try_from(measured.ok_count).unwrap_or(i64::MAX) - i64::try_from(done).unwrap_or(0);
-    measured.ok_count = done;
-    (measured, backlog)
-}
-
-/// One message over one used channel, and over three.
+/// Compares one message over three channels with one message over one channel.
 pub async fn three_channels() -> Vec<BenchRow> {
     let one = measure_channels("\"sms\"", 1).await;
     let three = measure_channels("\"sms\", \"email\", \"push\"", 3).await;
-    let times = one.rate() / three.rate().max(1e-9);
-    vec![BenchRow {
-        name: "three used channels for each message, mocks, against one".to_owned(),
-        measured: format!(
-            "{:.0}/s and {:.0}/s, {} refused",
-            three.rate(),
-            one.rate(),
-            three.error_count
-        ),
-        ratio: format!("{times:.2} times the cost"),
-        floor: "≤ 3".to_owned(),
-        is_met: times <= 3.0 && three.error_count == 0,
-    }]
+    let cost = one.rate() / three.rate().max(1e-9);
+    let rates = format!(
+        "{:.0}/s and {:.0}/s, {} errors",
+        three.rate(),
+        one.rate(),
+        three.error_count
+    );
+    let name = "three used channels for each message, mocks, against one";
+    vec![
+        BenchRow::new(name, rates, "≤ 3", cost <= 3.0 && three.error_count == 0)
+            .with_ratio(format!("{cost:.2} times the cost")),
+    ]
 }
 
-async fn measure_channels(used: &str, count: u64) -> LoadResult {
+async fn measure_channels(used_channels: &str, deliveries: u64) -> LoadResult {
     let folder = tempfile::tempdir().expect("a folder");
     let kinds = [("sms", "phone"), ("email", "email"), ("push", "push")];
-    let mut configuration = format!("used_channels = [{used}]\n");
+    let mut configuration = format!("used_channels = [{used_channels}]\n");
     for (name, kind) in kinds {
         configuration.push_str(&format!(
             "[providers.mock-{name}]\nkind = \"mock\"\naddress = \"{kind}\"\nconcurrency = 1024\n\
@@ -90,12 +77,12 @@ async fn measure_channels(used: &str, count: u64) -> LoadResult {
         ));
     }
     let gateway = processes::spawn_gateway(folder.path(), &configuration, &[], false);
-    measure_state_changes(&gateway, &SENT_METRICS_ALL_CHANNELS, count, inbox_request)
+    measure_state_changes(&gateway, &SENT_METRICS_ALL_CHANNELS, deliveries, inbox_request)
         .await
         .0
 }
 
-/// A message that has an address on every channel.
+/// Returns the request for a message with an address on every channel.
 fn inbox_request(n: u64) -> String {
     let number = 9_120_000_000 + n % 10_000_000;
     let body = format!(

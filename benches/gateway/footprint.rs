@@ -1,23 +1,23 @@
-//! What a message costs: processor time of every process it passes, and bytes it leaves on disk.
+//! Rows of the cost of a message: processor time of all processes except the load generator, and bytes on disk.
 //!
-//! `docs/SCALING.md` computes sizes and costs from these rows. They have no floor: they say what is, not whether it is
-//! enough. The load generator's own time does not count.
+//! `docs/SCALING.md` computes sizes and costs from these rows. They have no floor.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::http_load::{self, HttpLoad};
-use crate::postgres::{BenchPostgres, postgres_config};
-use crate::processes::{self, BenchProcess};
-use crate::rows::{BenchRow, MOCK_CONFIG, SENT_METRIC, http_load, send_request};
+use crate::postgres_server::{BenchPostgres, postgres_config};
+use crate::processes::{self, BenchProcess, cpu_ticks};
+use crate::row::BenchRow;
+use crate::workload::{MOCK_CONFIG, SENT_METRIC, http_load, send_request};
 
-/// Messages that are accepted and sent.
+/// Number of messages accepted and sent.
 const MESSAGE_COUNT: u64 = 200_000;
 
-/// Ticks of the kernel's clock of processor time in a second.
+/// Clock ticks of processor time per second.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// A message on SQLite: one process does everything.
+/// Cost on SQLite, where one process does everything.
 pub async fn cost_on_sqlite() -> Vec<BenchRow> {
     let folder = tempfile::tempdir().expect("a folder");
     let gateway = processes::spawn_gateway(folder.path(), MOCK_CONFIG, &[], false);
@@ -32,12 +32,12 @@ pub async fn cost_on_sqlite() -> Vec<BenchRow> {
     )]
 }
 
-/// A message on PostgreSQL, with the server's part apart.
+/// Cost on PostgreSQL, with the database server's part.
 pub async fn cost_on_postgres() -> Vec<BenchRow> {
     let (folder, server) = (tempfile::tempdir().expect("a folder"), BenchPostgres::start());
     let configuration = postgres_config(&server.create_database("footprint"));
     let gateway = processes::spawn_gateway(folder.path(), &configuration, &[], false);
-    let number = |sql: &str| server.query_number("footprint", sql);
+    let query = |sql: &str| server.query_number("footprint", sql);
     let (size, log) = (
         "SELECT pg_database_size(current_database())",
         "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::BIGINT",
@@ -45,14 +45,14 @@ pub async fn cost_on_postgres() -> Vec<BenchRow> {
     let before = (
         cpu_ticks(gateway.id()),
         server.server_cpu_ticks(),
-        number(size),
-        number(log),
+        query(size),
+        query(log),
     );
     send_all(&gateway).await;
     let gateway_spent = micros_per_message(cpu_ticks(gateway.id()) - before.0);
     let server_spent = micros_per_message(server.server_cpu_ticks() - before.1);
-    let bytes = (number(size) - before.2) as f64 / MESSAGE_COUNT as f64;
-    let logged = (number(log) - before.3) as f64 / MESSAGE_COUNT as f64;
+    let bytes = (query(size) - before.2) as f64 / MESSAGE_COUNT as f64;
+    let logged = (query(log) - before.3) as f64 / MESSAGE_COUNT as f64;
     vec![cost_row(
         &format!("one message, PostgreSQL, {MESSAGE_COUNT} of them"),
         &format!(
@@ -62,7 +62,7 @@ pub async fn cost_on_postgres() -> Vec<BenchRow> {
     )]
 }
 
-/// Sends all messages and waits until they are through.
+/// Sends all messages and waits until they are sent.
 async fn send_all(gateway: &BenchProcess) {
     let all = HttpLoad {
         requests_max: MESSAGE_COUNT,
@@ -71,24 +71,18 @@ async fn send_all(gateway: &BenchProcess) {
     let measured = http_load::run(all).await;
     assert_eq!(
         measured.ok_count, MESSAGE_COUNT,
-        "{} were refused",
+        "{} errors",
         measured.error_count
     );
     let deadline = Instant::now() + Duration::from_secs(600);
     while gateway.metric_sum(SENT_METRIC) < MESSAGE_COUNT {
-        assert!(Instant::now() < deadline, "some were never sent");
+        assert!(Instant::now() < deadline, "messages left after 600 s");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
-fn cost_row(what: &str, spent: &str, bytes: f64) -> BenchRow {
-    BenchRow {
-        name: what.to_owned(),
-        measured: format!("{spent}, {bytes:.0} bytes on disk"),
-        ratio: "–".to_owned(),
-        floor: "–".to_owned(),
-        is_met: true,
-    }
+fn cost_row(name: &str, spent: &str, bytes: f64) -> BenchRow {
+    BenchRow::new(name, format!("{spent}, {bytes:.0} bytes on disk"), "–", true)
 }
 
 fn micros_per_message(ticks: u64) -> f64 {
@@ -97,14 +91,4 @@ fn micros_per_message(ticks: u64) -> f64 {
 
 fn file_bytes(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |about| about.len())
-}
-
-/// Processor time a process and its ended children have taken so far.
-pub fn cpu_ticks(id: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    // The name before the last bracket may hold blanks; user, system, children's user and system time are the 14th
-    // to 17th fields.
-    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let times = fields.split_whitespace().skip(11).take(4);
-    times.filter_map(|time| time.parse::<u64>().ok()).sum()
 }

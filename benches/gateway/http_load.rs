@@ -1,7 +1,7 @@
-//! The load generator: keep-alive connections that send one request after the other and count the answers.
+//! The HTTP load generator: keep-alive connections that send one request after another and count the responses.
 //!
-//! It writes prepared bytes and reads no more of an answer than it must, so that the server under test gets as
-//! much of the two cores as possible. It is the same for every server of a run.
+//! Writes prepared bytes and parses only status and length of a response, so that the server under test gets as much
+//! processor time as possible. The same generator is used for every server of a run.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,99 +11,99 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// What to ask for, how hard and how long.
+/// A load.
 #[derive(Clone)]
 pub struct HttpLoad {
-    /// The server.
+    /// Address of the server.
     pub target: SocketAddr,
-    /// Connections, each with one request in flight.
+    /// Number of connections, each with one request in flight.
     pub connections: usize,
-    /// For how long; requests in flight then are waited for.
+    /// Duration; requests in flight at its end are completed.
     pub duration: Duration,
-    /// At most so many requests.
+    /// Maximum number of requests.
     pub requests_max: u64,
-    /// The request with the running number.
+    /// Returns the request with a number.
     pub request: fn(u64) -> String,
 }
 
-/// What came of it.
+/// Result of a load.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoadResult {
-    /// Answers with status 2xx.
+    /// Number of responses with status 2xx.
     pub ok_count: u64,
-    /// All other answers and broken connections.
+    /// Number of other responses and of broken connections.
     pub error_count: u64,
-    /// From the first request to the last answer.
+    /// Time from the first request to the last response.
     pub seconds: f64,
-    /// The latency that 99 of 100 answers stayed under, in milliseconds.
+    /// 99th percentile of the latency, in milliseconds.
     pub p99_ms: f64,
 }
 
 impl LoadResult {
-    /// Good answers a second.
+    /// Returns the successful responses per second.
     pub fn rate(&self) -> f64 {
         self.ok_count as f64 / self.seconds.max(1e-9)
     }
 }
 
-/// Runs a load to its end.
+/// Runs a load.
 pub async fn run(load: HttpLoad) -> LoadResult {
-    let number = Arc::new(AtomicU64::new(0));
+    let counter = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
     let tasks: Vec<_> = (0..load.connections)
-        .map(|_| tokio::spawn(connection(load.clone(), Arc::clone(&number), started)))
+        .map(|_| tokio::spawn(connection(load.clone(), Arc::clone(&counter), started)))
         .collect();
-    let mut measured = LoadResult::default();
+    let mut result = LoadResult::default();
     let mut latencies = Vec::new();
     for task in tasks {
-        if let Ok((good, bad, times)) = task.await {
-            measured.ok_count += good;
-            measured.error_count += bad;
+        if let Ok((ok_count, error_count, times)) = task.await {
+            result.ok_count += ok_count;
+            result.error_count += error_count;
             latencies.extend(times);
         }
     }
-    measured.seconds = started.elapsed().as_secs_f64();
+    result.seconds = started.elapsed().as_secs_f64();
     latencies.sort_unstable();
     let index = latencies.len() * 99 / 100;
-    measured.p99_ms = latencies
+    result.p99_ms = latencies
         .get(index)
         .map_or(0.0, |micros| f64::from(*micros) / 1_000.0);
-    measured
+    result
 }
 
-async fn connection(load: HttpLoad, number: Arc<AtomicU64>, started: Instant) -> (u64, u64, Vec<u32>) {
-    let (mut good, mut bad, mut times) = (0, 0, Vec::new());
+async fn connection(load: HttpLoad, counter: Arc<AtomicU64>, started: Instant) -> (u64, u64, Vec<u32>) {
+    let (mut ok_count, mut error_count, mut times) = (0, 0, Vec::new());
     let Ok(mut stream) = TcpStream::connect(load.target).await else {
         return (0, 1, times);
     };
     let _ = stream.set_nodelay(true);
     let mut buffer = Vec::with_capacity(64 * 1024);
     while started.elapsed() < load.duration {
-        let n = number.fetch_add(1, Ordering::Relaxed);
+        let n = counter.fetch_add(1, Ordering::Relaxed);
         if n >= load.requests_max {
             break;
         }
-        let asked = Instant::now();
+        let sent_at = Instant::now();
         if stream.write_all((load.request)(n).as_bytes()).await.is_err() {
-            bad += 1;
+            error_count += 1;
             break;
         }
         match read_status(&mut stream, &mut buffer).await {
-            Some(200..=299) => good += 1,
-            Some(_) => bad += 1,
+            Some(200..=299) => ok_count += 1,
+            Some(_) => error_count += 1,
             None => {
-                bad += 1;
+                error_count += 1;
                 break;
             }
         }
         if n.is_multiple_of(16) {
-            times.push(u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX));
+            times.push(u32::try_from(sent_at.elapsed().as_micros()).unwrap_or(u32::MAX));
         }
     }
-    (good, bad, times)
+    (ok_count, error_count, times)
 }
 
-/// Reads one answer with a Content-Length; its status, or none when the connection broke.
+/// Reads one response with a Content-Length and returns its status; none when the connection broke.
 async fn read_status(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<u16> {
     buffer.clear();
     loop {
@@ -114,8 +114,8 @@ async fn read_status(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<u16
             continue;
         };
         let length = content_length(&buffer[..head_end]);
-        let whole = head_end + 4 + length;
-        while buffer.len() < whole {
+        let response_end = head_end + 4 + length;
+        while buffer.len() < response_end {
             if stream.read_buf(buffer).await.ok()? == 0 {
                 return None;
             }

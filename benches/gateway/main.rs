@@ -1,8 +1,8 @@
-//! Measures the gateway against a bare server in the same run, and prints one table.
+//! Benchmarks: measures the gateway and a bare server on the same machine in turn, and prints one table.
 //!
-//! `cargo bench --bench gateway` runs everything; `cargo bench --bench gateway -- intake page` only those rows.
-//! The figures that count are the ratios: machines are shared and noisy, and the load generator runs on the same
-//! cores. Every 2xx counted here came after the message's own flush to disk.
+//! `cargo bench --bench gateway` runs everything; `cargo bench --bench gateway -- intake page` only those rows. Only the
+//! ratios are comparable between machines: the load generator shares the cores, and each ratio is the median of three.
+//! Every counted 2xx response came after the fsync of its message. `POSTRIDER_BENCH_BUILD=1` adds build times.
 
 #![allow(
     missing_docs,
@@ -11,19 +11,51 @@
     clippy::disallowed_methods,
     clippy::cast_precision_loss
 )]
-// A bench may stop at the first surprise, needs the real clock and the environment, and prints rounded figures.
+// A benchmark may panic, needs the system clock and the environment, and prints rounded numbers.
 
+mod build_times;
 mod channels;
 mod footprint;
+mod http;
 mod http_load;
 mod load_commands;
 mod postgres;
+mod postgres_server;
 mod processes;
-mod rows;
+mod row;
 mod servers;
 mod smsc;
+mod workload;
 
-use rows::BenchRow;
+use std::pin::Pin;
+
+use row::BenchRow;
+
+type BenchFn = fn() -> Pin<Box<dyn Future<Output = Vec<BenchRow>>>>;
+
+/// All benchmarks by name.
+const BENCHMARKS: [(&str, BenchFn); 20] = [
+    ("intake", || Box::pin(http::intake())),
+    ("through", || Box::pin(http::end_to_end())),
+    ("http", || Box::pin(http::end_to_end_http())),
+    ("smpp", || Box::pin(channels::smpp())),
+    ("smpp-receipts", || Box::pin(channels::smpp_receipts())),
+    ("three-channels", || Box::pin(channels::three_channels())),
+    ("slow", || Box::pin(http::intake_slow_fsync())),
+    ("page", || Box::pin(http::report_page())),
+    ("report", || Box::pin(http::one_million_waiting())),
+    ("start", || Box::pin(http::startup())),
+    ("produce", || Box::pin(load_commands::produce_and_monitor())),
+    ("simulate", || Box::pin(load_commands::simulate())),
+    ("senders", || Box::pin(load_commands::sender_throughput())),
+    ("postgres-intake", || Box::pin(postgres::intake())),
+    ("postgres-through", || Box::pin(postgres::end_to_end())),
+    ("postgres-claim", || Box::pin(postgres::claim_latency())),
+    ("postgres-workers", || Box::pin(postgres::worker_scaling())),
+    ("footprint", || Box::pin(footprint::cost_on_sqlite())),
+    ("postgres-footprint", || Box::pin(footprint::cost_on_postgres())),
+    ("build", || Box::pin(build_times::build_times())),
+];
 
 fn main() {
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
@@ -42,22 +74,22 @@ fn main() {
         .collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
     let mut table: Vec<BenchRow> = Vec::new();
-    for (name, measure) in rows::BENCHMARKS {
+    for (name, measure) in BENCHMARKS {
         if is_wanted(name) {
-            eprintln!("measuring {name} …");
+            eprintln!("measuring {name}");
             table.extend(runtime.block_on(measure()));
         }
     }
     print_table(&table);
     assert!(
         !table.is_empty(),
-        "no such row; the rows are {:?}",
-        rows::BENCHMARKS.map(|(name, _)| name)
+        "no row measured; the rows are {:?}",
+        BENCHMARKS.map(|(name, _)| name)
     );
 }
 
 fn print_table(table: &[BenchRow]) {
-    println!("| what | measured | ratio to bare | floor | |");
+    println!("| row | measured | ratio to bare | floor | |");
     println!("|---|---|---|---|---|");
     for row in table {
         println!(

@@ -1,6 +1,6 @@
-//! The processes of a run: the bare server and the provider stub (this binary again), the gateway, memcached.
+//! Processes of a run: gateway, worker, bare server and provider stubs (this binary again), Redis, memcached.
 //!
-//! Each ends when it is dropped; each listens on a free port of 127.0.0.1.
+//! Each listens on a free port of 127.0.0.1 and is killed on drop.
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
@@ -8,65 +8,65 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A process that is killed when dropped.
+/// A process; killed on drop.
 pub struct BenchProcess {
     child: Child,
-    /// Where it listens.
+    /// Listen address.
     pub address: SocketAddr,
-    /// From its start until it was ready.
+    /// Time from the start until it accepted a connection.
     pub ready_after: Duration,
 }
 
 impl Drop for BenchProcess {
     fn drop(&mut self) {
-        for traced in self.children() {
-            let _ = Command::new("kill").args(["-9", &traced]).status();
+        for child in self.children() {
+            let _ = Command::new("kill").args(["-9", &child]).status();
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A port of 127.0.0.1 that nobody listens on now.
+/// Returns an unused port of 127.0.0.1.
 pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind a free port");
     listener.local_addr().expect("know the port")
 }
 
-/// This binary again, as a server: `bare`, `stub`, `smpp` or `smpp-receipts`.
+/// Starts this binary again as a server: `bare`, `stub`, `smpp` or `smpp-receipts`.
 pub fn spawn_self_as(role: &str) -> BenchProcess {
     let at = free_address();
-    let this = std::env::current_exe().expect("know this binary");
-    let mut command = Command::new(this);
+    let binary = std::env::current_exe().expect("the path of this binary");
+    let mut command = Command::new(binary);
     command
         .env("POSTRIDER_BENCH_ROLE", role)
         .env("POSTRIDER_BENCH_AT", at.to_string());
     wait_until_listening(command, at)
 }
 
-/// The release binary `serve` in `folder`, with a configuration file's text.
+/// Starts the release binary with `serve` in `folder`; with slow fsync under strace, which delays each by 5 ms.
 pub fn spawn_gateway(
     folder: &Path,
     configuration: &str,
     arguments: &[&str],
-    slow_flush: bool,
+    is_fsync_slow: bool,
 ) -> BenchProcess {
     let at = free_address();
     let file = folder.join("console.toml");
     std::fs::write(&file, configuration).expect("write the configuration");
     let console = env!("CARGO_BIN_EXE_console");
-    let mut command = if slow_flush {
+    let mut command = if is_fsync_slow {
         let mut strace = Command::new("strace");
         let inject = "inject=fdatasync,fsync:delay_exit=5000";
-        // Without `trace=` every system call would stop for the tracer, and that is what would be measured.
-        let flushes = "trace=fdatasync,fsync";
+        // Without `trace=` every system call stops for the tracer, which would dominate the result.
+        let traced = "trace=fdatasync,fsync";
         strace.args([
             "--seccomp-bpf",
             "-f",
             "-o",
             "/dev/null",
             "-e",
-            flushes,
+            traced,
             "-e",
             inject,
             console,
@@ -81,7 +81,7 @@ pub fn spawn_gateway(
     wait_until_listening(command, at)
 }
 
-/// A worker beside the gateway that was started in `folder`, with the same configuration.
+/// Starts a worker with the configuration of the gateway in `folder`.
 pub fn spawn_worker(folder: &Path) -> BenchProcess {
     let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
     command
@@ -96,7 +96,7 @@ pub fn spawn_worker(folder: &Path) -> BenchProcess {
     }
 }
 
-/// A Redis of its own that keeps nothing on disk.
+/// Starts a Redis server without persistence.
 pub fn spawn_redis() -> BenchProcess {
     let at = free_address();
     let mut command = Command::new("redis-server");
@@ -111,7 +111,7 @@ pub fn spawn_redis() -> BenchProcess {
     wait_until_listening(command, at)
 }
 
-/// A memcached of its own.
+/// Starts a memcached server.
 pub fn spawn_memcached() -> BenchProcess {
     let at = free_address();
     let mut command = Command::new("memcached");
@@ -129,7 +129,7 @@ fn wait_until_listening(mut command: Command, at: SocketAddr) -> BenchProcess {
     let started = Instant::now();
     let program = command.get_program().to_string_lossy().into_owned();
     let child = spawn(&mut command);
-    let mut peer = BenchProcess {
+    let mut process = BenchProcess {
         child,
         address: at,
         ready_after: Duration::ZERO,
@@ -141,20 +141,20 @@ fn wait_until_listening(mut command: Command, at: SocketAddr) -> BenchProcess {
         );
         std::thread::sleep(Duration::from_millis(1));
     }
-    peer.ready_after = started.elapsed();
-    peer
+    process.ready_after = started.elapsed();
+    process
 }
 
 impl BenchProcess {
-    /// Its process id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Resident memory in MiB, read from the kernel.
+    /// Returns the resident memory, in MiB.
     pub fn resident_mib(&self) -> f64 {
         let status =
-            std::fs::File::open(format!("/proc/{}/status", self.child.id())).expect("see the process");
+            std::fs::File::open(format!("/proc/{}/status", self.child.id())).expect("a running process");
         let line = BufReader::new(status)
             .lines()
             .map_while(Result::ok)
@@ -163,30 +163,40 @@ impl BenchProcess {
         kib.expect("resident memory in kB") / 1024.0
     }
 
-    /// What it started itself: the gateway, when this is strace.
+    /// Returns its child processes: the gateway, if this is strace.
     fn children(&self) -> Vec<String> {
         let id = self.child.id();
         let list = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
         list.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Asks for a page; the body of the answer.
+    /// Requests a page and returns the response.
     pub fn http_get(&self, path: &str) -> String {
         use std::io::{Read, Write};
         let mut stream = std::net::TcpStream::connect(self.address).expect("connect");
         let request = format!("GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).expect("ask");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("read");
-        answer
+        stream.write_all(request.as_bytes()).expect("send the request");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).expect("read the response");
+        response
     }
 
-    /// The sum of all series whose name and labels begin so, from `/metrics`.
-    pub fn metric_sum(&self, series: &str) -> u64 {
+    /// Returns the sum of all series in `/metrics` that begin with `prefix`.
+    pub fn metric_sum(&self, prefix: &str) -> u64 {
         let text = self.http_get("/metrics");
-        let lines = text.lines().filter(|line| line.starts_with(series));
+        let lines = text.lines().filter(|line| line.starts_with(prefix));
         lines
             .filter_map(|line| line.rsplit(' ').next()?.trim().parse::<u64>().ok())
             .sum()
     }
+}
+
+/// Returns the processor time of a process and its ended children, in clock ticks.
+pub fn cpu_ticks(id: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    // The name before the last bracket may contain blanks. Fields 14 to 17 are user and system time of the process and of
+    // its children.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+    let times = fields.split_whitespace().skip(11).take(4);
+    times.filter_map(|time| time.parse::<u64>().ok()).sum()
 }

@@ -1,4 +1,4 @@
-//! The servers this binary becomes for a run: the bare one that answers a constant, a provider stub, a message centre.
+//! Servers that this binary runs as a child process: a bare HTTP server with a constant response, a provider stub, an SMSC.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,7 +7,7 @@ use axum::routing::{get, post};
 
 use crate::smsc;
 
-/// Serves the role until killed.
+/// Serves a role until killed.
 pub async fn serve_role(role: &str) {
     let at = std::env::var("POSTRIDER_BENCH_AT").expect("an address");
     let router = match role {
@@ -19,7 +19,7 @@ pub async fn serve_role(role: &str) {
     axum::serve(listener, router).await.expect("serve");
 }
 
-/// Takes a message as the providers of system C do.
+/// Accepts a message as the providers of system C do.
 async fn accept_texting_message(_body: axum::body::Bytes) -> ([(&'static str, &'static str); 1], String) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);

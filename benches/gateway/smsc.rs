@@ -1,6 +1,6 @@
-//! A message centre that takes everything at once, as fast as one connection carries it.
+//! An SMSC that accepts every message at once.
 //!
-//! Reads no more of a PDU than it must; with receipts, each message is delivered in the moment it is accepted.
+//! Parses only the PDU fields that it needs. With receipts, it reports each message as delivered right after its response.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,44 +16,44 @@ pub async fn serve_smsc(at: String, receipts: bool) {
 
 async fn session(mut stream: TcpStream, receipts: bool) {
     let _ = stream.set_nodelay(true);
-    let (mut arrived, mut out) = (Vec::with_capacity(64 * 1024), Vec::with_capacity(64 * 1024));
+    let (mut input, mut output) = (Vec::with_capacity(64 * 1024), Vec::with_capacity(64 * 1024));
     let mut number = 0_u64;
     loop {
-        match stream.read_buf(&mut arrived).await {
+        match stream.read_buf(&mut input).await {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
         let mut read = 0;
         while let Some(length) =
-            read_u32(&arrived[read..], 0).filter(|length| arrived.len() - read >= *length as usize)
+            read_u32(&input[read..], 0).filter(|length| input.len() - read >= *length as usize)
         {
-            let pdu = &arrived[read..read + length as usize];
+            let pdu = &input[read..read + length as usize];
             read += length as usize;
             let (Some(command), Some(sequence)) = (read_u32(pdu, 4), read_u32(pdu, 12)) else {
                 return;
             };
             match command {
                 // bind_transceiver
-                0x09 => write_pdu(&mut out, 0x8000_0009, sequence, b"centre\0"),
+                0x09 => write_pdu(&mut output, 0x8000_0009, sequence, b"smsc\0"),
                 // submit_sm
                 0x04 => {
                     number += 1;
                     let id = format!("{number:08X}\0");
-                    write_pdu(&mut out, 0x8000_0004, sequence, id.as_bytes());
+                    write_pdu(&mut output, 0x8000_0004, sequence, id.as_bytes());
                     if receipts {
-                        write_pdu(&mut out, 0x05, sequence, &encode_receipt(&id));
+                        write_pdu(&mut output, 0x05, sequence, &encode_receipt(&id));
                     }
                 }
                 // enquire_link, unbind
-                0x15 | 0x06 => write_pdu(&mut out, command | 0x8000_0000, sequence, b""),
+                0x15 | 0x06 => write_pdu(&mut output, command | 0x8000_0000, sequence, b""),
                 _ => {}
             }
         }
-        arrived.drain(..read);
-        if stream.write_all(&out).await.is_err() {
+        input.drain(..read);
+        if stream.write_all(&output).await.is_err() {
             return;
         }
-        out.clear();
+        output.clear();
     }
 }
 
@@ -69,7 +69,7 @@ fn write_pdu(out: &mut Vec<u8>, command: u32, sequence: u32, body: &[u8]) {
     out.extend(body);
 }
 
-/// deliver_sm with a receipt in its text and in its optional parameters.
+/// Returns the body of a `deliver_sm` with a receipt in its text and in its optional parameters.
 fn encode_receipt(id: &str) -> Vec<u8> {
     let id = id.trim_end_matches('\0');
     let text = format!(

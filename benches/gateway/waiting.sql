@@ -1,4 +1,4 @@
--- {waiting} messages that have been due for a while, as if they had been accepted.
+-- Inserts {waiting} messages that have been due for a while, without the accept path.
 INSERT INTO messages (number, id, body, created_at)
 SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex'), 'hello ' || n, 1700000000000
 FROM generate_series(1, {waiting}) AS n;

@@ -1,86 +1,84 @@
-//! What was typed behind `console events`.
-//!
-//! Reads text into checked values and nothing more; what is done with events stands in `commands/events.rs`.
+//! Arguments of `console events`.
 
 use clap::{Args, Subcommand};
 
-use super::{TimeArg, parse_message_id, parse_time};
+use super::values::{TimeArg, parse_message_id, parse_time};
 use postrider_core::event::{EventId, EventStatusKind};
 use postrider_core::id::MessageId;
 
-/// `console events`
+/// Arguments of `console events`.
 #[derive(Args, Debug)]
 pub struct EventsArgs {
-    /// What to do with them
+    /// The subcommand
     #[command(subcommand)]
     pub command: EventsCommand,
 }
 
-/// What can be done with events.
+/// Subcommands of `console events`.
 #[derive(Debug, Subcommand)]
 pub enum EventsCommand {
-    /// The newest events, or those of one message
+    /// List the newest events, or those of one message
     List(EventsListArgs),
 
-    /// One event: where it goes, what it says, what its receiver answered
+    /// Show one event: endpoint, body and last response
     Show(EventsShowArgs),
 
-    /// Tell events again, with fresh tries
+    /// Deliver events again, with all tries
     Replay(EventsReplayArgs),
 
-    /// Make a secret to sign with
+    /// Generate a signing secret
     Secret,
 }
 
-/// `console events list`
+/// Arguments of `console events list`.
 #[derive(Args, Debug)]
 pub struct EventsListArgs {
-    /// Only those that stand so: waiting, taken or dead
-    #[arg(long, value_name = "STATE", value_parser = parse_event_status)]
+    /// Only events with this status: waiting, delivered or dead
+    #[arg(long, value_name = "STATUS", value_parser = parse_event_status)]
     pub state: Option<EventStatusKind>,
 
-    /// Only those of this message
+    /// Only events of this message
     #[arg(long, value_name = "ID", value_parser = parse_message_id)]
     pub message: Option<MessageId>,
 
-    /// Only what happened since then: 2h, 2026-05-01, 2026-05-01T12:00:00Z
+    /// Only events since this time or age: 2h, 2026-05-01, 2026-05-01T12:00:00Z
     #[arg(long, value_name = "TIME|DURATION", value_parser = parse_time)]
     pub since: Option<TimeArg>,
 
-    /// At most so many
+    /// Maximum number of events
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
 }
 
-/// `console events show`
+/// Arguments of `console events show`.
 #[derive(Args, Debug)]
 pub struct EventsShowArgs {
-    /// The event's id, as `console events list` and the header `webhook-id` have it
+    /// Event id, as shown by `console events list` and in the header `webhook-id`
     #[arg(value_parser = parse_event_id)]
     pub id: EventId,
 }
 
-/// `console events replay`
+/// Arguments of `console events replay`.
 #[derive(Args, Debug)]
 pub struct EventsReplayArgs {
-    /// Which events
+    /// Event ids
     #[arg(value_parser = parse_event_id, required_unless_present = "dead")]
     pub ids: Vec<EventId>,
 
-    /// All that were given up
+    /// All dead events
     #[arg(long)]
     pub dead: bool,
 
-    /// Of these only what happened since then: 2h, 2026-05-01, 2026-05-01T12:00:00Z
+    /// With --dead: only events since this time or age: 2h, 2026-05-01, 2026-05-01T12:00:00Z
     #[arg(long, value_name = "TIME|DURATION", value_parser = parse_time, requires = "dead")]
     pub since: Option<TimeArg>,
 }
 
 fn parse_event_status(text: &str) -> Result<EventStatusKind, String> {
-    EventStatusKind::parse(text).ok_or_else(|| "write waiting, taken or dead".to_owned())
+    EventStatusKind::parse(text).ok_or_else(|| "expected waiting, delivered or dead".to_owned())
 }
 
 fn parse_event_id(text: &str) -> Result<EventId, String> {
     text.parse()
-        .map_err(|_| "an event's id looks like evt_019aa5f25c1e7b5e8f0a3f1d2c4b5a69_0_1".to_owned())
+        .map_err(|_| "expected an event id such as evt_019aa5f25c1e7b5e8f0a3f1d2c4b5a69_0_1".to_owned())
 }

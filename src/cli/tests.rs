@@ -1,8 +1,9 @@
-//! The command line as a whole, and what its values may be.
-
 use clap::CommandFactory;
 
+use super::values::parse_message_age;
 use super::*;
+use chrono::DateTime;
+use postrider_core::clock::Timestamp;
 
 #[test]
 fn the_command_line_is_well_formed() {
@@ -10,7 +11,7 @@ fn the_command_line_is_well_formed() {
 }
 
 #[test]
-fn the_names_with_a_colon_have_aliases_without() {
+fn commands_with_a_colon_have_an_alias_without_one() {
     for (colon, alias) in [("resend:msg", "resend"), ("sync:report", "sync-report")] {
         for name in [colon, alias] {
             assert!(Cli::try_parse_from(["console", name]).is_ok(), "{name}");
@@ -19,7 +20,7 @@ fn the_names_with_a_colon_have_aliases_without() {
 }
 
 #[test]
-fn a_moment_can_be_named_in_three_ways() {
+fn a_time_is_a_duration_a_date_or_a_timestamp() {
     let now: Timestamp = "2026-05-02T00:00:00Z".parse().unwrap();
     for text in [
         "24h",
@@ -27,28 +28,28 @@ fn a_moment_can_be_named_in_three_ways() {
         "2026-05-01T00:00:00Z",
         "2026-05-01T02:00:00+02:00",
     ] {
-        let moment = parse_time(text).unwrap().resolve(now);
-        assert_eq!(moment.to_rfc3339(), "2026-05-01T00:00:00+00:00", "{text}");
+        let time = parse_time(text).unwrap().resolve(now);
+        assert_eq!(time.to_rfc3339(), "2026-05-01T00:00:00+00:00", "{text}");
     }
     assert!(parse_time("yesterday").unwrap_err().contains("2026-05-01"));
 }
 
 #[test]
-fn a_duration_longer_than_history_begins_with_it() {
+fn an_age_before_the_unix_epoch_is_the_epoch() {
     let now: Timestamp = "2026-05-02T00:00:00Z".parse().unwrap();
     let ages = TimeArg::Relative(Duration::from_secs(u64::MAX));
     assert_eq!(ages.resolve(now), DateTime::UNIX_EPOCH);
 }
 
 #[test]
-fn an_age_beyond_the_calendar_is_refused() {
-    for (text, fits) in [
+fn an_age_beyond_the_calendar_is_rejected() {
+    for (text, is_valid) in [
         ("90d", true),
         ("36500d", true),
         ("36501d", false),
         ("9999999999d", false),
     ] {
-        assert_eq!(store::parse_message_age(text).is_ok(), fits, "{text}");
+        assert_eq!(parse_message_age(text).is_ok(), is_valid, "{text}");
     }
 }
 
@@ -67,23 +68,24 @@ fn a_body_may_begin_with_a_hyphen() {
 }
 
 #[test]
-fn senders_are_so_many_alike_or_each_by_itself() {
-    let cast = |line: &str| {
+fn senders_are_equal_or_have_their_own_values() {
+    let senders = |line: &str| {
         let cli = Cli::try_parse_from(line.split(' ')).unwrap();
         match cli.command {
             Command::Simulate(simulate) => simulate.mock_senders(),
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(cast("console simulate").unwrap().len(), 3);
-    let own = cast("console simulate --failure-rate 0 --sender mean=2s --sender failure=0.5").unwrap();
-    let values: Vec<_> = own
+    assert_eq!(senders("console simulate").unwrap().len(), 3);
+    let own_values =
+        senders("console simulate --failure-rate 0 --sender mean=2s --sender failure=0.5").unwrap();
+    let values: Vec<_> = own_values
         .iter()
         .map(|sender| (sender.mean_time.as_millis(), sender.failure_rate))
         .collect();
     assert_eq!(values, [(2_000, 0.0), (100, 0.5)]);
     assert!(
-        cast("console simulate --sender slow")
+        senders("console simulate --sender slow")
             .unwrap_err()
             .contains("mean=2s")
     );

@@ -1,26 +1,26 @@
-//! `console backup FILE`: a copy of the whole store in one file, made while the store is in use.
+//! `console backup FILE`: copies the store to a new file while it is in use.
 //!
-//! Never overwrites: a cron line that forgot the date would otherwise destroy its own last copy.
+//! Never overwrites a file: a cron line without a date would otherwise replace its last backup.
 
 use super::{open_gateway, print_line, progress_bar};
 use crate::cli::{BackupArgs, Cli};
 use postrider_core::error::{Error, Result};
 
-/// Copies and says where to.
+/// Copies the store and prints the file.
 pub async fn run(cli: &Cli, arguments: &BackupArgs) -> Result<()> {
     let file = &arguments.file;
     if file.exists() {
         let file = file.display();
         return Err(Error::usage(format!(
-            "{file} exists already: remove it, or give another name"
+            "{file} already exists: remove it, or name another file"
         )));
     }
     let gateway = open_gateway(cli).await?;
     let bar = progress_bar(Some(0), "pages copied");
-    let drawn = bar.clone();
-    let progress = move |done, all| {
-        drawn.set_length(all);
-        drawn.set_position(done);
+    let drawn_bar = bar.clone();
+    let progress = move |done, total| {
+        drawn_bar.set_length(total);
+        drawn_bar.set_position(done);
     };
     gateway.store.backup(file.clone(), Box::new(progress)).await?;
     bar.finish_and_clear();

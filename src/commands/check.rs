@@ -1,6 +1,6 @@
-//! `console check`: reads the configuration, tries every edge, says what is wrong and what to do about it.
+//! `console check`: checks the configuration, the backends and the providers, and prints what to fix.
 //!
-//! Goes on after each fault, so that one run shows them all. Sends no message.
+//! Continues after each problem, so that one run shows all of them. Sends no message and changes nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{find_config_file, format_count, load_config, print_line};
+use super::{find_config_file, format_count, load_config, print_line, to_u64};
 use crate::cli::Cli;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::config::{Config, ProviderConfig, check_listen_address, mask_url};
@@ -16,128 +16,126 @@ use postrider_engine::gateway;
 use postrider_providers::{AccountCheck, CallbackMode, HttpClientPool};
 use postrider_store::Store;
 
-/// How long one edge may take to answer.
+/// Maximum time for the check of one backend.
 const BACKEND_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The cache entry that is written and read back, and how long it may stay.
+/// Cache entry that is written and read back, and its lifetime.
 const CACHE_CHECK_KEY: &str = "postrider-check";
 const CACHE_CHECK_TTL: Duration = Duration::from_secs(10);
 
-/// What is wrong and what to do, in words; or what is worth saying although all is well.
+/// A remark about something that works, or a problem and what to do.
 type CheckFinding = Result<String, String>;
 
-/// Checks everything; fails when anything is wrong.
+/// Checks everything; fails when there is a problem.
 pub async fn run(cli: &Cli) -> Result<()> {
-    let mut faults = 0;
+    let mut problems = 0;
     let file = find_config_file(cli);
     let title = match &file {
         Some(file) => format!("configuration {}", file.display()),
         None => "configuration without a file".to_owned(),
     };
     match load_config(cli, &[]) {
-        Err(error) => print_finding(&mut faults, &title, Err(error.to_string()))?,
+        Err(error) => print_finding(&mut problems, &title, Err(error.to_string()))?,
         Ok(config) => {
-            print_finding(&mut faults, &title, Ok(test_mode_remark(&config)))?;
-            check_backends(&config, &mut faults).await?;
-            check_providers(&config, &mut faults).await?;
+            print_finding(&mut problems, &title, Ok(test_mode_remark(&config)))?;
+            check_backends(&config, &mut problems).await?;
+            check_providers(&config, &mut problems).await?;
         }
     }
-    if faults == 0 {
+    if problems == 0 {
         return Ok(());
     }
-    let what = format_count(faults, "thing");
+    let count = format_count(problems, "problem");
     Err(Error::new(
         ErrorKind::Unavailable,
-        format!("{what} to put right; see above"),
+        format!("{count} found; see above"),
     ))
 }
 
-/// One line on stdout for one thing.
-fn print_finding(faults: &mut u64, title: &str, finding: CheckFinding) -> Result<()> {
+/// Prints one line and counts a problem.
+fn print_finding(problems: &mut u64, title: &str, finding: CheckFinding) -> Result<()> {
     match finding {
         Ok(remark) if remark.is_empty() => print_line(format_args!("ok: {title}")),
         Ok(remark) => print_line(format_args!("ok: {title} ({remark})")),
-        Err(fault) => {
-            *faults += 1;
-            print_line(format_args!("wrong: {title}: {fault}"))
+        Err(problem) => {
+            *problems += 1;
+            print_line(format_args!("error: {title}: {problem}"))
         }
     }
 }
 
 fn test_mode_remark(config: &Config) -> String {
     if config.is_test_mode {
-        "a sandbox: no provider is configured, mocks stand in, nothing really leaves".to_owned()
+        "test mode: no provider is configured, mock providers are used".to_owned()
     } else {
         String::new()
     }
 }
 
-async fn check_backends(config: &Config, faults: &mut u64) -> Result<()> {
-    let door = check_listen_address(config, config.listen).map_err(|error| error.to_string());
+async fn check_backends(config: &Config, problems: &mut u64) -> Result<()> {
+    let listener = check_listen_address(config, config.listen).map_err(|error| error.to_string());
     print_finding(
-        faults,
-        &format!("door {}", config.listen),
-        door.map(|()| String::new()),
+        problems,
+        &format!("listener {}", config.listen),
+        listener.map(|()| String::new()),
     )?;
-    let title = |edge: &str, url: &str| format!("{edge} {}", mask_url(url));
+    let title = |backend: &str, url: &str| format!("{backend} {}", mask_url(url));
     let finding = with_timeout(check_store(config)).await;
-    print_finding(faults, &title("store", &config.store_url), finding)?;
+    print_finding(problems, &title("store", &config.store_url), finding)?;
     if let Some(url) = &config.store_replica_url {
         let finding = with_timeout(check_replica(url)).await;
-        print_finding(faults, &title("replica", url), finding)?;
+        print_finding(problems, &title("replica", url), finding)?;
     }
     let finding = with_timeout(check_queue(&config.queue_url, config.queue_window)).await;
-    print_finding(faults, &title("queue", &config.queue_url), finding)?;
+    print_finding(problems, &title("queue", &config.queue_url), finding)?;
     let finding = with_timeout(check_cache(&config.cache_url)).await;
-    print_finding(faults, &title("cache", &config.cache_url), finding)
+    print_finding(problems, &title("cache", &config.cache_url), finding)
 }
 
-async fn with_timeout(checking: impl Future<Output = CheckFinding>) -> CheckFinding {
-    timeout(BACKEND_CHECK_TIMEOUT, checking)
-        .await
-        .unwrap_or_else(|_| {
-            let seconds = BACKEND_CHECK_TIMEOUT.as_secs();
-            Err(format!(
-                "no answer within {seconds} s; is it running, and is the address right?"
-            ))
-        })
+async fn with_timeout(check: impl Future<Output = CheckFinding>) -> CheckFinding {
+    timeout(BACKEND_CHECK_TIMEOUT, check).await.unwrap_or_else(|_| {
+        let seconds = BACKEND_CHECK_TIMEOUT.as_secs();
+        Err(format!(
+            "no response within {seconds} s; is it running, and is the address correct?"
+        ))
+    })
 }
 
 async fn check_store(config: &Config) -> CheckFinding {
-    let question = if config.store_url.starts_with("postgres") {
-        "is the server running, and are its address, the user and the database right?"
+    let hint = if config.store_url.starts_with("postgres") {
+        "is the server running, and are address, user and database correct?"
     } else {
-        "is its folder there, and may this user write to it?"
+        "does its folder exist, and may this user write to it?"
     };
-    // Opening blocks, and would hold up the time limit together with everything else.
+    // On a blocking thread, so that the time limit applies.
     let config = config.clone();
     let opened = tokio::task::spawn_blocking(move || open_unless_outdated(&config)).await;
     let opened = opened
-        .map_err(|_| "opening it broke off, which is a defect".to_owned())?
-        .map_err(|error| format!("{error}; {question}"))?;
+        .map_err(|_| "opening failed with an internal error".to_owned())?
+        .map_err(|error| format!("{error}; {hint}"))?;
     let store = match opened {
         Ok(store) => store,
-        Err(missing) => {
-            let steps = format_count(u64::try_from(missing.len()).unwrap_or(u64::MAX), "migration");
+        Err(pending) => {
+            let count = format_count(to_u64(pending.len()), "pending migration");
             return Ok(format!(
-                "reachable; {steps} to come, applied by `console migrate` or the next start"
+                "reachable; {count}, applied by `console migrate` or the next start"
             ));
         }
     };
     match store.ping().await {
         Ok(()) => Ok("readable and writable".to_owned()),
         Err(error) => Err(format!(
-            "{error}; make room, or give this user the right to write there"
+            "{error}; free disk space, or grant this user write access"
         )),
     }
 }
 
-/// A store whose tables are those of this version, or the names of what would change them: a look changes nothing.
+/// Opens the store, or returns the names of pending migrations, which opening would apply.
 fn open_unless_outdated(config: &Config) -> Result<Result<Arc<dyn Store>, Vec<String>>> {
-    let missing =
+    let pending =
         postrider_store::pending_migrations(&config.store_url, postrider_store::DEFAULT_LOCK_TIMEOUT)?;
-    if !missing.is_empty() {
-        return Ok(Err(missing));
+    if !pending.is_empty() {
+        return Ok(Err(pending));
     }
     postrider_store::open_with(&gateway::store_location(config)).map(Ok)
 }
@@ -153,10 +151,9 @@ async fn check_queue(url: &str, window: usize) -> CheckFinding {
         .await
         .map_err(|error| error.chain())?;
     match queue.depth().await {
-        Some(depth) => Ok(format!("{depth} waiting in it")),
+        Some(depth) => Ok(format!("{depth} entries")),
         None => Err(
-            "cannot be reached; start it or put queue.url right (until then workers ask the store)"
-                .to_owned(),
+            "cannot connect; start it or correct queue.url (until then workers poll the store)".to_owned(),
         ),
     }
 }
@@ -168,22 +165,22 @@ async fn check_cache(url: &str) -> CheckFinding {
     match cache.get(CACHE_CHECK_KEY).await {
         Some(found) if found == value => Ok(String::new()),
         _ => Err(
-            "does not keep what it is given; start it or put cache.url right (until then pages come from the store)"
+            "does not return a stored value; start it or correct cache.url (until then pages are read from the store)"
                 .to_owned(),
         ),
     }
 }
 
-async fn check_providers(config: &Config, faults: &mut u64) -> Result<()> {
-    let outbound = HttpClientPool::new()?;
+async fn check_providers(config: &Config, problems: &mut u64) -> Result<()> {
+    let clients = HttpClientPool::new()?;
     for provider in &config.providers {
-        let finding = check_provider(provider, &config.public_url, &outbound).await;
+        let finding = check_provider(provider, &config.public_url, &clients).await;
         print_finding(
-            faults,
+            problems,
             &format!("provider {} of kind {}", provider.name, provider.kind),
             finding,
         )?;
-        let adapter = gateway::build_provider(provider, &config.public_url, "", &outbound);
+        let adapter = gateway::build_provider(provider, &config.public_url, "", &clients);
         if adapter.is_ok_and(|adapter| adapter.callback_mode() == CallbackMode::Unsigned) {
             print_line(format_args!(
                 "warning: provider {}: {}",
@@ -195,42 +192,39 @@ async fn check_providers(config: &Config, faults: &mut u64) -> Result<()> {
     Ok(())
 }
 
-/// Reads the settings and asks what can be asked without sending anything.
-async fn check_provider(
-    config: &ProviderConfig,
-    public_url: &str,
-    outbound: &HttpClientPool,
-) -> CheckFinding {
-    let provider =
-        gateway::build_provider(config, public_url, "", outbound).map_err(|error| error.chain())?;
+/// Reads the settings and checks the account as far as possible without sending a message.
+async fn check_provider(config: &ProviderConfig, public_url: &str, clients: &HttpClientPool) -> CheckFinding {
+    let provider = gateway::build_provider(config, public_url, "", clients).map_err(|error| error.chain())?;
     let (host, port) = provider.endpoint();
     if provider.is_mock() {
-        return Ok("only plays; nothing really leaves".to_owned());
+        return Ok("mock provider".to_owned());
     }
     let limit = config.connect_timeout + config.timeout;
     match timeout(limit, provider.check_account()).await {
-        Ok(AccountCheck::Passed(shown)) => Ok(shown),
-        Ok(AccountCheck::Failed(fault)) => Err(fault),
-        Ok(AccountCheck::Untested(rest)) if port == 0 => Ok(rest),
-        Ok(AccountCheck::Untested(rest)) => {
-            let reached = connect_tcp(&host, port, config.connect_timeout).await?;
-            Ok(format!("{reached}; {rest}"))
+        Ok(AccountCheck::Passed(remark)) => Ok(remark),
+        Ok(AccountCheck::Failed(problem)) => Err(problem),
+        Ok(AccountCheck::Untested(remark)) if port == 0 => Ok(remark),
+        Ok(AccountCheck::Untested(remark)) => {
+            let connected = connect_tcp(&host, port, config.connect_timeout).await?;
+            Ok(format!("{connected}; {remark}"))
         }
         Err(_) => Err(no_answer_message(&host, port)),
     }
 }
 
-/// Connects, which shows a wrong host and a closed port; nothing is sent.
+/// Opens a connection to find a wrong host or a closed port; sends nothing.
 async fn connect_tcp(host: &str, port: u16, limit: Duration) -> CheckFinding {
     match timeout(limit, TcpStream::connect((host, port))).await {
-        Ok(Ok(_)) => Ok(format!("{host}:{port} can be reached")),
+        Ok(Ok(_)) => Ok(format!("{host}:{port} is reachable")),
         Ok(Err(cause)) => Err(format!(
-            "cannot connect to {host}:{port}: {cause}; is it running, and is the address right?"
+            "cannot connect to {host}:{port}: {cause}; is it running, and is the address correct?"
         )),
         Err(_) => Err(no_answer_message(host, port)),
     }
 }
 
 fn no_answer_message(host: &str, port: u16) -> String {
-    format!("{host}:{port} does not answer in time; is the address right, and does a firewall let us out?")
+    format!(
+        "no response from {host}:{port} in time; is the address correct, and does a firewall block the connection?"
+    )
 }

@@ -1,6 +1,6 @@
-//! `console completions SHELL`: a script that teaches a shell every command and option.
+//! `console completions SHELL`: prints a completion script, generated from the command-line definition.
 //!
-//! Made from the command line's own description, so it cannot fall behind it. Reads no configuration.
+//! Reads no configuration.
 
 use clap::CommandFactory;
 

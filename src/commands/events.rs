@@ -1,6 +1,6 @@
-//! `console events`: what clients were told, what could not be told, and sending it again.
+//! `console events`: lists, shows and replays webhook events, and generates signing secrets.
 //!
-//! Tells nobody itself: `serve` and `work` do. Prints no secret but the one it makes.
+//! Delivers nothing itself; `serve` and `work` do. Prints no configured secret.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,12 +15,12 @@ use postrider_engine::events::render_payload;
 use postrider_engine::gateway::Gateway;
 use postrider_store::EventQuery;
 
-/// How many dead events are sent again at once.
+/// Dead events replayed in one transaction.
 const EVENTS_PER_REPLAY: usize = 1_000;
 
-/// Does what was asked.
-pub async fn run(cli: &Cli, task: &EventsCommand) -> Result<()> {
-    match task {
+/// Runs the subcommand.
+pub async fn run(cli: &Cli, command: &EventsCommand) -> Result<()> {
+    match command {
         EventsCommand::List(arguments) => list(&open_gateway(cli).await?, arguments).await,
         EventsCommand::Show(arguments) => show(&open_gateway(cli).await?, arguments).await,
         EventsCommand::Replay(arguments) => replay(&open_gateway(cli).await?, arguments).await,
@@ -40,13 +40,13 @@ async fn list(gateway: &Gateway, arguments: &EventsListArgs) -> Result<()> {
     };
     let events = gateway.store.events(query).await?;
     if events.is_empty() {
-        return print_line("no such events");
+        return print_line("no matching events");
     }
     for event in &events {
-        let answer = event.last_result.as_deref().unwrap_or_default();
-        let (id, what, when) = (event.id(), event.event_type.as_str(), format_time(event.at));
+        let response = event.last_result.as_deref().unwrap_or_default();
+        let (id, event_type, time) = (event.id(), event.event_type.as_str(), format_time(event.at));
         print_line(format_args!(
-            "{id}  {when}  {what:9}  {}  {answer}",
+            "{id}  {time}  {event_type:9}  {}  {response}",
             format_event_status(event)
         ))?;
     }
@@ -55,16 +55,16 @@ async fn list(gateway: &Gateway, arguments: &EventsListArgs) -> Result<()> {
 
 async fn show(gateway: &Gateway, arguments: &EventsShowArgs) -> Result<()> {
     let event = find_event(gateway, arguments.id).await?;
-    let to = match &event.target {
+    let endpoint = match &event.target {
         EventTarget::Url { url, .. } => postrider_engine::config::mask_url(url),
-        EventTarget::ApiKey(key) => format!("the events_url of the key {key}"),
+        EventTarget::ApiKey(key) => format!("events_url of API key {key}"),
     };
     print_line(format_args!("event     {}", event.id()))?;
-    print_line(format_args!("to        {to}"))?;
-    print_line(format_args!("stands    {}", format_event_status(&event)))?;
+    print_line(format_args!("endpoint  {endpoint}"))?;
+    print_line(format_args!("status    {}", format_event_status(&event)))?;
     print_line(format_args!("failures  {}", event.tries))?;
-    if let Some(answer) = &event.last_result {
-        print_line(format_args!("answer    {answer}"))?;
+    if let Some(response) = &event.last_result {
+        print_line(format_args!("response  {response}"))?;
     }
     print_line(format_args!("body      {}", render_payload(&event)))
 }
@@ -80,12 +80,12 @@ async fn replay(gateway: &Gateway, arguments: &EventsReplayArgs) -> Result<()> {
         replayed += replay_dead(gateway, arguments, now).await?;
     }
     print_line(format_args!(
-        "{} will be told again",
+        "{} will be delivered again",
         format_count(to_u64(replayed), "event")
     ))
 }
 
-/// Goes on until nothing is dead any more, because what is replayed is not.
+/// Replays dead events in batches until none is left that was dead at `now`.
 async fn replay_dead(gateway: &Gateway, arguments: &EventsReplayArgs, now: Timestamp) -> Result<usize> {
     let mut replayed = 0;
     loop {
@@ -96,9 +96,9 @@ async fn replay_dead(gateway: &Gateway, arguments: &EventsReplayArgs, now: Times
             message: None,
         };
         let dead = gateway.store.events(query).await?;
-        // What has died since then is not meant.
-        let meant = dead.iter().filter(|event| event.status.time() <= now);
-        let keys = meant.map(|event| event.key).collect::<Vec<_>>();
+        // Replayed events may be dead again.
+        let selected = dead.iter().filter(|event| event.status.time() <= now);
+        let keys = selected.map(|event| event.key).collect::<Vec<_>>();
         if keys.is_empty() {
             return Ok(replayed);
         }
@@ -114,17 +114,13 @@ async fn find_event(gateway: &Gateway, id: EventId) -> Result<Event> {
     };
     let events = gateway.store.events(query).await?;
     let found = events.into_iter().find(|event| event.id() == id);
-    found.ok_or_else(|| {
-        Error::usage(format!(
-            "there is no event {id}; console events list shows those there are"
-        ))
-    })
+    found.ok_or_else(|| Error::usage(format!("no event {id}; list events with: console events list")))
 }
 
 fn format_event_status(event: &Event) -> String {
     match event.status {
         EventStatus::Waiting { due_at } => format!("waiting until {}", format_time(due_at)),
-        EventStatus::Delivered { at } => format!("taken at {}", format_time(at)),
+        EventStatus::Delivered { at } => format!("delivered at {}", format_time(at)),
         EventStatus::Dead { at } => format!("dead since {}", format_time(at)),
     }
 }

@@ -1,6 +1,6 @@
-//! `console man`: the manual page, made from the command line's own description.
+//! `console man`: prints the manual page, or writes one page for each command into a folder.
 //!
-//! With a folder, a page for every command is written there, as `man console-serve` expects it.
+//! Pages are generated from the command-line definition. Reads no configuration.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::{print_line, print_text};
 use crate::cli::{Cli, ManArgs};
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// Prints the page, or writes all of them.
+/// Prints or writes the pages.
 pub fn run(arguments: &ManArgs) -> Result<()> {
     match &arguments.folder {
         None => print_page(),
@@ -29,8 +29,8 @@ fn print_page() -> Result<()> {
 fn write_pages(folder: &Path) -> Result<()> {
     let shown = folder.display();
     clap_mangen::generate_to(Cli::command(), folder).map_err(|cause| {
-        let act = format!("cannot write manual pages to {shown}: it must be a folder you may write to");
-        Error::with_source(ErrorKind::Unavailable, act, cause)
+        let what = format!("cannot write manual pages to {shown}: it must be a writable folder");
+        Error::with_source(ErrorKind::Unavailable, what, cause)
     })?;
     print_line(format_args!("wrote the manual pages to {shown}"))
 }

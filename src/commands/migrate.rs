@@ -1,13 +1,13 @@
-//! `console migrate`: brings the store's tables up to this version, ahead of a start that would do so anyway.
+//! `console migrate`: applies pending schema migrations.
 //!
-//! For operators who want to see it happen, before the traffic comes.
+//! Every other command does this when it opens the store; this one lets an operator do it before the start.
 
 use super::{load_config, print_line};
 use crate::cli::Cli;
 use postrider_core::error::Result;
 use postrider_engine::config::mask_url;
 
-/// Applies what is missing and names it.
+/// Applies pending migrations and prints their names.
 pub async fn run(cli: &Cli) -> Result<()> {
     let config = load_config(cli, &[])?;
     let applied = postrider_store::migrate(&config.store_url, postrider_store::DEFAULT_LOCK_TIMEOUT)?;

@@ -1,7 +1,7 @@
-//! `console move`: copies everything into another store while this one is in use, then makes that one the truth.
+//! `console move`: copies the store to another one while it is in use, then switches to the new store.
 //!
-//! Says what it does as it goes; asks before the switch on a terminal, and elsewhere wants to be told. What is
-//! killed goes on when it is run again.
+//! Asks before the switch on a terminal; elsewhere it needs `--switch`. An interrupted move continues when the command is
+//! run again.
 
 use std::cell::Cell;
 use std::io::{BufRead, IsTerminal};
@@ -9,83 +9,75 @@ use std::io::{BufRead, IsTerminal};
 use indicatif::ProgressBar;
 
 use super::{format_count, load_config, print_line, progress_bar};
-use crate::cli::{Cli, MoveArgs as Arguments};
-use postrider_core::duration::format_duration;
+use crate::cli::{Cli, MoveArgs};
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::random::Random;
 use postrider_engine::config::mask_url;
 use postrider_store::{MoveOptions, MoveStage, StoreMove, TableComparison};
 
-/// Moves, or gives a move up.
-pub async fn run(cli: &Cli, arguments: &Arguments) -> Result<()> {
+/// Moves the store, or abandons a move.
+pub async fn run(cli: &Cli, arguments: &MoveArgs) -> Result<()> {
     let configured = match &arguments.from {
         Some(_) => None,
         None => Some(load_config(cli, &[])?.store_url),
     };
     let from = arguments.from.as_ref().or(configured.as_ref());
     let from = from.map_or("", String::as_str);
-    let route = MoveOptions {
+    let options = MoveOptions {
         from,
         to: &arguments.to,
         batch_rows: usize::try_from(arguments.batch).unwrap_or(usize::MAX),
         lock_timeout: postrider_store::DEFAULT_LOCK_TIMEOUT,
     };
-    let luck = Random::default().bytes::<16>();
-    let (one, other) = luck.split_at(8);
-    let number = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .fold(0_i64, |number, byte| number << 8 | i64::from(*byte))
-    };
-    let luck = [number(one), number(other)];
+    let random = [(); 2].map(|()| i64::from_be_bytes(Random::default().bytes()));
     if arguments.abandon {
-        StoreMove::abandon(route, luck[0]).await?;
+        StoreMove::abandon(options, random[0]).await?;
         return print_line(format_args!(
-            "the move is given up; {} is used as before",
+            "move abandoned; {} is used as before",
             mask_url(from)
         ));
     }
-    let mut under_way = StoreMove::open(route, luck).await?;
-    if under_way.stage() == MoveStage::Copying {
-        copy_rows(&mut under_way).await?;
+    let mut store_move = StoreMove::open(options, random).await?;
+    if store_move.stage() == MoveStage::Copying {
+        copy_rows(&mut store_move).await?;
         if !confirm_switch(arguments)? {
             return print_line(
-                "everything is copied, and what changes is noted: run the same command with --switch to copy the rest \
-                 and make the new store the truth",
+                "copy complete; changes are tracked. Run the same command with --switch to copy them and to switch to the \
+                 new store",
             );
         }
-        close_old_store(&mut under_way, arguments).await?;
+        close_old_store(&mut store_move, arguments).await?;
     }
-    compare_and_switch(&mut under_way, &mask_url(&arguments.to)).await
+    compare_and_switch(&mut store_move, &mask_url(&arguments.to)).await
 }
 
-async fn copy_rows(under_way: &mut StoreMove) -> Result<()> {
-    let [all, before] = under_way.row_counts().await?;
-    let bar = progress_bar(Some(all), "rows copied");
+async fn copy_rows(store_move: &mut StoreMove) -> Result<()> {
+    let [total, already_copied] = store_move.row_counts().await?;
+    let bar = progress_bar(Some(total), "rows copied");
     let copied = Cell::new(0);
-    let progress = |rows| advance_progress(&bar, before, &copied, rows);
-    under_way.copy(progress).await?;
-    under_way.catch_up().await?;
+    let progress = |rows| advance_progress(&bar, already_copied, &copied, rows);
+    store_move.copy(progress).await?;
+    store_move.catch_up().await?;
     bar.finish_and_clear();
     print_line(format_args!(
-        "copied {}, and {} that came meanwhile",
+        "copied {} and {} made during the copy",
         format_count(copied.get(), "row"),
-        format_count(under_way.changes(), "change")
+        format_count(store_move.changes(), "change")
     ))
 }
 
-/// Counts rows, and draws how many there were.
-fn advance_progress(bar: &ProgressBar, before: u64, copied: &Cell<u64>, rows: u64) {
+/// Adds copied rows to the counter and the progress bar.
+fn advance_progress(bar: &ProgressBar, already_copied: u64, copied: &Cell<u64>, rows: u64) {
     copied.set(copied.get() + rows);
-    let all = before + copied.get();
-    // Rows come in while they are copied.
-    if bar.length().is_some_and(|length| length < all) {
-        bar.set_length(all);
+    let position = already_copied + copied.get();
+    // Rows are added during the copy.
+    if bar.length().is_some_and(|length| length < position) {
+        bar.set_length(position);
     }
-    bar.set_position(all);
+    bar.set_position(position);
 }
 
-fn confirm_switch(arguments: &Arguments) -> Result<bool> {
+fn confirm_switch(arguments: &MoveArgs) -> Result<bool> {
     if arguments.switch {
         return Ok(true);
     }
@@ -93,8 +85,8 @@ fn confirm_switch(arguments: &Arguments) -> Result<bool> {
         return Ok(false);
     }
     print_line(
-        "everything is copied. The switch closes the old store for good: whatever runs on it takes no more messages \
-         and sends none.\nSwitch now? [y/N]",
+        "copy complete. The switch closes the old store permanently: processes on it accept and send no more messages.\n\
+         Switch now? [y/N]",
     )?;
     let mut answer = String::new();
     let read = std::io::stdin().lock().read_line(&mut answer);
@@ -102,39 +94,39 @@ fn confirm_switch(arguments: &Arguments) -> Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-async fn close_old_store(under_way: &mut StoreMove, arguments: &Arguments) -> Result<()> {
-    let waiting = progress_bar(None, "calls under way:");
-    let place = mask_url(&arguments.to);
-    let in_hand = under_way.close(&place, arguments.wait, |calls| waiting.set_position(calls));
-    let in_hand = in_hand.await?;
-    waiting.finish_and_clear();
-    if in_hand > 0 {
+async fn close_old_store(store_move: &mut StoreMove, arguments: &MoveArgs) -> Result<()> {
+    let bar = progress_bar(None, "calls in flight:");
+    let target = mask_url(&arguments.to);
+    let closing = store_move.close(&target, arguments.wait, |calls| bar.set_position(calls));
+    let in_flight = closing.await?;
+    bar.finish_and_clear();
+    if in_flight > 0 {
         print_line(format_args!(
-            "{} still under way after {}: the new store will show them as unknown",
-            format_count(in_hand, "call"),
-            format_duration(arguments.wait)
+            "{} still in flight after {}: the new store will show them as unknown",
+            format_count(in_flight, "call"),
+            humantime::format_duration(arguments.wait)
         ))?;
     }
-    print_line("the old store is closed")
+    print_line("old store closed")
 }
 
-async fn compare_and_switch(under_way: &mut StoreMove, place: &str) -> Result<()> {
+async fn compare_and_switch(store_move: &mut StoreMove, target: &str) -> Result<()> {
     let bar = progress_bar(None, "rows compared:");
-    let comparisons = under_way.compare(|rows| bar.inc(rows)).await?;
+    let comparisons = store_move.compare(|rows| bar.inc(rows)).await?;
     bar.finish_and_clear();
     print_comparison(&comparisons)?;
-    if let Some(other) = comparisons.iter().find(|one| !one.is_same()) {
+    if let Some(different) = comparisons.iter().find(|comparison| !comparison.is_same()) {
         return Err(Error::new(
             ErrorKind::Conflict,
             format!(
-                "the stores differ in {}: the new one stays closed; --abandon opens the old one again",
-                other.table
+                "stores differ in table {}: the new store stays closed; --abandon reopens the old one",
+                different.table
             ),
         ));
     }
-    under_way.open_target().await?;
+    store_move.open_target().await?;
     print_line(format_args!(
-        "moved: both stores hold the same, and {place} is the truth now. Name it in the configuration (store.url) and \
+        "moved: both stores are identical; {target} is now the active store. Set store.url in the configuration to it and \
          start again"
     ))
 }
@@ -144,15 +136,18 @@ fn print_comparison(comparisons: &[TableComparison]) -> Result<()> {
         "{:<20} {:>12} {:>12}  {:<32}",
         "table", "old", "new", "checksum"
     ))?;
-    for one in comparisons {
-        let [old, new] = one.rows;
-        let sums = one.checksums;
-        let words = if one.is_same() {
+    for comparison in comparisons {
+        let [old, new] = comparison.rows;
+        let sums = comparison.checksums;
+        let checksum = if comparison.is_same() {
             format!("{:032x}", sums[0])
         } else {
             format!("{:032x} {:032x} DIFFERENT", sums[0], sums[1])
         };
-        print_line(format_args!("{:<20} {old:>12} {new:>12}  {words}", one.table))?;
+        print_line(format_args!(
+            "{:<20} {old:>12} {new:>12}  {checksum}",
+            comparison.table
+        ))?;
     }
     Ok(())
 }

@@ -1,59 +1,54 @@
-//! `console recipient`: whether an address may be written to, who said so, and an operator's own word on it.
+//! `console recipient`: shows the status of a recipient, and changes it.
 //!
-//! A provider's word makes an address inactive for good; only here it becomes active again. Messages that were
-//! refused in the meantime are not sent by this.
+//! An address that a provider reported as invalid stays inactive until an operator activates it here. Messages rejected in
+//! the meantime are not sent.
 
-use super::{format_time, open_gateway, print_line};
-use crate::cli::{Cli, RecipientArgs as Arguments};
-use postrider_core::address::mask_address;
+use super::{displayed_address, format_time, open_gateway, print_line};
+use crate::cli::{Cli, RecipientArgs};
 use postrider_core::error::{Error, Result};
 use postrider_core::recipient::{Recipient, RecipientStatus};
 use postrider_engine::gateway::Gateway;
 use postrider_engine::recipient::{self, RecipientAddress, RecipientError, RecipientStatusChange};
 
-/// Changes the standing if the options say so, and shows it.
-pub async fn run(cli: &Cli, arguments: &Arguments) -> Result<()> {
+/// Changes the status if an option sets one, and prints it.
+pub async fn run(cli: &Cli, arguments: &RecipientArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
     let address = parse_recipient(&gateway, arguments)?;
-    if let Some(standing) = arguments.set {
-        let word = RecipientStatusChange {
-            status: standing,
+    if let Some(status) = arguments.set {
+        let change = RecipientStatusChange {
+            status,
             reason: arguments.reason.clone().unwrap_or_default(),
             changed_by: arguments.by.clone().unwrap_or_default(),
         };
-        recipient::set_status(&gateway, &address, word).await?;
+        recipient::set_status(&gateway, &address, change).await?;
     }
-    let known = recipient::find_recipient(&gateway, &address).await?;
-    let shown = if gateway.config.mask_numbers {
-        mask_address(&address.address)
-    } else {
-        address.address
-    };
-    print_line(format_recipient_status(&shown, known.as_ref()))
+    let recipient = recipient::find_recipient(&gateway, &address).await?;
+    let displayed = displayed_address(&address.address, &gateway.config);
+    print_line(format_recipient_status(&displayed, recipient.as_ref()))
 }
 
-fn parse_recipient(gateway: &Gateway, arguments: &Arguments) -> Result<RecipientAddress> {
+fn parse_recipient(gateway: &Gateway, arguments: &RecipientArgs) -> Result<RecipientAddress> {
     let channel = &arguments.channel;
-    recipient::parse_recipient(gateway, channel.as_str(), &arguments.address).map_err(|nobody| match nobody {
+    recipient::parse_recipient(gateway, channel.as_str(), &arguments.address).map_err(|error| match error {
         RecipientError::UnknownChannel => Error::usage(format!(
-            "there is no channel {channel} in the configuration; name one with --channel"
+            "unknown channel {channel}; name a configured one with --channel"
         )),
-        RecipientError::InvalidAddress(why) => Error::usage(why.to_string()),
+        RecipientError::InvalidAddress(cause) => Error::usage(cause.to_string()),
     })
 }
 
-fn format_recipient_status(address: &str, known: Option<&Recipient>) -> String {
-    match known {
+fn format_recipient_status(address: &str, recipient: Option<&Recipient>) -> String {
+    match recipient {
         None => format!(
-            "{address} is {}: nothing was ever said of it",
+            "{address} is {} (no change recorded)",
             RecipientStatus::Active.as_str()
         ),
-        Some(known) => format!(
-            "{address} is {} since {}, says {}: {}",
-            known.status.as_str(),
-            format_time(known.changed_at),
-            known.changed_by,
-            known.reason
+        Some(recipient) => format!(
+            "{address} is {} since {}, changed by {}: {}",
+            recipient.status.as_str(),
+            format_time(recipient.changed_at),
+            recipient.changed_by,
+            recipient.reason
         ),
     }
 }

@@ -1,6 +1,6 @@
-//! `console resend:msg`: queues unsent messages again, and failed ones when an operator says so.
+//! `console resend:msg`: enqueues due deliveries again, and requeues waiting or failed ones with `--now` and `--failed`.
 //!
-//! Running it twice does no harm: a delivery stands in the queue at most once, and one worker wins it.
+//! Running it twice is harmless: the queue holds a delivery at most once, and exactly one worker claims it.
 
 use std::collections::HashSet;
 
@@ -17,26 +17,26 @@ use postrider_engine::job_lock::{self, JobRun, SAME_RUN_WINDOW};
 use postrider_engine::resend::{self, ENTRIES_PUSHED_MAX, entries_pushed_max};
 use postrider_store::{Backlog, DeliverySelection, SelectableStatus};
 
-/// Queues what the options name and says how much that was.
+/// Enqueues the selected deliveries and prints how many.
 pub async fn run(cli: &Cli, options: &ResendArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
     if options.now || options.failed {
         requeue(&gateway, options).await
     } else if options.provider.is_some() || options.since.is_some() || options.limit.is_some() {
-        queue_selected(&gateway, options).await
+        enqueue_selected(&gateway, options).await
     } else {
-        queue_due(&gateway, options).await
+        enqueue_due(&gateway, options).await
     }
 }
 
-async fn queue_due(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
+async fn enqueue_due(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     let now = gateway.clock.now();
     if options.dry_run {
         let backlog = gateway.store.backlog(now).await?;
-        let queued = backlog.due.min(to_u64(entries_pushed_max(gateway)));
-        return print_line(format_resend_result("would queue", queued, backlog));
+        let count = backlog.due.min(to_u64(entries_pushed_max(gateway)));
+        return print_line(format_resend_result("would requeue", count, backlog));
     }
-    let resent = match job_lock::run_unless_locked(
+    let result = match job_lock::run_unless_locked(
         gateway,
         ScheduledJob::Resend,
         SAME_RUN_WINDOW,
@@ -44,25 +44,25 @@ async fn queue_due(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     )
     .await?
     {
-        JobRun::Ran(resent) => resent,
-        JobRun::Skipped(owner) => return print_line(job_skipped_message("the queueing", &owner)),
+        JobRun::Ran(result) => result,
+        JobRun::Skipped(owner) => return print_line(job_skipped_message("resend", &owner)),
     };
     print_line(format_resend_result(
-        "queued",
-        to_u64(resent.enqueued),
-        resent.backlog,
+        "requeued",
+        to_u64(result.enqueued),
+        result.backlog,
     ))?;
     flush_queue(gateway).await
 }
 
-/// Queues those due deliveries that the options pick.
-async fn queue_selected(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
+/// Enqueues the due deliveries that the options select.
+async fn enqueue_selected(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     let now = gateway.clock.now();
-    let any = DeliverySelection {
+    let waiting = DeliverySelection {
         limit: ENTRIES_PUSHED_MAX,
         ..selection(options, SelectableStatus::Waiting, now)
     };
-    let picked: HashSet<DeliveryId> = resend::select_deliveries(gateway, any)
+    let selected: HashSet<DeliveryId> = resend::select_deliveries(gateway, waiting)
         .await?
         .into_iter()
         .collect();
@@ -70,59 +70,57 @@ async fn queue_selected(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
         .store
         .due(now, &Capacity::total(ENTRIES_PUSHED_MAX))
         .await?;
-    due.retain(|nudge| picked.contains(&nudge.id));
+    due.retain(|entry| selected.contains(&entry.id));
     due.truncate(limit(options).min(entries_pushed_max(gateway)));
     let backlog = gateway.store.backlog(now).await?;
     if options.dry_run {
-        return print_line(format_resend_result("would queue", to_u64(due.len()), backlog));
+        return print_line(format_resend_result("would requeue", to_u64(due.len()), backlog));
     }
     gateway.queue.push(&due);
-    print_line(format_resend_result("queued", to_u64(due.len()), backlog))?;
+    print_line(format_resend_result("requeued", to_u64(due.len()), backlog))?;
     flush_queue(gateway).await
 }
 
-/// Makes waiting or failed deliveries due at once and queues them.
+/// Makes waiting or failed deliveries due at once and enqueues them.
 async fn requeue(gateway: &Gateway, options: &ResendArgs) -> Result<()> {
     let now = gateway.clock.now();
-    let picks = [
+    let statuses = [
         (options.now, SelectableStatus::Waiting),
         (options.failed, SelectableStatus::Failed),
     ];
     let mut ids = Vec::new();
-    for (_, pick) in picks.into_iter().filter(|(wanted, _)| *wanted) {
-        ids.extend(resend::select_deliveries(gateway, selection(options, pick, now)).await?);
+    for (_, status) in statuses.into_iter().filter(|(is_selected, _)| *is_selected) {
+        ids.extend(resend::select_deliveries(gateway, selection(options, status, now)).await?);
     }
     ids.truncate(limit(options));
     if ids.is_empty() {
-        return print_line("nothing to queue: no message is as described");
+        return print_line("nothing to requeue: no delivery matches the options");
     }
     if options.dry_run {
         return print_line(format_args!(
-            "would queue {} again, to be sent at once",
-            format_count(to_u64(ids.len()), "message")
+            "would requeue {}, due at once",
+            format_count(to_u64(ids.len()), "delivery")
         ));
     }
-    let bar = progress_bar(Some(to_u64(ids.len())), "queueing");
-    let revived = resend::requeue(gateway, &ids, now + resend::age_max(gateway), |some| {
-        bar.inc(to_u64(some));
+    let bar = progress_bar(Some(to_u64(ids.len())), "requeueing");
+    let requeued = resend::requeue(gateway, &ids, now + resend::age_max(gateway), |count| {
+        bar.inc(to_u64(count));
     })
     .await?;
     bar.finish_and_clear();
-    let left_alone = to_u64(ids.len().saturating_sub(revived));
-    let queued = format_count(to_u64(revived), "message");
-    if left_alone == 0 {
-        print_line(format_args!("queued {queued} again, to be sent at once"))?;
-    } else {
-        print_line(format_args!(
-            "queued {queued} again, to be sent at once; left {left_alone} alone that a worker has in hand or that have ended"
-        ))?;
+    let deliveries = format_count(to_u64(requeued), "delivery");
+    match ids.len().saturating_sub(requeued) {
+        0 => print_line(format_args!("requeued {deliveries}, due at once"))?,
+        skipped => print_line(format_args!(
+            "requeued {deliveries}, due at once; skipped {skipped} that are leased or finished"
+        ))?,
     }
     flush_queue(gateway).await
 }
 
-fn selection(options: &ResendArgs, pick: SelectableStatus, now: Timestamp) -> DeliverySelection {
+fn selection(options: &ResendArgs, status: SelectableStatus, now: Timestamp) -> DeliverySelection {
     DeliverySelection {
-        status: pick,
+        status,
         provider: options.provider.clone(),
         since: options.since.map(|since| since.resolve(now)),
         limit: limit(options),
@@ -136,62 +134,22 @@ fn limit(options: &ResendArgs) -> usize {
         .unwrap_or(ENTRIES_PUSHED_MAX)
 }
 
-fn format_resend_result(verb: &str, queued: u64, backlog: Backlog) -> String {
-    let later = backlog.waiting.saturating_sub(backlog.due);
-    let unqueued = backlog.due.saturating_sub(queued);
-    if queued == 0 && later == 0 {
-        return "nothing to queue: no message is due".to_owned();
-    }
-    let mut sentence = if queued == 0 {
-        "nothing to queue: no message is due".to_owned()
+fn format_resend_result(verb: &str, count: u64, backlog: Backlog) -> String {
+    let not_due = backlog.waiting.saturating_sub(backlog.due);
+    let remaining = backlog.due.saturating_sub(count);
+    let mut text = if count == 0 {
+        "nothing to requeue: no delivery is due".to_owned()
     } else {
-        format!("{verb} {} again", format_count(queued, "message"))
+        format!("{verb} {}", format_count(count, "delivery"))
     };
-    if queued > 0 && unqueued > 0 {
-        sentence.push_str(&format!("; {unqueued} more are due"));
+    if count > 0 && remaining > 0 {
+        text.push_str(&format!("; {remaining} more due"));
     }
-    match later {
-        0 => {}
-        1 => sentence.push_str("; 1 more waits for its time"),
-        _ => sentence.push_str(&format!("; {later} more wait for their time")),
+    if not_due > 0 {
+        text.push_str(&format!("; {not_due} not due yet"));
     }
-    sentence
+    text
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn backlog(waiting: u64, due: u64) -> Backlog {
-        Backlog {
-            waiting,
-            due,
-            oldest_due_at: None,
-        }
-    }
-
-    #[test]
-    fn the_sentence_says_what_was_queued_and_what_was_not() {
-        for (queued, backlog, words) in [
-            (0, backlog(0, 0), "nothing to queue: no message is due"),
-            (
-                0,
-                backlog(1, 0),
-                "nothing to queue: no message is due; 1 more waits for its time",
-            ),
-            (1, backlog(1, 1), "queued 1 message again"),
-            (
-                12,
-                backlog(15, 12),
-                "queued 12 messages again; 3 more wait for their time",
-            ),
-            (
-                5,
-                backlog(15, 12),
-                "queued 5 messages again; 7 more are due; 3 more wait for their time",
-            ),
-        ] {
-            assert_eq!(format_resend_result("queued", queued, backlog), words);
-        }
-    }
-}
+mod tests;

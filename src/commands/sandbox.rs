@@ -1,50 +1,52 @@
-//! `console sandbox`: a stand-in for providers in a process of its own, which says how to be used.
+//! `console sandbox`: runs the sandbox server and prints the configuration that uses it.
 //!
-//! Needs no configuration and no store. What it prints on stdout is a configuration as it stands; all else is logged.
+//! Needs no configuration and no store. stdout contains the configuration only; everything else is logged.
+
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::http_server::{bind_listener, local_address};
 use super::print_text;
-use super::serve::bind_listener;
 use super::signals::TerminationSignals;
 use crate::cli;
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_loadgen::sandbox_server::{SandboxOptions, SandboxServer};
+use postrider_loadgen::sandbox_server::{self, SandboxOptions, SandboxServer};
 
-/// Plays until a signal.
+/// Serves until a signal.
 pub async fn run(arguments: &cli::SandboxArgs) -> Result<()> {
     let mut signals = TerminationSignals::new()?;
     let sandbox = SandboxServer::new(SandboxOptions {
         failure_rate: arguments.failure_rate,
         mean_time: arguments.mean_time,
         receipt_delay: arguments.receipt_delay,
-        shares: arguments.receipts,
-        receipts_to: arguments.receipts_to.clone(),
+        receipt_shares: arguments.receipts,
+        gateway_url: arguments.gateway_url.clone(),
         seed: arguments.seed,
     })?;
     let listener = bind_listener(arguments.listen)?;
-    let at = listener
-        .local_addr()
-        .map_err(|cause| Error::with_source(ErrorKind::Internal, "cannot tell where we listen", cause))?;
-    if !at.ip().is_loopback() {
+    let address = local_address(&listener)?;
+    if !address.ip().is_loopback() {
         log::warn!(
-            "whoever can reach {at} can make the sandbox call any URL as a callback; keep it among friends"
+            "sandbox server is reachable from other hosts and calls any callback URL address={address}"
         );
     }
-    let (stop, told) = watch::channel(false);
-    print_text(sandbox.config_toml(at))?;
-    log::info!("playing providers at http://{at}; nothing really leaves");
-    let playing = sandbox.serve(listener, told);
-    tokio::pin!(playing);
+    let (stop, receiver) = watch::channel(false);
+    print_text(sandbox.config_toml(address))?;
+    log::info!("sandbox server started address=http://{address}");
+    let serving = sandbox_server::serve(Arc::clone(&sandbox), listener, receiver);
+    tokio::pin!(serving);
     tokio::select! {
-        () = &mut playing => return Err(Error::new(ErrorKind::Internal, "the sandbox ended by itself")),
+        () = &mut serving => {
+            return Err(Error::new(ErrorKind::Internal, "sandbox server stopped unexpectedly"));
+        }
         () = signals.recv() => {}
     }
     log::info!("stopping");
     stop.send_replace(true);
     signals
         .abort_on_next(async {
-            playing.await;
+            serving.await;
             Ok(())
         })
         .await

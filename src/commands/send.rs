@@ -1,6 +1,6 @@
-//! `console send`: hands in one message as a client would, whether or not `serve` runs.
+//! `console send`: accepts one message as the HTTP API does; `serve` need not run.
 //!
-//! It is on disk when the id is printed; whoever works on the store delivers it.
+//! The message is on disk when its id is printed; any worker on the store delivers it.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use postrider_core::id::MessageId;
 use postrider_engine::accept::{AcceptError, AcceptRequest, accept};
 use postrider_engine::gateway::Gateway;
 
-/// How often the store is asked whether the message has left.
+/// Interval at which the state of the message is read.
 const STATE_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Accepts the message and says how to follow it.
+/// Accepts the message and prints how to follow it.
 pub async fn run(cli: &Cli, arguments: &SendArgs) -> Result<()> {
     if let Some(via) = &arguments.via {
         return send_via::run(cli, arguments, via).await;
@@ -31,9 +31,9 @@ pub async fn run(cli: &Cli, arguments: &SendArgs) -> Result<()> {
     };
     let accepted = accept(&gateway, request)
         .await
-        .map_err(|refused| accept_error_message(refused, &gateway))?;
+        .map_err(|error| accept_error_message(error, &gateway))?;
     print_line(format_args!(
-        "accepted {}\nfollow it with: console message {0}",
+        "accepted {}\nfollow with: console message {0}",
         accepted.id
     ))?;
     flush_queue(&gateway).await?;
@@ -43,20 +43,20 @@ pub async fn run(cli: &Cli, arguments: &SendArgs) -> Result<()> {
     }
 }
 
-/// Prints the state the message has come to; fails when it did not leave.
+/// Prints the state that the message reaches; fails when it failed or is still waiting.
 async fn wait_until_sent(gateway: &Gateway, id: MessageId, wait: Duration) -> Result<()> {
-    let left = tokio::time::timeout(wait, poll_until_not_waiting(gateway, id)).await;
-    match left {
+    let state = tokio::time::timeout(wait, poll_until_not_waiting(gateway, id)).await;
+    match state {
         Ok(Ok(DeliveryStateKind::Failed)) => Err(Error::new(
             ErrorKind::Conflict,
-            format!("it failed; see why with: console message {id}"),
+            format!("message failed; see: console message {id}"),
         )),
-        Ok(Ok(standing)) => print_line(standing.as_str()),
+        Ok(Ok(state)) => print_line(state.as_str()),
         Ok(Err(error)) => Err(error),
         Err(_) => Err(Error::new(
             ErrorKind::Unavailable,
             format!(
-                "it still waits; is `console serve` or `console work` running? see: console message {id}"
+                "message is still waiting; is `console serve` or `console work` running? see: console message {id}"
             ),
         )),
     }
@@ -65,75 +65,75 @@ async fn wait_until_sent(gateway: &Gateway, id: MessageId, wait: Duration) -> Re
 async fn poll_until_not_waiting(gateway: &Gateway, id: MessageId) -> Result<DeliveryStateKind> {
     loop {
         let message = gateway.store.find_message(id).await?;
-        let standing = message
+        let state = message
             .and_then(|message| message.deliveries.into_iter().next())
             .map(|delivery| delivery.state.kind());
-        match standing {
+        match state {
             Some(DeliveryStateKind::Waiting) => clock::sleep(STATE_POLL_INTERVAL).await,
-            Some(standing) => return Ok(standing),
+            Some(state) => return Ok(state),
             None => {
                 return Err(Error::new(
                     ErrorKind::NotFound,
-                    format!("message {id} was deleted meanwhile"),
+                    format!("message {id} was deleted"),
                 ));
             }
         }
     }
 }
 
-/// Why it was refused, and what to do about it.
-fn accept_error_message(refused: AcceptError, gateway: &Gateway) -> Error {
-    match refused {
-        AcceptError::EmptyBody => Error::usage("there is nothing to say: give a body"),
+/// Returns an error that says what is wrong and what to do.
+fn accept_error_message(error: AcceptError, gateway: &Gateway) -> Error {
+    match error {
+        AcceptError::EmptyBody => Error::usage("missing body"),
         AcceptError::InvalidBody => {
-            Error::usage("the body has a character that no provider can carry; leave it out")
+            Error::usage("the body contains a character that no provider can send; remove it")
         }
-        AcceptError::BodyTooLong(longest) => Error::usage(format!(
-            "the body is longer than {longest} characters; shorten it, or raise limits.message_chars_max"
+        AcceptError::BodyTooLong(chars_max) => Error::usage(format!(
+            "the body is longer than {chars_max} characters; shorten it, or raise limits.message_chars_max"
         )),
-        AcceptError::NoRecipient => Error::usage("there is nobody to say it to: give a number"),
+        AcceptError::NoRecipient => Error::usage("missing recipient"),
         AcceptError::UnknownChannel(channel) => {
             let channels = gateway.config.channels.iter();
-            let known: Vec<&str> = channels.map(|channel| channel.name.as_str()).collect();
+            let configured: Vec<&str> = channels.map(|channel| channel.name.as_str()).collect();
             Error::usage(format!(
-                "there is no channel {channel}; there are: {}",
-                known.join(", ")
+                "unknown channel {channel}; configured: {}",
+                configured.join(", ")
             ))
         }
-        AcceptError::InvalidAddress { channel, cause: why } => {
-            Error::usage(format!("not an address for {channel}: {why}"))
+        AcceptError::InvalidAddress { channel, cause } => {
+            Error::usage(format!("invalid address for channel {channel}: {cause}"))
         }
-        AcceptError::InvalidContact { kind, cause: why } => {
-            Error::usage(format!("not a {}: {why}", kind.description()))
+        AcceptError::InvalidContact { kind, cause } => {
+            Error::usage(format!("not a {}: {cause}", kind.description()))
         }
-        AcceptError::NoUsableContact {
-            channel,
-            expected: wanted,
-        } => Error::usage(format!("there is no {wanted} for {channel}; give one")),
-        AcceptError::InvalidSubject(longest) => Error::usage(format!(
-            "the subject must be one line of at most {longest} characters"
+        AcceptError::NoUsableContact { channel, expected } => {
+            Error::usage(format!("missing {expected} for channel {channel}"))
+        }
+        AcceptError::InvalidSubject(chars_max) => Error::usage(format!(
+            "the subject must be one line of at most {chars_max} characters"
         )),
         AcceptError::ExpiresTooEarly => {
-            Error::usage("it would expire before it may be sent; give it more time")
+            Error::usage("the message would expire before it may be sent; give it more time")
         }
         AcceptError::Suppressed => Error::new(
             ErrorKind::Conflict,
             "the recipient is inactive or has opted out; nothing was stored",
         ),
         AcceptError::Throttled { retry_after } => {
-            let back_at = gateway.clock.now() + retry_after;
+            let retry_at = gateway.clock.now() + retry_after;
             Error::new(
                 ErrorKind::Conflict,
                 format!(
-                    "the user has had as many messages as an hour allows; nothing was stored, send it again in {} (at {})",
+                    "the user has reached the limit of messages per hour; nothing was stored, send again in {} (at {})",
                     format_duration(round_up_to_seconds(retry_after)),
-                    back_at.format("%H:%M:%S UTC"),
+                    retry_at.format("%H:%M:%S UTC"),
                 ),
             )
         }
-        AcceptError::IdempotencyKeyReused => {
-            Error::new(ErrorKind::Conflict, "the key was used for another message")
-        }
+        AcceptError::IdempotencyKeyReused => Error::new(
+            ErrorKind::Conflict,
+            "the idempotency key was used for another message",
+        ),
         AcceptError::Store(error) => error,
     }
 }

@@ -1,28 +1,29 @@
-//! `console send --via`: tries one provider out and prints the whole conversation with it.
+//! `console send --via`: sends one message directly through a provider and prints the transcript.
 //!
-//! The message goes straight to the provider: no store, no queue, no retry, no look at who wants no messages. Secrets of
-//! the configuration are masked wherever they turn up; receipts that come later find no message and change nothing.
+//! Uses no store, queue or retry, and does not check opt-outs. Configured secrets are masked in the transcript. Receipts
+//! that arrive later match no message and change nothing.
 
 use tokio::time::timeout;
 
 use super::{load_config, print_line};
 use crate::cli::{Cli, SendArgs};
-use postrider_core::address::{AddressKind, parse_address_of_kinds};
 use postrider_core::attempt::{Outcome, SendResult};
-use postrider_core::clock::{Clock, Timestamp, saturating_add};
+use postrider_core::channel::ConfigName;
+use postrider_core::clock::{Clock, Timestamp};
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::id::{DeliveryId, MessageId};
-use postrider_core::name::ConfigName;
 use postrider_core::random::Random;
+use postrider_core::recipient::{self, AddressKind};
+use postrider_core::retry::saturating_add;
 use postrider_core::text_parts;
 use postrider_engine::config::{Config, ProviderConfig};
 use postrider_engine::gateway;
 use postrider_providers::{HttpClientPool, OutboundMessage, Provider, Transcript};
 
-/// Stands in the callback URLs of trials. No gateway accepts it, and none knows the message.
-const TEST_CALLBACK_TOKEN: &str = "trial";
+/// Callback token of test messages. No gateway accepts it.
+const TEST_CALLBACK_TOKEN: &str = "test";
 
-/// The kinds that an address is read as, where the provider takes any.
+/// Address kinds that are tried, in this order, for a provider that accepts any.
 const ADDRESS_KINDS: [AddressKind; 4] = [
     AddressKind::Phone,
     AddressKind::Email,
@@ -30,33 +31,35 @@ const ADDRESS_KINDS: [AddressKind; 4] = [
     AddressKind::Any,
 ];
 
-/// Sends the message through one provider; fails when the provider did not take it.
+/// Sends the message; fails when the provider does not accept it.
 pub async fn run(cli: &Cli, arguments: &SendArgs, via: &ConfigName) -> Result<()> {
     let config = load_config(cli, &[])?;
     let account = find_provider(&config, via)?;
-    let tape = Transcript::new(&account.secret_values());
-    let outbound = HttpClientPool::new()?.with_transcript(tape.clone());
+    let transcript = Transcript::new(&account.secret_values());
+    let outbound = HttpClientPool::new()?.with_transcript(transcript.clone());
     let provider = gateway::build_provider(account, &config.public_url, TEST_CALLBACK_TOKEN, &outbound)?;
-    let parcel = outbound_message(&config, arguments, provider.as_ref(), Clock::System.now())?;
-    let answer = timeout(account.connect_timeout + account.timeout, provider.send(&parcel)).await;
-    for line in tape.lines() {
+    let message = outbound_message(&config, arguments, provider.as_ref(), Clock::System.now())?;
+    let result = timeout(account.connect_timeout + account.timeout, provider.send(&message)).await;
+    for line in transcript.lines() {
         print_line(line)?;
     }
-    match answer {
-        Ok(answer) => print_send_result(&answer),
+    match result {
+        Ok(result) => print_send_result(&result),
         Err(_) => Err(Error::new(
             ErrorKind::Unavailable,
-            format!("{via} was silent for too long: unknown whether it was sent"),
+            format!("{via} did not respond in time: outcome unknown"),
         )),
     }
 }
 
 fn find_provider<'c>(config: &'c Config, via: &ConfigName) -> Result<&'c ProviderConfig> {
-    let known = || config.providers.iter();
-    known().find(|provider| provider.name == *via).ok_or_else(|| {
-        let names = known().map(|provider| provider.name.as_str()).collect::<Vec<_>>();
+    let providers = || config.providers.iter();
+    providers().find(|provider| provider.name == *via).ok_or_else(|| {
+        let names = providers()
+            .map(|provider| provider.name.as_str())
+            .collect::<Vec<_>>();
         Error::usage(format!(
-            "there is no provider {via}; there are: {}",
+            "unknown provider {via}; configured: {}",
             names.join(", ")
         ))
     })
@@ -68,14 +71,14 @@ fn outbound_message(
     provider: &dyn Provider,
     now: Timestamp,
 ) -> Result<OutboundMessage> {
-    let wanted = provider.address_kind();
-    let kinds = if wanted == AddressKind::Any {
+    let kind = provider.address_kind();
+    let kinds = if kind == AddressKind::Any {
         &ADDRESS_KINDS[..]
     } else {
-        &[wanted]
+        &[kind]
     };
-    let (_, to) = parse_address_of_kinds(kinds, &arguments.to, &config.phone)
-        .map_err(|why| Error::usage(format!("not a {}: {why}", wanted.description())))?;
+    let (_, to) = recipient::parse_address_of_kinds(kinds, &arguments.to, &config.phone)
+        .map_err(|cause| Error::usage(format!("not a {}: {cause}", kind.description())))?;
     if arguments
         .subject
         .as_ref()
@@ -83,11 +86,10 @@ fn outbound_message(
     {
         return Err(Error::usage("the subject must be one line"));
     }
-    let luck = Random::default().bytes();
     Ok(OutboundMessage {
-        // Providers that know repetitions by it must not take two trials for one: no real message has such a number.
+        // A position that no stored message has, different for each test, for providers that reject repeated ids.
         delivery_id: DeliveryId::from_position(now.timestamp_millis(), 0),
-        message_id: MessageId::new(now, luck),
+        message_id: MessageId::new(now, Random::default().bytes()),
         round: 1,
         to,
         spelling: arguments.to.clone(),
@@ -98,24 +100,27 @@ fn outbound_message(
     })
 }
 
-fn print_send_result(answer: &SendResult) -> Result<()> {
-    let code = answer
+fn print_send_result(result: &SendResult) -> Result<()> {
+    let code = result
         .code
         .as_deref()
         .map(|code| format!(" ({code})"))
         .unwrap_or_default();
-    let word = answer.outcome.as_str();
-    match &answer.outcome {
+    let outcome = result.outcome.as_str();
+    match &result.outcome {
         Outcome::Accepted { reference } => {
             let reference = reference
                 .as_deref()
-                .map(|id| format!(", its id is {id}"))
+                .map(|id| format!(", reference {id}"))
                 .unwrap_or_default();
-            print_line(format_args!("{word}{code}{reference}"))
+            print_line(format_args!("{outcome}{code}{reference}"))
         }
-        outcome => {
-            let reason = outcome.reason().unwrap_or_default();
-            Err(Error::new(ErrorKind::Conflict, format!("{word}{code}: {reason}")))
+        failed => {
+            let reason = failed.reason().unwrap_or_default();
+            Err(Error::new(
+                ErrorKind::Conflict,
+                format!("{outcome}{code}: {reason}"),
+            ))
         }
     }
 }

@@ -1,31 +1,32 @@
-//! SIGTERM and SIGINT: the first asks to finish, the second to end at once.
-//!
-//! Says that they came, and never what is to be done about it.
+//! SIGTERM and SIGINT: the first asks a command to finish, the second to abort.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_loadgen::interrupts::Interrupts;
 
-/// The signals that end a process, taken from the moment it is made.
+/// Receives the signals that end a process.
 pub struct TerminationSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl TerminationSignals {
-    /// From here on the signals do not kill the process any more; somebody has to wait for them.
+    /// Starts to receive. From here on the signals no longer kill the process.
     pub fn new() -> Result<Self> {
-        let take = |kind| {
-            signal(kind)
-                .map_err(|cause| Error::with_source(ErrorKind::Internal, "cannot listen for signals", cause))
+        let receive = |kind| {
+            signal(kind).map_err(|cause| {
+                Error::with_source(ErrorKind::Internal, "cannot install a signal handler", cause)
+            })
         };
         Ok(Self {
-            terminate: take(SignalKind::terminate())?,
-            interrupt: take(SignalKind::interrupt())?,
+            terminate: receive(SignalKind::terminate())?,
+            interrupt: receive(SignalKind::interrupt())?,
         })
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub async fn recv(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -33,14 +34,26 @@ impl TerminationSignals {
         }
     }
 
-    /// Lets `ending` finish unless another signal says that nobody wants to wait for it.
-    pub async fn abort_on_next(&mut self, ending: impl Future<Output = Result<()>>) -> Result<()> {
+    /// Runs `shutdown` to its end, or drops it at the next signal and returns an error.
+    pub async fn abort_on_next(&mut self, shutdown: impl Future<Output = Result<()>>) -> Result<()> {
         tokio::select! {
-            ended = ending => ended,
+            result = shutdown => result,
             () = self.recv() => Err(Error::new(
                 ErrorKind::Unavailable,
-                "ended at once at the second signal; calls that were in flight will show as unknown",
+                "aborted by the second signal; calls that were in flight will show as unknown",
             )),
         }
+    }
+
+    /// Counts the signals in the background.
+    pub fn into_interrupts(mut self) -> Interrupts {
+        let (sender, receiver) = watch::channel(0);
+        tokio::spawn(async move {
+            loop {
+                self.recv().await;
+                sender.send_modify(|interrupts| *interrupts += 1);
+            }
+        });
+        Interrupts::new(receiver)
     }
 }

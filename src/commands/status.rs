@@ -1,12 +1,11 @@
-//! `console status`: how it goes, on one screen: what was accepted, what waits, how the providers do.
+//! `console status`: backlog, counters and providers on one screen.
 //!
-//! Counters come from the newest report and say how old it is; what waits is counted live, and health is asked of
-//! the `serve` that runs.
+//! The backlog is counted live, counters come from the newest report, and circuit breakers from the running `serve`.
 
 use std::fmt::Write;
 
 use super::provider_health::{self, ProviderHealthTexts};
-use super::{format_age, format_time, open_gateway, print_text};
+use super::{TEST_MODE_NOTICE, format_age, format_time, open_gateway, print_text};
 use crate::cli::Cli;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::Result;
@@ -15,7 +14,7 @@ use postrider_engine::config::Config;
 use postrider_engine::sync_report::latest_report;
 use postrider_store::Backlog;
 
-/// Prints the counters.
+/// Prints the status.
 pub async fn run(cli: &Cli) -> Result<()> {
     let gateway = open_gateway(cli).await?;
     let now = gateway.clock.now();
@@ -25,16 +24,16 @@ pub async fn run(cli: &Cli) -> Result<()> {
     write_backlog(&mut text, backlog, now);
     match &report {
         Some(report) => write_report(&mut text, report, now),
-        None => text.push_str("\nno report yet: console sync:report makes one\n"),
+        None => text.push_str("\nno report yet; create one with: console sync:report\n"),
     }
     let health = provider_health::fetch_provider_health(&gateway.config).await;
-    let known = health.as_ref().ok();
-    write_providers(&mut text, &gateway.config, report.as_ref(), known);
-    if let Err(remark) = &health {
-        let _ = writeln!(text, "{remark}");
+    let circuits = health.as_ref().ok();
+    write_providers(&mut text, &gateway.config, report.as_ref(), circuits);
+    if let Err(problem) = &health {
+        let _ = writeln!(text, "{problem}");
     }
     if gateway.is_test_mode() {
-        text.push_str("this is a sandbox: mock providers only play, and nothing really leaves\n");
+        let _ = writeln!(text, "{TEST_MODE_NOTICE}");
     }
     print_text(text)
 }
@@ -43,12 +42,12 @@ pub async fn run(cli: &Cli) -> Result<()> {
 fn write_backlog(text: &mut String, backlog: Backlog, now: Timestamp) {
     let _ = writeln!(
         text,
-        "waiting    {:>10}  now; {} due",
+        "backlog    {:>10}  waiting now, {} due",
         backlog.waiting, backlog.due
     );
     let oldest = match backlog.oldest_due_at {
-        Some(due_at) if due_at <= now => format!("due for {}", format_age(due_at, now)),
-        _ => "nothing is late".to_owned(),
+        Some(due_at) if due_at <= now => format!("due {} ago", format_age(due_at, now)),
+        _ => "none overdue".to_owned(),
     };
     let _ = writeln!(text, "oldest     {:>10}  {oldest}", "");
 }
@@ -63,106 +62,60 @@ fn write_report(text: &mut String, report: &Report, now: Timestamp) {
     );
     let rows = [
         ("accepted", report.messages, String::new()),
-        ("sent", totals.sent, "with a provider, receipt awaited".to_owned()),
+        ("sent", totals.sent, "receipt pending".to_owned()),
         ("delivered", totals.delivered, String::new()),
         ("failed", totals.failed_sum(), format_failures(&totals.failed)),
         (
             "unknown",
             totals.unknown,
-            "attempts that may have been sent twice".to_owned(),
+            "attempts with unknown outcome".to_owned(),
         ),
     ];
-    for (word, count, remark) in rows {
-        let line = format!("{word:<10} {count:>10}  {remark}");
+    for (name, count, remark) in rows {
+        let line = format!("{name:<10} {count:>10}  {remark}");
         let _ = writeln!(text, "{}", line.trim_end());
     }
 }
 
 fn format_failures(failed: &[(String, u64)]) -> String {
-    let words = failed.iter().map(|(word, count)| format!("{count} {word}"));
-    words.collect::<Vec<_>>().join(", ")
+    let failures = failed.iter().map(|(reason, count)| format!("{count} {reason}"));
+    failures.collect::<Vec<_>>().join(", ")
 }
 
 fn write_providers(
     text: &mut String,
     config: &Config,
     report: Option<&Report>,
-    health: Option<&ProviderHealthTexts>,
+    circuits: Option<&ProviderHealthTexts>,
 ) {
     let _ = writeln!(
         text,
-        "\n{:<20} {:<10} {:>10} {:>8} {:>10}  now",
-        "provider", "kind", "calls", "faults", "delivered"
+        "\n{:<20} {:<10} {:>10} {:>8} {:>10}  circuit",
+        "provider", "kind", "attempts", "failures", "delivered"
     );
-    let nothing = ProviderReportRow::default();
+    let empty = ProviderReportRow::default();
     for provider in &config.providers {
         let name = provider.name.as_str();
-        let lines = report.map_or(&[][..], |report| &report.providers);
-        let line = lines.iter().find(|line| line.name == name).unwrap_or(&nothing);
-        let now = health
-            .and_then(|health| health.get(name))
+        let rows = report.map_or(&[][..], |report| &report.providers);
+        let row = rows.iter().find(|row| row.name == name).unwrap_or(&empty);
+        let circuit = circuits
+            .and_then(|circuits| circuits.get(name))
             .map_or("?", String::as_str);
         let _ = writeln!(
             text,
-            "{name:<20} {:<10} {:>10} {:>8} {:>10}  {now}",
+            "{name:<20} {:<10} {:>10} {:>8} {:>10}  {circuit}",
             provider.kind,
-            line.attempts(),
-            format_percent(line.fault_percent()),
-            format_percent(line.delivered_percent())
+            row.attempts(),
+            format_percent(row.fault_percent()),
+            format_percent(row.delivered_percent())
         );
     }
     text.push('\n');
 }
 
-fn format_percent(part: Option<f64>) -> String {
-    part.map_or_else(|| "-".to_owned(), |part| format!("{part:.1} %"))
+fn format_percent(percent: Option<f64>) -> String {
+    percent.map_or_else(|| "-".to_owned(), |percent| format!("{percent:.1} %"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use postrider_core::clock::from_millis;
-    use postrider_core::report::DeliveryTotals;
-
-    #[test]
-    fn what_is_late_is_named_with_its_age() {
-        let now = from_millis(1_777_000_000_000);
-        let backlog = Backlog {
-            waiting: 12,
-            due: 3,
-            oldest_due_at: Some(now - chrono::TimeDelta::seconds(125)),
-        };
-        let mut text = String::new();
-        write_backlog(&mut text, backlog, now);
-        assert!(
-            text.contains("12  now; 3 due") && text.contains("due for 2 min"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn failures_are_told_apart() {
-        let report = Report {
-            totals: DeliveryTotals {
-                failed: vec![("rejected".to_owned(), 2), ("expired".to_owned(), 1)],
-                ..DeliveryTotals::default()
-            },
-            ..Report::default()
-        };
-        let mut text = String::new();
-        write_report(&mut text, &report, from_millis(0));
-        assert!(
-            text.contains("failed              3  2 rejected, 1 expired"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn a_provider_that_was_never_asked_has_a_line_too() {
-        let mut text = String::new();
-        let health = ProviderHealthTexts::from([("mock-red".to_owned(), "well".to_owned())]);
-        write_providers(&mut text, &Config::test_mode(), None, Some(&health));
-        let red = text.lines().find(|line| line.starts_with("mock-red")).unwrap();
-        assert!(red.ends_with("well") && red.contains('-'), "{red}");
-    }
-}
+mod tests;

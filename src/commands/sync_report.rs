@@ -1,6 +1,6 @@
-//! `console sync:report`: brings the report up to date, for cron and for the impatient.
+//! `console sync:report`: updates the report.
 //!
-//! One process does it at a time; who comes second waits and does only what is left.
+//! Waits for another process that is updating it, and then applies the remaining changes.
 
 use super::{format_count, format_time, open_gateway, print_line, progress_bar, to_u64};
 use crate::cli::{Cli, SyncReportArgs};
@@ -8,37 +8,37 @@ use postrider_core::error::Result;
 use postrider_core::job::JobLockOwner;
 use postrider_engine::sync_report::{SyncResult, SyncScope, sync_with_lock};
 
-/// Folds in what changed, or with `--full` everything, and says how much that was.
+/// Applies changes, or with `--full` rebuilds all counters, and prints how many.
 pub async fn run(cli: &Cli, options: &SyncReportArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
     let bar = progress_bar(None, "changes counted:");
-    let progress = |some| bar.inc(to_u64(some));
-    let told = |owner: &JobLockOwner| {
+    let progress = |changes| bar.inc(to_u64(changes));
+    let on_wait = |owner: &JobLockOwner| {
         log::info!(
-            "waiting: another process does it since {}: {}",
+            "waiting for the report lock since={} holder={}",
             format_time(owner.acquired_at),
             owner.process_name
         );
     };
-    let extent = if options.full {
+    let scope = if options.full {
         SyncScope::Rebuild
     } else {
         SyncScope::Changes
     };
-    let synced = sync_with_lock(&gateway, extent, told, progress).await?;
+    let result = sync_with_lock(&gateway, scope, on_wait, progress).await?;
     bar.finish_and_clear();
-    print_line(format_sync_result(&synced))
+    print_line(format_sync_result(&result))
 }
 
-fn format_sync_result(synced: &SyncResult) -> String {
+fn format_sync_result(result: &SyncResult) -> String {
     let (as_of, messages) = (
-        format_time(synced.report.as_of),
-        format_count(synced.report.messages, "message"),
+        format_time(result.report.as_of),
+        format_count(result.report.messages, "message"),
     );
-    if synced.is_new {
-        let changes = format_count(to_u64(synced.changes_applied), "change");
-        format!("report brought up to date as of {as_of}: {changes}, {messages}")
+    if result.is_new {
+        let changes = format_count(to_u64(result.changes_applied), "change");
+        format!("report updated as of {as_of}: {changes}, {messages}")
     } else {
-        format!("report is up to date as of {as_of}: nothing changed since, {messages}")
+        format!("report unchanged as of {as_of}: {messages}")
     }
 }

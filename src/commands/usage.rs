@@ -1,24 +1,24 @@
-//! `console usage`: what was sent to a person or to all, with totals, for people, programs and spreadsheets.
+//! `console usage`: sent messages and totals of one or all users, as text, CSV or JSON.
 //!
-//! Reads the store a page at a time. Numbers are masked for people, unless the configuration shows them, and whole for
-//! programs and spreadsheets.
+//! Reads the store page by page. Phone numbers are masked in text, unless the configuration shows them, and complete in CSV
+//! and JSON.
 
 use std::fmt::Write;
 
-use super::{open_gateway, print_line, print_text, replace_control_characters};
-use crate::cli::{Cli, OutputFormat, UsageArgs as Arguments};
-use postrider_core::address::mask_address;
+use super::{displayed_address, open_gateway, print_line, print_text, replace_control_characters};
+use crate::cli::{Cli, OutputFormat, UsageArgs};
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::message::Message;
+use postrider_engine::config::Config;
 use postrider_engine::gateway::Gateway;
-use postrider_engine::usage::{UsageDeliveryRow, UsageTotalsView, csv, usage_rows};
+use postrider_server::usage::{UsageDeliveryRow, UsageTotalsView, csv, usage_rows};
 use postrider_store::UsageQuery;
 
-/// How many messages are read at a time.
+/// Messages per page.
 const PAGE_MESSAGES: usize = 500;
 
-/// Prints lines and totals in the form that was asked for.
-pub async fn run(cli: &Cli, arguments: &Arguments) -> Result<()> {
+/// Prints messages and totals in the requested format.
+pub async fn run(cli: &Cli, arguments: &UsageArgs) -> Result<()> {
     let gateway = open_gateway(cli).await?;
     let now = gateway.clock.now();
     let query = UsageQuery {
@@ -28,48 +28,56 @@ pub async fn run(cli: &Cli, arguments: &Arguments) -> Result<()> {
         before: None,
         limit: PAGE_MESSAGES,
     };
-    match (arguments.format, arguments.totals) {
-        (OutputFormat::Text, totals) => print_human_readable(&gateway, query, arguments, totals).await,
+    match (arguments.output, arguments.totals) {
+        (OutputFormat::Text, only_totals) => {
+            print_human_readable(&gateway, query, arguments, only_totals).await
+        }
         (OutputFormat::Csv, true) => {
             print_text(csv::totals_to_csv(&read_totals(&gateway, query).await?.rows))
         }
         (OutputFormat::Json, true) => print_json(&read_totals(&gateway, query).await?),
-        (OutputFormat::Csv, false) => {
-            print_text(csv::rows_to_csv(true, &[]))?;
-            let mut pages = UsageReader::new(query, arguments);
-            while let Some(messages) = pages.next_page(&gateway).await? {
-                print_text(csv::rows_to_csv(false, &usage_rows(&messages)))?;
-            }
-            Ok(())
-        }
-        (OutputFormat::Json, false) => {
-            let mut pages = UsageReader::new(query, arguments);
-            while let Some(messages) = pages.next_page(&gateway).await? {
-                for line in usage_rows(&messages) {
-                    print_json(&line)?;
-                }
-            }
-            Ok(())
+        (format, false) => print_deliveries(&gateway, query, arguments, format).await,
+    }
+}
+
+/// Prints deliveries as CSV with a header, or as one JSON document per line.
+async fn print_deliveries(
+    gateway: &Gateway,
+    query: UsageQuery,
+    arguments: &UsageArgs,
+    format: OutputFormat,
+) -> Result<()> {
+    let is_csv = format == OutputFormat::Csv;
+    if is_csv {
+        print_text(csv::rows_to_csv(true, &[]))?;
+    }
+    let mut pages = UsageReader::new(query, arguments);
+    while let Some(messages) = pages.next_page(gateway).await? {
+        let rows = usage_rows(&messages);
+        if is_csv {
+            print_text(csv::rows_to_csv(false, &rows))?;
+        } else {
+            rows.iter().try_for_each(print_json)?;
         }
     }
+    Ok(())
 }
 
 async fn print_human_readable(
     gateway: &Gateway,
     query: UsageQuery,
-    arguments: &Arguments,
+    arguments: &UsageArgs,
     only_totals: bool,
 ) -> Result<()> {
     let totals = read_totals(gateway, query.clone()).await?;
     if totals.rows.is_empty() {
-        return print_line("nothing was sent");
+        return print_line("no messages");
     }
     print_text(format_totals(&totals))?;
     let mut pages = UsageReader::new(query, arguments);
     while !only_totals && let Some(messages) = pages.next_page(gateway).await? {
-        let masked = gateway.config.mask_numbers;
-        for line in usage_rows(&messages) {
-            print_line(format_usage_row(&line, masked))?;
+        for row in usage_rows(&messages) {
+            print_line(format_usage_row(&row, &gateway.config))?;
         }
     }
     Ok(())
@@ -85,18 +93,17 @@ fn print_json(value: &impl serde::Serialize) -> Result<()> {
     print_line(text)
 }
 
-/// Pages of messages, at most as many messages as were asked for.
+/// Reads pages of messages, up to the limit.
 struct UsageReader {
     query: UsageQuery,
     messages_left: usize,
 }
 
 impl UsageReader {
-    fn new(query: UsageQuery, arguments: &Arguments) -> Self {
-        let left = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
+    fn new(query: UsageQuery, arguments: &UsageArgs) -> Self {
         Self {
             query,
-            messages_left: left,
+            messages_left: usize::try_from(arguments.limit).unwrap_or(usize::MAX),
         }
     }
 
@@ -115,58 +122,49 @@ impl UsageReader {
     }
 }
 
-/// Writing into a string cannot fail, so results of `write!` are dropped here.
+/// Formats totals as a table. Writing into a string cannot fail, so results of `write!` are dropped.
 fn format_totals(totals: &UsageTotalsView) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
-        "{:<10} {:<12} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8}  person",
+        "{:<10} {:<12} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8}  user",
         "day", "channel", "deliveries", "waiting", "sent", "delivered", "failed", "parts"
     );
-    for line in &totals.rows {
-        let user = line
+    for row in &totals.rows {
+        let user = row
             .user_id
             .as_deref()
             .map_or_else(|| "-".to_owned(), replace_control_characters);
         let _ = writeln!(
             text,
             "{:<10} {:<12} {:>10} {:>8} {:>8} {:>10} {:>8} {:>8}  {user}",
-            line.day,
-            line.channel,
-            line.deliveries,
-            line.waiting,
-            line.sent,
-            line.delivered,
-            line.failed,
-            line.parts
+            row.day, row.channel, row.deliveries, row.waiting, row.sent, row.delivered, row.failed, row.parts
         );
     }
     if !totals.complete {
-        let more = "that is not all: ask for less time (--since, --until) or for one person (--user)";
-        let _ = writeln!(text, "{more}");
+        let _ = writeln!(
+            text,
+            "incomplete: limit the time (--since, --until) or the user (--user)"
+        );
     }
     text.push('\n');
     text
 }
 
-fn format_usage_row(line: &UsageDeliveryRow, masked: bool) -> String {
-    let to = if masked {
-        mask_address(&line.recipient)
-    } else {
-        line.recipient.clone()
-    };
-    let mut text = format!("{}  {}", line.created_at, line.channel);
-    let _ = write!(text, " to {}", replace_control_characters(&to));
-    if let Some(user) = &line.user_id {
+fn format_usage_row(row: &UsageDeliveryRow, config: &Config) -> String {
+    let address = displayed_address(&row.recipient, config);
+    let mut text = format!("{}  {}", row.created_at, row.channel);
+    let _ = write!(text, " to {}", replace_control_characters(&address));
+    if let Some(user) = &row.user_id {
         let _ = write!(text, " ({})", replace_control_characters(user));
     }
-    let _ = write!(text, ": {}", line.state);
-    if let Some(failure) = line.failure {
+    let _ = write!(text, ": {}", row.state);
+    if let Some(failure) = row.failure {
         let _ = write!(text, ", {failure}");
     }
-    if let Some(provider) = &line.provider {
+    if let Some(provider) = &row.provider {
         let _ = write!(text, " through {provider}");
     }
-    let _ = write!(text, ", tries {}, message {}", line.tries, line.message_id);
+    let _ = write!(text, ", tries {}, message {}", row.tries, row.message_id);
     text
 }

@@ -1,82 +1,79 @@
-//! `console work`: workers only, for messages that another process accepts.
+//! `console work`: delivers messages that other processes accept.
 //!
-//! Takes from the queue the processes share; with a queue in memory, which they cannot share, from the store.
-//! Stops as `serve` does. Takes no messages: with `--listen` it answers machines, else nobody. With a mean time or a
-//! failure rate it is a sender that only plays.
-
-mod mock_worker;
+//! Takes deliveries from the shared queue, or from the store when the queue is in memory. Stops as `serve` does. With
+//! `--listen` it serves monitoring endpoints. With a mean time or failure rate it is a mock sender.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
-use super::background::BackgroundTasks;
-use super::serve::{HttpServer, bind_listener};
+use super::http_server::{HttpServer, bind_listener, local_address};
+use super::lifecycle::wait_until_stopped;
 use super::signals::TerminationSignals;
-use super::{load_config, print_line};
+use super::{TEST_MODE_NOTICE, load_config, print_line};
 use crate::cli::{Cli, WorkArgs};
-use postrider_core::error::{Error, Result};
+use postrider_core::error::Result;
+use postrider_engine::background::BackgroundTasks;
 use postrider_engine::config::{Config, Environment, check_listen_address, mask_url};
 use postrider_engine::gateway::Gateway;
+use postrider_loadgen::mock_worker;
 
 /// Delivers until a signal.
 pub async fn run(cli: &Cli, arguments: &WorkArgs) -> Result<()> {
     let mut signals = TerminationSignals::new()?;
-    let workers = arguments
-        .workers
-        .map(|workers| ("work.concurrency", workers.to_string()));
-    let mut config = load_config(cli, workers.as_slice())?;
-    if let Some(sender) = mock_worker::mock_sender(arguments, &Environment::from_process())? {
-        config = mock_worker::with_mock_sender_only(config, sender, arguments.workers.unwrap_or(1))?;
-    }
+    let config = config(cli, arguments)?;
     let listener = arguments
         .listen
-        .map(|at| bind_monitoring_listener(&config, at))
+        .map(|address| bind_monitoring_listener(&config, address))
         .transpose()?;
     let gateway = Arc::new(Gateway::open(config).await?);
     log::info!(
-        "working on store {}, queue {}",
+        "worker started store={} queue={}",
         mask_url(&gateway.config.store_url),
         mask_url(&gateway.config.queue_url)
     );
     if gateway.is_test_mode() {
-        log::warn!("this is a sandbox: mock providers only play, and nothing really leaves");
+        log::warn!("{TEST_MODE_NOTICE}");
     }
-    let mut crew = BackgroundTasks::new();
-    crew.start_health_sync(&gateway);
-    crew.start_fan_out(&gateway);
-    crew.start_delivery(&gateway);
-    let mut door = listener.map(|listener| HttpServer::start_monitoring_only(Arc::clone(&gateway), listener));
-    print_line("working")?;
-    let fault = tokio::select! {
-        () = signals.recv() => None,
-        error = crew.wait_for_failure() => Some(error),
-        error = wait_for_server_failure(&mut door) => Some(error),
-    };
-    log::info!("stopping: what is in flight is finished");
-    signals.abort_on_next(crew.stop()).await?;
-    if let Some(door) = door {
-        door.shut_down().await;
+    let mut tasks = BackgroundTasks::new();
+    tasks.start_health_sync(&gateway);
+    tasks.start_fan_out(&gateway);
+    tasks.start_delivery(&gateway);
+    let mut server =
+        listener.map(|listener| HttpServer::start_monitoring_only(Arc::clone(&gateway), listener));
+    print_line("worker started")?;
+    let failure = wait_until_stopped(&mut signals, &mut tasks, server.as_mut()).await;
+    signals.abort_on_next(tasks.stop()).await?;
+    if let Some(server) = server {
+        server.shut_down().await;
     }
     log::info!("stopped");
-    fault.map_or(Ok(()), Err)
+    failure.map_or(Ok(()), Err)
 }
 
-/// Machines are told no more than by `serve`: others than those of this host need a key.
-fn bind_monitoring_listener(config: &Config, at: SocketAddr) -> Result<TcpListener> {
-    check_listen_address(config, at)?;
-    let listener = bind_listener(at)?;
-    if let Ok(at) = listener.local_addr() {
-        log::info!("metrics at http://{at}/metrics");
+/// Returns the configuration, with a mock sender when options or environment name one.
+fn config(cli: &Cli, arguments: &WorkArgs) -> Result<Config> {
+    let concurrency = arguments
+        .concurrency
+        .map(|concurrency| ("work.concurrency", concurrency.to_string()));
+    let config = load_config(cli, concurrency.as_slice())?;
+    let environment = Environment::from_process();
+    match mock_worker::mock_sender(arguments.mean_time, arguments.failure_rate, &environment)? {
+        Some(sender) => {
+            mock_worker::with_mock_sender_only(config, sender, arguments.concurrency.unwrap_or(1))
+        }
+        None => Ok(config),
     }
+}
+
+/// Binds the listener for monitoring endpoints, which need a key on addresses other than loopback, as those of `serve`.
+fn bind_monitoring_listener(config: &Config, address: SocketAddr) -> Result<TcpListener> {
+    check_listen_address(config, address)?;
+    let listener = bind_listener(address)?;
+    log::info!(
+        "metrics listener started url=http://{}/metrics",
+        local_address(&listener)?
+    );
     Ok(listener)
-}
-
-/// Waits until the door, if there is one, ends without having been told.
-async fn wait_for_server_failure(door: &mut Option<HttpServer>) -> Error {
-    match door {
-        Some(door) => door.wait_for_failure().await,
-        None => std::future::pending().await,
-    }
 }

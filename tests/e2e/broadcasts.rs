@@ -39,7 +39,7 @@ fn register_users(world: &TestGateway, users: usize) {
 #[test]
 fn a_broadcast_goes_on_where_a_killed_process_left_it() {
     let world = TestGateway::new(CONFIG);
-    let mut console = world.start_serve(&["--workers", "0"]);
+    let mut console = world.start_serve(&["--concurrency", "0"]);
     register_users(&world, USER_COUNT);
     let id = publish_broadcast(&world, r#"{"body":"storm tonight","all":true}"#);
     post_expecting(&world, "/v1/users", r#"{"id":"too late"}"#, 201);
@@ -51,7 +51,7 @@ fn a_broadcast_goes_on_where_a_killed_process_left_it() {
         });
         console.kill();
         kills += 1 - world.query_number("SELECT sum(is_fanned_out) FROM broadcasts");
-        console = world.start_serve(&["--workers", "0"]);
+        console = world.start_serve(&["--concurrency", "0"]);
     }
     assert!(kills > 0, "it was never interrupted");
     wait_until("it is spread", || {
@@ -90,7 +90,7 @@ fn a_broadcast_goes_on_where_a_killed_process_left_it() {
 #[test]
 fn another_process_takes_a_broadcast_over_and_two_never_do_a_step_twice() {
     let world = TestGateway::new(CONFIG);
-    let console = world.start_serve(&["--workers", "0"]);
+    let console = world.start_serve(&["--concurrency", "0"]);
     register_users(&world, 5_000);
     let _work = world.start(&["work"]);
     let id = publish_broadcast(&world, r#"{"body":"storm tonight","all":true}"#);
@@ -101,7 +101,7 @@ fn another_process_takes_a_broadcast_over_and_two_never_do_a_step_twice() {
     wait_until("everything has left", || {
         world.query_number("SELECT count(*) FROM deliveries WHERE state = 'sent'") == 5_000
     });
-    let _console = world.start_serve(&["--workers", "0"]);
+    let _console = world.start_serve(&["--concurrency", "0"]);
     let counted = broadcast_counts(&world, &id);
     assert_eq!(
         (&counted["sent"], &counted["unconfirmed"]),

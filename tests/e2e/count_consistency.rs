@@ -167,13 +167,13 @@ fn serve_store(world: &TestGateway, store: &str) -> ConsoleProcess {
         format!("listen = \"{}\"\n[schedule]\nresend = \"never\"\nreport = \"never\"\n[store]\nurl = \"sqlite:{store}\"\n", world.address),
     )
     .unwrap();
-    world.start_serve(&["--workers", "0"])
+    world.start_serve(&["--concurrency", "0"])
 }
 
 #[test]
 fn after_everything_that_can_happen_all_count_alike_in_the_middle_and_at_the_end() {
     let world = TestGateway::new(ALL_OUTCOMES_CONFIG);
-    let _serve = world.start_serve(&["--workers", "0"]);
+    let _serve = world.start_serve(&["--concurrency", "0"]);
     let made = world.run_ok(&["produce", "--messages", "3000"]);
     assert!(made.starts_with("produced 3000 messages"), "{made}");
 
@@ -277,7 +277,7 @@ fn an_interrupted_simulation_is_told_alike_by_all() {
         let output = child.wait_with_output().unwrap();
         let table = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
-            output.status.code() == Some(1) && !table.contains("wrong:"),
+            output.status.code() == Some(1) && !table.contains("mismatch:"),
             "{table}"
         );
         let _serve = serve_store(&world, "kept.db");

@@ -22,7 +22,7 @@ fn serve_on_small_disk(world: &TestGateway) -> ConsoleProcess {
     command
         .args(["--user", "--map-root-user", "--mount", "sh", "-c", script])
         .arg(&small);
-    command.args([env!("CARGO_BIN_EXE_console"), "serve", "--workers", "0"]);
+    command.args([env!("CARGO_BIN_EXE_console"), "serve", "--concurrency", "0"]);
     command
         .current_dir(world.folder.path())
         .env("POSTRIDER_STORE_URL", "sqlite:small/postrider.db");
@@ -104,7 +104,13 @@ fn a_full_disk_is_answered_with_503_and_works_again_when_there_is_room() {
 fn serve_as_unprivileged_user(world: &TestGateway) -> ConsoleProcess {
     let log = std::fs::File::create(world.folder.path().join("console.log")).unwrap();
     let mut command = Command::new("unshare");
-    command.args(["--user", env!("CARGO_BIN_EXE_console"), "serve", "--workers", "0"]);
+    command.args([
+        "--user",
+        env!("CARGO_BIN_EXE_console"),
+        "serve",
+        "--concurrency",
+        "0",
+    ]);
     command
         .current_dir(world.folder.path())
         .stdout(log.try_clone().unwrap())
@@ -123,7 +129,7 @@ fn set_permissions(path: &Path, mode: u32) {
 #[test]
 fn a_read_only_store_is_answered_with_503_and_works_when_it_can_be_written() {
     let world = TestGateway::new(CONFIG);
-    let console = world.start_serve(&["--workers", "0"]);
+    let console = world.start_serve(&["--concurrency", "0"]);
     world.send("09122222222", "before");
     assert_eq!(console.terminate().code(), Some(0));
     let store = world.folder.path().join("postrider.db");
@@ -160,7 +166,7 @@ fn a_read_only_store_is_answered_with_503_and_works_when_it_can_be_written() {
 #[test]
 fn a_lock_held_by_another_process_is_waited_for() {
     let world = TestGateway::new(CONFIG);
-    let _console = world.start_serve(&["--workers", "0"]);
+    let _console = world.start_serve(&["--concurrency", "0"]);
     let other = world.open_store();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let at = world.address;

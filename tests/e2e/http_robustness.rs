@@ -41,7 +41,7 @@ fn send_oversized(
 #[test]
 fn a_header_of_a_gigabyte_is_cut_off_early() {
     let world = TestGateway::new(CONFIG);
-    let _console = world.start_serve(&["--workers", "0"]);
+    let _console = world.start_serve(&["--concurrency", "0"]);
     let filler = vec![b'a'; 64 * 1024];
     let (answer, written) = send_oversized(&world, "GET / HTTP/1.1\r\nX-Long: ", &filler, 1 << 30);
     assert!(written < 64 << 20, "it read {written} bytes of a header");
@@ -52,7 +52,7 @@ fn a_header_of_a_gigabyte_is_cut_off_early() {
 #[test]
 fn nonsense_gets_a_clear_answer_and_stores_nothing() {
     let world = TestGateway::new(CONFIG);
-    let mut console = world.start_serve(&["--workers", "0"]);
+    let mut console = world.start_serve(&["--concurrency", "0"]);
     let long = "x".repeat(100_000);
     let json = "Content-Type: application/json";
     let get = |path: &str| raw_http::get(world.address, path);
@@ -111,7 +111,7 @@ fn two_thousand_idle_connections_and_slow_clients_hold_nobody_up() {
     let world = TestGateway::new(&format!(
         "[limits]\nheader_timeout = \"2s\"\nidle_timeout = \"2s\"\n{CONFIG}"
     ));
-    let _console = world.start_serve(&["--workers", "0"]);
+    let _console = world.start_serve(&["--concurrency", "0"]);
     let idle: Vec<TcpStream> = (0..2_000)
         .map(|_| TcpStream::connect(world.address).unwrap())
         .collect();
@@ -142,7 +142,7 @@ fn two_thousand_idle_connections_and_slow_clients_hold_nobody_up() {
 #[test]
 fn events_go_on_for_longer_than_a_connection_may_rest() {
     let world = TestGateway::new(&format!("[limits]\nidle_timeout = \"3s\"\n{CONFIG}"));
-    let console = world.start_serve(&["--workers", "0"]);
+    let console = world.start_serve(&["--concurrency", "0"]);
     let mut stream = TcpStream::connect(world.address).unwrap();
     stream.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
     let request = format!("GET /operate/events HTTP/1.1\r\nHost: {}\r\n\r\n", world.address);

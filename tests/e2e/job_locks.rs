@@ -30,13 +30,9 @@ fn run_six_at_once(world: &TestGateway, arguments: &[&str]) -> Vec<String> {
 fn expect_jobs_run_once(world: &TestGateway) {
     world.send("09122222222", "hello");
     for (arguments, did, did_not) in [
-        (&["sync:report"][..], "brought up to date", "is up to date"),
-        (&["resend:msg"], "queued 1 message again", "nothing to do here"),
-        (
-            &["prune", "--older-than", "1h"],
-            "deleted 0 messages",
-            "nothing to do here",
-        ),
+        (&["sync:report"][..], "report updated", "report unchanged"),
+        (&["resend:msg"], "requeued 1 delivery", "skipped:"),
+        (&["prune", "--older-than", "1h"], "deleted 0 messages", "skipped:"),
     ] {
         let printed = run_six_at_once(world, arguments);
         let count = |words| printed.iter().filter(|line| line.contains(words)).count();
@@ -51,7 +47,7 @@ fn expect_jobs_run_once(world: &TestGateway) {
 fn what_cron_starts_everywhere_at_once_is_done_once_on_a_server() {
     let red = StubProvider::new(StubBehavior::Accept);
     let world = gateway_on_postgres(&format!("{}{CONFIG}", red.texting_config("red")));
-    let _console = world.start_serve(&["--workers", "0"]);
+    let _console = world.start_serve(&["--concurrency", "0"]);
     expect_jobs_run_once(&world);
 }
 
@@ -59,6 +55,6 @@ fn what_cron_starts_everywhere_at_once_is_done_once_on_a_server() {
 fn what_cron_starts_everywhere_at_once_is_done_once_on_a_file() {
     let red = StubProvider::new(StubBehavior::Accept);
     let world = TestGateway::new(&format!("{}{CONFIG}", red.texting_config("red")));
-    let _console = world.start_serve(&["--workers", "0"]);
+    let _console = world.start_serve(&["--concurrency", "0"]);
     expect_jobs_run_once(&world);
 }

@@ -161,7 +161,7 @@ fn an_edge_that_is_away_is_counted() {
 #[test]
 fn workers_have_metrics_of_their_own_and_take_no_messages() {
     let world = TestGateway::new(CONFIG);
-    let _serve = world.start_serve(&["--workers", "0"]);
+    let _serve = world.start_serve(&["--concurrency", "0"]);
     let at = free_address();
     let _work = world.start(&["work", "--listen", &at.to_string()]);
     let id = world.send("09122222222", "hello");

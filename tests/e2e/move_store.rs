@@ -126,7 +126,7 @@ fn a_store_in_use_is_moved_and_nothing_is_lost() {
     assert!(told.contains("--switch"), "{told}");
     assert_eq!(load.refused_count(), 0);
     let told = old.run_ok(&["move", "--to", &url, "--switch"]);
-    assert!(told.contains("both stores hold the same"), "{told}");
+    assert!(told.contains("both stores are identical"), "{told}");
     wait_until("the old store takes nothing any more", || {
         load.refused_count() > 5
     });
@@ -194,7 +194,7 @@ fn duplicate_sends(stub: &StubProvider, accepted: &HashMap<String, String>) -> i
 /// The report, counted from nothing, without its time.
 fn report_json(world: &TestGateway) -> serde_json::Value {
     world.run_ok(&["sync:report", "--full"]);
-    let serving = world.start_serve(&["--workers", "0"]);
+    let serving = world.start_serve(&["--concurrency", "0"]);
     let mut report = world.get("/v1/report").unwrap().json();
     serving.terminate();
     report.as_object_mut().unwrap().remove("as_of");

@@ -15,7 +15,7 @@ const MOCK_CONFIG: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\npr
 fn redis_may_die_at_any_moment() {
     let mut redis = BackendServer::redis();
     let world = TestGateway::new(&format!("[queue]\nurl = \"{}\"\n{MOCK_CONFIG}", redis.url()));
-    let intake = world.start_serve(&["--workers", "0"]);
+    let intake = world.start_serve(&["--concurrency", "0"]);
     let mut ids: Vec<String> = (0..20)
         .map(|n| world.send("09122222222", &format!("first {n}")))
         .collect();
@@ -67,7 +67,7 @@ fn sentinels_hand_the_queue_to_the_replica() {
     });
     let url = format!("redis+sentinel://127.0.0.1:{}/main", sentinel.port());
     let world = TestGateway::new(&format!("[queue]\nurl = \"{url}\"\n{MOCK_CONFIG}"));
-    let _intake = world.start_serve(&["--workers", "0"]);
+    let _intake = world.start_serve(&["--concurrency", "0"]);
     let _worker = world.start(&["work"]);
     world.wait_for_state(&world.send("09122222222", "the first master"), &["sent"]);
     master.kill();

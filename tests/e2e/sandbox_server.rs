@@ -38,7 +38,7 @@ impl SandboxTest {
         let (world, sandbox) = (TestGateway::new(""), free_address());
         let printed = world.folder.path().join("printed.toml");
         let (at, gateway) = (sandbox.to_string(), format!("http://{}", world.address));
-        let mut words = vec!["sandbox", "--listen", &at, "--receipts-to", &gateway];
+        let mut words = vec!["sandbox", "--listen", &at, "--gateway-url", &gateway];
         words.extend(options);
         let playing = world
             .command(&words)
@@ -102,11 +102,11 @@ impl SandboxTest {
         APIS.iter().all(|wire| {
             [
                 ("accepted", &["accepted"][..]),
-                ("invalid_recipient", &["refused"]),
-                ("unavailable", &["failed"]),
+                ("invalid_recipient", &["invalid_number"]),
+                ("unavailable", &["server_error"]),
                 ("throttled", &["throttled"]),
-                ("unknown", &["hung", "garbled", "reset"]),
-                ("rejected", &["unreadable"]),
+                ("unknown", &["no_response", "garbage", "reset"]),
+                ("rejected", &["invalid_request"]),
             ]
             .iter()
             .all(|(outcome, words)| {
@@ -126,7 +126,7 @@ impl SandboxTest {
         let results = ["applied", "unmatched", "unchanged", "dropped"];
         let heard =
             results.map(|result| self.metric(&format!("postrider_receipts_total{{result=\"{result}\"}}")));
-        receipts["waiting"] == 0 && sent == heard.iter().sum::<u64>()
+        receipts["pending"] == 0 && sent == heard.iter().sum::<u64>()
     }
 }
 
@@ -313,7 +313,7 @@ fn it_ends_at_once_and_well_whoever_hangs_and_whatever_is_still_to_come() {
         trial.send_message();
         wait_until("one hangs, and a receipt waits", || {
             let counters = trial.counters();
-            counters["calls"]["texting"]["hung"] == 1 && counters["receipts"]["waiting"] == 1
+            counters["calls"]["texting"]["no_response"] == 1 && counters["receipts"]["pending"] == 1
         });
         trial.sandbox_process.signal(signal);
         assert_eq!(trial.sandbox_process.wait_for_exit().code(), Some(0), "{signal}");
@@ -330,7 +330,7 @@ fn what_is_out_of_range_is_refused_with_the_range() {
         ("--mean-time", "61s", "from 0s to 1m"),
         ("--receipt-delay", "2h", "from 0s to 1h"),
         ("--receipts", "delivered=0.9,failed=0.9", "from 0 to 1"),
-        ("--receipts-to", "gateway", "http://HOST:PORT"),
+        ("--gateway-url", "gateway", "http://HOST:PORT"),
         ("--listen", "nowhere", "--listen"),
     ] {
         let output = world.run(&["sandbox", option, value]);

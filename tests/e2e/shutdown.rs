@@ -10,7 +10,7 @@ fn a_stop_finishes_what_is_in_flight_and_sends_nothing_twice() {
         "{}\n[channels.sms]\nproviders = [\"red\"]\n",
         stub.texting_config("red")
     ));
-    let console = world.start_serve(&["--workers", "4"]);
+    let console = world.start_serve(&["--concurrency", "4"]);
     let ids: Vec<String> = (0..10)
         .map(|n| world.send("09122222222", &format!("message {n}")))
         .collect();

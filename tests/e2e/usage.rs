@@ -27,15 +27,15 @@ fn the_command_line_says_what_was_sent_to_whom() {
         people.contains("+98912***2222") && !people.contains("bob"),
         "{people}"
     );
-    let csv = world.run_ok(&["usage", "--user", "ann", "--as", "csv"]);
+    let csv = world.run_ok(&["usage", "--user", "ann", "--output", "csv"]);
     let rows = csv.split("\r\n").collect::<Vec<_>>();
     assert!(rows[0].starts_with("created_at,user_id,message_id,"), "{csv}");
     assert!(rows[1].contains(&id) && rows[1].ends_with(",'=hello"), "{csv}");
     assert_eq!(rows.len(), 3, "{csv}");
-    let lines = world.run_ok(&["usage", "--as", "json", "--limit", "1"]);
+    let lines = world.run_ok(&["usage", "--output", "json", "--limit", "1"]);
     let line: serde_json::Value = serde_json::from_str(lines.trim()).unwrap();
     assert_eq!(line["user_id"], "bob");
-    let totals = world.run_ok(&["usage", "--totals", "--as", "csv"]);
+    let totals = world.run_ok(&["usage", "--totals", "--output", "csv"]);
     assert_eq!(totals.lines().count(), 3, "{totals}");
-    assert_eq!(world.run_ok(&["usage", "--until", "1h"]), "nothing was sent\n");
+    assert_eq!(world.run_ok(&["usage", "--until", "1h"]), "no messages\n");
 }

@@ -39,7 +39,9 @@ fn send_from_eight_clients(doors: [&TestGateway; 2]) -> (usize, usize) {
 fn eight_clients_on_two_hosts_get_exactly_three_hundred_through() {
     let store = format!("[store]\nurl = \"{}\"\n{CONFIG}", new_database());
     let doors = [TestGateway::new(&store), TestGateway::new(&store)];
-    let _hosts = doors.each_ref().map(|door| door.start_serve(&["--workers", "0"]));
+    let _hosts = doors
+        .each_ref()
+        .map(|door| door.start_serve(&["--concurrency", "0"]));
     assert_eq!(send_from_eight_clients([&doors[0], &doors[1]]), (300, 100));
     // Another user is not touched by it.
     doors[0].send("09123333333", "hello");
@@ -50,7 +52,7 @@ fn eight_clients_on_two_processes_on_one_file_get_exactly_three_hundred_through(
     let one = TestGateway::new(CONFIG);
     let file = one.folder.path().join("postrider.db");
     let other = TestGateway::new(&format!("[store]\nurl = \"sqlite:{}\"\n{CONFIG}", file.display()));
-    let _hosts = [&one, &other].map(|door| door.start_serve(&["--workers", "0"]));
+    let _hosts = [&one, &other].map(|door| door.start_serve(&["--concurrency", "0"]));
     assert_eq!(send_from_eight_clients([&one, &other]), (300, 100));
     assert_eq!(one.query_number("SELECT count(*) FROM messages"), 300);
 }

@@ -155,9 +155,9 @@ impl TestCluster {
         let host = self.network.host(name);
         let mut command = self.console_command(host);
         if INTAKE_HOSTS.contains(&name) {
-            command.args(["serve", "--workers", "0"]);
+            command.args(["serve", "--concurrency", "0"]);
         } else {
-            command.args(["work", "--workers", "8"]);
+            command.args(["work", "--concurrency", "8"]);
         }
         for (variable, _) in std::env::vars().filter(|(variable, _)| variable.starts_with("POSTRIDER_")) {
             command.env_remove(variable);

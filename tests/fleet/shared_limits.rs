@@ -59,7 +59,7 @@ fn a_provider_that_rests_on_one_host_rests_on_all() {
     for name in &WORKER_HOSTS[1..] {
         crowd.start_console(name);
         wait_until("the worker works", || {
-            crowd.console_log(name).contains("working on store")
+            crowd.console_log(name).contains("worker started")
         });
     }
     wait_for_health_sync();

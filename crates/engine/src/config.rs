@@ -12,8 +12,6 @@ mod events;
 pub mod keys;
 mod legacy_environment;
 mod load;
-pub mod mock_sender;
-pub mod options;
 mod provider_aliases;
 mod providers;
 mod retry;

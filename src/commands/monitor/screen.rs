@@ -1,6 +1,6 @@
-//! The live screen of `console monitor`: counters, rates, what waits longest, providers, the latest failures.
+//! The live screen of `console monitor`: counters, rates, backlog, providers and the latest failures.
 //!
-//! Drawn anew at every look. Reads keys; q, Esc or Ctrl-C end it. Numbers of people are masked as on the pages.
+//! Redrawn at every poll. The keys q, Esc and Ctrl-C end it. Phone numbers are masked as on the pages.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -13,63 +13,64 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Table};
 use tokio::sync::mpsc;
 
-use super::super::signals::TerminationSignals;
-use super::super::{format_age, format_time, to_f64};
-use super::{MonitorView, MonitoredStore, poll_delay};
-use postrider_core::address::mask_address;
+use super::monitored_store::{MonitorView, MonitoredStore, poll_delay};
+use crate::commands::signals::TerminationSignals;
+use crate::commands::{displayed_address, format_age, format_time};
 use postrider_core::circuit_breaker::CircuitState;
 use postrider_core::clock::{self, Clock, Timestamp};
-use postrider_core::duration::format_duration;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::report::{ProviderReportRow, Report};
 use postrider_core::shared_health::SharedHealth;
-use postrider_engine::config::Config;
+use postrider_engine::config::{Config, format_duration};
 use postrider_engine::status::StatusOverview;
+use postrider_loadgen::rate::to_f64;
 
-/// How soon a key that ends it is heard once nobody listens any more.
+/// Interval at which the key reader checks whether the screen has ended.
 const KEY_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// What is on the screen.
+/// Text of a closed circuit breaker.
+const CLOSED: &str = "closed";
+
+/// Content of the screen.
 #[derive(Default)]
 struct ScreenState {
     overview: StatusOverview,
-    /// The report of the look before, for the rates.
+    /// Report of the previous poll, for the rates.
     previous_report: Option<Report>,
-    /// Why the last look failed.
+    /// Error of the last poll.
     error: Option<String>,
     interval: Duration,
 }
 
-/// What a key, or the terminal itself, asks for.
+/// Request of a key or of the terminal.
 enum ScreenEvent {
     Quit,
     Redraw,
 }
 
-/// Shows the screen until a key or a signal ends it; leaves the terminal as it was.
+/// Shows the screen until a key or a signal ends it, then restores the terminal.
 pub async fn run_screen(
-    watch: &mut MonitoredStore,
+    store: &mut MonitoredStore,
     interval: Duration,
     signals: &mut TerminationSignals,
 ) -> Result<()> {
-    let _restored = TerminalGuard::new();
+    let _guard = TerminalGuard::new();
     let terminal = ratatui::try_init();
     let mut terminal =
         terminal.map_err(|cause| terminal_error("cannot use the terminal; try --plain", cause))?;
-    run_event_loop(watch, interval, signals, &mut terminal).await
+    run_event_loop(store, interval, signals, &mut terminal).await
 }
 
-/// The terminal and the log as they were, also where the screen was set up in part. Until then lines of the log, which
-/// would be written across the screen, are not, unless they go elsewhere.
+/// Restores the terminal and the log level on drop. Meanwhile the log is off if it would be written across the screen.
 struct TerminalGuard(log::LevelFilter);
 
 impl TerminalGuard {
     fn new() -> Self {
-        let logged = log::max_level();
+        let level = log::max_level();
         if std::io::stderr().is_terminal() {
             log::set_max_level(log::LevelFilter::Off);
         }
-        Self(logged)
+        Self(level)
     }
 }
 
@@ -81,39 +82,39 @@ impl Drop for TerminalGuard {
 }
 
 async fn run_event_loop(
-    watch: &mut MonitoredStore,
+    store: &mut MonitoredStore,
     interval: Duration,
     signals: &mut TerminationSignals,
     terminal: &mut ratatui::DefaultTerminal,
 ) -> Result<()> {
     let mut keys = spawn_key_reader();
-    let mut view = ScreenState {
+    let mut state = ScreenState {
         interval,
-        error: Some("looking for the store".to_owned()),
+        error: Some("connecting to the store".to_owned()),
         ..ScreenState::default()
     };
-    let mut show = |view: &ScreenState, config: &Config| {
-        let drawn = terminal.draw(|frame| draw(frame, view, config));
+    let mut show = |state: &ScreenState, config: &Config| {
+        let drawn = terminal.draw(|frame| draw(frame, state, config));
         drawn
             .map(drop)
             .map_err(|cause| terminal_error("cannot draw on the terminal", cause))
     };
-    show(&view, &watch.config)?;
+    show(&state, &store.config)?;
     loop {
-        let began = Clock::System.stopwatch();
-        let seen = tokio::select! {
-            seen = watch.read_status(MonitorView::Screen) => seen?,
+        let watch = Clock::System.stopwatch();
+        let status = tokio::select! {
+            status = store.read_status(MonitorView::Screen) => status?,
             () = signals.recv() => return Ok(()),
             () = wait_for_quit(&mut keys) => return Ok(()),
         };
-        let wait = poll_delay(interval, seen.is_err());
-        view.apply_poll_result(seen);
+        let delay = poll_delay(interval, status.is_err());
+        state.apply_poll_result(status);
         loop {
-            show(&view, &watch.config)?;
+            show(&state, &store.config)?;
             tokio::select! {
-                () = clock::sleep(wait.saturating_sub(began.elapsed())) => break,
+                () = clock::sleep(delay.saturating_sub(watch.elapsed())) => break,
                 () = signals.recv() => return Ok(()),
-                wish = keys.recv() => match wish {
+                event = keys.recv() => match event {
                     Some(ScreenEvent::Redraw) => {}
                     Some(ScreenEvent::Quit) | None => return Ok(()),
                 },
@@ -122,37 +123,37 @@ async fn run_event_loop(
     }
 }
 
-/// Waits for a key that ends it. A look may last as long as the store is silent.
+/// Waits for a key that ends the screen; a poll may take as long as the store does not respond.
 async fn wait_for_quit(keys: &mut mpsc::Receiver<ScreenEvent>) {
     while let Some(ScreenEvent::Redraw) = keys.recv().await {}
 }
 
-fn terminal_error(act: &str, cause: std::io::Error) -> Error {
-    Error::with_source(ErrorKind::Unavailable, act, cause)
+fn terminal_error(what: &str, cause: std::io::Error) -> Error {
+    Error::with_source(ErrorKind::Unavailable, what, cause)
 }
 
-/// Keys block whoever reads them, so a thread of their own does; it ends soon after nobody listens.
+/// Reads keys on a thread of its own, because reading blocks; the thread ends soon after the receiver is dropped.
 fn spawn_key_reader() -> mpsc::Receiver<ScreenEvent> {
-    let (tell, told) = mpsc::channel(8);
+    let (sender, receiver) = mpsc::channel(8);
     std::thread::spawn(move || {
-        while !tell.is_closed() {
+        while !sender.is_closed() {
             match event::poll(KEY_POLL_INTERVAL) {
                 Ok(false) => continue,
                 Ok(true) => {}
                 Err(_) => return,
             }
-            let wish = match event::read() {
+            let event = match event::read() {
                 Ok(Event::Key(key)) if is_quit_key(key) => ScreenEvent::Quit,
                 Ok(Event::Resize(..)) => ScreenEvent::Redraw,
                 Ok(_) => continue,
                 Err(_) => return,
             };
-            if tell.blocking_send(wish).is_err() {
+            if sender.blocking_send(event).is_err() {
                 return;
             }
         }
     });
-    told
+    receiver
 }
 
 fn is_quit_key(key: KeyEvent) -> bool {
@@ -164,28 +165,28 @@ fn is_quit_key(key: KeyEvent) -> bool {
 }
 
 impl ScreenState {
-    fn apply_poll_result(&mut self, seen: std::result::Result<StatusOverview, String>) {
-        match seen {
+    fn apply_poll_result(&mut self, status: std::result::Result<StatusOverview, String>) {
+        match status {
             Ok(overview) => {
-                let before = std::mem::replace(&mut self.overview, overview).report;
-                // Before the first look there is nothing, and no rate either.
-                self.previous_report = (before.as_of > Timestamp::UNIX_EPOCH).then_some(before);
+                let previous = std::mem::replace(&mut self.overview, overview).report;
+                // The initial state is not a report, so the first poll has no rate.
+                self.previous_report = (previous.as_of > Timestamp::UNIX_EPOCH).then_some(previous);
                 self.error = None;
             }
-            Err(why) => self.error = Some(why),
+            Err(problem) => self.error = Some(problem),
         }
     }
 
-    /// How many a second since the look before; none before the second.
+    /// Returns the rate per second since the previous poll; none at the first poll.
     fn rate(&self, count: impl Fn(&Report) -> u64) -> Option<f64> {
-        let (now, before) = (&self.overview.report, self.previous_report.as_ref()?);
-        let seconds = (now.as_of - before.as_of).as_seconds_f64();
-        (seconds > 0.0).then(|| to_f64(count(now).saturating_sub(count(before))) / seconds)
+        let (current, previous) = (&self.overview.report, self.previous_report.as_ref()?);
+        let seconds = (current.as_of - previous.as_of).as_seconds_f64();
+        (seconds > 0.0).then(|| to_f64(count(current).saturating_sub(count(previous))) / seconds)
     }
 }
 
-fn draw(frame: &mut Frame<'_>, view: &ScreenState, config: &Config) {
-    let providers = provider_rows(view, config);
+fn draw(frame: &mut Frame<'_>, state: &ScreenState, config: &Config) {
+    let providers = provider_rows(state, config);
     let height = u16::try_from(providers.len() + 3).unwrap_or(u16::MAX);
     let [head, counters, middle, failures] = Layout::vertical([
         Constraint::Length(1),
@@ -194,20 +195,20 @@ fn draw(frame: &mut Frame<'_>, view: &ScreenState, config: &Config) {
         Constraint::Min(4),
     ])
     .areas(frame.area());
-    frame.render_widget(header_line(view), head);
-    draw_counters(frame, view, counters);
+    frame.render_widget(header_line(state), head);
+    draw_counters(frame, state, counters);
     draw_providers(frame, providers, middle);
-    draw_failures(frame, view, config, failures);
+    draw_failures(frame, state, config, failures);
 }
 
-fn header_line(view: &ScreenState) -> Paragraph<'_> {
-    let line = match &view.error {
-        Some(why) => Line::styled(format!(" {why}"), Style::new().fg(Color::Red)),
+fn header_line(state: &ScreenState) -> Paragraph<'_> {
+    let line = match &state.error {
+        Some(problem) => Line::styled(format!(" {problem}"), Style::new().fg(Color::Red)),
         None => Line::styled(
             format!(
-                " Postrider at {} · every {} · q ends",
-                format_time(view.overview.report.as_of),
-                format_duration(view.interval)
+                " Postrider at {} · every {} · q quits",
+                format_time(state.overview.report.as_of),
+                format_duration(state.interval)
             ),
             Style::new().add_modifier(Modifier::BOLD),
         ),
@@ -215,22 +216,22 @@ fn header_line(view: &ScreenState) -> Paragraph<'_> {
     Paragraph::new(line)
 }
 
-fn draw_counters(frame: &mut Frame<'_>, view: &ScreenState, area: Rect) {
-    let report = &view.overview.report;
+fn draw_counters(frame: &mut Frame<'_>, state: &ScreenState, area: Rect) {
+    let report = &state.overview.report;
     let totals = &report.totals;
     let rate = |count: fn(&Report) -> u64| {
-        let rate = view.rate(count);
-        rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1} a second"))
+        let rate = state.rate(count);
+        rate.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.1}/s"))
     };
-    let waits = match view.overview.oldest_due_at {
-        Some(due_at) => format!("the oldest is due for {}", format_age(due_at, report.as_of)),
-        None => "nothing is late".to_owned(),
+    let backlog = match state.overview.oldest_due_at {
+        Some(due_at) => format!("oldest due {} ago", format_age(due_at, report.as_of)),
+        None => "none overdue".to_owned(),
     };
-    let mean = view.overview.mean_seconds();
-    let mean = mean.map_or_else(|| "-".to_owned(), |mean| format!("{mean:.4} s a call"));
+    let mean = state.overview.mean_seconds();
+    let mean = mean.map_or_else(|| "-".to_owned(), |mean| format!("{mean:.4} s per call"));
     let rows = [
         ("accepted", report.messages, rate(|report| report.messages)),
-        ("waiting", totals.waiting, waits),
+        ("waiting", totals.waiting, backlog),
         (
             "sent",
             totals.sent,
@@ -248,12 +249,12 @@ fn draw_counters(frame: &mut Frame<'_>, view: &ScreenState, area: Rect) {
         ),
         ("unknown", totals.unknown, mean),
     ];
-    let rows = rows.map(|(word, count, remark)| {
-        let style = match word {
+    let rows = rows.map(|(name, count, remark)| {
+        let style = match name {
             "failed" | "unknown" if count > 0 => Style::new().fg(Color::Red),
             _ => Style::new(),
         };
-        Row::new([word.to_owned(), count.to_string(), remark]).style(style)
+        Row::new([name.to_owned(), count.to_string(), remark]).style(style)
     });
     let widths = [
         Constraint::Length(10),
@@ -266,63 +267,66 @@ fn draw_counters(frame: &mut Frame<'_>, view: &ScreenState, area: Rect) {
     );
 }
 
-/// Name, health, calls, faults, average.
-fn provider_rows(view: &ScreenState, config: &Config) -> Vec<[String; 5]> {
-    let report = &view.overview.report;
+/// Returns the columns of each provider: name, circuit breaker, attempts, failures, mean call time.
+fn provider_rows(state: &ScreenState, config: &Config) -> Vec<[String; 5]> {
+    let report = &state.overview.report;
     let mut names: Vec<&str> = config
         .providers
         .iter()
         .map(|provider| provider.name.as_str())
         .collect();
-    let others = report.providers.iter().map(|line| line.name.as_str());
-    for name in others {
+    let reported = report.providers.iter().map(|row| row.name.as_str());
+    for name in reported {
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    let nothing = ProviderReportRow::default();
+    let empty = ProviderReportRow::default();
     let row = |name: &str| {
-        let line = report
+        let reported = report
             .providers
             .iter()
-            .find(|line| line.name == name)
-            .unwrap_or(&nothing);
-        let known = view
+            .find(|row| row.name == name)
+            .unwrap_or(&empty);
+        let health = state
             .overview
             .provider_health
             .iter()
-            .find(|known| known.provider.as_str() == name);
-        let or_nothing = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+            .find(|health| health.provider.as_str() == name);
+        let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         [
             name.to_owned(),
-            known.map_or_else(|| "well".to_owned(), |known| format_health(known, report.as_of)),
-            line.attempts().to_string(),
-            or_nothing(line.fault_percent().map(|percent| format!("{percent:.1} %"))),
-            or_nothing(line.mean_seconds().map(|mean| format!("{mean:.4} s"))),
+            health.map_or_else(
+                || CLOSED.to_owned(),
+                |health| format_circuit(health, report.as_of),
+            ),
+            reported.attempts().to_string(),
+            or_dash(reported.fault_percent().map(|percent| format!("{percent:.1} %"))),
+            or_dash(reported.mean_seconds().map(|mean| format!("{mean:.4} s"))),
         ]
     };
     names.into_iter().map(row).collect()
 }
 
-fn format_health(known: &SharedHealth, now: Timestamp) -> String {
-    let until = |until: Timestamp| until.format("%H:%M:%S").to_string();
-    match (&known.circuit, known.cooldown_until) {
-        (CircuitState::Closed, Some(paused)) if paused > now => format!("paused until {}", until(paused)),
-        (CircuitState::Closed, _) => "well".to_owned(),
-        (CircuitState::Open { until: end, .. }, _) => format!("resting until {}", until(*end)),
-        (CircuitState::HalfOpen { .. }, _) => "probing".to_owned(),
-        (CircuitState::Misconfigured { reason }, _) => format!("out: {reason}"),
+fn format_circuit(health: &SharedHealth, now: Timestamp) -> String {
+    let clock_time = |time: Timestamp| time.format("%H:%M:%S").to_string();
+    match (&health.circuit, health.cooldown_until) {
+        (CircuitState::Closed, Some(until)) if until > now => format!("cooldown until {}", clock_time(until)),
+        (CircuitState::Closed, _) => CLOSED.to_owned(),
+        (CircuitState::Open { until, .. }, _) => format!("open until {}", clock_time(*until)),
+        (CircuitState::HalfOpen { .. }, _) => "half_open".to_owned(),
+        (CircuitState::Misconfigured { reason }, _) => format!("misconfigured: {reason}"),
     }
 }
 
 fn draw_providers(frame: &mut Frame<'_>, rows: Vec<[String; 5]>, area: Rect) {
     let rows = rows.into_iter().map(|row| {
-        let color = if row[1] == "well" {
+        let color = if row[1] == CLOSED {
             Color::Green
         } else {
             Color::Yellow
         };
-        let cells = row.into_iter().enumerate().map(|(place, text)| match place {
+        let cells = row.into_iter().enumerate().map(|(column, text)| match column {
             1 => Cell::from(text).style(Style::new().fg(color)),
             _ => Cell::from(text),
         });
@@ -335,24 +339,19 @@ fn draw_providers(frame: &mut Frame<'_>, rows: Vec<[String; 5]>, area: Rect) {
         Constraint::Length(9),
         Constraint::Length(11),
     ];
-    let head = Row::new(["provider", "health", "calls", "faults", "average"]);
+    let head = Row::new(["provider", "circuit", "attempts", "failures", "mean time"]);
     let table = Table::new(rows, widths).header(head.style(Style::new().add_modifier(Modifier::DIM)));
     frame.render_widget(table.block(Block::bordered().title(" providers ")), area);
 }
 
-fn draw_failures(frame: &mut Frame<'_>, view: &ScreenState, config: &Config, area: Rect) {
-    let rows = view.overview.failures.iter().map(|line| {
-        let to = if config.mask_numbers {
-            mask_address(&line.spelling)
-        } else {
-            line.spelling.clone()
-        };
+fn draw_failures(frame: &mut Frame<'_>, state: &ScreenState, config: &Config, area: Rect) {
+    let rows = state.overview.failures.iter().map(|failure| {
         Row::new([
-            line.at.format("%H:%M:%S").to_string(),
-            line.channel.clone(),
-            to,
-            line.failure.to_owned(),
-            line.reason.clone(),
+            failure.at.format("%H:%M:%S").to_string(),
+            failure.channel.clone(),
+            displayed_address(&failure.spelling, config),
+            failure.failure.to_owned(),
+            failure.reason.clone(),
         ])
     });
     let widths = [
@@ -362,7 +361,7 @@ fn draw_failures(frame: &mut Frame<'_>, view: &ScreenState, config: &Config, are
         Constraint::Length(18),
         Constraint::Min(10),
     ];
-    let title = " failed lately ";
+    let title = " recent failures ";
     frame.render_widget(
         Table::new(rows, widths).block(Block::bordered().title(title)),
         area,

@@ -1,23 +1,21 @@
-//! What may become of one call, in words that every wire can say.
-//!
-//! Pure: who decides is the sandbox, and how it is written is each wire's matter.
+//! Results of a call, independent of the provider API.
 
-/// What a receipt says.
+/// Status that a receipt reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SandboxReceiptStatus {
-    /// It has arrived.
+    /// Delivered.
     Delivered,
-    /// It has not.
+    /// Not delivered.
     Failed,
-    /// There is no such number.
+    /// The number does not exist.
     Invalid,
 }
 
 impl SandboxReceiptStatus {
-    /// Every verdict, in the order of the counters.
+    /// All statuses, in the order of the counters.
     pub const ALL: [Self; 3] = [Self::Delivered, Self::Failed, Self::Invalid];
 
-    /// In the words of system C's callback.
+    /// Returns the word of system C's callback.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
@@ -27,44 +25,44 @@ impl SandboxReceiptStatus {
     }
 }
 
-/// What becomes of one call.
+/// Result of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CallResult {
-    /// The message is taken; its receipt will say this, if there is one.
+    /// Accepted, with the status of its receipt, if there is one.
     Accepted(Option<SandboxReceiptStatus>),
-    /// There is no such number.
+    /// The number does not exist.
     InvalidNumber,
-    /// The provider is in trouble.
+    /// A failure of the provider.
     ServerError,
-    /// The provider is too busy.
+    /// Too many requests.
     Throttled {
-        /// When to come back.
+        /// Value of `Retry-After`.
         retry_after_seconds: u32,
     },
-    /// No answer ever.
+    /// No response at all.
     NoResponse,
-    /// An answer that promises success and is not in the wire's format.
+    /// Status 200 with a body that is not in the API's format.
     Garbage,
-    /// The connection is reset before an answer.
+    /// The connection is reset before a response.
     Reset,
-    /// The call itself was not as the wire has it.
+    /// The request was not in the API's format.
     InvalidRequest,
 }
 
 impl CallResult {
-    /// The words of the counters, in their order.
+    /// Names of the counters, in the order of [`CallResult::index`].
     pub const NAMES: [&'static str; 8] = [
         "accepted",
-        "refused",
-        "failed",
+        "invalid_number",
+        "server_error",
         "throttled",
-        "hung",
-        "garbled",
+        "no_response",
+        "garbage",
         "reset",
-        "unreadable",
+        "invalid_request",
     ];
 
-    /// Its place among [`Turn::WORDS`].
+    /// Returns the position in [`CallResult::NAMES`].
     pub fn index(self) -> usize {
         match self {
             Self::Accepted(_) => 0,
@@ -79,20 +77,20 @@ impl CallResult {
     }
 }
 
-/// A turn, and how fast it is taken.
+/// A result and the speed of its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CallPlan {
-    /// What becomes of the call.
+    /// Result of the call.
     pub result: CallResult,
-    /// Whether the answer trickles.
+    /// True if the response is sent byte by byte.
     pub is_slow: bool,
 }
 
 impl CallPlan {
-    /// At once.
-    pub const fn immediate(turn: CallResult) -> Self {
+    /// Returns a plan whose response is sent at once.
+    pub const fn immediate(result: CallResult) -> Self {
         Self {
-            result: turn,
+            result,
             is_slow: false,
         }
     }

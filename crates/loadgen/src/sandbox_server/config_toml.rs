@@ -1,30 +1,31 @@
-//! The configuration that makes Postrider use the sandbox, ready to be pasted, or written to a file as it is.
+//! The Postrider configuration that uses a sandbox server, printed at its start.
 //!
-//! What is no configuration stands in comments: where faults are set and counters read.
+//! Valid as a whole file. Comments show the commands for counters and faults.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::api::SandboxApi;
 use super::twilio::{ACCOUNT_SID, AUTH_TOKEN, FROM};
 
-/// A whole configuration with the three wires as providers of the channel `sms`.
-/// `token` is what the simple wire's receipts carry.
-pub(super) fn render(at: SocketAddr, receipts_to: &str, token: &str) -> String {
-    let base = format!("http://{}", replace_unspecified_ip(at));
+/// Returns a configuration with one provider for each API on the channel `sms`.
+///
+/// `token` authenticates the receipts of the simple API.
+pub(super) fn render(address: SocketAddr, gateway_url: &str, token: &str) -> String {
+    let base = format!("http://{}", replace_unspecified_ip(address));
     let [simple, texting, twilio] = SandboxApi::ALL.map(SandboxApi::provider_name);
     format!(
-        r#"# console sandbox at {base}, for console.toml. Numbers with fates of their own: console sandbox --help
+        r#"# console.toml for the sandbox server at {base}. Test numbers: console sandbox --help
 # Counters:  curl {base}/counters
 # Faults:    curl -X PUT {base}/faults -d '{{"fault":"hang","calls":5}}'
-#            hang, garbage, slow, refuse, throttle; with "wire", "calls", "seconds", "retry_after" where wanted
+#            faults: hang, garbage, slow, reset, throttle; optional: "api", "calls", "seconds", "retry_after"
 #            curl -X DELETE {base}/faults
 
 [channels.sms]
 providers = ["{simple}", "{texting}", "{twilio}"]
-# Nobody knows whether a call that hung was sent; "resend" would send it again.
+# Do not repeat attempts with unknown outcome; "resend" repeats them.
 unknown = "hold"
 
-# As system A has it: GET, any 2xx is a success. The callback_url is the sandbox's own, for receipts.
+# The API of system A: GET, any 2xx is a success. Only the sandbox server has callback_url, for receipts.
 [providers.{simple}]
 kind = "http"
 url = "{base}/sms/send/?number={{spelling}}&body={{body}}&callback_url={{callback_url}}%3Ftoken%3D{token}"
@@ -43,7 +44,7 @@ bounced = ["failed"]
 invalid = ["invalid"]
 token = "{token}"
 
-# As system C has it: POST, receipts to /messages/delivery_status with the token that {{delivery_status_url}} carries.
+# The API of system C: POST, receipts to /messages/delivery_status with the token in {{delivery_status_url}}.
 [providers.{texting}]
 kind = "http"
 url = "{base}/messages"
@@ -57,8 +58,8 @@ status = "400"
 body = "json:status=invalid"
 outcome = "invalid_recipient"
 
-# Like Twilio. It names no callback where public_url is not a public name; receipts then go to
-# {receipts_to}/v1/receipts/{twilio} (--receipts-to).
+# The API of Twilio. Postrider sends no StatusCallback if public_url is not a public host name; receipts then go to
+# {gateway_url}/v1/receipts/{twilio} (--gateway-url).
 [providers.{twilio}]
 kind = "twilio"
 base_url = "{base}"
@@ -69,34 +70,15 @@ from = "{FROM}"
     )
 }
 
-/// An address that stands for all of this machine's is no place to connect to.
-fn replace_unspecified_ip(at: SocketAddr) -> SocketAddr {
-    let address = match at.ip() {
-        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        address => address,
+/// Returns the address that clients on this host connect to: loopback instead of `0.0.0.0` and `[::]`.
+fn replace_unspecified_ip(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
     };
-    SocketAddr::new(address, at.port())
+    SocketAddr::new(ip, address.port())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use postrider_engine::config::{Config, Environment};
-    use postrider_providers::ProviderSettings;
-
-    #[test]
-    fn what_is_printed_is_a_configuration_that_loads() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("console.toml");
-        let text = render("0.0.0.0:8090".parse().unwrap(), "http://127.0.0.1:8080", "t-1");
-        assert!(text.contains("base_url = \"http://127.0.0.1:8090\""), "{text}");
-        std::fs::write(&file, &text).unwrap();
-        let (config, oddities) = Config::load(Some(&file), &Environment::default(), &[]).unwrap();
-        assert_eq!(oddities, Vec::<String>::new());
-        assert_eq!(config.providers.len(), SandboxApi::ALL.len());
-        for provider in &config.providers {
-            ProviderSettings::read(&provider.kind, provider.settings.clone()).unwrap();
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,4 @@
-//! The sandbox's own pages: what it is, its counters, and the faults on demand.
-//!
-//! Nothing here is on any wire.
+//! The sandbox server's own endpoints: overview, counters, injected faults. No provider API has them.
 
 use std::sync::Arc;
 
@@ -12,10 +10,11 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use axum::routing::get;
 use serde_json::{Value, json};
 
+use super::api::JSON_CONTENT_TYPE;
+use super::server::SandboxServer;
 use super::test_numbers::TEST_NUMBERS;
-use super::{SandboxServer, api};
 
-/// Where they are.
+/// Returns the routes.
 pub(super) fn routes() -> Router<Arc<SandboxServer>> {
     Router::new()
         .route("/", get(index_page))
@@ -28,9 +27,9 @@ pub(super) fn routes() -> Router<Arc<SandboxServer>> {
 }
 
 async fn index_page(State(sandbox): State<Arc<SandboxServer>>) -> Response<Body> {
-    let mut text = String::from("console sandbox: a stand-in for providers; nothing really leaves.\n\n");
-    for fate in &TEST_NUMBERS {
-        text.push_str(&format!("{} {}\n", fate.number, fate.behavior));
+    let mut text = String::from("console sandbox: sandbox server that imitates providers\n\n");
+    for test_number in &TEST_NUMBERS {
+        text.push_str(&format!("{} {}\n", test_number.number, test_number.behavior));
     }
     let (counters, fault) = (sandbox.counters_json(), sandbox.faults.to_json());
     text.push_str(&format!("\n/counters {counters:#}\n/faults {fault:#}\n"));
@@ -51,7 +50,7 @@ async fn get_fault(State(sandbox): State<Arc<SandboxServer>>) -> Response<Body> 
 async fn set_fault(State(sandbox): State<Arc<SandboxServer>>, body: Bytes) -> Response<Body> {
     match sandbox.faults.set(&body) {
         Ok(()) => get_fault(State(sandbox)).await,
-        Err(why) => json_response(StatusCode::BAD_REQUEST, &json!({"error": why})),
+        Err(problem) => json_response(StatusCode::BAD_REQUEST, &json!({"error": problem})),
     }
 }
 
@@ -61,8 +60,8 @@ async fn clear_fault(State(sandbox): State<Arc<SandboxServer>>) -> Response<Body
 }
 
 async fn not_found() -> Response<Body> {
-    let why = "there is no such page; see / for what there is";
-    json_response(StatusCode::NOT_FOUND, &json!({"error": why}))
+    let problem = "not found; see / for the endpoints";
+    json_response(StatusCode::NOT_FOUND, &json!({"error": problem}))
 }
 
 fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
@@ -70,6 +69,6 @@ fn json_response(status: StatusCode, body: &Value) -> Response<Body> {
     *response.status_mut() = status;
     response
         .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(api::JSON_CONTENT_TYPE));
+        .insert(CONTENT_TYPE, HeaderValue::from_static(JSON_CONTENT_TYPE));
     response
 }

@@ -1,6 +1,4 @@
-//! What the sandbox has done so far, so that a test can compare it with what a gateway says.
-//!
-//! Counts only; it never grows.
+//! Counters of calls and receipts since the start, for comparison with a gateway's metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,64 +12,60 @@ use super::call_result::{CallResult, SandboxReceiptStatus};
 pub(super) struct SandboxCounters {
     calls: [[AtomicU64; CallResult::NAMES.len()]; SandboxApi::ALL.len()],
     receipts_sent: [AtomicU64; SandboxReceiptStatus::ALL.len()],
-    retried: AtomicU64,
+    retries: AtomicU64,
     given_up: AtomicU64,
     dropped: AtomicU64,
 }
 
 impl SandboxCounters {
-    /// A call has come to this.
-    pub fn count_call(&self, wire: SandboxApi, turn: CallResult) {
-        increment(&self.calls[wire.index()][turn.index()]);
+    /// Counts a call.
+    pub fn count_call(&self, api: SandboxApi, result: CallResult) {
+        increment(&self.calls[api as usize][result.index()]);
     }
 
-    /// A receipt was handed over.
-    pub fn count_receipt_sent(&self, verdict: SandboxReceiptStatus) {
-        for (counter, one) in self.receipts_sent.iter().zip(SandboxReceiptStatus::ALL) {
-            if one == verdict {
-                increment(counter);
-            }
-        }
+    /// Counts a receipt that the gateway has accepted.
+    pub fn count_receipt_sent(&self, status: SandboxReceiptStatus) {
+        increment(&self.receipts_sent[status as usize]);
     }
 
-    /// A receipt could not be handed over and will be tried again.
+    /// Counts a failed try to send a receipt that will be retried.
     pub fn count_receipt_retry(&self) {
-        increment(&self.retried);
+        increment(&self.retries);
     }
 
-    /// A receipt could not be handed over for the last time.
+    /// Counts a receipt whose last try failed.
     pub fn count_receipt_given_up(&self) {
         increment(&self.given_up);
     }
 
-    /// A receipt had no place among those that wait; how many that makes.
+    /// Counts a receipt that was dropped because too many were pending, and returns the number of dropped ones.
     pub fn count_receipt_dropped(&self) -> u64 {
         increment(&self.dropped);
         load(&self.dropped)
     }
 
-    /// All counters; `waiting` is how many receipts are still to come.
-    pub fn to_json(&self, waiting: usize) -> Value {
+    /// Returns all counters; `pending` is the number of receipts not sent yet.
+    pub fn to_json(&self, pending: usize) -> Value {
         let calls: Map<String, Value> = SandboxApi::ALL
             .iter()
-            .map(|wire| {
-                let of_wire = CallResult::NAMES.iter().zip(&self.calls[wire.index()]);
-                let of_wire: Map<String, Value> = of_wire
-                    .map(|(word, count)| ((*word).to_owned(), load(count).into()))
+            .map(|api| {
+                let results = CallResult::NAMES.iter().zip(&self.calls[*api as usize]);
+                let results: Map<String, Value> = results
+                    .map(|(name, count)| ((*name).to_owned(), load(count).into()))
                     .collect();
-                (wire.as_str().to_owned(), of_wire.into())
+                (api.as_str().to_owned(), results.into())
             })
             .collect();
         let sent = SandboxReceiptStatus::ALL.iter().zip(&self.receipts_sent);
         let sent: Map<String, Value> = sent
-            .map(|(verdict, count)| (verdict.as_str().to_owned(), load(count).into()))
+            .map(|(status, count)| (status.as_str().to_owned(), load(count).into()))
             .collect();
         json!({"calls": calls, "receipts": {
-            "waiting": waiting,
+            "pending": pending,
             "sent": sent,
-            "tried_again": load(&self.retried),
+            "retries": load(&self.retries),
             "given_up": load(&self.given_up),
-            "lost": load(&self.dropped),
+            "dropped": load(&self.dropped),
         }})
     }
 }

@@ -1,6 +1,6 @@
-//! Faults on demand: one at a time, for every wire or for one, until so many calls, until a time, or until it is taken back.
+//! Injected faults: one at a time, for all provider APIs or one, limited by a number of calls, a time, or `DELETE /faults`.
 //!
-//! Says what a call is to suffer; how that is done is the sandbox's matter.
+//! Returns the fault of a call; `server` and `http_response` apply it.
 
 use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
@@ -12,31 +12,31 @@ use serde_json::{Value, json};
 use super::api::SandboxApi;
 use postrider_core::clock::{Clock, Stopwatch};
 
-/// The ranges of a fault's numbers.
+/// Ranges of a fault's numbers.
 const CALLS_RANGE: RangeInclusive<u32> = 1..=1_000_000;
 const SECONDS_RANGE: RangeInclusive<u32> = 1..=86_400;
 const RETRY_AFTER_SECONDS_RANGE: RangeInclusive<u32> = 0..=3_600;
 
-/// What a throttled call is told when nothing else was asked for, in seconds.
+/// Default `Retry-After` of throttled calls, in seconds.
 const DEFAULT_RETRY_AFTER_SECONDS: u32 = 5;
 
-/// The kinds of faults.
+/// Kind of an injected fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum FaultKind {
-    /// No answer ever.
+    /// No response.
     Hang,
-    /// 200 with something that is not in the wire's format.
+    /// Status 200 with a body that is not in the API's format.
     Garbage,
-    /// The usual answer, byte by byte.
+    /// The normal response, sent byte by byte.
     Slow,
-    /// The connection is reset before an answer.
+    /// The connection is reset before a response.
     Reset,
-    /// 429 with Retry-After.
+    /// Status 429 with `Retry-After`.
     Throttle,
 }
 
-/// A fault as it is asked for, with whatever was written for its numbers.
+/// Body of `PUT /faults`. Numbers are checked later, for a better error text.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FaultRequest {
@@ -47,16 +47,16 @@ struct FaultRequest {
     retry_after: Option<Value>,
 }
 
-/// What one call suffers.
+/// The fault of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct InjectedFault {
-    /// Which kind.
+    /// Its kind.
     pub kind: FaultKind,
-    /// What it is told if it is throttled.
+    /// `Retry-After` of a throttled call.
     pub retry_after_seconds: u32,
 }
 
-/// The fault of the moment.
+/// Holds the active fault.
 pub(super) struct FaultInjector {
     clock: Clock,
     active: Mutex<Option<ActiveFault>>,
@@ -64,19 +64,18 @@ pub(super) struct FaultInjector {
 
 struct ActiveFault {
     kind: FaultKind,
-    /// Only there; on every wire when left out.
+    /// The API that it is limited to.
     api: Option<SandboxApi>,
-    /// For so many calls more.
+    /// Number of calls that it still applies to.
     calls_left: Option<u32>,
-    /// For so long.
+    /// Duration of the fault.
     seconds: Option<u32>,
-    /// What throttled calls are told.
     retry_after_seconds: u32,
     since: Stopwatch,
 }
 
 impl FaultInjector {
-    /// None yet.
+    /// Creates an injector without a fault.
     pub fn new(clock: Clock) -> Self {
         Self {
             clock,
@@ -84,20 +83,20 @@ impl FaultInjector {
         }
     }
 
-    /// Begins a fault in the place of the one before; an error says what to write.
+    /// Replaces the active fault. The error names what is wrong with the body; the previous fault then stays.
     pub fn set(&self, body: &[u8]) -> Result<(), String> {
-        let wish: FaultRequest = serde_json::from_slice(body)
-            .map_err(|wrong| format!("write JSON such as {{\"fault\":\"hang\",\"calls\":5}}: {wrong}"))?;
+        let request: FaultRequest = serde_json::from_slice(body)
+            .map_err(|cause| format!("expected JSON such as {{\"fault\":\"hang\",\"calls\":5}}: {cause}"))?;
         let retry_after = parse_in_range(
             "retry_after",
-            wish.retry_after.as_ref(),
+            request.retry_after.as_ref(),
             &RETRY_AFTER_SECONDS_RANGE,
         )?;
         let active = ActiveFault {
-            kind: wish.fault,
-            api: wish.api,
-            calls_left: parse_in_range("calls", wish.calls.as_ref(), &CALLS_RANGE)?,
-            seconds: parse_in_range("seconds", wish.seconds.as_ref(), &SECONDS_RANGE)?,
+            kind: request.fault,
+            api: request.api,
+            calls_left: parse_in_range("calls", request.calls.as_ref(), &CALLS_RANGE)?,
+            seconds: parse_in_range("seconds", request.seconds.as_ref(), &SECONDS_RANGE)?,
             retry_after_seconds: retry_after.unwrap_or(DEFAULT_RETRY_AFTER_SECONDS),
             since: self.clock.stopwatch(),
         };
@@ -105,16 +104,16 @@ impl FaultInjector {
         Ok(())
     }
 
-    /// Takes the fault back.
+    /// Ends the active fault.
     pub fn clear(&self) {
         *self.active_fault() = None;
     }
 
-    /// What the next call on that wire suffers; counts it.
-    pub fn apply_next(&self, wire: SandboxApi) -> Option<InjectedFault> {
+    /// Returns the fault of the next call to `api` and counts the call.
+    pub fn apply_next(&self, api: SandboxApi) -> Option<InjectedFault> {
         let mut current = self.active_fault();
         let active = current.as_mut()?;
-        if active.api.is_some_and(|only| only != wire) {
+        if active.api.is_some_and(|only| only != api) {
             return None;
         }
         if let Some(left) = &mut active.calls_left {
@@ -130,7 +129,7 @@ impl FaultInjector {
         Some(fault)
     }
 
-    /// The fault of the moment, and what is left of it.
+    /// Returns the active fault and its remaining calls and seconds.
     pub fn to_json(&self) -> Value {
         let current = self.active_fault();
         let Some(active) = current.as_ref() else {
@@ -142,21 +141,21 @@ impl FaultInjector {
         });
         json!({
             "fault": active.kind,
-            "wire": active.api,
+            "api": active.api,
             "calls_left": active.calls_left,
             "seconds_left": seconds,
             "retry_after": active.retry_after_seconds,
         })
     }
 
-    /// The fault of the moment, gone if its time is over.
+    /// Returns the active fault, after removing an expired one.
     fn active_fault(&self) -> std::sync::MutexGuard<'_, Option<ActiveFault>> {
         let mut current = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        let over = |active: &ActiveFault| {
+        let is_expired = |active: &ActiveFault| {
             let seconds = active.seconds;
             seconds.is_some_and(|seconds| active.since.elapsed() >= Duration::from_secs(seconds.into()))
         };
-        if current.as_ref().is_some_and(over) {
+        if current.as_ref().is_some_and(is_expired) {
             *current = None;
         }
         current
@@ -165,17 +164,17 @@ impl FaultInjector {
 
 fn parse_in_range(
     name: &str,
-    written: Option<&Value>,
+    value: Option<&Value>,
     range: &RangeInclusive<u32>,
 ) -> Result<Option<u32>, String> {
-    let Some(written) = written else {
+    let Some(value) = value else {
         return Ok(None);
     };
-    let number = written.as_u64().and_then(|number| u32::try_from(number).ok());
+    let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
     match number.filter(|number| range.contains(number)) {
         Some(number) => Ok(Some(number)),
         None => Err(format!(
-            "{name} is a whole number from {} to {}",
+            "{name}: expected a whole number from {} to {}",
             range.start(),
             range.end()
         )),
@@ -183,69 +182,4 @@ fn parse_in_range(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn new_injector() -> FaultInjector {
-        FaultInjector::new(Clock::manual(postrider_core::clock::from_millis(0)))
-    }
-
-    fn next_kind(faults: &FaultInjector, wire: SandboxApi) -> Option<FaultKind> {
-        faults.apply_next(wire).map(|fault| fault.kind)
-    }
-
-    #[test]
-    fn a_fault_lasts_for_so_many_calls_of_its_wire() {
-        let faults = new_injector();
-        faults
-            .set(br#"{"fault":"hang","calls":2,"wire":"twilio"}"#)
-            .unwrap();
-        assert_eq!(next_kind(&faults, SandboxApi::Simple), None);
-        assert_eq!(next_kind(&faults, SandboxApi::Twilio), Some(FaultKind::Hang));
-        assert_eq!(faults.to_json()["calls_left"], 1);
-        assert_eq!(next_kind(&faults, SandboxApi::Twilio), Some(FaultKind::Hang));
-        assert_eq!(next_kind(&faults, SandboxApi::Twilio), None);
-        assert_eq!(faults.to_json(), json!({"fault": null}));
-    }
-
-    #[test]
-    fn a_fault_lasts_for_so_long_or_until_it_is_taken_back() {
-        let faults = new_injector();
-        faults
-            .set(br#"{"fault":"throttle","seconds":30,"retry_after":7}"#)
-            .unwrap();
-        let fault = faults.apply_next(SandboxApi::Texting).unwrap();
-        assert_eq!((fault.kind, fault.retry_after_seconds), (FaultKind::Throttle, 7));
-        faults.clock.advance(Duration::from_secs(29));
-        assert_eq!(faults.to_json()["seconds_left"], 1);
-        faults.clock.advance(Duration::from_secs(1));
-        assert_eq!(next_kind(&faults, SandboxApi::Texting), None);
-        faults.set(br#"{"fault":"slow"}"#).unwrap();
-        assert_eq!(next_kind(&faults, SandboxApi::Texting), Some(FaultKind::Slow));
-        faults.clear();
-        assert_eq!(next_kind(&faults, SandboxApi::Texting), None);
-    }
-
-    #[test]
-    fn what_is_no_fault_is_refused_and_the_one_before_stays() {
-        let faults = new_injector();
-        faults.set(br#"{"fault":"garbage"}"#).unwrap();
-        for (body, told) in [
-            ("", "\"fault\":\"hang\""),
-            (r#"{"fault":"explode"}"#, "unknown variant `explode`"),
-            (r#"{"fault":"hang","until":"noon"}"#, "unknown field `until`"),
-            (r#"{"fault":"hang","wire":"smpp"}"#, "unknown variant `smpp`"),
-            (r#"{"fault":"hang","calls":0}"#, "from 1 to 1000000"),
-            (r#"{"fault":"hang","calls":-1}"#, "from 1 to 1000000"),
-            (r#"{"fault":"hang","calls":1e30}"#, "from 1 to 1000000"),
-            (r#"{"fault":"hang","seconds":0.5}"#, "from 1 to 86400"),
-            (r#"{"fault":"hang","seconds":"5"}"#, "from 1 to 86400"),
-            (r#"{"fault":"hang","seconds":90000}"#, "from 1 to 86400"),
-            (r#"{"fault":"throttle","retry_after":9999}"#, "from 0 to 3600"),
-        ] {
-            let wrong = faults.set(body.as_bytes()).unwrap_err();
-            assert!(wrong.contains(told), "{body}: {wrong}");
-        }
-        assert_eq!(next_kind(&faults, SandboxApi::Simple), Some(FaultKind::Garbage));
-    }
-}
+mod tests;

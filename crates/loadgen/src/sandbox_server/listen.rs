@@ -1,6 +1,6 @@
-//! Takes connections in, a bounded number at once, and can do to them what no well-behaved server does: reset one.
+//! Accepts and serves HTTP connections, a limited number at a time, and can reset a connection instead of responding.
 //!
-//! When told to stop it lets answers that are nearly done go out, and cuts off whoever hangs.
+//! After the stop signal, responses in progress may end within [`STOP_GRACE`]; then every connection is closed.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,36 +20,35 @@ use tower::ServiceExt as _;
 
 use postrider_core::clock;
 
-/// The most connections at once; more wait in the kernel's queue.
+/// Maximum number of open connections; more wait in the kernel's backlog.
 const CONNECTIONS_MAX: usize = 1_024;
 
-/// How long a client may take for a request's head, and leave a connection idle.
+/// Maximum time for the header of a request, and maximum idle time of a connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long it may take for a request's body.
+/// Maximum time for the body of a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The longest body that is read, in bytes.
+/// Maximum length of a request body, in bytes.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
-/// How long answers may take to end after the word to stop.
+/// Maximum time for responses in progress after the stop signal.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
-/// How long accepting rests after a failure.
+/// Delay after a failed accept.
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(20);
 
-/// In an answer's extensions: it is not to be sent, and its connection is to be reset.
+/// Response extension: the connection is reset instead of sending the response.
 #[derive(Clone, Copy)]
 pub(super) struct ResetConnection;
 
-/// Answers until told to stop.
+/// Serves connections until `stop` is true.
 pub(super) async fn accept_connections(
     router: Router,
     listener: TcpListener,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut connections = JoinSet::new();
-    let told = stop.clone();
     loop {
         tokio::select! {
             biased;
@@ -57,10 +56,10 @@ pub(super) async fn accept_connections(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(serve_connection(router.clone(), stream, told.clone()));
+                    connections.spawn(serve_connection(router.clone(), stream, stop.clone()));
                 }
-                Err(trouble) => {
-                    log::warn!("a connection could not be accepted: {trouble}");
+                Err(cause) => {
+                    log::warn!("accept failed cause={cause}");
                     clock::sleep(ACCEPT_RETRY_DELAY).await;
                 }
             },
@@ -69,74 +68,75 @@ pub(super) async fn accept_connections(
     drop(listener);
     let ended = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(STOP_GRACE, ended).await.is_err() {
-        log::info!("{} connections were cut off", connections.len());
+        log::info!("closing open connections count={}", connections.len());
     }
     connections.shutdown().await;
 }
 
-/// Waits until it is time to stop, which it also is when nobody is left to say so.
+/// Waits until `stop` is true; also returns when the sender was dropped.
 async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
 async fn serve_connection(router: Router, stream: TcpStream, mut stop: watch::Receiver<bool>) {
-    // What is sent byte by byte is to leave byte by byte.
-    if let Err(trouble) = stream.set_nodelay(true) {
-        log::debug!("a connection cannot be made prompt: {trouble}");
+    // A slow response must leave byte by byte.
+    if let Err(cause) = stream.set_nodelay(true) {
+        log::debug!("cannot set TCP_NODELAY cause={cause}");
     }
-    let cut = AtomicBool::new(false);
-    let service = service_fn(|request| respond(router.clone(), request, &cut));
+    let must_reset = AtomicBool::new(false);
+    let service = service_fn(|request| respond(router.clone(), request, &must_reset));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
-    let mut stopping = false;
+    let mut is_stopping = false;
     loop {
         tokio::select! {
             biased;
             ended = &mut connection => {
-                if let Err(fault) = ended {
-                    log::debug!("a connection ended early: {fault}");
+                if let Err(cause) = ended {
+                    log::debug!("connection error cause={cause}");
                 }
                 break;
             }
-            () = wait_for_stop(&mut stop), if !stopping => {
-                stopping = true;
+            () = wait_for_stop(&mut stop), if !is_stopping => {
+                is_stopping = true;
                 std::pin::Pin::new(&mut connection).graceful_shutdown();
             }
         }
     }
     let stream = connection.into_parts().io.into_inner();
-    if cut.load(Ordering::Relaxed)
-        && let Err(trouble) = stream.set_zero_linger()
+    if must_reset.load(Ordering::Relaxed)
+        && let Err(cause) = stream.set_zero_linger()
     {
-        log::debug!("a connection is closed, not reset: {trouble}");
+        log::debug!("cannot reset connection cause={cause}");
     }
 }
 
-/// The answer, or an error that ends the connection without one.
+/// Returns the response, or an error that ends the connection without a response.
 async fn respond(
     router: Router,
     request: Request<Incoming>,
-    cut: &AtomicBool,
+    must_reset: &AtomicBool,
 ) -> Result<Response<Body>, &'static str> {
-    let whole = tokio::time::timeout(BODY_TIMEOUT, read_whole_request(request)).await;
-    let request = match whole.map_err(|_| "its body did not arrive in time")? {
+    let read = tokio::time::timeout(BODY_TIMEOUT, read_whole_request(request)).await;
+    let request = match read.map_err(|_| "request body timeout")? {
         Ok(request) => request,
         Err(refusal) => return Ok(refusal),
     };
-    let answer: Result<_, Infallible> = router.oneshot(request).await;
-    match answer {
+    let response: Result<_, Infallible> = router.oneshot(request).await;
+    match response {
         Ok(response) if response.extensions().get::<ResetConnection>().is_some() => {
-            cut.store(true, Ordering::Relaxed);
-            Err("it was to be reset")
+            must_reset.store(true, Ordering::Relaxed);
+            Err("injected reset")
         }
         Ok(response) => Ok(response),
         Err(never) => match never {},
     }
 }
 
-/// The request with all of its body. Wires are played only then, so that their answers may take any time.
+/// Returns the request with its whole body, or an error response. The time limit ends before the response, which may
+/// take any time.
 async fn read_whole_request(request: Request<Incoming>) -> Result<Request<Body>, Response<Body>> {
     let (head, body) = request.into_parts();
     match axum::body::to_bytes(Body::new(body), BODY_BYTES_MAX).await {

@@ -1,6 +1,7 @@
-//! Receipts on their way: each waits for its delay, is handed over, and tried again a bounded number of times.
+//! Sends receipts to callback URLs: after a delay, with a limited number of retries.
 //!
-//! What waits is bounded, too. A receipt that is lost, or given up, is said in the log; none outlives the sandbox.
+//! The number of pending receipts is limited; a receipt that is dropped or given up is counted and logged. Pending
+//! receipts are discarded at shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +12,20 @@ use tokio::sync::{Semaphore, watch};
 
 use super::api::SandboxReceipt;
 use super::counters::SandboxCounters;
+use super::dispatch::encode_receipt;
 use postrider_core::clock;
 use postrider_core::error::{Error, ErrorKind, Result};
 
-/// The most receipts that wait or are on their way.
+/// Maximum number of receipts that are waiting or being sent.
 const PENDING_RECEIPTS_MAX: u32 = 100_000;
 
-/// The most that are handed over at once.
+/// Maximum number of receipts being sent.
 const IN_FLIGHT_MAX: usize = 64;
 
-/// How long a gateway may take to read one.
+/// Maximum time for the response to a callback.
 const CALLBACK_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The wait before each further try.
+/// Delay before each retry.
 const RETRY_DELAYS: [Duration; 4] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
@@ -31,7 +33,7 @@ const RETRY_DELAYS: [Duration; 4] = [
     Duration::from_secs(4),
 ];
 
-/// The one who carries receipts.
+/// Sends receipts in the background.
 pub(super) struct ReceiptSender {
     client: Client,
     delay: Duration,
@@ -42,7 +44,7 @@ pub(super) struct ReceiptSender {
 }
 
 impl ReceiptSender {
-    /// Hands receipts over so long after their messages were taken.
+    /// Creates a sender that sends each receipt `delay` after it was scheduled.
     pub fn new(delay: Duration) -> Result<Self> {
         Ok(Self {
             client: build_client()?,
@@ -56,153 +58,117 @@ impl ReceiptSender {
         })
     }
 
-    /// Takes a receipt in charge; it is lost when too many wait.
-    pub fn schedule(self: &Arc<Self>, tally: &Arc<SandboxCounters>, letter: SandboxReceipt) {
-        let Ok(place) = Arc::clone(&self.pending_slots).try_acquire_owned() else {
-            if tally.count_receipt_dropped().is_power_of_two() {
-                log::warn!("receipts are lost, because {PENDING_RECEIPTS_MAX} wait already");
+    /// Schedules a receipt; drops it when too many are pending.
+    pub fn schedule(self: &Arc<Self>, counters: &Arc<SandboxCounters>, receipt: SandboxReceipt) {
+        let Ok(slot) = Arc::clone(&self.pending_slots).try_acquire_owned() else {
+            if counters.count_receipt_dropped().is_power_of_two() {
+                log::warn!("receipt dropped: too many pending max={PENDING_RECEIPTS_MAX}");
             }
             return;
         };
-        let (post, tally) = (Arc::clone(self), Arc::clone(tally));
+        let (sender, counters) = (Arc::clone(self), Arc::clone(counters));
         tokio::spawn(async move {
-            let mut closed = post.closed.subscribe();
+            let mut closed = sender.closed.subscribe();
             tokio::select! {
                 biased;
                 _ = closed.wait_for(|closed| *closed) => {}
-                () = post.deliver(&tally, &letter) => {}
+                () = sender.deliver(&counters, &receipt) => {}
             }
-            drop(place);
+            drop(slot);
         });
     }
 
-    /// How many receipts are still to come.
+    /// Returns the number of receipts not sent yet.
     pub fn pending(&self) -> usize {
         usize::try_from(PENDING_RECEIPTS_MAX)
             .unwrap_or_default()
             .saturating_sub(self.pending_slots.available_permits())
     }
 
-    /// Lets go of all that wait, and of those on their way.
+    /// Discards all receipts not sent yet and waits until their tasks have ended.
     pub async fn close(&self) {
-        let waiting = self.pending();
-        if waiting > 0 {
-            log::warn!("{waiting} receipts that were still to come never will");
+        let pending = self.pending();
+        if pending > 0 {
+            log::warn!("pending receipts discarded at shutdown count={pending}");
         }
         self.closed.send_replace(true);
-        // Everybody gives their place back.
+        // Every task releases its slot when it ends.
         let _ = self.pending_slots.acquire_many(PENDING_RECEIPTS_MAX).await;
     }
 
-    async fn deliver(&self, tally: &SandboxCounters, letter: &SandboxReceipt) {
+    async fn deliver(&self, counters: &SandboxCounters, receipt: &SandboxReceipt) {
         clock::sleep(self.delay).await;
-        for wait in self.retry_delays.map(Some).into_iter().chain([None]) {
-            // Boxed, so that those who only wait stay small.
-            let why = match Box::pin(self.post_receipt(letter)).await {
-                Ok(()) => return tally.count_receipt_sent(letter.status),
-                Err(why) => why,
+        for retry_delay in self.retry_delays.map(Some).into_iter().chain([None]) {
+            // Boxed to keep the tasks of waiting receipts small.
+            let cause = match Box::pin(self.post_receipt(receipt)).await {
+                Ok(()) => return counters.count_receipt_sent(receipt.status),
+                Err(cause) => cause,
             };
-            let (word, id) = (letter.status.as_str(), &letter.id);
-            let place = letter.url.split(['?', '#']).next().unwrap_or_default();
-            let Some(wait) = wait else {
-                tally.count_receipt_given_up();
+            let (status, id) = (receipt.status.as_str(), &receipt.id);
+            // A query may contain a token.
+            let url = receipt.url.split(['?', '#']).next().unwrap_or_default();
+            let Some(retry_delay) = retry_delay else {
+                counters.count_receipt_given_up();
                 log::warn!(
-                    "the receipt \"{word}\" of {id} cannot be handed over at {place}: {why}; given up after {} tries",
+                    "receipt callback failed, giving up status={status} id={id} url={url} cause={cause} tries={}",
                     self.retry_delays.len() + 1
                 );
                 return;
             };
-            tally.count_receipt_retry();
+            counters.count_receipt_retry();
             log::debug!(
-                "the receipt \"{word}\" of {id} cannot be handed over at {place}: {why}; again in {wait:?}"
+                "receipt callback failed, retrying status={status} id={id} url={url} cause={cause} \
+                 retry_in={retry_delay:?}"
             );
-            clock::sleep(wait).await;
+            clock::sleep(retry_delay).await;
         }
     }
 
-    async fn post_receipt(&self, letter: &SandboxReceipt) -> Result<(), String> {
-        let Ok(_turn) = self.in_flight.acquire().await else {
-            return Err("the sandbox ends".to_owned());
+    async fn post_receipt(&self, receipt: &SandboxReceipt) -> Result<(), String> {
+        let Ok(_permit) = self.in_flight.acquire().await else {
+            return Err("shutdown".to_owned());
         };
-        let sheet = letter.encode();
+        let encoded = encode_receipt(receipt);
         let mut request = self
             .client
-            .post(&letter.url)
+            .post(&receipt.url)
             .timeout(CALLBACK_TIMEOUT)
-            .header(CONTENT_TYPE, sheet.content_type)
-            .body(sheet.body);
-        if let Some((name, value)) = sheet.signature_header {
+            .header(CONTENT_TYPE, encoded.content_type)
+            .body(encoded.body);
+        if let Some((name, value)) = encoded.signature_header {
             request = request.header(name, value);
         }
         match request.send().await {
-            Ok(answer) if answer.status().is_success() => Ok(()),
-            Ok(answer) => Err(format!("HTTP {}", answer.status().as_u16())),
-            Err(fault) if fault.is_timeout() => Err(format!("no answer within {CALLBACK_TIMEOUT:?}")),
-            Err(fault) if fault.is_builder() => Err("that is no URL".to_owned()),
-            Err(fault) if fault.is_connect() => Err("nobody can be reached there".to_owned()),
-            Err(_) => Err("no answer".to_owned()),
+            Ok(response) if response.status().is_success() => Ok(()),
+            Ok(response) => Err(format!("HTTP {}", response.status().as_u16())),
+            Err(error) if error.is_timeout() => Err(format!("no response within {CALLBACK_TIMEOUT:?}")),
+            Err(error) if error.is_builder() => Err("invalid URL".to_owned()),
+            Err(error) if error.is_connect() => Err("cannot connect".to_owned()),
+            Err(_) => Err("no response".to_owned()),
         }
     }
 }
 
 fn build_client() -> Result<Client> {
-    // It fails only when a provider of cryptography is installed already, which will then do.
+    // Fails only when a crypto provider is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
         Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
     };
-    let client = builder().build().or_else(|trouble| {
-        log::warn!(
-            "receipts can go to http:// only, because this machine's certificates cannot be read: {trouble}"
-        );
+    let client = builder().build().or_else(|cause| {
+        log::warn!("cannot read the system certificates, callbacks to https URLs will fail cause={cause}");
         builder().tls_certs_only([]).build()
     });
-    client.map_err(|cause| Error::with_source(ErrorKind::Internal, "cannot prepare to send receipts", cause))
+    client.map_err(|cause| {
+        Error::with_source(
+            ErrorKind::Internal,
+            "cannot create the HTTP client for receipts",
+            cause,
+        )
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sandbox_server::api::{SandboxApi, SubmittedMessage};
-    use crate::sandbox_server::call_result::SandboxReceiptStatus;
-
-    fn receipt(url: &str) -> SandboxReceipt {
-        SandboxReceipt {
-            api: SandboxApi::Texting,
-            id: "id-1".to_owned(),
-            status: SandboxReceiptStatus::Delivered,
-            url: url.to_owned(),
-            message: SubmittedMessage::default(),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_receipt_that_nobody_takes_is_given_up_and_counted() {
-        let mut post = ReceiptSender::new(Duration::ZERO).unwrap();
-        post.retry_delays = [Duration::ZERO; 4];
-        let tally = SandboxCounters::default();
-        for url in ["nowhere", "http://127.0.0.1:1/"] {
-            post.deliver(&tally, &receipt(url)).await;
-        }
-        let receipts = tally.to_json(0)["receipts"].clone();
-        assert_eq!(
-            (&receipts["tried_again"], &receipts["given_up"]),
-            (&8.into(), &2.into()),
-            "{receipts}"
-        );
-    }
-
-    #[tokio::test]
-    async fn whoever_closes_waits_for_nobody() {
-        let post = Arc::new(ReceiptSender::new(Duration::from_secs(3_600)).unwrap());
-        let tally = Arc::new(SandboxCounters::default());
-        for _ in 0..3 {
-            post.schedule(&tally, receipt("http://127.0.0.1:1/"));
-        }
-        assert_eq!(post.pending(), 3);
-        post.close().await;
-        assert_eq!(tally.to_json(0)["receipts"]["given_up"], 0);
-    }
-}
+mod tests;

@@ -1,14 +1,18 @@
-//! The sandbox over a real socket: what every wire answers and reports, what faults do, how it ends.
+//! The sandbox server over real sockets: responses and receipts of every API, injected faults, shutdown.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use super::http_response::SLOW_RESPONSE_DURATION;
 use super::*;
+use postrider_core::clock;
 
-/// A sandbox on a free port that never fails and answers at once.
+/// A sandbox server on a free port, without failures and delays.
 struct RunningSandbox {
     at: SocketAddr,
     client: Client,
@@ -16,22 +20,22 @@ struct RunningSandbox {
     task: JoinHandle<()>,
 }
 
-/// Somebody whom receipts are sent to, and all they were told.
+/// A gateway that collects receipts.
 struct ReceiptCollector {
     at: SocketAddr,
     receipts: tokio::sync::mpsc::UnboundedReceiver<(String, HeaderMap, String)>,
 }
 
-fn options(receipts_to: &str) -> SandboxOptions {
+fn options(gateway_url: &str) -> SandboxOptions {
     SandboxOptions {
         failure_rate: 0.0,
         mean_time: Duration::ZERO,
         receipt_delay: Duration::ZERO,
-        shares: SandboxReceiptShares {
+        receipt_shares: SandboxReceiptShares {
             delivered: 1.0,
             ..SandboxReceiptShares::default()
         },
-        receipts_to: receipts_to.to_owned(),
+        gateway_url: gateway_url.to_owned(),
         seed: None,
     }
 }
@@ -42,57 +46,57 @@ async fn bind_loopback() -> (TcpListener, SocketAddr) {
     (listener, at)
 }
 
-async fn start_sandbox(settings: SandboxOptions) -> RunningSandbox {
+async fn start_sandbox(options: SandboxOptions) -> RunningSandbox {
     let (listener, at) = bind_loopback().await;
-    let (stop, told) = watch::channel(false);
-    let sandbox = SandboxServer::new(settings).unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let sandbox = SandboxServer::new(options).unwrap();
     RunningSandbox {
         at,
         client: Client::new(),
         stop,
-        task: tokio::spawn(sandbox.serve(listener, told)),
+        task: tokio::spawn(serve(sandbox, listener, stopped)),
     }
 }
 
-/// A gateway that takes receipts after it has turned away so many.
-async fn start_collector(refused: usize) -> ReceiptCollector {
+/// Starts a collector that rejects the first `rejected` receipts.
+async fn start_collector(rejected: usize) -> ReceiptCollector {
     let (listener, at) = bind_loopback().await;
-    let (tell, heard) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, receipts) = tokio::sync::mpsc::unbounded_channel();
     let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let take = move |uri: axum::http::Uri, headers: HeaderMap, body: String| {
-        let (tell, count) = (tell.clone(), Arc::clone(&count));
+    let collect = move |uri: axum::http::Uri, headers: HeaderMap, body: String| {
+        let (sender, count) = (sender.clone(), Arc::clone(&count));
         async move {
             let number = count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-            tell.send((uri.path().to_owned(), headers, body)).unwrap();
-            if number < refused {
+            sender.send((uri.path().to_owned(), headers, body)).unwrap();
+            if number < rejected {
                 StatusCode::SERVICE_UNAVAILABLE
             } else {
                 StatusCode::OK
             }
         }
     };
-    tokio::spawn(axum::serve(listener, Router::new().fallback(take)).into_future());
-    ReceiptCollector { at, receipts: heard }
+    tokio::spawn(axum::serve(listener, Router::new().fallback(collect)).into_future());
+    ReceiptCollector { at, receipts }
 }
 
 impl RunningSandbox {
     async fn get(&self, path: &str) -> Value {
-        let answer = self
+        let response = self
             .client
             .get(format!("http://{}{path}", self.at))
             .send()
             .await
             .unwrap();
-        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+        serde_json::from_slice(&response.bytes().await.unwrap()).unwrap()
     }
 
     async fn put_fault(&self, fault: &Value) {
         let url = format!("http://{}/faults", self.at);
-        let answer = self.client.put(url).body(fault.to_string()).send().await.unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
+        let response = self.client.put(url).body(fault.to_string()).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
     }
 
-    /// A message over the texting wire.
+    /// Returns a request to the texting API.
     fn texting_request(&self, number: &str, callback: &str) -> reqwest::RequestBuilder {
         let body = json!({"to_number": number, "message": "hi", "callback_url": callback});
         self.client
@@ -112,107 +116,107 @@ impl RunningSandbox {
 }
 
 #[tokio::test]
-async fn every_wire_answers_and_reports_in_its_own_way() {
+async fn every_api_responds_and_reports_in_its_own_format() {
     let mut gateway = start_collector(0).await;
-    let played = start_sandbox(options(&format!("http://{}", gateway.at))).await;
+    let sandbox = start_sandbox(options(&format!("http://{}", gateway.at))).await;
     let (base, callback) = (
-        format!("http://{}", played.at),
+        format!("http://{}", sandbox.at),
         format!("http://{}/callback", gateway.at),
     );
 
     let url = format!("{base}/sms/send/?number=09122222222&body=hi&callback_url={callback}");
-    let taken = played.client.get(url).send().await.unwrap();
-    assert_eq!(taken.status(), StatusCode::OK);
-    let taken: Value = serde_json::from_slice(&taken.bytes().await.unwrap()).unwrap();
+    let accepted = sandbox.client.get(url).send().await.unwrap();
+    assert_eq!(accepted.status(), StatusCode::OK);
+    let accepted: Value = serde_json::from_slice(&accepted.bytes().await.unwrap()).unwrap();
     let (path, _, body) = gateway.receipts.recv().await.unwrap();
-    let id = taken["Data"][0]["id"].as_str().unwrap();
+    let id = accepted["Data"][0]["id"].as_str().unwrap();
     assert_eq!(
         (path.as_str(), body),
         ("/callback", format!("id={id}&status=delivered"))
     );
 
-    let taken = played
+    let accepted = sandbox
         .texting_request("1231233211", &callback)
         .send()
         .await
         .unwrap();
-    let taken: Value = serde_json::from_slice(&taken.bytes().await.unwrap()).unwrap();
+    let accepted: Value = serde_json::from_slice(&accepted.bytes().await.unwrap()).unwrap();
     let (_, headers, body) = gateway.receipts.recv().await.unwrap();
     assert_eq!(headers[CONTENT_TYPE], "application/json");
-    let told: Value = serde_json::from_str(&body).unwrap();
+    let receipt: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(
-        told,
-        json!({"status": "delivered", "message_id": taken["message_id"]})
+        receipt,
+        json!({"status": "delivered", "message_id": accepted["message_id"]})
     );
 
     let url = format!("{base}/2010-04-01/Accounts/{}/Messages.json", twilio::ACCOUNT_SID);
-    let call = played
+    let call = sandbox
         .client
         .post(url)
         .basic_auth(twilio::ACCOUNT_SID, Some(twilio::AUTH_TOKEN));
-    let taken = call
+    let accepted = call
         .body("To=%2B989121234567&From=a&Body=x")
         .send()
         .await
         .unwrap();
-    assert_eq!(taken.status(), StatusCode::CREATED);
-    let taken: Value = serde_json::from_slice(&taken.bytes().await.unwrap()).unwrap();
+    assert_eq!(accepted.status(), StatusCode::CREATED);
+    let accepted: Value = serde_json::from_slice(&accepted.bytes().await.unwrap()).unwrap();
     let (path, headers, body) = gateway.receipts.recv().await.unwrap();
     assert_eq!(path, "/v1/receipts/sandbox_twilio");
     assert!(headers.contains_key("x-twilio-signature"));
     assert!(
-        body.contains(&format!("MessageSid={}", taken["sid"].as_str().unwrap())),
+        body.contains(&format!("MessageSid={}", accepted["sid"].as_str().unwrap())),
         "{body}"
     );
 
-    let counters = played.wait_for_receipts_sent(3).await;
-    for wire in SandboxApi::ALL {
-        assert_eq!(counters["calls"][wire.as_str()]["accepted"], 1, "{counters}");
+    let counters = sandbox.wait_for_receipts_sent(3).await;
+    for api in SandboxApi::ALL {
+        assert_eq!(counters["calls"][api.as_str()]["accepted"], 1, "{counters}");
     }
-    assert_eq!(counters["receipts"]["waiting"], 0);
+    assert_eq!(counters["receipts"]["pending"], 0);
 }
 
 #[tokio::test]
-async fn a_receipt_that_is_turned_away_comes_again() {
+async fn a_rejected_receipt_is_sent_again() {
     let gateway = start_collector(2).await;
-    let played = start_sandbox(options("http://127.0.0.1:1")).await;
+    let sandbox = start_sandbox(options("http://127.0.0.1:1")).await;
     let callback = format!("http://{}/callback", gateway.at);
-    played
+    sandbox
         .texting_request("1231233211", &callback)
         .send()
         .await
         .unwrap();
-    let counters = played.wait_for_receipts_sent(1).await;
-    assert_eq!(counters["receipts"]["tried_again"], 2, "{counters}");
+    let counters = sandbox.wait_for_receipts_sent(1).await;
+    assert_eq!(counters["receipts"]["retries"], 2, "{counters}");
 }
 
 #[tokio::test]
-async fn faults_do_what_they_are_called() {
-    let played = start_sandbox(options("http://127.0.0.1:1")).await;
-    let message = || played.texting_request("+12025550106", "http://127.0.0.1:1/");
+async fn every_injected_fault_has_its_effect() {
+    let sandbox = start_sandbox(options("http://127.0.0.1:1")).await;
+    let message = || sandbox.texting_request("+12025550106", "http://127.0.0.1:1/");
 
-    played
+    sandbox
         .put_fault(&json!({"fault": "throttle", "retry_after": 7}))
         .await;
-    let busy = message().send().await.unwrap();
+    let throttled = message().send().await.unwrap();
     assert_eq!(
-        (busy.status(), busy.headers()[RETRY_AFTER].as_bytes()),
+        (throttled.status(), throttled.headers()[RETRY_AFTER].as_bytes()),
         (StatusCode::TOO_MANY_REQUESTS, &b"7"[..])
     );
 
-    played.put_fault(&json!({"fault": "garbage"})).await;
+    sandbox.put_fault(&json!({"fault": "garbage"})).await;
     let garbage = message().send().await.unwrap();
     assert_eq!(garbage.status(), StatusCode::OK);
     assert!(serde_json::from_slice::<Value>(&garbage.bytes().await.unwrap()).is_err());
 
-    played.put_fault(&json!({"fault": "refuse"})).await;
+    sandbox.put_fault(&json!({"fault": "reset"})).await;
     let fault = message().send().await.unwrap_err();
     assert!(
         !fault.is_timeout() && !fault.is_connect() && fault.status().is_none(),
         "{fault:?}"
     );
 
-    played.put_fault(&json!({"fault": "hang"})).await;
+    sandbox.put_fault(&json!({"fault": "hang"})).await;
     let fault = message()
         .timeout(Duration::from_millis(300))
         .send()
@@ -220,7 +224,7 @@ async fn faults_do_what_they_are_called() {
         .unwrap_err();
     assert!(fault.is_timeout(), "{fault:?}");
 
-    played.put_fault(&json!({"fault": "slow"})).await;
+    sandbox.put_fault(&json!({"fault": "slow"})).await;
     let began = std::time::Instant::now();
     let mut slow = message().send().await.unwrap();
     let mut pieces = 0;
@@ -233,42 +237,42 @@ async fn faults_do_what_they_are_called() {
         began.elapsed()
     );
 
-    played
+    sandbox
         .client
-        .delete(format!("http://{}/faults", played.at))
+        .delete(format!("http://{}/faults", sandbox.at))
         .send()
         .await
         .unwrap();
     assert_eq!(message().send().await.unwrap().status(), StatusCode::OK);
-    let counters = played.get("/counters").await["calls"]["texting"].clone();
-    let expected = json!({"accepted": 2, "refused": 0, "failed": 0, "throttled": 1, "hung": 1, "garbled": 1,
-        "reset": 1, "unreadable": 0});
+    let counters = sandbox.get("/counters").await["calls"]["texting"].clone();
+    let expected = json!({"accepted": 2, "invalid_number": 0, "server_error": 0, "throttled": 1, "no_response": 1,
+        "garbage": 1, "reset": 1, "invalid_request": 0});
     assert_eq!(counters, expected);
 }
 
 #[tokio::test]
-async fn whoever_hangs_does_not_hold_up_the_end() {
-    let played = start_sandbox(options("http://127.0.0.1:1")).await;
-    played.put_fault(&json!({"fault": "hang", "calls": 1})).await;
-    let hanging = tokio::spawn(played.texting_request("1231233211", "").send());
-    while played.get("/counters").await["calls"]["texting"]["hung"] != 1 {
+async fn a_hanging_call_does_not_delay_the_shutdown() {
+    let sandbox = start_sandbox(options("http://127.0.0.1:1")).await;
+    sandbox.put_fault(&json!({"fault": "hang", "calls": 1})).await;
+    let hanging = tokio::spawn(sandbox.texting_request("1231233211", "").send());
+    while sandbox.get("/counters").await["calls"]["texting"]["no_response"] != 1 {
         clock::sleep(Duration::from_millis(5)).await;
     }
-    played
+    sandbox
         .texting_request("1231233211", "http://127.0.0.1:1/")
         .send()
         .await
         .unwrap();
-    played.stop.send_replace(true);
-    played.task.await.unwrap();
+    sandbox.stop.send_replace(true);
+    sandbox.task.await.unwrap();
     assert!(hanging.await.unwrap().is_err());
 }
 
 #[tokio::test]
-async fn a_seed_brings_the_same_luck_and_other_ids() {
+async fn a_seed_repeats_results_but_not_ids() {
     let mut runs = Vec::new();
     for _ in 0..2 {
-        let played = start_sandbox(SandboxOptions {
+        let sandbox = start_sandbox(SandboxOptions {
             failure_rate: 0.5,
             seed: Some(7),
             ..options("http://127.0.0.1:1")
@@ -277,9 +281,9 @@ async fn a_seed_brings_the_same_luck_and_other_ids() {
         let mut statuses = Vec::new();
         let mut ids = Vec::new();
         for _ in 0..20 {
-            let answer = played.texting_request("1231233211", "").send().await.unwrap();
-            statuses.push(answer.status().as_u16());
-            ids.push(answer.text().await.unwrap());
+            let response = sandbox.texting_request("1231233211", "").send().await.unwrap();
+            statuses.push(response.status().as_u16());
+            ids.push(response.text().await.unwrap());
         }
         runs.push((statuses, ids));
     }
@@ -292,34 +296,9 @@ async fn a_seed_brings_the_same_luck_and_other_ids() {
     assert_ne!(runs[0].1, runs[1].1);
 }
 
-#[test]
-fn shares_are_drawn_in_their_order_and_the_rest_is_silence() {
-    let shares = SandboxReceiptShares {
-        delivered: 0.5,
-        failed: 0.2,
-        invalid: 0.1,
-    };
-    let drawn = |luck| draw_receipt(&shares, luck);
-    assert_eq!(
-        (drawn(0.0), drawn(0.49)),
-        (
-            Some(SandboxReceiptStatus::Delivered),
-            Some(SandboxReceiptStatus::Delivered)
-        )
-    );
-    assert_eq!(
-        (drawn(0.6), drawn(0.75)),
-        (
-            Some(SandboxReceiptStatus::Failed),
-            Some(SandboxReceiptStatus::Invalid)
-        )
-    );
-    assert_eq!(drawn(0.9), None);
-}
-
 #[tokio::test]
-async fn what_another_site_may_have_sent_is_refused_on_every_path() {
-    let played = start_sandbox(options("http://127.0.0.1:9")).await;
+async fn cross_site_requests_are_rejected_on_every_path() {
+    let sandbox = start_sandbox(options("http://127.0.0.1:9")).await;
     for (name, value, status) in [
         ("host", "evil.example:8090", StatusCode::MISDIRECTED_REQUEST),
         ("sec-fetch-site", "cross-site", StatusCode::FORBIDDEN),
@@ -327,8 +306,8 @@ async fn what_another_site_may_have_sent_is_refused_on_every_path() {
         ("origin", "https://evil.example", StatusCode::FORBIDDEN),
     ] {
         for path in ["/", "/counters", "/faults", "/messages", "/sms/send/", "/nowhere"] {
-            let url = format!("http://{}{path}", played.at);
-            let answer = played
+            let url = format!("http://{}{path}", sandbox.at);
+            let response = sandbox
                 .client
                 .post(url)
                 .header(name, value)
@@ -336,10 +315,10 @@ async fn what_another_site_may_have_sent_is_refused_on_every_path() {
                 .send()
                 .await
                 .unwrap();
-            assert_eq!(answer.status(), status, "{path} {name}: {value}");
+            assert_eq!(response.status(), status, "{path} {name}: {value}");
         }
     }
-    let typed = played.client.get(format!("http://{}/counters", played.at));
-    let answer = typed.header("sec-fetch-site", "none").send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::OK);
+    let direct = sandbox.client.get(format!("http://{}/counters", sandbox.at));
+    let response = direct.header("sec-fetch-site", "none").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
 }

@@ -52,55 +52,55 @@ fn overview_at(second: u32, sent: u64, failed: u64) -> StatusOverview {
     }
 }
 
-fn render_to_string(view: &ScreenState, width: u16, height: u16) -> String {
+fn render_to_string(state: &ScreenState, width: u16, height: u16) -> String {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal
-        .draw(|frame| draw(frame, view, &Config::test_mode()))
+        .draw(|frame| draw(frame, state, &Config::test_mode()))
         .unwrap();
     terminal.backend().to_string()
 }
 
 #[test]
-fn a_screen_shows_counters_rates_health_and_failures() {
-    let mut view = ScreenState::default();
-    view.apply_poll_result(Ok(overview_at(10, 200, 100)));
+fn the_screen_shows_counters_rates_circuits_and_failures() {
+    let mut state = ScreenState::default();
+    state.apply_poll_result(Ok(overview_at(10, 200, 100)));
     assert!(
-        !render_to_string(&view, 100, 30).contains("a second"),
-        "no rate before the second look"
+        !render_to_string(&state, 100, 30).contains("/s"),
+        "no rate at the first poll"
     );
-    view.apply_poll_result(Ok(overview_at(20, 700, 150)));
-    let screen = render_to_string(&view, 100, 30);
-    for words in [
+    state.apply_poll_result(Ok(overview_at(20, 700, 150)));
+    let screen = render_to_string(&state, 100, 30);
+    for text in [
         "accepted   1000",
-        "waiting    150          the oldest is due for 20 s",
-        "sent       700          50.0 a second",
-        "failed     150          5.0 a second",
-        "0.1000 s a call",
-        "mock-blue            well",
+        "waiting    150          oldest due 20 s ago",
+        "sent       700          50.0/s",
+        "failed     150          5.0/s",
+        "0.1000 s per call",
+        "mock-blue            closed",
         "17.6 %",
-        "resting until 12:00:59",
+        "open until 12:00:59",
         "exhausted          gave up after 3 tries",
     ] {
-        assert!(screen.contains(words), "{words}\n{screen}");
+        assert!(screen.contains(text), "{text}\n{screen}");
     }
-    assert!(!screen.contains("09122222222"), "numbers are masked");
+    assert!(!screen.contains("09122222222"), "phone numbers are masked");
 }
 
 #[test]
-fn a_screen_of_nothing_and_one_that_is_too_small_are_drawn_as_well() {
-    let view = ScreenState::default();
-    assert!(render_to_string(&view, 80, 24).contains("nothing is late"));
-    render_to_string(&view, 10, 3);
+fn an_empty_screen_and_one_that_is_too_small_are_drawn() {
+    let state = ScreenState::default();
+    assert!(render_to_string(&state, 80, 24).contains("none overdue"));
+    assert_eq!(render_to_string(&state, 10, 3).lines().count(), 3);
 }
 
 #[test]
-fn what_is_wrong_stands_above_what_was_seen_last() {
-    let mut view = ScreenState::default();
-    view.apply_poll_result(Ok(overview_at(10, 200, 100)));
-    view.apply_poll_result(Err("the store cannot be reached".to_owned()));
-    let screen = render_to_string(&view, 100, 30);
+fn an_error_is_shown_above_the_last_values() {
+    let mut state = ScreenState::default();
+    state.apply_poll_result(Ok(overview_at(10, 200, 100)));
+    state.apply_poll_result(Err("cannot reach the store".to_owned()));
+    let screen = render_to_string(&state, 100, 30);
     assert!(
-        screen.contains("cannot be reached") && screen.contains("sent       200"),
+        screen.contains("cannot reach") && screen.contains("sent       200"),
         "{screen}"
     );
 }

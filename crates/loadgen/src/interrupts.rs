@@ -1,0 +1,61 @@
+//! Interrupt requests of an operator: the first asks a run to finish early, the second to abort it.
+//!
+//! The program counts signals and passes the count on; nothing here handles signals.
+
+use tokio::sync::watch;
+
+use postrider_core::error::{Error, ErrorKind, Result};
+
+/// The number of interrupts requested since the start of the program.
+#[derive(Clone, Debug)]
+pub struct Interrupts(watch::Receiver<u32>);
+
+impl Interrupts {
+    /// Reads the count from `receiver`. A dropped sender means that no further interrupt comes.
+    pub fn new(receiver: watch::Receiver<u32>) -> Self {
+        Self(receiver)
+    }
+
+    /// Returns whether an interrupt was requested.
+    pub fn is_requested(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
+    /// Waits for the first interrupt.
+    pub async fn wait_for_first(&self) {
+        self.wait_for(1).await;
+    }
+
+    /// Runs `work` to its end, or drops it at the second interrupt.
+    ///
+    /// # Errors
+    ///
+    /// The error of `work`, or one that begins with "aborted by the second signal" and ends with `consequence`.
+    pub async fn abort_at_second<T>(
+        &self,
+        work: impl Future<Output = Result<T>>,
+        consequence: &str,
+    ) -> Result<T> {
+        tokio::select! {
+            result = work => result,
+            () = self.wait_for(2) => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("aborted by the second signal; {consequence}"),
+            )),
+        }
+    }
+
+    async fn wait_for(&self, count: u32) {
+        let mut receiver = self.0.clone();
+        if receiver
+            .wait_for(|interrupts| *interrupts >= count)
+            .await
+            .is_err()
+        {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

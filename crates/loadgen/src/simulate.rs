@@ -1,0 +1,55 @@
+//! The simulation: messages pass through the real engine with mock senders, and the result is compared with theory.
+//!
+//! Every sender is a gateway of its own with one mock provider; all share one store and one queue, as processes do. The
+//! store is a temporary one or an empty one named by the caller; a store with messages or users is refused. System D
+//! (single messages) and system E (broadcasts to users) are the references.
+
+mod broadcast_result;
+mod broadcast_run;
+mod environment;
+mod message_run;
+mod options;
+mod outcome;
+mod progress;
+mod senders;
+mod table;
+mod theory;
+
+pub use options::{SimulateOptions, SimulationAudience};
+pub use outcome::SimulationOutcome;
+pub use progress::SimulationProgress;
+
+use crate::interrupts::Interrupts;
+use environment::SimulationEnvironment;
+use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_engine::config::Config;
+use progress::ProgressFn;
+
+/// Runs a simulation with the channel and limits of `configured`, and returns its result.
+///
+/// The first interrupt ends the run early, the second one aborts it.
+///
+/// # Errors
+///
+/// A usage error when the store is not empty; an error when the store fails or a task stops unexpectedly.
+pub async fn simulate(
+    configured: Config,
+    options: &SimulateOptions,
+    interrupts: &Interrupts,
+    on_progress: ProgressFn<'_>,
+) -> Result<SimulationOutcome> {
+    let environment = tokio::select! {
+        environment = SimulationEnvironment::open(configured, options) => environment?,
+        () = interrupts.wait_for_first() => {
+            return Err(Error::new(ErrorKind::Unavailable, "interrupted before the start"));
+        }
+    };
+    let mut outcome = match &options.audience {
+        Some(audience) => {
+            broadcast_run::run(&environment, audience, options.seed, interrupts, on_progress).await?
+        }
+        None => message_run::run(&environment, options, interrupts, on_progress).await?,
+    };
+    outcome.text.push_str(&environment.kept_store_hint());
+    Ok(outcome)
+}

@@ -1,0 +1,128 @@
+//! The senders of a simulation at work: start, interrupt, stop, and detection of a stalled run.
+//!
+//! Whatever ends a run, all senders are stopped before it returns.
+
+use std::future::poll_fn;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::environment::SimulationEnvironment;
+use crate::interrupts::Interrupts;
+use postrider_core::clock::{Clock, Stopwatch};
+use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_engine::background::BackgroundTasks;
+
+/// Time without progress after which the store is pinged.
+const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Maximum time for the response to a ping.
+const STORE_PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Consequence of the second interrupt, for its error message.
+const ABORT_CONSEQUENCE: &str = "calls that were in flight will show as unknown";
+
+/// Runs the senders while `sending` runs, and returns the duration. The second interrupt aborts.
+pub async fn run_with_senders(
+    environment: &SimulationEnvironment,
+    interrupts: &Interrupts,
+    sending: impl Future<Output = Result<()>>,
+) -> Result<Duration> {
+    let mut senders = start_senders(environment);
+    let watch = environment.intake_gateway().clock.stopwatch();
+    let result = tokio::select! {
+        result = interrupts.abort_at_second(sending, ABORT_CONSEQUENCE) => result,
+        failure = first_sender_failure(&mut senders) => Err(failure),
+    };
+    let elapsed = watch.elapsed();
+    let stopped = interrupts
+        .abort_at_second(stop_senders(senders), ABORT_CONSEQUENCE)
+        .await;
+    result?;
+    stopped?;
+    Ok(elapsed)
+}
+
+/// Starts one set of tasks for each sender. They share a clock, so only the first synchronises it, and only the first
+/// fans out broadcasts.
+fn start_senders(environment: &SimulationEnvironment) -> Vec<BackgroundTasks> {
+    let mut senders = Vec::with_capacity(environment.senders.len());
+    for (index, gateway) in environment.senders.iter().enumerate() {
+        let mut tasks = BackgroundTasks::new();
+        if index == 0 {
+            tasks.start_health_sync(gateway);
+            tasks.start_fan_out(gateway);
+        }
+        tasks.start_delivery(gateway);
+        senders.push(tasks);
+    }
+    senders
+}
+
+/// Waits until a task of any sender ends unexpectedly.
+async fn first_sender_failure(senders: &mut [BackgroundTasks]) -> Error {
+    let mut failures: Vec<_> = senders
+        .iter_mut()
+        .map(|tasks| Box::pin(tasks.wait_for_failure()))
+        .collect();
+    poll_fn(|context| {
+        let mut polled = failures.iter_mut().map(|failure| failure.as_mut().poll(context));
+        polled.find(Poll::is_ready).unwrap_or(Poll::Pending)
+    })
+    .await
+}
+
+/// Stops all senders at the same time.
+async fn stop_senders(senders: Vec<BackgroundTasks>) -> Result<()> {
+    let mut stopping: JoinSet<Result<()>> = senders.into_iter().map(BackgroundTasks::stop).collect();
+    while let Some(stopped) = stopping.join_next().await {
+        stopped.map_err(|panic| {
+            Error::with_source(ErrorKind::Internal, "sender failed while stopping", panic)
+        })??;
+    }
+    Ok(())
+}
+
+/// Ends a run that makes no progress because the store fails.
+pub struct StallDetector<'e> {
+    environment: &'e SimulationEnvironment,
+    last_progress: u64,
+    stalled_since: Stopwatch,
+}
+
+impl<'e> StallDetector<'e> {
+    /// Starts to measure.
+    pub fn new(environment: &'e SimulationEnvironment) -> Self {
+        Self {
+            environment,
+            last_progress: 0,
+            stalled_since: Clock::System.stopwatch(),
+        }
+    }
+
+    /// Records `progress`, a counter that grows with every step of the run.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the counter has not grown for [`STALL_TIMEOUT`] and the store does not respond either.
+    pub async fn check_progress(&mut self, progress: u64) -> Result<()> {
+        let is_stalled = progress == self.last_progress;
+        if is_stalled && self.stalled_since.elapsed() < STALL_TIMEOUT {
+            return Ok(());
+        }
+        self.last_progress = progress;
+        self.stalled_since = Clock::System.stopwatch();
+        if !is_stalled {
+            return Ok(());
+        }
+        let ping = self.environment.intake_gateway().store.ping();
+        let response = tokio::time::timeout(STORE_PING_TIMEOUT, ping).await;
+        let response =
+            response.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unavailable, "no response in time")));
+        response.map_err(|error| {
+            let what = format!("simulation stopped: the store is unavailable: {error}");
+            Error::with_source(ErrorKind::Unavailable, what, error)
+        })
+    }
+}

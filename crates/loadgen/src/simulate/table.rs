@@ -1,0 +1,127 @@
+//! The text at the end of a simulation: counts by source, senders, and measured beside expected values.
+//!
+//! Formats only; `theory` and `broadcast_result` decide what is wrong. Writing into a string cannot fail, so results of
+//! `write!` are dropped.
+
+use std::fmt::Write;
+
+use super::options::SimulateOptions;
+use super::theory::{Expectation, SimulationRun, expectations};
+use crate::rate::{format_rate, to_f64};
+use postrider_core::report::Report;
+use postrider_engine::config::format_duration;
+
+/// Returns the text of a run with single messages.
+pub fn render_result(
+    options: &SimulateOptions,
+    run: &SimulationRun,
+    report: &Report,
+    faults: &[String],
+) -> String {
+    let finished = run.sent + run.failed;
+    let what = format!("{finished} messages");
+    let rate = format_rate("finished", &what, finished, run.elapsed.as_secs_f64());
+    let mut text = format!("{rate}\n");
+    let waiting = run.accepted.saturating_sub(finished);
+    let metrics = [run.accepted, waiting, run.sent, 0, run.failed];
+    write_counts(&mut text, &[report_count_row(report), ("metrics", metrics)]);
+    write_senders(&mut text, options, run);
+    write_expectations(&mut text, &expectations(options, run));
+    write_verdict(&mut text, faults, run.is_interrupted);
+    text
+}
+
+/// A source and its counts: accepted, waiting, sent, delivered, failed.
+pub type CountRow = (&'static str, [u64; 5]);
+
+/// Returns the counts of the report.
+pub fn report_count_row(report: &Report) -> CountRow {
+    let totals = &report.totals;
+    let (sent, delivered, failed) = (totals.sent, totals.delivered, totals.failed_sum());
+    (
+        "report",
+        [report.messages, totals.waiting, sent, delivered, failed],
+    )
+}
+
+/// Writes one line for each source.
+pub fn write_counts(text: &mut String, rows: &[CountRow]) {
+    let _ = writeln!(
+        text,
+        "\n{:<10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+        "source", "accepted", "waiting", "sent", "delivered", "failed"
+    );
+    for (source, [accepted, waiting, sent, delivered, failed]) in rows {
+        let _ = writeln!(
+            text,
+            "{source:<10} {accepted:>10} {waiting:>10} {sent:>10} {delivered:>10} {failed:>10}"
+        );
+    }
+}
+
+fn write_senders(text: &mut String, options: &SimulateOptions, run: &SimulationRun) {
+    let _ = writeln!(
+        text,
+        "\n{:<12} {:>8} {:>8} {:>10} {:>10} {:>12}",
+        "sender", "mean", "failure", "calls", "failed", "average"
+    );
+    for (index, (sender, stats)) in options.senders.iter().zip(&run.senders).enumerate() {
+        let average = if stats.calls == 0 {
+            "-".to_owned()
+        } else {
+            format!("{:.4} s", stats.seconds / to_f64(stats.calls))
+        };
+        let name = format!("sender-{}", index + 1);
+        let _ = writeln!(
+            text,
+            "{name:<12} {:>8} {:>8} {:>10} {:>10} {average:>12}",
+            format_duration(sender.mean_time),
+            sender.failure_rate,
+            stats.calls,
+            stats.failed_calls
+        );
+    }
+}
+
+/// Writes one line for each measured value that has an expected one.
+pub fn write_expectations(text: &mut String, expectations: &[Expectation]) {
+    let _ = writeln!(
+        text,
+        "\n{:<24} {:>12} {:>12}  range",
+        "check", "actual", "expected"
+    );
+    for expectation in expectations {
+        write_expectation(text, expectation);
+    }
+    text.push('\n');
+}
+
+fn write_expectation(text: &mut String, expectation: &Expectation) {
+    let format_value = |value: f64| match expectation.unit {
+        "" => format!("{value:.0}"),
+        unit => format!("{value:.4} {unit}"),
+    };
+    let expected = expectation.expected.map_or_else(|| "-".to_owned(), format_value);
+    let range = expectation.range.map_or_else(String::new, |(min, max)| {
+        format!("{} to {}", format_value(min), format_value(max))
+    });
+    let verdict = if expectation.is_met() { "" } else { "  OUTSIDE" };
+    let line = format!(
+        "{:<24} {:>12} {expected:>12}  {range}{verdict}",
+        expectation.name,
+        format_value(expectation.actual)
+    );
+    let _ = writeln!(text, "{}", line.trim_end());
+}
+
+/// Writes what is wrong, or that the result is as expected; an interrupted run has no verdict.
+pub fn write_verdict(text: &mut String, faults: &[String], is_interrupted: bool) {
+    for fault in faults {
+        let _ = writeln!(text, "mismatch: {fault}");
+    }
+    if is_interrupted {
+        text.push_str("interrupted: unfinished messages were left waiting\n");
+    } else if faults.is_empty() {
+        text.push_str("result: as expected\n");
+    }
+}

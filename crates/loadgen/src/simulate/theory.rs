@@ -1,0 +1,248 @@
+//! Expected values of a simulation with exponentially distributed call times and random failures, and their check.
+//!
+//! Counts must lie within four standard deviations, which one run in about ten thousand misses by chance. Times are shown
+//! beside their expected values but not judged, because the speed of the machine adds to them.
+
+use std::time::Duration;
+
+use super::options::SimulateOptions;
+use crate::rate::to_f64;
+use postrider_core::report::Report;
+
+/// Width of the range, in standard deviations.
+const STANDARD_DEVIATIONS_MAX: f64 = 4.0;
+
+/// Variance below which a count must equal its expected value.
+const VARIANCE_NEGLIGIBLE: f64 = 1e-4;
+
+/// Work of one sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SenderStats {
+    /// Number of calls.
+    pub calls: u64,
+    /// Number of failed calls.
+    pub failed_calls: u64,
+    /// Total time of the calls, in seconds.
+    pub seconds: f64,
+}
+
+/// Measured values of a run with single messages.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SimulationRun {
+    /// Duration of the run.
+    pub elapsed: Duration,
+    /// Work of each sender, in the order of the options.
+    pub senders: Vec<SenderStats>,
+    /// Maximum number of tries of a message.
+    pub tries_max: u32,
+    /// Accepted messages, from the metrics.
+    pub accepted: u64,
+    /// Sent messages, from the metrics.
+    pub sent: u64,
+    /// Failed messages, from the metrics.
+    pub failed: u64,
+    /// True if the run was interrupted.
+    pub is_interrupted: bool,
+}
+
+impl SimulationRun {
+    fn sum(&self, of: impl Fn(&SenderStats) -> u64) -> u64 {
+        self.senders.iter().map(of).sum()
+    }
+}
+
+/// A measured value beside its expected value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expectation {
+    /// Name of the value.
+    pub name: &'static str,
+    /// Its unit; empty for a count.
+    pub unit: &'static str,
+    /// Measured value.
+    pub actual: f64,
+    /// Expected value; none when nothing is expected.
+    pub expected: Option<f64>,
+    /// Range that the measured value must lie in; none when the value is not judged.
+    pub range: Option<(f64, f64)>,
+}
+
+impl Expectation {
+    /// Returns the expectation of the number of events in independent trials, given as pairs of trials and probability.
+    pub fn binomial(
+        name: &'static str,
+        actual: u64,
+        trials: impl Iterator<Item = (u64, f64)> + Clone,
+    ) -> Self {
+        let trials = trials.map(|(count, probability)| (to_f64(count), probability));
+        let total: f64 = trials.clone().map(|(count, _)| count).sum();
+        let expected: f64 = trials
+            .clone()
+            .map(|(count, probability)| count * probability)
+            .sum();
+        let variance: f64 = trials
+            .map(|(count, probability)| count * probability * (1.0 - probability))
+            .sum();
+        // Four deviations of a rare event are less than one event.
+        let variance_min = if variance < VARIANCE_NEGLIGIBLE { 0.0 } else { 1.0 };
+        let spread = STANDARD_DEVIATIONS_MAX * variance.max(variance_min).sqrt();
+        Self {
+            name,
+            unit: "",
+            actual: to_f64(actual),
+            expected: Some(expected),
+            range: Some(((expected - spread).max(0.0), (expected + spread).min(total))),
+        }
+    }
+
+    /// Returns the expectation of a time in seconds, which is shown but not judged.
+    fn time(name: &'static str, actual: f64, expected: f64) -> Self {
+        Self {
+            name,
+            unit: "s",
+            actual,
+            expected: expected.is_finite().then_some(expected),
+            range: None,
+        }
+    }
+
+    /// Returns the measured value alone for an interrupted run, about which theory says nothing.
+    pub fn ignore_if_interrupted(mut self, is_interrupted: bool) -> Self {
+        if is_interrupted {
+            (self.expected, self.range) = (None, None);
+        }
+        self
+    }
+
+    /// Returns whether the measured value lies in its range.
+    pub fn is_met(&self) -> bool {
+        // Rounding of a sum must not decide at a limit.
+        self.range
+            .is_none_or(|(min, max)| (min - 1e-9..=max + 1e-9).contains(&self.actual))
+    }
+}
+
+/// Returns the mean time of a call in seconds; none without calls.
+pub fn mean_seconds(senders: &[SenderStats]) -> Option<f64> {
+    let calls: u64 = senders.iter().map(|stats| stats.calls).sum();
+    let seconds: f64 = senders.iter().map(|stats| stats.seconds).sum();
+    (calls > 0).then(|| seconds / to_f64(calls))
+}
+
+/// Returns all values that theory predicts. Without retries a message fails with its call.
+pub fn expectations(options: &SimulateOptions, run: &SimulationRun) -> Vec<Expectation> {
+    let mut expectations = if options.has_retries {
+        vec![expect_failed_calls(options, run), expect_exhausted(options, run)]
+    } else {
+        vec![Expectation {
+            name: "failed messages",
+            actual: to_f64(run.failed),
+            ..expect_failed_calls(options, run)
+        }]
+    };
+    expectations.push(expect_mean_call_time(options, run));
+    expectations.push(expect_total_time(options, run));
+    expectations
+        .into_iter()
+        .map(|expectation| expectation.ignore_if_interrupted(run.is_interrupted))
+        .collect()
+}
+
+fn expect_failed_calls(options: &SimulateOptions, run: &SimulationRun) -> Expectation {
+    let senders = options.senders.iter().zip(&run.senders);
+    let trials = senders.map(|(sender, stats)| (stats.calls, sender.failure_rate));
+    Expectation::binomial("failed calls", run.sum(|stats| stats.failed_calls), trials)
+}
+
+/// With retries a message fails when every try fails: at most as often as if the least reliable sender made all tries.
+fn expect_exhausted(options: &SimulateOptions, run: &SimulationRun) -> Expectation {
+    let rates = options.senders.iter().map(|sender| sender.failure_rate);
+    let tries_max = i32::try_from(run.tries_max).unwrap_or(i32::MAX);
+    let probability = rates.fold(0.0, f64::max).powi(tries_max);
+    let trials = std::iter::once((run.accepted, probability));
+    let expectation = Expectation::binomial("failed messages", run.failed, trials);
+    Expectation {
+        range: expectation.range.map(|(_, max)| (0.0, max)),
+        ..expectation
+    }
+}
+
+fn expect_mean_call_time(options: &SimulateOptions, run: &SimulationRun) -> Expectation {
+    let senders = options.senders.iter().zip(&run.senders);
+    let seconds: f64 = senders
+        .map(|(sender, stats)| sender.mean_time.as_secs_f64() * to_f64(stats.calls))
+        .sum();
+    let actual = mean_seconds(&run.senders).unwrap_or(0.0);
+    Expectation::time(
+        "mean call time",
+        actual,
+        seconds / to_f64(run.sum(|stats| stats.calls)),
+    )
+}
+
+/// All senders work until no message is left: the number of calls divided by the calls per second of all senders.
+fn expect_total_time(options: &SimulateOptions, run: &SimulationRun) -> Expectation {
+    let rates = options
+        .senders
+        .iter()
+        .map(|sender| f64::from(options.concurrency_of(*sender)) / sender.mean_time.as_secs_f64());
+    let expected = match run.sum(|stats| stats.calls) {
+        0 => f64::NAN,
+        calls => to_f64(calls) / rates.sum::<f64>(),
+    };
+    Expectation::time("total time", run.elapsed.as_secs_f64(), expected)
+}
+
+/// Returns what is wrong: values outside their range, and counts that disagree.
+pub fn find_faults(
+    options: &SimulateOptions,
+    run: &SimulationRun,
+    report: &Report,
+    waiting: u64,
+) -> Vec<String> {
+    let totals = &report.totals;
+    let mut faults = find_mismatches(&[
+        ("accepted", ("metrics", run.accepted), ("report", report.messages)),
+        (
+            "accepted",
+            ("report", report.messages),
+            ("sum of states", totals.sum()),
+        ),
+        (
+            "sent",
+            ("metrics", run.sent),
+            ("report", totals.sent + totals.delivered),
+        ),
+        ("failed", ("metrics", run.failed), ("report", totals.failed_sum())),
+        ("waiting", ("store", waiting), ("report", totals.waiting)),
+    ]);
+    if !run.is_interrupted {
+        let expected = u64::from(options.messages);
+        faults.extend(find_mismatches(&[(
+            "accepted",
+            ("metrics", run.accepted),
+            ("expected", expected),
+        )]));
+        faults.extend(unmet_names(&expectations(options, run)));
+    }
+    faults
+}
+
+/// A count from a source.
+pub type SourceCount = (&'static str, u64);
+
+/// Returns a text for each count that two sources disagree on: `accepted: metrics 10, report 9`.
+pub fn find_mismatches(pairs: &[(&str, SourceCount, SourceCount)]) -> Vec<String> {
+    let unequal = pairs.iter().filter(|(_, (_, a), (_, b))| a != b);
+    unequal
+        .map(|(what, (source_a, a), (source_b, b))| format!("{what}: {source_a} {a}, {source_b} {b}"))
+        .collect()
+}
+
+/// Returns the names of the values outside their range.
+pub fn unmet_names(expectations: &[Expectation]) -> impl Iterator<Item = String> + '_ {
+    let unmet = expectations.iter().filter(|expectation| !expectation.is_met());
+    unmet.map(|expectation| expectation.name.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

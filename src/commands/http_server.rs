@@ -1,0 +1,115 @@
+//! The HTTP server task of `serve` and `work`, and the TCP listeners of all servers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_engine::gateway::Gateway;
+use postrider_engine::worker::StopSignal;
+
+/// Maximum number of connections that the kernel holds until they are accepted.
+const LISTEN_BACKLOG: u32 = 4_096;
+
+/// Binds a listener.
+///
+/// # Errors
+///
+/// The error names the address and what to do.
+pub(super) fn bind_listener(address: SocketAddr) -> Result<TcpListener> {
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(LISTEN_BACKLOG)
+    };
+    listen().map_err(|cause| {
+        let remedy = match cause.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "another program uses this port; stop it, or choose another address with --listen"
+            }
+            std::io::ErrorKind::AddrNotAvailable => "this host has no such address; see --listen",
+            std::io::ErrorKind::PermissionDenied => {
+                "ports below 1024 need a privilege; choose another with --listen"
+            }
+            _ => "choose another address with --listen",
+        };
+        Error::with_source(
+            ErrorKind::Unavailable,
+            format!("cannot listen on {address}: {remedy}"),
+            cause,
+        )
+    })
+}
+
+/// Returns the address of a listener, with the port that the kernel chose for port 0.
+pub(super) fn local_address(listener: &TcpListener) -> Result<SocketAddr> {
+    listener
+        .local_addr()
+        .map_err(|cause| Error::with_source(ErrorKind::Internal, "cannot read the listen address", cause))
+}
+
+/// A running HTTP server.
+pub(super) struct HttpServer {
+    stop: watch::Sender<bool>,
+    task: Option<JoinHandle<Result<()>>>,
+}
+
+impl HttpServer {
+    /// Starts the server with APIs and pages.
+    pub(super) fn start(gateway: Arc<Gateway>, listener: TcpListener) -> Self {
+        Self::spawn(|stop| postrider_server::serve(gateway, listener, stop))
+    }
+
+    /// Starts a server with /metrics, /healthz and /readyz only.
+    pub(super) fn start_monitoring_only(gateway: Arc<Gateway>, listener: TcpListener) -> Self {
+        Self::spawn(|stop| postrider_server::serve_monitoring(gateway, listener, stop))
+    }
+
+    fn spawn<F>(serve: impl FnOnce(StopSignal) -> F) -> Self
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        let (stop, receiver) = watch::channel(false);
+        let task = Some(tokio::spawn(serve(receiver)));
+        Self { stop, task }
+    }
+
+    /// Waits until the server ends although it was not shut down, and returns the error to exit with.
+    pub(super) async fn wait_for_failure(&mut self) -> Error {
+        let Some(task) = &mut self.task else {
+            return std::future::pending().await;
+        };
+        let ended = task.await;
+        self.task = None;
+        let what = "HTTP server stopped unexpectedly";
+        match ended {
+            Ok(Ok(())) => Error::new(ErrorKind::Internal, what),
+            Ok(Err(error)) => error,
+            Err(panic) => Error::with_source(ErrorKind::Internal, what, panic),
+        }
+    }
+
+    /// Accepts no more requests and waits for those in flight, at most `work.grace`.
+    pub(super) async fn shut_down(mut self) {
+        self.stop.send_replace(true);
+        let Some(task) = self.task.take() else {
+            return;
+        };
+        let cause = match task.await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.chain(),
+            Err(panic) => panic.to_string(),
+        };
+        log::error!("HTTP server did not shut down cleanly cause={cause}");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! The store that `console monitor` polls, opened as soon as it can be reached.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_engine::config::Config;
+use postrider_engine::gateway::store_location;
+use postrider_engine::status::{StatusOverview, read_overview, read_totals};
+use postrider_store::Store;
+
+/// Default poll interval, and maximum delay after a failed poll.
+pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A store that is polled.
+pub struct MonitoredStore {
+    /// The configuration that names it.
+    pub config: Config,
+    store: Option<Arc<dyn Store>>,
+}
+
+/// Amount of data that a poll reads.
+#[derive(Clone, Copy)]
+pub enum MonitorView {
+    /// The totals of three lines.
+    Lines,
+    /// Everything on the screen.
+    Screen,
+}
+
+impl MonitoredStore {
+    /// Creates a store that is opened at the first poll.
+    pub fn new(config: Config) -> Self {
+        Self { config, store: None }
+    }
+
+    /// Reads the status.
+    ///
+    /// The inner error is the message of an unavailable store, which may recover; other errors end the program.
+    pub async fn read_status(
+        &mut self,
+        view: MonitorView,
+    ) -> Result<std::result::Result<StatusOverview, String>> {
+        match self.try_read_status(view).await {
+            Ok(overview) => Ok(Ok(overview)),
+            Err(error) if error.kind() == ErrorKind::Unavailable => Ok(Err(error.to_string())),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn try_read_status(&mut self, view: MonitorView) -> Result<StatusOverview> {
+        let store = match &self.store {
+            Some(store) => store,
+            None => &*self.store.insert(open_store(self.config.clone()).await?),
+        };
+        match view {
+            MonitorView::Lines => read_totals(&**store).await,
+            MonitorView::Screen => read_overview(&**store).await,
+        }
+    }
+}
+
+/// Opens the store on a blocking thread. A missing folder of a SQLite file counts as unavailable, because a command that
+/// starts later may create it.
+async fn open_store(config: Config) -> Result<Arc<dyn Store>> {
+    let opening = tokio::task::spawn_blocking(move || {
+        let location = store_location(&config);
+        match postrider_store::missing_folder(location.url) {
+            Some(folder) => Err(Error::new(
+                ErrorKind::Unavailable,
+                format!("store folder {} does not exist yet", folder.display()),
+            )),
+            None => postrider_store::open_with(&location),
+        }
+    });
+    opening
+        .await
+        .map_err(|panic| Error::with_source(ErrorKind::Internal, "opening the store failed", panic))?
+}
+
+/// Returns the delay before the next poll, which is at most [`DEFAULT_INTERVAL`] after a failure.
+pub fn poll_delay(interval: Duration, is_failed: bool) -> Duration {
+    if is_failed {
+        interval.min(DEFAULT_INTERVAL)
+    } else {
+        interval
+    }
+}
