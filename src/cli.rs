@@ -11,10 +11,10 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use postrider_core::channel::ConfigName;
+use postrider_core::duration::parse_duration;
 use postrider_core::id::MessageId;
+use postrider_core::name::ConfigName;
 use postrider_core::recipient::RecipientStatus;
-use postrider_engine::config::parse_duration;
 use postrider_loadgen::options::{parse_failure_rate, parse_mean_time};
 
 mod events;

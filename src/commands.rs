@@ -36,10 +36,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Cli;
+use postrider_core::address::mask_address;
 use postrider_core::clock::Timestamp;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::job::JobLockOwner;
-use postrider_core::recipient::mask_address;
 use postrider_engine::config::{Config, Environment};
 use postrider_engine::gateway::Gateway;
 

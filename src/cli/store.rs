@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::values::parse_message_age;
-use postrider_engine::config::parse_duration;
+use postrider_core::duration::parse_duration;
 
 /// Arguments of `console prune`.
 #[derive(Args, Debug)]

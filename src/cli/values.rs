@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
-use postrider_core::channel::ConfigName;
 use postrider_core::clock::Timestamp;
+use postrider_core::duration::parse_duration;
 use postrider_core::id::MessageId;
+use postrider_core::name::ConfigName;
 use postrider_core::recipient::RecipientStatus;
-use postrider_engine::config::parse_duration;
 use postrider_loadgen::options::parse_duration_in_range;
 
 /// Range of the poll interval of `console monitor`.

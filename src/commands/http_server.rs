@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::gateway::Gateway;
-use postrider_engine::worker::StopSignal;
+use postrider_engine::stop::StopSignal;
 
 /// Maximum number of connections that the kernel holds until they are accepted.
 const LISTEN_BACKLOG: u32 = 4_096;

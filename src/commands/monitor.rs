@@ -14,8 +14,9 @@ use super::{load_config, try_print};
 use crate::cli::{Cli, MonitorArgs, parse_interval};
 use monitored_store::{DEFAULT_INTERVAL, MonitorView, MonitoredStore, poll_delay};
 use postrider_core::clock::{self, Clock};
+use postrider_core::duration::format_duration;
 use postrider_core::error::Result;
-use postrider_engine::config::{Environment, format_duration};
+use postrider_engine::config::Environment;
 use postrider_engine::status::StatusOverview;
 use postrider_loadgen::options::parse_variable;
 

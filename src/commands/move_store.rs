@@ -10,6 +10,7 @@ use indicatif::ProgressBar;
 
 use super::{format_count, load_config, print_line, progress_bar};
 use crate::cli::{Cli, MoveArgs};
+use postrider_core::duration::format_duration;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::random::Random;
 use postrider_engine::config::mask_url;
@@ -104,7 +105,7 @@ async fn close_old_store(store_move: &mut StoreMove, arguments: &MoveArgs) -> Re
         print_line(format_args!(
             "{} still in flight after {}: the new store will show them as unknown",
             format_count(in_flight, "call"),
-            humantime::format_duration(arguments.wait)
+            format_duration(arguments.wait)
         ))?;
     }
     print_line("old store closed")

@@ -7,14 +7,13 @@ use tokio::time::timeout;
 
 use super::{load_config, print_line};
 use crate::cli::{Cli, SendArgs};
+use postrider_core::address::{AddressKind, parse_address_of_kinds};
 use postrider_core::attempt::{Outcome, SendResult};
-use postrider_core::channel::ConfigName;
-use postrider_core::clock::{Clock, Timestamp};
+use postrider_core::clock::{Clock, Timestamp, saturating_add};
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::id::{DeliveryId, MessageId};
+use postrider_core::name::ConfigName;
 use postrider_core::random::Random;
-use postrider_core::recipient::{self, AddressKind};
-use postrider_core::retry::saturating_add;
 use postrider_core::text_parts;
 use postrider_engine::config::{Config, ProviderConfig};
 use postrider_engine::gateway;
@@ -77,7 +76,7 @@ fn outbound_message(
     } else {
         &[kind]
     };
-    let (_, to) = recipient::parse_address_of_kinds(kinds, &arguments.to, &config.phone)
+    let (_, to) = parse_address_of_kinds(kinds, &arguments.to, &config.phone)
         .map_err(|cause| Error::usage(format!("not a {}: {cause}", kind.description())))?;
     if arguments
         .subject

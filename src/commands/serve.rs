@@ -12,8 +12,8 @@ use super::lifecycle::wait_until_stopped;
 use super::signals::TerminationSignals;
 use super::{ConfigOverride, TEST_MODE_NOTICE, load_config, print_line};
 use crate::cli::{Cli, ServeArgs};
+use postrider_core::address::preload_phone_metadata;
 use postrider_core::error::Result;
-use postrider_core::recipient;
 use postrider_engine::background::BackgroundTasks;
 use postrider_engine::config::{Config, check_listen_address, mask_url};
 use postrider_engine::gateway::Gateway;
@@ -23,7 +23,8 @@ pub async fn run(cli: &Cli, arguments: &ServeArgs) -> Result<()> {
     let mut signals = TerminationSignals::new()?;
     let mut config = load_config(cli, &overrides(arguments))?;
     check_listen_address(&config, config.listen)?;
-    preload_phone_metadata();
+    // The first message does not wait for the tables of the phone number library.
+    std::thread::spawn(preload_phone_metadata);
     let listener = bind_listener(config.listen)?;
     resolve_listen_address(&mut config, &listener)?;
     let gateway = Arc::new(Gateway::open(config).await?);
@@ -53,11 +54,6 @@ fn overrides(arguments: &ServeArgs) -> Vec<ConfigOverride> {
         .filter(|concurrency| *concurrency > 0)
         .map(|concurrency| ("work.concurrency", concurrency.to_string()));
     listen.into_iter().chain(concurrency).collect()
-}
-
-/// Loads the tables of the phone number library in the background, so that the first message does not wait for them.
-fn preload_phone_metadata() {
-    std::thread::spawn(recipient::preload_phone_metadata);
 }
 
 /// Replaces port 0 by the port that the kernel chose, also in the default public URL.

@@ -11,7 +11,7 @@ use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::message::Message;
 use postrider_engine::config::Config;
 use postrider_engine::gateway::Gateway;
-use postrider_server::usage::{UsageDeliveryRow, UsageTotalsView, csv, usage_rows};
+use postrider_engine::usage::{UsageDeliveryRow, UsageTotalsView, csv, usage_rows};
 use postrider_store::UsageQuery;
 
 /// Messages per page.

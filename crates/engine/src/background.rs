@@ -12,7 +12,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::gateway::Gateway;
 use crate::shared_health;
-use crate::worker::{self, StopSignal};
+use crate::stop::StopSignal;
+use crate::worker;
 use crate::{events, fan_out, resend, sync_report};
 use postrider_core::clock::{self, Timestamp};
 use postrider_core::error::{Error, ErrorKind, Result};

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use toml::Value;
 
-use postrider_core::channel::{Channel, ConfigName};
+use postrider_core::channel::Channel;
+use postrider_core::duration::format_duration;
+use postrider_core::name::ConfigName;
 use postrider_core::routing::RoutingStrategy;
-use postrider_engine::config::{Config, LEASE_MARGIN, ProviderConfig, format_duration};
+use postrider_engine::config::{Config, LEASE_MARGIN, ProviderConfig};
 
 /// Timeout of a call, in mean times. One call in e^40 takes longer.
 const CALL_TIMEOUT_FACTOR: u32 = 40;

@@ -8,9 +8,10 @@ use crate::mock_sender::{
     FailurePolicy, MockSender, MockSenderOptions, has_only_mock_providers, with_mock_sender,
 };
 use crate::options::{failure_rate_from_environment, mean_time_from_environment};
-use postrider_core::channel::ConfigName;
+use postrider_core::duration::format_duration;
 use postrider_core::error::{Error, ErrorKind, Result};
-use postrider_engine::config::{Config, Environment, format_duration};
+use postrider_core::name::ConfigName;
+use postrider_engine::config::{Config, Environment};
 
 /// Returns the mock sender given by the options or else by the environment; none when neither names one.
 pub fn mock_sender(

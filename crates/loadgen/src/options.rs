@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use crate::mock_sender::MockSender;
+use postrider_core::duration::{format_duration, parse_duration};
 use postrider_core::error::{Error, Result};
-use postrider_engine::config::{Environment, format_duration, parse_duration};
+use postrider_engine::config::Environment;
 
 /// Maximum mean time of a call.
 const MEAN_TIME_MAX: Duration = Duration::from_secs(60);

@@ -3,10 +3,10 @@
 //! Calls `engine::users` and `engine::broadcast`, without an HTTP API. Sends nothing.
 
 use crate::random_data::{random_name, random_phone_number, random_text};
+use postrider_core::address::AddressKind;
 use postrider_core::broadcast::{
     BroadcastAudience, BroadcastId, NewUser, USERS_PER_REQUEST_MAX, UserRegistration,
 };
-use postrider_core::contact::AddressKind;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::random::Random;
 use postrider_engine::accept::AcceptError;

@@ -18,10 +18,11 @@ use crate::commands::signals::TerminationSignals;
 use crate::commands::{displayed_address, format_age, format_time};
 use postrider_core::circuit_breaker::CircuitState;
 use postrider_core::clock::{self, Clock, Timestamp};
+use postrider_core::duration::format_duration;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::report::{ProviderReportRow, Report};
 use postrider_core::shared_health::SharedHealth;
-use postrider_engine::config::{Config, format_duration};
+use postrider_engine::config::Config;
 use postrider_engine::status::StatusOverview;
 use postrider_loadgen::rate::to_f64;
 

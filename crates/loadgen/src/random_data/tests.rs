@@ -1,5 +1,5 @@
 use super::*;
-use postrider_core::recipient::{AddressKind, PhoneRules, parse_address};
+use postrider_core::address::{AddressKind, PhoneRules, parse_address};
 
 #[test]
 fn generated_phone_numbers_are_possible_numbers() {

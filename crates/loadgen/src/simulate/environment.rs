@@ -12,13 +12,14 @@ use super::theory::SenderStats;
 use crate::mock_sender::{
     FailurePolicy, MockSender, MockSenderOptions, has_only_mock_providers, with_mock_sender,
 };
-use postrider_cache::SignedCache;
+use postrider_cache::StoreSecret;
 use postrider_core::attempt::Outcome;
 use postrider_core::broadcast::{Broadcast, BroadcastId};
-use postrider_core::channel::{Channel, ConfigName};
+use postrider_core::channel::Channel;
 use postrider_core::clock::{self, Clock};
 use postrider_core::delivery::DeliveryStateKind;
 use postrider_core::error::{Error, ErrorKind, Result};
+use postrider_core::name::ConfigName;
 use postrider_core::random::Random;
 use postrider_core::retry::RetryPolicy;
 use postrider_engine::config::{Config, mask_url};
@@ -201,9 +202,10 @@ impl SharedBackends {
             random: Random::default(),
             store: Arc::clone(&self.store),
             queue: Arc::clone(&self.queue),
-            cache: SignedCache::new(cache, self.store.store_secret().await?),
+            cache,
+            secret: StoreSecret::new(self.store.store_secret().await?),
         };
-        let providers = build_providers(&config, &backends.cache)?;
+        let providers = build_providers(&config, &backends.secret)?;
         Ok(Gateway::wire(config, backends, providers))
     }
 }

@@ -8,8 +8,8 @@ use std::fmt::Write;
 use super::options::SimulateOptions;
 use super::theory::{Expectation, SimulationRun, expectations};
 use crate::rate::{format_rate, to_f64};
+use postrider_core::duration::format_duration;
 use postrider_core::report::Report;
-use postrider_engine::config::format_duration;
 
 /// Returns the text of a run with single messages.
 pub fn render_result(

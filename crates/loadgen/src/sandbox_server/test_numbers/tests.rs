@@ -1,5 +1,5 @@
 use super::*;
-use postrider_core::recipient::{PhoneRules, PhoneStrictness};
+use postrider_core::address::{PhoneRules, PhoneStrictness};
 
 /// Returns the table of the documentation.
 fn markdown_table() -> String {
