@@ -5,6 +5,8 @@
 //! schemas, so that none can be missed. ARCHITECTURE.md describes the steps.
 
 mod compare;
+mod meta;
+mod schema;
 mod source;
 pub(super) mod statements;
 pub(super) mod table;
@@ -121,7 +123,7 @@ impl StoreMove {
     pub async fn abandon(route: MoveOptions<'_>, random: i64) -> Result<()> {
         require_existing(route.from)?;
         let mut from = open_table_store(route.from, route.lock_timeout)?;
-        let tables = table::tables_of(from.as_mut()).await?;
+        let tables = schema::tables_of(from.as_mut()).await?;
         let mut source = CopySource::new(from, tables);
         let old = source.marks().await?;
         let id = old.id.ok_or_else(source::no_move_error)?;
@@ -283,7 +285,7 @@ async fn take_over_target(route: MoveOptions<'_>, id: i64, run: i64) -> Result<b
     }
     let mut to = open_table_store(route.to, route.lock_timeout)?;
     // Fails at once if the server is down; otherwise the error would be retried like a locked table.
-    source::read_marks(to.as_mut()).await?;
+    meta::read_marks(to.as_mut()).await?;
     target::take_over(to.as_mut(), id, run).await
 }
 
@@ -300,7 +302,7 @@ async fn open_stores(route: MoveOptions<'_>) -> Result<(CopySource, CopyTarget)>
         open_table_store(route.from, route.lock_timeout)?,
         open_table_store(route.to, route.lock_timeout)?,
     );
-    let (old, new) = table::matching_tables(from.as_mut(), to.as_mut()).await?;
+    let (old, new) = schema::matching_tables(from.as_mut(), to.as_mut()).await?;
     Ok((CopySource::new(from, old), CopyTarget::new(to, new)))
 }
 

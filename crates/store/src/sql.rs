@@ -1,4 +1,4 @@
-//! The [`sql!`] macro, which embeds a statement of the folder `sql/`.
+//! The `sql!` macro, which embeds a statement of the folder `sql/`.
 
 /// Embeds `sql/<backend>/<subject>/<name>.sql`, written as `sql!("<backend>/<subject>/<name>")`.
 macro_rules! sql {

@@ -2,7 +2,8 @@
 //!
 //! Reads every row of both stores and does not use the progress of the move.
 
-use super::source::{CopySource, copied_meta, read_page};
+use super::meta::copied_meta;
+use super::source::{CopySource, read_page};
 use super::table::CopyTable;
 use super::table_store::TableStore;
 use super::target::CopyTarget;

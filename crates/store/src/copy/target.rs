@@ -5,7 +5,8 @@
 
 use std::collections::HashMap;
 
-use super::source::{ChangedRows, MetaValues, MoveMarks, drop_move_objects, read_marks, read_meta, set_meta};
+use super::meta::{MetaValues, MoveMarks, read_marks, read_meta, set_meta};
+use super::source::{ChangedRows, drop_move_objects};
 use super::table::{CopyTable, LEASES_TABLE};
 use super::table_store::{TableStore, finish_transaction, retry_while_locked};
 use super::value::{CopyRow, CopyValue};
