@@ -255,18 +255,19 @@ fn sql_is_in_sql_files() {
     );
 }
 
-/// Returns whether a source includes `sql/BACKEND/SUBJECT/NAME.sql`.
+/// Returns whether a source embeds this SQL file, by its path or as `sql!("BACKEND/SUBJECT/NAME")`.
 ///
-/// A macro that adds every backend names `"/SUBJECT/NAME.sql"`. A file of the same name in another subject does not count.
+/// The list of statements that both backends have names only `SUBJECT/NAME`. A file of the same name in another subject
+/// does not count.
 fn is_used(sql: &str, sources: &[(String, String)]) -> bool {
-    let whole = format!("{sql}\"");
-    let without_backend = match sql.split('/').collect::<Vec<_>>()[..] {
-        [_, _, subject, name] => format!("\"/{subject}/{name}\""),
-        _ => whole.clone(),
-    };
-    sources
-        .iter()
-        .any(|(_, text)| text.contains(&whole) || text.contains(&without_backend))
+    let name = sql.trim_start_matches("sql/").trim_end_matches(".sql");
+    let shared_name = name.split_once('/').map_or(name, |(_, rest)| rest);
+    let forms = [format!("{sql}\""), format!("sql!(\"{name}\")")];
+    let shared_forms = [format!("\"{shared_name}\""), format!("\"/{shared_name}.sql\"")];
+    sources.iter().any(|(path, text)| {
+        forms.iter().any(|form| text.contains(form))
+            || path.ends_with("copy/statements.rs") && shared_forms.iter().any(|form| text.contains(form))
+    })
 }
 
 #[test]
