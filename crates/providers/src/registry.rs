@@ -14,77 +14,22 @@ use crate::{
 };
 
 /// Every kind of provider, in the order of the documentation.
+#[rustfmt::skip]
 static KINDS: &[&dyn ProviderKind] = &[
-    &Kind {
-        name: "mock",
-        read: mock::MockSettings::read,
-        new: mock::MockProvider::new,
-    },
-    &Kind {
-        name: "http",
-        read: http::read_settings,
-        new: http::HttpProvider::new,
-    },
-    &Kind {
-        name: "smpp",
-        read: smpp::SmppSettings::read,
-        new: smpp::Smpp::new,
-    },
-    &Kind {
-        name: "fcm",
-        read: fcm::FcmSettings::read,
-        new: fcm::Fcm::new,
-    },
-    &Kind {
-        name: "apns",
-        read: apns::ApnsSettings::read,
-        new: apns::Apns::new,
-    },
-    &Kind {
-        name: "pushy",
-        read: pushy::PushySettings::read,
-        new: pushy::Pushy::new,
-    },
-    &Kind {
-        name: "messenger",
-        read: messenger::MessengerSettings::read,
-        new: messenger::Messenger::new,
-    },
-    &Kind {
-        name: "twilio",
-        read: twilio::TwilioSettings::read,
-        new: twilio::Twilio::new,
-    },
-    &Kind {
-        name: "vonage",
-        read: vonage::VonageSettings::read,
-        new: vonage::Vonage::new,
-    },
-    &Kind {
-        name: "plivo",
-        read: plivo::PlivoSettings::read,
-        new: plivo::Plivo::new,
-    },
-    &Kind {
-        name: "kavenegar",
-        read: kavenegar::KavenegarSettings::read,
-        new: kavenegar::Kavenegar::new,
-    },
-    &Kind {
-        name: "webhook",
-        read: webhook::WebhookSettings::read,
-        new: webhook::WebhookProvider::new,
-    },
-    &Kind {
-        name: "ses",
-        read: ses::SesSettings::read,
-        new: ses::Ses::new,
-    },
-    &Kind {
-        name: "smtp",
-        read: smtp::SmtpSettings::read,
-        new: smtp::Smtp::new,
-    },
+    &Kind { name: "mock", read: mock::MockSettings::read, new: mock::MockProvider::new },
+    &Kind { name: "http", read: http::read_settings, new: http::HttpProvider::new },
+    &Kind { name: "smpp", read: smpp::SmppSettings::read, new: smpp::Smpp::new },
+    &Kind { name: "fcm", read: fcm::FcmSettings::read, new: fcm::Fcm::new },
+    &Kind { name: "apns", read: apns::ApnsSettings::read, new: apns::Apns::new },
+    &Kind { name: "pushy", read: pushy::PushySettings::read, new: pushy::Pushy::new },
+    &Kind { name: "messenger", read: messenger::MessengerSettings::read, new: messenger::Messenger::new },
+    &Kind { name: "twilio", read: twilio::TwilioSettings::read, new: twilio::Twilio::new },
+    &Kind { name: "vonage", read: vonage::VonageSettings::read, new: vonage::Vonage::new },
+    &Kind { name: "plivo", read: plivo::PlivoSettings::read, new: plivo::Plivo::new },
+    &Kind { name: "kavenegar", read: kavenegar::KavenegarSettings::read, new: kavenegar::Kavenegar::new },
+    &Kind { name: "webhook", read: webhook::WebhookSettings::read, new: webhook::WebhookProvider::new },
+    &Kind { name: "ses", read: ses::SesSettings::read, new: ses::Ses::new },
+    &Kind { name: "smtp", read: smtp::SmtpSettings::read, new: smtp::Smtp::new },
 ];
 
 /// One kind: `S` are its settings, `P` is its adapter.

@@ -24,62 +24,32 @@ pub(super) fn classify_receipt(number: &str) -> (OutcomeKind, &'static str) {
     })
 }
 
+#[rustfmt::skip]
 static SEND_STATUSES: [OutcomeCode; 3] = [
     outcome_code("402", OutcomeKind::Misconfigured, "not enough credit"),
-    outcome_code(
-        "404",
-        OutcomeKind::Misconfigured,
-        "the account does not exist; see auth_id",
-    ),
-    outcome_code(
-        "405",
-        OutcomeKind::Misconfigured,
-        "wrong HTTP method; see base_url",
-    ),
+    outcome_code("404", OutcomeKind::Misconfigured, "the account does not exist; see auth_id"),
+    outcome_code("405", OutcomeKind::Misconfigured, "wrong HTTP method; see base_url"),
 ];
 
+#[rustfmt::skip]
 static RECEIPT_CODES: [OutcomeCode; 20] = [
     outcome_code("000", OutcomeKind::Accepted, "no error"),
     outcome_code("10", OutcomeKind::Rejected, "invalid message"),
     outcome_code("20", OutcomeKind::Unavailable, "network error of the carrier"),
     outcome_code("30", OutcomeKind::Rejected, "blocked as spam"),
     outcome_code("40", OutcomeKind::Misconfigured, "invalid sender"),
-    outcome_code(
-        "50",
-        OutcomeKind::InvalidRecipient,
-        "invalid phone number or landline",
-    ),
+    outcome_code("50", OutcomeKind::InvalidRecipient, "invalid phone number or landline"),
     outcome_code("60", OutcomeKind::Rejected, "message loop detected"),
-    outcome_code(
-        "70",
-        OutcomeKind::InvalidRecipient,
-        "the phone number does not exist any more",
-    ),
-    outcome_code(
-        "80",
-        OutcomeKind::Deferred,
-        "the handset is off or out of coverage",
-    ),
+    outcome_code("70", OutcomeKind::InvalidRecipient, "the phone number does not exist any more"),
+    outcome_code("80", OutcomeKind::Deferred, "the handset is off or out of coverage"),
     outcome_code("90", OutcomeKind::Unavailable, "no route to the destination"),
     outcome_code("100", OutcomeKind::Rejected, "forbidden by the carrier"),
     outcome_code("110", OutcomeKind::Rejected, "the text is too long"),
     outcome_code("200", OutcomeKind::Rejected, "the recipient sent STOP"),
-    outcome_code(
-        "201",
-        OutcomeKind::Unavailable,
-        "toll-free numbers cannot send to Canada",
-    ),
-    outcome_code(
-        "300",
-        OutcomeKind::Unavailable,
-        "the message could not be dispatched",
-    ),
+    outcome_code("201", OutcomeKind::Unavailable, "toll-free numbers cannot send to Canada"),
+    outcome_code("300", OutcomeKind::Unavailable, "the message could not be dispatched"),
     outcome_code("420", OutcomeKind::Rejected, "the message has expired"),
-    outcome_code(
-        "450",
-        OutcomeKind::Unavailable,
-        "the destination country is blocked",
-    ),
+    outcome_code("450", OutcomeKind::Unavailable, "the destination country is blocked"),
     outcome_code("900", OutcomeKind::Misconfigured, "not enough credit"),
     outcome_code("910", OutcomeKind::Misconfigured, "the account is disabled"),
     outcome_code("1000", OutcomeKind::Unavailable, "unknown"),
