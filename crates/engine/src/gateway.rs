@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use crate::config::{Config, ProviderConfig};
 use crate::metrics::Metrics;
-use postrider_cache::{Cache, StoreSecret};
+use postrider_cache::{Cache, SignedCache, StoreSecret};
 use postrider_providers::{AdapterContext, CallLimits, CallbackMode, HttpClientPool, Provider};
 use postrider_queue::Queue;
 use postrider_store::{CommitStats, Store, StoreOptions};
@@ -54,9 +54,10 @@ pub struct Gateway {
     pub store: Arc<dyn Store>,
     /// The queue.
     pub queue: Arc<dyn Queue>,
-    /// The cache.
-    pub cache: Arc<dyn Cache>,
-    /// Key that signs cookies and callback tokens.
+    /// The cache. Its entries are signed with the store secret, so an entry that was not written by a process on the same
+    /// store is a miss.
+    pub cache: SignedCache,
+    /// Key that signs cookies, callback tokens and cache entries.
     pub secret: StoreSecret,
     /// The metrics.
     pub metrics: Metrics,
@@ -86,7 +87,7 @@ pub struct Backends {
     pub queue: Arc<dyn Queue>,
     /// The cache.
     pub cache: Arc<dyn Cache>,
-    /// Key that signs cookies and callback tokens.
+    /// Key that signs cookies, callback tokens and cache entries.
     pub secret: StoreSecret,
 }
 
@@ -137,7 +138,7 @@ impl Gateway {
             random,
             store,
             queue,
-            cache,
+            cache: SignedCache::new(cache, secret.clone()),
             secret,
             metrics,
             events_pending: Notify::new(),

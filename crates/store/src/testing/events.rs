@@ -142,7 +142,7 @@ pub async fn a_failure_event_has_its_reason(open: OpenStore<'_>) {
     accepted(&*store, with_rejected).await;
     for (which, failure, reason, index) in [
         (1, Failure::Rejected, "no", 0),
-        (2, Failure::Cancelled, "called off", 0),
+        (2, Failure::Cancelled, "cancelled before it was sent", 0),
         (3, Failure::InvalidRecipient, "no address", 1),
     ] {
         let events = events_of(&*store, which).await;
