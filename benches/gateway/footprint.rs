@@ -1,6 +1,6 @@
 //! Rows of the cost of a message: processor time of all processes except the load generator, and bytes on disk.
 //!
-//! `docs/SCALING.md` computes sizes and costs from these rows. They have no floor.
+//! `docs/src/scaling.md` computes sizes and costs from these rows. They have no floor.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

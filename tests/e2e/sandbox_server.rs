@@ -1,4 +1,4 @@
-//! A gateway tried with `console sandbox`: what the sandbox printed is its configuration, and the tables of docs/SANDBOX.md
+//! A gateway tried with `console sandbox`: what the sandbox printed is its configuration, and the tables of docs/src/sandbox-server.md
 //! are what is expected.
 
 use std::net::SocketAddr;
@@ -141,9 +141,9 @@ fn with_providers(printed: &str, wires: &[&str]) -> String {
     )
 }
 
-/// The cells of a table of docs/SANDBOX.md, without their quotes.
+/// The cells of a table of docs/src/sandbox-server.md, without their quotes.
 fn documented_table(first_cell: &str) -> Vec<Vec<String>> {
-    let document = include_str!("../../docs/SANDBOX.md");
+    let document = include_str!("../../docs/src/sandbox-server.md");
     let rows = document
         .lines()
         .skip_while(|line| !line.starts_with(&format!("| {first_cell} |")))

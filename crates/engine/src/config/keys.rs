@@ -1,6 +1,6 @@
 //! Table of all configuration keys: kind, default and description of each.
 //!
-//! The reader, the environment overrides, the table in the README and `console.example.toml` are all checked
+//! The reader, the environment overrides, the table in docs/src/configuration.md and `console.example.toml` are all checked
 //! against it. `NAME` in a path stands for the name of a channel or provider; such keys have no environment
 //! variable.
 
@@ -34,7 +34,7 @@ pub fn key_names_under(prefix: &str) -> impl Iterator<Item = &'static str> {
         .filter(move |name| std::mem::replace(&mut seen, name) != *name)
 }
 
-/// Returns the configuration table of the README, in Markdown.
+/// Returns the configuration table of docs/src/configuration.md, in Markdown.
 pub fn markdown_table() -> String {
     let mut text = String::from("| key | environment | default | unit | meaning |\n|---|---|---|---|---|\n");
     for key in CONFIG_KEYS {

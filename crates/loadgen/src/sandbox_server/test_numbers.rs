@@ -1,6 +1,6 @@
 //! Test numbers: phone numbers with a fixed result, the same on every provider API.
 //!
-//! All are in the range +1 202 555 0100 to 0199, which is reserved for fictional use. `docs/SANDBOX.md` and
+//! All are in the range +1 202 555 0100 to 0199, which is reserved for fictional use. `docs/src/sandbox-server.md` and
 //! `console sandbox --help` contain this table; a test compares them.
 
 use super::call_result::{CallPlan, CallResult, SandboxReceiptStatus};

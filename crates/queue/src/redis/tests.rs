@@ -204,7 +204,7 @@ async fn database_password_and_prefix_come_from_the_url() {
     assert_eq!(count, 1);
 }
 
-/// The permissions that an ACL user needs at least, as in README.md.
+/// The permissions that an ACL user needs at least, as in docs/src/operating.md.
 const ACL_RULES: &str = "~postrider:* resetchannels &postrider:notify -@all +hello +ping +subscribe +publish \
                       +evalsha +script|load +smembers +sadd +srem +scard +exists +zadd +zrem +zscore +zcard +zcount \
                       +zrange +zpopmin +zpopmax";

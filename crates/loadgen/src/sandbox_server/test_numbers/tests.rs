@@ -60,7 +60,7 @@ fn every_test_number_is_a_valid_phone_number() {
 #[test]
 fn documentation_and_help_contain_the_table() {
     assert!(
-        include_str!("../../../../../docs/SANDBOX.md").contains(&markdown_table()),
+        include_str!("../../../../../docs/src/sandbox-server.md").contains(&markdown_table()),
         "{}",
         markdown_table()
     );
