@@ -1,5 +1,5 @@
-//! A cluster of real processes: `serve` on two intake hosts, `work` on three worker hosts, PostgreSQL and Redis on hosts
-//! of their own, and a stub provider that records every call.
+//! A cluster of real processes: `serve` on two intake hosts, `work` on three worker hosts, PostgreSQL and Redis on
+//! separate hosts, and a stub provider that records every call.
 //!
 //! [`TestCluster::verify_all_messages`] checks the result of every accepted message at the end of a test.
 
@@ -246,8 +246,8 @@ impl TestCluster {
         );
     }
 
-    /// Ends the load, waits until no delivery is waiting, and checks every message: accepted messages are stored and sent,
-    /// the provider got each of them, and each duplicate send has an attempt with the outcome `unknown`.
+    /// Ends the load, waits until no delivery is waiting, and checks every message: accepted messages are stored and
+    /// sent, the provider got each of them, and each duplicate send has an attempt with the outcome `unknown`.
     pub fn verify_all_messages(&self, load: SteadyLoad) {
         let accepted = load.stop();
         let store = self.primary();
@@ -297,7 +297,7 @@ impl TestCluster {
             .max()
             .unwrap_or(0);
         println!(
-            "{} accepted, {} faults, 0 missing, {unknown} unknown, {duplicates} duplicate sends, slowest recovery {slowest} ms",
+            "{} accepted, {} faults, 0 missing, {unknown} unknown, {duplicates} duplicate sends, recovery within {slowest} ms",
             accepted.len(),
             self.fault_count
         );

@@ -87,8 +87,8 @@ impl TestNetwork {
         }
     }
 
-    /// Returns the address at which `from` (a host or `here`) reaches a port of `to`: directly with namespaces, through a
-    /// relay otherwise.
+    /// Returns the address at which `from` (a host or `here`) reaches a port of `to`: directly with namespaces, through
+    /// a relay otherwise.
     pub fn address_of(&self, from: &'static str, to: &'static str, port: u16) -> SocketAddr {
         match self.kind {
             NetworkKind::Namespaces(..) => (self.host(to).address, port).into(),

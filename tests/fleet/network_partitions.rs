@@ -57,7 +57,7 @@ fn a_host_that_is_frozen_during_a_transaction_does_not_block_the_others() {
     // The other hosts hold the lock for a few milliseconds only.
     wait_until("intake-b holds the advisory lock", || held_locks() != "0");
     relay.set_stalled(true);
-    // The report waits for messages that are being accepted, so as not to skip them, and further accepts wait behind it.
+    // The report waits for messages that are being accepted, to skip none of them; further accepts wait behind it.
     load.run_for(Duration::from_secs(3));
     cluster.expect_others_accept(&load, "intake-b", "intake-b frozen");
     load.run_for(outage_duration());

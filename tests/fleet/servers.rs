@@ -99,7 +99,7 @@ impl PostgresHost {
         self.data_dir.join("data").to_string_lossy().into_owned()
     }
 
-    /// Returns a command that runs a PostgreSQL program as the owner of the data, because PostgreSQL does not run as root.
+    /// Returns a command that runs a PostgreSQL program as the owner of the data; PostgreSQL does not run as root.
     fn owner_command(&self, program: &str) -> Command {
         let program = self.program_dir.join(program);
         let is_root = std::fs::metadata("/proc/self")

@@ -23,8 +23,14 @@ pub struct CoordinationModel {
     rate_grants: BTreeMap<String, Vec<(Timestamp, u32)>>,
     /// Start time of the running probe, by provider.
     probes_started: BTreeMap<String, Timestamp>,
-    /// Holder, end and released flag of each job lock.
-    job_locks: BTreeMap<&'static str, (String, Timestamp, bool)>,
+    job_locks: BTreeMap<&'static str, HeldJobLock>,
+}
+
+/// The latest holder of a job lock.
+struct HeldJobLock {
+    holder: String,
+    ends_at: Timestamp,
+    is_released: bool,
 }
 
 impl CoordinationModel {
@@ -85,10 +91,13 @@ impl CoordinationModel {
         lease: Duration,
     ) {
         if let JobLockResult::Acquired = lock {
-            let earlier = self
-                .job_locks
-                .insert(job, (holder.to_owned(), now + lease, false));
-            if let Some((other, ends_at, _)) = earlier {
+            let acquired = HeldJobLock {
+                holder: holder.to_owned(),
+                ends_at: now + lease,
+                is_released: false,
+            };
+            if let Some(earlier) = self.job_locks.insert(job, acquired) {
+                let (other, ends_at) = (earlier.holder, earlier.ends_at);
                 // An end so far in the future was set by a host with a wrong clock.
                 let is_over = ends_at <= now || ends_at > now + lease * 2;
                 assert!(
@@ -101,13 +110,13 @@ impl CoordinationModel {
 
     /// Checks that only the holder of a lock renews it.
     pub fn check_lock_renewed(&mut self, job: &'static str, holder: &str, ends_at: Timestamp, renewed: bool) {
-        let lock = self.job_locks.get_mut(job).filter(|lock| lock.0 == holder);
+        let lock = self.job_locks.get_mut(job).filter(|lock| lock.holder == holder);
         assert!(
             lock.is_some() || !renewed,
             "{holder} renewed the lock of {job} without holding it"
         );
         if let Some(lock) = lock.filter(|_| renewed) {
-            lock.1 = ends_at;
+            lock.ends_at = ends_at;
         }
     }
 
@@ -116,9 +125,9 @@ impl CoordinationModel {
         if let Some(lock) = self
             .job_locks
             .get_mut(job)
-            .filter(|lock| lock.0 == holder && !lock.2)
+            .filter(|lock| lock.holder == holder && !lock.is_released)
         {
-            (lock.1, lock.2) = (ends_at, true);
+            (lock.ends_at, lock.is_released) = (ends_at, true);
         }
     }
 }

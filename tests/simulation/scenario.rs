@@ -149,8 +149,8 @@ impl FaultScenario {
         self.hosts.push(host);
     }
 
-    /// Injects a random fault: a host crashes or starts, a clock changes, a connection to the store fails or recovers, the
-    /// queue is flushed, or a task is suspended, possibly for longer than a lease.
+    /// Injects a random fault: a host crashes or starts, a clock changes, a connection to the store fails or recovers,
+    /// the queue is flushed, or a task is suspended, possibly for longer than a lease.
     async fn inject_fault(&mut self) {
         let index = self.context.random_index(self.hosts.len());
         match (self.context.random_between(0, 9), index) {
