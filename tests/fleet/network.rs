@@ -131,7 +131,7 @@ impl TestNetwork {
                 state,
             ])),
             NetworkKind::Loopback(..) => {
-                self.for_each_relay(name, |relay| relay.set_stalled(state == "down"))
+                self.for_each_relay(name, |relay| relay.set_stalled(state == "down"));
             }
         }
     }
@@ -142,7 +142,7 @@ impl TestNetwork {
             NetworkKind::Namespaces(..) => self.change_loss_rule(name, "-A"),
             // A delay, the effect of a lost packet on TCP.
             NetworkKind::Loopback(..) => {
-                self.for_each_relay(name, |relay| relay.set_delay(Duration::from_millis(50)))
+                self.for_each_relay(name, |relay| relay.set_delay(Duration::from_millis(50)));
             }
         }
     }

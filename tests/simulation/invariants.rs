@@ -194,7 +194,7 @@ fn expected_totals(messages: &[Message]) -> DeliveryTotals {
             DeliveryState::Sent { .. } => totals.sent += 1,
             DeliveryState::Delivered { .. } => totals.delivered += 1,
             DeliveryState::Failed { failure, .. } => {
-                *failed.entry(failure.as_str().to_owned()).or_default() += 1
+                *failed.entry(failure.as_str().to_owned()).or_default() += 1;
             }
         }
         totals.opened += u64::from(delivery.opened_at.is_some());
