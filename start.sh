@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# From a fresh checkout to a running gateway, or to a full test run, in one command.
+# Builds and starts the gateway, or runs all tests, from a fresh checkout.
 #
 #   ./start.sh                        check the tools, build, serve in the foreground
 #   ./start.sh --listen 127.0.0.1:9000   the same; options go to `console serve`
 #   ./start.sh test                   install what the tests need, then run everything
 #
-# Asks nothing, so it works without a terminal.
+# Never prompts, so it works without a terminal.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -20,13 +20,13 @@ has() { command -v "$1" >/dev/null 2>&1; }
 
 has_c_compiler() { has cc || has gcc || has clang; }
 
-# The usual installer puts cargo where a fresh shell does not look yet.
+# rustup installs cargo into a folder that may not be in PATH yet.
 find_cargo() {
     if ! has cargo && [ -x "${CARGO_HOME:-${HOME:-}/.cargo}/bin/cargo" ]; then
         PATH="${CARGO_HOME:-${HOME:-}/.cargo}/bin:$PATH"
         export PATH
     fi
-    has cargo || fail "cargo is missing: install the Rust toolchain as https://rustup.rs says, then run this again"
+    has cargo || fail "cargo is missing: install the Rust toolchain from https://rustup.rs, then run this again"
 }
 
 check_c_compiler() {
@@ -39,7 +39,7 @@ check_c_compiler() {
 
 # --- serve -------------------------------------------------------------------------------------------------
 
-# Passes on what the gateway prints, and what to try next once it listens.
+# Prints the output of the gateway, and the next steps once it listens.
 guide() {
     while IFS= read -r line; do
         say "$line"
@@ -47,11 +47,11 @@ guide() {
         "listening on "*)
             url="${line#listening on }"
             say ""
-            say "Now try, in this order:"
+            say "Next steps:"
             say "  1. open $url/ in a browser"
             say "  2. curl '$url/sms/send?number=09122222222&body=hello'"
             say "  3. in another terminal, here: $console resend:msg && $console sync:report"
-            say "Ctrl-C stops it; nothing that was accepted is lost."
+            say "Ctrl-C stops the gateway; accepted messages are not lost."
             ;;
         esac
     done
@@ -63,7 +63,7 @@ serve() {
     say "Building (a few minutes the first time) ..."
     cargo build --release --locked --bin console
     console="${CARGO_TARGET_DIR:-target}/release/console"
-    # The gateway takes this shell's place, so that signals reach it.
+    # exec: signals go to the gateway instead of this shell.
     exec "$console" serve "$@" > >(trap '' INT TERM; guide)
 }
 
@@ -81,7 +81,7 @@ as_root() {
 
 apt_updated=no
 
-# apt_install PACKAGE...: from the system's packages, without questions; services are not started.
+# apt_install PACKAGE...: installs system packages without prompts and without starting their services.
 apt_install() {
     if [ "$apt_updated" = no ]; then
         as_root apt-get update -q || return 1
@@ -91,47 +91,47 @@ apt_install() {
         apt-get install -q -y --no-install-recommends "$@" </dev/null
 }
 
-# need PROGRAM PACKAGE: the tests cannot do without it.
+# need PROGRAM PACKAGE: installs a program that the tests require.
 need() {
     has "$1" && return
     has apt-get || fail "$1 is missing and there is no apt-get here: install it (package $2) and run this again"
     say "Installing $2: the tests run a real $1 ..."
-    apt_install "$2" || fail "$2 could not be installed: install it by hand and run this again"
-    has "$1" || fail "$2 was installed, but there is still no $1"
+    apt_install "$2" || fail "$2 could not be installed: install it manually and run this again"
+    has "$1" || fail "$2 was installed, but $1 is still missing"
 }
 
-# want PROGRAM PACKAGE: no test needs it, but `cargo bench` does.
+# want PROGRAM PACKAGE: installs a program that only `cargo bench` requires.
 want() {
     has "$1" && return
     if has apt-get; then
         say "Installing $2 ..."
         apt_install "$2" && has "$1" && return
     fi
-    say "Note: $1 is not installed; cargo bench will ask for it."
+    say "Note: $1 is not installed; cargo bench requires it."
 }
 
-# need_promtool: of its package only this program is used, and its service is never started, now or at the next boot.
+# need_promtool: installs promtool; the service of its package is neither started nor enabled.
 need_promtool() {
     has promtool && return
-    local policy=/usr/sbin/policy-rc.d ours=no installed=yes
+    local policy=/usr/sbin/policy-rc.d created=no installed=yes
     has apt-get || fail "promtool is missing and there is no apt-get here: install it (package prometheus) and run this again"
-    say "Installing prometheus: the tests ask its promtool ..."
+    say "Installing prometheus: the tests run its promtool ..."
     if ! [ -e "$policy" ]; then
-        ours=yes
+        created=yes
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod +x "$policy"
     fi
     apt_install prometheus || installed=no
-    [ "$ours" = no ] || as_root rm -f "$policy"
-    [ "$installed" = yes ] || fail "prometheus could not be installed: install it by hand and run this again"
+    [ "$created" = no ] || as_root rm -f "$policy"
+    [ "$installed" = yes ] || fail "prometheus could not be installed: install it manually and run this again"
     if has systemctl; then
         as_root systemctl disable -q prometheus.service 2>/dev/null || true
     fi
-    has promtool || fail "prometheus was installed, but there is still no promtool"
+    has promtool || fail "prometheus was installed, but promtool is still missing"
 }
 
 has_postgres() { has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
 
-# need_postgres: its programs lie outside the search path, and no cluster of the system's own is made or started.
+# need_postgres: installs PostgreSQL without a system cluster. Its programs are not in PATH.
 need_postgres() {
     has_postgres && return
     has apt-get || fail "postgres is missing and there is no apt-get here: install it (package postgresql) and run this again"
@@ -140,29 +140,29 @@ need_postgres() {
         as_root mkdir -p /etc/postgresql-common
         printf 'create_main_cluster = false\n' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
     fi
-    apt_install postgresql || fail "postgresql could not be installed: install it by hand and run this again"
-    has_postgres || fail "postgresql was installed, but there is still no initdb"
+    apt_install postgresql || fail "postgresql could not be installed: install it manually and run this again"
+    has_postgres || fail "postgresql was installed, but initdb is still missing"
 }
 
-# need_hosts: the tests put processes on hosts of their own, network namespaces, and set some of their clocks wrong.
+# need_hosts: installs the tools of tests/fleet, which runs processes in network namespaces and with wrong clocks.
 need_hosts() {
     need ip iproute2
     need iptables iptables
     need setpriv util-linux
     need faketime faketime
     if [ "$(id -u)" != 0 ] || ! unshare --net true 2>/dev/null; then
-        say "Note: without root there are no network namespaces; the tests of many hosts use plain processes."
+        say "Note: without root there are no network namespaces; tests/fleet uses plain processes."
     fi
 }
 
-# need_peers: servers and clients of other languages, as tests/peers pins them, in a folder of their own.
+# need_peers: installs servers and clients of other languages, pinned in tests/peers, into the target folder.
 need_peers() {
     local peers="${CARGO_TARGET_DIR:-target}/peers" wanted
     wanted="$(cat tests/peers/requirements.txt tests/peers/package.json | cksum)"
     [ "$(cat "$peers/installed" 2>/dev/null)" = "$wanted" ] && return
     need python3 python3
     if ! python3 -c 'import ensurepip' 2>/dev/null && has apt-get; then
-        apt_install python3-venv || fail "python3-venv could not be installed: install it by hand and run this again"
+        apt_install python3-venv || fail "python3-venv could not be installed: install it manually and run this again"
     fi
     say "Installing the peers of tests/peers (servers and clients of other languages) ..."
     rm -rf "$peers"
@@ -171,11 +171,11 @@ need_peers() {
         "$peers/python/bin/pip" install -q --disable-pip-version-check -r tests/peers/requirements.txt &&
         cp tests/peers/package.json "$peers/" &&
         PATH="$peers/python/bin:$PATH" npm install --prefix "$peers" --no-audit --no-fund --silent ||
-        fail "the peers of tests/peers could not be installed: see above, mend it and run this again"
+        fail "the peers of tests/peers could not be installed: fix the error above and run this again"
     printf '%s\n' "$wanted" >"$peers/installed"
 }
 
-# need_browser: the pages are tested in a real one; it brings fonts of its own along.
+# need_browser: installs Chromium, with which the pages are tested.
 need_browser() {
     has chromium || has chromium-browser || has google-chrome || need chromium chromium
 }
@@ -188,7 +188,7 @@ install_test_peers() {
     check_c_compiler
     need redis-server redis-server
     need_postgres
-    # Debian keeps it out of the search path of ordinary users.
+    # On Debian /usr/sbin is not in the PATH of ordinary users.
     [ -x /usr/sbin/pgbouncer ] || need pgbouncer pgbouncer
     need openssl openssl
     need memcached memcached
@@ -201,7 +201,7 @@ install_test_peers() {
     want strace strace
 }
 
-# has_component NAME: rustfmt or clippy, added when rustup can.
+# has_component NAME: checks for rustfmt or clippy, and adds it with rustup where possible.
 has_component() {
     case "$1" in
     rustfmt) cargo fmt --version >/dev/null 2>&1 && return ;;
@@ -217,7 +217,7 @@ run_tests() {
         say "== cargo fmt --all --check"
         cargo fmt --all --check
     else
-        say "Note: rustfmt is not installed (rustup component add rustfmt); the format is not checked."
+        say "Note: rustfmt is not installed (rustup component add rustfmt); formatting is not checked."
     fi
     if has_component clippy; then
         say "== cargo clippy --workspace --all-targets -- -D warnings"
@@ -242,11 +242,11 @@ case "${1:-}" in
     serve "$@"
     ;;
 test)
-    [ $# = 1 ] || fail "test takes nothing more; for single tests use cargo test"
+    [ $# = 1 ] || fail "test takes no arguments; for single tests use cargo test"
     run_tests
     ;;
 *)
-    printf 'start.sh: there is no "%s"; try ./start.sh, ./start.sh test or ./start.sh --help\n' "$1" >&2
+    printf 'start.sh: unknown command "%s"; try ./start.sh, ./start.sh test or ./start.sh --help\n' "$1" >&2
     exit 2
     ;;
 esac

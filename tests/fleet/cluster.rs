@@ -1,7 +1,7 @@
-//! A crowd of processes as an operator would start them: intake on two hosts, workers on three, PostgreSQL and Redis
-//! on hosts of their own, and a provider that remembers every send.
+//! A cluster of real processes: `serve` on two intake hosts, `work` on three worker hosts, PostgreSQL and Redis on
+//! separate hosts, and a stub provider that records every call.
 //!
-//! Judges at the end of a test what came of every message; never looks away.
+//! [`TestCluster::verify_all_messages`] checks the result of every accepted message at the end of a test.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -17,37 +17,37 @@ use super::tcp_relay::TcpRelay;
 use super::test_gateway::{ConsoleProcess, wait_until};
 use std::sync::Arc;
 
-/// The hosts that take messages in.
+/// Hosts that accept messages.
 pub const INTAKE_HOSTS: [&str; 2] = ["intake-a", "intake-b"];
 
-/// The hosts that send them.
+/// Hosts that deliver messages.
 pub const WORKER_HOSTS: [&str; 3] = ["worker-a", "worker-b", "worker-c"];
 
 const ALL_HOSTS: [&str; 9] = [
     "intake-a", "intake-b", "worker-a", "worker-b", "worker-c", "store-a", "store-b", "queue-a", "queue-b",
 ];
 
-/// Where intake listens on its host.
+/// HTTP port of an intake host.
 const INTAKE_PORT: u16 = 8080;
 
-/// How long a worker owns a delivery.
+/// Lease of a claimed delivery (`work.lease`).
 pub const LEASE: Duration = Duration::from_secs(8);
 
-/// How soon intake must answer 2xx again after a fault has ended.
+/// Maximum time from the end of a fault until every intake accepts a message.
 const RECOVERY_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// What is unusual about a crowd.
+/// Options of a cluster.
 #[derive(Clone, Copy, Debug)]
 pub struct ClusterOptions {
-    /// What the provider does with a call.
+    /// Response of the stub provider to a call.
     pub provider_behavior: StubBehavior,
-    /// More keys for the provider.
+    /// Additional configuration lines of the provider.
     pub provider_config: &'static str,
-    /// PostgreSQL has a replica, and every URL names both.
+    /// PostgreSQL has a replica, and every store URL lists both servers.
     pub has_replica: bool,
-    /// The host whose way to PostgreSQL is a relay that can be slowed and stalled.
+    /// Host that reaches PostgreSQL through a relay that can be slowed and stalled.
     pub relayed_host: Option<&'static str>,
-    /// Hosts whose clocks are wrong, and by how much.
+    /// Hosts with wrong clocks, each with its offset as faketime reads it.
     pub clock_offsets: &'static [(&'static str, &'static str)],
 }
 
@@ -63,17 +63,17 @@ impl Default for ClusterOptions {
     }
 }
 
-/// All of it, running.
+/// A running cluster.
 pub struct TestCluster {
     consoles: BTreeMap<&'static str, ConsoleProcess>,
     intake_addresses: Vec<SocketAddr>,
     pub provider: StubProvider,
     pub redis: RedisHost,
-    /// Where every process believes Redis to be.
+    /// Relay through which every process reaches Redis.
     pub redis_relay: Arc<TcpRelay>,
     pub postgres: PostgresHost,
     pub replica: Option<PostgresHost>,
-    /// That relay.
+    /// Relay of [`ClusterOptions::relayed_host`].
     pub postgres_relay: Option<Arc<TcpRelay>>,
     options: ClusterOptions,
     fault_count: usize,
@@ -82,65 +82,66 @@ pub struct TestCluster {
     pub folder: tempfile::TempDir,
 }
 
-/// What came of a message.
+/// The final state of a message.
 #[derive(Clone, Debug)]
 struct DeliveryResult {
     state: String,
+    /// Number of attempts with the outcome `unknown`.
     unknown: usize,
 }
 
 impl TestCluster {
-    /// Starts everything and waits until intake answers.
-    pub fn start(plan: ClusterOptions) -> Self {
-        let lan = TestNetwork::new(&ALL_HOSTS);
+    /// Starts the servers and the intake hosts, and waits until the intake hosts answer.
+    pub fn start(options: ClusterOptions) -> Self {
+        let network = TestNetwork::new(&ALL_HOSTS);
         let folder = tempfile::tempdir().unwrap();
-        let postgres = PostgresHost::new(lan.host("store-a"), folder.path());
-        let replica = plan.has_replica.then(|| {
-            let way = SocketAddr::from((lan.host("store-a").address, POSTGRES_PORT));
-            PostgresHost::start_replica(lan.host("store-b"), folder.path(), &postgres, way)
+        let postgres = PostgresHost::new(network.host("store-a"), folder.path());
+        let replica = options.has_replica.then(|| {
+            let primary = SocketAddr::from((network.host("store-a").address, POSTGRES_PORT));
+            PostgresHost::start_replica(network.host("store-b"), folder.path(), &postgres, primary)
         });
-        let mut crowd = Self {
+        let mut cluster = Self {
             consoles: BTreeMap::new(),
             intake_addresses: Vec::new(),
-            provider: StubProvider::bind(lan.test_address().into(), plan.provider_behavior),
-            redis: RedisHost::new(lan.host("queue-a")),
-            redis_relay: lan.relay("here", "queue-a", REDIS_PORT),
+            provider: StubProvider::bind(network.test_address().into(), options.provider_behavior),
+            redis: RedisHost::new(network.host("queue-a")),
+            redis_relay: network.relay("here", "queue-a", REDIS_PORT),
             postgres,
             replica,
-            postgres_relay: plan
+            postgres_relay: options
                 .relayed_host
-                .map(|host| lan.relay(host, "store-a", POSTGRES_PORT)),
-            options: plan,
+                .map(|host| network.relay(host, "store-a", POSTGRES_PORT)),
+            options,
             fault_count: 0,
             recovery_times: Vec::new(),
-            network: lan,
+            network,
             folder,
         };
         for host in INTAKE_HOSTS.iter().chain(&WORKER_HOSTS) {
-            crowd.write_config(host);
+            cluster.write_config(host);
         }
-        crowd.intake_addresses = INTAKE_HOSTS
-            .map(|intake| crowd.network.address_of("here", intake, INTAKE_PORT))
+        cluster.intake_addresses = INTAKE_HOSTS
+            .map(|intake| cluster.network.address_of("here", intake, INTAKE_PORT))
             .to_vec();
         for host in INTAKE_HOSTS {
-            crowd.start_console(host);
+            cluster.start_console(host);
         }
-        crowd.wait_for_intakes();
-        crowd
+        cluster.wait_for_intakes();
+        cluster
     }
 
-    /// Starts everything, workers too, and a load on it.
-    pub fn start_under_load(plan: ClusterOptions) -> (Self, SteadyLoad) {
-        let mut crowd = Self::start(plan);
+    /// Starts the cluster with its workers, and a steady load.
+    pub fn start_under_load(options: ClusterOptions) -> (Self, SteadyLoad) {
+        let mut cluster = Self::start(options);
         for host in WORKER_HOSTS {
-            crowd.start_console(host);
+            cluster.start_console(host);
         }
-        let load = SteadyLoad::start(&crowd.intake_addresses);
+        let load = SteadyLoad::start(&cluster.intake_addresses);
         load.wait_for_accepted(20);
-        (crowd, load)
+        (cluster, load)
     }
 
-    /// Where intake can be reached.
+    /// Returns the addresses of the intake hosts.
     pub fn intake_addresses(&self) -> &[SocketAddr] {
         &self.intake_addresses
     }
@@ -170,7 +171,7 @@ impl TestCluster {
             .insert(name, ConsoleProcess::from_child(command.spawn().unwrap()));
     }
 
-    /// The program on a host whose clock may be wrong.
+    /// Returns a command that runs `console` on a host, with the clock offset of that host.
     fn console_command(&self, host: &NetworkHost) -> std::process::Command {
         let program = env!("CARGO_BIN_EXE_console");
         let Some((_, offset)) = self
@@ -182,126 +183,133 @@ impl TestCluster {
             return host.command(program);
         };
         let mut command = host.command(program);
-        // What measures time that passes is right even where the time of day is not.
-        let wrong = [("FAKETIME", offset), ("FAKETIME_DONT_FAKE_MONOTONIC", &"1")];
-        command.envs(wrong).env("LD_PRELOAD", faketime_library());
+        // Only the time of day is wrong; the monotonic clock is right.
+        let faketime = [("FAKETIME", offset), ("FAKETIME_DONT_FAKE_MONOTONIC", &"1")];
+        command.envs(faketime).env("LD_PRELOAD", faketime_library());
         command
     }
 
-    /// `kill -9` for the console of a host.
+    /// Kills the console of a host with `kill -9`.
     pub fn kill_console(&mut self, name: &str) {
         self.consoles.remove(name).unwrap().kill();
     }
 
-    /// Sends its console a signal by name.
+    /// Sends a signal, given by name, to the console of a host.
     pub fn signal_console(&self, name: &str, signal: &str) {
         self.consoles[name].signal(signal);
     }
 
-    /// What the console of a host has logged.
+    /// Returns the log of the console of a host.
     pub fn console_log(&self, name: &str) -> String {
         std::fs::read_to_string(self.log_file(name)).unwrap_or_default()
     }
 
-    /// The fault is over: waits until every intake takes messages again, and complains when that takes too long. How
-    /// long a process needs to start is the machine's affair, and not counted.
+    /// Waits after the end of a fault until every intake accepts messages again; fails when that takes longer than
+    /// [`RECOVERY_TIME_MAX`]. The start time of a process depends on the machine and is not counted.
     pub fn expect_recovery(&mut self, load: &SteadyLoad, fault: &str) {
         self.wait_for_intakes();
-        let took = load.recovery_time(Instant::now());
+        let duration = load.recovery_time(Instant::now());
         println!(
-            "{fault}: intake answers again {} ms after its end",
-            took.as_millis()
+            "{fault}: every intake accepts {} ms after its end",
+            duration.as_millis()
         );
         self.fault_count += 1;
-        self.recovery_times.push((fault.to_owned(), took));
+        self.recovery_times.push((fault.to_owned(), duration));
         for (name, console) in &mut self.consoles {
-            assert!(console.is_alive(), "{name} did not survive: {fault}");
+            assert!(console.is_alive(), "{name} exited during: {fault}");
         }
         assert!(
-            took <= RECOVERY_TIME_MAX,
-            "{fault}: intake answers only {took:?} after its end"
+            duration <= RECOVERY_TIME_MAX,
+            "{fault}: every intake accepts only {duration:?} after its end"
         );
     }
 
-    /// The other doors take messages although this fault goes on.
+    /// Checks that the other intake hosts accept messages during a fault.
     pub fn expect_others_accept(&mut self, load: &SteadyLoad, without: &str, fault: &str) {
-        let doors = INTAKE_HOSTS
+        let intakes = INTAKE_HOSTS
             .iter()
             .zip(&self.intake_addresses)
             .filter(|(name, _)| **name != without);
-        let began = Instant::now();
-        for (_, door) in doors {
-            load.recovery_time_of(*door, began);
+        let started_at = Instant::now();
+        for (_, address) in intakes {
+            load.recovery_time_of(*address, started_at);
         }
-        let took = began.elapsed();
+        let duration = started_at.elapsed();
         println!(
-            "{fault}: the others answer {} ms after its beginning",
-            took.as_millis()
+            "{fault}: the other intakes accept {} ms after the check started",
+            duration.as_millis()
         );
-        self.recovery_times.push((fault.to_owned(), took));
+        self.recovery_times.push((fault.to_owned(), duration));
         assert!(
-            took <= RECOVERY_TIME_MAX,
-            "{fault}: the others answer only {took:?} after its beginning"
+            duration <= RECOVERY_TIME_MAX,
+            "{fault}: the other intakes accept only {duration:?} after the check started"
         );
     }
 
-    /// Ends the load, waits until nothing waits any more, and judges what came of every message.
+    /// Ends the load, waits until no delivery is waiting, and checks every message: accepted messages are stored and
+    /// sent, the provider got each of them, and each duplicate send has an attempt with the outcome `unknown`.
     pub fn verify_all_messages(&self, load: SteadyLoad) {
         let accepted = load.stop();
         let store = self.primary();
-        wait_until("nothing waits any more", || {
+        wait_until("no delivery is waiting", || {
             store.query("SELECT count(*) FROM deliveries WHERE state = 'waiting'") == "0"
         });
-        let fates = delivery_results(store);
-        let lost: Vec<_> = accepted
+        let results = delivery_results(store);
+        let missing_messages: Vec<_> = accepted
             .iter()
-            .filter(|text| !fates.contains_key(*text))
+            .filter(|body| !results.contains_key(*body))
             .collect();
         assert!(
-            lost.is_empty(),
-            "{} accepted messages are lost: {lost:?}",
-            lost.len()
+            missing_messages.is_empty(),
+            "{} accepted messages are missing: {missing_messages:?}",
+            missing_messages.len()
         );
-        let failed: Vec<_> = fates.iter().filter(|(_, fate)| fate.state != "sent").collect();
+        let failed: Vec<_> = results
+            .iter()
+            .filter(|(_, result)| result.state != "sent")
+            .collect();
         assert!(failed.is_empty(), "not sent: {failed:?}");
-        let (mut seconds, mut hidden) = (0, Vec::new());
+        let (mut duplicates, mut unexplained) = (0, Vec::new());
         let calls = self.provider_calls();
-        for (text, times) in &calls {
-            let fate = fates
-                .get(text)
-                .unwrap_or_else(|| panic!("{text} was sent and never stored"));
-            seconds += times - 1;
-            if times - 1 > fate.unknown {
-                hidden.push((text, times, fate.unknown));
+        for (body, sends) in &calls {
+            let result = results
+                .get(body)
+                .unwrap_or_else(|| panic!("{body} was sent but is not stored"));
+            duplicates += sends - 1;
+            if sends - 1 > result.unknown {
+                unexplained.push((body, sends, result.unknown));
             }
         }
         assert!(
-            hidden.is_empty(),
-            "second sends that are not shown (text, sends, unknown): {hidden:?}"
+            unexplained.is_empty(),
+            "duplicate sends without an unknown attempt (body, sends, unknown): {unexplained:?}"
         );
-        let unsent: Vec<_> = fates.keys().filter(|text| !calls.contains_key(*text)).collect();
-        assert!(unsent.is_empty(), "stored as sent and never sent: {unsent:?}");
-        let unknown: usize = fates.values().map(|fate| fate.unknown).sum();
+        let unsent: Vec<_> = results.keys().filter(|body| !calls.contains_key(*body)).collect();
+        assert!(
+            unsent.is_empty(),
+            "in the state sent without a call to the provider: {unsent:?}"
+        );
+        let unknown: usize = results.values().map(|result| result.unknown).sum();
         let slowest = self
             .recovery_times
             .iter()
-            .map(|(_, took)| took.as_millis())
+            .map(|(_, duration)| duration.as_millis())
             .max()
             .unwrap_or(0);
         println!(
-            "{} accepted, {} faults, 0 lost, {unknown} unknown, {seconds} sent twice, slowest recovery {slowest} ms",
+            "{} accepted, {} faults, 0 missing, {unknown} unknown, {duplicates} duplicate sends, recovery within {slowest} ms",
             accepted.len(),
             self.fault_count
         );
     }
 
-    /// The server that is written to.
+    /// Returns the PostgreSQL server that accepts writes.
     pub fn primary(&self) -> &PostgresHost {
         let replica = self.replica.as_ref().filter(|_| !self.postgres.is_running());
         replica.unwrap_or(&self.postgres)
     }
 
-    /// How often the provider was called with each text.
+    /// Returns the number of calls to the provider, by message body.
     pub fn provider_calls(&self) -> HashMap<String, usize> {
         let mut calls = HashMap::new();
         for call in self.provider.calls() {
@@ -315,20 +323,20 @@ impl TestCluster {
 
     fn wait_for_intakes(&mut self) {
         for (nth, name) in INTAKE_HOSTS.into_iter().enumerate() {
-            let door = self.intake_addresses[nth];
+            let address = self.intake_addresses[nth];
             wait_until(&format!("{name} answers"), || {
                 let console = self.consoles.get_mut(name).unwrap();
-                let alive = console.is_alive();
+                let is_alive = console.is_alive();
                 let log = std::fs::read_to_string(self.folder.path().join(name).join("console.log"));
-                assert!(alive, "{name} ended: {}", log.unwrap_or_default());
-                raw_http::get(door, "/healthz").is_some_and(|answer| answer.status == 200)
+                assert!(is_alive, "{name} exited: {}", log.unwrap_or_default());
+                raw_http::get(address, "/healthz").is_some_and(|answer| answer.status == 200)
             });
         }
     }
 
     fn write_config(&self, name: &'static str) {
         std::fs::create_dir(self.host_folder(name)).unwrap();
-        let text = format!(
+        let config = format!(
             "listen = \"{}:{INTAKE_PORT}\"\ninsecure = true\n[store]\nurl = \"{}\"\n[queue]\nurl = \"redis://{}\"\n\
              [work]\nlease = \"{}s\"\n[schedule]\nresend = \"1s\"\nreport = \"{}\"\n\
              [retry]\nbase = \"100ms\"\ncap = \"1s\"\n{}connect_timeout = \"1s\"\n{}\n\
@@ -341,24 +349,27 @@ impl TestCluster {
             self.provider.texting_config("red"),
             self.options.provider_config,
         );
-        std::fs::write(self.host_folder(name).join("console.toml"), text).unwrap();
+        std::fs::write(self.host_folder(name).join("console.toml"), config).unwrap();
     }
 
     fn store_url(&self, name: &'static str) -> String {
-        let mut places = vec![match &self.postgres_relay {
+        let mut addresses = vec![match &self.postgres_relay {
             Some(relay) if self.options.relayed_host == Some(name) => relay.address,
             _ => self.network.address_of(name, "store-a", POSTGRES_PORT),
         }];
         if self.options.has_replica {
-            places.push(self.network.address_of(name, "store-b", POSTGRES_PORT));
+            addresses.push(self.network.address_of(name, "store-b", POSTGRES_PORT));
         }
-        let places: Vec<String> = places.iter().map(ToString::to_string).collect();
-        let wanted = if self.options.has_replica {
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let session_attrs = if self.options.has_replica {
             "?target_session_attrs=read-write"
         } else {
             ""
         };
-        format!("postgres://postgres@{}/postgres{wanted}", places.join(","))
+        format!(
+            "postgres://postgres@{}/postgres{session_attrs}",
+            addresses.join(",")
+        )
     }
 
     fn host_folder(&self, name: &str) -> PathBuf {
@@ -376,47 +387,43 @@ impl Drop for TestCluster {
             for name in INTAKE_HOSTS.iter().chain(&WORKER_HOSTS) {
                 let log = self.console_log(name);
                 let from = log.char_indices().rev().nth(3_000).map_or(0, |(at, _)| at);
-                println!("--- the end of the log of {name}:\n{}", &log[from..]);
+                println!("--- end of the log of {name}:\n{}", &log[from..]);
             }
         }
     }
 }
 
-/// The library that makes a program believe in another time of day.
+/// Returns the faketime library, which changes the time of day of a program.
 fn faketime_library() -> PathBuf {
-    let places = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
-    let mut libraries = places.map(|place| place.path().join("faketime/libfaketimeMT.so.1"));
-    let found = libraries.find(|library| library.is_file());
-    found.expect("faketime is not installed: `apt-get install faketime`, or `./start.sh test`")
+    let entries = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let mut libraries = entries.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1"));
+    let library = libraries.find(|library| library.is_file());
+    library.expect("faketime is not installed: `apt-get install faketime`, or `./start.sh test`")
 }
 
-/// What came of every stored message, by its text.
+/// Returns the result of every stored message, by message body.
 fn delivery_results(store: &PostgresHost) -> HashMap<String, DeliveryResult> {
     let rows = store.query(
         "SELECT m.body, d.state, (SELECT count(*) FROM attempts a WHERE a.delivery = d.id AND a.outcome = 'unknown') \
          FROM deliveries d JOIN messages m ON m.number = d.id / 64",
     );
-    let fate = |row: &str| {
+    let result = |row: &str| {
         let mut parts = row.split('|').map(str::to_owned);
-        let (text, state) = (parts.next()?, parts.next()?);
+        let (body, state) = (parts.next()?, parts.next()?);
         let unknown = parts.next()?.parse().ok()?;
-        Some((text, DeliveryResult { state, unknown }))
+        Some((body, DeliveryResult { state, unknown }))
     };
-    let fates: HashMap<_, _> = rows.lines().filter_map(fate).collect();
-    assert_eq!(
-        fates.len(),
-        rows.lines().count(),
-        "every text stands in the store once"
-    );
-    fates
+    let results: HashMap<_, _> = rows.lines().filter_map(result).collect();
+    assert_eq!(results.len(), rows.lines().count(), "each body is stored once");
+    results
 }
 
-/// Whether the long form was asked for.
+/// Returns whether `POSTRIDER_LONG` requests the long form of the tests.
 pub fn is_long_test() -> bool {
     std::env::var("POSTRIDER_LONG").is_ok_and(|value| value != "0")
 }
 
-/// How long a host is cut off: longer than a lease.
+/// Returns the time for which a host is disconnected: longer than a lease.
 pub fn outage_duration() -> Duration {
     if is_long_test() {
         Duration::from_secs(60)

@@ -1,4 +1,4 @@
-//! A worker sleeps longer than its lease and wakes when another one has done its work.
+//! A worker is stopped for longer than its lease, and continues after another worker has sent the delivery.
 
 use super::cluster::{ClusterOptions, TestCluster};
 use super::raw_http;
@@ -6,38 +6,44 @@ use super::stub_provider::StubBehavior;
 use super::test_gateway::wait_until;
 
 #[test]
-fn a_worker_that_overslept_overwrites_nothing() {
-    let mut crowd = TestCluster::start(ClusterOptions {
+fn a_worker_whose_lease_expired_does_not_overwrite_the_newer_round() {
+    let mut cluster = TestCluster::start(ClusterOptions {
         provider_behavior: StubBehavior::AcceptAfterMs(1_500),
         ..ClusterOptions::default()
     });
-    let door = crowd.intake_addresses()[0];
-    let text = "{\"to\":\"+989122222222\",\"body\":\"one\"}";
-    crowd.start_console("worker-a");
-    let answer = raw_http::send_request(
-        door,
+    let address = cluster.intake_addresses()[0];
+    let body = "{\"to\":\"+989122222222\",\"body\":\"one\"}";
+    cluster.start_console("worker-a");
+    let response = raw_http::send_request(
+        address,
         "POST",
         "/v1/messages",
         &["Content-Type: application/json"],
-        text,
+        body,
     )
     .unwrap();
-    assert_eq!(answer.status, 201, "{answer:?}");
-    let id = answer.json()["id"].as_str().unwrap().to_owned();
-    wait_until("the first worker is in its call", || {
-        crowd.provider.calls().len() == 1
+    assert_eq!(response.status, 201, "{response:?}");
+    let id = response.json()["id"].as_str().unwrap().to_owned();
+    wait_until("the first worker calls the provider", || {
+        cluster.provider.calls().len() == 1
     });
-    crowd.signal_console("worker-a", "STOP");
-    crowd.start_console("worker-b");
-    let message = || raw_http::get(door, &format!("/v1/messages/{id}")).unwrap().json();
+    cluster.signal_console("worker-a", "STOP");
+    cluster.start_console("worker-b");
+    let message = || {
+        raw_http::get(address, &format!("/v1/messages/{id}"))
+            .unwrap()
+            .json()
+    };
     let delivery = || message()["deliveries"][0].clone();
-    wait_until("the second worker has sent it", || delivery()["state"] == "sent");
+    wait_until("the second worker has sent the delivery", || {
+        delivery()["state"] == "sent"
+    });
     let before = delivery();
-    crowd.signal_console("worker-a", "CONT");
-    wait_until("the first worker learns that it overslept", || {
-        crowd
+    cluster.signal_console("worker-a", "CONT");
+    wait_until("the first worker logs that its lease expired", || {
+        cluster
             .console_log("worker-a")
-            .contains("was claimed by another worker before its round was recorded")
+            .contains("round not recorded, delivery was claimed by another worker")
     });
     let after = delivery();
     for key in ["state", "provider", "reference", "tries"] {
@@ -47,8 +53,12 @@ fn a_worker_that_overslept_overwrites_nothing() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|one| &one["outcome"])
+        .map(|attempt| &attempt["outcome"])
         .collect();
-    assert_eq!(outcomes.len(), 3, "both calls are shown, and the doubt: {after}");
+    assert_eq!(
+        outcomes.len(),
+        3,
+        "expected both calls and one unknown attempt: {after}"
+    );
     assert!(outcomes.iter().any(|outcome| *outcome == "unknown"), "{after}");
 }

@@ -1,22 +1,22 @@
-# Joins hosts, network namespaces of their own, over a bridge in another one, until whoever asked closes its end of
-# the pipe or dies; then nothing of it is left.
+# Creates a network of hosts: one network namespace per host, connected by a bridge in another namespace. Removes all of
+# them when stdin is closed, which also happens when the calling process ends.
 #
 #   sh lan.sh HOST...
 #
-# Prints the number of the network once it stands: the first HOST is 10.213.NUMBER.10, the next .11, the asker .1.
-# Ends with 2 where namespaces are not permitted, and with 3 when the program ip is missing.
+# Prints the number of the network when it is ready: the first HOST has the address 10.213.NUMBER.10, the next one .11,
+# the calling process .1. Exits with 2 when namespaces are not permitted, and with 3 when the program ip is missing.
 set -u
 
-# Whoever interrupts the tests interrupts this shell too, which has to clear up all the same.
+# An interrupt of the tests also reaches this shell, which still has to remove the network.
 trap '' INT TERM HUP
 
 command -v ip >/dev/null 2>&1 || exit 3
 [ "$(id -u)" = 0 ] && unshare --net true 2>/dev/null || exit 2
 
-# A namespace's name is made once or not at all, so that it keeps the number from others.
+# Creating a namespace fails when the name exists, so the name reserves the number.
 number=
 for candidate in $(seq 1 250); do
-    # The link of a network that is just going.
+    # The link of a network that is being removed.
     ip link show "postrider$candidate" >/dev/null 2>&1 && continue
     if ip netns add "postrider$candidate-bridge" 2>/dev/null; then
         number=$candidate
@@ -28,7 +28,7 @@ net=postrider$number
 bridge=$net-bridge
 
 remove() {
-    # By itself it would go some time after its namespace, and be in the way of the next one with this number.
+    # Deleted explicitly: it would outlive its namespace for a moment and block a new network with this number.
     ip link del "$net" 2>/dev/null
     for host in "$@" bridge; do
         for pid in $(ip netns pids "$net-$host" 2>/dev/null); do kill -KILL "$pid" 2>/dev/null; done
@@ -48,14 +48,14 @@ join() {
 build() {
     ip -n "$bridge" link add bridge type bridge forward_delay 0 &&
         ip -n "$bridge" link set bridge up &&
-        ip link add "$net" type veth peer name asker netns "$bridge" &&
-        ip -n "$bridge" link set asker master bridge up &&
+        ip link add "$net" type veth peer name caller netns "$bridge" &&
+        ip -n "$bridge" link set caller master bridge up &&
         ip address add "10.213.$number.1/24" dev "$net" &&
         ip link set "$net" up || return 1
-    place=10
+    octet=10
     for host in "$@"; do
-        join "$host" "$place" || return 1
-        place=$((place + 1))
+        join "$host" "$octet" || return 1
+        octet=$((octet + 1))
     done
 }
 

@@ -1,7 +1,7 @@
-//! A small steady load: clients with open connections, each with a door of its own, that go to the next door when
-//! one does not answer, with the same idempotency key, until the message is accepted.
+//! A small steady load: clients with open connections to the intake hosts. A client repeats a request with the same
+//! idempotency key at the next intake until one accepts it.
 //!
-//! So a message is accepted once however often it was tried. Every try is remembered with its times.
+//! Each message is accepted once, however often it is submitted. Every request is recorded with its end time.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 
 use super::test_gateway::{WAIT_LIMIT, wait_until};
 
-/// How many clients there are.
+/// Number of clients.
 const CLIENT_COUNT: usize = 4;
 
-/// The rest of a client between two messages.
+/// Pause of a client between two messages.
 const SEND_INTERVAL: Duration = Duration::from_millis(120);
 
-/// How long a client waits for a connection, and for an answer.
+/// Timeout for a connection, and for a response.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// No two texts of a test binary are the same.
+/// Number of the next message, unique in the test binary.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// A running load.
@@ -38,17 +38,17 @@ struct LoadState {
     accepted: Mutex<Vec<String>>,
 }
 
-/// One request.
+/// The result of one request.
 #[derive(Clone, Debug)]
 pub struct RequestAttempt {
     pub intake: SocketAddr,
     pub ended: Instant,
-    /// The status; none when there was no answer in time.
+    /// HTTP status; none without a response within the timeout.
     pub status: Option<u16>,
 }
 
 impl RequestAttempt {
-    /// Whether it was answered 2xx.
+    /// Returns whether the response was 2xx.
     pub fn is_accepted(&self) -> bool {
         self.status.is_some_and(|status| (200..300).contains(&status))
     }
@@ -56,9 +56,9 @@ impl RequestAttempt {
 
 impl SteadyLoad {
     /// Starts the clients.
-    pub fn start(doors: &[SocketAddr]) -> Self {
+    pub fn start(intakes: &[SocketAddr]) -> Self {
         let shared = Arc::new(LoadState {
-            intake_addresses: doors.to_vec(),
+            intake_addresses: intakes.to_vec(),
             is_stopping: AtomicBool::new(false),
             is_abandoned: AtomicBool::new(false),
             attempts: Mutex::default(),
@@ -74,44 +74,53 @@ impl SteadyLoad {
         }
     }
 
-    /// Waits until so many more messages are accepted.
-    pub fn wait_for_accepted(&self, more: usize) {
-        let count = || self.shared.accepted.lock().unwrap().len();
-        let enough = count() + more;
-        wait_until("more messages are accepted", || count() >= enough);
+    /// Waits until `count` further messages are accepted.
+    pub fn wait_for_accepted(&self, count: usize) {
+        let accepted = || self.shared.accepted.lock().unwrap().len();
+        let target = accepted() + count;
+        wait_until("more messages are accepted", || accepted() >= target);
     }
 
-    /// Lets the load run for so long, whatever happens to it.
-    pub fn run_for(&self, time: Duration) {
-        std::thread::sleep(time);
+    /// Waits while the load runs; requests may fail meanwhile.
+    pub fn run_for(&self, duration: Duration) {
+        std::thread::sleep(duration);
     }
 
-    /// How long it took from that moment until every door had answered 2xx to a request that was made after it.
+    /// Returns the time from `since` until every intake has answered 2xx to a request that was made after it.
     pub fn recovery_time(&self, since: Instant) -> Duration {
         std::thread::scope(|scope| {
-            let ask = |door: SocketAddr| scope.spawn(move || self.shared.probe_until_accepted(door, since));
-            let doors: Vec<_> = self
+            let probe =
+                |intake: SocketAddr| scope.spawn(move || self.shared.probe_until_accepted(intake, since));
+            let probes: Vec<_> = self
                 .shared
                 .intake_addresses
                 .iter()
-                .map(|door| ask(*door))
+                .map(|intake| probe(*intake))
                 .collect();
-            doors.into_iter().map(|door| door.join().unwrap()).max().unwrap()
+            probes
+                .into_iter()
+                .map(|probe| probe.join().unwrap())
+                .max()
+                .unwrap()
         })
     }
 
-    /// How long it took one door from that moment.
-    pub fn recovery_time_of(&self, door: SocketAddr, since: Instant) -> Duration {
-        self.shared.probe_until_accepted(door, since)
+    /// Returns the time from `since` until one intake has answered 2xx.
+    pub fn recovery_time_of(&self, intake: SocketAddr, since: Instant) -> Duration {
+        self.shared.probe_until_accepted(intake, since)
     }
 
-    /// The tries that ended since that moment.
+    /// Returns the requests that ended at `since` or later.
     pub fn attempts_since(&self, since: Instant) -> Vec<RequestAttempt> {
-        let tries = self.shared.attempts.lock().unwrap();
-        tries.iter().filter(|one| one.ended >= since).cloned().collect()
+        let attempts = self.shared.attempts.lock().unwrap();
+        attempts
+            .iter()
+            .filter(|attempt| attempt.ended >= since)
+            .cloned()
+            .collect()
     }
 
-    /// Ends the load; the texts of all messages that were answered 2xx.
+    /// Ends the load and returns the bodies of all messages that were answered 2xx.
     pub fn stop(mut self) -> Vec<String> {
         self.shared.is_stopping.store(true, Ordering::SeqCst);
         for client in self.clients.drain(..) {
@@ -122,7 +131,7 @@ impl SteadyLoad {
 }
 
 impl Drop for SteadyLoad {
-    /// A load that was not stopped belongs to a test that failed: the next one may have its addresses.
+    /// Ends the load of a failed test, because the next test may use the same addresses.
     fn drop(&mut self) {
         self.shared.is_stopping.store(true, Ordering::SeqCst);
         self.shared.is_abandoned.store(true, Ordering::SeqCst);
@@ -136,86 +145,86 @@ impl LoadState {
     fn send_until_stopped(&self, nth: usize) {
         let mut connections: Vec<Option<TcpStream>> = self.intake_addresses.iter().map(|_| None).collect();
         while !self.is_stopping.load(Ordering::SeqCst) {
-            let text = Self::unique_text("load");
-            let mut door = nth % self.intake_addresses.len();
-            let began = Instant::now();
-            while !self.send(&text, door, &mut connections[door]) {
+            let body = Self::unique_body("load");
+            let mut index = nth % self.intake_addresses.len();
+            let started_at = Instant::now();
+            while !self.send(&body, index, &mut connections[index]) {
                 if self.is_abandoned.load(Ordering::SeqCst) {
                     return;
                 }
-                assert!(began.elapsed() < WAIT_LIMIT * 4, "{text} is accepted nowhere");
-                door = (door + 1) % self.intake_addresses.len();
+                assert!(started_at.elapsed() < WAIT_LIMIT * 4, "no intake accepts {body}");
+                index = (index + 1) % self.intake_addresses.len();
                 std::thread::sleep(Duration::from_millis(20));
             }
             std::thread::sleep(SEND_INTERVAL);
         }
     }
 
-    fn probe_until_accepted(&self, door: SocketAddr, since: Instant) -> Duration {
+    fn probe_until_accepted(&self, intake: SocketAddr, since: Instant) -> Duration {
         let nth = self
             .intake_addresses
             .iter()
-            .position(|other| *other == door)
+            .position(|other| *other == intake)
             .unwrap();
-        while !self.send(&Self::unique_text("probe"), nth, &mut None) {
-            assert!(since.elapsed() < WAIT_LIMIT, "{door} does not come back");
+        while !self.send(&Self::unique_body("probe"), nth, &mut None) {
+            assert!(since.elapsed() < WAIT_LIMIT, "{intake} does not recover");
             std::thread::sleep(Duration::from_millis(20));
         }
         since.elapsed()
     }
 
-    fn unique_text(what: &str) -> String {
-        format!("{what}-{}", NUMBER.fetch_add(1, Ordering::SeqCst))
+    fn unique_body(prefix: &str) -> String {
+        format!("{prefix}-{}", NUMBER.fetch_add(1, Ordering::SeqCst))
     }
 
-    /// Whether it was accepted.
-    fn send(&self, text: &str, door: usize, connection: &mut Option<TcpStream>) -> bool {
-        let door = self.intake_addresses[door];
-        let status = post(door, text, connection);
+    /// Sends one request; returns whether it was accepted.
+    fn send(&self, body: &str, index: usize, connection: &mut Option<TcpStream>) -> bool {
+        let intake = self.intake_addresses[index];
+        let status = post(intake, body, connection);
         if status.is_none() {
             *connection = None;
         }
-        let one = RequestAttempt {
-            intake: door,
+        let attempt = RequestAttempt {
+            intake,
             ended: Instant::now(),
             status,
         };
-        let accepted = one.is_accepted();
-        self.attempts.lock().unwrap().push(one);
+        let accepted = attempt.is_accepted();
+        self.attempts.lock().unwrap().push(attempt);
         if accepted {
-            self.accepted.lock().unwrap().push(text.to_owned());
+            self.accepted.lock().unwrap().push(body.to_owned());
         }
         accepted
     }
 }
 
-/// The status of the answer, over the connection that is open or a new one.
-fn post(door: SocketAddr, text: &str, connection: &mut Option<TcpStream>) -> Option<u16> {
-    let kept = connection.is_some();
+/// Sends a message over the open connection or a new one, and returns the HTTP status.
+fn post(intake: SocketAddr, body: &str, connection: &mut Option<TcpStream>) -> Option<u16> {
+    let is_reused = connection.is_some();
     if connection.is_none() {
-        let stream = TcpStream::connect_timeout(&door, REQUEST_TIMEOUT).ok()?;
+        let stream = TcpStream::connect_timeout(&intake, REQUEST_TIMEOUT).ok()?;
         stream.set_read_timeout(Some(REQUEST_TIMEOUT)).ok()?;
         stream.set_nodelay(true).ok()?;
         *connection = Some(stream);
     }
-    let json = format!("{{\"to\":\"+989122222222\",\"channels\":[\"sms\"],\"body\":\"{text}\"}}");
+    let json = format!("{{\"to\":\"+989122222222\",\"channels\":[\"sms\"],\"body\":\"{body}\"}}");
     let request = format!(
-        "POST /v1/messages HTTP/1.1\r\nHost: {door}\r\nContent-Type: application/json\r\n\
-         Idempotency-Key: {text}\r\nContent-Length: {}\r\n\r\n{json}",
+        "POST /v1/messages HTTP/1.1\r\nHost: {intake}\r\nContent-Type: application/json\r\n\
+         Idempotency-Key: {body}\r\nContent-Length: {}\r\n\r\n{json}",
         json.len()
     );
     let stream = connection.as_mut()?;
-    let began = Instant::now();
-    let answer = stream
+    let started_at = Instant::now();
+    let status = stream
         .write_all(request.as_bytes())
         .ok()
         .and_then(|()| read_status(stream));
-    if answer.is_none() && kept && began.elapsed() < Duration::from_millis(100) {
-        // The other side had closed what we kept open: no trouble, but a new connection.
+    if status.is_none() && is_reused && started_at.elapsed() < Duration::from_millis(100) {
+        // The server had closed the idle connection: retry once with a new one.
         *connection = None;
-        return post(door, text, connection);
+        return post(intake, body, connection);
     }
-    answer
+    status
 }
 
 fn read_status(stream: &TcpStream) -> Option<u16> {
@@ -230,14 +239,14 @@ fn read_status(stream: &TcpStream) -> Option<u16> {
             break;
         }
         if status.is_none() {
-            status = line.get(9..12).and_then(|word| word.parse().ok());
+            status = line.get(9..12).and_then(|code| code.parse().ok());
         } else if let Some((name, value)) = line.split_once(':')
             && name.eq_ignore_ascii_case("content-length")
         {
             length = value.trim().parse().ok()?;
         }
     }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
+    let mut content = vec![0; length];
+    reader.read_exact(&mut content).ok()?;
     status
 }

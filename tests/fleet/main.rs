@@ -1,9 +1,9 @@
-//! Many hosts under a steady load while one thing after the other breaks: processes, cables, PostgreSQL, Redis,
-//! clocks. Each file is one kind of fault, each test its own network, servers and processes.
+//! Tests of many hosts under a steady load with faults of processes, networks, PostgreSQL, Redis and clocks. Each file
+//! tests one kind of fault; each test has its own network, servers and processes.
 //!
-//! Whatever happens: what was accepted is delivered, a second send is shown as `unknown`, and intake answers again
-//! soon after the fault. Needs root for real network namespaces; without, hosts are processes behind relays.
-//! `POSTRIDER_LONG=1` makes faults longer and more.
+//! Every test checks that accepted messages are sent, that each duplicate send has an attempt with the outcome
+//! `unknown`, and that intake recovers soon after the fault. Network namespaces need root; without it, hosts are
+//! processes behind relays. `POSTRIDER_LONG=1` runs more and longer faults.
 
 #![allow(
     missing_docs,
@@ -12,19 +12,17 @@
     clippy::panic,
     clippy::disallowed_methods
 )]
-// Tests may stop at the first surprise, and need the real clock and the environment.
+// Tests may panic, and need the real clock and the environment.
 
+// Shared with the end-to-end tests, which use every item.
 #[path = "../e2e/raw_http.rs"]
 #[allow(dead_code)]
-// Likewise.
 mod raw_http;
 #[path = "../e2e/stub_provider.rs"]
 #[allow(dead_code)]
-// Shared with the end-to-end tests, which use all of it.
 mod stub_provider;
 #[path = "../e2e/test_gateway.rs"]
 #[allow(dead_code)]
-// Likewise.
 mod test_gateway;
 
 mod cluster;

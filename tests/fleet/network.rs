@@ -1,8 +1,7 @@
-//! Hosts on a network of a test's own, whose links can be cut, slowed and made to lose packets.
+//! A private network of test hosts whose links can be disconnected, slowed and made to lose packets.
 //!
-//! Where the machine permits it each host is a network namespace, joined to the others by a cable to a bridge. Where
-//! it does not, hosts are addresses of the loopback interface, what goes between them goes through relays, and the
-//! test's output says so. Never touches a network that it did not make.
+//! With root each host is a network namespace, connected to a bridge. Otherwise hosts are addresses of the loopback
+//! interface, connected by relays, and stderr has a warning. Networks that it did not create are never changed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -12,10 +11,10 @@ use std::time::Duration;
 
 use super::tcp_relay::TcpRelay;
 
-/// The share of packets that a bad link loses.
+/// Probability with which a bad link loses a packet.
 const PACKET_LOSS: &str = "0.05";
 
-/// A network of hosts; gone when dropped, or when the test dies.
+/// A network of hosts; removed when dropped or when the test process ends.
 pub struct TestNetwork {
     kind: NetworkKind,
     hosts: Vec<NetworkHost>,
@@ -23,13 +22,13 @@ pub struct TestNetwork {
 }
 
 enum NetworkKind {
-    /// The number of the network, and whoever removes it when its pipe is closed.
+    /// Network number, and the script that removes the network when its stdin is closed.
     Namespaces(u8, Child),
-    /// The number, and what keeps it from others.
+    /// Network number, and the listener that reserves it.
     Loopback(u8, #[allow(dead_code)] TcpListener),
 }
 
-/// A host: where it is, and how programs are started there.
+/// A host of the network, on which programs can be started.
 #[derive(Clone, Debug)]
 pub struct NetworkHost {
     pub name: &'static str,
@@ -37,7 +36,7 @@ pub struct NetworkHost {
     namespace: Option<String>,
 }
 
-/// What goes from one host to another through a relay.
+/// A route between two hosts through a relay.
 struct RelayedRoute {
     from: &'static str,
     to: &'static str,
@@ -45,25 +44,25 @@ struct RelayedRoute {
 }
 
 impl TestNetwork {
-    /// A network of hosts with these names.
+    /// Creates a network of hosts with these names.
     pub fn new(names: &[&'static str]) -> Self {
         let kind = create_namespaces(names).unwrap_or_else(|| {
-            // Not with a macro: what those print is kept back while a test succeeds.
-            let words =
-                "network namespaces are not permitted here: hosts are plain processes behind relays\n";
-            let _ = std::io::stderr().write_all(words.as_bytes());
+            // `eprintln!` would be captured while the test succeeds.
+            let warning =
+                "warning: network namespaces are not permitted; hosts are plain processes behind relays\n";
+            let _ = std::io::stderr().write_all(warning.as_bytes());
             reserve_loopback()
         });
-        let place = |place: usize| u8::try_from(10 + place).unwrap();
+        let last_octet = |nth: usize| u8::try_from(10 + nth).unwrap();
         let host = |(nth, name): (usize, &&'static str)| match &kind {
             NetworkKind::Namespaces(number, _) => NetworkHost {
                 name,
-                address: Ipv4Addr::new(10, 213, *number, place(nth)),
+                address: Ipv4Addr::new(10, 213, *number, last_octet(nth)),
                 namespace: Some(format!("postrider{number}-{name}")),
             },
             NetworkKind::Loopback(number, _) => NetworkHost {
                 name,
-                address: Ipv4Addr::new(127, 213, *number, place(nth)),
+                address: Ipv4Addr::new(127, 213, *number, last_octet(nth)),
                 namespace: None,
             },
         };
@@ -75,12 +74,12 @@ impl TestNetwork {
         }
     }
 
-    /// The host of that name.
+    /// Returns the host with this name.
     pub fn host(&self, name: &str) -> &NetworkHost {
         self.hosts.iter().find(|host| host.name == name).unwrap()
     }
 
-    /// Where the test itself is on this network.
+    /// Returns the address of the test process on this network.
     pub fn test_address(&self) -> Ipv4Addr {
         match self.kind {
             NetworkKind::Namespaces(number, _) => Ipv4Addr::new(10, 213, number, 1),
@@ -88,7 +87,8 @@ impl TestNetwork {
         }
     }
 
-    /// How one host (or `here`) reaches a port of another: directly, where links can be cut.
+    /// Returns the address at which `from` (a host or `here`) reaches a port of `to`: directly with namespaces, through
+    /// a relay otherwise.
     pub fn address_of(&self, from: &'static str, to: &'static str, port: u16) -> SocketAddr {
         match self.kind {
             NetworkKind::Namespaces(..) => (self.host(to).address, port).into(),
@@ -96,7 +96,7 @@ impl TestNetwork {
         }
     }
 
-    /// The same through a relay that a test can slow.
+    /// Returns a new relay from `from` to a port of `to`, which a test can slow or stall.
     pub fn relay(&self, from: &'static str, to: &'static str, port: u16) -> Arc<TcpRelay> {
         let relay = Arc::new(TcpRelay::new(
             self.test_address(),
@@ -110,12 +110,12 @@ impl TestNetwork {
         relay
     }
 
-    /// Pulls the host's cable.
+    /// Disconnects the host from the network.
     pub fn disconnect(&self, name: &str) {
         self.set_link_state(name, "down");
     }
 
-    /// Puts it in again.
+    /// Connects the host again.
     pub fn reconnect(&self, name: &str) {
         self.set_link_state(name, "up");
     }
@@ -131,23 +131,23 @@ impl TestNetwork {
                 state,
             ])),
             NetworkKind::Loopback(..) => {
-                self.for_each_relay(name, |relay| relay.set_stalled(state == "down"))
+                self.for_each_relay(name, |relay| relay.set_stalled(state == "down"));
             }
         }
     }
 
-    /// From now on the host loses one packet in twenty, of those it sends and of those it gets.
+    /// Starts to drop 5 % of the packets that the host sends and receives.
     pub fn lose_packets(&self, name: &str) {
         match self.kind {
             NetworkKind::Namespaces(..) => self.change_loss_rule(name, "-A"),
-            // What TCP makes of a lost packet.
+            // A delay, the effect of a lost packet on TCP.
             NetworkKind::Loopback(..) => {
-                self.for_each_relay(name, |relay| relay.set_delay(Duration::from_millis(50)))
+                self.for_each_relay(name, |relay| relay.set_delay(Duration::from_millis(50)));
             }
         }
     }
 
-    /// No longer.
+    /// Stops the loss of packets.
     pub fn stop_losing_packets(&self, name: &str) {
         match self.kind {
             NetworkKind::Namespaces(..) => self.change_loss_rule(name, "-D"),
@@ -176,10 +176,10 @@ impl TestNetwork {
         }
     }
 
-    fn for_each_relay(&self, name: &str, act: impl Fn(&TcpRelay)) {
-        for way in self.relayed_routes.lock().unwrap().iter() {
-            if way.from == name || way.to == name {
-                act(&way.relay);
+    fn for_each_relay(&self, name: &str, change: impl Fn(&TcpRelay)) {
+        for route in self.relayed_routes.lock().unwrap().iter() {
+            if route.from == name || route.to == name {
+                change(&route.relay);
             }
         }
     }
@@ -187,15 +187,15 @@ impl TestNetwork {
 
 impl Drop for TestNetwork {
     fn drop(&mut self) {
-        if let NetworkKind::Namespaces(_, keeper) = &mut self.kind {
-            drop(keeper.stdin.take());
-            let _ = keeper.wait();
+        if let NetworkKind::Namespaces(_, script) = &mut self.kind {
+            drop(script.stdin.take());
+            let _ = script.wait();
         }
     }
 }
 
 impl NetworkHost {
-    /// A program on this host, not started yet. It ends when the thread that starts it does.
+    /// Returns a command that runs a program on this host. The program is killed when the thread that starts it ends.
     pub fn command(&self, program: &str) -> Command {
         let mut command = match &self.namespace {
             Some(namespace) => {
@@ -216,7 +216,7 @@ impl NetworkHost {
 pub fn run_ok(command: &mut Command) {
     let output = command.output();
     let output =
-        output.unwrap_or_else(|trouble| panic!("{command:?} cannot be started ({trouble}): ./start.sh test"));
+        output.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}; run ./start.sh test"));
     assert!(
         output.status.success(),
         "{command:?}: {} (installed by `apt-get install iproute2 iptables`, or `./start.sh test`)",
@@ -225,37 +225,41 @@ pub fn run_ok(command: &mut Command) {
 }
 
 fn create_namespaces(names: &[&str]) -> Option<NetworkKind> {
-    let mut keeper = Command::new("sh")
+    let mut script = Command::new("sh")
         .args(["-c", include_str!("lan.sh"), "lan.sh"])
         .args(names)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("a shell");
-    let mut said = String::new();
-    BufReader::new(keeper.stdout.take().unwrap())
-        .read_line(&mut said)
+        .expect("start sh");
+    let mut line = String::new();
+    BufReader::new(script.stdout.take().unwrap())
+        .read_line(&mut line)
         .unwrap();
-    if let Ok(number) = said.trim().parse() {
-        return Some(NetworkKind::Namespaces(number, keeper));
+    if let Ok(number) = line.trim().parse() {
+        return Some(NetworkKind::Namespaces(number, script));
     }
-    let ended = keeper.wait().unwrap();
+    let status = script.wait().unwrap();
     assert_ne!(
-        ended.code(),
+        status.code(),
         Some(3),
         "ip is not installed: `apt-get install iproute2`, or `./start.sh test`"
     );
-    assert_eq!(ended.code(), Some(2), "the network cannot be made; see above");
+    assert_eq!(
+        status.code(),
+        Some(2),
+        "cannot create the network; see the output above"
+    );
     None
 }
 
 fn reserve_loopback() -> NetworkKind {
     let free = (1..=250).find_map(|number| {
         let lock = TcpListener::bind((Ipv4Addr::new(127, 213, number, 1), 7)).or_else(|_| {
-            // Low ports may be reserved.
+            // Ports below 1024 may need root.
             TcpListener::bind((Ipv4Addr::new(127, 213, number, 1), 7007))
         });
         Some(NetworkKind::Loopback(number, lock.ok()?))
     });
-    free.expect("an address that nobody uses")
+    free.expect("no free network number from 1 to 250")
 }

@@ -1,4 +1,4 @@
-//! Redis is killed, emptied, and replaced by its replica: intake does not notice.
+//! Redis is killed, flushed, disconnected and replaced by its replica, while intake accepts every request.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -7,50 +7,50 @@ use super::cluster::{ClusterOptions, TestCluster};
 use super::load::SteadyLoad;
 use super::servers::{REDIS_PORT, RedisHost};
 
-/// Intake answered every request since then.
+/// Checks that every request since then was accepted.
 fn expect_all_accepted(load: &SteadyLoad, since: Instant) {
-    let tries = load.attempts_since(since);
-    assert!(!tries.is_empty());
-    let refused: Vec<_> = tries.iter().filter(|one| !one.is_accepted()).collect();
+    let attempts = load.attempts_since(since);
+    assert!(!attempts.is_empty());
+    let not_accepted: Vec<_> = attempts.iter().filter(|attempt| !attempt.is_accepted()).collect();
     assert!(
-        refused.is_empty(),
-        "not accepted while redis was in trouble: {refused:?}"
+        not_accepted.is_empty(),
+        "not accepted during the outage of redis: {not_accepted:?}"
     );
 }
 
 #[test]
-fn redis_may_be_killed_emptied_and_replaced_without_a_gap() {
-    let (mut crowd, load) = TestCluster::start_under_load(ClusterOptions::default());
-    let began = Instant::now();
-    crowd.redis.kill();
+fn every_request_is_accepted_while_redis_is_killed_flushed_and_replaced() {
+    let (mut cluster, load) = TestCluster::start_under_load(ClusterOptions::default());
+    let started_at = Instant::now();
+    cluster.redis.kill();
     load.wait_for_accepted(60);
-    crowd.redis.start();
-    crowd.expect_recovery(&load, "redis killed");
+    cluster.redis.start();
+    cluster.expect_recovery(&load, "redis killed");
     load.wait_for_accepted(20);
     for _ in 0..5 {
-        assert_eq!(crowd.redis.send_command("FLUSHALL"), "+OK");
+        assert_eq!(cluster.redis.send_command("FLUSHALL"), "+OK");
         load.wait_for_accepted(10);
     }
-    crowd.expect_recovery(&load, "redis flushed");
-    let other = RedisHost::new(crowd.network.host("queue-b"));
-    other.send_command(&format!(
+    cluster.expect_recovery(&load, "redis flushed");
+    let replica = RedisHost::new(cluster.network.host("queue-b"));
+    replica.send_command(&format!(
         "REPLICAOF {} {REDIS_PORT}",
-        crowd.network.host("queue-a").address
+        cluster.network.host("queue-a").address
     ));
     load.wait_for_accepted(20);
-    crowd.redis.kill();
+    cluster.redis.kill();
     load.run_for(Duration::from_secs(1));
-    assert_eq!(other.send_command("REPLICAOF NO ONE"), "+OK");
-    crowd.redis_relay.set_target(SocketAddr::from((
-        crowd.network.host("queue-b").address,
+    assert_eq!(replica.send_command("REPLICAOF NO ONE"), "+OK");
+    cluster.redis_relay.set_target(SocketAddr::from((
+        cluster.network.host("queue-b").address,
         REDIS_PORT,
     )));
-    crowd.expect_recovery(&load, "redis replaced by its replica");
+    cluster.expect_recovery(&load, "redis replaced by its replica");
     load.wait_for_accepted(20);
-    crowd.network.disconnect("queue-b");
+    cluster.network.disconnect("queue-b");
     load.wait_for_accepted(60);
-    crowd.network.reconnect("queue-b");
-    crowd.expect_recovery(&load, "redis cut off");
-    expect_all_accepted(&load, began);
-    crowd.verify_all_messages(load);
+    cluster.network.reconnect("queue-b");
+    cluster.expect_recovery(&load, "redis disconnected");
+    expect_all_accepted(&load, started_at);
+    cluster.verify_all_messages(load);
 }

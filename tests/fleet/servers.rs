@@ -1,6 +1,6 @@
-//! PostgreSQL and Redis on hosts of a test: killed, started again, copied by streaming, promoted.
+//! PostgreSQL and Redis servers on test hosts, which can be killed, started again, replicated and promoted.
 //!
-//! What they keep is lost with the test. They end when dropped.
+//! Their data is deleted with the test. They end when dropped.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,10 +14,10 @@ use super::test_gateway::wait_until;
 use postrider_core::testing::postgres_server::find_postgres_programs;
 use postrider_core::testing::postgres_shutdown;
 
-/// The port PostgreSQL has everywhere.
+/// Port of every PostgreSQL server.
 pub const POSTGRES_PORT: u16 = 5432;
 
-/// The port Redis has everywhere.
+/// Port of every Redis server.
 pub const REDIS_PORT: u16 = 6379;
 
 /// A PostgreSQL server.
@@ -29,13 +29,13 @@ pub struct PostgresHost {
 }
 
 impl PostgresHost {
-    /// A new server with an empty database `postgres`.
+    /// Creates and starts a server with an empty database `postgres`.
     pub fn new(host: &NetworkHost, folder: &Path) -> Self {
         let mut server = Self::prepare(host, folder);
-        let files = server.data_path();
+        let data_path = server.data_path();
         run_ok(server.owner_command("initdb").args([
             "-D",
-            &files,
+            &data_path,
             "-U",
             "postgres",
             "-A",
@@ -45,43 +45,52 @@ impl PostgresHost {
             "--locale=C",
             "--no-sync",
         ]));
-        let doors = "host all all 10.213.0.0/16 trust\nhost all all 127.0.0.0/8 trust\n\
+        let access_rules = "host all all 10.213.0.0/16 trust\nhost all all 127.0.0.0/8 trust\n\
                      host replication all 10.213.0.0/16 trust\nhost replication all 127.0.0.0/8 trust\n";
-        std::fs::write(server.data_dir.join("data/pg_hba.conf"), doors).unwrap();
+        std::fs::write(server.data_dir.join("data/pg_hba.conf"), access_rules).unwrap();
         server.start();
         server
     }
 
-    /// A server that follows another one; the other one waits for it with every commit.
-    pub fn start_replica(host: &NetworkHost, folder: &Path, leader: &Self, way: SocketAddr) -> Self {
+    /// Creates and starts a synchronous replica: each commit of the primary waits for it.
+    pub fn start_replica(
+        host: &NetworkHost,
+        folder: &Path,
+        primary: &Self,
+        primary_address: SocketAddr,
+    ) -> Self {
         let mut server = Self::prepare(host, folder);
-        let (address, port) = (way.ip().to_string(), way.port().to_string());
-        let files = server.data_path();
+        let (address, port) = (
+            primary_address.ip().to_string(),
+            primary_address.port().to_string(),
+        );
+        let data_path = server.data_path();
         run_ok(server.owner_command("pg_basebackup").args([
-            "-h", &address, "-p", &port, "-U", "postgres", "-D", &files, "-R", "-X", "stream", "-c", "fast",
+            "-h", &address, "-p", &port, "-U", "postgres", "-D", &data_path, "-R", "-X", "stream", "-c",
+            "fast",
         ]));
         server.start();
-        leader.query("ALTER SYSTEM SET synchronous_standby_names = '*'");
-        leader.query("SELECT pg_reload_conf()");
-        wait_until("the replica keeps up with every commit", || {
-            leader.query("SELECT sync_state FROM pg_stat_replication") == "sync"
+        primary.query("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        primary.query("SELECT pg_reload_conf()");
+        wait_until("the replica is synchronous", || {
+            primary.query("SELECT sync_state FROM pg_stat_replication") == "sync"
         });
         server
     }
 
     fn prepare(host: &NetworkHost, folder: &Path) -> Self {
-        let bin = find_postgres_programs().unwrap_or_else(|| {
+        let program_dir = find_postgres_programs().unwrap_or_else(|| {
             panic!("postgres is not installed: `apt-get install postgresql`, or `./start.sh test`")
         });
-        let place = folder.join(host.name);
-        std::fs::create_dir(&place).unwrap();
+        let data_dir = folder.join(host.name);
+        std::fs::create_dir(&data_dir).unwrap();
         // The server runs as another user than the test.
         std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
-        std::fs::set_permissions(&place, PermissionsExt::from_mode(0o777)).unwrap();
+        std::fs::set_permissions(&data_dir, PermissionsExt::from_mode(0o777)).unwrap();
         Self {
             host: host.clone(),
-            program_dir: bin,
-            data_dir: place,
+            program_dir,
+            data_dir,
             child: None,
         }
     }
@@ -90,11 +99,11 @@ impl PostgresHost {
         self.data_dir.join("data").to_string_lossy().into_owned()
     }
 
-    /// A program of the server's as its owner: it refuses to run as the superuser.
+    /// Returns a command that runs a PostgreSQL program as the owner of the data; PostgreSQL does not run as root.
     fn owner_command(&self, program: &str) -> Command {
         let program = self.program_dir.join(program);
-        let is_root =
-            std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+        let is_root = std::fs::metadata("/proc/self")
+            .is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0);
         let mut command = if is_root {
             let mut command = self.host.command("setpriv");
             command.args([
@@ -113,7 +122,7 @@ impl PostgresHost {
         command
     }
 
-    /// Starts it, and waits until it answers.
+    /// Starts the server and waits until it answers.
     pub fn start(&mut self) {
         let log = std::fs::OpenOptions::new()
             .create(true)
@@ -128,12 +137,12 @@ impl PostgresHost {
             "full_page_writes=off",
             "shared_buffers=32MB",
             postgres_shutdown::MMAP_SHARED_MEMORY_SETTING,
-            // A follower looks again for a leader that was away after this time.
+            // Time until a replica tries again to connect to its primary.
             "wal_retrieve_retry_interval=200ms",
         ];
-        let files = self.data_path();
+        let data_path = self.data_path();
         let mut command = self.owner_command("postgres");
-        command.args(["-D", &files, "-p", &POSTGRES_PORT.to_string()]);
+        command.args(["-D", &data_path, "-p", &POSTGRES_PORT.to_string()]);
         command.args(settings.iter().flat_map(|setting| ["-c", setting]));
         self.child = Some(
             command
@@ -151,35 +160,35 @@ impl PostgresHost {
         });
     }
 
-    /// `kill -9`.
+    /// Kills the server with `kill -9`.
     pub fn kill(&mut self) {
         if let Some(child) = self.child.take() {
             postgres_shutdown::kill_postgres(child, &self.data_dir.join("data"));
         }
     }
 
-    /// Stops it as an operator does, and starts it again.
+    /// Stops the server in the mode `fast` and starts it again.
     pub fn restart(&mut self) {
-        let files = self.data_path();
+        let data_path = self.data_path();
         run_ok(
             self.owner_command("pg_ctl")
-                .args(["-D", &files, "-m", "fast", "-w", "stop"]),
+                .args(["-D", &data_path, "-m", "fast", "-w", "stop"]),
         );
         kill_child(&mut self.child);
         self.start();
     }
 
-    /// Makes a follower the leader.
+    /// Promotes a replica to primary.
     pub fn promote(&self) {
         assert_eq!(self.query("SELECT pg_promote(true)"), "t");
     }
 
-    /// Whether it was started and not killed.
+    /// Returns whether the server was started and not killed.
     pub fn is_running(&self) -> bool {
         self.child.is_some()
     }
 
-    /// What a statement answers, a line for each row.
+    /// Runs a statement and returns its result, one line per row.
     pub fn query(&self, sql: &str) -> String {
         let output = self
             .client_command("psql")
@@ -217,14 +226,14 @@ impl Drop for PostgresHost {
     }
 }
 
-/// A Redis server that keeps nothing on disk.
+/// A Redis server without persistence.
 pub struct RedisHost {
     host: NetworkHost,
     child: Option<Child>,
 }
 
 impl RedisHost {
-    /// A new, empty server.
+    /// Creates and starts an empty server.
     pub fn new(host: &NetworkHost) -> Self {
         let mut server = Self {
             host: host.clone(),
@@ -234,15 +243,15 @@ impl RedisHost {
         server
     }
 
-    /// Starts it, empty, and waits until it answers.
+    /// Starts the server without data and waits until it answers.
     pub fn start(&mut self) {
-        let (at, port) = (self.host.address.to_string(), REDIS_PORT.to_string());
+        let (address, port) = (self.host.address.to_string(), REDIS_PORT.to_string());
         let child = self
             .host
             .command("redis-server")
             .args([
                 "--bind",
-                &at,
+                &address,
                 "--port",
                 &port,
                 "--protected-mode",
@@ -262,12 +271,12 @@ impl RedisHost {
         });
     }
 
-    /// `kill -9`.
+    /// Kills the server with `kill -9`.
     pub fn kill(&mut self) {
         kill_child(&mut self.child);
     }
 
-    /// Sends one line, and returns the first line of the answer.
+    /// Sends one command line and returns the first line of the reply.
     pub fn send_command(&self, line: &str) -> String {
         self.try_command(line).expect("redis answers")
     }
@@ -276,9 +285,9 @@ impl RedisHost {
         let mut stream = TcpStream::connect((self.host.address, REDIS_PORT)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
         stream.write_all(format!("{line}\r\n").as_bytes()).ok()?;
-        let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer).ok()?;
-        Some(answer.trim_end().to_owned()).filter(|answer| !answer.is_empty())
+        let mut reply = String::new();
+        BufReader::new(stream).read_line(&mut reply).ok()?;
+        Some(reply.trim_end().to_owned()).filter(|reply| !reply.is_empty())
     }
 }
 

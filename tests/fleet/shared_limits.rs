@@ -1,4 +1,4 @@
-//! Limits and health that hold for all hosts together.
+//! Rate limits and circuit breakers that all hosts share.
 
 use std::time::{Duration, Instant};
 
@@ -7,71 +7,74 @@ use super::load::SteadyLoad;
 use super::stub_provider::StubBehavior;
 use super::test_gateway::wait_until;
 
-/// Messages a second, for all workers.
+/// Messages per second of the provider, for all workers together.
 const RATE_PER_SECOND: usize = 20;
 
-/// How soon all hosts know what one has found out about a provider.
+/// Time within which all hosts load the health of a provider that one host reported.
 const HEALTH_SYNC_TIME: Duration = Duration::from_secs(2);
 
 #[test]
-fn three_workers_keep_one_providers_rate() {
-    let mut crowd = TestCluster::start(ClusterOptions {
+fn three_workers_together_keep_the_rate_of_a_provider() {
+    let mut cluster = TestCluster::start(ClusterOptions {
         provider_config: "rate = 20",
         ..ClusterOptions::default()
     });
-    let load = SteadyLoad::start(crowd.intake_addresses());
+    let load = SteadyLoad::start(cluster.intake_addresses());
     load.wait_for_accepted(150);
-    let began = Instant::now();
+    let started_at = Instant::now();
     for name in WORKER_HOSTS {
-        crowd.start_console(name);
+        cluster.start_console(name);
     }
-    wait_until("the provider has got some", || {
-        crowd.provider.call_times().len() > 120
+    wait_until("the provider got more than 120 calls", || {
+        cluster.provider.call_times().len() > 120
     });
-    // However late a send arrives: until then no more can have been allowed than one burst and what the time brings.
-    for (before, at) in crowd.provider.call_times().into_iter().enumerate() {
-        let allowed = RATE_PER_SECOND as f64 * (1.0 + (at - began).as_secs_f64());
+    // Calls may arrive late, but at any time at most one burst plus the rate times the elapsed time was allowed.
+    for (index, at) in cluster.provider.call_times().into_iter().enumerate() {
+        let allowed = RATE_PER_SECOND as f64 * (1.0 + (at - started_at).as_secs_f64());
         assert!(
-            (before as f64) < allowed,
-            "{} sends after {:?}: {RATE_PER_SECOND} a second are allowed, and one burst",
-            before + 1,
-            at - began
+            (index as f64) < allowed,
+            "{} calls after {:?}, allowed: {RATE_PER_SECOND} per second and one burst",
+            index + 1,
+            at - started_at
         );
     }
-    crowd.verify_all_messages(load);
+    cluster.verify_all_messages(load);
 }
 
 #[test]
-fn a_provider_that_rests_on_one_host_rests_on_all() {
-    let mut crowd = TestCluster::start(ClusterOptions {
+fn a_circuit_breaker_that_one_host_opened_is_open_on_all_hosts() {
+    let mut cluster = TestCluster::start(ClusterOptions {
         provider_behavior: StubBehavior::Status(503),
         provider_config: "breaker_failure_threshold = 3\nbreaker_open_duration = \"600s\"",
         ..ClusterOptions::default()
     });
-    crowd.start_console(WORKER_HOSTS[0]);
-    let load = SteadyLoad::start(crowd.intake_addresses());
-    wait_until("one worker has found the provider out", || {
-        crowd.provider.call_times().len() >= 3
+    cluster.start_console(WORKER_HOSTS[0]);
+    let load = SteadyLoad::start(cluster.intake_addresses());
+    wait_until("one worker opens the circuit breaker", || {
+        cluster.provider.call_times().len() >= 3
     });
     load.stop();
     wait_for_health_sync();
-    let known = crowd.provider.call_times().len();
+    let calls_before = cluster.provider.call_times().len();
     for name in &WORKER_HOSTS[1..] {
-        crowd.start_console(name);
-        wait_until("the worker works", || {
-            crowd.console_log(name).contains("worker started")
+        cluster.start_console(name);
+        wait_until("the worker has started", || {
+            cluster.console_log(name).contains("worker started")
         });
     }
     wait_for_health_sync();
-    let load = SteadyLoad::start(crowd.intake_addresses());
+    let load = SteadyLoad::start(cluster.intake_addresses());
     load.wait_for_accepted(40);
     wait_for_health_sync();
     load.stop();
-    let asked = crowd.provider.call_times().len() - known;
-    assert_eq!(asked, 0, "calls of other workers to a provider that rests");
+    let calls = cluster.provider.call_times().len() - calls_before;
+    assert_eq!(
+        calls, 0,
+        "calls of other workers to a provider with an open circuit breaker"
+    );
 }
 
-/// The time in which all hosts learn what one of them knows.
+/// Waits until all hosts have loaded the shared health.
 fn wait_for_health_sync() {
     std::thread::sleep(HEALTH_SYNC_TIME);
 }

@@ -1,6 +1,6 @@
-//! A TCP relay that passes bytes on late, or holds them back, or leads elsewhere.
+//! A TCP relay that can delay or stall bytes, or connect to another target.
 //!
-//! Never loses or changes a byte: what a network loses TCP sends again, so that all a program sees of it is time.
+//! It never loses or changes a byte: TCP sends lost packets again, so a program observes only a delay.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,10 +8,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-/// How long the target may take to be connected to.
+/// Timeout for a connection to the target.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A running relay; takes no more connections once dropped.
+/// A running relay; accepts no more connections once dropped.
 #[derive(Debug)]
 pub struct TcpRelay {
     pub address: SocketAddr,
@@ -33,21 +33,21 @@ struct RelayControl {
 }
 
 impl TcpRelay {
-    /// A relay on a free port of that address.
-    pub fn new(here: Ipv4Addr, target: SocketAddr) -> Self {
-        let listener = TcpListener::bind((here, 0)).unwrap();
-        let at = listener.local_addr().unwrap();
-        let bearing = RelayControl {
+    /// Starts a relay on a free port of this address.
+    pub fn new(local_address: Ipv4Addr, target: SocketAddr) -> Self {
+        let listener = TcpListener::bind((local_address, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let control = RelayControl {
             target,
             delay: Duration::ZERO,
             is_stalled: false,
             is_stopped: false,
         };
         let shared = Arc::new(RelayState {
-            control: Mutex::new(bearing),
+            control: Mutex::new(control),
             changed: Condvar::new(),
         });
-        let kept = Arc::clone(&shared);
+        let relay_state = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 if shared.current().is_stopped {
@@ -58,30 +58,30 @@ impl TcpRelay {
             }
         });
         Self {
-            address: at,
-            shared: kept,
+            address,
+            shared: relay_state,
         }
     }
 
-    /// From now on every byte arrives so much later.
+    /// Sets the delay of every byte.
     pub fn set_delay(&self, delay: Duration) {
-        self.shared.change(|bearing| bearing.delay = delay);
+        self.shared.change(|control| control.delay = delay);
     }
 
-    /// Nothing passes, or everything again.
+    /// Stops or resumes the transfer of bytes.
     pub fn set_stalled(&self, stalled: bool) {
-        self.shared.change(|bearing| bearing.is_stalled = stalled);
+        self.shared.change(|control| control.is_stalled = stalled);
     }
 
-    /// New connections go there.
+    /// Sets the target of new connections.
     pub fn set_target(&self, target: SocketAddr) {
-        self.shared.change(|bearing| bearing.target = target);
+        self.shared.change(|control| control.target = target);
     }
 }
 
 impl Drop for TcpRelay {
     fn drop(&mut self) {
-        self.shared.change(|bearing| bearing.is_stopped = true);
+        self.shared.change(|control| control.is_stopped = true);
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -96,20 +96,20 @@ impl RelayState {
         self.changed.notify_all();
     }
 
-    /// Waits until what was read at that moment may arrive.
-    fn wait_for(&self, read: Instant) {
-        let mut bearing = self.control.lock().unwrap();
+    /// Waits until bytes that were read at this time may be written.
+    fn wait_for(&self, read_at: Instant) {
+        let mut control = self.control.lock().unwrap();
         loop {
-            let left = bearing.delay.saturating_sub(read.elapsed());
-            if bearing.is_stopped || !bearing.is_stalled && left.is_zero() {
+            let left = control.delay.saturating_sub(read_at.elapsed());
+            if control.is_stopped || !control.is_stalled && left.is_zero() {
                 return;
             }
-            let wait = if bearing.is_stalled {
+            let wait = if control.is_stalled {
                 Duration::from_secs(60)
             } else {
                 left
             };
-            bearing = self.changed.wait_timeout(bearing, wait).unwrap().0;
+            control = self.changed.wait_timeout(control, wait).unwrap().0;
         }
     }
 }
@@ -122,34 +122,34 @@ fn connect_pair(shared: &Arc<RelayState>, near: TcpStream) {
     for stream in [&near, &far] {
         let _ = stream.set_nodelay(true);
     }
-    let (Ok(near_again), Ok(far_again)) = (near.try_clone(), far.try_clone()) else {
+    let (Ok(near_copy), Ok(far_copy)) = (near.try_clone(), far.try_clone()) else {
         return;
     };
     forward(shared, near, far);
-    forward(shared, far_again, near_again);
+    forward(shared, far_copy, near_copy);
 }
 
-/// Passes on what comes from one side, in time, until that side ends.
+/// Forwards the bytes of one direction until its end.
 fn forward(shared: &Arc<RelayState>, from: TcpStream, to: TcpStream) {
-    let (pieces, waiting) = channel();
-    std::thread::spawn(move || read_chunks(from, &pieces));
+    let (chunks, received) = channel();
+    std::thread::spawn(move || read_chunks(from, &chunks));
     let shared = Arc::clone(shared);
-    std::thread::spawn(move || write_chunks(&shared, to, &waiting));
+    std::thread::spawn(move || write_chunks(&shared, to, &received));
 }
 
-fn read_chunks(mut from: TcpStream, pieces: &Sender<(Instant, Vec<u8>)>) {
+fn read_chunks(mut from: TcpStream, chunks: &Sender<(Instant, Vec<u8>)>) {
     let mut buffer = [0; 16 * 1024];
     while let Ok(count) = from.read(&mut buffer) {
-        if count == 0 || pieces.send((Instant::now(), buffer[..count].to_vec())).is_err() {
+        if count == 0 || chunks.send((Instant::now(), buffer[..count].to_vec())).is_err() {
             return;
         }
     }
 }
 
-fn write_chunks(shared: &RelayState, mut to: TcpStream, waiting: &Receiver<(Instant, Vec<u8>)>) {
-    for (read, piece) in waiting {
-        shared.wait_for(read);
-        if to.write_all(&piece).is_err() {
+fn write_chunks(shared: &RelayState, mut to: TcpStream, received: &Receiver<(Instant, Vec<u8>)>) {
+    for (read_at, chunk) in received {
+        shared.wait_for(read_at);
+        if to.write_all(&chunk).is_err() {
             break;
         }
     }

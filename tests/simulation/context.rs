@@ -1,7 +1,7 @@
-//! What every part of a storm shares: one seeded luck, the true time, the stage on which one thing happens at a time,
-//! the ledger of what really happened and the journal of how it came to it.
+//! State that all parts of a scenario share: the random generator, the simulated time, the step scheduler, the
+//! reference model and the step log.
 //!
-//! Nothing here reads a clock or throws other dice, so a seed replays the whole storm.
+//! Nothing here reads a clock or uses another source of randomness, so a seed replays the whole scenario.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -14,14 +14,15 @@ use postrider_core::random::Random;
 
 use super::reference_model::ReferenceModel;
 
-/// How many of the last steps a failure shows.
+/// Number of the last steps that a failure prints.
 const LOG_LINES_SHOWN: usize = 60;
 
-/// A storm's surroundings.
+/// The shared state of one scenario.
 pub struct SimulationContext {
     pub scheduler: StepScheduler,
     pub log: Arc<StepLog>,
-    /// How far a host's clock may be from the true time: hardly, as one that follows the store's, or far.
+    /// Largest difference between the clock of a host and the simulated time, in milliseconds: small, as for a clock
+    /// that follows the clock of the store, or large.
     pub clock_skew_max_ms: i64,
     random: Random,
     time_ms: AtomicI64,
@@ -29,10 +30,10 @@ pub struct SimulationContext {
 }
 
 impl SimulationContext {
-    pub fn new(seed: u64, journal: Arc<StepLog>) -> Arc<Self> {
+    pub fn new(seed: u64, log: Arc<StepLog>) -> Arc<Self> {
         Arc::new(Self {
             scheduler: StepScheduler::default(),
-            log: journal,
+            log,
             clock_skew_max_ms: if seed.is_multiple_of(2) { 100 } else { 15_000 },
             random: Random::seeded(seed),
             time_ms: AtomicI64::new(1_800_000_000_000),
@@ -44,7 +45,7 @@ impl SimulationContext {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The true time, which no host knows.
+    /// Returns the simulated time; hosts see it only through their own clocks.
     pub fn time_ms(&self) -> i64 {
         self.time_ms.load(Ordering::SeqCst)
     }
@@ -62,23 +63,23 @@ impl SimulationContext {
         self.random.fraction()
     }
 
-    pub fn chance(&self, part: f64) -> bool {
-        self.fraction() < part
+    pub fn chance(&self, probability: f64) -> bool {
+        self.fraction() < probability
     }
 
-    /// A number from `least` to `most`, both included.
-    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // Small numbers only.
-    pub fn random_between(&self, least: i64, most: i64) -> i64 {
-        let width = (most - least + 1) as f64;
-        least + (self.fraction() * width) as i64
+    /// Returns a number from `min` to `max`, both included.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss)] // The numbers are small.
+    pub fn random_between(&self, min: i64, max: i64) -> i64 {
+        let width = (max - min + 1) as f64;
+        min + (self.fraction() * width) as i64
     }
 
-    /// How far a clock is off.
+    /// Returns a random clock skew, in milliseconds.
     pub fn random_clock_skew(&self) -> i64 {
         self.random_between(-self.clock_skew_max_ms, self.clock_skew_max_ms)
     }
 
-    /// One of so many, counted from 0; none of nothing.
+    /// Returns a random index below `count`; none when `count` is 0.
     pub fn random_index(&self, count: usize) -> Option<usize> {
         let last = i64::try_from(count).unwrap() - 1;
         (last >= 0).then(|| usize::try_from(self.random_between(0, last)).unwrap())
@@ -90,37 +91,37 @@ impl SimulationContext {
     }
 }
 
-/// Something that is going on at a host.
+/// A task that runs on a host.
 pub type SimulatedTask<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Where things happen, one at a time: a task runs until it stands at a gate, and goes on when it is its turn again.
-/// One that is dropped at a gate died there.
+/// Runs one task at a time, each from one yield point to the next. Dropping a task at a yield point simulates a crash
+/// at that point.
 #[derive(Default)]
 pub struct StepScheduler {
     is_yielded: AtomicBool,
 }
 
 impl StepScheduler {
-    /// Stands still until it is this task's turn again.
+    /// Suspends the task until the scheduler runs it again.
     pub async fn yield_point(&self) {
-        let mut waited = false;
+        let mut has_yielded = false;
         std::future::poll_fn(|_| {
-            if waited {
+            if has_yielded {
                 return Poll::Ready(());
             }
-            waited = true;
+            has_yielded = true;
             self.is_yielded.store(true, Ordering::SeqCst);
             Poll::Pending
         })
         .await;
     }
 
-    /// Lets a task go on to its next gate (none) or to its end.
+    /// Runs a task to its next yield point (returns none) or to its end (returns its result).
     pub async fn run_until_yield<T>(&self, task: &mut SimulatedTask<T>) -> Option<T> {
         std::future::poll_fn(|context| {
             self.is_yielded.store(false, Ordering::SeqCst);
             match task.as_mut().poll(context) {
-                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Ready(result) => Poll::Ready(Some(result)),
                 Poll::Pending if self.is_yielded.load(Ordering::SeqCst) => Poll::Ready(None),
                 Poll::Pending => Poll::Pending,
             }
@@ -129,7 +130,7 @@ impl StepScheduler {
     }
 }
 
-/// Every step of a storm in a line.
+/// The steps of a scenario, one line each.
 #[derive(Default)]
 pub struct StepLog(Mutex<Vec<String>>);
 
@@ -138,7 +139,7 @@ impl StepLog {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The last steps, for whoever looks for the fault.
+    /// Returns the last steps, to be printed with a failure.
     pub fn last_steps(&self) -> String {
         let lines = self.lines();
         lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n  ")

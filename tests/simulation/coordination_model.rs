@@ -1,6 +1,6 @@
-//! What hosts must agree on, as the store told them: how fast providers are asked, who makes a probe, whose turn it is.
+//! Checks of the coordination between hosts: rate limits of providers, probes and job locks.
 //!
-//! Every answer of the store is checked here at the moment it is given, before it can be lost on its way.
+//! Each result of the store is checked at the time of the call, before the simulated connection can lose it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,118 +13,121 @@ use postrider_core::rate_limit::RateLimitRequest;
 use postrider_core::shared_health::SharedHealth;
 use postrider_store::{ProbeDecision, RatePermit};
 
-/// A question so much older than the latest one makes the store forget what it has counted: that clock was wrong.
+/// A request whose time is so much earlier than the latest one resets the limiter of the store: that clock was wrong.
 const CLOCK_RESET_MIN: Duration = Duration::from_secs(60);
 
-/// What was told so far.
+/// The results of the store so far.
 #[derive(Default)]
 pub struct CoordinationModel {
-    /// When parts were let go to a provider, by the latest time that was heard of.
+    /// Granted parts by provider, each with the latest time that any request had by then.
     rate_grants: BTreeMap<String, Vec<(Timestamp, u32)>>,
-    /// Since when somebody probes a provider.
+    /// Start time of the running probe, by provider.
     probes_started: BTreeMap<String, Timestamp>,
-    /// Who has the turn of a piece of work, until when, and whether it is done.
-    job_locks: BTreeMap<&'static str, (String, Timestamp, bool)>,
+    job_locks: BTreeMap<&'static str, HeldJobLock>,
+}
+
+/// The latest holder of a job lock.
+struct HeldJobLock {
+    holder: String,
+    ends_at: Timestamp,
+    is_released: bool,
 }
 
 impl CoordinationModel {
-    /// No stretch of the time that the store has heard of saw more parts than the rate allows for it, however far the
-    /// clocks of those who ask are apart and however late their questions come.
-    pub fn check_rate_grants(&mut self, wish: &RateLimitRequest, passages: &[RatePermit], now: Timestamp) {
-        let passed = self.rate_grants.entry(wish.provider.to_string()).or_default();
-        let latest = passed.last().map_or(now, |(latest, _)| *latest);
+    /// Checks that no time span had more granted parts than the rate allows, for any clock skew of the hosts and any
+    /// delay of their requests.
+    pub fn check_rate_grants(&mut self, request: &RateLimitRequest, permits: &[RatePermit], now: Timestamp) {
+        let grants = self.rate_grants.entry(request.provider.to_string()).or_default();
+        let latest = grants.last().map_or(now, |(latest, _)| *latest);
         if latest - now > TimeDelta::from_std(CLOCK_RESET_MIN).unwrap() {
-            passed.clear();
+            grants.clear();
         }
-        let counted = passed.last().map_or(now, |(latest, _)| now.max(*latest));
-        let gone = wish
+        let counted = grants.last().map_or(now, |(latest, _)| now.max(*latest));
+        let granted = request
             .parts
             .iter()
-            .zip(passages)
-            .filter(|(_, passage)| passage.is_ok());
-        passed.push((counted, gone.map(|(parts, _)| parts).sum()));
+            .zip(permits)
+            .filter(|(_, permit)| permit.is_ok());
+        grants.push((counted, granted.map(|(parts, _)| parts).sum()));
         let mut parts = 0;
-        for (since, some) in passed.iter().rev() {
-            parts += some;
-            let most = wish.rate.max(1.0) + wish.rate * (counted - *since).as_seconds_f64();
+        for (since, granted) in grants.iter().rev() {
+            parts += granted;
+            let allowed = request.rate.max(1.0) + request.rate * (counted - *since).as_seconds_f64();
             assert!(
-                f64::from(parts) <= most + 0.01,
-                "{parts} parts went to {} since {since}, by {counted} only {most} may",
-                wish.provider
+                f64::from(parts) <= allowed + 0.01,
+                "{parts} parts granted for {} from {since} to {counted}, allowed: {allowed}",
+                request.provider
             );
         }
     }
 
-    /// Of all who ask, one makes the probe, and another only when nothing is heard of him for long enough.
-    pub fn check_probe(&mut self, provider: &str, probe: &ProbeDecision, patience: Duration, now: Timestamp) {
+    /// Checks that at most one host probes a provider, and another one only after `timeout` without a report.
+    pub fn check_probe(&mut self, provider: &str, probe: &ProbeDecision, timeout: Duration, now: Timestamp) {
         if let ProbeDecision::Granted(_) = probe {
             let earlier = self.probes_started.insert(provider.to_owned(), now);
             assert!(
-                earlier.is_none_or(|earlier| earlier + patience <= now),
-                "{provider} is probed by two at once, since {earlier:?} and {now}"
+                earlier.is_none_or(|earlier| earlier + timeout <= now),
+                "two probes of {provider} at once, since {earlier:?} and {now}"
             );
         }
     }
 
-    /// A probe that is told of is over.
-    pub fn end_probes(&mut self, known: &[SharedHealth]) {
-        for known in known {
-            if !matches!(known.circuit, CircuitState::HalfOpen { .. }) {
-                self.probes_started.remove(known.provider.as_str());
+    /// Ends the probes of providers whose circuit breaker is no longer half open.
+    pub fn end_probes(&mut self, shared: &[SharedHealth]) {
+        for health in shared {
+            if !matches!(health.circuit, CircuitState::HalfOpen { .. }) {
+                self.probes_started.remove(health.provider.as_str());
             }
         }
     }
 
-    /// Nobody gets a turn that another still has.
+    /// Checks that no host acquires a lock that another host still holds.
     pub fn check_lock_acquired(
         &mut self,
-        work: &'static str,
+        job: &'static str,
         holder: &str,
-        turn: &JobLockResult,
+        lock: &JobLockResult,
         now: Timestamp,
-        hold: Duration,
+        lease: Duration,
     ) {
-        if let JobLockResult::Acquired = turn {
-            let earlier = self
-                .job_locks
-                .insert(work, (holder.to_owned(), now + hold, false));
-            if let Some((other, ends_at, _)) = earlier {
-                // An end so far away can only come from a clock that was wrong.
-                let is_over = ends_at <= now || ends_at > now + hold * 2;
+        if let JobLockResult::Acquired = lock {
+            let acquired = HeldJobLock {
+                holder: holder.to_owned(),
+                ends_at: now + lease,
+                is_released: false,
+            };
+            if let Some(earlier) = self.job_locks.insert(job, acquired) {
+                let (other, ends_at) = (earlier.holder, earlier.ends_at);
+                // An end so far in the future was set by a host with a wrong clock.
+                let is_over = ends_at <= now || ends_at > now + lease * 2;
                 assert!(
                     is_over,
-                    "{holder} took the turn of {work} that {other} has until {ends_at}"
+                    "{holder} acquired the lock of {job} that {other} holds until {ends_at}"
                 );
             }
         }
     }
 
-    /// Only who has a turn can move its end.
-    pub fn check_lock_renewed(
-        &mut self,
-        work: &'static str,
-        holder: &str,
-        ends_at: Timestamp,
-        renewed: bool,
-    ) {
-        let turn = self.job_locks.get_mut(work).filter(|turn| turn.0 == holder);
+    /// Checks that only the holder of a lock renews it.
+    pub fn check_lock_renewed(&mut self, job: &'static str, holder: &str, ends_at: Timestamp, renewed: bool) {
+        let lock = self.job_locks.get_mut(job).filter(|lock| lock.holder == holder);
         assert!(
-            turn.is_some() || !renewed,
-            "{holder} renewed a turn of {work} it has not"
+            lock.is_some() || !renewed,
+            "{holder} renewed the lock of {job} without holding it"
         );
-        if let Some(turn) = turn.filter(|_| renewed) {
-            turn.1 = ends_at;
+        if let Some(lock) = lock.filter(|_| renewed) {
+            lock.ends_at = ends_at;
         }
     }
 
-    /// Whose turn it is may say that the work is done.
-    pub fn check_lock_released(&mut self, work: &'static str, holder: &str, ends_at: Timestamp) {
-        if let Some(turn) = self
+    /// Moves the end of the lock when its holder releases it.
+    pub fn check_lock_released(&mut self, job: &'static str, holder: &str, ends_at: Timestamp) {
+        if let Some(lock) = self
             .job_locks
-            .get_mut(work)
-            .filter(|turn| turn.0 == holder && !turn.2)
+            .get_mut(job)
+            .filter(|lock| lock.holder == holder && !lock.is_released)
         {
-            (turn.1, turn.2) = (ends_at, true);
+            (lock.ends_at, lock.is_released) = (ends_at, true);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The connection of one host to the shared store: a call sometimes fails before it reaches the store, and sometimes
-//! after the store has done it, so that the host does not know.
+//! The connection of one host to the shared store. A call may fail before it reaches the store, or after the store has
+//! applied it, so that the host does not know the result.
 //!
 //! Compares the effect of each call with the reference model; forwards everything else unchanged.
 
@@ -62,31 +62,27 @@ impl FaultyStore {
         self.fault_mode.store(mode as u8, Ordering::SeqCst);
     }
 
-    /// Runs a call, unless it is lost on the way there; returns its result, unless that is lost on the way back.
-    async fn call<T>(&self, operation: &str, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    /// Runs a call unless the request is lost; returns its result unless the reply is lost.
+    async fn call<T>(&self, operation: &str, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
         self.context.scheduler.yield_point().await;
-        self.maybe_fail(operation, "there")?;
-        let result = work.await;
+        self.maybe_fail(operation, "request")?;
+        let result = call.await;
         self.context.scheduler.yield_point().await;
-        self.maybe_fail(operation, "back")?;
+        self.maybe_fail(operation, "reply")?;
         result
     }
 
-    fn maybe_fail(&self, operation: &str, way: &str) -> Result<()> {
-        let lost = match self.fault_mode.load(Ordering::SeqCst) {
+    fn maybe_fail(&self, operation: &str, part: &str) -> Result<()> {
+        let probability = match self.fault_mode.load(Ordering::SeqCst) {
             0 => 0.003,
             1 => 1.0,
             _ => 0.3,
         };
-        if self.context.model().is_fault_free || !self.context.chance(lost) {
+        if self.context.model().is_fault_free || !self.context.chance(probability) {
             return Ok(());
         }
-        self.context
-            .log_step(|| format!("{operation} is lost on the way {way}"));
-        Err(Error::new(
-            ErrorKind::Unavailable,
-            "the connection to the store is lost",
-        ))
+        self.context.log_step(|| format!("{operation}: {part} lost"));
+        Err(Error::new(ErrorKind::Unavailable, "connection to the store lost"))
     }
 
     async fn find_delivery(&self, id: DeliveryId) -> Option<Delivery> {
@@ -104,14 +100,14 @@ impl FaultyStore {
 
     async fn check_record(&self, round: &CompletedRound, recorded: RecordResult) {
         let id = round.id;
-        let open = self.context.model().is_round_open(id, round.round);
+        let is_open = self.context.model().is_round_open(id, round.round);
         let Some(after) = self.find_delivery(id).await else {
             return;
         };
         self.context
-            .log_step(|| format!("round {} of {id} is {recorded:?}", round.round));
+            .log_step(|| format!("round {} of {id}: {recorded:?}", round.round));
         let mut model = self.context.model();
-        if !open {
+        if !is_open {
             let is_written = model.delivery(id).recorded_round == round.round;
             assert_eq!(
                 recorded != RecordResult::Superseded,
@@ -132,7 +128,7 @@ impl FaultyStore {
                 "round {} of {id}",
                 round.round
             );
-            assert_eq!(after.tries, round.tries, "the tries of {id}");
+            assert_eq!(after.tries, round.tries, "tries of {id}");
             let is_sent = matches!(round.state, DeliveryState::Sent { .. });
             let written = rounded_to_millis(&round.state);
             // An early receipt is applied by the record.
@@ -149,7 +145,7 @@ impl FaultyStore {
             }
             model.check_state(StoreOperation::Record, &after);
         }
-        model.add_round(id, round.round, &round.attempts, open);
+        model.add_round(id, round.round, &round.attempts, is_open);
     }
 
     async fn stored_messages(&self) -> Vec<Message> {
@@ -181,7 +177,11 @@ impl AcceptStore for FaultyStore {
             let accepted = self.store.accept(messages).await?;
             for (id, acceptance) in ids.iter().zip(&accepted) {
                 if let Acceptance::Stored { .. } = acceptance {
-                    let message = self.store.find_message(*id).await?.expect("it was stored");
+                    let message = self
+                        .store
+                        .find_message(*id)
+                        .await?
+                        .expect("accepted message is stored");
                     self.context.model().add_message(&message);
                 }
             }
@@ -193,8 +193,8 @@ impl AcceptStore for FaultyStore {
 
 #[async_trait]
 impl WorkStore for FaultyStore {
-    async fn due(&self, now: Timestamp, wish: &Capacity) -> Result<Vec<QueueEntry>> {
-        self.call("due", self.store.due(now, wish)).await
+    async fn due(&self, now: Timestamp, capacity: &Capacity) -> Result<Vec<QueueEntry>> {
+        self.call("due", self.store.due(now, capacity)).await
     }
 
     async fn claim(
@@ -205,11 +205,11 @@ impl WorkStore for FaultyStore {
     ) -> Result<Vec<ClaimedDelivery>> {
         let work = async {
             let claimed = self.store.claim(ids, now, lease).await?;
-            for one in &claimed {
+            for delivery in &claimed {
                 self.context
-                    .log_step(|| format!("round {} of {} is claimed", one.round, one.id));
-                self.context.model().add_claim(one, now);
-                self.check_delivery(StoreOperation::Claim, one.id).await;
+                    .log_step(|| format!("round {} of {}: claimed", delivery.round, delivery.id));
+                self.context.model().add_claim(delivery, now);
+                self.check_delivery(StoreOperation::Claim, delivery.id).await;
             }
             Ok(claimed)
         };
@@ -293,16 +293,16 @@ impl AdminStore for FaultyStore {
 impl MaintenanceStore for FaultyStore {
     async fn prune(&self, before: Timestamp, now: Timestamp, limit: usize) -> Result<usize> {
         let work = async {
-            let all = self.stored_messages().await;
+            let messages = self.stored_messages().await;
             let pruned = self.store.prune(before, now, limit).await?;
             let mut deleted = 0;
-            for message in all {
+            for message in messages {
                 if self.store.find_message(message.id).await?.is_none() {
                     deleted += 1;
                     self.context.model().prune(message, before);
                 }
             }
-            assert_eq!(pruned, deleted, "the number of messages that were deleted");
+            assert_eq!(pruned, deleted, "number of deleted messages");
             Ok(pruned)
         };
         self.call("prune", work).await

@@ -1,7 +1,6 @@
-//! One host of the fleet: a gateway of its own with its own clock, dice, cache and way to the store. What it keeps in
-//! memory dies with it.
+//! One simulated host: a gateway with its own clock, random generator, cache and connection to the store.
 //!
-//! Hosts know of each other only what the store and the queue tell them.
+//! Dropping a host loses its memory. Hosts share only the store and the queue.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -22,17 +21,18 @@ use super::faulty_store::FaultyStore;
 use super::unreliable_provider::UnreliableProvider;
 use super::unreliable_queue::UnreliableQueue;
 
-/// How long a claim lasts: some calls, at the pace of a storm.
+/// Lease of a claim: long enough for several provider calls in simulated time.
 pub const CLAIM_LEASE: Duration = Duration::from_secs(600);
 
 /// The providers, in the order of the configuration.
 pub const PROVIDERS: [&str; 2] = ["blue", "red"];
 
-/// The channel that sends again after silence, and the one that holds.
+/// The channel that sends again after an unknown outcome.
 pub const RESENDING_CHANNEL: &str = "sms";
+/// The channel that does not send again after an unknown outcome.
 pub const HOLDING_CHANNEL: &str = "codes";
 
-/// A host that is up.
+/// A running host.
 pub struct SimulatedHost {
     pub number: usize,
     pub gateway: Arc<Gateway>,
@@ -43,44 +43,48 @@ pub struct SimulatedHost {
 
 impl SimulatedHost {
     pub async fn start(
-        world: &Arc<SimulationContext>,
+        context: &Arc<SimulationContext>,
         store: &Arc<dyn Store>,
         queue: &Arc<UnreliableQueue>,
         number: usize,
     ) -> Self {
-        let link = Arc::new(FaultyStore::new(world, store));
+        let faulty_store = Arc::new(FaultyStore::new(context, store));
         let clock = Arc::new(AtomicI64::new(0));
-        let edges = Backends {
+        let backends = Backends {
             clock: Clock::Manual(Arc::clone(&clock)),
-            random: Random::seeded(world.random_between(0, 1 << 40).unsigned_abs()),
-            store: Arc::clone(&link) as Arc<dyn Store>,
+            random: Random::seeded(context.random_between(0, 1 << 40).unsigned_abs()),
+            store: Arc::clone(&faulty_store) as Arc<dyn Store>,
             queue: Arc::clone(queue) as Arc<dyn Queue>,
             cache: postrider_cache::open("memory:").unwrap(),
             secret: StoreSecret::new(store.store_secret().await.unwrap()),
         };
-        let carrier = |name| -> Arc<dyn Provider> {
-            let world = Arc::clone(world);
-            Arc::new(UnreliableProvider { name, context: world })
+        let provider = |name| -> Arc<dyn Provider> {
+            let context = Arc::clone(context);
+            Arc::new(UnreliableProvider { name, context })
         };
         let host = Self {
             number,
-            gateway: Arc::new(Gateway::wire(config(), edges, PROVIDERS.map(carrier).to_vec())),
-            store: link,
-            clock_skew_ms: world.random_clock_skew(),
+            gateway: Arc::new(Gateway::wire(
+                config(),
+                backends,
+                PROVIDERS.map(provider).to_vec(),
+            )),
+            store: faulty_store,
+            clock_skew_ms: context.random_clock_skew(),
             clock,
         };
-        host.set_clock(world);
+        host.set_clock(context);
         host
     }
 
-    /// Shows the host its own idea of the time.
-    pub fn set_clock(&self, world: &SimulationContext) {
+    /// Sets the host's clock to the simulated time plus its skew.
+    pub fn set_clock(&self, context: &SimulationContext) {
         self.clock
-            .store(world.time_ms() + self.clock_skew_ms, Ordering::SeqCst);
+            .store(context.time_ms() + self.clock_skew_ms, Ordering::SeqCst);
     }
 }
 
-/// Two channels over two providers that can do little at once, so that every limit is met.
+/// Returns a configuration with two channels over two providers, whose low limits every scenario reaches.
 fn config() -> Config {
     let mut config = Config::test_mode();
     for (provider, name) in config.providers.iter_mut().zip(PROVIDERS) {
@@ -89,17 +93,17 @@ fn config() -> Config {
         provider.rate = Some(2.0);
         provider.breaker_failure_threshold = 2;
         provider.breaker_open_duration = Duration::from_secs(5);
-        // In real time, which has no part in a storm: far longer than one lasts.
+        // Real time, longer than any scenario runs, so it never expires.
         provider.timeout = Duration::from_secs(120);
     }
     config.work.lease = CLAIM_LEASE;
-    let mut resends = config.channels.remove(0);
-    resends.name = RESENDING_CHANNEL.parse().unwrap();
-    resends.providers = PROVIDERS.map(|name| name.parse().unwrap()).to_vec();
-    resends.bounce_resends = 1;
-    let mut holds = resends.clone();
-    holds.name = HOLDING_CHANNEL.parse().unwrap();
-    holds.unknown_policy = UnknownPolicy::Hold;
-    config.channels = vec![holds, resends];
+    let mut resending = config.channels.remove(0);
+    resending.name = RESENDING_CHANNEL.parse().unwrap();
+    resending.providers = PROVIDERS.map(|name| name.parse().unwrap()).to_vec();
+    resending.bounce_resends = 1;
+    let mut holding = resending.clone();
+    holding.name = HOLDING_CHANNEL.parse().unwrap();
+    holding.unknown_policy = UnknownPolicy::Hold;
+    config.channels = vec![holding, resending];
     config
 }

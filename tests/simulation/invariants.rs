@@ -1,6 +1,7 @@
-//! What must hold when the storm is over: every promise kept, every second send explained, every number right.
+//! Invariants of a scenario: every accepted message exists, every duplicate send has a visible reason, every count of
+//! the report is right.
 //!
-//! Reads the store directly; nothing here can fail for the weather.
+//! Reads the store directly, not through the faulty connections.
 
 use std::collections::BTreeMap;
 
@@ -14,61 +15,66 @@ use super::host::HOLDING_CHANNEL;
 use super::reference_model::DeliveryHistory;
 use super::scenario::FaultScenario;
 
-/// How many changed deliveries are folded at once here: few, so that it takes several goes.
+/// Changed deliveries per step of the report: few, so that a report needs several steps.
 const CHANGES_PER_APPLY: usize = 7;
 
-/// What exists, and what existed once.
-async fn all_messages(storm: &FaultScenario) -> Vec<Message> {
+/// Returns all messages: stored and pruned ones.
+async fn all_messages(scenario: &FaultScenario) -> Vec<Message> {
     let (mut messages, stored) = {
-        let ledger = storm.context.model();
-        (ledger.pruned.clone(), ledger.stored.clone())
+        let model = scenario.context.model();
+        (model.pruned.clone(), model.stored.clone())
     };
     for id in stored {
-        let message = storm.store.find_message(id).await.unwrap();
-        messages.push(message.unwrap_or_else(|| panic!("message {id} is lost")));
+        let message = scenario.store.find_message(id).await.unwrap();
+        messages.push(message.unwrap_or_else(|| panic!("message {id} is missing")));
     }
     messages
 }
 
-/// What can be said at any moment: nothing has changed unseen, nothing is lost, the report's numbers are right.
-pub async fn check_always(storm: &FaultScenario) {
-    let messages = all_messages(storm).await;
-    check_accepted_messages(storm, &messages);
+/// Checks the invariants that hold at any time: no state changed outside the model, no message is missing, the counts
+/// of the report are right.
+pub async fn check_always(scenario: &FaultScenario) {
+    let messages = all_messages(scenario).await;
+    check_accepted_messages(scenario, &messages);
     {
-        let mut ledger = storm.context.model();
+        let mut model = scenario.context.model();
         for delivery in messages.iter().flat_map(|message| &message.deliveries) {
-            let story = ledger.delivery(delivery.id);
-            assert_eq!(story.state, delivery.state, "{} has changed unseen", delivery.id);
-            check_attempts(story, delivery);
+            let history = model.delivery(delivery.id);
+            assert_eq!(
+                history.state, delivery.state,
+                "{} changed outside the model",
+                delivery.id
+            );
+            check_attempts(history, delivery);
         }
     }
-    check_report(storm, &messages).await;
+    check_report(scenario, &messages).await;
 }
 
-/// What can be said when nothing waits any more.
-pub async fn check_finished(storm: &FaultScenario) {
-    check_always(storm).await;
-    let messages = all_messages(storm).await;
-    let mut ledger = storm.context.model();
+/// Checks the invariants that hold when no delivery is waiting.
+pub async fn check_finished(scenario: &FaultScenario) {
+    check_always(scenario).await;
+    let messages = all_messages(scenario).await;
+    let mut model = scenario.context.model();
     for delivery in messages.iter().flat_map(|message| &message.deliveries) {
-        let standing = delivery.state.kind();
+        let state = delivery.state.kind();
         assert_ne!(
-            standing,
+            state,
             DeliveryStateKind::Waiting,
-            "{} still waits",
+            "{} is still waiting",
             delivery.id
         );
-        check_duplicate_sends(ledger.delivery(delivery.id), delivery);
+        check_duplicate_sends(model.delivery(delivery.id), delivery);
     }
 }
 
-/// What a client was promised exists and says what it was to say, and once only where the client gave a key.
-fn check_accepted_messages(storm: &FaultScenario, messages: &[Message]) {
-    let ledger = storm.context.model();
+/// Checks that each accepted message exists with its body, and exactly once when the client sent an idempotency key.
+fn check_accepted_messages(scenario: &FaultScenario, messages: &[Message]) {
+    let model = scenario.context.model();
     let by_id: BTreeMap<_, _> = messages.iter().map(|message| (message.id, message)).collect();
-    assert_eq!(by_id.len(), messages.len(), "a message is there twice");
-    for (id, body) in &ledger.accepted_bodies {
-        let message = by_id.get(id).unwrap_or_else(|| panic!("message {id} is lost"));
+    assert_eq!(by_id.len(), messages.len(), "duplicate message");
+    for (id, body) in &model.accepted_bodies {
+        let message = by_id.get(id).unwrap_or_else(|| panic!("message {id} is missing"));
         assert_eq!(message.body, *body, "message {id}");
     }
     let mut times = BTreeMap::<&str, usize>::new();
@@ -84,19 +90,19 @@ fn check_accepted_messages(storm: &FaultScenario, messages: &[Message]) {
     }
 }
 
-/// Each round that was written down has its attempts, once, and no other round has any.
-fn check_attempts(story: &DeliveryHistory, delivery: &Delivery) {
+/// Checks that each recorded round has its attempts exactly once, and that no other round has attempts.
+fn check_attempts(history: &DeliveryHistory, delivery: &Delivery) {
     let mut stored = BTreeMap::<u32, Vec<&str>>::new();
     for attempt in &delivery.attempts {
         stored.entry(attempt.round).or_default().push(&attempt.outcome);
     }
-    let mut told = story.attempts.clone();
-    told.retain(|_, attempts| !attempts.is_empty());
-    assert_eq!(stored, told, "the attempts of {}", delivery.id);
+    let mut recorded = history.attempts.clone();
+    recorded.retain(|_, attempts| !attempts.is_empty());
+    assert_eq!(stored, recorded, "the attempts of {}", delivery.id);
 }
 
-/// A second send has a reason that can be seen, and so has every round whose end nobody knows.
-fn check_duplicate_sends(story: &DeliveryHistory, delivery: &Delivery) {
+/// Checks that each duplicate send and each round without a recorded end is visible in the attempts.
+fn check_duplicate_sends(history: &DeliveryHistory, delivery: &Delivery) {
     let id = delivery.id;
     let unknown = count_attempts(delivery, |attempt| attempt.outcome == "unknown");
     let policy = if delivery.channel.as_str() == HOLDING_CHANNEL {
@@ -104,77 +110,74 @@ fn check_duplicate_sends(story: &DeliveryHistory, delivery: &Delivery) {
     } else {
         UnknownPolicy::Resend
     };
-    let explained = match policy {
-        UnknownPolicy::Resend => 1 + story.allowed_resends + unknown,
-        UnknownPolicy::Hold => 1 + story.allowed_resends,
+    let allowed = match policy {
+        UnknownPolicy::Resend => 1 + history.allowed_resends + unknown,
+        UnknownPolicy::Hold => 1 + history.allowed_resends,
     };
     assert!(
-        story.sends <= explained,
-        "{id} was sent {} times, and only {explained} of them are explained ({policy:?})",
-        story.sends
+        history.sends <= allowed,
+        "{id} was sent {} times, allowed: {allowed} ({policy:?})",
+        history.sends
     );
     let accepted = count_attempts(delivery, |attempt| attempt.outcome == "accepted");
     assert!(
-        accepted <= story.sends,
-        "{id} was accepted {accepted} times, and sent {} times",
-        story.sends
+        accepted <= history.sends,
+        "{id} has {accepted} accepted attempts and {} sends",
+        history.sends
     );
-    let lost = count_attempts(delivery, |attempt| attempt.provider.is_none());
-    let without_end = delivery.round - story.rounds_recorded;
-    // Who holds back, or gives up, does so at the first of them.
+    let unknown_rounds = count_attempts(delivery, |attempt| attempt.provider.is_none());
+    let unrecorded = delivery.round - history.rounds_recorded;
+    // A delivery that is held, or that is exhausted, shows only the first unrecorded round.
     let shown = match policy {
-        UnknownPolicy::Resend if !story.is_exhausted => without_end,
-        UnknownPolicy::Resend | UnknownPolicy::Hold => without_end.min(1),
+        UnknownPolicy::Resend if !history.is_exhausted => unrecorded,
+        UnknownPolicy::Resend | UnknownPolicy::Hold => unrecorded.min(1),
     };
     assert!(
-        lost >= shown,
-        "{id}: {without_end} rounds have no end, and only {lost} of them are shown as unknown"
+        unknown_rounds >= shown,
+        "{id}: {unrecorded} rounds without a recorded end, shown as unknown: {unknown_rounds}"
     );
 }
 
 fn count_attempts(
     delivery: &Delivery,
-    which: impl Fn(&postrider_core::message::RecordedAttempt) -> bool,
+    predicate: impl Fn(&postrider_core::message::RecordedAttempt) -> bool,
 ) -> u32 {
-    let which = delivery.attempts.iter().filter(|attempt| which(attempt));
-    u32::try_from(which.count()).unwrap()
+    let matching = delivery.attempts.iter().filter(|attempt| predicate(attempt));
+    u32::try_from(matching.count()).unwrap()
 }
 
-/// The report from changes, the one from nothing, and what the messages themselves say are the same.
-async fn check_report(storm: &FaultScenario, messages: &[Message]) {
-    let changed = read_report(storm).await;
-    storm.store.begin_rebuild().await.unwrap();
-    let whole = read_report(storm).await;
+/// Checks that the incremental report, the rebuilt report and the counts of the messages are equal.
+async fn check_report(scenario: &FaultScenario, messages: &[Message]) {
+    let incremental = read_report(scenario).await;
+    scenario.store.begin_rebuild().await.unwrap();
+    let rebuilt = read_report(scenario).await;
+    assert_eq!(incremental, rebuilt, "incremental and rebuilt report differ");
+    assert_eq!(rebuilt.messages, messages.len() as u64, "messages in the report");
     assert_eq!(
-        changed, whole,
-        "the report from changes and the one from nothing differ"
-    );
-    assert_eq!(whole.messages, messages.len() as u64, "messages in the report");
-    assert_eq!(
-        sort_totals(whole.totals.clone()),
+        sort_totals(rebuilt.totals.clone()),
         expected_totals(messages),
         "totals in the report"
     );
-    for line in &whole.providers {
+    for provider in &rebuilt.providers {
         assert_eq!(
-            line.outcomes,
-            expected_outcomes(messages, &line.name),
+            provider.outcomes,
+            expected_outcomes(messages, &provider.name),
             "outcomes of {}",
-            line.name
+            provider.name
         );
-        let carried = expected_provider_counts(messages, &line.name);
+        let counts = expected_provider_counts(messages, &provider.name);
         assert_eq!(
-            [line.sent, line.delivered, line.bounced],
-            carried,
-            "what {} carried",
-            line.name
+            [provider.sent, provider.delivered, provider.bounced],
+            counts,
+            "counts of {}",
+            provider.name
         );
     }
 }
 
-async fn read_report(storm: &FaultScenario) -> Report {
-    while storm.store.apply_changes(CHANGES_PER_APPLY).await.unwrap() > 0 {}
-    storm.store.report(storm.context.now()).await.unwrap()
+async fn read_report(scenario: &FaultScenario) -> Report {
+    while scenario.store.apply_changes(CHANGES_PER_APPLY).await.unwrap() > 0 {}
+    scenario.store.report(scenario.context.now()).await.unwrap()
 }
 
 fn sort_totals(mut totals: DeliveryTotals) -> DeliveryTotals {
@@ -191,7 +194,7 @@ fn expected_totals(messages: &[Message]) -> DeliveryTotals {
             DeliveryState::Sent { .. } => totals.sent += 1,
             DeliveryState::Delivered { .. } => totals.delivered += 1,
             DeliveryState::Failed { failure, .. } => {
-                *failed.entry(failure.as_str().to_owned()).or_default() += 1
+                *failed.entry(failure.as_str().to_owned()).or_default() += 1;
             }
         }
         totals.opened += u64::from(delivery.opened_at.is_some());
@@ -212,26 +215,27 @@ fn expected_outcomes(messages: &[Message], provider: &str) -> [u64; Outcome::NAM
                 .is_some_and(|name| name.as_str() == provider)
         })
     };
-    Outcome::NAMES.map(|word| attempts().filter(|attempt| attempt.outcome == word).count() as u64)
+    Outcome::NAMES.map(|name| attempts().filter(|attempt| attempt.outcome == name).count() as u64)
 }
 
 fn expected_provider_counts(messages: &[Message], provider: &str) -> [u64; 3] {
-    let mut carried = [0; 3];
+    let mut counts = [0; 3];
     let deliveries = messages.iter().flat_map(|message| &message.deliveries);
-    for delivery in deliveries.filter(|one| {
-        one.provider
+    for delivery in deliveries.filter(|delivery| {
+        delivery
+            .provider
             .as_ref()
             .is_some_and(|name| name.as_str() == provider)
     }) {
         match &delivery.state {
-            DeliveryState::Sent { .. } => carried[0] += 1,
-            DeliveryState::Delivered { .. } => carried[1] += 1,
+            DeliveryState::Sent { .. } => counts[0] += 1,
+            DeliveryState::Delivered { .. } => counts[1] += 1,
             DeliveryState::Failed {
                 failure: Failure::Bounced,
                 ..
-            } => carried[2] += 1,
+            } => counts[2] += 1,
             DeliveryState::Waiting { .. } | DeliveryState::Failed { .. } => {}
         }
     }
-    carried
+    counts
 }

@@ -1,9 +1,9 @@
-//! Seeded storms over many hosts with one store and one queue: the real flow, the real store, providers that lie, hosts
-//! that die in mid-round, workers that oversleep their lease, clocks that disagree, a queue that loses, repeats and
-//! mixes up, a way to the store that is cut before or after the commit. What must hold, holds for every seed.
+//! Deterministic simulation of many hosts with one store and one queue: the real engine and the real store with
+//! unreliable providers, crashes in the middle of a round, expired leases, clock skew, a queue that loses, repeats and
+//! reorders entries, and store connections that fail before or after the commit. The invariants hold for every seed.
 //!
-//! `POSTRIDER_TEST_SEEDS` says how many seeds (5,000 for the long form); one that fails is named with the command that
-//! replays it, step by step the same.
+//! `POSTRIDER_TEST_SEEDS` is the number of seeds (5,000 for the long form). A failure prints its seed and the command
+//! that replays it, with the same steps.
 
 #![allow(
     missing_docs,
@@ -12,7 +12,7 @@
     clippy::panic,
     clippy::disallowed_methods
 )]
-// A test may stop at the first surprise, and asks the environment how long it should be.
+// A test may panic, and reads its length from the environment.
 
 mod context;
 mod coordination_model;
@@ -31,45 +31,46 @@ use std::sync::{Arc, Mutex};
 use context::StepLog;
 use scenario::FaultScenario;
 
-/// How many seeds without being told.
+/// Number of seeds without `POSTRIDER_TEST_SEEDS`.
 const DEFAULT_SEED_COUNT: u64 = 150;
 
-/// One storm from its beginning to its end; the second sends that were seen.
-async fn run_scenario(seed: u64, journal: &Arc<StepLog>) -> usize {
-    let mut storm = FaultScenario::new(seed, journal).await;
-    while storm.step().await {
-        if storm.context.chance(0.004) {
-            invariants::check_always(&storm).await;
+/// Runs one scenario to its end and returns the number of duplicate sends.
+async fn run_scenario(seed: u64, log: &Arc<StepLog>) -> usize {
+    let mut scenario = FaultScenario::new(seed, log).await;
+    while scenario.step().await {
+        if scenario.context.chance(0.004) {
+            invariants::check_always(&scenario).await;
         }
     }
-    assert!(storm.settle().await, "something waits for ever");
-    invariants::check_finished(&storm).await;
     assert!(
-        !storm.context.model().receipt_references.is_empty(),
-        "nothing was ever sent"
+        scenario.settle().await,
+        "a delivery never leaves the state waiting"
     );
-    storm.context.model().duplicate_sends
+    invariants::check_finished(&scenario).await;
+    assert!(
+        !scenario.context.model().receipt_references.is_empty(),
+        "no message was sent"
+    );
+    scenario.context.model().duplicate_sends
 }
 
-/// Runs a storm to its end, or to the words and the steps it failed with.
+/// Runs the scenario of a seed. Returns its duplicate sends and steps, or the failure message with the last steps.
 fn run_seed(seed: u64) -> Result<(usize, Arc<StepLog>), String> {
-    let journal = Arc::new(StepLog::default());
+    let log = Arc::new(StepLog::default());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        runtime.block_on(run_scenario(seed, &journal))
-    }));
+    let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run_scenario(seed, &log))));
     match outcome {
-        Ok(repeats) => Ok((repeats, journal)),
+        Ok(duplicates) => Ok((duplicates, log)),
         Err(panic) => {
-            let said = panic.downcast_ref::<String>().cloned();
-            let said = said.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
+            let message = panic.downcast_ref::<String>().cloned();
+            let message = message.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
             Err(format!(
                 "seed {seed} fails: {}\n  {}\nreplay it with: POSTRIDER_SEED={seed} cargo test --test simulation",
-                said.unwrap_or_default(),
-                journal.last_steps(),
+                message.unwrap_or_default(),
+                log.last_steps(),
             ))
         }
     }
@@ -80,7 +81,7 @@ fn env_number(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn what_must_hold_holds_in_every_storm() {
+fn the_invariants_hold_for_every_seed() {
     let (first, count) = match env_number("POSTRIDER_SEED") {
         Some(seed) => (seed, 1),
         None => (
@@ -89,7 +90,7 @@ fn what_must_hold_holds_in_every_storm() {
         ),
     };
     let next = AtomicU64::new(first);
-    let repeats = AtomicU64::new(0);
+    let duplicates = AtomicU64::new(0);
     let failures = Mutex::new(Vec::new());
     let work = || {
         loop {
@@ -98,8 +99,8 @@ fn what_must_hold_holds_in_every_storm() {
                 return;
             }
             match run_seed(seed) {
-                Ok((seen, _)) => {
-                    repeats.fetch_add(seen as u64, Ordering::SeqCst);
+                Ok((sends, _)) => {
+                    duplicates.fetch_add(sends as u64, Ordering::SeqCst);
                 }
                 Err(failure) => failures.lock().unwrap().push(failure),
             }
@@ -116,19 +117,19 @@ fn what_must_hold_holds_in_every_storm() {
         eprintln!("{failure}\n");
     }
     assert!(failures.is_empty(), "{} of {count} seeds fail", failures.len());
-    let repeats = repeats.into_inner();
-    println!("{count} storms, {repeats} second sends, all of them explained");
+    let duplicates = duplicates.into_inner();
+    println!("{count} scenarios, {duplicates} duplicate sends, all of them allowed");
     assert!(
-        count < 20 || repeats > 0,
-        "storms in which nothing goes wrong show nothing"
+        count < 20 || duplicates > 0,
+        "no scenario had a duplicate send, so the faults were not tested"
     );
 }
 
 #[test]
-fn the_same_seed_is_the_same_storm() {
+fn the_same_seed_replays_the_same_steps() {
     let seed = env_number("POSTRIDER_SEED").unwrap_or(7);
-    let steps = || run_seed(seed).map(|(_, journal)| journal.lines().clone());
-    let (once, again) = (steps(), steps());
-    assert_eq!(once, again);
-    assert!(once.is_err() || once.is_ok_and(|steps| steps.len() > 100));
+    let steps = || run_seed(seed).map(|(_, log)| log.lines().clone());
+    let (first, second) = (steps(), steps());
+    assert_eq!(first, second);
+    assert!(first.is_err() || first.is_ok_and(|steps| steps.len() > 100));
 }

@@ -1,7 +1,6 @@
-//! What really happened: which promises were given, who was really written to, which claims and rounds were written
-//! down, and by whose word a delivery changed its state.
+//! Independent record of a scenario: accepted messages, real sends, claims, recorded rounds and state changes.
 //!
-//! Everything here is learnt from outside the code under test, and disagreeing with it ends the storm.
+//! It is filled from outside the code under test, and a difference between it and the store fails the scenario.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,47 +13,48 @@ use postrider_core::round::ClaimedDelivery;
 
 use super::coordination_model::CoordinationModel;
 
-/// All that is known.
+/// The expected state of the store.
 #[derive(Default)]
 pub struct ReferenceModel {
-    /// From now on everybody behaves, so that what waits can end.
+    /// No more faults are injected, so that all waiting deliveries can end.
     pub is_fault_free: bool,
-    /// What each message that a client got a 2xx for says.
+    /// Bodies of the messages that were answered with 2xx.
     pub accepted_bodies: BTreeMap<MessageId, String>,
-    /// Messages that are on disk, whether or not anybody was told.
+    /// Messages on disk, with or without an answer to the client.
     pub stored: BTreeSet<MessageId>,
     pub deliveries: BTreeMap<DeliveryId, DeliveryHistory>,
-    /// What receipts can speak of: who took what under which name.
+    /// Provider and reference of each send, for receipts.
     pub receipt_references: Vec<(&'static str, String)>,
-    /// What was deleted after it had ended, as it was then.
+    /// Pruned messages, as they were when they were deleted.
     pub pruned: Vec<Message>,
-    /// What hosts agree on.
+    /// Rate limits, probes and job locks.
     pub coordination: CoordinationModel,
-    /// Second sends that were seen, so that a storm in which nothing happens is noticed.
+    /// Sends of a delivery after its first one; 0 in all scenarios would mean that the faults have no effect.
     pub duplicate_sends: usize,
 }
 
-/// What happened to a delivery.
+/// The history of one delivery.
 pub struct DeliveryHistory {
     pub message: MessageId,
-    /// How its state was left by the last verb that may change it.
+    /// State after the last operation that may change it.
     pub state: DeliveryState,
-    /// Its latest claim, and the latest of them whose end was written down.
+    /// Latest claimed round.
     pub round: u32,
+    /// Latest recorded round.
     pub recorded_round: u32,
-    /// How many of its rounds have an end.
+    /// Number of recorded rounds.
     pub rounds_recorded: u32,
-    /// How often somebody really got it.
+    /// Number of times a provider really sent it.
     pub sends: u32,
-    /// How often it was rightly sent once more: bounces and operators.
+    /// Number of allowed further sends: after bounces and by operators.
     pub allowed_resends: u32,
-    /// Whether every try was used up at some time.
+    /// It had no tries left at some time.
     pub is_exhausted: bool,
-    /// The attempts of each round that was written down, by outcome.
+    /// Outcomes of the attempts of each recorded round.
     pub attempts: BTreeMap<u32, Vec<&'static str>>,
 }
 
-/// Who may have changed a state.
+/// A store operation that may change the state of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreOperation {
     Claim,
@@ -68,14 +68,14 @@ impl ReferenceModel {
     pub fn delivery(&mut self, id: DeliveryId) -> &mut DeliveryHistory {
         self.deliveries
             .get_mut(&id)
-            .unwrap_or_else(|| panic!("delivery {id} came from nowhere"))
+            .unwrap_or_else(|| panic!("unknown delivery {id}"))
     }
 
-    /// A message is on disk.
+    /// Adds a stored message.
     pub fn add_message(&mut self, message: &Message) {
         self.stored.insert(message.id);
         for delivery in &message.deliveries {
-            let story = DeliveryHistory {
+            let history = DeliveryHistory {
                 message: message.id,
                 state: delivery.state.clone(),
                 round: 0,
@@ -87,106 +87,107 @@ impl ReferenceModel {
                 attempts: BTreeMap::new(),
             };
             assert!(
-                self.deliveries.insert(delivery.id, story).is_none(),
-                "the number {} was given out twice",
+                self.deliveries.insert(delivery.id, history).is_none(),
+                "delivery id {} was assigned twice",
                 delivery.id
             );
         }
     }
 
-    /// Somebody got it.
+    /// Adds a real send by a provider.
     pub fn add_send(&mut self, id: DeliveryId, round: u32, provider: &'static str) {
         self.receipt_references
             .push((provider, format!("{provider}/{}/{round}", id.0)));
-        let story = self.delivery(id);
-        story.sends += 1;
-        let is_repeat = story.sends > 1;
-        self.duplicate_sends += usize::from(is_repeat);
+        let history = self.delivery(id);
+        history.sends += 1;
+        let is_duplicate = history.sends > 1;
+        self.duplicate_sends += usize::from(is_duplicate);
     }
 
-    /// A claim was won by somebody whose clock said `now`: it was due, so no lease was cut short; the fencing token
-    /// grows by one; and what is called lost is what has no end.
+    /// Adds a claim at `now` (the clock of the host). Checks that the delivery was due, so no lease was cut short, that
+    /// the round grew by one, and that the store counts the unrecorded rounds correctly.
     pub fn add_claim(&mut self, claimed: &ClaimedDelivery, now: Timestamp) {
-        let story = self.delivery(claimed.id);
-        let is_due = matches!(story.state, DeliveryState::Waiting { due_at, .. } if due_at <= now);
+        let history = self.delivery(claimed.id);
+        let is_due = matches!(history.state, DeliveryState::Waiting { due_at, .. } if due_at <= now);
         assert!(
             is_due,
-            "{} was claimed at {now}, as {:?}",
-            claimed.id, story.state
+            "{} was claimed at {now} in state {:?}",
+            claimed.id, history.state
         );
-        assert_eq!(claimed.round, story.round + 1, "the round of {}", claimed.id);
+        assert_eq!(claimed.round, history.round + 1, "round of {}", claimed.id);
         assert_eq!(
             claimed.unrecorded_claims,
-            story.round - story.recorded_round,
-            "the lost rounds of {}",
+            history.round - history.recorded_round,
+            "unrecorded rounds of {}",
             claimed.id
         );
-        story.round = claimed.round;
+        history.round = claimed.round;
     }
 
-    /// Whether the end of this round may change the state: it is the latest, and has no end yet.
+    /// Returns whether recording this round may change the state: it is the latest round and not recorded yet.
     pub fn is_round_open(&self, id: DeliveryId, round: u32) -> bool {
-        self.deliveries.get(&id).is_some_and(|story| {
-            story.round == round
-                && story.recorded_round < round
-                && matches!(story.state, DeliveryState::Waiting { .. })
+        self.deliveries.get(&id).is_some_and(|history| {
+            history.round == round
+                && history.recorded_round < round
+                && matches!(history.state, DeliveryState::Waiting { .. })
         })
     }
 
-    /// A round was written down: its attempts are kept, once.
-    pub fn add_round(&mut self, id: DeliveryId, round: u32, attempts: &[Attempt], open: bool) {
-        let story = self.delivery(id);
-        if open {
-            story.recorded_round = round;
-            story.rounds_recorded += 1;
+    /// Adds a recorded round; the attempts of a repeated record are ignored.
+    pub fn add_round(&mut self, id: DeliveryId, round: u32, attempts: &[Attempt], is_open: bool) {
+        let history = self.delivery(id);
+        if is_open {
+            history.recorded_round = round;
+            history.rounds_recorded += 1;
         }
-        let words = attempts.iter().map(|attempt| attempt.outcome.as_str()).collect();
-        story.attempts.entry(round).or_insert(words);
+        let outcomes = attempts.iter().map(|attempt| attempt.outcome.as_str()).collect();
+        history.attempts.entry(round).or_insert(outcomes);
     }
 
-    /// A message was deleted, which only one that is old and has ended may be. Nobody may be told of it any more.
+    /// Removes a deleted message. Checks that it was old and had no waiting delivery.
     pub fn prune(&mut self, message: Message, before: Timestamp) {
         let is_old = message.created_at < before;
-        let waits = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Waiting { .. });
+        let is_waiting = |delivery: &Delivery| matches!(delivery.state, DeliveryState::Waiting { .. });
         assert!(
-            is_old && !message.deliveries.iter().any(waits),
-            "{} was deleted",
+            is_old && !message.deliveries.iter().any(is_waiting),
+            "{} was deleted too early",
             message.id
         );
         self.stored.remove(&message.id);
         self.pruned.push(message);
     }
 
-    /// A delivery stands like this after a verb that may have changed it.
-    pub fn check_state(&mut self, verb: StoreOperation, delivery: &Delivery) {
+    /// Checks and stores the state of a delivery after an operation that may have changed it.
+    pub fn check_state(&mut self, operation: StoreOperation, delivery: &Delivery) {
         let id = delivery.id;
-        let story = self.delivery(id);
+        let history = self.delivery(id);
         assert!(
-            story.state == delivery.state || is_allowed_transition(verb, &story.state, &delivery.state),
-            "{id} went by {verb:?} from {:?} to {:?}",
-            story.state,
+            history.state == delivery.state
+                || is_allowed_transition(operation, &history.state, &delivery.state),
+            "{operation:?} changed {id} from {:?} to {:?}",
+            history.state,
             delivery.state
         );
-        let waits_again = matches!(delivery.state, DeliveryState::Waiting { .. });
-        let had_ended = !matches!(story.state, DeliveryState::Waiting { .. });
-        if waits_again && had_ended {
-            story.allowed_resends += 1;
+        let is_waiting_again = matches!(delivery.state, DeliveryState::Waiting { .. });
+        let had_ended = !matches!(history.state, DeliveryState::Waiting { .. });
+        if is_waiting_again && had_ended {
+            history.allowed_resends += 1;
         }
-        story.is_exhausted |= matches!(
+        history.is_exhausted |= matches!(
             delivery.state,
             DeliveryState::Failed {
                 failure: Failure::Exhausted,
                 ..
             }
         );
-        story.state = delivery.state.clone();
-        assert_eq!(delivery.round, story.round, "the round of {id} after {verb:?}");
+        history.state = delivery.state.clone();
+        assert_eq!(delivery.round, history.round, "round of {id} after {operation:?}");
     }
 }
 
-/// Whether a verb may lead from the one state to the other.
-fn is_allowed_transition(verb: StoreOperation, from: &DeliveryState, to: &DeliveryState) -> bool {
-    match (verb, from, to) {
+/// Returns whether an operation may change a state from `from` to `to`.
+fn is_allowed_transition(operation: StoreOperation, from: &DeliveryState, to: &DeliveryState) -> bool {
+    match (operation, from, to) {
         (
             StoreOperation::Claim,
             DeliveryState::Waiting { reason: before, .. },

@@ -1,6 +1,6 @@
-//! The storm itself: which host does what next, who dies, who sleeps, whose way to the store is cut, how time goes on.
+//! One scenario: chooses the next step of each host, injects faults and advances the simulated time.
 //!
-//! Everything is chosen by the world's luck, and only one thing happens at a time.
+//! Every choice comes from the seeded random generator, and one task runs at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,33 +20,35 @@ use super::faulty_store::StoreFaultMode;
 use super::host::{HOLDING_CHANNEL, PROVIDERS, RESENDING_CHANNEL, SimulatedHost};
 use super::unreliable_queue::UnreliableQueue;
 
-/// The most hosts at once, and the most that one does at once.
+/// Maximum number of running hosts.
 const HOSTS_MAX: usize = 5;
+/// Maximum number of concurrent tasks per host.
 const TASKS_PER_HOST_MAX: usize = 8;
 
-/// How often every host does what needs only one.
+/// Interval of the scheduled jobs on every host.
 const JOB_INTERVAL: Duration = Duration::from_secs(4);
 
-/// How long a round of the calm lasts, and how many there are at most: longer than the oldest delivery may grow.
+/// Simulated time per step without faults.
 const SETTLE_STEP: Duration = Duration::from_secs(301);
+/// Maximum number of steps without faults; together they are longer than the maximum age of a delivery.
 const SETTLE_STEPS_MAX: usize = 1_000;
 
-/// What a task came to.
+/// The result of a task.
 enum TaskResult {
     Finished,
     Claimed(Vec<LeasedDelivery>),
     AcceptAnswered(usize, Result<Accepted, AcceptError>),
 }
 
-/// A task of a host, on its way from gate to gate.
+/// A task of a host, suspended at a yield point.
 struct RunningTask {
     host: usize,
     name: &'static str,
-    asleep_until_ms: i64,
+    suspended_until_ms: i64,
     task: SimulatedTask<TaskResult>,
 }
 
-/// A storm under way.
+/// A running scenario.
 pub struct FaultScenario {
     pub context: Arc<SimulationContext>,
     pub store: Arc<dyn Store>,
@@ -56,14 +58,14 @@ pub struct FaultScenario {
     tasks: Vec<RunningTask>,
     messages_max: usize,
     messages_submitted: usize,
-    /// Requests that were not answered with a 2xx and are made again.
+    /// Requests without a 2xx answer, to be submitted again.
     unanswered_requests: Vec<usize>,
     _folder: tempfile::TempDir,
 }
 
 impl FaultScenario {
-    pub async fn new(seed: u64, journal: &Arc<StepLog>) -> Self {
-        // A memory-backed folder where there is one: nobody pulls the plug here.
+    pub async fn new(seed: u64, log: &Arc<StepLog>) -> Self {
+        // In memory where possible: this test does not simulate power loss.
         let memory = std::path::Path::new("/dev/shm");
         let folder = if memory.is_dir() {
             tempfile::tempdir_in(memory)
@@ -71,45 +73,45 @@ impl FaultScenario {
             tempfile::tempdir()
         };
         let folder = folder.unwrap();
-        let url = format!("sqlite:{}", folder.path().join("storm.db").display());
-        let world = SimulationContext::new(seed, Arc::clone(journal));
-        let mut storm = Self {
+        let url = format!("sqlite:{}", folder.path().join("scenario.db").display());
+        let context = SimulationContext::new(seed, Arc::clone(log));
+        let mut scenario = Self {
             store: postrider_store::open(&url, postrider_store::DEFAULT_LOCK_TIMEOUT).unwrap(),
-            queue: Arc::new(UnreliableQueue::new(&world)),
+            queue: Arc::new(UnreliableQueue::new(&context)),
             hosts: Vec::new(),
             hosts_started: 0,
             tasks: Vec::new(),
-            messages_max: usize::try_from(world.random_between(20, 50)).unwrap(),
+            messages_max: usize::try_from(context.random_between(20, 50)).unwrap(),
             messages_submitted: 0,
             unanswered_requests: Vec::new(),
-            context: world,
+            context,
             _folder: folder,
         };
-        for _ in 0..storm.context.random_between(2, 4) {
-            storm.start_host().await;
+        for _ in 0..scenario.context.random_between(2, 4) {
+            scenario.start_host().await;
         }
-        storm
+        scenario
     }
 
-    /// One step of the storm; false when there is nothing more to send.
+    /// Runs one step; returns false when all messages were submitted.
     pub async fn step(&mut self) -> bool {
         let by = self.context.random_between(0, 3_500).unsigned_abs();
         self.advance_time(Duration::from_millis(by));
-        let luck = self.context.fraction();
-        match luck {
-            luck if luck < 0.008 => self.inject_fault().await,
-            luck if luck < 0.30 => self.start_random_task(),
+        let draw = self.context.fraction();
+        match draw {
+            draw if draw < 0.008 => self.inject_fault().await,
+            draw if draw < 0.30 => self.start_random_task(),
             _ => {}
         }
         self.run_one_task().await;
         self.messages_submitted < self.messages_max
     }
 
-    /// From now on everybody behaves: runs on until nothing waits; false when something waits for ever.
+    /// Stops all faults and runs until no delivery is waiting; returns false when one never ends.
     pub async fn settle(&mut self) -> bool {
         self.context.model().is_fault_free = true;
         for running in &mut self.tasks {
-            running.asleep_until_ms = 0;
+            running.suspended_until_ms = 0;
         }
         if self.hosts.is_empty() {
             self.start_host().await;
@@ -143,88 +145,93 @@ impl FaultScenario {
         self.hosts_started += 1;
         let host = SimulatedHost::start(&self.context, &self.store, &self.queue, number).await;
         self.context
-            .log_step(|| format!("host {number} starts, {} ms off", host.clock_skew_ms));
+            .log_step(|| format!("host {number} starts, clock skew {} ms", host.clock_skew_ms));
         self.hosts.push(host);
     }
 
-    /// Something goes wrong: a host dies or starts, a clock is put elsewhere, a way to the store is cut or mended,
-    /// the queue is flushed, a task falls asleep for longer than a lease.
+    /// Injects a random fault: a host crashes or starts, a clock changes, a connection to the store fails or recovers,
+    /// the queue is flushed, or a task is suspended, possibly for longer than a lease.
     async fn inject_fault(&mut self) {
-        let any = self.context.random_index(self.hosts.len());
-        match (self.context.random_between(0, 9), any) {
-            (0, Some(any)) => {
-                let host = self.hosts.swap_remove(any);
+        let index = self.context.random_index(self.hosts.len());
+        match (self.context.random_between(0, 9), index) {
+            (0, Some(index)) => {
+                let host = self.hosts.swap_remove(index);
                 self.tasks.retain(|running| running.host != host.number);
-                self.context.log_step(|| format!("host {} dies", host.number));
+                self.context.log_step(|| format!("host {} crashes", host.number));
             }
             (1 | 2, _) if self.hosts.len() < HOSTS_MAX => self.start_host().await,
-            (3, Some(any)) => {
-                self.hosts[any].clock_skew_ms = self.context.random_clock_skew();
-                self.hosts[any].set_clock(&self.context);
+            (3, Some(index)) => {
+                self.hosts[index].clock_skew_ms = self.context.random_clock_skew();
+                self.hosts[index].set_clock(&self.context);
             }
-            (4, Some(any)) => self.hosts[any].store.set_fault_mode(StoreFaultMode::Disconnected),
-            (5, Some(any)) => self.hosts[any].store.set_fault_mode(StoreFaultMode::Lossy),
-            (6 | 7, Some(any)) => self.hosts[any].store.set_fault_mode(StoreFaultMode::Reliable),
+            (4, Some(index)) => self.hosts[index]
+                .store
+                .set_fault_mode(StoreFaultMode::Disconnected),
+            (5, Some(index)) => self.hosts[index].store.set_fault_mode(StoreFaultMode::Lossy),
+            (6 | 7, Some(index)) => self.hosts[index].store.set_fault_mode(StoreFaultMode::Reliable),
             (8, _) => self.queue.clear(),
             _ => {
-                if let Some(any) = self.context.random_index(self.tasks.len()) {
-                    let long = self.context.random_between(30_000, 1_500_000);
-                    self.tasks[any].asleep_until_ms = self.context.time_ms() + long;
-                    let (host, what) = (self.tasks[any].host, self.tasks[any].name);
+                if let Some(index) = self.context.random_index(self.tasks.len()) {
+                    let pause_ms = self.context.random_between(30_000, 1_500_000);
+                    self.tasks[index].suspended_until_ms = self.context.time_ms() + pause_ms;
+                    let (host, name) = (self.tasks[index].host, self.tasks[index].name);
                     self.context
-                        .log_step(|| format!("host {host} falls asleep over {what} for {long} ms"));
+                        .log_step(|| format!("host {host}: {name} suspended for {pause_ms} ms"));
                 }
             }
         }
     }
 
-    /// Lets one task that is awake go on to its next gate.
+    /// Runs one runnable task to its next yield point.
     async fn run_one_task(&mut self) {
         let now = self.context.time_ms();
-        let awake: Vec<usize> = (0..self.tasks.len())
-            .filter(|index| self.tasks[*index].asleep_until_ms <= now)
+        let runnable: Vec<usize> = (0..self.tasks.len())
+            .filter(|index| self.tasks[*index].suspended_until_ms <= now)
             .collect();
-        let Some(index) = self.context.random_index(awake.len()).map(|any| awake[any]) else {
+        let Some(index) = self
+            .context
+            .random_index(runnable.len())
+            .map(|index| runnable[index])
+        else {
             return;
         };
         let running = &mut self.tasks[index];
-        let done = self.context.scheduler.run_until_yield(&mut running.task).await;
-        let (host, what) = (running.host, running.name);
-        let Some(done) = done else { return };
-        self.context
-            .log_step(|| format!("host {host} is done with {what}"));
+        let result = self.context.scheduler.run_until_yield(&mut running.task).await;
+        let (host, name) = (running.host, running.name);
+        let Some(result) = result else { return };
+        self.context.log_step(|| format!("host {host}: {name} finished"));
         self.tasks.swap_remove(index);
-        match done {
+        match result {
             TaskResult::Finished => {}
             TaskResult::Claimed(claimed) => {
-                for one in claimed {
+                for delivery in claimed {
                     let index = self.hosts.iter().position(|other| other.number == host);
-                    self.spawn_task(index.unwrap(), "a round", |gateway| async move {
-                        deliver::run_round(&gateway, one).await;
+                    self.spawn_task(index.unwrap(), "round", |gateway| async move {
+                        deliver::run_round(&gateway, delivery).await;
                         TaskResult::Finished
                     });
                 }
             }
-            TaskResult::AcceptAnswered(number, answer) => self.handle_accept_result(number, answer),
+            TaskResult::AcceptAnswered(number, result) => self.handle_accept_result(number, result),
         }
     }
 
     fn spawn_task<F: Future<Output = TaskResult> + Send + 'static>(
         &mut self,
         host: usize,
-        what: &'static str,
+        name: &'static str,
         task: impl FnOnce(Arc<Gateway>) -> F,
     ) {
         let host = &self.hosts[host];
         self.tasks.push(RunningTask {
             host: host.number,
-            name: what,
-            asleep_until_ms: 0,
+            name,
+            suspended_until_ms: 0,
             task: Box::pin(task(Arc::clone(&host.gateway))),
         });
     }
 
-    /// Some host begins something.
+    /// Starts a random task on a random host.
     fn start_random_task(&mut self) {
         let Some(host) = self.context.random_index(self.hosts.len()) else {
             return;
@@ -234,20 +241,20 @@ impl FaultScenario {
             return;
         }
         match self.context.fraction() {
-            luck if luck < 0.42 => self.start_claim(host),
-            luck if luck < 0.62 => self.submit_message(host),
-            luck if luck < 0.80 => self.deliver_receipts(host),
-            luck if luck < 0.84 => self.cancel_message(host),
-            luck if luck < 0.87 => self.requeue_failed(host),
-            luck if luck < 0.93 => self.spawn_task(host, "exchange", |gateway| async move {
+            draw if draw < 0.42 => self.start_claim(host),
+            draw if draw < 0.62 => self.submit_message(host),
+            draw if draw < 0.80 => self.deliver_receipts(host),
+            draw if draw < 0.84 => self.cancel_message(host),
+            draw if draw < 0.87 => self.requeue_failed(host),
+            draw if draw < 0.93 => self.spawn_task(host, "sync_health", |gateway| async move {
                 let _ = shared_health::sync_health(&gateway).await;
                 TaskResult::Finished
             }),
-            luck if luck < 0.96 => self.spawn_task(host, "resend", |gateway| async move {
+            draw if draw < 0.96 => self.spawn_task(host, "resend", |gateway| async move {
                 let _ = resend::enqueue_if_due(&gateway, JOB_INTERVAL).await;
                 TaskResult::Finished
             }),
-            luck if luck < 0.99 => self.spawn_task(host, "sync", |gateway| async move {
+            draw if draw < 0.99 => self.spawn_task(host, "sync", |gateway| async move {
                 let _ = sync_report::sync_if_due(&gateway, JOB_INTERVAL).await;
                 TaskResult::Finished
             }),
@@ -262,23 +269,23 @@ impl FaultScenario {
         }
     }
 
-    /// A worker looks for something to do.
+    /// Starts a task that claims due deliveries.
     fn start_claim(&mut self, host: usize) {
-        let places = usize::try_from(self.context.random_between(1, 4)).unwrap();
+        let slots = usize::try_from(self.context.random_between(1, 4)).unwrap();
         self.spawn_task(host, "claim", move |gateway| async move {
-            let found = due::find_due(&gateway, &places, Duration::ZERO).await;
+            let found = due::find_due(&gateway, &slots, Duration::ZERO).await;
             TaskResult::Claimed(deliver::claim(&gateway, found.ids).await)
         });
     }
 
-    /// A client asks for a message, or asks once more for one that got no 2xx.
+    /// Submits a new message, or one again that got no 2xx.
     fn submit_message(&mut self, host: usize) {
-        let again = self
+        let resubmitted = self
             .context
             .chance(0.5)
             .then(|| self.unanswered_requests.pop())
             .flatten();
-        let number = again.unwrap_or(self.messages_submitted);
+        let number = resubmitted.unwrap_or(self.messages_submitted);
         self.messages_submitted = self.messages_submitted.max(number + 1);
         self.submit_request(host, number);
     }
@@ -296,60 +303,64 @@ impl FaultScenario {
         });
     }
 
-    fn handle_accept_result(&mut self, number: usize, answer: Result<Accepted, AcceptError>) {
-        match answer {
+    fn handle_accept_result(&mut self, number: usize, result: Result<Accepted, AcceptError>) {
+        match result {
             Ok(accepted) => {
                 let body = request_number(number).body;
                 self.context.model().accepted_bodies.insert(accepted.id, body);
             }
             Err(AcceptError::Suppressed) => {}
             Err(AcceptError::Store(_)) => self.unanswered_requests.push(number),
-            Err(other) => panic!("message {number} is refused: {other:?}"),
+            Err(other) => panic!("message {number} was rejected: {other:?}"),
         }
     }
 
-    /// Receipts come in: early, late, twice, never, from the wrong provider, for nothing we know.
+    /// Applies random receipts: early, late, repeated, from the wrong provider, or with an unknown reference.
     fn deliver_receipts(&mut self, host: usize) {
         let mut receipts = Vec::new();
-        let mut speaker = self
+        let mut provider = self
             .context
             .random_index(PROVIDERS.len())
-            .map(|any| PROVIDERS[any]);
+            .map(|index| PROVIDERS[index]);
         for _ in 0..self.context.random_between(1, 3) {
-            let known = self.context.model().receipt_references.clone();
-            let reference = match self.context.random_index(known.len()) {
-                Some(any) if self.context.chance(0.95) => {
-                    speaker = Some(known[any].0);
-                    known[any].1.clone()
+            let references = self.context.model().receipt_references.clone();
+            let reference = match self.context.random_index(references.len()) {
+                Some(index) if self.context.chance(0.95) => {
+                    provider = Some(references[index].0);
+                    references[index].1.clone()
                 }
-                _ => "stray".to_owned(),
+                _ => "unknown".to_owned(),
             };
-            let reason = "a storm".to_owned();
-            let verdict = match self.context.fraction() {
-                luck if luck < 0.55 => ReceiptStatus::Delivered,
-                luck if luck < 0.78 => ReceiptStatus::Bounced { reason },
-                luck if luck < 0.80 => ReceiptStatus::Invalid { reason },
+            let reason = "simulated".to_owned();
+            let status = match self.context.fraction() {
+                draw if draw < 0.55 => ReceiptStatus::Delivered,
+                draw if draw < 0.78 => ReceiptStatus::Bounced { reason },
+                draw if draw < 0.80 => ReceiptStatus::Invalid { reason },
                 _ => ReceiptStatus::Opened,
             };
             let at = self.hosts[host].gateway.clock.now();
             receipts.push(Receipt {
                 reference,
-                status: verdict,
+                status,
                 at,
             });
         }
-        let Some(speaker) = speaker.map(|name| name.parse().unwrap()) else {
+        let Some(provider) = provider.map(|name| name.parse().unwrap()) else {
             return;
         };
         self.spawn_task(host, "receipts", move |gateway| async move {
-            let _ = receipts::apply_receipts(&gateway, &speaker, receipts).await;
+            let _ = receipts::apply_receipts(&gateway, &provider, receipts).await;
             TaskResult::Finished
         });
     }
 
     fn cancel_message(&mut self, host: usize) {
-        let promised: Vec<MessageId> = self.context.model().accepted_bodies.keys().copied().collect();
-        let Some(id) = self.context.random_index(promised.len()).map(|any| promised[any]) else {
+        let accepted: Vec<MessageId> = self.context.model().accepted_bodies.keys().copied().collect();
+        let Some(id) = self
+            .context
+            .random_index(accepted.len())
+            .map(|index| accepted[index])
+        else {
             return;
         };
         self.spawn_task(host, "cancel", move |gateway| async move {
@@ -369,7 +380,7 @@ impl FaultScenario {
             since: None,
             limit: 2,
         };
-        self.spawn_task(host, "revive", move |gateway| async move {
+        self.spawn_task(host, "requeue", move |gateway| async move {
             let expires_at = gateway.clock.now() + Duration::from_secs(3_600);
             if let Ok(ids) = resend::select_deliveries(&gateway, selection).await {
                 let _ = resend::requeue(&gateway, &ids, expires_at, |_| {}).await;
@@ -379,7 +390,7 @@ impl FaultScenario {
     }
 }
 
-/// The same request every time it is made. One in two has a key, and is made again under it.
+/// Returns the request with this number, always the same. Every second one has an idempotency key.
 fn request_number(number: usize) -> AcceptRequest {
     let channel = if number.is_multiple_of(3) {
         HOLDING_CHANNEL
@@ -388,7 +399,7 @@ fn request_number(number: usize) -> AcceptRequest {
     };
     let body = format!("message {number}");
     let key = number.is_multiple_of(2).then(|| RequestIdempotencyKey {
-        scope: "storm".to_owned(),
+        scope: "scenario".to_owned(),
         key: body.clone(),
         fingerprint: body.clone(),
     });

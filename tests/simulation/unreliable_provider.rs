@@ -1,7 +1,7 @@
-//! Providers that lie: they take a message and go silent, time out, throttle, refuse, and take what they refuse to
-//! confirm. The ledger knows to whom a message was really brought.
+//! Providers whose responses are unreliable: they send a message and report a failure or an unknown outcome, throttle,
+//! defer and reject. The reference model records each real send.
 //!
-//! A worker that dies while its call is under way dies at one of the gates here.
+//! A worker that crashes during a call crashes at one of the yield points here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,70 +13,73 @@ use postrider_providers::{CallbackError, CallbackRequest, OutboundMessage, Provi
 
 use super::context::SimulationContext;
 
-/// One host's line to a provider.
+/// The connection of one host to a provider.
 pub struct UnreliableProvider {
     pub name: &'static str,
     pub context: Arc<SimulationContext>,
 }
 
-/// What a provider does with a call, and what it says of it.
+/// The real and the reported result of a call.
 struct ProviderCallResult {
     is_sent: bool,
     reported: Outcome,
 }
 
 impl UnreliableProvider {
-    fn decide_result(&self, parcel: &OutboundMessage) -> ProviderCallResult {
-        let reason = "a storm".to_owned();
-        let reference = format!("{}/{}/{}", self.name, parcel.delivery_id.0, parcel.round);
+    fn decide_result(&self, message: &OutboundMessage) -> ProviderCallResult {
+        let reason = "simulated".to_owned();
+        let reference = format!("{}/{}/{}", self.name, message.delivery_id.0, message.round);
         let retry_after = self.context.chance(0.5).then(|| Duration::from_secs(40));
-        let refuses = |says| ProviderCallResult {
+        let not_sent = |outcome| ProviderCallResult {
             is_sent: false,
-            reported: says,
+            reported: outcome,
         };
-        let takes = |says| ProviderCallResult {
+        let sent = |outcome| ProviderCallResult {
             is_sent: true,
-            reported: says,
+            reported: outcome,
         };
-        let luck = if self.context.model().is_fault_free {
+        let draw = if self.context.model().is_fault_free {
             self.context.fraction() * 0.7
         } else {
             self.context.fraction()
         };
-        match luck {
-            luck if luck < 0.44 => takes(Outcome::Accepted {
+        match draw {
+            draw if draw < 0.44 => sent(Outcome::Accepted {
                 reference: Some(reference),
             }),
-            luck if luck < 0.46 => takes(Outcome::Accepted { reference: None }),
-            luck if luck < 0.54 => takes(Outcome::Unknown { reason }),
-            luck if luck < 0.60 => refuses(Outcome::Unknown { reason }),
-            luck if luck < 0.74 => refuses(Outcome::Unavailable { reason }),
-            luck if luck < 0.84 => refuses(Outcome::Deferred { reason, retry_after }),
-            luck if luck < 0.95 => refuses(Outcome::Throttled { retry_after }),
-            luck if luck < 0.98 => refuses(Outcome::Rejected { reason }),
-            luck if luck < 0.998 => refuses(Outcome::InvalidRecipient { reason }),
-            _ => refuses(Outcome::Misconfigured { reason }),
+            draw if draw < 0.46 => sent(Outcome::Accepted { reference: None }),
+            draw if draw < 0.54 => sent(Outcome::Unknown { reason }),
+            draw if draw < 0.60 => not_sent(Outcome::Unknown { reason }),
+            draw if draw < 0.74 => not_sent(Outcome::Unavailable { reason }),
+            draw if draw < 0.84 => not_sent(Outcome::Deferred { reason, retry_after }),
+            draw if draw < 0.95 => not_sent(Outcome::Throttled { retry_after }),
+            draw if draw < 0.98 => not_sent(Outcome::Rejected { reason }),
+            draw if draw < 0.998 => not_sent(Outcome::InvalidRecipient { reason }),
+            _ => not_sent(Outcome::Misconfigured { reason }),
         }
     }
 }
 
 #[async_trait]
 impl Provider for UnreliableProvider {
-    async fn send(&self, parcel: &OutboundMessage) -> SendResult {
+    async fn send(&self, message: &OutboundMessage) -> SendResult {
         self.context.scheduler.yield_point().await;
-        let deed = self.decide_result(parcel);
+        let result = self.decide_result(message);
         self.context.log_step(|| {
-            let (id, round, said) = (parcel.delivery_id.0, parcel.round, deed.reported.as_str());
-            let took = if deed.is_sent { "took" } else { "did not take" };
-            format!("{} {took} {id} in round {round} and says {said}", self.name)
+            let (id, round, reported) = (message.delivery_id.0, message.round, result.reported.as_str());
+            let sent = if result.is_sent { "sent" } else { "did not send" };
+            format!(
+                "{} {sent} {id} in round {round} and reported {reported}",
+                self.name
+            )
         });
-        if deed.is_sent {
+        if result.is_sent {
             self.context
                 .model()
-                .add_send(parcel.delivery_id, parcel.round, self.name);
+                .add_send(message.delivery_id, message.round, self.name);
         }
         self.context.scheduler.yield_point().await;
-        SendResult::from(deed.reported)
+        SendResult::from(result.reported)
     }
 
     fn parse_callback_sync(&self, _call: &CallbackRequest) -> Result<Vec<CallbackItem>, CallbackError> {

@@ -1,6 +1,6 @@
-//! A queue at its worst: entries are lost, repeated, made up, brought late and in any order.
+//! A queue that loses, repeats, invents, delays and reorders entries.
 //!
-//! All that is left of the trait's promises is that it returns.
+//! It keeps only one guarantee of the trait: each call returns.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,21 +14,21 @@ use postrider_queue::Queue;
 
 use super::context::SimulationContext;
 
-/// The one queue of all hosts.
+/// The queue that all hosts share.
 pub struct UnreliableQueue {
     context: Arc<SimulationContext>,
     entries: Mutex<Vec<DeliveryId>>,
 }
 
 impl UnreliableQueue {
-    pub fn new(world: &Arc<SimulationContext>) -> Self {
+    pub fn new(context: &Arc<SimulationContext>) -> Self {
         Self {
-            context: Arc::clone(world),
+            context: Arc::clone(context),
             entries: Mutex::default(),
         }
     }
 
-    /// Everything in it is gone, as when Redis is flushed.
+    /// Removes all entries, as a flush of Redis does.
     pub fn clear(&self) {
         self.entries.lock().unwrap().clear();
     }
@@ -36,11 +36,11 @@ impl UnreliableQueue {
 
 #[async_trait]
 impl Queue for UnreliableQueue {
-    fn push(&self, nudges: &[QueueEntry]) {
-        let mut told = self.entries.lock().unwrap();
-        for nudge in nudges {
-            let times = self.context.random_between(-1, 2).max(0);
-            told.extend((0..times).map(|_| nudge.id));
+    fn push(&self, new_entries: &[QueueEntry]) {
+        let mut entries = self.entries.lock().unwrap();
+        for entry in new_entries {
+            let copies = self.context.random_between(-1, 2).max(0);
+            entries.extend((0..copies).map(|_| entry.id));
         }
     }
 
@@ -50,21 +50,21 @@ impl Queue for UnreliableQueue {
 
     fn notify_one(&self) {}
 
-    async fn pop(&self, appetite: &dyn CapacitySource, _now: Timestamp, _wait: Duration) -> Vec<DeliveryId> {
-        let limit = appetite.capacity().limit;
+    async fn pop(&self, capacity: &dyn CapacitySource, _now: Timestamp, _wait: Duration) -> Vec<DeliveryId> {
+        let limit = capacity.capacity().limit;
         self.context.scheduler.yield_point().await;
-        let mut told = self.entries.lock().unwrap();
+        let mut entries = self.entries.lock().unwrap();
         let mut popped = Vec::new();
         if self.context.chance(0.02) {
             popped.push(DeliveryId(self.context.random_between(-2, 100_000)));
         }
         while popped.len() < limit && self.context.chance(0.8) {
-            let Some(any) = self.context.random_index(told.len()) else {
+            let Some(index) = self.context.random_index(entries.len()) else {
                 break;
             };
-            popped.push(told[any]);
+            popped.push(entries[index]);
             if self.context.chance(0.9) {
-                told.swap_remove(any);
+                entries.swap_remove(index);
             }
         }
         popped

@@ -1,4 +1,4 @@
-//! Coordination through the faulty connection; results are checked by the model.
+//! Coordination through the faulty connection. The model checks each result.
 
 use std::time::Duration;
 
