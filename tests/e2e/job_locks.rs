@@ -1,5 +1,5 @@
 //! Who does the work that cron starts everywhere at the same second. What else processes on one store agree on is in
-//! `tests/fleet/limits.rs`.
+//! `tests/fleet/shared_limits.rs`.
 
 use super::stub_provider::{StubBehavior, StubProvider};
 use super::test_gateway::TestGateway;
