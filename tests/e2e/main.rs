@@ -28,7 +28,7 @@ mod produce_work_monitor;
 mod providers;
 mod queue_and_cache_outages;
 mod raw_http;
-mod readme_walkthrough;
+mod docs_walkthrough;
 mod sandbox_server;
 mod shared_postgres;
 mod shutdown;
