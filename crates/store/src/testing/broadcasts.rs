@@ -290,14 +290,14 @@ pub async fn the_deliveries_of_a_broadcast_are_counted(open: OpenStore<'_>) {
         is_last: true,
     };
     assert_eq!(store.fan_out(step, vec![]).await.unwrap(), Some(vec![]));
-    let first = |place: usize| match stored[place] {
+    let delivery_of = |index: usize| match stored[index] {
         Acceptance::Stored { number } => DeliveryId::from_position(number, 0),
         ref other => panic!("{other:?}"),
     };
-    claim_and_send(&*store, first(0), "blue", "a", at(1)).await;
-    claim_and_send(&*store, first(1), "blue", "b", at(1)).await;
-    claim_and_send(&*store, first(2), "blue", "c", at(1)).await;
-    claim_and_fail(&*store, first(3), Failure::Rejected, at(1)).await;
+    claim_and_send(&*store, delivery_of(0), "blue", "a", at(1)).await;
+    claim_and_send(&*store, delivery_of(1), "blue", "b", at(1)).await;
+    claim_and_send(&*store, delivery_of(2), "blue", "c", at(1)).await;
+    claim_and_fail(&*store, delivery_of(3), Failure::Rejected, at(1)).await;
     apply_receipt(
         &*store,
         received_receipt(Some("blue"), "a", ReceiptStatus::Delivered, at(2)),

@@ -345,10 +345,10 @@ pub async fn a_released_job_lock_can_stay_busy(open: OpenStore<'_>) {
     assert_eq!(try_acquire(&*here, "here", at(6)).await, JobLockResult::Acquired);
 }
 
-fn provider_control(word: ControlAction, seconds: i64) -> ProviderControl {
+fn provider_control(action: ControlAction, seconds: i64) -> ProviderControl {
     ProviderControl {
         provider: name("red"),
-        action: word,
+        action,
         requested_by: "boss".to_owned(),
         at: at(seconds),
     }
