@@ -103,7 +103,7 @@ impl Problem {
     }
 
     /// Returns the problem for an error that was already logged.
-    pub fn from_error_kind(kind: ErrorKind, operation: &str) -> Self {
+    fn from_error_kind(kind: ErrorKind, operation: &str) -> Self {
         match kind {
             ErrorKind::NotFound => Self::not_found(format!("cannot {operation}: it does not exist")),
             ErrorKind::Conflict => Self::new(

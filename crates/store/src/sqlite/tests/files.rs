@@ -171,15 +171,7 @@ async fn commits_are_counted() {
     let fixture = TestStore::new();
     accepted(&fixture.store, sms(1)).await;
     let stats = fixture.store.commit_stats().unwrap();
-    assert_eq!(
-        (
-            stats.commits(),
-            stats.operations(),
-            stats.operations_last(),
-            stats.operations_max()
-        ),
-        (1, 1, 1, 1)
-    );
+    assert_eq!((stats.commits(), stats.operations()), (1, 1));
 }
 
 #[test]
