@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use crate::config::{Config, ProviderConfig};
 use crate::metrics::Metrics;
-use postrider_cache::{Cache, StoreSecret};
+use postrider_cache::{Cache, SignedCache, StoreSecret};
 use postrider_providers::{AdapterContext, CallLimits, CallbackMode, HttpClientPool, Provider};
 use postrider_queue::Queue;
 use postrider_store::{CommitStats, Store, StoreOptions};
@@ -54,8 +54,8 @@ pub struct Gateway {
     pub store: Arc<dyn Store>,
     /// The queue.
     pub queue: Arc<dyn Queue>,
-    /// The cache.
-    pub cache: Arc<dyn Cache>,
+    /// The cache. Returns only values that a process on the same store has set.
+    pub cache: SignedCache,
     /// Key that signs cookies and callback tokens.
     pub secret: StoreSecret,
     /// The metrics.
@@ -84,9 +84,9 @@ pub struct Backends {
     pub store: Arc<dyn Store>,
     /// The queue.
     pub queue: Arc<dyn Queue>,
-    /// The cache.
+    /// The cache, without signatures.
     pub cache: Arc<dyn Cache>,
-    /// Key that signs cookies and callback tokens.
+    /// Key that signs cookies, callback tokens and cache entries.
     pub secret: StoreSecret,
 }
 
@@ -137,7 +137,7 @@ impl Gateway {
             random,
             store,
             queue,
-            cache,
+            cache: SignedCache::new(cache, secret.clone()),
             secret,
             metrics,
             events_pending: Notify::new(),

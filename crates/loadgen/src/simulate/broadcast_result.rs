@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::options::SimulationAudience;
-use super::table::{report_count_row, write_counts, write_expectations, write_conclusion};
+use super::table::{report_count_row, write_conclusion, write_counts, write_expectations};
 use super::theory::{Expectation, find_mismatches, unmet_names};
 use crate::rate::format_rate;
 use crate::users::GeneratedBroadcast;

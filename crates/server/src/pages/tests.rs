@@ -316,7 +316,7 @@ fn a_timeline_has_every_attempt_in_order() {
             "<td data-label=\"Provider\">unknown</td>",
             "+98912***2222",
             "37 ms",
-            "every try was used up",
+            "no tries left",
         ],
     );
 }

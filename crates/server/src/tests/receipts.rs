@@ -288,7 +288,7 @@ async fn stop_and_start_change_the_status_but_an_inactive_number_stays_inactive(
         "a replayed START"
     );
     let recipient = fixture.server.get(number).await.json();
-    assert_eq!(recipient["reason"], "wrote \"STOP\"");
+    assert_eq!(recipient["reason"], "sent \"STOP\"");
     let refused = fixture
         .server
         .post_json(

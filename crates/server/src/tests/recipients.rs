@@ -79,7 +79,7 @@ async fn a_change_without_key_and_reason_is_recorded_as_an_operators() {
     let recipient = response.json();
     assert_eq!(
         (recipient["changed_by"].as_str(), recipient["reason"].as_str()),
-        (Some("operator"), Some("changed by hand"))
+        (Some("operator"), Some("changed manually"))
     );
 }
 

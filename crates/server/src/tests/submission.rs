@@ -61,7 +61,7 @@ async fn a_message_goes_over_the_used_channels_that_can_use_its_addresses() {
         (
             json!({"to": {"phone": phone, "email": "ada"}, "body": "hi"}),
             "to.email",
-            "the address has not the form of one on this channel",
+            "invalid address format for this channel",
         ),
     ] {
         let response = submit(&server, &body).await;

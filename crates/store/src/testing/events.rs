@@ -140,16 +140,16 @@ pub async fn a_failure_event_has_its_reason(open: OpenStore<'_>) {
     with_rejected.deliveries.push(new_delivery("email", ""));
     with_rejected.deliveries[1].rejection_reason = Some("no address".to_owned());
     accepted(&*store, with_rejected).await;
-    for (which, failure, reason, index) in [
+    for (number, failure, reason, index) in [
         (1, Failure::Rejected, "no", 0),
-        (2, Failure::Cancelled, "called off", 0),
+        (2, Failure::Cancelled, "cancelled", 0),
         (3, Failure::InvalidRecipient, "no address", 1),
     ] {
-        let events = events_of(&*store, which).await;
+        let events = events_of(&*store, number).await;
         assert_eq!(
             sequences_and_types(&events),
             [(1, EventType::Failed)],
-            "message {which}"
+            "message {number}"
         );
         assert_eq!(events[0].failure, Some(failure));
         assert!(
