@@ -186,7 +186,7 @@ impl Gateway {
     /// Counts and logs a store error. `message` is the constant start of the log line.
     pub(crate) fn record_store_error(&self, message: &str, error: &Error) {
         self.metrics.store_errors.inc();
-        log::error!("{message}: {}", error.chain());
+        log::error!("{message}: error={}", error.chain());
     }
 
     /// Counts and logs a store error, and waits before the store is used again.

@@ -255,9 +255,9 @@ fn current_holder(result: JobLockResult) -> (String, bool) {
 
 pub async fn one_of_many_processes_gets_the_job_lock(open: OpenStore<'_>) {
     let mut tasks = tokio::task::JoinSet::new();
-    for which in 0..6 {
+    for number in 0..6 {
         let store = open();
-        tasks.spawn(async move { try_acquire(&*store, &format!("host-{which}"), at(0)).await });
+        tasks.spawn(async move { try_acquire(&*store, &format!("host-{number}"), at(0)).await });
     }
     let results = tasks.join_all().await;
     let granted = results
