@@ -98,7 +98,7 @@ fn print_table(table: &[BenchRow]) {
             row.measured,
             row.ratio,
             row.floor,
-            row.verdict()
+            row.result_word()
         );
     }
 }

@@ -31,8 +31,8 @@ impl BenchRow {
         Self { ratio, ..self }
     }
 
-    /// Returns the last column.
-    pub fn verdict(&self) -> &'static str {
+    /// Returns the last column: `ok`, or `BELOW` if a floor is missed.
+    pub fn result_word(&self) -> &'static str {
         if self.is_met { "ok" } else { "BELOW" }
     }
 }

@@ -107,7 +107,7 @@ impl HttpServer {
             Ok(Err(error)) => error.chain(),
             Err(panic) => panic.to_string(),
         };
-        log::error!("HTTP server did not shut down cleanly cause={cause}");
+        log::error!("HTTP server did not shut down cleanly: error={cause}");
     }
 }
 

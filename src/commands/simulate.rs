@@ -19,7 +19,7 @@ pub async fn run(cli: &Cli, arguments: &SimulateArgs) -> Result<()> {
     let outcome = simulate(config, &options, &interrupts, &on_progress).await?;
     bar.finish_and_clear();
     print_text(&outcome.text)?;
-    outcome.verdict()
+    outcome.check()
 }
 
 fn options(arguments: &SimulateArgs) -> Result<SimulateOptions> {

@@ -45,7 +45,7 @@ fn comment_of(line: &str) -> Option<&str> {
 fn violations_of(comment: &str) -> Vec<String> {
     let lower = comment.to_lowercase();
     let words: Vec<&str> = lower
-        .split(|letter: char| !letter.is_alphanumeric() && letter != '\'')
+        .split(|character: char| !character.is_alphanumeric() && character != '\'')
         .collect();
     let persons = PERSONS
         .iter()
@@ -70,7 +70,7 @@ fn contains_phrase(text: &str, phrase: &str) -> bool {
     text.match_indices(phrase).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + phrase.len()..].chars().next();
-        let is_letter = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
+        let is_letter = |character: Option<char>| character.is_some_and(char::is_alphanumeric);
         !is_letter(before) && !is_letter(after)
     })
 }

@@ -213,8 +213,8 @@ fn expand_into(prefix: &[String], tree: &str, expanded: &mut Vec<(NamePath, Stri
 /// Splits at commas outside braces.
 fn split_branches(tree: &str) -> Vec<&str> {
     let (mut depth, mut start, mut branches) = (0, 0, Vec::new());
-    for (at, letter) in tree.char_indices() {
-        match letter {
+    for (at, character) in tree.char_indices() {
+        match character {
             '{' => depth += 1,
             '}' => depth -= 1,
             ',' if depth == 0 => {
@@ -235,11 +235,11 @@ fn inline_paths(code: &str) -> Vec<NamePath> {
     while let Some(found) = code[at..].find("::") {
         let separator = at + found;
         let start = code[..separator]
-            .rfind(|letter: char| !letter.is_alphanumeric() && letter != '_')
+            .rfind(|character: char| !character.is_alphanumeric() && character != '_')
             .map_or(0, |before| before + 1);
         let path: String = code[start..]
             .chars()
-            .take_while(|letter| letter.is_alphanumeric() || "_:".contains(*letter))
+            .take_while(|character| character.is_alphanumeric() || "_:".contains(*character))
             .collect();
         let names = path.split("::").map(leading_identifier);
         let names: NamePath = names.take_while(|name| !name.is_empty()).collect();

@@ -177,6 +177,6 @@ pub fn indent(line: &str) -> &str {
 /// Returns the identifier at the start of a text.
 pub fn leading_identifier(text: &str) -> String {
     text.chars()
-        .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+        .take_while(|character| character.is_alphanumeric() || *character == '_')
         .collect()
 }

@@ -59,10 +59,10 @@ impl Error {
         Self::new(ErrorKind::Usage, message)
     }
 
-    /// Puts the place of the failure in front of the message.
+    /// Puts the context of the failure in front of the message.
     #[must_use]
-    pub fn with_context(mut self, place: &str) -> Self {
-        self.message = format!("{place} {}", self.message);
+    pub fn with_context(mut self, context: &str) -> Self {
+        self.message = format!("{context} {}", self.message);
         self
     }
 

@@ -154,8 +154,11 @@ async fn flush_before_exit(gateway: &Gateway) {
     gateway.queue.flush(SHUTDOWN_FLUSH_TIMEOUT).await;
     match tokio::time::timeout(SHUTDOWN_FLUSH_TIMEOUT, shared_health::sync_health(gateway)).await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => log::warn!("cannot share provider health at shutdown cause={}", error.chain()),
-        Err(_) => log::warn!("cannot share provider health at shutdown cause=store timeout"),
+        Ok(Err(error)) => log::warn!(
+            "cannot share provider health at shutdown: error={}",
+            error.chain()
+        ),
+        Err(_) => log::warn!("cannot share provider health at shutdown: error=store timeout"),
     }
 }
 
@@ -172,7 +175,7 @@ async fn run_resend_job(gateway: Arc<Gateway>, interval: Duration) {
         match resend::enqueue_if_due(&gateway, interval).await {
             Ok(None) => {}
             Ok(Some(result)) => log::debug!("resend job done queued={}", result.enqueued),
-            Err(error) => log::error!("resend job failed cause={}", error.chain()),
+            Err(error) => log::error!("resend job failed: error={}", error.chain()),
         }
     }
 }
@@ -191,7 +194,7 @@ async fn run_report_job(gateway: Arc<Gateway>, interval: Duration) {
                     .max(JOB_INTERVAL_MIN)
             }
             Err(error) => {
-                log::error!("report job failed cause={}", error.chain());
+                log::error!("report job failed: error={}", error.chain());
                 interval.min(REPORT_RETRY_DELAY_MAX).max(JOB_INTERVAL_MIN)
             }
         };

@@ -78,7 +78,7 @@ pub async fn run(gateway: Arc<Gateway>, mut stop: StopSignal) {
     // The recorder ends after the last call has ended.
     drop(dispatcher);
     if let Err(panic) = recorder.await {
-        log::error!("events: recorder panicked: {panic}");
+        log::error!("events: recorder panicked: panic={panic}");
     }
 }
 
@@ -236,7 +236,7 @@ impl EventDispatcher {
         match self.gateway.store.dead_letter_events(request).await {
             Ok(0) => {}
             Ok(count) => log::warn!("events: moved to dead letters; count={count}"),
-            Err(error) => log::error!("events: moving to dead letters failed: {}", error.chain()),
+            Err(error) => log::error!("events: moving to dead letters failed: error={}", error.chain()),
         }
     }
 

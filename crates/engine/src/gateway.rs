@@ -54,10 +54,9 @@ pub struct Gateway {
     pub store: Arc<dyn Store>,
     /// The queue.
     pub queue: Arc<dyn Queue>,
-    /// The cache. Its entries are signed with the store secret, so an entry that was not written by a process on the same
-    /// store is a miss.
+    /// The cache. Returns only values that a process on the same store has set.
     pub cache: SignedCache,
-    /// Key that signs cookies, callback tokens and cache entries.
+    /// Key that signs cookies and callback tokens.
     pub secret: StoreSecret,
     /// The metrics.
     pub metrics: Metrics,
@@ -85,7 +84,7 @@ pub struct Backends {
     pub store: Arc<dyn Store>,
     /// The queue.
     pub queue: Arc<dyn Queue>,
-    /// The cache.
+    /// The cache, without signatures.
     pub cache: Arc<dyn Cache>,
     /// Key that signs cookies, callback tokens and cache entries.
     pub secret: StoreSecret,
@@ -187,7 +186,7 @@ impl Gateway {
     /// Counts and logs a store error. `message` is the constant start of the log line.
     pub(crate) fn record_store_error(&self, message: &str, error: &Error) {
         self.metrics.store_errors.inc();
-        log::error!("{message}: {}", error.chain());
+        log::error!("{message}: error={}", error.chain());
     }
 
     /// Counts and logs a store error, and waits before the store is used again.

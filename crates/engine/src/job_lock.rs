@@ -114,7 +114,7 @@ async fn run_with_renewal<T>(
                     "job lock lost: another process runs the same job; job={}",
                     job.as_str()
                 ),
-                Err(error) => log::error!("job lock: renewal failed: {}", error.chain()),
+                Err(error) => log::error!("job lock: renewal failed: error={}", error.chain()),
             }
         }
     };
@@ -131,7 +131,7 @@ async fn release(gateway: &Gateway, job: ScheduledJob, expires_at: clock::Timest
         .release_job_lock(job, &gateway.process_name, expires_at)
         .await
     {
-        log::error!("job lock: release failed: {}", error.chain());
+        log::error!("job lock: release failed: error={}", error.chain());
     }
 }
 

@@ -39,10 +39,10 @@ impl Gateway {
         // Only the compatibility view needs it, and a store that is read-only now may be writable later.
         let endpoints = gateway.provider_endpoints();
         if let Err(error) = gateway.store.save_provider_endpoints(endpoints).await {
-            log::error!("start: saving provider endpoints failed: {}", error.chain());
+            log::error!("start: saving provider endpoints failed: error={}", error.chain());
         }
         if let Err(error) = shared_health::sync_health(&gateway).await {
-            log::error!("start: health sync failed: {}", error.chain());
+            log::error!("start: health sync failed: error={}", error.chain());
         }
         Ok(gateway)
     }

@@ -100,7 +100,9 @@ pub async fn run_health_sync(gateway: Arc<Gateway>) {
         };
         match step.await {
             Ok(()) => is_unavailable = false,
-            Err(error) if is_unavailable => log::debug!("health sync failed, retrying: {}", error.chain()),
+            Err(error) if is_unavailable => {
+                log::debug!("health sync failed, retrying: error={}", error.chain());
+            }
             Err(error) => {
                 is_unavailable = true;
                 gateway.record_store_error("health sync failed, retrying", &error);

@@ -9,7 +9,7 @@ use postrider_core::error::Result;
 use postrider_core::id::MessageId;
 use postrider_core::message::{Delivery, Message};
 
-/// Records that the user has read the message and returns the message. Changes nothing if that is known or
+/// Records that the user has read the message and returns the message. Changes nothing if it was read before or
 /// the message was not sent. Returns `None` if the user has no such message.
 pub async fn mark_read(gateway: &Gateway, user: &str, id: MessageId) -> Result<Option<Message>> {
     let Some(message) = find_for_user(gateway, user, id).await? else {

@@ -64,7 +64,7 @@ pub(super) fn subject_or<'a>(subject: Option<&str>, default: &'a str) -> Cow<'a,
 
 /// Returns the text on one line: a line break would begin another header.
 fn single_line(text: &str) -> String {
-    let printable = |letter: char| if letter.is_control() { ' ' } else { letter };
+    let printable = |character: char| if character.is_control() { ' ' } else { character };
     text.chars().map(printable).collect::<String>().trim().to_owned()
 }
 

@@ -118,7 +118,7 @@ impl Kavenegar {
 }
 
 fn template_form(template: &str, message: &OutboundMessage) -> std::result::Result<String, String> {
-    let is_separator = |letter: char| letter.is_whitespace() || letter == '_';
+    let is_separator = |character: char| character.is_whitespace() || character == '_';
     let body = message.body.as_str();
     if body.is_empty() || body.contains(is_separator) || body.chars().count() > TOKEN_CHARS_MAX {
         return Err(format!(
@@ -184,7 +184,7 @@ fn scan_status(body: &[u8]) -> Option<u64> {
     let text = String::from_utf8_lossy(body);
     let (_, rest) = text.split_once("\"status\"")?;
     let rest = rest.trim_start().strip_prefix(':')?.trim_start();
-    let digits = rest.split(|letter: char| !letter.is_ascii_digit()).next()?;
+    let digits = rest.split(|character: char| !character.is_ascii_digit()).next()?;
     digits.parse().ok()
 }
 

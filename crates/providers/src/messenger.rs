@@ -1,4 +1,4 @@
-//! Sends messages from a Facebook page to people who have written to it, and receives signed webhooks.
+//! Sends messages from a Facebook page to people with an open conversation, and receives signed webhooks.
 //!
 //! The page's token is part of every URL, so no URL is ever shown. The Send API has no idempotency key.
 

@@ -127,7 +127,7 @@ fn refused_outcome(response: &JsonResponse) -> Outcome {
 /// Returns whether the text names the recipient's number and not the sender's.
 fn names_recipient_only(text: &str) -> bool {
     let names = |name| {
-        text.split(|letter: char| !letter.is_alphanumeric())
+        text.split(|character: char| !character.is_alphanumeric())
             .any(|word| word == name)
     };
     names("dst") && !names("src")

@@ -81,7 +81,7 @@ pub trait Provider: Send + Sync {
         AccountCheck::Untested("its account cannot be tested without sending".to_owned())
     }
 
-    /// Returns whether nothing really leaves the machine.
+    /// Returns whether the provider sends nothing over a network.
     fn is_mock(&self) -> bool {
         false
     }

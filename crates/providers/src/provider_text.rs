@@ -16,7 +16,7 @@ pub(crate) fn sanitize_text(text: &str) -> String {
         .nth(REASON_CHARS_MAX * 4)
         .map_or(text, |(end, _)| &text[..end]);
     let mut line = String::new();
-    for word in examined.split(|letter: char| letter.is_whitespace() || letter.is_control()) {
+    for word in examined.split(|character: char| character.is_whitespace() || character.is_control()) {
         if !word.is_empty() {
             if !line.is_empty() {
                 line.push(' ');

@@ -90,7 +90,7 @@ impl Transcript {
 
 /// Masks the value of a header: `Bearer ***` for `Bearer abc`, `***` for a value without a scheme.
 pub(crate) fn mask_credentials(value: &str) -> String {
-    let is_scheme_char = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    let is_scheme_char = |character: char| character.is_ascii_alphanumeric() || character == '-';
     match value.split_once(' ') {
         Some((scheme, _)) if scheme.chars().all(is_scheme_char) => format!("{scheme} {MASK}"),
         _ => MASK.to_owned(),
@@ -100,7 +100,13 @@ pub(crate) fn mask_credentials(value: &str) -> String {
 /// Replaces control characters, which could move the cursor of a terminal.
 fn replace_control_chars(line: &str) -> String {
     line.chars()
-        .map(|letter| if letter.is_control() { '\u{fffd}' } else { letter })
+        .map(|character| {
+            if character.is_control() {
+                '\u{fffd}'
+            } else {
+                character
+            }
+        })
         .collect()
 }
 

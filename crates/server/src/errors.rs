@@ -16,13 +16,13 @@ use postrider_engine::gateway::Gateway;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Header that marks a response that was given before.
-pub(super) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Maximum length of an idempotency key, in characters.
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 
 /// Message for an invalid idempotency key.
-pub(super) const INVALID_IDEMPOTENCY_KEY: &str =
+const INVALID_IDEMPOTENCY_KEY: &str =
     "the Idempotency-Key header must be given once, with 1 to 255 visible ASCII characters";
 
 /// Message when the store is unavailable.

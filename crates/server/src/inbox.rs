@@ -1,7 +1,7 @@
 //! The inbox API: `POST /inbox/send` accepts one message over every used channel.
 //!
 //! Errors are problem documents; all invalid fields are listed by `propertyPath`, with the texts that existing clients
-//! know. A missing or invalid contact fails only the delivery on its own channel, never the request.
+//! expect. A missing or invalid contact fails only the delivery on its own channel, never the request.
 
 use std::sync::Arc;
 

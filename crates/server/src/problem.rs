@@ -98,12 +98,12 @@ impl Problem {
     /// Logs a store error with its causes and returns a problem that names only the failed `operation`.
     pub fn from_error(gateway: &Gateway, operation: &str, error: &Error) -> Self {
         gateway.metrics.store_errors.inc();
-        log::error!("cannot {operation}: {}", error.chain());
+        log::error!("cannot {operation}: error={}", error.chain());
         Self::from_error_kind(error.kind(), operation)
     }
 
     /// Returns the problem for an error that was already logged.
-    pub fn from_error_kind(kind: ErrorKind, operation: &str) -> Self {
+    fn from_error_kind(kind: ErrorKind, operation: &str) -> Self {
         match kind {
             ErrorKind::NotFound => Self::not_found(format!("cannot {operation}: it does not exist")),
             ErrorKind::Conflict => Self::new(

@@ -11,7 +11,7 @@ use crate::udh;
 mod tests;
 
 /// Size of the PDU header, in bytes.
-pub const PDU_HEADER_BYTES: usize = 16;
+const PDU_HEADER_BYTES: usize = 16;
 
 /// Maximum size of a received PDU, in bytes: a `message_payload` of 64 KiB and the fields around it.
 const PDU_BYTES_MAX: usize = 70_000;

@@ -263,7 +263,7 @@ fn split_octets(octets: Vec<u8>) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Encodes the pieces in UCS-2. Splits the body anew where the pieces were counted in septets and are too long now.
+/// Encodes the pieces in UCS-2. Splits the body again where the pieces were counted in septets and are too long now.
 fn split_ucs2(body: &str, pieces: &[String]) -> Vec<Vec<u8>> {
     let parts: Vec<Vec<u8>> = pieces.iter().map(|piece| alphabet::encode_ucs2(piece)).collect();
     let bytes_max = if parts.len() == 1 {

@@ -17,9 +17,6 @@ const COMMIT_BOUNDS_SECONDS: [f64; 12] = [
 pub struct CommitStats {
     commits: AtomicU64,
     operations: AtomicU64,
-    operations_last: AtomicU64,
-    operations_max: AtomicU64,
-    duration_micros: AtomicU64,
     operations_histogram: Histogram,
     seconds_histogram: Histogram,
 }
@@ -29,9 +26,6 @@ impl Default for CommitStats {
         Self {
             commits: AtomicU64::default(),
             operations: AtomicU64::default(),
-            operations_last: AtomicU64::default(),
-            operations_max: AtomicU64::default(),
-            duration_micros: AtomicU64::default(),
             // 1, 2, 4, … 1,024 operations in a commit.
             operations_histogram: Histogram::new(exponential_buckets(1.0, 2.0, 11)),
             seconds_histogram: Histogram::new(COMMIT_BOUNDS_SECONDS),
@@ -48,10 +42,6 @@ impl CommitStats {
         let operations = u64::try_from(operations).unwrap_or(u64::MAX);
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.operations.fetch_add(operations, Ordering::Relaxed);
-        self.operations_last.store(operations, Ordering::Relaxed);
-        self.operations_max.fetch_max(operations, Ordering::Relaxed);
-        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
-        self.duration_micros.fetch_add(micros, Ordering::Relaxed);
     }
 
     /// Returns the histograms of operations per commit and of commit durations in seconds.
@@ -67,20 +57,5 @@ impl CommitStats {
     /// Returns the number of operations in all of them.
     pub fn operations(&self) -> u64 {
         self.operations.load(Ordering::Relaxed)
-    }
-
-    /// Returns the number of operations in the last one.
-    pub fn operations_last(&self) -> u64 {
-        self.operations_last.load(Ordering::Relaxed)
-    }
-
-    /// Returns the number of operations in the largest one.
-    pub fn operations_max(&self) -> u64 {
-        self.operations_max.load(Ordering::Relaxed)
-    }
-
-    /// Returns the time spent in transactions, from the first operation to the end of the commit, in microseconds.
-    pub fn duration_micros(&self) -> u64 {
-        self.duration_micros.load(Ordering::Relaxed)
     }
 }

@@ -133,7 +133,7 @@ impl StoreMove {
             Err(error) if old.moved_to.is_some() => return Err(error),
             Err(error) => {
                 // A run that still fills the target cannot close the old store any more.
-                log::warn!("cannot notify the store to move to: {}", error.chain());
+                log::warn!("cannot notify the store to move to: error={}", error.chain());
                 false
             }
         };

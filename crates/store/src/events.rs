@@ -58,7 +58,7 @@ pub struct WaitingEndpoint {
     pub due_at: Timestamp,
 }
 
-/// Which waiting events become dead letters, and why.
+/// Selects waiting events that become dead letters, and gives the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetterRequest {
     /// Name of the endpoint.

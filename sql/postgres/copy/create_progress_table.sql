@@ -1,4 +1,4 @@
--- How far each table was copied: the last copied key as JSON, or NULL when the table is complete.
+-- The progress of each table: the last copied key as JSON, or NULL when the table is complete.
 CREATE TABLE copy_progress (
     table_name TEXT PRIMARY KEY,
     last_key   TEXT

@@ -71,7 +71,7 @@ CREATE TABLE deliveries (
     recorded         BIGINT NOT NULL DEFAULT 0,
     -- Rounds that used up a try.
     tries            BIGINT NOT NULL DEFAULT 0,
-    -- How often the delivery may still be sent again after a bounce.
+    -- The number of times that the delivery may still be sent again after a bounce.
     resends_left     BIGINT NOT NULL,
     -- The provider that accepted the delivery last, and its reference for it.
     provider         TEXT,
@@ -84,8 +84,8 @@ CREATE TABLE deliveries (
     -- When it was sent, delivered or failed.
     ended_at         BIGINT,
     opened_at        BIGINT,
-    -- Whether the delivery changed after it was accepted or last counted by the rollups. Deliveries above
-    -- `meta.rollup_position` were never counted, whatever it says.
+    -- True if the delivery changed after it was accepted or last counted by the rollups. Deliveries above
+    -- `meta.rollup_position` were never counted, whatever this column contains.
     rollup_pending   BOOLEAN NOT NULL DEFAULT FALSE,
     -- The values with which the rollups last counted this delivery.
     counted_state    TEXT,
@@ -213,7 +213,7 @@ CREATE TABLE recipients (
     address    TEXT NOT NULL,
     status     TEXT NOT NULL CHECK (status IN ('active', 'inactive', 'opted_out')),
     reason     TEXT NOT NULL,
-    -- What caused the change, for example a provider.
+    -- The cause of the change, for example a provider.
     changed_by TEXT NOT NULL,
     changed_at BIGINT NOT NULL,
     PRIMARY KEY (channel, address)
@@ -273,7 +273,7 @@ CREATE TABLE broadcasts (
     -- 1: to all users up to number last_user; 0: to the users in broadcast_users.
     to_all           BIGINT NOT NULL CHECK (to_all IN (0, 1)),
     last_user        BIGINT NOT NULL,
-    -- How many users it goes to.
+    -- The number of users that it is sent to.
     users            BIGINT NOT NULL,
     -- Fan-out progress: the number of the last user that was processed. It changes in the transaction that stores the
     -- messages, so that no user gets two messages and none is left out.
@@ -371,7 +371,7 @@ CREATE TABLE provider_health (
     open_until     BIGINT,
     -- The breaker was opened for this many times its shortest duration ('open' and 'half_open').
     backoff_factor BIGINT,
-    -- What is wrong with the configuration ('misconfigured' only).
+    -- The fault of the configuration ('misconfigured' only).
     reason         TEXT,
     -- Cooldown: the provider asked not to be called before this time.
     cooldown_until BIGINT,

@@ -66,7 +66,7 @@ CREATE TABLE deliveries (
     recorded         INTEGER NOT NULL DEFAULT 0,
     -- Rounds that used up a try.
     tries            INTEGER NOT NULL DEFAULT 0,
-    -- How often the delivery may still be sent again after a bounce.
+    -- The number of times that the delivery may still be sent again after a bounce.
     resends_left     INTEGER NOT NULL,
     -- The provider that accepted the delivery last, and its reference for it.
     provider         TEXT,
@@ -168,7 +168,7 @@ CREATE TABLE recipients (
     address    TEXT NOT NULL,
     status     TEXT NOT NULL CHECK (status IN ('active', 'inactive', 'opted_out')),
     reason     TEXT NOT NULL,
-    -- What caused the change, for example a provider.
+    -- The cause of the change, for example a provider.
     changed_by TEXT NOT NULL,
     changed_at INTEGER NOT NULL,
     PRIMARY KEY (channel, address)
@@ -228,7 +228,7 @@ CREATE TABLE broadcasts (
     -- 1: to all users up to number last_user; 0: to the users in broadcast_users.
     to_all           INTEGER NOT NULL CHECK (to_all IN (0, 1)),
     last_user        INTEGER NOT NULL,
-    -- How many users it goes to.
+    -- The number of users that it is sent to.
     users            INTEGER NOT NULL,
     -- Fan-out progress: the number of the last user that was processed. It changes in the transaction that stores the
     -- messages, so that no user gets two messages and none is left out.
@@ -326,7 +326,7 @@ CREATE TABLE provider_health (
     open_until     INTEGER,
     -- The breaker was opened for this many times its shortest duration ('open' and 'half_open').
     backoff_factor INTEGER,
-    -- What is wrong with the configuration ('misconfigured' only).
+    -- The fault of the configuration ('misconfigured' only).
     reason         TEXT,
     -- Cooldown: the provider asked not to be called before this time.
     cooldown_until INTEGER,

@@ -59,7 +59,7 @@ fn the_timeline_shows_attempts_state_and_next_step_in_order() {
         "{text}"
     );
     assert!(lines[6].ends_with("delivered"), "{text}");
-    assert!(lines[7].starts_with("  next: none"), "{text}");
+    assert_eq!(lines[7], "  next: none: delivered");
 }
 
 #[test]

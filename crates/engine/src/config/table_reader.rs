@@ -120,7 +120,7 @@ impl<'a> TableReader<'a> {
     }
 
     /// Returns an error about this table as a whole.
-    pub fn table_error(&self, problem: &str) -> Error {
+    fn table_error(&self, problem: &str) -> Error {
         self.source.error_at(self.path.trim_end_matches('.'), problem)
     }
 

@@ -59,7 +59,7 @@ pub(super) async fn accept_connections(
                     connections.spawn(serve_connection(router.clone(), stream, stop.clone()));
                 }
                 Err(cause) => {
-                    log::warn!("accept failed cause={cause}");
+                    log::warn!("accept failed: error={cause}");
                     clock::sleep(ACCEPT_RETRY_DELAY).await;
                 }
             },
@@ -81,7 +81,7 @@ async fn wait_for_stop(stop: &mut watch::Receiver<bool>) {
 async fn serve_connection(router: Router, stream: TcpStream, mut stop: watch::Receiver<bool>) {
     // A slow response must leave byte by byte.
     if let Err(cause) = stream.set_nodelay(true) {
-        log::debug!("cannot set TCP_NODELAY cause={cause}");
+        log::debug!("cannot set TCP_NODELAY: error={cause}");
     }
     let must_reset = AtomicBool::new(false);
     let service = service_fn(|request| respond(router.clone(), request, &must_reset));
@@ -95,7 +95,7 @@ async fn serve_connection(router: Router, stream: TcpStream, mut stop: watch::Re
             biased;
             ended = &mut connection => {
                 if let Err(cause) = ended {
-                    log::debug!("connection error cause={cause}");
+                    log::debug!("connection error: error={cause}");
                 }
                 break;
             }
@@ -109,7 +109,7 @@ async fn serve_connection(router: Router, stream: TcpStream, mut stop: watch::Re
     if must_reset.load(Ordering::Relaxed)
         && let Err(cause) = stream.set_zero_linger()
     {
-        log::debug!("cannot reset connection cause={cause}");
+        log::debug!("cannot reset connection: error={cause}");
     }
 }
 

@@ -110,14 +110,14 @@ impl ReceiptSender {
             let Some(retry_delay) = retry_delay else {
                 counters.count_receipt_given_up();
                 log::warn!(
-                    "receipt callback failed, giving up status={status} id={id} url={url} cause={cause} tries={}",
+                    "receipt callback failed, giving up: status={status} id={id} url={url} error={cause} tries={}",
                     self.retry_delays.len() + 1
                 );
                 return;
             };
             counters.count_receipt_retry();
             log::debug!(
-                "receipt callback failed, retrying status={status} id={id} url={url} cause={cause} \
+                "receipt callback failed, retrying: status={status} id={id} url={url} error={cause} \
                  retry_in={retry_delay:?}"
             );
             clock::sleep(retry_delay).await;
@@ -158,7 +158,7 @@ fn build_client() -> Result<Client> {
             .redirect(reqwest::redirect::Policy::none())
     };
     let client = builder().build().or_else(|cause| {
-        log::warn!("cannot read the system certificates, callbacks to https URLs will fail cause={cause}");
+        log::warn!("cannot read the system certificates, callbacks to https URLs will fail: error={cause}");
         builder().tls_certs_only([]).build()
     });
     client.map_err(|cause| {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::options::SimulationAudience;
-use super::table::{report_count_row, write_counts, write_expectations, write_verdict};
+use super::table::{report_count_row, write_conclusion, write_counts, write_expectations};
 use super::theory::{Expectation, find_mismatches, unmet_names};
 use crate::rate::format_rate;
 use crate::users::GeneratedBroadcast;
@@ -87,7 +87,7 @@ pub fn render_broadcast_result(
     let _ = writeln!(text, "{rate}");
     write_counts(&mut text, &count_rows(run, report));
     write_expectations(&mut text, &broadcast_expectations(audience, run));
-    write_verdict(&mut text, faults, run.is_interrupted);
+    write_conclusion(&mut text, faults, run.is_interrupted);
     text
 }
 

@@ -1,4 +1,4 @@
-//! The result of a simulation and its verdict.
+//! The result of a simulation, and whether it is the expected one.
 
 use postrider_core::error::{Error, ErrorKind, Result};
 
@@ -15,7 +15,7 @@ pub struct SimulationOutcome {
 
 impl SimulationOutcome {
     /// Returns an error when the run was interrupted or its result is not the expected one.
-    pub fn verdict(&self) -> Result<()> {
+    pub fn check(&self) -> Result<()> {
         if self.is_interrupted {
             return Err(Error::new(
                 ErrorKind::Unavailable,

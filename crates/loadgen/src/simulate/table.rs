@@ -27,7 +27,7 @@ pub fn render_result(
     write_counts(&mut text, &[report_count_row(report), ("metrics", metrics)]);
     write_senders(&mut text, options, run);
     write_expectations(&mut text, &expectations(options, run));
-    write_verdict(&mut text, faults, run.is_interrupted);
+    write_conclusion(&mut text, faults, run.is_interrupted);
     text
 }
 
@@ -105,17 +105,17 @@ fn write_expectation(text: &mut String, expectation: &Expectation) {
     let range = expectation.range.map_or_else(String::new, |(min, max)| {
         format!("{} to {}", format_value(min), format_value(max))
     });
-    let verdict = if expectation.is_met() { "" } else { "  OUTSIDE" };
+    let mark = if expectation.is_met() { "" } else { "  OUTSIDE" };
     let line = format!(
-        "{:<24} {:>12} {expected:>12}  {range}{verdict}",
+        "{:<24} {:>12} {expected:>12}  {range}{mark}",
         expectation.name,
         format_value(expectation.actual)
     );
     let _ = writeln!(text, "{}", line.trim_end());
 }
 
-/// Writes what is wrong, or that the result is as expected; an interrupted run has no verdict.
-pub fn write_verdict(text: &mut String, faults: &[String], is_interrupted: bool) {
+/// Writes the faults, or that the result is as expected; for an interrupted run, that it is incomplete.
+pub fn write_conclusion(text: &mut String, faults: &[String], is_interrupted: bool) {
     for fault in faults {
         let _ = writeln!(text, "mismatch: {fault}");
     }

@@ -1,7 +1,7 @@
 //! Expected values of a simulation with exponentially distributed call times and random failures, and their check.
 //!
 //! Counts must lie within four standard deviations, which one run in about ten thousand misses by chance. Times are shown
-//! beside their expected values but not judged, because the speed of the machine adds to them.
+//! beside their expected values but not checked, because the speed of the machine adds to them.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ pub struct Expectation {
     pub actual: f64,
     /// Expected value; none when nothing is expected.
     pub expected: Option<f64>,
-    /// Range that the measured value must lie in; none when the value is not judged.
+    /// Range that the measured value must lie in; none when the value is not checked.
     pub range: Option<(f64, f64)>,
 }
 
@@ -94,7 +94,7 @@ impl Expectation {
         }
     }
 
-    /// Returns the expectation of a time in seconds, which is shown but not judged.
+    /// Returns the expectation of a time in seconds, which is shown but not checked.
     fn time(name: &'static str, actual: f64, expected: f64) -> Self {
         Self {
             name,

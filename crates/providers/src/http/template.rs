@@ -41,7 +41,7 @@ impl TemplateEscape {
             Self::None => out.push_str(text),
             Self::Percent => out.extend(utf8_percent_encode(text, RESERVED)),
             Self::Json => write_json(text, out),
-            Self::Xml => text.chars().for_each(|letter| write_xml(letter, out)),
+            Self::Xml => text.chars().for_each(|character| write_xml(character, out)),
         }
     }
 }
@@ -72,18 +72,18 @@ fn write_json(text: &str, out: &mut String) {
 }
 
 /// Appends an XML character. XML 1.0 cannot represent most control characters; they become U+FFFD.
-fn write_xml(letter: char, out: &mut String) {
-    match letter {
+fn write_xml(character: char, out: &mut String) {
+    match character {
         '&' => out.push_str("&amp;"),
         '<' => out.push_str("&lt;"),
         '>' => out.push_str("&gt;"),
         '"' => out.push_str("&quot;"),
         '\'' => out.push_str("&apos;"),
         '\t' | '\n' | '\r' => {
-            let _ = write!(out, "&#{};", u32::from(letter));
+            let _ = write!(out, "&#{};", u32::from(character));
         }
         '\0'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('\u{fffd}'),
-        _ => out.push(letter),
+        _ => out.push(character),
     }
 }
 
@@ -333,9 +333,9 @@ fn constant_value(name: &str, constants: &TemplateConstants) -> Result<String> {
 /// Returns the name between the braces at the start of the text.
 fn braced_name<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
     let inner = text.strip_prefix(open)?;
-    let end = inner.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')?;
+    let end = inner.find(|character: char| !character.is_ascii_alphanumeric() && character != '_')?;
     let name = &inner[..end];
-    let begins_well = name.starts_with(|letter: char| letter.is_ascii_alphabetic() || letter == '_');
+    let begins_well = name.starts_with(|character: char| character.is_ascii_alphabetic() || character == '_');
     (begins_well && inner[end..].starts_with(close)).then_some(name)
 }
 

@@ -227,7 +227,7 @@ async fn a_message_that_fits_no_url_or_header_is_rejected_and_not_sent() {
 }
 
 #[tokio::test]
-async fn a_rule_says_what_a_providers_answer_means() {
+async fn a_rule_maps_a_response_to_an_outcome() {
     let rules = r#"
         reference = "json:messages.0.id"
         code = "json:messages.0.status"

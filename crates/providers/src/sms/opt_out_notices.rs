@@ -1,6 +1,6 @@
 //! Opt-outs that an adapter learns from send responses, until the gateway receives them.
 //!
-//! Bounded and in memory: a lost notice is learned again with the next message to that recipient.
+//! Bounded and in memory: a lost notice is received again with the next message to that recipient.
 
 use tokio::sync::{Mutex, mpsc};
 

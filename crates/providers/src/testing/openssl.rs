@@ -23,7 +23,7 @@ pub static P256_PRIVATE_KEY_PEM: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Runs `openssl` and returns its output.
-pub fn run_openssl(arguments: &[&str]) -> String {
+fn run_openssl(arguments: &[&str]) -> String {
     let output = Command::new("openssl")
         .args(arguments)
         .stderr(Stdio::piped())

@@ -12,7 +12,7 @@ pub(super) const OPT_OUT_CODE: &str = "9";
 pub(super) fn classify_submit(number: &str, error_text: &str) -> (OutcomeKind, &'static str) {
     // Status 3 concerns any parameter. The recipient is at fault only when the text names `to`.
     let names_recipient = || {
-        let mut words = error_text.split(|letter: char| !letter.is_alphanumeric());
+        let mut words = error_text.split(|character: char| !character.is_alphanumeric());
         words.any(|word| word == "to")
     };
     match OutcomeCode::find(&SUBMIT_CODES, number) {

@@ -83,7 +83,7 @@ async fn the_queue_works_again_after_a_kill_and_a_restart() {
 }
 
 #[tokio::test]
-async fn a_worker_that_waits_during_a_restart_is_woken_by_the_next_push() {
+async fn a_push_after_a_restart_notifies_a_worker_that_waited_through_it() {
     let (mut server, queue) = start_server().await;
     let (source, worker) = spawn_worker(queue.clone());
     source.wait_until_popping().await;

@@ -94,7 +94,7 @@ pub async fn a_push_wakes_a_waiting_worker(test: TestQueue) {
     let start = Instant::now();
     test.push(&[entry_due_now(3)]).await;
     assert_eq!(pop.await.expect("a worker"), [DeliveryId(3)]);
-    assert!(start.elapsed() < TEST_TIMEOUT / 2, "woken, not timed out");
+    assert!(start.elapsed() < TEST_TIMEOUT / 2, "notified, not timed out");
 }
 
 pub async fn a_due_time_wakes_a_waiting_worker(test: TestQueue) {
@@ -308,5 +308,5 @@ pub async fn a_notification_makes_a_waiting_worker_read_its_capacity_again(test:
     let start = Instant::now();
     test.queue.notify_one();
     assert_eq!(pop.await.expect("a worker"), [DeliveryId(5)]);
-    assert!(start.elapsed() < TEST_TIMEOUT / 2, "woken, not timed out");
+    assert!(start.elapsed() < TEST_TIMEOUT / 2, "notified, not timed out");
 }

@@ -217,9 +217,9 @@ async fn a_broadcast_has_normal_priority_also_on_a_high_priority_channel() {
         ..Default::default()
     };
     let store = &server.gateway.store;
-    let news = store.usage(query).await.unwrap().messages[0].deliveries[0].id;
+    let delivery = store.usage(query).await.unwrap().messages[0].deliveries[0].id;
     let (now, lease) = (server.gateway.clock.now(), std::time::Duration::from_secs(9));
-    let claimed = store.claim(vec![news], now, lease).await.unwrap();
+    let claimed = store.claim(vec![delivery], now, lease).await.unwrap();
     assert_eq!(claimed[0].priority, Priority::Normal);
 }
 

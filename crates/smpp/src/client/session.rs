@@ -141,7 +141,7 @@ impl SmppSession<'_> {
             let end = tokio::select! {
                 read = reader.read_buf(&mut received) => match read {
                     Ok(0) => Some(lost("connection closed by the SMSC")),
-                    Ok(_) => self.process_received(&mut received),
+                    Ok(_) => self.receive_pdus(&mut received),
                     Err(error) => Some(connection_lost(&error)),
                 },
                 written = write_or_flush(writer, unwritten), if !is_written || self.needs_flush => match written {
@@ -210,7 +210,7 @@ impl SmppSession<'_> {
     }
 
     /// Handles every complete PDU and leaves the rest in the buffer.
-    fn process_received(&mut self, received: &mut Vec<u8>) -> Option<SessionEnd> {
+    fn receive_pdus(&mut self, received: &mut Vec<u8>) -> Option<SessionEnd> {
         self.last_received_at = Instant::now();
         self.enquire_link_sent_at = None;
         let mut bytes_handled = 0;
@@ -218,7 +218,7 @@ impl SmppSession<'_> {
         while end.is_none() {
             match pdu::split_frame(&received[bytes_handled..]) {
                 PduFrame::Complete(pdu, length) => {
-                    end = self.handle_pdu(pdu);
+                    end = self.receive_pdu(pdu);
                     bytes_handled += length;
                 }
                 PduFrame::Incomplete => break,
@@ -232,7 +232,7 @@ impl SmppSession<'_> {
         end
     }
 
-    fn handle_pdu(&mut self, pdu: Pdu) -> Option<SessionEnd> {
+    fn receive_pdu(&mut self, pdu: Pdu) -> Option<SessionEnd> {
         if let Some(trace) = self.handler.trace() {
             trace.record_received(&pdu::describe_pdu(
                 pdu.command,
@@ -242,19 +242,19 @@ impl SmppSession<'_> {
             ));
         }
         match pdu.command {
-            SUBMIT_RESPONSE if pdu.status == ESME_ROK => self.handle_submit_accepted(pdu),
+            SUBMIT_RESPONSE if pdu.status == ESME_ROK => self.record_accepted_part(pdu),
             SUBMIT_RESPONSE => {
-                self.handle_submit_refused(pdu.sequence, pdu.status);
+                self.record_refused_part(pdu.sequence, pdu.status);
                 if pdu.status == ESME_RINVBNDSTS {
                     return Some(lost("session not bound according to the SMSC (ESME_RINVBNDSTS)"));
                 }
             }
             command::GENERIC_NACK if pdu.status == ESME_ROK => {
-                self.handle_submit_refused(pdu.sequence, ESME_RINVCMDID);
+                self.record_refused_part(pdu.sequence, ESME_RINVCMDID);
             }
-            command::GENERIC_NACK => self.handle_submit_refused(pdu.sequence, pdu.status),
-            command::DELIVER_SM => self.handle_deliver(pdu, &ShortMessage::parse_deliver_sm(pdu.body)),
-            command::DATA_SM => self.handle_deliver(pdu, &ShortMessage::parse_data_sm(pdu.body)),
+            command::GENERIC_NACK => self.record_refused_part(pdu.sequence, pdu.status),
+            command::DELIVER_SM => self.receive_message(pdu, &ShortMessage::parse_deliver_sm(pdu.body)),
+            command::DATA_SM => self.receive_message(pdu, &ShortMessage::parse_data_sm(pdu.body)),
             command::ENQUIRE_LINK => self.send_response(pdu),
             command::UNBIND => {
                 self.send_response(pdu);
@@ -274,7 +274,7 @@ impl SmppSession<'_> {
         None
     }
 
-    fn handle_submit_accepted(&mut self, pdu: Pdu) {
+    fn record_accepted_part(&mut self, pdu: Pdu) {
         let message_id = pdu.first_c_octet_string();
         let Some(accepted) = self.window.part_accepted(pdu.sequence, message_id) else {
             return;
@@ -284,13 +284,13 @@ impl SmppSession<'_> {
         }
     }
 
-    fn handle_submit_refused(&mut self, sequence: u32, status: u32) {
+    fn record_refused_part(&mut self, sequence: u32, status: u32) {
         let action = self.handler.submit_status_action(status);
         let group = self.window.part_refused(sequence, status, action, Instant::now());
         self.discard_groups(group);
     }
 
-    fn handle_deliver(&mut self, pdu: Pdu, message: &ShortMessage) {
+    fn receive_message(&mut self, pdu: Pdu, message: &ShortMessage) {
         let request = DeliverRequest {
             command: pdu.command,
             sequence: pdu.sequence,

@@ -71,7 +71,7 @@ impl CopySource {
         Ok(meta
             .into_iter()
             .find(|(name, _)| name == "store_secret")
-            .map(|(_, seal)| seal))
+            .map(|(_, secret)| secret))
     }
 
     /// Returns the last allocated message number.

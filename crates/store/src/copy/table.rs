@@ -115,7 +115,7 @@ impl CopyColumn {
 /// Parses bytes as PostgreSQL prints them: `\x00ff`.
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.strip_prefix("\\x")?.as_bytes();
-    let digit = |letter: &u8| u8::try_from(char::from(*letter).to_digit(16)?).ok();
+    let digit = |character: &u8| u8::try_from(char::from(*character).to_digit(16)?).ok();
     let pair = |pair: &[u8]| Some(digit(pair.first()?)? << 4 | digit(pair.get(1)?)?);
     digits.chunks(2).map(pair).collect()
 }

@@ -73,7 +73,7 @@ pub async fn retry_while_locked<T>(mut work: impl AsyncFnMut() -> Result<T>) -> 
             Err(error)
                 if error.kind() == ErrorKind::Unavailable && started.elapsed() < LOCK_RETRY_TIMEOUT =>
             {
-                log::debug!("cannot lock the tables, trying again: {}", error.chain());
+                log::debug!("cannot lock the tables, trying again: error={}", error.chain());
                 clock::sleep(POLL_INTERVAL).await;
             }
             outcome => return outcome,

@@ -344,7 +344,7 @@ async fn a_difference_between_the_stores_is_found() {
         let mut store_move = begin(&pair, 1).await;
         copy(&mut store_move).await;
         store_move.close("there", Duration::ZERO, |_| {}).await.unwrap();
-        let place = store_move
+        let table_index = store_move
             .target
             .tables
             .iter()
@@ -352,7 +352,7 @@ async fn a_difference_between_the_stores_is_found() {
             .unwrap();
         let (rows, _) = read_page(
             store_move.target.store.as_mut(),
-            &store_move.target.tables[place],
+            &store_move.target.tables[table_index],
             None,
             1,
         )
@@ -360,7 +360,11 @@ async fn a_difference_between_the_stores_is_found() {
         .unwrap();
         let mut wrong = rows;
         wrong[0][4] = CopyValue::Text("other".to_owned());
-        store_move.target.write_page(place, &wrong, None).await.unwrap();
+        store_move
+            .target
+            .write_page(table_index, &wrong, None)
+            .await
+            .unwrap();
         let comparisons = store_move.compare(|_| {}).await.unwrap();
         let different = comparisons.iter().filter(|one| !one.is_same());
         assert_eq!(

@@ -19,8 +19,8 @@ pub enum WriteGuard {
 
 impl WriteGuard {
     /// Parses the message of a SQLite trigger.
-    pub fn from_trigger_message(word: &str) -> Option<Self> {
-        match word.split(' ').next()? {
+    pub fn from_trigger_message(message: &str) -> Option<Self> {
+        match message.split(' ').next()? {
             "moved" => Some(Self::Moved),
             "claims_paused" => Some(Self::ClaimsPaused),
             "receiving" => Some(Self::Receiving),

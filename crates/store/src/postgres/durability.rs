@@ -20,7 +20,7 @@ pub async fn warn_about_settings(pool: &PgPool) {
                 log::warn!("{warning}");
             }
         }
-        Err(error) => log::debug!("cannot read the settings of the database server: {error}"),
+        Err(error) => log::debug!("cannot read the settings of the database server: error={error}"),
     }
 }
 

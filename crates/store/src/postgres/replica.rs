@@ -113,7 +113,7 @@ impl Replica {
             Ok(target) => target,
             Err(error) => {
                 // The read on the primary that follows reports the error.
-                log::debug!("cannot read the log position of the primary: {error}");
+                log::debug!("cannot read the log position of the primary: error={error}");
                 return None;
             }
         };
@@ -196,7 +196,7 @@ impl Replica {
     pub fn disable(&self, reason: impl std::fmt::Display) {
         let before = self.state().disabled_until.replace(Instant::now() + RETRY_DELAY);
         if before.is_none() {
-            log::warn!("cannot use the replica, reads go to the primary: {reason}");
+            log::warn!("cannot use the replica, reads go to the primary: reason={reason}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Which recipients are not active, and which become inactive.
+//! Finds the recipients that are not active, and the ones that become inactive.
 //!
 //! A recipient without a row is active. Checked when a message is accepted, when a delivery is claimed, and when a
 //! receipt calls an address invalid.

@@ -62,7 +62,7 @@ impl<'a> StateColumns<'a> {
 }
 
 /// Decodes `state`, `failure`, `reason`, `due_at`, `ended_at`, `provider` and `reference`.
-pub fn decode_state<R: SqlRow>(row: &R) -> Result<DeliveryState, R::Error> {
+fn decode_state<R: SqlRow>(row: &R) -> Result<DeliveryState, R::Error> {
     Ok(match row.parsed("state", DeliveryStateKind::parse)? {
         DeliveryStateKind::Waiting => DeliveryState::Waiting {
             due_at: row.time("due_at")?,

@@ -247,7 +247,7 @@ fn run_batch(
         Err(_) => BatchError::Panic,
     };
     if let Err(error) = transaction.rollback() {
-        log::error!("store: rollback failed: {error}");
+        log::error!("store: rollback failed: error={error}");
         return Err(BatchError::Sqlite(error));
     }
     Err(failure)

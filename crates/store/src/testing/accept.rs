@@ -193,13 +193,13 @@ pub async fn a_repeated_message_id_fails_and_affects_no_other_message(open: Open
     let store = open();
     accepted(&*store, sms(1)).await;
     let mut tasks = tokio::task::JoinSet::new();
-    for which in 1..=200 {
+    for number in 1..=200 {
         let store = Arc::clone(&store);
-        tasks.spawn(async move { (which, store.accept(vec![sms(which)]).await.is_ok()) });
+        tasks.spawn(async move { (number, store.accept(vec![sms(number)]).await.is_ok()) });
     }
     let outcomes = tasks.join_all().await;
     assert!(
-        outcomes.iter().all(|(which, stored)| *stored == (*which != 1)),
+        outcomes.iter().all(|(number, stored)| *stored == (*number != 1)),
         "{outcomes:?}"
     );
     assert_eq!(find_message(&*store, 1).await.deliveries.len(), 1);
@@ -208,9 +208,9 @@ pub async fn a_repeated_message_id_fails_and_affects_no_other_message(open: Open
 pub async fn concurrent_accepts_are_all_stored(open: OpenStore<'_>) {
     let store = open();
     let mut tasks = tokio::task::JoinSet::new();
-    for which in 0..300 {
+    for number in 0..300 {
         let store = Arc::clone(&store);
-        tasks.spawn(async move { accepted(&*store, sms(which)).await });
+        tasks.spawn(async move { accepted(&*store, sms(number)).await });
     }
     let mut ids = tasks.join_all().await;
     ids.sort_unstable();
@@ -229,9 +229,9 @@ pub async fn concurrent_accepts_are_all_stored(open: OpenStore<'_>) {
 pub async fn two_stores_on_one_database_see_the_same_messages(open: OpenStore<'_>) {
     let (one, other) = (open(), open());
     let mut tasks = tokio::task::JoinSet::new();
-    for which in 0..200 {
-        let store = Arc::clone(if which % 2 == 0 { &one } else { &other });
-        tasks.spawn(async move { accepted(&*store, sms(which)).await });
+    for number in 0..200 {
+        let store = Arc::clone(if number % 2 == 0 { &one } else { &other });
+        tasks.spawn(async move { accepted(&*store, sms(number)).await });
     }
     let ids = tasks.join_all().await;
     let mut claims = tokio::task::JoinSet::new();

@@ -76,8 +76,8 @@ fn ids_of(page: &MessageList) -> Vec<String> {
         .collect()
 }
 
-fn id_strings(which: &[u64]) -> Vec<String> {
-    which.iter().map(|which| id(*which).to_string()).collect()
+fn id_strings(numbers: &[u64]) -> Vec<String> {
+    numbers.iter().map(|number| id(*number).to_string()).collect()
 }
 
 pub async fn search_pages_go_back_in_time(open: OpenStore<'_>) {
@@ -100,11 +100,11 @@ pub async fn search_pages_go_back_in_time(open: OpenStore<'_>) {
 
 pub async fn search_finds_by_address_state_and_time(open: OpenStore<'_>) {
     let store = open();
-    for which in 1..=8 {
-        let mut new = sms_to(which, if which % 2 == 0 { "+98even" } else { "+98odd" });
-        new.created_at = at(i64::try_from(which).unwrap() * 1800);
+    for number in 1..=8 {
+        let mut new = sms_to(number, if number % 2 == 0 { "+98even" } else { "+98odd" });
+        new.created_at = at(i64::try_from(number).unwrap() * 1800);
         let delivery = accepted(&*store, new).await;
-        match which {
+        match number {
             1..=2 => claim_and_send(&*store, delivery, "blue", "b", at(1)).await,
             3..=4 => claim_and_fail(&*store, delivery, Failure::Rejected, at(1)).await,
             _ => {}
@@ -160,8 +160,8 @@ pub async fn search_finds_by_address_state_and_time(open: OpenStore<'_>) {
 
 pub async fn a_search_counts_a_message_once(open: OpenStore<'_>) {
     let store = open();
-    for which in 1..=3 {
-        let mut new = sms(which);
+    for number in 1..=3 {
+        let mut new = sms(number);
         new.deliveries = vec![
             new_delivery("sms", "+981"),
             new_delivery("voice", "+981"),
@@ -192,9 +192,9 @@ pub async fn a_search_counts_a_message_once(open: OpenStore<'_>) {
 pub async fn operators_select_failed_and_waiting_deliveries(open: OpenStore<'_>) {
     let store = open();
     let mut ids = Vec::new();
-    for which in 1..=6 {
-        let mut new = sms(which);
-        new.created_at = at(i64::try_from(which).unwrap() * 1800);
+    for number in 1..=6 {
+        let mut new = sms(number);
+        new.created_at = at(i64::try_from(number).unwrap() * 1800);
         ids.push(accepted(&*store, new).await);
     }
     claim_and_fail(&*store, ids[0], Failure::Exhausted, at(1)).await;
@@ -266,8 +266,8 @@ pub async fn requeued_deliveries_have_all_their_tries(open: OpenStore<'_>) {
 pub async fn requeuing_makes_waiting_deliveries_due(open: OpenStore<'_>) {
     let store = open();
     let mut ids = Vec::new();
-    for which in 1..=3 {
-        let mut new = sms(which);
+    for number in 1..=3 {
+        let mut new = sms(number);
         new.deliveries[0].due_at = at(500);
         ids.push(accepted(&*store, new).await);
     }
@@ -318,11 +318,11 @@ pub async fn the_store_secret_is_the_same_for_all_processes(open: OpenStore<'_>)
 pub async fn the_backlog_counts_waiting_deliveries(open: OpenStore<'_>) {
     let store = open();
     assert_eq!(store.backlog(at(9)).await.unwrap(), Backlog::default());
-    for (which, due) in [(1, 5), (2, 3), (3, 50), (4, 1)] {
-        let mut new = sms(which);
+    for (number, due) in [(1, 5), (2, 3), (3, 50), (4, 1)] {
+        let mut new = sms(number);
         new.deliveries[0].due_at = at(due);
         let delivery = accepted(&*store, new).await;
-        if which == 4 {
+        if number == 4 {
             claim_and_send(&*store, delivery, "blue", "b-1", at(1)).await;
         }
     }

@@ -30,15 +30,15 @@ pub async fn register_all(store: &dyn Store, ids: &[&str]) {
     );
 }
 
-pub fn broadcast_to(which: u64, audience: BroadcastAudience) -> NewBroadcast {
+pub fn broadcast_to(number: u64, audience: BroadcastAudience) -> NewBroadcast {
     NewBroadcast {
-        id: id(which),
-        body: format!("news {which} \u{1F600}"),
+        id: id(number),
+        body: format!("news {number} \u{1F600}"),
         channel: name("sms"),
         audience,
         caller: "shop".to_owned(),
         idempotency: None,
-        created_at: at(i64::try_from(which).unwrap()),
+        created_at: at(i64::try_from(number).unwrap()),
     }
 }
 
@@ -47,10 +47,10 @@ fn listed(ids: &[&str]) -> BroadcastAudience {
 }
 
 /// Returns a message to a user.
-pub fn to_user(which: u64, id: &str) -> NewMessage {
+pub fn to_user(number: u64, id: &str) -> NewMessage {
     NewMessage {
         user: Some(id.to_owned()),
-        ..sms_to(which, &format!("address of {id}"))
+        ..sms_to(number, &format!("address of {id}"))
     }
 }
 
@@ -73,7 +73,7 @@ pub async fn fan_out_step(
     store: &dyn Store,
     broadcast: &Broadcast,
     limit: usize,
-    which: u64,
+    number: u64,
 ) -> Option<Vec<Acceptance>> {
     let users = store.next_broadcast_users(broadcast, limit).await.unwrap();
     let step = FanOutStep {
@@ -87,14 +87,14 @@ pub async fn fan_out_step(
     };
     let messages = users
         .iter()
-        .zip(which..)
-        .map(|(user, which)| to_user(which, &user.id));
+        .zip(number..)
+        .map(|(user, number)| to_user(number, &user.id));
     store.fan_out(step, messages.collect()).await.unwrap()
 }
 
-async fn broadcast_counts(store: &dyn Store, which: u64) -> BroadcastCounts {
+async fn broadcast_counts(store: &dyn Store, number: u64) -> BroadcastCounts {
     store
-        .broadcast(id(which))
+        .broadcast(id(number))
         .await
         .unwrap()
         .expect("the broadcast exists")
@@ -137,7 +137,7 @@ pub async fn a_user_named_twice_in_a_broadcast_counts_once(open: OpenStore<'_>) 
 pub async fn a_broadcast_to_unknown_users_is_rejected_with_their_ids(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana"]).await;
-    let unknown = (0..12).map(|which| format!("unknown {which}"));
+    let unknown = (0..12).map(|number| format!("unknown {number}"));
     let mut users = unknown.collect::<Vec<_>>();
     users.insert(3, "ana".to_owned());
     let refused = store
@@ -155,9 +155,9 @@ pub async fn a_broadcast_to_unknown_users_is_rejected_with_their_ids(open: OpenS
 pub async fn a_repeated_broadcast_request_gets_the_first_result(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana"]).await;
-    let with_key = |which, request| NewBroadcast {
+    let with_key = |number, request| NewBroadcast {
         idempotency: idempotency_key(1, request),
-        ..broadcast_to(which, BroadcastAudience::All)
+        ..broadcast_to(number, BroadcastAudience::All)
     };
     let stored = store.create_broadcast(with_key(1, 1)).await.unwrap();
     assert_eq!(stored, BroadcastAcceptance::Stored { users: 1 });
@@ -171,9 +171,9 @@ pub async fn a_repeated_broadcast_request_gets_the_first_result(open: OpenStore<
 pub async fn a_broadcast_can_be_skipped(open: OpenStore<'_>) {
     let store = open();
     register_all(&*store, &["ana"]).await;
-    for which in 1..=2 {
+    for number in 1..=2 {
         store
-            .create_broadcast(broadcast_to(which, BroadcastAudience::All))
+            .create_broadcast(broadcast_to(number, BroadcastAudience::All))
             .await
             .unwrap();
     }
@@ -235,7 +235,7 @@ pub async fn a_fan_out_step_is_done_once(open: OpenStore<'_>) {
 
 pub async fn two_stores_share_the_fan_out_of_a_broadcast(open: OpenStore<'_>) {
     let stores = [open(), open()];
-    let ids = (0..40).map(|which| format!("user {which}")).collect::<Vec<_>>();
+    let ids = (0..40).map(|number| format!("user {number}")).collect::<Vec<_>>();
     let ids = ids.iter().map(String::as_str).collect::<Vec<_>>();
     register_all(&*stores[0], &ids).await;
     stores[0]
@@ -245,10 +245,10 @@ pub async fn two_stores_share_the_fan_out_of_a_broadcast(open: OpenStore<'_>) {
     let mut tasks = tokio::task::JoinSet::new();
     for (store, first) in stores.iter().cloned().zip([1_000, 2_000]) {
         tasks.spawn(async move {
-            let mut which = first;
+            let mut number = first;
             while let Some(broadcast) = store.next_unfinished_broadcast(0).await.unwrap() {
-                fan_out_step(&*store, &broadcast, 3, which).await;
-                which += 3;
+                fan_out_step(&*store, &broadcast, 3, number).await;
+                number += 3;
             }
         });
     }
@@ -290,14 +290,14 @@ pub async fn the_deliveries_of_a_broadcast_are_counted(open: OpenStore<'_>) {
         is_last: true,
     };
     assert_eq!(store.fan_out(step, vec![]).await.unwrap(), Some(vec![]));
-    let first = |place: usize| match stored[place] {
+    let delivery_of = |index: usize| match stored[index] {
         Acceptance::Stored { number } => DeliveryId::from_position(number, 0),
         ref other => panic!("{other:?}"),
     };
-    claim_and_send(&*store, first(0), "blue", "a", at(1)).await;
-    claim_and_send(&*store, first(1), "blue", "b", at(1)).await;
-    claim_and_send(&*store, first(2), "blue", "c", at(1)).await;
-    claim_and_fail(&*store, first(3), Failure::Rejected, at(1)).await;
+    claim_and_send(&*store, delivery_of(0), "blue", "a", at(1)).await;
+    claim_and_send(&*store, delivery_of(1), "blue", "b", at(1)).await;
+    claim_and_send(&*store, delivery_of(2), "blue", "c", at(1)).await;
+    claim_and_fail(&*store, delivery_of(3), Failure::Rejected, at(1)).await;
     apply_receipt(
         &*store,
         received_receipt(Some("blue"), "a", ReceiptStatus::Delivered, at(2)),
@@ -356,9 +356,9 @@ pub async fn suppressed_users_of_a_broadcast_count_as_refused(open: OpenStore<'_
 
 pub async fn broadcasts_are_listed_newest_first(open: OpenStore<'_>) {
     let store = open();
-    for which in 1..=3 {
+    for number in 1..=3 {
         store
-            .create_broadcast(broadcast_to(which, BroadcastAudience::All))
+            .create_broadcast(broadcast_to(number, BroadcastAudience::All))
             .await
             .unwrap();
     }

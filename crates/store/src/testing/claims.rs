@@ -16,7 +16,7 @@ use postrider_core::round::{CompletedRound, RecordResult};
 pub async fn due_deliveries_are_ordered_by_priority_and_due_time(open: OpenStore<'_>) {
     let store = open();
     let mut ids = Vec::new();
-    for (which, due, priority) in [
+    for (number, due, priority) in [
         (1, 50, Priority::Normal),
         (2, 20, Priority::Normal),
         (3, 40, Priority::High),
@@ -24,7 +24,7 @@ pub async fn due_deliveries_are_ordered_by_priority_and_due_time(open: OpenStore
         (5, 99, Priority::High),
         (6, 60, Priority::Normal),
     ] {
-        let mut new = sms(which);
+        let mut new = sms(number);
         new.deliveries[0].due_at = at(due);
         new.deliveries[0].priority = priority;
         ids.push(accepted(&*store, new).await);
@@ -55,12 +55,12 @@ pub async fn due_deliveries_are_ordered_by_priority_and_due_time(open: OpenStore
 
 /// Accepts three due messages on each of three channels, one of them with high priority.
 async fn accept_on_three_channels(store: &dyn Store) {
-    for which in 0..9 {
-        let mut new = sms(which);
-        let channel = ["email", "gone", "sms"][usize::try_from(which % 3).unwrap()];
+    for number in 0..9 {
+        let mut new = sms(number);
+        let channel = ["email", "gone", "sms"][usize::try_from(number % 3).unwrap()];
         new.deliveries = vec![new_delivery(channel, "+981")];
-        new.deliveries[0].due_at = at(i64::try_from(which).unwrap());
-        if which == 8 {
+        new.deliveries[0].due_at = at(i64::try_from(number).unwrap());
+        if number == 8 {
             new.deliveries[0].priority = Priority::High;
         }
         accepted(store, new).await;

@@ -30,9 +30,9 @@ fn contacts() -> Vec<Contact> {
 }
 
 /// Returns a message to a push token and an e-mail address.
-fn to_both(which: u64) -> NewMessage {
-    let mut new = sms_to(which, PUSH);
-    new.subject = Some(format!("subject {which}"));
+fn to_both(number: u64) -> NewMessage {
+    let mut new = sms_to(number, PUSH);
+    new.subject = Some(format!("subject {number}"));
     new.deliveries[0].channel = name("mix");
     new.deliveries[0].contacts = contacts();
     new

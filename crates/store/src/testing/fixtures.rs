@@ -35,23 +35,23 @@ pub fn name(text: &str) -> ConfigName {
 }
 
 /// Returns the message id for a number.
-pub fn id(which: u64) -> MessageId {
+pub fn id(number: u64) -> MessageId {
     let mut bytes = [7; 16];
-    bytes[8..].copy_from_slice(&which.to_be_bytes());
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
     MessageId::from_bytes(bytes)
 }
 
 /// Returns an SMS accepted and due at `at(0)`.
-pub fn sms(which: u64) -> NewMessage {
-    sms_to(which, "+989121111111")
+pub fn sms(number: u64) -> NewMessage {
+    sms_to(number, "+989121111111")
 }
 
 /// Returns the same SMS to another address.
-pub fn sms_to(which: u64, address: &str) -> NewMessage {
+pub fn sms_to(number: u64, address: &str) -> NewMessage {
     NewMessage {
-        id: id(which),
+        id: id(number),
         subject: None,
-        body: format!("body {which} \u{1F600} <&>"),
+        body: format!("body {number} \u{1F600} <&>"),
         user: None,
         deliveries: vec![new_delivery("sms", address)],
         idempotency: None,
@@ -237,17 +237,17 @@ pub async fn apply_receipt(store: &dyn Store, received: ReceivedReceipt) -> Rece
 }
 
 /// Returns a stored message.
-pub async fn find_message(store: &dyn Store, which: u64) -> Message {
+pub async fn find_message(store: &dyn Store, number: u64) -> Message {
     store
-        .find_message(id(which))
+        .find_message(id(number))
         .await
         .unwrap()
         .expect("the message exists")
 }
 
 /// Returns the first delivery of a stored message.
-pub async fn first_delivery(store: &dyn Store, which: u64) -> Delivery {
-    find_message(store, which).await.deliveries.remove(0)
+pub async fn first_delivery(store: &dyn Store, number: u64) -> Delivery {
+    find_message(store, number).await.deliveries.remove(0)
 }
 
 /// Counts all changes into the rollups, in small steps.

@@ -265,8 +265,8 @@ pub async fn the_first_opened_receipt_counts_also_after_delivery(open: OpenStore
 
 pub async fn a_reused_reference_matches_the_newest_delivery(open: OpenStore<'_>) {
     let store = open();
-    for which in [1, 2] {
-        let id = accepted(&*store, sms(which)).await;
+    for number in [1, 2] {
+        let id = accepted(&*store, sms(number)).await;
         claim_and_send(&*store, id, "blue", "b-1", at(1)).await;
     }
     apply_receipt(

@@ -30,8 +30,8 @@ async fn find_recipient(store: &dyn Store, address: &str) -> Option<Recipient> {
     store.recipient(&name("sms"), address).await.unwrap()
 }
 
-async fn is_accepted(store: &dyn Store, which: u64) -> bool {
-    let result = store.accept(vec![sms_to(which, ADDRESS)]).await.unwrap();
+async fn is_accepted(store: &dyn Store, number: u64) -> bool {
+    let result = store.accept(vec![sms_to(number, ADDRESS)]).await.unwrap();
     matches!(result[0], Acceptance::Stored { .. })
 }
 
@@ -93,9 +93,9 @@ pub async fn a_repeated_opt_out_or_opt_in_changes_nothing(open: OpenStore<'_>) {
 
 pub async fn opt_changes_of_a_batch_are_applied_in_order(open: OpenStore<'_>) {
     let store = open();
-    let other = |which, now| OptChange {
+    let other = |number, now| OptChange {
         address: "+989120000000".to_owned(),
-        ..opt_change(which, now)
+        ..opt_change(number, now)
     };
     let changes = vec![
         opt_change(OptAction::OptOut, at(1)),
@@ -117,9 +117,9 @@ pub async fn opt_changes_of_a_batch_are_applied_in_order(open: OpenStore<'_>) {
 
 pub async fn a_redelivered_inbound_message_changes_nothing(open: OpenStore<'_>) {
     let store = open();
-    let inbound = |which, reference: &str, now| OptChange {
+    let inbound = |number, reference: &str, now| OptChange {
         reference: Some(reference.to_owned()),
-        ..opt_change(which, now)
+        ..opt_change(number, now)
     };
     apply_opt_change(&*store, inbound(OptAction::OptOut, "t-1", at(1))).await;
     apply_opt_change(&*store, inbound(OptAction::OptIn, "t-2", at(2))).await;

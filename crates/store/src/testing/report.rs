@@ -13,11 +13,11 @@ use postrider_core::report::{DeliveryTotals, HourReportRow, Report, TopRecipient
 /// Accepts messages 1 to 20 over three hours and brings them into every state.
 pub async fn first_day(store: &dyn Store) -> Vec<DeliveryId> {
     let mut ids = Vec::new();
-    for which in 1..=20 {
-        let mut new = sms_to(which, &format!("+98{}", which % 7));
-        new.created_at = at(i64::try_from(which).unwrap() * 500);
-        new.deliveries[0].resends_left = u32::from(which == 9);
-        if which % 5 == 0 {
+    for number in 1..=20 {
+        let mut new = sms_to(number, &format!("+98{}", number % 7));
+        new.created_at = at(i64::try_from(number).unwrap() * 500);
+        new.deliveries[0].resends_left = u32::from(number == 9);
+        if number % 5 == 0 {
             new.deliveries.push(new_delivery("email", "a@example.org"));
         }
         ids.push(accepted(store, new).await);
@@ -214,11 +214,11 @@ pub async fn late_attempts_are_counted_once(open: OpenStore<'_>) {
 
 pub async fn the_top_recipients_are_the_ten_with_the_most_deliveries(open: OpenStore<'_>) {
     let store = open();
-    let mut which = 0;
+    let mut number = 0;
     for address in 1..=14 {
         for _ in 0..address {
-            which += 1;
-            accepted(&*store, sms_to(which, &format!("+98{address:02}"))).await;
+            number += 1;
+            accepted(&*store, sms_to(number, &format!("+98{address:02}"))).await;
         }
     }
     apply_all_changes(&*store).await;

@@ -10,8 +10,8 @@ use postrider_core::usage::UsageRow;
 const DAY: i64 = 86_400;
 
 /// Returns a message to a user, accepted at `now`.
-fn message_to(user: Option<&str>, which: u64, now: Timestamp) -> NewMessage {
-    let mut message = sms(which);
+fn message_to(user: Option<&str>, number: u64, now: Timestamp) -> NewMessage {
+    let mut message = sms(number);
     message.user = user.map(str::to_owned);
     message.created_at = now;
     message
@@ -36,22 +36,22 @@ fn usage_of_all() -> UsageQuery {
 async fn found_messages(store: &dyn Store, query: UsageQuery) -> Vec<u64> {
     let page = store.usage(query).await.unwrap();
     assert_eq!(page.next, None);
-    let which = |bytes: [u8; 16]| u64::from_be_bytes(bytes[8..].try_into().unwrap());
+    let number_of = |bytes: [u8; 16]| u64::from_be_bytes(bytes[8..].try_into().unwrap());
     page.messages
         .iter()
-        .map(|message| which(message.id.bytes()))
+        .map(|message| number_of(message.id.bytes()))
         .collect()
 }
 
 pub async fn usage_lists_the_messages_of_a_user_newest_first(open: OpenStore<'_>) {
     let store = open();
     let odd = "0\u{0}\u{1A}; DROP";
-    for (which, user) in [Some("ann"), None, Some("bob"), Some("ann"), Some(odd)]
+    for (number, user) in [Some("ann"), None, Some("bob"), Some("ann"), Some(odd)]
         .iter()
         .enumerate()
     {
-        let which = u64::try_from(which).unwrap();
-        accepted(&*store, message_to(*user, which, at(which.cast_signed()))).await;
+        let number = u64::try_from(number).unwrap();
+        accepted(&*store, message_to(*user, number, at(number.cast_signed()))).await;
     }
     assert_eq!(found_messages(&*store, usage_of("ann")).await, [3, 0]);
     assert_eq!(found_messages(&*store, usage_of("bob")).await, [2]);
@@ -66,10 +66,10 @@ pub async fn usage_lists_the_messages_of_a_user_newest_first(open: OpenStore<'_>
 pub async fn usage_is_limited_to_a_time_range(open: OpenStore<'_>) {
     let store = open();
     // Every half hour, so that hours begin and end between them.
-    for which in 0..8_u64 {
+    for number in 0..8_u64 {
         accepted(
             &*store,
-            message_to(Some("ann"), which, at(which.cast_signed() * 1_800)),
+            message_to(Some("ann"), number, at(number.cast_signed() * 1_800)),
         )
         .await;
     }
@@ -106,9 +106,9 @@ pub async fn usage_is_limited_to_a_time_range(open: OpenStore<'_>) {
 
 pub async fn usage_is_paged(open: OpenStore<'_>) {
     let store = open();
-    for which in 0..5 {
-        accepted(&*store, message_to(Some("ann"), which, at(0))).await;
-        accepted(&*store, message_to(None, 10 + which, at(0))).await;
+    for number in 0..5 {
+        accepted(&*store, message_to(Some("ann"), number, at(0))).await;
+        accepted(&*store, message_to(None, 10 + number, at(0))).await;
     }
     let mut query = UsageQuery {
         limit: 2,
@@ -169,7 +169,7 @@ pub async fn usage_totals_report_when_they_are_incomplete(open: OpenStore<'_>) {
     let store = open();
     let users = 10_001_u64;
     let mut batch = (0..users)
-        .map(|which| message_to(Some(&format!("user {which}")), which, at(0)))
+        .map(|number| message_to(Some(&format!("user {number}")), number, at(0)))
         .collect::<Vec<_>>();
     while !batch.is_empty() {
         let rest = batch.split_off(batch.len().min(1_000));

@@ -12,8 +12,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// Returns a message to a user with a limit per hour.
-fn to_user(which: u64, user: u8, limit: u32, now: Timestamp) -> NewMessage {
-    let mut message = sms(which);
+fn to_user(number: u64, user: u8, limit: u32, now: Timestamp) -> NewMessage {
+    let mut message = sms(number);
     message.created_at = now;
     message.throttles = vec![hourly(user, limit)];
     message
@@ -74,8 +74,8 @@ pub async fn users_have_separate_throttles(open: OpenStore<'_>) {
 
 pub async fn a_changed_limit_applies_at_once(open: OpenStore<'_>) {
     let store = open();
-    for which in 0..4 {
-        accepted(&*store, to_user(which, 1, 4, at(which.cast_signed()))).await;
+    for number in 0..4 {
+        accepted(&*store, to_user(number, 1, 4, at(number.cast_signed()))).await;
     }
     // With a limit of two, three of the four have to leave the window.
     let lower = accept_one(&*store, to_user(4, 1, 2, at(10))).await;
@@ -90,8 +90,8 @@ pub async fn a_replay_does_not_count_and_works_at_the_limit(open: OpenStore<'_>)
     let mut first = to_user(1, 1, 2, at(0));
     first.idempotency = idempotency_key(1, 1);
     let number = accepted(&*store, first).await.message_number();
-    let again = |which| {
-        let mut again = to_user(which, 1, 2, at(1));
+    let again = |number| {
+        let mut again = to_user(number, 1, 2, at(1));
         again.idempotency = idempotency_key(1, 1);
         again
     };
@@ -108,8 +108,8 @@ pub async fn a_replay_does_not_count_and_works_at_the_limit(open: OpenStore<'_>)
 pub async fn a_throttled_message_is_not_stored(open: OpenStore<'_>) {
     let store = open();
     accepted(&*store, to_user(1, 1, 1, at(0))).await;
-    let late = |which, now| {
-        let mut late = to_user(which, 1, 1, now);
+    let late = |number, now| {
+        let mut late = to_user(number, 1, 1, now);
         late.idempotency = idempotency_key(1, 1);
         late
     };
@@ -148,19 +148,19 @@ pub async fn a_throttled_message_affects_no_other_of_its_batch(open: OpenStore<'
     ];
     let results = store.accept(batch).await.unwrap();
     assert_eq!(which_stored(&results), [true, true, false, true, true]);
-    for (which, is_stored) in [(1, true), (2, true), (3, false), (4, true), (5, true)] {
+    for (number, is_stored) in [(1, true), (2, true), (3, false), (4, true), (5, true)] {
         assert_eq!(
-            store.find_message(id(which)).await.unwrap().is_some(),
+            store.find_message(id(number)).await.unwrap().is_some(),
             is_stored,
-            "message {which}"
+            "message {number}"
         );
     }
 }
 
 pub async fn a_message_counts_under_all_its_throttles_or_under_none(open: OpenStore<'_>) {
     let store = open();
-    let both = |which| {
-        let mut both = to_user(which, 1, 2, at(0));
+    let both = |number| {
+        let mut both = to_user(number, 1, 2, at(0));
         both.throttles.push(hourly(2, 1));
         both
     };
@@ -181,11 +181,11 @@ pub async fn concurrent_accepts_stay_within_the_limit(open: OpenStore<'_>) {
         clients.spawn(async move {
             let mut stored = 0;
             for n in 0..60 {
-                let which = client * 1000 + n;
+                let number = client * 1000 + n;
                 // Two throttles in both orders, which could deadlock.
-                let mut message = to_user(which, 1, 300, at(n.cast_signed()));
+                let mut message = to_user(number, 1, 300, at(n.cast_signed()));
                 message.throttles.push(hourly(2, 1000));
-                if which % 2 == 0 {
+                if number % 2 == 0 {
                     message.throttles.reverse();
                 }
                 stored += usize::from(matches!(

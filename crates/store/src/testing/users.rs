@@ -74,17 +74,17 @@ pub async fn a_user_inbox_has_only_sent_messages(open: OpenStore<'_>) {
         .unwrap();
     let broadcast = unfinished_broadcast(&*store).await;
     fan_out_step(&*store, &broadcast, 9, 2).await;
-    let news = first_delivery(&*store, 2).await.id;
+    let broadcast_delivery = first_delivery(&*store, 2).await.id;
     accepted(&*store, to_user(4, "ana")).await;
     let failed = accepted(&*store, to_user(5, "ana")).await;
-    for (id, reference) in [(own, "own"), (news, "news")] {
+    for (id, reference) in [(own, "own"), (broadcast_delivery, "news")] {
         claim_and_send(&*store, id, "blue", reference, at(1)).await;
     }
     claim_and_fail(&*store, failed, Failure::Rejected, at(1)).await;
     let inbox = store.user_inbox("ana", None, 9).await.unwrap();
-    let held = inbox.messages.iter().map(|(message, of)| (message.id, *of));
+    let listed = inbox.messages.iter().map(|(message, of)| (message.id, *of));
     let expected = [(id(2), Some(id(9))), (id(1), None)];
-    assert_eq!(held.collect::<Vec<_>>(), expected);
+    assert_eq!(listed.collect::<Vec<_>>(), expected);
     assert_eq!(inbox.next, None);
     let first = store.user_inbox("ana", None, 1).await.unwrap();
     assert_eq!(first.messages[0].0.id, id(2));

@@ -22,7 +22,7 @@ const SECRET_NAME_PARTS: [&str; 9] = [
 
 /// Returns the table with secrets masked: values of keys with a secret name, and passwords in URLs. A
 /// placeholder such as `${env:NAME}` is not masked.
-pub(in crate::config) fn mask_table(table: &toml::Table) -> toml::Table {
+pub fn mask_table(table: &toml::Table) -> toml::Table {
     table
         .iter()
         .map(|(key, value)| (key.clone(), mask_value(is_secret_name(key), value)))

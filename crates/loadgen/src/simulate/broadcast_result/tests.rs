@@ -100,7 +100,7 @@ fn a_run_without_receipts_or_messages_divides_nothing_by_zero() {
 }
 
 #[test]
-fn an_interrupted_run_is_not_judged() {
+fn an_interrupted_run_is_not_compared_with_the_expectation() {
     let (mut run, report) = run_and_report(0, 0);
     run.is_interrupted = true;
     let text = render_broadcast_result(&audience(0.0, 1.0), &run, &report, &[]);

@@ -1,6 +1,6 @@
 //! One delivery in a table of the operator's pages, as ready text.
 //!
-//! Whether an action is possible is decided by the delivery's state; the store decides again when it is applied.
+//! The delivery's state decides which actions are offered; the store checks again when an action is applied.
 
 use super::super::format;
 use postrider_core::clock::Timestamp;

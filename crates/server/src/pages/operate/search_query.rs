@@ -119,13 +119,13 @@ fn parse_since(text: &str, now: Timestamp) -> Result<Timestamp, String> {
 fn split_terms(typed: &str) -> Vec<String> {
     let mut terms = vec![String::new()];
     let mut is_quoted = false;
-    for letter in typed.chars() {
-        match letter {
+    for character in typed.chars() {
+        match character {
             '"' => is_quoted = !is_quoted,
-            letter if letter.is_whitespace() && !is_quoted => terms.push(String::new()),
-            letter => {
+            character if character.is_whitespace() && !is_quoted => terms.push(String::new()),
+            character => {
                 if let Some(term) = terms.last_mut() {
-                    term.push(letter);
+                    term.push(character);
                 }
             }
         }

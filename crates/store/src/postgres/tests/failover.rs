@@ -32,17 +32,17 @@ async fn accept_until_back(
     let mut acknowledged = Vec::new();
     let mut promoted = std::pin::pin!(promoted);
     let mut promoted_at = None;
-    for which in first.. {
+    for number in first.. {
         if promoted_at.is_none() {
             promoted_at = promoted.as_mut().get_mut().try_recv().ok();
         }
-        let accepted = store.accept(vec![sms(which)]).await;
+        let accepted = store.accept(vec![sms(number)]).await;
         match (accepted, promoted_at) {
             (Ok(_), Some(promoted_at)) => {
-                acknowledged.push(id(which));
+                acknowledged.push(id(number));
                 return (acknowledged, promoted_at.elapsed());
             }
-            (Ok(_), None) => acknowledged.push(id(which)),
+            (Ok(_), None) => acknowledged.push(id(number)),
             (Err(error), _) => {
                 assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", error.chain());
                 postrider_core::clock::sleep(Duration::from_millis(20)).await;

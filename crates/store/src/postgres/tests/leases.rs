@@ -104,8 +104,8 @@ async fn concurrent_claims_records_and_cancellations_never_share_a_round() {
     let url = new_database();
     let hosts = (0..4).map(|_| Arc::new(open(&url).unwrap())).collect::<Vec<_>>();
     let mut ids = Vec::new();
-    for which in 0..60 {
-        ids.push(accepted(&*hosts[0], sms(which)).await);
+    for number in 0..60 {
+        ids.push(accepted(&*hosts[0], sms(number)).await);
     }
     let mut work = tokio::task::JoinSet::new();
     for (turn, host) in hosts.iter().enumerate() {

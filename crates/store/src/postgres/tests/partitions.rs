@@ -51,8 +51,8 @@ async fn up_to_date_report(store: &PostgresStore) -> Report {
 }
 
 /// Accepts a message in the next month. Its hour shows that all messages of the first day are older.
-async fn accept_next_month(store: &PostgresStore, which: u64) -> DeliveryId {
-    let mut message = sms(which);
+async fn accept_next_month(store: &PostgresStore, number: u64) -> DeliveryId {
+    let mut message = sms(number);
     message.created_at = next_month();
     accepted(store, message).await
 }

@@ -30,7 +30,7 @@ impl PostgresServer {
     /// Starts an empty server with these settings, as `name=value`.
     pub fn new(settings: &[&str]) -> Self {
         let mut server = Self::prepare(settings);
-        let files = server.data_directory();
+        let files = server.cluster_directory();
         let arguments = [
             "-D",
             &files,
@@ -51,7 +51,10 @@ impl PostgresServer {
     /// Starts a server with this certificate that accepts only TLS connections with the password `secret`.
     pub fn with_tls(certificate: &ServerCertificate) -> Self {
         let mut server = Self::prepare(&["ssl=on"]);
-        let (files, password) = (server.data_directory(), server.directory.path().join("password"));
+        let (files, password) = (
+            server.cluster_directory(),
+            server.directory.path().join("password"),
+        );
         fs::write(&password, "secret").unwrap();
         let password = format!("--pwfile={}", password.display());
         let arguments = [
@@ -84,7 +87,7 @@ impl PostgresServer {
     /// Starts a streaming replica of another server.
     pub fn replica_of(leader: &Self) -> Self {
         let mut server = Self::prepare(&["hot_standby_feedback=on"]);
-        let (files, port) = (server.data_directory(), leader.port.to_string());
+        let (files, port) = (server.cluster_directory(), leader.port.to_string());
         let arguments = [
             "-h",
             "127.0.0.1",
@@ -140,14 +143,14 @@ impl PostgresServer {
 
     /// Promotes a replica.
     pub fn promote(&self) {
-        let files = self.data_directory();
+        let files = self.cluster_directory();
         run(self.owner_command("pg_ctl").args(["promote", "-w", "-D", &files]));
     }
 
     /// Kills all its processes.
     pub fn kill(&mut self) {
         let child = self.child.take().expect("the server runs");
-        postgres_shutdown::kill_postgres(child, Path::new(&self.data_directory()));
+        postgres_shutdown::kill_postgres(child, Path::new(&self.cluster_directory()));
     }
 
     /// Stops all its processes with SIGSTOP: it keeps and accepts connections but does not answer.
@@ -175,7 +178,7 @@ impl PostgresServer {
         }
     }
 
-    fn data_directory(&self) -> String {
+    fn cluster_directory(&self) -> String {
         self.directory.path().join("data").to_string_lossy().into_owned()
     }
 
@@ -192,7 +195,7 @@ impl PostgresServer {
             postgres_shutdown::MMAP_SHARED_MEMORY_SETTING,
         ];
         let mut command = self.owner_command("postgres");
-        command.args(["-D", &self.data_directory(), "-p", &port]);
+        command.args(["-D", &self.cluster_directory(), "-p", &port]);
         let settings = fixed
             .iter()
             .copied()
@@ -218,7 +221,7 @@ impl PostgresServer {
 impl Drop for PostgresServer {
     fn drop(&mut self) {
         if let Some(child) = self.child.take() {
-            postgres_shutdown::stop_postgres(child, Path::new(&self.data_directory()));
+            postgres_shutdown::stop_postgres(child, Path::new(&self.cluster_directory()));
         }
     }
 }
@@ -232,8 +235,9 @@ fn a_server_leaves_no_process_and_no_shared_memory() {
     );
     stopped.stop();
     let servers = [&dropped, &killed, &stopped];
-    let segments = servers
-        .map(|server| postgres_shutdown::shared_memory_segment(Path::new(&server.data_directory())).unwrap());
+    let segments = servers.map(|server| {
+        postgres_shutdown::shared_memory_segment(Path::new(&server.cluster_directory())).unwrap()
+    });
     let process_trees = servers.map(|server| postgres_shutdown::server_pids(server.child.as_ref().unwrap()));
     assert_eq!(dropped.psql("SHOW dynamic_shared_memory_type"), "mmap");
     killed.kill();

@@ -73,8 +73,8 @@ async fn a_full_disk_fails_single_writes_as_a_whole() {
     let fixture = TestStore::new();
     fixture.pragma("PRAGMA max_page_count = 1").await;
     let mut rejected = 0;
-    for which in 0..500 {
-        let mut new = sms(which);
+    for number in 0..500 {
+        let mut new = sms(number);
         new.body = "x".repeat(10_000);
         match fixture.store.accept(vec![new]).await {
             Ok(_) => {}
@@ -144,8 +144,8 @@ async fn a_panic_in_one_operation_affects_no_other_of_its_batch() {
 async fn closing_finishes_queued_operations() {
     let TestStore { folder, store } = TestStore::new();
     let file = folder.path().join("postrider.db");
-    for which in 0..50 {
-        let mut accepting = Box::pin(store.accept(vec![sms(which)]));
+    for number in 0..50 {
+        let mut accepting = Box::pin(store.accept(vec![sms(number)]));
         // The first poll queues the operation; its result is not awaited.
         let first_poll = std::future::poll_fn(|context| Poll::Ready(accepting.as_mut().poll(context))).await;
         assert!(!matches!(first_poll, Poll::Ready(Err(_))), "{first_poll:?}");

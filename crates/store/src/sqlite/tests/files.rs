@@ -76,7 +76,7 @@ async fn a_backup_of_a_busy_store_is_complete() {
     for batch in 0..20 {
         fixture
             .store
-            .accept((0..100).map(|which| sms(batch * 100 + which)).collect())
+            .accept((0..100).map(|number| sms(batch * 100 + number)).collect())
             .await
             .unwrap();
     }
@@ -85,8 +85,8 @@ async fn a_backup_of_a_busy_store_is_complete() {
     let recorded = Arc::clone(&steps);
     let progress = Box::new(move |done, total| recorded.lock().unwrap().push((done, total)));
     let writes = async {
-        for which in 5_000..5_200 {
-            accepted(&fixture.store, sms(which)).await;
+        for number in 5_000..5_200 {
+            accepted(&fixture.store, sms(number)).await;
         }
     };
     let (copied, ()) = tokio::join!(fixture.store.backup(copy.clone(), progress), writes);
@@ -171,15 +171,7 @@ async fn commits_are_counted() {
     let fixture = TestStore::new();
     accepted(&fixture.store, sms(1)).await;
     let stats = fixture.store.commit_stats().unwrap();
-    assert_eq!(
-        (
-            stats.commits(),
-            stats.operations(),
-            stats.operations_last(),
-            stats.operations_max()
-        ),
-        (1, 1, 1, 1)
-    );
+    assert_eq!((stats.commits(), stats.operations()), (1, 1));
 }
 
 #[test]

@@ -58,7 +58,7 @@ pub async fn expect_first_rounds(checker: &PlanChecker) {
 
 /// Numbers of messages spread over the last month, and one of an older month.
 pub(super) fn numbers() -> Vec<i64> {
-    let last = (0..BATCH - 1).map(|which| (11 << 36) + 1 + which * (message_count() / 2 / BATCH));
+    let last = (0..BATCH - 1).map(|number| (11 << 36) + 1 + number * (message_count() / 2 / BATCH));
     std::iter::once((3 << 36) + 5).chain(last).collect()
 }
 
@@ -70,7 +70,7 @@ pub(super) fn ids() -> Vec<i64> {
 }
 
 pub(super) fn texts(count: i64, text: &str) -> Vec<String> {
-    (0..count).map(|which| format!("{text}{which}")).collect()
+    (0..count).map(|number| format!("{text}{number}")).collect()
 }
 
 pub(super) fn repeated<T: Clone>(value: &T) -> Vec<T> {
@@ -78,7 +78,7 @@ pub(super) fn repeated<T: Clone>(value: &T) -> Vec<T> {
 }
 
 async fn expect_accept(checker: &PlanChecker) {
-    let keys = (0..BATCH).map(|which| vec![u8::try_from(which).unwrap(); 32]);
+    let keys = (0..BATCH).map(|number| vec![u8::try_from(number).unwrap(); 32]);
     let keys = keys.collect::<Vec<_>>();
     expect_plan!(checker, BATCH, "accept/find_idempotency_key", bind![keys, NOW]);
     let sms = repeated(&"sms");
@@ -88,7 +88,7 @@ async fn expect_accept(checker: &PlanChecker) {
         "accept/find_suppressed_recipients",
         bind![sms, texts(BATCH, "+98")]
     );
-    let new = (0..BATCH).map(|which| (11 << 36) + message_count() + which);
+    let new = (0..BATCH).map(|number| (11 << 36) + message_count() + number);
     let new = new.collect::<Vec<_>>();
     let names = new.iter().map(|number| uuid_bytes(*number)).collect::<Vec<_>>();
     let none = repeated(&None::<&str>);

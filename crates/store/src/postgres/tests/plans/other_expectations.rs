@@ -196,7 +196,7 @@ pub async fn expect_prune(checker: &PlanChecker) {
         "maintenance/select_old_messages",
         bind![first, next, i64::MAX, BATCH]
     );
-    let numbers = (1..=BATCH).map(|which| first + which).collect::<Vec<_>>();
+    let numbers = (1..=BATCH).map(|number| first + number).collect::<Vec<_>>();
     let ids = numbers.iter().map(|number| number << 6).collect::<Vec<_>>();
     expect_plan!(
         checker,
@@ -235,7 +235,7 @@ pub async fn expect_broadcasts(checker: &PlanChecker) {
     expect_plan!(checker, 1, "broadcasts/read_last_user_number", &[]);
     let new_users = texts(BATCH, "stranger ");
     let new_numbers = (1..=BATCH)
-        .map(|which| message_count() + which)
+        .map(|number| message_count() + number)
         .collect::<Vec<_>>();
     expect_plan!(
         checker,

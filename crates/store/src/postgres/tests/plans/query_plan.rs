@@ -81,6 +81,6 @@ impl QueryPlan {
 
 fn number_after(line: &str, words: &str) -> u64 {
     let rest = line.split(words).nth(1).unwrap_or_default();
-    let digits = rest.split(|letter: char| !letter.is_ascii_digit()).next();
+    let digits = rest.split(|character: char| !character.is_ascii_digit()).next();
     digits.unwrap_or_default().parse().unwrap_or_default()
 }
