@@ -37,7 +37,7 @@ fn register_users(world: &TestGateway, users: usize) {
 }
 
 #[test]
-fn a_broadcast_goes_on_where_a_killed_process_left_it() {
+fn a_broadcast_continues_where_a_killed_process_stopped() {
     let world = TestGateway::new(CONFIG);
     let mut console = world.start_serve(&["--concurrency", "0"]);
     register_users(&world, USER_COUNT);
@@ -88,7 +88,7 @@ fn a_broadcast_goes_on_where_a_killed_process_left_it() {
 }
 
 #[test]
-fn another_process_takes_a_broadcast_over_and_two_never_do_a_step_twice() {
+fn another_process_continues_a_broadcast_and_no_step_is_done_twice() {
     let world = TestGateway::new(CONFIG);
     let console = world.start_serve(&["--concurrency", "0"]);
     register_users(&world, 5_000);
@@ -114,7 +114,7 @@ fn another_process_takes_a_broadcast_over_and_two_never_do_a_step_twice() {
 }
 
 #[test]
-fn reading_twice_counts_once_over_the_wire() {
+fn reading_a_message_twice_counts_once() {
     let world = TestGateway::new(CONFIG);
     let console = world.start_serve(&[]);
     post_expecting(&world, "/v1/users", r#"{"id":"ana/1 ö","name":"Ana"}"#, 201);

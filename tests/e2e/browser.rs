@@ -133,7 +133,7 @@ fn every_page_is_accessible_at_every_width_in_light_and_dark() {
 }
 
 #[test]
-fn what_failed_is_sent_again_without_a_mouse() {
+fn a_failed_message_is_resent_with_the_keyboard_alone() {
     let (world, _console, last) = gateway_with_messages();
     run_scenario("keyboard", &world, &last);
     wait_until("it has failed again", || {
@@ -142,7 +142,7 @@ fn what_failed_is_sent_again_without_a_mouse() {
 }
 
 #[test]
-fn numbers_move_by_themselves_and_providers_rest_and_wake() {
+fn numbers_update_live_and_providers_are_paused_and_resumed() {
     let (world, console, last) = gateway_with_messages();
     run_scenario("live", &world, &last);
     // An open stream of events does not hold up the end.

@@ -12,7 +12,7 @@ fn gateway_with(stub: &StubProvider) -> TestGateway {
 }
 
 #[test]
-fn cron_lines_do_their_duty_even_when_there_is_nothing_to_do() {
+fn cron_commands_exit_with_success_when_there_is_nothing_to_do() {
     let world = gateway_with(&StubProvider::new(StubBehavior::Accept));
     for command in [["resend:msg"], ["resend"], ["sync:report"], ["sync-report"]] {
         let line = world.run_ok(&command);
@@ -21,7 +21,7 @@ fn cron_lines_do_their_duty_even_when_there_is_nothing_to_do() {
 }
 
 #[test]
-fn what_waits_is_sent_when_the_operator_says_now() {
+fn waiting_messages_are_sent_when_the_operator_requests_it() {
     let stub = StubProvider::new(StubBehavior::Status(500));
     let world = gateway_with(&stub);
     let _console = world.start_serve(&[]);
@@ -78,7 +78,7 @@ fn wrong_usage_exits_with_2_and_failure_with_1() {
 }
 
 #[test]
-fn a_backup_made_while_serving_is_a_whole_store() {
+fn a_backup_made_while_serving_is_complete() {
     let stub = StubProvider::new(StubBehavior::Accept);
     let world = gateway_with(&stub);
     let _console = world.start_serve(&[]);
@@ -94,7 +94,7 @@ fn a_backup_made_while_serving_is_a_whole_store() {
 }
 
 #[test]
-fn check_says_what_is_wrong_and_what_to_do() {
+fn check_reports_what_is_wrong_and_what_to_do() {
     let stub = StubProvider::new(StubBehavior::Accept);
     let good = gateway_with(&stub);
     let fresh = good.run_ok(&["check"]);
@@ -119,7 +119,7 @@ fn check_says_what_is_wrong_and_what_to_do() {
 }
 
 #[test]
-fn a_provider_whose_receipts_prove_nothing_is_refused_or_named() {
+fn a_provider_with_unsigned_receipts_is_refused_or_named() {
     let stub = StubProvider::new(StubBehavior::Accept);
     let configuration = |more: &str| {
         format!(

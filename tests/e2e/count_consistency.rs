@@ -171,7 +171,7 @@ fn serve_store(world: &TestGateway, store: &str) -> ConsoleProcess {
 }
 
 #[test]
-fn after_everything_that_can_happen_all_count_alike_in_the_middle_and_at_the_end() {
+fn all_counts_agree_during_and_after_a_run_with_every_outcome() {
     let world = TestGateway::new(ALL_OUTCOMES_CONFIG);
     let _serve = world.start_serve(&["--concurrency", "0"]);
     let made = world.run_ok(&["produce", "--messages", "3000"]);
@@ -216,7 +216,7 @@ fn after_everything_that_can_happen_all_count_alike_in_the_middle_and_at_the_end
 }
 
 #[test]
-fn a_store_that_a_simulation_leaves_behind_is_told_alike_by_all() {
+fn all_counts_agree_on_a_store_kept_by_a_simulation() {
     for (store, arguments) in [
         (
             "retried.db",
@@ -251,7 +251,7 @@ fn a_store_that_a_simulation_leaves_behind_is_told_alike_by_all() {
 }
 
 #[test]
-fn an_interrupted_simulation_is_told_alike_by_all() {
+fn all_counts_agree_after_an_interrupted_simulation() {
     for arguments in [
         &["--messages", "4000", "--mean-time", "3ms"][..],
         &["--users", "800", "--mean-time", "3ms"],

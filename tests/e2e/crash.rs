@@ -22,7 +22,7 @@ fn kill_count() -> u64 {
 }
 
 #[test]
-fn nothing_accepted_is_lost_and_every_second_send_is_shown() {
+fn no_accepted_message_is_lost_and_every_possible_second_send_is_shown() {
     let stub = StubProvider::new(StubBehavior::AcceptAfterMs(3));
     let configuration = format!(
         "{}\n[work]\nlease = \"16s\"\nconcurrency = {CONCURRENCY}\n[channels.sms]\nproviders = [\"red\"]\n\

@@ -39,7 +39,7 @@ fn send_oversized(
 }
 
 #[test]
-fn a_header_of_a_gigabyte_is_cut_off_early() {
+fn a_header_of_a_gigabyte_is_rejected_early() {
     let world = TestGateway::new(CONFIG);
     let _console = world.start_serve(&["--concurrency", "0"]);
     let filler = vec![b'a'; 64 * 1024];
@@ -50,7 +50,7 @@ fn a_header_of_a_gigabyte_is_cut_off_early() {
 }
 
 #[test]
-fn nonsense_gets_a_clear_answer_and_stores_nothing() {
+fn malformed_requests_get_a_clear_answer_and_store_nothing() {
     let world = TestGateway::new(CONFIG);
     let mut console = world.start_serve(&["--concurrency", "0"]);
     let long = "x".repeat(100_000);
@@ -107,7 +107,7 @@ fn nonsense_gets_a_clear_answer_and_stores_nothing() {
 }
 
 #[test]
-fn two_thousand_idle_connections_and_slow_clients_hold_nobody_up() {
+fn two_thousand_idle_connections_and_slow_clients_delay_no_other_client() {
     let world = TestGateway::new(&format!(
         "[limits]\nheader_timeout = \"2s\"\nidle_timeout = \"2s\"\n{CONFIG}"
     ));
@@ -140,7 +140,7 @@ fn two_thousand_idle_connections_and_slow_clients_hold_nobody_up() {
 }
 
 #[test]
-fn events_go_on_for_longer_than_a_connection_may_rest() {
+fn live_updates_outlast_the_idle_limit_of_a_connection() {
     let world = TestGateway::new(&format!("[limits]\nidle_timeout = \"3s\"\n{CONFIG}"));
     let console = world.start_serve(&["--concurrency", "0"]);
     let mut stream = TcpStream::connect(world.address).unwrap();
@@ -159,7 +159,7 @@ fn events_go_on_for_longer_than_a_connection_may_rest() {
 }
 
 #[test]
-fn a_door_to_the_world_needs_keys() {
+fn listening_beyond_loopback_requires_keys() {
     let world = TestGateway::new(CONFIG);
     let refused = world.run(&["serve", "--listen", "0.0.0.0:0"]);
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
@@ -168,7 +168,7 @@ fn a_door_to_the_world_needs_keys() {
 }
 
 #[test]
-fn a_key_opens_the_doors_of_its_scope_only() {
+fn a_key_allows_only_its_scopes() {
     let key = "a-long-and-secret-word";
     let text =
         format!("{CONFIG}[[keys]]\nname = \"shop\"\nkey = \"${{env:SHOP_KEY}}\"\nscopes = [\"send\"]\n");

@@ -18,7 +18,7 @@ const LEGACY_ENVIRONMENT: [(&str, &str); 6] = [
 ];
 
 #[test]
-fn the_default_configuration_runs_unchanged_and_no_channel_holds_another_back() {
+fn the_default_configuration_runs_unchanged_and_channels_do_not_delay_each_other() {
     let world = TestGateway::new("");
     let _gateway = world.start_serve_with_env(&LEGACY_ENVIRONMENT);
     for number in 1..=3 {
@@ -50,7 +50,7 @@ fn the_default_configuration_runs_unchanged_and_no_channel_holds_another_back() 
 }
 
 #[test]
-fn one_channel_of_the_service_may_mix_push_mail_and_text_messages() {
+fn one_channel_may_mix_push_email_and_sms() {
     let world = TestGateway::new("");
     let mut variables = LEGACY_ENVIRONMENT.to_vec();
     variables[5].1 = "CHANNEL_MIX";

@@ -44,7 +44,7 @@ fn expect_jobs_run_once(world: &TestGateway) {
 }
 
 #[test]
-fn what_cron_starts_everywhere_at_once_is_done_once_on_a_server() {
+fn a_job_started_by_many_hosts_at_once_runs_once_on_postgres() {
     let red = StubProvider::new(StubBehavior::Accept);
     let world = gateway_on_postgres(&format!("{}{CONFIG}", red.texting_config("red")));
     let _console = world.start_serve(&["--concurrency", "0"]);
@@ -52,7 +52,7 @@ fn what_cron_starts_everywhere_at_once_is_done_once_on_a_server() {
 }
 
 #[test]
-fn what_cron_starts_everywhere_at_once_is_done_once_on_a_file() {
+fn a_job_started_many_times_at_once_runs_once_on_sqlite() {
     let red = StubProvider::new(StubBehavior::Accept);
     let world = TestGateway::new(&format!("{}{CONFIG}", red.texting_config("red")));
     let _console = world.start_serve(&["--concurrency", "0"]);

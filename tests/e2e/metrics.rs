@@ -49,7 +49,7 @@ fn promtool_output(metrics: &str) -> String {
 }
 
 #[test]
-fn promtool_is_content() {
+fn promtool_accepts_the_metrics() {
     let (world, _serve) = busy_gateway();
     let answer = text_format(&world);
     assert_eq!(
@@ -88,7 +88,7 @@ fn metric_names_in(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn what_dashboard_and_alerts_ask_for_is_exported() {
+fn every_metric_of_dashboard_and_alerts_is_exported() {
     let (world, _serve) = busy_gateway();
     let metrics = text_format(&world).body;
     let samples = metrics.lines().filter(|line| !line.starts_with('#'));
@@ -107,7 +107,7 @@ fn what_dashboard_and_alerts_ask_for_is_exported() {
 }
 
 #[test]
-fn labels_never_tell_who_was_written_to() {
+fn labels_contain_no_recipient() {
     let (world, _serve) = busy_gateway();
     let metrics = text_format(&world).body;
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
@@ -119,7 +119,7 @@ fn labels_never_tell_who_was_written_to() {
 }
 
 #[test]
-fn what_is_counted_adds_up() {
+fn the_counters_add_up() {
     let (world, _serve) = busy_gateway();
     let metrics = world.get("/metrics").unwrap().body;
     for line in [
@@ -142,7 +142,7 @@ fn what_is_counted_adds_up() {
 }
 
 #[test]
-fn an_edge_that_is_away_is_counted() {
+fn errors_of_an_unavailable_queue_and_cache_are_counted() {
     let nobody = free_address();
     let edges =
         format!("{CONFIG}[queue]\nurl = \"redis://{nobody}\"\n[cache]\nurl = \"memcache://{nobody}\"\n");
@@ -159,7 +159,7 @@ fn an_edge_that_is_away_is_counted() {
 }
 
 #[test]
-fn workers_have_metrics_of_their_own_and_take_no_messages() {
+fn workers_export_metrics_and_accept_no_messages() {
     let world = TestGateway::new(CONFIG);
     let _serve = world.start_serve(&["--concurrency", "0"]);
     let at = free_address();
@@ -182,7 +182,7 @@ fn workers_have_metrics_of_their_own_and_take_no_messages() {
 }
 
 #[test]
-fn workers_that_others_can_reach_need_keys() {
+fn workers_listening_beyond_loopback_require_keys() {
     let world = TestGateway::new(CONFIG);
     let output = world.run(&["work", "--listen", "0.0.0.0:0"]);
     let said = String::from_utf8_lossy(&output.stderr);

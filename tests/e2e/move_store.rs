@@ -101,7 +101,7 @@ fn config(stub: &StubProvider, store: &str) -> String {
 }
 
 #[test]
-fn a_store_in_use_is_moved_and_nothing_is_lost() {
+fn moving_a_store_in_use_loses_nothing() {
     let stub = StubProvider::new(StubBehavior::AcceptAfterMs(3));
     let old = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
     let serving = old.start_serve(&[]);
@@ -202,7 +202,7 @@ fn report_json(world: &TestGateway) -> serde_json::Value {
 }
 
 #[test]
-fn there_and_back_again_the_report_says_the_same() {
+fn the_report_is_the_same_after_moving_there_and_back() {
     let stub = StubProvider::new(StubBehavior::Accept);
     let old = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
     let serving = old.start_serve(&[]);
@@ -241,7 +241,7 @@ fn there_and_back_again_the_report_says_the_same() {
 }
 
 #[test]
-fn what_cannot_be_moved_is_refused_with_the_remedy() {
+fn an_impossible_move_is_refused_with_a_remedy() {
     let stub = StubProvider::new(StubBehavior::Accept);
     let world = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
     world.run_ok(&["send", "09122222222", "hello"]);
@@ -275,7 +275,7 @@ fn what_cannot_be_moved_is_refused_with_the_remedy() {
 }
 
 #[test]
-fn a_move_that_is_given_up_leaves_nothing_behind() {
+fn an_abandoned_move_leaves_nothing_behind() {
     let stub = StubProvider::new(StubBehavior::Accept);
     let world = TestGateway::new(&config(&stub, "sqlite:postrider.db"));
     world.run_ok(&["send", "09122222222", "hello"]);

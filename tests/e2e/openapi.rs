@@ -55,7 +55,7 @@ fn run_schemathesis(world: &TestGateway) -> (bool, String) {
 }
 
 #[test]
-fn whatever_is_made_up_from_the_description_is_answered_as_described() {
+fn generated_requests_are_answered_as_the_description_states() {
     let world = TestGateway::new(CONFIG);
     let _serve = world.start_serve(&[]);
     let (content, said) = run_schemathesis(&world);

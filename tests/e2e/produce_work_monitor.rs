@@ -27,7 +27,7 @@ fn parse_monitor_output(text: &str) -> Option<(u64, u64, f64)> {
 }
 
 #[test]
-fn a_simulation_gives_up_when_its_store_is_gone() {
+fn a_simulation_ends_when_its_store_is_gone() {
     let url = new_database();
     let world = TestGateway::new("");
     let keep = format!("--keep={url}");
@@ -78,7 +78,7 @@ fn a_simulation_gives_up_when_its_store_is_gone() {
 }
 
 #[test]
-fn on_a_server_with_redis_the_parts_come_to_the_same_and_a_simulation_may_be_kept_there() {
+fn on_postgres_and_redis_the_parts_give_the_same_result_and_a_simulation_can_be_kept() {
     let redis = BackendServer::redis();
     let url = new_database();
     let world = TestGateway::new(&format!(
@@ -162,7 +162,7 @@ fn on_a_server_with_redis_the_parts_come_to_the_same_and_a_simulation_may_be_kep
 }
 
 #[test]
-fn a_monitor_waits_for_a_store_that_has_no_folder_yet() {
+fn the_monitor_waits_for_a_store_whose_folder_does_not_exist_yet() {
     let world = TestGateway::new("[store]\nurl = \"sqlite:later/postrider.db\"\n");
     let watched = world.folder.path().join("monitor.txt");
     let complaints = world.folder.path().join("complaints.txt");
@@ -195,7 +195,7 @@ fn a_monitor_waits_for_a_store_that_has_no_folder_yet() {
 }
 
 #[test]
-fn three_parts_apart_lose_nothing_whoever_is_killed_and_the_monitor_counts_it_all() {
+fn separate_processes_lose_nothing_when_killed_and_the_monitor_counts_everything() {
     let world = TestGateway::new(MOCK_CONFIG);
     let mut command = world.command(&["monitor", "--interval", "200ms"]);
     let watched = world.folder.path().join("monitor.txt");
@@ -255,7 +255,7 @@ fn three_parts_apart_lose_nothing_whoever_is_killed_and_the_monitor_counts_it_al
 }
 
 #[test]
-fn without_its_redis_the_alert_is_produced_and_watched_all_the_same() {
+fn messages_are_produced_and_monitored_while_redis_is_down() {
     let nobody = free_address();
     let world = TestGateway::new(&format!("[queue]\nurl = \"redis://{nobody}\"\n{MOCK_CONFIG}"));
     let made = world.run(&["produce", "--messages", "20"]);
@@ -276,7 +276,7 @@ fn without_its_redis_the_alert_is_produced_and_watched_all_the_same() {
 }
 
 #[test]
-fn nobody_plays_with_messages_that_a_real_provider_should_send() {
+fn a_mock_worker_refuses_messages_of_a_real_provider() {
     let world = TestGateway::new(&StubProvider::new(StubBehavior::Accept).texting_config("red"));
     let output = world.run(&["work", "--mean-time", "1ms"]);
     assert_eq!(output.status.code(), Some(2));
@@ -284,7 +284,7 @@ fn nobody_plays_with_messages_that_a_real_provider_should_send() {
 }
 
 #[test]
-fn nobody_is_alerted_who_is_somebody() {
+fn produce_refuses_channels_with_real_providers() {
     let world = TestGateway::new(
         "[providers.red]\nkind = \"http\"\nurl = \"https://red.example/?number={spelling}&body={body}\"\n\
          [providers.mock]\nkind = \"mock\"\n\
@@ -303,7 +303,7 @@ fn nobody_is_alerted_who_is_somebody() {
 }
 
 #[test]
-fn who_is_told_twice_to_stop_producing_stops_at_once() {
+fn a_second_signal_stops_produce_at_once() {
     let world = TestGateway::new(MOCK_CONFIG);
     world.run_ok(&["produce", "--messages", "0"]);
     let mut command = world.command(&["produce", "--messages", "100000000"]);

@@ -16,7 +16,7 @@ fn gateway_with_failover(red: &StubProvider, blue: &StubProvider) -> TestGateway
 }
 
 #[test]
-fn the_second_provider_carries_what_the_first_cannot() {
+fn the_second_provider_sends_what_the_first_cannot() {
     for (trouble, outcome) in [
         (StubBehavior::Status(500), "red: unavailable"),
         (StubBehavior::Status(503), "red: unavailable"),
@@ -36,7 +36,7 @@ fn the_second_provider_carries_what_the_first_cannot() {
 }
 
 #[test]
-fn a_provider_that_refuses_connections_is_passed_over() {
+fn a_provider_that_refuses_connections_is_skipped() {
     let blue = StubProvider::new(StubBehavior::Accept);
     let nobody = free_address();
     let red =
@@ -49,7 +49,7 @@ fn a_provider_that_refuses_connections_is_passed_over() {
 }
 
 #[test]
-fn silence_is_unknown_and_never_a_blind_second_send_elsewhere() {
+fn a_call_without_an_answer_is_unknown_and_not_sent_through_another_provider() {
     for silence in [StubBehavior::HangUp, StubBehavior::AcceptAfterMs(4_000)] {
         let (red, blue) = (
             StubProvider::new(silence),
@@ -88,7 +88,7 @@ fn when_all_fail_the_message_waits_and_is_sent_later() {
 }
 
 #[test]
-fn a_receipt_moves_a_message_on_and_an_invalid_number_is_not_written_to_again() {
+fn a_receipt_updates_a_message_and_an_invalid_number_gets_no_more_messages() {
     let red = StubProvider::new(StubBehavior::Accept);
     let world = TestGateway::new(&format!(
         "{}[channels.sms]\nproviders = [\"red\"]\n",
@@ -164,7 +164,7 @@ fn a_receipt_moves_a_message_on_and_an_invalid_number_is_not_written_to_again() 
 }
 
 #[test]
-fn a_provider_that_refuses_us_is_one_line_in_the_log_however_many_workers_found_it_out() {
+fn a_misconfigured_provider_is_logged_once_for_all_workers() {
     let (red, blue) = (
         StubProvider::new(StubBehavior::Status(401)),
         StubProvider::new(StubBehavior::Accept),
@@ -212,7 +212,7 @@ fn a_provider_that_refuses_us_is_one_line_in_the_log_however_many_workers_found_
 }
 
 #[test]
-fn what_a_provider_accepted_and_never_reported_stays_sent_and_is_seen() {
+fn a_message_without_a_receipt_stays_sent_and_is_shown() {
     let red = StubProvider::new(StubBehavior::Accept);
     let channel = "[channels.sms]\nproviders = [\"red\"]\n";
     let world = TestGateway::new(&format!("{}{channel}", red.texting_config("red")));

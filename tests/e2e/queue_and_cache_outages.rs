@@ -45,7 +45,7 @@ fn redis_may_die_at_any_moment() {
 }
 
 #[test]
-fn a_redis_that_is_away_at_the_start_stops_nobody() {
+fn the_gateway_starts_while_redis_is_down() {
     let address = super::test_gateway::free_address();
     let world = TestGateway::new(&format!("[queue]\nurl = \"redis://{address}\"\n{MOCK_CONFIG}"));
     let _console = world.start_serve(&[]);
@@ -58,7 +58,7 @@ fn a_redis_that_is_away_at_the_start_stops_nobody() {
 }
 
 #[test]
-fn sentinels_hand_the_queue_to_the_replica() {
+fn the_queue_follows_a_sentinel_failover() {
     let mut master = BackendServer::redis();
     let replica = BackendServer::redis_with(&["--replicaof", "127.0.0.1", &master.port().to_string()]);
     let sentinel = BackendServer::sentinel(master.port());
@@ -84,7 +84,7 @@ fn sentinels_hand_the_queue_to_the_replica() {
 }
 
 #[test]
-fn the_page_is_right_whatever_happens_to_memcached() {
+fn the_page_is_correct_whatever_happens_to_memcached() {
     let mut memcached = BackendServer::memcached();
     let world = TestGateway::new(&format!("[cache]\nurl = \"{}\"\n{MOCK_CONFIG}", memcached.url()));
     let console = world.start_serve(&[]);

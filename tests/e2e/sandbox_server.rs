@@ -191,22 +191,22 @@ fn expect_test_numbers_as_documented(wire: &str) {
 }
 
 #[test]
-fn every_number_ends_as_the_table_says_over_the_wire_of_system_a() {
+fn every_test_number_ends_as_documented_over_the_simple_wire() {
     expect_test_numbers_as_documented("simple");
 }
 
 #[test]
-fn every_number_ends_as_the_table_says_over_the_wire_of_system_c() {
+fn every_test_number_ends_as_documented_over_the_texting_wire() {
     expect_test_numbers_as_documented("texting");
 }
 
 #[test]
-fn every_number_ends_as_the_table_says_over_a_wire_like_twilios() {
+fn every_test_number_ends_as_documented_over_the_twilio_wire() {
     expect_test_numbers_as_documented("twilio");
 }
 
 #[test]
-fn every_fault_is_what_the_table_says_and_messages_flow_again_when_it_is_taken_back() {
+fn every_fault_acts_as_documented_and_messages_flow_again_after_it_is_removed() {
     for wire in APIS {
         let trial = SandboxTest::with_api(wire);
         let rows = documented_table("fault");
@@ -232,7 +232,7 @@ fn every_fault_is_what_the_table_says_and_messages_flow_again_when_it_is_taken_b
 }
 
 #[test]
-fn while_one_provider_is_too_busy_or_babbles_the_next_one_carries_the_messages() {
+fn while_one_provider_throttles_or_answers_garbage_the_next_one_sends() {
     let trial = SandboxTest::new(&RELIABLE_OPTIONS, |printed| {
         with_providers(printed, &["simple", "twilio"])
     });
@@ -259,7 +259,7 @@ fn while_one_provider_is_too_busy_or_babbles_the_next_one_carries_the_messages()
 }
 
 #[test]
-fn by_luck_on_all_three_wires_both_sides_count_the_same() {
+fn with_random_results_on_all_three_wires_both_sides_count_the_same() {
     let options = [
         "--mean-time",
         "5ms",
@@ -297,7 +297,7 @@ fn by_luck_on_all_three_wires_both_sides_count_the_same() {
 }
 
 #[test]
-fn it_ends_at_once_and_well_whoever_hangs_and_whatever_is_still_to_come() {
+fn the_sandbox_server_stops_at_once_despite_hanging_calls_and_waiting_receipts() {
     for signal in ["TERM", "INT"] {
         let options = [
             "--failure-rate",
@@ -323,7 +323,7 @@ fn it_ends_at_once_and_well_whoever_hangs_and_whatever_is_still_to_come() {
 }
 
 #[test]
-fn what_is_out_of_range_is_refused_with_the_range() {
+fn a_value_out_of_range_is_refused_with_the_range() {
     let world = TestGateway::new("");
     for (option, value, range) in [
         ("--failure-rate", "1.5", "from 0 to 1"),

@@ -32,7 +32,7 @@ fn workers_on_other_hosts_send_what_intake_accepts() {
 }
 
 #[test]
-fn what_was_accepted_survives_the_death_of_whoever_accepted_it() {
+fn accepted_messages_survive_the_death_of_the_accepting_process() {
     let world = gateway_on_postgres();
     let intake = world.start_serve(&["--concurrency", "0"]);
     let ids: Vec<String> = (0..20)
@@ -46,7 +46,7 @@ fn what_was_accepted_survives_the_death_of_whoever_accepted_it() {
 }
 
 #[test]
-fn commands_work_on_a_server_as_on_a_file() {
+fn commands_work_on_postgres_as_on_sqlite() {
     let world = gateway_on_postgres();
     assert!(world.run_ok(&["check"]).contains("applied by `console migrate`"));
     assert!(world.run_ok(&["migrate"]).contains("0001_schema"));

@@ -4,7 +4,7 @@ use super::stub_provider::{StubBehavior, StubProvider};
 use super::test_gateway::{TestGateway, wait_until};
 
 #[test]
-fn a_stop_finishes_what_is_in_flight_and_sends_nothing_twice() {
+fn a_stop_finishes_calls_in_flight_and_sends_nothing_twice() {
     let stub = StubProvider::new(StubBehavior::AcceptAfterMs(700));
     let world = TestGateway::new(&format!(
         "{}\n[channels.sms]\nproviders = [\"red\"]\n",

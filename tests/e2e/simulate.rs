@@ -23,7 +23,7 @@ pub fn numbers_in_line(text: &str, word: &str) -> Vec<u64> {
 }
 
 #[test]
-fn a_simulation_comes_out_as_theory_expects_and_everybody_counts_alike() {
+fn a_simulation_matches_its_expected_values_and_all_counts_agree() {
     let world = TestGateway::new("");
     let output = world.run(&[
         "simulate",
@@ -90,7 +90,7 @@ fn a_simulation_comes_out_as_theory_expects_and_everybody_counts_alike() {
 }
 
 #[test]
-fn the_ends_of_the_range_and_no_message_at_all_are_simulated_too() {
+fn the_limits_of_every_range_and_zero_messages_can_be_simulated() {
     let world = TestGateway::new("");
     let played = |arguments: &[&str]| {
         let output = world.run(&[&["simulate", "--mean-time", "0", "--no-retry"], arguments].concat());
@@ -109,7 +109,7 @@ fn the_ends_of_the_range_and_no_message_at_all_are_simulated_too() {
 }
 
 #[test]
-fn with_retries_nearly_everything_is_sent_in_the_end() {
+fn with_retries_nearly_all_messages_are_sent() {
     let world = TestGateway::new("");
     let output = world.run(&[
         "simulate",
@@ -125,7 +125,7 @@ fn with_retries_nearly_everything_is_sent_in_the_end() {
 }
 
 #[test]
-fn an_interrupted_simulation_prints_what_it_has_and_leaves_nothing() {
+fn an_interrupted_simulation_prints_its_result_so_far_and_leaves_no_files() {
     let world = TestGateway::new("");
     let temporary = world.folder.path().join("temporary");
     std::fs::create_dir(&temporary).unwrap();
@@ -168,7 +168,7 @@ fn an_interrupted_simulation_prints_what_it_has_and_leaves_nothing() {
 }
 
 #[test]
-fn what_is_out_of_range_is_refused_with_the_range() {
+fn a_value_out_of_range_is_refused_with_the_range() {
     let world = TestGateway::new("");
     for (arguments, range) in [
         (vec!["simulate", "--mean-time", "61s"], "from 0s to 1m"),

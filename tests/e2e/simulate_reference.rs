@@ -13,7 +13,7 @@ pub fn ratio_blocks(printed: &str) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn the_run_of_system_d_comes_out_as_its_reference_expects() {
+fn the_run_of_system_d_matches_its_reference() {
     let world = TestGateway::new("");
     let output = world.run(&[
         "simulate",
@@ -53,7 +53,7 @@ fn the_run_of_system_d_comes_out_as_its_reference_expects() {
 }
 
 #[test]
-fn the_run_of_system_e_comes_out_as_its_reference_expects_and_again_by_its_seed() {
+fn the_run_of_system_e_matches_its_reference_and_repeats_with_its_seed() {
     let world = TestGateway::new("");
     let played = |further: &[&str]| {
         let example = [
@@ -102,7 +102,7 @@ fn the_run_of_system_e_comes_out_as_its_reference_expects_and_again_by_its_seed(
 }
 
 #[test]
-fn users_who_are_nobody_or_receive_nothing_have_no_ratio_that_divides_by_zero() {
+fn no_ratio_divides_by_zero_without_users_or_received_messages() {
     let world = TestGateway::new("");
     let nobody = ratio_blocks(&world.run_ok(&["simulate", "--users", "0", "--messages-per-user", "2"]));
     assert_eq!(nobody.len(), 2);
@@ -140,7 +140,7 @@ fn users_who_are_nobody_or_receive_nothing_have_no_ratio_that_divides_by_zero() 
 }
 
 #[test]
-fn options_of_an_alert_and_of_users_do_not_go_together() {
+fn message_and_user_options_are_mutually_exclusive() {
     let world = TestGateway::new("");
     for arguments in [
         ["simulate", "--users", "10", "--messages", "5"],

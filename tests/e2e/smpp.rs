@@ -62,7 +62,7 @@ impl SmscProcess {
 }
 
 #[test]
-fn a_message_is_delivered_and_a_long_one_too() {
+fn a_short_and_a_long_message_are_delivered() {
     let centre = SmscProcess::with_receipt_state("DELIVRD");
     let world = centre.gateway("");
     let _console = world.start_serve(&[]);
@@ -73,7 +73,7 @@ fn a_message_is_delivered_and_a_long_one_too() {
 }
 
 #[test]
-fn a_number_that_a_receipt_calls_dead_is_not_written_to_again() {
+fn a_number_that_a_receipt_reports_invalid_gets_no_more_messages() {
     let centre = SmscProcess::with_receipt_state("UNDELIV");
     let world = centre.gateway("invalid_errors = [\"1\"]");
     let _console = world.start_serve(&[]);
@@ -87,7 +87,7 @@ fn a_number_that_a_receipt_calls_dead_is_not_written_to_again() {
 }
 
 #[test]
-fn who_texts_stop_hears_nothing_more_and_a_cut_link_loses_nothing() {
+fn a_recipient_who_sends_stop_gets_no_more_messages_and_a_cut_connection_loses_nothing() {
     let mut centre = SmscProcess::with_receipt_state("DELIVRD");
     let world = centre.gateway("");
     let _console = world.start_serve(&[]);

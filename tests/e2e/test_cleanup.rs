@@ -38,7 +38,7 @@ fn server_pid(place: &Path) -> Option<String> {
 }
 
 #[test]
-fn a_server_whose_tests_were_interrupted_ends_and_its_files_go() {
+fn the_server_of_an_interrupted_test_run_ends_and_its_files_are_deleted() {
     let bin = find_postgres_programs().expect("postgres: `apt-get install postgresql`, or `./start.sh test`");
     let port = free_port().to_string();
     let place = std::env::temp_dir().join(format!("postrider-interrupted-{}-{port}", std::process::id()));

@@ -12,7 +12,7 @@ fn submit_message(world: &TestGateway, user: &str, body: &str) -> String {
 }
 
 #[test]
-fn the_command_line_says_what_was_sent_to_whom() {
+fn the_usage_command_lists_messages_and_recipients() {
     let world = TestGateway::new(CONFIG);
     let _serve = world.start_serve(&[]);
     let id = submit_message(&world, "ann", "=hello");

@@ -58,7 +58,7 @@ fn eight_clients_on_two_processes_on_one_file_get_exactly_three_hundred_through(
 }
 
 #[test]
-fn the_command_line_says_when_to_come_back() {
+fn the_command_line_reports_when_to_retry() {
     let world = TestGateway::new(&format!("{CONFIG}[throttle]\nuser_per_hour = 1\n"));
     world.run_ok(&["send", "09122222222", "yes or no?"]);
     let refused = world.run(&["send", "09122222222", "yes or no?"]);

@@ -144,7 +144,7 @@ fn expect_verified(calls: &[WebhookCall], secrets: &[&str]) {
 }
 
 #[test]
-fn a_callback_hears_every_change_signed_with_either_secret() {
+fn a_callback_receives_every_change_signed_with_either_secret() {
     let (provider, receiver) = (StubProvider::new(StubBehavior::Accept), WebhookReceiver::new(204));
     let world = TestGateway::new(&config(&provider, ""));
     let _console = world.start_serve(&[]);
@@ -167,7 +167,7 @@ fn a_callback_hears_every_change_signed_with_either_secret() {
 }
 
 #[test]
-fn a_receiver_that_fails_is_asked_again_under_the_same_name_and_then_given_up() {
+fn a_failing_endpoint_is_retried_with_the_same_id_and_then_given_up() {
     let (provider, receiver) = (StubProvider::new(StubBehavior::Accept), WebhookReceiver::new(500));
     let world = TestGateway::new(&config(&provider, ""));
     let _console = world.start_serve(&[]);
@@ -193,7 +193,7 @@ fn a_receiver_that_fails_is_asked_again_under_the_same_name_and_then_given_up() 
 }
 
 #[test]
-fn private_addresses_are_refused_at_the_door_and_at_the_call() {
+fn private_addresses_are_refused_when_accepting_and_when_calling() {
     let (provider, receiver) = (StubProvider::new(StubBehavior::Accept), WebhookReceiver::new(200));
     let text = config(&provider, "").replace("networks = [\"127.0.0.1\"]", "networks = [\"10.0.0.0/8\"]");
     let world = TestGateway::new(&text);
@@ -221,7 +221,7 @@ fn private_addresses_are_refused_at_the_door_and_at_the_call() {
 }
 
 #[test]
-fn a_key_hears_of_its_messages_and_a_dead_neighbour_holds_nobody_up() {
+fn a_key_receives_events_of_its_messages_and_a_dead_endpoint_delays_no_other() {
     let (provider, receiver) = (StubProvider::new(StubBehavior::Accept), WebhookReceiver::new(200));
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let key = format!(
@@ -265,7 +265,7 @@ fn a_key_hears_of_its_messages_and_a_dead_neighbour_holds_nobody_up() {
 }
 
 #[test]
-fn two_hosts_tell_each_event_once() {
+fn two_hosts_post_each_event_once() {
     let (provider, receiver) = (StubProvider::new(StubBehavior::Accept), WebhookReceiver::new(200));
     let url = new_database();
     let text = format!("[store]\nurl = \"{url}\"\n{}", config(&provider, ""));
