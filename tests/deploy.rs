@@ -1,5 +1,5 @@
-//! The files in `deploy/` are valid: alert rules fire as tested, dashboard queries parse, systemd and Kubernetes accept the
-//! units and manifests, and every command in them exists.
+//! The files in `deploy/` are valid: alert rules fire as tested, dashboard queries parse, systemd and Kubernetes accept
+//! the units and manifests, and every command in them exists.
 //!
 //! promtool, systemd-analyze and kubernetes-validate do the checks; none of them starts a service.
 

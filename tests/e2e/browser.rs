@@ -1,11 +1,12 @@
 //! The pages in a real browser: with the keyboard, narrow and wide, light and dark, with and without scripts.
 //!
-//! Chromium comes from the system; the driver (puppeteer-core) and the checker (axe-core) are pinned in tests/peers. The
+//! Chromium comes from the system; its driver puppeteer-core and the checker axe-core are pinned in tests/peers. The
 //! steps are in `browser/walk.cjs`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::peer_programs::peers_folder;
 use super::test_gateway::{ConsoleProcess, TestGateway, wait_until};
 
 /// The admin key; the configuration contains its SHA-256.
@@ -96,12 +97,7 @@ fn first_existing(paths: &[PathBuf]) -> Option<&PathBuf> {
 }
 
 fn run_scenario(scenario: &str, gateway: &TestGateway, last: &str) {
-    let peers = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("target"),
-            PathBuf::from,
-        )
-        .join("peers");
+    let peers = peers_folder();
     let node = peers.join("python/bin/node");
     let modules = peers.join("node_modules");
     for part in [&node, &modules.join("puppeteer-core"), &modules.join("axe-core")] {

@@ -222,7 +222,7 @@ fn all_counts_agree_on_a_store_kept_by_a_simulation() {
             &["--messages", "3000", "--mean-time", "0", "--failure-rate", "0.3"][..],
         ),
         (
-            "alert.db",
+            "unretried.db",
             &["--messages", "3000", "--mean-time", "0", "--no-retry"],
         ),
         ("users.db", &["--users", "600", "--loss-ratio", "0.2"]),

@@ -117,8 +117,8 @@ fn stored_message_ids(gateway: &TestGateway) -> HashSet<String> {
         .collect()
 }
 
-/// Returns the number of calls that repeat a message.
-fn duplicate_sends(stub: &StubProvider, accepted: &HashMap<String, String>) -> i64 {
+/// Returns the number of calls that repeat a message; panics when an accepted message has no call.
+pub fn duplicate_sends(stub: &StubProvider, accepted: &HashMap<String, String>) -> i64 {
     let mut calls: HashMap<String, i64> = HashMap::new();
     for call in stub.calls() {
         let call: serde_json::Value = serde_json::from_str(&call).unwrap();

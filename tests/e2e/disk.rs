@@ -1,5 +1,5 @@
-//! A full disk, a read-only store, a store locked by another process: clients get a clear response, no message is stored
-//! in part, and the gateway recovers without a restart.
+//! A full disk, a read-only store, a store locked by another process: clients get a clear response, no message is
+//! stored in part, and the gateway recovers without a restart.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

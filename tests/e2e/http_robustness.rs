@@ -67,7 +67,11 @@ fn malformed_requests_get_a_clear_answer_and_store_nothing() {
             400,
         ),
         ("NUL", get("/sms/send?number=09122222222&body=a%00b"), 400),
-        ("letters", get("/sms/send?number=0912abc2222&body=hi"), 400),
+        (
+            "letters in a number",
+            get("/sms/send?number=0912abc2222&body=hi"),
+            400,
+        ),
         ("no path", get("/no/such/path"), 404),
         (
             "method",

@@ -1,7 +1,7 @@
 //! End-to-end tests of the real program over real sockets; each file covers one behaviour.
 //!
-//! Each test has its own folder and processes. Tests poll a condition until a generous deadline instead of sleeping for a
-//! fixed time. A missing peer fails the test with the command that installs it.
+//! Each test has its own folder and processes. Tests poll a condition until a generous deadline instead of sleeping for
+//! a fixed time. A missing peer fails the test with the command that installs it.
 
 #![allow(
     missing_docs,
@@ -24,6 +24,7 @@ mod job_locks;
 mod metrics;
 mod move_store;
 mod openapi;
+mod peer_programs;
 mod produce_work_monitor;
 mod providers;
 mod queue_and_cache_outages;

@@ -1,11 +1,12 @@
-//! `console move`: a store is moved while it is in use, also when the command is killed and repeated. No message is lost,
-//! and processes that still use the old store report that it was moved.
+//! `console move`: a store is moved while it is in use, also when the command is killed and repeated. No message is
+//! lost, and processes that still use the old store report that it was moved.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::crash::duplicate_sends;
 use super::raw_http;
 use super::stub_provider::{StubBehavior, StubProvider};
 use super::test_gateway::{TestGateway, poll_pause, wait_until};
@@ -175,20 +176,6 @@ fn moving_a_store_in_use_loses_nothing() {
     );
     new.run_ok(&["sync:report", "--full"]);
     assert_eq!(new.get("/v1/report").unwrap().json()["messages"], stored);
-}
-
-/// Returns the number of calls that repeat a message.
-fn duplicate_sends(stub: &StubProvider, accepted: &HashMap<String, String>) -> i64 {
-    let mut calls: HashMap<String, i64> = HashMap::new();
-    for call in stub.calls() {
-        let call: serde_json::Value = serde_json::from_str(&call).unwrap();
-        *calls
-            .entry(call["message"].as_str().unwrap().to_owned())
-            .or_default() += 1;
-    }
-    let missing = accepted.values().filter(|body| !calls.contains_key(*body));
-    assert_eq!(missing.collect::<HashSet<_>>(), HashSet::new());
-    calls.values().map(|count| count - 1).sum()
 }
 
 /// Returns the report after a full rebuild, without its time.

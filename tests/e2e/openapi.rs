@@ -1,9 +1,10 @@
-//! `/api.json` describes the HTTP APIs correctly: schemathesis generates valid and invalid requests from it and checks every
-//! response of a running gateway against it.
+//! `/api.json` describes the HTTP APIs correctly: schemathesis generates valid and invalid requests from it and
+//! checks every response of a running gateway against it.
 
 use std::path::PathBuf;
 use std::process::Command;
 
+use super::peer_programs::peers_folder;
 use super::test_gateway::TestGateway;
 
 /// A gateway with one channel and one key; the secret of the key is `sesame`.
@@ -13,11 +14,7 @@ const CONFIG: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\nprovide
                              scopes = [\"send\", \"read\"]\n";
 
 fn schemathesis_program() -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target")),
-        PathBuf::from,
-    );
-    let program = target.join("peers/python/bin/schemathesis");
+    let program = peers_folder().join("python/bin/schemathesis");
     assert!(
         program.exists(),
         "schemathesis is not installed: run ./start.sh test"

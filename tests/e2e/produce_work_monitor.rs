@@ -296,7 +296,7 @@ fn produce_refuses_channels_with_real_providers() {
          [channels.sms]\nproviders = [\"mock\", \"red\"]\n[channels.play]\nproviders = [\"mock\"]\naddress = \"phone\"\n",
     );
     for (arguments, reason) in [
-        (&["produce"][..], "real people"),
+        (&["produce"][..], "real provider red"),
         (&["simulate", "--keep=sqlite:postrider.db"], "configured store"),
     ] {
         let output = gateway.run(arguments);

@@ -50,9 +50,9 @@ fn a_provider_that_refuses_connections_is_skipped() {
 
 #[test]
 fn a_call_without_an_answer_is_unknown_and_not_sent_through_another_provider() {
-    for silence in [StubBehavior::HangUp, StubBehavior::AcceptAfterMs(4_000)] {
+    for behavior in [StubBehavior::HangUp, StubBehavior::AcceptAfterMs(4_000)] {
         let (red, blue) = (
-            StubProvider::new(silence),
+            StubProvider::new(behavior),
             StubProvider::new(StubBehavior::Accept),
         );
         let channel = FAILOVER_CONFIG.replace("strategy", "unknown = \"hold\"\nstrategy");
@@ -64,10 +64,10 @@ fn a_call_without_an_answer_is_unknown_and_not_sent_through_another_provider() {
         let _console = gateway.start_serve(&[]);
         let id = gateway.send("09122222222", "once");
         gateway.wait_for_state(&id, &["failed"]);
-        assert_eq!(gateway.attempts(&id), ["red: unknown"], "{silence:?}");
+        assert_eq!(gateway.attempts(&id), ["red: unknown"], "{behavior:?}");
         assert_eq!(gateway.message(&id)["deliveries"][0]["failure"], "unknown");
         assert_eq!(blue.calls().len(), 0);
-        assert_eq!(red.calls().len(), 1, "{silence:?}");
+        assert_eq!(red.calls().len(), 1, "{behavior:?}");
     }
 }
 

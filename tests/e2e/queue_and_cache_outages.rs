@@ -1,5 +1,5 @@
-//! Redis and memcached are killed, restarted empty, flushed, suspended or filled with garbage: no message is lost, intake
-//! continues to response 2xx, the report page stays correct, and every message is sent.
+//! Redis and memcached are killed, restarted empty, flushed, suspended or filled with garbage: no message is lost,
+//! intake continues to response 2xx, the report page stays correct, and every message is sent.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,5 +1,5 @@
-//! `console sandbox` with a gateway: the gateway runs with the configuration that the sandbox server prints, and the results
-//! match the tables of docs/SANDBOX.md.
+//! `console sandbox` with a gateway: the gateway runs with the configuration that the sandbox server prints, and
+//! the results match the tables of docs/SANDBOX.md.
 
 use std::net::SocketAddr;
 use std::process::Stdio;

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
+use super::peer_programs::peers_folder;
 use super::test_gateway::{TestGateway, wait_until};
 
 /// The SMSC of `tests/peers/smpp.js`; killed when dropped.
@@ -24,7 +25,7 @@ impl SmscProcess {
     /// Starts an SMSC that sends a receipt with `state` for every message.
     fn with_receipt_state(state: &str) -> Self {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let peers = root.join("target/peers");
+        let peers = peers_folder();
         let mut command = Command::new(peers.join("python/bin/node"));
         command.env("NODE_PATH", peers.join("node_modules"));
         command

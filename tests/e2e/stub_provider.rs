@@ -92,7 +92,7 @@ impl StubProvider {
         url[path..].to_owned()
     }
 
-    /// Returns the configuration of a provider with this name that calls the stub over the texting API (system C).
+    /// Returns the configuration of a provider with this name that uses the texting API (system C).
     pub fn texting_config(&self, name: &str) -> String {
         format!(
             "[providers.{name}]\nkind = \"http\"\nurl = \"http://{}/messages\"\nmethod = \"POST\"\n\

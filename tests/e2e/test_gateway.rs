@@ -31,7 +31,7 @@ impl TestGateway {
         Self { folder, address }
     }
 
-    /// Returns `console ARGUMENTS` in the folder, without the variables `POSTRIDER_…` of this environment, not started.
+    /// Returns `console ARGUMENTS` in the folder, not started and without our `POSTRIDER_…` variables.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_console"));
         command

@@ -10,7 +10,7 @@ const CONFIG: &str = "[providers.mock]\nkind = \"mock\"\n[channels.sms]\nprovide
 
 const REPLY_EXPECTED_BODY: &str = r#"{"to":"09122222222","body":"yes or no?","user_id":"5689c3cf"}"#;
 
-/// Sends from eight clients at once, half of them to each gateway; returns the numbers of accepted and refused messages.
+/// Sends from eight clients at once, half of them to each gateway; returns the numbers accepted and refused.
 fn send_from_eight_clients(gateways: [&TestGateway; 2]) -> (usize, usize) {
     let (accepted, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
     std::thread::scope(|scope| {

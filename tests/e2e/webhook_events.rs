@@ -3,13 +3,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, Value, json};
 
+use super::peer_programs::peers_folder;
 use super::stub_provider::{StubBehavior, StubProvider};
 use super::test_gateway::{TestGateway, wait_until};
 use postrider_core::testing::postgres_server::new_database;
@@ -129,7 +129,7 @@ print("verified")
 
 /// Verifies the signature of every call with each secret, with the Python library of Standard Webhooks.
 fn expect_verified(calls: &[WebhookCall], secrets: &[&str]) {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/python/bin/python");
+    let python = peers_folder().join("python/bin/python");
     let mut child = Command::new(&python)
         .args(["-c", VERIFY_SCRIPT])
         .args(secrets)

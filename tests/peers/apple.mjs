@@ -1,9 +1,10 @@
 // A fake of Apple's push service: HTTP/2 over TLS, provider tokens verified with the public key.
 //
-// Usage: node apple.mjs CERT KEY PUBLIC_KEY. Prints its port, then every request as one line of JSON. The variable REASONS
-// (JSON) maps device tokens to responses: status, reason, headers. For other devices the first digits of the token decide:
-// 111 closes the connection, 222 never responds, 333 sends GOAWAY once before it handles the request, 444 refuses the
-// stream, 555 reports every provider token as expired, 666 only the first one. Everything else is accepted.
+// Usage: node apple.mjs CERT KEY PUBLIC_KEY. Prints its port, then every request as one line of JSON. The variable
+// REASONS (JSON) maps device tokens to responses: status, reason, headers. For other devices the first digits of the
+// token decide: 111 closes the connection, 222 never responds, 333 sends GOAWAY once before it handles the request,
+// 444 refuses the stream, 555 reports every provider token as expired, 666 only the first one. Everything else is
+// accepted.
 
 import http2 from "node:http2";
 import { createPublicKey, verify } from "node:crypto";

@@ -1,9 +1,9 @@
 """A fake of AWS (moto's server) for tests: one account with an email identity, an SNS topic and an access key for SES.
 
-Prints one line of JSON with the port and the data of the account. Then reads commands, one line of JSON each, and prints
-one line of JSON for each: {"publish": TEXT, "to": URL} makes SNS post the signed text to the URL and returns the
-certificate; {"sign": TEXT, "version": "1" or "2"} returns a signature of the text as SNS makes it; {"mails": true} returns
-the emails that SES accepted.
+Prints one line of JSON with the port and the data of the account. Then reads commands, one line of JSON each, and
+prints one line of JSON for each: {"publish": TEXT, "to": URL} makes SNS post the signed text to the URL and returns
+the certificate; {"sign": TEXT, "version": "1" or "2"} returns a signature of the text as SNS makes it; {"mails":
+true} returns the emails that SES accepted.
 """
 
 import base64

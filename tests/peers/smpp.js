@@ -1,8 +1,8 @@
 // A scripted SMSC (node-smpp) for tests/e2e/smpp.rs and the tests of crates/providers/src/smpp.
 //
-// Prints events to standard output and reads commands from standard input, one JSON object per line. The first argument
-// is JSON: { password, key, cert, id, receipts }. `id` is the hexadecimal id of the first message; with `receipts`, every
-// message gets a receipt with this state.
+// Prints events to standard output and reads commands from standard input, one JSON object per line. The first
+// argument is JSON: { password, key, cert, id, receipts }. `id` is the hexadecimal id of the first message; with
+// `receipts`, every message gets a receipt with this state.
 'use strict';
 
 const fs = require('fs');

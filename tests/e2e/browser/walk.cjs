@@ -1,5 +1,6 @@
-// Steps of a real browser on the pages of a running gateway. Started by tests/e2e/browser.rs with a scenario, a base URL, a
-// key and a message id (a folder for `pictures`). Exits with 0 on success, otherwise prints the failed assertion.
+// Steps of a real browser on the pages of a running gateway. Started by tests/e2e/browser.rs with a scenario, a base
+// URL, a key and a message id (a folder for `pictures`). Exits with 0 on success, otherwise prints the failed
+// assertion.
 "use strict";
 const assert = require("node:assert/strict");
 const fs = require("node:fs");
