@@ -223,7 +223,7 @@ fn every_fault_acts_as_documented_and_messages_flow_again_after_it_is_removed() 
         for row in &rows {
             test.set_fault("PUT", &format!("{{\"fault\":\"{}\",\"retry_after\":1}}", row[0]));
             let id = test.send_message();
-            let (outcome, state) = match row[2].split([',', ' ']).next().unwrap() {
+            let (outcome, state) = match row[2].split([';', ' ']).next().unwrap() {
                 "throttled" => ("throttled", "delivered"),
                 "unknown" => ("unknown", "failed"),
                 _ => ("accepted", "delivered"),

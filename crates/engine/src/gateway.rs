@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 
 use crate::config::{Config, ProviderConfig};
 use crate::metrics::Metrics;
-use postrider_cache::{Cache, StoreSecret};
+use postrider_cache::{Cache, SignedCache, StoreSecret};
 use postrider_providers::{AdapterContext, CallLimits, CallbackMode, HttpClientPool, Provider};
 use postrider_queue::Queue;
 use postrider_store::{CommitStats, Store, StoreOptions};
@@ -54,7 +54,7 @@ pub struct Gateway {
     pub store: Arc<dyn Store>,
     /// The queue.
     pub queue: Arc<dyn Queue>,
-    /// The cache.
+    /// The signed cache: values that no process on the same store has set are misses.
     pub cache: Arc<dyn Cache>,
     /// Key that signs cookies and callback tokens.
     pub secret: StoreSecret,
@@ -84,15 +84,15 @@ pub struct Backends {
     pub store: Arc<dyn Store>,
     /// The queue.
     pub queue: Arc<dyn Queue>,
-    /// The cache.
+    /// The cache without signatures.
     pub cache: Arc<dyn Cache>,
-    /// Key that signs cookies and callback tokens.
+    /// Key that signs cookies, callback tokens and cache entries.
     pub secret: StoreSecret,
 }
 
 impl Gateway {
-    /// Wires opened backends with one adapter for each configured provider, in the same order. Tests and
-    /// simulations pass their own clock, random numbers and adapters.
+    /// Wires opened backends with one adapter for each configured provider, in the same order, and signs
+    /// the entries of the cache. Tests and simulations pass their own clock, random numbers and adapters.
     pub fn wire(config: Config, backends: Backends, adapters: Vec<Arc<dyn Provider>>) -> Self {
         let Backends {
             clock,
@@ -137,7 +137,7 @@ impl Gateway {
             random,
             store,
             queue,
-            cache,
+            cache: Arc::new(SignedCache::new(cache, secret.clone())),
             secret,
             metrics,
             events_pending: Notify::new(),
