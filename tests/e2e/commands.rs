@@ -95,21 +95,21 @@ fn a_backup_made_while_serving_is_complete() {
 #[test]
 fn check_reports_what_is_wrong_and_what_to_do() {
     let stub = StubProvider::new(StubBehavior::Accept);
-    let good = gateway_with(&stub);
-    let fresh = good.run_ok(&["check"]);
-    assert!(fresh.contains("applied by `console migrate`"), "{fresh}");
+    let reachable = gateway_with(&stub);
+    let output = reachable.run_ok(&["check"]);
+    assert!(output.contains("applied by `console migrate`"), "{output}");
     assert!(
-        !good.folder.path().join("postrider.db").exists(),
+        !reachable.folder.path().join("postrider.db").exists(),
         "`check` creates no store"
     );
-    good.run_ok(&["migrate"]);
-    assert!(good.run_ok(&["check"]).contains("readable and writable"));
+    reachable.run_ok(&["migrate"]);
+    assert!(reachable.run_ok(&["check"]).contains("readable and writable"));
     let closed_address = super::test_gateway::free_address();
-    let bad = TestGateway::new(&format!(
+    let unreachable = TestGateway::new(&format!(
         "[queue]\nurl = \"redis://{closed_address}\"\n{}",
         stub.texting_config("red")
     ));
-    let output = bad.run(&["check"]);
+    let output = unreachable.run(&["check"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(
         String::from_utf8_lossy(&output.stdout).contains("error: queue redis://"),

@@ -1,5 +1,5 @@
-//! Malformed, oversized and slow requests: each gets a clear 4xx or a closed connection, nothing is stored, and other
-//! clients are served as usual.
+//! Malformed, oversized and slow requests: each gets a clear 4xx or a closed connection, nothing is stored, and
+//! other clients are served as usual.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,5 +1,5 @@
 //! Scheduled jobs that cron starts on many hosts in the same second: one process runs the job, the others skip it.
-//! Other limits shared by processes on one store are tested in `tests/fleet/limits.rs`.
+//! Other limits shared by processes on one store are tested in `tests/fleet/shared_limits.rs`.
 
 use super::stub_provider::{StubBehavior, StubProvider};
 use super::test_gateway::TestGateway;

@@ -116,9 +116,12 @@ fn moving_a_store_in_use_loses_nothing() {
     });
     killed.kill();
     let new = TestGateway::new(&config(&stub, &url));
-    let early = new.run(&["status"]);
-    assert_eq!(early.status.code(), Some(2), "{early:?}");
-    assert!(output_text(&early).contains("not finished"), "{early:?}");
+    let before_move = new.run(&["status"]);
+    assert_eq!(before_move.status.code(), Some(2), "{before_move:?}");
+    assert!(
+        output_text(&before_move).contains("not finished"),
+        "{before_move:?}"
+    );
     let enough = load.accepted_count() + 20;
     wait_until("the old store continues to accept messages", || {
         load.accepted_count() > enough
@@ -135,11 +138,11 @@ fn moving_a_store_in_use_loses_nothing() {
     assert!(old.log().contains("moved to postgres://"), "{}", old.log());
     let accepted = load.stop();
     let calls = stub.calls().len();
-    let late = old.run(&["status"]);
-    assert_eq!(late.status.code(), Some(2));
+    let after_move = old.run(&["status"]);
+    assert_eq!(after_move.status.code(), Some(2));
     assert!(
-        output_text(&late).contains("was moved to postgres://"),
-        "{late:?}"
+        output_text(&after_move).contains("was moved to postgres://"),
+        "{after_move:?}"
     );
     // Longer than the interval at which the old processes read due deliveries.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(3);

@@ -1,5 +1,5 @@
-//! `console produce`, `work` and `monitor` as separate processes, on SQLite and on PostgreSQL, also when one of them is
-//! killed, starts before the store exists, or loses its store.
+//! `console produce`, `work` and `monitor` as separate processes, on SQLite and on PostgreSQL, also when one of them
+//! is killed, starts before the store exists, or loses its store.
 
 use std::process::Stdio;
 

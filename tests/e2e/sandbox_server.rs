@@ -32,7 +32,7 @@ struct SandboxTest {
 }
 
 impl SandboxTest {
-    /// Starts both; `edit` may change the configuration that the sandbox server printed.
+    /// Starts a sandbox server and a gateway; `edit` may change the configuration that the sandbox server printed.
     fn new(options: &[&str], edit: impl FnOnce(&str) -> String) -> Self {
         let (gateway, sandbox_address) = (TestGateway::new(""), free_address());
         let printed = gateway.folder.path().join("printed.toml");
@@ -60,7 +60,7 @@ impl SandboxTest {
         }
     }
 
-    /// Starts both with a reliable sandbox server and only one of its APIs as a provider.
+    /// Starts a reliable sandbox server and a gateway that uses only one of its APIs.
     fn with_api(api: &str) -> Self {
         Self::new(&RELIABLE_OPTIONS, |printed| {
             // Shortens calls that hang; a slow response takes one second.
@@ -288,11 +288,11 @@ fn with_random_results_on_all_three_wires_both_sides_count_the_same() {
     for _ in 0..90 {
         test.send_message();
     }
-    let left = || {
+    let waiting = || {
         test.gateway
             .query_number("SELECT count(*) FROM deliveries WHERE state = 'waiting'")
     };
-    wait_until("all deliveries have ended", || left() == 0);
+    wait_until("all deliveries have ended", || waiting() == 0);
     wait_until("both sides count the same attempts", || test.counters_agree());
     wait_until("both sides count the same receipts", || {
         test.receipt_counters_agree()

@@ -54,9 +54,10 @@ pub struct Gateway {
     pub store: Arc<dyn Store>,
     /// The queue.
     pub queue: Arc<dyn Queue>,
-    /// The signed cache: values that no process on the same store has set are misses.
-    pub cache: Arc<dyn Cache>,
-    /// Key that signs cookies and callback tokens.
+    /// The cache. Its entries are signed with the store secret, so an entry that was not written by a process on the same
+    /// store is a miss.
+    pub cache: SignedCache,
+    /// Key that signs cookies, callback tokens and cache entries.
     pub secret: StoreSecret,
     /// The metrics.
     pub metrics: Metrics,
@@ -84,15 +85,15 @@ pub struct Backends {
     pub store: Arc<dyn Store>,
     /// The queue.
     pub queue: Arc<dyn Queue>,
-    /// The cache without signatures.
+    /// The cache.
     pub cache: Arc<dyn Cache>,
     /// Key that signs cookies, callback tokens and cache entries.
     pub secret: StoreSecret,
 }
 
 impl Gateway {
-    /// Wires opened backends with one adapter for each configured provider, in the same order, and signs
-    /// the entries of the cache. Tests and simulations pass their own clock, random numbers and adapters.
+    /// Wires opened backends with one adapter for each configured provider, in the same order. Tests and
+    /// simulations pass their own clock, random numbers and adapters.
     pub fn wire(config: Config, backends: Backends, adapters: Vec<Arc<dyn Provider>>) -> Self {
         let Backends {
             clock,
@@ -137,7 +138,7 @@ impl Gateway {
             random,
             store,
             queue,
-            cache: Arc::new(SignedCache::new(cache, secret.clone())),
+            cache: SignedCache::new(cache, secret.clone()),
             secret,
             metrics,
             events_pending: Notify::new(),

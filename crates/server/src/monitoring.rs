@@ -27,6 +27,7 @@ use super::auth::{self, AuthError};
 use super::error_responses::AuthErrorResponses;
 use super::errors::STORE_RETRY_AFTER_SECONDS;
 use super::problem;
+use postrider_cache::Cache;
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_engine::config::Scope;
 use postrider_engine::gateway::{Gateway, Route};

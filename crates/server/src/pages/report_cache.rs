@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 
 use super::report::{self, PageSettings};
+use postrider_cache::Cache;
 use postrider_core::clock::{Timestamp, from_millis};
 use postrider_core::error::{Error, ErrorKind, Result};
 use postrider_core::report::{HourReportRow, ProviderReportRow, Report, TopRecipientRow};
