@@ -42,7 +42,7 @@ fn a_broadcast_continues_where_a_killed_process_stopped() {
     let mut console = gateway.start_serve(&["--concurrency", "0"]);
     register_users(&gateway, USER_COUNT);
     let id = publish_broadcast(&gateway, r#"{"body":"storm tonight","all":true}"#);
-    post_expecting(&gateway, "/v1/users", r#"{"id":"too late"}"#, 201);
+    post_expecting(&gateway, "/v1/users", r#"{"id":"registered later"}"#, 201);
     let mut kills = 0;
     for reached in [3_000, 9_000] {
         // The kill can hit the middle of a step. The next process waits until the job lock of the killed one expires.
@@ -82,7 +82,7 @@ fn a_broadcast_continues_where_a_killed_process_stopped() {
         USER_COUNT,
         "no user is left out"
     );
-    assert!(!users.contains(&"too late".to_owned()));
+    assert!(!users.contains(&"registered later".to_owned()));
     println!("{USER_COUNT} users, {kills} kills in the middle of a broadcast");
     assert!(console.terminate().success());
 }
@@ -121,7 +121,7 @@ fn reading_a_message_twice_counts_once() {
     post_expecting(&gateway, "/v1/users", r#"{"id":"ana/1 ö","name":"Ana"}"#, 200);
     post_expecting(&gateway, "/v1/users", r#"{"id":"ben"}"#, 201);
     let id = publish_broadcast(&gateway, r#"{"body":"storm tonight","all":true}"#);
-    post_expecting(&gateway, "/v1/users", r#"{"id":"too late"}"#, 201);
+    post_expecting(&gateway, "/v1/users", r#"{"id":"registered later"}"#, 201);
     wait_until("the broadcast is sent", || {
         broadcast_counts(&gateway, &id)["unconfirmed"] == 2
     });
@@ -151,7 +151,7 @@ fn reading_a_message_twice_counts_once() {
         (&"0.50".into(), &"1.00".into())
     );
     assert_eq!(
-        gateway.get("/v1/users/too%20late/inbox").unwrap().json()["messages"],
+        gateway.get("/v1/users/registered%20later/inbox").unwrap().json()["messages"],
         serde_json::json!([])
     );
     gateway.run_ok(&["sync:report"]);

@@ -49,19 +49,19 @@ fn no_accepted_message_is_lost_and_every_possible_second_send_is_shown() {
         0
     );
     let unknown = gateway.query_number("SELECT count(*) FROM attempts WHERE outcome = 'unknown'");
-    let seconds = duplicate_sends(&stub, &accepted);
-    let most = i64::try_from(kill_count() * CONCURRENCY as u64).unwrap();
+    let duplicates = duplicate_sends(&stub, &accepted);
+    let unknown_max = i64::try_from(kill_count() * CONCURRENCY as u64).unwrap();
     assert!(
-        seconds <= unknown,
-        "{seconds} second sends, but only {unknown} are shown as unknown"
+        duplicates <= unknown,
+        "{duplicates} second sends, but only {unknown} are shown as unknown"
     );
     assert!(
-        unknown <= most,
+        unknown <= unknown_max,
         "{unknown} unknown attempts after {} kills of {CONCURRENCY} calls",
         kill_count()
     );
     println!(
-        "{} accepted, {} kills, {unknown} unknown, {seconds} sent twice",
+        "{} accepted, {} kills, {unknown} unknown, {duplicates} sent twice",
         accepted.len(),
         kill_count()
     );

@@ -172,10 +172,10 @@ fn moving_a_store_in_use_loses_nothing() {
     let stored = query_postgres(&url, "SELECT count(*) FROM messages").unwrap();
     assert_eq!(usize::try_from(stored).unwrap(), accepted.len());
     let unknown = query_postgres(&url, "SELECT count(*) FROM attempts WHERE outcome = 'unknown'").unwrap();
-    let seconds = duplicate_sends(&stub, &accepted);
+    let duplicates = duplicate_sends(&stub, &accepted);
     assert!(
-        seconds <= unknown,
-        "{seconds} second sends, {unknown} shown as unknown"
+        duplicates <= unknown,
+        "{duplicates} second sends, {unknown} shown as unknown"
     );
     new.run_ok(&["sync:report", "--full"]);
     assert_eq!(new.get("/v1/report").unwrap().json()["messages"], stored);
